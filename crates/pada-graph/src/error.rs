@@ -1,0 +1,40 @@
+use thiserror::Error;
+
+use crate::Shape;
+
+/// Why a graph cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum GraphError {
+    /// Two inputs that must agree do not.
+    #[error("{op}: inputs of shapes {left} and {right} do not fit together")]
+    ShapeMismatch {
+        /// The operation.
+        op: &'static str,
+        /// The first input.
+        left: Shape,
+        /// The one that differs.
+        right: Shape,
+    },
+    /// The input is smaller than the window.
+    #[error("{op}: a window of {window} does not fit into an input of {input} (channels × height × width)")]
+    TooSmall {
+        /// The operation.
+        op: &'static str,
+        /// Extent of the window, with dilation, less the padding.
+        window: usize,
+        /// The input.
+        input: Shape,
+    },
+    /// A weight's shape is not the one the operation needs.
+    #[error("{op}: weight {name} has shape {found:?}, {expected:?} is needed")]
+    WeightShape {
+        /// The operation.
+        op: &'static str,
+        /// The weight's name.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// What the operation needs.
+        expected: Vec<usize>,
+    },
+}

@@ -1,0 +1,232 @@
+//! The contract between training code and whatever computes forward and backward passes.
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use crate::{Graph, SgdStep, Shape, WeightId, WeightLayout};
+
+/// Normalised images.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'a> {
+    /// `[B, C, H, W]`
+    pub pixels: &'a [f32],
+    /// C × H × W of one image.
+    pub shape: Shape,
+}
+
+impl Images<'_> {
+    /// B.
+    pub fn len(&self) -> usize {
+        self.pixels.len() / self.shape.numel()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.pixels.is_empty()
+    }
+}
+
+/// Images and what they show.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// The images.
+    pub images: Images<'a>,
+    /// `[B]`, class of each, from 0.
+    pub labels: &'a [u32],
+}
+
+/// Which loss a step descends: `scale · (1/B) Σ weight_b · cross_entropy_b`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossSpec<'a> {
+    /// Factor on the whole loss.
+    pub scale: f32,
+    /// `[B]`, factor on each image's loss; none stands for ones.
+    pub image_weights: Option<&'a [f32]>,
+}
+
+impl Default for LossSpec<'_> {
+    /// The plain mean.
+    fn default() -> Self {
+        Self { scale: 1.0, image_weights: None }
+    }
+}
+
+/// Unnormalised class scores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logits {
+    /// `[B, K]`
+    pub values: Vec<f32>,
+    /// K.
+    pub classes: usize,
+}
+
+impl Logits {
+    /// One image's scores, `[K]`.
+    pub fn row(&self, image: usize) -> &[f32] {
+        &self.values[image * self.classes..(image + 1) * self.classes]
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks_exact(self.classes)
+    }
+
+    /// How many images have their own label as the largest score; of equal scores the first counts.
+    pub fn correct(&self, labels: &[u32]) -> usize {
+        let is_right = |(row, &label): (&[f32], &u32)| {
+            let best = row.iter().enumerate().fold(0, |best, (k, v)| if *v > row[best] { k } else { best });
+            best == label as usize
+        };
+        self.rows().zip(labels).filter(|&pair| is_right(pair)).count()
+    }
+}
+
+/// What a forward and backward pass found.
+#[derive(Clone, Debug)]
+pub struct StepStats {
+    /// Mean cross entropy of the batch, without any factor of [`LossSpec`].
+    pub loss: f64,
+    /// `[B, K]`, before the update.
+    pub logits: Logits,
+}
+
+/// Which flat buffer of an executor is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The weights.
+    Weights,
+    /// SGD's momentum.
+    Momentum,
+}
+
+/// Computes with the shared weights and owns them: one implementation to read, others to be fast.
+pub trait Executor {
+    /// What computes, for logs and records.
+    fn name(&self) -> &str;
+
+    /// Names, shapes and places of the weights.
+    fn layout(&self) -> &WeightLayout;
+
+    /// A forward pass. Norms use the statistics of this batch.
+    ///
+    /// # Errors
+    /// [`ExecError`]
+    fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError>;
+
+    /// Starts a step: the gradient is zero and no weight counts as used.
+    fn zero_gradient(&mut self);
+
+    /// A forward and backward pass; its gradient is added to the one that is there.
+    ///
+    /// # Errors
+    /// [`ExecError`]
+    fn gradients(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        loss: &LossSpec<'_>,
+    ) -> Result<StepStats, ExecError>;
+
+    /// L2 norm of the gradient of every weight tensor, in the layout's order.
+    fn gradient_norms(&self) -> Vec<f64>;
+
+    /// The gradient of one weight tensor.
+    fn gradient(&self, id: WeightId) -> Cow<'_, [f32]>;
+
+    /// Moves the weights along the gradient.
+    fn update(&mut self, step: &SgdStep);
+
+    /// A copy of a flat buffer, in the layout's order.
+    fn read(&self, state: State) -> Vec<f32>;
+
+    /// Overwrites a flat buffer.
+    ///
+    /// # Panics
+    /// If there are not as many values as the layout has.
+    fn write(&mut self, state: State, values: &[f32]);
+}
+
+/// Why a pass failed.
+#[derive(Debug, Error)]
+pub enum ExecError {
+    /// Images of another shape than the graph's.
+    #[error("the graph takes images of {expected}, these are {found} (channels × height × width)")]
+    ImageShape {
+        /// What the graph takes.
+        expected: Shape,
+        /// What came.
+        found: Shape,
+    },
+    /// A label that is no class.
+    #[error("image {index} of the batch has label {label}, the network has {classes} classes")]
+    BadLabel {
+        /// Place in the batch.
+        index: usize,
+        /// Its label.
+        label: u32,
+        /// K.
+        classes: usize,
+    },
+    /// As many labels or weights as images are needed.
+    #[error("{found} {what} for {images} images")]
+    BatchLength {
+        /// What there is another number of.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// B.
+        images: usize,
+    },
+    /// The library or device below failed.
+    #[error("{executor} failed: {message}")]
+    Backend {
+        /// Which executor.
+        executor: String,
+        /// What it said.
+        message: String,
+    },
+}
+
+impl Batch<'_> {
+    /// Checks that shapes, lengths and labels fit a graph.
+    ///
+    /// # Errors
+    /// [`ExecError::ImageShape`], [`ExecError::BatchLength`] or [`ExecError::BadLabel`]
+    pub fn check(&self, graph: &Graph, loss: &LossSpec<'_>) -> Result<(), ExecError> {
+        self.images.check(graph)?;
+        let (images, classes) = (self.images.len(), graph.output().shape.channels);
+        if self.labels.len() != images {
+            return Err(ExecError::BatchLength { what: "labels", found: self.labels.len(), images });
+        }
+        if let Some(weights) = loss.image_weights.filter(|w| w.len() != images) {
+            return Err(ExecError::BatchLength { what: "image weights", found: weights.len(), images });
+        }
+        match self.labels.iter().position(|&label| label as usize >= classes) {
+            Some(index) => Err(ExecError::BadLabel { index, label: self.labels[index], classes }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Images<'_> {
+    /// Checks that the images fit a graph.
+    ///
+    /// # Errors
+    /// [`ExecError::ImageShape`] or [`ExecError::BatchLength`]
+    pub fn check(&self, graph: &Graph) -> Result<(), ExecError> {
+        let input = graph.nodes().iter().find(|node| node.op == crate::Op::Input);
+        let (found, numel) = (self.shape, self.shape.numel());
+        if let Some(expected) = input.map(|node| node.shape).filter(|&expected| expected != found) {
+            return Err(ExecError::ImageShape { expected, found });
+        }
+        if numel == 0 || !self.pixels.len().is_multiple_of(numel) {
+            return Err(ExecError::BatchLength {
+                what: "numbers",
+                found: self.pixels.len(),
+                images: self.len(),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+use crate::op::{Conv, Norm, Op, Pool, Shape};
+use crate::{GraphError, WeightId, WeightLayout};
+
+/// A node's place in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub usize);
+
+/// An operation, what it reads, and the shape of what it makes of one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// The operation.
+    pub op: Op,
+    /// The nodes it reads; all stand before it.
+    pub inputs: Vec<NodeId>,
+    /// Shape of its value, without the batch.
+    pub shape: Shape,
+}
+
+/// One architecture as a program: nodes in an order in which each reads only earlier ones. The last is the output, the
+/// logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// The nodes, inputs before readers.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// The output node.
+    pub fn output(&self) -> &Node {
+        self.nodes.last().expect("a graph ends in its output")
+    }
+
+    /// Whether every reader of a node is a batch norm, which takes away whatever constant is added to a channel: then a
+    /// convolution's bias changes nothing and has the gradient zero, exactly.
+    pub fn cancels_bias(&self, id: NodeId) -> bool {
+        let mut readers = self.nodes.iter().filter(|node| node.inputs.contains(&id)).peekable();
+        readers.peek().is_some() && readers.all(|node| matches!(node.op, Op::Norm(_)))
+    }
+
+    /// The weights it reads, each once, in the order of the layout.
+    pub fn weights(&self) -> Vec<WeightId> {
+        let mut ids: Vec<_> = self.nodes.iter().flat_map(|node| node.op.weights()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}
+
+/// Builds a [`Graph`] node by node and works out the shapes.
+#[derive(Debug)]
+pub struct GraphBuilder<'a> {
+    layout: &'a WeightLayout,
+    nodes: Vec<Node>,
+}
+
+impl<'a> GraphBuilder<'a> {
+    /// An empty graph over the weights of `layout`.
+    pub fn new(layout: &'a WeightLayout) -> Self {
+        Self { layout, nodes: Vec::new() }
+    }
+
+    /// The images.
+    pub fn input(&mut self, shape: Shape) -> NodeId {
+        self.push(Op::Input, vec![], shape)
+    }
+
+    /// Zeros of a shape.
+    pub fn zero(&mut self, shape: Shape) -> NodeId {
+        self.push(Op::Zero, vec![], shape)
+    }
+
+    /// A convolution.
+    ///
+    /// # Errors
+    /// [`GraphError`] where kernel, weight and input do not fit together.
+    pub fn conv(&mut self, x: NodeId, conv: Conv) -> Result<NodeId, GraphError> {
+        let shape = self.shape(x);
+        let (c_out, k) = (conv.out_channels, conv.kernel);
+        self.check_weight("convolution", conv.weight, vec![c_out, shape.channels / conv.groups, k, k])?;
+        if let Some(bias) = conv.bias {
+            self.check_weight("convolution", bias, vec![c_out])?;
+        }
+        let extent = conv.dilation * (k - 1) + 1;
+        let out = windowed("convolution", shape, extent, conv.stride, conv.padding)?;
+        Ok(self.push(Op::Conv(conv), vec![x], Shape { channels: c_out, ..out }))
+    }
+
+    /// A batch norm.
+    ///
+    /// # Errors
+    /// [`GraphError::WeightShape`] where scale or shift do not have one number per channel.
+    pub fn norm(&mut self, x: NodeId, norm: Norm) -> Result<NodeId, GraphError> {
+        let shape = self.shape(x);
+        for weight in norm.affine.iter().flat_map(|&(scale, shift)| [scale, shift]) {
+            self.check_weight("batch norm", weight, vec![shape.channels])?;
+        }
+        Ok(self.push(Op::Norm(norm), vec![x], shape))
+    }
+
+    /// ReLU.
+    pub fn relu(&mut self, x: NodeId) -> NodeId {
+        self.push(Op::Relu, vec![x], self.shape(x))
+    }
+
+    /// ReLU6.
+    pub fn relu6(&mut self, x: NodeId) -> NodeId {
+        self.push(Op::Relu6, vec![x], self.shape(x))
+    }
+
+    /// Average pooling.
+    ///
+    /// # Errors
+    /// [`GraphError::TooSmall`]
+    pub fn avg_pool(&mut self, x: NodeId, pool: Pool) -> Result<NodeId, GraphError> {
+        let shape = windowed("average pooling", self.shape(x), pool.kernel, pool.stride, pool.padding)?;
+        Ok(self.push(Op::AvgPool(pool), vec![x], shape))
+    }
+
+    /// Max pooling.
+    ///
+    /// # Errors
+    /// [`GraphError::TooSmall`]
+    pub fn max_pool(&mut self, x: NodeId, pool: Pool) -> Result<NodeId, GraphError> {
+        let shape = windowed("max pooling", self.shape(x), pool.kernel, pool.stride, pool.padding)?;
+        Ok(self.push(Op::MaxPool(pool), vec![x], shape))
+    }
+
+    /// The sum of values of one shape; one value is its own sum.
+    ///
+    /// # Errors
+    /// [`GraphError::ShapeMismatch`]
+    ///
+    /// # Panics
+    /// If there is nothing to add.
+    pub fn add(&mut self, inputs: &[NodeId]) -> Result<NodeId, GraphError> {
+        let shape = self.shape(inputs[0]);
+        if let [only] = inputs {
+            return Ok(*only);
+        }
+        match inputs.iter().map(|&x| self.shape(x)).find(|&other| other != shape) {
+            Some(right) => Err(GraphError::ShapeMismatch { op: "sum", left: shape, right }),
+            None => Ok(self.push(Op::Add, inputs.to_vec(), shape)),
+        }
+    }
+
+    /// Values one behind the other along the channels.
+    ///
+    /// # Errors
+    /// [`GraphError::ShapeMismatch`] where height or width differ.
+    ///
+    /// # Panics
+    /// If there is nothing to join.
+    pub fn concat(&mut self, inputs: &[NodeId]) -> Result<NodeId, GraphError> {
+        let left = self.shape(inputs[0]);
+        let shapes: Vec<_> = inputs.iter().map(|&x| self.shape(x)).collect();
+        let fits = |s: &Shape| (s.height, s.width) == (left.height, left.width);
+        if let Some(&right) = shapes.iter().find(|s| !fits(s)) {
+            return Err(GraphError::ShapeMismatch { op: "concatenation", left, right });
+        }
+        let channels = shapes.iter().map(|s| s.channels).sum();
+        Ok(self.push(Op::Concat, inputs.to_vec(), Shape { channels, ..left }))
+    }
+
+    /// The mean over height and width.
+    pub fn global_avg_pool(&mut self, x: NodeId) -> NodeId {
+        self.push(Op::GlobalAvgPool, vec![x], Shape::vector(self.shape(x).channels))
+    }
+
+    /// A linear layer on a vector.
+    ///
+    /// # Errors
+    /// [`GraphError::WeightShape`]
+    pub fn linear(&mut self, x: NodeId, weight: WeightId, bias: WeightId) -> Result<NodeId, GraphError> {
+        let out = self.layout.spec(bias).numel();
+        self.check_weight("linear layer", weight, vec![out, self.shape(x).numel()])?;
+        Ok(self.push(Op::Linear { weight, bias, out }, vec![x], Shape::vector(out)))
+    }
+
+    /// The graph; the node added last is its output.
+    pub fn finish(self) -> Graph {
+        Graph { nodes: self.nodes }
+    }
+
+    /// The shape of a node.
+    pub fn shape(&self, id: NodeId) -> Shape {
+        self.nodes[id.0].shape
+    }
+
+    fn push(&mut self, op: Op, inputs: Vec<NodeId>, shape: Shape) -> NodeId {
+        self.nodes.push(Node { op, inputs, shape });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    fn check_weight(&self, op: &'static str, id: WeightId, expected: Vec<usize>) -> Result<(), GraphError> {
+        let spec = self.layout.spec(id);
+        if spec.shape == expected {
+            return Ok(());
+        }
+        let (name, found) = (spec.name.clone(), spec.shape.clone());
+        Err(GraphError::WeightShape { op, name, found, expected })
+    }
+}
+
+/// The output of a window that moves over an input: `(size + 2·padding − extent) / stride + 1` in both directions.
+fn windowed(
+    op: &'static str,
+    input: Shape,
+    extent: usize,
+    stride: usize,
+    padding: usize,
+) -> Result<Shape, GraphError> {
+    let steps = |size: usize| {
+        (size + 2 * padding).checked_sub(extent).map(|room| room / stride + 1).ok_or(GraphError::TooSmall {
+            op,
+            window: extent - 2 * padding,
+            input,
+        })
+    };
+    Ok(Shape::new(input.channels, steps(input.height)?, steps(input.width)?))
+}

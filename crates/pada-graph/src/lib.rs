@@ -1,0 +1,53 @@
+#![doc = include_str!("../README.md")]
+
+mod cost;
+mod error;
+mod exec;
+mod graph;
+mod nb201;
+mod op;
+mod sgd;
+mod simplify;
+mod weights;
+
+pub use cost::Cost;
+pub use error::GraphError;
+pub use exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, State, StepStats};
+pub use graph::{Graph, GraphBuilder, Node, NodeId};
+pub use nb201::{Nb201Net, Norms};
+pub use op::{Conv, Norm, Op, Pool, Shape};
+pub use sgd::{HostWeights, IdleWeights, SgdStep};
+pub use weights::{Init, Owner, WeightId, WeightLayout, WeightSpec};
+
+use pada_space::Arch;
+
+/// A network whose weights all architectures of a space share, as something that can be lowered to op graphs.
+///
+/// One implementation per space and skeleton.
+pub trait Lower: Send + Sync {
+    /// All weights, in the order of the flat buffers.
+    fn weights(&self) -> &WeightLayout;
+
+    /// Channels, height and width of an image.
+    fn input(&self) -> Shape;
+
+    /// The op graph of one architecture, exactly as the network is written: nothing is left out.
+    /// [`Graph::simplified`] removes what cannot influence the logits.
+    ///
+    /// # Errors
+    /// [`GraphError`] where the image is too small for the network.
+    ///
+    /// # Panics
+    /// If `arch` is of another space.
+    fn lower(&self, arch: &Arch) -> Result<Graph, GraphError>;
+
+    /// The weights of the operations that stand in `arch`, live or not.
+    fn on_path(&self, arch: &Arch) -> Vec<WeightId> {
+        let stands = |owner: &Owner| usize::from(arch.choices()[owner.position]) == owner.op;
+        self.weights()
+            .iter()
+            .filter(|(_, spec)| spec.owner.as_ref().is_some_and(stands))
+            .map(|(id, _)| id)
+            .collect()
+    }
+}

@@ -1,0 +1,209 @@
+use pada_space::{Arch, EDGES, N_NODES, Nb201, Nb201Op};
+
+use crate::{
+    Conv, Graph, GraphBuilder, GraphError, Init, Lower, NodeId, Norm, Owner, Pool, Shape, WeightId,
+    WeightLayout, WeightSpec,
+};
+
+const EPS: f32 = 1e-5; // PyTorch's default
+const STAGES: usize = 3;
+
+/// How convolutions and norms of the network are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norms {
+    /// The supernet of the released code: convolutions with bias, norms without scale and shift.
+    Plain,
+    /// The networks of the benchmark's own table: convolutions without bias, norms with scale and shift.
+    Affine,
+}
+
+/// The NAS-Bench-201 network: stem, three stages of cells with a residual block of stride 2 before the second and third,
+/// global average, linear classifier. Weights are named as in the released PA-DA checkpoints.
+///
+/// # Source
+/// Dong & Yang, NAS-Bench-201, ICLR 2020; weight sharing as in <https://github.com/ShunLu91/PA-DA>.
+#[derive(Clone, Debug)]
+pub struct Nb201Net {
+    channels: usize,
+    input: Shape,
+    layout: WeightLayout,
+    stem: ConvNorm,
+    cells: Vec<Cell>,
+    last: Option<(WeightId, WeightId)>,
+    classifier: (WeightId, WeightId),
+}
+
+#[derive(Clone, Debug)]
+struct ConvNorm {
+    weight: WeightId,
+    bias: Option<WeightId>,
+    affine: Option<(WeightId, WeightId)>,
+    out: usize,
+    kernel: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Cell {
+    /// `edges[e]` holds the 1×1 and the 3×3 convolution of edge e.
+    Search {
+        edges: Vec<[ConvNorm; 2]>,
+    },
+    Reduction {
+        a: ConvNorm,
+        b: ConvNorm,
+        downsample: WeightId,
+    },
+}
+
+impl Nb201Net {
+    /// The network with `channels` in the first stage and `cells` in every stage.
+    pub fn new(channels: usize, cells: usize, input: Shape, classes: usize, norms: Norms) -> Self {
+        let mut w = Weights { layout: WeightLayout::new(), norms };
+        let stem = {
+            let weight = w.conv("stem.0.weight".to_owned(), channels, input.channels, 3, None);
+            let affine = w.affine("stem.1", channels, None);
+            ConvNorm { weight, bias: None, affine, out: channels, kernel: 3 }
+        };
+        let mut all = Vec::new();
+        for stage in 0..STAGES {
+            let c = channels << stage;
+            if stage > 0 {
+                let name = format!("cells.{}", all.len());
+                let a = w.conv_norm(&format!("{name}.conv_a"), c, c / 2, 3, None);
+                let b = w.conv_norm(&format!("{name}.conv_b"), c, c, 3, None);
+                let downsample = w.conv(format!("{name}.downsample.1.weight"), c, c / 2, 1, None);
+                all.push(Cell::Reduction { a, b, downsample });
+            }
+            for _ in 0..cells {
+                let cell = all.len();
+                let mut edge = |(position, &(from, to)): (usize, &(usize, usize))| {
+                    [(Nb201Op::Conv1x1, 1), (Nb201Op::Conv3x3, 3)].map(|(op, kernel)| {
+                        let op = op as usize;
+                        let name = format!("cells.{cell}.edges.{to}<-{from}.{op}");
+                        w.conv_norm(&name, c, c, kernel, Some(Owner { cell, position, op }))
+                    })
+                };
+                let edges = EDGES.iter().enumerate().map(&mut edge).collect();
+                all.push(Cell::Search { edges });
+            }
+        }
+        let c = channels << (STAGES - 1);
+        let last = w.affine("lastact.0", c, None);
+        let uniform = Init::Uniform { fan_in: c };
+        let weight = w.push("classifier.weight".to_owned(), vec![classes, c], uniform, None);
+        let bias = w.push("classifier.bias".to_owned(), vec![classes], uniform, None);
+        Self { channels, input, layout: w.layout, stem, cells: all, last, classifier: (weight, bias) }
+    }
+
+    /// ReLU, convolution, norm.
+    fn conv_norm(
+        g: &mut GraphBuilder<'_>,
+        x: NodeId,
+        conv: &ConvNorm,
+        stride: usize,
+    ) -> Result<NodeId, GraphError> {
+        let x = g.relu(x);
+        let same = Conv::same(conv.weight, conv.out, conv.kernel, stride);
+        let x = g.conv(x, Conv { bias: conv.bias, ..same })?;
+        g.norm(x, Norm { affine: conv.affine, eps: EPS })
+    }
+
+    fn search_cell(
+        g: &mut GraphBuilder<'_>,
+        input: NodeId,
+        arch: &Arch,
+        edges: &[[ConvNorm; 2]],
+    ) -> Result<NodeId, GraphError> {
+        let ops = Nb201::ops(arch);
+        let mut nodes = vec![input];
+        for to in 1..N_NODES {
+            let mut terms = Vec::new();
+            for (e, &(from, _)) in EDGES.iter().enumerate().filter(|(_, edge)| edge.1 == to) {
+                let x = nodes[from];
+                terms.push(match ops[e] {
+                    Nb201Op::None => g.zero(g.shape(x)),
+                    Nb201Op::Skip => x,
+                    Nb201Op::Conv1x1 => Self::conv_norm(g, x, &edges[e][0], 1)?,
+                    Nb201Op::Conv3x3 => Self::conv_norm(g, x, &edges[e][1], 1)?,
+                    Nb201Op::AvgPool3x3 => g.avg_pool(x, Pool { kernel: 3, stride: 1, padding: 1 })?,
+                });
+            }
+            nodes.push(g.add(&terms)?);
+        }
+        Ok(nodes[N_NODES - 1])
+    }
+}
+
+impl Lower for Nb201Net {
+    fn weights(&self) -> &WeightLayout {
+        &self.layout
+    }
+
+    fn input(&self) -> Shape {
+        self.input
+    }
+
+    fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        let mut g = GraphBuilder::new(&self.layout);
+        let x = g.input(self.input);
+        let x = g.conv(x, Conv::same(self.stem.weight, self.channels, self.stem.kernel, 1))?;
+        let mut x = g.norm(x, Norm { affine: self.stem.affine, eps: EPS })?;
+        for cell in &self.cells {
+            x = match cell {
+                Cell::Search { edges } => Self::search_cell(&mut g, x, arch, edges)?,
+                Cell::Reduction { a, b, downsample } => {
+                    let residual = Self::conv_norm(&mut g, x, a, 2)?;
+                    let residual = Self::conv_norm(&mut g, residual, b, 1)?;
+                    let short = g.avg_pool(x, Pool { kernel: 2, stride: 2, padding: 0 })?;
+                    let short = g.conv(short, Conv::same(*downsample, a.out, 1, 1))?;
+                    g.add(&[short, residual])?
+                }
+            };
+        }
+        let x = g.norm(x, Norm { affine: self.last, eps: EPS })?;
+        let x = g.relu(x);
+        let x = g.global_avg_pool(x);
+        g.linear(x, self.classifier.0, self.classifier.1)?;
+        Ok(g.finish())
+    }
+}
+
+/// Collects the weights in the order in which PyTorch lists them.
+struct Weights {
+    layout: WeightLayout,
+    norms: Norms,
+}
+
+impl Weights {
+    fn push(&mut self, name: String, shape: Vec<usize>, init: Init, owner: Option<Owner>) -> WeightId {
+        self.layout.push(WeightSpec { name, shape, init, owner })
+    }
+
+    fn conv(&mut self, name: String, c_out: usize, c_in: usize, k: usize, owner: Option<Owner>) -> WeightId {
+        self.push(name, vec![c_out, c_in, k, k], Init::Uniform { fan_in: c_in * k * k }, owner)
+    }
+
+    fn affine(&mut self, name: &str, c: usize, owner: Option<Owner>) -> Option<(WeightId, WeightId)> {
+        (self.norms == Norms::Affine).then(|| {
+            let scale = self.push(format!("{name}.weight"), vec![c], Init::Constant(1.0), owner.clone());
+            (scale, self.push(format!("{name}.bias"), vec![c], Init::Constant(0.0), owner))
+        })
+    }
+
+    /// The convolution is entry 1 and the norm entry 2 of a PyTorch `Sequential` called `op`.
+    fn conv_norm(
+        &mut self,
+        name: &str,
+        c_out: usize,
+        c_in: usize,
+        kernel: usize,
+        owner: Option<Owner>,
+    ) -> ConvNorm {
+        let weight = self.conv(format!("{name}.op.1.weight"), c_out, c_in, kernel, owner.clone());
+        let uniform = Init::Uniform { fan_in: c_in * kernel * kernel };
+        let bias = (self.norms == Norms::Plain)
+            .then(|| self.push(format!("{name}.op.1.bias"), vec![c_out], uniform, owner.clone()));
+        let affine = self.affine(&format!("{name}.op.2"), c_out, owner);
+        ConvNorm { weight, bias, affine, out: c_out, kernel }
+    }
+}

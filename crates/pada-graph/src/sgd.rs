@@ -1,0 +1,140 @@
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Graph, WeightId, WeightLayout};
+
+/// What happens to weights that the step's paths did not use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdleWeights {
+    /// Their gradient is zero: momentum and weight decay still move them, as in the released code.
+    #[default]
+    Decay,
+    /// They stay as they are, and so does their momentum.
+    Frozen,
+}
+
+/// One update of stochastic gradient descent with momentum, as `torch.optim.SGD`:
+/// `d = scale·g + decay·w`, `m = momentum·m + d`, `w = w − lr·m`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdStep {
+    /// Learning rate.
+    pub lr: f32,
+    /// Share of the old direction that is kept.
+    pub momentum: f32,
+    /// L2 weight decay.
+    pub weight_decay: f32,
+    /// Factor on the gradient: what clipping leaves of it.
+    pub gradient_scale: f32,
+    /// What happens to unused weights.
+    pub idle: IdleWeights,
+}
+
+/// Weights, momentum and gradient of a supernet in host memory, each one flat buffer in the layout's order. What every
+/// executor on the CPU keeps.
+#[derive(Clone, Debug)]
+pub struct HostWeights {
+    layout: WeightLayout,
+    weights: Vec<f32>,
+    momentum: Vec<f32>,
+    gradient: Vec<f32>,
+    touched: Vec<bool>,
+}
+
+impl HostWeights {
+    /// Weights with these values, no momentum, no gradient.
+    ///
+    /// # Panics
+    /// If there are not as many values as the layout has.
+    pub fn new(layout: WeightLayout, weights: Vec<f32>) -> Self {
+        assert_eq!(weights.len(), layout.numel(), "one value for every weight of the layout");
+        let (n, tensors) = (layout.numel(), layout.len());
+        Self {
+            layout,
+            weights,
+            momentum: vec![0.0; n],
+            gradient: vec![0.0; n],
+            touched: vec![false; tensors],
+        }
+    }
+
+    /// Names, shapes and places.
+    pub fn layout(&self) -> &WeightLayout {
+        &self.layout
+    }
+
+    /// One weight tensor.
+    pub fn weight(&self, id: WeightId) -> &[f32] {
+        &self.weights[self.layout.range(id)]
+    }
+
+    /// One gradient tensor.
+    pub fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
+        Cow::Borrowed(&self.gradient[self.layout.range(id)])
+    }
+
+    /// One gradient tensor, to add to.
+    pub fn gradient_mut(&mut self, id: WeightId) -> &mut [f32] {
+        &mut self.gradient[self.layout.range(id)]
+    }
+
+    /// Marks the weights of a graph as used by this step.
+    pub fn touch(&mut self, graph: &Graph) {
+        for id in graph.weights() {
+            self.touched[id.0] = true;
+        }
+    }
+
+    /// Starts a step: gradient zero, nothing touched.
+    pub fn zero_gradient(&mut self) {
+        self.gradient.fill(0.0);
+        self.touched.fill(false);
+    }
+
+    /// L2 norm of every gradient tensor, in f64.
+    pub fn gradient_norms(&self) -> Vec<f64> {
+        let norm = |(id, _)| {
+            let g = &self.gradient[self.layout.range(id)];
+            g.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt()
+        };
+        self.layout.iter().map(norm).collect()
+    }
+
+    /// Moves the weights.
+    pub fn update(&mut self, step: &SgdStep) {
+        for (id, _) in self.layout.iter() {
+            if step.idle == IdleWeights::Frozen && !self.touched[id.0] {
+                continue;
+            }
+            let range = self.layout.range(id);
+            let momentum = &mut self.momentum[range.clone()];
+            let gradient = &self.gradient[range.clone()];
+            for ((w, m), &g) in self.weights[range].iter_mut().zip(momentum).zip(gradient) {
+                let direction = step.gradient_scale * g + step.weight_decay * *w;
+                *m = step.momentum * *m + direction;
+                *w -= step.lr * *m;
+            }
+        }
+    }
+
+    /// All weights, flat.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// All weights, flat, to overwrite.
+    pub fn weights_mut(&mut self) -> &mut [f32] {
+        &mut self.weights
+    }
+
+    /// The momentum of all weights, flat.
+    pub fn momentum(&self) -> &[f32] {
+        &self.momentum
+    }
+
+    /// The momentum of all weights, flat, to overwrite.
+    pub fn momentum_mut(&mut self) -> &mut [f32] {
+        &mut self.momentum
+    }
+}

@@ -1,0 +1,97 @@
+//! Shapes, simplification and bad graphs.
+
+use pada_graph::{
+    Conv, GraphBuilder, GraphError, HostWeights, IdleWeights, Init, Lower, Nb201Net, Norms, Op, Pool,
+    SgdStep, Shape, WeightLayout, WeightSpec,
+};
+use pada_space::{Nb201, SearchSpace};
+
+fn net(input: Shape) -> Nb201Net {
+    Nb201Net::new(4, 1, input, 10, Norms::Plain)
+}
+
+fn ops_of(digits: &str) -> Vec<&'static str> {
+    let net = net(Shape::new(3, 8, 8));
+    let graph = net.lower(&Nb201::new().parse(digits).unwrap()).unwrap().simplified();
+    graph.nodes().iter().map(|node| node.op.name()).collect()
+}
+
+#[test]
+fn a_dead_cell_leaves_the_classifier_of_zeros() {
+    assert_eq!(ops_of("000000"), ["zero", "linear layer"]);
+    assert_eq!(ops_of("333000"), ["zero", "linear layer"]);
+}
+
+#[test]
+fn dead_edges_and_sums_of_one_are_gone() {
+    // Only 0→3 is live: stem, then per stage one relu-convolution-norm, and the two reductions.
+    assert_eq!(ops_of("300300"), ops_of("000300"));
+    assert_eq!(ops_of("000300").iter().filter(|op| **op == "convolution").count(), 1 + 3 + 2 * 3);
+    // A convolution of a zero node is a bias that the norm takes away.
+    assert_eq!(ops_of("000330"), ops_of("000300"));
+}
+
+#[test]
+fn simplifying_twice_changes_nothing_and_reads_only_earlier_nodes() {
+    let (space, net) = (Nb201::new(), net(Shape::new(3, 12, 8)));
+    for arch in space.archs().step_by(37) {
+        let graph = net.lower(&arch).unwrap();
+        let simple = graph.simplified();
+        assert_eq!(simple.simplified(), simple, "{arch}");
+        for (i, node) in simple.nodes().iter().enumerate() {
+            assert!(node.inputs.iter().all(|x| x.0 < i));
+            assert!(!(node.op == Op::Add && node.inputs.len() == 1));
+        }
+        assert_eq!(simple.output().shape, graph.output().shape);
+    }
+}
+
+#[test]
+fn stride_two_halves_upwards_but_the_short_cut_halves_downwards() {
+    // 3×3 with padding 1 maps 9 to 5, the 2×2 average maps 9 to 4: PyTorch's network fails on odd sizes too.
+    let error = net(Shape::new(3, 9, 8)).lower(&Nb201::new().parse("111111").unwrap()).unwrap_err();
+    assert!(matches!(error, GraphError::ShapeMismatch { op: "sum", .. }), "{error}");
+}
+
+#[test]
+fn misfits_are_named() {
+    let mut layout = WeightLayout::new();
+    let spec = |name: &str, shape: &[usize]| WeightSpec {
+        name: name.into(),
+        shape: shape.into(),
+        init: Init::Constant(0.0),
+        owner: None,
+    };
+    let w = layout.push(spec("w", &[4, 3, 3, 3]));
+    let mut g = GraphBuilder::new(&layout);
+    let x = g.input(Shape::new(3, 4, 4));
+    let other = g.input(Shape::new(3, 2, 4));
+    let wrong = g.conv(x, Conv::same(w, 5, 3, 1)).unwrap_err();
+    assert!(matches!(&wrong, GraphError::WeightShape { name, .. } if name == "w"), "{wrong}");
+    let small = g.avg_pool(other, Pool { kernel: 3, stride: 1, padding: 0 }).unwrap_err();
+    assert!(matches!(small, GraphError::TooSmall { window: 3, .. }), "{small}");
+    assert!(matches!(g.add(&[x, other]), Err(GraphError::ShapeMismatch { .. })));
+    assert!(matches!(g.concat(&[x, other]), Err(GraphError::ShapeMismatch { .. })));
+}
+
+/// Two steps of `torch.optim.SGD` by hand: w 1, g .5 then 0, lr .1, momentum .9, decay .01.
+#[test]
+fn sgd_moves_idle_weights_unless_frozen() {
+    for (idle, expected) in [(IdleWeights::Decay, 0.902_151), (IdleWeights::Frozen, 0.949)] {
+        let mut layout = WeightLayout::new();
+        layout.push(WeightSpec { name: "w".into(), shape: vec![1], init: Init::Constant(1.0), owner: None });
+        let mut g = GraphBuilder::new(&layout);
+        g.input(Shape::vector(1));
+        let empty = g.finish();
+        let mut host = HostWeights::new(layout.clone(), vec![1.0]);
+        let id = layout.find("w").unwrap();
+        let step = SgdStep { lr: 0.1, momentum: 0.9, weight_decay: 0.01, gradient_scale: 1.0, idle };
+        host.gradient_mut(id)[0] = 0.5;
+        host.update(&SgdStep { idle: IdleWeights::Decay, ..step });
+        assert!((host.weight(id)[0] - 0.949).abs() < 1e-7);
+        host.zero_gradient();
+        host.touch(&empty);
+        host.update(&step);
+        assert!((host.weight(id)[0] - expected).abs() < 1e-6, "{idle:?}: {}", host.weight(id)[0]);
+    }
+}

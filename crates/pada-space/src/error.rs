@@ -1,0 +1,46 @@
+use thiserror::Error;
+
+/// Why a text or a list of choices is not an architecture of a space.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpaceError {
+    /// A choice or operation name that the space does not have.
+    #[error(
+        "architecture {text:?}: {op:?} at position {position} is no operation of {space}; it has {valid}"
+    )]
+    UnknownOp {
+        /// The text that was parsed.
+        text: String,
+        /// What stood there.
+        op: String,
+        /// The position, from 0.
+        position: usize,
+        /// The space's name.
+        space: &'static str,
+        /// The operations it has, in digit order.
+        valid: String,
+    },
+    /// Too few or too many positions.
+    #[error("architecture {text:?} has {found} positions, {space} has {expected}")]
+    WrongLength {
+        /// The text that was parsed.
+        text: String,
+        /// Positions found.
+        found: usize,
+        /// The space's name.
+        space: &'static str,
+        /// Positions the space has.
+        expected: usize,
+    },
+    /// The long form is not built as the space writes it.
+    #[error("architecture {text:?}: {reason}; {space} is written like {example:?}")]
+    Malformed {
+        /// The text that was parsed.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The space's name.
+        space: &'static str,
+        /// A valid text.
+        example: &'static str,
+    },
+}

@@ -1,0 +1,217 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Result, Tensor, Var};
+use pada_graph::{
+    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Op, SgdStep,
+    State, StepStats, WeightId, WeightLayout,
+};
+
+use crate::ops;
+
+/// The readable executor: it walks the graph, one candle operation per node, and lets candle's autograd find the gradient.
+/// Faster executors are checked against it.
+///
+/// Weights, momentum and gradient lie in host memory; a pass copies the weights that its graph reads.
+#[derive(Debug)]
+pub struct CandleExecutor {
+    host: HostWeights,
+    device: Device,
+}
+
+/// The weights of one graph as tensors.
+type Params = BTreeMap<WeightId, Tensor>;
+
+impl CandleExecutor {
+    /// An executor on the CPU that starts from `weights`.
+    ///
+    /// # Panics
+    /// If there are not as many weights as the layout has.
+    pub fn new(layout: WeightLayout, weights: Vec<f32>) -> Self {
+        Self { host: HostWeights::new(layout, weights), device: Device::Cpu }
+    }
+
+    fn tensor(&self, id: WeightId) -> Result<Tensor> {
+        Tensor::from_slice(self.host.weight(id), self.layout().spec(id).shape.as_slice(), &self.device)
+    }
+
+    fn image_tensor(&self, images: &Images<'_>) -> Result<Tensor> {
+        let shape = images.shape;
+        let dims = (images.len(), shape.channels, shape.height, shape.width);
+        Tensor::from_slice(images.pixels, dims, &self.device)
+    }
+
+    fn backend_error(&self, error: &candle_core::Error) -> ExecError {
+        ExecError::Backend { executor: self.name().to_owned(), message: error.to_string() }
+    }
+
+    fn try_logits(&self, graph: &Graph, images: &Images<'_>) -> Result<Vec<f32>> {
+        let params =
+            graph.weights().into_iter().map(|id| Ok((id, self.tensor(id)?))).collect::<Result<Params>>()?;
+        forward(graph, &self.image_tensor(images)?, &params)?.flatten_all()?.to_vec1()
+    }
+
+    fn try_gradients(&mut self, graph: &Graph, batch: &Batch<'_>, spec: &LossSpec<'_>) -> Result<StepStats> {
+        let vars = graph
+            .weights()
+            .into_iter()
+            .map(|id| Ok((id, Var::from_tensor(&self.tensor(id)?)?)))
+            .collect::<Result<BTreeMap<_, _>>>()?;
+        let params = vars.iter().map(|(id, var)| (*id, var.as_tensor().clone())).collect();
+        let output = forward(graph, &self.image_tensor(&batch.images)?, &params)?;
+        let classes = graph.output().shape.channels;
+        let logits = Logits { values: output.flatten_all()?.to_vec1()?, classes };
+        let (loss, slope) = cross_entropy(&logits, batch.labels, spec);
+        // The slope of the loss is known in closed form; autograd only has to carry it from the logits to the weights.
+        let slope = Tensor::from_vec(slope, output.shape(), &self.device)?;
+        let grads = (output * slope)?.sum_all()?.backward()?;
+        for (id, var) in &vars {
+            if let Some(grad) = grads.get(var.as_tensor()) {
+                let grad = grad.flatten_all()?.to_vec1::<f32>()?;
+                self.host.gradient_mut(*id).iter_mut().zip(grad).for_each(|(sum, g)| *sum += g);
+            }
+        }
+        self.host.touch(graph);
+        Ok(StepStats { loss, logits })
+    }
+}
+
+impl Executor for CandleExecutor {
+    fn name(&self) -> &str {
+        "candle on the CPU"
+    }
+
+    fn layout(&self) -> &WeightLayout {
+        self.host.layout()
+    }
+
+    fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> std::result::Result<Logits, ExecError> {
+        images.check(graph)?;
+        let values = self.try_logits(graph, images).map_err(|e| self.backend_error(&e))?;
+        Ok(Logits { values, classes: graph.output().shape.channels })
+    }
+
+    fn zero_gradient(&mut self) {
+        self.host.zero_gradient();
+    }
+
+    fn gradients(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        loss: &LossSpec<'_>,
+    ) -> std::result::Result<StepStats, ExecError> {
+        batch.check(graph, loss)?;
+        self.try_gradients(graph, batch, loss).map_err(|e| self.backend_error(&e))
+    }
+
+    fn gradient_norms(&self) -> Vec<f64> {
+        self.host.gradient_norms()
+    }
+
+    fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
+        self.host.gradient(id)
+    }
+
+    fn update(&mut self, step: &SgdStep) {
+        self.host.update(step);
+    }
+
+    fn read(&self, state: State) -> Vec<f32> {
+        match state {
+            State::Weights => self.host.weights().to_vec(),
+            State::Momentum => self.host.momentum().to_vec(),
+        }
+    }
+
+    fn write(&mut self, state: State, values: &[f32]) {
+        match state {
+            State::Weights => self.host.weights_mut().copy_from_slice(values),
+            State::Momentum => self.host.momentum_mut().copy_from_slice(values),
+        }
+    }
+}
+
+/// Runs a graph on images `[B, C, H, W]`; returns the logits `[B, K]`. A value is dropped after its last reader.
+fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<Tensor> {
+    let nodes = graph.nodes();
+    let mut readers = vec![0_usize; nodes.len()];
+    nodes.iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
+    let mut values: Vec<Option<Tensor>> = vec![None; nodes.len()];
+    for (i, node) in nodes.iter().enumerate() {
+        let inputs: Vec<Tensor> = node
+            .inputs
+            .iter()
+            .map(|x| values[x.0].clone().expect("a value lives until its last reader"))
+            .collect();
+        values[i] = Some(match &node.op {
+            Op::Conv(conv) if graph.cancels_bias(NodeId(i)) => {
+                ops::conv2d(&inputs[0], &params[&conv.weight], conv)?
+            }
+            _ => apply(node, &inputs, images, params)?,
+        });
+        for x in &node.inputs {
+            readers[x.0] -= 1;
+            if readers[x.0] == 0 {
+                values[x.0] = None;
+            }
+        }
+    }
+    let output = values.pop().flatten().expect("the last node is the output");
+    output.reshape((images.dim(0)?, graph.output().shape.channels))
+}
+
+fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Result<Tensor> {
+    let x = inputs.first();
+    let x = || x.expect("the builder gives this operation an input");
+    let channelwise = |id: &WeightId| params[id].reshape((1, (), 1, 1));
+    match &node.op {
+        Op::Input => Ok(images.clone()),
+        Op::Zero => {
+            let shape = (images.dim(0)?, node.shape.channels, node.shape.height, node.shape.width);
+            Tensor::zeros(shape, images.dtype(), images.device())
+        }
+        Op::Conv(conv) => {
+            let y = ops::conv2d(x(), &params[&conv.weight], conv)?;
+            conv.bias.map_or(Ok(y.clone()), |bias| ops::add_bias(&y, &params[&bias]))
+        }
+        Op::Norm(norm) => {
+            let y = ops::batch_norm(x(), f64::from(norm.eps))?;
+            match &norm.affine {
+                None => Ok(y),
+                Some((scale, shift)) => {
+                    ops::add_bias(&y.broadcast_mul(&channelwise(scale)?)?, &params[shift])
+                }
+            }
+        }
+        Op::Relu => ops::relu(x()),
+        Op::Relu6 => ops::relu6(x()),
+        Op::AvgPool(pool) => ops::avg_pool2d(x(), *pool),
+        Op::MaxPool(pool) => ops::max_pool2d(x(), *pool),
+        Op::Add => inputs[1..].iter().try_fold(inputs[0].clone(), |sum, x| sum + x),
+        Op::Concat => Tensor::cat(inputs, 1),
+        Op::GlobalAvgPool => x().mean_keepdim((2, 3)),
+        Op::Linear { weight, bias, .. } => {
+            x().flatten_from(1)?.matmul(&params[weight].t()?)?.broadcast_add(&params[bias])
+        }
+    }
+}
+
+/// The plain mean cross entropy, and the slope of the weighted loss with respect to the logits `[B, K]`, computed in f64.
+fn cross_entropy(logits: &Logits, labels: &[u32], spec: &LossSpec<'_>) -> (f64, Vec<f32>) {
+    let n = labels.len() as f64;
+    let mut loss = 0.0;
+    let mut slope = Vec::with_capacity(logits.values.len());
+    for (image, (row, &label)) in logits.rows().zip(labels).enumerate() {
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let exp: Vec<f64> = row.iter().map(|&z| f64::from(z - largest).exp()).collect();
+        let sum: f64 = exp.iter().sum();
+        loss += sum.ln() - f64::from(row[label as usize] - largest);
+        let factor = f64::from(spec.scale) * spec.image_weights.map_or(1.0, |w| f64::from(w[image])) / n;
+        slope.extend(exp.iter().enumerate().map(|(k, e)| {
+            let target = if k == label as usize { 1.0 } else { 0.0 };
+            (factor * (e / sum - target)) as f32
+        }));
+    }
+    (loss / n, slope)
+}

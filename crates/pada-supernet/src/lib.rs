@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod candle;
+mod error;
+mod files;
+mod init;
+pub mod ops;
+
+pub use candle::CandleExecutor;
+pub use error::WeightsError;
+pub use files::{read_weights, to_safetensors};
+pub use init::init_weights;
