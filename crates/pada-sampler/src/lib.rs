@@ -1,1 +1,111 @@
 #![doc = include_str!("../README.md")]
+
+mod alias;
+mod audit;
+mod data_importance;
+mod error;
+mod fixed_path;
+mod gumbel;
+mod path_importance;
+mod ramp;
+mod state;
+mod uniform_data;
+mod uniform_paths;
+
+pub use alias::AliasTable;
+pub use audit::{distinct, effective_sample_size, entropy};
+pub use data_importance::{DataImportance, DataImportanceConfig, Replacement};
+pub use error::SamplerError;
+pub use fixed_path::FixedPath;
+pub use gumbel::draw_without_replacement;
+use pada_space::Arch;
+pub use path_importance::{PathImportance, PathImportanceConfig};
+pub use ramp::Ramp;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+pub use state::SamplerState;
+pub use uniform_data::UniformData;
+pub use uniform_paths::UniformPaths;
+
+/// Draws the paths a supernet trains on. O is the number of operations.
+pub trait PathSampler: Send {
+    /// The paths of one step.
+    fn next_paths(&mut self, rng: &mut dyn Rng) -> Vec<Arch>;
+
+    /// The factor on the loss of a path that was just drawn.
+    fn loss_weight(&self, path: &Arch) -> f64 {
+        let _ = path;
+        1.0
+    }
+
+    /// What a step found: `[O]`, the gradient norm of each operation averaged over its places in the path, 0 where it does not
+    /// stand or has no weights.
+    fn observe(&mut self, path: &Arch, op_grad_norms: &[f64]);
+
+    /// Ends an epoch; `progress` is its number, counted from 0, divided by the number of epochs.
+    fn end_epoch(&mut self, progress: f64);
+
+    /// The distribution paths are drawn from: one row of O probabilities for all positions, or one per position.
+    fn distribution(&self) -> Vec<Vec<f64>>;
+
+    /// Everything a checkpoint must keep.
+    fn state(&self) -> SamplerState;
+
+    /// Goes on from a checkpoint, bit for bit.
+    ///
+    /// # Errors
+    /// [`SamplerError::State`] where the state is of another sampler; this one is unchanged then.
+    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError>;
+}
+
+/// Draws the images a supernet trains on. N is the number of images.
+pub trait DataSampler: Send {
+    /// The images of one epoch, in training order: N places in the image set.
+    fn epoch_order(&mut self, rng: &mut dyn Rng) -> Vec<u32>;
+
+    /// The factor on the loss of an image of the current epoch.
+    fn loss_weight(&self, image: u32) -> f32 {
+        let _ = image;
+        1.0
+    }
+
+    /// What a step found: one gradient norm for each of its images.
+    fn observe(&mut self, images: &[u32], grad_norms: &[f32]);
+
+    /// Ends an epoch; `progress` is its number, counted from 0, divided by the number of epochs.
+    fn end_epoch(&mut self, progress: f64);
+
+    /// The distribution images are drawn from, `[N]`; none where each image comes once.
+    fn distribution(&self) -> Option<&[f64]>;
+
+    /// Everything a checkpoint must keep.
+    fn state(&self) -> SamplerState;
+
+    /// Goes on from a checkpoint, bit for bit.
+    ///
+    /// # Errors
+    /// [`SamplerError::State`] where the state is of another sampler; this one is unchanged then.
+    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError>;
+}
+
+/// Whose rule is followed where the text and the released code of PA&DA differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Variant {
+    /// The authors' public code.
+    #[default]
+    Released,
+    /// The text of the paper.
+    Paper,
+}
+
+/// Whether losses are weighted so that their mean estimates the uniform one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImportanceWeights {
+    /// A plain mean, as in the released code: biased towards what is drawn often.
+    #[default]
+    None,
+    /// Losses divided by how much more often than uniformly they are drawn (Eq. 5).
+    Unbiased,
+}

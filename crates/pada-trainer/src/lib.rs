@@ -1,1 +1,27 @@
 #![doc = include_str!("../README.md")]
+
+mod checkpoint;
+mod clip;
+mod durable;
+mod error;
+mod observer;
+mod op_norms;
+pub mod rules;
+mod schedule;
+mod score;
+mod seeds;
+mod trainer;
+mod variance;
+
+pub use checkpoint::Checkpoint;
+pub use clip::{clip_factor, global_norm};
+pub use durable::write_durably;
+pub use error::{CheckpointError, TrainError};
+pub use observer::{Observer, StepProgress};
+pub use op_norms::op_gradient_norms;
+pub use rules::{PathOutcome, StepContext, StepOutcome, TrainRule};
+pub use schedule::Schedule;
+pub use score::{ArchScore, EvalSet, image_gradient_norms, score_archs};
+pub use seeds::{Purpose, Streams};
+pub use trainer::{TrainSettings, Trainer, TrainerParts};
+pub use variance::GradientVariance;

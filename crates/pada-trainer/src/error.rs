@@ -1,0 +1,77 @@
+use std::path::PathBuf;
+
+use pada_graph::{ExecError, GraphError};
+use pada_space::Arch;
+use thiserror::Error;
+
+/// Why training stopped.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// A loss or gradient is NaN or infinite, as a rule sees it.
+    #[error(transparent)]
+    NotFinite(#[from] NotFinite),
+    /// The same, with the place in the run.
+    #[error("epoch {epoch}, step {step}, path {path}: the {what} is {value}; the last checkpoint holds finite weights: lower train.lr, or clip harder with train.clip_norm")]
+    Diverged {
+        /// From 0.
+        epoch: usize,
+        /// From 0.
+        step: usize,
+        /// The path that was trained.
+        path: Arch,
+        /// Loss or gradient norm.
+        what: &'static str,
+        /// NaN or infinite.
+        value: f64,
+    },
+    /// The network does not take these images.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A pass failed.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// A number that must be finite is not.
+#[derive(Clone, Debug, Error)]
+#[error("path {path}: the {what} is {value}")]
+pub struct NotFinite {
+    /// Loss or gradient norm.
+    pub what: &'static str,
+    /// NaN or infinite.
+    pub value: f64,
+    /// The path that was trained.
+    pub path: Arch,
+}
+
+/// Why a checkpoint cannot be written or read.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The content is damaged.
+    #[error("{path} is damaged: {reason}; delete it to go on from an earlier checkpoint")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It is a checkpoint of another run.
+    #[error("{path} belongs to another run: {reason}")]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+}

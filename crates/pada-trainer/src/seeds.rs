@@ -1,0 +1,69 @@
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// What random numbers are drawn for. Each purpose has a stream of its own, so that one more draw for one of them moves no
+/// other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Purpose {
+    /// Starting weights.
+    Init,
+    /// Which paths are trained.
+    Paths,
+    /// Which images are trained on, in which order.
+    Images,
+    /// Crops and flips.
+    Augment,
+    /// Which architectures are ranked.
+    Rank,
+}
+
+impl Purpose {
+    /// The stream of a seed.
+    pub fn stream(self, seed: u64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(self as u64);
+        rng
+    }
+}
+
+/// The streams that training draws from.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    /// Which paths.
+    pub paths: ChaCha8Rng,
+    /// Which images.
+    pub images: ChaCha8Rng,
+    /// Crops and flips.
+    pub augment: ChaCha8Rng,
+}
+
+/// How far each stream has been read, in words; what a checkpoint keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamPositions {
+    paths: u128,
+    images: u128,
+    augment: u128,
+}
+
+impl Streams {
+    /// The streams of a seed, from their start.
+    pub fn new(seed: u64) -> Self {
+        let [paths, images, augment] =
+            [Purpose::Paths, Purpose::Images, Purpose::Augment].map(|purpose| purpose.stream(seed));
+        Self { paths, images, augment }
+    }
+
+    pub(crate) fn positions(&self) -> StreamPositions {
+        let [paths, images, augment] =
+            [&self.paths, &self.images, &self.augment].map(ChaCha8Rng::get_word_pos);
+        StreamPositions { paths, images, augment }
+    }
+
+    pub(crate) fn go_to(&mut self, positions: &StreamPositions) {
+        self.paths.set_word_pos(positions.paths);
+        self.images.set_word_pos(positions.images);
+        self.augment.set_word_pos(positions.augment);
+    }
+}
