@@ -1,1 +1,43 @@
-fn main() {}
+//! House tasks: `cargo xtask ci`, `download`, `make-mini` and the rest; `cargo xtask --help` lists them.
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
+
+mod download;
+mod make_mini;
+mod paths;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// House tasks of the pada workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Fetch a data set or table into $PADA_DATA (default: data/), checked by SHA-256.
+    ///
+    /// Example: cargo xtask download cifar10
+    Download {
+        /// What to fetch.
+        what: download::What,
+        /// Look in this folder first.
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+    },
+    /// Make the embedded mini images from CIFAR-10.
+    ///
+    /// Example: cargo xtask make-mini
+    MakeMini,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Download { what, from } => download::run(what, from.as_deref()),
+        Task::MakeMini => make_mini::run(),
+    }
+}

@@ -44,8 +44,7 @@ impl EvalSet {
         assert!(batch > 0, "a batch has images");
         let n = limit.min(set.len());
         let indices: Vec<u32> = (0..n as u32).collect();
-        let mut pixels = Vec::new();
-        pada_data::fill(set, &indices, None, &mut NoDraws, &mut pixels);
+        let pixels = pada_data::normalised(set, &indices);
         let labels = set.labels[..n].iter().map(|&l| u32::from(l)).collect();
         Self { pixels, labels, shape: Shape::new(set.channels, set.height, set.width), batch }
     }
@@ -123,23 +122,4 @@ pub fn image_gradient_norms(logits: &Logits, labels: &[u32]) -> Vec<f32> {
         square.sqrt() as f32
     };
     logits.rows().zip(labels).map(norm).collect()
-}
-
-/// A random stream for code that draws nothing.
-struct NoDraws;
-
-impl rand::TryRng for NoDraws {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        unreachable!("nothing is drawn without augmentation")
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        unreachable!("nothing is drawn without augmentation")
-    }
-
-    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
-        unreachable!("nothing is drawn without augmentation")
-    }
 }

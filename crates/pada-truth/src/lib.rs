@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+
+mod error;
+mod nb201;
+mod table;
+
+pub use error::TruthError;
+pub use nb201::{NB201_FILE, NB201_SHA256, Nb201Table};
+use pada_space::SearchSpace;
+pub use table::TruthTable;
+
+static MINI: &[u8] = include_bytes!("../data/mini.csv");
+
+/// The embedded table of mini: C=8, N=1, trained on its 8,000 training images and tested on its 2,000 test images. The file's
+/// recipe stands in the crate's README.
+///
+/// # Errors
+/// [`TruthError`] if the program was built from a damaged file.
+pub fn mini(space: &dyn SearchSpace) -> Result<TruthTable, TruthError> {
+    TruthTable::from_runs("mini", "mini.csv".as_ref(), MINI, space)
+}

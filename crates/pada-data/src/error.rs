@@ -1,0 +1,64 @@
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why images cannot be read.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// A file of a data set is not there.
+    #[error(
+        "{path} is missing; run `cargo xtask download cifar10`, or set PADA_DATA to the folder that holds cifar10/"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file has the wrong length.
+    #[error(
+        "{path} has {found} bytes, {expected} are needed: it ends in record {record}; the file is damaged: run `cargo xtask download cifar10`"
+    )]
+    WrongSize {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: u64,
+        /// The length it should have.
+        expected: u64,
+        /// The record in which it ends, from 0.
+        record: u64,
+    },
+    /// A label that is no class.
+    #[error(
+        "{path}: record {record} has label {label}, CIFAR-10 has 0..=9; the file is damaged: run `cargo xtask download cifar10`"
+    )]
+    BadLabel {
+        /// The file.
+        path: PathBuf,
+        /// The record, from 0.
+        record: usize,
+        /// What stands there.
+        label: u8,
+    },
+    /// The embedded images do not decode: the program was built from a damaged checkout.
+    #[error("the embedded mini images are damaged: {reason}; run `cargo xtask make-mini`")]
+    Embedded {
+        /// What is wrong.
+        reason: String,
+    },
+    /// No data set of that name.
+    #[error(
+        "{name:?} is no data set: use `mini`, `cifar10`, or a folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin"
+    )]
+    UnknownSource {
+        /// What was asked for.
+        name: String,
+    },
+}

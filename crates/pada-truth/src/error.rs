@@ -1,0 +1,101 @@
+use std::path::PathBuf;
+
+use pada_space::SpaceError;
+use thiserror::Error;
+
+/// Why a table cannot be used.
+#[derive(Debug, Error)]
+pub enum TruthError {
+    /// The table is not there.
+    #[error(
+        "{path} is missing; run `cargo xtask download nb201`, or set PADA_DATA to the folder that holds nasbench201/"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read as CSV.
+    #[error("{path}: {source}")]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said, with the line.
+        source: csv::Error,
+    },
+    /// A column is not in the header.
+    #[error("{path} has no column {column}; it has {found}")]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The columns there are.
+        found: String,
+    },
+    /// A cell is not a number.
+    #[error("{path}, line {line}: {column} is {text:?}, which is no finite number")]
+    BadNumber {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column.
+        column: String,
+        /// What stands there.
+        text: String,
+    },
+    /// A cell is not an architecture.
+    #[error("{path}, line {line}: {source}")]
+    BadArch {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        source: SpaceError,
+    },
+    /// The two forms of a row's architecture differ.
+    #[error("{path}, line {line}: ops {digits} and arch_str {string} are different architectures")]
+    Disagree {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The digits.
+        digits: String,
+        /// The long form, as digits.
+        string: String,
+    },
+    /// An architecture has two rows.
+    #[error("{path}, line {line}: {arch} stands on line {first} already")]
+    Duplicate {
+        /// The file.
+        path: PathBuf,
+        /// The second line, from 1.
+        line: u64,
+        /// What stands there twice.
+        arch: String,
+        /// The first line.
+        first: u64,
+    },
+    /// Rows are missing.
+    #[error(
+        "{path} has {found} of {expected} architectures, {first} is the first that is missing; run `cargo xtask download nb201`"
+    )]
+    MissingRows {
+        /// The file.
+        path: PathBuf,
+        /// Rows there are.
+        found: usize,
+        /// Rows there should be.
+        expected: usize,
+        /// The first architecture in digit order without a row.
+        first: String,
+    },
+    /// There is no row.
+    #[error("{path} holds no row")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}

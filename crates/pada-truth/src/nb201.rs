@@ -1,0 +1,97 @@
+use std::collections::HashMap;
+use std::path::Path;
+
+use pada_space::{Arch, Nb201, SearchSpace};
+
+use crate::table::Rows;
+use crate::{TruthError, TruthTable};
+
+/// The table's file, in the folder `nasbench201` of the data folder.
+pub const NB201_FILE: &str = "nasbench201.csv";
+
+/// SHA-256 of the file.
+pub const NB201_SHA256: &str = "f5fa2d101a72787ba9a96ac663e26593b04c1daf82e4ebd5ef30406f107d212d";
+
+const DIGITS: &str = "ops";
+const STRING: &str = "arch_str";
+const NUMBERS: [&str; 14] = [
+    "cifar10_valid_200",
+    "cifar10_test_200",
+    "cifar100_valid_200",
+    "cifar100_test_200",
+    "imagenet16_valid_200",
+    "imagenet16_test_200",
+    "cifar10_valid_12",
+    "cifar10_test_12",
+    "cifar100_valid_12",
+    "cifar100_test_12",
+    "imagenet16_valid_12",
+    "imagenet16_test_12",
+    "params_cifar10",
+    "mflops_cifar10",
+];
+
+/// NAS-Bench-201: accuracies of all 15,625 cells after 200 and 12 epochs on three data sets, percent; weights; MFLOPs.
+///
+/// # Source
+/// Dong & Yang, ICLR 2020.
+#[derive(Clone, Debug)]
+pub struct Nb201Table {
+    archs: Vec<Arch>,
+    columns: HashMap<&'static str, Vec<f64>>,
+}
+
+impl Nb201Table {
+    /// Reads and checks the table.
+    ///
+    /// # Errors
+    /// [`TruthError`]: every architecture must have exactly one row, in both text forms, and every cell a number.
+    pub fn load(path: &Path) -> Result<Self, TruthError> {
+        let csv = std::fs::read(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => TruthError::Missing { path: path.into() },
+            _ => TruthError::Csv { path: path.into(), source: source.into() },
+        })?;
+        let space = Nb201::new();
+        let mut rows = Rows::new(path, &csv)?;
+        let (digits, string) = (rows.column(DIGITS)?, rows.column(STRING)?);
+        let columns = NUMBERS.iter().map(|name| rows.column(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut numbers = vec![Vec::new(); columns.len()];
+        let (mut archs, mut lines) = (Vec::new(), HashMap::new());
+        while let Some(row) = rows.next_row()? {
+            let (arch, other) = (row.arch(digits, &space)?, row.arch(string, &space)?);
+            if arch != other {
+                let (digits, string) = (arch.to_string(), other.to_string());
+                return Err(TruthError::Disagree { path: path.into(), line: row.line, digits, string });
+            }
+            if let Some(first) = lines.insert(arch.clone(), row.line) {
+                let arch = arch.to_string();
+                return Err(TruthError::Duplicate { path: path.into(), line: row.line, arch, first });
+            }
+            for (list, column) in numbers.iter_mut().zip(&columns) {
+                list.push(row.number(*column)?);
+            }
+            archs.push(arch);
+        }
+        if let Some(first) = space.archs().find(|arch| !lines.contains_key(arch)) {
+            let (found, expected, first) = (archs.len(), space.len() as usize, first.to_string());
+            return Err(TruthError::MissingRows { path: path.into(), found, expected, first });
+        }
+        Ok(Self { archs, columns: NUMBERS.into_iter().zip(numbers).collect() })
+    }
+
+    /// All architectures in the official order.
+    pub fn archs(&self) -> &[Arch] {
+        &self.archs
+    }
+
+    /// A column, in the order of the architectures.
+    pub fn column(&self, name: &str) -> Option<&[f64]> {
+        self.columns.get(name).map(Vec::as_slice)
+    }
+
+    /// A column as a table of accuracies.
+    pub fn truth(&self, column: &str) -> Option<TruthTable> {
+        let accuracy = self.column(column)?.to_vec();
+        Some(TruthTable::new(&format!("nb201 {column}"), self.archs.clone(), accuracy))
+    }
+}

@@ -1,0 +1,165 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use pada_space::{Arch, SearchSpace};
+
+use crate::TruthError;
+
+/// Accuracies of architectures trained from scratch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TruthTable {
+    name: String,
+    archs: Vec<Arch>,
+    accuracy: Vec<f64>,
+    /// One accuracy per seed and architecture; empty where the table keeps only means.
+    by_seed: BTreeMap<u64, Vec<Option<f64>>>,
+    index: HashMap<Arch, usize>,
+}
+
+impl TruthTable {
+    /// A table of one accuracy each.
+    ///
+    /// # Panics
+    /// If there are not as many accuracies as architectures.
+    pub fn new(name: &str, archs: Vec<Arch>, accuracy: Vec<f64>) -> Self {
+        assert_eq!(archs.len(), accuracy.len(), "one accuracy for every architecture");
+        let index = archs.iter().cloned().zip(0..).collect();
+        Self { name: name.to_owned(), archs, accuracy, by_seed: BTreeMap::new(), index }
+    }
+
+    /// Reads `arch,seed,accuracy`, a line for every trained network; the accuracy of an architecture is the mean over its seeds.
+    ///
+    /// # Errors
+    /// [`TruthError`], with the line.
+    pub fn from_runs(
+        name: &str,
+        path: &Path,
+        csv: &[u8],
+        space: &dyn SearchSpace,
+    ) -> Result<Self, TruthError> {
+        let mut rows = Rows::new(path, csv)?;
+        let [arch, seed, accuracy] = ["arch", "seed", "accuracy"].map(|column| rows.column(column));
+        let (arch, seed, accuracy) = (arch?, seed?, accuracy?);
+        let mut runs: BTreeMap<(Arch, u64), (f64, u64)> = BTreeMap::new();
+        let mut archs: Vec<Arch> = Vec::new();
+        while let Some(row) = rows.next_row()? {
+            let key = (row.arch(arch, space)?, row.number(seed)? as u64);
+            if !archs.contains(&key.0) {
+                archs.push(key.0.clone());
+            }
+            let text = format!("{} with seed {}", key.0, key.1);
+            if let Some((_, first)) = runs.insert(key, (row.number(accuracy)?, row.line)) {
+                return Err(TruthError::Duplicate { path: path.into(), line: row.line, arch: text, first });
+            }
+        }
+        if archs.is_empty() {
+            return Err(TruthError::Empty { path: path.into() });
+        }
+        let of = |arch: &Arch, seed: u64| runs.get(&(arch.clone(), seed)).map(|(accuracy, _)| *accuracy);
+        let mut by_seed: BTreeMap<u64, Vec<Option<f64>>> =
+            runs.keys().map(|(_, seed)| (*seed, vec![])).collect();
+        by_seed.iter_mut().for_each(|(seed, list)| list.extend(archs.iter().map(|arch| of(arch, *seed))));
+        let mean = |i: usize| {
+            let runs: Vec<f64> = by_seed.values().filter_map(|list| list[i]).collect();
+            runs.iter().sum::<f64>() / runs.len() as f64
+        };
+        let accuracy = (0..archs.len()).map(mean).collect();
+        Ok(Self { by_seed, ..Self::new(name, archs, accuracy) })
+    }
+
+    /// What the accuracies are.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The architectures, `[A]`.
+    pub fn archs(&self) -> &[Arch] {
+        &self.archs
+    }
+
+    /// Percent of the test images, `[A]`.
+    pub fn accuracies(&self) -> &[f64] {
+        &self.accuracy
+    }
+
+    /// One architecture's accuracy, percent.
+    pub fn accuracy(&self, arch: &Arch) -> Option<f64> {
+        self.index.get(arch).map(|&i| self.accuracy[i])
+    }
+
+    /// For each seed, the accuracy of every architecture that was trained with it, `[A]`.
+    pub fn by_seed(&self) -> &BTreeMap<u64, Vec<Option<f64>>> {
+        &self.by_seed
+    }
+}
+
+/// A CSV file read row by row, with errors that say where.
+pub(crate) struct Rows<'a> {
+    path: &'a Path,
+    header: csv::StringRecord,
+    reader: csv::Reader<&'a [u8]>,
+}
+
+/// A column's name and place.
+#[derive(Clone, Copy)]
+pub(crate) struct Column<'a> {
+    name: &'a str,
+    place: usize,
+}
+
+pub(crate) struct Row<'a> {
+    path: &'a Path,
+    pub(crate) line: u64,
+    cells: csv::StringRecord,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(path: &'a Path, csv: &'a [u8]) -> Result<Self, TruthError> {
+        let mut reader = csv::Reader::from_reader(csv);
+        let header =
+            reader.headers().map_err(|source| TruthError::Csv { path: path.into(), source })?.clone();
+        Ok(Self { path, header, reader })
+    }
+
+    pub(crate) fn column<'c>(&self, name: &'c str) -> Result<Column<'c>, TruthError> {
+        let missing = || TruthError::NoColumn {
+            path: self.path.into(),
+            column: name.to_owned(),
+            found: self.header.iter().collect::<Vec<_>>().join(", "),
+        };
+        self.header.iter().position(|h| h == name).map(|place| Column { name, place }).ok_or_else(missing)
+    }
+
+    pub(crate) fn next_row(&mut self) -> Result<Option<Row<'a>>, TruthError> {
+        let mut cells = csv::StringRecord::new();
+        match self.reader.read_record(&mut cells) {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let line = cells.position().map_or(0, csv::Position::line);
+                Ok(Some(Row { path: self.path, line, cells }))
+            }
+            Err(source) => Err(TruthError::Csv { path: self.path.into(), source }),
+        }
+    }
+}
+
+impl Row<'_> {
+    pub(crate) fn text(&self, column: Column<'_>) -> &str {
+        &self.cells[column.place]
+    }
+
+    pub(crate) fn number(&self, column: Column<'_>) -> Result<f64, TruthError> {
+        let text = self.text(column);
+        text.parse().ok().filter(|v: &f64| v.is_finite()).ok_or_else(|| TruthError::BadNumber {
+            path: self.path.into(),
+            line: self.line,
+            column: column.name.to_owned(),
+            text: text.to_owned(),
+        })
+    }
+
+    pub(crate) fn arch(&self, column: Column<'_>, space: &dyn SearchSpace) -> Result<Arch, TruthError> {
+        let bad = |source| TruthError::BadArch { path: self.path.into(), line: self.line, source };
+        space.parse(self.text(column)).map_err(bad)
+    }
+}

@@ -1,0 +1,69 @@
+//! Data sets and tables. Only here does the project open a connection.
+
+mod cifar10;
+mod http;
+mod nb201;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+pub(crate) use cifar10::verify as verify_cifar10;
+use sha2::{Digest, Sha256};
+
+use crate::paths;
+
+/// What can be fetched.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum What {
+    /// The official binary files of CIFAR-10, 184 MB.
+    Cifar10,
+    /// Accuracies, weights and MFLOPs of the 15,625 architectures of NAS-Bench-201, 3 MB.
+    Nb201,
+}
+
+pub(crate) fn run(what: What, from: Option<&Path>) -> anyhow::Result<()> {
+    let data = paths::data_dir();
+    match what {
+        What::Cifar10 => cifar10::download(&data.join("cifar10"), from),
+        What::Nb201 => nb201::download(&data.join("nasbench201"), from),
+    }
+}
+
+/// A place something can be had from: what it is called, and how to get it.
+type Source<'a, T> = (String, Box<dyn Fn() -> anyhow::Result<T> + 'a>);
+
+/// The result of the first source that works; each that fails says why in one line.
+fn first_that_works<T>(what: &str, sources: Vec<Source<'_, T>>) -> anyhow::Result<T> {
+    for (name, get) in sources {
+        eprintln!("{what}: trying {name}");
+        match get() {
+            Ok(result) => return Ok(result),
+            Err(error) => eprintln!("{what}: {name} failed: {error:#}"),
+        }
+    }
+    bail!("no source of {what} worked; give a folder that holds the files with --from DIR")
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file that is there whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().expect("a file lies in a folder");
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        std::io::Result::Ok(())
+    };
+    write().with_context(|| path.display().to_string())
+}
+
+fn read(path: PathBuf) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(&path).with_context(|| path.display().to_string())
+}

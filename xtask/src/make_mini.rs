@@ -1,0 +1,40 @@
+use anyhow::{Context, ensure};
+use pada_data::{MINI_SHA256, Splits, cifar10, encode_mini, halve, select_mini};
+
+use crate::download::{sha256, verify_cifar10};
+use crate::paths;
+
+/// Writes `crates/pada-data/data/mini.png` and says whether it is the pinned one.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let dir = paths::data_dir().join("cifar10");
+    ensure!(
+        verify_cifar10(&dir)?,
+        "{} does not hold CIFAR-10; run `cargo xtask download cifar10`",
+        dir.display()
+    );
+    let mini = select_mini(&cifar10(&dir)?);
+    let mini = Splits { train: halve(&mini.train), test: halve(&mini.test) };
+    let bytes = encode_mini(&mini)?;
+    let path = paths::root().join("crates/pada-data/data/mini.png");
+    std::fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
+    let hash = sha256(&bytes);
+    eprintln!("{}: {} bytes, SHA-256 {hash}", path.display(), bytes.len());
+    eprintln!("training images: mean and deviation {:?}", moments(&mini.train));
+    ensure!(
+        hash == MINI_SHA256,
+        "that is not the pinned file; update MINI_SHA256 in crates/pada-data/src/mini.rs"
+    );
+    Ok(())
+}
+
+/// Mean and standard deviation of each channel, in units of 255.
+fn moments(set: &pada_data::ImageSet) -> Vec<(f64, f64)> {
+    let plane = set.height * set.width;
+    let channel = |c: usize| {
+        let bytes = || set.pixels.chunks_exact(plane).skip(c).step_by(set.channels).flatten();
+        let n = (set.pixels.len() / set.channels) as f64;
+        let mean = bytes().map(|&b| f64::from(b) / 255.0).sum::<f64>() / n;
+        (mean, (bytes().map(|&b| (f64::from(b) / 255.0 - mean).powi(2)).sum::<f64>() / n).sqrt())
+    };
+    (0..set.channels).map(channel).collect()
+}
