@@ -1,4 +1,5 @@
 //! Shapes, simplification and bad graphs.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_graph::{
     Conv, GraphBuilder, GraphError, HostWeights, IdleWeights, Init, Lower, Nb201Net, Norms, Op, Pool,

@@ -1,4 +1,5 @@
 //! Weights and MACs of NAS-Bench-201 against the benchmark's table.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! Metrics against scipy, against slow references, and what they refuse.
 
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+
 use std::path::PathBuf;
 
 use pada_rank::*;

@@ -1,1 +1,13 @@
 #![doc = include_str!("../README.md")]
+
+mod agreement;
+mod epoch;
+mod error;
+mod record;
+mod summary;
+
+pub use agreement::{Agreement, ZeroCostRow};
+pub use epoch::EpochRecord;
+pub use error::ReportError;
+pub use record::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
+pub use summary::summary;

@@ -1,13 +1,24 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use pada_graph::{
     Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Op, SgdStep,
     State, StepStats, WeightId, WeightLayout,
 };
 
 use crate::ops;
+
+/// The numbers an executor computes with. Weights, momentum and gradients are stored in f32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Fast.
+    #[default]
+    Single,
+    /// To check other executors against. In f32 a value that is zero up to rounding falls on the wrong side of a ReLU now and
+    /// then, which moves the gradient of every weight before it by about a hundredth; in f64 that does not happen.
+    Double,
+}
 
 /// The readable executor: it walks the graph, one candle operation per node, and lets candle's autograd find the gradient.
 /// Faster executors are checked against it.
@@ -17,6 +28,7 @@ use crate::ops;
 pub struct CandleExecutor {
     host: HostWeights,
     device: Device,
+    precision: Precision,
 }
 
 /// The weights of one graph as tensors.
@@ -27,18 +39,26 @@ impl CandleExecutor {
     ///
     /// # Panics
     /// If there are not as many weights as the layout has.
-    pub fn new(layout: WeightLayout, weights: Vec<f32>) -> Self {
-        Self { host: HostWeights::new(layout, weights), device: Device::Cpu }
+    pub fn new(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Self {
+        Self { host: HostWeights::new(layout, weights), device: Device::Cpu, precision }
+    }
+
+    fn dtype(&self) -> DType {
+        match self.precision {
+            Precision::Single => DType::F32,
+            Precision::Double => DType::F64,
+        }
     }
 
     fn tensor(&self, id: WeightId) -> Result<Tensor> {
-        Tensor::from_slice(self.host.weight(id), self.layout().spec(id).shape.as_slice(), &self.device)
+        let shape = self.layout().spec(id).shape.as_slice();
+        Tensor::from_slice(self.host.weight(id), shape, &self.device)?.to_dtype(self.dtype())
     }
 
     fn image_tensor(&self, images: &Images<'_>) -> Result<Tensor> {
         let shape = images.shape;
         let dims = (images.len(), shape.channels, shape.height, shape.width);
-        Tensor::from_slice(images.pixels, dims, &self.device)
+        Tensor::from_slice(images.pixels, dims, &self.device)?.to_dtype(self.dtype())
     }
 
     fn backend_error(&self, error: &candle_core::Error) -> ExecError {
@@ -48,7 +68,7 @@ impl CandleExecutor {
     fn try_logits(&self, graph: &Graph, images: &Images<'_>) -> Result<Vec<f32>> {
         let params =
             graph.weights().into_iter().map(|id| Ok((id, self.tensor(id)?))).collect::<Result<Params>>()?;
-        forward(graph, &self.image_tensor(images)?, &params)?.flatten_all()?.to_vec1()
+        host(&forward(graph, &self.image_tensor(images)?, &params)?)
     }
 
     fn try_gradients(&mut self, graph: &Graph, batch: &Batch<'_>, spec: &LossSpec<'_>) -> Result<StepStats> {
@@ -60,15 +80,14 @@ impl CandleExecutor {
         let params = vars.iter().map(|(id, var)| (*id, var.as_tensor().clone())).collect();
         let output = forward(graph, &self.image_tensor(&batch.images)?, &params)?;
         let classes = graph.output().shape.channels;
-        let logits = Logits { values: output.flatten_all()?.to_vec1()?, classes };
+        let logits = Logits { values: host(&output)?, classes };
         let (loss, slope) = cross_entropy(&logits, batch.labels, spec);
         // The slope of the loss is known in closed form; autograd only has to carry it from the logits to the weights.
-        let slope = Tensor::from_vec(slope, output.shape(), &self.device)?;
+        let slope = Tensor::from_vec(slope, output.shape(), &self.device)?.to_dtype(self.dtype())?;
         let grads = (output * slope)?.sum_all()?.backward()?;
         for (id, var) in &vars {
             if let Some(grad) = grads.get(var.as_tensor()) {
-                let grad = grad.flatten_all()?.to_vec1::<f32>()?;
-                self.host.gradient_mut(*id).iter_mut().zip(grad).for_each(|(sum, g)| *sum += g);
+                self.host.gradient_mut(*id).iter_mut().zip(host(grad)?).for_each(|(sum, g)| *sum += g);
             }
         }
         self.host.touch(graph);
@@ -130,6 +149,11 @@ impl Executor for CandleExecutor {
             State::Momentum => self.host.momentum_mut().copy_from_slice(values),
         }
     }
+}
+
+/// A tensor's numbers in f32.
+fn host(tensor: &Tensor) -> Result<Vec<f32>> {
+    tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
 }
 
 /// Runs a graph on images `[B, C, H, W]`; returns the logits `[B, K]`. A value is dropped after its last reader.
@@ -198,7 +222,7 @@ fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Re
 }
 
 /// The plain mean cross entropy, and the slope of the weighted loss with respect to the logits `[B, K]`, computed in f64.
-fn cross_entropy(logits: &Logits, labels: &[u32], spec: &LossSpec<'_>) -> (f64, Vec<f32>) {
+fn cross_entropy(logits: &Logits, labels: &[u32], spec: &LossSpec<'_>) -> (f64, Vec<f64>) {
     let n = labels.len() as f64;
     let mut loss = 0.0;
     let mut slope = Vec::with_capacity(logits.values.len());
@@ -210,7 +234,7 @@ fn cross_entropy(logits: &Logits, labels: &[u32], spec: &LossSpec<'_>) -> (f64, 
         let factor = f64::from(spec.scale) * spec.image_weights.map_or(1.0, |w| f64::from(w[image])) / n;
         slope.extend(exp.iter().enumerate().map(|(k, e)| {
             let target = if k == label as usize { 1.0 } else { 0.0 };
-            (factor * (e / sum - target)) as f32
+            factor * (e / sum - target)
         }));
     }
     (loss / n, slope)

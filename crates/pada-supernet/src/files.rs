@@ -10,6 +10,9 @@ use crate::WeightsError;
 /// Keys under which training scripts keep a state dict inside a `.pt` file.
 const STATE_DICT_KEYS: [&str; 3] = ["state_dict", "model", "net"];
 
+/// Tensors whose name starts so belong to a checkpoint of this project and are no weights.
+pub const CHECKPOINT_PREFIX: &str = "pada.";
+
 /// Reads all weights of a network from a `.safetensors` file or a PyTorch `.pt` or `.pth` state dict whose names are those of
 /// the layout. A `module.` before every name (`DataParallel`) is dropped.
 ///
@@ -48,7 +51,7 @@ fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsErro
     let bytes = std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source })?;
     let tensors =
         candle_safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| unreadable(e.to_string()))?;
-    Ok(tensors.into_iter().collect())
+    Ok(tensors.into_iter().filter(|(name, _)| !name.starts_with(CHECKPOINT_PREFIX)).collect())
 }
 
 fn read_pickle(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {

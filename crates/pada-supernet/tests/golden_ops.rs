@@ -2,6 +2,7 @@
 //!
 //! The folder is `$PADA_GOLDEN`, by default `../shared/peer/golden` beside the workspace; it is written by
 //! `make_golden_ops.py`, which lies beside it. Without it the test says so and passes, unless `PADA_REQUIRE_SHARED=1`.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! Gradients against finite differences in f64, and what the operations refuse.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use candle_core::{Device, Result, Tensor, Var};
 use pada_graph::{Conv, Pool, WeightId};

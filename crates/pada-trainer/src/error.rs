@@ -11,7 +11,9 @@ pub enum TrainError {
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
     /// The same, with the place in the run.
-    #[error("epoch {epoch}, step {step}, path {path}: the {what} is {value}; the last checkpoint holds finite weights: lower train.lr, or clip harder with train.clip_norm")]
+    #[error(
+        "epoch {epoch}, step {step}, path {path}: the {what} is {value}; the last checkpoint holds finite weights: lower train.lr, or clip harder with train.clip_norm"
+    )]
     Diverged {
         /// From 0.
         epoch: usize,
@@ -30,9 +32,9 @@ pub enum TrainError {
     /// A pass failed.
     #[error(transparent)]
     Exec(#[from] ExecError),
-    /// A checkpoint cannot be written or read.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    /// The observer asked to stop.
+    #[error("stopped on request")]
+    Stopped,
 }
 
 /// A number that must be finite is not.

@@ -27,6 +27,11 @@ pub trait Observer {
         let _ = record;
     }
 
+    /// Asked before every step and before every architecture that is scored: whether to stop here.
+    fn stop_requested(&self) -> bool {
+        false
+    }
+
     /// While architectures are scored.
     fn on_scored(&mut self, done: usize, total: usize) {
         let _ = (done, total);

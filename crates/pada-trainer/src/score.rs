@@ -68,7 +68,12 @@ impl EvalSet {
     ///
     /// # Errors
     /// [`TrainError`] from the executor.
-    pub fn correct(&self, executor: &mut dyn Executor, net: &dyn Lower, arch: &Arch) -> Result<usize, TrainError> {
+    pub fn correct(
+        &self,
+        executor: &mut dyn Executor,
+        net: &dyn Lower,
+        arch: &Arch,
+    ) -> Result<usize, TrainError> {
         let graph = net.lower(arch)?.simplified();
         let mut correct = 0;
         for (images, labels) in self.batches() {
@@ -93,6 +98,9 @@ pub fn score_archs(
     let mut known: HashMap<Arch, usize> = HashMap::new();
     let mut scores = Vec::with_capacity(archs.len());
     for (done, arch) in archs.iter().enumerate() {
+        if observer.stop_requested() {
+            return Err(TrainError::Stopped);
+        }
         let canonical = space.canonical(arch, Equivalence::SharedWeights);
         let correct = match known.get(&canonical) {
             Some(&correct) => correct,

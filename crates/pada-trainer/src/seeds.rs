@@ -41,7 +41,7 @@ pub struct Streams {
 
 /// How far each stream has been read, in words; what a checkpoint keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamPositions {
+pub(crate) struct StreamPositions {
     paths: u128,
     images: u128,
     augment: u128,

@@ -43,7 +43,8 @@ impl GradientVariance {
     pub fn observe<'a>(&mut self, ids: &[WeightId], gradient: impl Fn(WeightId) -> Cow<'a, [f32]>) {
         for &id in ids {
             let gradient = gradient(id);
-            let zeros = || Moments { steps: 0, mean: vec![0.0; gradient.len()], spread: vec![0.0; gradient.len()] };
+            let zeros =
+                || Moments { steps: 0, mean: vec![0.0; gradient.len()], spread: vec![0.0; gradient.len()] };
             let tensor = self.tensors.entry(id).or_insert_with(zeros);
             tensor.steps += 1;
             let share = 1.0 / tensor.steps as f64;

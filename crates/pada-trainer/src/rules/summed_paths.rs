@@ -15,7 +15,8 @@ impl TrainRule for SummedPaths {
         let mut passes = Vec::new();
         for path in ctx.paths.next_paths(ctx.path_rng) {
             let graph = ctx.net.lower(&path)?.simplified();
-            let loss = LossSpec { scale: ctx.paths.loss_weight(&path) as f32, image_weights: ctx.image_weights };
+            let loss =
+                LossSpec { scale: ctx.paths.loss_weight(&path) as f32, image_weights: ctx.image_weights };
             let stats = ctx.executor.gradients(&graph, batch, &loss)?;
             if !stats.loss.is_finite() {
                 return Err(NotFinite { what: "loss", value: stats.loss, path }.into());

@@ -1,0 +1,24 @@
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a record cannot be read.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is no run record, or one of another version.
+    #[error("{path} is not a run record: {source}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+}

@@ -1,0 +1,115 @@
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Agreement, EpochRecord, ReportError};
+
+/// Everything a run found, as `record.json` of its folder keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// Name of the run's config.
+    pub name: String,
+    /// Version of the program.
+    pub version: String,
+    /// Training rule, path rule and data rule with their variants.
+    pub method: String,
+    /// Seed of all random streams.
+    pub seed: u64,
+    /// What computed: executor and device.
+    pub device: String,
+    /// Threads used.
+    pub threads: usize,
+    /// The network.
+    pub supernet: SupernetRecord,
+    /// What was trained on.
+    pub train_images: ImagesRecord,
+    /// One entry per finished epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// Wall-clock time of training, over all sessions of the run.
+    pub train_seconds: f64,
+    /// The ranking; none until it is done.
+    pub ranking: Option<RankRecord>,
+}
+
+/// A supernet's size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupernetRecord {
+    /// Search space.
+    pub space: String,
+    /// C, channels of the first stage.
+    pub channels: usize,
+    /// N, cells per stage.
+    pub cells: usize,
+    /// Shared weights.
+    pub weights: usize,
+}
+
+/// Which images were used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImagesRecord {
+    /// Data set and part of it.
+    pub name: String,
+    /// How many.
+    pub images: usize,
+    /// SHA-256 of their pixels and labels.
+    pub sha256: String,
+}
+
+/// What ranking found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RankRecord {
+    /// How many architectures were ranked.
+    pub archs: usize,
+    /// Where the scores came from.
+    pub images: ImagesRecord,
+    /// Images per batch; part of a score, since norms use batch statistics.
+    pub batch: usize,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// Agreement with each truth table that was there; the first is the run's main result.
+    pub agreements: Vec<Agreement>,
+    /// The best architectures by score, best first.
+    pub best: Vec<BestArch>,
+}
+
+/// One of the best architectures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BestArch {
+    /// Its digits.
+    pub arch: String,
+    /// Accuracy with shared weights, percent.
+    pub score: f64,
+    /// Weights when it stands alone.
+    pub params: u64,
+    /// Multiply-adds of one image when it stands alone.
+    pub macs: u64,
+    /// Accuracy trained from scratch, percent, from the first table that has it.
+    pub truth: Option<f64>,
+}
+
+impl RunRecord {
+    /// The record as JSON.
+    ///
+    /// # Panics
+    /// Never: every field is representable.
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).expect("a record has string keys only");
+        json.push('\n');
+        json
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`ReportError`] naming the file.
+    pub fn read(path: &Path) -> Result<Self, ReportError> {
+        let json =
+            std::fs::read_to_string(path).map_err(|source| ReportError::Io { path: path.into(), source })?;
+        serde_json::from_str(&json).map_err(|source| ReportError::Json { path: path.into(), source })
+    }
+}

@@ -1,0 +1,75 @@
+use std::fmt::Write;
+
+use pada_rank::Metrics;
+
+use crate::{Agreement, RankRecord, RunRecord};
+
+/// The short result of a run, for a terminal.
+pub fn summary(record: &RunRecord) -> String {
+    let mut out = String::new();
+    let net = &record.supernet;
+    // Writing to a string cannot fail.
+    let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
+    line(format!("{}: {}, seed {}", record.name, record.method, record.seed));
+    line(format!(
+        "supernet   {} C={} N={}, {} weights, {} epochs on {} images in {:.1} s ({})",
+        net.space,
+        net.channels,
+        net.cells,
+        net.weights,
+        record.epochs.len(),
+        record.train_images.images,
+        record.train_seconds,
+        record.device
+    ));
+    if let Some(ranking) = &record.ranking {
+        rank_lines(ranking, &mut line);
+    }
+    out
+}
+
+fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
+    let images = &ranking.images;
+    line(format!(
+        "ranking    {} architectures on {} images of {} in {:.1} s",
+        ranking.archs, images.images, images.name, ranking.seconds
+    ));
+    for agreement in &ranking.agreements {
+        agreement_lines(agreement, line);
+    }
+    if ranking.agreements.is_empty() {
+        line("           no truth table here: nothing to compare with".to_owned());
+    }
+    line(String::new());
+    line(format!("{:<12} {:>8} {:>10} {:>12} {:>8}", "best", "score %", "weights", "MACs", "truth %"));
+    for best in &ranking.best {
+        let truth = best.truth.map_or_else(|| "-".to_owned(), |truth| format!("{truth:.2}"));
+        line(format!(
+            "{:<12} {:>8.2} {:>10} {:>12} {:>8}",
+            best.arch, best.score, best.params, best.macs, truth
+        ));
+    }
+}
+
+fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
+    line(String::new());
+    line(format!("{:<28} {:>6} {:>17} {:>8} {:>10}", agreement.truth, "tau-b", "95 %", "P@Top5%", "partial"));
+    let row = |name: &str, interval: String, m: &Metrics| {
+        let optional = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+        let (p, partial) = (optional(m.p_at_top_5), optional(m.partial_tau_given_params));
+        format!("{name:<28} {:>6.3} {interval:>17} {p:>8} {partial:>10}", m.tau_b)
+    };
+    match (&agreement.metrics, &agreement.tau_b_interval) {
+        (Some(metrics), Some(i)) => {
+            line(row(
+                &format!("supernet (n = {})", metrics.n),
+                format!("[{:.3}, {:.3}]", i.low, i.high),
+                metrics,
+            ));
+        }
+        _ => line(format!("supernet: {}", agreement.undefined.as_deref().unwrap_or("not compared"))),
+    }
+    for zero_cost in &agreement.zero_cost {
+        line(row(&zero_cost.name, String::new(), &zero_cost.metrics));
+    }
+}

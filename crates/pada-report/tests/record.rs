@@ -1,0 +1,70 @@
+//! What a record keeps and what the summary says.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use pada_rank::Bootstrap;
+use pada_report::*;
+
+fn record() -> RunRecord {
+    let (scores, truth) = ([61.0, 55.5, 70.25, 12.0], [90.1, 89.0, 93.2, 10.0]);
+    let baselines = [("weights", vec![0.8, 0.1, 1.2, 0.0]), ("constant", vec![1.0; 4])];
+    let agreement =
+        Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &Bootstrap::default()).unwrap();
+    let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab".into() };
+    let best = BestArch { arch: "333333".into(), score: 70.25, params: 7, macs: 9, truth: None };
+    RunRecord {
+        name: "mini".into(),
+        version: "0.1.0".into(),
+        method: "pada released".into(),
+        seed: 3,
+        device: "cpu".into(),
+        threads: 2,
+        supernet: SupernetRecord { space: "nb201".into(), channels: 8, cells: 1, weights: 90 },
+        train_images: images.clone(),
+        epochs: Vec::new(),
+        train_seconds: 1.0 / 3.0,
+        ranking: Some(RankRecord {
+            archs: 4,
+            images,
+            batch: 512,
+            seconds: 0.1,
+            agreements: vec![agreement],
+            best: vec![best],
+        }),
+    }
+}
+
+#[test]
+fn a_record_survives_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("record.json");
+    std::fs::write(&path, record().to_json()).unwrap();
+    assert_eq!(RunRecord::read(&path).unwrap(), record());
+}
+
+#[test]
+fn a_record_that_is_none_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("record.json");
+    assert!(matches!(RunRecord::read(&path), Err(ReportError::Io { path: p, .. }) if p == path));
+    std::fs::write(&path, "{\"name\": 3}").unwrap();
+    let error = RunRecord::read(&path).unwrap_err();
+    assert!(matches!(&error, ReportError::Json { source, .. } if source.line() == 1), "{error}");
+}
+
+#[test]
+fn the_summary_shows_supernet_and_lines_to_beat() {
+    let text = summary(&record());
+    for expected in ["seed 3", "table", "supernet (n = 4)", "1.000", "weights", "333333", "70.25"] {
+        assert!(text.contains(expected), "{expected} is not in\n{text}");
+    }
+    assert!(!text.contains("constant"), "a baseline that ranks nothing is left out");
+}
+
+#[test]
+fn a_collapsed_supernet_has_no_tau() {
+    let truth = [1.0, 2.0, 3.0];
+    let agreement = Agreement::of("table", &[10.0; 3], &truth, &truth, &[], &Bootstrap::default()).unwrap();
+    assert_eq!(agreement.metrics, None);
+    let reason = agreement.undefined.unwrap();
+    assert!(reason.contains("all 3 predicted scores are equal"), "{reason}");
+}

@@ -1,0 +1,199 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use pada_graph::WeightLayout;
+use pada_report::EpochRecord;
+use pada_sampler::SamplerState;
+use pada_supernet::CHECKPOINT_PREFIX;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::seeds::StreamPositions;
+use crate::{CheckpointError, write_durably};
+
+/// Everything training needs to go on after an epoch as if it had never stopped.
+///
+/// The file is a `.safetensors` file of the weights under their own names, so any reader of such files can use them; the rest
+/// stands under names that start with [`CHECKPOINT_PREFIX`] and in the file's metadata.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// All weights, in the layout's order.
+    pub weights: Vec<f32>,
+    /// Their momentum.
+    pub momentum: Vec<f32>,
+    /// The path sampler.
+    pub paths: SamplerState,
+    /// The data sampler.
+    pub data: SamplerState,
+    pub(crate) run: RunState,
+}
+
+/// What a checkpoint keeps as metadata.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunState {
+    /// What the run is; a checkpoint goes on in no other.
+    pub(crate) fingerprint: BTreeMap<String, String>,
+    pub(crate) streams: StreamPositions,
+    pub(crate) epochs: Vec<EpochRecord>,
+}
+
+const STATE: &str = "pada.state";
+const CHECKSUM: &str = "pada.sha256";
+const MOMENTUM: &str = "momentum.";
+const PATHS: &str = "paths.";
+const DATA: &str = "images.";
+
+/// Checkpoints of the last two epochs stay: if the newest is damaged, the other is there.
+const KEEP: usize = 2;
+
+impl Checkpoint {
+    /// Finished epochs.
+    pub fn epoch(&self) -> usize {
+        self.run.epochs.len()
+    }
+
+    /// The records of the finished epochs.
+    pub fn epochs(&self) -> &[EpochRecord] {
+        &self.run.epochs
+    }
+
+    /// Writes it into a folder, as `epoch-0007.safetensors` after seven epochs, and removes all but the last two.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`]; earlier checkpoints are untouched then.
+    pub fn save(&self, folder: &Path, layout: &WeightLayout) -> Result<(), CheckpointError> {
+        let path = folder.join(format!("epoch-{:04}.safetensors", self.epoch()));
+        write_durably(&path, &self.to_bytes(layout))?;
+        let all = list(folder)?;
+        for old in all.iter().take(all.len().saturating_sub(KEEP)) {
+            std::fs::remove_file(old).map_err(|source| CheckpointError::Io { path: old.clone(), source })?;
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint of a folder and its path; none if there is none.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]
+    pub fn latest(folder: &Path, layout: &WeightLayout) -> Result<Option<(PathBuf, Self)>, CheckpointError> {
+        list(folder)?.pop().map(|path| Ok((path.clone(), Self::read(&path, layout)?))).transpose()
+    }
+
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`] or [`CheckpointError::Damaged`]
+    pub fn read(path: &Path, layout: &WeightLayout) -> Result<Self, CheckpointError> {
+        let bytes =
+            std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.into(), source })?;
+        Self::from_bytes(&bytes, layout)
+            .map_err(|reason| CheckpointError::Damaged { path: path.into(), reason })
+    }
+
+    fn to_bytes(&self, layout: &WeightLayout) -> Vec<u8> {
+        let f32s = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
+        for (id, spec) in layout.iter() {
+            let range = layout.range(id);
+            let shape = || spec.shape.clone();
+            tensors.insert(spec.name.clone(), (Dtype::F32, shape(), f32s(&self.weights[range.clone()])));
+            let momentum = format!("{CHECKPOINT_PREFIX}{MOMENTUM}{}", spec.name);
+            tensors.insert(momentum, (Dtype::F32, shape(), f32s(&self.momentum[range])));
+        }
+        for (prefix, state) in [(PATHS, &self.paths), (DATA, &self.data)] {
+            for (name, list) in &state.0 {
+                let bytes = list.iter().flat_map(|v| v.to_le_bytes()).collect();
+                let name = format!("{CHECKPOINT_PREFIX}{prefix}{name}");
+                tensors.insert(name, (Dtype::F64, vec![list.len()], bytes));
+            }
+        }
+        let state = serde_json::to_string(&self.run).expect("it has string keys only");
+        let checksum =
+            checksum(&state, tensors.iter().map(|(name, (_, _, bytes))| (name.as_str(), &bytes[..])));
+        let metadata = HashMap::from([(STATE.to_owned(), state), (CHECKSUM.to_owned(), checksum)]);
+        let views = tensors.iter().map(|(name, (dtype, shape, bytes))| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes);
+            (name.as_str(), view.expect("bytes and shape agree"))
+        });
+        safetensors::serialize(views, Some(metadata)).expect("names and views are valid")
+    }
+
+    fn from_bytes(bytes: &[u8], layout: &WeightLayout) -> Result<Self, String> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+        let metadata = header.metadata().as_ref();
+        let text = |key: &str| {
+            metadata.and_then(|m| m.get(key)).ok_or_else(|| format!("it is no checkpoint: {key} is missing"))
+        };
+        let (state, expected) = (text(STATE)?, text(CHECKSUM)?);
+        let sorted: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
+        let found = checksum(state, sorted.iter().map(|(name, view)| (name.as_str(), view.data())));
+        if found != *expected {
+            return Err("its SHA-256 does not match its content".to_owned());
+        }
+        let run = serde_json::from_str(state).map_err(|e| format!("{STATE}: {e}"))?;
+        let buffer = |prefix: &str| {
+            let mut values = Vec::with_capacity(layout.numel());
+            for (_, spec) in layout.iter() {
+                let name = format!("{prefix}{}", spec.name);
+                let view = sorted.get(&name).ok_or_else(|| format!("{name} is missing"))?;
+                if view.dtype() != Dtype::F32 || view.shape() != spec.shape {
+                    let (dtype, shape) = (view.dtype(), view.shape());
+                    return Err(format!("{name} is {dtype:?} {shape:?}, not F32 {:?}", spec.shape));
+                }
+                let (numbers, _) = view.data().as_chunks::<4>();
+                values.extend(numbers.iter().map(|b| f32::from_le_bytes(*b)));
+            }
+            Ok(values)
+        };
+        let sampler = |prefix: &str| {
+            let prefix = format!("{CHECKPOINT_PREFIX}{prefix}");
+            let list = |(name, view): (&String, &TensorView<'_>)| {
+                let (numbers, _) = view.data().as_chunks::<8>();
+                let values = numbers.iter().map(|b| f64::from_le_bytes(*b)).collect();
+                Some((name.strip_prefix(&prefix)?.to_owned(), values))
+            };
+            SamplerState(sorted.iter().filter_map(list).collect())
+        };
+        Ok(Self {
+            weights: buffer("")?,
+            momentum: buffer(&format!("{CHECKPOINT_PREFIX}{MOMENTUM}"))?,
+            paths: sampler(PATHS),
+            data: sampler(DATA),
+            run,
+        })
+    }
+}
+
+/// SHA-256 over the state and every tensor with its name, in the order of the names.
+fn checksum<'a>(state: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hasher = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(state.as_bytes());
+    for (name, data) in tensors {
+        part(name.as_bytes());
+        part(data);
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The checkpoints of a folder, oldest first.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+    let io = |source| CheckpointError::Io { path: folder.into(), source };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let digits = name.strip_prefix("epoch-").and_then(|n| n.strip_suffix(".safetensors"));
+        if let Some(epoch) = digits.and_then(|d| d.parse::<usize>().ok()) {
+            found.push((epoch, path));
+        }
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
