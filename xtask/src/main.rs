@@ -1,9 +1,11 @@
 //! House tasks: `cargo xtask ci`, `download`, `make-mini` and the rest; `cargo xtask --help` lists them.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
+mod binary;
 mod download;
 mod make_mini;
 mod paths;
+mod truth;
 
 use std::path::PathBuf;
 
@@ -33,11 +35,22 @@ enum Task {
     ///
     /// Example: cargo xtask make-mini
     MakeMini,
+    /// Train the architectures of an embedded truth table from scratch; goes on where it stopped.
+    ///
+    /// Example: cargo xtask truth mini --jobs 2
+    Truth {
+        /// Which table.
+        table: truth::Table,
+        /// Architectures trained at the same time, on one thread each.
+        #[arg(long, default_value = "2")]
+        jobs: usize,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Download { what, from } => download::run(what, from.as_deref()),
         Task::MakeMini => make_mini::run(),
+        Task::Truth { table, jobs } => truth::run(table, jobs),
     }
 }

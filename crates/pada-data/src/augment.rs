@@ -1,5 +1,6 @@
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::ImageSet;
 
@@ -13,7 +14,8 @@ pub struct Augment {
 }
 
 /// Mirroring of training images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Flip {
     /// Never.
     Never,

@@ -10,4 +10,4 @@ pub use agreement::{Agreement, ZeroCostRow};
 pub use epoch::EpochRecord;
 pub use error::ReportError;
 pub use record::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
-pub use summary::summary;
+pub use summary::{ranking_summary, summary};

@@ -23,8 +23,15 @@ pub fn summary(record: &RunRecord) -> String {
         record.device
     ));
     if let Some(ranking) = &record.ranking {
-        rank_lines(ranking, &mut line);
+        out.push_str(&ranking_summary(ranking));
     }
+    out
+}
+
+/// What a ranking found, for a terminal.
+pub fn ranking_summary(ranking: &RankRecord) -> String {
+    let mut out = String::new();
+    rank_lines(ranking, &mut |text| writeln!(out, "{text}").unwrap_or_default());
     out
 }
 

@@ -1,1 +1,85 @@
-fn main() {}
+#![doc = include_str!("../README.md")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
+
+mod commands;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use commands::{cost, doctor, import, metrics, rank, retrain, train};
+use pada::{Blame, PadaError};
+use tracing_subscriber::EnvFilter;
+
+/// Trains a weight-sharing supernet with PA&DA, ranks architectures with it, and measures how well the ranking agrees with
+/// accuracies trained from scratch.
+///
+/// Example: pada-train --set train.epochs=5
+#[derive(Parser)]
+#[command(name = "pada-train", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    train: train::Args,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a supernet, rank, report; the default.
+    ///
+    /// Example: pada-train train --config configs/nb201/short.toml --seed 1
+    Train(train::Args),
+    /// Train one architecture from scratch.
+    ///
+    /// Example: pada-train retrain --arch 333333
+    Retrain(retrain::Args),
+    /// Score architectures with weights from a file.
+    ///
+    /// Example: pada-train rank --weights runs/mini-s0-001/epoch-0020.safetensors --channels 8 --cells 1 --data mini --out ranking.csv
+    Rank(rank::Args),
+    /// Weights and multiply-adds of an architecture.
+    ///
+    /// Example: pada-train cost --space nb201 --arch 123400
+    Cost(cost::Args),
+    /// All ranking metrics of a list of scores.
+    ///
+    /// Example: pada-train metrics --pred ranking.csv --truth nb201
+    Metrics(metrics::Args),
+    /// Turn weights of the released PyTorch code into a .safetensors file.
+    ///
+    /// Example: pada-train import --from checkpoint.pt --out weights.safetensors --channels 16 --cells 5
+    Import(import::Args),
+    /// What this machine has, and what to do about what is missing.
+    ///
+    /// Example: pada-train doctor
+    Doctor(doctor::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = match cli.command {
+        None => train::run(&cli.train),
+        Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Retrain(args)) => retrain::run(&args),
+        Some(Command::Rank(args)) => rank::run(&args),
+        Some(Command::Cost(args)) => cost::run(&args),
+        Some(Command::Metrics(args)) => metrics::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let blame = error.downcast_ref::<PadaError>().map_or(Blame::Run, PadaError::blame);
+            eprintln!("error: {error:#}");
+            ExitCode::from(match blame {
+                Blame::Run => 1,
+                Blame::Input => 2,
+                Blame::Stopped => 130,
+            })
+        }
+    }
+}

@@ -1,1 +1,32 @@
 #![doc = include_str!("../README.md")]
+
+mod baselines;
+mod build;
+mod compare;
+mod config;
+mod device;
+mod error;
+mod lists;
+mod pipeline;
+mod run_folder;
+
+pub use baselines::{Network, live_conv_weight};
+pub use compare::Tables;
+pub use config::{
+    AugmentConfig, DataConfig, DataRule, PathRule, RankConfig, RankSplit, RunConfig, SamplerConfig,
+    SpaceName, SupernetConfig, TrainConfig, TrainPart, TruthName,
+};
+pub use device::Device;
+pub use error::{Blame, ConfigError, PadaError};
+pub use lists::{read_archs, read_scores, write_scores};
+pub use pada_data as data;
+pub use pada_graph as graph;
+pub use pada_rank as rank;
+pub use pada_report as report;
+pub use pada_sampler as sampler;
+pub use pada_space as space;
+pub use pada_supernet as supernet;
+pub use pada_trainer as trainer;
+pub use pada_truth as truth;
+pub use pipeline::{Place, RankJob, rank_weights, train_and_rank, weight_layout};
+pub use run_folder::RunFolder;

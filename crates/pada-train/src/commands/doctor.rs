@@ -1,0 +1,92 @@
+use std::path::Path;
+
+use pada::data::{CIFAR10_FILES, cifar10};
+use pada::truth::{NB201_FILE, Nb201Table};
+use serde_json::json;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Print one JSON object as the last line of stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was looked for.
+struct Finding {
+    what: &'static str,
+    /// What was found, or what to do.
+    state: Result<String, String>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let data = super::data_dir();
+    let findings = [
+        Finding { what: "pada", state: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
+        Finding { what: "cpu", state: Ok(cpu()) },
+        Finding { what: "gpu", state: Err("not used: this version computes on the CPU".to_owned()) },
+        Finding { what: "mini images", state: mini() },
+        Finding { what: "cifar10", state: cifar(&data.join("cifar10")) },
+        Finding { what: "mini table", state: mini_table() },
+        Finding { what: "nb201 table", state: nb201(&data.join("nasbench201").join(NB201_FILE)) },
+    ];
+    for Finding { what, state } in &findings {
+        match state {
+            Ok(found) => println!("ok       {what:<12} {found}"),
+            Err(advice) => println!("missing  {what:<12} {advice}"),
+        }
+    }
+    if args.json {
+        let entry = |f: &Finding| {
+            (
+                f.what.replace(' ', "_"),
+                json!({"found": f.state.is_ok(), "detail": f.state.as_ref().unwrap_or_else(|e| e)}),
+            )
+        };
+        println!("{}", serde_json::Value::Object(findings.iter().map(entry).collect()));
+    }
+    Ok(())
+}
+
+fn cpu() -> String {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{threads} threads, {}", features().join(" "))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<&'static str> {
+    let all = [
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("fma", is_x86_feature_detected!("fma")),
+        ("avx512f", is_x86_feature_detected!("avx512f")),
+        ("avx512bf16", is_x86_feature_detected!("avx512bf16")),
+    ];
+    all.into_iter().filter(|(_, found)| *found).map(|(name, _)| name).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> Vec<&'static str> {
+    vec![std::env::consts::ARCH]
+}
+
+fn mini() -> Result<String, String> {
+    let splits = pada::data::mini().map_err(|e| e.to_string())?;
+    Ok(format!("{} training and {} test images, embedded", splits.train.len(), splits.test.len()))
+}
+
+fn cifar(dir: &Path) -> Result<String, String> {
+    if !CIFAR10_FILES.iter().any(|file| dir.join(file.name).exists()) {
+        return Err(format!("not in {}; run `cargo xtask download cifar10`", dir.display()));
+    }
+    let splits = cifar10(dir).map_err(|e| e.to_string())?;
+    Ok(format!("{} training and {} test images in {}", splits.train.len(), splits.test.len(), dir.display()))
+}
+
+fn mini_table() -> Result<String, String> {
+    let table = pada::truth::mini(&pada::space::Nb201::new()).map_err(|e| e.to_string())?;
+    Ok(format!("{} architectures, embedded", table.archs().len()))
+}
+
+fn nb201(path: &Path) -> Result<String, String> {
+    let table = Nb201Table::load(path).map_err(|e| e.to_string())?;
+    Ok(format!("{} architectures in {}", table.archs().len(), path.display()))
+}

@@ -1,0 +1,83 @@
+//! One file per command.
+
+pub(crate) mod cost;
+pub(crate) mod doctor;
+pub(crate) mod import;
+pub(crate) mod metrics;
+pub(crate) mod rank;
+pub(crate) mod retrain;
+pub(crate) mod train;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use pada::{ConfigError, Device, PadaError, Place, SpaceName, TruthName};
+
+/// What every command that computes takes.
+#[derive(clap::Args)]
+pub(crate) struct Common {
+    /// What computes: auto, cpu or cuda:N.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Threads on the CPU; all cores if not given.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print one JSON object as the last line of stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Common {
+    /// Starts the threads and chooses the device.
+    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+        let device: Device = self.device.parse()?;
+        let threads = self.threads.unwrap_or(0);
+        if self.threads == Some(0) {
+            let range = "at least 1";
+            return Err(
+                PadaError::from(ConfigError::Range { key: "--threads", value: "0".into(), range }).into()
+            );
+        }
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
+        Ok(Place { data_dir: data_dir(), device })
+    }
+}
+
+/// `$PADA_DATA`, or `data`.
+pub(crate) fn data_dir() -> PathBuf {
+    std::env::var_os("PADA_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from)
+}
+
+/// A search space on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum SpaceArg {
+    /// NAS-Bench-201
+    Nb201,
+}
+
+impl From<SpaceArg> for SpaceName {
+    fn from(space: SpaceArg) -> Self {
+        match space {
+            SpaceArg::Nb201 => Self::Nb201,
+        }
+    }
+}
+
+/// A truth table on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum TruthArg {
+    /// The embedded table of the mini images
+    Mini,
+    /// NAS-Bench-201, CIFAR-10 test accuracy after 200 epochs
+    Nb201,
+}
+
+impl From<TruthArg> for TruthName {
+    fn from(truth: TruthArg) -> Self {
+        match truth {
+            TruthArg::Mini => Self::Mini,
+            TruthArg::Nb201 => Self::Nb201,
+        }
+    }
+}

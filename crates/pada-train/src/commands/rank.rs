@@ -1,0 +1,91 @@
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use pada::{RankJob, RankSplit, SupernetConfig, rank_weights, write_scores};
+use serde_json::json;
+
+use super::{Common, SpaceArg, TruthArg};
+use crate::progress::Progress;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code.
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// Search space.
+    #[arg(long, value_enum, default_value = "nb201")]
+    space: SpaceArg,
+    /// C, channels of the first stage.
+    #[arg(long, value_name = "C")]
+    channels: usize,
+    /// N, cells per stage.
+    #[arg(long, value_name = "N")]
+    cells: usize,
+    /// mini, cifar10, or a folder with the official binary files.
+    #[arg(long)]
+    data: String,
+    /// Which images to score on.
+    #[arg(long, value_enum, default_value = "test")]
+    split: Split,
+    /// Only the first N images.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Images per batch; norms use the statistics of the batch, so it changes the scores.
+    #[arg(long, default_value = "512")]
+    batch: std::num::NonZeroUsize,
+    /// `all`, or a file with one architecture a line.
+    #[arg(long, default_value = "all")]
+    archs: String,
+    /// Where to write arch,correct,total,accuracy.
+    #[arg(long, value_name = "FILE.csv")]
+    out: PathBuf,
+    /// Compare with this table.
+    #[arg(long, value_enum)]
+    truth: Option<TruthArg>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Split {
+    /// The test images
+    Test,
+    /// The half of the training images that a supernet with `data.train = "half"` does not see
+    Valid,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let place = args.common.place()?;
+    let job = RankJob {
+        weights: args.weights.clone(),
+        supernet: SupernetConfig { space: args.space.into(), channels: args.channels, cells: args.cells },
+        data: args.data.clone(),
+        split: match args.split {
+            Split::Test => RankSplit::Test,
+            Split::Valid => RankSplit::Valid,
+        },
+        limit: args.limit,
+        batch: args.batch.get(),
+        archs: (args.archs != "all").then(|| PathBuf::from(&args.archs)),
+        truth: args.truth.map(Into::into),
+    };
+    let (scores, record) = rank_weights(&job, &place, &mut Progress::new())?;
+    write_scores(&args.out, &scores)?;
+    print!("{}", pada::report::ranking_summary(&record));
+    println!("\nscores     {}", args.out.display());
+    if args.common.json {
+        let metrics = record.agreements.first().and_then(|a| a.metrics.as_ref());
+        println!(
+            "{}",
+            json!({
+                "archs": record.archs,
+                "images": record.images.images,
+                "seconds": record.seconds,
+                "images_per_s": (record.archs * record.images.images) as f64 / record.seconds,
+                "tau_b": metrics.map(|m| m.tau_b),
+                "p_at_top5": metrics.and_then(|m| m.p_at_top_5),
+            })
+        );
+    }
+    Ok(())
+}

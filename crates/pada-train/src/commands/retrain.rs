@@ -1,0 +1,46 @@
+use pada::{ConfigError, DataRule, PadaError, PathRule, RunFolder};
+use serde_json::json;
+
+use super::train;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The architecture: digits or the benchmark's string.
+    #[arg(long, required_unless_present = "resume")]
+    arch: Option<String>,
+    #[command(flatten)]
+    run: train::Args,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let place = args.run.common.place()?;
+    let (folder, config) = args.run.folder(|| {
+        let mut config = args.run.config()?;
+        config.sampler.path = PathRule::Fixed;
+        config.sampler.data = DataRule::Uniform;
+        config.sampler.arch.clone_from(&args.arch);
+        config.name = format!(
+            "{}-{}",
+            config.name,
+            args.arch.as_deref().unwrap_or_default().replace(['|', '+', '~'], "")
+        );
+        Ok(config)
+    })?;
+    let record = train::work(&config, &folder, &place)?;
+    let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
+    let Some(best) = best.filter(|_| config.sampler.path == PathRule::Fixed) else {
+        return Err(not_one_architecture(&folder).into());
+    };
+    println!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed);
+    println!("{} weights, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
+    if args.run.common.json {
+        let (params, macs, epochs) = (best.params, best.macs, record.epochs.len());
+        println!("{}", json!({"accuracy": best.score, "params": params, "macs": macs, "epochs": epochs}));
+    }
+    Ok(())
+}
+
+fn not_one_architecture(folder: &RunFolder) -> PadaError {
+    let value = folder.path().display().to_string();
+    ConfigError::Range { key: "--resume", value, range: "a run that `pada-train retrain` started" }.into()
+}

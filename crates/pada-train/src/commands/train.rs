@@ -1,0 +1,101 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use pada::report::{RunRecord, summary};
+use pada::{Blame, PadaError, Place, RunConfig, RunFolder, train_and_rank};
+use serde_json::json;
+
+use super::Common;
+use crate::progress::Progress;
+
+/// Folder of run folders.
+const RUNS: &str = "runs";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The run as a TOML file; without it, PA&DA on the embedded mini images.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Change a key of the config, as section.key=value; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Seed of all random streams.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// A new folder for the run; runs/<name>-s<seed>-<number> if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on with the run of this folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "set", "seed", "out"])]
+    pub(crate) resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+impl Args {
+    /// The config that was asked for.
+    pub(crate) fn config(&self) -> Result<RunConfig, PadaError> {
+        let mut config = match &self.config {
+            Some(path) => RunConfig::read(path)?,
+            None => RunConfig::mini(),
+        };
+        for assignment in &self.set {
+            config = config.with(assignment)?;
+        }
+        config.seed = self.seed.unwrap_or(config.seed);
+        Ok(config)
+    }
+
+    /// The folder to work in and its config.
+    pub(crate) fn folder(
+        &self,
+        config: impl FnOnce() -> anyhow::Result<RunConfig>,
+    ) -> anyhow::Result<(RunFolder, RunConfig)> {
+        if let Some(path) = &self.resume {
+            return Ok(RunFolder::open(path)?);
+        }
+        let config = config()?;
+        config.check().map_err(PadaError::from)?;
+        let folder = match &self.out {
+            Some(path) => RunFolder::create(path, &config)?,
+            None => RunFolder::create_numbered(Path::new(RUNS), &config)?,
+        };
+        Ok((folder, config))
+    }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let place = args.common.place()?;
+    let (folder, config) = args.folder(|| Ok(args.config()?))?;
+    let record = work(&config, &folder, &place)?;
+    print!("{}", summary(&record));
+    println!("\nrun folder {}", folder.path().display());
+    if args.common.json {
+        let main =
+            record.ranking.as_ref().and_then(|r| r.agreements.first()).and_then(|a| a.metrics.as_ref());
+        println!(
+            "{}",
+            json!({
+                "run_dir": folder.path(),
+                "tau_b": main.map(|m| m.tau_b),
+                "p_at_top5": main.and_then(|m| m.p_at_top_5),
+                "archs_ranked": record.ranking.as_ref().map(|r| r.archs),
+                "train_s": record.train_seconds,
+                "rank_s": record.ranking.as_ref().map(|r| r.seconds),
+                "device": record.device,
+            })
+        );
+    }
+    Ok(())
+}
+
+/// Runs to the end; an error says how to go on.
+pub(crate) fn work(config: &RunConfig, folder: &RunFolder, place: &Place) -> anyhow::Result<RunRecord> {
+    let result = train_and_rank(config, folder, place, &mut Progress::new());
+    let stopped = result.as_ref().is_err_and(|error| error.blame() != Blame::Input);
+    if stopped {
+        let resume = format!("go on with `pada-train --resume {}`", folder.path().display());
+        return result.context(resume);
+    }
+    Ok(result?)
+}

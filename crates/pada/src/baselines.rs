@@ -1,0 +1,51 @@
+use pada_data::ImageSet;
+use pada_graph::{Cost, GraphError, Lower, Shape};
+use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
+
+use crate::SupernetConfig;
+use crate::build;
+
+/// A search space with its network as it stands alone: what costs and zero-cost rankings are read from.
+pub struct Network {
+    /// The space.
+    pub space: Box<dyn SearchSpace>,
+    alone: Box<dyn Lower>,
+}
+
+impl Network {
+    /// The network of a config for images like these.
+    pub fn new(config: &SupernetConfig, images: &ImageSet) -> Self {
+        let shape = Shape::new(images.channels, images.height, images.width);
+        Self { space: build::space(config.space), alone: build::alone(config, shape, images.classes) }
+    }
+
+    /// Weights and multiply-adds of an architecture that stands alone.
+    ///
+    /// # Errors
+    /// [`GraphError`] where images are too small for the network.
+    pub fn cost(&self, arch: &Arch) -> Result<Cost, GraphError> {
+        Ok(Cost::of(&self.alone.lower(arch)?, self.alone.weights()))
+    }
+
+    /// Rankings that cost no supernet, `[A]` each, beginning with the number of weights.
+    ///
+    /// # Errors
+    /// As [`Network::cost`].
+    pub fn baselines(&self, archs: &[Arch]) -> Result<Vec<(&'static str, Vec<f64>)>, GraphError> {
+        let params = archs.iter().map(|arch| Ok(self.cost(arch)?.params as f64)).collect::<Result<_, _>>()?;
+        let convs = archs.iter().map(live_conv_weight).collect();
+        Ok(vec![("weights", params), ("live conv weight", convs)])
+    }
+}
+
+/// 1 for each 1×1 and 9 for each 3×3 convolution on an edge that lies between the cell's input and its output: a ranking of
+/// NAS-Bench-201 that costs nothing and beats many supernets.
+pub fn live_conv_weight(arch: &Arch) -> f64 {
+    let live = Nb201::new().live(arch);
+    let weight = |(op, live)| match (op, live) {
+        (Nb201Op::Conv1x1, true) => 1.0,
+        (Nb201Op::Conv3x3, true) => 9.0,
+        _ => 0.0,
+    };
+    Nb201::ops(arch).into_iter().zip(live).map(weight).sum()
+}

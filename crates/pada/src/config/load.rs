@@ -1,0 +1,78 @@
+use std::path::Path;
+
+use super::RunConfig;
+use crate::ConfigError;
+
+/// The config of a run without arguments.
+const DEFAULT: &str = include_str!("../../../../configs/mini/pada.toml");
+
+impl RunConfig {
+    /// The embedded default: PA&DA on the embedded mini images.
+    ///
+    /// # Panics
+    /// Never: a test reads it.
+    pub fn mini() -> Self {
+        toml::from_str(DEFAULT).expect("the embedded config is valid")
+    }
+
+    /// Reads a config file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Io`]; [`ConfigError::Toml`] with the line, and the valid keys where one is unknown.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
+        let toml = |source| ConfigError::Toml { path: path.into(), source: Box::new(source) };
+        let mut config: Self = toml::from_str(&text).map_err(toml)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if !["truth", "all"].contains(&config.rank.archs.as_str()) {
+            config.rank.archs = beside(folder, &config.rank.archs);
+        }
+        if !["mini", "cifar10"].contains(&config.data.source.as_str()) {
+            config.data.source = beside(folder, &config.data.source);
+        }
+        Ok(config)
+    }
+
+    /// The config with `section.key=value` applied; the value is TOML, or a plain text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Set`]: no such key, or a value of the wrong kind.
+    pub fn with(&self, assignment: &str) -> Result<Self, ConfigError> {
+        let bad = |reason: String| ConfigError::Set { assignment: assignment.to_owned(), reason };
+        let (key, value) =
+            assignment.split_once('=').ok_or_else(|| bad("it is not section.key=value".into()))?;
+        let parsed = format!("value = {value}").parse::<toml::Table>().ok();
+        let value = parsed
+            .and_then(|mut table| table.remove("value"))
+            .unwrap_or_else(|| toml::Value::String(value.trim().to_owned()));
+        let mut root = toml::Table::try_from(self).expect("a config is a table");
+        let mut table = &mut root;
+        let mut parts: Vec<&str> = key.trim().split('.').collect();
+        let last = parts.pop().expect("a split text has a last part");
+        for part in parts {
+            let valid = table.keys().cloned().collect::<Vec<_>>().join(", ");
+            table = table
+                .get_mut(part)
+                .and_then(toml::Value::as_table_mut)
+                .ok_or_else(|| bad(format!("there is no section {part}; there are {valid}")))?;
+        }
+        table.insert(last.to_owned(), value);
+        root.try_into().map_err(|e: toml::de::Error| bad(e.message().to_owned()))
+    }
+
+    /// The config as a TOML file that reads back the same.
+    ///
+    /// # Panics
+    /// Never: every field is representable.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a config is a table")
+    }
+}
+
+/// A file named in a config lies where the config says, seen from the config; from here on its path is absolute, so that a run
+/// can be gone on with from anywhere.
+fn beside(folder: &Path, name: &str) -> String {
+    let path = folder.join(name);
+    std::path::absolute(&path).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,186 @@
+//! What a run is: one TOML file holds everything that changes its result.
+
+mod load;
+mod sampler;
+
+use pada_data::Flip;
+use pada_graph::IdleWeights;
+use pada_trainer::Schedule;
+pub use sampler::{DataRule, PathRule, SamplerConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::ConfigError;
+
+/// A whole run. Every key must be given, unless it says that it is optional; no other key may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Names the run folder and the record.
+    pub name: String,
+    /// Seed of all random streams.
+    pub seed: u64,
+    /// `[data]`
+    pub data: DataConfig,
+    /// `[supernet]`
+    pub supernet: SupernetConfig,
+    /// `[train]`
+    pub train: TrainConfig,
+    /// `[augment]`
+    pub augment: AugmentConfig,
+    /// `[sampler]`
+    pub sampler: SamplerConfig,
+    /// `[rank]`
+    pub rank: RankConfig,
+}
+
+impl RunConfig {
+    /// Checks the ranges of all numbers.
+    ///
+    /// # Errors
+    /// [`ConfigError::Range`]
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let (net, t, r) = (&self.supernet, &self.train, &self.rank);
+        let counts = [
+            ("supernet.channels", net.channels),
+            ("supernet.cells", net.cells),
+            ("data.train_images", self.data.train_images.unwrap_or(1)),
+            ("train.epochs", t.epochs),
+            ("train.batch", t.batch),
+            ("rank.images", r.images),
+            ("rank.batch", r.batch),
+        ];
+        for (key, count) in counts {
+            check(key, count, count > 0, "at least 1")?;
+        }
+        check("train.lr", t.lr, t.lr > 0.0 && t.lr.is_finite(), "positive")?;
+        check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
+        check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
+        check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
+        let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
+        check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
+    }
+}
+
+fn check(
+    key: &'static str,
+    value: impl ToString,
+    holds: bool,
+    range: &'static str,
+) -> Result<(), ConfigError> {
+    let bad = || Err(ConfigError::Range { key, value: value.to_string(), range });
+    if holds { Ok(()) } else { bad() }
+}
+
+/// Which images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// `mini`, `cifar10`, or a folder that holds the official binary files.
+    pub source: String,
+    /// Which training images are trained on.
+    pub train: TrainPart,
+    /// Optional: only the first so many of them, in official order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_images: Option<usize>,
+}
+
+/// Which training images a supernet is trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainPart {
+    /// All of them.
+    All,
+    /// One half; the other is there to rank on, see [`pada_data::Splits::halves`].
+    Half,
+}
+
+/// The network whose weights are shared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupernetConfig {
+    /// Search space.
+    pub space: SpaceName,
+    /// C, channels of the first stage.
+    pub channels: usize,
+    /// N, cells per stage.
+    pub cells: usize,
+}
+
+/// A search space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpaceName {
+    /// NAS-Bench-201.
+    Nb201,
+}
+
+/// A table of accuracies trained from scratch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TruthName {
+    /// The embedded table of the mini images.
+    Mini,
+    /// NAS-Bench-201: CIFAR-10 test accuracy after 200 epochs.
+    Nb201,
+}
+
+/// How it is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images per step; the last step of an epoch takes what is left.
+    pub batch: usize,
+    /// Learning rate of the first epoch.
+    pub lr: f64,
+    /// How it goes on.
+    pub schedule: Schedule,
+    /// Of SGD.
+    pub momentum: f64,
+    /// L2 weight decay.
+    pub weight_decay: f64,
+    /// Largest L2 norm of a step's gradient; `inf` for none.
+    pub clip_norm: f64,
+    /// What happens to weights that a step's path does not use.
+    pub idle_weights: IdleWeights,
+}
+
+/// Random changes to training images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugmentConfig {
+    /// Width of the black border from which an image of the old size is cut; 0 for none.
+    pub crop_padding: usize,
+    /// Mirroring.
+    pub flip: Flip,
+}
+
+/// Which architectures are scored on which images, and with what the ranking is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RankConfig {
+    /// `truth` (those of the truth table), `all` of the space, or a file with one architecture a line.
+    pub archs: String,
+    /// Where the images come from.
+    pub split: RankSplit,
+    /// How many images: the first ones in official order.
+    pub images: usize,
+    /// Images per batch. Norms use the statistics of the batch, so it changes the scores.
+    pub batch: usize,
+    /// The truth table.
+    pub truth: TruthName,
+    /// Optional: further tables, compared with where they have been downloaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compare: Vec<TruthName>,
+}
+
+/// Images that architectures are scored on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RankSplit {
+    /// The test images, as the released code does.
+    Test,
+    /// The half of the training images that was not trained on; needs `data.train = "half"`.
+    Valid,
+}

@@ -1,0 +1,185 @@
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a config cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is not a config: bad TOML, an unknown or missing key, a value of the wrong kind.
+    #[error("{path}: {source}")]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is valid there.
+        source: Box<toml::de::Error>,
+    },
+    /// An assignment of the command line cannot be applied.
+    #[error("--set {assignment}: {reason}")]
+    Set {
+        /// The assignment.
+        assignment: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A rule needs a key that is not given.
+    #[error("sampler.{key} is needed by sampler.{by}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// The rule.
+        by: &'static str,
+    },
+    /// A value out of range.
+    #[error("{key} is {value}, it must be {range}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+}
+
+/// Why a job did not finish.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PadaError {
+    /// The config.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file that should be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that should be written.
+    #[error(
+        "{path}: {source}; nothing that was there is lost: free some space or choose another folder with --out"
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A new run would write into an old folder.
+    #[error("{path} exists; go on with that run with --resume {path}, or give another --out")]
+    FolderExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder that holds no run.
+    #[error("{path} holds no run: {file} is not in it")]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// The file every run folder has.
+        file: &'static str,
+    },
+    /// A device this program cannot compute on.
+    #[error("device {device}: {reason}; use --device cpu")]
+    Device {
+        /// What was asked for.
+        device: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A line of a list of architectures.
+    #[error("{path}, line {line}: {source}")]
+    ArchList {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        source: pada_space::SpaceError,
+    },
+    /// A list of architectures without any.
+    #[error("{path} holds no architecture")]
+    NoArchs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line of a file of scores.
+    #[error("{path}, line {line}: {reason}")]
+    Scores {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An architecture of one file is not in the other.
+    #[error("{path} has no row for {arch}; {missing} architectures of the other file are missing from it")]
+    NoTruth {
+        /// The file that lacks it.
+        path: PathBuf,
+        /// The first one.
+        arch: String,
+        /// How many.
+        missing: usize,
+    },
+    /// Images.
+    #[error(transparent)]
+    Data(#[from] pada_data::DataError),
+    /// Truth tables.
+    #[error(transparent)]
+    Truth(#[from] pada_truth::TruthError),
+    /// Architectures.
+    #[error(transparent)]
+    Space(#[from] pada_space::SpaceError),
+    /// Networks.
+    #[error(transparent)]
+    Graph(#[from] pada_graph::GraphError),
+    /// Samplers.
+    #[error(transparent)]
+    Sampler(#[from] pada_sampler::SamplerError),
+    /// Weights files.
+    #[error(transparent)]
+    Weights(#[from] pada_supernet::WeightsError),
+    /// Training and scoring.
+    #[error(transparent)]
+    Train(#[from] pada_trainer::TrainError),
+    /// Checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] pada_trainer::CheckpointError),
+    /// Metrics.
+    #[error(transparent)]
+    Rank(#[from] pada_rank::RankError),
+}
+
+/// Who can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The user: config, command line or an input file.
+    Input,
+    /// The machine or the run: a full disk, a diverged training.
+    Run,
+    /// Nobody: it was asked to stop and can go on.
+    Stopped,
+}
+
+impl PadaError {
+    /// Who can mend it.
+    pub fn blame(&self) -> Blame {
+        use pada_trainer::{CheckpointError, TrainError};
+        match self {
+            Self::Train(TrainError::Stopped) => Blame::Stopped,
+            Self::Write { .. } | Self::Train(_) | Self::Checkpoint(CheckpointError::Io { .. }) => Blame::Run,
+            _ => Blame::Input,
+        }
+    }
+}

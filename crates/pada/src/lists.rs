@@ -1,0 +1,79 @@
+//! Lists of architectures and of their scores as files.
+
+use std::path::Path;
+
+use pada_space::{Arch, SearchSpace};
+use pada_trainer::{ArchScore, write_durably};
+use serde::Deserialize;
+
+use crate::PadaError;
+
+/// Reads architectures, one a line; empty lines and lines that start with `#` are skipped.
+///
+/// # Errors
+/// [`PadaError::Read`], [`PadaError::ArchList`] with the line, [`PadaError::NoArchs`].
+pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, PadaError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
+    let mut archs = Vec::new();
+    for (line, text) in (1..).zip(text.lines().map(str::trim)) {
+        if !text.is_empty() && !text.starts_with('#') {
+            let bad = |source| PadaError::ArchList { path: path.into(), line, source };
+            archs.push(space.parse(text).map_err(bad)?);
+        }
+    }
+    if archs.is_empty() {
+        return Err(PadaError::NoArchs { path: path.into() });
+    }
+    Ok(archs)
+}
+
+/// Writes `arch,correct,total,accuracy`, one line per architecture in the order given; accuracy is in percent.
+///
+/// # Errors
+/// [`PadaError::Write`]
+pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> {
+    let mut csv = "arch,correct,total,accuracy\n".to_owned();
+    for score in scores {
+        let ArchScore { arch, correct, total } = score;
+        csv.push_str(&format!("{arch},{correct},{total},{}\n", score.accuracy()));
+    }
+    match write_durably(path, csv.as_bytes()) {
+        Err(pada_trainer::CheckpointError::Io { path, source }) => Err(PadaError::Write { path, source }),
+        other => Ok(other?),
+    }
+}
+
+#[derive(Deserialize)]
+struct Row {
+    arch: String,
+    accuracy: f64,
+}
+
+/// Reads the columns `arch` and `accuracy` of a CSV file, whatever others it has.
+///
+/// # Errors
+/// [`PadaError::Read`], [`PadaError::Scores`] with the line: a missing column, no number, a bad architecture, one that comes
+/// twice; [`PadaError::NoArchs`].
+pub fn read_scores(path: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
+    let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
+    let bad = |line: u64, reason: String| PadaError::Scores { path: path.into(), line, reason };
+    let mut scores = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    for (line, row) in (2..).zip(reader.deserialize::<Row>()) {
+        let row = row.map_err(|e| bad(e.position().map_or(line, csv::Position::line), e.to_string()))?;
+        let arch = space.parse(&row.arch).map_err(|e| bad(line, e.to_string()))?;
+        if !row.accuracy.is_finite() {
+            return Err(bad(line, format!("accuracy is {}", row.accuracy)));
+        }
+        if !seen.insert(arch.clone()) {
+            return Err(bad(line, format!("{arch} stands here for the second time")));
+        }
+        scores.push((arch, row.accuracy));
+    }
+    if scores.is_empty() {
+        return Err(PadaError::NoArchs { path: path.into() });
+    }
+    Ok(scores)
+}

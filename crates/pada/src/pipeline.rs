@@ -1,0 +1,231 @@
+//! How the parts are wired: train, save, rank, compare, record.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use pada_data::ImageSet;
+use pada_graph::{Executor, Lower, WeightLayout};
+use pada_report::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
+use pada_space::{Arch, SearchSpace};
+use pada_trainer::{ArchScore, EvalSet, Observer, Trainer, score_archs};
+
+use crate::{
+    Device, Network, PadaError, PathRule, RankSplit, RunConfig, RunFolder, SupernetConfig, Tables, build,
+    read_archs, write_scores,
+};
+
+/// How many of the best architectures a record names.
+const BEST: usize = 5;
+
+/// Where a job finds its data and what it computes on.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Folder of downloaded data sets and tables.
+    pub data_dir: PathBuf,
+    /// What computes.
+    pub device: Device,
+}
+
+/// Trains a supernet, ranks architectures with its weights, compares the ranking, and keeps everything in `folder`. A run
+/// that was started there before goes on from its last checkpoint.
+///
+/// # Errors
+/// [`PadaError`]. Inputs are checked before training starts. After [`Blame::Stopped`](crate::Blame::Stopped) or a failure, the same
+/// call goes on.
+pub fn train_and_rank(
+    config: &RunConfig,
+    folder: &RunFolder,
+    place: &Place,
+    observer: &mut dyn Observer,
+) -> Result<RunRecord, PadaError> {
+    config.check()?;
+    let splits = pada_data::open(&config.data.source, &place.data_dir)?;
+    let network = Network::new(&config.supernet, &splits.test);
+    let (archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
+    let rank_images = build::rank_images(config.rank.split, &splits);
+    build::within("rank.images", config.rank.images, &rank_images)?;
+    let images = build::train_images(config, &splits)?;
+    let train_images = images_record(&images);
+    let mut trainer = build::trainer(config, images, network.space.as_ref(), place.device)?;
+
+    trainer.resume(folder.path())?;
+    let mut record = new_record(config, &mut trainer, train_images);
+    while !trainer.is_done() {
+        trainer.epoch(observer)?;
+        trainer.save(folder.path())?;
+        update(&mut record, &trainer);
+        folder.write_record(&record)?;
+    }
+
+    let job = Ranking {
+        archs: &archs,
+        images: rank_images.first(config.rank.images),
+        batch: config.rank.batch,
+        network: &network,
+        tables: &tables,
+    };
+    let parts = trainer.parts();
+    let (scores, ranking) = job.run(parts.executor.as_mut(), parts.net.as_ref(), observer)?;
+    write_scores(&folder.ranking(), &scores)?;
+    record.ranking = Some(ranking);
+    folder.write_record(&record)?;
+    Ok(record)
+}
+
+/// Which architectures a run ranks and what it compares them with.
+fn archs_and_tables(
+    config: &RunConfig,
+    place: &Place,
+    space: &dyn SearchSpace,
+) -> Result<(Vec<Arch>, Tables), PadaError> {
+    if config.sampler.path == PathRule::Fixed {
+        // One architecture from scratch: its accuracy is the result, there is nothing to rank.
+        return Ok((vec![space.parse(config.sampler.fixed_arch()?)?], Tables::none()));
+    }
+    let rank = &config.rank;
+    let tables = Tables::load(rank.truth, &rank.compare, &place.data_dir, space)?;
+    let archs = match rank.archs.as_str() {
+        "truth" => tables.archs().to_vec(),
+        "all" => space.archs().collect(),
+        file => read_archs(Path::new(file), space)?,
+    };
+    Ok((archs, tables))
+}
+
+fn new_record(config: &RunConfig, trainer: &mut Trainer, train_images: ImagesRecord) -> RunRecord {
+    let parts = trainer.parts();
+    let mut record = RunRecord {
+        name: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        method: config.sampler.describe(),
+        seed: config.seed,
+        device: parts.executor.name().to_owned(),
+        threads: rayon::current_num_threads(),
+        supernet: SupernetRecord {
+            space: build::space(config.supernet.space).name().to_owned(),
+            channels: config.supernet.channels,
+            cells: config.supernet.cells,
+            weights: parts.net.weights().numel(),
+        },
+        train_images,
+        epochs: vec![],
+        train_seconds: 0.0,
+        ranking: None,
+    };
+    update(&mut record, trainer);
+    record
+}
+
+fn update(record: &mut RunRecord, trainer: &Trainer) {
+    record.epochs = trainer.epochs().to_vec();
+    record.train_seconds = record.epochs.iter().map(|epoch| epoch.seconds).sum();
+}
+
+fn images_record(images: &ImageSet) -> ImagesRecord {
+    ImagesRecord { name: images.name.clone(), images: images.len(), sha256: images.sha256() }
+}
+
+/// Architectures to score with weights from a file.
+#[derive(Clone, Debug)]
+pub struct RankJob {
+    /// Weights: a checkpoint, `.safetensors`, or a PyTorch `.pt`.
+    pub weights: PathBuf,
+    /// The network they belong to.
+    pub supernet: SupernetConfig,
+    /// Data set, as `data.source` of a config.
+    pub data: String,
+    /// Where the images come from.
+    pub split: RankSplit,
+    /// The first so many images; all if none is given.
+    pub limit: Option<usize>,
+    /// Images per batch.
+    pub batch: usize,
+    /// A file with one architecture a line; all of the space if none is given.
+    pub archs: Option<PathBuf>,
+    /// What to compare with.
+    pub truth: Option<crate::TruthName>,
+}
+
+/// Scores architectures with weights from a file, and compares the ranking where a table is given.
+///
+/// # Errors
+/// [`PadaError`]
+pub fn rank_weights(
+    job: &RankJob,
+    place: &Place,
+    observer: &mut dyn Observer,
+) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+    let splits = pada_data::open(&job.data, &place.data_dir)?;
+    let images = build::rank_images(job.split, &splits);
+    let network = Network::new(&job.supernet, &images);
+    let space = network.space.as_ref();
+    let tables = match job.truth {
+        Some(name) => Tables::load(name, &[], &place.data_dir, space)?,
+        None => Tables::none(),
+    };
+    let archs = match &job.archs {
+        Some(path) => read_archs(path, space)?,
+        None => space.archs().collect(),
+    };
+    let shape = pada_graph::Shape::new(images.channels, images.height, images.width);
+    let net = build::supernet(&job.supernet, shape, images.classes);
+    let weights = pada_supernet::read_weights(&job.weights, net.weights())?;
+    let mut executor = build::executor(place.device, net.as_ref(), weights);
+    let images = images.first(job.limit.unwrap_or(usize::MAX));
+    let ranking = Ranking { archs: &archs, images, batch: job.batch, network: &network, tables: &tables };
+    ranking.run(executor.as_mut(), net.as_ref(), observer)
+}
+
+/// Names and shapes of a supernet's weights.
+pub fn weight_layout(supernet: &SupernetConfig, classes: usize) -> WeightLayout {
+    // The weights are the same for every image size.
+    build::supernet(supernet, pada_graph::Shape::new(3, 32, 32), classes).weights().clone()
+}
+
+/// Architectures, what they are scored on, what they are compared with.
+struct Ranking<'a> {
+    archs: &'a [Arch],
+    images: ImageSet,
+    batch: usize,
+    network: &'a Network,
+    tables: &'a Tables,
+}
+
+impl Ranking<'_> {
+    fn run(
+        &self,
+        executor: &mut dyn Executor,
+        net: &dyn Lower,
+        observer: &mut dyn Observer,
+    ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+        let started = Instant::now();
+        let set = EvalSet::new(&self.images, usize::MAX, self.batch);
+        let scores = score_archs(executor, net, self.network.space.as_ref(), self.archs, &set, observer)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let record = RankRecord {
+            archs: scores.len(),
+            images: images_record(&self.images),
+            batch: self.batch,
+            seconds,
+            agreements: self.tables.agreements(self.network, &scores)?,
+            best: self.best(&scores)?,
+        };
+        Ok((scores, record))
+    }
+
+    fn best(&self, scores: &[ArchScore]) -> Result<Vec<BestArch>, PadaError> {
+        let mut order: Vec<&ArchScore> = scores.iter().collect();
+        order.sort_by_key(|score| std::cmp::Reverse(score.correct));
+        let entry = |score: &&ArchScore| {
+            let cost = self.network.cost(&score.arch)?;
+            Ok(BestArch {
+                arch: score.arch.to_string(),
+                score: score.accuracy(),
+                params: cost.params,
+                macs: cost.macs,
+                truth: self.tables.accuracy(&score.arch),
+            })
+        };
+        order.iter().take(BEST).map(entry).collect()
+    }
+}
