@@ -2,9 +2,11 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
 mod binary;
+mod ci;
 mod download;
 mod make_mini;
 mod paths;
+mod tidy;
 mod truth;
 
 use std::path::PathBuf;
@@ -21,6 +23,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Format, lints, house rules, all tests, the smoke run.
+    ///
+    /// Example: cargo xtask ci
+    Ci,
+    /// Check the house rules of crates/README.md.
+    ///
+    /// Example: cargo xtask tidy
+    Tidy,
     /// Fetch a data set or table into $PADA_DATA (default: data/), checked by SHA-256.
     ///
     /// Example: cargo xtask download cifar10
@@ -49,6 +59,8 @@ enum Task {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
+        Task::Ci => ci::run(),
+        Task::Tidy => tidy::run(),
         Task::Download { what, from } => download::run(what, from.as_deref()),
         Task::MakeMini => make_mini::run(),
         Task::Truth { table, jobs } => truth::run(table, jobs),

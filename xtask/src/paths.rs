@@ -9,3 +9,8 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn data_dir() -> PathBuf {
     std::env::var_os("PADA_DATA").map_or_else(|| root().join("data"), PathBuf::from)
 }
+
+/// Reference values and tables that lie beside the workspace where it is developed.
+pub(crate) fn shared() -> PathBuf {
+    root().parent().unwrap_or(root()).join("shared")
+}

@@ -1,0 +1,152 @@
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::paths;
+
+/// Crates that know nothing of tensors.
+const NO_TENSORS: [&str; 7] =
+    ["pada-space", "pada-sampler", "pada-rank", "pada-graph", "pada-data", "pada-truth", "pada-report"];
+/// A crate, and crates it must not depend on, even through others: samplers and models do not know of each other.
+const APART: [(&str, &str); 4] = [
+    ("pada-sampler", "pada-graph"),
+    ("pada-sampler", "pada-supernet"),
+    ("pada-graph", "pada-sampler"),
+    ("pada-supernet", "pada-sampler"),
+];
+/// Crates that print, and whose errors are for reading only.
+const PROGRAMS: [&str; 2] = ["pada-train", "xtask"];
+/// Opens connections; only xtask may.
+const NETWORK: [&str; 1] = ["ureq"];
+/// Names that say nothing of what a file holds.
+const VAGUE: [&str; 6] = ["utils", "util", "common", "helpers", "base", "misc"];
+const MAX_LINES: usize = 400;
+
+/// The house rules of `crates/README.md`, checked.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut broken = Vec::new();
+    for krate in NO_TENSORS {
+        if depends(krate, "candle-core")? {
+            broken.push(format!("{krate} must not reach candle-core"));
+        }
+    }
+    for (krate, other) in APART {
+        if depends(krate, other)? {
+            broken.push(format!("{krate} must not reach {other}"));
+        }
+    }
+    for folder in crate_folders()? {
+        check_crate(&folder, &mut broken)?;
+        for file in sources(&folder)? {
+            check_source(&file, &mut broken)?;
+        }
+    }
+    check_dependency_reasons(&mut broken)?;
+    ensure!(broken.is_empty(), "house rules broken:\n{}", broken.join("\n"));
+    Ok(())
+}
+
+/// Whether a crate depends on another, even through others; tests and benchmarks do not count.
+fn depends(krate: &str, other: &str) -> anyhow::Result<bool> {
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["tree", "--quiet", "--edges", "normal,build", "--package", krate, "--invert", other])
+        .current_dir(paths::root())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .context("cargo tree")?;
+    Ok(status.success())
+}
+
+fn crate_folders() -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders = vec![paths::root().join("xtask")];
+    for entry in std::fs::read_dir(paths::root().join("crates"))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn check_crate(folder: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {
+    let folder_name = folder.file_name().and_then(|n| n.to_str()).context("a folder has a name")?;
+    let path = folder.join("Cargo.toml");
+    let manifest: toml::Table = read(&path)?.parse().with_context(|| path.display().to_string())?;
+    let name = manifest["package"]["name"].as_str().unwrap_or_default();
+    let mut rule = |holds: bool, text: String| {
+        if !holds {
+            broken.push(format!("{folder_name}: {text}"))
+        }
+    };
+    rule(name == folder_name, format!("the crate is called {name}, its folder is not"));
+    rule(manifest.contains_key("lints"), "it has no [lints] workspace = true".to_owned());
+    let licence = manifest["package"].get("license").is_some();
+    rule(licence, "it has no licence".to_owned());
+    let program = PROGRAMS.contains(&name);
+    rule(name == "xtask" || folder.join("README.md").is_file(), "it has no README.md".to_owned());
+    let none = toml::Table::new();
+    let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).unwrap_or(&none);
+    for dependency in dependencies.keys() {
+        let dependency = dependency.as_str();
+        rule(program || dependency != "anyhow", "only programs use anyhow".to_owned());
+        rule(name == "xtask" || !NETWORK.contains(&dependency), format!("only xtask may use {dependency}"));
+    }
+    Ok(())
+}
+
+fn check_source(file: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {
+    let shown = file.strip_prefix(paths::root()).unwrap_or(file).display();
+    let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+    if VAGUE.contains(&stem) {
+        broken.push(format!("{shown}: the name does not say what is in it"));
+    }
+    let text = read(file)?;
+    let lines = text.lines().count();
+    if lines >= MAX_LINES {
+        broken.push(format!("{shown}: {lines} lines, the limit is {MAX_LINES}"));
+    }
+    let skipped = concat!("#[", "ignore");
+    if text.contains(skipped) {
+        broken.push(format!("{shown}: a test that never runs"));
+    }
+    Ok(())
+}
+
+/// Every dependency of the workspace on others' code says in a comment why it is there.
+fn check_dependency_reasons(broken: &mut Vec<String>) -> anyhow::Result<()> {
+    let manifest = read(&paths::root().join("Cargo.toml"))?;
+    let lines = manifest.lines().skip_while(|line| *line != "[workspace.dependencies]").skip(1);
+    for line in lines.take_while(|line| !line.starts_with('[')) {
+        let ours = line.starts_with("pada");
+        if line.contains(" = ") && !ours && !line.contains(" # ") {
+            broken.push(format!("Cargo.toml: no reason beside `{line}`"));
+        }
+    }
+    Ok(())
+}
+
+fn sources(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    if found.is_empty() {
+        bail!("{} holds no source", folder.display());
+    }
+    Ok(found)
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| path.display().to_string())
+}
