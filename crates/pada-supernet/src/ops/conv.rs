@@ -3,6 +3,8 @@
 //!
 //! One image at a time: patches as columns of a matrix, then a matrix product.
 
+use std::ops::Range;
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -78,24 +80,20 @@ impl Window {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 
-    /// Calls `visit(place in the patch matrix, place in the image)` for every tap that falls inside the image.
-    fn for_each(&self, mut visit: impl FnMut(usize, usize)) {
-        let at = |out: usize, tap: usize, size: usize| {
-            (out * self.stride + tap * self.dilation).checked_sub(self.padding).filter(|&i| i < size)
-        };
+    /// Calls `visit(place in the patch matrix, place in the image, length)` for every run of neighbouring taps inside the image.
+    fn for_each_run(&self, mut visit: impl FnMut(usize, usize, usize)) {
         let mut row = 0;
         for c in 0..self.channels {
             for (tap_y, tap_x) in (0..self.kernel).flat_map(|y| (0..self.kernel).map(move |x| (y, x))) {
-                for out_y in 0..self.out_height {
-                    let Some(y) = at(out_y, tap_y, self.height) else { continue };
-                    let (from, to) = (
-                        (c * self.height + y) * self.width,
-                        (row * self.out_height + out_y) * self.out_width,
-                    );
-                    for out_x in 0..self.out_width {
-                        if let Some(x) = at(out_x, tap_x, self.width) {
-                            visit(to + out_x, from + x);
-                        }
+                let columns = self.inside(tap_x, self.width, self.out_width);
+                for out_y in self.inside(tap_y, self.height, self.out_height) {
+                    let y = out_y * self.stride + tap_y * self.dilation - self.padding;
+                    let to = (row * self.out_height + out_y) * self.out_width;
+                    let from = (c * self.height + y) * self.width + tap_x * self.dilation;
+                    if self.stride == 1 && !columns.is_empty() {
+                        visit(to + columns.start, from + columns.start - self.padding, columns.len());
+                    } else {
+                        columns.clone().for_each(|x| visit(to + x, from + x * self.stride - self.padding, 1));
                     }
                 }
                 row += 1;
@@ -103,13 +101,24 @@ impl Window {
         }
     }
 
+    /// The outputs for which a tap falls inside an image of this size.
+    fn inside(&self, tap: usize, size: usize, outputs: usize) -> Range<usize> {
+        let offset = tap * self.dilation;
+        let first = self.padding.saturating_sub(offset).div_ceil(self.stride);
+        let end = (size + self.padding).saturating_sub(offset).div_ceil(self.stride).min(outputs);
+        first.min(end)..end
+    }
+
     fn image_to_patches<T: Number>(&self, image: &[T], patches: &mut [T]) {
         // Taps outside the image are never visited, so they keep the zeros the buffer started with.
-        self.for_each(|patch, pixel| patches[patch] = image[pixel]);
+        self.for_each_run(|patch, pixel, n| patches[patch..][..n].copy_from_slice(&image[pixel..][..n]));
     }
 
     fn add_patches_to_image<T: Number>(&self, patches: &[T], image: &mut [T]) {
-        self.for_each(|patch, pixel| image[pixel] += patches[patch]);
+        self.for_each_run(|patch, pixel, n| {
+            let pairs = image[pixel..][..n].iter_mut().zip(&patches[patch..][..n]);
+            pairs.for_each(|(sum, &value)| *sum += value);
+        });
     }
 }
 

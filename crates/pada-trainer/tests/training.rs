@@ -1,0 +1,261 @@
+//! Training as a whole on a tiny problem: it goes on bit for bit, says where it diverged, and refuses checkpoints that are not
+//! its own.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::Path;
+
+use pada_data::{Augment, Flip, ImageSet, Normalize};
+use pada_graph::{Executor, IdleWeights, Images, Lower, Nb201Net, Norms, Shape, State};
+use pada_report::EpochRecord;
+use pada_sampler::{
+    DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
+};
+use pada_space::{Nb201, SearchSpace};
+use pada_supernet::{CandleExecutor, Precision, init_weights};
+use pada_trainer::rules::SummedPaths;
+use pada_trainer::{
+    Checkpoint, CheckpointError, EvalSet, Observer, Purpose, Schedule, TrainError, TrainSettings, Trainer,
+    TrainerParts, score_archs,
+};
+
+const EPOCHS: usize = 3;
+
+/// 24 images of 8×8 whose classes differ in brightness.
+fn images() -> ImageSet {
+    let labels: Vec<u16> = (0..24).map(|i| i % 4).collect();
+    let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
+    let pixels = labels.iter().flat_map(|&label| (0..3 * 8 * 8).map(move |j| pixel((label, j)))).collect();
+    let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
+    ImageSet { name: "tiny".into(), channels: 3, height: 8, width: 8, classes: 4, pixels, labels, normalize }
+}
+
+fn settings() -> TrainSettings {
+    TrainSettings {
+        epochs: EPOCHS,
+        batch: 10,
+        lr: 0.05,
+        schedule: Schedule::Cosine,
+        momentum: 0.9,
+        weight_decay: 2.5e-4,
+        clip_norm: 5.0,
+        idle_weights: IdleWeights::Decay,
+        augment: Augment { crop_padding: 1, flip: Flip::Horizontal },
+        seed: 7,
+    }
+}
+
+fn net() -> Nb201Net {
+    Nb201Net::new(2, 1, Shape::new(3, 8, 8), 4, Norms::Plain)
+}
+
+fn trainer(settings: TrainSettings) -> Trainer {
+    let net = net();
+    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(settings.seed));
+    let importance_weights = ImportanceWeights::Unbiased;
+    let smoothing = Ramp { first: 0.5, last: 1.0 };
+    let paths = PathImportanceConfig { importance_weights, smoothing, ..PathImportanceConfig::default() };
+    let data = DataImportanceConfig { importance_weights, smoothing, ..DataImportanceConfig::default() };
+    let parts = TrainerParts {
+        executor: Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::Single)),
+        net: Box::new(net),
+        n_ops: 5,
+        paths: Box::new(PathImportance::new(Nb201::new().n_ops(), paths).unwrap()),
+        data: Box::new(DataImportance::new(24, data).unwrap()),
+        rule: Box::new(SummedPaths),
+        images: images(),
+    };
+    Trainer::new(settings, parts)
+}
+
+/// Epoch records without the clock, and the weights.
+fn outcome(trainer: &mut Trainer) -> (Vec<EpochRecord>, Vec<f32>) {
+    let still = |record: &EpochRecord| EpochRecord { seconds: 0.0, ..record.clone() };
+    let records = trainer.epochs().iter().map(still).collect();
+    (records, trainer.parts().executor.read(State::Weights))
+}
+
+fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>) {
+    while !trainer.is_done() {
+        trainer.epoch(&mut ()).unwrap();
+    }
+    outcome(&mut trainer)
+}
+
+/// A folder with the checkpoints of a run's first `epochs` epochs.
+fn saved(epochs: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut trainer = trainer(settings());
+    for _ in 0..epochs {
+        trainer.epoch(&mut ()).unwrap();
+        trainer.save(folder.path()).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_whatever_the_threads() {
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| finished(trainer(settings())))
+    };
+    assert_eq!(with(1), with(3));
+    let (_, other) = finished(trainer(TrainSettings { seed: 8, ..settings() }));
+    assert_ne!(with(1).1, other);
+}
+
+#[test]
+fn a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped() {
+    let whole = finished(trainer(settings()));
+    for stop in 0..EPOCHS {
+        let folder = saved(stop);
+        let mut resumed = trainer(settings());
+        resumed.resume(folder.path()).unwrap();
+        assert_eq!(resumed.epochs().len(), stop);
+        assert_eq!(finished(resumed), whole, "stopped after {stop} epochs");
+    }
+}
+
+#[test]
+fn the_last_two_checkpoints_stay_and_their_weights_load_alone() {
+    let folder = saved(EPOCHS);
+    let mut names: Vec<_> =
+        folder.path().read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["epoch-0002.safetensors", "epoch-0003.safetensors"]);
+    let weights = pada_supernet::read_weights(&folder.path().join(&names[1]), net().weights()).unwrap();
+    assert_eq!(weights, finished(trainer(settings())).1);
+}
+
+#[test]
+fn an_epoch_says_what_it_did() {
+    // Twelve steps, so that some operation of some edge comes twice: a variance needs two.
+    let mut trainer = trainer(TrainSettings { batch: 2, ..settings() });
+    let record = trainer.epoch(&mut ()).unwrap();
+    assert_eq!((record.epoch, record.lr, record.distinct_images), (0, 0.05, 24));
+    assert!((record.path_entropy - 5.0_f64.ln()).abs() < 1e-12, "the first epoch is uniform");
+    assert!(record.loss > 0.0 && record.grad_norm > 0.0 && record.gv.unwrap() > 0.0);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_epoch_step_and_path() {
+    let mut trainer = trainer(settings());
+    trainer.epoch(&mut ()).unwrap();
+    let poisoned = vec![f32::NAN; net().weights().numel()];
+    trainer.parts().executor.write(State::Weights, &poisoned);
+    let error = trainer.epoch(&mut ()).unwrap_err();
+    let TrainError::Diverged { epoch: 1, step: 0, what: "loss", path, .. } = &error else {
+        panic!("{error}");
+    };
+    let text = error.to_string();
+    assert!(text.contains("epoch 1, step 0") && text.contains(&path.to_string()), "{text}");
+}
+
+fn resume_error(settings: TrainSettings, folder: &Path) -> CheckpointError {
+    trainer(settings).resume(folder).unwrap_err()
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_and_the_one_before_it_still_works() {
+    let folder = saved(2);
+    let newest = folder.path().join("epoch-0002.safetensors");
+    let bytes = std::fs::read(&newest).unwrap();
+    for damage in [bytes.len() - 1, bytes.len() / 2, 3] {
+        let mut damaged = bytes.clone();
+        damaged[damage] ^= 1;
+        std::fs::write(&newest, damaged).unwrap();
+        let error = resume_error(settings(), folder.path());
+        assert!(matches!(&error, CheckpointError::Damaged { path, .. } if *path == newest), "{error}");
+        assert!(error.to_string().contains("delete it"), "{error}");
+    }
+    std::fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(matches!(resume_error(settings(), folder.path()), CheckpointError::Damaged { .. }));
+    std::fs::remove_file(&newest).unwrap();
+    let mut resumed = trainer(settings());
+    resumed.resume(folder.path()).unwrap();
+    assert_eq!(finished(resumed), finished(trainer(settings())));
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused_and_says_what_differs() {
+    let folder = saved(1);
+    let error = resume_error(TrainSettings { lr: 0.1, ..settings() }, folder.path());
+    assert!(
+        matches!(&error, CheckpointError::Mismatch { reason, .. } if reason.contains("lr: 0.1")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_the_others_alone() {
+    let folder = saved(1);
+    let mut trainer = trainer(settings());
+    trainer.resume(folder.path()).unwrap();
+    trainer.epoch(&mut ()).unwrap();
+    let missing = folder.path().join("gone");
+    let error = trainer.save(&missing).unwrap_err();
+    assert!(matches!(&error, CheckpointError::Io { path, .. } if path.starts_with(&missing)), "{error}");
+    // A folder where the next checkpoint should go: the file cannot be put there.
+    std::fs::create_dir(folder.path().join("epoch-0002.safetensors")).unwrap();
+    assert!(matches!(trainer.save(folder.path()), Err(CheckpointError::Io { .. })));
+    let first = folder.path().join("epoch-0001.safetensors");
+    assert_eq!(Checkpoint::read(&first, net().weights()).unwrap().epoch(), 1);
+}
+
+/// Stops after a number of steps.
+struct StopAfter(std::cell::Cell<usize>);
+
+impl Observer for StopAfter {
+    fn stop_requested(&self) -> bool {
+        self.0.replace(self.0.get().saturating_sub(1)) == 0
+    }
+}
+
+#[test]
+fn a_run_stops_on_request_and_goes_on_from_its_checkpoint() {
+    let folder = saved(1);
+    let mut stopped = trainer(settings());
+    stopped.resume(folder.path()).unwrap();
+    assert!(matches!(stopped.epoch(&mut StopAfter(1.into())), Err(TrainError::Stopped)));
+    let mut resumed = trainer(settings());
+    resumed.resume(folder.path()).unwrap();
+    assert_eq!(finished(resumed), finished(trainer(settings())));
+}
+
+/// Counts what it hears.
+#[derive(Default)]
+struct Scored(Vec<(usize, usize)>);
+
+impl Observer for Scored {
+    fn on_scored(&mut self, done: usize, total: usize) {
+        self.0.push((done, total));
+    }
+}
+
+#[test]
+fn architectures_that_are_the_same_function_score_the_same_and_all_are_reported() {
+    let (space, net, set) = (Nb201::new(), net(), EvalSet::new(&images(), 20, 8));
+    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(0));
+    let mut executor = CandleExecutor::new(net.weights().clone(), weights, Precision::Single);
+    // The second has one more convolution, on an edge that leads nowhere.
+    let archs = ["000300", "300300", "333333", "000000"].map(|text| space.parse(text).unwrap());
+    let mut heard = Scored::default();
+    let scores = score_archs(&mut executor, &net, &space, &archs, &set, &mut heard).unwrap();
+    assert_eq!(heard.0, [(1, 4), (2, 4), (3, 4), (4, 4)]);
+    assert_eq!(scores[0].correct, scores[1].correct);
+
+    // Slow reference: the whole graph of each, dead edges included, batch by batch.
+    let places: Vec<u32> = (0..20).collect();
+    let mut correct = |arch| {
+        let graph = net.lower(arch).unwrap();
+        let batch = |places: &[u32]| {
+            let pixels = pada_data::normalised(&images(), places);
+            let images = Images { pixels: &pixels, shape: net.input() };
+            let labels: Vec<u32> = places.iter().map(|i| i % 4).collect();
+            executor.logits(&graph, &images).unwrap().correct(&labels)
+        };
+        places.chunks(8).map(batch).sum::<usize>()
+    };
+    for (score, arch) in scores.iter().zip(&archs) {
+        assert_eq!((&score.arch, score.correct, score.total), (arch, correct(arch), 20));
+    }
+}
