@@ -28,5 +28,5 @@ pub use pada_space as space;
 pub use pada_supernet as supernet;
 pub use pada_trainer as trainer;
 pub use pada_truth as truth;
-pub use pipeline::{Place, RankJob, rank_weights, train_and_rank, weight_layout};
+pub use pipeline::{Place, RankJob, Run, rank_weights, weight_layout};
 pub use run_folder::RunFolder;

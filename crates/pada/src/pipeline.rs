@@ -26,50 +26,78 @@ pub struct Place {
     pub device: Device,
 }
 
-/// Trains a supernet, ranks architectures with its weights, compares the ranking, and keeps everything in `folder`. A run
-/// that was started there before goes on from its last checkpoint.
-///
-/// # Errors
-/// [`PadaError`]. Inputs are checked before training starts. After [`Blame::Stopped`](crate::Blame::Stopped) or a failure, the same
-/// call goes on.
-pub fn train_and_rank(
-    config: &RunConfig,
-    folder: &RunFolder,
-    place: &Place,
-    observer: &mut dyn Observer,
-) -> Result<RunRecord, PadaError> {
-    config.check()?;
-    let splits = pada_data::open(&config.data.source, &place.data_dir)?;
-    let network = Network::new(&config.supernet, &splits.test);
-    let (archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
-    let rank_images = build::rank_images(config.rank.split, &splits);
-    build::within("rank.images", config.rank.images, &rank_images)?;
-    let images = build::train_images(config, &splits)?;
-    let train_images = images_record(&images);
-    let mut trainer = build::trainer(config, images, network.space.as_ref(), place.device)?;
+/// A run whose inputs have been read and checked: train a supernet, rank architectures with its weights, compare.
+pub struct Run {
+    config: RunConfig,
+    trainer: Trainer,
+    train_images: ImagesRecord,
+    ranking: Ranking,
+}
 
-    trainer.resume(folder.path())?;
-    let mut record = new_record(config, &mut trainer, train_images);
-    while !trainer.is_done() {
-        trainer.epoch(observer)?;
-        trainer.save(folder.path())?;
-        update(&mut record, &trainer);
-        folder.write_record(&record)?;
+impl Run {
+    /// Reads images and tables and puts the run together; writes nothing.
+    ///
+    /// # Errors
+    /// [`PadaError`]: the config or a file it needs.
+    pub fn prepare(config: &RunConfig, place: &Place) -> Result<Self, PadaError> {
+        config.check()?;
+        let splits = pada_data::open(&config.data.source, &place.data_dir)?;
+        let network = Network::new(&config.supernet, &splits.test);
+        let (archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
+        let rank_images = build::rank_images(config.rank.split, &splits);
+        build::within("rank.images", config.rank.images, &rank_images)?;
+        let images = build::train_images(config, &splits)?;
+        let train_images = images_record(&images);
+        let trainer = build::trainer(config, images, network.space.as_ref(), place.device)?;
+        let images = rank_images.first(config.rank.images);
+        let ranking = Ranking { archs, images, batch: config.rank.batch, network, tables };
+        Ok(Self { config: config.clone(), trainer, train_images, ranking })
     }
 
-    let job = Ranking {
-        archs: &archs,
-        images: rank_images.first(config.rank.images),
-        batch: config.rank.batch,
-        network: &network,
-        tables: &tables,
-    };
-    let parts = trainer.parts();
-    let (scores, ranking) = job.run(parts.executor.as_mut(), parts.net.as_ref(), observer)?;
-    write_scores(&folder.ranking(), &scores)?;
-    record.ranking = Some(ranking);
-    folder.write_record(&record)?;
-    Ok(record)
+    /// Trains, ranks and keeps everything in `folder`; goes on from the last checkpoint there.
+    ///
+    /// # Errors
+    /// [`PadaError`]. After [`Blame::Stopped`](crate::Blame::Stopped) or a failure, a run prepared again goes on in the same folder.
+    pub fn finish(mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<RunRecord, PadaError> {
+        self.trainer.resume(folder.path())?;
+        let mut record = self.new_record();
+        while !self.trainer.is_done() {
+            self.trainer.epoch(observer)?;
+            self.trainer.save(folder.path())?;
+            update(&mut record, &self.trainer);
+            folder.write_record(&record)?;
+        }
+        let parts = self.trainer.parts();
+        let (scores, ranking) = self.ranking.run(parts.executor.as_mut(), parts.net.as_ref(), observer)?;
+        write_scores(&folder.ranking(), &scores)?;
+        record.ranking = Some(ranking);
+        folder.write_record(&record)?;
+        Ok(record)
+    }
+
+    fn new_record(&mut self) -> RunRecord {
+        let (config, parts) = (&self.config, self.trainer.parts());
+        let mut record = RunRecord {
+            name: config.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            method: config.sampler.describe(),
+            seed: config.seed,
+            device: parts.executor.name().to_owned(),
+            threads: rayon::current_num_threads(),
+            supernet: SupernetRecord {
+                space: self.ranking.network.space.name().to_owned(),
+                channels: config.supernet.channels,
+                cells: config.supernet.cells,
+                weights: parts.net.weights().numel(),
+            },
+            train_images: self.train_images.clone(),
+            epochs: vec![],
+            train_seconds: 0.0,
+            ranking: None,
+        };
+        update(&mut record, &self.trainer);
+        record
+    }
 }
 
 /// Which architectures a run ranks and what it compares them with.
@@ -90,30 +118,6 @@ fn archs_and_tables(
         file => read_archs(Path::new(file), space)?,
     };
     Ok((archs, tables))
-}
-
-fn new_record(config: &RunConfig, trainer: &mut Trainer, train_images: ImagesRecord) -> RunRecord {
-    let parts = trainer.parts();
-    let mut record = RunRecord {
-        name: config.name.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        method: config.sampler.describe(),
-        seed: config.seed,
-        device: parts.executor.name().to_owned(),
-        threads: rayon::current_num_threads(),
-        supernet: SupernetRecord {
-            space: build::space(config.supernet.space).name().to_owned(),
-            channels: config.supernet.channels,
-            cells: config.supernet.cells,
-            weights: parts.net.weights().numel(),
-        },
-        train_images,
-        epochs: vec![],
-        train_seconds: 0.0,
-        ranking: None,
-    };
-    update(&mut record, trainer);
-    record
 }
 
 fn update(record: &mut RunRecord, trainer: &Trainer) {
@@ -172,7 +176,7 @@ pub fn rank_weights(
     let weights = pada_supernet::read_weights(&job.weights, net.weights())?;
     let mut executor = build::executor(place.device, net.as_ref(), weights);
     let images = images.first(job.limit.unwrap_or(usize::MAX));
-    let ranking = Ranking { archs: &archs, images, batch: job.batch, network: &network, tables: &tables };
+    let ranking = Ranking { archs, images, batch: job.batch, network, tables };
     ranking.run(executor.as_mut(), net.as_ref(), observer)
 }
 
@@ -183,15 +187,15 @@ pub fn weight_layout(supernet: &SupernetConfig, classes: usize) -> WeightLayout 
 }
 
 /// Architectures, what they are scored on, what they are compared with.
-struct Ranking<'a> {
-    archs: &'a [Arch],
+struct Ranking {
+    archs: Vec<Arch>,
     images: ImageSet,
     batch: usize,
-    network: &'a Network,
-    tables: &'a Tables,
+    network: Network,
+    tables: Tables,
 }
 
-impl Ranking<'_> {
+impl Ranking {
     fn run(
         &self,
         executor: &mut dyn Executor,
@@ -200,14 +204,14 @@ impl Ranking<'_> {
     ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
         let started = Instant::now();
         let set = EvalSet::new(&self.images, usize::MAX, self.batch);
-        let scores = score_archs(executor, net, self.network.space.as_ref(), self.archs, &set, observer)?;
+        let scores = score_archs(executor, net, self.network.space.as_ref(), &self.archs, &set, observer)?;
         let seconds = started.elapsed().as_secs_f64();
         let record = RankRecord {
             archs: scores.len(),
             images: images_record(&self.images),
             batch: self.batch,
             seconds,
-            agreements: self.tables.agreements(self.network, &scores)?,
+            agreements: self.tables.agreements(&self.network, &scores)?,
             best: self.best(&scores)?,
         };
         Ok((scores, record))

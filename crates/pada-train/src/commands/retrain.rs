@@ -13,8 +13,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let place = args.run.common.place()?;
-    let (folder, config) = args.run.folder(|| {
+    let (folder, config, record) = args.run.work(|| {
         let mut config = args.run.config()?;
         config.sampler.path = PathRule::Fixed;
         config.sampler.data = DataRule::Uniform;
@@ -26,7 +25,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
         Ok(config)
     })?;
-    let record = train::work(&config, &folder, &place)?;
     let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
     let Some(best) = best.filter(|_| config.sampler.path == PathRule::Fixed) else {
         return Err(not_one_architecture(&folder).into());

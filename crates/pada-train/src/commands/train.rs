@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use pada::report::{RunRecord, summary};
-use pada::{Blame, PadaError, Place, RunConfig, RunFolder, train_and_rank};
+use pada::{Blame, PadaError, Run, RunConfig, RunFolder};
 use serde_json::json;
 
 use super::Common;
@@ -46,28 +46,36 @@ impl Args {
         Ok(config)
     }
 
-    /// The folder to work in and its config.
-    pub(crate) fn folder(
+    /// Runs what was asked for to the end; `config` says what a new run is. An error after the start says how to go on.
+    pub(crate) fn work(
         &self,
         config: impl FnOnce() -> anyhow::Result<RunConfig>,
-    ) -> anyhow::Result<(RunFolder, RunConfig)> {
-        if let Some(path) = &self.resume {
-            return Ok(RunFolder::open(path)?);
-        }
-        let config = config()?;
-        config.check().map_err(PadaError::from)?;
-        let folder = match &self.out {
-            Some(path) => RunFolder::create(path, &config)?,
-            None => RunFolder::create_numbered(Path::new(RUNS), &config)?,
+    ) -> anyhow::Result<(RunFolder, RunConfig, RunRecord)> {
+        let place = self.common.place()?;
+        let (folder, config) = match &self.resume {
+            Some(path) => {
+                let (folder, config) = RunFolder::open(path)?;
+                (Some(folder), config)
+            }
+            None => (None, config()?),
         };
-        Ok((folder, config))
+        let run = Run::prepare(&config, &place)?;
+        let folder = match (folder, &self.out) {
+            (Some(folder), _) => folder,
+            (None, Some(path)) => RunFolder::create(path, &config)?,
+            (None, None) => RunFolder::create_numbered(Path::new(RUNS), &config)?,
+        };
+        let result = run.finish(&folder, &mut Progress::new());
+        if result.as_ref().is_err_and(|error| error.blame() != Blame::Input) {
+            let resume = format!("go on with `pada-train --resume {}`", folder.path().display());
+            return result.context(resume).map(|record| (folder, config, record));
+        }
+        Ok((folder, config, result?))
     }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let place = args.common.place()?;
-    let (folder, config) = args.folder(|| Ok(args.config()?))?;
-    let record = work(&config, &folder, &place)?;
+    let (folder, _, record) = args.work(|| Ok(args.config()?))?;
     print!("{}", summary(&record));
     println!("\nrun folder {}", folder.path().display());
     if args.common.json {
@@ -87,15 +95,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Runs to the end; an error says how to go on.
-pub(crate) fn work(config: &RunConfig, folder: &RunFolder, place: &Place) -> anyhow::Result<RunRecord> {
-    let result = train_and_rank(config, folder, place, &mut Progress::new());
-    let stopped = result.as_ref().is_err_and(|error| error.blame() != Blame::Input);
-    if stopped {
-        let resume = format!("go on with `pada-train --resume {}`", folder.path().display());
-        return result.context(resume);
-    }
-    Ok(result?)
 }

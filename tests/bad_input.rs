@@ -1,0 +1,175 @@
+//! Bad input gets an error that says which file, where, and what to do; nothing is lost.
+
+use std::path::Path;
+
+use crate::program::{Call, call, program, small_run};
+
+fn config(folder: &Path, change: impl FnOnce(String) -> String) -> String {
+    let mini = include_str!("../configs/mini/pada.toml").to_owned();
+    let path = folder.join("config.toml");
+    std::fs::write(&path, change(mini)).unwrap();
+    path.display().to_string()
+}
+
+/// Calls the small run with further arguments that stop it before it starts: then it leaves no folder.
+fn run(folder: &Path, further: &[&str]) -> Call {
+    let out = folder.join("run").display().to_string();
+    let mut args = small_run(folder);
+    args.extend(further.iter().map(|s| (*s).to_owned()));
+    if !further.contains(&"--out") {
+        args.extend(["--out".to_owned(), out]);
+    }
+    let there = folder.join("run").exists();
+    let done = call(&args);
+    assert_eq!(folder.join("run").exists(), there, "it left a folder");
+    done
+}
+
+#[test]
+fn an_unknown_config_key_is_named_with_its_line_and_the_valid_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(folder.path(), |text| text.replace("momentum =", "momentun ="));
+    let line =
+        std::fs::read_to_string(&path).unwrap().lines().position(|l| l.starts_with("momentun")).unwrap();
+    let line = format!("line {}", line + 1);
+    call(&["--config", &path]).fails(2, &[&path, &line, "momentun", "weight_decay", "clip_norm"]);
+}
+
+#[test]
+fn a_missing_config_key_and_a_missing_file_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(folder.path(), |text| text.replace("clip_norm = 5.0", ""));
+    call(&["--config", &path]).fails(2, &[&path, "clip_norm"]);
+    call(&["--config", "no/such.toml"]).fails(2, &["no/such.toml"]);
+}
+
+#[test]
+fn a_wrong_assignment_is_named_with_the_valid_keys() {
+    call(&["--set", "train.epoch=3"]).fails(2, &["train.epoch=3", "epoch", "epochs"]);
+    call(&["--set", "trian.epochs=3"]).fails(2, &["trian", "train"]);
+    call(&["--set", "train.epochs=many"]).fails(2, &["many"]);
+    call(&["--set", "train.epochs=0"]).fails(2, &["train.epochs", "at least 1"]);
+    call(&["--set", "rank.split=valid"]).fails(2, &["rank.split", "data.train"]);
+    call(&["--set", "rank.images=2001"]).fails(2, &["rank.images", "2001", "2000"]);
+    call(&["--set", "sampler.path=fixed"]).fails(2, &["sampler.arch"]);
+}
+
+#[test]
+fn an_architecture_with_a_bad_operation_or_length_is_named_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    for (bad, word) in
+        [("333335", "\"5\" at position 5"), ("33333", "5 positions"), ("|nor_conv_5x5~0|", "nor_conv_5x5")]
+    {
+        std::fs::write(&list, format!("000000\n{bad}\n")).unwrap();
+        let set = format!("rank.archs={}", list.display());
+        run(folder.path(), &["--set", &set]).fails(2, &["list.txt, line 2", word]);
+        call(&["cost", "--arch", bad]).fails(2, &[word]);
+    }
+    std::fs::write(&list, "# nothing\n").unwrap();
+    call(&["cost", "--file", list.to_str().unwrap()]).fails(2, &["list.txt", "no architecture"]);
+}
+
+#[test]
+fn images_that_are_not_there_are_named_with_the_command_that_fetches_them() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["--set", "data.source=cifar10"])
+        .fails(2, &["data_batch_1.bin is missing", "cargo xtask download cifar10"]);
+    run(folder.path(), &["--set", "data.source=imagenet"]).fails(2, &["imagenet", "mini", "cifar10"]);
+}
+
+#[test]
+fn a_truth_table_that_is_not_there_or_damaged_stops_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["--set", "rank.truth=nb201"])
+        .fails(2, &["nasbench201.csv", "cargo xtask download nb201"]);
+    let tables = folder.path().join("nasbench201");
+    std::fs::create_dir(&tables).unwrap();
+    std::fs::write(tables.join("nasbench201.csv"), "index,ops\n0,000000\n").unwrap();
+    let out = folder.path().join("again");
+    let output = program()
+        .args(small_run(folder.path()))
+        .args(["--set", "rank.truth=nb201", "--out"])
+        .arg(&out)
+        .env("PADA_DATA", folder.path())
+        .output()
+        .unwrap();
+    Call::from(output).fails(2, &["nasbench201.csv", "arch_str"]);
+    assert!(!out.exists());
+}
+
+#[test]
+fn an_output_folder_that_exists_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run_folder = folder.path().join("run");
+    std::fs::create_dir(&run_folder).unwrap();
+    std::fs::write(run_folder.join("mine.txt"), "mine").unwrap();
+    run(folder.path(), &[]).fails(2, &["run exists", "--resume", "--out"]);
+    assert_eq!(std::fs::read_dir(&run_folder).unwrap().count(), 1);
+    call(&["--resume", run_folder.to_str().unwrap()]).fails(2, &["holds no run", "config.toml"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_folder_that_cannot_be_written_is_named() {
+    // Not even the system's administrator can make a folder there.
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["--out", "/sys/pada-run"]).fails(1, &["/sys/pada-run"]);
+}
+
+#[test]
+fn weights_of_another_network_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pt = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+    let out = folder.path().join("out.csv").display().to_string();
+    let rank = |channels, cells| {
+        call(&[
+            "rank",
+            "--weights",
+            pt,
+            "--channels",
+            channels,
+            "--cells",
+            cells,
+            "--data",
+            "mini",
+            "--out",
+            &out,
+        ])
+    };
+    rank("4", "1").fails(2, &["plain.pt", "stem.0.weight", "channels"]);
+    rank("2", "2").fails(2, &["plain.pt", "missing", "cells"]);
+}
+
+#[test]
+fn scores_that_cannot_be_compared_are_named_with_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let truth = write("truth.csv", "arch,accuracy\n000000,1\n111111,2\n");
+    let metrics = |pred: &str| call(&["metrics", "--pred", &write("pred.csv", pred), "--truth", &truth]);
+    metrics("arch,accuracy\n000000,1\n000000,2\n").fails(2, &["pred.csv, line 3", "second time"]);
+    metrics("arch,accuracy\n000000,x\n").fails(2, &["pred.csv, line 2"]);
+    metrics("arch,accuracy\n000000,NaN\n").fails(2, &["pred.csv, line 2", "NaN"]);
+    metrics("arch,score\n000000,1\n").fails(2, &["pred.csv", "accuracy"]);
+    metrics("arch,accuracy\n000000,1\n222222,1\n").fails(2, &["truth.csv has no row for 222222"]);
+    metrics("arch,accuracy\n000000,1\n111111,1\n").fails(2, &["equal"]);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["--device", "cuda:0"]).fails(2, &["cuda:0", "--device cpu"]);
+    run(folder.path(), &["--device", "tpu"]).fails(2, &["tpu", "cuda:N"]);
+    run(folder.path(), &["--threads", "0"]).fails(2, &["--threads"]);
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    call(&["--no-such-flag"]).fails(2, &["--no-such-flag"]);
+    call(&["rank"]).fails(2, &["--weights"]);
+    call(&["--resume", "x", "--seed", "1"]).fails(2, &["--resume"]);
+}

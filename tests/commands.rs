@@ -1,0 +1,179 @@
+//! Each command does its work and prints the fields that scripts read.
+
+use std::path::Path;
+
+use crate::program::{call, program, small_run};
+
+/// A PyTorch file of the supernet with C=2, N=1; `make_pt.py` beside it wrote it.
+const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    let further = ["--set", "rank.archs=truth", "--json", "--seed", "5", "--out", text(&run)];
+    args.extend(further.map(str::to_owned));
+    let done = call(&args);
+    let json = done.json();
+    for field in ["run_dir", "tau_b", "p_at_top5", "archs_ranked", "train_s", "rank_s", "device"] {
+        assert!(json.get(field).is_some(), "{field} is not in {json}");
+    }
+    let truth = pada::truth::mini(&pada::space::Nb201::new()).unwrap();
+    assert_eq!(json["archs_ranked"].as_u64(), Some(truth.archs().len() as u64));
+    assert_eq!(json["run_dir"].as_str(), run.to_str());
+    for word in ["PA&DA (released), seed 5", "weights", "live conv weight", "best", text(&run)] {
+        assert!(done.stdout.contains(word), "{word} is not in {}", done.stdout);
+    }
+    for file in ["config.toml", "record.json", "ranking.csv", "epoch-0003.safetensors"] {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    let record = pada::report::RunRecord::read(&run.join("record.json")).unwrap();
+    assert_eq!((record.seed, record.epochs.len(), record.train_images.images), (5, 3, 192));
+
+    // The run's own checkpoint, ranked again, gives the same scores.
+    let again = folder.path().join("again.csv");
+    let checkpoint = run.join("epoch-0003.safetensors");
+    let archs = folder.path().join("truth.txt");
+    let list: Vec<String> = truth.archs().iter().map(ToString::to_string).collect();
+    std::fs::write(&archs, list.join("\n")).unwrap();
+    let ranked = call(&[
+        "rank",
+        "--weights",
+        text(&checkpoint),
+        "--channels",
+        "8",
+        "--cells",
+        "1",
+        "--data",
+        "mini",
+        "--limit",
+        "60",
+        "--batch",
+        "30",
+        "--archs",
+        text(&archs),
+        "--out",
+        text(&again),
+        "--json",
+    ]);
+    let json = ranked.json();
+    for field in ["archs", "images", "seconds", "images_per_s", "tau_b", "p_at_top5"] {
+        assert!(json.get(field).is_some(), "{field} is not in {json}");
+    }
+    let read = |path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(again), read(run.join("ranking.csv")));
+}
+
+#[test]
+fn runs_without_out_are_numbered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = small_run(folder.path());
+    args.extend(["--set".into(), "train.epochs=1".into()]);
+    for number in ["001", "002"] {
+        let output = program().args(&args).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success());
+        assert!(folder.path().join(format!("runs/mini-s0-{number}/record.json")).is_file());
+    }
+}
+
+#[test]
+fn retrain_trains_one_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = vec!["retrain".to_owned(), "--arch".into(), "232000".into(), "--json".into()];
+    args.extend(small_run(folder.path()));
+    args.extend(["--out".into(), run.display().to_string()]);
+    let json = call(&args).json();
+    assert_eq!(json["epochs"], 3);
+    assert!((0.0..=100.0).contains(&json["accuracy"].as_f64().unwrap()), "{json}");
+    assert!(json["params"].as_u64() > Some(0) && json["macs"].as_u64() > Some(0), "{json}");
+}
+
+#[test]
+fn cost_is_that_of_the_benchmark_in_both_text_forms() {
+    // Index 0 of the benchmark: 0.129306 million weights, 15.64737 million multiply-adds.
+    let string =
+        "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|";
+    let long = call(&["cost", "--space", "nb201", "--arch", string, "--json"]).json();
+    let digits = call(&["cost", "--space", "nb201", "--arch", "421211", "--json"]).json();
+    assert_eq!(long, digits);
+    assert_eq!((long["params"].as_u64(), long["macs"].as_u64()), (Some(129_306), Some(15_647_370)));
+}
+
+#[test]
+fn import_writes_the_same_weights_that_rank_reads_from_the_pt_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let [weights, a, b, archs] =
+        ["w.safetensors", "a.csv", "b.csv", "archs.txt"].map(|name| folder.path().join(name));
+    let import =
+        call(&["import", "--from", PT, "--out", text(&weights), "--channels", "2", "--cells", "1", "--json"]);
+    assert_eq!(import.json()["tensors"], 85);
+    std::fs::write(&archs, "333333\n212121\n").unwrap();
+    for (from, out) in [(PT, &a), (text(&weights), &b)] {
+        let done = call(&[
+            "rank",
+            "--weights",
+            from,
+            "--channels",
+            "2",
+            "--cells",
+            "1",
+            "--data",
+            "mini",
+            "--limit",
+            "100",
+            "--archs",
+            text(&archs),
+            "--out",
+            text(out),
+        ]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    }
+    let read = |path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&a), read(&b));
+    let first = read(&a).lines().take(2).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(first[0], "arch,correct,total,accuracy");
+    assert!(first[1].starts_with("333333,") && first[1].contains(",100,"), "{}", first[1]);
+}
+
+#[test]
+fn metrics_compares_two_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let [pred, truth] = ["pred.csv", "truth.csv"].map(|name| folder.path().join(name));
+    std::fs::write(&pred, "arch,accuracy\n000000,1\n111111,2\n222222,3\n333333,4\n").unwrap();
+    std::fs::write(&truth, "accuracy,arch\n10,000000\n30,111111\n20,222222\n40,333333\n").unwrap();
+    let json = call(&["metrics", "--pred", text(&pred), "--truth", text(&truth), "--json"]).json();
+    // One of six pairs is the other way round: (5 − 1) / 6.
+    assert!((json["tau_b"].as_f64().unwrap() - 4.0 / 6.0).abs() < 1e-15);
+    assert_eq!((json["n"].as_u64(), json["p_at_top_0.05"].is_null()), (Some(4), true));
+    assert!(json["tau_b_interval"]["low"].is_f64());
+}
+
+#[test]
+fn doctor_says_what_is_missing_and_what_to_do() {
+    let done = call(&["doctor", "--json"]);
+    let json = done.json();
+    assert_eq!(
+        (json["mini_images"]["found"].as_bool(), json["cifar10"]["found"].as_bool()),
+        (Some(true), Some(false))
+    );
+    assert!(done.stdout.contains("cargo xtask download cifar10"), "{}", done.stdout);
+    assert!(done.stdout.contains("cargo xtask download nb201"), "{}", done.stdout);
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    for command in ["train", "retrain", "rank", "cost", "metrics", "import", "doctor"] {
+        let help = call(&[command, "--help"]);
+        assert!(
+            help.code == 0 && help.stdout.contains(&format!("Example: pada-train {command}")),
+            "{}",
+            help.stdout
+        );
+    }
+}

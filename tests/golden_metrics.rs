@@ -1,0 +1,42 @@
+//! The metrics command on the real table against scipy.
+
+use serde_json::Value;
+
+use crate::program::{Call, program, shared};
+
+/// Writes a column of the table as a file of scores and measures it.
+fn measure(column: &str) -> Option<(Value, Value)> {
+    let (data, golden) = (shared("data")?, shared("peer/golden/metrics.json")?);
+    let golden: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let table = std::fs::read_to_string(data.join("nasbench201/nasbench201.csv")).unwrap();
+    let mut lines = table.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let place = |name| names.iter().position(|n| *n == name).unwrap();
+    let (ops, score) = (place("ops"), place(column));
+    let mut csv = "arch,accuracy\n".to_owned();
+    for line in lines {
+        let cells: Vec<&str> = line.split(',').collect();
+        csv.push_str(&format!("{},{}\n", cells[ops], cells[score]));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pred = folder.path().join("pred.csv");
+    std::fs::write(&pred, csv).unwrap();
+    let output = program()
+        .args(["metrics", "--truth", "nb201", "--resamples", "20", "--json", "--pred"])
+        .arg(&pred)
+        .env("PADA_DATA", &data)
+        .output()
+        .unwrap();
+    Some((Call::from(output).json(), golden[column].clone()))
+}
+
+#[test]
+fn golden_metrics_of_the_command_equal_scipy() {
+    for column in ["cifar10_test_12", "cifar100_test_200"] {
+        let Some((ours, golden)) = measure(column) else { return };
+        for (name, value) in golden.as_object().unwrap().iter().filter(|(name, _)| *name != "against") {
+            let (a, b) = (ours[name].as_f64().unwrap(), value.as_f64().unwrap());
+            assert!((a - b).abs() <= 1e-12, "{column} {name}: {a} against {b}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The program as its users call it.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+
+mod bad_input;
+mod commands;
+mod golden_metrics;
+mod program;
+mod survival;

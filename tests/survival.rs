@@ -1,0 +1,119 @@
+//! A run that ends early loses nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::program::{Call, call, program, small_run};
+
+/// The small run, long enough to be caught in the middle.
+fn long_run(folder: &Path) -> Vec<String> {
+    let mut args = small_run(folder);
+    args.extend(["--set".into(), "train.epochs=6".into(), "--set".into(), "data.train_images=512".into()]);
+    args
+}
+
+fn ranking(run: &Path) -> String {
+    std::fs::read_to_string(run.join("ranking.csv")).unwrap()
+}
+
+/// Starts a run and waits for its first checkpoint.
+fn started(folder: &Path, run: &Path) -> Child {
+    let mut child = program()
+        .args(long_run(folder))
+        .arg("--out")
+        .arg(run)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let patience = Instant::now() + Duration::from_secs(120);
+    while !run.join("epoch-0001.safetensors").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before its first checkpoint");
+        assert!(Instant::now() < patience, "no checkpoint after two minutes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Ends a run with a signal, goes on, and checks that the result is that of a run that never stopped.
+fn ended_by(name: &str) -> Call {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, run]: [PathBuf; 2] = ["whole", "run"].map(|name| folder.path().join(name));
+    let mut args = long_run(folder.path());
+    args.extend(["--out".into(), whole.display().to_string()]);
+    assert_eq!(call(&args).code, 0);
+
+    let child = started(folder.path(), &run);
+    signal(&child, name);
+    let ended = Call::from(child.wait_with_output().unwrap());
+    let resumed = call(&["--resume", run.to_str().unwrap(), "--json"]);
+    assert_eq!(resumed.json()["archs_ranked"], 3);
+    assert_eq!(ranking(&run), ranking(&whole));
+    let weights = |run: &Path| {
+        let net = pada::SupernetConfig { space: pada::SpaceName::Nb201, channels: 8, cells: 1 };
+        let layout = pada::weight_layout(&net, 10);
+        pada::supernet::read_weights(&run.join("epoch-0006.safetensors"), &layout).unwrap()
+    };
+    assert_eq!(weights(&run), weights(&whole));
+    ended
+}
+
+#[test]
+fn a_run_that_was_asked_to_stop_says_how_to_go_on_and_ends_bit_for_bit_the_same() {
+    let ended = ended_by("-TERM");
+    ended.fails(130, &["--resume", "stopped on request"]);
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_and_ends_bit_for_bit_the_same() {
+    ended_by("-KILL");
+}
+
+#[test]
+fn a_finished_run_can_be_asked_for_its_result_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    args.extend(["--out".into(), run.display().to_string()]);
+    assert_eq!(call(&args).code, 0);
+    let before = ranking(&run);
+    assert_eq!(call(&["--resume", run.to_str().unwrap()]).code, 0);
+    assert_eq!(ranking(&run), before);
+}
+
+/// A file may not grow beyond a limit: as on a full disk, the system refuses to write on.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_stops_the_run_with_its_file_named_and_older_checkpoints_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    args.extend(["--out".into(), run.display().to_string()]);
+    // 64 blocks of 512 or 1,024 bytes: room for a config, not for a checkpoint.
+    let limited = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_pada-train"))
+        .args(&args)
+        .output()
+        .unwrap();
+    Call::from(limited).fails(1, &["epoch-0001.safetensors", "--resume"]);
+    let left: Vec<_> =
+        run.read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(left, ["config.toml"], "no half file stays");
+    assert_eq!(call(&["--resume", run.to_str().unwrap()]).code, 0);
+}
+
+#[test]
+fn a_run_that_diverges_names_epoch_step_and_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = small_run(folder.path());
+    args.extend(["--set", "train.lr=1e38", "--set", "train.clip_norm=inf"].map(str::to_owned));
+    args.extend(["--out".into(), folder.path().join("run").display().to_string()]);
+    call(&args).fails(1, &["epoch ", "step ", "path ", "train.lr"]);
+}
