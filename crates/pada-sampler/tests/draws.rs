@@ -1,0 +1,229 @@
+//! What samplers draw, how draws are weighted, what checkpoints keep, and what is refused.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use pada_sampler::{
+    AliasTable, DataImportance, DataImportanceConfig, DataSampler, FixedPath, ImportanceWeights,
+    PathImportance, PathImportanceConfig, PathSampler, Ramp, Replacement, SamplerError, SamplerState,
+    UniformData, UniformPaths, Variant, draw_without_replacement,
+};
+use pada_space::Arch;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+const WHOLE: Ramp = Ramp { first: 1.0, last: 1.0 };
+const MOST: Ramp = Ramp { first: 0.8, last: 0.8 };
+
+fn rng() -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(1)
+}
+
+/// Every count lies within five standard deviations of what its probability promises.
+#[track_caller]
+fn assert_frequencies(counts: &[usize], p: &[f64]) {
+    let n = counts.iter().sum::<usize>() as f64;
+    for (i, (&count, p)) in counts.iter().zip(p).enumerate() {
+        let sd = (n * p * (1.0 - p)).sqrt();
+        assert!((count as f64 - n * p).abs() <= 5.0 * sd, "{i}: {count} of {n}, p = {p}");
+    }
+}
+
+fn data(config: DataImportanceConfig) -> DataImportance {
+    let mut sampler = DataImportance::new(4, config).unwrap();
+    sampler.observe(&[0, 1, 2, 3], &[0.5, 1.0, 0.25, 0.75]);
+    sampler.end_epoch(0.0);
+    sampler
+}
+
+fn paths(config: PathImportanceConfig) -> PathImportance {
+    let mut sampler = PathImportance::new(&[3; 2], config).unwrap();
+    sampler.observe(&Arch::new(vec![1, 2]), &[0.0, 1.0, 3.0]);
+    sampler.end_epoch(0.0);
+    sampler
+}
+
+#[test]
+fn an_alias_table_draws_in_proportion() {
+    let table = AliasTable::new(&[1.0, 0.0, 4.0, 5.0]).unwrap();
+    let (mut rng, mut counts) = (rng(), [0; 4]);
+    (0..200_000).for_each(|_| counts[table.draw(&mut rng)] += 1);
+    assert_frequencies(&counts, &[0.1, 0.0, 0.4, 0.5]);
+}
+
+#[test]
+fn draws_without_replacement_are_different_and_the_first_is_in_proportion() {
+    let (weights, mut rng, mut first) = ([1.0, 0.0, 4.0, 5.0], rng(), [0; 4]);
+    for _ in 0..20_000 {
+        let mut drawn = draw_without_replacement(&weights, 3, &mut rng).unwrap();
+        first[drawn[0] as usize] += 1;
+        drawn.sort_unstable();
+        assert_eq!(drawn, [0, 2, 3]);
+    }
+    assert_frequencies(&first, &[0.1, 0.0, 0.4, 0.5]);
+}
+
+#[test]
+fn paths_and_images_are_drawn_from_their_distribution() {
+    let mut sampler = paths(PathImportanceConfig { smoothing: MOST, ..PathImportanceConfig::default() });
+    let (mut rng, mut counts) = (rng(), vec![0; 3]);
+    for _ in 0..50_000 {
+        let path = sampler.next_paths(&mut rng).remove(0);
+        path.choices().iter().for_each(|&op| counts[usize::from(op)] += 1);
+    }
+    assert_frequencies(&counts, &sampler.distribution()[0]);
+
+    let mut sampler = data(DataImportanceConfig { smoothing: MOST, ..DataImportanceConfig::default() });
+    let mut counts = vec![0; 4];
+    for _ in 0..20_000 {
+        sampler.epoch_order(&mut rng).iter().for_each(|&image| counts[image as usize] += 1);
+    }
+    assert_frequencies(&counts, sampler.distribution().unwrap());
+}
+
+#[test]
+fn the_uniform_samplers_and_the_first_epoch_show_every_image_once() {
+    let mut importance = DataImportance::new(50, DataImportanceConfig::default()).unwrap();
+    let samplers: [&mut dyn DataSampler; 2] = [&mut UniformData::new(50), &mut importance];
+    for sampler in samplers {
+        let mut order = sampler.epoch_order(&mut rng());
+        assert_eq!(sampler.distribution(), None);
+        assert_ne!(order, (0..50).collect::<Vec<u32>>());
+        order.sort_unstable();
+        assert_eq!(order, (0..50).collect::<Vec<u32>>());
+    }
+}
+
+#[test]
+fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
+    let (mut sampler, mut rng, mut counts) = (UniformPaths::new(&[5; 6]), rng(), [0; 5]);
+    for _ in 0..20_000 {
+        for &op in sampler.next_paths(&mut rng)[0].choices() {
+            counts[usize::from(op)] += 1;
+        }
+    }
+    assert_frequencies(&counts, &[0.2; 5]);
+    let arch = Arch::new(vec![3, 1]);
+    assert_eq!(FixedPath::new(arch.clone()).next_paths(&mut rng), [arch]);
+}
+
+#[test]
+fn without_replacement_every_image_comes_once_also_where_its_score_is_zero() {
+    let replacement = Replacement::Without;
+    let config = DataImportanceConfig { replacement, smoothing: WHOLE, ..DataImportanceConfig::default() };
+    let mut sampler = DataImportance::new(4, config).unwrap();
+    sampler.observe(&[0, 2], &[0.5, 0.25]);
+    sampler.end_epoch(0.0);
+    let mut order = sampler.epoch_order(&mut rng());
+    assert_eq!(order[2..], [1, 3]);
+    order.sort_unstable();
+    assert_eq!(order, [0, 1, 2, 3]);
+}
+
+/// E[weight · f] under the sampler's distribution is the uniform mean of f.
+#[test]
+fn unbiased_weights_give_back_the_uniform_mean() {
+    let importance_weights = ImportanceWeights::Unbiased;
+    let sampler =
+        data(DataImportanceConfig { importance_weights, smoothing: MOST, ..DataImportanceConfig::default() });
+    let f = [3.0, -1.0, 7.0, 11.0];
+    let q = sampler.distribution().unwrap();
+    let mean: f64 = (0..4).map(|i| q[i] * f64::from(sampler.loss_weight(i as u32)) * f[i]).sum();
+    // The weights are f32.
+    assert!((mean - 5.0).abs() < 1e-6, "{mean}");
+
+    let weight_bound = f64::INFINITY;
+    let config = PathImportanceConfig {
+        importance_weights,
+        smoothing: MOST,
+        weight_bound,
+        ..PathImportanceConfig::default()
+    };
+    let (sampler, bounded) = (paths(config), paths(PathImportanceConfig { weight_bound: 1.5, ..config }));
+    let p = &sampler.distribution()[0];
+    let (mut mean, mut uniform) = (0.0, 0.0);
+    for (a, b) in (0..3_u8).flat_map(|a| (0..3_u8).map(move |b| (a, b))) {
+        let (path, value) = (Arch::new(vec![a, b]), f64::from(a * 5 + b));
+        let weight = sampler.loss_weight(&path);
+        mean += p[usize::from(a)] * p[usize::from(b)] * weight * value;
+        uniform += value / 9.0;
+        assert_eq!(bounded.loss_weight(&path), weight.min(1.5));
+    }
+    assert!((mean - uniform).abs() < 1e-12, "{mean} against {uniform}");
+}
+
+#[test]
+fn without_weights_every_loss_counts_the_same() {
+    let (paths, data) = (paths(PathImportanceConfig::default()), data(DataImportanceConfig::default()));
+    assert_eq!((paths.loss_weight(&Arch::new(vec![2, 2])), data.loss_weight(1)), (1.0, 1.0));
+}
+
+#[test]
+fn a_restored_sampler_goes_on_bit_for_bit() {
+    let (mut whole, mut restored) = (
+        paths(PathImportanceConfig::default()),
+        PathImportance::new(&[3; 2], PathImportanceConfig::default()).unwrap(),
+    );
+    // In the middle of an epoch.
+    whole.observe(&Arch::new(vec![1, 1]), &[0.0, 0.3, 0.0]);
+    restored.restore(&whole.state()).unwrap();
+    for sampler in [&mut whole, &mut restored] {
+        sampler.observe(&Arch::new(vec![2, 1]), &[0.0, 0.1, 0.7]);
+        sampler.end_epoch(0.7);
+    }
+    assert_eq!(whole.distribution(), restored.distribution());
+    assert_eq!(whole.state(), restored.state());
+
+    let config = DataImportanceConfig { variant: Variant::Paper, ..DataImportanceConfig::default() };
+    let (mut whole, mut restored) = (data(config), DataImportance::new(4, config).unwrap());
+    whole.observe(&[3, 3], &[0.3, 0.9]);
+    restored.restore(&whole.state()).unwrap();
+    for sampler in [&mut whole, &mut restored] {
+        sampler.observe(&[3, 0], &[0.1, 0.7]);
+        sampler.end_epoch(0.7);
+    }
+    assert_eq!(whole.state(), restored.state());
+    assert_eq!(whole.epoch_order(&mut rng()), restored.epoch_order(&mut rng()));
+}
+
+#[test]
+fn a_state_of_another_sampler_is_refused_and_changes_nothing() {
+    let (mut paths, mut data) =
+        (paths(PathImportanceConfig::default()), data(DataImportanceConfig::default()));
+    let (of_paths, of_data) = (paths.state(), data.state());
+    assert!(matches!(paths.restore(&of_data), Err(SamplerError::State { .. })));
+    assert!(matches!(data.restore(&of_paths), Err(SamplerError::State { .. })));
+    assert!(matches!(paths.restore(&SamplerState::default()), Err(SamplerError::State { .. })));
+    let mut larger = DataImportance::new(5, DataImportanceConfig::default()).unwrap();
+    assert!(matches!(larger.restore(&of_data), Err(SamplerError::State { .. })));
+    assert_eq!((paths.state(), data.state()), (of_paths, of_data));
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let smoothing = Ramp { first: 0.0, last: 1.5 };
+    let path = |config| PathImportance::new(&[5; 6], config).unwrap_err();
+    let bad = path(PathImportanceConfig { smoothing, ..PathImportanceConfig::default() });
+    assert!(matches!(bad, SamplerError::BadConfig { name: "smoothing.last", value: 1.5, .. }), "{bad}");
+    let bad = path(PathImportanceConfig { weight_bound: 0.0, ..PathImportanceConfig::default() });
+    assert!(matches!(bad, SamplerError::BadConfig { name: "weight_bound", .. }), "{bad}");
+    let bad = PathImportance::new(&[5, 4], PathImportanceConfig::default()).unwrap_err();
+    assert!(matches!(bad, SamplerError::BadConfig { name: "n_ops", .. }), "{bad}");
+    assert_eq!(PathImportance::new(&[], PathImportanceConfig::default()).unwrap_err(), SamplerError::Empty);
+    let smoothing = Ramp { first: -0.1, last: 1.0 };
+    let bad = DataImportance::new(3, DataImportanceConfig { smoothing, ..DataImportanceConfig::default() })
+        .unwrap_err();
+    assert!(matches!(bad, SamplerError::BadConfig { name: "smoothing.first", .. }), "{bad}");
+    assert_eq!(DataImportance::new(0, DataImportanceConfig::default()).unwrap_err(), SamplerError::Empty);
+}
+
+#[test]
+fn lists_that_are_no_weights_are_refused() {
+    assert_eq!(AliasTable::new(&[]).unwrap_err(), SamplerError::Empty);
+    for (weights, index) in
+        [([1.0, -1.0], 1), ([f64::NAN, 1.0], 0), ([0.0, 0.0], 1), ([1.0, f64::INFINITY], 1)]
+    {
+        let error = AliasTable::new(&weights).unwrap_err();
+        assert!(matches!(error, SamplerError::BadWeights { index: i, len: 2, .. } if i == index), "{error}");
+    }
+    let error = draw_without_replacement(&[1.0, 0.0], 2, &mut rng()).unwrap_err();
+    assert_eq!(error, SamplerError::TooMany { wanted: 2, available: 1 });
+}

@@ -1,0 +1,117 @@
+//! Epochs of both importance samplers, number by number: against plain Python (`tests/data/make_epochs.py`) and by hand.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use pada_sampler::{
+    DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig, PathSampler,
+    Ramp, Variant,
+};
+use pada_space::Arch;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Fixture {
+    total_epochs: usize,
+    epochs: Vec<Vec<Step>>,
+    expected: std::collections::BTreeMap<String, Vec<Expected>>,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    path: Vec<u8>,
+    op_norms: Vec<f64>,
+    images: Vec<u32>,
+    image_norms: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    p: Vec<f64>,
+    q: Vec<f64>,
+}
+
+fn samplers(variant: Variant, smoothing: Ramp, images: u32) -> (PathImportance, DataImportance) {
+    let paths = PathImportanceConfig { variant, smoothing, ..PathImportanceConfig::default() };
+    let data = DataImportanceConfig { variant, smoothing, ..DataImportanceConfig::default() };
+    (PathImportance::new(&[5; 6], paths).unwrap(), DataImportance::new(images, data).unwrap())
+}
+
+#[track_caller]
+fn assert_close(ours: &[f64], theirs: &[f64]) {
+    assert_eq!(ours.len(), theirs.len());
+    for (a, b) in ours.iter().zip(theirs) {
+        assert!((a - b).abs() <= 1e-12, "{ours:?} against {theirs:?}");
+    }
+}
+
+#[test]
+fn four_epochs_of_both_variants_equal_python() {
+    let fixture: Fixture = serde_json::from_str(include_str!("data/epochs.json")).unwrap();
+    for (name, variant) in [("released", Variant::Released), ("paper", Variant::Paper)] {
+        let (mut paths, mut data) = samplers(variant, Ramp::default(), 7);
+        for (epoch, (steps, expected)) in fixture.epochs.iter().zip(&fixture.expected[name]).enumerate() {
+            for step in steps {
+                paths.observe(&Arch::new(step.path.clone()), &step.op_norms);
+                data.observe(&step.images, &step.image_norms);
+            }
+            let progress = epoch as f64 / fixture.total_epochs as f64;
+            paths.end_epoch(progress);
+            data.end_epoch(progress);
+            assert_close(&paths.distribution()[0], &expected.p);
+            assert_close(data.distribution().unwrap(), &expected.q);
+        }
+    }
+}
+
+/// Two steps by hand, with half of the importance distribution.
+#[test]
+fn an_epoch_by_hand() {
+    let half = Ramp { first: 0.5, last: 0.5 };
+    let observe = |paths: &mut PathImportance| {
+        // Operation 2 stands once and three times, operation 3 only in the second path.
+        paths.observe(&Arch::new(vec![2, 0, 0, 1, 4, 0]), &[0.0, 0.0, 4.0, 0.0, 0.0]);
+        paths.observe(&Arch::new(vec![2, 2, 2, 3, 4, 0]), &[0.0, 0.0, 1.0, 3.0, 0.0]);
+        paths.end_epoch(0.3);
+    };
+    // Released: G₂ = ((0 + 4)/2 + 1)/2 = 1.5, G₃ = (0 + 3)/2 = 1.5: half each.
+    let (mut paths, mut data) = samplers(Variant::Released, half, 4);
+    observe(&mut paths);
+    assert_close(&paths.distribution()[0], &[0.1, 0.1, 0.35, 0.35, 0.1]);
+    // Paper: G₂ = (4 + 1)/2 = 2.5, G₃ = 3.
+    let (mut of_paper, _) = samplers(Variant::Paper, half, 4);
+    observe(&mut of_paper);
+    let (p2, p3) = (0.5 * 2.5 / 5.5 + 0.1, 0.5 * 3.0 / 5.5 + 0.1);
+    assert_close(&of_paper.distribution()[0], &[0.1, 0.1, p2, p3, 0.1]);
+
+    // Image 0 is seen twice: (0.5 + 1.0)/2 = 0.75; image 2 once: 0.25; images 1 and 3 never: 0.
+    data.observe(&[0, 2], &[0.5, 0.25]);
+    data.observe(&[0], &[1.0]);
+    data.end_epoch(0.3);
+    assert_close(data.distribution().unwrap(), &[0.5, 0.125, 0.25, 0.125]);
+}
+
+#[test]
+fn the_variants_differ_in_what_an_unseen_image_keeps() {
+    let whole = Ramp { first: 1.0, last: 1.0 };
+    for (variant, expected) in [(Variant::Released, [0.0, 1.0]), (Variant::Paper, [0.75, 0.25])] {
+        let (_, mut data) = samplers(variant, whole, 2);
+        data.observe(&[0, 1], &[0.75, 0.5]);
+        data.end_epoch(0.0);
+        data.observe(&[1], &[0.25]);
+        data.end_epoch(0.1);
+        assert_close(data.distribution().unwrap(), &expected);
+    }
+}
+
+#[test]
+fn g_starts_at_zero_every_epoch() {
+    let whole = Ramp { first: 1.0, last: 1.0 };
+    for variant in [Variant::Released, Variant::Paper] {
+        let (mut paths, _) = samplers(variant, whole, 1);
+        let path = Arch::new(vec![2, 2, 2, 2, 2, 3]);
+        paths.observe(&path, &[0.0, 0.0, 5.0, 1.0, 0.0]);
+        paths.end_epoch(0.0);
+        paths.observe(&path, &[0.0, 0.0, 1.0, 1.0, 0.0]);
+        paths.end_epoch(0.1);
+        assert_close(&paths.distribution()[0], &[0.0, 0.0, 0.5, 0.5, 0.0]);
+    }
+}

@@ -1,0 +1,63 @@
+//! Whatever is observed, what samplers draw from is a distribution.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use pada_sampler::{
+    AliasTable, DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig,
+    PathSampler, Variant,
+};
+use pada_space::Arch;
+use proptest::prelude::*;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+fn variant() -> impl Strategy<Value = Variant> {
+    prop_oneof![Just(Variant::Released), Just(Variant::Paper)]
+}
+
+fn is_distribution(p: &[f64]) -> bool {
+    p.iter().all(|v| v.is_finite() && *v >= 0.0) && (p.iter().sum::<f64>() - 1.0).abs() < 1e-12
+}
+
+proptest! {
+    #[test]
+    fn path_distributions_sum_to_one(
+        variant in variant(),
+        steps in prop::collection::vec((prop::collection::vec(0..5_u8, 6), prop::collection::vec(0.0..1e6_f64, 5)), 0..20),
+        progress in 0.0..=1.0,
+    ) {
+        let config = PathImportanceConfig { variant, ..PathImportanceConfig::default() };
+        let mut sampler = PathImportance::new(&[5; 6], config).unwrap();
+        for (path, norms) in steps {
+            let path = Arch::new(path);
+            let on_path: Vec<f64> = norms.iter().enumerate().map(|(op, n)| if path.count(op) > 0 { *n } else { 0.0 }).collect();
+            sampler.observe(&path, &on_path);
+        }
+        sampler.end_epoch(progress);
+        prop_assert!(is_distribution(&sampler.distribution()[0]));
+    }
+
+    #[test]
+    fn image_distributions_sum_to_one_and_epochs_have_n_images(
+        variant in variant(),
+        steps in prop::collection::vec(prop::collection::vec((0..30_u32, 0.0..1.5_f32), 0..8), 0..20),
+        progress in 0.0..=1.0,
+    ) {
+        let config = DataImportanceConfig { variant, ..DataImportanceConfig::default() };
+        let mut sampler = DataImportance::new(30, config).unwrap();
+        for step in steps {
+            let (images, norms): (Vec<u32>, Vec<f32>) = step.into_iter().unzip();
+            sampler.observe(&images, &norms);
+        }
+        sampler.end_epoch(progress);
+        prop_assert!(is_distribution(sampler.distribution().unwrap()));
+        let order = sampler.epoch_order(&mut ChaCha8Rng::seed_from_u64(0));
+        prop_assert!(order.len() == 30 && order.iter().all(|&i| i < 30));
+    }
+
+    #[test]
+    fn an_alias_table_never_draws_what_has_no_weight(weights in prop::collection::vec(prop_oneof![Just(0.0), 1e-12..1e12_f64], 1..40)) {
+        prop_assume!(weights.iter().any(|w| *w > 0.0));
+        let (table, mut rng) = (AliasTable::new(&weights).unwrap(), ChaCha8Rng::seed_from_u64(0));
+        prop_assert!((0..200).all(|_| weights[table.draw(&mut rng)] > 0.0));
+    }
+}
