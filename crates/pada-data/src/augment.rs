@@ -35,18 +35,21 @@ struct Change {
 /// Fills `out` with the images at `indices`, changed at random and normalised: `[B, C, H, W]`.
 ///
 /// The numbers are drawn image by image (top, left, mirrored) before any pixel is touched, so the result does not depend on
-/// threads. Without `augment` nothing is drawn.
+/// threads. What is switched off is not drawn.
 ///
 /// # Source
 /// torchvision's `RandomCrop(size, padding)`, whose border is black before normalisation, then `RandomHorizontalFlip`.
 pub fn fill(set: &ImageSet, indices: &[u32], augment: &Augment, rng: &mut dyn Rng, out: &mut Vec<f32>) {
-    let room = 2 * augment.crop_padding;
-    let mut draw = || Change {
-        top: rng.random_range(0..=room),
-        left: rng.random_range(0..=room),
+    let offset = |rng: &mut dyn Rng| match augment.crop_padding {
+        0 => 0,
+        padding => rng.random_range(0..=2 * padding),
+    };
+    let draw = |_| Change {
+        top: offset(rng),
+        left: offset(rng),
         mirrored: augment.flip == Flip::Horizontal && rng.random_bool(0.5),
     };
-    let changes: Vec<Change> = indices.iter().map(|_| draw()).collect();
+    let changes: Vec<Change> = indices.iter().map(draw).collect();
     write(set, indices, &changes, augment.crop_padding, out);
 }
 

@@ -79,7 +79,7 @@ impl Nb201Table {
         Ok(Self { archs, columns: NUMBERS.into_iter().zip(numbers).collect() })
     }
 
-    /// All architectures in the official order.
+    /// All architectures in the benchmark's official order.
     pub fn archs(&self) -> &[Arch] {
         &self.archs
     }

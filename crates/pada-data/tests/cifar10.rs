@@ -1,0 +1,120 @@
+//! CIFAR-10's binary files: what is read from them, and what is refused.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+
+use pada_data::{CIFAR10_FILES, DataError, cifar10, open};
+
+const RECORDS: usize = 10_000;
+const RECORD: usize = 3073;
+
+/// Six files of the right size; image i of a file has the label i mod 10 and its number in its first byte.
+fn official() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = vec![0; RECORDS * RECORD];
+    for (i, record) in bytes.chunks_exact_mut(RECORD).enumerate() {
+        record[0] = (i % 10) as u8;
+        record[1] = (i % 251) as u8;
+    }
+    for (n, file) in CIFAR10_FILES.iter().enumerate() {
+        // The second byte of every file's first image is the file's number.
+        bytes[2] = n as u8;
+        std::fs::write(folder.path().join(file.name), &bytes).unwrap();
+    }
+    folder
+}
+
+fn change(folder: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    let path = folder.join(name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    change(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn images_come_in_official_order_and_pixels_are_not_transposed() {
+    let folder = official();
+    // Red starts at byte 1, green at 1 + 1024, blue at 1 + 2048; rows of 32.
+    change(folder.path(), "test_batch.bin", |bytes| {
+        let image = &mut bytes[3 * RECORD..4 * RECORD];
+        image[1 + 5] = 11; // red, row 0, column 5
+        image[1 + 7 * 32] = 22; // red, row 7, column 0
+        image[1 + 1024 + 2 * 32 + 9] = 33; // green, row 2, column 9
+        image[1 + 2048 + 31 * 32 + 31] = 44; // blue, the last pixel
+    });
+    let splits = cifar10(folder.path()).unwrap();
+    assert_eq!((splits.train.len(), splits.test.len()), (50_000, 10_000));
+    let pixel = |c: usize, y: usize, x: usize| splits.test.image(3)[(c * 32 + y) * 32 + x];
+    assert_eq!([pixel(0, 0, 5), pixel(0, 7, 0), pixel(1, 2, 9), pixel(2, 31, 31)], [11, 22, 33, 44]);
+    assert_eq!(pixel(0, 5, 0), 0);
+    assert_eq!(&splits.train.labels[19_998..20_002], [8, 9, 0, 1]);
+    for (batch, start) in (0..5).map(|batch| (batch, batch * RECORDS)) {
+        assert_eq!(splits.train.image(start)[1], batch as u8);
+        assert_eq!(splits.train.image(start + 300)[0], (300 % 251) as u8);
+    }
+}
+
+#[test]
+fn halves_are_fixed_disjoint_and_complete() {
+    let splits = pada_data::mini().unwrap();
+    let (train, valid) = splits.halves();
+    assert_eq!((train.len(), valid.len()), (4000, 4000));
+    let images =
+        |set: &pada_data::ImageSet| (0..set.len()).map(|i| set.image(i).to_vec()).collect::<Vec<_>>();
+    let mut both = [images(&train), images(&valid)].concat();
+    let mut all = images(&splits.train);
+    both.sort();
+    all.sort();
+    assert_eq!(both, all);
+    assert_eq!(splits.halves().0.sha256(), train.sha256());
+}
+
+#[test]
+fn a_missing_file_is_named_with_the_command_that_fetches_it() {
+    let folder = official();
+    let path = folder.path().join("data_batch_4.bin");
+    std::fs::remove_file(&path).unwrap();
+    let error = cifar10(folder.path()).unwrap_err();
+    assert!(matches!(&error, DataError::Missing { path: p } if *p == path), "{error}");
+    assert!(error.to_string().contains("cargo xtask download cifar10"), "{error}");
+}
+
+#[test]
+fn a_truncated_file_is_named_with_the_record_it_ends_in() {
+    let folder = official();
+    let path = change(folder.path(), "data_batch_2.bin", |bytes| bytes.truncate(5 * RECORD + 17));
+    let error = cifar10(folder.path()).unwrap_err();
+    assert!(matches!(&error, DataError::WrongSize { path: p, record: 5, .. } if *p == path), "{error}");
+    change(folder.path(), "data_batch_2.bin", |bytes| bytes.resize(RECORDS * RECORD + 1, 0));
+    let error = cifar10(folder.path()).unwrap_err();
+    assert!(matches!(error, DataError::WrongSize { found: 30_730_001, .. }), "{error}");
+}
+
+#[test]
+fn a_label_that_is_no_class_is_named_with_its_record() {
+    let folder = official();
+    let path = change(folder.path(), "test_batch.bin", |bytes| bytes[42 * RECORD] = 10);
+    let error = cifar10(folder.path()).unwrap_err();
+    assert!(
+        matches!(&error, DataError::BadLabel { path: p, record: 42, label: 10 } if *p == path),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_and_a_source_that_is_none_are_named() {
+    let folder = official();
+    let path = folder.path().join("data_batch_1.bin");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let error = open(folder.path().to_str().unwrap(), Path::new("unused")).unwrap_err();
+    assert!(matches!(&error, DataError::Io { path: p, .. } if *p == path), "{error}");
+    let error = open("imagenet", Path::new("unused")).unwrap_err();
+    assert!(matches!(&error, DataError::UnknownSource { name } if name == "imagenet"), "{error}");
+    let error = open("cifar10", folder.path()).unwrap_err();
+    assert!(
+        matches!(&error, DataError::Missing { path } if path.starts_with(folder.path().join("cifar10"))),
+        "{error}"
+    );
+}
