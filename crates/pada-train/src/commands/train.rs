@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use pada::report::{RunRecord, summary};
 use pada::{Blame, PadaError, Run, RunConfig, RunFolder};
 use serde_json::json;
@@ -67,8 +66,7 @@ impl Args {
         };
         let result = run.finish(&folder, &mut Progress::new());
         if result.as_ref().is_err_and(|error| error.blame() != Blame::Input) {
-            let resume = format!("go on with `pada-train --resume {}`", folder.path().display());
-            return result.context(resume).map(|record| (folder, config, record));
+            eprintln!("to go on: pada-train --resume {}", folder.path().display());
         }
         Ok((folder, config, result?))
     }
