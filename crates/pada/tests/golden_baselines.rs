@@ -1,0 +1,53 @@
+//! Rankings that cost nothing, on the real table, against scipy.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+
+use pada::graph::{Lower, Nb201Net, Norms, Shape};
+use pada::live_conv_weight;
+use pada::rank::Metrics;
+use pada::truth::{NB201_FILE, Nb201Table};
+
+/// Files that lie beside the workspace; none where they are missing and may be.
+fn shared(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
+    assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());
+    println!("skipped: {} is not there", path.display());
+    None
+}
+
+#[test]
+fn golden_zero_cost_rows_of_nb201_equal_scipy() {
+    let (Some(table), Some(golden)) =
+        (shared(&format!("data/nasbench201/{NB201_FILE}")), shared("peer/golden/metrics.json"))
+    else {
+        return;
+    };
+    let table = Nb201Table::load(&table).unwrap();
+    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let (truth, column) =
+        (table.column("cifar10_test_200").unwrap(), table.column("params_cifar10").unwrap());
+
+    // The table's weights are those that are counted from the graph.
+    let net = Nb201Net::new(16, 5, Shape::new(3, 32, 32), 10, Norms::Affine);
+    let count = |arch| pada::graph::Cost::of(&net.lower(arch).unwrap(), net.weights()).params as f64;
+    let params: Vec<f64> = table.archs().iter().map(count).collect();
+    assert_eq!(params, column);
+
+    let convs: Vec<f64> = table.archs().iter().map(live_conv_weight).collect();
+    for (name, list, given) in
+        [("params", &params, None), ("live_conv_weight", &convs, Some(params.as_slice()))]
+    {
+        let ours = serde_json::to_value(Metrics::compute(list, truth, given).unwrap()).unwrap();
+        for (metric, theirs) in golden[name].as_object().unwrap().iter().filter(|(m, _)| *m != "against") {
+            match (ours[metric].as_f64(), theirs.as_f64()) {
+                (Some(a), Some(b)) => assert!((a - b).abs() <= 1e-12, "{name} {metric}: {a} against {b}"),
+                (a, b) => assert_eq!(a, b, "{name} {metric}"),
+            }
+        }
+    }
+}
