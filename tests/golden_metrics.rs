@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use crate::program::{Call, program, shared};
+use crate::program::{Call, program};
+use crate::shared;
 
 /// Writes a column of the table as a file of scores and measures it.
 fn measure(column: &str) -> Option<(Value, Value)> {
-    let (data, golden) = (shared("data")?, shared("peer/golden/metrics.json")?);
+    let (data, golden) = (shared::tables()?, shared::golden_file("metrics.json")?);
     let golden: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     let table = std::fs::read_to_string(data.join("nasbench201/nasbench201.csv")).unwrap();
     let mut lines = table.lines();

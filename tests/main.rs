@@ -1,8 +1,9 @@
 //! The program as its users call it.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bad_input;
 mod commands;
 mod golden_metrics;
 mod program;
+mod shared;
 mod survival;

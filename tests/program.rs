@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -59,16 +59,4 @@ pub(crate) fn small_run(folder: &Path) -> Vec<String> {
     let settings =
         ["train.epochs=3", "data.train_images=192", "rank.images=60", "rank.batch=30", archs.as_str()];
     settings.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]).collect()
-}
-
-/// Values of PyTorch and scipy that lie beside the workspace; none where they are missing and may be.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
-    assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());
-    println!("skipped: {} is not there", path.display());
-    None
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::ImageSet;
 
 /// Random changes to training images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Augment {
     /// A black border of this width is added and an image of the old size is cut out anywhere.
     pub crop_padding: usize,

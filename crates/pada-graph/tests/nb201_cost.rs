@@ -1,7 +1,8 @@
 //! Weights and MACs of NAS-Bench-201 against the benchmark's table.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::path::PathBuf;
+#[path = "../../../tests/shared.rs"]
+mod shared;
 
 use pada_graph::{Cost, Lower, Nb201Net, Norms, Shape};
 use pada_space::{Nb201, SearchSpace};
@@ -26,16 +27,8 @@ fn published_costs() {
 
 #[test]
 fn every_cost_of_the_shared_table() {
-    let folder = std::env::var_os("PADA_TRUTH_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
-        PathBuf::from,
-    );
-    let path = folder.join("nasbench201/nasbench201.csv");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
-        assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());
-        return println!("skipped every_cost_of_the_shared_table: no {}", path.display());
-    };
+    let Some(path) = shared::nb201_table() else { return };
+    let text = std::fs::read_to_string(path).unwrap();
     let net = benchmark();
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();

@@ -1,8 +1,9 @@
 //! Metrics against scipy, against slow references, and what they refuse.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::path::PathBuf;
+#[path = "../../../tests/shared.rs"]
+mod shared;
 
 use pada_rank::*;
 use proptest::prelude::*;
@@ -38,28 +39,14 @@ fn small_lists_with_ties_equal_scipy() {
     assert_eq!(cases.len(), 8);
 }
 
-fn shared(variable: &str, default: &str, file: &str) -> Option<String> {
-    let folder = std::env::var_os(variable).map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(default),
-        PathBuf::from,
-    );
-    let path = folder.join(file);
-    let text = std::fs::read_to_string(&path).ok();
-    if text.is_none() {
-        let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
-        assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());
-        println!("skipped: no {}", path.display());
-    }
-    text
-}
-
 /// `metrics.json` is written by `make_metrics_golden.py`, which lies beside the golden folder.
 #[test]
 fn golden_metrics_of_the_benchmark_table() {
-    let Some(golden) = shared("PADA_GOLDEN", "peer/golden", "metrics.json") else { return };
-    let Some(table) = shared("PADA_TRUTH_DATA", "data", "nasbench201/nasbench201.csv") else { return };
-    let golden: Value = serde_json::from_str(&golden).unwrap();
-    let mut reader = csv::Reader::from_reader(table.as_bytes());
+    let (Some(golden), Some(table)) = (shared::golden_file("metrics.json"), shared::nb201_table()) else {
+        return;
+    };
+    let golden: Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    let mut reader = csv::Reader::from_path(table).unwrap();
     let header = reader.headers().unwrap().clone();
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     let place = |name: &str| header.iter().position(|h| h == name);

@@ -1,32 +1,17 @@
 //! Every operation, forward and backward, against PyTorch in float64: `ops.safetensors` of the golden folder.
-//!
-//! The folder is `$PADA_GOLDEN`, by default `../shared/peer/golden` beside the workspace; it is written by
-//! `make_golden_ops.py`, which lies beside it. Without it the test says so and passes, unless `PADA_REQUIRE_SHARED=1`.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+//! It is written by `make_golden_ops.py`, which lies beside that folder.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "../../../tests/shared.rs"]
+mod shared;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use pada_graph::{Conv, Pool, WeightId};
 use pada_supernet::ops;
 
 type Tensors = HashMap<String, Tensor>;
-
-fn golden(file: &str) -> Option<Tensors> {
-    let folder = std::env::var_os("PADA_GOLDEN").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/peer/golden")),
-        PathBuf::from,
-    );
-    let path = folder.join(file);
-    if !path.is_file() {
-        let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
-        assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());
-        println!("skipped: no {}", path.display());
-        return None;
-    }
-    Some(candle_core::safetensors::load(path, &Device::Cpu).unwrap())
-}
 
 /// |ours − theirs| ≤ 1e-4 · max|theirs| + 1e-6
 ///
@@ -100,7 +85,8 @@ fn check(name: &str, tensors: &Tensors, dtype: DType) {
 
 #[test]
 fn golden_operations_in_f32_and_f64() {
-    let Some(tensors) = golden("ops.safetensors") else { return };
+    let Some(path) = shared::golden_file("ops.safetensors") else { return };
+    let tensors: Tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     let mut names: Vec<&str> = tensors.keys().filter_map(|key| key.strip_suffix(".gy")).collect();
     names.sort_unstable();
     assert!(!names.is_empty(), "the golden file holds no case");

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod clip;
+mod config;
 mod durable;
 mod error;
 mod observer;
@@ -15,6 +16,7 @@ mod variance;
 
 pub use checkpoint::Checkpoint;
 pub use clip::{clip_factor, global_norm};
+pub use config::TrainConfig;
 pub use durable::write_durably;
 pub use error::{CheckpointError, TrainError};
 pub use observer::{Observer, StepProgress};

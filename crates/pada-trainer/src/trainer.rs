@@ -3,36 +3,22 @@ use std::path::Path;
 use std::time::Instant;
 
 use pada_data::{Augment, ImageSet};
-use pada_graph::{Batch, Executor, IdleWeights, Images, Lower, SgdStep, Shape, State};
+use pada_graph::{Batch, Executor, Images, Lower, SgdStep, Shape, State};
 use pada_report::EpochRecord;
 use pada_sampler::{DataSampler, PathSampler, distinct, effective_sample_size, entropy};
 
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
 use crate::{
-    Checkpoint, CheckpointError, GradientVariance, Observer, Schedule, StepContext, StepOutcome,
-    StepProgress, Streams, TrainError, TrainRule, image_gradient_norms,
+    Checkpoint, CheckpointError, GradientVariance, Observer, StepContext, StepOutcome, StepProgress, Streams,
+    TrainConfig, TrainError, TrainRule, image_gradient_norms,
 };
 
 /// How a supernet is trained, apart from the rule and the samplers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainSettings {
-    /// Passes over N images.
-    pub epochs: usize,
-    /// Images per step; the last step of an epoch takes what is left.
-    pub batch: usize,
-    /// Learning rate of the first epoch.
-    pub lr: f64,
-    /// How it goes on.
-    pub schedule: Schedule,
-    /// Of SGD.
-    pub momentum: f64,
-    /// L2 weight decay.
-    pub weight_decay: f64,
-    /// Largest L2 norm of a step's gradient; infinite for none.
-    pub clip_norm: f64,
-    /// What happens to weights a step does not use.
-    pub idle_weights: IdleWeights,
+    /// Epochs and SGD.
+    pub train: TrainConfig,
     /// Random changes to images.
     pub augment: Augment,
     /// Seed of all random streams.
@@ -74,7 +60,7 @@ impl Trainer {
 
     /// Whether all epochs are done.
     pub fn is_done(&self) -> bool {
-        self.epochs.len() >= self.settings.epochs
+        self.epochs.len() >= self.settings.train.epochs
     }
 
     /// The finished epochs.
@@ -93,14 +79,14 @@ impl Trainer {
     /// [`TrainError`]. The run cannot go on from here then, only from its last checkpoint.
     pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<&EpochRecord, TrainError> {
         let started = Instant::now();
-        let (epoch, s) = (self.epochs.len(), &self.settings);
+        let (epoch, s) = (self.epochs.len(), &self.settings.train);
         let lr = s.schedule.lr(s.lr, epoch, s.epochs);
         let (path_distribution, q) =
             (self.parts.paths.distribution(), self.parts.data.distribution().map(<[f64]>::to_vec));
         let order = self.parts.data.epoch_order(&mut self.streams.images);
         let steps = order.len().div_ceil(s.batch);
         let mut totals = Totals::default();
-        for (step, images) in order.chunks(self.settings.batch).enumerate() {
+        for (step, images) in order.chunks(self.settings.train.batch).enumerate() {
             if observer.stop_requested() {
                 return Err(TrainError::Stopped);
             }
@@ -114,14 +100,14 @@ impl Trainer {
             let loss = totals.last_loss;
             observer.on_step(&StepProgress {
                 epoch,
-                epochs: self.settings.epochs,
+                epochs: self.settings.train.epochs,
                 step: step + 1,
                 steps,
                 loss,
             });
         }
         // Epoch 0 has progress 0: the second epoch is still uniform, as in the released code.
-        let progress = epoch as f64 / self.settings.epochs as f64;
+        let progress = epoch as f64 / self.settings.train.epochs as f64;
         self.parts.paths.end_epoch(progress);
         self.parts.data.end_epoch(progress);
 
@@ -155,10 +141,10 @@ impl Trainer {
         lr: f64,
         variance: &mut GradientVariance,
     ) -> Result<(StepOutcome, Vec<u32>), TrainError> {
-        let (s, parts) = (&self.settings, &mut self.parts);
+        let (s, parts) = (&self.settings.train, &mut self.parts);
         let set = &parts.images;
         let mut pixels = Vec::new();
-        pada_data::fill(set, indices, &s.augment, &mut self.streams.augment, &mut pixels);
+        pada_data::fill(set, indices, &self.settings.augment, &mut self.streams.augment, &mut pixels);
         let labels: Vec<u32> = indices.iter().map(|&i| u32::from(set.labels[i as usize])).collect();
         let shape = Shape::new(set.channels, set.height, set.width);
         let image_weights: Vec<f32> = indices.iter().map(|&i| parts.data.loss_weight(i)).collect();

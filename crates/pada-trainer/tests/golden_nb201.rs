@@ -1,9 +1,9 @@
 //! Whole training steps of the NAS-Bench-201 supernet against PyTorch in float64: every `nb201_*.safetensors` of the golden
-//! folder.
-//!
-//! The folder is `$PADA_GOLDEN`, by default `../shared/peer/golden` beside the workspace; it is written by `make_golden.py`,
-//! which lies beside it. Without it the test says so and passes, unless `PADA_REQUIRE_SHARED=1`.
+//! folder. They are written by `make_golden.py`, which lies beside that folder.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+
+#[path = "../../../tests/shared.rs"]
+mod shared;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -161,23 +161,15 @@ fn first_step_in_f32(case: &Case) {
     assert!((off / all).sqrt() < 0.02, "gradient off by {} of its norm", (off / all).sqrt());
 }
 
+/// Every golden file of this network.
 fn files() -> Vec<PathBuf> {
-    let folder = std::env::var_os("PADA_GOLDEN").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/peer/golden")),
-        PathBuf::from,
-    );
+    let Some(folder) = shared::golden() else { return vec![] };
     let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
     let is_golden = |path: &PathBuf| name(path).starts_with("nb201_") && name(path).ends_with(".safetensors");
-    let files = std::fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let files: Vec<PathBuf> = files.filter(is_golden).collect();
     if files.is_empty() {
-        let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
-        assert!(
-            !required,
-            "{} holds no nb201_*.safetensors and PADA_REQUIRE_SHARED is set",
-            folder.display()
-        );
-        println!("skipped: no nb201_*.safetensors in {}", folder.display());
+        shared::skip(&format!("nb201_*.safetensors in {}", folder.display()));
     }
     files
 }

@@ -14,8 +14,8 @@ use pada_space::{Nb201, SearchSpace};
 use pada_supernet::{CandleExecutor, Precision, init_weights};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    Checkpoint, CheckpointError, EvalSet, Observer, Purpose, Schedule, TrainError, TrainSettings, Trainer,
-    TrainerParts, score_archs,
+    Checkpoint, CheckpointError, EvalSet, Observer, Purpose, Schedule, TrainConfig, TrainError,
+    TrainSettings, Trainer, TrainerParts, score_archs,
 };
 
 const EPOCHS: usize = 3;
@@ -30,7 +30,7 @@ fn images() -> ImageSet {
 }
 
 fn settings() -> TrainSettings {
-    TrainSettings {
+    let train = TrainConfig {
         epochs: EPOCHS,
         batch: 10,
         lr: 0.05,
@@ -39,9 +39,14 @@ fn settings() -> TrainSettings {
         weight_decay: 2.5e-4,
         clip_norm: 5.0,
         idle_weights: IdleWeights::Decay,
-        augment: Augment { crop_padding: 1, flip: Flip::Horizontal },
-        seed: 7,
-    }
+    };
+    TrainSettings { train, augment: Augment { crop_padding: 1, flip: Flip::Horizontal }, seed: 7 }
+}
+
+fn changed(change: impl FnOnce(&mut TrainConfig)) -> TrainSettings {
+    let mut settings = settings();
+    change(&mut settings.train);
+    settings
 }
 
 fn net() -> Nb201Net {
@@ -129,7 +134,7 @@ fn the_last_two_checkpoints_stay_and_their_weights_load_alone() {
 #[test]
 fn an_epoch_says_what_it_did() {
     // Twelve steps, so that some operation of some edge comes twice: a variance needs two.
-    let mut trainer = trainer(TrainSettings { batch: 2, ..settings() });
+    let mut trainer = trainer(changed(|train| train.batch = 2));
     let record = trainer.epoch(&mut ()).unwrap();
     assert_eq!((record.epoch, record.lr, record.distinct_images), (0, 0.05, 24));
     assert!((record.path_entropy - 5.0_f64.ln()).abs() < 1e-12, "the first epoch is uniform");
@@ -178,7 +183,7 @@ fn a_damaged_checkpoint_is_refused_and_the_one_before_it_still_works() {
 #[test]
 fn a_checkpoint_of_another_run_is_refused_and_says_what_differs() {
     let folder = saved(1);
-    let error = resume_error(TrainSettings { lr: 0.1, ..settings() }, folder.path());
+    let error = resume_error(changed(|train| train.lr = 0.1), folder.path());
     assert!(
         matches!(&error, CheckpointError::Mismatch { reason, .. } if reason.contains("lr: 0.1")),
         "{error}"

@@ -1,5 +1,8 @@
 //! Tables: what they hold, and every way in which one is refused.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+#[path = "../../../tests/shared.rs"]
+mod shared;
 
 use std::path::{Path, PathBuf};
 
@@ -103,14 +106,7 @@ fn damaged_runs_are_refused_with_their_line() {
 /// Facts of the published table, see the README beside it.
 #[test]
 fn the_published_table_holds_what_its_paper_says() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/nasbench201").join(NB201_FILE);
-    if !path.exists() {
-        let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
-        assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());
-        println!("skipped: {} is not there", path.display());
-        return;
-    }
+    let Some(path) = shared::nb201_table() else { return };
     let table = Nb201Table::load(&path).unwrap();
     let accuracy = table.column("cifar10_test_200").unwrap();
     let best = accuracy.iter().copied().fold(0.0, f64::max);

@@ -1,6 +1,6 @@
 //! From names to parts: the only place that matches on the names of spaces, rules and samplers.
 
-use pada_data::{Augment, ImageSet, Splits};
+use pada_data::{ImageSet, Splits};
 use pada_graph::{Executor, Lower, Nb201Net, Norms, Shape};
 use pada_sampler::{
     DataImportance, DataSampler, FixedPath, PathImportance, PathSampler, UniformData, UniformPaths,
@@ -98,22 +98,10 @@ pub(crate) fn trainer(
     space: &dyn SearchSpace,
     device: Device,
 ) -> Result<Trainer, PadaError> {
-    let t = &config.train;
     let shape = Shape::new(images.channels, images.height, images.width);
     let net = supernet(&config.supernet, shape, images.classes);
     let weights = init_weights(net.weights(), &mut Purpose::Init.stream(config.seed));
-    let settings = TrainSettings {
-        epochs: t.epochs,
-        batch: t.batch,
-        lr: t.lr,
-        schedule: t.schedule,
-        momentum: t.momentum,
-        weight_decay: t.weight_decay,
-        clip_norm: t.clip_norm,
-        idle_weights: t.idle_weights,
-        augment: Augment { crop_padding: config.augment.crop_padding, flip: config.augment.flip },
-        seed: config.seed,
-    };
+    let settings = TrainSettings { train: config.train.clone(), augment: config.augment, seed: config.seed };
     let parts = TrainerParts {
         executor: executor(device, net.as_ref(), weights),
         net,

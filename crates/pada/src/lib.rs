@@ -13,8 +13,8 @@ mod run_folder;
 pub use baselines::{Network, live_conv_weight};
 pub use compare::Tables;
 pub use config::{
-    AugmentConfig, DataConfig, DataRule, PathRule, RankConfig, RankSplit, RunConfig, SamplerConfig,
-    SpaceName, SupernetConfig, TrainConfig, TrainPart, TruthName,
+    DataConfig, DataRule, PathRule, RankConfig, RankSplit, RunConfig, SamplerConfig, SpaceName,
+    SupernetConfig, TrainPart, TruthName,
 };
 pub use device::Device;
 pub use error::{Blame, ConfigError, PadaError};

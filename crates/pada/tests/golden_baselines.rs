@@ -1,30 +1,17 @@
 //! Rankings that cost nothing, on the real table, against scipy.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::path::{Path, PathBuf};
+#[path = "../../../tests/shared.rs"]
+mod shared;
 
 use pada::graph::{Lower, Nb201Net, Norms, Shape};
 use pada::live_conv_weight;
 use pada::rank::Metrics;
-use pada::truth::{NB201_FILE, Nb201Table};
-
-/// Files that lie beside the workspace; none where they are missing and may be.
-fn shared(path: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
-    assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());
-    println!("skipped: {} is not there", path.display());
-    None
-}
+use pada::truth::Nb201Table;
 
 #[test]
 fn golden_zero_cost_rows_of_nb201_equal_scipy() {
-    let (Some(table), Some(golden)) =
-        (shared(&format!("data/nasbench201/{NB201_FILE}")), shared("peer/golden/metrics.json"))
-    else {
+    let (Some(golden), Some(table)) = (shared::golden_file("metrics.json"), shared::nb201_table()) else {
         return;
     };
     let table = Nb201Table::load(&table).unwrap();

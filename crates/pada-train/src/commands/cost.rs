@@ -1,26 +1,19 @@
 use pada::data::{ImageSet, Normalize};
-use pada::{Network, PadaError, SupernetConfig};
+use pada::{Network, PadaError};
 use serde_json::json;
 
-use super::SpaceArg;
+use super::NetArgs;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Search space.
-    #[arg(long, value_enum, default_value = "nb201")]
-    space: SpaceArg,
     /// The architecture: digits or the benchmark's string.
     #[arg(long, value_name = "TEXT", required_unless_present = "file", conflicts_with = "file")]
     arch: Option<String>,
     /// A file with one architecture a line.
     #[arg(long)]
     file: Option<std::path::PathBuf>,
-    /// C, channels of the first stage.
-    #[arg(long, default_value = "16")]
-    channels: std::num::NonZeroUsize,
-    /// N, cells per stage.
-    #[arg(long, default_value = "5")]
-    cells: std::num::NonZeroUsize,
+    #[command(flatten)]
+    net: NetArgs,
     /// Height and width of an image.
     #[arg(long, default_value = "32", value_name = "PIXELS")]
     size: std::num::NonZeroUsize,
@@ -33,9 +26,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let supernet =
-        SupernetConfig { space: args.space.into(), channels: args.channels.get(), cells: args.cells.get() };
-    let network = Network::new(&supernet, &no_images(args.size.get(), args.classes.get()));
+    let network = Network::new(&args.net.config(), &no_images(args.size.get(), args.classes.get()));
     let space = network.space.as_ref();
     let archs = match (&args.arch, &args.file) {
         (Some(text), _) => vec![space.parse(text).map_err(PadaError::from)?],

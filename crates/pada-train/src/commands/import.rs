@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use pada::PadaError;
 use pada::supernet::to_safetensors;
-use pada::{PadaError, SupernetConfig};
 use serde_json::json;
 
-use super::SpaceArg;
+use super::NetArgs;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -15,15 +15,8 @@ pub(crate) struct Args {
     /// Where to write.
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
-    /// Search space.
-    #[arg(long, value_enum, default_value = "nb201")]
-    space: SpaceArg,
-    /// C, channels of the first stage.
-    #[arg(long, default_value = "16")]
-    channels: std::num::NonZeroUsize,
-    /// N, cells per stage.
-    #[arg(long, default_value = "5")]
-    cells: std::num::NonZeroUsize,
+    #[command(flatten)]
+    net: NetArgs,
     /// Classes.
     #[arg(long, default_value = "10")]
     classes: std::num::NonZeroUsize,
@@ -33,9 +26,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let supernet =
-        SupernetConfig { space: args.space.into(), channels: args.channels.get(), cells: args.cells.get() };
-    let layout = pada::weight_layout(&supernet, args.classes.get());
+    let layout = pada::weight_layout(&args.net.config(), args.classes.get());
     let weights = pada::supernet::read_weights(&args.from, &layout).map_err(PadaError::from)?;
     pada::trainer::write_durably(&args.out, &to_safetensors(&layout, &weights))
         .map_err(PadaError::from)

@@ -8,11 +8,12 @@ pub(crate) mod rank;
 pub(crate) mod retrain;
 pub(crate) mod train;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use pada::{ConfigError, Device, PadaError, Place, SpaceName, TruthName};
+use pada::{ConfigError, Device, PadaError, Place, SpaceName, SupernetConfig, TruthName};
 
 /// What every command that computes takes.
 #[derive(clap::Args)]
@@ -49,9 +50,30 @@ pub(crate) fn data_dir() -> PathBuf {
     std::env::var_os("PADA_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from)
 }
 
+/// A network on the command line.
+#[derive(clap::Args)]
+pub(crate) struct NetArgs {
+    /// Search space.
+    #[arg(long, value_enum, default_value = "nb201")]
+    space: SpaceArg,
+    /// C, channels of the first stage.
+    #[arg(long, value_name = "C", default_value = "16")]
+    channels: NonZeroUsize,
+    /// N, cells per stage.
+    #[arg(long, value_name = "N", default_value = "5")]
+    cells: NonZeroUsize,
+}
+
+impl NetArgs {
+    pub(crate) fn config(&self) -> SupernetConfig {
+        let (channels, cells) = (self.channels.get(), self.cells.get());
+        SupernetConfig { space: self.space.into(), channels, cells }
+    }
+}
+
 /// A search space on the command line.
 #[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum SpaceArg {
+enum SpaceArg {
     /// NAS-Bench-201
     Nb201,
 }

@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use pada::{RankJob, RankSplit, SupernetConfig, rank_weights, write_scores};
+use pada::{RankJob, RankSplit, rank_weights, write_scores};
 use serde_json::json;
 
-use super::{Common, SpaceArg, TruthArg};
+use super::{Common, NetArgs, TruthArg};
 use crate::progress::Progress;
 
 #[derive(clap::Args)]
@@ -12,15 +12,8 @@ pub(crate) struct Args {
     /// A checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code.
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// Search space.
-    #[arg(long, value_enum, default_value = "nb201")]
-    space: SpaceArg,
-    /// C, channels of the first stage.
-    #[arg(long, value_name = "C")]
-    channels: usize,
-    /// N, cells per stage.
-    #[arg(long, value_name = "N")]
-    cells: usize,
+    #[command(flatten)]
+    net: NetArgs,
     /// mini, cifar10, or a folder with the official binary files.
     #[arg(long)]
     data: String,
@@ -58,7 +51,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let place = args.common.place()?;
     let job = RankJob {
         weights: args.weights.clone(),
-        supernet: SupernetConfig { space: args.space.into(), channels: args.channels, cells: args.cells },
+        supernet: args.net.config(),
         data: args.data.clone(),
         split: match args.split {
             Split::Test => RankSplit::Test,

@@ -3,9 +3,8 @@
 mod load;
 mod sampler;
 
-use pada_data::Flip;
-use pada_graph::IdleWeights;
-use pada_trainer::Schedule;
+use pada_data::Augment;
+use pada_trainer::TrainConfig;
 pub use sampler::{DataRule, PathRule, SamplerConfig};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +25,7 @@ pub struct RunConfig {
     /// `[train]`
     pub train: TrainConfig,
     /// `[augment]`
-    pub augment: AugmentConfig,
+    pub augment: Augment,
     /// `[sampler]`
     pub sampler: SamplerConfig,
     /// `[rank]`
@@ -122,38 +121,6 @@ pub enum TruthName {
     Mini,
     /// NAS-Bench-201: CIFAR-10 test accuracy after 200 epochs.
     Nb201,
-}
-
-/// How it is trained.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Passes over the training images.
-    pub epochs: usize,
-    /// Images per step; the last step of an epoch takes what is left.
-    pub batch: usize,
-    /// Learning rate of the first epoch.
-    pub lr: f64,
-    /// How it goes on.
-    pub schedule: Schedule,
-    /// Of SGD.
-    pub momentum: f64,
-    /// L2 weight decay.
-    pub weight_decay: f64,
-    /// Largest L2 norm of a step's gradient; `inf` for none.
-    pub clip_norm: f64,
-    /// What happens to weights that a step's path does not use.
-    pub idle_weights: IdleWeights,
-}
-
-/// Random changes to training images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AugmentConfig {
-    /// Width of the black border from which an image of the old size is cut; 0 for none.
-    pub crop_padding: usize,
-    /// Mirroring.
-    pub flip: Flip,
 }
 
 /// Which architectures are scored on which images, and with what the ranking is compared.
