@@ -1,6 +1,7 @@
 //! House tasks: `cargo xtask ci`, `download`, `make-mini` and the rest; `cargo xtask --help` lists them.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
+mod bench;
 mod binary;
 mod ci;
 mod download;
@@ -31,6 +32,10 @@ enum Task {
     ///
     /// Example: cargo xtask tidy
     Tidy,
+    /// Time the engine on the work that PyTorch is timed on.
+    ///
+    /// Example: cargo xtask bench step --steps 12 --threads 2 --json
+    Bench(bench::Args),
     /// Fetch a data set or table into $PADA_DATA (default: data/), checked by SHA-256.
     ///
     /// Example: cargo xtask download cifar10
@@ -61,6 +66,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
+        Task::Bench(args) => bench::run(&args),
         Task::Download { what, from } => download::run(what, from.as_deref()),
         Task::MakeMini => make_mini::run(),
         Task::Truth { table, jobs } => truth::run(table, jobs),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{Graph, SgdStep, Shape, WeightId, WeightLayout};
@@ -89,6 +90,19 @@ pub struct StepStats {
     pub loss: f64,
     /// `[B, K]`, before the update.
     pub logits: Logits,
+}
+
+/// The numbers an executor computes with. Weights, momentum and gradients are stored in f32 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// Fast.
+    #[default]
+    #[serde(rename = "f32")]
+    Single,
+    /// To check with. In f32 a value that is zero up to rounding falls on the wrong side of a ReLU now and then, which moves the
+    /// gradient of every weight before it by about a hundredth; in f64 that does not happen.
+    #[serde(rename = "f64")]
+    Double,
 }
 
 /// Which flat buffer of an executor is meant.

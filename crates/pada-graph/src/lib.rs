@@ -4,6 +4,7 @@ mod cost;
 mod error;
 mod exec;
 mod graph;
+mod loss;
 mod nb201;
 mod op;
 mod sgd;
@@ -12,8 +13,9 @@ mod weights;
 
 pub use cost::Cost;
 pub use error::GraphError;
-pub use exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, State, StepStats};
+pub use exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, Precision, State, StepStats};
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
+pub use loss::cross_entropy;
 pub use nb201::{Nb201Net, Norms};
 pub use op::{Conv, Norm, Op, Pool, Shape};
 pub use sgd::{HostWeights, IdleWeights, SgdStep};

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Graph, WeightId, WeightLayout};
+use crate::{Graph, State, WeightId, WeightLayout};
 
 /// What happens to weights that the step's paths did not use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,23 +118,22 @@ impl HostWeights {
         }
     }
 
-    /// All weights, flat.
-    pub fn weights(&self) -> &[f32] {
-        &self.weights
+    /// A copy of all weights or of all momentum, in the layout's order.
+    pub fn read(&self, state: State) -> Vec<f32> {
+        match state {
+            State::Weights => self.weights.clone(),
+            State::Momentum => self.momentum.clone(),
+        }
     }
 
-    /// All weights, flat, to overwrite.
-    pub fn weights_mut(&mut self) -> &mut [f32] {
-        &mut self.weights
-    }
-
-    /// The momentum of all weights, flat.
-    pub fn momentum(&self) -> &[f32] {
-        &self.momentum
-    }
-
-    /// The momentum of all weights, flat, to overwrite.
-    pub fn momentum_mut(&mut self) -> &mut [f32] {
-        &mut self.momentum
+    /// Overwrites all weights or all momentum.
+    ///
+    /// # Panics
+    /// If there are not as many values as the layout has.
+    pub fn write(&mut self, state: State, values: &[f32]) {
+        match state {
+            State::Weights => self.weights.copy_from_slice(values),
+            State::Momentum => self.momentum.copy_from_slice(values),
+        }
     }
 }

@@ -3,22 +3,11 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use pada_graph::{
-    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Op, SgdStep,
-    State, StepStats, WeightId, WeightLayout,
+    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Op, Precision,
+    SgdStep, State, StepStats, WeightId, WeightLayout, cross_entropy,
 };
 
 use crate::ops;
-
-/// The numbers an executor computes with. Weights, momentum and gradients are stored in f32 either way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Fast.
-    #[default]
-    Single,
-    /// To check other executors against. In f32 a value that is zero up to rounding falls on the wrong side of a ReLU now and
-    /// then, which moves the gradient of every weight before it by about a hundredth; in f64 that does not happen.
-    Double,
-}
 
 /// The readable executor: it walks the graph, one candle operation per node, and lets candle's autograd find the gradient.
 /// Faster executors are checked against it.
@@ -137,17 +126,11 @@ impl Executor for CandleExecutor {
     }
 
     fn read(&self, state: State) -> Vec<f32> {
-        match state {
-            State::Weights => self.host.weights().to_vec(),
-            State::Momentum => self.host.momentum().to_vec(),
-        }
+        self.host.read(state)
     }
 
     fn write(&mut self, state: State, values: &[f32]) {
-        match state {
-            State::Weights => self.host.weights_mut().copy_from_slice(values),
-            State::Momentum => self.host.momentum_mut().copy_from_slice(values),
-        }
+        self.host.write(state, values);
     }
 }
 
@@ -219,23 +202,4 @@ fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Re
             x().flatten_from(1)?.matmul(&params[weight].t()?)?.broadcast_add(&params[bias])
         }
     }
-}
-
-/// The plain mean cross entropy, and the slope of the weighted loss with respect to the logits `[B, K]`, computed in f64.
-fn cross_entropy(logits: &Logits, labels: &[u32], spec: &LossSpec<'_>) -> (f64, Vec<f64>) {
-    let n = labels.len() as f64;
-    let mut loss = 0.0;
-    let mut slope = Vec::with_capacity(logits.values.len());
-    for (image, (row, &label)) in logits.rows().zip(labels).enumerate() {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exp: Vec<f64> = row.iter().map(|&z| f64::from(z - largest).exp()).collect();
-        let sum: f64 = exp.iter().sum();
-        loss += sum.ln() - f64::from(row[label as usize] - largest);
-        let factor = f64::from(spec.scale) * spec.image_weights.map_or(1.0, |w| f64::from(w[image])) / n;
-        slope.extend(exp.iter().enumerate().map(|(k, e)| {
-            let target = if k == label as usize { 1.0 } else { 0.0 };
-            factor * (e / sum - target)
-        }));
-    }
-    (loss / n, slope)
 }

@@ -6,7 +6,7 @@ mod files;
 mod init;
 pub mod ops;
 
-pub use candle::{CandleExecutor, Precision};
+pub use candle::CandleExecutor;
 pub use error::WeightsError;
 pub use files::{CHECKPOINT_PREFIX, read_weights, to_safetensors};
 pub use init::init_weights;

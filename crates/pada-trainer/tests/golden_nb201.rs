@@ -9,13 +9,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use pada_engine::Engine;
 use pada_graph::{
-    Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, SgdStep, Shape, State,
+    Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
     WeightLayout, WeightSpec,
 };
 use pada_sampler::FixedPath;
 use pada_space::Arch;
-use pada_supernet::{CandleExecutor, Precision};
+use pada_supernet::CandleExecutor;
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{StepContext, TrainRule};
 
@@ -78,9 +79,12 @@ impl Case {
         Self { golden, net, layout, shape, pixels, labels }
     }
 
-    fn executor(&self, precision: Precision) -> CandleExecutor {
+    /// Every executor, the readable one first.
+    fn executors(&self, precision: Precision) -> [Box<dyn Executor>; 2] {
         let init = |(_, spec): (_, &WeightSpec)| self.golden.floats(&format!("init.{}", spec.name));
-        CandleExecutor::new(self.layout.clone(), self.layout.iter().flat_map(init).collect(), precision)
+        let weights: Vec<f32> = self.layout.iter().flat_map(init).collect();
+        let candle = CandleExecutor::new(self.layout.clone(), weights.clone(), precision);
+        [Box::new(candle), Box::new(Engine::new(self.layout.clone(), weights, precision))]
     }
 
     fn batch(&self) -> Batch<'_> {
@@ -88,9 +92,9 @@ impl Case {
     }
 }
 
-fn replay(case: &Case) {
+fn replay(case: &Case, executor: &mut dyn Executor) {
+    println!("{}", executor.name());
     let Case { golden, net, layout, .. } = case;
-    let mut executor = case.executor(Precision::Double);
     let steps = (0..).take_while(|k| golden.0.contains_key(&format!("step{k}.arch"))).count();
     assert!(steps > 0, "the file holds no step");
     for k in 0..steps {
@@ -106,7 +110,7 @@ fn replay(case: &Case) {
             }
         };
         let mut ctx = StepContext {
-            executor: &mut executor,
+            executor: &mut *executor,
             net,
             n_ops: 5,
             paths: &mut FixedPath::new(arch),
@@ -141,8 +145,9 @@ fn replay(case: &Case) {
 
 /// In f32 one value near zero may fall on the other side of a ReLU than in f64. The logits do not notice; the gradients move by
 /// about a hundredth.
-fn first_step_in_f32(case: &Case) {
-    let (golden, mut executor) = (&case.golden, case.executor(Precision::Single));
+fn first_step_in_f32(case: &Case, executor: &mut dyn Executor) {
+    println!("{}", executor.name());
+    let golden = &case.golden;
     let arch = golden.archs("step0.arch").remove(0);
     let graph = case.net.lower(&arch).unwrap().simplified();
     let whole = LossSpec { scale: 1.0, image_weights: None };
@@ -176,10 +181,15 @@ fn files() -> Vec<PathBuf> {
 
 #[test]
 fn golden_steps_of_the_nb201_supernet_equal_pytorch() {
-    files().iter().for_each(|path| replay(&Case::load(path)));
+    for case in files().iter().map(|path| Case::load(path)) {
+        case.executors(Precision::Double).iter_mut().for_each(|executor| replay(&case, executor.as_mut()));
+    }
 }
 
 #[test]
 fn golden_first_step_of_the_nb201_supernet_in_f32() {
-    files().iter().for_each(|path| first_step_in_f32(&Case::load(path)));
+    for case in files().iter().map(|path| Case::load(path)) {
+        let mut executors = case.executors(Precision::Single);
+        executors.iter_mut().for_each(|executor| first_step_in_f32(&case, executor.as_mut()));
+    }
 }

@@ -5,13 +5,13 @@
 use std::path::Path;
 
 use pada_data::{Augment, Flip, ImageSet, Normalize};
-use pada_graph::{Executor, IdleWeights, Images, Lower, Nb201Net, Norms, Shape, State};
+use pada_graph::{Executor, IdleWeights, Images, Lower, Nb201Net, Norms, Precision, Shape, State};
 use pada_report::EpochRecord;
 use pada_sampler::{
     DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
 };
 use pada_space::{Nb201, SearchSpace};
-use pada_supernet::{CandleExecutor, Precision, init_weights};
+use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
     Checkpoint, CheckpointError, EvalSet, Observer, Purpose, Schedule, TrainConfig, TrainError,

@@ -1,18 +1,19 @@
 //! From names to parts: the only place that matches on the names of spaces, rules and samplers.
 
 use pada_data::{ImageSet, Splits};
+use pada_engine::Engine;
 use pada_graph::{Executor, Lower, Nb201Net, Norms, Shape};
 use pada_sampler::{
     DataImportance, DataSampler, FixedPath, PathImportance, PathSampler, UniformData, UniformPaths,
 };
 use pada_space::{Nb201, SearchSpace};
-use pada_supernet::{CandleExecutor, Precision, init_weights};
+use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{Purpose, TrainSettings, Trainer, TrainerParts};
 
 use crate::{
-    ConfigError, DataRule, Device, PadaError, PathRule, RankSplit, RunConfig, SamplerConfig, SpaceName,
-    SupernetConfig, TrainPart,
+    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit, RunConfig,
+    SamplerConfig, SpaceName, SupernetConfig, TrainPart,
 };
 
 pub(crate) fn space(name: SpaceName) -> Box<dyn SearchSpace> {
@@ -39,9 +40,19 @@ pub(crate) fn alone(config: &SupernetConfig, input: Shape, classes: usize) -> Bo
     }
 }
 
-pub(crate) fn executor(device: Device, net: &dyn Lower, weights: Vec<f32>) -> Box<dyn Executor> {
-    match device {
-        Device::Cpu => Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::Single)),
+/// What computes, on the device that was chosen.
+pub(crate) fn executor(
+    compute: ComputeConfig,
+    device: Device,
+    net: &dyn Lower,
+    weights: Vec<f32>,
+) -> Box<dyn Executor> {
+    let layout = net.weights().clone();
+    match (compute.executor, device) {
+        (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, compute.precision)),
+        (ExecutorName::Candle, Device::Cpu) => {
+            Box::new(CandleExecutor::new(layout, weights, compute.precision))
+        }
     }
 }
 
@@ -103,7 +114,7 @@ pub(crate) fn trainer(
     let weights = init_weights(net.weights(), &mut Purpose::Init.stream(config.seed));
     let settings = TrainSettings { train: config.train.clone(), augment: config.augment, seed: config.seed };
     let parts = TrainerParts {
-        executor: executor(device, net.as_ref(), weights),
+        executor: executor(config.compute, device, net.as_ref(), weights),
         net,
         n_ops: space.op_names().len(),
         paths: path_sampler(&config.sampler, space)?,

@@ -13,13 +13,14 @@ mod run_folder;
 pub use baselines::{Network, live_conv_weight};
 pub use compare::Tables;
 pub use config::{
-    DataConfig, DataRule, PathRule, RankConfig, RankSplit, RunConfig, SamplerConfig, SpaceName,
-    SupernetConfig, TrainPart, TruthName,
+    ComputeConfig, DataConfig, DataRule, ExecutorName, PathRule, RankConfig, RankSplit, RunConfig,
+    SamplerConfig, SpaceName, SupernetConfig, TrainPart, TruthName,
 };
 pub use device::Device;
 pub use error::{Blame, ConfigError, PadaError};
 pub use lists::{read_archs, read_scores, write_scores};
 pub use pada_data as data;
+pub use pada_engine as engine;
 pub use pada_graph as graph;
 pub use pada_rank as rank;
 pub use pada_report as report;

@@ -10,8 +10,8 @@ use pada_space::{Arch, SearchSpace};
 use pada_trainer::{ArchScore, EvalSet, Observer, Trainer, score_archs};
 
 use crate::{
-    Device, Network, PadaError, PathRule, RankSplit, RunConfig, RunFolder, SupernetConfig, Tables, build,
-    read_archs, write_scores,
+    ComputeConfig, Device, Network, PadaError, PathRule, RankSplit, RunConfig, RunFolder, SupernetConfig,
+    Tables, build, read_archs, write_scores,
 };
 
 /// How many of the best architectures a record names.
@@ -136,6 +136,8 @@ pub struct RankJob {
     pub weights: PathBuf,
     /// The network they belong to.
     pub supernet: SupernetConfig,
+    /// What computes.
+    pub compute: ComputeConfig,
     /// Data set, as `data.source` of a config.
     pub data: String,
     /// Where the images come from.
@@ -174,7 +176,7 @@ pub fn rank_weights(
     let shape = pada_graph::Shape::new(images.channels, images.height, images.width);
     let net = build::supernet(&job.supernet, shape, images.classes);
     let weights = pada_supernet::read_weights(&job.weights, net.weights())?;
-    let mut executor = build::executor(place.device, net.as_ref(), weights);
+    let mut executor = build::executor(job.compute, place.device, net.as_ref(), weights);
     let images = images.first(job.limit.unwrap_or(usize::MAX));
     let ranking = Ranking { archs, images, batch: job.batch, network, tables };
     ranking.run(executor.as_mut(), net.as_ref(), observer)

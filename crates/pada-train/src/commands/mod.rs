@@ -13,7 +13,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use pada::{ConfigError, Device, PadaError, Place, SpaceName, SupernetConfig, TruthName};
+use pada::graph::Precision;
+use pada::{
+    ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, SpaceName, SupernetConfig, TruthName,
+};
 
 /// What every command that computes takes.
 #[derive(clap::Args)]
@@ -68,6 +71,48 @@ impl NetArgs {
     pub(crate) fn config(&self) -> SupernetConfig {
         let (channels, cells) = (self.channels.get(), self.cells.get());
         SupernetConfig { space: self.space.into(), channels, cells }
+    }
+}
+
+/// What computes, on the command line.
+#[derive(clap::Args)]
+pub(crate) struct ComputeArgs {
+    /// The fast executor or the readable one.
+    #[arg(long, value_enum, default_value = "engine")]
+    executor: ExecutorArg,
+    /// Numbers to compute with.
+    #[arg(long, value_enum, default_value = "f32")]
+    precision: PrecisionArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ExecutorArg {
+    /// Own kernels
+    Engine,
+    /// candle, the reference
+    Candle,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionArg {
+    /// Fast
+    F32,
+    /// To check with
+    F64,
+}
+
+impl ComputeArgs {
+    pub(crate) fn config(&self) -> ComputeConfig {
+        ComputeConfig {
+            executor: match self.executor {
+                ExecutorArg::Engine => ExecutorName::Engine,
+                ExecutorArg::Candle => ExecutorName::Candle,
+            },
+            precision: match self.precision {
+                PrecisionArg::F32 => Precision::Single,
+                PrecisionArg::F64 => Precision::Double,
+            },
+        }
     }
 }
 

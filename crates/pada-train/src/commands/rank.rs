@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use pada::{RankJob, RankSplit, rank_weights, write_scores};
 use serde_json::json;
 
-use super::{Common, NetArgs, TruthArg};
+use super::{Common, ComputeArgs, NetArgs, TruthArg};
 use crate::progress::Progress;
 
 #[derive(clap::Args)]
@@ -36,6 +36,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     truth: Option<TruthArg>,
     #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -52,6 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let job = RankJob {
         weights: args.weights.clone(),
         supernet: args.net.config(),
+        compute: args.compute.config(),
         data: args.data.clone(),
         split: match args.split {
             Split::Test => RankSplit::Test,

@@ -4,6 +4,7 @@ mod load;
 mod sampler;
 
 use pada_data::Augment;
+use pada_graph::Precision;
 use pada_trainer::TrainConfig;
 pub use sampler::{DataRule, PathRule, SamplerConfig};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub struct RunConfig {
     pub data: DataConfig,
     /// `[supernet]`
     pub supernet: SupernetConfig,
+    /// `[compute]`
+    pub compute: ComputeConfig,
     /// `[train]`
     pub train: TrainConfig,
     /// `[augment]`
@@ -103,6 +106,26 @@ pub struct SupernetConfig {
     pub channels: usize,
     /// N, cells per stage.
     pub cells: usize,
+}
+
+/// What computes forward and backward passes. Other executors and precisions round otherwise, so it is a part of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComputeConfig {
+    /// Which executor.
+    pub executor: ExecutorName,
+    /// `f32`, or `f64` to check with.
+    pub precision: Precision,
+}
+
+/// An executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutorName {
+    /// The fast one.
+    Engine,
+    /// The readable one.
+    Candle,
 }
 
 /// A search space.

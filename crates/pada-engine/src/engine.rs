@@ -1,0 +1,304 @@
+use std::borrow::Cow;
+
+use pada_graph::{
+    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision, SgdStep, State,
+    StepStats, WeightId, WeightLayout, cross_entropy,
+};
+use rayon::prelude::*;
+
+use crate::level::Level;
+use crate::memory::Memory;
+use crate::pass::{Pass, Place};
+use crate::plan::{Backward, Compiler, Mode, NormId, Plan};
+use crate::simd::{Number, Portable, Vector};
+use crate::statistics::Coefficients;
+use crate::weights;
+
+/// Images that are worked on together by one thread, and whose sums are added up first: fixed, so that results do not depend on
+/// the number of threads.
+const CHUNK: usize = 8;
+
+/// The fast executor: compiles a graph to a plan and runs it with its own kernels.
+///
+/// Results are the same, bit for bit, for any number of threads.
+#[derive(Debug)]
+pub struct Engine {
+    host: HostWeights,
+    level: Level,
+    name: String,
+    compiler: Compiler,
+    numbers: Numbers,
+}
+
+/// Memory by the numbers that are computed with.
+#[derive(Debug)]
+enum Numbers {
+    Single(Memory<f32>),
+    Double(Memory<f64>),
+}
+
+impl Engine {
+    /// An executor that starts from `weights`, with the widest vectors that this processor has.
+    ///
+    /// # Panics
+    /// If there are not as many weights as the layout has.
+    pub fn new(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Self {
+        Self::with_level(layout, weights, precision, Level::detect())
+    }
+
+    /// An executor that uses no wider vectors than `level`.
+    ///
+    /// # Panics
+    /// If there are not as many weights as the layout has.
+    pub fn with_level(layout: WeightLayout, weights: Vec<f32>, precision: Precision, level: Level) -> Self {
+        let (level, numbers) = match precision {
+            Precision::Single => (level.min(Level::detect()), Numbers::Single(Memory::default())),
+            Precision::Double => (Level::Portable, Numbers::Double(Memory::default())),
+        };
+        let name = format!("engine on the CPU, {level}");
+        Self { host: HostWeights::new(layout, weights), level, name, compiler: Compiler::default(), numbers }
+    }
+
+    /// Bytes of buffers that are held between passes, weights aside.
+    pub fn memory_bytes(&self) -> usize {
+        match &self.numbers {
+            Numbers::Single(memory) => memory.bytes(),
+            Numbers::Double(memory) => memory.bytes(),
+        }
+    }
+
+    fn run(&mut self, graph: &Graph, images: &Images<'_>, train: Option<Train<'_>>) -> StepStats {
+        let Self { host, compiler, numbers, level, .. } = self;
+        match numbers {
+            Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, images, train),
+            Numbers::Single(memory) => match narrowed(*level, graph) {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => run::<crate::simd::Avx512>(compiler, host, memory, graph, images, train),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => run::<crate::simd::Avx2>(compiler, host, memory, graph, images, train),
+                _ => run::<Portable<f32>>(compiler, host, memory, graph, images, train),
+            },
+        }
+    }
+}
+
+/// Vectors of 16 numbers would be half empty where a convolution has 8 channels or fewer.
+fn narrowed(level: Level, graph: &Graph) -> Level {
+    let convs = graph.nodes().iter().filter(|node| matches!(node.op, Op::Conv(_)));
+    let narrowest = convs.map(|node| node.shape.channels).min().unwrap_or(0);
+    if narrowest <= 8 { level.min(Level::Avx2) } else { level }
+}
+
+/// What a step needs beside its images.
+#[derive(Clone, Copy)]
+struct Train<'a> {
+    labels: &'a [u32],
+    loss: &'a LossSpec<'a>,
+}
+
+fn run<V: Vector>(
+    compiler: &mut Compiler,
+    host: &mut HostWeights,
+    memory: &mut Memory<V::Elem>,
+    graph: &Graph,
+    images: &Images<'_>,
+    train: Option<Train<'_>>,
+) -> StepStats {
+    let mode = if train.is_some() { Mode::Train } else { Mode::Forward };
+    let plan = compiler.compile(graph, V::LANES, mode);
+    weights::pack(&plan, host, memory.packed.get(plan.packed_len));
+    let mut run = Run::<V> { plan: &plan, images, memory, coefficients: Coefficients::new(&plan) };
+    run.forward(host);
+    let logits = run.logits();
+    let Some(Train { labels, loss }) = train else { return StepStats { loss: 0.0, logits } };
+    let (loss, slope) = cross_entropy(&logits, labels, loss);
+    let way = plan.backward.as_ref().expect("the plan was compiled to train");
+    run.load_slope(way, &slope);
+    run.backward(way, host);
+    host.touch(graph);
+    StepStats { loss, logits }
+}
+
+/// A plan on a batch.
+struct Run<'a, V: Vector> {
+    plan: &'a Plan,
+    images: &'a Images<'a>,
+    memory: &'a mut Memory<V::Elem>,
+    coefficients: Coefficients<V::Elem>,
+}
+
+impl<V: Vector> Run<'_, V> {
+    fn forward(&mut self, host: &HostWeights) {
+        for level in 0..self.plan.levels {
+            self.each_image(host, 0, |pass, place, scratch| pass.forward::<V>(level, place, scratch));
+            let ops = &self.plan.ops[self.plan.op_range(level)];
+            let norms: Vec<NormId> = ops.iter().flat_map(|op| &op.norms).copied().collect();
+            let chunks = chunks(self.plan, self.images.len(), &self.memory.partial);
+            for norm in norms {
+                self.coefficients.settle(self.plan, norm, &chunks, host);
+            }
+        }
+    }
+
+    fn backward(&mut self, way: &Backward, host: &mut HostWeights) {
+        for level in (0..self.plan.levels).rev() {
+            let range = self.plan.op_range(level);
+            let ops = &self.plan.ops[range.clone()];
+            let sums_len = ops.iter().map(|op| op.sums_len).sum();
+            self.each_image(host, sums_len, |pass, place, scratch| {
+                pass.backward::<V>(way, level, place, scratch)
+            });
+            self.add_gradients(sums_len, ops, host);
+            let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
+            let chunks = chunks(self.plan, self.images.len(), &self.memory.partial);
+            for norm in norms {
+                self.coefficients.settle_gradient(self.plan, norm, &chunks, host);
+            }
+        }
+    }
+
+    /// Calls `work` for every image; each chunk has `sums_len` zeros to add to.
+    fn each_image(
+        &mut self,
+        host: &HostWeights,
+        sums_len: usize,
+        work: impl Fn(&Pass<'_, V::Elem>, &mut Place<'_, V::Elem>, &mut crate::memory::Scratch<V::Elem>) + Sync,
+    ) {
+        let (plan, images) = (self.plan, self.images.len());
+        let Memory { arena, packed, sums, partial, pool, .. } = &mut *self.memory;
+        let count = images.div_ceil(CHUNK);
+        let partial_len = 2 * plan.norm_channels;
+        partial.resize(count * partial_len, 0.0);
+        let pass = Pass {
+            plan,
+            host,
+            packed: packed.get(plan.packed_len),
+            coefficients: &self.coefficients,
+            images: self.images,
+        };
+        let parts = arena.get(images * plan.image_len).par_chunks_mut(CHUNK * plan.image_len);
+        let sums = parts_of(sums.get(count * sums_len), sums_len, count);
+        let partial = parts_of(partial, partial_len, count);
+        parts.zip(sums).zip(partial).enumerate().for_each(|(chunk, ((values, sums), partial))| {
+            sums.fill(V::Elem::ZERO);
+            pool.with(|scratch| {
+                for (seen, values) in values.chunks_exact_mut(plan.image_len).enumerate() {
+                    let image = chunk * CHUNK + seen;
+                    work(&pass, &mut Place { image, seen, values, partial, sums }, scratch);
+                }
+            });
+        });
+    }
+
+    /// Adds the gradient sums of all chunks, in their order, to the gradient.
+    fn add_gradients(&mut self, sums_len: usize, ops: &[crate::plan::Op], host: &mut HostWeights) {
+        const PIECE: usize = 4096;
+        let Memory { sums, total, .. } = &mut *self.memory;
+        let sums = &*sums.get(self.images.len().div_ceil(CHUNK) * sums_len);
+        let total = total.get(sums_len);
+        total.par_chunks_mut(PIECE).enumerate().for_each(|(piece, total)| {
+            total.fill(V::Elem::ZERO);
+            for chunk in sums.chunks_exact(sums_len) {
+                let sums = &chunk[piece * PIECE..][..total.len()];
+                total.iter_mut().zip(sums).for_each(|(total, sum)| *total += *sum);
+            }
+        });
+        for op in ops {
+            weights::add_gradient(self.plan, op, &total[op.sums..op.sums + op.sums_len], host);
+        }
+    }
+
+    fn logits(&mut self) -> Logits {
+        let plan = self.plan;
+        let classes = plan.buffers[plan.output].shape.channels;
+        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
+        let rows = arena
+            .chunks_exact(plan.image_len)
+            .flat_map(|image| &image[plan.places[plan.output]..][..classes]);
+        Logits { values: rows.map(|v| v.to_f32()).collect(), classes }
+    }
+
+    /// Puts the slope of the loss, `[B, K]`, where the way back begins.
+    fn load_slope(&mut self, way: &Backward, slope: &[f64]) {
+        let plan = self.plan;
+        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
+        let buffer = &plan.buffers[plan.output];
+        let classes = buffer.shape.channels;
+        for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope.chunks_exact(classes)) {
+            let out = &mut image[way.places[way.roots[0]]..][..buffer.len()];
+            out.fill(V::Elem::ZERO);
+            out.iter_mut().zip(slope).for_each(|(out, &s)| *out = V::Elem::from_f64(s));
+        }
+    }
+}
+
+/// Statistics of each chunk and how many images it has.
+fn chunks<'p>(plan: &Plan, images: usize, partial: &'p [f64]) -> Vec<(usize, &'p [f64])> {
+    let parts = partial.chunks(2 * plan.norm_channels.max(1));
+    (0..images).step_by(CHUNK).map(|first| CHUNK.min(images - first)).zip(parts).collect()
+}
+
+/// `count` slices of `len`, also where `len` is 0.
+fn parts_of<T: Send>(
+    list: &mut [T],
+    len: usize,
+    count: usize,
+) -> impl IndexedParallelIterator<Item = &mut [T]> {
+    let mut rest = list;
+    let mut parts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (part, behind) = rest.split_at_mut(len);
+        parts.push(part);
+        rest = behind;
+    }
+    parts.into_par_iter()
+}
+
+impl Executor for Engine {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn layout(&self) -> &WeightLayout {
+        self.host.layout()
+    }
+
+    fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
+        images.check(graph)?;
+        Ok(self.run(graph, images, None).logits)
+    }
+
+    fn zero_gradient(&mut self) {
+        self.host.zero_gradient();
+    }
+
+    fn gradients(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        loss: &LossSpec<'_>,
+    ) -> Result<StepStats, ExecError> {
+        batch.check(graph, loss)?;
+        Ok(self.run(graph, &batch.images, Some(Train { labels: batch.labels, loss })))
+    }
+
+    fn gradient_norms(&self) -> Vec<f64> {
+        self.host.gradient_norms()
+    }
+
+    fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
+        self.host.gradient(id)
+    }
+
+    fn update(&mut self, step: &SgdStep) {
+        self.host.update(step);
+    }
+
+    fn read(&self, state: State) -> Vec<f32> {
+        self.host.read(state)
+    }
+
+    fn write(&mut self, state: State, values: &[f32]) {
+        self.host.write(state, values);
+    }
+}

@@ -1,0 +1,174 @@
+//! Where the taps of a convolution fall: offsets into padded images, worked out once per kind of convolution.
+
+use pada_graph::{Conv, Shape};
+
+use crate::plan::Connection;
+
+/// One tap of a kernel for a set of pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tap {
+    /// From a pixel's base to the number it reads.
+    pub(crate) offset: isize,
+    /// Which tap of the kernel: `ky · k + kx`.
+    pub(crate) weight: usize,
+}
+
+/// Pixels that read the same taps.
+#[derive(Clone, Debug)]
+pub(crate) struct Phase {
+    /// Per pixel: its place in the padded image that is read.
+    pub(crate) base: Vec<u32>,
+    /// Per pixel: its place in the image that is written.
+    pub(crate) out: Vec<u32>,
+    /// Per pixel: its place in the padded input, for masks; empty in the forward direction.
+    pub(crate) mask: Vec<u32>,
+    pub(crate) taps: Vec<Tap>,
+}
+
+/// An image with a border of zeros, channels last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Padded {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// Pixels of zeros on every side.
+    pub(crate) border: usize,
+    /// Numbers from a pixel to the next: channels, rounded up to whole vectors.
+    pub(crate) stride: usize,
+}
+
+impl Padded {
+    pub(crate) fn new(shape: Shape, stride: usize, border: usize) -> Self {
+        Self { height: shape.height, width: shape.width, border, stride }
+    }
+
+    /// Numbers from a row to the next.
+    pub(crate) fn row(&self) -> usize {
+        (self.width + 2 * self.border) * self.stride
+    }
+
+    /// Numbers in all.
+    pub(crate) fn len(&self) -> usize {
+        (self.height + 2 * self.border) * self.row()
+    }
+
+    /// Where a pixel of the image without its border lies; y and x may reach into the border.
+    fn at(&self, y: isize, x: isize) -> isize {
+        (y + self.border as isize) * self.row() as isize + (x + self.border as isize) * self.stride as isize
+    }
+}
+
+/// All directions of one convolution.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Geometry {
+    /// The input as the kernel reads it.
+    pub(crate) input: Padded,
+    /// The gradient of the output as the backward kernels read it.
+    pub(crate) output: Padded,
+    /// From input to output.
+    pub(crate) forward: Vec<Phase>,
+    /// From the output's gradient to the input's.
+    pub(crate) backward: Vec<Phase>,
+    /// Per output pixel: its place in the padded gradient of the output.
+    pub(crate) gradient: Vec<u32>,
+    pub(crate) kernel_taps: usize,
+}
+
+/// Rows or columns: input places of one remainder modulo the stride, and the taps that reach them.
+struct Residue {
+    first: usize,
+    /// Tap and the output place relative to `place / stride`.
+    taps: Vec<(usize, isize)>,
+}
+
+impl Geometry {
+    /// `border` is what the input is padded with: at least the convolution's padding.
+    pub(crate) fn new(
+        conv: &Conv,
+        connection: Connection,
+        [input, output]: [Shape; 2],
+        strides: [usize; 2],
+        border: usize,
+    ) -> Self {
+        let residues = residues(conv);
+        let reach = |size: usize, out_size: usize| {
+            let places = residues.iter().flat_map(|r| {
+                let last = (size.saturating_sub(1 + r.first) / conv.stride) as isize;
+                r.taps.iter().flat_map(move |&(_, q)| [-q, last + q - (out_size as isize - 1)])
+            });
+            places.max().unwrap_or(0).max(0) as usize
+        };
+        let out_border = reach(input.height, output.height).max(reach(input.width, output.width));
+        let x = Padded::new(input, strides[0], border);
+        let y = Padded::new(output, strides[1], out_border);
+        let gradient = pixels(output).map(|(oy, ox)| y.at(oy as isize, ox as isize) as u32).collect();
+        let mut forward = forward(conv, output, x, strides[1]);
+        if connection == Connection::Dense && strides[0] == input.channels && conv.dilation == 1 {
+            // The taps of a row lie side by side: one tap with more channels.
+            forward.taps.retain(|tap| tap.weight.is_multiple_of(conv.kernel));
+            forward.taps.iter_mut().for_each(|tap| tap.weight /= conv.kernel);
+        }
+        let forward = vec![forward];
+        let backward = backward(conv, &residues, input, x, y);
+        Self { input: x, output: y, forward, backward, gradient, kernel_taps: conv.kernel * conv.kernel }
+    }
+}
+
+impl Geometry {
+    /// Numbers that one tap reads side by side, for C_in channels.
+    pub(crate) fn run(&self, channels: usize) -> usize {
+        channels * self.kernel_taps / self.forward[0].taps.len()
+    }
+}
+
+fn pixels(shape: Shape) -> impl Iterator<Item = (usize, usize)> {
+    (0..shape.height).flat_map(move |y| (0..shape.width).map(move |x| (y, x)))
+}
+
+fn forward(conv: &Conv, output: Shape, x: Padded, out_stride: usize) -> Phase {
+    let place = |out: usize| (out * conv.stride) as isize - conv.padding as isize;
+    let base = pixels(output).map(|(oy, ox)| x.at(place(oy), place(ox)) as u32).collect();
+    let out = (0..output.pixels()).map(|o| (o * out_stride) as u32).collect();
+    let step = |tap: usize| tap * conv.dilation;
+    let taps = (0..conv.kernel * conv.kernel).map(|weight| {
+        let (ky, kx) = (weight / conv.kernel, weight % conv.kernel);
+        Tap { offset: (step(ky) * x.row() + step(kx) * x.stride) as isize, weight }
+    });
+    Phase { base, out, mask: vec![], taps: taps.collect() }
+}
+
+/// An input place `i` is read by output `o` through tap `k` where `i = o·stride + k·dilation − padding`.
+fn residues(conv: &Conv) -> Vec<Residue> {
+    let stride = conv.stride as isize;
+    let reached = |first: usize| {
+        (0..conv.kernel).filter_map(move |k| {
+            let distance = first as isize + conv.padding as isize - (k * conv.dilation) as isize;
+            (distance.rem_euclid(stride) == 0).then(|| (k, distance.div_euclid(stride)))
+        })
+    };
+    (0..conv.stride).map(|first| Residue { first, taps: reached(first).collect() }).collect()
+}
+
+fn backward(conv: &Conv, residues: &[Residue], input: Shape, x: Padded, y: Padded) -> Vec<Phase> {
+    let mut phases = Vec::new();
+    for (rows, columns) in residues.iter().flat_map(|r| residues.iter().map(move |c| (r, c))) {
+        let mut phase = Phase { base: vec![], out: vec![], mask: vec![], taps: vec![] };
+        for iy in (rows.first..input.height).step_by(conv.stride) {
+            for ix in (columns.first..input.width).step_by(conv.stride) {
+                let [oy, ox] = [iy / conv.stride, ix / conv.stride].map(|v| v as isize);
+                phase.base.push(y.at(oy, ox) as u32);
+                phase.out.push(((iy * input.width + ix) * x.stride) as u32);
+                phase.mask.push(x.at(iy as isize, ix as isize) as u32);
+            }
+        }
+        for &(ky, qy) in &rows.taps {
+            for &(kx, qx) in &columns.taps {
+                let offset = qy * y.row() as isize + qx * y.stride as isize;
+                phase.taps.push(Tap { offset, weight: ky * conv.kernel + kx });
+            }
+        }
+        if !phase.base.is_empty() {
+            phases.push(phase);
+        }
+    }
+    phases
+}

@@ -1,0 +1,141 @@
+use super::stage::{bounds, vector};
+use crate::plan::Act;
+use crate::simd::{Kernel, Number, Vector};
+
+use super::Into;
+
+/// What a batch norm does to a channel: `(x − mean) · scale + shift`, `[stride]` each.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine<'a, T> {
+    pub(crate) mean: &'a [T],
+    pub(crate) scale: &'a [T],
+    pub(crate) shift: &'a [T],
+}
+
+/// An [`Affine`] for one vector of channels.
+#[derive(Clone, Copy)]
+pub(super) struct AffineVector<V> {
+    mean: V,
+    scale: V,
+    shift: V,
+}
+
+impl<T: Number> Affine<'_, T> {
+    #[inline(always)]
+    pub(super) fn at<V: Vector<Elem = T>>(&self, channel: usize) -> AffineVector<V> {
+        let [mean, scale, shift] = [self.mean, self.scale, self.shift].map(|list| vector::<V>(list, channel));
+        AffineVector { mean, scale, shift }
+    }
+}
+
+impl<V: Vector> AffineVector<V> {
+    #[inline(always)]
+    pub(super) fn apply(&self, x: V) -> V {
+        x.sub(self.mean).mul_add(self.scale, self.shift)
+    }
+}
+
+/// The sum of normalised images, then an activation: a node of a cell.
+pub(crate) struct Combine<'a, T> {
+    /// Images `[H, W, stride]` and what is done to each before they are added.
+    pub(crate) terms: &'a [(&'a [T], Affine<'a, T>)],
+    pub(crate) act: Act,
+    pub(crate) stride: usize,
+    pub(crate) out: &'a mut [T],
+    pub(crate) into: Into,
+}
+
+impl<T: Number> Kernel<T> for Combine<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T>>(mut self) {
+        assert!(self.stride.is_multiple_of(V::LANES) && self.out.len().is_multiple_of(self.stride));
+        assert!(self.terms.iter().all(|(x, _)| x.len() == self.out.len()));
+        match self.terms.len() {
+            0 if self.into == Into::Set => self.out.fill(T::ZERO),
+            0 => {}
+            1 => self.sum::<V, 1>(0),
+            2 => self.sum::<V, 2>(0),
+            3 => self.sum::<V, 3>(0),
+            n => {
+                for term in 0..n {
+                    self.sum::<V, 1>(term);
+                    self.into = Into::Add;
+                }
+            }
+        }
+        if self.act != Act::None {
+            let (low, high) = bounds::<V>(self.act);
+            for at in (0..self.out.len()).step_by(V::LANES) {
+                // SAFETY: the length is a multiple of LANES.
+                unsafe {
+                    let out = self.out.as_mut_ptr().add(at);
+                    V::load(out).at_least(low).at_most(high).store(out);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Number> Combine<'_, T> {
+    /// `N` terms from `first` on.
+    #[inline(always)]
+    fn sum<V: Vector<Elem = T>, const N: usize>(&mut self, first: usize) {
+        let terms = &self.terms[first..first + N];
+        for channel in (0..self.stride).step_by(V::LANES) {
+            let affine: [AffineVector<V>; N] = std::array::from_fn(|i| terms[i].1.at(channel));
+            let mut place = channel;
+            while place < self.out.len() {
+                // SAFETY: every term is as long as `out`, a multiple of `stride`, which is a multiple of LANES.
+                unsafe {
+                    let out = self.out.as_mut_ptr().add(place);
+                    let mut sum = affine[0].apply(V::load(terms[0].0.as_ptr().add(place)));
+                    for i in 1..N {
+                        sum = sum.add(affine[i].apply(V::load(terms[i].0.as_ptr().add(place))));
+                    }
+                    if self.into == Into::Add {
+                        sum = sum.add(V::load(out));
+                    }
+                    sum.store(out);
+                }
+                place += self.stride;
+            }
+        }
+    }
+}
+
+/// Hands a gradient on, where an activation let its input through.
+pub(crate) struct HandOn<'a, T> {
+    pub(crate) gradient: &'a [T],
+    /// What the activation made, and which one; none for no activation.
+    pub(crate) mask: Option<(&'a [T], Act)>,
+    pub(crate) out: &'a mut [T],
+    pub(crate) into: Into,
+}
+
+impl<T: Number> Kernel<T> for HandOn<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T>>(self) {
+        let len = self.out.len();
+        assert!(len.is_multiple_of(V::LANES) && self.gradient.len() == len);
+        assert!(self.mask.is_none_or(|(made, _)| made.len() == len));
+        for at in (0..len).step_by(V::LANES) {
+            // SAFETY: all lists are `len` numbers long, a multiple of LANES.
+            unsafe {
+                let mut g = V::load(self.gradient.as_ptr().add(at));
+                if let Some((made, act)) = self.mask {
+                    let (low, high) = bounds::<V>(act);
+                    g = g.where_between(V::load(made.as_ptr().add(at)), low, high);
+                }
+                let out = self.out.as_mut_ptr().add(at);
+                if self.into == Into::Add {
+                    g = g.add(V::load(out));
+                }
+                g.store(out);
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+use crate::geometry::Phase;
+use crate::simd::{Kernel, Number, Vector};
+
+/// Whether a kernel overwrites what it writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Into {
+    Set,
+    Add,
+}
+
+/// Keeps a gradient only where the activation before the convolution let its input through: `0 < x < high`.
+#[derive(Clone, Copy)]
+pub(crate) struct Mask<'a, T> {
+    /// The padded, activated input.
+    pub(crate) x: &'a [T],
+    pub(crate) high: T,
+}
+
+/// A dense convolution of one image; also its gradient with respect to the input, which is a convolution of the output's
+/// gradient with the kernel's taps the other way round.
+///
+/// # Shapes
+/// - `x`: padded image, `[H, W, C_in]`
+/// - `weights`: `[taps, C_in, C_out rounded up]`
+/// - `out`: `[H', W', C_out rounded up]`
+pub(crate) struct ConvKernel<'a, T> {
+    pub(crate) x: &'a [T],
+    pub(crate) phases: &'a [Phase],
+    pub(crate) weights: &'a [T],
+    pub(crate) channels_in: usize,
+    /// C_out, rounded up to whole vectors.
+    pub(crate) stride_out: usize,
+    /// Added to every pixel, `[C_out rounded up]`.
+    pub(crate) bias: Option<&'a [T]>,
+    pub(crate) out: &'a mut [T],
+    pub(crate) into: Into,
+    pub(crate) mask: Option<Mask<'a, T>>,
+}
+
+impl<T: Number> Kernel<T> for ConvKernel<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T>>(mut self) {
+        self.check::<V>();
+        let vectors = self.stride_out / V::LANES;
+        let phases = self.phases;
+        for phase in phases {
+            let mut vector = 0;
+            while vector + 2 <= vectors {
+                // Two vectors of outputs share each number that is read.
+                if V::REGISTERS >= 32 {
+                    self.columns::<V, 8, 2>(phase, vector * V::LANES);
+                } else {
+                    self.columns::<V, 4, 2>(phase, vector * V::LANES);
+                }
+                vector += 2;
+            }
+            if vector < vectors {
+                self.columns::<V, 8, 1>(phase, vector * V::LANES);
+            }
+        }
+    }
+}
+
+impl<T: Number> ConvKernel<'_, T> {
+    /// The bounds that the loops rely on.
+    #[inline(always)]
+    fn check<V: Vector<Elem = T>>(&self) {
+        assert!(self.stride_out.is_multiple_of(V::LANES));
+        assert!(self.bias.is_none_or(|bias| bias.len() >= self.stride_out));
+        for phase in self.phases {
+            let span = |places: &[u32]| places.iter().max().copied().unwrap_or(0) as usize;
+            let (last, first) = (span(&phase.base), phase.base.iter().min().copied().unwrap_or(0) as isize);
+            for tap in &phase.taps {
+                assert!(first + tap.offset >= 0);
+                assert!(last.wrapping_add_signed(tap.offset) + self.channels_in <= self.x.len());
+                assert!((tap.weight + 1) * self.channels_in * self.stride_out <= self.weights.len());
+            }
+            assert!(span(&phase.out) + self.stride_out <= self.out.len());
+            assert!(phase.out.len() >= phase.base.len());
+            if let Some(mask) = &self.mask {
+                assert!(phase.mask.len() >= phase.base.len());
+                assert!(span(&phase.mask) + self.stride_out <= mask.x.len());
+            }
+        }
+    }
+
+    /// `Q` vectors of output channels from `channel` on, for all pixels.
+    #[inline(always)]
+    fn columns<V: Vector<Elem = T>, const P: usize, const Q: usize>(
+        &mut self,
+        phase: &Phase,
+        channel: usize,
+    ) {
+        let pixels = phase.base.len();
+        let mut pixel = 0;
+        while pixel + P <= pixels {
+            self.tile::<V, P, Q>(phase, channel, pixel);
+            pixel += P;
+        }
+        while pixel < pixels {
+            self.tile::<V, 1, Q>(phase, channel, pixel);
+            pixel += 1;
+        }
+    }
+
+    /// `P` pixels times `Q` vectors of output channels, kept in registers while all taps and input channels are summed.
+    #[inline(always)]
+    fn tile<V: Vector<Elem = T>, const P: usize, const Q: usize>(
+        &mut self,
+        phase: &Phase,
+        channel: usize,
+        pixel: usize,
+    ) {
+        // SAFETY: `check` has compared the largest places of all pixels and taps with the lengths of the slices;
+        // `channel + Q · LANES` is at most `stride_out`, and `pixel + P` at most the number of pixels.
+        unsafe {
+            let x: [*const T; P] = std::array::from_fn(|p| {
+                self.x.as_ptr().wrapping_add(*phase.base.get_unchecked(pixel + p) as usize)
+            });
+            let first: [V; Q] = std::array::from_fn(|q| match self.bias {
+                Some(bias) => V::load(bias.as_ptr().add(channel + q * V::LANES)),
+                None => V::zero(),
+            });
+            let mut sums = [first; P];
+            for tap in &phase.taps {
+                let x: [*const T; P] = std::array::from_fn(|p| x[p].wrapping_offset(tap.offset));
+                let mut weights =
+                    self.weights.as_ptr().add(tap.weight * self.channels_in * self.stride_out + channel);
+                for c in 0..self.channels_in {
+                    let w: [V; Q] = std::array::from_fn(|q| V::load(weights.add(q * V::LANES)));
+                    for p in 0..P {
+                        let x = V::splat(*x[p].add(c));
+                        for q in 0..Q {
+                            sums[p][q] = x.mul_add(w[q], sums[p][q]);
+                        }
+                    }
+                    weights = weights.wrapping_add(self.stride_out);
+                }
+            }
+            for (p, sums) in sums.into_iter().enumerate() {
+                let out = self.out.as_mut_ptr().add(*phase.out.get_unchecked(pixel + p) as usize + channel);
+                for (q, mut sum) in sums.into_iter().enumerate() {
+                    if let Some(mask) = &self.mask {
+                        let place = *phase.mask.get_unchecked(pixel + p) as usize + channel + q * V::LANES;
+                        let x = V::load(mask.x.as_ptr().add(place));
+                        sum = sum.where_between(x, V::zero(), V::splat(mask.high));
+                    }
+                    let out = out.add(q * V::LANES);
+                    if self.into == Into::Add {
+                        sum = sum.add(V::load(out));
+                    }
+                    sum.store(out);
+                }
+            }
+        }
+    }
+}

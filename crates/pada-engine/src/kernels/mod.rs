@@ -1,0 +1,25 @@
+//! The loops: each file one kernel, for one image on one thread.
+#![allow(
+    unsafe_code,
+    reason = "kernels: loads and stores without bounds checks; every kernel checks its bounds once"
+)]
+
+mod combine;
+mod conv;
+mod depthwise;
+mod norm;
+mod pool;
+mod stage;
+mod vector_head;
+mod weight_gradient;
+
+pub(crate) use combine::{Affine, Combine, HandOn};
+pub(crate) use conv::{ConvKernel, Into, Mask};
+pub(crate) use depthwise::{DepthwiseGradient, DepthwiseKernel};
+pub(crate) use norm::{GradientSums, Moments};
+pub(crate) use pool::{AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient, Windows};
+pub(crate) use stage::{NormGradient, Stage, StageGradient};
+pub(crate) use vector_head::{
+    GlobalPool, GlobalPoolGradient, linear, linear_input_gradient, linear_weight_gradient,
+};
+pub(crate) use weight_gradient::WeightGradient;

@@ -1,0 +1,113 @@
+use super::Into;
+use super::combine::Affine;
+use super::stage::{bounds, vector};
+use crate::plan::Act;
+use crate::simd::{Kernel, Number, Vector};
+
+/// Mean over the pixels of one image after norm and activation.
+pub(crate) struct GlobalPool<'a, T> {
+    /// `[pixels, stride]`
+    pub(crate) x: &'a [T],
+    pub(crate) affine: Option<Affine<'a, T>>,
+    pub(crate) act: Act,
+    pub(crate) stride: usize,
+    /// `[stride]`
+    pub(crate) out: &'a mut [T],
+}
+
+impl<T: Number> Kernel<T> for GlobalPool<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T>>(self) {
+        let (low, high) = bounds::<V>(self.act);
+        let share = V::splat(T::from_f64(self.stride as f64 / self.x.len() as f64));
+        for channel in (0..self.stride).step_by(V::LANES) {
+            let affine = self.affine.map(|affine| affine.at::<V>(channel));
+            let mut sum = V::zero();
+            for pixel in self.x.chunks_exact(self.stride) {
+                let x = vector::<V>(pixel, channel);
+                let x = affine.as_ref().map_or(x, |affine| affine.apply(x));
+                sum = sum.add(if self.act == Act::None { x } else { x.at_least(low).at_most(high) });
+            }
+            let out = &mut self.out[channel..][..V::LANES];
+            // SAFETY: the slice holds LANES numbers.
+            unsafe { sum.mul(share).store(out.as_mut_ptr()) }
+        }
+    }
+}
+
+/// The gradient of [`GlobalPool`] with respect to what the norm gave it.
+pub(crate) struct GlobalPoolGradient<'a, T> {
+    pub(crate) x: &'a [T],
+    pub(crate) affine: Option<Affine<'a, T>>,
+    pub(crate) act: Act,
+    pub(crate) stride: usize,
+    /// `[stride]`
+    pub(crate) gradient: &'a [T],
+    /// `[pixels, stride]`
+    pub(crate) out: &'a mut [T],
+    pub(crate) into: Into,
+}
+
+impl<T: Number> Kernel<T> for GlobalPoolGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T>>(self) {
+        let (low, high) = bounds::<V>(self.act);
+        let share = V::splat(T::from_f64(self.stride as f64 / self.x.len() as f64));
+        for channel in (0..self.stride).step_by(V::LANES) {
+            let affine = self.affine.map(|affine| affine.at::<V>(channel));
+            let g = vector::<V>(self.gradient, channel).mul(share);
+            for (x, out) in self.x.chunks_exact(self.stride).zip(self.out.chunks_exact_mut(self.stride)) {
+                let x = vector::<V>(x, channel);
+                let x = affine.as_ref().map_or(x, |affine| affine.apply(x));
+                let mut g = if self.act == Act::None { g } else { g.where_between(x, low, high) };
+                let out = &mut out[channel..][..V::LANES];
+                // SAFETY: the slice holds LANES numbers.
+                unsafe {
+                    if self.into == Into::Add {
+                        g = g.add(V::load(out.as_ptr()));
+                    }
+                    g.store(out.as_mut_ptr());
+                }
+            }
+        }
+    }
+}
+
+/// `weight · x + bias` on one vector: `weight` `[K, C]`, `bias` `[K]`, `x` `[C]` or longer.
+pub(crate) fn linear<T: Number>(x: &[T], weight: &[f32], bias: &[f32], out: &mut [T]) {
+    let channels = weight.len() / bias.len();
+    for ((row, &bias), out) in weight.chunks_exact(channels).zip(bias).zip(out) {
+        let products = row.iter().zip(x).map(|(&w, x)| f64::from(w) * x.to_f64());
+        *out = T::from_f64(products.sum::<f64>() + f64::from(bias));
+    }
+}
+
+/// The gradient of [`linear`] with respect to weights and bias, added to `sums`: `[K, C]`, then `[K]`.
+pub(crate) fn linear_weight_gradient<T: Number>(x: &[T], gradient: &[T], sums: &mut [T]) {
+    let (weights, biases) = sums.split_at_mut(gradient.len() * x.len());
+    for ((sums, bias), g) in weights.chunks_exact_mut(x.len()).zip(biases).zip(gradient) {
+        for (sum, x) in sums.iter_mut().zip(x) {
+            *sum += T::from_f64(g.to_f64() * x.to_f64());
+        }
+        *bias += *g;
+    }
+}
+
+/// The gradient of [`linear`] with respect to its input, added to `out` at `places`, `[C]`.
+pub(crate) fn linear_input_gradient<T: Number>(
+    weight: &[f32],
+    gradient: &[T],
+    places: impl Iterator<Item = usize>,
+    out: &mut [T],
+) {
+    let channels = weight.len() / gradient.len();
+    for (c, place) in places.enumerate() {
+        let products =
+            gradient.iter().enumerate().map(|(k, g)| g.to_f64() * f64::from(weight[k * channels + c]));
+        out[place] += T::from_f64(products.sum());
+    }
+}

@@ -1,0 +1,93 @@
+use crate::geometry::Tap;
+use crate::simd::{Kernel, Number, Vector};
+
+/// The gradient of a dense convolution's weights, of one image, added to `sums`.
+///
+/// # Shapes
+/// - `x`: padded input, `[H, W, C_in]`; `gradient`: padded gradient of the output, `[H', W', C_out rounded up]`
+/// - `sums`: `[taps, C_in, C_out rounded up]`
+pub(crate) struct WeightGradient<'a, T> {
+    pub(crate) x: &'a [T],
+    /// Per output pixel: its place in `x`.
+    pub(crate) x_places: &'a [u32],
+    pub(crate) taps: &'a [Tap],
+    pub(crate) channels_in: usize,
+    pub(crate) gradient: &'a [T],
+    /// Per output pixel: its place in `gradient`.
+    pub(crate) gradient_places: &'a [u32],
+    pub(crate) stride_out: usize,
+    pub(crate) sums: &'a mut [T],
+}
+
+impl<T: Number> Kernel<T> for WeightGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T>>(mut self) {
+        self.check::<V>();
+        let taps = self.taps;
+        for tap in taps {
+            let mut c = 0;
+            while c < self.channels_in {
+                c += match self.channels_in - c {
+                    16.. if V::REGISTERS >= 32 => self.rows::<V, 16>(tap, c),
+                    8.. => self.rows::<V, 8>(tap, c),
+                    4.. => self.rows::<V, 4>(tap, c),
+                    _ => self.rows::<V, 1>(tap, c),
+                };
+            }
+        }
+    }
+}
+
+impl<T: Number> WeightGradient<'_, T> {
+    /// The bounds that the loops rely on.
+    #[inline(always)]
+    fn check<V: Vector<Elem = T>>(&self) {
+        assert!(self.stride_out.is_multiple_of(V::LANES));
+        assert!(self.x_places.len() == self.gradient_places.len());
+        let last = |places: &[u32]| places.iter().max().copied().unwrap_or(0) as usize;
+        for tap in self.taps {
+            assert!(tap.offset >= 0);
+            let end = last(self.x_places) + tap.offset as usize + self.channels_in;
+            assert!(end <= self.x.len());
+            assert!((tap.weight + 1) * self.channels_in * self.stride_out <= self.sums.len());
+        }
+        assert!(last(self.gradient_places) + self.stride_out <= self.gradient.len());
+    }
+
+    /// `C` input channels from `c` on with all output channels; returns `C`.
+    #[inline(always)]
+    fn rows<V: Vector<Elem = T>, const C: usize>(&mut self, tap: &Tap, c: usize) -> usize {
+        let mut channel = 0;
+        while channel < self.stride_out {
+            self.tile::<V, C>(tap, c, channel);
+            channel += V::LANES;
+        }
+        C
+    }
+
+    /// `C` input channels times one vector of output channels, kept in registers while all pixels are summed.
+    #[inline(always)]
+    fn tile<V: Vector<Elem = T>, const C: usize>(&mut self, tap: &Tap, c: usize, channel: usize) {
+        // SAFETY: `check` has compared the largest places of all pixels and taps with the lengths of the slices; `c + C` is at
+        // most `channels_in`, and `channel + LANES` at most `stride_out`.
+        unsafe {
+            let x = self.x.as_ptr().offset(tap.offset).add(c);
+            let gradient = self.gradient.as_ptr().add(channel);
+            let mut sums = [V::zero(); C];
+            for (&x_place, &place) in self.x_places.iter().zip(self.gradient_places) {
+                let g = V::load(gradient.add(place as usize));
+                let x = x.add(x_place as usize);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::splat(*x.add(i)).mul_add(g, *sum);
+                }
+            }
+            let first = (tap.weight * self.channels_in + c) * self.stride_out + channel;
+            for (i, sum) in sums.into_iter().enumerate() {
+                let to = self.sums.as_mut_ptr().add(first + i * self.stride_out);
+                sum.add(V::load(to)).store(to);
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod engine;
+mod geometry;
+mod kernels;
+mod level;
+mod memory;
+mod pass;
+mod plan;
+mod simd;
+mod statistics;
+mod weights;
+
+pub use engine::Engine;
+pub use level::Level;

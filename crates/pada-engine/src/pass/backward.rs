@@ -1,0 +1,192 @@
+use super::{Direction, Pass, Place};
+use crate::geometry::Padded;
+use crate::kernels::{
+    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, HandOn, Into, Mask,
+    MaxPoolGradient, WeightGradient, linear_input_gradient, linear_weight_gradient,
+};
+use crate::memory::{Others, Scratch};
+use crate::plan::{Act, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term};
+use crate::simd::{Number, Vector};
+use crate::statistics::take_gradient_sums;
+use crate::weights;
+
+impl<T: Number> Pass<'_, T> {
+    /// The operations of a level, backward, for one image.
+    pub(crate) fn backward<V: Vector<Elem = T>>(
+        &self,
+        way: &Backward,
+        level: usize,
+        place: &mut Place<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        scratch.staged.key = None;
+        for i in self.plan.op_range(level).rev() {
+            let op = &self.plan.ops[i];
+            match &op.kind {
+                Kind::Conv(conv) => {
+                    self.backward_conv::<V>(way, op, conv, way.targets[i].first(), place, scratch)
+                }
+                _ => self.backward_op::<V>(way, op, &way.targets[i], place),
+            }
+            for &norm in &way.complete[i] {
+                let buffer = self.plan.norms[norm].buffer;
+                let Some((_, after)) = way.of[buffer].norm else { continue };
+                let (g, y) = (&place.values[self.range(way, after)], &place.values[self.plan.range(buffer)]);
+                let stride = self.plan.buffers[buffer].stride;
+                let sums = scratch.sums.get(2 * stride);
+                V::dispatch(GradientSums {
+                    g,
+                    y,
+                    mean: self.coefficients.mean(self.plan, norm),
+                    stride,
+                    sums,
+                });
+                take_gradient_sums(self.plan, norm, sums, place.seen, place.partial);
+            }
+        }
+    }
+
+    fn backward_conv<V: Vector<Elem = T>>(
+        &self,
+        way: &Backward,
+        op: &Op,
+        conv: &ConvOp,
+        target: Option<&Option<Target>>,
+        place: &mut Place<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        let Some(target) = target else { return };
+        let (plan, geometry) = (self.plan, &conv.geometry);
+        let (_, all) = Others::split(place.values, 0..0);
+        let padded = scratch.gradient.get(geometry.output.len());
+        self.stage_gradient::<V>(way, op.out, &all, geometry.output, padded);
+        let x = self.stage::<V>(conv, &all, &mut scratch.staged);
+        let gradient = scratch.gradient.get(geometry.output.len());
+        let stride = geometry.output.stride;
+
+        let own = &mut place.sums[op.sums..op.sums + op.sums_len];
+        let (sums, rest) = own.split_at_mut(weights::weight_sums(plan, op, conv));
+        let forward = &geometry.forward[0];
+        let (x_places, taps, gradient_places) = (&forward.base, &forward.taps, &geometry.gradient);
+        match conv.connection {
+            Connection::Dense => V::dispatch(WeightGradient {
+                x,
+                x_places,
+                taps,
+                channels_in: conv.run,
+                gradient,
+                gradient_places,
+                stride_out: stride,
+                sums,
+            }),
+            Connection::Depthwise => {
+                V::dispatch(DepthwiseGradient { x, x_places, taps, gradient, gradient_places, stride, sums });
+            }
+        }
+        if conv.bias.is_some() {
+            for pixel in gradient.chunks_exact(stride) {
+                rest.iter_mut().zip(pixel).for_each(|(sum, g)| *sum += *g);
+            }
+        }
+        if let Some(target) = target {
+            let (_, weights) = weights::packed(plan, op, conv, self.packed);
+            let lens = [plan.buffers[op.out].shape.channels, geometry.input.stride];
+            let (_, high) = conv.source.act.bounds();
+            let mask = (conv.source.act != Act::None).then(|| Mask { x, high: T::from_f64(high) });
+            let out = &mut place.values[self.range(way, target.gradient)];
+            self.convolve::<V>(
+                conv,
+                Direction::Backward { mask, into: target.into },
+                gradient,
+                weights,
+                lens,
+                out,
+            );
+        }
+    }
+
+    fn backward_op<V: Vector<Elem = T>>(
+        &self,
+        way: &Backward,
+        op: &Op,
+        targets: &[Option<Target>],
+        place: &mut Place<'_, T>,
+    ) {
+        let plan = self.plan;
+        let Some(total) = way.of[op.out].total else { return };
+        if way.of[op.out].norm.is_some() {
+            let (out, others) = Others::split(place.values, self.range(way, total));
+            let shape = plan.buffers[op.out].shape;
+            let padded = Padded::new(shape, plan.buffers[op.out].stride, 0);
+            self.stage_gradient::<V>(way, op.out, &others, padded, out);
+        }
+        let mut first_channel = 0;
+        for (input, source) in op.reads.iter().enumerate() {
+            let channels = plan.buffers[source.buffer].shape.channels;
+            let write = targets[input].map_or(0..0, |target| self.range(way, target.gradient));
+            let into = targets[input].map(|target| target.into);
+            let (out, others) = Others::split(place.values, write);
+            let gradient = others.get(self.range(way, total));
+            // Not every input is still in memory.
+            let x = || others.buffer(plan, source.buffer);
+            match (&op.kind, into) {
+                (Kind::Linear { source, weight, .. }, into) => {
+                    let gradient = &gradient[..plan.buffers[op.out].shape.channels];
+                    let (x, weight) = (self.vector(&others, *source), self.host.weight(*weight));
+                    linear_weight_gradient(&x, gradient, &mut place.sums[op.sums..op.sums + op.sums_len]);
+                    if into == Some(Into::Set) {
+                        out.fill(T::ZERO);
+                    }
+                    if into.is_some() {
+                        let buffer = &plan.buffers[*source];
+                        let places = (0..buffer.shape.channels).flat_map(|c| {
+                            (0..buffer.shape.pixels()).map(move |pixel| pixel * buffer.stride + c)
+                        });
+                        linear_input_gradient(weight, gradient, places, out);
+                    }
+                }
+                (_, None) => {}
+                (Kind::Combine { terms, act }, Some(into)) => match &terms[input] {
+                    Term::Value(_) => {
+                        let mask = (*act != Act::None).then(|| (others.buffer(plan, op.out), *act));
+                        V::dispatch(HandOn { gradient, mask, out, into });
+                    }
+                    Term::Pool(_, windows) => {
+                        V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, into });
+                    }
+                },
+                (Kind::Pool { kind: PoolKind::Average, windows, .. }, Some(into)) => {
+                    V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, into });
+                }
+                (Kind::Pool { kind: PoolKind::Maximum, windows, .. }, Some(into)) => {
+                    V::dispatch(MaxPoolGradient { x: x(), gradient, windows: *windows, out, into });
+                }
+                (Kind::Concat { .. }, Some(into)) => {
+                    if into == Into::Set {
+                        out.fill(T::ZERO);
+                    }
+                    let strides = (plan.buffers[source.buffer].stride, plan.buffers[op.out].stride);
+                    for (out, g) in out.chunks_exact_mut(strides.0).zip(gradient.chunks_exact(strides.1)) {
+                        let g = &g[first_channel..][..channels];
+                        out.iter_mut().zip(g).for_each(|(out, g)| *out += *g);
+                    }
+                }
+                (Kind::GlobalPool { source }, Some(into)) => {
+                    let affine = source.norm.map(|norm| self.coefficients.affine(plan, norm));
+                    let stride = plan.buffers[source.buffer].stride;
+                    V::dispatch(GlobalPoolGradient {
+                        x: x(),
+                        affine,
+                        act: source.act,
+                        stride,
+                        gradient,
+                        out,
+                        into,
+                    });
+                }
+                (Kind::Load | Kind::Conv(_), _) => {}
+            }
+            first_channel += channels;
+        }
+    }
+}

@@ -1,0 +1,113 @@
+use super::{Direction, Pass, Place};
+use crate::kernels::{AvgPool, Combine, GlobalPool, Into, MaxPool, Moments, linear};
+use crate::memory::{Others, Scratch};
+use crate::plan::{Kind, Op, PoolKind, Source, Term};
+use crate::simd::{Number, Vector};
+use crate::statistics::take_moments;
+use crate::weights;
+
+impl<T: Number> Pass<'_, T> {
+    /// The operations of a level, forward, for one image.
+    pub(crate) fn forward<V: Vector<Elem = T>>(
+        &self,
+        level: usize,
+        place: &mut Place<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        scratch.staged.key = None;
+        for op in &self.plan.ops[self.plan.op_range(level)] {
+            self.forward_op::<V>(op, place, scratch);
+            let buffer = &self.plan.buffers[op.out];
+            for &norm in &op.norms {
+                let x = &place.values[self.plan.range(op.out)];
+                let sums = scratch.sums.get(2 * buffer.stride);
+                V::dispatch(Moments { x, stride: buffer.stride, sums });
+                take_moments(self.plan, norm, sums, x, place.seen, place.partial);
+            }
+        }
+    }
+
+    fn forward_op<V: Vector<Elem = T>>(&self, op: &Op, place: &mut Place<'_, T>, scratch: &mut Scratch<T>) {
+        let plan = self.plan;
+        let (out, others) = Others::split(place.values, plan.range(op.out));
+        let stride = plan.buffers[op.out].stride;
+        match &op.kind {
+            Kind::Load => self.load(place.image, stride, out),
+            Kind::Conv(conv) => {
+                let x = self.stage::<V>(conv, &others, &mut scratch.staged);
+                let (weights, _) = weights::packed(plan, op, conv, self.packed);
+                let bias = conv.bias.map(|id| {
+                    let bias = self.host.weight(id).iter().map(|&b| T::from_f32(b));
+                    bias.chain(std::iter::repeat(T::ZERO)).take(stride).collect::<Vec<T>>()
+                });
+                self.convolve::<V>(
+                    conv,
+                    Direction::Forward { bias: bias.as_deref() },
+                    x,
+                    weights,
+                    [conv.run, stride],
+                    out,
+                );
+            }
+            Kind::Combine { terms, act } => {
+                let value =
+                    |source: &Source| (others.buffer(plan, source.buffer), self.affine(source, stride));
+                let values: Vec<_> = terms
+                    .iter()
+                    .filter_map(
+                        |term| if let Term::Value(source) = term { Some(value(source)) } else { None },
+                    )
+                    .collect();
+                let mut into = Into::Set;
+                if !values.is_empty() || terms.is_empty() {
+                    V::dispatch(Combine { terms: &values, act: *act, stride, out, into });
+                    into = Into::Add;
+                }
+                for term in terms {
+                    if let Term::Pool(buffer, windows) = term {
+                        let x = others.buffer(plan, *buffer);
+                        V::dispatch(AvgPool { x, windows: *windows, out, into });
+                        into = Into::Add;
+                    }
+                }
+            }
+            Kind::Pool { source, kind, windows } => {
+                let (x, windows) = (others.buffer(plan, *source), *windows);
+                match kind {
+                    PoolKind::Average => V::dispatch(AvgPool { x, windows, out, into: Into::Set }),
+                    PoolKind::Maximum => V::dispatch(MaxPool { x, windows, out }),
+                }
+            }
+            Kind::Concat { sources } => {
+                let mut first = 0;
+                out.fill(T::ZERO);
+                for &source in sources {
+                    let (x, buffer) = (others.buffer(plan, source), &plan.buffers[source]);
+                    for (out, x) in out.chunks_exact_mut(stride).zip(x.chunks_exact(buffer.stride)) {
+                        out[first..][..buffer.shape.channels].copy_from_slice(&x[..buffer.shape.channels]);
+                    }
+                    first += buffer.shape.channels;
+                }
+            }
+            Kind::GlobalPool { source } => {
+                let x = others.buffer(plan, source.buffer);
+                let affine = source.norm.map(|norm| self.coefficients.affine(plan, norm));
+                V::dispatch(GlobalPool { x, affine, act: source.act, stride, out });
+            }
+            Kind::Linear { source, weight, bias } => {
+                let (weight, bias) = (self.host.weight(*weight), self.host.weight(*bias));
+                linear(&self.vector(&others, *source), weight, bias, out);
+            }
+        }
+    }
+
+    /// An image of the batch, `[C, H, W]`, as `[H, W, stride]`.
+    fn load(&self, image: usize, stride: usize, out: &mut [T]) {
+        let shape = self.images.shape;
+        let pixels = &self.images.pixels[image * shape.numel()..][..shape.numel()];
+        out.fill(T::ZERO);
+        for (c, plane) in pixels.chunks_exact(shape.pixels()).enumerate() {
+            out[c..].iter_mut().step_by(stride).zip(plane).for_each(|(out, &x)| *out = T::from_f32(x));
+        }
+    }
+}

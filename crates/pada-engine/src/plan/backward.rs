@@ -1,0 +1,142 @@
+use std::collections::HashMap;
+
+use super::{Act, BufferId, Kind, NormId, Plan, Source, Term};
+use crate::kernels::Into;
+
+/// A gradient that lies in memory.
+pub(crate) type GradientId = usize;
+
+/// Where an operation's backward pass leaves what it found of one of its inputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) gradient: GradientId,
+    pub(crate) into: Into,
+}
+
+/// The gradient of a buffer's numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Gradient {
+    /// From readers that take the buffer as it is.
+    pub(crate) direct: Option<GradientId>,
+    /// From readers behind the buffer's batch norm: the gradient after the norm.
+    pub(crate) norm: Option<(NormId, GradientId)>,
+    /// Both in one place; convolutions add them up on the way and have none.
+    pub(crate) total: Option<GradientId>,
+}
+
+/// The way back.
+#[derive(Clone, Debug)]
+pub(crate) struct Backward {
+    /// Per gradient: the buffer it is the gradient of.
+    pub(crate) buffers: Vec<BufferId>,
+    /// Per gradient: the one whose memory it shares; itself if it has its own.
+    pub(crate) roots: Vec<GradientId>,
+    /// Per gradient: where it lies in an image's part of the arena.
+    pub(crate) places: Vec<usize>,
+    /// Per buffer.
+    pub(crate) of: Vec<Gradient>,
+    /// Per operation and input: none where no gradient is needed, or where it shares the output's.
+    pub(crate) targets: Vec<Vec<Option<Target>>>,
+    /// Per operation: norms whose gradient is complete after it.
+    pub(crate) complete: Vec<Vec<NormId>>,
+}
+
+/// Whether an input's gradient is the output's, number for number.
+fn passes_through(kind: &Kind, input: usize) -> bool {
+    match kind {
+        Kind::Combine { terms, act: Act::None } => matches!(terms[input], Term::Value(_)),
+        _ => false,
+    }
+}
+
+impl Backward {
+    pub(super) fn new(plan: &mut Plan) -> Self {
+        let needed = needed(plan);
+        let mut readers: HashMap<(BufferId, Option<NormId>), usize> = HashMap::new();
+        for source in plan.ops.iter().flat_map(|op| &op.reads) {
+            *readers.entry((source.buffer, source.norm)).or_default() += 1;
+        }
+        let mut backward = Self {
+            buffers: vec![],
+            roots: vec![],
+            places: vec![],
+            of: vec![Gradient::default(); plan.buffers.len()],
+            targets: vec![vec![]; plan.ops.len()],
+            complete: vec![vec![]; plan.ops.len()],
+        };
+        backward.of[plan.output].direct = Some(backward.add(plan.output, None));
+        let mut first_reader: HashMap<NormId, usize> = HashMap::new();
+        for (i, op) in plan.ops.iter().enumerate().rev() {
+            let Some(total) = backward.settle(op.out, &op.kind) else { continue };
+            for (input, &source) in op.reads.iter().enumerate() {
+                let alone = readers[&(source.buffer, source.norm)] == 1;
+                let shared = (alone && passes_through(&op.kind, input)).then_some(total);
+                let wanted = needed[source.buffer] || is_affine(plan, &source);
+                let target = if wanted { backward.reach(source, shared) } else { None };
+                backward.targets[i].push(target);
+                if let (true, Some(norm)) = (wanted, source.norm) {
+                    first_reader.insert(norm, i);
+                }
+            }
+        }
+        for (norm, op) in first_reader {
+            backward.complete[op].push(norm);
+        }
+        backward.complete.iter_mut().for_each(|norms| norms.sort_unstable());
+        backward
+    }
+
+    /// Brings a buffer's gradient together; none if nothing reads the buffer.
+    fn settle(&mut self, buffer: BufferId, kind: &Kind) -> Option<GradientId> {
+        let Gradient { direct, norm, .. } = self.of[buffer];
+        let total = match (direct, norm) {
+            (None, None) => return None,
+            (Some(direct), None) => direct,
+            // A convolution reads both parts where it pads them.
+            (_, Some((_, after))) if matches!(kind, Kind::Conv(_)) => after,
+            (_, Some(_)) => self.add(buffer, None),
+        };
+        self.of[buffer].total = (!matches!(kind, Kind::Conv(_))).then_some(total);
+        Some(total)
+    }
+
+    /// The gradient of what a reader sees of a buffer; `shared` is memory that holds it already.
+    fn reach(&mut self, source: Source, shared: Option<GradientId>) -> Option<Target> {
+        let known = match source.norm {
+            None => self.of[source.buffer].direct,
+            Some(_) => self.of[source.buffer].norm.map(|(_, gradient)| gradient),
+        };
+        let (gradient, into) = match known {
+            Some(gradient) => (gradient, Into::Add),
+            None => (self.add(source.buffer, shared), Into::Set),
+        };
+        match source.norm {
+            None => self.of[source.buffer].direct = Some(gradient),
+            Some(norm) => self.of[source.buffer].norm = Some((norm, gradient)),
+        }
+        shared.is_none().then_some(Target { gradient, into })
+    }
+
+    fn add(&mut self, buffer: BufferId, shares: Option<GradientId>) -> GradientId {
+        let id = self.buffers.len();
+        self.buffers.push(buffer);
+        self.roots.push(shares.map_or(id, |other| self.roots[other]));
+        id
+    }
+}
+
+/// Per buffer: whether a weight lies before it, so that its gradient is of use.
+fn needed(plan: &Plan) -> Vec<bool> {
+    let mut needed = vec![false; plan.buffers.len()];
+    for op in &plan.ops {
+        needed[op.out] = match &op.kind {
+            Kind::Conv(_) | Kind::Linear { .. } => true,
+            _ => op.reads.iter().any(|source| is_affine(plan, source) || needed[source.buffer]),
+        };
+    }
+    needed
+}
+
+fn is_affine(plan: &Plan, source: &Source) -> bool {
+    source.norm.is_some_and(|norm| plan.norms[norm].norm.affine.is_some())
+}

@@ -1,0 +1,293 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pada_graph::{Conv, Graph, Node, NodeId, Norm, Shape};
+
+use super::arena::lay_out;
+use super::backward::Backward;
+use super::{
+    Act, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Mode, NormId, NormSlot, Op, Plan,
+    PoolKind, Source, Term,
+};
+use crate::geometry::Geometry;
+use crate::kernels::Windows;
+
+/// Buffers start at multiples of this many numbers: a cache line of `f32`.
+pub(super) const ALIGN: usize = 16;
+
+impl Compiler {
+    /// Compiles a graph for vectors of `lanes` numbers.
+    pub(crate) fn compile(&mut self, graph: &Graph, lanes: usize, mode: Mode) -> Plan {
+        let mut builder = Builder::new(graph, lanes);
+        let values: Vec<Source> = Vec::with_capacity(graph.nodes().len());
+        let values = graph.nodes().iter().enumerate().fold(values, |mut values, (i, node)| {
+            let value = builder.node(NodeId(i), node, &values);
+            values.push(value);
+            values
+        });
+        let output = builder.plain(*values.last().expect("a graph ends in its output"));
+        self.finish(builder, output, mode)
+    }
+
+    fn finish(&mut self, builder: Builder<'_>, output: BufferId, mode: Mode) -> Plan {
+        let Builder { buffers, mut norms, mut ops, .. } = builder;
+        ops.sort_by_key(|op| op.level);
+        self.set_geometries(&buffers, &mut ops);
+        let mut norm_channels = 0;
+        for (id, norm) in norms.iter_mut().enumerate() {
+            norm.place = norm_channels;
+            norm_channels += buffers[norm.buffer].stride;
+            let producer = ops.iter_mut().find(|op| op.out == norm.buffer);
+            producer.expect("every buffer has a producer").norms.push(id);
+        }
+        let packed_len = pack_places(&buffers, &mut ops);
+        let mut plan = Plan {
+            widest: buffers.iter().map(|b| b.stride).max().unwrap_or(0),
+            levels: ops.last().map_or(0, |op| op.level + 1),
+            buffers,
+            norms,
+            norm_channels,
+            ops,
+            output,
+            places: vec![],
+            image_len: 0,
+            packed_len,
+            backward: None,
+        };
+        plan.backward = (mode == Mode::Train).then(|| Backward::new(&mut plan));
+        lay_out(&mut plan);
+        plan
+    }
+
+    /// Convolutions that read the same value share one padded copy, so its border is the widest that one of them needs.
+    fn set_geometries(&mut self, buffers: &[Buffer], ops: &mut [Op]) {
+        let mut borders: HashMap<(usize, Source), usize> = HashMap::new();
+        for op in ops.iter() {
+            if let Kind::Conv(conv) = &op.kind {
+                let border = borders.entry((op.level, conv.source)).or_default();
+                *border = conv.conv.padding.max(*border);
+            }
+        }
+        for op in ops.iter_mut() {
+            let (level, out) = (op.level, op.out);
+            if let Kind::Conv(op) = &mut op.kind {
+                let (x, y) = (&buffers[op.source.buffer], &buffers[out]);
+                let border = borders[&(level, op.source)];
+                op.geometry = self.geometry(op, x, y, border);
+                op.run = op.geometry.run(x.shape.channels);
+            }
+        }
+    }
+
+    fn geometry(&mut self, op: &ConvOp, x: &Buffer, y: &Buffer, border: usize) -> Arc<Geometry> {
+        let Conv { kernel, stride, padding, dilation, .. } = op.conv;
+        let (input, output, strides, connection) = (x.shape, y.shape, [x.stride, y.stride], op.connection);
+        let key =
+            GeometryKey { kernel, stride, padding, dilation, input, output, strides, border, connection };
+        let new = || Geometry::new(&op.conv, connection, [input, output], strides, border).into();
+        self.geometries.entry(key).or_insert_with(new).clone()
+    }
+}
+
+/// Gives packed weights and gradient sums their places; returns the length of the former.
+fn pack_places(buffers: &[Buffer], ops: &mut [Op]) -> usize {
+    let (mut packed, mut level, mut sums) = (0, 0, 0);
+    for op in ops {
+        if op.level != level {
+            (level, sums) = (op.level, 0);
+        }
+        let stride = buffers[op.out].stride;
+        op.sums = sums;
+        match &mut op.kind {
+            Kind::Conv(conv) => {
+                let taps = conv.geometry.kernel_taps;
+                let x = &buffers[conv.source.buffer];
+                conv.packed = packed;
+                let (forward, backward) = match conv.connection {
+                    Connection::Dense => {
+                        (taps * x.shape.channels * stride, taps * buffers[op.out].shape.channels * x.stride)
+                    }
+                    Connection::Depthwise => (taps * stride, 0),
+                };
+                packed += (forward + backward).next_multiple_of(ALIGN);
+                op.sums_len = (forward + stride).next_multiple_of(ALIGN);
+            }
+            Kind::Linear { source, .. } => {
+                let classes = buffers[op.out].shape.channels;
+                op.sums_len = (classes * (buffers[*source].shape.numel() + 1)).next_multiple_of(ALIGN);
+            }
+            _ => {}
+        }
+        sums += op.sums_len;
+    }
+    packed
+}
+
+/// Walks a graph and emits operations.
+struct Builder<'g> {
+    graph: &'g Graph,
+    lanes: usize,
+    /// How often a node is read.
+    readers: Vec<usize>,
+    buffers: Vec<Buffer>,
+    /// Level of each buffer's producer.
+    levels: Vec<usize>,
+    norms: Vec<NormSlot>,
+    ops: Vec<Op>,
+}
+
+impl<'g> Builder<'g> {
+    fn new(graph: &'g Graph, lanes: usize) -> Self {
+        let mut readers = vec![0; graph.nodes().len()];
+        graph.nodes().iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
+        Self { graph, lanes, readers, buffers: vec![], levels: vec![], norms: vec![], ops: vec![] }
+    }
+
+    /// Emits what a node needs and says how it is read.
+    fn node(&mut self, id: NodeId, node: &Node, values: &[Source]) -> Source {
+        use pada_graph::Op;
+        let inputs: Vec<Source> = node.inputs.iter().map(|x| values[x.0]).collect();
+        let plain = |buffer| Source { buffer, norm: None, act: Act::None };
+        match &node.op {
+            Op::Input => {
+                // A convolution's columns of taps are one run of numbers where no channel is padded.
+                let packed =
+                    self.graph.nodes().iter().filter(|n| n.inputs.contains(&id)).all(|n| match &n.op {
+                        Op::Conv(conv) => conv.groups == 1 && conv.dilation == 1,
+                        _ => false,
+                    });
+                let stride = if packed { node.shape.channels } else { self.stride(node.shape) };
+                plain(self.emit(Kind::Load, node.shape, stride, &[]))
+            }
+            Op::Zero => plain(self.combine(vec![], Act::None, node.shape)),
+            Op::Relu => self.activated(inputs[0], Act::Relu),
+            Op::Relu6 => self.activated(inputs[0], Act::Relu6),
+            Op::Norm(norm) => self.normalised(inputs[0], norm),
+            Op::Conv(conv) => plain(self.conv(id, inputs[0], conv, node.shape)),
+            Op::AvgPool(pool) if self.is_term(id) => {
+                // Emitted by the sum that reads it.
+                let _ = pool;
+                Source { act: Act::None, norm: None, buffer: self.plain(inputs[0]) }
+            }
+            Op::AvgPool(pool) | Op::MaxPool(pool) => {
+                let average = matches!(node.op, Op::AvgPool(_));
+                let kind = if average { PoolKind::Average } else { PoolKind::Maximum };
+                let source = self.plain(inputs[0]);
+                let x = self.buffers[source];
+                let windows = Windows::new(*pool, x.shape, node.shape, x.stride);
+                plain(self.emit(Kind::Pool { source, kind, windows }, node.shape, x.stride, &[plain(source)]))
+            }
+            Op::Add => {
+                let terms = node.inputs.iter().zip(inputs).map(|(x, source)| self.term(*x, source)).collect();
+                plain(self.combine(terms, Act::None, node.shape))
+            }
+            Op::Concat => {
+                let sources: Vec<BufferId> = inputs.into_iter().map(|x| self.plain(x)).collect();
+                let read: Vec<Source> = sources.iter().map(|&b| plain(b)).collect();
+                let stride = self.stride(node.shape);
+                plain(self.emit(Kind::Concat { sources }, node.shape, stride, &read))
+            }
+            Op::GlobalAvgPool => {
+                let stride = self.stride(node.shape);
+                plain(self.emit(Kind::GlobalPool { source: inputs[0] }, node.shape, stride, &inputs))
+            }
+            Op::Linear { weight, bias, .. } => {
+                let source = self.plain(inputs[0]);
+                let stride = self.stride(node.shape);
+                let kind = Kind::Linear { source, weight: *weight, bias: *bias };
+                plain(self.emit(kind, node.shape, stride, &[plain(source)]))
+            }
+        }
+    }
+
+    fn stride(&self, shape: Shape) -> usize {
+        shape.channels.next_multiple_of(self.lanes)
+    }
+
+    fn emit(&mut self, kind: Kind, shape: Shape, stride: usize, reads: &[Source]) -> BufferId {
+        let level = reads.iter().map(|s| self.levels[s.buffer] + usize::from(s.norm.is_some())).max();
+        let (level, out) = (level.unwrap_or(0), self.buffers.len());
+        self.buffers.push(Buffer { shape, stride });
+        self.levels.push(level);
+        let reads = reads.to_vec();
+        self.ops.push(Op { kind, reads, out, level, norms: vec![], sums: 0, sums_len: 0 });
+        out
+    }
+
+    fn combine(&mut self, terms: Vec<Term>, act: Act, shape: Shape) -> BufferId {
+        let read = |term: &Term| match term {
+            Term::Value(source) => *source,
+            Term::Pool(buffer, _) => Source { buffer: *buffer, norm: None, act: Act::None },
+        };
+        let reads: Vec<Source> = terms.iter().map(read).collect();
+        self.emit(Kind::Combine { terms, act }, shape, self.stride(shape), &reads)
+    }
+
+    /// The value in a buffer of its own, as it is.
+    fn plain(&mut self, source: Source) -> BufferId {
+        if source.norm.is_none() && source.act == Act::None {
+            return source.buffer;
+        }
+        let term = Term::Value(Source { act: Act::None, ..source });
+        self.combine(vec![term], source.act, self.buffers[source.buffer].shape)
+    }
+
+    fn activated(&mut self, source: Source, act: Act) -> Source {
+        match source.act {
+            Act::None => Source { act, ..source },
+            _ => Source { buffer: self.plain(source), norm: None, act },
+        }
+    }
+
+    fn normalised(&mut self, source: Source, norm: &Norm) -> Source {
+        let mut buffer = self.plain(source);
+        let found = self.norms.iter().position(|slot| slot.buffer == buffer);
+        let id: NormId = match found {
+            Some(id) if self.norms[id].norm == *norm => id,
+            other => {
+                if other.is_some() {
+                    // One norm for each buffer: a second one gets a copy.
+                    let copy = Term::Value(Source { buffer, norm: None, act: Act::None });
+                    buffer = self.combine(vec![copy], Act::None, self.buffers[buffer].shape);
+                }
+                self.norms.push(NormSlot { buffer, norm: *norm, place: 0 });
+                self.norms.len() - 1
+            }
+        };
+        Source { buffer, norm: Some(id), act: Act::None }
+    }
+
+    fn conv(&mut self, id: NodeId, source: Source, conv: &Conv, shape: Shape) -> BufferId {
+        let channels = self.buffers[source.buffer].shape.channels;
+        let depthwise = conv.groups > 1 && conv.groups == channels && conv.out_channels == channels;
+        let op = ConvOp {
+            source,
+            conv: conv.clone(),
+            connection: if depthwise { Connection::Depthwise } else { Connection::Dense },
+            bias: if self.graph.cancels_bias(id) { None } else { conv.bias },
+            geometry: Default::default(),
+            run: 0,
+            packed: 0,
+        };
+        self.emit(Kind::Conv(op), shape, self.stride(shape), &[source])
+    }
+
+    /// Whether a node is a pooling that only one sum reads.
+    fn is_term(&self, id: NodeId) -> bool {
+        let reader = self.graph.nodes().iter().find(|node| node.inputs.contains(&id));
+        self.readers[id.0] == 1 && reader.is_some_and(|node| node.op == pada_graph::Op::Add)
+    }
+
+    fn term(&mut self, id: NodeId, source: Source) -> Term {
+        match &self.graph.node(id).op {
+            pada_graph::Op::AvgPool(pool) if self.is_term(id) => {
+                let x = self.buffers[source.buffer];
+                Term::Pool(source.buffer, Windows::new(*pool, x.shape, self.graph.node(id).shape, x.stride))
+            }
+            _ if source.act != Act::None => {
+                Term::Value(Source { buffer: self.plain(source), norm: None, act: Act::None })
+            }
+            _ => Term::Value(source),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+use std::arch::x86_64::*;
+
+use super::{Kernel, Vector};
+
+/// 16 numbers, AVX-512.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(__m512);
+
+/// 8 numbers, AVX2 with fused multiply-add.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(__m256);
+
+// SAFETY, for every `unsafe` block of this file: a value of these types exists only inside `dispatch`, which runs only where
+// the processor has been found to have the instructions (`Level::detect`); loads and stores are as valid as their caller
+// promises.
+
+impl Avx512 {
+    pub(crate) fn is_available() -> bool {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && Avx2::is_available()
+    }
+}
+
+impl Avx2 {
+    pub(crate) fn is_available() -> bool {
+        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    }
+}
+
+impl Vector for Avx512 {
+    type Elem = f32;
+    const LANES: usize = 16;
+    const REGISTERS: usize = 32;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self(unsafe { _mm512_set1_ps(value) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { _mm512_loadu_ps(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm512_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, term.0) })
+    }
+
+    #[inline(always)]
+    fn where_between(self, x: Self, low: Self, high: Self) -> Self {
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x.0, low.0);
+            let inside = _mm512_mask_cmp_ps_mask::<_CMP_LT_OQ>(above, x.0, high.0);
+            Self(_mm512_maskz_mov_ps(inside, self.0))
+        }
+    }
+
+    // The instructions return their second operand where one is NaN.
+    #[inline(always)]
+    fn at_most(self, bound: Self) -> Self {
+        Self(unsafe { _mm512_min_ps(bound.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn at_least(self, bound: Self) -> Self {
+        Self(unsafe { _mm512_max_ps(bound.0, self.0) })
+    }
+
+    #[inline]
+    fn dispatch<K: Kernel<f32>>(kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        fn compiled<K: Kernel<f32>>(kernel: K) -> K::Output {
+            kernel.run::<Avx512>()
+        }
+        unsafe { compiled(kernel) }
+    }
+}
+
+impl Vector for Avx2 {
+    type Elem = f32;
+    const LANES: usize = 8;
+    const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self(unsafe { _mm256_set1_ps(value) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { _mm256_loadu_ps(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm256_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, term.0) })
+    }
+
+    #[inline(always)]
+    fn where_between(self, x: Self, low: Self, high: Self) -> Self {
+        unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(x.0, low.0);
+            let below = _mm256_cmp_ps::<_CMP_LT_OQ>(x.0, high.0);
+            Self(_mm256_and_ps(self.0, _mm256_and_ps(above, below)))
+        }
+    }
+
+    #[inline(always)]
+    fn at_most(self, bound: Self) -> Self {
+        Self(unsafe { _mm256_min_ps(bound.0, self.0) })
+    }
+
+    #[inline(always)]
+    fn at_least(self, bound: Self) -> Self {
+        Self(unsafe { _mm256_max_ps(bound.0, self.0) })
+    }
+
+    #[inline]
+    fn dispatch<K: Kernel<f32>>(kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<K: Kernel<f32>>(kernel: K) -> K::Output {
+            kernel.run::<Avx2>()
+        }
+        unsafe { compiled(kernel) }
+    }
+}

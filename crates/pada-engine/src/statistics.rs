@@ -1,0 +1,196 @@
+//! The statistics of batch norms: gathered image by image, joined in a fixed order, turned into what kernels apply.
+
+use pada_graph::HostWeights;
+
+use crate::kernels::Affine;
+use crate::plan::{NormId, Plan};
+use crate::simd::Number;
+
+/// What kernels apply for each batch norm, one number per channel.
+#[derive(Debug, Default)]
+pub(crate) struct Coefficients<T> {
+    mean: Vec<T>,
+    scale: Vec<T>,
+    shift: Vec<T>,
+    /// Of the gradient, see [`crate::kernels::NormGradient`].
+    gradient: [Vec<T>; 3],
+    /// 1/√(var + eps), exact for the way back.
+    inv_std: Vec<f64>,
+    zeros: Vec<T>,
+    ones: Vec<T>,
+}
+
+impl<T: Number> Coefficients<T> {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let zeros = |n| vec![T::ZERO; n];
+        let n = plan.norm_channels;
+        Self {
+            mean: zeros(n),
+            scale: zeros(n),
+            shift: zeros(n),
+            gradient: [zeros(n), zeros(n), zeros(n)],
+            inv_std: vec![0.0; n],
+            zeros: zeros(plan.widest),
+            ones: vec![T::from_f64(1.0); plan.widest],
+        }
+    }
+
+    pub(crate) fn affine(&self, plan: &Plan, norm: NormId) -> Affine<'_, T> {
+        let range = channels(plan, norm);
+        Affine {
+            mean: &self.mean[range.clone()],
+            scale: &self.scale[range.clone()],
+            shift: &self.shift[range],
+        }
+    }
+
+    /// Changes nothing.
+    pub(crate) fn identity(&self, stride: usize) -> Affine<'_, T> {
+        let zeros = &self.zeros[..stride];
+        Affine { mean: zeros, scale: &self.ones[..stride], shift: zeros }
+    }
+
+    pub(crate) fn mean(&self, plan: &Plan, norm: NormId) -> &[T] {
+        &self.mean[channels(plan, norm)]
+    }
+
+    pub(crate) fn gradient(&self, plan: &Plan, norm: NormId) -> [&[T]; 3] {
+        let range = channels(plan, norm);
+        self.gradient.each_ref().map(|list| &list[range.clone()])
+    }
+
+    /// Joins the moments of all chunks; `images` are those of each.
+    pub(crate) fn settle(
+        &mut self,
+        plan: &Plan,
+        norm: NormId,
+        chunks: &[(usize, &[f64])],
+        host: &HostWeights,
+    ) {
+        let slot = &plan.norms[norm];
+        let buffer = &plan.buffers[slot.buffer];
+        let affine = slot.norm.affine.map(|(scale, shift)| (host.weight(scale), host.weight(shift)));
+        for channel in 0..buffer.shape.channels {
+            let mut all = Running::default();
+            for &(images, partial) in chunks {
+                let [mean, spread] = [0, 1].map(|part| partial[moment(plan, norm, part) + channel]);
+                all.join(&Running { count: (images * buffer.shape.pixels()) as f64, mean, spread });
+            }
+            let inv_std = 1.0 / (all.spread / all.count + f64::from(slot.norm.eps)).sqrt();
+            let (gamma, beta) = affine
+                .map_or((1.0, 0.0), |(scale, shift)| (f64::from(scale[channel]), f64::from(shift[channel])));
+            let place = slot.place + channel;
+            self.inv_std[place] = inv_std;
+            self.mean[place] = T::from_f64(all.mean);
+            self.scale[place] = T::from_f64(inv_std * gamma);
+            self.shift[place] = T::from_f64(beta);
+        }
+    }
+
+    /// Joins the gradient sums of all chunks and adds the gradients of scale and shift.
+    pub(crate) fn settle_gradient(
+        &mut self,
+        plan: &Plan,
+        norm: NormId,
+        chunks: &[(usize, &[f64])],
+        host: &mut HostWeights,
+    ) {
+        let slot = &plan.norms[norm];
+        let buffer = &plan.buffers[slot.buffer];
+        let images: usize = chunks.iter().map(|(images, _)| images).sum();
+        let count = (images * buffer.shape.pixels()) as f64;
+        for channel in 0..buffer.shape.channels {
+            let sum = |part| {
+                chunks.iter().map(|(_, partial)| partial[moment(plan, norm, part) + channel]).sum::<f64>()
+            };
+            let (plain, product) = (sum(0), sum(1));
+            let place = slot.place + channel;
+            let (inv_std, scale) = (self.inv_std[place], self.scale[place].to_f64());
+            let [a, b, c] = &mut self.gradient;
+            a[place] = self.scale[place];
+            b[place] = T::from_f64(-scale * inv_std * inv_std * product / count);
+            c[place] = T::from_f64(-scale * plain / count);
+            if let Some((scale, shift)) = slot.norm.affine {
+                host.gradient_mut(scale)[channel] += (inv_std * product) as f32;
+                host.gradient_mut(shift)[channel] += plain as f32;
+            }
+        }
+    }
+}
+
+fn channels(plan: &Plan, norm: NormId) -> std::ops::Range<usize> {
+    let slot = &plan.norms[norm];
+    slot.place..slot.place + plan.buffers[slot.buffer].stride
+}
+
+/// Where a chunk keeps the first or second number of each channel of a norm.
+fn moment(plan: &Plan, norm: NormId, part: usize) -> usize {
+    let slot = &plan.norms[norm];
+    2 * slot.place + part * plan.buffers[slot.buffer].stride
+}
+
+/// Takes one image's sums ([`crate::kernels::Moments`]) into its chunk's moments; `seen` images were there before.
+pub(crate) fn take_moments<T: Number>(
+    plan: &Plan,
+    norm: NormId,
+    sums: &[T],
+    first_pixel: &[T],
+    seen: usize,
+    partial: &mut [f64],
+) {
+    let buffer = &plan.buffers[plan.norms[norm].buffer];
+    let n = buffer.shape.pixels() as f64;
+    let [mean_at, spread_at] = [0, 1].map(|part| moment(plan, norm, part));
+    for channel in 0..buffer.shape.channels {
+        let (plain, squares) = (sums[channel].to_f64(), sums[buffer.stride + channel].to_f64());
+        let image = Running {
+            count: n,
+            mean: first_pixel[channel].to_f64() + plain / n,
+            spread: (squares - plain * plain / n).max(0.0),
+        };
+        let mut all = match seen {
+            0 => Running::default(),
+            _ => Running {
+                count: seen as f64 * n,
+                mean: partial[mean_at + channel],
+                spread: partial[spread_at + channel],
+            },
+        };
+        all.join(&image);
+        (partial[mean_at + channel], partial[spread_at + channel]) = (all.mean, all.spread);
+    }
+}
+
+/// Takes one image's sums ([`crate::kernels::GradientSums`]) into its chunk's.
+pub(crate) fn take_gradient_sums<T: Number>(
+    plan: &Plan,
+    norm: NormId,
+    sums: &[T],
+    seen: usize,
+    partial: &mut [f64],
+) {
+    let stride = plan.buffers[plan.norms[norm].buffer].stride;
+    let partial = &mut partial[moment(plan, norm, 0)..][..2 * stride];
+    for (total, sum) in partial.iter_mut().zip(sums) {
+        *total = if seen == 0 { sum.to_f64() } else { *total + sum.to_f64() };
+    }
+}
+
+/// Count, mean and Σ of squared distances to the mean.
+#[derive(Clone, Copy, Debug, Default)]
+struct Running {
+    count: f64,
+    mean: f64,
+    spread: f64,
+}
+
+impl Running {
+    /// Chan, Golub & LeVeque (1979).
+    fn join(&mut self, other: &Self) {
+        let count = self.count + other.count;
+        let distance = other.mean - self.mean;
+        self.mean += distance * other.count / count;
+        self.spread += other.spread + distance * distance * self.count * other.count / count;
+        self.count = count;
+    }
+}
