@@ -8,13 +8,15 @@ use pada_space::{Arch, Equivalence, Nb201, SearchSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::{binary, paths};
+use crate::{binary, download, paths};
 
 /// How many architectures the table has.
-const ARCHS: usize = 64;
+const ARCHS: usize = 300;
 /// Which ones: drawn uniformly, none twice, and none that trains the same function as another.
 const ARCHS_SEED: u64 = 64;
-const SEEDS: [u64; 1] = [0];
+/// All architectures are trained with the first seed, then all with the second, and so on.
+const SEEDS: [u64; 3] = [0, 1, 2];
+const HEADER: [&str; 4] = ["arch", "seed", "accuracy", "recipe"];
 
 /// Which table to make.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -23,37 +25,72 @@ pub(crate) enum Table {
     Mini,
 }
 
-/// Trains every architecture of a table from scratch and writes the table. Finished runs stay in `target/truth`; started again,
-/// it goes on where it stopped.
+/// Accuracies by seed and architecture.
+type Rows = BTreeMap<(u64, String), f64>;
+
+/// Trains every architecture of a table from scratch. The table grows row by row; rows of the same recipe are not trained again,
+/// and a training that was stopped goes on from its checkpoint in `target/truth`.
 pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     let program = binary::build()?;
-    let work: Vec<(Arch, u64)> =
-        archs().into_iter().flat_map(|arch| SEEDS.map(|seed| (arch.clone(), seed))).collect();
-    let folder = paths::root().join("target/truth/mini");
+    let (config, csv) = (root("configs/mini/truth.toml"), root("crates/pada-truth/data/mini.csv"));
+    let recipe = recipe(&config)?;
+    let rows = read(&csv, &recipe)?;
+    let archs = archs();
+    let all = SEEDS.iter().flat_map(|&seed| archs.iter().map(move |arch| (seed, arch.to_string())));
+    let work: Vec<(u64, String)> = all.filter(|key| !rows.contains_key(key)).collect();
+    let total = SEEDS.len() * archs.len();
+    eprintln!("{}: recipe {recipe}, {} of {total} rows are there", csv.display(), rows.len());
+    let folder = root("target/truth").join(&recipe);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let (total, queue, rows) = (work.len(), Mutex::new(work.into_iter()), Mutex::new(BTreeMap::new()));
+    let (queue, rows) = (Mutex::new(work.into_iter()), Mutex::new(rows));
     let worker = || -> anyhow::Result<()> {
         loop {
             let next = queue.lock().expect("no worker panics").next();
-            let Some((arch, seed)) = next else { return Ok(()) };
-            let accuracy = train(&program, &folder, &arch, seed)?;
+            let Some((seed, arch)) = next else { return Ok(()) };
+            let accuracy = train(&program, &config, &folder, &arch, seed)?;
             let mut rows = rows.lock().expect("no worker panics");
-            rows.insert((arch.to_string(), seed), accuracy);
-            eprintln!("{}/{total}: {arch}, seed {seed}: {accuracy} %", rows.len());
+            eprintln!("{}/{total}: {arch}, seed {seed}: {accuracy} %", rows.len() + 1);
+            rows.insert((seed, arch), accuracy);
+            write(&csv, &rows, &recipe)?;
         }
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
-    })?;
-    let mut csv = "arch,seed,accuracy\n".to_owned();
-    for ((arch, seed), accuracy) in rows.into_inner().expect("no worker panics") {
-        csv.push_str(&format!("{arch},{seed},{accuracy}\n"));
+    })
+}
+
+fn root(path: &str) -> PathBuf {
+    paths::root().join(path)
+}
+
+/// A short name for all values of a config, whatever its comments say.
+fn recipe(config: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(config).with_context(|| config.display().to_string())?;
+    let values: toml::Table = text.parse().with_context(|| config.display().to_string())?;
+    Ok(download::sha256(toml::to_string(&values)?.as_bytes())[..8].to_owned())
+}
+
+/// The rows that were trained with a recipe.
+fn read(csv: &Path, recipe: &str) -> anyhow::Result<Rows> {
+    let text = std::fs::read_to_string(csv).with_context(|| csv.display().to_string())?;
+    let mut rows = Rows::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        if let [arch, seed, accuracy, made_by] = cells[..]
+            && made_by == recipe
+        {
+            rows.insert((seed.parse()?, arch.to_owned()), accuracy.parse()?);
+        }
     }
-    let path = paths::root().join("crates/pada-truth/data/mini.csv");
-    std::fs::write(&path, csv).with_context(|| path.display().to_string())?;
-    eprintln!("{}: {total} rows", path.display());
-    Ok(())
+    Ok(rows)
+}
+
+fn write(csv: &Path, rows: &Rows, recipe: &str) -> anyhow::Result<()> {
+    let line =
+        |((seed, arch), accuracy): (&(u64, String), &f64)| format!("{arch},{seed},{accuracy},{recipe}\n");
+    let text = format!("{}\n{}", HEADER.join(","), rows.iter().map(line).collect::<String>());
+    download::write_whole(csv, text.as_bytes())
 }
 
 fn archs() -> Vec<Arch> {
@@ -69,16 +106,18 @@ fn archs() -> Vec<Arch> {
 }
 
 /// Test accuracy of one architecture, percent. One thread each: several at once use a machine better than one on all cores.
-fn train(program: &Path, folder: &Path, arch: &Arch, seed: u64) -> anyhow::Result<f64> {
-    let (arch, seed) = (arch.to_string(), seed.to_string());
+fn train(program: &Path, config: &Path, folder: &Path, arch: &str, seed: u64) -> anyhow::Result<f64> {
     let out: PathBuf = folder.join(format!("{arch}-s{seed}"));
     let mut command = Command::new(program);
     command.args(["retrain", "--json", "--threads", "1"]);
     if out.join("config.toml").is_file() {
         command.arg("--resume").arg(&out);
     } else {
-        let config = paths::root().join("configs/mini/truth.toml");
-        command.args(["--arch", &arch, "--seed", &seed]).arg("--config").arg(config).arg("--out").arg(&out);
+        command
+            .args(["--arch", arch, "--seed", &seed.to_string(), "--config"])
+            .arg(config)
+            .arg("--out")
+            .arg(&out);
     }
     let output = command.stderr(Stdio::null()).output().with_context(|| program.display().to_string())?;
     ensure!(output.status.success(), "{arch}, seed {seed}: {}; see {}", output.status, out.display());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub struct EpochRecord {
     /// From 0.
     pub epoch: usize,
-    /// Learning rate.
+    /// Learning rate of the first step.
     pub lr: f64,
     /// Mean cross entropy over the images and paths of the epoch, nats.
     pub loss: f64,

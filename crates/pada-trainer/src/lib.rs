@@ -22,7 +22,7 @@ pub use error::{CheckpointError, TrainError};
 pub use observer::{Observer, StepProgress};
 pub use op_norms::op_gradient_norms;
 pub use rules::{PathOutcome, StepContext, StepOutcome, TrainRule};
-pub use schedule::Schedule;
+pub use schedule::{RunPoint, Schedule};
 pub use score::{ArchScore, EvalSet, image_gradient_norms, score_archs};
 pub use seeds::{Purpose, Streams};
 pub use trainer::{TrainSettings, Trainer, TrainerParts};

@@ -1,26 +1,63 @@
+use std::f64::consts::PI;
+
 use serde::{Deserialize, Serialize};
 
-/// Learning rate per epoch.
+/// Learning rate over a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// `lr / 2 · (1 + cos(π · epoch / epochs))`: from `lr` towards 0, which the epoch after the last would have.
+    /// `lr / 2 · (1 + cos(π · epoch / epochs))`, per epoch: from `lr` towards 0, which the epoch after the last would have.
     Cosine,
+    /// Per step: from `lr / 25` to `lr` over the first 30 % of the steps, then to almost 0, both along half a cosine.
+    OneCycle,
     /// `lr` throughout.
     Constant,
 }
 
+/// A step's place in a run; epochs and steps count from 0.
+#[derive(Clone, Copy, Debug)]
+pub struct RunPoint {
+    /// The epoch.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// The step within the epoch.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+}
+
+/// Of [`Schedule::OneCycle`], as PyTorch: share of the steps in which the rate goes up; `lr` over the first rate; the first rate
+/// over the last.
+const RISE: f64 = 0.3;
+const START: f64 = 25.0;
+const END: f64 = 1e4;
+
 impl Schedule {
-    /// The learning rate of an epoch, counted from 0.
+    /// The learning rate of a step.
     ///
     /// # Source
-    /// `torch.optim.lr_scheduler.CosineAnnealingLR(T_max = epochs)`, stepped after every epoch.
-    pub fn lr(self, lr: f64, epoch: usize, epochs: usize) -> f64 {
+    /// `torch.optim.lr_scheduler.CosineAnnealingLR(T_max = epochs)`, stepped after every epoch;
+    /// `OneCycleLR(max_lr = lr, total_steps = epochs · steps)`, stepped after every step.
+    pub fn lr(self, lr: f64, at: RunPoint) -> f64 {
         match self {
-            Self::Cosine => lr / 2.0 * (1.0 + (std::f64::consts::PI * epoch as f64 / epochs as f64).cos()),
+            Self::Cosine => half_cosine(lr, 0.0, at.epoch as f64 / at.epochs as f64),
+            Self::OneCycle => {
+                let last = (at.epochs * at.steps) as f64 - 1.0;
+                let (top, step) = (RISE * (last + 1.0) - 1.0, (at.epoch * at.steps + at.step) as f64);
+                match step <= top {
+                    true => half_cosine(lr / START, lr, step / top),
+                    false => half_cosine(lr, lr / START / END, (step - top) / (last - top)),
+                }
+            }
             Self::Constant => lr,
         }
     }
+}
+
+/// From `first` at 0 to `last` at 1.
+fn half_cosine(first: f64, last: f64, progress: f64) -> f64 {
+    last + (first - last) / 2.0 * (1.0 + (PI * progress).cos())
 }
 
 #[cfg(test)]
@@ -29,10 +66,28 @@ mod tests {
 
     #[test]
     fn cosine_starts_at_lr_and_halves_midway() {
-        let lr = |epoch| Schedule::Cosine.lr(0.05, epoch, 250);
+        let lr = |epoch| Schedule::Cosine.lr(0.05, RunPoint { epoch, epochs: 250, step: 3, steps: 196 });
         assert_eq!(lr(0), 0.05);
         assert!((lr(125) - 0.025).abs() < 1e-15);
         // PyTorch 2.15: CosineAnnealingLR(SGD(lr=0.05), 250) after 249 steps
         assert!((lr(249) - 1.973_894_904_597_205_2e-6).abs() < 1e-18, "{}", lr(249));
+    }
+
+    /// PyTorch 2.15: OneCycleLR(SGD, max_lr=0.1, total_steps=25 * 63), the rate before each of these steps.
+    #[test]
+    fn one_cycle_equals_pytorch() {
+        for (step, expected) in [
+            (0, 0.004),
+            (1, 0.004_001_065_481_678_584),
+            (63, 0.008_167_179_821_834_944),
+            (471, 0.099_999_733_628_841_26),
+            (472, 0.099_999_949_251_786_79),
+            (800, 0.079_648_085_334_235_59),
+            (1574, 4e-7),
+        ] {
+            let at = RunPoint { epoch: step / 63, epochs: 25, step: step % 63, steps: 63 };
+            let lr = Schedule::OneCycle.lr(0.1, at);
+            assert!((lr - expected).abs() < 1e-15, "{step}: {lr}, not {expected}");
+        }
     }
 }

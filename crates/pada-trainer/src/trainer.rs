@@ -10,8 +10,8 @@ use pada_sampler::{DataSampler, PathSampler, distinct, effective_sample_size, en
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
 use crate::{
-    Checkpoint, CheckpointError, GradientVariance, Observer, StepContext, StepOutcome, StepProgress, Streams,
-    TrainConfig, TrainError, TrainRule, image_gradient_norms,
+    Checkpoint, CheckpointError, GradientVariance, Observer, RunPoint, StepContext, StepOutcome,
+    StepProgress, Streams, TrainConfig, TrainError, TrainRule, image_gradient_norms,
 };
 
 /// How a supernet is trained, apart from the rule and the samplers.
@@ -80,18 +80,19 @@ impl Trainer {
     pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<&EpochRecord, TrainError> {
         let started = Instant::now();
         let (epoch, s) = (self.epochs.len(), &self.settings.train);
-        let lr = s.schedule.lr(s.lr, epoch, s.epochs);
         let (path_distribution, q) =
             (self.parts.paths.distribution(), self.parts.data.distribution().map(<[f64]>::to_vec));
         let order = self.parts.data.epoch_order(&mut self.streams.images);
         let steps = order.len().div_ceil(s.batch);
+        let (schedule, peak, epochs) = (s.schedule, s.lr, s.epochs);
+        let lr = |step| schedule.lr(peak, RunPoint { epoch, epochs, step, steps });
         let mut totals = Totals::default();
         for (step, images) in order.chunks(self.settings.train.batch).enumerate() {
             if observer.stop_requested() {
                 return Err(TrainError::Stopped);
             }
             let (outcome, labels) =
-                self.step(images, lr, &mut totals.variance).map_err(|e| at(e, epoch, step))?;
+                self.step(images, lr(step), &mut totals.variance).map_err(|e| at(e, epoch, step))?;
             totals.add(&outcome, &labels);
             for path in &outcome.paths {
                 self.parts.paths.observe(&path.path, &path.op_grad_norms);
@@ -116,7 +117,7 @@ impl Trainer {
             |rows: &[Vec<f64>]| rows.iter().map(|p| entropy(p)).sum::<f64>() / rows.len() as f64;
         let record = EpochRecord {
             epoch,
-            lr,
+            lr: lr(0),
             loss: totals.loss / totals.images as f64,
             accuracy: 100.0 * totals.correct as f64 / totals.images as f64,
             grad_norm: totals.grad_norm / steps as f64,
@@ -129,7 +130,7 @@ impl Trainer {
             image_entropy: q.as_deref().map(entropy),
             seconds: started.elapsed().as_secs_f64(),
         };
-        tracing::info!(epoch, loss = record.loss, accuracy = record.accuracy, lr, "epoch done");
+        tracing::info!(epoch, loss = record.loss, accuracy = record.accuracy, lr = record.lr, "epoch done");
         observer.on_epoch(&record);
         self.epochs.push(record);
         Ok(&self.epochs[epoch])

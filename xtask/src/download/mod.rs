@@ -51,7 +51,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Writes a file that is there whole or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().expect("a file lies in a folder");
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let write = || {

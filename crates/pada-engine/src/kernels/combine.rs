@@ -23,8 +23,11 @@ pub(super) struct AffineVector<V> {
 impl<T: Number> Affine<'_, T> {
     #[inline(always)]
     pub(super) fn at<V: Vector<Elem = T>>(&self, channel: usize) -> AffineVector<V> {
-        let [mean, scale, shift] = [self.mean, self.scale, self.shift].map(|list| vector::<V>(list, channel));
-        AffineVector { mean, scale, shift }
+        AffineVector {
+            mean: vector::<V>(self.mean, channel),
+            scale: vector::<V>(self.scale, channel),
+            shift: vector::<V>(self.shift, channel),
+        }
     }
 }
 
@@ -84,15 +87,18 @@ impl<T: Number> Combine<'_, T> {
     fn sum<V: Vector<Elem = T>, const N: usize>(&mut self, first: usize) {
         let terms = &self.terms[first..first + N];
         for channel in (0..self.stride).step_by(V::LANES) {
-            let affine: [AffineVector<V>; N] = std::array::from_fn(|i| terms[i].1.at(channel));
+            let mut affine = [terms[0].1.at::<V>(channel); N];
+            for (affine, (_, of)) in affine.iter_mut().zip(terms) {
+                *affine = of.at(channel);
+            }
             let mut place = channel;
             while place < self.out.len() {
                 // SAFETY: every term is as long as `out`, a multiple of `stride`, which is a multiple of LANES.
                 unsafe {
                     let out = self.out.as_mut_ptr().add(place);
                     let mut sum = affine[0].apply(V::load(terms[0].0.as_ptr().add(place)));
-                    for i in 1..N {
-                        sum = sum.add(affine[i].apply(V::load(terms[i].0.as_ptr().add(place))));
+                    for (affine, (x, _)) in affine.iter().zip(terms).skip(1) {
+                        sum = sum.add(affine.apply(V::load(x.as_ptr().add(place))));
                     }
                     if self.into == Into::Add {
                         sum = sum.add(V::load(out));

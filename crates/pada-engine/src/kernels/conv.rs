@@ -116,24 +116,33 @@ impl<T: Number> ConvKernel<'_, T> {
         // SAFETY: `check` has compared the largest places of all pixels and taps with the lengths of the slices;
         // `channel + Q · LANES` is at most `stride_out`, and `pixel + P` at most the number of pixels.
         unsafe {
-            let x: [*const T; P] = std::array::from_fn(|p| {
-                self.x.as_ptr().wrapping_add(*phase.base.get_unchecked(pixel + p) as usize)
-            });
-            let first: [V; Q] = std::array::from_fn(|q| match self.bias {
-                Some(bias) => V::load(bias.as_ptr().add(channel + q * V::LANES)),
-                None => V::zero(),
-            });
+            let mut bases = [self.x.as_ptr(); P];
+            for (p, base) in bases.iter_mut().enumerate() {
+                *base = base.wrapping_add(*phase.base.get_unchecked(pixel + p) as usize);
+            }
+            let mut first = [V::zero(); Q];
+            if let Some(bias) = self.bias {
+                for (q, first) in first.iter_mut().enumerate() {
+                    *first = V::load(bias.as_ptr().add(channel + q * V::LANES));
+                }
+            }
             let mut sums = [first; P];
             for tap in &phase.taps {
-                let x: [*const T; P] = std::array::from_fn(|p| x[p].wrapping_offset(tap.offset));
+                let mut x = bases;
+                for x in &mut x {
+                    *x = x.wrapping_offset(tap.offset);
+                }
                 let mut weights =
                     self.weights.as_ptr().add(tap.weight * self.channels_in * self.stride_out + channel);
                 for c in 0..self.channels_in {
-                    let w: [V; Q] = std::array::from_fn(|q| V::load(weights.add(q * V::LANES)));
-                    for p in 0..P {
-                        let x = V::splat(*x[p].add(c));
-                        for q in 0..Q {
-                            sums[p][q] = x.mul_add(w[q], sums[p][q]);
+                    let mut w = [V::zero(); Q];
+                    for (q, w) in w.iter_mut().enumerate() {
+                        *w = V::load(weights.add(q * V::LANES));
+                    }
+                    for (sums, x) in sums.iter_mut().zip(&x) {
+                        let x = V::splat(*x.add(c));
+                        for (sum, w) in sums.iter_mut().zip(&w) {
+                            *sum = x.mul_add(*w, *sum);
                         }
                     }
                     weights = weights.wrapping_add(self.stride_out);

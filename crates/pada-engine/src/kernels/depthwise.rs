@@ -1,3 +1,4 @@
+use super::stage::vector;
 use super::{Into, Mask};
 use crate::geometry::{Phase, Tap};
 use crate::simd::{Kernel, Number, Vector};
@@ -26,18 +27,21 @@ impl<T: Number> Kernel<T> for DepthwiseKernel<'_, T> {
         for phase in self.phases {
             for (pixel, (&base, &out_place)) in phase.base.iter().zip(&phase.out).enumerate() {
                 for channel in (0..self.stride).step_by(V::LANES) {
-                    let load = |list: &[T], place: usize| super::stage::vector::<V>(list, place + channel);
-                    let mut sum = self.bias.map_or(V::zero(), |bias| load(bias, 0));
+                    let mut sum = match self.bias {
+                        Some(bias) => vector::<V>(bias, channel),
+                        None => V::zero(),
+                    };
                     for tap in &phase.taps {
-                        let x = load(self.x, (base as usize).wrapping_add_signed(tap.offset));
-                        sum = x.mul_add(load(self.weights, tap.weight * self.stride), sum);
+                        let x =
+                            vector::<V>(self.x, (base as usize).wrapping_add_signed(tap.offset) + channel);
+                        sum = x.mul_add(vector(self.weights, tap.weight * self.stride + channel), sum);
                     }
                     if let Some(mask) = &self.mask {
-                        let x = load(mask.x, phase.mask[pixel] as usize);
+                        let x = vector(mask.x, phase.mask[pixel] as usize + channel);
                         sum = sum.where_between(x, V::zero(), V::splat(mask.high));
                     }
                     if self.into == Into::Add {
-                        sum = sum.add(load(self.out, out_place as usize));
+                        sum = sum.add(vector(self.out, out_place as usize + channel));
                     }
                     let out = &mut self.out[out_place as usize + channel..][..V::LANES];
                     // SAFETY: the slice holds LANES numbers.
@@ -69,11 +73,10 @@ impl<T: Number> Kernel<T> for DepthwiseGradient<'_, T> {
     fn run<V: Vector<Elem = T>>(self) {
         for tap in self.taps {
             for channel in (0..self.stride).step_by(V::LANES) {
-                let load = |list: &[T], place: usize| super::stage::vector::<V>(list, place + channel);
-                let mut sum = load(self.sums, tap.weight * self.stride);
+                let mut sum = vector::<V>(self.sums, tap.weight * self.stride + channel);
                 for (&x, &g) in self.x_places.iter().zip(self.gradient_places) {
-                    let x = load(self.x, (x as usize).wrapping_add_signed(tap.offset));
-                    sum = x.mul_add(load(self.gradient, g as usize), sum);
+                    let x = vector::<V>(self.x, (x as usize).wrapping_add_signed(tap.offset) + channel);
+                    sum = x.mul_add(vector(self.gradient, g as usize + channel), sum);
                 }
                 let to = &mut self.sums[tap.weight * self.stride + channel..][..V::LANES];
                 // SAFETY: the slice holds LANES numbers.

@@ -21,11 +21,8 @@ impl<T: Number> Kernel<T> for Moments<'_, T> {
     fn run<V: Vector<Elem = T>>(self) {
         let (plain, squares) = self.sums.split_at_mut(self.stride);
         for channel in (0..self.stride).step_by(V::LANES) {
-            let first = vector::<V>(self.x, channel);
-            let sums = reduce::<V>([self.x, self.x], self.stride, channel, |[x, _]| {
-                let x = x.sub(first);
-                [x, x.mul(x)]
-            });
+            let terms = Powers { first: vector::<V>(self.x, channel) };
+            let sums = reduce(terms, [self.x, self.x], self.stride, channel);
             store(plain, channel, sums[0]);
             store(squares, channel, sums[1]);
         }
@@ -52,8 +49,8 @@ impl<T: Number> Kernel<T> for GradientSums<'_, T> {
     fn run<V: Vector<Elem = T>>(self) {
         let (plain, products) = self.sums.split_at_mut(self.stride);
         for channel in (0..self.stride).step_by(V::LANES) {
-            let mean = vector::<V>(self.mean, channel);
-            let sums = reduce::<V>([self.g, self.y], self.stride, channel, |[g, y]| [g, g.mul(y.sub(mean))]);
+            let terms = Products { mean: vector::<V>(self.mean, channel) };
+            let sums = reduce(terms, [self.g, self.y], self.stride, channel);
             store(plain, channel, sums[0]);
             store(products, channel, sums[1]);
         }
@@ -67,38 +64,53 @@ fn store<V: Vector>(list: &mut [V::Elem], channel: usize, value: V) {
     unsafe { value.store(list.as_mut_ptr()) }
 }
 
-/// Σ over pixels of `f` of the channels at `channel`.
+/// What a pixel adds to two sums. A trait and no closure: only `#[inline(always)]` functions are sure to be compiled with the
+/// instructions of their caller.
+trait Terms<V> {
+    fn of(&self, pixel: [V; 2]) -> [V; 2];
+}
+
+struct Powers<V> {
+    first: V,
+}
+
+impl<V: Vector> Terms<V> for Powers<V> {
+    #[inline(always)]
+    fn of(&self, [x, _]: [V; 2]) -> [V; 2] {
+        let x = x.sub(self.first);
+        [x, x.mul(x)]
+    }
+}
+
+struct Products<V> {
+    mean: V,
+}
+
+impl<V: Vector> Terms<V> for Products<V> {
+    #[inline(always)]
+    fn of(&self, [g, y]: [V; 2]) -> [V; 2] {
+        [g, g.mul(y.sub(self.mean))]
+    }
+}
+
+/// Σ over pixels of the terms of the channels at `channel`.
 #[inline(always)]
-fn reduce<V: Vector>(
-    lists: [&[V::Elem]; 2],
-    stride: usize,
-    channel: usize,
-    f: impl Fn([V; 2]) -> [V; 2],
-) -> [V; 2] {
+fn reduce<V: Vector>(terms: impl Terms<V>, lists: [&[V::Elem]; 2], stride: usize, channel: usize) -> [V; 2] {
     let len = lists[0].len();
     assert!(lists[1].len() == len && len.is_multiple_of(stride) && channel + V::LANES <= stride);
     let pixels = len / stride;
     let mut chains = [[V::zero(); 2]; CHAINS];
     let mut pixel = 0;
-    // SAFETY: `pixel` is below `len / stride`, and `channel + LANES` at most `stride`.
-    let at = |pixel: usize| unsafe {
-        [
-            V::load(lists[0].as_ptr().add(pixel * stride + channel)),
-            V::load(lists[1].as_ptr().add(pixel * stride + channel)),
-        ]
-    };
-    while pixel + CHAINS <= pixels {
-        for (i, chain) in chains.iter_mut().enumerate() {
-            let [a, b] = f(at(pixel + i));
+    while pixel < pixels {
+        for (i, chain) in chains.iter_mut().enumerate().take(pixels - pixel) {
+            let at = (pixel + i) * stride + channel;
+            // SAFETY: `pixel + i` is below `len / stride`, and `channel + LANES` at most `stride`.
+            let pair = unsafe { [V::load(lists[0].as_ptr().add(at)), V::load(lists[1].as_ptr().add(at))] };
+            let [a, b] = terms.of(pair);
             *chain = [chain[0].add(a), chain[1].add(b)];
         }
         pixel += CHAINS;
     }
-    while pixel < pixels {
-        let [a, b] = f(at(pixel));
-        chains[0] = [chains[0][0].add(a), chains[0][1].add(b)];
-        pixel += 1;
-    }
     let [a, b, c, d] = chains;
-    std::array::from_fn(|i| a[i].add(b[i]).add(c[i].add(d[i])))
+    [a[0].add(b[0]).add(c[0].add(d[0])), a[1].add(b[1]).add(c[1].add(d[1]))]
 }

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use pada_graph::{Pool, Shape};
 
 use super::Into;
@@ -21,21 +23,20 @@ impl Windows {
 
     /// Rows or columns that the window at `out` covers.
     #[inline(always)]
-    fn range(&self, out: usize, size: usize) -> std::ops::Range<usize> {
+    fn range(&self, out: usize, size: usize) -> Range<usize> {
         let start = out * self.pool.stride;
         start.saturating_sub(self.pool.padding)..(start + self.pool.kernel - self.pool.padding).min(size)
     }
 
-    /// Calls `visit(output place, rows, columns)` for every output pixel.
+    /// The place of every output pixel, and the rows and columns it covers.
     #[inline(always)]
-    fn for_each(&self, mut visit: impl FnMut(usize, std::ops::Range<usize>, std::ops::Range<usize>)) {
-        for y in 0..self.output.height {
-            let rows = self.range(y, self.input.height);
-            for x in 0..self.output.width {
-                let place = (y * self.output.width + x) * self.stride;
-                visit(place, rows.clone(), self.range(x, self.input.width));
-            }
-        }
+    fn all(self) -> impl Iterator<Item = (usize, Range<usize>, Range<usize>)> {
+        let Shape { height, width, .. } = self.output;
+        (0..height * width).map(move |pixel| {
+            let (rows, columns) =
+                (self.range(pixel / width, self.input.height), self.range(pixel % width, self.input.width));
+            (pixel * self.stride, rows, columns)
+        })
     }
 
     /// Whether it is the 3×3 window of a cell: as many outputs as inputs, a border of one.
@@ -66,8 +67,7 @@ impl<T: Number> Kernel<T> for AvgPool<'_, T> {
         if windows.is_cell() {
             return cell_window::<V>(windows, self.x, self.out, self.into, Divide::Result);
         }
-        windows.for_each(|place, rows, columns| {
-            let share = V::splat(T::from_f64(1.0 / (rows.len() * columns.len()) as f64));
+        for (place, rows, columns) in windows.all() {
             for channel in (0..windows.stride).step_by(V::LANES) {
                 let mut sum = V::zero();
                 for y in rows.clone() {
@@ -75,9 +75,9 @@ impl<T: Number> Kernel<T> for AvgPool<'_, T> {
                         sum = sum.add(vector(self.x, windows.place(y, x) + channel));
                     }
                 }
-                put(self.out, place + channel, sum.mul(share), self.into);
+                put(self.out, place + channel, sum.mul(share(rows.len() * columns.len())), self.into);
             }
-        });
+        }
     }
 }
 
@@ -101,17 +101,16 @@ impl<T: Number> Kernel<T> for AvgPoolGradient<'_, T> {
         if self.into == Into::Set {
             self.out.fill(T::ZERO);
         }
-        windows.for_each(|place, rows, columns| {
-            let share = V::splat(T::from_f64(1.0 / (rows.len() * columns.len()) as f64));
+        for (place, rows, columns) in windows.all() {
             for channel in (0..windows.stride).step_by(V::LANES) {
-                let g = vector::<V>(self.gradient, place + channel).mul(share);
+                let g = vector::<V>(self.gradient, place + channel).mul(share(rows.len() * columns.len()));
                 for y in rows.clone() {
                     for x in columns.clone() {
                         put(self.out, windows.place(y, x) + channel, g, Into::Add);
                     }
                 }
             }
-        });
+        }
     }
 }
 
@@ -127,37 +126,57 @@ enum Divide {
 fn cell_window<V: Vector>(windows: Windows, x: &[V::Elem], out: &mut [V::Elem], into: Into, divide: Divide) {
     let Shape { height, width, .. } = windows.input;
     assert!(x.len() == out.len() && x.len() == windows.input.pixels() * windows.stride);
-    let share = |at: usize, size: usize| 1.0 / windows.range(at, size).len() as f64;
-    let splat = |value: f64| V::splat(V::Elem::from_f64(value));
+    assert!(windows.stride.is_multiple_of(V::LANES));
     for y in 0..height {
         let rows = windows.range(y, height);
-        let row_share = if divide == Divide::Result { share(y, height) } else { 1.0 };
         for channel in (0..windows.stride).step_by(V::LANES) {
-            let column = |at: usize| {
-                if at >= width {
-                    return V::zero();
-                }
-                let mut sum = V::zero();
-                for y in rows.clone() {
-                    // SAFETY: y and `at` lie inside the image, and `channel + LANES` is at most the stride.
-                    let value = unsafe { V::load(x.as_ptr().add(windows.place(y, at) + channel)) };
-                    sum = match divide {
-                        Divide::Result => sum.add(value),
-                        Divide::Terms => value.mul_add(splat(share(y, height)), sum),
-                    };
-                }
-                if divide == Divide::Terms { sum.mul(splat(share(at, width))) } else { sum }
-            };
-            let (mut left, mut middle) = (V::zero(), column(0));
+            let column = Column::<V> { windows, x, first: rows.start, rows: rows.len(), channel, divide };
+            let (mut left, mut middle) = (V::zero(), column.sum(0));
             for at in 0..width {
-                let right = column(at + 1);
+                let right = if at + 1 < width { column.sum(at + 1) } else { V::zero() };
                 let mut sum = left.add(middle).add(right);
                 if divide == Divide::Result {
-                    sum = sum.mul(splat(row_share * share(at, width)));
+                    sum = sum.mul(share::<V>(rows.len() * windows.range(at, width).len()));
                 }
                 put(out, windows.place(y, at) + channel, sum, into);
                 (left, middle) = (middle, right);
             }
+        }
+    }
+}
+
+#[inline(always)]
+fn share<V: Vector>(count: usize) -> V {
+    V::splat(V::Elem::from_f64(1.0 / count as f64))
+}
+
+/// Up to three pixels, one above the other.
+struct Column<'a, V: Vector> {
+    windows: Windows,
+    x: &'a [V::Elem],
+    first: usize,
+    rows: usize,
+    channel: usize,
+    divide: Divide,
+}
+
+impl<V: Vector> Column<'_, V> {
+    #[inline(always)]
+    fn sum(&self, at: usize) -> V {
+        let Windows { input: Shape { height, width, .. }, .. } = self.windows;
+        let mut sum = V::zero();
+        for y in self.first..self.first + self.rows {
+            let place = self.windows.place(y, at) + self.channel;
+            // SAFETY: y and `at` lie inside the image, and `channel + LANES` is at most the stride.
+            let x = unsafe { V::load(self.x.as_ptr().add(place)) };
+            sum = match self.divide {
+                Divide::Result => sum.add(x),
+                Divide::Terms => x.mul_add(share(self.windows.range(y, height).len()), sum),
+            };
+        }
+        match self.divide {
+            Divide::Result => sum,
+            Divide::Terms => sum.mul(share(self.windows.range(at, width).len())),
         }
     }
 }
@@ -215,7 +234,7 @@ impl<T: Number> Kernel<T> for MaxPoolGradient<'_, T> {
 /// stays visible.
 #[inline(always)]
 fn for_each_largest<T: Number>(windows: Windows, x: &[T], mut visit: impl FnMut(usize, usize)) {
-    windows.for_each(|to, rows, columns| {
+    for (to, rows, columns) in windows.all() {
         for channel in 0..windows.stride {
             let places =
                 rows.clone().flat_map(|y| columns.clone().map(move |x| windows.place(y, x) + channel));
@@ -223,5 +242,5 @@ fn for_each_largest<T: Number>(windows: Windows, x: &[T], mut visit: impl FnMut(
             let from = places.reduce(larger).expect("padding is at most half a window");
             visit(to + channel, from);
         }
-    });
+    }
 }

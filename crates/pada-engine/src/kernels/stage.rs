@@ -1,4 +1,4 @@
-use super::combine::Affine;
+use super::combine::{Affine, AffineVector};
 use crate::geometry::Padded;
 use crate::plan::Act;
 use crate::simd::{Kernel, Number, Vector};
@@ -19,35 +19,45 @@ impl<T: Number> Kernel<T> for Stage<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Elem = T>>(self) {
-        let Padded { stride, .. } = self.padded;
-        let source = self.source;
-        if self.affine.is_none() && self.act == Act::None {
-            return for_each_row(self.padded, self.out, |row, out| {
-                out.copy_from_slice(&source[row * out.len()..][..out.len()]);
-            });
-        }
+        let (stride, width) = (self.padded.stride, self.padded.width * self.padded.stride);
         let (low, high) = bounds::<V>(self.act);
-        let affine = self.affine;
-        for_each_row(self.padded, self.out, |row, out| {
-            let source = &source[row * out.len()..][..out.len()];
-            let mut channel = 0;
-            while channel < stride {
-                let affine = affine.as_ref().map(|affine| affine.at::<V>(channel));
-                let mut place = channel;
-                while place + V::LANES <= out.len() {
-                    // SAFETY: both rows hold `out.len()` numbers, and `place + LANES` is at most that.
-                    unsafe {
-                        let mut x = V::load(source.as_ptr().add(place));
-                        if let Some(affine) = &affine {
-                            x = affine.apply(x);
-                        }
-                        x.at_least(low).at_most(high).store(out.as_mut_ptr().add(place));
-                    }
-                    place += stride;
-                }
-                channel += V::LANES;
+        for (source, out) in self.source.chunks_exact(width).zip(rows(self.padded, self.out)) {
+            if self.affine.is_none() && self.act == Act::None {
+                out.copy_from_slice(source);
+                continue;
             }
-        });
+            for channel in (0..stride).step_by(V::LANES) {
+                match &self.affine {
+                    None => activate(source, out, channel, stride, None, (low, high)),
+                    Some(affine) => {
+                        activate(source, out, channel, stride, Some(affine.at::<V>(channel)), (low, high));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One vector of channels of a row.
+#[inline(always)]
+fn activate<V: Vector>(
+    source: &[V::Elem],
+    out: &mut [V::Elem],
+    channel: usize,
+    stride: usize,
+    affine: Option<AffineVector<V>>,
+    (low, high): (V, V),
+) {
+    assert!(source.len() == out.len() && channel + V::LANES <= stride);
+    for pixel in (0..out.len()).step_by(stride) {
+        // SAFETY: both rows hold whole pixels, and `channel + LANES` is at most a pixel's length.
+        unsafe {
+            let mut x = V::load(source.as_ptr().add(pixel + channel));
+            if let Some(affine) = &affine {
+                x = affine.apply(x);
+            }
+            x.at_least(low).at_most(high).store(out.as_mut_ptr().add(pixel + channel));
+        }
     }
 }
 
@@ -58,19 +68,19 @@ pub(super) fn bounds<V: Vector>(act: Act) -> (V, V) {
     (V::splat(V::Elem::from_f64(low)), V::splat(V::Elem::from_f64(high)))
 }
 
-/// Calls `write(row, numbers of the row)` for the rows of the image and sets the border to zero.
+/// The rows of the image; sets the border to zero.
 #[inline(always)]
-fn for_each_row<T: Number>(padded: Padded, out: &mut [T], mut write: impl FnMut(usize, &mut [T])) {
+fn rows<T: Number>(padded: Padded, out: &mut [T]) -> impl Iterator<Item = &mut [T]> {
     let Padded { height, border, stride, .. } = padded;
     let (side, row) = (border * stride, padded.row());
     let out = &mut out[..padded.len()];
     out[..border * row].fill(T::ZERO);
     out[(border + height) * row..].fill(T::ZERO);
-    for (y, out) in out[border * row..].chunks_exact_mut(row).take(height).enumerate() {
+    out[border * row..].chunks_exact_mut(row).take(height).map(move |out| {
         out[..side].fill(T::ZERO);
         out[row - side..].fill(T::ZERO);
-        write(y, &mut out[side..row - side]);
-    }
+        &mut out[side..row - side]
+    })
 }
 
 /// The gradient behind a batch norm, from the gradient `g` after it: `a·g + b·(y − mean) + c`, where a, b and c come from the
@@ -101,38 +111,49 @@ impl<T: Number> Kernel<T> for StageGradient<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Elem = T>>(self) {
-        let Padded { stride, .. } = self.padded;
-        let Some(norm) = self.norm else {
-            let direct = self.direct.expect("a gradient comes from somewhere");
-            return for_each_row(self.padded, self.out, |row, out| {
-                out.copy_from_slice(&direct[row * out.len()..][..out.len()]);
-            });
-        };
-        let direct = self.direct;
-        for_each_row(self.padded, self.out, |row, out| {
-            let len = out.len();
-            let [g, y] = [norm.g, norm.y].map(|list| &list[row * len..][..len]);
-            let direct = direct.map(|list| &list[row * len..][..len]);
-            let mut channel = 0;
-            while channel < stride {
-                let [mean, a, b, c] =
-                    [norm.mean, norm.a, norm.b, norm.c].map(|list| vector::<V>(list, channel));
-                let mut place = channel;
-                while place + V::LANES <= len {
-                    // SAFETY: all rows hold `len` numbers, and `place + LANES` is at most that.
-                    unsafe {
-                        let load = |list: &[T]| V::load(list.as_ptr().add(place));
-                        let mut sum = load(g).mul_add(a, load(y).sub(mean).mul_add(b, c));
-                        if let Some(direct) = direct {
-                            sum = sum.add(load(direct));
-                        }
-                        sum.store(out.as_mut_ptr().add(place));
-                    }
-                    place += stride;
-                }
-                channel += V::LANES;
+        let (stride, width) = (self.padded.stride, self.padded.width * self.padded.stride);
+        for (row, out) in rows(self.padded, self.out).enumerate() {
+            let range = row * width..(row + 1) * width;
+            let direct = self.direct.map(|list| &list[range.clone()]);
+            let Some(norm) = &self.norm else {
+                out.copy_from_slice(direct.expect("a gradient comes from somewhere"));
+                continue;
+            };
+            for channel in (0..stride).step_by(V::LANES) {
+                norm.row::<V>(range.clone(), channel, stride, direct, out);
             }
-        });
+        }
+    }
+}
+
+impl<T: Number> NormGradient<'_, T> {
+    /// One vector of channels of a row.
+    #[inline(always)]
+    fn row<V: Vector<Elem = T>>(
+        &self,
+        range: std::ops::Range<usize>,
+        channel: usize,
+        stride: usize,
+        direct: Option<&[T]>,
+        out: &mut [T],
+    ) {
+        let (g, y) = (&self.g[range.clone()], &self.y[range]);
+        let (mean, a) = (vector::<V>(self.mean, channel), vector::<V>(self.a, channel));
+        let (b, c) = (vector::<V>(self.b, channel), vector::<V>(self.c, channel));
+        assert!(g.len() == out.len() && direct.is_none_or(|list| list.len() == out.len()));
+        assert!(channel + V::LANES <= stride && out.len().is_multiple_of(stride));
+        for pixel in (0..out.len()).step_by(stride) {
+            let at = pixel + channel;
+            // SAFETY: all rows hold as many whole pixels, and `channel + LANES` is at most a pixel's length.
+            unsafe {
+                let y = V::load(y.as_ptr().add(at)).sub(mean);
+                let mut sum = V::load(g.as_ptr().add(at)).mul_add(a, y.mul_add(b, c));
+                if let Some(direct) = direct {
+                    sum = sum.add(V::load(direct.as_ptr().add(at)));
+                }
+                sum.store(out.as_mut_ptr().add(at));
+            }
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 use super::Into;
-use super::combine::Affine;
+use super::combine::{Affine, AffineVector};
 use super::stage::{bounds, vector};
 use crate::plan::Act;
 use crate::simd::{Kernel, Number, Vector};
@@ -23,17 +23,28 @@ impl<T: Number> Kernel<T> for GlobalPool<'_, T> {
         let (low, high) = bounds::<V>(self.act);
         let share = V::splat(T::from_f64(self.stride as f64 / self.x.len() as f64));
         for channel in (0..self.stride).step_by(V::LANES) {
-            let affine = self.affine.map(|affine| affine.at::<V>(channel));
+            let affine = at::<V>(&self.affine, channel);
             let mut sum = V::zero();
             for pixel in self.x.chunks_exact(self.stride) {
-                let x = vector::<V>(pixel, channel);
-                let x = affine.as_ref().map_or(x, |affine| affine.apply(x));
+                let mut x = vector::<V>(pixel, channel);
+                if let Some(affine) = &affine {
+                    x = affine.apply(x);
+                }
                 sum = sum.add(if self.act == Act::None { x } else { x.at_least(low).at_most(high) });
             }
             let out = &mut self.out[channel..][..V::LANES];
             // SAFETY: the slice holds LANES numbers.
             unsafe { sum.mul(share).store(out.as_mut_ptr()) }
         }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::manual_map, reason = "a closure need not be compiled with the caller's instructions")]
+fn at<V: Vector>(affine: &Option<Affine<'_, V::Elem>>, channel: usize) -> Option<AffineVector<V>> {
+    match affine {
+        Some(affine) => Some(affine.at(channel)),
+        None => None,
     }
 }
 
@@ -58,11 +69,13 @@ impl<T: Number> Kernel<T> for GlobalPoolGradient<'_, T> {
         let (low, high) = bounds::<V>(self.act);
         let share = V::splat(T::from_f64(self.stride as f64 / self.x.len() as f64));
         for channel in (0..self.stride).step_by(V::LANES) {
-            let affine = self.affine.map(|affine| affine.at::<V>(channel));
+            let affine = at::<V>(&self.affine, channel);
             let g = vector::<V>(self.gradient, channel).mul(share);
             for (x, out) in self.x.chunks_exact(self.stride).zip(self.out.chunks_exact_mut(self.stride)) {
-                let x = vector::<V>(x, channel);
-                let x = affine.as_ref().map_or(x, |affine| affine.apply(x));
+                let mut x = vector::<V>(x, channel);
+                if let Some(affine) = &affine {
+                    x = affine.apply(x);
+                }
                 let mut g = if self.act == Act::None { g } else { g.where_between(x, low, high) };
                 let out = &mut out[channel..][..V::LANES];
                 // SAFETY: the slice holds LANES numbers.
