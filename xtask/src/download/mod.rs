@@ -1,8 +1,11 @@
 //! Data sets and tables. Only here does the project open a connection.
 
 mod cifar10;
+mod data_frame;
 mod http;
 mod nb201;
+mod nb201_merge;
+mod pickle;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
