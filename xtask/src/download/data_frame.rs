@@ -114,3 +114,23 @@ fn dtype_name(pickle: &Pickle, value: &Value) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    fn matrix(numbers: [f64; 6], fastest: Index) -> Array {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+        Array { shape: vec![2, 3], dtype: "<f8".into(), fastest, items: Items::Bytes(bytes.into()) }
+    }
+
+    #[test]
+    fn a_matrix_has_the_same_rows_in_either_order() {
+        let rows = vec![vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]];
+        assert_eq!(matrix([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], Index::Last).rows().unwrap(), rows);
+        assert_eq!(matrix([1.0, 4.0, 2.0, 5.0, 3.0, 6.0], Index::First).rows().unwrap(), rows);
+        let short = Array { shape: vec![2, 4], ..matrix([0.0; 6], Index::Last) };
+        assert!(short.rows().unwrap_err().to_string().contains("2×4"));
+    }
+}

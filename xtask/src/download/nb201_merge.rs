@@ -122,8 +122,9 @@ mod tests {
 
     /// The first six rows of the table; `make_short_runs.py` beside it wrote the pickles of the same rows.
     const HEAD: &str = include_str!("../../tests/data/nb201_head.csv");
-    /// As pandas 1.0 and 1.1 write them: protocols 4 and 5.
-    const PICKLES: [&[u8]; 2] = [
+    /// In protocols 3, 4 and 5.
+    const PICKLES: [&[u8]; 3] = [
+        include_bytes!("../../tests/data/short_runs_3.pd"),
         include_bytes!("../../tests/data/short_runs_4.pd"),
         include_bytes!("../../tests/data/short_runs_5.pd"),
     ];

@@ -2,7 +2,7 @@
 //! stays a name with its arguments.
 //!
 //! # Source
-//! `pickletools.py` of CPython; protocols 2 to 5.
+//! `pickletools.py` of CPython; protocols 3 to 5.
 
 use std::rc::Rc;
 
