@@ -11,7 +11,7 @@ use crate::CheckpointError;
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     let folder = folder(path);
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = temporary(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
@@ -30,9 +30,48 @@ pub fn check_writable(path: &Path) -> Result<(), CheckpointError> {
     if path.is_dir() {
         return Err(io(std::io::ErrorKind::IsADirectory.into()));
     }
-    tempfile::NamedTempFile::new_in(folder(path)).map(drop).map_err(io)
+    temporary(folder(path)).map(drop).map_err(io)
 }
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A temporary file whose permissions are those of any new file, not for its owner alone.
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_has_the_permissions_of_any_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, plain] = ["ours", "plain"].map(|name| folder.path().join(name));
+        std::fs::write(&plain, "new").unwrap();
+        write_durably(&ours, b"old").unwrap();
+        check_writable(&ours).unwrap();
+        assert_eq!(std::fs::read(&ours).unwrap(), b"old");
+        write_durably(&ours, b"new").unwrap();
+        assert_eq!(std::fs::read(&ours).unwrap(), b"new");
+        let permissions = |path| std::fs::metadata(path).unwrap().permissions();
+        assert_eq!(permissions(ours), permissions(plain));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().to_owned(), folder.path().join("no/file")] {
+            for result in [check_writable(&path), write_durably(&path, b"new")] {
+                assert!(matches!(result, Err(CheckpointError::Io { path: p, .. }) if p == path));
+            }
+        }
+    }
 }
