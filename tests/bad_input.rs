@@ -66,6 +66,9 @@ fn an_architecture_with_a_bad_operation_or_length_is_named_with_its_line() {
         run(folder.path(), &["--set", &set]).fails(2, &["list.txt, line 2", word]);
         call(&["cost", "--arch", bad]).fails(2, &[word]);
     }
+    std::fs::write(&list, "000000\n\n333333\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\n").unwrap();
+    call(&["cost", "--file", list.to_str().unwrap()])
+        .fails(2, &["list.txt, line 4", "000000 stands in line 1"]);
     std::fs::write(&list, "# nothing\n").unwrap();
     call(&["cost", "--file", list.to_str().unwrap()]).fails(2, &["list.txt", "no architecture"]);
 }
@@ -139,6 +142,23 @@ fn weights_of_another_network_are_refused() {
     };
     rank("4", "1").fails(2, &["plain.pt", "stem.0.weight", "channels"]);
     rank("2", "2").fails(2, &["plain.pt", "missing", "cells"]);
+}
+
+#[test]
+fn a_file_of_scores_that_cannot_be_written_stops_before_scoring() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("no/such/out.csv").display().to_string();
+    // The weights do not exist either: the first error is that of the file to write.
+    let rank = |out: &str| {
+        let done = call(&["rank", "--weights", "no.pt", "--data", "mini", "--out", out]);
+        assert_eq!(done.stderr.matches("os error").count(), 1, "said once: {}", done.stderr);
+        done
+    };
+    rank(&out).fails(1, &["no/such/out.csv", "--out"]);
+    rank(&folder.path().join("out.csv").display().to_string()).fails(2, &["no.pt"]);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
+    call(&["rank", "--weights", "no.pt", "--data", "mini", "--out", &out, "--limit", "0"])
+        .fails(2, &["--limit"]);
 }
 
 #[test]

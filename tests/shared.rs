@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// The folder of golden values; none where it is missing and may be.
 pub(crate) fn golden() -> Option<PathBuf> {
-    found(std::env::var_os("PADA_GOLDEN").map_or_else(default_golden, PathBuf::from))
+    // Tests run in the folder of their crate: a relative path means one from the workspace.
+    found(std::env::var_os("PADA_GOLDEN").map_or_else(default_golden, |path| workspace().join(path)))
 }
 
 /// A golden file, also from the default folder where `$PADA_GOLDEN` has none of that name; none likewise.
@@ -48,7 +49,12 @@ fn default_golden() -> PathBuf {
     shared().join("peer/golden")
 }
 
-/// Beside the workspace; every crate lies in `crates/`.
+/// Beside the workspace.
 fn shared() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared")
+    workspace().join("../shared")
+}
+
+/// Every crate lies in `crates/`.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

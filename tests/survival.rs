@@ -70,6 +70,43 @@ fn a_run_that_was_asked_to_stop_says_how_to_go_on_and_ends_bit_for_bit_the_same(
     ended.fails(130, &["--resume", "stopped on request"]);
 }
 
+/// Whether a process handles SIGINT, signal 2, itself.
+#[cfg(target_os = "linux")]
+fn listens_to_ctrl_c(process: u32) -> bool {
+    let status =
+        std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process has not ended");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+    u64::from_str_radix(caught, 16).unwrap() & 2 != 0
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_ranking_that_was_asked_to_stop_says_that_nothing_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    args.extend(["--set".into(), "train.epochs=1".into(), "--out".into(), run.display().to_string()]);
+    assert_eq!(call(&args).code, 0);
+    let out = folder.path().join("out.csv");
+    let mut child = program()
+        .args(["rank", "--channels", "8", "--cells", "1", "--data", "mini", "--weights"])
+        .arg(run.join("epoch-0001.safetensors"))
+        .arg("--out")
+        .arg(&out)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // All 15,625 architectures on 2,000 images take minutes; the program listens to Ctrl-C before it reads anything.
+    while !listens_to_ctrl_c(child.id()) {
+        assert!(child.try_wait().unwrap().is_none(), "the ranking ended by itself");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, "-INT");
+    Call::from(child.wait_with_output().unwrap())
+        .fails(130, &["stopped on request", "no scores were written"]);
+    assert!(!out.exists());
+}
+
 #[test]
 fn a_run_that_was_killed_goes_on_and_ends_bit_for_bit_the_same() {
     ended_by("-KILL");

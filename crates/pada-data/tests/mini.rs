@@ -18,6 +18,20 @@ fn mini_holds_800_and_200_images_of_each_class_in_official_order() {
     assert_eq!(splits.test.labels[..10], [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]);
 }
 
+/// Red above and beside, green likewise, blue likewise; from the official files, with plain Python:
+/// `(sum(batch[1 + 1024 * c + 32 * (2 * y + dy) + 2 * x + dx] for dy in (0, 1) for dx in (0, 1)) + 2) // 4`
+#[test]
+fn the_first_images_are_those_of_cifar10_halved_and_not_transposed() {
+    let splits = mini().unwrap();
+    let places = [(0, 0, 15), (0, 15, 0), (1, 2, 9), (1, 9, 2), (2, 7, 3), (2, 3, 7)];
+    for (set, expected) in
+        [(&splits.train, [135, 175, 69, 90, 34, 16]), (&splits.test, [122, 55, 92, 162, 71, 75])]
+    {
+        let pixel = |(c, y, x): (usize, usize, usize)| set.image(0)[(c * 16 + y) * 16 + x];
+        assert_eq!(places.map(pixel), expected);
+    }
+}
+
 #[test]
 fn the_stored_mean_and_deviation_are_those_of_the_training_images() {
     let train = mini().unwrap().train;

@@ -7,7 +7,7 @@ use pada_sampler::{
     UniformData, UniformPaths, Variant, draw_without_replacement,
 };
 use pada_space::Arch;
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const WHOLE: Ramp = Ramp { first: 1.0, last: 1.0 };
@@ -59,6 +59,24 @@ fn draws_without_replacement_are_different_and_the_first_is_in_proportion() {
         assert_eq!(drawn, [0, 2, 3]);
     }
     assert_frequencies(&first, &[0.1, 0.0, 0.4, 0.5]);
+}
+
+/// Slow reference: one after the other, the smallest of E/w among those that are left, E exponential from the same stream.
+#[test]
+fn draws_without_replacement_equal_their_definition() {
+    let weights = [0.3, 0.0, 2.0, 0.5, 0.2, 7.0];
+    let (mut fast, mut slow) = (rng(), rng());
+    for _ in 0..100 {
+        let ours = draw_without_replacement(&weights, 5, &mut fast).unwrap();
+        let keys = weights.map(|w| -(1.0 - slow.random::<f64>()).ln() / w);
+        let mut left = vec![0, 2, 3, 4, 5];
+        let mut theirs = Vec::new();
+        while !left.is_empty() {
+            let first = (0..left.len()).min_by(|&a, &b| keys[left[a]].total_cmp(&keys[left[b]])).unwrap();
+            theirs.push(left.remove(first) as u32);
+        }
+        assert_eq!(ours, theirs);
+    }
 }
 
 #[test]

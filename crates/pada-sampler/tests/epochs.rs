@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_sampler::{
-    DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig, PathSampler,
-    Ramp, Variant,
+    DataImportance, DataImportanceConfig, DataSampler, ImportanceWeights, PathImportance,
+    PathImportanceConfig, PathSampler, Ramp, Replacement, Variant,
 };
 use pada_space::Arch;
 use serde::Deserialize;
@@ -113,5 +113,40 @@ fn g_starts_at_zero_every_epoch() {
         paths.observe(&path, &[0.0, 0.0, 1.0, 1.0, 0.0]);
         paths.end_epoch(0.1);
         assert_close(&paths.distribution()[0], &[0.0, 0.0, 0.5, 0.5, 0.0]);
+    }
+}
+
+/// Weights of an epoch by hand: 1/(N·q) for images, u/p multiplied over the positions for paths.
+#[test]
+fn weights_of_an_epoch_by_hand() {
+    let (importance_weights, smoothing) = (ImportanceWeights::Unbiased, Ramp { first: 0.5, last: 0.5 });
+    for variant in [Variant::Released, Variant::Paper] {
+        let config = PathImportanceConfig { variant, smoothing, importance_weights, weight_bound: 10.0 };
+        let mut paths = PathImportance::new(&[5; 6], config).unwrap();
+        let all_two = Arch::new(vec![2; 6]);
+        assert_eq!(paths.loss_weight(&all_two), 1.0, "the first epoch is uniform");
+        paths.observe(&all_two, &[0.0, 0.0, 4.0, 0.0, 0.0]);
+        paths.end_epoch(0.3);
+        // Only operation 2 has a norm: p = 0.5 + 0.1 there and 0.1 elsewhere; u = 0.2.
+        assert_close(&paths.distribution()[0], &[0.1, 0.1, 0.6, 0.1, 0.1]);
+        let weight = |choices: [u8; 6]| paths.loss_weight(&Arch::new(choices));
+        let third = 1.0 / 3.0_f64;
+        assert_close(
+            &[weight([2; 6]), weight([2, 2, 2, 0, 1, 4]), weight([2, 0, 1, 3, 4, 4])],
+            &[third.powi(6), third.powi(3) * 8.0, 10.0],
+        );
+
+        for (replacement, expected) in
+            [(Replacement::With, [0.5, 2.0, 1.0, 2.0]), (Replacement::Without, [1.0; 4])]
+        {
+            let config = DataImportanceConfig { variant, smoothing, importance_weights, replacement };
+            let mut data = DataImportance::new(4, config).unwrap();
+            assert_eq!(data.loss_weight(0), 1.0, "the first epoch is uniform");
+            data.observe(&[0, 2, 0], &[0.5, 0.25, 1.0]);
+            data.end_epoch(0.3);
+            // s = 0.75, 0, 0.25, 0.
+            assert_close(data.distribution().unwrap(), &[0.5, 0.125, 0.25, 0.125]);
+            assert_eq!([0, 1, 2, 3].map(|image| data.loss_weight(image)), expected);
+        }
     }
 }

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let blame = error.downcast_ref::<PadaError>().map_or(Blame::Run, PadaError::blame);
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", message(&error));
             ExitCode::from(match blame {
                 Blame::Run => 1,
                 Blame::Input => 2,
@@ -82,4 +82,17 @@ fn main() -> ExitCode {
             })
         }
     }
+}
+
+/// An error and its causes. Errors of the libraries name their cause themselves; it is not said twice.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text += separator;
+            text += &cause;
+        }
+    }
+    text
 }

@@ -9,9 +9,9 @@ use crate::CheckpointError;
 /// # Errors
 /// [`CheckpointError::Io`] naming the file; the old content is untouched.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder(path);
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = temporary(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
@@ -19,4 +19,59 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
         std::fs::File::open(folder)?.sync_all()
     };
     write().map_err(|source| CheckpointError::Io { path: path.into(), source })
+}
+
+/// Whether a file can be written there, found out before the work whose result it shall hold. Leaves nothing behind.
+///
+/// # Errors
+/// [`CheckpointError::Io`] naming the file.
+pub fn check_writable(path: &Path) -> Result<(), CheckpointError> {
+    let io = |source| CheckpointError::Io { path: path.into(), source };
+    if path.is_dir() {
+        return Err(io(std::io::ErrorKind::IsADirectory.into()));
+    }
+    temporary(folder(path)).map(drop).map_err(io)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A temporary file whose permissions are those of any new file, not for its owner alone.
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_has_the_permissions_of_any_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, plain] = ["ours", "plain"].map(|name| folder.path().join(name));
+        std::fs::write(&plain, "new").unwrap();
+        write_durably(&ours, b"old").unwrap();
+        check_writable(&ours).unwrap();
+        assert_eq!(std::fs::read(&ours).unwrap(), b"old");
+        write_durably(&ours, b"new").unwrap();
+        assert_eq!(std::fs::read(&ours).unwrap(), b"new");
+        let permissions = |path| std::fs::metadata(path).unwrap().permissions();
+        assert_eq!(permissions(ours), permissions(plain));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().to_owned(), folder.path().join("no/file")] {
+            for result in [check_writable(&path), write_durably(&path, b"new")] {
+                assert!(matches!(result, Err(CheckpointError::Io { path: p, .. }) if p == path));
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ mod variance;
 pub use checkpoint::Checkpoint;
 pub use clip::{clip_factor, global_norm};
 pub use config::TrainConfig;
-pub use durable::write_durably;
+pub use durable::{check_writable, write_durably};
 pub use error::{CheckpointError, TrainError};
 pub use observer::{Observer, StepProgress};
 pub use op_norms::op_gradient_norms;

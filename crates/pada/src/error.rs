@@ -106,6 +106,18 @@ pub enum PadaError {
         /// What is wrong.
         source: pada_space::SpaceError,
     },
+    /// An architecture that stands in a list twice.
+    #[error("{path}, line {line}: {arch} stands in line {first} already")]
+    ArchTwice {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// The architecture.
+        arch: pada_space::Arch,
+        /// Where it stands first.
+        first: usize,
+    },
     /// A list of architectures without any.
     #[error("{path} holds no architecture")]
     NoArchs {

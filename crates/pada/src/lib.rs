@@ -18,7 +18,7 @@ pub use config::{
 };
 pub use device::Device;
 pub use error::{Blame, ConfigError, PadaError};
-pub use lists::{read_archs, read_scores, write_scores};
+pub use lists::{check_scores_file, read_archs, read_scores, write_scores};
 pub use pada_data as data;
 pub use pada_engine as engine;
 pub use pada_graph as graph;

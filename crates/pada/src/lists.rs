@@ -1,9 +1,10 @@
 //! Lists of architectures and of their scores as files.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use pada_space::{Arch, SearchSpace};
-use pada_trainer::{ArchScore, write_durably};
+use pada_trainer::{ArchScore, CheckpointError, check_writable, write_durably};
 use serde::Deserialize;
 
 use crate::PadaError;
@@ -11,15 +12,19 @@ use crate::PadaError;
 /// Reads architectures, one a line; empty lines and lines that start with `#` are skipped.
 ///
 /// # Errors
-/// [`PadaError::Read`], [`PadaError::ArchList`] with the line, [`PadaError::NoArchs`].
+/// [`PadaError::Read`]; [`PadaError::ArchList`] or [`PadaError::ArchTwice`] with the line; [`PadaError::NoArchs`].
 pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, PadaError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
-    let mut archs = Vec::new();
+    let (mut archs, mut lines) = (Vec::new(), HashMap::new());
     for (line, text) in (1..).zip(text.lines().map(str::trim)) {
         if !text.is_empty() && !text.starts_with('#') {
             let bad = |source| PadaError::ArchList { path: path.into(), line, source };
-            archs.push(space.parse(text).map_err(bad)?);
+            let arch = space.parse(text).map_err(bad)?;
+            if let Some(first) = lines.insert(arch.clone(), line) {
+                return Err(PadaError::ArchTwice { path: path.into(), line, arch, first });
+            }
+            archs.push(arch);
         }
     }
     if archs.is_empty() {
@@ -38,9 +43,21 @@ pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> 
         let ArchScore { arch, correct, total } = score;
         csv.push_str(&format!("{arch},{correct},{total},{}\n", score.accuracy()));
     }
-    match write_durably(path, csv.as_bytes()) {
-        Err(pada_trainer::CheckpointError::Io { path, source }) => Err(PadaError::Write { path, source }),
-        other => Ok(other?),
+    write_durably(path, csv.as_bytes()).map_err(not_written)
+}
+
+/// Whether [`write_scores`] can write there, found out before scoring.
+///
+/// # Errors
+/// [`PadaError::Write`]
+pub fn check_scores_file(path: &Path) -> Result<(), PadaError> {
+    check_writable(path).map_err(not_written)
+}
+
+fn not_written(error: CheckpointError) -> PadaError {
+    match error {
+        CheckpointError::Io { path, source } => PadaError::Write { path, source },
+        other => other.into(),
     }
 }
 

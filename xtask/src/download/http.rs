@@ -1,36 +1,117 @@
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 
+/// The part that was asked for follows the end of the file.
+const RANGE_NOT_SATISFIABLE: u16 = 416;
+const PARTIAL_CONTENT: u16 = 206;
+
 /// Fetches a file into `part` and returns its bytes. A `part` that is there already is gone on with, so an interrupted download
-/// loses nothing. The file is removed once it has been read whole.
+/// loses nothing. The file is removed once it has been read whole, or where nothing came.
 pub(super) fn fetch(url: &str, part: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut file = std::fs::OpenOptions::new()
+    let mut file = File::options()
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
         .open(part)
         .with_context(|| part.display().to_string())?;
-    let there = file.seek(SeekFrom::End(0))?;
-    let mut request = ureq::get(url);
-    if there > 0 {
-        request = request.header("Range", format!("bytes={there}-"));
+    let fetched = fetch_into(url, &mut file).with_context(|| url.to_owned());
+    if fetched.is_ok() || file.metadata()?.len() == 0 {
+        std::fs::remove_file(part).with_context(|| part.display().to_string())?;
     }
-    let mut response = request.call().with_context(|| url.to_owned())?;
-    if response.status() != 206 {
+    fetched
+}
+
+fn fetch_into(url: &str, file: &mut File) -> anyhow::Result<Vec<u8>> {
+    let there = file.seek(SeekFrom::End(0))?;
+    let mut response = match request(url, there) {
+        Err(ureq::Error::StatusCode(RANGE_NOT_SATISFIABLE)) => request(url, 0)?,
+        other => other?,
+    };
+    if response.status() != PARTIAL_CONTENT {
         // The server sends the whole file again.
         file.set_len(0)?;
         file.seek(SeekFrom::Start(0))?;
     }
-    let copied =
-        std::io::copy(&mut response.body_mut().as_reader(), &mut file).with_context(|| url.to_owned())?;
+    std::io::copy(&mut response.body_mut().as_reader(), file)?;
     file.flush()?;
-    ensure!(there + copied > 0, "{url} is empty");
     file.seek(SeekFrom::Start(0))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    std::fs::remove_file(part)?;
+    ensure!(!bytes.is_empty(), "it is empty");
     Ok(bytes)
+}
+
+/// Asks for a file from a byte on.
+fn request(url: &str, from: u64) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+    let request = ureq::get(url);
+    if from > 0 { request.header("Range", format!("bytes={from}-")).call() } else { request.call() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use super::*;
+
+    /// A server that gives these answers, one a connection, and returns the `Range` of each request.
+    fn server(answers: &'static [&'static str]) -> (String, JoinHandle<Vec<Option<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/file", listener.local_addr().unwrap());
+        let serve = move |answer: &&str| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(&stream).lines().map(Result::unwrap);
+            let header: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+            stream.write_all(answer.as_bytes()).unwrap();
+            header.iter().find_map(|line| Some(line.to_lowercase().strip_prefix("range: ")?.to_owned()))
+        };
+        (url, std::thread::spawn(move || answers.iter().map(serve).collect()))
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_reached_leaves_no_empty_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("file.part");
+        // A port that was free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = format!("http://{address}/file");
+        let error = fetch(&url, &part).unwrap_err();
+        assert!(format!("{error:#}").contains(&url), "{error:#}");
+        assert!(!part.exists());
+        std::fs::write(&part, "half").unwrap();
+        fetch(&url, &part).unwrap_err();
+        assert_eq!(std::fs::read_to_string(&part).unwrap(), "half", "what was fetched before stays");
+    }
+
+    #[test]
+    fn a_part_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("file.part");
+        std::fs::write(&part, "half").unwrap();
+        let (url, asked) = server(&[
+            "HTTP/1.1 206 Partial Content\r\nContent-Length: 6\r\nConnection: close\r\n\r\n a pie\n",
+        ]);
+        assert_eq!(fetch(&url, &part).unwrap(), b"half a pie");
+        assert_eq!(asked.join().unwrap(), [Some("bytes=4-".to_owned())]);
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn a_part_that_the_server_does_not_go_on_with_is_fetched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = folder.path().join("file.part");
+        std::fs::write(&part, "too long by far").unwrap();
+        let (url, asked) = server(&[
+            "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwhole",
+        ]);
+        assert_eq!(fetch(&url, &part).unwrap(), b"whole");
+        assert_eq!(asked.join().unwrap(), [Some("bytes=15-".to_owned()), None]);
+    }
 }

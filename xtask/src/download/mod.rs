@@ -1,8 +1,11 @@
 //! Data sets and tables. Only here does the project open a connection.
 
 mod cifar10;
+mod data_frame;
 mod http;
 mod nb201;
+mod nb201_merge;
+mod pickle;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -55,13 +58,21 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().expect("a file lies in a folder");
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = temporary(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         std::io::Result::Ok(())
     };
     write().with_context(|| path.display().to_string())
+}
+
+/// A temporary file whose permissions are those of any new file, not for its owner alone.
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
 }
 
 fn read(path: PathBuf) -> anyhow::Result<Vec<u8>> {

@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 
-use anyhow::Context;
 use pada::PadaError;
 use pada::supernet::to_safetensors;
 use serde_json::json;
@@ -28,9 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let layout = pada::weight_layout(&args.net.config(), args.classes.get());
     let weights = pada::supernet::read_weights(&args.from, &layout).map_err(PadaError::from)?;
-    pada::trainer::write_durably(&args.out, &to_safetensors(&layout, &weights))
-        .map_err(PadaError::from)
-        .with_context(|| format!("writing {}", args.out.display()))?;
+    pada::trainer::write_durably(&args.out, &to_safetensors(&layout, &weights)).map_err(PadaError::from)?;
     println!("{}: {} tensors, {} numbers", args.out.display(), layout.len(), layout.numel());
     if args.json {
         println!("{}", json!({"tensors": layout.len()}));

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use pada::{RankJob, RankSplit, rank_weights, write_scores};
+use pada::{Blame, RankJob, RankSplit, check_scores_file, rank_weights, write_scores};
 use serde_json::json;
 
 use super::{Common, ComputeArgs, NetArgs, TruthArg};
@@ -20,9 +20,9 @@ pub(crate) struct Args {
     /// Which images to score on.
     #[arg(long, value_enum, default_value = "test")]
     split: Split,
-    /// Only the first N images.
+    /// At most the first N images.
     #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    limit: Option<std::num::NonZeroUsize>,
     /// Images per batch; norms use the statistics of the batch, so it changes the scores.
     #[arg(long, default_value = "512")]
     batch: std::num::NonZeroUsize,
@@ -60,12 +60,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Split::Test => RankSplit::Test,
             Split::Valid => RankSplit::Valid,
         },
-        limit: args.limit,
+        limit: args.limit.map(Into::into),
         batch: args.batch.get(),
         archs: (args.archs != "all").then(|| PathBuf::from(&args.archs)),
         truth: args.truth.map(Into::into),
     };
-    let (scores, record) = rank_weights(&job, &place, &mut Progress::new())?;
+    check_scores_file(&args.out)?;
+    let ranked = rank_weights(&job, &place, &mut Progress::new());
+    if ranked.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
+        eprintln!("no scores were written; the same command starts them again");
+    }
+    let (scores, record) = ranked?;
     write_scores(&args.out, &scores)?;
     print!("{}", pada::report::ranking_summary(&record));
     println!("\nscores     {}", args.out.display());
