@@ -71,7 +71,11 @@ impl Engine {
         let Self { host, compiler, numbers, level, .. } = self;
         match numbers {
             Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, images, train),
-            Numbers::Single(memory) => match narrowed(*level, graph) {
+            Numbers::Single(memory) => match level {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 if is_narrow(graph) => {
+                    run::<crate::simd::Avx512Half>(compiler, host, memory, graph, images, train)
+                }
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 => run::<crate::simd::Avx512>(compiler, host, memory, graph, images, train),
                 #[cfg(target_arch = "x86_64")]
@@ -82,11 +86,9 @@ impl Engine {
     }
 }
 
-/// Vectors of 16 numbers would be half empty where a convolution has 8 channels or fewer.
-fn narrowed(level: Level, graph: &Graph) -> Level {
-    let convs = graph.nodes().iter().filter(|node| matches!(node.op, Op::Conv(_)));
-    let narrowest = convs.map(|node| node.shape.channels).min().unwrap_or(0);
-    if narrowest <= 8 { level.min(Level::Avx2) } else { level }
+/// Whether vectors of 16 numbers would be half empty somewhere.
+fn is_narrow(graph: &Graph) -> bool {
+    graph.nodes().iter().any(|node| matches!(node.op, Op::Conv(_)) && node.shape.channels <= 8)
 }
 
 /// What a step needs beside its images.

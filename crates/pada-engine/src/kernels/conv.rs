@@ -57,7 +57,11 @@ impl<T: Number> Kernel<T> for ConvKernel<'_, T> {
                 vector += 2;
             }
             if vector < vectors {
-                self.columns::<V, 8, 1>(phase, vector * V::LANES);
+                if V::REGISTERS >= 32 {
+                    self.columns::<V, 16, 1>(phase, vector * V::LANES);
+                } else {
+                    self.columns::<V, 8, 1>(phase, vector * V::LANES);
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ mod x86;
 
 pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512, Avx512Half};
 
 /// A number kernels compute with: `f32`, or `f64` to check them.
 pub(crate) trait Number:

@@ -10,6 +10,10 @@ pub(crate) struct Avx512(__m512);
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256);
 
+/// 8 numbers with the registers of AVX-512, of which there are twice as many: for values of 8 channels.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Half(__m256);
+
 // SAFETY, for every `unsafe` block of this file: a value of these types exists only inside `dispatch`, which runs only where
 // the processor has been found to have the instructions (`Level::detect`); loads and stores are as valid as their caller
 // promises.
@@ -100,71 +104,77 @@ impl Vector for Avx512 {
     }
 }
 
-impl Vector for Avx2 {
-    type Elem = f32;
-    const LANES: usize = 8;
-    const REGISTERS: usize = 16;
+macro_rules! eight_lanes {
+    ($name:ident, $registers:literal, $features:literal) => {
+        impl Vector for $name {
+            type Elem = f32;
+            const LANES: usize = 8;
+            const REGISTERS: usize = $registers;
 
-    #[inline(always)]
-    fn splat(value: f32) -> Self {
-        Self(unsafe { _mm256_set1_ps(value) })
-    }
+            #[inline(always)]
+            fn splat(value: f32) -> Self {
+                Self(unsafe { _mm256_set1_ps(value) })
+            }
 
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        Self(unsafe { _mm256_loadu_ps(from) })
-    }
+            #[inline(always)]
+            unsafe fn load(from: *const f32) -> Self {
+                Self(unsafe { _mm256_loadu_ps(from) })
+            }
 
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        unsafe { _mm256_storeu_ps(to, self.0) }
-    }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut f32) {
+                unsafe { _mm256_storeu_ps(to, self.0) }
+            }
 
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm256_add_ps(self.0, other.0) })
-    }
+            #[inline(always)]
+            fn add(self, other: Self) -> Self {
+                Self(unsafe { _mm256_add_ps(self.0, other.0) })
+            }
 
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
-    }
+            #[inline(always)]
+            fn sub(self, other: Self) -> Self {
+                Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+            }
 
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        Self(unsafe { _mm256_mul_ps(self.0, other.0) })
-    }
+            #[inline(always)]
+            fn mul(self, other: Self) -> Self {
+                Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+            }
 
-    #[inline(always)]
-    fn mul_add(self, factor: Self, term: Self) -> Self {
-        Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, term.0) })
-    }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, term: Self) -> Self {
+                Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, term.0) })
+            }
 
-    #[inline(always)]
-    fn where_between(self, x: Self, low: Self, high: Self) -> Self {
-        unsafe {
-            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(x.0, low.0);
-            let below = _mm256_cmp_ps::<_CMP_LT_OQ>(x.0, high.0);
-            Self(_mm256_and_ps(self.0, _mm256_and_ps(above, below)))
+            #[inline(always)]
+            fn where_between(self, x: Self, low: Self, high: Self) -> Self {
+                unsafe {
+                    let above = _mm256_cmp_ps::<_CMP_GT_OQ>(x.0, low.0);
+                    let below = _mm256_cmp_ps::<_CMP_LT_OQ>(x.0, high.0);
+                    Self(_mm256_and_ps(self.0, _mm256_and_ps(above, below)))
+                }
+            }
+
+            #[inline(always)]
+            fn at_most(self, bound: Self) -> Self {
+                Self(unsafe { _mm256_min_ps(bound.0, self.0) })
+            }
+
+            #[inline(always)]
+            fn at_least(self, bound: Self) -> Self {
+                Self(unsafe { _mm256_max_ps(bound.0, self.0) })
+            }
+
+            #[inline]
+            fn dispatch<K: Kernel<f32>>(kernel: K) -> K::Output {
+                #[target_feature(enable = $features)]
+                fn compiled<K: Kernel<f32>>(kernel: K) -> K::Output {
+                    kernel.run::<$name>()
+                }
+                unsafe { compiled(kernel) }
+            }
         }
-    }
-
-    #[inline(always)]
-    fn at_most(self, bound: Self) -> Self {
-        Self(unsafe { _mm256_min_ps(bound.0, self.0) })
-    }
-
-    #[inline(always)]
-    fn at_least(self, bound: Self) -> Self {
-        Self(unsafe { _mm256_max_ps(bound.0, self.0) })
-    }
-
-    #[inline]
-    fn dispatch<K: Kernel<f32>>(kernel: K) -> K::Output {
-        #[target_feature(enable = "avx2,fma")]
-        fn compiled<K: Kernel<f32>>(kernel: K) -> K::Output {
-            kernel.run::<Avx2>()
-        }
-        unsafe { compiled(kernel) }
-    }
+    };
 }
+eight_lanes!(Avx2, 16, "avx2,fma");
+eight_lanes!(Avx512Half, 32, "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma");
