@@ -55,9 +55,18 @@ pub(crate) struct Args {
     /// Threads; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
+    /// Numbers that convolutions multiply.
+    #[arg(long, default_value = "f32")]
+    precision: Numbers,
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Numbers {
+    F32,
+    Bf16,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -76,7 +85,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let batch = args.batch.unwrap_or(if args.work == Work::Step { 256 } else { 512 });
     let shape = Shape::new(3, args.size, args.size);
     let net = Nb201Net::new(args.channels, args.cells, shape, 10, Norms::Plain);
-    let mut bench = Bench::new(&net, batch, shape);
+    let (precision, mode) = match args.precision {
+        Numbers::F32 => (Precision::Single, "f32"),
+        Numbers::Bf16 => (Precision::Half, "bf16"),
+    };
+    let mut bench = Bench::new(&net, batch, shape, precision);
     for path in paths.iter().cycle().take(WARM_UP) {
         bench.once(args.work, path)?;
     }
@@ -103,7 +116,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 "engine": bench.engine.name(),
                 "space": "nb201",
                 "task": task,
-                "mode": "f32",
+                "mode": mode,
                 "batch": batch,
                 "cells": args.cells,
                 "threads": rayon::current_num_threads(),
@@ -131,10 +144,10 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(net: &'a dyn Lower, batch: usize, shape: Shape) -> Self {
+    fn new(net: &'a dyn Lower, batch: usize, shape: Shape, precision: Precision) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let weights = pada_supernet::init_weights(net.weights(), &mut rng);
-        let engine = Engine::new(net.weights().clone(), weights, Precision::Single);
+        let engine = Engine::new(net.weights().clone(), weights, precision);
         let pixels = (0..batch * shape.numel()).map(|_| rng.random_range(-1.7..1.7)).collect();
         let labels = (0..batch).map(|_| rng.random_range(0..10)).collect();
         Self { net, engine, shape, pixels, labels, checksum: 0.0 }

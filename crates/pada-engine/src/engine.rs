@@ -7,12 +7,14 @@ use pada_graph::{
 use rayon::prelude::*;
 
 use crate::level::Level;
-use crate::memory::Memory;
+use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
-use crate::plan::{Backward, Compiler, Mode, NormId, Plan};
-use crate::simd::{Number, Portable, Vector};
+use crate::plan::{Backward, Compiler, Machine, Mode, NormId, Plan};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
+use crate::simd::{Number, Portable, Unit, Vector};
 use crate::statistics::Coefficients;
-use crate::weights;
+use crate::weights::{self, Packed};
 
 /// Images that are worked on together by one thread, and whose sums are added up first: fixed, so that results do not depend on
 /// the number of threads.
@@ -33,8 +35,10 @@ pub struct Engine {
 /// Memory by the numbers that are computed with.
 #[derive(Debug)]
 enum Numbers {
-    Single(Memory<f32>),
-    Double(Memory<f64>),
+    Single(Memory<f32, f32>),
+    #[cfg(target_arch = "x86_64")]
+    Half(Memory<f32, Pair>),
+    Double(Memory<f64, f64>),
 }
 
 impl Engine {
@@ -51,11 +55,17 @@ impl Engine {
     /// # Panics
     /// If there are not as many weights as the layout has.
     pub fn with_level(layout: WeightLayout, weights: Vec<f32>, precision: Precision, level: Level) -> Self {
-        let (level, numbers) = match precision {
-            Precision::Single => (level.min(Level::detect()), Numbers::Single(Memory::default())),
-            Precision::Double => (Level::Portable, Numbers::Double(Memory::default())),
+        let level = level.min(Level::detect());
+        let (level, numbers, detail) = match precision {
+            Precision::Single => (level, Numbers::Single(Memory::default()), ""),
+            #[cfg(target_arch = "x86_64")]
+            Precision::Half if level == Level::Avx512 && Avx512Bf16::is_available() => {
+                (level, Numbers::Half(Memory::default()), ", bf16")
+            }
+            Precision::Half => (level, Numbers::Single(Memory::default()), ", f32 for want of bf16"),
+            Precision::Double => (Level::Portable, Numbers::Double(Memory::default()), ", f64"),
         };
-        let name = format!("engine on the CPU, {level}");
+        let name = format!("engine on the CPU, {level}{detail}");
         Self { host: HostWeights::new(layout, weights), level, name, compiler: Compiler::default(), numbers }
     }
 
@@ -63,6 +73,8 @@ impl Engine {
     pub fn memory_bytes(&self) -> usize {
         match &self.numbers {
             Numbers::Single(memory) => memory.bytes(),
+            #[cfg(target_arch = "x86_64")]
+            Numbers::Half(memory) => memory.bytes(),
             Numbers::Double(memory) => memory.bytes(),
         }
     }
@@ -71,15 +83,17 @@ impl Engine {
         let Self { host, compiler, numbers, level, .. } = self;
         match numbers {
             Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, images, train),
+            #[cfg(target_arch = "x86_64")]
+            Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, images, train),
             Numbers::Single(memory) => match level {
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 if is_narrow(graph) => {
-                    run::<crate::simd::Avx512Half>(compiler, host, memory, graph, images, train)
+                    run::<Avx512Half>(compiler, host, memory, graph, images, train)
                 }
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => run::<crate::simd::Avx512>(compiler, host, memory, graph, images, train),
+                Level::Avx512 => run::<Avx512>(compiler, host, memory, graph, images, train),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => run::<crate::simd::Avx2>(compiler, host, memory, graph, images, train),
+                Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, images, train),
                 _ => run::<Portable<f32>>(compiler, host, memory, graph, images, train),
             },
         }
@@ -101,14 +115,15 @@ struct Train<'a> {
 fn run<V: Vector>(
     compiler: &mut Compiler,
     host: &mut HostWeights,
-    memory: &mut Memory<V::Elem>,
+    memory: &mut Memory<V::Elem, V::Unit>,
     graph: &Graph,
     images: &Images<'_>,
     train: Option<Train<'_>>,
 ) -> StepStats {
     let mode = if train.is_some() { Mode::Train } else { Mode::Forward };
-    let plan = compiler.compile(graph, V::LANES, mode);
-    weights::pack(&plan, host, memory.packed.get(plan.packed_len));
+    let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, mode);
+    let Memory { dense, depthwise, .. } = memory;
+    weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
     let mut run = Run::<V> { plan: &plan, images, memory, coefficients: Coefficients::new(&plan) };
     run.forward(host);
     let logits = run.logits();
@@ -125,14 +140,14 @@ fn run<V: Vector>(
 struct Run<'a, V: Vector> {
     plan: &'a Plan,
     images: &'a Images<'a>,
-    memory: &'a mut Memory<V::Elem>,
+    memory: &'a mut Memory<V::Elem, V::Unit>,
     coefficients: Coefficients<V::Elem>,
 }
 
 impl<V: Vector> Run<'_, V> {
     fn forward(&mut self, host: &HostWeights) {
         for level in 0..self.plan.levels {
-            self.each_image(host, 0, |pass, place, scratch| pass.forward::<V>(level, place, scratch));
+            self.each_image(host, 0, |pass, place, scratch| pass.forward(level, place, scratch));
             let ops = &self.plan.ops[self.plan.op_range(level)];
             let norms: Vec<NormId> = ops.iter().flat_map(|op| &op.norms).copied().collect();
             let chunks = chunks(self.plan, self.images.len(), &self.memory.partial);
@@ -147,9 +162,7 @@ impl<V: Vector> Run<'_, V> {
             let range = self.plan.op_range(level);
             let ops = &self.plan.ops[range.clone()];
             let sums_len = ops.iter().map(|op| op.sums_len).sum();
-            self.each_image(host, sums_len, |pass, place, scratch| {
-                pass.backward::<V>(way, level, place, scratch)
-            });
+            self.each_image(host, sums_len, |pass, place, scratch| pass.backward(way, level, place, scratch));
             self.add_gradients(sums_len, ops, host);
             let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
             let chunks = chunks(self.plan, self.images.len(), &self.memory.partial);
@@ -164,17 +177,17 @@ impl<V: Vector> Run<'_, V> {
         &mut self,
         host: &HostWeights,
         sums_len: usize,
-        work: impl Fn(&Pass<'_, V::Elem>, &mut Place<'_, V::Elem>, &mut crate::memory::Scratch<V::Elem>) + Sync,
+        work: impl Fn(&Pass<'_, V>, &mut Place<'_, V::Elem>, &mut Scratch<V::Elem, V::Unit>) + Sync,
     ) {
         let (plan, images) = (self.plan, self.images.len());
-        let Memory { arena, packed, sums, partial, pool, .. } = &mut *self.memory;
+        let Memory { arena, dense, depthwise, sums, partial, pool, .. } = &mut *self.memory;
         let count = images.div_ceil(CHUNK);
         let partial_len = 2 * plan.norm_channels;
         partial.resize(count * partial_len, 0.0);
         let pass = Pass {
             plan,
             host,
-            packed: packed.get(plan.packed_len),
+            packed: Packed { dense: dense.get(plan.dense_len), depthwise: depthwise.get(plan.depthwise_len) },
             coefficients: &self.coefficients,
             images: self.images,
         };

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use crate::plan::{Plan, Source};
-use crate::simd::Number;
+use crate::simd::{Number, Unit};
 
 /// Bytes of a cache line: where vectors start, so that none lies in two lines.
 const LINE: usize = 64;
@@ -13,7 +13,7 @@ const LINE: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Aligned<T>(Vec<T>);
 
-impl<T: Number> Aligned<T> {
+impl<T: Copy + Default> Aligned<T> {
     /// The first `len` numbers; what was in them before stays or is zero.
     pub(crate) fn get(&mut self, len: usize) -> &mut [T] {
         let room = len + LINE / size_of::<T>();
@@ -33,50 +33,56 @@ impl<T: Number> Aligned<T> {
 
 /// What one thread needs for one image.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch<T> {
-    pub(crate) staged: Staged<T>,
+pub(crate) struct Scratch<T, U> {
+    /// The padded input of an operation.
+    pub(crate) input: Image<T, U>,
+    /// What `input` is of, and the border it has.
+    pub(crate) staged: Option<(Source, usize)>,
     /// The padded gradient of an operation's output.
-    pub(crate) gradient: Aligned<T>,
+    pub(crate) gradient: Image<T, U>,
     /// One image's sums for statistics.
     pub(crate) sums: Aligned<T>,
 }
 
-/// A padded input.
+/// A padded image as numbers and, where those differ, as units.
 #[derive(Debug, Default)]
-pub(crate) struct Staged<T> {
+pub(crate) struct Image<T, U> {
     pub(crate) numbers: Aligned<T>,
-    /// What it is of, and the border it has.
-    pub(crate) key: Option<(Source, usize)>,
+    pub(crate) units: Aligned<U>,
 }
 
-/// All memory of an engine that computes with `T`.
+/// All memory of an engine that computes with `T` and multiplies `U`.
 #[derive(Debug, Default)]
-pub(crate) struct Memory<T> {
+pub(crate) struct Memory<T, U> {
     /// All buffers and gradients, image by image.
     pub(crate) arena: Aligned<T>,
-    pub(crate) packed: Aligned<T>,
+    /// Packed weights of dense and of depthwise convolutions.
+    pub(crate) dense: Aligned<U>,
+    pub(crate) depthwise: Aligned<T>,
     /// Gradient sums of a level's weights, chunk by chunk.
     pub(crate) sums: Aligned<T>,
     pub(crate) total: Aligned<T>,
     /// Statistics, chunk by chunk.
     pub(crate) partial: Vec<f64>,
-    pub(crate) pool: Pool<T>,
+    pub(crate) pool: Pool<T, U>,
 }
 
-impl<T: Number> Memory<T> {
-    /// Bytes that are held.
+impl<T: Number, U: Unit> Memory<T, U> {
+    /// Bytes that are held, scratch memory aside.
     pub(crate) fn bytes(&self) -> usize {
-        [&self.arena, &self.packed, &self.sums, &self.total].iter().map(|list| list.bytes()).sum::<usize>()
+        let lists = [&self.arena, &self.sums, &self.total, &self.depthwise];
+        lists.iter().map(|list| list.bytes()).sum::<usize>()
+            + self.dense.bytes()
             + self.partial.len() * size_of::<f64>()
     }
 }
 
 /// Scratch memory for as many threads as there are.
 #[derive(Debug, Default)]
-pub(crate) struct Pool<T>(Mutex<Vec<Scratch<T>>>);
+pub(crate) struct Pool<T, U>(Mutex<Vec<Scratch<T, U>>>);
 
-impl<T: Number> Pool<T> {
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Scratch<T>) -> R) -> R {
+impl<T: Number, U: Unit> Pool<T, U> {
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Scratch<T, U>) -> R) -> R {
         let free = self.0.lock().expect("no holder panics").pop();
         let mut scratch = free.unwrap_or_default();
         let result = work(&mut scratch);

@@ -4,7 +4,7 @@ use pada_graph::HostWeights;
 use rayon::prelude::*;
 
 use crate::plan::{Connection, ConvOp, Kind, Op, Plan};
-use crate::simd::Number;
+use crate::simd::{Number, Unit};
 
 /// Where the numbers of a convolution's weight `[C_out, C_in / groups, k, k]` go.
 struct Places<'p> {
@@ -47,20 +47,31 @@ impl<'p> Places<'p> {
         }
     }
 
-    /// Place for the forward kernels, and of gradient sums: `[taps, C_in, C_out rounded up]`, depthwise `[taps, C rounded up]`.
-    fn forward(&self, tap: usize, ci: usize, co: usize) -> usize {
+    /// Place among gradient sums: `[taps, C_in, C_out rounded up]`, depthwise `[taps, C rounded up]`.
+    fn sum(&self, tap: usize, ci: usize, co: usize) -> usize {
         match self.conv.connection {
             Connection::Dense => (tap * self.channels_in + ci) * self.stride_out + co,
             Connection::Depthwise => tap * self.stride_out + co,
         }
     }
 
-    /// Place for the backward kernel: `[taps, C_out, C_in rounded up]`.
-    fn backward(&self, tap: usize, ci: usize, co: usize) -> usize {
-        (tap * self.channels_out + co) * self.stride_in + ci
+    /// Unit for the forward kernel: `[taps, units of C_in, C_out rounded up]`.
+    fn forward(&self, per: usize, tap: usize, ci: usize, co: usize) -> usize {
+        (tap * self.channels_in.div_ceil(per) + ci / per) * self.stride_out + co
     }
 
-    fn forward_len(&self) -> usize {
+    /// Unit for the backward kernel: `[taps, units of C_out, C_in rounded up]`.
+    fn backward(&self, per: usize, tap: usize, ci: usize, co: usize) -> usize {
+        (tap * self.channels_out.div_ceil(per) + co / per) * self.stride_in + ci
+    }
+
+    /// Units of the forward and of the backward kernel.
+    fn units(&self, per: usize) -> [usize; 2] {
+        [(self.channels_in, self.stride_out), (self.channels_out, self.stride_in)]
+            .map(|(read, stride)| self.taps() * read.div_ceil(per) * stride)
+    }
+
+    fn sums_len(&self) -> usize {
         match self.conv.connection {
             Connection::Dense => self.taps() * self.channels_in * self.stride_out,
             Connection::Depthwise => self.taps() * self.stride_out,
@@ -68,47 +79,74 @@ impl<'p> Places<'p> {
     }
 }
 
-/// Packs the weights of all convolutions of a plan, each for the forward and then for the backward kernels.
-pub(crate) fn pack<T: Number>(plan: &Plan, host: &HostWeights, packed: &mut [T]) {
-    let mut parts = Vec::new();
-    let mut rest = &mut packed[..plan.packed_len];
-    for op in plan.ops.iter().rev() {
-        if let Kind::Conv(conv) = &op.kind {
-            let (before, own) = rest.split_at_mut(conv.packed);
-            parts.push((Places::new(plan, op, conv), own));
-            rest = before;
-        }
-    }
-    parts.into_par_iter().for_each(|(places, own)| {
-        own.fill(T::ZERO);
-        let weight = host.weight(places.conv.conv.weight);
-        let (forward, backward) = own.split_at_mut(places.forward_len());
-        match places.conv.connection {
-            Connection::Dense => places.for_each(|place, tap, ci, co| {
-                let value = T::from_f32(weight[place]);
-                forward[places.forward(tap, ci, co)] = value;
-                backward[places.backward(tap, ci, co)] = value;
-            }),
-            Connection::Depthwise => places.for_each(|place, tap, ci, co| {
-                forward[places.forward(tap, ci, co)] = T::from_f32(weight[place]);
-            }),
-        }
-    });
+/// The weights of all convolutions of a plan as kernels read them.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a, T, U> {
+    /// Of dense convolutions: each for the forward and then for the backward kernel.
+    pub(crate) dense: &'a [U],
+    /// Of depthwise ones: `[taps, C rounded up]`.
+    pub(crate) depthwise: &'a [T],
 }
 
-/// The packed weights of one convolution: for the forward and for the backward kernels.
-pub(crate) fn packed<'w, T>(plan: &Plan, op: &Op, conv: &ConvOp, packed: &'w [T]) -> (&'w [T], &'w [T]) {
-    let places = Places::new(plan, op, conv);
-    let (forward, rest) = packed[conv.packed..].split_at(places.forward_len());
-    match conv.connection {
-        Connection::Dense => (forward, &rest[..places.taps() * places.channels_out * places.stride_in]),
-        Connection::Depthwise => (forward, forward),
+impl<'a, T, U: Unit> Packed<'a, T, U> {
+    /// For the forward and for the backward kernel.
+    pub(crate) fn dense(&self, plan: &Plan, op: &Op, conv: &ConvOp) -> (&'a [U], &'a [U]) {
+        let [forward, backward] = Places::new(plan, op, conv).units(U::PER);
+        self.dense[conv.packed..][..forward + backward].split_at(forward)
     }
+
+    pub(crate) fn depthwise(&self, plan: &Plan, op: &Op, conv: &ConvOp) -> &'a [T] {
+        &self.depthwise[conv.packed..][..Places::new(plan, op, conv).sums_len()]
+    }
+}
+
+/// How long the weights of one convolution are when packed.
+pub(crate) fn packed_len(plan: &Plan, op: &Op, conv: &ConvOp) -> usize {
+    let places = Places::new(plan, op, conv);
+    match conv.connection {
+        Connection::Dense => places.units(plan.per).iter().sum(),
+        Connection::Depthwise => places.sums_len(),
+    }
+}
+
+/// Packs the weights of all convolutions of a plan.
+pub(crate) fn pack<T: Number, U: Unit>(
+    plan: &Plan,
+    host: &HostWeights,
+    mut dense: &mut [U],
+    depthwise: &mut [T],
+) {
+    let mut parts = Vec::new();
+    for op in plan.ops.iter().rev() {
+        let Kind::Conv(conv) = &op.kind else { continue };
+        let (places, weight) = (Places::new(plan, op, conv), host.weight(conv.conv.weight));
+        match conv.connection {
+            Connection::Dense => {
+                let (before, own) = dense.split_at_mut(conv.packed);
+                parts.push((places, weight, own));
+                dense = before;
+            }
+            Connection::Depthwise => {
+                let own = &mut depthwise[conv.packed..][..places.sums_len()];
+                own.fill(T::ZERO);
+                places
+                    .for_each(|place, tap, ci, co| own[places.sum(tap, ci, co)] = T::from_f32(weight[place]));
+            }
+        }
+    }
+    parts.into_par_iter().for_each(|(places, weight, own)| {
+        own.fill(U::default());
+        let (forward, backward) = own.split_at_mut(places.units(U::PER)[0]);
+        places.for_each(|place, tap, ci, co| {
+            forward[places.forward(U::PER, tap, ci, co)].set(ci % U::PER, weight[place]);
+            backward[places.backward(U::PER, tap, ci, co)].set(co % U::PER, weight[place]);
+        });
+    });
 }
 
 /// How many of an operation's gradient sums belong to its weight; the bias's follow.
 pub(crate) fn weight_sums(plan: &Plan, op: &Op, conv: &ConvOp) -> usize {
-    Places::new(plan, op, conv).forward_len()
+    Places::new(plan, op, conv).sums_len()
 }
 
 /// Adds the gradient sums of an operation's weights to the gradient.
@@ -120,11 +158,10 @@ pub(crate) fn add_gradient<T: Number>(plan: &Plan, op: &Op, sums: &[T], host: &m
         Kind::Conv(conv) => {
             let places = Places::new(plan, op, conv);
             if let Some(bias) = conv.bias {
-                add(host.gradient_mut(bias), &sums[places.forward_len()..][..places.channels_out]);
+                add(host.gradient_mut(bias), &sums[places.sums_len()..][..places.channels_out]);
             }
             let gradient = host.gradient_mut(conv.conv.weight);
-            places
-                .for_each(|place, tap, ci, co| gradient[place] += sums[places.forward(tap, ci, co)].to_f32());
+            places.for_each(|place, tap, ci, co| gradient[place] += sums[places.sum(tap, ci, co)].to_f32());
         }
         Kind::Linear { weight, bias, .. } => {
             let (weights, biases) = sums.split_at(host.layout().spec(*weight).numel());

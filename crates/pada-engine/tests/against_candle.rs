@@ -123,3 +123,27 @@ fn nb201_steps_equal_candle() {
         }
     }
 }
+
+/// bf16 numbers have 8 bits: logits and gradients are near those of f64, and the name says what was computed with.
+#[test]
+fn bf16_is_near_and_says_so() {
+    let (space, shape) = (Nb201::new(), Shape::new(3, 16, 16));
+    let net = Nb201Net::new(16, 1, shape, 10, Norms::Plain);
+    let case = Case::new(net.weights(), shape, 24, 10, 7);
+    for arch in ["333333", "323412", "212121", "444444"] {
+        let graph = net.lower(&space.parse(arch).unwrap()).unwrap().simplified();
+        let mut candle = CandleExecutor::new(case.layout.clone(), case.weights.clone(), Precision::Double);
+        let (logits, loss, gradient) = case.step(&mut candle, &graph);
+        let mut engine = case.engine(Precision::Half, Level::Avx512);
+        assert!(engine.name().contains("bf16"), "{}", engine.name());
+        let ours = case.step(&mut engine, &graph);
+        assert!(distance(&ours.0, &logits) < 0.1, "{arch}: logits off by {}", distance(&ours.0, &logits));
+        assert!((ours.1 - loss).abs() < 0.02 * loss, "{arch}: loss {} {loss}", ours.1);
+        let product: f64 = ours.2.iter().zip(&gradient).map(|(a, b)| f64::from(a * b)).sum();
+        let norm = |list: &[f32]| list.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let cosine = product / norm(&ours.2) / norm(&gradient);
+        assert!(cosine > 0.95, "{arch}: the gradient points elsewhere, cosine {cosine}");
+        let single = case.step(&mut case.engine(Precision::Single, Level::Avx512), &graph);
+        assert!(engine.name().contains("f32") || single.0 != ours.0, "{arch}: it computed in f32");
+    }
+}

@@ -99,6 +99,10 @@ pub enum Precision {
     #[default]
     #[serde(rename = "f32")]
     Single,
+    /// Convolutions multiply bf16 numbers (8 bits of precision) and add in f32; everything else is f32. Faster where the
+    /// processor has the instructions; elsewhere an executor computes in f32 and its name says so.
+    #[serde(rename = "bf16")]
+    Half,
     /// To check with. In f32 a value that is zero up to rounding falls on the wrong side of a ReLU now and then, which moves the
     /// gradient of every weight before it by about a hundredth; in f64 that does not happen.
     #[serde(rename = "f64")]

@@ -34,7 +34,7 @@ impl CandleExecutor {
 
     fn dtype(&self) -> DType {
         match self.precision {
-            Precision::Single => DType::F32,
+            Precision::Single | Precision::Half => DType::F32,
             Precision::Double => DType::F64,
         }
     }
@@ -86,7 +86,11 @@ impl CandleExecutor {
 
 impl Executor for CandleExecutor {
     fn name(&self) -> &str {
-        "candle on the CPU"
+        match self.precision {
+            Precision::Single => "candle on the CPU",
+            Precision::Half => "candle on the CPU, f32 for want of bf16",
+            Precision::Double => "candle on the CPU, f64",
+        }
     }
 
     fn layout(&self) -> &WeightLayout {

@@ -1,6 +1,6 @@
 use super::stage::{bounds, vector};
 use crate::plan::Act;
-use crate::simd::{Kernel, Number, Vector};
+use crate::simd::{Kernel, Number, Unit, Vector};
 
 use super::Into;
 
@@ -48,11 +48,11 @@ pub(crate) struct Combine<'a, T> {
     pub(crate) into: Into,
 }
 
-impl<T: Number> Kernel<T> for Combine<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(mut self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(mut self) {
         assert!(self.stride.is_multiple_of(V::LANES) && self.out.len().is_multiple_of(self.stride));
         assert!(self.terms.iter().all(|(x, _)| x.len() == self.out.len()));
         match self.terms.len() {
@@ -120,11 +120,11 @@ pub(crate) struct HandOn<'a, T> {
     pub(crate) into: Into,
 }
 
-impl<T: Number> Kernel<T> for HandOn<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for HandOn<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let len = self.out.len();
         assert!(len.is_multiple_of(V::LANES) && self.gradient.len() == len);
         assert!(self.mask.is_none_or(|(made, _)| made.len() == len));

@@ -1,5 +1,5 @@
 use crate::geometry::Phase;
-use crate::simd::{Kernel, Number, Vector};
+use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Whether a kernel overwrites what it writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +20,15 @@ pub(crate) struct Mask<'a, T> {
 /// gradient with the kernel's taps the other way round.
 ///
 /// # Shapes
-/// - `x`: padded image, `[H, W, C_in]`
-/// - `weights`: `[taps, C_in, C_out rounded up]`
+/// - `x`: padded image in units, `[H, W, C_in]`
+/// - `weights`: `[taps, units, C_out rounded up]`
 /// - `out`: `[H', W', C_out rounded up]`
-pub(crate) struct ConvKernel<'a, T> {
-    pub(crate) x: &'a [T],
+pub(crate) struct ConvKernel<'a, T, U> {
+    pub(crate) x: &'a [U],
     pub(crate) phases: &'a [Phase],
-    pub(crate) weights: &'a [T],
-    pub(crate) channels_in: usize,
+    pub(crate) weights: &'a [U],
+    /// Units of a tap: C_in numbers, rounded up.
+    pub(crate) units_in: usize,
     /// C_out, rounded up to whole vectors.
     pub(crate) stride_out: usize,
     /// Added to every pixel, `[C_out rounded up]`.
@@ -37,11 +38,11 @@ pub(crate) struct ConvKernel<'a, T> {
     pub(crate) mask: Option<Mask<'a, T>>,
 }
 
-impl<T: Number> Kernel<T> for ConvKernel<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for ConvKernel<'_, T, U> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(mut self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(mut self) {
         self.check::<V>();
         let vectors = self.stride_out / V::LANES;
         let phases = self.phases;
@@ -67,19 +68,19 @@ impl<T: Number> Kernel<T> for ConvKernel<'_, T> {
     }
 }
 
-impl<T: Number> ConvKernel<'_, T> {
+impl<T: Number, U: Unit> ConvKernel<'_, T, U> {
     /// The bounds that the loops rely on.
     #[inline(always)]
-    fn check<V: Vector<Elem = T>>(&self) {
+    fn check<V: Vector<Elem = T, Unit = U>>(&self) {
         assert!(self.stride_out.is_multiple_of(V::LANES));
         assert!(self.bias.is_none_or(|bias| bias.len() >= self.stride_out));
         for phase in self.phases {
             let span = |places: &[u32]| places.iter().max().copied().unwrap_or(0) as usize;
             let (last, first) = (span(&phase.base), phase.base.iter().min().copied().unwrap_or(0) as isize);
             for tap in &phase.taps {
-                assert!(first + tap.offset >= 0);
-                assert!(last.wrapping_add_signed(tap.offset) + self.channels_in <= self.x.len());
-                assert!((tap.weight + 1) * self.channels_in * self.stride_out <= self.weights.len());
+                assert!(first + tap.offset >= 0 && tap.offset % U::PER as isize == 0);
+                assert!(last.wrapping_add_signed(tap.offset) / U::PER + self.units_in <= self.x.len());
+                assert!((tap.weight + 1) * self.units_in * self.stride_out <= self.weights.len());
             }
             assert!(span(&phase.out) + self.stride_out <= self.out.len());
             assert!(phase.out.len() >= phase.base.len());
@@ -92,7 +93,7 @@ impl<T: Number> ConvKernel<'_, T> {
 
     /// `Q` vectors of output channels from `channel` on, for all pixels.
     #[inline(always)]
-    fn columns<V: Vector<Elem = T>, const P: usize, const Q: usize>(
+    fn columns<V: Vector<Elem = T, Unit = U>, const P: usize, const Q: usize>(
         &mut self,
         phase: &Phase,
         channel: usize,
@@ -111,7 +112,7 @@ impl<T: Number> ConvKernel<'_, T> {
 
     /// `P` pixels times `Q` vectors of output channels, kept in registers while all taps and input channels are summed.
     #[inline(always)]
-    fn tile<V: Vector<Elem = T>, const P: usize, const Q: usize>(
+    fn tile<V: Vector<Elem = T, Unit = U>, const P: usize, const Q: usize>(
         &mut self,
         phase: &Phase,
         channel: usize,
@@ -122,7 +123,7 @@ impl<T: Number> ConvKernel<'_, T> {
         unsafe {
             let mut bases = [self.x.as_ptr(); P];
             for (p, base) in bases.iter_mut().enumerate() {
-                *base = base.wrapping_add(*phase.base.get_unchecked(pixel + p) as usize);
+                *base = base.wrapping_add(*phase.base.get_unchecked(pixel + p) as usize / U::PER);
             }
             let mut first = [V::zero(); Q];
             if let Some(bias) = self.bias {
@@ -134,19 +135,19 @@ impl<T: Number> ConvKernel<'_, T> {
             for tap in &phase.taps {
                 let mut x = bases;
                 for x in &mut x {
-                    *x = x.wrapping_offset(tap.offset);
+                    *x = x.wrapping_offset(tap.offset / U::PER as isize);
                 }
                 let mut weights =
-                    self.weights.as_ptr().add(tap.weight * self.channels_in * self.stride_out + channel);
-                for c in 0..self.channels_in {
-                    let mut w = [V::zero(); Q];
-                    for (q, w) in w.iter_mut().enumerate() {
-                        *w = V::load(weights.add(q * V::LANES));
+                    self.weights.as_ptr().add(tap.weight * self.units_in * self.stride_out + channel);
+                for c in 0..self.units_in {
+                    let mut w = [V::load_factor(weights); Q];
+                    for (q, w) in w.iter_mut().enumerate().skip(1) {
+                        *w = V::load_factor(weights.add(q * V::LANES));
                     }
                     for (sums, x) in sums.iter_mut().zip(&x) {
-                        let x = V::splat(*x.add(c));
+                        let x = V::factor(*x.add(c));
                         for (sum, w) in sums.iter_mut().zip(&w) {
-                            *sum = x.mul_add(*w, *sum);
+                            *sum = sum.add_product(x, *w);
                         }
                     }
                     weights = weights.wrapping_add(self.stride_out);

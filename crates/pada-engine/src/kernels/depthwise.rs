@@ -1,7 +1,7 @@
 use super::stage::vector;
 use super::{Into, Mask};
 use crate::geometry::{Phase, Tap};
-use crate::simd::{Kernel, Number, Vector};
+use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// A convolution in which every channel has a kernel of its own, of one image; also its gradient with respect to the input.
 ///
@@ -19,11 +19,11 @@ pub(crate) struct DepthwiseKernel<'a, T> {
     pub(crate) mask: Option<Mask<'a, T>>,
 }
 
-impl<T: Number> Kernel<T> for DepthwiseKernel<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for DepthwiseKernel<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         for phase in self.phases {
             for (pixel, (&base, &out_place)) in phase.base.iter().zip(&phase.out).enumerate() {
                 for channel in (0..self.stride).step_by(V::LANES) {
@@ -66,11 +66,11 @@ pub(crate) struct DepthwiseGradient<'a, T> {
     pub(crate) sums: &'a mut [T],
 }
 
-impl<T: Number> Kernel<T> for DepthwiseGradient<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for DepthwiseGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         for tap in self.taps {
             for channel in (0..self.stride).step_by(V::LANES) {
                 let mut sum = vector::<V>(self.sums, tap.weight * self.stride + channel);

@@ -18,7 +18,7 @@ pub(crate) use conv::{ConvKernel, Into, Mask};
 pub(crate) use depthwise::{DepthwiseGradient, DepthwiseKernel};
 pub(crate) use norm::{GradientSums, Moments};
 pub(crate) use pool::{AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient, Windows};
-pub(crate) use stage::{NormGradient, Stage, StageGradient};
+pub(crate) use stage::{NormGradient, Stage, StageGradient, ToUnits};
 pub(crate) use vector_head::{
     GlobalPool, GlobalPoolGradient, linear, linear_input_gradient, linear_weight_gradient,
 };

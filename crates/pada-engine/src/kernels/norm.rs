@@ -1,5 +1,5 @@
 use super::stage::vector;
-use crate::simd::{Kernel, Number, Vector};
+use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Partial sums that run side by side, so that additions need not wait for one another and rounding stays small.
 const CHAINS: usize = 4;
@@ -14,11 +14,11 @@ pub(crate) struct Moments<'a, T> {
     pub(crate) sums: &'a mut [T],
 }
 
-impl<T: Number> Kernel<T> for Moments<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for Moments<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (plain, squares) = self.sums.split_at_mut(self.stride);
         for channel in (0..self.stride).step_by(V::LANES) {
             let terms = Powers { first: vector::<V>(self.x, channel) };
@@ -42,11 +42,11 @@ pub(crate) struct GradientSums<'a, T> {
     pub(crate) sums: &'a mut [T],
 }
 
-impl<T: Number> Kernel<T> for GradientSums<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for GradientSums<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (plain, products) = self.sums.split_at_mut(self.stride);
         for channel in (0..self.stride).step_by(V::LANES) {
             let terms = Products { mean: vector::<V>(self.mean, channel) };

@@ -4,7 +4,7 @@ use pada_graph::{Pool, Shape};
 
 use super::Into;
 use super::stage::vector;
-use crate::simd::{Kernel, Number, Vector};
+use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Which input pixels each output pixel of a pooling covers.
 #[derive(Clone, Copy, Debug)]
@@ -58,11 +58,11 @@ pub(crate) struct AvgPool<'a, T> {
     pub(crate) into: Into,
 }
 
-impl<T: Number> Kernel<T> for AvgPool<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for AvgPool<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let windows = self.windows;
         if windows.is_cell() {
             return cell_window::<V>(windows, self.x, self.out, self.into, Divide::Result);
@@ -89,11 +89,11 @@ pub(crate) struct AvgPoolGradient<'a, T> {
     pub(crate) into: Into,
 }
 
-impl<T: Number> Kernel<T> for AvgPoolGradient<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for AvgPoolGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let windows = self.windows;
         if windows.is_cell() {
             return cell_window::<V>(windows, self.gradient, self.out, self.into, Divide::Terms);
@@ -200,11 +200,11 @@ pub(crate) struct MaxPool<'a, T> {
     pub(crate) out: &'a mut [T],
 }
 
-impl<T: Number> Kernel<T> for MaxPool<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for MaxPool<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         for_each_largest(self.windows, self.x, |to, from| self.out[to] = self.x[from]);
     }
 }
@@ -218,11 +218,11 @@ pub(crate) struct MaxPoolGradient<'a, T> {
     pub(crate) into: Into,
 }
 
-impl<T: Number> Kernel<T> for MaxPoolGradient<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for MaxPoolGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         if self.into == Into::Set {
             self.out.fill(T::ZERO);
         }

@@ -1,7 +1,7 @@
 use super::combine::{Affine, AffineVector};
 use crate::geometry::Padded;
 use crate::plan::Act;
-use crate::simd::{Kernel, Number, Vector};
+use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Copies an image into a padded buffer as a convolution reads it: normalised, activated, with a border of zeros.
 pub(crate) struct Stage<'a, T> {
@@ -14,11 +14,11 @@ pub(crate) struct Stage<'a, T> {
     pub(crate) out: &'a mut [T],
 }
 
-impl<T: Number> Kernel<T> for Stage<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for Stage<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (stride, width) = (self.padded.stride, self.padded.width * self.padded.stride);
         let (low, high) = bounds::<V>(self.act);
         for (source, out) in self.source.chunks_exact(width).zip(rows(self.padded, self.out)) {
@@ -106,11 +106,11 @@ pub(crate) struct StageGradient<'a, T> {
     pub(crate) out: &'a mut [T],
 }
 
-impl<T: Number> Kernel<T> for StageGradient<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for StageGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (stride, width) = (self.padded.stride, self.padded.width * self.padded.stride);
         for (row, out) in rows(self.padded, self.out).enumerate() {
             let range = row * width..(row + 1) * width;
@@ -163,4 +163,27 @@ pub(super) fn vector<V: Vector>(list: &[V::Elem], channel: usize) -> V {
     let list = &list[channel..][..V::LANES];
     // SAFETY: the slice holds LANES numbers.
     unsafe { V::load(list.as_ptr()) }
+}
+
+/// Turns numbers into units, both `[n]` numbers long.
+pub(crate) struct ToUnits<'a, T, U> {
+    pub(crate) numbers: &'a [T],
+    pub(crate) units: &'a mut [U],
+}
+
+impl<T: Number, U: Unit> Kernel<T, U> for ToUnits<'_, T, U> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
+        assert!(
+            self.numbers.len().is_multiple_of(V::LANES) && self.units.len() * U::PER == self.numbers.len()
+        );
+        for at in (0..self.numbers.len()).step_by(V::LANES) {
+            // SAFETY: both lists hold as many numbers, a multiple of LANES.
+            unsafe {
+                V::load(self.numbers.as_ptr().add(at)).store_units(self.units.as_mut_ptr().add(at / U::PER))
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@ use super::Into;
 use super::combine::{Affine, AffineVector};
 use super::stage::{bounds, vector};
 use crate::plan::Act;
-use crate::simd::{Kernel, Number, Vector};
+use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Mean over the pixels of one image after norm and activation.
 pub(crate) struct GlobalPool<'a, T> {
@@ -15,11 +15,11 @@ pub(crate) struct GlobalPool<'a, T> {
     pub(crate) out: &'a mut [T],
 }
 
-impl<T: Number> Kernel<T> for GlobalPool<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for GlobalPool<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (low, high) = bounds::<V>(self.act);
         let share = V::splat(T::from_f64(self.stride as f64 / self.x.len() as f64));
         for channel in (0..self.stride).step_by(V::LANES) {
@@ -61,11 +61,11 @@ pub(crate) struct GlobalPoolGradient<'a, T> {
     pub(crate) into: Into,
 }
 
-impl<T: Number> Kernel<T> for GlobalPoolGradient<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for GlobalPoolGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (low, high) = bounds::<V>(self.act);
         let share = V::splat(T::from_f64(self.stride as f64 / self.x.len() as f64));
         for channel in (0..self.stride).step_by(V::LANES) {

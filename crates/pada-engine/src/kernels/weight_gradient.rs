@@ -1,5 +1,5 @@
 use crate::geometry::Tap;
-use crate::simd::{Kernel, Number, Vector};
+use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// The gradient of a dense convolution's weights, of one image, added to `sums`.
 ///
@@ -19,11 +19,11 @@ pub(crate) struct WeightGradient<'a, T> {
     pub(crate) sums: &'a mut [T],
 }
 
-impl<T: Number> Kernel<T> for WeightGradient<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for WeightGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T>>(mut self) {
+    fn run<V: Vector<Elem = T, Unit = U>>(mut self) {
         self.check::<V>();
         let taps = self.taps;
         for tap in taps {

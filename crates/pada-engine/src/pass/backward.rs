@@ -6,27 +6,25 @@ use crate::kernels::{
 };
 use crate::memory::{Others, Scratch};
 use crate::plan::{Act, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term};
-use crate::simd::{Number, Vector};
+use crate::simd::{Number, Unit, Vector};
 use crate::statistics::take_gradient_sums;
 use crate::weights;
 
-impl<T: Number> Pass<'_, T> {
+impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     /// The operations of a level, backward, for one image.
-    pub(crate) fn backward<V: Vector<Elem = T>>(
+    pub(crate) fn backward(
         &self,
         way: &Backward,
         level: usize,
         place: &mut Place<'_, T>,
-        scratch: &mut Scratch<T>,
+        scratch: &mut Scratch<T, U>,
     ) {
-        scratch.staged.key = None;
+        scratch.staged = None;
         for i in self.plan.op_range(level).rev() {
             let op = &self.plan.ops[i];
             match &op.kind {
-                Kind::Conv(conv) => {
-                    self.backward_conv::<V>(way, op, conv, way.targets[i].first(), place, scratch)
-                }
-                _ => self.backward_op::<V>(way, op, &way.targets[i], place),
+                Kind::Conv(conv) => self.backward_conv(way, op, conv, way.targets[i].first(), place, scratch),
+                _ => self.backward_op(way, op, &way.targets[i], place),
             }
             for &norm in &way.complete[i] {
                 let buffer = self.plan.norms[norm].buffer;
@@ -46,22 +44,22 @@ impl<T: Number> Pass<'_, T> {
         }
     }
 
-    fn backward_conv<V: Vector<Elem = T>>(
+    fn backward_conv(
         &self,
         way: &Backward,
         op: &Op,
         conv: &ConvOp,
         target: Option<&Option<Target>>,
         place: &mut Place<'_, T>,
-        scratch: &mut Scratch<T>,
+        scratch: &mut Scratch<T, U>,
     ) {
         let Some(target) = target else { return };
         let (plan, geometry) = (self.plan, &conv.geometry);
         let (_, all) = Others::split(place.values, 0..0);
-        let padded = scratch.gradient.get(geometry.output.len());
-        self.stage_gradient::<V>(way, op.out, &all, geometry.output, padded);
-        let x = self.stage::<V>(conv, &all, &mut scratch.staged);
-        let gradient = scratch.gradient.get(geometry.output.len());
+        let lens = [geometry.input.len(), geometry.output.len()];
+        self.stage_gradient(way, op.out, &all, geometry.output, scratch.gradient.numbers.get(lens[1]));
+        self.stage(conv, &all, scratch);
+        let (x, gradient) = (&*scratch.input.numbers.get(lens[0]), &*scratch.gradient.numbers.get(lens[1]));
         let stride = geometry.output.stride;
 
         let own = &mut place.sums[op.sums..op.sums + op.sums_len];
@@ -88,37 +86,35 @@ impl<T: Number> Pass<'_, T> {
                 rest.iter_mut().zip(pixel).for_each(|(sum, g)| *sum += *g);
             }
         }
-        if let Some(target) = target {
-            let (_, weights) = weights::packed(plan, op, conv, self.packed);
-            let lens = [plan.buffers[op.out].shape.channels, geometry.input.stride];
-            let (_, high) = conv.source.act.bounds();
-            let mask = (conv.source.act != Act::None).then(|| Mask { x, high: T::from_f64(high) });
-            let out = &mut place.values[self.range(way, target.gradient)];
-            self.convolve::<V>(
-                conv,
-                Direction::Backward { mask, into: target.into },
-                gradient,
-                weights,
-                lens,
-                out,
-            );
+        let Some(target) = target else { return };
+        let (_, high) = conv.source.act.bounds();
+        let mask = (conv.source.act != Act::None).then(|| Mask { x, high: T::from_f64(high) });
+        let direction = Direction::Backward { mask, into: target.into };
+        let out = &mut place.values[self.range(way, target.gradient)];
+        let stride_in = geometry.input.stride;
+        match conv.connection {
+            Connection::Dense => {
+                Self::set_units(&mut scratch.gradient, lens[1]);
+                let (_, weights) = self.packed.dense(plan, op, conv);
+                let units = plan.buffers[op.out].shape.channels.div_ceil(U::PER);
+                let gradient = Self::units(&mut scratch.gradient, lens[1]);
+                Self::convolve(conv, direction, [gradient, weights], [units, stride_in], out);
+            }
+            Connection::Depthwise => {
+                let weights = self.packed.depthwise(plan, op, conv);
+                Self::convolve_depthwise(conv, direction, [gradient, weights], stride_in, out);
+            }
         }
     }
 
-    fn backward_op<V: Vector<Elem = T>>(
-        &self,
-        way: &Backward,
-        op: &Op,
-        targets: &[Option<Target>],
-        place: &mut Place<'_, T>,
-    ) {
+    fn backward_op(&self, way: &Backward, op: &Op, targets: &[Option<Target>], place: &mut Place<'_, T>) {
         let plan = self.plan;
         let Some(total) = way.of[op.out].total else { return };
         if way.of[op.out].norm.is_some() {
             let (out, others) = Others::split(place.values, self.range(way, total));
             let shape = plan.buffers[op.out].shape;
             let padded = Padded::new(shape, plan.buffers[op.out].stride, 0);
-            self.stage_gradient::<V>(way, op.out, &others, padded, out);
+            self.stage_gradient(way, op.out, &others, padded, out);
         }
         let mut first_channel = 0;
         for (input, source) in op.reads.iter().enumerate() {

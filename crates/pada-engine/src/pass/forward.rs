@@ -1,22 +1,16 @@
 use super::{Direction, Pass, Place};
 use crate::kernels::{AvgPool, Combine, GlobalPool, Into, MaxPool, Moments, linear};
 use crate::memory::{Others, Scratch};
-use crate::plan::{Kind, Op, PoolKind, Source, Term};
-use crate::simd::{Number, Vector};
+use crate::plan::{Connection, Kind, Op, PoolKind, Source, Term};
+use crate::simd::{Number, Unit, Vector};
 use crate::statistics::take_moments;
-use crate::weights;
 
-impl<T: Number> Pass<'_, T> {
+impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     /// The operations of a level, forward, for one image.
-    pub(crate) fn forward<V: Vector<Elem = T>>(
-        &self,
-        level: usize,
-        place: &mut Place<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) {
-        scratch.staged.key = None;
+    pub(crate) fn forward(&self, level: usize, place: &mut Place<'_, T>, scratch: &mut Scratch<T, U>) {
+        scratch.staged = None;
         for op in &self.plan.ops[self.plan.op_range(level)] {
-            self.forward_op::<V>(op, place, scratch);
+            self.forward_op(op, place, scratch);
             let buffer = &self.plan.buffers[op.out];
             for &norm in &op.norms {
                 let x = &place.values[self.plan.range(op.out)];
@@ -27,27 +21,38 @@ impl<T: Number> Pass<'_, T> {
         }
     }
 
-    fn forward_op<V: Vector<Elem = T>>(&self, op: &Op, place: &mut Place<'_, T>, scratch: &mut Scratch<T>) {
+    fn forward_op(&self, op: &Op, place: &mut Place<'_, T>, scratch: &mut Scratch<T, U>) {
         let plan = self.plan;
         let (out, others) = Others::split(place.values, plan.range(op.out));
         let stride = plan.buffers[op.out].stride;
         match &op.kind {
             Kind::Load => self.load(place.image, stride, out),
             Kind::Conv(conv) => {
-                let x = self.stage::<V>(conv, &others, &mut scratch.staged);
-                let (weights, _) = weights::packed(plan, op, conv, self.packed);
+                self.stage(conv, &others, scratch);
                 let bias = conv.bias.map(|id| {
                     let bias = self.host.weight(id).iter().map(|&b| T::from_f32(b));
                     bias.chain(std::iter::repeat(T::ZERO)).take(stride).collect::<Vec<T>>()
                 });
-                self.convolve::<V>(
-                    conv,
-                    Direction::Forward { bias: bias.as_deref() },
-                    x,
-                    weights,
-                    [conv.run, stride],
-                    out,
-                );
+                let direction = Direction::Forward { bias: bias.as_deref() };
+                let len = conv.geometry.input.len();
+                match conv.connection {
+                    Connection::Dense => {
+                        let (weights, _) = self.packed.dense(plan, op, conv);
+                        let x = Self::units(&mut scratch.input, len);
+                        Self::convolve(
+                            conv,
+                            direction,
+                            [x, weights],
+                            [conv.run.div_ceil(U::PER), stride],
+                            out,
+                        );
+                    }
+                    Connection::Depthwise => {
+                        let (x, weights) =
+                            (scratch.input.numbers.get(len), self.packed.depthwise(plan, op, conv));
+                        Self::convolve_depthwise(conv, direction, [x, weights], stride, out);
+                    }
+                }
             }
             Kind::Combine { terms, act } => {
                 let value =

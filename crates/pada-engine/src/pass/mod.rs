@@ -6,18 +6,21 @@ mod forward;
 use pada_graph::{HostWeights, Images};
 
 use crate::geometry::Padded;
-use crate::kernels::{Affine, ConvKernel, DepthwiseKernel, Into, Mask, NormGradient, Stage, StageGradient};
-use crate::memory::{Others, Staged};
-use crate::plan::{Backward, Buffer, BufferId, Connection, ConvOp, Plan, Source};
-use crate::simd::{Number, Vector};
+use crate::kernels::{
+    Affine, ConvKernel, DepthwiseKernel, Into, Mask, NormGradient, Stage, StageGradient, ToUnits,
+};
+use crate::memory::{Image, Others, Scratch};
+use crate::plan::{Backward, Buffer, BufferId, ConvOp, Plan, Source};
+use crate::simd::{Number, Unit, Vector};
 use crate::statistics::Coefficients;
+use crate::weights::Packed;
 
 /// What all images of a pass share.
-pub(crate) struct Pass<'a, T> {
+pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) plan: &'a Plan,
     pub(crate) host: &'a HostWeights,
-    pub(crate) packed: &'a [T],
-    pub(crate) coefficients: &'a Coefficients<T>,
+    pub(crate) packed: Packed<'a, V::Elem, V::Unit>,
+    pub(crate) coefficients: &'a Coefficients<V::Elem>,
     pub(crate) images: &'a Images<'a>,
 }
 
@@ -34,7 +37,8 @@ pub(crate) struct Place<'a, T> {
     /// Gradient sums of its chunk.
     pub(crate) sums: &'a mut [T],
 }
-impl<T: Number> Pass<'_, T> {
+
+impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     fn affine(&self, source: &Source, stride: usize) -> Affine<'_, T> {
         match source.norm {
             Some(norm) => self.coefficients.affine(self.plan, norm),
@@ -55,25 +59,34 @@ impl<T: Number> Pass<'_, T> {
     }
 
     /// The padded input of a convolution; it stays for others that read the same.
-    fn stage<'s, V: Vector<Elem = T>>(
-        &self,
-        conv: &ConvOp,
-        others: &Others<'_, T>,
-        staged: &'s mut Staged<T>,
-    ) -> &'s [T] {
+    fn stage(&self, conv: &ConvOp, others: &Others<'_, T>, scratch: &mut Scratch<T, U>) {
         let padded = conv.geometry.input;
-        let out = staged.numbers.get(padded.len());
+        let out = scratch.input.numbers.get(padded.len());
         let key = (conv.source, padded.border);
-        if staged.key != Some(key) {
-            staged.key = Some(key);
+        if scratch.staged != Some(key) {
+            scratch.staged = Some(key);
             let source = others.buffer(self.plan, conv.source.buffer);
             let affine = conv.source.norm.map(|norm| self.coefficients.affine(self.plan, norm));
             V::dispatch(Stage { source, affine, act: conv.source.act, padded, out });
+            Self::set_units(&mut scratch.input, padded.len());
         }
-        out
     }
 
-    fn stage_gradient<V: Vector<Elem = T>>(
+    /// Brings the units of a padded image up to date.
+    fn set_units(image: &mut Image<T, U>, len: usize) {
+        let numbers = &*image.numbers.get(len);
+        if V::as_units(numbers).is_none() {
+            V::dispatch(ToUnits { numbers, units: image.units.get(len / U::PER) });
+        }
+    }
+
+    /// A padded image as convolutions read it.
+    fn units(image: &mut Image<T, U>, len: usize) -> &[U] {
+        let Image { numbers, units } = image;
+        V::as_units(numbers.get(len)).unwrap_or_else(|| units.get(len / U::PER))
+    }
+
+    fn stage_gradient(
         &self,
         way: &Backward,
         buffer: BufferId,
@@ -97,46 +110,34 @@ impl<T: Number> Pass<'_, T> {
         V::dispatch(StageGradient { direct, norm, padded, out });
     }
 
-    fn convolve<V: Vector<Elem = T>>(
-        &self,
+    /// A convolution in either direction; `units_in` and `stride_out` are those of what is read and of what is written.
+    fn convolve(
         conv: &ConvOp,
         direction: Direction<'_, T>,
-        x: &[T],
-        weights: &[T],
-        [channels_in, stride_out]: [usize; 2],
+        [x, weights]: [&[U]; 2],
+        [units_in, stride_out]: [usize; 2],
         out: &mut [T],
     ) {
         let (phases, bias, into, mask) = match direction {
             Direction::Forward { bias } => (&conv.geometry.forward, bias, Into::Set, None),
             Direction::Backward { mask, into } => (&conv.geometry.backward, None, into, mask),
         };
-        match conv.connection {
-            Connection::Dense => {
-                V::dispatch(ConvKernel {
-                    x,
-                    phases,
-                    weights,
-                    channels_in,
-                    stride_out,
-                    bias,
-                    out,
-                    into,
-                    mask,
-                });
-            }
-            Connection::Depthwise => {
-                V::dispatch(DepthwiseKernel {
-                    x,
-                    phases,
-                    weights,
-                    stride: stride_out,
-                    bias,
-                    out,
-                    into,
-                    mask,
-                });
-            }
-        }
+        V::dispatch(ConvKernel { x, phases, weights, units_in, stride_out, bias, out, into, mask });
+    }
+
+    /// The same for a convolution whose channels stay apart.
+    fn convolve_depthwise(
+        conv: &ConvOp,
+        direction: Direction<'_, T>,
+        [x, weights]: [&[T]; 2],
+        stride: usize,
+        out: &mut [T],
+    ) {
+        let (phases, bias, into, mask) = match direction {
+            Direction::Forward { bias } => (&conv.geometry.forward, bias, Into::Set, None),
+            Direction::Backward { mask, into } => (&conv.geometry.backward, None, into, mask),
+        };
+        V::dispatch(DepthwiseKernel { x, phases, weights, stride, bias, out, into, mask });
     }
 }
 

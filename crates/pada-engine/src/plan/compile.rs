@@ -6,19 +6,20 @@ use pada_graph::{Conv, Graph, Node, NodeId, Norm, Shape};
 use super::arena::lay_out;
 use super::backward::Backward;
 use super::{
-    Act, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Mode, NormId, NormSlot, Op, Plan,
-    PoolKind, Source, Term,
+    Act, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Machine, Mode, NormId, NormSlot,
+    Op, Plan, PoolKind, Source, Term,
 };
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
+use crate::weights;
 
 /// Buffers start at multiples of this many numbers: a cache line of `f32`.
 pub(super) const ALIGN: usize = 16;
 
 impl Compiler {
-    /// Compiles a graph for vectors of `lanes` numbers.
-    pub(crate) fn compile(&mut self, graph: &Graph, lanes: usize, mode: Mode) -> Plan {
-        let mut builder = Builder::new(graph, lanes);
+    /// Compiles a graph.
+    pub(crate) fn compile(&mut self, graph: &Graph, machine: Machine, mode: Mode) -> Plan {
+        let mut builder = Builder::new(graph, machine);
         let values: Vec<Source> = Vec::with_capacity(graph.nodes().len());
         let values = graph.nodes().iter().enumerate().fold(values, |mut values, (i, node)| {
             let value = builder.node(NodeId(i), node, &values);
@@ -30,7 +31,7 @@ impl Compiler {
     }
 
     fn finish(&mut self, builder: Builder<'_>, output: BufferId, mode: Mode) -> Plan {
-        let Builder { buffers, mut norms, mut ops, .. } = builder;
+        let Builder { buffers, mut norms, mut ops, machine, .. } = builder;
         ops.sort_by_key(|op| op.level);
         self.set_geometries(&buffers, &mut ops);
         let mut norm_channels = 0;
@@ -40,7 +41,6 @@ impl Compiler {
             let producer = ops.iter_mut().find(|op| op.out == norm.buffer);
             producer.expect("every buffer has a producer").norms.push(id);
         }
-        let packed_len = pack_places(&buffers, &mut ops);
         let mut plan = Plan {
             widest: buffers.iter().map(|b| b.stride).max().unwrap_or(0),
             levels: ops.last().map_or(0, |op| op.level + 1),
@@ -51,9 +51,12 @@ impl Compiler {
             output,
             places: vec![],
             image_len: 0,
-            packed_len,
+            per: machine.per,
+            dense_len: 0,
+            depthwise_len: 0,
             backward: None,
         };
+        set_places(&mut plan);
         plan.backward = (mode == Mode::Train).then(|| Backward::new(&mut plan));
         lay_out(&mut plan);
         plan
@@ -89,44 +92,43 @@ impl Compiler {
     }
 }
 
-/// Gives packed weights and gradient sums their places; returns the length of the former.
-fn pack_places(buffers: &[Buffer], ops: &mut [Op]) -> usize {
-    let (mut packed, mut level, mut sums) = (0, 0, 0);
-    for op in ops {
+/// Gives packed weights and gradient sums their places.
+fn set_places(plan: &mut Plan) {
+    let (mut level, mut sums) = (0, 0);
+    for i in 0..plan.ops.len() {
+        let op = &plan.ops[i];
         if op.level != level {
             (level, sums) = (op.level, 0);
         }
-        let stride = buffers[op.out].stride;
-        op.sums = sums;
-        match &mut op.kind {
+        let mut packed = 0;
+        let sums_len = match &op.kind {
             Kind::Conv(conv) => {
-                let taps = conv.geometry.kernel_taps;
-                let x = &buffers[conv.source.buffer];
-                conv.packed = packed;
-                let (forward, backward) = match conv.connection {
-                    Connection::Dense => {
-                        (taps * x.shape.channels * stride, taps * buffers[op.out].shape.channels * x.stride)
-                    }
-                    Connection::Depthwise => (taps * stride, 0),
-                };
-                packed += (forward + backward).next_multiple_of(ALIGN);
-                op.sums_len = (forward + stride).next_multiple_of(ALIGN);
+                packed = weights::packed_len(plan, op, conv).next_multiple_of(ALIGN);
+                weights::weight_sums(plan, op, conv) + plan.buffers[op.out].stride
             }
             Kind::Linear { source, .. } => {
-                let classes = buffers[op.out].shape.channels;
-                op.sums_len = (classes * (buffers[*source].shape.numel() + 1)).next_multiple_of(ALIGN);
+                plan.buffers[op.out].shape.channels * (plan.buffers[*source].shape.numel() + 1)
             }
-            _ => {}
-        }
+            _ => 0,
+        };
+        let op = &mut plan.ops[i];
+        (op.sums, op.sums_len) = (sums, sums_len.next_multiple_of(ALIGN));
         sums += op.sums_len;
+        if let Kind::Conv(conv) = &mut op.kind {
+            let total = match conv.connection {
+                Connection::Dense => &mut plan.dense_len,
+                Connection::Depthwise => &mut plan.depthwise_len,
+            };
+            conv.packed = *total;
+            *total += packed;
+        }
     }
-    packed
 }
 
 /// Walks a graph and emits operations.
 struct Builder<'g> {
     graph: &'g Graph,
-    lanes: usize,
+    machine: Machine,
     /// How often a node is read.
     readers: Vec<usize>,
     buffers: Vec<Buffer>,
@@ -137,10 +139,10 @@ struct Builder<'g> {
 }
 
 impl<'g> Builder<'g> {
-    fn new(graph: &'g Graph, lanes: usize) -> Self {
+    fn new(graph: &'g Graph, machine: Machine) -> Self {
         let mut readers = vec![0; graph.nodes().len()];
         graph.nodes().iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
-        Self { graph, lanes, readers, buffers: vec![], levels: vec![], norms: vec![], ops: vec![] }
+        Self { graph, machine, readers, buffers: vec![], levels: vec![], norms: vec![], ops: vec![] }
     }
 
     /// Emits what a node needs and says how it is read.
@@ -156,7 +158,11 @@ impl<'g> Builder<'g> {
                         Op::Conv(conv) => conv.groups == 1 && conv.dilation == 1,
                         _ => false,
                     });
-                let stride = if packed { node.shape.channels } else { self.stride(node.shape) };
+                let stride = if packed && self.machine.per == 1 {
+                    node.shape.channels
+                } else {
+                    self.stride(node.shape)
+                };
                 plain(self.emit(Kind::Load, node.shape, stride, &[]))
             }
             Op::Zero => plain(self.combine(vec![], Act::None, node.shape)),
@@ -201,7 +207,7 @@ impl<'g> Builder<'g> {
     }
 
     fn stride(&self, shape: Shape) -> usize {
-        shape.channels.next_multiple_of(self.lanes)
+        shape.channels.next_multiple_of(self.machine.lanes)
     }
 
     fn emit(&mut self, kind: Kind, shape: Shape, stride: usize, reads: &[Source]) -> BufferId {

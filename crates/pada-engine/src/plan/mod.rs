@@ -88,7 +88,7 @@ pub(crate) struct ConvOp {
     pub(crate) geometry: Arc<Geometry>,
     /// C_in, times the kernel's columns where those lie side by side in memory.
     pub(crate) run: usize,
-    /// Where its weights begin among the packed ones.
+    /// Where its weights begin among the packed ones of its connection.
     pub(crate) packed: usize,
 }
 
@@ -169,7 +169,12 @@ pub(crate) struct Plan {
     pub(crate) places: Vec<usize>,
     /// Numbers of an image's part of the arena.
     pub(crate) image_len: usize,
-    pub(crate) packed_len: usize,
+    /// Numbers in a unit of dense convolutions.
+    pub(crate) per: usize,
+    /// Units of all packed weights of dense convolutions.
+    pub(crate) dense_len: usize,
+    /// Numbers of all packed weights of depthwise convolutions.
+    pub(crate) depthwise_len: usize,
     /// The widest buffer.
     pub(crate) widest: usize,
     pub(crate) backward: Option<Backward>,
@@ -198,6 +203,15 @@ struct GeometryKey {
     strides: [usize; 2],
     border: usize,
     connection: Connection,
+}
+
+/// What a plan is compiled for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// Numbers of a vector.
+    pub(crate) lanes: usize,
+    /// Numbers of a unit of dense convolutions.
+    pub(crate) per: usize,
 }
 
 /// Compiles graphs; remembers the geometry of every kind of convolution it has met.

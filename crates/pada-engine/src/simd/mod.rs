@@ -7,7 +7,7 @@ mod x86;
 
 pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512, Avx512Half};
+pub(crate) use x86::{Avx2, Avx512, Avx512Bf16, Avx512Half};
 
 /// A number kernels compute with: `f32`, or `f64` to check them.
 pub(crate) trait Number:
@@ -50,12 +50,64 @@ macro_rules! number {
 number!(f32);
 number!(f64);
 
+/// What convolutions read: a number, or a pair of numbers of half the size that are multiplied at once.
+pub(crate) trait Unit: Copy + Send + Sync + Default + std::fmt::Debug + 'static {
+    /// Numbers in it.
+    const PER: usize;
+
+    /// Sets one of its numbers.
+    fn set(&mut self, part: usize, value: f32);
+}
+
+impl Unit for f32 {
+    const PER: usize = 1;
+
+    fn set(&mut self, _: usize, value: f32) {
+        *self = value;
+    }
+}
+
+impl Unit for f64 {
+    const PER: usize = 1;
+
+    fn set(&mut self, _: usize, value: f32) {
+        *self = value.into();
+    }
+}
+
+/// Two bf16 numbers, the first in the lower half.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Pair(u32);
+
+impl Unit for Pair {
+    const PER: usize = 2;
+
+    fn set(&mut self, part: usize, value: f32) {
+        let shift = 16 * part;
+        self.0 = self.0 & !(0xFFFF << shift) | u32::from(to_bf16(value)) << shift;
+    }
+}
+
+/// The nearest bf16 number; of two that are equally near, the even one.
+fn to_bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    if value.is_nan() {
+        return (bits >> 16) as u16 | 0x40;
+    }
+    ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16
+}
+
 /// `LANES` numbers that are computed with at once.
 ///
 /// Values of an instruction set's type exist only inside [`Vector::dispatch`], which the caller reaches only where the
 /// processor has the instructions; that is what makes the methods safe.
 pub(crate) trait Vector: Copy + Send + Sync + 'static {
     type Elem: Number;
+    /// What convolutions read.
+    type Unit: Unit;
+    /// A vector of units.
+    type Factor: Copy;
     const LANES: usize;
     /// How many vectors the processor holds at once.
     const REGISTERS: usize;
@@ -86,8 +138,27 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     /// The larger of `self` and `bound`; NaN in `self` stays.
     fn at_least(self, bound: Self) -> Self;
 
+    /// The same unit in every lane.
+    fn factor(unit: Self::Unit) -> Self::Factor;
+
+    /// # Safety
+    /// `from` must be valid for reading `LANES` units.
+    unsafe fn load_factor(from: *const Self::Unit) -> Self::Factor;
+
+    /// `self + a · b`, the products of a pair added up.
+    fn add_product(self, a: Self::Factor, b: Self::Factor) -> Self;
+
+    /// Stores the numbers as units, `LANES / PER` of them.
+    ///
+    /// # Safety
+    /// `to` must be valid for writing as many units.
+    unsafe fn store_units(self, to: *mut Self::Unit);
+
+    /// Numbers as units, unless those are of half the size.
+    fn as_units(numbers: &[Self::Elem]) -> Option<&[Self::Unit]>;
+
     /// Runs a kernel compiled for this instruction set.
-    fn dispatch<K: Kernel<Self::Elem>>(kernel: K) -> K::Output;
+    fn dispatch<K: Kernel<Self::Elem, Self::Unit>>(kernel: K) -> K::Output;
 
     #[inline(always)]
     fn zero() -> Self {
@@ -97,8 +168,29 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
 
 /// Work that is compiled once for every instruction set. `run` must be `#[inline(always)]`, and so must all it calls: only
 /// then is it compiled with the instructions it is dispatched to.
-pub(crate) trait Kernel<T: Number> {
+pub(crate) trait Kernel<T: Number, U: Unit> {
     type Output;
 
-    fn run<V: Vector<Elem = T>>(self) -> Self::Output;
+    fn run<V: Vector<Elem = T, Unit = U>>(self) -> Self::Output;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_become_the_nearest_bf16() {
+        for (value, bits) in [(1.0, 0x3F80), (-2.5, 0xC020), (0.0, 0), (f32::INFINITY, 0x7F80), (1e-45, 0)] {
+            assert_eq!(to_bf16(value), bits, "{value}");
+        }
+        // Halfway between two: the even one. A little more: the next.
+        assert_eq!(to_bf16(f32::from_bits(0x3F80_8000)), 0x3F80);
+        assert_eq!(to_bf16(f32::from_bits(0x3F81_8000)), 0x3F82);
+        assert_eq!(to_bf16(f32::from_bits(0x3F80_8001)), 0x3F81);
+        assert!(to_bf16(f32::NAN) & 0x7FFF > 0x7F80);
+        let mut pair = Pair::default();
+        pair.set(1, 1.0);
+        pair.set(0, -2.5);
+        assert_eq!(pair, Pair(0x3F80_C020));
+    }
 }

@@ -17,6 +17,8 @@ macro_rules! portable {
 
         impl Vector for Portable<$t> {
             type Elem = $t;
+            type Unit = $t;
+            type Factor = Self;
             const LANES: usize = LANES;
             const REGISTERS: usize = 16;
 
@@ -75,7 +77,33 @@ macro_rules! portable {
             }
 
             #[inline(always)]
-            fn dispatch<K: Kernel<$t>>(kernel: K) -> K::Output {
+            fn factor(unit: $t) -> Self {
+                Self::splat(unit)
+            }
+
+            #[inline(always)]
+            unsafe fn load_factor(from: *const $t) -> Self {
+                // SAFETY: as the caller promises.
+                unsafe { Self::load(from) }
+            }
+
+            #[inline(always)]
+            fn add_product(self, a: Self, b: Self) -> Self {
+                a.mul_add(b, self)
+            }
+
+            #[inline(always)]
+            unsafe fn store_units(self, to: *mut $t) {
+                // SAFETY: as the caller promises.
+                unsafe { self.store(to) }
+            }
+
+            fn as_units(numbers: &[$t]) -> Option<&[$t]> {
+                Some(numbers)
+            }
+
+            #[inline(always)]
+            fn dispatch<K: Kernel<$t, $t>>(kernel: K) -> K::Output {
                 kernel.run::<Self>()
             }
         }

@@ -97,6 +97,8 @@ enum ExecutorArg {
 enum PrecisionArg {
     /// Fast
     F32,
+    /// Convolutions multiply bf16 numbers: faster, less exact
+    Bf16,
     /// To check with
     F64,
 }
@@ -110,6 +112,7 @@ impl ComputeArgs {
             },
             precision: match self.precision {
                 PrecisionArg::F32 => Precision::Single,
+                PrecisionArg::Bf16 => Precision::Half,
                 PrecisionArg::F64 => Precision::Double,
             },
         }

@@ -114,7 +114,7 @@ pub struct SupernetConfig {
 pub struct ComputeConfig {
     /// Which executor.
     pub executor: ExecutorName,
-    /// `f32`, or `f64` to check with.
+    /// `f32`; `bf16`, faster and less exact; `f64` to check with.
     pub precision: Precision,
 }
 
