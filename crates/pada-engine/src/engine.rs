@@ -6,7 +6,7 @@ use pada_graph::{
 };
 use rayon::prelude::*;
 
-use crate::level::Level;
+use crate::level::{Level, has_bf16};
 use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
 use crate::plan::{Backward, Compiler, Machine, Mode, NormId, Plan};
@@ -59,7 +59,7 @@ impl Engine {
         let (level, numbers, detail) = match precision {
             Precision::Single => (level, Numbers::Single(Memory::default()), ""),
             #[cfg(target_arch = "x86_64")]
-            Precision::Half if level == Level::Avx512 && Avx512Bf16::is_available() => {
+            Precision::Half if level == Level::Avx512 && has_bf16() => {
                 (level, Numbers::Half(Memory::default()), ", bf16")
             }
             Precision::Half => (level, Numbers::Single(Memory::default()), ", f32 for want of bf16"),

@@ -27,6 +27,18 @@ impl Level {
     }
 }
 
+/// Whether this processor multiplies bf16 numbers in convolutions; without, [`pada_graph::Precision::Half`] computes in f32.
+pub fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        crate::simd::Avx512Bf16::is_available()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -12,4 +12,4 @@ mod statistics;
 mod weights;
 
 pub use engine::Engine;
-pub use level::Level;
+pub use level::{Level, has_bf16};

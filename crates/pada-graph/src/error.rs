@@ -25,6 +25,16 @@ pub enum GraphError {
         /// The input.
         input: Shape,
     },
+    /// The network halves images that cannot be halved.
+    #[error(
+        "images of {input}: height and width must be multiples of {by}, the network halves them on the way"
+    )]
+    ImageSize {
+        /// Channels, height and width.
+        input: Shape,
+        /// What must divide height and width.
+        by: usize,
+    },
     /// A weight's shape is not the one the operation needs.
     #[error("{op}: weight {name} has shape {found:?}, {expected:?} is needed")]
     WeightShape {

@@ -144,6 +144,11 @@ impl Lower for Nb201Net {
     }
 
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        const HALVED: usize = 1 << (STAGES - 1);
+        let Shape { height, width, .. } = self.input;
+        if !height.is_multiple_of(HALVED) || !width.is_multiple_of(HALVED) {
+            return Err(GraphError::ImageSize { input: self.input, by: HALVED });
+        }
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.input);
         let x = g.conv(x, Conv::same(self.stem.weight, self.channels, self.stem.kernel, 1))?;

@@ -15,6 +15,21 @@ pub struct Agreement {
     pub tau_b_interval: Option<Interval>,
     /// What rankings that cost no supernet reach on the same architectures.
     pub zero_cost: Vec<ZeroCostRow>,
+    /// How well the table agrees with itself; none where it does not tell its seeds apart.
+    #[serde(default)]
+    pub ceiling: Option<Ceiling>,
+}
+
+/// Agreement of trainings from scratch that differ in their seed only: no ranking can be expected to agree much better.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ceiling {
+    /// Mean of tau-b between two seeds, over all pairs of seeds.
+    pub tau_b: f64,
+    /// Seeds that are compared.
+    pub seeds: usize,
+    /// Architectures that were trained with all of them.
+    pub archs: usize,
 }
 
 /// A ranking that costs nothing, as a line to beat.
@@ -36,7 +51,7 @@ impl Agreement {
     ///
     /// # Errors
     /// [`RankError`] for lists that cannot be compared. A supernet that scores all architectures alike is no error here: it
-    /// gives [`Agreement::undefined`].
+    /// gives [`Agreement::undefined`]. The ceiling is left to the caller.
     pub fn of(
         table: &str,
         scores: &[f64],
@@ -66,6 +81,6 @@ impl Agreement {
             Ok((metrics, interval)) => (None, Some(metrics), interval),
             Err(reason) => (Some(reason), None, None),
         };
-        Ok(Self { truth: table.to_owned(), undefined, metrics, tau_b_interval, zero_cost })
+        Ok(Self { truth: table.to_owned(), undefined, metrics, tau_b_interval, zero_cost, ceiling: None })
     }
 }

@@ -6,7 +6,7 @@ mod error;
 mod record;
 mod summary;
 
-pub use agreement::{Agreement, ZeroCostRow};
+pub use agreement::{Agreement, Ceiling, ZeroCostRow};
 pub use epoch::EpochRecord;
 pub use error::ReportError;
 pub use record::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use pada_rank::Metrics;
 
-use crate::{Agreement, RankRecord, RunRecord};
+use crate::{Agreement, Ceiling, RankRecord, RunRecord};
 
 /// The short result of a run, for a terminal.
 pub fn summary(record: &RunRecord) -> String {
@@ -78,5 +78,8 @@ fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
     }
     for zero_cost in &agreement.zero_cost {
         line(row(&zero_cost.name, String::new(), &zero_cost.metrics));
+    }
+    if let Some(Ceiling { tau_b, seeds, archs }) = agreement.ceiling {
+        line(format!("{:<28} {tau_b:>6.3}   mean of {seeds} seeds, n = {archs}", "seed against seed"));
     }
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use pada_rank::{Bootstrap, RankError};
-use pada_report::Agreement;
+use pada_rank::{Bootstrap, RankError, kendall_tau_b};
+use pada_report::{Agreement, Ceiling};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::ArchScore;
 use pada_truth::{NB201_FILE, Nb201Table, TruthTable};
@@ -71,9 +71,16 @@ impl Tables {
                 |table: &TruthTable| archs.iter().filter_map(|a| table.accuracy(a)).collect::<Vec<_>>();
             let mut baselines = network.baselines(&archs)?;
             baselines.extend(short_runs.iter().map(|(name, table)| (*name, column(table))));
+            let main = &self.0[0].truth;
+            let scratch = format!("{} from scratch", main.name());
+            if main.name() != truth.name() && archs.iter().all(|arch| main.accuracy(arch).is_some()) {
+                baselines.push((&scratch, column(main)));
+            }
             let params = baselines[0].1.clone();
             let truths = column(truth);
-            agreements.push(compare(truth.name(), &predicted, &truths, &params, &baselines)?);
+            let mut agreement = compare(truth.name(), &predicted, &truths, &params, &baselines)?;
+            agreement.ceiling = ceiling(truth)?;
+            agreements.push(agreement);
         }
         Ok(agreements)
     }
@@ -89,6 +96,25 @@ fn compare(
     Agreement::of(name, predicted, truth, params, baselines, &Bootstrap::default())
 }
 
+/// How well a table's seeds agree with each other.
+fn ceiling(table: &TruthTable) -> Result<Option<Ceiling>, RankError> {
+    let lists: Vec<&Vec<Option<f64>>> = table.by_seed().values().collect();
+    let trained = |i: &usize| lists.iter().all(|list| list[*i].is_some());
+    let archs: Vec<usize> = (0..table.archs().len()).filter(trained).collect();
+    if lists.len() < 2 || archs.len() < 2 {
+        return Ok(None);
+    }
+    let column = |list: &[Option<f64>]| archs.iter().filter_map(|&i| list[i]).collect::<Vec<f64>>();
+    let mut taus = Vec::new();
+    for (i, a) in lists.iter().enumerate() {
+        for b in &lists[..i] {
+            taus.push(kendall_tau_b(&column(a), &column(b))?);
+        }
+    }
+    let tau_b = taus.iter().sum::<f64>() / taus.len() as f64;
+    Ok(Some(Ceiling { tau_b, seeds: lists.len(), archs: archs.len() }))
+}
+
 fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Table, PadaError> {
     Ok(match name {
         TruthName::Mini => Table { truth: pada_truth::mini(space)?, short_runs: None },
@@ -99,4 +125,22 @@ fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Tab
             Table { truth: column("cifar10_test_200"), short_runs }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_compares_the_architectures_that_every_seed_has() {
+        let space = pada_space::Nb201::new();
+        let table = |csv: &str| TruthTable::from_runs("t", "t.csv".as_ref(), csv.as_bytes(), &space).unwrap();
+        let one = table("arch,seed,accuracy\n000000,0,1\n111111,0,2\n");
+        assert_eq!(ceiling(&one).unwrap(), None);
+        let csv = "arch,seed,accuracy\n000000,0,1\n111111,0,2\n222222,0,3\n333333,0,4\n\
+                   000000,1,1\n111111,1,3\n222222,1,2\n";
+        let found = ceiling(&table(csv)).unwrap();
+        // Of three pairs one is the other way round.
+        assert_eq!(found, Some(Ceiling { tau_b: 1.0 / 3.0, seeds: 2, archs: 3 }));
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Classes.
     #[arg(long, default_value = "10")]
     classes: std::num::NonZeroUsize,
-    /// Print one JSON object per architecture.
+    /// Print one JSON object as the last line of stdout: of the architecture, or `costs`, a list of those of a file.
     #[arg(long)]
     json: bool,
 }
@@ -33,13 +33,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         (None, Some(file)) => pada::read_archs(file, space)?,
         (None, None) => vec![],
     };
+    let mut costs = Vec::new();
     for arch in &archs {
         let cost = network.cost(arch).map_err(PadaError::from)?;
-        if args.json {
-            let arch = arch.to_string();
-            println!("{}", json!({"arch": arch, "params": cost.params, "macs": cost.macs}));
-        } else {
-            println!("{arch}: {} weights, {} MACs", cost.params, cost.macs);
+        println!("{arch}: {} weights, {} MACs", cost.params, cost.macs);
+        costs.push(json!({"arch": arch.to_string(), "params": cost.params, "macs": cost.macs}));
+    }
+    if args.json {
+        match &args.file {
+            Some(_) => println!("{}", json!({"costs": costs})),
+            None => costs.iter().for_each(|cost| println!("{cost}")),
         }
     }
     Ok(())

@@ -23,7 +23,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let findings = [
         Finding { what: "pada", state: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
         Finding { what: "cpu", state: Ok(cpu()) },
-        Finding { what: "gpu", state: Err("not used: this version computes on the CPU".to_owned()) },
+        Finding { what: "engine", state: Ok(engine()) },
+        Finding { what: "gpu", state: Ok("not needed: this version computes on the CPU only".to_owned()) },
         Finding { what: "mini images", state: mini() },
         Finding { what: "cifar10", state: cifar(&data.join("cifar10")) },
         Finding { what: "mini table", state: mini_table() },
@@ -50,6 +51,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn cpu() -> String {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{threads} threads, {}", features().join(" "))
+}
+
+fn engine() -> String {
+    let level = pada::engine::Level::detect();
+    match pada::engine::has_bf16() {
+        true => format!("{level}; compute.precision = \"bf16\" has instructions of its own"),
+        false => format!("{level}; no bf16 instructions: compute.precision = \"bf16\" computes in f32"),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
