@@ -218,12 +218,10 @@ fn windowed(
     stride: usize,
     padding: usize,
 ) -> Result<Shape, GraphError> {
+    let window = extent.saturating_sub(2 * padding);
     let steps = |size: usize| {
-        (size + 2 * padding).checked_sub(extent).map(|room| room / stride + 1).ok_or(GraphError::TooSmall {
-            op,
-            window: extent - 2 * padding,
-            input,
-        })
+        let room = (size + 2 * padding).checked_sub(extent);
+        room.map(|room| room / stride + 1).ok_or(GraphError::TooSmall { op, window, input })
     };
     Ok(Shape::new(input.channels, steps(input.height)?, steps(input.width)?))
 }

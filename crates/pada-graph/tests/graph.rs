@@ -99,3 +99,14 @@ fn sgd_moves_idle_weights_unless_frozen() {
         assert!((host.weight(id)[0] - expected).abs() < 1e-6, "{idle:?}: {}", host.weight(id)[0]);
     }
 }
+
+#[test]
+fn a_window_may_be_smaller_than_the_border() {
+    let mut layout = WeightLayout::new();
+    let init = Init::Constant(0.0);
+    let weight = layout.push(WeightSpec { name: "w".into(), shape: vec![2, 2, 1, 1], init, owner: None });
+    let mut b = GraphBuilder::new(&layout);
+    let x = b.input(Shape::new(2, 3, 4));
+    let y = b.conv(x, Conv { padding: 2, ..Conv::same(weight, 2, 1, 1) }).unwrap();
+    assert_eq!(b.shape(y), Shape::new(2, 7, 8));
+}

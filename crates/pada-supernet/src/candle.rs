@@ -203,7 +203,8 @@ fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Re
         Op::Concat => Tensor::cat(inputs, 1),
         Op::GlobalAvgPool => x().mean_keepdim((2, 3)),
         Op::Linear { weight, bias, .. } => {
-            x().flatten_from(1)?.matmul(&params[weight].t()?)?.broadcast_add(&params[bias])
+            let y = x().flatten_from(1)?.matmul(&params[weight].t()?)?.broadcast_add(&params[bias])?;
+            y.unsqueeze(2)?.unsqueeze(3)
         }
     }
 }

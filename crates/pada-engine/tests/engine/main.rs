@@ -1,0 +1,16 @@
+//! The engine against the readable executor, PyTorch, finite differences and itself.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod against_candle;
+mod bad_input;
+mod bf16;
+mod case;
+mod finite_differences;
+mod golden_ops;
+mod memory;
+mod probe;
+mod random_graphs;
+mod recipe;
+#[path = "../../../../tests/shared.rs"]
+mod shared;
+mod threads;

@@ -1,0 +1,37 @@
+//! Memory is kept from pass to pass; what an earlier one left there must not be seen.
+
+use pada_graph::{Executor, Precision, State};
+use proptest::prelude::*;
+
+use crate::case::{Case, LEVELS};
+use crate::random_graphs::config;
+use crate::recipe::recipes;
+
+proptest! {
+    #![proptest_config(config(40))]
+
+    #[test]
+    fn a_pass_over_numbers_that_are_none_leaves_nothing_behind(recipe in recipes()) {
+        let (case, graph) = recipe.build();
+        let images = case.labels.len() + 3;
+        let poison = Case {
+            layout: case.layout.clone(),
+            weights: vec![f32::NAN; case.weights.len()],
+            pixels: vec![f32::NAN; images * case.shape.numel()],
+            labels: vec![0; images],
+            ..case
+        };
+        for (precision, level) in [
+            (Precision::Double, LEVELS[0]),
+            (Precision::Single, LEVELS[0]),
+            (Precision::Single, LEVELS[1]),
+            (Precision::Single, LEVELS[2]),
+        ] {
+            let mut used = poison.engine(precision, level);
+            poison.step(&mut used, &graph);
+            used.write(State::Weights, &case.weights);
+            let fresh = case.step(&mut case.engine(precision, level), &graph);
+            prop_assert!(case.step(&mut used, &graph) == fresh, "{level}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The engine and the readable executor train alike: the same seeds, real images, PA&DA's samplers.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use pada_data::{Augment, Flip};
+use pada_engine::Engine;
+use pada_graph::{Executor, IdleWeights, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
+use pada_sampler::{
+    DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
+};
+use pada_space::{Nb201, SearchSpace};
+use pada_supernet::{CandleExecutor, init_weights};
+use pada_trainer::rules::SummedPaths;
+use pada_trainer::{
+    Observer, Purpose, Schedule, StepProgress, TrainConfig, TrainSettings, Trainer, TrainerParts,
+};
+
+const EPOCHS: usize = 4;
+const BATCH: usize = 20;
+/// Five steps an epoch.
+const IMAGES: usize = 5 * BATCH;
+const SEED: u64 = 3;
+
+type NewExecutor = fn(WeightLayout, Vec<f32>, Precision) -> Box<dyn Executor>;
+
+fn candle(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Box<dyn Executor> {
+    Box::new(CandleExecutor::new(layout, weights, precision))
+}
+
+fn engine(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Box<dyn Executor> {
+    Box::new(Engine::new(layout, weights, precision))
+}
+
+/// The losses of all steps.
+#[derive(Default)]
+struct Losses(Vec<f64>);
+
+impl Observer for Losses {
+    fn on_step(&mut self, progress: &StepProgress) {
+        self.0.push(progress.loss);
+    }
+}
+
+/// Losses of 20 steps, and the weights after them.
+fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
+    let images = pada_data::mini().unwrap().train.first(IMAGES);
+    let net = Nb201Net::new(4, 1, Shape::new(3, 16, 16), images.classes, Norms::Plain);
+    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(SEED));
+    let importance_weights = ImportanceWeights::Unbiased;
+    let smoothing = Ramp { first: 0.5, last: 1.0 };
+    let paths = PathImportanceConfig { importance_weights, smoothing, ..PathImportanceConfig::default() };
+    let data = DataImportanceConfig { importance_weights, smoothing, ..DataImportanceConfig::default() };
+    let parts = TrainerParts {
+        executor: new(net.weights().clone(), weights, precision),
+        net: Box::new(net),
+        n_ops: 5,
+        paths: Box::new(PathImportance::new(Nb201::new().n_ops(), paths).unwrap()),
+        data: Box::new(DataImportance::new(IMAGES as u32, data).unwrap()),
+        rule: Box::new(SummedPaths),
+        images,
+    };
+    let train = TrainConfig {
+        epochs: EPOCHS,
+        batch: BATCH,
+        lr: 0.05,
+        schedule: Schedule::Cosine,
+        momentum: 0.9,
+        weight_decay: 2.5e-4,
+        clip_norm: 5.0,
+        idle_weights: IdleWeights::Decay,
+    };
+    let augment = Augment { crop_padding: 2, flip: Flip::Horizontal };
+    let mut trainer = Trainer::new(TrainSettings { train, augment, seed: SEED }, parts);
+    let mut losses = Losses::default();
+    while !trainer.is_done() {
+        trainer.epoch(&mut losses).unwrap();
+    }
+    assert_eq!(losses.0.len(), 20);
+    (losses.0, trainer.parts().executor.read(State::Weights))
+}
+
+/// The largest relative distance of two losses.
+fn distance(ours: &[f64], theirs: &[f64]) -> f64 {
+    ours.iter().zip(theirs).map(|(a, b)| (a - b).abs() / b.abs()).fold(0.0, f64::max)
+}
+
+#[test]
+fn engine_and_candle_agree_over_the_first_20_steps() {
+    let (theirs, their_weights) = train(candle, Precision::Double);
+    let (ours, our_weights) = train(engine, Precision::Double);
+    let off = distance(&ours, &theirs);
+    assert!(off < 1e-6, "losses off by {off}: {ours:?} {theirs:?}");
+    let off = our_weights.iter().zip(&their_weights).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-5, "weights off by {off}");
+    // Each ReLU that a rounded value passes on the other side moves all that comes after.
+    let (single, _) = train(engine, Precision::Single);
+    let off = distance(&single, &theirs);
+    assert!(off < 1e-2, "losses in f32 off by {off}: {single:?} {theirs:?}");
+}
