@@ -64,9 +64,11 @@ fn head(record: &Record) -> anyhow::Result<String> {
         writeln!(out, "| checksum of `{}` | {}, in every round |", work.command(), sums[0])?;
     }
     let (rounds, steps, threads) = (settings.rounds, settings.steps, settings.threads);
+    let ranked = number(&record.ranking.line, "steps")?;
     writeln!(
         out,
-        "\n`cargo xtask bench compare --peer DIR --python PYTHON --rounds {rounds} --steps {steps} --threads {threads}`; \
+        "\n`cargo xtask bench compare --peer DIR --python PYTHON --rounds {rounds} --steps {steps} --threads {threads} \
+         --ranked {ranked}`; \
          C = 16, N = 5, 3×32×32. All samples: [samples.json](samples.json).\n"
     )?;
     Ok(out)
