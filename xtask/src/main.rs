@@ -32,10 +32,13 @@ enum Task {
     ///
     /// Example: cargo xtask tidy
     Tidy,
-    /// Time the engine on the work that PyTorch is timed on.
+    /// Time the engine, alone and against PyTorch on the same work.
     ///
     /// Example: cargo xtask bench step --steps 12 --threads 2 --json
-    Bench(bench::Args),
+    Bench {
+        #[command(subcommand)]
+        task: bench::Task,
+    },
     /// Fetch a data set or table into $PADA_DATA (default: data/), checked by SHA-256.
     ///
     /// Example: cargo xtask download cifar10
@@ -66,7 +69,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
-        Task::Bench(args) => bench::run(&args),
+        Task::Bench { task } => bench::run(&task),
         Task::Download { what, from } => download::run(what, from.as_deref()),
         Task::MakeMini => make_mini::run(),
         Task::Truth { table, jobs } => truth::run(table, jobs),

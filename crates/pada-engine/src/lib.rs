@@ -7,6 +7,7 @@ mod level;
 mod memory;
 mod pass;
 mod plan;
+pub mod probe;
 mod simd;
 mod statistics;
 mod weights;

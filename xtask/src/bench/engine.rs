@@ -13,24 +13,50 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
+use super::{machine, statistics};
+
 /// Seed of paths, weights and images.
 const SEED: u64 = 0;
 /// Paths that are run before the clock starts.
 const WARM_UP: usize = 4;
 
 /// What is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// One training step a path: forward, backward, clip to 5, SGD. Batch 256.
+    /// A training step.
     Step,
-    /// Forward only. Batch 512.
+    /// Forward only.
     Rank,
+}
+
+impl Work {
+    /// The name of its command.
+    pub(crate) fn command(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Rank => "rank",
+        }
+    }
+
+    /// The name it has in `peer_bench.py`.
+    pub(crate) fn task(self) -> &'static str {
+        match self {
+            Self::Step => "train",
+            Self::Rank => "rank",
+        }
+    }
+
+    /// Images of a batch in `peer_bench.py`.
+    pub(crate) fn batch(self) -> usize {
+        match self {
+            Self::Step => 256,
+            Self::Rank => 512,
+        }
+    }
 }
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What is timed.
-    work: Work,
     /// Search space.
     #[arg(long, default_value = "nb201")]
     space: Space,
@@ -74,7 +100,7 @@ enum Space {
     Nb201,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
     ensure!(args.steps > 0 && args.batch != Some(0), "--steps and --batch must be at least 1");
     rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build_global()?;
     let Space::Nb201 = args.space;
@@ -82,7 +108,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Some(file) => read_paths(file, args.steps)?,
         None => random_paths(args.steps),
     };
-    let batch = args.batch.unwrap_or(if args.work == Work::Step { 256 } else { 512 });
+    let batch = args.batch.unwrap_or(work.batch());
     let shape = Shape::new(3, args.size, args.size);
     let net = Nb201Net::new(args.channels, args.cells, shape, 10, Norms::Plain);
     let (precision, mode) = match args.precision {
@@ -90,32 +116,30 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Numbers::Bf16 => (Precision::Half, "bf16"),
     };
     let mut bench = Bench::new(&net, batch, shape, precision);
+    let setup_bytes = machine::memory(machine::RESIDENT);
     for path in paths.iter().cycle().take(WARM_UP) {
-        bench.once(args.work, path)?;
+        bench.once(work, path)?;
     }
     let mut seconds = Vec::new();
     for path in &paths {
         let started = Instant::now();
-        bench.once(args.work, path)?;
+        bench.once(work, path)?;
         seconds.push(started.elapsed().as_secs_f64());
     }
     let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
-    let mut sorted = seconds.clone();
-    sorted.sort_by(f64::total_cmp);
-    let median = (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0;
+    let median = statistics::median(&seconds);
     println!(
         "{}: median {median:.4} s, mean {mean:.4} s, {:.0} images/s",
         bench.engine.name(),
         batch as f64 / mean
     );
     if args.json {
-        let task = if args.work == Work::Step { "train" } else { "rank" };
         println!(
             "{}",
             json!({
                 "engine": bench.engine.name(),
                 "space": "nb201",
-                "task": task,
+                "task": work.task(),
                 "mode": mode,
                 "batch": batch,
                 "cells": args.cells,
@@ -125,6 +149,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 "median_s": median,
                 "images_per_s": batch as f64 / mean,
                 "seconds": seconds,
+                "setup_bytes": setup_bytes,
+                "peak_bytes": machine::memory(machine::PEAK),
                 "buffer_bytes": bench.engine.memory_bytes(),
                 "checksum": bench.checksum,
             })

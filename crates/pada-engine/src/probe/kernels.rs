@@ -1,0 +1,216 @@
+use pada_graph::{Conv, Pool, Shape, WeightId};
+use rayon::prelude::*;
+
+use super::median_s;
+use crate::geometry::{Geometry, Padded};
+use crate::kernels::{
+    Affine, AvgPool, Combine, ConvKernel, Into, Mask, Moments, Stage, WeightGradient, Windows,
+};
+use crate::memory::Aligned;
+use crate::plan::{Act, Connection};
+use crate::simd::Vector;
+
+/// One kernel on one shape.
+#[derive(Clone, Debug)]
+pub struct Measurement {
+    /// What it computes.
+    pub kernel: String,
+    /// C × H × W of one image, before and after.
+    pub shape: Shape,
+    /// How many images.
+    pub images: usize,
+    /// Multiplications and additions for all images.
+    pub flops: f64,
+    /// Bytes of images that are read and written; scratch memory, which stays in the cache, does not count.
+    pub bytes: f64,
+    /// Time for all images.
+    pub seconds: f64,
+}
+
+/// C, and H = W, of the stages of the network with C = 16 on images of 32 × 32.
+const STAGES: [(usize, usize); 3] = [(16, 32), (32, 16), (64, 8)];
+
+/// All kernels of a cell, on values that take `bytes` for all images.
+pub(super) fn measure<V: Vector<Elem = f32, Unit = f32>>(bytes: usize, repeats: usize) -> Vec<Measurement> {
+    let mut found = Vec::new();
+    for (channels, size) in STAGES {
+        let mut bench = Bench::new(Shape::new(channels, size, size), bytes, repeats);
+        bench.conv::<V>(3);
+        bench.conv::<V>(1);
+        bench.others::<V>();
+        found.append(&mut bench.found);
+    }
+    found
+}
+
+/// Images of one shape, and what was measured on them.
+struct Bench {
+    shape: Shape,
+    images: usize,
+    repeats: usize,
+    parts: Vec<Part>,
+    found: Vec<Measurement>,
+}
+
+/// The images of one thread, two values and a result of each, and its scratch memory.
+struct Part {
+    values: [Aligned<f32>; 3],
+    images: usize,
+    scratch: Scratch,
+}
+
+#[derive(Default)]
+struct Scratch {
+    staged: Aligned<f32>,
+    gradient: Aligned<f32>,
+    sums: Aligned<f32>,
+}
+
+/// One image on its way through a kernel.
+struct Image<'a> {
+    x: &'a [f32],
+    y: &'a [f32],
+    out: &'a mut [f32],
+    scratch: &'a mut Scratch,
+}
+
+impl Part {
+    fn new(images: usize, len: usize) -> Self {
+        let mut values: [Aligned<f32>; 3] = Default::default();
+        values.iter_mut().for_each(|value| value.get(images * len).fill(0.5));
+        Self { values, images, scratch: Scratch::default() }
+    }
+
+    fn each(&mut self, len: usize, work: impl Fn(Image<'_>)) {
+        let [x, y, out] = &mut self.values;
+        let all = self.images * len;
+        let reads = x.get(all).chunks_exact(len).zip(y.get(all).chunks_exact(len));
+        for ((x, y), out) in reads.zip(out.get(all).chunks_exact_mut(len)) {
+            work(Image { x, y, out, scratch: &mut self.scratch });
+        }
+    }
+}
+
+impl Bench {
+    fn new(shape: Shape, bytes: usize, repeats: usize) -> Self {
+        let threads = rayon::current_num_threads();
+        let each = (bytes / (shape.numel() * size_of::<f32>())).div_ceil(threads);
+        let parts = (0..threads).map(|_| Part::new(each, shape.numel())).collect();
+        Self { shape, images: each * threads, repeats, parts, found: Vec::new() }
+    }
+
+    /// Times `work` on all images. Both costs are those of one number of a value: `flops`, and how often it goes to or from memory.
+    fn time(&mut self, kernel: &str, flops: usize, passes: usize, work: impl Fn(Image<'_>) + Sync) {
+        let (parts, len) = (&mut self.parts, self.shape.numel());
+        let seconds = median_s(self.repeats, || parts.par_iter_mut().for_each(|part| part.each(len, &work)));
+        let numbers = self.images * len;
+        self.found.push(Measurement {
+            kernel: kernel.to_owned(),
+            shape: self.shape,
+            images: self.images,
+            flops: (numbers * flops) as f64,
+            bytes: (numbers * passes * size_of::<f32>()) as f64,
+            seconds,
+        });
+    }
+
+    /// A dense convolution in its three directions.
+    fn conv<V: Vector<Elem = f32, Unit = f32>>(&mut self, kernel: usize) {
+        let channels = self.shape.channels;
+        let conv = Conv::same(WeightId(0), channels, kernel, 1);
+        let shapes = [self.shape; 2];
+        let geometry = Geometry::new(&conv, Connection::Dense, shapes, [channels; 2], conv.padding);
+        let weights = vec![0.01; kernel * kernel * channels * channels];
+        let flops = 2 * kernel * kernel * channels;
+        let run = geometry.run(channels);
+        let (input, output) = (geometry.input.len(), geometry.output.len());
+        let name = |direction: &str| format!("conv {kernel}x{kernel} {direction}");
+        for Part { scratch, .. } in &mut self.parts {
+            scratch.staged.get(input).fill(0.5);
+            scratch.gradient.get(output).fill(0.5);
+        }
+        self.time(&name("forward"), flops, 1, |image| {
+            V::dispatch(ConvKernel {
+                x: image.scratch.staged.get(input),
+                phases: &geometry.forward,
+                weights: &weights,
+                units_in: run,
+                stride_out: channels,
+                bias: None,
+                out: image.out,
+                into: Into::Set,
+                mask: None,
+            });
+        });
+        self.time(&name("data gradient"), flops, 1, |image| {
+            V::dispatch(ConvKernel {
+                x: image.scratch.gradient.get(output),
+                phases: &geometry.backward,
+                weights: &weights,
+                units_in: channels,
+                stride_out: channels,
+                bias: None,
+                out: image.out,
+                into: Into::Set,
+                mask: Some(Mask { x: image.scratch.staged.get(input), high: f32::INFINITY }),
+            });
+        });
+        self.time(&name("weight gradient"), flops, 0, |image| {
+            let Scratch { staged, gradient, sums } = image.scratch;
+            V::dispatch(WeightGradient {
+                x: staged.get(input),
+                x_places: &geometry.forward[0].base,
+                taps: &geometry.forward[0].taps,
+                channels_in: run,
+                gradient: gradient.get(output),
+                gradient_places: &geometry.gradient,
+                stride_out: channels,
+                sums: sums.get(weights.len()),
+            });
+        });
+    }
+
+    /// What is not a convolution.
+    fn others<V: Vector<Elem = f32, Unit = f32>>(&mut self) {
+        let (shape, stride) = (self.shape, self.shape.channels);
+        let pool = Pool { kernel: 3, stride: 1, padding: 1 };
+        let windows = Windows::new(pool, shape, shape, stride);
+        // Nine terms, one division.
+        self.time("average pooling 3x3", 9, 2, |image| {
+            V::dispatch(AvgPool { x: image.x, windows, out: image.out, into: Into::Set });
+        });
+        let numbers = [0.1, 1.5, 0.2].map(|v| vec![v; stride]);
+        let affine = Affine { mean: &numbers[0], scale: &numbers[1], shift: &numbers[2] };
+        // Subtract, multiply and add for each term, and their sum.
+        self.time("norm of two, added", 7, 3, |image| {
+            let terms = [(image.x, affine), (image.y, affine)];
+            V::dispatch(Combine { terms: &terms, act: Act::None, stride, out: image.out, into: Into::Set });
+        });
+        let padded = Padded::new(shape, stride, 1);
+        self.time("staging: norm, relu, border", 3, 1, |image| {
+            let out = image.scratch.staged.get(padded.len());
+            V::dispatch(Stage { source: image.x, affine: Some(affine), act: Act::Relu, padded, out });
+        });
+        // Sum, and sum of squares of differences from the first number.
+        self.time("batch moments", 4, 1, |image| {
+            V::dispatch(Moments { x: image.x, stride, sums: image.scratch.sums.get(2 * stride) });
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Portable;
+
+    #[test]
+    fn every_kernel_runs_on_every_stage() {
+        let found = measure::<Portable<f32>>(1 << 16, 1);
+        assert_eq!(found.len(), STAGES.len() * 10);
+        let forward = &found[0];
+        assert_eq!(forward.kernel, "conv 3x3 forward");
+        let macs = 9 * 16 * 16 * 32 * 32;
+        assert_eq!(forward.flops, (2 * macs * forward.images) as f64);
+        assert!(found.iter().all(|m| m.seconds > 0.0 && m.images > 0));
+    }
+}

@@ -1,0 +1,148 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use pada_space::{Equivalence, Nb201, SearchSpace};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::engine::Work;
+use super::machine::{self, Quiet};
+use super::record::{self, Ranking, Record, Settings};
+use super::sides::{Engine, PRECISIONS, Peer};
+
+/// Batches and cells at which a step is timed, to show that the time grows with them in a line.
+const BATCHES: [&str; 5] = ["32", "64", "128", "256", "512"];
+const CELLS: [&str; 4] = ["1", "2", "3", "5"];
+/// Paths of a point of a curve.
+const CURVE_STEPS: usize = 5;
+/// Train steps whose memory is measured.
+const MEMORY_STEPS: usize = 3;
+/// N of `peer_bench.py`.
+const PEER_CELLS: usize = 5;
+/// Which architectures stand for all in the projection of a ranking.
+const RANKING_SEED: u64 = 0;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The folder of `peer_bench.py` and `nb201_torch.py`.
+    #[arg(long, value_name = "DIR")]
+    peer: PathBuf,
+    /// A Python that has PyTorch.
+    #[arg(long, value_name = "PROGRAM")]
+    python: PathBuf,
+    /// How often each side is timed, in turn.
+    #[arg(long, default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Paths of a round.
+    #[arg(long, default_value = "12", value_parser = clap::value_parser!(u32).range(1..))]
+    steps: u32,
+    /// Threads of both sides.
+    #[arg(long, default_value = "2", value_parser = clap::value_parser!(u32).range(1..))]
+    threads: u32,
+    /// Architectures from which the time to rank all is projected.
+    #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    ranked: u32,
+    /// The record is xtask/records/<date>-NAME.
+    #[arg(long, default_value = "pytorch")]
+    name: String,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let settings = Settings {
+        date: machine::today(),
+        name: args.name.clone(),
+        rounds: args.rounds as usize,
+        steps: args.steps as usize,
+        threads: args.threads as usize,
+    };
+    let folder = record::folder(&settings)?;
+    let peer = Peer::new(&args.peer, &args.python, settings.threads)?;
+    let engine = Engine { threads: settings.threads };
+    let scratch = tempfile::tempdir()?;
+    let paths = peer.paths(settings.steps)?;
+    let file = scratch.path().join("paths.json");
+    write_paths(&file, &paths)?;
+
+    let mut record = Record::new(settings);
+    for round in 1..=args.rounds {
+        record.quiet.push(watch(&format!("round {round} of {}", args.rounds)));
+        record.rounds.push(time_both(&engine, &peer, &file, args.steps as usize, round)?);
+    }
+    record.check()?;
+
+    record.quiet.push(watch("memory, curves, ranking, kernels"));
+    let few = &paths[..MEMORY_STEPS.min(paths.len())];
+    let file_of_few = scratch.path().join("few.json");
+    write_paths(&file_of_few, few)?;
+    record.memory = [
+        engine.time(Work::Step, &file_of_few, few.len(), &[])?,
+        peer.memory(Work::Step.batch(), PEER_CELLS, few)?,
+    ];
+    let curve = |option: &str, values: &[&str]| -> anyhow::Result<Vec<_>> {
+        values.iter().map(|value| engine.time(Work::Step, &file, CURVE_STEPS, &[option, value])).collect()
+    };
+    record.batches = curve("--batch", &BATCHES)?;
+    record.cells = curve("--cells", &CELLS)?;
+    record.ranking = rank(&engine, &scratch.path().join("ranked.json"), args.ranked as usize)?;
+    record.ops = engine.bench(&["ops"])?;
+    record.write(&folder)?;
+    eprintln!("wrote {}", folder.display());
+    Ok(())
+}
+
+/// One round: all work of both sides; who begins changes from round to round.
+fn time_both(
+    engine: &Engine,
+    peer: &Peer,
+    paths: &Path,
+    steps: usize,
+    round: u32,
+) -> anyhow::Result<Vec<serde_json::Value>> {
+    let mut lines = Vec::new();
+    for work in [Work::Step, Work::Rank] {
+        let own = || PRECISIONS.map(|precision| engine.time(work, paths, steps, &["--precision", precision]));
+        if round.is_multiple_of(2) {
+            lines.extend(peer.time(work, steps)?);
+            lines.extend(own().into_iter().collect::<anyhow::Result<Vec<_>>>()?);
+        } else {
+            lines.extend(own().into_iter().collect::<anyhow::Result<Vec<_>>>()?);
+            lines.extend(peer.time(work, steps)?);
+        }
+    }
+    Ok(lines)
+}
+
+/// Times the forward pass of some of the architectures that are scored when all are ranked: one of each that are the same.
+fn rank(engine: &Engine, file: &Path, count: usize) -> anyhow::Result<Ranking> {
+    let space = Nb201::new();
+    let all = space.archs();
+    let distinct: BTreeSet<Vec<u8>> =
+        all.map(|arch| space.canonical(&arch, Equivalence::SharedWeights).choices().to_vec()).collect();
+    let distinct = Vec::from_iter(distinct);
+    ensure!(count <= distinct.len(), "--ranked: there are only {} different architectures", distinct.len());
+    let mut rng = ChaCha8Rng::seed_from_u64(RANKING_SEED);
+    let mut drawn = distinct.clone();
+    drawn.shuffle(&mut rng);
+    write_paths(file, &drawn[..count])?;
+    let time = |precision| engine.time(Work::Rank, file, count, &["--precision", precision]);
+    let lines = PRECISIONS.map(time).into_iter().collect::<anyhow::Result<_>>()?;
+    Ok(Ranking { lines, distinct: distinct.len(), archs: usize::try_from(space.len())? })
+}
+
+/// Whether anything else runs before some work; says so loudly.
+fn watch(before: &str) -> Quiet {
+    let quiet = Quiet::watch();
+    eprintln!("{before}");
+    if !quiet.holds() {
+        eprintln!(
+            "WARNING: the machine is not known to be quiet, {quiet:?}; the record will say so. Stop what else runs."
+        );
+    }
+    quiet
+}
+
+fn write_paths(file: &Path, paths: &[Vec<u8>]) -> anyhow::Result<()> {
+    std::fs::write(file, serde_json::to_string(paths)?).with_context(|| file.display().to_string())
+}

@@ -1,0 +1,40 @@
+//! Times the engine, alone and against PyTorch on the same work.
+
+mod compare;
+mod engine;
+mod machine;
+mod ops;
+mod record;
+mod sides;
+mod statistics;
+mod summary;
+
+/// What is measured.
+#[derive(clap::Subcommand)]
+pub(crate) enum Task {
+    /// One training step a path: forward, backward, clip to 5, SGD. Batch 256.
+    ///
+    /// Example: cargo xtask bench step --steps 12 --threads 2 --json
+    Step(engine::Args),
+    /// Forward only. Batch 512.
+    ///
+    /// Example: cargo xtask bench rank --steps 12 --threads 2 --json
+    Rank(engine::Args),
+    /// Each kernel alone, beside the machine's limits.
+    ///
+    /// Example: cargo xtask bench ops --threads 2
+    Ops(ops::Args),
+    /// Engine and PyTorch in turn on the same paths; writes a record folder under xtask/records/.
+    ///
+    /// Example: cargo xtask bench compare --peer ../shared/peer --python python3
+    Compare(compare::Args),
+}
+
+pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
+    match task {
+        Task::Step(args) => engine::run(engine::Work::Step, args),
+        Task::Rank(args) => engine::run(engine::Work::Rank, args),
+        Task::Ops(args) => ops::run(args),
+        Task::Compare(args) => compare::run(args),
+    }
+}

@@ -1,0 +1,170 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use super::engine::Work;
+use super::machine::{self, Quiet};
+use super::sides::PRECISIONS;
+use super::summary;
+use crate::{download, paths};
+
+/// Images that a ranking is made with, in batches of `bench rank`.
+const RANKED_IMAGES: usize = 10_000;
+
+/// How a comparison was made.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) date: String,
+    pub(crate) name: String,
+    pub(crate) rounds: usize,
+    pub(crate) steps: usize,
+    pub(crate) threads: usize,
+}
+
+/// Everything a comparison found: lines as the benchmarks print them.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) settings: Settings,
+    pub(crate) machine: Value,
+    /// Before each round, and before what comes after them.
+    pub(crate) quiet: Vec<Quiet>,
+    /// Round by round: all works, sides and modes.
+    pub(crate) rounds: Vec<Vec<Value>>,
+    /// Of the engine and of PyTorch.
+    pub(crate) memory: [Value; 2],
+    pub(crate) batches: Vec<Value>,
+    pub(crate) cells: Vec<Value>,
+    pub(crate) ranking: Ranking,
+    pub(crate) ops: Value,
+}
+
+/// What the time to rank all architectures is projected from.
+#[derive(Debug, Default)]
+pub(crate) struct Ranking {
+    /// Forward passes of a sample of the distinct architectures, one line for every precision.
+    pub(crate) lines: Vec<Value>,
+    /// Architectures of which no two are the same with shared weights.
+    pub(crate) distinct: usize,
+    /// All architectures.
+    pub(crate) archs: usize,
+}
+
+/// Who was timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side<'a> {
+    /// The engine with a precision.
+    Engine(&'a str),
+    /// PyTorch in a mode.
+    Peer(&'a str),
+}
+
+/// The folder of a record that is not there yet.
+///
+/// # Errors
+/// Where it is there.
+pub(crate) fn folder(settings: &Settings) -> anyhow::Result<PathBuf> {
+    let Settings { date, name, .. } = settings;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    ensure!(!name.is_empty() && name.chars().all(plain), "--name {name:?}: letters, digits, - and _ only");
+    let folder = paths::root().join("xtask/records").join(format!("{date}-{name}"));
+    ensure!(!folder.exists(), "{} is there; choose another name with --name", folder.display());
+    Ok(folder)
+}
+
+impl Record {
+    /// Without any measurement yet.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            machine: machine::describe(),
+            quiet: vec![],
+            rounds: vec![],
+            memory: [Value::Null, Value::Null],
+            batches: vec![],
+            cells: vec![],
+            ranking: Ranking::default(),
+            ops: Value::Null,
+        }
+    }
+
+    /// A field of every round's line.
+    pub(crate) fn field(&self, work: Work, side: Side<'_>, field: &str) -> anyhow::Result<Vec<f64>> {
+        let is_it = |line: &&Value| {
+            let engine = line.get("engine").is_some();
+            line["task"] == work.task()
+                && match side {
+                    Side::Engine(mode) => engine && line["mode"] == mode,
+                    Side::Peer(mode) => !engine && line["mode"] == mode,
+                }
+        };
+        let of_round = |lines: &Vec<Value>| lines.iter().find(is_it).and_then(|line| line[field].as_f64());
+        let found = self.rounds.iter().map(of_round).collect::<Option<Vec<f64>>>();
+        found.with_context(|| format!("a round has no {field} of {side:?} for {}", work.task()))
+    }
+
+    /// That both sides did the same work, and the engine the same in every round.
+    ///
+    /// # Errors
+    /// Where they did not.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        for work in [Work::Step, Work::Rank] {
+            let mut lines = self.rounds.iter().flatten().filter(|line| line["task"] == work.task());
+            let first = lines.next().context("nothing was timed")?;
+            for line in lines {
+                for field in ["space", "batch", "cells", "threads", "steps"] {
+                    let (a, b) = (&first[field], &line[field]);
+                    ensure!(a == b, "{}: {field} is {a} on one side and {b} on the other", work.task());
+                }
+            }
+            for precision in PRECISIONS {
+                let sums = self.field(work, Side::Engine(precision), "checksum")?;
+                let same = sums.iter().all(|sum| *sum == sums[0]);
+                ensure!(same, "{}, {precision}: the checksum differs between rounds: {sums:?}", work.task());
+            }
+        }
+        Ok(())
+    }
+
+    /// Forward passes of the engine and of PyTorch to rank all architectures.
+    pub(crate) fn passes(&self) -> [usize; 2] {
+        let batches = RANKED_IMAGES.div_ceil(Work::Rank.batch());
+        [self.ranking.distinct, self.ranking.archs].map(|archs| archs * batches)
+    }
+
+    /// Writes `summary.md` and `samples.json`.
+    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let summary = summary::of(self)?;
+        let samples = format!("{:#}\n", self.to_json());
+        download::write_whole(&folder.join("samples.json"), samples.as_bytes())?;
+        download::write_whole(&folder.join("summary.md"), summary.as_bytes())
+    }
+
+    fn to_json(&self) -> Value {
+        let settings = &self.settings;
+        let rounds = self
+            .rounds
+            .iter()
+            .zip(&self.quiet)
+            .map(|(lines, quiet)| json!({ "before": quiet.to_json(), "lines": lines }));
+        let [engine, peer] = &self.memory;
+        let behind = self.quiet.get(self.rounds.len()).map(|quiet| quiet.to_json());
+        json!({
+            "date": settings.date,
+            "steps": settings.steps,
+            "threads": settings.threads,
+            "machine": self.machine,
+            "rounds": rounds.collect::<Vec<_>>(),
+            "before_the_rest": behind,
+            "memory": { "engine": engine, "peer": peer },
+            "batches": self.batches,
+            "cells": self.cells,
+            "ranking": {
+                "samples": self.ranking.lines,
+                "distinct": self.ranking.distinct,
+                "archs": self.ranking.archs,
+            },
+            "ops": self.ops,
+        })
+    }
+}
