@@ -15,8 +15,8 @@ const STEP: f32 = 1.0 / 64.0;
 enum Numbers {
     /// Anywhere in −1..1.
     Smooth,
-    /// Each four steps from the next and two from zero, in no order: no step makes another the largest or passes a kink of a
-    /// ReLU.
+    /// Far below 0 to far above 6, each 12 steps from the next and 6 from 0 and 6, in no order: no step makes another the
+    /// largest or passes a kink of a ReLU.
     Apart,
 }
 
@@ -26,7 +26,7 @@ impl Numbers {
         let apart = |i: usize| (i * 41 % n) as f32 - (n / 2) as f32 + 0.5;
         match self {
             Self::Smooth => noise(n, 5),
-            Self::Apart => (0..n).map(|i| apart(i) * 4.0 * STEP).collect(),
+            Self::Apart => (0..n).map(|i| apart(i) * 12.0 * STEP).collect(),
         }
     }
 }
@@ -138,6 +138,10 @@ fn slopes_of_activations_sums_and_concatenations() {
     check(2, shape, Numbers::Apart, &[("w", vec![4, 3, 3, 3])], &|b, x, ids| {
         let x = b.relu6(x);
         b.conv(x, Conv::same(ids[0], 4, 3, 1)).unwrap()
+    });
+    check(2, shape, Numbers::Apart, &[("w", vec![3, 1, 3, 3])], &|b, x, ids| {
+        let x = b.relu6(x);
+        b.conv(x, Conv { groups: 3, ..Conv::same(ids[0], 3, 3, 1) }).unwrap()
     });
     check(2, shape, Numbers::Apart, &[], &|b, x, _| {
         let pool = b.avg_pool(x, Pool { kernel: 3, stride: 1, padding: 1 }).unwrap();

@@ -53,6 +53,10 @@ impl Recipe {
         let plan = self.plan();
         let mut case = Case::new(&plan.layout, self.image(), self.images, self.classes, self.seed);
         case.passes = 2;
+        // What a ReLU6 reads reaches beyond 6.
+        for place in plan.before_relu6().flat_map(|weight| case.layout.range(weight)) {
+            case.weights[place] *= 6.0;
+        }
         (case, plan.graph())
     }
 
@@ -87,6 +91,15 @@ impl Plan {
         self.nodes.len() - 1
     }
 
+    /// Scales of norms that a ReLU6 reads.
+    fn before_relu6(&self) -> impl Iterator<Item = WeightId> {
+        let readers = self.nodes.iter().filter(|(op, ..)| *op == Op::Relu6);
+        readers.filter_map(|(_, inputs, _)| match &self.nodes[inputs[0]].0 {
+            Op::Norm(norm) => norm.affine.map(|(scale, _)| scale),
+            _ => None,
+        })
+    }
+
     /// A new weight, or with `shared` one of this shape that is there.
     fn weight(&mut self, shape: Vec<usize>, shared: bool) -> WeightId {
         let found = self.layout.iter().find(|(_, spec)| spec.shape == shape).map(|(id, _)| id);
@@ -109,12 +122,15 @@ impl Plan {
             0..=4 => drop(self.conv(x, rest)),
             5 => {
                 let y = self.conv(x, rest);
-                let y = self.norm(y, rest[5] % 2 == 1);
-                self.unary(choose(&[Op::Relu, Op::Relu6], rest[4]), y);
+                let y = self.norm(y, !rest[5].is_multiple_of(4));
+                self.unary(choose(&[Op::Relu6, Op::Relu], rest[4]), y);
             }
             6..=8 => drop(self.norm(x, rest[0] % 2 == 1)),
             9 | 10 => drop(self.unary(Op::Relu, x)),
-            11 => drop(self.unary(Op::Relu6, x)),
+            11 => {
+                let y = if rest[0].is_multiple_of(3) { x } else { self.norm(x, true) };
+                self.unary(Op::Relu6, y);
+            }
             12 | 13 => drop(self.pool(x, rest, Op::AvgPool)),
             14 => drop(self.pool(x, rest, Op::MaxPool)),
             15 | 16 => drop(self.add(x, rest)),
