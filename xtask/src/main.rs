@@ -61,7 +61,7 @@ enum Task {
         table: truth::Table,
         /// Architectures trained at the same time, on one thread each.
         #[arg(long, default_value = "2")]
-        jobs: usize,
+        jobs: std::num::NonZeroUsize,
     },
 }
 
@@ -72,6 +72,6 @@ fn main() -> anyhow::Result<()> {
         Task::Bench { task } => bench::run(&task),
         Task::Download { what, from } => download::run(what, from.as_deref()),
         Task::MakeMini => make_mini::run(),
-        Task::Truth { table, jobs } => truth::run(table, jobs),
+        Task::Truth { table, jobs } => truth::run(table, jobs.get()),
     }
 }

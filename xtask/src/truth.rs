@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 
 use anyhow::{Context, ensure};
@@ -29,7 +29,8 @@ pub(crate) enum Table {
 type Rows = BTreeMap<(u64, String), f64>;
 
 /// Trains every architecture of a table from scratch. The table grows row by row; rows of the same recipe are not trained again,
-/// and a training that was stopped goes on from its checkpoint in `target/truth`.
+/// rows of another are dropped with the first new one, and a training that was stopped goes on from its checkpoint in
+/// `target/truth`.
 pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     let program = binary::build()?;
     let (config, csv) = (root("configs/mini/truth.toml"), root("crates/pada-truth/data/mini.csv"));
@@ -119,8 +120,9 @@ fn train(program: &Path, config: &Path, folder: &Path, arch: &str, seed: u64) ->
             .arg("--out")
             .arg(&out);
     }
-    let output = command.stderr(Stdio::null()).output().with_context(|| program.display().to_string())?;
-    ensure!(output.status.success(), "{arch}, seed {seed}: {}; see {}", output.status, out.display());
+    let output = command.output().with_context(|| program.display().to_string())?;
+    let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    ensure!(output.status.success(), "{arch}, seed {seed}: {}: {}", output.status, said());
     let json = binary::last_line(&output.stdout)?;
     json["accuracy"].as_f64().with_context(|| format!("{arch}, seed {seed}: no accuracy in {json}"))
 }

@@ -69,7 +69,8 @@ impl Engine {
         Self { host: HostWeights::new(layout, weights), level, name, compiler: Compiler::default(), numbers }
     }
 
-    /// Bytes of buffers that are held between passes, weights aside.
+    /// Bytes held between passes for buffers, gradients, packed weights and sums; not the weights themselves, and not what each
+    /// thread has for one image.
     pub fn memory_bytes(&self) -> usize {
         match &self.numbers {
             Numbers::Single(memory) => memory.bytes(),

@@ -25,6 +25,14 @@ pub enum GraphError {
         /// The input.
         input: Shape,
     },
+    /// A pooling window could lie in the border altogether.
+    #[error("a pooling window of {kernel} has a border of {padding}; it may be half the window at most")]
+    PoolPadding {
+        /// Extent of the window.
+        kernel: usize,
+        /// The border.
+        padding: usize,
+    },
     /// The network halves images that cannot be halved.
     #[error(
         "images of {input}: height and width must be multiples of {by}, the network halves them on the way"

@@ -19,7 +19,7 @@ pub struct Images<'a> {
 impl Images<'_> {
     /// B.
     pub fn len(&self) -> usize {
-        self.pixels.len() / self.shape.numel()
+        self.pixels.len().checked_div(self.shape.numel()).unwrap_or(0)
     }
 
     /// Whether there is no image.
@@ -186,6 +186,9 @@ pub enum ExecError {
         /// K.
         classes: usize,
     },
+    /// There is nothing to compute with.
+    #[error("the batch holds no image")]
+    EmptyBatch,
     /// As many labels or weights as images are needed.
     #[error("{found} {what} for {images} images")]
     BatchLength {
@@ -210,7 +213,7 @@ impl Batch<'_> {
     /// Checks that shapes, lengths and labels fit a graph.
     ///
     /// # Errors
-    /// [`ExecError::ImageShape`], [`ExecError::BatchLength`] or [`ExecError::BadLabel`]
+    /// As [`Images::check`], and [`ExecError::BatchLength`] or [`ExecError::BadLabel`]
     pub fn check(&self, graph: &Graph, loss: &LossSpec<'_>) -> Result<(), ExecError> {
         self.images.check(graph)?;
         let (images, classes) = (self.images.len(), graph.output().shape.channels);
@@ -231,12 +234,15 @@ impl Images<'_> {
     /// Checks that the images fit a graph.
     ///
     /// # Errors
-    /// [`ExecError::ImageShape`] or [`ExecError::BatchLength`]
+    /// [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`]
     pub fn check(&self, graph: &Graph) -> Result<(), ExecError> {
         let input = graph.nodes().iter().find(|node| node.op == crate::Op::Input);
         let (found, numel) = (self.shape, self.shape.numel());
         if let Some(expected) = input.map(|node| node.shape).filter(|&expected| expected != found) {
             return Err(ExecError::ImageShape { expected, found });
+        }
+        if self.pixels.is_empty() {
+            return Err(ExecError::EmptyBatch);
         }
         if numel == 0 || !self.pixels.len().is_multiple_of(numel) {
             return Err(ExecError::BatchLength {

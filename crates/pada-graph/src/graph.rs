@@ -119,18 +119,18 @@ impl<'a> GraphBuilder<'a> {
     /// Average pooling.
     ///
     /// # Errors
-    /// [`GraphError::TooSmall`]
+    /// [`GraphError::TooSmall`] or [`GraphError::PoolPadding`]
     pub fn avg_pool(&mut self, x: NodeId, pool: Pool) -> Result<NodeId, GraphError> {
-        let shape = windowed("average pooling", self.shape(x), pool.kernel, pool.stride, pool.padding)?;
+        let shape = pooled("average pooling", self.shape(x), pool)?;
         Ok(self.push(Op::AvgPool(pool), vec![x], shape))
     }
 
     /// Max pooling.
     ///
     /// # Errors
-    /// [`GraphError::TooSmall`]
+    /// [`GraphError::TooSmall`] or [`GraphError::PoolPadding`]
     pub fn max_pool(&mut self, x: NodeId, pool: Pool) -> Result<NodeId, GraphError> {
-        let shape = windowed("max pooling", self.shape(x), pool.kernel, pool.stride, pool.padding)?;
+        let shape = pooled("max pooling", self.shape(x), pool)?;
         Ok(self.push(Op::MaxPool(pool), vec![x], shape))
     }
 
@@ -208,6 +208,14 @@ impl<'a> GraphBuilder<'a> {
         let (name, found) = (spec.name.clone(), spec.shape.clone());
         Err(GraphError::WeightShape { op, name, found, expected })
     }
+}
+
+fn pooled(op: &'static str, input: Shape, pool: Pool) -> Result<Shape, GraphError> {
+    let Pool { kernel, stride, padding } = pool;
+    if 2 * padding > kernel {
+        return Err(GraphError::PoolPadding { kernel, padding });
+    }
+    windowed(op, input, kernel, stride, padding)
 }
 
 /// The output of a window that moves over an input: `(size + 2·padding − extent) / stride + 1` in both directions.

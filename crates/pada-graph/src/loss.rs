@@ -13,9 +13,9 @@ pub fn cross_entropy(logits: &Logits, labels: &[u32], spec: &LossSpec<'_>) -> (f
     let mut slope = Vec::with_capacity(logits.values.len());
     for (image, (row, &label)) in logits.rows().zip(labels).enumerate() {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exp: Vec<f64> = row.iter().map(|&z| f64::from(z - largest).exp()).collect();
+        let exp: Vec<f64> = row.iter().map(|&z| (f64::from(z) - f64::from(largest)).exp()).collect();
         let sum: f64 = exp.iter().sum();
-        loss += sum.ln() - f64::from(row[label as usize] - largest);
+        loss += sum.ln() - (f64::from(row[label as usize]) - f64::from(largest));
         let factor = f64::from(spec.scale) * spec.image_weights.map_or(1.0, |w| f64::from(w[image])) / n;
         slope.extend(exp.iter().enumerate().map(|(k, e)| {
             let target = if k == label as usize { 1.0 } else { 0.0 };

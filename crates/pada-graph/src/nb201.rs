@@ -146,7 +146,8 @@ impl Lower for Nb201Net {
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
         const HALVED: usize = 1 << (STAGES - 1);
         let Shape { height, width, .. } = self.input;
-        if !height.is_multiple_of(HALVED) || !width.is_multiple_of(HALVED) {
+        let fits = |size: usize| size > 0 && size.is_multiple_of(HALVED);
+        if !fits(height) || !fits(width) {
             return Err(GraphError::ImageSize { input: self.input, by: HALVED });
         }
         let mut g = GraphBuilder::new(&self.layout);

@@ -50,7 +50,7 @@ fn simplifying_twice_changes_nothing_and_reads_only_earlier_nodes() {
 #[test]
 fn images_that_cannot_be_halved_twice_are_refused() {
     // 3×3 with padding 1 maps 9 to 5, the 2×2 average maps 9 to 4: PyTorch's network fails on such sizes too.
-    for (height, width) in [(9, 8), (8, 10), (6, 8)] {
+    for (height, width) in [(9, 8), (8, 10), (6, 8), (0, 0)] {
         let error =
             net(Shape::new(3, height, width)).lower(&Nb201::new().parse("111111").unwrap()).unwrap_err();
         assert!(matches!(error, GraphError::ImageSize { by: 4, .. }), "{error}");
@@ -74,6 +74,8 @@ fn misfits_are_named() {
     assert!(matches!(&wrong, GraphError::WeightShape { name, .. } if name == "w"), "{wrong}");
     let small = g.avg_pool(other, Pool { kernel: 3, stride: 1, padding: 0 }).unwrap_err();
     assert!(matches!(small, GraphError::TooSmall { window: 3, .. }), "{small}");
+    let border = g.max_pool(x, Pool { kernel: 1, stride: 1, padding: 1 }).unwrap_err();
+    assert_eq!(border, GraphError::PoolPadding { kernel: 1, padding: 1 });
     assert!(matches!(g.add(&[x, other]), Err(GraphError::ShapeMismatch { .. })));
     assert!(matches!(g.concat(&[x, other]), Err(GraphError::ShapeMismatch { .. })));
 }

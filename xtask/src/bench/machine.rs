@@ -92,6 +92,11 @@ impl Quiet {
         Self { load, busy }
     }
 
+    /// What [`Quiet::to_json`] made.
+    pub(crate) fn from_json(json: &serde_json::Value) -> Self {
+        Self { load: json["load_average"].as_f64(), busy: json["busy_cores"].as_f64() }
+    }
+
     /// Whether nothing else runs, as far as can be seen.
     pub(crate) fn holds(&self) -> bool {
         self.busy.is_some_and(|cores| cores <= BUSY)

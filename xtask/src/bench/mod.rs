@@ -28,6 +28,13 @@ pub(crate) enum Task {
     ///
     /// Example: cargo xtask bench compare --peer ../shared/peer --python python3
     Compare(compare::Args),
+    /// Write the summary of a record anew from its samples.
+    ///
+    /// Example: cargo xtask bench summary xtask/records/2026-11-24-cpu
+    Summary {
+        /// The record's folder.
+        record: std::path::PathBuf,
+    },
 }
 
 pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
@@ -36,5 +43,6 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
         Task::Rank(args) => engine::run(engine::Work::Rank, args),
         Task::Ops(args) => ops::run(args),
         Task::Compare(args) => compare::run(args),
+        Task::Summary { record } => record::Record::read(record)?.write_summary(record),
     }
 }

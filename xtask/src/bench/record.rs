@@ -12,6 +12,8 @@ use crate::{download, paths};
 /// Images that a ranking is made with, in batches of `bench rank`.
 const RANKED_IMAGES: usize = 10_000;
 
+const SAMPLES: &str = "samples.json";
+
 /// How a comparison was made.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -134,10 +136,55 @@ impl Record {
 
     /// Writes `summary.md` and `samples.json`.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let summary = summary::of(self)?;
         let samples = format!("{:#}\n", self.to_json());
-        download::write_whole(&folder.join("samples.json"), samples.as_bytes())?;
-        download::write_whole(&folder.join("summary.md"), summary.as_bytes())
+        download::write_whole(&folder.join(SAMPLES), samples.as_bytes())?;
+        self.write_summary(folder)
+    }
+
+    /// Writes `summary.md` alone.
+    pub(crate) fn write_summary(&self, folder: &Path) -> anyhow::Result<()> {
+        download::write_whole(&folder.join("summary.md"), summary::of(self)?.as_bytes())
+    }
+
+    /// The record of a folder, from its samples.
+    pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
+        let file = folder.join(SAMPLES);
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let mut json: Value = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let mut take = |key: &str| json[key].take();
+        let list = |value: Value| value.as_array().cloned().unwrap_or_default();
+        let count = |value: &Value| value.as_u64().map_or(0, |n| n as usize);
+        let (mut rounds, mut quiet) = (Vec::new(), Vec::new());
+        for mut round in list(take("rounds")) {
+            quiet.push(Quiet::from_json(&round["before"]));
+            rounds.push(list(round["lines"].take()));
+        }
+        quiet.push(Quiet::from_json(&take("before_the_rest")));
+        let (mut memory, mut ranking) = (take("memory"), take("ranking"));
+        let date = take("date").as_str().unwrap_or_default().to_owned();
+        let settings = Settings {
+            name: name.strip_prefix(&format!("{date}-")).unwrap_or(&name).to_owned(),
+            date,
+            rounds: rounds.len(),
+            steps: count(&take("steps")),
+            threads: count(&take("threads")),
+        };
+        Ok(Self {
+            settings,
+            machine: take("machine"),
+            quiet,
+            rounds,
+            memory: ["engine", "peer"].map(|side| memory[side].take()),
+            batches: list(take("batches")),
+            cells: list(take("cells")),
+            ranking: Ranking {
+                distinct: count(&ranking["distinct"]),
+                archs: count(&ranking["archs"]),
+                lines: list(ranking["samples"].take()),
+            },
+            ops: take("ops"),
+        })
     }
 
     fn to_json(&self) -> Value {

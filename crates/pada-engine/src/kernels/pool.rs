@@ -126,7 +126,7 @@ enum Divide {
 fn cell_window<V: Vector>(windows: Windows, x: &[V::Elem], out: &mut [V::Elem], into: Into, divide: Divide) {
     let Shape { height, width, .. } = windows.input;
     assert!(x.len() == out.len() && x.len() == windows.input.pixels() * windows.stride);
-    assert!(windows.stride.is_multiple_of(V::LANES));
+    assert!(windows.stride.is_multiple_of(V::LANES) && width > 0);
     for y in 0..height {
         let rows = windows.range(y, height);
         for channel in (0..windows.stride).step_by(V::LANES) {

@@ -48,7 +48,7 @@ fn activate<V: Vector>(
     affine: Option<AffineVector<V>>,
     (low, high): (V, V),
 ) {
-    assert!(source.len() == out.len() && channel + V::LANES <= stride);
+    assert!(source.len() == out.len() && out.len().is_multiple_of(stride) && channel + V::LANES <= stride);
     for pixel in (0..out.len()).step_by(stride) {
         // SAFETY: both rows hold whole pixels, and `channel + LANES` is at most a pixel's length.
         unsafe {

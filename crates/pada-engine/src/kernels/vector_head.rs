@@ -92,6 +92,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for GlobalPoolGradient<'_, T> {
 
 /// `weight · x + bias` on one vector: `weight` `[K, C]`, `bias` `[K]`, `x` `[C]` or longer.
 pub(crate) fn linear<T: Number>(x: &[T], weight: &[f32], bias: &[f32], out: &mut [T]) {
+    out[bias.len()..].fill(T::ZERO);
     let channels = weight.len() / bias.len();
     for ((row, &bias), out) in weight.chunks_exact(channels).zip(bias).zip(out) {
         let products = row.iter().zip(x).map(|(&w, x)| f64::from(w) * x.to_f64());

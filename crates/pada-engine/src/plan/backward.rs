@@ -50,7 +50,7 @@ fn passes_through(kind: &Kind, input: usize) -> bool {
 }
 
 impl Backward {
-    pub(super) fn new(plan: &mut Plan) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         let needed = needed(plan);
         let mut readers: HashMap<(BufferId, Option<NormId>), usize> = HashMap::new();
         for source in plan.ops.iter().flat_map(|op| &op.reads) {
@@ -106,6 +106,7 @@ impl Backward {
             None => self.of[source.buffer].direct,
             Some(_) => self.of[source.buffer].norm.map(|(_, gradient)| gradient),
         };
+        debug_assert!(shared.is_none() || known.is_none(), "only a lone reader shares");
         let (gradient, into) = match known {
             Some(gradient) => (gradient, Into::Add),
             None => (self.add(source.buffer, shared), Into::Set),

@@ -57,7 +57,7 @@ impl Compiler {
             backward: None,
         };
         set_places(&mut plan);
-        plan.backward = (mode == Mode::Train).then(|| Backward::new(&mut plan));
+        plan.backward = (mode == Mode::Train).then(|| Backward::new(&plan));
         lay_out(&mut plan);
         plan
     }
@@ -170,9 +170,8 @@ impl<'g> Builder<'g> {
             Op::Relu6 => self.activated(inputs[0], Act::Relu6),
             Op::Norm(norm) => self.normalised(inputs[0], norm),
             Op::Conv(conv) => plain(self.conv(id, inputs[0], conv, node.shape)),
-            Op::AvgPool(pool) if self.is_term(id) => {
+            Op::AvgPool(_) if self.is_term(id) => {
                 // Emitted by the sum that reads it.
-                let _ = pool;
                 Source { act: Act::None, norm: None, buffer: self.plain(inputs[0]) }
             }
             Op::AvgPool(pool) | Op::MaxPool(pool) => {

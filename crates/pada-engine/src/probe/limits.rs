@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use super::median_s;
 use crate::simd::{Kernel, Unit, Vector};
 
-/// Sums that do not wait for each other: twice what two units with a latency of four cycles need, and few enough for 16 registers.
+/// Sums that do not wait for each other: more than the eight that two units with a latency of four cycles need, and few enough
+/// for 16 registers.
 const CHAINS: usize = 12;
 /// A few hundredths of a second.
 const ROUNDS: usize = 1 << 23;

@@ -19,8 +19,8 @@ pub(crate) struct Avx2(__m256);
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Half(__m256);
 
-// SAFETY, for every `unsafe` block of this file: a value of these types exists only inside `dispatch`, which runs only where
-// the processor has been found to have the instructions (`Level::detect`); loads and stores are as valid as their caller
+// SAFETY, for every `unsafe` block of this file: values of these types are made only inside a kernel, kernels run only through
+// `dispatch`, and that asks first whether the processor has the instructions; loads and stores are as valid as their caller
 // promises.
 
 impl Avx512 {
@@ -36,6 +36,12 @@ impl Avx512 {
 impl Avx512Bf16 {
     pub(crate) fn is_available() -> bool {
         Avx512::is_available() && is_x86_feature_detected!("avx512bf16")
+    }
+}
+
+impl Avx512Half {
+    fn is_available() -> bool {
+        Avx512::is_available()
     }
 }
 
@@ -117,7 +123,8 @@ macro_rules! sixteen_lanes {
                 fn compiled<K: Kernel<f32, $unit>>(kernel: K) -> K::Output {
                     kernel.run::<$name>()
                 }
-                unsafe { compiled(kernel) }
+                assert!(Self::is_available(), "the processor lacks these instructions");
+        unsafe { compiled(kernel) }
             }
         }
     };
@@ -278,6 +285,7 @@ macro_rules! eight_lanes {
                 fn compiled<K: Kernel<f32, f32>>(kernel: K) -> K::Output {
                     kernel.run::<$name>()
                 }
+                assert!(Self::is_available(), "the processor lacks these instructions");
                 unsafe { compiled(kernel) }
             }
         }
