@@ -89,7 +89,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let Some(target) = target else { return };
         let (_, high) = conv.source.act.bounds();
         let mask = (conv.source.act != Act::None).then(|| Mask { x, high: T::from_f64(high) });
-        let direction = Direction::Backward { mask, into: target.into };
+        let direction = Direction::backward(geometry, mask, target.into);
         let out = &mut place.values[self.range(way, target.gradient)];
         let stride_in = geometry.input.stride;
         match conv.connection {
@@ -98,11 +98,11 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let (_, weights) = self.packed.dense(plan, op, conv);
                 let units = plan.buffers[op.out].shape.channels.div_ceil(U::PER);
                 let gradient = Self::units(&mut scratch.gradient, lens[1]);
-                Self::convolve(conv, direction, [gradient, weights], [units, stride_in], out);
+                Self::convolve(direction, [gradient, weights], [units, stride_in], out);
             }
             Connection::Depthwise => {
                 let weights = self.packed.depthwise(plan, op, conv);
-                Self::convolve_depthwise(conv, direction, [gradient, weights], stride_in, out);
+                Self::convolve_depthwise(direction, [gradient, weights], stride_in, out);
             }
         }
     }

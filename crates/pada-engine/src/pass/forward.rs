@@ -33,24 +33,18 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                     let bias = self.host.weight(id).iter().map(|&b| T::from_f32(b));
                     bias.chain(std::iter::repeat(T::ZERO)).take(stride).collect::<Vec<T>>()
                 });
-                let direction = Direction::Forward { bias: bias.as_deref() };
+                let direction = Direction::forward(&conv.geometry, bias.as_deref());
                 let len = conv.geometry.input.len();
                 match conv.connection {
                     Connection::Dense => {
                         let (weights, _) = self.packed.dense(plan, op, conv);
                         let x = Self::units(&mut scratch.input, len);
-                        Self::convolve(
-                            conv,
-                            direction,
-                            [x, weights],
-                            [conv.run.div_ceil(U::PER), stride],
-                            out,
-                        );
+                        Self::convolve(direction, [x, weights], [conv.run.div_ceil(U::PER), stride], out);
                     }
                     Connection::Depthwise => {
                         let (x, weights) =
                             (scratch.input.numbers.get(len), self.packed.depthwise(plan, op, conv));
-                        Self::convolve_depthwise(conv, direction, [x, weights], stride, out);
+                        Self::convolve_depthwise(direction, [x, weights], stride, out);
                     }
                 }
             }

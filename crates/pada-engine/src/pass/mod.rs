@@ -5,7 +5,7 @@ mod forward;
 
 use pada_graph::{HostWeights, Images};
 
-use crate::geometry::Padded;
+use crate::geometry::{Geometry, Padded, Phase};
 use crate::kernels::{
     Affine, ConvKernel, DepthwiseKernel, Into, Mask, NormGradient, Stage, StageGradient, ToUnits,
 };
@@ -112,36 +112,41 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
 
     /// A convolution in either direction; `units_in` and `stride_out` are those of what is read and of what is written.
     fn convolve(
-        conv: &ConvOp,
         direction: Direction<'_, T>,
         [x, weights]: [&[U]; 2],
         [units_in, stride_out]: [usize; 2],
         out: &mut [T],
     ) {
-        let (phases, bias, into, mask) = match direction {
-            Direction::Forward { bias } => (&conv.geometry.forward, bias, Into::Set, None),
-            Direction::Backward { mask, into } => (&conv.geometry.backward, None, into, mask),
-        };
+        let Direction { phases, bias, into, mask } = direction;
         V::dispatch(ConvKernel { x, phases, weights, units_in, stride_out, bias, out, into, mask });
     }
 
     /// The same for a convolution whose channels stay apart.
     fn convolve_depthwise(
-        conv: &ConvOp,
         direction: Direction<'_, T>,
         [x, weights]: [&[T]; 2],
         stride: usize,
         out: &mut [T],
     ) {
-        let (phases, bias, into, mask) = match direction {
-            Direction::Forward { bias } => (&conv.geometry.forward, bias, Into::Set, None),
-            Direction::Backward { mask, into } => (&conv.geometry.backward, None, into, mask),
-        };
+        let Direction { phases, bias, into, mask } = direction;
         V::dispatch(DepthwiseKernel { x, phases, weights, stride, bias, out, into, mask });
     }
 }
 
-enum Direction<'a, T> {
-    Forward { bias: Option<&'a [T]> },
-    Backward { mask: Option<Mask<'a, T>>, into: Into },
+/// Which way a convolution is computed.
+struct Direction<'a, T> {
+    phases: &'a [Phase],
+    bias: Option<&'a [T]>,
+    into: Into,
+    mask: Option<Mask<'a, T>>,
+}
+
+impl<'a, T> Direction<'a, T> {
+    fn forward(geometry: &'a Geometry, bias: Option<&'a [T]>) -> Self {
+        Self { phases: &geometry.forward, bias, into: Into::Set, mask: None }
+    }
+
+    fn backward(geometry: &'a Geometry, mask: Option<Mask<'a, T>>, into: Into) -> Self {
+        Self { phases: &geometry.backward, bias: None, into, mask }
+    }
 }
