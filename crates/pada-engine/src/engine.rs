@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::level::{Level, has_bf16};
 use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
-use crate::plan::{Backward, Compiler, Machine, Mode, NormId, Plan};
+use crate::plan::{Backward, Compiler, Kind, Machine, Mode, NormId, Plan};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 use crate::simd::{Number, Portable, Unit, Vector};
@@ -128,13 +128,16 @@ fn run<V: Vector>(
     let mut run = Run::<V> { plan: &plan, images, memory, coefficients: Coefficients::new(&plan) };
     run.forward(host);
     let logits = run.logits();
-    let Some(Train { labels, loss }) = train else { return StepStats { loss: 0.0, logits } };
+    let Some(Train { labels, loss }) = train else {
+        return StepStats { loss: 0.0, logits, feature_norms: vec![] };
+    };
+    let feature_norms = run.feature_norms();
     let (loss, slope) = cross_entropy(&logits, labels, loss);
     let way = plan.backward.as_ref().expect("the plan was compiled to train");
     run.load_slope(way, &slope);
     run.backward(way, host);
     host.touch(graph);
-    StepStats { loss, logits }
+    StepStats { loss, logits, feature_norms }
 }
 
 /// A plan on a batch.
@@ -232,6 +235,22 @@ impl<V: Vector> Run<'_, V> {
             .chunks_exact(plan.image_len)
             .flat_map(|image| &image[plan.places[plan.output]..][..classes]);
         Logits { values: rows.map(|v| v.to_f32()).collect(), classes }
+    }
+
+    /// `[B]`, the L2 norm of what the classifier reads.
+    fn feature_norms(&mut self) -> Vec<f32> {
+        let plan = self.plan;
+        let Some(Kind::Linear { source, .. }) =
+            plan.ops.iter().find(|op| op.out == plan.output).map(|op| &op.kind)
+        else {
+            return vec![];
+        };
+        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
+        let square = |v: &V::Elem| f64::from(v.to_f32()).powi(2);
+        // Channels that only fill up a vector are zero.
+        let norm =
+            |image: &[V::Elem]| image[plan.range(*source)].iter().map(square).sum::<f64>().sqrt() as f32;
+        arena.chunks_exact(plan.image_len).map(norm).collect()
     }
 
     /// Puts the slope of the loss, `[B, K]`, where the way back begins.

@@ -90,6 +90,8 @@ pub struct StepStats {
     pub loss: f64,
     /// `[B, K]`, before the update.
     pub logits: Logits,
+    /// `[B]`, L2 norm of what the classifier reads of each image; empty where the output is no linear layer.
+    pub feature_norms: Vec<f32>,
 }
 
 /// The numbers an executor computes with. Weights, momentum and gradients are stored in f32 either way.

@@ -1,11 +1,14 @@
+use pada_sampler::{ImageAudit, PathAudit};
 use serde::{Deserialize, Serialize};
 
 /// What one epoch of supernet training did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochRecord {
-    /// From 0.
+    /// From 0, of its stage.
     pub epoch: usize,
+    /// Which supernet of a run that splits its supernet was trained, from 0 for the whole space.
+    pub stage: usize,
     /// Learning rate of the first step.
     pub lr: f64,
     /// Mean cross entropy over the images and paths of the epoch, nats.
@@ -22,8 +25,10 @@ pub struct EpochRecord {
     pub path_distribution: Vec<Vec<f64>>,
     /// Its entropy in nats, mean over the rows.
     pub path_entropy: f64,
-    /// How many different images were trained on.
-    pub distinct_images: usize,
+    /// The paths that were really drawn.
+    pub paths: PathAudit,
+    /// The images that were really drawn.
+    pub images: ImageAudit,
     /// 1/Σq² of the distribution the epoch's images were drawn from; none where each image comes once.
     pub effective_sample_size: Option<f64>,
     /// Its entropy in nats; none likewise.

@@ -24,6 +24,9 @@ pub struct RunRecord {
     pub supernet: SupernetRecord,
     /// What was trained on.
     pub train_images: ImagesRecord,
+    /// The parts of the space that have a supernet of their own, `[E]` digits that each allows; empty for one supernet.
+    #[serde(default)]
+    pub parts: Vec<Vec<String>>,
     /// One entry per finished epoch.
     pub epochs: Vec<EpochRecord>,
     /// Wall-clock time of training, over all sessions of the run.

@@ -20,6 +20,7 @@ fn record() -> RunRecord {
         threads: 2,
         supernet: SupernetRecord { space: "nb201".into(), channels: 8, cells: 1, weights: 90 },
         train_images: images.clone(),
+        parts: vec![],
         epochs: Vec::new(),
         train_seconds: 1.0 / 3.0,
         ranking: Some(RankRecord {

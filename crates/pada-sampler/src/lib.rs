@@ -2,24 +2,34 @@
 
 mod alias;
 mod audit;
+mod constant_paths;
 mod data_importance;
 mod error;
+mod fair_paths;
 mod fixed_path;
 mod gumbel;
+mod one_change_paths;
+mod pareto_paths;
 mod path_importance;
+mod path_seen;
 mod ramp;
 mod state;
 mod uniform_data;
 mod uniform_paths;
 
 pub use alias::AliasTable;
-pub use audit::{distinct, effective_sample_size, entropy};
+pub use audit::{ImageAudit, PathAudit, effective_sample_size, entropy};
+pub use constant_paths::ConstantPaths;
 pub use data_importance::{DataImportance, DataImportanceConfig, Replacement};
 pub use error::SamplerError;
+pub use fair_paths::FairPaths;
 pub use fixed_path::FixedPath;
 pub use gumbel::draw_without_replacement;
+pub use one_change_paths::OneChangePaths;
 use pada_space::Arch;
-pub use path_importance::{PathImportance, PathImportanceConfig};
+pub use pareto_paths::{CostOf, ParetoPaths, ParetoPathsConfig};
+pub use path_importance::{PathImportance, PathImportanceConfig, PathShare};
+pub use path_seen::PathSeen;
 pub use ramp::Ramp;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -38,9 +48,8 @@ pub trait PathSampler: Send {
         1.0
     }
 
-    /// What a step found: `[O]`, the gradient norm of each operation averaged over its places in the path, 0 where it does not
-    /// stand or has no weights.
-    fn observe(&mut self, path: &Arch, op_grad_norms: &[f64]);
+    /// What a step found of one of its paths.
+    fn observe(&mut self, seen: &PathSeen<'_>);
 
     /// Ends an epoch; `progress` is its number, counted from 0, divided by the number of epochs.
     fn end_epoch(&mut self, progress: f64);

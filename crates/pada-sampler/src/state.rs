@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use pada_space::{Arch, SubSpace};
+
 use crate::SamplerError;
 
 /// What a checkpoint keeps of a sampler: named lists of numbers, restored bit for bit.
@@ -7,15 +9,42 @@ use crate::SamplerError;
 pub struct SamplerState(pub BTreeMap<String, Vec<f64>>);
 
 impl SamplerState {
-    pub(crate) fn new<const N: usize>(lists: [(&str, &[f64]); N]) -> Self {
+    /// Lists under names.
+    pub fn new<const N: usize>(lists: [(&str, &[f64]); N]) -> Self {
         Self(lists.into_iter().map(|(name, values)| (name.to_owned(), values.to_vec())).collect())
     }
 
+    /// One list that holds paths, one behind the other.
+    pub fn archs(name: &str, archs: &[Arch]) -> Self {
+        let choices = archs.iter().flat_map(|arch| arch.choices()).map(|&c| f64::from(c));
+        Self(BTreeMap::from([(name.to_owned(), choices.collect())]))
+    }
+
+    /// The paths of [`SamplerState::archs`]; nothing else may be there.
+    ///
+    /// # Errors
+    /// [`SamplerError::State`], also for paths that are not in `space`.
+    pub fn to_archs(&self, name: &str, space: &SubSpace) -> Result<Vec<Arch>, SamplerError> {
+        let positions = space.allowed().len();
+        let len = self.0.get(name).map_or(0, Vec::len);
+        let [choices] = self.lists([(name, len)])?;
+        let bad = |reason| Err(SamplerError::State { reason });
+        if !len.is_multiple_of(positions) {
+            return bad(format!("{name} has {len} numbers, no multiple of {positions}"));
+        }
+        let arch = |c: &[f64]| Arch::new(c.iter().map(|&c| c as u8).collect::<Vec<_>>());
+        let archs: Vec<Arch> = choices.chunks_exact(positions).map(arch).collect();
+        match archs.iter().find(|arch| !space.contains(arch)) {
+            Some(stranger) => bad(format!("{name} holds {stranger}, which is not in the space")),
+            None => Ok(archs),
+        }
+    }
+
     /// The lists with these names and lengths, in this order; nothing else may be there.
-    pub(crate) fn lists<const N: usize>(
-        &self,
-        expected: [(&str, usize); N],
-    ) -> Result<[Vec<f64>; N], SamplerError> {
+    ///
+    /// # Errors
+    /// [`SamplerError::State`]
+    pub fn lists<const N: usize>(&self, expected: [(&str, usize); N]) -> Result<[Vec<f64>; N], SamplerError> {
         let bad = |reason| Err(SamplerError::State { reason });
         if let Some(name) = self.0.keys().find(|name| expected.iter().all(|(e, _)| e != name)) {
             return bad(format!("{name} is not known"));

@@ -1,34 +1,32 @@
-use pada_space::Arch;
-use rand::{Rng, RngExt};
+use pada_space::{Arch, SubSpace};
+use rand::Rng;
 
-use crate::{PathSampler, SamplerError, SamplerState};
+use crate::{PathSampler, PathSeen, SamplerError, SamplerState};
 
 /// One path a step, every operation of every position alike: SPOS.
 #[derive(Clone, Debug)]
 pub struct UniformPaths {
-    n_ops: Vec<usize>,
+    space: SubSpace,
 }
 
 impl UniformPaths {
-    /// For a space with `n_ops[e]` operations at position e.
-    pub fn new(n_ops: &[usize]) -> Self {
-        Self { n_ops: n_ops.to_vec() }
+    /// For a part of a space.
+    pub fn new(space: SubSpace) -> Self {
+        Self { space }
     }
 }
 
 impl PathSampler for UniformPaths {
     fn next_paths(&mut self, rng: &mut dyn Rng) -> Vec<Arch> {
-        vec![Arch::new(self.n_ops.iter().map(|&n| rng.random_range(0..n) as u8).collect::<Vec<_>>())]
+        vec![self.space.sample(rng)]
     }
 
-    fn observe(&mut self, _: &Arch, _: &[f64]) {}
+    fn observe(&mut self, _: &PathSeen<'_>) {}
 
     fn end_epoch(&mut self, _: f64) {}
 
     fn distribution(&self) -> Vec<Vec<f64>> {
-        let row = |&n: &usize| vec![1.0 / n as f64; n];
-        let shared = self.n_ops.windows(2).all(|pair| pair[0] == pair[1]);
-        self.n_ops.iter().take(if shared { 1 } else { self.n_ops.len() }).map(row).collect()
+        uniform_rows(&self.space)
     }
 
     fn state(&self) -> SamplerState {
@@ -37,5 +35,20 @@ impl PathSampler for UniformPaths {
 
     fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
         state.lists([]).map(|_: [_; 0]| ())
+    }
+}
+
+/// `[O]`: equal chances for `ops`, none for the others.
+pub(crate) fn uniform_row(ops: &[u8], n_ops: usize) -> Vec<f64> {
+    let chance = |op| if ops.contains(&op) { 1.0 / ops.len() as f64 } else { 0.0 };
+    (0..n_ops as u8).map(chance).collect()
+}
+
+/// One row for all positions where they have the same operations, otherwise one per position.
+pub(crate) fn uniform_rows(space: &SubSpace) -> Vec<Vec<f64>> {
+    let n_ops = |ops: &[u8]| usize::from(*ops.last().expect("no position is empty")) + 1;
+    match space.common() {
+        Some(ops) => vec![uniform_row(ops, n_ops(ops))],
+        None => space.allowed().iter().map(|ops| uniform_row(ops, n_ops(ops))).collect(),
     }
 }

@@ -3,12 +3,18 @@
 
 use pada_sampler::{
     AliasTable, DataImportance, DataImportanceConfig, DataSampler, FixedPath, ImportanceWeights,
-    PathImportance, PathImportanceConfig, PathSampler, Ramp, Replacement, SamplerError, SamplerState,
-    UniformData, UniformPaths, Variant, draw_without_replacement,
+    PathImportance, PathImportanceConfig, PathSampler, PathSeen, Ramp, Replacement, SamplerError,
+    SamplerState, UniformData, UniformPaths, Variant, draw_without_replacement,
 };
-use pada_space::Arch;
+use pada_space::{Arch, SubSpace};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+/// Tells a sampler of a path with these norms of its operations.
+fn tell(sampler: &mut PathImportance, path: &Arch, op_norms: &[f64]) {
+    let position_norms: Vec<f64> = path.choices().iter().map(|&op| op_norms[usize::from(op)]).collect();
+    sampler.observe(&PathSeen { path, position_norms: &position_norms, loss: 1.0 });
+}
 
 const WHOLE: Ramp = Ramp { first: 1.0, last: 1.0 };
 const MOST: Ramp = Ramp { first: 0.8, last: 0.8 };
@@ -35,8 +41,8 @@ fn data(config: DataImportanceConfig) -> DataImportance {
 }
 
 fn paths(config: PathImportanceConfig) -> PathImportance {
-    let mut sampler = PathImportance::new(&[3; 2], config).unwrap();
-    sampler.observe(&Arch::new(vec![1, 2]), &[0.0, 1.0, 3.0]);
+    let mut sampler = PathImportance::new(SubSpace::whole(&[3; 2]), config).unwrap();
+    tell(&mut sampler, &Arch::new(vec![1, 2]), &[0.0, 1.0, 3.0]);
     sampler.end_epoch(0.0);
     sampler
 }
@@ -112,7 +118,7 @@ fn the_uniform_samplers_and_the_first_epoch_show_every_image_once() {
 
 #[test]
 fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
-    let (mut sampler, mut rng, mut counts) = (UniformPaths::new(&[5; 6]), rng(), [0; 5]);
+    let (mut sampler, mut rng, mut counts) = (UniformPaths::new(SubSpace::whole(&[5; 6])), rng(), [0; 5]);
     for _ in 0..20_000 {
         for &op in sampler.next_paths(&mut rng)[0].choices() {
             counts[usize::from(op)] += 1;
@@ -178,13 +184,13 @@ fn without_weights_every_loss_counts_the_same() {
 fn a_restored_sampler_goes_on_bit_for_bit() {
     let (mut whole, mut restored) = (
         paths(PathImportanceConfig::default()),
-        PathImportance::new(&[3; 2], PathImportanceConfig::default()).unwrap(),
+        PathImportance::new(SubSpace::whole(&[3; 2]), PathImportanceConfig::default()).unwrap(),
     );
     // In the middle of an epoch.
-    whole.observe(&Arch::new(vec![1, 1]), &[0.0, 0.3, 0.0]);
+    tell(&mut whole, &Arch::new(vec![1, 1]), &[0.0, 0.3, 0.0]);
     restored.restore(&whole.state()).unwrap();
     for sampler in [&mut whole, &mut restored] {
-        sampler.observe(&Arch::new(vec![2, 1]), &[0.0, 0.1, 0.7]);
+        tell(sampler, &Arch::new(vec![2, 1]), &[0.0, 0.1, 0.7]);
         sampler.end_epoch(0.7);
     }
     assert_eq!(whole.distribution(), restored.distribution());
@@ -218,14 +224,17 @@ fn a_state_of_another_sampler_is_refused_and_changes_nothing() {
 #[test]
 fn settings_out_of_range_are_named() {
     let smoothing = Ramp { first: 0.0, last: 1.5 };
-    let path = |config| PathImportance::new(&[5; 6], config).unwrap_err();
+    let path = |config| PathImportance::new(SubSpace::whole(&[5; 6]), config).unwrap_err();
     let bad = path(PathImportanceConfig { smoothing, ..PathImportanceConfig::default() });
     assert!(matches!(bad, SamplerError::BadConfig { name: "smoothing.last", value: 1.5, .. }), "{bad}");
     let bad = path(PathImportanceConfig { weight_bound: 0.0, ..PathImportanceConfig::default() });
     assert!(matches!(bad, SamplerError::BadConfig { name: "weight_bound", .. }), "{bad}");
-    let bad = PathImportance::new(&[5, 4], PathImportanceConfig::default()).unwrap_err();
+    let bad = PathImportance::new(SubSpace::whole(&[5, 4]), PathImportanceConfig::default()).unwrap_err();
     assert!(matches!(bad, SamplerError::BadConfig { name: "n_ops", .. }), "{bad}");
-    assert_eq!(PathImportance::new(&[], PathImportanceConfig::default()).unwrap_err(), SamplerError::Empty);
+    assert_eq!(
+        PathImportance::new(SubSpace::whole(&[]), PathImportanceConfig::default()).unwrap_err(),
+        SamplerError::Empty
+    );
     let smoothing = Ramp { first: -0.1, last: 1.0 };
     let bad = DataImportance::new(3, DataImportanceConfig { smoothing, ..DataImportanceConfig::default() })
         .unwrap_err();

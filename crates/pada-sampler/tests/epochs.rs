@@ -3,9 +3,15 @@
 
 use pada_sampler::{
     DataImportance, DataImportanceConfig, DataSampler, ImportanceWeights, PathImportance,
-    PathImportanceConfig, PathSampler, Ramp, Replacement, Variant,
+    PathImportanceConfig, PathSampler, PathSeen, PathShare, Ramp, Replacement, Variant,
 };
-use pada_space::Arch;
+use pada_space::{Arch, SubSpace};
+
+/// Tells a sampler of a path with these norms of its operations.
+fn tell(sampler: &mut PathImportance, path: &Arch, op_norms: &[f64]) {
+    let position_norms: Vec<f64> = path.choices().iter().map(|&op| op_norms[usize::from(op)]).collect();
+    sampler.observe(&PathSeen { path, position_norms: &position_norms, loss: 1.0 });
+}
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -32,7 +38,10 @@ struct Expected {
 fn samplers(variant: Variant, smoothing: Ramp, images: u32) -> (PathImportance, DataImportance) {
     let paths = PathImportanceConfig { variant, smoothing, ..PathImportanceConfig::default() };
     let data = DataImportanceConfig { variant, smoothing, ..DataImportanceConfig::default() };
-    (PathImportance::new(&[5; 6], paths).unwrap(), DataImportance::new(images, data).unwrap())
+    (
+        PathImportance::new(SubSpace::whole(&[5; 6]), paths).unwrap(),
+        DataImportance::new(images, data).unwrap(),
+    )
 }
 
 #[track_caller]
@@ -50,7 +59,7 @@ fn four_epochs_of_both_variants_equal_python() {
         let (mut paths, mut data) = samplers(variant, Ramp::default(), 7);
         for (epoch, (steps, expected)) in fixture.epochs.iter().zip(&fixture.expected[name]).enumerate() {
             for step in steps {
-                paths.observe(&Arch::new(step.path.clone()), &step.op_norms);
+                tell(&mut paths, &Arch::new(step.path.clone()), &step.op_norms);
                 data.observe(&step.images, &step.image_norms);
             }
             let progress = epoch as f64 / fixture.total_epochs as f64;
@@ -68,8 +77,8 @@ fn an_epoch_by_hand() {
     let half = Ramp { first: 0.5, last: 0.5 };
     let observe = |paths: &mut PathImportance| {
         // Operation 2 stands once and three times, operation 3 only in the second path.
-        paths.observe(&Arch::new(vec![2, 0, 0, 1, 4, 0]), &[0.0, 0.0, 4.0, 0.0, 0.0]);
-        paths.observe(&Arch::new(vec![2, 2, 2, 3, 4, 0]), &[0.0, 0.0, 1.0, 3.0, 0.0]);
+        tell(paths, &Arch::new(vec![2, 0, 0, 1, 4, 0]), &[0.0, 0.0, 4.0, 0.0, 0.0]);
+        tell(paths, &Arch::new(vec![2, 2, 2, 3, 4, 0]), &[0.0, 0.0, 1.0, 3.0, 0.0]);
         paths.end_epoch(0.3);
     };
     // Released: G₂ = ((0 + 4)/2 + 1)/2 = 1.5, G₃ = (0 + 3)/2 = 1.5: half each.
@@ -108,9 +117,9 @@ fn g_starts_at_zero_every_epoch() {
     for variant in [Variant::Released, Variant::Paper] {
         let (mut paths, _) = samplers(variant, whole, 1);
         let path = Arch::new(vec![2, 2, 2, 2, 2, 3]);
-        paths.observe(&path, &[0.0, 0.0, 5.0, 1.0, 0.0]);
+        tell(&mut paths, &path, &[0.0, 0.0, 5.0, 1.0, 0.0]);
         paths.end_epoch(0.0);
-        paths.observe(&path, &[0.0, 0.0, 1.0, 1.0, 0.0]);
+        tell(&mut paths, &path, &[0.0, 0.0, 1.0, 1.0, 0.0]);
         paths.end_epoch(0.1);
         assert_close(&paths.distribution()[0], &[0.0, 0.0, 0.5, 0.5, 0.0]);
     }
@@ -121,11 +130,17 @@ fn g_starts_at_zero_every_epoch() {
 fn weights_of_an_epoch_by_hand() {
     let (importance_weights, smoothing) = (ImportanceWeights::Unbiased, Ramp { first: 0.5, last: 0.5 });
     for variant in [Variant::Released, Variant::Paper] {
-        let config = PathImportanceConfig { variant, smoothing, importance_weights, weight_bound: 10.0 };
-        let mut paths = PathImportance::new(&[5; 6], config).unwrap();
+        let config = PathImportanceConfig {
+            variant,
+            smoothing,
+            importance_weights,
+            weight_bound: 10.0,
+            share: PathShare::All,
+        };
+        let mut paths = PathImportance::new(SubSpace::whole(&[5; 6]), config).unwrap();
         let all_two = Arch::new(vec![2; 6]);
         assert_eq!(paths.loss_weight(&all_two), 1.0, "the first epoch is uniform");
-        paths.observe(&all_two, &[0.0, 0.0, 4.0, 0.0, 0.0]);
+        tell(&mut paths, &all_two, &[0.0, 0.0, 4.0, 0.0, 0.0]);
         paths.end_epoch(0.3);
         // Only operation 2 has a norm: p = 0.5 + 0.1 there and 0.1 elsewhere; u = 0.2.
         assert_close(&paths.distribution()[0], &[0.1, 0.1, 0.6, 0.1, 0.1]);

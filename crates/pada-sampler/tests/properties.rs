@@ -3,12 +3,18 @@
 
 use pada_sampler::{
     AliasTable, DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig,
-    PathSampler, Variant,
+    PathSampler, PathSeen, Variant,
 };
-use pada_space::Arch;
+use pada_space::{Arch, SubSpace};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+
+/// Tells a sampler of a path with these norms of its operations.
+fn tell(sampler: &mut PathImportance, path: &Arch, op_norms: &[f64]) {
+    let position_norms: Vec<f64> = path.choices().iter().map(|&op| op_norms[usize::from(op)]).collect();
+    sampler.observe(&PathSeen { path, position_norms: &position_norms, loss: 1.0 });
+}
 
 fn variant() -> impl Strategy<Value = Variant> {
     prop_oneof![Just(Variant::Released), Just(Variant::Paper)]
@@ -26,11 +32,11 @@ proptest! {
         progress in 0.0..=1.0,
     ) {
         let config = PathImportanceConfig { variant, ..PathImportanceConfig::default() };
-        let mut sampler = PathImportance::new(&[5; 6], config).unwrap();
+        let mut sampler = PathImportance::new(SubSpace::whole(&[5; 6]), config).unwrap();
         for (path, norms) in steps {
             let path = Arch::new(path);
             let on_path: Vec<f64> = norms.iter().enumerate().map(|(op, n)| if path.count(op) > 0 { *n } else { 0.0 }).collect();
-            sampler.observe(&path, &on_path);
+            tell(&mut sampler, &path, &on_path);
         }
         sampler.end_epoch(progress);
         prop_assert!(is_distribution(&sampler.distribution()[0]));

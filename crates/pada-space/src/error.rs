@@ -31,6 +31,22 @@ pub enum SpaceError {
         /// Positions the space has.
         expected: usize,
     },
+    /// A name that is no operation of the space.
+    #[error("{op:?} is no operation of {space}; it has {valid}")]
+    NoSuchOp {
+        /// The name.
+        op: String,
+        /// The space's name.
+        space: &'static str,
+        /// The operations it has, in digit order.
+        valid: String,
+    },
+    /// A part of a space without any operation.
+    #[error("no operation of {space} is allowed; give at least one")]
+    Empty {
+        /// The space's name.
+        space: &'static str,
+    },
     /// The long form is not built as the space writes it.
     #[error("architecture {text:?}: {reason}; {space} is written like {example:?}")]
     Malformed {

@@ -57,7 +57,7 @@ impl CandleExecutor {
     fn try_logits(&self, graph: &Graph, images: &Images<'_>) -> Result<Vec<f32>> {
         let params =
             graph.weights().into_iter().map(|id| Ok((id, self.tensor(id)?))).collect::<Result<Params>>()?;
-        host(&forward(graph, &self.image_tensor(images)?, &params)?)
+        host(&forward(graph, &self.image_tensor(images)?, &params)?.0)
     }
 
     fn try_gradients(&mut self, graph: &Graph, batch: &Batch<'_>, spec: &LossSpec<'_>) -> Result<StepStats> {
@@ -67,7 +67,8 @@ impl CandleExecutor {
             .map(|id| Ok((id, Var::from_tensor(&self.tensor(id)?)?)))
             .collect::<Result<BTreeMap<_, _>>>()?;
         let params = vars.iter().map(|(id, var)| (*id, var.as_tensor().clone())).collect();
-        let output = forward(graph, &self.image_tensor(&batch.images)?, &params)?;
+        let (output, features) = forward(graph, &self.image_tensor(&batch.images)?, &params)?;
+        let feature_norms = features.map_or(Ok(vec![]), |x| host(&x.sqr()?.sum(1)?.sqrt()?))?;
         let classes = graph.output().shape.channels;
         let logits = Logits { values: host(&output)?, classes };
         let (loss, slope) = cross_entropy(&logits, batch.labels, spec);
@@ -80,7 +81,7 @@ impl CandleExecutor {
             }
         }
         self.host.touch(graph);
-        Ok(StepStats { loss, logits })
+        Ok(StepStats { loss, logits, feature_norms })
     }
 }
 
@@ -143,18 +144,23 @@ fn host(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
 }
 
-/// Runs a graph on images `[B, C, H, W]`; returns the logits `[B, K]`. A value is dropped after its last reader.
-fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<Tensor> {
+/// Runs a graph on images `[B, C, H, W]`; returns the logits `[B, K]` and, where a linear layer makes them, what it reads. A value is
+/// dropped after its last reader.
+fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<(Tensor, Option<Tensor>)> {
     let nodes = graph.nodes();
     let mut readers = vec![0_usize; nodes.len()];
     nodes.iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
     let mut values: Vec<Option<Tensor>> = vec![None; nodes.len()];
+    let mut features = None;
     for (i, node) in nodes.iter().enumerate() {
         let inputs: Vec<Tensor> = node
             .inputs
             .iter()
             .map(|x| values[x.0].clone().expect("a value lives until its last reader"))
             .collect();
+        if matches!(node.op, Op::Linear { .. }) && i + 1 == nodes.len() {
+            features = Some(inputs[0].flatten_from(1)?);
+        }
         values[i] = Some(match &node.op {
             Op::Conv(conv) if graph.cancels_bias(NodeId(i)) => {
                 ops::conv2d(&inputs[0], &params[&conv.weight], conv)?
@@ -169,7 +175,7 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<Tensor> {
         }
     }
     let output = values.pop().flatten().expect("the last node is the output");
-    output.reshape((images.dim(0)?, graph.output().shape.channels))
+    Ok((output.reshape((images.dim(0)?, graph.output().shape.channels))?, features))
 }
 
 fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Result<Tensor> {

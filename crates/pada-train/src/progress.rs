@@ -37,7 +37,8 @@ impl Observer for Progress {
     fn on_step(&mut self, p: &StepProgress) {
         self.bar.set_length((p.epochs * p.steps) as u64);
         self.bar.set_position((p.epoch * p.steps + p.step) as u64);
-        self.bar.set_message(format!("epoch {}/{}, loss {:.3}", p.epoch + 1, p.epochs, p.loss));
+        let stage = if p.stage > 0 { format!("stage {}, ", p.stage) } else { String::new() };
+        self.bar.set_message(format!("{stage}epoch {}/{}, loss {:.3}", p.epoch + 1, p.epochs, p.loss));
     }
 
     fn on_epoch(&mut self, e: &EpochRecord) {

@@ -27,6 +27,8 @@ pub struct Checkpoint {
     pub paths: SamplerState,
     /// The data sampler.
     pub data: SamplerState,
+    /// The training rule.
+    pub rule: SamplerState,
     pub(crate) run: RunState,
 }
 
@@ -44,6 +46,7 @@ const CHECKSUM: &str = "pada.sha256";
 const MOMENTUM: &str = "momentum.";
 const PATHS: &str = "paths.";
 const DATA: &str = "images.";
+const RULE: &str = "rule.";
 
 /// Checkpoints of the last two epochs stay: if the newest is damaged, the other is there.
 const KEEP: usize = 2;
@@ -102,7 +105,7 @@ impl Checkpoint {
             let momentum = format!("{CHECKPOINT_PREFIX}{MOMENTUM}{}", spec.name);
             tensors.insert(momentum, (Dtype::F32, shape(), f32s(&self.momentum[range])));
         }
-        for (prefix, state) in [(PATHS, &self.paths), (DATA, &self.data)] {
+        for (prefix, state) in [(PATHS, &self.paths), (DATA, &self.data), (RULE, &self.rule)] {
             for (name, list) in &state.0 {
                 let bytes = list.iter().flat_map(|v| v.to_le_bytes()).collect();
                 let name = format!("{CHECKPOINT_PREFIX}{prefix}{name}");
@@ -162,6 +165,7 @@ impl Checkpoint {
             momentum: buffer(&format!("{CHECKPOINT_PREFIX}{MOMENTUM}"))?,
             paths: sampler(PATHS),
             data: sampler(DATA),
+            rule: sampler(RULE),
             run,
         })
     }

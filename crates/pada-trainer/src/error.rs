@@ -32,6 +32,12 @@ pub enum TrainError {
     /// A pass failed.
     #[error(transparent)]
     Exec(#[from] ExecError),
+    /// An architecture that no trained supernet holds.
+    #[error("{arch} is in no part of the space that was trained")]
+    NotTrained {
+        /// The architecture.
+        arch: Arch,
+    },
     /// The observer asked to stop.
     #[error("stopped on request")]
     Stopped,

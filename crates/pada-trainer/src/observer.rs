@@ -3,6 +3,8 @@ use pada_report::EpochRecord;
 /// Where a training run is.
 #[derive(Clone, Copy, Debug)]
 pub struct StepProgress {
+    /// Which supernet of a run that splits its supernet, from 0.
+    pub stage: usize,
     /// Epoch, from 0.
     pub epoch: usize,
     /// Epochs in all.

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use pada_data::ImageSet;
-use pada_graph::{Executor, Images, Logits, Lower, Shape};
+use pada_graph::{Executor, Images, Lower, Shape};
 use pada_space::{Arch, Equivalence, SearchSpace};
 use serde::{Deserialize, Serialize};
 
@@ -83,51 +83,39 @@ impl EvalSet {
     }
 }
 
-/// Scores architectures in the order given. Those that compute the same function of the shared weights are scored once.
+/// Puts the weights that compute an architecture into an executor, and returns a name for this choice of weights, the same for all
+/// architectures where they share theirs.
+pub type PlaceWeights<'a> = dyn FnMut(&Arch, &mut dyn Executor) -> Result<Vec<u8>, TrainError> + 'a;
+
+/// Scores architectures in the order given. Those that compute the same function of the same weights are scored once; `place`
+/// puts the weights of each in place and names them.
 ///
 /// # Errors
 /// [`TrainError`] from the executor.
 pub fn score_archs(
     executor: &mut dyn Executor,
+    place: &mut PlaceWeights<'_>,
     net: &dyn Lower,
     space: &dyn SearchSpace,
     archs: &[Arch],
     images: &EvalSet,
     observer: &mut dyn Observer,
 ) -> Result<Vec<ArchScore>, TrainError> {
-    let mut known: HashMap<Arch, usize> = HashMap::new();
+    let mut known: HashMap<(Vec<u8>, Arch), usize> = HashMap::new();
     let mut scores = Vec::with_capacity(archs.len());
     for (done, arch) in archs.iter().enumerate() {
         if observer.stop_requested() {
             return Err(TrainError::Stopped);
         }
-        let canonical = space.canonical(arch, Equivalence::SharedWeights);
-        let correct = match known.get(&canonical) {
+        let weights = place(arch, executor)?;
+        let key = (weights, space.canonical(arch, Equivalence::SharedWeights));
+        let correct = match known.get(&key) {
             Some(&correct) => correct,
-            None => images.correct(executor, net, &canonical)?,
+            None => images.correct(executor, net, &key.1)?,
         };
-        known.insert(canonical, correct);
+        known.insert(key, correct);
         scores.push(ArchScore { arch: arch.clone(), correct, total: images.len() });
         observer.on_scored(done + 1, archs.len());
     }
     Ok(scores)
-}
-
-/// The data side's score of each image: ‖softmax(z) − onehot(y)‖₂, the norm of the loss's gradient with respect to the logits.
-///
-/// # Shapes
-/// `logits`: `[B, K]`, `labels`: `[B]`; returns `[B]`, in `[0, √2]`
-///
-/// # Source
-/// PA&DA, Eq. 13.
-pub fn image_gradient_norms(logits: &Logits, labels: &[u32]) -> Vec<f32> {
-    let norm = |(row, &label): (&[f32], &u32)| {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exp: Vec<f64> = row.iter().map(|&z| f64::from(z - largest).exp()).collect();
-        let sum: f64 = exp.iter().sum();
-        let target = |k| if k == label as usize { 1.0 } else { 0.0 };
-        let square: f64 = exp.iter().enumerate().map(|(k, e)| (e / sum - target(k)).powi(2)).sum();
-        square.sqrt() as f32
-    };
-    logits.rows().zip(labels).map(norm).collect()
 }

@@ -17,13 +17,25 @@ pub enum Purpose {
     Augment,
     /// Which architectures are ranked.
     Rank,
+    /// Whatever a training rule draws beside paths.
+    Rule,
+    /// Batches and paths that a supernet is split by.
+    Split,
 }
+
+/// Streams that each stage of a run has for itself; more than there are purposes.
+const STAGE: u64 = 16;
 
 impl Purpose {
     /// The stream of a seed.
     pub fn stream(self, seed: u64) -> ChaCha8Rng {
+        self.stage_stream(seed, 0)
+    }
+
+    /// The stream of one stage of a run.
+    pub fn stage_stream(self, seed: u64, stage: usize) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(self as u64);
+        rng.set_stream(self as u64 + STAGE * stage as u64);
         rng
     }
 }
@@ -37,6 +49,8 @@ pub struct Streams {
     pub images: ChaCha8Rng,
     /// Crops and flips.
     pub augment: ChaCha8Rng,
+    /// Whatever the training rule draws beside paths.
+    pub rule: ChaCha8Rng,
 }
 
 /// How far each stream has been read, in words; what a checkpoint keeps.
@@ -45,25 +59,28 @@ pub(crate) struct StreamPositions {
     paths: u128,
     images: u128,
     augment: u128,
+    rule: u128,
 }
 
 impl Streams {
-    /// The streams of a seed, from their start.
-    pub fn new(seed: u64) -> Self {
-        let [paths, images, augment] =
-            [Purpose::Paths, Purpose::Images, Purpose::Augment].map(|purpose| purpose.stream(seed));
-        Self { paths, images, augment }
+    /// The streams of a stage of a run, from their start.
+    pub fn new(seed: u64, stage: usize) -> Self {
+        let [paths, images, augment, rule] =
+            [Purpose::Paths, Purpose::Images, Purpose::Augment, Purpose::Rule]
+                .map(|purpose| purpose.stage_stream(seed, stage));
+        Self { paths, images, augment, rule }
     }
 
     pub(crate) fn positions(&self) -> StreamPositions {
-        let [paths, images, augment] =
-            [&self.paths, &self.images, &self.augment].map(ChaCha8Rng::get_word_pos);
-        StreamPositions { paths, images, augment }
+        let [paths, images, augment, rule] =
+            [&self.paths, &self.images, &self.augment, &self.rule].map(ChaCha8Rng::get_word_pos);
+        StreamPositions { paths, images, augment, rule }
     }
 
     pub(crate) fn go_to(&mut self, positions: &StreamPositions) {
         self.paths.set_word_pos(positions.paths);
         self.images.set_word_pos(positions.images);
         self.augment.set_word_pos(positions.augment);
+        self.rule.set_word_pos(positions.rule);
     }
 }

@@ -5,13 +5,16 @@ use std::time::Instant;
 use pada_data::{Augment, ImageSet};
 use pada_graph::{Batch, Executor, Images, Lower, SgdStep, Shape, State};
 use pada_report::EpochRecord;
-use pada_sampler::{DataSampler, PathSampler, distinct, effective_sample_size, entropy};
+use pada_sampler::{
+    DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
+};
+use pada_space::Arch;
 
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
 use crate::{
-    Checkpoint, CheckpointError, GradientVariance, Observer, RunPoint, StepContext, StepOutcome,
-    StepProgress, Streams, TrainConfig, TrainError, TrainRule, image_gradient_norms,
+    Checkpoint, CheckpointError, GradientVariance, ImageScore, Observer, RunPoint, StepContext, StepOutcome,
+    StepProgress, Streams, TrainConfig, TrainError, TrainRule,
 };
 
 /// How a supernet is trained, apart from the rule and the samplers.
@@ -21,8 +24,12 @@ pub struct TrainSettings {
     pub train: TrainConfig,
     /// Random changes to images.
     pub augment: Augment,
+    /// What the data sampler is told of each image.
+    pub image_score: ImageScore,
     /// Seed of all random streams.
     pub seed: u64,
+    /// Which supernet of a run that splits its supernet this is, from 0; each stage has random streams of its own.
+    pub stage: usize,
 }
 
 /// What a trainer is put together from.
@@ -54,7 +61,7 @@ pub struct Trainer {
 impl Trainer {
     /// A run at its start.
     pub fn new(settings: TrainSettings, parts: TrainerParts) -> Self {
-        let streams = Streams::new(settings.seed);
+        let streams = Streams::new(settings.seed, settings.stage);
         Self { settings, parts, streams, epochs: Vec::new() }
     }
 
@@ -82,24 +89,32 @@ impl Trainer {
         let (epoch, s) = (self.epochs.len(), &self.settings.train);
         let (path_distribution, q) =
             (self.parts.paths.distribution(), self.parts.data.distribution().map(<[f64]>::to_vec));
+        let (image_score, stage) = (self.settings.image_score, self.settings.stage);
+        self.parts.rule.begin_epoch(epoch, s.epochs);
         let order = self.parts.data.epoch_order(&mut self.streams.images);
         let steps = order.len().div_ceil(s.batch);
         let (schedule, peak, epochs) = (s.schedule, s.lr, s.epochs);
-        let lr = |step| schedule.lr(peak, RunPoint { epoch, epochs, step, steps });
+        let lr = |rule: &dyn TrainRule, step| {
+            schedule.lr(peak, rule.schedule_point(RunPoint { epoch, epochs, step, steps }))
+        };
+        let first_lr = lr(self.parts.rule.as_ref(), 0);
         let mut totals = Totals::default();
         for (step, images) in order.chunks(self.settings.train.batch).enumerate() {
             if observer.stop_requested() {
                 return Err(TrainError::Stopped);
             }
+            let lr = lr(self.parts.rule.as_ref(), step);
             let (outcome, labels) =
-                self.step(images, lr(step), &mut totals.variance).map_err(|e| at(e, epoch, step))?;
+                self.step(images, lr, &mut totals.variance).map_err(|e| at(e, epoch, step))?;
             totals.add(&outcome, &labels);
             for path in &outcome.paths {
-                self.parts.paths.observe(&path.path, &path.op_grad_norms);
-                self.parts.data.observe(images, &image_gradient_norms(&path.logits, &labels));
+                let (position_norms, loss) = (&*path.position_norms, path.loss);
+                self.parts.paths.observe(&PathSeen { path: &path.path, position_norms, loss });
+                self.parts.data.observe(images, &image_score.of(path, &labels));
             }
             let loss = totals.last_loss;
             observer.on_step(&StepProgress {
+                stage,
                 epoch,
                 epochs: self.settings.train.epochs,
                 step: step + 1,
@@ -117,7 +132,8 @@ impl Trainer {
             |rows: &[Vec<f64>]| rows.iter().map(|p| entropy(p)).sum::<f64>() / rows.len() as f64;
         let record = EpochRecord {
             epoch,
-            lr: lr(0),
+            stage,
+            lr: first_lr,
             loss: totals.loss / totals.images as f64,
             accuracy: 100.0 * totals.correct as f64 / totals.images as f64,
             grad_norm: totals.grad_norm / steps as f64,
@@ -125,7 +141,8 @@ impl Trainer {
             gv_scale_free: gv.map(|v| v.scale_free),
             path_entropy: mean_entropy(&path_distribution),
             path_distribution,
-            distinct_images: distinct(&order),
+            paths: PathAudit::of(&totals.paths, self.parts.n_ops),
+            images: ImageAudit::of(&order),
             effective_sample_size: q.as_deref().map(effective_sample_size),
             image_entropy: q.as_deref().map(entropy),
             seconds: started.elapsed().as_secs_f64(),
@@ -153,9 +170,9 @@ impl Trainer {
         let mut ctx = StepContext {
             executor: parts.executor.as_mut(),
             net: parts.net.as_ref(),
-            n_ops: parts.n_ops,
             paths: parts.paths.as_mut(),
             path_rng: &mut self.streams.paths,
+            rule_rng: &mut self.streams.rule,
             sgd: SgdStep {
                 lr: lr as f32,
                 momentum: s.momentum as f32,
@@ -180,6 +197,7 @@ impl Trainer {
             momentum: executor.read(State::Momentum),
             paths: self.parts.paths.state(),
             data: self.parts.data.state(),
+            rule: self.parts.rule.state(),
             run: RunState {
                 fingerprint: self.fingerprint(),
                 streams: self.streams.positions(),
@@ -212,6 +230,7 @@ impl Trainer {
         }
         self.parts.paths.restore(&checkpoint.paths).map_err(|e| mismatch(e.to_string()))?;
         self.parts.data.restore(&checkpoint.data).map_err(|e| mismatch(e.to_string()))?;
+        self.parts.rule.restore(&checkpoint.rule).map_err(|e| mismatch(e.to_string()))?;
         self.parts.executor.write(State::Weights, &checkpoint.weights);
         self.parts.executor.write(State::Momentum, &checkpoint.momentum);
         self.streams.go_to(&checkpoint.run.streams);
@@ -249,6 +268,7 @@ struct Totals {
     correct: usize,
     images: usize,
     grad_norm: f64,
+    paths: Vec<Arch>,
     variance: GradientVariance,
 }
 
@@ -258,6 +278,7 @@ impl Totals {
             self.loss += path.loss * labels.len() as f64;
             self.correct += path.logits.correct(labels);
             self.images += labels.len();
+            self.paths.push(path.path.clone());
         }
         self.last_loss = outcome.paths.iter().map(|p| p.loss).sum::<f64>() / outcome.paths.len() as f64;
         self.grad_norm += outcome.grad_norm;

@@ -7,11 +7,11 @@ use pada_graph::{Executor, IdleWeights, Lower, Nb201Net, Norms, Precision, Shape
 use pada_sampler::{
     DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
 };
-use pada_space::{Nb201, SearchSpace};
+use pada_space::{Nb201, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    Observer, Purpose, Schedule, StepProgress, TrainConfig, TrainSettings, Trainer, TrainerParts,
+    ImageScore, Observer, Purpose, Schedule, StepProgress, TrainConfig, TrainSettings, Trainer, TrainerParts,
 };
 
 const EPOCHS: usize = 4;
@@ -53,7 +53,7 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
         executor: new(net.weights().clone(), weights, precision),
         net: Box::new(net),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(Nb201::new().n_ops(), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::whole(Nb201::new().n_ops()), paths).unwrap()),
         data: Box::new(DataImportance::new(IMAGES as u32, data).unwrap()),
         rule: Box::new(SummedPaths),
         images,
@@ -69,7 +69,10 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
         idle_weights: IdleWeights::Decay,
     };
     let augment = Augment { crop_padding: 2, flip: Flip::Horizontal };
-    let mut trainer = Trainer::new(TrainSettings { train, augment, seed: SEED }, parts);
+    let mut trainer = Trainer::new(
+        TrainSettings { train, augment, image_score: ImageScore::Logits, seed: SEED, stage: 0 },
+        parts,
+    );
     let mut losses = Losses::default();
     while !trainer.is_done() {
         trainer.epoch(&mut losses).unwrap();

@@ -14,7 +14,7 @@ use pada_graph::{
     Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
     WeightLayout, WeightSpec,
 };
-use pada_sampler::FixedPath;
+use pada_sampler::{FixedPath, PathSeen};
 use pada_space::Arch;
 use pada_supernet::CandleExecutor;
 use pada_trainer::rules::SummedPaths;
@@ -112,9 +112,9 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
         let mut ctx = StepContext {
             executor: &mut *executor,
             net,
-            n_ops: 5,
             paths: &mut FixedPath::new(arch),
             path_rng: &mut pada_trainer::Purpose::Paths.stream(0),
+            rule_rng: &mut pada_trainer::Purpose::Rule.stream(0),
             sgd: SgdStep {
                 lr: 0.05,
                 momentum: 0.9,
@@ -131,7 +131,8 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
         golden.assert_close(&format!("step{k}.logits"), wide(&path.logits.values));
         golden.assert_close(&format!("step{k}.loss"), [path.loss]);
         golden.assert_close(&format!("step{k}.grad_norm"), [outcome.grad_norm]);
-        golden.assert_close(&format!("step{k}.op_norm"), path.op_grad_norms.clone());
+        let seen = PathSeen { path: &path.path, position_norms: &path.position_norms, loss: path.loss };
+        golden.assert_close(&format!("step{k}.op_norm"), seen.op_norms(5));
     }
     let weights = executor.read(State::Weights);
     for (id, spec) in layout.iter() {

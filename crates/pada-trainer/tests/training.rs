@@ -10,11 +10,11 @@ use pada_report::EpochRecord;
 use pada_sampler::{
     DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
 };
-use pada_space::{Nb201, SearchSpace};
+use pada_space::{Nb201, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    Checkpoint, CheckpointError, EvalSet, Observer, Purpose, Schedule, TrainConfig, TrainError,
+    Checkpoint, CheckpointError, EvalSet, ImageScore, Observer, Purpose, Schedule, TrainConfig, TrainError,
     TrainSettings, Trainer, TrainerParts, score_archs,
 };
 
@@ -40,7 +40,8 @@ fn settings() -> TrainSettings {
         clip_norm: 5.0,
         idle_weights: IdleWeights::Decay,
     };
-    TrainSettings { train, augment: Augment { crop_padding: 1, flip: Flip::Horizontal }, seed: 7 }
+    let augment = Augment { crop_padding: 1, flip: Flip::Horizontal };
+    TrainSettings { train, augment, image_score: ImageScore::Logits, seed: 7, stage: 0 }
 }
 
 fn changed(change: impl FnOnce(&mut TrainConfig)) -> TrainSettings {
@@ -64,7 +65,7 @@ fn trainer(settings: TrainSettings) -> Trainer {
         executor: Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::Single)),
         net: Box::new(net),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(Nb201::new().n_ops(), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::whole(Nb201::new().n_ops()), paths).unwrap()),
         data: Box::new(DataImportance::new(24, data).unwrap()),
         rule: Box::new(SummedPaths),
         images: images(),
@@ -136,7 +137,7 @@ fn an_epoch_says_what_it_did() {
     // Twelve steps, so that some operation of some edge comes twice: a variance needs two.
     let mut trainer = trainer(changed(|train| train.batch = 2));
     let record = trainer.epoch(&mut ()).unwrap();
-    assert_eq!((record.epoch, record.lr, record.distinct_images), (0, 0.05, 24));
+    assert_eq!((record.epoch, record.lr, record.images.distinct), (0, 0.05, 24));
     assert!((record.path_entropy - 5.0_f64.ln()).abs() < 1e-12, "the first epoch is uniform");
     assert!(record.loss > 0.0 && record.grad_norm > 0.0 && record.gv.unwrap() > 0.0);
 }
@@ -244,7 +245,8 @@ fn architectures_that_are_the_same_function_score_the_same_and_all_are_reported(
     // The second has one more convolution, on an edge that leads nowhere.
     let archs = ["000300", "300300", "333333", "000000"].map(|text| space.parse(text).unwrap());
     let mut heard = Scored::default();
-    let scores = score_archs(&mut executor, &net, &space, &archs, &set, &mut heard).unwrap();
+    let scores =
+        score_archs(&mut executor, &mut |_, _| Ok(vec![]), &net, &space, &archs, &set, &mut heard).unwrap();
     assert_eq!(heard.0, [(1, 4), (2, 4), (3, 4), (4, 4)]);
     assert_eq!(scores[0].correct, scores[1].correct);
 

@@ -2,18 +2,19 @@
 
 use pada_data::{ImageSet, Splits};
 use pada_engine::Engine;
-use pada_graph::{Executor, Lower, Nb201Net, Norms, Shape};
+use pada_graph::{Cost, Executor, Lower, Nb201Net, Norms, Shape};
 use pada_sampler::{
-    DataImportance, DataSampler, FixedPath, PathImportance, PathSampler, UniformData, UniformPaths,
+    ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths, ParetoPaths,
+    PathImportance, PathSampler, UniformData, UniformPaths,
 };
-use pada_space::{Nb201, SearchSpace};
+use pada_space::{Nb201, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
-use pada_trainer::rules::SummedPaths;
-use pada_trainer::{Purpose, TrainSettings, Trainer, TrainerParts};
+use pada_trainer::rules::{Nsas, SummedPaths, Sumnas};
+use pada_trainer::{Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts};
 
 use crate::{
-    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit, RunConfig,
-    SamplerConfig, SpaceName, SupernetConfig, TrainPart,
+    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit, RuleConfig,
+    RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
 };
 
 pub(crate) fn space(name: SpaceName) -> Box<dyn SearchSpace> {
@@ -56,12 +57,40 @@ pub(crate) fn executor(
     }
 }
 
-fn path_sampler(config: &SamplerConfig, space: &dyn SearchSpace) -> Result<Box<dyn PathSampler>, PadaError> {
+/// The part of its space that a run is about.
+pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<SubSpace, PadaError> {
+    match config.ops.as_slice() {
+        [] => Ok(SubSpace::whole(space.n_ops())),
+        ops => Ok(SubSpace::with_ops(space, ops)?),
+    }
+}
+
+fn path_sampler(
+    config: &SamplerConfig,
+    space: &dyn SearchSpace,
+    part: SubSpace,
+    cost: impl FnOnce() -> CostOf,
+) -> Result<Box<dyn PathSampler>, PadaError> {
     Ok(match config.path {
-        PathRule::Uniform => Box::new(UniformPaths::new(space.n_ops())),
-        PathRule::Importance => Box::new(PathImportance::new(space.n_ops(), config.path_importance()?)?),
+        PathRule::Uniform => Box::new(UniformPaths::new(part)),
+        PathRule::Importance => Box::new(PathImportance::new(part, config.path_importance()?)?),
         PathRule::Fixed => Box::new(FixedPath::new(space.parse(config.fixed_arch()?)?)),
+        PathRule::Fair => Box::new(FairPaths::new(part, config.fair()?)?),
+        PathRule::OneChange => Box::new(OneChangePaths::new(part)?),
+        PathRule::Constant => {
+            let (target, share) = config.constant()?;
+            Box::new(ConstantPaths::new(part, target, share)?)
+        }
+        PathRule::Pareto => Box::new(ParetoPaths::new(part, config.pareto()?, cost())?),
     })
+}
+
+fn rule(config: &RuleConfig, part: &SubSpace) -> Box<dyn TrainRule> {
+    match config {
+        RuleConfig::SummedPaths(_) => Box::new(SummedPaths),
+        RuleConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
+        RuleConfig::Nsas(config) => Box::new(Nsas::new(*config, part.clone())),
+    }
 }
 
 fn data_sampler(config: &SamplerConfig, images: usize) -> Result<Box<dyn DataSampler>, PadaError> {
@@ -102,24 +131,53 @@ pub(crate) fn within(key: &'static str, n: usize, images: &ImageSet) -> Result<(
     if n <= images.len() { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
 }
 
-/// A run at its start.
+/// What a run, or one of its stages, starts from.
+pub(crate) struct Start {
+    /// The part of the space it trains.
+    pub(crate) part: SubSpace,
+    /// Its weights; those of the seed if none are given.
+    pub(crate) weights: Option<Vec<f32>>,
+    /// Its epochs.
+    pub(crate) epochs: usize,
+    /// Its number.
+    pub(crate) stage: usize,
+}
+
+/// A stage of a run at its start.
 pub(crate) fn trainer(
     config: &RunConfig,
     images: ImageSet,
     space: &dyn SearchSpace,
     device: Device,
+    start: Start,
 ) -> Result<Trainer, PadaError> {
+    let Start { part, weights, epochs, stage } = start;
     let shape = Shape::new(images.channels, images.height, images.width);
-    let net = supernet(&config.supernet, shape, images.classes);
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(config.seed));
-    let settings = TrainSettings { train: config.train.clone(), augment: config.augment, seed: config.seed };
+    let classes = images.classes;
+    let net = supernet(&config.supernet, shape, classes);
+    let new = || init_weights(net.weights(), &mut Purpose::Init.stage_stream(config.seed, stage));
+    let weights = weights.unwrap_or_else(new);
+    let settings = TrainSettings {
+        train: TrainConfig { epochs, ..config.train.clone() },
+        augment: config.augment,
+        image_score: config.sampler.image_score.unwrap_or_default(),
+        seed: config.seed,
+        stage,
+    };
+    let cost = || -> CostOf {
+        let alone = alone(&config.supernet, shape, classes);
+        Box::new(move |arch| match alone.lower(arch) {
+            Ok(graph) => Cost::of(&graph, alone.weights()).macs as f64,
+            Err(_) => f64::INFINITY,
+        })
+    };
     let parts = TrainerParts {
         executor: executor(config.compute, device, net.as_ref(), weights),
         net,
         n_ops: space.op_names().len(),
-        paths: path_sampler(&config.sampler, space)?,
+        rule: rule(&config.rule, &part),
+        paths: path_sampler(&config.sampler, space, part, cost)?,
         data: data_sampler(&config.sampler, images.len())?,
-        rule: Box::new(SummedPaths),
         images,
     };
     Ok(Trainer::new(settings, parts))

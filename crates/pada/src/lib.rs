@@ -9,12 +9,14 @@ mod error;
 mod lists;
 mod pipeline;
 mod run_folder;
+mod stages;
 
 pub use baselines::{Network, live_conv_weight};
 pub use compare::Tables;
 pub use config::{
-    ComputeConfig, DataConfig, DataRule, ExecutorName, PathRule, RankConfig, RankSplit, RunConfig,
-    SamplerConfig, SpaceName, SupernetConfig, TrainPart, TruthName,
+    ComputeConfig, DataConfig, DataRule, ExecutorName, FewShotConfig, GradientMatchingConfig, LastSplit,
+    NoSettings, PathRule, RankConfig, RankSplit, RuleConfig, RunConfig, SamplerConfig, SpaceName,
+    SplitConfig, SupernetConfig, TrainPart, TruthName,
 };
 pub use device::Device;
 pub use error::{Blame, ConfigError, PadaError};

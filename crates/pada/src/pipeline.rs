@@ -5,10 +5,14 @@ use std::time::Instant;
 
 use pada_data::ImageSet;
 use pada_graph::{Executor, Lower, WeightLayout};
-use pada_report::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
-use pada_space::{Arch, SearchSpace};
-use pada_trainer::{ArchScore, EvalSet, Observer, Trainer, score_archs};
+use pada_report::{BestArch, EpochRecord, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
+use pada_space::{Arch, SearchSpace, SubSpace};
+use pada_trainer::split::Leaves;
+use pada_trainer::{
+    ArchScore, EvalSet, Observer, PlaceWeights, TrainError, Trainer, TrainerParts, score_archs,
+};
 
+use crate::stages::{Stages, Trained};
 use crate::{
     ComputeConfig, Device, Network, PadaError, PathRule, RankSplit, RunConfig, RunFolder, SupernetConfig,
     Tables, build, read_archs, write_scores,
@@ -29,8 +33,11 @@ pub struct Place {
 /// A run whose inputs have been read and checked: train a supernet, rank architectures with its weights, compare.
 pub struct Run {
     config: RunConfig,
-    trainer: Trainer,
-    train_images: ImagesRecord,
+    device: Device,
+    images: ImageSet,
+    /// The part of the space that is trained and ranked.
+    whole: SubSpace,
+    first: Trainer,
     ranking: Ranking,
 }
 
@@ -43,15 +50,17 @@ impl Run {
         config.check()?;
         let splits = pada_data::open(&config.data.source, &place.data_dir)?;
         let network = Network::new(&config.supernet, &splits.test);
-        let (archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
+        let whole = build::part(&config.supernet, network.space.as_ref())?;
+        let (mut archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
+        archs.retain(|arch| whole.contains(arch));
         let rank_images = build::rank_images(config.rank.split, &splits);
         build::within("rank.images", config.rank.images, &rank_images)?;
         let images = build::train_images(config, &splits)?;
-        let train_images = images_record(&images);
-        let trainer = build::trainer(config, images, network.space.as_ref(), place.device)?;
-        let images = rank_images.first(config.rank.images);
-        let ranking = Ranking { archs, images, batch: config.rank.batch, network, tables };
-        Ok(Self { config: config.clone(), trainer, train_images, ranking })
+        let (config, device) = (config.clone(), place.device);
+        let first = Stages::first(&config, &images, network.space.as_ref(), &whole, device)?;
+        let rank_images = rank_images.first(config.rank.images);
+        let ranking = Ranking { archs, images: rank_images, batch: config.rank.batch, network, tables };
+        Ok(Self { config, device, images, whole, first, ranking })
     }
 
     /// Trains, ranks and keeps everything in `folder`; goes on from the last checkpoint there.
@@ -59,16 +68,33 @@ impl Run {
     /// # Errors
     /// [`PadaError`]. After [`Blame::Stopped`](crate::Blame::Stopped) or a failure, a run prepared again goes on in the same folder.
     pub fn finish(mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<RunRecord, PadaError> {
-        self.trainer.resume(folder.path())?;
         let mut record = self.new_record();
-        while !self.trainer.is_done() {
-            self.trainer.epoch(observer)?;
-            self.trainer.save(folder.path())?;
-            update(&mut record, &self.trainer);
-            folder.write_record(&record)?;
-        }
-        let parts = self.trainer.parts();
-        let (scores, ranking) = self.ranking.run(parts.executor.as_mut(), parts.net.as_ref(), observer)?;
+        let stages = Stages {
+            config: &self.config,
+            images: &self.images,
+            space: self.ranking.network.space.as_ref(),
+            whole: self.whole,
+            device: self.device,
+            folder: folder.path(),
+            done: vec![],
+            next: 0,
+        };
+        let mut on_epoch = |epochs: &[EpochRecord]| {
+            record.epochs = epochs.to_vec();
+            record.train_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
+            folder.write_record(&record)
+        };
+        let Trained { mut trainer, mut leaves } = stages.train(self.first, observer, &mut on_epoch)?;
+        record.parts = leaves.iter().flat_map(Leaves::parts).map(part_record).collect();
+        let TrainerParts { executor, net, rule, .. } = trainer.parts();
+        let mut place = |arch: &Arch, executor: &mut dyn Executor| match &mut leaves {
+            Some(leaves) => leaves
+                .place(arch, executor)
+                .map(|leaf| leaf.to_string().into_bytes())
+                .ok_or_else(|| TrainError::NotTrained { arch: arch.clone() }),
+            None => rule.place_weights(arch, executor),
+        };
+        let (scores, ranking) = self.ranking.run(executor.as_mut(), net.as_ref(), &mut place, observer)?;
         write_scores(&folder.ranking(), &scores)?;
         record.ranking = Some(ranking);
         folder.write_record(&record)?;
@@ -76,11 +102,11 @@ impl Run {
     }
 
     fn new_record(&mut self) -> RunRecord {
-        let (config, parts) = (&self.config, self.trainer.parts());
-        let mut record = RunRecord {
+        let (config, parts) = (&self.config, self.first.parts());
+        RunRecord {
             name: config.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            method: config.sampler.describe(),
+            method: config.method(),
             seed: config.seed,
             device: parts.executor.name().to_owned(),
             threads: rayon::current_num_threads(),
@@ -90,13 +116,12 @@ impl Run {
                 cells: config.supernet.cells,
                 weights: parts.net.weights().numel(),
             },
-            train_images: self.train_images.clone(),
+            train_images: images_record(&self.images),
+            parts: vec![],
             epochs: vec![],
             train_seconds: 0.0,
             ranking: None,
-        };
-        update(&mut record, &self.trainer);
-        record
+        }
     }
 }
 
@@ -120,9 +145,9 @@ fn archs_and_tables(
     Ok((archs, tables))
 }
 
-fn update(record: &mut RunRecord, trainer: &Trainer) {
-    record.epochs = trainer.epochs().to_vec();
-    record.train_seconds = record.epochs.iter().map(|epoch| epoch.seconds).sum();
+/// The digits that a part allows at each position.
+fn part_record(part: &SubSpace) -> Vec<String> {
+    part.allowed().iter().map(|ops| Arch::new(ops.as_slice()).to_string()).collect()
 }
 
 fn images_record(images: &ImageSet) -> ImagesRecord {
@@ -179,7 +204,7 @@ pub fn rank_weights(
     let mut executor = build::executor(job.compute, place.device, net.as_ref(), weights);
     let images = images.first(job.limit.unwrap_or(usize::MAX));
     let ranking = Ranking { archs, images, batch: job.batch, network, tables };
-    ranking.run(executor.as_mut(), net.as_ref(), observer)
+    ranking.run(executor.as_mut(), net.as_ref(), &mut |_, _| Ok(vec![]), observer)
 }
 
 /// Names and shapes of a supernet's weights.
@@ -202,11 +227,13 @@ impl Ranking {
         &self,
         executor: &mut dyn Executor,
         net: &dyn Lower,
+        place: &mut PlaceWeights<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
         let started = Instant::now();
         let set = EvalSet::new(&self.images, usize::MAX, self.batch);
-        let scores = score_archs(executor, net, self.network.space.as_ref(), &self.archs, &set, observer)?;
+        let space = self.network.space.as_ref();
+        let scores = score_archs(executor, place, net, space, &self.archs, &set, observer)?;
         let seconds = started.elapsed().as_secs_f64();
         let record = RankRecord {
             archs: scores.len(),

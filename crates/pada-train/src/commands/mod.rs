@@ -70,7 +70,7 @@ pub(crate) struct NetArgs {
 impl NetArgs {
     pub(crate) fn config(&self) -> SupernetConfig {
         let (channels, cells) = (self.channels.get(), self.cells.get());
-        SupernetConfig { space: self.space.into(), channels, cells }
+        SupernetConfig { space: self.space.into(), channels, cells, ops: vec![] }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a run is: one TOML file holds everything that changes its result.
 
 mod load;
+mod rule;
 mod sampler;
 
 use pada_data::Augment;
 use pada_graph::Precision;
 use pada_trainer::TrainConfig;
+pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};
 pub use sampler::{DataRule, PathRule, SamplerConfig};
 use serde::{Deserialize, Serialize};
 
@@ -31,11 +33,35 @@ pub struct RunConfig {
     pub augment: Augment,
     /// `[sampler]`
     pub sampler: SamplerConfig,
+    /// `[rule]`, optional: what a step does with its paths.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rule: RuleConfig,
+    /// `[split]`, optional: how the supernet is split into several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitConfig>,
     /// `[rank]`
     pub rank: RankConfig,
 }
 
 impl RunConfig {
+    /// Sampler, rule and splits in words, for records.
+    pub fn method(&self) -> String {
+        let sampler = self.sampler.describe();
+        let rule = match &self.rule {
+            RuleConfig::SummedPaths(_) => match (self.sampler.path, self.sampler.data) {
+                (PathRule::Fair, DataRule::Uniform) => sampler.replace("fair paths", "FairNAS"),
+                _ => sampler,
+            },
+            RuleConfig::Sumnas(_) => format!("SUMNAS, {sampler}"),
+            RuleConfig::Nsas(_) => format!("NSAS, {sampler}"),
+        };
+        match &self.split {
+            None => rule,
+            Some(SplitConfig::FewShot(_)) => format!("Few-Shot, {rule}"),
+            Some(SplitConfig::GradientMatching(_)) => format!("GM, {rule}"),
+        }
+    }
+
     /// Checks the ranges of all numbers.
     ///
     /// # Errors
@@ -61,6 +87,10 @@ impl RunConfig {
         let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
         check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
     }
+}
+
+fn is_default(rule: &RuleConfig) -> bool {
+    *rule == RuleConfig::default()
 }
 
 fn check(
@@ -106,6 +136,9 @@ pub struct SupernetConfig {
     pub channels: usize,
     /// N, cells per stage.
     pub cells: usize,
+    /// Optional: only architectures that use no other operations than these are trained and ranked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ops: Vec<String>,
 }
 
 /// What computes forward and backward passes. Other executors and precisions round otherwise, so it is a part of the run.

@@ -1,12 +1,14 @@
 use pada_sampler::{
-    DataImportanceConfig, ImportanceWeights, PathImportanceConfig, Ramp, Replacement, Variant,
+    DataImportanceConfig, ImportanceWeights, ParetoPathsConfig, PathImportanceConfig, PathShare, Ramp,
+    Replacement, Variant,
 };
+use pada_trainer::ImageScore;
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 
-/// Which paths and which images are trained. The keys behind the two rules are needed by `importance` and have no effect on
-/// the other rules.
+/// Which paths and which images are trained. The keys behind the two rules have an effect on the rules they name only, and are
+/// needed there unless they say otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SamplerConfig {
@@ -17,26 +19,41 @@ pub struct SamplerConfig {
     /// The one architecture that `path = "fixed"` trains.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
-    /// Whose rule where paper and released code differ.
+    /// Whose rule where paper and released code differ: `importance` and `fair`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<Variant>,
-    /// Share of the importance distribution, linear in the epoch.
+    /// Whose rule `data = "importance"` follows, where it is another than `variant`; optional.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_variant: Option<Variant>,
+    /// Share of the importance distribution, linear in the epoch: `importance`, `constant`, `pareto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<Ramp>,
-    /// Whether losses are weighted so that their mean estimates the uniform one.
+    /// Whether losses are weighted so that their mean estimates the uniform one: `importance`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub importance_weights: Option<ImportanceWeights>,
     /// Largest weight of a path's loss; needed by `path = "importance"` with `importance_weights = "unbiased"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_bound: Option<f64>,
+    /// Over what p is shared, for `path = "importance"`; optional: `all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<PathShare>,
     /// Whether an image can come twice in an epoch; needed by `data = "importance"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replacement: Option<Replacement>,
+    /// What `data = "importance"` goes by; optional: `logits`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_score: Option<ImageScore>,
+    /// `[O]`, the distribution of `path = "constant"` over the operations in digit order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Vec<f64>>,
+    /// How many paths `path = "pareto"` remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<usize>,
 }
 
 /// How paths are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum PathRule {
     /// Each operation equally often (SPOS).
     Uniform,
@@ -44,6 +61,14 @@ pub enum PathRule {
     Importance,
     /// One architecture, always: training from scratch.
     Fixed,
+    /// Each operation of each position once in every step (FairNAS).
+    Fair,
+    /// Each path differs from the last in one position (Magic-T).
+    OneChange,
+    /// From a given distribution over operations: a control.
+    Constant,
+    /// Near paths that are best in training loss and multiply-adds.
+    Pareto,
 }
 
 /// How images are drawn.
@@ -74,6 +99,7 @@ impl SamplerConfig {
             smoothing: need(self.smoothing, "smoothing", PATH)?,
             importance_weights,
             weight_bound,
+            share: self.share.unwrap_or_default(),
         })
     }
 
@@ -83,11 +109,41 @@ impl SamplerConfig {
     /// [`ConfigError::Missing`]
     pub fn data_importance(&self) -> Result<DataImportanceConfig, ConfigError> {
         Ok(DataImportanceConfig {
-            variant: need(self.variant, "variant", DATA)?,
+            variant: need(self.data_variant.or(self.variant), "variant", DATA)?,
             smoothing: need(self.smoothing, "smoothing", DATA)?,
             importance_weights: need(self.importance_weights, "importance_weights", DATA)?,
             replacement: need(self.replacement, "replacement", DATA)?,
         })
+    }
+
+    /// Settings of the path sampler for `path = "pareto"`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`]
+    pub fn pareto(&self) -> Result<ParetoPathsConfig, ConfigError> {
+        const PARETO: &str = "path = \"pareto\"";
+        Ok(ParetoPathsConfig {
+            smoothing: need(self.smoothing, "smoothing", PARETO)?,
+            memory: need(self.memory, "memory", PARETO)?,
+        })
+    }
+
+    /// Target and share of `path = "constant"`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`]
+    pub fn constant(&self) -> Result<(&[f64], Ramp), ConfigError> {
+        const CONSTANT: &str = "path = \"constant\"";
+        let target = need(self.distribution.as_deref(), "distribution", CONSTANT)?;
+        Ok((target, need(self.smoothing, "smoothing", CONSTANT)?))
+    }
+
+    /// Whose rule `path = "fair"` follows.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`]
+    pub fn fair(&self) -> Result<Variant, ConfigError> {
+        need(self.variant, "variant", "path = \"fair\"")
     }
 
     /// The architecture of `path = "fixed"`.
@@ -104,12 +160,24 @@ impl SamplerConfig {
             Some(Variant::Paper) => "paper",
             _ => "released",
         };
-        match (self.path, self.data) {
-            (PathRule::Importance, DataRule::Importance) => format!("PA&DA ({variant})"),
-            (PathRule::Uniform, DataRule::Uniform) => "SPOS".to_owned(),
-            (PathRule::Importance, DataRule::Uniform) => format!("PA ({variant})"),
-            (PathRule::Uniform, DataRule::Importance) => format!("DA ({variant})"),
-            (PathRule::Fixed, _) => format!("{} from scratch", self.arch.as_deref().unwrap_or_default()),
+        let paths = match self.path {
+            PathRule::Importance if self.data == DataRule::Importance => {
+                return format!("PA&DA ({variant})");
+            }
+            PathRule::Uniform if self.data == DataRule::Uniform => return "SPOS".to_owned(),
+            PathRule::Uniform => return format!("DA ({variant})"),
+            PathRule::Fixed => {
+                return format!("{} from scratch", self.arch.as_deref().unwrap_or_default());
+            }
+            PathRule::Importance => format!("PA ({variant})"),
+            PathRule::Fair => format!("fair paths ({variant})"),
+            PathRule::OneChange => "one change a path".to_owned(),
+            PathRule::Constant => "constant paths".to_owned(),
+            PathRule::Pareto => "paths near the Pareto front".to_owned(),
+        };
+        match self.data {
+            DataRule::Uniform => paths,
+            DataRule::Importance => format!("{paths}, images by importance"),
         }
     }
 }

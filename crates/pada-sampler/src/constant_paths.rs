@@ -1,0 +1,76 @@
+use pada_space::{Arch, SubSpace};
+use rand::Rng;
+
+use crate::path_importance::draw_op;
+use crate::{AliasTable, PathSampler, PathSeen, Ramp, SamplerError, SamplerState};
+
+/// One path a step from a distribution over operations that no gradient moves: the control that tells how much of an importance
+/// sampler's gain is a mere preference for some operations.
+///
+/// `p = share · target + (1 − share)/O`, the share linear in the epoch; with a share of 1 throughout p is `target`.
+#[derive(Clone, Debug)]
+pub struct ConstantPaths {
+    space: SubSpace,
+    target: Vec<f64>,
+    share: Ramp,
+    p: Vec<f64>,
+}
+
+impl ConstantPaths {
+    /// For a part of a space with the same O operations everywhere; `target` is `[O]` over all operations of the space, in digit
+    /// order, and need not sum to 1.
+    ///
+    /// # Errors
+    /// [`SamplerError::BadConfig`] for a share outside 0..=1, positions that differ, or another number of probabilities than
+    /// operations; [`SamplerError::BadWeights`] for probabilities that are none.
+    pub fn new(space: SubSpace, target: &[f64], share: Ramp) -> Result<Self, SamplerError> {
+        share.check(["smoothing.first", "smoothing.last"])?;
+        AliasTable::new(target)?;
+        let bad = |name, value, range| Err(SamplerError::BadConfig { name, value, range });
+        let Some(ops) = space.common() else {
+            return bad("n_ops", space.allowed().len() as f64, "the same at every position");
+        };
+        let (len, most) = (target.len(), usize::from(*ops.last().expect("no position is empty")));
+        if len <= most {
+            return bad("distribution", len as f64, "one probability for every operation of the space");
+        }
+        if let Some(outside) = (0..len).find(|op| target[*op] > 0.0 && !ops.contains(&(*op as u8))) {
+            return bad("distribution", target[outside], "0 for operations that are not used");
+        }
+        let sum: f64 = target.iter().sum();
+        let target: Vec<f64> = target.iter().map(|p| p / sum).collect();
+        let mut sampler = Self { p: target.clone(), space, target, share };
+        sampler.end_epoch(0.0);
+        Ok(sampler)
+    }
+}
+
+impl PathSampler for ConstantPaths {
+    fn next_paths(&mut self, rng: &mut dyn Rng) -> Vec<Arch> {
+        let positions = self.space.allowed().len();
+        vec![Arch::new((0..positions).map(|_| draw_op(&self.p, rng)).collect::<Vec<_>>())]
+    }
+
+    fn observe(&mut self, _: &PathSeen<'_>) {}
+
+    fn end_epoch(&mut self, progress: f64) {
+        let share = self.share.at(progress);
+        let uniform = crate::uniform_paths::uniform_row(&self.space.allowed()[0], self.target.len());
+        for ((p, target), uniform) in self.p.iter_mut().zip(&self.target).zip(uniform) {
+            *p = share * target + (1.0 - share) * uniform;
+        }
+    }
+
+    fn distribution(&self) -> Vec<Vec<f64>> {
+        vec![self.p.clone()]
+    }
+
+    fn state(&self) -> SamplerState {
+        SamplerState::new([("p", &self.p)])
+    }
+
+    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
+        [self.p] = state.lists([("p", self.p.len())])?;
+        Ok(())
+    }
+}

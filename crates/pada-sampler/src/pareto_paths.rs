@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use pada_space::{Arch, SubSpace};
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use crate::{PathSampler, PathSeen, Ramp, SamplerError, SamplerState};
+
+/// Settings of [`ParetoPaths`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParetoPathsConfig {
+    /// The share of paths drawn near the front.
+    pub smoothing: Ramp,
+    /// How many of the paths seen last are remembered.
+    pub memory: usize,
+}
+
+/// What an architecture costs.
+pub type CostOf = Box<dyn Fn(&Arch) -> f64 + Send>;
+
+/// One path a step: with the chance that [`Ramp`] gives a neighbour of a path that no other remembered path beats in both training
+/// loss and cost, otherwise uniform. Beyond the paper.
+///
+/// A neighbour differs in at most one position. The loss of a path seen again is the mean of the old and the new one.
+pub struct ParetoPaths {
+    space: SubSpace,
+    config: ParetoPathsConfig,
+    cost: CostOf,
+    /// Path, its place in time, its loss.
+    seen: BTreeMap<Arch, (u64, f64)>,
+    time: u64,
+    share: f64,
+}
+
+impl fmt::Debug for ParetoPaths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParetoPaths").field("config", &self.config).field("seen", &self.seen.len()).finish()
+    }
+}
+
+impl ParetoPaths {
+    /// For a part of a space; `cost` is what should be small beside the loss, such as multiply-adds.
+    ///
+    /// # Errors
+    /// [`SamplerError::BadConfig`] for a share outside 0..=1 or no memory.
+    pub fn new(space: SubSpace, config: ParetoPathsConfig, cost: CostOf) -> Result<Self, SamplerError> {
+        config.smoothing.check(["smoothing.first", "smoothing.last"])?;
+        if config.memory == 0 {
+            return Err(SamplerError::BadConfig { name: "memory", value: 0.0, range: "at least 1" });
+        }
+        Ok(Self { space, config, cost, seen: BTreeMap::new(), time: 0, share: config.smoothing.first })
+    }
+
+    /// The remembered paths that no other beats, cheapest first.
+    fn front(&self) -> Vec<&Arch> {
+        let mut all: Vec<(f64, f64, &Arch)> =
+            self.seen.iter().map(|(arch, &(_, loss))| ((self.cost)(arch), loss, arch)).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let mut best = f64::INFINITY;
+        all.retain(|&(_, loss, _)| {
+            let better = loss < best;
+            best = best.min(loss);
+            better
+        });
+        all.into_iter().map(|(_, _, arch)| arch).collect()
+    }
+}
+
+impl PathSampler for ParetoPaths {
+    fn next_paths(&mut self, rng: &mut dyn Rng) -> Vec<Arch> {
+        let front = if rng.random::<f64>() < self.share { self.front() } else { Vec::new() };
+        if front.is_empty() {
+            return vec![self.space.sample(rng)];
+        }
+        let centre = front[rng.random_range(0..front.len())];
+        let position = rng.random_range(0..self.space.allowed().len());
+        let ops = &self.space.allowed()[position];
+        vec![centre.with(position, ops[rng.random_range(0..ops.len())])]
+    }
+
+    fn observe(&mut self, seen: &PathSeen<'_>) {
+        self.time += 1;
+        let entry = self.seen.entry(seen.path.clone()).or_insert((0, seen.loss));
+        *entry = (self.time, (entry.1 + seen.loss) / 2.0);
+        if self.seen.len() > self.config.memory {
+            let oldest = self.seen.iter().min_by_key(|(_, (time, _))| *time).map(|(arch, _)| arch.clone());
+            self.seen.remove(&oldest.expect("more paths than none are remembered"));
+        }
+    }
+
+    fn end_epoch(&mut self, progress: f64) {
+        self.share = self.config.smoothing.at(progress);
+    }
+
+    fn distribution(&self) -> Vec<Vec<f64>> {
+        crate::uniform_paths::uniform_rows(&self.space)
+    }
+
+    fn state(&self) -> SamplerState {
+        let archs: Vec<Arch> = self.seen.keys().cloned().collect();
+        let mut state = SamplerState::archs("seen", &archs);
+        let times = self.seen.values().map(|&(time, _)| time as f64).collect();
+        let losses = self.seen.values().map(|&(_, loss)| loss).collect();
+        state.0.insert("times".to_owned(), times);
+        state.0.insert("losses".to_owned(), losses);
+        state.0.insert("now".to_owned(), vec![self.time as f64, self.share]);
+        state
+    }
+
+    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
+        let mut rest = state.clone();
+        let seen = rest.0.remove("seen").unwrap_or_default();
+        let archs = SamplerState([("seen".to_owned(), seen)].into()).to_archs("seen", &self.space)?;
+        let n = archs.len();
+        let [times, losses, now] = rest.lists([("times", n), ("losses", n), ("now", 2)])?;
+        let values = times.into_iter().map(|t| t as u64).zip(losses);
+        self.seen = archs.into_iter().zip(values).collect();
+        (self.time, self.share) = (now[0] as u64, now[1]);
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+use pada_graph::Batch;
+use pada_sampler::{SamplerError, SamplerState};
+use pada_space::{Arch, SubSpace};
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use super::{StepContext, StepOutcome, TrainRule};
+use crate::TrainError;
+
+/// Settings of [`Nsas`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NsasConfig {
+    /// β, the share of the loss that constraint paths have.
+    pub beta: f64,
+    /// Where constraint paths come from.
+    pub constraints: Constraints,
+    /// M, how many paths the archive holds.
+    pub archive: usize,
+}
+
+/// Which paths a step must not forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Constraints {
+    /// All paths of the archive, as the paper's search.
+    Archive,
+    /// One random path and one that differs from it at every position, as the paper's setting for NAS-Bench-201; with β = .8
+    /// this is .2 · L(path) + .4 · L(random) + .4 · L(diverse).
+    RandomAndDiverse,
+}
+
+/// Paths drawn last that novelty is measured against, and how many of the nearest count.
+const RECENT: usize = 50;
+const NEAREST: usize = 10;
+
+/// The loss of a step is `(1 − β) · L(path) + β · mean L(constraint paths)` on one batch, so that training one path does not undo
+/// others.
+///
+/// The archive takes in paths that are novel: their distance (the number of positions with another operation) to the
+/// [`NEAREST`] nearest of the [`RECENT`] paths drawn last, on average. When it is full, the member most like the current path makes
+/// room for the most novel candidate, if that is more novel than the member.
+///
+/// # Source
+/// Zhang et al., *Overcoming Multi-Model Forgetting in One-Shot NAS with Diversity Maximization*, CVPR 2020.
+/// DIFFERS: the public demo adds the archive's loss without its gradient, a constant; here the gradient counts.
+#[derive(Clone, Debug)]
+pub struct Nsas {
+    config: NsasConfig,
+    space: SubSpace,
+    archive: Vec<Arch>,
+    /// Oldest first.
+    recent: Vec<Arch>,
+}
+
+impl Nsas {
+    /// The rule at the start of a run.
+    pub fn new(config: NsasConfig, space: SubSpace) -> Self {
+        Self { config, space, archive: Vec::new(), recent: Vec::new() }
+    }
+
+    /// The archive's paths.
+    pub fn archive(&self) -> &[Arch] {
+        &self.archive
+    }
+
+    /// Mean distance to the nearest of the paths drawn last.
+    fn novelty(&self, arch: &Arch) -> f64 {
+        let mut distances: Vec<usize> = self.recent.iter().map(|other| arch.distance(other)).collect();
+        distances.sort_unstable();
+        distances.truncate(NEAREST);
+        distances.iter().sum::<usize>() as f64 / distances.len().max(1) as f64
+    }
+
+    /// Lets the archive see the current path and remembers it.
+    pub fn consider(&mut self, path: &Arch) {
+        if !self.archive.contains(path) {
+            if self.archive.len() < self.config.archive {
+                self.archive.push(path.clone());
+            } else if let Some(like) = (0..self.archive.len()).min_by_key(|&i| self.archive[i].distance(path))
+            {
+                let candidate = self
+                    .recent
+                    .iter()
+                    .chain([path])
+                    .filter(|arch| !self.archive.contains(arch))
+                    .max_by(|a, b| self.novelty(a).total_cmp(&self.novelty(b)));
+                if let Some(candidate) = candidate
+                    && self.novelty(candidate) > self.novelty(&self.archive[like])
+                {
+                    self.archive[like] = candidate.clone();
+                }
+            }
+        }
+        self.recent.push(path.clone());
+        if self.recent.len() > RECENT {
+            self.recent.remove(0);
+        }
+    }
+
+    fn constraints(&self, rng: &mut dyn Rng) -> Vec<Arch> {
+        match self.config.constraints {
+            Constraints::Archive => self.archive.clone(),
+            Constraints::RandomAndDiverse => {
+                let random = self.space.sample(rng);
+                let diverse = diverse(&self.space, &random, rng);
+                vec![random, diverse]
+            }
+        }
+    }
+}
+
+/// A path that differs from another at every position that has a choice.
+fn diverse(space: &SubSpace, from: &Arch, rng: &mut dyn Rng) -> Arch {
+    let draw = |(ops, &here): (&Vec<u8>, &u8)| {
+        let others: Vec<u8> = ops.iter().copied().filter(|&op| op != here).collect();
+        if others.is_empty() { here } else { others[rng.random_range(0..others.len())] }
+    };
+    Arch::new(space.allowed().iter().zip(from.choices()).map(draw).collect::<Vec<_>>())
+}
+
+impl TrainRule for Nsas {
+    fn step(&mut self, ctx: &mut StepContext<'_>, batch: &Batch<'_>) -> Result<StepOutcome, TrainError> {
+        ctx.executor.zero_gradient();
+        let paths = ctx.paths.next_paths(ctx.path_rng);
+        let constraints = self.constraints(ctx.rule_rng);
+        // As long as the archive is empty the loss is that of the path.
+        let beta = if constraints.is_empty() { 0.0 } else { self.config.beta };
+        let own = (1.0 - beta) / paths.len() as f64;
+        let other = beta / constraints.len().max(1) as f64;
+        let mut passes = Vec::new();
+        for path in &paths {
+            let weight = ctx.paths.loss_weight(path);
+            passes.push(ctx.pass(path.clone(), own * weight, batch)?);
+        }
+        for path in constraints {
+            passes.push(ctx.pass(path, other, batch)?);
+        }
+        paths.iter().for_each(|path| self.consider(path));
+        ctx.descend(passes)
+    }
+
+    fn state(&self) -> SamplerState {
+        let mut state = SamplerState::archs("archive", &self.archive);
+        state.0.extend(SamplerState::archs("recent", &self.recent).0);
+        state
+    }
+
+    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
+        let part = |name: &str| {
+            let list = state.0.get(name).map(|list| (name.to_owned(), list.clone()));
+            SamplerState(list.into_iter().collect()).to_archs(name, &self.space)
+        };
+        let (archive, recent) = (part("archive")?, part("recent")?);
+        (self.archive, self.recent) = (archive, recent);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn arch(digits: &str) -> Arch {
+        Arch::new(digits.bytes().map(|b| b - b'0').collect::<Vec<_>>())
+    }
+
+    fn rule(archive: usize) -> Nsas {
+        let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive, archive };
+        Nsas::new(config, SubSpace::whole(&[5; 3]))
+    }
+
+    /// By hand, with an archive of two.
+    #[test]
+    fn the_archive_swaps_its_member_most_like_the_path_for_the_most_novel_candidate() {
+        let mut nsas = rule(2);
+        nsas.consider(&arch("000"));
+        nsas.consider(&arch("001"));
+        assert_eq!(nsas.archive(), [arch("000"), arch("001")]);
+        // 334 is equally far (3) from both, so the first member is the one most like it. Novelty against {000, 001}: 334 has
+        // (3 + 3)/2 = 3, 000 has (0 + 1)/2.
+        nsas.consider(&arch("334"));
+        assert_eq!(nsas.archive(), [arch("334"), arch("001")]);
+        // 011 is like 001 (distance 1). Against {000, 001, 334}: 011 has (2 + 1 + 3)/3 = 2, 000 (not in the archive) has
+        // (0 + 1 + 3)/3, the member 001 has (1 + 0 + 3)/3: 011 comes in.
+        nsas.consider(&arch("011"));
+        assert_eq!(nsas.archive(), [arch("334"), arch("011")]);
+        // A path that is already there changes nothing.
+        nsas.consider(&arch("011"));
+        assert_eq!(nsas.archive(), [arch("334"), arch("011")]);
+    }
+
+    #[test]
+    fn a_diverse_path_differs_everywhere() {
+        let space = SubSpace::whole(&[5; 6]).only(2, &[3]);
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..50 {
+            let random = space.sample(&mut rng);
+            let other = diverse(&space, &random, &mut rng);
+            assert!(space.contains(&other));
+            assert_eq!(random.distance(&other), 5, "{random} {other}");
+        }
+    }
+
+    #[test]
+    fn a_restored_rule_goes_on_with_the_same_archive() {
+        let mut nsas = rule(2);
+        ["000", "001", "334", "011"].iter().for_each(|a| nsas.consider(&arch(a)));
+        let mut other = rule(2);
+        other.restore(&nsas.state()).unwrap();
+        assert_eq!((other.archive(), &other.recent), (nsas.archive(), &nsas.recent));
+        let foreign = SamplerState::archs("archive", &[arch("00")]);
+        assert!(matches!(other.restore(&foreign), Err(SamplerError::State { .. })));
+    }
+}

@@ -1,0 +1,163 @@
+//! Trains the supernet of a run, or the several that it is split into, each in stages that a killed run takes up again.
+
+use std::path::{Path, PathBuf};
+
+use pada_data::ImageSet;
+use pada_report::EpochRecord;
+use pada_space::{SearchSpace, SubSpace};
+use pada_trainer::split::{Leaves, MatchingSettings, separate, split_by_gradients};
+use pada_trainer::{Observer, Purpose, Trainer};
+
+use crate::config::{GradientMatchingConfig, LastSplit};
+use crate::{Device, PadaError, RunConfig, SplitConfig, build};
+
+/// What training needs, apart from its folder.
+pub(crate) struct Stages<'a> {
+    pub(crate) config: &'a RunConfig,
+    pub(crate) images: &'a ImageSet,
+    pub(crate) space: &'a dyn SearchSpace,
+    pub(crate) whole: SubSpace,
+    pub(crate) device: Device,
+    pub(crate) folder: &'a Path,
+    /// Epochs of finished stages.
+    pub(crate) done: Vec<EpochRecord>,
+    /// The next stage's number.
+    pub(crate) next: usize,
+}
+
+/// A supernet that has been trained.
+pub(crate) struct Trained {
+    /// The last stage; its executor scores.
+    pub(crate) trainer: Trainer,
+    /// What splits left; none for a supernet that was not split.
+    pub(crate) leaves: Option<Leaves>,
+}
+
+/// Hears of the epochs so far, after each.
+pub(crate) type OnEpoch<'a> = dyn FnMut(&[EpochRecord]) -> Result<(), PadaError> + 'a;
+
+impl Stages<'_> {
+    /// The first stage at its start.
+    pub(crate) fn first(
+        config: &RunConfig,
+        images: &ImageSet,
+        space: &dyn SearchSpace,
+        whole: &SubSpace,
+        device: Device,
+    ) -> Result<Trainer, PadaError> {
+        let (part, epochs) = (whole.clone(), config.train.epochs);
+        let start = build::Start { part, weights: None, epochs, stage: 0 };
+        build::trainer(config, images.clone(), space, device, start)
+    }
+
+    /// Trains everything that has not been trained yet.
+    pub(crate) fn train(
+        mut self,
+        first: Trainer,
+        observer: &mut dyn Observer,
+        on_epoch: &mut OnEpoch<'_>,
+    ) -> Result<Trained, PadaError> {
+        let mut trainer = self.finish(first, observer, on_epoch)?;
+        let Some(split) = &self.config.split else { return Ok(Trained { trainer, leaves: None }) };
+        let root = weights(&mut trainer);
+        let leaves = match split {
+            SplitConfig::FewShot(config) => {
+                let mut leaves = Vec::new();
+                for part in separate(&self.whole, &config.positions) {
+                    let start = (part.clone(), Some(root.clone()), config.leaf_epochs);
+                    trainer = self.stage(start, observer, on_epoch)?;
+                    leaves.push((part, weights(&mut trainer)));
+                }
+                leaves
+            }
+            SplitConfig::GradientMatching(config) => {
+                let mut level = vec![(self.whole.clone(), root)];
+                for split in 1..=config.splits {
+                    let mut next = Vec::new();
+                    for (part, parent) in level {
+                        for child in self.split(&mut trainer, &part, &parent, config)? {
+                            let (start, epochs) = match (split == config.splits, config.last) {
+                                (false, _) => (Some(parent.clone()), config.between_epochs),
+                                (true, LastSplit::Inherit) => (Some(parent.clone()), config.leaf_epochs),
+                                (true, LastSplit::Reinitialise) => (None, config.leaf_epochs),
+                            };
+                            trainer = self.stage((child.clone(), start, epochs), observer, on_epoch)?;
+                            next.push((child, weights(&mut trainer)));
+                        }
+                    }
+                    level = next;
+                }
+                level
+            }
+        };
+        Ok(Trained { trainer, leaves: Some(Leaves::new(leaves)) })
+    }
+
+    /// The two halves of a part; the part itself where no position can be split any more.
+    fn split(
+        &self,
+        trainer: &mut Trainer,
+        part: &SubSpace,
+        weights: &[f32],
+        config: &GradientMatchingConfig,
+    ) -> Result<Vec<SubSpace>, PadaError> {
+        let settings = MatchingSettings {
+            samples: config.samples,
+            batch: self.config.train.batch,
+            augment: self.config.augment,
+        };
+        let mut rng = Purpose::Split.stage_stream(self.config.seed, self.next);
+        let parts = trainer.parts();
+        let (executor, net) = (parts.executor.as_mut(), parts.net.as_ref());
+        executor.write(pada_graph::State::Weights, weights);
+        let spaces = [&self.whole, part];
+        let halves = split_by_gradients(executor, net, self.images, spaces, &settings, &mut rng)?;
+        Ok(halves.map_or_else(|| vec![part.clone()], Vec::from))
+    }
+
+    fn stage(
+        &mut self,
+        (part, weights, epochs): (SubSpace, Option<Vec<f32>>, usize),
+        observer: &mut dyn Observer,
+        on_epoch: &mut OnEpoch<'_>,
+    ) -> Result<Trainer, PadaError> {
+        let start = build::Start { part, weights, epochs, stage: self.next };
+        let trainer = build::trainer(self.config, self.images.clone(), self.space, self.device, start)?;
+        self.finish(trainer, observer, on_epoch)
+    }
+
+    /// Trains a stage to its end, from its last checkpoint on.
+    fn finish(
+        &mut self,
+        mut trainer: Trainer,
+        observer: &mut dyn Observer,
+        on_epoch: &mut OnEpoch<'_>,
+    ) -> Result<Trainer, PadaError> {
+        let folder = self.stage_folder()?;
+        trainer.resume(&folder)?;
+        while !trainer.is_done() {
+            trainer.epoch(observer)?;
+            trainer.save(&folder)?;
+            let epochs: Vec<EpochRecord> = self.done.iter().chain(trainer.epochs()).cloned().collect();
+            on_epoch(&epochs)?;
+        }
+        self.done.extend_from_slice(trainer.epochs());
+        on_epoch(&self.done)?;
+        self.next += 1;
+        Ok(trainer)
+    }
+
+    /// Checkpoints of a run with one stage lie in its folder, those of several in one folder each.
+    fn stage_folder(&self) -> Result<PathBuf, PadaError> {
+        if self.config.split.is_none() {
+            return Ok(self.folder.to_owned());
+        }
+        let path = self.folder.join(format!("stage-{:02}", self.next));
+        let made = std::fs::create_dir_all(&path);
+        made.map_err(|source| PadaError::Write { path: path.clone(), source }).map(|()| path)
+    }
+}
+
+fn weights(trainer: &mut Trainer) -> Vec<f32> {
+    trainer.parts().executor.read(pada_graph::State::Weights)
+}
