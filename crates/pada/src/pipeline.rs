@@ -51,6 +51,7 @@ impl Run {
         let splits = pada_data::open(&config.data.source, &place.data_dir)?;
         let network = Network::new(&config.supernet, &splits.test);
         let whole = build::part(&config.supernet, network.space.as_ref())?;
+        config.check_positions(whole.allowed().len())?;
         let (mut archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
         archs.retain(|arch| whole.contains(arch));
         let rank_images = build::rank_images(config.rank.split, &splits);

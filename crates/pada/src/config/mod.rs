@@ -80,6 +80,15 @@ impl RunConfig {
         for (key, count) in counts {
             check(key, count, count > 0, "at least 1")?;
         }
+        if let Some(SplitConfig::GradientMatching(split)) = &self.split {
+            check("split.splits", split.splits, (1..=6).contains(&split.splits), "in 1..=6")?;
+            check("split.samples", split.samples, split.samples > 0, "at least 1")?;
+        }
+        self.rule.check()?;
+        let fits = self.split.is_none() || self.sampler.works_on_parts();
+        let range =
+            "uniform, one-change, pareto, or importance with share = \"position\", where there is a [split]";
+        check("sampler.path", self.sampler.describe(), fits, range)?;
         check("train.lr", t.lr, t.lr > 0.0 && t.lr.is_finite(), "positive")?;
         check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
         check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
@@ -89,11 +98,22 @@ impl RunConfig {
     }
 }
 
+impl RunConfig {
+    /// Checks that a split names positions that the space has; `n` is their number.
+    pub(crate) fn check_positions(&self, n: usize) -> Result<(), ConfigError> {
+        let Some(SplitConfig::FewShot(split)) = &self.split else { return Ok(()) };
+        let (value, range) = (format!("{:?}", split.positions), "different positions of the space, from 0");
+        let mut seen = std::collections::HashSet::new();
+        let holds = split.positions.iter().all(|&e| e < n && seen.insert(e)) && !seen.is_empty();
+        check("split.positions", value, holds, range)
+    }
+}
+
 fn is_default(rule: &RuleConfig) -> bool {
     *rule == RuleConfig::default()
 }
 
-fn check(
+pub(crate) fn check(
     key: &'static str,
     value: impl ToString,
     holds: bool,

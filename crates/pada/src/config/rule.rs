@@ -1,6 +1,9 @@
 use pada_trainer::rules::{NsasConfig, SumnasConfig};
 use serde::{Deserialize, Serialize};
 
+use super::check;
+use crate::ConfigError;
+
 /// What a training step does with its paths: the section `[rule]`, optional; without it `summed-paths`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
@@ -11,6 +14,26 @@ pub enum RuleConfig {
     Sumnas(SumnasConfig),
     /// Constraint paths are trained beside the path.
     Nsas(NsasConfig),
+}
+
+impl RuleConfig {
+    /// Checks the ranges of all numbers.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::SummedPaths(_) => Ok(()),
+            Self::Sumnas(c) => {
+                check("rule.inner_steps", c.inner_steps, c.inner_steps > 0, "at least 1")?;
+                let lr = c.inner_lr > 0.0 && c.inner_lr.is_finite();
+                check("rule.inner_lr", c.inner_lr, lr, "positive")?;
+                let momentum = (0.0..1.0).contains(&c.inner_momentum);
+                check("rule.inner_momentum", c.inner_momentum, momentum, "in 0..1")
+            }
+            Self::Nsas(c) => {
+                check("rule.beta", c.beta, (0.0..1.0).contains(&c.beta), "in 0..1")?;
+                check("rule.archive", c.archive, c.archive > 0, "at least 1")
+            }
+        }
+    }
 }
 
 /// A rule without settings.

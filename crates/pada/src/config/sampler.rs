@@ -154,6 +154,15 @@ impl SamplerConfig {
         need(self.arch.as_deref(), "arch", "path = \"fixed\"")
     }
 
+    /// Whether paths can be drawn from parts whose positions have different operations.
+    pub(crate) fn works_on_parts(&self) -> bool {
+        match self.path {
+            PathRule::Uniform | PathRule::OneChange | PathRule::Pareto => true,
+            PathRule::Importance => self.share == Some(PathShare::Position),
+            PathRule::Fixed | PathRule::Fair | PathRule::Constant => false,
+        }
+    }
+
     /// The rules in words, for records.
     pub fn describe(&self) -> String {
         let variant = match self.variant {

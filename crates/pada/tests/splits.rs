@@ -1,0 +1,147 @@
+//! Runs that split their supernet: parts hold the space once, start from what they should, and go on after a stop.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::Path;
+
+use pada::report::{EpochRecord, RunRecord};
+use pada::space::{Arch, Nb201, SearchSpace};
+use pada::trainer::Observer;
+use pada::{Blame, Device, PadaError, Place, Run, RunConfig, RunFolder};
+
+/// A tiny run with these settings on top.
+fn config(settings: &[&str]) -> RunConfig {
+    let tiny = [
+        "train.epochs=1",
+        "data.train_images=64",
+        "train.batch=32",
+        "rank.images=50",
+        "rank.batch=50",
+        "supernet.channels=2",
+        "rank.compare=[]",
+        "sampler.path=uniform",
+        "sampler.data=uniform",
+    ];
+    tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
+}
+
+const FEW_SHOT: &str = "split={ name = \"few-shot\", positions = [0, 1], leaf_epochs = 1 }";
+const MATCHING: &str = "split={ name = \"gradient-matching\", splits = 2, samples = 2, between_epochs = 1, \
+                        leaf_epochs = 1, last = \"reinitialise\" }";
+
+/// Stops after so many epochs.
+struct StopAfter(usize);
+
+impl Observer for StopAfter {
+    fn on_epoch(&mut self, _: &EpochRecord) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+fn place() -> Place {
+    Place { data_dir: "no data".into(), device: Device::Cpu }
+}
+
+/// Runs to the end; returns the record and the scores.
+fn run(config: &RunConfig, folder: &Path) -> (RunRecord, String) {
+    let folder = match folder.is_dir() {
+        true => RunFolder::open(folder).unwrap().0,
+        false => RunFolder::create(folder, config).unwrap(),
+    };
+    let record = Run::prepare(config, &place()).unwrap().finish(&folder, &mut ()).unwrap();
+    (record, std::fs::read_to_string(folder.ranking()).unwrap())
+}
+
+fn holds(part: &[String], arch: &Arch) -> bool {
+    arch.to_string().chars().zip(part).all(|(digit, allowed)| allowed.contains(digit))
+}
+
+/// Every architecture of the space is in exactly one part.
+fn assert_partition(parts: &[Vec<String>]) {
+    for arch in Nb201::new().archs() {
+        let found = parts.iter().filter(|part| holds(part, &arch)).count();
+        assert_eq!(found, 1, "{arch} is in {found} parts");
+    }
+}
+
+#[test]
+fn few_shot_parts_hold_the_space_once_and_start_from_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, scores) = run(&config(&[]), &folder.path().join("plain"));
+    // Parts that train no epoch score as the supernet they come from.
+    let untrained = FEW_SHOT.replace("leaf_epochs = 1", "leaf_epochs = 0");
+    let (record, same) = run(&config(&[&untrained]), &folder.path().join("untrained"));
+    assert_eq!((plain.parts.len(), record.parts.len()), (0, 25));
+    assert_eq!(scores, same);
+    assert_partition(&record.parts);
+
+    let (record, other) = run(&config(&[FEW_SHOT]), &folder.path().join("trained"));
+    assert_eq!(record.epochs.iter().map(|e| e.stage).collect::<Vec<_>>(), (0..26).collect::<Vec<_>>());
+    assert_ne!(scores, other);
+}
+
+#[test]
+fn gradient_matching_halves_every_supernet_at_every_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let (record, scores) = run(&config(&[MATCHING]), &folder.path().join("a"));
+    assert_eq!(record.parts.len(), 4);
+    assert_partition(&record.parts);
+    for part in &record.parts {
+        let mut sizes: Vec<usize> = part.iter().map(String::len).filter(|&n| n < 5).collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes.len(), 2, "two positions are split in {part:?}");
+        assert!(sizes.iter().all(|n| [2, 3].contains(n)), "{part:?}");
+    }
+    let (again, same) = run(&config(&[MATCHING]), &folder.path().join("b"));
+    assert_eq!((record.parts, scores), (again.parts, same));
+}
+
+/// Stopped in the first supernet, in a part, and between two of them.
+#[test]
+fn a_split_run_goes_on_bit_for_bit() {
+    for split in [FEW_SHOT, MATCHING] {
+        let (folder, config) = (tempfile::tempdir().unwrap(), config(&[split]));
+        let (whole, scores) = run(&config, &folder.path().join("whole"));
+        let stopped = folder.path().join("stopped");
+        RunFolder::create(&stopped, &config).unwrap();
+        for epochs in [1, 2, 2] {
+            let (folder, _) = RunFolder::open(&stopped).unwrap();
+            let error = Run::prepare(&config, &place()).unwrap().finish(&folder, &mut StopAfter(epochs));
+            assert_eq!(error.unwrap_err().blame(), Blame::Stopped);
+        }
+        let (record, same) = run(&config, &stopped);
+        assert_eq!(scores, same);
+        assert_eq!(record.parts, whole.parts);
+        let losses = |record: &RunRecord| record.epochs.iter().map(|e| e.loss).collect::<Vec<_>>();
+        assert_eq!(losses(&record), losses(&whole));
+    }
+}
+
+#[test]
+fn a_position_that_the_space_does_not_have_is_refused() {
+    let bad = FEW_SHOT.replace("[0, 1]", "[0, 6]");
+    let Err(error) = Run::prepare(&config(&[&bad]), &place()) else { panic!("position 6 does not exist") };
+    assert!(matches!(error, PadaError::Config(_)), "{error}");
+    assert!(error.to_string().contains("split.positions"), "{error}");
+}
+
+#[test]
+fn a_sampler_that_needs_the_same_operations_everywhere_is_refused_before_anything_is_trained() {
+    let bad = config(&[FEW_SHOT, "sampler.path=importance", "sampler.data=importance"]);
+    let Err(error) = Run::prepare(&bad, &place()) else { panic!("one p cannot serve all parts") };
+    assert!(error.to_string().contains("sampler.path"), "{error}");
+}
+
+#[test]
+fn a_run_with_fewer_operations_trains_and_ranks_only_those() {
+    let folder = tempfile::tempdir().unwrap();
+    let ops = "supernet.ops=[\"skip_connect\", \"nor_conv_3x3\"]";
+    let (record, scores) = run(&config(&[ops, "rank.archs=all"]), &folder.path().join("run"));
+    assert_eq!(record.ranking.unwrap().archs, 64);
+    assert!(scores.lines().skip(1).all(|line| line[..6].chars().all(|c| "13".contains(c))));
+    let p = &record.epochs[0].path_distribution[0];
+    assert_eq!(p, &[0.0, 0.5, 0.0, 0.5]);
+}
