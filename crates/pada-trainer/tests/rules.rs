@@ -168,7 +168,7 @@ fn nsas_with_an_archive_starts_as_plain_training_and_then_remembers() {
     step(&mut rule, &mut ours, &mut FixedPath::new(first.clone()), SGD);
     by_hand(&mut theirs, &[(1.0, first.clone())], SGD);
     assert_eq!(weights(&ours), weights(&theirs));
-    assert_eq!(rule.archive(), [first.clone()]);
+    assert_eq!(rule.archive(), std::slice::from_ref(&first));
     let second = Arch::new(vec![2, 2, 2, 2, 2, 2]);
     step(&mut rule, &mut ours, &mut FixedPath::new(second.clone()), SGD);
     by_hand(&mut theirs, &[(0.5, second), (0.5, first)], SGD);
