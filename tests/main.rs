@@ -4,6 +4,7 @@
 mod bad_input;
 mod commands;
 mod golden_metrics;
+mod kills;
 mod program;
 mod shared;
 mod survival;

@@ -1,5 +1,6 @@
 //! A run that ends early loses nothing.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -142,7 +143,8 @@ fn a_full_disk_stops_the_run_with_its_file_named_and_older_checkpoints_whole() {
     Call::from(limited).fails(1, &["epoch-0001.safetensors", "--resume"]);
     let left: Vec<_> =
         run.read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(left, ["config.toml"], "no half file stays");
+    let expected = HashSet::from(["config.toml", "lock"].map(str::to_owned));
+    assert_eq!(HashSet::from_iter(left), expected, "no half file stays");
     assert_eq!(call(&["--resume", run.to_str().unwrap()]).code, 0);
 }
 
@@ -153,4 +155,53 @@ fn a_run_that_diverges_names_epoch_step_and_path() {
     args.extend(["--set", "train.lr=1e38", "--set", "train.clip_norm=inf"].map(str::to_owned));
     args.extend(["--out".into(), folder.path().join("run").display().to_string()]);
     call(&args).fails(1, &["epoch ", "step ", "path ", "train.lr"]);
+}
+
+#[test]
+fn a_folder_that_another_run_works_in_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut child = started(folder.path(), &run);
+    let second = call(&["--resume", run.to_str().unwrap()]);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    second.fails(2, &["in use", "run"]);
+    // The lock ends with the process that held it.
+    assert_eq!(call(&["--resume", run.to_str().unwrap()]).code, 0);
+}
+
+/// Stopped while architectures are scored: what was scored is kept and not scored again.
+#[test]
+fn a_ranking_within_a_run_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    let settings = ["rank.archs=all", "train.epochs=1", "rank.images=200"];
+    args.extend(settings.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]));
+    args.extend(["--out".to_owned(), run.display().to_string()]);
+    let part = run.join("ranking-part.csv");
+    let lines = || std::fs::read_to_string(&part).map_or(0, |text| text.lines().count());
+    let patience = Instant::now() + Duration::from_secs(120);
+    let start = |args: &[String]| {
+        let mut command = program();
+        command.args(args).args(["--checkpoint-every", "0"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let wait_for = |n: usize, child: &mut Child| {
+        while lines() < n {
+            assert!(Instant::now() < patience && child.try_wait().unwrap().is_none());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let mut child = start(&args);
+    wait_for(20, &mut child);
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let kept = std::fs::read_to_string(&part).unwrap();
+    // A second start goes on behind what is there.
+    let mut child = start(&["--resume".to_owned(), run.display().to_string()]);
+    wait_for(kept.lines().count() + 5, &mut child);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    assert!(std::fs::read_to_string(&part).unwrap().starts_with(&kept));
 }

@@ -15,6 +15,9 @@ pub struct EpochRecord {
     pub loss: f64,
     /// Percent of the training images that the paths they were shown to classified correctly.
     pub accuracy: f64,
+    /// Steps whose loss or gradient was not finite and that changed nothing.
+    #[serde(default)]
+    pub skipped_steps: usize,
     /// L2 norm of the gradient before clipping, mean over the steps.
     pub grad_norm: f64,
     /// Gradient variance, see `pada_trainer::GradientVariance`; none where no operation was used twice.

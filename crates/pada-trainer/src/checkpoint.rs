@@ -29,6 +29,8 @@ pub struct Checkpoint {
     pub data: SamplerState,
     /// The training rule.
     pub rule: SamplerState,
+    /// The epoch under way; empty between two epochs.
+    pub(crate) running: SamplerState,
     pub(crate) run: RunState,
 }
 
@@ -39,6 +41,8 @@ pub(crate) struct RunState {
     pub(crate) fingerprint: BTreeMap<String, String>,
     pub(crate) streams: StreamPositions,
     pub(crate) epochs: Vec<EpochRecord>,
+    /// Steps of the epoch under way that are done.
+    pub(crate) step: usize,
 }
 
 const STATE: &str = "pada.state";
@@ -47,6 +51,7 @@ const MOMENTUM: &str = "momentum.";
 const PATHS: &str = "paths.";
 const DATA: &str = "images.";
 const RULE: &str = "rule.";
+const RUNNING: &str = "epoch.";
 
 /// Checkpoints of the last two epochs stay: if the newest is damaged, the other is there.
 const KEEP: usize = 2;
@@ -62,26 +67,48 @@ impl Checkpoint {
         &self.run.epochs
     }
 
-    /// Writes it into a folder, as `epoch-0007.safetensors` after seven epochs, and removes all but the last two.
+    /// Finished steps of the epoch under way.
+    pub fn step(&self) -> usize {
+        self.run.step
+    }
+
+    /// Writes it into a folder, as `epoch-0007.safetensors` after seven epochs or `epoch-0007-step-00020.safetensors` after 20
+    /// further steps, and removes all but the last two. Returns its path.
     ///
     /// # Errors
     /// [`CheckpointError::Io`]; earlier checkpoints are untouched then.
-    pub fn save(&self, folder: &Path, layout: &WeightLayout) -> Result<(), CheckpointError> {
-        let path = folder.join(format!("epoch-{:04}.safetensors", self.epoch()));
+    pub fn save(&self, folder: &Path, layout: &WeightLayout) -> Result<PathBuf, CheckpointError> {
+        let name = match self.step() {
+            0 => format!("epoch-{:04}.safetensors", self.epoch()),
+            step => format!("epoch-{:04}-step-{step:05}.safetensors", self.epoch()),
+        };
+        let path = folder.join(name);
         write_durably(&path, &self.to_bytes(layout))?;
         let all = list(folder)?;
         for old in all.iter().take(all.len().saturating_sub(KEEP)) {
             std::fs::remove_file(old).map_err(|source| CheckpointError::Io { path: old.clone(), source })?;
         }
-        Ok(())
+        Ok(path)
     }
 
-    /// The newest checkpoint of a folder and its path; none if there is none.
+    /// The newest checkpoint of a folder that can be read, and its path; none if there is none. A damaged one is passed over with a
+    /// warning.
     ///
     /// # Errors
-    /// [`CheckpointError`]
+    /// [`CheckpointError`]; where every checkpoint is damaged, what is wrong with the newest.
     pub fn latest(folder: &Path, layout: &WeightLayout) -> Result<Option<(PathBuf, Self)>, CheckpointError> {
-        list(folder)?.pop().map(|path| Ok((path.clone(), Self::read(&path, layout)?))).transpose()
+        let mut newest = None;
+        for path in list(folder)?.into_iter().rev() {
+            match Self::read(&path, layout) {
+                Ok(checkpoint) => return Ok(Some((path, checkpoint))),
+                Err(error @ CheckpointError::Damaged { .. }) => {
+                    tracing::warn!("{error}; going on from the checkpoint before it");
+                    newest.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        newest.map_or(Ok(None), Err)
     }
 
     /// Reads one file.
@@ -105,7 +132,9 @@ impl Checkpoint {
             let momentum = format!("{CHECKPOINT_PREFIX}{MOMENTUM}{}", spec.name);
             tensors.insert(momentum, (Dtype::F32, shape(), f32s(&self.momentum[range])));
         }
-        for (prefix, state) in [(PATHS, &self.paths), (DATA, &self.data), (RULE, &self.rule)] {
+        for (prefix, state) in
+            [(PATHS, &self.paths), (DATA, &self.data), (RULE, &self.rule), (RUNNING, &self.running)]
+        {
             for (name, list) in &state.0 {
                 let bytes = list.iter().flat_map(|v| v.to_le_bytes()).collect();
                 let name = format!("{CHECKPOINT_PREFIX}{prefix}{name}");
@@ -166,6 +195,7 @@ impl Checkpoint {
             paths: sampler(PATHS),
             data: sampler(DATA),
             rule: sampler(RULE),
+            running: sampler(RUNNING),
             run,
         })
     }
@@ -193,11 +223,15 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let digits = name.strip_prefix("epoch-").and_then(|n| n.strip_suffix(".safetensors"));
-        if let Some(epoch) = digits.and_then(|d| d.parse::<usize>().ok()) {
-            found.push((epoch, path));
-        }
+        found.extend(place(name).map(|place| (place, path)));
     }
     found.sort_unstable();
     Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// Epoch and step of a checkpoint's file name.
+fn place(name: &str) -> Option<(usize, usize)> {
+    let rest = name.strip_prefix("epoch-")?.strip_suffix(".safetensors")?;
+    let (epoch, step) = rest.split_once("-step-").unwrap_or((rest, "0"));
+    Some((epoch.parse().ok()?, step.parse().ok()?))
 }

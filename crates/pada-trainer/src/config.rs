@@ -23,4 +23,22 @@ pub struct TrainConfig {
     pub clip_norm: f64,
     /// What happens to weights that a step's paths do not use.
     pub idle_weights: IdleWeights,
+    /// What happens where a loss or gradient is NaN or infinite; optional: `stop`.
+    #[serde(default, skip_serializing_if = "is_stop")]
+    pub on_nan: OnNan,
+}
+
+fn is_stop(on_nan: &OnNan) -> bool {
+    *on_nan == OnNan::Stop
+}
+
+/// What happens where a loss or gradient is NaN or infinite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNan {
+    /// Training ends with an error.
+    #[default]
+    Stop,
+    /// The step changes nothing and is counted; an epoch without any other step ends training all the same.
+    Skip,
 }

@@ -12,7 +12,8 @@ pub enum TrainError {
     NotFinite(#[from] NotFinite),
     /// The same, with the place in the run.
     #[error(
-        "epoch {epoch}, step {step}, path {path}: the {what} is {value}; the last checkpoint holds finite weights: lower train.lr, or clip harder with train.clip_norm"
+        "epoch {epoch}, step {step}, path {path}: the {what} is {value}; {}: lower train.lr, clip harder with train.clip_norm, or leave out such steps with train.on_nan = \"skip\"",
+        .checkpoint.as_ref().map_or("no checkpoint was written yet".into(), |c| format!("{} holds finite weights", c.display()))
     )]
     Diverged {
         /// From 0.
@@ -25,10 +26,15 @@ pub enum TrainError {
         what: &'static str,
         /// NaN or infinite.
         value: f64,
+        /// The last checkpoint.
+        checkpoint: Option<PathBuf>,
     },
     /// The network does not take these images.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A checkpoint between two steps could not be written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A pass failed.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -67,7 +73,7 @@ pub enum CheckpointError {
         source: std::io::Error,
     },
     /// The content is damaged.
-    #[error("{path} is damaged: {reason}; delete it to go on from an earlier checkpoint")]
+    #[error("{path} is damaged: {reason}")]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -5,7 +5,7 @@ use pada_graph::{Executor, Images, Lower, Shape};
 use pada_space::{Arch, Equivalence, SearchSpace};
 use serde::{Deserialize, Serialize};
 
-use crate::{Observer, TrainError};
+use crate::TrainError;
 
 /// Images to score architectures on, normalised once. Norms use batch statistics, so the batch size is part of the score; the
 /// last batch may be smaller.
@@ -87,35 +87,49 @@ impl EvalSet {
 /// architectures where they share theirs.
 pub type PlaceWeights<'a> = dyn FnMut(&Arch, &mut dyn Executor) -> Result<Vec<u8>, TrainError> + 'a;
 
-/// Scores architectures in the order given. Those that compute the same function of the same weights are scored once; `place`
-/// puts the weights of each in place and names them.
-///
-/// # Errors
-/// [`TrainError`] from the executor.
-pub fn score_archs(
-    executor: &mut dyn Executor,
-    place: &mut PlaceWeights<'_>,
-    net: &dyn Lower,
-    space: &dyn SearchSpace,
-    archs: &[Arch],
-    images: &EvalSet,
-    observer: &mut dyn Observer,
-) -> Result<Vec<ArchScore>, TrainError> {
-    let mut known: HashMap<(Vec<u8>, Arch), usize> = HashMap::new();
-    let mut scores = Vec::with_capacity(archs.len());
-    for (done, arch) in archs.iter().enumerate() {
-        if observer.stop_requested() {
-            return Err(TrainError::Stopped);
-        }
-        let weights = place(arch, executor)?;
-        let key = (weights, space.canonical(arch, Equivalence::SharedWeights));
-        let correct = match known.get(&key) {
+/// Scores architectures one after the other. Those that compute the same function of the same weights are computed once.
+pub struct Scorer<'a, 'p> {
+    /// Computes.
+    pub executor: &'a mut dyn Executor,
+    /// Puts the weights of each architecture in place and names them.
+    pub place: &'a mut PlaceWeights<'p>,
+    /// Lowers architectures.
+    pub net: &'a dyn Lower,
+    /// Says which of them are the same.
+    pub space: &'a dyn SearchSpace,
+    /// What they are scored on.
+    pub images: &'a EvalSet,
+    /// What is known: correct images by name of the weights and canonical form; empty at the start.
+    pub known: HashMap<(Vec<u8>, Arch), usize>,
+}
+
+impl Scorer<'_, '_> {
+    /// Scores one architecture.
+    ///
+    /// # Errors
+    /// [`TrainError`] from the executor.
+    pub fn score(&mut self, arch: &Arch) -> Result<ArchScore, TrainError> {
+        let key = self.key(arch)?;
+        let correct = match self.known.get(&key) {
             Some(&correct) => correct,
-            None => images.correct(executor, net, &key.1)?,
+            None => self.images.correct(self.executor, self.net, &key.1)?,
         };
-        known.insert(key, correct);
-        scores.push(ArchScore { arch: arch.clone(), correct, total: images.len() });
-        observer.on_scored(done + 1, archs.len());
+        self.known.insert(key, correct);
+        Ok(ArchScore { arch: arch.clone(), correct, total: self.images.len() })
     }
-    Ok(scores)
+
+    /// Takes in a score that was found earlier with the same weights and images.
+    ///
+    /// # Errors
+    /// [`TrainError`] from the executor.
+    pub fn remember(&mut self, score: &ArchScore) -> Result<(), TrainError> {
+        let key = self.key(&score.arch)?;
+        self.known.insert(key, score.correct);
+        Ok(())
+    }
+
+    fn key(&mut self, arch: &Arch) -> Result<(Vec<u8>, Arch), TrainError> {
+        let weights = (self.place)(arch, self.executor)?;
+        Ok((weights, self.space.canonical(arch, Equivalence::SharedWeights)))
+    }
 }

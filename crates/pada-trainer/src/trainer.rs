@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use pada_data::{Augment, ImageSet};
 use pada_graph::{Batch, Executor, Images, Lower, SgdStep, Shape, State};
@@ -8,13 +8,14 @@ use pada_report::EpochRecord;
 use pada_sampler::{
     DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
 };
-use pada_space::Arch;
+use pada_space::SubSpace;
 
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
+use crate::running::RunningEpoch;
 use crate::{
-    Checkpoint, CheckpointError, GradientVariance, ImageScore, Observer, RunPoint, StepContext, StepOutcome,
-    StepProgress, Streams, TrainConfig, TrainError, TrainRule,
+    Checkpoint, CheckpointError, GradientVariance, ImageScore, Observer, OnNan, RunPoint, StepContext,
+    StepOutcome, StepProgress, Streams, TrainConfig, TrainError, TrainRule,
 };
 
 /// How a supernet is trained, apart from the rule and the samplers.
@@ -38,6 +39,8 @@ pub struct TrainerParts {
     pub executor: Box<dyn Executor>,
     /// Lowers paths.
     pub net: Box<dyn Lower>,
+    /// The part of the space that is trained.
+    pub space: SubSpace,
     /// O, how many operations a position has at most.
     pub n_ops: usize,
     /// Which paths.
@@ -56,13 +59,25 @@ pub struct Trainer {
     parts: TrainerParts,
     streams: Streams,
     epochs: Vec<EpochRecord>,
+    /// The epoch under way, between two steps.
+    running: Option<RunningEpoch>,
+    autosave: Option<Autosave>,
+    last_checkpoint: Option<PathBuf>,
 }
 
 impl Trainer {
     /// A run at its start.
     pub fn new(settings: TrainSettings, parts: TrainerParts) -> Self {
         let streams = Streams::new(settings.seed, settings.stage);
-        Self { settings, parts, streams, epochs: Vec::new() }
+        Self {
+            settings,
+            parts,
+            streams,
+            epochs: Vec::new(),
+            running: None,
+            autosave: None,
+            last_checkpoint: None,
+        }
     }
 
     /// Whether all epochs are done.
@@ -80,77 +95,118 @@ impl Trainer {
         &mut self.parts
     }
 
-    /// Trains one epoch and tells the samplers that it ended.
+    /// Writes a checkpoint into `folder` whenever `every` has passed since the last one, between two steps.
+    pub fn autosave(&mut self, folder: &Path, every: Duration) {
+        self.autosave = Some(Autosave { folder: folder.into(), every, last: Instant::now() });
+    }
+
+    /// Trains one epoch, or what is left of one, and tells the samplers that it ended.
     ///
     /// # Errors
-    /// [`TrainError`]. The run cannot go on from here then, only from its last checkpoint.
+    /// [`TrainError`]. After [`TrainError::Stopped`] the trainer is between two steps and can be saved and go on; after any other
+    /// error only its last checkpoint can.
     pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<&EpochRecord, TrainError> {
-        let started = Instant::now();
-        let (epoch, s) = (self.epochs.len(), &self.settings.train);
-        let (path_distribution, q) =
-            (self.parts.paths.distribution(), self.parts.data.distribution().map(<[f64]>::to_vec));
-        let (image_score, stage) = (self.settings.image_score, self.settings.stage);
-        self.parts.rule.begin_epoch(epoch, s.epochs);
-        let order = self.parts.data.epoch_order(&mut self.streams.images);
-        let steps = order.len().div_ceil(s.batch);
-        let (schedule, peak, epochs) = (s.schedule, s.lr, s.epochs);
-        let lr = |rule: &dyn TrainRule, step| {
-            schedule.lr(peak, rule.schedule_point(RunPoint { epoch, epochs, step, steps }))
+        let (epoch, epochs) = (self.epochs.len(), self.settings.train.epochs);
+        let mut running = match self.running.take() {
+            Some(running) => running,
+            None => {
+                self.parts.rule.begin_epoch(epoch, epochs);
+                let order = self.parts.data.epoch_order(&mut self.streams.images);
+                RunningEpoch { order, ..RunningEpoch::default() }
+            }
         };
-        let first_lr = lr(self.parts.rule.as_ref(), 0);
-        let mut totals = Totals::default();
-        for (step, images) in order.chunks(self.settings.train.batch).enumerate() {
-            if observer.stop_requested() {
-                return Err(TrainError::Stopped);
+        let (stage, batch) = (self.settings.stage, self.settings.train.batch);
+        let steps = running.order.len().div_ceil(batch);
+        let mut clock = Instant::now();
+        while running.step < steps {
+            let stop = observer.stop_requested();
+            if stop || self.autosave.as_ref().is_some_and(Autosave::is_due) {
+                running.seconds += clock.elapsed().as_secs_f64();
+                clock = Instant::now();
+                self.running = Some(running);
+                if stop {
+                    return Err(TrainError::Stopped);
+                }
+                self.save_due()?;
+                running = self.running.take().expect("it was put there");
             }
-            let lr = lr(self.parts.rule.as_ref(), step);
-            let (outcome, labels) =
-                self.step(images, lr, &mut totals.variance).map_err(|e| at(e, epoch, step))?;
-            totals.add(&outcome, &labels);
-            for path in &outcome.paths {
-                let (position_norms, loss) = (&*path.position_norms, path.loss);
-                self.parts.paths.observe(&PathSeen { path: &path.path, position_norms, loss });
-                self.parts.data.observe(images, &image_score.of(path, &labels));
-            }
-            let loss = totals.last_loss;
-            observer.on_step(&StepProgress {
-                stage,
-                epoch,
-                epochs: self.settings.train.epochs,
-                step: step + 1,
-                steps,
-                loss,
-            });
+            let at = RunPoint { epoch, epochs, step: running.step, steps };
+            self.one_step(&mut running, at)?;
+            let (step, loss) = (running.step, running.totals.last_loss);
+            observer.on_step(&StepProgress { stage, epoch, epochs, step, steps, loss });
         }
+        running.seconds += clock.elapsed().as_secs_f64();
+        let record = self.record(&running, steps);
         // Epoch 0 has progress 0: the second epoch is still uniform, as in the released code.
-        let progress = epoch as f64 / self.settings.train.epochs as f64;
+        let progress = epoch as f64 / epochs as f64;
         self.parts.paths.end_epoch(progress);
         self.parts.data.end_epoch(progress);
-
-        let gv = totals.variance.result();
-        let mean_entropy =
-            |rows: &[Vec<f64>]| rows.iter().map(|p| entropy(p)).sum::<f64>() / rows.len() as f64;
-        let record = EpochRecord {
-            epoch,
-            stage,
-            lr: first_lr,
-            loss: totals.loss / totals.images as f64,
-            accuracy: 100.0 * totals.correct as f64 / totals.images as f64,
-            grad_norm: totals.grad_norm / steps as f64,
-            gv: gv.map(|v| v.raw),
-            gv_scale_free: gv.map(|v| v.scale_free),
-            path_entropy: mean_entropy(&path_distribution),
-            path_distribution,
-            paths: PathAudit::of(&totals.paths, self.parts.n_ops),
-            images: ImageAudit::of(&order),
-            effective_sample_size: q.as_deref().map(effective_sample_size),
-            image_entropy: q.as_deref().map(entropy),
-            seconds: started.elapsed().as_secs_f64(),
-        };
         tracing::info!(epoch, loss = record.loss, accuracy = record.accuracy, lr = record.lr, "epoch done");
         observer.on_epoch(&record);
         self.epochs.push(record);
         Ok(&self.epochs[epoch])
+    }
+
+    /// Trains on the next images of an epoch.
+    fn one_step(&mut self, running: &mut RunningEpoch, at: RunPoint) -> Result<(), TrainError> {
+        let RunningEpoch { order, totals, step, .. } = running;
+        let batch = self.settings.train.batch;
+        let images = &order[*step * batch..order.len().min((*step + 1) * batch)];
+        let on_nan = self.settings.train.on_nan;
+        let before = (on_nan == OnNan::Skip).then(|| {
+            let executor = &self.parts.executor;
+            [State::Weights, State::Momentum].map(|state| (state, executor.read(state)))
+        });
+        *step += 1;
+        let (outcome, labels) = match (self.step(images, self.lr(at), &mut totals.variance), before) {
+            (Ok(found), _) => found,
+            (Err(TrainError::NotFinite(what)), Some(before)) if totals.skipped + 1 < at.steps => {
+                tracing::warn!(epoch = at.epoch, step = at.step, "left out: {what}");
+                totals.skipped += 1;
+                before.iter().for_each(|(state, values)| self.parts.executor.write(*state, values));
+                return Ok(());
+            }
+            (Err(error), _) => return Err(self.placed(error, at)),
+        };
+        totals.add(&outcome, &labels);
+        for path in &outcome.paths {
+            let (position_norms, loss) = (&*path.position_norms, path.loss);
+            self.parts.paths.observe(&PathSeen { path: &path.path, position_norms, loss });
+            self.parts.data.observe(images, &self.settings.image_score.of(path, &labels));
+        }
+        Ok(())
+    }
+
+    fn lr(&self, at: RunPoint) -> f64 {
+        let s = &self.settings.train;
+        s.schedule.lr(s.lr, self.parts.rule.schedule_point(at))
+    }
+
+    /// What an epoch did; the samplers still hold the distributions it was drawn from.
+    fn record(&self, running: &RunningEpoch, steps: usize) -> EpochRecord {
+        let RunningEpoch { order, totals, seconds, .. } = running;
+        let (epoch, epochs) = (self.epochs.len(), self.settings.train.epochs);
+        let (path_distribution, q) = (self.parts.paths.distribution(), self.parts.data.distribution());
+        let gv = totals.variance.result();
+        let entropies = path_distribution.iter().map(|p| entropy(p)).sum::<f64>();
+        EpochRecord {
+            epoch,
+            stage: self.settings.stage,
+            lr: self.lr(RunPoint { epoch, epochs, step: 0, steps }),
+            loss: totals.loss / totals.images as f64,
+            accuracy: 100.0 * totals.correct as f64 / totals.images as f64,
+            skipped_steps: totals.skipped,
+            grad_norm: totals.grad_norm / (steps - totals.skipped) as f64,
+            gv: gv.map(|v| v.raw),
+            gv_scale_free: gv.map(|v| v.scale_free),
+            path_entropy: entropies / path_distribution.len() as f64,
+            path_distribution,
+            paths: PathAudit::of(&totals.paths, self.parts.n_ops),
+            images: ImageAudit::of(order),
+            effective_sample_size: q.map(effective_sample_size),
+            image_entropy: q.map(entropy),
+            seconds: *seconds,
+        }
     }
 
     fn step(
@@ -198,10 +254,12 @@ impl Trainer {
             paths: self.parts.paths.state(),
             data: self.parts.data.state(),
             rule: self.parts.rule.state(),
+            running: self.running.as_ref().map(RunningEpoch::state).unwrap_or_default(),
             run: RunState {
                 fingerprint: self.fingerprint(),
                 streams: self.streams.positions(),
                 epochs: self.epochs.clone(),
+                step: self.running.as_ref().map_or(0, |running| running.step),
             },
         }
     }
@@ -210,8 +268,17 @@ impl Trainer {
     ///
     /// # Errors
     /// [`CheckpointError::Io`]
-    pub fn save(&self, folder: &Path) -> Result<(), CheckpointError> {
-        self.checkpoint().save(folder, self.parts.net.weights())
+    pub fn save(&mut self, folder: &Path) -> Result<(), CheckpointError> {
+        self.last_checkpoint = Some(self.checkpoint().save(folder, self.parts.net.weights())?);
+        if let Some(autosave) = &mut self.autosave {
+            autosave.last = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn save_due(&mut self) -> Result<(), CheckpointError> {
+        let folder = self.autosave.as_ref().map(|autosave| autosave.folder.clone());
+        folder.map_or(Ok(()), |folder| self.save(&folder))
     }
 
     /// Goes on from the newest checkpoint of a folder, bit for bit; from the start if there is none.
@@ -235,7 +302,21 @@ impl Trainer {
         self.parts.executor.write(State::Momentum, &checkpoint.momentum);
         self.streams.go_to(&checkpoint.run.streams);
         self.epochs = checkpoint.run.epochs;
+        self.running = RunningEpoch::restore(&checkpoint.running, &self.parts.space)
+            .map_err(|e| mismatch(e.to_string()))?;
+        self.last_checkpoint = Some(path);
         Ok(())
+    }
+
+    /// Puts the place into an error.
+    fn placed(&self, error: TrainError, at: RunPoint) -> TrainError {
+        match error {
+            TrainError::NotFinite(NotFinite { what, value, path }) => {
+                let checkpoint = self.last_checkpoint.clone();
+                TrainError::Diverged { epoch: at.epoch, step: at.step, path, what, value, checkpoint }
+            }
+            other => other,
+        }
     }
 
     /// Everything that changes how training goes on, apart from what a checkpoint holds itself.
@@ -250,37 +331,15 @@ impl Trainer {
     }
 }
 
-/// Puts the place into an error.
-fn at(error: TrainError, epoch: usize, step: usize) -> TrainError {
-    match error {
-        TrainError::NotFinite(NotFinite { what, value, path }) => {
-            TrainError::Diverged { epoch, step, path, what, value }
-        }
-        other => other,
-    }
+/// When to write checkpoints between steps.
+struct Autosave {
+    folder: PathBuf,
+    every: Duration,
+    last: Instant,
 }
 
-/// Sums over an epoch.
-#[derive(Default)]
-struct Totals {
-    loss: f64,
-    last_loss: f64,
-    correct: usize,
-    images: usize,
-    grad_norm: f64,
-    paths: Vec<Arch>,
-    variance: GradientVariance,
-}
-
-impl Totals {
-    fn add(&mut self, outcome: &StepOutcome, labels: &[u32]) {
-        for path in &outcome.paths {
-            self.loss += path.loss * labels.len() as f64;
-            self.correct += path.logits.correct(labels);
-            self.images += labels.len();
-            self.paths.push(path.path.clone());
-        }
-        self.last_loss = outcome.paths.iter().map(|p| p.loss).sum::<f64>() / outcome.paths.len() as f64;
-        self.grad_norm += outcome.grad_norm;
+impl Autosave {
+    fn is_due(&self) -> bool {
+        self.last.elapsed() >= self.every
     }
 }

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use pada_graph::WeightId;
+use pada_sampler::{SamplerError, SamplerState};
 
 /// Gradient variance (GV) of an epoch, in one pass.
 ///
@@ -15,6 +16,9 @@ use pada_graph::WeightId;
 pub struct GradientVariance {
     tensors: BTreeMap<WeightId, Moments>,
 }
+
+/// Of the names of tensors in a checkpoint.
+const PREFIX: &str = "gv.";
 
 #[derive(Clone, Debug)]
 struct Moments {
@@ -54,6 +58,30 @@ impl GradientVariance {
                 *spread += distance * (f64::from(g) - *mean);
             }
         }
+    }
+
+    /// Everything a checkpoint must keep: for each tensor its steps, means and spreads.
+    pub fn state(&self) -> SamplerState {
+        let list = |t: &Moments| [&[t.steps as f64], &t.mean[..], &t.spread[..]].concat();
+        SamplerState(self.tensors.iter().map(|(id, t)| (format!("{PREFIX}{}", id.0), list(t))).collect())
+    }
+
+    /// Goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// [`SamplerError::State`] where the state is of something else.
+    pub fn restore(state: &SamplerState) -> Result<Self, SamplerError> {
+        let mut tensors = BTreeMap::new();
+        for (name, list) in &state.0 {
+            let id = name.strip_prefix(PREFIX).and_then(|id| id.parse().ok());
+            let ([steps, moments @ ..], Some(id)) = (&list[..], id) else {
+                return Err(SamplerError::State { reason: format!("{name} is not known") });
+            };
+            let (mean, spread) = moments.split_at(moments.len() / 2);
+            let (mean, spread) = (mean.to_vec(), spread.to_vec());
+            tensors.insert(WeightId(id), Moments { steps: *steps as u64, mean, spread });
+        }
+        Ok(Self { tensors })
     }
 
     /// GV of what was seen; none if no tensor was used twice. The variance of a tensor divides by its steps.

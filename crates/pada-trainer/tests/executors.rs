@@ -11,7 +11,8 @@ use pada_space::{Nb201, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    ImageScore, Observer, Purpose, Schedule, StepProgress, TrainConfig, TrainSettings, Trainer, TrainerParts,
+    ImageScore, Observer, OnNan, Purpose, Schedule, StepProgress, TrainConfig, TrainSettings, Trainer,
+    TrainerParts,
 };
 
 const EPOCHS: usize = 4;
@@ -52,6 +53,7 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
     let parts = TrainerParts {
         executor: new(net.weights().clone(), weights, precision),
         net: Box::new(net),
+        space: SubSpace::whole(&[5; 6]),
         n_ops: 5,
         paths: Box::new(PathImportance::new(SubSpace::whole(Nb201::new().n_ops()), paths).unwrap()),
         data: Box::new(DataImportance::new(IMAGES as u32, data).unwrap()),
@@ -67,6 +69,7 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
         weight_decay: 2.5e-4,
         clip_norm: 5.0,
         idle_weights: IdleWeights::Decay,
+        on_nan: OnNan::Stop,
     };
     let augment = Augment { crop_padding: 2, flip: Flip::Horizontal };
     let mut trainer = Trainer::new(

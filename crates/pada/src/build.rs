@@ -174,6 +174,7 @@ pub(crate) fn trainer(
     let parts = TrainerParts {
         executor: executor(config.compute, device, net.as_ref(), weights),
         net,
+        space: part.clone(),
         n_ops: space.op_names().len(),
         rule: rule(&config.rule, &part),
         paths: path_sampler(&config.sampler, space, part, cost)?,

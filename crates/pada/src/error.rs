@@ -80,6 +80,12 @@ pub enum PadaError {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process works in the folder.
+    #[error("{path} is in use by another process; wait until that ends, or give another --out")]
+    FolderInUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder that holds no run.
     #[error("{path} holds no run: {file} is not in it")]
     NotARun {

@@ -8,6 +8,7 @@ mod device;
 mod error;
 mod lists;
 mod pipeline;
+mod ranking;
 mod run_folder;
 mod stages;
 

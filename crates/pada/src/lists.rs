@@ -1,6 +1,7 @@
 //! Lists of architectures and of their scores as files.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use pada_space::{Arch, SearchSpace};
@@ -59,6 +60,38 @@ fn not_written(error: CheckpointError) -> PadaError {
         CheckpointError::Io { path, source } => PadaError::Write { path, source },
         other => other.into(),
     }
+}
+
+/// Reads what [`write_scores`] wrote before the work was over: as many of the first architectures as are there in order, each
+/// scored on `images` images. A file that holds something else counts as none.
+///
+/// # Errors
+/// [`PadaError::Read`]
+pub(crate) fn read_first_scores(
+    path: &Path,
+    archs: &[Arch],
+    images: usize,
+    space: &dyn SearchSpace,
+) -> Result<Vec<ArchScore>, PadaError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
+        Err(source) => return Err(PadaError::Read { path: path.into(), source }),
+    };
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let score = |(row, arch): (Result<ScoreRow, csv::Error>, &Arch)| {
+        let row = row.ok().filter(|row| row.total == images && row.correct <= images)?;
+        let found = space.parse(&row.arch).ok().filter(|found| found == arch)?;
+        Some(ArchScore { arch: found, correct: row.correct, total: row.total })
+    };
+    Ok(reader.deserialize::<ScoreRow>().zip(archs).map_while(score).collect())
+}
+
+#[derive(Deserialize)]
+struct ScoreRow {
+    arch: String,
+    correct: usize,
+    total: usize,
 }
 
 #[derive(Deserialize)]

@@ -1,25 +1,21 @@
 //! How the parts are wired: train, save, rank, compare, record.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::Duration;
 
 use pada_data::ImageSet;
-use pada_graph::{Executor, Lower, WeightLayout};
-use pada_report::{BestArch, EpochRecord, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
+use pada_graph::{Executor, WeightLayout};
+use pada_report::{EpochRecord, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::split::Leaves;
-use pada_trainer::{
-    ArchScore, EvalSet, Observer, PlaceWeights, TrainError, Trainer, TrainerParts, score_archs,
-};
+use pada_trainer::{ArchScore, Observer, TrainError, Trainer, TrainerParts};
 
+use crate::ranking::{Part, Ranking, Weights};
 use crate::stages::{Stages, Trained};
 use crate::{
     ComputeConfig, Device, Network, PadaError, PathRule, RankSplit, RunConfig, RunFolder, SupernetConfig,
     Tables, build, read_archs, write_scores,
 };
-
-/// How many of the best architectures a record names.
-const BEST: usize = 5;
 
 /// Where a job finds its data and what it computes on.
 #[derive(Clone, Debug)]
@@ -28,12 +24,14 @@ pub struct Place {
     pub data_dir: PathBuf,
     /// What computes.
     pub device: Device,
+    /// Time between two checkpoints within an epoch; there is one after every epoch too.
+    pub checkpoint_every: Duration,
 }
 
 /// A run whose inputs have been read and checked: train a supernet, rank architectures with its weights, compare.
 pub struct Run {
     config: RunConfig,
-    device: Device,
+    place: Place,
     images: ImageSet,
     /// The part of the space that is trained and ranked.
     whole: SubSpace,
@@ -57,11 +55,11 @@ impl Run {
         let rank_images = build::rank_images(config.rank.split, &splits);
         build::within("rank.images", config.rank.images, &rank_images)?;
         let images = build::train_images(config, &splits)?;
-        let (config, device) = (config.clone(), place.device);
-        let first = Stages::first(&config, &images, network.space.as_ref(), &whole, device)?;
+        let (config, place) = (config.clone(), place.clone());
+        let first = Stages::first(&config, &images, network.space.as_ref(), &whole, place.device)?;
         let rank_images = rank_images.first(config.rank.images);
         let ranking = Ranking { archs, images: rank_images, batch: config.rank.batch, network, tables };
-        Ok(Self { config, device, images, whole, first, ranking })
+        Ok(Self { config, place, images, whole, first, ranking })
     }
 
     /// Trains, ranks and keeps everything in `folder`; goes on from the last checkpoint there.
@@ -75,17 +73,19 @@ impl Run {
             images: &self.images,
             space: self.ranking.network.space.as_ref(),
             whole: self.whole,
-            device: self.device,
+            device: self.place.device,
             folder: folder.path(),
+            checkpoint_every: self.place.checkpoint_every,
             done: vec![],
             next: 0,
         };
         let mut on_epoch = |epochs: &[EpochRecord]| {
-            record.epochs = epochs.to_vec();
-            record.train_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
+            set_epochs(&mut record, epochs);
             folder.write_record(&record)
         };
-        let Trained { mut trainer, mut leaves } = stages.train(self.first, observer, &mut on_epoch)?;
+        let trained = stages.train(self.first, observer, &mut on_epoch)?;
+        let Trained { mut trainer, mut leaves, epochs } = trained;
+        set_epochs(&mut record, &epochs);
         record.parts = leaves.iter().flat_map(Leaves::parts).map(part_record).collect();
         let TrainerParts { executor, net, rule, .. } = trainer.parts();
         let mut place = |arch: &Arch, executor: &mut dyn Executor| match &mut leaves {
@@ -95,8 +95,11 @@ impl Run {
                 .ok_or_else(|| TrainError::NotTrained { arch: arch.clone() }),
             None => rule.place_weights(arch, executor),
         };
-        let (scores, ranking) = self.ranking.run(executor.as_mut(), net.as_ref(), &mut place, observer)?;
+        let mut part = Part { folder, every: self.place.checkpoint_every };
+        let weights = Weights { executor: executor.as_mut(), net: net.as_ref(), place: &mut place };
+        let (scores, ranking) = self.ranking.run(weights, Some(&mut part), observer)?;
         write_scores(&folder.ranking(), &scores)?;
+        folder.remove_scored()?;
         record.ranking = Some(ranking);
         folder.write_record(&record)?;
         Ok(record)
@@ -146,12 +149,17 @@ fn archs_and_tables(
     Ok((archs, tables))
 }
 
+fn set_epochs(record: &mut RunRecord, epochs: &[EpochRecord]) {
+    record.epochs = epochs.to_vec();
+    record.train_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
+}
+
 /// The digits that a part allows at each position.
 fn part_record(part: &SubSpace) -> Vec<String> {
     part.allowed().iter().map(|ops| Arch::new(ops.as_slice()).to_string()).collect()
 }
 
-fn images_record(images: &ImageSet) -> ImagesRecord {
+pub(crate) fn images_record(images: &ImageSet) -> ImagesRecord {
     ImagesRecord { name: images.name.clone(), images: images.len(), sha256: images.sha256() }
 }
 
@@ -205,61 +213,12 @@ pub fn rank_weights(
     let mut executor = build::executor(job.compute, place.device, net.as_ref(), weights);
     let images = images.first(job.limit.unwrap_or(usize::MAX));
     let ranking = Ranking { archs, images, batch: job.batch, network, tables };
-    ranking.run(executor.as_mut(), net.as_ref(), &mut |_, _| Ok(vec![]), observer)
+    let place = &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]);
+    ranking.run(Weights { executor: executor.as_mut(), net: net.as_ref(), place }, None, observer)
 }
 
 /// Names and shapes of a supernet's weights.
 pub fn weight_layout(supernet: &SupernetConfig, classes: usize) -> WeightLayout {
     // The weights are the same for every image size.
     build::supernet(supernet, pada_graph::Shape::new(3, 32, 32), classes).weights().clone()
-}
-
-/// Architectures, what they are scored on, what they are compared with.
-struct Ranking {
-    archs: Vec<Arch>,
-    images: ImageSet,
-    batch: usize,
-    network: Network,
-    tables: Tables,
-}
-
-impl Ranking {
-    fn run(
-        &self,
-        executor: &mut dyn Executor,
-        net: &dyn Lower,
-        place: &mut PlaceWeights<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
-        let started = Instant::now();
-        let set = EvalSet::new(&self.images, usize::MAX, self.batch);
-        let space = self.network.space.as_ref();
-        let scores = score_archs(executor, place, net, space, &self.archs, &set, observer)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let record = RankRecord {
-            archs: scores.len(),
-            images: images_record(&self.images),
-            batch: self.batch,
-            seconds,
-            agreements: self.tables.agreements(&self.network, &scores)?,
-            best: self.best(&scores)?,
-        };
-        Ok((scores, record))
-    }
-
-    fn best(&self, scores: &[ArchScore]) -> Result<Vec<BestArch>, PadaError> {
-        let mut order: Vec<&ArchScore> = scores.iter().collect();
-        order.sort_by_key(|score| std::cmp::Reverse(score.correct));
-        let entry = |score: &&ArchScore| {
-            let cost = self.network.cost(&score.arch)?;
-            Ok(BestArch {
-                arch: score.arch.to_string(),
-                score: score.accuracy(),
-                params: cost.params,
-                macs: cost.macs,
-                truth: self.tables.accuracy(&score.arch),
-            })
-        };
-        order.iter().take(BEST).map(entry).collect()
-    }
 }

@@ -1,17 +1,27 @@
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use pada_report::RunRecord;
-use pada_trainer::{CheckpointError, write_durably};
+use pada_space::{Arch, SearchSpace};
+use pada_trainer::{ArchScore, CheckpointError, write_durably};
 
+use crate::lists::{read_first_scores, write_scores};
 use crate::{PadaError, RunConfig};
 
 const CONFIG: &str = "config.toml";
+const LOCK: &str = "lock";
+/// Scores of a ranking that is not whole.
+const SCORED: &str = "ranking-part.csv";
 
 /// The folder of one run: `config.toml`, checkpoints, `record.json`, `ranking.csv`.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Only one process can have it open: a second one is refused. The lock goes with the process, however that ends.
+#[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Held locked as long as the folder is open.
+    _lock: File,
 }
 
 impl RunFolder {
@@ -28,7 +38,7 @@ impl RunFolder {
             std::fs::create_dir_all(parent).map_err(io)?;
         }
         std::fs::create_dir(path).map_err(io)?;
-        let folder = Self { path: path.into() };
+        let folder = Self { path: path.into(), _lock: lock(path)? };
         folder.write(CONFIG, config.to_toml().as_bytes())?;
         Ok(folder)
     }
@@ -57,7 +67,7 @@ impl RunFolder {
         if !file.is_file() {
             return Err(PadaError::NotARun { path: path.into(), file: CONFIG });
         }
-        Ok((Self { path: path.into() }, RunConfig::read(&file)?))
+        Ok((Self { path: path.into(), _lock: lock(path)? }, RunConfig::read(&file)?))
     }
 
     /// Where it is.
@@ -68,6 +78,30 @@ impl RunFolder {
     /// Scores of all ranked architectures.
     pub fn ranking(&self) -> PathBuf {
         self.path.join("ranking.csv")
+    }
+
+    /// The scores of a ranking that ended early, where they are of these architectures and as many images.
+    pub(crate) fn scored(
+        &self,
+        archs: &[Arch],
+        images: usize,
+        space: &dyn SearchSpace,
+    ) -> Result<Vec<ArchScore>, PadaError> {
+        read_first_scores(&self.path.join(SCORED), archs, images, space)
+    }
+
+    /// Keeps the scores that a ranking has so far.
+    pub(crate) fn write_scored(&self, scores: &[ArchScore]) -> Result<(), PadaError> {
+        write_scores(&self.path.join(SCORED), scores)
+    }
+
+    /// Removes them when the ranking is whole.
+    pub(crate) fn remove_scored(&self) -> Result<(), PadaError> {
+        let path = self.path.join(SCORED);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(PadaError::Write { path, source }),
+            _ => Ok(()),
+        }
     }
 
     /// Writes the record, replacing an older one.
@@ -83,5 +117,16 @@ impl RunFolder {
             Err(CheckpointError::Io { path, source }) => Err(PadaError::Write { path, source }),
             other => Ok(other?),
         }
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, PadaError> {
+    let path = folder.join(LOCK);
+    let io = |source| PadaError::Write { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(PadaError::FolderInUse { path: folder.into() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
     }
 }

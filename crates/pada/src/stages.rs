@@ -1,12 +1,13 @@
 //! Trains the supernet of a run, or the several that it is split into, each in stages that a killed run takes up again.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pada_data::ImageSet;
 use pada_report::EpochRecord;
 use pada_space::{SearchSpace, SubSpace};
 use pada_trainer::split::{Leaves, MatchingSettings, separate, split_by_gradients};
-use pada_trainer::{Observer, Purpose, Trainer};
+use pada_trainer::{Observer, Purpose, TrainError, Trainer};
 
 use crate::config::{GradientMatchingConfig, LastSplit};
 use crate::{Device, PadaError, RunConfig, SplitConfig, build};
@@ -19,6 +20,8 @@ pub(crate) struct Stages<'a> {
     pub(crate) whole: SubSpace,
     pub(crate) device: Device,
     pub(crate) folder: &'a Path,
+    /// Time between two checkpoints within an epoch.
+    pub(crate) checkpoint_every: Duration,
     /// Epochs of finished stages.
     pub(crate) done: Vec<EpochRecord>,
     /// The next stage's number.
@@ -31,6 +34,8 @@ pub(crate) struct Trained {
     pub(crate) trainer: Trainer,
     /// What splits left; none for a supernet that was not split.
     pub(crate) leaves: Option<Leaves>,
+    /// All epochs of all stages.
+    pub(crate) epochs: Vec<EpochRecord>,
 }
 
 /// Hears of the epochs so far, after each.
@@ -58,7 +63,9 @@ impl Stages<'_> {
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Trained, PadaError> {
         let mut trainer = self.finish(first, observer, on_epoch)?;
-        let Some(split) = &self.config.split else { return Ok(Trained { trainer, leaves: None }) };
+        let Some(split) = &self.config.split else {
+            return Ok(Trained { trainer, leaves: None, epochs: self.done });
+        };
         let root = weights(&mut trainer);
         let leaves = match split {
             SplitConfig::FewShot(config) => {
@@ -90,7 +97,7 @@ impl Stages<'_> {
                 level
             }
         };
-        Ok(Trained { trainer, leaves: Some(Leaves::new(leaves)) })
+        Ok(Trained { trainer, leaves: Some(Leaves::new(leaves)), epochs: self.done })
     }
 
     /// The two halves of a part; the part itself where no position can be split any more.
@@ -135,14 +142,20 @@ impl Stages<'_> {
     ) -> Result<Trainer, PadaError> {
         let folder = self.stage_folder()?;
         trainer.resume(&folder)?;
+        trainer.autosave(&folder, self.checkpoint_every);
         while !trainer.is_done() {
-            trainer.epoch(observer)?;
-            trainer.save(&folder)?;
+            match trainer.epoch(observer) {
+                Ok(_) => trainer.save(&folder)?,
+                Err(stopped @ TrainError::Stopped) => {
+                    trainer.save(&folder)?;
+                    return Err(stopped.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
             let epochs: Vec<EpochRecord> = self.done.iter().chain(trainer.epochs()).cloned().collect();
             on_epoch(&epochs)?;
         }
         self.done.extend_from_slice(trainer.epochs());
-        on_epoch(&self.done)?;
         self.next += 1;
         Ok(trainer)
     }

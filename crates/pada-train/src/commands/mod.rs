@@ -10,6 +10,7 @@ pub(crate) mod train;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -44,7 +45,7 @@ impl Common {
             );
         }
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
-        Ok(Place { data_dir: data_dir(), device })
+        Ok(Place { data_dir: data_dir(), device, checkpoint_every: Duration::from_secs(60) })
     }
 }
 

@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pada::report::{RunRecord, summary};
-use pada::{Blame, PadaError, Run, RunConfig, RunFolder};
+use pada::{Blame, ConfigError, PadaError, Place, Run, RunConfig, RunFolder};
 use serde_json::json;
 
 use super::Common;
@@ -27,6 +28,9 @@ pub(crate) struct Args {
     /// Go on with the run of this folder.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "set", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
+    /// Seconds between two checkpoints within an epoch; there is one after every epoch too.
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    pub(crate) checkpoint_every: f64,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -50,7 +54,13 @@ impl Args {
         &self,
         config: impl FnOnce() -> anyhow::Result<RunConfig>,
     ) -> anyhow::Result<(RunFolder, RunConfig, RunRecord)> {
-        let place = self.common.place()?;
+        let every = Duration::try_from_secs_f64(self.checkpoint_every);
+        let checkpoint_every = every.map_err(|_| ConfigError::Range {
+            key: "--checkpoint-every",
+            value: self.checkpoint_every.to_string(),
+            range: "0 or more seconds",
+        })?;
+        let place = Place { checkpoint_every, ..self.common.place()? };
         let (folder, config) = match &self.resume {
             Some(path) => {
                 let (folder, config) = RunFolder::open(path)?;

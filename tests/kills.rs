@@ -1,0 +1,104 @@
+//! Runs that are killed at random moments, also while a checkpoint is written, end as runs that were never killed.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::program::{call, program, small_run};
+
+/// How often the run of each method is killed: `$PADA_KILLS`, or a few times.
+fn kills() -> usize {
+    std::env::var("PADA_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
+}
+
+/// Moments that look random and are the same every time: a linear congruential generator.
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self) -> Duration {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis(20 + (self.0 >> 33) % 250)
+    }
+}
+
+/// What a run found, without what the clock says.
+fn found(run: &Path) -> (String, String) {
+    let record = std::fs::read_to_string(run.join("record.json")).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    record["train_seconds"].take();
+    record["ranking"]["seconds"].take();
+    record["epochs"].as_array_mut().unwrap().iter_mut().for_each(|epoch| drop(epoch["seconds"].take()));
+    (record.to_string(), std::fs::read_to_string(run.join("ranking.csv")).unwrap())
+}
+
+/// Kills runs until there have been enough kills. A run that ends before it is killed must have found what one found that was
+/// never killed; then a new one is started.
+fn killed_equals_whole(method: &str, settings: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = small_run(folder.path());
+    args.extend(settings.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]));
+    let new = |out: &Path| [&args[..], &["--out".to_owned(), out.display().to_string()]].concat();
+    let whole = folder.path().join("whole");
+    assert_eq!(call(&new(&whole)).code, 0, "{method}");
+    let expected = found(&whole);
+
+    let (mut moments, mut killed, mut run) = (Moments(method.len() as u64), 0, 0);
+    while killed < kills() || run == 0 {
+        let out = folder.path().join(format!("run-{run}"));
+        let args = match out.join("config.toml").is_file() {
+            true => vec!["--resume".to_owned(), out.display().to_string()],
+            false => {
+                // Killed before it had begun: a folder without a config holds nothing.
+                if out.is_dir() {
+                    std::fs::remove_dir_all(&out).unwrap();
+                }
+                new(&out)
+            }
+        };
+        // A checkpoint after every step, so that many kills hit one.
+        let mut child = program()
+            .args(args)
+            .args(["--checkpoint-every", "0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        if killed < kills() {
+            std::thread::sleep(moments.next());
+            child.kill().unwrap();
+        }
+        let status = child.wait().unwrap();
+        if status.success() {
+            assert_eq!(found(&out), expected, "{method}, run {run}, after {killed} kills");
+            run += 1;
+        } else {
+            assert_eq!(status.code(), None, "{method}: ended by something else than a kill");
+            killed += 1;
+        }
+    }
+}
+
+#[test]
+fn pada_survives_kills() {
+    killed_equals_whole("PA&DA", &[]);
+}
+
+#[test]
+fn fairnas_survives_kills() {
+    let fair = ["sampler.path=fair", "sampler.data=uniform", "train.batch=48"];
+    killed_equals_whole("FairNAS", &fair);
+}
+
+#[test]
+fn sumnas_survives_kills() {
+    let rule =
+        "rule={name=\"sumnas\", variant=\"released\", inner_steps=2, inner_lr=0.05, inner_momentum=0.9}";
+    killed_equals_whole("SUMNAS", &["sampler.path=fair", "sampler.data=uniform", rule, "train.momentum=0.0"]);
+}
+
+#[test]
+fn gradient_matching_survives_kills() {
+    let split = "split={name=\"gradient-matching\", splits=3, samples=1, between_epochs=1, leaf_epochs=1, \
+                 last=\"reinitialise\"}";
+    killed_equals_whole("GM", &["sampler.path=uniform", "sampler.data=uniform", "train.epochs=1", split]);
+}
