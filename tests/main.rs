@@ -3,6 +3,8 @@
 
 mod bad_input;
 mod commands;
+#[cfg(target_os = "linux")]
+mod faults;
 mod golden_metrics;
 mod kills;
 mod program;
