@@ -80,6 +80,9 @@ pub enum PadaError {
         /// The folder.
         path: PathBuf,
     },
+    /// The curves or the record of a run cannot be written or read.
+    #[error(transparent)]
+    Report(#[from] pada_report::ReportError),
     /// Another process works in the folder.
     #[error("{path} is in use by another process; wait until that ends, or give another --out")]
     FolderInUse {
@@ -196,7 +199,10 @@ impl PadaError {
         use pada_trainer::{CheckpointError, TrainError};
         match self {
             Self::Train(TrainError::Stopped) => Blame::Stopped,
-            Self::Write { .. } | Self::Train(_) | Self::Checkpoint(CheckpointError::Io { .. }) => Blame::Run,
+            Self::Write { .. }
+            | Self::Report(_)
+            | Self::Train(_)
+            | Self::Checkpoint(CheckpointError::Io { .. }) => Blame::Run,
             _ => Blame::Input,
         }
     }

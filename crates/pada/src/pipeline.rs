@@ -1,11 +1,11 @@
 //! How the parts are wired: train, save, rank, compare, record.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pada_data::ImageSet;
 use pada_graph::{Executor, WeightLayout};
-use pada_report::{EpochRecord, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
+use pada_report::{EpochRecord, EventFile, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::split::Leaves;
 use pada_trainer::{ArchScore, Observer, TrainError, Trainer, TrainerParts};
@@ -79,9 +79,12 @@ impl Run {
             done: vec![],
             next: 0,
         };
+        let ops = self.ranking.network.space.op_names();
+        let mut events = None;
         let mut on_epoch = |epochs: &[EpochRecord]| {
             set_epochs(&mut record, epochs);
-            folder.write_record(&record)
+            folder.write_record(&record)?;
+            Ok(event_file(&mut events, folder, &record)?.epochs(epochs, ops)?)
         };
         let trained = stages.train(self.first, observer, &mut on_epoch)?;
         let Trained { mut trainer, mut leaves, epochs } = trained;
@@ -100,6 +103,9 @@ impl Run {
         let (scores, ranking) = self.ranking.run(weights, Some(&mut part), observer)?;
         write_scores(&folder.ranking(), &scores)?;
         folder.remove_scored()?;
+        let events = event_file(&mut events, folder, &record)?;
+        events.epochs(&epochs, ops)?;
+        events.ranking(&epochs, &ranking.agreements)?;
         record.ranking = Some(ranking);
         folder.write_record(&record)?;
         Ok(record)
@@ -147,6 +153,21 @@ fn archs_and_tables(
         file => read_archs(Path::new(file), space)?,
     };
     Ok((archs, tables))
+}
+
+/// The event file of this session, made when it is first needed; the clock of a run counts training only.
+fn event_file<'a>(
+    events: &'a mut Option<EventFile>,
+    folder: &RunFolder,
+    record: &RunRecord,
+) -> Result<&'a mut EventFile, PadaError> {
+    match events {
+        Some(events) => Ok(events),
+        None => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            Ok(events.insert(EventFile::create(folder.path(), now - record.train_seconds)?))
+        }
+    }
 }
 
 fn set_epochs(record: &mut RunRecord, epochs: &[EpochRecord]) {
