@@ -7,7 +7,19 @@ use pada::trainer::{Observer, StepProgress};
 
 /// Shows progress on stderr, and stops a job when Ctrl-C is pressed.
 pub(crate) struct Progress {
+    show: Show,
     bar: ProgressBar,
+    /// The distribution of the last epoch's paths, where all positions share it.
+    p: String,
+}
+
+/// How much a user sees of work under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// A bar on a terminal, a line per epoch elsewhere.
+    Progress,
+    /// Nothing.
+    Nothing,
 }
 
 /// Set by the first Ctrl-C or SIGTERM; the second ends the program at once.
@@ -15,7 +27,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 static HANDLER: OnceLock<()> = OnceLock::new();
 
 impl Progress {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(show: Show) -> Self {
         HANDLER.get_or_init(|| {
             let stop = || {
                 if STOP.swap(true, Ordering::Relaxed) {
@@ -26,10 +38,14 @@ impl Progress {
                 tracing::warn!("Ctrl-C will end the program at once: {error}");
             }
         });
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(5));
-        let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len} {eta}");
+        let target = match show {
+            Show::Progress => ProgressDrawTarget::stderr_with_hz(5),
+            Show::Nothing => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len}, {per_sec}, {eta} left");
         bar.set_style(style.expect("the template is valid").progress_chars("=> "));
-        Self { bar }
+        Self { show, bar, p: String::new() }
     }
 }
 
@@ -38,11 +54,16 @@ impl Observer for Progress {
         self.bar.set_length((p.epochs * p.steps) as u64);
         self.bar.set_position((p.epoch * p.steps + p.step) as u64);
         let stage = if p.stage > 0 { format!("stage {}, ", p.stage) } else { String::new() };
-        self.bar.set_message(format!("{stage}epoch {}/{}, loss {:.3}", p.epoch + 1, p.epochs, p.loss));
+        let (epoch, epochs, loss) = (p.epoch + 1, p.epochs, p.loss);
+        self.bar.set_message(format!("{stage}epoch {epoch}/{epochs}, loss {loss:.3}{}", self.p));
     }
 
     fn on_epoch(&mut self, e: &EpochRecord) {
-        if self.bar.is_hidden() {
+        if let [p] = &e.path_distribution[..] {
+            let shares = p.iter().map(|p| format!(" {p:.2}")).collect::<String>();
+            self.p = format!(", p{shares}");
+        }
+        if self.bar.is_hidden() && self.show == Show::Progress {
             // No terminal: a line per epoch.
             let (epoch, seconds) = (e.epoch + 1, e.seconds);
             eprintln!("epoch {epoch}: loss {:.4}, accuracy {:.2} %, {seconds:.1} s", e.loss, e.accuracy);

@@ -19,6 +19,8 @@ use pada::{
     ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, SpaceName, SupernetConfig, TruthName,
 };
 
+use crate::progress::{Progress, Show};
+
 /// What every command that computes takes.
 #[derive(clap::Args)]
 pub(crate) struct Common {
@@ -31,9 +33,17 @@ pub(crate) struct Common {
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Show no progress; only the result and errors are printed.
+    #[arg(long)]
+    quiet: bool,
 }
 
 impl Common {
+    /// What shows progress.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(if self.quiet { Show::Nothing } else { Show::Progress })
+    }
+
     /// Starts the threads and chooses the device.
     pub(crate) fn place(&self) -> anyhow::Result<Place> {
         let device: Device = self.device.parse()?;

@@ -5,7 +5,6 @@ use pada::{Blame, RankJob, RankSplit, check_scores_file, rank_weights, write_sco
 use serde_json::json;
 
 use super::{Common, ComputeArgs, NetArgs, TruthArg};
-use crate::progress::Progress;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         truth: args.truth.map(Into::into),
     };
     check_scores_file(&args.out)?;
-    let ranked = rank_weights(&job, &place, &mut Progress::new());
+    let ranked = rank_weights(&job, &place, &mut args.common.progress());
     if ranked.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
         eprintln!("no scores were written; the same command starts them again");
     }

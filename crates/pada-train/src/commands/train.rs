@@ -6,7 +6,6 @@ use pada::{Blame, ConfigError, PadaError, Place, Run, RunConfig, RunFolder};
 use serde_json::json;
 
 use super::Common;
-use crate::progress::Progress;
 
 /// Folder of run folders.
 const RUNS: &str = "runs";
@@ -74,7 +73,7 @@ impl Args {
             (None, Some(path)) => RunFolder::create(path, &config)?,
             (None, None) => RunFolder::create_numbered(Path::new(RUNS), &config)?,
         };
-        let result = run.finish(&folder, &mut Progress::new());
+        let result = run.finish(&folder, &mut self.common.progress());
         if result.as_ref().is_err_and(|error| error.blame() != Blame::Input) {
             eprintln!("to go on: pada-train --resume {}", folder.path().display());
         }
