@@ -37,9 +37,10 @@ pub struct CloseConfig {
 /// # Source
 /// Zhou et al., *CLOSE: Curriculum Learning on the Sharing Extent Towards Better One-shot NAS*, ECCV 2022, and
 /// <https://github.com/walkerning/aw_nas>, `examples/research/close`.
-/// DIFFERS: the released code mixes the outputs of all open blocks, here their weights are mixed: the pass is the same, one block, but
-/// the gradient of the gate is ⟨gradient of the edge's weights, weights of each block⟩ and costs no pass of the other blocks. A norm
-/// follows every convolution, so it tells how another block differs in direction, not in scale.
+/// DIFFERS: the released code mixes the outputs of all open blocks. Here their weights are mixed: the pass is the same, that of one
+/// block, but the gradient of the gate is ⟨gradient of the edge's weights, weights of each block⟩ and costs no pass of the others. A norm
+/// follows every convolution, so it tells how another block differs in direction, not in scale. A released block is added to its own
+/// random start when it opens, here it is a copy as in the paper. The released learning rate falls on plateaus, here by the schedule.
 #[derive(Clone, Debug)]
 pub struct Close {
     config: CloseConfig,

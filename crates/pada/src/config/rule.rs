@@ -28,8 +28,9 @@ impl RuleConfig {
         let shares =
             "shares of the run: at most 256, the first 0, each larger than the one before, all below 1";
         check("rule.openings", format!("{openings:?}"), rises && inside, shares)?;
-        let restart = close.restart.unwrap_or(0.5);
-        check("rule.restart", restart, restart > 0.0 && restart < 1.0, "between 0 and 1")?;
+        if let Some(restart) = close.restart {
+            check("rule.restart", restart, restart > 0.0 && restart < 1.0, "between 0 and 1")?;
+        }
         check("rule.gate.embedding", gate.embedding, gate.embedding > 0, "at least 1")?;
         check("rule.gate.hidden", gate.hidden, gate.hidden > 0, "at least 1")?;
         let t = gate.temperature;
