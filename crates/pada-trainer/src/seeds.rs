@@ -21,6 +21,8 @@ pub enum Purpose {
     Rule,
     /// Batches and paths that a supernet is split by.
     Split,
+    /// What a training rule learns beside the weights, at its start.
+    RuleStart,
 }
 
 /// Streams that each stage of a run has for itself; more than there are purposes.

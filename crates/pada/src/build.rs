@@ -2,14 +2,14 @@
 
 use pada_data::{ImageSet, Splits};
 use pada_engine::Engine;
-use pada_graph::{Cost, Executor, Lower, Nb201Net, Norms, Shape};
+use pada_graph::{Cost, Executor, Lower, Nb201Net, Norms, Shape, WeightLayout};
 use pada_sampler::{
     ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths, ParetoPaths,
     PathImportance, PathSampler, UniformData, UniformPaths,
 };
-use pada_space::{Nb201, SearchSpace, SubSpace};
+use pada_space::{EDGES, Nb201, Nb201Op, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
-use pada_trainer::rules::{Nsas, SummedPaths, Sumnas};
+use pada_trainer::rules::{CellShape, Close, Nsas, SummedPaths, Sumnas};
 use pada_trainer::{Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts};
 
 use crate::{
@@ -20,6 +20,13 @@ use crate::{
 pub(crate) fn space(name: SpaceName) -> Box<dyn SearchSpace> {
     match name {
         SpaceName::Nb201 => Box::new(Nb201::new()),
+    }
+}
+
+/// The cell of a space whose positions are the edges of one.
+pub(crate) fn cell(name: SpaceName) -> Option<CellShape> {
+    match name {
+        SpaceName::Nb201 => Some(CellShape { edges: &EDGES, n_ops: Nb201Op::ALL.len() }),
     }
 }
 
@@ -85,11 +92,23 @@ fn path_sampler(
     })
 }
 
-fn rule(config: &RuleConfig, part: &SubSpace) -> Box<dyn TrainRule> {
-    match config {
+/// `weights` are those that the run, or stage, starts from.
+fn rule(
+    config: &RunConfig,
+    part: &SubSpace,
+    stage: usize,
+    layout: &WeightLayout,
+    weights: &[f32],
+) -> Box<dyn TrainRule> {
+    match &config.rule {
         RuleConfig::SummedPaths(_) => Box::new(SummedPaths),
         RuleConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
         RuleConfig::Nsas(config) => Box::new(Nsas::new(*config, part.clone())),
+        RuleConfig::Close(close) => {
+            let cell = cell(config.supernet.space).expect("a config is checked before anything is built");
+            let mut rng = Purpose::RuleStart.stage_stream(config.seed, stage);
+            Box::new(Close::new(close.clone(), cell, layout, weights, &mut rng))
+        }
     }
 }
 
@@ -157,6 +176,7 @@ pub(crate) fn trainer(
     let net = supernet(&config.supernet, shape, classes);
     let new = || init_weights(net.weights(), &mut Purpose::Init.stage_stream(config.seed, stage));
     let weights = weights.unwrap_or_else(new);
+    let rule = rule(config, &part, stage, net.weights(), &weights);
     let settings = TrainSettings {
         train: TrainConfig { epochs, ..config.train.clone() },
         augment: config.augment,
@@ -176,7 +196,7 @@ pub(crate) fn trainer(
         net,
         space: part.clone(),
         n_ops: space.op_names().len(),
-        rule: rule(&config.rule, &part),
+        rule,
         paths: path_sampler(&config.sampler, space, part, cost)?,
         data: data_sampler(&config.sampler, images.len())?,
         images,

@@ -76,3 +76,39 @@ fn bad_values_are_named() {
     let error = mini.with("no equals sign").unwrap_err();
     assert!(matches!(error, ConfigError::Set { .. }), "{error}");
 }
+
+/// The released settings for CLOSE, small.
+const CLOSE: &str = "rule={name=\"close\",openings=[0.0,0.2,0.4,0.6],restart=0.4,gate={embedding=16,hidden=32,temperature=5.0}}";
+
+#[test]
+fn close_says_what_it_cannot_be() {
+    let mini = RunConfig::mini();
+    let close = mini.with(CLOSE).unwrap();
+    close.check().unwrap();
+    assert!(close.method().starts_with("CLOSE, "), "{}", close.method());
+    let text = close.to_toml();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(RunConfig::read(&path).unwrap(), close);
+
+    let few_shot = "split={name=\"few-shot\",positions=[0],leaf_epochs=1}";
+    for (set, key) in [
+        ("rule.openings=[]", "rule.openings"),
+        ("rule.openings=[0.1,0.2]", "rule.openings"),
+        ("rule.openings=[0.0,0.2,0.2]", "rule.openings"),
+        ("rule.openings=[0.0,1.0]", "rule.openings"),
+        ("rule.openings=[0.0,nan]", "rule.openings"),
+        ("rule.restart=0.0", "rule.restart"),
+        ("rule.restart=1.0", "rule.restart"),
+        ("rule.gate.embedding=0", "rule.gate.embedding"),
+        ("rule.gate.hidden=0", "rule.gate.hidden"),
+        ("rule.gate.temperature=0.0", "rule.gate.temperature"),
+        (few_shot, "split"),
+    ] {
+        let error = close.with(set).and_then(|config| config.check()).unwrap_err();
+        assert!(matches!(&error, ConfigError::Range { key: k, .. } if *k == key), "{set}: {error}");
+    }
+    let error = close.with("rule.gate.depth=3").unwrap_err();
+    assert!(matches!(error, ConfigError::Set { .. }), "{error}");
+}

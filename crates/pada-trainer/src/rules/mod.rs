@@ -1,9 +1,14 @@
 //! Training rules: what one step does with a batch. One file per rule.
 
+mod close;
+mod close_blocks;
+mod close_gate;
 mod nsas;
 mod summed_paths;
 mod sumnas;
 
+pub use close::{Close, CloseConfig};
+pub use close_gate::{CellShape, GateConfig};
 pub use nsas::{Constraints, Nsas, NsasConfig};
 use pada_graph::{Batch, Executor, Graph, Logits, LossSpec, Lower, SgdStep, StepStats, WeightId};
 use pada_sampler::{PathSampler, SamplerError, SamplerState};
@@ -136,8 +141,19 @@ impl StepContext<'_> {
 
     /// The norm of every gradient tensor, and the factor that clipping puts on them.
     fn clip(&self, passes: &[Passed], max_norm: f64) -> Result<Clipped, TrainError> {
-        let mut norms = self.executor.gradient_norms();
+        let norms = self.executor.gradient_norms();
         let grad_norm = global_norm(&norms);
+        self.clip_norms(passes, norms, grad_norm, max_norm)
+    }
+
+    /// The same where the norm of the whole gradient is not that of the executor's tensors.
+    fn clip_norms(
+        &self,
+        passes: &[Passed],
+        mut norms: Vec<f64>,
+        grad_norm: f64,
+        max_norm: f64,
+    ) -> Result<Clipped, TrainError> {
         if !grad_norm.is_finite() {
             let path = passes[0].path.clone();
             return Err(NotFinite { what: "gradient norm", value: grad_norm, path }.into());

@@ -54,6 +54,7 @@ impl RunConfig {
             },
             RuleConfig::Sumnas(_) => format!("SUMNAS, {sampler}"),
             RuleConfig::Nsas(_) => format!("NSAS, {sampler}"),
+            RuleConfig::Close(_) => format!("CLOSE, {sampler}"),
         };
         match &self.split {
             None => rule,
@@ -84,7 +85,6 @@ impl RunConfig {
             check("split.splits", split.splits, (1..=6).contains(&split.splits), "in 1..=6")?;
             check("split.samples", split.samples, split.samples > 0, "at least 1")?;
         }
-        self.rule.check()?;
         let fits = self.split.is_none() || self.sampler.works_on_parts();
         let range =
             "uniform, one-change, pareto, or importance with share = \"position\", where there is a [split]";
@@ -93,6 +93,7 @@ impl RunConfig {
         check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
         check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
         check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
+        self.rule.check(self)?;
         let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
         check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
     }

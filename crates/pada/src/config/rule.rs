@@ -1,8 +1,8 @@
-use pada_trainer::rules::{NsasConfig, SumnasConfig};
+use pada_trainer::rules::{CloseConfig, NsasConfig, SumnasConfig};
 use serde::{Deserialize, Serialize};
 
-use super::check;
-use crate::ConfigError;
+use super::{RunConfig, check};
+use crate::{ConfigError, build};
 
 /// What a training step does with its paths: the section `[rule]`, optional; without it `summed-paths`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,11 +14,13 @@ pub enum RuleConfig {
     Sumnas(SumnasConfig),
     /// Constraint paths are trained beside the path.
     Nsas(NsasConfig),
+    /// Edges share blocks of weights, fewer and fewer edges one block.
+    Close(CloseConfig),
 }
 
 impl RuleConfig {
-    /// Checks the ranges of all numbers.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Checks its numbers, and that the rest of the run suits it.
+    pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
         match self {
             Self::SummedPaths(_) => Ok(()),
             Self::Sumnas(c) => {
@@ -32,9 +34,31 @@ impl RuleConfig {
                 check("rule.beta", c.beta, (0.0..1.0).contains(&c.beta), "in 0..1")?;
                 check("rule.archive", c.archive, c.archive > 0, "at least 1")
             }
+            Self::Close(close) => check_close(close, run),
         }
     }
 }
+
+fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> {
+    let (openings, gate) = (&close.openings, close.gate);
+    let rises = openings.first() == Some(&0.0) && openings.is_sorted_by(|a, b| a < b);
+    let inside = openings.iter().all(|&share| share < 1.0) && openings.len() <= MOST_BLOCKS;
+    let shares = "shares of the run: at most 256, the first 0, each larger than the one before, all below 1";
+    check("rule.openings", format!("{openings:?}"), rises && inside, shares)?;
+    if let Some(restart) = close.restart {
+        check("rule.restart", restart, restart > 0.0 && restart < 1.0, "between 0 and 1")?;
+    }
+    check("rule.gate.embedding", gate.embedding, gate.embedding > 0, "at least 1")?;
+    check("rule.gate.hidden", gate.hidden, gate.hidden > 0, "at least 1")?;
+    let t = gate.temperature;
+    check("rule.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
+    let cell = build::cell(run.supernet.space).is_some();
+    check("rule.name", "close", cell, "another one: it needs a space whose positions are edges of a cell")?;
+    check("split", "given", run.split.is_none(), "left out with rule.name = \"close\"")
+}
+
+/// A block's number is one byte of the name of an assignment.
+const MOST_BLOCKS: usize = 256;
 
 /// A rule without settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

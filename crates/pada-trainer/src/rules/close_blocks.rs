@@ -1,0 +1,262 @@
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use pada_graph::{Executor, IdleWeights, SgdStep, State, WeightId, WeightLayout};
+use pada_sampler::{SamplerError, SamplerState};
+use pada_space::Arch;
+
+/// The GLOW blocks of CLOSE. A block holds, for every cell, one set of weights for each operation that has weights; an edge
+/// whose operation is assigned to the block computes with them. The executor keeps a slot for each cell, edge and operation; blocks
+/// are written into the slots of a path before a pass, and gradients taken from there after it.
+#[derive(Clone, Debug)]
+pub(super) struct Blocks {
+    shared: Vec<Shared>,
+    /// Numbers of one block.
+    numel: usize,
+    /// `[G][numel]` of the open blocks.
+    weights: Vec<Vec<f32>>,
+    momentum: Vec<Vec<f32>>,
+    /// Of this step.
+    gradient: Vec<Vec<f32>>,
+    /// `[G][shared]`, whether a path of this step used it.
+    touched: Vec<Vec<bool>>,
+    /// What slots had gathered before the last pass of this step.
+    gathered: BTreeMap<WeightId, Vec<f32>>,
+}
+
+/// A tensor of a cell's operation that all edges share.
+#[derive(Clone, Debug)]
+struct Shared {
+    op: usize,
+    /// `[E]`
+    slots: Vec<WeightId>,
+    /// Place in a block.
+    range: Range<usize>,
+}
+
+impl Blocks {
+    /// One block: of each cell the initial weights of position 0.
+    ///
+    /// # Panics
+    /// If the positions of a cell do not have the same operations with weights of the same shapes.
+    pub(super) fn new(positions: usize, layout: &WeightLayout, weights: &[f32]) -> Self {
+        // (cell, operation, which tensor of it): one slot for each position, in the layout's order.
+        let mut slots: BTreeMap<(usize, usize, usize), Vec<WeightId>> = BTreeMap::new();
+        let mut tensors: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
+        for (id, spec) in layout.iter() {
+            let Some(owner) = &spec.owner else { continue };
+            let nth = tensors.entry((owner.cell, owner.op, owner.position)).or_insert(0);
+            let of_all_edges = slots.entry((owner.cell, owner.op, *nth)).or_default();
+            assert_eq!(of_all_edges.len(), owner.position, "a cell's positions lie in their order");
+            of_all_edges.push(id);
+            *nth += 1;
+        }
+        let (mut shared, mut block) = (Vec::new(), Vec::new());
+        for ((_, op, _), slots) in slots {
+            assert_eq!(slots.len(), positions, "all positions of a cell have the same operations");
+            let shape = &layout.spec(slots[0]).shape;
+            assert!(slots.iter().all(|&id| layout.spec(id).shape == *shape), "of the same shapes");
+            let start = block.len();
+            block.extend_from_slice(&weights[layout.range(slots[0])]);
+            shared.push(Shared { op, slots, range: start..block.len() });
+        }
+        let numel = block.len();
+        let mut blocks = Self {
+            shared,
+            numel,
+            weights: vec![],
+            momentum: vec![],
+            gradient: vec![],
+            touched: vec![],
+            gathered: BTreeMap::new(),
+        };
+        blocks.push(block, vec![0.0; numel]);
+        blocks
+    }
+
+    fn push(&mut self, weights: Vec<f32>, momentum: Vec<f32>) {
+        self.weights.push(weights);
+        self.momentum.push(momentum);
+        self.gradient.push(vec![0.0; self.numel]);
+        self.touched.push(vec![false; self.shared.len()]);
+    }
+
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// `[G][numel]`
+    pub(super) fn weights(&self) -> &[Vec<f32>] {
+        &self.weights
+    }
+
+    /// Opens one more: a copy of the newest, without momentum.
+    pub(super) fn grow(&mut self) {
+        let newest = self.weights[self.open() - 1].clone();
+        self.push(newest, vec![0.0; self.numel]);
+    }
+
+    /// Starts a step.
+    pub(super) fn zero_gradient(&mut self) {
+        self.gradient.iter_mut().for_each(|g| g.fill(0.0));
+        self.touched.iter_mut().for_each(|t| t.fill(false));
+        self.gathered.clear();
+    }
+
+    /// Writes the assigned blocks, `[E]`, into the slots of an architecture.
+    pub(super) fn place(&self, arch: &Arch, blocks: &[usize], executor: &mut dyn Executor) {
+        let mut weights = executor.read(State::Weights);
+        for shared in &self.shared {
+            for (position, &slot) in shared.slots.iter().enumerate() {
+                if usize::from(arch.choices()[position]) == shared.op {
+                    let block = &self.weights[blocks[position]];
+                    weights[executor.layout().range(slot)].copy_from_slice(&block[shared.range.clone()]);
+                }
+            }
+        }
+        executor.write(State::Weights, &weights);
+    }
+
+    /// Adds the gradients that the last pass left in the slots it used to the assigned blocks. Returns the gradient of the choice,
+    /// `[E][G]`: an edge that computed with `Σ_k g_k · (weights of block k)` has ∂L/∂g_k = ⟨slot's gradient, weights of block k⟩,
+    /// over all cells.
+    pub(super) fn take(
+        &mut self,
+        blocks: &[usize],
+        used: &[WeightId],
+        executor: &dyn Executor,
+    ) -> Vec<Vec<f64>> {
+        let mut by_block = vec![vec![0.0; self.open()]; blocks.len()];
+        for (i, shared) in self.shared.iter().enumerate() {
+            for (position, &slot) in shared.slots.iter().enumerate() {
+                if used.binary_search(&slot).is_err() {
+                    continue;
+                }
+                let all = executor.gradient(slot);
+                let gradient: Vec<f32> = match self.gathered.get(&slot) {
+                    // An earlier path of this step used the slot, maybe with another block.
+                    Some(before) => all.iter().zip(before).map(|(all, before)| all - before).collect(),
+                    None => all.to_vec(),
+                };
+                self.gathered.insert(slot, all.into_owned());
+                let range = shared.range.clone();
+                for (k, weights) in self.weights.iter().enumerate() {
+                    let dot = |(g, w): (&f32, &f32)| f64::from(*g) * f64::from(*w);
+                    by_block[position][k] +=
+                        gradient.iter().zip(&weights[range.clone()]).map(dot).sum::<f64>();
+                }
+                let sum = &mut self.gradient[blocks[position]][range];
+                sum.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
+                self.touched[blocks[position]][i] = true;
+            }
+        }
+        by_block
+    }
+
+    /// Squared L2 norm of the gradient of all blocks.
+    pub(super) fn squared_norm(&self) -> f64 {
+        self.gradient.iter().flatten().map(|&g| f64::from(g) * f64::from(g)).sum()
+    }
+
+    /// Moves the blocks along their gradient, as an executor its weights.
+    pub(super) fn update(&mut self, step: &SgdStep) {
+        for block in 0..self.open() {
+            for (shared, touched) in self.shared.iter().zip(&self.touched[block]) {
+                if step.idle == IdleWeights::Frozen && !touched {
+                    continue;
+                }
+                let range = shared.range.clone();
+                let momentum = &mut self.momentum[block][range.clone()];
+                let gradient = &self.gradient[block][range.clone()];
+                for ((w, m), &g) in self.weights[block][range].iter_mut().zip(momentum).zip(gradient) {
+                    let direction = step.gradient_scale * g + step.weight_decay * *w;
+                    *m = step.momentum * *m + direction;
+                    *w -= step.lr * *m;
+                }
+            }
+        }
+    }
+
+    pub(super) fn state(&self) -> SamplerState {
+        let list = |values: &[Vec<f32>]| values.iter().flatten().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let (weights, momentum) = (list(&self.weights), list(&self.momentum));
+        SamplerState::new([("block_weights", &weights), ("block_momentum", &momentum)])
+    }
+
+    /// # Errors
+    /// [`SamplerError::State`], also for more than `most` blocks.
+    pub(super) fn restore(&mut self, state: &SamplerState, most: usize) -> Result<(), SamplerError> {
+        let len = state.0.get("block_weights").map_or(0, Vec::len);
+        let [weights, momentum] = state.lists([("block_weights", len), ("block_momentum", len)])?;
+        if len == 0 || !len.is_multiple_of(self.numel) || len / self.numel > most {
+            let reason =
+                format!("block_weights has {len} numbers, not those of 1 to {most} blocks of {}", self.numel);
+            return Err(SamplerError::State { reason });
+        }
+        for lists in [&mut self.weights, &mut self.momentum, &mut self.gradient] {
+            lists.clear();
+        }
+        self.touched.clear();
+        let block = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
+        for (weights, momentum) in weights.chunks_exact(self.numel).zip(momentum.chunks_exact(self.numel)) {
+            self.push(block(weights), block(momentum));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pada_graph::{Batch, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
+    use pada_supernet::{CandleExecutor, init_weights};
+    use rand::RngExt;
+
+    use super::*;
+    use crate::Purpose;
+
+    /// The gradient of the choice is the slope of the loss when an edge's weights move towards those of a block.
+    #[test]
+    fn the_gradient_of_the_choice_is_a_slope_of_the_loss() {
+        let mut rng = Purpose::Init.stream(1);
+        let net = Nb201Net::new(2, 1, Shape::new(3, 8, 8), 4, Norms::Plain);
+        let weights = init_weights(net.weights(), &mut rng);
+        let mut executor = CandleExecutor::new(net.weights().clone(), weights.clone(), Precision::Double);
+        let mut blocks = Blocks::new(6, net.weights(), &weights);
+        blocks.grow();
+        blocks.weights[1].iter_mut().for_each(|w| *w += rng.random_range(-0.3..0.3));
+        let pixels: Vec<f32> = (0..8 * 3 * 64).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let images = Images { pixels: &pixels, shape: net.input() };
+        let batch = Batch { images, labels: &[0, 1, 2, 3, 0, 1, 2, 3] };
+
+        let (arch, assigned) = (Arch::new([3, 2, 3, 1, 2, 3]), [0, 1, 0, 1, 0, 1]);
+        let graph = net.lower(&arch).unwrap();
+        blocks.place(&arch, &assigned, &mut executor);
+        let start = executor.read(State::Weights);
+        executor.gradients(&graph, &batch, &LossSpec::default()).unwrap();
+        let by_block = blocks.take(&assigned, &graph.weights(), &executor);
+
+        // Small, as ReLUs bend the loss; not smaller, as weights are f32.
+        const H: f32 = 1e-4;
+        for (position, &op) in arch.choices().iter().enumerate() {
+            for (block, found) in by_block[position].iter().enumerate() {
+                let mut loss = |by: f32| {
+                    let mut moved = start.clone();
+                    for shared in blocks.shared.iter().filter(|shared| shared.op == usize::from(op)) {
+                        let towards = &blocks.weights[block][shared.range.clone()];
+                        let slot = &mut moved[net.weights().range(shared.slots[position])];
+                        slot.iter_mut().zip(towards).for_each(|(w, t)| *w += by * t);
+                    }
+                    executor.write(State::Weights, &moved);
+                    executor.gradients(&graph, &batch, &LossSpec::default()).unwrap().loss
+                };
+                let slope = (loss(H) - loss(-H)) / f64::from(2.0 * H);
+                assert!((slope - found).abs() < 2e-4, "{position} {block}: {slope} {found}");
+                // A norm follows, so more of an edge's own weights changes nothing.
+                assert!(assigned[position] != block || found.abs() < 1e-3, "{position}: {found}");
+            }
+        }
+        let largest = by_block.iter().flatten().fold(0.0_f64, |top, g| top.max(g.abs()));
+        assert!(largest > 1e-2, "{by_block:?}");
+    }
+}
