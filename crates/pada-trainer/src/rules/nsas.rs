@@ -38,7 +38,7 @@ const NEAREST: usize = 10;
 /// others.
 ///
 /// The archive takes in paths that are novel: their distance (the number of positions with another operation) to the
-/// [`NEAREST`] nearest of the [`RECENT`] paths drawn last, on average. When it is full, the member most like the current path makes
+/// 10 nearest of the 50 paths drawn last, on average. When it is full, the member most like the current path makes
 /// room for the most novel candidate, if that is more novel than the member.
 ///
 /// # Source
