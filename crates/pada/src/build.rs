@@ -9,7 +9,7 @@ use pada_sampler::{
 };
 use pada_space::{Nb201, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
-use pada_trainer::rules::{Nsas, SummedPaths, Sumnas};
+use pada_trainer::rules::{MagicAt, Nsas, SummedPaths, Sumnas};
 use pada_trainer::{Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts};
 
 use crate::{
@@ -90,6 +90,7 @@ fn rule(config: &RuleConfig, part: &SubSpace) -> Box<dyn TrainRule> {
         RuleConfig::SummedPaths(_) => Box::new(SummedPaths),
         RuleConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
         RuleConfig::Nsas(config) => Box::new(Nsas::new(*config, part.clone())),
+        RuleConfig::MagicAt(config) => Box::new(MagicAt::new(*config, part.clone())),
     }
 }
 

@@ -54,6 +54,10 @@ impl RunConfig {
             },
             RuleConfig::Sumnas(_) => format!("SUMNAS, {sampler}"),
             RuleConfig::Nsas(_) => format!("NSAS, {sampler}"),
+            RuleConfig::MagicAt(_) if self.sampler.path == PathRule::OneChange => {
+                format!("Magic-AT, {sampler}")
+            }
+            RuleConfig::MagicAt(_) => format!("Magic-A, {sampler}"),
         };
         match &self.split {
             None => rule,
@@ -84,6 +88,9 @@ impl RunConfig {
         check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
         check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
         check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
+        if let RuleConfig::MagicAt(rule) = &self.rule {
+            check("rule.weight", rule.weight, rule.weight >= 0.0 && rule.weight.is_finite(), "at least 0")?;
+        }
         let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
         check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
     }

@@ -1,4 +1,4 @@
-use pada_trainer::rules::{NsasConfig, SumnasConfig};
+use pada_trainer::rules::{MagicAtConfig, NsasConfig, SumnasConfig};
 use serde::{Deserialize, Serialize};
 
 /// What a training step does with its paths: the section `[rule]`, optional; without it `summed-paths`.
@@ -11,6 +11,8 @@ pub enum RuleConfig {
     Sumnas(SumnasConfig),
     /// Constraint paths are trained beside the path.
     Nsas(NsasConfig),
+    /// The path is aligned with the best path so far: Magic-AT, with `sampler.path = "one-change"`.
+    MagicAt(MagicAtConfig),
 }
 
 /// A rule without settings.
