@@ -82,6 +82,23 @@ fn runs_without_out_are_numbered() {
 }
 
 #[test]
+fn magic_at_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    for set in ["sampler.path=one-change", "sampler.data=uniform", "rule={name=\"magic-at\",weight=0.5}"] {
+        args.extend(["--set".to_owned(), set.to_owned()]);
+    }
+    args.extend(["--out".into(), run.display().to_string(), "--json".into()]);
+    let done = call(&args);
+    assert_eq!(done.json()["archs_ranked"], 3);
+    assert!(done.stdout.contains("Magic-AT, one change a path, seed 0"), "{}", done.stdout);
+    let record = pada::report::RunRecord::read(&run.join("record.json")).unwrap();
+    let (first, last) = (&record.epochs[0], &record.epochs[2]);
+    assert!(last.loss < first.loss, "{} {}", first.loss, last.loss);
+}
+
+#[test]
 fn retrain_trains_one_architecture() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");

@@ -13,7 +13,7 @@ use crate::plan::{Backward, Compiler, Kind, Machine, Mode, NormId, Plan};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 use crate::simd::{Number, Portable, Unit, Vector};
-use crate::statistics::Coefficients;
+use crate::statistics::{Coefficients, alignment};
 use crate::weights::{self, Packed};
 
 /// Images that are worked on together by one thread, and whose sums are added up first: fixed, so that results do not depend on
@@ -125,19 +125,22 @@ fn run<V: Vector>(
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, mode);
     let Memory { dense, depthwise, .. } = memory;
     weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
-    let mut run = Run::<V> { plan: &plan, images, memory, coefficients: Coefficients::new(&plan) };
+    let loss_scale = train.map_or(0.0, |train| f64::from(train.loss.scale));
+    let mut run =
+        Run::<V> { plan: &plan, images, memory, coefficients: Coefficients::new(&plan), loss_scale };
     run.forward(host);
     let logits = run.logits();
     let Some(Train { labels, loss }) = train else {
-        return StepStats { loss: 0.0, logits, feature_norms: vec![] };
+        return StepStats { loss: 0.0, logits, feature_norms: vec![], alignment: 0.0 };
     };
     let feature_norms = run.feature_norms();
+    let alignment = alignment(&plan, &chunks(&plan, images.len(), &run.memory.partial));
     let (loss, slope) = cross_entropy(&logits, labels, loss);
     let way = plan.backward.as_ref().expect("the plan was compiled to train");
     run.load_slope(way, &slope);
     run.backward(way, host);
     host.touch(graph);
-    StepStats { loss, logits, feature_norms }
+    StepStats { loss, logits, feature_norms, alignment }
 }
 
 /// A plan on a batch.
@@ -146,6 +149,7 @@ struct Run<'a, V: Vector> {
     images: &'a Images<'a>,
     memory: &'a mut Memory<V::Elem, V::Unit>,
     coefficients: Coefficients<V::Elem>,
+    loss_scale: f64,
 }
 
 impl<V: Vector> Run<'_, V> {
@@ -186,7 +190,7 @@ impl<V: Vector> Run<'_, V> {
         let (plan, images) = (self.plan, self.images.len());
         let Memory { arena, dense, depthwise, sums, partial, pool, .. } = &mut *self.memory;
         let count = images.div_ceil(CHUNK);
-        let partial_len = 2 * plan.norm_channels;
+        let partial_len = plan.partial_len();
         partial.resize(count * partial_len, 0.0);
         let pass = Pass {
             plan,
@@ -194,6 +198,7 @@ impl<V: Vector> Run<'_, V> {
             packed: Packed { dense: dense.get(plan.dense_len), depthwise: depthwise.get(plan.depthwise_len) },
             coefficients: &self.coefficients,
             images: self.images,
+            loss_scale: self.loss_scale,
         };
         let parts = arena.get(images * plan.image_len).par_chunks_mut(CHUNK * plan.image_len);
         let sums = parts_of(sums.get(count * sums_len), sums_len, count);
@@ -222,7 +227,7 @@ impl<V: Vector> Run<'_, V> {
                 total.iter_mut().zip(sums).for_each(|(total, sum)| *total += *sum);
             }
         });
-        for op in ops {
+        for op in ops.iter().filter(|op| op.sums_len > 0) {
             weights::add_gradient(self.plan, op, &total[op.sums..op.sums + op.sums_len], host);
         }
     }
@@ -269,7 +274,7 @@ impl<V: Vector> Run<'_, V> {
 
 /// Statistics of each chunk and how many images it has.
 fn chunks<'p>(plan: &Plan, images: usize, partial: &'p [f64]) -> Vec<(usize, &'p [f64])> {
-    let parts = partial.chunks(2 * plan.norm_channels.max(1));
+    let parts = partial.chunks(plan.partial_len().max(1));
     (0..images).step_by(CHUNK).map(|first| CHUNK.min(images - first)).zip(parts).collect()
 }
 

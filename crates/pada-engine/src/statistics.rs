@@ -1,9 +1,10 @@
-//! The statistics of batch norms: gathered image by image, joined in a fixed order, turned into what kernels apply.
+//! The statistics of batch norms: gathered image by image, joined in a fixed order, turned into what kernels apply. Alignments
+//! are gathered the same way.
 
 use pada_graph::HostWeights;
 
 use crate::kernels::Affine;
-use crate::plan::{NormId, Plan};
+use crate::plan::{Kind, NormId, Op, Plan};
 use crate::simd::Number;
 
 /// What kernels apply for each batch norm, one number per channel.
@@ -159,6 +160,32 @@ pub(crate) fn take_moments<T: Number>(
         all.join(&image);
         (partial[mean_at + channel], partial[spread_at + channel]) = (all.mean, all.spread);
     }
+}
+
+/// Takes one image's squares ([`crate::kernels::Difference`]) into its chunk's.
+pub(crate) fn take_squares<T: Number>(
+    plan: &Plan,
+    alignment: usize,
+    squares: &[T],
+    seen: usize,
+    partial: &mut [f64],
+) {
+    let image: f64 = squares.iter().map(|square| square.to_f64()).sum();
+    let total = &mut partial[plan.squares(alignment)];
+    *total = if seen == 0 { image } else { *total + image };
+}
+
+/// The sum of all alignments, each with its share: squares of all chunks in their order, over B, C, H and W.
+pub(crate) fn alignment(plan: &Plan, chunks: &[(usize, &[f64])]) -> f64 {
+    let images: usize = chunks.iter().map(|(images, _)| images).sum();
+    let of = |op: &Op| match op.kind {
+        Kind::Difference { share, alignment } => {
+            let squares: f64 = chunks.iter().map(|(_, partial)| partial[plan.squares(alignment)]).sum();
+            f64::from(share) * squares / (images * plan.buffers[op.out].shape.numel()) as f64
+        }
+        _ => 0.0,
+    };
+    plan.ops.iter().map(of).sum()
 }
 
 /// Takes one image's sums ([`crate::kernels::GradientSums`]) into its chunk's.

@@ -43,6 +43,9 @@ pub enum GraphError {
         /// What must divide height and width.
         by: usize,
     },
+    /// The network has no lowering beside an anchor.
+    #[error("this network cannot be aligned with an anchor yet: train it with another rule than magic-at")]
+    NoAlignment,
     /// A weight's shape is not the one the operation needs.
     #[error("{op}: weight {name} has shape {found:?}, {expected:?} is needed")]
     WeightShape {

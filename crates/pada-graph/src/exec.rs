@@ -37,12 +37,14 @@ pub struct Batch<'a> {
     pub labels: &'a [u32],
 }
 
-/// Which loss a step descends: `scale · (1/B) Σ weight_b · cross_entropy_b`.
+/// Which loss a step descends: `scale · ((1/B) Σ weight_b · cross_entropy_b + Σ alignments)`, see [`crate::Op::Align`].
+///
+/// The weights of images do not reach alignments: those say how far two paths are apart, not what an image is worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossSpec<'a> {
     /// Factor on the whole loss.
     pub scale: f32,
-    /// `[B]`, factor on each image's loss; none stands for ones.
+    /// `[B]`, factor on each image's cross entropy; none stands for ones.
     pub image_weights: Option<&'a [f32]>,
 }
 
@@ -92,6 +94,8 @@ pub struct StepStats {
     pub logits: Logits,
     /// `[B]`, L2 norm of what the classifier reads of each image; empty where the output is no linear layer.
     pub feature_norms: Vec<f32>,
+    /// Sum of all alignments of the graph, each with its share but without any factor of [`LossSpec`]; 0 where there is none.
+    pub alignment: f64,
 }
 
 /// The numbers an executor computes with. Weights, momentum and gradients are stored in f32 either way.

@@ -17,7 +17,7 @@ pub struct Node {
 }
 
 /// One architecture as a program: nodes in an order in which each reads only earlier ones. The last is the output, the
-/// logits.
+/// logits. An alignment ([`Op::Align`]) adds to the loss and not to the logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
@@ -52,6 +52,32 @@ impl Graph {
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// The weights that a gradient can reach: not those that only anchors of alignments read, nor those that nothing reads.
+    pub fn trained_weights(&self) -> Vec<WeightId> {
+        let value = |node: &Node| match node.op {
+            Op::Align { .. } => vec![node.inputs[1]],
+            _ => vec![],
+        };
+        let mut reached = vec![false; self.nodes.len()];
+        self.nodes.iter().flat_map(value).for_each(|x| reached[x.0] = true);
+        mark_inputs(&self.nodes, &mut reached);
+        let nodes = self.nodes.iter().zip(reached).filter(|(_, reached)| *reached);
+        let mut ids: Vec<_> = nodes.flat_map(|(node, _)| node.op.weights()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}
+
+/// Marks the output, and then everything that a marked node reads.
+pub(crate) fn mark_inputs(nodes: &[Node], marked: &mut [bool]) {
+    *marked.last_mut().expect("a graph ends in its output") = true;
+    for (i, node) in nodes.iter().enumerate().rev() {
+        if marked[i] {
+            node.inputs.iter().for_each(|x| marked[x.0] = true);
+        }
     }
 }
 
@@ -185,8 +211,28 @@ impl<'a> GraphBuilder<'a> {
         Ok(self.push(Op::Linear { weight, bias, out }, vec![x], Shape::vector(out)))
     }
 
+    /// Adds `share` · mean `(value − anchor)²` to the loss, see [`Op::Align`]. A node is aligned with itself already.
+    ///
+    /// # Errors
+    /// [`GraphError::ShapeMismatch`]
+    pub fn align(&mut self, anchor: NodeId, value: NodeId, share: f32) -> Result<(), GraphError> {
+        let (left, right) = (self.shape(anchor), self.shape(value));
+        if left != right {
+            return Err(GraphError::ShapeMismatch { op: "alignment", left, right });
+        }
+        if anchor != value {
+            self.push(Op::Align { share }, vec![anchor, value], left);
+        }
+        Ok(())
+    }
+
     /// The graph; the node added last is its output.
+    ///
+    /// # Panics
+    /// If that is an alignment, which has no value.
     pub fn finish(self) -> Graph {
+        let is_align = |node: &Node| matches!(node.op, Op::Align { .. });
+        assert!(!self.nodes.last().is_some_and(is_align), "an alignment cannot be the output");
         Graph { nodes: self.nodes }
     }
 

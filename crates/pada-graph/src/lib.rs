@@ -43,6 +43,20 @@ pub trait Lower: Send + Sync {
     /// If `arch` is of another space.
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError>;
 
+    /// The op graph of one architecture beside that of another, the anchor, which stands still: the logits are those of `path`,
+    /// and alignments ([`Op::Align`]) pull what each operation of `path` reads and makes towards the same place of the anchor.
+    /// The loss they add is `weight` · mean over cells and positions of (mean squared difference of inputs + of outputs).
+    ///
+    /// # Errors
+    /// As [`Lower::lower`]; [`GraphError::NoAlignment`] where a network does not offer it.
+    ///
+    /// # Panics
+    /// If an architecture is of another space.
+    fn lower_aligned(&self, path: &Arch, anchor: &Arch, weight: f64) -> Result<Graph, GraphError> {
+        let _ = (path, anchor, weight);
+        Err(GraphError::NoAlignment)
+    }
+
     /// The weights of the operations that stand in `arch`, live or not.
     fn on_path(&self, arch: &Arch) -> Vec<WeightId> {
         let stands = |owner: &Owner| usize::from(arch.choices()[owner.position]) == owner.op;

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use pada_space::{Arch, EDGES, N_NODES, Nb201, Nb201Op};
 
 use crate::{
@@ -113,9 +115,9 @@ impl Nb201Net {
         input: NodeId,
         arch: &Arch,
         edges: &[[ConvNorm; 2]],
-    ) -> Result<NodeId, GraphError> {
+    ) -> Result<CellNodes, GraphError> {
         let ops = Nb201::ops(arch);
-        let mut nodes = vec![input];
+        let (mut nodes, mut edge_values) = (vec![input], Vec::new());
         for to in 1..N_NODES {
             let mut terms = Vec::new();
             for (e, &(from, _)) in EDGES.iter().enumerate().filter(|(_, edge)| edge.1 == to) {
@@ -129,9 +131,65 @@ impl Nb201Net {
                 });
             }
             nodes.push(g.add(&terms)?);
+            edge_values.extend(terms);
         }
-        Ok(nodes[N_NODES - 1])
+        Ok(CellNodes { nodes, edges: edge_values })
     }
+
+    fn stem(&self, g: &mut GraphBuilder<'_>) -> Result<NodeId, GraphError> {
+        const HALVED: usize = 1 << (STAGES - 1);
+        let Shape { height, width, .. } = self.input;
+        let fits = |size: usize| size > 0 && size.is_multiple_of(HALVED);
+        if !fits(height) || !fits(width) {
+            return Err(GraphError::ImageSize { input: self.input, by: HALVED });
+        }
+        let x = g.input(self.input);
+        let x = g.conv(x, Conv::same(self.stem.weight, self.channels, self.stem.kernel, 1))?;
+        g.norm(x, Norm { affine: self.stem.affine, eps: EPS })
+    }
+
+    /// All cells; returns the last one's output and the values of the searched ones.
+    fn cells(
+        &self,
+        g: &mut GraphBuilder<'_>,
+        mut x: NodeId,
+        arch: &Arch,
+    ) -> Result<(NodeId, Vec<CellNodes>), GraphError> {
+        let mut searched = Vec::new();
+        for cell in &self.cells {
+            match cell {
+                Cell::Search { edges } => {
+                    let cell = Self::search_cell(g, x, arch, edges)?;
+                    x = cell.nodes[N_NODES - 1];
+                    searched.push(cell);
+                }
+                Cell::Reduction { a, b, downsample } => {
+                    let residual = Self::conv_norm(g, x, a, 2)?;
+                    let residual = Self::conv_norm(g, residual, b, 1)?;
+                    let short = g.avg_pool(x, Pool { kernel: 2, stride: 2, padding: 0 })?;
+                    let short = g.conv(short, Conv::same(*downsample, a.out, 1, 1))?;
+                    x = g.add(&[short, residual])?;
+                }
+            }
+        }
+        Ok((x, searched))
+    }
+
+    fn head(&self, mut g: GraphBuilder<'_>, x: NodeId) -> Result<Graph, GraphError> {
+        let x = g.norm(x, Norm { affine: self.last, eps: EPS })?;
+        let x = g.relu(x);
+        let x = g.global_avg_pool(x);
+        g.linear(x, self.classifier.0, self.classifier.1)?;
+        Ok(g.finish())
+    }
+}
+
+/// The values of a searched cell.
+struct CellNodes {
+    /// Of its nodes.
+    nodes: Vec<NodeId>,
+    /// What the operations of its edges make, in the order of [`EDGES`].
+    edges: Vec<NodeId>,
 }
 
 impl Lower for Nb201Net {
@@ -144,33 +202,33 @@ impl Lower for Nb201Net {
     }
 
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
-        const HALVED: usize = 1 << (STAGES - 1);
-        let Shape { height, width, .. } = self.input;
-        let fits = |size: usize| size > 0 && size.is_multiple_of(HALVED);
-        if !fits(height) || !fits(width) {
-            return Err(GraphError::ImageSize { input: self.input, by: HALVED });
+        let mut g = GraphBuilder::new(&self.layout);
+        let x = self.stem(&mut g)?;
+        let (x, _) = self.cells(&mut g, x, arch)?;
+        self.head(g, x)
+    }
+
+    fn lower_aligned(&self, path: &Arch, anchor: &Arch, weight: f64) -> Result<Graph, GraphError> {
+        if path == anchor {
+            return self.lower(path); // it is aligned already
         }
         let mut g = GraphBuilder::new(&self.layout);
-        let x = g.input(self.input);
-        let x = g.conv(x, Conv::same(self.stem.weight, self.channels, self.stem.kernel, 1))?;
-        let mut x = g.norm(x, Norm { affine: self.stem.affine, eps: EPS })?;
-        for cell in &self.cells {
-            x = match cell {
-                Cell::Search { edges } => Self::search_cell(&mut g, x, arch, edges)?,
-                Cell::Reduction { a, b, downsample } => {
-                    let residual = Self::conv_norm(&mut g, x, a, 2)?;
-                    let residual = Self::conv_norm(&mut g, residual, b, 1)?;
-                    let short = g.avg_pool(x, Pool { kernel: 2, stride: 2, padding: 0 })?;
-                    let short = g.conv(short, Conv::same(*downsample, a.out, 1, 1))?;
-                    g.add(&[short, residual])?
-                }
-            };
+        let stem = self.stem(&mut g)?;
+        let (_, anchors) = self.cells(&mut g, stem, anchor)?;
+        let (x, values) = self.cells(&mut g, stem, path)?;
+        // A node is the input of several edges, and with a skip connection also an output: each pair is aligned once.
+        let mut shares: BTreeMap<(NodeId, NodeId), f64> = BTreeMap::new();
+        let share = weight / (values.len() * EDGES.len()) as f64;
+        for (anchor, value) in anchors.iter().zip(&values) {
+            for (e, &(from, _)) in EDGES.iter().enumerate() {
+                *shares.entry((anchor.nodes[from], value.nodes[from])).or_default() += share;
+                *shares.entry((anchor.edges[e], value.edges[e])).or_default() += share;
+            }
         }
-        let x = g.norm(x, Norm { affine: self.last, eps: EPS })?;
-        let x = g.relu(x);
-        let x = g.global_avg_pool(x);
-        g.linear(x, self.classifier.0, self.classifier.1)?;
-        Ok(g.finish())
+        for ((anchor, value), share) in shares {
+            g.align(anchor, value, share as f32)?;
+        }
+        self.head(g, x)
     }
 }
 

@@ -125,6 +125,12 @@ pub enum Op {
         /// Length of the output.
         out: usize,
     },
+    /// Adds `share` · mean over B, C, H, W of `(value − anchor)²` to the loss; its inputs are the anchor and the value. Only the
+    /// value gets a gradient: the anchor stands still. A side node: nothing reads it, and it is never the output.
+    Align {
+        /// Factor on the mean.
+        share: f32,
+    },
 }
 
 impl Op {
@@ -153,6 +159,7 @@ impl Op {
             Self::Concat => "concatenation",
             Self::GlobalAvgPool => "global average",
             Self::Linear { .. } => "linear layer",
+            Self::Align { .. } => "alignment",
         }
     }
 }

@@ -79,9 +79,9 @@ impl HostWeights {
         &mut self.gradient[self.layout.range(id)]
     }
 
-    /// Marks the weights of a graph as used by this step.
+    /// Marks the weights that a graph trains as used by this step.
     pub fn touch(&mut self, graph: &Graph) {
-        for id in graph.weights() {
+        for id in graph.trained_weights() {
             self.touched[id.0] = true;
         }
     }

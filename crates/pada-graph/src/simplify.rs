@@ -1,4 +1,4 @@
-use crate::graph::{Graph, Node, NodeId};
+use crate::graph::{Graph, Node, NodeId, mark_inputs};
 use crate::op::Op;
 
 /// What is known of a value before any image is seen.
@@ -13,23 +13,33 @@ enum Known {
 }
 
 impl Graph {
-    /// The same logits and the same gradients with less work: values that are zero whatever the weights are become
-    /// [`Op::Zero`], sums lose their zero terms, and nodes that the output does not read are gone.
+    /// The same logits, alignments and gradients with less work: values that are zero whatever the weights are become
+    /// [`Op::Zero`], sums lose their zero terms, and nodes that neither the output nor an alignment reads are gone; so are
+    /// alignments of a value with itself.
     ///
     /// It is exact: a convolution of zeros is its bias, and a batch norm takes a constant away. Up to rounding the full
     /// graph computes the same.
     pub fn simplified(&self) -> Graph {
         let mut known: Vec<Known> = Vec::with_capacity(self.nodes.len());
         let mut nodes: Vec<Node> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
+        // Per node: the one with the same value that is read in its place, which for a sum of a single term is that term.
+        let mut same: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
+        for (i, node) in self.nodes.iter().enumerate() {
             let here = knowledge(&node.op, &node.inputs.iter().map(|x| known[x.0]).collect::<Vec<_>>());
+            let mut inputs = node.inputs.clone();
+            if node.op == Op::Add {
+                inputs.retain(|x| known[x.0] != Known::Zero);
+            }
+            inputs.iter_mut().for_each(|x| *x = same[x.0]);
+            let aligned_with_itself = matches!(node.op, Op::Align { .. }) && inputs[0] == inputs[1];
+            let here = if aligned_with_itself { Known::Zero } else { here };
+            same.push(match (&node.op, &inputs[..]) {
+                (Op::Add, &[only]) => only,
+                _ => NodeId(i),
+            });
             nodes.push(match here {
                 Known::Zero => Node { op: Op::Zero, inputs: vec![], shape: node.shape },
-                _ if node.op == Op::Add => {
-                    let nonzero = node.inputs.iter().copied().filter(|x| known[x.0] != Known::Zero);
-                    Node { inputs: nonzero.collect(), ..node.clone() }
-                }
-                _ => node.clone(),
+                _ => Node { inputs, ..node.clone() },
             });
             known.push(here);
         }
@@ -53,30 +63,21 @@ fn knowledge(op: &Op, inputs: &[Known]) -> Known {
         Op::Norm(norm) if inputs[0] != No && norm.affine.is_none() => Zero,
         Op::Norm(_) if inputs[0] != No => Constant,
         Op::Norm(_) => No,
-        Op::Linear { .. } => No,
+        Op::Align { .. } if all(Zero) => Zero,
+        Op::Linear { .. } | Op::Align { .. } => No,
     }
 }
 
-/// Drops what the output does not read and sums of a single term.
+/// Drops what neither the output nor an alignment reads.
 fn compact(nodes: Vec<Node>) -> Graph {
-    let mut used = vec![false; nodes.len()];
-    *used.last_mut().expect("a graph ends in its output") = true;
-    for (i, node) in nodes.iter().enumerate().rev() {
-        if used[i] {
-            node.inputs.iter().for_each(|x| used[x.0] = true);
-        }
-    }
-    let last = nodes.len() - 1;
+    let mut used: Vec<bool> = nodes.iter().map(|node| matches!(node.op, Op::Align { .. })).collect();
+    mark_inputs(&nodes, &mut used);
     let mut moved: Vec<Option<NodeId>> = vec![None; nodes.len()];
     let mut kept = Vec::new();
     for (i, mut node) in nodes.into_iter().enumerate().filter(|(i, _)| used[*i]) {
         node.inputs.iter_mut().for_each(|x| *x = moved[x.0].expect("an input stands before its reader"));
-        if node.op == Op::Add && node.inputs.len() == 1 && i != last {
-            moved[i] = Some(node.inputs[0]);
-        } else {
-            moved[i] = Some(NodeId(kept.len()));
-            kept.push(node);
-        }
+        moved[i] = Some(NodeId(kept.len()));
+        kept.push(node);
     }
     Graph { nodes: kept }
 }

@@ -25,19 +25,34 @@ impl SamplerState {
     /// # Errors
     /// [`SamplerError::State`], also for paths that are not in `space`.
     pub fn to_archs(&self, name: &str, space: &SubSpace) -> Result<Vec<Arch>, SamplerError> {
+        self.to_arch_lists([name], space).map(|[archs]| archs)
+    }
+
+    /// The paths of several [`SamplerState::archs`] that were put together; nothing else may be there.
+    ///
+    /// # Errors
+    /// As [`SamplerState::to_archs`].
+    pub fn to_arch_lists<const N: usize>(
+        &self,
+        names: [&str; N],
+        space: &SubSpace,
+    ) -> Result<[Vec<Arch>; N], SamplerError> {
         let positions = space.allowed().len();
-        let len = self.0.get(name).map_or(0, Vec::len);
-        let [choices] = self.lists([(name, len)])?;
+        let lists = self.lists(names.map(|name| (name, self.0.get(name).map_or(0, Vec::len))))?;
         let bad = |reason| Err(SamplerError::State { reason });
-        if !len.is_multiple_of(positions) {
-            return bad(format!("{name} has {len} numbers, no multiple of {positions}"));
+        let mut found = std::array::from_fn(|_| Vec::new());
+        for ((name, choices), archs) in names.iter().zip(lists).zip(&mut found) {
+            let len = choices.len();
+            if !len.is_multiple_of(positions) {
+                return bad(format!("{name} has {len} numbers, no multiple of {positions}"));
+            }
+            let arch = |c: &[f64]| Arch::new(c.iter().map(|&c| c as u8).collect::<Vec<_>>());
+            *archs = choices.chunks_exact(positions).map(arch).collect::<Vec<_>>();
+            if let Some(stranger) = archs.iter().find(|arch| !space.contains(arch)) {
+                return bad(format!("{name} holds {stranger}, which is not in the space"));
+            }
         }
-        let arch = |c: &[f64]| Arch::new(c.iter().map(|&c| c as u8).collect::<Vec<_>>());
-        let archs: Vec<Arch> = choices.chunks_exact(positions).map(arch).collect();
-        match archs.iter().find(|arch| !space.contains(arch)) {
-            Some(stranger) => bad(format!("{name} holds {stranger}, which is not in the space")),
-            None => Ok(archs),
-        }
+        Ok(found)
     }
 
     /// The lists with these names and lengths, in this order; nothing else may be there.

@@ -3,8 +3,8 @@
 
 use pada_sampler::{
     AliasTable, DataImportance, DataImportanceConfig, DataSampler, FixedPath, ImportanceWeights,
-    PathImportance, PathImportanceConfig, PathSampler, PathSeen, Ramp, Replacement, SamplerError,
-    SamplerState, UniformData, UniformPaths, Variant, draw_without_replacement,
+    OneChangePaths, PathImportance, PathImportanceConfig, PathSampler, PathSeen, Ramp, Replacement,
+    SamplerError, SamplerState, UniformData, UniformPaths, Variant, draw_without_replacement,
 };
 use pada_space::{Arch, SubSpace};
 use rand::{RngExt, SeedableRng};
@@ -127,6 +127,38 @@ fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
     assert_frequencies(&counts, &[0.2; 5]);
     let arch = Arch::new(vec![3, 1]);
     assert_eq!(FixedPath::new(arch.clone()).next_paths(&mut rng), [arch]);
+}
+
+#[test]
+fn one_change_paths_differ_from_the_last_in_one_position_also_after_a_restore() {
+    let space = SubSpace::whole(&[5; 6]).only(2, &[3]).only(4, &[0, 2]);
+    let (mut sampler, mut rng) = (OneChangePaths::new(space.clone()).unwrap(), rng());
+    let mut last = sampler.next_paths(&mut rng).remove(0);
+    let (mut changed, mut drawn) = ([0; 6], [0; 5]);
+    for step in 0..20_000 {
+        if step == 10_000 {
+            let state = sampler.state();
+            sampler = OneChangePaths::new(space.clone()).unwrap();
+            sampler.restore(&state).unwrap();
+        }
+        let paths = sampler.next_paths(&mut rng);
+        let [path] = &paths[..] else { panic!("{} paths", paths.len()) };
+        assert!(space.contains(path), "{path}");
+        assert_eq!(path.distance(&last), 1, "{last} {path}");
+        let pairs = path.choices().iter().zip(last.choices());
+        changed[pairs.map(|(a, b)| a != b).position(|moved| moved).unwrap()] += 1;
+        drawn[usize::from(path.choices()[0])] += 1;
+        last = path.clone();
+    }
+    // Position 2 has no choice; the others change equally often.
+    assert_frequencies(&changed, &[0.2, 0.2, 0.0, 0.2, 0.2, 0.2]);
+    // Steps depend on each other, so that counts of operations spread more; all come about equally often.
+    assert!(drawn.iter().all(|&count| (3_300..4_700).contains(&count)), "{drawn:?}");
+    let only = (0..6).fold(space, |part, e| {
+        let first = part.allowed()[e][0];
+        part.only(e, &[first])
+    });
+    assert_eq!(OneChangePaths::new(only).unwrap_err(), SamplerError::Empty);
 }
 
 #[test]

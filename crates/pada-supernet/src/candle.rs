@@ -57,7 +57,7 @@ impl CandleExecutor {
     fn try_logits(&self, graph: &Graph, images: &Images<'_>) -> Result<Vec<f32>> {
         let params =
             graph.weights().into_iter().map(|id| Ok((id, self.tensor(id)?))).collect::<Result<Params>>()?;
-        host(&forward(graph, &self.image_tensor(images)?, &params)?.0)
+        host(&forward(graph, &self.image_tensor(images)?, &params)?.output)
     }
 
     fn try_gradients(&mut self, graph: &Graph, batch: &Batch<'_>, spec: &LossSpec<'_>) -> Result<StepStats> {
@@ -67,21 +67,28 @@ impl CandleExecutor {
             .map(|id| Ok((id, Var::from_tensor(&self.tensor(id)?)?)))
             .collect::<Result<BTreeMap<_, _>>>()?;
         let params = vars.iter().map(|(id, var)| (*id, var.as_tensor().clone())).collect();
-        let (output, features) = forward(graph, &self.image_tensor(&batch.images)?, &params)?;
+        let Forward { output, features, alignment } =
+            forward(graph, &self.image_tensor(&batch.images)?, &params)?;
         let feature_norms = features.map_or(Ok(vec![]), |x| host(&x.sqr()?.sum(1)?.sqrt()?))?;
         let classes = graph.output().shape.channels;
         let logits = Logits { values: host(&output)?, classes };
         let (loss, slope) = cross_entropy(&logits, batch.labels, spec);
         // The slope of the loss is known in closed form; autograd only has to carry it from the logits to the weights.
         let slope = Tensor::from_vec(slope, output.shape(), &self.device)?.to_dtype(self.dtype())?;
-        let grads = (output * slope)?.sum_all()?.backward()?;
+        let mut objective = (output * slope)?.sum_all()?;
+        let mut aligned = 0.0;
+        if let Some(alignment) = alignment {
+            aligned = alignment.to_dtype(DType::F64)?.to_scalar()?;
+            objective = (objective + (alignment * f64::from(spec.scale))?)?;
+        }
+        let grads = objective.backward()?;
         for (id, var) in &vars {
             if let Some(grad) = grads.get(var.as_tensor()) {
                 self.host.gradient_mut(*id).iter_mut().zip(host(grad)?).for_each(|(sum, g)| *sum += g);
             }
         }
         self.host.touch(graph);
-        Ok(StepStats { loss, logits, feature_norms })
+        Ok(StepStats { loss, logits, feature_norms, alignment: aligned })
     }
 }
 
@@ -144,14 +151,23 @@ fn host(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
 }
 
-/// Runs a graph on images `[B, C, H, W]`; returns the logits `[B, K]` and, where a linear layer makes them, what it reads. A value is
-/// dropped after its last reader.
-fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<(Tensor, Option<Tensor>)> {
+/// What a forward pass finds.
+struct Forward {
+    /// The logits, `[B, K]`.
+    output: Tensor,
+    /// What the linear layer that makes them reads, where there is one.
+    features: Option<Tensor>,
+    /// The sum of all alignments, a scalar.
+    alignment: Option<Tensor>,
+}
+
+/// Runs a graph on images `[B, C, H, W]`. A value is dropped after its last reader.
+fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<Forward> {
     let nodes = graph.nodes();
     let mut readers = vec![0_usize; nodes.len()];
     nodes.iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
     let mut values: Vec<Option<Tensor>> = vec![None; nodes.len()];
-    let mut features = None;
+    let (mut features, mut alignment): (_, Option<Tensor>) = (None, None);
     for (i, node) in nodes.iter().enumerate() {
         let inputs: Vec<Tensor> = node
             .inputs
@@ -161,12 +177,17 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<(Tensor, O
         if matches!(node.op, Op::Linear { .. }) && i + 1 == nodes.len() {
             features = Some(inputs[0].flatten_from(1)?);
         }
-        values[i] = Some(match &node.op {
+        let value = match &node.op {
             Op::Conv(conv) if graph.cancels_bias(NodeId(i)) => {
                 ops::conv2d(&inputs[0], &params[&conv.weight], conv)?
             }
             _ => apply(node, &inputs, images, params)?,
-        });
+        };
+        if matches!(node.op, Op::Align { .. }) {
+            alignment = Some(alignment.map_or(Ok(value.clone()), |sum| sum + value)?);
+        } else {
+            values[i] = Some(value);
+        }
         for x in &node.inputs {
             readers[x.0] -= 1;
             if readers[x.0] == 0 {
@@ -175,7 +196,8 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<(Tensor, O
         }
     }
     let output = values.pop().flatten().expect("the last node is the output");
-    Ok((output.reshape((images.dim(0)?, graph.output().shape.channels))?, features))
+    let output = output.reshape((images.dim(0)?, graph.output().shape.channels))?;
+    Ok(Forward { output, features, alignment })
 }
 
 fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Result<Tensor> {
@@ -212,5 +234,7 @@ fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Re
             let y = x().flatten_from(1)?.matmul(&params[weight].t()?)?.broadcast_add(&params[bias])?;
             y.unsqueeze(2)?.unsqueeze(3)
         }
+        // What it adds to the loss, a scalar; detached, the anchor gets no gradient.
+        Op::Align { share } => (&inputs[1] - inputs[0].detach())?.sqr()?.mean_all()? * f64::from(*share),
     }
 }

@@ -22,7 +22,7 @@ pub enum TrainError {
         step: usize,
         /// The path that was trained.
         path: Arch,
-        /// Loss or gradient norm.
+        /// Loss, alignment or gradient norm.
         what: &'static str,
         /// NaN or infinite.
         value: f64,
@@ -53,7 +53,7 @@ pub enum TrainError {
 #[derive(Clone, Debug, Error)]
 #[error("path {path}: the {what} is {value}")]
 pub struct NotFinite {
-    /// Loss or gradient norm.
+    /// Loss, alignment or gradient norm.
     pub what: &'static str,
     /// NaN or infinite.
     pub value: f64,

@@ -9,7 +9,7 @@ use pada_sampler::{
 };
 use pada_space::{EDGES, Nb201, Nb201Op, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
-use pada_trainer::rules::{CellShape, Close, Nsas, SummedPaths, Sumnas};
+use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
 use pada_trainer::{Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts};
 
 use crate::{
@@ -109,6 +109,7 @@ fn rule(
             let mut rng = Purpose::RuleStart.stage_stream(config.seed, stage);
             Box::new(Close::new(close.clone(), cell, layout, weights, &mut rng))
         }
+        RuleConfig::MagicAt(config) => Box::new(MagicAt::new(*config, part.clone())),
     }
 }
 

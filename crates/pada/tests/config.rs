@@ -55,6 +55,21 @@ fn assignments_take_numbers_texts_and_tables() {
 }
 
 #[test]
+fn a_rule_names_the_method() {
+    let rule = "rule={name=\"magic-at\",weight=0.5}";
+    let alone = RunConfig::mini().with(rule).unwrap();
+    assert_eq!(alone.method(), "Magic-A, PA&DA (released)");
+    let config = alone.with("sampler.path=one-change").unwrap().with("sampler.data=uniform").unwrap();
+    assert_eq!(config.method(), "Magic-AT, one change a path");
+    let error = RunConfig::mini().with("rule={name=\"magic-at\",weight=0.5,batch=3}").unwrap_err();
+    assert!(matches!(&error, ConfigError::Set { reason, .. } if reason.contains("batch")), "{error}");
+    for bad in ["-0.1", "nan", "inf"] {
+        let error = alone.with(&format!("rule.weight={bad}")).unwrap().check().unwrap_err();
+        assert!(matches!(error, ConfigError::Range { key: "rule.weight", .. }), "{error}");
+    }
+}
+
+#[test]
 fn bad_values_are_named() {
     let mini = RunConfig::mini();
     for (set, key) in [

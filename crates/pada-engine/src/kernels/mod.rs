@@ -7,6 +7,7 @@
 mod combine;
 mod conv;
 mod depthwise;
+mod difference;
 mod norm;
 mod pool;
 mod stage;
@@ -16,6 +17,7 @@ mod weight_gradient;
 pub(crate) use combine::{Affine, Combine, HandOn};
 pub(crate) use conv::{ConvKernel, Into, Mask};
 pub(crate) use depthwise::{DepthwiseGradient, DepthwiseKernel};
+pub(crate) use difference::{Difference, DifferenceGradient};
 pub(crate) use norm::{GradientSums, Moments};
 pub(crate) use pool::{AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient, Windows};
 pub(crate) use stage::{NormGradient, Stage, StageGradient, ToUnits};

@@ -1,11 +1,11 @@
 use super::{Direction, Pass, Place};
 use crate::geometry::Padded;
 use crate::kernels::{
-    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, HandOn, Into, Mask,
-    MaxPoolGradient, WeightGradient, linear_input_gradient, linear_weight_gradient,
+    AvgPoolGradient, DepthwiseGradient, DifferenceGradient, GlobalPoolGradient, GradientSums, HandOn, Into,
+    Mask, MaxPoolGradient, WeightGradient, linear_input_gradient, linear_weight_gradient,
 };
 use crate::memory::{Others, Scratch};
-use crate::plan::{Act, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term};
+use crate::plan::{Act, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::take_gradient_sums;
 use crate::weights;
@@ -24,6 +24,9 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
             let op = &self.plan.ops[i];
             match &op.kind {
                 Kind::Conv(conv) => self.backward_conv(way, op, conv, way.targets[i].first(), place, scratch),
+                Kind::Difference { share, .. } => {
+                    self.backward_difference(way, op, *share, way.targets[i][VALUE], place);
+                }
                 _ => self.backward_op(way, op, &way.targets[i], place),
             }
             for &norm in &way.complete[i] {
@@ -107,6 +110,24 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
+    /// The mean over B, C, H and W of the squares, times its share and the factor on the loss, has a slope in proportion to the
+    /// difference.
+    fn backward_difference(
+        &self,
+        way: &Backward,
+        op: &Op,
+        share: f32,
+        target: Option<Target>,
+        place: &mut Place<'_, T>,
+    ) {
+        let Some(target) = target else { return };
+        let count = (self.images.len() * self.plan.buffers[op.out].shape.numel()) as f64;
+        let factor = T::from_f64(2.0 * f64::from(share) * self.loss_scale / count);
+        let (out, others) = Others::split(place.values, self.range(way, target.gradient));
+        let difference = others.buffer(self.plan, op.out);
+        V::dispatch(DifferenceGradient { difference, factor, out, into: target.into });
+    }
+
     fn backward_op(&self, way: &Backward, op: &Op, targets: &[Option<Target>], place: &mut Place<'_, T>) {
         let plan = self.plan;
         let Some(total) = way.of[op.out].total else { return };
@@ -180,7 +201,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         into,
                     });
                 }
-                (Kind::Load | Kind::Conv(_), _) => {}
+                (Kind::Load | Kind::Conv(_) | Kind::Difference { .. }, _) => {}
             }
             first_channel += channels;
         }

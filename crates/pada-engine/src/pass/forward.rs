@@ -1,16 +1,19 @@
 use super::{Direction, Pass, Place};
-use crate::kernels::{AvgPool, Combine, GlobalPool, Into, MaxPool, Moments, linear};
+use crate::kernels::{AvgPool, Combine, Difference, GlobalPool, Into, MaxPool, Moments, linear};
 use crate::memory::{Others, Scratch};
-use crate::plan::{Connection, Kind, Op, PoolKind, Source, Term};
+use crate::plan::{ANCHOR, Connection, Kind, Op, PoolKind, Source, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
-use crate::statistics::take_moments;
+use crate::statistics::{take_moments, take_squares};
 
 impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     /// The operations of a level, forward, for one image.
     pub(crate) fn forward(&self, level: usize, place: &mut Place<'_, T>, scratch: &mut Scratch<T, U>) {
         scratch.staged = None;
         for op in &self.plan.ops[self.plan.op_range(level)] {
-            self.forward_op(op, place, scratch);
+            match op.kind {
+                Kind::Difference { alignment, .. } => self.difference(op, alignment, place, scratch),
+                _ => self.forward_op(op, place, scratch),
+            }
             let buffer = &self.plan.buffers[op.out];
             for &norm in &op.norms {
                 let x = &place.values[self.plan.range(op.out)];
@@ -97,7 +100,21 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let (weight, bias) = (self.host.weight(*weight), self.host.weight(*bias));
                 linear(&self.vector(&others, *source), weight, bias, out);
             }
+            Kind::Difference { .. } => unreachable!("it has sums to leave, see `difference`"),
         }
+    }
+
+    fn difference(&self, op: &Op, alignment: usize, place: &mut Place<'_, T>, scratch: &mut Scratch<T, U>) {
+        let plan = self.plan;
+        let (out, others) = Others::split(place.values, plan.range(op.out));
+        let stride = plan.buffers[op.out].stride;
+        let [anchor, value] = [ANCHOR, VALUE].map(|input| {
+            let source = &op.reads[input];
+            (others.buffer(plan, source.buffer), self.affine(source, stride))
+        });
+        let squares = scratch.sums.get(stride);
+        V::dispatch(Difference { anchor, value, stride, out, squares });
+        take_squares(plan, alignment, squares, place.seen, place.partial);
     }
 
     /// An image of the batch, `[C, H, W]`, as `[H, W, stride]`.

@@ -22,6 +22,8 @@ pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) packed: Packed<'a, V::Elem, V::Unit>,
     pub(crate) coefficients: &'a Coefficients<V::Elem>,
     pub(crate) images: &'a Images<'a>,
+    /// Factor on the whole loss.
+    pub(crate) loss_scale: f64,
 }
 
 /// One image on its way through a level.

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::{Act, BufferId, Kind, NormId, Plan, Source, Term};
+use super::{ANCHOR, Act, BufferId, Kind, NormId, Plan, Source, Term};
 use crate::kernels::Into;
 
 /// A gradient that lies in memory.
@@ -67,11 +67,17 @@ impl Backward {
         backward.of[plan.output].direct = Some(backward.add(plan.output, None));
         let mut first_reader: HashMap<NormId, usize> = HashMap::new();
         for (i, op) in plan.ops.iter().enumerate().rev() {
-            let Some(total) = backward.settle(op.out, &op.kind) else { continue };
+            let total = backward.settle(op.out, &op.kind);
+            // Nothing reads a difference: here a gradient begins.
+            let begins = matches!(op.kind, Kind::Difference { .. });
+            if total.is_none() && !begins {
+                continue;
+            }
             for (input, &source) in op.reads.iter().enumerate() {
                 let alone = readers[&(source.buffer, source.norm)] == 1;
-                let shared = (alone && passes_through(&op.kind, input)).then_some(total);
-                let wanted = needed[source.buffer] || is_affine(plan, &source);
+                let shared = total.filter(|_| alone && passes_through(&op.kind, input));
+                let stands_still = begins && input == ANCHOR;
+                let wanted = !stands_still && (needed[source.buffer] || is_affine(plan, &source));
                 let target = if wanted { backward.reach(source, shared) } else { None };
                 backward.targets[i].push(target);
                 if let (true, Some(norm)) = (wanted, source.norm) {
@@ -84,6 +90,11 @@ impl Backward {
         }
         backward.complete.iter_mut().for_each(|norms| norms.sort_unstable());
         backward
+    }
+
+    /// Whether a buffer has a gradient.
+    pub(super) fn reaches(&self, buffer: BufferId) -> bool {
+        self.of[buffer].direct.is_some() || self.of[buffer].norm.is_some()
     }
 
     /// Brings a buffer's gradient together; none if nothing reads the buffer.

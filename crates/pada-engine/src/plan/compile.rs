@@ -7,7 +7,7 @@ use super::arena::lay_out;
 use super::backward::Backward;
 use super::{
     Act, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Machine, Mode, NormId, NormSlot,
-    Op, Plan, PoolKind, Source, Term,
+    Op, Plan, PoolKind, Source, Term, VALUE,
 };
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
@@ -19,7 +19,7 @@ pub(super) const ALIGN: usize = 16;
 impl Compiler {
     /// Compiles a graph.
     pub(crate) fn compile(&mut self, graph: &Graph, machine: Machine, mode: Mode) -> Plan {
-        let mut builder = Builder::new(graph, machine);
+        let mut builder = Builder::new(graph, machine, mode);
         let values: Vec<Source> = Vec::with_capacity(graph.nodes().len());
         let values = graph.nodes().iter().enumerate().fold(values, |mut values, (i, node)| {
             let value = builder.node(NodeId(i), node, &values);
@@ -31,7 +31,7 @@ impl Compiler {
     }
 
     fn finish(&mut self, builder: Builder<'_>, output: BufferId, mode: Mode) -> Plan {
-        let Builder { buffers, mut norms, mut ops, machine, .. } = builder;
+        let Builder { buffers, mut norms, mut ops, machine, alignments, .. } = builder;
         ops.sort_by_key(|op| op.level);
         self.set_geometries(&buffers, &mut ops);
         let mut norm_channels = 0;
@@ -47,6 +47,7 @@ impl Compiler {
             buffers,
             norms,
             norm_channels,
+            alignments,
             ops,
             output,
             places: vec![],
@@ -56,8 +57,8 @@ impl Compiler {
             depthwise_len: 0,
             backward: None,
         };
-        set_places(&mut plan);
         plan.backward = (mode == Mode::Train).then(|| Backward::new(&plan));
+        set_places(&mut plan);
         lay_out(&mut plan);
         plan
     }
@@ -100,6 +101,8 @@ fn set_places(plan: &mut Plan) {
         if op.level != level {
             (level, sums) = (op.level, 0);
         }
+        // Only where a gradient comes by: what nothing but an anchor reads has none.
+        let trained = plan.backward.as_ref().is_some_and(|way| way.reaches(op.out));
         let mut packed = 0;
         let sums_len = match &op.kind {
             Kind::Conv(conv) => {
@@ -112,7 +115,7 @@ fn set_places(plan: &mut Plan) {
             _ => 0,
         };
         let op = &mut plan.ops[i];
-        (op.sums, op.sums_len) = (sums, sums_len.next_multiple_of(ALIGN));
+        (op.sums, op.sums_len) = (sums, if trained { sums_len.next_multiple_of(ALIGN) } else { 0 });
         sums += op.sums_len;
         if let Kind::Conv(conv) = &mut op.kind {
             let total = match conv.connection {
@@ -129,20 +132,23 @@ fn set_places(plan: &mut Plan) {
 struct Builder<'g> {
     graph: &'g Graph,
     machine: Machine,
+    mode: Mode,
     /// How often a node is read.
     readers: Vec<usize>,
     buffers: Vec<Buffer>,
     /// Level of each buffer's producer.
     levels: Vec<usize>,
     norms: Vec<NormSlot>,
+    alignments: usize,
     ops: Vec<Op>,
 }
 
 impl<'g> Builder<'g> {
-    fn new(graph: &'g Graph, machine: Machine) -> Self {
+    fn new(graph: &'g Graph, machine: Machine, mode: Mode) -> Self {
         let mut readers = vec![0; graph.nodes().len()];
         graph.nodes().iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
-        Self { graph, machine, readers, buffers: vec![], levels: vec![], norms: vec![], ops: vec![] }
+        let (buffers, levels, norms, ops) = (vec![], vec![], vec![], vec![]);
+        Self { graph, machine, mode, readers, buffers, levels, norms, alignments: 0, ops }
     }
 
     /// Emits what a node needs and says how it is read.
@@ -201,6 +207,14 @@ impl<'g> Builder<'g> {
                 let stride = self.stride(node.shape);
                 let kind = Kind::Linear { source, weight: *weight, bias: *bias };
                 plain(self.emit(kind, node.shape, stride, &[plain(source)]))
+            }
+            // It changes no logits. Nothing reads it, so that any source will do.
+            Op::Align { .. } if self.mode == Mode::Forward => inputs[VALUE],
+            Op::Align { share } => {
+                let reads: Vec<Source> = inputs.into_iter().map(|x| self.not_activated(x)).collect();
+                let kind = Kind::Difference { share: *share, alignment: self.alignments };
+                self.alignments += 1;
+                plain(self.emit(kind, node.shape, self.stride(node.shape), &reads))
             }
         }
     }
@@ -289,10 +303,15 @@ impl<'g> Builder<'g> {
                 let x = self.buffers[source.buffer];
                 Term::Pool(source.buffer, Windows::new(*pool, x.shape, self.graph.node(id).shape, x.stride))
             }
-            _ if source.act != Act::None => {
-                Term::Value(Source { buffer: self.plain(source), norm: None, act: Act::None })
-            }
-            _ => Term::Value(source),
+            _ => Term::Value(self.not_activated(source)),
+        }
+    }
+
+    /// The value behind its norm at most: activations get a buffer of their own.
+    fn not_activated(&mut self, source: Source) -> Source {
+        match source.act {
+            Act::None => source,
+            _ => Source { buffer: self.plain(source), norm: None, act: Act::None },
         }
     }
 }

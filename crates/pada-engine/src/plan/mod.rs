@@ -130,7 +130,17 @@ pub(crate) enum Kind {
         weight: WeightId,
         bias: WeightId,
     },
+    /// The difference of an alignment's value to its anchor, which it reads in the order [`ANCHOR`], [`VALUE`].
+    Difference {
+        share: f32,
+        /// Its number among all alignments.
+        alignment: usize,
+    },
 }
+
+/// Inputs of [`Kind::Difference`].
+pub(crate) const ANCHOR: usize = 0;
+pub(crate) const VALUE: usize = 1;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Op {
@@ -161,6 +171,8 @@ pub(crate) struct Plan {
     pub(crate) norms: Vec<NormSlot>,
     /// Numbers in a table with one number per channel of every norm.
     pub(crate) norm_channels: usize,
+    /// How many alignments there are.
+    pub(crate) alignments: usize,
     /// In order of execution: by level.
     pub(crate) ops: Vec<Op>,
     pub(crate) levels: usize,
@@ -184,6 +196,16 @@ impl Plan {
     pub(crate) fn op_range(&self, level: usize) -> std::ops::Range<usize> {
         let first = self.ops.partition_point(|op| op.level < level);
         first..self.ops.partition_point(|op| op.level <= level)
+    }
+
+    /// How many sums a chunk of images keeps: two for every channel of every norm, and one for every alignment.
+    pub(crate) fn partial_len(&self) -> usize {
+        2 * self.norm_channels + self.alignments
+    }
+
+    /// Where a chunk keeps the squares of an alignment.
+    pub(crate) fn squares(&self, alignment: usize) -> usize {
+        2 * self.norm_channels + alignment
     }
 
     pub(crate) fn range(&self, buffer: BufferId) -> std::ops::Range<usize> {

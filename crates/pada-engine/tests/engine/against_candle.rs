@@ -1,9 +1,10 @@
 //! Whole networks against the readable executor.
 
-use pada_graph::{Lower, Nb201Net, Norms, Shape};
+use pada_engine::Level;
+use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
 use pada_space::{Nb201, SearchSpace};
 
-use crate::case::Case;
+use crate::case::{Case, distance};
 
 #[test]
 fn nb201_steps_equal_candle() {
@@ -28,6 +29,43 @@ fn nb201_steps_equal_candle() {
             let graph = net.lower(&arch).unwrap();
             case.check(&graph.simplified(), &format!("{channels} {arch} simplified"));
             case.check(&graph, &format!("{channels} {arch}"));
+        }
+    }
+}
+
+#[test]
+fn aligned_nb201_steps_equal_candle() {
+    let space = Nb201::new();
+    for (i, (channels, cells, shape, images, norms)) in [
+        (16, 1, Shape::new(3, 16, 16), 9, Norms::Plain),
+        (5, 2, Shape::new(2, 8, 12), 10, Norms::Plain),
+        (20, 1, Shape::new(3, 8, 8), 7, Norms::Affine),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let net = Nb201Net::new(channels, cells, shape, 10, norms);
+        let case = Case::new(net.weights(), shape, images, 10, i as u64 + 31);
+        let pairs = [
+            ("323412", "323432"),
+            ("130224", "434141"),
+            ("111111", "333333"),
+            ("000000", "323412"),
+            ("323412", "000000"),
+            ("444444", "212121"),
+        ];
+        for (path, anchor) in pairs {
+            let [of_path, of_anchor] = [path, anchor].map(|digits| space.parse(digits).unwrap());
+            let graph = net.lower_aligned(&of_path, &of_anchor, 3.0).unwrap();
+            case.check(&graph.simplified(), &format!("{channels} {path} beside {anchor} simplified"));
+            case.check(&graph, &format!("{channels} {path} beside {anchor}"));
+            let mut engine = case.engine(Precision::Double, Level::Portable);
+            let (alone, beside) = (
+                case.step(&mut engine, &net.lower(&of_path).unwrap()),
+                case.step(&mut engine, &graph.simplified()),
+            );
+            assert!(distance(&beside.logits, &alone.logits) < 1e-6, "{path} beside {anchor}: other logits");
+            assert!(beside.alignment > 0.0 && alone.alignment == 0.0, "{path} beside {anchor}");
         }
     }
 }

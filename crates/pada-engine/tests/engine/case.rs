@@ -41,6 +41,7 @@ pub(crate) struct Case {
 pub(crate) struct Found {
     pub(crate) logits: Vec<f32>,
     pub(crate) loss: f64,
+    pub(crate) alignment: f64,
     /// Of all weights, in the layout's order.
     pub(crate) gradient: Vec<f32>,
 }
@@ -78,7 +79,7 @@ impl Case {
         let gradient = self.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect();
         let forward = executor.logits(graph, &images).unwrap();
         assert!(distance(&forward.values, &stats.logits.values) < 1e-5, "forward alone is another plan");
-        Found { logits: stats.logits.values, loss: stats.loss, gradient }
+        Found { logits: stats.logits.values, loss: stats.loss, alignment: stats.alignment, gradient }
     }
 
     pub(crate) fn engine(&self, precision: Precision, level: Level) -> Engine {
@@ -97,6 +98,8 @@ impl Case {
         assert!(off < 1e-6, "{what}: logits off by {off}");
         let off = (ours.loss - theirs.loss).abs() / theirs.loss.abs().max(1.0);
         assert!(off < 1e-6, "{what}: loss {} {}", ours.loss, theirs.loss);
+        let off = (ours.alignment - theirs.alignment).abs() / theirs.alignment.max(1.0);
+        assert!(off < 1e-6, "{what}: alignment {} {}", ours.alignment, theirs.alignment);
         for (id, spec) in self.layout.iter() {
             let range = self.layout.range(id);
             let off = distance(&ours.gradient[range.clone()], &theirs.gradient[range]);
@@ -106,6 +109,8 @@ impl Case {
             let ours = self.step(&mut self.engine(Precision::Single, level), graph);
             let off = distance(&ours.logits, &theirs.logits);
             assert!(off < 1e-3, "{what}, {level}: logits off by {off}");
+            let off = (ours.alignment - theirs.alignment).abs() / theirs.alignment.max(1.0);
+            assert!(off < 1e-3, "{what}, {level}: alignment {} {}", ours.alignment, theirs.alignment);
             // A value near zero may fall on the other side of a ReLU.
             let square =
                 |list: &mut dyn Iterator<Item = f32>| list.map(|v| f64::from(v).powi(2)).sum::<f64>();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod against_candle;
+mod alignment;
 mod bad_input;
 mod bf16;
 mod case;

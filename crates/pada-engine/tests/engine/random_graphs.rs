@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
+use crate::case::distance;
 use crate::recipe::recipes;
 
 /// The same graphs every time; others with `PROPTEST_RNG_SEED`.
@@ -22,5 +23,17 @@ proptest! {
     fn random_graphs_equal_candle(recipe in recipes()) {
         let (case, graph) = recipe.build();
         case.check(&graph, "random graph");
+    }
+
+    #[test]
+    fn simplified_random_graphs_find_the_same(recipe in recipes()) {
+        let (case, graph) = recipe.build();
+        let [whole, simple] = [&graph, &graph.simplified()].map(|graph| case.step(&mut case.candle(), graph));
+        let distances = [
+            distance(&simple.logits, &whole.logits),
+            distance(&simple.gradient, &whole.gradient),
+            (simple.alignment - whole.alignment).abs() / whole.alignment.max(1.0),
+        ];
+        prop_assert!(distances.iter().all(|&off| off < 1e-5), "logits, gradient, alignment off by {distances:?}");
     }
 }

@@ -39,7 +39,8 @@ pub(crate) fn recipes() -> impl Strategy<Value = Recipe> {
 impl fmt::Debug for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} images, {} classes, seed {}", self.images, self.classes, self.seed)?;
-        let nodes = self.plan().nodes;
+        let Plan { nodes, aligned, .. } = self.plan();
+        writeln!(f, "aligned (anchor, value, share): {aligned:?}")?;
         nodes
             .iter()
             .enumerate()
@@ -66,7 +67,7 @@ impl Recipe {
     }
 
     fn plan(&self) -> Plan {
-        let mut plan = Plan { nodes: vec![], layout: WeightLayout::new(), wide: self.wide };
+        let mut plan = Plan { nodes: vec![], aligned: vec![], layout: WeightLayout::new(), wide: self.wide };
         plan.push(Op::Input, vec![], self.image());
         self.steps.iter().for_each(|step| plan.step(step));
         plan.head(self.classes, self.steps.last().map_or(0, |step| step[7]));
@@ -77,6 +78,8 @@ impl Recipe {
 /// A graph on its way: the builder can begin when all weights are known.
 struct Plan {
     nodes: Vec<(Op, Vec<usize>, Shape)>,
+    /// Anchor, value and share.
+    aligned: Vec<(usize, usize, f32)>,
     layout: WeightLayout,
     wide: bool,
 }
@@ -118,7 +121,7 @@ impl Plan {
     fn step(&mut self, step: &[u8; 8]) {
         let [kind, at, rest @ ..] = *step;
         let x = self.value(at);
-        match kind % 22 {
+        match kind % 25 {
             0..=4 => drop(self.conv(x, rest)),
             5 => {
                 let y = self.conv(x, rest);
@@ -153,6 +156,7 @@ impl Plan {
                 self.push(Op::GlobalAvgPool, vec![x], shape);
             }
             20 => self.linear(x, choose(&[5, 8, 17], rest[1])),
+            21..=23 => self.align(x, rest),
             _ => {
                 let shape = self.nodes[x].2;
                 let zero = self.push(Op::Zero, vec![], shape);
@@ -242,6 +246,15 @@ impl Plan {
         self.push(Op::Concat, parts, Shape { channels, ..shape })
     }
 
+    /// With an earlier or later value of the same shape, as value or as anchor.
+    fn align(&mut self, x: usize, bytes: [u8; 6]) {
+        let shape = self.nodes[x].2;
+        let same: Vec<usize> = (0..self.nodes.len()).filter(|&i| self.nodes[i].2 == shape).collect();
+        let other = same[same.len() - 1 - usize::from(bytes[0]) % same.len()];
+        let (anchor, value) = if bytes[1] % 2 == 1 { (x, other) } else { (other, x) };
+        self.aligned.push((anchor, value, choose(&[0.5, 2.0, 0.1], bytes[2])));
+    }
+
     fn linear(&mut self, x: usize, out: usize) {
         let inputs = self.nodes[x].2.numel();
         let (weight, bias) = (self.weight(vec![out, inputs], false), self.weight(vec![out], false));
@@ -260,7 +273,11 @@ impl Plan {
 
     fn graph(&self) -> Graph {
         let mut b = GraphBuilder::new(&self.layout);
-        for (op, inputs, shape) in &self.nodes {
+        for (i, (op, inputs, shape)) in self.nodes.iter().enumerate() {
+            if i + 1 == self.nodes.len() {
+                // The output stays the last node.
+                self.aligned.iter().for_each(|&(a, v, share)| b.align(NodeId(a), NodeId(v), share).unwrap());
+            }
             let inputs: Vec<NodeId> = inputs.iter().map(|&i| NodeId(i)).collect();
             let x = inputs.first().copied();
             let x = || x.expect("it has an input");
@@ -277,6 +294,7 @@ impl Plan {
                 Op::Concat => b.concat(&inputs).unwrap(),
                 Op::GlobalAvgPool => b.global_avg_pool(x()),
                 Op::Linear { weight, bias, .. } => b.linear(x(), *weight, *bias).unwrap(),
+                Op::Align { .. } => unreachable!("alignments are kept apart"),
             };
             assert_eq!(b.shape(id), *shape, "{op:?}");
         }

@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 use crate::case::{Case, LEVELS};
 use crate::recipe::recipes;
 
-/// Logits, loss and gradient as bits.
+/// Logits, losses and gradient as bits.
 fn bits(case: &Case, graph: &pada_graph::Graph, threads: usize) -> Vec<u64> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
@@ -18,7 +18,7 @@ fn bits(case: &Case, graph: &pada_graph::Graph, threads: usize) -> Vec<u64> {
                 let found = case.step(&mut case.engine(Precision::Single, level), graph);
                 let numbers = found.logits.into_iter().chain(found.gradient);
                 let numbers = numbers.map(|v| u64::from(v.to_bits())).collect::<Vec<_>>();
-                numbers.into_iter().chain([found.loss.to_bits()])
+                numbers.into_iter().chain([found.loss.to_bits(), found.alignment.to_bits()])
             })
             .collect()
     })
@@ -37,7 +37,9 @@ fn a_step_has_the_same_bits_for_1_2_3_and_7_threads() {
     let net = Nb201Net::new(16, 1, shape, 10, Norms::Affine);
     let case = Case::new(net.weights(), shape, 37, 10, 1);
     for arch in ["333333", "323412"] {
-        check(&case, &net.lower(&Nb201::new().parse(arch).unwrap()).unwrap());
+        let [arch, anchor] = [arch, "142323"].map(|digits| Nb201::new().parse(digits).unwrap());
+        check(&case, &net.lower(&arch).unwrap());
+        check(&case, &net.lower_aligned(&arch, &anchor, 2.0).unwrap());
     }
     let mut runner = TestRunner::deterministic();
     for _ in 0..15 {

@@ -3,12 +3,14 @@
 mod close;
 mod close_blocks;
 mod close_gate;
+mod magic_at;
 mod nsas;
 mod summed_paths;
 mod sumnas;
 
 pub use close::{Close, CloseConfig};
 pub use close_gate::{CellShape, GateConfig};
+pub use magic_at::{MagicAt, MagicAtConfig};
 pub use nsas::{Constraints, Nsas, NsasConfig};
 use pada_graph::{Batch, Executor, Graph, Logits, LossSpec, Lower, SgdStep, StepStats, WeightId};
 use pada_sampler::{PathSampler, SamplerError, SamplerState};
@@ -125,10 +127,12 @@ impl StepContext<'_> {
     ) -> Result<Passed, TrainError> {
         let loss = LossSpec { scale: scale as f32, image_weights: self.image_weights };
         let stats = self.executor.gradients(graph, batch, &loss)?;
-        match stats.loss.is_finite() {
-            true => Ok(Passed { path, stats }),
-            false => Err(NotFinite { what: "loss", value: stats.loss, path }.into()),
+        for (what, value) in [("loss", stats.loss), ("alignment", stats.alignment)] {
+            if !value.is_finite() {
+                return Err(NotFinite { what, value, path }.into());
+            }
         }
+        Ok(Passed { path, stats })
     }
 
     /// Lets the observer see the step's gradient, before anything is clipped.

@@ -147,12 +147,7 @@ impl TrainRule for Nsas {
     }
 
     fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        let part = |name: &str| {
-            let list = state.0.get(name).map(|list| (name.to_owned(), list.clone()));
-            SamplerState(list.into_iter().collect()).to_archs(name, &self.space)
-        };
-        let (archive, recent) = (part("archive")?, part("recent")?);
-        (self.archive, self.recent) = (archive, recent);
+        [self.archive, self.recent] = state.to_arch_lists(["archive", "recent"], &self.space)?;
         Ok(())
     }
 }

@@ -55,6 +55,10 @@ impl RunConfig {
             RuleConfig::Sumnas(_) => format!("SUMNAS, {sampler}"),
             RuleConfig::Nsas(_) => format!("NSAS, {sampler}"),
             RuleConfig::Close(_) => format!("CLOSE, {sampler}"),
+            RuleConfig::MagicAt(_) if self.sampler.path == PathRule::OneChange => {
+                format!("Magic-AT, {sampler}")
+            }
+            RuleConfig::MagicAt(_) => format!("Magic-A, {sampler}"),
         };
         match &self.split {
             None => rule,

@@ -1,4 +1,4 @@
-use pada_trainer::rules::{CloseConfig, NsasConfig, SumnasConfig};
+use pada_trainer::rules::{CloseConfig, MagicAtConfig, NsasConfig, SumnasConfig};
 use serde::{Deserialize, Serialize};
 
 use super::{RunConfig, check};
@@ -16,6 +16,8 @@ pub enum RuleConfig {
     Nsas(NsasConfig),
     /// Edges share blocks of weights, fewer and fewer edges one block.
     Close(CloseConfig),
+    /// The path is aligned with the best path so far: Magic-AT, with `sampler.path = "one-change"`.
+    MagicAt(MagicAtConfig),
 }
 
 impl RuleConfig {
@@ -35,6 +37,10 @@ impl RuleConfig {
                 check("rule.archive", c.archive, c.archive > 0, "at least 1")
             }
             Self::Close(close) => check_close(close, run),
+            Self::MagicAt(c) => {
+                let weight = c.weight >= 0.0 && c.weight.is_finite();
+                check("rule.weight", c.weight, weight, "at least 0")
+            }
         }
     }
 }

@@ -1,0 +1,69 @@
+use super::Into;
+use super::combine::Affine;
+use crate::simd::{Kernel, Number, Unit, Vector};
+
+/// How far a value is from its anchor, number by number, and the squares of that.
+pub(crate) struct Difference<'a, T> {
+    /// Image `[H, W, stride]` and its norm.
+    pub(crate) anchor: (&'a [T], Affine<'a, T>),
+    pub(crate) value: (&'a [T], Affine<'a, T>),
+    pub(crate) stride: usize,
+    /// Value − anchor.
+    pub(crate) out: &'a mut [T],
+    /// `[stride]`, sums over the pixels.
+    pub(crate) squares: &'a mut [T],
+}
+
+impl<T: Number, U: Unit> Kernel<T, U> for Difference<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
+        let (len, stride) = (self.out.len(), self.stride);
+        assert!(stride.is_multiple_of(V::LANES) && len.is_multiple_of(stride));
+        assert!(self.anchor.0.len() == len && self.value.0.len() == len && self.squares.len() == stride);
+        for channel in (0..stride).step_by(V::LANES) {
+            let (anchor, value) = (self.anchor.1.at::<V>(channel), self.value.1.at::<V>(channel));
+            let mut sum = V::zero();
+            for place in (channel..len).step_by(stride) {
+                // SAFETY: all images are `len` numbers long, a multiple of `stride`, which is a multiple of LANES.
+                unsafe {
+                    let x = value.apply(V::load(self.value.0.as_ptr().add(place)));
+                    let difference = x.sub(anchor.apply(V::load(self.anchor.0.as_ptr().add(place))));
+                    sum = difference.mul_add(difference, sum);
+                    difference.store(self.out.as_mut_ptr().add(place));
+                }
+            }
+            // SAFETY: `channel + LANES` is at most `stride`, the length of the sums.
+            unsafe { sum.store(self.squares.as_mut_ptr().add(channel)) }
+        }
+    }
+}
+
+/// The slope of a squared difference with respect to the value: a multiple of the difference.
+pub(crate) struct DifferenceGradient<'a, T> {
+    /// What [`Difference`] left.
+    pub(crate) difference: &'a [T],
+    pub(crate) factor: T,
+    pub(crate) out: &'a mut [T],
+    pub(crate) into: Into,
+}
+
+impl<T: Number, U: Unit> Kernel<T, U> for DifferenceGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
+        let len = self.out.len();
+        assert!(len.is_multiple_of(V::LANES) && self.difference.len() == len);
+        let factor = V::splat(self.factor);
+        for at in (0..len).step_by(V::LANES) {
+            // SAFETY: both lists are `len` numbers long, a multiple of LANES.
+            unsafe {
+                let out = self.out.as_mut_ptr().add(at);
+                let before = if self.into == Into::Add { V::load(out) } else { V::zero() };
+                V::load(self.difference.as_ptr().add(at)).mul_add(factor, before).store(out);
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Magic-AT in a whole run: both executors train alike, a run goes on bit for bit, and alignments matter.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use pada_data::{Augment, Flip};
+use pada_engine::Engine;
+use pada_graph::{Executor, IdleWeights, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
+use pada_sampler::{OneChangePaths, UniformData};
+use pada_space::{Nb201, SearchSpace, SubSpace};
+use pada_supernet::{CandleExecutor, init_weights};
+use pada_trainer::rules::{MagicAt, MagicAtConfig, SummedPaths};
+use pada_trainer::{
+    ImageScore, OnNan, Purpose, Schedule, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts,
+};
+
+const EPOCHS: usize = 3;
+const IMAGES: usize = 60;
+const SEED: u64 = 5;
+
+type NewExecutor = fn(WeightLayout, Vec<f32>) -> Box<dyn Executor>;
+
+fn candle(layout: WeightLayout, weights: Vec<f32>) -> Box<dyn Executor> {
+    Box::new(CandleExecutor::new(layout, weights, Precision::Double))
+}
+
+fn engine(layout: WeightLayout, weights: Vec<f32>) -> Box<dyn Executor> {
+    Box::new(Engine::new(layout, weights, Precision::Double))
+}
+
+fn fast(layout: WeightLayout, weights: Vec<f32>) -> Box<dyn Executor> {
+    Box::new(Engine::new(layout, weights, Precision::Single))
+}
+
+/// With this weight of the alignment; without one, by the plain rule.
+fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
+    let images = pada_data::mini().unwrap().train.first(IMAGES);
+    let net = Nb201Net::new(3, 1, Shape::new(3, 16, 16), images.classes, Norms::Plain);
+    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(SEED));
+    let space = SubSpace::whole(Nb201::new().n_ops());
+    let rule: Box<dyn TrainRule> = match weight {
+        Some(weight) => Box::new(MagicAt::new(MagicAtConfig { weight }, space.clone())),
+        None => Box::new(SummedPaths),
+    };
+    let parts = TrainerParts {
+        executor: new(net.weights().clone(), weights),
+        net: Box::new(net),
+        space: SubSpace::whole(&[5; 6]),
+        n_ops: 5,
+        paths: Box::new(OneChangePaths::new(space).unwrap()),
+        data: Box::new(UniformData::new(IMAGES as u32)),
+        rule,
+        images,
+    };
+    let train = TrainConfig {
+        epochs: EPOCHS,
+        batch: 12,
+        lr: 0.05,
+        schedule: Schedule::Cosine,
+        momentum: 0.9,
+        weight_decay: 2.5e-4,
+        clip_norm: 5.0,
+        idle_weights: IdleWeights::Decay,
+        on_nan: OnNan::Stop,
+    };
+    let augment = Augment { crop_padding: 2, flip: Flip::Horizontal };
+    let settings = TrainSettings { train, augment, image_score: ImageScore::Logits, seed: SEED, stage: 0 };
+    Trainer::new(settings, parts)
+}
+
+/// Losses of all epochs, the anchor where there is one, and the weights.
+fn finished(mut trainer: Trainer) -> (Vec<f64>, Vec<f64>, Vec<f32>) {
+    while !trainer.is_done() {
+        trainer.epoch(&mut ()).unwrap();
+    }
+    let losses = trainer.epochs().iter().map(|record| record.loss).collect();
+    let anchor = trainer.checkpoint().rule.0.remove("anchor").unwrap_or_default();
+    (losses, anchor, trainer.parts().executor.read(State::Weights))
+}
+
+#[test]
+fn engine_and_candle_train_alike() {
+    let (ours, our_anchor, our_weights) = finished(trainer(engine, Some(0.5)));
+    let (theirs, their_anchor, their_weights) = finished(trainer(candle, Some(0.5)));
+    assert_eq!((our_anchor.len(), &our_anchor), (6, &their_anchor));
+    assert!(ours.iter().zip(&theirs).all(|(a, b)| (a - b).abs() < 1e-6), "{ours:?} {theirs:?}");
+    let off = our_weights.iter().zip(&their_weights).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-5, "weights off by {off}");
+}
+
+#[test]
+fn an_alignment_without_weight_changes_nothing_and_one_with_weight_does() {
+    let off = |ours: &[f64], theirs: &[f64]| {
+        ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+    };
+    let [plain, none, some] = [None, Some(0.0), Some(0.5)].map(|weight| finished(trainer(engine, weight)).0);
+    assert!(off(&plain, &none) < 1e-6, "{plain:?} {none:?}");
+    assert!(off(&plain, &some) > 1e-3, "{plain:?} {some:?}");
+}
+
+#[test]
+fn a_run_is_the_same_for_any_number_of_threads_and_when_it_is_resumed() {
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| finished(trainer(fast, Some(0.5))))
+    };
+    let whole = with(1);
+    assert_eq!(with(3), whole);
+    for stop in 1..EPOCHS {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = trainer(fast, Some(0.5));
+        for _ in 0..stop {
+            first.epoch(&mut ()).unwrap();
+            first.save(folder.path()).unwrap();
+        }
+        let mut resumed = trainer(fast, Some(0.5));
+        resumed.resume(folder.path()).unwrap();
+        assert_eq!(finished(resumed), whole, "stopped after {stop} epochs");
+    }
+}
