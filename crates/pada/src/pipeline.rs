@@ -78,13 +78,16 @@ impl Run {
             folder: folder.path(),
             done: vec![],
             next: 0,
+            split_seconds: 0.0,
         };
         let mut on_epoch = |epochs: &[EpochRecord]| {
             record.epochs = epochs.to_vec();
             record.train_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
             folder.write_record(&record)
         };
-        let Trained { mut trainer, mut leaves } = stages.train(self.first, observer, &mut on_epoch)?;
+        let Trained { mut trainer, mut leaves, split_seconds } =
+            stages.train(self.first, observer, &mut on_epoch)?;
+        record.train_seconds += split_seconds;
         record.parts = leaves.iter().flat_map(Leaves::parts).map(part_record).collect();
         let TrainerParts { executor, net, rule, .. } = trainer.parts();
         let mut place = |arch: &Arch, executor: &mut dyn Executor| match &mut leaves {
