@@ -167,7 +167,7 @@ fn cells(row: &MethodRow) -> Vec<String> {
     vec![
         row.method.label.clone(),
         seeds,
-        spread(row.train_hours),
+        hours(row.train_hours),
         spread(row.tau_b),
         difference(row.tau_b_difference),
         spread(row.p_at_top_5),
@@ -189,6 +189,16 @@ fn spread(value: Option<Spread>) -> String {
 
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.3}"))
+}
+
+/// From seconds on the embedded images to days.
+fn hours(value: Option<Spread>) -> String {
+    let decimals = match value {
+        Some(value) if value.mean >= 1.0 => 2,
+        Some(value) if value.mean >= 0.1 => 3,
+        _ => 4,
+    };
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.decimals$}"))
 }
 
 /// Gradient variances are of any size.

@@ -78,10 +78,12 @@ impl Runner {
     pub(crate) fn new(what: &str, args: &Args, set: &[String]) -> anyhow::Result<Self> {
         let preset = args.preset;
         let mut base = RunConfig::read(&preset.config_file())?;
-        for assignment in
-            preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()).chain(args.set.clone())
-        {
+        for assignment in preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()) {
             base = base.with(&assignment)?;
+        }
+        for assignment in &args.set {
+            // A key of a rule is there once a method names the rule. Cells take these again, and say what is wrong with one.
+            base = base.with(assignment).unwrap_or(base);
         }
         let space: Box<dyn SearchSpace> = match base.supernet.space {
             SpaceName::Nb201 => Box::new(Nb201::new()),
@@ -236,7 +238,8 @@ pub(crate) fn conclude(progress: &Progress, end: End, table: &std::path::Path) -
         std::process::exit(130);
     }
     let failed: Vec<String> = progress.failed.iter().map(|f| format!("{}: {}", f.cell, f.reason)).collect();
-    ensure!(failed.is_empty(), "{} runs failed:\n{}", failed.len(), failed.join("\n"));
+    let (n, table) = (failed.len(), table.display());
+    ensure!(failed.is_empty(), "{n} runs failed, the others stand in {table}:\n{}", failed.join("\n"));
     Ok(())
 }
 

@@ -41,7 +41,7 @@ const HALF: f64 = 0.32;
 /// [`ReportError::Plot`]
 pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> Result<String, ReportError> {
     let rows = bars.len().max(1) as u32;
-    let legend = 18 * (marks.len() as u32 + 1);
+    let legend = 18 * (marks.len() as u32 + 1) + 8;
     svg((WIDTH, HEAD + ROW * rows + FOOT + legend), |area| {
         let area = area.titled(title, (super::FONT, 18))?;
         let (plot, foot) = area.split_vertically((ROW * rows + FOOT) as i32);
@@ -57,7 +57,11 @@ pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> Result
             .margin_right(20)
             .margin_top(6)
             .build_cartesian_2d(range(values), 0.0..f64::from(rows))?;
-        chart.configure_mesh().disable_y_mesh().disable_y_axis().x_desc(axis).draw()?;
+        // Plain numbers, and no zero with a sign.
+        let tenths = |x: &f64| format!("{:.1}", (10.0 * x).round() / 10.0 + 0.0);
+        let mut mesh = chart.configure_mesh();
+        mesh.disable_y_mesh().disable_y_axis().max_light_lines(0);
+        mesh.x_label_formatter(&tenths).x_desc(axis).draw()?;
         for (i, bar) in bars.iter().enumerate() {
             let y = f64::from(rows) - i as f64 - 0.5;
             let (left, middle) =
@@ -89,10 +93,10 @@ pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> Result
             ..text_style(13, HPos::Left, VPos::Top)
         };
         let about = "bar and line: mean ± sd over seeds; dot: a seed; cross: published, of the full protocol";
-        foot.draw(&Text::new(about, (LABELS as i32, 0), style(BLACK)))?;
+        foot.draw(&Text::new(about, (LABELS as i32, 4), style(BLACK)))?;
         for (i, mark) in marks.iter().enumerate() {
             let text = format!("line at {:.3}: {}", mark.at, mark.label);
-            foot.draw(&Text::new(text, (LABELS as i32, 18 * (i as i32 + 1)), style(mark_colour(i))))?;
+            foot.draw(&Text::new(text, (LABELS as i32, 18 * (i as i32 + 1) + 4), style(mark_colour(i))))?;
         }
         Ok(())
     })

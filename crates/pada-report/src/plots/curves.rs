@@ -26,16 +26,16 @@ pub struct Curve {
 /// # Errors
 /// [`ReportError::Plot`]
 pub fn curve_plot(title: &str, axes: &Axes<'_>, curves: &[Curve]) -> Result<String, ReportError> {
-    svg((640, 440), |area| {
+    svg((760, 440), |area| {
         let points = || curves.iter().flat_map(|curve| &curve.points);
         let y = points().flat_map(|(_, v)| [v.mean - v.sd.unwrap_or(0.0), v.mean + v.sd.unwrap_or(0.0)]);
         let mut chart = ChartBuilder::on(area)
-            .caption(title, (super::FONT, 18))
+            .caption(title, (super::FONT, 14))
             .x_label_area_size(44)
             .y_label_area_size(70)
             .margin(12)
             .build_cartesian_2d(range(points().map(|(x, _)| *x)), range(y))?;
-        chart.configure_mesh().x_desc(axes.x).y_desc(axes.y).draw()?;
+        chart.configure_mesh().max_light_lines(0).x_desc(axes.x).y_desc(axes.y).draw()?;
         for (i, curve) in curves.iter().enumerate() {
             let colour = COLOURS[i % COLOURS.len()];
             let line: Vec<(f64, f64)> = curve.points.iter().map(|(x, v)| (*x, v.mean)).collect();
@@ -52,6 +52,7 @@ pub fn curve_plot(title: &str, axes: &Axes<'_>, curves: &[Curve]) -> Result<Stri
         if !curves.is_empty() {
             chart
                 .configure_series_labels()
+                .position(SeriesLabelPosition::UpperMiddle)
                 .label_font((super::FONT, 13))
                 .background_style(WHITE.mix(0.8))
                 .border_style(BLACK.mix(0.3))

@@ -38,7 +38,8 @@ pub fn scatter_plot(title: &str, axes: &Axes<'_>, panels: &[Panel]) -> Result<St
                 .margin(6)
                 .build_cartesian_2d(range(points().map(|(x, _)| *x)), y.clone())?;
             let mut mesh = chart.configure_mesh();
-            mesh.x_labels(4)
+            mesh.max_light_lines(0)
+                .x_labels(4)
                 .y_labels(5)
                 .x_desc(axes.x)
                 .y_desc(axes.y)
