@@ -3,6 +3,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
+use crate::reproduce::{self, Preset, Which};
 use crate::{binary, paths, tidy};
 
 /// Makes tests fail, instead of saying that they skip, where reference values are missing.
@@ -16,6 +17,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("tidy", tidy::run)?;
     cargo("test", &["test", "--release", "--workspace"])?;
     step("smoke run", smoke)?;
+    step("slice of table 1", table_slice)?;
     eprintln!("ci: all passed in {:.0} s", started.elapsed().as_secs_f64());
     Ok(())
 }
@@ -67,5 +69,31 @@ fn smoke() -> anyhow::Result<()> {
     let ranked = json["archs_ranked"].as_u64();
     ensure!(ranked >= Some(60), "it ranked {ranked:?} architectures");
     ensure!(json["tau_b"].is_f64(), "it found no tau-b");
+    Ok(())
+}
+
+/// Two rows of the mini table, cut short: they must run, and not run again.
+fn table_slice() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut args = reproduce::Args {
+        preset: Preset::Mini,
+        methods: vec!["spos".into(), "pada".into()],
+        seeds: 1,
+        out: Some(folder.path().join("table")),
+        set: ["train.epochs=1", "data.train_images=640", "rank.images=500"].map(str::to_owned).to_vec(),
+        device: "cpu".to_owned(),
+        threads: None,
+    };
+    let table = std::fs::read_to_string(reproduce::table(Which::Table1, &args)?)?;
+    for text in ["preset mini, changed: train.epochs=1", "| SPOS | 1 |", "| PA&DA (released) | 1 |"] {
+        ensure!(table.contains(text), "{text} is not in\n{table}");
+    }
+    let started = Instant::now();
+    let again = std::fs::read_to_string(reproduce::table(Which::Table1, &args)?)?;
+    ensure!(again == table, "the table changed:\n{again}");
+    eprintln!("ci: finished runs were read in {:.1} s", started.elapsed().as_secs_f64());
+    args.set.push("train.lr=0.1".to_owned());
+    let refused = reproduce::table(Which::Table1, &args).err().context("another config was not refused")?;
+    ensure!(refused.to_string().contains("train.lr is 0.05, would be 0.1"), "{refused}");
     Ok(())
 }

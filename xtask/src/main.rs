@@ -7,6 +7,7 @@ mod ci;
 mod download;
 mod make_mini;
 mod paths;
+mod reproduce;
 mod tidy;
 mod truth;
 
@@ -53,6 +54,13 @@ enum Task {
     ///
     /// Example: cargo xtask make-mini
     MakeMini,
+    /// Run the methods of a table or figure of the paper with several seeds; goes on where it stopped.
+    ///
+    /// Example: cargo xtask reproduce table1 --preset mini
+    Reproduce {
+        #[command(subcommand)]
+        task: reproduce::Task,
+    },
     /// Train the architectures of an embedded truth table from scratch; goes on where it stopped.
     ///
     /// Example: cargo xtask truth mini --jobs 2
@@ -72,6 +80,7 @@ fn main() -> anyhow::Result<()> {
         Task::Bench { task } => bench::run(&task),
         Task::Download { what, from } => download::run(what, from.as_deref()),
         Task::MakeMini => make_mini::run(),
+        Task::Reproduce { task } => reproduce::run(&task),
         Task::Truth { table, jobs } => truth::run(table, jobs.get()),
     }
 }

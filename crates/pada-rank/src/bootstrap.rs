@@ -47,13 +47,20 @@ impl Bootstrap {
     /// # Panics
     /// If there is no architecture.
     pub fn interval(&self, archs: usize, metric: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Interval> {
-        let sample = |resample: usize| {
+        self.percentiles(|rng| metric(&draw(archs, rng)))
+    }
+
+    /// The interval of whatever `sample` finds with a stream of random numbers of its own. None if it never found anything.
+    pub(crate) fn percentiles(
+        &self,
+        sample: impl Fn(&mut ChaCha8Rng) -> Option<f64> + Sync,
+    ) -> Option<Interval> {
+        let value = |resample: usize| {
             let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
             rng.set_stream(resample as u64);
-            let places: Vec<u32> = (0..archs).map(|_| rng.random_range(0..archs as u32)).collect();
-            metric(&places)
+            sample(&mut rng)
         };
-        let mut values: Vec<f64> = (0..self.resamples).into_par_iter().filter_map(sample).collect();
+        let mut values: Vec<f64> = (0..self.resamples).into_par_iter().filter_map(value).collect();
         values.sort_unstable_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
         (!values.is_empty()).then(|| Interval {
@@ -63,6 +70,11 @@ impl Bootstrap {
             resamples: values.len(),
         })
     }
+}
+
+/// `n` of the places `0..n`, with repetitions.
+pub(crate) fn draw(n: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
+    (0..n).map(|_| rng.random_range(0..n as u32)).collect()
 }
 
 /// Linear interpolation between the two nearest places, as numpy's default.
@@ -105,7 +117,7 @@ pub fn tau_b_difference_interval(
 }
 
 /// Tau-b of a sample. Ranks are found once: a sample of them keeps order and ties.
-fn resampled_tau(x: &[f64], y: &[f64]) -> impl Fn(&[u32]) -> Option<f64> + Sync + use<> {
+pub(crate) fn resampled_tau(x: &[f64], y: &[f64]) -> impl Fn(&[u32]) -> Option<f64> + Sync + use<> {
     let pairs: Vec<(u32, u32)> = dense_ranks(x).into_iter().zip(dense_ranks(y)).collect();
     move |places| tau_of_ranks(places.iter().map(|&i| pairs[i as usize]).collect()).ok()
 }

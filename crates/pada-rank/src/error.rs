@@ -34,6 +34,14 @@ pub enum RankError {
         /// Length of the other.
         truth: usize,
     },
+    /// Two methods were not run with the same seeds.
+    #[error("{a} seeds of one method and {b} of the other: seeds are compared in pairs, at least one")]
+    SeedMismatch {
+        /// Seeds of the first method.
+        a: usize,
+        /// Seeds of the other.
+        b: usize,
+    },
     /// A score cannot be compared.
     #[error("number {index} of the {list} is {value}")]
     NotComparable {

@@ -21,4 +21,10 @@ pub enum ReportError {
         /// What is wrong, with line and column.
         source: serde_json::Error,
     },
+    /// A plot that cannot be drawn.
+    #[error("plot: {reason}")]
+    Plot {
+        /// What the drawing library said.
+        reason: String,
+    },
 }

@@ -3,13 +3,24 @@
 mod agreement;
 mod epoch;
 mod error;
+mod method_csv;
+mod method_row;
+mod method_table;
+mod plots;
 mod record;
+mod sampling;
+mod spread;
 mod summary;
 mod tensorboard;
 
 pub use agreement::{Agreement, Ceiling, ZeroCostRow};
 pub use epoch::EpochRecord;
 pub use error::ReportError;
+pub use method_row::{MethodName, MethodRow, Published, PublishedValue, RowGroup, late_gv};
+pub use method_table::{FailedCell, MethodTable};
+pub use plots::{Axes, Bar, Curve, Mark, Panel, bar_plot, curve_plot, scatter_plot};
 pub use record::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
+pub use sampling::{Drawn, Sampling};
+pub use spread::Spread;
 pub use summary::{ranking_summary, summary};
 pub use tensorboard::EventFile;

@@ -29,7 +29,7 @@ pub struct RunRecord {
     pub parts: Vec<Vec<String>>,
     /// One entry per finished epoch.
     pub epochs: Vec<EpochRecord>,
-    /// Wall-clock time of training, over all sessions of the run.
+    /// Wall-clock time of training, over all sessions of the run; with that of finding splits, once they are all found.
     pub train_seconds: f64,
     /// The ranking; none until it is done.
     pub ranking: Option<RankRecord>,

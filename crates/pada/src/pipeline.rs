@@ -78,6 +78,7 @@ impl Run {
             checkpoint_every: self.place.checkpoint_every,
             done: vec![],
             next: 0,
+            split_seconds: 0.0,
         };
         let ops = self.ranking.network.space.op_names();
         let mut events = None;
@@ -87,8 +88,9 @@ impl Run {
             Ok(event_file(&mut events, folder, &record)?.epochs(epochs, ops)?)
         };
         let trained = stages.train(self.first, observer, &mut on_epoch)?;
-        let Trained { mut trainer, mut leaves, epochs } = trained;
+        let Trained { mut trainer, mut leaves, epochs, split_seconds } = trained;
         set_epochs(&mut record, &epochs);
+        record.train_seconds += split_seconds;
         record.parts = leaves.iter().flat_map(Leaves::parts).map(part_record).collect();
         let TrainerParts { executor, net, rule, .. } = trainer.parts();
         let mut place = |arch: &Arch, executor: &mut dyn Executor| match &mut leaves {

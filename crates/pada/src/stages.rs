@@ -1,7 +1,7 @@
 //! Trains the supernet of a run, or the several that it is split into, each in stages that a killed run takes up again.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pada_data::ImageSet;
 use pada_report::EpochRecord;
@@ -26,6 +26,8 @@ pub(crate) struct Stages<'a> {
     pub(crate) done: Vec<EpochRecord>,
     /// The next stage's number.
     pub(crate) next: usize,
+    /// Time that finding splits took. A run that goes on finds all of them again, so it is that of the whole run.
+    pub(crate) split_seconds: f64,
 }
 
 /// A supernet that has been trained.
@@ -36,6 +38,8 @@ pub(crate) struct Trained {
     pub(crate) leaves: Option<Leaves>,
     /// All epochs of all stages.
     pub(crate) epochs: Vec<EpochRecord>,
+    /// Time that went into finding splits.
+    pub(crate) split_seconds: f64,
 }
 
 /// Hears of the epochs so far, after each.
@@ -64,7 +68,7 @@ impl Stages<'_> {
     ) -> Result<Trained, PadaError> {
         let mut trainer = self.finish(first, observer, on_epoch)?;
         let Some(split) = &self.config.split else {
-            return Ok(Trained { trainer, leaves: None, epochs: self.done });
+            return Ok(Trained { trainer, leaves: None, epochs: self.done, split_seconds: 0.0 });
         };
         let root = weights(&mut trainer);
         let leaves = match split {
@@ -97,17 +101,19 @@ impl Stages<'_> {
                 level
             }
         };
-        Ok(Trained { trainer, leaves: Some(Leaves::new(leaves)), epochs: self.done })
+        let (leaves, split_seconds) = (Some(Leaves::new(leaves)), self.split_seconds);
+        Ok(Trained { trainer, leaves, epochs: self.done, split_seconds })
     }
 
     /// The two halves of a part; the part itself where no position can be split any more.
     fn split(
-        &self,
+        &mut self,
         trainer: &mut Trainer,
         part: &SubSpace,
         weights: &[f32],
         config: &GradientMatchingConfig,
     ) -> Result<Vec<SubSpace>, PadaError> {
+        let started = Instant::now();
         let settings = MatchingSettings {
             samples: config.samples,
             batch: self.config.train.batch,
@@ -119,6 +125,7 @@ impl Stages<'_> {
         executor.write(pada_graph::State::Weights, weights);
         let spaces = [&self.whole, part];
         let halves = split_by_gradients(executor, net, self.images, spaces, &settings, &mut rng)?;
+        self.split_seconds += started.elapsed().as_secs_f64();
         Ok(halves.map_or_else(|| vec![part.clone()], Vec::from))
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pada::{ConfigError, PathRule, RunConfig};
+use pada::{ConfigError, FewShotConfig, PathRule, RuleConfig, RunConfig, SplitConfig};
 
 fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")
@@ -66,6 +66,32 @@ fn a_rule_names_the_method() {
     for bad in ["-0.1", "nan", "inf"] {
         let error = alone.with(&format!("rule.weight={bad}")).unwrap().check().unwrap_err();
         assert!(matches!(error, ConfigError::Range { key: "rule.weight", .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_optional_section_is_assigned_whole() {
+    let mini = RunConfig::mini();
+    let nsas = r#"rule={name="nsas", beta=0.8, constraints="random-and-diverse", archive=8}"#;
+    let few_shot = r#"split={name="few-shot", positions=[0,1], leaf_epochs=10}"#;
+    let config = mini.with(nsas).unwrap().with(few_shot).unwrap();
+    let expected = FewShotConfig { positions: vec![0, 1], leaf_epochs: 10 };
+    assert_eq!(config.split, Some(SplitConfig::FewShot(expected)));
+    // Now that it is there, its keys can be set, and it can be replaced.
+    let config = config.with("rule.beta=0.5").unwrap().with("split.leaf_epochs=3").unwrap();
+    let RuleConfig::Nsas(nsas) = &config.rule else { panic!("{:?}", config.rule) };
+    assert_eq!(nsas.beta, 0.5);
+    let plain = config.with(r#"rule={name="summed-paths"}"#).unwrap();
+    assert_eq!(plain.rule, mini.rule);
+    assert_eq!(config.with(&format!("seed={}", config.seed)).unwrap(), config);
+    for (set, reason) in [
+        ("rule.beta=0.5", "no section rule"),
+        (r#"rule={name="nsas", beta=.8}"#, "invalid"),
+        (r#"rule={name="nsas", beta=0.8}"#, "constraints"),
+        (r#"rule={name="no such rule"}"#, "no such rule"),
+    ] {
+        let error = mini.with(set).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
     }
 }
 

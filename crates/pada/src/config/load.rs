@@ -34,7 +34,8 @@ impl RunConfig {
         Ok(config)
     }
 
-    /// The config with `section.key=value` applied; the value is TOML, or a plain text.
+    /// The config with `section.key=value` applied; the value is TOML, or a plain text. A whole section is a value too, and the
+    /// only way to set one that is optional and not there: `rule={name="nsas", …}`.
     ///
     /// # Errors
     /// [`ConfigError::Set`]: no such key, or a value of the wrong kind.
@@ -42,10 +43,15 @@ impl RunConfig {
         let bad = |reason: String| ConfigError::Set { assignment: assignment.to_owned(), reason };
         let (key, value) =
             assignment.split_once('=').ok_or_else(|| bad("it is not section.key=value".into()))?;
-        let parsed = format!("value = {value}").parse::<toml::Table>().ok();
-        let value = parsed
-            .and_then(|mut table| table.remove("value"))
-            .unwrap_or_else(|| toml::Value::String(value.trim().to_owned()));
+        let parsed = format!("value = {value}").parse::<toml::Table>();
+        let value = match parsed.map(|mut table| table.remove("value")) {
+            // What starts like a table or a list is meant as one.
+            Err(error) if value.trim_start().starts_with(['{', '[']) => {
+                return Err(bad(error.message().to_owned()));
+            }
+            Ok(Some(value)) => value,
+            _ => toml::Value::String(value.trim().to_owned()),
+        };
         let mut root = toml::Table::try_from(self).expect("a config is a table");
         let mut table = &mut root;
         let mut parts: Vec<&str> = key.trim().split('.').collect();

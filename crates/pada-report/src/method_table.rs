@@ -1,0 +1,217 @@
+use std::fmt::Write;
+
+use pada_rank::Difference;
+use serde::{Deserialize, Serialize};
+
+use crate::{Ceiling, MethodRow, RowGroup, Spread, ZeroCostRow};
+
+/// Methods side by side: a table of a paper with what was found here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MethodTable {
+    /// What it is, with the protocol that ran.
+    pub title: String,
+    /// What must be known to read it.
+    pub notes: Vec<String>,
+    /// Label of the method that differences are taken to.
+    pub reference: String,
+    /// The methods.
+    pub rows: Vec<MethodRow>,
+    /// Rankings that cost no supernet, on the same architectures.
+    pub zero_cost: Vec<ZeroCostRow>,
+    /// How well the truth agrees with itself.
+    pub ceiling: Option<Ceiling>,
+    /// What should be there and is not.
+    pub failed: Vec<FailedCell>,
+    /// Runs that are still to come.
+    pub missing: usize,
+}
+
+/// A run that did not end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedCell {
+    /// Method and seed.
+    pub cell: String,
+    /// Why.
+    pub reason: String,
+}
+
+const NONE: &str = "–";
+
+impl MethodTable {
+    /// As Markdown.
+    pub fn to_markdown(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
+        line(format!("# {}\n", self.title));
+        self.notes.iter().for_each(|note| line(format!("- {note}")));
+        if self.missing > 0 {
+            line(format!("- **Not finished:** {} runs are still to come.", self.missing));
+        }
+        let archs = self.archs();
+        if archs.len() > 1 {
+            line(format!("- **No fair comparison:** rows rank {archs:?} architectures."));
+        }
+        line(String::new());
+        self.method_lines(&mut line);
+        self.zero_cost_lines(&mut line);
+        self.sampling_lines(&mut line);
+        if !self.failed.is_empty() {
+            line("\n## Failed\n".to_owned());
+            self.failed.iter().for_each(|cell| line(format!("- {}: {}", cell.cell, cell.reason)));
+        }
+        out
+    }
+
+    /// How many architectures rows compare, each number once.
+    fn archs(&self) -> Vec<usize> {
+        let mut archs: Vec<usize> = self.rows.iter().flat_map(|row| row.archs.iter().copied()).collect();
+        archs.sort_unstable();
+        archs.dedup();
+        archs
+    }
+
+    fn method_lines(&self, line: &mut impl FnMut(String)) {
+        let to = &self.reference;
+        let header = [
+            "method",
+            "seeds",
+            "device h",
+            "tau-b",
+            &format!("less {to}, 95 %"),
+            "P@Top5%",
+            &format!("less {to}, 95 %"),
+            "Spearman",
+            "BR@5%",
+            "partial tau",
+            "GV",
+            "GV, no scale",
+            "published: GPU h",
+            "tau",
+            "P@Top5%",
+        ];
+        line(format!("| {} |", header.join(" | ")));
+        line(format!("|---|{}", "--:|".repeat(header.len() - 1)));
+        let mut group = None;
+        for row in &self.rows {
+            let title = match row.method.group {
+                RowGroup::Paper => None,
+                RowGroup::Control => Some("*controls*"),
+                RowGroup::Beyond => Some("*beyond the paper*"),
+            };
+            if let Some(title) = title.filter(|_| group != Some(row.method.group)) {
+                line(format!("| {title} |{}", " |".repeat(header.len() - 1)));
+            }
+            group = Some(row.method.group);
+            line(format!("| {} |", cells(row).join(" | ")));
+        }
+    }
+
+    fn zero_cost_lines(&self, line: &mut impl FnMut(String)) {
+        if self.zero_cost.is_empty() && self.ceiling.is_none() {
+            return;
+        }
+        line("\nA supernet earns its cost only above the rankings that need none:\n".to_owned());
+        line("| no supernet | tau-b | P@Top5% | Spearman | BR@5% | partial tau |".to_owned());
+        line(format!("|---|{}", "--:|".repeat(5)));
+        for ZeroCostRow { name, metrics: m } in &self.zero_cost {
+            let [p, br, partial] = [m.p_at_top_5, m.br_at_top_5, m.partial_tau_given_params].map(number);
+            line(format!("| {name} | {:.3} | {p} | {:.3} | {br} | {partial} |", m.tau_b, m.spearman));
+        }
+        if let Some(Ceiling { tau_b, seeds, archs }) = self.ceiling {
+            let name = format!("ceiling: seed against seed, {seeds} seeds, {archs} architectures");
+            line(format!("| {name} | {tau_b:.3} |{}", format!(" {NONE} |").repeat(4)));
+        }
+    }
+
+    fn sampling_lines(&self, line: &mut impl FnMut(String)) {
+        if self.rows.iter().all(|row| row.sampling.is_none()) {
+            return;
+        }
+        line("\n## What was really trained\n".to_owned());
+        line("First epoch → last epoch, mean over seeds. *Effective*: as many equally frequent paths would repeat as".to_owned());
+        line(
+            "often. *With weights*: share of a path's positions at which an operation with weights stands.\n"
+                .to_owned(),
+        );
+        line("| method | paths | different | effective | with weights | images | different |".to_owned());
+        line(format!("|---|{}", "--:|".repeat(6)));
+        for row in &self.rows {
+            if let Some(s) = &row.sampling {
+                let (a, b) = (s.first, s.last);
+                let change = |a: f64, b: f64| format!("{a:.0} → {b:.0}");
+                line(format!(
+                    "| {} | {} | {} | {} | {:.2} → {:.2} | {} | {} |",
+                    row.method.label,
+                    change(a.paths, b.paths),
+                    change(a.distinct_paths, b.distinct_paths),
+                    change(a.effective_paths, b.effective_paths),
+                    a.weighted_share,
+                    b.weighted_share,
+                    change(a.images, b.images),
+                    change(a.distinct_images, b.distinct_images)
+                ));
+            }
+        }
+    }
+}
+
+fn cells(row: &MethodRow) -> Vec<String> {
+    let published = row.method.published;
+    let seeds = match row.collapsed {
+        0 => row.seeds.len().to_string(),
+        n => format!("{}, {n} collapsed", row.seeds.len()),
+    };
+    vec![
+        row.method.label.clone(),
+        seeds,
+        hours(row.train_hours),
+        spread(row.tau_b),
+        difference(row.tau_b_difference),
+        spread(row.p_at_top_5),
+        difference(row.p_at_top_5_difference),
+        spread(row.spearman),
+        spread(row.br_at_top_5),
+        spread(row.partial_tau),
+        scientific(row.gv),
+        row.gv_scale_free.map_or_else(|| NONE.to_owned(), |gv| format!("{gv:.1}")),
+        published.map_or_else(|| NONE.to_owned(), |p| p.gpu_hours.to_string()),
+        spread(published.map(|p| p.tau_b.into())),
+        spread(published.and_then(|p| p.p_at_top_5).map(Spread::from)),
+    ]
+}
+
+fn spread(value: Option<Spread>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.3}"))
+}
+
+/// From seconds on the embedded images to days.
+fn hours(value: Option<Spread>) -> String {
+    let decimals = match value {
+        Some(value) if value.mean >= 1.0 => 2,
+        Some(value) if value.mean >= 0.1 => 3,
+        _ => 4,
+    };
+    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+/// Gradient variances are of any size.
+fn scientific(value: Option<Spread>) -> String {
+    value.map_or_else(
+        || NONE.to_owned(),
+        |v| v.sd.map_or_else(|| format!("{:.2e}", v.mean), |sd| format!("{:.2e} ± {sd:.1e}", v.mean)),
+    )
+}
+
+fn difference(value: Option<Difference>) -> String {
+    value.map_or_else(
+        || NONE.to_owned(),
+        |d| format!("{:+.3} [{:+.3}, {:+.3}]", d.mean, d.interval.low, d.interval.high),
+    )
+}

@@ -1,0 +1,63 @@
+use plotters::prelude::*;
+
+use super::{COLOURS, range, svg};
+use crate::{ReportError, Spread};
+
+/// What the axes show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axes<'a> {
+    /// Across.
+    pub x: &'a str,
+    /// Up.
+    pub y: &'a str,
+}
+
+/// One curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// What it is.
+    pub label: String,
+    /// Its points from left to right.
+    pub points: Vec<(f64, Spread)>,
+}
+
+/// Curves with deviations.
+///
+/// # Errors
+/// [`ReportError::Plot`]
+pub fn curve_plot(title: &str, axes: &Axes<'_>, curves: &[Curve]) -> Result<String, ReportError> {
+    svg((760, 440), |area| {
+        let points = || curves.iter().flat_map(|curve| &curve.points);
+        let y = points().flat_map(|(_, v)| [v.mean - v.sd.unwrap_or(0.0), v.mean + v.sd.unwrap_or(0.0)]);
+        let mut chart = ChartBuilder::on(area)
+            .caption(title, (super::FONT, 14))
+            .x_label_area_size(44)
+            .y_label_area_size(70)
+            .margin(12)
+            .build_cartesian_2d(range(points().map(|(x, _)| *x)), range(y))?;
+        chart.configure_mesh().max_light_lines(0).x_desc(axes.x).y_desc(axes.y).draw()?;
+        for (i, curve) in curves.iter().enumerate() {
+            let colour = COLOURS[i % COLOURS.len()];
+            let line: Vec<(f64, f64)> = curve.points.iter().map(|(x, v)| (*x, v.mean)).collect();
+            chart.draw_series(line.iter().map(|point| Circle::new(*point, 4, colour.filled())))?;
+            for (x, Spread { mean, sd, .. }) in &curve.points {
+                let ends = sd.map(|sd| vec![(*x, mean - sd), (*x, mean + sd)]);
+                chart.draw_series(ends.map(|ends| PathElement::new(ends, colour.stroke_width(1))))?;
+            }
+            chart
+                .draw_series([PathElement::new(line, colour.stroke_width(2))])?
+                .label(&curve.label)
+                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
+        }
+        if !curves.is_empty() {
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::UpperMiddle)
+                .label_font((super::FONT, 13))
+                .background_style(WHITE.mix(0.8))
+                .border_style(BLACK.mix(0.3))
+                .draw()?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,80 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{EpochRecord, RunRecord, Spread};
+
+/// What a method really trained, in its first and in its last epoch: mean over seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// Of the first epoch.
+    pub first: Drawn,
+    /// Of the last epoch: where a supernet was split, of the last part.
+    pub last: Drawn,
+}
+
+/// What one epoch drew.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drawn {
+    /// Paths, repeats included.
+    pub paths: f64,
+    /// Different paths.
+    pub distinct_paths: f64,
+    /// As many equally frequent paths would repeat as often.
+    pub effective_paths: f64,
+    /// Share of the positions of all paths at which an operation with weights stood.
+    pub weighted_share: f64,
+    /// Images, repeats included.
+    pub images: f64,
+    /// Different images.
+    pub distinct_images: f64,
+}
+
+impl Sampling {
+    /// Of the runs of one method; none if no run has an epoch. `weighted_ops` are the operations that carry weights, by digit.
+    pub fn of(records: &[RunRecord], weighted_ops: &[usize]) -> Option<Self> {
+        let epochs = |pick: fn(&[EpochRecord]) -> Option<&EpochRecord>| {
+            records.iter().filter_map(move |r| pick(&r.epochs))
+        };
+        Some(Self {
+            first: Drawn::of(epochs(<[_]>::first), weighted_ops)?,
+            last: Drawn::of(epochs(<[_]>::last), weighted_ops)?,
+        })
+    }
+}
+
+impl Drawn {
+    fn of<'a>(epochs: impl Iterator<Item = &'a EpochRecord>, weighted_ops: &[usize]) -> Option<Self> {
+        let epochs: Vec<&EpochRecord> = epochs.collect();
+        let mean = |of: &dyn Fn(&EpochRecord) -> f64| {
+            Spread::of(epochs.iter().map(|epoch| of(epoch))).map(|spread| spread.mean)
+        };
+        Some(Self {
+            paths: mean(&|e| e.paths.drawn as f64)?,
+            distinct_paths: mean(&|e| e.paths.distinct as f64)?,
+            effective_paths: mean(&|e| e.paths.effective)?,
+            weighted_share: mean(&|e| weighted_share(&e.paths.op_counts, weighted_ops))?,
+            images: mean(&|e| e.images.drawn as f64)?,
+            distinct_images: mean(&|e| e.images.distinct as f64)?,
+        })
+    }
+}
+
+/// `op_counts`: `[E, O]`.
+fn weighted_share(op_counts: &[Vec<usize>], weighted_ops: &[usize]) -> f64 {
+    let all: usize = op_counts.iter().flatten().sum();
+    let weighted: usize =
+        op_counts.iter().map(|ops| weighted_ops.iter().filter_map(|&op| ops.get(op)).sum::<usize>()).sum();
+    if all == 0 { 0.0 } else { weighted as f64 / all as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_with_weights_are_counted_over_all_positions() {
+        assert_eq!(weighted_share(&[vec![1, 3, 0], vec![0, 2, 2]], &[1, 2]), 7.0 / 8.0);
+        assert_eq!(weighted_share(&[], &[1]), 0.0);
+    }
+}

@@ -1,0 +1,115 @@
+//! A small table of methods, as Markdown, CSV and JSON.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use pada_rank::{Bootstrap, Difference, Interval};
+use pada_report::*;
+use pada_sampler::{ImageAudit, PathAudit};
+use pada_space::Arch;
+
+fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
+    let paths: Vec<Arch> = paths.iter().map(|path| Arch::new(path.to_vec())).collect();
+    EpochRecord {
+        epoch,
+        stage: 0,
+        lr: 0.1,
+        loss: 2.0,
+        accuracy: 30.0,
+        skipped_steps: 0,
+        grad_norm: 1.0,
+        gv: Some(0.001 * (epoch + 1) as f64),
+        gv_scale_free: Some(4.0),
+        path_distribution: vec![vec![0.5; 2]],
+        path_entropy: 0.7,
+        paths: PathAudit::of(&paths, 2),
+        images: ImageAudit::of(images),
+        effective_sample_size: None,
+        image_entropy: None,
+        seconds: 1.0,
+    }
+}
+
+fn record(seed: u64, scores: &[f64]) -> RunRecord {
+    let truth: Vec<f64> = (0..scores.len()).map(|i| i as f64).collect();
+    let params: Vec<f64> = truth.iter().map(|t| (t * 7.0) % 5.0).collect();
+    let baselines = [("weights", params.clone())];
+    let agreement = Agreement::of("t", scores, &truth, &params, &baselines, &Bootstrap::default()).unwrap();
+    let images = ImagesRecord { name: "images".into(), images: 4, sha256: "ab".into() };
+    RunRecord {
+        name: "x".into(),
+        version: "0.1.0".into(),
+        method: "x".into(),
+        seed,
+        device: "a device".into(),
+        threads: 2,
+        supernet: SupernetRecord { space: "nb201".into(), channels: 8, cells: 1, weights: 90 },
+        train_images: images.clone(),
+        parts: vec![],
+        epochs: vec![epoch(0, &[[0, 1], [1, 1]], &[0, 1, 2, 3]), epoch(1, &[[1, 1], [1, 1]], &[0, 0, 3, 3])],
+        train_seconds: 36.0,
+        ranking: Some(RankRecord {
+            archs: scores.len(),
+            images,
+            batch: 512,
+            seconds: 18.0,
+            agreements: vec![agreement],
+            best: vec![],
+        }),
+    }
+}
+
+fn table() -> MethodTable {
+    let good: Vec<f64> = (0..40).map(|i| f64::from(i ^ 1)).collect();
+    let better: Vec<f64> = (0..40).map(f64::from).collect();
+    let name = |name: &str, label: &str, group, published| MethodName {
+        name: name.into(),
+        label: label.into(),
+        group,
+        published,
+    };
+    let published =
+        Published { gpu_hours: 1.6, tau_b: PublishedValue { mean: 0.639, sd: Some(0.03) }, p_at_top_5: None };
+    let spos = name("spos", "SPOS", RowGroup::Paper, Some(published));
+    let control = name("pa", "PA, paths only", RowGroup::Control, None);
+    let mut second =
+        MethodRow::of(control, &[record(0, &better), record(1, &good), record(2, &[1.0; 40])], &[1]);
+    let interval = Interval { low: -0.004, high: 0.03, level: 0.95, resamples: 2000 };
+    second.tau_b_difference = Some(Difference { mean: 0.0125, interval, seeds: 2 });
+    let none = name("gm", "GM", RowGroup::Beyond, None);
+    MethodTable {
+        title: "Table 1, preset mini".into(),
+        notes: vec!["quick".into()],
+        reference: "SPOS".into(),
+        rows: vec![MethodRow::of(spos, &[record(0, &good)], &[1]), second, MethodRow::of(none, &[], &[1])],
+        zero_cost: record(0, &good).ranking.unwrap().agreements[0].zero_cost.clone(),
+        ceiling: Some(Ceiling { tau_b: 0.9, seeds: 3, archs: 40 }),
+        failed: vec![FailedCell { cell: "gm, seed 0".into(), reason: "no such rule".into() }],
+        missing: 2,
+    }
+}
+
+#[test]
+fn golden_markdown() {
+    let (found, golden) = (table().to_markdown(), include_str!("data/method_table.md"));
+    assert_eq!(found, golden, "the table is now\n{found}");
+}
+
+#[test]
+fn rows_of_the_csv_have_as_many_cells_as_its_head_and_json_keeps_everything() {
+    let csv = table().to_csv();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 1 + 3 + 1);
+    let cells = |line: &str| line.replace("\"PA, paths only\"", "PA").split(',').count();
+    for line in &lines {
+        assert_eq!(cells(line), cells(lines[0]), "{line}");
+    }
+    let json = serde_json::to_string(&table()).unwrap();
+    assert_eq!(serde_json::from_str::<MethodTable>(&json).unwrap(), table());
+}
+
+#[test]
+fn gradient_variance_is_that_of_the_last_quarter() {
+    let epochs: Vec<EpochRecord> = (0..8).map(|i| epoch(i, &[[0, 1]], &[0])).collect();
+    assert!((late_gv(&epochs, |e| e.gv).unwrap() - 0.0075).abs() < 1e-12);
+    assert!((late_gv(&epochs[..3], |e| e.gv).unwrap() - 0.003).abs() < 1e-12);
+    assert_eq!(late_gv(&[], |e| e.gv), None);
+}

@@ -1,0 +1,208 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use pada::RunConfig;
+use pada::report::{RunRecord, Spread};
+
+use super::methods::{Method, PADA, PathsOfPada};
+
+/// One run of a table: a method with a seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    /// Its folder's name.
+    pub(crate) name: String,
+    pub(crate) method: Method,
+    pub(crate) seed: u64,
+    /// Assignments to the base config: what the method, then the table, then the user changes.
+    pub(crate) set: Vec<String>,
+}
+
+/// What a cell's folder holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum State {
+    /// Nothing.
+    New,
+    /// A run that was stopped, or ranked against a table of accuracies that has grown since.
+    Unfinished,
+    /// A run with its ranking.
+    Finished,
+    /// The run of another config: what differs.
+    Other(Vec<String>),
+}
+
+impl Cell {
+    /// A method with a seed, in the folder `<method>-s<seed>`.
+    pub(crate) fn new(method: &Method, seed: u64, set: Vec<String>) -> Self {
+        Self { name: cell_name(&method.name, seed), method: method.clone(), seed, set }
+    }
+
+    /// For people.
+    pub(crate) fn title(&self) -> String {
+        format!("{}, seed {}", self.method.name, self.seed)
+    }
+
+    /// Whether it reads its path distribution from another cell.
+    pub(crate) fn follows_pada(&self) -> bool {
+        self.method.paths_of_pada.is_some()
+    }
+
+    /// All assignments; `out` holds the cells.
+    pub(crate) fn assignments(&self, out: &Path) -> anyhow::Result<Vec<String>> {
+        let mut set = vec![format!("name={:?}", self.method.name)];
+        set.extend_from_slice(&self.set);
+        if let Some(which) = self.method.paths_of_pada {
+            let name = cell_name(PADA, self.seed);
+            let record = RunRecord::read(&out.join(&name).join("record.json"))
+                .ok()
+                .filter(|record| record.ranking.is_some())
+                .with_context(|| {
+                    format!(
+                        "it takes its paths from {name}, which is not finished; is {PADA} among --methods?"
+                    )
+                })?;
+            set.push(format!("sampler.distribution={:?}", distribution(&record, which)?));
+        }
+        Ok(set)
+    }
+
+    /// The run's config.
+    pub(crate) fn config(&self, base: &RunConfig, out: &Path) -> anyhow::Result<RunConfig> {
+        let mut config = base.clone();
+        for assignment in self.assignments(out)? {
+            config = config.with(&assignment)?;
+        }
+        config.seed = self.seed;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+fn cell_name(method: &str, seed: u64) -> String {
+    format!("{method}-s{seed}")
+}
+
+/// What a folder holds, from its config and its record.
+pub(crate) fn state(found: Option<&RunConfig>, record: Option<&RunRecord>, expected: &RunConfig) -> State {
+    match found {
+        None => State::New,
+        Some(found) if found != expected => State::Other(differences(found, expected)),
+        Some(_) if record.is_some_and(|record| record.ranking.is_some()) => State::Finished,
+        Some(_) => State::Unfinished,
+    }
+}
+
+/// Reads a cell's folder.
+pub(crate) fn look(folder: &Path, expected: &RunConfig) -> anyhow::Result<State> {
+    // A run that was killed while it made its folder left nothing in it.
+    if folder.is_dir() && folder.read_dir()?.next().is_none() {
+        std::fs::remove_dir(folder).with_context(|| folder.display().to_string())?;
+    }
+    if !folder.exists() {
+        return Ok(State::New);
+    }
+    let (_, config) = pada::RunFolder::open(folder)
+        .with_context(|| format!("{} is in the way; move it, or give another --out", folder.display()))?;
+    let file = record_file(folder);
+    let record = if file.is_file() { Some(RunRecord::read(&file)?) } else { None };
+    Ok(state(Some(&config), record.as_ref(), expected))
+}
+
+pub(crate) fn record_file(folder: &Path) -> PathBuf {
+    folder.join("record.json")
+}
+
+/// Keys of two configs that differ: `key is a, would be b`.
+fn differences(found: &RunConfig, expected: &RunConfig) -> Vec<String> {
+    let flat = |config: &RunConfig| {
+        let mut keys = std::collections::BTreeMap::new();
+        if let Ok(toml::Value::Table(table)) = toml::Value::try_from(config) {
+            flatten("", &table, &mut keys);
+        }
+        keys
+    };
+    let (found, expected) = (flat(found), flat(expected));
+    let mut keys: Vec<&String> = found.keys().chain(expected.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let show = |value: Option<&String>| value.map_or_else(|| "not there".to_owned(), Clone::clone);
+    keys.into_iter()
+        .filter(|key| found.get(*key) != expected.get(*key))
+        .map(|key| format!("{key} is {}, would be {}", show(found.get(key)), show(expected.get(key))))
+        .collect()
+}
+
+fn flatten(prefix: &str, table: &toml::Table, keys: &mut std::collections::BTreeMap<String, String>) {
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        match value {
+            toml::Value::Table(inner) => flatten(&format!("{key}."), inner, keys),
+            other => drop(keys.insert(key, other.to_string())),
+        }
+    }
+}
+
+/// `[O]`: the path distribution of a finished run that has one for all positions.
+fn distribution(record: &RunRecord, which: PathsOfPada) -> anyhow::Result<Vec<f64>> {
+    let epochs = &record.epochs;
+    ensure!(!epochs.is_empty(), "{} has no epoch", record.name);
+    if epochs.iter().any(|epoch| epoch.path_distribution.len() != 1) {
+        bail!("{} has a path distribution per position; one for all is needed", record.name);
+    }
+    let row = |i: usize| &epochs[i].path_distribution[0];
+    Ok(match which {
+        PathsOfPada::Final => row(epochs.len() - 1).clone(),
+        PathsOfPada::Mean => {
+            let mean = |op: usize| Spread::of((0..epochs.len()).map(|i| row(i)[op])).map_or(0.0, |s| s.mean);
+            (0..row(0).len()).map(mean).collect()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(method: &str, set: &[&str]) -> Cell {
+        let method = Method::of_table("table1", &[method.to_owned()]).unwrap().remove(0);
+        Cell::new(&method, 2, set.iter().map(|s| (*s).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_cell_is_run_gone_on_with_or_refused() {
+        let (base, out) = (RunConfig::mini(), Path::new("nowhere"));
+        let expected = cell("spos", &["train.epochs=3"]).config(&base, out).unwrap();
+        assert_eq!((expected.seed, expected.name.as_str(), expected.train.epochs), (2, "spos", 3));
+        assert_eq!(state(None, None, &expected), State::New);
+        assert_eq!(state(Some(&expected), None, &expected), State::Unfinished);
+        let other = expected.with("train.epochs=4").unwrap().with("data.train_images=500").unwrap();
+        let State::Other(keys) = state(Some(&other), None, &expected) else { panic!("it differs") };
+        assert_eq!(keys, ["data.train_images is 500, would be not there", "train.epochs is 4, would be 3"]);
+    }
+
+    #[test]
+    fn a_folder_is_read_as_it_was_left() {
+        let out = tempfile::tempdir().unwrap();
+        let expected = cell("spos", &[]).config(&RunConfig::mini(), out.path()).unwrap();
+        let folder = out.path().join("spos-s2");
+        assert_eq!(look(&folder, &expected).unwrap(), State::New);
+        std::fs::create_dir(&folder).unwrap();
+        assert_eq!(look(&folder, &expected).unwrap(), State::New);
+        pada::RunFolder::create(&folder, &expected).unwrap();
+        assert_eq!(look(&folder, &expected).unwrap(), State::Unfinished);
+        let other = expected.with("train.lr=0.1").unwrap();
+        assert!(matches!(look(&folder, &other).unwrap(), State::Other(_)));
+        std::fs::remove_file(folder.join("config.toml")).unwrap();
+        std::fs::write(folder.join("notes.txt"), "mine").unwrap();
+        let error = look(&folder, &expected).unwrap_err().to_string();
+        assert!(error.contains("in the way") && error.contains("spos-s2"), "{error}");
+    }
+
+    #[test]
+    fn a_control_waits_for_the_run_it_copies() {
+        let out = tempfile::tempdir().unwrap();
+        let control = cell("constant-final", &[]);
+        assert!(control.follows_pada());
+        let error = control.assignments(out.path()).unwrap_err().to_string();
+        assert!(error.contains("pada-s2"), "{error}");
+    }
+}

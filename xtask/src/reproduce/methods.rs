@@ -1,0 +1,179 @@
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use pada::report::{MethodName, Published, RowGroup};
+use serde::Deserialize;
+
+const METHODS: &str = include_str!("methods.toml");
+const PUBLISHED: &str = include_str!("published.toml");
+
+/// A row of a table: a name, and what it changes in a preset's config.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Method {
+    pub(crate) name: String,
+    label: String,
+    group: RowGroup,
+    tables: Vec<String>,
+    /// Assignments, with variables.
+    set: Vec<String>,
+    published: Option<String>,
+    pub(crate) paths_of_pada: Option<PathsOfPada>,
+}
+
+/// Which of PA&DA's path distributions a control repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PathsOfPada {
+    /// That of the last epoch.
+    Final,
+    /// Their mean over the epochs.
+    Mean,
+}
+
+/// The row that [`PathsOfPada`] and combinations go by.
+pub(crate) const PADA: &str = "pada";
+/// The row that differences are taken to.
+pub(crate) const REFERENCE: &str = "spos";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rows {
+    method: Vec<Method>,
+    #[serde(default)]
+    pada_plus: Vec<Combination>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Combination {
+    name: String,
+    set: Vec<String>,
+}
+
+impl Method {
+    /// All rows there are.
+    pub(crate) fn all() -> anyhow::Result<Vec<Self>> {
+        let Rows { method, pada_plus } = toml::from_str(METHODS).context("methods.toml")?;
+        let combinations = pada_plus.into_iter().map(|Combination { name, set }| Self {
+            label: format!("PA&DA with {}", name.replace('-', " ")),
+            name: format!("pada-plus-{name}"),
+            group: RowGroup::Beyond,
+            tables: vec!["ablation".to_owned()],
+            set,
+            published: None,
+            paths_of_pada: None,
+        });
+        Ok(method.into_iter().chain(combinations).collect())
+    }
+
+    /// The rows of a table; those of `names` alone where some are named, in whatever table they stand.
+    pub(crate) fn of_table(table: &str, names: &[String]) -> anyhow::Result<Vec<Self>> {
+        let all = Self::all()?;
+        for name in names {
+            let known: Vec<&str> = all.iter().map(|method| method.name.as_str()).collect();
+            ensure!(
+                known.contains(&name.as_str()),
+                "--methods: there is no {name}; there are {}",
+                known.join(", ")
+            );
+        }
+        let wanted = |method: &Self| match names {
+            [] => method.tables.iter().any(|t| t == table),
+            names => names.contains(&method.name),
+        };
+        Ok(all.into_iter().filter(wanted).collect())
+    }
+
+    /// What it changes, variables filled in.
+    pub(crate) fn assignments(&self, variables: &[(&str, usize)]) -> Vec<String> {
+        let fill = |text: &String| {
+            variables.iter().fold(text.clone(), |text, (name, value)| text.replace(name, &value.to_string()))
+        };
+        self.set.iter().map(fill).collect()
+    }
+
+    /// Its name for a table, with the paper's numbers.
+    pub(crate) fn row_name(&self) -> anyhow::Result<MethodName> {
+        let published: BTreeMap<String, Published> = toml::from_str(PUBLISHED).context("published.toml")?;
+        let published = match &self.published {
+            None => None,
+            Some(row) => {
+                Some(*published.get(row).with_context(|| format!("published.toml has no row {row}"))?)
+            }
+        };
+        let (name, label, group) = (self.name.clone(), self.label.clone(), self.group);
+        Ok(MethodName { name, label, group, published })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pada::{Device, Place, Run, RunConfig};
+
+    use super::*;
+    use crate::paths;
+    use crate::reproduce::preset::Preset;
+
+    fn config(method: &Method, preset: Preset) -> RunConfig {
+        let mut config = RunConfig::read(&preset.config_file()).unwrap();
+        for set in preset.set() {
+            config = config.with(set).unwrap();
+        }
+        for set in method.assignments(&preset.variables(&config)) {
+            config = config.with(&set).unwrap_or_else(|error| panic!("{}: {error}", method.name));
+        }
+        if method.paths_of_pada.is_some() {
+            config = config.with("sampler.distribution=[0.0, 0.1, 0.4, 0.4, 0.1]").unwrap();
+        }
+        config
+    }
+
+    #[test]
+    fn every_method_gives_a_run_that_can_start() {
+        let place = Place {
+            data_dir: paths::data_dir(),
+            device: Device::Cpu,
+            checkpoint_every: std::time::Duration::from_secs(60),
+        };
+        for method in Method::all().unwrap() {
+            for preset in [Preset::Short, Preset::Full] {
+                config(&method, preset).check().unwrap();
+            }
+            let prepared = Run::prepare(&config(&method, Preset::Mini), &place);
+            assert!(
+                prepared.is_ok(),
+                "{}: {}",
+                method.name,
+                prepared.err().map_or(String::new(), |e| e.to_string())
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_methods_are_the_same_run() {
+        let methods: Vec<Method> =
+            Method::all().unwrap().into_iter().filter(|method| method.paths_of_pada.is_none()).collect();
+        for (i, a) in methods.iter().enumerate() {
+            for b in &methods[..i] {
+                assert_ne!(config(a, Preset::Mini), config(b, Preset::Mini), "{} and {}", a.name, b.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_published_row_is_used_and_named() {
+        let published: BTreeMap<String, Published> = toml::from_str(PUBLISHED).unwrap();
+        let methods = Method::all().unwrap();
+        for row in published.keys() {
+            assert!(methods.iter().any(|m| m.published.as_ref() == Some(row)), "{row}");
+        }
+        for method in &methods {
+            method.row_name().unwrap();
+            assert!(!method.tables.is_empty(), "{} is in no table", method.name);
+        }
+        let error = Method::of_table("table1", &["spso".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("spso") && error.contains("fairnas-paper"), "{error}");
+        assert_eq!(Method::of_table("table1", &["unbiased".to_owned()]).unwrap().len(), 1);
+    }
+}

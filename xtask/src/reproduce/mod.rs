@@ -1,0 +1,48 @@
+//! Tables and figures of the paper: every (method, seed) is one run of pada-train in a folder of its own, read when it is done.
+
+mod cells;
+mod child;
+mod figure;
+mod methods;
+mod preset;
+mod runner;
+mod table;
+
+use std::path::PathBuf;
+
+pub(crate) use preset::Preset;
+pub(crate) use runner::Args;
+pub(crate) use table::Which;
+
+/// What to reproduce.
+#[derive(clap::Subcommand)]
+pub(crate) enum Task {
+    /// Table 1: nine methods on NAS-Bench-201, with controls.
+    ///
+    /// Example: cargo xtask reproduce table1 --methods spos,pada --seeds 2
+    Table1(Args),
+    /// PA&DA taken apart, and with what goes beyond the paper.
+    ///
+    /// Example: cargo xtask reproduce ablation --preset short
+    Ablation(Args),
+    /// Gradient variance goes up and tau-b goes down as more sub-models share weights.
+    ///
+    /// Example: cargo xtask reproduce figure-gv
+    FigureGv(Args),
+}
+
+/// Runs what is not finished; the result lies beside the runs.
+pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
+    let file = match task {
+        Task::Table1(args) => table(Which::Table1, args)?,
+        Task::Ablation(args) => table(Which::Ablation, args)?,
+        Task::FigureGv(args) => figure::run(args)?,
+    };
+    println!("{}\n{}", std::fs::read_to_string(&file)?, file.display());
+    Ok(())
+}
+
+/// Makes a table; where its Markdown lies.
+pub(crate) fn table(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
+    Ok(table::run(which, args)?.with_extension("md"))
+}

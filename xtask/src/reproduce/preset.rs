@@ -1,0 +1,89 @@
+use std::path::PathBuf;
+
+use pada::RunConfig;
+
+use crate::paths;
+
+/// How much of the paper's protocol runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Preset {
+    /// Embedded images, minutes.
+    Mini,
+    /// CIFAR-10, a small network, hours.
+    Short,
+    /// The paper's protocol.
+    Full,
+}
+
+impl Preset {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Mini => "mini",
+            Self::Short => "short",
+            Self::Full => "full",
+        }
+    }
+
+    /// The config that methods change.
+    pub(crate) fn config_file(self) -> PathBuf {
+        paths::root().join(match self {
+            Self::Mini => "configs/mini/pada.toml",
+            Self::Short => "configs/nb201/short.toml",
+            Self::Full => "configs/nb201/pada.toml",
+        })
+    }
+
+    /// What the preset changes in that config.
+    ///
+    /// Mini takes 10 of its 20 epochs, 0.9 s each on 2 cores with one path a step. Epochs of one path that a row costs: SPOS, CLOSE
+    /// and PA&DA 10; FairNAS 50; Magic-AT and NSAS 30; SUMNAS 100; Few-Shot 10 + 25 · 5 = 135; GM 10 + 6 · 3 + 8 · 10 = 108 and 160
+    /// comparisons for each of its 8 samples, 10 more. Nine rows are 493 epochs, 444 s, and rank 300 architectures in 14 s each,
+    /// 126 s: 28.5 min with three seeds. With both variants of a method and the controls it is 43.5 min.
+    pub(crate) fn set(self) -> &'static [&'static str] {
+        match self {
+            Self::Mini => &["train.epochs=10"],
+            Self::Short | Self::Full => &[],
+        }
+    }
+
+    /// Pairs of a batch and a path that GM compares gradients over. The full number is the method's own.
+    pub(crate) fn gm_samples(self) -> usize {
+        match self {
+            Self::Mini => 8,
+            Self::Short => 16,
+            Self::Full => 100,
+        }
+    }
+
+    /// What a reader must know before comparing with published numbers.
+    pub(crate) fn note(self, config: &RunConfig) -> String {
+        let (net, train) = (&config.supernet, &config.train);
+        let protocol =
+            format!("C={}, N={}, {} epochs, batch {}", net.channels, net.cells, train.epochs, train.batch);
+        match self {
+            Self::Full => {
+                format!("The paper's protocol: {protocol}. Published values are of the same protocol.")
+            }
+            Self::Mini | Self::Short => format!(
+                "**Quick preset `{}`, not the paper's protocol**: {protocol}. Published values are of the full protocol (CIFAR-10, \
+                 C=16, N=5, 250 epochs, 15,625 architectures): these numbers neither confirm nor contradict them.",
+                self.name()
+            ),
+        }
+    }
+
+    /// Numbers that methods name with `$`, from the config they change.
+    ///
+    /// Parts of Few-Shot train half as long as the whole, as in its paper. How long GM trains between splits and after
+    /// the last is in no text that was found: three tenths of the epochs, and all of them since parts start anew, come to the cost
+    /// of the published table.
+    pub(crate) fn variables(self, config: &RunConfig) -> [(&'static str, usize); 4] {
+        let epochs = config.train.epochs;
+        [
+            ("$half_epochs", epochs.div_ceil(2)),
+            ("$gm_between", (3 * epochs).div_ceil(10)),
+            ("$gm_samples", self.gm_samples()),
+            ("$epochs", epochs),
+        ]
+    }
+}

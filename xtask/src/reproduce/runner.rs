@@ -1,0 +1,254 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+use pada::rank::kendall_tau_b;
+use pada::report::{FailedCell, RunRecord};
+use pada::space::{Arch, Nb201, SearchSpace};
+use pada::{RunConfig, SpaceName, Tables};
+
+use super::cells::{Cell, State, look, record_file};
+use super::child::{self, Ended};
+use super::preset::Preset;
+use crate::{binary, paths};
+
+/// What every command of `reproduce` takes.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Args {
+    /// How much of the paper's protocol runs.
+    #[arg(long, value_enum, default_value = "mini")]
+    pub(crate) preset: Preset,
+    /// Only these rows, in any table.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub(crate) methods: Vec<String>,
+    /// Seeds 0 to N - 1.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// Where runs and tables go; runs/<what>-<preset> if not given. Finished runs there are not run again.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Change a key of every run's config, as section.key=value; may be repeated. The table says so.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// What computes: auto, cpu or cuda:N.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: String,
+    /// Threads on the CPU; all cores if not given.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+/// Runs cells one after the other.
+pub(crate) struct Runner {
+    args: Args,
+    /// The config that cells change.
+    pub(crate) base: RunConfig,
+    pub(crate) out: PathBuf,
+    program: PathBuf,
+    /// Accuracies from scratch, of the table that rankings are compared with first.
+    tables: Tables,
+    space: Box<dyn SearchSpace>,
+}
+
+/// A cell that ran to its end.
+pub(crate) struct Finished {
+    pub(crate) cell: Cell,
+    pub(crate) record: RunRecord,
+    /// Score and accuracy from scratch of every architecture that has both.
+    pub(crate) scores: BTreeMap<Arch, (f64, f64)>,
+}
+
+/// What there is of a plan.
+#[derive(Default)]
+pub(crate) struct Progress {
+    pub(crate) finished: Vec<Finished>,
+    pub(crate) failed: Vec<FailedCell>,
+}
+
+/// Whether a plan came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Whole,
+    Stopped,
+}
+
+impl Runner {
+    /// Builds the program and reads what all cells need. `what` names the folder; `set` is what the table changes in all cells.
+    pub(crate) fn new(what: &str, args: &Args, set: &[String]) -> anyhow::Result<Self> {
+        let preset = args.preset;
+        let mut base = RunConfig::read(&preset.config_file())?;
+        for assignment in preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()) {
+            base = base.with(&assignment)?;
+        }
+        for assignment in &args.set {
+            // A key of a rule is there once a method names the rule. Cells take these again, and say what is wrong with one.
+            base = base.with(assignment).unwrap_or(base);
+        }
+        let space: Box<dyn SearchSpace> = match base.supernet.space {
+            SpaceName::Nb201 => Box::new(Nb201::new()),
+        };
+        let tables = Tables::load(base.rank.truth, &[], &paths::data_dir(), space.as_ref())?;
+        let default = || paths::root().join("runs").join(format!("{what}-{}", preset.name()));
+        let out = std::path::absolute(args.out.clone().unwrap_or_else(default))?;
+        std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+        Ok(Self { args: args.clone(), base, out, program: binary::build()?, tables, space })
+    }
+
+    /// Operations with weights, by digit.
+    pub(crate) fn weighted_ops(&self) -> Vec<usize> {
+        let names = self.space.op_names();
+        (0..names.len()).filter(|&op| names[op].contains("conv")).collect()
+    }
+
+    /// Runs cells that are not finished; `after` hears of the state at the start and after every cell. A cell that fails does not
+    /// keep others from running.
+    pub(crate) fn run(
+        &self,
+        cells: &[Cell],
+        after: &mut dyn FnMut(&Progress) -> anyhow::Result<()>,
+    ) -> anyhow::Result<(Progress, End)> {
+        self.refuse_other_runs(cells)?;
+        child::catch_ctrl_c();
+        let mut progress = Progress::default();
+        let mut todo = Vec::new();
+        for cell in cells {
+            match self.finished(cell) {
+                Ok(Some(finished)) => progress.finished.push(finished),
+                _ => todo.push(cell),
+            }
+        }
+        eprintln!(
+            "{}: {} runs, {} of them finished",
+            self.out.display(),
+            cells.len(),
+            progress.finished.len()
+        );
+        after(&progress)?;
+        for cell in todo {
+            if child::stop_requested() {
+                return Ok((progress, End::Stopped));
+            }
+            match self.finish(cell) {
+                Ok(Some(finished)) => progress.finished.push(finished),
+                Ok(None) => return Ok((progress, End::Stopped)),
+                Err(error) => {
+                    let reason = format!("{error:#}");
+                    eprintln!("{} failed: {reason}", cell.title());
+                    progress.failed.push(FailedCell { cell: cell.title(), reason });
+                }
+            }
+            after(&progress)?;
+        }
+        Ok((progress, End::Whole))
+    }
+
+    /// Nothing runs while a folder holds the run of another config: it would stand in the table unnoticed.
+    fn refuse_other_runs(&self, cells: &[Cell]) -> anyhow::Result<()> {
+        let mut others = Vec::new();
+        for cell in cells {
+            let folder = self.out.join(&cell.name);
+            // A cell without a config fails later, by itself.
+            if let Ok(config) = cell.config(&self.base, &self.out)
+                && let State::Other(differences) = look(&folder, &config)?
+            {
+                others.push(refusal(&folder, &differences));
+            }
+        }
+        if others.is_empty() { Ok(()) } else { bail!("{}", others.join("\n")) }
+    }
+
+    /// The cell, where its folder holds its finished run.
+    fn finished(&self, cell: &Cell) -> anyhow::Result<Option<Finished>> {
+        let config = cell.config(&self.base, &self.out)?;
+        let folder = self.out.join(&cell.name);
+        if look(&folder, &config)? != State::Finished {
+            return Ok(None);
+        }
+        let record = RunRecord::read(&record_file(&folder))?;
+        let scores = pada::read_scores(&folder.join("ranking.csv"), self.space.as_ref())?;
+        let whole = config.rank.archs != "truth"
+            || !config.supernet.ops.is_empty()
+            || self.tables.archs().len() == scores.len();
+        let with_truth = |(arch, score)| self.tables.accuracy(&arch).map(|truth| (arch, (score, truth)));
+        let scores: BTreeMap<Arch, (f64, f64)> = scores.into_iter().filter_map(with_truth).collect();
+        let up_to_date = whole && same_agreement(&record, &scores);
+        Ok(up_to_date.then(|| Finished { cell: cell.clone(), record, scores }))
+    }
+
+    /// Runs a cell to its end; none if it was stopped.
+    fn finish(&self, cell: &Cell) -> anyhow::Result<Option<Finished>> {
+        let folder = self.out.join(&cell.name);
+        let config = cell.config(&self.base, &self.out)?;
+        let mut command = Command::new(&self.program);
+        match look(&folder, &config)? {
+            State::Other(differences) => bail!(refusal(&folder, &differences)),
+            State::New => {
+                command.arg("--config").arg(self.args.preset.config_file());
+                let common = self.args.preset.set().iter().map(|s| (*s).to_owned());
+                for assignment in common.chain(cell.assignments(&self.out)?) {
+                    command.arg("--set").arg(assignment);
+                }
+                command.args(["--seed", &cell.seed.to_string(), "--out"]).arg(&folder);
+            }
+            // A finished run is here again when its truth table has grown: it only ranks anew.
+            State::Unfinished | State::Finished => drop(command.arg("--resume").arg(&folder)),
+        }
+        command.args(["--device", &self.args.device]);
+        if let Some(threads) = self.args.threads {
+            command.args(["--threads", &threads.to_string()]);
+        }
+        command.env("PADA_DATA", std::path::absolute(paths::data_dir())?);
+        match child::run(&mut command, &cell.name)? {
+            Ended::Stopped => Ok(None),
+            Ended::Failed(reason) => bail!(reason),
+            Ended::Done => {
+                let finished = self.finished(cell)?;
+                let advice =
+                    "its record does not agree with its ranking.csv and the truth table; delete the folder";
+                finished.with_context(|| format!("{}: {advice}", folder.display())).map(Some)
+            }
+        }
+    }
+}
+
+fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
+    format!(
+        "{} holds another run: {}; give another --out, or move it away",
+        folder.display(),
+        differences.join("; ")
+    )
+}
+
+/// Whether a record's tau-b is that of these scores: the truth table may have grown since.
+fn same_agreement(record: &RunRecord, scores: &BTreeMap<Arch, (f64, f64)>) -> bool {
+    let (predicted, truth): (Vec<f64>, Vec<f64>) = scores.values().copied().unzip();
+    let recorded = record.ranking.as_ref().and_then(|ranking| ranking.agreements.first());
+    match (recorded.and_then(|agreement| agreement.metrics.as_ref()), kendall_tau_b(&predicted, &truth)) {
+        (Some(metrics), Ok(tau)) => metrics.n == scores.len() && (metrics.tau_b - tau).abs() < 1e-9,
+        (None, Err(_)) => true,
+        _ => false,
+    }
+}
+
+/// Ends a command whose plan is over: what failed is named, and a stop says how to go on.
+pub(crate) fn conclude(progress: &Progress, end: End, table: &std::path::Path) -> anyhow::Result<()> {
+    if end == End::Stopped {
+        eprintln!("stopped; what is finished stands in {}; the same command goes on", table.display());
+        std::process::exit(130);
+    }
+    let failed: Vec<String> = progress.failed.iter().map(|f| format!("{}: {}", f.cell, f.reason)).collect();
+    let (n, table) = (failed.len(), table.display());
+    ensure!(failed.is_empty(), "{n} runs failed, the others stand in {table}:\n{}", failed.join("\n"));
+    Ok(())
+}
+
+/// Finished cells by method, in the order of seeds.
+pub(crate) fn by_method(progress: &Progress) -> HashMap<&str, Vec<&Finished>> {
+    let mut methods: HashMap<&str, Vec<&Finished>> = HashMap::new();
+    for finished in &progress.finished {
+        methods.entry(&finished.cell.method.name).or_default().push(finished);
+    }
+    methods.values_mut().for_each(|cells| cells.sort_by_key(|finished| finished.cell.seed));
+    methods
+}

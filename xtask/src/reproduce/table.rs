@@ -1,0 +1,197 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use pada::rank::{Bootstrap, Difference, PairedMetric, paired_difference};
+use pada::report::{Axes, Bar, Mark, MethodRow, MethodTable, Panel, RunRecord, bar_plot, scatter_plot};
+
+use super::cells::Cell;
+use super::methods::{Method, REFERENCE};
+use super::runner::{Args, Finished, Progress, Runner, by_method, conclude};
+use crate::download::write_whole;
+
+/// Behind every interval.
+const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 2000, level: 0.95, seed: 0 };
+const METRICS: [PairedMetric; 2] = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
+
+/// Which methods stand side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The paper's Table 1.
+    Table1,
+    /// PA&DA taken apart and added to.
+    Ablation,
+}
+
+impl Which {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Table1 => "table1",
+            Self::Ablation => "ablation",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Table1 => "Table 1, NAS-Bench-201",
+            Self::Ablation => "Ablation of PA&DA, NAS-Bench-201",
+        }
+    }
+}
+
+/// Runs every method with every seed and writes the table after each run; the table's path without its ending.
+pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
+    let methods = Method::of_table(which.name(), &args.methods)?;
+    let runner = Runner::new(which.name(), args, &[])?;
+    let variables = args.preset.variables(&runner.base);
+    let set = |method: &Method| {
+        let mut set = method.assignments(&variables);
+        // The user's changes win over the method's.
+        set.extend_from_slice(&args.set);
+        set
+    };
+    // All methods with the first seed come first: a table that is stopped early has all its rows.
+    let mut cells: Vec<Cell> = (0..args.seeds)
+        .flat_map(|seed| methods.iter().map(move |method| (method, seed)))
+        .map(|(method, seed)| Cell::new(method, seed, set(method)))
+        .collect();
+    // A control that copies PA&DA's paths can only follow it.
+    cells.sort_by_key(|cell| (cell.seed, cell.follows_pada()));
+    let file = runner.out.join("table");
+    let mut differences = Differences::default();
+    let mut write = |progress: &Progress| {
+        let table = table(which, args, &runner, &methods, cells.len(), progress, &mut differences)?;
+        write_files(&table, &file, progress, &methods)
+    };
+    let (progress, end) = runner.run(&cells, &mut write)?;
+    conclude(&progress, end, &file.with_extension("md"))?;
+    Ok(file)
+}
+
+fn table(
+    which: Which,
+    args: &Args,
+    runner: &Runner,
+    methods: &[Method],
+    cells: usize,
+    progress: &Progress,
+    differences: &mut Differences,
+) -> anyhow::Result<MethodTable> {
+    let by_method = by_method(progress);
+    let of = |name: &str| by_method.get(name).map_or(&[][..], Vec::as_slice);
+    let weighted_ops = runner.weighted_ops();
+    let mut rows = Vec::new();
+    for method in methods {
+        let runs = of(&method.name);
+        let records: Vec<RunRecord> = runs.iter().map(|finished| finished.record.clone()).collect();
+        let mut row = MethodRow::of(method.row_name()?, &records, &weighted_ops);
+        if method.name != REFERENCE {
+            [row.tau_b_difference, row.p_at_top_5_difference] = differences.of(runs, of(REFERENCE));
+        }
+        rows.push(row);
+    }
+    let main = progress.finished.first().and_then(|f| f.record.ranking.as_ref()?.agreements.first());
+    Ok(MethodTable {
+        title: format!("{}, preset {}{}", which.title(), args.preset.name(), changed(args)),
+        notes: notes(args, runner, progress),
+        reference: "SPOS".to_owned(),
+        rows,
+        zero_cost: main.map(|agreement| agreement.zero_cost.clone()).unwrap_or_default(),
+        ceiling: main.and_then(|agreement| agreement.ceiling),
+        failed: progress.failed.clone(),
+        missing: cells - progress.finished.len() - progress.failed.len(),
+    })
+}
+
+/// What a title adds where a user changed the preset.
+pub(crate) fn changed(args: &Args) -> String {
+    if args.set.is_empty() { String::new() } else { format!(", changed: {}", args.set.join(", ")) }
+}
+
+fn notes(args: &Args, runner: &Runner, progress: &Progress) -> Vec<String> {
+    let mut notes = vec![args.preset.note(&runner.base)];
+    let main = progress.finished.first().and_then(|finished| finished.record.ranking.as_ref());
+    if let Some(ranking) = main {
+        let truth = ranking.agreements.first().map_or("no table", |agreement| &agreement.truth);
+        let images = &ranking.images;
+        notes.push(format!(
+            "{} architectures ranked on {} images of {}, compared with {truth}.",
+            ranking.archs, images.images, images.name
+        ));
+    }
+    let mut devices: Vec<&str> = progress.finished.iter().map(|f| f.record.device.as_str()).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    if !devices.is_empty() {
+        notes.push(format!(
+            "Device hours: training with splits, without ranking, on {}.",
+            devices.join(" and ")
+        ));
+    }
+    notes.push(format!(
+        "Numbers are mean ± sd over seeds. Differences are paired over architectures and seeds: {} bootstrap resamples, percentiles.",
+        BOOTSTRAP.resamples
+    ));
+    notes.push("GV: gradient variance, mean over the last quarter of epochs; rules that move otherwise do not compare in it.".to_owned());
+    notes
+}
+
+/// Differences to the reference. On a large table they take a while, so they are kept as long as their runs are the same.
+#[derive(Default)]
+struct Differences(HashMap<(String, Vec<u64>), [Option<Difference>; 2]>);
+
+impl Differences {
+    fn of(&mut self, runs: &[&Finished], reference: &[&Finished]) -> [Option<Difference>; 2] {
+        let pairs: Vec<(&Finished, &Finished)> = runs
+            .iter()
+            .filter_map(|a| Some((*a, *reference.iter().find(|b| b.cell.seed == a.cell.seed)?)))
+            .collect();
+        let Some((first, _)) = pairs.first() else { return [None; 2] };
+        let key = (first.cell.method.name.clone(), pairs.iter().map(|(a, _)| a.cell.seed).collect());
+        *self.0.entry(key).or_insert_with(|| {
+            let in_all = |arch: &&_| {
+                pairs.iter().all(|(a, b)| a.scores.contains_key(*arch) && b.scores.contains_key(*arch))
+            };
+            let archs: Vec<_> = first.scores.keys().filter(in_all).collect();
+            let truth: Vec<f64> = archs.iter().map(|arch| first.scores[*arch].1).collect();
+            let scores = |run: &Finished| archs.iter().map(|arch| run.scores[*arch].0).collect::<Vec<f64>>();
+            let a: Vec<Vec<f64>> = pairs.iter().map(|(a, _)| scores(a)).collect();
+            let b: Vec<Vec<f64>> = pairs.iter().map(|(_, b)| scores(b)).collect();
+            // A collapsed supernet differs from nothing: there is no number then.
+            METRICS.map(|metric| paired_difference(&a, &b, &truth, metric, &BOOTSTRAP).ok())
+        })
+    }
+}
+
+fn write_files(
+    table: &MethodTable,
+    file: &Path,
+    progress: &Progress,
+    methods: &[Method],
+) -> anyhow::Result<()> {
+    let write = |name: &Path, text: &str| write_whole(name, text.as_bytes());
+    write(&file.with_extension("md"), &table.to_markdown())?;
+    write(&file.with_extension("csv"), &table.to_csv())?;
+    write(&file.with_extension("json"), &(serde_json::to_string_pretty(table)? + "\n"))?;
+    let bar = |row: &MethodRow| Bar {
+        label: row.method.label.clone(),
+        value: row.tau_b,
+        points: row.tau_b_by_seed.clone(),
+        published: row.method.published.map(|published| published.tau_b.mean),
+    };
+    let bars: Vec<Bar> = table.rows.iter().map(bar).collect();
+    let mut marks: Vec<Mark> =
+        table.zero_cost.iter().map(|row| Mark { label: row.name.clone(), at: row.metrics.tau_b }).collect();
+    marks.extend(
+        table.ceiling.map(|ceiling| Mark { label: "ceiling: seed against seed".into(), at: ceiling.tau_b }),
+    );
+    write(&file.with_file_name("bars.svg"), &bar_plot(&table.title, "tau-b", &bars, &marks)?)?;
+    let by_method = by_method(progress);
+    let panel = |(row, method): (&MethodRow, &Method)| {
+        let first = by_method.get(method.name.as_str())?.first()?;
+        let title = format!("{}, seed {}", row.method.label, first.cell.seed);
+        Some(Panel { title, points: first.scores.values().copied().collect() })
+    };
+    let panels: Vec<Panel> = table.rows.iter().zip(methods).filter_map(panel).collect();
+    let axes = Axes { x: "accuracy with shared weights, %", y: "from scratch, %" };
+    write(&file.with_file_name("scatter.svg"), &scatter_plot(&table.title, &axes, &panels)?)
+}
