@@ -188,6 +188,12 @@ pub enum ExecError {
         /// K.
         classes: usize,
     },
+    /// A graph that can only be counted.
+    #[error("the network has a {op}, which is counted but not computed here")]
+    Uncomputed {
+        /// The operation.
+        op: &'static str,
+    },
     /// There is nothing to compute with.
     #[error("the batch holds no image")]
     EmptyBatch,
@@ -233,11 +239,14 @@ impl Batch<'_> {
 }
 
 impl Images<'_> {
-    /// Checks that the images fit a graph.
+    /// Checks that the images fit a graph, and that it can be computed.
     ///
     /// # Errors
-    /// [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`]
+    /// [`ExecError::Uncomputed`], [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`]
     pub fn check(&self, graph: &Graph) -> Result<(), ExecError> {
+        if let Some(op) = graph.uncomputed() {
+            return Err(ExecError::Uncomputed { op });
+        }
         let input = graph.nodes().iter().find(|node| node.op == crate::Op::Input);
         let (found, numel) = (self.shape, self.shape.numel());
         if let Some(expected) = input.map(|node| node.shape).filter(|&expected| expected != found) {

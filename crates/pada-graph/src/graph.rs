@@ -1,4 +1,4 @@
-use crate::op::{Conv, Norm, Op, Pool, Shape};
+use crate::op::{Conv, Extent, Norm, Op, Pool, Shape};
 use crate::{GraphError, WeightId, WeightLayout};
 
 /// A node's place in its graph.
@@ -46,6 +46,15 @@ impl Graph {
         readers.peek().is_some() && readers.all(|node| matches!(node.op, Op::Norm(_)))
     }
 
+    /// An operation that executors do not have: it is there to be counted.
+    pub fn uncomputed(&self) -> Option<&'static str> {
+        self.nodes.iter().find_map(|node| match &node.op {
+            Op::Gate => Some(node.op.name()),
+            Op::Conv(conv) if conv.extent != Extent::Square => Some("convolution along one direction"),
+            _ => None,
+        })
+    }
+
     /// The weights it reads, each once, in the order of the layout.
     pub fn weights(&self) -> Vec<WeightId> {
         let mut ids: Vec<_> = self.nodes.iter().flat_map(|node| node.op.weights()).collect();
@@ -84,14 +93,21 @@ impl<'a> GraphBuilder<'a> {
     /// [`GraphError`] where kernel, weight and input do not fit together.
     pub fn conv(&mut self, x: NodeId, conv: Conv) -> Result<NodeId, GraphError> {
         let shape = self.shape(x);
-        let (c_out, k) = (conv.out_channels, conv.kernel);
-        self.check_weight("convolution", conv.weight, vec![c_out, shape.channels / conv.groups, k, k])?;
+        let (c_out, [k_h, k_w]) = (conv.out_channels, conv.taps());
+        self.check_weight("convolution", conv.weight, vec![c_out, shape.channels / conv.groups, k_h, k_w])?;
         if let Some(bias) = conv.bias {
             self.check_weight("convolution", bias, vec![c_out])?;
         }
-        let extent = conv.dilation * (k - 1) + 1;
-        let out = windowed("convolution", shape, extent, conv.stride, conv.padding)?;
-        Ok(self.push(Op::Conv(conv), vec![x], Shape { channels: c_out, ..out }))
+        let extent = conv.dilation * (conv.kernel - 1) + 1;
+        let rest = |size: usize| size.saturating_sub(conv.offset);
+        let read = Shape::new(c_out, rest(shape.height), rest(shape.width));
+        let mut out = windowed("convolution", read, extent, conv.stride, conv.padding)?;
+        match conv.extent {
+            Extent::Square => {}
+            Extent::Row => out.height = read.height,
+            Extent::Column => out.width = read.width,
+        }
+        Ok(self.push(Op::Conv(conv), vec![x], out))
     }
 
     /// A batch norm.
@@ -173,6 +189,18 @@ impl<'a> GraphBuilder<'a> {
     /// The mean over height and width.
     pub fn global_avg_pool(&mut self, x: NodeId) -> NodeId {
         self.push(Op::GlobalAvgPool, vec![x], Shape::vector(self.shape(x).channels))
+    }
+
+    /// A value times the sigmoid of a vector, channel by channel.
+    ///
+    /// # Errors
+    /// [`GraphError::ShapeMismatch`] where the second input is no vector of as many channels.
+    pub fn gate(&mut self, x: NodeId, gate: NodeId) -> Result<NodeId, GraphError> {
+        let (left, right) = (self.shape(x), self.shape(gate));
+        if right != Shape::vector(left.channels) {
+            return Err(GraphError::ShapeMismatch { op: "gate", left, right });
+        }
+        Ok(self.push(Op::Gate, vec![x, gate], left))
     }
 
     /// A linear layer on a vector.

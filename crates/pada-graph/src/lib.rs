@@ -1,23 +1,28 @@
 #![doc = include_str!("../README.md")]
 
 mod cost;
+mod darts;
 mod error;
 mod exec;
 mod graph;
 mod loss;
+mod mobile;
 mod nb201;
 mod op;
 mod sgd;
 mod simplify;
+mod steps;
 mod weights;
 
 pub use cost::Cost;
+pub use darts::{DartsModel, DartsNet, DartsSize};
 pub use error::GraphError;
 pub use exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, Precision, State, StepStats};
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
 pub use loss::cross_entropy;
+pub use mobile::{MacroNet, MobileModel, ProxylessNet};
 pub use nb201::{Nb201Net, Norms};
-pub use op::{Conv, Norm, Op, Pool, Shape};
+pub use op::{Conv, Extent, Norm, Op, Pool, Shape};
 pub use sgd::{HostWeights, IdleWeights, SgdStep};
 pub use weights::{Init, Owner, WeightId, WeightLayout, WeightSpec};
 

@@ -46,6 +46,8 @@ fn knowledge(op: &Op, inputs: &[Known]) -> Known {
         Op::Relu | Op::Relu6 | Op::AvgPool(_) | Op::MaxPool(_) | Op::GlobalAvgPool => inputs[0],
         Op::Add | Op::Concat if all(Zero) => Zero,
         Op::Add if inputs.iter().all(|&x| x != No) => Constant,
+        Op::Gate if inputs[0] == Zero => Zero,
+        Op::Gate => No,
         Op::Add | Op::Concat => No,
         Op::Conv(conv) if inputs[0] == Zero && conv.bias.is_none() => Zero,
         Op::Conv(_) if inputs[0] == Zero => Constant,

@@ -83,10 +83,20 @@ impl Compiler {
     }
 
     fn geometry(&mut self, op: &ConvOp, x: &Buffer, y: &Buffer, border: usize) -> Arc<Geometry> {
-        let Conv { kernel, stride, padding, dilation, .. } = op.conv;
+        let Conv { kernel, stride, padding, dilation, offset, .. } = op.conv;
         let (input, output, strides, connection) = (x.shape, y.shape, [x.stride, y.stride], op.connection);
-        let key =
-            GeometryKey { kernel, stride, padding, dilation, input, output, strides, border, connection };
+        let key = GeometryKey {
+            kernel,
+            stride,
+            padding,
+            dilation,
+            offset,
+            input,
+            output,
+            strides,
+            border,
+            connection,
+        };
         let new = || Geometry::new(&op.conv, connection, [input, output], strides, border).into();
         self.geometries.entry(key).or_insert_with(new).clone()
     }
@@ -196,6 +206,7 @@ impl<'g> Builder<'g> {
                 let stride = self.stride(node.shape);
                 plain(self.emit(Kind::GlobalPool { source: inputs[0] }, node.shape, stride, &inputs))
             }
+            Op::Gate => unreachable!("Images::check refuses what is only counted"),
             Op::Linear { weight, bias, .. } => {
                 let source = self.plain(inputs[0]);
                 let stride = self.stride(node.shape);

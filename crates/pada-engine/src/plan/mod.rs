@@ -198,6 +198,7 @@ struct GeometryKey {
     stride: usize,
     padding: usize,
     dilation: usize,
+    offset: usize,
     input: Shape,
     output: Shape,
     strides: [usize; 2],

@@ -87,6 +87,8 @@ fn slopes_of_dense_convolutions() {
     check_conv(Shape::new(5, 3, 4), &conv(6, 1, 2, 1, 1));
     check_conv(Shape::new(4, 5, 4), &conv(6, 3, 1, 1, 2));
     check_conv(Shape::new(2, 6, 5), &Conv { padding: 0, ..conv(3, 3, 2, 1, 1) });
+    check_conv(Shape::new(3, 6, 5), &Conv { offset: 1, ..conv(4, 1, 2, 1, 1) });
+    check_conv(Shape::new(3, 5, 6), &Conv { offset: 1, ..conv(4, 3, 2, 1, 1) });
 }
 
 #[test]
