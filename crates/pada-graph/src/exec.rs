@@ -128,16 +128,24 @@ pub trait Executor {
     /// Names, shapes and places of the weights.
     fn layout(&self) -> &WeightLayout;
 
-    /// A forward pass. Norms use the statistics of this batch.
+    /// A forward pass. Norms use their running statistics, those without the statistics of this batch.
     ///
     /// # Errors
     /// [`ExecError`]
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError>;
 
+    /// A forward pass whose only result are the running statistics of the graph's norms: after batches 0, 1, …, n they are the plain
+    /// mean over those batches (PyTorch's `momentum=None`), whatever they were before. Makes a path fit to be scored with them.
+    ///
+    /// # Errors
+    /// [`ExecError`]
+    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError>;
+
     /// Starts a step: the gradient is zero and no weight counts as used.
     fn zero_gradient(&mut self);
 
-    /// A forward and backward pass; its gradient is added to the one that is there.
+    /// A forward and backward pass; its gradient is added to the one that is there. Norms use the statistics of this batch, which
+    /// move the running ones.
     ///
     /// # Errors
     /// [`ExecError`]

@@ -1,4 +1,4 @@
-use crate::op::{Conv, Extent, Norm, Op, Pool, Shape};
+use crate::op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
 use crate::{GraphError, WeightId, WeightLayout};
 
 /// A node's place in its graph.
@@ -39,11 +39,12 @@ impl Graph {
         self.nodes.last().expect("a graph ends in its output")
     }
 
-    /// Whether every reader of a node is a batch norm, which takes away whatever constant is added to a channel: then a
-    /// convolution's bias changes nothing and has the gradient zero, exactly.
+    /// Whether every reader of a node is a batch norm with the statistics of the batch, which takes away whatever constant is added to
+    /// a channel: then a convolution's bias changes nothing and has the gradient zero, exactly.
     pub fn cancels_bias(&self, id: NodeId) -> bool {
         let mut readers = self.nodes.iter().filter(|node| node.inputs.contains(&id)).peekable();
-        readers.peek().is_some() && readers.all(|node| matches!(node.op, Op::Norm(_)))
+        readers.peek().is_some()
+            && readers.all(|node| matches!(&node.op, Op::Norm(norm) if norm.statistics == Statistics::Batch))
     }
 
     /// An operation that executors do not have: it is there to be counted.
@@ -55,7 +56,7 @@ impl Graph {
         })
     }
 
-    /// The weights it reads, each once, in the order of the layout.
+    /// The weights it reads, each once, in the order of the layout; no running statistics.
     pub fn weights(&self) -> Vec<WeightId> {
         let mut ids: Vec<_> = self.nodes.iter().flat_map(|node| node.op.weights()).collect();
         ids.sort_unstable();
@@ -113,11 +114,15 @@ impl<'a> GraphBuilder<'a> {
     /// A batch norm.
     ///
     /// # Errors
-    /// [`GraphError::WeightShape`] where scale or shift do not have one number per channel.
+    /// [`GraphError::WeightShape`] where scale, shift or running statistics do not have one number per channel.
     pub fn norm(&mut self, x: NodeId, norm: Norm) -> Result<NodeId, GraphError> {
         let shape = self.shape(x);
         for weight in norm.affine.iter().flat_map(|&(scale, shift)| [scale, shift]) {
             self.check_weight("batch norm", weight, vec![shape.channels])?;
+        }
+        if let Statistics::Running { mean, var, .. } = norm.statistics {
+            self.check_weight("batch norm", mean, vec![shape.channels])?;
+            self.check_weight("batch norm", var, vec![shape.channels])?;
         }
         Ok(self.push(Op::Norm(norm), vec![x], shape))
     }

@@ -107,14 +107,32 @@ impl Conv {
     }
 }
 
-/// A batch norm that uses the statistics of the batch, in evaluation too: `(x − mean) / √(var + eps)` per channel, with the
-/// biased variance, then, where it is affine, `· scale + shift`.
+/// A batch norm: `(x − mean) / √(var + eps)` per channel, then, where it is affine, `· scale + shift`. While it is trained, mean and
+/// biased variance are those of the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
     /// Scale and shift, both `[C]`.
     pub affine: Option<(WeightId, WeightId)>,
     /// Added to the variance.
     pub eps: f32,
+    /// Which statistics it uses in evaluation.
+    pub statistics: Statistics,
+}
+
+/// Which mean and variance a batch norm uses in evaluation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Statistics {
+    /// Those of the batch, as in training.
+    Batch,
+    /// Averages over the batches it was trained with: `r = (1 − momentum) · r + momentum · batch`, the variance unbiased, as in PyTorch.
+    Running {
+        /// `[C]`, no weight: nothing but passes moves it.
+        mean: WeightId,
+        /// `[C]`, likewise.
+        var: WeightId,
+        /// Share of the newest batch.
+        momentum: f32,
+    },
 }
 
 /// A pooling window.

@@ -1,5 +1,5 @@
 use crate::graph::{Graph, Node, NodeId};
-use crate::op::Op;
+use crate::op::{Op, Statistics};
 
 /// What is known of a value before any image is seen.
 #[derive(Clone, Copy, PartialEq)]
@@ -16,7 +16,7 @@ impl Graph {
     /// The same logits and the same gradients with less work: values that are zero whatever the weights are become
     /// [`Op::Zero`], sums lose their zero terms, and nodes that the output does not read are gone.
     ///
-    /// It is exact: a convolution of zeros is its bias, and a batch norm takes a constant away. Up to rounding the full
+    /// It is exact: a convolution of zeros is its bias, and a batch norm with the statistics of the batch takes a constant away. Up to rounding the full
     /// graph computes the same.
     pub fn simplified(&self) -> Graph {
         let mut known: Vec<Known> = Vec::with_capacity(self.nodes.len());
@@ -52,7 +52,11 @@ fn knowledge(op: &Op, inputs: &[Known]) -> Known {
         Op::Conv(conv) if inputs[0] == Zero && conv.bias.is_none() => Zero,
         Op::Conv(_) if inputs[0] == Zero => Constant,
         Op::Conv(_) => No,
-        Op::Norm(norm) if inputs[0] != No && norm.affine.is_none() => Zero,
+        Op::Norm(norm)
+            if inputs[0] != No && norm.affine.is_none() && norm.statistics == Statistics::Batch =>
+        {
+            Zero
+        }
         Op::Norm(_) if inputs[0] != No => Constant,
         Op::Norm(_) => No,
         Op::Linear { .. } => No,

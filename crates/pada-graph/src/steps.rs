@@ -124,11 +124,7 @@ impl Modules {
     }
 
     pub(crate) fn norm(&mut self, name: &str, c: usize, owner: Option<&Owner>) -> Norm {
-        let affine = (self.norms == Norms::Affine).then(|| {
-            let scale = self.push(format!("{name}.weight"), vec![c], Init::Constant(1.0), owner);
-            (scale, self.push(format!("{name}.bias"), vec![c], Init::Constant(0.0), owner))
-        });
-        Norm { affine, eps: self.eps }
+        self.norms.push(&mut self.layout, name, c, self.eps, owner)
     }
 
     /// Weight and bias of a linear layer.

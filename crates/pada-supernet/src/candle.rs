@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use pada_graph::{
-    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Op, Precision,
-    SgdStep, State, StepStats, WeightId, WeightLayout, cross_entropy,
+    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Norm, Op,
+    Precision, SgdStep, State, Statistics, StepStats, WeightId, WeightLayout, cross_entropy,
 };
 
 use crate::ops;
@@ -54,10 +54,29 @@ impl CandleExecutor {
         ExecError::Backend { executor: self.name().to_owned(), message: error.to_string() }
     }
 
+    fn params(&self, graph: &Graph) -> Result<Params> {
+        let running = graph.nodes().iter().filter_map(|node| running(&node.op)).flat_map(|(ids, _)| ids);
+        graph.weights().into_iter().chain(running).map(|id| Ok((id, self.tensor(id)?))).collect()
+    }
+
     fn try_logits(&self, graph: &Graph, images: &Images<'_>) -> Result<Vec<f32>> {
-        let params =
-            graph.weights().into_iter().map(|id| Ok((id, self.tensor(id)?))).collect::<Result<Params>>()?;
-        host(&forward(graph, &self.image_tensor(images)?, &params)?.0)
+        let params = self.params(graph)?;
+        host(&forward(graph, &self.image_tensor(images)?, &params, &mut Use::Running)?.0)
+    }
+
+    fn try_recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<()> {
+        let mut seen = Use::Batch(vec![]);
+        forward(graph, &self.image_tensor(images)?, &self.params(graph)?, &mut seen)?;
+        self.track(seen, Some(1.0 / (batch + 1) as f64));
+        Ok(())
+    }
+
+    /// Moves running statistics by what a pass has seen; without a share by the momentum of each norm.
+    fn track(&mut self, seen: Use, share: Option<f64>) {
+        let Use::Batch(seen) = seen else { return };
+        for Seen { ids, momentum, moments, count } in seen {
+            self.host.track(ids, share.unwrap_or(f64::from(momentum)), &moments, count);
+        }
     }
 
     fn try_gradients(&mut self, graph: &Graph, batch: &Batch<'_>, spec: &LossSpec<'_>) -> Result<StepStats> {
@@ -67,7 +86,9 @@ impl CandleExecutor {
             .map(|id| Ok((id, Var::from_tensor(&self.tensor(id)?)?)))
             .collect::<Result<BTreeMap<_, _>>>()?;
         let params = vars.iter().map(|(id, var)| (*id, var.as_tensor().clone())).collect();
-        let (output, features) = forward(graph, &self.image_tensor(&batch.images)?, &params)?;
+        let mut seen = Use::Batch(vec![]);
+        let (output, features) = forward(graph, &self.image_tensor(&batch.images)?, &params, &mut seen)?;
+        self.track(seen, None);
         let feature_norms = features.map_or(Ok(vec![]), |x| host(&x.sqr()?.sum(1)?.sqrt()?))?;
         let classes = graph.output().shape.channels;
         let logits = Logits { values: host(&output)?, classes };
@@ -102,6 +123,16 @@ impl Executor for CandleExecutor {
         images.check(graph)?;
         let values = self.try_logits(graph, images).map_err(|e| self.backend_error(&e))?;
         Ok(Logits { values, classes: graph.output().shape.channels })
+    }
+
+    fn recalibrate(
+        &mut self,
+        graph: &Graph,
+        images: &Images<'_>,
+        batch: usize,
+    ) -> std::result::Result<(), ExecError> {
+        images.check(graph)?;
+        self.try_recalibrate(graph, images, batch).map_err(|e| self.backend_error(&e))
     }
 
     fn zero_gradient(&mut self) {
@@ -144,9 +175,41 @@ fn host(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
 }
 
+/// Which statistics norms use that have running ones.
+enum Use {
+    Running,
+    /// Those of the batch, and keep them.
+    Batch(Vec<Seen>),
+}
+
+/// The statistics of a batch that a norm has seen.
+struct Seen {
+    ids: [WeightId; 2],
+    momentum: f32,
+    /// Mean and biased variance of each channel.
+    moments: Vec<[f64; 2]>,
+    /// Of how many numbers.
+    count: usize,
+}
+
+/// Running mean and variance of a norm, and its momentum.
+fn running(op: &Op) -> Option<([WeightId; 2], f32)> {
+    match op {
+        Op::Norm(Norm { statistics: Statistics::Running { mean, var, momentum }, .. }) => {
+            Some(([*mean, *var], *momentum))
+        }
+        _ => None,
+    }
+}
+
 /// Runs a graph on images `[B, C, H, W]`; returns the logits `[B, K]` and, where a linear layer makes them, what it reads. A value is
 /// dropped after its last reader.
-fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<(Tensor, Option<Tensor>)> {
+fn forward(
+    graph: &Graph,
+    images: &Tensor,
+    params: &Params,
+    statistics: &mut Use,
+) -> Result<(Tensor, Option<Tensor>)> {
     let nodes = graph.nodes();
     let mut readers = vec![0_usize; nodes.len()];
     nodes.iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
@@ -165,7 +228,7 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<(Tensor, O
             Op::Conv(conv) if graph.cancels_bias(NodeId(i)) => {
                 ops::conv2d(&inputs[0], &params[&conv.weight], conv)?
             }
-            _ => apply(node, &inputs, images, params)?,
+            _ => apply(node, &inputs, images, params, statistics)?,
         });
         for x in &node.inputs {
             readers[x.0] -= 1;
@@ -178,7 +241,13 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<(Tensor, O
     Ok((output.reshape((images.dim(0)?, graph.output().shape.channels))?, features))
 }
 
-fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Result<Tensor> {
+fn apply(
+    node: &Node,
+    inputs: &[Tensor],
+    images: &Tensor,
+    params: &Params,
+    statistics: &mut Use,
+) -> Result<Tensor> {
     let x = inputs.first();
     let x = || x.expect("the builder gives this operation an input");
     let channelwise = |id: &WeightId| params[id].reshape((1, (), 1, 1));
@@ -193,7 +262,18 @@ fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Re
             conv.bias.map_or(Ok(y.clone()), |bias| ops::add_bias(&y, &params[&bias]))
         }
         Op::Norm(norm) => {
-            let y = ops::batch_norm(x(), f64::from(norm.eps))?;
+            let y = match (running(&node.op), statistics) {
+                (Some(([mean, var], _)), Use::Running) => {
+                    let inv_std = (channelwise(&var)? + f64::from(norm.eps))?.sqrt()?.recip()?;
+                    x().broadcast_sub(&channelwise(&mean)?)?.broadcast_mul(&inv_std)?
+                }
+                (Some((ids, momentum)), Use::Batch(seen)) => {
+                    let count = x().elem_count() / node.shape.channels;
+                    seen.push(Seen { ids, momentum, moments: ops::batch_moments(x())?, count });
+                    ops::batch_norm(x(), f64::from(norm.eps))?
+                }
+                (None, _) => ops::batch_norm(x(), f64::from(norm.eps))?,
+            };
             match &norm.affine {
                 None => Ok(y),
                 Some((scale, shift)) => {

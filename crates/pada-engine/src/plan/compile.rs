@@ -11,6 +11,7 @@ use super::{
 };
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
+use crate::statistics::needs_batch;
 use crate::weights;
 
 /// Buffers start at multiples of this many numbers: a cache line of `f32`.
@@ -19,7 +20,7 @@ pub(super) const ALIGN: usize = 16;
 impl Compiler {
     /// Compiles a graph.
     pub(crate) fn compile(&mut self, graph: &Graph, machine: Machine, mode: Mode) -> Plan {
-        let mut builder = Builder::new(graph, machine);
+        let mut builder = Builder::new(graph, machine, mode);
         let values: Vec<Source> = Vec::with_capacity(graph.nodes().len());
         let values = graph.nodes().iter().enumerate().fold(values, |mut values, (i, node)| {
             let value = builder.node(NodeId(i), node, &values);
@@ -38,6 +39,9 @@ impl Compiler {
         for (id, norm) in norms.iter_mut().enumerate() {
             norm.place = norm_channels;
             norm_channels += buffers[norm.buffer].stride;
+            if !needs_batch(norm.norm.statistics, mode) {
+                continue;
+            }
             let producer = ops.iter_mut().find(|op| op.out == norm.buffer);
             producer.expect("every buffer has a producer").norms.push(id);
         }
@@ -139,6 +143,7 @@ fn set_places(plan: &mut Plan) {
 struct Builder<'g> {
     graph: &'g Graph,
     machine: Machine,
+    mode: Mode,
     /// How often a node is read.
     readers: Vec<usize>,
     buffers: Vec<Buffer>,
@@ -149,10 +154,10 @@ struct Builder<'g> {
 }
 
 impl<'g> Builder<'g> {
-    fn new(graph: &'g Graph, machine: Machine) -> Self {
+    fn new(graph: &'g Graph, machine: Machine, mode: Mode) -> Self {
         let mut readers = vec![0; graph.nodes().len()];
         graph.nodes().iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
-        Self { graph, machine, readers, buffers: vec![], levels: vec![], norms: vec![], ops: vec![] }
+        Self { graph, machine, mode, readers, buffers: vec![], levels: vec![], norms: vec![], ops: vec![] }
     }
 
     /// Emits what a node needs and says how it is read.
@@ -221,7 +226,9 @@ impl<'g> Builder<'g> {
     }
 
     fn emit(&mut self, kind: Kind, shape: Shape, stride: usize, reads: &[Source]) -> BufferId {
-        let level = reads.iter().map(|s| self.levels[s.buffer] + usize::from(s.norm.is_some())).max();
+        let waits = |norm: NormId| needs_batch(self.norms[norm].norm.statistics, self.mode);
+        let level =
+            reads.iter().map(|s| self.levels[s.buffer] + usize::from(s.norm.is_some_and(waits))).max();
         let (level, out) = (level.unwrap_or(0), self.buffers.len());
         self.buffers.push(Buffer { shape, stride });
         self.levels.push(level);
@@ -305,5 +312,29 @@ impl<'g> Builder<'g> {
             }
             _ => Term::Value(source),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pada_graph::{Lower, MacroNet, Norms};
+    use pada_space::{NasBenchMacro, SearchSpace};
+
+    use super::*;
+
+    /// With running statistics nothing waits for the batch: an image goes through the whole network at once.
+    #[test]
+    fn running_statistics_need_one_level_to_score_and_one_per_norm_to_train() {
+        let levels = |norms: Norms, mode: Mode| {
+            let net = MacroNet::new(Shape::new(3, 32, 32), 10, norms);
+            let path = NasBenchMacro.parse("11111111").expect("eight digits");
+            let graph = net.lower(&path).expect("images of the benchmark");
+            Compiler::default().compile(&graph, Machine { lanes: 8, per: 1 }, mode).levels
+        };
+        assert_eq!(levels(Norms::Running, Mode::Forward), 1);
+        let norms = 2 + 3 * 8;
+        assert_eq!(levels(Norms::Affine, Mode::Forward), norms + 1);
+        assert_eq!(levels(Norms::Running, Mode::Recalibrate), norms + 1);
+        assert_eq!(levels(Norms::Running, Mode::Train), norms + 1);
     }
 }

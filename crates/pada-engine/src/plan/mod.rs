@@ -147,10 +147,14 @@ pub(crate) struct Op {
     pub(crate) sums_len: usize,
 }
 
-/// Whether gradients are wanted.
+/// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
+    /// Logits, with running statistics where there are any.
     Forward,
+    /// Running statistics of the batch.
+    Recalibrate,
+    /// Gradients.
     Train,
 }
 

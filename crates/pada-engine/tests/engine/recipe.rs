@@ -3,7 +3,8 @@
 use std::fmt;
 
 use pada_graph::{
-    Conv, Graph, GraphBuilder, Init, NodeId, Norm, Op, Pool, Shape, WeightId, WeightLayout, WeightSpec,
+    Conv, Graph, GraphBuilder, Init, NodeId, Norm, Op, Pool, Shape, Statistics, WeightId, WeightLayout,
+    WeightSpec,
 };
 use proptest::prelude::*;
 
@@ -201,7 +202,7 @@ impl Plan {
         let mut weight = || self.weight(vec![shape.channels], false);
         let affine = affine.then(|| (weight(), weight()));
         // A norm after a norm after a ReLU that lets nothing through multiplies rounding by 1/√eps each time.
-        self.push(Op::Norm(Norm { affine, eps: 0.05 }), vec![x], shape)
+        self.push(Op::Norm(Norm { affine, eps: 0.05, statistics: Statistics::Batch }), vec![x], shape)
     }
 
     fn unary(&mut self, op: Op, x: usize) -> usize {

@@ -144,6 +144,7 @@ impl Lower for DartsNet {
             edges.iter().any(|edge| edge.position == owner.position && edge.op as usize == owner.op)
         };
         let owned = self.layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(stands));
+        let owned = owned.filter(|(id, _)| self.layout.is_trained(*id));
         owned.map(|(id, _)| id).collect()
     }
 }
