@@ -2,10 +2,13 @@
 
 use pada_engine::Level;
 use pada_graph::{
-    Batch, DartsNet, DartsSize, Executor, Graph, IdleWeights, Images, LossSpec, Lower, MacroNet, Nb201Net,
-    Norms, Precision, ProxylessNet, SgdStep, Shape, State,
+    Batch, DartsModel, DartsNet, DartsSize, Executor, Graph, IdleWeights, Images, LossSpec, Lower, MacroNet,
+    MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State,
 };
-use pada_space::{Darts, NasBenchMacro, Nb201, Proxyless, ProxylessWidths, SearchSpace};
+use pada_space::{
+    DARTS_NAMED, Darts, Genotype, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless, ProxylessWidths,
+    SearchSpace, find_named,
+};
 
 use crate::case::{Case, LEVELS, distance, noise};
 
@@ -26,7 +29,14 @@ fn paths() -> Vec<(Case, Graph)> {
     let layers = MacroNet::new(SHAPE, 10, Norms::Running);
     let proxyless = ProxylessNet::new(&ProxylessWidths::SEARCH, Shape::new(3, 64, 32), 10, Norms::Running);
     let space = Proxyless::new(ProxylessWidths::SEARCH);
+    let genotype = Genotype::parse(find_named(DARTS_NAMED, "NASNet").unwrap().text).unwrap();
+    let size = DartsSize { channels: 8, layers: 3, input: SHAPE, classes: 10 };
+    let alone = DartsModel::new(&genotype, size);
+    let spec = find_named(PROXYLESS_NAMED, "FBNet_C").unwrap().text.parse().unwrap();
+    let mobile = MobileModel::new(&spec, Shape::new(3, 64, 64), 10);
     vec![
+        (setup(&alone, 9), alone.graph().unwrap()),
+        (setup(&mobile, 5), mobile.graph().unwrap()),
         (setup(&nb201, 19), nb201.lower(&Nb201::new().parse("323412").unwrap()).unwrap().simplified()),
         // Dead edges: behind a norm with running statistics zeros are a constant.
         (setup(&nb201, 9), nb201.lower(&Nb201::new().parse("033230").unwrap()).unwrap().simplified()),

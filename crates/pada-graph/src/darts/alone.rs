@@ -31,7 +31,7 @@ struct Cell {
 }
 
 impl DartsModel {
-    /// The network of a genotype, norms with scale and shift.
+    /// The network of a genotype; norms have scale, shift and running statistics.
     ///
     /// # Panics
     /// If an edge leads from a later node; [`Genotype::check`] refuses that.
@@ -45,7 +45,7 @@ impl DartsModel {
     /// If there are not as many cells as layers, or an edge leads from a later node.
     pub fn with_cells(cells: &[&CellGenotype], size: DartsSize) -> Self {
         assert_eq!(cells.len(), size.layers, "one cell for each layer");
-        let mut m = Modules::new(Norms::Affine, EPS);
+        let mut m = Modules::new(Norms::Running, EPS);
         let stem = stem(&mut m, &size);
         let mut channels = Channels::new(&size);
         let cells = cells.iter().enumerate().map(|(layer, genotype)| {

@@ -20,9 +20,9 @@ pub struct MobileModel {
 }
 
 impl MobileModel {
-    /// The network on images of `input`, norms with scale and shift.
+    /// The network on images of `input`; norms have scale, shift and running statistics.
     pub fn new(spec: &MobileSpec, input: Shape, classes: usize) -> Self {
-        let mut m = Modules::new(Norms::Affine, EPS);
+        let mut m = Modules::new(Norms::Running, EPS);
         let stem = conv_norm_act(&mut m, "stem", [input.channels, spec.stem], 3, 2, Step::Relu6);
         let first = spec.first.map(|(kernel, out)| {
             let block = MbConv { out, kernel, stride: 1, expansion: 1, squeeze: None };
