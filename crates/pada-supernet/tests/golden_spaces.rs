@@ -6,8 +6,9 @@ use pada_graph::{
     Batch, DartsNet, DartsSize, Executor, Graph, Images, LossSpec, Lower, Norms, Precision, ProxylessNet,
     Shape, State, WeightLayout,
 };
-use pada_space::{Darts, Proxyless, ProxylessWidths, SearchSpace};
+use pada_space::{Arch, Darts, Equivalence, Proxyless, ProxylessWidths, SearchSpace};
 use pada_supernet::CandleExecutor;
+use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
 fn golden(network: &str) -> Value {
@@ -146,4 +147,28 @@ fn golden_proxyless_path_and_its_running_statistics() {
     }
     run.assert_running(&golden["recalibrated"]);
     assert_close("evaluated again", &run.evaluate(2.5), &golden["evaluated_again"]);
+}
+
+/// Cells with many skips and zeros, so that many of them can be written in another way.
+#[test]
+fn canonical_darts_architectures_compute_the_same() {
+    let size = DartsSize { channels: 4, layers: 4, input: Shape::new(3, 8, 8), classes: 10 };
+    let net = DartsNet::new(size, Norms::Plain);
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+    let mut moved = 0;
+    for _ in 0..25 {
+        let arch = Darts.sample(&mut rng);
+        let ops = arch.choices().iter().zip(Darts.n_ops());
+        let ops = ops.map(|(&op, &n)| if n == 8 { [0, 1, 3, 3, 3, 4][rng.random_range(0..6)] } else { op });
+        let arch = Darts.parse(&Darts.format(&Arch::new(ops.collect::<Vec<u8>>()))).unwrap();
+        let canonical = Darts.canonical(&arch, Equivalence::SharedWeights);
+        moved += usize::from(canonical != arch);
+        let [ours, theirs] = [&arch, &canonical].map(|arch| {
+            let graph = net.lower(arch).unwrap();
+            Run::new(&net, graph).evaluate(0.5)
+        });
+        let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{arch} and {canonical}: {worst}");
+    }
+    assert!(moved > 10, "{moved}");
 }
