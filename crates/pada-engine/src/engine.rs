@@ -80,22 +80,22 @@ impl Engine {
         }
     }
 
-    fn run(&mut self, graph: &Graph, images: &Images<'_>, train: Option<Train<'_>>) -> StepStats {
+    fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> StepStats {
         let Self { host, compiler, numbers, level, .. } = self;
         match numbers {
-            Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, images, train),
+            Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, images, task),
             #[cfg(target_arch = "x86_64")]
-            Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, images, train),
+            Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, images, task),
             Numbers::Single(memory) => match level {
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 if is_narrow(graph) => {
-                    run::<Avx512Half>(compiler, host, memory, graph, images, train)
+                    run::<Avx512Half>(compiler, host, memory, graph, images, task)
                 }
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => run::<Avx512>(compiler, host, memory, graph, images, train),
+                Level::Avx512 => run::<Avx512>(compiler, host, memory, graph, images, task),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, images, train),
-                _ => run::<Portable<f32>>(compiler, host, memory, graph, images, train),
+                Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, images, task),
+                _ => run::<Portable<f32>>(compiler, host, memory, graph, images, task),
             },
         }
     }
@@ -106,11 +106,26 @@ fn is_narrow(graph: &Graph) -> bool {
     graph.nodes().iter().any(|node| matches!(node.op, Op::Conv(_)) && node.shape.channels <= 8)
 }
 
-/// What a step needs beside its images.
+/// What a pass is for, and what it needs beside its images.
 #[derive(Clone, Copy)]
-struct Train<'a> {
-    labels: &'a [u32],
-    loss: &'a LossSpec<'a>,
+enum Task<'a> {
+    Score,
+    /// The batch's share in the running statistics.
+    Recalibrate(f64),
+    Train {
+        labels: &'a [u32],
+        loss: &'a LossSpec<'a>,
+    },
+}
+
+impl Task<'_> {
+    fn mode(&self) -> Mode {
+        match self {
+            Self::Score => Mode::Forward,
+            Self::Recalibrate(_) => Mode::Recalibrate,
+            Self::Train { .. } => Mode::Train,
+        }
+    }
 }
 
 fn run<V: Vector>(
@@ -119,18 +134,29 @@ fn run<V: Vector>(
     memory: &mut Memory<V::Elem, V::Unit>,
     graph: &Graph,
     images: &Images<'_>,
-    train: Option<Train<'_>>,
+    task: Task<'_>,
 ) -> StepStats {
-    let mode = if train.is_some() { Mode::Train } else { Mode::Forward };
-    let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, mode);
+    let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
     let Memory { dense, depthwise, .. } = memory;
     weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
-    let loss_scale = train.map_or(0.0, |train| f64::from(train.loss.scale));
-    let mut run =
-        Run::<V> { plan: &plan, images, memory, coefficients: Coefficients::new(&plan), loss_scale };
+    let loss_scale = match task {
+        Task::Train { loss, .. } => f64::from(loss.scale),
+        Task::Score | Task::Recalibrate(_) => 0.0,
+    };
+    let coefficients = Coefficients::new(&plan);
+    let mut run = Run::<V> { plan: &plan, images, memory, coefficients, loss_scale };
+    match task {
+        Task::Score => run.coefficients.load_running(&plan, host),
+        Task::Recalibrate(_) | Task::Train { .. } => {}
+    }
     run.forward(host);
     let logits = run.logits();
-    let Some(Train { labels, loss }) = train else {
+    match task {
+        Task::Score => {}
+        Task::Recalibrate(share) => run.coefficients.track(&plan, images.len(), Some(share), host),
+        Task::Train { .. } => run.coefficients.track(&plan, images.len(), None, host),
+    }
+    let Task::Train { labels, loss } = task else {
         return StepStats { loss: 0.0, logits, feature_norms: vec![], alignment: 0.0 };
     };
     let feature_norms = run.feature_norms();
@@ -305,7 +331,13 @@ impl Executor for Engine {
 
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
         images.check(graph)?;
-        Ok(self.run(graph, images, None).logits)
+        Ok(self.run(graph, images, Task::Score).logits)
+    }
+
+    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
+        images.check(graph)?;
+        self.run(graph, images, Task::Recalibrate(1.0 / (batch + 1) as f64));
+        Ok(())
     }
 
     fn zero_gradient(&mut self) {
@@ -319,7 +351,7 @@ impl Executor for Engine {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError> {
         batch.check(graph, loss)?;
-        Ok(self.run(graph, &batch.images, Some(Train { labels: batch.labels, loss })))
+        Ok(self.run(graph, &batch.images, Task::Train { labels: batch.labels, loss }))
     }
 
     fn gradient_norms(&self) -> Vec<f64> {

@@ -125,7 +125,7 @@ fn pixels(shape: Shape) -> impl Iterator<Item = (usize, usize)> {
 }
 
 fn forward(conv: &Conv, output: Shape, x: Padded, out_stride: usize) -> Phase {
-    let place = |out: usize| (out * conv.stride) as isize - conv.padding as isize;
+    let place = |out: usize| (out * conv.stride + conv.offset) as isize - conv.padding as isize;
     let base = pixels(output).map(|(oy, ox)| x.at(place(oy), place(ox)) as u32).collect();
     let out = (0..output.pixels()).map(|o| (o * out_stride) as u32).collect();
     let step = |tap: usize| tap * conv.dilation;
@@ -136,12 +136,12 @@ fn forward(conv: &Conv, output: Shape, x: Padded, out_stride: usize) -> Phase {
     Phase { base, out, mask: vec![], taps: taps.collect() }
 }
 
-/// An input place `i` is read by output `o` through tap `k` where `i = o·stride + k·dilation − padding`.
+/// An input place `i` is read by output `o` through tap `k` where `i = o·stride + offset + k·dilation − padding`.
 fn residues(conv: &Conv) -> Vec<Residue> {
     let stride = conv.stride as isize;
     let reached = |first: usize| {
         (0..conv.kernel).filter_map(move |k| {
-            let distance = first as isize + conv.padding as isize - (k * conv.dilation) as isize;
+            let distance = (first + conv.padding) as isize - (k * conv.dilation + conv.offset) as isize;
             (distance.rem_euclid(stride) == 0).then(|| (k, distance.div_euclid(stride)))
         })
     };

@@ -1,10 +1,10 @@
 //! The statistics of batch norms: gathered image by image, joined in a fixed order, turned into what kernels apply. Alignments
 //! are gathered the same way.
 
-use pada_graph::HostWeights;
+use pada_graph::{HostWeights, Statistics};
 
 use crate::kernels::Affine;
-use crate::plan::{Kind, NormId, Op, Plan};
+use crate::plan::{Kind, Mode, NormId, Op, Plan};
 use crate::simd::Number;
 
 /// What kernels apply for each batch norm, one number per channel.
@@ -17,6 +17,8 @@ pub(crate) struct Coefficients<T> {
     gradient: [Vec<T>; 3],
     /// 1/√(var + eps), exact for the way back.
     inv_std: Vec<f64>,
+    /// Mean and biased variance of the batch, exact, for running statistics.
+    moments: Vec<[f64; 2]>,
     zeros: Vec<T>,
     ones: Vec<T>,
 }
@@ -31,6 +33,7 @@ impl<T: Number> Coefficients<T> {
             shift: zeros(n),
             gradient: [zeros(n), zeros(n), zeros(n)],
             inv_std: vec![0.0; n],
+            moments: vec![[0.0; 2]; n],
             zeros: zeros(plan.widest),
             ones: vec![T::from_f64(1.0); plan.widest],
         }
@@ -70,21 +73,57 @@ impl<T: Number> Coefficients<T> {
     ) {
         let slot = &plan.norms[norm];
         let buffer = &plan.buffers[slot.buffer];
-        let affine = slot.norm.affine.map(|(scale, shift)| (host.weight(scale), host.weight(shift)));
         for channel in 0..buffer.shape.channels {
             let mut all = Running::default();
             for &(images, partial) in chunks {
                 let [mean, spread] = [0, 1].map(|part| partial[moment(plan, norm, part) + channel]);
                 all.join(&Running { count: (images * buffer.shape.pixels()) as f64, mean, spread });
             }
-            let inv_std = 1.0 / (all.spread / all.count + f64::from(slot.norm.eps)).sqrt();
-            let (gamma, beta) = affine
-                .map_or((1.0, 0.0), |(scale, shift)| (f64::from(scale[channel]), f64::from(shift[channel])));
-            let place = slot.place + channel;
-            self.inv_std[place] = inv_std;
-            self.mean[place] = T::from_f64(all.mean);
-            self.scale[place] = T::from_f64(inv_std * gamma);
-            self.shift[place] = T::from_f64(beta);
+            self.set(plan, norm, channel, [all.mean, all.spread / all.count], host);
+        }
+    }
+
+    /// What follows from mean and variance of a channel.
+    fn set(
+        &mut self,
+        plan: &Plan,
+        norm: NormId,
+        channel: usize,
+        [mean, variance]: [f64; 2],
+        host: &HostWeights,
+    ) {
+        let slot = &plan.norms[norm];
+        let inv_std = 1.0 / (variance + f64::from(slot.norm.eps)).sqrt();
+        let (gamma, beta) = slot.norm.affine.map_or((1.0, 0.0), |(scale, shift)| {
+            (f64::from(host.weight(scale)[channel]), f64::from(host.weight(shift)[channel]))
+        });
+        let place = slot.place + channel;
+        self.moments[place] = [mean, variance];
+        self.inv_std[place] = inv_std;
+        self.mean[place] = T::from_f64(mean);
+        self.scale[place] = T::from_f64(inv_std * gamma);
+        self.shift[place] = T::from_f64(beta);
+    }
+
+    /// Takes the running statistics of all norms that use them when they are not trained.
+    pub(crate) fn load_running(&mut self, plan: &Plan, host: &HostWeights) {
+        for (norm, slot) in plan.norms.iter().enumerate() {
+            let Statistics::Running { mean, var, .. } = slot.norm.statistics else { continue };
+            for channel in 0..plan.buffers[slot.buffer].shape.channels {
+                let moments = [mean, var].map(|id| f64::from(host.weight(id)[channel]));
+                self.set(plan, norm, channel, moments, host);
+            }
+        }
+    }
+
+    /// Moves running statistics by those of the batch; without a share by the momentum of each norm.
+    pub(crate) fn track(&self, plan: &Plan, images: usize, share: Option<f64>, host: &mut HostWeights) {
+        for slot in &plan.norms {
+            let Statistics::Running { mean, var, momentum } = slot.norm.statistics else { continue };
+            let shape = plan.buffers[slot.buffer].shape;
+            let moments = &self.moments[slot.place..slot.place + shape.channels];
+            let share = share.unwrap_or(f64::from(momentum));
+            host.track([mean, var], share, moments, images * shape.pixels());
         }
     }
 
@@ -117,6 +156,11 @@ impl<T: Number> Coefficients<T> {
             }
         }
     }
+}
+
+/// Whether a norm needs the statistics of the whole batch before anything can read it.
+pub(crate) fn needs_batch(statistics: Statistics, mode: Mode) -> bool {
+    statistics == Statistics::Batch || mode != Mode::Forward
 }
 
 fn channels(plan: &Plan, norm: NormId) -> std::ops::Range<usize> {

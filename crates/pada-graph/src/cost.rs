@@ -20,7 +20,10 @@ impl Cost {
             let (per_output, bias) = match &node.op {
                 Op::Conv(conv) => {
                     let c_in = graph.node(node.inputs[0]).shape.channels;
-                    (c_in / conv.groups * conv.kernel * conv.kernel, usize::from(conv.bias.is_some()))
+                    (
+                        c_in / conv.groups * conv.taps().iter().product::<usize>(),
+                        usize::from(conv.bias.is_some()),
+                    )
                 }
                 Op::Linear { .. } => (graph.node(node.inputs[0]).shape.numel(), 1),
                 _ => (0, 0),

@@ -132,16 +132,24 @@ pub trait Executor {
     /// Names, shapes and places of the weights.
     fn layout(&self) -> &WeightLayout;
 
-    /// A forward pass. Norms use the statistics of this batch.
+    /// A forward pass. Norms use their running statistics, those without the statistics of this batch.
     ///
     /// # Errors
     /// [`ExecError`]
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError>;
 
+    /// A forward pass whose only result are the running statistics of the graph's norms: after batches 0, 1, …, n they are the plain
+    /// mean over those batches (PyTorch's `momentum=None`), whatever they were before. Makes a path fit to be scored with them.
+    ///
+    /// # Errors
+    /// [`ExecError`]
+    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError>;
+
     /// Starts a step: the gradient is zero and no weight counts as used.
     fn zero_gradient(&mut self);
 
-    /// A forward and backward pass; its gradient is added to the one that is there.
+    /// A forward and backward pass; its gradient is added to the one that is there. Norms use the statistics of this batch, which
+    /// move the running ones.
     ///
     /// # Errors
     /// [`ExecError`]
@@ -192,6 +200,12 @@ pub enum ExecError {
         /// K.
         classes: usize,
     },
+    /// A graph that can only be counted.
+    #[error("the network has a {op}, which is counted but not computed here")]
+    Uncomputed {
+        /// The operation.
+        op: &'static str,
+    },
     /// There is nothing to compute with.
     #[error("the batch holds no image")]
     EmptyBatch,
@@ -237,11 +251,14 @@ impl Batch<'_> {
 }
 
 impl Images<'_> {
-    /// Checks that the images fit a graph.
+    /// Checks that the images fit a graph, and that it can be computed.
     ///
     /// # Errors
-    /// [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`]
+    /// [`ExecError::Uncomputed`], [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`]
     pub fn check(&self, graph: &Graph) -> Result<(), ExecError> {
+        if let Some(op) = graph.uncomputed() {
+            return Err(ExecError::Uncomputed { op });
+        }
         let input = graph.nodes().iter().find(|node| node.op == crate::Op::Input);
         let (found, numel) = (self.shape, self.shape.numel());
         if let Some(expected) = input.map(|node| node.shape).filter(|&expected| expected != found) {

@@ -1,4 +1,4 @@
-use crate::op::{Conv, Norm, Op, Pool, Shape};
+use crate::op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
 use crate::{GraphError, WeightId, WeightLayout};
 
 /// A node's place in its graph.
@@ -39,14 +39,24 @@ impl Graph {
         self.nodes.last().expect("a graph ends in its output")
     }
 
-    /// Whether every reader of a node is a batch norm, which takes away whatever constant is added to a channel: then a
-    /// convolution's bias changes nothing and has the gradient zero, exactly.
+    /// Whether every reader of a node is a batch norm with the statistics of the batch, which takes away whatever constant is added to
+    /// a channel: then a convolution's bias changes nothing and has the gradient zero, exactly.
     pub fn cancels_bias(&self, id: NodeId) -> bool {
         let mut readers = self.nodes.iter().filter(|node| node.inputs.contains(&id)).peekable();
-        readers.peek().is_some() && readers.all(|node| matches!(node.op, Op::Norm(_)))
+        readers.peek().is_some()
+            && readers.all(|node| matches!(&node.op, Op::Norm(norm) if norm.statistics == Statistics::Batch))
     }
 
-    /// The weights it reads, each once, in the order of the layout.
+    /// An operation that executors do not have: it is there to be counted.
+    pub fn uncomputed(&self) -> Option<&'static str> {
+        self.nodes.iter().find_map(|node| match &node.op {
+            Op::Gate => Some(node.op.name()),
+            Op::Conv(conv) if conv.extent != Extent::Square => Some("convolution along one direction"),
+            _ => None,
+        })
+    }
+
+    /// The weights it reads, each once, in the order of the layout; no running statistics.
     pub fn weights(&self) -> Vec<WeightId> {
         let mut ids: Vec<_> = self.nodes.iter().flat_map(|node| node.op.weights()).collect();
         ids.sort_unstable();
@@ -110,24 +120,35 @@ impl<'a> GraphBuilder<'a> {
     /// [`GraphError`] where kernel, weight and input do not fit together.
     pub fn conv(&mut self, x: NodeId, conv: Conv) -> Result<NodeId, GraphError> {
         let shape = self.shape(x);
-        let (c_out, k) = (conv.out_channels, conv.kernel);
-        self.check_weight("convolution", conv.weight, vec![c_out, shape.channels / conv.groups, k, k])?;
+        let (c_out, [k_h, k_w]) = (conv.out_channels, conv.taps());
+        self.check_weight("convolution", conv.weight, vec![c_out, shape.channels / conv.groups, k_h, k_w])?;
         if let Some(bias) = conv.bias {
             self.check_weight("convolution", bias, vec![c_out])?;
         }
-        let extent = conv.dilation * (k - 1) + 1;
-        let out = windowed("convolution", shape, extent, conv.stride, conv.padding)?;
-        Ok(self.push(Op::Conv(conv), vec![x], Shape { channels: c_out, ..out }))
+        let extent = conv.dilation * (conv.kernel - 1) + 1;
+        let rest = |size: usize| size.saturating_sub(conv.offset);
+        let read = Shape::new(c_out, rest(shape.height), rest(shape.width));
+        let mut out = windowed("convolution", read, extent, conv.stride, conv.padding)?;
+        match conv.extent {
+            Extent::Square => {}
+            Extent::Row => out.height = read.height,
+            Extent::Column => out.width = read.width,
+        }
+        Ok(self.push(Op::Conv(conv), vec![x], out))
     }
 
     /// A batch norm.
     ///
     /// # Errors
-    /// [`GraphError::WeightShape`] where scale or shift do not have one number per channel.
+    /// [`GraphError::WeightShape`] where scale, shift or running statistics do not have one number per channel.
     pub fn norm(&mut self, x: NodeId, norm: Norm) -> Result<NodeId, GraphError> {
         let shape = self.shape(x);
         for weight in norm.affine.iter().flat_map(|&(scale, shift)| [scale, shift]) {
             self.check_weight("batch norm", weight, vec![shape.channels])?;
+        }
+        if let Statistics::Running { mean, var, .. } = norm.statistics {
+            self.check_weight("batch norm", mean, vec![shape.channels])?;
+            self.check_weight("batch norm", var, vec![shape.channels])?;
         }
         Ok(self.push(Op::Norm(norm), vec![x], shape))
     }
@@ -199,6 +220,18 @@ impl<'a> GraphBuilder<'a> {
     /// The mean over height and width.
     pub fn global_avg_pool(&mut self, x: NodeId) -> NodeId {
         self.push(Op::GlobalAvgPool, vec![x], Shape::vector(self.shape(x).channels))
+    }
+
+    /// A value times the sigmoid of a vector, channel by channel.
+    ///
+    /// # Errors
+    /// [`GraphError::ShapeMismatch`] where the second input is no vector of as many channels.
+    pub fn gate(&mut self, x: NodeId, gate: NodeId) -> Result<NodeId, GraphError> {
+        let (left, right) = (self.shape(x), self.shape(gate));
+        if right != Shape::vector(left.channels) {
+            return Err(GraphError::ShapeMismatch { op: "gate", left, right });
+        }
+        Ok(self.push(Op::Gate, vec![x, gate], left))
     }
 
     /// A linear layer on a vector.

@@ -1,23 +1,28 @@
 #![doc = include_str!("../README.md")]
 
 mod cost;
+mod darts;
 mod error;
 mod exec;
 mod graph;
 mod loss;
+mod mobile;
 mod nb201;
 mod op;
 mod sgd;
 mod simplify;
+mod steps;
 mod weights;
 
 pub use cost::Cost;
+pub use darts::{DartsModel, DartsNet, DartsSize};
 pub use error::GraphError;
 pub use exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, Precision, State, StepStats};
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
 pub use loss::cross_entropy;
+pub use mobile::{MacroNet, MobileModel, ProxylessNet};
 pub use nb201::{Nb201Net, Norms};
-pub use op::{Conv, Norm, Op, Pool, Shape};
+pub use op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
 pub use sgd::{HostWeights, IdleWeights, SgdStep};
 pub use weights::{Init, Owner, WeightId, WeightLayout, WeightSpec};
 
@@ -57,12 +62,12 @@ pub trait Lower: Send + Sync {
         Err(GraphError::NoAlignment)
     }
 
-    /// The weights of the operations that stand in `arch`, live or not.
+    /// The weights of the operations that stand in `arch`, live or not; no running statistics.
     fn on_path(&self, arch: &Arch) -> Vec<WeightId> {
         let stands = |owner: &Owner| usize::from(arch.choices()[owner.position]) == owner.op;
         self.weights()
             .iter()
-            .filter(|(_, spec)| spec.owner.as_ref().is_some_and(stands))
+            .filter(|(id, spec)| self.weights().is_trained(*id) && spec.owner.as_ref().is_some_and(stands))
             .map(|(id, _)| id)
             .collect()
     }

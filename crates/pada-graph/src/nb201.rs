@@ -3,11 +3,12 @@ use std::collections::BTreeMap;
 use pada_space::{Arch, EDGES, N_NODES, Nb201, Nb201Op};
 
 use crate::{
-    Conv, Graph, GraphBuilder, GraphError, Init, Lower, NodeId, Norm, Owner, Pool, Shape, WeightId,
-    WeightLayout, WeightSpec,
+    Conv, Graph, GraphBuilder, GraphError, Init, Lower, NodeId, Norm, Owner, Pool, Shape, Statistics,
+    WeightId, WeightLayout, WeightSpec,
 };
 
 const EPS: f32 = 1e-5; // PyTorch's default
+const MOMENTUM: f32 = 0.1; // PyTorch's default
 const STAGES: usize = 3;
 
 /// How convolutions and norms of the network are written.
@@ -17,6 +18,38 @@ pub enum Norms {
     Plain,
     /// The networks of the benchmark's own table: convolutions without bias, norms with scale and shift.
     Affine,
+    /// The same, and norms keep running statistics for evaluation, as `BatchNorm2d` does.
+    Running,
+}
+
+impl Norms {
+    /// The norm of `c` channels that PyTorch calls `name`, and its weights.
+    pub(crate) fn push(
+        self,
+        layout: &mut WeightLayout,
+        name: &str,
+        c: usize,
+        eps: f32,
+        owner: Option<&Owner>,
+    ) -> Norm {
+        let spec = |part: &str, value: f32| WeightSpec {
+            name: format!("{name}.{part}"),
+            shape: vec![c],
+            init: Init::Constant(value),
+            owner: owner.cloned(),
+        };
+        let affine =
+            (self != Self::Plain).then(|| (layout.push(spec("weight", 1.0)), layout.push(spec("bias", 0.0))));
+        let statistics = match self {
+            Self::Plain | Self::Affine => Statistics::Batch,
+            Self::Running => Statistics::Running {
+                mean: layout.push_buffer(spec("running_mean", 0.0)),
+                var: layout.push_buffer(spec("running_var", 1.0)),
+                momentum: MOMENTUM,
+            },
+        };
+        Norm { affine, eps, statistics }
+    }
 }
 
 /// The NAS-Bench-201 network: stem, three stages of cells with a residual block of stride 2 before the second and third,
@@ -31,7 +64,7 @@ pub struct Nb201Net {
     layout: WeightLayout,
     stem: ConvNorm,
     cells: Vec<Cell>,
-    last: Option<(WeightId, WeightId)>,
+    last: Norm,
     classifier: (WeightId, WeightId),
 }
 
@@ -39,7 +72,7 @@ pub struct Nb201Net {
 struct ConvNorm {
     weight: WeightId,
     bias: Option<WeightId>,
-    affine: Option<(WeightId, WeightId)>,
+    norm: Norm,
     out: usize,
     kernel: usize,
 }
@@ -63,8 +96,8 @@ impl Nb201Net {
         let mut w = Weights { layout: WeightLayout::new(), norms };
         let stem = {
             let weight = w.conv("stem.0.weight".to_owned(), channels, input.channels, 3, None);
-            let affine = w.affine("stem.1", channels, None);
-            ConvNorm { weight, bias: None, affine, out: channels, kernel: 3 }
+            let norm = w.norm("stem.1", channels, None);
+            ConvNorm { weight, bias: None, norm, out: channels, kernel: 3 }
         };
         let mut all = Vec::new();
         for stage in 0..STAGES {
@@ -90,7 +123,7 @@ impl Nb201Net {
             }
         }
         let c = channels << (STAGES - 1);
-        let last = w.affine("lastact.0", c, None);
+        let last = w.norm("lastact.0", c, None);
         let uniform = Init::Uniform { fan_in: c };
         let weight = w.push("classifier.weight".to_owned(), vec![classes, c], uniform, None);
         let bias = w.push("classifier.bias".to_owned(), vec![classes], uniform, None);
@@ -107,7 +140,7 @@ impl Nb201Net {
         let x = g.relu(x);
         let same = Conv::same(conv.weight, conv.out, conv.kernel, stride);
         let x = g.conv(x, Conv { bias: conv.bias, ..same })?;
-        g.norm(x, Norm { affine: conv.affine, eps: EPS })
+        g.norm(x, conv.norm)
     }
 
     fn search_cell(
@@ -145,7 +178,7 @@ impl Nb201Net {
         }
         let x = g.input(self.input);
         let x = g.conv(x, Conv::same(self.stem.weight, self.channels, self.stem.kernel, 1))?;
-        g.norm(x, Norm { affine: self.stem.affine, eps: EPS })
+        g.norm(x, self.stem.norm)
     }
 
     /// All cells; returns the last one's output and the values of the searched ones.
@@ -176,7 +209,7 @@ impl Nb201Net {
     }
 
     fn head(&self, mut g: GraphBuilder<'_>, x: NodeId) -> Result<Graph, GraphError> {
-        let x = g.norm(x, Norm { affine: self.last, eps: EPS })?;
+        let x = g.norm(x, self.last)?;
         let x = g.relu(x);
         let x = g.global_avg_pool(x);
         g.linear(x, self.classifier.0, self.classifier.1)?;
@@ -247,11 +280,8 @@ impl Weights {
         self.push(name, vec![c_out, c_in, k, k], Init::Uniform { fan_in: c_in * k * k }, owner)
     }
 
-    fn affine(&mut self, name: &str, c: usize, owner: Option<Owner>) -> Option<(WeightId, WeightId)> {
-        (self.norms == Norms::Affine).then(|| {
-            let scale = self.push(format!("{name}.weight"), vec![c], Init::Constant(1.0), owner.clone());
-            (scale, self.push(format!("{name}.bias"), vec![c], Init::Constant(0.0), owner))
-        })
+    fn norm(&mut self, name: &str, c: usize, owner: Option<&Owner>) -> Norm {
+        self.norms.push(&mut self.layout, name, c, EPS, owner)
     }
 
     /// The convolution is entry 1 and the norm entry 2 of a PyTorch `Sequential` called `op`.
@@ -267,7 +297,7 @@ impl Weights {
         let uniform = Init::Uniform { fan_in: c_in * kernel * kernel };
         let bias = (self.norms == Norms::Plain)
             .then(|| self.push(format!("{name}.op.1.bias"), vec![c_out], uniform, owner.clone()));
-        let affine = self.affine(&format!("{name}.op.2"), c_out, owner);
-        ConvNorm { weight, bias, affine, out: c_out, kernel }
+        let norm = self.norm(&format!("{name}.op.2"), c_out, owner.as_ref());
+        ConvNorm { weight, bias, norm, out: c_out, kernel }
     }
 }

@@ -60,24 +60,79 @@ pub struct Conv {
     pub dilation: usize,
     /// Into how many groups the channels are split.
     pub groups: usize,
+    /// How many pixels further down and right the first window begins; without padding the convolution reads
+    /// `x[:, :, offset:, offset:]`.
+    pub offset: usize,
+    /// In which directions the kernel reaches.
+    pub extent: Extent,
+}
+
+/// In which directions a convolution's kernel, stride and padding count. Only square ones can be computed; the others are there to
+/// be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// k × k.
+    Square,
+    /// 1 × k: only along the width.
+    Row,
+    /// k × 1: only along the height.
+    Column,
 }
 
 impl Conv {
     /// A dense convolution that keeps the size at stride 1: padding `(kernel − 1) / 2`, no bias.
     pub fn same(weight: WeightId, out_channels: usize, kernel: usize, stride: usize) -> Self {
         let padding = (kernel - 1) / 2;
-        Self { weight, bias: None, out_channels, kernel, stride, padding, dilation: 1, groups: 1 }
+        Self {
+            weight,
+            bias: None,
+            out_channels,
+            kernel,
+            stride,
+            padding,
+            dilation: 1,
+            groups: 1,
+            offset: 0,
+            extent: Extent::Square,
+        }
+    }
+
+    /// Height and width of the kernel.
+    pub fn taps(&self) -> [usize; 2] {
+        match self.extent {
+            Extent::Square => [self.kernel, self.kernel],
+            Extent::Row => [1, self.kernel],
+            Extent::Column => [self.kernel, 1],
+        }
     }
 }
 
-/// A batch norm that uses the statistics of the batch, in evaluation too: `(x − mean) / √(var + eps)` per channel, with the
-/// biased variance, then, where it is affine, `· scale + shift`.
+/// A batch norm: `(x − mean) / √(var + eps)` per channel, then, where it is affine, `· scale + shift`. While it is trained, mean and
+/// biased variance are those of the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
     /// Scale and shift, both `[C]`.
     pub affine: Option<(WeightId, WeightId)>,
     /// Added to the variance.
     pub eps: f32,
+    /// Which statistics it uses in evaluation.
+    pub statistics: Statistics,
+}
+
+/// Which mean and variance a batch norm uses in evaluation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Statistics {
+    /// Those of the batch, as in training.
+    Batch,
+    /// Averages over the batches it was trained with: `r = (1 − momentum) · r + momentum · batch`, the variance unbiased, as in PyTorch.
+    Running {
+        /// `[C]`, no weight: nothing but passes moves it.
+        mean: WeightId,
+        /// `[C]`, likewise.
+        var: WeightId,
+        /// Share of the newest batch.
+        momentum: f32,
+    },
 }
 
 /// A pooling window.
@@ -116,6 +171,9 @@ pub enum Op {
     Concat,
     /// Mean over height and width.
     GlobalAvgPool,
+    /// The first input times the sigmoid of the second, a vector with one number per channel: the end of squeeze and excitation. It
+    /// can be counted, not computed.
+    Gate,
     /// `weight · x + bias`, weight `[out, in]`, bias `[out]`, on a vector.
     Linear {
         /// `[out, in]`
@@ -158,6 +216,7 @@ impl Op {
             Self::Add => "sum",
             Self::Concat => "concatenation",
             Self::GlobalAvgPool => "global average",
+            Self::Gate => "gate",
             Self::Linear { .. } => "linear layer",
             Self::Align { .. } => "alignment",
         }

@@ -101,9 +101,27 @@ impl HostWeights {
         self.layout.iter().map(norm).collect()
     }
 
+    /// Moves the running statistics of a norm towards those of a batch: `r = (1 − share) · r + share · batch`.
+    ///
+    /// # Shapes
+    /// `moments`: `[C]`, mean and biased variance of each channel over `count` numbers; the running variance is unbiased.
+    pub fn track(&mut self, [mean, var]: [WeightId; 2], share: f64, moments: &[[f64; 2]], count: usize) {
+        let unbiased = count as f64 / (count.max(2) - 1) as f64;
+        for (id, part, factor) in [(mean, 0, 1.0), (var, 1, unbiased)] {
+            let range = self.layout.range(id);
+            for (running, batch) in self.weights[range].iter_mut().zip(moments) {
+                let old = f64::from(*running);
+                *running = ((1.0 - share) * old + share * factor * batch[part]) as f32;
+            }
+        }
+    }
+
     /// Moves the weights.
     pub fn update(&mut self, step: &SgdStep) {
         for (id, _) in self.layout.iter() {
+            if !self.layout.is_trained(id) {
+                continue;
+            }
             if step.idle == IdleWeights::Frozen && !self.touched[id.0] {
                 continue;
             }

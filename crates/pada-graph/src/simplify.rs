@@ -1,5 +1,5 @@
 use crate::graph::{Graph, Node, NodeId, mark_inputs};
-use crate::op::Op;
+use crate::op::{Op, Statistics};
 
 /// What is known of a value before any image is seen.
 #[derive(Clone, Copy, PartialEq)]
@@ -17,8 +17,8 @@ impl Graph {
     /// [`Op::Zero`], sums lose their zero terms, and nodes that neither the output nor an alignment reads are gone; so are
     /// alignments of a value with itself.
     ///
-    /// It is exact: a convolution of zeros is its bias, and a batch norm takes a constant away. Up to rounding the full
-    /// graph computes the same.
+    /// It is exact: a convolution of zeros is its bias, and a batch norm with the statistics of the batch takes a constant away. Up
+    /// to rounding the full graph computes the same.
     pub fn simplified(&self) -> Graph {
         let mut known: Vec<Known> = Vec::with_capacity(self.nodes.len());
         let mut nodes: Vec<Node> = Vec::with_capacity(self.nodes.len());
@@ -56,11 +56,17 @@ fn knowledge(op: &Op, inputs: &[Known]) -> Known {
         Op::Relu | Op::Relu6 | Op::AvgPool(_) | Op::MaxPool(_) | Op::GlobalAvgPool => inputs[0],
         Op::Add | Op::Concat if all(Zero) => Zero,
         Op::Add if inputs.iter().all(|&x| x != No) => Constant,
+        Op::Gate if inputs[0] == Zero => Zero,
+        Op::Gate => No,
         Op::Add | Op::Concat => No,
         Op::Conv(conv) if inputs[0] == Zero && conv.bias.is_none() => Zero,
         Op::Conv(_) if inputs[0] == Zero => Constant,
         Op::Conv(_) => No,
-        Op::Norm(norm) if inputs[0] != No && norm.affine.is_none() => Zero,
+        Op::Norm(norm)
+            if inputs[0] != No && norm.affine.is_none() && norm.statistics == Statistics::Batch =>
+        {
+            Zero
+        }
         Op::Norm(_) if inputs[0] != No => Constant,
         Op::Norm(_) => No,
         Op::Align { .. } if all(Zero) => Zero,

@@ -54,6 +54,8 @@ pub struct WeightLayout {
     specs: Vec<WeightSpec>,
     offsets: Vec<usize>,
     numel: usize,
+    /// Sorted.
+    buffers: Vec<WeightId>,
     by_name: HashMap<String, WeightId>,
 }
 
@@ -75,6 +77,21 @@ impl WeightLayout {
         assert!(earlier.is_none(), "two weights are called {}", spec.name);
         self.specs.push(spec);
         id
+    }
+
+    /// Adds a tensor that no gradient moves, such as the running mean of a norm. It lies among the weights and is saved with them.
+    ///
+    /// # Panics
+    /// If the name is taken.
+    pub fn push_buffer(&mut self, spec: WeightSpec) -> WeightId {
+        let id = self.push(spec);
+        self.buffers.push(id);
+        id
+    }
+
+    /// Whether a tensor is a weight that training moves, and no buffer.
+    pub fn is_trained(&self, id: WeightId) -> bool {
+        self.buffers.binary_search(&id).is_err()
     }
 
     /// The tensor with this id.

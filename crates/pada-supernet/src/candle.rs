@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use pada_graph::{
-    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Op, Precision,
-    SgdStep, State, StepStats, WeightId, WeightLayout, cross_entropy,
+    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Norm, Op,
+    Precision, SgdStep, State, Statistics, StepStats, WeightId, WeightLayout, cross_entropy,
 };
 
 use crate::ops;
@@ -54,10 +54,29 @@ impl CandleExecutor {
         ExecError::Backend { executor: self.name().to_owned(), message: error.to_string() }
     }
 
+    fn params(&self, graph: &Graph) -> Result<Params> {
+        let running = graph.nodes().iter().filter_map(|node| running(&node.op)).flat_map(|(ids, _)| ids);
+        graph.weights().into_iter().chain(running).map(|id| Ok((id, self.tensor(id)?))).collect()
+    }
+
     fn try_logits(&self, graph: &Graph, images: &Images<'_>) -> Result<Vec<f32>> {
-        let params =
-            graph.weights().into_iter().map(|id| Ok((id, self.tensor(id)?))).collect::<Result<Params>>()?;
-        host(&forward(graph, &self.image_tensor(images)?, &params)?.output)
+        let params = self.params(graph)?;
+        host(&forward(graph, &self.image_tensor(images)?, &params, &mut Use::Running)?.output)
+    }
+
+    fn try_recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<()> {
+        let mut seen = Use::Batch(vec![]);
+        forward(graph, &self.image_tensor(images)?, &self.params(graph)?, &mut seen)?;
+        self.track(seen, Some(1.0 / (batch + 1) as f64));
+        Ok(())
+    }
+
+    /// Moves running statistics by what a pass has seen; without a share by the momentum of each norm.
+    fn track(&mut self, seen: Use, share: Option<f64>) {
+        let Use::Batch(seen) = seen else { return };
+        for Seen { ids, momentum, moments, count } in seen {
+            self.host.track(ids, share.unwrap_or(f64::from(momentum)), &moments, count);
+        }
     }
 
     fn try_gradients(&mut self, graph: &Graph, batch: &Batch<'_>, spec: &LossSpec<'_>) -> Result<StepStats> {
@@ -67,8 +86,10 @@ impl CandleExecutor {
             .map(|id| Ok((id, Var::from_tensor(&self.tensor(id)?)?)))
             .collect::<Result<BTreeMap<_, _>>>()?;
         let params = vars.iter().map(|(id, var)| (*id, var.as_tensor().clone())).collect();
+        let mut seen = Use::Batch(vec![]);
         let Forward { output, features, alignment } =
-            forward(graph, &self.image_tensor(&batch.images)?, &params)?;
+            forward(graph, &self.image_tensor(&batch.images)?, &params, &mut seen)?;
+        self.track(seen, None);
         let feature_norms = features.map_or(Ok(vec![]), |x| host(&x.sqr()?.sum(1)?.sqrt()?))?;
         let classes = graph.output().shape.channels;
         let logits = Logits { values: host(&output)?, classes };
@@ -109,6 +130,16 @@ impl Executor for CandleExecutor {
         images.check(graph)?;
         let values = self.try_logits(graph, images).map_err(|e| self.backend_error(&e))?;
         Ok(Logits { values, classes: graph.output().shape.channels })
+    }
+
+    fn recalibrate(
+        &mut self,
+        graph: &Graph,
+        images: &Images<'_>,
+        batch: usize,
+    ) -> std::result::Result<(), ExecError> {
+        images.check(graph)?;
+        self.try_recalibrate(graph, images, batch).map_err(|e| self.backend_error(&e))
     }
 
     fn zero_gradient(&mut self) {
@@ -161,8 +192,35 @@ struct Forward {
     alignment: Option<Tensor>,
 }
 
+/// Which statistics norms use that have running ones.
+enum Use {
+    Running,
+    /// Those of the batch, and keep them.
+    Batch(Vec<Seen>),
+}
+
+/// The statistics of a batch that a norm has seen.
+struct Seen {
+    ids: [WeightId; 2],
+    momentum: f32,
+    /// Mean and biased variance of each channel.
+    moments: Vec<[f64; 2]>,
+    /// Of how many numbers.
+    count: usize,
+}
+
+/// Running mean and variance of a norm, and its momentum.
+fn running(op: &Op) -> Option<([WeightId; 2], f32)> {
+    match op {
+        Op::Norm(Norm { statistics: Statistics::Running { mean, var, momentum }, .. }) => {
+            Some(([*mean, *var], *momentum))
+        }
+        _ => None,
+    }
+}
+
 /// Runs a graph on images `[B, C, H, W]`. A value is dropped after its last reader.
-fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<Forward> {
+fn forward(graph: &Graph, images: &Tensor, params: &Params, statistics: &mut Use) -> Result<Forward> {
     let nodes = graph.nodes();
     let mut readers = vec![0_usize; nodes.len()];
     nodes.iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
@@ -181,7 +239,7 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<Forward> {
             Op::Conv(conv) if graph.cancels_bias(NodeId(i)) => {
                 ops::conv2d(&inputs[0], &params[&conv.weight], conv)?
             }
-            _ => apply(node, &inputs, images, params)?,
+            _ => apply(node, &inputs, images, params, statistics)?,
         };
         if matches!(node.op, Op::Align { .. }) {
             alignment = Some(alignment.map_or(Ok(value.clone()), |sum| sum + value)?);
@@ -200,7 +258,13 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params) -> Result<Forward> {
     Ok(Forward { output, features, alignment })
 }
 
-fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Result<Tensor> {
+fn apply(
+    node: &Node,
+    inputs: &[Tensor],
+    images: &Tensor,
+    params: &Params,
+    statistics: &mut Use,
+) -> Result<Tensor> {
     let x = inputs.first();
     let x = || x.expect("the builder gives this operation an input");
     let channelwise = |id: &WeightId| params[id].reshape((1, (), 1, 1));
@@ -215,7 +279,18 @@ fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Re
             conv.bias.map_or(Ok(y.clone()), |bias| ops::add_bias(&y, &params[&bias]))
         }
         Op::Norm(norm) => {
-            let y = ops::batch_norm(x(), f64::from(norm.eps))?;
+            let y = match (running(&node.op), statistics) {
+                (Some(([mean, var], _)), Use::Running) => {
+                    let inv_std = (channelwise(&var)? + f64::from(norm.eps))?.sqrt()?.recip()?;
+                    x().broadcast_sub(&channelwise(&mean)?)?.broadcast_mul(&inv_std)?
+                }
+                (Some((ids, momentum)), Use::Batch(seen)) => {
+                    let count = x().elem_count() / node.shape.channels;
+                    seen.push(Seen { ids, momentum, moments: ops::batch_moments(x())?, count });
+                    ops::batch_norm(x(), f64::from(norm.eps))?
+                }
+                (None, _) => ops::batch_norm(x(), f64::from(norm.eps))?,
+            };
             match &norm.affine {
                 None => Ok(y),
                 Some((scale, shift)) => {
@@ -230,6 +305,7 @@ fn apply(node: &Node, inputs: &[Tensor], images: &Tensor, params: &Params) -> Re
         Op::Add => inputs[1..].iter().try_fold(inputs[0].clone(), |sum, x| sum + x),
         Op::Concat => Tensor::cat(inputs, 1),
         Op::GlobalAvgPool => x().mean_keepdim((2, 3)),
+        Op::Gate => unreachable!("Images::check refuses what is only counted"),
         Op::Linear { weight, bias, .. } => {
             let y = x().flatten_from(1)?.matmul(&params[weight].t()?)?.broadcast_add(&params[bias])?;
             y.unsqueeze(2)?.unsqueeze(3)

@@ -81,7 +81,9 @@ fn fill(
         let (count, total) = (missing.len(), layout.len());
         return Err(WeightsError::Missing { path: path.into(), first: first.name.clone(), count, total });
     }
-    let unexpected: Vec<_> = tensors.keys().filter(|name| layout.find(name).is_none()).collect();
+    // How many batches a norm has seen is of no use here: its momentum does not depend on it.
+    let known = |name: &str| layout.find(name).is_some() || name.ends_with(".num_batches_tracked");
+    let unexpected: Vec<_> = tensors.keys().filter(|name| !known(name)).collect();
     if let Some(first) = unexpected.first() {
         let (first, count) = ((*first).clone(), unexpected.len());
         return Err(WeightsError::Unexpected { path: path.into(), first, count });

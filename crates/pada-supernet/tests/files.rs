@@ -62,6 +62,17 @@ fn what_a_checkpoint_keeps_beside_the_weights_is_ignored() {
     assert_eq!(read_weights(&path, &layout()).unwrap(), numbers());
 }
 
+/// `BatchNorm2d` saves a counter beside its running statistics.
+#[test]
+fn counters_of_norms_are_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = Tensor::new(7_i64, &Device::Cpu).unwrap();
+    let path = changed(folder.path(), |tensors| {
+        tensors.insert("stem.1.num_batches_tracked".to_owned(), count);
+    });
+    assert_eq!(read_weights(&path, &layout()).unwrap(), numbers());
+}
+
 #[test]
 fn a_missing_tensor_is_named() {
     let error = refused(|tensors| {

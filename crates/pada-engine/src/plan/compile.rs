@@ -11,6 +11,7 @@ use super::{
 };
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
+use crate::statistics::needs_batch;
 use crate::weights;
 
 /// Buffers start at multiples of this many numbers: a cache line of `f32`.
@@ -38,6 +39,9 @@ impl Compiler {
         for (id, norm) in norms.iter_mut().enumerate() {
             norm.place = norm_channels;
             norm_channels += buffers[norm.buffer].stride;
+            if !needs_batch(norm.norm.statistics, mode) {
+                continue;
+            }
             let producer = ops.iter_mut().find(|op| op.out == norm.buffer);
             producer.expect("every buffer has a producer").norms.push(id);
         }
@@ -84,10 +88,20 @@ impl Compiler {
     }
 
     fn geometry(&mut self, op: &ConvOp, x: &Buffer, y: &Buffer, border: usize) -> Arc<Geometry> {
-        let Conv { kernel, stride, padding, dilation, .. } = op.conv;
+        let Conv { kernel, stride, padding, dilation, offset, .. } = op.conv;
         let (input, output, strides, connection) = (x.shape, y.shape, [x.stride, y.stride], op.connection);
-        let key =
-            GeometryKey { kernel, stride, padding, dilation, input, output, strides, border, connection };
+        let key = GeometryKey {
+            kernel,
+            stride,
+            padding,
+            dilation,
+            offset,
+            input,
+            output,
+            strides,
+            border,
+            connection,
+        };
         let new = || Geometry::new(&op.conv, connection, [input, output], strides, border).into();
         self.geometries.entry(key).or_insert_with(new).clone()
     }
@@ -202,6 +216,7 @@ impl<'g> Builder<'g> {
                 let stride = self.stride(node.shape);
                 plain(self.emit(Kind::GlobalPool { source: inputs[0] }, node.shape, stride, &inputs))
             }
+            Op::Gate => unreachable!("Images::check refuses what is only counted"),
             Op::Linear { weight, bias, .. } => {
                 let source = self.plain(inputs[0]);
                 let stride = self.stride(node.shape);
@@ -224,7 +239,9 @@ impl<'g> Builder<'g> {
     }
 
     fn emit(&mut self, kind: Kind, shape: Shape, stride: usize, reads: &[Source]) -> BufferId {
-        let level = reads.iter().map(|s| self.levels[s.buffer] + usize::from(s.norm.is_some())).max();
+        let waits = |norm: NormId| needs_batch(self.norms[norm].norm.statistics, self.mode);
+        let level =
+            reads.iter().map(|s| self.levels[s.buffer] + usize::from(s.norm.is_some_and(waits))).max();
         let (level, out) = (level.unwrap_or(0), self.buffers.len());
         self.buffers.push(Buffer { shape, stride });
         self.levels.push(level);
@@ -313,5 +330,29 @@ impl<'g> Builder<'g> {
             Act::None => source,
             _ => Source { buffer: self.plain(source), norm: None, act: Act::None },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pada_graph::{Lower, MacroNet, Norms};
+    use pada_space::{NasBenchMacro, SearchSpace};
+
+    use super::*;
+
+    /// With running statistics nothing waits for the batch: an image goes through the whole network at once.
+    #[test]
+    fn running_statistics_need_one_level_to_score_and_one_per_norm_to_train() {
+        let levels = |norms: Norms, mode: Mode| {
+            let net = MacroNet::new(Shape::new(3, 32, 32), 10, norms);
+            let path = NasBenchMacro.parse("11111111").expect("eight digits");
+            let graph = net.lower(&path).expect("images of the benchmark");
+            Compiler::default().compile(&graph, Machine { lanes: 8, per: 1 }, mode).levels
+        };
+        assert_eq!(levels(Norms::Running, Mode::Forward), 1);
+        let norms = 2 + 3 * 8;
+        assert_eq!(levels(Norms::Affine, Mode::Forward), norms + 1);
+        assert_eq!(levels(Norms::Running, Mode::Recalibrate), norms + 1);
+        assert_eq!(levels(Norms::Running, Mode::Train), norms + 1);
     }
 }

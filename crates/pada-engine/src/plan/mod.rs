@@ -157,10 +157,14 @@ pub(crate) struct Op {
     pub(crate) sums_len: usize,
 }
 
-/// Whether gradients are wanted.
+/// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
+    /// Logits, with running statistics where there are any.
     Forward,
+    /// Running statistics of the batch.
+    Recalibrate,
+    /// Gradients.
     Train,
 }
 
@@ -220,6 +224,7 @@ struct GeometryKey {
     stride: usize,
     padding: usize,
     dilation: usize,
+    offset: usize,
     input: Shape,
     output: Shape,
     strides: [usize; 2],

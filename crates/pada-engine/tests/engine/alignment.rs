@@ -3,7 +3,7 @@
 use pada_engine::Level;
 use pada_graph::{
     Batch, Conv, Executor, Graph, GraphBuilder, IdleWeights, Images, Init, LossSpec, Norm, Pool, Precision,
-    SgdStep, Shape, State, WeightId, WeightLayout, WeightSpec,
+    SgdStep, Shape, State, Statistics, WeightId, WeightLayout, WeightSpec,
 };
 
 use crate::case::{Case, distance};
@@ -33,7 +33,16 @@ fn graph(layout: &WeightLayout, anchor: Anchor) -> Graph {
         let part = |part: &str| of(&format!("{name}.{part}"));
         let conv = Conv { bias: Some(part("bias")), ..Conv::same(part("weight"), CHANNELS, 3, 1) };
         let y = g.conv(x, conv).unwrap();
-        let norm = g.norm(y, Norm { affine: Some((part("scale"), part("shift"))), eps: 1e-3 }).unwrap();
+        let norm = g
+            .norm(
+                y,
+                Norm {
+                    affine: Some((part("scale"), part("shift"))),
+                    eps: 1e-3,
+                    statistics: Statistics::Batch,
+                },
+            )
+            .unwrap();
         let pooled = g.avg_pool(norm, pool).unwrap();
         let sum = g.add(&[pooled, norm]).unwrap();
         [y, norm, pooled, sum]
@@ -47,7 +56,7 @@ fn graph(layout: &WeightLayout, anchor: Anchor) -> Graph {
     {
         g.align(anchor, value, share).unwrap();
     }
-    let last = g.norm(sum, Norm { affine: None, eps: 1e-3 }).unwrap();
+    let last = g.norm(sum, Norm { affine: None, eps: 1e-3, statistics: Statistics::Batch }).unwrap();
     let mean = g.avg_pool(last, Pool { kernel: 4, stride: 1, padding: 0 }).unwrap();
     g.linear(mean, of("head.weight"), of("head.bias")).unwrap();
     g.finish()

@@ -1,7 +1,7 @@
 //! Backward kernels against central differences of the engine's own forward pass in f64.
 
 use pada_engine::{Engine, Level};
-use pada_graph::{Conv, Norm, Pool, Precision, Shape};
+use pada_graph::{Conv, Norm, Pool, Precision, Shape, Statistics};
 
 use crate::case::noise;
 use crate::probe::{Build, Probe};
@@ -87,6 +87,8 @@ fn slopes_of_dense_convolutions() {
     check_conv(Shape::new(5, 3, 4), &conv(6, 1, 2, 1, 1));
     check_conv(Shape::new(4, 5, 4), &conv(6, 3, 1, 1, 2));
     check_conv(Shape::new(2, 6, 5), &Conv { padding: 0, ..conv(3, 3, 2, 1, 1) });
+    check_conv(Shape::new(3, 6, 5), &Conv { offset: 1, ..conv(4, 1, 2, 1, 1) });
+    check_conv(Shape::new(3, 5, 6), &Conv { offset: 1, ..conv(4, 3, 2, 1, 1) });
 }
 
 #[test]
@@ -100,18 +102,22 @@ fn slopes_of_depthwise_convolutions() {
 fn slopes_of_batch_norms() {
     let affine = [("scale", vec![3]), ("shift", vec![3])];
     let shape = Shape::new(3, 5, 4);
-    check(3, shape, Numbers::Smooth, &[], &|b, x, _| b.norm(x, Norm { affine: None, eps: 1e-5 }).unwrap());
+    check(3, shape, Numbers::Smooth, &[], &|b, x, _| {
+        b.norm(x, Norm { affine: None, eps: 1e-5, statistics: Statistics::Batch }).unwrap()
+    });
     check(10, Shape::new(3, 2, 3), Numbers::Smooth, &affine, &|b, x, ids| {
-        b.norm(x, Norm { affine: Some((ids[0], ids[1])), eps: 1e-3 }).unwrap()
+        b.norm(x, Norm { affine: Some((ids[0], ids[1])), eps: 1e-3, statistics: Statistics::Batch }).unwrap()
     });
     // A convolution's output that is read with its norm and without, and a sum that is, too.
     let weights = [("scale", vec![4]), ("shift", vec![4]), ("w", vec![4, 3, 3, 3])];
     check(3, shape, Numbers::Smooth, &weights, &|b, x, ids| {
         let y = b.conv(x, Conv::same(ids[2], 4, 3, 1)).unwrap();
-        let affine = b.norm(y, Norm { affine: Some((ids[0], ids[1])), eps: 1e-5 }).unwrap();
+        let affine = b
+            .norm(y, Norm { affine: Some((ids[0], ids[1])), eps: 1e-5, statistics: Statistics::Batch })
+            .unwrap();
         let pool = b.avg_pool(y, Pool { kernel: 3, stride: 1, padding: 1 }).unwrap();
         let sum = b.add(&[pool, affine, y]).unwrap();
-        let plain = b.norm(sum, Norm { affine: None, eps: 1e-5 }).unwrap();
+        let plain = b.norm(sum, Norm { affine: None, eps: 1e-5, statistics: Statistics::Batch }).unwrap();
         b.add(&[plain, sum]).unwrap()
     });
 }

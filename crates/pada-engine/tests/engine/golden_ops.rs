@@ -2,7 +2,7 @@
 //! It is written by `make_golden_ops.py`, which lies beside that folder.
 
 use pada_engine::Engine;
-use pada_graph::{Conv, GraphBuilder, NodeId, Norm, Pool, Precision, Shape, WeightId};
+use pada_graph::{Conv, GraphBuilder, NodeId, Norm, Pool, Precision, Shape, Statistics, WeightId};
 use safetensors::SafeTensors;
 
 use crate::case::LEVELS;
@@ -29,7 +29,7 @@ fn build(name: &str, b: &mut GraphBuilder<'_>, x: NodeId, weights: &[WeightId]) 
         let out = if name.starts_with("conv_") { 0 } else { b.shape(x).channels };
         Conv { bias: weights.get(1).copied(), ..Conv::same(weights[0], out, kernel, stride) }
     };
-    let norm = |affine, eps| Norm { affine, eps };
+    let norm = |affine, eps| Norm { affine, eps, statistics: Statistics::Batch };
     let pool = |kernel, padding| Pool { kernel, stride: setting(name, 's'), padding };
     if name.starts_with("conv_") {
         let (kernel, dilation, groups) = (setting(name, 'k'), setting(name, 'd'), setting(name, 'g'));

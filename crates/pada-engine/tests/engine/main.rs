@@ -12,6 +12,7 @@ mod memory;
 mod probe;
 mod random_graphs;
 mod recipe;
+mod running;
 #[path = "../../../../tests/shared.rs"]
 mod shared;
 mod threads;

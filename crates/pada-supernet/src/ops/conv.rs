@@ -23,6 +23,13 @@ const IMAGES_PER_PART: usize = 8;
 /// # Errors
 /// candle's, where the shapes do not fit.
 pub fn conv2d(x: &Tensor, weight: &Tensor, conv: &pada_graph::Conv) -> Result<Tensor> {
+    if conv.offset > 0 {
+        let (pad, offset) = (conv.padding, conv.offset);
+        let x = x.pad_with_zeros(2, pad, pad)?.pad_with_zeros(3, pad, pad)?;
+        let rest = |dim| Ok::<_, candle_core::Error>(x.dim(dim)?.saturating_sub(offset));
+        let x = x.narrow(2, offset, rest(2)?)?.narrow(3, offset, rest(3)?)?;
+        return conv2d(&x, weight, &pada_graph::Conv { offset: 0, padding: 0, ..conv.clone() });
+    }
     let (_, c_in, height, width) = x.dims4()?;
     let (c_out, c_group, k, k_w) = weight.dims4()?;
     let extent = conv.dilation * (k - 1) + 1;

@@ -11,6 +11,6 @@ mod relu;
 
 pub use bias::add_bias;
 pub use conv::conv2d;
-pub use norm::batch_norm;
+pub use norm::{batch_moments, batch_norm};
 pub use pool::{avg_pool2d, max_pool2d};
 pub use relu::{relu, relu6};

@@ -1,6 +1,6 @@
 //! candle 0.11: `BatchNorm` always keeps running statistics and takes about ten passes over its input.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 use super::number::{Number, slice, storage, with_number};
@@ -15,6 +15,24 @@ use super::number::{Number, slice, storage, with_number};
 pub fn batch_norm(x: &Tensor, eps: f64) -> Result<Tensor> {
     x.dims4()?;
     x.contiguous()?.apply_op1(NormOp { eps })
+}
+
+/// Mean and biased variance of each channel.
+///
+/// # Shapes
+/// `x`: `[B, C, H, W]`; returns `[C]`
+///
+/// # Errors
+/// candle's.
+pub fn batch_moments(x: &Tensor) -> Result<Vec<[f64; 2]>> {
+    let (_, count, ..) = x.dims4()?;
+    let x = x.contiguous()?;
+    let (data, layout) = x.storage_and_layout();
+    let Storage::Cpu(data) = &*data else { bail!("batch moments are computed on the CPU") };
+    with_number!(data, T => {
+        let channels = Channels::new(slice::<T>(data, layout)?, layout.dims());
+        Ok((0..count).into_par_iter().map(|c| channels.mean_and_variance(c)).collect())
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -48,11 +66,16 @@ impl<'a, T: Number> Channels<'a, T> {
     }
 
     fn moments(&self, channel: usize, eps: f64) -> Moments {
+        let [mean, var] = self.mean_and_variance(channel);
+        Moments { mean, inv_std: 1.0 / (var + eps).sqrt() }
+    }
+
+    fn mean_and_variance(&self, channel: usize) -> [f64; 2] {
         let n = (self.values.len() / self.count) as f64;
         let mean = self.planes(channel).map(|plane| sum(plane, |v| v)).sum::<f64>() / n;
         let squares = |plane| sum(plane, |v| (v - mean) * (v - mean));
         let var = self.planes(channel).map(squares).sum::<f64>() / n;
-        Moments { mean, inv_std: 1.0 / (var + eps).sqrt() }
+        [mean, var]
     }
 
     fn all_moments(&self, eps: f64) -> Vec<Moments> {

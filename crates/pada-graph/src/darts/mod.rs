@@ -1,0 +1,209 @@
+//! Networks of DARTS cells.
+
+mod alone;
+mod ops;
+
+use pada_space::{Arch, Darts, DartsCell, DartsOp, is_reduction};
+
+pub use self::alone::DartsModel;
+use self::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
+use crate::steps::{Modules, Step, Steps, apply};
+use crate::{Graph, GraphBuilder, GraphError, Lower, NodeId, Norms, Owner, Shape, WeightId, WeightLayout};
+
+const EPS: f32 = 1e-5; // PyTorch's default
+/// The stem has this many times the channels of the first cell.
+const STEM: usize = 3;
+/// Nodes of a cell of the space, whose channels it joins.
+const NODES: usize = 4;
+/// Two reductions halve the image twice.
+const HALVED: usize = 4;
+
+/// Extents of a network of DARTS cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DartsSize {
+    /// Channels of a node of the first cell; every reduction doubles them.
+    pub channels: usize,
+    /// Cells; those at one and two thirds are reductions.
+    pub layers: usize,
+    /// An image.
+    pub input: Shape,
+    /// K
+    pub classes: usize,
+}
+
+impl DartsSize {
+    /// The supernet of the search on CIFAR-10.
+    pub const SEARCH: Self =
+        Self { channels: 16, layers: 8, input: Shape { channels: 3, height: 32, width: 32 }, classes: 10 };
+    /// The network that a genotype is trained in on CIFAR-10.
+    pub const CIFAR: Self = Self { channels: 36, layers: 20, ..Self::SEARCH };
+
+    fn check(&self) -> Result<(), GraphError> {
+        let fits = |size: usize| size > 0 && size.is_multiple_of(HALVED);
+        if fits(self.input.height) && fits(self.input.width) {
+            return Ok(());
+        }
+        Err(GraphError::ImageSize { input: self.input, by: HALVED })
+    }
+}
+
+/// All networks of the DARTS space with shared weights: every edge of every cell has all operations. Weights are named as in the
+/// twin in PyTorch, `darts_torch.py`.
+///
+/// With [`Norms::Plain`] it is the network of the search, with a norm behind poolings; otherwise that in which a genotype is trained
+/// alone, without.
+///
+/// # Source
+/// <https://github.com/quark0/darts>, `cnn/model.py` and `cnn/model_search.py`
+#[derive(Clone, Debug)]
+pub struct DartsNet {
+    size: DartsSize,
+    layout: WeightLayout,
+    stem: Steps,
+    cells: Vec<Cell>,
+    classifier: (WeightId, WeightId),
+}
+
+#[derive(Clone, Debug)]
+struct Cell {
+    kind: DartsCell,
+    before: [Steps; 2],
+    /// `edges[edge][operation]`, edges in the order of their positions.
+    edges: Vec<Vec<Steps>>,
+}
+
+impl DartsNet {
+    /// The network.
+    pub fn new(size: DartsSize, norms: Norms) -> Self {
+        let mut m = Modules::new(norms, EPS);
+        let stem = stem(&mut m, &size);
+        let mut channels = Channels::new(&size);
+        let cells = (0..size.layers).map(|layer| {
+            let (kind, [c_pp, c_p, c], halved) = channels.next(layer, NODES);
+            let name = format!("cells.{layer}");
+            let before = [
+                match halved {
+                    true => factorized_reduce(&mut m, &format!("{name}.pre0"), [c_pp, c], None),
+                    false => relu_conv_norm(&mut m, &format!("{name}.pre0"), [c_pp, c], Naming::Plain),
+                },
+                relu_conv_norm(&mut m, &format!("{name}.pre1"), [c_p, c], Naming::Plain),
+            ];
+            let edges = (2..2 + NODES).flat_map(|to| (0..to).map(move |from| (from, to)));
+            let mut edge = |(from, to): (usize, usize)| {
+                let ops = DartsOp::ALL.into_iter().take(8).map(|op| {
+                    let position = Darts::position(kind, from, to);
+                    let owner = Owner { cell: layer, position, op: op as usize };
+                    let name = format!("{name}.edges.{to}<-{from}.{}", op.name());
+                    operation(&mut m, &name, op, [c, stride(kind, from)], Naming::Plain, Some(&owner))
+                });
+                ops.collect()
+            };
+            Cell { kind, before, edges: edges.map(&mut edge).collect() }
+        });
+        let cells = cells.collect();
+        let classifier = m.linear("classifier", channels.last(), size.classes);
+        Self { size, layout: m.layout, stem, cells, classifier }
+    }
+}
+
+impl Lower for DartsNet {
+    fn weights(&self) -> &WeightLayout {
+        &self.layout
+    }
+
+    fn input(&self) -> Shape {
+        self.size.input
+    }
+
+    fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        self.size.check()?;
+        let mut g = GraphBuilder::new(&self.layout);
+        let x = g.input(self.size.input);
+        let x = apply(&mut g, x, &self.stem)?;
+        let mut last = [x, x];
+        for cell in &self.cells {
+            let mut nodes = enter(&mut g, last, &cell.before)?;
+            for edges in Darts::edges(arch, cell.kind).chunks_exact(2) {
+                let mut terms = Vec::with_capacity(2);
+                for edge in edges {
+                    let place = edge.position - Darts::position(cell.kind, 0, 2);
+                    let steps = &cell.edges[place][edge.op as usize];
+                    terms.push(apply(&mut g, nodes[edge.from], steps)?);
+                }
+                nodes.push(g.add(&terms)?);
+            }
+            last = [last[1], g.concat(&nodes[2..])?];
+        }
+        finish(g, last[1], self.classifier)
+    }
+
+    /// Of the edges that a node does not keep, no operation stands in `arch`.
+    fn on_path(&self, arch: &Arch) -> Vec<WeightId> {
+        let edges = [DartsCell::Normal, DartsCell::Reduce].map(|cell| Darts::edges(arch, cell)).concat();
+        let stands = |owner: &Owner| {
+            edges.iter().any(|edge| edge.position == owner.position && edge.op as usize == owner.op)
+        };
+        let owned = self.layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(stands));
+        let owned = owned.filter(|(id, _)| self.layout.is_trained(*id));
+        owned.map(|(id, _)| id).collect()
+    }
+}
+
+/// The two inputs of a cell with its number of channels.
+fn enter(
+    g: &mut GraphBuilder<'_>,
+    last: [NodeId; 2],
+    before: &[Steps; 2],
+) -> Result<Vec<NodeId>, GraphError> {
+    last.into_iter().zip(before).map(|(x, steps)| apply(g, x, steps)).collect()
+}
+
+/// Global average and classifier.
+fn finish(mut g: GraphBuilder<'_>, x: NodeId, classifier: (WeightId, WeightId)) -> Result<Graph, GraphError> {
+    let x = g.global_avg_pool(x);
+    g.linear(x, classifier.0, classifier.1)?;
+    Ok(g.finish())
+}
+
+fn stem(m: &mut Modules, size: &DartsSize) -> Steps {
+    let c = STEM * size.channels;
+    let conv = m.conv("stem.0", [size.input.channels, c], 3, 1, None);
+    vec![Step::Conv(conv), Step::Norm(m.norm("stem.1", c, None))]
+}
+
+/// Edges from the inputs of a reduction halve the image.
+fn stride(cell: DartsCell, from: usize) -> usize {
+    if cell == DartsCell::Reduce && from < 2 { 2 } else { 1 }
+}
+
+/// Counts the channels from cell to cell.
+struct Channels {
+    layers: usize,
+    before: [usize; 2],
+    here: usize,
+    halved: bool,
+}
+
+impl Channels {
+    fn new(size: &DartsSize) -> Self {
+        let stem = STEM * size.channels;
+        Self { layers: size.layers, before: [stem; 2], here: size.channels, halved: false }
+    }
+
+    /// Kind of the next cell, channels of the two cells before and of its own nodes, and whether the cell before it halved the
+    /// image; the cell joins `joined` nodes.
+    fn next(&mut self, layer: usize, joined: usize) -> (DartsCell, [usize; 3], bool) {
+        let kind = if is_reduction(layer, self.layers) { DartsCell::Reduce } else { DartsCell::Normal };
+        if kind == DartsCell::Reduce {
+            self.here *= 2;
+        }
+        let channels = [self.before[0], self.before[1], self.here];
+        let halved = std::mem::replace(&mut self.halved, kind == DartsCell::Reduce);
+        self.before = [self.before[1], joined * self.here];
+        (kind, channels, halved)
+    }
+
+    fn last(&self) -> usize {
+        self.before[1]
+    }
+}

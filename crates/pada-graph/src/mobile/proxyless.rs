@@ -1,0 +1,81 @@
+use pada_space::{Arch, MbConv, Proxyless, ProxylessWidths};
+
+use super::{Residual, conv_norm_act};
+use crate::steps::{Modules, Step, Steps, apply};
+use crate::{Graph, GraphBuilder, GraphError, Lower, Norms, Owner, Shape, WeightId, WeightLayout};
+
+/// As in the published networks, and in their search.
+pub(super) const EPS: f32 = 1e-3;
+
+/// All networks of the ProxylessNAS space with shared weights: every layer has all six blocks. Weights are named as in the twin in
+/// PyTorch, `mbconv_torch.py`.
+///
+/// # Source
+/// Cai, Zhu & Han, ProxylessNAS, ICLR 2019
+#[derive(Clone, Debug)]
+pub struct ProxylessNet {
+    input: Shape,
+    layout: WeightLayout,
+    stem: Steps,
+    first: Residual,
+    /// `layers[layer][operation]`; a skip has none.
+    layers: Vec<Vec<Residual>>,
+    head: Steps,
+    classifier: (WeightId, WeightId),
+}
+
+impl ProxylessNet {
+    /// The network on images of `input`.
+    pub fn new(widths: &ProxylessWidths, input: Shape, classes: usize, norms: Norms) -> Self {
+        let mut m = Modules::new(norms, EPS);
+        let stem = conv_norm_act(&mut m, "stem", [input.channels, widths.stem], 3, 2, Step::Relu6);
+        let block = MbConv { out: widths.first, kernel: 3, stride: 1, expansion: 1, squeeze: None };
+        let first = Residual::new(&mut m, "stem.3", widths.stem, &block, &Step::Relu6, None);
+        let mut c_in = widths.first;
+        let layers = widths.layers().enumerate().map(|(position, (stage, cell))| {
+            let stride = if cell == 0 { stage.stride } else { 1 };
+            let ops = (0..6).filter_map(|op| Some((op, Proxyless::block(op)?)));
+            let ops = ops.map(|(op, (kernel, expansion))| {
+                let op = usize::from(op);
+                let owner = Owner { cell: position, position, op };
+                let block = MbConv { out: stage.width, kernel, stride, expansion, squeeze: None };
+                let name = format!("blocks.{position}.{op}");
+                Residual::new(&mut m, &name, c_in, &block, &Step::Relu6, Some(&owner))
+            });
+            let ops = ops.collect();
+            c_in = stage.width;
+            ops
+        });
+        let layers = layers.collect();
+        let head = conv_norm_act(&mut m, "head", [c_in, widths.head], 1, 1, Step::Relu6);
+        let classifier = m.linear("classifier", widths.head, classes);
+        Self { input, layout: m.layout, stem, first, layers, head, classifier }
+    }
+}
+
+impl Lower for ProxylessNet {
+    fn weights(&self) -> &WeightLayout {
+        &self.layout
+    }
+
+    fn input(&self) -> Shape {
+        self.input
+    }
+
+    fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        let mut g = GraphBuilder::new(&self.layout);
+        let x = g.input(self.input);
+        let x = apply(&mut g, x, &self.stem)?;
+        let mut x = self.first.apply(&mut g, x)?;
+        for (ops, &op) in self.layers.iter().zip(arch.choices()) {
+            // A digit without a block is a skip.
+            if let Some(block) = ops.get(usize::from(op)) {
+                x = block.apply(&mut g, x)?;
+            }
+        }
+        let x = apply(&mut g, x, &self.head)?;
+        let x = g.global_avg_pool(x);
+        g.linear(x, self.classifier.0, self.classifier.1)?;
+        Ok(g.finish())
+    }
+}

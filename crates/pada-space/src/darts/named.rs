@@ -1,0 +1,358 @@
+//! Published genotypes. Their weights and multiply-adds are checked in pada-graph.
+
+use super::genotype::CellGenotype;
+use super::notation;
+use crate::Named;
+
+const QUARK0: &str = "https://github.com/quark0/darts/blob/f276dd3/cnn/genotypes.py";
+const DXY: &str =
+    "https://github.com/D-X-Y/AutoDL-Projects/blob/f46486e/xautodl/nas_infer_model/DXYs/genotypes.py";
+const DARTS_PT: &str = "https://github.com/ruocwang/darts-pt/blob/4ec3149/sota/cnn/genotypes.py";
+const NSAS: &str = "https://github.com/MiaoZhang0525/NSAS_FOR_CVPR/blob/6fa070e/CNN/genotypes.py";
+const GM: &str = "https://github.com/skhu101/GM-NAS/blob/a69837d/WS-GM/sota/cnn/genotypes.py";
+/// DIFFERS: not from the authors of ENAS. Three public transcriptions disagree; this is the first of them.
+const ENAS: &str = "three public transcriptions that disagree; low confidence";
+
+/// Genotypes with a name, in the notation of Python without its `Genotype(…)`. Those with five nodes, or with operations that have
+/// no digit, are no architectures of [`super::Darts`]; [`super::Genotype::parse`] reads them all.
+pub const DARTS_NAMED: &[Named] = &[
+    Named {
+        name: "NASNet",
+        text: "normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 0), ('sep_conv_3x3', 0), \
+            ('avg_pool_3x3', 1), ('skip_connect', 0), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), \
+            ('skip_connect', 1)], \
+            normal_concat=[2, 3, 4, 5, 6], \
+            reduce=[('sep_conv_5x5', 1), ('sep_conv_7x7', 0), ('max_pool_3x3', 1), ('sep_conv_7x7', 0), \
+            ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('skip_connect', 3), ('avg_pool_3x3', 2), ('sep_conv_3x3', 2), \
+            ('max_pool_3x3', 1)], \
+            reduce_concat=[4, 5, 6]",
+        source: QUARK0,
+    },
+    Named {
+        name: "AmoebaNet",
+        text: "normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 2), \
+            ('sep_conv_3x3', 0), ('avg_pool_3x3', 3), ('sep_conv_3x3', 1), ('skip_connect', 1), ('skip_connect', 0), \
+            ('avg_pool_3x3', 1)], \
+            normal_concat=[4, 5, 6], \
+            reduce=[('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('max_pool_3x3', 0), ('sep_conv_7x7', 2), \
+            ('sep_conv_7x7', 0), ('avg_pool_3x3', 1), ('max_pool_3x3', 0), ('max_pool_3x3', 1), ('conv_7x1_1x7', 0), \
+            ('sep_conv_3x3', 5)], \
+            reduce_concat=[3, 4, 6]",
+        source: QUARK0,
+    },
+    Named {
+        name: "DARTS_V1",
+        text: "normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), \
+            ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), \
+            ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: QUARK0,
+    },
+    Named {
+        name: "DARTS_V2",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+            ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), \
+            ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: QUARK0,
+    },
+    Named {
+        name: "GDAS_V1",
+        text: "normal=[('skip_connect', 0), ('skip_connect', 1), ('skip_connect', 0), ('sep_conv_5x5', 2), \
+            ('sep_conv_3x3', 3), ('skip_connect', 0), ('sep_conv_5x5', 4), ('sep_conv_3x3', 3)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('sep_conv_5x5', 2), ('sep_conv_5x5', 1), \
+            ('dil_conv_5x5', 2), ('sep_conv_3x3', 1), ('sep_conv_5x5', 0), ('sep_conv_5x5', 1)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: DXY,
+    },
+    Named {
+        name: "PNASNet",
+        text: "normal=[('sep_conv_5x5', 0), ('max_pool_3x3', 0), ('sep_conv_7x7', 1), ('max_pool_3x3', 1), \
+            ('sep_conv_5x5', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 4), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), \
+            ('skip_connect', 1)], \
+            normal_concat=[2, 3, 4, 5, 6], \
+            reduce=[('sep_conv_5x5', 0), ('max_pool_3x3', 0), ('sep_conv_7x7', 1), ('max_pool_3x3', 1), \
+            ('sep_conv_5x5', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 4), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), \
+            ('skip_connect', 1)], \
+            reduce_concat=[2, 3, 4, 5, 6]",
+        source: DXY,
+    },
+    Named {
+        name: "darts_pt_s5_0",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_5x5', 0), ('dil_conv_3x3', 1), \
+            ('skip_connect', 0), ('skip_connect', 2), ('skip_connect', 0), ('max_pool_3x3', 4)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('sep_conv_3x3', 0), ('avg_pool_3x3', 1), ('dil_conv_5x5', 1), ('dil_conv_3x3', 2), \
+            ('avg_pool_3x3', 0), ('max_pool_3x3', 2), ('sep_conv_3x3', 2), ('skip_connect', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: DARTS_PT,
+    },
+    Named {
+        name: "darts_pt_s5_1",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1), \
+            ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 0), ('dil_conv_3x3', 4)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('dil_conv_5x5', 0), ('avg_pool_3x3', 1), ('max_pool_3x3', 0), ('sep_conv_5x5', 2), \
+            ('max_pool_3x3', 1), ('dil_conv_3x3', 3), ('sep_conv_5x5', 0), ('sep_conv_3x3', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: DARTS_PT,
+    },
+    Named {
+        name: "darts_pt_s5_2",
+        text: "normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1), \
+            ('skip_connect', 2), ('dil_conv_3x3', 3), ('max_pool_3x3', 1), ('skip_connect', 2)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), \
+            ('dil_conv_5x5', 2), ('skip_connect', 3), ('sep_conv_3x3', 2), ('sep_conv_5x5', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: DARTS_PT,
+    },
+    Named {
+        name: "darts_pt_s5_3",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+            ('skip_connect', 0), ('skip_connect', 2), ('sep_conv_3x3', 1), ('skip_connect', 3)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('avg_pool_3x3', 0), ('sep_conv_5x5', 1), ('max_pool_3x3', 1), ('skip_connect', 2), \
+            ('dil_conv_5x5', 1), ('max_pool_3x3', 3), ('sep_conv_5x5', 2), ('skip_connect', 3)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: DARTS_PT,
+    },
+    Named {
+        name: "blank_pt_s5_0",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+            ('avg_pool_3x3', 1), ('skip_connect', 3), ('max_pool_3x3', 0), ('avg_pool_3x3', 2)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('skip_connect', 0), ('sep_conv_5x5', 1), ('dil_conv_3x3', 1), ('sep_conv_5x5', 2), \
+            ('max_pool_3x3', 0), ('skip_connect', 3), ('max_pool_3x3', 0), ('max_pool_3x3', 2)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: DARTS_PT,
+    },
+    Named {
+        name: "blank_pt_s5_1",
+        text: "normal=[('avg_pool_3x3', 0), ('avg_pool_3x3', 1), ('sep_conv_3x3', 0), ('max_pool_3x3', 2), \
+            ('skip_connect', 2), ('sep_conv_3x3', 3), ('sep_conv_5x5', 0), ('sep_conv_5x5', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('dil_conv_5x5', 1), ('sep_conv_3x3', 0), ('skip_connect', 1), \
+            ('avg_pool_3x3', 2), ('max_pool_3x3', 3), ('sep_conv_5x5', 3), ('sep_conv_5x5', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: DARTS_PT,
+    },
+    Named {
+        name: "blank_pt_s5_3",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 1), \
+            ('max_pool_3x3', 2), ('sep_conv_3x3', 3), ('avg_pool_3x3', 0), ('sep_conv_5x5', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('dil_conv_5x5', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 0), ('dil_conv_3x3', 1), \
+            ('avg_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('skip_connect', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: DARTS_PT,
+    },
+    Named {
+        name: "Random_NSAS",
+        text: "normal=[('sep_conv_5x5', 1), ('dil_conv_3x3', 0), ('dil_conv_3x3', 1), ('sep_conv_3x3', 0), \
+            ('sep_conv_5x5', 1), ('avg_pool_3x3', 0), ('skip_connect', 0), ('none', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('dil_conv_3x3', 0), ('none', 1), ('dil_conv_3x3', 0), ('avg_pool_3x3', 1), ('dil_conv_5x5', 2), \
+            ('dil_conv_5x5', 3), ('none', 0), ('sep_conv_3x3', 3)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: NSAS,
+    },
+    Named {
+        name: "Random_NSAS_C",
+        text: "normal=[('sep_conv_3x3', 1), ('dil_conv_3x3', 0), ('dil_conv_3x3', 2), ('sep_conv_3x3', 0), \
+            ('sep_conv_3x3', 3), ('skip_connect', 0), ('sep_conv_3x3', 0), ('dil_conv_5x5', 4)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('dil_conv_3x3', 0), ('max_pool_3x3', 1), ('dil_conv_3x3', 0), ('avg_pool_3x3', 2), \
+            ('dil_conv_3x3', 0), ('sep_conv_3x3', 3), ('avg_pool_3x3', 0), ('dil_conv_5x5', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: NSAS,
+    },
+    Named {
+        name: "XNAS",
+        text: "normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), \
+            ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('dil_conv_5x5', 4), ('sep_conv_3x3', 0)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('avg_pool_3x3', 1), ('avg_pool_3x3', 0), ('skip_connect', 2), \
+            ('dil_conv_3x3', 3), ('max_pool_3x3', 0), ('dil_conv_5x5', 4), ('avg_pool_3x3', 0)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: NSAS,
+    },
+    Named {
+        name: "search_darts_sota_ws_res_s5_0_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_1",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 2), ('sep_conv_5x5', 0), \
+            ('dil_conv_5x5', 3), ('sep_conv_5x5', 2), ('skip_connect', 0), ('dil_conv_3x3', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('skip_connect', 2), \
+            ('max_pool_3x3', 0), ('sep_conv_5x5', 3), ('sep_conv_5x5', 4), ('sep_conv_5x5', 3)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_darts_sota_ws_res_s5_1_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_0",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 2), ('sep_conv_3x3', 1), \
+            ('dil_conv_5x5', 3), ('sep_conv_3x3', 2), ('skip_connect', 0), ('sep_conv_3x3', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('max_pool_3x3', 1), \
+            ('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0), ('skip_connect', 3)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_darts_sota_ws_res_s5_2_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_5",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('dil_conv_3x3', 2), ('sep_conv_5x5', 1), \
+            ('sep_conv_3x3', 1), ('dil_conv_5x5', 3), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('dil_conv_5x5', 2), ('sep_conv_3x3', 0), \
+            ('dil_conv_3x3', 3), ('skip_connect', 1), ('dil_conv_5x5', 4), ('sep_conv_5x5', 3)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_darts_sota_ws_res_s5_3_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_6",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), \
+            ('sep_conv_3x3', 1), ('dil_conv_3x3', 3), ('dil_conv_3x3', 2), ('sep_conv_5x5', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('dil_conv_5x5', 2), \
+            ('max_pool_3x3', 0), ('skip_connect', 2), ('max_pool_3x3', 0), ('dil_conv_3x3', 2)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_darts_so_sota_ws_s5_0_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_7",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
+            ('skip_connect', 1), ('dil_conv_5x5', 3), ('sep_conv_3x3', 1), ('skip_connect', 0)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), \
+            ('dil_conv_5x5', 3), ('skip_connect', 2), ('dil_conv_5x5', 3), ('dil_conv_5x5', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_darts_so_sota_ws_s5_1_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_4",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('dil_conv_3x3', 2), \
+            ('sep_conv_5x5', 0), ('dil_conv_5x5', 3), ('skip_connect', 0), ('sep_conv_3x3', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), ('max_pool_3x3', 1), \
+            ('max_pool_3x3', 1), ('skip_connect', 3), ('max_pool_3x3', 1), ('skip_connect', 3)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_darts_so_sota_ws_s5_2_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_6",
+        text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('dil_conv_5x5', 2), \
+            ('sep_conv_3x3', 1), ('dil_conv_5x5', 2), ('dil_conv_3x3', 1), ('skip_connect', 0)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('max_pool_3x3', 0), \
+            ('skip_connect', 2), ('skip_connect', 3), ('skip_connect', 2), ('sep_conv_5x5', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_darts_so_sota_ws_s5_3_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_0",
+        text: "normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), ('sep_conv_3x3', 0), \
+            ('dil_conv_5x5', 3), ('dil_conv_5x5', 2), ('skip_connect', 0), ('dil_conv_3x3', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), \
+            ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('skip_connect', 3)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_snas_ws_darts_res_s5_0_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_6",
+        text: "normal=[('sep_conv_5x5', 1), ('sep_conv_5x5', 0), ('sep_conv_5x5', 0), ('sep_conv_5x5', 2), \
+            ('sep_conv_5x5', 3), ('sep_conv_5x5', 1), ('dil_conv_5x5', 2), ('sep_conv_5x5', 1)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('max_pool_3x3', 1), \
+            ('max_pool_3x3', 0), ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('max_pool_3x3', 1)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "search_snas_ws_darts_res_s5_2_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_2",
+        text: "normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('dil_conv_3x3', 2), ('sep_conv_3x3', 1), \
+            ('dil_conv_3x3', 3), ('sep_conv_3x3', 2), ('sep_conv_3x3', 1), ('skip_connect', 2)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('max_pool_3x3', 0), ('skip_connect', 1), ('max_pool_3x3', 0), ('skip_connect', 2), \
+            ('skip_connect', 3), ('skip_connect', 2), ('max_pool_3x3', 0), ('dil_conv_5x5', 4)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "few_shot_NAS_arch",
+        text: "normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+            ('sep_conv_3x3', 2), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), ('dil_conv_5x5', 0)], \
+            normal_concat=[2, 3, 4, 5], \
+            reduce=[('sep_conv_3x3', 1), ('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
+            ('skip_connect', 2), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 3)], \
+            reduce_concat=[2, 3, 4, 5]",
+        source: GM,
+    },
+    Named {
+        name: "ENAS",
+        text: "normal=[('sep_conv_3x3', 1), ('skip_connect', 1), ('sep_conv_5x5', 1), ('skip_connect', 0), \
+            ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 1), \
+            ('avg_pool_3x3', 0)], \
+            normal_concat=[2, 3, 4, 5, 6], \
+            reduce=[('sep_conv_5x5', 0), ('avg_pool_3x3', 1), ('sep_conv_3x3', 1), ('avg_pool_3x3', 1), \
+            ('sep_conv_3x3', 1), ('avg_pool_3x3', 1), ('sep_conv_5x5', 4), ('avg_pool_3x3', 1), ('sep_conv_3x3', 5), \
+            ('sep_conv_5x5', 0)], \
+            reduce_concat=[2, 3, 6]",
+        source: ENAS,
+    },
+];
+
+/// The five cells of AGNAS, in the order of the network: before the first reduction, that, between, the second, behind. No
+/// single genotype: [`agnas_cells`] lays them out.
+///
+/// # Source
+/// <https://github.com/Sunzh1996/AGNAS/blob/bbeb8a5/Darts_Search_Space/genotypes.py>, lines 85 to 90
+pub const AGNAS: [Named; 5] = [
+    Named {
+        name: "AGNAS Cell_0",
+        text: "[('sep_conv_3x3', 0), ('dil_conv_3x3', 1), ('dil_conv_5x5', 0), ('skip_connect', 1),  \
+            ('sep_conv_3x3', 0), ('sep_conv_5x5', 3), ('dil_conv_5x5', 0), ('sep_conv_3x3', 3)]",
+        source: AGNAS_SOURCE,
+    },
+    Named {
+        name: "AGNAS Cell_2",
+        text: "[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('sep_conv_5x5', 1),  \
+            ('max_pool_3x3', 0), ('skip_connect', 1), ('sep_conv_5x5', 0), ('sep_conv_3x3', 1)]",
+        source: AGNAS_SOURCE,
+    },
+    Named {
+        name: "AGNAS Cell_3",
+        text: "[('skip_connect', 0), ('sep_conv_3x3', 1), ('dil_conv_5x5', 0), ('sep_conv_3x3', 1),  \
+            ('dil_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 1), ('dil_conv_5x5', 4)]",
+        source: AGNAS_SOURCE,
+    },
+    Named {
+        name: "AGNAS Cell_5",
+        text: "[('skip_connect', 1), ('skip_connect', 0), ('dil_conv_3x3', 1), ('dil_conv_3x3', 0),  \
+            ('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('avg_pool_3x3', 0), ('max_pool_3x3', 1)]",
+        source: AGNAS_SOURCE,
+    },
+    Named {
+        name: "AGNAS Cell_6",
+        text: "[('skip_connect', 0), ('dil_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1),  \
+            ('sep_conv_5x5', 0), ('max_pool_3x3', 2), ('sep_conv_5x5', 0), ('sep_conv_3x3', 1)]",
+        source: AGNAS_SOURCE,
+    },
+];
+
+const AGNAS_SOURCE: &str = "https://github.com/Sunzh1996/AGNAS/blob/bbeb8a5/Darts_Search_Space/genotypes.py";
+
+/// The cell of each of `layers` layers of AGNAS.
+pub fn agnas_cells(layers: usize) -> Vec<CellGenotype> {
+    let cells = AGNAS.map(|cell| notation::parse_cell(cell.text).expect("a test reads all named cells"));
+    let reductions = [layers / 3, 2 * layers / 3];
+    let stage = |layer: usize| {
+        let passed = reductions.iter().filter(|&&r| layer > r).count();
+        2 * passed + usize::from(reductions.contains(&layer))
+    };
+    (0..layers).map(|layer| cells[stage(layer)].clone()).collect()
+}

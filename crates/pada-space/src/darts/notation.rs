@@ -1,0 +1,189 @@
+//! Reads genotypes as Python prints them.
+
+use super::genotype::{CellGenotype, DartsOp, Genotype, NAMES};
+use crate::SpaceError;
+use crate::space::valid_ops;
+
+const EXAMPLE: &str = "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ...], normal_concat=range(2, 6), \
+                       reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ...], reduce_concat=range(2, 6))";
+
+/// No cell has this many nodes: a text cannot make us reserve memory without end.
+const MAX_NODES: usize = 64;
+
+/// The error of a text that is no genotype.
+pub(super) fn malformed(text: &str, reason: String) -> SpaceError {
+    SpaceError::Malformed { text: text.to_owned(), reason, space: super::NAME, example: EXAMPLE }
+}
+
+/// `[name =] [Genotype(] field=value, ... [)]`, fields in any order. What the edges mean is not checked here.
+pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
+    let mut p = Parser { text, rest: text };
+    if p.starts_assignment() {
+        p.word()?;
+        p.expect('=')?;
+    }
+    let call = p.rest.trim_start().starts_with("Genotype");
+    if call {
+        p.word()?;
+        p.expect('(')?;
+    }
+    let (mut edges, mut concats) = ([const { None }; 2], [const { None }; 2]);
+    loop {
+        let field = p.word()?;
+        p.expect('=')?;
+        let cell = usize::from(field.starts_with("reduce"));
+        let again = match field {
+            "normal" | "reduce" => edges[cell].replace(p.edges()?).is_some(),
+            "normal_concat" | "reduce_concat" => concats[cell].replace(p.concat()?).is_some(),
+            _ => return Err(malformed(text, format!("{field:?} is no field of a genotype"))),
+        };
+        if again {
+            return Err(malformed(text, format!("{field} stands there twice")));
+        }
+        if !p.take(',') || p.at_end(call) {
+            break;
+        }
+    }
+    if call {
+        p.expect(')')?;
+    }
+    if !p.rest.trim_start().is_empty() {
+        return Err(p.unexpected("the end"));
+    }
+    let [normal, reduce] = edges;
+    let [normal_concat, reduce_concat] = concats;
+    let missing = |field: &str| malformed(text, format!("{field} is missing"));
+    let cell = |edges: Option<_>, concat: Option<_>, name: &str| {
+        let edges = edges.ok_or_else(|| missing(name))?;
+        Ok(CellGenotype { edges, concat: concat.ok_or_else(|| missing(&format!("{name}_concat")))? })
+    };
+    Ok(Genotype {
+        normal: cell(normal, normal_concat, "normal")?,
+        reduce: cell(reduce, reduce_concat, "reduce")?,
+    })
+}
+
+/// `[('sep_conv_3x3', 1), ...]` alone, and the nodes that are joined: all but the two inputs.
+pub(super) fn parse_cell(text: &str) -> Result<CellGenotype, SpaceError> {
+    let edges = Parser { text, rest: text }.edges()?;
+    let concat = (2..2 + edges.len() / 2).collect();
+    Ok(CellGenotype { edges, concat })
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    rest: &'t str,
+}
+
+impl<'t> Parser<'t> {
+    /// Whether `name = Genotype(` stands there, and not `normal=[`.
+    fn starts_assignment(&self) -> bool {
+        let Some((name, value)) = self.rest.split_once('=') else { return false };
+        !name.contains('(') && value.trim_start().starts_with("Genotype")
+    }
+
+    fn unexpected(&self, wanted: &str) -> SpaceError {
+        let (at, found) = (self.text.len() - self.rest.trim_start().len(), self.rest.trim_start());
+        let found = found.chars().next().map_or("nothing".to_owned(), |c| format!("{c:?}"));
+        malformed(self.text, format!("{wanted} was expected at byte {at}, {found} stands there"))
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        match self.rest.trim_start().strip_prefix(wanted) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn expect(&mut self, wanted: char) -> Result<(), SpaceError> {
+        if self.take(wanted) { Ok(()) } else { Err(self.unexpected(&format!("{wanted:?}"))) }
+    }
+
+    /// Whether a comma was the last one.
+    fn at_end(&self, call: bool) -> bool {
+        let rest = self.rest.trim_start();
+        if call { rest.starts_with(')') } else { rest.is_empty() }
+    }
+
+    /// Letters, digits and `_`.
+    fn word(&mut self) -> Result<&'t str, SpaceError> {
+        let rest = self.rest.trim_start();
+        let len = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        if len == 0 {
+            return Err(self.unexpected("a word"));
+        }
+        let (word, rest) = rest.split_at(len);
+        self.rest = rest;
+        Ok(word)
+    }
+
+    fn number(&mut self) -> Result<usize, SpaceError> {
+        let before = self.rest;
+        let number = self.word()?.parse().ok().filter(|&n| n <= MAX_NODES);
+        number.ok_or_else(|| {
+            self.rest = before;
+            self.unexpected(&format!("a node from 0 to {MAX_NODES}"))
+        })
+    }
+
+    /// What stands between brackets, separated by commas; one may stand behind the last.
+    fn list<T>(
+        &mut self,
+        [open, close]: [char; 2],
+        mut item: impl FnMut(&mut Self, usize) -> Result<T, SpaceError>,
+    ) -> Result<Vec<T>, SpaceError> {
+        self.expect(open)?;
+        let mut list = Vec::new();
+        while !self.take(close) {
+            list.push(item(self, list.len())?);
+            if !self.take(',') {
+                self.expect(close)?;
+                break;
+            }
+        }
+        Ok(list)
+    }
+
+    fn edges(&mut self) -> Result<Vec<(DartsOp, usize)>, SpaceError> {
+        self.list(['[', ']'], |p, edge| {
+            p.expect('(')?;
+            let quote = if p.take('"') { '"' } else { '\'' };
+            if quote == '\'' {
+                p.expect('\'')?;
+            }
+            let name = p.word()?;
+            p.expect(quote)?;
+            p.expect(',')?;
+            let from = p.number()?;
+            p.expect(')')?;
+            let op = DartsOp::ALL.into_iter().find(|op| op.name() == name);
+            let op = op.ok_or_else(|| SpaceError::UnknownOp {
+                text: p.text.to_owned(),
+                op: name.to_owned(),
+                position: edge,
+                space: super::NAME,
+                valid: valid_ops(&NAMES),
+            })?;
+            Ok((op, from))
+        })
+    }
+
+    /// `range(2, 6)`, `[2, 3, 4, 5]` or `(2, 3, 4, 5)`.
+    fn concat(&mut self) -> Result<Vec<usize>, SpaceError> {
+        let rest = self.rest.trim_start();
+        if rest.starts_with("range") {
+            self.word()?;
+            self.expect('(')?;
+            let first = self.number()?;
+            self.expect(',')?;
+            let end = self.number()?;
+            self.expect(')')?;
+            return Ok((first..end).collect());
+        }
+        let brackets = if rest.starts_with('(') { ['(', ')'] } else { ['[', ']'] };
+        self.list(brackets, |p, _| p.number())
+    }
+}
