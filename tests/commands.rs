@@ -122,6 +122,23 @@ fn cost_is_that_of_the_benchmark_in_both_text_forms() {
     assert_eq!((long["params"].as_u64(), long["macs"].as_u64()), (Some(129_306), Some(15_647_370)));
 }
 
+/// As the design notes' scripts and the authors' code count them.
+#[test]
+fn cost_knows_published_architectures_of_other_spaces_by_name() {
+    for (space, name, params, macs) in [
+        ("darts", "DARTS_V2", 3_349_342, 528),
+        ("proxyless", "FairNAS_A", 4_651_352, 388),
+        ("proxyless", "FBNet_C", 5_570_664, 378),
+    ] {
+        let json = call(&["cost", "--space", space, "--genotype", name, "--json"]).json();
+        assert_eq!((json["arch"].as_str(), json["params"].as_u64()), (Some(name), Some(params)));
+        assert_eq!(json["macs"].as_u64().unwrap() / 1_000_000, macs);
+    }
+    call(&["cost", "--space", "darts", "--genotype", "DARTS_V3"]).fails(2, &["DARTS_V3", "DARTS_V2", "XNAS"]);
+    call(&["cost", "--space", "darts", "--arch", "Genotype(normal=[('conv', 1)]"]).fails(2, &["Genotype"]);
+    call(&["cost", "--space", "darts"]).fails(2, &["--arch", "--genotype", "--file"]);
+}
+
 #[test]
 fn import_writes_the_same_weights_that_rank_reads_from_the_pt_file() {
     let folder = tempfile::tempdir().unwrap();

@@ -83,6 +83,14 @@ pub enum PadaError {
     /// The curves or the record of a run cannot be written or read.
     #[error(transparent)]
     Report(#[from] pada_report::ReportError),
+    /// A name that no published architecture of the space has.
+    #[error("there is no architecture {name:?}; there are {known}")]
+    UnknownName {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// Another process works in the folder.
     #[error("{path} is in use by another process; wait until that ends, or give another --out")]
     FolderInUse {

@@ -4,6 +4,7 @@ mod baselines;
 mod build;
 mod compare;
 mod config;
+mod cost;
 mod device;
 mod error;
 mod lists;
@@ -19,6 +20,7 @@ pub use config::{
     NoSettings, PathRule, RankConfig, RankSplit, RuleConfig, RunConfig, SamplerConfig, SpaceName,
     SplitConfig, SupernetConfig, TrainPart, TruthName,
 };
+pub use cost::AloneNet;
 pub use device::Device;
 pub use error::{Blame, ConfigError, PadaError};
 pub use lists::{check_scores_file, read_archs, read_scores, write_scores};

@@ -1,63 +1,107 @@
-use pada::data::{ImageSet, Normalize};
-use pada::{Network, PadaError};
-use serde_json::json;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
-use super::NetArgs;
+use clap::ValueEnum;
+use pada::AloneNet;
+use pada::graph::{Cost, DartsSize, Shape};
+use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The architecture: digits or the benchmark's string.
-    #[arg(long, value_name = "TEXT", required_unless_present = "file", conflicts_with = "file")]
-    arch: Option<String>,
-    /// A file with one architecture a line.
-    #[arg(long)]
-    file: Option<std::path::PathBuf>,
+    /// Search space.
+    #[arg(long, value_enum, default_value = "nb201")]
+    space: Space,
     #[command(flatten)]
-    net: NetArgs,
-    /// Height and width of an image.
-    #[arg(long, default_value = "32", value_name = "PIXELS")]
-    size: std::num::NonZeroUsize,
-    /// Classes.
-    #[arg(long, default_value = "10")]
-    classes: std::num::NonZeroUsize,
+    archs: Archs,
+    /// C, channels of the first stage; 16 in nb201, 36 in darts.
+    #[arg(long, value_name = "C")]
+    channels: Option<NonZeroUsize>,
+    /// Cells: per stage in nb201 (5), in all in darts (20).
+    #[arg(long, value_name = "N")]
+    cells: Option<NonZeroUsize>,
+    /// Height and width of an image; 224 in proxyless, 32 elsewhere.
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<NonZeroUsize>,
+    /// Classes; 1,000 in proxyless, 10 elsewhere.
+    #[arg(long, value_name = "K")]
+    classes: Option<NonZeroUsize>,
     /// Print one JSON object as the last line of stdout: of the architecture, or `costs`, a list of those of a file.
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let network = Network::new(&args.net.config(), &no_images(args.size.get(), args.classes.get()));
-    let space = network.space.as_ref();
-    let archs = match (&args.arch, &args.file) {
-        (Some(text), _) => vec![space.parse(text).map_err(PadaError::from)?],
-        (None, Some(file)) => pada::read_archs(file, space)?,
-        (None, None) => vec![],
-    };
-    let mut costs = Vec::new();
-    for arch in &archs {
-        let cost = network.cost(arch).map_err(PadaError::from)?;
-        println!("{arch}: {} weights, {} MACs", cost.params, cost.macs);
-        costs.push(json!({"arch": arch.to_string(), "params": cost.params, "macs": cost.macs}));
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Archs {
+    /// The architecture in any text form of its space.
+    #[arg(long, value_name = "TEXT")]
+    arch: Option<String>,
+    /// A published architecture of darts or proxyless by its name.
+    #[arg(long, value_name = "NAME")]
+    genotype: Option<String>,
+    /// A file with one architecture a line.
+    #[arg(long)]
+    file: Option<PathBuf>,
+}
+
+/// Spaces whose networks can be counted.
+#[derive(Clone, Copy, ValueEnum)]
+enum Space {
+    /// NAS-Bench-201
+    Nb201,
+    /// Cells of DARTS, in the network of CIFAR-10
+    Darts,
+    /// MobileNet blocks of ProxylessNAS, in the network of ImageNet
+    Proxyless,
+    /// NAS-Bench-Macro
+    Macro,
+}
+
+impl Args {
+    fn net(&self) -> AloneNet {
+        let or = |given: Option<NonZeroUsize>, usual| given.map_or(usual, NonZeroUsize::get);
+        let (size, classes) = match self.space {
+            Space::Proxyless => (224, 1000),
+            Space::Nb201 | Space::Darts | Space::Macro => (32, 10),
+        };
+        let (size, classes) = (or(self.size, size), or(self.classes, classes));
+        let input = Shape::new(3, size, size);
+        match self.space {
+            Space::Nb201 => {
+                let (channels, cells) = (or(self.channels, 16), or(self.cells, 5));
+                AloneNet::Nb201 { channels, cells, input, classes }
+            }
+            Space::Darts => {
+                let usual = DartsSize::CIFAR;
+                let (channels, layers) = (or(self.channels, usual.channels), or(self.cells, usual.layers));
+                AloneNet::Darts(DartsSize { channels, layers, input, classes })
+            }
+            Space::Proxyless => AloneNet::Proxyless { input, classes },
+            Space::Macro => AloneNet::Macro { input, classes },
+        }
     }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let net = args.net();
+    let archs = &args.archs;
+    let costs = match (&archs.arch, &archs.genotype, &archs.file) {
+        (Some(text), _, _) => vec![net.cost(text)?],
+        (_, Some(name), _) => vec![(name.clone(), net.cost(net.named(name)?.text)?.1)],
+        (_, _, Some(file)) => net.costs(file)?,
+        (None, None, None) => vec![],
+    };
+    for (arch, cost) in &costs {
+        println!("{arch}: {} weights, {} MACs", cost.params, cost.macs);
+    }
+    let json =
+        |(arch, cost): &(String, Cost)| json!({"arch": arch, "params": cost.params, "macs": cost.macs});
+    let costs: Vec<_> = costs.iter().map(json).collect();
     if args.json {
-        match &args.file {
+        match &args.archs.file {
             Some(_) => println!("{}", json!({"costs": costs})),
             None => costs.iter().for_each(|cost| println!("{cost}")),
         }
     }
     Ok(())
-}
-
-/// The shape of images, without any.
-fn no_images(size: usize, classes: usize) -> ImageSet {
-    ImageSet {
-        name: String::new(),
-        channels: 3,
-        height: size,
-        width: size,
-        classes,
-        pixels: vec![],
-        labels: vec![],
-        normalize: Normalize { mean: [0.0; 3], std: [1.0; 3] },
-    }
 }

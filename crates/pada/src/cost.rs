@@ -1,0 +1,123 @@
+use std::path::Path;
+
+use pada_graph::{Cost, DartsModel, DartsSize, Lower, MacroNet, MobileModel, Nb201Net, Norms, Shape};
+use pada_space::{
+    DARTS_NAMED, Darts, Genotype, MobileSpec, Named, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
+    ProxylessWidths, SearchSpace, find_named,
+};
+
+use crate::PadaError;
+
+/// The networks of one space as they stand alone: what is counted. Each field is the size that the space is published with unless
+/// another is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AloneNet {
+    /// NAS-Bench-201.
+    Nb201 {
+        /// C, channels of the first stage.
+        channels: usize,
+        /// N, cells per stage.
+        cells: usize,
+        /// An image.
+        input: Shape,
+        /// K
+        classes: usize,
+    },
+    /// Networks of DARTS cells.
+    Darts(DartsSize),
+    /// Networks of MobileNet blocks.
+    Proxyless {
+        /// An image.
+        input: Shape,
+        /// K
+        classes: usize,
+    },
+    /// NAS-Bench-Macro.
+    Macro {
+        /// An image.
+        input: Shape,
+        /// K
+        classes: usize,
+    },
+}
+
+impl AloneNet {
+    /// Weights and multiply-adds of an architecture in any text form of its space, and its short form where there is one.
+    ///
+    /// # Errors
+    /// [`PadaError::Space`] or [`PadaError::Graph`]
+    pub fn cost(&self, text: &str) -> Result<(String, Cost), PadaError> {
+        let text = text.trim();
+        let mut short = text.to_owned();
+        let cost = match *self {
+            Self::Nb201 { channels, cells, input, classes } => {
+                let arch = Nb201::new().parse(text)?;
+                short = arch.to_string();
+                let net = Nb201Net::new(channels, cells, input, classes, Norms::Affine);
+                Cost::of(&net.lower(&arch)?, net.weights())
+            }
+            Self::Darts(size) => {
+                let genotype = match text.starts_with("Genotype") || text.starts_with('{') {
+                    true => Genotype::parse(text)?,
+                    false => Darts::genotype(&Darts.parse(text)?),
+                };
+                let model = DartsModel::new(&genotype, size);
+                Cost::of(&model.graph()?, model.weights())
+            }
+            Self::Proxyless { input, classes } => {
+                let space = Proxyless::new(ProxylessWidths::SEARCH);
+                let spec: MobileSpec = match text.contains(';') {
+                    true => text.parse()?,
+                    false => space.spec(&space.parse(text)?),
+                };
+                let model = MobileModel::new(&spec, input, classes);
+                Cost::of(&model.graph()?, model.weights())
+            }
+            Self::Macro { input, classes } => {
+                let arch = NasBenchMacro.parse(text)?;
+                short = arch.to_string();
+                let net = MacroNet::new(input, classes, Norms::Running);
+                Cost::of(&net.lower(&arch)?, net.weights())
+            }
+        };
+        Ok((short, cost))
+    }
+
+    /// The same for every line of a file; empty lines and lines that start with `#` are skipped.
+    ///
+    /// # Errors
+    /// [`PadaError::Read`]; [`PadaError::ArchList`] with the line; [`PadaError::NoArchs`]; [`PadaError::Graph`]
+    pub fn costs(&self, path: &Path) -> Result<Vec<(String, Cost)>, PadaError> {
+        let read = std::fs::read_to_string(path);
+        let text = read.map_err(|source| PadaError::Read { path: path.into(), source })?;
+        let mut costs = Vec::new();
+        for (line, text) in (1..).zip(text.lines().map(str::trim)) {
+            if !text.is_empty() && !text.starts_with('#') {
+                costs.push(self.cost(text).map_err(|error| match error {
+                    PadaError::Space(source) => PadaError::ArchList { path: path.into(), line, source },
+                    other => other,
+                })?);
+            }
+        }
+        if costs.is_empty() { Err(PadaError::NoArchs { path: path.into() }) } else { Ok(costs) }
+    }
+
+    /// The published architecture with this name.
+    ///
+    /// # Errors
+    /// [`PadaError::UnknownName`] with the names there are.
+    pub fn named(&self, name: &str) -> Result<&'static Named, PadaError> {
+        let table = match self {
+            Self::Darts(_) => DARTS_NAMED,
+            Self::Proxyless { .. } => PROXYLESS_NAMED,
+            Self::Nb201 { .. } | Self::Macro { .. } => &[],
+        };
+        find_named(table, name).ok_or_else(|| PadaError::UnknownName {
+            name: name.to_owned(),
+            known: match table {
+                [] => "none in this space".to_owned(),
+                table => table.iter().map(|named| named.name).collect::<Vec<_>>().join(", "),
+            },
+        })
+    }
+}
