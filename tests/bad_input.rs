@@ -193,3 +193,40 @@ fn wrong_usage_exits_with_2() {
     call(&["rank"]).fails(2, &["--weights"]);
     call(&["--resume", "x", "--seed", "1"]).fails(2, &["--resume"]);
 }
+
+#[test]
+fn weights_that_a_rule_places_are_not_ranked_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let close = "rule={name=\"close\", openings=[0.0], gate={embedding=4, hidden=8, temperature=5.0}}";
+    let set = ["sampler.path=uniform", "sampler.data=uniform", "train.epochs=1", close];
+    let mut args: Vec<String> = small_run(folder.path());
+    args.extend(set.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]));
+    args.extend(["--out".to_owned(), out.display().to_string()]);
+    assert_eq!(call(&args).code, 0);
+    let weights = out.join("epoch-0001.safetensors");
+    let csv = folder.path().join("out.csv");
+    let [weights, csv] = [weights.to_str().unwrap(), csv.to_str().unwrap()];
+    call(&["rank", "--weights", weights, "--channels", "8", "--cells", "1", "--data", "mini", "--out", csv])
+        .fails(2, &["epoch-0001.safetensors", "CLOSE"]);
+}
+
+#[test]
+fn architectures_outside_the_operations_of_a_run_are_named_before_anything_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &["--set", "supernet.ops=[\"avg_pool_3x3\"]"]).fails(2, &["supernet.ops", "000000"]);
+}
+
+#[test]
+fn a_resumed_run_of_another_sampler_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    args.extend(["--out".to_owned(), out.display().to_string()]);
+    assert_eq!(call(&args).code, 0);
+    let config = out.join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(text.contains("last = 1.0"), "{text}");
+    std::fs::write(&config, text.replace("last = 1.0", "last = 0.5")).unwrap();
+    call(&["--resume", out.to_str().unwrap()]).fails(2, &["belongs to another run", "sampler"]);
+}

@@ -205,3 +205,14 @@ fn a_ranking_within_a_run_goes_on_where_it_stopped() {
     child.wait().unwrap();
     assert!(std::fs::read_to_string(&part).unwrap().starts_with(&kept));
 }
+
+#[test]
+fn a_folder_made_by_a_run_that_had_not_begun_is_as_good_as_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    std::fs::write(run.join("lock"), "").unwrap();
+    let mut args = small_run(folder.path());
+    args.extend(["--out".into(), run.display().to_string()]);
+    assert_eq!(call(&args).code, 0);
+}

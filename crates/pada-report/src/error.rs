@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a record cannot be read.
+/// Why a record, a plot or an event file cannot be read or written.
 #[derive(Debug, Error)]
 pub enum ReportError {
     /// The system refused.

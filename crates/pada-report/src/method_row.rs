@@ -112,7 +112,7 @@ impl MethodRow {
             Spread::of(records.iter().filter_map(of).map(|seconds| seconds / 3600.0))
         };
         let gv = |of: fn(&EpochRecord) -> Option<f64>| {
-            Spread::of(records.iter().filter_map(|record| late_gv(&record.epochs, of)))
+            Spread::of(records.iter().filter_map(|record| late_gv(&record.epochs, record.parts.len(), of)))
         };
         let mut archs: Vec<usize> = metrics.iter().map(|m| m.n).collect();
         archs.sort_unstable();
@@ -148,9 +148,14 @@ fn main_metrics(record: &RunRecord) -> Option<&Metrics> {
     record.ranking.as_ref()?.agreements.first()?.metrics.as_ref()
 }
 
-/// Mean of a gradient variance over the last quarter of a run's epochs, at least one: early epochs measure the start of training
-/// more than what sub-models do to each other.
-pub fn late_gv(epochs: &[EpochRecord], of: fn(&EpochRecord) -> Option<f64>) -> Option<f64> {
-    let late = &epochs[epochs.len() - epochs.len().div_ceil(4)..];
-    Spread::of(late.iter().filter_map(of)).map(|spread| spread.mean)
+/// Mean of a gradient variance over the last quarter of a supernet's epochs, at least one: early epochs measure the start of training
+/// more than what sub-models do to each other. Of a run that split its supernet into `parts`, the mean over those parts.
+pub fn late_gv(epochs: &[EpochRecord], parts: usize, of: fn(&EpochRecord) -> Option<f64>) -> Option<f64> {
+    let stages: Vec<&[EpochRecord]> = epochs.chunk_by(|a, b| a.stage == b.stage).collect();
+    let last = &stages[stages.len().saturating_sub(parts.max(1))..];
+    let late = |stage: &&[EpochRecord]| {
+        let late = &stage[stage.len() - stage.len().div_ceil(4)..];
+        Spread::of(late.iter().filter_map(of)).map(|spread| spread.mean)
+    };
+    Spread::of(last.iter().filter_map(late)).map(|spread| spread.mean)
 }

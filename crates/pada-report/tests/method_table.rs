@@ -109,7 +109,7 @@ fn rows_of_the_csv_have_as_many_cells_as_its_head_and_json_keeps_everything() {
 #[test]
 fn gradient_variance_is_that_of_the_last_quarter() {
     let epochs: Vec<EpochRecord> = (0..8).map(|i| epoch(i, &[[0, 1]], &[0])).collect();
-    assert!((late_gv(&epochs, |e| e.gv).unwrap() - 0.0075).abs() < 1e-12);
-    assert!((late_gv(&epochs[..3], |e| e.gv).unwrap() - 0.003).abs() < 1e-12);
-    assert_eq!(late_gv(&[], |e| e.gv), None);
+    assert!((late_gv(&epochs, 0, |e| e.gv).unwrap() - 0.0075).abs() < 1e-12);
+    assert!((late_gv(&epochs[..3], 0, |e| e.gv).unwrap() - 0.003).abs() < 1e-12);
+    assert_eq!(late_gv(&[], 0, |e| e.gv), None);
 }

@@ -108,6 +108,15 @@ pub enum Variant {
     Paper,
 }
 
+impl std::fmt::Display for Variant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Released => "released",
+            Self::Paper => "paper",
+        })
+    }
+}
+
 /// Whether losses are weighted so that their mean estimates the uniform one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -3,7 +3,7 @@ use rand::{Rng, RngExt};
 
 use crate::{PathSampler, PathSeen, SamplerError, SamplerState};
 
-/// One path a step that differs from the path before in exactly one position.
+/// One path a step that differs from the path before in exactly one position; always the same where the space has no other.
 ///
 /// # Source
 /// The T of Magic-AT: Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022.
@@ -15,14 +15,8 @@ pub struct OneChangePaths {
 
 impl OneChangePaths {
     /// For a part of a space.
-    ///
-    /// # Errors
-    /// [`SamplerError::Empty`] where it has one architecture only, so that nothing can change.
-    pub fn new(space: SubSpace) -> Result<Self, SamplerError> {
-        if space.len() < 2 {
-            return Err(SamplerError::Empty);
-        }
-        Ok(Self { space, last: None })
+    pub fn new(space: SubSpace) -> Self {
+        Self { space, last: None }
     }
 }
 
@@ -33,6 +27,9 @@ impl PathSampler for OneChangePaths {
             Some(last) => {
                 let free: Vec<usize> =
                     (0..self.space.allowed().len()).filter(|&e| self.space.allowed()[e].len() > 1).collect();
+                if free.is_empty() {
+                    return vec![last.clone()];
+                }
                 let position = free[rng.random_range(0..free.len())];
                 let here = last.choices()[position];
                 let others: Vec<u8> =

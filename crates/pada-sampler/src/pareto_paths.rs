@@ -28,10 +28,18 @@ pub struct ParetoPaths {
     space: SubSpace,
     config: ParetoPathsConfig,
     cost: CostOf,
-    /// Path, its place in time, its loss.
-    seen: BTreeMap<Arch, (u64, f64)>,
+    seen: BTreeMap<Arch, Seen>,
     time: u64,
     share: f64,
+}
+
+/// What is remembered of a path.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When it was seen last.
+    time: u64,
+    loss: f64,
+    cost: f64,
 }
 
 impl fmt::Debug for ParetoPaths {
@@ -56,7 +64,7 @@ impl ParetoPaths {
     /// The remembered paths that no other beats, cheapest first.
     fn front(&self) -> Vec<&Arch> {
         let mut all: Vec<(f64, f64, &Arch)> =
-            self.seen.iter().map(|(arch, &(_, loss))| ((self.cost)(arch), loss, arch)).collect();
+            self.seen.iter().map(|(arch, seen)| (seen.cost, seen.loss, arch)).collect();
         all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let mut best = f64::INFINITY;
         all.retain(|&(_, loss, _)| {
@@ -82,10 +90,12 @@ impl PathSampler for ParetoPaths {
 
     fn observe(&mut self, seen: &PathSeen<'_>) {
         self.time += 1;
-        let entry = self.seen.entry(seen.path.clone()).or_insert((0, seen.loss));
-        *entry = (self.time, (entry.1 + seen.loss) / 2.0);
+        let cost = &self.cost;
+        let new = || Seen { time: 0, loss: seen.loss, cost: cost(seen.path) };
+        let entry = self.seen.entry(seen.path.clone()).or_insert_with(new);
+        (entry.time, entry.loss) = (self.time, (entry.loss + seen.loss) / 2.0);
         if self.seen.len() > self.config.memory {
-            let oldest = self.seen.iter().min_by_key(|(_, (time, _))| *time).map(|(arch, _)| arch.clone());
+            let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.time).map(|(arch, _)| arch.clone());
             self.seen.remove(&oldest.expect("more paths than none are remembered"));
         }
     }
@@ -94,15 +104,26 @@ impl PathSampler for ParetoPaths {
         self.share = self.config.smoothing.at(progress);
     }
 
+    /// What stands at each position by itself: uniform, and near the front one position of a path of the front drawn anew.
     fn distribution(&self) -> Vec<Vec<f64>> {
-        crate::uniform_paths::uniform_rows(&self.space)
+        let front = self.front();
+        let share = if front.is_empty() { 0.0 } else { self.share };
+        let kept = share * (1.0 - 1.0 / self.space.allowed().len() as f64);
+        let ops = self.space.allowed().iter().flatten().max().map_or(0, |&op| usize::from(op) + 1);
+        let row = |(e, allowed): (usize, &Vec<u8>)| {
+            let mut p = crate::uniform_paths::uniform_row(allowed, ops);
+            p.iter_mut().for_each(|p| *p *= 1.0 - kept);
+            front.iter().for_each(|arch| p[usize::from(arch.choices()[e])] += kept / front.len() as f64);
+            p
+        };
+        self.space.allowed().iter().enumerate().map(row).collect()
     }
 
     fn state(&self) -> SamplerState {
         let archs: Vec<Arch> = self.seen.keys().cloned().collect();
         let mut state = SamplerState::archs("seen", &archs);
-        let times = self.seen.values().map(|&(time, _)| time as f64).collect();
-        let losses = self.seen.values().map(|&(_, loss)| loss).collect();
+        let times = self.seen.values().map(|seen| seen.time as f64).collect();
+        let losses = self.seen.values().map(|seen| seen.loss).collect();
         state.0.insert("times".to_owned(), times);
         state.0.insert("losses".to_owned(), losses);
         state.0.insert("now".to_owned(), vec![self.time as f64, self.share]);
@@ -115,7 +136,9 @@ impl PathSampler for ParetoPaths {
         let archs = SamplerState([("seen".to_owned(), seen)].into()).to_archs("seen", &self.space)?;
         let n = archs.len();
         let [times, losses, now] = rest.lists([("times", n), ("losses", n), ("now", 2)])?;
-        let values = times.into_iter().map(|t| t as u64).zip(losses);
+        let costs: Vec<f64> = archs.iter().map(&self.cost).collect();
+        let values = times.into_iter().zip(losses).zip(costs);
+        let values = values.map(|((time, loss), cost)| Seen { time: time as u64, loss, cost });
         self.seen = archs.into_iter().zip(values).collect();
         (self.time, self.share) = (now[0] as u64, now[1]);
         Ok(())

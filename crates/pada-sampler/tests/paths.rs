@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use pada_sampler::{
-    ConstantPaths, FairPaths, OneChangePaths, ParetoPaths, ParetoPathsConfig, PathImportance,
-    PathImportanceConfig, PathSampler, PathSeen, PathShare, Ramp, SamplerError, Variant,
+    ConstantPaths, FairPaths, ParetoPaths, ParetoPathsConfig, PathImportance, PathImportanceConfig,
+    PathSampler, PathSeen, PathShare, Ramp, SamplerError, Variant,
 };
 use pada_space::{Arch, SubSpace};
 use rand::SeedableRng;
@@ -80,25 +80,6 @@ fn fair_paths_go_on_in_the_middle_of_an_epoch() {
     let mut whole = FairPaths::new(space(), Variant::Released).unwrap();
     whole.next_paths(&mut rng());
     assert_goes_on(whole, FairPaths::new(space(), Variant::Released).unwrap());
-}
-
-#[test]
-fn each_path_differs_from_the_last_in_exactly_one_position() {
-    let part = space().only(0, &[3]).only(4, &[1, 2]);
-    let (mut sampler, mut rng) = (OneChangePaths::new(part.clone()).unwrap(), rng());
-    let mut last = sampler.next_paths(&mut rng).remove(0);
-    let mut changed = HashSet::new();
-    for _ in 0..300 {
-        let next = sampler.next_paths(&mut rng).remove(0);
-        assert!(part.contains(&next));
-        assert_eq!(next.distance(&last), 1, "{last} {next}");
-        changed.extend((0..6).filter(|&e| next.choices()[e] != last.choices()[e]));
-        last = next;
-    }
-    assert_eq!(changed, HashSet::from([1, 2, 3, 4, 5]), "every position with a choice changes");
-    assert_goes_on(sampler, OneChangePaths::new(part).unwrap());
-    let single = (0..6).fold(space(), |part, e| part.only(e, &[0]));
-    assert_eq!(OneChangePaths::new(single).unwrap_err(), SamplerError::Empty);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 
 use crate::space::valid_ops;
 use crate::{Arch, SearchSpace, SpaceError};
@@ -6,7 +7,7 @@ use crate::{Arch, SearchSpace, SpaceError};
 /// A part of a space: at each position some of its operations, chosen freely.
 ///
 /// What a sub-supernet holds after a split, and what a study of fewer operations trains.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SubSpace {
     /// `[E]`, each sorted and not empty.
     allowed: Vec<Vec<u8>>,

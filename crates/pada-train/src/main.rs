@@ -11,7 +11,7 @@ use commands::{cost, doctor, import, metrics, rank, retrain, train};
 use pada::{Blame, PadaError};
 use tracing_subscriber::EnvFilter;
 
-/// Trains a weight-sharing supernet with PA&DA, ranks architectures with it, and measures how well the ranking agrees with
+/// Trains a weight-sharing supernet, with PA&DA where nothing else is asked for, ranks architectures with it, and measures how well the ranking agrees with
 /// accuracies trained from scratch.
 ///
 /// Example: pada-train --set train.epochs=5

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use pada_graph::WeightLayout;
 use pada_report::EpochRecord;
 use pada_sampler::SamplerState;
+use pada_space::SubSpace;
 use pada_supernet::CHECKPOINT_PREFIX;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::seeds::StreamPositions;
 use crate::{CheckpointError, write_durably};
 
-/// Everything training needs to go on after an epoch as if it had never stopped.
+/// Everything training needs to go on, after an epoch or between two steps of one, as if it had never stopped.
 ///
 /// The file is a `.safetensors` file of the weights under their own names, so any reader of such files can use them; the rest
 /// stands under names that start with [`CHECKPOINT_PREFIX`] and in the file's metadata.
@@ -43,6 +44,18 @@ pub(crate) struct RunState {
     pub(crate) epochs: Vec<EpochRecord>,
     /// Steps of the epoch under way that are done.
     pub(crate) step: usize,
+    /// The part of the space that was trained.
+    #[serde(default)]
+    pub(crate) part: Option<SubSpace>,
+}
+
+/// Which architectures a checkpoint's weights compute.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CheckpointScope {
+    /// Whether a rule must put weights in place for each architecture first, as CLOSE does: the weights alone score nothing.
+    pub by_rule: bool,
+    /// The part of the space that was trained; none where the file does not say.
+    pub part: Option<SubSpace>,
 }
 
 const STATE: &str = "pada.state";
@@ -53,7 +66,7 @@ const DATA: &str = "images.";
 const RULE: &str = "rule.";
 const RUNNING: &str = "epoch.";
 
-/// Checkpoints of the last two epochs stay: if the newest is damaged, the other is there.
+/// The last two checkpoints stay: if the newest is damaged, the other is there.
 const KEEP: usize = 2;
 
 impl Checkpoint {
@@ -92,23 +105,46 @@ impl Checkpoint {
     }
 
     /// The newest checkpoint of a folder that can be read, and its path; none if there is none. A damaged one is passed over with a
-    /// warning.
+    /// warning; where another is found it is set aside as `NAME.damaged`, so that it takes no room from whole ones.
     ///
     /// # Errors
     /// [`CheckpointError`]; where every checkpoint is damaged, what is wrong with the newest.
     pub fn latest(folder: &Path, layout: &WeightLayout) -> Result<Option<(PathBuf, Self)>, CheckpointError> {
-        let mut newest = None;
+        let mut damaged = Vec::new();
         for path in list(folder)?.into_iter().rev() {
             match Self::read(&path, layout) {
-                Ok(checkpoint) => return Ok(Some((path, checkpoint))),
-                Err(error @ CheckpointError::Damaged { .. }) => {
-                    tracing::warn!("{error}; going on from the checkpoint before it");
-                    newest.get_or_insert(error);
+                Ok(checkpoint) => {
+                    for (bad, error) in damaged {
+                        tracing::warn!("{error}; going on from {}", path.display());
+                        let io = |source| CheckpointError::Io { path: PathBuf::clone(&bad), source };
+                        std::fs::rename(&bad, bad.with_added_extension("damaged")).map_err(io)?;
+                    }
+                    return Ok(Some((path, checkpoint)));
                 }
+                Err(error @ CheckpointError::Damaged { .. }) => damaged.push((path, error)),
                 Err(error) => return Err(error),
             }
         }
-        newest.map_or(Ok(None), Err)
+        damaged.into_iter().next().map_or(Ok(None), |(_, error)| Err(error))
+    }
+
+    /// What a weights file says of itself beside its weights; nothing for a file that is no checkpoint.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`]
+    pub fn scope(path: &Path) -> Result<CheckpointScope, CheckpointError> {
+        let io = |source| CheckpointError::Io { path: path.into(), source };
+        let bytes = std::fs::read(path).map_err(io)?;
+        let Ok((_, header)) = SafeTensors::read_metadata(&bytes) else {
+            return Ok(CheckpointScope::default());
+        };
+        let rule = format!("{CHECKPOINT_PREFIX}{RULE}{}", crate::rules::BLOCK_WEIGHTS);
+        let state = header.metadata().as_ref().and_then(|m| m.get(STATE));
+        let run: Option<RunState> = state.and_then(|text| serde_json::from_str(text).ok());
+        Ok(CheckpointScope {
+            by_rule: header.tensors().keys().any(|name| *name == rule),
+            part: run.and_then(|run| run.part),
+        })
     }
 
     /// Reads one file.

@@ -39,6 +39,6 @@ pub enum OnNan {
     /// Training ends with an error.
     #[default]
     Stop,
-    /// The step changes nothing and is counted; an epoch without any other step ends training all the same.
+    /// The step changes neither weights nor the rule, and is counted; an epoch without any other step ends training all the same.
     Skip,
 }

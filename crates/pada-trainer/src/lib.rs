@@ -17,7 +17,7 @@ pub mod split;
 mod trainer;
 mod variance;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, CheckpointScope};
 pub use clip::{clip_factor, global_norm};
 pub use config::{OnNan, TrainConfig};
 pub use durable::{check_writable, write_durably};

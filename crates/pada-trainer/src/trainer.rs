@@ -31,6 +31,8 @@ pub struct TrainSettings {
     pub seed: u64,
     /// Which supernet of a run that splits its supernet this is, from 0; each stage has random streams of its own.
     pub stage: usize,
+    /// Whatever else makes the run what it is; a checkpoint of a run with another identity is refused.
+    pub identity: String,
 }
 
 /// What a trainer is put together from.
@@ -155,15 +157,17 @@ impl Trainer {
         let on_nan = self.settings.train.on_nan;
         let before = (on_nan == OnNan::Skip).then(|| {
             let executor = &self.parts.executor;
-            [State::Weights, State::Momentum].map(|state| (state, executor.read(state)))
+            let values = [State::Weights, State::Momentum].map(|state| (state, executor.read(state)));
+            (values, self.parts.rule.state())
         });
         *step += 1;
         let (outcome, labels) = match (self.step(images, self.lr(at), &mut totals.variance), before) {
             (Ok(found), _) => found,
-            (Err(TrainError::NotFinite(what)), Some(before)) if totals.skipped + 1 < at.steps => {
+            (Err(TrainError::NotFinite(what)), Some((values, rule))) if totals.skipped + 1 < at.steps => {
                 tracing::warn!(epoch = at.epoch, step = at.step, "left out: {what}");
                 totals.skipped += 1;
-                before.iter().for_each(|(state, values)| self.parts.executor.write(*state, values));
+                values.iter().for_each(|(state, values)| self.parts.executor.write(*state, values));
+                self.parts.rule.restore(&rule).expect("a rule takes back its own state");
                 return Ok(());
             }
             (Err(error), _) => return Err(self.placed(error, at)),
@@ -245,7 +249,7 @@ impl Trainer {
         Ok((outcome, labels))
     }
 
-    /// The run as it is after its last epoch.
+    /// The run as it is, after an epoch or between two steps of one.
     pub fn checkpoint(&self) -> Checkpoint {
         let executor = &self.parts.executor;
         Checkpoint {
@@ -260,6 +264,7 @@ impl Trainer {
                 streams: self.streams.positions(),
                 epochs: self.epochs.clone(),
                 step: self.running.as_ref().map_or(0, |running| running.step),
+                part: Some(self.parts.space.clone()),
             },
         }
     }
@@ -324,9 +329,14 @@ impl Trainer {
         let set = &self.parts.images;
         let entry = |key: &str, value: String| (key.to_owned(), value);
         BTreeMap::from([
-            entry("training", format!("{:?}", self.settings)),
+            entry(
+                "training",
+                format!("{:?}", TrainSettings { identity: String::new(), ..self.settings.clone() }),
+            ),
             entry("images", format!("{} {} {}", set.name, set.len(), set.sha256())),
             entry("weights", self.parts.net.weights().numel().to_string()),
+            entry("part of the space", format!("{:?}", self.parts.space.allowed())),
+            entry("sampler, rule, network or executor", self.settings.identity.clone()),
         ])
     }
 }

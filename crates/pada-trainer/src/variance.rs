@@ -38,11 +38,6 @@ pub struct Variance {
 }
 
 impl GradientVariance {
-    /// Starts an epoch.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Takes in the gradients of one step; `ids` are the weights of the operations in its paths, each once.
     pub fn observe<'a>(&mut self, ids: &[WeightId], gradient: impl Fn(WeightId) -> Cow<'a, [f32]>) {
         for &id in ids {
@@ -108,7 +103,7 @@ mod tests {
     #[test]
     fn one_pass_equals_two() {
         let steps = [[1.0_f32, -2.0, 4.0], [0.5, 8.0, 4.0], [3.0, 1.0, 4.25], [-1.0, 0.0, 3.5]];
-        let mut variance = GradientVariance::new();
+        let mut variance = GradientVariance::default();
         for step in &steps {
             variance.observe(&[WeightId(0)], |_| Cow::Borrowed(step));
         }
@@ -122,6 +117,6 @@ mod tests {
         }
         let result = variance.result().unwrap();
         assert!((result.raw - raw).abs() < 1e-12 && (result.scale_free - raw / square).abs() < 1e-12);
-        assert_eq!(GradientVariance::new().result(), None);
+        assert_eq!(GradientVariance::default().result(), None);
     }
 }

@@ -70,7 +70,17 @@ fn trainer() -> Trainer {
         rule: Box::new(close()),
         images: images(),
     };
-    Trainer::new(TrainSettings { train, augment, image_score: ImageScore::Logits, seed: 7, stage: 0 }, parts)
+    Trainer::new(
+        TrainSettings {
+            train,
+            augment,
+            image_score: ImageScore::Logits,
+            seed: 7,
+            stage: 0,
+            identity: String::new(),
+        },
+        parts,
+    )
 }
 
 fn arch(text: &str) -> Arch {

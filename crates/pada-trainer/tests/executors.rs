@@ -73,7 +73,14 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
     };
     let augment = Augment { crop_padding: 2, flip: Flip::Horizontal };
     let mut trainer = Trainer::new(
-        TrainSettings { train, augment, image_score: ImageScore::Logits, seed: SEED, stage: 0 },
+        TrainSettings {
+            train,
+            augment,
+            image_score: ImageScore::Logits,
+            seed: SEED,
+            stage: 0,
+            identity: String::new(),
+        },
         parts,
     );
     let mut losses = Losses::default();

@@ -45,7 +45,7 @@ fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
         net: Box::new(net),
         space: SubSpace::whole(&[5; 6]),
         n_ops: 5,
-        paths: Box::new(OneChangePaths::new(space).unwrap()),
+        paths: Box::new(OneChangePaths::new(space)),
         data: Box::new(UniformData::new(IMAGES as u32)),
         rule,
         images,
@@ -62,7 +62,14 @@ fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
         on_nan: OnNan::Stop,
     };
     let augment = Augment { crop_padding: 2, flip: Flip::Horizontal };
-    let settings = TrainSettings { train, augment, image_score: ImageScore::Logits, seed: SEED, stage: 0 };
+    let settings = TrainSettings {
+        train,
+        augment,
+        image_score: ImageScore::Logits,
+        seed: SEED,
+        stage: 0,
+        identity: String::new(),
+    };
     Trainer::new(settings, parts)
 }
 

@@ -42,7 +42,14 @@ fn settings() -> TrainSettings {
         on_nan: OnNan::Stop,
     };
     let augment = Augment { crop_padding: 1, flip: Flip::Horizontal };
-    TrainSettings { train, augment, image_score: ImageScore::Logits, seed: 7, stage: 0 }
+    TrainSettings {
+        train,
+        augment,
+        image_score: ImageScore::Logits,
+        seed: 7,
+        stage: 0,
+        identity: String::new(),
+    }
 }
 
 fn changed(change: impl FnOnce(&mut TrainConfig)) -> TrainSettings {
@@ -183,7 +190,9 @@ fn a_damaged_checkpoint_is_passed_over() {
         assert_eq!(resumed.epochs().len(), 1, "the one before");
         assert_eq!(finished(resumed), whole);
     }
+    assert!(newest.with_added_extension("damaged").exists(), "it is set aside");
     // Nothing is left to go on from: then the newest is named.
+    std::fs::write(&newest, "no checkpoint either").unwrap();
     std::fs::write(folder.path().join("epoch-0001.safetensors"), "no checkpoint").unwrap();
     let error = resume_error(settings(), folder.path());
     assert!(matches!(&error, CheckpointError::Damaged { path, .. } if *path == newest), "{error}");

@@ -83,9 +83,15 @@ fn path_sampler(
         PathRule::Importance => Box::new(PathImportance::new(part, config.path_importance()?)?),
         PathRule::Fixed => Box::new(FixedPath::new(space.parse(config.fixed_arch()?)?)),
         PathRule::Fair => Box::new(FairPaths::new(part, config.fair()?)?),
-        PathRule::OneChange => Box::new(OneChangePaths::new(part)?),
+        PathRule::OneChange => Box::new(OneChangePaths::new(part)),
         PathRule::Constant => {
             let (target, share) = config.constant()?;
+            let (found, ops) = (target.len(), space.op_names().len());
+            if found != ops {
+                let value = format!("{found} numbers for {ops} operations");
+                let range = "one probability for every operation";
+                return Err(ConfigError::Range { key: "sampler.distribution", value, range }.into());
+            }
             Box::new(ConstantPaths::new(part, target, share)?)
         }
         PathRule::Pareto => Box::new(ParetoPaths::new(part, config.pareto()?, cost())?),
@@ -184,6 +190,7 @@ pub(crate) fn trainer(
         image_score: config.sampler.image_score.unwrap_or_default(),
         seed: config.seed,
         stage,
+        identity: config.identity(),
     };
     let cost = || -> CostOf {
         let alone = alone(&config.supernet, shape, classes);

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::Path;
 
 use pada_graph::{Cost, DartsModel, DartsSize, Lower, MacroNet, MobileModel, Nb201Net, Norms, Shape};
@@ -57,7 +58,7 @@ impl AloneNet {
                 Cost::of(&net.lower(&arch)?, net.weights())
             }
             Self::Darts(size) => {
-                let genotype = match text.starts_with("Genotype") || text.starts_with('{') {
+                let genotype = match text.contains(['(', '{']) {
                     true => Genotype::parse(text)?,
                     false => Darts::genotype(&Darts.parse(text)?),
                 };
@@ -86,17 +87,22 @@ impl AloneNet {
     /// The same for every line of a file; empty lines and lines that start with `#` are skipped.
     ///
     /// # Errors
-    /// [`PadaError::Read`]; [`PadaError::ArchList`] with the line; [`PadaError::NoArchs`]; [`PadaError::Graph`]
+    /// [`PadaError::Read`]; [`PadaError::ArchList`] or [`PadaError::ArchTwice`] with the line; [`PadaError::NoArchs`];
+    /// [`PadaError::Graph`]
     pub fn costs(&self, path: &Path) -> Result<Vec<(String, Cost)>, PadaError> {
         let read = std::fs::read_to_string(path);
         let text = read.map_err(|source| PadaError::Read { path: path.into(), source })?;
-        let mut costs = Vec::new();
+        let (mut costs, mut lines) = (Vec::new(), HashMap::new());
         for (line, text) in (1..).zip(text.lines().map(str::trim)) {
             if !text.is_empty() && !text.starts_with('#') {
-                costs.push(self.cost(text).map_err(|error| match error {
+                let (arch, cost) = self.cost(text).map_err(|error| match error {
                     PadaError::Space(source) => PadaError::ArchList { path: path.into(), line, source },
                     other => other,
-                })?);
+                })?;
+                if let Some(first) = lines.insert(arch.clone(), line) {
+                    return Err(PadaError::ArchTwice { path: path.into(), line, arch, first });
+                }
+                costs.push((arch, cost));
             }
         }
         if costs.is_empty() { Err(PadaError::NoArchs { path: path.into() }) } else { Ok(costs) }

@@ -83,6 +83,14 @@ pub enum PadaError {
     /// The curves or the record of a run cannot be written or read.
     #[error(transparent)]
     Report(#[from] pada_report::ReportError),
+    /// Weights that do not compute the architectures to be scored.
+    #[error("{path} alone does not score these architectures: {reason}; --resume of its run ranks them")]
+    PartialWeights {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A name that no published architecture of the space has.
     #[error("there is no architecture {name:?}; there are {known}")]
     UnknownName {
@@ -131,7 +139,7 @@ pub enum PadaError {
         /// From 1.
         line: usize,
         /// The architecture.
-        arch: pada_space::Arch,
+        arch: String,
         /// Where it stands first.
         first: usize,
     },

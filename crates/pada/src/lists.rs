@@ -23,7 +23,7 @@ pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, Pad
             let bad = |source| PadaError::ArchList { path: path.into(), line, source };
             let arch = space.parse(text).map_err(bad)?;
             if let Some(first) = lines.insert(arch.clone(), line) {
-                return Err(PadaError::ArchTwice { path: path.into(), line, arch, first });
+                return Err(PadaError::ArchTwice { path: path.into(), line, arch: arch.to_string(), first });
             }
             archs.push(arch);
         }

@@ -8,13 +8,13 @@ use pada_graph::{Executor, WeightLayout};
 use pada_report::{EpochRecord, EventFile, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::split::Leaves;
-use pada_trainer::{ArchScore, Observer, TrainError, Trainer, TrainerParts};
+use pada_trainer::{ArchScore, Checkpoint, Observer, TrainError, Trainer, TrainerParts};
 
 use crate::ranking::{Part, Ranking, Weights};
 use crate::stages::{Stages, Trained};
 use crate::{
-    ComputeConfig, Device, Network, PadaError, PathRule, RankSplit, RunConfig, RunFolder, SupernetConfig,
-    Tables, build, read_archs, write_scores,
+    ComputeConfig, ConfigError, Device, Network, PadaError, PathRule, RankSplit, RunConfig, RunFolder,
+    SupernetConfig, Tables, build, read_archs, write_scores,
 };
 
 /// Where a job finds its data and what it computes on.
@@ -51,7 +51,25 @@ impl Run {
         let whole = build::part(&config.supernet, network.space.as_ref())?;
         config.check_positions(whole.allowed().len())?;
         let (mut archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
-        archs.retain(|arch| whole.contains(arch));
+        let outside = archs.iter().find(|arch| !whole.contains(arch));
+        let chosen = !["truth", "all"].contains(&config.rank.archs.as_str());
+        match outside {
+            Some(arch) if chosen || config.sampler.path == PathRule::Fixed => {
+                let value = format!("{:?}, without {arch}", config.supernet.ops);
+                let range = "the operations of every architecture that is named";
+                return Err(ConfigError::Range { key: "supernet.ops", value, range }.into());
+            }
+            _ => archs.retain(|arch| whole.contains(arch)),
+        }
+        if archs.is_empty() {
+            let (key, value) = ("rank.archs", config.rank.archs.clone());
+            return Err(ConfigError::Range {
+                key,
+                value,
+                range: "a list with an architecture of supernet.ops",
+            }
+            .into());
+        }
         let rank_images = build::rank_images(config.rank.split, &splits);
         build::within("rank.images", config.rank.images, &rank_images)?;
         let images = build::train_images(config, &splits)?;
@@ -233,6 +251,17 @@ pub fn rank_weights(
     let shape = pada_graph::Shape::new(images.channels, images.height, images.width);
     let net = build::supernet(&job.supernet, shape, images.classes);
     let weights = pada_supernet::read_weights(&job.weights, net.weights())?;
+    let scope = Checkpoint::scope(&job.weights)?;
+    let stranger = archs.iter().find(|arch| scope.part.as_ref().is_some_and(|part| !part.contains(arch)));
+    if scope.by_rule || stranger.is_some() {
+        let reason = match stranger {
+            _ if scope.by_rule => "its weights are chosen for each architecture by CLOSE's gate".to_owned(),
+            stranger => {
+                format!("it was trained on a part of the space without {}", stranger.expect("there is one"))
+            }
+        };
+        return Err(PadaError::PartialWeights { path: job.weights.clone(), reason });
+    }
     let mut executor = build::executor(job.compute, place.device, net.as_ref(), weights);
     let images = images.first(job.limit.unwrap_or(usize::MAX));
     let ranking = Ranking { archs, images, batch: job.batch, network, tables };

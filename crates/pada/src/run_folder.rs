@@ -37,10 +37,22 @@ impl RunFolder {
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(io)?;
         }
-        std::fs::create_dir(path).map_err(io)?;
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && Self::is_unborn(path) => {}
+            made => made.map_err(io)?,
+        }
         let folder = Self { path: path.into(), _lock: lock(path)? };
         folder.write(CONFIG, config.to_toml().as_bytes())?;
         Ok(folder)
+    }
+
+    /// Whether a folder was made for a run that ended before its config was written: it is as good as new.
+    pub fn is_unborn(path: &Path) -> bool {
+        let ours = |name: &str| name == LOCK || name.starts_with(".tmp");
+        let all_ours = |entries: std::fs::ReadDir| {
+            entries.into_iter().all(|entry| entry.is_ok_and(|e| e.file_name().to_str().is_some_and(ours)))
+        };
+        std::fs::read_dir(path).is_ok_and(all_ours)
     }
 
     /// Makes `<parent>/<name>-s<seed>-001`, or with the next number that is free.

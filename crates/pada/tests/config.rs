@@ -85,7 +85,7 @@ fn an_optional_section_is_assigned_whole() {
     assert_eq!(plain.rule, mini.rule);
     assert_eq!(config.with(&format!("seed={}", config.seed)).unwrap(), config);
     for (set, reason) in [
-        ("rule.beta=0.5", "no section rule"),
+        ("rule.beta=0.5", "give it whole"),
         (r#"rule={name="nsas", beta=.8}"#, "invalid"),
         (r#"rule={name="nsas", beta=0.8}"#, "constraints"),
         (r#"rule={name="no such rule"}"#, "no such rule"),

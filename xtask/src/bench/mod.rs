@@ -30,7 +30,7 @@ pub(crate) enum Task {
     Compare(compare::Args),
     /// Write the summary of a record anew from its samples.
     ///
-    /// Example: cargo xtask bench summary xtask/records/2026-11-24-cpu
+    /// Example: cargo xtask bench summary xtask/records/2026-11-25-cpu-12-paths
     Summary {
         /// The record's folder.
         record: std::path::PathBuf,

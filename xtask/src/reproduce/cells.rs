@@ -93,15 +93,15 @@ pub(crate) fn state(found: Option<&RunConfig>, record: Option<&RunRecord>, expec
 
 /// Reads a cell's folder.
 pub(crate) fn look(folder: &Path, expected: &RunConfig) -> anyhow::Result<State> {
-    // A run that was killed while it made its folder left nothing in it.
-    if folder.is_dir() && folder.read_dir()?.next().is_none() {
-        std::fs::remove_dir(folder).with_context(|| folder.display().to_string())?;
-    }
-    if !folder.exists() {
+    // A run that was killed before it wrote its config starts in the same folder.
+    if !folder.exists() || pada::RunFolder::is_unborn(folder) {
         return Ok(State::New);
     }
-    let (_, config) = pada::RunFolder::open(folder)
-        .with_context(|| format!("{} is in the way; move it, or give another --out", folder.display()))?;
+    let (_, config) = pada::RunFolder::open(folder).map_err(|error| match error {
+        busy @ pada::PadaError::FolderInUse { .. } => anyhow::Error::from(busy),
+        other => anyhow::Error::from(other)
+            .context(format!("{} is in the way; move it, or give another --out", folder.display())),
+    })?;
     let file = record_file(folder);
     let record = if file.is_file() { Some(RunRecord::read(&file)?) } else { None };
     Ok(state(Some(&config), record.as_ref(), expected))

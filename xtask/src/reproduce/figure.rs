@@ -26,6 +26,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<PathBuf> {
     };
     let mut methods = Method::of_table("figure-gv", &names)?;
     // Their distributions are over all five operations.
+    if let Some(method) = methods.iter().find(|method| method.paths_of_pada.is_some()) {
+        anyhow::ensure!(
+            args.methods.is_empty(),
+            "--methods: {} repeats paths over all five operations",
+            method.name
+        );
+    }
     methods.retain(|method| method.paths_of_pada.is_none());
     let common = ["rank.truth=nb201".to_owned(), "rank.compare=[]".to_owned()];
     let runner = Runner::new("figure-gv", args, &common)?;
@@ -93,10 +100,13 @@ fn rows(methods: &[Method], progress: &Progress) -> anyhow::Result<Vec<Row>> {
                 label: method.row_name()?.label,
                 size,
                 seeds: runs.len(),
-                gv: Spread::of(runs.iter().filter_map(|f| late_gv(&f.record.epochs, |epoch| epoch.gv))),
-                gv_scale_free: Spread::of(
-                    runs.iter().filter_map(|f| late_gv(&f.record.epochs, |epoch| epoch.gv_scale_free)),
+                gv: Spread::of(
+                    runs.iter()
+                        .filter_map(|f| late_gv(&f.record.epochs, f.record.parts.len(), |epoch| epoch.gv)),
                 ),
+                gv_scale_free: Spread::of(runs.iter().filter_map(|f| {
+                    late_gv(&f.record.epochs, f.record.parts.len(), |epoch| epoch.gv_scale_free)
+                })),
                 tau_b: Spread::of(runs.iter().filter_map(tau)),
             });
         }

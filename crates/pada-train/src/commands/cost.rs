@@ -2,8 +2,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use pada::AloneNet;
 use pada::graph::{Cost, DartsSize, Shape};
+use pada::{AloneNet, ConfigError, PadaError};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -44,6 +44,10 @@ struct Archs {
     file: Option<PathBuf>,
 }
 
+/// Larger networks have no use, and numbers that overflow.
+const MOST_CHANNELS: usize = 4096;
+const MOST_CELLS: usize = 1000;
+
 /// Spaces whose networks can be counted.
 #[derive(Clone, Copy, ValueEnum)]
 enum Space {
@@ -58,7 +62,17 @@ enum Space {
 }
 
 impl Args {
-    fn net(&self) -> AloneNet {
+    fn net(&self) -> Result<AloneNet, ConfigError> {
+        let sizes = [("--channels", self.channels, MOST_CHANNELS), ("--cells", self.cells, MOST_CELLS)];
+        for (key, value, most) in sizes {
+            let Some(value) = value else { continue };
+            let range = match self.space {
+                Space::Proxyless | Space::Macro => "left out: the network of this space has one size",
+                Space::Nb201 | Space::Darts if value.get() > most => "at most 4,096 channels and 1,000 cells",
+                Space::Nb201 | Space::Darts => continue,
+            };
+            return Err(ConfigError::Range { key, value: value.to_string(), range });
+        }
         let or = |given: Option<NonZeroUsize>, usual| given.map_or(usual, NonZeroUsize::get);
         let (size, classes) = match self.space {
             Space::Proxyless => (224, 1000),
@@ -66,7 +80,7 @@ impl Args {
         };
         let (size, classes) = (or(self.size, size), or(self.classes, classes));
         let input = Shape::new(3, size, size);
-        match self.space {
+        Ok(match self.space {
             Space::Nb201 => {
                 let (channels, cells) = (or(self.channels, 16), or(self.cells, 5));
                 AloneNet::Nb201 { channels, cells, input, classes }
@@ -78,12 +92,12 @@ impl Args {
             }
             Space::Proxyless => AloneNet::Proxyless { input, classes },
             Space::Macro => AloneNet::Macro { input, classes },
-        }
+        })
     }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let net = args.net();
+    let net = args.net().map_err(PadaError::from)?;
     let archs = &args.archs;
     let costs = match (&archs.arch, &archs.genotype, &archs.file) {
         (Some(text), _, _) => vec![net.cost(text)?],
@@ -92,15 +106,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         (None, None, None) => vec![],
     };
     for (arch, cost) in &costs {
-        println!("{arch}: {} weights, {} MACs", cost.params, cost.macs);
+        say!("{arch}: {} weights, {} MACs", cost.params, cost.macs);
     }
     let json =
         |(arch, cost): &(String, Cost)| json!({"arch": arch, "params": cost.params, "macs": cost.macs});
     let costs: Vec<_> = costs.iter().map(json).collect();
     if args.json {
         match &args.archs.file {
-            Some(_) => println!("{}", json!({"costs": costs})),
-            None => costs.iter().for_each(|cost| println!("{cost}")),
+            Some(_) => say!("{}", json!({"costs": costs})),
+            None => {
+                for cost in &costs {
+                    say!("{cost}");
+                }
+            }
         }
     }
     Ok(())

@@ -32,8 +32,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     ];
     for Finding { what, state } in &findings {
         match state {
-            Ok(found) => println!("ok       {what:<12} {found}"),
-            Err(advice) => println!("missing  {what:<12} {advice}"),
+            Ok(found) => say!("ok       {what:<12} {found}"),
+            Err(advice) => say!("missing  {what:<12} {advice}"),
         }
     }
     if args.json {
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 json!({"found": f.state.is_ok(), "detail": f.state.as_ref().unwrap_or_else(|e| e)}),
             )
         };
-        println!("{}", serde_json::Value::Object(findings.iter().map(entry).collect()));
+        say!("{}", serde_json::Value::Object(findings.iter().map(entry).collect()));
     }
     Ok(())
 }

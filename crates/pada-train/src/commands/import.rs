@@ -28,9 +28,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let layout = pada::weight_layout(&args.net.config(), args.classes.get());
     let weights = pada::supernet::read_weights(&args.from, &layout).map_err(PadaError::from)?;
     pada::trainer::write_durably(&args.out, &to_safetensors(&layout, &weights)).map_err(PadaError::from)?;
-    println!("{}: {} tensors, {} numbers", args.out.display(), layout.len(), layout.numel());
+    say!("{}: {} tensors, {} numbers", args.out.display(), layout.len(), layout.numel());
     if args.json {
-        println!("{}", json!({"tensors": layout.len()}));
+        say!("{}", json!({"tensors": layout.len()}));
     }
     Ok(())
 }

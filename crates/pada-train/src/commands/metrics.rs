@@ -39,19 +39,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut json = serde_json::to_value(&metrics)?;
     if let serde_json::Value::Object(fields) = &mut json {
         for (name, value) in fields.iter() {
-            println!("{name:<26} {value}");
+            say!("{name:<26} {value}");
         }
-        println!(
-            "{:<26} [{}, {}], {} %",
-            "tau_b interval",
-            interval.low,
-            interval.high,
-            100.0 * interval.level
-        );
+        say!("{:<26} [{}, {}], {} %", "tau_b interval", interval.low, interval.high, 100.0 * interval.level);
         fields.insert("tau_b_interval".to_owned(), serde_json::to_value(interval)?);
     }
     if args.json {
-        println!("{json}");
+        say!("{json}");
     }
     Ok(())
 }

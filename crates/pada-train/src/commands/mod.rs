@@ -1,5 +1,10 @@
 //! One file per command.
 
+/// Prints a line; the end of whoever reads it is no failure.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::commands::write_out(format_args!("{}\n", format_args!($($text)*)))? };
+}
+
 pub(crate) mod cost;
 pub(crate) mod doctor;
 pub(crate) mod import;
@@ -8,6 +13,7 @@ pub(crate) mod rank;
 pub(crate) mod retrain;
 pub(crate) mod train;
 
+use std::io::{ErrorKind, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +26,14 @@ use pada::{
 };
 
 use crate::progress::{Progress, Show};
+
+/// Writes to stdout. A closed pipe, as behind `| head`, ends the output and nothing else.
+pub(crate) fn write_out(text: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_fmt(text) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("stdout"),
+    }
+}
 
 /// What every command that computes takes.
 #[derive(clap::Args)]

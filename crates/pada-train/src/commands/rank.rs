@@ -71,11 +71,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let (scores, record) = ranked?;
     write_scores(&args.out, &scores)?;
-    print!("{}", pada::report::ranking_summary(&record));
-    println!("\nscores     {}", args.out.display());
+    say!("{}", pada::report::ranking_summary(&record).trim_end());
+    say!("\nscores     {}", args.out.display());
     if args.common.json {
         let metrics = record.agreements.first().and_then(|a| a.metrics.as_ref());
-        println!(
+        say!(
             "{}",
             json!({
                 "archs": record.archs,

@@ -29,11 +29,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let Some(best) = best.filter(|_| config.sampler.path == PathRule::Fixed) else {
         return Err(not_one_architecture(&folder).into());
     };
-    println!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed);
-    println!("{} weights, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
+    say!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed);
+    say!("{} weights, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
     if args.run.common.json {
         let (params, macs, epochs) = (best.params, best.macs, record.epochs.len());
-        println!("{}", json!({"accuracy": best.score, "params": params, "macs": macs, "epochs": epochs}));
+        say!("{}", json!({"accuracy": best.score, "params": params, "macs": macs, "epochs": epochs}));
     }
     Ok(())
 }

@@ -83,12 +83,12 @@ impl Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (folder, _, record) = args.work(|| Ok(args.config()?))?;
-    print!("{}", summary(&record));
-    println!("\nrun folder {}", folder.path().display());
+    say!("{}", summary(&record).trim_end());
+    say!("\nrun folder {}", folder.path().display());
     if args.common.json {
         let main =
             record.ranking.as_ref().and_then(|r| r.agreements.first()).and_then(|a| a.metrics.as_ref());
-        println!(
+        say!(
             "{}",
             json!({
                 "run_dir": folder.path(),

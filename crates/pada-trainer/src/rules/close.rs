@@ -91,13 +91,13 @@ impl TrainRule for Close {
             let by_block = self.blocks.take(&choice.blocks, &graph.weights(), ctx.executor);
             self.gate.backward(&choice, &by_block, &mut gate_gradient);
         }
-        ctx.show_gradient(&passes);
         let norms = ctx.executor.gradient_norms();
         let others = ctx.net.weights().iter().zip(&norms).filter(|((_, spec), _)| spec.owner.is_none());
         let squares = others.map(|(_, norm)| norm * norm).sum::<f64>()
             + self.blocks.squared_norm()
             + gate_gradient.iter().map(|g| g * g).sum::<f64>();
         let clipped = ctx.clip_norms(&passes, norms, squares.sqrt(), ctx.clip_norm)?;
+        ctx.show_gradient(&passes);
         let step = SgdStep { gradient_scale: clipped.factor as f32, ..ctx.sgd };
         // Slots move too, with a momentum of their own; it does not matter, a block is written over them before they compute.
         ctx.executor.update(&step);

@@ -5,6 +5,9 @@ use pada_graph::{Executor, IdleWeights, SgdStep, State, WeightId, WeightLayout};
 use pada_sampler::{SamplerError, SamplerState};
 use pada_space::Arch;
 
+/// The name of the blocks' weights in a checkpoint.
+pub(crate) const BLOCK_WEIGHTS: &str = "block_weights";
+
 /// The GLOW blocks of CLOSE. A block holds, for every cell, one set of weights for each operation that has weights; an edge
 /// whose operation is assigned to the block computes with them. The executor keeps a slot for each cell, edge and operation; blocks
 /// are written into the slots of a path before a pass, and gradients taken from there after it.
@@ -181,14 +184,14 @@ impl Blocks {
     pub(super) fn state(&self) -> SamplerState {
         let list = |values: &[Vec<f32>]| values.iter().flatten().map(|&v| f64::from(v)).collect::<Vec<_>>();
         let (weights, momentum) = (list(&self.weights), list(&self.momentum));
-        SamplerState::new([("block_weights", &weights), ("block_momentum", &momentum)])
+        SamplerState::new([(BLOCK_WEIGHTS, &weights), ("block_momentum", &momentum)])
     }
 
     /// # Errors
     /// [`SamplerError::State`], also for more than `most` blocks.
     pub(super) fn restore(&mut self, state: &SamplerState, most: usize) -> Result<(), SamplerError> {
-        let len = state.0.get("block_weights").map_or(0, Vec::len);
-        let [weights, momentum] = state.lists([("block_weights", len), ("block_momentum", len)])?;
+        let len = state.0.get(BLOCK_WEIGHTS).map_or(0, Vec::len);
+        let [weights, momentum] = state.lists([(BLOCK_WEIGHTS, len), ("block_momentum", len)])?;
         if len == 0 || !len.is_multiple_of(self.numel) || len / self.numel > most {
             let reason =
                 format!("block_weights has {len} numbers, not those of 1 to {most} blocks of {}", self.numel);

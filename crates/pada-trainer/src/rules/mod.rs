@@ -9,6 +9,7 @@ mod summed_paths;
 mod sumnas;
 
 pub use close::{Close, CloseConfig};
+pub(crate) use close_blocks::BLOCK_WEIGHTS;
 pub use close_gate::{CellShape, GateConfig};
 pub use magic_at::{MagicAt, MagicAtConfig};
 pub use nsas::{Constraints, Nsas, NsasConfig};
@@ -169,8 +170,8 @@ impl StepContext<'_> {
 
     /// One clip, one update, and what the step found.
     fn descend(&mut self, passes: Vec<Passed>) -> Result<StepOutcome, TrainError> {
-        self.show_gradient(&passes);
         let clipped = self.clip(&passes, self.clip_norm)?;
+        self.show_gradient(&passes);
         self.executor.update(&SgdStep { gradient_scale: clipped.factor as f32, ..self.sgd });
         Ok(self.outcome(passes, &clipped))
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{StepContext, StepOutcome, TrainRule};
 use crate::TrainError;
+use crate::error::NotFinite;
 
 /// Settings of [`Sumnas`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +79,10 @@ impl TrainRule for Sumnas {
                 ctx.executor.update(&SgdStep { gradient_scale: clipped.factor as f32, ..inner });
             }
             let reached = ctx.executor.read(State::Weights);
+            if let Some(&value) = reached.iter().find(|w| !w.is_finite()) {
+                let (what, value) = ("weight after the inner steps", f64::from(value));
+                return Err(NotFinite { what, value, path }.into());
+            }
             for ((sum, w0), wt) in travelled.iter_mut().zip(&start).zip(reached) {
                 *sum += share * (f64::from(*w0) - f64::from(wt));
             }

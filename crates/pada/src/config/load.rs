@@ -3,6 +3,9 @@ use std::path::Path;
 use super::RunConfig;
 use crate::ConfigError;
 
+/// Sections that need not be there.
+const OPTIONAL: [&str; 2] = ["rule", "split"];
+
 /// The config of a run without arguments.
 const DEFAULT: &str = include_str!("../../../../configs/mini/pada.toml");
 
@@ -23,15 +26,8 @@ impl RunConfig {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
         let toml = |source| ConfigError::Toml { path: path.into(), source: Box::new(source) };
-        let mut config: Self = toml::from_str(&text).map_err(toml)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        if !["truth", "all"].contains(&config.rank.archs.as_str()) {
-            config.rank.archs = beside(folder, &config.rank.archs);
-        }
-        if !["mini", "cifar10"].contains(&config.data.source.as_str()) {
-            config.data.source = beside(folder, &config.data.source);
-        }
-        Ok(config)
+        let config: Self = toml::from_str(&text).map_err(toml)?;
+        Ok(config.with_files_beside(path.parent().unwrap_or(Path::new(""))))
     }
 
     /// The config with `section.key=value` applied; the value is TOML, or a plain text. A whole section is a value too, and the
@@ -58,13 +54,29 @@ impl RunConfig {
         let last = parts.pop().expect("a split text has a last part");
         for part in parts {
             let valid = table.keys().cloned().collect::<Vec<_>>().join(", ");
-            table = table
-                .get_mut(part)
-                .and_then(toml::Value::as_table_mut)
-                .ok_or_else(|| bad(format!("there is no section {part}; there are {valid}")))?;
+            table = table.get_mut(part).and_then(toml::Value::as_table_mut).ok_or_else(|| match OPTIONAL
+                .contains(&part)
+            {
+                true => bad(format!(
+                    "there is no section {part} yet; give it whole, as {part}={{name=\"...\", ...}}"
+                )),
+                false => bad(format!("there is no section {part}; there are {valid}")),
+            })?;
         }
         table.insert(last.to_owned(), value);
-        root.try_into().map_err(|e: toml::de::Error| bad(e.message().to_owned()))
+        let config: Self = root.try_into().map_err(|e: toml::de::Error| bad(e.message().to_owned()))?;
+        Ok(config.with_files_beside(Path::new("")))
+    }
+
+    /// The config with the files it names as absolute paths; those that are relative are seen from `folder`.
+    fn with_files_beside(mut self, folder: &Path) -> Self {
+        if !["truth", "all"].contains(&self.rank.archs.as_str()) {
+            self.rank.archs = beside(folder, &self.rank.archs);
+        }
+        if !["mini", "cifar10"].contains(&self.data.source.as_str()) {
+            self.data.source = beside(folder, &self.data.source);
+        }
+        self
     }
 
     /// The config as a TOML file that reads back the same.

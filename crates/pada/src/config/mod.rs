@@ -44,6 +44,12 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// Everything that changes how a supernet is trained, as one text.
+    pub(crate) fn identity(&self) -> String {
+        let Self { supernet, compute, sampler, rule, split, .. } = self;
+        format!("{supernet:?} {compute:?} {sampler:?} {rule:?} {split:?}")
+    }
+
     /// Sampler, rule and splits in words, for records.
     pub fn method(&self) -> String {
         let sampler = self.sampler.describe();
@@ -52,7 +58,7 @@ impl RunConfig {
                 (PathRule::Fair, DataRule::Uniform) => sampler.replace("fair paths", "FairNAS"),
                 _ => sampler,
             },
-            RuleConfig::Sumnas(_) => format!("SUMNAS, {sampler}"),
+            RuleConfig::Sumnas(rule) => format!("SUMNAS ({}), {sampler}", rule.variant),
             RuleConfig::Nsas(_) => format!("NSAS, {sampler}"),
             RuleConfig::Close(_) => format!("CLOSE, {sampler}"),
             RuleConfig::MagicAt(_) if self.sampler.path == PathRule::OneChange => {
@@ -88,6 +94,13 @@ impl RunConfig {
         if let Some(SplitConfig::GradientMatching(split)) = &self.split {
             check("split.splits", split.splits, (1..=6).contains(&split.splits), "in 1..=6")?;
             check("split.samples", split.samples, split.samples > 0, "at least 1")?;
+            let trained = split.leaf_epochs > 0 || split.last == LastSplit::Inherit;
+            check(
+                "split.leaf_epochs",
+                split.leaf_epochs,
+                trained,
+                "at least 1 with last = \"reinitialise\"",
+            )?;
         }
         let fits = self.split.is_none() || self.sampler.works_on_parts();
         let range =

@@ -163,31 +163,43 @@ impl SamplerConfig {
         }
     }
 
-    /// The rules in words, for records.
+    /// The rules in words, for records: their names, whose variant, and every switch that is not the usual one.
     pub fn describe(&self) -> String {
-        let variant = match self.variant {
-            Some(Variant::Paper) => "paper",
-            _ => "released",
-        };
-        let paths = match self.path {
-            PathRule::Importance if self.data == DataRule::Importance => {
-                return format!("PA&DA ({variant})");
+        let variant = self.variant.unwrap_or_default();
+        let name = match (self.path, self.data) {
+            (PathRule::Importance, DataRule::Importance) => format!("PA&DA ({variant})"),
+            (PathRule::Importance, DataRule::Uniform) => format!("PA ({variant})"),
+            (PathRule::Uniform, DataRule::Uniform) => "SPOS".to_owned(),
+            (PathRule::Uniform, DataRule::Importance) => {
+                format!("DA ({})", self.data_variant.unwrap_or(variant))
             }
-            PathRule::Uniform if self.data == DataRule::Uniform => return "SPOS".to_owned(),
-            PathRule::Uniform => return format!("DA ({variant})"),
-            PathRule::Fixed => {
+            (PathRule::Fixed, _) => {
                 return format!("{} from scratch", self.arch.as_deref().unwrap_or_default());
             }
-            PathRule::Importance => format!("PA ({variant})"),
-            PathRule::Fair => format!("fair paths ({variant})"),
-            PathRule::OneChange => "one change a path".to_owned(),
-            PathRule::Constant => "constant paths".to_owned(),
-            PathRule::Pareto => "paths near the Pareto front".to_owned(),
+            (PathRule::Fair, _) => format!("fair paths ({variant})"),
+            (PathRule::OneChange, _) => "one change a path".to_owned(),
+            (PathRule::Constant, _) => "constant paths".to_owned(),
+            (PathRule::Pareto, _) => "paths near the Pareto front".to_owned(),
         };
-        match self.data {
-            DataRule::Uniform => paths,
-            DataRule::Importance => format!("{paths}, images by importance"),
+        let (paths, data) = (self.path == PathRule::Importance, self.data == DataRule::Importance);
+        let named = paths || self.path == PathRule::Uniform;
+        let mut parts = vec![name];
+        if data && !named {
+            parts.push("images by importance".to_owned());
         }
+        if let (true, Some(variant)) = (data && self.path != PathRule::Uniform, self.data_variant) {
+            parts.push(format!("images as in {variant}"));
+        }
+        let unbiased = self.importance_weights == Some(ImportanceWeights::Unbiased);
+        let switches = [
+            ((paths || data) && unbiased, "unbiased losses"),
+            (paths && self.share == Some(PathShare::Position), "p per position"),
+            (data && self.replacement == Some(Replacement::Without), "without replacement"),
+            (data && self.image_score == Some(ImageScore::LastLayer), "images by last-layer norm"),
+            (data && self.image_score == Some(ImageScore::Loss), "images by loss"),
+        ];
+        parts.extend(switches.into_iter().filter(|(on, _)| *on).map(|(_, text)| text.to_owned()));
+        parts.join(", ")
     }
 }
 
