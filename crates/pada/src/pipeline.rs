@@ -50,26 +50,8 @@ impl Run {
         let network = Network::new(&config.supernet, &splits.test);
         let whole = build::part(&config.supernet, network.space.as_ref())?;
         config.check_positions(whole.allowed().len())?;
-        let (mut archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
-        let outside = archs.iter().find(|arch| !whole.contains(arch));
-        let chosen = !["truth", "all"].contains(&config.rank.archs.as_str());
-        match outside {
-            Some(arch) if chosen || config.sampler.path == PathRule::Fixed => {
-                let value = format!("{:?}, without {arch}", config.supernet.ops);
-                let range = "the operations of every architecture that is named";
-                return Err(ConfigError::Range { key: "supernet.ops", value, range }.into());
-            }
-            _ => archs.retain(|arch| whole.contains(arch)),
-        }
-        if archs.is_empty() {
-            let (key, value) = ("rank.archs", config.rank.archs.clone());
-            return Err(ConfigError::Range {
-                key,
-                value,
-                range: "a list with an architecture of supernet.ops",
-            }
-            .into());
-        }
+        let (archs, tables) = archs_and_tables(config, place, network.space.as_ref())?;
+        let archs = within_part(config, archs, &whole)?;
         let rank_images = build::rank_images(config.rank.split, &splits);
         build::within("rank.images", config.rank.images, &rank_images)?;
         let images = build::train_images(config, &splits)?;
@@ -173,6 +155,24 @@ fn archs_and_tables(
         file => read_archs(Path::new(file), space)?,
     };
     Ok((archs, tables))
+}
+
+/// The architectures of a list that a part of the space holds. Those of a table or of the whole space may lie outside it, those that
+/// somebody named may not.
+fn within_part(config: &RunConfig, mut archs: Vec<Arch>, part: &SubSpace) -> Result<Vec<Arch>, ConfigError> {
+    let named =
+        !["truth", "all"].contains(&config.rank.archs.as_str()) || config.sampler.path == PathRule::Fixed;
+    if let Some(outside) = archs.iter().find(|arch| named && !part.contains(arch)) {
+        let (key, value) = ("supernet.ops", format!("{:?}, without {outside}", config.supernet.ops));
+        let range = "the operations of every architecture that is named";
+        return Err(ConfigError::Range { key, value, range });
+    }
+    archs.retain(|arch| part.contains(arch));
+    if archs.is_empty() {
+        let (key, value) = ("rank.archs", config.rank.archs.clone());
+        return Err(ConfigError::Range { key, value, range: "a list with an architecture of supernet.ops" });
+    }
+    Ok(archs)
 }
 
 /// The event file of this session, made when it is first needed; the clock of a run counts training only.
