@@ -259,6 +259,20 @@ impl<'a> GraphBuilder<'a> {
         Ok(())
     }
 
+    /// The graph that ends in a classifier, as networks of images do: the mean over height and width, then a linear layer.
+    ///
+    /// # Errors
+    /// As [`GraphBuilder::linear`].
+    pub fn classified(
+        mut self,
+        x: NodeId,
+        (weight, bias): (WeightId, WeightId),
+    ) -> Result<Graph, GraphError> {
+        let x = self.global_avg_pool(x);
+        self.linear(x, weight, bias)?;
+        Ok(self.finish())
+    }
+
     /// The graph; the node added last is its output.
     ///
     /// # Panics

@@ -211,9 +211,7 @@ impl Nb201Net {
     fn head(&self, mut g: GraphBuilder<'_>, x: NodeId) -> Result<Graph, GraphError> {
         let x = g.norm(x, self.last)?;
         let x = g.relu(x);
-        let x = g.global_avg_pool(x);
-        g.linear(x, self.classifier.0, self.classifier.1)?;
-        Ok(g.finish())
+        g.classified(x, self.classifier)
     }
 }
 

@@ -31,6 +31,20 @@ pub struct SgdStep {
     pub idle: IdleWeights,
 }
 
+impl SgdStep {
+    /// Moves weights along their gradient; whether they stay because they were not used is the caller's to say.
+    ///
+    /// # Shapes
+    /// All lists have one length; what is longer is left as it is.
+    pub fn apply(&self, weights: &mut [f32], momentum: &mut [f32], gradient: &[f32]) {
+        for ((w, m), &g) in weights.iter_mut().zip(momentum).zip(gradient) {
+            let direction = self.gradient_scale * g + self.weight_decay * *w;
+            *m = self.momentum * *m + direction;
+            *w -= self.lr * *m;
+        }
+    }
+}
+
 /// Weights, momentum and gradient of a supernet in host memory, each one flat buffer in the layout's order. What every
 /// executor on the CPU keeps.
 #[derive(Clone, Debug)]
@@ -128,11 +142,7 @@ impl HostWeights {
             let range = self.layout.range(id);
             let momentum = &mut self.momentum[range.clone()];
             let gradient = &self.gradient[range.clone()];
-            for ((w, m), &g) in self.weights[range].iter_mut().zip(momentum).zip(gradient) {
-                let direction = step.gradient_scale * g + step.weight_decay * *w;
-                *m = step.momentum * *m + direction;
-                *w -= step.lr * *m;
-            }
+            step.apply(&mut self.weights[range], momentum, gradient);
         }
     }
 

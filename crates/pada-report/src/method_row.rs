@@ -106,7 +106,8 @@ impl MethodRow {
     ///
     /// `weighted_ops` are the operations that carry weights, by digit.
     pub fn of(method: MethodName, records: &[RunRecord], weighted_ops: &[usize]) -> Self {
-        let metrics: Vec<&Metrics> = records.iter().filter_map(main_metrics).collect();
+        let metrics: Vec<&Metrics> =
+            records.iter().filter_map(|record| record.ranking.as_ref()?.main_metrics()).collect();
         let over = |of: fn(&Metrics) -> Option<f64>| Spread::of(metrics.iter().filter_map(|m| of(m)));
         let hours = |of: fn(&RunRecord) -> Option<f64>| {
             Spread::of(records.iter().filter_map(of).map(|seconds| seconds / 3600.0))
@@ -141,11 +142,6 @@ impl MethodRow {
             method,
         }
     }
-}
-
-/// Metrics against a run's main table.
-fn main_metrics(record: &RunRecord) -> Option<&Metrics> {
-    record.ranking.as_ref()?.agreements.first()?.metrics.as_ref()
 }
 
 /// Mean of a gradient variance over the last quarter of a supernet's epochs, at least one: early epochs measure the start of training

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use pada_rank::Metrics;
 use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, EpochRecord, ReportError};
@@ -93,6 +94,13 @@ pub struct BestArch {
     pub macs: u64,
     /// Accuracy trained from scratch, percent, from the first table that has it.
     pub truth: Option<f64>,
+}
+
+impl RankRecord {
+    /// The main result: metrics against the first table; none where there is no table, or a collapsed supernet ranks nothing.
+    pub fn main_metrics(&self) -> Option<&Metrics> {
+        self.agreements.first()?.metrics.as_ref()
+    }
 }
 
 impl RunRecord {

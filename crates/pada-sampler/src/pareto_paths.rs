@@ -132,8 +132,7 @@ impl PathSampler for ParetoPaths {
 
     fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
         let mut rest = state.clone();
-        let seen = rest.0.remove("seen").unwrap_or_default();
-        let archs = SamplerState([("seen".to_owned(), seen)].into()).to_archs("seen", &self.space)?;
+        let archs = rest.take("seen").to_archs("seen", &self.space)?;
         let n = archs.len();
         let [times, losses, now] = rest.lists([("times", n), ("losses", n), ("now", 2)])?;
         let costs: Vec<f64> = archs.iter().map(&self.cost).collect();

@@ -20,6 +20,11 @@ impl SamplerState {
         Self(BTreeMap::from([(name.to_owned(), choices.collect())]))
     }
 
+    /// Takes one list out, as a state of its own; an empty one where it is not there.
+    pub fn take(&mut self, name: &str) -> Self {
+        Self(self.0.remove_entry(name).into_iter().collect())
+    }
+
     /// The paths of [`SamplerState::archs`]; nothing else may be there.
     ///
     /// # Errors

@@ -64,13 +64,10 @@ impl RunningEpoch {
             return Ok(None);
         }
         let mut rest = state.clone();
-        let mut take = |name: &str| {
-            SamplerState(rest.0.remove(name).map(|list| (name.to_owned(), list)).into_iter().collect())
-        };
-        let order = take(ORDER);
+        let order = rest.take(ORDER);
         let [order] = order.lists([(ORDER, order.0.get(ORDER).map_or(0, Vec::len))])?;
-        let [numbers] = take(NUMBERS).lists([(NUMBERS, 8)])?;
-        let paths = take(TRAINED).to_archs(TRAINED, space)?;
+        let [numbers] = rest.take(NUMBERS).lists([(NUMBERS, 8)])?;
+        let paths = rest.take(TRAINED).to_archs(TRAINED, space)?;
         let variance = GradientVariance::restore(&rest)?;
         let [step, correct, images, skipped] = [0, 1, 2, 3].map(|i| numbers[i] as usize);
         let [loss, last_loss, grad_norm, seconds] = [4, 5, 6, 7].map(|i| numbers[i]);

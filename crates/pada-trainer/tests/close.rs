@@ -1,7 +1,9 @@
 //! CLOSE on a tiny problem: when blocks open, what they share, where gradients go, and that a run goes on bit for bit.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_data::{Augment, Flip, ImageSet, Normalize};
+mod recipe;
+
+use pada_data::{ImageSet, Normalize};
 use pada_graph::{
     Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
     WeightId,
@@ -11,10 +13,8 @@ use pada_sampler::{PathSampler, PathSeen, SamplerError, SamplerState, UniformDat
 use pada_space::{Arch, EDGES, Nb201, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{CellShape, Close, CloseConfig, GateConfig};
-use pada_trainer::{
-    ImageScore, OnNan, Purpose, Schedule, StepContext, StepOutcome, TrainConfig, TrainRule, TrainSettings,
-    Trainer, TrainerParts,
-};
+use pada_trainer::{Purpose, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
+use recipe::recipe;
 
 const EPOCHS: usize = 5;
 
@@ -48,18 +48,6 @@ fn close() -> Close {
 }
 
 fn trainer() -> Trainer {
-    let train = TrainConfig {
-        epochs: EPOCHS,
-        batch: 6,
-        lr: 0.05,
-        schedule: Schedule::Cosine,
-        momentum: 0.9,
-        weight_decay: 2.5e-4,
-        clip_norm: 5.0,
-        idle_weights: IdleWeights::Decay,
-        on_nan: OnNan::Stop,
-    };
-    let augment = Augment { crop_padding: 1, flip: Flip::Horizontal };
     let parts = TrainerParts {
         executor: Box::new(executor()),
         net: Box::new(net()),
@@ -70,17 +58,7 @@ fn trainer() -> Trainer {
         rule: Box::new(close()),
         images: images(),
     };
-    Trainer::new(
-        TrainSettings {
-            train,
-            augment,
-            image_score: ImageScore::Logits,
-            seed: 7,
-            stage: 0,
-            identity: String::new(),
-        },
-        parts,
-    )
+    Trainer::new(recipe(EPOCHS, 6, 1, 7), parts)
 }
 
 fn arch(text: &str) -> Arch {

@@ -1,19 +1,18 @@
 //! The engine and the readable executor train alike: the same seeds, real images, PA&DA's samplers.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_data::{Augment, Flip};
+mod recipe;
+
 use pada_engine::Engine;
-use pada_graph::{Executor, IdleWeights, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
+use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
 use pada_sampler::{
     DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
 };
 use pada_space::{Nb201, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::SummedPaths;
-use pada_trainer::{
-    ImageScore, Observer, OnNan, Purpose, Schedule, StepProgress, TrainConfig, TrainSettings, Trainer,
-    TrainerParts,
-};
+use pada_trainer::{Observer, Purpose, StepProgress, Trainer, TrainerParts};
+use recipe::recipe;
 
 const EPOCHS: usize = 4;
 const BATCH: usize = 20;
@@ -60,29 +59,7 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
         rule: Box::new(SummedPaths),
         images,
     };
-    let train = TrainConfig {
-        epochs: EPOCHS,
-        batch: BATCH,
-        lr: 0.05,
-        schedule: Schedule::Cosine,
-        momentum: 0.9,
-        weight_decay: 2.5e-4,
-        clip_norm: 5.0,
-        idle_weights: IdleWeights::Decay,
-        on_nan: OnNan::Stop,
-    };
-    let augment = Augment { crop_padding: 2, flip: Flip::Horizontal };
-    let mut trainer = Trainer::new(
-        TrainSettings {
-            train,
-            augment,
-            image_score: ImageScore::Logits,
-            seed: SEED,
-            stage: 0,
-            identity: String::new(),
-        },
-        parts,
-    );
+    let mut trainer = Trainer::new(recipe(EPOCHS, BATCH, 2, SEED), parts);
     let mut losses = Losses::default();
     while !trainer.is_done() {
         trainer.epoch(&mut losses).unwrap();

@@ -1,16 +1,16 @@
 //! Magic-AT in a whole run: both executors train alike, a run goes on bit for bit, and alignments matter.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_data::{Augment, Flip};
+mod recipe;
+
 use pada_engine::Engine;
-use pada_graph::{Executor, IdleWeights, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
+use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
 use pada_sampler::{OneChangePaths, UniformData};
 use pada_space::{Nb201, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{MagicAt, MagicAtConfig, SummedPaths};
-use pada_trainer::{
-    ImageScore, OnNan, Purpose, Schedule, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts,
-};
+use pada_trainer::{Purpose, TrainRule, Trainer, TrainerParts};
+use recipe::recipe;
 
 const EPOCHS: usize = 3;
 const IMAGES: usize = 60;
@@ -50,27 +50,7 @@ fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
         rule,
         images,
     };
-    let train = TrainConfig {
-        epochs: EPOCHS,
-        batch: 12,
-        lr: 0.05,
-        schedule: Schedule::Cosine,
-        momentum: 0.9,
-        weight_decay: 2.5e-4,
-        clip_norm: 5.0,
-        idle_weights: IdleWeights::Decay,
-        on_nan: OnNan::Stop,
-    };
-    let augment = Augment { crop_padding: 2, flip: Flip::Horizontal };
-    let settings = TrainSettings {
-        train,
-        augment,
-        image_score: ImageScore::Logits,
-        seed: SEED,
-        stage: 0,
-        identity: String::new(),
-    };
-    Trainer::new(settings, parts)
+    Trainer::new(recipe(EPOCHS, 12, 2, SEED), parts)
 }
 
 /// Losses of all epochs, the anchor where there is one, and the weights.

@@ -145,7 +145,7 @@ fn sumnas_goes_on_with_its_inner_momentum() {
 /// NAS-Bench-201's setting: .2 · L(path) + .4 · L(random) + .4 · L(diverse), all with gradients.
 #[test]
 fn nsas_adds_the_gradients_of_its_constraint_paths() {
-    let config = NsasConfig { beta: 0.8, constraints: Constraints::RandomAndDiverse, archive: 8 };
+    let config = NsasConfig { beta: 0.8, constraints: Constraints::RandomAndDiverse };
     let mut rule = Nsas::new(config, SubSpace::whole(&[5; 6]));
     let path = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
@@ -161,7 +161,7 @@ fn nsas_adds_the_gradients_of_its_constraint_paths() {
 
 #[test]
 fn nsas_with_an_archive_starts_as_plain_training_and_then_remembers() {
-    let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive, archive: 2 };
+    let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive(2) };
     let mut rule = Nsas::new(config, SubSpace::whole(&[5; 6]));
     let first = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());

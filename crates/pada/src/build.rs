@@ -17,7 +17,8 @@ use crate::{
     RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
 };
 
-pub(crate) fn space(name: SpaceName) -> Box<dyn SearchSpace> {
+/// A search space by its name.
+pub fn space(name: SpaceName) -> Box<dyn SearchSpace> {
     match name {
         SpaceName::Nb201 => Box::new(Nb201::new()),
     }

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::path::Path;
 
 use pada_graph::{Cost, DartsModel, DartsSize, Lower, MacroNet, MobileModel, Nb201Net, Norms, Shape};
@@ -8,6 +7,7 @@ use pada_space::{
 };
 
 use crate::PadaError;
+use crate::lists::read_arch_lines;
 
 /// The networks of one space as they stand alone: what is counted. Each field is the size that the space is published with unless
 /// another is given.
@@ -90,22 +90,7 @@ impl AloneNet {
     /// [`PadaError::Read`]; [`PadaError::ArchList`] or [`PadaError::ArchTwice`] with the line; [`PadaError::NoArchs`];
     /// [`PadaError::Graph`]
     pub fn costs(&self, path: &Path) -> Result<Vec<(String, Cost)>, PadaError> {
-        let read = std::fs::read_to_string(path);
-        let text = read.map_err(|source| PadaError::Read { path: path.into(), source })?;
-        let (mut costs, mut lines) = (Vec::new(), HashMap::new());
-        for (line, text) in (1..).zip(text.lines().map(str::trim)) {
-            if !text.is_empty() && !text.starts_with('#') {
-                let (arch, cost) = self.cost(text).map_err(|error| match error {
-                    PadaError::Space(source) => PadaError::ArchList { path: path.into(), line, source },
-                    other => other,
-                })?;
-                if let Some(first) = lines.insert(arch.clone(), line) {
-                    return Err(PadaError::ArchTwice { path: path.into(), line, arch, first });
-                }
-                costs.push((arch, cost));
-            }
-        }
-        if costs.is_empty() { Err(PadaError::NoArchs { path: path.into() }) } else { Ok(costs) }
+        read_arch_lines(path, |text| self.cost(text))
     }
 
     /// The published architecture with this name.

@@ -14,6 +14,7 @@ mod run_folder;
 mod stages;
 
 pub use baselines::{Network, live_conv_weight};
+pub use build::space as search_space;
 pub use compare::Tables;
 pub use config::{
     ComputeConfig, DataConfig, DataRule, ExecutorName, FewShotConfig, GradientMatchingConfig, LastSplit,

@@ -15,23 +15,35 @@ use crate::PadaError;
 /// # Errors
 /// [`PadaError::Read`]; [`PadaError::ArchList`] or [`PadaError::ArchTwice`] with the line; [`PadaError::NoArchs`].
 pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, PadaError> {
+    let parsed = read_arch_lines(path, |text| {
+        let arch = space.parse(text)?;
+        Ok((arch.to_string(), arch))
+    })?;
+    Ok(parsed.into_iter().map(|(_, arch)| arch).collect())
+}
+
+/// What `read` makes of every line of a list of architectures, with the name by which two lines are the same.
+pub(crate) fn read_arch_lines<T>(
+    path: &Path,
+    mut read: impl FnMut(&str) -> Result<(String, T), PadaError>,
+) -> Result<Vec<(String, T)>, PadaError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
     let (mut archs, mut lines) = (Vec::new(), HashMap::new());
     for (line, text) in (1..).zip(text.lines().map(str::trim)) {
-        if !text.is_empty() && !text.starts_with('#') {
-            let bad = |source| PadaError::ArchList { path: path.into(), line, source };
-            let arch = space.parse(text).map_err(bad)?;
-            if let Some(first) = lines.insert(arch.clone(), line) {
-                return Err(PadaError::ArchTwice { path: path.into(), line, arch: arch.to_string(), first });
-            }
-            archs.push(arch);
+        if text.is_empty() || text.starts_with('#') {
+            continue;
         }
+        let (arch, found) = read(text).map_err(|error| match error {
+            PadaError::Space(source) => PadaError::ArchList { path: path.into(), line, source },
+            other => other,
+        })?;
+        if let Some(first) = lines.insert(arch.clone(), line) {
+            return Err(PadaError::ArchTwice { path: path.into(), line, arch, first });
+        }
+        archs.push((arch, found));
     }
-    if archs.is_empty() {
-        return Err(PadaError::NoArchs { path: path.into() });
-    }
-    Ok(archs)
+    if archs.is_empty() { Err(PadaError::NoArchs { path: path.into() }) } else { Ok(archs) }
 }
 
 /// Writes `arch,correct,total,accuracy`, one line per architecture in the order given; accuracy is in percent.

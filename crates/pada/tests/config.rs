@@ -72,7 +72,7 @@ fn a_rule_names_the_method() {
 #[test]
 fn an_optional_section_is_assigned_whole() {
     let mini = RunConfig::mini();
-    let nsas = r#"rule={name="nsas", beta=0.8, constraints="random-and-diverse", archive=8}"#;
+    let nsas = r#"rule={name="nsas", beta=0.8, constraints="random-and-diverse"}"#;
     let few_shot = r#"split={name="few-shot", positions=[0,1], leaf_epochs=10}"#;
     let config = mini.with(nsas).unwrap().with(few_shot).unwrap();
     let expected = FewShotConfig { positions: vec![0, 1], leaf_epochs: 10 };
@@ -81,6 +81,10 @@ fn an_optional_section_is_assigned_whole() {
     let config = config.with("rule.beta=0.5").unwrap().with("split.leaf_epochs=3").unwrap();
     let RuleConfig::Nsas(nsas) = &config.rule else { panic!("{:?}", config.rule) };
     assert_eq!(nsas.beta, 0.5);
+    let archive = |n: usize| format!("rule={{name=\"nsas\", beta=0.5, constraints={{archive={n}}}}}");
+    mini.with(&archive(8)).unwrap().check().unwrap();
+    let error = mini.with(&archive(0)).unwrap().check().unwrap_err().to_string();
+    assert!(error.contains("rule.constraints.archive"), "{error}");
     let plain = config.with(r#"rule={name="summed-paths"}"#).unwrap();
     assert_eq!(plain.rule, mini.rule);
     assert_eq!(config.with(&format!("seed={}", config.seed)).unwrap(), config);

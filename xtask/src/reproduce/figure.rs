@@ -91,10 +91,7 @@ fn rows(methods: &[Method], progress: &Progress) -> anyhow::Result<Vec<Row>> {
             let start = format!("{}-ops{size}-s", method.name);
             let runs: Vec<&Finished> =
                 progress.finished.iter().filter(|finished| finished.cell.name.starts_with(&start)).collect();
-            let tau = |finished: &&Finished| {
-                let ranking = finished.record.ranking.as_ref()?;
-                Some(ranking.agreements.first()?.metrics.as_ref()?.tau_b)
-            };
+            let tau = |finished: &&Finished| Some(finished.record.ranking.as_ref()?.main_metrics()?.tau_b);
             rows.push(Row {
                 method: method.name.clone(),
                 label: method.row_name()?.label,

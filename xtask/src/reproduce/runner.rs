@@ -1,12 +1,12 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use pada::rank::kendall_tau_b;
 use pada::report::{FailedCell, RunRecord};
-use pada::space::{Arch, Nb201, SearchSpace};
-use pada::{RunConfig, SpaceName, Tables};
+use pada::space::{Arch, SearchSpace};
+use pada::{RunConfig, Tables};
 
 use super::cells::{Cell, State, look, record_file};
 use super::child::{self, Ended};
@@ -85,9 +85,7 @@ impl Runner {
             // A key of a rule is there once a method names the rule. Cells take these again, and say what is wrong with one.
             base = base.with(assignment).unwrap_or(base);
         }
-        let space: Box<dyn SearchSpace> = match base.supernet.space {
-            SpaceName::Nb201 => Box::new(Nb201::new()),
-        };
+        let space = pada::search_space(base.supernet.space);
         let tables = Tables::load(base.rank.truth, &[], &paths::data_dir(), space.as_ref())?;
         let default = || paths::root().join("runs").join(format!("{what}-{}", preset.name()));
         let out = std::path::absolute(args.out.clone().unwrap_or_else(default))?;
@@ -97,8 +95,11 @@ impl Runner {
 
     /// Operations with weights, by digit.
     pub(crate) fn weighted_ops(&self) -> Vec<usize> {
-        let names = self.space.op_names();
-        (0..names.len()).filter(|&op| names[op].contains("conv")).collect()
+        // They are the same for every number of classes.
+        let layout = pada::weight_layout(&self.base.supernet, 10);
+        let ops: BTreeSet<usize> =
+            layout.iter().filter_map(|(_, spec)| Some(spec.owner.as_ref()?.op)).collect();
+        ops.into_iter().collect()
     }
 
     /// Runs cells that are not finished; `after` hears of the state at the start and after every cell. A cell that fails does not
@@ -223,8 +224,8 @@ fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
 /// Whether a record's tau-b is that of these scores: the truth table may have grown since.
 fn same_agreement(record: &RunRecord, scores: &BTreeMap<Arch, (f64, f64)>) -> bool {
     let (predicted, truth): (Vec<f64>, Vec<f64>) = scores.values().copied().unzip();
-    let recorded = record.ranking.as_ref().and_then(|ranking| ranking.agreements.first());
-    match (recorded.and_then(|agreement| agreement.metrics.as_ref()), kendall_tau_b(&predicted, &truth)) {
+    let recorded = record.ranking.as_ref().and_then(|ranking| ranking.main_metrics());
+    match (recorded, kendall_tau_b(&predicted, &truth)) {
         (Some(metrics), Ok(tau)) => metrics.n == scores.len() && (metrics.tau_b - tau).abs() < 1e-9,
         (None, Err(_)) => true,
         _ => false,

@@ -1,7 +1,7 @@
 use pada_space::{Arch, CellGenotype, Genotype};
 
 use super::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
-use super::{Channels, DartsSize, EPS, enter, finish, stem, stride};
+use super::{Channels, DartsSize, EPS, cell_nodes, stem, stride};
 use crate::steps::{Modules, Steps, apply};
 use crate::{Graph, GraphBuilder, GraphError, Lower, Norms, Shape, WeightId, WeightLayout};
 
@@ -82,18 +82,12 @@ impl DartsModel {
         let x = apply(&mut g, x, &self.stem)?;
         let mut last = [x, x];
         for cell in &self.cells {
-            let mut nodes = enter(&mut g, last, &cell.before)?;
-            for edges in cell.edges.chunks_exact(2) {
-                let mut terms = Vec::with_capacity(2);
-                for (from, steps) in edges {
-                    terms.push(apply(&mut g, nodes[*from], steps)?);
-                }
-                nodes.push(g.add(&terms)?);
-            }
+            let edges: Vec<_> = cell.edges.iter().map(|(from, steps)| (*from, steps)).collect();
+            let nodes = cell_nodes(&mut g, last, &cell.before, &edges)?;
             let joined: Vec<_> = cell.concat.iter().map(|&node| nodes[node]).collect();
             last = [last[1], g.concat(&joined)?];
         }
-        finish(g, last[1], self.classifier)
+        g.classified(last[1], self.classifier)
     }
 }
 

@@ -3,7 +3,7 @@
 mod alone;
 mod ops;
 
-use pada_space::{Arch, Darts, DartsCell, DartsOp, is_reduction};
+use pada_space::{Arch, Darts, DartsCell, DartsEdge, DartsOp, is_reduction};
 
 pub use self::alone::DartsModel;
 use self::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
@@ -122,19 +122,15 @@ impl Lower for DartsNet {
         let x = apply(&mut g, x, &self.stem)?;
         let mut last = [x, x];
         for cell in &self.cells {
-            let mut nodes = enter(&mut g, last, &cell.before)?;
-            for edges in Darts::edges(arch, cell.kind).chunks_exact(2) {
-                let mut terms = Vec::with_capacity(2);
-                for edge in edges {
-                    let place = edge.position - Darts::position(cell.kind, 0, 2);
-                    let steps = &cell.edges[place][edge.op as usize];
-                    terms.push(apply(&mut g, nodes[edge.from], steps)?);
-                }
-                nodes.push(g.add(&terms)?);
-            }
+            let edge = |edge: &DartsEdge| {
+                let place = edge.position - Darts::position(cell.kind, 0, 2);
+                (edge.from, &cell.edges[place][edge.op as usize])
+            };
+            let edges: Vec<_> = Darts::edges(arch, cell.kind).iter().map(edge).collect();
+            let nodes = cell_nodes(&mut g, last, &cell.before, &edges)?;
             last = [last[1], g.concat(&nodes[2..])?];
         }
-        finish(g, last[1], self.classifier)
+        g.classified(last[1], self.classifier)
     }
 
     /// Of the edges that a node does not keep, no operation stands in `arch`.
@@ -149,20 +145,25 @@ impl Lower for DartsNet {
     }
 }
 
-/// The two inputs of a cell with its number of channels.
-fn enter(
+/// The nodes of a cell: its two inputs with its number of channels, then the sum of two edges each; an edge has a source.
+fn cell_nodes(
     g: &mut GraphBuilder<'_>,
     last: [NodeId; 2],
     before: &[Steps; 2],
+    edges: &[(usize, &Steps)],
 ) -> Result<Vec<NodeId>, GraphError> {
-    last.into_iter().zip(before).map(|(x, steps)| apply(g, x, steps)).collect()
-}
-
-/// Global average and classifier.
-fn finish(mut g: GraphBuilder<'_>, x: NodeId, classifier: (WeightId, WeightId)) -> Result<Graph, GraphError> {
-    let x = g.global_avg_pool(x);
-    g.linear(x, classifier.0, classifier.1)?;
-    Ok(g.finish())
+    let mut nodes = Vec::with_capacity(2 + edges.len() / 2);
+    for (x, steps) in last.into_iter().zip(before) {
+        nodes.push(apply(g, x, steps)?);
+    }
+    for pair in edges.chunks_exact(2) {
+        let mut terms = Vec::with_capacity(2);
+        for &(from, steps) in pair {
+            terms.push(apply(g, nodes[from], steps)?);
+        }
+        nodes.push(g.add(&terms)?);
+    }
+    Ok(nodes)
 }
 
 fn stem(m: &mut Modules, size: &DartsSize) -> Steps {

@@ -86,8 +86,6 @@ impl Lower for MacroNet {
             x = ops[usize::from(op)].apply(&mut g, x)?;
         }
         let x = apply(&mut g, x, &self.head)?;
-        let x = g.global_avg_pool(x);
-        g.linear(x, self.classifier.0, self.classifier.1)?;
-        Ok(g.finish())
+        g.classified(x, self.classifier)
     }
 }

@@ -74,8 +74,6 @@ impl Lower for ProxylessNet {
             }
         }
         let x = apply(&mut g, x, &self.head)?;
-        let x = g.global_avg_pool(x);
-        g.linear(x, self.classifier.0, self.classifier.1)?;
-        Ok(g.finish())
+        g.classified(x, self.classifier)
     }
 }

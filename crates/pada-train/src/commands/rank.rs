@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say!("{}", pada::report::ranking_summary(&record).trim_end());
     say!("\nscores     {}", args.out.display());
     if args.common.json {
-        let metrics = record.agreements.first().and_then(|a| a.metrics.as_ref());
+        let metrics = record.main_metrics();
         say!(
             "{}",
             json!({

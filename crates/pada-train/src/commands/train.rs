@@ -86,8 +86,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say!("{}", summary(&record).trim_end());
     say!("\nrun folder {}", folder.path().display());
     if args.common.json {
-        let main =
-            record.ranking.as_ref().and_then(|r| r.agreements.first()).and_then(|a| a.metrics.as_ref());
+        let main = record.ranking.as_ref().and_then(|ranking| ranking.main_metrics());
         say!(
             "{}",
             json!({

@@ -172,11 +172,7 @@ impl Blocks {
                 let range = shared.range.clone();
                 let momentum = &mut self.momentum[block][range.clone()];
                 let gradient = &self.gradient[block][range.clone()];
-                for ((w, m), &g) in self.weights[block][range].iter_mut().zip(momentum).zip(gradient) {
-                    let direction = step.gradient_scale * g + step.weight_decay * *w;
-                    *m = step.momentum * *m + direction;
-                    *w -= step.lr * *m;
-                }
+                step.apply(&mut self.weights[block][range], momentum, gradient);
             }
         }
     }

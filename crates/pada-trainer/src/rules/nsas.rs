@@ -15,16 +15,14 @@ pub struct NsasConfig {
     pub beta: f64,
     /// Where constraint paths come from.
     pub constraints: Constraints,
-    /// M, how many paths the archive holds.
-    pub archive: usize,
 }
 
 /// Which paths a step must not forget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Constraints {
-    /// All paths of the archive, as the paper's search.
-    Archive,
+    /// All paths of an archive that holds this many, M, as the paper's search.
+    Archive(usize),
     /// One random path and one that differs from it at every position, as the paper's setting for NAS-Bench-201; with β = .8
     /// this is .2 · L(path) + .4 · L(random) + .4 · L(diverse).
     RandomAndDiverse,
@@ -72,10 +70,11 @@ impl Nsas {
         distances.iter().sum::<usize>() as f64 / distances.len().max(1) as f64
     }
 
-    /// Lets the archive see the current path and remembers it.
+    /// Lets the archive, where there is one, see the current path, and remembers it.
     pub fn consider(&mut self, path: &Arch) {
+        let Constraints::Archive(most) = self.config.constraints else { return };
         if !self.archive.contains(path) {
-            if self.archive.len() < self.config.archive {
+            if self.archive.len() < most {
                 self.archive.push(path.clone());
             } else if let Some(like) = (0..self.archive.len()).min_by_key(|&i| self.archive[i].distance(path))
             {
@@ -100,7 +99,7 @@ impl Nsas {
 
     fn constraints(&self, rng: &mut dyn Rng) -> Vec<Arch> {
         match self.config.constraints {
-            Constraints::Archive => self.archive.clone(),
+            Constraints::Archive(_) => self.archive.clone(),
             Constraints::RandomAndDiverse => {
                 let random = self.space.sample(rng);
                 let diverse = diverse(&self.space, &random, rng);
@@ -163,7 +162,7 @@ mod tests {
     }
 
     fn rule(archive: usize) -> Nsas {
-        let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive, archive };
+        let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive(archive) };
         Nsas::new(config, SubSpace::whole(&[5; 3]))
     }
 

@@ -1,3 +1,5 @@
+use std::slice::from_mut;
+
 use pada_graph::{Batch, IdleWeights, SgdStep, State};
 use pada_sampler::{SamplerError, SamplerState, Variant};
 use serde::{Deserialize, Serialize};
@@ -90,7 +92,14 @@ impl TrainRule for Sumnas {
                 self.momentum = ctx.executor.read(State::Momentum);
             }
         }
-        let (weights, momentum) = outer_step(&start, &outer_momentum, &travelled, &ctx.sgd);
+        let (mut weights, mut momentum, frozen) =
+            (start, outer_momentum, ctx.sgd.idle == IdleWeights::Frozen);
+        for ((w, m), &g) in weights.iter_mut().zip(&mut momentum).zip(&travelled) {
+            // A weight that no path moved was not used.
+            if g != 0.0 || !frozen {
+                ctx.sgd.apply(from_mut(w), from_mut(m), &[g as f32]);
+            }
+        }
         ctx.executor.write(State::Weights, &weights);
         ctx.executor.write(State::Momentum, &momentum);
         let grad_norm = reports.iter().sum::<f64>() * share;
@@ -108,17 +117,4 @@ impl TrainRule for Sumnas {
         self.momentum = momentum.into_iter().map(|v| v as f32).collect();
         Ok(())
     }
-}
-
-/// SGD along the meta-gradient; returns weights and momentum.
-fn outer_step(start: &[f32], momentum: &[f32], gradient: &[f64], sgd: &SgdStep) -> (Vec<f32>, Vec<f32>) {
-    let (mut weights, mut moved) = (start.to_vec(), momentum.to_vec());
-    for ((w, m), &g) in weights.iter_mut().zip(&mut moved).zip(gradient) {
-        if sgd.idle == IdleWeights::Frozen && g == 0.0 {
-            continue;
-        }
-        *m = sgd.momentum * *m + g as f32 + sgd.weight_decay * *w;
-        *w -= sgd.lr * *m;
-    }
-    (weights, moved)
 }

@@ -1,4 +1,4 @@
-use pada_trainer::rules::{CloseConfig, MagicAtConfig, NsasConfig, SumnasConfig};
+use pada_trainer::rules::{CloseConfig, Constraints, MagicAtConfig, NsasConfig, SumnasConfig};
 use serde::{Deserialize, Serialize};
 
 use super::{RunConfig, check};
@@ -34,7 +34,8 @@ impl RuleConfig {
             }
             Self::Nsas(c) => {
                 check("rule.beta", c.beta, (0.0..1.0).contains(&c.beta), "in 0..1")?;
-                check("rule.archive", c.archive, c.archive > 0, "at least 1")
+                let none = c.constraints == Constraints::Archive(0);
+                check("rule.constraints.archive", 0_usize, !none, "at least 1")
             }
             Self::Close(close) => check_close(close, run),
             Self::MagicAt(c) => {

@@ -1,0 +1,28 @@
+//! The settings that tests of whole runs share; each says what differs.
+
+use pada_data::{Augment, Flip};
+use pada_graph::IdleWeights;
+use pada_trainer::{ImageScore, OnNan, Schedule, TrainConfig, TrainSettings};
+
+/// SGD as the paper's, for so many epochs.
+pub(crate) fn recipe(epochs: usize, batch: usize, crop_padding: usize, seed: u64) -> TrainSettings {
+    let train = TrainConfig {
+        epochs,
+        batch,
+        lr: 0.05,
+        schedule: Schedule::Cosine,
+        momentum: 0.9,
+        weight_decay: 2.5e-4,
+        clip_norm: 5.0,
+        idle_weights: IdleWeights::Decay,
+        on_nan: OnNan::Stop,
+    };
+    TrainSettings {
+        train,
+        augment: Augment { crop_padding, flip: Flip::Horizontal },
+        image_score: ImageScore::Logits,
+        seed,
+        stage: 0,
+        identity: String::new(),
+    }
+}
