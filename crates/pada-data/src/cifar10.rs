@@ -55,7 +55,7 @@ const NORMALIZE: Normalize = Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0
 ///
 /// # Source
 /// Krizhevsky, Learning multiple layers of features from tiny images, 2009.
-pub fn cifar10(dir: &Path) -> Result<Splits, DataError> {
+pub fn cifar10(dir: &Path) -> Result<Splits<ImageSet>, DataError> {
     let (train, test) = CIFAR10_FILES.split_at(5);
     Ok(Splits { train: read("cifar10 train", dir, train)?, test: read("cifar10 test", dir, test)? })
 }

@@ -53,9 +53,40 @@ pub enum DataError {
         /// What is wrong.
         reason: String,
     },
+    /// A folder of photographs in another layout.
+    #[error("{path}: {reason}; photographs are read from train/<class>/*.jpeg and val/<class>/*.jpeg")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A photograph that does not decode.
+    #[error("{path} is damaged: {reason}; delete it, or leave such files out with `--set data.damaged=skip`")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// Photographs of no size.
+    #[error("{path} holds photographs: say what size they become, as in `--set data.image_size=224`")]
+    NoSize {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A size for images that have one.
+    #[error("the images of {name} have their own size: leave out data.image_size and data.damaged")]
+    OwnSize {
+        /// The data set.
+        name: String,
+    },
+    /// The threads that read photographs cannot be started.
+    #[error("starting the threads that read photographs: {0}")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
     /// No data set of that name.
     #[error(
-        "{name:?} is no data set: use `mini`, `cifar10`, or a folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin"
+        "{name:?} is no data set: use `mini`, `cifar10`, a folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or one that holds train/<class>/*.jpeg and val/<class>/*.jpeg"
     )]
     UnknownSource {
         /// What was asked for.

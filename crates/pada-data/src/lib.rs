@@ -2,16 +2,25 @@
 
 mod augment;
 mod cifar10;
+mod draw;
 mod error;
+mod folder;
+mod jitter;
+mod loader;
 mod mini;
+mod photo;
 mod set;
 mod source;
 mod splits;
 
-pub use augment::{Augment, Flip, fill, normalised};
+pub use augment::{Augment, Flip, ResizedCrop};
 pub use cifar10::{CIFAR10_FILES, PinnedFile, cifar10};
+pub use draw::{Draw, DrawnImages, fill, normalised};
 pub use error::DataError;
+pub use folder::{Damaged, ImageFolder};
+pub use jitter::ColorJitter;
+pub use loader::Loader;
 pub use mini::{MINI_SHA256, encode_mini, halve, mini, select_mini};
 pub use set::{ImageSet, Normalize};
-pub use source::open;
+pub use source::{ImageSource, Photographs, open};
 pub use splits::Splits;

@@ -23,12 +23,12 @@ const NORMALIZE: Normalize = Normalize { mean: [0.4926, 0.4823, 0.4462], std: [0
 ///
 /// # Errors
 /// [`DataError::Embedded`] if the program was built from a damaged file.
-pub fn mini() -> Result<Splits, DataError> {
+pub fn mini() -> Result<Splits<ImageSet>, DataError> {
     decode(FILE)
 }
 
 /// The images of mini, still at full size: the first 800 or 200 of each class, in official order.
-pub fn select_mini(cifar10: &Splits) -> Splits {
+pub fn select_mini(cifar10: &Splits<ImageSet>) -> Splits<ImageSet> {
     let first = |set: &ImageSet, per_class: usize| {
         let mut left = [per_class; CLASSES];
         let mut take = |&i: &u32| {
@@ -65,7 +65,7 @@ pub fn halve(set: &ImageSet) -> ImageSet {
 ///
 /// # Errors
 /// [`DataError::Embedded`] where the images are not those of mini in number and size.
-pub fn encode_mini(mini: &Splits) -> Result<Vec<u8>, DataError> {
+pub fn encode_mini(mini: &Splits<ImageSet>) -> Result<Vec<u8>, DataError> {
     let sets = [&mini.train, &mini.test];
     let count: usize = sets.iter().map(|set| set.len()).sum();
     if count != CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS) || mini.train.height != SIZE {
@@ -101,7 +101,7 @@ fn places(image: usize) -> impl Iterator<Item = usize> {
     (0..3 * SIZE * SIZE).map(move |i| pixel(i / (SIZE * SIZE), i / SIZE % SIZE, i % SIZE))
 }
 
-fn decode(file: &[u8]) -> Result<Splits, DataError> {
+fn decode(file: &[u8]) -> Result<Splits<ImageSet>, DataError> {
     let damaged = |reason: String| DataError::Embedded { reason };
     let sha256: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
     if sha256 != MINI_SHA256 {

@@ -48,7 +48,7 @@ fn normalised_images_keep_their_order() {
 fn without_changes_nothing_is_drawn_and_nothing_changes() {
     let (mut rng, indices) = (ChaCha8Rng::seed_from_u64(3), [4, 4, 1]);
     let before = rng.get_word_pos();
-    let ours = filled(&indices, &Augment { crop_padding: 0, flip: Flip::Never }, &mut rng);
+    let ours = filled(&indices, &Augment { crop_padding: 0, flip: Flip::Never, ..Augment::NONE }, &mut rng);
     assert_eq!(ours, normalised(&images(), &indices));
     assert_eq!(rng.get_word_pos(), before);
 }
@@ -57,7 +57,7 @@ fn without_changes_nothing_is_drawn_and_nothing_changes() {
 fn crops_and_flips_equal_their_definition() {
     const PADDING: usize = 2;
     let (set, indices, seed) = (images(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 8], 5);
-    let augment = Augment { crop_padding: PADDING, flip: Flip::Horizontal };
+    let augment = Augment { crop_padding: PADDING, flip: Flip::Horizontal, ..Augment::NONE };
     let ours = filled(&indices, &augment, &mut ChaCha8Rng::seed_from_u64(seed));
     // Slow: paint the bordered image, cut, then mirror.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -87,7 +87,7 @@ fn crops_and_flips_equal_their_definition() {
 
 #[test]
 fn the_result_does_not_depend_on_the_number_of_threads() {
-    let augment = Augment { crop_padding: 1, flip: Flip::Horizontal };
+    let augment = Augment { crop_padding: 1, flip: Flip::Horizontal, ..Augment::NONE };
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| filled(&[0, 1, 2, 3, 4, 5, 6, 7, 8], &augment, &mut ChaCha8Rng::seed_from_u64(1)))

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pada_data::{CIFAR10_FILES, DataError, cifar10, open};
+use pada_data::{CIFAR10_FILES, DataError, ImageSource, Splits, cifar10, open};
 
 const RECORDS: usize = 10_000;
 const RECORD: usize = 3073;
@@ -57,13 +57,15 @@ fn images_come_in_official_order_and_pixels_are_not_transposed() {
 
 #[test]
 fn halves_are_fixed_disjoint_and_complete() {
-    let splits = pada_data::mini().unwrap();
+    let mini = pada_data::mini().unwrap();
+    let splits = Splits::from(mini.clone());
     let (train, valid) = splits.halves();
     assert_eq!((train.len(), valid.len()), (4000, 4000));
     let images =
         |set: &pada_data::ImageSet| (0..set.len()).map(|i| set.image(i).to_vec()).collect::<Vec<_>>();
-    let mut both = [images(&train), images(&valid)].concat();
-    let mut all = images(&splits.train);
+    let held = |source: &ImageSource| images(&source.held(usize::MAX).unwrap());
+    let mut both = [held(&train), held(&valid)].concat();
+    let mut all = images(&mini.train);
     both.sort();
     all.sort();
     assert_eq!(both, all);
@@ -108,11 +110,11 @@ fn a_file_that_cannot_be_read_and_a_source_that_is_none_are_named() {
     let path = folder.path().join("data_batch_1.bin");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    let error = open(folder.path().to_str().unwrap(), Path::new("unused")).unwrap_err();
+    let error = open(folder.path().to_str().unwrap(), Path::new("unused"), None).unwrap_err();
     assert!(matches!(&error, DataError::Io { path: p, .. } if *p == path), "{error}");
-    let error = open("imagenet", Path::new("unused")).unwrap_err();
+    let error = open("imagenet", Path::new("unused"), None).unwrap_err();
     assert!(matches!(&error, DataError::UnknownSource { name } if name == "imagenet"), "{error}");
-    let error = open("cifar10", folder.path()).unwrap_err();
+    let error = open("cifar10", folder.path(), None).unwrap_err();
     assert!(
         matches!(&error, DataError::Missing { path } if path.starts_with(folder.path().join("cifar10"))),
         "{error}"

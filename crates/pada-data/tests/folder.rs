@@ -1,0 +1,187 @@
+//! Folders of photographs: layout, order, changes, damaged files.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+
+use pada_data::{
+    Augment, Damaged, DataError, Flip, ImageFolder, ImageSource, Loader, Photographs, ResizedCrop, open,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
+
+const SIZE: usize = 24;
+
+/// Made by `make_photographs.py`.
+fn photograph(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/photographs").join(name)
+}
+
+/// Files of a data set and the photographs that they are copies of.
+fn data_set(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (file, photo) in files {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(photograph(photo), path).unwrap();
+    }
+    folder
+}
+
+const FILES: [(&str, &str); 7] = [
+    ("train/cat/b.JPEG", "colour.jpeg"),
+    ("train/cat/a.jpg", "grey.jpeg"),
+    ("train/cat/c.png", "palette.png"),
+    ("train/ant/1.jpeg", "inks.jpeg"),
+    ("train/ant/.hidden.jpeg", "cut.jpeg"),
+    ("train/ant/list.txt", "colour.png"),
+    ("val/cat/x.jpeg", "progressive.jpeg"),
+];
+
+fn opened(folder: &Path) -> [ImageFolder; 2] {
+    ImageFolder::open(folder, SIZE, Damaged::Stop).unwrap()
+}
+
+#[test]
+fn classes_go_by_name_and_images_in_rounds() {
+    let folder = data_set(&FILES);
+    let [train, val] = opened(folder.path());
+    assert_eq!(train.classes.to_vec(), ["ant", "cat"]);
+    // ant/1, cat/a, cat/b, cat/c
+    assert_eq!((train.labels.clone(), val.labels.clone()), (vec![0, 1, 1, 1], vec![1]));
+    assert!(train.name.ends_with(" train") && val.name.ends_with(" val"), "{} {}", train.name, val.name);
+
+    let middles = train.middles(10).unwrap();
+    assert_eq!((middles.len(), middles.classes, middles.height), (4, 2, SIZE));
+    let [ink, grey] = [0, 1].map(|i| middles.image(i).as_chunks::<{ SIZE * SIZE }>().0.to_vec());
+    assert_eq!((grey[0], grey[1]), (grey[1], grey[2]), "a grey image has equal planes");
+    assert_ne!(ink[0], ink[2]);
+
+    let same = train.subset(&[0, 1, 2, 3]);
+    assert_eq!(same.sha256(), train.sha256());
+    assert_ne!(train.subset(&[0, 1, 3, 2]).sha256(), train.sha256());
+    let larger = ImageFolder::open(folder.path(), SIZE + 1, Damaged::Stop).unwrap();
+    assert_ne!(larger[0].sha256(), train.sha256());
+}
+
+#[test]
+fn other_layouts_are_refused_with_the_place() {
+    let refused = |files: &[(&str, &str)]| {
+        let folder = data_set(files);
+        let error = ImageFolder::open(folder.path(), SIZE, Damaged::Stop).unwrap_err();
+        (error.to_string(), error)
+    };
+    let (text, error) = refused(&[("train/cat/a.jpeg", "colour.jpeg")]);
+    assert!(matches!(error, DataError::Folder { .. }) && text.contains("neither a folder val"), "{text}");
+    let (text, _) = refused(&[("train/cat/a.jpeg", "colour.jpeg"), ("val/dog/a.jpeg", "colour.jpeg")]);
+    assert!(text.contains("val/dog") && text.contains("no class of this name"), "{text}");
+    let (text, _) = refused(&[("train/a.jpeg", "colour.jpeg"), ("val/dog/a.jpeg", "colour.jpeg")]);
+    assert!(text.contains("no folder of a class"), "{text}");
+    let (text, _) = refused(&[("train/cat/a.gif", "colour.jpeg"), ("val/cat/a.jpeg", "colour.jpeg")]);
+    assert!(text.contains("no .jpeg, .jpg or .png"), "{text}");
+    let (_, error) = refused(&[("val/cat/a.jpeg", "colour.jpeg")]);
+    assert!(matches!(error, DataError::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_folder_needs_a_size_and_other_sets_have_their_own() {
+    let folder = data_set(&FILES);
+    let (path, data) = (folder.path().to_str().unwrap(), Path::new("unused"));
+    let photographs = Some(Photographs { size: SIZE, damaged: Damaged::Stop });
+    assert_eq!(open(path, data, photographs).unwrap().train.extents(), [3, SIZE, SIZE]);
+    let error = open(path, data, None).unwrap_err();
+    assert!(matches!(error, DataError::NoSize { .. }), "{error}");
+    assert!(error.to_string().contains("--set data.image_size=224"), "{error}");
+    let error = open("mini", data, photographs).unwrap_err();
+    assert!(matches!(error, DataError::OwnSize { .. }), "{error}");
+    let empty = TempDir::new().unwrap();
+    let error = open(empty.path().to_str().unwrap(), data, photographs).unwrap_err();
+    assert!(matches!(error, DataError::Folder { .. }), "{error}");
+}
+
+fn augment() -> Augment {
+    Augment {
+        flip: Flip::Horizontal,
+        cutout: Some(8),
+        resized_crop: Some(ResizedCrop { area: [0.08, 1.0], ratio: [0.75, 4.0 / 3.0] }),
+        color_jitter: Some(pada_data::ColorJitter {
+            brightness: 0.4,
+            contrast: 0.4,
+            saturation: 0.4,
+            hue: 0.1,
+        }),
+        ..Augment::NONE
+    }
+}
+
+#[test]
+fn changes_depend_on_the_stream_alone() {
+    let folder = data_set(&FILES);
+    let source = ImageSource::Folder(opened(folder.path())[0].clone());
+    let mut loader = Loader::new(source.clone()).unwrap();
+    let [mut a, mut b] = [(); 2].map(|()| ChaCha8Rng::seed_from_u64(5));
+    for indices in [[0, 1, 2], [3, 3, 0]] {
+        let (draw, again) =
+            (source.draw(&indices, &augment(), &mut a), source.draw(&indices, &augment(), &mut b));
+        assert_eq!(draw, again);
+        let now = source.images(&draw).unwrap();
+        assert_eq!(now.indices, indices);
+        assert_eq!(now.pixels.len(), 3 * 3 * SIZE * SIZE);
+        // Asked for ahead, asked for something else, and not asked for.
+        loader.ask(draw.clone());
+        assert_eq!(loader.take(&draw).unwrap(), now);
+        loader.ask(source.draw(&[1], &augment(), &mut a.clone()));
+        assert_eq!(loader.take(&draw).unwrap(), now);
+        assert_eq!(loader.take(&draw).unwrap(), now);
+    }
+    // The same photograph twice in a batch is changed twice.
+    let draw = source.draw(&[3, 3], &augment(), &mut a);
+    let images = source.images(&draw).unwrap();
+    let (first, second) = images.pixels.split_at(3 * SIZE * SIZE);
+    assert_ne!(first, second);
+}
+
+#[test]
+fn without_changes_a_photograph_is_its_middle() {
+    let folder = data_set(&FILES);
+    let [train, _] = opened(folder.path());
+    let middles = train.middles(4).unwrap();
+    let source = ImageSource::Folder(train);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let plain = source.images(&source.draw(&[2, 0], &Augment::NONE, &mut rng)).unwrap();
+    let expected = pada_data::normalised(&middles, &[2, 0]);
+    let largest = plain.pixels.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest < 1e-6, "{largest}");
+
+    // A hole as large as the image, wherever its middle, leaves at most three quarters of it.
+    let hole = Augment { cutout: Some(SIZE), ..Augment::NONE };
+    let cut = source.images(&source.draw(&[2], &hole, &mut rng)).unwrap().pixels;
+    let gone = cut.iter().filter(|&&value| value == 0.0).count();
+    assert!(gone >= 3 * SIZE * SIZE / 4, "{gone}");
+    assert_eq!(gone % 3, 0, "a hole is in all planes");
+}
+
+#[test]
+fn a_damaged_file_stops_or_is_left_out() {
+    let mut files = FILES.to_vec();
+    files.push(("train/ant/0.jpeg", "cut.jpeg"));
+    let folder = data_set(&files);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut batch = |damaged| {
+        let [train, _] = ImageFolder::open(folder.path(), SIZE, damaged).unwrap();
+        let middles = train.middles(2);
+        let source = ImageSource::Folder(train);
+        let draw = source.draw(&[0, 1, 2], &augment(), &mut rng);
+        (source.images(&draw), middles)
+    };
+    let (images, middles) = batch(Damaged::Skip);
+    assert_eq!(images.unwrap().indices, [1, 2]);
+    assert_eq!(middles.unwrap().labels, [1]);
+    let (images, middles) = batch(Damaged::Stop);
+    for error in [images.unwrap_err(), middles.unwrap_err()] {
+        assert!(
+            matches!(&error, DataError::Damaged { path, .. } if path.ends_with("train/ant/0.jpeg")),
+            "{error}"
+        );
+    }
+}
