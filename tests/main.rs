@@ -7,6 +7,7 @@ mod commands;
 mod faults;
 mod golden_metrics;
 mod kills;
+mod photographs;
 mod program;
 mod shared;
 mod survival;

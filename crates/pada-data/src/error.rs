@@ -62,7 +62,9 @@ pub enum DataError {
         reason: String,
     },
     /// A photograph that does not decode.
-    #[error("{path} is damaged: {reason}; delete it, or leave such files out with `--set data.damaged=skip`")]
+    #[error(
+        "{path} is damaged: {reason}; leave such files out with `--set data.damaged=skip`, which a run under way takes from its config.toml, or delete it and start anew"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -81,9 +83,6 @@ pub enum DataError {
         /// The data set.
         name: String,
     },
-    /// The threads that read photographs cannot be started.
-    #[error("starting the threads that read photographs: {0}")]
-    Threads(#[source] rayon::ThreadPoolBuildError),
     /// No data set of that name.
     #[error(
         "{name:?} is no data set: use `mini`, `cifar10`, a folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or one that holds train/<class>/*.jpeg and val/<class>/*.jpeg"

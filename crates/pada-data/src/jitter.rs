@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -32,21 +34,15 @@ pub(crate) enum ColorChange {
 impl ColorJitter {
     /// The changes of one image, in the order in which they are made.
     pub(crate) fn draw(&self, rng: &mut dyn Rng) -> Vec<ColorChange> {
-        let kinds: [(f64, fn(f32) -> ColorChange); 3] = [
-            (self.brightness, ColorChange::Brightness),
-            (self.contrast, ColorChange::Contrast),
-            (self.saturation, ColorChange::Saturation),
-        ];
+        let mut drawn = |strength: f64, range: RangeInclusive<f64>| {
+            (strength > 0.0).then(|| rng.random_range(range) as f32)
+        };
+        let mut factor = |strength: f64| drawn(strength, (1.0 - strength).max(0.0)..=1.0 + strength);
         let mut changes = Vec::new();
-        for (strength, change) in kinds {
-            if strength > 0.0 {
-                let lowest = (1.0 - strength).max(0.0);
-                changes.push(change(rng.random_range(lowest..=1.0 + strength) as f32));
-            }
-        }
-        if self.hue > 0.0 {
-            changes.push(ColorChange::Hue(rng.random_range(-self.hue..=self.hue) as f32));
-        }
+        changes.extend(factor(self.brightness).map(ColorChange::Brightness));
+        changes.extend(factor(self.contrast).map(ColorChange::Contrast));
+        changes.extend(factor(self.saturation).map(ColorChange::Saturation));
+        changes.extend(drawn(self.hue, -self.hue..=self.hue).map(ColorChange::Hue));
         changes.shuffle(rng);
         changes
     }

@@ -1,34 +1,24 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use rand::Rng;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::{DataError, Draw, DrawnImages, ImageSource};
+use crate::{Augment, DataError, Draw, DrawnImages, ImageSource};
 
-/// Makes batches, photographs one batch ahead on threads of its own, so that training does not wait for files.
+/// Makes batches; those of photographs one ahead, on threads of its own, so that training does not wait for files.
 ///
 /// What comes out does not depend on what was asked for ahead: a batch that was not, or was drawn otherwise, is made when it is taken.
 pub struct Loader {
     source: Arc<ImageSource>,
-    /// None for images held as bytes, which take no time.
     threads: Option<ThreadPool>,
     ahead: Option<(Draw, Receiver<Result<DrawnImages, DataError>>)>,
 }
 
 impl Loader {
-    /// A loader with as many threads as the one that calls has in its pool.
-    ///
-    /// # Errors
-    /// [`DataError::Threads`]
-    pub fn new(source: ImageSource) -> Result<Self, DataError> {
-        let threads = match source {
-            ImageSource::Held(_) => None,
-            ImageSource::Folder(_) => {
-                let pool = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads());
-                Some(pool.thread_name(|i| format!("images {i}")).build().map_err(DataError::Threads)?)
-            }
-        };
-        Ok(Self { source: Arc::new(source), threads, ahead: None })
+    /// A loader of these images.
+    pub fn new(source: impl Into<ImageSource>) -> Self {
+        Self { source: Arc::new(source.into()), threads: None, ahead: None }
     }
 
     /// Where the images come from.
@@ -36,28 +26,44 @@ impl Loader {
         &self.source
     }
 
-    /// Starts to make a batch that will be taken next.
-    pub fn ask(&mut self, draw: Draw) {
-        let Some(threads) = &self.threads else { return };
-        let (send, receive) = sync_channel(1);
-        let (source, wanted) = (self.source.clone(), draw.clone());
-        // Whoever asked may have gone: then nobody waits for the batch.
-        threads.spawn(move || drop(send.send(source.images(&wanted))));
-        self.ahead = Some((draw, receive));
-    }
-
-    /// A batch: the one that was asked for, or made now.
+    /// A batch, changed at random; made now unless the same draw was asked for.
     ///
     /// # Errors
-    /// [`DataError`]
-    pub fn take(&mut self, draw: &Draw) -> Result<DrawnImages, DataError> {
+    /// [`DataError`] where a photograph cannot be read.
+    pub fn take(
+        &mut self,
+        indices: &[u32],
+        augment: &Augment,
+        rng: &mut dyn Rng,
+    ) -> Result<DrawnImages, DataError> {
+        let draw = self.source.draw(indices, augment, rng);
         match self.ahead.take() {
-            Some((asked, receive)) if asked == *draw => match receive.recv() {
-                Ok(images) => images,
-                // Its thread ended without an answer.
-                Err(_) => self.source.images(draw),
-            },
-            _ => self.source.images(draw),
+            // A thread that ended without an answer has made nothing.
+            Some((asked, made)) if asked == draw => made.recv().unwrap_or_else(|_| self.source.images(&draw)),
+            _ => self.source.images(&draw),
         }
+    }
+
+    /// Starts to make the batch that will be taken next; `rng` is where the stream will be then. Images held as bytes take no time
+    /// and are left for then.
+    pub fn ask(&mut self, indices: &[u32], augment: &Augment, rng: &mut dyn Rng) {
+        if matches!(*self.source, ImageSource::Held(_)) {
+            return;
+        }
+        let draw = self.source.draw(indices, augment, rng);
+        if self.threads.is_none() {
+            let pool = ThreadPoolBuilder::new().num_threads(rayon::current_num_threads());
+            self.threads = pool
+                .thread_name(|i| format!("images {i}"))
+                .build()
+                .inspect_err(|error| tracing::warn!("photographs are not read ahead: {error}"))
+                .ok();
+        }
+        let Some(threads) = &self.threads else { return };
+        let (send, made) = sync_channel(1);
+        let (source, wanted) = (self.source.clone(), draw.clone());
+        // Whoever asked may have gone; then nobody waits for the batch.
+        threads.spawn(move || drop(send.send(source.images(&wanted))));
+        self.ahead = Some((draw, made));
     }
 }

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use pada_data::DataError;
 use pada_graph::{ExecError, GraphError};
 use pada_space::Arch;
 use thiserror::Error;
@@ -32,6 +33,9 @@ pub enum TrainError {
     /// The network does not take these images.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// An image could not be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A checkpoint between two steps could not be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

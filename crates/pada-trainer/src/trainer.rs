@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pada_data::{Augment, ImageSet};
-use pada_graph::{Batch, Executor, Images, Lower, SgdStep, Shape, State};
+use pada_data::{Augment, DrawnImages, Loader};
+use pada_graph::{Batch, Executor, Images, Lower, SgdStep, State};
 use pada_report::EpochRecord;
 use pada_sampler::{
     DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
@@ -15,7 +15,7 @@ use crate::error::NotFinite;
 use crate::running::RunningEpoch;
 use crate::{
     Checkpoint, CheckpointError, GradientVariance, ImageScore, Observer, OnNan, RunPoint, StepContext,
-    StepOutcome, StepProgress, Streams, TrainConfig, TrainError, TrainRule,
+    StepOutcome, StepProgress, Streams, TrainConfig, TrainError, TrainRule, image_shape,
 };
 
 /// How a supernet is trained, apart from the rule and the samplers.
@@ -52,7 +52,7 @@ pub struct TrainerParts {
     /// What a step does.
     pub rule: Box<dyn TrainRule>,
     /// The training images.
-    pub images: ImageSet,
+    pub images: Loader,
 }
 
 /// Trains a supernet, epoch by epoch. The one place where what a step found goes from the network to the samplers.
@@ -153,7 +153,8 @@ impl Trainer {
     fn one_step(&mut self, running: &mut RunningEpoch, at: RunPoint) -> Result<(), TrainError> {
         let RunningEpoch { order, totals, step, .. } = running;
         let batch = self.settings.train.batch;
-        let images = &order[*step * batch..order.len().min((*step + 1) * batch)];
+        let (images, later) = order[*step * batch..].split_at(batch.min(order.len() - *step * batch));
+        let next = &later[..batch.min(later.len())];
         let on_nan = self.settings.train.on_nan;
         let before = (on_nan == OnNan::Skip).then(|| {
             let executor = &self.parts.executor;
@@ -161,7 +162,8 @@ impl Trainer {
             (values, self.parts.rule.state())
         });
         *step += 1;
-        let (outcome, labels) = match (self.step(images, self.lr(at), &mut totals.variance), before) {
+        let found = self.step([images, next], self.lr(at), &mut totals.variance);
+        let (outcome, images, labels) = match (found, before) {
             (Ok(found), _) => found,
             (Err(TrainError::NotFinite(what)), Some((values, rule))) if totals.skipped + 1 < at.steps => {
                 tracing::warn!(epoch = at.epoch, step = at.step, "left out: {what}");
@@ -176,7 +178,7 @@ impl Trainer {
         for path in &outcome.paths {
             let (position_norms, loss) = (&*path.position_norms, path.loss);
             self.parts.paths.observe(&PathSeen { path: &path.path, position_norms, loss });
-            self.parts.data.observe(images, &self.settings.image_score.of(path, &labels));
+            self.parts.data.observe(&images, &self.settings.image_score.of(path, &labels));
         }
         Ok(())
     }
@@ -215,16 +217,17 @@ impl Trainer {
 
     fn step(
         &mut self,
-        indices: &[u32],
+        [drawn, next]: [&[u32]; 2],
         lr: f64,
         variance: &mut GradientVariance,
-    ) -> Result<(StepOutcome, Vec<u32>), TrainError> {
+    ) -> Result<(StepOutcome, Vec<u32>, Vec<u32>), TrainError> {
         let (s, parts) = (&self.settings.train, &mut self.parts);
-        let set = &parts.images;
-        let mut pixels = Vec::new();
-        pada_data::fill(set, indices, &self.settings.augment, &mut self.streams.augment, &mut pixels);
-        let labels: Vec<u32> = indices.iter().map(|&i| u32::from(set.labels[i as usize])).collect();
-        let shape = Shape::new(set.channels, set.height, set.width);
+        let (augment, stream) = (&self.settings.augment, &mut self.streams.augment);
+        let DrawnImages { pixels, indices } = parts.images.take(drawn, augment, stream)?;
+        parts.images.ask(next, augment, &mut stream.clone());
+        let source = parts.images.source();
+        let labels: Vec<u32> = indices.iter().map(|&i| u32::from(source.labels()[i as usize])).collect();
+        let shape = image_shape(source);
         let image_weights: Vec<f32> = indices.iter().map(|&i| parts.data.loss_weight(i)).collect();
         let plain = image_weights.iter().all(|&w| w == 1.0);
         let mut ctx = StepContext {
@@ -246,7 +249,7 @@ impl Trainer {
         };
         let batch = Batch { images: Images { pixels: &pixels, shape }, labels: &labels };
         let outcome = parts.rule.step(&mut ctx, &batch)?;
-        Ok((outcome, labels))
+        Ok((outcome, indices, labels))
     }
 
     /// The run as it is, after an epoch or between two steps of one.
@@ -326,14 +329,14 @@ impl Trainer {
 
     /// Everything that changes how training goes on, apart from what a checkpoint holds itself.
     fn fingerprint(&self) -> BTreeMap<String, String> {
-        let set = &self.parts.images;
+        let images = self.parts.images.source();
         let entry = |key: &str, value: String| (key.to_owned(), value);
         BTreeMap::from([
             entry(
                 "training",
                 format!("{:?}", TrainSettings { identity: String::new(), ..self.settings.clone() }),
             ),
-            entry("images", format!("{} {} {}", set.name, set.len(), set.sha256())),
+            entry("images", format!("{} {} {}", images.name(), images.len(), images.sha256())),
             entry("weights", self.parts.net.weights().numel().to_string()),
             entry("part of the space", format!("{:?}", self.parts.space.allowed())),
             entry("sampler, rule, network or executor", self.settings.identity.clone()),

@@ -3,7 +3,7 @@
 
 mod recipe;
 
-use pada_data::{ImageSet, Normalize};
+use pada_data::{ImageSet, Loader, Normalize};
 use pada_graph::{
     Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
     WeightId,
@@ -56,7 +56,7 @@ fn trainer() -> Trainer {
         paths: Box::new(UniformPaths::new(SubSpace::whole(Nb201::new().n_ops()))),
         data: Box::new(UniformData::new(24)),
         rule: Box::new(close()),
-        images: images(),
+        images: Loader::new(images()),
     };
     Trainer::new(recipe(EPOCHS, 6, 1, 7), parts)
 }

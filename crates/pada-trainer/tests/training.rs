@@ -6,7 +6,7 @@ mod recipe;
 
 use std::path::Path;
 
-use pada_data::{ImageSet, Normalize};
+use pada_data::{ImageSet, Loader, Normalize};
 use pada_graph::{Batch, Executor, Images, Lower, Nb201Net, Norms, Precision, Shape, State};
 use pada_report::EpochRecord;
 use pada_sampler::{
@@ -61,7 +61,7 @@ fn trainer(settings: TrainSettings) -> Trainer {
         paths: Box::new(PathImportance::new(SubSpace::whole(Nb201::new().n_ops()), paths).unwrap()),
         data: Box::new(DataImportance::new(24, data).unwrap()),
         rule: Box::new(SummedPaths),
-        images: images(),
+        images: Loader::new(images()),
     };
     Trainer::new(settings, parts)
 }

@@ -1,6 +1,8 @@
-use pada_data::ImageSet;
-use pada_graph::{Cost, GraphError, Lower, Shape};
+use pada_data::ImageSource;
+use pada_graph::{Cost, GraphError, Lower};
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
+
+use pada_trainer::image_shape;
 
 use crate::SupernetConfig;
 use crate::build;
@@ -14,9 +16,9 @@ pub struct Network {
 
 impl Network {
     /// The network of a config for images like these.
-    pub fn new(config: &SupernetConfig, images: &ImageSet) -> Self {
-        let shape = Shape::new(images.channels, images.height, images.width);
-        Self { space: build::space(config.space), alone: build::alone(config, shape, images.classes) }
+    pub fn new(config: &SupernetConfig, images: &ImageSource) -> Self {
+        let alone = build::alone(config, image_shape(images), images.classes());
+        Self { space: build::space(config.space), alone }
     }
 
     /// Weights and multiply-adds of an architecture that stands alone.

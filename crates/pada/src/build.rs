@@ -1,6 +1,6 @@
 //! From names to parts: the only place that matches on the names of spaces, rules and samplers.
 
-use pada_data::{ImageSet, Splits};
+use pada_data::{ImageSource, Loader, Splits};
 use pada_engine::Engine;
 use pada_graph::{Cost, Executor, Lower, Nb201Net, Norms, Shape, WeightLayout};
 use pada_sampler::{
@@ -10,7 +10,7 @@ use pada_sampler::{
 use pada_space::{EDGES, Nb201, Nb201Op, SearchSpace, SubSpace};
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
-use pada_trainer::{Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts};
+use pada_trainer::{Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape};
 
 use crate::{
     ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit, RuleConfig,
@@ -129,7 +129,7 @@ fn data_sampler(config: &SamplerConfig, images: usize) -> Result<Box<dyn DataSam
 }
 
 /// The images a run trains on.
-pub(crate) fn train_images(config: &RunConfig, splits: &Splits) -> Result<ImageSet, ConfigError> {
+pub(crate) fn train_images(config: &RunConfig, splits: &Splits) -> Result<ImageSource, ConfigError> {
     let mut images = match config.data.train {
         TrainPart::All => splits.train.clone(),
         TrainPart::Half => splits.halves().0,
@@ -142,18 +142,16 @@ pub(crate) fn train_images(config: &RunConfig, splits: &Splits) -> Result<ImageS
 }
 
 /// The images architectures are scored on.
-pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> ImageSet {
+pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> ImageSource {
     match split {
         RankSplit::Test => splits.test.clone(),
-        RankSplit::Valid => {
-            ImageSet { name: format!("{}, validation half", splits.train.name), ..splits.halves().1 }
-        }
+        RankSplit::Valid => splits.halves().1.named(format!("{}, validation half", splits.train.name())),
     }
 }
 
 /// Refuses more images than there are.
-pub(crate) fn within(key: &'static str, n: usize, images: &ImageSet) -> Result<(), ConfigError> {
-    let value = format!("{n}, but {} has {} images", images.name, images.len());
+pub(crate) fn within(key: &'static str, n: usize, images: &ImageSource) -> Result<(), ConfigError> {
+    let value = format!("{n}, but {} has {} images", images.name(), images.len());
     let range = "no more than that";
     if n <= images.len() { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
 }
@@ -173,14 +171,13 @@ pub(crate) struct Start {
 /// A stage of a run at its start.
 pub(crate) fn trainer(
     config: &RunConfig,
-    images: ImageSet,
+    images: ImageSource,
     space: &dyn SearchSpace,
     device: Device,
     start: Start,
 ) -> Result<Trainer, PadaError> {
     let Start { part, weights, epochs, stage } = start;
-    let shape = Shape::new(images.channels, images.height, images.width);
-    let classes = images.classes;
+    let (shape, classes) = (image_shape(&images), images.classes());
     let net = supernet(&config.supernet, shape, classes);
     let new = || init_weights(net.weights(), &mut Purpose::Init.stage_stream(config.seed, stage));
     let weights = weights.unwrap_or_else(new);
@@ -208,7 +205,7 @@ pub(crate) fn trainer(
         rule,
         paths: path_sampler(&config.sampler, space, part, cost)?,
         data: data_sampler(&config.sampler, images.len())?,
-        images,
+        images: Loader::new(images),
     };
     Ok(Trainer::new(settings, parts))
 }

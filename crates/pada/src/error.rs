@@ -215,6 +215,7 @@ impl PadaError {
         use pada_trainer::{CheckpointError, TrainError};
         match self {
             Self::Train(TrainError::Stopped) => Blame::Stopped,
+            Self::Train(TrainError::Data(_)) => Blame::Input,
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)

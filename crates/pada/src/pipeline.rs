@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pada_data::ImageSet;
+use pada_data::{ImageSource, Photographs};
 use pada_graph::{Executor, WeightLayout};
 use pada_report::{EpochRecord, EventFile, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::split::Leaves;
-use pada_trainer::{ArchScore, Checkpoint, Observer, TrainError, Trainer, TrainerParts};
+use pada_trainer::{ArchScore, Checkpoint, Observer, TrainError, Trainer, TrainerParts, image_shape};
 
 use crate::ranking::{Part, Ranking, Weights};
 use crate::stages::{Stages, Trained};
@@ -32,7 +32,7 @@ pub struct Place {
 pub struct Run {
     config: RunConfig,
     place: Place,
-    images: ImageSet,
+    images: ImageSource,
     /// The part of the space that is trained and ranked.
     whole: SubSpace,
     first: Trainer,
@@ -46,7 +46,7 @@ impl Run {
     /// [`PadaError`]: the config or a file it needs.
     pub fn prepare(config: &RunConfig, place: &Place) -> Result<Self, PadaError> {
         config.check()?;
-        let splits = pada_data::open(&config.data.source, &place.data_dir)?;
+        let splits = pada_data::open(&config.data.source, &place.data_dir, config.data.photographs())?;
         let network = Network::new(&config.supernet, &splits.test);
         let whole = build::part(&config.supernet, network.space.as_ref())?;
         config.check_positions(whole.allowed().len())?;
@@ -57,7 +57,7 @@ impl Run {
         let images = build::train_images(config, &splits)?;
         let (config, place) = (config.clone(), place.clone());
         let first = Stages::first(&config, &images, network.space.as_ref(), &whole, place.device)?;
-        let rank_images = rank_images.first(config.rank.images);
+        let rank_images = rank_images.held(config.rank.images)?;
         let ranking = Ranking { archs, images: rank_images, batch: config.rank.batch, network, tables };
         Ok(Self { config, place, images, whole, first, ranking })
     }
@@ -128,7 +128,11 @@ impl Run {
                 cells: config.supernet.cells,
                 weights: parts.net.weights().numel(),
             },
-            train_images: images_record(&self.images),
+            train_images: ImagesRecord {
+                name: self.images.name().to_owned(),
+                images: self.images.len(),
+                sha256: self.images.sha256(),
+            },
             parts: vec![],
             epochs: vec![],
             train_seconds: 0.0,
@@ -200,10 +204,6 @@ fn part_record(part: &SubSpace) -> Vec<String> {
     part.allowed().iter().map(|ops| Arch::new(ops.as_slice()).to_string()).collect()
 }
 
-pub(crate) fn images_record(images: &ImageSet) -> ImagesRecord {
-    ImagesRecord { name: images.name.clone(), images: images.len(), sha256: images.sha256() }
-}
-
 /// Architectures to score with weights from a file.
 #[derive(Clone, Debug)]
 pub struct RankJob {
@@ -215,6 +215,8 @@ pub struct RankJob {
     pub compute: ComputeConfig,
     /// Data set, as `data.source` of a config.
     pub data: String,
+    /// How photographs are read; none for data sets whose images have their own size.
+    pub photographs: Option<Photographs>,
     /// Where the images come from.
     pub split: RankSplit,
     /// The first so many images; all if none is given.
@@ -236,7 +238,7 @@ pub fn rank_weights(
     place: &Place,
     observer: &mut dyn Observer,
 ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
-    let splits = pada_data::open(&job.data, &place.data_dir)?;
+    let splits = pada_data::open(&job.data, &place.data_dir, job.photographs)?;
     let images = build::rank_images(job.split, &splits);
     let network = Network::new(&job.supernet, &images);
     let space = network.space.as_ref();
@@ -248,8 +250,7 @@ pub fn rank_weights(
         Some(path) => read_archs(path, space)?,
         None => space.archs().collect(),
     };
-    let shape = pada_graph::Shape::new(images.channels, images.height, images.width);
-    let net = build::supernet(&job.supernet, shape, images.classes);
+    let net = build::supernet(&job.supernet, image_shape(&images), images.classes());
     let weights = pada_supernet::read_weights(&job.weights, net.weights())?;
     let scope = Checkpoint::scope(&job.weights)?;
     let stranger = archs.iter().find(|arch| scope.part.as_ref().is_some_and(|part| !part.contains(arch)));
@@ -263,7 +264,7 @@ pub fn rank_weights(
         return Err(PadaError::PartialWeights { path: job.weights.clone(), reason });
     }
     let mut executor = build::executor(job.compute, place.device, net.as_ref(), weights);
-    let images = images.first(job.limit.unwrap_or(usize::MAX));
+    let images = images.held(job.limit.unwrap_or(usize::MAX))?;
     let ranking = Ranking { archs, images, batch: job.batch, network, tables };
     let place = &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]);
     ranking.run(Weights { executor: executor.as_mut(), net: net.as_ref(), place }, None, observer)

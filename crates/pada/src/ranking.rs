@@ -2,11 +2,10 @@ use std::time::{Duration, Instant};
 
 use pada_data::ImageSet;
 use pada_graph::{Executor, Lower};
-use pada_report::{BestArch, RankRecord};
+use pada_report::{BestArch, ImagesRecord, RankRecord};
 use pada_space::Arch;
 use pada_trainer::{ArchScore, EvalSet, Observer, PlaceWeights, Scorer, TrainError};
 
-use crate::pipeline::images_record;
 use crate::{Network, PadaError, RunFolder, Tables};
 
 /// How many of the best architectures a record names.
@@ -70,7 +69,11 @@ impl Ranking {
         let seconds = started.elapsed().as_secs_f64();
         let record = RankRecord {
             archs: scores.len(),
-            images: images_record(&self.images),
+            images: ImagesRecord {
+                name: self.images.name.clone(),
+                images: self.images.len(),
+                sha256: self.images.sha256(),
+            },
             batch: self.batch,
             seconds,
             agreements: self.tables.agreements(&self.network, &scores)?,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use pada_data::ImageSet;
+use pada_data::ImageSource;
 use pada_report::EpochRecord;
 use pada_space::{SearchSpace, SubSpace};
 use pada_trainer::split::{Leaves, MatchingSettings, separate, split_by_gradients};
@@ -15,7 +15,7 @@ use crate::{Device, PadaError, RunConfig, SplitConfig, build};
 /// What training needs, apart from its folder.
 pub(crate) struct Stages<'a> {
     pub(crate) config: &'a RunConfig,
-    pub(crate) images: &'a ImageSet,
+    pub(crate) images: &'a ImageSource,
     pub(crate) space: &'a dyn SearchSpace,
     pub(crate) whole: SubSpace,
     pub(crate) device: Device,
@@ -49,7 +49,7 @@ impl Stages<'_> {
     /// The first stage at its start.
     pub(crate) fn first(
         config: &RunConfig,
-        images: &ImageSet,
+        images: &ImageSource,
         space: &dyn SearchSpace,
         whole: &SubSpace,
         device: Device,

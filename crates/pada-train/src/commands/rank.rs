@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use pada::data::{Damaged, Photographs};
 use pada::{Blame, RankJob, RankSplit, check_scores_file, rank_weights, write_scores};
 use serde_json::json;
 
@@ -13,9 +14,12 @@ pub(crate) struct Args {
     weights: PathBuf,
     #[command(flatten)]
     net: NetArgs,
-    /// mini, cifar10, or a folder with the official binary files.
+    /// mini, cifar10, or a folder with the official binary files or with photographs in ImageNet's layout.
     #[arg(long)]
     data: String,
+    /// For photographs: height and width of the images that they become.
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<std::num::NonZeroUsize>,
     /// Which images to score on.
     #[arg(long, value_enum, default_value = "test")]
     split: Split,
@@ -55,6 +59,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         supernet: args.net.config(),
         compute: args.compute.config(),
         data: args.data.clone(),
+        photographs: args.image_size.map(|size| Photographs { size: size.get(), damaged: Damaged::Stop }),
         split: match args.split {
             Split::Test => RankSplit::Test,
             Split::Valid => RankSplit::Valid,

@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 
-use pada_data::{Augment, ImageSet};
+use pada_data::{Augment, DrawnImages, ImageSource};
 use pada_graph::{Batch, Executor, Images, LossSpec, Lower, Shape, WeightId};
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 
-use crate::TrainError;
+use crate::{TrainError, image_shape};
 
 /// How gradients are compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Disagreement {
 pub fn split_by_gradients(
     executor: &mut dyn Executor,
     net: &dyn Lower,
-    images: &ImageSet,
+    images: &ImageSource,
     [whole, part]: [&SubSpace; 2],
     settings: &MatchingSettings,
     rng: &mut dyn Rng,
@@ -90,7 +90,7 @@ pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
 pub fn disagreements(
     executor: &mut dyn Executor,
     net: &dyn Lower,
-    images: &ImageSet,
+    images: &ImageSource,
     part: &SubSpace,
     positions: &[usize],
     settings: &MatchingSettings,
@@ -107,7 +107,7 @@ pub fn disagreements(
     let share = 1.0 / settings.samples as f64;
     for _ in 0..settings.samples {
         let path = part.sample(rng);
-        let sample = Sample::draw(images, settings, rng);
+        let sample = Sample::draw(images, settings, rng)?;
         // The path itself is a variant at every position.
         let mut known: HashMap<Arch, CellGradient> = HashMap::new();
         for d in &mut found {
@@ -155,13 +155,17 @@ struct Sample {
 }
 
 impl Sample {
-    fn draw(images: &ImageSet, settings: &MatchingSettings, rng: &mut dyn Rng) -> Self {
+    fn draw(
+        images: &ImageSource,
+        settings: &MatchingSettings,
+        rng: &mut dyn Rng,
+    ) -> Result<Self, TrainError> {
         let n = settings.batch.min(images.len());
         let indices: Vec<u32> = (0..n).map(|_| rng.random_range(0..images.len() as u32)).collect();
-        let mut pixels = Vec::new();
-        pada_data::fill(images, &indices, &settings.augment, rng, &mut pixels);
-        let labels = indices.iter().map(|&i| u32::from(images.labels[i as usize])).collect();
-        Self { pixels, labels, shape: Shape::new(images.channels, images.height, images.width) }
+        let DrawnImages { pixels, indices } =
+            images.images(&images.draw(&indices, &settings.augment, rng))?;
+        let labels = indices.iter().map(|&i| u32::from(images.labels()[i as usize])).collect();
+        Ok(Self { pixels, labels, shape: image_shape(images) })
     }
 
     fn gradient(

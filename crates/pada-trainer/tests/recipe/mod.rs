@@ -19,7 +19,7 @@ pub(crate) fn recipe(epochs: usize, batch: usize, crop_padding: usize, seed: u64
     };
     TrainSettings {
         train,
-        augment: Augment { crop_padding, flip: Flip::Horizontal },
+        augment: Augment { crop_padding, flip: Flip::Horizontal, ..Augment::NONE },
         image_score: ImageScore::Logits,
         seed,
         stage: 0,

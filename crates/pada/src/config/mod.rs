@@ -1,10 +1,11 @@
 //! What a run is: one TOML file holds everything that changes its result.
 
+mod augment;
 mod load;
 mod rule;
 mod sampler;
 
-use pada_data::Augment;
+use pada_data::{Augment, Damaged, Photographs};
 use pada_graph::Precision;
 use pada_trainer::TrainConfig;
 pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};
@@ -110,6 +111,7 @@ impl RunConfig {
         check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
         check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
         check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
+        augment::check_augment(self)?;
         self.rule.check(self)?;
         let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
         check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
@@ -145,13 +147,26 @@ pub(crate) fn check(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// `mini`, `cifar10`, or a folder that holds the official binary files.
+    /// `mini`, `cifar10`, or a folder that holds the official binary files of CIFAR-10, or photographs in ImageNet's layout.
     pub source: String,
+    /// For photographs: height and width of the images that they become.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<usize>,
+    /// Optional, for photographs: whether a damaged file stops the run or is left out; `stop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<Damaged>,
     /// Which training images are trained on.
     pub train: TrainPart,
     /// Optional: only the first so many of them, in official order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_images: Option<usize>,
+}
+
+impl DataConfig {
+    /// How photographs are read; none for images that have their own size.
+    pub fn photographs(&self) -> Option<Photographs> {
+        self.image_size.map(|size| Photographs { size, damaged: self.damaged.unwrap_or_default() })
+    }
 }
 
 /// Which training images a supernet is trained on.

@@ -1,0 +1,49 @@
+use super::{RunConfig, check};
+use crate::ConfigError;
+
+/// Checks `[augment]`, and that it suits the images.
+pub(super) fn check_augment(run: &RunConfig) -> Result<(), ConfigError> {
+    let (augment, data) = (&run.augment, &run.data);
+    let photographs = data.image_size.is_some();
+    if let Some(size) = data.image_size {
+        check("data.image_size", size, (1..=4096).contains(&size), "in 1..=4096")?;
+        let range = "0 for photographs: augment.resized_crop cuts them";
+        check("augment.crop_padding", augment.crop_padding, augment.crop_padding == 0, range)?;
+    }
+    check(
+        "data.damaged",
+        "given",
+        photographs || data.damaged.is_none(),
+        "left out, or beside data.image_size",
+    )?;
+    if let Some(side) = augment.cutout {
+        check("augment.cutout", side, side > 0, "at least 1, or left out")?;
+    }
+    let for_photographs = "left out: it is for photographs, which have a data.image_size";
+    if let Some(crop) = &augment.resized_crop {
+        check("augment.resized_crop", "given", photographs, for_photographs)?;
+        let [area, ratio] = [crop.area, crop.ratio];
+        let is_range = |[low, high]: [f64; 2]| low > 0.0 && low <= high && high.is_finite();
+        let shares = is_range(area) && area[1] <= 1.0;
+        check("augment.resized_crop.area", format!("{area:?}"), shares, "two shares, above 0 to 1")?;
+        check(
+            "augment.resized_crop.ratio",
+            format!("{ratio:?}"),
+            is_range(ratio),
+            "two positive ratios, rising",
+        )?;
+    }
+    if let Some(jitter) = &augment.color_jitter {
+        check("augment.color_jitter", "given", photographs, for_photographs)?;
+        let keys = [
+            ("augment.color_jitter.brightness", jitter.brightness),
+            ("augment.color_jitter.contrast", jitter.contrast),
+            ("augment.color_jitter.saturation", jitter.saturation),
+        ];
+        for (key, strength) in keys {
+            check(key, strength, strength >= 0.0 && strength.is_finite(), "at least 0")?;
+        }
+        check("augment.color_jitter.hue", jitter.hue, (0.0..=0.5).contains(&jitter.hue), "in 0..=0.5")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Runs on a folder of photographs.
+
+use std::path::{Path, PathBuf};
+
+use crate::program::{Call, call};
+
+/// Made by `make_photographs.py` beside the folder.
+fn photograph(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../pada-data/tests/photographs").join(name)
+}
+
+/// Two classes; `damaged` adds a file that ends early.
+fn data_set(folder: &Path, damaged: bool) {
+    let mut files = vec![("val/a/1.jpeg", "colour.jpeg"), ("val/b/1.jpeg", "grey.jpeg")];
+    let train = ["colour.jpeg", "grey.jpeg", "inks.jpeg", "progressive.jpeg", "colour.png", "palette.png"];
+    let names: Vec<String> =
+        (0..train.len()).map(|i| format!("train/{}/{i}.jpeg", ["a", "b"][i % 2])).collect();
+    files.extend(names.iter().map(String::as_str).zip(train));
+    if damaged {
+        files.push(("train/b/damaged.jpg", "cut.jpeg"));
+    }
+    for (file, photo) in files {
+        let path = folder.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(photograph(photo), path).unwrap();
+    }
+}
+
+fn train(folder: &Path, run: &str, further: &[&str]) -> Call {
+    let archs = folder.join("archs.txt");
+    std::fs::write(&archs, "333333\n222222\n").unwrap();
+    let (source, archs, run) = (
+        format!("data.source={}", folder.display()),
+        format!("rank.archs={}", archs.display()),
+        folder.join(run),
+    );
+    let mut args = vec!["--out", run.to_str().unwrap(), "--set", &source, "--set", &archs];
+    let crop = "augment.resized_crop={area=[0.08,1.0],ratio=[0.75,1.3333]}";
+    let jitter = "augment.color_jitter={brightness=0.4,contrast=0.4,saturation=0.4,hue=0.1}";
+    for setting in [
+        "data.image_size=16",
+        "augment.crop_padding=0",
+        "augment.cutout=4",
+        crop,
+        jitter,
+        "train.epochs=2",
+        "train.batch=2",
+        "supernet.channels=2",
+        "rank.images=2",
+        "rank.batch=2",
+    ] {
+        args.extend(["--set", setting]);
+    }
+    args.extend(further);
+    call(&args)
+}
+
+#[test]
+fn photographs_train_and_rank_and_threads_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    data_set(folder.path(), false);
+    let done = [("one", "1"), ("three", "3")].map(|(run, threads)| {
+        let done = train(folder.path(), run, &["--threads", threads]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        std::fs::read(folder.path().join(run).join("epoch-0002.safetensors")).unwrap()
+    });
+    let weights = |bytes: &[u8]| safetensors_of(bytes);
+    assert_eq!(weights(&done[0]), weights(&done[1]));
+    let record = pada::report::RunRecord::read(&folder.path().join("one/record.json")).unwrap();
+    assert_eq!(record.train_images.images, 6);
+    assert_eq!(record.ranking.unwrap().images.images, 2);
+
+    let source = folder.path().to_str().unwrap();
+    let weights = folder.path().join("one/epoch-0002.safetensors");
+    let (archs, out) = (folder.path().join("archs.txt"), folder.path().join("scores.csv"));
+    let mut rank = vec!["rank", "--weights", weights.to_str().unwrap(), "--channels", "2", "--cells", "1"];
+    rank.extend(["--data", source, "--archs", archs.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    call(&rank).fails(2, &["photographs", "image_size"]);
+    rank.extend(["--image-size", "16"]);
+    assert_eq!(call(&rank).code, 0);
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&out), read(&folder.path().join("one/ranking.csv")));
+}
+
+/// All tensors of a checkpoint, as bytes.
+fn safetensors_of(bytes: &[u8]) -> Vec<u8> {
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[8 + header..].to_vec()
+}
+
+#[test]
+fn a_damaged_photograph_stops_a_run_or_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    data_set(folder.path(), true);
+    train(folder.path(), "stops", &[]).fails(2, &["train/b/damaged.jpg", "--set data.damaged=skip"]);
+    let done = train(folder.path(), "skips", &["--set", "data.damaged=skip"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("damaged.jpg"), "{}", done.stderr);
+}
+
+#[test]
+fn settings_that_do_not_suit_the_images_are_named() {
+    for (setting, words) in [
+        ("data.image_size=16", ["mini", "their own size"]),
+        ("data.damaged=skip", ["data.damaged", "beside data.image_size"]),
+        ("augment.resized_crop={area=[0.1,1.0],ratio=[1.0,1.0]}", ["augment.resized_crop", "photographs"]),
+        ("augment.cutout=0", ["augment.cutout", "at least 1"]),
+    ] {
+        let padding = if setting.starts_with("data.image") { "augment.crop_padding=0" } else { "name=x" };
+        call(&["--set", setting, "--set", padding]).fails(2, &words);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    data_set(folder.path(), false);
+    train(folder.path(), "run", &["--set", "augment.crop_padding=2"])
+        .fails(2, &["augment.crop_padding", "0"]);
+    let hue = "augment.color_jitter.hue=0.7";
+    train(folder.path(), "run", &["--set", hue]).fails(2, &["augment.color_jitter.hue", "0..=0.5"]);
+    let area = "augment.resized_crop.area=[0.5,2.0]";
+    train(folder.path(), "run", &["--set", area]).fails(2, &["augment.resized_crop.area"]);
+}
