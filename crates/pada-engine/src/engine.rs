@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::level::{Level, has_bf16};
 use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
-use crate::plan::{Backward, Compiler, Kind, Machine, Mode, NormId, Plan};
+use crate::plan::{Backward, BufferId, Compiler, Kind, Machine, Mode, NormId, Plan};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 use crate::simd::{Number, Portable, Unit, Vector};
@@ -139,18 +139,18 @@ fn run<V: Vector>(
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
     let Memory { dense, depthwise, .. } = memory;
     weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
-    let loss_scale = match task {
-        Task::Train { loss, .. } => f64::from(loss.scale),
-        Task::Score | Task::Recalibrate(_) => 0.0,
+    let (loss_scale, drop_path) = match task {
+        Task::Train { loss, .. } => (f64::from(loss.scale), loss.drop_path),
+        Task::Score | Task::Recalibrate(_) => (0.0, &[][..]),
     };
     let coefficients = Coefficients::new(&plan);
-    let mut run = Run::<V> { plan: &plan, images, memory, coefficients, loss_scale };
+    let mut run = Run::<V> { plan: &plan, images, memory, coefficients, loss_scale, drop_path };
     match task {
         Task::Score => run.coefficients.load_running(&plan, host),
         Task::Recalibrate(_) | Task::Train { .. } => {}
     }
     run.forward(host);
-    let logits = run.logits();
+    let logits = run.logits(plan.output);
     match task {
         Task::Score => {}
         Task::Recalibrate(share) => run.coefficients.track(&plan, images.len(), Some(share), host),
@@ -161,12 +161,18 @@ fn run<V: Vector>(
     };
     let feature_norms = run.feature_norms();
     let alignment = alignment(&plan, &chunks(&plan, images.len(), &run.memory.partial));
-    let (loss, slope) = cross_entropy(&logits, labels, loss);
     let way = plan.backward.as_ref().expect("the plan was compiled to train");
-    run.load_slope(way, &slope);
+    let (plain, slope) = cross_entropy(&logits, labels, loss);
+    run.clear_slopes(way);
+    run.add_slope(way, plan.output, &slope);
+    for &(head, share) in &plan.auxiliary {
+        let loss = LossSpec { scale: loss.scale * share, ..*loss };
+        let (_, slope) = cross_entropy(&run.logits(head), labels, &loss);
+        run.add_slope(way, head, &slope);
+    }
     run.backward(way, host);
     host.touch(graph);
-    StepStats { loss, logits, feature_norms, alignment }
+    StepStats { loss: plain, logits, feature_norms, alignment }
 }
 
 /// A plan on a batch.
@@ -176,6 +182,7 @@ struct Run<'a, V: Vector> {
     memory: &'a mut Memory<V::Elem, V::Unit>,
     coefficients: Coefficients<V::Elem>,
     loss_scale: f64,
+    drop_path: &'a [f32],
 }
 
 impl<V: Vector> Run<'_, V> {
@@ -225,6 +232,7 @@ impl<V: Vector> Run<'_, V> {
             coefficients: &self.coefficients,
             images: self.images,
             loss_scale: self.loss_scale,
+            drop_path: self.drop_path,
         };
         let parts = arena.get(images * plan.image_len).par_chunks_mut(CHUNK * plan.image_len);
         let sums = parts_of(sums.get(count * sums_len), sums_len, count);
@@ -258,13 +266,13 @@ impl<V: Vector> Run<'_, V> {
         }
     }
 
-    fn logits(&mut self) -> Logits {
+    /// Those of the output, or of an auxiliary head.
+    fn logits(&mut self, head: BufferId) -> Logits {
         let plan = self.plan;
-        let classes = plan.buffers[plan.output].shape.channels;
+        let classes = plan.buffers[head].shape.channels;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let rows = arena
-            .chunks_exact(plan.image_len)
-            .flat_map(|image| &image[plan.places[plan.output]..][..classes]);
+        let rows =
+            arena.chunks_exact(plan.image_len).flat_map(|image| &image[plan.places[head]..][..classes]);
         Logits { values: rows.map(|v| v.to_f32()).collect(), classes }
     }
 
@@ -284,16 +292,26 @@ impl<V: Vector> Run<'_, V> {
         arena.chunks_exact(plan.image_len).map(norm).collect()
     }
 
-    /// Puts the slope of the loss, `[B, K]`, where the way back begins.
-    fn load_slope(&mut self, way: &Backward, slope: &[f64]) {
+    /// Zeros wherever the way back begins.
+    fn clear_slopes(&mut self, way: &Backward) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let buffer = &plan.buffers[plan.output];
-        let classes = buffer.shape.channels;
+        for image in arena.chunks_exact_mut(plan.image_len) {
+            for &(logits, start) in &way.starts {
+                image[way.places[start]..][..plan.buffers[logits].len()].fill(V::Elem::ZERO);
+            }
+        }
+    }
+
+    /// Adds the slope of a loss with respect to logits, `[B, K]`, where their way back begins.
+    fn add_slope(&mut self, way: &Backward, logits: BufferId, slope: &[f64]) {
+        let plan = self.plan;
+        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
+        let start = way.starts.iter().find(|(buffer, _)| *buffer == logits);
+        let place = way.places[start.expect("the way back begins at all logits").1];
+        let classes = plan.buffers[logits].shape.channels;
         for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope.chunks_exact(classes)) {
-            let out = &mut image[way.places[way.roots[0]]..][..buffer.len()];
-            out.fill(V::Elem::ZERO);
-            out.iter_mut().zip(slope).for_each(|(out, &s)| *out = V::Elem::from_f64(s));
+            image[place..].iter_mut().zip(slope).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
         }
     }
 }

@@ -12,8 +12,8 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Counts a graph. Nothing is simplified away first: benchmarks count dead operations too. Alignments, a matter of
-    /// training, count nothing themselves.
+    /// Counts a graph. Nothing is simplified away first: benchmarks count dead operations too. Side
+    /// nodes, a matter of training, count nothing themselves.
     pub fn of(graph: &Graph, layout: &WeightLayout) -> Self {
         let params = graph.weights().iter().map(|&id| layout.spec(id).numel() as u64).sum();
         let macs = graph.nodes().iter().map(|node| {

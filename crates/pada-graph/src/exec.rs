@@ -37,7 +37,8 @@ pub struct Batch<'a> {
     pub labels: &'a [u32],
 }
 
-/// Which loss a step descends: `scale · ((1/B) Σ weight_b · cross_entropy_b + Σ alignments)`, see [`crate::Op::Align`].
+/// Which loss a step descends: `scale · ((1/B) Σ weight_b · cross_entropy_b + Σ alignments)`, see [`crate::Op::Align`], and the same
+/// cross entropies of auxiliary heads with their shares, see [`crate::Op::Auxiliary`].
 ///
 /// The weights of images do not reach alignments: those say how far two paths are apart, not what an image is worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,12 +47,16 @@ pub struct LossSpec<'a> {
     pub scale: f32,
     /// `[B]`, factor on each image's cross entropy; none stands for ones.
     pub image_weights: Option<&'a [f32]>,
+    /// Share of the target that all classes get alike, as PyTorch's `label_smoothing`.
+    pub label_smoothing: f32,
+    /// `[slots, B]`, the numbers of the graph's [`crate::Op::DropPath`]; empty where it has none.
+    pub drop_path: &'a [f32],
 }
 
 impl Default for LossSpec<'_> {
     /// The plain mean.
     fn default() -> Self {
-        Self { scale: 1.0, image_weights: None }
+        Self { scale: 1.0, image_weights: None, label_smoothing: 0.0, drop_path: &[] }
     }
 }
 
@@ -88,7 +93,7 @@ impl Logits {
 /// What a forward and backward pass found.
 #[derive(Clone, Debug)]
 pub struct StepStats {
-    /// Mean cross entropy of the batch, without any factor of [`LossSpec`].
+    /// Mean cross entropy of the batch, without any factor of [`LossSpec`], smoothing or auxiliary head.
     pub loss: f64,
     /// `[B, K]`, before the update.
     pub logits: Logits,
@@ -219,6 +224,16 @@ pub enum ExecError {
         /// B.
         images: usize,
     },
+    /// Each slot of drop-path needs a number for each image.
+    #[error("{found} numbers of drop-path for {slots} slots and {images} images")]
+    DropPath {
+        /// How many there are.
+        found: usize,
+        /// Slots of the graph.
+        slots: usize,
+        /// B.
+        images: usize,
+    },
     /// The library or device below failed.
     #[error("{executor} failed: {message}")]
     Backend {
@@ -242,6 +257,10 @@ impl Batch<'_> {
         }
         if let Some(weights) = loss.image_weights.filter(|w| w.len() != images) {
             return Err(ExecError::BatchLength { what: "image weights", found: weights.len(), images });
+        }
+        let (slots, found) = (graph.drop_path_slots(), loss.drop_path.len());
+        if found != slots * images {
+            return Err(ExecError::DropPath { found, slots, images });
         }
         match self.labels.iter().position(|&label| label as usize >= classes) {
             Some(index) => Err(ExecError::BadLabel { index, label: self.labels[index], classes }),

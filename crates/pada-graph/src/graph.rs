@@ -17,7 +17,7 @@ pub struct Node {
 }
 
 /// One architecture as a program: nodes in an order in which each reads only earlier ones. The last is the output, the
-/// logits. An alignment ([`Op::Align`]) adds to the loss and not to the logits.
+/// logits. Side nodes ([`Op::is_side`]) add to the loss and not to the logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
@@ -56,6 +56,15 @@ impl Graph {
         })
     }
 
+    /// How many numbers drop-path needs for each image.
+    pub fn drop_path_slots(&self) -> usize {
+        let slot = |node: &Node| match node.op {
+            Op::DropPath { slot } => Some(slot + 1),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(slot).max().unwrap_or(0)
+    }
+
     /// The weights it reads, each once, in the order of the layout; no running statistics.
     pub fn weights(&self) -> Vec<WeightId> {
         let mut ids: Vec<_> = self.nodes.iter().flat_map(|node| node.op.weights()).collect();
@@ -68,6 +77,7 @@ impl Graph {
     pub fn trained_weights(&self) -> Vec<WeightId> {
         let value = |node: &Node| match node.op {
             Op::Align { .. } => vec![node.inputs[1]],
+            Op::Auxiliary { .. } => vec![node.inputs[0]],
             _ => vec![],
         };
         let mut reached = vec![false; self.nodes.len()];
@@ -259,6 +269,16 @@ impl<'a> GraphBuilder<'a> {
         Ok(())
     }
 
+    /// Each image times a number of its own, see [`Op::DropPath`].
+    pub fn drop_path(&mut self, x: NodeId, slot: usize) -> NodeId {
+        self.push(Op::DropPath { slot }, vec![x], self.shape(x))
+    }
+
+    /// Adds `share` · the cross entropy of these logits to the loss, see [`Op::Auxiliary`].
+    pub fn auxiliary(&mut self, logits: NodeId, share: f32) {
+        self.push(Op::Auxiliary { share }, vec![logits], self.shape(logits));
+    }
+
     /// The graph that ends in a classifier, as networks of images do: the mean over height and width, then a linear layer.
     ///
     /// # Errors
@@ -276,10 +296,10 @@ impl<'a> GraphBuilder<'a> {
     /// The graph; the node added last is its output.
     ///
     /// # Panics
-    /// If that is an alignment, which has no value.
+    /// If that is a side node, which has no value.
     pub fn finish(self) -> Graph {
-        let is_align = |node: &Node| matches!(node.op, Op::Align { .. });
-        assert!(!self.nodes.last().is_some_and(is_align), "an alignment cannot be the output");
+        let is_side = self.nodes.last().is_some_and(|node| node.op.is_side());
+        assert!(!is_side, "what adds to the loss alone cannot be the output");
         Graph { nodes: self.nodes }
     }
 

@@ -15,7 +15,7 @@ mod steps;
 mod weights;
 
 pub use cost::Cost;
-pub use darts::{DartsModel, DartsNet, DartsSize};
+pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
 pub use error::GraphError;
 pub use exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, Precision, State, StepStats};
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
@@ -47,6 +47,17 @@ pub trait Lower: Send + Sync {
     /// # Panics
     /// If `arch` is of another space.
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError>;
+
+    /// The same with what is there only in training: drop-path and auxiliary heads.
+    ///
+    /// # Errors
+    /// As [`Lower::lower`].
+    ///
+    /// # Panics
+    /// If `arch` is of another space.
+    fn lower_to_train(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        self.lower(arch)
+    }
 
     /// The op graph of one architecture beside that of another, the anchor, which stands still: the logits are those of `path`,
     /// and alignments ([`Op::Align`]) pull what each operation of `path` reads and makes towards the same place of the anchor.

@@ -189,6 +189,18 @@ pub enum Op {
         /// Factor on the mean.
         share: f32,
     },
+    /// Each image times a number of its own, [`crate::LossSpec::drop_path`]: 0 where the path is dropped, 1 / (1 − p) elsewhere.
+    /// Only passes for gradients have such numbers; in others it changes nothing.
+    DropPath {
+        /// Which row of the numbers.
+        slot: usize,
+    },
+    /// Adds `share` · the cross entropy of its input, logits of an auxiliary head, to the loss; weighted and smoothed as that of the
+    /// output. A side node: nothing reads it, and it is never the output.
+    Auxiliary {
+        /// Factor on the cross entropy.
+        share: f32,
+    },
 }
 
 impl Op {
@@ -200,6 +212,11 @@ impl Op {
             Self::Linear { weight, bias, .. } => vec![*weight, *bias],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether it adds to the loss alone: nothing reads it, and it is never the output.
+    pub fn is_side(&self) -> bool {
+        matches!(self, Self::Align { .. } | Self::Auxiliary { .. })
     }
 
     /// A short name for messages.
@@ -219,6 +236,8 @@ impl Op {
             Self::Gate => "gate",
             Self::Linear { .. } => "linear layer",
             Self::Align { .. } => "alignment",
+            Self::DropPath { .. } => "drop-path",
+            Self::Auxiliary { .. } => "auxiliary loss",
         }
     }
 }

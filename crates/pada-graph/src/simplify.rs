@@ -13,8 +13,8 @@ enum Known {
 }
 
 impl Graph {
-    /// The same logits, alignments and gradients with less work: values that are zero whatever the weights are become
-    /// [`Op::Zero`], sums lose their zero terms, and nodes that neither the output nor an alignment reads are gone; so are
+    /// The same logits, side losses and gradients with less work: values that are zero whatever the weights are become
+    /// [`Op::Zero`], sums lose their zero terms, and nodes that neither the output nor a side node reads are gone; so are
     /// alignments of a value with itself.
     ///
     /// It is exact: a convolution of zeros is its bias, and a batch norm with the statistics of the batch takes a constant away. Up
@@ -70,13 +70,14 @@ fn knowledge(op: &Op, inputs: &[Known]) -> Known {
         Op::Norm(_) if inputs[0] != No => Constant,
         Op::Norm(_) => No,
         Op::Align { .. } if all(Zero) => Zero,
-        Op::Linear { .. } | Op::Align { .. } => No,
+        Op::DropPath { .. } if inputs[0] == Zero => Zero,
+        Op::Linear { .. } | Op::Align { .. } | Op::DropPath { .. } | Op::Auxiliary { .. } => No,
     }
 }
 
-/// Drops what neither the output nor an alignment reads.
+/// Drops what neither the output nor a side node reads.
 fn compact(nodes: Vec<Node>) -> Graph {
-    let mut used: Vec<bool> = nodes.iter().map(|node| matches!(node.op, Op::Align { .. })).collect();
+    let mut used: Vec<bool> = nodes.iter().map(|node| node.op.is_side()).collect();
     mark_inputs(&nodes, &mut used);
     let mut moved: Vec<Option<NodeId>> = vec![None; nodes.len()];
     let mut kept = Vec::new();

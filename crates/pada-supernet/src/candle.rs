@@ -61,12 +61,12 @@ impl CandleExecutor {
 
     fn try_logits(&self, graph: &Graph, images: &Images<'_>) -> Result<Vec<f32>> {
         let params = self.params(graph)?;
-        host(&forward(graph, &self.image_tensor(images)?, &params, &mut Use::Running)?.output)
+        host(&forward(graph, &self.image_tensor(images)?, &params, &mut Use::Running, None)?.output)
     }
 
     fn try_recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<()> {
         let mut seen = Use::Batch(vec![]);
-        forward(graph, &self.image_tensor(images)?, &self.params(graph)?, &mut seen)?;
+        forward(graph, &self.image_tensor(images)?, &self.params(graph)?, &mut seen, None)?;
         self.track(seen, Some(1.0 / (batch + 1) as f64));
         Ok(())
     }
@@ -79,6 +79,16 @@ impl CandleExecutor {
         }
     }
 
+    /// `[slots, B, 1, 1, 1]`; none where the graph drops no paths.
+    fn drop_path(&self, graph: &Graph, spec: &LossSpec<'_>, images: &Tensor) -> Result<Option<Tensor>> {
+        let slots = graph.drop_path_slots();
+        if slots == 0 {
+            return Ok(None);
+        }
+        let dims = (slots, images.dim(0)?, 1, 1, 1);
+        Ok(Some(Tensor::from_slice(spec.drop_path, dims, &self.device)?.to_dtype(self.dtype())?))
+    }
+
     fn try_gradients(&mut self, graph: &Graph, batch: &Batch<'_>, spec: &LossSpec<'_>) -> Result<StepStats> {
         let vars = graph
             .weights()
@@ -87,8 +97,10 @@ impl CandleExecutor {
             .collect::<Result<BTreeMap<_, _>>>()?;
         let params = vars.iter().map(|(id, var)| (*id, var.as_tensor().clone())).collect();
         let mut seen = Use::Batch(vec![]);
-        let Forward { output, features, alignment } =
-            forward(graph, &self.image_tensor(&batch.images)?, &params, &mut seen)?;
+        let images = self.image_tensor(&batch.images)?;
+        let drop_path = self.drop_path(graph, spec, &images)?;
+        let Forward { output, features, alignment, auxiliary } =
+            forward(graph, &images, &params, &mut seen, drop_path.as_ref())?;
         self.track(seen, None);
         let feature_norms = features.map_or(Ok(vec![]), |x| host(&x.sqr()?.sum(1)?.sqrt()?))?;
         let classes = graph.output().shape.channels;
@@ -97,6 +109,13 @@ impl CandleExecutor {
         // The slope of the loss is known in closed form; autograd only has to carry it from the logits to the weights.
         let slope = Tensor::from_vec(slope, output.shape(), &self.device)?.to_dtype(self.dtype())?;
         let mut objective = (output * slope)?.sum_all()?;
+        for (head, share) in auxiliary {
+            let classes = head.dim(1)?;
+            let spec = LossSpec { scale: spec.scale * share, ..*spec };
+            let (_, slope) = cross_entropy(&Logits { values: host(&head)?, classes }, batch.labels, &spec);
+            let slope = Tensor::from_vec(slope, head.shape(), &self.device)?.to_dtype(self.dtype())?;
+            objective = (objective + (head * slope)?.sum_all()?)?;
+        }
         let mut aligned = 0.0;
         if let Some(alignment) = alignment {
             aligned = alignment.to_dtype(DType::F64)?.to_scalar()?;
@@ -190,6 +209,8 @@ struct Forward {
     features: Option<Tensor>,
     /// The sum of all alignments, a scalar.
     alignment: Option<Tensor>,
+    /// Logits of auxiliary heads, `[B, K]`, and the factors on their losses.
+    auxiliary: Vec<(Tensor, f32)>,
 }
 
 /// Which statistics norms use that have running ones.
@@ -220,12 +241,18 @@ fn running(op: &Op) -> Option<([WeightId; 2], f32)> {
 }
 
 /// Runs a graph on images `[B, C, H, W]`. A value is dropped after its last reader.
-fn forward(graph: &Graph, images: &Tensor, params: &Params, statistics: &mut Use) -> Result<Forward> {
+fn forward(
+    graph: &Graph,
+    images: &Tensor,
+    params: &Params,
+    statistics: &mut Use,
+    drop_path: Option<&Tensor>,
+) -> Result<Forward> {
     let nodes = graph.nodes();
     let mut readers = vec![0_usize; nodes.len()];
     nodes.iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
     let mut values: Vec<Option<Tensor>> = vec![None; nodes.len()];
-    let (mut features, mut alignment): (_, Option<Tensor>) = (None, None);
+    let (mut features, mut alignment, mut auxiliary): (_, Option<Tensor>, _) = (None, None, vec![]);
     for (i, node) in nodes.iter().enumerate() {
         let inputs: Vec<Tensor> = node
             .inputs
@@ -241,10 +268,15 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params, statistics: &mut Use
             }
             _ => apply(node, &inputs, images, params, statistics)?,
         };
-        if matches!(node.op, Op::Align { .. }) {
-            alignment = Some(alignment.map_or(Ok(value.clone()), |sum| sum + value)?);
-        } else {
-            values[i] = Some(value);
+        match (&node.op, drop_path) {
+            (Op::Align { .. }, _) => {
+                alignment = Some(alignment.map_or(Ok(value.clone()), |sum| sum + value)?);
+            }
+            (Op::Auxiliary { share }, _) => auxiliary.push((value.flatten_from(1)?, *share)),
+            (Op::DropPath { slot }, Some(factors)) => {
+                values[i] = Some(value.broadcast_mul(&factors.get(*slot)?)?)
+            }
+            _ => values[i] = Some(value),
         }
         for x in &node.inputs {
             readers[x.0] -= 1;
@@ -255,7 +287,7 @@ fn forward(graph: &Graph, images: &Tensor, params: &Params, statistics: &mut Use
     }
     let output = values.pop().flatten().expect("the last node is the output");
     let output = output.reshape((images.dim(0)?, graph.output().shape.channels))?;
-    Ok(Forward { output, features, alignment })
+    Ok(Forward { output, features, alignment, auxiliary })
 }
 
 fn apply(
@@ -304,6 +336,8 @@ fn apply(
         Op::MaxPool(pool) => ops::max_pool2d(x(), *pool),
         Op::Add => inputs[1..].iter().try_fold(inputs[0].clone(), |sum, x| sum + x),
         Op::Concat => Tensor::cat(inputs, 1),
+        // What becomes of them, `forward` says.
+        Op::DropPath { .. } | Op::Auxiliary { .. } => Ok(x().clone()),
         Op::GlobalAvgPool => x().mean_keepdim((2, 3)),
         Op::Gate => unreachable!("Images::check refuses what is only counted"),
         Op::Linear { weight, bias, .. } => {

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_graph::{
-    Batch, DartsNet, DartsSize, Executor, Graph, Images, LossSpec, Lower, Norms, Precision, ProxylessNet,
-    Shape, State, WeightLayout,
+    Batch, DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, Executor, Graph, Images, LossSpec,
+    Lower, Norms, Precision, ProxylessNet, Shape, State, WeightLayout,
 };
-use pada_space::{Arch, Darts, Equivalence, Proxyless, ProxylessWidths, SearchSpace};
+use pada_space::{Arch, Darts, Equivalence, Genotype, Proxyless, ProxylessWidths, SearchSpace};
 use pada_supernet::CandleExecutor;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
@@ -87,10 +87,14 @@ impl Run {
 
     /// Logits of a training pass; its gradient replaces the one that is there.
     fn train(&mut self, phase: f64) -> Vec<f32> {
+        self.train_on(phase, &LossSpec::default())
+    }
+
+    fn train_on(&mut self, phase: f64, loss: &LossSpec<'_>) -> Vec<f32> {
         self.with_images(phase, |executor, graph, images| {
             executor.zero_gradient();
             let batch = Batch { images, labels: &[0, 1, 2, 3] };
-            executor.gradients(graph, &batch, &LossSpec::default()).unwrap().logits.values
+            executor.gradients(graph, &batch, loss).unwrap().logits.values
         })
     }
 
@@ -147,6 +151,30 @@ fn golden_proxyless_path_and_its_running_statistics() {
     }
     run.assert_running(&golden["recalibrated"]);
     assert_close("evaluated again", &run.evaluate(2.5), &golden["evaluated_again"]);
+}
+
+/// Auxiliary head, drop-path and smoothed labels, as the published recipe trains a genotype alone.
+#[test]
+fn golden_darts_genotype_alone() {
+    let golden = golden("darts_alone");
+    let size = DartsSize { channels: 4, layers: 3, input: Shape::new(3, 32, 32), classes: 10 };
+    let genotype = Genotype::parse(golden["genotype"].as_str().unwrap()).unwrap();
+    let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
+    let net = DartsModel::to_train(&genotype, size, training);
+    assert_eq!(trained_numel(net.weights()) as u64, golden["weights"].as_u64().unwrap());
+    let graph = net.lower_to_train(&Arch::new([])).unwrap();
+    let kept = |i: usize| if (3 * (i / 4) + 5 * (i % 4)).is_multiple_of(4) { 0.0 } else { 1.0 / 0.75 };
+    let drop_path: Vec<f32> = (0..4 * graph.drop_path_slots()).map(kept).collect();
+    for graph in [graph.simplified(), graph] {
+        let mut run = Run::new(&net, graph);
+        let loss = LossSpec { label_smoothing: 0.1, drop_path: &drop_path, ..LossSpec::default() };
+        assert_close("logits", &run.train_on(0.5, &loss), &golden["logits"]);
+        assert_gradient(&run.executor, &golden["gradient"]);
+    }
+    // What is there only in training changes no evaluation.
+    let mut plain = Run::new(&net, net.graph().unwrap());
+    let mut whole = Run::new(&net, net.lower_to_train(&Arch::new([])).unwrap());
+    assert_eq!(plain.evaluate(0.5), whole.evaluate(0.5));
 }
 
 /// Cells with many skips and zeros, so that many of them can be written in another way.

@@ -151,7 +151,7 @@ fn first_step_in_f32(case: &Case, executor: &mut dyn Executor) {
     let golden = &case.golden;
     let arch = golden.archs("step0.arch").remove(0);
     let graph = case.net.lower(&arch).unwrap().simplified();
-    let whole = LossSpec { scale: 1.0, image_weights: None };
+    let whole = LossSpec::default();
     let stats = executor.gradients(&graph, &case.batch(), &whole).unwrap();
     golden.assert_close("step0.logits", wide(&stats.logits.values));
     golden.assert_close("step0.loss", [stats.loss]);

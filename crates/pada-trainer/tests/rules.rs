@@ -62,7 +62,7 @@ fn by_hand(executor: &mut dyn Executor, paths: &[(f32, Arch)], sgd: SgdStep) {
     let (net, pixels) = (net(), pixels());
     executor.zero_gradient();
     for (scale, path) in paths {
-        let loss = LossSpec { scale: *scale, image_weights: None };
+        let loss = LossSpec { scale: *scale, ..LossSpec::default() };
         executor.gradients(&net.lower(path).unwrap().simplified(), &batch(&pixels), &loss).unwrap();
     }
     let factor = clip_factor(global_norm(&executor.gradient_norms()), CLIP);

@@ -40,29 +40,28 @@ impl<T: Number, U: Unit> Kernel<T, U> for Difference<'_, T> {
     }
 }
 
-/// The slope of a squared difference with respect to the value: a multiple of the difference.
-pub(crate) struct DifferenceGradient<'a, T> {
-    /// What [`Difference`] left.
-    pub(crate) difference: &'a [T],
+/// A multiple of an image's numbers: the slope of a squared difference with respect to the value, or of drop-path.
+pub(crate) struct Multiple<'a, T> {
+    pub(crate) numbers: &'a [T],
     pub(crate) factor: T,
     pub(crate) out: &'a mut [T],
     pub(crate) into: Into,
 }
 
-impl<T: Number, U: Unit> Kernel<T, U> for DifferenceGradient<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for Multiple<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let len = self.out.len();
-        assert!(len.is_multiple_of(V::LANES) && self.difference.len() == len);
+        assert!(len.is_multiple_of(V::LANES) && self.numbers.len() == len);
         let factor = V::splat(self.factor);
         for at in (0..len).step_by(V::LANES) {
             // SAFETY: both lists are `len` numbers long, a multiple of LANES.
             unsafe {
                 let out = self.out.as_mut_ptr().add(at);
                 let before = if self.into == Into::Add { V::load(out) } else { V::zero() };
-                V::load(self.difference.as_ptr().add(at)).mul_add(factor, before).store(out);
+                V::load(self.numbers.as_ptr().add(at)).mul_add(factor, before).store(out);
             }
         }
     }

@@ -17,7 +17,7 @@ mod weight_gradient;
 pub(crate) use combine::{Affine, Combine, HandOn};
 pub(crate) use conv::{ConvKernel, Into, Mask};
 pub(crate) use depthwise::{DepthwiseGradient, DepthwiseKernel};
-pub(crate) use difference::{Difference, DifferenceGradient};
+pub(crate) use difference::{Difference, Multiple};
 pub(crate) use norm::{GradientSums, Moments};
 pub(crate) use pool::{AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient, Windows};
 pub(crate) use stage::{NormGradient, Stage, StageGradient, ToUnits};

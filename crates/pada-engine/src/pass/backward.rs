@@ -1,8 +1,8 @@
 use super::{Direction, Pass, Place};
 use crate::geometry::Padded;
 use crate::kernels::{
-    AvgPoolGradient, DepthwiseGradient, DifferenceGradient, GlobalPoolGradient, GradientSums, HandOn, Into,
-    Mask, MaxPoolGradient, WeightGradient, linear_input_gradient, linear_weight_gradient,
+    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, HandOn, Into, Mask,
+    MaxPoolGradient, Multiple, WeightGradient, linear_input_gradient, linear_weight_gradient,
 };
 use crate::memory::{Others, Scratch};
 use crate::plan::{Act, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
@@ -125,7 +125,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let factor = T::from_f64(2.0 * f64::from(share) * self.loss_scale / count);
         let (out, others) = Others::split(place.values, self.range(way, target.gradient));
         let difference = others.buffer(self.plan, op.out);
-        V::dispatch(DifferenceGradient { difference, factor, out, into: target.into });
+        V::dispatch(Multiple { numbers: difference, factor, out, into: target.into });
     }
 
     fn backward_op(&self, way: &Backward, op: &Op, targets: &[Option<Target>], place: &mut Place<'_, T>) {
@@ -177,6 +177,10 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 }
                 (Kind::Pool { kind: PoolKind::Maximum, windows, .. }, Some(into)) => {
                     V::dispatch(MaxPoolGradient { x: x(), gradient, windows: *windows, out, into });
+                }
+                (Kind::DropPath { slot }, Some(into)) => {
+                    let factor = self.drop_path(*slot, place.image);
+                    V::dispatch(Multiple { numbers: gradient, factor, out, into });
                 }
                 (Kind::Concat { .. }, Some(into)) => {
                     if into == Into::Set {

@@ -24,6 +24,8 @@ pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) images: &'a Images<'a>,
     /// Factor on the whole loss.
     pub(crate) loss_scale: f64,
+    /// `[slots, B]`
+    pub(crate) drop_path: &'a [f32],
 }
 
 /// One image on its way through a level.
@@ -46,6 +48,11 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
             Some(norm) => self.coefficients.affine(self.plan, norm),
             None => self.coefficients.identity(stride),
         }
+    }
+
+    /// What drop-path multiplies an image by.
+    fn drop_path(&self, slot: usize, image: usize) -> T {
+        T::from_f32(self.drop_path[slot * self.images.len() + image])
     }
 
     /// The numbers of a vector, or of a map channel by channel, as the weights of a linear layer are.

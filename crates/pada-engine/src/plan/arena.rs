@@ -34,10 +34,11 @@ pub(super) fn lay_out(plan: &mut Plan) {
         op.reads.iter().for_each(|source| values[source.buffer].touch(time));
     }
     values[plan.output].touch(n);
+    plan.auxiliary.iter().for_each(|(logits, _)| values[*logits].touch(n));
     let mut gradients = Vec::new();
     if let Some(backward) = &plan.backward {
         gradients = backward.buffers.iter().map(|&b| Life::unused(plan.buffers[b].len())).collect();
-        gradients[backward.roots[0]].touch(n);
+        backward.starts.iter().for_each(|(_, start)| gradients[backward.roots[*start]].touch(n));
         for (i, op) in plan.ops.iter().enumerate() {
             let time = 2 * n - 1 - i;
             let gradient = backward.of[op.out];

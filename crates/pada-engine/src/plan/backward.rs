@@ -35,6 +35,8 @@ pub(crate) struct Backward {
     pub(crate) places: Vec<usize>,
     /// Per buffer.
     pub(crate) of: Vec<Gradient>,
+    /// Where it begins: the logits of the output, then those of auxiliary heads, each buffer once.
+    pub(crate) starts: Vec<(BufferId, GradientId)>,
     /// Per operation and input: none where no gradient is needed, or where it shares the output's.
     pub(crate) targets: Vec<Vec<Option<Target>>>,
     /// Per operation: norms whose gradient is complete after it.
@@ -61,10 +63,17 @@ impl Backward {
             roots: vec![],
             places: vec![],
             of: vec![Gradient::default(); plan.buffers.len()],
+            starts: vec![],
             targets: vec![vec![]; plan.ops.len()],
             complete: vec![vec![]; plan.ops.len()],
         };
-        backward.of[plan.output].direct = Some(backward.add(plan.output, None));
+        for logits in std::iter::once(plan.output).chain(plan.auxiliary.iter().map(|(logits, _)| *logits)) {
+            if backward.of[logits].direct.is_none() {
+                let start = backward.add(logits, None);
+                backward.of[logits].direct = Some(start);
+                backward.starts.push((logits, start));
+            }
+        }
         let mut first_reader: HashMap<NormId, usize> = HashMap::new();
         for (i, op) in plan.ops.iter().enumerate().rev() {
             let total = backward.settle(op.out, &op.kind);
@@ -74,7 +83,8 @@ impl Backward {
                 continue;
             }
             for (input, &source) in op.reads.iter().enumerate() {
-                let alone = readers[&(source.buffer, source.norm)] == 1;
+                let starts = backward.starts.iter().any(|(logits, _)| *logits == source.buffer);
+                let alone = readers[&(source.buffer, source.norm)] == 1 && !starts;
                 let shared = total.filter(|_| alone && passes_through(&op.kind, input));
                 let stands_still = begins && input == ANCHOR;
                 let wanted = !stands_still && (needed[source.buffer] || is_affine(plan, &source));

@@ -32,7 +32,7 @@ impl Compiler {
     }
 
     fn finish(&mut self, builder: Builder<'_>, output: BufferId, mode: Mode) -> Plan {
-        let Builder { buffers, mut norms, mut ops, machine, alignments, .. } = builder;
+        let Builder { buffers, mut norms, mut ops, machine, alignments, auxiliary, .. } = builder;
         ops.sort_by_key(|op| op.level);
         self.set_geometries(&buffers, &mut ops);
         let mut norm_channels = 0;
@@ -52,6 +52,7 @@ impl Compiler {
             norms,
             norm_channels,
             alignments,
+            auxiliary,
             ops,
             output,
             places: vec![],
@@ -154,6 +155,7 @@ struct Builder<'g> {
     levels: Vec<usize>,
     norms: Vec<NormSlot>,
     alignments: usize,
+    auxiliary: Vec<(BufferId, f32)>,
     ops: Vec<Op>,
 }
 
@@ -162,7 +164,8 @@ impl<'g> Builder<'g> {
         let mut readers = vec![0; graph.nodes().len()];
         graph.nodes().iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
         let (buffers, levels, norms, ops) = (vec![], vec![], vec![], vec![]);
-        Self { graph, machine, mode, readers, buffers, levels, norms, alignments: 0, ops }
+        let auxiliary = vec![];
+        Self { graph, machine, mode, readers, buffers, levels, norms, alignments: 0, auxiliary, ops }
     }
 
     /// Emits what a node needs and says how it is read.
@@ -222,6 +225,17 @@ impl<'g> Builder<'g> {
                 let stride = self.stride(node.shape);
                 let kind = Kind::Linear { source, weight: *weight, bias: *bias };
                 plain(self.emit(kind, node.shape, stride, &[plain(source)]))
+            }
+            Op::DropPath { .. } if self.mode != Mode::Train => inputs[0],
+            Op::DropPath { slot } => {
+                let source = self.not_activated(inputs[0]);
+                let (kind, stride) = (Kind::DropPath { slot: *slot }, self.buffers[source.buffer].stride);
+                plain(self.emit(kind, node.shape, stride, &[source]))
+            }
+            Op::Auxiliary { share } => {
+                let logits = self.plain(inputs[0]);
+                self.auxiliary.push((logits, *share));
+                plain(logits)
             }
             // It changes no logits. Nothing reads it, so that any source will do.
             Op::Align { .. } if self.mode == Mode::Forward => inputs[VALUE],

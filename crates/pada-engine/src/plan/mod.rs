@@ -136,6 +136,10 @@ pub(crate) enum Kind {
         /// Its number among all alignments.
         alignment: usize,
     },
+    /// An image times its number for drop-path.
+    DropPath {
+        slot: usize,
+    },
 }
 
 /// Inputs of [`Kind::Difference`].
@@ -177,6 +181,8 @@ pub(crate) struct Plan {
     pub(crate) norm_channels: usize,
     /// How many alignments there are.
     pub(crate) alignments: usize,
+    /// Logits of auxiliary heads, and the factors on their losses.
+    pub(crate) auxiliary: Vec<(BufferId, f32)>,
     /// In order of execution: by level.
     pub(crate) ops: Vec<Op>,
     pub(crate) levels: usize,

@@ -11,7 +11,15 @@ pub(crate) use x86::{Avx2, Avx512, Avx512Bf16, Avx512Half};
 
 /// A number kernels compute with: `f32`, or `f64` to check them.
 pub(crate) trait Number:
-    Copy + Send + Sync + Default + PartialOrd + std::fmt::Debug + std::ops::AddAssign + 'static
+    Copy
+    + Send
+    + Sync
+    + Default
+    + PartialOrd
+    + std::fmt::Debug
+    + std::ops::AddAssign
+    + std::ops::MulAssign
+    + 'static
 {
     const ZERO: Self;
     fn from_f32(value: f32) -> Self;

@@ -89,7 +89,7 @@ fn step(case: &Case, executor: &mut dyn Executor, graph: &Graph, weights: &[f32]
     let images = Images { pixels: &case.pixels, shape: SHAPE };
     executor.write(State::Weights, weights);
     executor.zero_gradient();
-    let loss = LossSpec { scale: SCALE, image_weights: None };
+    let loss = LossSpec { scale: SCALE, ..LossSpec::default() };
     let stats = executor.gradients(graph, &Batch { images, labels: &case.labels }, &loss).unwrap();
     let gradient = (0..case.layout.len()).map(|id| executor.gradient(WeightId(id)).into_owned()).collect();
     (f64::from(SCALE) * (stats.loss + stats.alignment), gradient)

@@ -24,7 +24,7 @@ fn error(pixels: &[f32], shape: Shape, labels: &[u32], image_weights: Option<&[f
         executors.extend(LEVELS.map(|level| Box::new(case.engine(precision, level)) as Box<dyn Executor>));
     }
     let batch = Batch { images: Images { pixels, shape }, labels };
-    let loss = LossSpec { scale: 1.0, image_weights };
+    let loss = LossSpec { image_weights, ..LossSpec::default() };
     let mut errors: Vec<ExecError> = executors
         .iter_mut()
         .map(|executor| {

@@ -72,7 +72,8 @@ impl Case {
         for pass in 0..self.passes {
             let factor = |&label: &u32| 0.5 + label as f32 * 0.1 - pass as f32;
             let weights: Vec<f32> = self.labels.iter().map(factor).collect();
-            let loss = LossSpec { scale: 1.5 + pass as f32, image_weights: Some(&weights) };
+            let loss =
+                LossSpec { scale: 1.5 + pass as f32, image_weights: Some(&weights), ..LossSpec::default() };
             last = Some(executor.gradients(graph, &batch, &loss).unwrap());
         }
         let stats = last.expect("there is a pass");

@@ -15,4 +15,5 @@ mod recipe;
 mod running;
 #[path = "../../../../tests/shared.rs"]
 mod shared;
+mod side;
 mod threads;

@@ -164,7 +164,11 @@ impl Probe {
             weights[biases.start] = -executor.logits(&self.score, &images).unwrap().row(image)[0];
             executor.write(State::Weights, &weights);
             let only: Vec<f32> = (0..self.images).map(|i| f32::from(u8::from(i == image))).collect();
-            let loss = LossSpec { scale: 2.0 * self.images as f32, image_weights: Some(&only) };
+            let loss = LossSpec {
+                scale: 2.0 * self.images as f32,
+                image_weights: Some(&only),
+                ..LossSpec::default()
+            };
             let labels = vec![1; self.images];
             executor.gradients(&self.score, &Batch { images, labels: &labels }, &loss).unwrap();
         }

@@ -300,7 +300,8 @@ impl Plan {
                 Op::GlobalAvgPool => b.global_avg_pool(x()),
                 Op::Gate => b.gate(x(), inputs[1]).unwrap(),
                 Op::Linear { weight, bias, .. } => b.linear(x(), *weight, *bias).unwrap(),
-                Op::Align { .. } => unreachable!("alignments are kept apart"),
+                Op::DropPath { slot } => b.drop_path(x(), *slot),
+                Op::Align { .. } | Op::Auxiliary { .. } => unreachable!("side nodes are kept apart"),
             };
             assert_eq!(b.shape(id), *shape, "{op:?}");
         }

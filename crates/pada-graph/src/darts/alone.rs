@@ -1,5 +1,6 @@
 use pada_space::{Arch, CellGenotype, Genotype};
 
+use super::auxiliary::AuxiliaryHead;
 use super::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
 use super::{Channels, DartsSize, EPS, cell_nodes, stem, stride};
 use crate::steps::{Modules, Steps, apply};
@@ -11,8 +12,7 @@ use crate::{Graph, GraphBuilder, GraphError, Lower, Norms, Shape, WeightId, Weig
 /// As a [`Lower`] it has a single architecture, the one without positions.
 ///
 /// # Source
-/// `NetworkCIFAR` in <https://github.com/quark0/darts>, `cnn/model.py`. DIFFERS: without the auxiliary head, which only training
-/// uses, and without drop-path.
+/// `NetworkCIFAR` in <https://github.com/quark0/darts>, `cnn/model.py`.
 #[derive(Clone, Debug)]
 pub struct DartsModel {
     size: DartsSize,
@@ -20,6 +20,28 @@ pub struct DartsModel {
     stem: Steps,
     cells: Vec<Cell>,
     classifier: (WeightId, WeightId),
+    training: DartsTraining,
+    auxiliary: Option<AuxiliaryHead>,
+}
+
+/// What such a network has only while it is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DartsTraining {
+    /// Share of the auxiliary head's loss, 0.4 in the published recipe; none for no head. It reads the cell at two thirds, and needs
+    /// 8×8 pixels there, as images of 32×32 have.
+    pub auxiliary: Option<f32>,
+    /// Which edges are dropped at random.
+    pub drop_path: DropPath,
+}
+
+/// Which paths are dropped at random while a network is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DropPath {
+    /// None.
+    #[default]
+    None,
+    /// Every edge that is more than a skip, each image for itself.
+    Edges,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +58,15 @@ impl DartsModel {
     /// # Panics
     /// If an edge leads from a later node; [`Genotype::check`] refuses that.
     pub fn new(genotype: &Genotype, size: DartsSize) -> Self {
-        Self::with_cells(&genotype.cells(size.layers), size)
+        Self::to_train(genotype, size, DartsTraining::default())
+    }
+
+    /// The same network with what its training needs.
+    ///
+    /// # Panics
+    /// As [`DartsModel::new`].
+    pub fn to_train(genotype: &Genotype, size: DartsSize, training: DartsTraining) -> Self {
+        Self::build(&genotype.cells(size.layers), size, training)
     }
 
     /// The network of one cell per layer.
@@ -44,7 +74,13 @@ impl DartsModel {
     /// # Panics
     /// If there are not as many cells as layers, or an edge leads from a later node.
     pub fn with_cells(cells: &[&CellGenotype], size: DartsSize) -> Self {
+        Self::build(cells, size, DartsTraining::default())
+    }
+
+    fn build(cells: &[&CellGenotype], size: DartsSize, training: DartsTraining) -> Self {
         assert_eq!(cells.len(), size.layers, "one cell for each layer");
+        let head_at = auxiliary_cell(size.layers);
+        let mut head_channels = 0;
         let mut m = Modules::new(Norms::Running, EPS);
         let stem = stem(&mut m, &size);
         let mut channels = Channels::new(&size);
@@ -64,11 +100,16 @@ impl DartsModel {
                 (from, operation(&mut m, &name, op, [c, stride(kind, from)], Naming::Field, None))
             };
             let edges = genotype.edges.iter().enumerate().map(edge).collect();
+            if layer == head_at {
+                head_channels = channels.last();
+            }
             Cell { before, edges, concat: genotype.concat.clone() }
         });
         let cells = cells.collect();
+        let head = |share| AuxiliaryHead::new(&mut m, head_channels, size.classes, share);
+        let auxiliary = training.auxiliary.map(head);
         let classifier = m.linear("classifier", channels.last(), size.classes);
-        Self { size, layout: m.layout, stem, cells, classifier }
+        Self { size, layout: m.layout, stem, cells, classifier, training, auxiliary }
     }
 
     /// Its graph.
@@ -76,16 +117,26 @@ impl DartsModel {
     /// # Errors
     /// [`GraphError::ImageSize`] for images that cannot be halved twice.
     pub fn graph(&self) -> Result<Graph, GraphError> {
+        self.lowered(DropPath::None, None)
+    }
+
+    fn lowered(&self, drop_path: DropPath, head: Option<&AuxiliaryHead>) -> Result<Graph, GraphError> {
         self.size.check()?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.size.input);
         let x = apply(&mut g, x, &self.stem)?;
         let mut last = [x, x];
-        for cell in &self.cells {
+        let mut slots = 0;
+        for (layer, cell) in self.cells.iter().enumerate() {
             let edges: Vec<_> = cell.edges.iter().map(|(from, steps)| (*from, steps)).collect();
-            let nodes = cell_nodes(&mut g, last, &cell.before, &edges)?;
+            let first_slot = (drop_path == DropPath::Edges).then_some(slots);
+            slots += edges.len();
+            let nodes = cell_nodes(&mut g, last, &cell.before, &edges, first_slot)?;
             let joined: Vec<_> = cell.concat.iter().map(|&node| nodes[node]).collect();
             last = [last[1], g.concat(&joined)?];
+            if let Some(head) = head.filter(|_| layer == auxiliary_cell(self.size.layers)) {
+                head.read(&mut g, last[1])?;
+            }
         }
         g.classified(last[1], self.classifier)
     }
@@ -103,4 +154,13 @@ impl Lower for DartsModel {
     fn lower(&self, _: &Arch) -> Result<Graph, GraphError> {
         self.graph()
     }
+
+    fn lower_to_train(&self, _: &Arch) -> Result<Graph, GraphError> {
+        self.lowered(self.training.drop_path, self.auxiliary.as_ref())
+    }
+}
+
+/// Which cell's output the auxiliary head reads.
+fn auxiliary_cell(layers: usize) -> usize {
+    2 * layers / 3
 }

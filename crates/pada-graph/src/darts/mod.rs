@@ -1,11 +1,12 @@
 //! Networks of DARTS cells.
 
 mod alone;
+mod auxiliary;
 mod ops;
 
 use pada_space::{Arch, Darts, DartsCell, DartsEdge, DartsOp, is_reduction};
 
-pub use self::alone::DartsModel;
+pub use self::alone::{DartsModel, DartsTraining, DropPath};
 use self::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
 use crate::steps::{Modules, Step, Steps, apply};
 use crate::{Graph, GraphBuilder, GraphError, Lower, NodeId, Norms, Owner, Shape, WeightId, WeightLayout};
@@ -127,7 +128,7 @@ impl Lower for DartsNet {
                 (edge.from, &cell.edges[place][edge.op as usize])
             };
             let edges: Vec<_> = Darts::edges(arch, cell.kind).iter().map(edge).collect();
-            let nodes = cell_nodes(&mut g, last, &cell.before, &edges)?;
+            let nodes = cell_nodes(&mut g, last, &cell.before, &edges, None)?;
             last = [last[1], g.concat(&nodes[2..])?];
         }
         g.classified(last[1], self.classifier)
@@ -145,21 +146,27 @@ impl Lower for DartsNet {
     }
 }
 
-/// The nodes of a cell: its two inputs with its number of channels, then the sum of two edges each; an edge has a source.
+/// The nodes of a cell: its two inputs with its number of channels, then the sum of two edges each; an edge has a source. Where
+/// paths are dropped, every edge that is more than a skip has a slot, counted from `first_slot`.
 fn cell_nodes(
     g: &mut GraphBuilder<'_>,
     last: [NodeId; 2],
     before: &[Steps; 2],
     edges: &[(usize, &Steps)],
+    first_slot: Option<usize>,
 ) -> Result<Vec<NodeId>, GraphError> {
     let mut nodes = Vec::with_capacity(2 + edges.len() / 2);
     for (x, steps) in last.into_iter().zip(before) {
         nodes.push(apply(g, x, steps)?);
     }
-    for pair in edges.chunks_exact(2) {
+    for (node, pair) in edges.chunks_exact(2).enumerate() {
         let mut terms = Vec::with_capacity(2);
-        for &(from, steps) in pair {
-            terms.push(apply(g, nodes[from], steps)?);
+        for (i, &(from, steps)) in pair.iter().enumerate() {
+            let value = apply(g, nodes[from], steps)?;
+            terms.push(match first_slot {
+                Some(first) if !steps.is_empty() => g.drop_path(value, first + 2 * node + i),
+                _ => value,
+            });
         }
         nodes.push(g.add(&terms)?);
     }

@@ -1,0 +1,132 @@
+//! Auxiliary heads, drop-path and smoothed labels against the readable executor.
+
+use pada_engine::Level;
+use pada_graph::{
+    Batch, Conv, DartsModel, DartsSize, DartsTraining, DropPath, ExecError, Executor, Graph, GraphBuilder,
+    Images, Init, LossSpec, Lower, Norm, Precision, Shape, Statistics, WeightLayout, WeightSpec,
+};
+use pada_space::{Arch, DARTS_NAMED, Genotype, find_named};
+
+use crate::case::{Case, LEVELS, distance};
+
+const IMAGES: usize = 11; // more than a chunk of the engine
+const CLASSES: usize = 4;
+
+/// Drop-path behind a norm, behind an activation, on what is read plainly too, and on zeros; heads on a vector, on the logits
+/// themselves, and two on the same logits.
+fn small() -> (WeightLayout, Graph) {
+    let shape = Shape::new(3, 5, 4);
+    let mut layout = WeightLayout::new();
+    let mut push = |name: &str, shape: Vec<usize>| {
+        layout.push(WeightSpec { name: name.into(), shape, init: Init::Constant(0.0), owner: None })
+    };
+    let (a, b) = (push("a", vec![5, 3, 3, 3]), push("b", vec![5, 5, 3, 3]));
+    let (scale, shift) = (push("scale", vec![5]), push("shift", vec![5]));
+    let mut linear = |name: &str| {
+        (push(&format!("{name}.weight"), vec![CLASSES, 5]), push(&format!("{name}.bias"), vec![CLASSES]))
+    };
+    let (head, last) = (linear("head"), linear("last"));
+    let mut g = GraphBuilder::new(&layout);
+    let x = g.input(shape);
+    let y = g.conv(x, Conv::same(a, 5, 3, 1)).unwrap();
+    let norm = Norm { affine: Some((scale, shift)), eps: 1e-3, statistics: Statistics::Batch };
+    let normed = g.norm(y, norm).unwrap();
+    let dropped = g.drop_path(normed, 2);
+    let relu = g.relu(y);
+    let active = g.drop_path(relu, 0);
+    let zero = g.zero(g.shape(y));
+    let nothing = g.drop_path(zero, 1);
+    let sum = g.add(&[dropped, active, nothing, y]).unwrap();
+    let pooled = g.global_avg_pool(sum);
+    let logits = g.linear(pooled, head.0, head.1).unwrap();
+    g.auxiliary(logits, 0.4);
+    g.auxiliary(logits, 0.3);
+    let z = g.conv(sum, Conv::same(b, 5, 3, 1)).unwrap();
+    let z = g.global_avg_pool(z);
+    g.linear(z, last.0, last.1).unwrap();
+    (layout.clone(), g.finish())
+}
+
+/// What a pass leaves, each image with a weight of its own.
+fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 2] {
+    let batch = Batch { images: Images { pixels: &case.pixels, shape: case.shape }, labels: &case.labels };
+    let n = case.labels.len();
+    let drop_path: Vec<f32> =
+        (0..n * graph.drop_path_slots()).map(|i| if i * 7 % 5 == 0 { 0.0 } else { 1.25 }).collect();
+    let weights: Vec<f32> = (0..n).map(|i| 0.5 + i as f32 * 0.1).collect();
+    let loss =
+        LossSpec { scale: 1.5, image_weights: Some(&weights), label_smoothing: 0.1, drop_path: &drop_path };
+    executor.zero_gradient();
+    let logits = executor.gradients(graph, &batch, &loss).unwrap().logits.values;
+    [logits, case.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect()]
+}
+
+fn cases() -> [(Case, Graph); 2] {
+    let (layout, graph) = small();
+    let genotype = Genotype::parse(find_named(DARTS_NAMED, "DARTS_V1").unwrap().text).unwrap();
+    let size = DartsSize { channels: 8, layers: 3, input: Shape::new(3, 32, 32), classes: CLASSES };
+    let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
+    let net = DartsModel::to_train(&genotype, size, training);
+    let mut alone = Case::new(net.weights(), size.input, 9, CLASSES, 4);
+    for (id, spec) in net.weights().iter().filter(|(id, _)| !net.weights().is_trained(*id)) {
+        let value = if spec.name.ends_with("var") { 1.0 } else { 0.0 };
+        alone.weights[alone.layout.range(id)].fill(value);
+    }
+    let case = Case::new(&layout, Shape::new(3, 5, 4), IMAGES, CLASSES, 2);
+    [(case, graph.simplified()), (alone, net.lower_to_train(&Arch::new([])).unwrap().simplified())]
+}
+
+#[test]
+fn side_losses_and_dropped_paths_equal_candle() {
+    for (case, graph) in cases() {
+        let [logits, gradient] = pass(&case, &mut case.candle(), &graph);
+        let ours = pass(&case, &mut case.engine(Precision::Double, Level::Portable), &graph);
+        assert!(distance(&ours[0], &logits) < 1e-6);
+        assert!(distance(&ours[1], &gradient) < 1e-5);
+        for level in LEVELS {
+            let ours = pass(&case, &mut case.engine(Precision::Single, level), &graph);
+            let off = [distance(&ours[0], &logits), distance(&ours[1], &gradient)];
+            assert!(off[0] < 1e-3 && off[1] < 0.03, "{level}: {off:?}");
+        }
+    }
+}
+
+#[test]
+fn dropped_paths_and_heads_move_the_gradient() {
+    let (case, graph) = &cases()[0];
+    let whole = pass(case, &mut case.engine(Precision::Double, Level::Portable), graph)[1].clone();
+    let batch = Batch { images: Images { pixels: &case.pixels, shape: case.shape }, labels: &case.labels };
+    let kept = vec![1.0; case.labels.len() * graph.drop_path_slots()];
+    let mut engine = case.engine(Precision::Double, Level::Portable);
+    engine.zero_gradient();
+    engine.gradients(graph, &batch, &LossSpec { drop_path: &kept, ..LossSpec::default() }).unwrap();
+    let id = case.layout.find("head.weight").unwrap();
+    assert!(engine.gradient(id).iter().any(|&g| g != 0.0), "a head is trained");
+    assert_ne!(engine.gradient(id).to_vec(), whole[case.layout.range(id)].to_vec());
+    // A pass for logits needs no numbers.
+    engine.logits(graph, &batch.images).unwrap();
+}
+
+#[test]
+fn too_few_numbers_for_drop_path_are_an_error() {
+    let (case, graph) = &cases()[0];
+    let batch = Batch { images: Images { pixels: &case.pixels, shape: case.shape }, labels: &case.labels };
+    let loss = LossSpec { drop_path: &[1.0], ..LossSpec::default() };
+    for executor in
+        [&mut case.engine(Precision::Single, Level::detect()) as &mut dyn Executor, &mut case.candle()]
+    {
+        let error = executor.gradients(graph, &batch, &loss).unwrap_err();
+        assert!(matches!(error, ExecError::DropPath { found: 1, slots: 3, images: IMAGES }), "{error}");
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for (case, graph) in cases() {
+        let bits = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| pass(&case, &mut case.engine(Precision::Single, Level::detect()), &graph))
+        };
+        assert_eq!(bits(1), bits(3));
+    }
+}
