@@ -41,12 +41,13 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
         seed,
         device: "a device".into(),
         threads: 2,
-        supernet: SupernetRecord { space: "nb201".into(), channels: 8, cells: 1, weights: 90 },
+        supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), weights: 90 },
         train_images: images.clone(),
         parts: vec![],
         epochs: vec![epoch(0, &[[0, 1], [1, 1]], &[0, 1, 2, 3]), epoch(1, &[[1, 1], [1, 1]], &[0, 0, 3, 3])],
         train_seconds: 36.0,
         ranking: Some(RankRecord {
+            recalibrated_on: None,
             archs: scores.len(),
             images,
             batch: 512,
@@ -82,6 +83,7 @@ fn table() -> MethodTable {
         rows: vec![MethodRow::of(spos, &[record(0, &good)], &[1]), second, MethodRow::of(none, &[], &[1])],
         zero_cost: record(0, &good).ranking.unwrap().agreements[0].zero_cost.clone(),
         ceiling: Some(Ceiling { tau_b: 0.9, seeds: 3, archs: 40 }),
+        note: None,
         failed: vec![FailedCell { cell: "gm, seed 0".into(), reason: "no such rule".into() }],
         missing: 2,
     }
