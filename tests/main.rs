@@ -8,5 +8,7 @@ mod faults;
 mod golden_metrics;
 mod kills;
 mod program;
+mod searches;
 mod shared;
+mod spaces;
 mod survival;

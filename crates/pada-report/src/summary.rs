@@ -29,6 +29,9 @@ pub fn summary(record: &RunRecord) -> String {
     out
 }
 
+/// Digits of an architecture; those of larger spaces have more.
+const NAME_WIDTH: usize = 12;
+
 /// What a ranking found, for a terminal.
 pub fn ranking_summary(ranking: &RankRecord) -> String {
     let mut out = String::new();
@@ -52,11 +55,12 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
         line("           no truth table here: nothing to compare with".to_owned());
     }
     line(String::new());
-    line(format!("{:<12} {:>8} {:>10} {:>12} {:>8}", "best", "score %", "weights", "MACs", "truth %"));
+    let widest = ranking.best.iter().map(|best| best.arch.len()).max().unwrap_or(0).max(NAME_WIDTH);
+    line(format!("{:<widest$} {:>8} {:>10} {:>12} {:>8}", "best", "score %", "weights", "MACs", "truth %"));
     for best in &ranking.best {
         let truth = best.truth.map_or_else(|| "-".to_owned(), |truth| format!("{truth:.2}"));
         line(format!(
-            "{:<12} {:>8.2} {:>10} {:>12} {:>8}",
+            "{:<widest$} {:>8.2} {:>10} {:>12} {:>8}",
             best.arch, best.score, best.params, best.macs, truth
         ));
     }

@@ -32,8 +32,13 @@ impl FairPaths {
         let mut numbers = positions.filter(|&e| space.kind(e).is_some()).map(|e| space.allowed()[e].len());
         let first = numbers.next().ok_or(SamplerError::Empty)?;
         if let Some(other) = numbers.find(|&n| n != first) {
-            let range = "the same at every position of fair paths; take another path rule or leave operations out";
-            return Err(SamplerError::BadConfig { name: "the number of operations", value: other as f64, range });
+            let range =
+                "the same at every position of fair paths; take another path rule or leave operations out";
+            return Err(SamplerError::BadConfig {
+                name: "the number of operations",
+                value: other as f64,
+                range,
+            });
         }
         Ok(Self { space, variant, held: Vec::new() })
     }

@@ -128,7 +128,8 @@ impl PathSampler for PathImportance {
     fn observe(&mut self, seen: &PathSeen<'_>) {
         let mut sums = vec![(0.0, 0_usize); self.p.len()];
         for (e, (&op, norm)) in seen.path.choices().iter().zip(seen.position_norms).enumerate() {
-            if let Some(row) = self.rows.of(e).filter(|_| self.space.is_read(e, seen.path)) {
+            let has_weights = self.space.kind(e).is_some() && self.space.is_read(e, seen.path);
+            if let Some(row) = self.rows.of(e).filter(|_| has_weights) {
                 let (sum, count) = &mut sums[row * self.rows.ops + usize::from(op)];
                 *sum += norm;
                 *count += 1;

@@ -42,12 +42,13 @@ impl Darts214Table {
     /// [`TruthError`]: an entry that is no genotype of the space, one that comes twice, or none at all.
     pub fn load(path: &Path) -> Result<Self, TruthError> {
         let json = read_file(path, Download::Darts214)?;
-        let all: Vec<Training> = serde_json::from_slice(&json)
-            .map_err(|source| TruthError::Json { path: path.into(), source })?;
+        let all: Vec<Training> =
+            serde_json::from_slice(&json).map_err(|source| TruthError::Json { path: path.into(), source })?;
         let mut seen = EveryArch::new(path, Download::Darts214);
         for (entry, training) in (1..).zip(&all) {
             let arch = Genotype::parse(&training.genotype.to_string()).and_then(|g| Darts::arch(&g));
-            let arch = arch.map_err(|source| TruthError::BadArch { path: path.into(), line: entry, source })?;
+            let arch =
+                arch.map_err(|source| TruthError::BadArch { path: path.into(), line: entry, source })?;
             seen.add(arch, entry)?;
         }
         let archs = seen.some()?;

@@ -37,7 +37,8 @@ impl Tables {
         data_dir: &Path,
         space: &dyn SearchSpace,
     ) -> Result<Self, PadaError> {
-        let mut tables = main.map(|main| load(main, data_dir, space)).transpose()?.into_iter().collect::<Vec<_>>();
+        let mut tables =
+            main.map(|main| load(main, data_dir, space)).transpose()?.into_iter().collect::<Vec<_>>();
         for &name in others.iter().filter(|&&name| Some(name) != main) {
             match load(name, data_dir, space) {
                 Ok(table) => tables.push(table),

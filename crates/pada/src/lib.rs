@@ -36,12 +36,14 @@ pub use pada_graph as graph;
 pub use pada_rank as rank;
 pub use pada_report as report;
 pub use pada_sampler as sampler;
+pub use pada_search as search_methods;
 pub use pada_space as space;
 pub use pada_supernet as supernet;
 pub use pada_trainer as trainer;
 pub use pada_truth as truth;
 pub use pipeline::{Place, Run};
 pub use run_folder::RunFolder;
-pub use pada_search as search_methods;
-pub use search::{FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights};
+pub use search::{
+    FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
+};
 pub use weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};

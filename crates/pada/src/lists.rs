@@ -141,7 +141,8 @@ pub(crate) fn read_numbers(
         let arch = space.parse(&row[arch_place]).map_err(|e| bad(line, e.to_string()))?;
         let text = &row[number_place];
         let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
-        let number = number.ok_or_else(|| bad(line, format!("{column} is {text:?}, which is no finite number")))?;
+        let number =
+            number.ok_or_else(|| bad(line, format!("{column} is {text:?}, which is no finite number")))?;
         if !seen.insert(arch.clone()) {
             return Err(bad(line, format!("{arch} stands here for the second time")));
         }

@@ -75,8 +75,7 @@ impl Run {
         record.train_seconds += trained.split_seconds;
         record.parts = trained.leaves.iter().flat_map(Leaves::parts).map(part_record).collect();
         let mut part = Part { folder, every: self.place.checkpoint_every };
-        let ranking =
-            Ranking { archs: &self.archs, scoring: &self.inputs.scoring, tables: &self.tables };
+        let ranking = Ranking { archs: &self.archs, scoring: &self.inputs.scoring, tables: &self.tables };
         let (scores, ranking) =
             trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;
         let epochs = trained.epochs;
@@ -181,8 +180,7 @@ fn random_archs(
 /// The architectures of a list that a part of the space holds. Those of a table or of the whole space may lie outside it, those that
 /// somebody named may not.
 fn within_part(config: &RunConfig, mut archs: Vec<Arch>, part: &SubSpace) -> Result<Vec<Arch>, ConfigError> {
-    let named =
-        matches!(config.rank.archs, RankArchs::File(_)) || config.sampler.path == PathRule::Fixed;
+    let named = matches!(config.rank.archs, RankArchs::File(_)) || config.sampler.path == PathRule::Fixed;
     if let Some(outside) = archs.iter().find(|arch| named && !part.contains(arch)) {
         let (key, value) = ("supernet.ops", format!("{:?}, without {outside}", config.supernet.ops));
         let range = "the operations of every architecture that is named";

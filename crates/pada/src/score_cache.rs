@@ -66,8 +66,7 @@ impl ScoreCache {
             tracing::warn!("{}: the last lines are damaged and will be scored again", path.display());
         }
         let mut options = File::options();
-        let mut file =
-            options.create(true).truncate(false).append(true).open(&path).map_err(write(&path))?;
+        let mut file = options.create(true).truncate(false).append(true).open(&path).map_err(write(&path))?;
         file.set_len(whole as u64).map_err(write(&path))?;
         if whole == 0 {
             file.write_all(HEADER.as_bytes()).map_err(write(&path))?;
@@ -150,8 +149,10 @@ mod tests {
     #[test]
     fn a_torn_line_is_dropped_and_written_over() {
         let folder = tempfile::tempdir().unwrap();
-        let score = |digits: &str, correct| {
-            ArchScore { arch: Nb201::new().parse(digits).unwrap(), correct, total: 10 }
+        let score = |digits: &str, correct| ArchScore {
+            arch: Nb201::new().parse(digits).unwrap(),
+            correct,
+            total: 10,
         };
         let (mut cache, none) = ScoreCache::open(folder.path(), &subject(), 10, &Nb201::new()).unwrap();
         assert_eq!(none, []);

@@ -264,10 +264,12 @@ impl<'a> Costs<'a> {
         scoring.network.cost(&space.nth(0))?;
         let needs_file = job.cost == SearchCost::Latency || job.limits.latency.is_some();
         if needs_file && job.latency.is_none() {
-            let (key, value, range) = ("--latency", "not given".to_owned(), "a file with the columns arch,latency");
+            let (key, value, range) =
+                ("--latency", "not given".to_owned(), "a file with the columns arch,latency");
             return Err(ConfigError::Range { key, value, range }.into());
         }
-        let read = |path: &PathBuf| Ok::<_, PadaError>(read_numbers(path, "latency", space)?.into_iter().collect());
+        let read =
+            |path: &PathBuf| Ok::<_, PadaError>(read_numbers(path, "latency", space)?.into_iter().collect());
         let latency = job.latency.as_ref().map(read).transpose()?;
         Ok(Self { scoring, kind: job.cost, limits: job.limits, latency })
     }

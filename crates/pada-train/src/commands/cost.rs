@@ -56,7 +56,9 @@ impl Args {
             let Some(value) = value else { continue };
             let range = match self.space {
                 SpaceArg::Proxyless | SpaceArg::Macro => "left out: the network of this space has one size",
-                SpaceArg::Nb201 | SpaceArg::Darts if value.get() > most => "at most 4,096 channels and 1,000 cells",
+                SpaceArg::Nb201 | SpaceArg::Darts if value.get() > most => {
+                    "at most 4,096 channels and 1,000 cells"
+                }
                 SpaceArg::Nb201 | SpaceArg::Darts => continue,
             };
             return Err(ConfigError::Range { key, value: value.to_string(), range });

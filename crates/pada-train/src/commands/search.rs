@@ -154,7 +154,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             search_run(run, &job, &place, &mut progress)
         }
         (None, weights) => {
-            let (weights, data) = (weights.clone().unwrap_or_default(), args.data.clone().unwrap_or_default());
+            let (weights, data) =
+                (weights.clone().unwrap_or_default(), args.data.clone().unwrap_or_default());
             let job = args.job(args.out.clone().unwrap_or_default());
             search_weights(&args.scoring.file(weights, data), &job, &place, &mut progress)
         }

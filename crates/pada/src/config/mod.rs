@@ -9,13 +9,13 @@ mod supernet;
 use pada_data::Augment;
 use pada_graph::Precision;
 use pada_trainer::TrainConfig;
-pub(crate) use rank::{can_be_listed, check_recalibration};
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
+pub(crate) use rank::{can_be_listed, check_recalibration};
 pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};
 pub use sampler::{DataRule, PathRule, SamplerConfig};
+use serde::{Deserialize, Serialize};
 pub(crate) use supernet::SupernetSize;
 pub use supernet::{SpaceName, SupernetConfig, WidthsName};
-use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 

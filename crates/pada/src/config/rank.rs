@@ -150,7 +150,12 @@ impl RankConfig {
         let known = self.truth.is_some() || self.archs != RankArchs::Truth;
         check("rank.archs", "truth", known, "another list where there is no rank.truth")?;
         let few = self.archs != RankArchs::All || can_be_listed(space);
-        check("rank.archs", "all", few, "truth, random:100 or a file: the space is too large to rank all of it")?;
+        check(
+            "rank.archs",
+            "all",
+            few,
+            "truth, random:100 or a file: the space is too large to rank all of it",
+        )?;
         check("rank.archs", "random:0", self.archs != RankArchs::Random(0), "at least random:1")
     }
 }
@@ -163,7 +168,8 @@ pub(crate) fn check_recalibration(
     let (key, name) = ("rank.recalibrate", space.name());
     match (recalibrate, space.recalibrates()) {
         (None, true) => {
-            let what = "the training images that running statistics are taken from, { images = 2048, batch = 128 }";
+            let what =
+                "the training images that running statistics are taken from, { images = 2048, batch = 128 }";
             Err(ConfigError::Needed { key, space: name, what })
         }
         (Some(_), false) => {

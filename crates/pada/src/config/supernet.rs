@@ -130,7 +130,12 @@ impl SupernetConfig {
                 cell_space()?;
                 let channels = need("supernet.channels", self.channels, CHANNELS)?;
                 let cells = need("supernet.cells", self.cells, "cells in all, 8 in the search on CIFAR-10")?;
-                check("supernet.cells", cells, cells >= FEWEST_DARTS_CELLS, "at least 3: two of them reduce")?;
+                check(
+                    "supernet.cells",
+                    cells,
+                    cells >= FEWEST_DARTS_CELLS,
+                    "at least 3: two of them reduce",
+                )?;
                 SupernetSize::Darts { channels, cells }
             }
             SpaceName::Proxyless => {
