@@ -9,5 +9,7 @@ mod golden_metrics;
 mod kills;
 mod photographs;
 mod program;
+mod searches;
 mod shared;
+mod spaces;
 mod survival;

@@ -37,7 +37,7 @@ fn started(folder: &Path, run: &Path) -> Child {
     child
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }
@@ -57,8 +57,8 @@ fn ended_by(name: &str) -> Call {
     assert_eq!(resumed.json()["archs_ranked"], 3);
     assert_eq!(ranking(&run), ranking(&whole));
     let weights = |run: &Path| {
-        let net = pada::SupernetConfig { space: pada::SpaceName::Nb201, channels: 8, cells: 1, ops: vec![] };
-        let layout = pada::weight_layout(&net, 10);
+        let net = pada::RunConfig::mini().supernet;
+        let layout = pada::weight_layout(&net, 10).unwrap();
         pada::supernet::read_weights(&run.join("epoch-0006.safetensors"), &layout).unwrap()
     };
     assert_eq!(weights(&run), weights(&whole));

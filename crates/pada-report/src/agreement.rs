@@ -18,6 +18,9 @@ pub struct Agreement {
     /// How well the table agrees with itself; none where it does not tell its seeds apart.
     #[serde(default)]
     pub ceiling: Option<Ceiling>,
+    /// What a reader must know of the table; none where there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Agreement of trainings from scratch that differ in their seed only: no ranking can be expected to agree much better.
@@ -51,7 +54,7 @@ impl Agreement {
     ///
     /// # Errors
     /// [`RankError`] for lists that cannot be compared. A supernet that scores all architectures alike is no error here: it
-    /// gives [`Agreement::undefined`]. The ceiling is left to the caller.
+    /// gives [`Agreement::undefined`]. The ceiling and the note are left to the caller.
     pub fn of(
         table: &str,
         scores: &[f64],
@@ -81,6 +84,7 @@ impl Agreement {
             Ok((metrics, interval)) => (None, Some(metrics), interval),
             Err(reason) => (Some(reason), None, None),
         };
-        Ok(Self { truth: table.to_owned(), undefined, metrics, tau_b_interval, zero_cost, ceiling: None })
+        let truth = table.to_owned();
+        Ok(Self { truth, undefined, metrics, tau_b_interval, zero_cost, ceiling: None, note: None })
     }
 }

@@ -42,10 +42,12 @@ pub struct RunRecord {
 pub struct SupernetRecord {
     /// Search space.
     pub space: String,
-    /// C, channels of the first stage.
-    pub channels: usize,
-    /// N, cells per stage.
-    pub cells: usize,
+    /// C, channels of the first stage; none where the space has one size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<usize>,
+    /// N, cells per stage, or in all in the DARTS space; none where the space has one size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<usize>,
     /// Shared weights.
     pub weights: usize,
 }
@@ -72,6 +74,9 @@ pub struct RankRecord {
     pub images: ImagesRecord,
     /// Images per batch; part of a score, since norms use batch statistics.
     pub batch: usize,
+    /// Training images that running statistics were taken from for each architecture; none where norms have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibrated_on: Option<usize>,
     /// Wall-clock time.
     pub seconds: f64,
     /// Agreement with each truth table that was there; the first is the run's main result.

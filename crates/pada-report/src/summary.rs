@@ -11,11 +11,12 @@ pub fn summary(record: &RunRecord) -> String {
     // Writing to a string cannot fail.
     let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
     line(format!("{}: {}, seed {}", record.name, record.method, record.seed));
+    let size = |name: &str, n: Option<usize>| n.map_or_else(String::new, |n| format!(" {name}={n}"));
     line(format!(
-        "supernet   {} C={} N={}, {} weights, {} epochs on {} images in {:.1} s ({})",
+        "supernet   {}{}{}, {} weights, {} epochs on {} images in {:.1} s ({})",
         net.space,
-        net.channels,
-        net.cells,
+        size("C", net.channels),
+        size("N", net.cells),
         net.weights,
         record.epochs.len(),
         record.train_images.images,
@@ -27,6 +28,9 @@ pub fn summary(record: &RunRecord) -> String {
     }
     out
 }
+
+/// Digits of an architecture; those of larger spaces have more.
+const NAME_WIDTH: usize = 12;
 
 /// What a ranking found, for a terminal.
 pub fn ranking_summary(ranking: &RankRecord) -> String {
@@ -41,6 +45,9 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
         "ranking    {} architectures on {} images of {} in {:.1} s",
         ranking.archs, images.images, images.name, ranking.seconds
     ));
+    if let Some(n) = ranking.recalibrated_on {
+        line(format!("           running statistics of each architecture from {n} training images"));
+    }
     for agreement in &ranking.agreements {
         agreement_lines(agreement, line);
     }
@@ -48,11 +55,12 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
         line("           no truth table here: nothing to compare with".to_owned());
     }
     line(String::new());
-    line(format!("{:<12} {:>8} {:>10} {:>12} {:>8}", "best", "score %", "weights", "MACs", "truth %"));
+    let widest = ranking.best.iter().map(|best| best.arch.len()).max().unwrap_or(0).max(NAME_WIDTH);
+    line(format!("{:<widest$} {:>8} {:>10} {:>12} {:>8}", "best", "score %", "weights", "MACs", "truth %"));
     for best in &ranking.best {
         let truth = best.truth.map_or_else(|| "-".to_owned(), |truth| format!("{truth:.2}"));
         line(format!(
-            "{:<12} {:>8.2} {:>10} {:>12} {:>8}",
+            "{:<widest$} {:>8.2} {:>10} {:>12} {:>8}",
             best.arch, best.score, best.params, best.macs, truth
         ));
     }
@@ -81,5 +89,8 @@ fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
     }
     if let Some(Ceiling { tau_b, seeds, archs }) = agreement.ceiling {
         line(format!("{:<28} {tau_b:>6.3}   mean of {seeds} seeds, n = {archs}", "seed against seed"));
+    }
+    if let Some(note) = &agreement.note {
+        line(note.clone());
     }
 }

@@ -120,7 +120,11 @@ fn curves(e: &EpochRecord, op_names: &[&str]) -> Vec<(String, f64)> {
     values.extend(optional.into_iter().filter_map(|(tag, value)| Some((tag.to_owned(), value?))));
     let rows = e.path_distribution.len();
     for (row, p) in e.path_distribution.iter().enumerate() {
-        let place = if rows > 1 { format!("position {row}/") } else { String::new() };
+        let place = match rows {
+            1 => String::new(),
+            rows if rows == e.paths.op_counts.len() => format!("position {row}/"),
+            _ => format!("kind {row}/"),
+        };
         let names = op_names.iter().zip(p);
         values.extend(names.map(|(op, p)| (format!("paths/p/{place}{op}"), *p)));
     }

@@ -1,11 +1,13 @@
 use pada_space::{Arch, SubSpace};
-use rand::Rng;
 use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
 
 use crate::{PathSampler, PathSeen, SamplerError, SamplerState, Variant};
 
 /// O paths a step in which every operation of every position stands exactly once: a random order of the operations for each
 /// position, read across.
+///
+/// Choices of inputs, which have no weights, are drawn once for all paths of a set.
 ///
 /// - `paper`: new orders for every step.
 /// - `released`: one list of orders is drawn per epoch and never reset, so the same O paths serve every step of the epoch.
@@ -26,10 +28,17 @@ impl FairPaths {
     /// # Errors
     /// [`SamplerError::BadConfig`] where positions have different numbers of operations: then no set of paths is fair.
     pub fn new(space: SubSpace, variant: Variant) -> Result<Self, SamplerError> {
-        let first = space.allowed().first().ok_or(SamplerError::Empty)?.len();
-        if let Some(other) = space.allowed().iter().find(|ops| ops.len() != first) {
-            let (name, value) = ("n_ops", other.len() as f64);
-            return Err(SamplerError::BadConfig { name, value, range: "the same at every position" });
+        let positions = 0..space.allowed().len();
+        let mut numbers = positions.filter(|&e| space.kind(e).is_some()).map(|e| space.allowed()[e].len());
+        let first = numbers.next().ok_or(SamplerError::Empty)?;
+        if let Some(other) = numbers.find(|&n| n != first) {
+            let range =
+                "the same at every position of fair paths; take another path rule or leave operations out";
+            return Err(SamplerError::BadConfig {
+                name: "the number of operations",
+                value: other as f64,
+                range,
+            });
         }
         Ok(Self { space, variant, held: Vec::new() })
     }
@@ -39,13 +48,20 @@ impl FairPaths {
             .space
             .allowed()
             .iter()
-            .map(|ops| {
+            .enumerate()
+            .map(|(e, ops)| {
+                if self.space.kind(e).is_none() {
+                    // The same inputs for all paths: then every operation of the edges that are kept is trained once.
+                    return vec![ops[rng.random_range(0..ops.len())]];
+                }
                 let mut order = ops.clone();
                 order.shuffle(&mut rng);
                 order
             })
             .collect();
-        (0..orders[0].len()).map(|k| Arch::new(orders.iter().map(|o| o[k]).collect::<Vec<_>>())).collect()
+        let n = orders.iter().map(Vec::len).max().unwrap_or(0);
+        let path = |k: usize| orders.iter().map(|order| order[k % order.len()]).collect::<Vec<_>>();
+        (0..n).map(|k| Arch::new(path(k))).collect()
     }
 }
 

@@ -13,6 +13,7 @@ mod pareto_paths;
 mod path_importance;
 mod path_seen;
 mod ramp;
+mod rows;
 mod state;
 mod uniform_data;
 mod uniform_paths;
@@ -54,7 +55,8 @@ pub trait PathSampler: Send {
     /// Ends an epoch; `progress` is its number, counted from 0, divided by the number of epochs.
     fn end_epoch(&mut self, progress: f64);
 
-    /// The distribution paths are drawn from: one row of O probabilities for all positions, or one per position.
+    /// The distribution operations are drawn from: one row of O probabilities for all positions that choose one, one per kind of
+    /// them, or one for every position.
     fn distribution(&self) -> Vec<Vec<f64>>;
 
     /// Everything a checkpoint must keep.

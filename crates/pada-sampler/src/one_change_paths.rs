@@ -3,7 +3,8 @@ use rand::{Rng, RngExt};
 
 use crate::{PathSampler, PathSeen, SamplerError, SamplerState};
 
-/// One path a step that differs from the path before in exactly one position; always the same where the space has no other.
+/// One path a step that differs from the path before in exactly one position that is read; always the same where the space has no
+/// other.
 ///
 /// # Source
 /// The T of Magic-AT: Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022.
@@ -25,8 +26,8 @@ impl PathSampler for OneChangePaths {
         let path = match &self.last {
             None => self.space.sample(rng),
             Some(last) => {
-                let free: Vec<usize> =
-                    (0..self.space.allowed().len()).filter(|&e| self.space.allowed()[e].len() > 1).collect();
+                let changes = |e: &usize| self.space.allowed()[*e].len() > 1 && self.space.is_read(*e, last);
+                let free: Vec<usize> = (0..self.space.allowed().len()).filter(changes).collect();
                 if free.is_empty() {
                     return vec![last.clone()];
                 }

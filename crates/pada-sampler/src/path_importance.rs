@@ -1,8 +1,8 @@
 use pada_space::{Arch, SubSpace};
-use rand::{Rng, RngExt};
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::uniform_paths::uniform_row;
+use crate::rows::Rows;
 use crate::{ImportanceWeights, PathSampler, PathSeen, Ramp, SamplerError, SamplerState, Variant};
 
 /// Settings of [`PathImportance`].
@@ -37,19 +37,25 @@ impl Default for PathImportanceConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PathShare {
-    /// One p for all positions, as in the paper.
+    /// One p for all positions, as in the paper. A position that lacks some of the operations draws from the others' share of p.
     #[default]
     All,
+    /// One p for each kind of positions: those of the normal and of the reduction cell of DARTS, first and further layers of a stage of
+    /// MobileNet blocks. Beyond the paper.
+    Kind,
     /// Each position has its own. Beyond the paper.
     Position,
 }
 
 /// One path a step; an operation is drawn in proportion to its gradient norm, mixed with the uniform distribution. One
-/// distribution p over the O operations serves all positions, or each has its own; positions are drawn independently.
+/// distribution p over the O operations serves all positions, or each kind or position has its own; positions are drawn
+/// independently. Choices of inputs (which edges a node of DARTS keeps) are uniform: they have no weights.
 ///
 /// End of an epoch: `p = δ·G/ΣG + (1 − δ)/O`. G starts at 0 every epoch.
 /// - `released`: after every step in which an operation has a gradient, `G ← (G + n)/2`, so the last steps count most.
 /// - `paper`: G is the mean over the steps in which the operation stood in the path.
+///
+/// n is the mean over the positions of the path at which the operation stands; an edge of DARTS that no node keeps is not in it.
 ///
 /// # Source
 /// PA&DA, Alg. 1 and Eq. 10; released code `train_panda_201.py`.
@@ -57,9 +63,8 @@ pub enum PathShare {
 pub struct PathImportance {
     config: PathImportanceConfig,
     space: SubSpace,
-    /// O, the same for all rows.
-    ops: usize,
-    /// `[rows, O]`: one row for all positions, or one each.
+    rows: Rows,
+    /// `[rows, O]`
     p: Vec<f64>,
     g: Vec<f64>,
     steps: Vec<f64>,
@@ -69,40 +74,20 @@ impl PathImportance {
     /// For a part of a space.
     ///
     /// # Errors
-    /// [`SamplerError::BadConfig`]: a share outside 0..=1, a bound that is not positive, or positions with different operations,
-    /// over which one p cannot be shared; [`SamplerError::Empty`].
+    /// [`SamplerError::BadConfig`]: a share outside 0..=1, or a bound that is not positive; [`SamplerError::Empty`].
     pub fn new(space: SubSpace, config: PathImportanceConfig) -> Result<Self, SamplerError> {
         config.smoothing.check(["smoothing.first", "smoothing.last"])?;
-        let bad = |name, value, range| Err(SamplerError::BadConfig { name, value, range });
         if config.weight_bound.is_nan() || config.weight_bound <= 0.0 {
-            return bad("weight_bound", config.weight_bound, "positive");
+            let (name, value, range) = ("weight_bound", config.weight_bound, "positive");
+            return Err(SamplerError::BadConfig { name, value, range });
         }
-        let allowed = space.allowed();
-        let first = allowed.first().ok_or(SamplerError::Empty)?;
-        let rows = match config.share {
-            PathShare::Position => allowed.len(),
-            PathShare::All => match allowed.iter().find(|ops| *ops != first) {
-                Some(other) => return bad("n_ops", other.len() as f64, "the same at every position"),
-                None => 1,
-            },
-        };
-        let largest = allowed.iter().flatten().max().expect("no position is empty");
-        let ops = usize::from(*largest) + 1;
-        let p: Vec<f64> = allowed[..rows].iter().flat_map(|here| uniform_row(here, ops)).collect();
+        if space.allowed().is_empty() {
+            return Err(SamplerError::Empty);
+        }
+        let rows = Rows::new(&space, config.share);
+        let p: Vec<f64> = (0..rows.len()).flat_map(|row| rows.uniform(row)).collect();
         let zeros = vec![0.0; p.len()];
-        Ok(Self { config, space, ops, p, g: zeros.clone(), steps: zeros })
-    }
-
-    /// The row of p that a position is drawn from.
-    fn row(&self, position: usize) -> usize {
-        match self.config.share {
-            PathShare::All => 0,
-            PathShare::Position => position,
-        }
-    }
-
-    fn p_of(&self, position: usize) -> &[f64] {
-        &self.p[self.row(position) * self.ops..][..self.ops]
+        Ok(Self { config, space, rows, p, g: zeros.clone(), steps: zeros })
     }
 
     /// Takes in the norm `n` of an operation that stood in a path; `at` is its place in G.
@@ -118,30 +103,21 @@ impl PathImportance {
     }
 }
 
-/// Draws an operation from a distribution. For a handful of operations walking the cumulative sum is as fast as a table.
-pub(crate) fn draw_op(p: &[f64], rng: &mut dyn Rng) -> u8 {
-    let mut left = rng.random::<f64>();
-    let op = p.iter().position(|p| {
-        left -= p;
-        left < 0.0
-    });
-    // Rounding can leave a crumb behind the last operation.
-    op.unwrap_or_else(|| p.iter().rposition(|p| *p > 0.0).expect("a distribution")) as u8
-}
-
 impl PathSampler for PathImportance {
     fn next_paths(&mut self, rng: &mut dyn Rng) -> Vec<Arch> {
-        let positions = self.space.allowed().len();
-        vec![Arch::new((0..positions).map(|e| draw_op(self.p_of(e), rng)).collect::<Vec<_>>())]
+        vec![self.rows.draw(&self.space, &self.p, rng)]
     }
 
     fn loss_weight(&self, path: &Arch) -> f64 {
         match self.config.importance_weights {
             ImportanceWeights::None => 1.0,
             ImportanceWeights::Unbiased => {
-                let factor = |(e, &op): (usize, &u8)| {
-                    let uniform = 1.0 / self.space.allowed()[e].len() as f64;
-                    uniform / self.p_of(e)[usize::from(op)]
+                let factor = |(e, &op): (usize, &u8)| match self.rows.at(&self.space, e, &self.p) {
+                    Some(p) if self.space.is_read(e, path) => {
+                        let uniform = 1.0 / self.space.allowed()[e].len() as f64;
+                        uniform / p[usize::from(op)]
+                    }
+                    _ => 1.0,
                 };
                 let weight: f64 = path.choices().iter().enumerate().map(factor).product();
                 weight.min(self.config.weight_bound)
@@ -150,28 +126,26 @@ impl PathSampler for PathImportance {
     }
 
     fn observe(&mut self, seen: &PathSeen<'_>) {
-        match self.config.share {
-            PathShare::All => {
-                for (op, norm) in seen.op_norms(self.ops).into_iter().enumerate() {
-                    if seen.path.count(op) > 0 {
-                        self.take(op, norm);
-                    }
-                }
+        let mut sums = vec![(0.0, 0_usize); self.p.len()];
+        for (e, (&op, norm)) in seen.path.choices().iter().zip(seen.position_norms).enumerate() {
+            let has_weights = self.space.kind(e).is_some() && self.space.is_read(e, seen.path);
+            if let Some(row) = self.rows.of(e).filter(|_| has_weights) {
+                let (sum, count) = &mut sums[row * self.rows.ops + usize::from(op)];
+                *sum += norm;
+                *count += 1;
             }
-            PathShare::Position => {
-                for (e, (&op, &norm)) in seen.path.choices().iter().zip(seen.position_norms).enumerate() {
-                    self.take(e * self.ops + usize::from(op), norm);
-                }
-            }
+        }
+        for (at, (sum, count)) in sums.into_iter().enumerate().filter(|(_, (_, count))| *count > 0) {
+            self.take(at, sum / count as f64);
         }
     }
 
     fn end_epoch(&mut self, progress: f64) {
-        let share = self.config.smoothing.at(progress);
-        let rows = self.p.chunks_exact_mut(self.ops).zip(self.g.chunks_exact(self.ops));
-        for ((p, g), allowed) in rows.zip(self.space.allowed()) {
+        let (share, ops) = (self.config.smoothing.at(progress), self.rows.ops);
+        let rows = self.p.chunks_exact_mut(ops).zip(self.g.chunks_exact(ops));
+        for (row, (p, g)) in rows.enumerate() {
             let sum: f64 = g.iter().sum();
-            for ((p, g), uniform) in p.iter_mut().zip(g).zip(uniform_row(allowed, self.ops)) {
+            for ((p, g), uniform) in p.iter_mut().zip(g).zip(self.rows.uniform(row)) {
                 // DIFFERS: where no gradient was seen at all the released code divides by zero; here p is uniform.
                 *p = if sum > 0.0 { share * (*g / sum) + (1.0 - share) * uniform } else { uniform };
             }
@@ -181,7 +155,7 @@ impl PathSampler for PathImportance {
     }
 
     fn distribution(&self) -> Vec<Vec<f64>> {
-        self.p.chunks_exact(self.ops).map(<[f64]>::to_vec).collect()
+        self.p.chunks_exact(self.rows.ops).map(<[f64]>::to_vec).collect()
     }
 
     fn state(&self) -> SamplerState {

@@ -44,7 +44,7 @@ pub(crate) fn uniform_row(ops: &[u8], n_ops: usize) -> Vec<f64> {
     (0..n_ops as u8).map(chance).collect()
 }
 
-/// One row for all positions where they have the same operations, otherwise one per position.
+/// One row for all positions that choose an operation where they have the same ones, otherwise one per position.
 pub(crate) fn uniform_rows(space: &SubSpace) -> Vec<Vec<f64>> {
     let n_ops = |ops: &[u8]| usize::from(*ops.last().expect("no position is empty")) + 1;
     match space.common() {

@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 
 use pada_sampler::{
-    ConstantPaths, FairPaths, ParetoPaths, ParetoPathsConfig, PathImportance, PathImportanceConfig,
-    PathSampler, PathSeen, PathShare, Ramp, SamplerError, Variant,
+    ConstantPaths, FairPaths, ImportanceWeights, OneChangePaths, ParetoPaths, ParetoPathsConfig,
+    PathImportance, PathImportanceConfig, PathSampler, PathSeen, PathShare, Ramp, SamplerError, Variant,
 };
-use pada_space::{Arch, SubSpace};
+use pada_space::{Arch, Darts, DartsCell, Proxyless, ProxylessWidths, SearchSpace, SubSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -72,7 +72,7 @@ fn released_fair_paths_repeat_all_epoch_and_paper_ones_do_not() {
 #[test]
 fn a_fair_set_needs_equally_many_operations_everywhere() {
     let error = FairPaths::new(space().only(1, &[0, 3]), Variant::Paper).unwrap_err();
-    assert!(matches!(error, SamplerError::BadConfig { name: "n_ops", .. }), "{error}");
+    assert!(error.to_string().contains("number of operations is 2"), "{error}");
 }
 
 #[test]
@@ -166,4 +166,115 @@ fn pareto_paths_forget_the_oldest() {
         sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss));
     }
     assert_eq!(sampler.state().0["seen"], [1.0, 1.0, 2.0, 2.0]);
+}
+
+/// Two positions, the second without operation 2: it draws from what the first two have of p.
+#[test]
+fn one_p_serves_positions_that_lack_an_operation() {
+    let space = SubSpace::whole(&[3, 2]);
+    let config = PathImportanceConfig { smoothing: WHOLE, variant: Variant::Paper, ..Default::default() };
+    let mut sampler = PathImportance::new(space.clone(), config).unwrap();
+    for (digits, norms) in [([0, 0], [1.0, 1.0]), ([1, 1], [3.0, 3.0]), ([2, 1], [4.0, 3.0])] {
+        sampler.observe(&seen(&Arch::new(digits.to_vec()), &norms, 0.0));
+    }
+    sampler.end_epoch(0.0);
+    assert_eq!(sampler.distribution(), [[0.125, 0.375, 0.5]]);
+    let (mut rng, mut counts) = (rng(), [[0_u32; 3]; 2]);
+    for _ in 0..8_000 {
+        let path = sampler.next_paths(&mut rng).remove(0);
+        path.choices().iter().enumerate().for_each(|(e, &op)| counts[e][usize::from(op)] += 1);
+    }
+    for (counts, p) in counts.iter().zip([[0.125, 0.375, 0.5], [0.25, 0.75, 0.0]]) {
+        for (count, p) in counts.iter().zip(p) {
+            let off = (f64::from(*count) - 8_000.0 * p).abs();
+            assert!(off <= 5.0 * (8_000.0_f64 * p * (1.0 - p)).sqrt(), "{counts:?}");
+        }
+    }
+    // u/p is 1/3 ÷ 1/8 at the first position, 1/2 ÷ 3/4 at the second.
+    let unbiased = PathImportanceConfig { importance_weights: ImportanceWeights::Unbiased, ..config };
+    let mut weighted = PathImportance::new(space, unbiased).unwrap();
+    weighted.restore(&sampler.state()).unwrap();
+    let weight = weighted.loss_weight(&Arch::new(vec![0, 1]));
+    assert!((weight - 8.0 / 3.0 * 2.0 / 3.0).abs() < 1e-12, "{weight}");
+}
+
+/// A path of DARTS with the same operation on all edges of a cell, and norms as large as the numbers of the positions.
+fn darts_path(normal: u8, reduce: u8) -> (Arch, Vec<f64>) {
+    let mut choices = vec![normal; 17];
+    choices.extend([reduce; 17]);
+    for pair in [14, 15, 16, 31, 32, 33] {
+        choices[pair] = 0;
+    }
+    (Arch::new(choices), (0..34).map(f64::from).collect())
+}
+
+/// Pair 0 of every node keeps the edges from nodes 0 and 1: positions 0, 1, 2, 3, 5, 6, 9, 10 of a cell.
+#[test]
+fn importance_in_darts_learns_from_the_edges_that_are_kept() {
+    let kept = [0, 1, 2, 3, 5, 6, 9, 10];
+    let mean = |first: usize| kept.iter().map(|e| (e + first) as f64).sum::<f64>() / 8.0;
+    let distribution = |share| {
+        let config =
+            PathImportanceConfig { smoothing: WHOLE, variant: Variant::Paper, share, ..Default::default() };
+        let mut sampler = PathImportance::new(SubSpace::of(&Darts), config).unwrap();
+        let (path, norms) = darts_path(4, 6);
+        sampler.observe(&seen(&path, &norms, 0.0));
+        sampler.end_epoch(0.0);
+        let path = sampler.next_paths(&mut rng()).remove(0);
+        Darts.check(&path).unwrap();
+        sampler.distribution()
+    };
+    let all = distribution(PathShare::All);
+    assert_eq!((all.len(), all[0].len()), (1, 8));
+    assert!((all[0][4] - mean(0) / (mean(0) + mean(17))).abs() < 1e-12, "{all:?}");
+    assert!((all[0][6] - mean(17) / (mean(0) + mean(17))).abs() < 1e-12, "{all:?}");
+    let kinds = distribution(PathShare::Kind);
+    assert_eq!((kinds.len(), kinds[0][4], kinds[1][6]), (2, 1.0, 1.0));
+    let positions = distribution(PathShare::Position);
+    assert_eq!(positions.len(), 34);
+    for (e, row) in positions.iter().enumerate() {
+        match e % 17 {
+            // The norm at position 0 is 0.
+            here if kept.contains(&here) && e > 0 => {
+                assert_eq!(row[if e < 17 { 4 } else { 6 }], 1.0, "position {e}");
+            }
+            here if here < 14 => assert_eq!(row[..8], [0.125; 8], "position {e} was not seen"),
+            here => assert!(row.iter().filter(|p| **p > 0.0).count() == [3, 6, 10][here - 14], "pair {e}"),
+        }
+    }
+}
+
+#[test]
+fn fair_paths_in_darts_train_every_operation_of_the_edges_they_keep() {
+    let (mut sampler, mut rng) = (FairPaths::new(SubSpace::of(&Darts), Variant::Paper).unwrap(), rng());
+    let mut kept = HashSet::new();
+    for _ in 0..10 {
+        let paths = sampler.next_paths(&mut rng);
+        assert_eq!(paths.len(), 8);
+        for cell in [DartsCell::Normal, DartsCell::Reduce] {
+            let edges: Vec<_> = paths.iter().map(|path| Darts::edges(path, cell)).collect();
+            for e in 0..8 {
+                let here: HashSet<_> = edges.iter().map(|edges| edges[e].position).collect();
+                let ops: HashSet<_> = edges.iter().map(|edges| edges[e].op).collect();
+                assert_eq!((here.len(), ops.len()), (1, 8));
+                kept.extend(here);
+            }
+        }
+    }
+    assert!(kept.len() > 16, "the inputs change from step to step");
+    let proxyless = SubSpace::of(&Proxyless::new(ProxylessWidths::SEARCH));
+    let error = FairPaths::new(proxyless, Variant::Paper).unwrap_err();
+    assert!(error.to_string().contains("leave operations out"), "{error}");
+}
+
+#[test]
+fn one_change_in_darts_is_a_change_of_the_genotype() {
+    let (mut sampler, mut rng) = (OneChangePaths::new(SubSpace::of(&Darts)), rng());
+    let mut last = sampler.next_paths(&mut rng).remove(0);
+    for _ in 0..200 {
+        let path = sampler.next_paths(&mut rng).remove(0);
+        assert_eq!(path.distance(&last), 1);
+        assert_ne!(Darts.cleared(&path), Darts.cleared(&last));
+        last = path;
+    }
 }

@@ -42,7 +42,7 @@ pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Res
         EvolutionConfig { population: 0, .. } => return bad("population", 0, "at least 1"),
         EvolutionConfig { parents: 0, .. } => return bad("parents", 0, "at least 1"),
         EvolutionConfig { rate, .. } if !(0.0..=1.0).contains(rate) => {
-            return bad("rate", (rate * 100.0) as usize, "at most 1");
+            return Err(SearchError::BadRate { value: *rate });
         }
         _ => {}
     }
@@ -50,15 +50,15 @@ pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Res
     for _ in 0..config.generations {
         let parents = search.best(config.parents);
         for _ in 0..config.crossover {
-            search.visit_new(|space, rng, _| {
+            search.visit_new(|moves, rng, _| {
                 let [a, b] = [0, 1].map(|_| &parents[rng.random_range(0..parents.len())].arch);
-                space.crossover(a, b, rng)
+                moves.crossover(a, b, rng)
             })?;
         }
         for _ in 0..config.mutation {
-            search.visit_new(|space, rng, _| {
+            search.visit_new(|moves, rng, _| {
                 let parent = &parents[rng.random_range(0..parents.len())].arch;
-                space.mutate(parent, config.rate, rng)
+                moves.mutate(parent, config.rate, rng)
             })?;
         }
     }

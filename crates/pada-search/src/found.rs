@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use pada_space::{Arch, Equivalence, SearchSpace};
+use pada_space::{Arch, Equivalence, SearchSpace, SubSpace};
 use rand::Rng;
 use thiserror::Error;
 
@@ -45,6 +45,12 @@ pub enum SearchError<E> {
         /// What is allowed.
         range: &'static str,
     },
+    /// A rate is no probability.
+    #[error("rate is {value}, it must be from 0 to 1")]
+    BadRate {
+        /// The rate.
+        value: f64,
+    },
     /// An architecture could not be scored.
     #[error(transparent)]
     Score(E),
@@ -54,6 +60,7 @@ pub enum SearchError<E> {
 /// weights count as one.
 pub struct Search<'a, E> {
     pub(crate) space: &'a dyn SearchSpace,
+    part: &'a SubSpace,
     pub(crate) goal: Goal<'a, E>,
     pub(crate) rng: &'a mut dyn Rng,
     /// By canonical form, in the order of scoring.
@@ -61,13 +68,34 @@ pub struct Search<'a, E> {
     found: Vec<Found>,
 }
 
+/// How a search comes from one architecture to another.
+pub(crate) struct Moves<'a> {
+    space: &'a dyn SearchSpace,
+    part: &'a SubSpace,
+}
+
+impl Moves<'_> {
+    pub(crate) fn crossover(&self, a: &Arch, b: &Arch, rng: &mut dyn Rng) -> Arch {
+        self.space.crossover(a, b, rng)
+    }
+
+    pub(crate) fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Arch {
+        self.part.mutate(arch, rate, rng)
+    }
+}
+
 /// Draws in a row that may be outside the limits or known already.
 const PATIENCE: usize = 10_000;
 
 impl<'a, E> Search<'a, E> {
-    /// A search that has scored nothing.
-    pub fn new(space: &'a dyn SearchSpace, goal: Goal<'a, E>, rng: &'a mut dyn Rng) -> Self {
-        Self { space, goal, rng, places: HashMap::new(), found: Vec::new() }
+    /// A search that has scored nothing; it visits architectures of `part` only.
+    pub fn new(
+        space: &'a dyn SearchSpace,
+        part: &'a SubSpace,
+        goal: Goal<'a, E>,
+        rng: &'a mut dyn Rng,
+    ) -> Self {
+        Self { space, part, goal, rng, places: HashMap::new(), found: Vec::new() }
     }
 
     /// Everything scored so far, in order.
@@ -85,6 +113,7 @@ impl<'a, E> Search<'a, E> {
 
     /// Scores an architecture, unless one like it is known or it does not fit; its place among the found ones if it is new.
     pub(crate) fn visit(&mut self, arch: Arch) -> Result<Option<usize>, SearchError<E>> {
+        let arch = self.space.cleared(&arch);
         let canonical = self.space.canonical(&arch, Equivalence::SharedWeights);
         if self.places.contains_key(&canonical) || !(self.goal.fits)(&arch) {
             return Ok(None);
@@ -100,10 +129,11 @@ impl<'a, E> Search<'a, E> {
     /// Visits what `draw` gives until one is new; none where patience runs out.
     pub(crate) fn visit_new(
         &mut self,
-        mut draw: impl FnMut(&dyn SearchSpace, &mut dyn Rng, &[Found]) -> Arch,
+        mut draw: impl FnMut(&Moves<'_>, &mut dyn Rng, &[Found]) -> Arch,
     ) -> Result<Option<usize>, SearchError<E>> {
+        let moves = Moves { space: self.space, part: self.part };
         for _ in 0..PATIENCE {
-            let arch = draw(self.space, self.rng, &self.found);
+            let arch = draw(&moves, self.rng, &self.found);
             if let Some(place) = self.visit(arch)? {
                 return Ok(Some(place));
             }
@@ -115,7 +145,7 @@ impl<'a, E> Search<'a, E> {
     pub(crate) fn start(&mut self, n: usize) -> Result<Vec<usize>, SearchError<E>> {
         let mut places = Vec::new();
         while places.len() < n {
-            match self.visit_new(|space, rng, _| space.sample(rng))? {
+            match self.visit_new(|moves, rng, _| moves.part.sample(rng))? {
                 Some(place) => places.push(place),
                 None if places.is_empty() => return Err(SearchError::NothingFits { tried: PATIENCE }),
                 // The space within the limits is smaller than what was asked for.

@@ -35,15 +35,18 @@ pub fn pareto<E>(search: &mut Search<'_, E>, config: &ParetoConfig) -> Result<()
     if config.population < 2 {
         return Err(SearchError::BadConfig { name, value, range });
     }
+    if !(0.0..=1.0).contains(&config.rate) {
+        return Err(SearchError::BadRate { value: config.rate });
+    }
     let mut alive = search.start(config.population)?;
     for _ in 0..config.generations {
         let ranks = Ranks::of(search.found(), &alive);
         let mut children = Vec::new();
         for _ in 0..config.population {
-            let child = search.visit_new(|space, rng, found| {
+            let child = search.visit_new(|moves, rng, found| {
                 let [a, b] = [0, 1].map(|_| &found[alive[ranks.tournament(rng)]].arch);
-                let child = space.crossover(a, b, rng);
-                space.mutate(&child, config.rate, rng)
+                let child = moves.crossover(a, b, rng);
+                moves.mutate(&child, config.rate, rng)
             })?;
             children.extend(child);
         }

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use pada_search::{
     EvolutionConfig, Found, Goal, ParetoConfig, Search, SearchError, evolution, front, pareto, random,
 };
-use pada_space::{Arch, Equivalence, Nb201, SearchSpace};
+use pada_space::{Arch, Equivalence, Nb201, SearchSpace, SubSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -31,7 +31,8 @@ fn searched(
     };
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let goal = Goal { score: &mut score, cost: &cost, fits };
-    let mut search = Search::new(&space, goal, &mut rng);
+    let part = SubSpace::of(&space);
+    let mut search = Search::new(&space, &part, goal, &mut rng);
     run(&mut search)?;
     let found = search.found().to_vec();
     Ok((found, calls))

@@ -47,6 +47,16 @@ pub enum SpaceError {
         /// The space's name.
         space: &'static str,
     },
+    /// A part of a space leaves a position without any operation.
+    #[error("position {position} of {space} has none of the allowed operations; it has {valid}")]
+    NoOpLeft {
+        /// The position, from 0.
+        position: usize,
+        /// The space's name.
+        space: &'static str,
+        /// The operations the position has, in digit order.
+        valid: String,
+    },
     /// The long form is not built as the space writes it.
     #[error("architecture {text:?}: {reason}; {space} is written like {example:?}")]
     Malformed {

@@ -8,6 +8,7 @@ mod named;
 mod nas_bench_macro;
 mod nb201;
 mod nb201_function;
+mod position;
 mod proxyless;
 mod space;
 mod sub_space;
@@ -21,6 +22,7 @@ pub use error::SpaceError;
 pub use named::{Named, find_named};
 pub use nas_bench_macro::NasBenchMacro;
 pub use nb201::{EDGES, N_NODES, Nb201, Nb201Op};
+pub use position::{Chooses, Position, ReadWhere};
 pub use proxyless::{
     MbConv, MobileLayer, MobileSpec, PROXYLESS_NAMED, Proxyless, ProxylessStage, ProxylessWidths,
 };

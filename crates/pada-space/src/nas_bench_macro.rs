@@ -1,4 +1,4 @@
-use crate::{Arch, Equivalence, SearchSpace, SpaceError};
+use crate::{Arch, Chooses, Equivalence, Position, SearchSpace, SpaceError};
 
 const OP_NAMES: [&str; 3] = ["identity", "MB3_K3", "MB6_K5"];
 
@@ -35,6 +35,12 @@ impl SearchSpace for NasBenchMacro {
     fn n_ops(&self) -> &[usize] {
         const N_OPS: [usize; 8] = [OP_NAMES.len(); 8];
         &N_OPS
+    }
+
+    /// Two kinds: the first layer of a stage, where even identity has weights, and the others.
+    fn positions(&self) -> Vec<Position> {
+        let kinds = Self::STAGES.into_iter().flat_map(|layers| (0..layers).map(|layer| u8::from(layer > 0)));
+        kinds.map(|kind| Position { chooses: Chooses::Operation { kind }, read_where: None }).collect()
     }
 
     fn op_names(&self) -> &[&'static str] {

@@ -1,6 +1,6 @@
 use rand::{Rng, RngExt};
 
-use crate::{Arch, SpaceError};
+use crate::{Arch, Position, SpaceError};
 
 /// Which architectures count as the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,11 @@ pub trait SearchSpace: Send + Sync {
     /// How many choices each position has, `[E]`.
     fn n_ops(&self) -> &[usize];
 
+    /// What each position chooses, `[E]`: an operation, all of one kind and always read, unless a space says otherwise.
+    fn positions(&self) -> Vec<Position> {
+        vec![Position::default(); self.n_ops().len()]
+    }
+
     /// The names of the operations, `[O]`, in digit order.
     fn op_names(&self) -> &[&'static str];
 
@@ -41,6 +46,12 @@ pub trait SearchSpace: Send + Sync {
     /// The smallest architecture that is the same as `arch`. Two architectures are the same exactly if their canonical
     /// forms are equal.
     fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Arch;
+
+    /// The same architecture with choice 0 at every position that is not read.
+    fn cleared(&self, arch: &Arch) -> Arch {
+        let clear = |(position, &choice): (Position, &u8)| if position.is_read(arch) { choice } else { 0 };
+        Arch::new(self.positions().into_iter().zip(arch.choices()).map(clear).collect::<Vec<_>>())
+    }
 
     /// How many architectures the space has.
     fn len(&self) -> u128 {

@@ -2,7 +2,7 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::space::valid_ops;
-use crate::{Arch, SearchSpace, SpaceError};
+use crate::{Arch, Chooses, Position, SearchSpace, SpaceError};
 
 /// A part of a space: at each position some of its operations, chosen freely.
 ///
@@ -11,18 +11,31 @@ use crate::{Arch, SearchSpace, SpaceError};
 pub struct SubSpace {
     /// `[E]`, each sorted and not empty.
     allowed: Vec<Vec<u8>>,
+    /// `[E]`; empty where every position is as [`Position::default`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    positions: Vec<Position>,
 }
 
 impl SubSpace {
-    /// All of a space with `n_ops[e]` operations at position e.
+    /// All of a space with `n_ops[e]` operations at position e, each of them read in every architecture.
     pub fn whole(n_ops: &[usize]) -> Self {
-        Self { allowed: n_ops.iter().map(|&n| (0..n as u8).collect()).collect() }
+        Self { allowed: n_ops.iter().map(|&n| (0..n as u8).collect()).collect(), positions: vec![] }
     }
 
-    /// The architectures of a space that use only operations with these names.
+    /// All of a space.
+    pub fn of(space: &dyn SearchSpace) -> Self {
+        let mut positions = space.positions();
+        if positions.iter().all(|position| *position == Position::default()) {
+            positions.clear();
+        }
+        Self { positions, ..Self::whole(space.n_ops()) }
+    }
+
+    /// The architectures of a space that use only operations with these names; inputs are chosen freely.
     ///
     /// # Errors
-    /// [`SpaceError::NoSuchOp`] for a name that the space does not have, [`SpaceError::Empty`] for none.
+    /// [`SpaceError::NoSuchOp`] for a name that the space does not have, [`SpaceError::Empty`] for none,
+    /// [`SpaceError::NoOpLeft`] where a position has none of them.
     pub fn with_ops(space: &dyn SearchSpace, names: &[String]) -> Result<Self, SpaceError> {
         let digit = |name: &String| match space.op_names().iter().position(|op| op == name) {
             Some(digit) => Ok(digit as u8),
@@ -38,7 +51,33 @@ impl SubSpace {
         if ops.is_empty() {
             return Err(SpaceError::Empty { space: space.name() });
         }
-        Ok(Self { allowed: vec![ops; space.n_ops().len()] })
+        let mut part = Self::of(space);
+        for position in 0..part.allowed.len() {
+            if part.kind(position).is_none() {
+                continue;
+            }
+            let here = &mut part.allowed[position];
+            let all = here.len();
+            here.retain(|op| ops.contains(op));
+            if here.is_empty() {
+                let valid = valid_ops(&space.op_names()[..all]);
+                return Err(SpaceError::NoOpLeft { position, space: space.name(), valid });
+            }
+        }
+        Ok(part)
+    }
+
+    /// Of which kind the operations at a position are; none where it chooses inputs.
+    pub fn kind(&self, position: usize) -> Option<u8> {
+        match self.positions.get(position).map_or_else(Chooses::default, |position| position.chooses) {
+            Chooses::Operation { kind } => Some(kind),
+            Chooses::Inputs => None,
+        }
+    }
+
+    /// Whether a position is read in an architecture.
+    pub fn is_read(&self, position: usize, arch: &Arch) -> bool {
+        self.positions.get(position).is_none_or(|position| position.is_read(arch))
     }
 
     /// The operations of each position, `[E]`, each list sorted.
@@ -56,13 +95,14 @@ impl SubSpace {
         let mut allowed = self.allowed.clone();
         allowed[position] = ops.to_vec();
         allowed[position].sort_unstable();
-        Self { allowed }
+        Self { allowed, positions: self.positions.clone() }
     }
 
-    /// Whether an architecture belongs to it.
+    /// Whether an architecture belongs to it; what stands at positions that are not read does not matter.
     pub fn contains(&self, arch: &Arch) -> bool {
-        let inside = |(c, allowed): (&u8, &Vec<u8>)| allowed.contains(c);
-        arch.choices().len() == self.allowed.len() && arch.choices().iter().zip(&self.allowed).all(inside)
+        let choices = arch.choices();
+        let inside = |e: usize| self.allowed[e].contains(&choices[e]) || !self.is_read(e, arch);
+        choices.len() == self.allowed.len() && (0..choices.len()).all(inside)
     }
 
     /// How many architectures it has.
@@ -81,10 +121,19 @@ impl SubSpace {
         Arch::new(self.allowed.iter().map(draw).collect::<Vec<_>>())
     }
 
-    /// The operations that every position shares; none where positions differ.
+    /// Each position is redrawn uniformly with probability `rate`; it may be drawn as it was.
+    pub fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Arch {
+        let pick = |(&c, ops): (&u8, &Vec<u8>)| {
+            if rng.random_bool(rate) { ops[rng.random_range(0..ops.len())] } else { c }
+        };
+        Arch::new(arch.choices().iter().zip(&self.allowed).map(pick).collect::<Vec<_>>())
+    }
+
+    /// The operations that all positions have which choose one; none where they differ.
     pub fn common(&self) -> Option<&[u8]> {
-        let first = self.allowed.first()?;
-        self.allowed.iter().all(|ops| ops == first).then_some(first.as_slice())
+        let mut ops = (0..self.allowed.len()).filter(|&e| self.kind(e).is_some()).map(|e| &self.allowed[e]);
+        let first = ops.next()?;
+        ops.all(|other| other == first).then_some(first.as_slice())
     }
 }
 

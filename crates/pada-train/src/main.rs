@@ -7,7 +7,7 @@ mod progress;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{cost, doctor, import, metrics, rank, retrain, train};
+use commands::{cost, doctor, import, metrics, rank, retrain, search, train};
 use pada::{Blame, PadaError};
 use tracing_subscriber::EnvFilter;
 
@@ -38,6 +38,10 @@ enum Command {
     ///
     /// Example: pada-train rank --weights runs/mini-s0-001/epoch-0020.safetensors --channels 8 --cells 1 --data mini --out ranking.csv
     Rank(rank::Args),
+    /// Look for the best architectures of a trained supernet, under limits.
+    ///
+    /// Example: pada-train search runs/mini-s0-001 --method evolution --max-macs 1.5M
+    Search(search::Args),
     /// Weights and multiply-adds of an architecture.
     ///
     /// Example: pada-train cost --space nb201 --arch 123400
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Retrain(args)) => retrain::run(&args),
         Some(Command::Rank(args)) => rank::run(&args),
+        Some(Command::Search(args)) => search::run(&args),
         Some(Command::Cost(args)) => cost::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Import(args)) => import::run(&args),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod calibration;
 mod checkpoint;
 mod clip;
 mod config;
@@ -18,6 +19,7 @@ pub mod split;
 mod trainer;
 mod variance;
 
+pub use calibration::Calibration;
 pub use checkpoint::{Checkpoint, CheckpointScope};
 pub use clip::{clip_factor, global_norm};
 pub use config::{OnNan, TrainConfig};

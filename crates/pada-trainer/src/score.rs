@@ -1,14 +1,14 @@
 use std::collections::HashMap;
 
 use pada_data::ImageSet;
-use pada_graph::{Executor, Images, Lower, Shape};
+use pada_graph::{Executor, Graph, Images, Lower, Shape};
 use pada_space::{Arch, Equivalence, SearchSpace};
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+use crate::{Calibration, TrainError};
 
-/// Images to score architectures on, normalised once. Norms use batch statistics, so the batch size is part of the score; the
-/// last batch may be smaller.
+/// Images to score architectures on, normalised once. Where norms use batch statistics the batch size is part of the score; the last
+/// batch may be smaller.
 #[derive(Clone, Debug)]
 pub struct EvalSet {
     pixels: Vec<f32>,
@@ -64,20 +64,14 @@ impl EvalSet {
         pixels.map(|pixels| Images { pixels, shape: self.shape }).zip(self.labels.chunks(self.batch))
     }
 
-    /// How many images an architecture classifies correctly.
+    /// How many images a graph classifies correctly.
     ///
     /// # Errors
     /// [`TrainError`] from the executor.
-    pub fn correct(
-        &self,
-        executor: &mut dyn Executor,
-        net: &dyn Lower,
-        arch: &Arch,
-    ) -> Result<usize, TrainError> {
-        let graph = net.lower(arch)?.simplified();
+    pub fn correct(&self, executor: &mut dyn Executor, graph: &Graph) -> Result<usize, TrainError> {
         let mut correct = 0;
         for (images, labels) in self.batches() {
-            correct += executor.logits(&graph, &images)?.correct(labels);
+            correct += executor.logits(graph, &images)?.correct(labels);
         }
         Ok(correct)
     }
@@ -99,6 +93,8 @@ pub struct Scorer<'a, 'p> {
     pub space: &'a dyn SearchSpace,
     /// What they are scored on.
     pub images: &'a EvalSet,
+    /// What running statistics are taken from before; none where norms have none.
+    pub calibration: Option<&'a Calibration>,
     /// What is known: correct images by name of the weights and canonical form; empty at the start.
     pub known: HashMap<(Vec<u8>, Arch), usize>,
 }
@@ -112,7 +108,13 @@ impl Scorer<'_, '_> {
         let key = self.key(arch)?;
         let correct = match self.known.get(&key) {
             Some(&correct) => correct,
-            None => self.images.correct(self.executor, self.net, &key.1)?,
+            None => {
+                let graph = self.net.lower(&key.1)?.simplified();
+                if let Some(calibration) = self.calibration {
+                    calibration.run(&graph, self.executor)?;
+                }
+                self.images.correct(self.executor, &graph)?
+            }
         };
         self.known.insert(key, correct);
         Ok(ArchScore { arch: arch.clone(), correct, total: self.images.len() })

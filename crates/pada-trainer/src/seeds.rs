@@ -23,6 +23,8 @@ pub enum Purpose {
     Split,
     /// What a training rule learns beside the weights, at its start.
     RuleStart,
+    /// Which architectures a search visits.
+    Search,
 }
 
 /// Streams that each stage of a run has for itself; more than there are purposes.

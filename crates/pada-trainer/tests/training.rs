@@ -298,7 +298,15 @@ fn architectures_that_are_the_same_function_score_the_same_and_all_are_reported(
     let archs = ["000300", "300300", "333333", "000000"].map(|text| space.parse(text).unwrap());
     let place = &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]);
     let known = Default::default();
-    let mut scorer = Scorer { executor: &mut executor, place, net: &net, space: &space, images: &set, known };
+    let mut scorer = Scorer {
+        executor: &mut executor,
+        place,
+        net: &net,
+        space: &space,
+        images: &set,
+        calibration: None,
+        known,
+    };
     let scores: Vec<_> = archs.iter().map(|arch| scorer.score(arch).unwrap()).collect();
     assert_eq!(scores[0].correct, scores[1].correct);
     assert_eq!(scorer.known.len(), 3, "what is the same is computed once");

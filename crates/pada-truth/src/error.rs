@@ -1,18 +1,75 @@
+use std::fmt;
 use std::path::PathBuf;
 
 use pada_space::SpaceError;
 use thiserror::Error;
+
+/// A table that `cargo xtask download` brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Download {
+    /// NAS-Bench-201.
+    Nb201,
+    /// NAS-Bench-Macro.
+    NasBenchMacro,
+    /// 214 trained genotypes of DARTS.
+    Darts214,
+}
+
+impl Download {
+    /// Its folder in the data folder.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Nb201 => "nasbench201",
+            Self::NasBenchMacro => "nas_bench_macro",
+            Self::Darts214 => "darts_214",
+        }
+    }
+}
+
+/// As the command calls it.
+impl fmt::Display for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nb201 => "nb201",
+            Self::NasBenchMacro => "nas-bench-macro",
+            Self::Darts214 => "darts-214",
+        })
+    }
+}
 
 /// Why a table cannot be used.
 #[derive(Debug, Error)]
 pub enum TruthError {
     /// The table is not there.
     #[error(
-        "{path} is missing; run `cargo xtask download nb201`, or set PADA_DATA to the folder that holds nasbench201/"
+        "{path} is missing; run `cargo xtask download {download}`, or set PADA_DATA to the folder that holds {}/",
+        .download.folder()
     )]
     Missing {
         /// The file.
         path: PathBuf,
+        /// What brings it.
+        download: Download,
+    },
+    /// The file cannot be read as JSON.
+    #[error("{path}: {source}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said, with line and column.
+        source: serde_json::Error,
+    },
+    /// A mean is not that of its runs.
+    #[error("{path}, line {line}: mean_acc is {written}, the mean of its runs is {found}")]
+    WrongMean {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What stands there.
+        written: f64,
+        /// What should.
+        found: f64,
     },
     /// The file cannot be read as CSV.
     #[error("{path}: {source}")]
@@ -49,7 +106,7 @@ pub enum TruthError {
     BadArch {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line, or the entry of a list, from 1.
         line: u64,
         /// What is wrong with it.
         source: SpaceError,
@@ -80,7 +137,7 @@ pub enum TruthError {
     },
     /// Rows are missing.
     #[error(
-        "{path} has {found} of {expected} architectures, {first} is the first that is missing; run `cargo xtask download nb201`"
+        "{path} has {found} of {expected} architectures, {first} is the first that is missing; run `cargo xtask download {download}`"
     )]
     MissingRows {
         /// The file.
@@ -91,6 +148,8 @@ pub enum TruthError {
         expected: usize,
         /// The first architecture in digit order without a row.
         first: String,
+        /// What brings the whole table.
+        download: Download,
     },
     /// There is no row.
     #[error("{path} holds no row")]

@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use pada_space::{Arch, Nb201, SearchSpace};
+use pada_space::{Arch, Nb201};
 
-use crate::table::Rows;
-use crate::{TruthError, TruthTable};
+use crate::table::{EveryArch, Rows, read_file};
+use crate::{Download, TruthError, TruthTable};
 
 /// The table's file, in the folder `nasbench201` of the data folder.
 pub const NB201_FILE: &str = "nasbench201.csv";
@@ -47,35 +47,25 @@ impl Nb201Table {
     /// # Errors
     /// [`TruthError`]: every architecture must have exactly one row, in both text forms, and every cell a number.
     pub fn load(path: &Path) -> Result<Self, TruthError> {
-        let csv = std::fs::read(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => TruthError::Missing { path: path.into() },
-            _ => TruthError::Csv { path: path.into(), source: source.into() },
-        })?;
+        let csv = read_file(path, Download::Nb201)?;
         let space = Nb201::new();
         let mut rows = Rows::new(path, &csv)?;
         let (digits, string) = (rows.column(DIGITS)?, rows.column(STRING)?);
         let columns = NUMBERS.iter().map(|name| rows.column(name)).collect::<Result<Vec<_>, _>>()?;
         let mut numbers = vec![Vec::new(); columns.len()];
-        let (mut archs, mut lines) = (Vec::new(), HashMap::new());
+        let mut seen = EveryArch::new(path, Download::Nb201);
         while let Some(row) = rows.next_row()? {
             let (arch, other) = (row.arch(digits, &space)?, row.arch(string, &space)?);
             if arch != other {
                 let (digits, string) = (arch.to_string(), other.to_string());
                 return Err(TruthError::Disagree { path: path.into(), line: row.line, digits, string });
             }
-            if let Some(first) = lines.insert(arch.clone(), row.line) {
-                let arch = arch.to_string();
-                return Err(TruthError::Duplicate { path: path.into(), line: row.line, arch, first });
-            }
+            seen.add(arch, row.line)?;
             for (list, column) in numbers.iter_mut().zip(&columns) {
                 list.push(row.number(*column)?);
             }
-            archs.push(arch);
         }
-        if let Some(first) = space.archs().find(|arch| !lines.contains_key(arch)) {
-            let (found, expected, first) = (archs.len(), space.len() as usize, first.to_string());
-            return Err(TruthError::MissingRows { path: path.into(), found, expected, first });
-        }
+        let archs = seen.all_of(&space)?;
         Ok(Self { archs, columns: NUMBERS.into_iter().zip(numbers).collect() })
     }
 

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use pada_space::{Arch, SearchSpace};
 
-use crate::TruthError;
+use crate::{Download, TruthError};
 
 /// Accuracies of architectures trained from scratch.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +67,11 @@ impl TruthTable {
         Ok(Self { by_seed, ..Self::new(name, archs, accuracy) })
     }
 
+    /// The table with the accuracies of each seed.
+    pub(crate) fn with_seeds(self, by_seed: BTreeMap<u64, Vec<Option<f64>>>) -> Self {
+        Self { by_seed, ..self }
+    }
+
     /// What the accuracies are.
     pub fn name(&self) -> &str {
         &self.name
@@ -90,6 +95,57 @@ impl TruthTable {
     /// For each seed, the accuracy of every architecture that was trained with it, `[A]`.
     pub fn by_seed(&self) -> &BTreeMap<u64, Vec<Option<f64>>> {
         &self.by_seed
+    }
+}
+
+/// The bytes of a downloaded table.
+pub(crate) fn read_file(path: &Path, download: Download) -> Result<Vec<u8>, TruthError> {
+    std::fs::read(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => TruthError::Missing { path: path.into(), download },
+        _ => TruthError::Csv { path: path.into(), source: source.into() },
+    })
+}
+
+/// The architectures of a table, each once.
+pub(crate) struct EveryArch<'a> {
+    path: &'a Path,
+    download: Download,
+    archs: Vec<Arch>,
+    lines: HashMap<Arch, u64>,
+}
+
+impl<'a> EveryArch<'a> {
+    pub(crate) fn new(path: &'a Path, download: Download) -> Self {
+        Self { path, download, archs: Vec::new(), lines: HashMap::new() }
+    }
+
+    /// The architecture of a line, or of an entry.
+    pub(crate) fn add(&mut self, arch: Arch, line: u64) -> Result<(), TruthError> {
+        if let Some(first) = self.lines.insert(arch.clone(), line) {
+            let (path, arch) = (self.path.into(), arch.to_string());
+            return Err(TruthError::Duplicate { path, line, arch, first });
+        }
+        self.archs.push(arch);
+        Ok(())
+    }
+
+    /// All architectures of a space must be there.
+    pub(crate) fn all_of(self, space: &dyn SearchSpace) -> Result<Vec<Arch>, TruthError> {
+        match space.archs().find(|arch| !self.lines.contains_key(arch)) {
+            None => Ok(self.archs),
+            Some(first) => Err(TruthError::MissingRows {
+                path: self.path.into(),
+                found: self.archs.len(),
+                expected: space.len() as usize,
+                first: first.to_string(),
+                download: self.download,
+            }),
+        }
+    }
+
+    /// At least one must be there.
+    pub(crate) fn some(self) -> Result<Vec<Arch>, TruthError> {
+        if self.archs.is_empty() { Err(TruthError::Empty { path: self.path.into() }) } else { Ok(self.archs) }
     }
 }
 

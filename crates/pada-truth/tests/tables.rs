@@ -6,8 +6,11 @@ mod shared;
 
 use std::path::{Path, PathBuf};
 
-use pada_space::{Nb201, SearchSpace};
-use pada_truth::{NB201_FILE, Nb201Table, TruthError, TruthTable, mini};
+use pada_space::{Darts, Genotype, NasBenchMacro, Nb201, SearchSpace};
+use pada_truth::{
+    DARTS_214_FILE, Darts214Table, MACRO_FILE, MacroTable, NB201_FILE, Nb201Table, TruthError, TruthTable,
+    mini,
+};
 
 fn runs(csv: &str) -> Result<TruthTable, TruthError> {
     TruthTable::from_runs("test", Path::new("runs.csv"), csv.as_bytes(), &Nb201::new())
@@ -113,4 +116,85 @@ fn the_published_table_holds_what_its_paper_says() {
     assert_eq!(((best * 1e3).round(), accuracy[6111]), (94_373.0, best));
     let mean = accuracy.iter().sum::<f64>() / accuracy.len() as f64;
     assert!((mean - 87.06).abs() < 0.005, "{mean}");
+}
+
+fn written(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+/// A row for every network of NAS-Bench-Macro.
+fn macro_rows() -> Vec<String> {
+    let mut lines = vec!["arch,mean_acc,acc1,acc2,acc3,params,flops".to_owned()];
+    lines.extend(NasBenchMacro.archs().map(|arch| format!("{arch},80.0,79.5,80.5,80.0,100,200")));
+    lines
+}
+
+#[test]
+fn a_damaged_table_of_nas_bench_macro_is_refused_with_its_line() {
+    let refused = |change: &dyn Fn(&mut Vec<String>)| {
+        let mut lines = macro_rows();
+        change(&mut lines);
+        let (_folder, path) = written(MACRO_FILE, &lines.join("\n"));
+        MacroTable::load(&path).map(|table| table.truth().archs().len())
+    };
+    assert_eq!(refused(&|_| ()).unwrap(), 6_561);
+    let missing = MacroTable::load(Path::new("no/such.csv")).unwrap_err();
+    assert!(missing.to_string().contains("cargo xtask download nas-bench-macro"), "{missing}");
+    assert!(missing.to_string().contains("holds nas_bench_macro/"), "{missing}");
+    let error = refused(&|lines| lines[4] = lines[4].replace("80.0,79", "81.0,79")).unwrap_err();
+    assert!(matches!(error, TruthError::WrongMean { line: 5, written: 81.0, found: 80.0, .. }), "{error}");
+    let error = refused(&|lines| drop(lines.remove(2))).unwrap_err();
+    assert!(
+        matches!(&error, TruthError::MissingRows { found: 6_560, first, .. } if first == "00000001"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("download nas-bench-macro"), "{error}");
+    let error = refused(&|lines| lines[3] = lines[2].clone()).unwrap_err();
+    assert!(matches!(error, TruthError::Duplicate { line: 4, first: 3, .. }), "{error}");
+    let error = refused(&|lines| lines[3] = lines[3].replace("80.5", "-")).unwrap_err();
+    assert!(matches!(&error, TruthError::BadNumber { line: 4, column, .. } if column == "acc2"), "{error}");
+}
+
+/// The first entry of the table.
+const GENOTYPE: &str = r#"{"id": 0, "normal": [["max_pool_3x3", 0], ["skip_connect", 1], ["sep_conv_3x3", 2], ["sep_conv_5x5", 0], ["sep_conv_3x3", 1], ["max_pool_3x3", 0], ["sep_conv_5x5", 0], ["max_pool_3x3", 2]], "reduce": [["sep_conv_5x5", 1], ["avg_pool_3x3", 0], ["skip_connect", 0], ["dil_conv_3x3", 2], ["avg_pool_3x3", 1], ["dil_conv_3x3", 2], ["skip_connect", 1], ["sep_conv_3x3", 3]], "concat": [2, 3, 4, 5], "best_test_acc": 97.06, "final_test_acc": 97.02, "last10_mean_test_acc": 97.019}"#;
+
+#[test]
+fn a_genotype_of_darts_214_has_the_mean_of_its_last_epochs_and_a_damaged_one_is_refused() {
+    let load = |text: &str| {
+        let (_folder, path) = written(DARTS_214_FILE, text);
+        Darts214Table::load(&path)
+    };
+    let table = load(&format!("[{GENOTYPE}]")).unwrap();
+    assert_eq!(table.truth().accuracies(), [97.019]);
+    assert_eq!((table.best_epoch(), table.last_epoch()), (&[97.06][..], &[97.02][..]));
+    let arch = Darts::arch(&Genotype::parse(GENOTYPE).unwrap()).unwrap();
+    assert_eq!(table.truth().accuracy(&arch), Some(97.019));
+    let error = load(&format!("[{GENOTYPE},{GENOTYPE}]")).unwrap_err();
+    assert!(matches!(error, TruthError::Duplicate { line: 2, first: 1, .. }), "{error}");
+    let error = load(&format!("[{}]", GENOTYPE.replacen("sep_conv_3x3", "sep_conv_7x7", 1))).unwrap_err();
+    assert!(matches!(error, TruthError::BadArch { line: 1, .. }), "{error}");
+    assert!(matches!(load("[]").unwrap_err(), TruthError::Empty { .. }));
+    assert!(matches!(load("[{}]").unwrap_err(), TruthError::Json { .. }));
+    let missing = Darts214Table::load(Path::new("no/such.json")).unwrap_err();
+    assert!(missing.to_string().contains("cargo xtask download darts-214"), "{missing}");
+}
+
+/// Facts of the published tables, see the README beside them.
+#[test]
+fn the_other_published_tables_hold_what_their_papers_say() {
+    let Some(tables) = shared::tables() else { return };
+    let table = MacroTable::load(&tables.join("nas_bench_macro").join(MACRO_FILE)).unwrap();
+    let best = table.truth().accuracies().iter().copied().fold(0.0, f64::max);
+    assert_eq!((table.truth().archs().len(), table.truth().by_seed().len()), (6_561, 3));
+    let arch = NasBenchMacro.parse("00000000").unwrap();
+    assert_eq!((table.truth().accuracy(&arch), table.params()[0]), (Some(45.363_332), 387_882.0));
+    assert!((93.0..94.0).contains(&best), "{best}");
+
+    let table = Darts214Table::load(&tables.join("darts_214").join(DARTS_214_FILE)).unwrap();
+    assert_eq!(table.truth().archs().len(), 214);
+    let optimistic = table.best_epoch().iter().zip(table.last_epoch()).all(|(best, last)| best >= last);
+    assert!(optimistic, "the best epoch is never worse than the last");
 }

@@ -1,24 +1,26 @@
 use pada_data::ImageSource;
 use pada_graph::{Cost, GraphError, Lower};
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
-
 use pada_trainer::image_shape;
 
-use crate::SupernetConfig;
-use crate::build;
+use crate::{ConfigError, SpaceName, SupernetConfig, build};
 
 /// A search space with its network as it stands alone: what costs and zero-cost rankings are read from.
 pub struct Network {
     /// The space.
     pub space: Box<dyn SearchSpace>,
+    name: SpaceName,
     alone: Box<dyn Lower>,
 }
 
 impl Network {
     /// The network of a config for images like these.
-    pub fn new(config: &SupernetConfig, images: &ImageSource) -> Self {
-        let alone = build::alone(config, image_shape(images), images.classes());
-        Self { space: build::space(config.space), alone }
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a size that the space does not have.
+    pub fn new(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
+        let alone = build::alone(config, image_shape(images), images.classes())?;
+        Ok(Self { space: build::space_of(config)?, name: config.space, alone })
     }
 
     /// Weights and multiply-adds of an architecture that stands alone.
@@ -34,9 +36,13 @@ impl Network {
     /// # Errors
     /// As [`Network::cost`].
     pub fn baselines(&self, archs: &[Arch]) -> Result<Vec<(&'static str, Vec<f64>)>, GraphError> {
-        let params = archs.iter().map(|arch| Ok(self.cost(arch)?.params as f64)).collect::<Result<_, _>>()?;
-        let convs = archs.iter().map(live_conv_weight).collect();
-        Ok(vec![("weights", params), ("live conv weight", convs)])
+        let costs = archs.iter().map(|arch| self.cost(arch)).collect::<Result<Vec<_>, _>>()?;
+        let params = costs.iter().map(|cost| cost.params as f64).collect();
+        let other = match self.name {
+            SpaceName::Nb201 => ("live conv weight", archs.iter().map(live_conv_weight).collect()),
+            _ => ("MACs", costs.iter().map(|cost| cost.macs as f64).collect()),
+        };
+        Ok(vec![("weights", params), other])
     }
 }
 

@@ -2,51 +2,92 @@
 
 use pada_data::{ImageSource, Loader, Splits};
 use pada_engine::Engine;
-use pada_graph::{Cost, Executor, Lower, Nb201Net, Norms, Shape, WeightLayout};
+use pada_graph::{
+    Cost, DartsNet, DartsSize, Executor, Lower, MacroNet, Nb201Net, Norms, ProxylessNet, Shape, WeightLayout,
+};
 use pada_sampler::{
     ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths, ParetoPaths,
     PathImportance, PathSampler, UniformData, UniformPaths,
 };
-use pada_space::{EDGES, Nb201, Nb201Op, SearchSpace, SubSpace};
+use pada_space::{
+    Darts, EDGES, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
+};
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
-use pada_trainer::{Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape};
-
-use crate::{
-    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit, RuleConfig,
-    RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
+use pada_trainer::{
+    Calibration, Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
 };
 
-/// A search space by its name.
+use crate::config::SupernetSize;
+use crate::{
+    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit,
+    Recalibration, RuleConfig, RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
+};
+
+/// A search space by its name; that of ProxylessNAS with the channels of its search.
 pub fn space(name: SpaceName) -> Box<dyn SearchSpace> {
     match name {
         SpaceName::Nb201 => Box::new(Nb201::new()),
+        SpaceName::Darts => Box::new(Darts),
+        SpaceName::Proxyless => Box::new(Proxyless::new(ProxylessWidths::SEARCH)),
+        SpaceName::Macro => Box::new(NasBenchMacro),
     }
+}
+
+/// The search space of a supernet.
+pub(crate) fn space_of(config: &SupernetConfig) -> Result<Box<dyn SearchSpace>, ConfigError> {
+    Ok(match config.size()? {
+        SupernetSize::Proxyless(widths) => Box::new(Proxyless::new(widths)),
+        _ => space(config.space),
+    })
 }
 
 /// The cell of a space whose positions are the edges of one.
 pub(crate) fn cell(name: SpaceName) -> Option<CellShape> {
     match name {
         SpaceName::Nb201 => Some(CellShape { edges: &EDGES, n_ops: Nb201Op::ALL.len() }),
+        SpaceName::Darts | SpaceName::Proxyless | SpaceName::Macro => None,
     }
 }
 
 /// The network whose weights are shared.
-pub(crate) fn supernet(config: &SupernetConfig, input: Shape, classes: usize) -> Box<dyn Lower> {
-    match config.space {
-        SpaceName::Nb201 => {
-            Box::new(Nb201Net::new(config.channels, config.cells, input, classes, Norms::Plain))
+pub(crate) fn supernet(
+    config: &SupernetConfig,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, ConfigError> {
+    Ok(match config.size()? {
+        SupernetSize::Nb201 { channels, cells } => {
+            Box::new(Nb201Net::new(channels, cells, input, classes, Norms::Plain))
         }
-    }
+        SupernetSize::Darts { channels, cells } => {
+            Box::new(DartsNet::new(DartsSize { channels, layers: cells, input, classes }, Norms::Plain))
+        }
+        SupernetSize::Proxyless(widths) => {
+            Box::new(ProxylessNet::new(&widths, input, classes, Norms::Running))
+        }
+        SupernetSize::Macro => Box::new(MacroNet::new(input, classes, Norms::Running)),
+    })
 }
 
-/// The network as benchmarks of the space train it alone.
-pub(crate) fn alone(config: &SupernetConfig, input: Shape, classes: usize) -> Box<dyn Lower> {
-    match config.space {
-        SpaceName::Nb201 => {
-            Box::new(Nb201Net::new(config.channels, config.cells, input, classes, Norms::Affine))
+/// The network as benchmarks of the space train it alone. In the DARTS space that is larger than the supernet: C=36, 20 cells.
+pub(crate) fn alone(
+    config: &SupernetConfig,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, ConfigError> {
+    Ok(match config.size()? {
+        SupernetSize::Nb201 { channels, cells } => {
+            Box::new(Nb201Net::new(channels, cells, input, classes, Norms::Affine))
         }
-    }
+        SupernetSize::Darts { .. } => {
+            Box::new(DartsNet::new(DartsSize { input, classes, ..DartsSize::CIFAR }, Norms::Affine))
+        }
+        SupernetSize::Proxyless(widths) => {
+            Box::new(ProxylessNet::new(&widths, input, classes, Norms::Affine))
+        }
+        SupernetSize::Macro => Box::new(MacroNet::new(input, classes, Norms::Affine)),
+    })
 }
 
 /// What computes, on the device that was chosen.
@@ -68,7 +109,7 @@ pub(crate) fn executor(
 /// The part of its space that a run is about.
 pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<SubSpace, PadaError> {
     match config.ops.as_slice() {
-        [] => Ok(SubSpace::whole(space.n_ops())),
+        [] => Ok(SubSpace::of(space)),
         ops => Ok(SubSpace::with_ops(space, ops)?),
     }
 }
@@ -128,17 +169,22 @@ fn data_sampler(config: &SamplerConfig, images: usize) -> Result<Box<dyn DataSam
     })
 }
 
-/// The images a run trains on.
-pub(crate) fn train_images(config: &RunConfig, splits: &Splits) -> Result<ImageSource, ConfigError> {
-    let mut images = match config.data.train {
+/// The images that may be trained on.
+pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> ImageSource {
+    match part {
         TrainPart::All => splits.train.clone(),
         TrainPart::Half => splits.halves().0,
-    };
-    if let Some(n) = config.data.train_images {
-        within("data.train_images", n, &images)?;
-        images = images.first(n);
     }
-    Ok(images)
+}
+
+/// What running statistics are taken from, of the images that may be trained on.
+pub(crate) fn calibration(
+    config: Option<Recalibration>,
+    trainable: &ImageSource,
+) -> Result<Option<Calibration>, PadaError> {
+    let Some(Recalibration { images, batch }) = config else { return Ok(None) };
+    within("rank.recalibrate.images", images, trainable)?;
+    Ok(Some(Calibration::new(trainable, images, batch)?))
 }
 
 /// The images architectures are scored on.
@@ -178,7 +224,8 @@ pub(crate) fn trainer(
 ) -> Result<Trainer, PadaError> {
     let Start { part, weights, epochs, stage } = start;
     let (shape, classes) = (image_shape(&images), images.classes());
-    let net = supernet(&config.supernet, shape, classes);
+    let net = supernet(&config.supernet, shape, classes)?;
+    let alone = alone(&config.supernet, shape, classes)?;
     let new = || init_weights(net.weights(), &mut Purpose::Init.stage_stream(config.seed, stage));
     let weights = weights.unwrap_or_else(new);
     let rule = rule(config, &part, stage, net.weights(), &weights);
@@ -191,7 +238,6 @@ pub(crate) fn trainer(
         identity: config.identity(),
     };
     let cost = || -> CostOf {
-        let alone = alone(&config.supernet, shape, classes);
         Box::new(move |arch| match alone.lower(arch) {
             Ok(graph) => Cost::of(&graph, alone.weights()).macs as f64,
             Err(_) => f64::INFINITY,
@@ -201,7 +247,7 @@ pub(crate) fn trainer(
         executor: executor(config.compute, device, net.as_ref(), weights),
         net,
         space: part.clone(),
-        n_ops: space.op_names().len(),
+        n_ops: space.n_ops().iter().copied().max().unwrap_or(0),
         rule,
         paths: path_sampler(&config.sampler, space, part, cost)?,
         data: data_sampler(&config.sampler, images.len())?,

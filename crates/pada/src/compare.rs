@@ -4,7 +4,9 @@ use pada_rank::{Bootstrap, RankError, kendall_tau_b};
 use pada_report::{Agreement, Ceiling};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::ArchScore;
-use pada_truth::{NB201_FILE, Nb201Table, TruthTable};
+use pada_truth::{
+    DARTS_214_FILE, Darts214Table, Download, MACRO_FILE, MacroTable, NB201_FILE, Nb201Table, TruthTable,
+};
 
 use crate::{Network, PadaError, TruthName};
 
@@ -15,6 +17,8 @@ struct Table {
     truth: TruthTable,
     /// Rankings that the benchmark itself holds: what a few epochs of stand-alone training say.
     short_runs: Option<(&'static str, TruthTable)>,
+    /// What a reader must know of the table.
+    note: Option<String>,
 }
 
 impl Tables {
@@ -28,13 +32,14 @@ impl Tables {
     /// # Errors
     /// [`PadaError::Truth`]
     pub fn load(
-        main: TruthName,
+        main: Option<TruthName>,
         others: &[TruthName],
         data_dir: &Path,
         space: &dyn SearchSpace,
     ) -> Result<Self, PadaError> {
-        let mut tables = vec![load(main, data_dir, space)?];
-        for &name in others.iter().filter(|&&name| name != main) {
+        let mut tables =
+            main.map(|main| load(main, data_dir, space)).transpose()?.into_iter().collect::<Vec<_>>();
+        for &name in others.iter().filter(|&&name| Some(name) != main) {
             match load(name, data_dir, space) {
                 Ok(table) => tables.push(table),
                 Err(PadaError::Truth(missing @ pada_truth::TruthError::Missing { .. })) => {
@@ -62,7 +67,7 @@ impl Tables {
     /// [`PadaError`] from metrics and costs.
     pub fn agreements(&self, network: &Network, scores: &[ArchScore]) -> Result<Vec<Agreement>, PadaError> {
         let mut agreements = Vec::new();
-        for Table { truth, short_runs } in &self.0 {
+        for Table { truth, short_runs, note } in &self.0 {
             let known: Vec<&ArchScore> =
                 scores.iter().filter(|s| truth.accuracy(&s.arch).is_some()).collect();
             let archs: Vec<Arch> = known.iter().map(|s| s.arch.clone()).collect();
@@ -80,6 +85,7 @@ impl Tables {
             let truths = column(truth);
             let mut agreement = compare(truth.name(), &predicted, &truths, &params, &baselines)?;
             agreement.ceiling = ceiling(truth)?;
+            agreement.note.clone_from(note);
             agreements.push(agreement);
         }
         Ok(agreements)
@@ -116,13 +122,26 @@ fn ceiling(table: &TruthTable) -> Result<Option<Ceiling>, RankError> {
 }
 
 fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Table, PadaError> {
+    let file = |download: Download, file| data_dir.join(download.folder()).join(file);
+    let plain = |truth: TruthTable| Table { truth, short_runs: None, note: None };
     Ok(match name {
-        TruthName::Mini => Table { truth: pada_truth::mini(space)?, short_runs: None },
+        TruthName::Mini => plain(pada_truth::mini(space)?),
+        TruthName::NasBenchMacro => {
+            plain(MacroTable::load(&file(Download::NasBenchMacro, MACRO_FILE))?.truth().clone())
+        }
+        TruthName::Darts214 => {
+            let table = Darts214Table::load(&file(Download::Darts214, DARTS_214_FILE))?;
+            let tau = kendall_tau_b(table.best_epoch(), table.last_epoch())?;
+            let note = format!(
+                "noisy: each was trained once, and by best and by last epoch the same trainings agree with tau-b {tau:.2} only"
+            );
+            Table { note: Some(note), ..plain(table.truth().clone()) }
+        }
         TruthName::Nb201 => {
-            let table = Nb201Table::load(&data_dir.join("nasbench201").join(NB201_FILE))?;
+            let table = Nb201Table::load(&file(Download::Nb201, NB201_FILE))?;
             let column = |column| table.truth(column).expect("every loaded table has this column");
             let short_runs = Some(("12 epochs from scratch", column("cifar10_test_12")));
-            Table { truth: column("cifar10_test_200"), short_runs }
+            Table { short_runs, ..plain(column("cifar10_test_200")) }
         }
     })
 }

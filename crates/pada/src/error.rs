@@ -37,6 +37,26 @@ pub enum ConfigError {
         /// The rule.
         by: &'static str,
     },
+    /// The space needs a key that is not given.
+    #[error("{key} is needed by supernet.space = \"{space}\": {what}")]
+    Needed {
+        /// The key.
+        key: &'static str,
+        /// The space.
+        space: &'static str,
+        /// What the key says.
+        what: &'static str,
+    },
+    /// A key that has no effect in the space.
+    #[error("{key} has no effect with supernet.space = \"{space}\": {reason}; leave it out")]
+    NoEffect {
+        /// The key.
+        key: &'static str,
+        /// The space.
+        space: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A value out of range.
     #[error("{key} is {value}, it must be {range}")]
     Range {
@@ -90,6 +110,26 @@ pub enum PadaError {
         path: PathBuf,
         /// Why not.
         reason: String,
+    },
+    /// The limits of a search are too narrow.
+    #[error("none of {tried} architectures drawn at random is within the limits; widen them")]
+    NothingFits {
+        /// How many were drawn.
+        tried: usize,
+    },
+    /// A folder of a search that was about something else.
+    #[error("{path} holds scores of another {what}; give another --out, or remove it")]
+    OtherScores {
+        /// The file that says so.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A run that must be over is not.
+    #[error("{path} is not trained to its end; go on with it first: pada-train --resume {path}")]
+    NotTrained {
+        /// Its folder.
+        path: PathBuf,
     },
     /// A name that no published architecture of the space has.
     #[error("there is no architecture {name:?}; there are {known}")]

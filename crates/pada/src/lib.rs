@@ -7,19 +7,24 @@ mod config;
 mod cost;
 mod device;
 mod error;
+mod inputs;
 mod lists;
 mod pipeline;
 mod ranking;
 mod run_folder;
+mod score_cache;
+mod scoring;
+mod search;
 mod stages;
+mod weights_file;
 
 pub use baselines::{Network, live_conv_weight};
 pub use build::space as search_space;
 pub use compare::Tables;
 pub use config::{
     ComputeConfig, DataConfig, DataRule, ExecutorName, FewShotConfig, GradientMatchingConfig, LastSplit,
-    NoSettings, PathRule, RankConfig, RankSplit, RuleConfig, RunConfig, SamplerConfig, SpaceName,
-    SplitConfig, SupernetConfig, TrainPart, TruthName,
+    NoSettings, PathRule, RankArchs, RankConfig, RankSplit, Recalibration, RuleConfig, RunConfig,
+    SamplerConfig, SpaceName, SplitConfig, SupernetConfig, TrainPart, TruthName, WidthsName,
 };
 pub use cost::AloneNet;
 pub use device::Device;
@@ -31,9 +36,14 @@ pub use pada_graph as graph;
 pub use pada_rank as rank;
 pub use pada_report as report;
 pub use pada_sampler as sampler;
+pub use pada_search as search_methods;
 pub use pada_space as space;
 pub use pada_supernet as supernet;
 pub use pada_trainer as trainer;
 pub use pada_truth as truth;
-pub use pipeline::{Place, RankJob, Run, rank_weights, weight_layout};
+pub use pipeline::{Place, Run};
 pub use run_folder::RunFolder;
+pub use search::{
+    FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
+};
+pub use weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};

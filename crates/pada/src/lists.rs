@@ -67,7 +67,8 @@ pub fn check_scores_file(path: &Path) -> Result<(), PadaError> {
     check_writable(path).map_err(not_written)
 }
 
-fn not_written(error: CheckpointError) -> PadaError {
+/// A file that could not be written, as an error of this crate.
+pub(crate) fn not_written(error: CheckpointError) -> PadaError {
     match error {
         CheckpointError::Io { path, source } => PadaError::Write { path, source },
         other => other.into(),
@@ -106,33 +107,46 @@ struct ScoreRow {
     total: usize,
 }
 
-#[derive(Deserialize)]
-struct Row {
-    arch: String,
-    accuracy: f64,
-}
-
 /// Reads the columns `arch` and `accuracy` of a CSV file, whatever others it has.
 ///
 /// # Errors
 /// [`PadaError::Read`], [`PadaError::Scores`] with the line: a missing column, no number, a bad architecture, one that comes
 /// twice; [`PadaError::NoArchs`].
 pub fn read_scores(path: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
+    read_numbers(path, "accuracy", space)
+}
+
+/// The same with another column than `accuracy`.
+pub(crate) fn read_numbers(
+    path: &Path,
+    column: &'static str,
+    space: &dyn SearchSpace,
+) -> Result<Vec<(Arch, f64)>, PadaError> {
     let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
     let bad = |line: u64, reason: String| PadaError::Scores { path: path.into(), line, reason };
+    let line_of = |e: &csv::Error, line| e.position().map_or(line, csv::Position::line);
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let header = reader.headers().map_err(|e| bad(line_of(&e, 1), e.to_string()))?.clone();
+    let place = |name: &str| {
+        let there = header.iter().collect::<Vec<_>>().join(", ");
+        let missing = || bad(1, format!("there is no column {name}; there are {there}"));
+        header.iter().position(|h| h == name).ok_or_else(missing)
+    };
+    let (arch_place, number_place) = (place("arch")?, place(column)?);
     let mut scores = Vec::new();
     let mut seen = std::collections::HashSet::new();
-    let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    for (line, row) in (2..).zip(reader.deserialize::<Row>()) {
-        let row = row.map_err(|e| bad(e.position().map_or(line, csv::Position::line), e.to_string()))?;
-        let arch = space.parse(&row.arch).map_err(|e| bad(line, e.to_string()))?;
-        if !row.accuracy.is_finite() {
-            return Err(bad(line, format!("accuracy is {}", row.accuracy)));
-        }
+    for (line, row) in (2..).zip(reader.records()) {
+        let row = row.map_err(|e| bad(line_of(&e, line), e.to_string()))?;
+        let line = row.position().map_or(line, csv::Position::line);
+        let arch = space.parse(&row[arch_place]).map_err(|e| bad(line, e.to_string()))?;
+        let text = &row[number_place];
+        let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        let number =
+            number.ok_or_else(|| bad(line, format!("{column} is {text:?}, which is no finite number")))?;
         if !seen.insert(arch.clone()) {
             return Err(bad(line, format!("{arch} stands here for the second time")));
         }
-        scores.push((arch, row.accuracy));
+        scores.push((arch, number));
     }
     if scores.is_empty() {
         return Err(PadaError::NoArchs { path: path.into() });

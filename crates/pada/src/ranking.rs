@@ -1,30 +1,21 @@
 use std::time::{Duration, Instant};
 
-use pada_data::ImageSet;
-use pada_graph::{Executor, Lower};
-use pada_report::{BestArch, ImagesRecord, RankRecord};
+use pada_report::{BestArch, RankRecord};
 use pada_space::Arch;
-use pada_trainer::{ArchScore, EvalSet, Observer, PlaceWeights, Scorer, TrainError};
+use pada_trainer::{ArchScore, Calibration, Observer, TrainError};
 
-use crate::{Network, PadaError, RunFolder, Tables};
+use crate::pipeline::images_record;
+use crate::scoring::{Scoring, Weights};
+use crate::{PadaError, RunFolder, Tables};
 
 /// How many of the best architectures a record names.
 const BEST: usize = 5;
 
 /// Architectures, what they are scored on, what they are compared with.
-pub(crate) struct Ranking {
-    pub(crate) archs: Vec<Arch>,
-    pub(crate) images: ImageSet,
-    pub(crate) batch: usize,
-    pub(crate) network: Network,
-    pub(crate) tables: Tables,
-}
-
-/// What computes the architectures.
-pub(crate) struct Weights<'a, 'p> {
-    pub(crate) executor: &'a mut dyn Executor,
-    pub(crate) net: &'a dyn Lower,
-    pub(crate) place: &'a mut PlaceWeights<'p>,
+pub(crate) struct Ranking<'a> {
+    pub(crate) archs: &'a [Arch],
+    pub(crate) scoring: &'a Scoring,
+    pub(crate) tables: &'a Tables,
 }
 
 /// Where scores are kept until all are there.
@@ -33,21 +24,20 @@ pub(crate) struct Part<'a> {
     pub(crate) every: Duration,
 }
 
-impl Ranking {
+impl Ranking<'_> {
     /// Scores and compares all architectures; `part` keeps what is there already, and what is there if the work ends early.
     pub(crate) fn run(
         &self,
-        weights: Weights<'_, '_>,
+        mut weights: Weights<'_, '_>,
         mut part: Option<&mut Part<'_>>,
         observer: &mut dyn Observer,
     ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
         let started = Instant::now();
-        let Weights { executor, net, place } = weights;
-        let images = &EvalSet::new(&self.images, usize::MAX, self.batch);
-        let space = self.network.space.as_ref();
-        let mut scorer = Scorer { executor, place, net, space, images, known: Default::default() };
+        let images = &self.scoring.eval_set();
+        let network = &self.scoring.network;
+        let mut scorer = self.scoring.scorer(&mut weights, images);
         let mut scores = match &part {
-            Some(part) => part.folder.scored(&self.archs, images.len(), space)?,
+            Some(part) => part.folder.scored(self.archs, images.len(), network.space.as_ref())?,
             None => vec![],
         };
         scores.iter().try_for_each(|score| scorer.remember(score))?;
@@ -69,14 +59,11 @@ impl Ranking {
         let seconds = started.elapsed().as_secs_f64();
         let record = RankRecord {
             archs: scores.len(),
-            images: ImagesRecord {
-                name: self.images.name.clone(),
-                images: self.images.len(),
-                sha256: self.images.sha256(),
-            },
-            batch: self.batch,
+            images: images_record(&self.scoring.images),
+            batch: self.scoring.batch,
+            recalibrated_on: self.scoring.calibration.as_ref().map(Calibration::len),
             seconds,
-            agreements: self.tables.agreements(&self.network, &scores)?,
+            agreements: self.tables.agreements(network, &scores)?,
             best: self.best(&scores)?,
         };
         Ok((scores, record))
@@ -86,7 +73,7 @@ impl Ranking {
         let mut order: Vec<&ArchScore> = scores.iter().collect();
         order.sort_by_key(|score| std::cmp::Reverse(score.correct));
         let entry = |score: &&ArchScore| {
-            let cost = self.network.cost(&score.arch)?;
+            let cost = self.scoring.network.cost(&score.arch)?;
             Ok(BestArch {
                 arch: score.arch.to_string(),
                 score: score.accuracy(),

@@ -132,7 +132,8 @@ impl RunFolder {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, PadaError> {
+/// Keeps other processes out of a folder as long as the file is open.
+pub(crate) fn lock(folder: &Path) -> Result<File, PadaError> {
     let path = folder.join(LOCK);
     let io = |source| PadaError::Write { path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;

@@ -4,36 +4,49 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pada_data::ImageSource;
+use pada_graph::Executor;
 use pada_report::EpochRecord;
-use pada_space::{SearchSpace, SubSpace};
+use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::split::{Leaves, MatchingSettings, separate, split_by_gradients};
-use pada_trainer::{Observer, Purpose, TrainError, Trainer};
+use pada_trainer::{Observer, Purpose, TrainError, Trainer, TrainerParts};
 
 use crate::config::{GradientMatchingConfig, LastSplit};
-use crate::{Device, PadaError, RunConfig, SplitConfig, build};
+use crate::inputs::Inputs;
+use crate::scoring::Weights;
+use crate::{Device, PadaError, Place, RunConfig, SplitConfig, build};
 
 /// What training needs, apart from its folder.
 pub(crate) struct Stages<'a> {
-    pub(crate) config: &'a RunConfig,
-    pub(crate) images: &'a ImageSource,
-    pub(crate) space: &'a dyn SearchSpace,
-    pub(crate) whole: SubSpace,
-    pub(crate) device: Device,
-    pub(crate) folder: &'a Path,
+    config: &'a RunConfig,
+    images: &'a ImageSource,
+    space: &'a dyn SearchSpace,
+    whole: SubSpace,
+    device: Device,
+    folder: &'a Path,
     /// Time between two checkpoints within an epoch.
-    pub(crate) checkpoint_every: Duration,
+    checkpoint_every: Duration,
+    unfinished: Unfinished,
     /// Epochs of finished stages.
-    pub(crate) done: Vec<EpochRecord>,
+    done: Vec<EpochRecord>,
     /// The next stage's number.
-    pub(crate) next: usize,
+    next: usize,
     /// Time that finding splits took. A run that goes on finds all of them again, so it is that of the whole run.
-    pub(crate) split_seconds: f64,
+    split_seconds: f64,
+}
+
+/// What happens to a stage that has not been trained to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It is trained.
+    Train,
+    /// It is an error.
+    Refuse,
 }
 
 /// A supernet that has been trained.
 pub(crate) struct Trained {
     /// The last stage; its executor scores.
-    pub(crate) trainer: Trainer,
+    trainer: Trainer,
     /// What splits left; none for a supernet that was not split.
     pub(crate) leaves: Option<Leaves>,
     /// All epochs of all stages.
@@ -42,10 +55,49 @@ pub(crate) struct Trained {
     pub(crate) split_seconds: f64,
 }
 
+impl Trained {
+    /// Lends out what scores architectures.
+    pub(crate) fn with_weights<T>(&mut self, work: impl FnOnce(Weights<'_, '_>) -> T) -> T {
+        let (leaves, parts) = (&mut self.leaves, self.trainer.parts());
+        let TrainerParts { executor, net, rule, .. } = parts;
+        let mut place = |arch: &Arch, executor: &mut dyn Executor| match leaves {
+            Some(leaves) => leaves
+                .place(arch, executor)
+                .map(|leaf| leaf.to_string().into_bytes())
+                .ok_or_else(|| TrainError::NotTrained { arch: arch.clone() }),
+            None => rule.place_weights(arch, executor),
+        };
+        work(Weights { executor: executor.as_mut(), net: net.as_ref(), place: &mut place })
+    }
+}
+
 /// Hears of the epochs so far, after each.
 pub(crate) type OnEpoch<'a> = dyn FnMut(&[EpochRecord]) -> Result<(), PadaError> + 'a;
 
-impl Stages<'_> {
+impl<'a> Stages<'a> {
+    /// All stages of the run in `folder`.
+    pub(crate) fn new(
+        config: &'a RunConfig,
+        inputs: &'a Inputs,
+        folder: &'a Path,
+        place: &Place,
+        unfinished: Unfinished,
+    ) -> Self {
+        Self {
+            config,
+            images: &inputs.images,
+            space: inputs.scoring.network.space.as_ref(),
+            whole: inputs.whole.clone(),
+            device: place.device,
+            folder,
+            checkpoint_every: place.checkpoint_every,
+            unfinished,
+            done: vec![],
+            next: 0,
+            split_seconds: 0.0,
+        }
+    }
+
     /// The first stage at its start.
     pub(crate) fn first(
         config: &RunConfig,
@@ -150,6 +202,9 @@ impl Stages<'_> {
         let folder = self.stage_folder()?;
         trainer.resume(&folder)?;
         trainer.autosave(&folder, self.checkpoint_every);
+        if !trainer.is_done() && self.unfinished == Unfinished::Refuse {
+            return Err(PadaError::NotTrained { path: self.folder.to_owned() });
+        }
         while !trainer.is_done() {
             match trainer.epoch(observer) {
                 Ok(_) => trainer.save(&folder)?,

@@ -1,8 +1,10 @@
 //! Data sets and tables. Only here does the project open a connection.
 
 mod cifar10;
+mod darts_214;
 mod data_frame;
 mod http;
+mod nas_bench_macro;
 mod nb201;
 mod nb201_merge;
 mod pickle;
@@ -10,8 +12,9 @@ mod pickle;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 pub(crate) use cifar10::verify as verify_cifar10;
+use pada_truth::Download;
 use sha2::{Digest, Sha256};
 
 use crate::paths;
@@ -23,13 +26,20 @@ pub(crate) enum What {
     Cifar10,
     /// Accuracies, weights and MFLOPs of the 15,625 architectures of NAS-Bench-201, 3 MB.
     Nb201,
+    /// Accuracies of the 6,561 networks of NAS-Bench-Macro, 0.4 MB.
+    NasBenchMacro,
+    /// Accuracies of 214 genotypes of the DARTS space, 0.1 MB; needs --from.
+    #[value(name = "darts-214")]
+    Darts214,
 }
 
 pub(crate) fn run(what: What, from: Option<&Path>) -> anyhow::Result<()> {
     let data = paths::data_dir();
     match what {
         What::Cifar10 => cifar10::download(&data.join("cifar10"), from),
-        What::Nb201 => nb201::download(&data.join("nasbench201"), from),
+        What::Nb201 => nb201::download(&data.join(Download::Nb201.folder()), from),
+        What::NasBenchMacro => nas_bench_macro::download(&data.join(Download::NasBenchMacro.folder()), from),
+        What::Darts214 => darts_214::download(&data.join(Download::Darts214.folder()), from),
     }
 }
 
@@ -46,6 +56,48 @@ fn first_that_works<T>(what: &str, sources: Vec<Source<'_, T>>) -> anyhow::Resul
         }
     }
     bail!("no source of {what} worked; give a folder that holds the files with --from DIR")
+}
+
+/// A table that is one file with a pinned checksum.
+struct Table {
+    download: Download,
+    file: &'static str,
+    sha256: &'static str,
+}
+
+impl Table {
+    /// Puts the table into `dir`, from the first source that works; `others` are tried after the folder `from`.
+    fn download<'a>(
+        &'a self,
+        dir: &Path,
+        from: Option<&'a Path>,
+        others: Vec<Source<'a, Vec<u8>>>,
+    ) -> anyhow::Result<()> {
+        let (path, what) = (dir.join(self.file), self.download.to_string());
+        if path.is_file() && sha256(&read(path.clone())?) == self.sha256 {
+            eprintln!("{what}: {} is complete and verified", path.display());
+            return Ok(());
+        }
+        let mut sources: Vec<Source<'_, Vec<u8>>> = Vec::new();
+        if let Some(from) = from {
+            let place = [from.join(self.file), from.join(self.download.folder()).join(self.file)];
+            let get = move || match place.iter().find(|path| path.is_file()) {
+                Some(path) => self.checked(read(path.clone())?),
+                None => bail!("it does not hold {}", self.file),
+            };
+            sources.push((from.display().to_string(), Box::new(get)));
+        }
+        sources.extend(others);
+        write_whole(&path, &first_that_works(&what, sources)?)?;
+        eprintln!("{what}: verified in {}", path.display());
+        Ok(())
+    }
+
+    fn checked(&self, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+        let found = sha256(&bytes);
+        ensure!(found == self.sha256, "{} has SHA-256 {found}, not {}", self.file, self.sha256);
+        Ok(bytes)
+    }
 }
 
 /// SHA-256 in hex.

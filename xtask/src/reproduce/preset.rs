@@ -58,8 +58,7 @@ impl Preset {
     /// What a reader must know before comparing with published numbers.
     pub(crate) fn note(self, config: &RunConfig) -> String {
         let (net, train) = (&config.supernet, &config.train);
-        let protocol =
-            format!("C={}, N={}, {} epochs, batch {}", net.channels, net.cells, train.epochs, train.batch);
+        let protocol = format!("{}, {} epochs, batch {}", net.size_text(), train.epochs, train.batch);
         match self {
             Self::Full => {
                 format!("The paper's protocol: {protocol}. Published values are of the same protocol.")

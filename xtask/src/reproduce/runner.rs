@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use pada::rank::kendall_tau_b;
 use pada::report::{FailedCell, RunRecord};
 use pada::space::{Arch, SearchSpace};
-use pada::{RunConfig, Tables};
+use pada::{RankArchs, RunConfig, Tables};
 
 use super::cells::{Cell, State, look, record_file};
 use super::child::{self, Ended};
@@ -96,7 +96,7 @@ impl Runner {
     /// Operations with weights, by digit.
     pub(crate) fn weighted_ops(&self) -> Vec<usize> {
         // They are the same for every number of classes.
-        let layout = pada::weight_layout(&self.base.supernet, 10);
+        let layout = pada::weight_layout(&self.base.supernet, 10).expect("the base is checked");
         let ops: BTreeSet<usize> =
             layout.iter().filter_map(|(_, spec)| Some(spec.owner.as_ref()?.op)).collect();
         ops.into_iter().collect()
@@ -168,7 +168,7 @@ impl Runner {
         }
         let record = RunRecord::read(&record_file(&folder))?;
         let scores = pada::read_scores(&folder.join("ranking.csv"), self.space.as_ref())?;
-        let whole = config.rank.archs != "truth"
+        let whole = config.rank.archs != RankArchs::Truth
             || !config.supernet.ops.is_empty()
             || self.tables.archs().len() == scores.len();
         let with_truth = |(arch, score)| self.tables.accuracy(&arch).map(|truth| (arch, (score, truth)));

@@ -8,7 +8,7 @@ mod notation;
 pub use genotype::{CellGenotype, DartsOp, Genotype, is_reduction};
 pub use named::{AGNAS, DARTS_NAMED, agnas_cells};
 
-use crate::{Arch, Equivalence, SearchSpace, SpaceError, find_named};
+use crate::{Arch, Chooses, Equivalence, Position, ReadWhere, SearchSpace, SpaceError, find_named};
 
 const NAME: &str = "darts";
 /// Nodes of a cell that are computed; 0 and 1 are its inputs.
@@ -189,12 +189,29 @@ impl SearchSpace for Darts {
         &N_OPS
     }
 
+    /// Edges of the two cells are of two kinds: in a reduction cell some halve the image. An edge is read where its node keeps it.
+    fn positions(&self) -> Vec<Position> {
+        let edge = |(kind, from, to): (usize, usize, usize)| Position {
+            chooses: Chooses::Operation { kind: kind as u8 },
+            read_where: (to > 2).then(|| ReadWhere {
+                position: kind * CELL + EDGES + to - 3,
+                choices: (0..pairs(to)).filter(|&c| pair(to, c).contains(&from)).map(|c| c as u8).collect(),
+            }),
+        };
+        let cell = |kind| {
+            let edges = (2..2 + NODES).flat_map(move |to| (0..to).map(move |from| (kind, from, to)));
+            edges.map(edge).chain(PAIRS.map(|_| Position { chooses: Chooses::Inputs, read_where: None }))
+        };
+        [0, 1].into_iter().flat_map(cell).collect()
+    }
+
     /// Of the positions that choose an operation; the others count pairs.
     fn op_names(&self) -> &[&'static str] {
         &OP_NAMES
     }
 
-    /// 34 digits, a genotype in the notation of Python or in JSON, or the name of one of [`DARTS_NAMED`].
+    /// 34 digits, a genotype in the notation of Python or in JSON, or the name of one of [`DARTS_NAMED`]; edges that no node keeps
+    /// have `none`, whatever the digits say.
     fn parse(&self, text: &str) -> Result<Arch, SpaceError> {
         let text = text.trim();
         if let Some(named) = find_named(DARTS_NAMED, text) {
@@ -203,7 +220,7 @@ impl SearchSpace for Darts {
         if text.contains(['(', '{', '=']) {
             return Self::arch(&Genotype::parse(text)?);
         }
-        crate::digits::parse(self, text)
+        Ok(self.cleared(&crate::digits::parse(self, text)?))
     }
 
     fn format(&self, arch: &Arch) -> String {

@@ -6,7 +6,7 @@ mod spec;
 pub use named::PROXYLESS_NAMED;
 pub use spec::{MbConv, MobileLayer, MobileSpec};
 
-use crate::{Arch, Equivalence, SearchSpace, SpaceError, find_named};
+use crate::{Arch, Chooses, Equivalence, Position, SearchSpace, SpaceError, find_named};
 
 const NAME: &str = "proxyless";
 const OP_NAMES: [&str; 7] = ["mb3_k3", "mb6_k3", "mb3_k5", "mb6_k5", "mb3_k7", "mb6_k7", "skip"];
@@ -177,6 +177,13 @@ impl SearchSpace for Proxyless {
 
     fn n_ops(&self) -> &[usize] {
         &self.n_ops
+    }
+
+    /// Two kinds: the first block of a stage, which changes channels or size, and the others.
+    fn positions(&self) -> Vec<Position> {
+        let kind = |(_, cell): (&ProxylessStage, usize)| u8::from(cell > 0);
+        let layers = self.widths.layers().map(kind);
+        layers.map(|kind| Position { chooses: Chooses::Operation { kind }, read_where: None }).collect()
     }
 
     fn op_names(&self) -> &[&'static str] {

@@ -1,16 +1,17 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use pada::graph::{Cost, DartsSize, Shape};
 use pada::{AloneNet, ConfigError, PadaError};
 use serde_json::json;
+
+use super::SpaceArg;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Search space.
     #[arg(long, value_enum, default_value = "nb201")]
-    space: Space,
+    space: SpaceArg,
     #[command(flatten)]
     archs: Archs,
     /// C, channels of the first stage; 16 in nb201, 36 in darts.
@@ -48,50 +49,39 @@ struct Archs {
 const MOST_CHANNELS: usize = 4096;
 const MOST_CELLS: usize = 1000;
 
-/// Spaces whose networks can be counted.
-#[derive(Clone, Copy, ValueEnum)]
-enum Space {
-    /// NAS-Bench-201
-    Nb201,
-    /// Cells of DARTS, in the network of CIFAR-10
-    Darts,
-    /// MobileNet blocks of ProxylessNAS, in the network of ImageNet
-    Proxyless,
-    /// NAS-Bench-Macro
-    Macro,
-}
-
 impl Args {
     fn net(&self) -> Result<AloneNet, ConfigError> {
         let sizes = [("--channels", self.channels, MOST_CHANNELS), ("--cells", self.cells, MOST_CELLS)];
         for (key, value, most) in sizes {
             let Some(value) = value else { continue };
             let range = match self.space {
-                Space::Proxyless | Space::Macro => "left out: the network of this space has one size",
-                Space::Nb201 | Space::Darts if value.get() > most => "at most 4,096 channels and 1,000 cells",
-                Space::Nb201 | Space::Darts => continue,
+                SpaceArg::Proxyless | SpaceArg::Macro => "left out: the network of this space has one size",
+                SpaceArg::Nb201 | SpaceArg::Darts if value.get() > most => {
+                    "at most 4,096 channels and 1,000 cells"
+                }
+                SpaceArg::Nb201 | SpaceArg::Darts => continue,
             };
             return Err(ConfigError::Range { key, value: value.to_string(), range });
         }
         let or = |given: Option<NonZeroUsize>, usual| given.map_or(usual, NonZeroUsize::get);
         let (size, classes) = match self.space {
-            Space::Proxyless => (224, 1000),
-            Space::Nb201 | Space::Darts | Space::Macro => (32, 10),
+            SpaceArg::Proxyless => (224, 1000),
+            SpaceArg::Nb201 | SpaceArg::Darts | SpaceArg::Macro => (32, 10),
         };
         let (size, classes) = (or(self.size, size), or(self.classes, classes));
         let input = Shape::new(3, size, size);
         Ok(match self.space {
-            Space::Nb201 => {
+            SpaceArg::Nb201 => {
                 let (channels, cells) = (or(self.channels, 16), or(self.cells, 5));
                 AloneNet::Nb201 { channels, cells, input, classes }
             }
-            Space::Darts => {
+            SpaceArg::Darts => {
                 let usual = DartsSize::CIFAR;
                 let (channels, layers) = (or(self.channels, usual.channels), or(self.cells, usual.layers));
                 AloneNet::Darts(DartsSize { channels, layers, input, classes })
             }
-            Space::Proxyless => AloneNet::Proxyless { input, classes },
-            Space::Macro => AloneNet::Macro { input, classes },
+            SpaceArg::Proxyless => AloneNet::Proxyless { input, classes },
+            SpaceArg::Macro => AloneNet::Macro { input, classes },
         })
     }
 }

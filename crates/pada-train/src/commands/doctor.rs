@@ -1,7 +1,9 @@
 use std::path::Path;
 
 use pada::data::{CIFAR10_FILES, cifar10};
-use pada::truth::{NB201_FILE, Nb201Table};
+use pada::truth::{
+    DARTS_214_FILE, Darts214Table, Download, MACRO_FILE, MacroTable, NB201_FILE, Nb201Table, TruthError,
+};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -20,6 +22,7 @@ struct Finding {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let data = super::data_dir();
+    let table = |download: Download, file| data.join(download.folder()).join(file);
     let findings = [
         Finding { what: "pada", state: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
         Finding { what: "cpu", state: Ok(cpu()) },
@@ -28,7 +31,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Finding { what: "mini images", state: mini() },
         Finding { what: "cifar10", state: cifar(&data.join("cifar10")) },
         Finding { what: "mini table", state: mini_table() },
-        Finding { what: "nb201 table", state: nb201(&data.join("nasbench201").join(NB201_FILE)) },
+        Finding { what: "nb201 table", state: nb201(&table(Download::Nb201, NB201_FILE)) },
+        Finding { what: "macro table", state: nas_bench_macro(&table(Download::NasBenchMacro, MACRO_FILE)) },
+        Finding { what: "darts-214", state: darts_214(&table(Download::Darts214, DARTS_214_FILE)) },
     ];
     for Finding { what, state } in &findings {
         match state {
@@ -96,6 +101,18 @@ fn mini_table() -> Result<String, String> {
 }
 
 fn nb201(path: &Path) -> Result<String, String> {
-    let table = Nb201Table::load(path).map_err(|e| e.to_string())?;
-    Ok(format!("{} architectures in {}", table.archs().len(), path.display()))
+    archs_in(path, Nb201Table::load(path).map(|table| table.archs().len()))
+}
+
+fn nas_bench_macro(path: &Path) -> Result<String, String> {
+    archs_in(path, MacroTable::load(path).map(|table| table.truth().archs().len()))
+}
+
+fn darts_214(path: &Path) -> Result<String, String> {
+    archs_in(path, Darts214Table::load(path).map(|table| table.truth().archs().len()))
+}
+
+fn archs_in(path: &Path, archs: Result<usize, TruthError>) -> Result<String, String> {
+    let archs = archs.map_err(|e| e.to_string())?;
+    Ok(format!("{archs} architectures in {}", path.display()))
 }

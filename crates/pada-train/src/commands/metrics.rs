@@ -1,19 +1,31 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+use pada::graph::DartsSize;
 use pada::rank::{Bootstrap, Metrics, tau_b_interval};
-use pada::space::{Arch, Nb201, SearchSpace};
-use pada::truth::{NB201_FILE, Nb201Table, TruthTable};
-use pada::{PadaError, read_scores};
+use pada::space::{Arch, SearchSpace};
+use pada::truth::{
+    DARTS_214_FILE, Darts214Table, Download, MACRO_FILE, MacroTable, NB201_FILE, Nb201Table, TruthTable,
+};
+use pada::{AloneNet, PadaError, TruthName, read_scores};
+
+use super::{SpaceArg, TruthArg};
+
+/// How clap compares the names of values: `false` for exactly.
+const CASE_SENSITIVE: bool = false;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Scores: a CSV file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv")]
     pred: PathBuf,
-    /// `nb201`, `mini`, or a CSV file with the columns arch and accuracy.
-    #[arg(long, value_name = "FILE.csv|nb201|mini")]
+    /// `nb201`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and accuracy.
+    #[arg(long, value_name = "FILE.csv|TABLE")]
     truth: String,
+    /// Search space of two CSV files; a table has its own.
+    #[arg(long, value_enum, default_value = "nb201")]
+    space: SpaceArg,
     /// Bootstrap samples behind a confidence interval.
     #[arg(long, default_value = "1000")]
     resamples: std::num::NonZeroUsize,
@@ -26,9 +38,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let space = Nb201::new();
-    let scores = read_scores(&args.pred, &space)?;
-    let truth = Truth::load(&args.truth, &space)?;
+    let table = TruthArg::from_str(&args.truth, CASE_SENSITIVE).ok().map(TruthName::from);
+    let space = pada::search_space(table.map_or_else(|| args.space.into(), TruthName::space));
+    let scores = read_scores(&args.pred, space.as_ref())?;
+    let truth = match table {
+        Some(table) => Truth::table(table, space.as_ref())?,
+        None => Truth::file(Path::new(&args.truth), space.as_ref())?,
+    };
     let truths = truth.of(&args.pred, &scores)?;
     let predicted: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
     let params = truth.params.as_ref().map(|p| scores.iter().map(|(arch, _)| p[arch]).collect::<Vec<f64>>());
@@ -58,28 +74,46 @@ struct Truth {
 }
 
 impl Truth {
-    fn load(name: &str, space: &dyn SearchSpace) -> Result<Self, PadaError> {
-        let by_arch = |table: &TruthTable| {
-            table.archs().iter().cloned().zip(table.accuracies().iter().copied()).collect::<HashMap<_, _>>()
+    fn table(name: TruthName, space: &dyn SearchSpace) -> Result<Self, PadaError> {
+        let file = |download: Download, file| super::data_dir().join(download.folder()).join(file);
+        let by_arch = |archs: &[Arch], values: &[f64]| {
+            archs.iter().cloned().zip(values.iter().copied()).collect::<HashMap<_, _>>()
         };
-        match name {
-            "mini" => {
-                let accuracy = by_arch(&pada::truth::mini(space)?);
-                Ok(Self { path: "mini".into(), accuracy, params: None })
+        let accuracies = |table: &TruthTable| by_arch(table.archs(), table.accuracies());
+        Ok(match name {
+            TruthName::Mini => {
+                Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini(space)?), params: None }
             }
-            "nb201" => {
-                let path = super::data_dir().join("nasbench201").join(NB201_FILE);
+            TruthName::Nb201 => {
+                let path = file(Download::Nb201, NB201_FILE);
                 let table = Nb201Table::load(&path)?;
                 let column = |name| table.truth(name).expect("every loaded table has this column");
-                let params = Some(by_arch(&column("params_cifar10")));
-                Ok(Self { path, accuracy: by_arch(&column("cifar10_test_200")), params })
+                let params = Some(accuracies(&column("params_cifar10")));
+                Self { path, accuracy: accuracies(&column("cifar10_test_200")), params }
             }
-            file => {
-                let path = PathBuf::from(file);
-                let accuracy = read_scores(&path, space)?.into_iter().collect();
-                Ok(Self { path, accuracy, params: None })
+            TruthName::NasBenchMacro => {
+                let path = file(Download::NasBenchMacro, MACRO_FILE);
+                let table = MacroTable::load(&path)?;
+                let params = Some(by_arch(table.truth().archs(), table.params()));
+                Self { path, accuracy: accuracies(table.truth()), params }
             }
-        }
+            TruthName::Darts214 => {
+                let path = file(Download::Darts214, DARTS_214_FILE);
+                let table = Darts214Table::load(&path)?;
+                let net = AloneNet::Darts(DartsSize::CIFAR);
+                let params = table.truth().archs().iter().map(|arch| {
+                    let (_, cost) = net.cost(&arch.to_string())?;
+                    Ok((arch.clone(), cost.params as f64))
+                });
+                let params = Some(params.collect::<Result<_, PadaError>>()?);
+                Self { path, accuracy: accuracies(table.truth()), params }
+            }
+        })
+    }
+
+    fn file(path: &Path, space: &dyn SearchSpace) -> Result<Self, PadaError> {
+        let accuracy = read_scores(path, space)?.into_iter().collect();
+        Ok(Self { path: path.into(), accuracy, params: None })
     }
 
     /// The truth of every architecture that was scored, and of no other.

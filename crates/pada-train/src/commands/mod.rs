@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod metrics;
 pub(crate) mod rank;
 pub(crate) mod retrain;
+pub(crate) mod search;
 pub(crate) mod train;
 
 use std::io::{ErrorKind, Write};
@@ -20,9 +21,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use pada::data::{Damaged, Photographs};
 use pada::graph::Precision;
 use pada::{
-    ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, SpaceName, SupernetConfig, TruthName,
+    ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, RankSplit, Recalibration, SpaceName,
+    SupernetConfig, TruthName, WeightsFile, WidthsName,
 };
 
 use crate::progress::{Progress, Show};
@@ -83,20 +86,100 @@ pub(crate) fn data_dir() -> PathBuf {
 pub(crate) struct NetArgs {
     /// Search space.
     #[arg(long, value_enum, default_value = "nb201")]
-    space: SpaceArg,
-    /// C, channels of the first stage.
-    #[arg(long, value_name = "C", default_value = "16")]
-    channels: NonZeroUsize,
-    /// N, cells per stage.
-    #[arg(long, value_name = "N", default_value = "5")]
-    cells: NonZeroUsize,
+    pub(crate) space: SpaceArg,
+    /// C, channels of the first stage; 16 in nb201 and darts.
+    #[arg(long, value_name = "C")]
+    channels: Option<NonZeroUsize>,
+    /// N, cells: per stage in nb201 (5), in all in darts (8).
+    #[arg(long, value_name = "N")]
+    cells: Option<NonZeroUsize>,
+    /// Channels of a proxyless network.
+    #[arg(long, value_enum)]
+    widths: Option<WidthsArg>,
 }
+
+/// Supernets of the searches on CIFAR-10.
+const CHANNELS: usize = 16;
+const NB201_CELLS: usize = 5;
+const DARTS_CELLS: usize = 8;
 
 impl NetArgs {
     pub(crate) fn config(&self) -> SupernetConfig {
-        let (channels, cells) = (self.channels.get(), self.cells.get());
-        SupernetConfig { space: self.space.into(), channels, cells, ops: vec![] }
+        let space = SpaceName::from(self.space);
+        let (channels, cells, widths) = match space {
+            SpaceName::Nb201 => (Some(CHANNELS), Some(NB201_CELLS), None),
+            SpaceName::Darts => (Some(CHANNELS), Some(DARTS_CELLS), None),
+            SpaceName::Proxyless => (None, None, Some(WidthsName::Search)),
+            SpaceName::Macro => (None, None, None),
+        };
+        let or = |given: Option<NonZeroUsize>, usual| given.map(NonZeroUsize::get).or(usual);
+        SupernetConfig {
+            space,
+            channels: or(self.channels, channels),
+            cells: or(self.cells, cells),
+            widths: self.widths.map(WidthsName::from).or(widths),
+            ops: vec![],
+        }
     }
+}
+
+/// Weights of a file and what is scored with them, on the command line.
+#[derive(clap::Args)]
+pub(crate) struct WeightsArgs {
+    #[command(flatten)]
+    pub(crate) net: NetArgs,
+    /// For photographs: height and width of the images that they become.
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<NonZeroUsize>,
+    /// Which images to score on.
+    #[arg(long, value_enum, default_value = "test")]
+    split: SplitArg,
+    /// At most the first N images.
+    #[arg(long, value_name = "N")]
+    limit: Option<NonZeroUsize>,
+    /// Images per batch; where norms use the statistics of the batch it changes the scores.
+    #[arg(long, default_value = "512")]
+    batch: NonZeroUsize,
+    /// Training images that running statistics are taken from for each architecture; 2,048 in proxyless and macro, whose norms have
+    /// them.
+    #[arg(long, value_name = "N")]
+    recalibrate: Option<NonZeroUsize>,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
+/// Batch of a recalibration, as in SPOS.
+const RECALIBRATION_BATCH: usize = 128;
+const RECALIBRATION_IMAGES: usize = 2048;
+
+impl WeightsArgs {
+    pub(crate) fn file(&self, path: PathBuf, data: String) -> WeightsFile {
+        let supernet = self.net.config();
+        let needed = matches!(supernet.space, SpaceName::Proxyless | SpaceName::Macro);
+        let images = self.recalibrate.map(NonZeroUsize::get).or(needed.then_some(RECALIBRATION_IMAGES));
+        WeightsFile {
+            path,
+            supernet,
+            compute: self.compute.config(),
+            data,
+            photographs: self.image_size.map(|size| Photographs { size: size.get(), damaged: Damaged::Stop }),
+            split: match self.split {
+                SplitArg::Test => RankSplit::Test,
+                SplitArg::Valid => RankSplit::Valid,
+            },
+            limit: self.limit.map(Into::into),
+            batch: self.batch.get(),
+            recalibrate: images.map(|images| Recalibration { images, batch: RECALIBRATION_BATCH }),
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SplitArg {
+    /// The test images
+    Test,
+    /// The half of the training images that a supernet with `data.train = "half"` does not see
+    Valid,
 }
 
 /// What computes, on the command line.
@@ -146,15 +229,44 @@ impl ComputeArgs {
 
 /// A search space on the command line.
 #[derive(Clone, Copy, ValueEnum)]
-enum SpaceArg {
+pub(crate) enum SpaceArg {
     /// NAS-Bench-201
     Nb201,
+    /// Cells of DARTS
+    Darts,
+    /// MobileNet blocks of ProxylessNAS
+    Proxyless,
+    /// NAS-Bench-Macro
+    Macro,
 }
 
 impl From<SpaceArg> for SpaceName {
     fn from(space: SpaceArg) -> Self {
         match space {
             SpaceArg::Nb201 => Self::Nb201,
+            SpaceArg::Darts => Self::Darts,
+            SpaceArg::Proxyless => Self::Proxyless,
+            SpaceArg::Macro => Self::Macro,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum WidthsArg {
+    /// Of the search of ProxylessNAS
+    Search,
+    /// Of ProxylessNAS-Mobile and FairNAS
+    Mobile,
+    /// Of ProxylessNAS-GPU
+    Gpu,
+}
+
+impl From<WidthsArg> for WidthsName {
+    fn from(widths: WidthsArg) -> Self {
+        match widths {
+            WidthsArg::Search => Self::Search,
+            WidthsArg::Mobile => Self::Mobile,
+            WidthsArg::Gpu => Self::Gpu,
         }
     }
 }
@@ -166,6 +278,11 @@ pub(crate) enum TruthArg {
     Mini,
     /// NAS-Bench-201, CIFAR-10 test accuracy after 200 epochs
     Nb201,
+    /// NAS-Bench-Macro, CIFAR-10 test accuracy, mean of three runs
+    NasBenchMacro,
+    /// 214 genotypes of DARTS, CIFAR-10 test accuracy of one run
+    #[value(name = "darts-214")]
+    Darts214,
 }
 
 impl From<TruthArg> for TruthName {
@@ -173,6 +290,8 @@ impl From<TruthArg> for TruthName {
         match truth {
             TruthArg::Mini => Self::Mini,
             TruthArg::Nb201 => Self::Nb201,
+            TruthArg::NasBenchMacro => Self::NasBenchMacro,
+            TruthArg::Darts214 => Self::Darts214,
         }
     }
 }

@@ -126,7 +126,7 @@ impl StepContext<'_> {
         scale: f64,
         batch: &Batch<'_>,
     ) -> Result<Passed, TrainError> {
-        let loss = LossSpec { scale: scale as f32, image_weights: self.image_weights };
+        let loss = LossSpec { scale: scale as f32, image_weights: self.image_weights, ..LossSpec::default() };
         let stats = self.executor.gradients(graph, batch, &loss)?;
         for (what, value) in [("loss", stats.loss), ("alignment", stats.alignment)] {
             if !value.is_finite() {

@@ -94,10 +94,17 @@ impl TrainRule for Sumnas {
         }
         let (mut weights, mut momentum, frozen) =
             (start, outer_momentum, ctx.sgd.idle == IdleWeights::Frozen);
-        for ((w, m), &g) in weights.iter_mut().zip(&mut momentum).zip(&travelled) {
-            // A weight that no path moved was not used.
-            if g != 0.0 || !frozen {
-                ctx.sgd.apply(from_mut(w), from_mut(m), &[g as f32]);
+        let layout = ctx.net.weights();
+        for (id, _) in layout.iter() {
+            for i in layout.range(id) {
+                let (w, m, g) = (&mut weights[i], &mut momentum[i], travelled[i]);
+                if !layout.is_trained(id) {
+                    // Running statistics have no gradient; they become the mean of what the paths left.
+                    *w = (f64::from(*w) - g) as f32;
+                } else if g != 0.0 || !frozen {
+                    // A weight that no path moved was not used.
+                    ctx.sgd.apply(from_mut(w), from_mut(m), &[g as f32]);
+                }
             }
         }
         ctx.executor.write(State::Weights, &weights);

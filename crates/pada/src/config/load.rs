@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::RunConfig;
+use super::{RankArchs, RunConfig};
 use crate::ConfigError;
 
 /// Sections that need not be there.
@@ -70,8 +70,8 @@ impl RunConfig {
 
     /// The config with the files it names as absolute paths; those that are relative are seen from `folder`.
     fn with_files_beside(mut self, folder: &Path) -> Self {
-        if !["truth", "all"].contains(&self.rank.archs.as_str()) {
-            self.rank.archs = beside(folder, &self.rank.archs);
+        if let RankArchs::File(file) = &mut self.rank.archs {
+            *file = beside(folder, file);
         }
         if !["mini", "cifar10"].contains(&self.data.source.as_str()) {
             self.data.source = beside(folder, &self.data.source);

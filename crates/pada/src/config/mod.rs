@@ -2,15 +2,21 @@
 
 mod augment;
 mod load;
+mod rank;
 mod rule;
 mod sampler;
+mod supernet;
 
 use pada_data::{Augment, Damaged, Photographs};
 use pada_graph::Precision;
 use pada_trainer::TrainConfig;
+pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
+pub(crate) use rank::{can_be_listed, check_recalibration};
 pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};
 pub use sampler::{DataRule, PathRule, SamplerConfig};
 use serde::{Deserialize, Serialize};
+pub(crate) use supernet::SupernetSize;
+pub use supernet::{SpaceName, SupernetConfig, WidthsName};
 
 use crate::ConfigError;
 
@@ -74,20 +80,17 @@ impl RunConfig {
         }
     }
 
-    /// Checks the ranges of all numbers.
+    /// Checks the ranges of all numbers, and that everything suits the space.
     ///
     /// # Errors
-    /// [`ConfigError::Range`]
+    /// [`ConfigError`]
     pub fn check(&self) -> Result<(), ConfigError> {
-        let (net, t, r) = (&self.supernet, &self.train, &self.rank);
+        let (t, r) = (&self.train, &self.rank);
+        self.supernet.size()?;
         let counts = [
-            ("supernet.channels", net.channels),
-            ("supernet.cells", net.cells),
             ("data.train_images", self.data.train_images.unwrap_or(1)),
             ("train.epochs", t.epochs),
             ("train.batch", t.batch),
-            ("rank.images", r.images),
-            ("rank.batch", r.batch),
         ];
         for (key, count) in counts {
             check(key, count, count > 0, "at least 1")?;
@@ -113,6 +116,7 @@ impl RunConfig {
         check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
         augment::check_augment(self)?;
         self.rule.check(self)?;
+        r.check(self.supernet.space, self.sampler.path)?;
         let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
         check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
     }
@@ -179,21 +183,6 @@ pub enum TrainPart {
     Half,
 }
 
-/// The network whose weights are shared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SupernetConfig {
-    /// Search space.
-    pub space: SpaceName,
-    /// C, channels of the first stage.
-    pub channels: usize,
-    /// N, cells per stage.
-    pub cells: usize,
-    /// Optional: only architectures that use no other operations than these are trained and ranked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ops: Vec<String>,
-}
-
 /// What computes forward and backward passes. Other executors and precisions round otherwise, so it is a part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -212,51 +201,4 @@ pub enum ExecutorName {
     Engine,
     /// The readable one.
     Candle,
-}
-
-/// A search space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SpaceName {
-    /// NAS-Bench-201.
-    Nb201,
-}
-
-/// A table of accuracies trained from scratch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TruthName {
-    /// The embedded table of the mini images.
-    Mini,
-    /// NAS-Bench-201: CIFAR-10 test accuracy after 200 epochs.
-    Nb201,
-}
-
-/// Which architectures are scored on which images, and with what the ranking is compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RankConfig {
-    /// `truth` (those of the truth table), `all` of the space, or a file with one architecture a line.
-    pub archs: String,
-    /// Where the images come from.
-    pub split: RankSplit,
-    /// How many images: the first ones in official order.
-    pub images: usize,
-    /// Images per batch. Norms use the statistics of the batch, so it changes the scores.
-    pub batch: usize,
-    /// The truth table.
-    pub truth: TruthName,
-    /// Optional: further tables, compared with where they have been downloaded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub compare: Vec<TruthName>,
-}
-
-/// Images that architectures are scored on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RankSplit {
-    /// The test images, as the released code does.
-    Test,
-    /// The half of the training images that was not trained on; needs `data.train = "half"`.
-    Valid,
 }

@@ -2,7 +2,7 @@ use pada_trainer::rules::{CloseConfig, Constraints, MagicAtConfig, NsasConfig, S
 use serde::{Deserialize, Serialize};
 
 use super::{RunConfig, check};
-use crate::{ConfigError, build};
+use crate::{ConfigError, SpaceName, build};
 
 /// What a training step does with its paths: the section `[rule]`, optional; without it `summed-paths`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,10 @@ impl RuleConfig {
             Self::Close(close) => check_close(close, run),
             Self::MagicAt(c) => {
                 let weight = c.weight >= 0.0 && c.weight.is_finite();
-                check("rule.weight", c.weight, weight, "at least 0")
+                check("rule.weight", c.weight, weight, "at least 0")?;
+                let aligns = run.supernet.space == SpaceName::Nb201;
+                let range = "another one: only in nb201 is there an alignment of two paths";
+                check("rule.name", "magic-at", aligns, range)
             }
         }
     }
@@ -60,7 +63,8 @@ fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> 
     let t = gate.temperature;
     check("rule.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
     let cell = build::cell(run.supernet.space).is_some();
-    check("rule.name", "close", cell, "another one: it needs a space whose positions are edges of a cell")?;
+    let range = "another one: CLOSE shares weights between the edges of a cell, which all have the same operations in nb201 only";
+    check("rule.name", "close", cell, range)?;
     check("split", "given", run.split.is_none(), "left out with rule.name = \"close\"")
 }
 

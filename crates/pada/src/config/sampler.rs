@@ -34,7 +34,8 @@ pub struct SamplerConfig {
     /// Largest weight of a path's loss; needed by `path = "importance"` with `importance_weights = "unbiased"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_bound: Option<f64>,
-    /// Over what p is shared, for `path = "importance"`; optional: `all`.
+    /// Over what p is shared, for `path = "importance"`: `all` positions, those of one `kind` (normal and reduction cells of darts,
+    /// first and further layers of a stage of proxyless and macro), or one `position`; optional: `all`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<PathShare>,
     /// Whether an image can come twice in an epoch; needed by `data = "importance"`.
@@ -193,6 +194,7 @@ impl SamplerConfig {
         let unbiased = self.importance_weights == Some(ImportanceWeights::Unbiased);
         let switches = [
             ((paths || data) && unbiased, "unbiased losses"),
+            (paths && self.share == Some(PathShare::Kind), "p per kind of positions"),
             (paths && self.share == Some(PathShare::Position), "p per position"),
             (data && self.replacement == Some(Replacement::Without), "without replacement"),
             (data && self.image_score == Some(ImageScore::LastLayer), "images by last-layer norm"),

@@ -1,0 +1,217 @@
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use pada::search_methods::{EvolutionConfig, ParetoConfig};
+use pada::{
+    Blame, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
+    search_weights,
+};
+use serde_json::json;
+
+use super::{Common, WeightsArgs};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The folder of a finished run; its own images and settings score.
+    #[arg(value_name = "RUN_DIR", required_unless_present = "weights", conflicts_with = "weights")]
+    run: Option<PathBuf>,
+    /// Weights instead of a run: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
+    #[arg(long, value_name = "FILE", requires_all = ["data", "out"])]
+    weights: Option<PathBuf>,
+    /// With --weights: mini, cifar10, or a folder with the official binary files or with photographs in ImageNet's layout.
+    #[arg(long, requires = "weights")]
+    data: Option<String>,
+    #[command(flatten)]
+    scoring: WeightsArgs,
+    /// How architectures are looked for.
+    #[arg(long, value_enum, default_value = "evolution")]
+    method: Method,
+    /// What pareto weighs against the score, and what decides between equal scores elsewhere.
+    #[arg(long, value_enum)]
+    cost: Option<CostArg>,
+    /// Latencies, as a CSV file with the columns arch and latency; they are the cost unless --cost says otherwise. An architecture
+    /// that is not in the file is left out.
+    #[arg(long, value_name = "FILE.csv")]
+    latency: Option<PathBuf>,
+    /// Most multiply-adds, as 400M.
+    #[arg(long, value_name = "N")]
+    max_macs: Option<Count>,
+    /// Most weights, as 5.3M.
+    #[arg(long, value_name = "N")]
+    max_params: Option<Count>,
+    /// Largest latency, in the unit of its file.
+    #[arg(long, value_name = "T", requires = "latency")]
+    max_latency: Option<f64>,
+    /// Architectures at the start, and in each generation.
+    #[arg(long, value_name = "N", default_value = "50")]
+    population: usize,
+    /// Generations after the start. Random search scores as many architectures as evolution does.
+    #[arg(long, value_name = "N", default_value = "20")]
+    generations: usize,
+    /// Evolution: how many of the best are parents.
+    #[arg(long, value_name = "N", default_value = "10")]
+    parents: usize,
+    /// Evolution: children of two parents in a generation; half of the population if not given. The others have one.
+    #[arg(long, value_name = "N")]
+    crossover: Option<usize>,
+    /// Chance that a position is drawn anew in a child.
+    #[arg(long, default_value = "0.1")]
+    rate: f64,
+    /// How many of the best are printed; a front is printed whole.
+    #[arg(long, value_name = "N", default_value = "10")]
+    top: usize,
+    /// Seed of what is drawn.
+    #[arg(long, default_value = "0")]
+    seed: u64,
+    /// Folder of scores and results; RUN_DIR/search if not given.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Method {
+    /// Different architectures at random
+    Random,
+    /// Children of the best so far
+    Evolution,
+    /// NSGA-II: the front of score against cost
+    Pareto,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CostArg {
+    /// Multiply-adds of one image
+    Macs,
+    /// Weights
+    Params,
+    /// The column of --latency
+    Latency,
+}
+
+/// A number that may end in K, M or G.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Count(u64);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, unit) = match text.char_indices().last() {
+            Some((at, 'K' | 'k')) => (&text[..at], 1e3),
+            Some((at, 'M' | 'm')) => (&text[..at], 1e6),
+            Some((at, 'G' | 'g')) => (&text[..at], 1e9),
+            _ => (text, 1.0),
+        };
+        let count = number.parse::<f64>().ok().map(|n| (n * unit).round());
+        let valid = count.filter(|count| (1.0..1e18).contains(count));
+        valid.map(|count| Self(count as u64)).ok_or_else(|| "it is no number such as 400M or 5300000".into())
+    }
+}
+
+impl Args {
+    fn job(&self, out: PathBuf) -> SearchJob {
+        let (population, generations, rate) = (self.population, self.generations, self.rate);
+        let crossover = self.crossover.unwrap_or(population / 2);
+        let mutation = population.saturating_sub(crossover);
+        let method = match self.method {
+            Method::Random => SearchMethod::Random(population.saturating_mul(generations.saturating_add(1))),
+            Method::Evolution => {
+                let parents = self.parents;
+                SearchMethod::Evolution(EvolutionConfig {
+                    population,
+                    generations,
+                    crossover,
+                    mutation,
+                    rate,
+                    parents,
+                })
+            }
+            Method::Pareto => SearchMethod::Pareto(ParetoConfig { population, generations, rate }),
+        };
+        let cost = match (self.cost, &self.latency) {
+            (Some(CostArg::Macs), _) | (None, None) => SearchCost::Macs,
+            (Some(CostArg::Params), _) => SearchCost::Params,
+            (Some(CostArg::Latency), _) | (None, Some(_)) => SearchCost::Latency,
+        };
+        let limits = SearchLimits {
+            macs: self.max_macs.map(|count| count.0),
+            params: self.max_params.map(|count| count.0),
+            latency: self.max_latency,
+        };
+        SearchJob { method, cost, limits, latency: self.latency.clone(), seed: self.seed, top: self.top, out }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let place = args.common.place()?;
+    let mut progress = args.common.progress();
+    let found = match (&args.run, &args.weights) {
+        (Some(run), _) => {
+            let job = args.job(args.out.clone().unwrap_or_else(|| run.join("search")));
+            search_run(run, &job, &place, &mut progress)
+        }
+        (None, weights) => {
+            let (weights, data) =
+                (weights.clone().unwrap_or_default(), args.data.clone().unwrap_or_default());
+            let job = args.job(args.out.clone().unwrap_or_default());
+            search_weights(&args.scoring.file(weights, data), &job, &place, &mut progress)
+        }
+    };
+    if found.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
+        eprintln!("the scores so far are kept; the same command goes on with them");
+    }
+    let found = found?;
+    print(&found)?;
+    if args.common.json {
+        let entry = |found: &FoundArch| {
+            let FoundArch { arch, text, score, params, macs, latency } = found;
+            json!({
+                "arch": arch, "text": text, "score": score, "params": params, "macs": macs, "latency": latency,
+            })
+        };
+        let archs: Vec<_> = found.archs.iter().map(entry).collect();
+        say!(
+            "{}",
+            json!({
+                "archs": archs,
+                "visited": found.visited,
+                "scored": found.scored,
+                "seconds": found.seconds,
+                "file": found.file,
+            })
+        );
+    }
+    Ok(())
+}
+
+fn print(found: &SearchResult) -> anyhow::Result<()> {
+    let widest = found.archs.iter().map(|found| found.arch.len()).max().unwrap_or(0).max(4);
+    say!("{:<widest$} {:>8} {:>10} {:>12} {:>10}", "arch", "score %", "weights", "MACs", "latency");
+    for FoundArch { arch, score, params, macs, latency, .. } in &found.archs {
+        let latency = latency.map_or_else(|| "-".to_owned(), |latency| format!("{latency:.3}"));
+        say!("{arch:<widest$} {score:>8.2} {params:>10} {macs:>12} {latency:>10}");
+    }
+    let (visited, scored, seconds) = (found.visited, found.scored, found.seconds);
+    say!("\n{visited} architectures visited, {scored} of them scored now, in {seconds:.1} s");
+    say!("found      {}", found.file.display());
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_units() {
+        for (text, count) in [("400M", 400_000_000), ("5.3m", 5_300_000), ("1.5G", 1_500_000_000), ("7", 7)] {
+            assert_eq!(text.parse::<Count>().unwrap(), Count(count));
+        }
+        for bad in ["", "M", "-3M", "0", "nan", "4T", "1e30"] {
+            assert!(bad.parse::<Count>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Supernets whose norms keep running statistics: NAS-Bench-Macro, on images of 8×8.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use pada_data::ImageSet;
+use pada_engine::Engine;
+use pada_graph::{
+    Batch, Executor, IdleWeights, Images, Lower, MacroNet, Norms, Precision, SgdStep, Shape, State,
+};
+use pada_sampler::{FixedPath, Variant};
+use pada_space::{Arch, NasBenchMacro, SearchSpace};
+use pada_supernet::init_weights;
+use pada_trainer::rules::{Sumnas, SumnasConfig};
+use pada_trainer::{Calibration, EvalSet, Purpose, Scorer, StepContext, TrainRule};
+
+const SHAPE: Shape = Shape { channels: 3, height: 8, width: 8 };
+
+fn net() -> MacroNet {
+    MacroNet::new(SHAPE, 4, Norms::Running)
+}
+
+fn executor(net: &MacroNet) -> Engine {
+    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(2));
+    Engine::new(net.weights().clone(), weights, Precision::Single)
+}
+
+/// 24 images of four classes.
+fn images() -> ImageSet {
+    let pixels = (0..24 * 192_usize).map(|i| (i * 37 % 251) as u8).collect();
+    let labels = (0..24).map(|i| i % 4).collect();
+    ImageSet {
+        name: "test".into(),
+        pixels,
+        labels,
+        classes: 4,
+        channels: 3,
+        height: 8,
+        width: 8,
+        ..pada_data::mini().unwrap().test
+    }
+}
+
+fn arch(text: &str) -> Arch {
+    NasBenchMacro.parse(text).unwrap()
+}
+
+#[test]
+fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order() {
+    let (net, set) = (net(), images());
+    let (eval, calibration) =
+        (EvalSet::new(&set, 24, 10), Calibration::new(&set.clone().into(), 16, 8).unwrap());
+    assert_eq!(calibration.len(), 16);
+    let archs = ["20212012", "11111111", "00000000", "12120000"].map(arch);
+    let scores = |order: &[usize], statistics: f32| {
+        let mut executor = executor(&net);
+        let mut weights = executor.read(State::Weights);
+        for (id, _) in net.weights().iter().filter(|(id, _)| !net.weights().is_trained(*id)) {
+            weights[net.weights().range(id)].fill(statistics);
+        }
+        executor.write(State::Weights, &weights);
+        let mut scorer = Scorer {
+            executor: &mut executor,
+            place: &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]),
+            net: &net,
+            space: &NasBenchMacro,
+            images: &eval,
+            calibration: Some(&calibration),
+            known: Default::default(),
+        };
+        let mut found = [0; 4];
+        order.iter().for_each(|&i| found[i] = scorer.score(&archs[i]).unwrap().correct);
+        found
+    };
+    let expected = scores(&[0, 1, 2, 3], 1.0);
+    assert_eq!(scores(&[3, 1, 2, 0], 100.0), expected);
+
+    // By hand: the mean over the batches of the same choice of images, then a plain forward pass.
+    let mut executor = executor(&net);
+    let graph = net.lower(&archs[0]).unwrap();
+    let places: Vec<u32> = (0..24).collect();
+    let pixels = pada_data::normalised(&set, &places);
+    executor.recalibrate(&graph, &Images { pixels: &pixels, shape: SHAPE }, 0).unwrap();
+    let whole = Calibration::new(&set.clone().into(), 100, 24).unwrap();
+    assert_eq!(whole.len(), 24);
+    let logits = executor.logits(&graph, &Images { pixels: &pixels, shape: SHAPE }).unwrap();
+    let labels: Vec<u32> = (0..24).map(|i| i % 4).collect();
+    let mut scorer = Scorer {
+        executor: &mut executor,
+        place: &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]),
+        net: &net,
+        space: &NasBenchMacro,
+        images: &eval,
+        calibration: Some(&whole),
+        known: Default::default(),
+    };
+    assert_eq!(scorer.score(&archs[0]).unwrap().correct, logits.correct(&labels));
+}
+
+/// SUMNAS moves weights along what its paths travelled; running statistics are no weights.
+#[test]
+fn sumnas_leaves_variances_that_are_some() {
+    let (net, set) = (net(), images());
+    let mut executor = executor(&net);
+    let places: Vec<u32> = (0..8).collect();
+    let (pixels, labels) = (pada_data::normalised(&set, &places), [0, 1, 2, 3, 0, 1, 2, 3]);
+    let config =
+        SumnasConfig { variant: Variant::Paper, inner_steps: 2, inner_lr: 0.05, inner_momentum: 0.9 };
+    let mut rule = Sumnas::new(config);
+    let before = executor.read(State::Weights);
+    for _ in 0..3 {
+        let mut ctx = StepContext {
+            executor: &mut executor,
+            net: &net,
+            paths: &mut FixedPath::new(arch("12121212")),
+            path_rng: &mut Purpose::Paths.stream(0),
+            rule_rng: &mut Purpose::Rule.stream(0),
+            sgd: SgdStep {
+                lr: 1.0,
+                momentum: 0.9,
+                weight_decay: 0.1,
+                gradient_scale: 1.0,
+                idle: IdleWeights::Decay,
+            },
+            clip_norm: 5.0,
+            image_weights: None,
+            on_gradient: &mut |_, _| {},
+        };
+        let batch = Batch { images: Images { pixels: &pixels, shape: SHAPE }, labels: &labels };
+        rule.step(&mut ctx, &batch).unwrap();
+    }
+    let (after, momentum) = (executor.read(State::Weights), executor.read(State::Momentum));
+    let mut moved = 0;
+    for (id, spec) in net.weights().iter().filter(|(id, _)| !net.weights().is_trained(*id)) {
+        let range = net.weights().range(id);
+        assert!(momentum[range.clone()].iter().all(|m| *m == 0.0), "{} has momentum", spec.name);
+        moved += usize::from(after[range.clone()] != before[range.clone()]);
+        if spec.name.ends_with("running_var") {
+            // Six passes at a momentum of .1 keep at least .9^6 of the variance of 1 that was there.
+            assert!(after[range].iter().all(|var| *var > 0.53), "{}", spec.name);
+        }
+    }
+    assert!(moved > 20, "{moved} statistics moved");
+}

@@ -1,0 +1,41 @@
+use pada_data::ImageSource;
+use pada_space::SubSpace;
+
+use crate::scoring::Scoring;
+use crate::{Network, PadaError, Place, RunConfig, build};
+
+/// What a run reads before it trains: images and network, checked against each other.
+pub(crate) struct Inputs {
+    /// What is trained on.
+    pub(crate) images: ImageSource,
+    /// The part of the space that is trained and ranked.
+    pub(crate) whole: SubSpace,
+    /// What architectures are scored on.
+    pub(crate) scoring: Scoring,
+}
+
+impl Inputs {
+    /// Reads them; writes nothing.
+    pub(crate) fn read(config: &RunConfig, place: &Place) -> Result<Self, PadaError> {
+        config.check()?;
+        let splits = pada_data::open(&config.data.source, &place.data_dir, config.data.photographs())?;
+        let network = Network::new(&config.supernet, &splits.test)?;
+        let whole = build::part(&config.supernet, network.space.as_ref())?;
+        config.check_positions(whole.allowed().len())?;
+        let rank = &config.rank;
+        let rank_images = build::rank_images(rank.split, &splits);
+        build::within("rank.images", rank.images, &rank_images)?;
+        let trainable = build::trainable(config.data.train, &splits);
+        let calibration = build::calibration(rank.recalibrate, &trainable)?;
+        let images = match config.data.train_images {
+            Some(n) => {
+                build::within("data.train_images", n, &trainable)?;
+                trainable.first(n)
+            }
+            None => trainable,
+        };
+        let scoring =
+            Scoring { images: rank_images.held(rank.images)?, batch: rank.batch, calibration, network };
+        Ok(Self { images, whole, scoring })
+    }
+}

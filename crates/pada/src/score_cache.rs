@@ -1,0 +1,188 @@
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use pada_space::SearchSpace;
+use pada_trainer::{ArchScore, write_durably};
+use serde::{Deserialize, Serialize};
+
+use crate::PadaError;
+use crate::lists::not_written;
+use crate::run_folder::lock;
+
+const SCORES: &str = "scores.csv";
+const SUBJECT: &str = "subject.json";
+const HEADER: &str = "arch,correct,total\n";
+
+/// What scores are of: with another subject they would be others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Subject {
+    pub(crate) space: String,
+    /// SHA-256 of the weights and of whatever chooses among them.
+    pub(crate) weights: String,
+    /// SHA-256 of the images that are scored on.
+    pub(crate) images: String,
+    /// Images per batch.
+    pub(crate) batch: usize,
+    /// Training images that running statistics are taken from, and their batch.
+    pub(crate) recalibration: Option<[usize; 2]>,
+    /// Executor and precision.
+    pub(crate) compute: String,
+}
+
+/// The scores of a search, a line for each as soon as it is known: a search that is killed loses none.
+///
+/// Only one process works in the folder; the lock goes with the process.
+pub(crate) struct ScoreCache {
+    path: PathBuf,
+    file: File,
+    _lock: File,
+}
+
+impl ScoreCache {
+    /// Opens or makes a folder for scores on `images` images; returns those that are there.
+    pub(crate) fn open(
+        folder: &Path,
+        subject: &Subject,
+        images: usize,
+        space: &dyn SearchSpace,
+    ) -> Result<(Self, Vec<ArchScore>), PadaError> {
+        let write = |path: &Path| {
+            let path = path.to_owned();
+            move |source| PadaError::Write { path, source }
+        };
+        std::fs::create_dir_all(folder).map_err(write(folder))?;
+        let lock = lock(folder)?;
+        check_subject(&folder.join(SUBJECT), subject)?;
+        let path = folder.join(SCORES);
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => vec![],
+            Err(source) => return Err(PadaError::Read { path, source }),
+        };
+        let (scores, whole) = read_lines(&text, images, space);
+        if whole < text.len() {
+            tracing::warn!("{}: the last lines are damaged and will be scored again", path.display());
+        }
+        let mut options = File::options();
+        let mut file = options.create(true).truncate(false).append(true).open(&path).map_err(write(&path))?;
+        file.set_len(whole as u64).map_err(write(&path))?;
+        if whole == 0 {
+            file.write_all(HEADER.as_bytes()).map_err(write(&path))?;
+        }
+        Ok((Self { path, file, _lock: lock }, scores))
+    }
+
+    /// Keeps a score.
+    pub(crate) fn add(&mut self, score: &ArchScore) -> Result<(), PadaError> {
+        let ArchScore { arch, correct, total } = score;
+        let line = format!("{arch},{correct},{total}\n");
+        let written = self.file.write_all(line.as_bytes());
+        written.map_err(|source| PadaError::Write { path: self.path.clone(), source })
+    }
+}
+
+/// The folder must be about this subject, or about none yet.
+fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
+    let other = |what| Err(PadaError::OtherScores { path: path.into(), what });
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let json = serde_json::to_vec_pretty(subject).expect("a subject has string keys only");
+            return write_durably(path, &json).map_err(not_written);
+        }
+        Err(source) => return Err(PadaError::Read { path: path.into(), source }),
+    };
+    match serde_json::from_slice::<Subject>(&text) {
+        Ok(there) if there == *subject => Ok(()),
+        Ok(there) if there.space != subject.space => other("space"),
+        Ok(there) if there.weights != subject.weights => other("supernet"),
+        Ok(there) if there.images != subject.images => other("set of images"),
+        Ok(_) => other("batch, recalibration or executor"),
+        Err(_) => other("kind"),
+    }
+}
+
+/// The scores of all lines up to the first that is damaged, and how many bytes those lines have.
+fn read_lines(text: &[u8], images: usize, space: &dyn SearchSpace) -> (Vec<ArchScore>, usize) {
+    let Some(mut rest) = text.strip_prefix(HEADER.as_bytes()) else { return (vec![], 0) };
+    let mut scores = Vec::new();
+    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let Some(score) = read_line(&rest[..end], images, space) else { break };
+        scores.push(score);
+        rest = &rest[end + 1..];
+    }
+    (scores, text.len() - rest.len())
+}
+
+fn read_line(line: &[u8], images: usize, space: &dyn SearchSpace) -> Option<ArchScore> {
+    let mut cells = std::str::from_utf8(line).ok()?.split(',');
+    let arch = space.parse(cells.next()?).ok()?;
+    let (correct, total) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
+    let valid = cells.next().is_none() && total == images && correct <= total;
+    valid.then_some(ArchScore { arch, correct, total })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use pada_space::Nb201;
+
+    use super::*;
+
+    fn subject() -> Subject {
+        Subject {
+            space: "nb201".into(),
+            weights: "a".into(),
+            images: "b".into(),
+            batch: 5,
+            recalibration: None,
+            compute: "engine".into(),
+        }
+    }
+
+    fn open(folder: &Path, subject: &Subject) -> Result<Vec<ArchScore>, PadaError> {
+        ScoreCache::open(folder, subject, 10, &Nb201::new()).map(|(_, scores)| scores)
+    }
+
+    #[test]
+    fn a_torn_line_is_dropped_and_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let score = |digits: &str, correct| ArchScore {
+            arch: Nb201::new().parse(digits).unwrap(),
+            correct,
+            total: 10,
+        };
+        let (mut cache, none) = ScoreCache::open(folder.path(), &subject(), 10, &Nb201::new()).unwrap();
+        assert_eq!(none, []);
+        cache.add(&score("123412", 3)).unwrap();
+        cache.add(&score("000000", 1)).unwrap();
+        let error = open(folder.path(), &subject()).unwrap_err();
+        assert!(matches!(error, PadaError::FolderInUse { .. }), "{error}");
+        drop(cache);
+        let path = folder.path().join(SCORES);
+        for torn in ["33333", "333333,11,10\n", "333333,5,9\n333333,5,10\n"] {
+            let whole = "arch,correct,total\n123412,3,10\n000000,1,10\n";
+            std::fs::write(&path, format!("{whole}{torn}")).unwrap();
+            assert_eq!(open(folder.path(), &subject()).unwrap(), [score("123412", 3), score("000000", 1)]);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "after {torn:?}");
+        }
+    }
+
+    #[test]
+    fn scores_of_another_subject_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path(), &subject()).unwrap();
+        let others = [
+            (Subject { weights: "c".into(), ..subject() }, "supernet"),
+            (Subject { images: "c".into(), ..subject() }, "set of images"),
+            (Subject { batch: 6, ..subject() }, "batch"),
+        ];
+        for (other, word) in others {
+            let error = open(folder.path(), &other).unwrap_err();
+            assert!(matches!(&error, PadaError::OtherScores { what, .. } if what.contains(word)), "{error}");
+        }
+        open(folder.path(), &subject()).unwrap();
+    }
+}

@@ -1,0 +1,134 @@
+use std::path::PathBuf;
+
+use pada_data::Photographs;
+use pada_graph::{Executor, Lower, Shape, WeightLayout};
+use pada_report::RankRecord;
+use pada_space::{Arch, SubSpace};
+use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape};
+
+use crate::config::check_recalibration;
+use crate::pipeline::ranked_archs;
+use crate::ranking::Ranking;
+use crate::scoring::{Scoring, Weights};
+use crate::{
+    ComputeConfig, ConfigError, Network, PadaError, Place, RankArchs, RankSplit, Recalibration,
+    SupernetConfig, Tables, TrainPart, TruthName, build,
+};
+
+/// Weights of a file, and the images that architectures are scored on with them.
+#[derive(Clone, Debug)]
+pub struct WeightsFile {
+    /// A checkpoint, `.safetensors`, or a PyTorch `.pt`.
+    pub path: PathBuf,
+    /// The network they belong to.
+    pub supernet: SupernetConfig,
+    /// What computes.
+    pub compute: ComputeConfig,
+    /// Data set, as `data.source` of a config.
+    pub data: String,
+    /// How photographs are read; none for data sets whose images have their own size.
+    pub photographs: Option<Photographs>,
+    /// Where the images come from.
+    pub split: RankSplit,
+    /// The first so many images; all if none is given.
+    pub limit: Option<usize>,
+    /// Images per batch.
+    pub batch: usize,
+    /// What running statistics are taken from, as `rank.recalibrate` of a config: the training images, or with the validation half the
+    /// other half.
+    pub recalibrate: Option<Recalibration>,
+}
+
+/// What a file of weights scores.
+pub(crate) struct Opened {
+    pub(crate) scoring: Scoring,
+    pub(crate) net: Box<dyn Lower>,
+    pub(crate) executor: Box<dyn Executor>,
+    /// The part of the space that was trained; all of it where the file does not say.
+    pub(crate) part: SubSpace,
+}
+
+impl WeightsFile {
+    /// Reads weights and images.
+    pub(crate) fn open(&self, place: &Place) -> Result<Opened, PadaError> {
+        check_recalibration(self.recalibrate, self.supernet.space)?;
+        let splits = pada_data::open(&self.data, &place.data_dir, self.photographs)?;
+        let images = build::rank_images(self.split, &splits);
+        let trainable = match self.split {
+            RankSplit::Test => TrainPart::All,
+            RankSplit::Valid => TrainPart::Half,
+        };
+        let calibration = build::calibration(self.recalibrate, &build::trainable(trainable, &splits))?;
+        let network = Network::new(&self.supernet, &images)?;
+        let net = build::supernet(&self.supernet, image_shape(&images), images.classes())?;
+        let weights = pada_supernet::read_weights(&self.path, net.weights())?;
+        let scope = Checkpoint::scope(&self.path)?;
+        if scope.by_rule {
+            let reason = "its weights are chosen for each architecture by CLOSE's gate".to_owned();
+            return Err(PadaError::PartialWeights { path: self.path.clone(), reason });
+        }
+        let part = scope.part.unwrap_or_else(|| SubSpace::of(network.space.as_ref()));
+        let executor = build::executor(self.compute, place.device, net.as_ref(), weights);
+        let images = images.held(self.limit.unwrap_or(usize::MAX))?;
+        let scoring = Scoring { images, batch: self.batch, calibration, network };
+        Ok(Opened { scoring, net, executor, part })
+    }
+}
+
+impl Opened {
+    /// What scores: the same weights for all architectures.
+    pub(crate) fn with_weights<T>(&mut self, work: impl FnOnce(&Scoring, Weights<'_, '_>) -> T) -> T {
+        let place = &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]);
+        let weights = Weights { executor: self.executor.as_mut(), net: self.net.as_ref(), place };
+        work(&self.scoring, weights)
+    }
+}
+
+/// Architectures to score with weights from a file.
+#[derive(Clone, Debug)]
+pub struct RankJob {
+    /// The weights and the images.
+    pub weights: WeightsFile,
+    /// Which architectures.
+    pub archs: RankArchs,
+    /// What to compare with.
+    pub truth: Option<TruthName>,
+}
+
+/// Seed of a random list of architectures where there is no run.
+const SEED: u64 = 0;
+
+/// Scores architectures with weights from a file, and compares the ranking where a table is given.
+///
+/// # Errors
+/// [`PadaError`]
+pub fn rank_weights(
+    job: &RankJob,
+    place: &Place,
+    observer: &mut dyn Observer,
+) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+    let mut opened = job.weights.open(place)?;
+    let (space, supernet) = (opened.scoring.network.space.as_ref(), &job.weights.supernet);
+    if let Some(truth) = job.truth.filter(|truth| truth.space() != supernet.space) {
+        let (key, value, range) = ("--truth", format!("{truth:?}"), "a table of the space");
+        return Err(ConfigError::Range { key, value, range }.into());
+    }
+    let tables = Tables::load(job.truth, &[], &place.data_dir, space)?;
+    let archs = ranked_archs(&job.archs, supernet.space, space, &opened.part, &tables, SEED)?;
+    if let Some(stranger) = archs.iter().find(|arch| !opened.part.contains(arch)) {
+        let reason = format!("it was trained on a part of the space without {stranger}");
+        return Err(PadaError::PartialWeights { path: job.weights.path.clone(), reason });
+    }
+    opened.with_weights(|scoring, weights| {
+        Ranking { archs: &archs, scoring, tables: &tables }.run(weights, None, observer)
+    })
+}
+
+/// Names and shapes of a supernet's weights.
+///
+/// # Errors
+/// [`ConfigError`] for a size that the space does not have.
+pub fn weight_layout(supernet: &SupernetConfig, classes: usize) -> Result<WeightLayout, ConfigError> {
+    // The weights are the same for every image size.
+    Ok(build::supernet(supernet, Shape::new(3, 32, 32), classes)?.weights().clone())
+}

@@ -1,0 +1,161 @@
+//! Searches on a trained supernet: limits, repetition, resumption.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::program::{Call, call, program, small_run};
+use crate::spaces::tiny_run;
+
+/// A trained supernet of NAS-Bench-201.
+fn trained(folder: &Path) -> String {
+    let run = folder.join("run").display().to_string();
+    let mut args = small_run(folder);
+    args.extend(["--set".into(), "train.epochs=1".into(), "--out".into(), run.clone()]);
+    assert_eq!(call(&args).code, 0);
+    run
+}
+
+fn search(run: &str, further: &[&str]) -> Call {
+    let small = ["--population", "12", "--generations", "3", "--json", "--seed", "4"];
+    call(&[&["search", run][..], &small, further].concat())
+}
+
+#[test]
+fn a_search_stays_within_its_limits_and_a_second_one_scores_nothing_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path());
+    let found = search(&run, &["--max-params", "50K", "--max-macs", "1.4M", "--top", "5"]).json();
+    let archs = found["archs"].as_array().unwrap();
+    assert!(archs.len() == 5 && found["scored"] == found["visited"], "{found}");
+    let score = |arch: &serde_json::Value| arch["score"].as_f64().unwrap();
+    assert!(archs.windows(2).all(|pair| score(&pair[0]) >= score(&pair[1])), "{found}");
+    for arch in archs {
+        let digits = arch["arch"].as_str().unwrap();
+        let cost =
+            call(&["cost", "--arch", digits, "--channels", "8", "--cells", "1", "--size", "16", "--json"])
+                .json();
+        assert_eq!((&arch["params"], &arch["macs"]), (&cost["params"], &cost["macs"]));
+        assert!(
+            cost["params"].as_u64() <= Some(50_000) && cost["macs"].as_u64() <= Some(1_400_000),
+            "{cost}"
+        );
+    }
+    let again = search(&run, &["--max-params", "50K", "--max-macs", "1.4M", "--top", "5"]).json();
+    assert_eq!((&again["archs"], again["scored"].as_u64()), (&found["archs"], Some(0)));
+
+    // The scores of the folder are those of `rank` on the same images.
+    let [list, ranked] =
+        ["list.txt", "ranked.csv"].map(|name| folder.path().join(name).display().to_string());
+    std::fs::write(&list, archs[0]["arch"].as_str().unwrap()).unwrap();
+    let weights = format!("{run}/epoch-0001.safetensors");
+    let mut args = vec!["rank", "--weights", &weights, "--channels", "8", "--cells", "1", "--data", "mini"];
+    args.extend(["--limit", "60", "--batch", "30", "--archs", &list, "--out", &ranked]);
+    assert_eq!(call(&args).code, 0);
+    let accuracy = std::fs::read_to_string(&ranked).unwrap();
+    let accuracy: f64 = accuracy.lines().nth(1).unwrap().split(',').nth(3).unwrap().parse().unwrap();
+    assert_eq!(accuracy, score(&archs[0]));
+
+    // The weights alone find the same architectures.
+    let out = folder.path().join("alone").display().to_string();
+    let net = ["--channels", "8", "--cells", "1", "--limit", "60", "--batch", "30", "--data", "mini"];
+    let limits = ["--max-params", "50K", "--max-macs", "1.4M", "--top", "5", "--population", "12"];
+    let further = ["--generations", "3", "--json", "--seed", "4", "--weights", &weights, "--out", &out];
+    let alone = call(&[&["search"][..], &net, &limits, &further].concat()).json();
+    assert_eq!(alone["archs"], found["archs"]);
+}
+
+#[test]
+fn a_pareto_search_reports_a_front_of_score_against_latency() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path());
+    let latencies = folder.path().join("latency.csv");
+    let space = pada::space::Nb201::new();
+    use pada::space::SearchSpace;
+    // Architectures with a pooling have no latency here: they are left out.
+    let rows = space
+        .archs()
+        .filter(|arch| arch.count(4) == 0)
+        .map(|arch| format!("{},{arch}\n", 1.0 + arch.count(2) as f64 + 3.0 * arch.count(3) as f64));
+    std::fs::write(&latencies, format!("latency,arch\n{}", rows.collect::<String>())).unwrap();
+    let file = latencies.display().to_string();
+    let found = search(&run, &["--method", "pareto", "--latency", &file, "--max-latency", "12"]).json();
+    let archs = found["archs"].as_array().unwrap();
+    let number = |arch: &serde_json::Value, name: &str| arch[name].as_f64().unwrap();
+    assert!(!archs.is_empty());
+    for pair in archs.windows(2) {
+        assert!(number(&pair[0], "latency") < number(&pair[1], "latency"), "{found}");
+        assert!(number(&pair[0], "score") < number(&pair[1], "score"), "{found}");
+    }
+    for arch in archs {
+        assert!(number(arch, "latency") <= 12.0 && !arch["arch"].as_str().unwrap().contains('4'), "{arch}");
+    }
+    search(&run, &["--method", "pareto", "--cost", "latency"]).fails(2, &["--latency", "arch,latency"]);
+    search(&run, &["--latency", "no/such.csv"]).fails(2, &["no/such.csv"]);
+}
+
+#[test]
+fn a_search_says_what_it_cannot_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path());
+    search(&run, &["--max-params", "1K"]).fails(2, &["10000", "within the limits"]);
+    search(&run, &["--max-params", "many"]).fails(2, &["many", "400M"]);
+    search(&run, &["--rate", "1.5"]).fails(2, &["rate is 1.5"]);
+    search(&run, &["--method", "pareto", "--population", "1"]).fails(2, &["population is 1", "at least 2"]);
+    call(&["search"]).fails(2, &["RUN_DIR"]);
+    search("no/such/run", &[]).fails(2, &["no/such/run holds no run"]);
+    // A folder with scores of another supernet.
+    let other = folder.path().join("other").display().to_string();
+    let mut args = small_run(folder.path());
+    args.extend(["--set", "train.epochs=1", "--seed", "7", "--out", &other].map(str::to_owned));
+    assert_eq!(call(&args).code, 0);
+    assert_eq!(search(&run, &["--method", "random"]).code, 0);
+    let scores = format!("{run}/search");
+    search(&other, &["--out", &scores]).fails(2, &["subject.json", "another supernet", "--out"]);
+    // A run that is not over.
+    let unfinished = folder.path().join("unfinished");
+    std::fs::create_dir(&unfinished).unwrap();
+    std::fs::copy(format!("{run}/config.toml"), unfinished.join("config.toml")).unwrap();
+    search(unfinished.to_str().unwrap(), &[]).fails(2, &["not trained to its end", "--resume"]);
+}
+
+/// Waits until the folder of a search holds some scores.
+fn wait_for_scores(run: &str, n: usize, child: &mut Child) {
+    let patience = Instant::now() + Duration::from_secs(120);
+    let path = Path::new(run).join("search/scores.csv");
+    while std::fs::read_to_string(&path).map_or(0, |text| text.lines().count()) < n + 1 {
+        assert!(
+            Instant::now() < patience && child.try_wait().unwrap().is_none(),
+            "the search ended by itself"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// On cells of DARTS, whose scores take long enough to be caught in the middle.
+#[test]
+fn a_search_that_was_killed_goes_on_with_its_scores_and_finds_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let [run, whole] = ["run", "whole"].map(|name| folder.path().join(name).display().to_string());
+    assert_eq!(call(&tiny_run("darts", Path::new(&run))).code, 0);
+    let args = ["search", &run, "--population", "20", "--generations", "4", "--json"];
+    let expected = call(&[&args[..], &["--out", &whole]].concat()).json();
+
+    for name in ["-KILL", "-TERM"] {
+        let mut command = program();
+        let mut child = command.args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let wanted = if name == "-KILL" { 5 } else { 15 };
+        wait_for_scores(&run, wanted, &mut child);
+        crate::survival::signal(&child, name);
+        let ended = child.wait_with_output().unwrap();
+        if name == "-TERM" {
+            Call::from(ended).fails(130, &["the scores so far are kept"]);
+        }
+    }
+    let found = call(&args).json();
+    assert_eq!((&found["archs"], &found["visited"]), (&expected["archs"], &expected["visited"]));
+    let (scored, visited) = (found["scored"].as_u64().unwrap(), found["visited"].as_u64().unwrap());
+    assert!(scored + 15 <= visited && expected["scored"] == expected["visited"], "{found}");
+    let results = |folder: &str| std::fs::read_to_string(format!("{folder}/archs-evolution-s0.csv")).unwrap();
+    assert_eq!(results(&whole), results(&format!("{run}/search")));
+}
