@@ -43,6 +43,26 @@ fn arch(text: &str) -> Arch {
     NasBenchMacro.parse(text).unwrap()
 }
 
+/// How many images each architecture gets right, one scored after the other.
+fn correct(
+    executor: &mut Engine,
+    net: &MacroNet,
+    images: &EvalSet,
+    calibration: &Calibration,
+    archs: &[Arch],
+) -> Vec<usize> {
+    let mut scorer = Scorer {
+        executor,
+        place: &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]),
+        net,
+        space: &NasBenchMacro,
+        images,
+        calibration: Some(calibration),
+        known: Default::default(),
+    };
+    archs.iter().map(|arch| scorer.score(arch).unwrap().correct).collect()
+}
+
 #[test]
 fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order() {
     let (net, set) = (net(), images());
@@ -57,17 +77,10 @@ fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order
             weights[net.weights().range(id)].fill(statistics);
         }
         executor.write(State::Weights, &weights);
-        let mut scorer = Scorer {
-            executor: &mut executor,
-            place: &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]),
-            net: &net,
-            space: &NasBenchMacro,
-            images: &eval,
-            calibration: Some(&calibration),
-            known: Default::default(),
-        };
         let mut found = [0; 4];
-        order.iter().for_each(|&i| found[i] = scorer.score(&archs[i]).unwrap().correct);
+        let in_order = order.iter().map(|&i| archs[i].clone()).collect::<Vec<_>>();
+        let scored = correct(&mut executor, &net, &eval, &calibration, &in_order);
+        order.iter().zip(scored).for_each(|(&i, correct)| found[i] = correct);
         found
     };
     let expected = scores(&[0, 1, 2, 3], 1.0);
@@ -83,16 +96,7 @@ fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order
     assert_eq!(whole.len(), 24);
     let logits = executor.logits(&graph, &Images { pixels: &pixels, shape: SHAPE }).unwrap();
     let labels: Vec<u32> = (0..24).map(|i| i % 4).collect();
-    let mut scorer = Scorer {
-        executor: &mut executor,
-        place: &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]),
-        net: &net,
-        space: &NasBenchMacro,
-        images: &eval,
-        calibration: Some(&whole),
-        known: Default::default(),
-    };
-    assert_eq!(scorer.score(&archs[0]).unwrap().correct, logits.correct(&labels));
+    assert_eq!(correct(&mut executor, &net, &eval, &whole, &archs[..1]), [logits.correct(&labels)]);
 }
 
 /// SUMNAS moves weights along what its paths travelled; running statistics are no weights.

@@ -50,24 +50,14 @@ pub(crate) fn cell(name: SpaceName) -> Option<CellShape> {
     }
 }
 
-/// The network whose weights are shared.
+/// The network whose weights are shared. Of cells it has norms with the statistics of the batch, of MobileNet blocks with running ones.
 pub(crate) fn supernet(
     config: &SupernetConfig,
     input: Shape,
     classes: usize,
 ) -> Result<Box<dyn Lower>, ConfigError> {
-    Ok(match config.size()? {
-        SupernetSize::Nb201 { channels, cells } => {
-            Box::new(Nb201Net::new(channels, cells, input, classes, Norms::Plain))
-        }
-        SupernetSize::Darts { channels, cells } => {
-            Box::new(DartsNet::new(DartsSize { channels, layers: cells, input, classes }, Norms::Plain))
-        }
-        SupernetSize::Proxyless(widths) => {
-            Box::new(ProxylessNet::new(&widths, input, classes, Norms::Running))
-        }
-        SupernetSize::Macro => Box::new(MacroNet::new(input, classes, Norms::Running)),
-    })
+    let norms = if config.space.recalibrates() { Norms::Running } else { Norms::Plain };
+    Ok(network(config.size()?, norms, input, classes))
 }
 
 /// The network as benchmarks of the space train it alone. In the DARTS space that is larger than the supernet: C=36, 20 cells.
@@ -76,18 +66,27 @@ pub(crate) fn alone(
     input: Shape,
     classes: usize,
 ) -> Result<Box<dyn Lower>, ConfigError> {
-    Ok(match config.size()? {
-        SupernetSize::Nb201 { channels, cells } => {
-            Box::new(Nb201Net::new(channels, cells, input, classes, Norms::Affine))
-        }
+    let size = match config.size()? {
         SupernetSize::Darts { .. } => {
-            Box::new(DartsNet::new(DartsSize { input, classes, ..DartsSize::CIFAR }, Norms::Affine))
+            let DartsSize { channels, layers, .. } = DartsSize::CIFAR;
+            SupernetSize::Darts { channels, cells: layers }
         }
-        SupernetSize::Proxyless(widths) => {
-            Box::new(ProxylessNet::new(&widths, input, classes, Norms::Affine))
+        other => other,
+    };
+    Ok(network(size, Norms::Affine, input, classes))
+}
+
+fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Box<dyn Lower> {
+    match size {
+        SupernetSize::Nb201 { channels, cells } => {
+            Box::new(Nb201Net::new(channels, cells, input, classes, norms))
         }
-        SupernetSize::Macro => Box::new(MacroNet::new(input, classes, Norms::Affine)),
-    })
+        SupernetSize::Darts { channels, cells } => {
+            Box::new(DartsNet::new(DartsSize { channels, layers: cells, input, classes }, norms))
+        }
+        SupernetSize::Proxyless(widths) => Box::new(ProxylessNet::new(&widths, input, classes, norms)),
+        SupernetSize::Macro => Box::new(MacroNet::new(input, classes, norms)),
+    }
 }
 
 /// What computes, on the device that was chosen.

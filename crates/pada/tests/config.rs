@@ -101,6 +101,47 @@ fn an_optional_section_is_assigned_whole() {
 }
 
 #[test]
+fn lists_of_architectures_keep_their_kind_in_a_file() {
+    let ranks = [("truth", RankArchs::Truth), ("all", RankArchs::All), ("random:7", RankArchs::Random(7))];
+    for (text, archs) in ranks {
+        let config = RunConfig::mini().with(&format!("rank.archs={text}")).unwrap();
+        assert_eq!((config.rank.archs.to_string().as_str(), &config.rank.archs), (text, &archs));
+        assert!(config.to_toml().contains(&format!("archs = \"{text}\"")), "{}", config.to_toml());
+    }
+    let file = RunConfig::mini().with("rank.archs=random:many").unwrap().rank.archs;
+    assert!(matches!(&file, RankArchs::File(path) if path.ends_with("random:many")), "{file}");
+    let none = RunConfig::mini().with("rank.archs=random:0").unwrap().check().unwrap_err();
+    assert!(matches!(none, ConfigError::Range { key: "rank.archs", .. }), "{none}");
+}
+
+#[test]
+fn a_supernet_has_the_keys_of_its_space_and_no_other() {
+    let size = |space, set: &[&str]| {
+        let path = configs().join(space).join("mini.toml");
+        set.iter().fold(RunConfig::read(&path).unwrap(), |config, set| config.with(set).unwrap()).check()
+    };
+    for (space, set, key) in [
+        ("darts", "supernet.widths=gpu", "supernet.widths"),
+        ("proxyless", "supernet.channels=16", "supernet.channels"),
+        ("macro", "supernet.widths=gpu", "supernet.widths"),
+        ("macro", "supernet.cells=5", "supernet.cells"),
+    ] {
+        let error = size(space, &[set]).unwrap_err();
+        assert!(matches!(&error, ConfigError::NoEffect { key: k, .. } if *k == key), "{set}: {error}");
+    }
+    size("proxyless", &["supernet.widths=gpu"]).unwrap();
+    let text = RunConfig::mini().to_toml();
+    let without =
+        |line: &str| toml::from_str::<RunConfig>(&text.replace(line, "")).unwrap().check().unwrap_err();
+    for (line, key) in [("channels = 8\n", "supernet.channels"), ("cells = 1\n", "supernet.cells")] {
+        let error = without(line);
+        assert!(matches!(&error, ConfigError::Needed { key: k, .. } if *k == key), "{error}");
+    }
+    let other = size("macro", &["rank.truth=darts-214"]).unwrap_err();
+    assert!(matches!(other, ConfigError::Range { key: "rank.truth", .. }), "{other}");
+}
+
+#[test]
 fn bad_values_are_named() {
     let mini = RunConfig::mini();
     for (set, key) in [
