@@ -16,6 +16,7 @@ mod score_cache;
 mod scoring;
 mod search;
 mod stages;
+mod views;
 mod weights_file;
 
 pub use baselines::{Network, live_conv_weight};
@@ -47,3 +48,4 @@ pub use search::{
     FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
 };
 pub use weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};
+pub use views::{RunReader, run_folders, write_page};

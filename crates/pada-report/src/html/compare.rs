@@ -1,0 +1,206 @@
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use pada_rank::{Bootstrap, Difference, PairedMetric, paired_difference};
+
+use super::chart::{COLOURS, Line, colour, legend, lines};
+use super::cost::train_rate;
+use super::curves::{self, ACCURACY, Curve, GV, LOSS, PATH_ENTROPY};
+use super::markup::{anchor, figure, missing, table};
+use super::numbers::{count, duration, fixed, optional};
+use super::{Accuracies, RunView};
+use crate::{Agreement, Spread};
+
+/// Several runs side by side.
+pub(super) fn comparison(runs: &[RunView]) -> Markup {
+    html! {
+        section {
+            h2 { "Comparison" }
+            (results(runs))
+            (means(runs))
+            (no_supernet(runs))
+        }
+        section {
+            h2 { "Curves" }
+            div class="grid-of-figures" {
+                @for curve in [&LOSS, &ACCURACY, &GV, &PATH_ENTROPY] { (overlaid(curve, runs)) }
+            }
+        }
+        section {
+            h2 { "What differs in their configs" }
+            (settings(runs))
+        }
+    }
+}
+
+fn main_agreement(run: &RunView) -> Option<&Agreement> {
+    run.record.as_ref()?.ranking.as_ref()?.agreements.first()
+}
+
+fn results(runs: &[RunView]) -> Markup {
+    let first = runs.first().map_or("", |run| &run.name);
+    let less = format!("less {first}, 95 %");
+    let head = [
+        "run", "method", "seed", "epochs", "tau-b", "95 %", &less, "P@Top5%", &less, "archs", "training",
+        "images/s", "ranking",
+    ];
+    html! {
+        (table("results of the runs", &head, html! {
+            @for (i, run) in runs.iter().enumerate() {
+                @let metrics = main_agreement(run).and_then(|a| a.metrics.as_ref());
+                @let interval = main_agreement(run).and_then(|a| a.tau_b_interval);
+                @let [tau, p] = differences(run, &runs[0]).filter(|_| i > 0).unwrap_or([None; 2]);
+                @let record = run.record.as_ref();
+                tr {
+                    th scope="row" { a href={ "#" (anchor(i)) } { (run.folder) } }
+                    td class="text" { (run.method) }
+                    td { (run.seed) }
+                    td { (record.map_or(0, |r| r.epochs.len())) @if run.unfinished().is_some() { ", not finished" } }
+                    td { strong { (optional(metrics.map(|m| m.tau_b), 3)) } }
+                    td { @if let Some(i) = interval { "[" (fixed(i.low, 3)) ", " (fixed(i.high, 3)) "]" } @else { "–" } }
+                    td { (difference(tau)) }
+                    td { strong { (optional(metrics.and_then(|m| m.p_at_top_5), 3)) } }
+                    td { (difference(p)) }
+                    td { (metrics.map_or_else(|| "–".to_owned(), |m| count(m.n))) }
+                    td { (record.map_or_else(|| "–".to_owned(), |r| duration(r.train_seconds))) }
+                    td { (record.and_then(train_rate).map_or_else(|| "–".to_owned(), |rate| count(rate.round() as usize))) }
+                    td { (record.and_then(|r| r.ranking.as_ref()).map_or_else(|| "–".to_owned(), |r| duration(r.seconds))) }
+                }
+            }
+        }))
+        p class="small" {
+            "Differences are paired: the same architectures are drawn for both runs of a bootstrap sample. They say nothing of other seeds."
+        }
+    }
+}
+
+/// How much better a run ranks than the first, in tau-b and in P@Top5%; none where they rank other architectures.
+fn differences(run: &RunView, first: &RunView) -> Option<[Option<Difference>; 2]> {
+    let (Ok(a), Ok(b)) = (&run.accuracies, &first.accuracies) else { return None };
+    let scores = |accuracies: &Accuracies| -> BTreeMap<String, (f64, f64)> {
+        accuracies.archs.iter().map(|a| (a.arch.clone(), (a.predicted, a.truth))).collect()
+    };
+    let (own, others) = (scores(a), scores(b));
+    if a.table != b.table || !own.keys().eq(others.keys()) {
+        return None;
+    }
+    let (own, truth): (Vec<f64>, Vec<f64>) = own.into_values().unzip();
+    let others: Vec<f64> = others.into_values().map(|(predicted, _)| predicted).collect();
+    let metrics = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
+    let [own, others] = [[own], [others]];
+    Some(metrics.map(|metric| paired_difference(&own, &others, &truth, metric, &Bootstrap::default()).ok()))
+}
+
+fn difference(found: Option<Difference>) -> String {
+    found.map_or_else(
+        || "–".to_owned(),
+        |d| format!("{:+.3} [{:+.3}, {:+.3}]", d.mean, d.interval.low, d.interval.high),
+    )
+}
+
+/// Mean and deviation over the seeds of every method that has several.
+fn means(runs: &[RunView]) -> Markup {
+    let mut methods: Vec<(&str, &str, Vec<&RunView>)> = Vec::new();
+    for run in runs {
+        match methods.iter_mut().find(|(name, method, _)| (*name, *method) == (&run.name, &run.method)) {
+            Some((_, _, group)) => group.push(run),
+            None => methods.push((&run.name, &run.method, vec![run])),
+        }
+    }
+    if methods.iter().all(|(_, _, group)| group.len() == 1) {
+        return html! {};
+    }
+    let spread = |group: &[&RunView], of: fn(&Agreement) -> Option<f64>| {
+        Spread::of(group.iter().filter_map(|run| of(main_agreement(run)?)))
+            .map_or_else(|| "–".to_owned(), |s| s.to_string())
+    };
+    table(
+        "means over seeds",
+        &["config", "method", "runs", "tau-b, mean ± sd", "P@Top5%, mean ± sd"],
+        html! {
+            @for (name, method, group) in &methods {
+                tr {
+                    th scope="row" { (name) }
+                    td class="text" { (method) }
+                    td { (group.len()) }
+                    td { (spread(group, |a| Some(a.metrics.as_ref()?.tau_b))) }
+                    td { (spread(group, |a| a.metrics.as_ref()?.p_at_top_5)) }
+                }
+            }
+        },
+    )
+}
+
+/// The rankings without a supernet, where all runs have the same.
+fn no_supernet(runs: &[RunView]) -> Markup {
+    let mut found = runs.iter().filter_map(main_agreement);
+    let Some(first) = found.next() else {
+        return missing("No run has a ranking that was compared with a truth table.");
+    };
+    if !found.all(|other| (&other.truth, &other.zero_cost) == (&first.truth, &first.zero_cost)) {
+        return html! { p class="notice" { "The runs rank different architectures or were compared with different tables: their numbers do not compare." } };
+    }
+    html! {
+        p class="small" {
+            "The same architectures without a supernet, tau-b against " (first.truth) ": "
+            @for (i, row) in first.zero_cost.iter().enumerate() {
+                @if i > 0 { ", " }
+                (row.name) " " (fixed(row.metrics.tau_b, 3))
+            }
+            @if let Some(ceiling) = first.ceiling { "; seed against seed " (fixed(ceiling.tau_b, 3)) }
+            "."
+        }
+    }
+}
+
+/// A curve of all runs; configs have a colour each, and after all colours other dashes.
+fn overlaid(curve: &Curve, runs: &[RunView]) -> Markup {
+    let mut labels: Vec<String> = Vec::new();
+    let mut all = Vec::new();
+    for run in runs {
+        let Some(record) = &run.record else { continue };
+        let label = format!("{}: {}", run.name, run.method);
+        let place = labels.iter().position(|known| *known == label).unwrap_or_else(|| {
+            labels.push(label);
+            labels.len() - 1
+        });
+        all.push(Line { class: class(place), points: curves::points(curve, &record.epochs) });
+    }
+    let entries = labels.iter().enumerate().map(|(i, label)| (class(i), label.as_str()));
+    match curves::frame(curve, &all) {
+        Some(frame) => {
+            figure(curve.title, curve.about, html! { (lines(&frame, &all, &[])) (legend(entries)) })
+        }
+        None => figure(curve.title, "", missing("No epoch has it.")),
+    }
+}
+
+fn class(i: usize) -> String {
+    format!("{} d{}", colour(i), i / COLOURS % 3)
+}
+
+/// Keys of the configs that do not have the same value in all runs.
+fn settings(runs: &[RunView]) -> Markup {
+    let maps: Vec<BTreeMap<&str, &str>> =
+        runs.iter().map(|run| run.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect()).collect();
+    let mut keys: Vec<&str> = maps.iter().flat_map(|map| map.keys().copied()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.retain(|key| maps.iter().any(|map| map.get(key) != maps[0].get(key)));
+    if keys.is_empty() {
+        return html! { p { "Nothing." } };
+    }
+    let head: Vec<&str> = ["run"].into_iter().chain(keys.iter().copied()).collect();
+    table(
+        "settings that differ",
+        &head,
+        html! {
+            @for (run, map) in runs.iter().zip(&maps) {
+                tr {
+                    th scope="row" { (run.folder) }
+                    @for key in &keys { td class="text" { code { (map.get(key).copied().unwrap_or("–")) } } }
+                }
+            }
+        },
+    )
+}

@@ -1,0 +1,53 @@
+use maud::{Markup, html};
+
+/// How deep a section's heading stands.
+#[derive(Clone, Copy)]
+pub(super) enum Level {
+    Second,
+    Third,
+}
+
+/// A section with its heading.
+pub(super) fn section(level: Level, title: &str, content: Markup) -> Markup {
+    html! {
+        section {
+            @match level {
+                Level::Second => h2 { (title) },
+                Level::Third => h3 { (title) },
+            }
+            (content)
+        }
+    }
+}
+
+/// A picture with what it shows.
+pub(super) fn figure(title: &str, about: &str, picture: Markup) -> Markup {
+    html! {
+        figure {
+            figcaption { strong { (title) } @if !about.is_empty() { " " (about) } }
+            (picture)
+        }
+    }
+}
+
+/// Why there is nothing to show.
+pub(super) fn missing(reason: &str) -> Markup {
+    html! { p class="missing" { (reason) } }
+}
+
+/// A wide table: it scrolls by itself, also with the keyboard.
+pub(super) fn table(about: &str, head: &[&str], rows: Markup) -> Markup {
+    html! {
+        div class="scroll" role="region" tabindex="0" aria-label=(about) {
+            table {
+                thead { tr { @for title in head { th scope="col" { (title) } } } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
+/// The anchor of the run at place `i` of a page.
+pub(super) fn anchor(i: usize) -> String {
+    format!("run-{}", i + 1)
+}
