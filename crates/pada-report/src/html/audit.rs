@@ -1,7 +1,7 @@
 use maud::{Markup, html};
 
-use super::chart::{Frame, Line, Scale, colour, legend, lines};
-use super::markup::{figure, table};
+use super::chart::{Frame, Key, Line, Scale, colour, legend, lines};
+use super::markup::{Head, figure, table};
 use super::numbers::{count, digits, fixed, optional};
 use crate::{EpochRecord, RunRecord};
 
@@ -53,12 +53,11 @@ fn drawn(title: &str, epochs: &[EpochRecord], series: &[(&str, Of)]) -> Markup {
         Frame::new(about, ("epoch", Scale::counting(epochs.len())), ("", Scale::of(values.chain([0.0]))));
     let entries: Vec<(String, &str)> = all.iter().map(|(label, line)| (line.class.clone(), *label)).collect();
     let all: Vec<Line> = all.into_iter().map(|(_, line)| line).collect();
-    figure(title, "", html! { (lines(&frame, &all, &[])) (legend(entries)) })
+    figure(title, "", html! { (lines(&frame, &all, &[])) (legend(Key::Line, entries)) })
 }
 
 fn every(epochs: &[EpochRecord], i: usize) -> Markup {
-    let head = [
-        "epoch",
+    let numbers = [
         "stage",
         "loss",
         "accuracy %",
@@ -78,9 +77,10 @@ fn every(epochs: &[EpochRecord], i: usize) -> Markup {
         "image entropy",
         "seconds",
     ];
+    let head = Head { texts: &["epoch"], numbers: &numbers };
     table(
         &format!("epochs of run {}", i + 1),
-        &head,
+        head,
         html! {
             @for e in epochs {
                 tr {

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use pada_rank::{Bootstrap, Difference, PairedMetric, paired_difference};
+use pada_rank::{Bootstrap, Difference, Interval, PairedMetric, paired_difference};
 
-use super::chart::{COLOURS, Line, colour, legend, lines};
+use super::chart::{COLOURS, Key, Line, colour, legend, lines};
 use super::cost::train_rate;
 use super::curves::{self, ACCURACY, Curve, GV, LOSS, PATH_ENTROPY};
-use super::markup::{anchor, figure, missing, table};
+use super::markup::{Head, anchor, figure, missing, table};
 use super::numbers::{count, duration, fixed, optional};
 use super::{Accuracies, RunView};
 use crate::{Agreement, Spread};
@@ -39,37 +39,39 @@ fn main_agreement(run: &RunView) -> Option<&Agreement> {
 
 fn results(runs: &[RunView]) -> Markup {
     let first = runs.first().map_or("", |run| &run.name);
-    let less = format!("less {first}, 95 %");
-    let head = [
-        "run", "method", "seed", "epochs", "tau-b", "95 %", &less, "P@Top5%", &less, "archs", "training",
-        "images/s", "ranking",
-    ];
+    let less = format!("less {first}");
+    let numbers =
+        ["seed", "epochs", "tau-b", &less, "P@Top5%", &less, "archs", "training", "images/s", "ranking"];
     html! {
-        (table("results of the runs", &head, html! {
+        (table("results of the runs", Head { texts: &["run", "method"], numbers: &numbers }, html! {
             @for (i, run) in runs.iter().enumerate() {
-                @let metrics = main_agreement(run).and_then(|a| a.metrics.as_ref());
-                @let interval = main_agreement(run).and_then(|a| a.tau_b_interval);
+                @let agreement = main_agreement(run);
+                @let metrics = agreement.and_then(|a| a.metrics.as_ref());
                 @let [tau, p] = differences(run, &runs[0]).filter(|_| i > 0).unwrap_or([None; 2]);
                 @let record = run.record.as_ref();
+                @let ranking = record.and_then(|r| r.ranking.as_ref());
                 tr {
                     th scope="row" { a href={ "#" (anchor(i)) } { (run.folder) } }
                     td class="text" { (run.method) }
                     td { (run.seed) }
                     td { (record.map_or(0, |r| r.epochs.len())) @if run.unfinished().is_some() { ", not finished" } }
-                    td { strong { (optional(metrics.map(|m| m.tau_b), 3)) } }
-                    td { @if let Some(i) = interval { "[" (fixed(i.low, 3)) ", " (fixed(i.high, 3)) "]" } @else { "–" } }
+                    td {
+                        strong { (optional(metrics.map(|m| m.tau_b), 3)) }
+                        @if let Some(interval) = agreement.and_then(|a| a.tau_b_interval) { (within(interval)) }
+                    }
                     td { (difference(tau)) }
                     td { strong { (optional(metrics.and_then(|m| m.p_at_top_5), 3)) } }
                     td { (difference(p)) }
-                    td { (metrics.map_or_else(|| "–".to_owned(), |m| count(m.n))) }
-                    td { (record.map_or_else(|| "–".to_owned(), |r| duration(r.train_seconds))) }
-                    td { (record.and_then(train_rate).map_or_else(|| "–".to_owned(), |rate| count(rate.round() as usize))) }
-                    td { (record.and_then(|r| r.ranking.as_ref()).map_or_else(|| "–".to_owned(), |r| duration(r.seconds))) }
+                    td { (or_none(metrics, |m| count(m.n))) }
+                    td { (or_none(record, |r| duration(r.train_seconds))) }
+                    td { (or_none(record.and_then(train_rate), |rate| count(rate.round() as usize))) }
+                    td { (or_none(ranking, |r| duration(r.seconds))) }
                 }
             }
         }))
         p class="small" {
-            "Differences are paired: the same architectures are drawn for both runs of a bootstrap sample. They say nothing of other seeds."
+            "In brackets: 95 % over architectures. Differences are paired: a bootstrap sample draws the same architectures for both runs. "
+            "They say nothing of other seeds."
         }
     }
 }
@@ -91,11 +93,25 @@ fn differences(run: &RunView, first: &RunView) -> Option<[Option<Difference>; 2]
     Some(metrics.map(|metric| paired_difference(&own, &others, &truth, metric, &Bootstrap::default()).ok()))
 }
 
-fn difference(found: Option<Difference>) -> String {
-    found.map_or_else(
-        || "–".to_owned(),
-        |d| format!("{:+.3} [{:+.3}, {:+.3}]", d.mean, d.interval.low, d.interval.high),
-    )
+fn difference(found: Option<Difference>) -> Markup {
+    match found {
+        Some(Difference { mean, interval, .. }) => html! { (signed(mean)) (within(interval)) },
+        None => html! { "–" },
+    }
+}
+
+fn within(Interval { low, high, .. }: Interval) -> Markup {
+    html! { span class="interval" { "[" (fixed(low, 3)) ", " (fixed(high, 3)) "]" } }
+}
+
+/// With its sign, also where it is positive.
+fn signed(value: f64) -> String {
+    let text = fixed(value, 3);
+    if value > 0.0 { format!("+{text}") } else { text }
+}
+
+fn or_none<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "–".to_owned(), show)
 }
 
 /// Mean and deviation over the seeds of every method that has several.
@@ -116,7 +132,7 @@ fn means(runs: &[RunView]) -> Markup {
     };
     table(
         "means over seeds",
-        &["config", "method", "runs", "tau-b, mean ± sd", "P@Top5%, mean ± sd"],
+        Head { texts: &["config", "method"], numbers: &["runs", "tau-b, mean ± sd", "P@Top5%, mean ± sd"] },
         html! {
             @for (name, method, group) in &methods {
                 tr {
@@ -168,9 +184,11 @@ fn overlaid(curve: &Curve, runs: &[RunView]) -> Markup {
     }
     let entries = labels.iter().enumerate().map(|(i, label)| (class(i), label.as_str()));
     match curves::frame(curve, &all) {
-        Some(frame) => {
-            figure(curve.title, curve.about, html! { (lines(&frame, &all, &[])) (legend(entries)) })
-        }
+        Some(frame) => figure(
+            curve.title,
+            curve.about,
+            html! { (lines(&frame, &all, &[])) (legend(Key::Line, entries)) },
+        ),
         None => figure(curve.title, "", missing("No epoch has it.")),
     }
 }
@@ -186,14 +204,17 @@ fn settings(runs: &[RunView]) -> Markup {
     let mut keys: Vec<&str> = maps.iter().flat_map(|map| map.keys().copied()).collect();
     keys.sort_unstable();
     keys.dedup();
-    keys.retain(|key| maps.iter().any(|map| map.get(key) != maps[0].get(key)));
+    // Those two stand in the first table.
+    keys.retain(|key| {
+        !["name", "seed"].contains(key) && maps.iter().any(|map| map.get(key) != maps[0].get(key))
+    });
     if keys.is_empty() {
         return html! { p { "Nothing." } };
     }
-    let head: Vec<&str> = ["run"].into_iter().chain(keys.iter().copied()).collect();
+    let texts: Vec<&str> = ["run"].into_iter().chain(keys.iter().copied()).collect();
     table(
         "settings that differ",
-        &head,
+        Head { texts: &texts, numbers: &[] },
         html! {
             @for (run, map) in runs.iter().zip(&maps) {
                 tr {

@@ -29,6 +29,8 @@ const GV_SCALE_FREE: Curve = Curve {
     about: "GV divided by the squared norm of the mean gradient",
     of: |e| e.gv_scale_free,
 };
+const GRADIENT_NORM: Curve =
+    Curve { title: "Gradient norm", about: "before clipping, mean over steps", of: |e| Some(e.grad_norm) };
 const LEARNING_RATE: Curve =
     Curve { title: "Learning rate", about: "of an epoch's first step", of: |e| Some(e.lr) };
 
@@ -40,7 +42,7 @@ pub(super) fn curves(record: &RunRecord) -> Markup {
             p { "The supernet was split: each dashed line begins the training of another part." }
         }
         div class="grid-of-figures" {
-            @for curve in [&LOSS, &ACCURACY, &GV, &GV_SCALE_FREE, &LEARNING_RATE] {
+            @for curve in [&LOSS, &ACCURACY, &GV, &GV_SCALE_FREE, &GRADIENT_NORM, &LEARNING_RATE] {
                 (one(curve, &record.epochs, &marks))
             }
         }

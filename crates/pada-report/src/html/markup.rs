@@ -35,12 +35,25 @@ pub(super) fn missing(reason: &str) -> Markup {
     html! { p class="missing" { (reason) } }
 }
 
+/// Titles of a table's columns.
+pub(super) struct Head<'a> {
+    /// Of names and texts; the first column names its row.
+    pub(super) texts: &'a [&'a str],
+    /// Of numbers, which stand behind the texts.
+    pub(super) numbers: &'a [&'a str],
+}
+
 /// A wide table: it scrolls by itself, also with the keyboard.
-pub(super) fn table(about: &str, head: &[&str], rows: Markup) -> Markup {
+pub(super) fn table(about: &str, Head { texts, numbers }: Head<'_>, rows: Markup) -> Markup {
     html! {
-        div class="scroll" role="region" tabindex="0" aria-label=(about) {
+        div class="scroll" role="group" tabindex="0" aria-label=(about) {
             table {
-                thead { tr { @for title in head { th scope="col" { (title) } } } }
+                thead {
+                    tr {
+                        @for title in texts { th scope="col" class="text" { (title) } }
+                        @for title in numbers { th scope="col" { (title) } }
+                    }
+                }
                 tbody { (rows) }
             }
         }

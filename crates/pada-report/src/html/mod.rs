@@ -92,7 +92,7 @@ fn state(run: &RunView) -> Markup {
 fn parts(run: &RunView, i: usize, level: Level) -> Markup {
     let Some(record) = &run.record else { return setup::setup(run, i, level) };
     let result = match &record.ranking {
-        Some(ranking) => result::result(record, ranking),
+        Some(ranking) => result::result(ranking),
         None => missing("There is no ranking yet."),
     };
     let accuracies = match &run.accuracies {
@@ -105,7 +105,12 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
     };
     html! {
         (section(level, "Result", result))
-        (section(level, "Predicted and true accuracy", accuracies))
+        (section(level, "Predicted and true accuracy", html! {
+            div class="pair" {
+                (accuracies)
+                @if let Some(ranking) = &record.ranking { (result::best(ranking)) }
+            }
+        }))
         (setup::setup(run, i, level))
         @if !record.epochs.is_empty() {
             (section(level, "Training", curves::curves(record)))

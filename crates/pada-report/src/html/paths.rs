@@ -1,6 +1,6 @@
 use maud::{Markup, html};
 
-use super::chart::{Frame, Scale, colour, legend, stacked_areas};
+use super::chart::{Frame, Key, Scale, colour, legend, stacked_areas};
 use super::curves::{self, PATH_ENTROPY};
 use super::markup::figure;
 use super::numbers::percent;
@@ -51,7 +51,7 @@ fn areas(title: &str, about: &str, rows: &[Vec<f64>], op_names: &[String], marks
         about,
         html! {
             (stacked_areas(&frame, rows, marks))
-            (legend(entries))
+            (legend(Key::Area, entries))
         },
     )
 }

@@ -2,13 +2,13 @@ use maud::{Markup, html};
 use pada_rank::Metrics;
 
 use super::chart::{Estimate, estimates};
-use super::markup::{figure, missing, table};
+use super::markup::{Head, figure, missing, table};
 use super::numbers::{count, fixed, optional};
 use super::verdict::verdict;
-use crate::{Agreement, RankRecord, RunRecord};
+use crate::{Agreement, RankRecord};
 
 /// What a run found: tau-b and P@Top5% first, beside the rankings that need no supernet.
-pub(super) fn result(record: &RunRecord, ranking: &RankRecord) -> Markup {
+pub(super) fn result(ranking: &RankRecord) -> Markup {
     html! {
         @if let Some(main) = ranking.agreements.first() {
             (headline(main))
@@ -16,7 +16,6 @@ pub(super) fn result(record: &RunRecord, ranking: &RankRecord) -> Markup {
         } @else {
             (missing("There was no truth table to compare the ranking with."))
         }
-        (best(record, ranking))
     }
 }
 
@@ -28,7 +27,7 @@ fn headline(main: &Agreement) -> Markup {
                     dt { "tau-b" }
                     dd { (fixed(m.tau_b, 3)) }
                     @if let Some(i) = main.tau_b_interval {
-                        dd class="small" { (percent_of(i.level)) " in [" (fixed(i.low, 3)) ", " (fixed(i.high, 3)) "]" }
+                        dd class="small" { (percent_of(i.level)) ": [" (fixed(i.low, 3)) ", " (fixed(i.high, 3)) "]" }
                     }
                 }
                 div {
@@ -80,7 +79,7 @@ fn against(agreement: &Agreement) -> Markup {
     html! {
         div class="pair" {
             (figure(&format!("tau-b against {}", agreement.truth), &format!("{}{level}.", legend(agreement)), estimates(&about, &rows)))
-            (table(&format!("metrics against {}", agreement.truth), &["ranking", "tau-b", "P@Top5%", "BR@Top5%", "Spearman", "partial"], html! {
+            (table(&format!("metrics against {}", agreement.truth), Head { texts: &["ranking"], numbers: &["tau-b", "P@Top5%", "BR@Top5%", "Spearman", "partial"] }, html! {
                 @if let Some(m) = &agreement.metrics { (row("supernet", m)) }
                 @for zero_cost in &agreement.zero_cost { (row(&zero_cost.name, &zero_cost.metrics)) }
                 @if let Some(ceiling) = agreement.ceiling {
@@ -121,11 +120,11 @@ fn row(name: &str, m: &Metrics) -> Markup {
     }
 }
 
-fn best(record: &RunRecord, ranking: &RankRecord) -> Markup {
-    let about = format!("best architectures of {} by score", record.supernet.space);
+/// The best architectures by score.
+pub(super) fn best(ranking: &RankRecord) -> Markup {
     table(
-        &about,
-        &["best by score", "score %", "weights", "MACs", "truth %"],
+        "best architectures by score",
+        Head { texts: &["best by score"], numbers: &["score %", "weights", "MACs", "truth %"] },
         html! {
             @for best in &ranking.best {
                 tr {

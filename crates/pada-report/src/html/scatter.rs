@@ -7,6 +7,10 @@ use super::{Accuracies, ArchAccuracy};
 
 /// Share of the architectures that is marked.
 const TOP: f64 = 0.05;
+/// Share of the architectures at each end that may lie far from the others.
+const TAIL: f64 = 0.05;
+/// So far: ranges of those between the two ends.
+const FAR: f64 = 0.5;
 /// Taller than others: both axes matter alike.
 const HEIGHT: f64 = 400.0;
 /// Marked points of that many architectures say what they are.
@@ -40,8 +44,13 @@ pub(super) fn scatter(Accuracies { table, archs }: &Accuracies) -> Markup {
         counts[1],
         counts[2],
     );
-    let x = Scale::of(archs.iter().map(predicted));
-    let y = Scale::of(archs.iter().map(truth));
+    let [x, y] = [predicted, truth].map(|of| lowest_shown(archs, of));
+    let far = archs.iter().filter(|a| a.predicted < x || a.truth < y).count();
+    for (at, _) in groups.iter_mut().flat_map(|(group, _)| &mut group.points) {
+        *at = (at.0.max(x), at.1.max(y));
+    }
+    let x = Scale::of(archs.iter().map(|a| a.predicted.max(x)));
+    let y = Scale::of(archs.iter().map(|a| a.truth.max(y)));
     let frame = Frame {
         height: HEIGHT,
         ..Frame::new(about, ("predicted, with shared weights, %", x), ("true, from scratch, %", y))
@@ -50,9 +59,9 @@ pub(super) fn scatter(Accuracies { table, archs }: &Accuracies) -> Markup {
     let groups = groups.map(|(group, _)| group);
     figure(
         &format!("{} architectures of {table}.", count(archs.len())),
-        "The best 5 % of both lists are marked.",
+        &format!("The best 5 % of both lists are marked.{}", on_the_edge(far)),
         html! {
-            div class="wide" { (points(&frame, &groups)) }
+            (points(&frame, &groups))
             ul class="legend" {
                 @for ((class, label), n) in labels.iter().zip(counts).rev() {
                     li { span class={ "swatch point " (class) } aria-hidden="true" {} (label) " (" (count(n)) ")" }
@@ -60,6 +69,23 @@ pub(super) fn scatter(Accuracies { table, archs }: &Accuracies) -> Markup {
             }
         },
     )
+}
+
+/// Architectures that learned nothing lie far below the others, and would press them together: what is below this is drawn at it.
+fn lowest_shown(archs: &[ArchAccuracy], of: fn(&ArchAccuracy) -> f64) -> f64 {
+    let mut sorted: Vec<f64> = archs.iter().map(of).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| sorted[(share * (sorted.len() - 1) as f64).round() as usize];
+    let (low, high) = (at(TAIL), at(1.0 - TAIL));
+    sorted[0].max(low - FAR * (high - low))
+}
+
+fn on_the_edge(far: usize) -> String {
+    match far {
+        0 => String::new(),
+        1 => " One architecture lies further out and is drawn on the edge.".to_owned(),
+        n => format!(" {} architectures lie further out and are drawn on the edge.", count(n)),
+    }
 }
 
 /// Which architectures are among the best 5 %; with ties at the last place, all of them.

@@ -14,7 +14,7 @@ pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
             ("space", net.space.clone()),
             ("network", format!("C={}, N={}, {} weights", net.channels, net.cells, count(net.weights))),
             ("trained on", format!("{} images of {}", count(images.images), images.name)),
-            ("SHA-256 of them", images.sha256.clone()),
+            ("their SHA-256", images.sha256.clone()),
         ]);
         if let Some(ranking) = &record.ranking {
             let images = &ranking.images;
@@ -39,7 +39,7 @@ pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
             }
             details {
                 summary { "The whole config" }
-                pre tabindex="0" role="region" aria-label={ "config of run " (i + 1) } { (run.config) }
+                pre tabindex="0" role="group" aria-label={ "config of run " (i + 1) } { (run.config) }
             }
         },
     )

@@ -2,7 +2,7 @@ use crate::Agreement;
 
 /// Whether a supernet ranks better than what needs none: one sentence, going by the supernet's interval.
 pub(super) fn verdict(agreement: &Agreement) -> String {
-    let (Some(metrics), Some(interval)) = (&agreement.metrics, agreement.tau_b_interval) else {
+    let Some(interval) = agreement.tau_b_interval else {
         let reason = agreement.undefined.as_deref().unwrap_or("it was not compared");
         return format!("The supernet ranks nothing: {reason}.");
     };
@@ -11,14 +11,13 @@ pub(super) fn verdict(agreement: &Agreement) -> String {
         return "There is no ranking without a supernet to compare with.".to_owned();
     };
     let against =
-        format!("the best ranking that needs no supernet ({}, {:.3})", best.name, best.metrics.tau_b);
+        format!("the best ranking that needs no supernet: {}, {:.3}", best.name, best.metrics.tau_b);
     if interval.low > best.metrics.tau_b {
         format!("Better than {against}.")
     } else if interval.high < best.metrics.tau_b {
         format!("Worse than {against}.")
     } else {
-        let side = if metrics.tau_b > best.metrics.tau_b { "above" } else { "not above" };
-        format!("Not told apart from {against}: it is {side} it, and within the interval.")
+        format!("Not told apart from {against}, lies within the interval.")
     }
 }
 
@@ -41,12 +40,11 @@ mod tests {
 
     #[test]
     fn a_supernet_is_told_apart_only_outside_its_interval() {
-        let best = "the best ranking that needs no supernet (weights, 0.667)";
+        let best = "the best ranking that needs no supernet: weights, 0.667";
         assert_eq!(verdict(&agreement(0.8, 0.7, 0.9)), format!("Better than {best}."));
         assert_eq!(verdict(&agreement(0.2, 0.1, 0.3)), format!("Worse than {best}."));
-        let within = |side| format!("Not told apart from {best}: it is {side} it, and within the interval.");
-        assert_eq!(verdict(&agreement(0.7, 0.6, 0.9)), within("above"));
-        assert_eq!(verdict(&agreement(0.6, 0.5, 0.9)), within("not above"));
+        let within = format!("Not told apart from {best}, lies within the interval.");
+        assert_eq!(verdict(&agreement(0.6, 0.5, 0.9)), within);
     }
 
     #[test]

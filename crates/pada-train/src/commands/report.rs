@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use anyhow::Context;
 use pada::{RunFolder, RunReader, run_folders, write_page};
 use serde_json::json;
 
@@ -17,6 +18,18 @@ pub(crate) struct Args {
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     json: bool,
+}
+
+/// Writes the page of a run that has just ended into its folder. The run is whole without it.
+pub(crate) fn write_for(folder: &RunFolder) -> anyhow::Result<PathBuf> {
+    let page = folder.page();
+    let run = RunReader::new(&super::data_dir()).read(folder.path());
+    let written = run.and_then(|run| write_page(&page, &[run]));
+    written.with_context(|| {
+        let folder = folder.path().display();
+        format!("the run is whole, its page is not; to write it: pada-train report {folder}")
+    })?;
+    Ok(page)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

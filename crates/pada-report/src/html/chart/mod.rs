@@ -88,12 +88,23 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// What a legend shows beside a label.
+#[derive(Clone, Copy)]
+pub(super) enum Key {
+    Area,
+    Line,
+}
+
 /// What colours and dashes mean.
-pub(super) fn legend<'a>(entries: impl IntoIterator<Item = (String, &'a str)>) -> Markup {
+pub(super) fn legend<'a>(key: Key, entries: impl IntoIterator<Item = (String, &'a str)>) -> Markup {
+    let key = match key {
+        Key::Area => "swatch",
+        Key::Line => "stroke",
+    };
     html! {
         ul class="legend" {
             @for (class, label) in entries {
-                li { span class={ "swatch " (class) } aria-hidden="true" {} (label) }
+                li { span class={ (key) " " (class) } aria-hidden="true" {} (label) }
             }
         }
     }
