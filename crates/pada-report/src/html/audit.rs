@@ -27,7 +27,8 @@ pub(super) fn audit(record: &RunRecord, i: usize) -> Markup {
             (drawn("Paths of an epoch", epochs, &paths))
             (drawn("Images of an epoch", epochs, &images))
         }
-        details {
+        // Too wide for paper.
+        details class="only-screen" {
             summary { "All numbers of every epoch" }
             (every(epochs, i))
         }

@@ -105,12 +105,11 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
     };
     html! {
         (section(level, "Result", result))
-        (section(level, "Predicted and true accuracy", html! {
-            div class="pair" {
-                (accuracies)
-                @if let Some(ranking) = &record.ranking { (result::best(ranking)) }
-            }
-        }))
+        @if let Some(ranking) = &record.ranking {
+            (section(level, "Predicted and true accuracy", html! {
+                div class="grid-of-figures" { (accuracies) (result::best(ranking)) }
+            }))
+        }
         (setup::setup(run, i, level))
         @if !record.epochs.is_empty() {
             (section(level, "Training", curves::curves(record)))

@@ -18,7 +18,7 @@ pub(super) const COLOURS: usize = 8;
 
 /// Units of a chart's width. Small, so that letters of 12 units can be read where a chart fills the width of a phone.
 const WIDTH: f64 = 440.0;
-const LEFT: f64 = 54.0;
+const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 42.0;

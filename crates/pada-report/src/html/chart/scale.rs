@@ -9,7 +9,7 @@ pub(in crate::html) struct Scale {
 }
 
 /// About so many round numbers are marked.
-const TICKS: f64 = 5.0;
+const TICKS: f64 = 6.0;
 /// Share of a range that is left free on both sides.
 const MARGIN: f64 = 0.04;
 
