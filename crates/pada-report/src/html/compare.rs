@@ -25,6 +25,7 @@ pub(super) fn comparison(runs: &[RunView]) -> Markup {
             div class="grid-of-figures" {
                 @for curve in [&LOSS, &ACCURACY, &GV, &PATH_ENTROPY] { (overlaid(curve, runs)) }
             }
+            (legend(Key::Line, methods(runs).iter().enumerate().map(|(i, label)| (class(i), label.as_str()))))
         }
         section {
             h2 { "What differs in their configs" }
@@ -47,7 +48,7 @@ fn results(runs: &[RunView]) -> Markup {
             @for (i, run) in runs.iter().enumerate() {
                 @let agreement = main_agreement(run);
                 @let metrics = agreement.and_then(|a| a.metrics.as_ref());
-                @let [tau, p] = differences(run, &runs[0]).filter(|_| i > 0).unwrap_or([None; 2]);
+                @let [tau, p] = if i > 0 { differences(run, &runs[0]) } else { None }.unwrap_or([None; 2]);
                 @let record = run.record.as_ref();
                 @let ranking = record.and_then(|r| r.ranking.as_ref());
                 tr {
@@ -169,28 +170,34 @@ fn no_supernet(runs: &[RunView]) -> Markup {
     }
 }
 
-/// A curve of all runs; configs have a colour each, and after all colours other dashes.
+/// A curve of all runs; methods have a colour each, and after all colours other dashes.
 fn overlaid(curve: &Curve, runs: &[RunView]) -> Markup {
-    let mut labels: Vec<String> = Vec::new();
-    let mut all = Vec::new();
-    for run in runs {
-        let Some(record) = &run.record else { continue };
-        let label = format!("{}: {}", run.name, run.method);
-        let place = labels.iter().position(|known| *known == label).unwrap_or_else(|| {
-            labels.push(label);
-            labels.len() - 1
-        });
-        all.push(Line { class: class(place), points: curves::points(curve, &record.epochs) });
-    }
-    let entries = labels.iter().enumerate().map(|(i, label)| (class(i), label.as_str()));
+    let methods = methods(runs);
+    let line = |run: &RunView| {
+        let place = methods.iter().position(|known| *known == label(run)).unwrap_or_default();
+        Some(Line { class: class(place), points: curves::points(curve, &run.record.as_ref()?.epochs) })
+    };
+    let all: Vec<Line> = runs.iter().filter_map(line).collect();
     match curves::frame(curve, &all) {
-        Some(frame) => figure(
-            curve.title,
-            curve.about,
-            html! { (lines(&frame, &all, &[])) (legend(Key::Line, entries)) },
-        ),
+        Some(frame) => figure(curve.title, curve.about, lines(&frame, &all, &[])),
         None => figure(curve.title, "", missing("No epoch has it.")),
     }
+}
+
+/// What seeds of one method share.
+fn label(run: &RunView) -> String {
+    format!("{}: {}", run.name, run.method)
+}
+
+/// The methods of the runs that have a record, in the order in which they come.
+fn methods(runs: &[RunView]) -> Vec<String> {
+    let mut methods = Vec::new();
+    for label in runs.iter().filter(|run| run.record.is_some()).map(label) {
+        if !methods.contains(&label) {
+            methods.push(label);
+        }
+    }
+    methods
 }
 
 fn class(i: usize) -> String {
