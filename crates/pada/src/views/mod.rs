@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use folders::run_folders;
-use pada_data::ImageSet;
+use pada_data::ImageSource;
 use pada_report::html::{Accuracies, ArchAccuracy, Found, RunView, page};
 use pada_report::{ReportError, RunRecord};
 use pada_trainer::write_durably;
@@ -21,7 +21,7 @@ use crate::{DataConfig, PadaError, PathRule, RunConfig, Tables, TruthName, build
 #[derive(Default)]
 pub struct RunReader {
     data_dir: PathBuf,
-    images: Vec<(DataConfig, Found<Rc<ImageSet>>)>,
+    images: Vec<(DataConfig, Found<Rc<ImageSource>>)>,
     tables: Vec<(TruthName, Found<Rc<Tables>>)>,
 }
 
@@ -104,11 +104,12 @@ impl RunReader {
     }
 
     /// The images that a run trains on, where they are here and the same.
-    fn images(&mut self, config: &RunConfig, record: &RunRecord) -> Found<Rc<ImageSet>> {
+    fn images(&mut self, config: &RunConfig, record: &RunRecord) -> Found<Rc<ImageSource>> {
         let found = match self.images.iter().find(|(known, _)| *known == config.data) {
             Some((_, found)) => found.clone(),
             None => {
-                let splits = pada_data::open(&config.data.source, &self.data_dir).map_err(PadaError::from);
+                let splits = pada_data::open(&config.data.source, &self.data_dir, config.data.photographs())
+                    .map_err(PadaError::from);
                 let images = splits.and_then(|splits| Ok(Rc::new(build::train_images(config, &splits)?)));
                 let found = images.map_err(|error| format!("The images are not here: {error}."));
                 self.images.push((config.data.clone(), found.clone()));

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use pada_data::{CIFAR10_CLASSES, ImageSet};
+use pada_data::{CIFAR10_CLASSES, DataError, ImageSet, ImageSource};
 use pada_report::RunRecord;
 use pada_report::html::{Found, Pixels, PreferredImages, Thumbnail};
 use pada_sampler::effective_sample_size;
@@ -47,7 +47,8 @@ impl RunReader {
             return Ok(Err(reason));
         }
         let checkpoint = found.path.strip_prefix(folder).unwrap_or(&found.path).display().to_string();
-        Ok(Ok(PreferredImages { checkpoint, epochs: found.epochs, ..of(q, &images) }))
+        let preferred = of(q, &images).map_err(|error| format!("The images cannot be drawn: {error}."));
+        Ok(preferred.map(|preferred| PreferredImages { checkpoint, epochs: found.epochs, ..preferred }))
     }
 }
 
@@ -72,36 +73,40 @@ fn newest(folder: &Path, config: &RunConfig) -> Result<Option<DataState>, PadaEr
 }
 
 /// What `q`, `[N]`, prefers among N images.
-fn of(q: &[f64], images: &ImageSet) -> PreferredImages {
+fn of(q: &[f64], images: &ImageSource) -> Result<PreferredImages, DataError> {
     let mut order: Vec<usize> = (0..q.len()).collect();
     order.sort_by(|&a, &b| q[a].total_cmp(&q[b]));
     let lowest_probability = order.first().map_or(0.0, |&i| q[i]);
     let lowest = order.iter().take_while(|&&i| q[i] == lowest_probability).count();
     // Of many images that are all avoided alike, no few stand for the others.
     let skipped = if lowest > SHOWN { lowest } else { 0 };
-    let thumbnail = |&index: &usize| Thumbnail {
-        index,
-        class: class(images, usize::from(images.labels[index])),
-        probability: q[index],
-        pixels: pixels(images, index),
+    // A photograph that is damaged and may be left out is left out here too.
+    let thumbnail = |&index: &usize| {
+        let image = images.subset(&[index as u32]).held(1)?;
+        let class = || class(images, usize::from(images.labels()[index]));
+        let shown = || Thumbnail { index, class: class(), probability: q[index], pixels: pixels(&image) };
+        Ok((!image.is_empty()).then(shown))
     };
-    PreferredImages {
+    let thumbnails = |places: &mut dyn Iterator<Item = &usize>| -> Result<Vec<Thumbnail>, DataError> {
+        places.map(thumbnail).filter_map(Result::transpose).collect()
+    };
+    Ok(PreferredImages {
         checkpoint: String::new(),
         epochs: 0,
         images: q.len(),
         effective: effective_sample_size(q),
         classes: classes(q, images),
-        preferred: order.iter().rev().take(SHOWN).map(thumbnail).collect(),
-        avoided: order.iter().skip(skipped).take(SHOWN).map(thumbnail).collect(),
+        preferred: thumbnails(&mut order.iter().rev().take(SHOWN))?,
+        avoided: thumbnails(&mut order.iter().skip(skipped).take(SHOWN))?,
         lowest,
         lowest_probability,
-    }
+    })
 }
 
 /// Mean N·q of every class that has an image.
-fn classes(q: &[f64], images: &ImageSet) -> Vec<(String, f64)> {
-    let mut sums = vec![(0.0, 0_usize); images.classes];
-    for (q, label) in q.iter().zip(&images.labels) {
+fn classes(q: &[f64], images: &ImageSource) -> Vec<(String, f64)> {
+    let mut sums = vec![(0.0, 0_usize); images.classes()];
+    for (q, label) in q.iter().zip(images.labels()) {
         let (sum, n) = &mut sums[usize::from(*label)];
         (*sum, *n) = (*sum + q, *n + 1);
     }
@@ -112,17 +117,20 @@ fn classes(q: &[f64], images: &ImageSet) -> Vec<(String, f64)> {
     sums.iter().enumerate().filter_map(ratio).collect()
 }
 
-/// Every data set with ten classes that can be read so far is CIFAR-10 or made of it.
-fn class(images: &ImageSet, label: usize) -> String {
-    let name = CIFAR10_CLASSES.get(label).filter(|_| images.classes == CIFAR10_CLASSES.len());
-    name.map_or_else(|| format!("class {label}"), |name| (*name).to_owned())
+/// A class by its name. Images that are not photographs are CIFAR-10's, or made of them.
+fn class(images: &ImageSource, label: usize) -> String {
+    let name = match images {
+        ImageSource::Folder(folder) => folder.classes.get(label).cloned(),
+        ImageSource::Held(_) => CIFAR10_CLASSES.get(label).map(|name| (*name).to_owned()),
+    };
+    name.unwrap_or_else(|| format!("class {label}"))
 }
 
-/// An image as bytes to look at; each pixel of a large one is the mean of a square.
-fn pixels(images: &ImageSet, index: usize) -> Pixels {
+/// The first image as bytes to look at; each pixel of a large one is the mean of a square.
+fn pixels(images: &ImageSet) -> Pixels {
     let side = images.height.max(images.width).div_ceil(LARGEST).max(1);
     let (height, width) = (images.height / side, images.width / side);
-    let planes: Vec<&[u8]> = images.image(index).chunks_exact(images.height * images.width).collect();
+    let planes: Vec<&[u8]> = images.image(0).chunks_exact(images.height * images.width).collect();
     let mean = |plane: &[u8], y: usize, x: usize| {
         let square = (0..side * side).map(|i| (y * side + i / side) * images.width + x * side + i % side);
         (square.map(|at| u32::from(plane[at])).sum::<u32>() / (side * side) as u32) as u8
@@ -136,6 +144,7 @@ fn pixels(images: &ImageSet, index: usize) -> Pixels {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use pada_data::Normalize;
 
@@ -158,11 +167,11 @@ mod tests {
     fn the_most_and_the_least_probable_images_are_found() {
         let n = 40;
         let q: Vec<f64> = (0..n).map(|i| i as f64 / 780.0).collect();
-        let found = of(&q, &images(n, 1));
+        let found = of(&q, &images(n, 1).into()).unwrap();
         let indices = |list: &[Thumbnail]| list.iter().map(|t| t.index).collect::<Vec<_>>();
         assert_eq!(indices(&found.preferred), (24..40).rev().collect::<Vec<_>>());
         assert_eq!(indices(&found.avoided), (0..16).collect::<Vec<_>>());
-        assert_eq!((found.lowest, found.images, found.preferred[0].class.as_str()), (1, 40, "class 1"));
+        assert_eq!((found.lowest, found.images, found.preferred[0].class.as_str()), (1, 40, "automobile"));
         // Even places sum to 380, odd ones to 400.
         let ratios: Vec<f64> = found.classes.iter().map(|(_, ratio)| *ratio).collect();
         assert!(
@@ -174,17 +183,17 @@ mod tests {
     #[test]
     fn images_that_are_all_avoided_alike_are_counted_not_shown() {
         let q: Vec<f64> = (0..40).map(|i| if i < 20 { 0.0 } else { (i - 19) as f64 / 210.0 }).collect();
-        let found = of(&q, &images(40, 1));
+        let found = of(&q, &images(40, 1).into()).unwrap();
         assert_eq!((found.lowest, found.lowest_probability, found.avoided[0].index), (20, 0.0, 20));
     }
 
     #[test]
     fn large_images_become_smaller() {
         let set = images(1, 130);
-        let found = pixels(&set, 0);
+        let found = pixels(&set);
         assert_eq!((found.width, found.height, found.rgb.len()), (43, 43, 43 * 43 * 3));
         assert_eq!(found.rgb[..3], [0, 1, 2]);
         let set = images(2, 4);
-        assert_eq!(pixels(&set, 1).rgb[..6], [3, 4, 5, 3, 4, 5]);
+        assert_eq!(pixels(&set.subset(&[1])).rgb[..6], [3, 4, 5, 3, 4, 5]);
     }
 }
