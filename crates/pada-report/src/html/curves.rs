@@ -67,7 +67,7 @@ pub(super) fn points(curve: &Curve, epochs: &[EpochRecord]) -> Vec<(f64, Option<
 pub(super) fn frame(curve: &Curve, lines: &[Line]) -> Option<Frame<'static>> {
     let values =
         || lines.iter().flat_map(|line| &line.points).filter_map(|(_, v)| *v).filter(|v| v.is_finite());
-    let (first, last) = (values().next()?, values().last()?);
+    let (first, last) = (values().next()?, values().next_back()?);
     let epochs = lines.iter().map(|line| line.points.len()).max().unwrap_or(1);
     let about = match lines {
         [_] => format!("{} over {epochs} epochs, from {} to {}", curve.title, digits(first), digits(last)),
