@@ -42,6 +42,7 @@ pub(super) fn count(value: usize) -> String {
 /// Seconds in the unit that suits them.
 pub(super) fn duration(seconds: f64) -> String {
     match seconds {
+        s if s < 1.0 => format!("{:.0} ms", 1000.0 * s),
         s if s < 120.0 => format!("{s:.1} s"),
         s if s < 7200.0 => format!("{:.1} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),
@@ -66,7 +67,8 @@ mod tests {
         );
         assert_eq!([digits(1.5e-7), digits(-2.0e9)], ["1.50e-7", "-2.00e9"]);
         assert_eq!([count(0), count(999), count(1000), count(1234567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([duration(18.04), duration(600.0), duration(36000.0)], ["18.0 s", "10.0 min", "10.0 h"]);
+        let durations = [0.0512, 18.04, 600.0, 36000.0].map(duration);
+        assert_eq!(durations, ["51 ms", "18.0 s", "10.0 min", "10.0 h"]);
         assert_eq!([percent(0.56), percent(0.0123)], ["56 %", "1.2 %"]);
         assert_eq!(optional(None, 3), "–");
     }
