@@ -47,5 +47,5 @@ pub use run_folder::RunFolder;
 pub use search::{
     FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
 };
-pub use weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};
 pub use views::{RunReader, run_folders, write_page};
+pub use weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};

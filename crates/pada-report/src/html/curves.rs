@@ -21,7 +21,7 @@ pub(super) const GV: Curve =
     Curve { title: "Gradient variance", about: "GV, mean over weight tensors of operations", of: |e| e.gv };
 pub(super) const PATH_ENTROPY: Curve = Curve {
     title: "Entropy of the path distribution",
-    about: "nats, mean over positions",
+    about: "nats, mean over its rows",
     of: |e| Some(e.path_entropy),
 };
 const GV_SCALE_FREE: Curve = Curve {

@@ -113,7 +113,7 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
         (setup::setup(run, i, level))
         @if !record.epochs.is_empty() {
             (section(level, "Training", curves::curves(record)))
-            (section(level, "Paths", paths::paths(record, &run.op_names)))
+            (section(level, "Paths", paths::paths(record, run)))
         }
         (section(level, "Images", images))
         @if !record.epochs.is_empty() {

@@ -1,5 +1,6 @@
 use maud::{Markup, html};
 
+use super::RunView;
 use super::chart::{Frame, Key, Scale, colour, legend, stacked_areas};
 use super::curves::{self, PATH_ENTROPY};
 use super::markup::figure;
@@ -7,27 +8,39 @@ use super::numbers::percent;
 use crate::{EpochRecord, RunRecord};
 
 /// The path distribution over time.
-pub(super) fn paths(record: &RunRecord, op_names: &[String]) -> Markup {
-    let epochs = &record.epochs;
+pub(super) fn paths(record: &RunRecord, run: &RunView) -> Markup {
+    let (epochs, names) = (&record.epochs, &run.op_names);
     let marks = curves::stages(epochs);
-    let positions = epochs.iter().map(|e| e.path_distribution.len()).max().unwrap_or(0);
-    let mean: Vec<Vec<f64>> = epochs.iter().map(|e| mean_row(&e.path_distribution)).collect();
-    let drawn: Vec<Vec<f64>> = epochs.iter().map(drawn_row).collect();
-    let about = if positions > 1 { "mean over positions" } else { "the same for all positions" };
+    let rows = epochs.iter().map(|e| e.path_distribution.len()).max().unwrap_or(0);
+    // One row for all positions, one for each, or one for each kind of operation.
+    let by_position = rows == run.op_positions.len();
+    let of_ops = |row: usize| !by_position || run.op_positions[row];
+    let about = match rows {
+        0 | 1 => "the same for all positions",
+        _ if by_position => "mean over positions that choose an operation",
+        _ => "mean over kinds of operations",
+    };
+    let mean: Vec<Vec<f64>> = epochs.iter().map(|e| mean_row(&e.path_distribution, of_ops)).collect();
+    let drawn: Vec<Vec<f64>> = epochs.iter().map(|e| drawn_row(e, &run.op_positions)).collect();
     html! {
         div class="grid-of-figures" {
-            (areas("What paths were drawn from", about, &mean, op_names, &marks))
-            (areas("What was drawn", "share of an operation among those of all paths", &drawn, op_names, &marks))
+            (areas("What paths were drawn from", about, &mean, names, &marks))
+            (areas("What was drawn", "share of an operation among those of all paths", &drawn, names, &marks))
             (curves::one(&PATH_ENTROPY, epochs, &marks))
         }
-        @if positions > 1 {
+        @if rows > 1 {
             details {
-                summary { "The distribution of every position" }
+                summary { "Every row of the distribution" }
                 div class="grid-of-figures" {
-                    @for position in 0..positions {
-                        @let row = |e: &EpochRecord| e.path_distribution.get(position).or(e.path_distribution.first()).cloned();
-                        @let rows: Vec<Vec<f64>> = epochs.iter().map(|e| row(e).unwrap_or_default()).collect();
-                        (areas(&format!("Position {position}"), "", &rows, op_names, &marks))
+                    @for row in 0..rows {
+                        @let of = |e: &EpochRecord| e.path_distribution.get(row).or(e.path_distribution.first()).cloned();
+                        @let list: Vec<Vec<f64>> = epochs.iter().map(|e| of(e).unwrap_or_default()).collect();
+                        @let title = format!("{} {row}", if by_position { "Position" } else { "Kind" });
+                        @if of_ops(row) {
+                            (areas(&title, "", &list, names, &marks))
+                        } @else {
+                            (areas(&title, "which inputs", &list, &[], &marks))
+                        }
                     }
                 }
             }
@@ -37,7 +50,7 @@ pub(super) fn paths(record: &RunRecord, op_names: &[String]) -> Markup {
 
 fn areas(title: &str, about: &str, rows: &[Vec<f64>], op_names: &[String], marks: &[f64]) -> Markup {
     let last = rows.last().map(Vec::as_slice).unwrap_or_default();
-    let name = |i: usize| op_names.get(i).map_or_else(|| format!("operation {i}"), Clone::clone);
+    let name = |i: usize| op_names.get(i).map_or_else(|| format!("choice {i}"), Clone::clone);
     let labels: Vec<String> =
         last.iter().enumerate().map(|(i, p)| format!("{} {}", name(i), percent(*p))).collect();
     let spoken =
@@ -56,20 +69,21 @@ fn areas(title: &str, about: &str, rows: &[Vec<f64>], op_names: &[String], marks
     )
 }
 
-/// `[O]`: the mean over the rows.
-fn mean_row(rows: &[Vec<f64>]) -> Vec<f64> {
-    let mut mean = vec![0.0; rows.iter().map(Vec::len).max().unwrap_or(0)];
-    for row in rows {
-        mean.iter_mut().zip(row).for_each(|(sum, p)| *sum += p / rows.len() as f64);
+/// `[O]`: the mean over the rows that count.
+fn mean_row(rows: &[Vec<f64>], counts: impl Fn(usize) -> bool) -> Vec<f64> {
+    let rows: Vec<&Vec<f64>> = (0..).zip(rows).filter(|(i, _)| counts(*i)).map(|(_, row)| row).collect();
+    let mut mean = vec![0.0; rows.iter().map(|row| row.len()).max().unwrap_or(0)];
+    for row in &rows {
+        mean.iter_mut().zip(*row).for_each(|(sum, p)| *sum += p / rows.len() as f64);
     }
     mean
 }
 
 /// `[O]`: how often each operation was drawn, as a share.
-fn drawn_row(epoch: &EpochRecord) -> Vec<f64> {
+fn drawn_row(epoch: &EpochRecord, op_positions: &[bool]) -> Vec<f64> {
     let counts: Vec<Vec<f64>> =
         epoch.paths.op_counts.iter().map(|ops| ops.iter().map(|&n| n as f64).collect()).collect();
-    let mean = mean_row(&counts);
+    let mean = mean_row(&counts, |position| op_positions.get(position).is_none_or(|ops| *ops));
     let sum: f64 = mean.iter().sum();
     mean.into_iter().map(|n| if sum > 0.0 { n / sum } else { 0.0 }).collect()
 }
@@ -80,7 +94,8 @@ mod tests {
 
     #[test]
     fn rows_of_positions_are_averaged() {
-        assert_eq!(mean_row(&[vec![1.0, 0.0], vec![0.5, 0.5]]), [0.75, 0.25]);
-        assert_eq!(mean_row(&[]), Vec::<f64>::new());
+        let rows = [vec![1.0, 0.0], vec![0.5, 0.5], vec![0.0, 0.0, 1.0]];
+        assert_eq!(mean_row(&rows, |row| row < 2), [0.75, 0.25]);
+        assert_eq!(mean_row(&[], |_| true), Vec::<f64>::new());
     }
 }

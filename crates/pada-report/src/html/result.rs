@@ -77,6 +77,7 @@ fn against(agreement: &Agreement) -> Markup {
         .tau_b_interval
         .map_or(String::new(), |i| format!("; line: {} interval over architectures", percent_of(i.level)));
     html! {
+        @if let Some(note) = &agreement.note { p class="small" { (note) } }
         div class="pair" {
             (figure(&format!("tau-b against {}", agreement.truth), &format!("{}{level}.", legend(agreement)), estimates(&about, &rows)))
             (table(&format!("metrics against {}", agreement.truth), Head { texts: &["ranking"], numbers: &["tau-b", "P@Top5%", "BR@Top5%", "Spearman", "partial"] }, html! {

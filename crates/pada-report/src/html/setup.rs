@@ -3,6 +3,7 @@ use maud::{Markup, html};
 use super::RunView;
 use super::markup::{Level, section};
 use super::numbers::count;
+use crate::SupernetRecord;
 
 /// What ran.
 pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
@@ -12,7 +13,7 @@ pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
         let images = &record.train_images;
         facts.extend([
             ("space", net.space.clone()),
-            ("network", format!("C={}, N={}, {} weights", net.channels, net.cells, count(net.weights))),
+            ("network", network(net)),
             ("trained on", format!("{} images of {}", count(images.images), images.name)),
             ("their SHA-256", images.sha256.clone()),
         ]);
@@ -21,6 +22,10 @@ pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
             let scored =
                 format!("{} images of {}, {} a batch", count(images.images), images.name, ranking.batch);
             facts.push(("scored on", scored));
+            facts.extend(ranking.recalibrated_on.map(|n| {
+                let statistics = format!("running, of each architecture from {} training images", count(n));
+                ("statistics of norms", statistics)
+            }));
         }
         if !record.parts.is_empty() {
             facts.push(("parts with weights of their own", count(record.parts.len())));
@@ -43,4 +48,10 @@ pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
             }
         },
     )
+}
+
+/// C and N where the space leaves them open, and the weights.
+fn network(net: &SupernetRecord) -> String {
+    let size = |name: &str, n: Option<usize>| n.map_or_else(String::new, |n| format!("{name}={n}, "));
+    format!("{}{}{} weights", size("C", net.channels), size("N", net.cells), count(net.weights))
 }

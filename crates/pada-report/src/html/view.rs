@@ -19,6 +19,8 @@ pub struct RunView {
     pub planned_epochs: Option<usize>,
     /// Names of the operations, `[O]`.
     pub op_names: Vec<String>,
+    /// Which positions choose an operation, `[E]`; the others choose inputs.
+    pub op_positions: Vec<bool>,
     /// What it found so far; none before its first epoch is over.
     pub record: Option<RunRecord>,
     /// Predicted and true accuracies.

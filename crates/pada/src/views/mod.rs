@@ -10,6 +10,7 @@ pub use folders::run_folders;
 use pada_data::ImageSource;
 use pada_report::html::{Accuracies, ArchAccuracy, Found, RunView, page};
 use pada_report::{ReportError, RunRecord};
+use pada_space::{Chooses, Position};
 use pada_trainer::write_durably;
 
 use crate::lists::not_written;
@@ -45,7 +46,8 @@ impl RunReader {
             Err(ReportError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             other => Some(other?),
         };
-        let space = build::space(config.supernet.space);
+        let space = build::space_of(&config.supernet)?;
+        let chooses_op = |p: Position| matches!(p.chooses, Chooses::Operation { .. });
         Ok(RunView {
             folder: folder.display().to_string(),
             name: config.name.clone(),
@@ -55,6 +57,7 @@ impl RunReader {
             settings: config.settings(),
             planned_epochs: config.split.is_none().then_some(config.train.epochs),
             op_names: space.op_names().iter().map(|name| (*name).to_owned()).collect(),
+            op_positions: space.positions().into_iter().map(chooses_op).collect(),
             accuracies: self.accuracies(folder, &config, record.as_ref())?,
             images: self.preferred(folder, &config, record.as_ref())?,
             record,
@@ -78,7 +81,7 @@ impl RunReader {
         if !file.is_file() {
             return Ok(Err(format!("{RANKING}, which holds the scores, is not in the folder.")));
         }
-        let scores = read_scores(&file, build::space(config.supernet.space).as_ref())?;
+        let scores = read_scores(&file, build::space_of(&config.supernet)?.as_ref())?;
         let tables = match self.tables(config) {
             Ok(tables) => tables,
             Err(reason) => return Ok(Err(reason)),
@@ -92,12 +95,14 @@ impl RunReader {
     }
 
     fn tables(&mut self, config: &RunConfig) -> Found<Rc<Tables>> {
-        let name = config.rank.truth;
+        let Some(name) = config.rank.truth else {
+            return Err("The run was not compared with a truth table.".to_owned());
+        };
         if let Some((_, found)) = self.tables.iter().find(|(known, _)| *known == name) {
             return found.clone();
         }
-        let space = build::space(config.supernet.space);
-        let found = Tables::load(name, &[], &self.data_dir, space.as_ref()).map(Rc::new);
+        let space = build::space(name.space());
+        let found = Tables::load(Some(name), &[], &self.data_dir, space.as_ref()).map(Rc::new);
         let found = found.map_err(|error| format!("The truth table is not here: {error}."));
         self.tables.push((name, found.clone()));
         found
@@ -110,7 +115,10 @@ impl RunReader {
             None => {
                 let splits = pada_data::open(&config.data.source, &self.data_dir, config.data.photographs())
                     .map_err(PadaError::from);
-                let images = splits.and_then(|splits| Ok(Rc::new(build::train_images(config, &splits)?)));
+                let images = splits.and_then(|splits| {
+                    let trainable = build::trainable(config.data.train, &splits);
+                    Ok(Rc::new(build::train_images(config.data.train_images, trainable)?))
+                });
                 let found = images.map_err(|error| format!("The images are not here: {error}."));
                 self.images.push((config.data.clone(), found.clone()));
                 found
