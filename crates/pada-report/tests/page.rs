@@ -168,6 +168,24 @@ fn the_best_of_both_lists_are_marked() {
 }
 
 #[test]
+fn choices_of_inputs_stand_apart_from_operations() {
+    let mut view = RunView { op_positions: vec![true, false], ..run(1) };
+    let epoch = &mut view.record.as_mut().unwrap().epochs[0];
+    epoch.path_distribution = vec![vec![0.5, 0.0, 0.5], vec![0.1, 0.2, 0.3, 0.4]];
+    epoch.paths.op_counts = vec![vec![1, 3, 0, 0], vec![0, 0, 0, 4]];
+    let html = parse(&[view]);
+    let legends = texts(&html, ".legend:not(:has(.stroke, .point))");
+    let expected = [
+        "conv 50 %skip 0.0 %none 50 %",
+        "conv 0.0 %skip 75 %none 25 %",
+        "conv 50 %skip 0.0 %none 50 %",
+        "choice 3 40 %choice 2 30 %choice 1 20 %choice 0 10 %",
+    ];
+    assert_eq!(legends, expected);
+    assert!(texts(&html, "figcaption").contains(&"Position 1 which inputs".to_owned()));
+}
+
+#[test]
 fn images_are_drawn_within_the_page() {
     let html = parse(&[run(2)]);
     let selector = Selector::parse("img").unwrap();

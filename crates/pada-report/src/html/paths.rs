@@ -21,7 +21,7 @@ pub(super) fn paths(record: &RunRecord, run: &RunView) -> Markup {
         _ => "mean over kinds of operations",
     };
     let mean: Vec<Vec<f64>> = epochs.iter().map(|e| mean_row(&e.path_distribution, of_ops)).collect();
-    let drawn: Vec<Vec<f64>> = epochs.iter().map(|e| drawn_row(e, &run.op_positions)).collect();
+    let drawn: Vec<Vec<f64>> = epochs.iter().map(|e| drawn_row(e, run)).collect();
     html! {
         div class="grid-of-figures" {
             (areas("What paths were drawn from", about, &mean, names, &marks))
@@ -79,11 +79,15 @@ fn mean_row(rows: &[Vec<f64>], counts: impl Fn(usize) -> bool) -> Vec<f64> {
     mean
 }
 
-/// `[O]`: how often each operation was drawn, as a share.
-fn drawn_row(epoch: &EpochRecord, op_positions: &[bool]) -> Vec<f64> {
-    let counts: Vec<Vec<f64>> =
-        epoch.paths.op_counts.iter().map(|ops| ops.iter().map(|&n| n as f64).collect()).collect();
-    let mean = mean_row(&counts, |position| op_positions.get(position).is_none_or(|ops| *ops));
+/// `[O]`: how often each operation was drawn, as a share. A count of inputs may have more places than there are operations.
+fn drawn_row(epoch: &EpochRecord, run: &RunView) -> Vec<f64> {
+    let counts: Vec<Vec<f64>> = epoch
+        .paths
+        .op_counts
+        .iter()
+        .map(|ops| ops.iter().take(run.op_names.len()).map(|&n| n as f64).collect())
+        .collect();
+    let mean = mean_row(&counts, |position| run.op_positions.get(position).is_none_or(|ops| *ops));
     let sum: f64 = mean.iter().sum();
     mean.into_iter().map(|n| if sum > 0.0 { n / sum } else { 0.0 }).collect()
 }
