@@ -9,6 +9,7 @@ mod golden_metrics;
 mod kills;
 mod photographs;
 mod program;
+mod report;
 mod searches;
 mod shared;
 mod spaces;

@@ -39,6 +39,10 @@ pub const CIFAR10_FILES: [PinnedFile; 6] = [
     },
 ];
 
+/// What the labels mean.
+pub const CIFAR10_CLASSES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
 /// Images in each file.
 const RECORDS: usize = 10_000;
 /// A label, then 32×32 red, green and blue bytes, row by row.

@@ -3,6 +3,7 @@
 mod agreement;
 mod epoch;
 mod error;
+pub mod html;
 mod method_csv;
 mod method_row;
 mod method_table;

@@ -6,8 +6,8 @@ mod progress;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use commands::{cost, doctor, import, metrics, rank, retrain, search, train};
+use clap::{CommandFactory, Parser, Subcommand};
+use commands::{completions, cost, doctor, import, man, metrics, rank, report, retrain, search, train};
 use pada::{Blame, PadaError};
 use tracing_subscriber::EnvFilter;
 
@@ -42,6 +42,10 @@ enum Command {
     ///
     /// Example: pada-train search runs/mini-s0-001 --method evolution --max-macs 1.5M
     Search(search::Args),
+    /// One page about one or several runs, finished or under way: results, curves, images, cost.
+    ///
+    /// Example: pada-train report runs/mini-s0-001
+    Report(report::Args),
     /// Weights and multiply-adds of an architecture.
     ///
     /// Example: pada-train cost --space nb201 --arch 123400
@@ -58,6 +62,14 @@ enum Command {
     ///
     /// Example: pada-train doctor
     Doctor(doctor::Args),
+    /// Print what completes this program's commands in a shell.
+    ///
+    /// Example: pada-train completions bash > ~/.local/share/bash-completion/completions/pada-train
+    Completions(completions::Args),
+    /// Print the man page, or write those of all commands.
+    ///
+    /// Example: pada-train man --out ~/.local/share/man/man1
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
@@ -73,7 +85,10 @@ fn main() -> ExitCode {
         Some(Command::Cost(args)) => cost::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
+        Some(Command::Man(args)) => man::run(&args, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

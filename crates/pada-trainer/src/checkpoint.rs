@@ -58,6 +58,25 @@ pub struct CheckpointScope {
     pub part: Option<SubSpace>,
 }
 
+/// The data sampler of a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataState {
+    /// The checkpoint.
+    pub path: PathBuf,
+    /// Finished epochs, of its stage.
+    pub epochs: usize,
+    /// What the sampler keeps.
+    pub state: SamplerState,
+}
+
+impl DataState {
+    /// From the bytes of a checkpoint; none for a damaged one.
+    fn of(bytes: &[u8], path: PathBuf) -> Option<Self> {
+        let (run, tensors) = whole(bytes).ok()?;
+        Some(Self { path, epochs: run.epochs.len(), state: sampler_state(&tensors, DATA) })
+    }
+}
+
 const STATE: &str = "pada.state";
 const CHECKSUM: &str = "pada.sha256";
 const MOMENTUM: &str = "momentum.";
@@ -128,6 +147,17 @@ impl Checkpoint {
         damaged.into_iter().next().map_or(Ok(None), |(_, error)| Err(error))
     }
 
+    /// What the data sampler of a folder's newest whole checkpoint holds, for a reader that changes nothing: a run may be under way
+    /// there, and its damaged checkpoints stay where they are. None where there is no checkpoint that can be read.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Io`] for a folder that cannot be read.
+    pub fn data_state(folder: &Path) -> Result<Option<DataState>, CheckpointError> {
+        // A run that goes on may remove what was listed a moment ago; the next older one is gone then too, the newer ones are not.
+        let read = |path: PathBuf| DataState::of(&std::fs::read(&path).ok()?, path);
+        Ok(list(folder)?.into_iter().rev().find_map(read))
+    }
+
     /// What a weights file says of itself beside its weights; nothing for a file that is no checkpoint.
     ///
     /// # Errors
@@ -189,24 +219,12 @@ impl Checkpoint {
     }
 
     fn from_bytes(bytes: &[u8], layout: &WeightLayout) -> Result<Self, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-        let metadata = header.metadata().as_ref();
-        let text = |key: &str| {
-            metadata.and_then(|m| m.get(key)).ok_or_else(|| format!("it is no checkpoint: {key} is missing"))
-        };
-        let (state, expected) = (text(STATE)?, text(CHECKSUM)?);
-        let sorted: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
-        let found = checksum(state, sorted.iter().map(|(name, view)| (name.as_str(), view.data())));
-        if found != *expected {
-            return Err("its SHA-256 does not match its content".to_owned());
-        }
-        let run = serde_json::from_str(state).map_err(|e| format!("{STATE}: {e}"))?;
+        let (run, tensors) = whole(bytes)?;
         let buffer = |prefix: &str| {
             let mut values = Vec::with_capacity(layout.numel());
             for (_, spec) in layout.iter() {
                 let name = format!("{prefix}{}", spec.name);
-                let view = sorted.get(&name).ok_or_else(|| format!("{name} is missing"))?;
+                let view = tensors.get(&name).ok_or_else(|| format!("{name} is missing"))?;
                 if view.dtype() != Dtype::F32 || view.shape() != spec.shape {
                     let (dtype, shape) = (view.dtype(), view.shape());
                     return Err(format!("{name} is {dtype:?} {shape:?}, not F32 {:?}", spec.shape));
@@ -216,25 +234,48 @@ impl Checkpoint {
             }
             Ok(values)
         };
-        let sampler = |prefix: &str| {
-            let prefix = format!("{CHECKPOINT_PREFIX}{prefix}");
-            let list = |(name, view): (&String, &TensorView<'_>)| {
-                let (numbers, _) = view.data().as_chunks::<8>();
-                let values = numbers.iter().map(|b| f64::from_le_bytes(*b)).collect();
-                Some((name.strip_prefix(&prefix)?.to_owned(), values))
-            };
-            SamplerState(sorted.iter().filter_map(list).collect())
-        };
+        let state = |prefix: &str| sampler_state(&tensors, prefix);
         Ok(Self {
             weights: buffer("")?,
             momentum: buffer(&format!("{CHECKPOINT_PREFIX}{MOMENTUM}"))?,
-            paths: sampler(PATHS),
-            data: sampler(DATA),
-            rule: sampler(RULE),
-            running: sampler(RUNNING),
+            paths: state(PATHS),
+            data: state(DATA),
+            rule: state(RULE),
+            running: state(RUNNING),
             run,
         })
     }
+}
+
+type Tensors<'a> = BTreeMap<String, TensorView<'a>>;
+
+/// State and tensors of a checkpoint whose checksum is that of its content; otherwise what is wrong.
+fn whole(bytes: &[u8]) -> Result<(RunState, Tensors<'_>), String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let metadata = header.metadata().as_ref();
+    let text = |key: &str| {
+        metadata.and_then(|m| m.get(key)).ok_or_else(|| format!("it is no checkpoint: {key} is missing"))
+    };
+    let (state, expected) = (text(STATE)?, text(CHECKSUM)?);
+    let sorted: Tensors<'_> = tensors.tensors().into_iter().collect();
+    let found = checksum(state, sorted.iter().map(|(name, view)| (name.as_str(), view.data())));
+    if found != *expected {
+        return Err("its SHA-256 does not match its content".to_owned());
+    }
+    let run = serde_json::from_str(state).map_err(|e| format!("{STATE}: {e}"))?;
+    Ok((run, sorted))
+}
+
+/// The lists that stand under a prefix.
+fn sampler_state(tensors: &Tensors<'_>, prefix: &str) -> SamplerState {
+    let prefix = format!("{CHECKPOINT_PREFIX}{prefix}");
+    let list = |(name, view): (&String, &TensorView<'_>)| {
+        let (numbers, _) = view.data().as_chunks::<8>();
+        let values = numbers.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        Some((name.strip_prefix(&prefix)?.to_owned(), values))
+    };
+    SamplerState(tensors.iter().filter_map(list).collect())
 }
 
 /// SHA-256 over the state and every tensor with its name, in the order of the names.

@@ -20,7 +20,7 @@ mod trainer;
 mod variance;
 
 pub use calibration::Calibration;
-pub use checkpoint::{Checkpoint, CheckpointScope};
+pub use checkpoint::{Checkpoint, CheckpointScope, DataState};
 pub use clip::{clip_factor, global_norm};
 pub use config::{OnNan, TrainConfig};
 pub use durable::{check_writable, write_durably};

@@ -186,6 +186,13 @@ pub(crate) fn calibration(
     Ok(Some(Calibration::new(trainable, images, batch)?))
 }
 
+/// The images a run trains on: the first `n` of those that it may, or all.
+pub(crate) fn train_images(n: Option<usize>, trainable: ImageSource) -> Result<ImageSource, ConfigError> {
+    let Some(n) = n else { return Ok(trainable) };
+    within("data.train_images", n, &trainable)?;
+    Ok(trainable.first(n))
+}
+
 /// The images architectures are scored on.
 pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> ImageSource {
     match split {

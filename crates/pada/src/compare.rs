@@ -56,6 +56,16 @@ impl Tables {
         self.0.first().map_or(&[], |table| table.truth.archs())
     }
 
+    /// The main table's name.
+    pub fn main_name(&self) -> Option<&str> {
+        self.0.first().map(|table| table.truth.name())
+    }
+
+    /// An architecture's accuracy in the main table, percent.
+    pub fn main_accuracy(&self, arch: &Arch) -> Option<f64> {
+        self.0.first()?.truth.accuracy(arch)
+    }
+
     /// An architecture's accuracy in the first table that has it, percent.
     pub fn accuracy(&self, arch: &Arch) -> Option<f64> {
         self.0.iter().find_map(|table| table.truth.accuracy(arch))

@@ -256,6 +256,7 @@ impl PadaError {
         match self {
             Self::Train(TrainError::Stopped) => Blame::Stopped,
             Self::Train(TrainError::Data(_)) => Blame::Input,
+            Self::Report(pada_report::ReportError::Json { .. }) => Blame::Input,
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)

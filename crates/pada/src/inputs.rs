@@ -27,13 +27,7 @@ impl Inputs {
         build::within("rank.images", rank.images, &rank_images)?;
         let trainable = build::trainable(config.data.train, &splits);
         let calibration = build::calibration(rank.recalibrate, &trainable)?;
-        let images = match config.data.train_images {
-            Some(n) => {
-                build::within("data.train_images", n, &trainable)?;
-                trainable.first(n)
-            }
-            None => trainable,
-        };
+        let images = build::train_images(config.data.train_images, trainable)?;
         let scoring =
             Scoring { images: rank_images.held(rank.images)?, batch: rank.batch, calibration, network };
         Ok(Self { images, whole, scoring })

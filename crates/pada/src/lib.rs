@@ -16,6 +16,7 @@ mod score_cache;
 mod scoring;
 mod search;
 mod stages;
+mod views;
 mod weights_file;
 
 pub use baselines::{Network, live_conv_weight};
@@ -46,4 +47,5 @@ pub use run_folder::RunFolder;
 pub use search::{
     FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
 };
+pub use views::{RunReader, run_folders, write_page};
 pub use weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};

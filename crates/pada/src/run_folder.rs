@@ -9,7 +9,11 @@ use pada_trainer::{ArchScore, CheckpointError, write_durably};
 use crate::lists::{read_first_scores, write_scores};
 use crate::{PadaError, RunConfig};
 
-const CONFIG: &str = "config.toml";
+pub(crate) const CONFIG: &str = "config.toml";
+pub(crate) const RECORD: &str = "record.json";
+pub(crate) const RANKING: &str = "ranking.csv";
+/// The page about the run.
+const PAGE: &str = "report.html";
 const LOCK: &str = "lock";
 /// Scores of a ranking that is not whole.
 const SCORED: &str = "ranking-part.csv";
@@ -89,7 +93,17 @@ impl RunFolder {
 
     /// Scores of all ranked architectures.
     pub fn ranking(&self) -> PathBuf {
-        self.path.join("ranking.csv")
+        self.path.join(RANKING)
+    }
+
+    /// The page about the run.
+    pub fn page(&self) -> PathBuf {
+        Self::page_of(&self.path)
+    }
+
+    /// The page about the run of a folder that is not open.
+    pub fn page_of(path: &Path) -> PathBuf {
+        path.join(PAGE)
     }
 
     /// The scores of a ranking that ended early, where they are of these architectures and as many images.
@@ -121,7 +135,7 @@ impl RunFolder {
     /// # Errors
     /// [`PadaError::Write`]
     pub fn write_record(&self, record: &RunRecord) -> Result<(), PadaError> {
-        self.write("record.json", record.to_json().as_bytes())
+        self.write(RECORD, record.to_json().as_bytes())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), PadaError> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -113,13 +114,7 @@ pub(crate) fn record_file(folder: &Path) -> PathBuf {
 
 /// Keys of two configs that differ: `key is a, would be b`.
 fn differences(found: &RunConfig, expected: &RunConfig) -> Vec<String> {
-    let flat = |config: &RunConfig| {
-        let mut keys = std::collections::BTreeMap::new();
-        if let Ok(toml::Value::Table(table)) = toml::Value::try_from(config) {
-            flatten("", &table, &mut keys);
-        }
-        keys
-    };
+    let flat = |config: &RunConfig| config.settings().into_iter().collect::<BTreeMap<String, String>>();
     let (found, expected) = (flat(found), flat(expected));
     let mut keys: Vec<&String> = found.keys().chain(expected.keys()).collect();
     keys.sort_unstable();
@@ -129,16 +124,6 @@ fn differences(found: &RunConfig, expected: &RunConfig) -> Vec<String> {
         .filter(|key| found.get(*key) != expected.get(*key))
         .map(|key| format!("{key} is {}, would be {}", show(found.get(key)), show(expected.get(key))))
         .collect()
-}
-
-fn flatten(prefix: &str, table: &toml::Table, keys: &mut std::collections::BTreeMap<String, String>) {
-    for (key, value) in table {
-        let key = format!("{prefix}{key}");
-        match value {
-            toml::Value::Table(inner) => flatten(&format!("{key}."), inner, keys),
-            other => drop(keys.insert(key, other.to_string())),
-        }
-    }
 }
 
 /// `[O]`: the path distribution of a finished run that has one for all positions.

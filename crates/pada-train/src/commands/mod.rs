@@ -5,11 +5,14 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::commands::write_out(format_args!("{}\n", format_args!($($text)*)))? };
 }
 
+pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod doctor;
 pub(crate) mod import;
+pub(crate) mod man;
 pub(crate) mod metrics;
 pub(crate) mod rank;
+pub(crate) mod report;
 pub(crate) mod retrain;
 pub(crate) mod search;
 pub(crate) mod train;

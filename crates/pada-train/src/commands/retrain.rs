@@ -1,7 +1,7 @@
 use pada::{ConfigError, DataRule, PadaError, PathRule, RunFolder};
 use serde_json::json;
 
-use super::train;
+use super::{report, train};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -31,11 +31,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     say!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed);
     say!("{} weights, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
+    let page = report::write_for(&folder);
     if args.run.common.json {
         let (params, macs, epochs) = (best.params, best.macs, record.epochs.len());
         say!("{}", json!({"accuracy": best.score, "params": params, "macs": macs, "epochs": epochs}));
     }
-    Ok(())
+    page.map(drop)
 }
 
 fn not_one_architecture(folder: &RunFolder) -> PadaError {

@@ -5,7 +5,7 @@ use pada::report::{RunRecord, summary};
 use pada::{Blame, ConfigError, PadaError, Place, Run, RunConfig, RunFolder};
 use serde_json::json;
 
-use super::Common;
+use super::{Common, report};
 
 /// Folder of run folders.
 const RUNS: &str = "runs";
@@ -85,6 +85,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (folder, _, record) = args.work(|| Ok(args.config()?))?;
     say!("{}", summary(&record).trim_end());
     say!("\nrun folder {}", folder.path().display());
+    let page = report::write_for(&folder);
+    if let Ok(page) = &page {
+        say!("report     {}", page.display());
+    }
     if args.common.json {
         let main = record.ranking.as_ref().and_then(|ranking| ranking.main_metrics());
         say!(
@@ -100,5 +104,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             })
         );
     }
-    Ok(())
+    page.map(drop)
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{RankArchs, RunConfig};
@@ -79,12 +80,32 @@ impl RunConfig {
         self
     }
 
+    /// Every key that is set, as `section.key`, with its value as TOML, in the order of the keys.
+    ///
+    /// # Panics
+    /// Never: every field is representable.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let mut keys = BTreeMap::new();
+        flatten("", &toml::Table::try_from(self).expect("a config is a table"), &mut keys);
+        keys.into_iter().collect()
+    }
+
     /// The config as a TOML file that reads back the same.
     ///
     /// # Panics
     /// Never: every field is representable.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a config is a table")
+    }
+}
+
+fn flatten(prefix: &str, table: &toml::Table, keys: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        match value {
+            toml::Value::Table(inner) => flatten(&format!("{key}."), inner, keys),
+            other => drop(keys.insert(key, other.to_string())),
+        }
     }
 }
 

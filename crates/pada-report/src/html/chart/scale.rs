@@ -1,0 +1,99 @@
+use crate::html::numbers::fixed;
+
+/// One axis: a range, and round numbers in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::html) struct Scale {
+    low: f64,
+    high: f64,
+    step: f64,
+}
+
+/// About so many round numbers are marked.
+const TICKS: f64 = 6.0;
+/// Share of a range that is left free on both sides.
+const MARGIN: f64 = 0.04;
+
+impl Scale {
+    /// Wide enough for some numbers, whatever they are; those that are not finite do not count.
+    pub(in crate::html) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let finite = values.into_iter().filter(|v| v.is_finite());
+        let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        if low > high {
+            return Self::exactly(0.0, 1.0);
+        }
+        let margin = if high > low { MARGIN * (high - low) } else { low.abs().max(1.0) * 0.1 };
+        Self::exactly(low - margin, high + margin)
+    }
+
+    /// From `low` to `high`, which is larger.
+    pub(in crate::html) fn exactly(low: f64, high: f64) -> Self {
+        Self { low, high, step: round_step((high - low) / TICKS) }
+    }
+
+    /// Of the whole numbers from 1 to `n`.
+    pub(in crate::html) fn counting(n: usize) -> Self {
+        let (low, high) = if n > 1 { (1.0, n as f64) } else { (0.5, 1.5) };
+        Self { low, high, step: round_step((high - low) / TICKS).max(1.0) }
+    }
+
+    pub(super) fn ends(&self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
+    /// How far along the axis a number lies, from 0 to 1.
+    pub(super) fn share(&self, value: f64) -> f64 {
+        (value - self.low) / (self.high - self.low)
+    }
+
+    /// The round numbers.
+    pub(super) fn ticks(&self) -> Vec<f64> {
+        let (first, last) = ((self.low / self.step).ceil() as i64, (self.high / self.step).floor() as i64);
+        // A range so narrow beside its numbers that rounding swallows the step has no round numbers.
+        (first..=last).take(2 * TICKS as usize + 2).map(|i| i as f64 * self.step).collect()
+    }
+
+    /// A round number as text, with the decimals that tell it from its neighbours.
+    pub(super) fn label(&self, tick: f64) -> String {
+        let largest = self.low.abs().max(self.high.abs());
+        if !(1e-3..1e6).contains(&largest) {
+            return if tick == 0.0 { "0".to_owned() } else { format!("{tick:.1e}") };
+        }
+        fixed(tick, (-self.step.log10().floor()).clamp(0.0, 9.0) as usize)
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, the smallest that is not below `step`.
+fn round_step(step: f64) -> f64 {
+    let power = 10_f64.powf(step.log10().floor());
+    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= step * (1.0 - 1e-9));
+    factor.unwrap_or(10.0) * power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(scale: &Scale) -> Vec<String> {
+        scale.ticks().into_iter().map(|tick| scale.label(tick)).collect()
+    }
+
+    #[test]
+    fn ticks_are_round() {
+        assert_eq!(labels(&Scale::exactly(0.0, 1.0)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(&Scale::of([12.0, 60.0])), ["20", "30", "40", "50", "60"]);
+        assert_eq!(labels(&Scale::counting(20)), ["5", "10", "15", "20"]);
+        assert_eq!(labels(&Scale::counting(3)), ["1", "2", "3"]);
+        assert_eq!(labels(&Scale::counting(1)), ["1"]);
+        assert_eq!(labels(&Scale::exactly(-0.1, 0.35)), ["-0.1", "0.0", "0.1", "0.2", "0.3"]);
+        assert_eq!(labels(&Scale::exactly(0.0, 2e-5)), ["0", "5.0e-6", "1.0e-5", "1.5e-5", "2.0e-5"]);
+    }
+
+    #[test]
+    fn every_list_of_numbers_has_a_range() {
+        for values in [vec![], vec![3.0], vec![0.0, f64::NAN], vec![f64::INFINITY], vec![1e300, -1e300]] {
+            let scale = Scale::of(values.clone());
+            assert!(scale.low < scale.high, "{values:?}: {scale:?}");
+            assert!(scale.ticks().len() <= 12, "{values:?}: {scale:?}");
+        }
+    }
+}

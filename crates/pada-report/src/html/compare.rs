@@ -1,0 +1,234 @@
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use pada_rank::{Bootstrap, Difference, Interval, PairedMetric, paired_difference};
+
+use super::chart::{COLOURS, Key, Line, colour, legend, lines};
+use super::cost::train_rate;
+use super::curves::{self, ACCURACY, Curve, GV, LOSS, PATH_ENTROPY};
+use super::markup::{Head, anchor, figure, missing, table};
+use super::numbers::{count, duration, fixed, optional};
+use super::{Accuracies, RunView};
+use crate::{Agreement, Spread};
+
+/// Several runs side by side.
+pub(super) fn comparison(runs: &[RunView]) -> Markup {
+    html! {
+        section {
+            h2 { "Comparison" }
+            (results(runs))
+            (means(runs))
+            (no_supernet(runs))
+        }
+        section {
+            h2 { "Curves" }
+            div class="grid-of-figures" {
+                @for curve in [&LOSS, &ACCURACY, &GV, &PATH_ENTROPY] { (overlaid(curve, runs)) }
+            }
+            (legend(Key::Line, methods(runs).iter().enumerate().map(|(i, label)| (class(i), label.as_str()))))
+        }
+        section {
+            h2 { "What differs in their configs" }
+            (settings(runs))
+        }
+    }
+}
+
+fn main_agreement(run: &RunView) -> Option<&Agreement> {
+    run.record.as_ref()?.ranking.as_ref()?.agreements.first()
+}
+
+fn results(runs: &[RunView]) -> Markup {
+    let first = runs.first().map_or("", |run| &run.name);
+    let less = format!("less {first}");
+    let numbers =
+        ["seed", "epochs", "tau-b", &less, "P@Top5%", &less, "archs", "training", "images/s", "ranking"];
+    html! {
+        (table("results of the runs", Head { texts: &["run", "method"], numbers: &numbers }, html! {
+            @for (i, run) in runs.iter().enumerate() {
+                @let agreement = main_agreement(run);
+                @let metrics = agreement.and_then(|a| a.metrics.as_ref());
+                @let [tau, p] = if i > 0 { differences(run, &runs[0]) } else { None }.unwrap_or([None; 2]);
+                @let record = run.record.as_ref();
+                @let ranking = record.and_then(|r| r.ranking.as_ref());
+                tr {
+                    th scope="row" { a href={ "#" (anchor(i)) } { (run.folder) } }
+                    td class="text" { (run.method) }
+                    td { (run.seed) }
+                    td { (record.map_or(0, |r| r.epochs.len())) @if run.unfinished().is_some() { ", not finished" } }
+                    td {
+                        strong { (optional(metrics.map(|m| m.tau_b), 3)) }
+                        @if let Some(interval) = agreement.and_then(|a| a.tau_b_interval) { (within(interval)) }
+                    }
+                    td { (difference(tau)) }
+                    td { strong { (optional(metrics.and_then(|m| m.p_at_top_5), 3)) } }
+                    td { (difference(p)) }
+                    td { (or_none(metrics, |m| count(m.n))) }
+                    td { (or_none(record, |r| duration(r.train_seconds))) }
+                    td { (or_none(record.and_then(train_rate), |rate| count(rate.round() as usize))) }
+                    td { (or_none(ranking, |r| duration(r.seconds))) }
+                }
+            }
+        }))
+        p class="small" {
+            "In brackets: 95 % over architectures. Differences are paired: a bootstrap sample draws the same architectures for both runs. "
+            "They say nothing of other seeds."
+        }
+    }
+}
+
+/// How much better a run ranks than the first, in tau-b and in P@Top5%; none where they rank other architectures.
+fn differences(run: &RunView, first: &RunView) -> Option<[Option<Difference>; 2]> {
+    let (Ok(a), Ok(b)) = (&run.accuracies, &first.accuracies) else { return None };
+    let scores = |accuracies: &Accuracies| -> BTreeMap<String, (f64, f64)> {
+        accuracies.archs.iter().map(|a| (a.arch.clone(), (a.predicted, a.truth))).collect()
+    };
+    let (own, others) = (scores(a), scores(b));
+    if a.table != b.table || !own.keys().eq(others.keys()) {
+        return None;
+    }
+    let (own, truth): (Vec<f64>, Vec<f64>) = own.into_values().unzip();
+    let others: Vec<f64> = others.into_values().map(|(predicted, _)| predicted).collect();
+    let metrics = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
+    let [own, others] = [[own], [others]];
+    Some(metrics.map(|metric| paired_difference(&own, &others, &truth, metric, &Bootstrap::default()).ok()))
+}
+
+fn difference(found: Option<Difference>) -> Markup {
+    match found {
+        Some(Difference { mean, interval, .. }) => html! { (signed(mean)) (within(interval)) },
+        None => html! { "–" },
+    }
+}
+
+fn within(Interval { low, high, .. }: Interval) -> Markup {
+    html! { span class="interval" { "[" (fixed(low, 3)) ", " (fixed(high, 3)) "]" } }
+}
+
+/// With its sign, also where it is positive.
+fn signed(value: f64) -> String {
+    let text = fixed(value, 3);
+    if value > 0.0 { format!("+{text}") } else { text }
+}
+
+fn or_none<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "–".to_owned(), show)
+}
+
+/// Mean and deviation over the seeds of every method that has several.
+fn means(runs: &[RunView]) -> Markup {
+    let mut methods: Vec<(&str, &str, Vec<&RunView>)> = Vec::new();
+    for run in runs {
+        match methods.iter_mut().find(|(name, method, _)| (*name, *method) == (&run.name, &run.method)) {
+            Some((_, _, group)) => group.push(run),
+            None => methods.push((&run.name, &run.method, vec![run])),
+        }
+    }
+    if methods.iter().all(|(_, _, group)| group.len() == 1) {
+        return html! {};
+    }
+    let spread = |group: &[&RunView], of: fn(&Agreement) -> Option<f64>| {
+        Spread::of(group.iter().filter_map(|run| of(main_agreement(run)?)))
+            .map_or_else(|| "–".to_owned(), |s| s.to_string())
+    };
+    table(
+        "means over seeds",
+        Head { texts: &["config", "method"], numbers: &["runs", "tau-b, mean ± sd", "P@Top5%, mean ± sd"] },
+        html! {
+            @for (name, method, group) in &methods {
+                tr {
+                    th scope="row" { (name) }
+                    td class="text" { (method) }
+                    td { (group.len()) }
+                    td { (spread(group, |a| Some(a.metrics.as_ref()?.tau_b))) }
+                    td { (spread(group, |a| a.metrics.as_ref()?.p_at_top_5)) }
+                }
+            }
+        },
+    )
+}
+
+/// The rankings without a supernet, where all runs have the same.
+fn no_supernet(runs: &[RunView]) -> Markup {
+    let mut found = runs.iter().filter_map(main_agreement);
+    let Some(first) = found.next() else {
+        return missing("No run has a ranking that was compared with a truth table.");
+    };
+    if !found.all(|other| (&other.truth, &other.zero_cost) == (&first.truth, &first.zero_cost)) {
+        return html! { p class="notice" { "The runs rank different architectures or were compared with different tables: their numbers do not compare." } };
+    }
+    html! {
+        p class="small" {
+            "The same architectures without a supernet, tau-b against " (first.truth) ": "
+            @for (i, row) in first.zero_cost.iter().enumerate() {
+                @if i > 0 { ", " }
+                (row.name) " " (fixed(row.metrics.tau_b, 3))
+            }
+            @if let Some(ceiling) = first.ceiling { "; seed against seed " (fixed(ceiling.tau_b, 3)) }
+            "."
+        }
+    }
+}
+
+/// A curve of all runs; methods have a colour each, and after all colours other dashes.
+fn overlaid(curve: &Curve, runs: &[RunView]) -> Markup {
+    let methods = methods(runs);
+    let line = |run: &RunView| {
+        let place = methods.iter().position(|known| *known == label(run)).unwrap_or_default();
+        Some(Line { class: class(place), points: curves::points(curve, &run.record.as_ref()?.epochs) })
+    };
+    let all: Vec<Line> = runs.iter().filter_map(line).collect();
+    match curves::frame(curve, &all) {
+        Some(frame) => figure(curve.title, curve.about, lines(&frame, &all, &[])),
+        None => figure(curve.title, "", missing("No epoch has it.")),
+    }
+}
+
+/// What seeds of one method share.
+fn label(run: &RunView) -> String {
+    format!("{}: {}", run.name, run.method)
+}
+
+/// The methods of the runs that have a record, in the order in which they come.
+fn methods(runs: &[RunView]) -> Vec<String> {
+    let mut methods = Vec::new();
+    for label in runs.iter().filter(|run| run.record.is_some()).map(label) {
+        if !methods.contains(&label) {
+            methods.push(label);
+        }
+    }
+    methods
+}
+
+fn class(i: usize) -> String {
+    format!("{} d{}", colour(i), i / COLOURS % 3)
+}
+
+/// Keys of the configs that do not have the same value in all runs.
+fn settings(runs: &[RunView]) -> Markup {
+    let maps: Vec<BTreeMap<&str, &str>> =
+        runs.iter().map(|run| run.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect()).collect();
+    let mut keys: Vec<&str> = maps.iter().flat_map(|map| map.keys().copied()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    // Those two stand in the first table.
+    keys.retain(|key| {
+        !["name", "seed"].contains(key) && maps.iter().any(|map| map.get(key) != maps[0].get(key))
+    });
+    if keys.is_empty() {
+        return html! { p { "Nothing." } };
+    }
+    let texts: Vec<&str> = ["run"].into_iter().chain(keys.iter().copied()).collect();
+    table(
+        "settings that differ",
+        Head { texts: &texts, numbers: &[] },
+        html! {
+            @for (run, map) in runs.iter().zip(&maps) {
+                tr {
+                    th scope="row" { (run.folder) }
+                    @for key in &keys { td class="text" { code { (map.get(key).copied().unwrap_or("–")) } } }
+                }
+            }
+        },
+    )
+}

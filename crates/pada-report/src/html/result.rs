@@ -1,0 +1,145 @@
+use maud::{Markup, html};
+use pada_rank::Metrics;
+
+use super::chart::{Estimate, estimates};
+use super::markup::{Head, figure, missing, table};
+use super::numbers::{count, fixed, optional};
+use super::verdict::verdict;
+use crate::{Agreement, RankRecord};
+
+/// What a run found: tau-b and P@Top5% first, beside the rankings that need no supernet.
+pub(super) fn result(ranking: &RankRecord) -> Markup {
+    html! {
+        @if let Some(main) = ranking.agreements.first() {
+            (headline(main))
+            @for agreement in &ranking.agreements { (against(agreement)) }
+        } @else {
+            (missing("There was no truth table to compare the ranking with."))
+        }
+    }
+}
+
+fn headline(main: &Agreement) -> Markup {
+    html! {
+        @if let Some(m) = &main.metrics {
+            dl class="tiles" {
+                div {
+                    dt { "tau-b" }
+                    dd { (fixed(m.tau_b, 3)) }
+                    @if let Some(i) = main.tau_b_interval {
+                        dd class="small" { (percent_of(i.level)) ": [" (fixed(i.low, 3)) ", " (fixed(i.high, 3)) "]" }
+                    }
+                }
+                div {
+                    dt { "P@Top5%" }
+                    dd { (optional(m.p_at_top_5, 3)) }
+                    dd class="small" { "of the best 5 % found" }
+                }
+                div {
+                    dt { "partial tau-b" }
+                    dd { (optional(m.partial_tau_given_params, 3)) }
+                    dd class="small" { "number of weights held fixed" }
+                }
+                div {
+                    dt { "architectures" }
+                    dd { (count(m.n)) }
+                    dd class="small" { "against " (main.truth) }
+                }
+            }
+        }
+        p class="verdict" { (verdict(main)) }
+    }
+}
+
+/// A supernet against one table: a picture, and all numbers.
+fn against(agreement: &Agreement) -> Markup {
+    let own = agreement.metrics.as_ref().map(|m| Estimate {
+        label: "supernet",
+        value: m.tau_b,
+        interval: agreement.tau_b_interval,
+        class: "own",
+    });
+    let free = agreement.zero_cost.iter().map(|row| Estimate {
+        label: &row.name,
+        value: row.metrics.tau_b,
+        interval: None,
+        class: "free",
+    });
+    let ceiling = agreement.ceiling.map(|ceiling| Estimate {
+        label: "seed against seed",
+        value: ceiling.tau_b,
+        interval: None,
+        class: "ceiling",
+    });
+    let rows: Vec<Estimate<'_>> = own.into_iter().chain(free).chain(ceiling).collect();
+    let about = format!("tau-b against {}: {}", agreement.truth, spoken(&rows));
+    let level = agreement
+        .tau_b_interval
+        .map_or(String::new(), |i| format!("; line: {} interval over architectures", percent_of(i.level)));
+    html! {
+        @if let Some(note) = &agreement.note { p class="small" { (note) } }
+        div class="pair" {
+            (figure(&format!("tau-b against {}", agreement.truth), &format!("{}{level}.", legend(agreement)), estimates(&about, &rows)))
+            (table(&format!("metrics against {}", agreement.truth), Head { texts: &["ranking"], numbers: &["tau-b", "P@Top5%", "BR@Top5%", "Spearman", "partial"] }, html! {
+                @if let Some(m) = &agreement.metrics { (row("supernet", m)) }
+                @for zero_cost in &agreement.zero_cost { (row(&zero_cost.name, &zero_cost.metrics)) }
+                @if let Some(ceiling) = agreement.ceiling {
+                    tr {
+                        th scope="row" { "seed against seed" }
+                        td { (fixed(ceiling.tau_b, 3)) }
+                        td colspan="4" { (ceiling.seeds) " seeds, " (count(ceiling.archs)) " architectures" }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+fn legend(agreement: &Agreement) -> String {
+    let ceiling = match agreement.ceiling {
+        Some(_) => "; seed against seed: how well the table agrees with itself",
+        None => "",
+    };
+    format!("Hollow: rankings that need no supernet{ceiling}")
+}
+
+fn spoken(rows: &[Estimate<'_>]) -> String {
+    let text = |row: &Estimate<'_>| format!("{} {}", row.label, fixed(row.value, 3));
+    rows.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+fn row(name: &str, m: &Metrics) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (name) }
+            td { (fixed(m.tau_b, 3)) }
+            td { (optional(m.p_at_top_5, 3)) }
+            td { (optional(m.br_at_top_5, 3)) }
+            td { (fixed(m.spearman, 3)) }
+            td { (optional(m.partial_tau_given_params, 3)) }
+        }
+    }
+}
+
+/// The best architectures by score.
+pub(super) fn best(ranking: &RankRecord) -> Markup {
+    table(
+        "best architectures by score",
+        Head { texts: &["best by score"], numbers: &["score %", "weights", "MACs", "truth %"] },
+        html! {
+            @for best in &ranking.best {
+                tr {
+                    th scope="row" { code { (best.arch) } }
+                    td { (fixed(best.score, 2)) }
+                    td { (count(best.params as usize)) }
+                    td { (count(best.macs as usize)) }
+                    td { (optional(best.truth, 2)) }
+                }
+            }
+        },
+    )
+}
+
+fn percent_of(level: f64) -> String {
+    format!("{} %", fixed(100.0 * level, 0))
+}
