@@ -207,7 +207,7 @@ fn doctor_says_what_is_missing_and_what_to_do() {
 
 #[test]
 fn every_command_shows_an_example() {
-    for command in ["train", "retrain", "rank", "search", "cost", "metrics", "import", "doctor"] {
+    for command in ["train", "retrain", "rank", "search", "cost", "metrics", "import", "export", "doctor"] {
         let help = call(&[command, "--help"]);
         assert!(
             help.code == 0 && help.stdout.contains(&format!("Example: pada-train {command}")),

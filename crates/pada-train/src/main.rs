@@ -7,7 +7,7 @@ mod progress;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{cost, doctor, import, metrics, rank, retrain, search, train};
+use commands::{cost, doctor, export, import, metrics, rank, retrain, search, train};
 use pada::{Blame, PadaError};
 use tracing_subscriber::EnvFilter;
 
@@ -54,6 +54,10 @@ enum Command {
     ///
     /// Example: pada-train import --from checkpoint.pt --out weights.safetensors --channels 16 --cells 5
     Import(import::Args),
+    /// Write one architecture with its weights as a model file.
+    ///
+    /// Example: pada-train export --weights runs/mini-s0-001 --arch 242333 --out best.onnx
+    Export(export::Args),
     /// What this machine has, and what to do about what is missing.
     ///
     /// Example: pada-train doctor
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Some(Command::Cost(args)) => cost::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
     };
     match result {
