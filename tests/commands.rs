@@ -216,6 +216,7 @@ fn every_command_shows_an_example() {
         "cost",
         "metrics",
         "import",
+        "export",
         "doctor",
         "completions",
         "man",

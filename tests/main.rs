@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod commands;
+mod export;
 #[cfg(target_os = "linux")]
 mod faults;
 mod golden_metrics;

@@ -1,4 +1,4 @@
-//! Every search space is trained and ranked.
+//! Every search space is trained, ranked and exported.
 
 use std::path::Path;
 
@@ -53,10 +53,32 @@ fn trains_and_ranks(space: &str, further: &[&str]) {
         text.lines().map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
     };
     let again = std::fs::read_to_string(again).unwrap();
+    exports(space, &run, scores.lines().nth(1).unwrap().split(',').next().unwrap());
     match space {
         // Recalibration on the command line has batches of 128.
         "darts" => assert_eq!(column(&again), column(&scores)),
         _ => assert_eq!(column(&again).len(), column(&scores).len()),
+    }
+}
+
+/// An architecture of a run as a file, whose norms have the statistics of images, or those of the supernet where it has any.
+fn exports(space: &str, run: &Path, arch: &str) {
+    let out = run.join("net.onnx").display().to_string();
+    let export = |statistics: &str| {
+        let run = run.display().to_string();
+        let args = ["export", "--weights", &run, "--arch", arch, "--out", &out, "--overwrite", "--json"];
+        call(&[&args[..], &["--statistics", statistics]].concat())
+    };
+    let done = export("images");
+    let json = done.json();
+    assert_eq!(json["arch"], arch);
+    assert_eq!(json["outputs"][0]["shape"], serde_json::json!(["batch", 10]));
+    assert!(done.stderr.contains("over batches of 96, 96 images of mini train"), "{}", done.stderr);
+    let model = pada::graph::onnx::ModelProto::from_bytes(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!(model.graph.unwrap().name, format!("{space} {arch}"));
+    match space {
+        "darts" => export("stored").fails(2, &[arch, "the statistics of the batch"]),
+        _ => assert_eq!(export("stored").json()["norms"]["statistics"], "running statistics of the weights"),
     }
 }
 

@@ -1,10 +1,11 @@
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
 use crate::reproduce::{self, Preset, Which};
-use crate::{binary, paths, tidy};
+use crate::{binary, onnxruntime, paths, tidy};
 
 /// Makes tests fail, instead of saying that they skip, where reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
@@ -15,10 +16,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
     cargo("fmt", &["fmt", "--all", "--check"])?;
     cargo("clippy", &["clippy", "--workspace", "--all-targets", "--release", "--", "--deny", "warnings"])?;
     step("tidy", tidy::run)?;
-    cargo("test", &["test", "--release", "--workspace"])?;
+    let python = onnxruntime::python();
+    if let Err(error) = &python {
+        eprintln!("ci: NO ONNXRUNTIME, its comparison skips: {error:#}");
+    }
+    cargo_with("test", &["test", "--release", "--workspace"], python.as_deref().ok())?;
     step("smoke run", smoke)?;
     step("slice of table 1", table_slice)?;
-    eprintln!("ci: all passed in {:.0} s", started.elapsed().as_secs_f64());
+    let less = if python.is_ok() { "" } else { "; ONNX FILES WERE NOT RUN" };
+    eprintln!("ci: all passed in {:.0} s{less}", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -31,6 +37,11 @@ fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result
 }
 
 fn cargo(name: &str, args: &[&str]) -> anyhow::Result<()> {
+    cargo_with(name, args, None)
+}
+
+/// `python` is the one that has onnxruntime.
+fn cargo_with(name: &str, args: &[&str], python: Option<&Path>) -> anyhow::Result<()> {
     step(name, || {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(args).current_dir(paths::root());
@@ -39,6 +50,7 @@ fn cargo(name: &str, args: &[&str]) -> anyhow::Result<()> {
         } else if name == "test" {
             eprintln!("ci: {} is not there: tests against PyTorch's values skip", paths::shared().display());
         }
+        command.envs(python.map(|python| (onnxruntime::PYTHON, python)));
         let status = command.status().context("cargo")?;
         ensure!(status.success(), "cargo {}: {status}", args.join(" "));
         Ok(())

@@ -6,6 +6,7 @@ mod binary;
 mod ci;
 mod download;
 mod make_mini;
+mod onnxruntime;
 mod paths;
 mod reproduce;
 mod tidy;

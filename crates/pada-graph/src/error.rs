@@ -46,6 +46,12 @@ pub enum GraphError {
     /// The network has no lowering beside an anchor.
     #[error("this network cannot be aligned with an anchor yet: train it with another rule than magic-at")]
     NoAlignment,
+    /// A graph that can only be counted.
+    #[error("a network with a {op} cannot stand alone: that is counted but not computed here")]
+    NotAlone {
+        /// What is in the way.
+        op: &'static str,
+    },
     /// A weight's shape is not the one the operation needs.
     #[error("{op}: weight {name} has shape {found:?}, {expected:?} is needed")]
     WeightShape {

@@ -8,7 +8,6 @@ use crate::{
 };
 
 const EPS: f32 = 1e-5; // PyTorch's default
-const MOMENTUM: f32 = 0.1; // PyTorch's default
 const STAGES: usize = 3;
 
 /// How convolutions and norms of the network are written.
@@ -45,7 +44,7 @@ impl Norms {
             Self::Running => Statistics::Running {
                 mean: layout.push_buffer(spec("running_mean", 0.0)),
                 var: layout.push_buffer(spec("running_var", 1.0)),
-                momentum: MOMENTUM,
+                momentum: Norm::MOMENTUM,
             },
         };
         Norm { affine, eps, statistics }

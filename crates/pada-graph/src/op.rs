@@ -119,6 +119,11 @@ pub struct Norm {
     pub statistics: Statistics,
 }
 
+impl Norm {
+    /// Share of the newest batch in running statistics; PyTorch's default.
+    pub const MOMENTUM: f32 = 0.1;
+}
+
 /// Which mean and variance a batch norm uses in evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistics {

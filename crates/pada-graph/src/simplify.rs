@@ -43,7 +43,22 @@ impl Graph {
             });
             known.push(here);
         }
-        compact(nodes)
+        let side = |node: &Node| node.op.is_side();
+        Graph { nodes }.only(side)
+    }
+
+    /// The output, the nodes that `wanted` says, and what these read.
+    pub(crate) fn only(self, wanted: impl Fn(&Node) -> bool) -> Graph {
+        let mut used: Vec<bool> = self.nodes.iter().map(wanted).collect();
+        mark_inputs(&self.nodes, &mut used);
+        let mut moved: Vec<Option<NodeId>> = vec![None; self.nodes.len()];
+        let mut kept = Vec::new();
+        for (i, mut node) in self.nodes.into_iter().enumerate().filter(|(i, _)| used[*i]) {
+            node.inputs.iter_mut().for_each(|x| *x = moved[x.0].expect("an input stands before its reader"));
+            moved[i] = Some(NodeId(kept.len()));
+            kept.push(node);
+        }
+        Graph { nodes: kept }
     }
 }
 
@@ -73,18 +88,4 @@ fn knowledge(op: &Op, inputs: &[Known]) -> Known {
         Op::DropPath { .. } if inputs[0] == Zero => Zero,
         Op::Linear { .. } | Op::Align { .. } | Op::DropPath { .. } | Op::Auxiliary { .. } => No,
     }
-}
-
-/// Drops what neither the output nor a side node reads.
-fn compact(nodes: Vec<Node>) -> Graph {
-    let mut used: Vec<bool> = nodes.iter().map(|node| node.op.is_side()).collect();
-    mark_inputs(&nodes, &mut used);
-    let mut moved: Vec<Option<NodeId>> = vec![None; nodes.len()];
-    let mut kept = Vec::new();
-    for (i, mut node) in nodes.into_iter().enumerate().filter(|(i, _)| used[*i]) {
-        node.inputs.iter_mut().for_each(|x| *x = moved[x.0].expect("an input stands before its reader"));
-        moved[i] = Some(NodeId(kept.len()));
-        kept.push(node);
-    }
-    Graph { nodes: kept }
 }

@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, pickle, safetensors as candle_safetensors};
 use pada_graph::WeightLayout;
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::WeightsError;
@@ -30,11 +31,15 @@ pub fn read_weights(path: &Path, layout: &WeightLayout) -> Result<Vec<f32>, Weig
     fill(path, layout, tensors)
 }
 
-/// A `.safetensors` file of all weights.
+/// A `.safetensors` file of all weights, with what else is to be said about them.
 ///
 /// # Panics
 /// If there are not as many values as the layout has.
-pub fn to_safetensors(layout: &WeightLayout, values: &[f32]) -> Vec<u8> {
+pub fn to_safetensors(
+    layout: &WeightLayout,
+    values: &[f32],
+    metadata: Option<&BTreeMap<String, String>>,
+) -> Vec<u8> {
     assert_eq!(values.len(), layout.numel(), "one value for every weight of the layout");
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let views = layout.iter().map(|(id, spec)| {
@@ -42,7 +47,24 @@ pub fn to_safetensors(layout: &WeightLayout, values: &[f32]) -> Vec<u8> {
         let view = TensorView::new(Dtype::F32, spec.shape.clone(), &bytes[range.start * 4..range.end * 4]);
         (spec.name.as_str(), view.expect("the range has the length of the shape"))
     });
-    safetensors::serialize(views, None).expect("names and views are valid")
+    let metadata = metadata.map(|all| HashMap::from_iter(all.clone()));
+    safetensors::serialize(views, metadata).expect("names and views are valid")
+}
+
+/// What a `.safetensors` file says beside its tensors.
+///
+/// # Errors
+/// [`WeightsError::Io`] or [`WeightsError::Unreadable`]
+pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>, WeightsError> {
+    let bytes = std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source })?;
+    match SafeTensors::read_metadata(&bytes) {
+        Ok((_, header)) => Ok(header.metadata().clone().unwrap_or_default()),
+        Err(error) => Err(WeightsError::Unreadable {
+            path: path.into(),
+            format: "safetensors",
+            message: error.to_string(),
+        }),
+    }
 }
 
 fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {

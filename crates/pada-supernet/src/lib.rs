@@ -8,5 +8,5 @@ pub mod ops;
 
 pub use candle::CandleExecutor;
 pub use error::WeightsError;
-pub use files::{CHECKPOINT_PREFIX, read_weights, to_safetensors};
+pub use files::{CHECKPOINT_PREFIX, read_metadata, read_weights, to_safetensors};
 pub use init::init_weights;

@@ -24,7 +24,7 @@ fn fixture(name: &str) -> PathBuf {
 /// A `.safetensors` file of the network after `change`.
 fn changed(folder: &Path, change: impl FnOnce(&mut BTreeMap<String, Tensor>)) -> PathBuf {
     let path = folder.join("weights.safetensors");
-    std::fs::write(&path, to_safetensors(&layout(), &numbers())).unwrap();
+    std::fs::write(&path, to_safetensors(&layout(), &numbers(), None)).unwrap();
     let mut tensors: BTreeMap<_, _> =
         candle_core::safetensors::load(&path, &Device::Cpu).unwrap().into_iter().collect();
     change(&mut tensors);
@@ -132,7 +132,7 @@ fn files_that_are_no_weights_are_refused() {
         read_weights(&path, &layout()).unwrap_err()
     };
     assert!(matches!(read("a.safetensors", b"junk"), WeightsError::Unreadable { format: "safetensors", .. }));
-    let whole = to_safetensors(&layout(), &numbers());
+    let whole = to_safetensors(&layout(), &numbers(), None);
     let cut = &whole[..whole.len() / 2];
     assert!(matches!(read("b.safetensors", cut), WeightsError::Unreadable { format: "safetensors", .. }));
     assert!(matches!(read("c.pt", b"junk"), WeightsError::Unreadable { format: "PyTorch", .. }));

@@ -7,7 +7,9 @@ mod progress;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use commands::{completions, cost, doctor, import, man, metrics, rank, report, retrain, search, train};
+use commands::{
+    completions, cost, doctor, export, import, man, metrics, rank, report, retrain, search, train,
+};
 use pada::{Blame, PadaError};
 use tracing_subscriber::EnvFilter;
 
@@ -58,6 +60,10 @@ enum Command {
     ///
     /// Example: pada-train import --from checkpoint.pt --out weights.safetensors --channels 16 --cells 5
     Import(import::Args),
+    /// Write one architecture with its weights as a model file.
+    ///
+    /// Example: pada-train export --weights runs/mini-s0-001 --arch 242333 --out best.onnx
+    Export(export::Args),
     /// What this machine has, and what to do about what is missing.
     ///
     /// Example: pada-train doctor
@@ -86,6 +92,7 @@ fn main() -> ExitCode {
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),

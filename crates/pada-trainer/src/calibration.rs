@@ -52,7 +52,10 @@ impl Calibration {
     }
 
     /// Makes the statistics of a graph's norms the mean over the batches.
-    pub(crate) fn run(&self, graph: &Graph, executor: &mut dyn Executor) -> Result<(), TrainError> {
+    ///
+    /// # Errors
+    /// [`TrainError`] from the executor.
+    pub fn run(&self, graph: &Graph, executor: &mut dyn Executor) -> Result<(), TrainError> {
         for (batch, pixels) in self.pixels.chunks(self.batch * self.shape.numel()).enumerate() {
             executor.recalibrate(graph, &Images { pixels, shape: self.shape }, batch)?;
         }

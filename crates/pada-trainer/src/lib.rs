@@ -24,7 +24,7 @@ pub use checkpoint::{Checkpoint, CheckpointScope, DataState};
 pub use clip::{clip_factor, global_norm};
 pub use config::{OnNan, TrainConfig};
 pub use durable::{check_writable, write_durably};
-pub use error::{CheckpointError, TrainError};
+pub use error::{CheckpointError, NotFinite, TrainError};
 pub use image_scores::{ImageScore, image_gradient_norms};
 pub use image_shape::image_shape;
 pub use observer::{Observer, StepProgress};

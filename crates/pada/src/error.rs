@@ -131,6 +131,41 @@ pub enum PadaError {
         /// Its folder.
         path: PathBuf,
     },
+    /// A file that stands already where another would be written.
+    #[error("{path} exists; give another --out, or --overwrite to replace it")]
+    FileExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Norms whose statistics are in no file.
+    #[error(
+        "{count} norms of {arch} use the statistics of the batch, so none are stored: leave out --statistics stored, and they are \
+         those of training images"
+    )]
+    NoStatistics {
+        /// The architecture.
+        arch: String,
+        /// How many norms.
+        count: usize,
+    },
+    /// A run that trained one architecture has no weights for another.
+    #[error("{path} is a run of {trained} alone, it did not train the weights of {arch}")]
+    OtherArch {
+        /// The run folder.
+        path: PathBuf,
+        /// What it trained.
+        trained: String,
+        /// What was asked for.
+        arch: String,
+    },
+    /// A file that no export wrote.
+    #[error("{path} is no exported network: {reason}")]
+    NotExported {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or wrong.
+        reason: String,
+    },
     /// A name that no published architecture of the space has.
     #[error("there is no architecture {name:?}; there are {known}")]
     UnknownName {

@@ -7,6 +7,7 @@ mod config;
 mod cost;
 mod device;
 mod error;
+mod export;
 mod inputs;
 mod lists;
 mod pipeline;
@@ -30,6 +31,9 @@ pub use config::{
 pub use cost::AloneNet;
 pub use device::Device;
 pub use error::{Blame, ConfigError, PadaError};
+pub use export::{
+    Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,
+};
 pub use lists::{check_scores_file, read_archs, read_scores, write_scores};
 pub use pada_data as data;
 pub use pada_engine as engine;

@@ -1,9 +1,9 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pada_data::Photographs;
 use pada_graph::{Executor, Lower, Shape, WeightLayout};
 use pada_report::RankRecord;
-use pada_space::{Arch, SubSpace};
+use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape};
 
 use crate::config::check_recalibration;
@@ -61,18 +61,36 @@ impl WeightsFile {
         let calibration = build::calibration(self.recalibrate, &build::trainable(trainable, &splits))?;
         let network = Network::new(&self.supernet, &images)?;
         let net = build::supernet(&self.supernet, image_shape(&images), images.classes())?;
-        let weights = pada_supernet::read_weights(&self.path, net.weights())?;
-        let scope = Checkpoint::scope(&self.path)?;
-        if scope.by_rule {
-            let reason = "its weights are chosen for each architecture by CLOSE's gate".to_owned();
-            return Err(PadaError::PartialWeights { path: self.path.clone(), reason });
-        }
-        let part = scope.part.unwrap_or_else(|| SubSpace::of(network.space.as_ref()));
+        let (weights, part) = read_scored(&self.path, net.as_ref(), network.space.as_ref())?;
         let executor = build::executor(self.compute, place.device, net.as_ref(), weights);
         let images = images.held(self.limit.unwrap_or(usize::MAX))?;
         let scoring = Scoring { images, batch: self.batch, calibration, network };
         Ok(Opened { scoring, net, executor, part })
     }
+}
+
+/// The weights of a file, and the part of the space that was trained; all of it where the file does not say.
+pub(crate) fn read_scored(
+    path: &Path,
+    net: &dyn Lower,
+    space: &dyn SearchSpace,
+) -> Result<(Vec<f32>, SubSpace), PadaError> {
+    let weights = pada_supernet::read_weights(path, net.weights())?;
+    let scope = Checkpoint::scope(path)?;
+    if scope.by_rule {
+        let reason = "its weights are chosen for each architecture by CLOSE's gate".to_owned();
+        return Err(PadaError::PartialWeights { path: path.into(), reason });
+    }
+    Ok((weights, scope.part.unwrap_or_else(|| SubSpace::of(space))))
+}
+
+/// Refuses an architecture outside of the part that was trained.
+pub(crate) fn check_part(path: &Path, part: &SubSpace, arch: &Arch) -> Result<(), PadaError> {
+    if part.contains(arch) {
+        return Ok(());
+    }
+    let reason = format!("it was trained on a part of the space without {arch}");
+    Err(PadaError::PartialWeights { path: path.into(), reason })
 }
 
 impl Opened {
@@ -115,10 +133,7 @@ pub fn rank_weights(
     }
     let tables = Tables::load(job.truth, &[], &place.data_dir, space)?;
     let archs = ranked_archs(&job.archs, supernet.space, space, &opened.part, &tables, SEED)?;
-    if let Some(stranger) = archs.iter().find(|arch| !opened.part.contains(arch)) {
-        let reason = format!("it was trained on a part of the space without {stranger}");
-        return Err(PadaError::PartialWeights { path: job.weights.path.clone(), reason });
-    }
+    archs.iter().try_for_each(|arch| check_part(&job.weights.path, &opened.part, arch))?;
     opened.with_weights(|scoring, weights| {
         Ranking { archs: &archs, scoring, tables: &tables }.run(weights, None, observer)
     })

@@ -8,6 +8,7 @@ macro_rules! say {
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod metrics;
@@ -153,19 +154,24 @@ pub(crate) struct WeightsArgs {
 
 /// Batch of a recalibration, as in SPOS.
 const RECALIBRATION_BATCH: usize = 128;
-const RECALIBRATION_IMAGES: usize = 2048;
+const RECALIBRATION_IMAGES: NonZeroUsize = NonZeroUsize::new(2048).expect("it is not zero");
+
+/// How photographs are read, which a size asks for.
+fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
+    size.map(|size| Photographs { size: size.get(), damaged: Damaged::Stop })
+}
 
 impl WeightsArgs {
     pub(crate) fn file(&self, path: PathBuf, data: String) -> WeightsFile {
         let supernet = self.net.config();
         let needed = matches!(supernet.space, SpaceName::Proxyless | SpaceName::Macro);
-        let images = self.recalibrate.map(NonZeroUsize::get).or(needed.then_some(RECALIBRATION_IMAGES));
+        let images = self.recalibrate.or(needed.then_some(RECALIBRATION_IMAGES)).map(NonZeroUsize::get);
         WeightsFile {
             path,
             supernet,
             compute: self.compute.config(),
             data,
-            photographs: self.image_size.map(|size| Photographs { size: size.get(), damaged: Damaged::Stop }),
+            photographs: photographs(self.image_size),
             split: match self.split {
                 SplitArg::Test => RankSplit::Test,
                 SplitArg::Valid => RankSplit::Valid,

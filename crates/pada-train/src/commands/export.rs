@@ -1,0 +1,152 @@
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use pada::graph::Lower;
+use pada::graph::onnx::{BATCH, INPUT, OUTPUT};
+use pada::trainer::write_durably;
+use pada::{
+    ConfigError, Existing, ExportJob, ExportWeights, PadaError, Recalibration, StatisticsFrom,
+    check_new_file, export,
+};
+use serde_json::json;
+
+use super::{Common, ComputeArgs, NetArgs, RECALIBRATION_BATCH, RECALIBRATION_IMAGES, photographs};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code; or the folder of a finished run, which
+    /// knows its network and images itself.
+    #[arg(long, value_name = "FILE|DIR")]
+    weights: PathBuf,
+    /// The architecture in any text form of its space. The folder of a run of `retrain` has its own.
+    #[arg(long, value_name = "TEXT")]
+    arch: Option<String>,
+    #[command(flatten)]
+    net: NetArgs,
+    /// mini, cifar10, or a folder with the official binary files or with photographs in ImageNet's layout; a run folder has its own.
+    #[arg(long)]
+    data: Option<String>,
+    /// For photographs: height and width of the images that they become.
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<NonZeroUsize>,
+    /// What to write.
+    #[arg(long, value_enum, default_value = "onnx")]
+    format: Format,
+    /// Where to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Replace a file that stands there.
+    #[arg(long)]
+    overwrite: bool,
+    /// Where the means and variances of norms come from.
+    #[arg(long, value_enum, default_value = "images")]
+    statistics: Statistics,
+    /// Training images that these come from: a fixed random choice, the same as for scores.
+    #[arg(long, value_name = "N", default_value_t = RECALIBRATION_IMAGES)]
+    recalibrate: NonZeroUsize,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// ONNX, opset 17
+    Onnx,
+    /// Weights by name, and metadata from which the network is built again
+    Safetensors,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Statistics {
+    /// A pass over training images
+    Images,
+    /// Running statistics of the weights file, where it has them
+    Stored,
+}
+
+impl Args {
+    fn source(&self) -> Result<ExportWeights, ConfigError> {
+        let path = self.weights.clone();
+        if path.is_dir() {
+            return Ok(ExportWeights::Run(path));
+        }
+        let range = "mini, cifar10 or a folder, unless --weights is a run folder";
+        let missing = || ConfigError::Range { key: "--data", value: "not given".to_owned(), range };
+        Ok(ExportWeights::File {
+            path,
+            supernet: self.net.config(),
+            data: self.data.clone().ok_or_else(missing)?,
+            photographs: photographs(self.image_size),
+            compute: self.compute.config(),
+        })
+    }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    check_new_file(&args.out, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
+    let place = args.common.place()?;
+    let job = ExportJob {
+        weights: args.source().map_err(PadaError::from)?,
+        arch: args.arch.clone(),
+        statistics: match args.statistics {
+            Statistics::Images => StatisticsFrom::Images(Recalibration {
+                images: args.recalibrate.get(),
+                batch: RECALIBRATION_BATCH,
+            }),
+            Statistics::Stored => StatisticsFrom::Stored,
+        },
+    };
+    let net = export(&job, &place, &mut args.common.progress())?;
+    let (arch, statistics) = (&net.about["arch"], &net.about["norms"]);
+    eprintln!("{} norms frozen: {statistics}", net.frozen.norms());
+    if net.frozen.batch_norms() > 0 {
+        eprintln!(
+            "until now they used the statistics of each batch, as `pada-train rank` does: accuracies differ a little"
+        );
+    }
+    let bytes = match args.format {
+        Format::Onnx => net.to_onnx(),
+        Format::Safetensors => net.to_safetensors(),
+    };
+    write_durably(&args.out, &bytes).map_err(PadaError::from)?;
+    let (cost, input) = (net.cost(), net.frozen.input());
+    let classes = net.frozen.graph().output().shape.channels;
+    say!(
+        "{arch}: {} weights, {} MACs, {} bytes in {}",
+        cost.params,
+        cost.macs,
+        bytes.len(),
+        args.out.display()
+    );
+    say!(
+        "{INPUT} [{BATCH}, {}, {}, {}] -> {OUTPUT} [{BATCH}, {classes}]",
+        input.channels,
+        input.height,
+        input.width
+    );
+    if args.common.json {
+        let value =
+            |name: &str, shape: serde_json::Value| json!([{"name": name, "type": "f32", "shape": shape}]);
+        say!(
+            "{}",
+            json!({
+                "file": args.out,
+                "bytes": bytes.len(),
+                "arch": arch,
+                "inputs": value(INPUT, json!([BATCH, input.channels, input.height, input.width])),
+                "outputs": value(OUTPUT, json!([BATCH, classes])),
+                "params": cost.params,
+                "macs": cost.macs,
+                "norms": {
+                    "count": net.frozen.norms(),
+                    "used_batch_statistics": net.frozen.batch_norms(),
+                    "statistics": statistics,
+                },
+            })
+        );
+    }
+    Ok(())
+}

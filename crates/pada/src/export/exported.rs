@@ -1,0 +1,65 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use pada_graph::{Cost, Frozen, Lower, Shape};
+use pada_supernet::{read_metadata, read_weights, to_safetensors};
+
+use crate::{PadaError, SupernetConfig, build};
+
+/// Keys and values as they stand in a file.
+pub(super) type About = BTreeMap<String, String>;
+
+/// One architecture with its weights, and what is known about it.
+#[derive(Clone, Debug)]
+pub struct ExportedNet {
+    /// The network; executors run it.
+    pub frozen: Frozen,
+    /// Its weights and the statistics of its norms, in the order of its layout.
+    pub values: Vec<f32>,
+    /// What files say about it: `arch`, `space` and the other keys of `[supernet]`, `norms`, `input`, `classes`, `normalize_mean`,
+    /// `normalize_std`, `weights`, `version`.
+    pub about: BTreeMap<String, String>,
+}
+
+impl ExportedNet {
+    /// An ONNX file.
+    pub fn to_onnx(&self) -> Vec<u8> {
+        let name = ["space", "arch"].map(|key| self.about.get(key).map_or("", String::as_str)).join(" ");
+        self.frozen.to_onnx(&name, &self.values, &self.about).to_bytes()
+    }
+
+    /// Weights and multiply-adds; statistics count as no weights, and dead operations are gone.
+    pub fn cost(&self) -> Cost {
+        Cost::of(self.frozen.graph(), self.frozen.weights())
+    }
+
+    /// A `.safetensors` file, which [`read_exported`] reads.
+    pub fn to_safetensors(&self) -> Vec<u8> {
+        to_safetensors(self.frozen.weights(), &self.values, Some(&self.about))
+    }
+}
+
+/// Reads what [`ExportedNet::to_safetensors`] wrote.
+///
+/// # Errors
+/// [`PadaError::NotExported`] where the file does not say which network it is; [`PadaError::Weights`]
+pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
+    let about: HashMap<String, String> = read_metadata(path)?;
+    let bad = |reason: String| PadaError::NotExported { path: path.into(), reason };
+    let value = |key: &str| about.get(key).ok_or_else(|| bad(format!("its metadata has no {key:?}")));
+    let numbers = |key: &str| -> Result<Vec<usize>, PadaError> {
+        let text = value(key)?;
+        let parsed = text.split(' ').map(str::parse).collect::<Result<Vec<usize>, _>>();
+        parsed.map_err(|_| bad(format!("{key} is {text:?}")))
+    };
+    let supernet: SupernetConfig =
+        toml::from_str(value("supernet")?).map_err(|error| bad(error.message().to_owned()))?;
+    let (input, classes) = (numbers("input")?, numbers("classes")?);
+    let (&[channels, height, width], &[classes]) = (&input[..], &classes[..]) else {
+        return Err(bad(format!("input is {input:?}, classes {classes:?}")));
+    };
+    let net = build::supernet(&supernet, Shape::new(channels, height, width), classes)?;
+    let frozen = Frozen::new(net.as_ref(), &build::space_of(&supernet)?.parse(value("arch")?)?)?;
+    let values = read_weights(path, frozen.weights())?;
+    Ok(ExportedNet { frozen, values, about: about.into_iter().collect() })
+}

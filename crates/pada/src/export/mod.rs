@@ -1,0 +1,125 @@
+//! One architecture as a model file.
+
+mod exported;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use pada_data::Photographs;
+use pada_graph::{Frozen, State};
+use pada_trainer::{Calibration, NotFinite, Observer, TrainError, check_writable, image_shape};
+
+pub use self::exported::{ExportedNet, read_exported};
+use self::source::Source;
+use crate::lists::not_written;
+use crate::{ComputeConfig, PadaError, Place, Recalibration, SupernetConfig, build};
+
+/// An architecture and its weights.
+#[derive(Clone, Debug)]
+pub struct ExportJob {
+    /// Where the weights are.
+    pub weights: ExportWeights,
+    /// The architecture in any text form of its space; a run of one architecture has its own.
+    pub arch: Option<String>,
+    /// Where the statistics of norms come from.
+    pub statistics: StatisticsFrom,
+}
+
+/// Weights of a supernet, or of one architecture of it.
+#[derive(Clone, Debug)]
+pub enum ExportWeights {
+    /// The folder of a finished run; it knows its network and its images.
+    Run(PathBuf),
+    /// A file.
+    File {
+        /// A checkpoint, `.safetensors`, or a PyTorch `.pt`.
+        path: PathBuf,
+        /// The network it belongs to.
+        supernet: SupernetConfig,
+        /// Data set, as `data.source` of a config.
+        data: String,
+        /// How photographs are read; none for data sets whose images have their own size.
+        photographs: Option<Photographs>,
+        /// What computes the statistics of norms.
+        compute: ComputeConfig,
+    },
+}
+
+/// Where the statistics come from that norms have in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatisticsFrom {
+    /// A pass over training images, the same that a recalibration for a score takes.
+    Images(Recalibration),
+    /// The weights, where norms keep running statistics.
+    Stored,
+}
+
+/// Takes an architecture out of its supernet, and fixes the statistics of its norms.
+///
+/// # Errors
+/// [`PadaError`]: bad weights, an architecture that the weights do not compute, [`PadaError::NoStatistics`],
+/// [`NotFinite`] where a norm's input has no finite statistics.
+pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Result<ExportedNet, PadaError> {
+    let source = Source::read(job, place, observer)?;
+    let Source { arch, images, .. } = &source;
+    let shape = image_shape(images);
+    let net = build::supernet(&source.supernet, shape, images.classes())?;
+    let frozen = Frozen::new(net.as_ref(), arch)?;
+    let mut values = frozen.values(net.weights(), &source.weights);
+    let norms = match job.statistics {
+        StatisticsFrom::Stored if frozen.batch_norms() > 0 => {
+            let (arch, count) = (arch.to_string(), frozen.batch_norms());
+            return Err(PadaError::NoStatistics { arch, count });
+        }
+        StatisticsFrom::Stored => "running statistics of the weights".to_owned(),
+        StatisticsFrom::Images(Recalibration { images: limit, batch }) => {
+            let calibration = Calibration::new(images, limit, batch)?;
+            let mut executor = build::executor(source.compute, place.device, &frozen, values);
+            calibration.run(frozen.graph(), executor.as_mut())?;
+            values = executor.read(State::Weights);
+            let (taken, name) = (calibration.len(), images.name());
+            format!(
+                "mean of mean and unbiased variance over batches of {}, {taken} images of {name}",
+                batch.min(taken)
+            )
+        }
+    };
+    let not_finite = values.iter().find(|value| !value.is_finite());
+    if let Some(&value) = not_finite {
+        let (path, value) = (arch.clone(), f64::from(value));
+        return Err(TrainError::from(NotFinite { path, what: "statistic of a norm", value }).into());
+    }
+    let normalize = images.held(1)?.normalize;
+    let numbers = |list: [f32; 3]| list.map(|v| v.to_string()).join(" ");
+    let mut about = source.about();
+    let entries = [
+        ("norms", norms),
+        ("input", [shape.channels, shape.height, shape.width].map(|n| n.to_string()).join(" ")),
+        ("classes", images.classes().to_string()),
+        ("normalize_mean", numbers(normalize.mean)),
+        ("normalize_std", numbers(normalize.std)),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    about.extend(entries.map(|(key, value)| (key.to_owned(), value)));
+    Ok(ExportedNet { frozen, values, about })
+}
+
+/// Whether a file can be written there, found out before the work, and none stands there unless it may be replaced.
+///
+/// # Errors
+/// [`PadaError::FileExists`] or [`PadaError::Write`]
+pub fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
+    if existing == Existing::Refuse && path.exists() {
+        return Err(PadaError::FileExists { path: path.into() });
+    }
+    check_writable(path).map_err(not_written)
+}
+
+/// What happens to a file that stands where another is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays.
+    Refuse,
+    /// It is replaced.
+    Replace,
+}

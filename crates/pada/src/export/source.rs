@@ -1,0 +1,106 @@
+use std::path::Path;
+
+use pada_data::ImageSource;
+use pada_graph::State;
+use pada_space::Arch;
+use pada_trainer::{Observer, TrainError, image_shape};
+
+use super::exported::About;
+use super::{ExportJob, ExportWeights};
+use crate::inputs::Inputs;
+use crate::stages::{Stages, Unfinished};
+use crate::weights_file::{check_part, read_scored};
+use crate::{ComputeConfig, ConfigError, PadaError, PathRule, Place, RunFolder, SupernetConfig, build};
+
+/// What is exported.
+pub(super) struct Source {
+    pub(super) supernet: SupernetConfig,
+    pub(super) arch: Arch,
+    /// All of the supernet, as the architecture uses them.
+    pub(super) weights: Vec<f32>,
+    /// Those that were trained on.
+    pub(super) images: ImageSource,
+    pub(super) compute: ComputeConfig,
+    /// File or folder of the weights, without its place.
+    name: String,
+}
+
+impl Source {
+    pub(super) fn read(
+        job: &ExportJob,
+        place: &Place,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, PadaError> {
+        let arch = job.arch.as_deref();
+        match &job.weights {
+            ExportWeights::Run(folder) => Self::run(folder, arch, place, observer),
+            ExportWeights::File { path, supernet, data, photographs, compute } => {
+                let images = pada_data::open(data, &place.data_dir, *photographs)?.train;
+                let net = build::supernet(supernet, image_shape(&images), images.classes())?;
+                let space = build::space_of(supernet)?;
+                let range = "an architecture, unless --weights is the folder of a run of one";
+                let missing = ConfigError::Range { key: "--arch", value: "not given".to_owned(), range };
+                let arch = space.parse(arch.ok_or(missing)?)?;
+                let (weights, part) = read_scored(path, net.as_ref(), space.as_ref())?;
+                check_part(path, &part, &arch)?;
+                let (supernet, name) = (supernet.clone(), name(path));
+                Ok(Self { supernet, arch, weights, images, compute: *compute, name })
+            }
+        }
+    }
+
+    fn run(
+        path: &Path,
+        arch: Option<&str>,
+        place: &Place,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, PadaError> {
+        let (folder, config) = RunFolder::open(path)?;
+        let inputs = Inputs::read(&config, place)?;
+        let space = inputs.scoring.network.space.as_ref();
+        let given = arch.map(|text| space.parse(text)).transpose()?;
+        let arch = match (config.sampler.path, given) {
+            (PathRule::Fixed, given) => {
+                let trained = space.parse(config.sampler.fixed_arch()?)?;
+                if let Some(other) = given.filter(|given| *given != trained) {
+                    let (path, trained, arch) = (path.into(), trained.to_string(), other.to_string());
+                    return Err(PadaError::OtherArch { path, trained, arch });
+                }
+                trained
+            }
+            (_, Some(given)) => given,
+            (_, None) => {
+                let (key, value) = ("--arch", "not given".to_owned());
+                let range = "one of the architectures that the run trained";
+                return Err(ConfigError::Range { key, value, range }.into());
+            }
+        };
+        check_part(path, &inputs.whole, &arch)?;
+        let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place.device)?;
+        let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
+        let weights = stages.train(first, observer, &mut |_| Ok(()))?.with_weights(|weights| {
+            (weights.place)(&arch, weights.executor)?;
+            Ok::<_, TrainError>(weights.executor.read(State::Weights))
+        })?;
+        let (supernet, compute, images, name) =
+            (config.supernet, config.compute, inputs.images, name(folder.path()));
+        Ok(Self { supernet, arch, weights, images, compute, name })
+    }
+
+    /// The architecture and its supernet in words: every key of `[supernet]`, and all of them as TOML, from which the network can be
+    /// built again.
+    pub(super) fn about(&self) -> About {
+        let table = toml::Table::try_from(&self.supernet).expect("a config is a table");
+        let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut about: About = table.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+        let further = [("arch", self.arch.to_string()), ("supernet", table.to_string())];
+        about.extend(further.map(|(key, value)| (key.to_owned(), value)));
+        about.insert("weights".to_owned(), self.name.clone());
+        about
+    }
+}
+
+fn name(path: &Path) -> String {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    whole.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,150 @@
+//! `pada-train export`: files of inherited and of retrained weights, and what it refuses.
+
+use std::path::Path;
+
+use pada::graph::onnx::ModelProto;
+use pada::graph::{Executor, Images, Lower, Precision};
+use pada::read_exported;
+use serde_json::json;
+
+use crate::program::{Call, call, small_run};
+
+/// A PyTorch file of the supernet with C=2, N=1; `make_pt.py` beside it wrote it.
+const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+
+fn export(folder: &Path, weights: &str, further: &[&str]) -> Call {
+    let out = folder.join("net");
+    let mut args = vec!["export", "--weights", weights, "--recalibrate", "100", "--json"];
+    if !further.contains(&"--out") {
+        args.extend(["--out", out.to_str().unwrap()]);
+    }
+    args.extend(further);
+    call(&args)
+}
+
+/// The values of an ONNX file's initialisers that have a name of the layout, in its order.
+fn initialisers(model: &ModelProto, net: &pada::ExportedNet) -> Vec<f32> {
+    let tensors = &model.graph.as_ref().unwrap().initializer;
+    let of = |name: &str| &tensors.iter().find(|tensor| tensor.name == name).unwrap().raw_data;
+    let bytes =
+        net.frozen.weights().iter().flat_map(|(_, spec)| of(&spec.name)).copied().collect::<Vec<u8>>();
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+#[test]
+fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = vec!["retrain".to_owned(), "--arch".into(), "243012".into()];
+    args.extend(small_run(folder.path()));
+    args.extend(["--out".into(), run.display().to_string()]);
+    assert_eq!(call(&args).code, 0);
+    let [onnx, safetensors] = ["net.onnx", "net.safetensors"].map(|name| folder.path().join(name));
+    let weights = run.to_str().unwrap();
+
+    let done = export(folder.path(), weights, &["--out", onnx.to_str().unwrap()]);
+    let json = done.json();
+    assert_eq!(json["file"].as_str(), onnx.to_str());
+    assert_eq!(json["inputs"], json!([{"name": "images", "type": "f32", "shape": ["batch", 3, 16, 16]}]));
+    assert_eq!(json["outputs"], json!([{"name": "logits", "type": "f32", "shape": ["batch", 10]}]));
+    assert_eq!(json["arch"], "243012");
+    assert_eq!(json["norms"]["count"], json["norms"]["used_batch_statistics"]);
+    let frozen = "mean of mean and unbiased variance over batches of 100, 100 images of mini train";
+    assert_eq!(json["norms"]["statistics"], frozen);
+    assert!(done.stderr.contains(&format!("norms frozen: {frozen}")), "{}", done.stderr);
+    let (out, format) = (safetensors.to_str().unwrap(), "safetensors");
+    assert_eq!(export(folder.path(), weights, &["--out", out, "--format", format]).code, 0);
+
+    let net = read_exported(&safetensors).unwrap();
+    let model = ModelProto::from_bytes(&std::fs::read(&onnx).unwrap()).unwrap();
+    assert_eq!(initialisers(&model, &net), net.values);
+    let about = model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
+    assert_eq!(net.about, about);
+    for (key, value) in [
+        ("arch", "243012"),
+        ("space", "nb201"),
+        ("channels", "8"),
+        ("cells", "1"),
+        ("norms", frozen),
+        ("input", "3 16 16"),
+        ("classes", "10"),
+        ("weights", "run"),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert_eq!(net.about[key], value, "{key}");
+    }
+    assert_eq!(json["params"].as_u64(), Some(net.cost().params));
+    assert!(net.values.iter().all(|v| v.is_finite()));
+
+    // What was loaded classifies as the readable executor does, image by image.
+    let test = pada::data::mini().unwrap().test;
+    let (layout, shape) = (net.frozen.weights(), net.frozen.input());
+    let mut engine = pada::engine::Engine::new(layout.clone(), net.values.clone(), Precision::Single);
+    let mut candle =
+        pada::supernet::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::Double);
+    let pixels = pada::data::normalised(&test, &[0, 1, 2]);
+    let all = engine.logits(net.frozen.graph(), &Images { pixels: &pixels, shape }).unwrap();
+    for (image, pixels) in pixels.chunks(shape.numel()).enumerate() {
+        let alone = candle.logits(net.frozen.graph(), &Images { pixels, shape }).unwrap();
+        let off = alone.values.iter().zip(all.row(image)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-4, "off by {off}");
+    }
+
+    // The weights of any other architecture were not trained.
+    let other = ["--arch", "333333", "--out", "other.onnx"];
+    export(folder.path(), weights, &other).fails(2, &["243012 alone", "333333"]);
+    // Nor are those of a run that was stopped.
+    std::fs::remove_file(run.join("epoch-0003.safetensors")).unwrap();
+    let further = ["--out", "other.onnx"];
+    export(folder.path(), weights, &further).fails(2, &["not trained to its end", "--resume"]);
+}
+
+#[test]
+fn weights_of_a_file_need_their_network_and_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = ["--channels", "2", "--cells", "1", "--data", "mini", "--arch"];
+    let with = |arch: &'static str, further: &[&'static str]| {
+        export(folder.path(), PT, &[&net[..], &[arch], further].concat())
+    };
+    let done = with("212121", &[]).json();
+    assert_eq!((done["arch"].as_str(), done["bytes"].is_u64()), (Some("212121"), true));
+    // The benchmark's string means the same file.
+    let first = std::fs::read(folder.path().join("net")).unwrap();
+    with("212121", &[]).fails(2, &["net exists", "--overwrite"]);
+    let string =
+        "|nor_conv_1x1~0|+|skip_connect~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_1x1~1|skip_connect~2|";
+    assert_eq!(with(string, &["--overwrite"]).code, 0);
+    assert_eq!(std::fs::read(folder.path().join("net")).unwrap(), first);
+
+    with("212121", &["--overwrite", "--statistics", "stored"]).fails(2, &["212121", "--statistics stored"]);
+    with("21212", &["--overwrite"]).fails(2, &["21212"]);
+    export(folder.path(), PT, &["--overwrite", "--arch", "212121"]).fails(2, &["--data", "mini"]);
+    export(folder.path(), PT, &["--overwrite", "--data", "mini"]).fails(2, &["--arch"]);
+    let small = ["--overwrite", "--data", "mini", "--arch", "212121", "--channels", "4", "--cells", "1"];
+    export(folder.path(), PT, &small).fails(2, &["plain.pt", "do channels, cells and space match"]);
+    export(folder.path(), "no-such.pt", &[&net[..], &["212121", "--overwrite"]].concat())
+        .fails(2, &["no-such.pt"]);
+    let no_run = folder.path().to_str().unwrap();
+    export(folder.path(), no_run, &["--overwrite"]).fails(2, &["holds no run", "config.toml"]);
+    with("212121", &["--out", "/no/such/folder/net.onnx"]).fails(1, &["/no/such/folder/net.onnx"]);
+    // Nothing that failed touched the file.
+    assert_eq!(std::fs::read(folder.path().join("net")).unwrap(), first);
+    assert!(matches!(
+        read_exported(Path::new(PT)),
+        Err(pada::PadaError::Weights(pada::supernet::WeightsError::Unreadable { .. }))
+    ));
+}
+
+#[test]
+fn weights_that_do_not_say_their_network_are_not_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.safetensors");
+    let out = path.to_str().unwrap();
+    let imported = call(&["import", "--from", PT, "--out", out, "--channels", "2", "--cells", "1"]);
+    assert_eq!(imported.code, 0);
+    let error = read_exported(&path).unwrap_err();
+    assert!(
+        matches!(&error, pada::PadaError::NotExported { reason, .. } if reason.contains("supernet")),
+        "{error}"
+    );
+}
