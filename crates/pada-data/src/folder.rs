@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::photo::Photo;
 use crate::{DataError, ImageSet, Normalize};
 
@@ -170,7 +171,7 @@ impl ImageFolder {
             hasher.update(file.to_string_lossy().as_bytes());
             hasher.update(label.to_le_bytes());
         }
-        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(hasher)
     }
 }
 

@@ -5,6 +5,7 @@ mod cifar10;
 mod draw;
 mod error;
 mod folder;
+mod hex;
 mod jitter;
 mod loader;
 mod mini;

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, OnceLock};
 
 use rand::Rng;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -11,6 +11,7 @@ use crate::{Augment, DataError, Draw, DrawnImages, ImageSource};
 /// What comes out does not depend on what was asked for ahead: a batch that was not, or was drawn otherwise, is made when it is taken.
 pub struct Loader {
     source: Arc<ImageSource>,
+    sha256: OnceLock<String>,
     threads: Option<ThreadPool>,
     ahead: Option<(Draw, Receiver<Result<DrawnImages, DataError>>)>,
 }
@@ -18,12 +19,17 @@ pub struct Loader {
 impl Loader {
     /// A loader of these images.
     pub fn new(source: impl Into<ImageSource>) -> Self {
-        Self { source: Arc::new(source.into()), threads: None, ahead: None }
+        Self { source: Arc::new(source.into()), sha256: OnceLock::new(), threads: None, ahead: None }
     }
 
     /// Where the images come from.
     pub fn source(&self) -> &ImageSource {
         &self.source
+    }
+
+    /// [`ImageSource::sha256`], computed the first time.
+    pub fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| self.source.sha256())
     }
 
     /// A batch, changed at random; made now unless the same draw was asked for.

@@ -1,5 +1,6 @@
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::{DataError, ImageSet, Normalize, Splits};
 
 /// The embedded file: one picture of 100 × 100 images, the labels as digits in a text chunk.
@@ -103,7 +104,7 @@ fn places(image: usize) -> impl Iterator<Item = usize> {
 
 fn decode(file: &[u8]) -> Result<Splits<ImageSet>, DataError> {
     let damaged = |reason: String| DataError::Embedded { reason };
-    let sha256: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex(Sha256::new_with_prefix(file));
     if sha256 != MINI_SHA256 {
         return Err(damaged(format!("SHA-256 {sha256}")));
     }

@@ -1,5 +1,7 @@
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// Images as bytes, with their classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageSet {
@@ -70,6 +72,6 @@ impl ImageSet {
         let mut hasher = Sha256::new();
         hasher.update(&self.pixels);
         self.labels.iter().for_each(|label| hasher.update(label.to_le_bytes()));
-        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(hasher)
     }
 }

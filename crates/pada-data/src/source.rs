@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::{Damaged, DataError, ImageFolder, ImageSet, Splits, cifar10, mini};
+use crate::{Damaged, DataError, ImageFolder, ImageSet, Normalize, Splits, cifar10, mini};
 
 /// Images to train on or to test on.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +95,14 @@ impl ImageSource {
         match self {
             Self::Held(set) => &set.labels,
             Self::Folder(folder) => &folder.labels,
+        }
+    }
+
+    /// How bytes become numbers.
+    pub fn normalize(&self) -> Normalize {
+        match self {
+            Self::Held(set) => set.normalize,
+            Self::Folder(folder) => folder.normalize,
         }
     }
 

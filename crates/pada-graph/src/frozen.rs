@@ -7,8 +7,8 @@ use crate::{Graph, GraphError, Init, Lower, WeightId, WeightLayout, WeightSpec};
 
 /// One architecture as a network that answers for each image alone: what can stand in a file without this program.
 ///
-/// It is the simplified graph without what only adds to a loss, over a layout of only the weights that this graph reads. Every norm uses running statistics; those
-/// that used the statistics of the batch get tensors for them, named `running_mean` and `running_var` behind the norm's name
+/// It is the simplified graph without what only adds to a loss, over a layout of only the weights that this graph reads. Every norm uses
+/// running statistics; those that used the statistics of the batch get tensors for them, named `running_mean` and `running_var` behind the norm's name
 /// ([`Graph::names`]), which [`Executor::recalibrate`](crate::Executor::recalibrate) fills.
 ///
 /// As a [`Lower`] it has a single architecture, the one without positions, so every executor runs it.

@@ -52,6 +52,14 @@ pub struct SupernetRecord {
     pub weights: usize,
 }
 
+impl SupernetRecord {
+    /// What the space leaves open: `C=8` and `N=1`.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = String> {
+        let size = |name: &str, n: Option<usize>| n.map(|n| format!("{name}={n}"));
+        size("C", self.channels).into_iter().chain(size("N", self.cells))
+    }
+}
+
 /// Which images were used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,12 +11,10 @@ pub fn summary(record: &RunRecord) -> String {
     // Writing to a string cannot fail.
     let mut line = |text: String| writeln!(out, "{text}").unwrap_or_default();
     line(format!("{}: {}, seed {}", record.name, record.method, record.seed));
-    let size = |name: &str, n: Option<usize>| n.map_or_else(String::new, |n| format!(" {name}={n}"));
+    let network: Vec<String> = std::iter::once(net.space.clone()).chain(net.sizes()).collect();
     line(format!(
-        "supernet   {}{}{}, {} weights, {} epochs on {} images in {:.1} s ({})",
-        net.space,
-        size("C", net.channels),
-        size("N", net.cells),
+        "supernet   {}, {} weights, {} epochs on {} images in {:.1} s ({})",
+        network.join(" "),
         net.weights,
         record.epochs.len(),
         record.train_images.images,

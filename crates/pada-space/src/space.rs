@@ -1,6 +1,6 @@
 use rand::{Rng, RngExt};
 
-use crate::{Arch, Position, SpaceError};
+use crate::{Arch, Position, SpaceError, SubSpace};
 
 /// Which architectures count as the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,7 +102,7 @@ pub trait SearchSpace: Send + Sync {
 
     /// One architecture, each position uniform.
     fn sample(&self, rng: &mut dyn Rng) -> Arch {
-        Arch::new(self.n_ops().iter().map(|&n| draw_choice(n, rng)).collect::<Vec<_>>())
+        SubSpace::whole(self.n_ops()).sample(rng)
     }
 
     /// All architectures that differ in exactly one position.
@@ -116,8 +116,7 @@ pub trait SearchSpace: Send + Sync {
 
     /// Each position is redrawn uniformly with probability `rate`; it may be drawn as it was.
     fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Arch {
-        let pick = |(&c, &n): (&u8, &usize)| if rng.random_bool(rate) { draw_choice(n, rng) } else { c };
-        Arch::new(arch.choices().iter().zip(self.n_ops()).map(pick).collect::<Vec<_>>())
+        SubSpace::whole(self.n_ops()).mutate(arch, rate, rng)
     }
 
     /// Each position from one of the two parents, with equal chance.
@@ -125,10 +124,6 @@ pub trait SearchSpace: Send + Sync {
         let pick = |(&x, &y): (&u8, &u8)| if rng.random_bool(0.5) { x } else { y };
         Arch::new(a.choices().iter().zip(b.choices()).map(pick).collect::<Vec<_>>())
     }
-}
-
-fn draw_choice(n: usize, rng: &mut dyn Rng) -> u8 {
-    u8::try_from(rng.random_range(0..n)).expect("a position has at most 256 choices")
 }
 
 /// The operations of a space as an error shows them: `0 none, 1 skip_connect`.

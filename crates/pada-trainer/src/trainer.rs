@@ -329,14 +329,14 @@ impl Trainer {
 
     /// Everything that changes how training goes on, apart from what a checkpoint holds itself.
     fn fingerprint(&self) -> BTreeMap<String, String> {
-        let images = self.parts.images.source();
+        let (loader, images) = (&self.parts.images, self.parts.images.source());
         let entry = |key: &str, value: String| (key.to_owned(), value);
         BTreeMap::from([
             entry(
                 "training",
                 format!("{:?}", TrainSettings { identity: String::new(), ..self.settings.clone() }),
             ),
-            entry("images", format!("{} {} {}", images.name(), images.len(), images.sha256())),
+            entry("images", format!("{} {} {}", images.name(), images.len(), loader.sha256())),
             entry("weights", self.parts.net.weights().numel().to_string()),
             entry("part of the space", format!("{:?}", self.parts.space.allowed())),
             entry("sampler, rule, network or executor", self.settings.identity.clone()),

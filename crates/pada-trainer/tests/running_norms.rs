@@ -4,13 +4,17 @@
 use pada_data::ImageSet;
 use pada_engine::Engine;
 use pada_graph::{
-    Batch, Executor, IdleWeights, Images, Lower, MacroNet, Norms, Precision, SgdStep, Shape, State,
+    Batch, Executor, Graph, IdleWeights, Images, Lower, MacroNet, Node, Norm, Norms, Op, Precision, SgdStep,
+    Shape, State, Statistics, WeightId, WeightLayout,
 };
 use pada_sampler::{FixedPath, Variant};
 use pada_space::{Arch, NasBenchMacro, SearchSpace};
 use pada_supernet::init_weights;
 use pada_trainer::rules::{Sumnas, SumnasConfig};
 use pada_trainer::{Calibration, EvalSet, Purpose, Scorer, StepContext, TrainRule};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 const SHAPE: Shape = Shape { channels: 3, height: 8, width: 8 };
 
@@ -97,6 +101,43 @@ fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order
     let logits = executor.logits(&graph, &Images { pixels: &pixels, shape: SHAPE }).unwrap();
     let labels: Vec<u32> = (0..24).map(|i| i % 4).collect();
     assert_eq!(correct(&mut executor, &net, &eval, &whole, &archs[..1]), [logits.correct(&labels)]);
+}
+
+/// By hand, with a smaller last batch: batch after batch of the same choice of images, whatever the statistics were before.
+#[test]
+fn statistics_are_the_mean_over_all_batches() {
+    let (net, set) = (net(), images());
+    let graph = net.lower(&arch("20212012")).unwrap();
+    let mut order: Vec<u32> = (0..24).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(128));
+    let mut expected = executor(&net);
+    for (batch, places) in order.chunks(10).enumerate() {
+        let pixels = pada_data::normalised(&set, places);
+        expected.recalibrate(&graph, &Images { pixels: &pixels, shape: SHAPE }, batch).unwrap();
+    }
+    let mut ours = executor(&net);
+    let mut weights = ours.read(State::Weights);
+    for (id, _) in net.weights().iter().filter(|(id, _)| !net.weights().is_trained(*id)) {
+        weights[net.weights().range(id)].fill(100.0);
+    }
+    ours.write(State::Weights, &weights);
+    Calibration::new(&set.clone().into(), 24, 10).unwrap().run(&graph, &mut ours).unwrap();
+    for (id, spec) in graph_statistics(&graph, net.weights()) {
+        let range = net.weights().range(id);
+        let [ours, expected] = [&ours, &expected].map(|e| e.read(State::Weights)[range.clone()].to_vec());
+        assert_eq!(ours, expected, "{spec}");
+    }
+}
+
+/// Running means and variances that a graph's norms read, with their names.
+fn graph_statistics(graph: &Graph, layout: &WeightLayout) -> Vec<(WeightId, String)> {
+    let of = |node: &Node| match &node.op {
+        Op::Norm(Norm { statistics: Statistics::Running { mean, var, .. }, .. }) => vec![*mean, *var],
+        _ => vec![],
+    };
+    let ids: Vec<WeightId> = graph.nodes().iter().flat_map(of).collect();
+    assert!(ids.len() > 10, "{}", ids.len());
+    ids.into_iter().map(|id| (id, layout.spec(id).name.clone())).collect()
 }
 
 /// SUMNAS moves weights along what its paths travelled; running statistics are no weights.

@@ -1,8 +1,10 @@
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pada_space::SpaceError;
 use thiserror::Error;
+
+use crate::{DARTS_214_FILE, MACRO_FILE, NB201_FILE};
 
 /// A table that `cargo xtask download` brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,20 @@ impl Download {
             Self::NasBenchMacro => "nas_bench_macro",
             Self::Darts214 => "darts_214",
         }
+    }
+
+    /// Its file in that folder.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Nb201 => NB201_FILE,
+            Self::NasBenchMacro => MACRO_FILE,
+            Self::Darts214 => DARTS_214_FILE,
+        }
+    }
+
+    /// Where it lies in a data folder.
+    pub fn path(self, data_dir: &Path) -> PathBuf {
+        data_dir.join(self.folder()).join(self.file())
     }
 }
 

@@ -117,7 +117,7 @@ fn path_sampler(
     config: &SamplerConfig,
     space: &dyn SearchSpace,
     part: SubSpace,
-    cost: impl FnOnce() -> CostOf,
+    cost: impl FnOnce() -> Result<CostOf, ConfigError>,
 ) -> Result<Box<dyn PathSampler>, PadaError> {
     Ok(match config.path {
         PathRule::Uniform => Box::new(UniformPaths::new(part)),
@@ -135,7 +135,7 @@ fn path_sampler(
             }
             Box::new(ConstantPaths::new(part, target, share)?)
         }
-        PathRule::Pareto => Box::new(ParetoPaths::new(part, config.pareto()?, cost())?),
+        PathRule::Pareto => Box::new(ParetoPaths::new(part, config.pareto()?, cost()?)?),
     })
 }
 
@@ -231,7 +231,6 @@ pub(crate) fn trainer(
     let Start { part, weights, epochs, stage } = start;
     let (shape, classes) = (image_shape(&images), images.classes());
     let net = supernet(&config.supernet, shape, classes)?;
-    let alone = alone(&config.supernet, shape, classes)?;
     let new = || init_weights(net.weights(), &mut Purpose::Init.stage_stream(config.seed, stage));
     let weights = weights.unwrap_or_else(new);
     let rule = rule(config, &part, stage, net.weights(), &weights);
@@ -243,11 +242,12 @@ pub(crate) fn trainer(
         stage,
         identity: config.identity(),
     };
-    let cost = || -> CostOf {
-        Box::new(move |arch| match alone.lower(arch) {
+    let cost = || -> Result<CostOf, ConfigError> {
+        let alone = alone(&config.supernet, shape, classes)?;
+        Ok(Box::new(move |arch| match alone.lower(arch) {
             Ok(graph) => Cost::of(&graph, alone.weights()).macs as f64,
             Err(_) => f64::INFINITY,
-        })
+        }))
     };
     let parts = TrainerParts {
         executor: executor(config.compute, device, net.as_ref(), weights),

@@ -4,9 +4,7 @@ use pada_rank::{Bootstrap, RankError, kendall_tau_b};
 use pada_report::{Agreement, Ceiling};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::ArchScore;
-use pada_truth::{
-    DARTS_214_FILE, Darts214Table, Download, MACRO_FILE, MacroTable, NB201_FILE, Nb201Table, TruthTable,
-};
+use pada_truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthTable};
 
 use crate::{Network, PadaError, TruthName};
 
@@ -132,15 +130,14 @@ fn ceiling(table: &TruthTable) -> Result<Option<Ceiling>, RankError> {
 }
 
 fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Table, PadaError> {
-    let file = |download: Download, file| data_dir.join(download.folder()).join(file);
     let plain = |truth: TruthTable| Table { truth, short_runs: None, note: None };
     Ok(match name {
         TruthName::Mini => plain(pada_truth::mini(space)?),
         TruthName::NasBenchMacro => {
-            plain(MacroTable::load(&file(Download::NasBenchMacro, MACRO_FILE))?.truth().clone())
+            plain(MacroTable::load(&Download::NasBenchMacro.path(data_dir))?.truth().clone())
         }
         TruthName::Darts214 => {
-            let table = Darts214Table::load(&file(Download::Darts214, DARTS_214_FILE))?;
+            let table = Darts214Table::load(&Download::Darts214.path(data_dir))?;
             let tau = kendall_tau_b(table.best_epoch(), table.last_epoch())?;
             let note = format!(
                 "noisy: each was trained once, and by best and by last epoch the same trainings agree with tau-b {tau:.2} only"
@@ -148,7 +145,7 @@ fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Tab
             Table { note: Some(note), ..plain(table.truth().clone()) }
         }
         TruthName::Nb201 => {
-            let table = Nb201Table::load(&file(Download::Nb201, NB201_FILE))?;
+            let table = Nb201Table::load(&Download::Nb201.path(data_dir))?;
             let column = |column| table.truth(column).expect("every loaded table has this column");
             let short_runs = Some(("12 epochs from scratch", column("cifar10_test_12")));
             Table { short_runs, ..plain(column("cifar10_test_200")) }

@@ -1,10 +1,10 @@
 use std::path::Path;
 
-use pada_truth::{DARTS_214_FILE, DARTS_214_SHA256, Download};
+use pada_truth::{DARTS_214_SHA256, Download};
 
 use super::Table;
 
-const TABLE: Table = Table { download: Download::Darts214, file: DARTS_214_FILE, sha256: DARTS_214_SHA256 };
+const TABLE: Table = Table { download: Download::Darts214, sha256: DARTS_214_SHA256 };
 
 /// Puts the table into `dir`, from a folder: no public place has it as one file. Its numbers are those of
 /// <https://github.com/antoyang/NAS-Benchmark>, commit c2758da7.

@@ -61,7 +61,6 @@ fn first_that_works<T>(what: &str, sources: Vec<Source<'_, T>>) -> anyhow::Resul
 /// A table that is one file with a pinned checksum.
 struct Table {
     download: Download,
-    file: &'static str,
     sha256: &'static str,
 }
 
@@ -73,17 +72,17 @@ impl Table {
         from: Option<&'a Path>,
         others: Vec<Source<'a, Vec<u8>>>,
     ) -> anyhow::Result<()> {
-        let (path, what) = (dir.join(self.file), self.download.to_string());
+        let (path, what) = (dir.join(self.download.file()), self.download.to_string());
         if path.is_file() && sha256(&read(path.clone())?) == self.sha256 {
             eprintln!("{what}: {} is complete and verified", path.display());
             return Ok(());
         }
         let mut sources: Vec<Source<'_, Vec<u8>>> = Vec::new();
         if let Some(from) = from {
-            let place = [from.join(self.file), from.join(self.download.folder()).join(self.file)];
+            let place = [from.join(self.download.file()), self.download.path(from)];
             let get = move || match place.iter().find(|path| path.is_file()) {
                 Some(path) => self.checked(read(path.clone())?),
-                None => bail!("it does not hold {}", self.file),
+                None => bail!("it does not hold {}", self.download.file()),
             };
             sources.push((from.display().to_string(), Box::new(get)));
         }
@@ -95,7 +94,7 @@ impl Table {
 
     fn checked(&self, bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
         let found = sha256(&bytes);
-        ensure!(found == self.sha256, "{} has SHA-256 {found}, not {}", self.file, self.sha256);
+        ensure!(found == self.sha256, "{} has SHA-256 {found}, not {}", self.download.file(), self.sha256);
         Ok(bytes)
     }
 }

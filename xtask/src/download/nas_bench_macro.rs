@@ -3,12 +3,12 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::ensure;
-use pada_truth::{Download, MACRO_FILE, MACRO_SHA256};
+use pada_truth::{Download, MACRO_SHA256};
 use serde::Deserialize;
 
 use super::{Source, Table, http};
 
-const TABLE: Table = Table { download: Download::NasBenchMacro, file: MACRO_FILE, sha256: MACRO_SHA256 };
+const TABLE: Table = Table { download: Download::NasBenchMacro, sha256: MACRO_SHA256 };
 
 /// The benchmark's own file, which the table is made from.
 const PUBLIC: &str =

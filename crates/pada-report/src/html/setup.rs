@@ -52,6 +52,6 @@ pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
 
 /// C and N where the space leaves them open, and the weights.
 fn network(net: &SupernetRecord) -> String {
-    let size = |name: &str, n: Option<usize>| n.map_or_else(String::new, |n| format!("{name}={n}, "));
-    format!("{}{}{} weights", size("C", net.channels), size("N", net.cells), count(net.weights))
+    let parts: Vec<String> = net.sizes().chain([format!("{} weights", count(net.weights))]).collect();
+    parts.join(", ")
 }

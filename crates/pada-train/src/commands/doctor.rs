@@ -1,9 +1,7 @@
 use std::path::Path;
 
 use pada::data::{CIFAR10_FILES, cifar10};
-use pada::truth::{
-    DARTS_214_FILE, Darts214Table, Download, MACRO_FILE, MacroTable, NB201_FILE, Nb201Table, TruthError,
-};
+use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthError};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -22,7 +20,6 @@ struct Finding {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let data = super::data_dir();
-    let table = |download: Download, file| data.join(download.folder()).join(file);
     let findings = [
         Finding { what: "pada", state: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
         Finding { what: "cpu", state: Ok(cpu()) },
@@ -31,9 +28,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Finding { what: "mini images", state: mini() },
         Finding { what: "cifar10", state: cifar(&data.join("cifar10")) },
         Finding { what: "mini table", state: mini_table() },
-        Finding { what: "nb201 table", state: nb201(&table(Download::Nb201, NB201_FILE)) },
-        Finding { what: "macro table", state: nas_bench_macro(&table(Download::NasBenchMacro, MACRO_FILE)) },
-        Finding { what: "darts-214", state: darts_214(&table(Download::Darts214, DARTS_214_FILE)) },
+        Finding { what: "nb201 table", state: nb201(&Download::Nb201.path(&data)) },
+        Finding { what: "macro table", state: nas_bench_macro(&Download::NasBenchMacro.path(&data)) },
+        Finding { what: "darts-214", state: darts_214(&Download::Darts214.path(&data)) },
     ];
     for Finding { what, state } in &findings {
         match state {

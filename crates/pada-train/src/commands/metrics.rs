@@ -5,9 +5,7 @@ use clap::ValueEnum;
 use pada::graph::DartsSize;
 use pada::rank::{Bootstrap, Metrics, tau_b_interval};
 use pada::space::{Arch, SearchSpace};
-use pada::truth::{
-    DARTS_214_FILE, Darts214Table, Download, MACRO_FILE, MacroTable, NB201_FILE, Nb201Table, TruthTable,
-};
+use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthTable};
 use pada::{AloneNet, PadaError, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
@@ -75,7 +73,7 @@ struct Truth {
 
 impl Truth {
     fn table(name: TruthName, space: &dyn SearchSpace) -> Result<Self, PadaError> {
-        let file = |download: Download, file| super::data_dir().join(download.folder()).join(file);
+        let data = super::data_dir();
         let by_arch = |archs: &[Arch], values: &[f64]| {
             archs.iter().cloned().zip(values.iter().copied()).collect::<HashMap<_, _>>()
         };
@@ -85,20 +83,20 @@ impl Truth {
                 Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini(space)?), params: None }
             }
             TruthName::Nb201 => {
-                let path = file(Download::Nb201, NB201_FILE);
+                let path = Download::Nb201.path(&data);
                 let table = Nb201Table::load(&path)?;
                 let column = |name| table.truth(name).expect("every loaded table has this column");
                 let params = Some(accuracies(&column("params_cifar10")));
                 Self { path, accuracy: accuracies(&column("cifar10_test_200")), params }
             }
             TruthName::NasBenchMacro => {
-                let path = file(Download::NasBenchMacro, MACRO_FILE);
+                let path = Download::NasBenchMacro.path(&data);
                 let table = MacroTable::load(&path)?;
                 let params = Some(by_arch(table.truth().archs(), table.params()));
                 Self { path, accuracy: accuracies(table.truth()), params }
             }
             TruthName::Darts214 => {
-                let path = file(Download::Darts214, DARTS_214_FILE);
+                let path = Download::Darts214.path(&data);
                 let table = Darts214Table::load(&path)?;
                 let net = AloneNet::Darts(DartsSize::CIFAR);
                 let params = table.truth().archs().iter().map(|arch| {

@@ -164,8 +164,8 @@ fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
 impl WeightsArgs {
     pub(crate) fn file(&self, path: PathBuf, data: String) -> WeightsFile {
         let supernet = self.net.config();
-        let needed = matches!(supernet.space, SpaceName::Proxyless | SpaceName::Macro);
-        let images = self.recalibrate.or(needed.then_some(RECALIBRATION_IMAGES)).map(NonZeroUsize::get);
+        let usual = supernet.space.recalibrates().then_some(RECALIBRATION_IMAGES);
+        let images = self.recalibrate.or(usual).map(NonZeroUsize::get);
         WeightsFile {
             path,
             supernet,

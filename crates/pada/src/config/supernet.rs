@@ -76,7 +76,7 @@ impl SpaceName {
 
     /// Whether norms of its supernet keep running statistics, which must be taken anew for every architecture. In the others norms use
     /// the statistics of the batch.
-    pub(crate) fn recalibrates(self) -> bool {
+    pub fn recalibrates(self) -> bool {
         matches!(self, Self::Proxyless | Self::Macro)
     }
 }

@@ -89,7 +89,7 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
         let (path, value) = (arch.clone(), f64::from(value));
         return Err(TrainError::from(NotFinite { path, what: "statistic of a norm", value }).into());
     }
-    let normalize = images.held(1)?.normalize;
+    let normalize = images.normalize();
     let numbers = |list: [f32; 3]| list.map(|v| v.to_string()).join(" ");
     let mut about = source.about();
     let entries = [
