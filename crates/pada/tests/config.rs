@@ -23,6 +23,13 @@ fn every_config_of_the_repository_is_valid_and_its_head_says_how_to_run_it() {
                     let default = word == "pada.toml" && config == RunConfig::mini();
                     assert!(default || text.contains(word), "{}: {word}", path.display());
                 }
+                let blank = |word: &str| {
+                    word.contains('_') && word.chars().all(|c| c == '_' || c.is_ascii_uppercase())
+                };
+                let said =
+                    text.lines().filter(|line| line.starts_with("# Time:") || line.starts_with("# Expect:"));
+                let left = said.flat_map(str::split_whitespace).find(|word| blank(word));
+                assert_eq!(left, None, "{}: a blank that was never filled in", path.display());
                 found += 1;
             }
         }
