@@ -10,6 +10,7 @@ mod golden_metrics;
 mod kills;
 mod photographs;
 mod program;
+mod ranks;
 mod report;
 mod searches;
 mod shared;

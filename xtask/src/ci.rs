@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use crate::reproduce::{self, Preset, Which};
-use crate::{binary, onnxruntime, paths, tidy};
+use crate::{binary, mpi, onnxruntime, paths, tidy};
 
 /// Makes tests fail, instead of saying that they skip, where reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
@@ -21,10 +21,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
         eprintln!("ci: NO ONNXRUNTIME, its comparison skips: {error:#}");
     }
     cargo_with("test", &["test", "--release", "--workspace"], python.as_deref().ok())?;
+    let ranks = mpi::environment();
+    match &ranks {
+        Ok(environment) => step("several ranks", || mpi::test(environment.clone()))?,
+        Err(error) => eprintln!("ci: NO MPI, tests of several ranks are left out: {error:#}"),
+    }
     step("smoke run", smoke)?;
     step("slice of table 1", table_slice)?;
-    let less = if python.is_ok() { "" } else { "; ONNX FILES WERE NOT RUN" };
-    eprintln!("ci: all passed in {:.0} s{less}", started.elapsed().as_secs_f64());
+    let onnx = if python.is_ok() { "" } else { "; ONNX FILES WERE NOT RUN" };
+    let mpi = if ranks.is_ok() { "" } else { "; SEVERAL RANKS WERE NOT RUN" };
+    eprintln!("ci: all passed in {:.0} s{onnx}{mpi}", started.elapsed().as_secs_f64());
     Ok(())
 }
 

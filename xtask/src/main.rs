@@ -6,11 +6,13 @@ mod binary;
 mod ci;
 mod download;
 mod make_mini;
+mod mpi;
 mod onnxruntime;
 mod paths;
 mod reproduce;
 mod tidy;
 mod truth;
+mod venv;
 
 use std::path::PathBuf;
 
@@ -55,6 +57,10 @@ enum Task {
     ///
     /// Example: cargo xtask make-mini
     MakeMini,
+    /// Build pada-train with MPI, whose library and launcher go into target/mpi-venv.
+    ///
+    /// Example: cargo xtask mpi
+    Mpi,
     /// Run the methods of a table or figure of the paper with several seeds; goes on where it stopped.
     ///
     /// Example: cargo xtask reproduce table1 --preset mini
@@ -80,6 +86,7 @@ fn main() -> anyhow::Result<()> {
         Task::Tidy => tidy::run(),
         Task::Bench { task } => bench::run(&task),
         Task::Download { what, from } => download::run(what, from.as_deref()),
+        Task::Mpi => mpi::run(),
         Task::MakeMini => make_mini::run(),
         Task::Reproduce { task } => reproduce::run(&task),
         Task::Truth { table, jobs } => truth::run(table, jobs.get()),

@@ -188,7 +188,7 @@ impl Checkpoint {
             .map_err(|reason| CheckpointError::Damaged { path: path.into(), reason })
     }
 
-    fn to_bytes(&self, layout: &WeightLayout) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self, layout: &WeightLayout) -> Vec<u8> {
         let f32s = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (id, spec) in layout.iter() {
@@ -218,7 +218,7 @@ impl Checkpoint {
         safetensors::serialize(views, Some(metadata)).expect("names and views are valid")
     }
 
-    fn from_bytes(bytes: &[u8], layout: &WeightLayout) -> Result<Self, String> {
+    pub(crate) fn from_bytes(bytes: &[u8], layout: &WeightLayout) -> Result<Self, String> {
         let (run, tensors) = whole(bytes)?;
         let buffer = |prefix: &str| {
             let mut values = Vec::with_capacity(layout.numel());

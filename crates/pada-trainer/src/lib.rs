@@ -16,6 +16,7 @@ mod schedule;
 mod score;
 mod seeds;
 pub mod split;
+mod together;
 mod trainer;
 mod variance;
 

@@ -9,6 +9,7 @@ use pada_sampler::{
     DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
 };
 use pada_space::SubSpace;
+use pada_world::World;
 
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
@@ -58,9 +59,11 @@ pub struct TrainerParts {
 /// Trains a supernet, epoch by epoch. The one place where what a step found goes from the network to the samplers.
 pub struct Trainer {
     settings: TrainSettings,
-    parts: TrainerParts,
+    pub(crate) parts: TrainerParts,
+    /// Who trains the same, step by step.
+    pub(crate) world: World,
     streams: Streams,
-    epochs: Vec<EpochRecord>,
+    pub(crate) epochs: Vec<EpochRecord>,
     /// The epoch under way, between two steps.
     running: Option<RunningEpoch>,
     autosave: Option<Autosave>,
@@ -74,6 +77,7 @@ impl Trainer {
         Self {
             settings,
             parts,
+            world: World::alone(),
             streams,
             epochs: Vec::new(),
             running: None,
@@ -121,7 +125,7 @@ impl Trainer {
         let steps = running.order.len().div_ceil(batch);
         let mut clock = Instant::now();
         while running.step < steps {
-            let stop = observer.stop_requested();
+            let stop = self.world.any(observer.stop_requested())?;
             if stop || self.autosave.as_ref().is_some_and(Autosave::is_due) {
                 running.seconds += clock.elapsed().as_secs_f64();
                 clock = Instant::now();
@@ -146,6 +150,7 @@ impl Trainer {
         tracing::info!(epoch, loss = record.loss, accuracy = record.accuracy, lr = record.lr, "epoch done");
         observer.on_epoch(&record);
         self.epochs.push(record);
+        self.check_weights()?;
         Ok(&self.epochs[epoch])
     }
 
@@ -294,9 +299,14 @@ impl Trainer {
     /// # Errors
     /// [`CheckpointError`]. The trainer must not be used after an error.
     pub fn resume(&mut self, folder: &Path) -> Result<(), CheckpointError> {
-        let Some((path, checkpoint)) = Checkpoint::latest(folder, self.parts.net.weights())? else {
-            return Ok(());
-        };
+        match Checkpoint::latest(folder, self.parts.net.weights())? {
+            Some((path, checkpoint)) => self.go_on(path, checkpoint),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on from a checkpoint that was read from `path`.
+    pub(crate) fn go_on(&mut self, path: PathBuf, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
         let mismatch = |reason| CheckpointError::Mismatch { path: path.clone(), reason };
         let (ours, theirs) = (self.fingerprint(), &checkpoint.run.fingerprint);
         if let Some((key, value)) = ours.iter().find(|(key, value)| theirs.get(*key) != Some(value)) {

@@ -20,7 +20,7 @@ use pada_trainer::{
 
 use crate::config::SupernetSize;
 use crate::{
-    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit,
+    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, Place, RankSplit,
     Recalibration, RuleConfig, RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
 };
 
@@ -225,7 +225,7 @@ pub(crate) fn trainer(
     config: &RunConfig,
     images: ImageSource,
     space: &dyn SearchSpace,
-    device: Device,
+    place: &Place,
     start: Start,
 ) -> Result<Trainer, PadaError> {
     let Start { part, weights, epochs, stage } = start;
@@ -250,7 +250,7 @@ pub(crate) fn trainer(
         }))
     };
     let parts = TrainerParts {
-        executor: executor(config.compute, device, net.as_ref(), weights),
+        executor: executor(config.compute, place.device, net.as_ref(), weights),
         net,
         space: part.clone(),
         n_ops: space.n_ops().iter().copied().max().unwrap_or(0),
@@ -259,5 +259,5 @@ pub(crate) fn trainer(
         data: data_sampler(&config.sampler, images.len())?,
         images: Loader::new(images),
     };
-    Ok(Trainer::new(settings, parts))
+    Ok(Trainer::new(settings, parts).across(place.world.clone()))
 }

@@ -265,6 +265,9 @@ pub enum PadaError {
     /// Training and scoring.
     #[error(transparent)]
     Train(#[from] pada_trainer::TrainError),
+    /// Ranks that work together.
+    #[error(transparent)]
+    World(#[from] pada_world::WorldError),
     /// Checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] pada_trainer::CheckpointError),
@@ -288,10 +291,15 @@ impl PadaError {
     /// Who can mend it.
     pub fn blame(&self) -> Blame {
         use pada_trainer::{CheckpointError, TrainError};
+        use pada_world::WorldError;
         match self {
             Self::Train(TrainError::Stopped) => Blame::Stopped,
             Self::Train(TrainError::Data(_)) => Blame::Input,
             Self::Report(pada_report::ReportError::Json { .. }) => Blame::Input,
+            Self::World(WorldError::Silent { .. } | WorldError::Gone { .. } | WorldError::Drift { .. }) => {
+                Blame::Run
+            }
+            Self::Train(TrainError::World(WorldError::NoPowerOfTwo { .. })) => Blame::Input,
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)

@@ -12,6 +12,8 @@ mod inputs;
 mod lists;
 mod pipeline;
 mod ranking;
+mod ranking_part;
+mod ranking_share;
 mod run_folder;
 mod score_cache;
 mod scoring;
@@ -46,6 +48,7 @@ pub use pada_space as space;
 pub use pada_supernet as supernet;
 pub use pada_trainer as trainer;
 pub use pada_truth as truth;
+pub use pada_world as world;
 pub use pipeline::{Place, Run};
 pub use run_folder::RunFolder;
 pub use search::{

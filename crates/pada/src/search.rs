@@ -115,7 +115,7 @@ pub fn search_run(
     let (folder, config) = RunFolder::open(run)?;
     let inputs = Inputs::read(&config, place)?;
     let space = inputs.scoring.network.space.as_ref();
-    let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place.device)?;
+    let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place)?;
     let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
     let mut trained = stages.train(first, observer, &mut |_| Ok(()))?;
     let about = About {

@@ -13,7 +13,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let (folder, config, record) = args.run.work(|| {
+    let done = args.run.work(|| {
         let mut config = args.run.config()?;
         config.sampler.path = PathRule::Fixed;
         config.sampler.data = DataRule::Uniform;
@@ -25,6 +25,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
         Ok(config)
     })?;
+    let Some((folder, config, record)) = done else { return Ok(()) };
     let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
     let Some(best) = best.filter(|_| config.sampler.path == PathRule::Fixed) else {
         return Err(not_one_architecture(&folder).into());

@@ -19,6 +19,15 @@ impl RunConfig {
         toml::from_str(DEFAULT).expect("the embedded config is valid")
     }
 
+    /// Reads a config from a text; an error calls it `name`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Toml`]
+    pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text)
+            .map_err(|source| ConfigError::Toml { path: name.into(), source: Box::new(source) })
+    }
+
     /// Reads a config file.
     ///
     /// # Errors
@@ -26,8 +35,7 @@ impl RunConfig {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
-        let toml = |source| ConfigError::Toml { path: path.into(), source: Box::new(source) };
-        let config: Self = toml::from_str(&text).map_err(toml)?;
+        let config = Self::parse(&text, path)?;
         Ok(config.with_files_beside(path.parent().unwrap_or(Path::new(""))))
     }
 

@@ -76,7 +76,7 @@ impl Source {
             }
         };
         check_part(path, &inputs.whole, &arch)?;
-        let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place.device)?;
+        let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place)?;
         let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
         let weights = stages.train(first, observer, &mut |_| Ok(()))?.with_weights(|weights| {
             (weights.place)(&arch, weights.executor)?;
