@@ -8,6 +8,7 @@ mod memory;
 mod pass;
 mod plan;
 pub mod probe;
+mod share;
 mod simd;
 mod statistics;
 mod weights;

@@ -234,6 +234,9 @@ pub enum ExecError {
         /// B.
         images: usize,
     },
+    /// The ranks that share a batch cannot go on.
+    #[error(transparent)]
+    World(#[from] pada_world::WorldError),
     /// The library or device below failed.
     #[error("{executor} failed: {message}")]
     Backend {

@@ -77,7 +77,7 @@ impl World {
     }
 
     /// Whom to meet in which order: neighbours first, as branches are joined from below.
-    fn peers(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn peers(&self) -> impl Iterator<Item = usize> {
         let (rank, size) = (self.rank(), self.size());
         (0..size.ilog2()).map(move |level| rank ^ (1 << level))
     }

@@ -18,7 +18,7 @@ use pada_trainer::{
     Calibration, Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
 };
 
-use crate::config::SupernetSize;
+use crate::config::{SupernetSize, check};
 use crate::{
     ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, Place, RankSplit,
     Recalibration, RuleConfig, RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
@@ -103,6 +103,22 @@ pub(crate) fn executor(
             Box::new(CandleExecutor::new(layout, weights, compute.precision))
         }
     }
+}
+
+/// The same for training, where several ranks compute one batch.
+fn training_executor(
+    compute: ComputeConfig,
+    place: &Place,
+    net: &dyn Lower,
+    weights: Vec<f32>,
+) -> Result<Box<dyn Executor>, ConfigError> {
+    if place.world.is_alone() {
+        return Ok(executor(compute, place.device, net, weights));
+    }
+    let engine = compute.executor == ExecutorName::Engine;
+    check("compute.executor", "candle", engine, "\"engine\" where several ranks train together")?;
+    let engine = Engine::new(net.weights().clone(), weights, compute.precision);
+    Ok(Box::new(engine.across(place.world.clone())))
 }
 
 /// The part of its space that a run is about.
@@ -250,7 +266,7 @@ pub(crate) fn trainer(
         }))
     };
     let parts = TrainerParts {
-        executor: executor(config.compute, place.device, net.as_ref(), weights),
+        executor: training_executor(config.compute, place, net.as_ref(), weights)?,
         net,
         space: part.clone(),
         n_ops: space.n_ops().iter().copied().max().unwrap_or(0),

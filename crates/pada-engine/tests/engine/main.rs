@@ -11,6 +11,7 @@ mod golden_ops;
 mod memory;
 mod probe;
 mod random_graphs;
+mod ranks;
 mod recipe;
 mod running;
 #[path = "../../../../tests/shared.rs"]
