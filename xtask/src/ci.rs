@@ -90,7 +90,7 @@ fn smoke() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two rows of the mini table, cut short: they must run, and not run again.
+/// Two rows of the mini table, cut short, each a shard: they must run, and not run again.
 fn table_slice() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut args = reproduce::Args {
@@ -101,7 +101,14 @@ fn table_slice() -> anyhow::Result<()> {
         set: ["train.epochs=1", "data.train_images=640", "rank.images=500"].map(str::to_owned).to_vec(),
         device: "cpu".to_owned(),
         threads: None,
+        shard: None,
+        todo: Default::default(),
     };
+    for shard in ["0/2", "1/2"] {
+        args.shard = Some(shard.parse()?);
+        reproduce::table(Which::Table1, &args)?;
+    }
+    args.shard = None;
     let table = std::fs::read_to_string(reproduce::table(Which::Table1, &args)?)?;
     for text in ["preset mini, changed: train.epochs=1", "| SPOS | 1 |", "| PA&DA (released) | 1 |"] {
         ensure!(table.contains(text), "{text} is not in\n{table}");
