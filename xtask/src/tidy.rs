@@ -6,7 +6,9 @@ use anyhow::{Context, bail, ensure};
 use crate::paths;
 
 /// Crates that know nothing of tensors.
-const NO_TENSORS: [&str; 8] = [
+const NO_TENSORS: [&str; 10] = [
+    "pada-world",
+    "pada-mpi",
     "pada-space",
     "pada-sampler",
     "pada-rank",

@@ -222,19 +222,24 @@ impl<V: Vector> Run<'_, V> {
     }
 
     fn backward(&mut self, way: &Backward, host: &mut HostWeights) -> Result<(), WorldError> {
-        let mut totals = Vec::new();
+        let total_len = self.plan.ops.iter().map(|op| op.sums_len).sum();
+        let mut end = 0;
         for level in (0..self.plan.levels).rev() {
             let range = self.plan.op_range(level);
             let ops = &self.plan.ops[range.clone()];
             let sums_len = ops.iter().map(|op| op.sums_len).sum();
             self.each_image(host, sums_len, |pass, place, scratch| pass.backward(way, level, place, scratch));
-            self.add_chunks(sums_len, &mut totals);
+            let start = end;
+            end += sums_len;
+            let Memory { sums, total, .. } = &mut *self.memory;
+            add_lists(sums.get(self.share.chunks() * sums_len), &mut total.get(total_len)[start..end]);
             let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
             self.coefficients.settle_gradient(self.plan, &norms, &self.memory.partial, self.share, host)?;
         }
         // One long message instead of one a level.
-        self.share.sum(&mut totals)?;
-        let mut rest = &totals[..];
+        let total = self.memory.total.get(total_len);
+        self.share.sum(total)?;
+        let mut rest = &*total;
         for level in (0..self.plan.levels).rev() {
             for op in self.plan.ops[self.plan.op_range(level)].iter().filter(|op| op.sums_len > 0) {
                 let sums;
@@ -279,13 +284,6 @@ impl<V: Vector> Run<'_, V> {
                 }
             });
         });
-    }
-
-    /// Appends the gradient sums of a level, over all chunks of this rank.
-    fn add_chunks(&mut self, sums_len: usize, totals: &mut Vec<V::Elem>) {
-        let start = totals.len();
-        totals.resize(start + sums_len, V::Elem::ZERO);
-        add_lists(self.memory.sums.get(self.share.chunks() * sums_len), &mut totals[start..]);
     }
 
     /// Those of the output, or of an auxiliary head.

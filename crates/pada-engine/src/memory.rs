@@ -61,6 +61,8 @@ pub(crate) struct Memory<T, U> {
     pub(crate) depthwise: Aligned<T>,
     /// Gradient sums of a level's weights, chunk by chunk.
     pub(crate) sums: Aligned<T>,
+    /// Those of all levels, over all chunks.
+    pub(crate) total: Aligned<T>,
     /// Statistics, chunk by chunk.
     pub(crate) partial: Vec<f64>,
     pub(crate) pool: Pool<T, U>,
@@ -69,7 +71,7 @@ pub(crate) struct Memory<T, U> {
 impl<T: Number, U: Unit> Memory<T, U> {
     /// Bytes that are held, scratch memory aside.
     pub(crate) fn bytes(&self) -> usize {
-        let lists = [&self.arena, &self.sums, &self.depthwise];
+        let lists = [&self.arena, &self.sums, &self.total, &self.depthwise];
         lists.iter().map(|list| list.bytes()).sum::<usize>()
             + self.dense.bytes()
             + self.partial.len() * size_of::<f64>()

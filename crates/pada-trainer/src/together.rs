@@ -56,6 +56,8 @@ impl Trainer {
         for weight in self.parts.executor.read(State::Weights) {
             hasher.update(weight.to_le_bytes());
         }
+        let sent = self.world.traffic();
+        tracing::info!(sent.messages, sent.bytes, sent.seconds, "to other ranks so far");
         match self.world.odd_one(hasher.finalize().to_vec())? {
             Some(peer) => Err(WorldError::Drift { peer, epoch: self.epochs.len() }.into()),
             None => Ok(()),

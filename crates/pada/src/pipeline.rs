@@ -62,6 +62,7 @@ impl Run {
                 ("config", config.to_toml()),
                 ("set of training images", first.parts().images.sha256().to_owned()),
                 ("set of images to rank on", scored_on.sha256()),
+                ("list of architectures", archs.iter().map(|arch| format!("{arch}\n")).collect()),
                 ("executor", first.parts().executor.name().to_owned()),
             ])?;
         }

@@ -4,7 +4,7 @@ use std::time::Instant;
 use pada_report::{BestArch, RankRecord};
 use pada_space::Arch;
 use pada_trainer::{ArchScore, Calibration, Observer, Scorer, TrainError};
-use pada_world::{World, WorldError};
+use pada_world::World;
 
 use crate::pipeline::images_record;
 use crate::ranking_part::Part;
@@ -80,20 +80,20 @@ impl Ranking<'_> {
                 part.save(scores.values())?;
             }
             if stop {
-                return Err(TrainError::Stopped.into());
+                break;
             }
             scores.insert(place, scorer.score(&self.archs[place])?);
             observer.on_scored(scores.len(), total);
         }
         if self.world.is_alone() {
-            return Ok(scores.into_values().collect());
+            return self.whole(scores);
         }
         if let Some(part) = &mut part {
             part.save(scores.values())?;
         }
         // A rank may take twice as long as this one did before it counts as hung.
         let found = self.world.gather_late(to_bytes(&scores), started.elapsed())?;
-        self.join(&found, images)
+        self.whole(found.iter().flat_map(|bytes| self.scores(bytes, images)).collect())
     }
 
     /// Scores by their place that earlier starts left; the same on every rank.
@@ -107,15 +107,10 @@ impl Ranking<'_> {
         Ok(self.scores(&known, images).collect())
     }
 
-    /// The scores of all ranks in the order of the architectures.
-    fn join(&self, found: &[Vec<u8>], images: usize) -> Result<Vec<ArchScore>, PadaError> {
-        let all: BTreeMap<usize, ArchScore> =
-            found.iter().flat_map(|bytes| self.scores(bytes, images)).collect();
-        if all.len() == self.archs.len() {
-            return Ok(all.into_values().collect());
-        }
-        let reason = format!("the ranks scored {} of {} architectures", all.len(), self.archs.len());
-        Err(WorldError::Library { reason }.into())
+    /// The scores of all architectures in their order; where some are missing, a rank was asked to stop.
+    fn whole(&self, scores: BTreeMap<usize, ArchScore>) -> Result<Vec<ArchScore>, PadaError> {
+        let whole = scores.len() == self.archs.len();
+        if whole { Ok(scores.into_values().collect()) } else { Err(TrainError::Stopped.into()) }
     }
 
     fn scores(&self, bytes: &[u8], images: usize) -> impl Iterator<Item = (usize, ArchScore)> {
