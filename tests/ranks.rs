@@ -1,13 +1,12 @@
 //! Several ranks do what one does, and say what keeps them from it. Those that mpirun starts need the feature `mpi`, and
 //! `$PADA_MPIRUN`; `cargo xtask ci` gives them both.
 
-use crate::program::program;
+use crate::program::{Call, program};
 
 /// A program without MPI must not let each rank do the whole work in the same folder.
 #[cfg(not(feature = "mpi"))]
 #[test]
 fn several_ranks_without_mpi_are_refused_with_what_to_build() {
-    use crate::program::Call;
     for (variable, launcher) in
         [("OMPI_COMM_WORLD_SIZE", "mpirun"), ("PMI_SIZE", "mpiexec"), ("SLURM_STEP_NUM_TASKS", "srun")]
     {
@@ -21,7 +20,7 @@ fn several_ranks_without_mpi_are_refused_with_what_to_build() {
 fn a_command_for_one_rank_is_not_done_by_several() {
     let mut search = program();
     search.args(["search", "no-such-run"]).env("OMPI_COMM_WORLD_SIZE", "4");
-    crate::program::Call::from(search.output().unwrap()).fails(2, &["mpirun", "4 ranks", "one"]);
+    Call::from(search.output().unwrap()).fails(2, &["mpirun", "4 ranks", "one"]);
 }
 
 #[cfg(feature = "mpi")]
@@ -30,22 +29,23 @@ mod launched {
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
+    use super::Call;
     use crate::kills::{Moments, found};
-    use crate::program::{Call, call, small_run};
+    use crate::program::{call, small_run};
 
     /// The launcher with what it needs on any machine: as root, with fewer cores than ranks.
-    fn launcher(ranks: &[usize]) -> Command {
+    fn launcher(size: usize) -> Command {
         let mpirun = std::env::var_os("PADA_MPIRUN").unwrap_or_else(|| "mpirun".into());
         let mut command = Command::new(mpirun);
         command.args(["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]);
-        command.args(["-n", &ranks.len().to_string()]);
+        command.args(["-n", &size.to_string()]);
         command.env("PADA_DATA", "no-such-folder").env_remove("RUST_LOG");
         command
     }
 
     /// All ranks alike.
     fn ranks<S: AsRef<str>>(size: usize, args: &[S]) -> Call {
-        let mut command = launcher(&vec![0; size]);
+        let mut command = launcher(size);
         command.arg(env!("CARGO_BIN_EXE_pada-train")).args(args.iter().map(AsRef::as_ref));
         command.args(["--threads", "1", "--peer-timeout", "60"]).output().unwrap().into()
     }
@@ -113,7 +113,7 @@ mod launched {
     fn ranks_that_were_started_for_different_runs_say_what_differs() {
         let folder = tempfile::tempdir().unwrap();
         let args = small_run(folder.path());
-        let mut command = launcher(&[0]);
+        let mut command = launcher(1);
         let program = env!("CARGO_BIN_EXE_pada-train");
         command.arg(program).args(&args).args(["--threads", "1"]);
         command.args([":", "-n", "1", program]).args(&args).args([
@@ -157,7 +157,7 @@ mod launched {
 
     /// Starts ranks of a new run, or those that go on with one.
     fn start(size: usize, args: &[String], run: &Path, more: &[&str]) -> Child {
-        let mut command = launcher(&vec![0; size]);
+        let mut command = launcher(size);
         command.arg(env!("CARGO_BIN_EXE_pada-train"));
         match run.join("config.toml").is_file() {
             true => command.arg("--resume").arg(run),

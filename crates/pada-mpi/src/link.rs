@@ -62,7 +62,7 @@ impl Link for Mpi {
     fn close(&self) {
         let (done, closed) = channel();
         self.ask(Job::Close { done });
-        drop(closed.recv());
+        closed.recv().ok();
     }
 }
 
@@ -84,7 +84,7 @@ fn serve(work: &Receiver<Job>, ready: &Sender<(usize, usize)>) {
             }
             Job::Close { done } => {
                 drop(universe);
-                drop(done.send(()));
+                done.send(()).ok();
                 return;
             }
         }
