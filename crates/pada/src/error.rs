@@ -291,20 +291,33 @@ impl PadaError {
     /// Who can mend it.
     pub fn blame(&self) -> Blame {
         use pada_trainer::{CheckpointError, TrainError};
-        use pada_world::WorldError;
+        use pada_world::WorldError::{Drift, Gone, Library, Silent};
+        if let Some(error) = self.world() {
+            let failed = matches!(error, Silent { .. } | Gone { .. } | Drift { .. } | Library { .. });
+            return if failed { Blame::Run } else { Blame::Input };
+        }
         match self {
             Self::Train(TrainError::Stopped) => Blame::Stopped,
             Self::Train(TrainError::Data(_)) => Blame::Input,
             Self::Report(pada_report::ReportError::Json { .. }) => Blame::Input,
-            Self::World(WorldError::Silent { .. } | WorldError::Gone { .. } | WorldError::Drift { .. }) => {
-                Blame::Run
-            }
-            Self::Train(TrainError::World(WorldError::NoPowerOfTwo { .. })) => Blame::Input,
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)
             | Self::Checkpoint(CheckpointError::Io { .. }) => Blame::Run,
             _ => Blame::Input,
+        }
+    }
+
+    /// What kept ranks from working together, wherever it was found.
+    fn world(&self) -> Option<&pada_world::WorldError> {
+        use pada_graph::ExecError;
+        use pada_trainer::TrainError;
+        match self {
+            Self::World(error)
+            | Self::Train(TrainError::World(error) | TrainError::Exec(ExecError::World(error))) => {
+                Some(error)
+            }
+            _ => None,
         }
     }
 }
