@@ -11,6 +11,7 @@ mod kills;
 mod photographs;
 mod program;
 mod report;
+mod retraining;
 mod searches;
 mod shared;
 mod spaces;

@@ -24,6 +24,8 @@ pub struct Checkpoint {
     pub weights: Vec<f32>,
     /// Their momentum.
     pub momentum: Vec<f32>,
+    /// Their moving average, where the run keeps one.
+    pub average: Option<Vec<f32>>,
     /// The path sampler.
     pub paths: SamplerState,
     /// The data sampler.
@@ -80,6 +82,7 @@ impl DataState {
 const STATE: &str = "pada.state";
 const CHECKSUM: &str = "pada.sha256";
 const MOMENTUM: &str = "momentum.";
+const AVERAGE: &str = "average.";
 const PATHS: &str = "paths.";
 const DATA: &str = "images.";
 const RULE: &str = "rule.";
@@ -196,7 +199,11 @@ impl Checkpoint {
             let shape = || spec.shape.clone();
             tensors.insert(spec.name.clone(), (Dtype::F32, shape(), f32s(&self.weights[range.clone()])));
             let momentum = format!("{CHECKPOINT_PREFIX}{MOMENTUM}{}", spec.name);
-            tensors.insert(momentum, (Dtype::F32, shape(), f32s(&self.momentum[range])));
+            tensors.insert(momentum, (Dtype::F32, shape(), f32s(&self.momentum[range.clone()])));
+            if let Some(average) = &self.average {
+                let name = format!("{CHECKPOINT_PREFIX}{AVERAGE}{}", spec.name);
+                tensors.insert(name, (Dtype::F32, shape(), f32s(&average[range])));
+            }
         }
         for (prefix, state) in
             [(PATHS, &self.paths), (DATA, &self.data), (RULE, &self.rule), (RUNNING, &self.running)]
@@ -235,9 +242,12 @@ impl Checkpoint {
             Ok(values)
         };
         let state = |prefix: &str| sampler_state(&tensors, prefix);
+        let average = format!("{CHECKPOINT_PREFIX}{AVERAGE}");
+        let averaged = tensors.keys().any(|name| name.starts_with(&average));
         Ok(Self {
             weights: buffer("")?,
             momentum: buffer(&format!("{CHECKPOINT_PREFIX}{MOMENTUM}"))?,
+            average: averaged.then(|| buffer(&average)).transpose()?,
             paths: state(PATHS),
             data: state(DATA),
             rule: state(RULE),

@@ -10,7 +10,7 @@ use pada_sampler::{
     PathImportance, PathSampler, UniformData, UniformPaths,
 };
 use pada_space::{
-    Darts, EDGES, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
+    Arch, Darts, EDGES, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
 };
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
@@ -18,9 +18,10 @@ use pada_trainer::{
     Calibration, Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
 };
 
+use crate::alone::net as alone_net;
 use crate::config::SupernetSize;
 use crate::{
-    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit,
+    AloneConfig, ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit,
     Recalibration, RuleConfig, RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
 };
 
@@ -76,7 +77,7 @@ pub(crate) fn alone(
     Ok(network(size, Norms::Affine, input, classes))
 }
 
-fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Box<dyn Lower> {
+pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Box<dyn Lower> {
     match size {
         SupernetSize::Nb201 { channels, cells } => {
             Box::new(Nb201Net::new(channels, cells, input, classes, norms))
@@ -86,6 +87,29 @@ fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Bo
         }
         SupernetSize::Proxyless(widths) => Box::new(ProxylessNet::new(&widths, input, classes, norms)),
         SupernetSize::Macro => Box::new(MacroNet::new(input, classes, norms)),
+    }
+}
+
+/// The network that a run trains.
+pub(crate) fn trained(config: &RunConfig, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
+    let Some(alone) = &config.alone else {
+        return Ok(supernet(&config.supernet, input, classes)?);
+    };
+    let arch = space_of(&config.supernet)?.parse(config.sampler.fixed_arch()?)?;
+    alone_net(&config.supernet, alone, &arch, input, classes)
+}
+
+/// The network whose weights compute an architecture: the supernet, or one of its own.
+pub(crate) fn net_of(
+    config: &SupernetConfig,
+    alone: Option<&AloneConfig>,
+    arch: &Arch,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, PadaError> {
+    match alone {
+        None => Ok(supernet(config, input, classes)?),
+        Some(alone) => alone_net(config, alone, arch, input, classes),
     }
 }
 
@@ -230,7 +254,7 @@ pub(crate) fn trainer(
 ) -> Result<Trainer, PadaError> {
     let Start { part, weights, epochs, stage } = start;
     let (shape, classes) = (image_shape(&images), images.classes());
-    let net = supernet(&config.supernet, shape, classes)?;
+    let net = trained(config, shape, classes)?;
     let new = || init_weights(net.weights(), &mut Purpose::Init.stage_stream(config.seed, stage));
     let weights = weights.unwrap_or_else(new);
     let rule = rule(config, &part, stage, net.weights(), &weights);
@@ -259,5 +283,6 @@ pub(crate) fn trainer(
         data: data_sampler(&config.sampler, images.len())?,
         images: Loader::new(images),
     };
-    Ok(Trainer::new(settings, parts))
+    let recipe = config.alone.as_ref().map(AloneConfig::recipe).unwrap_or_default();
+    Ok(Trainer::new(settings, parts).with_recipe(recipe))
 }

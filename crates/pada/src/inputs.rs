@@ -19,7 +19,10 @@ impl Inputs {
     pub(crate) fn read(config: &RunConfig, place: &Place) -> Result<Self, PadaError> {
         config.check()?;
         let splits = pada_data::open(&config.data.source, &place.data_dir, config.data.photographs())?;
-        let network = Network::new(&config.supernet, &splits.test)?;
+        let network = match &config.alone {
+            None => Network::new(&config.supernet, &splits.test)?,
+            Some(_) => Network::as_configured(&config.supernet, &splits.test)?,
+        };
         let whole = build::part(&config.supernet, network.space.as_ref())?;
         config.check_positions(whole.allowed().len())?;
         let rank = &config.rank;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alone;
 mod baselines;
 mod build;
 mod compare;
@@ -24,8 +25,8 @@ pub use baselines::{Network, live_conv_weight};
 pub use build::space as search_space;
 pub use compare::Tables;
 pub use config::{
-    ComputeConfig, DataConfig, DataRule, ExecutorName, FewShotConfig, GradientMatchingConfig, LastSplit,
-    NoSettings, PathRule, RankArchs, RankConfig, RankSplit, Recalibration, RuleConfig, RunConfig,
+    AloneConfig, ComputeConfig, DataConfig, DataRule, ExecutorName, FewShotConfig, GradientMatchingConfig,
+    LastSplit, NoSettings, PathRule, RankArchs, RankConfig, RankSplit, Recalibration, RuleConfig, RunConfig,
     SamplerConfig, SpaceName, SplitConfig, SupernetConfig, TrainPart, TruthName, WidthsName,
 };
 pub use cost::AloneNet;

@@ -120,6 +120,7 @@ impl<'a> Stages<'a> {
     ) -> Result<Trained, PadaError> {
         let mut trainer = self.finish(first, observer, on_epoch)?;
         let Some(split) = &self.config.split else {
+            trainer.place_average();
             return Ok(Trained { trainer, leaves: None, epochs: self.done, split_seconds: 0.0 });
         };
         let root = weights(&mut trainer);

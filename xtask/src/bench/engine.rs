@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use pada_engine::Engine;
 use pada_graph::{
-    Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape,
+    Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep,
+    Shape,
 };
 use pada_space::{Arch, Nb201, SearchSpace};
 use rand::{RngExt, SeedableRng};
@@ -193,6 +194,7 @@ impl<'a> Bench<'a> {
                     lr: 0.05,
                     momentum: 0.9,
                     weight_decay: 2.5e-4,
+                    decayed: Decayed::All,
                     gradient_scale: pada_trainer::clip_factor(norm, 5.0) as f32,
                     idle: IdleWeights::Decay,
                 });

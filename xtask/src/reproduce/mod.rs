@@ -4,6 +4,7 @@ mod cells;
 mod child;
 mod figure;
 mod methods;
+mod networks;
 mod preset;
 mod runner;
 mod table;
@@ -21,6 +22,14 @@ pub(crate) enum Task {
     ///
     /// Example: cargo xtask reproduce table1 --methods spos,pada --seeds 2
     Table1(Args),
+    /// Table 2: networks of DARTS cells, published, counted and retrained.
+    ///
+    /// Example: cargo xtask reproduce table2 --methods darts,gm
+    Table2(networks::Args),
+    /// Table 3: networks of MobileNet blocks, likewise.
+    ///
+    /// Example: cargo xtask reproduce table3 --seeds 0
+    Table3(networks::Args),
     /// PA&DA taken apart, and with what goes beyond the paper.
     ///
     /// Example: cargo xtask reproduce ablation --preset short
@@ -35,6 +44,8 @@ pub(crate) enum Task {
 pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
     let file = match task {
         Task::Table1(args) => table(Which::Table1, args)?,
+        Task::Table2(args) => networks::run(networks::Which::Table2, args)?,
+        Task::Table3(args) => networks::run(networks::Which::Table3, args)?,
         Task::Ablation(args) => table(Which::Ablation, args)?,
         Task::FigureGv(args) => figure::run(args)?,
     };

@@ -213,7 +213,8 @@ impl Runner {
     }
 }
 
-fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
+/// What is said of a folder that holds another run.
+pub(super) fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
     format!(
         "{} holds another run: {}; give another --out, or move it away",
         folder.display(),

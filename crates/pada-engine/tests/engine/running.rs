@@ -2,8 +2,8 @@
 
 use pada_engine::Level;
 use pada_graph::{
-    Batch, DartsModel, DartsNet, DartsSize, Executor, Graph, IdleWeights, Images, LossSpec, Lower, MacroNet,
-    MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State,
+    Batch, DartsModel, DartsNet, DartsSize, Decayed, Executor, Graph, IdleWeights, Images, LossSpec, Lower,
+    MacroNet, MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State,
 };
 use pada_space::{
     DARTS_NAMED, Darts, Genotype, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless, ProxylessWidths,
@@ -61,8 +61,14 @@ fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f
     let gradient = case.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect();
     let trained = buffers(executor);
     // Neither decay nor momentum touches a buffer.
-    let sgd =
-        SgdStep { lr: 0.0, momentum: 0.9, weight_decay: 0.1, gradient_scale: 1.0, idle: IdleWeights::Decay };
+    let sgd = SgdStep {
+        lr: 0.0,
+        momentum: 0.9,
+        weight_decay: 0.1,
+        decayed: Decayed::All,
+        gradient_scale: 1.0,
+        idle: IdleWeights::Decay,
+    };
     executor.update(&SgdStep { lr: 1e-3, weight_decay: 0.0, ..sgd });
     executor.update(&sgd);
     assert_eq!(buffers(executor), trained);

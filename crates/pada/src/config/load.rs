@@ -5,7 +5,7 @@ use super::{RankArchs, RunConfig};
 use crate::ConfigError;
 
 /// Sections that need not be there.
-const OPTIONAL: [&str; 2] = ["rule", "split"];
+const OPTIONAL: [&str; 3] = ["rule", "split", "alone"];
 
 /// The config of a run without arguments.
 const DEFAULT: &str = include_str!("../../../../configs/mini/pada.toml");

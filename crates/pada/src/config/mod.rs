@@ -1,5 +1,6 @@
 //! What a run is: one TOML file holds everything that changes its result.
 
+mod alone;
 mod augment;
 mod load;
 mod rank;
@@ -7,6 +8,7 @@ mod rule;
 mod sampler;
 mod supernet;
 
+pub use alone::AloneConfig;
 use pada_data::{Augment, Damaged, Photographs};
 use pada_graph::Precision;
 use pada_trainer::TrainConfig;
@@ -46,6 +48,9 @@ pub struct RunConfig {
     /// `[split]`, optional: how the supernet is split into several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitConfig>,
+    /// `[alone]`, optional: an architecture as a network of its own, and what publications add to its training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<AloneConfig>,
     /// `[rank]`
     pub rank: RankConfig,
 }
@@ -53,8 +58,9 @@ pub struct RunConfig {
 impl RunConfig {
     /// Everything that changes how a supernet is trained, as one text.
     pub(crate) fn identity(&self) -> String {
-        let Self { supernet, compute, sampler, rule, split, .. } = self;
-        format!("{supernet:?} {compute:?} {sampler:?} {rule:?} {split:?}")
+        let Self { supernet, compute, sampler, rule, split, alone, .. } = self;
+        let alone = alone.as_ref().map_or_else(String::new, |alone| format!(" {alone:?}"));
+        format!("{supernet:?} {compute:?} {sampler:?} {rule:?} {split:?}{alone}")
     }
 
     /// Sampler, rule and splits in words, for records.
@@ -116,7 +122,10 @@ impl RunConfig {
         check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
         augment::check_augment(self)?;
         self.rule.check(self)?;
-        r.check(self.supernet.space, self.sampler.path)?;
+        if let Some(alone) = &self.alone {
+            alone.check(self)?;
+        }
+        r.check(self)?;
         let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
         check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
     }
