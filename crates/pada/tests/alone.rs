@@ -99,7 +99,6 @@ fn what_does_not_suit_it_is_refused() {
         ("alone.warm_up=11", "alone.warm_up"),
         ("alone.auxiliary=0.0", "alone.auxiliary"),
         ("sampler.path=uniform", "alone"),
-        ("split={name=\"few-shot\",positions=[0],leaf_epochs=1}", "split"),
         ("rule={name=\"nsas\",beta=0.8,constraints={archive=2}}", "rule"),
         ("rank.recalibrate={images=0,batch=1}", "rank.recalibrate.images"),
     ] {

@@ -49,7 +49,6 @@ impl AloneConfig {
     pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
         let one = run.sampler.path == PathRule::Fixed;
         check("alone", "given", one, "left out, unless the run is one of `pada-train retrain`")?;
-        check("split", "given", run.split.is_none(), "left out where there is [alone]")?;
         let summed = matches!(run.rule, RuleConfig::SummedPaths(_));
         check("rule", "another", summed, "left out where there is [alone]")?;
         let share = |key, value: Option<f64>| match value {
