@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cuda;
 mod engine;
 mod geometry;
 mod kernels;

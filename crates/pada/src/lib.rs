@@ -29,7 +29,7 @@ pub use config::{
     SamplerConfig, SpaceName, SplitConfig, SupernetConfig, TrainPart, TruthName, WidthsName,
 };
 pub use cost::AloneNet;
-pub use device::Device;
+pub use device::{Choice, Device};
 pub use error::{Blame, ConfigError, PadaError};
 pub use export::{
     Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,

@@ -6,6 +6,7 @@ mod alignment;
 mod bad_input;
 mod bf16;
 mod case;
+mod cuda;
 mod finite_differences;
 mod golden_ops;
 mod memory;

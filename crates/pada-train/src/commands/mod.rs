@@ -28,8 +28,8 @@ use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
 use pada::graph::Precision;
 use pada::{
-    ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, RankSplit, Recalibration, SpaceName,
-    SupernetConfig, TruthName, WeightsFile, WidthsName,
+    Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, RankSplit, Recalibration,
+    SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,
 };
 
 use crate::progress::{Progress, Show};
@@ -67,13 +67,16 @@ impl Common {
 
     /// Starts the threads and chooses the device.
     pub(crate) fn place(&self) -> anyhow::Result<Place> {
-        let device: Device = self.device.parse()?;
+        let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
         let threads = self.threads.unwrap_or(0);
         if self.threads == Some(0) {
             let range = "at least 1";
             return Err(
                 PadaError::from(ConfigError::Range { key: "--threads", value: "0".into(), range }).into()
             );
+        }
+        if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
+            eprintln!("on the CPU: {reason}");
         }
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
         Ok(Place { data_dir: data_dir(), device, checkpoint_every: Duration::from_secs(60) })

@@ -1,0 +1,4 @@
+//! The CUDA back end without a GPU: whole steps whose kernels run on the host.
+
+mod emulated;
+mod steps;
