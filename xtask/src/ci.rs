@@ -5,10 +5,13 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use crate::reproduce::{self, Preset, Which};
-use crate::{binary, onnxruntime, paths, tidy};
+use crate::{binary, nvrtc, onnxruntime, paths, tidy};
 
 /// Makes tests fail, instead of saying that they skip, where reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
+
+/// Where the system looks for libraries.
+const LIBRARIES: &str = "LD_LIBRARY_PATH";
 
 /// Everything that must hold before a change lands.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -20,10 +23,21 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if let Err(error) = &python {
         eprintln!("ci: NO ONNXRUNTIME, its comparison skips: {error:#}");
     }
-    cargo_with("test", &["test", "--release", "--workspace"], python.as_deref().ok())?;
+    let nvrtc = nvrtc::folder();
+    if let Err(error) = &nvrtc {
+        eprintln!("ci: NO NVRTC, CUDA kernels are not compiled: {error:#}");
+    }
+    let tools = Tools { python: python.as_deref().ok(), nvrtc: nvrtc.as_deref().ok() };
+    cargo_with("test", &["test", "--release", "--workspace"], tools)?;
     step("smoke run", smoke)?;
     step("slice of table 1", table_slice)?;
-    let less = if python.is_ok() { "" } else { "; ONNX FILES WERE NOT RUN" };
+    let mut less = String::new();
+    if python.is_err() {
+        less += "; ONNX FILES WERE NOT RUN";
+    }
+    if nvrtc.is_err() {
+        less += "; CUDA KERNELS WERE NOT COMPILED FOR A GPU";
+    }
     eprintln!("ci: all passed in {:.0} s{less}", started.elapsed().as_secs_f64());
     Ok(())
 }
@@ -37,11 +51,19 @@ fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result
 }
 
 fn cargo(name: &str, args: &[&str]) -> anyhow::Result<()> {
-    cargo_with(name, args, None)
+    cargo_with(name, args, Tools::default())
 }
 
-/// `python` is the one that has onnxruntime.
-fn cargo_with(name: &str, args: &[&str], python: Option<&Path>) -> anyhow::Result<()> {
+/// What tests use where it is there.
+#[derive(Clone, Copy, Default)]
+struct Tools<'a> {
+    /// The Python that has onnxruntime.
+    python: Option<&'a Path>,
+    /// The folder of NVRTC.
+    nvrtc: Option<&'a Path>,
+}
+
+fn cargo_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> {
     step(name, || {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(args).current_dir(paths::root());
@@ -50,7 +72,12 @@ fn cargo_with(name: &str, args: &[&str], python: Option<&Path>) -> anyhow::Resul
         } else if name == "test" {
             eprintln!("ci: {} is not there: tests against PyTorch's values skip", paths::shared().display());
         }
-        command.envs(python.map(|python| (onnxruntime::PYTHON, python)));
+        command.envs(tools.python.map(|python| (onnxruntime::PYTHON, python)));
+        if let Some(folder) = tools.nvrtc {
+            let others = std::env::var_os(LIBRARIES).unwrap_or_default();
+            let folders = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&others));
+            command.env(LIBRARIES, std::env::join_paths(folders)?).env(nvrtc::REQUIRE, "1");
+        }
         let status = command.status().context("cargo")?;
         ensure!(status.success(), "cargo {}: {status}", args.join(" "));
         Ok(())

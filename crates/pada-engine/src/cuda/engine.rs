@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use pada_graph::{
     Batch, ExecError, Executor, Graph, Images, Logits, LossSpec, Precision, SgdStep, State, StepStats,
@@ -25,7 +26,7 @@ const MACHINE: Machine = Machine { lanes: 8, per: 2 };
 /// A pass waits for the device once, when it copies what it found. Errors of calls that cannot report them are reported by the next
 /// that can.
 pub struct CudaEngine {
-    device: Box<dyn Device>,
+    device: Rc<dyn Device>,
     name: String,
     real: usize,
     compiler: Compiler,
@@ -74,7 +75,7 @@ impl CudaEngine {
     /// # Panics
     /// If there are not as many weights as the layout has.
     pub fn with_device(
-        device: Box<dyn Device>,
+        device: Rc<dyn Device>,
         layout: WeightLayout,
         weights: &[f32],
         precision: Precision,

@@ -3,7 +3,7 @@ use thiserror::Error;
 use super::found::Version;
 
 /// Why a GPU cannot be used, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum CudaError {
     /// No driver.
     #[error("no NVIDIA driver: libcuda.so.1 is not found; install the driver of the GPU, if there is one")]
@@ -43,6 +43,66 @@ pub enum CudaError {
          folder it lies in"
     )]
     NoCompiler,
+    /// A compiler whose kernels the driver does not take.
+    #[error(
+        "NVRTC is of CUDA {compiler}, the NVIDIA driver is for {driver}; update the driver, or install an NVRTC of its version: \
+         `pip install nvidia-cuda-nvrtc-cu{}`", driver.major
+    )]
+    NewerCompiler {
+        /// The compiler's version.
+        compiler: Version,
+        /// The driver's.
+        driver: Version,
+    },
+    /// A compiler that no longer knows the GPU.
+    #[error("NVRTC of CUDA {compiler} has no code for compute capability {capability}; install an older one")]
+    UnknownGpu {
+        /// Its version.
+        compiler: Version,
+        /// What the GPU can.
+        capability: Version,
+    },
+    /// Kernels that do not compile: a mistake in this program, or a damaged NVRTC.
+    #[error("kernels do not compile for {target}: {log}")]
+    Compile {
+        /// What they were compiled for.
+        target: String,
+        /// What the compiler said.
+        log: String,
+    },
+    /// Too little memory.
+    #[error(
+        "{gpu} has {} MiB free, {} MiB more are needed: smaller batches need less (train.batch, rank.batch), and other programs may \
+         hold some", free >> 20, needed >> 20
+    )]
+    OutOfMemory {
+        /// What it is called.
+        gpu: String,
+        /// How many bytes were asked for.
+        needed: usize,
+        /// How many there are.
+        free: usize,
+    },
+    /// A GPU that stopped working.
+    #[error("{gpu} failed in {call}: {message}; `nvidia-smi` may say more")]
+    Lost {
+        /// What it is called.
+        gpu: String,
+        /// The function or kernel whose call said so; an earlier kernel may be the cause.
+        call: &'static str,
+        /// What the driver said.
+        message: String,
+    },
+    /// A GPU that computes something else than the processor.
+    #[error("{device} is {off:.1e} off in {what} of a known network; it is not used")]
+    Differs {
+        /// What it is called.
+        device: String,
+        /// What was compared.
+        what: &'static str,
+        /// The distance, relative to the largest number.
+        off: f64,
+    },
     /// The driver or the compiler refused a call.
     #[error("{call}: {message}")]
     Call {

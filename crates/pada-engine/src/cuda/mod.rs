@@ -3,7 +3,11 @@
 
 mod arguments;
 mod backward;
+mod cache;
+mod check;
+mod compile;
 mod device;
+mod driver;
 mod engine;
 mod error;
 mod forward;
@@ -15,7 +19,10 @@ mod source;
 mod step;
 mod weights;
 
+pub use check::check;
+pub use compile::compile;
 pub use device::{Address, Device, Launch};
+pub use driver::Driver;
 pub use engine::CudaEngine;
 pub use error::CudaError;
 pub use found::{Gpu, Version, compiler, gpus};

@@ -1,6 +1,6 @@
 // What all kernels share. REAL is the type of all numbers in the arena; MULTIPLY is how dense convolutions multiply.
 // Every value of a batch is [images, height, width, stride]: channels last, rounded up to whole vectors, zeros behind the last.
-// No kernel adds atomically: every sum has one order, so that a pass gives the same bits every time.
+// No kernel sums in an order that depends on chance: every sum has one order, so that a pass gives the same bits every time.
 
 #define MULTIPLY_PLAIN 0
 #define MULTIPLY_TF32 1

@@ -5,6 +5,7 @@ use std::alloc::{Layout, alloc, dealloc};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::{Mutex, OnceLock};
 
 use libloading::Library;
@@ -17,11 +18,11 @@ type Run = unsafe extern "C" fn(*const std::ffi::c_char, *const u32, u32, *const
 
 /// The engine on such a device; none where there is no compiler, which is said once.
 pub(crate) fn engine(case: &Case, precision: Precision) -> Option<CudaEngine> {
-    let device = Emulated { library: library(precision)?, blocks: Mutex::default() };
-    Some(CudaEngine::with_device(Box::new(device), case.layout.clone(), &case.weights, precision).unwrap())
+    let device = Rc::new(Emulated::new(precision)?);
+    Some(CudaEngine::with_device(device, case.layout.clone(), &case.weights, precision).unwrap())
 }
 
-struct Emulated {
+pub(crate) struct Emulated {
     library: &'static Mutex<Library>,
     blocks: Mutex<HashMap<Address, Layout>>,
 }
@@ -119,6 +120,11 @@ impl Device for Emulated {
 }
 
 impl Emulated {
+    /// None where there is no compiler, which is said once.
+    pub(crate) fn new(precision: Precision) -> Option<Self> {
+        Some(Self { library: library(precision)?, blocks: Mutex::default() })
+    }
+
     fn check(&self, at: Address, bytes: usize) {
         let blocks = self.blocks.lock().unwrap();
         let holds = |(first, layout): (&Address, &Layout)| {

@@ -1,4 +1,6 @@
 //! The CUDA back end without a GPU: whole steps whose kernels run on the host.
 
+mod check;
 mod emulated;
+mod nvrtc;
 mod steps;
