@@ -97,3 +97,34 @@ fn gradient_matching_survives_kills() {
                  last=\"reinitialise\"}";
     killed_equals_whole("GM", &["sampler.path=uniform", "sampler.data=uniform", "train.epochs=1", split]);
 }
+
+#[test]
+fn few_shot_survives_kills() {
+    let split = "split={name=\"few-shot\", positions=[4], leaf_epochs=1}";
+    killed_equals_whole(
+        "Few-Shot",
+        &["sampler.path=uniform", "sampler.data=uniform", "train.epochs=1", split],
+    );
+}
+
+/// Blocks open, and edges move between them, in the middle of the run, which restarts once.
+#[test]
+fn close_survives_kills() {
+    let rule = "rule={name=\"close\", openings=[0.0,0.3,0.6], restart=0.4, \
+                gate={embedding=16, hidden=32, temperature=5.0}}";
+    killed_equals_whole("CLOSE", &["sampler.path=uniform", "sampler.data=uniform", "train.epochs=5", rule]);
+}
+
+#[test]
+fn nsas_survives_kills() {
+    for constraints in ["\"random-and-diverse\"", "{archive=3}"] {
+        let rule = format!("rule={{name=\"nsas\", beta=0.8, constraints={constraints}}}");
+        killed_equals_whole("NSAS", &["sampler.path=uniform", "sampler.data=uniform", &rule]);
+    }
+}
+
+#[test]
+fn magic_at_survives_kills() {
+    let rule = "rule={name=\"magic-at\", weight=0.5}";
+    killed_equals_whole("Magic-AT", &["sampler.path=one-change", "sampler.data=uniform", rule]);
+}

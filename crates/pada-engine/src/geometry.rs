@@ -57,6 +57,13 @@ impl Padded {
     }
 }
 
+/// The least and the greatest of some places; 0 and 0 where there are none.
+#[inline(always)]
+pub(crate) fn span(places: &[u32]) -> [usize; 2] {
+    let [least, greatest] = [places.iter().min(), places.iter().max()];
+    [least, greatest].map(|place| place.map_or(0, |&place| place as usize))
+}
+
 /// All directions of one convolution.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Geometry {

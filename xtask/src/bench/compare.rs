@@ -6,11 +6,13 @@ use pada_space::{Equivalence, Nb201, SearchSpace};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 
 use super::engine::Work;
 use super::machine::{self, Quiet};
 use super::record::{self, Ranking, Record, Settings};
 use super::sides::{Engine, PRECISIONS, Peer};
+use super::space::{Extents, Space};
 
 /// Batches and cells at which a step is timed, to show that the time grows with them in a line.
 const BATCHES: [&str; 5] = ["32", "64", "128", "256", "512"];
@@ -19,14 +21,15 @@ const CELLS: [&str; 4] = ["1", "2", "3", "5"];
 const CURVE_STEPS: usize = 5;
 /// Train steps whose memory is measured.
 const MEMORY_STEPS: usize = 3;
-/// N of `peer_bench.py`.
-const PEER_CELLS: usize = 5;
 /// Which architectures stand for all in the projection of a ranking.
 const RANKING_SEED: u64 = 0;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The folder of `peer_bench.py` and `nb201_torch.py`.
+    /// Search space; memory, curves, a projected ranking and kernels are measured for nb201 alone.
+    #[arg(long, default_value = "nb201")]
+    space: Space,
+    /// The folder of `peer_bench.py` and the networks it imports.
     #[arg(long, value_name = "DIR")]
     peer: PathBuf,
     /// A Python that has PyTorch.
@@ -58,8 +61,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         threads: args.threads as usize,
     };
     let folder = record::folder(&settings)?;
-    let peer = Peer::new(&args.peer, &args.python, settings.threads)?;
-    let engine = Engine { threads: settings.threads };
+    let peer = Peer::new(&args.peer, &args.python, settings.threads, args.space)?;
+    let engine = Engine { threads: settings.threads, space: args.space };
     let scratch = tempfile::tempdir()?;
     let paths = peer.paths(settings.steps)?;
     let file = scratch.path().join("paths.json");
@@ -71,24 +74,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         record.rounds.push(time_both(&engine, &peer, &file, args.steps as usize, round)?);
     }
     record.check()?;
+    if args.space == Space::Nb201 {
+        measure_more(&mut record, args, &engine, &peer, &paths)?;
+    }
+    record.write(&folder)?;
+    eprintln!("wrote {}", folder.display());
+    Ok(())
+}
 
+/// What the goals of nb201 ask for beside the times of both sides.
+fn measure_more(
+    record: &mut Record,
+    args: &Args,
+    engine: &Engine,
+    peer: &Peer,
+    paths: &[Value],
+) -> anyhow::Result<()> {
     record.quiet.push(watch("memory, curves, ranking, kernels"));
+    let scratch = tempfile::tempdir()?;
+    let file = scratch.path().join("paths.json");
+    write_paths(&file, paths)?;
     let few = &paths[..MEMORY_STEPS.min(paths.len())];
     let file_of_few = scratch.path().join("few.json");
     write_paths(&file_of_few, few)?;
-    record.memory = [
-        engine.time(Work::Step, &file_of_few, few.len(), &[])?,
-        peer.memory(Work::Step.batch(), PEER_CELLS, few)?,
-    ];
+    let (extents, space) = (Extents::default(), args.space);
+    let peer_memory = peer.memory(space.batch(Work::Step, &extents), space.cells(&extents), few)?;
+    record.memory = [engine.time(Work::Step, &file_of_few, few.len(), &[])?, peer_memory];
     let curve = |option: &str, values: &[&str]| -> anyhow::Result<Vec<_>> {
         values.iter().map(|value| engine.time(Work::Step, &file, CURVE_STEPS, &[option, value])).collect()
     };
     record.batches = curve("--batch", &BATCHES)?;
     record.cells = curve("--cells", &CELLS)?;
-    record.ranking = rank(&engine, &scratch.path().join("ranked.json"), args.ranked as usize)?;
+    record.ranking = rank(engine, &scratch.path().join("ranked.json"), args.ranked as usize)?;
     record.ops = engine.bench(&["ops"])?;
-    record.write(&folder)?;
-    eprintln!("wrote {}", folder.display());
     Ok(())
 }
 
@@ -99,7 +117,7 @@ fn time_both(
     paths: &Path,
     steps: usize,
     round: u32,
-) -> anyhow::Result<Vec<serde_json::Value>> {
+) -> anyhow::Result<Vec<Value>> {
     let mut lines = Vec::new();
     for work in [Work::Step, Work::Rank] {
         let own = || PRECISIONS.map(|precision| engine.time(work, paths, steps, &["--precision", precision]));
@@ -143,6 +161,6 @@ fn watch(before: &str) -> Quiet {
     quiet
 }
 
-fn write_paths(file: &Path, paths: &[Vec<u8>]) -> anyhow::Result<()> {
+fn write_paths<P: serde::Serialize>(file: &Path, paths: &[P]) -> anyhow::Result<()> {
     std::fs::write(file, serde_json::to_string(paths)?).with_context(|| file.display().to_string())
 }

@@ -5,14 +5,13 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape,
-};
-use pada_space::{Arch, Nb201, SearchSpace};
+use pada_graph::{Batch, Executor, IdleWeights, Images, LossSpec, Lower, Precision, SgdStep};
+use pada_space::{Arch, SearchSpace};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::space::{Extents, Space};
 use super::{machine, statistics};
 
 /// Seed of paths, weights and images.
@@ -45,14 +44,6 @@ impl Work {
             Self::Rank => "rank",
         }
     }
-
-    /// Images of a batch in `peer_bench.py`.
-    pub(crate) fn batch(self) -> usize {
-        match self {
-            Self::Step => 256,
-            Self::Rank => 512,
-        }
-    }
 }
 
 #[derive(clap::Args)]
@@ -60,24 +51,14 @@ pub(crate) struct Args {
     /// Search space.
     #[arg(long, default_value = "nb201")]
     space: Space,
-    /// A JSON list of paths, each a list of digits, as `peer_bench.py --print-paths` prints; drawn at random if not given.
+    /// A JSON list of paths as `peer_bench.py --print-paths` prints; drawn at random if not given.
     #[arg(long, value_name = "FILE.json")]
     paths: Option<PathBuf>,
     /// How many paths are timed.
     #[arg(long, default_value = "12")]
     steps: usize,
-    /// Images per batch; 256 for `step`, 512 for `rank` if not given.
-    #[arg(long)]
-    batch: Option<usize>,
-    /// N, cells per stage.
-    #[arg(long, default_value = "5")]
-    cells: usize,
-    /// C, channels of the first stage.
-    #[arg(long, default_value = "16")]
-    channels: usize,
-    /// Height and width of the images.
-    #[arg(long, default_value = "32")]
-    size: usize,
+    #[command(flatten)]
+    extents: Extents,
     /// Threads; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
@@ -95,27 +76,21 @@ enum Numbers {
     Bf16,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Space {
-    Nb201,
-}
-
 pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
-    ensure!(args.steps > 0 && args.batch != Some(0), "--steps and --batch must be at least 1");
+    ensure!(args.steps > 0, "--steps must be at least 1");
     rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build_global()?;
-    let Space::Nb201 = args.space;
+    let Args { space, extents, .. } = args;
     let paths = match &args.paths {
-        Some(file) => read_paths(file, args.steps)?,
-        None => random_paths(args.steps),
+        Some(file) => read_paths(file, *space, args.steps)?,
+        None => random_paths(space.space().as_ref(), args.steps),
     };
-    let batch = args.batch.unwrap_or(work.batch());
-    let shape = Shape::new(3, args.size, args.size);
-    let net = Nb201Net::new(args.channels, args.cells, shape, 10, Norms::Plain);
+    let batch = space.batch(work, extents);
+    let net = space.net(extents);
     let (precision, mode) = match args.precision {
         Numbers::F32 => (Precision::Single, "f32"),
         Numbers::Bf16 => (Precision::Half, "bf16"),
     };
-    let mut bench = Bench::new(&net, batch, shape, precision);
+    let mut bench = Bench::new(net.as_ref(), space.classes(), batch, precision);
     let setup_bytes = machine::memory(machine::RESIDENT);
     for path in paths.iter().cycle().take(WARM_UP) {
         bench.once(work, path)?;
@@ -138,11 +113,11 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
             "{}",
             json!({
                 "engine": bench.engine.name(),
-                "space": "nb201",
+                "space": space.name(),
                 "task": work.task(),
                 "mode": mode,
                 "batch": batch,
-                "cells": args.cells,
+                "cells": space.cells(extents),
                 "threads": rayon::current_num_threads(),
                 "steps": args.steps,
                 "mean_s": mean,
@@ -162,7 +137,6 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
 struct Bench<'a> {
     net: &'a dyn Lower,
     engine: Engine,
-    shape: Shape,
     pixels: Vec<f32>,
     labels: Vec<u32>,
     /// Sum of all logits: that the work was done, and the same work.
@@ -170,18 +144,18 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(net: &'a dyn Lower, batch: usize, shape: Shape, precision: Precision) -> Self {
+    fn new(net: &'a dyn Lower, classes: usize, batch: usize, precision: Precision) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let weights = pada_supernet::init_weights(net.weights(), &mut rng);
         let engine = Engine::new(net.weights().clone(), weights, precision);
-        let pixels = (0..batch * shape.numel()).map(|_| rng.random_range(-1.7..1.7)).collect();
-        let labels = (0..batch).map(|_| rng.random_range(0..10)).collect();
-        Self { net, engine, shape, pixels, labels, checksum: 0.0 }
+        let pixels = (0..batch * net.input().numel()).map(|_| rng.random_range(-1.7..1.7)).collect();
+        let labels = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
+        Self { net, engine, pixels, labels, checksum: 0.0 }
     }
 
     fn once(&mut self, work: Work, path: &Arch) -> anyhow::Result<()> {
         let graph = self.net.lower(path)?.simplified();
-        let images = Images { pixels: &self.pixels, shape: self.shape };
+        let images = Images { pixels: &self.pixels, shape: self.net.input() };
         let logits = match work {
             Work::Rank => self.engine.logits(&graph, &images)?,
             Work::Step => {
@@ -204,17 +178,16 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn random_paths(steps: usize) -> Vec<Arch> {
+fn random_paths(space: &dyn SearchSpace, steps: usize) -> Vec<Arch> {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    (0..steps).map(|_| Nb201::new().sample(&mut rng)).collect()
+    (0..steps).map(|_| space.sample(&mut rng)).collect()
 }
 
-fn read_paths(file: &Path, steps: usize) -> anyhow::Result<Vec<Arch>> {
+fn read_paths(file: &Path, space: Space, steps: usize) -> anyhow::Result<Vec<Arch>> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let lists: Vec<Vec<u8>> = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
-    let space = Nb201::new();
-    let digits = |list: &Vec<u8>| list.iter().map(u8::to_string).collect::<String>();
-    let paths = lists.iter().map(|list| space.parse(&digits(list))).collect::<Result<Vec<_>, _>>()?;
+    let paths: Vec<Value> = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+    let paths = paths.iter().map(|path| space.path(path));
+    let paths = paths.collect::<anyhow::Result<Vec<_>>>().with_context(|| file.display().to_string())?;
     ensure!(!paths.is_empty(), "{} holds no path", file.display());
     Ok(paths.into_iter().cycle().take(steps).collect())
 }

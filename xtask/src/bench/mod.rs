@@ -6,17 +6,20 @@ mod machine;
 mod ops;
 mod record;
 mod sides;
+mod space;
 mod statistics;
 mod summary;
 
 /// What is measured.
 #[derive(clap::Subcommand)]
 pub(crate) enum Task {
-    /// One training step a path: forward, backward, clip to 5, SGD. Batch 256.
+    /// One training step a path: forward, backward, clip to 5, SGD.
     ///
-    /// Example: cargo xtask bench step --steps 12 --threads 2 --json
+    /// Batch 256 (nb201), 64 (darts) or 16 (proxyless).
+    ///
+    /// Example: cargo xtask bench step --space darts --steps 12 --threads 2 --json
     Step(engine::Args),
-    /// Forward only. Batch 512.
+    /// Forward only, with twice the images of a step.
     ///
     /// Example: cargo xtask bench rank --steps 12 --threads 2 --json
     Rank(engine::Args),

@@ -1,11 +1,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::engine::Work;
 use super::machine::{self, Quiet};
 use super::sides::PRECISIONS;
+use super::space::{Extents, Space};
 use super::summary;
 use crate::{download, paths};
 
@@ -90,6 +92,13 @@ impl Record {
         }
     }
 
+    /// Whose supernet was timed.
+    pub(crate) fn space(&self) -> anyhow::Result<Space> {
+        let line = self.rounds.iter().flatten().next().context("nothing was timed")?;
+        let name = line["space"].as_str().context("a benchmark printed no space")?;
+        Space::value_variants().iter().find(|space| space.name() == name).copied().context(name.to_owned())
+    }
+
     /// A field of every round's line.
     pub(crate) fn field(&self, work: Work, side: Side<'_>, field: &str) -> anyhow::Result<Vec<f64>> {
         let is_it = |line: &&Value| {
@@ -114,7 +123,9 @@ impl Record {
             let mut lines = self.rounds.iter().flatten().filter(|line| line["task"] == work.task());
             let first = lines.next().context("nothing was timed")?;
             for line in lines {
-                for field in ["space", "batch", "cells", "threads", "steps"] {
+                // The peer always says "cells": 5, and has what the space's own network has.
+                let of_size = if self.space()? == Space::Nb201 { "cells" } else { "batch" };
+                for field in ["space", "batch", of_size, "threads", "steps"] {
                     let (a, b) = (&first[field], &line[field]);
                     ensure!(a == b, "{}: {field} is {a} on one side and {b} on the other", work.task());
                 }
@@ -130,7 +141,7 @@ impl Record {
 
     /// Forward passes of the engine and of PyTorch to rank all architectures.
     pub(crate) fn passes(&self) -> [usize; 2] {
-        let batches = RANKED_IMAGES.div_ceil(Work::Rank.batch());
+        let batches = RANKED_IMAGES.div_ceil(Space::Nb201.batch(Work::Rank, &Extents::default()));
         [self.ranking.distinct, self.ranking.archs].map(|archs| archs * batches)
     }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::engine::Work;
+use super::space::Space;
 use crate::binary;
 
 /// Modes of `peer_bench.py`.
@@ -19,6 +20,7 @@ const MEMORY: &str = include_str!("peer_memory.py");
 /// The engine.
 pub(crate) struct Engine {
     pub(crate) threads: usize,
+    pub(crate) space: Space,
 }
 
 impl Engine {
@@ -39,7 +41,8 @@ impl Engine {
         more: &[&str],
     ) -> anyhow::Result<Value> {
         let (steps, paths) = (steps.to_string(), paths.to_str().context("a path that is no text")?);
-        self.bench(&[&[work.command(), "--paths", paths, "--steps", &steps], more].concat())
+        let of_space = [work.command(), "--space", self.space.name(), "--paths", paths, "--steps", &steps];
+        self.bench(&[&of_space, more].concat())
     }
 }
 
@@ -48,32 +51,35 @@ pub(crate) struct Peer {
     folder: PathBuf,
     python: PathBuf,
     threads: usize,
+    space: Space,
 }
 
 impl Peer {
     /// # Errors
     /// Where the folder does not hold the benchmark.
-    pub(crate) fn new(folder: &Path, python: &Path, threads: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(folder: &Path, python: &Path, threads: usize, space: Space) -> anyhow::Result<Self> {
         let shown = folder.display();
         ensure!(folder.join(BENCH).is_file(), "{shown} does not hold {BENCH}; name its folder with --peer");
-        Ok(Self { folder: folder.to_owned(), python: python.to_owned(), threads })
+        Ok(Self { folder: folder.to_owned(), python: python.to_owned(), threads, space })
     }
 
-    /// The paths that it times, each a list of digits.
-    pub(crate) fn paths(&self, steps: usize) -> anyhow::Result<Vec<Vec<u8>>> {
-        let mut command = self.python();
-        command.arg(self.folder.join(BENCH)).args(["--print-paths", "--steps", &steps.to_string()]);
+    /// The paths that it times.
+    pub(crate) fn paths(&self, steps: usize) -> anyhow::Result<Vec<Value>> {
+        let mut command = self.bench();
+        command.args(["--print-paths", "--steps", &steps.to_string()]);
         let text = self.stdout(&mut command)?;
         serde_json::from_slice(&text).with_context(|| format!("{BENCH} --print-paths"))
     }
 
     /// Times some work in every mode.
     pub(crate) fn time(&self, work: Work, steps: usize) -> anyhow::Result<Vec<Value>> {
-        let mut command = self.python();
-        command
-            .arg(self.folder.join(BENCH))
-            .args(["--task", work.task(), "--modes", &MODES.join(",")])
-            .args(["--steps", &steps.to_string(), "--threads", &self.threads.to_string()]);
+        let mut command = self.bench();
+        command.args(["--task", work.task(), "--modes", &MODES.join(",")]).args([
+            "--steps",
+            &steps.to_string(),
+            "--threads",
+            &self.threads.to_string(),
+        ]);
         let text = self.stdout(&mut command)?;
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<Value> = text
@@ -87,13 +93,19 @@ impl Peer {
     }
 
     /// Memory of a train step in the mode eager, before and at most.
-    pub(crate) fn memory(&self, batch: usize, cells: usize, paths: &[Vec<u8>]) -> anyhow::Result<Value> {
+    pub(crate) fn memory(&self, batch: usize, cells: usize, paths: &[Value]) -> anyhow::Result<Value> {
         let mut command = self.python();
         command
             .args(["-c", MEMORY, &self.threads.to_string(), &batch.to_string(), &cells.to_string()])
             .arg(serde_json::to_string(paths)?)
             .env("PYTHONPATH", &self.folder);
         binary::last_line(&self.stdout(&mut command)?)
+    }
+
+    fn bench(&self) -> Command {
+        let mut command = self.python();
+        command.arg(self.folder.join(BENCH)).args(["--space", self.space.name()]);
+        command
     }
 
     fn python(&self) -> Command {

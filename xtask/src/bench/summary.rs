@@ -8,17 +8,22 @@ use super::engine::Work;
 use super::machine::{BUSY, Quiet};
 use super::record::{Record, Side};
 use super::sides::{MODES, PRECISIONS};
+use super::space::{Extents, Space};
 use super::statistics::{Line, Ratio, median};
 
 /// How much faster than a mode of PyTorch the engine should be with a precision.
-const GOALS: [(Work, &str, &str, f64); 7] = [
-    (Work::Step, "f32", "eager", 3.0),
-    (Work::Step, "f32", "channels_last", 1.7),
-    (Work::Step, "bf16", "eager", 6.0),
-    (Work::Step, "bf16", "bf16", 3.0),
-    (Work::Rank, "f32", "eager", 8.0),
-    (Work::Rank, "f32", "channels_last", 4.5),
-    (Work::Rank, "bf16", "bf16", 3.0),
+const GOALS: [(Space, Work, &str, &str, f64); 11] = [
+    (Space::Nb201, Work::Step, "f32", "eager", 3.0),
+    (Space::Nb201, Work::Step, "f32", "channels_last", 1.7),
+    (Space::Nb201, Work::Step, "bf16", "eager", 6.0),
+    (Space::Nb201, Work::Step, "bf16", "bf16", 3.0),
+    (Space::Nb201, Work::Rank, "f32", "eager", 8.0),
+    (Space::Nb201, Work::Rank, "f32", "channels_last", 4.5),
+    (Space::Nb201, Work::Rank, "bf16", "bf16", 3.0),
+    (Space::Darts, Work::Step, "f32", "eager", 5.0),
+    (Space::Darts, Work::Step, "f32", "channels_last", 4.0),
+    (Space::Proxyless, Work::Step, "f32", "eager", 4.0),
+    (Space::Proxyless, Work::Step, "f32", "channels_last", 2.5),
 ];
 /// How much faster than a mode of PyTorch all architectures should be ranked.
 const RANKING_GOALS: [(&str, &str, f64); 2] = [("f32", "eager", 10.0), ("bf16", "bf16", 4.0)];
@@ -34,11 +39,13 @@ const HOUR: f64 = 3600.0;
 pub(crate) fn of(record: &Record) -> anyhow::Result<String> {
     let mut out = head(record)?;
     times(record, &mut out)?;
-    ranking(record, &mut out)?;
-    memory(record, &mut out)?;
-    curve("batch", "images of a batch", &record.batches, &mut out)?;
-    curve("cells", "cells per stage (N), batch 256", &record.cells, &mut out)?;
-    kernels(&record.ops, &mut out)?;
+    if record.space()? == Space::Nb201 {
+        ranking(record, &mut out)?;
+        memory(record, &mut out)?;
+        curve("batch", "images of a batch", &record.batches, &mut out)?;
+        curve("cells", "cells per stage (N), batch 256", &record.cells, &mut out)?;
+        kernels(&record.ops, &mut out)?;
+    }
     Ok(out)
 }
 
@@ -71,12 +78,18 @@ fn head(record: &Record) -> anyhow::Result<String> {
         }
     }
     let (rounds, steps, threads) = (settings.rounds, settings.steps, settings.threads);
-    let ranked = number(&record.ranking.lines[0], "steps")?;
+    let (more, work) = match record.space()? {
+        Space::Nb201 => {
+            let ranked = number(&record.ranking.lines[0], "steps")?;
+            (format!("--ranked {ranked}"), "C = 16, N = 5, 3×32×32")
+        }
+        space @ Space::Darts => (format!("--space {}", space.name()), "C = 16, 8 cells, 3×32×32"),
+        space @ Space::Proxyless => (format!("--space {}", space.name()), "21 layers, 3×224×224"),
+    };
     writeln!(
         out,
         "\n`cargo xtask bench compare --peer DIR --python PYTHON --rounds {rounds} --steps {steps} --threads {threads} \
-         --ranked {ranked} --name {}`; \
-         C = 16, N = 5, 3×32×32. All samples: [samples.json](samples.json).\n",
+         {more} --name {}`; {work}. All samples: [samples.json](samples.json).\n",
         settings.name
     )?;
     Ok(out)
@@ -98,6 +111,7 @@ fn noise(quiet: &[Quiet]) -> Option<String> {
 }
 
 fn times(record: &Record, out: &mut String) -> anyhow::Result<()> {
+    let space = record.space()?;
     let (rounds, steps) = (record.settings.rounds, record.settings.steps);
     writeln!(out, "## Time\n")?;
     writeln!(
@@ -119,13 +133,13 @@ fn times(record: &Record, out: &mut String) -> anyhow::Result<()> {
                 .map(|side| record.field(work, side, "mean_s").map(|means| median(&means)));
             let goal = GOALS
                 .iter()
-                .find(|goal| (goal.0, goal.1, goal.2) == (work, precision, mode))
-                .map(|goal| goal.3);
+                .find(|goal| (goal.0, goal.1, goal.2, goal.3) == (space, work, precision, mode))
+                .map(|goal| goal.4);
             writeln!(
                 out,
                 "| {}, batch {} | {precision} | {:.3} | {mode} | {:.3} | {:.2} ({:.2} to {:.2}) | {} | {:.2} |",
                 if work == Work::Step { "train step" } else { "forward" },
-                work.batch(),
+                space.batch(work, &Extents::default()),
                 median(&engine),
                 median(&peer),
                 ratio.value,
@@ -277,7 +291,7 @@ mod tests {
 
     fn line(side: &str, mode: &str, work: Work, seconds: f64) -> Value {
         json!({
-            side: "its name", "space": "nb201", "task": work.task(), "mode": mode, "batch": work.batch(), "cells": 5, "threads": 2,
+            side: "its name", "space": "nb201", "task": work.task(), "mode": mode, "batch": Space::Nb201.batch(work, &Extents::default()), "cells": 5, "threads": 2,
             "steps": 12, "mean_s": seconds, "median_s": seconds, "checksum": 7.5,
             "setup_bytes": 100e6, "peak_bytes": 100e6 + 500e6 * seconds,
         })

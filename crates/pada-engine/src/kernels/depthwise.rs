@@ -1,7 +1,11 @@
-use super::stage::vector;
 use super::{Into, Mask};
-use crate::geometry::{Phase, Tap};
+use crate::geometry::{Phase, Tap, span};
 use crate::simd::{Kernel, Number, Unit, Vector};
+
+/// Pixels that share each weight that is read; enough sums side by side that no addition waits for the one before.
+const PIXELS: usize = 8;
+/// Pixels whose channels are all summed before the next are read: few enough to stay in the cache meanwhile.
+const BLOCK: usize = 64;
 
 /// A convolution in which every channel has a kernel of its own, of one image; also its gradient with respect to the input.
 ///
@@ -23,30 +27,82 @@ impl<T: Number, U: Unit> Kernel<T, U> for DepthwiseKernel<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T, Unit = U>>(self) {
-        for phase in self.phases {
-            for (pixel, (&base, &out_place)) in phase.base.iter().zip(&phase.out).enumerate() {
+    fn run<V: Vector<Elem = T, Unit = U>>(mut self) {
+        self.check::<V>();
+        let phases = self.phases;
+        for phase in phases {
+            let pixels = phase.base.len();
+            let mut pixel = 0;
+            while pixel + PIXELS <= pixels {
                 for channel in (0..self.stride).step_by(V::LANES) {
-                    let mut sum = match self.bias {
-                        Some(bias) => vector::<V>(bias, channel),
-                        None => V::zero(),
-                    };
-                    for tap in &phase.taps {
-                        let x =
-                            vector::<V>(self.x, (base as usize).wrapping_add_signed(tap.offset) + channel);
-                        sum = x.mul_add(vector(self.weights, tap.weight * self.stride + channel), sum);
-                    }
-                    if let Some(mask) = &self.mask {
-                        let x = vector(mask.x, phase.mask[pixel] as usize + channel);
-                        sum = sum.where_between(x, V::zero(), V::splat(mask.high));
-                    }
-                    if self.into == Into::Add {
-                        sum = sum.add(vector(self.out, out_place as usize + channel));
-                    }
-                    let out = &mut self.out[out_place as usize + channel..][..V::LANES];
-                    // SAFETY: the slice holds LANES numbers.
-                    unsafe { sum.store(out.as_mut_ptr()) }
+                    self.tile::<V, PIXELS>(phase, channel, pixel);
                 }
+                pixel += PIXELS;
+            }
+            while pixel < pixels {
+                for channel in (0..self.stride).step_by(V::LANES) {
+                    self.tile::<V, 1>(phase, channel, pixel);
+                }
+                pixel += 1;
+            }
+        }
+    }
+}
+
+impl<T: Number> DepthwiseKernel<'_, T> {
+    /// The bounds that the loops rely on.
+    #[inline(always)]
+    fn check<V: Vector<Elem = T>>(&self) {
+        assert!(self.stride.is_multiple_of(V::LANES));
+        assert!(self.bias.is_none_or(|bias| bias.len() >= self.stride));
+        for phase in self.phases {
+            let [first, last] = span(&phase.base);
+            for tap in &phase.taps {
+                assert!(first as isize + tap.offset >= 0);
+                assert!(last.wrapping_add_signed(tap.offset) + self.stride <= self.x.len());
+                assert!((tap.weight + 1) * self.stride <= self.weights.len());
+            }
+            assert!(span(&phase.out)[1] + self.stride <= self.out.len());
+            assert!(phase.out.len() >= phase.base.len());
+            if let Some(mask) = &self.mask {
+                assert!(phase.mask.len() >= phase.base.len());
+                assert!(span(&phase.mask)[1] + self.stride <= mask.x.len());
+            }
+        }
+    }
+
+    /// `P` pixels times one vector of channels, kept in registers while all taps are summed.
+    #[inline(always)]
+    fn tile<V: Vector<Elem = T>, const P: usize>(&mut self, phase: &Phase, channel: usize, pixel: usize) {
+        // SAFETY: `check` has compared the largest places of all pixels and taps with the lengths of the slices;
+        // `channel + LANES` is at most `stride`, and `pixel + P` at most the number of pixels.
+        unsafe {
+            let mut bases = [self.x.as_ptr(); P];
+            for (p, base) in bases.iter_mut().enumerate() {
+                *base = base.wrapping_add(*phase.base.get_unchecked(pixel + p) as usize + channel);
+            }
+            let mut first = V::zero();
+            if let Some(bias) = self.bias {
+                first = V::load(bias.as_ptr().add(channel));
+            }
+            let mut sums = [first; P];
+            for tap in &phase.taps {
+                let w = V::load(self.weights.as_ptr().add(tap.weight * self.stride + channel));
+                for (sum, x) in sums.iter_mut().zip(&bases) {
+                    *sum = V::load(x.wrapping_offset(tap.offset)).mul_add(w, *sum);
+                }
+            }
+            for (p, mut sum) in sums.into_iter().enumerate() {
+                if let Some(mask) = &self.mask {
+                    let place = *phase.mask.get_unchecked(pixel + p) as usize + channel;
+                    let x = V::load(mask.x.as_ptr().add(place));
+                    sum = sum.where_between(x, V::zero(), V::splat(mask.high));
+                }
+                let out = self.out.as_mut_ptr().add(*phase.out.get_unchecked(pixel + p) as usize + channel);
+                if self.into == Into::Add {
+                    sum = sum.add(V::load(out));
+                }
+                sum.store(out);
             }
         }
     }
@@ -70,18 +126,76 @@ impl<T: Number, U: Unit> Kernel<T, U> for DepthwiseGradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Elem = T, Unit = U>>(self) {
-        for tap in self.taps {
+    fn run<V: Vector<Elem = T, Unit = U>>(mut self) {
+        self.check::<V>();
+        let mut pixel = 0;
+        while pixel < self.x_places.len() {
+            let end = (pixel + BLOCK).min(self.x_places.len());
             for channel in (0..self.stride).step_by(V::LANES) {
-                let mut sum = vector::<V>(self.sums, tap.weight * self.stride + channel);
-                for (&x, &g) in self.x_places.iter().zip(self.gradient_places) {
-                    let x = vector::<V>(self.x, (x as usize).wrapping_add_signed(tap.offset) + channel);
-                    sum = x.mul_add(vector(self.gradient, g as usize + channel), sum);
+                self.taps::<V>(pixel..end, channel);
+            }
+            pixel = end;
+        }
+    }
+}
+
+impl<T: Number> DepthwiseGradient<'_, T> {
+    /// The bounds that the loops rely on.
+    #[inline(always)]
+    fn check<V: Vector<Elem = T>>(&self) {
+        assert!(self.stride.is_multiple_of(V::LANES));
+        assert!(self.x_places.len() == self.gradient_places.len());
+        let [first, last] = span(self.x_places);
+        for tap in self.taps {
+            assert!(first as isize + tap.offset >= 0);
+            assert!(last.wrapping_add_signed(tap.offset) + self.stride <= self.x.len());
+            assert!((tap.weight + 1) * self.stride <= self.sums.len());
+        }
+        assert!(span(self.gradient_places)[1] + self.stride <= self.gradient.len());
+    }
+
+    /// All taps of a vector of channels for some pixels. Kernels have 9, 25 = 9 + 9 + 7 or 49 = 5 · 9 + 4 taps; others, one by one.
+    #[inline(always)]
+    fn taps<V: Vector<Elem = T>>(&mut self, pixels: std::ops::Range<usize>, channel: usize) {
+        let mut tap = 0;
+        while tap < self.taps.len() {
+            tap += match self.taps.len() - tap {
+                9.. => self.tile::<V, 9>(pixels.clone(), tap, channel),
+                7.. => self.tile::<V, 7>(pixels.clone(), tap, channel),
+                4.. => self.tile::<V, 4>(pixels.clone(), tap, channel),
+                _ => self.tile::<V, 1>(pixels.clone(), tap, channel),
+            };
+        }
+    }
+
+    /// `K` taps from `tap` on, kept in registers while the pixels are summed; returns `K`.
+    #[inline(always)]
+    fn tile<V: Vector<Elem = T>, const K: usize>(
+        &mut self,
+        pixels: std::ops::Range<usize>,
+        tap: usize,
+        channel: usize,
+    ) -> usize {
+        // SAFETY: `check` has compared the largest places of all pixels and taps with the lengths of the slices;
+        // `channel + LANES` is at most `stride`, `tap + K` at most the number of taps.
+        unsafe {
+            let taps = self.taps.get_unchecked(tap..tap + K);
+            let mut sums = [V::zero(); K];
+            for (sum, tap) in sums.iter_mut().zip(taps) {
+                *sum = V::load(self.sums.as_ptr().add(tap.weight * self.stride + channel));
+            }
+            let (x, gradient) = (self.x.as_ptr().add(channel), self.gradient.as_ptr().add(channel));
+            for pixel in pixels {
+                let g = V::load(gradient.add(*self.gradient_places.get_unchecked(pixel) as usize));
+                let x = x.wrapping_add(*self.x_places.get_unchecked(pixel) as usize);
+                for (sum, tap) in sums.iter_mut().zip(taps) {
+                    *sum = V::load(x.wrapping_offset(tap.offset)).mul_add(g, *sum);
                 }
-                let to = &mut self.sums[tap.weight * self.stride + channel..][..V::LANES];
-                // SAFETY: the slice holds LANES numbers.
-                unsafe { sum.store(to.as_mut_ptr()) }
+            }
+            for (sum, tap) in sums.into_iter().zip(taps) {
+                sum.store(self.sums.as_mut_ptr().add(tap.weight * self.stride + channel));
             }
         }
+        K
     }
 }

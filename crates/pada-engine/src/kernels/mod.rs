@@ -8,20 +8,20 @@ mod combine;
 mod conv;
 mod depthwise;
 mod difference;
+mod global_pool;
+mod linear;
 mod norm;
 mod pool;
 mod stage;
-mod vector_head;
 mod weight_gradient;
 
 pub(crate) use combine::{Affine, Combine, HandOn};
 pub(crate) use conv::{ConvKernel, Into, Mask};
 pub(crate) use depthwise::{DepthwiseGradient, DepthwiseKernel};
 pub(crate) use difference::{Difference, Multiple};
+pub(crate) use global_pool::{GlobalPool, GlobalPoolGradient};
+pub(crate) use linear::{Linear, LinearInputGradient, LinearWeightGradient};
 pub(crate) use norm::{GradientSums, Moments};
 pub(crate) use pool::{AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient, Windows};
 pub(crate) use stage::{NormGradient, Stage, StageGradient, ToUnits};
-pub(crate) use vector_head::{
-    GlobalPool, GlobalPoolGradient, linear, linear_input_gradient, linear_weight_gradient,
-};
 pub(crate) use weight_gradient::WeightGradient;

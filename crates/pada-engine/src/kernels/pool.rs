@@ -205,7 +205,19 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPool<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
-        for_each_largest(self.windows, self.x, |to, from| self.out[to] = self.x[from]);
+        let windows = self.windows;
+        for (place, rows, columns) in windows.all() {
+            for channel in (0..windows.stride).step_by(V::LANES) {
+                let mut best = vector::<V>(self.x, windows.place(rows.start, columns.start) + channel);
+                for y in rows.clone() {
+                    for x in columns.clone() {
+                        let x = vector::<V>(self.x, windows.place(y, x) + channel);
+                        best = x.where_larger(x, best, best);
+                    }
+                }
+                put(self.out, place + channel, best, Into::Set);
+            }
+        }
     }
 }
 
@@ -226,21 +238,97 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPoolGradient<'_, T> {
         if self.into == Into::Set {
             self.out.fill(T::ZERO);
         }
-        for_each_largest(self.windows, self.x, |to, from| self.out[from] += self.gradient[to]);
+        let (windows, half) = (self.windows, V::splat(T::from_f64(0.5)));
+        for (place, rows, columns) in windows.all() {
+            for channel in (0..windows.stride).step_by(V::LANES) {
+                let mut best = vector::<V>(self.x, windows.place(rows.start, columns.start) + channel);
+                // The number of the largest input in the window, as a number of the vector.
+                let (mut largest, mut number) = (V::zero(), V::zero());
+                for y in rows.clone() {
+                    for x in columns.clone() {
+                        let x = vector::<V>(self.x, windows.place(y, x) + channel);
+                        largest = number.where_larger(x, best, largest);
+                        best = x.where_larger(x, best, best);
+                        number = number.add(half).add(half);
+                    }
+                }
+                let g = vector::<V>(self.gradient, place + channel);
+                number = V::zero();
+                for y in rows.clone() {
+                    for x in columns.clone() {
+                        let g = g.where_between(largest, number.sub(half), number.add(half));
+                        put(self.out, windows.place(y, x) + channel, g, Into::Add);
+                        number = number.add(half).add(half);
+                    }
+                }
+            }
+        }
     }
 }
 
-/// Calls `visit(output place, place of its largest input)` for every pixel and channel; a NaN counts as largest, so that it
-/// stays visible.
-#[inline(always)]
-fn for_each_largest<T: Number>(windows: Windows, x: &[T], mut visit: impl FnMut(usize, usize)) {
-    for (to, rows, columns) in windows.all() {
-        for channel in 0..windows.stride {
-            let places =
-                rows.clone().flat_map(|y| columns.clone().map(move |x| windows.place(y, x) + channel));
-            let larger = |a: usize, b: usize| if x[b] > x[a] || x[b].to_f64().is_nan() { b } else { a };
-            let from = places.reduce(larger).expect("padding is at most half a window");
-            visit(to + channel, from);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(target_arch = "x86_64")]
+    use crate::level::Level;
+    use crate::simd::Portable;
+    #[cfg(target_arch = "x86_64")]
+    use crate::simd::{Avx2, Avx512};
+
+    const STRIDE: usize = 16;
+
+    /// Few different numbers, so that many are equally large, and one that is none.
+    fn numbers(len: usize) -> Vec<f32> {
+        let mut list: Vec<f32> = (0..len).map(|i| ((i * 7 + i / 5) % 4) as f32 - 2.0).collect();
+        list[len / 2] = f32::NAN;
+        list
+    }
+
+    /// The values and the gradient, number by number.
+    fn slow(windows: Windows, x: &[f32], gradient: &[f32]) -> [Vec<f32>; 2] {
+        let (mut out, mut back) = (vec![0.0; gradient.len()], vec![0.0; x.len()]);
+        for (to, rows, columns) in windows.all() {
+            for channel in 0..STRIDE {
+                let places =
+                    rows.clone().flat_map(|y| columns.clone().map(move |x| windows.place(y, x) + channel));
+                let larger = |a: usize, b: usize| if x[b] > x[a] || x[b].is_nan() { b } else { a };
+                let from = places.reduce(larger).unwrap();
+                out[to + channel] = x[from];
+                back[from] += gradient[to + channel];
+            }
+        }
+        [out, back]
+    }
+
+    fn check<V: Vector<Elem = f32, Unit = f32>>(windows: Windows) {
+        let x = numbers(windows.input.pixels() * STRIDE);
+        let gradient: Vec<f32> = (0..windows.output.pixels() * STRIDE).map(|i| (i % 11) as f32).collect();
+        let [values, slope] = slow(windows, &x, &gradient);
+        let (mut out, mut back) = (vec![1.0; values.len()], vec![1.0; slope.len()]);
+        V::dispatch(MaxPool { x: &x, windows, out: &mut out });
+        V::dispatch(MaxPoolGradient { x: &x, gradient: &gradient, windows, out: &mut back, into: Into::Set });
+        let bits = |list: &[f32]| list.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&out), bits(&values));
+        assert_eq!(back, slope);
+    }
+
+    #[test]
+    fn of_equal_numbers_the_first_is_largest_and_nan_stays() {
+        let shape = |height, width| Shape::new(STRIDE, height, width);
+        for (stride, input, output) in
+            [(1, shape(5, 7), shape(5, 7)), (2, shape(6, 4), shape(3, 2)), (2, shape(5, 7), shape(3, 4))]
+        {
+            let windows = Windows::new(Pool { kernel: 3, stride, padding: 1 }, input, output, STRIDE);
+            check::<Portable<f32>>(windows);
+            #[cfg(target_arch = "x86_64")]
+            {
+                if Level::detect() >= Level::Avx2 {
+                    check::<Avx2>(windows);
+                }
+                if Level::detect() >= Level::Avx512 {
+                    check::<Avx512>(windows);
+                }
+            }
         }
     }
 }

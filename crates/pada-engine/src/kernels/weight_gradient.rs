@@ -1,4 +1,4 @@
-use crate::geometry::Tap;
+use crate::geometry::{Tap, span};
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// The gradient of a dense convolution's weights, of one image, added to `sums`.
@@ -46,14 +46,14 @@ impl<T: Number> WeightGradient<'_, T> {
     fn check<V: Vector<Elem = T>>(&self) {
         assert!(self.stride_out.is_multiple_of(V::LANES));
         assert!(self.x_places.len() == self.gradient_places.len());
-        let last = |places: &[u32]| places.iter().max().copied().unwrap_or(0) as usize;
+        let last = span(self.x_places)[1];
         for tap in self.taps {
             assert!(tap.offset >= 0);
-            let end = last(self.x_places) + tap.offset as usize + self.channels_in;
+            let end = last + tap.offset as usize + self.channels_in;
             assert!(end <= self.x.len());
             assert!((tap.weight + 1) * self.channels_in * self.stride_out <= self.sums.len());
         }
-        assert!(last(self.gradient_places) + self.stride_out <= self.gradient.len());
+        assert!(span(self.gradient_places)[1] + self.stride_out <= self.gradient.len());
     }
 
     /// `C` input channels from `c` on with all output channels; returns `C`.

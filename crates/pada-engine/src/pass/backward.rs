@@ -1,8 +1,8 @@
 use super::{Direction, Pass, Place};
 use crate::geometry::Padded;
 use crate::kernels::{
-    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, HandOn, Into, Mask,
-    MaxPoolGradient, Multiple, WeightGradient, linear_input_gradient, linear_weight_gradient,
+    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, HandOn, Into, LinearInputGradient,
+    LinearWeightGradient, Mask, MaxPoolGradient, Multiple, WeightGradient,
 };
 use crate::memory::{Others, Scratch};
 use crate::plan::{Act, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
@@ -150,7 +150,8 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 (Kind::Linear { source, weight, .. }, into) => {
                     let gradient = &gradient[..plan.buffers[op.out].shape.channels];
                     let (x, weight) = (self.vector(&others, *source), self.host.weight(*weight));
-                    linear_weight_gradient(&x, gradient, &mut place.sums[op.sums..op.sums + op.sums_len]);
+                    let sums = &mut place.sums[op.sums..op.sums + op.sums_len];
+                    V::dispatch(LinearWeightGradient { x: &x, gradient, sums });
                     if into == Some(Into::Set) {
                         out.fill(T::ZERO);
                     }
@@ -159,7 +160,9 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         let places = (0..buffer.shape.channels).flat_map(|c| {
                             (0..buffer.shape.pixels()).map(move |pixel| pixel * buffer.stride + c)
                         });
-                        linear_input_gradient(weight, gradient, places, out);
+                        let mut slope = x;
+                        V::dispatch(LinearInputGradient { weight, gradient, out: &mut slope });
+                        places.zip(slope).for_each(|(place, slope)| out[place] += slope);
                     }
                 }
                 (_, None) => {}

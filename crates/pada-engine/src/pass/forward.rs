@@ -1,5 +1,5 @@
 use super::{Direction, Pass, Place};
-use crate::kernels::{AvgPool, Combine, Difference, GlobalPool, Into, MaxPool, Moments, linear};
+use crate::kernels::{AvgPool, Combine, Difference, GlobalPool, Into, Linear, MaxPool, Moments};
 use crate::memory::{Others, Scratch};
 use crate::plan::{ANCHOR, Act, Connection, Kind, Op, PoolKind, Source, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
@@ -105,7 +105,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
             }
             Kind::Linear { source, weight, bias } => {
                 let (weight, bias) = (self.host.weight(*weight), self.host.weight(*bias));
-                linear(&self.vector(&others, *source), weight, bias, out);
+                V::dispatch(Linear { x: &self.vector(&others, *source), weight, bias, out });
             }
             Kind::Difference { .. } => unreachable!("it has sums to leave, see `difference`"),
         }

@@ -126,6 +126,12 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     /// `from` must be valid for reading `LANES` numbers.
     unsafe fn load(from: *const Self::Elem) -> Self;
 
+    /// Numbers of weights, which are stored in f32.
+    ///
+    /// # Safety
+    /// `from` must be valid for reading `LANES` numbers.
+    unsafe fn load_f32(from: *const f32) -> Self;
+
     /// # Safety
     /// `to` must be valid for writing `LANES` numbers.
     unsafe fn store(self, to: *mut Self::Elem);
@@ -139,6 +145,9 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
 
     /// `self` where `low < x < high`, else 0; also 0 where `x` is NaN.
     fn where_between(self, x: Self, low: Self, high: Self) -> Self;
+
+    /// `self` where `x > best` or `x` is NaN, else `otherwise`.
+    fn where_larger(self, x: Self, best: Self, otherwise: Self) -> Self;
 
     /// The smaller of `self` and `bound`; NaN in `self` stays.
     fn at_most(self, bound: Self) -> Self;

@@ -34,6 +34,12 @@ macro_rules! portable {
             }
 
             #[inline(always)]
+            unsafe fn load_f32(from: *const f32) -> Self {
+                // SAFETY: the caller promises that LANES numbers can be read.
+                Self(unsafe { from.cast::<[f32; LANES]>().read() }.map(<$t>::from))
+            }
+
+            #[inline(always)]
             unsafe fn store(self, to: *mut $t) {
                 // SAFETY: the caller promises that LANES numbers can be written.
                 unsafe { to.cast::<[$t; LANES]>().write(self.0) }
@@ -64,6 +70,12 @@ macro_rules! portable {
             fn where_between(self, x: Self, low: Self, high: Self) -> Self {
                 let inside = |i: usize| low.0[i] < x.0[i] && x.0[i] < high.0[i];
                 Self(std::array::from_fn(|i| if inside(i) { self.0[i] } else { <$t>::ZERO }))
+            }
+
+            #[inline(always)]
+            fn where_larger(self, x: Self, best: Self, otherwise: Self) -> Self {
+                let larger = |i: usize| x.0[i] > best.0[i] || x.0[i].is_nan();
+                Self(std::array::from_fn(|i| if larger(i) { self.0[i] } else { otherwise.0[i] }))
             }
 
             #[inline(always)]

@@ -71,6 +71,11 @@ macro_rules! sixteen_lanes {
             }
 
             #[inline(always)]
+            unsafe fn load_f32(from: *const f32) -> Self {
+                unsafe { Self::load(from) }
+            }
+
+            #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
                 unsafe { _mm512_storeu_ps(to, self.0) }
             }
@@ -101,6 +106,15 @@ macro_rules! sixteen_lanes {
                     let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x.0, low.0);
                     let inside = _mm512_mask_cmp_ps_mask::<_CMP_LT_OQ>(above, x.0, high.0);
                     Self(_mm512_maskz_mov_ps(inside, self.0))
+                }
+            }
+
+            #[inline(always)]
+            fn where_larger(self, x: Self, best: Self, otherwise: Self) -> Self {
+                unsafe {
+                    let larger = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x.0, best.0);
+                    let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x.0, x.0);
+                    Self(_mm512_mask_mov_ps(otherwise.0, larger | nan, self.0))
                 }
             }
 
@@ -210,6 +224,11 @@ macro_rules! eight_lanes {
             }
 
             #[inline(always)]
+            unsafe fn load_f32(from: *const f32) -> Self {
+                unsafe { Self::load(from) }
+            }
+
+            #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
                 unsafe { _mm256_storeu_ps(to, self.0) }
             }
@@ -240,6 +259,15 @@ macro_rules! eight_lanes {
                     let above = _mm256_cmp_ps::<_CMP_GT_OQ>(x.0, low.0);
                     let below = _mm256_cmp_ps::<_CMP_LT_OQ>(x.0, high.0);
                     Self(_mm256_and_ps(self.0, _mm256_and_ps(above, below)))
+                }
+            }
+
+            #[inline(always)]
+            fn where_larger(self, x: Self, best: Self, otherwise: Self) -> Self {
+                unsafe {
+                    let larger = _mm256_cmp_ps::<_CMP_GT_OQ>(x.0, best.0);
+                    let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(x.0, x.0);
+                    Self(_mm256_blendv_ps(otherwise.0, self.0, _mm256_or_ps(larger, nan)))
                 }
             }
 

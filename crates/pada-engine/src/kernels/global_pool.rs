@@ -89,39 +89,3 @@ impl<T: Number, U: Unit> Kernel<T, U> for GlobalPoolGradient<'_, T> {
         }
     }
 }
-
-/// `weight · x + bias` on one vector: `weight` `[K, C]`, `bias` `[K]`, `x` `[C]` or longer.
-pub(crate) fn linear<T: Number>(x: &[T], weight: &[f32], bias: &[f32], out: &mut [T]) {
-    out[bias.len()..].fill(T::ZERO);
-    let channels = weight.len() / bias.len();
-    for ((row, &bias), out) in weight.chunks_exact(channels).zip(bias).zip(out) {
-        let products = row.iter().zip(x).map(|(&w, x)| f64::from(w) * x.to_f64());
-        *out = T::from_f64(products.sum::<f64>() + f64::from(bias));
-    }
-}
-
-/// The gradient of [`linear`] with respect to weights and bias, added to `sums`: `[K, C]`, then `[K]`.
-pub(crate) fn linear_weight_gradient<T: Number>(x: &[T], gradient: &[T], sums: &mut [T]) {
-    let (weights, biases) = sums.split_at_mut(gradient.len() * x.len());
-    for ((sums, bias), g) in weights.chunks_exact_mut(x.len()).zip(biases).zip(gradient) {
-        for (sum, x) in sums.iter_mut().zip(x) {
-            *sum += T::from_f64(g.to_f64() * x.to_f64());
-        }
-        *bias += *g;
-    }
-}
-
-/// The gradient of [`linear`] with respect to its input, added to `out` at `places`, `[C]`.
-pub(crate) fn linear_input_gradient<T: Number>(
-    weight: &[f32],
-    gradient: &[T],
-    places: impl Iterator<Item = usize>,
-    out: &mut [T],
-) {
-    let channels = weight.len() / gradient.len();
-    for (c, place) in places.enumerate() {
-        let products =
-            gradient.iter().enumerate().map(|(k, g)| g.to_f64() * f64::from(weight[k * channels + c]));
-        out[place] += T::from_f64(products.sum());
-    }
-}
