@@ -76,6 +76,9 @@ pub enum CheckpointError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The weights cannot be read from where they are.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
     /// The content is damaged.
     #[error("{path} is damaged: {reason}")]
     Damaged {

@@ -275,9 +275,11 @@ impl Trainer {
     /// Writes [`Trainer::checkpoint`] into a folder, see [`Checkpoint::save`].
     ///
     /// # Errors
-    /// [`CheckpointError::Io`]
+    /// [`CheckpointError::Io`], or [`CheckpointError::Exec`] where the weights cannot be read: then nothing is written.
     pub fn save(&mut self, folder: &Path) -> Result<(), CheckpointError> {
-        self.last_checkpoint = Some(self.checkpoint().save(folder, self.parts.net.weights())?);
+        let checkpoint = self.checkpoint();
+        self.parts.executor.health()?;
+        self.last_checkpoint = Some(checkpoint.save(folder, self.parts.net.weights())?);
         if let Some(autosave) = &mut self.autosave {
             autosave.last = Instant::now();
         }

@@ -19,6 +19,7 @@ use pada_trainer::{
 };
 
 use crate::config::SupernetSize;
+use crate::device;
 use crate::{
     ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit,
     Recalibration, RuleConfig, RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
@@ -90,19 +91,28 @@ fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Bo
 }
 
 /// What computes, on the device that was chosen.
+///
+/// # Errors
+/// [`PadaError::Device`] where that cannot compute this.
 pub(crate) fn executor(
     compute: ComputeConfig,
     device: Device,
     net: &dyn Lower,
     weights: Vec<f32>,
-) -> Box<dyn Executor> {
+) -> Result<Box<dyn Executor>, PadaError> {
     let layout = net.weights().clone();
-    match (compute.executor, device) {
-        (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, compute.precision)),
-        (ExecutorName::Candle, Device::Cpu) => {
-            Box::new(CandleExecutor::new(layout, weights, compute.precision))
+    let ComputeConfig { executor, precision } = compute;
+    Ok(match (executor, device) {
+        (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, precision)),
+        (ExecutorName::Engine, Device::Cuda(ordinal)) => {
+            device::engine(ordinal, layout, &weights, precision)?
         }
-    }
+        (ExecutorName::Candle, Device::Cpu) => Box::new(CandleExecutor::new(layout, weights, precision)),
+        (ExecutorName::Candle, Device::Cuda(ordinal)) => {
+            let reason = "compute.executor = \"candle\" computes on the CPU only".to_owned();
+            return Err(PadaError::Device { device: format!("cuda:{ordinal}"), reason });
+        }
+    })
 }
 
 /// The part of its space that a run is about.
@@ -250,7 +260,7 @@ pub(crate) fn trainer(
         }))
     };
     let parts = TrainerParts {
-        executor: executor(config.compute, device, net.as_ref(), weights),
+        executor: executor(config.compute, device, net.as_ref(), weights)?,
         net,
         space: part.clone(),
         n_ops: space.n_ops().iter().copied().max().unwrap_or(0),

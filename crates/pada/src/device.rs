@@ -1,4 +1,8 @@
-use pada_engine::cuda;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use pada_engine::cuda::{self, CudaEngine, CudaError, Driver};
+use pada_graph::{Executor, Precision, WeightLayout};
 
 use crate::PadaError;
 
@@ -8,6 +12,8 @@ pub enum Device {
     /// The processor, with all threads of the global pool.
     #[default]
     Cpu,
+    /// The NVIDIA GPU of this number.
+    Cuda(usize),
 }
 
 /// A device, and why it is that one.
@@ -19,35 +25,62 @@ pub struct Choice {
     pub why_no_gpu: Option<String>,
 }
 
-/// Said of a GPU that is there.
-const NOT_YET: &str = "this version computes on the CPU only";
-
 impl Device {
-    /// The device of a name: `auto` (the fastest that can be used), `cpu` or `cuda:N`.
+    /// The device of a name: `auto` (the first GPU if it can be used, else the processor), `cpu` or `cuda:N`. A GPU can be used if
+    /// driver and compiler are there and it computes a known network as the processor does ([`cuda::check`]).
     ///
     /// # Errors
     /// [`PadaError::Device`] for another name, and where that GPU cannot be used.
     pub fn choose(name: &str) -> Result<Choice, PadaError> {
-        let refuse = |reason: String| Err(PadaError::Device { device: name.to_owned(), reason });
-        let cpu = |why_no_gpu| Ok(Choice { device: Self::Cpu, why_no_gpu });
-        match (name, name.strip_prefix("cuda:").and_then(|n| n.parse::<usize>().ok())) {
-            ("cpu", _) => cpu(None),
-            ("auto", _) => cpu(Some(why_not(0))),
-            (_, Some(ordinal)) => refuse(why_not(ordinal)),
-            _ => refuse("devices are called auto, cpu and cuda:N".to_owned()),
+        let numbered = || name.strip_prefix("cuda:")?.parse::<usize>().ok();
+        let chosen = |device| Ok(Choice { device, why_no_gpu: None });
+        match (name, numbered()) {
+            ("cpu", _) => chosen(Self::Cpu),
+            ("auto", _) => match open(0, Precision::Single) {
+                Ok(_) => chosen(Self::Cuda(0)),
+                Err(error) => Ok(Choice { device: Self::Cpu, why_no_gpu: Some(error.to_string()) }),
+            },
+            (_, Some(ordinal)) => match open(ordinal, Precision::Single) {
+                Ok(_) => chosen(Self::Cuda(ordinal)),
+                Err(error) => Err(refused(ordinal, &error)),
+            },
+            _ => Err(PadaError::Device {
+                device: name.to_owned(),
+                reason: "devices are called auto, cpu and cuda:N".to_owned(),
+            }),
         }
     }
 }
 
-/// Why a GPU cannot be used.
-fn why_not(ordinal: usize) -> String {
-    match cuda::gpus() {
-        Err(error) => error.to_string(),
-        Ok(gpus) => match gpus.get(ordinal) {
-            Some(gpu) => format!("{} is there, but {NOT_YET}", gpu.name),
-            None => cuda::CudaError::NoSuchGpu { ordinal, last: gpus.len() - 1 }.to_string(),
-        },
-    }
+/// The engine on a GPU.
+pub(crate) fn engine(
+    ordinal: usize,
+    layout: WeightLayout,
+    weights: &[f32],
+    precision: Precision,
+) -> Result<Box<dyn Executor>, PadaError> {
+    let engine = open(ordinal, precision)
+        .and_then(|driver| CudaEngine::with_device(driver, layout, weights, precision))
+        .map_err(|error| refused(ordinal, &error))?;
+    Ok(Box::new(engine))
+}
+
+/// A GPU that has passed the check.
+fn open(ordinal: usize, precision: Precision) -> Result<Rc<Driver>, CudaError> {
+    let driver = Rc::new(Driver::open(ordinal, precision, kernel_cache().as_deref())?);
+    cuda::check(driver.clone(), precision)?;
+    Ok(driver)
+}
+
+fn refused(ordinal: usize, error: &CudaError) -> PadaError {
+    PadaError::Device { device: format!("cuda:{ordinal}"), reason: error.to_string() }
+}
+
+/// Where compiled kernels are kept: `$PADA_CACHE`, or `pada` in the user's cache folder.
+fn kernel_cache() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let user = || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    folder("PADA_CACHE").or_else(|| Some(user()?.join("pada")))
 }
 
 #[cfg(test)]
@@ -55,14 +88,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_chosen_with_a_reason_or_refused_with_one() {
-        let chosen = Device::choose("cpu").unwrap();
-        assert_eq!(chosen, Choice { device: Device::Cpu, why_no_gpu: None });
+    fn a_device_is_chosen_or_refused_with_a_reason() {
+        assert_eq!(Device::choose("cpu").unwrap(), Choice { device: Device::Cpu, why_no_gpu: None });
         let chosen = Device::choose("auto").unwrap();
-        assert!(chosen.why_no_gpu.is_some_and(|reason| !reason.is_empty()));
-        for name in ["cuda:0", "cuda:977", "cuda:", "cuda:-1", "gpu", ""] {
+        assert_eq!(chosen.device == Device::Cpu, chosen.why_no_gpu.is_some_and(|reason| !reason.is_empty()));
+        for name in ["cuda:977", "cuda:", "cuda:-1", "gpu", ""] {
             let error = Device::choose(name).unwrap_err();
             assert!(error.to_string().contains("--device cpu"), "{error}");
         }
+    }
+
+    /// Where there is no driver, a GPU is refused with the words of the driver's absence.
+    #[test]
+    fn without_a_driver_the_engine_of_a_gpu_says_so() {
+        if cuda::gpus() != Err(CudaError::NoDriver) {
+            return;
+        }
+        let error = engine(0, WeightLayout::new(), &[], Precision::Single).err().expect("there is no driver");
+        assert!(error.to_string().contains("libcuda.so.1"), "{error}");
     }
 }

@@ -295,7 +295,7 @@ impl PadaError {
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)
-            | Self::Checkpoint(CheckpointError::Io { .. }) => Blame::Run,
+            | Self::Checkpoint(CheckpointError::Io { .. } | CheckpointError::Exec(_)) => Blame::Run,
             _ => Blame::Input,
         }
     }

@@ -180,6 +180,7 @@ fn search(
     let space = scoring.network.space.as_ref();
     let costs = Costs::read(job, scoring)?;
     let subject = about.subject(scoring, weights.executor);
+    weights.executor.health().map_err(TrainError::from)?;
     let (mut cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
     let mut scorer = scoring.scorer(&mut weights, &images);
     known.iter().try_for_each(|score| scorer.remember(score))?;

@@ -202,10 +202,10 @@ impl CudaEngine {
     }
 
     /// Remembers what went wrong for the next call that can report it.
-    fn keep<T: Default>(&self, result: Result<T, CudaError>) -> T {
+    fn keep<T>(&self, result: Result<T, CudaError>, otherwise: T) -> T {
         result.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
-            T::default()
+            otherwise
         })
     }
 }
@@ -299,7 +299,7 @@ impl Executor for CudaEngine {
     fn zero_gradient(&mut self) {
         self.norms.fill(0.0);
         let zeroed = self.weights.zero_gradient(self.device.as_ref());
-        self.keep(zeroed);
+        self.keep(zeroed, ());
     }
 
     fn gradients(
@@ -327,19 +327,24 @@ impl Executor for CudaEngine {
     }
 
     fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
-        Cow::Owned(self.keep(self.weights.read_gradient(self.device.as_ref(), id)))
+        let zeros = vec![0.0; self.layout().spec(id).numel()];
+        Cow::Owned(self.keep(self.weights.read_gradient(self.device.as_ref(), id), zeros))
     }
 
     fn update(&mut self, step: &SgdStep) {
-        self.keep(self.weights.update(self.device.as_ref(), step));
+        self.keep(self.weights.update(self.device.as_ref(), step), ());
     }
 
     fn read(&self, state: State) -> Vec<f32> {
-        self.keep(self.weights.read(self.device.as_ref(), state))
+        self.keep(self.weights.read(self.device.as_ref(), state), vec![0.0; self.layout().numel()])
     }
 
     fn write(&mut self, state: State, values: &[f32]) {
-        self.keep(self.weights.write(self.device.as_ref(), state, values));
+        self.keep(self.weights.write(self.device.as_ref(), state, values), ());
+    }
+
+    fn health(&self) -> Result<(), ExecError> {
+        self.failed.borrow().as_ref().map_or(Ok(()), |error| Err(self.backend(error)))
     }
 }
 

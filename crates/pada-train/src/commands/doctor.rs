@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use pada::Device;
 use pada::data::{CIFAR10_FILES, cifar10};
 use pada::engine::cuda;
 use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthError};
@@ -71,8 +72,11 @@ fn gpu() -> Result<String, String> {
         let gib = gpu.memory as f64 / f64::from(1 << 30);
         format!("cuda:{} {}, compute capability {}, {gib:.1} GiB", gpu.ordinal, gpu.name, gpu.capability)
     };
-    let list: Vec<String> = gpus.iter().map(said).collect();
-    Ok(format!("{}; this version computes on the CPU only", list.join("; ")))
+    let list = gpus.iter().map(said).collect::<Vec<_>>().join("; ");
+    match Device::choose("auto").map_err(|e| e.to_string())?.why_no_gpu {
+        None => Ok(format!("{list}; computes a known network as the CPU does")),
+        Some(reason) => Err(format!("{list}; {reason}")),
+    }
 }
 
 fn nvrtc() -> Result<String, String> {

@@ -74,9 +74,10 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
         StatisticsFrom::Stored => "running statistics of the weights".to_owned(),
         StatisticsFrom::Images(Recalibration { images: limit, batch }) => {
             let calibration = Calibration::new(images, limit, batch)?;
-            let mut executor = build::executor(source.compute, place.device, &frozen, values);
+            let mut executor = build::executor(source.compute, place.device, &frozen, values)?;
             calibration.run(frozen.graph(), executor.as_mut())?;
             values = executor.read(State::Weights);
+            executor.health().map_err(pada_trainer::TrainError::from)?;
             let (taken, name) = (calibration.len(), images.name());
             format!(
                 "mean of mean and unbiased variance over batches of {}, {taken} images of {name}",

@@ -80,7 +80,9 @@ impl Source {
         let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
         let weights = stages.train(first, observer, &mut |_| Ok(()))?.with_weights(|weights| {
             (weights.place)(&arch, weights.executor)?;
-            Ok::<_, TrainError>(weights.executor.read(State::Weights))
+            let values = weights.executor.read(State::Weights);
+            weights.executor.health()?;
+            Ok::<_, TrainError>(values)
         })?;
         let (supernet, compute, images, name) =
             (config.supernet, config.compute, inputs.images, name(folder.path()));

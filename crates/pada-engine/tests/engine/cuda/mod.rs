@@ -2,5 +2,6 @@
 
 mod check;
 mod emulated;
+mod faults;
 mod nvrtc;
 mod steps;

@@ -65,7 +65,7 @@ fn nb201_steps_on_an_emulated_gpu_equal_the_cpu() {
 }
 
 proptest! {
-    #![proptest_config(config(60))]
+    #![proptest_config(config(40))]
 
     #[test]
     fn random_graphs_on_an_emulated_gpu_equal_the_cpu(recipe in recipes()) {
