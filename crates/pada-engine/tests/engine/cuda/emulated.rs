@@ -38,6 +38,8 @@ fn compile(precision: Precision) -> Option<Mutex<Library>> {
     let (text, library) = (folder.path().join("kernels.cpp"), folder.path().join("libkernels.so"));
     std::fs::write(&text, format!("{}\n{}\n{}", include_str!("emulation.h"), source(), glue())).unwrap();
     let mut command = Command::new("g++");
+    // Static memory of templates would be one for all libraries of the process.
+    command.args(["-fno-gnu-unique", "-fvisibility=hidden", "-Wl,-Bsymbolic"]);
     command.args(["-std=c++17", "-O2", "-fPIC", "-shared", "-w", "-U_FORTIFY_SOURCE", "-o"]);
     let Ok(output) = command.arg(&library).args(macros(precision)).arg(&text).output() else {
         eprintln!("no g++: kernels of the GPU are not run on the host");
@@ -58,7 +60,7 @@ fn glue() -> String {
         )
     };
     let arms: String = KERNELS.iter().map(arm).collect();
-    let head = "extern \"C\" void run(const char *name, const unsigned *blocks, unsigned threads, const void *words)";
+    let head = "extern \"C\" __attribute__((visibility(\"default\"))) void run(const char *name, const unsigned *blocks, unsigned threads, const void *words)";
     format!("{head} {{\n{arms}    abort();\n}}\n")
 }
 

@@ -4,4 +4,5 @@ mod check;
 mod emulated;
 mod faults;
 mod nvrtc;
+mod others;
 mod steps;
