@@ -31,7 +31,7 @@ impl Driver {
     pub fn open(ordinal: usize, precision: Precision, cache: Option<&Path>) -> Result<Self, CudaError> {
         let all = gpus()?;
         let last = all.len() - 1;
-        let gpu = all.into_iter().nth(ordinal).ok_or(CudaError::NoSuchGpu { ordinal, last })?;
+        let gpu = all.into_iter().nth(ordinal).ok_or(CudaError::NoSuchGpu { ordinal, last })?.check()?;
         let (compiler, found) = (compiler()?, driver_version()?);
         if compiler.major > found.major {
             return Err(CudaError::NewerCompiler { compiler, driver: found });

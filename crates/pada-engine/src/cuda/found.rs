@@ -29,7 +29,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A GPU that kernels can run on.
+/// A GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpu {
     /// Its number, from 0.
@@ -42,10 +42,20 @@ pub struct Gpu {
     pub memory: usize,
 }
 
+impl Gpu {
+    /// Refuses a GPU without the instructions that kernels need.
+    pub(super) fn check(self) -> Result<Self, CudaError> {
+        match self.capability < OLDEST_GPU {
+            true => Err(CudaError::OldGpu { name: self.name, found: self.capability, needed: OLDEST_GPU }),
+            false => Ok(self),
+        }
+    }
+}
+
 /// All GPUs of this machine.
 ///
 /// # Errors
-/// [`CudaError`] where there is none, or one of them is too old.
+/// [`CudaError`] where there is none.
 pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
     // SAFETY: it opens a library of the driver, whose initialisers may run in any process.
     if !unsafe { driver_sys::is_culib_present() } {
@@ -106,9 +116,6 @@ fn gpu(ordinal: usize) -> Result<Gpu, CudaError> {
         major: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
         minor: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
     };
-    if capability < OLDEST_GPU {
-        return Err(CudaError::OldGpu { name, found: capability, needed: OLDEST_GPU });
-    }
     // SAFETY: `device` was just handed out by the driver.
     let memory = unsafe { driver::device::total_mem(device) }.map_err(refused("cuDeviceTotalMem"))?;
     Ok(Gpu { ordinal, name, capability, memory })
@@ -126,11 +133,26 @@ pub(super) fn refused(call: &'static str) -> impl Fn(DriverError) -> CudaError {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_gpu_from_before_ampere_is_refused_by_name() {
+        let gpu = |major, minor| Gpu {
+            ordinal: 0,
+            name: "a GPU".into(),
+            capability: Version { major, minor },
+            memory: 1 << 30,
+        };
+        let error = gpu(7, 5).check().unwrap_err().to_string();
+        assert!(error.contains("a GPU has compute capability 7.5, 8.0 or newer"), "{error}");
+        for (major, minor) in [(8, 0), (8, 9), (12, 0)] {
+            assert!(gpu(major, minor).check().is_ok());
+        }
+    }
+
     /// Whatever this machine has, looking for it ends, and what is missing is said with what to do.
     #[test]
     fn looking_for_a_gpu_finds_one_or_says_what_is_missing() {
         match gpus() {
-            Ok(found) => assert!(!found.is_empty() && found.iter().all(|gpu| gpu.capability >= OLDEST_GPU)),
+            Ok(found) => assert!(!found.is_empty() && found.iter().all(|gpu| gpu.memory > 0)),
             Err(error @ CudaError::NoDriver) => assert!(error.to_string().contains("libcuda.so.1")),
             Err(error) => assert!(!error.to_string().is_empty()),
         }

@@ -36,6 +36,8 @@ fn every_kernel_compiles_for_ampere_hopper_and_blackwell() {
                 };
                 assert!(holds(&mark), "{} is not in the kernels for {target}, {precision:?}", kernel.name);
             }
+            // Arrays that do not fit into registers would lie in local memory.
+            assert!(precision == Precision::Double || !holds(".local "), "{target} {precision:?} spills");
             let multiplies = match (precision, target.starts_with("compute_")) {
                 (_, false) => continue,
                 (Precision::Single, _) => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
