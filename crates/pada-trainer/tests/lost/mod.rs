@@ -8,7 +8,7 @@ use pada_graph::{
 };
 
 /// What it read is worth nothing, and it says so when it is asked.
-pub struct Lost(pub Box<dyn Executor>);
+pub(crate) struct Lost(pub(crate) Box<dyn Executor>);
 
 impl Executor for Lost {
     fn name(&self) -> &str {
