@@ -7,8 +7,8 @@ use crate::ConfigError;
 /// Sections that need not be there.
 const OPTIONAL: [&str; 2] = ["rule", "split"];
 
-/// The config of a run without arguments.
-const DEFAULT: &str = include_str!("../../../../configs/mini/pada.toml");
+/// The config of a run without arguments: a link to `configs/mini/pada.toml`, so that a package of this crate holds it.
+const DEFAULT: &str = include_str!("mini.toml");
 
 impl RunConfig {
     /// The embedded default: PA&DA on the embedded mini images.
@@ -35,7 +35,7 @@ impl RunConfig {
     /// only way to set one that is optional and not there: `rule={name="nsas", …}`.
     ///
     /// # Errors
-    /// [`ConfigError::Set`]: no such key, or a value of the wrong kind.
+    /// [`ConfigError::Set`]: no such key, or a value of the wrong kind; [`ConfigError::Range`]: the seed is too large for a file.
     pub fn with(&self, assignment: &str) -> Result<Self, ConfigError> {
         let bad = |reason: String| ConfigError::Set { assignment: assignment.to_owned(), reason };
         let (key, value) =
@@ -49,7 +49,8 @@ impl RunConfig {
             Ok(Some(value)) => value,
             _ => toml::Value::String(value.trim().to_owned()),
         };
-        let mut root = toml::Table::try_from(self).expect("a config is a table");
+        self.check_seed()?;
+        let mut root = toml::Table::try_from(self).expect("a config whose seed is small is a table");
         let mut table = &mut root;
         let mut parts: Vec<&str> = key.trim().split('.').collect();
         let last = parts.pop().expect("a split text has a last part");
@@ -83,7 +84,7 @@ impl RunConfig {
     /// Every key that is set, as `section.key`, with its value as TOML, in the order of the keys.
     ///
     /// # Panics
-    /// Never: every field is representable.
+    /// If the seed is too large for a file, which [`RunConfig::check`] refuses.
     pub fn settings(&self) -> Vec<(String, String)> {
         let mut keys = BTreeMap::new();
         flatten("", &toml::Table::try_from(self).expect("a config is a table"), &mut keys);
@@ -93,7 +94,7 @@ impl RunConfig {
     /// The config as a TOML file that reads back the same.
     ///
     /// # Panics
-    /// Never: every field is representable.
+    /// If the seed is too large for a file, which [`RunConfig::check`] refuses.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a config is a table")
     }

@@ -86,6 +86,8 @@ impl RunConfig {
     /// [`ConfigError`]
     pub fn check(&self) -> Result<(), ConfigError> {
         let (t, r) = (&self.train, &self.rank);
+        check("name", format!("{:?}", self.name), names_a_folder(&self.name), NAMES)?;
+        self.check_seed()?;
         self.supernet.size()?;
         let counts = [
             ("data.train_images", self.data.train_images.unwrap_or(1)),
@@ -124,6 +126,11 @@ impl RunConfig {
 
 impl RunConfig {
     /// Checks that a split names positions that the space has; `n` is their number.
+    /// A config is a TOML file, whose numbers have a sign.
+    pub(super) fn check_seed(&self) -> Result<(), ConfigError> {
+        check("seed", self.seed, i64::try_from(self.seed).is_ok(), "at most 9223372036854775807")
+    }
+
     pub(crate) fn check_positions(&self, n: usize) -> Result<(), ConfigError> {
         let Some(SplitConfig::FewShot(split)) = &self.split else { return Ok(()) };
         let (value, range) = (format!("{:?}", split.positions), "different positions of the space, from 0");
@@ -135,6 +142,16 @@ impl RunConfig {
 
 fn is_default(rule: &RuleConfig) -> bool {
     *rule == RuleConfig::default()
+}
+
+/// What names of runs are.
+const NAMES: &str =
+    "the name of a folder: 1 to 100 letters, digits, spaces and signs but / and \\, the first no dot";
+
+/// Whether a run's folder can be named so, and lies then where runs lie.
+fn names_a_folder(name: &str) -> bool {
+    let plain = |c: char| !c.is_control() && c != '/' && c != '\\';
+    (1..=100).contains(&name.chars().count()) && !name.starts_with('.') && name.chars().all(plain)
 }
 
 pub(crate) fn check(

@@ -39,6 +39,9 @@ impl ExportedNet {
     }
 }
 
+/// Of classes, and of an image's channels, height and width.
+const MOST: usize = 1 << 16;
+
 /// Reads what [`ExportedNet::to_safetensors`] wrote.
 ///
 /// # Errors
@@ -58,6 +61,10 @@ pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
     let (&[channels, height, width], &[classes]) = (&input[..], &classes[..]) else {
         return Err(bad(format!("input is {input:?}, classes {classes:?}")));
     };
+    // Larger ones are in no image, and products of them could overflow.
+    if input.iter().chain([&classes]).any(|n| !(1..=MOST).contains(n)) {
+        return Err(bad(format!("input is {input:?}, classes {classes}: they must be in 1..={MOST}")));
+    }
     let net = build::supernet(&supernet, Shape::new(channels, height, width), classes)?;
     let frozen = Frozen::new(net.as_ref(), &build::space_of(&supernet)?.parse(value("arch")?)?)?;
     let values = read_weights(path, frozen.weights())?;
