@@ -4,23 +4,38 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
+use crate::packages::{self, Verify};
 use crate::reproduce::{self, Preset, Which};
-use crate::{binary, onnxruntime, paths, tidy};
+use crate::{binary, cargo, deny, fuzz, onnxruntime, paths, tidy};
 
 /// Makes tests fail, instead of saying that they skip, where reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
 
+/// Seconds of changed input for every target of `fuzz/`; `cargo xtask fuzz` takes longer.
+const FUZZ_SECONDS: u64 = 2;
+
 /// Everything that must hold before a change lands.
 pub(crate) fn run() -> anyhow::Result<()> {
     let started = Instant::now();
-    cargo("fmt", &["fmt", "--all", "--check"])?;
-    cargo("clippy", &["clippy", "--workspace", "--all-targets", "--release", "--", "--deny", "warnings"])?;
+    call("fmt", &["fmt", "--all", "--check"])?;
+    call("fmt of fuzz", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])?;
+    call("clippy", &["clippy", "--workspace", "--all-targets", "--release", "--", "--deny", "warnings"])?;
+    // Release, as everything here: what was compiled for clippy serves again.
+    call("doc", &["doc", "--workspace", "--no-deps", "--release", "--quiet"])?;
     step("tidy", tidy::run)?;
+    step("packages", || packages::run(Verify::Contents))?;
+    match deny::is_installed() {
+        true => step("deny", deny::offline)?,
+        false => {
+            eprintln!("ci: cargo-deny is not installed: of deny.toml only the licences were checked, by tidy")
+        }
+    }
     let python = onnxruntime::python();
     if let Err(error) = &python {
         eprintln!("ci: NO ONNXRUNTIME, its comparison skips: {error:#}");
     }
-    cargo_with("test", &["test", "--release", "--workspace"], python.as_deref().ok())?;
+    call_with("test", &["test", "--release", "--workspace"], python.as_deref().ok())?;
+    step("broken input", || fuzz::slice(FUZZ_SECONDS))?;
     step("smoke run", smoke)?;
     step("slice of table 1", table_slice)?;
     let less = if python.is_ok() { "" } else { "; ONNX FILES WERE NOT RUN" };
@@ -36,24 +51,24 @@ fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result
     Ok(())
 }
 
-fn cargo(name: &str, args: &[&str]) -> anyhow::Result<()> {
-    cargo_with(name, args, None)
+fn call(name: &str, args: &[&str]) -> anyhow::Result<()> {
+    call_with(name, args, None)
 }
 
 /// `python` is the one that has onnxruntime.
-fn cargo_with(name: &str, args: &[&str], python: Option<&Path>) -> anyhow::Result<()> {
+fn call_with(name: &str, args: &[&str], python: Option<&Path>) -> anyhow::Result<()> {
     step(name, || {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(args).current_dir(paths::root());
+        let mut command = cargo::command(args);
+        if name == "doc" {
+            command.env("RUSTDOCFLAGS", "--deny warnings");
+        }
         if paths::shared().is_dir() {
             command.env(REQUIRE_SHARED, "1");
         } else if name == "test" {
             eprintln!("ci: {} is not there: tests against PyTorch's values skip", paths::shared().display());
         }
         command.envs(python.map(|python| (onnxruntime::PYTHON, python)));
-        let status = command.status().context("cargo")?;
-        ensure!(status.success(), "cargo {}: {status}", args.join(" "));
-        Ok(())
+        cargo::finish(&mut command)
     })
 }
 

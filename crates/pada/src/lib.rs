@@ -48,6 +48,7 @@ pub use pada_trainer as trainer;
 pub use pada_truth as truth;
 pub use pipeline::{Place, Run};
 pub use run_folder::RunFolder;
+pub use score_cache::read_search_scores;
 pub use search::{
     FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
 };

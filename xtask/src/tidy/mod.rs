@@ -1,9 +1,12 @@
+mod licences;
+mod unsafe_places;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::paths;
+use crate::{cargo, paths};
 
 /// Crates that know nothing of tensors.
 const NO_TENSORS: [&str; 8] = [
@@ -52,16 +55,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
         }
     }
     check_dependency_reasons(&mut broken)?;
+    licences::check(&mut broken)?;
     ensure!(broken.is_empty(), "house rules broken:\n{}", broken.join("\n"));
     Ok(())
 }
 
 /// Whether a crate depends on another, even through others; tests and benchmarks do not count.
 fn depends(krate: &str, other: &str) -> anyhow::Result<bool> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["tree", "--quiet", "--edges", "normal,build", "--prefix", "none"])
+    // It fails where the other is in no tree at all.
+    let output = cargo::command(&["tree", "--quiet", "--edges", "normal,build", "--prefix", "none"])
         .args(["--package", krate, "--invert", other])
-        .current_dir(paths::root())
         .stderr(Stdio::null())
         .output()
         .context("cargo tree")?;
@@ -119,6 +122,7 @@ fn check_source(file: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {
     if lines >= MAX_LINES {
         broken.push(format!("{shown}: {lines} lines, the limit is {MAX_LINES}"));
     }
+    unsafe_places::check(file, &text, broken);
     let skipped = concat!("#[", "ignore");
     if text.contains(skipped) {
         broken.push(format!("{shown}: a test that never runs"));
