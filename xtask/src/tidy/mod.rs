@@ -101,6 +101,13 @@ fn check_crate(folder: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {
     rule(licence, "it has no licence".to_owned());
     let program = PROGRAMS.contains(&name);
     rule(name == "xtask" || folder.join("README.md").is_file(), "it has no README.md".to_owned());
+    // What is published must hold its licences, and no tests that read files of the workspace.
+    let published = name != "xtask";
+    let licences = ["LICENSE-MIT", "LICENSE-APACHE"].iter().all(|file| folder.join(file).is_file());
+    let link = format!("run `ln -s ../../LICENSE-MIT ../../LICENSE-APACHE crates/{folder_name}/`");
+    rule(!published || licences, format!("its package would have no licences: {link}"));
+    let includes = manifest["package"].get("include").is_some();
+    rule(!published || includes, "it has no include = [\"/src\", \"/README.md\", \"/LICENSE-*\"]".to_owned());
     let none = toml::Table::new();
     let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).unwrap_or(&none);
     for dependency in dependencies.keys() {
