@@ -1,22 +1,13 @@
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
-use crate::paths;
+use crate::cargo;
 
 /// Builds pada-train and says where it is.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--package", "pada-train"])
-        .current_dir(paths::root())
-        .status()
-        .context("cargo")?;
-    ensure!(status.success(), "pada-train does not build");
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::root().join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("pada-train{}", std::env::consts::EXE_SUFFIX)))
+    cargo::finish(&mut cargo::command(&["build", "--release", "--package", "pada-train"]))?;
+    Ok(cargo::target_dir().join("release").join(format!("pada-train{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// The JSON object that a command with `--json` prints last.

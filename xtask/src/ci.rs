@@ -4,26 +4,62 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
+use crate::packages::{self, Verify};
 use crate::reproduce::{self, Preset, Which};
-use crate::{binary, onnxruntime, paths, tidy};
+use crate::{binary, cargo, deny, fuzz, mpi, nvrtc, onnxruntime, paths, tidy};
 
 /// Makes tests fail, instead of saying that they skip, where reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
 
+/// Where the system looks for libraries.
+const LIBRARIES: &str = "LD_LIBRARY_PATH";
+/// Seconds of changed input for every target of `fuzz/`; `cargo xtask fuzz` takes longer.
+const FUZZ_SECONDS: u64 = 2;
+
 /// Everything that must hold before a change lands.
 pub(crate) fn run() -> anyhow::Result<()> {
     let started = Instant::now();
-    cargo("fmt", &["fmt", "--all", "--check"])?;
-    cargo("clippy", &["clippy", "--workspace", "--all-targets", "--release", "--", "--deny", "warnings"])?;
+    call("fmt", &["fmt", "--all", "--check"])?;
+    call("fmt of fuzz", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])?;
+    call("clippy", &["clippy", "--workspace", "--all-targets", "--release", "--", "--deny", "warnings"])?;
+    // Release, as everything here: what was compiled for clippy serves again.
+    call("doc", &["doc", "--workspace", "--no-deps", "--release", "--quiet"])?;
     step("tidy", tidy::run)?;
+    step("packages", || packages::run(Verify::Contents))?;
+    match deny::is_installed() {
+        true => step("deny", deny::offline)?,
+        false => {
+            eprintln!("ci: cargo-deny is not installed: of deny.toml only the licences were checked, by tidy")
+        }
+    }
     let python = onnxruntime::python();
     if let Err(error) = &python {
         eprintln!("ci: NO ONNXRUNTIME, its comparison skips: {error:#}");
     }
-    cargo_with("test", &["test", "--release", "--workspace"], python.as_deref().ok())?;
+    let nvrtc = nvrtc::folder();
+    if let Err(error) = &nvrtc {
+        eprintln!("ci: NO NVRTC, CUDA kernels are not compiled: {error:#}");
+    }
+    let tools = Tools { python: python.as_deref().ok(), nvrtc: nvrtc.as_deref().ok() };
+    call_with("test", &["test", "--release", "--workspace"], tools)?;
+    let ranks = mpi::environment();
+    match &ranks {
+        Ok(environment) => step("several ranks", || mpi::test(environment.clone()))?,
+        Err(error) => eprintln!("ci: NO MPI, tests of several ranks are left out: {error:#}"),
+    }
+    step("broken input", || fuzz::slice(FUZZ_SECONDS))?;
     step("smoke run", smoke)?;
     step("slice of table 1", table_slice)?;
-    let less = if python.is_ok() { "" } else { "; ONNX FILES WERE NOT RUN" };
+    let mut less = String::new();
+    if python.is_err() {
+        less += "; ONNX FILES WERE NOT RUN";
+    }
+    if nvrtc.is_err() {
+        less += "; CUDA KERNELS WERE NOT COMPILED FOR A GPU";
+    }
+    if ranks.is_err() {
+        less += "; SEVERAL RANKS WERE NOT RUN";
+    }
     eprintln!("ci: all passed in {:.0} s{less}", started.elapsed().as_secs_f64());
     Ok(())
 }
@@ -36,24 +72,37 @@ fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result
     Ok(())
 }
 
-fn cargo(name: &str, args: &[&str]) -> anyhow::Result<()> {
-    cargo_with(name, args, None)
+fn call(name: &str, args: &[&str]) -> anyhow::Result<()> {
+    call_with(name, args, Tools::default())
 }
 
-/// `python` is the one that has onnxruntime.
-fn cargo_with(name: &str, args: &[&str], python: Option<&Path>) -> anyhow::Result<()> {
+/// What tests use where it is there.
+#[derive(Clone, Copy, Default)]
+struct Tools<'a> {
+    /// The Python that has onnxruntime.
+    python: Option<&'a Path>,
+    /// The folder of NVRTC.
+    nvrtc: Option<&'a Path>,
+}
+
+fn call_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> {
     step(name, || {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(args).current_dir(paths::root());
+        let mut command = cargo::command(args);
+        if name == "doc" {
+            command.env("RUSTDOCFLAGS", "--deny warnings");
+        }
         if paths::shared().is_dir() {
             command.env(REQUIRE_SHARED, "1");
         } else if name == "test" {
             eprintln!("ci: {} is not there: tests against PyTorch's values skip", paths::shared().display());
         }
-        command.envs(python.map(|python| (onnxruntime::PYTHON, python)));
-        let status = command.status().context("cargo")?;
-        ensure!(status.success(), "cargo {}: {status}", args.join(" "));
-        Ok(())
+        command.envs(tools.python.map(|python| (onnxruntime::PYTHON, python)));
+        if let Some(folder) = tools.nvrtc {
+            let others = std::env::var_os(LIBRARIES).unwrap_or_default();
+            let folders = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&others));
+            command.env(LIBRARIES, std::env::join_paths(folders)?).env(nvrtc::REQUIRE, "1");
+        }
+        cargo::finish(&mut command)
     })
 }
 
@@ -84,7 +133,7 @@ fn smoke() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two rows of the mini table, cut short: they must run, and not run again.
+/// Two rows of the mini table, cut short, each a shard: they must run, and not run again.
 fn table_slice() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut args = reproduce::Args {
@@ -95,7 +144,14 @@ fn table_slice() -> anyhow::Result<()> {
         set: ["train.epochs=1", "data.train_images=640", "rank.images=500"].map(str::to_owned).to_vec(),
         device: "cpu".to_owned(),
         threads: None,
+        shard: None,
+        todo: Default::default(),
     };
+    for shard in ["0/2", "1/2"] {
+        args.shard = Some(shard.parse()?);
+        reproduce::table(Which::Table1, &args)?;
+    }
+    args.shard = None;
     let table = std::fs::read_to_string(reproduce::table(Which::Table1, &args)?)?;
     for text in ["preset mini, changed: train.epochs=1", "| SPOS | 1 |", "| PA&DA (released) | 1 |"] {
         ensure!(table.contains(text), "{text} is not in\n{table}");

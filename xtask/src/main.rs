@@ -1,16 +1,25 @@
 //! House tasks: `cargo xtask ci`, `download`, `make-mini` and the rest; `cargo xtask --help` lists them.
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
 mod bench;
 mod binary;
+mod cargo;
 mod ci;
+mod deny;
 mod download;
+mod fuzz;
 mod make_mini;
+mod mpi;
+mod nvrtc;
 mod onnxruntime;
+mod packages;
 mod paths;
 mod reproduce;
+mod soak;
 mod tidy;
 mod truth;
+mod venv;
 
 use std::path::PathBuf;
 
@@ -34,6 +43,22 @@ enum Task {
     ///
     /// Example: cargo xtask tidy
     Tidy,
+    /// Check what all dependencies may be, with cargo-deny: licences, bans, sources, known vulnerabilities.
+    ///
+    /// Example: cargo xtask deny
+    Deny,
+    /// Pack every crate as for a registry, and build each from its package alone.
+    ///
+    /// Example: cargo xtask package
+    Package,
+    /// Feed every reader of files with broken input, by libFuzzer.
+    ///
+    /// Example: cargo xtask fuzz --seconds 60
+    Fuzz(fuzz::Args),
+    /// Train many short epochs and see whether memory grows.
+    ///
+    /// Example: cargo xtask soak --epochs 1000
+    Soak(soak::Args),
     /// Time the engine, alone and against PyTorch on the same work.
     ///
     /// Example: cargo xtask bench step --steps 12 --threads 2 --json
@@ -55,6 +80,10 @@ enum Task {
     ///
     /// Example: cargo xtask make-mini
     MakeMini,
+    /// Build pada-train with MPI, whose library and launcher go into target/mpi-venv.
+    ///
+    /// Example: cargo xtask mpi
+    Mpi,
     /// Run the methods of a table or figure of the paper with several seeds; goes on where it stopped.
     ///
     /// Example: cargo xtask reproduce table1 --preset mini
@@ -78,8 +107,13 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
+        Task::Deny => deny::run(),
+        Task::Fuzz(args) => fuzz::run(&args),
+        Task::Package => packages::run(packages::Verify::Build),
+        Task::Soak(args) => soak::run(&args),
         Task::Bench { task } => bench::run(&task),
         Task::Download { what, from } => download::run(what, from.as_deref()),
+        Task::Mpi => mpi::run(),
         Task::MakeMini => make_mini::run(),
         Task::Reproduce { task } => reproduce::run(&task),
         Task::Truth { table, jobs } => truth::run(table, jobs.get()),

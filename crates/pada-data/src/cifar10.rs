@@ -65,7 +65,7 @@ pub fn cifar10(dir: &Path) -> Result<Splits<ImageSet>, DataError> {
 }
 
 fn read(name: &str, dir: &Path, files: &[PinnedFile]) -> Result<ImageSet, DataError> {
-    let (mut pixels, mut labels) = (Vec::with_capacity(files.len() * RECORDS * (RECORD - 1)), Vec::new());
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for file in files {
         let path = dir.join(file.name);
         let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
@@ -76,6 +76,8 @@ fn read(name: &str, dir: &Path, files: &[PinnedFile]) -> Result<ImageSet, DataEr
             let (found, expected) = (bytes.len() as u64, (RECORDS * RECORD) as u64);
             return Err(DataError::WrongSize { path, found, expected, record: found / RECORD as u64 });
         }
+        // Only now: files that are missing or cut ask for no memory.
+        pixels.reserve_exact(files.len() * RECORDS * (RECORD - 1) - pixels.len());
         for (record, bytes) in bytes.chunks_exact(RECORD).enumerate() {
             let label = bytes[0];
             if label >= CLASSES {

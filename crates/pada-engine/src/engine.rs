@@ -4,25 +4,23 @@ use pada_graph::{
     Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision, SgdStep, State,
     StepStats, WeightId, WeightLayout, cross_entropy,
 };
+use pada_world::{World, WorldError};
 use rayon::prelude::*;
 
 use crate::level::{Level, has_bf16};
 use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
 use crate::plan::{Backward, BufferId, Compiler, Kind, Machine, Mode, NormId, Plan};
+use crate::share::{CHUNK, Share, add_lists, parts_of};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 use crate::simd::{Number, Portable, Unit, Vector};
 use crate::statistics::{Coefficients, alignment};
 use crate::weights::{self, Packed};
 
-/// Images that are worked on together by one thread, and whose sums are added up first: fixed, so that results do not depend on
-/// the number of threads.
-const CHUNK: usize = 8;
-
 /// The fast executor: compiles a graph to a plan and runs it with its own kernels.
 ///
-/// Results are the same, bit for bit, for any number of threads.
+/// Results are the same, bit for bit, for any number of threads and of ranks.
 #[derive(Debug)]
 pub struct Engine {
     host: HostWeights,
@@ -30,6 +28,8 @@ pub struct Engine {
     name: String,
     compiler: Compiler,
     numbers: Numbers,
+    /// The ranks that compute gradients together.
+    world: World,
 }
 
 /// Memory by the numbers that are computed with.
@@ -66,7 +66,21 @@ impl Engine {
             Precision::Double => (Level::Portable, Numbers::Double(Memory::default()), ", f64"),
         };
         let name = format!("engine on the CPU, {level}{detail}");
-        Self { host: HostWeights::new(layout, weights), level, name, compiler: Compiler::default(), numbers }
+        Self {
+            host: HostWeights::new(layout, weights),
+            level,
+            name,
+            compiler: Compiler::default(),
+            numbers,
+            world: World::alone(),
+        }
+    }
+
+    /// The same executor where several ranks compute the gradient of a batch together, each that of its images; a forward pass alone is
+    /// computed by whoever asks for it. All ranks must be given the same weights and batches, and end with the same bits.
+    pub fn across(mut self, world: World) -> Self {
+        self.world = world;
+        self
     }
 
     /// Bytes held between passes for buffers, gradients, packed weights and sums; not the weights themselves, and not what each
@@ -80,22 +94,28 @@ impl Engine {
         }
     }
 
-    fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> StepStats {
-        let Self { host, compiler, numbers, level, .. } = self;
+    fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, WorldError> {
+        let Self { host, compiler, numbers, level, world, .. } = self;
+        let alone = World::alone();
+        let share = match task {
+            Task::Train { .. } => Share::new(world, images.len())?,
+            Task::Score | Task::Recalibrate(_) => Share::new(&alone, images.len())?,
+        };
+        let batch = (images, &share);
         match numbers {
-            Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, images, task),
+            Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
             #[cfg(target_arch = "x86_64")]
-            Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, images, task),
+            Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
             Numbers::Single(memory) => match level {
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 if is_narrow(graph) => {
-                    run::<Avx512Half>(compiler, host, memory, graph, images, task)
+                    run::<Avx512Half>(compiler, host, memory, graph, batch, task)
                 }
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => run::<Avx512>(compiler, host, memory, graph, images, task),
+                Level::Avx512 => run::<Avx512>(compiler, host, memory, graph, batch, task),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, images, task),
-                _ => run::<Portable<f32>>(compiler, host, memory, graph, images, task),
+                Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, batch, task),
+                _ => run::<Portable<f32>>(compiler, host, memory, graph, batch, task),
             },
         }
     }
@@ -133,9 +153,12 @@ fn run<V: Vector>(
     host: &mut HostWeights,
     memory: &mut Memory<V::Elem, V::Unit>,
     graph: &Graph,
-    images: &Images<'_>,
+    (batch, share): (&Images<'_>, &Share<'_>),
     task: Task<'_>,
-) -> StepStats {
+) -> Result<StepStats, WorldError> {
+    let numel = batch.shape.numel();
+    let images =
+        &Images { pixels: &batch.pixels[share.images.start * numel..share.images.end * numel], ..*batch };
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
     let Memory { dense, depthwise, .. } = memory;
     weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
@@ -144,40 +167,42 @@ fn run<V: Vector>(
         Task::Score | Task::Recalibrate(_) => (0.0, &[][..]),
     };
     let coefficients = Coefficients::new(&plan);
-    let mut run = Run::<V> { plan: &plan, images, memory, coefficients, loss_scale, drop_path };
+    let mut run = Run::<V> { plan: &plan, share, images, memory, coefficients, loss_scale, drop_path };
     match task {
         Task::Score => run.coefficients.load_running(&plan, host),
         Task::Recalibrate(_) | Task::Train { .. } => {}
     }
-    run.forward(host);
-    let logits = run.logits(plan.output);
+    run.forward(host)?;
+    let logits = run.logits(plan.output)?;
     match task {
         Task::Score => {}
-        Task::Recalibrate(share) => run.coefficients.track(&plan, images.len(), Some(share), host),
-        Task::Train { .. } => run.coefficients.track(&plan, images.len(), None, host),
+        Task::Recalibrate(newest) => run.coefficients.track(&plan, share.batch, Some(newest), host),
+        Task::Train { .. } => run.coefficients.track(&plan, share.batch, None, host),
     }
     let Task::Train { labels, loss } = task else {
-        return StepStats { loss: 0.0, logits, feature_norms: vec![], alignment: 0.0 };
+        return Ok(StepStats { loss: 0.0, logits, feature_norms: vec![], alignment: 0.0 });
     };
-    let feature_norms = run.feature_norms();
-    let alignment = alignment(&plan, &chunks(&plan, images.len(), &run.memory.partial));
+    let feature_norms = share.gather(run.feature_norms())?;
+    let alignment = alignment(&plan, &run.memory.partial, share)?;
     let way = plan.backward.as_ref().expect("the plan was compiled to train");
     let (plain, slope) = cross_entropy(&logits, labels, loss);
     run.clear_slopes(way);
     run.add_slope(way, plan.output, &slope);
     for &(head, share) in &plan.auxiliary {
         let loss = LossSpec { scale: loss.scale * share, ..*loss };
-        let (_, slope) = cross_entropy(&run.logits(head), labels, &loss);
+        let (_, slope) = cross_entropy(&run.logits(head)?, labels, &loss);
         run.add_slope(way, head, &slope);
     }
-    run.backward(way, host);
+    run.backward(way, host)?;
     host.touch(graph);
-    StepStats { loss: plain, logits, feature_norms, alignment }
+    Ok(StepStats { loss: plain, logits, feature_norms, alignment })
 }
 
 /// A plan on a batch.
 struct Run<'a, V: Vector> {
     plan: &'a Plan,
+    share: &'a Share<'a>,
+    /// Those of this rank.
     images: &'a Images<'a>,
     memory: &'a mut Memory<V::Elem, V::Unit>,
     coefficients: Coefficients<V::Elem>,
@@ -186,31 +211,43 @@ struct Run<'a, V: Vector> {
 }
 
 impl<V: Vector> Run<'_, V> {
-    fn forward(&mut self, host: &HostWeights) {
+    fn forward(&mut self, host: &HostWeights) -> Result<(), WorldError> {
         for level in 0..self.plan.levels {
             self.each_image(host, 0, |pass, place, scratch| pass.forward(level, place, scratch));
             let ops = &self.plan.ops[self.plan.op_range(level)];
             let norms: Vec<NormId> = ops.iter().flat_map(|op| &op.norms).copied().collect();
-            let chunks = chunks(self.plan, self.images.len(), &self.memory.partial);
-            for norm in norms {
-                self.coefficients.settle(self.plan, norm, &chunks, host);
-            }
+            self.coefficients.settle(self.plan, &norms, &self.memory.partial, self.share, host)?;
         }
+        Ok(())
     }
 
-    fn backward(&mut self, way: &Backward, host: &mut HostWeights) {
+    fn backward(&mut self, way: &Backward, host: &mut HostWeights) -> Result<(), WorldError> {
+        let total_len = self.plan.ops.iter().map(|op| op.sums_len).sum();
+        let mut end = 0;
         for level in (0..self.plan.levels).rev() {
             let range = self.plan.op_range(level);
             let ops = &self.plan.ops[range.clone()];
             let sums_len = ops.iter().map(|op| op.sums_len).sum();
             self.each_image(host, sums_len, |pass, place, scratch| pass.backward(way, level, place, scratch));
-            self.add_gradients(sums_len, ops, host);
+            let start = end;
+            end += sums_len;
+            let Memory { sums, total, .. } = &mut *self.memory;
+            add_lists(sums.get(self.share.chunks() * sums_len), &mut total.get(total_len)[start..end]);
             let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
-            let chunks = chunks(self.plan, self.images.len(), &self.memory.partial);
-            for norm in norms {
-                self.coefficients.settle_gradient(self.plan, norm, &chunks, host);
+            self.coefficients.settle_gradient(self.plan, &norms, &self.memory.partial, self.share, host)?;
+        }
+        // One long message instead of one a level.
+        let total = self.memory.total.get(total_len);
+        self.share.sum(total)?;
+        let mut rest = &*total;
+        for level in (0..self.plan.levels).rev() {
+            for op in self.plan.ops[self.plan.op_range(level)].iter().filter(|op| op.sums_len > 0) {
+                let sums;
+                (sums, rest) = rest.split_at(op.sums_len);
+                weights::add_gradient(self.plan, op, sums, host);
             }
         }
+        Ok(())
     }
 
     /// Calls `work` for every image; each chunk has `sums_len` zeros to add to.
@@ -231,6 +268,7 @@ impl<V: Vector> Run<'_, V> {
             packed: Packed { dense: dense.get(plan.dense_len), depthwise: depthwise.get(plan.depthwise_len) },
             coefficients: &self.coefficients,
             images: self.images,
+            share: self.share,
             loss_scale: self.loss_scale,
             drop_path: self.drop_path,
         };
@@ -248,35 +286,17 @@ impl<V: Vector> Run<'_, V> {
         });
     }
 
-    /// Adds the gradient sums of all chunks, in their order, to the gradient.
-    fn add_gradients(&mut self, sums_len: usize, ops: &[crate::plan::Op], host: &mut HostWeights) {
-        const PIECE: usize = 4096;
-        let Memory { sums, total, .. } = &mut *self.memory;
-        let sums = &*sums.get(self.images.len().div_ceil(CHUNK) * sums_len);
-        let total = total.get(sums_len);
-        total.par_chunks_mut(PIECE).enumerate().for_each(|(piece, total)| {
-            total.fill(V::Elem::ZERO);
-            for chunk in sums.chunks_exact(sums_len) {
-                let sums = &chunk[piece * PIECE..][..total.len()];
-                total.iter_mut().zip(sums).for_each(|(total, sum)| *total += *sum);
-            }
-        });
-        for op in ops.iter().filter(|op| op.sums_len > 0) {
-            weights::add_gradient(self.plan, op, &total[op.sums..op.sums + op.sums_len], host);
-        }
-    }
-
     /// Those of the output, or of an auxiliary head.
-    fn logits(&mut self, head: BufferId) -> Logits {
+    fn logits(&mut self, head: BufferId) -> Result<Logits, WorldError> {
         let plan = self.plan;
         let classes = plan.buffers[head].shape.channels;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         let rows =
             arena.chunks_exact(plan.image_len).flat_map(|image| &image[plan.places[head]..][..classes]);
-        Logits { values: rows.map(|v| v.to_f32()).collect(), classes }
+        Ok(Logits { values: self.share.gather(rows.map(|v| v.to_f32()).collect())?, classes })
     }
 
-    /// `[B]`, the L2 norm of what the classifier reads.
+    /// The L2 norm of what the classifier reads of each of this rank's images.
     fn feature_norms(&mut self) -> Vec<f32> {
         let plan = self.plan;
         let Some(Kind::Linear { source, .. }) =
@@ -310,32 +330,11 @@ impl<V: Vector> Run<'_, V> {
         let start = way.starts.iter().find(|(buffer, _)| *buffer == logits);
         let place = way.places[start.expect("the way back begins at all logits").1];
         let classes = plan.buffers[logits].shape.channels;
-        for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope.chunks_exact(classes)) {
+        let slope = slope.chunks_exact(classes).skip(self.share.images.start);
+        for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope) {
             image[place..].iter_mut().zip(slope).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
         }
     }
-}
-
-/// Statistics of each chunk and how many images it has.
-fn chunks<'p>(plan: &Plan, images: usize, partial: &'p [f64]) -> Vec<(usize, &'p [f64])> {
-    let parts = partial.chunks(plan.partial_len().max(1));
-    (0..images).step_by(CHUNK).map(|first| CHUNK.min(images - first)).zip(parts).collect()
-}
-
-/// `count` slices of `len`, also where `len` is 0.
-fn parts_of<T: Send>(
-    list: &mut [T],
-    len: usize,
-    count: usize,
-) -> impl IndexedParallelIterator<Item = &mut [T]> {
-    let mut rest = list;
-    let mut parts = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (part, behind) = rest.split_at_mut(len);
-        parts.push(part);
-        rest = behind;
-    }
-    parts.into_par_iter()
 }
 
 impl Executor for Engine {
@@ -349,12 +348,12 @@ impl Executor for Engine {
 
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
         images.check(graph)?;
-        Ok(self.run(graph, images, Task::Score).logits)
+        Ok(self.run(graph, images, Task::Score)?.logits)
     }
 
     fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
         images.check(graph)?;
-        self.run(graph, images, Task::Recalibrate(1.0 / (batch + 1) as f64));
+        self.run(graph, images, Task::Recalibrate(1.0 / (batch + 1) as f64))?;
         Ok(())
     }
 
@@ -369,7 +368,7 @@ impl Executor for Engine {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError> {
         batch.check(graph, loss)?;
-        Ok(self.run(graph, &batch.images, Task::Train { labels: batch.labels, loss }))
+        Ok(self.run(graph, &batch.images, Task::Train { labels: batch.labels, loss })?)
     }
 
     fn gradient_norms(&self) -> Vec<f64> {

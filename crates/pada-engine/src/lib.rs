@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cuda;
 mod engine;
 mod geometry;
 mod kernels;
@@ -8,6 +9,7 @@ mod memory;
 mod pass;
 mod plan;
 pub mod probe;
+mod share;
 mod simd;
 mod statistics;
 mod weights;

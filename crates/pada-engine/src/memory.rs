@@ -61,6 +61,7 @@ pub(crate) struct Memory<T, U> {
     pub(crate) depthwise: Aligned<T>,
     /// Gradient sums of a level's weights, chunk by chunk.
     pub(crate) sums: Aligned<T>,
+    /// Those of all levels, over all chunks.
     pub(crate) total: Aligned<T>,
     /// Statistics, chunk by chunk.
     pub(crate) partial: Vec<f64>,

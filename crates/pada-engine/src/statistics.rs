@@ -2,9 +2,11 @@
 //! are gathered the same way.
 
 use pada_graph::{HostWeights, Statistics};
+use pada_world::WorldError;
 
 use crate::kernels::Affine;
 use crate::plan::{Kind, Mode, NormId, Op, Plan};
+use crate::share::Share;
 use crate::simd::Number;
 
 /// What kernels apply for each batch norm, one number per channel.
@@ -63,24 +65,32 @@ impl<T: Number> Coefficients<T> {
         self.gradient.each_ref().map(|list| &list[range.clone()])
     }
 
-    /// Joins the moments of all chunks; `images` are those of each.
+    /// Joins the moments that all chunks of the batch have of these norms.
     pub(crate) fn settle(
         &mut self,
         plan: &Plan,
-        norm: NormId,
-        chunks: &[(usize, &[f64])],
+        norms: &[NormId],
+        partial: &[f64],
+        share: &Share<'_>,
         host: &HostWeights,
-    ) {
-        let slot = &plan.norms[norm];
-        let buffer = &plan.buffers[slot.buffer];
-        for channel in 0..buffer.shape.channels {
-            let mut all = Running::default();
-            for &(images, partial) in chunks {
-                let [mean, spread] = [0, 1].map(|part| partial[moment(plan, norm, part) + channel]);
-                all.join(&Running { count: (images * buffer.shape.pixels()) as f64, mean, spread });
-            }
-            self.set(plan, norm, channel, [all.mean, all.spread / all.count], host);
+    ) -> Result<(), WorldError> {
+        let channels = channels_of(plan, norms);
+        let of_chunk = |i: usize, chunk: usize| {
+            let (norm, channel) = channels[i];
+            let pixels = plan.buffers[plan.norms[norm].buffer].shape.pixels();
+            let [mean, spread] = [0, 1].map(|part| sum_of(plan, partial, chunk, norm, part, channel));
+            [(share.chunk_images(chunk) * pixels) as f64, mean, spread]
+        };
+        let join = |low: [f64; 3], high: [f64; 3]| {
+            let mut all = Running::from(low);
+            all.join(&high.into());
+            [all.count, all.mean, all.spread]
+        };
+        let all = share.join(channels.len(), [0.0; 3], of_chunk, join)?;
+        for (&(norm, channel), [count, mean, spread]) in channels.iter().zip(all) {
+            self.set(plan, norm, channel, [mean, spread / count], host);
         }
+        Ok(())
     }
 
     /// What follows from mean and variance of a channel.
@@ -127,23 +137,23 @@ impl<T: Number> Coefficients<T> {
         }
     }
 
-    /// Joins the gradient sums of all chunks and adds the gradients of scale and shift.
+    /// Joins the gradient sums that all chunks of the batch have of these norms, and adds the gradients of scale and shift.
     pub(crate) fn settle_gradient(
         &mut self,
         plan: &Plan,
-        norm: NormId,
-        chunks: &[(usize, &[f64])],
+        norms: &[NormId],
+        partial: &[f64],
+        share: &Share<'_>,
         host: &mut HostWeights,
-    ) {
-        let slot = &plan.norms[norm];
-        let buffer = &plan.buffers[slot.buffer];
-        let images: usize = chunks.iter().map(|(images, _)| images).sum();
-        let count = (images * buffer.shape.pixels()) as f64;
-        for channel in 0..buffer.shape.channels {
-            let sum = |part| {
-                chunks.iter().map(|(_, partial)| partial[moment(plan, norm, part) + channel]).sum::<f64>()
-            };
-            let (plain, product) = (sum(0), sum(1));
+    ) -> Result<(), WorldError> {
+        let channels = channels_of(plan, norms);
+        let all = share.add(channels.len(), |i, chunk| {
+            let (norm, channel) = channels[i];
+            [0, 1].map(|part| sum_of(plan, partial, chunk, norm, part, channel))
+        })?;
+        for (&(norm, channel), [plain, product]) in channels.iter().zip(all) {
+            let slot = &plan.norms[norm];
+            let count = (share.batch * plan.buffers[slot.buffer].shape.pixels()) as f64;
             let place = slot.place + channel;
             let (inv_std, scale) = (self.inv_std[place], self.scale[place].to_f64());
             let [a, b, c] = &mut self.gradient;
@@ -155,7 +165,20 @@ impl<T: Number> Coefficients<T> {
                 host.gradient_mut(shift)[channel] += plain as f32;
             }
         }
+        Ok(())
     }
+}
+
+/// Every channel of every norm.
+fn channels_of(plan: &Plan, norms: &[NormId]) -> Vec<(NormId, usize)> {
+    let of =
+        |&norm: &NormId| (0..plan.buffers[plan.norms[norm].buffer].shape.channels).map(move |c| (norm, c));
+    norms.iter().flat_map(of).collect()
+}
+
+/// What a chunk keeps of a channel.
+fn sum_of(plan: &Plan, partial: &[f64], chunk: usize, norm: NormId, part: usize, channel: usize) -> f64 {
+    partial[chunk * plan.partial_len() + moment(plan, norm, part) + channel]
 }
 
 /// Whether a norm needs the statistics of the whole batch before anything can read it.
@@ -219,17 +242,22 @@ pub(crate) fn take_squares<T: Number>(
     *total = if seen == 0 { image } else { *total + image };
 }
 
-/// The sum of all alignments, each with its share: squares of all chunks in their order, over B, C, H and W.
-pub(crate) fn alignment(plan: &Plan, chunks: &[(usize, &[f64])]) -> f64 {
-    let images: usize = chunks.iter().map(|(images, _)| images).sum();
+/// The sum of all alignments, each with its factor: squares of all chunks, over B, C, H and W.
+pub(crate) fn alignment(plan: &Plan, partial: &[f64], share: &Share<'_>) -> Result<f64, WorldError> {
+    if plan.alignments == 0 {
+        return Ok(0.0);
+    }
+    let squares =
+        |alignment: usize, chunk: usize| [partial[chunk * plan.partial_len() + plan.squares(alignment)]];
+    let squares = share.add(plan.alignments, squares)?;
     let of = |op: &Op| match op.kind {
-        Kind::Difference { share, alignment } => {
-            let squares: f64 = chunks.iter().map(|(_, partial)| partial[plan.squares(alignment)]).sum();
-            f64::from(share) * squares / (images * plan.buffers[op.out].shape.numel()) as f64
+        Kind::Difference { share: factor, alignment } => {
+            let [squares] = squares[alignment];
+            f64::from(factor) * squares / (share.batch * plan.buffers[op.out].shape.numel()) as f64
         }
         _ => 0.0,
     };
-    plan.ops.iter().map(of).sum()
+    Ok(plan.ops.iter().map(of).sum())
 }
 
 /// Takes one image's sums ([`crate::kernels::GradientSums`]) into its chunk's.
@@ -255,9 +283,18 @@ struct Running {
     spread: f64,
 }
 
+impl From<[f64; 3]> for Running {
+    fn from([count, mean, spread]: [f64; 3]) -> Self {
+        Self { count, mean, spread }
+    }
+}
+
 impl Running {
     /// Chan, Golub & LeVeque (1979).
     fn join(&mut self, other: &Self) {
+        if other.count == 0.0 {
+            return;
+        }
         let count = self.count + other.count;
         let distance = other.mean - self.mean;
         self.mean += distance * other.count / count;

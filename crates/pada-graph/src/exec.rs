@@ -182,6 +182,15 @@ pub trait Executor {
     /// # Panics
     /// If there are not as many values as the layout has.
     fn write(&mut self, state: State, values: &[f32]);
+
+    /// What went wrong in a call that cannot say so, such as a copy from a device that is lost: what was read since is worth nothing.
+    /// Asked before anything that was read is kept.
+    ///
+    /// # Errors
+    /// [`ExecError::Backend`]
+    fn health(&self) -> Result<(), ExecError> {
+        Ok(())
+    }
 }
 
 /// Why a pass failed.
@@ -234,6 +243,9 @@ pub enum ExecError {
         /// B.
         images: usize,
     },
+    /// The ranks that share a batch cannot go on.
+    #[error(transparent)]
+    World(#[from] pada_world::WorldError),
     /// The library or device below failed.
     #[error("{executor} failed: {message}")]
     Backend {

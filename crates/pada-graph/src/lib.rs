@@ -27,7 +27,7 @@ pub use loss::cross_entropy;
 pub use mobile::{MacroNet, MobileModel, ProxylessNet};
 pub use nb201::{Nb201Net, Norms};
 pub use op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
-pub use sgd::{HostWeights, IdleWeights, SgdStep};
+pub use sgd::{Decayed, HostWeights, IdleWeights, SgdStep};
 pub use weights::{Init, Owner, WeightId, WeightLayout, WeightSpec};
 
 use pada_space::Arch;

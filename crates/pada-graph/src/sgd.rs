@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Graph, State, WeightId, WeightLayout};
+use crate::{Graph, State, WeightId, WeightLayout, WeightSpec};
 
 /// What happens to weights that the step's paths did not use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,17 @@ pub enum IdleWeights {
     Frozen,
 }
 
+/// Which weights L2 decay pulls towards zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decayed {
+    /// Every one.
+    #[default]
+    All,
+    /// Those of convolutions and linear layers; biases, and scale and shift of norms, are left alone.
+    Kernels,
+}
+
 /// One update of stochastic gradient descent with momentum, as `torch.optim.SGD`:
 /// `d = scale·g + decay·w`, `m = momentum·m + d`, `w = w − lr·m`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +36,8 @@ pub struct SgdStep {
     pub momentum: f32,
     /// L2 weight decay.
     pub weight_decay: f32,
+    /// Of which weights.
+    pub decayed: Decayed,
     /// Factor on the gradient: what clipping leaves of it.
     pub gradient_scale: f32,
     /// What happens to unused weights.
@@ -32,6 +45,15 @@ pub struct SgdStep {
 }
 
 impl SgdStep {
+    /// The step as one tensor feels it.
+    pub fn of(&self, spec: &WeightSpec) -> Self {
+        let kernel = spec.shape.len() > 1;
+        match self.decayed {
+            Decayed::Kernels if !kernel => Self { weight_decay: 0.0, ..*self },
+            _ => *self,
+        }
+    }
+
     /// Moves weights along their gradient; whether they stay because they were not used is the caller's to say.
     ///
     /// # Shapes
@@ -132,7 +154,7 @@ impl HostWeights {
 
     /// Moves the weights.
     pub fn update(&mut self, step: &SgdStep) {
-        for (id, _) in self.layout.iter() {
+        for (id, spec) in self.layout.iter() {
             if !self.layout.is_trained(id) {
                 continue;
             }
@@ -142,7 +164,7 @@ impl HostWeights {
             let range = self.layout.range(id);
             let momentum = &mut self.momentum[range.clone()];
             let gradient = &self.gradient[range.clone()];
-            step.apply(&mut self.weights[range], momentum, gradient);
+            step.of(spec).apply(&mut self.weights[range], momentum, gradient);
         }
     }
 

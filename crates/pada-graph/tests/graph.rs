@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_graph::{
-    Conv, Cost, DartsModel, DartsSize, GraphBuilder, GraphError, HostWeights, IdleWeights, Images, Init,
-    Lower, Nb201Net, NodeId, Norms, Op, Pool, SgdStep, Shape, WeightLayout, WeightSpec,
+    Conv, Cost, DartsModel, DartsSize, Decayed, GraphBuilder, GraphError, HostWeights, IdleWeights, Images,
+    Init, Lower, Nb201Net, NodeId, Norms, Op, Pool, SgdStep, Shape, WeightLayout, WeightSpec,
 };
 use pada_space::{DARTS_NAMED, Genotype, Nb201, SearchSpace, find_named};
 
@@ -91,7 +91,14 @@ fn sgd_moves_idle_weights_unless_frozen() {
         let empty = g.finish();
         let mut host = HostWeights::new(layout.clone(), vec![1.0]);
         let id = layout.find("w").unwrap();
-        let step = SgdStep { lr: 0.1, momentum: 0.9, weight_decay: 0.01, gradient_scale: 1.0, idle };
+        let step = SgdStep {
+            lr: 0.1,
+            momentum: 0.9,
+            weight_decay: 0.01,
+            decayed: Decayed::All,
+            gradient_scale: 1.0,
+            idle,
+        };
         host.gradient_mut(id)[0] = 0.5;
         host.update(&SgdStep { idle: IdleWeights::Decay, ..step });
         assert!((host.weight(id)[0] - 0.949).abs() < 1e-7);
@@ -131,8 +138,14 @@ fn running_statistics_are_no_weights() {
     let buffers: Vec<_> = layout.iter().filter(|(id, _)| !layout.is_trained(*id)).collect();
     assert_eq!(buffers.len(), 2 * (1 + 3 * 12 + 2 * 2 + 1));
     assert!(buffers.iter().all(|(_, spec)| spec.name.contains(".running_")));
-    let step =
-        SgdStep { lr: 1.0, momentum: 0.9, weight_decay: 0.5, gradient_scale: 1.0, idle: IdleWeights::Decay };
+    let step = SgdStep {
+        lr: 1.0,
+        momentum: 0.9,
+        weight_decay: 0.5,
+        decayed: Decayed::All,
+        gradient_scale: 1.0,
+        idle: IdleWeights::Decay,
+    };
     let mut host = HostWeights::new(layout.clone(), vec![1.0; layout.numel()]);
     host.update(&step);
     for (id, _) in layout.iter() {

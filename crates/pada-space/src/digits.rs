@@ -4,7 +4,10 @@ use crate::space::valid_ops;
 use crate::{Arch, SearchSpace, SpaceError};
 
 /// Reads one digit (`0`–`9`, then `a`–`z`) per position of a space.
-pub(crate) fn parse(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceError> {
+///
+/// # Errors
+/// [`SpaceError::WrongLength`] or [`SpaceError::UnknownOp`].
+pub fn parse(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceError> {
     let (found, expected) = (text.chars().count(), space.n_ops().len());
     if found != expected {
         return Err(SpaceError::WrongLength { text: text.to_owned(), found, space: space.name(), expected });

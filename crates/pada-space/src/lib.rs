@@ -18,6 +18,7 @@ pub use darts::{
     AGNAS, CellGenotype, DARTS_NAMED, Darts, DartsCell, DartsEdge, DartsOp, Genotype, agnas_cells,
     is_reduction,
 };
+pub use digits::parse as parse_digits;
 pub use error::SpaceError;
 pub use named::{Named, find_named};
 pub use nas_bench_macro::NasBenchMacro;

@@ -1,15 +1,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor, pickle, safetensors as candle_safetensors};
 use pada_graph::WeightLayout;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::WeightsError;
-
-/// Keys under which training scripts keep a state dict inside a `.pt` file.
-const STATE_DICT_KEYS: [&str; 3] = ["state_dict", "model", "net"];
+use crate::pt::PtFile;
 
 /// Tensors whose name starts so belong to a checkpoint of this project and are no weights.
 pub const CHECKPOINT_PREFIX: &str = "pada.";
@@ -20,15 +17,13 @@ pub const CHECKPOINT_PREFIX: &str = "pada.";
 /// # Errors
 /// [`WeightsError`]: every tensor of the layout must be there once, with its shape and finite numbers, and no other.
 pub fn read_weights(path: &Path, layout: &WeightLayout) -> Result<Vec<f32>, WeightsError> {
-    let file = path.to_owned();
-    std::fs::metadata(path).map_err(|source| WeightsError::Io { path: file.clone(), source })?;
+    let read = || std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source });
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    let tensors = match ending {
-        "safetensors" => read_safetensors(path)?,
-        "pt" | "pth" => read_pickle(path)?,
-        _ => return Err(WeightsError::UnknownFormat { path: file }),
-    };
-    fill(path, layout, tensors)
+    match ending {
+        "safetensors" => from_safetensors(path, &read()?, layout),
+        "pt" | "pth" => from_pt(path, &read()?, layout),
+        _ => Err(WeightsError::UnknownFormat { path: path.into() }),
+    }
 }
 
 /// A `.safetensors` file of all weights, with what else is to be said about them.
@@ -67,36 +62,57 @@ pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>, WeightsErro
     }
 }
 
-fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
-    let unreadable =
-        |message: String| WeightsError::Unreadable { path: path.into(), format: "safetensors", message };
-    let bytes = std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source })?;
+fn from_safetensors(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<Vec<f32>, WeightsError> {
     let tensors =
-        candle_safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| unreadable(e.to_string()))?;
-    Ok(tensors.into_iter().filter(|(name, _)| !name.starts_with(CHECKPOINT_PREFIX)).collect())
+        SafeTensors::deserialize(bytes).map_err(|e| unreadable(path, "safetensors", e.to_string()))?;
+    let tensors =
+        tensors.iter().filter(|(name, _)| !name.starts_with(CHECKPOINT_PREFIX)).map(|(name, view)| {
+            let is_f32 = view.dtype() == Dtype::F32;
+            let kind = if is_f32 { F32.to_owned() } else { format!("{:?}", view.dtype()).to_lowercase() };
+            (name.to_owned(), Found { kind, shape: view.shape().to_vec(), tensor: view })
+        });
+    fill(path, layout, &tensors.collect(), |view| {
+        let (numbers, _) = view.data().as_chunks::<4>();
+        Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
+    })
 }
 
-fn read_pickle(path: &Path) -> Result<BTreeMap<String, Tensor>, WeightsError> {
-    let read = |key: Option<&str>| pickle::read_all_with_key(path, key);
-    let mut tensors = read(None);
-    for key in STATE_DICT_KEYS {
-        if tensors.as_ref().is_ok_and(Vec::is_empty) {
-            tensors = read(Some(key)).or(Ok(Vec::new()));
-        }
+fn from_pt(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<Vec<f32>, WeightsError> {
+    let unreadable = |message| unreadable(path, "PyTorch", message);
+    let mut file = PtFile::open(bytes).map_err(unreadable)?;
+    if file.tensors.is_empty() {
+        return Err(unreadable("it holds no state dict (a dictionary from names to tensors)".to_owned()));
     }
-    let unreadable =
-        |message: String| WeightsError::Unreadable { path: path.into(), format: "PyTorch", message };
-    let tensors = tensors.map_err(|e| unreadable(e.to_string()))?;
-    if tensors.is_empty() {
-        return Err(unreadable("it holds no state dict (a dictionary from names to tensors)".into()));
-    }
-    Ok(tensors.into_iter().map(|(name, t)| (name.trim_start_matches("module.").to_owned(), t)).collect())
+    let tensors = file.tensors.iter().map(|tensor| {
+        let kind = if tensor.kind == "Float" { F32.to_owned() } else { tensor.kind.clone() };
+        let name = tensor.name.trim_start_matches("module.").to_owned();
+        (name, Found { kind, shape: tensor.shape.clone(), tensor: tensor.clone() })
+    });
+    let tensors = tensors.collect();
+    fill(path, layout, &tensors, |tensor| file.floats(tensor).map_err(unreadable))
 }
 
-fn fill(
+fn unreadable(path: &Path, format: &'static str, message: String) -> WeightsError {
+    WeightsError::Unreadable { path: path.into(), format, message }
+}
+
+/// The type of all weights.
+const F32: &str = "f32";
+
+/// A tensor of a file, whose numbers are not read yet.
+struct Found<T> {
+    kind: String,
+    shape: Vec<usize>,
+    tensor: T,
+}
+
+/// The numbers of all tensors of the layout. A tensor is read only where its type and shape are right: what a file claims asks for no
+/// memory.
+fn fill<T>(
     path: &Path,
     layout: &WeightLayout,
-    tensors: BTreeMap<String, Tensor>,
+    tensors: &BTreeMap<String, Found<T>>,
+    mut read: impl FnMut(&T) -> Result<Vec<f32>, WeightsError>,
 ) -> Result<Vec<f32>, WeightsError> {
     let missing: Vec<_> = layout.iter().filter(|(_, spec)| !tensors.contains_key(&spec.name)).collect();
     if let Some((_, first)) = missing.first() {
@@ -110,19 +126,18 @@ fn fill(
         let (first, count) = ((*first).clone(), unexpected.len());
         return Err(WeightsError::Unexpected { path: path.into(), first, count });
     }
-    let mut values = Vec::with_capacity(layout.numel());
+    let mut values = Vec::new();
     for (_, spec) in layout.iter() {
-        let tensor = &tensors[&spec.name];
-        let wrong = || WeightsError::WrongTensor {
-            path: path.into(),
-            name: spec.name.clone(),
-            found: format!("{} {:?}", tensor.dtype().as_str(), tensor.dims()),
-            expected: spec.shape.clone(),
-        };
-        if tensor.dtype() != DType::F32 || tensor.dims() != spec.shape {
-            return Err(wrong());
+        let Found { kind, shape, tensor } = &tensors[&spec.name];
+        if kind != F32 || *shape != spec.shape {
+            return Err(WeightsError::WrongTensor {
+                path: path.into(),
+                name: spec.name.clone(),
+                found: format!("{kind} {shape:?}"),
+                expected: spec.shape.clone(),
+            });
         }
-        let numbers = tensor.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(|_| wrong())?;
+        let numbers = read(tensor)?;
         if !numbers.iter().all(|v| v.is_finite()) {
             return Err(WeightsError::NotFinite { path: path.into(), name: spec.name.clone() });
         }

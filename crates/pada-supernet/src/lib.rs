@@ -5,6 +5,8 @@ mod error;
 mod files;
 mod init;
 pub mod ops;
+pub mod pickle;
+mod pt;
 
 pub use candle::CandleExecutor;
 pub use error::WeightsError;

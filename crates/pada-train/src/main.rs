@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
 mod commands;

@@ -24,6 +24,8 @@ pub struct Checkpoint {
     pub weights: Vec<f32>,
     /// Their momentum.
     pub momentum: Vec<f32>,
+    /// Their moving average, where the run keeps one.
+    pub average: Option<Vec<f32>>,
     /// The path sampler.
     pub paths: SamplerState,
     /// The data sampler.
@@ -80,6 +82,7 @@ impl DataState {
 const STATE: &str = "pada.state";
 const CHECKSUM: &str = "pada.sha256";
 const MOMENTUM: &str = "momentum.";
+const AVERAGE: &str = "average.";
 const PATHS: &str = "paths.";
 const DATA: &str = "images.";
 const RULE: &str = "rule.";
@@ -188,7 +191,7 @@ impl Checkpoint {
             .map_err(|reason| CheckpointError::Damaged { path: path.into(), reason })
     }
 
-    fn to_bytes(&self, layout: &WeightLayout) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self, layout: &WeightLayout) -> Vec<u8> {
         let f32s = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let mut tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (id, spec) in layout.iter() {
@@ -196,7 +199,11 @@ impl Checkpoint {
             let shape = || spec.shape.clone();
             tensors.insert(spec.name.clone(), (Dtype::F32, shape(), f32s(&self.weights[range.clone()])));
             let momentum = format!("{CHECKPOINT_PREFIX}{MOMENTUM}{}", spec.name);
-            tensors.insert(momentum, (Dtype::F32, shape(), f32s(&self.momentum[range])));
+            tensors.insert(momentum, (Dtype::F32, shape(), f32s(&self.momentum[range.clone()])));
+            if let Some(average) = &self.average {
+                let name = format!("{CHECKPOINT_PREFIX}{AVERAGE}{}", spec.name);
+                tensors.insert(name, (Dtype::F32, shape(), f32s(&average[range])));
+            }
         }
         for (prefix, state) in
             [(PATHS, &self.paths), (DATA, &self.data), (RULE, &self.rule), (RUNNING, &self.running)]
@@ -218,7 +225,7 @@ impl Checkpoint {
         safetensors::serialize(views, Some(metadata)).expect("names and views are valid")
     }
 
-    fn from_bytes(bytes: &[u8], layout: &WeightLayout) -> Result<Self, String> {
+    pub(crate) fn from_bytes(bytes: &[u8], layout: &WeightLayout) -> Result<Self, String> {
         let (run, tensors) = whole(bytes)?;
         let buffer = |prefix: &str| {
             let mut values = Vec::with_capacity(layout.numel());
@@ -235,9 +242,12 @@ impl Checkpoint {
             Ok(values)
         };
         let state = |prefix: &str| sampler_state(&tensors, prefix);
+        let average = format!("{CHECKPOINT_PREFIX}{AVERAGE}");
+        let averaged = tensors.keys().any(|name| name.starts_with(&average));
         Ok(Self {
             weights: buffer("")?,
             momentum: buffer(&format!("{CHECKPOINT_PREFIX}{MOMENTUM}"))?,
+            average: averaged.then(|| buffer(&average)).transpose()?,
             paths: state(PATHS),
             data: state(DATA),
             rule: state(RULE),

@@ -39,6 +39,9 @@ pub enum TrainError {
     /// A checkpoint between two steps could not be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// Ranks that train together cannot go on.
+    #[error(transparent)]
+    World(#[from] pada_world::WorldError),
     /// A pass failed.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -76,6 +79,9 @@ pub enum CheckpointError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The weights cannot be read from where they are.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
     /// The content is damaged.
     #[error("{path} is damaged: {reason}")]
     Damaged {

@@ -10,6 +10,8 @@ pub enum Schedule {
     Cosine,
     /// Per step: from `lr / 25` to `lr` over the first 30 % of the steps, then to almost 0, both along half a cosine.
     OneCycle,
+    /// Per step: from `lr` at the first towards 0, which the step after the last would have.
+    Linear,
     /// `lr` throughout.
     Constant,
 }
@@ -38,7 +40,7 @@ impl Schedule {
     ///
     /// # Source
     /// `torch.optim.lr_scheduler.CosineAnnealingLR(T_max = epochs)`, stepped after every epoch;
-    /// `OneCycleLR(max_lr = lr, total_steps = epochs · steps)`, stepped after every step.
+    /// `OneCycleLR(max_lr = lr, total_steps = epochs · steps)` and `LambdaLR(1 − step / (epochs · steps))`, stepped after every step.
     pub fn lr(self, lr: f64, at: RunPoint) -> f64 {
         match self {
             Self::Cosine => half_cosine(lr, 0.0, at.epoch as f64 / at.epochs as f64),
@@ -49,6 +51,10 @@ impl Schedule {
                     true => half_cosine(lr / START, lr, step / top),
                     false => half_cosine(lr, lr / START / END, (step - top) / (last - top)),
                 }
+            }
+            Self::Linear => {
+                let done = at.epoch * at.steps + at.step;
+                lr * (1.0 - done as f64 / (at.epochs * at.steps) as f64)
             }
             Self::Constant => lr,
         }
@@ -71,6 +77,14 @@ mod tests {
         assert!((lr(125) - 0.025).abs() < 1e-15);
         // PyTorch 2.15: CosineAnnealingLR(SGD(lr=0.05), 250) after 249 steps
         assert!((lr(249) - 1.973_894_904_597_205_2e-6).abs() < 1e-18, "{}", lr(249));
+    }
+
+    #[test]
+    fn linear_goes_down_by_the_same_amount_with_every_step() {
+        for (step, expected) in [(0, 0.5), (1, 0.475), (10, 0.25), (19, 0.025)] {
+            let at = RunPoint { epoch: step / 4, epochs: 5, step: step % 4, steps: 4 };
+            assert!((Schedule::Linear.lr(0.5, at) - expected).abs() < 1e-15, "{step}");
+        }
     }
 
     /// PyTorch 2.15: OneCycleLR(SGD, max_lr=0.1, total_steps=25 * 63), the rate before each of these steps.

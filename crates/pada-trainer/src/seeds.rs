@@ -25,6 +25,8 @@ pub enum Purpose {
     RuleStart,
     /// Which architectures a search visits.
     Search,
+    /// Which paths of a network are dropped.
+    DropPath,
 }
 
 /// Streams that each stage of a run has for itself; more than there are purposes.
@@ -55,6 +57,8 @@ pub struct Streams {
     pub augment: ChaCha8Rng,
     /// Whatever the training rule draws beside paths.
     pub rule: ChaCha8Rng,
+    /// Which paths of a network are dropped.
+    pub drop_path: ChaCha8Rng,
 }
 
 /// How far each stream has been read, in words; what a checkpoint keeps.
@@ -64,21 +68,29 @@ pub(crate) struct StreamPositions {
     images: u128,
     augment: u128,
     rule: u128,
+    /// Checkpoints of runs that drop none may lack it.
+    #[serde(default)]
+    drop_path: u128,
 }
 
 impl Streams {
     /// The streams of a stage of a run, from their start.
     pub fn new(seed: u64, stage: usize) -> Self {
-        let [paths, images, augment, rule] =
-            [Purpose::Paths, Purpose::Images, Purpose::Augment, Purpose::Rule]
-                .map(|purpose| purpose.stage_stream(seed, stage));
-        Self { paths, images, augment, rule }
+        let stream = |purpose: Purpose| purpose.stage_stream(seed, stage);
+        Self {
+            paths: stream(Purpose::Paths),
+            images: stream(Purpose::Images),
+            augment: stream(Purpose::Augment),
+            rule: stream(Purpose::Rule),
+            drop_path: stream(Purpose::DropPath),
+        }
     }
 
     pub(crate) fn positions(&self) -> StreamPositions {
-        let [paths, images, augment, rule] =
-            [&self.paths, &self.images, &self.augment, &self.rule].map(ChaCha8Rng::get_word_pos);
-        StreamPositions { paths, images, augment, rule }
+        let [paths, images, augment, rule, drop_path] =
+            [&self.paths, &self.images, &self.augment, &self.rule, &self.drop_path]
+                .map(ChaCha8Rng::get_word_pos);
+        StreamPositions { paths, images, augment, rule, drop_path }
     }
 
     pub(crate) fn go_to(&mut self, positions: &StreamPositions) {
@@ -86,5 +98,6 @@ impl Streams {
         self.images.set_word_pos(positions.images);
         self.augment.set_word_pos(positions.augment);
         self.rule.set_word_pos(positions.rule);
+        self.drop_path.set_word_pos(positions.drop_path);
     }
 }

@@ -9,13 +9,16 @@ use pada_sampler::{
     DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
 };
 use pada_space::SubSpace;
+use pada_world::World;
 
+use crate::autosave::Autosave;
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
 use crate::running::RunningEpoch;
 use crate::{
-    Checkpoint, CheckpointError, GradientVariance, ImageScore, Observer, OnNan, RunPoint, StepContext,
-    StepOutcome, StepProgress, Streams, TrainConfig, TrainError, TrainRule, image_shape,
+    Average, Checkpoint, CheckpointError, DropPaths, GradientVariance, ImageScore, Observer, OnNan, Recipe,
+    RunPoint, StepContext, StepOutcome, StepProgress, Streams, TrainConfig, TrainError, TrainRule,
+    image_shape,
 };
 
 /// How a supernet is trained, apart from the rule and the samplers.
@@ -58,9 +61,13 @@ pub struct TrainerParts {
 /// Trains a supernet, epoch by epoch. The one place where what a step found goes from the network to the samplers.
 pub struct Trainer {
     settings: TrainSettings,
-    parts: TrainerParts,
+    recipe: Recipe,
+    average: Option<Average>,
+    pub(crate) parts: TrainerParts,
+    /// Who trains the same, step by step.
+    pub(crate) world: World,
     streams: Streams,
-    epochs: Vec<EpochRecord>,
+    pub(crate) epochs: Vec<EpochRecord>,
     /// The epoch under way, between two steps.
     running: Option<RunningEpoch>,
     autosave: Option<Autosave>,
@@ -73,12 +80,28 @@ impl Trainer {
         let streams = Streams::new(settings.seed, settings.stage);
         Self {
             settings,
+            recipe: Recipe::default(),
+            average: None,
             parts,
+            world: World::alone(),
             streams,
             epochs: Vec::new(),
             running: None,
             autosave: None,
             last_checkpoint: None,
+        }
+    }
+
+    /// The run with what a recipe adds to it.
+    pub fn with_recipe(self, recipe: Recipe) -> Self {
+        let average = recipe.ema.map(|decay| Average::new(decay, self.parts.executor.read(State::Weights)));
+        Self { recipe, average, ..self }
+    }
+
+    /// Puts the average of the weights in their place, where the recipe has one: to score with. Training must not go on after it.
+    pub fn place_average(&mut self) {
+        if let Some(average) = &self.average {
+            self.parts.executor.write(State::Weights, average.values());
         }
     }
 
@@ -99,7 +122,7 @@ impl Trainer {
 
     /// Writes a checkpoint into `folder` whenever `every` has passed since the last one, between two steps.
     pub fn autosave(&mut self, folder: &Path, every: Duration) {
-        self.autosave = Some(Autosave { folder: folder.into(), every, last: Instant::now() });
+        self.autosave = Some(Autosave::new(folder, every));
     }
 
     /// Trains one epoch, or what is left of one, and tells the samplers that it ended.
@@ -121,7 +144,7 @@ impl Trainer {
         let steps = running.order.len().div_ceil(batch);
         let mut clock = Instant::now();
         while running.step < steps {
-            let stop = observer.stop_requested();
+            let stop = self.world.any(observer.stop_requested())?;
             if stop || self.autosave.as_ref().is_some_and(Autosave::is_due) {
                 running.seconds += clock.elapsed().as_secs_f64();
                 clock = Instant::now();
@@ -146,6 +169,7 @@ impl Trainer {
         tracing::info!(epoch, loss = record.loss, accuracy = record.accuracy, lr = record.lr, "epoch done");
         observer.on_epoch(&record);
         self.epochs.push(record);
+        self.check_weights()?;
         Ok(&self.epochs[epoch])
     }
 
@@ -162,7 +186,7 @@ impl Trainer {
             (values, self.parts.rule.state())
         });
         *step += 1;
-        let found = self.step([images, next], self.lr(at), &mut totals.variance);
+        let found = self.step([images, next], at, &mut totals.variance);
         let (outcome, images, labels) = match (found, before) {
             (Ok(found), _) => found,
             (Err(TrainError::NotFinite(what)), Some((values, rule))) if totals.skipped + 1 < at.steps => {
@@ -174,6 +198,9 @@ impl Trainer {
             }
             (Err(error), _) => return Err(self.placed(error, at)),
         };
+        if let Some(average) = &mut self.average {
+            average.add(&self.parts.executor.read(State::Weights));
+        }
         totals.add(&outcome, &labels);
         for path in &outcome.paths {
             let (position_norms, loss) = (&*path.position_norms, path.loss);
@@ -185,7 +212,7 @@ impl Trainer {
 
     fn lr(&self, at: RunPoint) -> f64 {
         let s = &self.settings.train;
-        s.schedule.lr(s.lr, self.parts.rule.schedule_point(at))
+        s.schedule.lr(s.lr, self.parts.rule.schedule_point(at)) * self.recipe.warm_up(at)
     }
 
     /// What an epoch did; the samplers still hold the distributions it was drawn from.
@@ -218,9 +245,10 @@ impl Trainer {
     fn step(
         &mut self,
         [drawn, next]: [&[u32]; 2],
-        lr: f64,
+        at: RunPoint,
         variance: &mut GradientVariance,
     ) -> Result<(StepOutcome, Vec<u32>, Vec<u32>), TrainError> {
+        let (lr, recipe) = (self.lr(at), self.recipe);
         let (s, parts) = (&self.settings.train, &mut self.parts);
         let (augment, stream) = (&self.settings.augment, &mut self.streams.augment);
         let DrawnImages { pixels, indices } = parts.images.take(drawn, augment, stream)?;
@@ -240,11 +268,17 @@ impl Trainer {
                 lr: lr as f32,
                 momentum: s.momentum as f32,
                 weight_decay: s.weight_decay as f32,
+                decayed: recipe.decayed,
                 gradient_scale: 1.0,
                 idle: s.idle_weights,
             },
             clip_norm: s.clip_norm,
             image_weights: (!plain).then_some(&image_weights),
+            label_smoothing: recipe.label_smoothing as f32,
+            drop_path: Some(DropPaths {
+                probability: recipe.drop_path(at),
+                rng: &mut self.streams.drop_path,
+            }),
             on_gradient: &mut |ids, executor| variance.observe(ids, |id| executor.gradient(id)),
         };
         let batch = Batch { images: Images { pixels: &pixels, shape }, labels: &labels };
@@ -258,6 +292,7 @@ impl Trainer {
         Checkpoint {
             weights: executor.read(State::Weights),
             momentum: executor.read(State::Momentum),
+            average: self.average.as_ref().map(|average| average.values().to_vec()),
             paths: self.parts.paths.state(),
             data: self.parts.data.state(),
             rule: self.parts.rule.state(),
@@ -275,17 +310,19 @@ impl Trainer {
     /// Writes [`Trainer::checkpoint`] into a folder, see [`Checkpoint::save`].
     ///
     /// # Errors
-    /// [`CheckpointError::Io`]
+    /// [`CheckpointError::Io`], or [`CheckpointError::Exec`] where the weights cannot be read: then nothing is written.
     pub fn save(&mut self, folder: &Path) -> Result<(), CheckpointError> {
-        self.last_checkpoint = Some(self.checkpoint().save(folder, self.parts.net.weights())?);
+        let checkpoint = self.checkpoint();
+        self.parts.executor.health()?;
+        self.last_checkpoint = Some(checkpoint.save(folder, self.parts.net.weights())?);
         if let Some(autosave) = &mut self.autosave {
-            autosave.last = Instant::now();
+            autosave.saved();
         }
         Ok(())
     }
 
     fn save_due(&mut self) -> Result<(), CheckpointError> {
-        let folder = self.autosave.as_ref().map(|autosave| autosave.folder.clone());
+        let folder = self.autosave.as_ref().map(|autosave| autosave.folder().to_owned());
         folder.map_or(Ok(()), |folder| self.save(&folder))
     }
 
@@ -294,20 +331,33 @@ impl Trainer {
     /// # Errors
     /// [`CheckpointError`]. The trainer must not be used after an error.
     pub fn resume(&mut self, folder: &Path) -> Result<(), CheckpointError> {
-        let Some((path, checkpoint)) = Checkpoint::latest(folder, self.parts.net.weights())? else {
-            return Ok(());
-        };
+        match Checkpoint::latest(folder, self.parts.net.weights())? {
+            Some((path, checkpoint)) => self.go_on(path, checkpoint),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on from a checkpoint that was read from `path`.
+    pub(crate) fn go_on(&mut self, path: PathBuf, checkpoint: Checkpoint) -> Result<(), CheckpointError> {
         let mismatch = |reason| CheckpointError::Mismatch { path: path.clone(), reason };
         let (ours, theirs) = (self.fingerprint(), &checkpoint.run.fingerprint);
         if let Some((key, value)) = ours.iter().find(|(key, value)| theirs.get(*key) != Some(value)) {
             let other = theirs.get(key).map_or("nothing", String::as_str);
             return Err(mismatch(format!("its {key} is {other}, this run has {value}")));
         }
+        if let Some((key, value)) = theirs.iter().find(|(key, _)| !ours.contains_key(*key)) {
+            return Err(mismatch(format!("its {key} is {value}, this run has nothing")));
+        }
         self.parts.paths.restore(&checkpoint.paths).map_err(|e| mismatch(e.to_string()))?;
         self.parts.data.restore(&checkpoint.data).map_err(|e| mismatch(e.to_string()))?;
         self.parts.rule.restore(&checkpoint.rule).map_err(|e| mismatch(e.to_string()))?;
         self.parts.executor.write(State::Weights, &checkpoint.weights);
         self.parts.executor.write(State::Momentum, &checkpoint.momentum);
+        if let Some(average) = &mut self.average {
+            let values =
+                checkpoint.average.ok_or_else(|| mismatch("it has no average of the weights".to_owned()))?;
+            average.restore(&values);
+        }
         self.streams.go_to(&checkpoint.run.streams);
         self.epochs = checkpoint.run.epochs;
         self.running = RunningEpoch::restore(&checkpoint.running, &self.parts.space)
@@ -331,7 +381,7 @@ impl Trainer {
     fn fingerprint(&self) -> BTreeMap<String, String> {
         let (loader, images) = (&self.parts.images, self.parts.images.source());
         let entry = |key: &str, value: String| (key.to_owned(), value);
-        BTreeMap::from([
+        let mut fingerprint = BTreeMap::from([
             entry(
                 "training",
                 format!("{:?}", TrainSettings { identity: String::new(), ..self.settings.clone() }),
@@ -340,19 +390,11 @@ impl Trainer {
             entry("weights", self.parts.net.weights().numel().to_string()),
             entry("part of the space", format!("{:?}", self.parts.space.allowed())),
             entry("sampler, rule, network or executor", self.settings.identity.clone()),
-        ])
-    }
-}
-
-/// When to write checkpoints between steps.
-struct Autosave {
-    folder: PathBuf,
-    every: Duration,
-    last: Instant,
-}
-
-impl Autosave {
-    fn is_due(&self) -> bool {
-        self.last.elapsed() >= self.every
+        ]);
+        // Checkpoints of runs without a recipe do not name any.
+        if self.recipe != Recipe::default() {
+            fingerprint.extend([entry("recipe", format!("{:?}", self.recipe))]);
+        }
+        fingerprint
     }
 }

@@ -5,8 +5,8 @@ mod recipe;
 
 use pada_data::{ImageSet, Loader, Normalize};
 use pada_graph::{
-    Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
-    WeightId,
+    Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep,
+    Shape, State, WeightId,
 };
 use pada_report::EpochRecord;
 use pada_sampler::{PathSampler, PathSeen, SamplerError, SamplerState, UniformData, UniformPaths};
@@ -114,8 +114,14 @@ fn step(
     clip_norm: f64,
     rng: &mut dyn rand::Rng,
 ) -> StepOutcome {
-    let sgd =
-        SgdStep { lr: 0.5, momentum: 0.0, weight_decay: 0.0, gradient_scale: 1.0, idle: IdleWeights::Frozen };
+    let sgd = SgdStep {
+        lr: 0.5,
+        momentum: 0.0,
+        weight_decay: 0.0,
+        decayed: Decayed::All,
+        gradient_scale: 1.0,
+        idle: IdleWeights::Frozen,
+    };
     let mut ctx = StepContext {
         executor,
         net: &net(),
@@ -125,6 +131,8 @@ fn step(
         sgd,
         clip_norm,
         image_weights: None,
+        label_smoothing: 0.0,
+        drop_path: None,
         on_gradient: &mut |_, _| {},
     };
     with_batch(|batch| rule.step(&mut ctx, batch)).unwrap()

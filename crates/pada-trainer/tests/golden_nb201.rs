@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use pada_engine::Engine;
 use pada_graph::{
-    Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
-    WeightLayout, WeightSpec,
+    Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep,
+    Shape, State, WeightLayout, WeightSpec,
 };
 use pada_sampler::{FixedPath, PathSeen};
 use pada_space::Arch;
@@ -119,11 +119,14 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
                 lr: 0.05,
                 momentum: 0.9,
                 weight_decay: 2.5e-4,
+                decayed: Decayed::All,
                 gradient_scale: 1.0,
                 idle: IdleWeights::Decay,
             },
             clip_norm: 5.0,
             image_weights: None,
+            label_smoothing: 0.0,
+            drop_path: None,
             on_gradient: check_gradients,
         };
         let outcome = SummedPaths.step(&mut ctx, &case.batch()).unwrap();

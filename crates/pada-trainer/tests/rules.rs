@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_graph::{
-    Batch, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
+    Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep,
+    Shape, State,
 };
 use pada_sampler::{FairPaths, FixedPath, PathSampler, Variant};
 use pada_space::{Arch, SubSpace};
@@ -33,8 +34,14 @@ fn batch(pixels: &[f32]) -> Batch<'_> {
     Batch { images: Images { pixels, shape: Shape::new(3, 8, 8) }, labels: &LABELS }
 }
 
-const SGD: SgdStep =
-    SgdStep { lr: 0.1, momentum: 0.9, weight_decay: 1e-3, gradient_scale: 1.0, idle: IdleWeights::Decay };
+const SGD: SgdStep = SgdStep {
+    lr: 0.1,
+    momentum: 0.9,
+    weight_decay: 1e-3,
+    decayed: Decayed::All,
+    gradient_scale: 1.0,
+    idle: IdleWeights::Decay,
+};
 
 fn step(
     rule: &mut dyn TrainRule,
@@ -52,6 +59,8 @@ fn step(
         sgd,
         clip_norm: CLIP,
         image_weights: None,
+        label_smoothing: 0.0,
+        drop_path: None,
         on_gradient: &mut |_, _| {},
     };
     rule.step(&mut ctx, &batch(&pixels)).unwrap()

@@ -4,8 +4,8 @@
 use pada_data::ImageSet;
 use pada_engine::Engine;
 use pada_graph::{
-    Batch, Executor, Graph, IdleWeights, Images, Lower, MacroNet, Node, Norm, Norms, Op, Precision, SgdStep,
-    Shape, State, Statistics, WeightId, WeightLayout,
+    Batch, Decayed, Executor, Graph, IdleWeights, Images, Lower, MacroNet, Node, Norm, Norms, Op, Precision,
+    SgdStep, Shape, State, Statistics, WeightId, WeightLayout,
 };
 use pada_sampler::{FixedPath, Variant};
 use pada_space::{Arch, NasBenchMacro, SearchSpace};
@@ -162,11 +162,14 @@ fn sumnas_leaves_variances_that_are_some() {
                 lr: 1.0,
                 momentum: 0.9,
                 weight_decay: 0.1,
+                decayed: Decayed::All,
                 gradient_scale: 1.0,
                 idle: IdleWeights::Decay,
             },
             clip_norm: 5.0,
             image_weights: None,
+            label_smoothing: 0.0,
+            drop_path: None,
             on_gradient: &mut |_, _| {},
         };
         let batch = Batch { images: Images { pixels: &pixels, shape: SHAPE }, labels: &labels };

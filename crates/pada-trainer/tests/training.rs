@@ -2,6 +2,7 @@
 //! its own.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod lost;
 mod recipe;
 
 use std::path::Path;
@@ -47,14 +48,19 @@ fn net() -> Nb201Net {
 }
 
 fn trainer(settings: TrainSettings) -> Trainer {
+    let (net, seed) = (net(), settings.seed);
+    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(seed));
+    trainer_with(settings, Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::Single)))
+}
+
+fn trainer_with(settings: TrainSettings, executor: Box<dyn Executor>) -> Trainer {
     let net = net();
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(settings.seed));
     let importance_weights = ImportanceWeights::Unbiased;
     let smoothing = Ramp { first: 0.5, last: 1.0 };
     let paths = PathImportanceConfig { importance_weights, smoothing, ..PathImportanceConfig::default() };
     let data = DataImportanceConfig { importance_weights, smoothing, ..DataImportanceConfig::default() };
     let parts = TrainerParts {
-        executor: Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::Single)),
+        executor,
         net: Box::new(net),
         space: SubSpace::whole(&[5; 6]),
         n_ops: 5,
@@ -100,6 +106,26 @@ fn the_same_seed_gives_the_same_run_whatever_the_threads() {
     assert_eq!(with(1), with(3));
     let (_, other) = finished(trainer(TrainSettings { seed: 8, ..settings() }));
     assert_ne!(with(1).1, other);
+}
+
+/// A checkpoint of zeros would lose the run.
+#[test]
+fn the_checkpoint_of_a_lost_device_is_not_written_over_a_good_one() {
+    let folder = saved(1);
+    let files = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    let weights = init_weights(net().weights(), &mut Purpose::Init.stream(7));
+    let candle = CandleExecutor::new(net().weights().clone(), weights, Precision::Single);
+    let mut trainer = trainer_with(settings(), Box::new(lost::Lost(Box::new(candle))));
+    trainer.epoch(&mut ()).unwrap();
+    let error = trainer.save(folder.path()).unwrap_err();
+    assert!(matches!(error, CheckpointError::Exec(_)) && error.to_string().contains("it is lost"), "{error}");
+    assert!(files() == before, "the checkpoint was touched");
 }
 
 #[test]

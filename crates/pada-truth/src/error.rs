@@ -36,6 +36,13 @@ impl Download {
         }
     }
 
+    /// The command that brings it.
+    pub fn command(self) -> String {
+        // No public place has this one as a file.
+        let from = if self == Self::Darts214 { " --from DIR" } else { "" };
+        format!("cargo xtask download {self}{from}")
+    }
+
     /// Where it lies in a data folder.
     pub fn path(self, data_dir: &Path) -> PathBuf {
         data_dir.join(self.folder()).join(self.file())
@@ -58,8 +65,8 @@ impl fmt::Display for Download {
 pub enum TruthError {
     /// The table is not there.
     #[error(
-        "{path} is missing; run `cargo xtask download {download}`, or set PADA_DATA to the folder that holds {}/",
-        .download.folder()
+        "{path} is missing; run `{}`, or set PADA_DATA to the folder that holds {}/",
+        .download.command(), .download.folder()
     )]
     Missing {
         /// The file.
@@ -153,7 +160,8 @@ pub enum TruthError {
     },
     /// Rows are missing.
     #[error(
-        "{path} has {found} of {expected} architectures, {first} is the first that is missing; run `cargo xtask download {download}`"
+        "{path} has {found} of {expected} architectures, {first} is the first that is missing; run `{}`",
+        .download.command()
     )]
     MissingRows {
         /// The file.

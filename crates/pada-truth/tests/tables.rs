@@ -179,7 +179,7 @@ fn a_genotype_of_darts_214_has_the_mean_of_its_last_epochs_and_a_damaged_one_is_
     assert!(matches!(load("[]").unwrap_err(), TruthError::Empty { .. }));
     assert!(matches!(load("[{}]").unwrap_err(), TruthError::Json { .. }));
     let missing = Darts214Table::load(Path::new("no/such.json")).unwrap_err();
-    assert!(missing.to_string().contains("cargo xtask download darts-214"), "{missing}");
+    assert!(missing.to_string().contains("`cargo xtask download darts-214 --from DIR`"), "{missing}");
 }
 
 /// Facts of the published tables, see the README beside them.

@@ -1,5 +1,5 @@
 use pada_data::ImageSource;
-use pada_graph::{Cost, GraphError, Lower};
+use pada_graph::{Cost, GraphError, Lower, Norms};
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
 use pada_trainer::image_shape;
 
@@ -21,6 +21,15 @@ impl Network {
     pub fn new(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
         let alone = build::alone(config, image_shape(images), images.classes())?;
         Ok(Self { space: build::space_of(config)?, name: config.space, alone })
+    }
+
+    /// The same with the size that the config says, as a run with `[alone]` trains it.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn as_configured(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
+        let net = build::network(config.size()?, Norms::Affine, image_shape(images), images.classes());
+        Ok(Self { space: build::space_of(config)?, name: config.space, alone: net })
     }
 
     /// Weights and multiply-adds of an architecture that stands alone.

@@ -10,7 +10,7 @@ use pada_sampler::{
     PathImportance, PathSampler, UniformData, UniformPaths,
 };
 use pada_space::{
-    Darts, EDGES, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
+    Arch, Darts, EDGES, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
 };
 use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
@@ -18,10 +18,12 @@ use pada_trainer::{
     Calibration, Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
 };
 
-use crate::config::SupernetSize;
+use crate::alone::net as alone_net;
+use crate::config::{SupernetSize, check};
+use crate::device;
 use crate::{
-    ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit,
-    Recalibration, RuleConfig, RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
+    AloneConfig, ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, Place,
+    RankSplit, Recalibration, RuleConfig, RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
 };
 
 /// A search space by its name; that of ProxylessNAS with the channels of its search.
@@ -76,7 +78,7 @@ pub(crate) fn alone(
     Ok(network(size, Norms::Affine, input, classes))
 }
 
-fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Box<dyn Lower> {
+pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Box<dyn Lower> {
     match size {
         SupernetSize::Nb201 { channels, cells } => {
             Box::new(Nb201Net::new(channels, cells, input, classes, norms))
@@ -89,20 +91,72 @@ fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Bo
     }
 }
 
+/// The network that a run trains.
+pub(crate) fn trained(config: &RunConfig, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
+    let Some(alone) = &config.alone else {
+        return Ok(supernet(&config.supernet, input, classes)?);
+    };
+    let arch = space_of(&config.supernet)?.parse(config.sampler.fixed_arch()?)?;
+    alone_net(&config.supernet, alone, &arch, input, classes)
+}
+
+/// The network whose weights compute an architecture: the supernet, or one of its own.
+pub(crate) fn net_of(
+    config: &SupernetConfig,
+    alone: Option<&AloneConfig>,
+    arch: &Arch,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, PadaError> {
+    match alone {
+        None => Ok(supernet(config, input, classes)?),
+        Some(alone) => alone_net(config, alone, arch, input, classes),
+    }
+}
+
 /// What computes, on the device that was chosen.
+///
+/// # Errors
+/// [`PadaError::Device`] where that cannot compute this.
 pub(crate) fn executor(
     compute: ComputeConfig,
     device: Device,
     net: &dyn Lower,
     weights: Vec<f32>,
-) -> Box<dyn Executor> {
+) -> Result<Box<dyn Executor>, PadaError> {
     let layout = net.weights().clone();
-    match (compute.executor, device) {
-        (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, compute.precision)),
-        (ExecutorName::Candle, Device::Cpu) => {
-            Box::new(CandleExecutor::new(layout, weights, compute.precision))
+    let ComputeConfig { executor, precision } = compute;
+    Ok(match (executor, device) {
+        (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, precision)),
+        (ExecutorName::Engine, Device::Cuda(ordinal)) => {
+            device::engine(ordinal, layout, &weights, precision)?
         }
+        (ExecutorName::Candle, Device::Cpu) => Box::new(CandleExecutor::new(layout, weights, precision)),
+        (ExecutorName::Candle, Device::Cuda(ordinal)) => {
+            let reason = "compute.executor = \"candle\" computes on the CPU only".to_owned();
+            return Err(PadaError::Device { device: format!("cuda:{ordinal}"), reason });
+        }
+    })
+}
+
+/// The same for training, where several ranks compute one batch.
+fn training_executor(
+    compute: ComputeConfig,
+    place: &Place,
+    net: &dyn Lower,
+    weights: Vec<f32>,
+) -> Result<Box<dyn Executor>, PadaError> {
+    if place.world.is_alone() {
+        return executor(compute, place.device, net, weights);
     }
+    if let Device::Cuda(ordinal) = place.device {
+        let reason = "several ranks train together on CPUs only".to_owned();
+        return Err(PadaError::Device { device: format!("cuda:{ordinal}"), reason });
+    }
+    let engine = compute.executor == ExecutorName::Engine;
+    check("compute.executor", "candle", engine, "\"engine\" where several ranks train together")?;
+    let engine = Engine::new(net.weights().clone(), weights, compute.precision);
+    Ok(Box::new(engine.across(place.world.clone())))
 }
 
 /// The part of its space that a run is about.
@@ -225,12 +279,12 @@ pub(crate) fn trainer(
     config: &RunConfig,
     images: ImageSource,
     space: &dyn SearchSpace,
-    device: Device,
+    place: &Place,
     start: Start,
 ) -> Result<Trainer, PadaError> {
     let Start { part, weights, epochs, stage } = start;
     let (shape, classes) = (image_shape(&images), images.classes());
-    let net = supernet(&config.supernet, shape, classes)?;
+    let net = trained(config, shape, classes)?;
     let new = || init_weights(net.weights(), &mut Purpose::Init.stage_stream(config.seed, stage));
     let weights = weights.unwrap_or_else(new);
     let rule = rule(config, &part, stage, net.weights(), &weights);
@@ -250,7 +304,7 @@ pub(crate) fn trainer(
         }))
     };
     let parts = TrainerParts {
-        executor: executor(config.compute, device, net.as_ref(), weights),
+        executor: training_executor(config.compute, place, net.as_ref(), weights)?,
         net,
         space: part.clone(),
         n_ops: space.n_ops().iter().copied().max().unwrap_or(0),
@@ -259,5 +313,6 @@ pub(crate) fn trainer(
         data: data_sampler(&config.sampler, images.len())?,
         images: Loader::new(images),
     };
-    Ok(Trainer::new(settings, parts))
+    let recipe = config.alone.as_ref().map(AloneConfig::recipe).unwrap_or_default();
+    Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone()))
 }

@@ -1,4 +1,8 @@
-use std::str::FromStr;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use pada_engine::cuda::{self, CudaEngine, CudaError, Driver};
+use pada_graph::{Executor, Precision, WeightLayout};
 
 use crate::PadaError;
 
@@ -8,21 +12,99 @@ pub enum Device {
     /// The processor, with all threads of the global pool.
     #[default]
     Cpu,
+    /// The NVIDIA GPU of this number.
+    Cuda(usize),
 }
 
-/// `auto` (the fastest device there is), `cpu` or `cuda:N`.
-impl FromStr for Device {
-    type Err = PadaError;
+/// A device, and why it is that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What computes.
+    pub device: Device,
+    /// Why no GPU computes although one was welcome.
+    pub why_no_gpu: Option<String>,
+}
 
-    fn from_str(text: &str) -> Result<Self, PadaError> {
-        let refuse =
-            |reason: &str| Err(PadaError::Device { device: text.to_owned(), reason: reason.to_owned() });
-        match text {
-            "auto" | "cpu" => Ok(Self::Cpu),
-            _ if text.strip_prefix("cuda:").is_some_and(|n| n.parse::<u32>().is_ok()) => {
-                refuse("this version computes on the CPU only")
-            }
-            _ => refuse("devices are called auto, cpu and cuda:N"),
+impl Device {
+    /// The device of a name: `auto` (the first GPU if it can be used, else the processor), `cpu` or `cuda:N`. A GPU can be used if
+    /// driver and compiler are there and it computes a known network as the processor does ([`cuda::check`]).
+    ///
+    /// # Errors
+    /// [`PadaError::Device`] for another name, and where that GPU cannot be used.
+    pub fn choose(name: &str) -> Result<Choice, PadaError> {
+        let numbered = || name.strip_prefix("cuda:")?.parse::<usize>().ok();
+        let chosen = |device| Ok(Choice { device, why_no_gpu: None });
+        match (name, numbered()) {
+            ("cpu", _) => chosen(Self::Cpu),
+            ("auto", _) => match open(0, Precision::Single) {
+                Ok(_) => chosen(Self::Cuda(0)),
+                Err(error) => Ok(Choice { device: Self::Cpu, why_no_gpu: Some(error.to_string()) }),
+            },
+            (_, Some(ordinal)) => match open(ordinal, Precision::Single) {
+                Ok(_) => chosen(Self::Cuda(ordinal)),
+                Err(error) => Err(refused(ordinal, &error)),
+            },
+            _ => Err(PadaError::Device {
+                device: name.to_owned(),
+                reason: "devices are called auto, cpu and cuda:N".to_owned(),
+            }),
         }
+    }
+}
+
+/// The engine on a GPU.
+pub(crate) fn engine(
+    ordinal: usize,
+    layout: WeightLayout,
+    weights: &[f32],
+    precision: Precision,
+) -> Result<Box<dyn Executor>, PadaError> {
+    let engine = open(ordinal, precision)
+        .and_then(|driver| CudaEngine::with_device(driver, layout, weights, precision))
+        .map_err(|error| refused(ordinal, &error))?;
+    Ok(Box::new(engine))
+}
+
+/// A GPU that has passed the check.
+fn open(ordinal: usize, precision: Precision) -> Result<Rc<Driver>, CudaError> {
+    let driver = Rc::new(Driver::open(ordinal, precision, kernel_cache().as_deref())?);
+    cuda::check(driver.clone(), precision)?;
+    Ok(driver)
+}
+
+fn refused(ordinal: usize, error: &CudaError) -> PadaError {
+    PadaError::Device { device: format!("cuda:{ordinal}"), reason: error.to_string() }
+}
+
+/// Where compiled kernels are kept: `$PADA_CACHE`, or `pada` in the user's cache folder.
+fn kernel_cache() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let user = || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    folder("PADA_CACHE").or_else(|| Some(user()?.join("pada")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_chosen_or_refused_with_a_reason() {
+        assert_eq!(Device::choose("cpu").unwrap(), Choice { device: Device::Cpu, why_no_gpu: None });
+        let chosen = Device::choose("auto").unwrap();
+        assert_eq!(chosen.device == Device::Cpu, chosen.why_no_gpu.is_some_and(|reason| !reason.is_empty()));
+        for name in ["cuda:977", "cuda:", "cuda:-1", "gpu", ""] {
+            let error = Device::choose(name).unwrap_err();
+            assert!(error.to_string().contains("--device cpu"), "{error}");
+        }
+    }
+
+    /// Where there is no driver, a GPU is refused with the words of the driver's absence.
+    #[test]
+    fn without_a_driver_the_engine_of_a_gpu_says_so() {
+        if cuda::gpus() != Err(CudaError::NoDriver) {
+            return;
+        }
+        let error = engine(0, WeightLayout::new(), &[], Precision::Single).err().expect("there is no driver");
+        assert!(error.to_string().contains("libcuda.so.1"), "{error}");
     }
 }

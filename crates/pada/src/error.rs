@@ -265,6 +265,9 @@ pub enum PadaError {
     /// Training and scoring.
     #[error(transparent)]
     Train(#[from] pada_trainer::TrainError),
+    /// Ranks that work together.
+    #[error(transparent)]
+    World(#[from] pada_world::WorldError),
     /// Checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] pada_trainer::CheckpointError),
@@ -288,6 +291,11 @@ impl PadaError {
     /// Who can mend it.
     pub fn blame(&self) -> Blame {
         use pada_trainer::{CheckpointError, TrainError};
+        use pada_world::WorldError::{Drift, Gone, Library, Silent};
+        if let Some(error) = self.world() {
+            let failed = matches!(error, Silent { .. } | Gone { .. } | Drift { .. } | Library { .. });
+            return if failed { Blame::Run } else { Blame::Input };
+        }
         match self {
             Self::Train(TrainError::Stopped) => Blame::Stopped,
             Self::Train(TrainError::Data(_)) => Blame::Input,
@@ -295,8 +303,21 @@ impl PadaError {
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)
-            | Self::Checkpoint(CheckpointError::Io { .. }) => Blame::Run,
+            | Self::Checkpoint(CheckpointError::Io { .. } | CheckpointError::Exec(_)) => Blame::Run,
             _ => Blame::Input,
+        }
+    }
+
+    /// What kept ranks from working together, wherever it was found.
+    fn world(&self) -> Option<&pada_world::WorldError> {
+        use pada_graph::ExecError;
+        use pada_trainer::TrainError;
+        match self {
+            Self::World(error)
+            | Self::Train(TrainError::World(error) | TrainError::Exec(ExecError::World(error))) => {
+                Some(error)
+            }
+            _ => None,
         }
     }
 }

@@ -1,8 +1,10 @@
 use pada_data::ImageSource;
-use pada_space::SubSpace;
+use pada_space::{Arch, SubSpace};
+use pada_world::World;
 
+use crate::ranking::Ranking;
 use crate::scoring::Scoring;
-use crate::{Network, PadaError, Place, RunConfig, build};
+use crate::{Network, PadaError, Place, RunConfig, Tables, build};
 
 /// What a run reads before it trains: images and network, checked against each other.
 pub(crate) struct Inputs {
@@ -15,11 +17,24 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
+    /// A ranking of architectures on what was read.
+    pub(crate) fn ranking<'a>(
+        &'a self,
+        archs: &'a [Arch],
+        tables: &'a Tables,
+        world: &'a World,
+    ) -> Ranking<'a> {
+        Ranking { archs, scoring: &self.scoring, tables, world }
+    }
+
     /// Reads them; writes nothing.
     pub(crate) fn read(config: &RunConfig, place: &Place) -> Result<Self, PadaError> {
         config.check()?;
         let splits = pada_data::open(&config.data.source, &place.data_dir, config.data.photographs())?;
-        let network = Network::new(&config.supernet, &splits.test)?;
+        let network = match &config.alone {
+            None => Network::new(&config.supernet, &splits.test)?,
+            Some(_) => Network::as_configured(&config.supernet, &splits.test)?,
+        };
         let whole = build::part(&config.supernet, network.space.as_ref())?;
         config.check_positions(whole.allowed().len())?;
         let rank = &config.rank;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alone;
 mod baselines;
 mod build;
 mod compare;
@@ -12,6 +13,8 @@ mod inputs;
 mod lists;
 mod pipeline;
 mod ranking;
+mod ranking_part;
+mod ranking_share;
 mod run_folder;
 mod score_cache;
 mod scoring;
@@ -24,12 +27,12 @@ pub use baselines::{Network, live_conv_weight};
 pub use build::space as search_space;
 pub use compare::Tables;
 pub use config::{
-    ComputeConfig, DataConfig, DataRule, ExecutorName, FewShotConfig, GradientMatchingConfig, LastSplit,
-    NoSettings, PathRule, RankArchs, RankConfig, RankSplit, Recalibration, RuleConfig, RunConfig,
+    AloneConfig, ComputeConfig, DataConfig, DataRule, ExecutorName, FewShotConfig, GradientMatchingConfig,
+    LastSplit, NoSettings, PathRule, RankArchs, RankConfig, RankSplit, Recalibration, RuleConfig, RunConfig,
     SamplerConfig, SpaceName, SplitConfig, SupernetConfig, TrainPart, TruthName, WidthsName,
 };
 pub use cost::AloneNet;
-pub use device::Device;
+pub use device::{Choice, Device};
 pub use error::{Blame, ConfigError, PadaError};
 pub use export::{
     Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,
@@ -46,8 +49,10 @@ pub use pada_space as space;
 pub use pada_supernet as supernet;
 pub use pada_trainer as trainer;
 pub use pada_truth as truth;
+pub use pada_world as world;
 pub use pipeline::{Place, Run};
 pub use run_folder::RunFolder;
+pub use score_cache::read_search_scores;
 pub use search::{
     FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
 };

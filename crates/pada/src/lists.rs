@@ -75,29 +75,30 @@ pub(crate) fn not_written(error: CheckpointError) -> PadaError {
     }
 }
 
-/// Reads what [`write_scores`] wrote before the work was over: as many of the first architectures as are there in order, each
-/// scored on `images` images. A file that holds something else counts as none.
+/// Reads what [`write_scores`] wrote before the work was over: those of `archs` that are there, scored on `images` images, each with its
+/// place among `archs`. What is anything else counts as nothing.
 ///
 /// # Errors
 /// [`PadaError::Read`]
-pub(crate) fn read_first_scores(
+pub(crate) fn read_some_scores(
     path: &Path,
-    archs: &[Arch],
+    archs: &HashMap<&Arch, usize>,
     images: usize,
     space: &dyn SearchSpace,
-) -> Result<Vec<ArchScore>, PadaError> {
+) -> Result<Vec<(usize, ArchScore)>, PadaError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
         Err(source) => return Err(PadaError::Read { path: path.into(), source }),
     };
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    let score = |(row, arch): (Result<ScoreRow, csv::Error>, &Arch)| {
+    let score = |row: Result<ScoreRow, csv::Error>| {
         let row = row.ok().filter(|row| row.total == images && row.correct <= images)?;
-        let found = space.parse(&row.arch).ok().filter(|found| found == arch)?;
-        Some(ArchScore { arch: found, correct: row.correct, total: row.total })
+        let arch = space.parse(&row.arch).ok()?;
+        let place = *archs.get(&arch)?;
+        Some((place, ArchScore { arch, correct: row.correct, total: row.total }))
     };
-    Ok(reader.deserialize::<ScoreRow>().zip(archs).map_while(score).collect())
+    Ok(reader.deserialize::<ScoreRow>().filter_map(score).collect())
 }
 
 #[derive(Deserialize)]

@@ -9,10 +9,11 @@ use pada_report::{EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecor
 use pada_space::{Arch, Equivalence, SearchSpace, SubSpace};
 use pada_trainer::split::Leaves;
 use pada_trainer::{Observer, Purpose, Trainer};
+use pada_world::World;
 
 use crate::config::{can_be_listed, check};
 use crate::inputs::Inputs;
-use crate::ranking::{Part, Ranking};
+use crate::ranking_part::Part;
 use crate::stages::{Stages, Unfinished};
 use crate::{
     ConfigError, Device, PadaError, PathRule, RankArchs, RunConfig, RunFolder, SpaceName, Tables, read_archs,
@@ -28,6 +29,8 @@ pub struct Place {
     pub device: Device,
     /// Time between two checkpoints within an epoch; there is one after every epoch too.
     pub checkpoint_every: Duration,
+    /// The ranks that work on the same job.
+    pub world: World,
 }
 
 /// A run whose inputs have been read and checked: train a supernet, rank architectures with its weights, compare.
@@ -41,26 +44,39 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads images and tables and puts the run together; writes nothing.
+    /// Reads images and tables and puts the run together; writes nothing. Ranks that are not about the same run are refused.
     ///
     /// # Errors
-    /// [`PadaError`]: the config or a file it needs.
+    /// [`PadaError`]: the config or a file it needs, or [`PadaError::World`].
     pub fn prepare(config: &RunConfig, place: &Place) -> Result<Self, PadaError> {
         let inputs = Inputs::read(config, place)?;
         let space = inputs.scoring.network.space.as_ref();
         let (archs, tables) = archs_and_tables(config, place, space, &inputs.whole)?;
         let archs = within_part(config, archs, &inputs.whole)?;
         let (config, place) = (config.clone(), place.clone());
-        let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place.device)?;
+        let mut first = Stages::first(&config, &inputs.images, space, &inputs.whole, &place)?;
+        if !place.world.is_alone() {
+            let scored_on = &inputs.scoring.images;
+            place.world.agree(&[
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+                ("config", config.to_toml()),
+                ("set of training images", first.parts().images.sha256().to_owned()),
+                ("set of images to rank on", scored_on.sha256()),
+                ("list of architectures", archs.iter().map(|arch| format!("{arch}\n")).collect()),
+                ("executor", first.parts().executor.name().to_owned()),
+            ])?;
+        }
         Ok(Self { config, place, inputs, first, archs, tables })
     }
 
-    /// Trains, ranks and keeps everything in `folder`; goes on from the last checkpoint there.
+    /// Trains, ranks and keeps everything in `folder`; goes on from the last checkpoint there. What rank 0 does; the others
+    /// [`Run::follow`].
     ///
     /// # Errors
     /// [`PadaError`]. After [`Blame::Stopped`](crate::Blame::Stopped) or a failure, a run prepared again goes on in the same folder.
     pub fn finish(mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<RunRecord, PadaError> {
         let mut record = self.new_record();
+        self.place.world.broadcast(shared_path(folder.path()))?;
         let (space, folder_path) = (self.inputs.scoring.network.space.as_ref(), folder.path());
         let stages = Stages::new(&self.config, &self.inputs, folder_path, &self.place, Unfinished::Train);
         let ops = space.op_names();
@@ -74,19 +90,35 @@ impl Run {
         set_epochs(&mut record, &trained.epochs);
         record.train_seconds += trained.split_seconds;
         record.parts = trained.leaves.iter().flat_map(Leaves::parts).map(part_record).collect();
-        let mut part = Part { folder, every: self.place.checkpoint_every };
-        let ranking = Ranking { archs: &self.archs, scoring: &self.inputs.scoring, tables: &self.tables };
+        let mut part = Part::new(folder.path(), &self.place);
+        let ranking = self.inputs.ranking(&self.archs, &self.tables, &self.place.world);
         let (scores, ranking) =
             trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;
         let epochs = trained.epochs;
         write_scores(&folder.ranking(), &scores)?;
-        folder.remove_scored()?;
+        part.remove_all()?;
         let events = event_file(&mut events, folder, &record)?;
         events.epochs(&epochs, ops)?;
         events.ranking(&epochs, &ranking.agreements)?;
         record.ranking = Some(ranking);
         folder.write_record(&record)?;
         Ok(record)
+    }
+
+    /// Does its share of what rank 0 does in [`Run::finish`]. Writes nothing but scores of a ranking under way, where rank 0's folder is
+    /// seen from here.
+    ///
+    /// # Errors
+    /// [`PadaError`], as [`Run::finish`].
+    pub fn follow(self, observer: &mut dyn Observer) -> Result<(), PadaError> {
+        let folder = self.place.world.broadcast(vec![])?;
+        let folder = PathBuf::from(String::from_utf8_lossy(&folder).into_owned());
+        let stages = Stages::new(&self.config, &self.inputs, &folder, &self.place, Unfinished::Train);
+        let mut trained = stages.train(self.first, observer, &mut |_| Ok(()))?;
+        let mut part = Part::new(&folder, &self.place);
+        let ranking = self.inputs.ranking(&self.archs, &self.tables, &self.place.world);
+        trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;
+        Ok(())
     }
 
     fn new_record(&mut self) -> RunRecord {
@@ -111,6 +143,11 @@ impl Run {
             ranking: None,
         }
     }
+}
+
+/// A folder as other ranks see it, where they share its disk.
+fn shared_path(folder: &Path) -> Vec<u8> {
+    std::path::absolute(folder).unwrap_or_else(|_| folder.into()).to_string_lossy().into_owned().into_bytes()
 }
 
 /// Which architectures a run ranks and what it compares them with.

@@ -1,12 +1,16 @@
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Instant;
 
 use pada_report::{BestArch, RankRecord};
 use pada_space::Arch;
-use pada_trainer::{ArchScore, Calibration, Observer, TrainError};
+use pada_trainer::{ArchScore, Calibration, Observer, Scorer, TrainError};
+use pada_world::World;
 
 use crate::pipeline::images_record;
+use crate::ranking_part::Part;
+use crate::ranking_share::deal;
 use crate::scoring::{Scoring, Weights};
-use crate::{PadaError, RunFolder, Tables};
+use crate::{PadaError, Tables};
 
 /// How many of the best architectures a record names.
 const BEST: usize = 5;
@@ -16,46 +20,24 @@ pub(crate) struct Ranking<'a> {
     pub(crate) archs: &'a [Arch],
     pub(crate) scoring: &'a Scoring,
     pub(crate) tables: &'a Tables,
-}
-
-/// Where scores are kept until all are there.
-pub(crate) struct Part<'a> {
-    pub(crate) folder: &'a RunFolder,
-    pub(crate) every: Duration,
+    /// The ranks that share the work.
+    pub(crate) world: &'a World,
 }
 
 impl Ranking<'_> {
-    /// Scores and compares all architectures; `part` keeps what is there already, and what is there if the work ends early.
+    /// Scores and compares all architectures; `part` keeps what is there already, and what is there if the work ends early. Every rank
+    /// ends with all scores.
     pub(crate) fn run(
         &self,
         mut weights: Weights<'_, '_>,
-        mut part: Option<&mut Part<'_>>,
+        part: Option<&mut Part>,
         observer: &mut dyn Observer,
     ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
         let started = Instant::now();
         let images = &self.scoring.eval_set();
         let network = &self.scoring.network;
         let mut scorer = self.scoring.scorer(&mut weights, images);
-        let mut scores = match &part {
-            Some(part) => part.folder.scored(self.archs, images.len(), network.space.as_ref())?,
-            None => vec![],
-        };
-        scores.iter().try_for_each(|score| scorer.remember(score))?;
-        let mut saved = Instant::now();
-        while scores.len() < self.archs.len() {
-            let stop = observer.stop_requested();
-            if let Some(part) = &mut part
-                && (stop || saved.elapsed() >= part.every)
-            {
-                part.folder.write_scored(&scores)?;
-                saved = Instant::now();
-            }
-            if stop {
-                return Err(TrainError::Stopped.into());
-            }
-            scores.push(scorer.score(&self.archs[scores.len()])?);
-            observer.on_scored(scores.len(), self.archs.len());
-        }
+        let scores = self.score(&mut scorer, images.len(), part, observer)?;
         let seconds = started.elapsed().as_secs_f64();
         let record = RankRecord {
             archs: scores.len(),
@@ -67,6 +49,77 @@ impl Ranking<'_> {
             best: self.best(&scores)?,
         };
         Ok((scores, record))
+    }
+
+    /// Scores this rank's share of what is not known, and puts everybody's together.
+    fn score(
+        &self,
+        scorer: &mut Scorer<'_, '_>,
+        images: usize,
+        mut part: Option<&mut Part>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<ArchScore>, PadaError> {
+        let mut scores = self.known(images, part.as_deref())?;
+        scores.values().try_for_each(|score| scorer.remember(score))?;
+        let open: Vec<usize> = (0..self.archs.len()).filter(|place| !scores.contains_key(place)).collect();
+        let own = match self.world.is_alone() {
+            true => open,
+            false => deal(self.archs, &open, &self.scoring.network, self.world.size())?
+                .swap_remove(self.world.rank()),
+        };
+        if self.world.rank() > 0 {
+            // They are in rank 0's file.
+            scores.clear();
+        }
+        let (started, total) = (Instant::now(), scores.len() + own.len());
+        for place in own {
+            let stop = observer.stop_requested();
+            if let Some(part) = &mut part
+                && (stop || part.is_due())
+            {
+                part.save(scores.values())?;
+            }
+            if stop {
+                break;
+            }
+            scores.insert(place, scorer.score(&self.archs[place])?);
+            observer.on_scored(scores.len(), total);
+        }
+        if self.world.is_alone() {
+            return self.whole(scores);
+        }
+        if let Some(part) = &mut part {
+            part.save(scores.values())?;
+        }
+        // A rank may take twice as long as this one did before it counts as hung.
+        let found = self.world.gather_late(to_bytes(&scores), started.elapsed())?;
+        self.whole(found.iter().flat_map(|bytes| self.scores(bytes, images)).collect())
+    }
+
+    /// Scores by their place that earlier starts left; the same on every rank.
+    fn known(&self, images: usize, part: Option<&Part>) -> Result<BTreeMap<usize, ArchScore>, PadaError> {
+        let Some(part) = part else { return Ok(BTreeMap::new()) };
+        let known = match self.world.rank() {
+            0 => part.collect(self.archs, images, self.scoring.network.space.as_ref())?,
+            _ => BTreeMap::new(),
+        };
+        let known = self.world.broadcast(to_bytes(&known))?;
+        Ok(self.scores(&known, images).collect())
+    }
+
+    /// The scores of all architectures in their order; where some are missing, a rank was asked to stop.
+    fn whole(&self, scores: BTreeMap<usize, ArchScore>) -> Result<Vec<ArchScore>, PadaError> {
+        let whole = scores.len() == self.archs.len();
+        if whole { Ok(scores.into_values().collect()) } else { Err(TrainError::Stopped.into()) }
+    }
+
+    fn scores(&self, bytes: &[u8], images: usize) -> impl Iterator<Item = (usize, ArchScore)> {
+        let (numbers, _) = bytes.as_chunks::<8>();
+        let (pairs, _) = numbers.as_chunks::<2>();
+        pairs.iter().map(move |pair| {
+            let [place, correct] = pair.map(|number| u64::from_le_bytes(number) as usize);
+            (place, ArchScore { arch: self.archs[place].clone(), correct, total: images })
+        })
     }
 
     fn best(&self, scores: &[ArchScore]) -> Result<Vec<BestArch>, PadaError> {
@@ -84,4 +137,13 @@ impl Ranking<'_> {
         };
         order.iter().take(BEST).map(entry).collect()
     }
+}
+
+/// Place and correct images of each.
+fn to_bytes(scores: &BTreeMap<usize, ArchScore>) -> Vec<u8> {
+    scores
+        .iter()
+        .flat_map(|(&place, score)| [place, score.correct])
+        .flat_map(|n| (n as u64).to_le_bytes())
+        .collect()
 }

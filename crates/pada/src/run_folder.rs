@@ -3,10 +3,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use pada_report::RunRecord;
-use pada_space::{Arch, SearchSpace};
-use pada_trainer::{ArchScore, CheckpointError, write_durably};
+use pada_trainer::{CheckpointError, write_durably};
 
-use crate::lists::{read_first_scores, write_scores};
 use crate::{PadaError, RunConfig};
 
 pub(crate) const CONFIG: &str = "config.toml";
@@ -15,8 +13,6 @@ pub(crate) const RANKING: &str = "ranking.csv";
 /// The page about the run.
 const PAGE: &str = "report.html";
 const LOCK: &str = "lock";
-/// Scores of a ranking that is not whole.
-const SCORED: &str = "ranking-part.csv";
 
 /// The folder of one run: `config.toml`, checkpoints, `record.json`, `ranking.csv`.
 ///
@@ -104,30 +100,6 @@ impl RunFolder {
     /// The page about the run of a folder that is not open.
     pub fn page_of(path: &Path) -> PathBuf {
         path.join(PAGE)
-    }
-
-    /// The scores of a ranking that ended early, where they are of these architectures and as many images.
-    pub(crate) fn scored(
-        &self,
-        archs: &[Arch],
-        images: usize,
-        space: &dyn SearchSpace,
-    ) -> Result<Vec<ArchScore>, PadaError> {
-        read_first_scores(&self.path.join(SCORED), archs, images, space)
-    }
-
-    /// Keeps the scores that a ranking has so far.
-    pub(crate) fn write_scored(&self, scores: &[ArchScore]) -> Result<(), PadaError> {
-        write_scores(&self.path.join(SCORED), scores)
-    }
-
-    /// Removes them when the ranking is whole.
-    pub(crate) fn remove_scored(&self) -> Result<(), PadaError> {
-        let path = self.path.join(SCORED);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => Err(PadaError::Write { path, source }),
-            _ => Ok(()),
-        }
     }
 
     /// Writes the record, replacing an older one.

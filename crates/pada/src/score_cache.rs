@@ -104,6 +104,21 @@ fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
     }
 }
 
+/// The scores that a search keeps in its folder, on `images` images each, up to the first line that is damaged: what
+/// [`crate::search_run`] and [`crate::search_weights`] go on from. A search may be under way there.
+///
+/// # Errors
+/// [`PadaError::Read`]
+pub fn read_search_scores(
+    folder: &Path,
+    images: usize,
+    space: &dyn SearchSpace,
+) -> Result<Vec<ArchScore>, PadaError> {
+    let path = folder.join(SCORES);
+    let text = std::fs::read(&path).map_err(|source| PadaError::Read { path, source })?;
+    Ok(read_lines(&text, images, space).0)
+}
+
 /// The scores of all lines up to the first that is damaged, and how many bytes those lines have.
 fn read_lines(text: &[u8], images: usize, space: &dyn SearchSpace) -> (Vec<ArchScore>, usize) {
     let Some(mut rest) = text.strip_prefix(HEADER.as_bytes()) else { return (vec![], 0) };
@@ -165,7 +180,9 @@ mod tests {
         for torn in ["33333", "333333,11,10\n", "333333,5,9\n333333,5,10\n"] {
             let whole = "arch,correct,total\n123412,3,10\n000000,1,10\n";
             std::fs::write(&path, format!("{whole}{torn}")).unwrap();
-            assert_eq!(open(folder.path(), &subject()).unwrap(), [score("123412", 3), score("000000", 1)]);
+            let expected = [score("123412", 3), score("000000", 1)];
+            assert_eq!(read_search_scores(folder.path(), 10, &Nb201::new()).unwrap(), expected);
+            assert_eq!(open(folder.path(), &subject()).unwrap(), expected);
             assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "after {torn:?}");
         }
     }

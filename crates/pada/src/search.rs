@@ -16,7 +16,7 @@ use crate::pipeline::images_record;
 use crate::score_cache::{ScoreCache, Subject};
 use crate::scoring::{Scoring, Weights};
 use crate::stages::{Stages, Unfinished};
-use crate::{ComputeConfig, ConfigError, PadaError, Place, Recalibration, RunFolder, WeightsFile};
+use crate::{ComputeConfig, ConfigError, PadaError, PathRule, Place, Recalibration, RunFolder, WeightsFile};
 
 /// Good architectures to be found with the weights of a trained supernet.
 #[derive(Clone, Debug)]
@@ -113,9 +113,14 @@ pub fn search_run(
     observer: &mut dyn Observer,
 ) -> Result<SearchResult, PadaError> {
     let (folder, config) = RunFolder::open(run)?;
+    if config.sampler.path == PathRule::Fixed {
+        let (key, value) = ("the run folder", run.display().to_string());
+        let range = "that of a supernet, and not of one architecture alone";
+        return Err(ConfigError::Range { key, value, range }.into());
+    }
     let inputs = Inputs::read(&config, place)?;
     let space = inputs.scoring.network.space.as_ref();
-    let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place.device)?;
+    let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place)?;
     let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
     let mut trained = stages.train(first, observer, &mut |_| Ok(()))?;
     let about = About {
@@ -180,6 +185,7 @@ fn search(
     let space = scoring.network.space.as_ref();
     let costs = Costs::read(job, scoring)?;
     let subject = about.subject(scoring, weights.executor);
+    weights.executor.health().map_err(TrainError::from)?;
     let (mut cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
     let mut scorer = scoring.scorer(&mut weights, &images);
     known.iter().try_for_each(|score| scorer.remember(score))?;

@@ -1,7 +1,7 @@
 //! Trains the supernet of a run, or the several that it is split into, each in stages that a killed run takes up again.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pada_data::ImageSource;
 use pada_graph::Executor;
@@ -13,7 +13,7 @@ use pada_trainer::{Observer, Purpose, TrainError, Trainer, TrainerParts};
 use crate::config::{GradientMatchingConfig, LastSplit};
 use crate::inputs::Inputs;
 use crate::scoring::Weights;
-use crate::{Device, PadaError, Place, RunConfig, SplitConfig, build};
+use crate::{PadaError, Place, RunConfig, SplitConfig, build};
 
 /// What training needs, apart from its folder.
 pub(crate) struct Stages<'a> {
@@ -21,10 +21,8 @@ pub(crate) struct Stages<'a> {
     images: &'a ImageSource,
     space: &'a dyn SearchSpace,
     whole: SubSpace,
-    device: Device,
+    place: &'a Place,
     folder: &'a Path,
-    /// Time between two checkpoints within an epoch.
-    checkpoint_every: Duration,
     unfinished: Unfinished,
     /// Epochs of finished stages.
     done: Vec<EpochRecord>,
@@ -80,7 +78,7 @@ impl<'a> Stages<'a> {
         config: &'a RunConfig,
         inputs: &'a Inputs,
         folder: &'a Path,
-        place: &Place,
+        place: &'a Place,
         unfinished: Unfinished,
     ) -> Self {
         Self {
@@ -88,9 +86,8 @@ impl<'a> Stages<'a> {
             images: &inputs.images,
             space: inputs.scoring.network.space.as_ref(),
             whole: inputs.whole.clone(),
-            device: place.device,
+            place,
             folder,
-            checkpoint_every: place.checkpoint_every,
             unfinished,
             done: vec![],
             next: 0,
@@ -104,11 +101,11 @@ impl<'a> Stages<'a> {
         images: &ImageSource,
         space: &dyn SearchSpace,
         whole: &SubSpace,
-        device: Device,
+        place: &Place,
     ) -> Result<Trainer, PadaError> {
         let (part, epochs) = (whole.clone(), config.train.epochs);
         let start = build::Start { part, weights: None, epochs, stage: 0 };
-        build::trainer(config, images.clone(), space, device, start)
+        build::trainer(config, images.clone(), space, place, start)
     }
 
     /// Trains everything that has not been trained yet.
@@ -120,6 +117,7 @@ impl<'a> Stages<'a> {
     ) -> Result<Trained, PadaError> {
         let mut trainer = self.finish(first, observer, on_epoch)?;
         let Some(split) = &self.config.split else {
+            trainer.place_average();
             return Ok(Trained { trainer, leaves: None, epochs: self.done, split_seconds: 0.0 });
         };
         let root = weights(&mut trainer);
@@ -188,7 +186,7 @@ impl<'a> Stages<'a> {
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Trainer, PadaError> {
         let start = build::Start { part, weights, epochs, stage: self.next };
-        let trainer = build::trainer(self.config, self.images.clone(), self.space, self.device, start)?;
+        let trainer = build::trainer(self.config, self.images.clone(), self.space, self.place, start)?;
         self.finish(trainer, observer, on_epoch)
     }
 
@@ -200,15 +198,22 @@ impl<'a> Stages<'a> {
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Trainer, PadaError> {
         let folder = self.stage_folder()?;
-        trainer.resume(&folder)?;
-        trainer.autosave(&folder, self.checkpoint_every);
+        trainer.resume_together(&folder).map_err(|error| match error {
+            TrainError::Checkpoint(error) => PadaError::from(error),
+            other => other.into(),
+        })?;
+        let saves = self.place.world.rank() == 0;
+        if saves {
+            trainer.autosave(&folder, self.place.checkpoint_every);
+        }
         if !trainer.is_done() && self.unfinished == Unfinished::Refuse {
             return Err(PadaError::NotTrained { path: self.folder.to_owned() });
         }
         while !trainer.is_done() {
             match trainer.epoch(observer) {
-                Ok(_) => trainer.save(&folder)?,
-                Err(stopped @ TrainError::Stopped) => {
+                Ok(_) if saves => trainer.save(&folder)?,
+                Ok(_) => {}
+                Err(stopped @ TrainError::Stopped) if saves => {
                     trainer.save(&folder)?;
                     return Err(stopped.into());
                 }
@@ -224,7 +229,7 @@ impl<'a> Stages<'a> {
 
     /// Checkpoints of a run with one stage lie in its folder, those of several in one folder each.
     fn stage_folder(&self) -> Result<PathBuf, PadaError> {
-        if self.config.split.is_none() {
+        if self.config.split.is_none() || self.place.world.rank() > 0 {
             return Ok(self.folder.to_owned());
         }
         let path = self.folder.join(format!("stage-{:02}", self.next));

@@ -1,10 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use pada_data::Photographs;
-use pada_graph::{Executor, Lower, Shape, WeightLayout};
+use pada_graph::{Executor, Lower, Shape, State, WeightLayout};
 use pada_report::RankRecord;
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape};
+use sha2::{Digest, Sha256};
 
 use crate::config::check_recalibration;
 use crate::pipeline::ranked_archs;
@@ -62,7 +63,7 @@ impl WeightsFile {
         let network = Network::new(&self.supernet, &images)?;
         let net = build::supernet(&self.supernet, image_shape(&images), images.classes())?;
         let (weights, part) = read_scored(&self.path, net.as_ref(), network.space.as_ref())?;
-        let executor = build::executor(self.compute, place.device, net.as_ref(), weights);
+        let executor = build::executor(self.compute, place.device, net.as_ref(), weights)?;
         let images = images.held(self.limit.unwrap_or(usize::MAX))?;
         let scoring = Scoring { images, batch: self.batch, calibration, network };
         Ok(Opened { scoring, net, executor, part })
@@ -134,9 +135,24 @@ pub fn rank_weights(
     let tables = Tables::load(job.truth, &[], &place.data_dir, space)?;
     let archs = ranked_archs(&job.archs, supernet.space, space, &opened.part, &tables, SEED)?;
     archs.iter().try_for_each(|arch| check_part(&job.weights.path, &opened.part, arch))?;
+    if !place.world.is_alone() {
+        place.world.agree(&[
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("job", format!("{job:#?}")),
+            ("set of weights", sha256_of(&opened.executor.read(State::Weights))),
+            ("set of images to rank on", opened.scoring.images.sha256()),
+            ("executor", opened.executor.name().to_owned()),
+        ])?;
+    }
     opened.with_weights(|scoring, weights| {
-        Ranking { archs: &archs, scoring, tables: &tables }.run(weights, None, observer)
+        Ranking { archs: &archs, scoring, tables: &tables, world: &place.world }.run(weights, None, observer)
     })
+}
+
+fn sha256_of(weights: &[f32]) -> String {
+    let mut hasher = Sha256::new();
+    weights.iter().for_each(|weight| hasher.update(weight.to_le_bytes()));
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names and shapes of a supernet's weights.

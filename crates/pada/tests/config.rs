@@ -160,12 +160,24 @@ fn bad_values_are_named() {
         ("rank.batch=0", "rank.batch"),
         ("data.train_images=0", "data.train_images"),
         ("supernet.cells=0", "supernet.cells"),
+        ("supernet.cells=100000000000", "supernet.cells"),
+        ("supernet.channels=100000000000", "supernet.channels"),
+        ("name=../above", "name"),
+        ("name=/tmp/elsewhere", "name"),
+        ("name=..", "name"),
+        ("name=a\\b", "name"),
+        ("name=", "name"),
     ] {
         let error = mini.with(set).and_then(|config| config.check()).unwrap_err();
         // A whole number where a fraction belongs is accepted or refused by the reader of TOML; a bad one by the check.
         let named = matches!(&error, ConfigError::Range { key: k, .. } if *k == key)
             || matches!(error, ConfigError::Set { .. });
         assert!(named, "{set}: {error}");
+    }
+    // A config file has no larger whole numbers.
+    let large = RunConfig { seed: u64::MAX, ..RunConfig::mini() };
+    for error in [large.check().unwrap_err(), large.with("train.epochs=1").unwrap_err()] {
+        assert!(matches!(error, ConfigError::Range { key: "seed", .. }), "{error}");
     }
     let error = mini.with("no equals sign").unwrap_err();
     assert!(matches!(error, ConfigError::Set { .. }), "{error}");

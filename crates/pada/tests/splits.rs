@@ -6,6 +6,7 @@ use std::path::Path;
 use pada::report::{EpochRecord, RunRecord};
 use pada::space::{Arch, Nb201, SearchSpace};
 use pada::trainer::Observer;
+use pada::world::World;
 use pada::{Blame, Device, PadaError, Place, Run, RunConfig, RunFolder};
 
 /// A tiny run with these settings on top.
@@ -43,7 +44,7 @@ impl Observer for StopAfter {
 
 fn place() -> Place {
     let checkpoint_every = std::time::Duration::ZERO;
-    Place { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every }
+    Place { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world: World::alone() }
 }
 
 /// Runs to the end; returns the record and the scores.

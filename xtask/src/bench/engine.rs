@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use pada_engine::Engine;
-use pada_graph::{Batch, Executor, IdleWeights, Images, LossSpec, Lower, Precision, SgdStep};
+use pada_graph::{Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Precision, SgdStep};
 use pada_space::{Arch, SearchSpace};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -167,6 +167,7 @@ impl<'a> Bench<'a> {
                     lr: 0.05,
                     momentum: 0.9,
                     weight_decay: 2.5e-4,
+                    decayed: Decayed::All,
                     gradient_scale: pada_trainer::clip_factor(norm, 5.0) as f32,
                     idle: IdleWeights::Decay,
                 });

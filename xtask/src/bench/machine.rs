@@ -33,7 +33,16 @@ pub(crate) const BUSY: f64 = 0.5;
 
 /// A number of bytes from Linux's table of this process; none on other systems.
 pub(crate) fn memory(key: &str) -> Option<u64> {
-    let kilobytes = line("/proc/self/status", key)?;
+    memory_in("/proc/self/status", key)
+}
+
+/// The same of another process.
+pub(crate) fn memory_of(process: u32, key: &str) -> Option<u64> {
+    memory_in(&format!("/proc/{process}/status"), key)
+}
+
+fn memory_in(file: &str, key: &str) -> Option<u64> {
+    let kilobytes = line(file, key)?;
     kilobytes.strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }
 

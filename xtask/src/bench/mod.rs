@@ -2,13 +2,15 @@
 
 mod compare;
 mod engine;
-mod machine;
+pub(crate) mod machine;
 mod ops;
 mod record;
 mod sides;
 mod space;
 mod statistics;
 mod summary;
+
+pub(crate) use statistics::{Line, median};
 
 /// What is measured.
 #[derive(clap::Subcommand)]

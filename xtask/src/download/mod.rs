@@ -7,7 +7,6 @@ mod http;
 mod nas_bench_macro;
 mod nb201;
 mod nb201_merge;
-mod pickle;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -135,6 +135,7 @@ mod tests {
             data_dir: paths::data_dir(),
             device: Device::Cpu,
             checkpoint_every: std::time::Duration::from_secs(60),
+            world: pada::world::World::alone(),
         };
         for method in Method::all().unwrap() {
             for preset in [Preset::Short, Preset::Full] {

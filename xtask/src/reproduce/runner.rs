@@ -11,6 +11,7 @@ use pada::{RankArchs, RunConfig, Tables};
 use super::cells::{Cell, State, look, record_file};
 use super::child::{self, Ended};
 use super::preset::Preset;
+use super::shard::Shard;
 use crate::{binary, paths};
 
 /// What every command of `reproduce` takes.
@@ -37,6 +38,32 @@ pub(crate) struct Args {
     /// Threads on the CPU; all cores if not given.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    /// Run only this part of the runs and write no table: 0/4 to 3/4 for four jobs. `reproduce merge` puts them together.
+    #[arg(long, value_name = "INDEX/COUNT")]
+    pub(crate) shard: Option<Shard>,
+    /// What happens to runs that are not finished.
+    #[arg(skip)]
+    pub(crate) todo: Todo,
+}
+
+/// What happens to runs that are not finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Todo {
+    /// They run.
+    #[default]
+    Run,
+    /// They are left as they are.
+    Leave,
+}
+
+impl Args {
+    /// Where runs and tables go, made where it is not there.
+    pub(crate) fn out_folder(&self, what: &str) -> anyhow::Result<PathBuf> {
+        let default = || paths::root().join("runs").join(format!("{what}-{}", self.preset.name()));
+        let out = std::path::absolute(self.out.clone().unwrap_or_else(default))?;
+        std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+        Ok(out)
+    }
 }
 
 /// Runs cells one after the other.
@@ -87,9 +114,7 @@ impl Runner {
         }
         let space = pada::search_space(base.supernet.space);
         let tables = Tables::load(base.rank.truth, &[], &paths::data_dir(), space.as_ref())?;
-        let default = || paths::root().join("runs").join(format!("{what}-{}", preset.name()));
-        let out = std::path::absolute(args.out.clone().unwrap_or_else(default))?;
-        std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+        let out = args.out_folder(what)?;
         Ok(Self { args: args.clone(), base, out, program: binary::build()?, tables, space })
     }
 
@@ -109,6 +134,11 @@ impl Runner {
         cells: &[Cell],
         after: &mut dyn FnMut(&Progress) -> anyhow::Result<()>,
     ) -> anyhow::Result<(Progress, End)> {
+        let shard = self.args.shard.map(|shard| shard.of(cells));
+        let cells = shard.as_deref().unwrap_or(cells);
+        let mut nothing = |_: &Progress| Ok(());
+        // Shards share a folder, and a table of all is not theirs to write.
+        let after = if shard.is_some() { &mut nothing } else { after };
         self.refuse_other_runs(cells)?;
         child::catch_ctrl_c();
         let mut progress = Progress::default();
@@ -126,6 +156,9 @@ impl Runner {
             progress.finished.len()
         );
         after(&progress)?;
+        if self.args.todo == Todo::Leave {
+            return Ok((progress, End::Whole));
+        }
         for cell in todo {
             if child::stop_requested() {
                 return Ok((progress, End::Stopped));
@@ -213,7 +246,8 @@ impl Runner {
     }
 }
 
-fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
+/// What is said of a folder that holds another run.
+pub(super) fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
     format!(
         "{} holds another run: {}; give another --out, or move it away",
         folder.display(),

@@ -9,11 +9,11 @@ use crate::simd::{Kernel, Number, Unit, Vector};
 /// Which input pixels each output pixel of a pooling covers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows {
-    pool: Pool,
-    input: Shape,
-    output: Shape,
+    pub(crate) pool: Pool,
+    pub(crate) input: Shape,
+    pub(crate) output: Shape,
     /// Numbers from a pixel to the next.
-    stride: usize,
+    pub(crate) stride: usize,
 }
 
 impl Windows {

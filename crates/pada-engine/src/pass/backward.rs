@@ -121,7 +121,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         place: &mut Place<'_, T>,
     ) {
         let Some(target) = target else { return };
-        let count = (self.images.len() * self.plan.buffers[op.out].shape.numel()) as f64;
+        let count = (self.share.batch * self.plan.buffers[op.out].shape.numel()) as f64;
         let factor = T::from_f64(2.0 * f64::from(share) * self.loss_scale / count);
         let (out, others) = Others::split(place.values, self.range(way, target.gradient));
         let difference = others.buffer(self.plan, op.out);

@@ -11,6 +11,7 @@ use crate::kernels::{
 };
 use crate::memory::{Image, Others, Scratch};
 use crate::plan::{Backward, Buffer, BufferId, ConvOp, Plan, Source};
+use crate::share::Share;
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::Coefficients;
 use crate::weights::Packed;
@@ -21,7 +22,9 @@ pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) host: &'a HostWeights,
     pub(crate) packed: Packed<'a, V::Elem, V::Unit>,
     pub(crate) coefficients: &'a Coefficients<V::Elem>,
+    /// Those of this rank.
     pub(crate) images: &'a Images<'a>,
+    pub(crate) share: &'a Share<'a>,
     /// Factor on the whole loss.
     pub(crate) loss_scale: f64,
     /// `[slots, B]`
@@ -30,7 +33,7 @@ pub(crate) struct Pass<'a, V: Vector> {
 
 /// One image on its way through a level.
 pub(crate) struct Place<'a, T> {
-    /// Its number in the batch.
+    /// Its number among those of this rank.
     pub(crate) image: usize,
     /// How many images of its chunk were there before it.
     pub(crate) seen: usize,
@@ -52,7 +55,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
 
     /// What drop-path multiplies an image by.
     fn drop_path(&self, slot: usize, image: usize) -> T {
-        T::from_f32(self.drop_path[slot * self.images.len() + image])
+        T::from_f32(self.drop_path[slot * self.share.batch + self.share.images.start + image])
     }
 
     /// The numbers of a vector, or of a map channel by channel, as the weights of a linear layer are.

@@ -8,7 +8,7 @@ mod compile;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub(crate) use backward::{Backward, Target};
+pub(crate) use backward::{Backward, GradientId, Target};
 use pada_graph::{Conv, Norm, Shape, WeightId};
 
 use crate::geometry::Geometry;

@@ -17,7 +17,9 @@ pub(crate) trait Number:
     + Default
     + PartialOrd
     + std::fmt::Debug
+    + std::ops::Add<Output = Self>
     + std::ops::AddAssign
+    + bytemuck::Pod
     + std::ops::MulAssign
     + 'static
 {

@@ -1,3 +1,5 @@
+#![allow(clippy::undocumented_unsafe_blocks, reason = "all of the file have one reason, which stands below")]
+
 use std::arch::x86_64::*;
 use std::mem::transmute;
 

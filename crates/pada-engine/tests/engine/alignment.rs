@@ -2,8 +2,8 @@
 
 use pada_engine::Level;
 use pada_graph::{
-    Batch, Conv, Executor, Graph, GraphBuilder, IdleWeights, Images, Init, LossSpec, Norm, Pool, Precision,
-    SgdStep, Shape, State, Statistics, WeightId, WeightLayout, WeightSpec,
+    Batch, Conv, Decayed, Executor, Graph, GraphBuilder, IdleWeights, Images, Init, LossSpec, Norm, Pool,
+    Precision, SgdStep, Shape, State, Statistics, WeightId, WeightLayout, WeightSpec,
 };
 
 use crate::case::{Case, distance};
@@ -155,6 +155,7 @@ fn weights_of_the_anchor_alone_are_idle() {
         lr: 0.1,
         momentum: 0.9,
         weight_decay: 0.01,
+        decayed: Decayed::All,
         gradient_scale: 1.0,
         idle: IdleWeights::Frozen,
     };

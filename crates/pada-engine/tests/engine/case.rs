@@ -79,7 +79,8 @@ impl Case {
         let stats = last.expect("there is a pass");
         let gradient = self.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect();
         let forward = executor.logits(graph, &images).unwrap();
-        assert!(distance(&forward.values, &stats.logits.values) < 1e-5, "forward alone is another plan");
+        let off = distance(&forward.values, &stats.logits.values);
+        assert!(off < 1e-5, "{}: forward alone is another plan, off by {off}", executor.name());
         Found { logits: stats.logits.values, loss: stats.loss, alignment: stats.alignment, gradient }
     }
 

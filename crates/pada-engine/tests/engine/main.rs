@@ -1,16 +1,19 @@
 //! The engine against the readable executor, PyTorch, finite differences and itself.
 #![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::print_stderr, reason = "a test says what it leaves out")]
 
 mod against_candle;
 mod alignment;
 mod bad_input;
 mod bf16;
 mod case;
+mod cuda;
 mod finite_differences;
 mod golden_ops;
 mod memory;
 mod probe;
 mod random_graphs;
+mod ranks;
 mod recipe;
 mod running;
 #[path = "../../../../tests/shared.rs"]

@@ -6,8 +6,12 @@ use proptest::test_runner::RngSeed;
 use crate::case::distance;
 use crate::recipe::recipes;
 
+/// Miri computes a thousand times slower.
+const CASES_OF_MIRI: u32 = 2;
+
 /// The same graphs every time; others with `PROPTEST_RNG_SEED`.
 pub(crate) fn config(cases: u32) -> ProptestConfig {
+    let cases = if cfg!(miri) { CASES_OF_MIRI } else { cases };
     let default = ProptestConfig::default();
     let rng_seed = match default.rng_seed {
         RngSeed::Random => RngSeed::Fixed(1),

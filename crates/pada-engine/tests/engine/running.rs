@@ -2,8 +2,8 @@
 
 use pada_engine::Level;
 use pada_graph::{
-    Batch, DartsModel, DartsNet, DartsSize, Executor, Graph, IdleWeights, Images, LossSpec, Lower, MacroNet,
-    MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State,
+    Batch, DartsModel, DartsNet, DartsSize, Decayed, Executor, Graph, IdleWeights, Images, LossSpec, Lower,
+    MacroNet, MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State,
 };
 use pada_space::{
     DARTS_NAMED, Darts, Genotype, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless, ProxylessWidths,
@@ -24,7 +24,7 @@ fn setup(net: &dyn Lower, images: usize) -> Case {
     case
 }
 
-fn paths() -> Vec<(Case, Graph)> {
+pub(crate) fn paths() -> Vec<(Case, Graph)> {
     let nb201 = Nb201Net::new(16, 1, SHAPE, 10, Norms::Running);
     let layers = MacroNet::new(SHAPE, 10, Norms::Running);
     let proxyless = ProxylessNet::new(&ProxylessWidths::SEARCH, Shape::new(3, 64, 32), 10, Norms::Running);
@@ -46,7 +46,7 @@ fn paths() -> Vec<(Case, Graph)> {
 }
 
 /// What a pass of each kind leaves: logits, gradient and buffers of a step, logits of an evaluation, buffers after recalibration.
-fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 6] {
+pub(crate) fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 6] {
     let images = Images { pixels: &case.pixels, shape: case.shape };
     let others = noise(case.pixels.len(), 77);
     let others = Images { pixels: &others, shape: case.shape };
@@ -61,8 +61,14 @@ fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f
     let gradient = case.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect();
     let trained = buffers(executor);
     // Neither decay nor momentum touches a buffer.
-    let sgd =
-        SgdStep { lr: 0.0, momentum: 0.9, weight_decay: 0.1, gradient_scale: 1.0, idle: IdleWeights::Decay };
+    let sgd = SgdStep {
+        lr: 0.0,
+        momentum: 0.9,
+        weight_decay: 0.1,
+        decayed: Decayed::All,
+        gradient_scale: 1.0,
+        idle: IdleWeights::Decay,
+    };
     executor.update(&SgdStep { lr: 1e-3, weight_decay: 0.0, ..sgd });
     executor.update(&sgd);
     assert_eq!(buffers(executor), trained);
@@ -83,7 +89,8 @@ fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f
     [logits, gradient, trained, evaluated, recalibrated, again]
 }
 
-const NAMES: [&str; 6] = ["logits", "gradient", "buffers", "evaluated", "recalibrated", "evaluated again"];
+pub(crate) const NAMES: [&str; 6] =
+    ["logits", "gradient", "buffers", "evaluated", "recalibrated", "evaluated again"];
 
 #[test]
 fn passes_with_running_statistics_equal_candle() {

@@ -48,7 +48,7 @@ fn small() -> (WeightLayout, Graph) {
 }
 
 /// What a pass leaves, each image with a weight of its own.
-fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 2] {
+pub(crate) fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 2] {
     let batch = Batch { images: Images { pixels: &case.pixels, shape: case.shape }, labels: &case.labels };
     let n = case.labels.len();
     let drop_path: Vec<f32> =
@@ -61,7 +61,7 @@ fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 2
     [logits, case.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect()]
 }
 
-fn cases() -> [(Case, Graph); 2] {
+pub(crate) fn cases() -> [(Case, Graph); 2] {
     let (layout, graph) = small();
     let genotype = Genotype::parse(find_named(DARTS_NAMED, "DARTS_V1").unwrap().text).unwrap();
     let size = DartsSize { channels: 8, layers: 3, input: Shape::new(3, 32, 32), classes: CLASSES };

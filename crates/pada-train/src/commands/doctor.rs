@@ -1,6 +1,8 @@
 use std::path::Path;
 
+use pada::Device;
 use pada::data::{CIFAR10_FILES, cifar10};
+use pada::engine::cuda;
 use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthError};
 use serde_json::json;
 
@@ -24,7 +26,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Finding { what: "pada", state: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
         Finding { what: "cpu", state: Ok(cpu()) },
         Finding { what: "engine", state: Ok(engine()) },
-        Finding { what: "gpu", state: Ok("not needed: this version computes on the CPU only".to_owned()) },
+        Finding { what: "gpu", state: gpu() },
+        Finding { what: "nvrtc", state: nvrtc() },
         Finding { what: "mini images", state: mini() },
         Finding { what: "cifar10", state: cifar(&data.join("cifar10")) },
         Finding { what: "mini table", state: mini_table() },
@@ -61,6 +64,23 @@ fn engine() -> String {
         true => format!("{level}; compute.precision = \"bf16\" has instructions of its own"),
         false => format!("{level}; no bf16 instructions: compute.precision = \"bf16\" computes in f32"),
     }
+}
+
+fn gpu() -> Result<String, String> {
+    let gpus = cuda::gpus().map_err(|e| e.to_string())?;
+    let said = |gpu: &cuda::Gpu| {
+        let gib = gpu.memory as f64 / f64::from(1 << 30);
+        format!("cuda:{} {}, compute capability {}, {gib:.1} GiB", gpu.ordinal, gpu.name, gpu.capability)
+    };
+    let list = gpus.iter().map(said).collect::<Vec<_>>().join("; ");
+    match Device::choose("auto").map_err(|e| e.to_string())?.why_no_gpu {
+        None => Ok(format!("{list}; computes a known network as the CPU does")),
+        Some(reason) => Err(format!("{list}; {reason}")),
+    }
+}
+
+fn nvrtc() -> Result<String, String> {
+    cuda::compiler().map(|version| version.to_string()).map_err(|e| e.to_string())
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(long)]
     overwrite: bool,
     /// Where the means and variances of norms come from.
-    #[arg(long, value_enum, default_value = "images")]
+    #[arg(long, value_enum, default_value = "auto")]
     statistics: Statistics,
     /// Training images that these come from: a fixed random choice, the same as for scores.
     #[arg(long, value_name = "N", default_value_t = RECALIBRATION_IMAGES)]
@@ -61,6 +61,8 @@ enum Format {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Statistics {
+    /// The running statistics of a network that was trained alone, those of training images elsewhere
+    Auto,
     /// A pass over training images
     Images,
     /// Running statistics of the weights file, where it has them
@@ -88,14 +90,13 @@ impl Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     check_new_file(&args.out, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
     let place = args.common.place()?;
+    let images = Recalibration { images: args.recalibrate.get(), batch: RECALIBRATION_BATCH };
     let job = ExportJob {
         weights: args.source().map_err(PadaError::from)?,
         arch: args.arch.clone(),
         statistics: match args.statistics {
-            Statistics::Images => StatisticsFrom::Images(Recalibration {
-                images: args.recalibrate.get(),
-                batch: RECALIBRATION_BATCH,
-            }),
+            Statistics::Auto => StatisticsFrom::Score(images),
+            Statistics::Images => StatisticsFrom::Images(images),
             Statistics::Stored => StatisticsFrom::Stored,
         },
     };

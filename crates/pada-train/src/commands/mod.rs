@@ -27,10 +27,12 @@ use anyhow::Context;
 use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
 use pada::graph::Precision;
+use pada::world::{World, WorldError};
 use pada::{
-    ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, RankSplit, Recalibration, SpaceName,
-    SupernetConfig, TruthName, WeightsFile, WidthsName,
+    Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, RankSplit, Recalibration,
+    SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,
 };
+use pada_mpi::Launcher;
 
 use crate::progress::{Progress, Show};
 
@@ -51,6 +53,9 @@ pub(crate) struct Common {
     /// Threads on the CPU; all cores if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Seconds after which another rank, started by mpirun or srun, counts as hung.
+    #[arg(long, value_name = "SECONDS", default_value = "600")]
+    peer_timeout: f64,
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     pub(crate) json: bool,
@@ -65,9 +70,22 @@ impl Common {
         Progress::new(if self.quiet { Show::Nothing } else { Show::Progress })
     }
 
-    /// Starts the threads and chooses the device.
+    /// Starts the threads and chooses the device, for a command that several ranks share.
+    pub(crate) fn shared_place(&self) -> anyhow::Result<Place> {
+        let patience = seconds("--peer-timeout", self.peer_timeout)?;
+        Ok(Place { world: pada_mpi::start(patience).map_err(PadaError::from)?, ..self.new_place()? })
+    }
+
+    /// The same for a command that one rank does.
     pub(crate) fn place(&self) -> anyhow::Result<Place> {
-        let device: Device = self.device.parse()?;
+        if let Some(Launcher { name: launcher, size }) = Launcher::detect() {
+            return Err(PadaError::from(WorldError::OneRank { launcher, size }).into());
+        }
+        self.new_place()
+    }
+
+    fn new_place(&self) -> anyhow::Result<Place> {
+        let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
         let threads = self.threads.unwrap_or(0);
         if self.threads == Some(0) {
             let range = "at least 1";
@@ -75,9 +93,19 @@ impl Common {
                 PadaError::from(ConfigError::Range { key: "--threads", value: "0".into(), range }).into()
             );
         }
+        if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
+            eprintln!("on the CPU: {reason}");
+        }
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
-        Ok(Place { data_dir: data_dir(), device, checkpoint_every: Duration::from_secs(60) })
+        let (checkpoint_every, world) = (Duration::from_secs(60), World::alone());
+        Ok(Place { data_dir: data_dir(), device, checkpoint_every, world })
     }
+}
+
+/// A time on the command line.
+pub(crate) fn seconds(key: &'static str, value: f64) -> Result<Duration, PadaError> {
+    let bad = |_| ConfigError::Range { key, value: value.to_string(), range: "0 or more seconds" }.into();
+    Duration::try_from_secs_f64(value).map_err(bad)
 }
 
 /// `$PADA_DATA`, or `data`.

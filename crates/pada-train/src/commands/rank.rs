@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use pada::{Blame, RankArchs, RankJob, check_scores_file, rank_weights, write_scores};
 use serde_json::json;
 
+use super::train::ended;
 use super::{Common, TruthArg, WeightsArgs};
+use crate::progress::{Progress, Show};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -29,18 +31,25 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let place = args.common.place()?;
+    let place = args.common.shared_place()?;
     let job = RankJob {
         weights: args.scoring.file(args.weights.clone(), args.data.clone()),
         archs: args.archs.clone(),
         truth: args.truth.map(Into::into),
     };
-    check_scores_file(&args.out)?;
-    let ranked = rank_weights(&job, &place, &mut args.common.progress());
-    if ranked.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
+    let leads = place.world.rank() == 0;
+    if leads {
+        check_scores_file(&args.out)?;
+    }
+    let mut progress = if leads { args.common.progress() } else { Progress::new(Show::Nothing) };
+    let ranked = rank_weights(&job, &place, &mut progress);
+    if leads && ranked.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
         eprintln!("no scores were written; the same command starts them again");
     }
-    let (scores, record) = ranked?;
+    let (scores, record) = ended(&place.world, ranked)?;
+    if !leads {
+        return Ok(());
+    }
     write_scores(&args.out, &scores)?;
     say!("{}", pada::report::ranking_summary(&record).trim_end());
     say!("\nscores     {}", args.out.display());

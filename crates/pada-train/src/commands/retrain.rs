@@ -1,11 +1,11 @@
-use pada::{ConfigError, DataRule, PadaError, PathRule, RunFolder};
+use pada::{ConfigError, PadaError, PathRule, RunFolder};
 use serde_json::json;
 
 use super::{report, train};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The architecture: digits or the benchmark's string.
+    /// The architecture in any text form of its space, or the name of a published one of darts or proxyless.
     #[arg(long, required_unless_present = "resume")]
     arch: Option<String>,
     #[command(flatten)]
@@ -13,18 +13,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let (folder, config, record) = args.run.work(|| {
-        let mut config = args.run.config()?;
-        config.sampler.path = PathRule::Fixed;
-        config.sampler.data = DataRule::Uniform;
-        config.sampler.arch.clone_from(&args.arch);
-        config.name = format!(
-            "{}-{}",
-            config.name,
-            args.arch.as_deref().unwrap_or_default().replace(['|', '+', '~'], "")
-        );
-        Ok(config)
+    let done = args.run.work(|| {
+        let arch = args.arch.as_deref().unwrap_or_default();
+        Ok(args.run.config()?.retrain(arch)?)
     })?;
+    let Some((folder, config, record)) = done else { return Ok(()) };
     let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
     let Some(best) = best.filter(|_| config.sampler.path == PathRule::Fixed) else {
         return Err(not_one_architecture(&folder).into());

@@ -1,11 +1,12 @@
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use pada::report::{RunRecord, summary};
-use pada::{Blame, ConfigError, PadaError, Place, Run, RunConfig, RunFolder};
+use pada::world::World;
+use pada::{Blame, PadaError, Place, Run, RunConfig, RunFolder};
 use serde_json::json;
 
-use super::{Common, report};
+use super::{Common, report, seconds};
+use crate::progress::{Progress, Show};
 
 /// Folder of run folders.
 const RUNS: &str = "runs";
@@ -48,26 +49,30 @@ impl Args {
         Ok(config)
     }
 
-    /// Runs what was asked for to the end; `config` says what a new run is. An error after the start says how to go on.
+    /// Runs what was asked for to the end; `config` says what a new run is. An error after the start says how to go on. None for a
+    /// rank that only helped.
     pub(crate) fn work(
         &self,
         config: impl FnOnce() -> anyhow::Result<RunConfig>,
-    ) -> anyhow::Result<(RunFolder, RunConfig, RunRecord)> {
-        let every = Duration::try_from_secs_f64(self.checkpoint_every);
-        let checkpoint_every = every.map_err(|_| ConfigError::Range {
-            key: "--checkpoint-every",
-            value: self.checkpoint_every.to_string(),
-            range: "0 or more seconds",
-        })?;
-        let place = Place { checkpoint_every, ..self.common.place()? };
+    ) -> anyhow::Result<Option<(RunFolder, RunConfig, RunRecord)>> {
+        let checkpoint_every = seconds("--checkpoint-every", self.checkpoint_every)?;
+        let place = Place { checkpoint_every, ..self.common.shared_place()? };
+        let world = &place.world;
         let (folder, config) = match &self.resume {
+            // The folder belongs to rank 0.
+            Some(_) if world.rank() > 0 => (None, received(world)?),
             Some(path) => {
                 let (folder, config) = RunFolder::open(path)?;
+                world.broadcast(config.to_toml().into_bytes()).map_err(PadaError::from)?;
                 (Some(folder), config)
             }
             None => (None, config()?),
         };
         let run = Run::prepare(&config, &place)?;
+        if world.rank() > 0 {
+            ended(world, run.follow(&mut Progress::new(Show::Nothing)))?;
+            return Ok(None);
+        }
         let folder = match (folder, &self.out) {
             (Some(folder), _) => folder,
             (None, Some(path)) => RunFolder::create(path, &config)?,
@@ -77,12 +82,29 @@ impl Args {
         if result.as_ref().is_err_and(|error| error.blame() != Blame::Input) {
             eprintln!("to go on: pada-train --resume {}", folder.path().display());
         }
-        Ok((folder, config, result?))
+        Ok(Some((folder, config, ended(world, result)?)))
     }
 }
 
+/// Says good-bye to the other ranks, unless something failed: then the launcher ends them too.
+pub(crate) fn ended<T>(world: &World, result: Result<T, PadaError>) -> Result<T, PadaError> {
+    match &result {
+        Ok(_) => world.close(),
+        // All of them stopped; none ends, and is missed, before rank 0 has written its checkpoint.
+        Err(error) if error.blame() == Blame::Stopped && world.barrier().is_ok() => world.close(),
+        Err(_) => {}
+    }
+    result
+}
+
+/// The config of rank 0.
+fn received(world: &World) -> Result<RunConfig, PadaError> {
+    let text = world.broadcast(vec![])?;
+    Ok(RunConfig::parse(&String::from_utf8_lossy(&text), Path::new("the config of rank 0"))?)
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let (folder, _, record) = args.work(|| Ok(args.config()?))?;
+    let Some((folder, _, record)) = args.work(|| Ok(args.config()?))? else { return Ok(()) };
     say!("{}", summary(&record).trim_end());
     say!("\nrun folder {}", folder.path().display());
     let page = report::write_for(&folder);

@@ -21,7 +21,7 @@ pub use summed_paths::SummedPaths;
 pub use sumnas::{Sumnas, SumnasConfig};
 
 use crate::error::NotFinite;
-use crate::{RunPoint, TrainError, clip_factor, global_norm, position_gradient_norms};
+use crate::{DropPaths, RunPoint, TrainError, clip_factor, global_norm, position_gradient_norms};
 
 /// What a rule may use during a step. Paths come from the sampler; the rule never tells it what came of them, the trainer does.
 pub struct StepContext<'a> {
@@ -41,6 +41,10 @@ pub struct StepContext<'a> {
     pub clip_norm: f64,
     /// `[B]`, factors on the images' losses; none stands for ones.
     pub image_weights: Option<&'a [f32]>,
+    /// Share of the target that all classes get alike.
+    pub label_smoothing: f32,
+    /// Draws which paths of the network are dropped; none for none.
+    pub drop_path: Option<DropPaths<'a>>,
     /// Is called with the weights of the paths' operations while the step's gradient, before clipping, is there.
     pub on_gradient: &'a mut dyn FnMut(&[WeightId], &dyn Executor),
 }
@@ -114,7 +118,7 @@ pub trait TrainRule: Send {
 impl StepContext<'_> {
     /// Adds the gradient of one path to the step's.
     fn pass(&mut self, path: Arch, scale: f64, batch: &Batch<'_>) -> Result<Passed, TrainError> {
-        let graph = self.net.lower(&path)?.simplified();
+        let graph = self.net.lower_to_train(&path)?.simplified();
         self.pass_graph(path, &graph, scale, batch)
     }
 
@@ -126,7 +130,17 @@ impl StepContext<'_> {
         scale: f64,
         batch: &Batch<'_>,
     ) -> Result<Passed, TrainError> {
-        let loss = LossSpec { scale: scale as f32, image_weights: self.image_weights, ..LossSpec::default() };
+        let numbers = graph.drop_path_slots() * batch.images.len();
+        let drop_path = match &mut self.drop_path {
+            Some(paths) => paths.draw(numbers),
+            None => vec![1.0; numbers],
+        };
+        let loss = LossSpec {
+            scale: scale as f32,
+            image_weights: self.image_weights,
+            label_smoothing: self.label_smoothing,
+            drop_path: &drop_path,
+        };
         let stats = self.executor.gradients(graph, batch, &loss)?;
         for (what, value) in [("loss", stats.loss), ("alignment", stats.alignment)] {
             if !value.is_finite() {

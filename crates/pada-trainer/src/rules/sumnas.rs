@@ -55,6 +55,7 @@ impl TrainRule for Sumnas {
             lr: self.config.inner_lr as f32,
             momentum: self.config.inner_momentum as f32,
             weight_decay: 0.0,
+            decayed: ctx.sgd.decayed,
             gradient_scale: 1.0,
             idle: ctx.sgd.idle,
         };

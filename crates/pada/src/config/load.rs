@@ -5,10 +5,10 @@ use super::{RankArchs, RunConfig};
 use crate::ConfigError;
 
 /// Sections that need not be there.
-const OPTIONAL: [&str; 2] = ["rule", "split"];
+const OPTIONAL: [&str; 3] = ["rule", "split", "alone"];
 
-/// The config of a run without arguments.
-const DEFAULT: &str = include_str!("../../../../configs/mini/pada.toml");
+/// The config of a run without arguments: a link to `configs/mini/pada.toml`, so that a package of this crate holds it.
+const DEFAULT: &str = include_str!("mini.toml");
 
 impl RunConfig {
     /// The embedded default: PA&DA on the embedded mini images.
@@ -19,6 +19,15 @@ impl RunConfig {
         toml::from_str(DEFAULT).expect("the embedded config is valid")
     }
 
+    /// Reads a config from a text; an error calls it `name`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Toml`]
+    pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text)
+            .map_err(|source| ConfigError::Toml { path: name.into(), source: Box::new(source) })
+    }
+
     /// Reads a config file.
     ///
     /// # Errors
@@ -26,8 +35,7 @@ impl RunConfig {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
-        let toml = |source| ConfigError::Toml { path: path.into(), source: Box::new(source) };
-        let config: Self = toml::from_str(&text).map_err(toml)?;
+        let config = Self::parse(&text, path)?;
         Ok(config.with_files_beside(path.parent().unwrap_or(Path::new(""))))
     }
 
@@ -35,7 +43,7 @@ impl RunConfig {
     /// only way to set one that is optional and not there: `rule={name="nsas", …}`.
     ///
     /// # Errors
-    /// [`ConfigError::Set`]: no such key, or a value of the wrong kind.
+    /// [`ConfigError::Set`]: no such key, or a value of the wrong kind; [`ConfigError::Range`]: the seed is too large for a file.
     pub fn with(&self, assignment: &str) -> Result<Self, ConfigError> {
         let bad = |reason: String| ConfigError::Set { assignment: assignment.to_owned(), reason };
         let (key, value) =
@@ -49,7 +57,8 @@ impl RunConfig {
             Ok(Some(value)) => value,
             _ => toml::Value::String(value.trim().to_owned()),
         };
-        let mut root = toml::Table::try_from(self).expect("a config is a table");
+        self.check_seed()?;
+        let mut root = toml::Table::try_from(self).expect("a config whose seed is small is a table");
         let mut table = &mut root;
         let mut parts: Vec<&str> = key.trim().split('.').collect();
         let last = parts.pop().expect("a split text has a last part");
@@ -83,7 +92,7 @@ impl RunConfig {
     /// Every key that is set, as `section.key`, with its value as TOML, in the order of the keys.
     ///
     /// # Panics
-    /// Never: every field is representable.
+    /// If the seed is too large for a file, which [`RunConfig::check`] refuses.
     pub fn settings(&self) -> Vec<(String, String)> {
         let mut keys = BTreeMap::new();
         flatten("", &toml::Table::try_from(self).expect("a config is a table"), &mut keys);
@@ -93,7 +102,7 @@ impl RunConfig {
     /// The config as a TOML file that reads back the same.
     ///
     /// # Panics
-    /// Never: every field is representable.
+    /// If the seed is too large for a file, which [`RunConfig::check`] refuses.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a config is a table")
     }

@@ -1,5 +1,6 @@
 //! What a run is: one TOML file holds everything that changes its result.
 
+mod alone;
 mod augment;
 mod load;
 mod rank;
@@ -7,6 +8,7 @@ mod rule;
 mod sampler;
 mod supernet;
 
+pub use alone::AloneConfig;
 use pada_data::{Augment, Damaged, Photographs};
 use pada_graph::Precision;
 use pada_trainer::TrainConfig;
@@ -46,6 +48,9 @@ pub struct RunConfig {
     /// `[split]`, optional: how the supernet is split into several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitConfig>,
+    /// `[alone]`, optional: an architecture as a network of its own, and what publications add to its training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<AloneConfig>,
     /// `[rank]`
     pub rank: RankConfig,
 }
@@ -53,8 +58,9 @@ pub struct RunConfig {
 impl RunConfig {
     /// Everything that changes how a supernet is trained, as one text.
     pub(crate) fn identity(&self) -> String {
-        let Self { supernet, compute, sampler, rule, split, .. } = self;
-        format!("{supernet:?} {compute:?} {sampler:?} {rule:?} {split:?}")
+        let Self { supernet, compute, sampler, rule, split, alone, .. } = self;
+        let alone = alone.as_ref().map_or_else(String::new, |alone| format!(" {alone:?}"));
+        format!("{supernet:?} {compute:?} {sampler:?} {rule:?} {split:?}{alone}")
     }
 
     /// Sampler, rule and splits in words, for records.
@@ -86,6 +92,8 @@ impl RunConfig {
     /// [`ConfigError`]
     pub fn check(&self) -> Result<(), ConfigError> {
         let (t, r) = (&self.train, &self.rank);
+        check("name", format!("{:?}", self.name), names_a_folder(&self.name), NAMES)?;
+        self.check_seed()?;
         self.supernet.size()?;
         let counts = [
             ("data.train_images", self.data.train_images.unwrap_or(1)),
@@ -116,7 +124,10 @@ impl RunConfig {
         check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
         augment::check_augment(self)?;
         self.rule.check(self)?;
-        r.check(self.supernet.space, self.sampler.path)?;
+        if let Some(alone) = &self.alone {
+            alone.check(self)?;
+        }
+        r.check(self)?;
         let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
         check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
     }
@@ -124,6 +135,11 @@ impl RunConfig {
 
 impl RunConfig {
     /// Checks that a split names positions that the space has; `n` is their number.
+    /// A config is a TOML file, whose numbers have a sign.
+    pub(super) fn check_seed(&self) -> Result<(), ConfigError> {
+        check("seed", self.seed, i64::try_from(self.seed).is_ok(), "at most 9223372036854775807")
+    }
+
     pub(crate) fn check_positions(&self, n: usize) -> Result<(), ConfigError> {
         let Some(SplitConfig::FewShot(split)) = &self.split else { return Ok(()) };
         let (value, range) = (format!("{:?}", split.positions), "different positions of the space, from 0");
@@ -135,6 +151,16 @@ impl RunConfig {
 
 fn is_default(rule: &RuleConfig) -> bool {
     *rule == RuleConfig::default()
+}
+
+/// What names of runs are.
+const NAMES: &str =
+    "the name of a folder: 1 to 100 letters, digits, spaces and signs but / and \\, the first no dot";
+
+/// Whether a run's folder can be named so, and lies then where runs lie.
+fn names_a_folder(name: &str) -> bool {
+    let plain = |c: char| !c.is_control() && c != '/' && c != '\\';
+    (1..=100).contains(&name.chars().count()) && !name.starts_with('.') && name.chars().all(plain)
 }
 
 pub(crate) fn check(

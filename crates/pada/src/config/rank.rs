@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PathRule, SpaceName, check};
+use super::{PathRule, RunConfig, SpaceName, check};
 use crate::ConfigError;
 
 /// Which architectures are scored on which images, and with what the ranking is compared.
@@ -20,7 +20,7 @@ pub struct RankConfig {
     /// Images per batch. Where norms use the statistics of the batch it changes the scores.
     pub batch: usize,
     /// What running statistics are taken from before an architecture is scored; needed in spaces whose norms have them, `proxyless` and
-    /// `macro`.
+    /// `macro`, and optional in a run with `[alone]`, whose statistics are otherwise those of its training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrate: Option<Recalibration>,
     /// The truth table; optional where `archs` is not `truth`.
@@ -39,6 +39,13 @@ pub struct Recalibration {
     pub images: usize,
     /// Images per batch.
     pub batch: usize,
+}
+
+impl Recalibration {
+    fn check(self) -> Result<(), ConfigError> {
+        check("rank.recalibrate.images", self.images, self.images > 0, "at least 1")?;
+        check("rank.recalibrate.batch", self.batch, self.batch > 0, "at least 1")
+    }
 }
 
 /// Which architectures are ranked.
@@ -134,17 +141,22 @@ pub enum RankSplit {
 
 impl RankConfig {
     /// Checks its numbers, and that it suits the space; a run of one architecture ranks nothing.
-    pub(super) fn check(&self, space: SpaceName, path: PathRule) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
+        let space = run.supernet.space;
         let counts = [("rank.images", self.images), ("rank.batch", self.batch)];
         for (key, count) in counts {
             check(key, count, count > 0, "at least 1")?;
         }
-        check_recalibration(self.recalibrate, space)?;
+        match (&run.alone, self.recalibrate) {
+            (None, recalibrate) => check_recalibration(recalibrate, space)?,
+            (Some(_), Some(given)) => given.check()?,
+            (Some(_), None) => {}
+        }
         let is_ours = |truth: &TruthName| truth.space() == space;
         let range = "a table of the run's space: mini or nb201 of nb201, nas-bench-macro of macro, darts-214 of darts";
         check("rank.truth", format!("{:?}", self.truth), self.truth.iter().all(is_ours), range)?;
         check("rank.compare", format!("{:?}", self.compare), self.compare.iter().all(is_ours), range)?;
-        if path == PathRule::Fixed {
+        if run.sampler.path == PathRule::Fixed {
             return Ok(());
         }
         let known = self.truth.is_some() || self.archs != RankArchs::Truth;
@@ -176,10 +188,7 @@ pub(crate) fn check_recalibration(
             let reason = "its norms use the statistics of the batch that is scored";
             Err(ConfigError::NoEffect { key, space: name, reason })
         }
-        (Some(given), true) => {
-            check("rank.recalibrate.images", given.images, given.images > 0, "at least 1")?;
-            check("rank.recalibrate.batch", given.batch, given.batch > 0, "at least 1")
-        }
+        (Some(given), true) => given.check(),
         (None, false) => Ok(()),
     }
 }

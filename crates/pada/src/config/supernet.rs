@@ -102,9 +102,16 @@ impl SupernetConfig {
     /// The keys that the space has, and no other.
     pub(crate) fn size(&self) -> Result<SupernetSize, ConfigError> {
         let space = self.space.name();
-        let need = |key, value: Option<usize>, what| {
+        // Larger ones have more weights than any machine holds, and in the end more than 64 bits count.
+        let channels = |what| {
+            let (key, value) = ("supernet.channels", self.channels);
             let value = value.ok_or(ConfigError::Needed { key, space, what })?;
-            check(key, value, value > 0, "at least 1").map(|()| value)
+            check(key, value, (1..=4096).contains(&value), "in 1..=4096").map(|()| value)
+        };
+        let cells = |what| {
+            let (key, value) = ("supernet.cells", self.cells);
+            let value = value.ok_or(ConfigError::Needed { key, space, what })?;
+            check(key, value, (1..=256).contains(&value), "in 1..=256").map(|()| value)
         };
         let refuse = |key, there, reason| match there {
             true => Err(ConfigError::NoEffect { key, space, reason }),
@@ -122,14 +129,14 @@ impl SupernetConfig {
         Ok(match self.space {
             SpaceName::Nb201 => {
                 cell_space()?;
-                let channels = need("supernet.channels", self.channels, CHANNELS)?;
-                let cells = need("supernet.cells", self.cells, "N, cells per stage")?;
+                let channels = channels(CHANNELS)?;
+                let cells = cells("N, cells per stage")?;
                 SupernetSize::Nb201 { channels, cells }
             }
             SpaceName::Darts => {
                 cell_space()?;
-                let channels = need("supernet.channels", self.channels, CHANNELS)?;
-                let cells = need("supernet.cells", self.cells, "cells in all, 8 in the search on CIFAR-10")?;
+                let channels = channels(CHANNELS)?;
+                let cells = cells("cells in all, 8 in the search on CIFAR-10")?;
                 check(
                     "supernet.cells",
                     cells,

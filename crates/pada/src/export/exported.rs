@@ -6,6 +6,9 @@ use pada_supernet::{read_metadata, read_weights, to_safetensors};
 
 use crate::{PadaError, SupernetConfig, build};
 
+/// Key of the recipe of a network that was trained alone.
+pub(super) const ALONE: &str = "alone";
+
 /// Keys and values as they stand in a file.
 pub(super) type About = BTreeMap<String, String>;
 
@@ -16,7 +19,7 @@ pub struct ExportedNet {
     pub frozen: Frozen,
     /// Its weights and the statistics of its norms, in the order of its layout.
     pub values: Vec<f32>,
-    /// What files say about it: `arch`, `space` and the other keys of `[supernet]`, `norms`, `input`, `classes`, `normalize_mean`,
+    /// What files say about it: `arch`, `space` and the other keys of `[supernet]`, `alone` where it was trained as a network of its own, `norms`, `input`, `classes`, `normalize_mean`,
     /// `normalize_std`, `weights`, `version`.
     pub about: BTreeMap<String, String>,
 }
@@ -39,6 +42,9 @@ impl ExportedNet {
     }
 }
 
+/// Of classes, and of an image's channels, height and width.
+const MOST: usize = 1 << 16;
+
 /// Reads what [`ExportedNet::to_safetensors`] wrote.
 ///
 /// # Errors
@@ -52,14 +58,20 @@ pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
         let parsed = text.split(' ').map(str::parse).collect::<Result<Vec<usize>, _>>();
         parsed.map_err(|_| bad(format!("{key} is {text:?}")))
     };
-    let supernet: SupernetConfig =
-        toml::from_str(value("supernet")?).map_err(|error| bad(error.message().to_owned()))?;
+    let toml_error = |error: toml::de::Error| bad(error.message().to_owned());
+    let supernet: SupernetConfig = toml::from_str(value("supernet")?).map_err(toml_error)?;
+    let alone = about.get(ALONE).map(|text| toml::from_str(text)).transpose().map_err(toml_error)?;
     let (input, classes) = (numbers("input")?, numbers("classes")?);
     let (&[channels, height, width], &[classes]) = (&input[..], &classes[..]) else {
         return Err(bad(format!("input is {input:?}, classes {classes:?}")));
     };
-    let net = build::supernet(&supernet, Shape::new(channels, height, width), classes)?;
-    let frozen = Frozen::new(net.as_ref(), &build::space_of(&supernet)?.parse(value("arch")?)?)?;
+    // Larger ones are in no image, and products of them could overflow.
+    if input.iter().chain([&classes]).any(|n| !(1..=MOST).contains(n)) {
+        return Err(bad(format!("input is {input:?}, classes {classes}: they must be in 1..={MOST}")));
+    }
+    let arch = build::space_of(&supernet)?.parse(value("arch")?)?;
+    let net = build::net_of(&supernet, alone.as_ref(), &arch, Shape::new(channels, height, width), classes)?;
+    let frozen = Frozen::new(net.as_ref(), &arch)?;
     let values = read_weights(path, frozen.weights())?;
     Ok(ExportedNet { frozen, values, about: about.into_iter().collect() })
 }

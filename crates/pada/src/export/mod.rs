@@ -52,6 +52,9 @@ pub enum StatisticsFrom {
     Images(Recalibration),
     /// The weights, where norms keep running statistics.
     Stored,
+    /// Where the score of the run has them from: the weights of a network that was trained alone, unless its run takes them anew; such
+    /// images elsewhere.
+    Score(Recalibration),
 }
 
 /// Takes an architecture out of its supernet, and fixes the statistics of its norms.
@@ -63,20 +66,27 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
     let source = Source::read(job, place, observer)?;
     let Source { arch, images, .. } = &source;
     let shape = image_shape(images);
-    let net = build::supernet(&source.supernet, shape, images.classes())?;
+    let net = source.net()?;
     let frozen = Frozen::new(net.as_ref(), arch)?;
     let mut values = frozen.values(net.weights(), &source.weights);
-    let norms = match job.statistics {
-        StatisticsFrom::Stored if frozen.batch_norms() > 0 => {
+    let kept = source.alone.is_some() && source.recalibrated.is_none();
+    let from = match job.statistics {
+        StatisticsFrom::Score(_) if kept => None,
+        StatisticsFrom::Images(from) | StatisticsFrom::Score(from) => Some(from),
+        StatisticsFrom::Stored => None,
+    };
+    let norms = match from {
+        None if frozen.batch_norms() > 0 => {
             let (arch, count) = (arch.to_string(), frozen.batch_norms());
             return Err(PadaError::NoStatistics { arch, count });
         }
-        StatisticsFrom::Stored => "running statistics of the weights".to_owned(),
-        StatisticsFrom::Images(Recalibration { images: limit, batch }) => {
+        None => "running statistics of the weights".to_owned(),
+        Some(Recalibration { images: limit, batch }) => {
             let calibration = Calibration::new(images, limit, batch)?;
-            let mut executor = build::executor(source.compute, place.device, &frozen, values);
+            let mut executor = build::executor(source.compute, place.device, &frozen, values)?;
             calibration.run(frozen.graph(), executor.as_mut())?;
             values = executor.read(State::Weights);
+            executor.health().map_err(pada_trainer::TrainError::from)?;
             let (taken, name) = (calibration.len(), images.name());
             format!(
                 "mean of mean and unbiased variance over batches of {}, {taken} images of {name}",

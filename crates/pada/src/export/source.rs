@@ -1,20 +1,27 @@
 use std::path::Path;
 
 use pada_data::ImageSource;
-use pada_graph::State;
+use pada_graph::{Lower, State};
 use pada_space::Arch;
 use pada_trainer::{Observer, TrainError, image_shape};
 
-use super::exported::About;
+use super::exported::{ALONE, About};
 use super::{ExportJob, ExportWeights};
 use crate::inputs::Inputs;
 use crate::stages::{Stages, Unfinished};
 use crate::weights_file::{check_part, read_scored};
-use crate::{ComputeConfig, ConfigError, PadaError, PathRule, Place, RunFolder, SupernetConfig, build};
+use crate::{
+    AloneConfig, ComputeConfig, ConfigError, PadaError, PathRule, Place, Recalibration, RunConfig, RunFolder,
+    SupernetConfig, build,
+};
 
 /// What is exported.
 pub(super) struct Source {
     pub(super) supernet: SupernetConfig,
+    /// Where the architecture was trained as a network of its own.
+    pub(super) alone: Option<AloneConfig>,
+    /// Where the score of the run took the statistics of norms from.
+    pub(super) recalibrated: Option<Recalibration>,
     pub(super) arch: Arch,
     /// All of the supernet, as the architecture uses them.
     pub(super) weights: Vec<f32>,
@@ -44,7 +51,8 @@ impl Source {
                 let (weights, part) = read_scored(path, net.as_ref(), space.as_ref())?;
                 check_part(path, &part, &arch)?;
                 let (supernet, name) = (supernet.clone(), name(path));
-                Ok(Self { supernet, arch, weights, images, compute: *compute, name })
+                let (alone, recalibrated) = (None, None);
+                Ok(Self { supernet, alone, recalibrated, arch, weights, images, compute: *compute, name })
             }
         }
     }
@@ -76,15 +84,28 @@ impl Source {
             }
         };
         check_part(path, &inputs.whole, &arch)?;
-        let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place.device)?;
+        let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place)?;
         let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
         let weights = stages.train(first, observer, &mut |_| Ok(()))?.with_weights(|weights| {
             (weights.place)(&arch, weights.executor)?;
-            Ok::<_, TrainError>(weights.executor.read(State::Weights))
+            let values = weights.executor.read(State::Weights);
+            weights.executor.health()?;
+            Ok::<_, TrainError>(values)
         })?;
-        let (supernet, compute, images, name) =
-            (config.supernet, config.compute, inputs.images, name(folder.path()));
-        Ok(Self { supernet, arch, weights, images, compute, name })
+        let (images, name) = (inputs.images, name(folder.path()));
+        let RunConfig { supernet, alone, compute, rank, .. } = config;
+        Ok(Self { supernet, alone, recalibrated: rank.recalibrate, arch, weights, images, compute, name })
+    }
+
+    /// The network that the weights are of.
+    pub(super) fn net(&self) -> Result<Box<dyn Lower>, PadaError> {
+        build::net_of(
+            &self.supernet,
+            self.alone.as_ref(),
+            &self.arch,
+            image_shape(&self.images),
+            self.images.classes(),
+        )
     }
 
     /// The architecture and its supernet in words: every key of `[supernet]`, and all of them as TOML, from which the network can be
@@ -96,6 +117,10 @@ impl Source {
         let further = [("arch", self.arch.to_string()), ("supernet", table.to_string())];
         about.extend(further.map(|(key, value)| (key.to_owned(), value)));
         about.insert("weights".to_owned(), self.name.clone());
+        if let Some(alone) = &self.alone {
+            let table = toml::Table::try_from(alone).expect("a config is a table");
+            about.insert(ALONE.to_owned(), table.to_string());
+        }
         about
     }
 }

@@ -1,12 +1,17 @@
+mod licences;
+mod unsafe_places;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::paths;
+use crate::{cargo, paths};
 
 /// Crates that know nothing of tensors.
-const NO_TENSORS: [&str; 8] = [
+const NO_TENSORS: [&str; 10] = [
+    "pada-world",
+    "pada-mpi",
     "pada-space",
     "pada-sampler",
     "pada-rank",
@@ -52,16 +57,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
         }
     }
     check_dependency_reasons(&mut broken)?;
+    licences::check(&mut broken)?;
     ensure!(broken.is_empty(), "house rules broken:\n{}", broken.join("\n"));
     Ok(())
 }
 
 /// Whether a crate depends on another, even through others; tests and benchmarks do not count.
 fn depends(krate: &str, other: &str) -> anyhow::Result<bool> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["tree", "--quiet", "--edges", "normal,build", "--prefix", "none"])
+    // It fails where the other is in no tree at all.
+    let output = cargo::command(&["tree", "--quiet", "--edges", "normal,build", "--prefix", "none"])
         .args(["--package", krate, "--invert", other])
-        .current_dir(paths::root())
         .stderr(Stdio::null())
         .output()
         .context("cargo tree")?;
@@ -98,6 +103,13 @@ fn check_crate(folder: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {
     rule(licence, "it has no licence".to_owned());
     let program = PROGRAMS.contains(&name);
     rule(name == "xtask" || folder.join("README.md").is_file(), "it has no README.md".to_owned());
+    // What is published must hold its licences, and no tests that read files of the workspace.
+    let published = name != "xtask";
+    let licences = ["LICENSE-MIT", "LICENSE-APACHE"].iter().all(|file| folder.join(file).is_file());
+    let link = format!("run `ln -s ../../LICENSE-MIT ../../LICENSE-APACHE crates/{folder_name}/`");
+    rule(!published || licences, format!("its package would have no licences: {link}"));
+    let includes = manifest["package"].get("include").is_some();
+    rule(!published || includes, "it has no include = [\"/src\", \"/README.md\", \"/LICENSE-*\"]".to_owned());
     let none = toml::Table::new();
     let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).unwrap_or(&none);
     for dependency in dependencies.keys() {
@@ -119,6 +131,7 @@ fn check_source(file: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {
     if lines >= MAX_LINES {
         broken.push(format!("{shown}: {lines} lines, the limit is {MAX_LINES}"));
     }
+    unsafe_places::check(file, &text, broken);
     let skipped = concat!("#[", "ignore");
     if text.contains(skipped) {
         broken.push(format!("{shown}: a test that never runs"));

@@ -1,0 +1,199 @@
+//! What kernels are given. Each struct is declared once, here, for both languages.
+
+use super::Address;
+
+/// A field of an argument: one word or several, the same in Rust and in C.
+pub(super) trait Field {
+    /// Its type in C.
+    const C: &'static str;
+    /// Puts its words behind others.
+    fn put(&self, words: &mut Vec<u64>);
+}
+
+macro_rules! pointers {
+    ($($(#[$meta:meta])* $name:ident = $c:literal,)*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) struct $name(pub(super) Address);
+
+        impl Field for $name {
+            const C: &'static str = $c;
+            fn put(&self, words: &mut Vec<u64>) {
+                words.push(self.0);
+            }
+        }
+    )*};
+}
+
+pointers! {
+    /// The numbers that are computed with: `float` or `double`.
+    Reals = "real *",
+    Floats = "float *",
+    Doubles = "double *",
+    Ints = "int *",
+}
+
+/// Where an optional list is not.
+pub(super) const NONE: Address = 0;
+
+impl Reals {
+    /// `count` numbers of `size` bytes further on.
+    pub(super) fn at(self, count: usize, size: usize) -> Self {
+        Self(self.0 + (count * size) as Address)
+    }
+}
+
+impl Floats {
+    pub(super) fn at(self, count: usize) -> Self {
+        Self(self.0 + (count * size_of::<f32>()) as Address)
+    }
+}
+
+impl Doubles {
+    pub(super) fn at(self, count: usize) -> Self {
+        Self(self.0 + (count * size_of::<f64>()) as Address)
+    }
+}
+
+impl Field for i64 {
+    const C: &'static str = "long long";
+    fn put(&self, words: &mut Vec<u64>) {
+        words.push(self.cast_unsigned());
+    }
+}
+
+impl Field for f64 {
+    const C: &'static str = "double";
+    fn put(&self, words: &mut Vec<u64>) {
+        words.push(self.to_bits());
+    }
+}
+
+macro_rules! arguments {
+    ($($(#[$meta:meta])* $name:ident { $($field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Copy, Debug)]
+            pub(super) struct $name { $(pub(super) $field: $type,)* }
+
+            impl Field for $name {
+                const C: &'static str = stringify!($name);
+                fn put(&self, words: &mut Vec<u64>) {
+                    $(self.$field.put(words);)*
+                }
+            }
+        )*
+
+        /// All structs in C.
+        pub(super) fn declarations() -> String {
+            let mut text = String::new();
+            $(
+                text += concat!("struct ", stringify!($name), " {\n");
+                $(text += &format!("    {} {};\n", <$type as Field>::C, stringify!($field));)*
+                text += "};\n";
+            )*
+            text
+        }
+    };
+}
+
+arguments! {
+    /// A value as it is read: `[rows, stride]`, normalised where `mean` is a list, and kept between `low` and `high`.
+    Value { x: Reals, mean: Reals, scale: Reals, shift: Reals, low: f64, high: f64, }
+    /// The gradient of an operation's output: `direct`, and `after` led back through a norm; each where it is a list.
+    Slope { direct: Reals, after: Reals, y: Reals, mean: Reals, a: Reals, b: Reals, c: Reals, }
+    /// Where the taps of a window fall: output `o` reads input `o · step + tap · dilation − border`.
+    Window { kernel: i64, step: i64, dilation: i64, border: i64, height: i64, width: i64, out_height: i64, out_width: i64, }
+    /// A convolution's weights `[C_out, C_in / groups, kernel, kernel]`.
+    Kernel { weights: Floats, channels_in: i64, channels_out: i64, groups: i64, taps: i64, }
+    LoadArgs { pixels: Floats, out: Reals, images: i64, channels: i64, pixels_each: i64, stride: i64, }
+    /// `out`: `[rows, stride]`; moments of each block's rows go to `partial` where that is a list.
+    ForwardArgs {
+        value: Value, window: Window, kernel: Kernel, bias: Floats, out: Reals, rows: i64, stride_in: i64, stride_out: i64,
+        partial: Doubles,
+    }
+    /// `out`: gradient of the input, `[rows, stride_in]`; where `mask` is a list, zero unless it lies between its bounds.
+    BackwardArgs {
+        slope: Slope, window: Window, kernel: Kernel, mask: Value, out: Reals, rows: i64, stride_in: i64, stride_out: i64, add: i64,
+    }
+    /// `partial`: `[slabs, taps · C_in, stride_out]`, depthwise `[slabs, taps, stride_out]`.
+    WeightArgs {
+        value: Value, slope: Slope, window: Window, kernel: Kernel, partial: Reals, rows: i64, slab: i64, stride_in: i64,
+        stride_out: i64,
+    }
+    AddWeightsArgs { partial: Reals, kernel: Kernel, gradient: Floats, slabs: i64, stride_out: i64, }
+    /// Sums of columns, `[slabs, stride]`.
+    ColumnArgs { slope: Slope, partial: Doubles, rows: i64, slab: i64, stride: i64, }
+    AddColumnsArgs { partial: Doubles, gradient: Floats, slabs: i64, channels: i64, stride: i64, }
+    /// Mean and spread of each slab's rows, `[slabs, 2, stride]`.
+    MomentsArgs { x: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
+    /// From moments to what a norm does to each channel. Running statistics move by `share`.
+    SettleArgs {
+        partial: Doubles, mean: Reals, scale: Reals, shift: Reals, inv_std: Doubles, gamma: Floats, beta: Floats,
+        running_mean: Floats, running_var: Floats, eps: f64, share: f64, rows: i64, slab: i64, channels: i64, stride: i64,
+    }
+    /// The same from running statistics.
+    RunningArgs {
+        mean: Reals, scale: Reals, shift: Reals, gamma: Floats, beta: Floats, running_mean: Floats, running_var: Floats, eps: f64,
+        channels: i64,
+    }
+    /// Σ g and Σ g · (y − mean) of each slab, `[slabs, 2, stride]`.
+    SumsArgs { g: Reals, y: Reals, mean: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
+    SettleGradientArgs {
+        partial: Doubles, scale: Reals, inv_std: Doubles, b: Reals, c: Reals, gamma: Floats, beta: Floats, rows: i64, slabs: i64,
+        channels: i64, stride: i64,
+    }
+    /// `out`: sum of the first `count` terms, `[rows, stride]`, kept between `low` and `high`.
+    CombineArgs {
+        first: Value, second: Value, third: Value, fourth: Value, count: i64, low: f64, high: f64, out: Reals, rows: i64, stride: i64,
+        add: i64,
+    }
+    /// A gradient handed on where `made` lies between its bounds.
+    HandArgs { gradient: Reals, made: Reals, low: f64, high: f64, out: Reals, rows: i64, stride: i64, add: i64, }
+    TotalArgs { slope: Slope, out: Reals, rows: i64, stride: i64, }
+    PoolArgs { x: Reals, gradient: Reals, window: Window, out: Reals, images: i64, stride: i64, add: i64, }
+    /// Channels from one list to another, from `from` and `to` on; `fill` zeros behind them.
+    CopyArgs {
+        x: Reals, out: Reals, rows: i64, stride_in: i64, stride_out: i64, from: i64, to: i64, channels: i64, fill: i64, add: i64,
+    }
+    GlobalArgs { value: Value, gradient: Reals, out: Reals, images: i64, pixels: i64, stride: i64, stride_out: i64, add: i64, }
+    LinearArgs {
+        x: Reals, weights: Floats, bias: Floats, gradient: Reals, out: Reals, images: i64, channels: i64, pixels: i64, stride_in: i64,
+        outputs: i64, stride_out: i64, add: i64,
+    }
+    LinearWeightArgs {
+        x: Reals, gradient: Reals, weights: Floats, bias: Floats, images: i64, channels: i64, pixels: i64, stride_in: i64,
+        outputs: i64, stride_out: i64,
+    }
+    /// Value − anchor, and the squares of each block's rows.
+    DifferenceArgs { anchor: Value, value: Value, out: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
+    AddUpArgs { partial: Doubles, out: Doubles, count: i64, factor: f64, }
+    /// `factors`: one for each image, where it is a list.
+    MultipleArgs { value: Value, factors: Floats, factor: f64, out: Reals, images: i64, pixels: i64, stride: i64, add: i64, }
+    CrossEntropyArgs {
+        logits: Reals, labels: Ints, image_weights: Floats, slope: Reals, losses: Doubles, scale: f64, smoothing: f64, images: i64,
+        classes: i64, stride: i64, add: i64,
+    }
+    LogitsArgs { logits: Reals, out: Floats, images: i64, classes: i64, stride: i64, }
+    NormsArgs { x: Reals, out: Floats, images: i64, len: i64, }
+    /// `pieces`: `[blocks, 3]`, tensor, first number and length of each block's part.
+    UpdateArgs {
+        pieces: Ints, moves: Ints, weights: Floats, momentum: Floats, gradient: Floats, lr: f64, keep: f64, decay: f64, scale: f64,
+    }
+    SquaresArgs { pieces: Ints, gradient: Floats, partial: Doubles, }
+    /// `firsts`: `[tensors + 1]`, the first piece of each tensor.
+    TensorNormsArgs { partial: Doubles, firsts: Ints, out: Doubles, tensors: i64, }
+}
+
+impl Value {
+    /// A list as it is.
+    pub(super) fn plain(x: Reals) -> Self {
+        let none = Reals(NONE);
+        Self { x, mean: none, scale: none, shift: none, low: f64::NEG_INFINITY, high: f64::INFINITY }
+    }
+
+    /// Nothing.
+    pub(super) fn none() -> Self {
+        Self::plain(Reals(NONE))
+    }
+}

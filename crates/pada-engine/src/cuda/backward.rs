@@ -1,0 +1,308 @@
+use super::CudaError;
+use super::arguments::{
+    AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, Floats, GlobalArgs,
+    HandArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, Reals, SettleGradientArgs, SumsArgs,
+    TotalArgs, Value, WeightArgs,
+};
+use super::forward::adds;
+use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS, TILE_THREADS};
+use super::source::kernel;
+use super::step::{BLOCK, Step};
+use crate::kernels::Into;
+use crate::plan::{Act, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE};
+
+impl Step<'_> {
+    /// Everything from where the way back begins to the gradient of the weights.
+    pub(super) fn backward(&self, way: &Backward) -> Result<(), CudaError> {
+        for (i, op) in self.plan.ops.iter().enumerate().rev() {
+            match (&op.kind, way.targets[i].as_slice()) {
+                // What nothing but an anchor reads has no way back.
+                (Kind::Conv(_) | Kind::Difference { .. }, []) => {}
+                (Kind::Conv(conv), [target]) => self.backward_conv(way, op, conv, *target)?,
+                (Kind::Difference { share, .. }, targets) => {
+                    self.backward_difference(way, op, *share, targets[VALUE])?;
+                }
+                (_, targets) => self.backward_op(way, op, targets)?,
+            }
+            for &norm in &way.complete[i] {
+                self.settle_gradient(way, norm)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn backward_conv(
+        &self,
+        way: &Backward,
+        op: &Op,
+        conv: &ConvOp,
+        target: Option<Target>,
+    ) -> Result<(), CudaError> {
+        self.weight_gradient(way, op, conv)?;
+        if let Some(bias) = conv.bias {
+            self.bias_gradient(way, op, self.weights.gradient(bias))?;
+        }
+        let Some(target) = target else { return Ok(()) };
+        let (x, y) = (&self.plan.buffers[conv.source.buffer], &self.plan.buffers[op.out]);
+        let (window, kernel) = self.conv(conv, op.out);
+        let rows = self.rows(x.shape);
+        let args = BackwardArgs {
+            slope: self.slope(way, op.out),
+            window,
+            kernel,
+            mask: if conv.source.act == Act::None { Value::none() } else { self.value(&conv.source) },
+            out: self.gradient(way, target.gradient),
+            rows: rows as i64,
+            stride_in: x.stride as i64,
+            stride_out: y.stride as i64,
+            add: adds(target.into),
+        };
+        if conv.connection == Connection::Depthwise {
+            return self.each(kernel::depthwise_backward, rows * x.stride / 4, &args);
+        }
+        let columns = Columns::fitting(x.stride);
+        let blocks = [rows.div_ceil(TILE_ROWS), x.stride.div_ceil(columns.count()), 1];
+        match columns {
+            Columns::Few => self.start(kernel::dense_backward_16, blocks, TILE_THREADS, &args),
+            Columns::Some => self.start(kernel::dense_backward_32, blocks, TILE_THREADS, &args),
+            Columns::Many => self.start(kernel::dense_backward_64, blocks, TILE_THREADS, &args),
+        }
+    }
+
+    fn weight_gradient(&self, way: &Backward, op: &Op, conv: &ConvOp) -> Result<(), CudaError> {
+        let (x, y) = (&self.plan.buffers[conv.source.buffer], &self.plan.buffers[op.out]);
+        let (window, kernel) = self.conv(conv, op.out);
+        let (rows, taps) = (self.rows(y.shape), kernel.taps as usize);
+        let columns = Columns::fitting(y.stride);
+        let (height, across) = match conv.connection {
+            Connection::Dense => {
+                let height = taps * x.shape.channels;
+                (height, [height.div_ceil(TILE_ROWS), y.stride.div_ceil(columns.count())])
+            }
+            Connection::Depthwise => (taps, [y.stride.div_ceil(SIDE), taps]),
+        };
+        let slabs = Slabs::new(rows, across[0] * across[1]);
+        let partial = Reals(self.scratch(slabs.count * height * y.stride * self.real)?);
+        let args = WeightArgs {
+            value: self.value(&conv.source),
+            slope: self.slope(way, op.out),
+            window,
+            kernel,
+            partial,
+            rows: rows as i64,
+            slab: slabs.rows as i64,
+            stride_in: x.stride as i64,
+            stride_out: y.stride as i64,
+        };
+        let blocks = [across[0], across[1], slabs.count];
+        match (conv.connection, columns) {
+            (Connection::Depthwise, _) => self.start(kernel::depthwise_weights, blocks, BLOCK, &args)?,
+            (_, Columns::Few) => self.start(kernel::dense_weights_16, blocks, TILE_THREADS, &args)?,
+            (_, Columns::Some) => self.start(kernel::dense_weights_32, blocks, TILE_THREADS, &args)?,
+            (_, Columns::Many) => self.start(kernel::dense_weights_64, blocks, TILE_THREADS, &args)?,
+        }
+        let gradient = self.weights.gradient(conv.conv.weight);
+        let (slabs, stride_out) = (slabs.count as i64, y.stride as i64);
+        let args = AddWeightsArgs { partial, kernel, gradient, slabs, stride_out };
+        match conv.connection {
+            Connection::Dense => self.each(kernel::add_dense_weights, height * y.stride, &args),
+            Connection::Depthwise => self.each(kernel::add_depthwise_weights, height * y.stride, &args),
+        }
+    }
+
+    fn bias_gradient(&self, way: &Backward, op: &Op, gradient: Floats) -> Result<(), CudaError> {
+        let y = &self.plan.buffers[op.out];
+        let (rows, across) = (self.rows(y.shape), y.stride.div_ceil(SIDE));
+        let slabs = Slabs::new(rows, across);
+        let (stride, channels) = (y.stride as i64, y.shape.channels as i64);
+        let partial = Doubles(self.scratch(slabs.count * y.stride * size_of::<f64>())?);
+        let slope = self.slope(way, op.out);
+        let args = ColumnArgs { slope, partial, rows: rows as i64, slab: slabs.rows as i64, stride };
+        self.start(kernel::column_sums, [across, slabs.count, 1], BLOCK, &args)?;
+        let args = AddColumnsArgs { partial, gradient, slabs: slabs.count as i64, channels, stride };
+        self.each(kernel::add_columns, y.shape.channels, &args)
+    }
+
+    /// The mean over B, C, H and W of the squares, times its share and the factor on the loss, has a slope in proportion to the
+    /// difference.
+    fn backward_difference(
+        &self,
+        way: &Backward,
+        op: &Op,
+        share: f32,
+        target: Option<Target>,
+    ) -> Result<(), CudaError> {
+        let Some(target) = target else { return Ok(()) };
+        let of = &self.plan.buffers[op.out];
+        let count = (self.images * of.shape.numel()) as f64;
+        let args = MultipleArgs {
+            value: Value::plain(self.buffer(op.out)),
+            factor: 2.0 * f64::from(share) * self.loss_scale / count,
+            ..self.multiple(op.out, self.gradient(way, target.gradient), target.into)
+        };
+        self.each(kernel::multiple, self.rows(of.shape) * of.stride / 4, &args)
+    }
+
+    fn backward_op(&self, way: &Backward, op: &Op, targets: &[Option<Target>]) -> Result<(), CudaError> {
+        let of = &self.plan.buffers[op.out];
+        let (rows, stride) = (self.rows(of.shape), of.stride as i64);
+        let Some(total) = way.of[op.out].total.map(|id| self.gradient(way, id)) else { return Ok(()) };
+        if way.of[op.out].norm.is_some() {
+            let args = TotalArgs { slope: self.slope(way, op.out), out: total, rows: rows as i64, stride };
+            self.each(kernel::total_gradient, rows * of.stride / 4, &args)?;
+        }
+        if let Kind::Linear { source, weight, bias } = &op.kind {
+            let like = self.linear(*source, op.out);
+            let args = LinearWeightArgs {
+                x: like.x,
+                gradient: total,
+                weights: self.weights.gradient(*weight),
+                bias: self.weights.gradient(*bias),
+                images: like.images,
+                channels: like.channels,
+                pixels: like.pixels,
+                stride_in: like.stride_in,
+                outputs: like.outputs,
+                stride_out: like.stride_out,
+            };
+            let len = self.plan.buffers[*source].shape.numel() + 1;
+            self.each(kernel::linear_weights, of.shape.channels * len, &args)?;
+        }
+        let mut first_channel = 0;
+        for (input, source) in op.reads.iter().enumerate() {
+            if let Some(target) = targets[input] {
+                self.hand_back(way, op, input, target, total, first_channel)?;
+            }
+            first_channel += self.plan.buffers[source.buffer].shape.channels;
+        }
+        Ok(())
+    }
+
+    /// What one input gets of an operation's gradient.
+    fn hand_back(
+        &self,
+        way: &Backward,
+        op: &Op,
+        input: usize,
+        target: Target,
+        total: Reals,
+        first_channel: usize,
+    ) -> Result<(), CudaError> {
+        let plan = self.plan;
+        let (x, y) = (&plan.buffers[op.reads[input].buffer], &plan.buffers[op.out]);
+        let (out, into) = (self.gradient(way, target.gradient), target.into);
+        let rows = self.rows(x.shape);
+        let numbers = rows * x.stride;
+        match &op.kind {
+            Kind::Combine { terms, act } => match &terms[input] {
+                Term::Value(_) => {
+                    let (low, high) = act.bounds();
+                    let made = if *act == Act::None { Reals(NONE) } else { self.buffer(op.out) };
+                    let (rows, stride) = (rows as i64, x.stride as i64);
+                    let args =
+                        HandArgs { gradient: total, made, low, high, out, rows, stride, add: adds(into) };
+                    self.each(kernel::hand_on, numbers / 4, &args)
+                }
+                Term::Pool(buffer, windows) => {
+                    let args = self.pool(*buffer, total, windows, out, into);
+                    self.each(kernel::average_pool_gradient, numbers / 4, &args)
+                }
+            },
+            Kind::Pool { source, kind, windows } => {
+                let args = self.pool(*source, total, windows, out, into);
+                match kind {
+                    PoolKind::Average => self.each(kernel::average_pool_gradient, numbers / 4, &args),
+                    PoolKind::Maximum => self.each(kernel::max_pool_gradient, numbers, &args),
+                }
+            }
+            Kind::DropPath { slot } => {
+                let args = MultipleArgs {
+                    value: Value::plain(total),
+                    factors: self.inputs.drop_path.at(slot * self.images),
+                    ..self.multiple(op.out, out, into)
+                };
+                self.each(kernel::multiple, numbers / 4, &args)
+            }
+            Kind::Concat { .. } => {
+                let channels = x.shape.channels;
+                let fill = if into == Into::Set { x.stride - channels } else { 0 };
+                let args = CopyArgs {
+                    x: total,
+                    out,
+                    rows: rows as i64,
+                    stride_in: y.stride as i64,
+                    stride_out: x.stride as i64,
+                    from: first_channel as i64,
+                    to: 0,
+                    channels: channels as i64,
+                    fill: fill as i64,
+                    add: adds(into),
+                };
+                self.each(kernel::copy_channels, rows * (channels + fill), &args)
+            }
+            Kind::GlobalPool { source } => {
+                let args = GlobalArgs {
+                    value: self.value(source),
+                    gradient: total,
+                    out,
+                    images: self.images as i64,
+                    pixels: x.shape.pixels() as i64,
+                    stride: x.stride as i64,
+                    stride_out: y.stride as i64,
+                    add: adds(into),
+                };
+                self.each(kernel::global_pool_gradient, numbers, &args)
+            }
+            Kind::Linear { source, weight, .. } => {
+                let args = LinearArgs {
+                    weights: self.weights.weight(*weight),
+                    gradient: total,
+                    out,
+                    add: adds(into),
+                    ..self.linear(*source, op.out)
+                };
+                self.each(kernel::linear_gradient, numbers, &args)
+            }
+            Kind::Load | Kind::Conv(_) | Kind::Difference { .. } => Ok(()),
+        }
+    }
+
+    /// From the gradient behind a norm to what leads it back, and the gradients of scale and shift.
+    fn settle_gradient(&self, way: &Backward, norm: NormId) -> Result<(), CudaError> {
+        let slot = &self.plan.norms[norm];
+        let buffer = &self.plan.buffers[slot.buffer];
+        let Some((_, after)) = way.of[slot.buffer].norm else { return Ok(()) };
+        let (rows, across) = (self.rows(buffer.shape), buffer.stride.div_ceil(SIDE));
+        let slabs = Slabs::new(rows, across);
+        let (stride, channels) = (buffer.stride as i64, buffer.shape.channels);
+        let partial = Doubles(self.scratch(2 * slabs.count * buffer.stride * size_of::<f64>())?);
+        let args = SumsArgs {
+            g: self.gradient(way, after),
+            y: self.buffer(slot.buffer),
+            mean: self.of_norm(self.tables.mean, norm),
+            partial,
+            rows: rows as i64,
+            slab: slabs.rows as i64,
+            stride,
+        };
+        self.start(kernel::gradient_sums, [across, slabs.count, 1], BLOCK, &args)?;
+        let [gamma, beta] = match slot.norm.affine {
+            Some((scale, shift)) => [self.weights.gradient(scale), self.weights.gradient(shift)],
+            None => [Floats(NONE); 2],
+        };
+        let args = SettleGradientArgs {
+            partial,
+            scale: self.of_norm(self.tables.scale, norm),
+            inv_std: self.inv_std(norm),
+            b: self.of_norm(self.tables.b, norm),
+            c: self.of_norm(self.tables.c, norm),
+            gamma,
+            beta,
+            rows: rows as i64,
+            slabs: slabs.count as i64,
+            channels: channels as i64,
+            stride,
+        };
+        self.start(kernel::settle_gradient, [channels.div_ceil(JOINED), 1, 1], BLOCK, &args)
+    }
+}

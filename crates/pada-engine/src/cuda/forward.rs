@@ -1,0 +1,367 @@
+use pada_graph::{Shape, Statistics};
+
+use super::CudaError;
+use super::arguments::{
+    AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, Floats, ForwardArgs, GlobalArgs, LinearArgs,
+    LoadArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals, RunningArgs, SettleArgs, Value,
+};
+use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS, TILE_THREADS};
+use super::source::kernel;
+use super::step::{BLOCK, Step, sizes};
+use crate::kernels::{Into, Windows};
+use crate::plan::{ANCHOR, Act, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE};
+
+/// Terms that one launch adds up.
+const TERMS: usize = 4;
+
+/// What running statistics do while the statistics of a batch are taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Track {
+    /// They stay.
+    No,
+    /// They move by this share, or by the momentum of each norm.
+    By(Option<f64>),
+}
+
+impl Step<'_> {
+    /// Everything up to the logits.
+    pub(super) fn forward(&self, track: Track) -> Result<(), CudaError> {
+        for op in &self.plan.ops {
+            let moments = self.forward_op(op)?;
+            for &norm in &op.norms {
+                let slabs = match moments {
+                    Some(slabs) => slabs,
+                    None => self.moments(op.out)?,
+                };
+                self.settle(norm, slabs, track)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the running statistics of all norms that have them.
+    pub(super) fn load_running(&self) -> Result<(), CudaError> {
+        for (norm, slot) in self.plan.norms.iter().enumerate() {
+            let Statistics::Running { mean, var, .. } = slot.norm.statistics else { continue };
+            let channels = self.plan.buffers[slot.buffer].shape.channels;
+            let [gamma, beta] = self.affine(norm);
+            let args = RunningArgs {
+                mean: self.of_norm(self.tables.mean, norm),
+                scale: self.of_norm(self.tables.scale, norm),
+                shift: self.of_norm(self.tables.shift, norm),
+                gamma,
+                beta,
+                running_mean: self.weights.weight(mean),
+                running_var: self.weights.weight(var),
+                eps: slot.norm.eps.into(),
+                channels: channels as i64,
+            };
+            self.each(kernel::running, channels, &args)?;
+        }
+        Ok(())
+    }
+
+    fn affine(&self, norm: NormId) -> [Floats; 2] {
+        match self.plan.norms[norm].norm.affine {
+            Some((scale, shift)) => [self.weights.weight(scale), self.weights.weight(shift)],
+            None => [Floats(NONE); 2],
+        }
+    }
+
+    /// Moments of a buffer's channels, slab by slab.
+    fn moments(&self, buffer: BufferId) -> Result<Slabs, CudaError> {
+        let of = &self.plan.buffers[buffer];
+        let (rows, across) = (self.rows(of.shape), of.stride.div_ceil(SIDE));
+        let slabs = Slabs::new(rows, across);
+        let args = MomentsArgs {
+            x: self.buffer(buffer),
+            partial: Doubles(self.scratch(2 * slabs.count * of.stride * size_of::<f64>())?),
+            rows: rows as i64,
+            slab: slabs.rows as i64,
+            stride: of.stride as i64,
+        };
+        self.start(kernel::moments, [across, slabs.count, 1], BLOCK, &args)?;
+        Ok(slabs)
+    }
+
+    /// From the moments in scratch memory to what the norm does.
+    fn settle(&self, norm: NormId, slabs: Slabs, track: Track) -> Result<(), CudaError> {
+        let slot = &self.plan.norms[norm];
+        let buffer = &self.plan.buffers[slot.buffer];
+        let rows = self.rows(buffer.shape);
+        let (mut running, mut share) = ([Floats(NONE); 2], 0.0);
+        if let (Statistics::Running { mean, var, momentum }, Track::By(by)) = (slot.norm.statistics, track) {
+            running = [mean, var].map(|id| self.weights.weight(id));
+            share = by.unwrap_or(f64::from(momentum));
+        }
+        let [gamma, beta] = self.affine(norm);
+        let args = SettleArgs {
+            partial: Doubles(self.scratch(2 * slabs.count * buffer.stride * size_of::<f64>())?),
+            mean: self.of_norm(self.tables.mean, norm),
+            scale: self.of_norm(self.tables.scale, norm),
+            shift: self.of_norm(self.tables.shift, norm),
+            inv_std: self.inv_std(norm),
+            gamma,
+            beta,
+            running_mean: running[0],
+            running_var: running[1],
+            eps: slot.norm.eps.into(),
+            share,
+            rows: rows as i64,
+            slab: slabs.rows as i64,
+            channels: buffer.shape.channels as i64,
+            stride: buffer.stride as i64,
+        };
+        self.start(kernel::settle, [buffer.shape.channels.div_ceil(JOINED), 1, 1], BLOCK, &args)
+    }
+
+    /// Says how its moments are cut where it has left them in scratch memory.
+    fn forward_op(&self, op: &Op) -> Result<Option<Slabs>, CudaError> {
+        let plan = self.plan;
+        let of = &plan.buffers[op.out];
+        let (out, rows, stride) = (self.buffer(op.out), self.rows(of.shape), of.stride as i64);
+        match &op.kind {
+            Kind::Conv(conv) => return self.forward_conv(op, conv),
+            Kind::Load => {
+                let args = LoadArgs {
+                    pixels: self.inputs.pixels,
+                    out,
+                    images: self.images as i64,
+                    channels: of.shape.channels as i64,
+                    pixels_each: of.shape.pixels() as i64,
+                    stride,
+                };
+                self.each(kernel::load, rows * of.stride, &args)?;
+            }
+            Kind::Combine { terms, act } => self.combine(op.out, terms, *act)?,
+            Kind::Pool { source, kind, windows } => {
+                let args = self.pool(*source, Reals(NONE), windows, out, Into::Set);
+                match kind {
+                    PoolKind::Average => self.each(kernel::average_pool, rows * of.stride / 4, &args)?,
+                    PoolKind::Maximum => self.each(kernel::max_pool, rows * of.stride, &args)?,
+                }
+            }
+            Kind::DropPath { slot } => {
+                let args = MultipleArgs {
+                    value: self.value(&op.reads[0]),
+                    factors: self.inputs.drop_path.at(slot * self.images),
+                    ..self.multiple(op.out, out, Into::Set)
+                };
+                self.each(kernel::multiple, rows * of.stride / 4, &args)?;
+            }
+            Kind::Concat { sources } => {
+                let mut to = 0;
+                for (i, &source) in sources.iter().enumerate() {
+                    let x = &plan.buffers[source];
+                    let channels = x.shape.channels;
+                    let fill = if i + 1 == sources.len() { of.stride - to - channels } else { 0 };
+                    let args = CopyArgs {
+                        x: self.buffer(source),
+                        out,
+                        rows: rows as i64,
+                        stride_in: x.stride as i64,
+                        stride_out: stride,
+                        from: 0,
+                        to: to as i64,
+                        channels: channels as i64,
+                        fill: fill as i64,
+                        add: 0,
+                    };
+                    self.each(kernel::copy_channels, rows * (channels + fill), &args)?;
+                    to += channels;
+                }
+            }
+            Kind::GlobalPool { source } => {
+                let x = &plan.buffers[source.buffer];
+                let args = GlobalArgs {
+                    value: self.value(source),
+                    gradient: Reals(NONE),
+                    out,
+                    images: self.images as i64,
+                    pixels: x.shape.pixels() as i64,
+                    stride: x.stride as i64,
+                    stride_out: stride,
+                    add: 0,
+                };
+                self.each(kernel::global_pool, rows * of.stride, &args)?;
+            }
+            Kind::Linear { source, weight, bias } => {
+                let args = LinearArgs {
+                    weights: self.weights.weight(*weight),
+                    bias: self.weights.weight(*bias),
+                    out,
+                    ..self.linear(*source, op.out)
+                };
+                self.each(kernel::linear, rows * of.stride, &args)?;
+            }
+            Kind::Difference { share, alignment } => self.difference(op, *share, *alignment)?,
+        }
+        Ok(None)
+    }
+
+    fn forward_conv(&self, op: &Op, conv: &ConvOp) -> Result<Option<Slabs>, CudaError> {
+        let (x, y) = (&self.plan.buffers[conv.source.buffer], &self.plan.buffers[op.out]);
+        let (window, kernel) = self.conv(conv, op.out);
+        let rows = self.rows(y.shape);
+        let tiles = Slabs::tiles(rows);
+        let gathers = !op.norms.is_empty() && conv.connection == Connection::Dense;
+        let partial = match gathers {
+            true => self.scratch(2 * tiles.count * y.stride * size_of::<f64>())?,
+            false => NONE,
+        };
+        let args = ForwardArgs {
+            value: self.value(&conv.source),
+            window,
+            kernel,
+            bias: conv.bias.map_or(Floats(NONE), |id| self.weights.weight(id)),
+            out: self.buffer(op.out),
+            rows: rows as i64,
+            stride_in: x.stride as i64,
+            stride_out: y.stride as i64,
+            partial: Doubles(partial),
+        };
+        if conv.connection == Connection::Depthwise {
+            self.each(kernel::depthwise_forward, rows * y.stride / 4, &args)?;
+            return Ok(None);
+        }
+        let columns = Columns::fitting(y.stride);
+        let blocks = [rows.div_ceil(TILE_ROWS), y.stride.div_ceil(columns.count()), 1];
+        match columns {
+            Columns::Few => self.start(kernel::dense_forward_16, blocks, TILE_THREADS, &args)?,
+            Columns::Some => self.start(kernel::dense_forward_32, blocks, TILE_THREADS, &args)?,
+            Columns::Many => self.start(kernel::dense_forward_64, blocks, TILE_THREADS, &args)?,
+        }
+        Ok(gathers.then_some(tiles))
+    }
+
+    fn combine(&self, out: BufferId, terms: &[Term], act: Act) -> Result<(), CudaError> {
+        let of = &self.plan.buffers[out];
+        let rows = self.rows(of.shape);
+        let values: Vec<Value> = terms
+            .iter()
+            .filter_map(|term| match term {
+                Term::Value(source) => Some(self.value(source)),
+                Term::Pool(..) => None,
+            })
+            .collect();
+        let mut into = Into::Set;
+        let parts: Vec<&[Value]> = match values.is_empty() && terms.is_empty() {
+            true => vec![&[]],
+            false => values.chunks(TERMS).collect(),
+        };
+        for (i, part) in parts.iter().enumerate() {
+            // An activation comes behind the whole sum.
+            let (low, high) = if i + 1 == parts.len() { act.bounds() } else { Act::None.bounds() };
+            let term = |i: usize| part.get(i).copied().unwrap_or(Value::none());
+            let args = CombineArgs {
+                first: term(0),
+                second: term(1),
+                third: term(2),
+                fourth: term(3),
+                count: part.len() as i64,
+                low,
+                high,
+                out: self.buffer(out),
+                rows: rows as i64,
+                stride: of.stride as i64,
+                add: adds(into),
+            };
+            self.each(kernel::combine, rows * of.stride / 4, &args)?;
+            into = Into::Add;
+        }
+        for term in terms {
+            if let Term::Pool(buffer, windows) = term {
+                let args = self.pool(*buffer, Reals(NONE), windows, self.buffer(out), into);
+                self.each(kernel::average_pool, rows * of.stride / 4, &args)?;
+                into = Into::Add;
+            }
+        }
+        Ok(())
+    }
+
+    fn difference(&self, op: &Op, share: f32, alignment: usize) -> Result<(), CudaError> {
+        let of = &self.plan.buffers[op.out];
+        let slabs = Slabs::new(self.rows(of.shape), 1);
+        let partial = Doubles(self.scratch(slabs.count * size_of::<f64>())?);
+        let [anchor, value] = [ANCHOR, VALUE].map(|input| self.value(&op.reads[input]));
+        let args = DifferenceArgs {
+            anchor,
+            value,
+            out: self.buffer(op.out),
+            partial,
+            rows: self.rows(of.shape) as i64,
+            slab: slabs.rows as i64,
+            stride: of.stride as i64,
+        };
+        self.start(kernel::difference, [slabs.count, 1, 1], BLOCK, &args)?;
+        let count = (self.images * of.shape.numel()) as f64;
+        let args = AddUpArgs {
+            partial,
+            out: self.alignments.at(alignment),
+            count: slabs.count as i64,
+            factor: f64::from(share) / count,
+        };
+        self.start(kernel::add_up, [1, 1, 1], BLOCK, &args)
+    }
+
+    /// A pooling of `x`, or its way back from `gradient`.
+    pub(super) fn pool(
+        &self,
+        x: BufferId,
+        gradient: Reals,
+        windows: &Windows,
+        out: Reals,
+        into: Into,
+    ) -> PoolArgs {
+        let window = super::arguments::Window {
+            kernel: windows.pool.kernel as i64,
+            step: windows.pool.stride as i64,
+            border: windows.pool.padding as i64,
+            ..sizes(windows.input, windows.output)
+        };
+        let (images, stride) = (self.images as i64, windows.stride as i64);
+        PoolArgs { x: self.buffer(x), gradient, window, out, images, stride, add: adds(into) }
+    }
+
+    /// A multiple of a value of `like`'s shape.
+    pub(super) fn multiple(&self, like: BufferId, out: Reals, into: Into) -> MultipleArgs {
+        let Shape { height, width, .. } = self.plan.buffers[like].shape;
+        MultipleArgs {
+            value: Value::none(),
+            factors: Floats(NONE),
+            factor: 1.0,
+            out,
+            images: self.images as i64,
+            pixels: (height * width) as i64,
+            stride: self.plan.buffers[like].stride as i64,
+            add: adds(into),
+        }
+    }
+
+    /// A linear layer from `source` to `out`.
+    pub(super) fn linear(&self, source: BufferId, out: BufferId) -> LinearArgs {
+        let (x, y) = (&self.plan.buffers[source], &self.plan.buffers[out]);
+        LinearArgs {
+            x: self.buffer(source),
+            weights: Floats(NONE),
+            bias: Floats(NONE),
+            gradient: Reals(NONE),
+            out: Reals(NONE),
+            images: self.images as i64,
+            channels: x.shape.channels as i64,
+            pixels: x.shape.pixels() as i64,
+            stride_in: x.stride as i64,
+            outputs: y.shape.channels as i64,
+            stride_out: y.stride as i64,
+            add: 0,
+        }
+    }
+}
+
+/// Whether a kernel adds to what is there, in words of kernels.
+pub(super) fn adds(into: Into) -> i64 {
+    match into {
+        Into::Set => 0,
+        Into::Add => 1,
+    }
+}

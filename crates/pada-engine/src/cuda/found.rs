@@ -1,0 +1,164 @@
+//! What this machine has.
+#![allow(unsafe_code, reason = "calls of the CUDA driver and of NVRTC")]
+
+use std::fmt;
+
+use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
+use cudarc::driver::{DriverError, result as driver, sys as driver_sys};
+use cudarc::nvrtc::sys as nvrtc_sys;
+
+use super::CudaError;
+
+/// The oldest generation that multiplies TF32 and bf16 numbers: Ampere.
+const OLDEST_GPU: Version = Version { major: 8, minor: 0 };
+/// The oldest driver interface that knows [`OLDEST_GPU`].
+const OLDEST_DRIVER: Version = Version { major: 11, minor: 4 };
+
+/// Of a driver's or compiler's CUDA, or of a GPU's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Before the dot.
+    pub major: u32,
+    /// Behind it.
+    pub minor: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// A GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gpu {
+    /// Its number, from 0.
+    pub ordinal: usize,
+    /// What it is called.
+    pub name: String,
+    /// Its compute capability.
+    pub capability: Version,
+    /// Its memory, bytes.
+    pub memory: usize,
+}
+
+impl Gpu {
+    /// Refuses a GPU without the instructions that kernels need.
+    pub(super) fn check(self) -> Result<Self, CudaError> {
+        match self.capability < OLDEST_GPU {
+            true => Err(CudaError::OldGpu { name: self.name, found: self.capability, needed: OLDEST_GPU }),
+            false => Ok(self),
+        }
+    }
+}
+
+/// All GPUs of this machine.
+///
+/// # Errors
+/// [`CudaError`] where there is none.
+pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
+    // SAFETY: it opens a library of the driver, whose initialisers may run in any process.
+    if !unsafe { driver_sys::is_culib_present() } {
+        return Err(CudaError::NoDriver);
+    }
+    let found = driver_version()?;
+    if found < OLDEST_DRIVER {
+        return Err(CudaError::OldDriver { found, needed: OLDEST_DRIVER });
+    }
+    match driver::init() {
+        Err(DriverError(driver_sys::CUresult::CUDA_ERROR_NO_DEVICE)) => return Err(CudaError::NoGpu),
+        other => other.map_err(refused("cuInit"))?,
+    }
+    let count = driver::device::get_count().map_err(refused("cuDeviceGetCount"))?;
+    match count {
+        0 => Err(CudaError::NoGpu),
+        _ => (0..count as usize).map(gpu).collect(),
+    }
+}
+
+/// The version of NVRTC, which compiles kernels.
+///
+/// # Errors
+/// [`CudaError`] where it is missing.
+pub fn compiler() -> Result<Version, CudaError> {
+    // SAFETY: it opens a library without initialisers of its own.
+    if !unsafe { nvrtc_sys::is_culib_present() } {
+        return Err(CudaError::NoCompiler);
+    }
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: the library is there, and both places live until the call returns.
+    let code = unsafe { nvrtc_sys::nvrtcVersion(&mut major, &mut minor) };
+    match code {
+        nvrtc_sys::nvrtcResult::NVRTC_SUCCESS => Ok(Version { major: major as u32, minor: minor as u32 }),
+        other => Err(CudaError::Call { call: "nvrtcVersion", message: format!("{other:?}") }),
+    }
+}
+
+/// What the driver is for.
+pub(super) fn driver_version() -> Result<Version, CudaError> {
+    let mut number = 0;
+    // SAFETY: the library is there, and the place lives until the call returns.
+    let code = unsafe { driver_sys::cuDriverGetVersion(&mut number) };
+    code.result().map_err(refused("cuDriverGetVersion"))?;
+    // 12040 is 12.4.
+    Ok(Version { major: number as u32 / 1000, minor: number as u32 % 1000 / 10 })
+}
+
+fn gpu(ordinal: usize) -> Result<Gpu, CudaError> {
+    let device = driver::device::get(ordinal as i32).map_err(refused("cuDeviceGet"))?;
+    let name = driver::device::get_name(device).map_err(refused("cuDeviceGetName"))?;
+    let attribute = |which| {
+        // SAFETY: `device` was just handed out by the driver.
+        let value = unsafe { driver::device::get_attribute(device, which) };
+        value.map(|value| value as u32).map_err(refused("cuDeviceGetAttribute"))
+    };
+    let capability = Version {
+        major: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+        minor: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+    };
+    // SAFETY: `device` was just handed out by the driver.
+    let memory = unsafe { driver::device::total_mem(device) }.map_err(refused("cuDeviceTotalMem"))?;
+    Ok(Gpu { ordinal, name, capability, memory })
+}
+
+/// Says which call the driver refused, in its own words.
+pub(super) fn refused(call: &'static str) -> impl Fn(DriverError) -> CudaError {
+    move |error| {
+        let text = error.error_string().map(|text| text.to_string_lossy().into_owned());
+        CudaError::Call { call, message: text.unwrap_or_else(|_| format!("{:?}", error.0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_from_before_ampere_is_refused_by_name() {
+        let gpu = |major, minor| Gpu {
+            ordinal: 0,
+            name: "a GPU".into(),
+            capability: Version { major, minor },
+            memory: 1 << 30,
+        };
+        let error = gpu(7, 5).check().unwrap_err().to_string();
+        assert!(error.contains("a GPU has compute capability 7.5, 8.0 or newer"), "{error}");
+        for (major, minor) in [(8, 0), (8, 9), (12, 0)] {
+            assert!(gpu(major, minor).check().is_ok());
+        }
+    }
+
+    /// Whatever this machine has, looking for it ends, and what is missing is said with what to do.
+    #[test]
+    fn looking_for_a_gpu_finds_one_or_says_what_is_missing() {
+        match gpus() {
+            Ok(found) => assert!(!found.is_empty() && found.iter().all(|gpu| gpu.memory > 0)),
+            Err(error @ CudaError::NoDriver) => assert!(error.to_string().contains("libcuda.so.1")),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+        match compiler() {
+            Ok(version) => assert!(version.major >= 11),
+            Err(error) => assert!(error.to_string().contains("LD_LIBRARY_PATH"), "{error}"),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+// Dense convolutions as products of matrices whose left side is gathered: no patches are stored.
+
+// Four numbers of two rows for each thread.
+struct Rows {
+    int row, quad;
+    Pixel pixel[2];
+    bool inside[2];
+
+    __device__ Rows(long long first, long long rows, int height, int width) {
+        row = threadIdx.x / 4;
+        quad = threadIdx.x % 4 * 4;
+        for (int i = 0; i < 2; i++) {
+            long long at = first + row + i * ROWS / 2;
+            inside[i] = at < rows;
+            pixel[i] = pixel_of(inside[i] ? at : 0, height, width);
+        }
+    }
+
+    __device__ void put(real (*left)[LEFT_PITCH], int i, Quad q) const {
+        for (int n = 0; n < 4; n++) left[row + i * ROWS / 2][quad + n] = q.v[n];
+    }
+};
+
+struct InputRows {
+    const ForwardArgs &args;
+    Rows rows;
+
+    __device__ void fill(real (*left)[LEFT_PITCH], int number) const {
+        const Chunk chunk = chunk_of(args.window, (int)args.kernel.channels_in, number);
+        const int channel = chunk.channel + rows.quad;
+        for (int i = 0; i < 2; i++) {
+            long long row = rows.inside[i] ? input_row(args.window, rows.pixel[i], chunk.ky, chunk.kx) : -1;
+            bool there = row >= 0 && channel < args.stride_in;
+            rows.put(left, i, there ? quad_of(args.value, row * args.stride_in + channel, channel) : zeros());
+        }
+    }
+};
+
+struct GradientRows {
+    const BackwardArgs &args;
+    Rows rows;
+
+    __device__ void fill(real (*left)[LEFT_PITCH], int number) const {
+        const Chunk chunk = chunk_of(args.window, (int)args.kernel.channels_out, number);
+        const int channel = chunk.channel + rows.quad;
+        for (int i = 0; i < 2; i++) {
+            long long row = rows.inside[i] ? output_row(args.window, rows.pixel[i], chunk.ky, chunk.kx) : -1;
+            bool there = row >= 0 && channel < args.stride_out;
+            rows.put(left, i, there ? quad_of(args.slope, row * args.stride_out + channel, channel) : zeros());
+        }
+    }
+};
+
+// Weights from input channels to output channels.
+struct ForwardWeights {
+    const ForwardArgs &args;
+    int first;
+
+    template <int PITCH>
+    __device__ void fill(real (*right)[PITCH], int number) const {
+        const Chunk chunk = chunk_of(args.window, (int)args.kernel.channels_in, number);
+        const int columns = PITCH - 8;
+        for (int i = threadIdx.x; i < DEPTH * columns; i += TILE_THREADS) {
+            right[i / columns][i % columns] = weight_of(args.kernel, chunk.tap, chunk.channel + i / columns, first + i % columns);
+        }
+    }
+};
+
+// Weights from output channels to input channels.
+struct BackwardWeights {
+    const BackwardArgs &args;
+    int first;
+
+    template <int PITCH>
+    __device__ void fill(real (*right)[PITCH], int number) const {
+        const Chunk chunk = chunk_of(args.window, (int)args.kernel.channels_out, number);
+        const int columns = PITCH - 8;
+        for (int i = threadIdx.x; i < DEPTH * columns; i += TILE_THREADS) {
+            right[i / columns][i % columns] = weight_of(args.kernel, chunk.tap, first + i % columns, chunk.channel + i / columns);
+        }
+    }
+};
+
+// Mean and spread of each column of the tile, taken from the numbers themselves.
+template <int COLUMNS>
+__device__ void tile_moments(Tile<COLUMNS> &tile, const ForwardArgs &args, int first_column, int rows) {
+    const int parts = TILE_THREADS / COLUMNS, column = threadIdx.x % COLUMNS, part = threadIdx.x / COLUMNS;
+    __shared__ Moments found[TILE_THREADS];
+    const int each = ROWS / parts, first = part * each;
+    Moments own = {0, 0, 0};
+    own.count = rows - first < 0 ? 0 : rows - first < each ? rows - first : each;
+    for (int i = 0; i < own.count; i++) own.mean += tile.made[first + i][column] / own.count;
+    for (int i = 0; i < own.count; i++) {
+        double distance = tile.made[first + i][column] - own.mean;
+        own.spread += distance * distance;
+    }
+    found[threadIdx.x] = own;
+    __syncthreads();
+    const int channel = first_column + column;
+    if (part > 0 || channel >= args.stride_out) return;
+    for (int other = 1; other < parts; other++) own = joined(own, found[other * COLUMNS + column]);
+    double *out = args.partial + (long long)blockIdx.x * 2 * args.stride_out + channel;
+    out[0] = own.mean;
+    out[args.stride_out] = own.spread;
+}
+
+template <int COLUMNS>
+__device__ void dense_forward(const ForwardArgs &args) {
+    __shared__ Tile<COLUMNS> tile;
+    const long long first = (long long)blockIdx.x * ROWS;
+    const int first_column = blockIdx.y * COLUMNS;
+    real sum[COLUMNS / 8][4];
+    InputRows left = {args, Rows(first, args.rows, (int)args.window.out_height, (int)args.window.out_width)};
+    ForwardWeights right = {args, first_column};
+    const int chunks = (int)args.kernel.taps * (((int)args.kernel.channels_in + DEPTH - 1) / DEPTH);
+    product<COLUMNS>(tile, sum, left, right, chunks);
+    each_sum<COLUMNS>(sum, [&](int row, int column, real made) {
+        const int channel = first_column + column;
+        if (channel >= args.kernel.channels_out) made = 0;
+        else if (args.bias) made += args.bias[channel];
+        if (args.partial) tile.made[row][column] = made;
+        if (first + row < args.rows && channel < args.stride_out) args.out[(first + row) * args.stride_out + channel] = made;
+    });
+    if (!args.partial) return;
+    __syncthreads();
+    const long long rows = args.rows - first;
+    tile_moments<COLUMNS>(tile, args, first_column, rows < ROWS ? (int)rows : ROWS);
+}
+
+template <int COLUMNS>
+__device__ void dense_backward(const BackwardArgs &args) {
+    __shared__ Tile<COLUMNS> tile;
+    const long long first = (long long)blockIdx.x * ROWS;
+    const int first_column = blockIdx.y * COLUMNS;
+    real sum[COLUMNS / 8][4];
+    GradientRows left = {args, Rows(first, args.rows, (int)args.window.height, (int)args.window.width)};
+    BackwardWeights right = {args, first_column};
+    const int chunks = (int)args.kernel.taps * (((int)args.kernel.channels_out + DEPTH - 1) / DEPTH);
+    product<COLUMNS>(tile, sum, left, right, chunks);
+    each_sum<COLUMNS>(sum, [&](int row, int column, real made) {
+        const int channel = first_column + column;
+        if (first + row >= args.rows || channel >= args.stride_in) return;
+        const long long place = (first + row) * args.stride_in + channel;
+        if (channel >= args.kernel.channels_in) made = 0;
+        made = unless_cut(args.mask, place, channel, made);
+        args.out[place] = args.add ? args.out[place] + made : made;
+    });
+}
+
+KERNEL dense_forward_16(ForwardArgs args) { dense_forward<16>(args); }
+KERNEL dense_forward_32(ForwardArgs args) { dense_forward<32>(args); }
+KERNEL dense_forward_64(ForwardArgs args) { dense_forward<64>(args); }
+KERNEL dense_backward_16(BackwardArgs args) { dense_backward<16>(args); }
+KERNEL dense_backward_32(BackwardArgs args) { dense_backward<32>(args); }
+KERNEL dense_backward_64(BackwardArgs args) { dense_backward<64>(args); }

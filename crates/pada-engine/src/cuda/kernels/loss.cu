@@ -1,0 +1,39 @@
+// The loss and where the way back begins; what the host is told of a pass.
+
+KERNEL cross_entropy(CrossEntropyArgs args) {
+    const long long image = thread_number();
+    if (image >= args.images) return;
+    const real *row = args.logits + image * args.stride;
+    const int label = args.labels[image];
+    double largest = (float)row[0], sum = 0;
+    for (int k = 1; k < args.classes; k++) largest = (float)row[k] > largest ? (float)row[k] : largest;
+    for (int k = 0; k < args.classes; k++) sum += exp((float)row[k] - largest);
+    if (args.losses) args.losses[image] = log(sum) - ((float)row[label] - largest);
+    const double weight = args.image_weights ? args.image_weights[image] : 1, factor = args.scale * weight / args.images;
+    real *out = args.slope + image * args.stride;
+    for (int k = 0; k < args.stride; k++) {
+        real slope = 0;
+        if (k < args.classes) {
+            const double target = (k == label ? 1 - args.smoothing : 0) + args.smoothing / args.classes;
+            slope = (real)(factor * (exp((float)row[k] - largest) / sum - target));
+        }
+        out[k] = args.add ? out[k] + slope : slope;
+    }
+}
+
+KERNEL read_logits(LogitsArgs args) {
+    const long long i = thread_number();
+    if (i >= args.images * args.classes) return;
+    args.out[i] = (float)args.logits[i / args.classes * args.stride + i % args.classes];
+}
+
+KERNEL feature_norms(NormsArgs args) {
+    const long long image = thread_number();
+    if (image >= args.images) return;
+    double sum = 0;
+    for (long long i = 0; i < args.len; i++) {
+        const double x = (float)args.x[image * args.len + i];
+        sum += x * x;
+    }
+    args.out[image] = (float)sqrt(sum);
+}

@@ -1,0 +1,40 @@
+// What all kernels share. REAL is the type of all numbers in the arena; MULTIPLY is how dense convolutions multiply.
+// Every value of a batch is [images, height, width, stride]: channels last, rounded up to whole vectors, zeros behind the last.
+// No kernel sums in an order that depends on chance: every sum has one order, so that a pass gives the same bits every time.
+
+#define MULTIPLY_PLAIN 0
+#define MULTIPLY_TF32 1
+#define MULTIPLY_BF16 2
+
+typedef REAL real;
+
+#ifndef KERNEL
+#define KERNEL extern "C" __global__ void
+#endif
+
+// Threads of a block that goes over a list number by number.
+#define BLOCK 256
+
+struct alignas(4 * sizeof(real)) Quad {
+    real v[4];
+};
+
+__device__ inline long long thread_number() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
+
+__device__ inline Quad quad_at(const real *list) { return *(const Quad *)list; }
+
+__device__ inline Quad zeros() {
+    Quad q = {};
+    return q;
+}
+
+__device__ inline void put(real *out, Quad q, bool add) {
+    if (add) {
+        Quad old = quad_at(out);
+        for (int i = 0; i < 4; i++) q.v[i] += old.v[i];
+    }
+    *(Quad *)out = q;
+}
+
+// What is no number stays none.
+__device__ inline real between(real x, real low, real high) { return x < low ? low : x > high ? high : x; }

@@ -1,0 +1,49 @@
+// A block multiplies: a tile of ROWS × COLUMNS sums over chunks of DEPTH. What is multiplied is put into shared memory by the kernels.
+
+#define WARPS 4
+#define ROWS (16 * WARPS)
+#define TILE_THREADS (32 * WARPS)
+
+template <int COLUMNS>
+union Tile {
+    struct {
+        real left[ROWS][LEFT_PITCH];
+        real right[DEPTH][RIGHT_PITCH(COLUMNS)];
+    };
+    // The sums, when all chunks are multiplied.
+    real made[ROWS][COLUMNS + 1];
+};
+
+template <int COLUMNS, class Left, class Right>
+__device__ void product(Tile<COLUMNS> &tile, real (&sum)[COLUMNS / 8][4], Left &left, Right &right, int chunks) {
+    for (int j = 0; j < COLUMNS / 8; j++) {
+        for (int i = 0; i < 4; i++) sum[j][i] = 0;
+    }
+    for (int chunk = 0; chunk < chunks; chunk++) {
+        left.fill(tile.left, chunk);
+        right.fill(tile.right, chunk);
+        __syncthreads();
+        multiply<COLUMNS>(sum, tile.left + threadIdx.x / 32 * 16, tile.right);
+        __syncthreads();
+    }
+}
+
+// Calls visit(row, column, sum) for every sum of this thread.
+template <int COLUMNS, class Visit>
+__device__ void each_sum(const real (&sum)[COLUMNS / 8][4], Visit visit) {
+    const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane / 4, column = lane % 4 * 2;
+    for (int j = 0; j < COLUMNS / 8; j++) {
+        for (int i = 0; i < 4; i++) visit(row + i / 2 * 8, j * 8 + column + i % 2, sum[j][i]);
+    }
+}
+
+// A chunk of a convolution is DEPTH channels of one tap.
+struct Chunk {
+    int tap, ky, kx, channel;
+};
+
+__device__ inline Chunk chunk_of(const Window &window, int channels, int chunk) {
+    const int each = (channels + DEPTH - 1) / DEPTH, tap = chunk / each, k = (int)window.kernel;
+    Chunk found = {tap, tap / k, tap % k, (chunk - tap * each) * DEPTH};
+    return found;
+}

@@ -1,0 +1,38 @@
+// What a step does to a tensor, as weights.rs says it.
+#define STAYS 0
+#define MOVES 1
+
+// All weights lie in one flat list, cut into pieces that do not reach over a tensor's end: one block each.
+
+KERNEL update(UpdateArgs args) {
+    const int *piece = args.pieces + 3 * blockIdx.x;
+    const int moves = args.moves[piece[0]];
+    if (moves == STAYS) return;
+    const float decay = moves == MOVES ? (float)args.decay : 0;
+    for (int i = threadIdx.x; i < piece[2]; i += BLOCK) {
+        const long long at = (long long)piece[1] + i;
+        const float direction = (float)args.scale * args.gradient[at] + decay * args.weights[at];
+        const float momentum = (float)args.keep * args.momentum[at] + direction;
+        args.momentum[at] = momentum;
+        args.weights[at] -= (float)args.lr * momentum;
+    }
+}
+
+KERNEL squares(SquaresArgs args) {
+    const int *piece = args.pieces + 3 * blockIdx.x;
+    double sum = 0;
+    for (int i = threadIdx.x; i < piece[2]; i += BLOCK) {
+        const double g = args.gradient[(long long)piece[1] + i];
+        sum += g * g;
+    }
+    const double all = block_sum(sum);
+    if (threadIdx.x == 0) args.partial[blockIdx.x] = all;
+}
+
+KERNEL tensor_norms(TensorNormsArgs args) {
+    const long long tensor = thread_number();
+    if (tensor >= args.tensors) return;
+    double sum = 0;
+    for (int piece = args.firsts[tensor]; piece < args.firsts[tensor + 1]; piece++) sum += args.partial[piece];
+    args.out[tensor] = sqrt(sum);
+}

@@ -1,0 +1,29 @@
+//! The second back end, on NVIDIA GPUs. Driver and compiler are looked for when the program runs: a build needs neither, and the same
+//! program starts where they are missing.
+
+mod arguments;
+mod backward;
+mod cache;
+mod check;
+mod compile;
+mod device;
+mod driver;
+mod engine;
+mod error;
+mod forward;
+mod found;
+mod memory;
+mod results;
+mod slabs;
+mod source;
+mod step;
+mod weights;
+
+pub use check::check;
+pub use compile::compile;
+pub use device::{Address, Device, Launch};
+pub use driver::Driver;
+pub use engine::CudaEngine;
+pub use error::CudaError;
+pub use found::{Gpu, Version, compiler, gpus};
+pub use source::{KERNELS, KernelName, declarations, macros, source};

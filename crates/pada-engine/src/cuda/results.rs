@@ -1,0 +1,72 @@
+use super::arguments::{Doubles, Floats};
+use super::memory::Block;
+use super::{CudaError, Device};
+
+/// What a pass tells the host, side by side, so that one copy brings all of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    pub(super) images: usize,
+    pub(super) classes: usize,
+    pub(super) alignments: usize,
+    /// How many weight tensors there are.
+    pub(super) tensors: usize,
+}
+
+/// The same on the device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Results {
+    /// `[B]`, cross entropies.
+    pub(super) losses: Doubles,
+    /// `[alignments]`
+    pub(super) alignments: Doubles,
+    /// `[tensors]`, norms of gradients.
+    pub(super) norms: Doubles,
+    /// `[B, K]`
+    pub(super) logits: Floats,
+    /// `[B]`, norms of what the classifier reads.
+    pub(super) features: Floats,
+}
+
+/// The same on the host.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) losses: Vec<f64>,
+    pub(super) alignments: Vec<f64>,
+    pub(super) norms: Vec<f64>,
+    pub(super) logits: Vec<f32>,
+    pub(super) features: Vec<f32>,
+}
+
+impl Places {
+    fn doubles(&self) -> usize {
+        self.images + self.alignments + self.tensors
+    }
+
+    fn bytes(&self) -> usize {
+        self.doubles() * size_of::<f64>() + (self.images * (self.classes + 1)) * size_of::<f32>()
+    }
+
+    pub(super) fn on(&self, device: &dyn Device, block: &mut Block) -> Result<Results, CudaError> {
+        let losses = Doubles(block.get(device, self.bytes())?);
+        let alignments = losses.at(self.images);
+        let norms = alignments.at(self.alignments);
+        let logits = Floats(norms.at(self.tensors).0);
+        Ok(Results { losses, alignments, norms, logits, features: logits.at(self.images * self.classes) })
+    }
+
+    /// Waits for the pass and copies all of it.
+    pub(super) fn download(&self, device: &dyn Device, results: &Results) -> Result<Found, CudaError> {
+        let mut bytes = vec![0; self.bytes()];
+        device.download(results.losses.0, &mut bytes)?;
+        let (doubles, floats) = bytes.split_at(self.doubles() * size_of::<f64>());
+        let mut doubles = bytemuck::pod_collect_to_vec::<u8, f64>(doubles).into_iter();
+        let mut floats = bytemuck::pod_collect_to_vec::<u8, f32>(floats).into_iter();
+        Ok(Found {
+            losses: doubles.by_ref().take(self.images).collect(),
+            alignments: doubles.by_ref().take(self.alignments).collect(),
+            norms: doubles.collect(),
+            logits: floats.by_ref().take(self.images * self.classes).collect(),
+            features: floats.collect(),
+        })
+    }
+}

@@ -1,0 +1,204 @@
+use std::cell::RefCell;
+
+use pada_graph::Shape;
+
+use super::arguments::{Doubles, Field, Floats, Kernel as ConvKernel, NONE, Reals, Slope, Value, Window};
+use super::memory::Block;
+use super::source::Kernel;
+use super::weights::Weights;
+use super::{CudaError, Device, Launch};
+use crate::plan::{Backward, BufferId, ConvOp, GradientId, NormId, Plan, Source};
+
+/// Threads of a block that goes over a list number by number.
+pub(super) const BLOCK: u32 = 256;
+
+/// A pass over a batch, launch by launch.
+pub(super) struct Step<'a> {
+    pub(super) device: &'a dyn Device,
+    pub(super) plan: &'a Plan,
+    /// B.
+    pub(super) images: usize,
+    /// Bytes of a number in the arena.
+    pub(super) real: usize,
+    /// All buffers and gradients, each with all images side by side.
+    pub(super) arena: Reals,
+    pub(super) tables: Tables,
+    pub(super) weights: &'a Weights,
+    /// Sums of slabs: what one launch leaves for the next.
+    pub(super) scratch: &'a RefCell<Block>,
+    pub(super) inputs: Inputs,
+    /// `[alignments]`
+    pub(super) alignments: Doubles,
+    /// Factor on the whole loss.
+    pub(super) loss_scale: f64,
+}
+
+/// What comes from the host.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inputs {
+    /// `[B, C, H, W]`
+    pub(super) pixels: Floats,
+    /// `[slots, B]`
+    pub(super) drop_path: Floats,
+}
+
+/// Per channel of every norm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tables {
+    pub(super) inv_std: Doubles,
+    pub(super) mean: Reals,
+    pub(super) scale: Reals,
+    pub(super) shift: Reals,
+    /// Of the gradient, with `scale`.
+    pub(super) b: Reals,
+    pub(super) c: Reals,
+}
+
+impl Tables {
+    /// Bytes of all tables.
+    pub(super) fn bytes(plan: &Plan, real: usize) -> usize {
+        plan.norm_channels.max(1) * (size_of::<f64>() + 5 * real)
+    }
+
+    pub(super) fn new(at: super::Address, plan: &Plan, real: usize) -> Self {
+        let n = plan.norm_channels;
+        let list = |i: usize| Reals(at).at(n * i, real).at(n, size_of::<f64>());
+        Self { inv_std: Doubles(at), mean: list(0), scale: list(1), shift: list(2), b: list(3), c: list(4) }
+    }
+}
+
+impl Step<'_> {
+    /// Starts a kernel with one thread for each of `count` things.
+    pub(super) fn each<K: Kernel>(
+        &self,
+        kernel: K,
+        count: usize,
+        args: &K::Argument,
+    ) -> Result<(), CudaError> {
+        each(self.device, kernel, count, args)
+    }
+
+    /// Starts a kernel.
+    pub(super) fn start<K: Kernel>(
+        &self,
+        kernel: K,
+        blocks: [usize; 3],
+        threads: u32,
+        args: &K::Argument,
+    ) -> Result<(), CudaError> {
+        start(self.device, kernel, blocks, threads, args)
+    }
+
+    /// Memory for sums of slabs.
+    pub(super) fn scratch(&self, bytes: usize) -> Result<super::Address, CudaError> {
+        self.scratch.borrow_mut().get(self.device, bytes)
+    }
+
+    /// Rows of a buffer: pixels of all images.
+    pub(super) fn rows(&self, shape: Shape) -> usize {
+        self.images * shape.pixels()
+    }
+
+    pub(super) fn buffer(&self, buffer: BufferId) -> Reals {
+        self.arena.at(self.plan.places[buffer] * self.images, self.real)
+    }
+
+    pub(super) fn gradient(&self, way: &Backward, gradient: GradientId) -> Reals {
+        self.arena.at(way.places[gradient] * self.images, self.real)
+    }
+
+    /// A place in a table.
+    pub(super) fn of_norm(&self, table: Reals, norm: NormId) -> Reals {
+        table.at(self.plan.norms[norm].place, self.real)
+    }
+
+    pub(super) fn inv_std(&self, norm: NormId) -> Doubles {
+        self.tables.inv_std.at(self.plan.norms[norm].place)
+    }
+
+    /// A value as its reader sees it.
+    pub(super) fn value(&self, source: &Source) -> Value {
+        let (low, high) = source.act.bounds();
+        let [mean, scale, shift] = match source.norm {
+            None => [Reals(NONE); 3],
+            Some(norm) => [self.tables.mean, self.tables.scale, self.tables.shift]
+                .map(|table| self.of_norm(table, norm)),
+        };
+        Value { x: self.buffer(source.buffer), mean, scale, shift, low, high }
+    }
+
+    /// The gradient of what an operation made, all of its readers added.
+    pub(super) fn slope(&self, way: &Backward, buffer: BufferId) -> Slope {
+        let none = Reals(NONE);
+        let parts = way.of[buffer];
+        let direct = parts.direct.map_or(none, |id| self.gradient(way, id));
+        let Some((norm, after)) = parts.norm else {
+            return Slope { direct, after: none, y: none, mean: none, a: none, b: none, c: none };
+        };
+        let Tables { mean, scale, b, c, .. } = self.tables;
+        let [mean, a, b, c] = [mean, scale, b, c].map(|table| self.of_norm(table, norm));
+        Slope { direct, after: self.gradient(way, after), y: self.buffer(buffer), mean, a, b, c }
+    }
+
+    /// Where a convolution's window goes, and its weights.
+    pub(super) fn conv(&self, op: &ConvOp, out: BufferId) -> (Window, ConvKernel) {
+        let (x, y) = (self.plan.buffers[op.source.buffer].shape, self.plan.buffers[out].shape);
+        let conv = &op.conv;
+        let window = Window {
+            kernel: conv.kernel as i64,
+            step: conv.stride as i64,
+            dilation: conv.dilation as i64,
+            border: conv.padding as i64 - conv.offset as i64,
+            ..sizes(x, y)
+        };
+        let kernel = ConvKernel {
+            weights: self.weights.weight(conv.weight),
+            channels_in: x.channels as i64,
+            channels_out: y.channels as i64,
+            groups: conv.groups as i64,
+            taps: (conv.kernel * conv.kernel) as i64,
+        };
+        (window, kernel)
+    }
+}
+
+/// A window of one pixel over a value of shape `x` that gives one of shape `y`.
+pub(super) fn sizes(x: Shape, y: Shape) -> Window {
+    Window {
+        kernel: 1,
+        step: 1,
+        dilation: 1,
+        border: 0,
+        height: x.height as i64,
+        width: x.width as i64,
+        out_height: y.height as i64,
+        out_width: y.width as i64,
+    }
+}
+
+/// Starts a kernel with one thread for each of `count` things.
+pub(super) fn each<K: Kernel>(
+    device: &dyn Device,
+    kernel: K,
+    count: usize,
+    args: &K::Argument,
+) -> Result<(), CudaError> {
+    start(device, kernel, [count.div_ceil(BLOCK as usize), 1, 1], BLOCK, args)
+}
+
+/// Starts a kernel.
+pub(super) fn start<K: Kernel>(
+    device: &dyn Device,
+    _: K,
+    blocks: [usize; 3],
+    threads: u32,
+    args: &K::Argument,
+) -> Result<(), CudaError> {
+    if blocks.contains(&0) {
+        return Ok(());
+    }
+    let mut words = Vec::new();
+    args.put(&mut words);
+    let blocks = blocks.map(|n| u32::try_from(n).expect("a batch that fits into memory has fewer blocks"));
+    device.launch(&Launch { kernel: K::NAME, blocks, threads, words: &words })
+}

@@ -1,0 +1,173 @@
+use pada_graph::{Graph, IdleWeights, SgdStep, State, WeightId, WeightLayout, WeightSpec};
+
+use super::arguments::{Doubles, Floats, Ints, SquaresArgs, TensorNormsArgs, UpdateArgs};
+use super::memory::Block;
+use super::source::kernel;
+use super::step::{BLOCK, each, start};
+use super::{CudaError, Device};
+
+/// Numbers of a piece: what one block of a flat kernel goes over.
+const PIECE: usize = 4096;
+
+// What a step does to a tensor, as `update.cu` reads it.
+const STAYS: i32 = 0;
+const MOVES: i32 = 1;
+const MOVES_WITHOUT_DECAY: i32 = 2;
+
+/// Weights, momentum and gradient in the memory of a device, each one flat list in the layout's order.
+#[derive(Debug)]
+pub(super) struct Weights {
+    layout: WeightLayout,
+    weights: Block,
+    momentum: Block,
+    gradient: Block,
+    pieces: Block,
+    firsts: Block,
+    moves: Block,
+    squares: Block,
+    count: usize,
+    touched: Vec<bool>,
+}
+
+impl Weights {
+    /// Weights with these values, no momentum, no gradient.
+    pub(super) fn new(device: &dyn Device, layout: WeightLayout, values: &[f32]) -> Result<Self, CudaError> {
+        assert_eq!(values.len(), layout.numel(), "one value for every weight of the layout");
+        let (mut pieces, mut firsts) = (Vec::new(), Vec::new());
+        for (id, _) in layout.iter() {
+            firsts.push((pieces.len() / 3) as i32);
+            let range = layout.range(id);
+            for first in range.clone().step_by(PIECE) {
+                pieces.extend([id.0 as i32, first as i32, PIECE.min(range.end - first) as i32]);
+            }
+        }
+        firsts.push((pieces.len() / 3) as i32);
+        let count = pieces.len() / 3;
+        let touched = vec![false; layout.len()];
+        let [weights, momentum, gradient, moves, squares] = std::array::from_fn(|_| Block::default());
+        let (pieces_at, firsts_at) = (Block::default(), Block::default());
+        let mut new = Self {
+            layout,
+            weights,
+            momentum,
+            gradient,
+            pieces: pieces_at,
+            firsts: firsts_at,
+            moves,
+            squares,
+            count,
+            touched,
+        };
+        new.weights.filled(device, bytemuck::cast_slice(values))?;
+        new.pieces.filled(device, bytemuck::cast_slice(&pieces))?;
+        new.firsts.filled(device, bytemuck::cast_slice(&firsts))?;
+        let bytes = size_of_val(values).max(1);
+        for list in [&mut new.momentum, &mut new.gradient] {
+            let at = list.get(device, bytes)?;
+            device.clear(at, bytes)?;
+        }
+        new.moves.get(device, new.layout.len().max(1) * size_of::<i32>())?;
+        new.squares.get(device, count.max(1) * size_of::<f64>())?;
+        Ok(new)
+    }
+
+    pub(super) fn layout(&self) -> &WeightLayout {
+        &self.layout
+    }
+
+    /// Where a weight lies.
+    pub(super) fn weight(&self, id: WeightId) -> Floats {
+        Floats(self.weights.address()).at(self.layout.range(id).start)
+    }
+
+    /// Where the gradient of a weight lies.
+    pub(super) fn gradient(&self, id: WeightId) -> Floats {
+        Floats(self.gradient.address()).at(self.layout.range(id).start)
+    }
+
+    /// Marks the weights that a graph trains as used by this step.
+    pub(super) fn touch(&mut self, graph: &Graph) {
+        graph.trained_weights().into_iter().for_each(|id| self.touched[id.0] = true);
+    }
+
+    /// Starts a step: gradient zero, nothing touched.
+    pub(super) fn zero_gradient(&mut self, device: &dyn Device) -> Result<(), CudaError> {
+        self.touched.fill(false);
+        device.clear(self.gradient.address(), self.layout.numel() * size_of::<f32>())
+    }
+
+    /// Leaves the L2 norm of every gradient tensor at `out`.
+    pub(super) fn norms(&self, device: &dyn Device, out: Doubles) -> Result<(), CudaError> {
+        let partial = Doubles(self.squares.address());
+        let gradient = Floats(self.gradient.address());
+        let pieces = Ints(self.pieces.address());
+        let squares = SquaresArgs { pieces, gradient, partial };
+        start(device, kernel::squares, [self.count, 1, 1], BLOCK, &squares)?;
+        let firsts = Ints(self.firsts.address());
+        let tensors = self.layout.len();
+        each(
+            device,
+            kernel::tensor_norms,
+            tensors,
+            &TensorNormsArgs { partial, firsts, out, tensors: tensors as i64 },
+        )
+    }
+
+    /// Moves the weights.
+    pub(super) fn update(&self, device: &dyn Device, step: &SgdStep) -> Result<(), CudaError> {
+        let moves = |id: WeightId| {
+            self.layout.is_trained(id) && (step.idle != IdleWeights::Frozen || self.touched[id.0])
+        };
+        let how = |(id, spec): (WeightId, &WeightSpec)| match (moves(id), step.of(spec).weight_decay == 0.0) {
+            (false, _) => STAYS,
+            (true, false) => MOVES,
+            (true, true) => MOVES_WITHOUT_DECAY,
+        };
+        let moves: Vec<i32> = self.layout.iter().map(how).collect();
+        device.upload(self.moves.address(), bytemuck::cast_slice(&moves))?;
+        let args = UpdateArgs {
+            pieces: Ints(self.pieces.address()),
+            moves: Ints(self.moves.address()),
+            weights: Floats(self.weights.address()),
+            momentum: Floats(self.momentum.address()),
+            gradient: Floats(self.gradient.address()),
+            lr: step.lr.into(),
+            keep: step.momentum.into(),
+            decay: step.weight_decay.into(),
+            scale: step.gradient_scale.into(),
+        };
+        start(device, kernel::update, [self.count, 1, 1], BLOCK, &args)
+    }
+
+    /// A copy of all weights or of all momentum.
+    pub(super) fn read(&self, device: &dyn Device, state: State) -> Result<Vec<f32>, CudaError> {
+        let mut values = vec![0.0_f32; self.layout.numel()];
+        device.download(self.state(state), bytemuck::cast_slice_mut(&mut values))?;
+        Ok(values)
+    }
+
+    /// One gradient tensor.
+    pub(super) fn read_gradient(&self, device: &dyn Device, id: WeightId) -> Result<Vec<f32>, CudaError> {
+        let mut values = vec![0.0_f32; self.layout.spec(id).numel()];
+        device.download(self.gradient(id).0, bytemuck::cast_slice_mut(&mut values))?;
+        Ok(values)
+    }
+
+    /// Overwrites all weights or all momentum.
+    pub(super) fn write(&self, device: &dyn Device, state: State, values: &[f32]) -> Result<(), CudaError> {
+        assert_eq!(values.len(), self.layout.numel(), "one value for every weight of the layout");
+        device.upload(self.state(state), bytemuck::cast_slice(values))
+    }
+
+    fn state(&self, state: State) -> super::Address {
+        match state {
+            State::Weights => self.weights.address(),
+            State::Momentum => self.momentum.address(),
+        }
+    }
+
+    pub(super) fn blocks(&mut self) -> [&mut Block; 7] {
+        let Self { weights, momentum, gradient, pieces, firsts, moves, squares, .. } = self;
+        [weights, momentum, gradient, pieces, firsts, moves, squares]
+    }
+}

@@ -1,0 +1,162 @@
+//! A batch that several ranks compute together: each has whole chunks of images, and what chunks gathered is joined along one tree,
+//! whoever has them.
+
+use std::ops::Range;
+
+use pada_world::{World, WorldError, fold, share};
+use rayon::prelude::*;
+
+use crate::simd::Number;
+
+/// Images that are worked on together by one thread, and whose sums are added up first: fixed, so that results do not depend on
+/// the number of threads.
+pub(crate) const CHUNK: usize = 8;
+
+/// This rank's images of a batch.
+#[derive(Debug)]
+pub(crate) struct Share<'a> {
+    world: &'a World,
+    /// Those of this rank.
+    pub(crate) images: Range<usize>,
+    /// B.
+    pub(crate) batch: usize,
+}
+
+impl<'a> Share<'a> {
+    /// Refuses a number of ranks that a batch cannot be split over.
+    pub(crate) fn new(world: &'a World, batch: usize) -> Result<Self, WorldError> {
+        world.check_size()?;
+        let chunks = share(batch.div_ceil(CHUNK), world.rank(), world.size());
+        let [start, end] = [chunks.start, chunks.end].map(|chunk| batch.min(chunk * CHUNK));
+        Ok(Self { world, images: start..end, batch })
+    }
+
+    /// How many chunks this rank has.
+    pub(crate) fn chunks(&self) -> usize {
+        self.images.len().div_ceil(CHUNK)
+    }
+
+    /// Images of one of them.
+    pub(crate) fn chunk_images(&self, chunk: usize) -> usize {
+        CHUNK.min(self.images.len() - chunk * CHUNK)
+    }
+
+    /// What follows for the whole batch from an entry of each chunk: as many lists of entries as there are numbers. `none` is joined with
+    /// nothing's effect.
+    pub(crate) fn join<const N: usize>(
+        &self,
+        len: usize,
+        none: [f64; N],
+        entry: impl Fn(usize, usize) -> [f64; N],
+        join: impl Fn([f64; N], [f64; N]) -> [f64; N],
+    ) -> Result<Vec<[f64; N]>, WorldError>
+    where
+        [f64; N]: bytemuck::Pod,
+    {
+        let of_chunks = |i: usize| fold(0..self.chunks(), &|chunk| entry(i, chunk), &join).unwrap_or(none);
+        let mut all: Vec<[f64; N]> = (0..len).map(of_chunks).collect();
+        self.world.join(&mut all, |low, high| *low = join(*low, *high))?;
+        Ok(all)
+    }
+
+    /// The same for sums.
+    pub(crate) fn add<const N: usize>(
+        &self,
+        len: usize,
+        entry: impl Fn(usize, usize) -> [f64; N],
+    ) -> Result<Vec<[f64; N]>, WorldError>
+    where
+        [f64; N]: bytemuck::Pod,
+    {
+        self.join(len, [-0.0; N], entry, |a, b| std::array::from_fn(|i| a[i] + b[i]))
+    }
+
+    /// Adds up a list over all ranks.
+    pub(crate) fn sum<T: Number>(&self, values: &mut [T]) -> Result<(), WorldError> {
+        self.world.sum(values)
+    }
+
+    /// The rows of all images from those of this rank's.
+    pub(crate) fn gather(&self, rows: Vec<f32>) -> Result<Vec<f32>, WorldError> {
+        if self.world.is_alone() {
+            return Ok(rows);
+        }
+        let all = self.world.gather(bytemuck::cast_slice(&rows).to_vec())?;
+        let numbers = all.iter().flat_map(|bytes| bytes.chunks_exact(size_of::<f32>()));
+        Ok(numbers.map(bytemuck::pod_read_unaligned).collect())
+    }
+}
+
+/// Adds up lists that lie one behind the other, along the tree. Without any list, what adding does not change.
+pub(crate) fn add_lists<T: Number>(lists: &[T], total: &mut [T]) {
+    /// Small enough for the nearest cache, with the sums of all branches.
+    const PIECE: usize = 1024;
+    let len = total.len();
+    let count = lists.len().checked_div(len).unwrap_or(0);
+    total.par_chunks_mut(PIECE).enumerate().for_each(|(piece, total)| {
+        let width = total.len();
+        let of = |list: usize| &lists[list * len + piece * PIECE..][..width];
+        match count {
+            0 => total.fill(T::from_f64(-0.0)),
+            _ => add_branch(&of, 0..count, total, &mut vec![T::ZERO; width * count.ilog2() as usize]),
+        }
+    });
+}
+
+/// As [`fold`], in place; `room` is for as many sums as there are branches below each other.
+fn add_branch<'l, T: Number>(
+    list: &impl Fn(usize) -> &'l [T],
+    part: Range<usize>,
+    total: &mut [T],
+    room: &mut [T],
+) {
+    let middle = part.start + part.len().div_ceil(2);
+    match part.len() {
+        1 => total.copy_from_slice(list(part.start)),
+        2 => {
+            let pairs = list(part.start).iter().zip(list(middle));
+            total.iter_mut().zip(pairs).for_each(|(total, (a, b))| *total = *a + *b);
+        }
+        _ => {
+            add_branch(list, part.start..middle, total, room);
+            let (other, room) = room.split_at_mut(total.len());
+            add_branch(list, middle..part.end, other, room);
+            total.iter_mut().zip(other).for_each(|(total, other)| *total += *other);
+        }
+    }
+}
+
+/// `count` slices of `len`, also where `len` is 0.
+pub(crate) fn parts_of<T: Send>(
+    list: &mut [T],
+    len: usize,
+    count: usize,
+) -> impl IndexedParallelIterator<Item = &mut [T]> {
+    let mut rest = list;
+    let mut parts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (part, behind) = rest.split_at_mut(len);
+        parts.push(part);
+        rest = behind;
+    }
+    parts.into_par_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_added_along_the_tree() {
+        for (count, len) in [(0, 3), (1, 1), (2, 5), (3, 1025), (5, 2100), (32, 1024), (33, 7)] {
+            let number = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 * 1e-3;
+            let lists: Vec<f32> = (0..count * len).map(number).collect();
+            let mut total = vec![f32::NAN; len];
+            add_lists(&lists, &mut total);
+            for (i, total) in total.iter().enumerate() {
+                let expected = fold(0..count, &|list| lists[list * len + i], &|a, b| a + b).unwrap_or(-0.0);
+                assert_eq!(total.to_bits(), expected.to_bits(), "{count} lists of {len}, {i}");
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Whole steps against the engine on the CPU.
+
+use pada_engine::Level;
+use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
+use pada_space::{Nb201, SearchSpace};
+use proptest::prelude::*;
+
+use super::emulated::engine;
+use crate::case::{Case, Found, distance};
+use crate::random_graphs::config;
+use crate::recipe::recipes;
+
+fn length(list: impl Iterator<Item = f32>) -> f64 {
+    list.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+}
+
+fn compare(ours: &Found, theirs: &Found, close: f64, gradient: f64, what: &str) {
+    let off = distance(&ours.logits, &theirs.logits);
+    assert!(off < close, "{what}: logits off by {off}");
+    let off = (ours.loss - theirs.loss).abs() / theirs.loss.abs().max(1.0);
+    assert!(off < close, "{what}: loss {} {}", ours.loss, theirs.loss);
+    let off = (ours.alignment - theirs.alignment).abs() / theirs.alignment.max(1.0);
+    assert!(off < close, "{what}: alignment {} {}", ours.alignment, theirs.alignment);
+    let difference = length(ours.gradient.iter().zip(&theirs.gradient).map(|(a, b)| a - b));
+    let all = length(theirs.gradient.iter().copied());
+    assert!(difference <= gradient * all + 1e-6, "{what}: gradient off by {difference} of {all}");
+}
+
+fn check(case: &Case, graph: &pada_graph::Graph, what: &str) {
+    let theirs = case.step(&mut case.engine(Precision::Double, Level::Portable), graph);
+    let Some(mut engine) = engine(case, Precision::Double) else { return };
+    let ours = case.step(&mut engine, graph);
+    compare(&ours, &theirs, 1e-6, 1e-6, what);
+    for (id, spec) in case.layout.iter() {
+        let range = case.layout.range(id);
+        let off = distance(&ours.gradient[range.clone()], &theirs.gradient[range]);
+        assert!(off < 1e-5, "{what}: gradient of {} off by {off}", spec.name);
+    }
+    let mut engine = super::emulated::engine(case, Precision::Single).expect("there is a compiler");
+    // A value near zero may fall on the other side of a ReLU.
+    compare(&case.step(&mut engine, graph), &theirs, 1e-3, 0.03, &format!("{what}, f32"));
+}
+
+#[test]
+fn nb201_steps_on_an_emulated_gpu_equal_the_cpu() {
+    let space = Nb201::new();
+    for (i, (channels, shape, images, norms)) in [
+        (16, Shape::new(3, 8, 8), 5, Norms::Plain),
+        (6, Shape::new(1, 12, 8), 17, Norms::Affine),
+        (20, Shape::new(4, 8, 8), 3, Norms::Plain),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let net = Nb201Net::new(channels, 1, shape, 10, norms);
+        let case = Case::new(net.weights(), shape, images, 10, i as u64 + 1);
+        for arch in ["333333", "323412", "130224", "000000"] {
+            let graph = net.lower(&space.parse(arch).unwrap()).unwrap();
+            check(&case, &graph.simplified(), &format!("{channels} {arch}"));
+        }
+        let pair = ["323412", "142323"].map(|digits| space.parse(digits).unwrap());
+        let graph = net.lower_aligned(&pair[0], &pair[1], 3.0).unwrap();
+        check(&case, &graph, &format!("{channels} aligned"));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(40))]
+
+    #[test]
+    fn random_graphs_on_an_emulated_gpu_equal_the_cpu(recipe in recipes()) {
+        let (case, graph) = recipe.build();
+        check(&case, &graph, "random graph");
+    }
+}

@@ -1,0 +1,55 @@
+/// A moving average of all weights and running statistics: after every step `average = decay · average + (1 − decay) · weights`. It
+/// starts as the weights that training starts from.
+///
+/// # Source
+/// Polyak & Juditsky, 1992; with exponential weights as `ModelEma` of <https://github.com/huggingface/pytorch-image-models>.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Average {
+    decay: f32,
+    values: Vec<f32>,
+}
+
+impl Average {
+    /// The average at the start; `decay` lies between 0 and 1.
+    pub fn new(decay: f64, weights: Vec<f32>) -> Self {
+        Self { decay: decay as f32, values: weights }
+    }
+
+    /// Takes in the weights after a step.
+    ///
+    /// # Panics
+    /// If there are not as many as at the start.
+    pub fn add(&mut self, weights: &[f32]) {
+        assert_eq!(weights.len(), self.values.len(), "an average is of the same weights throughout");
+        for (average, weight) in self.values.iter_mut().zip(weights) {
+            *average = self.decay * *average + (1.0 - self.decay) * weight;
+        }
+    }
+
+    /// All of it, in the order of the layout.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Goes on from the values of a checkpoint.
+    ///
+    /// # Panics
+    /// If there are not as many as at the start.
+    pub fn restore(&mut self, values: &[f32]) {
+        self.values.copy_from_slice(values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_counts_less_than_the_one_after_it() {
+        let mut average = Average::new(0.5, vec![8.0, 0.0]);
+        average.add(&[0.0, 4.0]);
+        assert_eq!(average.values(), [4.0, 2.0]);
+        average.add(&[2.0, 2.0]);
+        assert_eq!(average.values(), [3.0, 2.0]);
+    }
+}

@@ -1,0 +1,66 @@
+//! Several ranks that train one supernet: all of them hold all weights and draw the same random numbers, so that each takes every step
+//! alike. Rank 0 alone writes files.
+
+use std::path::{Path, PathBuf};
+
+use pada_graph::State;
+use pada_world::{World, WorldError};
+use sha2::{Digest, Sha256};
+
+use crate::{Checkpoint, CheckpointError, TrainError, Trainer};
+
+/// Where the others have a checkpoint from.
+const FROM_RANK_0: &str = "the checkpoint of rank 0";
+
+impl Trainer {
+    /// The run as one of several ranks; all of them must be given the same settings and parts.
+    pub fn across(mut self, world: World) -> Self {
+        self.world = world;
+        self
+    }
+
+    /// Rank 0 goes on as [`Trainer::resume`] does, the others from the same checkpoint, wherever they run and however many there were.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] or [`TrainError::World`]
+    pub fn resume_together(&mut self, folder: &Path) -> Result<(), TrainError> {
+        if self.world.is_alone() {
+            return Ok(self.resume(folder)?);
+        }
+        let layout = self.parts.net.weights();
+        let found = match self.world.rank() {
+            0 => Checkpoint::latest(folder, layout)?,
+            _ => None,
+        };
+        let bytes = found.as_ref().map(|(_, checkpoint)| checkpoint.to_bytes(layout)).unwrap_or_default();
+        let bytes = self.world.broadcast(bytes)?;
+        let (path, checkpoint) = match found {
+            Some(found) => found,
+            None if bytes.is_empty() => return Ok(()),
+            None => {
+                let path = PathBuf::from(FROM_RANK_0);
+                let damaged = |reason| CheckpointError::Damaged { path: path.clone(), reason };
+                let checkpoint = Checkpoint::from_bytes(&bytes, layout).map_err(damaged)?;
+                (path, checkpoint)
+            }
+        };
+        Ok(self.go_on(path, checkpoint)?)
+    }
+
+    /// Refuses to go on where ranks no longer hold the same weights, as those of different processors or system libraries might.
+    pub(crate) fn check_weights(&self) -> Result<(), TrainError> {
+        if self.world.is_alone() {
+            return Ok(());
+        }
+        let mut hasher = Sha256::new();
+        for weight in self.parts.executor.read(State::Weights) {
+            hasher.update(weight.to_le_bytes());
+        }
+        let sent = self.world.traffic();
+        tracing::info!(sent.messages, sent.bytes, sent.seconds, "to other ranks so far");
+        match self.world.odd_one(hasher.finalize().to_vec())? {
+            Some(peer) => Err(WorldError::Drift { peer, epoch: self.epochs.len() }.into()),
+            None => Ok(()),
+        }
+    }
+}

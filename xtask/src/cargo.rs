@@ -1,0 +1,44 @@
+//! The cargo that runs this program.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::paths;
+
+/// A call of it from the workspace's root.
+pub(crate) fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(paths::root());
+    command
+}
+
+/// What a call prints on stdout.
+pub(crate) fn stdout(args: &[&str]) -> anyhow::Result<String> {
+    let output = command(args).stderr(Stdio::piped()).output().context("cargo")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cargo {}: {}\n{said}", args.join(" "), output.status);
+    String::from_utf8(output.stdout).context("what cargo prints")
+}
+
+/// Runs a program to its end.
+pub(crate) fn finish(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
+/// What this machine is called by compilers: `x86_64-unknown-linux-gnu`.
+pub(crate) fn host() -> anyhow::Result<String> {
+    let text = stdout(&["-vV"])?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .map(str::to_owned)
+        .context("cargo names its host")
+}
+
+/// Where it builds.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::root().join("target"), PathBuf::from)
+}

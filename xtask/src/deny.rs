@@ -1,0 +1,55 @@
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::paths;
+
+/// What needs no network.
+const OFFLINE: [&str; 3] = ["bans", "licenses", "sources"];
+
+/// Checks all dependencies by `deny.toml`: bans, licences, sources, and known vulnerabilities where their list can be fetched.
+pub(crate) fn run() -> anyhow::Result<()> {
+    ensure!(
+        is_installed(),
+        "cargo-deny is not installed: cargo install cargo-deny --locked; it takes minutes"
+    );
+    offline()?;
+    match check(&["advisories"])? {
+        Outcome::Holds => Ok(()),
+        Outcome::Fails => bail!(
+            "bans, licences and sources hold; known vulnerabilities see above. Where the list of them could not be fetched, none \
+             was looked up"
+        ),
+    }
+}
+
+/// The checks that need no network.
+pub(crate) fn offline() -> anyhow::Result<()> {
+    match check(&OFFLINE)? {
+        Outcome::Holds => Ok(()),
+        Outcome::Fails => bail!("deny.toml is not kept"),
+    }
+}
+
+/// Whether cargo-deny is there; cargo does not bring it.
+pub(crate) fn is_installed() -> bool {
+    let version = deny().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}
+
+enum Outcome {
+    Holds,
+    Fails,
+}
+
+fn check(what: &[&str]) -> anyhow::Result<Outcome> {
+    let status = deny().args(["--workspace", "--log-level", "error", "check"]).args(what).status();
+    let status = status.context("cargo deny")?;
+    Ok(if status.success() { Outcome::Holds } else { Outcome::Fails })
+}
+
+fn deny() -> Command {
+    let mut command = Command::new("cargo-deny");
+    command.current_dir(paths::root());
+    command
+}

@@ -1,0 +1,114 @@
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+use clap::Args as ClapArgs;
+
+use crate::{cargo, paths};
+
+/// What libFuzzer needs the compiler to put into a program; `cargo fuzz` asks for the same, and no nightly compiler is needed.
+const COVERAGE: [&str; 5] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+/// Of `fuzz/Cargo.toml`: checks for overflow on.
+const PROFILE: &str = "fuzz";
+/// One input may take so long.
+const SECONDS_AN_INPUT: &str = "-timeout=20";
+const MEBIBYTES: &str = "-rss_limit_mb=2048";
+const LONGEST: &str = "-max_len=65536";
+
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    /// Time for each target.
+    #[arg(long, default_value = "60")]
+    seconds: u64,
+    /// Only this one; all without it.
+    #[arg(long)]
+    target: Option<String>,
+}
+
+/// Runs libFuzzer on every target of `fuzz/`.
+///
+/// # Errors
+/// Where a target finds something: the input lies in `fuzz/artifacts/`.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let targets = targets()?;
+    if let Some(only) = &args.target {
+        ensure!(targets.contains(only), "there is no target {only}; there are {}", targets.join(", "));
+    }
+    let mut build = cargo::command(&[
+        "build",
+        "--profile",
+        PROFILE,
+        "--features",
+        "libfuzzer",
+        "--bins",
+        "--manifest-path",
+    ]);
+    build.arg(manifest()).arg("--target-dir").arg(folder().join("target"));
+    // A target triple of its own keeps the flags from what runs while building.
+    let host = cargo::host()?;
+    build.arg("--target").arg(&host).env("RUSTFLAGS", COVERAGE.join(" "));
+    cargo::finish(&mut build)?;
+    let programs = folder().join("target").join(&host).join(PROFILE);
+    std::fs::create_dir_all(folder().join("artifacts"))?;
+    let mut broken = Vec::new();
+    for target in targets.iter().filter(|name| args.target.as_ref().is_none_or(|only| only == *name)) {
+        let grown = folder().join("grown").join(target);
+        std::fs::create_dir_all(&grown)?;
+        let mut fuzz = Command::new(programs.join(format!("fuzz_{target}")));
+        fuzz.arg(&grown).arg(folder().join("corpus").join(target));
+        fuzz.args([SECONDS_AN_INPUT, MEBIBYTES, LONGEST, "-print_final_stats=1"]);
+        fuzz.arg(format!("-max_total_time={}", args.seconds));
+        fuzz.arg(format!("-artifact_prefix={}/{target}-", folder().join("artifacts").display()));
+        let output = fuzz.stdout(Stdio::null()).output().with_context(|| format!("{fuzz:?}"))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let number =
+            |key: &str| said.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("?").trim().to_owned();
+        println!(
+            "{target}: {} inputs, {} MiB",
+            number("stat::number_of_executed_units:"),
+            number("stat::peak_rss_mb:")
+        );
+        if !output.status.success() {
+            let last = said.lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>();
+            broken.push(format!("{target}:\n{}", last.join("\n")));
+        }
+    }
+    ensure!(broken.is_empty(), "{}", broken.join("\n"));
+    Ok(())
+}
+
+/// Every target on its corpus and on changed inputs, without libFuzzer: it is built with what the tests are built with.
+pub(crate) fn slice(seconds: u64) -> anyhow::Result<()> {
+    let call = |args: &[&str]| {
+        let mut command = cargo::command(args);
+        command.arg("--manifest-path").arg(manifest()).arg("--target-dir").arg(cargo::target_dir());
+        command
+    };
+    cargo::finish(&mut call(&["test", "--release", "--quiet", "--lib"]))?;
+    let seconds = seconds.to_string();
+    cargo::finish(call(&["run", "--release", "--quiet", "--bin", "replay"]).args(["--", &seconds]))
+}
+
+/// The names of the targets: those of their corpora.
+fn targets() -> anyhow::Result<Vec<String>> {
+    let corpus = folder().join("corpus");
+    let entries = std::fs::read_dir(&corpus).with_context(|| corpus.display().to_string())?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
+}
+
+fn manifest() -> PathBuf {
+    folder().join("Cargo.toml")
+}
+
+fn folder() -> PathBuf {
+    paths::root().join("fuzz")
+}

@@ -1,0 +1,63 @@
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::{cargo, paths, venv};
+
+/// Names the launcher that tests start ranks with. Where it is set, the MPI library and libclang are the system's.
+const MPIRUN: &str = "PADA_MPIRUN";
+
+/// Builds pada-train with MPI.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let environment = environment()?;
+    cargo::finish(
+        cargo::command(&["build", "--release", "-p", "pada-train", "--features", "mpi"])
+            .envs(environment.clone()),
+    )?;
+    let launcher = environment.iter().find(|(name, _)| *name == MPIRUN);
+    let launcher = launcher.map_or_else(|| "mpirun".into(), |(_, path)| path.to_string_lossy().into_owned());
+    println!("{launcher} -n 2 target/release/pada-train --threads 1");
+    Ok(())
+}
+
+/// Runs the tests that need several processes.
+pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result<()> {
+    let test = ["test", "--release", "-p", "pada-train", "--features", "mpi", "--test", "main", "ranks"];
+    cargo::finish(cargo::command(&test).envs(environment))
+}
+
+/// What the build with MPI and its tests need in their environment: the packages of `crates/pada-mpi/requirements.txt` in
+/// `target/mpi-venv`, unless `$PADA_MPIRUN` names a launcher.
+pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    if std::env::var_os(MPIRUN).is_some() {
+        return Ok(vec![]);
+    }
+    let venv = venv::ready("mpi-venv", &paths::root().join("crates/pada-mpi/requirements.txt"))?;
+    let libclang = std::fs::read_dir(venv.join("lib"))?
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/clang/native")))
+        .find(|path| path.is_dir())
+        .context("the package libclang holds no library")?;
+    // That libclang comes without the compiler's own headers.
+    let headers = Command::new("cc").arg("-print-file-name=include").output().context("cc")?;
+    ensure!(headers.status.success(), "cc -print-file-name=include: {}", headers.status);
+    let headers = format!("-I{}", String::from_utf8(headers.stdout)?.trim());
+    Ok(vec![
+        ("MPICC", venv.join("bin/mpicc").into()),
+        ("LIBCLANG_PATH", libclang.into()),
+        ("BINDGEN_EXTRA_CLANG_ARGS", headers.into()),
+        ("LD_LIBRARY_PATH", libraries(&venv)),
+        (MPIRUN, venv.join("bin/mpirun").into()),
+    ])
+}
+
+/// The library first, then whatever was there.
+fn libraries(venv: &Path) -> OsString {
+    let mut path = OsString::from(venv.join("lib"));
+    if let Some(others) = std::env::var_os("LD_LIBRARY_PATH") {
+        path.push(":");
+        path.push(others);
+    }
+    path
+}

@@ -1,0 +1,37 @@
+use anyhow::{Context, ensure};
+
+use crate::{cargo, paths};
+
+/// Must be in the package of every crate: the page that registries show, and the licences.
+const NEEDED: [&str; 3] = ["README.md", "LICENSE-MIT", "LICENSE-APACHE"];
+
+/// Whether a package is built from what is in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verify {
+    /// Each is built, which takes minutes.
+    Build,
+    /// Only what is in them is checked.
+    Contents,
+}
+
+/// Packs all crates as for a registry, in an order in which each finds those it depends on.
+pub(crate) fn run(verify: Verify) -> anyhow::Result<()> {
+    let mut args = vec!["package", "--workspace", "--exclude", "xtask", "--allow-dirty"];
+    if verify == Verify::Contents {
+        args.push("--no-verify");
+    }
+    cargo::stdout(&args)?;
+    let mut broken = Vec::new();
+    for entry in std::fs::read_dir(paths::root().join("crates"))? {
+        let path = entry?.path();
+        if !path.is_dir() {
+            continue;
+        }
+        let name = path.file_name().and_then(|n| n.to_str()).context("a folder has a name")?;
+        let list = cargo::stdout(&["package", "--list", "--allow-dirty", "--package", name])?;
+        let missing = NEEDED.iter().filter(|needed| !list.lines().any(|line| line == **needed));
+        broken.extend(missing.map(|file| format!("{name}: its package has no {file}")));
+    }
+    ensure!(broken.is_empty(), "{}", broken.join("\n"));
+    Ok(())
+}

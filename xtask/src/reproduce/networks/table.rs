@@ -1,0 +1,170 @@
+use std::path::Path;
+
+use pada::graph::Cost;
+use pada::report::{FailedCell, Spread};
+use serde::Serialize;
+
+use super::rows::Published;
+use crate::download::write_whole;
+
+/// Networks side by side: what was published of them, what they cost, what they reached here.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct NetworkTable {
+    pub(super) title: String,
+    /// What a reader must know before comparing.
+    pub(super) notes: Vec<String>,
+    pub(super) rows: Vec<NetworkRow>,
+    pub(super) failed: Vec<FailedCell>,
+    /// Runs that are still to come.
+    pub(super) missing: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct NetworkRow {
+    pub(super) name: String,
+    pub(super) label: String,
+    /// The name of the architecture, where it is public.
+    pub(super) arch: Option<String>,
+    pub(super) published: Published,
+    /// Of the network as published; counted here.
+    pub(super) cost: Option<Cost>,
+    /// Accuracy of what was retrained here, percent, over seeds.
+    pub(super) retrained: Option<Spread>,
+    /// Why nothing was retrained, and what else is to be known.
+    pub(super) remarks: Vec<String>,
+}
+
+/// Stands for a number that is not there.
+const NONE: &str = "–";
+
+impl NetworkTable {
+    /// Markdown, CSV and JSON beside each other: `file` with three endings.
+    pub(super) fn write(&self, file: &Path) -> anyhow::Result<()> {
+        write_whole(&file.with_extension("md"), self.to_markdown().as_bytes())?;
+        write_whole(&file.with_extension("csv"), self.to_csv()?.as_bytes())?;
+        write_whole(&file.with_extension("json"), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
+    }
+
+    fn to_markdown(&self) -> String {
+        let mut lines = vec![format!("# {}", self.title), String::new()];
+        for note in &self.notes {
+            lines.extend([note.clone(), String::new()]);
+        }
+        if self.missing > 0 {
+            lines.extend([
+                format!("**Not finished: {} runs are still to come.**", self.missing),
+                String::new(),
+            ]);
+        }
+        lines.push("| network | published top-1, % | best | top-5 | M weights | M MACs | weights | MACs | retrained here, % | remarks |".into());
+        lines.push(format!("|---|{}---|", "--:|".repeat(8)));
+        lines.extend(self.rows.iter().map(|row| format!("| {} |", row.cells().join(" | "))));
+        if !self.failed.is_empty() {
+            lines.extend([String::new(), "## Failed".to_owned(), String::new()]);
+            lines.extend(self.failed.iter().map(|failed| format!("- {}: {}", failed.cell, failed.reason)));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    fn to_csv(&self) -> anyhow::Result<String> {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record([
+            "network",
+            "label",
+            "arch",
+            "published_top1",
+            "published_sd",
+            "published_best",
+            "published_top5",
+            "published_params_m",
+            "published_macs_m",
+            "params",
+            "macs",
+            "retrained_mean",
+            "retrained_sd",
+            "retrained_seeds",
+            "remarks",
+        ])?;
+        let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        for row in &self.rows {
+            let p = row.published;
+            let mut cells = vec![row.name.clone(), row.label.clone(), row.arch.clone().unwrap_or_default()];
+            cells.extend([p.top1, p.sd, p.best, p.top5, p.params, p.macs].map(number));
+            cells.extend(
+                [row.cost.map(|c| c.params), row.cost.map(|c| c.macs)]
+                    .map(|n| n.map_or_else(String::new, |n| n.to_string())),
+            );
+            let spread = row.retrained;
+            cells.extend([spread.map(|s| s.mean), spread.and_then(|s| s.sd)].map(number));
+            cells.push(spread.map_or(0, |s| s.n).to_string());
+            cells.push(row.remarks.join("; "));
+            csv.write_record(&cells)?;
+        }
+        Ok(String::from_utf8(csv.into_inner()?)?)
+    }
+}
+
+impl NetworkRow {
+    fn cells(&self) -> Vec<String> {
+        let p = self.published;
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
+        let percent = |value: f64| format!("{value:.2}");
+        let top1 = p.top1.map(|mean| match p.sd {
+            Some(sd) => format!("{mean:.2} ± {sd:.2}"),
+            None => percent(mean),
+        });
+        let retrained = self.retrained.map(|spread| match spread.n {
+            1 => format!("{spread:.2}"),
+            n => format!("{spread:.2} ({n} seeds)"),
+        });
+        vec![
+            self.label.clone(),
+            or_none(top1),
+            or_none(p.best.map(percent)),
+            or_none(p.top5.map(percent)),
+            or_none(p.params.map(|v| v.to_string())),
+            or_none(p.macs.map(|v| v.to_string())),
+            or_none(self.cost.map(|cost| cost.params.to_string())),
+            or_none(self.cost.map(|cost| cost.macs.to_string())),
+            or_none(retrained),
+            self.remarks.join("; "),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_no_number() {
+        let row = |label: &str, retrained| NetworkRow {
+            name: label.to_lowercase(),
+            label: label.to_owned(),
+            arch: None,
+            published: Published { top1: Some(97.5), sd: Some(0.07), ..Published::default() },
+            cost: Some(Cost { params: 3_349_342, macs: 528_400_000 }),
+            retrained,
+            remarks: vec!["a, b".to_owned()],
+        };
+        let table = NetworkTable {
+            title: "Table".into(),
+            notes: vec!["Quick.".into()],
+            rows: vec![row("A", None), row("B", Spread::of([90.0, 92.0]))],
+            failed: vec![],
+            missing: 3,
+        };
+        let text = table.to_markdown();
+        assert!(
+            text.contains("| A | 97.50 ± 0.07 | – | – | – | – | 3349342 | 528400000 | – | a, b |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| 91.00 ± 1.41 (2 seeds) |") && text.contains("3 runs are still to come"),
+            "{text}"
+        );
+        let csv = table.to_csv().unwrap();
+        assert_eq!(csv.lines().nth(1).unwrap(), "a,A,,97.5,0.07,,,,,3349342,528400000,,,0,\"a, b\"");
+        assert_eq!(csv.lines().next().unwrap().split(',').count(), 15);
+    }
+}
