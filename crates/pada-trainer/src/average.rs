@@ -1,3 +1,7 @@
+use pada_graph::State;
+
+use crate::{Recipe, Trainer};
+
 /// A moving average of all weights and running statistics: after every step `average = decay · average + (1 − decay) · weights`. It
 /// starts as the weights that training starts from.
 ///
@@ -37,6 +41,22 @@ impl Average {
     /// If there are not as many as at the start.
     pub fn restore(&mut self, values: &[f32]) {
         self.values.copy_from_slice(values);
+    }
+}
+
+impl Trainer {
+    /// The run with what a recipe adds to it.
+    pub fn with_recipe(mut self, recipe: Recipe) -> Self {
+        self.average = recipe.ema.map(|decay| Average::new(decay, self.parts.executor.read(State::Weights)));
+        self.recipe = recipe;
+        self
+    }
+
+    /// Puts the average of the weights in their place, where the recipe has one: to score with. Training must not go on after it.
+    pub fn place_average(&mut self) {
+        if let Some(average) = &self.average {
+            self.parts.executor.write(State::Weights, average.values());
+        }
     }
 }
 

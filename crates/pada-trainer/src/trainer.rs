@@ -61,8 +61,8 @@ pub struct TrainerParts {
 /// Trains a supernet, epoch by epoch. The one place where what a step found goes from the network to the samplers.
 pub struct Trainer {
     settings: TrainSettings,
-    recipe: Recipe,
-    average: Option<Average>,
+    pub(crate) recipe: Recipe,
+    pub(crate) average: Option<Average>,
     pub(crate) parts: TrainerParts,
     /// Who trains the same, step by step.
     pub(crate) world: World,
@@ -89,19 +89,6 @@ impl Trainer {
             running: None,
             autosave: None,
             last_checkpoint: None,
-        }
-    }
-
-    /// The run with what a recipe adds to it.
-    pub fn with_recipe(self, recipe: Recipe) -> Self {
-        let average = recipe.ema.map(|decay| Average::new(decay, self.parts.executor.read(State::Weights)));
-        Self { recipe, average, ..self }
-    }
-
-    /// Puts the average of the weights in their place, where the recipe has one: to score with. Training must not go on after it.
-    pub fn place_average(&mut self) {
-        if let Some(average) = &self.average {
-            self.parts.executor.write(State::Weights, average.values());
         }
     }
 
