@@ -19,7 +19,8 @@ pub struct AloneConfig {
     /// Epochs in which the learning rate rises to what its schedule says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<usize>,
-    /// A moving average of weights and statistics keeps this share of itself at every step; it is scored and exported.
+    /// A moving average of weights and statistics keeps this share of itself at every step; it is scored and exported. It starts as the
+    /// untrained weights, of which it still holds `ema^n` after n steps: short runs need a smaller one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
     /// Which weights decay: `all`, or only `kernels` of convolutions and linear layers; `all`.
