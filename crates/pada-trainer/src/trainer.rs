@@ -341,9 +341,8 @@ impl Trainer {
         self.parts.executor.write(State::Weights, &checkpoint.weights);
         self.parts.executor.write(State::Momentum, &checkpoint.momentum);
         if let Some(average) = &mut self.average {
-            let values =
-                checkpoint.average.ok_or_else(|| mismatch("it has no average of the weights".to_owned()))?;
-            average.restore(&values);
+            let missing = || mismatch("it has no average of the weights".to_owned());
+            average.restore(&checkpoint.average.ok_or_else(missing)?);
         }
         self.streams.go_to(&checkpoint.run.streams);
         self.epochs = checkpoint.run.epochs;
