@@ -99,6 +99,8 @@ fn graph(layout: &WeightLayout) -> Result<Graph, GraphError> {
     let y = g.norm(y, norm(None))?;
     let bias = Some(of("bias"));
     let z = g.conv(y, Conv { bias, ..Conv::same(of("pointwise"), CHANNELS, 1, 1) })?;
+    // Without it the norm behind would take the bias away, and its gradient would be zero.
+    let z = g.relu(z);
     let pools = [g.avg_pool(x, pool)?, g.max_pool(z, pool)?];
     let sum = g.add(&[pools[0], pools[1], y])?;
     let both = g.concat(&[sum, z])?;

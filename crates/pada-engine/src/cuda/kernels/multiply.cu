@@ -58,7 +58,9 @@ __device__ void multiply(real (&sum)[COLUMNS / 8][4], const real (*left)[LEFT_PI
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     for (int k = 0; k < DEPTH; k += 8) {
         unsigned big_a[4], small_a[4], big_b[2], small_b[2];
+#pragma unroll
         for (int i = 0; i < 4; i++) split(left[g + i % 2 * 8][k + t + i / 2 * 4], big_a[i], small_a[i]);
+#pragma unroll
         for (int j = 0; j < COLUMNS / 8; j++) {
             for (int i = 0; i < 2; i++) split(right[k + t + i * 4][j * 8 + g], big_b[i], small_b[i]);
             mma_tf32(sum[j], small_a, big_b);
@@ -78,6 +80,7 @@ __device__ void multiply(real (&sum)[COLUMNS / 8][4], const real (*left)[LEFT_PI
         const real *pair = &left[g + i % 2 * 8][2 * t + i / 2 * 8];
         a[i] = pack_bf16(pair[0], pair[1]);
     }
+#pragma unroll
     for (int j = 0; j < COLUMNS / 8; j++) {
         for (int i = 0; i < 2; i++) b[i] = pack_bf16(right[2 * t + i * 8][j * 8 + g], right[2 * t + i * 8 + 1][j * 8 + g]);
         mma_bf16(sum[j], a, b);
@@ -90,6 +93,7 @@ template <int COLUMNS>
 __device__ void multiply(real (&sum)[COLUMNS / 8][4], const real (*left)[LEFT_PITCH], const real (*right)[RIGHT_PITCH(COLUMNS)]) {
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     for (int k = 0; k < DEPTH; k++) {
+#pragma unroll
         for (int j = 0; j < COLUMNS / 8; j++) {
             for (int i = 0; i < 4; i++) sum[j][i] += left[g + i / 2 * 8][k] * right[k][j * 8 + 2 * t + i % 2];
         }

@@ -16,6 +16,7 @@ union Tile {
 
 template <int COLUMNS, class Left, class Right>
 __device__ void product(Tile<COLUMNS> &tile, real (&sum)[COLUMNS / 8][4], Left &left, Right &right, int chunks) {
+#pragma unroll
     for (int j = 0; j < COLUMNS / 8; j++) {
         for (int i = 0; i < 4; i++) sum[j][i] = 0;
     }
@@ -32,7 +33,10 @@ __device__ void product(Tile<COLUMNS> &tile, real (&sum)[COLUMNS / 8][4], Left &
 template <int COLUMNS, class Visit>
 __device__ void each_sum(const real (&sum)[COLUMNS / 8][4], Visit visit) {
     const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane / 4, column = lane % 4 * 2;
+    // Sums stay in registers only where every index is known.
+#pragma unroll
     for (int j = 0; j < COLUMNS / 8; j++) {
+#pragma unroll
         for (int i = 0; i < 4; i++) visit(row + i / 2 * 8, j * 8 + column + i % 2, sum[j][i]);
     }
 }
