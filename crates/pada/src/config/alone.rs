@@ -81,6 +81,9 @@ impl AloneConfig {
     }
 }
 
+/// Some published architectures have names that no folder should have; their digits are shorter.
+const LONGEST_NAME: usize = 40;
+
 impl RunConfig {
     /// This run, of one architecture instead of a supernet: trained from scratch, in any text form of the space. Its name is added to
     /// the run's.
@@ -89,7 +92,7 @@ impl RunConfig {
     /// [`PadaError::Space`] for a text that is no architecture.
     pub fn retrain(mut self, text: &str) -> Result<Self, PadaError> {
         let arch = build::space_of(&self.supernet)?.parse(text)?.to_string();
-        let word = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let word = text.len() <= LONGEST_NAME && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         self.name = format!("{}-{}", self.name, if word { text } else { &arch });
         self.sampler.path = PathRule::Fixed;
         self.sampler.data = DataRule::Uniform;
