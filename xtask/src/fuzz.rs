@@ -83,16 +83,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every target on its corpus and on changed inputs, without libFuzzer: it is built with what the tests are built with.
-pub(crate) fn slice(seconds: u64) -> anyhow::Result<()> {
+/// Every target on its corpus and on `changes` changed inputs, the same ones every time, without libFuzzer: it is built with what the
+/// tests are built with.
+pub(crate) fn slice(changes: u64) -> anyhow::Result<()> {
     let call = |args: &[&str]| {
         let mut command = cargo::command(args);
         command.arg("--manifest-path").arg(manifest()).arg("--target-dir").arg(cargo::target_dir());
         command
     };
     cargo::finish(&mut call(&["test", "--release", "--quiet", "--lib"]))?;
-    let seconds = seconds.to_string();
-    cargo::finish(call(&["run", "--release", "--quiet", "--bin", "replay"]).args(["--", &seconds]))
+    let changes = changes.to_string();
+    cargo::finish(call(&["run", "--release", "--quiet", "--bin", "replay"]).args(["--", &changes]))
 }
 
 /// The names of the targets: those of their corpora.

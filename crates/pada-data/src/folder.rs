@@ -202,7 +202,7 @@ fn pictures(class: &Path, root: &Path) -> Result<Vec<PathBuf>, DataError> {
     let is_picture = |path: &PathBuf| {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        ["jpeg", "jpg", "png"].contains(&extension.as_str()) && !hidden
+        ["jpeg", "jpg", "png"].contains(&extension.as_str()) && !hidden && !path.is_dir()
     };
     let seen = |path: PathBuf| path.strip_prefix(root).map(Path::to_path_buf).unwrap_or(path);
     let mut files: Vec<PathBuf> = entries(class)?.into_iter().filter(is_picture).map(seen).collect();

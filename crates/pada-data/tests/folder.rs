@@ -65,6 +65,14 @@ fn classes_go_by_name_and_images_in_rounds() {
 }
 
 #[test]
+fn a_folder_is_no_photograph_whatever_its_name() {
+    let folder = data_set(&FILES);
+    std::fs::create_dir(folder.path().join("train/ant/3.JPG")).unwrap();
+    let [train, _] = opened(folder.path());
+    assert_eq!((train.len(), train.middles(10).unwrap().len()), (4, 4));
+}
+
+#[test]
 fn other_layouts_are_refused_with_the_place() {
     let refused = |files: &[(&str, &str)]| {
         let folder = data_set(files);

@@ -1,13 +1,12 @@
-//! Runs every target on its corpus, then on changed inputs for some seconds: without libFuzzer, with any compiler.
+//! Runs every target on its corpus, then on changed inputs, the same ones every time: without libFuzzer, with any compiler.
 //!
 //! ```text
-//! cargo run --release --bin replay -- [SECONDS] [TARGET]
+//! cargo run --release --bin replay -- [CHANGES] [TARGET]
 //! ```
 //!
 //! What an input does to a target before the process ends with it lies in `artifacts/<target>-last`.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use pada_fuzz::{TARGETS, run};
 use rand::{Rng, RngExt, SeedableRng};
@@ -18,7 +17,7 @@ const LONGEST: usize = 1 << 16;
 
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
-    let seconds = args.next().map_or(0.0, |text| text.parse().expect("SECONDS is a number"));
+    let changes: u64 = args.next().map_or(0, |text| text.parse().expect("CHANGES is a number"));
     let only = args.next();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::create_dir_all(root.join("artifacts"))?;
@@ -31,14 +30,10 @@ fn main() -> std::io::Result<()> {
             Ok::<(), std::io::Error>(())
         };
         corpus.iter().try_for_each(|input| tried(input))?;
-        let (started, mut changed) = (Instant::now(), 0_u64);
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        while started.elapsed() < Duration::from_secs_f64(seconds) {
-            tried(&change(&corpus, &mut rng))?;
-            changed += 1;
-        }
+        (0..changes).try_for_each(|_| tried(&change(&corpus, &mut rng)))?;
         std::fs::remove_file(&last)?;
-        println!("{name}: {} inputs of the corpus, {changed} changed ones", corpus.len());
+        println!("{name}: {} inputs of the corpus, {changes} changed ones", corpus.len());
     }
     Ok(())
 }
