@@ -45,7 +45,7 @@ impl Nccl {
             _ => Ok(vec![]),
         };
         // Rank 0 says in its message if it has none: others must not wait for it.
-        let said = world.broadcast(made.as_ref().map(Vec::clone).unwrap_or_default())?;
+        let said = world.broadcast(made.clone().unwrap_or_default())?;
         let (rank, ranks) = (world.rank(), world.size());
         let bytes: [u8; INVITATION] = match (made, said.try_into()) {
             (Err(error), _) => return Err(error),
