@@ -127,8 +127,11 @@ fn a_record_says_which_ranks_there_were_and_what_they_sent() {
     let folder = tempfile::tempdir().unwrap();
     let record = |name: &str, settings: &[&str], steps: &[(usize, usize)]| {
         let (config, folder) = (config(settings), folder.path().join(name));
-        let runs = steps.iter().map(|&(size, steps)| run(&config, &folder, patient(size), steps));
-        runs.last().unwrap().unwrap()
+        let mut last = None;
+        for &(size, steps) in steps {
+            last = Some(run(&config, &folder, patient(size), steps));
+        }
+        last.unwrap().unwrap()
     };
     let alone = record("alone", &[], &[(1, TO_THE_END)]);
     assert!(alone.epochs.iter().all(|epoch| epoch.ranks.is_none()));
