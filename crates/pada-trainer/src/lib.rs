@@ -24,6 +24,7 @@ pub mod split;
 mod together;
 mod trainer;
 mod variance;
+mod weights_sha256;
 
 pub use average::Average;
 pub use calibration::Calibration;
@@ -45,3 +46,4 @@ pub use score::{ArchScore, EvalSet, PlaceWeights, Scorer};
 pub use seeds::{Purpose, Streams};
 pub use trainer::{TrainSettings, Trainer, TrainerParts};
 pub use variance::GradientVariance;
+pub use weights_sha256::weights_sha256;
