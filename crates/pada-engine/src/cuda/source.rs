@@ -102,7 +102,8 @@ pub fn source() -> String {
         include_str!("kernels/norm.cu"),
         include_str!("kernels/combine.cu"),
         include_str!("kernels/pool.cu"),
-        include_str!("kernels/vector_head.cu"),
+        include_str!("kernels/global_pool.cu"),
+        include_str!("kernels/linear.cu"),
         include_str!("kernels/loss.cu"),
         include_str!("kernels/update.cu"),
     ];
