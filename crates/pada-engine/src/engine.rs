@@ -94,7 +94,8 @@ impl Engine {
         }
     }
 
-    fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, WorldError> {
+    fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, ExecError> {
+        images.numbers()?;
         let Self { host, compiler, numbers, level, world, .. } = self;
         let alone = World::alone();
         let share = match task {
@@ -102,7 +103,7 @@ impl Engine {
             Task::Score | Task::Recalibrate(_) => Share::new(&alone, images.len())?,
         };
         let batch = (images, &share);
-        match numbers {
+        let found = match numbers {
             Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
             #[cfg(target_arch = "x86_64")]
             Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
@@ -117,7 +118,8 @@ impl Engine {
                 Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, batch, task),
                 _ => run::<Portable<f32>>(compiler, host, memory, graph, batch, task),
             },
-        }
+        };
+        Ok(found?)
     }
 }
 
@@ -156,9 +158,7 @@ fn run<V: Vector>(
     (batch, share): (&Images<'_>, &Share<'_>),
     task: Task<'_>,
 ) -> Result<StepStats, WorldError> {
-    let numel = batch.shape.numel();
-    let images =
-        &Images { pixels: &batch.pixels[share.images.start * numel..share.images.end * numel], ..*batch };
+    let images = &batch.part(share.images.clone());
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
     let Memory { dense, depthwise, .. } = memory;
     weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
@@ -368,7 +368,7 @@ impl Executor for Engine {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError> {
         batch.check(graph, loss)?;
-        Ok(self.run(graph, &batch.images, Task::Train { labels: batch.labels, loss })?)
+        self.run(graph, &batch.images, Task::Train { labels: batch.labels, loss })
     }
 
     fn gradient_norms(&self) -> Vec<f64> {

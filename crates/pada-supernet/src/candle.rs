@@ -89,7 +89,8 @@ impl CandleExecutor {
     fn image_tensor(&self, images: &Images<'_>) -> Result<Tensor> {
         let shape = images.shape;
         let dims = (images.len(), shape.channels, shape.height, shape.width);
-        Tensor::from_slice(images.pixels, dims, &self.device)?.to_dtype(self.dtype())
+        let pixels = images.numbers().map_err(candle_core::Error::wrap)?;
+        Tensor::from_slice(pixels, dims, &self.device)?.to_dtype(self.dtype())
     }
 
     fn backend_error(&self, error: &candle_core::Error) -> ExecError {

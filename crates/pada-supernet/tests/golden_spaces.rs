@@ -83,7 +83,7 @@ impl Run {
         f: impl FnOnce(&mut CandleExecutor, &Graph, Images<'_>) -> T,
     ) -> T {
         let pixels = wave(4 * self.shape.numel(), phase);
-        f(&mut self.executor, &self.graph, Images { pixels: &pixels, shape: self.shape })
+        f(&mut self.executor, &self.graph, Images::given(&pixels, self.shape))
     }
 
     /// Logits of a training pass; its gradient replaces the one that is there.
