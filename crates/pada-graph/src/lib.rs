@@ -21,7 +21,7 @@ mod weights;
 pub use cost::Cost;
 pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
 pub use error::GraphError;
-pub use exec::{Batch, ExecError, Executor, Logits, LossSpec, Precision, State, StepStats, Tally};
+pub use exec::{Batch, ExecError, Executor, Logits, LossSpec, Precision, RankNorms, State, StepStats, Tally};
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
 pub use images::{ByteImages, HeldSet, Images, Pick, Pixels};

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pada_data::{Augment, Loader};
-use pada_graph::{Batch, Executor, Lower, SgdStep, State};
+use pada_graph::{Batch, Executor, Lower, RankNorms, SgdStep, State};
 use pada_report::EpochRecord;
 use pada_sampler::{
     DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
@@ -68,6 +68,7 @@ pub struct Trainer {
     images: TrainingImages,
     /// Who trains the same, step by step.
     pub(crate) world: World,
+    pub(crate) norms: RankNorms,
     streams: Streams,
     pub(crate) epochs: Vec<EpochRecord>,
     /// The epoch under way, between two steps.
@@ -87,6 +88,7 @@ impl Trainer {
             parts,
             images: TrainingImages::default(),
             world: World::alone(),
+            norms: RankNorms::Sync,
             streams,
             epochs: Vec::new(),
             running: None,
@@ -385,6 +387,7 @@ impl Trainer {
         if self.recipe != Recipe::default() {
             fingerprint.extend([entry("recipe", format!("{:?}", self.recipe))]);
         }
+        fingerprint.extend(self.ranks_entry());
         fingerprint
     }
 }
