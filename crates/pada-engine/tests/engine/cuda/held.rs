@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use super::emulated::{Emulated, engine};
 use crate::case::Case;
 
-const SHAPE: Shape = Shape { channels: 3, height: 8, width: 9 };
+const SHAPE: Shape = Shape { channels: 3, height: 8, width: 12 };
 const IMAGES: usize = 13;
 const CLASSES: usize = 4;
 
