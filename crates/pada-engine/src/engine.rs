@@ -4,7 +4,7 @@ use pada_graph::{
     Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision, RankNorms,
     SgdStep, State, StepStats, WeightId, WeightLayout,
 };
-use pada_world::{World, WorldError};
+use pada_world::World;
 
 use crate::level::{Level, has_bf16};
 use crate::memory::Memory;
