@@ -82,9 +82,9 @@ fn pool_norm_bias_and_relu_gradients() {
 #[test]
 fn both_kinds_of_operations_are_the_same_function() {
     type Function = dyn Fn(Operations, &Tensor) -> Result<Tensor>;
-    let pool = Pool { kernel: 3, stride: 1, padding: 1 };
+    const POOL: Pool = Pool { kernel: 3, stride: 1, padding: 1 };
     let functions: [&Function; 3] =
-        [&|ops, x| ops.relu(x), &|ops, x| ops.relu6(x), &|ops, x| ops.max_pool2d(x, pool)];
+        [&|ops, x| ops.relu(x), &|ops, x| ops.relu6(x), &|ops, x| ops.max_pool2d(x, POOL)];
     let mut numbers: Vec<f64> = (0..48).map(|i| f64::from(i % 5) * 3.0 - 6.0).collect();
     numbers[30] = f64::INFINITY;
     let tensor = |numbers: &[f64]| Tensor::from_slice(numbers, (2, 2, 3, 4), &Device::Cpu).unwrap();

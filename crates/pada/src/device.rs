@@ -88,7 +88,7 @@ mod tests {
     use pada_graph::{Lower, Shape};
 
     use super::*;
-    use crate::{ComputeConfig, ExecutorName, build};
+    use crate::{ComputeConfig, ExecutorName, RunConfig, build};
 
     #[test]
     fn a_device_is_chosen_or_refused_with_a_reason() {
@@ -118,7 +118,7 @@ mod tests {
         }
         let net = pada_graph::Nb201Net::new(2, 1, Shape::new(3, 8, 8), 10, pada_graph::Norms::Plain);
         let weights = vec![0.0; net.weights().numel()];
-        let compute = ComputeConfig { executor: ExecutorName::Candle, precision: Precision::Single };
+        let compute = ComputeConfig { executor: ExecutorName::Candle, ..RunConfig::mini().compute };
         let error = build::executor(compute, Device::Cuda(0), &net, weights).err().expect("it is not built");
         let text = error.to_string();
         assert!(text.contains("device cuda:0") && text.contains("--features candle-cuda"), "{text}");
