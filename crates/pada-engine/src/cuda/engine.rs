@@ -16,7 +16,7 @@ use super::source::real_bytes;
 use super::step::{Inputs, Step, Tables};
 use super::tally::Tallies;
 use super::weights::Weights;
-use super::{CudaError, Device};
+use super::{CudaError, Device, DeviceSum};
 use crate::plan::{Compiler, Machine, Mode};
 
 /// What plans are compiled for. Eight numbers, so that four of them never reach over a pixel's end; two to a unit, so that images too
@@ -215,6 +215,17 @@ impl CudaEngine {
             }
         }
         places.download(device, &results).map(Some)
+    }
+
+    /// Adds up the gradient over the devices of several ranks, once the passes of a step have left there what each rank's images give.
+    ///
+    /// # Errors
+    /// [`ExecError::Backend`]
+    pub fn sum_gradient(&mut self, ranks: &dyn DeviceSum) -> Result<(), ExecError> {
+        self.health()?;
+        let summed = self.weights.sum_gradient(self.device.as_ref(), ranks);
+        self.norms = self.told(summed)?;
+        Ok(())
     }
 
     /// Remembers what went wrong, and says it.

@@ -7,3 +7,4 @@ mod held;
 mod nvrtc;
 mod others;
 mod steps;
+mod sums;
