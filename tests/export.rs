@@ -83,9 +83,9 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     let mut candle =
         pada::supernet::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::Double);
     let pixels = pada::data::normalised(&test, &[0, 1, 2]);
-    let all = engine.logits(net.frozen.graph(), &Images { pixels: &pixels, shape }).unwrap();
+    let all = engine.logits(net.frozen.graph(), &Images::given(&pixels, shape)).unwrap();
     for (image, pixels) in pixels.chunks(shape.numel()).enumerate() {
-        let alone = candle.logits(net.frozen.graph(), &Images { pixels, shape }).unwrap();
+        let alone = candle.logits(net.frozen.graph(), &Images::given(pixels, shape)).unwrap();
         let off = alone.values.iter().zip(all.row(image)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(off < 1e-4, "off by {off}");
     }

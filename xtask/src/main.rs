@@ -4,6 +4,7 @@
 
 mod bench;
 mod binary;
+mod candle_cuda;
 mod cargo;
 mod ci;
 mod deny;
@@ -84,6 +85,10 @@ enum Task {
     ///
     /// Example: cargo xtask mpi
     Mpi,
+    /// Check that pada-train compiles with the candle executor on GPUs. Takes minutes; nvcc goes into target/nvcc-venv.
+    ///
+    /// Example: cargo xtask candle-cuda
+    CandleCuda,
     /// Run the methods of a table or figure of the paper with several seeds; goes on where it stopped.
     ///
     /// Example: cargo xtask reproduce table1 --preset mini
@@ -113,6 +118,7 @@ fn main() -> anyhow::Result<()> {
         Task::Soak(args) => soak::run(&args),
         Task::Bench { task } => bench::run(&task),
         Task::Download { what, from } => download::run(what, from.as_deref()),
+        Task::CandleCuda => candle_cuda::run(),
         Task::Mpi => mpi::run(),
         Task::MakeMini => make_mini::run(),
         Task::Reproduce { task } => reproduce::run(&task),

@@ -11,8 +11,13 @@ pub(crate) const REQUIRE: &str = "PADA_REQUIRE_NVRTC";
 /// kernels without a GPU.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     let list = paths::root().join("crates/pada-engine/tests/engine/cuda/requirements.txt");
-    let packages = below(&venv::ready("nvrtc-venv", &list)?.join("lib"), "python")?;
-    Ok(below(&packages.join("site-packages/nvidia"), "cu")?.join("lib"))
+    Ok(cuda(&venv::ready("nvrtc-venv", &list)?)?.join("lib"))
+}
+
+/// Where NVIDIA's packages of a Python environment lie: `bin`, `include` and `lib`, as far as they are installed.
+pub(crate) fn cuda(venv: &Path) -> anyhow::Result<PathBuf> {
+    let packages = below(&venv.join("lib"), "python")?;
+    below(&packages.join("site-packages/nvidia"), "cu")
 }
 
 /// The folder in `parent` whose name begins like this.

@@ -117,14 +117,18 @@ impl Augment {
     /// # Source
     /// `Cutout` of quark0/darts: the square is cut off where it leaves the image.
     pub(crate) fn cut_out(&self, hole: Option<[usize; 2]>, image: &mut [f32], [height, width]: [usize; 2]) {
-        let Some(([row, column], side)) = hole.zip(self.cutout) else { return };
-        let around =
-            |middle: usize, extent: usize| middle.saturating_sub(side / 2)..(middle + side / 2).min(extent);
+        let [[top, bottom], [left, right]] = self.square(hole);
         for plane in image.chunks_exact_mut(height * width) {
-            for row in around(row, height) {
-                plane[row * width..][around(column, width)].fill(0.0);
+            for row in top..bottom.min(height) {
+                plane[row * width..][left..right.min(width)].fill(0.0);
             }
         }
+    }
+
+    /// Rows and columns of the square around `hole`, from the first to before the last; they may reach beyond the image.
+    pub(crate) fn square(&self, hole: Option<[usize; 2]>) -> [[usize; 2]; 2] {
+        let Some((hole, side)) = hole.zip(self.cutout) else { return [[0; 2]; 2] };
+        hole.map(|middle| [middle.saturating_sub(side / 2), middle + side / 2])
     }
 }
 

@@ -3,7 +3,8 @@ use rayon::prelude::*;
 
 use crate::augment::Change;
 use crate::photo::Photo;
-use crate::{Augment, DataError, ImageFolder, ImageSet, ImageSource, Normalize};
+use crate::set::BYTES;
+use crate::{Augment, DataError, ImageFolder, ImageSet, ImageSource};
 
 /// Which images a batch is made of, and what was drawn for each: everything but the pixels.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,43 @@ pub struct DrawnImages {
     pub pixels: Vec<f32>,
     /// `[B]`, which images; those that were drawn but for damaged ones.
     pub indices: Vec<u32>,
+}
+
+/// What an image becomes that is held as bytes: pixel (y, x) is read at (y + down, x' + right), where x' is x or the mirrored column;
+/// what lies outside is a byte of 0. Then the hole becomes the mean colour, which is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Which image.
+    pub index: u32,
+    /// Rows between a pixel and where it is read.
+    pub down: i32,
+    /// Columns between them.
+    pub right: i32,
+    /// Whether left and right are exchanged.
+    pub mirrored: bool,
+    /// Rows and columns of the hole, from the first to before the last; empty where there is none.
+    pub hole: [[u32; 2]; 2],
+}
+
+impl Draw {
+    /// What the images become, `[B]`; none of photographs, whose pixels are made from files.
+    pub fn placed(&self) -> Option<Vec<Placed>> {
+        let Changes::Held(changes) = &self.changes else { return None };
+        let padding = self.augment.crop_padding as i32;
+        let placed = |(&index, change): (&u32, &Change)| Placed {
+            index,
+            down: change.top as i32 - padding,
+            right: change.left as i32 - padding,
+            mirrored: change.mirrored,
+            hole: self.augment.square(change.hole).map(|[first, end]| [first as u32, end as u32]),
+        };
+        Some(self.indices.iter().zip(changes).map(placed).collect())
+    }
+
+    /// `[B]`, which images.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
 }
 
 impl ImageSource {
@@ -85,19 +123,19 @@ pub fn normalised(set: &ImageSet, indices: &[u32]) -> Vec<f32> {
 
 fn write(set: &ImageSet, indices: &[u32], changes: &[Change], augment: &Augment, out: &mut Vec<f32>) {
     out.resize(indices.len() * set.image_len(), 0.0);
-    let (tables, padding) = (value_tables(&set.normalize, set.channels), augment.crop_padding);
+    let (values, padding) = (set.normalize.values(set.channels), augment.crop_padding);
     out.par_chunks_mut(set.image_len()).zip(indices).zip(changes).for_each(|((out, &index), change)| {
         let image = set.image(index as usize);
         let planes =
             image.chunks_exact(set.height * set.width).zip(out.chunks_exact_mut(set.height * set.width));
-        for ((plane, out), table) in planes.zip(&tables) {
+        for ((plane, out), values) in planes.zip(values.chunks_exact(BYTES)) {
             for (y, row) in out.chunks_exact_mut(set.width).enumerate() {
                 let source_y = (y + change.top).checked_sub(padding).filter(|&y| y < set.height);
                 for (x, value) in row.iter_mut().enumerate() {
                     let x = if change.mirrored { set.width - 1 - x } else { x };
                     let source_x = (x + change.left).checked_sub(padding).filter(|&x| x < set.width);
                     let byte = source_y.zip(source_x).map_or(0, |(y, x)| plane[y * set.width + x]);
-                    *value = table[usize::from(byte)];
+                    *value = values[usize::from(byte)];
                 }
             }
         }
@@ -147,13 +185,4 @@ fn changed(photo: &Photo, folder: &ImageFolder, augment: &Augment, seed: u64) ->
     }
     augment.cut_out(change.hole, &mut image, [size, size]);
     image
-}
-
-/// The normalised value of every byte, for each channel.
-fn value_tables(normalize: &Normalize, channels: usize) -> Vec<[f32; 256]> {
-    let table = |c: usize| {
-        let (mean, std) = (normalize.mean[c], normalize.std[c]);
-        std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std)
-    };
-    (0..channels).map(table).collect()
 }

@@ -16,7 +16,7 @@ mod splits;
 
 pub use augment::{Augment, Flip, ResizedCrop};
 pub use cifar10::{CIFAR10_CLASSES, CIFAR10_FILES, PinnedFile, cifar10};
-pub use draw::{Draw, DrawnImages, fill, normalised};
+pub use draw::{Draw, DrawnImages, Placed, fill, normalised};
 pub use error::DataError;
 pub use folder::{Damaged, ImageFolder};
 pub use jitter::ColorJitter;

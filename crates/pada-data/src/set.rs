@@ -32,6 +32,22 @@ pub struct Normalize {
     pub std: [f32; 3],
 }
 
+/// How many values a byte has.
+pub(crate) const BYTES: usize = 256;
+
+impl Normalize {
+    /// The normalised value of every byte, `[C, 256]`.
+    ///
+    /// # Panics
+    /// If there are more than three channels.
+    pub fn values(&self, channels: usize) -> Vec<f32> {
+        let channels = self.mean[..channels].iter().zip(&self.std);
+        channels
+            .flat_map(|(mean, std)| (0..BYTES).map(move |byte| (byte as f32 / 255.0 - mean) / std))
+            .collect()
+    }
+}
+
 impl ImageSet {
     /// N.
     pub fn len(&self) -> usize {

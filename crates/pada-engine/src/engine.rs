@@ -4,7 +4,7 @@ use pada_graph::{
     Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision, RankNorms,
     SgdStep, State, StepStats, WeightId, WeightLayout,
 };
-use pada_world::{World, WorldError};
+use pada_world::World;
 
 use crate::level::{Level, has_bf16};
 use crate::memory::Memory;
@@ -94,7 +94,8 @@ impl Engine {
         }
     }
 
-    fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, WorldError> {
+    fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, ExecError> {
+        images.numbers()?;
         let Self { host, compiler, numbers, level, world, norms, .. } = self;
         let alone = World::alone();
         let share = match task {
@@ -102,7 +103,7 @@ impl Engine {
             Task::Score | Task::Recalibrate(_) => Share::new(&alone, RankNorms::Sync, images.len())?,
         };
         let batch = (images, &share);
-        match numbers {
+        let found = match numbers {
             Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
             #[cfg(target_arch = "x86_64")]
             Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
@@ -117,7 +118,8 @@ impl Engine {
                 Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, batch, task),
                 _ => run::<Portable<f32>>(compiler, host, memory, graph, batch, task),
             },
-        }
+        };
+        Ok(found?)
     }
 }
 
@@ -157,7 +159,7 @@ impl Executor for Engine {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError> {
         batch.check(graph, loss)?;
-        Ok(self.run(graph, &batch.images, Task::Train { labels: batch.labels, loss })?)
+        self.run(graph, &batch.images, Task::Train { labels: batch.labels, loss })
     }
 
     fn gradient_norms(&self) -> Vec<f64> {

@@ -21,9 +21,7 @@ pub(crate) fn run<V: Vector>(
     (batch, share): (&Images<'_>, &Share<'_>),
     task: Task<'_>,
 ) -> Result<StepStats, WorldError> {
-    let numel = batch.shape.numel();
-    let images =
-        &Images { pixels: &batch.pixels[share.images.start * numel..share.images.end * numel], ..*batch };
+    let images = &batch.part(share.images.clone());
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
     let Memory { dense, depthwise, .. } = memory;
     weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));

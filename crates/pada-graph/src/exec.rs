@@ -5,28 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Graph, SgdStep, Shape, WeightId, WeightLayout};
-
-/// Normalised images.
-#[derive(Clone, Copy, Debug)]
-pub struct Images<'a> {
-    /// `[B, C, H, W]`
-    pub pixels: &'a [f32],
-    /// C × H × W of one image.
-    pub shape: Shape,
-}
-
-impl Images<'_> {
-    /// B.
-    pub fn len(&self) -> usize {
-        self.pixels.len().checked_div(self.shape.numel()).unwrap_or(0)
-    }
-
-    /// Whether there is no image.
-    pub fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
-    }
-}
+use crate::{ByteImages, Graph, HeldSet, Images, SgdStep, Shape, WeightId, WeightLayout};
 
 /// Images and what they show.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +67,15 @@ impl Logits {
         };
         self.rows().zip(labels).filter(|&pair| is_right(pair)).count()
     }
+}
+
+/// How many images were classified correctly in some batches. An executor may keep the count to itself until it is asked for it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Those that the host knows of.
+    pub known: usize,
+    /// Where the executor counts the others.
+    pub kept: Option<usize>,
 }
 
 /// What a forward and backward pass found.
@@ -155,6 +143,35 @@ pub trait Executor {
     /// # Errors
     /// [`ExecError`]
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError>;
+
+    /// Takes images into the memory it computes in, so that batches need only name them, for as long as it lives. None where that would
+    /// save nothing, or where they do not fit.
+    ///
+    /// # Errors
+    /// [`ExecError::Backend`]
+    fn hold(&mut self, images: &ByteImages<'_>) -> Result<Option<HeldSet>, ExecError> {
+        let _ = images;
+        Ok(None)
+    }
+
+    /// The forward pass of [`Executor::logits`], of which only the number of correctly classified images is wanted, see
+    /// [`Logits::correct`]: it is added to `tally`. May return before it is computed.
+    ///
+    /// # Errors
+    /// [`ExecError`]
+    fn count(&mut self, graph: &Graph, batch: &Batch<'_>, tally: &mut Tally) -> Result<(), ExecError> {
+        batch.check_labels(graph)?;
+        tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
+        Ok(())
+    }
+
+    /// The counts of these tallies; all others that were begun are void.
+    ///
+    /// # Errors
+    /// [`ExecError`], also of passes that had not been computed when they returned.
+    fn counts(&mut self, tallies: &[Tally]) -> Result<Vec<usize>, ExecError> {
+        Ok(tallies.iter().map(|tally| tally.known).collect())
+    }
 
     /// A forward pass whose only result are the running statistics of the graph's norms: after batches 0, 1, …, n they are the plain
     /// mean over those batches (PyTorch's `momentum=None`), whatever they were before. Makes a path fit to be scored with them.
@@ -236,6 +253,9 @@ pub enum ExecError {
     /// There is nothing to compute with.
     #[error("the batch holds no image")]
     EmptyBatch,
+    /// Images that only another executor holds, or none.
+    #[error("the batch names images that the executor does not hold")]
+    NotHeld,
     /// As many labels or weights as images are needed.
     #[error("{found} {what} for {images} images")]
     BatchLength {
@@ -276,10 +296,8 @@ impl Batch<'_> {
     /// As [`Images::check`], and [`ExecError::BatchLength`] or [`ExecError::BadLabel`]
     pub fn check(&self, graph: &Graph, loss: &LossSpec<'_>) -> Result<(), ExecError> {
         self.images.check(graph)?;
-        let (images, classes) = (self.images.len(), graph.output().shape.channels);
-        if self.labels.len() != images {
-            return Err(ExecError::BatchLength { what: "labels", found: self.labels.len(), images });
-        }
+        let images = self.images.len();
+        self.check_labels(graph)?;
         if let Some(weights) = loss.image_weights.filter(|w| w.len() != images) {
             return Err(ExecError::BatchLength { what: "image weights", found: weights.len(), images });
         }
@@ -287,37 +305,21 @@ impl Batch<'_> {
         if found != slots * images {
             return Err(ExecError::DropPath { found, slots, images });
         }
+        Ok(())
+    }
+
+    /// Checks that there is a label for each image, and that a graph has its class.
+    ///
+    /// # Errors
+    /// [`ExecError::BatchLength`] or [`ExecError::BadLabel`]
+    pub fn check_labels(&self, graph: &Graph) -> Result<(), ExecError> {
+        let (images, classes) = (self.images.len(), graph.output().shape.channels);
+        if self.labels.len() != images {
+            return Err(ExecError::BatchLength { what: "labels", found: self.labels.len(), images });
+        }
         match self.labels.iter().position(|&label| label as usize >= classes) {
             Some(index) => Err(ExecError::BadLabel { index, label: self.labels[index], classes }),
             None => Ok(()),
         }
-    }
-}
-
-impl Images<'_> {
-    /// Checks that the images fit a graph, and that it can be computed.
-    ///
-    /// # Errors
-    /// [`ExecError::Uncomputed`], [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`]
-    pub fn check(&self, graph: &Graph) -> Result<(), ExecError> {
-        if let Some(op) = graph.uncomputed() {
-            return Err(ExecError::Uncomputed { op });
-        }
-        let input = graph.nodes().iter().find(|node| node.op == crate::Op::Input);
-        let (found, numel) = (self.shape, self.shape.numel());
-        if let Some(expected) = input.map(|node| node.shape).filter(|&expected| expected != found) {
-            return Err(ExecError::ImageShape { expected, found });
-        }
-        if self.pixels.is_empty() {
-            return Err(ExecError::EmptyBatch);
-        }
-        if numel == 0 || !self.pixels.len().is_multiple_of(numel) {
-            return Err(ExecError::BatchLength {
-                what: "numbers",
-                found: self.pixels.len(),
-                images: self.len(),
-            });
-        }
-        Ok(())
     }
 }

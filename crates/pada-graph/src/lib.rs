@@ -6,6 +6,7 @@ mod error;
 mod exec;
 mod frozen;
 mod graph;
+mod images;
 mod loss;
 mod mobile;
 mod names;
@@ -20,11 +21,10 @@ mod weights;
 pub use cost::Cost;
 pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
 pub use error::GraphError;
-pub use exec::{
-    Batch, ExecError, Executor, Images, Logits, LossSpec, Precision, RankNorms, State, StepStats,
-};
+pub use exec::{Batch, ExecError, Executor, Logits, LossSpec, Precision, RankNorms, State, StepStats, Tally};
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
+pub use images::{ByteImages, HeldSet, Images, Pick, Pixels};
 pub use loss::cross_entropy;
 pub use mobile::{MacroNet, MobileModel, ProxylessNet};
 pub use nb201::{Nb201Net, Norms};

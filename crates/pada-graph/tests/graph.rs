@@ -179,6 +179,6 @@ fn what_is_only_counted_is_refused_in_words() {
     let graph =
         DartsModel::new(&amoeba, DartsSize { channels: 4, layers: 3, ..DartsSize::SEARCH }).graph().unwrap();
     let pixels = vec![0.0; 3 * 32 * 32];
-    let error = Images { pixels: &pixels, shape: Shape::new(3, 32, 32) }.check(&graph).unwrap_err();
+    let error = Images::given(&pixels, Shape::new(3, 32, 32)).check(&graph).unwrap_err();
     assert!(error.to_string().contains("convolution along one direction"), "{error}");
 }

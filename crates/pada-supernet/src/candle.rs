@@ -3,11 +3,13 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use pada_graph::{
-    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Node, NodeId, Norm, Op,
-    Precision, SgdStep, State, Statistics, StepStats, WeightId, WeightLayout, cross_entropy,
+    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Precision, SgdStep, State,
+    StepStats, WeightId, WeightLayout, cross_entropy,
 };
 
-use crate::ops;
+use crate::GpuError;
+use crate::forward::{Forward, Params, Seen, Use, forward, running};
+use crate::ops::Operations;
 
 /// The readable executor: it walks the graph, one candle operation per node, and lets candle's autograd find the gradient.
 /// Faster executors are checked against it.
@@ -17,11 +19,10 @@ use crate::ops;
 pub struct CandleExecutor {
     host: HostWeights,
     device: Device,
+    operations: Operations,
+    name: String,
     precision: Precision,
 }
-
-/// The weights of one graph as tensors.
-type Params = BTreeMap<WeightId, Tensor>;
 
 impl CandleExecutor {
     /// An executor on the CPU that starts from `weights`.
@@ -29,7 +30,48 @@ impl CandleExecutor {
     /// # Panics
     /// If there are not as many weights as the layout has.
     pub fn new(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Self {
-        Self { host: HostWeights::new(layout, weights), device: Device::Cpu, precision }
+        Self::with(Operations::Custom, layout, weights, precision)
+    }
+
+    /// An executor on the CPU that is made of these operations. Composed ones are slower; a GPU has no others, and here they can be
+    /// checked.
+    ///
+    /// # Panics
+    /// As [`CandleExecutor::new`].
+    pub fn with(
+        operations: Operations,
+        layout: WeightLayout,
+        weights: Vec<f32>,
+        precision: Precision,
+    ) -> Self {
+        let on = match operations {
+            Operations::Custom => "the CPU",
+            Operations::Composed => "the CPU, composed operations",
+        };
+        let (host, device, name) = (HostWeights::new(layout, weights), Device::Cpu, name(on, precision));
+        Self { host, device, operations, name, precision }
+    }
+
+    /// An executor on an NVIDIA GPU that starts from `weights`.
+    ///
+    /// # Errors
+    /// [`GpuError`], always where this crate was built without its feature `candle-cuda`.
+    ///
+    /// # Panics
+    /// As [`CandleExecutor::new`].
+    pub fn on_gpu(
+        ordinal: usize,
+        layout: WeightLayout,
+        weights: Vec<f32>,
+        precision: Precision,
+    ) -> std::result::Result<Self, GpuError> {
+        if !candle_core::utils::cuda_is_available() {
+            return Err(GpuError::NotBuilt);
+        }
+        let refused = |error: candle_core::Error| GpuError::Refused { ordinal, message: error.to_string() };
+        let device = Device::new_cuda(ordinal).map_err(refused)?;
+        let (host, operations) = (HostWeights::new(layout, weights), Operations::of(&device));
+        Ok(Self { host, device, operations, name: name(&format!("cuda:{ordinal}"), precision), precision })
     }
 
     fn dtype(&self) -> DType {
@@ -47,7 +89,8 @@ impl CandleExecutor {
     fn image_tensor(&self, images: &Images<'_>) -> Result<Tensor> {
         let shape = images.shape;
         let dims = (images.len(), shape.channels, shape.height, shape.width);
-        Tensor::from_slice(images.pixels, dims, &self.device)?.to_dtype(self.dtype())
+        let pixels = images.numbers().map_err(candle_core::Error::wrap)?;
+        Tensor::from_slice(pixels, dims, &self.device)?.to_dtype(self.dtype())
     }
 
     fn backend_error(&self, error: &candle_core::Error) -> ExecError {
@@ -61,12 +104,14 @@ impl CandleExecutor {
 
     fn try_logits(&self, graph: &Graph, images: &Images<'_>) -> Result<Vec<f32>> {
         let params = self.params(graph)?;
-        host(&forward(graph, &self.image_tensor(images)?, &params, &mut Use::Running, None)?.output)
+        let images = self.image_tensor(images)?;
+        host(&forward(self.operations, graph, &images, &params, &mut Use::Running, None)?.output)
     }
 
     fn try_recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<()> {
         let mut seen = Use::Batch(vec![]);
-        forward(graph, &self.image_tensor(images)?, &self.params(graph)?, &mut seen, None)?;
+        let images = self.image_tensor(images)?;
+        forward(self.operations, graph, &images, &self.params(graph)?, &mut seen, None)?;
         self.track(seen, Some(1.0 / (batch + 1) as f64));
         Ok(())
     }
@@ -100,7 +145,7 @@ impl CandleExecutor {
         let images = self.image_tensor(&batch.images)?;
         let drop_path = self.drop_path(graph, spec, &images)?;
         let Forward { output, features, alignment, auxiliary } =
-            forward(graph, &images, &params, &mut seen, drop_path.as_ref())?;
+            forward(self.operations, graph, &images, &params, &mut seen, drop_path.as_ref())?;
         self.track(seen, None);
         let feature_norms = features.map_or(Ok(vec![]), |x| host(&x.sqr()?.sum(1)?.sqrt()?))?;
         let classes = graph.output().shape.channels;
@@ -134,11 +179,7 @@ impl CandleExecutor {
 
 impl Executor for CandleExecutor {
     fn name(&self) -> &str {
-        match self.precision {
-            Precision::Single => "candle on the CPU",
-            Precision::Half => "candle on the CPU, f32 for want of bf16",
-            Precision::Double => "candle on the CPU, f64",
-        }
+        &self.name
     }
 
     fn layout(&self) -> &WeightLayout {
@@ -196,155 +237,16 @@ impl Executor for CandleExecutor {
     }
 }
 
+fn name(on: &str, precision: Precision) -> String {
+    let detail = match precision {
+        Precision::Single => "",
+        Precision::Half => ", f32 for want of bf16",
+        Precision::Double => ", f64",
+    };
+    format!("candle on {on}{detail}")
+}
+
 /// A tensor's numbers in f32.
 fn host(tensor: &Tensor) -> Result<Vec<f32>> {
     tensor.flatten_all()?.to_dtype(DType::F32)?.to_vec1()
-}
-
-/// What a forward pass finds.
-struct Forward {
-    /// The logits, `[B, K]`.
-    output: Tensor,
-    /// What the linear layer that makes them reads, where there is one.
-    features: Option<Tensor>,
-    /// The sum of all alignments, a scalar.
-    alignment: Option<Tensor>,
-    /// Logits of auxiliary heads, `[B, K]`, and the factors on their losses.
-    auxiliary: Vec<(Tensor, f32)>,
-}
-
-/// Which statistics norms use that have running ones.
-enum Use {
-    Running,
-    /// Those of the batch, and keep them.
-    Batch(Vec<Seen>),
-}
-
-/// The statistics of a batch that a norm has seen.
-struct Seen {
-    ids: [WeightId; 2],
-    momentum: f32,
-    /// Mean and biased variance of each channel.
-    moments: Vec<[f64; 2]>,
-    /// Of how many numbers.
-    count: usize,
-}
-
-/// Running mean and variance of a norm, and its momentum.
-fn running(op: &Op) -> Option<([WeightId; 2], f32)> {
-    match op {
-        Op::Norm(Norm { statistics: Statistics::Running { mean, var, momentum }, .. }) => {
-            Some(([*mean, *var], *momentum))
-        }
-        _ => None,
-    }
-}
-
-/// Runs a graph on images `[B, C, H, W]`. A value is dropped after its last reader.
-fn forward(
-    graph: &Graph,
-    images: &Tensor,
-    params: &Params,
-    statistics: &mut Use,
-    drop_path: Option<&Tensor>,
-) -> Result<Forward> {
-    let nodes = graph.nodes();
-    let mut readers = vec![0_usize; nodes.len()];
-    nodes.iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
-    let mut values: Vec<Option<Tensor>> = vec![None; nodes.len()];
-    let (mut features, mut alignment, mut auxiliary): (_, Option<Tensor>, _) = (None, None, vec![]);
-    for (i, node) in nodes.iter().enumerate() {
-        let inputs: Vec<Tensor> = node
-            .inputs
-            .iter()
-            .map(|x| values[x.0].clone().expect("a value lives until its last reader"))
-            .collect();
-        if matches!(node.op, Op::Linear { .. }) && i + 1 == nodes.len() {
-            features = Some(inputs[0].flatten_from(1)?);
-        }
-        let value = match &node.op {
-            Op::Conv(conv) if graph.cancels_bias(NodeId(i)) => {
-                ops::conv2d(&inputs[0], &params[&conv.weight], conv)?
-            }
-            _ => apply(node, &inputs, images, params, statistics)?,
-        };
-        match (&node.op, drop_path) {
-            (Op::Align { .. }, _) => {
-                alignment = Some(alignment.map_or(Ok(value.clone()), |sum| sum + value)?);
-            }
-            (Op::Auxiliary { share }, _) => auxiliary.push((value.flatten_from(1)?, *share)),
-            (Op::DropPath { slot }, Some(factors)) => {
-                values[i] = Some(value.broadcast_mul(&factors.get(*slot)?)?)
-            }
-            _ => values[i] = Some(value),
-        }
-        for x in &node.inputs {
-            readers[x.0] -= 1;
-            if readers[x.0] == 0 {
-                values[x.0] = None;
-            }
-        }
-    }
-    let output = values.pop().flatten().expect("the last node is the output");
-    let output = output.reshape((images.dim(0)?, graph.output().shape.channels))?;
-    Ok(Forward { output, features, alignment, auxiliary })
-}
-
-fn apply(
-    node: &Node,
-    inputs: &[Tensor],
-    images: &Tensor,
-    params: &Params,
-    statistics: &mut Use,
-) -> Result<Tensor> {
-    let x = inputs.first();
-    let x = || x.expect("the builder gives this operation an input");
-    let channelwise = |id: &WeightId| params[id].reshape((1, (), 1, 1));
-    match &node.op {
-        Op::Input => Ok(images.clone()),
-        Op::Zero => {
-            let shape = (images.dim(0)?, node.shape.channels, node.shape.height, node.shape.width);
-            Tensor::zeros(shape, images.dtype(), images.device())
-        }
-        Op::Conv(conv) => {
-            let y = ops::conv2d(x(), &params[&conv.weight], conv)?;
-            conv.bias.map_or(Ok(y.clone()), |bias| ops::add_bias(&y, &params[&bias]))
-        }
-        Op::Norm(norm) => {
-            let y = match (running(&node.op), statistics) {
-                (Some(([mean, var], _)), Use::Running) => {
-                    let inv_std = (channelwise(&var)? + f64::from(norm.eps))?.sqrt()?.recip()?;
-                    x().broadcast_sub(&channelwise(&mean)?)?.broadcast_mul(&inv_std)?
-                }
-                (Some((ids, momentum)), Use::Batch(seen)) => {
-                    let count = x().elem_count() / node.shape.channels;
-                    seen.push(Seen { ids, momentum, moments: ops::batch_moments(x())?, count });
-                    ops::batch_norm(x(), f64::from(norm.eps))?
-                }
-                (None, _) => ops::batch_norm(x(), f64::from(norm.eps))?,
-            };
-            match &norm.affine {
-                None => Ok(y),
-                Some((scale, shift)) => {
-                    ops::add_bias(&y.broadcast_mul(&channelwise(scale)?)?, &params[shift])
-                }
-            }
-        }
-        Op::Relu => ops::relu(x()),
-        Op::Relu6 => ops::relu6(x()),
-        Op::AvgPool(pool) => ops::avg_pool2d(x(), *pool),
-        Op::MaxPool(pool) => ops::max_pool2d(x(), *pool),
-        Op::Add => inputs[1..].iter().try_fold(inputs[0].clone(), |sum, x| sum + x),
-        Op::Concat => Tensor::cat(inputs, 1),
-        // What becomes of them, `forward` says.
-        Op::DropPath { .. } | Op::Auxiliary { .. } => Ok(x().clone()),
-        Op::GlobalAvgPool => x().mean_keepdim((2, 3)),
-        Op::Gate => unreachable!("Images::check refuses what is only counted"),
-        Op::Linear { weight, bias, .. } => {
-            let y = x().flatten_from(1)?.matmul(&params[weight].t()?)?.broadcast_add(&params[bias])?;
-            y.unsqueeze(2)?.unsqueeze(3)
-        }
-        // What it adds to the loss, a scalar; detached, the anchor gets no gradient.
-        Op::Align { share } => (&inputs[1] - inputs[0].detach())?.sqr()?.mean_all()? * f64::from(*share),
-    }
 }

@@ -3,12 +3,13 @@
 mod candle;
 mod error;
 mod files;
+mod forward;
 mod init;
 pub mod ops;
 pub mod pickle;
 mod pt;
 
 pub use candle::CandleExecutor;
-pub use error::WeightsError;
+pub use error::{GpuError, WeightsError};
 pub use files::{CHECKPOINT_PREFIX, read_metadata, read_weights, to_safetensors};
 pub use init::init_weights;

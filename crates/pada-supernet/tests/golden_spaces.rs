@@ -8,6 +8,7 @@ use pada_graph::{
 };
 use pada_space::{Arch, Darts, Equivalence, Genotype, Proxyless, ProxylessWidths, SearchSpace};
 use pada_supernet::CandleExecutor;
+use pada_supernet::ops::Operations;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
@@ -70,9 +71,9 @@ struct Run {
 }
 
 impl Run {
-    fn new(net: &dyn Lower, graph: Graph) -> Self {
+    fn new(net: &dyn Lower, graph: Graph, operations: Operations) -> Self {
         let layout = net.weights().clone();
-        let executor = CandleExecutor::new(layout.clone(), weights(&layout), Precision::Double);
+        let executor = CandleExecutor::with(operations, layout.clone(), weights(&layout), Precision::Double);
         Self { executor, graph, shape: net.input() }
     }
 
@@ -82,7 +83,7 @@ impl Run {
         f: impl FnOnce(&mut CandleExecutor, &Graph, Images<'_>) -> T,
     ) -> T {
         let pixels = wave(4 * self.shape.numel(), phase);
-        f(&mut self.executor, &self.graph, Images { pixels: &pixels, shape: self.shape })
+        f(&mut self.executor, &self.graph, Images::given(&pixels, self.shape))
     }
 
     /// Logits of a training pass; its gradient replaces the one that is there.
@@ -123,8 +124,9 @@ fn golden_darts_path() {
     let net = DartsNet::new(size, Norms::Plain);
     assert_eq!(net.weights().numel() as u64, golden["weights"].as_u64().unwrap());
     let graph = net.lower(&Darts.parse(golden["genotype"].as_str().unwrap()).unwrap()).unwrap();
-    for graph in [graph.simplified(), graph] {
-        let mut run = Run::new(&net, graph);
+    let graphs = [(graph.simplified(), Operations::Composed), (graph, Operations::Custom)];
+    for (graph, operations) in graphs {
+        let mut run = Run::new(&net, graph, operations);
         assert_close("logits", &run.train(0.5), &golden["logits"]);
         assert_gradient(&run.executor, &golden["gradient"]);
     }
@@ -137,20 +139,22 @@ fn golden_proxyless_path_and_its_running_statistics() {
     assert_eq!(trained_numel(net.weights()) as u64, golden["weights"].as_u64().unwrap());
     let space = Proxyless::new(ProxylessWidths::SEARCH);
     let graph = net.lower(&space.parse(golden["path"].as_str().unwrap()).unwrap()).unwrap();
-    let mut run = Run::new(&net, graph);
-    assert_close("logits", &run.train(0.5), &golden["logits"]);
-    assert_gradient(&run.executor, &golden["gradient"]);
-    run.train(1.5);
-    run.assert_running(&golden["running"]);
-    assert_close("evaluated", &run.evaluate(2.5), &golden["evaluated"]);
-    run.assert_running(&golden["running"]);
-    for (batch, phase) in [3.5, 4.5, 5.5].into_iter().enumerate() {
-        run.with_images(phase, |executor, graph, images| {
-            executor.recalibrate(graph, &images, batch).unwrap()
-        });
+    for operations in Operations::ALL {
+        let mut run = Run::new(&net, graph.clone(), operations);
+        assert_close("logits", &run.train(0.5), &golden["logits"]);
+        assert_gradient(&run.executor, &golden["gradient"]);
+        run.train(1.5);
+        run.assert_running(&golden["running"]);
+        assert_close("evaluated", &run.evaluate(2.5), &golden["evaluated"]);
+        run.assert_running(&golden["running"]);
+        for (batch, phase) in [3.5, 4.5, 5.5].into_iter().enumerate() {
+            run.with_images(phase, |executor, graph, images| {
+                executor.recalibrate(graph, &images, batch).unwrap()
+            });
+        }
+        run.assert_running(&golden["recalibrated"]);
+        assert_close("evaluated again", &run.evaluate(2.5), &golden["evaluated_again"]);
     }
-    run.assert_running(&golden["recalibrated"]);
-    assert_close("evaluated again", &run.evaluate(2.5), &golden["evaluated_again"]);
 }
 
 /// Auxiliary head, drop-path and smoothed labels, as the published recipe trains a genotype alone.
@@ -165,15 +169,17 @@ fn golden_darts_genotype_alone() {
     let graph = net.lower_to_train(&Arch::new([])).unwrap();
     let kept = |i: usize| if (3 * (i / 4) + 5 * (i % 4)).is_multiple_of(4) { 0.0 } else { 1.0 / 0.75 };
     let drop_path: Vec<f32> = (0..4 * graph.drop_path_slots()).map(kept).collect();
-    for graph in [graph.simplified(), graph] {
-        let mut run = Run::new(&net, graph);
+    let graphs = [(graph.simplified(), Operations::Composed), (graph, Operations::Custom)];
+    for (graph, operations) in graphs {
+        let mut run = Run::new(&net, graph, operations);
         let loss = LossSpec { label_smoothing: 0.1, drop_path: &drop_path, ..LossSpec::default() };
         assert_close("logits", &run.train_on(0.5, &loss), &golden["logits"]);
         assert_gradient(&run.executor, &golden["gradient"]);
     }
     // What is there only in training changes no evaluation.
-    let mut plain = Run::new(&net, net.graph().unwrap());
-    let mut whole = Run::new(&net, net.lower_to_train(&Arch::new([])).unwrap());
+    let mut plain = Run::new(&net, net.graph().unwrap(), Operations::Custom);
+    let whole = net.lower_to_train(&Arch::new([])).unwrap();
+    let mut whole = Run::new(&net, whole, Operations::Custom);
     assert_eq!(plain.evaluate(0.5), whole.evaluate(0.5));
 }
 
@@ -193,7 +199,7 @@ fn canonical_darts_architectures_compute_the_same() {
         moved += usize::from(canonical != arch);
         let [ours, theirs] = [&arch, &canonical].map(|arch| {
             let graph = net.lower(arch).unwrap();
-            Run::new(&net, graph).evaluate(0.5)
+            Run::new(&net, graph, Operations::Custom).evaluate(0.5)
         });
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "{arch} and {canonical}: {worst}");

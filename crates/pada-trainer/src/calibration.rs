@@ -1,10 +1,11 @@
 use pada_data::{DataError, ImageSource};
-use pada_graph::{Executor, Graph, Images, Shape};
+use pada_graph::{Executor, Graph, HeldSet};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::{TrainError, image_shape};
+use crate::TrainError;
+use crate::fixed_images::FixedImages;
 
 /// Training images that the running statistics of an architecture's norms are taken from before it is scored. Those that training left
 /// are a mixture over all paths and suit none.
@@ -15,9 +16,7 @@ use crate::{TrainError, image_shape};
 /// depend on the order of scoring.
 #[derive(Clone, Debug)]
 pub struct Calibration {
-    pixels: Vec<f32>,
-    shape: Shape,
-    batch: usize,
+    pub(crate) images: FixedImages,
 }
 
 /// Seed of the choice of images; a part of its definition.
@@ -32,23 +31,20 @@ impl Calibration {
     /// # Panics
     /// If `batch` is 0.
     pub fn new(source: &ImageSource, n: usize, batch: usize) -> Result<Self, DataError> {
-        assert!(batch > 0, "a batch has images");
         let mut order: Vec<u32> = (0..source.len() as u32).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
         order.truncate(n);
-        let set = source.subset(&order).held(n)?;
-        let pixels = pada_data::normalised(&set, &(0..set.len() as u32).collect::<Vec<_>>());
-        Ok(Self { pixels, shape: image_shape(source), batch })
+        Ok(Self { images: FixedImages::new(source.subset(&order).held(n)?, batch) })
     }
 
     /// How many images.
     pub fn len(&self) -> usize {
-        self.pixels.len() / self.shape.numel()
+        self.images.len()
     }
 
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
+        self.images.len() == 0
     }
 
     /// Makes the statistics of a graph's norms the mean over the batches.
@@ -56,8 +52,18 @@ impl Calibration {
     /// # Errors
     /// [`TrainError`] from the executor.
     pub fn run(&self, graph: &Graph, executor: &mut dyn Executor) -> Result<(), TrainError> {
-        for (batch, pixels) in self.pixels.chunks(self.batch * self.shape.numel()).enumerate() {
-            executor.recalibrate(graph, &Images { pixels, shape: self.shape }, batch)?;
+        self.run_held(graph, executor, None)
+    }
+
+    /// The same where the executor may hold the images.
+    pub(crate) fn run_held(
+        &self,
+        graph: &Graph,
+        executor: &mut dyn Executor,
+        held: Option<HeldSet>,
+    ) -> Result<(), TrainError> {
+        for (place, batch) in self.images.batches(held).enumerate() {
+            executor.recalibrate(graph, &batch.images, place)?;
         }
         Ok(())
     }

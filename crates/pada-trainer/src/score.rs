@@ -1,20 +1,18 @@
 use std::collections::HashMap;
 
 use pada_data::ImageSet;
-use pada_graph::{Executor, Graph, Images, Lower, Shape};
+use pada_graph::{Executor, HeldSet, Lower, Tally};
 use pada_space::{Arch, Equivalence, SearchSpace};
 use serde::{Deserialize, Serialize};
 
+use crate::fixed_images::FixedImages;
 use crate::{Calibration, TrainError};
 
 /// Images to score architectures on, normalised once. Where norms use batch statistics the batch size is part of the score; the last
 /// batch may be smaller.
 #[derive(Clone, Debug)]
 pub struct EvalSet {
-    pixels: Vec<f32>,
-    labels: Vec<u32>,
-    shape: Shape,
-    batch: usize,
+    images: FixedImages,
 }
 
 /// What one architecture scored with the shared weights.
@@ -41,39 +39,17 @@ impl EvalSet {
     /// # Panics
     /// If `batch` is 0.
     pub fn new(set: &ImageSet, limit: usize, batch: usize) -> Self {
-        assert!(batch > 0, "a batch has images");
-        let n = limit.min(set.len());
-        let indices: Vec<u32> = (0..n as u32).collect();
-        let pixels = pada_data::normalised(set, &indices);
-        let labels = set.labels[..n].iter().map(|&l| u32::from(l)).collect();
-        Self { pixels, labels, shape: Shape::new(set.channels, set.height, set.width), batch }
+        Self { images: FixedImages::new(set.first(limit), batch) }
     }
 
     /// How many images.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.images.len()
     }
 
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    fn batches(&self) -> impl Iterator<Item = (Images<'_>, &[u32])> {
-        let pixels = self.pixels.chunks(self.batch * self.shape.numel());
-        pixels.map(|pixels| Images { pixels, shape: self.shape }).zip(self.labels.chunks(self.batch))
-    }
-
-    /// How many images a graph classifies correctly.
-    ///
-    /// # Errors
-    /// [`TrainError`] from the executor.
-    pub fn correct(&self, executor: &mut dyn Executor, graph: &Graph) -> Result<usize, TrainError> {
-        let mut correct = 0;
-        for (images, labels) in self.batches() {
-            correct += executor.logits(graph, &images)?.correct(labels);
-        }
-        Ok(correct)
+        self.len() == 0
     }
 }
 
@@ -95,8 +71,40 @@ pub struct Scorer<'a, 'p> {
     pub images: &'a EvalSet,
     /// What running statistics are taken from before; none where norms have none.
     pub calibration: Option<&'a Calibration>,
-    /// What is known: correct images by name of the weights and canonical form; empty at the start.
-    pub known: HashMap<(Vec<u8>, Arch), usize>,
+    /// What is known; nothing at the start.
+    pub known: Known,
+}
+
+/// Name of the weights and canonical form.
+type Key = (Vec<u8>, Arch);
+
+/// What a scorer has found so far, and what is under way.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Correct images.
+    counts: HashMap<Key, usize>,
+    under_way: HashMap<Key, Tally>,
+    /// What the executor holds of the images, and of those that running statistics are taken from.
+    held: Option<[Option<HeldSet>; 2]>,
+}
+
+/// An architecture whose score was asked for.
+#[derive(Debug)]
+pub struct Asked {
+    arch: Arch,
+    key: Key,
+}
+
+impl Known {
+    /// How many different architectures.
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
 }
 
 impl Scorer<'_, '_> {
@@ -105,19 +113,73 @@ impl Scorer<'_, '_> {
     /// # Errors
     /// [`TrainError`] from the executor.
     pub fn score(&mut self, arch: &Arch) -> Result<ArchScore, TrainError> {
+        let asked = self.ask(arch)?;
+        Ok(self.scores(vec![asked])?.swap_remove(0))
+    }
+
+    /// Starts to score an architecture. An executor that keeps counts to itself may go on while others are asked for.
+    ///
+    /// # Errors
+    /// [`TrainError`] from the executor.
+    pub fn ask(&mut self, arch: &Arch) -> Result<Asked, TrainError> {
         let key = self.key(arch)?;
-        let correct = match self.known.get(&key) {
-            Some(&correct) => correct,
-            None => {
-                let graph = self.net.lower(&key.1)?.simplified();
-                if let Some(calibration) = self.calibration {
-                    calibration.run(&graph, self.executor)?;
-                }
-                self.images.correct(self.executor, &graph)?
+        if !self.known.counts.contains_key(&key) && !self.known.under_way.contains_key(&key) {
+            let tally = self.count(&key.1)?;
+            match tally {
+                Tally { known, kept: None } => drop(self.known.counts.insert(key.clone(), known)),
+                under_way => drop(self.known.under_way.insert(key.clone(), under_way)),
             }
+        }
+        Ok(Asked { arch: arch.clone(), key })
+    }
+
+    /// Whether some of what was asked for may still be computed.
+    pub fn is_under_way(&self) -> bool {
+        !self.known.under_way.is_empty()
+    }
+
+    /// Waits for all that is under way, and scores what was asked for.
+    ///
+    /// # Errors
+    /// [`TrainError`] from the executor.
+    pub fn scores(&mut self, asked: Vec<Asked>) -> Result<Vec<ArchScore>, TrainError> {
+        self.wait()?;
+        let total = self.images.len();
+        let score = |Asked { arch, key }: Asked| ArchScore { arch, correct: self.known.counts[&key], total };
+        Ok(asked.into_iter().map(score).collect())
+    }
+
+    fn wait(&mut self) -> Result<(), TrainError> {
+        let (keys, tallies): (Vec<Key>, Vec<Tally>) = self.known.under_way.drain().unzip();
+        if !keys.is_empty() {
+            self.known.counts.extend(keys.into_iter().zip(self.executor.counts(&tallies)?));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, arch: &Arch) -> Result<Tally, TrainError> {
+        let graph = self.net.lower(arch)?.simplified();
+        let [images, calibration] = self.held()?;
+        if let Some(of) = self.calibration {
+            of.run_held(&graph, self.executor, calibration)?;
+        }
+        let mut tally = Tally::default();
+        for batch in self.images.images.batches(images) {
+            self.executor.count(&graph, &batch, &mut tally)?;
+        }
+        Ok(tally)
+    }
+
+    fn held(&mut self) -> Result<[Option<HeldSet>; 2], TrainError> {
+        if let Some(held) = self.known.held {
+            return Ok(held);
+        }
+        let images = self.images.images.hold(self.executor)?;
+        let calibration = match self.calibration {
+            Some(calibration) => calibration.images.hold(self.executor)?,
+            None => None,
         };
-        self.known.insert(key, correct);
-        Ok(ArchScore { arch: arch.clone(), correct, total: self.images.len() })
+        Ok(*self.known.held.insert([images, calibration]))
     }
 
     /// Takes in a score that was found earlier with the same weights and images.
@@ -126,11 +188,11 @@ impl Scorer<'_, '_> {
     /// [`TrainError`] from the executor.
     pub fn remember(&mut self, score: &ArchScore) -> Result<(), TrainError> {
         let key = self.key(&score.arch)?;
-        self.known.insert(key, score.correct);
+        self.known.counts.insert(key, score.correct);
         Ok(())
     }
 
-    fn key(&mut self, arch: &Arch) -> Result<(Vec<u8>, Arch), TrainError> {
+    fn key(&mut self, arch: &Arch) -> Result<Key, TrainError> {
         let weights = (self.place)(arch, self.executor)?;
         Ok((weights, self.space.canonical(arch, Equivalence::SharedWeights)))
     }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pada_data::{Augment, DrawnImages, Loader};
-use pada_graph::{Batch, Executor, Images, Lower, RankNorms, SgdStep, State};
+use pada_data::{Augment, Loader};
+use pada_graph::{Batch, Executor, Lower, RankNorms, SgdStep, State};
 use pada_report::EpochRecord;
 use pada_sampler::{
     DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
@@ -16,6 +16,7 @@ use crate::checkpoint::RunState;
 use crate::error::NotFinite;
 use crate::meter::{Meter, ranks_record};
 use crate::running::RunningEpoch;
+use crate::training_images::TrainingImages;
 use crate::{
     Average, Checkpoint, CheckpointError, DropPaths, GradientVariance, ImageScore, Observer, OnNan, Recipe,
     RunPoint, StepContext, StepOutcome, StepProgress, Streams, TrainConfig, TrainError, TrainRule,
@@ -65,6 +66,7 @@ pub struct Trainer {
     pub(crate) recipe: Recipe,
     pub(crate) average: Option<Average>,
     pub(crate) parts: TrainerParts,
+    images: TrainingImages,
     /// Who trains the same, step by step.
     pub(crate) world: World,
     pub(crate) norms: RankNorms,
@@ -85,6 +87,7 @@ impl Trainer {
             recipe: Recipe::default(),
             average: None,
             parts,
+            images: TrainingImages::default(),
             world: World::alone(),
             norms: RankNorms::Sync,
             streams,
@@ -241,12 +244,13 @@ impl Trainer {
         let (lr, recipe) = (self.lr(at), self.recipe);
         let (s, parts) = (&self.settings.train, &mut self.parts);
         let (augment, stream) = (&self.settings.augment, &mut self.streams.augment);
-        let DrawnImages { pixels, indices } = parts.images.take(drawn, augment, stream)?;
+        let images = self.images.batch(parts, drawn, augment, stream)?;
         parts.images.ask(next, augment, &mut stream.clone());
         let source = parts.images.source();
-        let labels: Vec<u32> = indices.iter().map(|&i| u32::from(source.labels()[i as usize])).collect();
+        let labels: Vec<u32> =
+            images.indices.iter().map(|&i| u32::from(source.labels()[i as usize])).collect();
         let shape = image_shape(source);
-        let image_weights: Vec<f32> = indices.iter().map(|&i| parts.data.loss_weight(i)).collect();
+        let image_weights: Vec<f32> = images.indices.iter().map(|&i| parts.data.loss_weight(i)).collect();
         let plain = image_weights.iter().all(|&w| w == 1.0);
         let mut ctx = StepContext {
             executor: parts.executor.as_mut(),
@@ -271,9 +275,9 @@ impl Trainer {
             }),
             on_gradient: &mut |ids, executor| variance.observe(ids, |id| executor.gradient(id)),
         };
-        let batch = Batch { images: Images { pixels: &pixels, shape }, labels: &labels };
+        let batch = Batch { images: images.images(shape), labels: &labels };
         let outcome = parts.rule.step(&mut ctx, &batch)?;
-        Ok((outcome, indices, labels))
+        Ok((outcome, images.indices, labels))
     }
 
     /// The run as it is, after an epoch or between two steps of one.

@@ -148,7 +148,7 @@ fn a_step_is_that_of_the_recipe() {
     let (places, set) = (drawn(STEPS), images());
     let pixels = pada_data::normalised(&set, &places);
     let labels: Vec<u32> = places.iter().map(|&i| u32::from(set.labels[i as usize])).collect();
-    let batch = Batch { images: Images { pixels: &pixels, shape: SHAPE }, labels: &labels };
+    let batch = Batch { images: Images::given(&pixels, SHAPE), labels: &labels };
     let loss = LossSpec { label_smoothing: 0.1, drop_path: &drop_path, ..LossSpec::default() };
     executor.zero_gradient();
     executor.gradients(&graph, &batch, &loss).unwrap();

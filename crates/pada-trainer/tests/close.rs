@@ -103,7 +103,7 @@ fn with_batch<T>(f: impl FnOnce(&Batch<'_>) -> T) -> T {
     let places: Vec<u32> = (0..24).collect();
     let pixels = pada_data::normalised(&images(), &places);
     let labels: Vec<u32> = places.iter().map(|i| i % 4).collect();
-    f(&Batch { images: Images { pixels: &pixels, shape: net().input() }, labels: &labels })
+    f(&Batch { images: Images::given(&pixels, net().input()), labels: &labels })
 }
 
 /// One step on all images, without momentum or decay.

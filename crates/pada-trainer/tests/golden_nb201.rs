@@ -88,7 +88,7 @@ impl Case {
     }
 
     fn batch(&self) -> Batch<'_> {
-        Batch { images: Images { pixels: &self.pixels, shape: self.shape }, labels: &self.labels }
+        Batch { images: Images::given(&self.pixels, self.shape), labels: &self.labels }
     }
 }
 

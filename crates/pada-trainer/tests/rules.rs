@@ -31,7 +31,7 @@ fn pixels() -> Vec<f32> {
 const LABELS: [u32; 6] = [0, 1, 2, 3, 0, 1];
 
 fn batch(pixels: &[f32]) -> Batch<'_> {
-    Batch { images: Images { pixels, shape: Shape::new(3, 8, 8) }, labels: &LABELS }
+    Batch { images: Images::given(pixels, Shape::new(3, 8, 8)), labels: &LABELS }
 }
 
 const SGD: SgdStep = SgdStep {

@@ -95,10 +95,10 @@ fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order
     let graph = net.lower(&archs[0]).unwrap();
     let places: Vec<u32> = (0..24).collect();
     let pixels = pada_data::normalised(&set, &places);
-    executor.recalibrate(&graph, &Images { pixels: &pixels, shape: SHAPE }, 0).unwrap();
+    executor.recalibrate(&graph, &Images::given(&pixels, SHAPE), 0).unwrap();
     let whole = Calibration::new(&set.clone().into(), 100, 24).unwrap();
     assert_eq!(whole.len(), 24);
-    let logits = executor.logits(&graph, &Images { pixels: &pixels, shape: SHAPE }).unwrap();
+    let logits = executor.logits(&graph, &Images::given(&pixels, SHAPE)).unwrap();
     let labels: Vec<u32> = (0..24).map(|i| i % 4).collect();
     assert_eq!(correct(&mut executor, &net, &eval, &whole, &archs[..1]), [logits.correct(&labels)]);
 }
@@ -113,7 +113,7 @@ fn statistics_are_the_mean_over_all_batches() {
     let mut expected = executor(&net);
     for (batch, places) in order.chunks(10).enumerate() {
         let pixels = pada_data::normalised(&set, places);
-        expected.recalibrate(&graph, &Images { pixels: &pixels, shape: SHAPE }, batch).unwrap();
+        expected.recalibrate(&graph, &Images::given(&pixels, SHAPE), batch).unwrap();
     }
     let mut ours = executor(&net);
     let mut weights = ours.read(State::Weights);
@@ -172,7 +172,7 @@ fn sumnas_leaves_variances_that_are_some() {
             drop_path: None,
             on_gradient: &mut |_, _| {},
         };
-        let batch = Batch { images: Images { pixels: &pixels, shape: SHAPE }, labels: &labels };
+        let batch = Batch { images: Images::given(&pixels, SHAPE), labels: &labels };
         rule.step(&mut ctx, &batch).unwrap();
     }
     let (after, momentum) = (executor.read(State::Weights), executor.read(State::Momentum));

@@ -343,7 +343,7 @@ fn architectures_that_are_the_same_function_score_the_same_and_all_are_reported(
         let graph = net.lower(arch).unwrap();
         let batch = |places: &[u32]| {
             let pixels = pada_data::normalised(&images(), places);
-            let images = Images { pixels: &pixels, shape: net.input() };
+            let images = Images::given(&pixels, net.input());
             let labels: Vec<u32> = places.iter().map(|i| i % 4).collect();
             executor.logits(&graph, &images).unwrap().correct(&labels)
         };

@@ -134,8 +134,8 @@ pub(crate) fn executor(
         }
         (ExecutorName::Candle, Device::Cpu) => Box::new(CandleExecutor::new(layout, weights, precision)),
         (ExecutorName::Candle, Device::Cuda(ordinal)) => {
-            let reason = "compute.executor = \"candle\" computes on the CPU only".to_owned();
-            return Err(PadaError::Device { device: format!("cuda:{ordinal}"), reason });
+            let executor = CandleExecutor::on_gpu(ordinal, layout, weights, precision);
+            Box::new(executor.map_err(|error| device::refused(ordinal, &error))?)
         }
     })
 }

@@ -72,7 +72,7 @@ fn open(ordinal: usize, precision: Precision) -> Result<Rc<Driver>, CudaError> {
     Ok(driver)
 }
 
-fn refused(ordinal: usize, error: &CudaError) -> PadaError {
+pub(crate) fn refused(ordinal: usize, error: &dyn std::error::Error) -> PadaError {
     PadaError::Device { device: format!("cuda:{ordinal}"), reason: error.to_string() }
 }
 
@@ -85,7 +85,10 @@ fn kernel_cache() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use pada_graph::{Lower, Shape};
+
     use super::*;
+    use crate::{ComputeConfig, ExecutorName, RunConfig, build};
 
     #[test]
     fn a_device_is_chosen_or_refused_with_a_reason() {
@@ -106,5 +109,18 @@ mod tests {
         }
         let error = engine(0, WeightLayout::new(), &[], Precision::Single).err().expect("there is no driver");
         assert!(error.to_string().contains("libcuda.so.1"), "{error}");
+    }
+
+    #[test]
+    fn candle_on_a_gpu_says_how_it_is_built() {
+        if cfg!(feature = "candle-cuda") {
+            return;
+        }
+        let net = pada_graph::Nb201Net::new(2, 1, Shape::new(3, 8, 8), 10, pada_graph::Norms::Plain);
+        let weights = vec![0.0; net.weights().numel()];
+        let compute = ComputeConfig { executor: ExecutorName::Candle, ..RunConfig::mini().compute };
+        let error = build::executor(compute, Device::Cuda(0), &net, weights).err().expect("it is not built");
+        let text = error.to_string();
+        assert!(text.contains("device cuda:0") && text.contains("--features candle-cuda"), "{text}");
     }
 }

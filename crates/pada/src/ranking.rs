@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use pada_report::{BestArch, RankRecord};
 use pada_space::Arch;
-use pada_trainer::{ArchScore, Calibration, Observer, Scorer, TrainError, ranks_record};
+use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, ranks_record};
 use pada_world::World;
 
 use crate::pipeline::images_record;
@@ -12,6 +12,8 @@ use crate::ranking_share::deal;
 use crate::scoring::{Scoring, Weights};
 use crate::{PadaError, Tables};
 
+/// Architectures that a device scores without being waited for: a stop waits for as many.
+const AT_ONCE: usize = 32;
 /// How many of the best architectures a record names.
 const BEST: usize = 5;
 
@@ -73,17 +75,26 @@ impl Ranking<'_> {
             scores.clear();
         }
         let (started, total) = (Instant::now(), scores.len() + own.len());
+        let mut asked = Vec::new();
         for place in own {
             let stop = observer.stop_requested();
             if let Some(part) = &mut part
                 && (stop || part.is_due())
             {
+                take(scorer, &mut asked, &mut scores)?;
                 part.save(scores.values())?;
             }
             if stop {
                 break;
             }
-            scores.insert(place, scorer.score(&self.archs[place])?);
+            asked.push((place, scorer.ask(&self.archs[place])?));
+            if !scorer.is_under_way() || asked.len() == AT_ONCE {
+                take(scorer, &mut asked, &mut scores)?;
+                observer.on_scored(scores.len(), total);
+            }
+        }
+        if !asked.is_empty() {
+            take(scorer, &mut asked, &mut scores)?;
             observer.on_scored(scores.len(), total);
         }
         if self.world.is_alone() {
@@ -138,6 +149,17 @@ impl Ranking<'_> {
         };
         order.iter().take(BEST).map(entry).collect()
     }
+}
+
+/// Waits for the scores that were asked for.
+fn take(
+    scorer: &mut Scorer<'_, '_>,
+    asked: &mut Vec<(usize, Asked)>,
+    scores: &mut BTreeMap<usize, ArchScore>,
+) -> Result<(), TrainError> {
+    let (places, asked): (Vec<usize>, Vec<Asked>) = asked.drain(..).unzip();
+    scores.extend(places.into_iter().zip(scorer.scores(asked)?));
+    Ok(())
 }
 
 /// Place and correct images of each.

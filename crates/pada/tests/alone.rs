@@ -153,7 +153,7 @@ fn what_was_scored_is_what_is_exported() {
         // In other batches: nothing depends on them.
         let correct = pixels.chunks(8 * shape.numel()).zip(places.chunks(8)).map(|(pixels, places)| {
             let labels: Vec<u32> = places.iter().map(|&i| u32::from(test.labels[i as usize])).collect();
-            engine.logits(read.frozen.graph(), &Images { pixels, shape }).unwrap().correct(&labels)
+            engine.logits(read.frozen.graph(), &Images::given(pixels, shape)).unwrap().correct(&labels)
         });
         assert_eq!(100.0 * correct.sum::<usize>() as f64 / 40.0, score, "{space}");
 

@@ -156,7 +156,7 @@ fn write_and_compare(file: &Path, frozen: &Frozen, values: Vec<f32>) {
     };
     for batch in 0..2 {
         let pixels = images(12, batch as f64);
-        let images = Images { pixels: &pixels, shape };
+        let images = Images::given(&pixels, shape);
         engine.recalibrate(graph, &images, batch).unwrap();
         candle.recalibrate(graph, &images, batch).unwrap();
     }
@@ -169,7 +169,7 @@ fn write_and_compare(file: &Path, frozen: &Frozen, values: Vec<f32>) {
     let mut batches = Vec::new();
     for n in [1, 7] {
         let pixels = images(n, 0.25);
-        let images = Images { pixels: &pixels, shape };
+        let images = Images::given(&pixels, shape);
         let [ours, theirs] =
             [engine.logits(graph, &images), candle.logits(graph, &images)].map(Result::unwrap);
         assert_close(&format!("{name}, batch {n}"), &ours.values, &theirs.values);

@@ -8,6 +8,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
+use super::device::Device;
 use super::engine::Work;
 use super::machine::{self, Quiet};
 use super::record::{self, Ranking, Record, Settings};
@@ -26,9 +27,12 @@ const RANKING_SEED: u64 = 0;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Search space; memory, curves, a projected ranking and kernels are measured for nb201 alone.
+    /// Search space; memory, curves, a projected ranking and kernels are measured for nb201 on the CPU alone.
     #[arg(long, default_value = "nb201")]
     space: Space,
+    /// What computes, on both sides: cpu or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// The folder of `peer_bench.py` and the networks it imports.
     #[arg(long, value_name = "DIR")]
     peer: PathBuf,
@@ -61,8 +65,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         threads: args.threads as usize,
     };
     let folder = record::folder(&settings)?;
-    let peer = Peer::new(&args.peer, &args.python, settings.threads, args.space)?;
-    let engine = Engine { threads: settings.threads, space: args.space };
+    let peer = Peer::new(&args.peer, &args.python, settings.threads, args.space, args.device)?;
+    let engine = Engine { threads: settings.threads, space: args.space, device: args.device };
     let scratch = tempfile::tempdir()?;
     let paths = peer.paths(settings.steps)?;
     let file = scratch.path().join("paths.json");
@@ -74,7 +78,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         record.rounds.push(time_both(&engine, &peer, &file, args.steps as usize, round)?);
     }
     record.check()?;
-    if args.space == Space::Nb201 {
+    if args.space == Space::Nb201 && args.device == Device::Cpu {
         measure_more(&mut record, args, &engine, &peer, &paths)?;
     }
     record.write(&folder)?;

@@ -4,18 +4,23 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use pada_engine::Engine;
-use pada_graph::{Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Precision, SgdStep};
+use pada_data::Normalize;
+use pada_graph::{
+    Batch, ByteImages, Decayed, HeldSet, IdleWeights, Images, LossSpec, Lower, Pixels, Precision, SgdStep,
+};
 use pada_space::{Arch, SearchSpace};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use super::device::{Device, OnDevice};
 use super::space::{Extents, Space};
 use super::{machine, statistics};
 
 /// Seed of paths, weights and images.
 const SEED: u64 = 0;
+/// Of random bytes: about as far from 0 as normalised photographs.
+const NORMALIZE: Normalize = Normalize { mean: [0.5; 3], std: [0.29; 3] };
 /// Paths that are run before the clock starts.
 const WARM_UP: usize = 4;
 
@@ -59,6 +64,9 @@ pub(crate) struct Args {
     steps: usize,
     #[command(flatten)]
     extents: Extents,
+    /// What computes: cpu or cuda:N. A GPU holds the images, and is timed until the logits are there.
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// Threads; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
@@ -90,7 +98,7 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
         Numbers::F32 => (Precision::Single, "f32"),
         Numbers::Bf16 => (Precision::Half, "bf16"),
     };
-    let mut bench = Bench::new(net.as_ref(), space.classes(), batch, precision);
+    let mut bench = Bench::new(net.as_ref(), space.classes(), batch, args.device, precision)?;
     let setup_bytes = machine::memory(machine::RESIDENT);
     for path in paths.iter().cycle().take(WARM_UP) {
         bench.once(work, path)?;
@@ -103,16 +111,14 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
     }
     let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
     let median = statistics::median(&seconds);
-    println!(
-        "{}: median {median:.4} s, mean {mean:.4} s, {:.0} images/s",
-        bench.engine.name(),
-        batch as f64 / mean
-    );
+    let name = bench.engine.executor().name().to_owned();
+    println!("{name}: median {median:.4} s, mean {mean:.4} s, {:.0} images/s", batch as f64 / mean);
     if args.json {
         println!(
             "{}",
             json!({
-                "engine": bench.engine.name(),
+                "engine": name,
+                "device": args.device.to_string(),
                 "space": space.name(),
                 "task": work.task(),
                 "mode": mode,
@@ -136,7 +142,9 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
 
 struct Bench<'a> {
     net: &'a dyn Lower,
-    engine: Engine,
+    engine: OnDevice,
+    /// The images, where the device holds them.
+    held: Option<HeldSet>,
     pixels: Vec<f32>,
     labels: Vec<u32>,
     /// Sum of all logits: that the work was done, and the same work.
@@ -144,26 +152,44 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(net: &'a dyn Lower, classes: usize, batch: usize, precision: Precision) -> Self {
+    fn new(
+        net: &'a dyn Lower,
+        classes: usize,
+        batch: usize,
+        device: Device,
+        precision: Precision,
+    ) -> anyhow::Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let weights = pada_supernet::init_weights(net.weights(), &mut rng);
-        let engine = Engine::new(net.weights().clone(), weights, precision);
-        let pixels = (0..batch * net.input().numel()).map(|_| rng.random_range(-1.7..1.7)).collect();
-        let labels = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
-        Self { net, engine, pixels, labels, checksum: 0.0 }
+        let mut engine = device.engine(net.weights().clone(), weights, precision)?;
+        let shape = net.input();
+        let bytes: Vec<u8> = (0..batch * shape.numel()).map(|_| rng.random()).collect();
+        let labels: Vec<u32> = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
+        let values = NORMALIZE.values(shape.channels);
+        let images = ByteImages { bytes: &bytes, labels: &labels, shape, values: &values };
+        let held = engine.executor().hold(&images)?;
+        let plane = |i: usize| i / shape.pixels() % shape.channels;
+        let pixels =
+            bytes.iter().enumerate().map(|(i, &byte)| values[plane(i) * 256 + usize::from(byte)]).collect();
+        Ok(Self { net, engine, held, pixels, labels, checksum: 0.0 })
     }
 
     fn once(&mut self, work: Work, path: &Arch) -> anyhow::Result<()> {
         let graph = self.net.lower(path)?.simplified();
-        let images = Images { pixels: &self.pixels, shape: self.net.input() };
+        let pixels = match self.held {
+            Some(set) => Pixels::Range(set, 0, self.labels.len()),
+            None => Pixels::Given(&self.pixels),
+        };
+        let images = Images { pixels, shape: self.net.input() };
+        let engine = self.engine.executor();
         let logits = match work {
-            Work::Rank => self.engine.logits(&graph, &images)?,
+            Work::Rank => engine.logits(&graph, &images)?,
             Work::Step => {
-                self.engine.zero_gradient();
+                engine.zero_gradient();
                 let batch = Batch { images, labels: &self.labels };
-                let stats = self.engine.gradients(&graph, &batch, &LossSpec::default())?;
-                let norm = pada_trainer::global_norm(&self.engine.gradient_norms());
-                self.engine.update(&SgdStep {
+                let stats = engine.gradients(&graph, &batch, &LossSpec::default())?;
+                let norm = pada_trainer::global_norm(&engine.gradient_norms());
+                engine.update(&SgdStep {
                     lr: 0.05,
                     momentum: 0.9,
                     weight_decay: 2.5e-4,
@@ -174,6 +200,7 @@ impl<'a> Bench<'a> {
                 stats.logits
             }
         };
+        engine.health()?;
         self.checksum += logits.values.iter().map(|&v| f64::from(v)).sum::<f64>();
         Ok(())
     }

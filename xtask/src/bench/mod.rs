@@ -1,6 +1,7 @@
 //! Times the engine, alone and against PyTorch on the same work.
 
 mod compare;
+mod device;
 mod engine;
 pub(crate) mod machine;
 mod ops;
@@ -20,6 +21,8 @@ pub(crate) enum Task {
     /// Batch 256 (nb201), 64 (darts) or 16 (proxyless).
     ///
     /// Example: cargo xtask bench step --space darts --steps 12 --threads 2 --json
+    ///
+    /// On a GPU: cargo xtask bench step --device cuda:0 --precision bf16
     Step(engine::Args),
     /// Forward only, with twice the images of a step.
     ///
@@ -32,6 +35,8 @@ pub(crate) enum Task {
     /// Engine and PyTorch in turn on the same paths; writes a record folder under xtask/records/.
     ///
     /// Example: cargo xtask bench compare --peer ../shared/peer --python python3
+    ///
+    /// On one GPU: the same with --device cuda:0 --name gpu
     Compare(compare::Args),
     /// Write the summary of a record anew from its samples.
     ///

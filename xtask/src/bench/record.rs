@@ -15,6 +15,8 @@ use crate::{download, paths};
 const RANKED_IMAGES: usize = 10_000;
 
 const SAMPLES: &str = "samples.json";
+/// The device that goals are for.
+pub(crate) const CPU: &str = "cpu";
 
 /// How a comparison was made.
 #[derive(Debug)]
@@ -97,6 +99,18 @@ impl Record {
         let line = self.rounds.iter().flatten().next().context("nothing was timed")?;
         let name = line["space"].as_str().context("a benchmark printed no space")?;
         Space::value_variants().iter().find(|space| space.name() == name).copied().context(name.to_owned())
+    }
+
+    /// What computed.
+    pub(crate) fn device(&self) -> &str {
+        let lines = self.rounds.iter().flatten();
+        // Records from before there was another device do not name it.
+        lines.filter_map(|line| line["device"].as_str()).next().unwrap_or(CPU)
+    }
+
+    /// Whether memory, curves, the projected ranking and kernels were measured.
+    pub(crate) fn is_whole(&self) -> anyhow::Result<bool> {
+        Ok(self.space()? == Space::Nb201 && self.device() == CPU)
     }
 
     /// A field of every round's line.

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
+use super::device::Device;
 use super::engine::Work;
 use super::space::Space;
 use crate::binary;
@@ -15,12 +16,14 @@ pub(crate) const MODES: [&str; 3] = ["eager", "channels_last", "bf16"];
 /// What the engine is timed with, as `--precision` and as the mode of its lines.
 pub(crate) const PRECISIONS: [&str; 2] = ["f32", "bf16"];
 const BENCH: &str = "peer_bench.py";
+const ON_DEVICE: &str = include_str!("peer_device.py");
 const MEMORY: &str = include_str!("peer_memory.py");
 
 /// The engine.
 pub(crate) struct Engine {
     pub(crate) threads: usize,
     pub(crate) space: Space,
+    pub(crate) device: Device,
 }
 
 impl Engine {
@@ -41,8 +44,9 @@ impl Engine {
         more: &[&str],
     ) -> anyhow::Result<Value> {
         let (steps, paths) = (steps.to_string(), paths.to_str().context("a path that is no text")?);
+        let device = self.device.to_string();
         let of_space = [work.command(), "--space", self.space.name(), "--paths", paths, "--steps", &steps];
-        self.bench(&[&of_space, more].concat())
+        self.bench(&[&of_space, &["--device", &device][..], more].concat())
     }
 }
 
@@ -52,15 +56,22 @@ pub(crate) struct Peer {
     python: PathBuf,
     threads: usize,
     space: Space,
+    device: Device,
 }
 
 impl Peer {
     /// # Errors
     /// Where the folder does not hold the benchmark.
-    pub(crate) fn new(folder: &Path, python: &Path, threads: usize, space: Space) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        folder: &Path,
+        python: &Path,
+        threads: usize,
+        space: Space,
+        device: Device,
+    ) -> anyhow::Result<Self> {
         let shown = folder.display();
         ensure!(folder.join(BENCH).is_file(), "{shown} does not hold {BENCH}; name its folder with --peer");
-        Ok(Self { folder: folder.to_owned(), python: python.to_owned(), threads, space })
+        Ok(Self { folder: folder.to_owned(), python: python.to_owned(), threads, space, device })
     }
 
     /// The paths that it times.
@@ -104,7 +115,13 @@ impl Peer {
 
     fn bench(&self) -> Command {
         let mut command = self.python();
-        command.arg(self.folder.join(BENCH)).args(["--space", self.space.name()]);
+        match self.device {
+            Device::Cpu => command.arg(self.folder.join(BENCH)),
+            Device::Cuda(_) => {
+                command.env("PYTHONPATH", &self.folder).args(["-c", ON_DEVICE, &self.device.to_string()])
+            }
+        };
+        command.args(["--space", self.space.name()]);
         command
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::engine::Work;
 use super::machine::{BUSY, Quiet};
-use super::record::{Record, Side};
+use super::record::{CPU, Record, Side};
 use super::sides::{MODES, PRECISIONS};
 use super::space::{Extents, Space};
 use super::statistics::{Line, Ratio, median};
@@ -39,7 +39,7 @@ const HOUR: f64 = 3600.0;
 pub(crate) fn of(record: &Record) -> anyhow::Result<String> {
     let mut out = head(record)?;
     times(record, &mut out)?;
-    if record.space()? == Space::Nb201 {
+    if record.is_whole()? {
         ranking(record, &mut out)?;
         memory(record, &mut out)?;
         curve("batch", "images of a batch", &record.batches, &mut out)?;
@@ -53,7 +53,8 @@ fn head(record: &Record) -> anyhow::Result<String> {
     let (settings, machine) = (&record.settings, &record.machine);
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut out = String::new();
-    writeln!(out, "# {}: {}, the engine and PyTorch on the CPU\n", settings.date, settings.name)?;
+    let device = if record.device() == CPU { "the CPU" } else { record.device() };
+    writeln!(out, "# {}: {}, the engine and PyTorch on {device}\n", settings.date, settings.name)?;
     if let Some(note) = noise(&record.quiet) {
         writeln!(out, "**{note}**\n")?;
     }
@@ -78,13 +79,18 @@ fn head(record: &Record) -> anyhow::Result<String> {
         }
     }
     let (rounds, steps, threads) = (settings.rounds, settings.steps, settings.threads);
+    let of_device = match record.device() {
+        CPU => String::new(),
+        device => format!(" --device {device}"),
+    };
     let (more, work) = match record.space()? {
-        Space::Nb201 => {
+        Space::Nb201 if record.is_whole()? => {
             let ranked = number(&record.ranking.lines[0], "steps")?;
             (format!("--ranked {ranked}"), "C = 16, N = 5, 3×32×32")
         }
-        space @ Space::Darts => (format!("--space {}", space.name()), "C = 16, 8 cells, 3×32×32"),
-        space @ Space::Proxyless => (format!("--space {}", space.name()), "21 layers, 3×224×224"),
+        Space::Nb201 => (format!("--device {}", record.device()), "C = 16, N = 5, 3×32×32"),
+        space @ Space::Darts => (format!("--space {}{of_device}", space.name()), "C = 16, 8 cells, 3×32×32"),
+        space @ Space::Proxyless => (format!("--space {}{of_device}", space.name()), "21 layers, 3×224×224"),
     };
     writeln!(
         out,
@@ -133,6 +139,7 @@ fn times(record: &Record, out: &mut String) -> anyhow::Result<()> {
                 .map(|side| record.field(work, side, "mean_s").map(|means| median(&means)));
             let goal = GOALS
                 .iter()
+                .filter(|_| record.device() == CPU)
                 .find(|goal| (goal.0, goal.1, goal.2, goal.3) == (space, work, precision, mode))
                 .map(|goal| goal.4);
             writeln!(
@@ -319,6 +326,21 @@ mod tests {
         record.ranking = Ranking { lines: vec![ranked.clone(), ranked], distinct: 9000, archs: 15_625 };
         record.ops = json!({ "threads": 2, "peak_gflops": 350.0, "peak_gbytes_per_s": 20.0, "kernels": [] });
         record
+    }
+
+    /// The goals are for the CPU, and so is what only the CPU's record has.
+    #[test]
+    fn a_record_of_a_gpu_names_it_and_has_no_goals() {
+        let mut record = record();
+        let engines = record.rounds.iter_mut().flatten().filter(|line| line.get("engine").is_some());
+        engines.for_each(|line| line["device"] = json!("cuda:0"));
+        record.ranking = Ranking::default();
+        let text = of(&record).unwrap();
+        assert!(
+            text.contains("the engine and PyTorch on cuda:0") && text.contains("--device cuda:0"),
+            "{text}"
+        );
+        assert!(!text.contains("≥ 3") && !text.contains("## Kernels"), "{text}");
     }
 
     #[test]

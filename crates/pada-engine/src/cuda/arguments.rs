@@ -31,6 +31,7 @@ pointers! {
     Floats = "float *",
     Doubles = "double *",
     Ints = "int *",
+    Bytes = "const unsigned char *",
 }
 
 /// Where an optional list is not.
@@ -46,6 +47,12 @@ impl Reals {
 impl Floats {
     pub(super) fn at(self, count: usize) -> Self {
         Self(self.0 + (count * size_of::<f32>()) as Address)
+    }
+}
+
+impl Ints {
+    pub(super) fn at(self, count: usize) -> Self {
+        Self(self.0 + (count * size_of::<i32>()) as Address)
     }
 }
 
@@ -107,6 +114,11 @@ arguments! {
     /// A convolution's weights `[C_out, C_in / groups, kernel, kernel]`.
     Kernel { weights: Floats, channels_in: i64, channels_out: i64, groups: i64, taps: i64, }
     LoadArgs { pixels: Floats, out: Reals, images: i64, channels: i64, pixels_each: i64, stride: i64, }
+    /// `bytes`: `[N, C, H, W]`, `values`: `[C, 256]`; `picks`: `[B, 8]`, or nothing for images as they are, from `first` on.
+    LoadHeldArgs {
+        bytes: Bytes, values: Floats, picks: Ints, first: i64, out: Reals, images: i64, channels: i64, height: i64, width: i64,
+        stride: i64,
+    }
     /// `out`: `[rows, stride]`; moments of each block's rows go to `partial` where that is a list.
     ForwardArgs {
         value: Value, window: Window, kernel: Kernel, bias: Floats, out: Reals, rows: i64, stride_in: i64, stride_out: i64,
@@ -175,6 +187,8 @@ arguments! {
         classes: i64, stride: i64, add: i64,
     }
     LogitsArgs { logits: Reals, out: Floats, images: i64, classes: i64, stride: i64, }
+    /// Adds to `count`.
+    CountArgs { logits: Reals, labels: Ints, count: Doubles, images: i64, classes: i64, stride: i64, }
     NormsArgs { x: Reals, out: Floats, images: i64, len: i64, }
     /// `pieces`: `[blocks, 3]`, tensor, first number and length of each block's part.
     UpdateArgs {

@@ -49,7 +49,7 @@ type Found = [(&'static str, Vec<f32>); 3];
 
 fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Found, pada_graph::ExecError> {
     let pixels = numbers(IMAGES * SHAPE.numel(), 2);
-    let images = Images { pixels: &pixels, shape: SHAPE };
+    let images = Images::given(&pixels, SHAPE);
     let labels: Vec<u32> = (0..IMAGES as u32).map(|i| i % CLASSES as u32).collect();
     executor.zero_gradient();
     let found = executor.gradients(graph, &Batch { images, labels: &labels }, &LossSpec::default())?;

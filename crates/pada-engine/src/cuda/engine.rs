@@ -3,19 +3,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use pada_graph::{
-    Batch, ExecError, Executor, Graph, Images, Logits, LossSpec, Precision, SgdStep, State, StepStats,
-    WeightId, WeightLayout,
+    Batch, ByteImages, ExecError, Executor, Graph, HeldSet, Images, Logits, LossSpec, Pixels, Precision,
+    SgdStep, State, StepStats, Tally, WeightId, WeightLayout,
 };
 
-use super::arguments::{CrossEntropyArgs, Doubles, Floats, Ints, LogitsArgs, NONE, NormsArgs, Reals};
+use super::arguments::{Doubles, Floats, Ints, NONE, Reals};
 use super::forward::Track;
+use super::held::{self, Held, InputImages};
 use super::memory::Block;
-use super::results::{Found, Places, Results};
-use super::source::{kernel, real_bytes};
-use super::step::{Inputs, Step, Tables, each};
+use super::results::{Found, Places};
+use super::source::real_bytes;
+use super::step::{Inputs, Step, Tables};
+use super::tally::Tallies;
 use super::weights::Weights;
 use super::{CudaError, Device, DeviceSum};
-use crate::plan::{BufferId, Compiler, Kind, Machine, Mode, Plan};
+use crate::plan::{Compiler, Machine, Mode};
 
 /// What plans are compiled for. Eight numbers, so that four of them never reach over a pixel's end; two to a unit, so that images too
 /// have whole vectors.
@@ -32,6 +34,9 @@ pub struct CudaEngine {
     compiler: Compiler,
     weights: Weights,
     memory: Memory,
+    /// Sets of images.
+    held: Vec<Held>,
+    tallies: Tallies,
     /// Of the gradient that is there.
     norms: Vec<f64>,
     /// The first thing that went wrong; nothing is computed any more.
@@ -43,7 +48,8 @@ pub struct CudaEngine {
 struct Memory {
     arena: Block,
     tables: Block,
-    pixels: Block,
+    /// Pixels, or how images are picked.
+    images: Block,
     labels: Block,
     image_weights: Block,
     drop_path: Block,
@@ -61,6 +67,8 @@ impl std::fmt::Debug for CudaEngine {
 #[derive(Clone, Copy)]
 enum Task<'a> {
     Score,
+    /// Where the number of correct images is added.
+    Count(&'a Batch<'a>, Doubles),
     /// The batch's share in the running statistics.
     Recalibrate(f64),
     Train(&'a Batch<'a>, &'a LossSpec<'a>),
@@ -92,16 +100,18 @@ impl CudaEngine {
             norms: vec![0.0; layout.len()],
             weights: Weights::new(device.as_ref(), layout, weights)?,
             memory: Memory::default(),
+            held: vec![],
+            tallies: Tallies::default(),
             failed: RefCell::new(None),
             device,
         })
     }
 
-    /// Bytes of device memory held between passes, weights aside.
+    /// Bytes of device memory held between passes, weights and sets of images aside.
     pub fn memory_bytes(&self) -> usize {
-        let Memory { arena, tables, pixels, labels, image_weights, drop_path, results, scratch } =
+        let Memory { arena, tables, images, labels, image_weights, drop_path, results, scratch } =
             &self.memory;
-        let blocks = [arena, tables, pixels, labels, image_weights, drop_path, results];
+        let blocks = [arena, tables, images, labels, image_weights, drop_path, results];
         blocks.iter().map(|block| block.bytes()).sum::<usize>() + scratch.borrow().bytes()
     }
 
@@ -110,15 +120,23 @@ impl CudaEngine {
         graph: &Graph,
         images: &Images<'_>,
         task: Task<'_>,
-    ) -> Result<Option<Found>, CudaError> {
-        if let Some(error) = self.failed.get_mut() {
-            return Err(error.clone());
+    ) -> Result<Option<Found>, ExecError> {
+        self.health()?;
+        if !self.holds(images) {
+            return Err(ExecError::NotHeld);
         }
         let found = self.pass(graph, images, task);
-        if let Err(error) = &found {
-            self.failed.replace(Some(error.clone()));
+        self.told(found)
+    }
+
+    /// Whether all images of a batch are given, or in one of the sets.
+    fn holds(&self, images: &Images<'_>) -> bool {
+        match images.pixels {
+            Pixels::Given(_) => true,
+            Pixels::Range(set, ..) | Pixels::Picks(set, _) => {
+                self.held.get(set.0).is_some_and(|held| held.has(images))
+            }
         }
-        found
     }
 
     fn pass(
@@ -127,14 +145,15 @@ impl CudaEngine {
         images: &Images<'_>,
         task: Task<'_>,
     ) -> Result<Option<Found>, CudaError> {
-        let mode = match task {
-            Task::Score => Mode::Forward,
-            Task::Recalibrate(_) => Mode::Recalibrate,
-            Task::Train(..) => Mode::Train,
+        let (mode, spec, classes) = match task {
+            Task::Score => (Mode::Forward, LossSpec::default(), &[][..]),
+            Task::Count(batch, _) => (Mode::Forward, LossSpec::default(), batch.labels),
+            Task::Recalibrate(_) => (Mode::Recalibrate, LossSpec::default(), &[][..]),
+            Task::Train(batch, loss) => (Mode::Train, *loss, batch.labels),
         };
         let plan = self.compiler.compile(graph, MACHINE, mode);
         let (device, real, batch) = (self.device.as_ref(), self.real, images.len());
-        let Memory { arena, tables, pixels, labels, image_weights, drop_path, results, scratch } =
+        let Memory { arena, tables, images: source, labels, image_weights, drop_path, results, scratch } =
             &mut self.memory;
         let places = Places {
             images: batch,
@@ -146,12 +165,6 @@ impl CudaEngine {
         let bytes = Tables::bytes(&plan, real);
         let tables = tables.get(device, bytes)?;
         device.clear(tables, bytes)?;
-        let (spec, labels) = match task {
-            Task::Train(batch, loss) => {
-                (*loss, labels.filled(device, bytemuck::cast_slice::<u32, u8>(batch.labels))?)
-            }
-            Task::Score | Task::Recalibrate(_) => (LossSpec::default(), NONE),
-        };
         let step = Step {
             device,
             plan: &plan,
@@ -162,30 +175,37 @@ impl CudaEngine {
             weights: &self.weights,
             scratch,
             inputs: Inputs {
-                pixels: Floats(pixels.filled(device, bytemuck::cast_slice(images.pixels))?),
+                images: InputImages::new(device, source, &self.held, images)?,
                 drop_path: Floats(drop_path.filled(device, bytemuck::cast_slice(spec.drop_path))?),
             },
             alignments: results.alignments,
             loss_scale: spec.scale.into(),
         };
-        let (labels, image_weights) = (
-            Ints(labels),
-            match spec.image_weights {
-                Some(list) => Floats(image_weights.filled(device, bytemuck::cast_slice(list))?),
-                None => Floats(NONE),
-            },
-        );
+        let labels = match held::labels(&self.held, images, classes) {
+            Some(there) => there,
+            None => Ints(labels.filled(device, bytemuck::cast_slice(classes))?),
+        };
         match task {
             Task::Score => {
                 step.load_running()?;
                 step.forward(Track::No)?;
                 step.read_logits(&results)?;
             }
+            Task::Count(_, count) => {
+                step.load_running()?;
+                step.forward(Track::No)?;
+                step.count(labels, count)?;
+                return Ok(None);
+            }
             Task::Recalibrate(share) => {
                 step.forward(Track::By(Some(share)))?;
                 return Ok(None);
             }
             Task::Train(..) => {
+                let image_weights = match spec.image_weights {
+                    Some(list) => Floats(image_weights.filled(device, bytemuck::cast_slice(list))?),
+                    None => Floats(NONE),
+                };
                 step.forward(Track::By(None))?;
                 step.read_logits(&results)?;
                 step.feature_norms(&results)?;
@@ -204,11 +224,17 @@ impl CudaEngine {
     pub fn sum_gradient(&mut self, ranks: &dyn DeviceSum) -> Result<(), ExecError> {
         self.health()?;
         let summed = self.weights.sum_gradient(self.device.as_ref(), ranks);
-        self.norms = summed.map_err(|error| {
-            self.failed.borrow_mut().get_or_insert_with(|| error.clone());
-            self.backend(&error)
-        })?;
+        self.norms = self.told(summed)?;
         Ok(())
+    }
+
+    /// Remembers what went wrong, and says it.
+    fn told<T>(&self, result: Result<T, CudaError>) -> Result<T, ExecError> {
+        result.map_err(|error| {
+            let said = self.backend(&error);
+            self.failed.borrow_mut().get_or_insert(error);
+            said
+        })
     }
 
     fn backend(&self, error: &CudaError) -> ExecError {
@@ -224,70 +250,6 @@ impl CudaEngine {
     }
 }
 
-impl Step<'_> {
-    fn read_logits(&self, results: &Results) -> Result<(), CudaError> {
-        let head = &self.plan.buffers[self.plan.output];
-        let args = LogitsArgs {
-            logits: self.buffer(self.plan.output),
-            out: results.logits,
-            images: self.images as i64,
-            classes: head.shape.channels as i64,
-            stride: head.stride as i64,
-        };
-        each(self.device, kernel::read_logits, self.images * head.shape.channels, &args)
-    }
-
-    fn feature_norms(&self, results: &Results) -> Result<(), CudaError> {
-        let Some(source) = classifier_input(self.plan) else { return Ok(()) };
-        let len = self.plan.buffers[source].len() as i64;
-        let args =
-            NormsArgs { x: self.buffer(source), out: results.features, images: self.images as i64, len };
-        each(self.device, kernel::feature_norms, self.images, &args)
-    }
-
-    /// The cross entropy of the output, and where the way back begins.
-    fn loss(
-        &self,
-        spec: &LossSpec<'_>,
-        labels: Ints,
-        image_weights: Floats,
-        losses: Doubles,
-    ) -> Result<(), CudaError> {
-        let way = self.plan.backward.as_ref().expect("the plan was compiled to train");
-        let heads = std::iter::once((self.plan.output, 1.0_f32)).chain(self.plan.auxiliary.iter().copied());
-        let mut begun: Vec<BufferId> = vec![];
-        for (i, (head, share)) in heads.enumerate() {
-            let start = way.starts.iter().find(|(buffer, _)| *buffer == head);
-            let slope = self.gradient(way, start.expect("the way back begins at all logits").1);
-            let of = &self.plan.buffers[head];
-            let args = CrossEntropyArgs {
-                logits: self.buffer(head),
-                labels,
-                image_weights,
-                slope,
-                losses: if i == 0 { losses } else { Doubles(NONE) },
-                scale: (spec.scale * share).into(),
-                smoothing: spec.label_smoothing.into(),
-                images: self.images as i64,
-                classes: of.shape.channels as i64,
-                stride: of.stride as i64,
-                add: i64::from(begun.contains(&head)),
-            };
-            each(self.device, kernel::cross_entropy, self.images, &args)?;
-            begun.push(head);
-        }
-        Ok(())
-    }
-}
-
-/// What the linear layer of the output reads; none if the output is something else.
-fn classifier_input(plan: &Plan) -> Option<BufferId> {
-    plan.ops.iter().find(|op| op.out == plan.output).and_then(|op| match op.kind {
-        Kind::Linear { source, .. } => Some(source),
-        _ => None,
-    })
-}
-
 impl Executor for CudaEngine {
     fn name(&self) -> &str {
         &self.name
@@ -299,15 +261,49 @@ impl Executor for CudaEngine {
 
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
         images.check(graph)?;
-        let found = self.run(graph, images, Task::Score).map_err(|e| self.backend(&e))?;
+        let found = self.run(graph, images, Task::Score)?;
         let values = found.expect("a score is read back").logits;
         Ok(Logits { classes: values.len() / images.len(), values })
     }
 
+    fn hold(&mut self, images: &ByteImages<'_>) -> Result<Option<HeldSet>, ExecError> {
+        self.health()?;
+        match Held::new(self.device.as_ref(), images) {
+            Err(error @ CudaError::OutOfMemory { .. }) => {
+                tracing::warn!("{error}; images stay in the memory of the host");
+                Ok(None)
+            }
+            held => {
+                let held = self.told(held)?;
+                self.held.push(held);
+                Ok(Some(HeldSet(self.held.len() - 1)))
+            }
+        }
+    }
+
+    fn count(&mut self, graph: &Graph, batch: &Batch<'_>, tally: &mut Tally) -> Result<(), ExecError> {
+        batch.images.check(graph)?;
+        batch.check_labels(graph)?;
+        let place = self.tallies.place(self.device.as_ref(), tally);
+        match self.told(place)? {
+            Some(count) => self.run(graph, &batch.images, Task::Count(batch, count)).map(drop),
+            None => {
+                tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
+                Ok(())
+            }
+        }
+    }
+
+    fn counts(&mut self, tallies: &[Tally]) -> Result<Vec<usize>, ExecError> {
+        self.health()?;
+        let kept = self.tallies.take(self.device.as_ref());
+        let kept = self.told(kept)?;
+        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
+    }
+
     fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
         images.check(graph)?;
-        let task = Task::Recalibrate(1.0 / (batch + 1) as f64);
-        self.run(graph, images, task).map(drop).map_err(|e| self.backend(&e))
+        self.run(graph, images, Task::Recalibrate(1.0 / (batch + 1) as f64)).map(drop)
     }
 
     fn zero_gradient(&mut self) {
@@ -323,7 +319,7 @@ impl Executor for CudaEngine {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError> {
         batch.check(graph, loss)?;
-        let found = self.run(graph, &batch.images, Task::Train(batch, loss)).map_err(|e| self.backend(&e))?;
+        let found = self.run(graph, &batch.images, Task::Train(batch, loss))?;
         let found = found.expect("a step is read back");
         self.weights.touch(graph);
         self.norms = found.norms;
@@ -365,9 +361,13 @@ impl Executor for CudaEngine {
 impl Drop for CudaEngine {
     fn drop(&mut self) {
         let device = self.device.as_ref();
-        let Memory { arena, tables, pixels, labels, image_weights, drop_path, results, scratch } =
+        let Memory { arena, tables, images, labels, image_weights, drop_path, results, scratch } =
             &mut self.memory;
-        let own = [arena, tables, pixels, labels, image_weights, drop_path, results, scratch.get_mut()];
-        own.into_iter().chain(self.weights.blocks()).for_each(|block| block.release(device));
+        let own = [arena, tables, images, labels, image_weights, drop_path, results, scratch.get_mut()];
+        own.into_iter()
+            .chain(self.weights.blocks())
+            .chain(self.held.iter_mut().flat_map(Held::blocks))
+            .chain([self.tallies.block()])
+            .for_each(|block| block.release(device));
     }
 }

@@ -3,8 +3,9 @@ use pada_graph::{Shape, Statistics};
 use super::CudaError;
 use super::arguments::{
     AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, Floats, ForwardArgs, GlobalArgs, LinearArgs,
-    LoadArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals, RunningArgs, SettleArgs, Value,
+    LoadArgs, LoadHeldArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals, RunningArgs, SettleArgs, Value,
 };
+use super::held::InputImages;
 use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS, TILE_THREADS};
 use super::source::kernel;
 use super::step::{BLOCK, Step, sizes};
@@ -123,15 +124,7 @@ impl Step<'_> {
         match &op.kind {
             Kind::Conv(conv) => return self.forward_conv(op, conv),
             Kind::Load => {
-                let args = LoadArgs {
-                    pixels: self.inputs.pixels,
-                    out,
-                    images: self.images as i64,
-                    channels: of.shape.channels as i64,
-                    pixels_each: of.shape.pixels() as i64,
-                    stride,
-                };
-                self.each(kernel::load, rows * of.stride, &args)?;
+                self.load(op.out)?;
             }
             Kind::Combine { terms, act } => self.combine(op.out, terms, *act)?,
             Kind::Pool { source, kind, windows } => {
@@ -197,6 +190,36 @@ impl Step<'_> {
             Kind::Difference { share, alignment } => self.difference(op, *share, *alignment)?,
         }
         Ok(None)
+    }
+
+    fn load(&self, buffer: BufferId) -> Result<(), CudaError> {
+        let of = &self.plan.buffers[buffer];
+        let (out, images, stride) = (self.buffer(buffer), self.images as i64, of.stride as i64);
+        let (channels, numbers) = (of.shape.channels as i64, self.rows(of.shape) * of.stride);
+        match self.inputs.images {
+            InputImages::Given(pixels) => {
+                let pixels_each = of.shape.pixels() as i64;
+                let args = LoadArgs { pixels, out, images, channels, pixels_each, stride };
+                self.each(kernel::load, numbers, &args)
+            }
+            InputImages::Held { bytes, values, picks, first } => {
+                let (height, width) = (of.shape.height as i64, of.shape.width as i64);
+                let first = first as i64;
+                let args = LoadHeldArgs {
+                    bytes,
+                    values,
+                    picks,
+                    first,
+                    out,
+                    images,
+                    channels,
+                    height,
+                    width,
+                    stride,
+                };
+                self.each(kernel::load_held, numbers, &args)
+            }
+        }
     }
 
     fn forward_conv(&self, op: &Op, conv: &ConvOp) -> Result<Option<Slabs>, CudaError> {

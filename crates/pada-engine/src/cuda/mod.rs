@@ -12,12 +12,15 @@ mod engine;
 mod error;
 mod forward;
 mod found;
+mod held;
 mod memory;
 mod nccl;
+mod outcome;
 mod results;
 mod slabs;
 mod source;
 mod step;
+mod tally;
 mod weights;
 
 pub use check::check;

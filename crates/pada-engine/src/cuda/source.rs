@@ -43,6 +43,7 @@ pub(super) trait Kernel {
 
 kernels! {
     load(LoadArgs),
+    load_held(LoadHeldArgs),
     dense_forward_16(ForwardArgs),
     dense_forward_32(ForwardArgs),
     dense_forward_64(ForwardArgs),
@@ -82,6 +83,7 @@ kernels! {
     multiple(MultipleArgs),
     cross_entropy(CrossEntropyArgs),
     read_logits(LogitsArgs),
+    count_correct(CountArgs),
     feature_norms(NormsArgs),
     update(UpdateArgs),
     squares(SquaresArgs),
@@ -100,9 +102,11 @@ pub fn source() -> String {
         include_str!("kernels/dense_weights.cu"),
         include_str!("kernels/depthwise.cu"),
         include_str!("kernels/norm.cu"),
+        include_str!("kernels/load_held.cu"),
         include_str!("kernels/combine.cu"),
         include_str!("kernels/pool.cu"),
-        include_str!("kernels/vector_head.cu"),
+        include_str!("kernels/global_pool.cu"),
+        include_str!("kernels/linear.cu"),
         include_str!("kernels/loss.cu"),
         include_str!("kernels/update.cu"),
     ];

@@ -3,6 +3,7 @@ use std::cell::RefCell;
 use pada_graph::Shape;
 
 use super::arguments::{Doubles, Field, Floats, Kernel as ConvKernel, NONE, Reals, Slope, Value, Window};
+use super::held::InputImages;
 use super::memory::Block;
 use super::source::Kernel;
 use super::weights::Weights;
@@ -36,8 +37,7 @@ pub(super) struct Step<'a> {
 /// What comes from the host.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inputs {
-    /// `[B, C, H, W]`
-    pub(super) pixels: Floats,
+    pub(super) images: InputImages,
     /// `[slots, B]`
     pub(super) drop_path: Floats,
 }

@@ -127,7 +127,8 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     /// An image of the batch, `[C, H, W]`, as `[H, W, stride]`.
     fn load(&self, image: usize, stride: usize, out: &mut [T]) {
         let shape = self.images.shape;
-        let pixels = &self.images.pixels[image * shape.numel()..][..shape.numel()];
+        let pixels = self.images.numbers().expect("a pass is given its images");
+        let pixels = &pixels[image * shape.numel()..][..shape.numel()];
         out.fill(T::ZERO);
         for (c, plane) in pixels.chunks_exact(shape.pixels()).enumerate() {
             out[c..].iter_mut().step_by(stride).zip(plane).for_each(|(out, &x)| *out = T::from_f32(x));

@@ -86,7 +86,7 @@ fn executors(case: &Case) -> [Box<dyn Executor>; 2] {
 
 /// The whole loss, and the gradient of every weight.
 fn step(case: &Case, executor: &mut dyn Executor, graph: &Graph, weights: &[f32]) -> (f64, Vec<Vec<f32>>) {
-    let images = Images { pixels: &case.pixels, shape: SHAPE };
+    let images = Images::given(&case.pixels, SHAPE);
     executor.write(State::Weights, weights);
     executor.zero_gradient();
     let loss = LossSpec { scale: SCALE, ..LossSpec::default() };

@@ -23,7 +23,7 @@ fn error(pixels: &[f32], shape: Shape, labels: &[u32], image_weights: Option<&[f
     for precision in [Precision::Single, Precision::Double] {
         executors.extend(LEVELS.map(|level| Box::new(case.engine(precision, level)) as Box<dyn Executor>));
     }
-    let batch = Batch { images: Images { pixels, shape }, labels };
+    let batch = Batch { images: Images::given(pixels, shape), labels };
     let loss = LossSpec { image_weights, ..LossSpec::default() };
     let mut errors: Vec<ExecError> = executors
         .iter_mut()
@@ -44,7 +44,7 @@ fn images_of_another_shape_are_refused() {
     let found = Shape::new(3, 4, 16);
     let error = error(&case.pixels, found, &case.labels, None);
     assert!(matches!(error, ExecError::ImageShape { expected: SHAPE, found: f } if f == found), "{error}");
-    let images = Images { pixels: &case.pixels, shape: found };
+    let images = Images::given(&case.pixels, found);
     let error = case.engine(Precision::Single, LEVELS[2]).logits(&graph, &images).unwrap_err();
     assert!(matches!(error, ExecError::ImageShape { .. }), "{error}");
 }

@@ -65,7 +65,7 @@ impl Case {
 
     /// A step whose gradient is the sum of all passes, each with other factors on the images.
     pub(crate) fn step(&self, executor: &mut dyn Executor, graph: &Graph) -> Found {
-        let images = Images { pixels: &self.pixels, shape: self.shape };
+        let images = Images::given(&self.pixels, self.shape);
         let batch = Batch { images, labels: &self.labels };
         executor.zero_gradient();
         let mut last = None;

@@ -36,7 +36,7 @@ fn step(case: &Case, engine: &mut Engine, graph: &Graph, images: Range<usize>, s
     let numel = case.shape.numel();
     let pixels = &case.pixels[images.start * numel..images.end * numel];
     let labels = &case.labels[images];
-    let batch = Batch { images: Images { pixels, shape: case.shape }, labels };
+    let batch = Batch { images: Images::given(pixels, case.shape), labels };
     engine.zero_gradient();
     let stats = engine.gradients(graph, &batch, &LossSpec { scale, ..LossSpec::default() }).unwrap();
     let gradient = case.layout.iter().flat_map(|(id, _)| engine.gradient(id).into_owned()).collect();

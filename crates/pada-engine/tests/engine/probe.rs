@@ -139,7 +139,7 @@ impl Probe {
     pub(crate) fn values(&self, executor: &mut dyn Executor, weights: &[f32]) -> Vec<f32> {
         let (pixels, shape) = self.pixels();
         executor.write(State::Weights, weights);
-        executor.logits(&self.values, &Images { pixels: &pixels, shape }).unwrap().values
+        executor.logits(&self.values, &Images::given(&pixels, shape)).unwrap().values
     }
 
     /// The gradient of `Σ y · direction` with respect to all weights; `direction` is `[B, C, H, W]`.
@@ -153,7 +153,7 @@ impl Probe {
         direction: &[f32],
     ) -> Vec<f32> {
         let (pixels, shape) = self.pixels();
-        let images = Images { pixels: &pixels, shape };
+        let images = Images::given(&pixels, shape);
         let (rows, biases) = (self.range("score.weight"), self.range("score.bias"));
         let mut weights = weights.to_vec();
         executor.zero_gradient();

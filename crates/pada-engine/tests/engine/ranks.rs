@@ -70,7 +70,7 @@ fn ranks_that_cannot_share_a_batch_and_one_that_hangs_are_errors() {
     let graph = net.lower(&Nb201::new().parse("333333").unwrap()).unwrap();
     let step = |world: &World| {
         let mut engine = case.engine(Precision::Single, LEVELS[0]).across(world.clone(), RankNorms::Sync);
-        let images = pada_graph::Images { pixels: &case.pixels, shape: case.shape };
+        let images = pada_graph::Images::given(&case.pixels, case.shape);
         let batch = pada_graph::Batch { images, labels: &case.labels };
         let result = pada_graph::Executor::gradients(&mut engine, &graph, &batch, &Default::default());
         match result {

@@ -47,9 +47,9 @@ pub(crate) fn paths() -> Vec<(Case, Graph)> {
 
 /// What a pass of each kind leaves: logits, gradient and buffers of a step, logits of an evaluation, buffers after recalibration.
 pub(crate) fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 6] {
-    let images = Images { pixels: &case.pixels, shape: case.shape };
+    let images = Images::given(&case.pixels, case.shape);
     let others = noise(case.pixels.len(), 77);
-    let others = Images { pixels: &others, shape: case.shape };
+    let others = Images::given(&others, case.shape);
     let buffers = |executor: &dyn Executor| {
         let weights = executor.read(State::Weights);
         let buffers = case.layout.iter().filter(|(id, _)| !case.layout.is_trained(*id));

@@ -49,7 +49,7 @@ fn small() -> (WeightLayout, Graph) {
 
 /// What a pass leaves, each image with a weight of its own.
 pub(crate) fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 2] {
-    let batch = Batch { images: Images { pixels: &case.pixels, shape: case.shape }, labels: &case.labels };
+    let batch = Batch { images: Images::given(&case.pixels, case.shape), labels: &case.labels };
     let n = case.labels.len();
     let drop_path: Vec<f32> =
         (0..n * graph.drop_path_slots()).map(|i| if i * 7 % 5 == 0 { 0.0 } else { 1.25 }).collect();
@@ -95,7 +95,7 @@ fn side_losses_and_dropped_paths_equal_candle() {
 fn dropped_paths_and_heads_move_the_gradient() {
     let (case, graph) = &cases()[0];
     let whole = pass(case, &mut case.engine(Precision::Double, Level::Portable), graph)[1].clone();
-    let batch = Batch { images: Images { pixels: &case.pixels, shape: case.shape }, labels: &case.labels };
+    let batch = Batch { images: Images::given(&case.pixels, case.shape), labels: &case.labels };
     let kept = vec![1.0; case.labels.len() * graph.drop_path_slots()];
     let mut engine = case.engine(Precision::Double, Level::Portable);
     engine.zero_gradient();
@@ -110,7 +110,7 @@ fn dropped_paths_and_heads_move_the_gradient() {
 #[test]
 fn too_few_numbers_for_drop_path_are_an_error() {
     let (case, graph) = &cases()[0];
-    let batch = Batch { images: Images { pixels: &case.pixels, shape: case.shape }, labels: &case.labels };
+    let batch = Batch { images: Images::given(&case.pixels, case.shape), labels: &case.labels };
     let loss = LossSpec { drop_path: &[1.0], ..LossSpec::default() };
     for executor in
         [&mut case.engine(Precision::Single, Level::detect()) as &mut dyn Executor, &mut case.candle()]

@@ -6,14 +6,7 @@ use rayon::prelude::*;
 
 use super::number::{Number, slice, storage, with_number};
 
-/// Adds one number to every pixel of a channel.
-///
-/// # Shapes
-/// `x`: `[B, C, H, W]`, `bias`: `[C]`; the result is like `x`.
-///
-/// # Errors
-/// candle's, where the shapes do not fit.
-pub fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
+pub(super) fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     if x.dims4()?.1 != bias.dims1()? {
         bail!("a bias of {:?} for {:?}", bias.dims(), x.dims());
     }

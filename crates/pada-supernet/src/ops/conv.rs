@@ -14,15 +14,7 @@ use super::number::{Number, slice, storage, with_number};
 /// Images per partial sum of a weight gradient: fixed, so that the sum does not depend on the number of threads.
 const IMAGES_PER_PART: usize = 8;
 
-/// Convolution with the settings of `conv`, without bias.
-///
-/// # Shapes
-/// - `x`: `[B, C_in, H, W]`, `weight`: `[C_out, C_in / groups, k, k]`
-/// - returns `[B, C_out, H', W']`, `H' = (H + 2·padding − dilation·(k − 1) − 1) / stride + 1`
-///
-/// # Errors
-/// candle's, where the shapes do not fit.
-pub fn conv2d(x: &Tensor, weight: &Tensor, conv: &pada_graph::Conv) -> Result<Tensor> {
+pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &pada_graph::Conv) -> Result<Tensor> {
     if conv.offset > 0 {
         let (pad, offset) = (conv.padding, conv.offset);
         let x = x.pad_with_zeros(2, pad, pad)?.pad_with_zeros(3, pad, pad)?;

@@ -5,26 +5,12 @@ use rayon::prelude::*;
 
 use super::number::{Number, slice, storage, with_number};
 
-/// `(x − mean) / √(var + eps)` per channel, with the statistics of the batch and the biased variance.
-///
-/// # Shapes
-/// `x`: `[B, C, H, W]`, and so is the result.
-///
-/// # Errors
-/// candle's.
-pub fn batch_norm(x: &Tensor, eps: f64) -> Result<Tensor> {
+pub(super) fn batch_norm(x: &Tensor, eps: f64) -> Result<Tensor> {
     x.dims4()?;
     x.contiguous()?.apply_op1(NormOp { eps })
 }
 
-/// Mean and biased variance of each channel.
-///
-/// # Shapes
-/// `x`: `[B, C, H, W]`; returns `[C]`
-///
-/// # Errors
-/// candle's.
-pub fn batch_moments(x: &Tensor) -> Result<Vec<[f64; 2]>> {
+pub(super) fn batch_moments(x: &Tensor) -> Result<Vec<[f64; 2]>> {
     let (_, count, ..) = x.dims4()?;
     let x = x.contiguous()?;
     let (data, layout) = x.storage_and_layout();

@@ -7,25 +7,11 @@ use rayon::prelude::*;
 
 use super::number::{Number, slice, storage, with_number};
 
-/// Mean of a window; the padding is not counted.
-///
-/// # Shapes
-/// `x`: `[B, C, H, W]`, result `[B, C, H', W']` with `H' = (H + 2·padding − kernel) / stride + 1`.
-///
-/// # Errors
-/// candle's, where the window does not fit.
-pub fn avg_pool2d(x: &Tensor, pool: Pool) -> Result<Tensor> {
+pub(super) fn avg_pool2d(x: &Tensor, pool: Pool) -> Result<Tensor> {
     apply(x, pool, Kind::Average)
 }
 
-/// Maximum of a window; of equal numbers the gradient goes to the first in row order.
-///
-/// # Shapes
-/// As [`avg_pool2d`].
-///
-/// # Errors
-/// candle's, where the window does not fit.
-pub fn max_pool2d(x: &Tensor, pool: Pool) -> Result<Tensor> {
+pub(super) fn max_pool2d(x: &Tensor, pool: Pool) -> Result<Tensor> {
     apply(x, pool, Kind::Maximum)
 }
 

@@ -8,19 +8,11 @@ use super::number::{Number, slice, storage, with_number};
 /// Numbers one thread takes at a time.
 const CHUNK: usize = 1 << 14;
 
-/// `max(x, 0)`, derivative 0 at 0. Any shape.
-///
-/// # Errors
-/// candle's.
-pub fn relu(x: &Tensor) -> Result<Tensor> {
+pub(super) fn relu(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(ClampOp { name: "relu", upper: f64::INFINITY })
 }
 
-/// `min(max(x, 0), 6)`, derivative 0 at 0 and 6. Any shape.
-///
-/// # Errors
-/// candle's.
-pub fn relu6(x: &Tensor) -> Result<Tensor> {
+pub(super) fn relu6(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(ClampOp { name: "relu6", upper: 6.0 })
 }
 

@@ -225,7 +225,7 @@ mod tests {
         blocks.grow();
         blocks.weights[1].iter_mut().for_each(|w| *w += rng.random_range(-0.3..0.3));
         let pixels: Vec<f32> = (0..8 * 3 * 64).map(|_| rng.random_range(-1.0..1.0)).collect();
-        let images = Images { pixels: &pixels, shape: net.input() };
+        let images = Images::given(&pixels, net.input());
         let batch = Batch { images, labels: &[0, 1, 2, 3, 0, 1, 2, 3] };
 
         let (arch, assigned) = (Arch::new([3, 2, 3, 1, 2, 3]), [0, 1, 0, 1, 0, 1]);

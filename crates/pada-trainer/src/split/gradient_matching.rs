@@ -174,8 +174,7 @@ impl Sample {
         net: &dyn Lower,
         path: &Arch,
     ) -> Result<CellGradient, TrainError> {
-        let batch =
-            Batch { images: Images { pixels: &self.pixels, shape: self.shape }, labels: &self.labels };
+        let batch = Batch { images: Images::given(&self.pixels, self.shape), labels: &self.labels };
         executor.zero_gradient();
         executor.gradients(&net.lower(path)?.simplified(), &batch, &LossSpec::default())?;
         let in_cells = |(id, spec): (WeightId, &pada_graph::WeightSpec)| {

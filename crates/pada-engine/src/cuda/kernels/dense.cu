@@ -21,62 +21,55 @@ struct Rows {
     }
 };
 
-struct InputRows {
-    const ForwardArgs &args;
+// The two ways of a convolution, each as a product of what it reads with weights: forward it reads its input, backward the slope of its
+// output.
+
+__device__ inline int channels_read(const ForwardArgs &args) { return (int)args.kernel.channels_in; }
+__device__ inline int channels_read(const BackwardArgs &args) { return (int)args.kernel.channels_out; }
+
+// Four numbers that a tap reads for a pixel of what is made; zeros outside.
+__device__ inline Quad quad_read(const ForwardArgs &args, Pixel made, const Chunk &tap, int channel) {
+    const long long row = input_row(args.window, made, tap.ky, tap.kx);
+    return row >= 0 && channel < args.stride_in ? quad_of(args.value, row * args.stride_in + channel, channel) : zeros();
+}
+__device__ inline Quad quad_read(const BackwardArgs &args, Pixel made, const Chunk &tap, int channel) {
+    const long long row = output_row(args.window, made, tap.ky, tap.kx);
+    return row >= 0 && channel < args.stride_out ? quad_of(args.slope, row * args.stride_out + channel, channel) : zeros();
+}
+
+// The weight between a channel that is read and one that is made.
+__device__ inline real weight_between(const ForwardArgs &args, int tap, int read, int made) {
+    return weight_of(args.kernel, tap, read, made);
+}
+__device__ inline real weight_between(const BackwardArgs &args, int tap, int read, int made) {
+    return weight_of(args.kernel, tap, made, read);
+}
+
+template <class Args>
+struct ReadRows {
+    const Args &args;
     Rows rows;
 
     __device__ void fill(real (*left)[LEFT_PITCH], int number) const {
-        const Chunk chunk = chunk_of(args.window, (int)args.kernel.channels_in, number);
-        const int channel = chunk.channel + rows.quad;
+        const Chunk chunk = chunk_of(args.window, channels_read(args), number);
         for (int i = 0; i < 2; i++) {
-            long long row = rows.inside[i] ? input_row(args.window, rows.pixel[i], chunk.ky, chunk.kx) : -1;
-            bool there = row >= 0 && channel < args.stride_in;
-            rows.put(left, i, there ? quad_of(args.value, row * args.stride_in + channel, channel) : zeros());
+            rows.put(left, i, rows.inside[i] ? quad_read(args, rows.pixel[i], chunk, chunk.channel + rows.quad) : zeros());
         }
     }
 };
 
-struct GradientRows {
-    const BackwardArgs &args;
-    Rows rows;
-
-    __device__ void fill(real (*left)[LEFT_PITCH], int number) const {
-        const Chunk chunk = chunk_of(args.window, (int)args.kernel.channels_out, number);
-        const int channel = chunk.channel + rows.quad;
-        for (int i = 0; i < 2; i++) {
-            long long row = rows.inside[i] ? output_row(args.window, rows.pixel[i], chunk.ky, chunk.kx) : -1;
-            bool there = row >= 0 && channel < args.stride_out;
-            rows.put(left, i, there ? quad_of(args.slope, row * args.stride_out + channel, channel) : zeros());
-        }
-    }
-};
-
-// Weights from input channels to output channels.
-struct ForwardWeights {
-    const ForwardArgs &args;
+template <class Args>
+struct Weights {
+    const Args &args;
+    // The first channel that is made.
     int first;
 
     template <int PITCH>
     __device__ void fill(real (*right)[PITCH], int number) const {
-        const Chunk chunk = chunk_of(args.window, (int)args.kernel.channels_in, number);
+        const Chunk chunk = chunk_of(args.window, channels_read(args), number);
         const int columns = PITCH - 8;
         for (int i = threadIdx.x; i < DEPTH * columns; i += TILE_THREADS) {
-            right[i / columns][i % columns] = weight_of(args.kernel, chunk.tap, chunk.channel + i / columns, first + i % columns);
-        }
-    }
-};
-
-// Weights from output channels to input channels.
-struct BackwardWeights {
-    const BackwardArgs &args;
-    int first;
-
-    template <int PITCH>
-    __device__ void fill(real (*right)[PITCH], int number) const {
-        const Chunk chunk = chunk_of(args.window, (int)args.kernel.channels_out, number);
-        const int columns = PITCH - 8;
-        for (int i = threadIdx.x; i < DEPTH * columns; i += TILE_THREADS) {
-            right[i / columns][i % columns] = weight_of(args.kernel, chunk.tap, first + i % columns, chunk.channel + i / columns);
+            right[i / columns][i % columns] = weight_between(args, chunk.tap, chunk.channel + i / columns, first + i % columns);
         }
     }
 };
@@ -110,10 +103,9 @@ __device__ void dense_forward(const ForwardArgs &args) {
     const long long first = (long long)blockIdx.x * ROWS;
     const int first_column = blockIdx.y * COLUMNS;
     real sum[COLUMNS / 8][4];
-    InputRows left = {args, Rows(first, args.rows, (int)args.window.out_height, (int)args.window.out_width)};
-    ForwardWeights right = {args, first_column};
-    const int chunks = (int)args.kernel.taps * (((int)args.kernel.channels_in + DEPTH - 1) / DEPTH);
-    product<COLUMNS>(tile, sum, left, right, chunks);
+    ReadRows<ForwardArgs> left = {args, Rows(first, args.rows, (int)args.window.out_height, (int)args.window.out_width)};
+    Weights<ForwardArgs> right = {args, first_column};
+    product<COLUMNS>(tile, sum, left, right, chunks_of(args.window, channels_read(args)));
     each_sum<COLUMNS>(sum, [&](int row, int column, real made) {
         const int channel = first_column + column;
         if (channel >= args.kernel.channels_out) made = 0;
@@ -133,10 +125,9 @@ __device__ void dense_backward(const BackwardArgs &args) {
     const long long first = (long long)blockIdx.x * ROWS;
     const int first_column = blockIdx.y * COLUMNS;
     real sum[COLUMNS / 8][4];
-    GradientRows left = {args, Rows(first, args.rows, (int)args.window.height, (int)args.window.width)};
-    BackwardWeights right = {args, first_column};
-    const int chunks = (int)args.kernel.taps * (((int)args.kernel.channels_out + DEPTH - 1) / DEPTH);
-    product<COLUMNS>(tile, sum, left, right, chunks);
+    ReadRows<BackwardArgs> left = {args, Rows(first, args.rows, (int)args.window.height, (int)args.window.width)};
+    Weights<BackwardArgs> right = {args, first_column};
+    product<COLUMNS>(tile, sum, left, right, chunks_of(args.window, channels_read(args)));
     each_sum<COLUMNS>(sum, [&](int row, int column, real made) {
         const int channel = first_column + column;
         if (first + row >= args.rows || channel >= args.stride_in) return;

@@ -27,6 +27,19 @@ KERNEL read_logits(LogitsArgs args) {
     args.out[i] = (float)args.logits[i / args.classes * args.stride + i % args.classes];
 }
 
+// One block. Of equal logits the first counts, as on the host.
+KERNEL count_correct(CountArgs args) {
+    double right = 0;
+    for (long long image = threadIdx.x; image < args.images; image += BLOCK) {
+        const real *row = args.logits + image * args.stride;
+        int best = 0;
+        for (int k = 1; k < args.classes; k++) best = (float)row[k] > (float)row[best] ? k : best;
+        right += best == args.labels[image];
+    }
+    const double all = block_sum(right);
+    if (threadIdx.x == 0) *args.count += all;
+}
+
 KERNEL feature_norms(NormsArgs args) {
     const long long image = thread_number();
     if (image >= args.images) return;

@@ -46,8 +46,15 @@ struct Chunk {
     int tap, ky, kx, channel;
 };
 
+// How many hold all channels of one tap.
+__device__ inline int chunks_of_tap(int channels) { return (channels + DEPTH - 1) / DEPTH; }
+
+__device__ inline int chunks_of(const Window &window, int channels) {
+    return (int)(window.kernel * window.kernel) * chunks_of_tap(channels);
+}
+
 __device__ inline Chunk chunk_of(const Window &window, int channels, int chunk) {
-    const int each = (channels + DEPTH - 1) / DEPTH, tap = chunk / each, k = (int)window.kernel;
+    const int each = chunks_of_tap(channels), tap = chunk / each, k = (int)window.kernel;
     Chunk found = {tap, tap / k, tap % k, (chunk - tap * each) * DEPTH};
     return found;
 }

@@ -59,6 +59,8 @@ const UNUSED: &[&str] = &[
     "dense_backward_64",
     "dense_weights_16",
     "dense_weights_64",
+    "load_held",
+    "count_correct",
     "running",
     "difference",
     "add_up",

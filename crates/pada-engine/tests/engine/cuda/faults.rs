@@ -84,7 +84,7 @@ fn a_lost_device_is_reported_by_every_call_that_can() {
     let net = Nb201Net::new(4, 1, SHAPE, 4, Norms::Plain);
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap();
     let case = Case::new(net.weights(), SHAPE, 3, 4, 1);
-    let images = Images { pixels: &case.pixels, shape: SHAPE };
+    let images = Images::given(&case.pixels, SHAPE);
     let batch = Batch { images, labels: &case.labels };
     let loses: [fn(&mut CudaEngine); 4] = [
         |engine| engine.zero_gradient(),
@@ -120,7 +120,7 @@ fn too_little_memory_says_how_much_is_needed_and_what_needs_less() {
     let device = Rc::new(Fragile { device, lost: Rc::default(), memory: 1 << 18 });
     let mut engine =
         CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::Single).unwrap();
-    let images = Images { pixels: &case.pixels, shape: SHAPE };
+    let images = Images::given(&case.pixels, SHAPE);
     let error =
         engine.gradients(&graph, &Batch { images, labels: &case.labels }, &LossSpec::default()).unwrap_err();
     says(error, "train.batch");

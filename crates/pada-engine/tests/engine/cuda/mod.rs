@@ -3,6 +3,7 @@
 mod check;
 mod emulated;
 mod faults;
+mod held;
 mod nvrtc;
 mod others;
 mod steps;

@@ -30,7 +30,7 @@ impl DeviceSum for ThroughHost {
 /// The pass of one of `ranks`, over as many images each.
 fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph, rank: usize, ranks: usize) {
     let (n, numel) = (case.labels.len() / ranks, case.shape.numel());
-    let images = Images { pixels: &case.pixels[rank * n * numel..][..n * numel], shape: case.shape };
+    let images = Images::given(&case.pixels[rank * n * numel..][..n * numel], case.shape);
     let batch = Batch { images, labels: &case.labels[rank * n..][..n] };
     let loss = LossSpec { scale: 1.0 / ranks as f32, ..LossSpec::default() };
     executor.zero_gradient();

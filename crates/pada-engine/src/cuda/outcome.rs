@@ -1,0 +1,90 @@
+//! What a pass leaves for the host, and where its way back begins.
+
+use pada_graph::LossSpec;
+
+use super::CudaError;
+use super::arguments::{CountArgs, CrossEntropyArgs, Doubles, Floats, Ints, LogitsArgs, NONE, NormsArgs};
+use super::results::Results;
+use super::source::kernel;
+use super::step::{BLOCK, Step};
+use crate::plan::{BufferId, Kind, Plan};
+
+impl Step<'_> {
+    /// Logits as the host reads them.
+    pub(super) fn read_logits(&self, results: &Results) -> Result<(), CudaError> {
+        let head = &self.plan.buffers[self.plan.output];
+        let args = LogitsArgs {
+            logits: self.buffer(self.plan.output),
+            out: results.logits,
+            images: self.images as i64,
+            classes: head.shape.channels as i64,
+            stride: head.stride as i64,
+        };
+        self.each(kernel::read_logits, self.images * head.shape.channels, &args)
+    }
+
+    /// Adds the number of correctly classified images to a count.
+    pub(super) fn count(&self, labels: Ints, count: Doubles) -> Result<(), CudaError> {
+        let head = &self.plan.buffers[self.plan.output];
+        let args = CountArgs {
+            logits: self.buffer(self.plan.output),
+            labels,
+            count,
+            images: self.images as i64,
+            classes: head.shape.channels as i64,
+            stride: head.stride as i64,
+        };
+        self.start(kernel::count_correct, [1, 1, 1], BLOCK, &args)
+    }
+
+    /// Norms of what the classifier reads, where there is one.
+    pub(super) fn feature_norms(&self, results: &Results) -> Result<(), CudaError> {
+        let Some(source) = classifier_input(self.plan) else { return Ok(()) };
+        let len = self.plan.buffers[source].len() as i64;
+        let args =
+            NormsArgs { x: self.buffer(source), out: results.features, images: self.images as i64, len };
+        self.each(kernel::feature_norms, self.images, &args)
+    }
+
+    /// The cross entropy of the output, and where the way back begins.
+    pub(super) fn loss(
+        &self,
+        spec: &LossSpec<'_>,
+        labels: Ints,
+        image_weights: Floats,
+        losses: Doubles,
+    ) -> Result<(), CudaError> {
+        let way = self.plan.backward.as_ref().expect("the plan was compiled to train");
+        let heads = std::iter::once((self.plan.output, 1.0_f32)).chain(self.plan.auxiliary.iter().copied());
+        let mut begun: Vec<BufferId> = vec![];
+        for (i, (head, share)) in heads.enumerate() {
+            let start = way.starts.iter().find(|(buffer, _)| *buffer == head);
+            let slope = self.gradient(way, start.expect("the way back begins at all logits").1);
+            let of = &self.plan.buffers[head];
+            let args = CrossEntropyArgs {
+                logits: self.buffer(head),
+                labels,
+                image_weights,
+                slope,
+                losses: if i == 0 { losses } else { Doubles(NONE) },
+                scale: (spec.scale * share).into(),
+                smoothing: spec.label_smoothing.into(),
+                images: self.images as i64,
+                classes: of.shape.channels as i64,
+                stride: of.stride as i64,
+                add: i64::from(begun.contains(&head)),
+            };
+            self.each(kernel::cross_entropy, self.images, &args)?;
+            begun.push(head);
+        }
+        Ok(())
+    }
+}
+
+/// What the linear layer of the output reads; none if the output is something else.
+fn classifier_input(plan: &Plan) -> Option<BufferId> {
+    plan.ops.iter().find(|op| op.out == plan.output).and_then(|op| match op.kind {
+        Kind::Linear { source, .. } => Some(source),
+        _ => None,
+    })
+}

@@ -1,0 +1,254 @@
+//! Images that an emulated GPU holds as bytes: what a kernel makes of them, and counts that are asked for later.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use pada_data::{Augment, Flip, ImageSet, ImageSource, Normalize, Placed};
+use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
+use pada_graph::{
+    Batch, ByteImages, ExecError, Executor, HeldSet, Images, LossSpec, Lower, Nb201Net, Norms, Pick, Pixels,
+    Precision, Shape, State, Tally,
+};
+use pada_space::{Nb201, SearchSpace};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::emulated::{Emulated, engine};
+use crate::case::Case;
+
+const SHAPE: Shape = Shape { channels: 3, height: 8, width: 12 };
+const IMAGES: usize = 13;
+const CLASSES: usize = 4;
+
+fn set() -> ImageSet {
+    ImageSet {
+        name: "bytes".to_owned(),
+        channels: SHAPE.channels,
+        height: SHAPE.height,
+        width: SHAPE.width,
+        classes: CLASSES,
+        pixels: (0..IMAGES * SHAPE.numel()).map(|i| (i * 97 % 253) as u8).collect(),
+        labels: (0..IMAGES).map(|i| (i % CLASSES) as u16).collect(),
+        normalize: Normalize { mean: [0.49, 0.48, 0.44], std: [0.25, 0.24, 0.26] },
+    }
+}
+
+fn hold(executor: &mut dyn Executor, set: &ImageSet) -> HeldSet {
+    let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
+    let values = set.normalize.values(set.channels);
+    let images = ByteImages { bytes: &set.pixels, labels: &labels, shape: SHAPE, values: &values };
+    executor.hold(&images).unwrap().expect("there is memory")
+}
+
+fn net() -> Nb201Net {
+    Nb201Net::new(4, 1, SHAPE, CLASSES, Norms::Affine)
+}
+
+fn case() -> Case {
+    Case::new(net().weights(), SHAPE, 1, CLASSES, 3)
+}
+
+fn labels(indices: &[u32]) -> Vec<u32> {
+    indices.iter().map(|index| index % CLASSES as u32).collect()
+}
+
+/// All that a step finds, as bits.
+fn step(executor: &mut dyn Executor, images: Images<'_>, labels: &[u32]) -> Vec<u32> {
+    let graph = net().lower(&Nb201::new().parse("323412").unwrap()).unwrap();
+    executor.zero_gradient();
+    let found = executor.gradients(&graph, &Batch { images, labels }, &LossSpec::default()).unwrap();
+    let ids: Vec<_> = executor.layout().iter().map(|(id, _)| id).collect();
+    let gradient = ids.into_iter().flat_map(|id| executor.gradient(id).into_owned());
+    found.logits.values.into_iter().chain(gradient).map(f32::to_bits).collect()
+}
+
+#[test]
+fn images_that_are_cut_mirrored_and_holed_on_an_emulated_gpu_equal_those_of_the_cpu_to_the_bit() {
+    let (case, set) = (case(), set());
+    let source = ImageSource::Held(set.clone());
+    let indices = [4, 0, 12, 12, 7, 3, 9];
+    for augment in [
+        Augment::NONE,
+        Augment { crop_padding: 3, flip: Flip::Horizontal, ..Augment::NONE },
+        Augment { crop_padding: 9, flip: Flip::Horizontal, cutout: Some(5), ..Augment::NONE },
+    ] {
+        let draw = source.draw(&indices, &augment, &mut ChaCha8Rng::seed_from_u64(11));
+        let made = source.images(&draw).unwrap();
+        let placed = draw.placed().unwrap();
+        let pick = |&Placed { index, down, right, mirrored, hole }: &Placed| Pick {
+            index,
+            down,
+            right,
+            mirrored,
+            hole,
+        };
+        let picks: Vec<Pick> = placed.iter().map(pick).collect();
+        let Some(mut engine) = engine(&case, Precision::Single) else { return };
+        let held = hold(&mut engine, &set);
+        let given = step(&mut engine, Images::given(&made.pixels, SHAPE), &labels(&indices));
+        let picked = Images { pixels: Pixels::Picks(held, &picks), shape: SHAPE };
+        assert!(step(&mut engine, picked, &labels(&indices)) == given, "{augment:?}");
+        assert!(step(&mut engine, picked.part(2..5), &labels(&indices[2..5])) != given[..]);
+    }
+}
+
+#[test]
+fn counts_of_many_networks_come_back_at_once_and_equal_those_of_logits() {
+    let (case, set) = (case(), set());
+    let Some(mut engine) = engine(&case, Precision::Single) else { return };
+    let held = hold(&mut engine, &set);
+    let archs = ["333333", "323412", "000000", "130224"].map(|digits| Nb201::new().parse(digits).unwrap());
+    let pixels = pada_data::normalised(&set, &(0..IMAGES as u32).collect::<Vec<_>>());
+    let (mut tallies, mut expected) = (vec![], vec![]);
+    for arch in &archs {
+        let graph = net().lower(arch).unwrap().simplified();
+        let (mut tally, mut correct) = (Tally::default(), 0);
+        for first in (0..IMAGES).step_by(5) {
+            let count = 5.min(IMAGES - first);
+            let indices: Vec<u32> = (first as u32..(first + count) as u32).collect();
+            let labels = labels(&indices);
+            let images = Images { pixels: Pixels::Range(held, first, count), shape: SHAPE };
+            engine.count(&graph, &Batch { images, labels: &labels }, &mut tally).unwrap();
+            let given = Images::given(&pixels[first * SHAPE.numel()..][..count * SHAPE.numel()], SHAPE);
+            correct += engine.logits(&graph, &given).unwrap().correct(&labels);
+        }
+        assert!(tally.known == 0 && tally.kept.is_some(), "{tally:?}");
+        tallies.push(tally);
+        expected.push(correct);
+    }
+    assert!(expected.iter().any(|&n| n > 0) && expected.iter().any(|&n| n < IMAGES), "{expected:?}");
+    assert_eq!(engine.counts(&tallies).unwrap(), expected);
+
+    // Other labels than those the set was given with count too.
+    let graph = net().lower(&archs[0]).unwrap().simplified();
+    let images = Images { pixels: Pixels::Range(held, 0, IMAGES), shape: SHAPE };
+    let mut all = 0;
+    for class in 0..CLASSES as u32 {
+        let mut tally = Tally::default();
+        engine.count(&graph, &Batch { images, labels: &[class; IMAGES] }, &mut tally).unwrap();
+        all += engine.counts(&[tally]).unwrap()[0];
+    }
+    assert_eq!(all, IMAGES, "every image has one largest logit");
+}
+
+/// A device that counts copies.
+struct Watched {
+    device: Emulated,
+    copies: Rc<Cell<[usize; 2]>>,
+}
+
+impl Watched {
+    fn copied(&self, direction: usize) {
+        let mut copies = self.copies.get();
+        copies[direction] += 1;
+        self.copies.set(copies);
+    }
+}
+
+impl Device for Watched {
+    fn name(&self) -> &str {
+        self.device.name()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address, CudaError> {
+        self.device.allocate(bytes)
+    }
+
+    fn free(&self, address: Address) {
+        self.device.free(address);
+    }
+
+    fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), CudaError> {
+        if !bytes.is_empty() {
+            self.copied(0);
+        }
+        self.device.upload(to, bytes)
+    }
+
+    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), CudaError> {
+        self.copied(1);
+        self.device.download(from, bytes)
+    }
+
+    fn clear(&self, at: Address, bytes: usize) -> Result<(), CudaError> {
+        self.device.clear(at, bytes)
+    }
+
+    fn launch(&self, launch: &Launch<'_>) -> Result<(), CudaError> {
+        self.device.launch(launch)
+    }
+}
+
+/// Every copy waits for what was started before.
+#[test]
+fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_picks_and_labels() {
+    let (case, set, copies) = (case(), set(), Rc::new(Cell::new([0, 0])));
+    let Some(device) = Emulated::new(Precision::Single) else { return };
+    let device = Rc::new(Watched { device, copies: copies.clone() });
+    let mut engine =
+        CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::Single).unwrap();
+    let held = hold(&mut engine, &set);
+    copies.set([0, 0]);
+    let mut tallies = vec![];
+    for arch in ["333333", "323412"].map(|digits| Nb201::new().parse(digits).unwrap()) {
+        let graph = net().lower(&arch).unwrap().simplified();
+        let mut tally = Tally::default();
+        for first in [0, 5] {
+            let images = Images { pixels: Pixels::Range(held, first, 5), shape: SHAPE };
+            engine.recalibrate(&graph, &images, 0).unwrap();
+            let labels = labels(&Vec::from_iter(first as u32..first as u32 + 5));
+            engine.count(&graph, &Batch { images, labels: &labels }, &mut tally).unwrap();
+        }
+        tallies.push(tally);
+    }
+    assert_eq!(copies.get(), [0, 0]);
+    engine.counts(&tallies).unwrap();
+    assert_eq!(copies.get(), [0, 1]);
+    copies.set([0, 0]);
+    let graph = net().lower(&Nb201::new().parse("333333").unwrap()).unwrap();
+    let images = Images { pixels: Pixels::Picks(held, &[Pick::plain(3), Pick::plain(1)]), shape: SHAPE };
+    engine.gradients(&graph, &Batch { images, labels: &[3, 1] }, &LossSpec::default()).unwrap();
+    assert_eq!(copies.get(), [2, 1]);
+}
+
+/// More counts than are kept at once.
+#[test]
+fn counts_beyond_those_that_are_kept_are_known_at_once() {
+    let (case, set) = (case(), set());
+    let Some(mut engine) = engine(&case, Precision::Single) else { return };
+    let held = hold(&mut engine, &set);
+    let graph = net().lower(&Nb201::new().parse("000000").unwrap()).unwrap().simplified();
+    let images = Images { pixels: Pixels::Range(held, 0, 2), shape: SHAPE };
+    let labels = [0, 1];
+    let mut tallies: Vec<Tally> = (0..300).map(|_| Tally::default()).collect();
+    for tally in &mut tallies {
+        engine.count(&graph, &Batch { images, labels: &labels }, tally).unwrap();
+    }
+    let kept = tallies.iter().filter(|tally| tally.kept.is_some()).count();
+    assert!(kept > 0 && kept < tallies.len(), "{kept}");
+    let counts = engine.counts(&tallies).unwrap();
+    assert!(counts.iter().all(|&count| count == counts[0]), "{counts:?}");
+}
+
+#[test]
+fn images_that_are_not_held_are_refused_and_do_not_break_the_executor() {
+    let (case, set) = (case(), set());
+    let Some(mut engine) = engine(&case, Precision::Single) else { return };
+    let graph = net().lower(&Nb201::new().parse("333333").unwrap()).unwrap();
+    let held = hold(&mut engine, &set);
+    let beyond = [Pick::plain(IMAGES as u32)];
+    for pixels in [
+        Pixels::Range(HeldSet(held.0 + 1), 0, 2),
+        Pixels::Range(held, IMAGES - 1, 2),
+        Pixels::Picks(held, &beyond),
+    ] {
+        let error = engine.logits(&graph, &Images { pixels, shape: SHAPE }).unwrap_err();
+        assert!(matches!(error, ExecError::NotHeld), "{error}");
+    }
+    let cpu = &mut case.engine(Precision::Single, pada_engine::Level::Portable);
+    let images = Images { pixels: Pixels::Range(held, 0, 2), shape: SHAPE };
+    assert!(matches!(cpu.logits(&graph, &images), Err(ExecError::NotHeld)));
+    assert!(cpu.hold(&ByteImages { bytes: &[], labels: &[], shape: SHAPE, values: &[] }).unwrap().is_none());
+    engine.logits(&graph, &images).unwrap();
+    assert_eq!(engine.read(State::Weights).len(), case.weights.len());
+}

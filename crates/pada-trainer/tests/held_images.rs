@@ -1,0 +1,108 @@
+//! Training and scoring by an executor that holds the images equal those by one that is given them, bit for bit.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod holding;
+mod recipe;
+
+use holding::Holding;
+use pada_data::{Augment, Flip, ImageSet, Loader, Normalize};
+use pada_engine::Engine;
+use pada_graph::{Executor, Lower, MacroNet, Norms, Precision, Shape, State};
+use pada_sampler::{UniformData, UniformPaths};
+use pada_space::{Arch, NasBenchMacro, SearchSpace, SubSpace};
+use pada_supernet::init_weights;
+use pada_trainer::rules::SummedPaths;
+use pada_trainer::{ArchScore, Calibration, EvalSet, Purpose, Scorer, TrainSettings, Trainer, TrainerParts};
+use recipe::recipe;
+
+const SHAPE: Shape = Shape { channels: 3, height: 16, width: 12 };
+const CLASSES: usize = 4;
+
+fn images() -> ImageSet {
+    let labels: Vec<u16> = (0..21).map(|i| i % CLASSES as u16).collect();
+    let pixels = (0..21 * SHAPE.numel()).map(|i| (i * 89 % 251) as u8).collect();
+    ImageSet {
+        name: "tiny".into(),
+        channels: SHAPE.channels,
+        height: SHAPE.height,
+        width: SHAPE.width,
+        classes: CLASSES,
+        pixels,
+        labels,
+        normalize: Normalize { mean: [0.5, 0.4, 0.3], std: [0.25, 0.2, 0.3] },
+    }
+}
+
+fn net() -> MacroNet {
+    MacroNet::new(SHAPE, CLASSES, Norms::Running)
+}
+
+fn engine() -> Box<dyn Executor> {
+    let weights = init_weights(net().weights(), &mut Purpose::Init.stream(0));
+    Box::new(Engine::new(net().weights().clone(), weights, Precision::Single))
+}
+
+/// Two epochs with every change that images in memory know.
+fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
+    let augment = Augment { crop_padding: 3, flip: Flip::Horizontal, cutout: Some(6), ..Augment::NONE };
+    let space = SubSpace::whole(NasBenchMacro.n_ops());
+    let parts = TrainerParts {
+        executor,
+        net: Box::new(net()),
+        space: space.clone(),
+        n_ops: 3,
+        paths: Box::new(UniformPaths::new(space)),
+        data: Box::new(UniformData::new(21)),
+        rule: Box::new(SummedPaths),
+        images: Loader::new(images()),
+    };
+    let mut trainer = Trainer::new(TrainSettings { augment, ..recipe(2, 8, 1, 5) }, parts);
+    while !trainer.is_done() {
+        trainer.epoch(&mut ()).unwrap();
+    }
+    trainer.parts().executor.read(State::Weights).into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn training_on_held_images_equals_training_on_given_ones() {
+    let (holding, used) = Holding::new(engine());
+    assert!(trained(Box::new(holding)) == trained(engine()), "other weights");
+    assert_eq!((used.named.get(), used.given.get()), (6, 0), "3 steps in each of 2 epochs");
+}
+
+fn with_scorer<T>(executor: &mut dyn Executor, score: impl FnOnce(&mut Scorer<'_, '_>) -> T) -> T {
+    let set = images();
+    let (eval, calibration) =
+        (EvalSet::new(&set, 20, 8), Calibration::new(&set.clone().into(), 16, 6).unwrap());
+    let net = net();
+    let mut scorer = Scorer {
+        executor,
+        place: &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]),
+        net: &net,
+        space: &NasBenchMacro,
+        images: &eval,
+        calibration: Some(&calibration),
+        known: Default::default(),
+    };
+    score(&mut scorer)
+}
+
+#[test]
+fn scores_that_are_asked_for_together_equal_those_of_one_after_the_other() {
+    let archs =
+        ["20212012", "11111111", "20212012", "12120000"].map(|text| NasBenchMacro.parse(text).unwrap());
+    let expected: Vec<ArchScore> = with_scorer(engine().as_mut(), |scorer| {
+        archs.iter().map(|arch| scorer.score(arch).unwrap()).collect()
+    });
+    let (mut holding, used) = Holding::new(engine());
+    with_scorer(&mut holding, |scorer| {
+        let asked = archs.iter().map(|arch| scorer.ask(arch).unwrap()).collect();
+        assert!(scorer.is_under_way() && scorer.known.is_empty());
+        assert_eq!(scorer.scores(asked).unwrap(), expected);
+        assert!(!scorer.is_under_way());
+        assert_eq!(scorer.known.len(), 3, "what is the same is computed once");
+        assert_eq!(scorer.score(&archs[1]).unwrap(), expected[1]);
+    });
+    // Three architectures: three batches to take statistics from, three to score.
+    assert_eq!((used.named.get(), used.given.get(), used.asked.get()), (18, 0, 1));
+}
