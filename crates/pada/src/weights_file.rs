@@ -7,7 +7,7 @@ use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape};
 use sha2::{Digest, Sha256};
 
-use crate::config::check_recalibration;
+use crate::config::{check_list, check_recalibration};
 use crate::pipeline::ranked_archs;
 use crate::ranking::Ranking;
 use crate::scoring::{Scoring, Weights};
@@ -126,6 +126,7 @@ pub fn rank_weights(
     place: &Place,
     observer: &mut dyn Observer,
 ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+    check_list("--archs", &job.archs, job.truth)?;
     let mut opened = job.weights.open(place)?;
     let (space, supernet) = (opened.scoring.network.space.as_ref(), &job.weights.supernet);
     if let Some(truth) = job.truth.filter(|truth| truth.space() != supernet.space) {

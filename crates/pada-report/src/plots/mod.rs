@@ -5,7 +5,7 @@ mod curves;
 mod scatter;
 
 pub use bars::{Bar, Mark, bar_plot};
-pub use curves::{Axes, Curve, curve_plot};
+pub use curves::{Axes, Curve, Origin, curve_plot};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -80,8 +80,12 @@ mod tests {
         }
         let curve = Curve { label: "SPOS".into(), points: vec![(2.0, value(0.1)), (5.0, value(0.4))] };
         let axes = Axes { x: "operations per edge", y: "tau-b" };
-        let plot = curve_plot("GV", &axes, &[curve, Curve { label: "none".into(), points: vec![] }]).unwrap();
+        let curves = [curve, Curve { label: "none".into(), points: vec![] }];
+        let plot = curve_plot("GV", &axes, Origin::Data, &curves).unwrap();
         assert!(plot.contains("operations per edge") && plot.contains("none"), "{plot}");
+        assert!(plot.matches("<circle").count() == 2 && !plot.contains(">0.0<"), "{plot}");
+        let plot = curve_plot("GV", &axes, Origin::Zero, &curves[..1]).unwrap();
+        assert!(plot.contains(">0.0<") && !plot.contains("SPOS"), "{plot}");
         let panels = [
             Panel { title: "SPOS".into(), points: vec![(10.0, 90.0), (12.0, 91.0)] },
             Panel { title: "empty".into(), points: vec![] },
