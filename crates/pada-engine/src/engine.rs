@@ -1,26 +1,23 @@
 use std::borrow::Cow;
 
 use pada_graph::{
-    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision, SgdStep, State,
-    StepStats, WeightId, WeightLayout, cross_entropy,
+    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision, RankNorms,
+    SgdStep, State, StepStats, WeightId, WeightLayout,
 };
 use pada_world::{World, WorldError};
-use rayon::prelude::*;
 
 use crate::level::{Level, has_bf16};
-use crate::memory::{Memory, Scratch};
-use crate::pass::{Pass, Place};
-use crate::plan::{Backward, BufferId, Compiler, Kind, Machine, Mode, NormId, Plan};
-use crate::share::{CHUNK, Share, add_lists, parts_of};
+use crate::memory::Memory;
+use crate::plan::Compiler;
+use crate::run::{Task, run};
+use crate::share::Share;
+use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
-use crate::simd::{Number, Portable, Unit, Vector};
-use crate::statistics::{Coefficients, alignment};
-use crate::weights::{self, Packed};
 
 /// The fast executor: compiles a graph to a plan and runs it with its own kernels.
 ///
-/// Results are the same, bit for bit, for any number of threads and of ranks.
+/// Results are the same, bit for bit, for any number of threads, and of ranks unless those were asked for [`RankNorms::Local`].
 #[derive(Debug)]
 pub struct Engine {
     host: HostWeights,
@@ -30,6 +27,7 @@ pub struct Engine {
     numbers: Numbers,
     /// The ranks that compute gradients together.
     world: World,
+    norms: RankNorms,
 }
 
 /// Memory by the numbers that are computed with.
@@ -73,13 +71,15 @@ impl Engine {
             compiler: Compiler::default(),
             numbers,
             world: World::alone(),
+            norms: RankNorms::Sync,
         }
     }
 
     /// The same executor where several ranks compute the gradient of a batch together, each that of its images; a forward pass alone is
-    /// computed by whoever asks for it. All ranks must be given the same weights and batches, and end with the same bits.
-    pub fn across(mut self, world: World) -> Self {
-        self.world = world;
+    /// computed by whoever asks for it. All ranks must be given the same weights and batches, and end with the same bits. Running
+    /// statistics are always those of the whole batch; where norms have those of a rank's images, means and variances are joined for them.
+    pub fn across(mut self, world: World, norms: RankNorms) -> Self {
+        (self.world, self.norms) = (world, norms);
         self
     }
 
@@ -95,11 +95,11 @@ impl Engine {
     }
 
     fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, WorldError> {
-        let Self { host, compiler, numbers, level, world, .. } = self;
+        let Self { host, compiler, numbers, level, world, norms, .. } = self;
         let alone = World::alone();
         let share = match task {
-            Task::Train { .. } => Share::new(world, images.len())?,
-            Task::Score | Task::Recalibrate(_) => Share::new(&alone, images.len())?,
+            Task::Train { .. } => Share::new(world, *norms, images.len())?,
+            Task::Score | Task::Recalibrate(_) => Share::new(&alone, RankNorms::Sync, images.len())?,
         };
         let batch = (images, &share);
         match numbers {
@@ -124,217 +124,6 @@ impl Engine {
 /// Whether vectors of 16 numbers would be half empty somewhere.
 fn is_narrow(graph: &Graph) -> bool {
     graph.nodes().iter().any(|node| matches!(node.op, Op::Conv(_)) && node.shape.channels <= 8)
-}
-
-/// What a pass is for, and what it needs beside its images.
-#[derive(Clone, Copy)]
-enum Task<'a> {
-    Score,
-    /// The batch's share in the running statistics.
-    Recalibrate(f64),
-    Train {
-        labels: &'a [u32],
-        loss: &'a LossSpec<'a>,
-    },
-}
-
-impl Task<'_> {
-    fn mode(&self) -> Mode {
-        match self {
-            Self::Score => Mode::Forward,
-            Self::Recalibrate(_) => Mode::Recalibrate,
-            Self::Train { .. } => Mode::Train,
-        }
-    }
-}
-
-fn run<V: Vector>(
-    compiler: &mut Compiler,
-    host: &mut HostWeights,
-    memory: &mut Memory<V::Elem, V::Unit>,
-    graph: &Graph,
-    (batch, share): (&Images<'_>, &Share<'_>),
-    task: Task<'_>,
-) -> Result<StepStats, WorldError> {
-    let numel = batch.shape.numel();
-    let images =
-        &Images { pixels: &batch.pixels[share.images.start * numel..share.images.end * numel], ..*batch };
-    let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
-    let Memory { dense, depthwise, .. } = memory;
-    weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
-    let (loss_scale, drop_path) = match task {
-        Task::Train { loss, .. } => (f64::from(loss.scale), loss.drop_path),
-        Task::Score | Task::Recalibrate(_) => (0.0, &[][..]),
-    };
-    let coefficients = Coefficients::new(&plan);
-    let mut run = Run::<V> { plan: &plan, share, images, memory, coefficients, loss_scale, drop_path };
-    match task {
-        Task::Score => run.coefficients.load_running(&plan, host),
-        Task::Recalibrate(_) | Task::Train { .. } => {}
-    }
-    run.forward(host)?;
-    let logits = run.logits(plan.output)?;
-    match task {
-        Task::Score => {}
-        Task::Recalibrate(newest) => run.coefficients.track(&plan, share.batch, Some(newest), host),
-        Task::Train { .. } => run.coefficients.track(&plan, share.batch, None, host),
-    }
-    let Task::Train { labels, loss } = task else {
-        return Ok(StepStats { loss: 0.0, logits, feature_norms: vec![], alignment: 0.0 });
-    };
-    let feature_norms = share.gather(run.feature_norms())?;
-    let alignment = alignment(&plan, &run.memory.partial, share)?;
-    let way = plan.backward.as_ref().expect("the plan was compiled to train");
-    let (plain, slope) = cross_entropy(&logits, labels, loss);
-    run.clear_slopes(way);
-    run.add_slope(way, plan.output, &slope);
-    for &(head, share) in &plan.auxiliary {
-        let loss = LossSpec { scale: loss.scale * share, ..*loss };
-        let (_, slope) = cross_entropy(&run.logits(head)?, labels, &loss);
-        run.add_slope(way, head, &slope);
-    }
-    run.backward(way, host)?;
-    host.touch(graph);
-    Ok(StepStats { loss: plain, logits, feature_norms, alignment })
-}
-
-/// A plan on a batch.
-struct Run<'a, V: Vector> {
-    plan: &'a Plan,
-    share: &'a Share<'a>,
-    /// Those of this rank.
-    images: &'a Images<'a>,
-    memory: &'a mut Memory<V::Elem, V::Unit>,
-    coefficients: Coefficients<V::Elem>,
-    loss_scale: f64,
-    drop_path: &'a [f32],
-}
-
-impl<V: Vector> Run<'_, V> {
-    fn forward(&mut self, host: &HostWeights) -> Result<(), WorldError> {
-        for level in 0..self.plan.levels {
-            self.each_image(host, 0, |pass, place, scratch| pass.forward(level, place, scratch));
-            let ops = &self.plan.ops[self.plan.op_range(level)];
-            let norms: Vec<NormId> = ops.iter().flat_map(|op| &op.norms).copied().collect();
-            self.coefficients.settle(self.plan, &norms, &self.memory.partial, self.share, host)?;
-        }
-        Ok(())
-    }
-
-    fn backward(&mut self, way: &Backward, host: &mut HostWeights) -> Result<(), WorldError> {
-        let total_len = self.plan.ops.iter().map(|op| op.sums_len).sum();
-        let mut end = 0;
-        for level in (0..self.plan.levels).rev() {
-            let range = self.plan.op_range(level);
-            let ops = &self.plan.ops[range.clone()];
-            let sums_len = ops.iter().map(|op| op.sums_len).sum();
-            self.each_image(host, sums_len, |pass, place, scratch| pass.backward(way, level, place, scratch));
-            let start = end;
-            end += sums_len;
-            let Memory { sums, total, .. } = &mut *self.memory;
-            add_lists(sums.get(self.share.chunks() * sums_len), &mut total.get(total_len)[start..end]);
-            let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
-            self.coefficients.settle_gradient(self.plan, &norms, &self.memory.partial, self.share, host)?;
-        }
-        // One long message instead of one a level.
-        let total = self.memory.total.get(total_len);
-        self.share.sum(total)?;
-        let mut rest = &*total;
-        for level in (0..self.plan.levels).rev() {
-            for op in self.plan.ops[self.plan.op_range(level)].iter().filter(|op| op.sums_len > 0) {
-                let sums;
-                (sums, rest) = rest.split_at(op.sums_len);
-                weights::add_gradient(self.plan, op, sums, host);
-            }
-        }
-        Ok(())
-    }
-
-    /// Calls `work` for every image; each chunk has `sums_len` zeros to add to.
-    fn each_image(
-        &mut self,
-        host: &HostWeights,
-        sums_len: usize,
-        work: impl Fn(&Pass<'_, V>, &mut Place<'_, V::Elem>, &mut Scratch<V::Elem, V::Unit>) + Sync,
-    ) {
-        let (plan, images) = (self.plan, self.images.len());
-        let Memory { arena, dense, depthwise, sums, partial, pool, .. } = &mut *self.memory;
-        let count = images.div_ceil(CHUNK);
-        let partial_len = plan.partial_len();
-        partial.resize(count * partial_len, 0.0);
-        let pass = Pass {
-            plan,
-            host,
-            packed: Packed { dense: dense.get(plan.dense_len), depthwise: depthwise.get(plan.depthwise_len) },
-            coefficients: &self.coefficients,
-            images: self.images,
-            share: self.share,
-            loss_scale: self.loss_scale,
-            drop_path: self.drop_path,
-        };
-        let parts = arena.get(images * plan.image_len).par_chunks_mut(CHUNK * plan.image_len);
-        let sums = parts_of(sums.get(count * sums_len), sums_len, count);
-        let partial = parts_of(partial, partial_len, count);
-        parts.zip(sums).zip(partial).enumerate().for_each(|(chunk, ((values, sums), partial))| {
-            sums.fill(V::Elem::ZERO);
-            pool.with(|scratch| {
-                for (seen, values) in values.chunks_exact_mut(plan.image_len).enumerate() {
-                    let image = chunk * CHUNK + seen;
-                    work(&pass, &mut Place { image, seen, values, partial, sums }, scratch);
-                }
-            });
-        });
-    }
-
-    /// Those of the output, or of an auxiliary head.
-    fn logits(&mut self, head: BufferId) -> Result<Logits, WorldError> {
-        let plan = self.plan;
-        let classes = plan.buffers[head].shape.channels;
-        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let rows =
-            arena.chunks_exact(plan.image_len).flat_map(|image| &image[plan.places[head]..][..classes]);
-        Ok(Logits { values: self.share.gather(rows.map(|v| v.to_f32()).collect())?, classes })
-    }
-
-    /// The L2 norm of what the classifier reads of each of this rank's images.
-    fn feature_norms(&mut self) -> Vec<f32> {
-        let plan = self.plan;
-        let Some(Kind::Linear { source, .. }) =
-            plan.ops.iter().find(|op| op.out == plan.output).map(|op| &op.kind)
-        else {
-            return vec![];
-        };
-        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let square = |v: &V::Elem| f64::from(v.to_f32()).powi(2);
-        // Channels that only fill up a vector are zero.
-        let norm =
-            |image: &[V::Elem]| image[plan.range(*source)].iter().map(square).sum::<f64>().sqrt() as f32;
-        arena.chunks_exact(plan.image_len).map(norm).collect()
-    }
-
-    /// Zeros wherever the way back begins.
-    fn clear_slopes(&mut self, way: &Backward) {
-        let plan = self.plan;
-        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        for image in arena.chunks_exact_mut(plan.image_len) {
-            for &(logits, start) in &way.starts {
-                image[way.places[start]..][..plan.buffers[logits].len()].fill(V::Elem::ZERO);
-            }
-        }
-    }
-
-    /// Adds the slope of a loss with respect to logits, `[B, K]`, where their way back begins.
-    fn add_slope(&mut self, way: &Backward, logits: BufferId, slope: &[f64]) {
-        let plan = self.plan;
-        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let start = way.starts.iter().find(|(buffer, _)| *buffer == logits);
-        let place = way.places[start.expect("the way back begins at all logits").1];
-        let classes = plan.buffers[logits].shape.channels;
-        let slope = slope.chunks_exact(classes).skip(self.share.images.start);
-        for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope) {
-            image[place..].iter_mut().zip(slope).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
-        }
-    }
 }
 
 impl Executor for Engine {

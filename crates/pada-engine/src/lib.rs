@@ -9,6 +9,7 @@ mod memory;
 mod pass;
 mod plan;
 pub mod probe;
+mod run;
 mod share;
 mod simd;
 mod statistics;

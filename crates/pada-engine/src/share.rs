@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use pada_graph::RankNorms;
 use pada_world::{World, WorldError, fold, share};
 use rayon::prelude::*;
 
@@ -16,19 +17,39 @@ pub(crate) const CHUNK: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
     world: &'a World,
+    norms: RankNorms,
     /// Those of this rank.
     pub(crate) images: Range<usize>,
     /// B.
     pub(crate) batch: usize,
 }
 
+/// Of which images an entry of each chunk is joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// All of the batch.
+    Batch,
+    /// Those that norms take their statistics from.
+    Norms,
+}
+
 impl<'a> Share<'a> {
     /// Refuses a number of ranks that a batch cannot be split over.
-    pub(crate) fn new(world: &'a World, batch: usize) -> Result<Self, WorldError> {
+    pub(crate) fn new(world: &'a World, norms: RankNorms, batch: usize) -> Result<Self, WorldError> {
         world.check_size()?;
         let chunks = share(batch.div_ceil(CHUNK), world.rank(), world.size());
         let [start, end] = [chunks.start, chunks.end].map(|chunk| batch.min(chunk * CHUNK));
-        Ok(Self { world, images: start..end, batch })
+        Ok(Self { world, norms, images: start..end, batch })
+    }
+
+    /// Whether norms have the statistics of a part of the batch.
+    pub(crate) fn splits_norms(&self) -> bool {
+        self.norms == RankNorms::Local && !self.world.is_alone()
+    }
+
+    /// How many images norms take their statistics from; none where this rank has none.
+    pub(crate) fn norm_images(&self) -> usize {
+        if self.splits_norms() { self.images.len() } else { self.batch }
     }
 
     /// How many chunks this rank has.
@@ -41,10 +62,10 @@ impl<'a> Share<'a> {
         CHUNK.min(self.images.len() - chunk * CHUNK)
     }
 
-    /// What follows for the whole batch from an entry of each chunk: as many lists of entries as there are numbers. `none` is joined with
-    /// nothing's effect.
+    /// What follows from an entry of each chunk: as many lists of entries as there are numbers. `none` is joined with nothing's effect.
     pub(crate) fn join<const N: usize>(
         &self,
+        of: Of,
         len: usize,
         none: [f64; N],
         entry: impl Fn(usize, usize) -> [f64; N],
@@ -55,20 +76,35 @@ impl<'a> Share<'a> {
     {
         let of_chunks = |i: usize| fold(0..self.chunks(), &|chunk| entry(i, chunk), &join).unwrap_or(none);
         let mut all: Vec<[f64; N]> = (0..len).map(of_chunks).collect();
-        self.world.join(&mut all, |low, high| *low = join(*low, *high))?;
+        if of == Of::Batch || !self.splits_norms() {
+            self.join_ranks(&mut all, join)?;
+        }
         Ok(all)
+    }
+
+    /// Joins the entries of all ranks.
+    pub(crate) fn join_ranks<const N: usize>(
+        &self,
+        entries: &mut [[f64; N]],
+        join: impl Fn([f64; N], [f64; N]) -> [f64; N],
+    ) -> Result<(), WorldError>
+    where
+        [f64; N]: bytemuck::Pod,
+    {
+        self.world.join(entries, |low, high| *low = join(*low, *high))
     }
 
     /// The same for sums.
     pub(crate) fn add<const N: usize>(
         &self,
+        of: Of,
         len: usize,
         entry: impl Fn(usize, usize) -> [f64; N],
     ) -> Result<Vec<[f64; N]>, WorldError>
     where
         [f64; N]: bytemuck::Pod,
     {
-        self.join(len, [-0.0; N], entry, |a, b| std::array::from_fn(|i| a[i] + b[i]))
+        self.join(of, len, [-0.0; N], entry, |a, b| std::array::from_fn(|i| a[i] + b[i]))
     }
 
     /// Adds up a list over all ranks.

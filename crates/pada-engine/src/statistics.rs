@@ -6,7 +6,7 @@ use pada_world::WorldError;
 
 use crate::kernels::Affine;
 use crate::plan::{Kind, Mode, NormId, Op, Plan};
-use crate::share::Share;
+use crate::share::{Of, Share};
 use crate::simd::Number;
 
 /// What kernels apply for each batch norm, one number per channel.
@@ -21,6 +21,8 @@ pub(crate) struct Coefficients<T> {
     inv_std: Vec<f64>,
     /// Mean and biased variance of the batch, exact, for running statistics.
     moments: Vec<[f64; 2]>,
+    /// Channels of norms with scale and shift whose way back is done, and the gradients of both.
+    affine: Vec<(NormId, usize, [f64; 2])>,
     zeros: Vec<T>,
     ones: Vec<T>,
 }
@@ -36,6 +38,7 @@ impl<T: Number> Coefficients<T> {
             gradient: [zeros(n), zeros(n), zeros(n)],
             inv_std: vec![0.0; n],
             moments: vec![[0.0; 2]; n],
+            affine: vec![],
             zeros: zeros(plan.widest),
             ones: vec![T::from_f64(1.0); plan.widest],
         }
@@ -65,7 +68,7 @@ impl<T: Number> Coefficients<T> {
         self.gradient.each_ref().map(|list| &list[range.clone()])
     }
 
-    /// Joins the moments that all chunks of the batch have of these norms.
+    /// Joins the moments that all chunks have of these norms.
     pub(crate) fn settle(
         &mut self,
         plan: &Plan,
@@ -81,14 +84,36 @@ impl<T: Number> Coefficients<T> {
             let [mean, spread] = [0, 1].map(|part| sum_of(plan, partial, chunk, norm, part, channel));
             [(share.chunk_images(chunk) * pixels) as f64, mean, spread]
         };
-        let join = |low: [f64; 3], high: [f64; 3]| {
-            let mut all = Running::from(low);
-            all.join(&high.into());
-            [all.count, all.mean, all.spread]
-        };
-        let all = share.join(channels.len(), [0.0; 3], of_chunk, join)?;
+        let all = share.join(Of::Norms, channels.len(), [0.0; 3], of_chunk, Running::joined)?;
         for (&(norm, channel), [count, mean, spread]) in channels.iter().zip(all) {
-            self.set(plan, norm, channel, [mean, spread / count], host);
+            // A rank without images has nothing that could read them.
+            if count > 0.0 {
+                self.set(plan, norm, channel, [mean, spread / count], host);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes moments those of the whole batch where each rank has had those of its own images: running statistics are one for all.
+    pub(crate) fn join_moments(&mut self, plan: &Plan, share: &Share<'_>) -> Result<(), WorldError> {
+        if !share.splits_norms() {
+            return Ok(());
+        }
+        let tracked = |norm: &NormId| matches!(plan.norms[*norm].norm.statistics, Statistics::Running { .. });
+        let channels = channels_of(plan, &(0..plan.norms.len()).filter(tracked).collect::<Vec<_>>());
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let place = |&(norm, channel): &(NormId, usize)| plan.norms[norm].place + channel;
+        let own = |at: &(NormId, usize)| {
+            let count = (share.images.len() * plan.buffers[plan.norms[at.0].buffer].shape.pixels()) as f64;
+            let [mean, variance] = self.moments[place(at)];
+            [count, mean, count * variance]
+        };
+        let mut all: Vec<[f64; 3]> = channels.iter().map(own).collect();
+        share.join_ranks(&mut all, Running::joined)?;
+        for (at, [count, mean, spread]) in channels.iter().zip(all) {
+            self.moments[place(at)] = [mean, spread / count];
         }
         Ok(())
     }
@@ -137,32 +162,52 @@ impl<T: Number> Coefficients<T> {
         }
     }
 
-    /// Joins the gradient sums that all chunks of the batch have of these norms, and adds the gradients of scale and shift.
+    /// Joins the gradient sums that all chunks have of these norms, and keeps the gradients of scale and shift.
     pub(crate) fn settle_gradient(
         &mut self,
         plan: &Plan,
         norms: &[NormId],
         partial: &[f64],
         share: &Share<'_>,
-        host: &mut HostWeights,
     ) -> Result<(), WorldError> {
         let channels = channels_of(plan, norms);
-        let all = share.add(channels.len(), |i, chunk| {
+        let all = share.add(Of::Norms, channels.len(), |i, chunk| {
             let (norm, channel) = channels[i];
             [0, 1].map(|part| sum_of(plan, partial, chunk, norm, part, channel))
         })?;
         for (&(norm, channel), [plain, product]) in channels.iter().zip(all) {
             let slot = &plan.norms[norm];
-            let count = (share.batch * plan.buffers[slot.buffer].shape.pixels()) as f64;
+            let count = (share.norm_images() * plan.buffers[slot.buffer].shape.pixels()) as f64;
             let place = slot.place + channel;
             let (inv_std, scale) = (self.inv_std[place], self.scale[place].to_f64());
             let [a, b, c] = &mut self.gradient;
             a[place] = self.scale[place];
             b[place] = T::from_f64(-scale * inv_std * inv_std * product / count);
             c[place] = T::from_f64(-scale * plain / count);
-            if let Some((scale, shift)) = slot.norm.affine {
-                host.gradient_mut(scale)[channel] += (inv_std * product) as f32;
-                host.gradient_mut(shift)[channel] += plain as f32;
+            if slot.norm.affine.is_some() {
+                self.affine.push((norm, channel, [inv_std * product, plain]));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the gradients of scale and shift that were kept, over all ranks where each has those of its own images.
+    pub(crate) fn add_affine(
+        &mut self,
+        plan: &Plan,
+        share: &Share<'_>,
+        host: &mut HostWeights,
+    ) -> Result<(), WorldError> {
+        if share.splits_norms() && !self.affine.is_empty() {
+            let mut sums: Vec<f64> = self.affine.iter().flat_map(|(_, _, sums)| *sums).collect();
+            share.sum(&mut sums)?;
+            let (pairs, _) = sums.as_chunks::<2>();
+            self.affine.iter_mut().zip(pairs).for_each(|((_, _, sums), all)| *sums = *all);
+        }
+        for (norm, channel, gradient) in self.affine.drain(..) {
+            let (scale, shift) = plan.norms[norm].norm.affine.expect("only such norms are kept");
+            for (weight, gradient) in [scale, shift].into_iter().zip(gradient) {
+                host.gradient_mut(weight)[channel] += gradient as f32;
             }
         }
         Ok(())
@@ -249,7 +294,7 @@ pub(crate) fn alignment(plan: &Plan, partial: &[f64], share: &Share<'_>) -> Resu
     }
     let squares =
         |alignment: usize, chunk: usize| [partial[chunk * plan.partial_len() + plan.squares(alignment)]];
-    let squares = share.add(plan.alignments, squares)?;
+    let squares = share.add(Of::Batch, plan.alignments, squares)?;
     let of = |op: &Op| match op.kind {
         Kind::Difference { share: factor, alignment } => {
             let [squares] = squares[alignment];
@@ -290,6 +335,13 @@ impl From<[f64; 3]> for Running {
 }
 
 impl Running {
+    /// Count, mean and spread of two.
+    fn joined(low: [f64; 3], high: [f64; 3]) -> [f64; 3] {
+        let mut all = Self::from(low);
+        all.join(&high.into());
+        [all.count, all.mean, all.spread]
+    }
+
     /// Chan, Golub & LeVeque (1979).
     fn join(&mut self, other: &Self) {
         if other.count == 0.0 {

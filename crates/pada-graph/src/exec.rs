@@ -120,6 +120,19 @@ pub enum Precision {
     Double,
 }
 
+/// Whose images batch norms take their statistics from in training, where several ranks compute a batch together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RankNorms {
+    /// Those of the whole batch, as `torch.nn.SyncBatchNorm` has them: the same results for any number of ranks. Ranks meet at every
+    /// norm.
+    #[default]
+    Sync,
+    /// Those of each rank's own images, as `DistributedDataParallel` has them unless told otherwise: ranks do not meet before the
+    /// gradient is added up, and results depend on how many ranks there are.
+    Local,
+}
+
 /// Which flat buffer of an executor is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {

@@ -20,7 +20,9 @@ mod weights;
 pub use cost::Cost;
 pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
 pub use error::GraphError;
-pub use exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, Precision, State, StepStats};
+pub use exec::{
+    Batch, ExecError, Executor, Images, Logits, LossSpec, Precision, RankNorms, State, StepStats,
+};
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
 pub use loss::cross_entropy;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pada_graph::State;
+use pada_graph::{RankNorms, State};
 use pada_world::{World, WorldError};
 use sha2::{Digest, Sha256};
 
@@ -14,9 +14,15 @@ const FROM_RANK_0: &str = "the checkpoint of rank 0";
 
 impl Trainer {
     /// The run as one of several ranks; all of them must be given the same settings and parts.
-    pub fn across(mut self, world: World) -> Self {
-        self.world = world;
+    pub fn across(mut self, world: World, norms: RankNorms) -> Self {
+        (self.world, self.norms) = (world, norms);
         self
+    }
+
+    /// What a checkpoint says of the ranks; nothing where their number changes nothing.
+    pub(crate) fn ranks_entry(&self) -> Option<(String, String)> {
+        let key = "number of ranks (that must stay where compute.norms is \"local\")";
+        (self.norms == RankNorms::Local).then(|| (key.to_owned(), self.world.size().to_string()))
     }
 
     /// Rank 0 goes on as [`Trainer::resume`] does, the others from the same checkpoint, wherever they run and however many there were.

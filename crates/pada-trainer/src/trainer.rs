@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pada_data::{Augment, DrawnImages, Loader};
-use pada_graph::{Batch, Executor, Images, Lower, SgdStep, State};
+use pada_graph::{Batch, Executor, Images, Lower, RankNorms, SgdStep, State};
 use pada_report::EpochRecord;
 use pada_sampler::{
     DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
@@ -66,6 +66,7 @@ pub struct Trainer {
     pub(crate) parts: TrainerParts,
     /// Who trains the same, step by step.
     pub(crate) world: World,
+    pub(crate) norms: RankNorms,
     streams: Streams,
     pub(crate) epochs: Vec<EpochRecord>,
     /// The epoch under way, between two steps.
@@ -84,6 +85,7 @@ impl Trainer {
             average: None,
             parts,
             world: World::alone(),
+            norms: RankNorms::Sync,
             streams,
             epochs: Vec::new(),
             running: None,
@@ -381,6 +383,7 @@ impl Trainer {
         if self.recipe != Recipe::default() {
             fingerprint.extend([entry("recipe", format!("{:?}", self.recipe))]);
         }
+        fingerprint.extend(self.ranks_entry());
         fingerprint
     }
 }

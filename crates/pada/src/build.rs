@@ -125,7 +125,7 @@ pub(crate) fn executor(
     weights: Vec<f32>,
 ) -> Result<Box<dyn Executor>, PadaError> {
     let layout = net.weights().clone();
-    let ComputeConfig { executor, precision } = compute;
+    let ComputeConfig { executor, precision, .. } = compute;
     Ok(match (executor, device) {
         (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, precision)),
         (ExecutorName::Engine, Device::Cuda(ordinal)) => {
@@ -156,7 +156,7 @@ fn training_executor(
     let engine = compute.executor == ExecutorName::Engine;
     check("compute.executor", "candle", engine, "\"engine\" where several ranks train together")?;
     let engine = Engine::new(net.weights().clone(), weights, compute.precision);
-    Ok(Box::new(engine.across(place.world.clone())))
+    Ok(Box::new(engine.across(place.world.clone(), compute.norms)))
 }
 
 /// The part of its space that a run is about.
@@ -314,5 +314,5 @@ pub(crate) fn trainer(
         images: Loader::new(images),
     };
     let recipe = config.alone.as_ref().map(AloneConfig::recipe).unwrap_or_default();
-    Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone()))
+    Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone(), config.compute.norms))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pada_graph::{Graph, Lower, MacroNet, Nb201Net, Norms, Precision, Shape};
+use pada_graph::{Graph, Lower, MacroNet, Nb201Net, Norms, Precision, RankNorms, Shape};
 use pada_space::{NasBenchMacro, Nb201, SearchSpace};
 use pada_world::{World, WorldError, threads};
 use proptest::strategy::{Strategy, ValueTree};
@@ -14,7 +14,7 @@ use crate::recipe::recipes;
 /// Logits, losses, gradient and weights (running statistics are among them) as bits.
 fn bits(case: &Case, graph: &Graph, world: &World) -> Vec<u64> {
     let of = |level| {
-        let mut engine = case.engine(Precision::Single, level).across(world.clone());
+        let mut engine = case.engine(Precision::Single, level).across(world.clone(), RankNorms::Sync);
         let found = case.step(&mut engine, graph);
         let weights = pada_graph::Executor::read(&engine, pada_graph::State::Weights);
         let numbers = found.logits.into_iter().chain(found.gradient).chain(weights);
@@ -69,7 +69,7 @@ fn ranks_that_cannot_share_a_batch_and_one_that_hangs_are_errors() {
     let case = Case::new(net.weights(), Shape::new(3, 8, 8), 16, 10, 1);
     let graph = net.lower(&Nb201::new().parse("333333").unwrap()).unwrap();
     let step = |world: &World| {
-        let mut engine = case.engine(Precision::Single, LEVELS[0]).across(world.clone());
+        let mut engine = case.engine(Precision::Single, LEVELS[0]).across(world.clone(), RankNorms::Sync);
         let images = pada_graph::Images { pixels: &case.pixels, shape: case.shape };
         let batch = pada_graph::Batch { images, labels: &case.labels };
         let result = pada_graph::Executor::gradients(&mut engine, &graph, &batch, &Default::default());

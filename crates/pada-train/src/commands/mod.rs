@@ -26,7 +26,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
-use pada::graph::Precision;
+use pada::graph::{Precision, RankNorms};
 use pada::world::{World, WorldError};
 use pada::{
     Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, RankSplit, Recalibration,
@@ -260,6 +260,7 @@ impl ComputeArgs {
                 PrecisionArg::Bf16 => Precision::Half,
                 PrecisionArg::F64 => Precision::Double,
             },
+            norms: RankNorms::default(),
         }
     }
 }

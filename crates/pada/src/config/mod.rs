@@ -10,7 +10,7 @@ mod supernet;
 
 pub use alone::AloneConfig;
 use pada_data::{Augment, Damaged, Photographs};
-use pada_graph::Precision;
+use pada_graph::{Precision, RankNorms};
 use pada_trainer::TrainConfig;
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
@@ -59,8 +59,11 @@ impl RunConfig {
     /// Everything that changes how a supernet is trained, as one text.
     pub(crate) fn identity(&self) -> String {
         let Self { supernet, compute, sampler, rule, split, alone, .. } = self;
+        // What norms do, a checkpoint says beside the number of ranks.
+        let ComputeConfig { executor, precision, norms: _ } = compute;
+        let compute = format!("ComputeConfig {{ executor: {executor:?}, precision: {precision:?} }}");
         let alone = alone.as_ref().map_or_else(String::new, |alone| format!(" {alone:?}"));
-        format!("{supernet:?} {compute:?} {sampler:?} {rule:?} {split:?}{alone}")
+        format!("{supernet:?} {compute} {sampler:?} {rule:?} {split:?}{alone}")
     }
 
     /// Sampler, rule and splits in words, for records.
@@ -149,8 +152,8 @@ impl RunConfig {
     }
 }
 
-fn is_default(rule: &RuleConfig) -> bool {
-    *rule == RuleConfig::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What names of runs are.
@@ -217,6 +220,10 @@ pub struct ComputeConfig {
     pub executor: ExecutorName,
     /// `f32`; `bf16`, faster and less exact; `f64` to check with.
     pub precision: Precision,
+    /// Optional, where several ranks train together: whether batch norms take the statistics of the whole batch, `sync`, or of each
+    /// rank's own images, `local`; `sync`. With `local` the result depends on the number of ranks.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub norms: RankNorms,
 }
 
 /// An executor.

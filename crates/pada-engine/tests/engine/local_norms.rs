@@ -1,0 +1,202 @@
+//! Ranks whose norms have the statistics of their own images, against engines that compute a rank's images each, alone.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use pada_engine::Engine;
+use pada_graph::{
+    Batch, Executor, Graph, Images, LossSpec, Lower, MacroNet, Nb201Net, Norms, Op, Precision, RankNorms,
+    Shape, State, Statistics, WeightId,
+};
+use pada_space::{NasBenchMacro, Nb201, SearchSpace};
+use pada_world::{World, share, threads};
+
+use crate::case::{Case, LEVELS, distance};
+
+/// Images that are added up first; ranks have whole ones.
+const CHUNK: usize = 8;
+
+/// What a step on some images finds.
+#[derive(Clone)]
+struct Found {
+    logits: Vec<f32>,
+    gradient: Vec<f32>,
+    /// With running statistics.
+    weights: Vec<f32>,
+}
+
+impl Found {
+    fn bits(&self) -> Vec<u32> {
+        let numbers = self.logits.iter().chain(&self.gradient).chain(&self.weights);
+        numbers.map(|number| number.to_bits()).collect()
+    }
+}
+
+fn step(case: &Case, engine: &mut Engine, graph: &Graph, images: Range<usize>, scale: f32) -> Found {
+    let numel = case.shape.numel();
+    let pixels = &case.pixels[images.start * numel..images.end * numel];
+    let labels = &case.labels[images];
+    let batch = Batch { images: Images { pixels, shape: case.shape }, labels };
+    engine.zero_gradient();
+    let stats = engine.gradients(graph, &batch, &LossSpec { scale, ..LossSpec::default() }).unwrap();
+    let gradient = case.layout.iter().flat_map(|(id, _)| engine.gradient(id).into_owned()).collect();
+    Found { logits: stats.logits.values, gradient, weights: engine.read(State::Weights) }
+}
+
+/// What ranks find together, each of them.
+fn together(case: &Case, graph: &Graph, worlds: &[World], norms: RankNorms) -> Vec<Found> {
+    let all = 0..case.labels.len();
+    let of = |world: &World| {
+        let mut engine = case.engine(Precision::Single, LEVELS[2]).across(world.clone(), norms);
+        step(case, &mut engine, graph, all.clone(), 1.0)
+    };
+    std::thread::scope(|scope| {
+        let ranks: Vec<_> = worlds.iter().map(|world| scope.spawn(|| of(world))).collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+/// What each rank's images give alone, with the share of the batch as a factor on their mean loss.
+fn one_by_one(case: &Case, graph: &Graph, size: usize) -> Vec<(usize, Found)> {
+    let images = case.labels.len();
+    let mut found = Vec::new();
+    for rank in 0..size {
+        let chunks = share(images.div_ceil(CHUNK), rank, size);
+        let own = (chunks.start * CHUNK).min(images)..(chunks.end * CHUNK).min(images);
+        if !own.is_empty() {
+            let mut engine = case.engine(Precision::Single, LEVELS[2]);
+            let scale = own.len() as f32 / images as f32;
+            found.push((own.len(), step(case, &mut engine, graph, own, scale)));
+        }
+    }
+    found
+}
+
+fn patient(size: usize) -> Vec<World> {
+    threads(size, Duration::from_secs(60))
+}
+
+fn nb201() -> (Case, Nb201Net) {
+    let shape = Shape::new(3, 12, 8);
+    let net = Nb201Net::new(16, 1, shape, 10, Norms::Affine);
+    (Case::new(net.weights(), shape, 64, 10, 1), net)
+}
+
+#[test]
+fn local_norms_of_one_rank_are_those_of_the_batch() {
+    let (case, net) = nb201();
+    let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap();
+    for worlds in [vec![World::alone()], patient(1)] {
+        let [sync, local] = [RankNorms::Sync, RankNorms::Local]
+            .map(|norms| together(&case, &graph, &worlds, norms).remove(0).bits());
+        assert!(sync == local);
+    }
+}
+
+/// Halves and quarters of a batch whose gradients are averaged, to the last bit but for scale and shift, whose sums are joined in f64.
+#[test]
+fn local_norms_are_those_of_parts_of_the_batch_whose_gradients_are_averaged() {
+    let (case, net) = nb201();
+    for arch in ["333333", "323412"] {
+        let graph = net.lower(&Nb201::new().parse(arch).unwrap()).unwrap();
+        for size in [2, 4] {
+            let parts = one_by_one(&case, &graph, size);
+            // Neighbours first, as ranks join.
+            let mut sums: Vec<Vec<f32>> = parts.iter().map(|(_, found)| found.gradient.clone()).collect();
+            while sums.len() > 1 {
+                sums = sums
+                    .chunks(2)
+                    .map(|two| two[0].iter().zip(&two[1]).map(|(a, b)| a + b).collect())
+                    .collect();
+            }
+            let logits: Vec<f32> = parts.iter().flat_map(|(_, found)| found.logits.clone()).collect();
+            let ranks = together(&case, &graph, &patient(size), RankNorms::Local);
+            for (rank, found) in ranks.iter().enumerate() {
+                assert!(found.bits() == ranks[0].bits(), "rank {rank} of {size} has other bits");
+                assert!(found.logits == logits, "logits of rank {rank} of {size}");
+                for (id, spec) in case.layout.iter() {
+                    let range = case.layout.range(id);
+                    let [ours, theirs] = [&found.gradient, &sums[0]].map(|all| &all[range.clone()]);
+                    let off = distance(ours, theirs);
+                    let bound = if spec.shape.len() > 1 { 0.0 } else { 1e-6 };
+                    assert!(off <= bound, "{size} ranks, gradient of {}: off by {off}", spec.name);
+                }
+            }
+            let sync = together(&case, &graph, &patient(size), RankNorms::Sync);
+            assert!(distance(&sync[0].gradient, &sums[0]) > 1e-3, "the batch's own norms are others");
+        }
+    }
+}
+
+/// Parts of different size, and ranks without an image: of five chunks eight ranks have one, or none.
+#[test]
+fn local_norms_of_uneven_parts_weigh_each_image_alike() {
+    let shape = Shape::new(3, 12, 8);
+    let net = Nb201Net::new(16, 1, shape, 10, Norms::Affine);
+    let case = Case::new(net.weights(), shape, 37, 10, 3);
+    let [arch, anchor] = ["323412", "142323"].map(|digits| Nb201::new().parse(digits).unwrap());
+    for graph in [net.lower(&arch).unwrap(), net.lower_aligned(&arch, &anchor, 2.0).unwrap()] {
+        for size in [2, 4, 8] {
+            let parts = one_by_one(&case, &graph, size);
+            let mut sum = vec![0.0; case.layout.numel()];
+            for (_, part) in &parts {
+                sum.iter_mut().zip(&part.gradient).for_each(|(sum, part)| *sum += part);
+            }
+            for found in together(&case, &graph, &patient(size), RankNorms::Local) {
+                let off = distance(&found.gradient, &sum);
+                assert!(off < 1e-5, "{size} ranks: off by {off}");
+            }
+        }
+    }
+}
+
+/// Running norms of a graph, with how many numbers of an image each channel has.
+fn running(graph: &Graph) -> Vec<([WeightId; 2], f32, usize)> {
+    let of = |node: &pada_graph::Node| match node.op {
+        Op::Norm(norm) => match norm.statistics {
+            Statistics::Running { mean, var, momentum } => Some(([mean, var], momentum, node.shape.pixels())),
+            Statistics::Batch => None,
+        },
+        _ => None,
+    };
+    graph.nodes().iter().filter_map(of).collect()
+}
+
+/// The mean and the unbiased variance of all numbers that parts of the batch have, from those of each part.
+#[test]
+fn running_statistics_are_those_of_the_whole_batch() {
+    let net = MacroNet::new(Shape::new(3, 16, 16), 10, Norms::Running);
+    let case = Case::new(net.weights(), net.input(), 29, 10, 2);
+    let graph = net.lower(&NasBenchMacro.parse("02101201").unwrap()).unwrap();
+    let parts = one_by_one(&case, &graph, 2);
+    let norms = running(&graph);
+    assert!(norms.len() > 10);
+    let ranks = together(&case, &graph, &patient(2), RankNorms::Local);
+    assert!(ranks[0].bits() == ranks[1].bits());
+    for ([mean, var], momentum, pixels) in norms {
+        let [means, vars] = [mean, var].map(|id| case.layout.range(id));
+        let newest = |weights: &[f32], at: usize| {
+            let (old, new) = (f64::from(case.weights[at]), f64::from(weights[at]));
+            (new - (1.0 - f64::from(momentum)) * old) / f64::from(momentum)
+        };
+        for (mean_at, var_at) in means.zip(vars) {
+            let moments: Vec<[f64; 3]> = parts
+                .iter()
+                .map(|(images, found)| {
+                    let [mean, var] = [mean_at, var_at].map(|at| newest(&found.weights, at));
+                    [(images * pixels) as f64, mean, var]
+                })
+                .collect();
+            let count: f64 = moments.iter().map(|[n, ..]| n).sum();
+            let mean = moments.iter().map(|[n, mean, _]| n * mean).sum::<f64>() / count;
+            let spread = |[n, part, var]: &[f64; 3]| (n - 1.0) * var + n * (part - mean).powi(2);
+            let variance = moments.iter().map(spread).sum::<f64>() / (count - 1.0);
+            for (at, expected) in [(mean_at, mean), (var_at, variance)] {
+                let ours = newest(&ranks[0].weights, at);
+                // Tenths of a difference of numbers in f32.
+                let off = (ours - expected).abs() / expected.abs().max(1.0);
+                assert!(off < 1e-4, "{ours}, not {expected}");
+            }
+        }
+    }
+}

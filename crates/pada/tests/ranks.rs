@@ -1,0 +1,121 @@
+//! Ranks, here threads of one process, whose norms have the statistics of their own images.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use pada::report::{EpochRecord, RunRecord};
+use pada::trainer::Observer;
+use pada::world::{World, threads};
+use pada::{Device, PadaError, Place, Run, RunConfig, RunFolder};
+
+/// A tiny run with these settings on top.
+fn config(settings: &[&str]) -> RunConfig {
+    let tiny = [
+        "train.epochs=2",
+        "data.train_images=96",
+        "train.batch=32",
+        "rank.images=50",
+        "rank.batch=50",
+        "rank.archs=random:6",
+        "supernet.channels=2",
+        "rank.compare=[]",
+    ];
+    tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
+}
+
+/// Asks to stop once so many epochs are over.
+struct StopAfter(usize);
+
+impl Observer for StopAfter {
+    fn on_epoch(&mut self, _: &EpochRecord) {
+        self.0 = self.0.saturating_sub(1);
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What rank 0 of a run finds, which begins in `folder` or goes on there; all ranks stop after `epochs`.
+fn run(config: &RunConfig, folder: &Path, worlds: Vec<World>, epochs: usize) -> Result<RunRecord, PadaError> {
+    let rank = |world: World| {
+        let leads = world.rank() == 0;
+        let checkpoint_every = Duration::from_secs(60);
+        let place = Place { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world };
+        let run = Run::prepare(config, &place)?;
+        let mut observer = StopAfter(epochs);
+        if !leads {
+            return run.follow(&mut observer).map(|()| None);
+        }
+        let folder = match folder.is_dir() {
+            true => RunFolder::open(folder)?.0,
+            false => RunFolder::create(folder, config)?,
+        };
+        run.finish(&folder, &mut observer).map(Some)
+    };
+    std::thread::scope(|scope| {
+        let ranks: Vec<_> = worlds.into_iter().map(|world| scope.spawn(|| rank(world))).collect();
+        let mut found: Vec<_> = ranks.into_iter().map(|rank| rank.join().unwrap()).collect();
+        found.swap_remove(0).map(|record| record.expect("rank 0 has the record"))
+    })
+}
+
+fn patient(size: usize) -> Vec<World> {
+    threads(size, Duration::from_secs(60))
+}
+
+/// More epochs than any run has.
+const TO_THE_END: usize = 99;
+
+fn weights(folder: &Path, config: &RunConfig) -> Vec<u32> {
+    let layout = pada::weight_layout(&config.supernet, 10).unwrap();
+    let weights = pada::supernet::read_weights(&folder.join("epoch-0002.safetensors"), &layout).unwrap();
+    weights.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn local_norms_train_otherwise_and_alike_on_one_rank() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = |name: &str, settings: &[&str], size: usize| {
+        let (config, folder) = (config(settings), folder.path().join(name));
+        run(&config, &folder, patient(size), TO_THE_END).unwrap();
+        weights(&folder, &config)
+    };
+    let sync = trained("sync", &[], 1);
+    assert!(trained("two", &[], 2) == sync);
+    assert!(trained("local", &["compute.norms=local"], 1) == sync);
+    assert!(trained("two-local", &["compute.norms=local"], 2) != sync);
+}
+
+#[test]
+fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&["compute.norms=local"]);
+    let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
+    run(&config, &whole, patient(2), TO_THE_END).unwrap();
+    let error = run(&config, &stopped, patient(2), 1).unwrap_err();
+    assert_eq!(error.blame(), pada::Blame::Stopped);
+    for (worlds, size) in [(vec![World::alone()], "1"), (patient(4), "4")] {
+        let error = run(&config, &stopped, worlds, TO_THE_END).unwrap_err();
+        assert_eq!(error.blame(), pada::Blame::Input);
+        let said = error.to_string();
+        for words in ["number of ranks", "compute.norms is \"local\"", "is 2", &format!("has {size}")] {
+            assert!(said.contains(words), "{said}");
+        }
+    }
+    run(&config, &stopped, patient(2), TO_THE_END).unwrap();
+    assert!(weights(&stopped, &config) == weights(&whole, &config));
+}
+
+/// Checkpoints of runs without the key are those of runs with its default.
+#[test]
+fn the_statistics_of_norms_are_a_key_of_the_config() {
+    let config = RunConfig::mini();
+    assert!(!config.to_toml().contains("norms"));
+    let local = config.with("compute.norms=local").unwrap();
+    assert!(local.to_toml().contains("norms = \"local\""));
+    assert_eq!(local.with("compute.norms=sync").unwrap(), config);
+    let error = config.with("compute.norms=mine").unwrap_err().to_string();
+    assert!(error.contains("sync") && error.contains("local"), "{error}");
+}
