@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         cargo::command(&["build", "--profile", PROFILE, "--features", "libfuzzer", "--manifest-path"]);
     build.arg(manifest()).arg("--target-dir").arg(folder().join("target"));
     // One by one: the other programs have no libFuzzer, and do not link with coverage.
-    targets.iter().for_each(|name| drop(build.args(["--bin", &format!("fuzz_{name}")])));
+    build.args(targets.iter().flat_map(|name| ["--bin".to_owned(), format!("fuzz_{name}")]));
     // A target triple of its own keeps the flags from what runs while building.
     let host = cargo::host()?;
     build.arg("--target").arg(&host).env("RUSTFLAGS", COVERAGE.join(" "));
