@@ -83,9 +83,12 @@ mod tests {
         let curves = [curve, Curve { label: "none".into(), points: vec![] }];
         let plot = curve_plot("GV", &axes, Origin::Data, &curves).unwrap();
         assert!(plot.contains("operations per edge") && plot.contains("none"), "{plot}");
-        assert!(plot.matches("<circle").count() == 2 && !plot.contains(">0.0<"), "{plot}");
-        let plot = curve_plot("GV", &axes, Origin::Zero, &curves[..1]).unwrap();
-        assert!(plot.contains(">0.0<") && !plot.contains("SPOS"), "{plot}");
+        assert_eq!(plot.matches("<circle").count(), 2, "{plot}");
+        let far = [Curve { label: "alone".into(), points: vec![(2.0, value(5.0)), (5.0, value(5.4))] }];
+        let plot = curve_plot("GV", &axes, Origin::Zero, &far).unwrap();
+        assert!(plot.contains("\n0.0\n") && !plot.contains("alone"), "{plot}");
+        let plot = curve_plot("GV", &axes, Origin::Data, &far).unwrap();
+        assert!(plot.contains("\n5.0\n") && !plot.contains("\n0.0\n"), "{plot}");
         let panels = [
             Panel { title: "SPOS".into(), points: vec![(10.0, 90.0), (12.0, 91.0)] },
             Panel { title: "empty".into(), points: vec![] },
