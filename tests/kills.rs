@@ -21,13 +21,16 @@ impl Moments {
     }
 }
 
-/// What a run found, without what the clock says.
+/// What a run found, without what the clock says and how many ranks there were.
 pub(crate) fn found(run: &Path) -> (String, String) {
     let record = std::fs::read_to_string(run.join("record.json")).unwrap();
     let mut record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let still = |part: &mut serde_json::Value| {
+        part.as_object_mut().unwrap().retain(|key, _| !["seconds", "ranks"].contains(&key.as_str()));
+    };
     record["train_seconds"].take();
-    record["ranking"]["seconds"].take();
-    record["epochs"].as_array_mut().unwrap().iter_mut().for_each(|epoch| drop(epoch["seconds"].take()));
+    still(&mut record["ranking"]);
+    record["epochs"].as_array_mut().unwrap().iter_mut().for_each(still);
     (record.to_string(), std::fs::read_to_string(run.join("ranking.csv")).unwrap())
 }
 

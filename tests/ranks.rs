@@ -128,6 +128,21 @@ mod launched {
     }
 
     #[test]
+    fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let mut args = small_run(folder.path());
+        args.extend(["--set", "compute.norms=local"].map(str::to_owned));
+        let said = ranks(2, &out(&args, &run));
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        let line = "ranks      2; rank 0 sent";
+        assert!(said.stdout.contains(line), "{}", said.stdout);
+        let resume = ["--resume".to_owned(), run.display().to_string()];
+        call(&resume).fails(2, &["number of ranks", "compute.norms is \"local\"", "is 2, this run has 1"]);
+        assert_eq!(ranks(2, &resume).code, 0);
+    }
+
+    #[test]
     fn three_ranks_cannot_train() {
         let folder = tempfile::tempdir().unwrap();
         let run = out(&small_run(folder.path()), &folder.path().join("run"));

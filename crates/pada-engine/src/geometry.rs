@@ -1,5 +1,7 @@
 //! Where the taps of a convolution fall: offsets into padded images, worked out once per kind of convolution.
 
+use std::ops::Deref;
+
 use pada_graph::{Conv, Shape};
 
 use crate::plan::Connection;
@@ -13,15 +15,51 @@ pub(crate) struct Tap {
     pub(crate) weight: usize,
 }
 
+/// Places of pixels in an image. The least and the greatest are known: kernels check them instead of every one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    list: Vec<u32>,
+    /// 0 where there are none, as `last`.
+    first: usize,
+    last: usize,
+}
+
+impl Places {
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
+    pub(crate) fn last(&self) -> usize {
+        self.last
+    }
+}
+
+impl FromIterator<u32> for Places {
+    fn from_iter<I: IntoIterator<Item = u32>>(places: I) -> Self {
+        let list: Vec<u32> = places.into_iter().collect();
+        let [first, last] = [list.iter().min(), list.iter().max()];
+        let [first, last] = [first, last].map(|place| place.map_or(0, |&place| place as usize));
+        Self { list, first, last }
+    }
+}
+
+impl Deref for Places {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.list
+    }
+}
+
 /// Pixels that read the same taps.
 #[derive(Clone, Debug)]
 pub(crate) struct Phase {
     /// Per pixel: its place in the padded image that is read.
-    pub(crate) base: Vec<u32>,
+    pub(crate) base: Places,
     /// Per pixel: its place in the image that is written.
-    pub(crate) out: Vec<u32>,
+    pub(crate) out: Places,
     /// Per pixel: its place in the padded input, for masks; empty in the forward direction.
-    pub(crate) mask: Vec<u32>,
+    pub(crate) mask: Places,
     pub(crate) taps: Vec<Tap>,
 }
 
@@ -57,13 +95,6 @@ impl Padded {
     }
 }
 
-/// The least and the greatest of some places; 0 and 0 where there are none.
-#[inline(always)]
-pub(crate) fn span(places: &[u32]) -> [usize; 2] {
-    let [least, greatest] = [places.iter().min(), places.iter().max()];
-    [least, greatest].map(|place| place.map_or(0, |&place| place as usize))
-}
-
 /// All directions of one convolution.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Geometry {
@@ -76,7 +107,7 @@ pub(crate) struct Geometry {
     /// From the output's gradient to the input's.
     pub(crate) backward: Vec<Phase>,
     /// Per output pixel: its place in the padded gradient of the output.
-    pub(crate) gradient: Vec<u32>,
+    pub(crate) gradient: Places,
     pub(crate) kernel_taps: usize,
 }
 
@@ -140,7 +171,7 @@ fn forward(conv: &Conv, output: Shape, x: Padded, out_stride: usize) -> Phase {
         let (ky, kx) = (weight / conv.kernel, weight % conv.kernel);
         Tap { offset: (step(ky) * x.row() + step(kx) * x.stride) as isize, weight }
     });
-    Phase { base, out, mask: vec![], taps: taps.collect() }
+    Phase { base, out, mask: Places::default(), taps: taps.collect() }
 }
 
 /// An input place `i` is read by output `o` through tap `k` where `i = o·stride + offset + k·dilation − padding`.
@@ -158,23 +189,24 @@ fn residues(conv: &Conv) -> Vec<Residue> {
 fn backward(conv: &Conv, residues: &[Residue], input: Shape, x: Padded, y: Padded) -> Vec<Phase> {
     let mut phases = Vec::new();
     for (rows, columns) in residues.iter().flat_map(|r| residues.iter().map(move |c| (r, c))) {
-        let mut phase = Phase { base: vec![], out: vec![], mask: vec![], taps: vec![] };
+        let (mut base, mut out, mut mask, mut taps) = (vec![], vec![], vec![], vec![]);
         for iy in (rows.first..input.height).step_by(conv.stride) {
             for ix in (columns.first..input.width).step_by(conv.stride) {
                 let [oy, ox] = [iy / conv.stride, ix / conv.stride].map(|v| v as isize);
-                phase.base.push(y.at(oy, ox) as u32);
-                phase.out.push(((iy * input.width + ix) * x.stride) as u32);
-                phase.mask.push(x.at(iy as isize, ix as isize) as u32);
+                base.push(y.at(oy, ox) as u32);
+                out.push(((iy * input.width + ix) * x.stride) as u32);
+                mask.push(x.at(iy as isize, ix as isize) as u32);
             }
         }
         for &(ky, qy) in &rows.taps {
             for &(kx, qx) in &columns.taps {
                 let offset = qy * y.row() as isize + qx * y.stride as isize;
-                phase.taps.push(Tap { offset, weight: ky * conv.kernel + kx });
+                taps.push(Tap { offset, weight: ky * conv.kernel + kx });
             }
         }
-        if !phase.base.is_empty() {
-            phases.push(phase);
+        if !base.is_empty() {
+            let [base, out, mask] = [base, out, mask].map(Places::from_iter);
+            phases.push(Phase { base, out, mask, taps });
         }
     }
     phases

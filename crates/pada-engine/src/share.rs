@@ -2,6 +2,7 @@
 //! whoever has them.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use pada_graph::RankNorms;
 use pada_world::{World, WorldError, fold, share};
@@ -109,7 +110,13 @@ impl<'a> Share<'a> {
 
     /// Adds up a list over all ranks.
     pub(crate) fn sum<T: Number>(&self, values: &mut [T]) -> Result<(), WorldError> {
-        self.world.sum(values)
+        let started = Instant::now();
+        self.world.sum(values)?;
+        if !self.world.is_alone() {
+            let (bytes, seconds) = (size_of_val(values), started.elapsed().as_secs_f64());
+            tracing::trace!(bytes, seconds, "added up over ranks");
+        }
+        Ok(())
     }
 
     /// The rows of all images from those of this rank's.

@@ -1,6 +1,8 @@
 use pada_sampler::{ImageAudit, PathAudit};
 use serde::{Deserialize, Serialize};
 
+use crate::RanksRecord;
+
 /// What one epoch of supernet training did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,4 +40,7 @@ pub struct EpochRecord {
     pub image_entropy: Option<f64>,
     /// Wall-clock time.
     pub seconds: f64,
+    /// The ranks that ended it, and what was sent; none where one process did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<RanksRecord>,
 }

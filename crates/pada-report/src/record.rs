@@ -3,7 +3,7 @@ use std::path::Path;
 use pada_rank::Metrics;
 use serde::{Deserialize, Serialize};
 
-use crate::{Agreement, EpochRecord, ReportError};
+use crate::{Agreement, EpochRecord, RanksRecord, ReportError};
 
 /// Everything a run found, as `record.json` of its folder keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,9 @@ pub struct RankRecord {
     pub recalibrated_on: Option<usize>,
     /// Wall-clock time.
     pub seconds: f64,
+    /// The ranks that scored, and what was sent; none where one process did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<RanksRecord>,
     /// Agreement with each truth table that was there; the first is the run's main result.
     pub agreements: Vec<Agreement>,
     /// The best architectures by score, best first.

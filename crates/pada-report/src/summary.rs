@@ -2,7 +2,8 @@ use std::fmt::Write;
 
 use pada_rank::Metrics;
 
-use crate::{Agreement, Ceiling, RankRecord, RunRecord};
+use crate::ranks::{in_turn, volume};
+use crate::{Agreement, Ceiling, RankRecord, RanksRecord, RunRecord};
 
 /// The short result of a run, for a terminal.
 pub fn summary(record: &RunRecord) -> String {
@@ -21,6 +22,15 @@ pub fn summary(record: &RunRecord) -> String {
         record.train_seconds,
         record.device
     ));
+    if let Some((sizes, sum)) = RanksRecord::of(&record.epochs) {
+        line(format!(
+            "ranks      {}; rank 0 sent {} messages, {}, and waited {:.1} s for others",
+            in_turn(&sizes),
+            sum.messages,
+            volume(sum.bytes),
+            sum.seconds
+        ));
+    }
     if let Some(ranking) = &record.ranking {
         out.push_str(&ranking_summary(ranking));
     }
@@ -39,8 +49,9 @@ pub fn ranking_summary(ranking: &RankRecord) -> String {
 
 fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
     let images = &ranking.images;
+    let ranks = ranking.ranks.map_or_else(String::new, |ranks| format!(" by {} ranks", ranks.ranks));
     line(format!(
-        "ranking    {} architectures on {} images of {} in {:.1} s",
+        "ranking    {} architectures on {} images of {} in {:.1} s{ranks}",
         ranking.archs, images.images, images.name, ranking.seconds
     ));
     if let Some(n) = ranking.recalibrated_on {

@@ -25,6 +25,7 @@ fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
         effective_sample_size: None,
         image_entropy: None,
         seconds: 1.0,
+        ranks: None,
     }
 }
 
@@ -52,6 +53,7 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
             images,
             batch: 512,
             seconds: 18.0,
+            ranks: None,
             agreements: vec![agreement],
             best: vec![],
         }),

@@ -32,6 +32,7 @@ fn epoch(i: usize) -> EpochRecord {
         effective_sample_size: Some(2.5),
         image_entropy: None,
         seconds: 0.5,
+        ranks: None,
     }
 }
 
@@ -64,6 +65,7 @@ fn run(epochs: usize) -> RunView {
             batch: 500,
             recalibrated_on: None,
             seconds: 0.1,
+            ranks: None,
             agreements: vec![agreement],
             best: vec![best],
         }),
@@ -153,6 +155,23 @@ fn a_page_has_its_result_first_and_all_sections() {
     }
     assert!(texts(&html, ".facts dd").contains(&"C=8, N=1, 99,874 weights".to_owned()));
     assert_eq!(texts(&html, "pre"), ["name = \"mini\"\n"]);
+}
+
+#[test]
+fn ranks_and_what_they_sent_stand_with_the_cost() {
+    let sent = ["ranks that trained", "sent by rank 0", "waited for other ranks", "ranks that scored"];
+    let mut view = run(1);
+    let said = |view: &RunView| texts(&parse(std::slice::from_ref(view)), ".facts dt");
+    assert!(sent.iter().all(|name| !said(&view).iter().any(|fact| fact == name)), "one process");
+    let record = view.record.as_mut().unwrap();
+    let ranks = RanksRecord { ranks: 2, messages: 3297, bytes: 17_600_000, seconds: 0.25 };
+    record.epochs[0].ranks = Some(ranks);
+    record.ranking.as_mut().unwrap().ranks = Some(RanksRecord { ranks: 3, ..ranks });
+    assert!(sent.iter().all(|name| said(&view).iter().any(|fact| fact == name)));
+    let facts = texts(&parse(&[view]), ".facts dd");
+    for fact in ["2", "3,297 messages, 17.6 MB", "250 ms", "3"] {
+        assert!(facts.iter().any(|text| text == fact), "{fact} is not in {facts:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use pada_rank::Bootstrap;
 use pada_report::*;
+use pada_sampler::{ImageAudit, PathAudit};
+use pada_space::Arch;
 
 fn record() -> RunRecord {
     let (scores, truth) = ([61.0, 55.5, 70.25, 12.0], [90.1, 89.0, 93.2, 10.0]);
@@ -29,6 +31,7 @@ fn record() -> RunRecord {
             images,
             batch: 512,
             seconds: 0.1,
+            ranks: None,
             agreements: vec![agreement],
             best: vec![best],
         }),
@@ -69,4 +72,46 @@ fn a_collapsed_supernet_has_no_tau() {
     assert_eq!(agreement.metrics, None);
     let reason = agreement.undefined.unwrap();
     assert!(reason.contains("all 3 predicted scores are equal"), "{reason}");
+}
+
+/// Two epochs by two ranks, one by four.
+#[test]
+fn the_summary_says_which_ranks_trained_and_what_they_sent() {
+    let mut record = record();
+    assert!(!summary(&record).contains("ranks"), "one process");
+    let epoch = |ranks, messages| {
+        let ranks = RanksRecord { ranks, messages, bytes: 900_000, seconds: 1.25 };
+        EpochRecord { ranks: Some(ranks), ..epoch() }
+    };
+    record.epochs = vec![epoch(2, 50), epoch(2, 50), epoch(4, 100)];
+    let ranks = RanksRecord { ranks: 3, messages: 4, bytes: 5, seconds: 0.5 };
+    record.ranking.as_mut().unwrap().ranks = Some(ranks);
+    let text = summary(&record);
+    let line = "ranks      2, then 4; rank 0 sent 200 messages, 2.7 MB, and waited 3.8 s for others";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("in 0.1 s by 3 ranks"), "{text}");
+    let read: RunRecord = serde_json::from_str(&record.to_json()).unwrap();
+    assert_eq!(read, record);
+}
+
+fn epoch() -> EpochRecord {
+    EpochRecord {
+        epoch: 0,
+        stage: 0,
+        lr: 0.05,
+        loss: 2.0,
+        accuracy: 20.0,
+        skipped_steps: 0,
+        grad_norm: 1.0,
+        gv: None,
+        gv_scale_free: None,
+        path_distribution: vec![],
+        path_entropy: 1.0,
+        paths: PathAudit::of(&[Arch::new(vec![0, 1])], 3),
+        images: ImageAudit::of(&[0, 1, 1]),
+        effective_sample_size: None,
+        image_entropy: None,
+        seconds: 0.5,
+        ranks: None,
+    }
 }

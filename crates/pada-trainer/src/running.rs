@@ -1,5 +1,6 @@
 use pada_sampler::{SamplerError, SamplerState};
 use pada_space::{Arch, SubSpace};
+use pada_world::Traffic;
 
 use crate::{GradientVariance, StepOutcome};
 
@@ -13,6 +14,8 @@ pub(crate) struct RunningEpoch {
     pub(crate) totals: Totals,
     /// Wall-clock time of earlier sessions and of this one up to the last checkpoint.
     pub(crate) seconds: f64,
+    /// What was sent to other ranks in that time.
+    pub(crate) traffic: Traffic,
 }
 
 /// Sums over an epoch.
@@ -45,6 +48,7 @@ impl Totals {
 const ORDER: &str = "order";
 const NUMBERS: &str = "numbers";
 const TRAINED: &str = "paths";
+const SENT: &str = "sent";
 
 impl RunningEpoch {
     pub(crate) fn state(&self) -> SamplerState {
@@ -55,6 +59,10 @@ impl RunningEpoch {
         let mut state = SamplerState::new([(ORDER, &order), (NUMBERS, &numbers)]);
         state.0.extend(SamplerState::archs(TRAINED, &t.paths).0);
         state.0.extend(t.variance.state().0);
+        if self.traffic != Traffic::default() {
+            let Traffic { messages, bytes, seconds } = self.traffic;
+            state.0.extend(SamplerState::new([(SENT, &[messages as f64, bytes as f64, seconds])]).0);
+        }
         state
     }
 
@@ -68,11 +76,19 @@ impl RunningEpoch {
         let [order] = order.lists([(ORDER, order.0.get(ORDER).map_or(0, Vec::len))])?;
         let [numbers] = rest.take(NUMBERS).lists([(NUMBERS, 8)])?;
         let paths = rest.take(TRAINED).to_archs(TRAINED, space)?;
+        // One process sends nothing.
+        let traffic = match rest.take(SENT) {
+            sent if sent.0.is_empty() => Traffic::default(),
+            sent => {
+                let [sent] = sent.lists([(SENT, 3)])?;
+                Traffic { messages: sent[0] as u64, bytes: sent[1] as u64, seconds: sent[2] }
+            }
+        };
         let variance = GradientVariance::restore(&rest)?;
         let [step, correct, images, skipped] = [0, 1, 2, 3].map(|i| numbers[i] as usize);
         let [loss, last_loss, grad_norm, seconds] = [4, 5, 6, 7].map(|i| numbers[i]);
         let totals = Totals { loss, last_loss, correct, images, grad_norm, skipped, paths, variance };
         let order = order.into_iter().map(|i| i as u32).collect();
-        Ok(Some(Self { order, step, totals, seconds }))
+        Ok(Some(Self { order, step, totals, seconds, traffic }))
     }
 }

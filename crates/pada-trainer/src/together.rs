@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use pada_graph::{RankNorms, State};
 use pada_world::{World, WorldError};
-use sha2::{Digest, Sha256};
 
-use crate::{Checkpoint, CheckpointError, TrainError, Trainer};
+use crate::{Checkpoint, CheckpointError, TrainError, Trainer, weights_sha256};
 
 /// Where the others have a checkpoint from.
 const FROM_RANK_0: &str = "the checkpoint of rank 0";
@@ -58,13 +57,10 @@ impl Trainer {
         if self.world.is_alone() {
             return Ok(());
         }
-        let mut hasher = Sha256::new();
-        for weight in self.parts.executor.read(State::Weights) {
-            hasher.update(weight.to_le_bytes());
-        }
+        let weights = weights_sha256(&self.parts.executor.read(State::Weights));
         let sent = self.world.traffic();
         tracing::info!(sent.messages, sent.bytes, sent.seconds, "to other ranks so far");
-        match self.world.odd_one(hasher.finalize().to_vec())? {
+        match self.world.odd_one(weights.into_bytes())? {
             Some(peer) => Err(WorldError::Drift { peer, epoch: self.epochs.len() }.into()),
             None => Ok(()),
         }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pada_data::{Augment, DrawnImages, Loader};
 use pada_graph::{Batch, Executor, Images, Lower, RankNorms, SgdStep, State};
@@ -14,6 +14,7 @@ use pada_world::World;
 use crate::autosave::Autosave;
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
+use crate::meter::{Meter, ranks_record};
 use crate::running::RunningEpoch;
 use crate::{
     Average, Checkpoint, CheckpointError, DropPaths, GradientVariance, ImageScore, Observer, OnNan, Recipe,
@@ -131,12 +132,11 @@ impl Trainer {
         };
         let (stage, batch) = (self.settings.stage, self.settings.train.batch);
         let steps = running.order.len().div_ceil(batch);
-        let mut clock = Instant::now();
+        let mut meter = Meter::start(&self.world);
         while running.step < steps {
             let stop = self.world.any(observer.stop_requested())?;
             if stop || self.autosave.as_ref().is_some_and(Autosave::is_due) {
-                running.seconds += clock.elapsed().as_secs_f64();
-                clock = Instant::now();
+                meter.add_to(&mut running);
                 self.running = Some(running);
                 if stop {
                     return Err(TrainError::Stopped);
@@ -149,7 +149,7 @@ impl Trainer {
             let (step, loss) = (running.step, running.totals.last_loss);
             observer.on_step(&StepProgress { stage, epoch, epochs, step, steps, loss });
         }
-        running.seconds += clock.elapsed().as_secs_f64();
+        meter.add_to(&mut running);
         let record = self.record(&running, steps);
         // Epoch 0 has progress 0: the second epoch is still uniform, as in the released code.
         let progress = epoch as f64 / epochs as f64;
@@ -206,7 +206,7 @@ impl Trainer {
 
     /// What an epoch did; the samplers still hold the distributions it was drawn from.
     fn record(&self, running: &RunningEpoch, steps: usize) -> EpochRecord {
-        let RunningEpoch { order, totals, seconds, .. } = running;
+        let RunningEpoch { order, totals, seconds, traffic, .. } = running;
         let (epoch, epochs) = (self.epochs.len(), self.settings.train.epochs);
         let (path_distribution, q) = (self.parts.paths.distribution(), self.parts.data.distribution());
         let gv = totals.variance.result();
@@ -228,6 +228,7 @@ impl Trainer {
             effective_sample_size: q.map(effective_sample_size),
             image_entropy: q.map(entropy),
             seconds: *seconds,
+            ranks: ranks_record(&self.world, *traffic),
         }
     }
 

@@ -28,6 +28,26 @@ pub struct Traffic {
     pub seconds: f64,
 }
 
+impl Traffic {
+    /// What came after an earlier moment.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            messages: self.messages - earlier.messages,
+            bytes: self.bytes - earlier.bytes,
+            seconds: self.seconds - earlier.seconds,
+        }
+    }
+
+    /// Both together.
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            messages: self.messages + other.messages,
+            bytes: self.bytes + other.bytes,
+            seconds: self.seconds + other.seconds,
+        }
+    }
+}
+
 impl World {
     /// One process.
     pub fn alone() -> Self {

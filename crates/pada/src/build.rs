@@ -93,11 +93,12 @@ pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: u
 
 /// The network that a run trains.
 pub(crate) fn trained(config: &RunConfig, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
-    let Some(alone) = &config.alone else {
-        return Ok(supernet(&config.supernet, input, classes)?);
-    };
-    let arch = space_of(&config.supernet)?.parse(config.sampler.fixed_arch()?)?;
-    alone_net(&config.supernet, alone, &arch, input, classes)
+    let (size, alone) = (&config.supernet, config.alone.as_ref());
+    if alone.is_none() {
+        return Ok(supernet(size, input, classes)?);
+    }
+    let arch = space_of(size)?.parse(config.sampler.fixed_arch()?)?;
+    net_of(size, alone, &arch, input, classes)
 }
 
 /// The network whose weights compute an architecture: the supernet, or one of its own.

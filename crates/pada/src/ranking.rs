@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use pada_report::{BestArch, RankRecord};
 use pada_space::Arch;
-use pada_trainer::{ArchScore, Calibration, Observer, Scorer, TrainError};
+use pada_trainer::{ArchScore, Calibration, Observer, Scorer, TrainError, ranks_record};
 use pada_world::World;
 
 use crate::pipeline::images_record;
@@ -33,7 +33,7 @@ impl Ranking<'_> {
         part: Option<&mut Part>,
         observer: &mut dyn Observer,
     ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
-        let started = Instant::now();
+        let (started, sent) = (Instant::now(), self.world.traffic());
         let images = &self.scoring.eval_set();
         let network = &self.scoring.network;
         let mut scorer = self.scoring.scorer(&mut weights, images);
@@ -45,6 +45,7 @@ impl Ranking<'_> {
             batch: self.scoring.batch,
             recalibrated_on: self.scoring.calibration.as_ref().map(Calibration::len),
             seconds,
+            ranks: ranks_record(self.world, self.world.traffic().since(sent)),
             agreements: self.tables.agreements(network, &scores)?,
             best: self.best(&scores)?,
         };

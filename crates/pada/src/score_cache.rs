@@ -19,8 +19,10 @@ const HEADER: &str = "arch,correct,total\n";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Subject {
     pub(crate) space: String,
-    /// SHA-256 of the weights and of whatever chooses among them.
+    /// SHA-256 of the weights.
     pub(crate) weights: String,
+    /// How they were trained, where that says which of them an architecture has.
+    pub(crate) chosen_by: String,
     /// SHA-256 of the images that are scored on.
     pub(crate) images: String,
     /// Images per batch.
@@ -97,7 +99,9 @@ fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
     match serde_json::from_slice::<Subject>(&text) {
         Ok(there) if there == *subject => Ok(()),
         Ok(there) if there.space != subject.space => other("space"),
-        Ok(there) if there.weights != subject.weights => other("supernet"),
+        Ok(there) if [&there.weights, &there.chosen_by] != [&subject.weights, &subject.chosen_by] => {
+            other("supernet")
+        }
         Ok(there) if there.images != subject.images => other("set of images"),
         Ok(_) => other("batch, recalibration or executor"),
         Err(_) => other("kind"),
@@ -150,6 +154,7 @@ mod tests {
         Subject {
             space: "nb201".into(),
             weights: "a".into(),
+            chosen_by: String::new(),
             images: "b".into(),
             batch: 5,
             recalibration: None,
@@ -193,6 +198,7 @@ mod tests {
         open(folder.path(), &subject()).unwrap();
         let others = [
             (Subject { weights: "c".into(), ..subject() }, "supernet"),
+            (Subject { chosen_by: "c".into(), ..subject() }, "supernet"),
             (Subject { images: "c".into(), ..subject() }, "set of images"),
             (Subject { batch: 6, ..subject() }, "batch"),
         ];

@@ -7,8 +7,7 @@ use pada_search::{
     EvolutionConfig, Found, Goal, ParetoConfig, Search, SearchError, evolution, front, pareto, random,
 };
 use pada_space::{Arch, SubSpace};
-use pada_trainer::{Observer, Purpose, TrainError, write_durably};
-use sha2::{Digest, Sha256};
+use pada_trainer::{Observer, Purpose, TrainError, weights_sha256, write_durably};
 
 use crate::inputs::Inputs;
 use crate::lists::{not_written, read_numbers};
@@ -160,12 +159,10 @@ struct About<'a> {
 
 impl About<'_> {
     fn subject(&self, scoring: &Scoring, executor: &dyn Executor) -> Subject {
-        let mut hasher = Sha256::new();
-        hasher.update(&self.identity);
-        executor.read(State::Weights).iter().for_each(|weight| hasher.update(weight.to_le_bytes()));
         Subject {
             space: scoring.network.space.name().to_owned(),
-            weights: hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            weights: weights_sha256(&executor.read(State::Weights)),
+            chosen_by: self.identity.clone(),
             images: images_record(&scoring.images).sha256,
             batch: scoring.batch,
             recalibration: self.recalibrate.map(|r| [r.images, r.batch]),

@@ -4,8 +4,7 @@ use pada_data::Photographs;
 use pada_graph::{Executor, Lower, Shape, State, WeightLayout};
 use pada_report::RankRecord;
 use pada_space::{Arch, SearchSpace, SubSpace};
-use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape};
-use sha2::{Digest, Sha256};
+use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape, weights_sha256};
 
 use crate::config::{check_list, check_recalibration};
 use crate::pipeline::ranked_archs;
@@ -140,7 +139,7 @@ pub fn rank_weights(
         place.world.agree(&[
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("job", format!("{job:#?}")),
-            ("set of weights", sha256_of(&opened.executor.read(State::Weights))),
+            ("set of weights", weights_sha256(&opened.executor.read(State::Weights))),
             ("set of images to rank on", opened.scoring.images.sha256()),
             ("executor", opened.executor.name().to_owned()),
         ])?;
@@ -148,12 +147,6 @@ pub fn rank_weights(
     opened.with_weights(|scoring, weights| {
         Ranking { archs: &archs, scoring, tables: &tables, world: &place.world }.run(weights, None, observer)
     })
-}
-
-fn sha256_of(weights: &[f32]) -> String {
-    let mut hasher = Sha256::new();
-    weights.iter().for_each(|weight| hasher.update(weight.to_le_bytes()));
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names and shapes of a supernet's weights.

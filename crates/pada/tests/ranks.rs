@@ -1,11 +1,11 @@
-//! Ranks, here threads of one process, whose norms have the statistics of their own images.
+//! Runs of several ranks, here threads of one process: norms with the statistics of a rank's own images, and what records say.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::path::Path;
 use std::time::Duration;
 
-use pada::report::{EpochRecord, RunRecord};
-use pada::trainer::Observer;
+use pada::report::RunRecord;
+use pada::trainer::{Observer, StepProgress};
 use pada::world::{World, threads};
 use pada::{Device, PadaError, Place, Run, RunConfig, RunFolder};
 
@@ -24,11 +24,11 @@ fn config(settings: &[&str]) -> RunConfig {
     tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
 }
 
-/// Asks to stop once so many epochs are over.
+/// Asks to stop once so many steps are over.
 struct StopAfter(usize);
 
 impl Observer for StopAfter {
-    fn on_epoch(&mut self, _: &EpochRecord) {
+    fn on_step(&mut self, _: &StepProgress) {
         self.0 = self.0.saturating_sub(1);
     }
 
@@ -37,14 +37,14 @@ impl Observer for StopAfter {
     }
 }
 
-/// What rank 0 of a run finds, which begins in `folder` or goes on there; all ranks stop after `epochs`.
-fn run(config: &RunConfig, folder: &Path, worlds: Vec<World>, epochs: usize) -> Result<RunRecord, PadaError> {
+/// What rank 0 of a run finds, which begins in `folder` or goes on there; all ranks stop after so many `steps`.
+fn run(config: &RunConfig, folder: &Path, worlds: Vec<World>, steps: usize) -> Result<RunRecord, PadaError> {
     let rank = |world: World| {
         let leads = world.rank() == 0;
         let checkpoint_every = Duration::from_secs(60);
         let place = Place { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world };
         let run = Run::prepare(config, &place)?;
-        let mut observer = StopAfter(epochs);
+        let mut observer = StopAfter(steps);
         if !leads {
             return run.follow(&mut observer).map(|()| None);
         }
@@ -65,7 +65,9 @@ fn patient(size: usize) -> Vec<World> {
     threads(size, Duration::from_secs(60))
 }
 
-/// More epochs than any run has.
+/// Of an epoch of [`config`].
+const STEPS: usize = 3;
+/// More steps than any run has.
 const TO_THE_END: usize = 99;
 
 fn weights(folder: &Path, config: &RunConfig) -> Vec<u32> {
@@ -94,7 +96,7 @@ fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
     let config = config(&["compute.norms=local"]);
     let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
     run(&config, &whole, patient(2), TO_THE_END).unwrap();
-    let error = run(&config, &stopped, patient(2), 1).unwrap_err();
+    let error = run(&config, &stopped, patient(2), STEPS).unwrap_err();
     assert_eq!(error.blame(), pada::Blame::Stopped);
     for (worlds, size) in [(vec![World::alone()], "1"), (patient(4), "4")] {
         let error = run(&config, &stopped, worlds, TO_THE_END).unwrap_err();
@@ -118,4 +120,37 @@ fn the_statistics_of_norms_are_a_key_of_the_config() {
     assert_eq!(local.with("compute.norms=sync").unwrap(), config);
     let error = config.with("compute.norms=mine").unwrap_err().to_string();
     assert!(error.contains("sync") && error.contains("local"), "{error}");
+}
+
+#[test]
+fn a_record_says_which_ranks_there_were_and_what_they_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |name: &str, settings: &[&str], steps: &[(usize, usize)]| {
+        let (config, folder) = (config(settings), folder.path().join(name));
+        let mut last = None;
+        for &(size, steps) in steps {
+            last = Some(run(&config, &folder, patient(size), steps));
+        }
+        last.unwrap().unwrap()
+    };
+    let alone = record("alone", &[], &[(1, TO_THE_END)]);
+    assert!(alone.epochs.iter().all(|epoch| epoch.ranks.is_none()));
+    assert_eq!(alone.ranking.unwrap().ranks, None);
+
+    let sync = record("sync", &[], &[(2, TO_THE_END)]);
+    let [first, second] = [0, 1].map(|epoch| sync.epochs[epoch].ranks.unwrap());
+    assert_eq!((first.ranks, sync.ranking.as_ref().unwrap().ranks.unwrap().ranks), (2, 2));
+    assert!(first.messages >= (2 * STEPS) as u64 && first.bytes > first.messages && first.seconds > 0.0);
+    assert!(first.seconds < sync.epochs[0].seconds);
+
+    let local = record("local", &["compute.norms=local"], &[(2, TO_THE_END)]).epochs[0].ranks.unwrap();
+    assert!(5 * local.messages < first.messages, "{} and {}", local.messages, first.messages);
+
+    // An epoch that is stopped between two steps keeps what it sent; what says so is one message more. Another number of ranks goes on.
+    let stopped = record("stopped", &[], &[(2, 1), (2, STEPS - 1), (4, TO_THE_END)]);
+    assert_eq!(stopped.epochs[0].ranks.unwrap().messages, first.messages + 1);
+    let four = stopped.epochs[1].ranks.unwrap();
+    assert_eq!(four.ranks, 4);
+    assert!(four.messages > second.messages);
+    assert_eq!(stopped.epochs[1].loss, sync.epochs[1].loss);
 }

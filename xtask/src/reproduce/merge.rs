@@ -71,3 +71,63 @@ fn take_runs(from: &Path, out: &Path) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of a shard with one run: its files with what they hold.
+    fn shard(folder: &Path, run: &str, files: &[(&str, &str)]) -> PathBuf {
+        let run = folder.join(run);
+        std::fs::create_dir_all(&run).unwrap();
+        for (name, content) in files {
+            std::fs::write(run.join(name), content).unwrap();
+        }
+        folder.to_owned()
+    }
+
+    fn read(path: &Path) -> Option<String> {
+        std::fs::read_to_string(path).ok()
+    }
+
+    #[test]
+    fn finished_runs_of_shards_come_together_whole_and_without_checkpoints() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second, out] = ["first", "second", "out"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&out).unwrap();
+        let files = |scores| [("config.toml", "c"), ("ranking.csv", scores), ("epoch-0001.safetensors", "w")];
+        shard(&first, "spos-s0", &files("of spos"));
+        shard(&second, "pada-s0", &files("of pada"));
+        // Not finished, and no run at all.
+        shard(&second, "close-s0", &[("config.toml", "c"), ("epoch-0001.safetensors", "w")]);
+        std::fs::write(second.join("notes.txt"), "mine").unwrap();
+        for from in [&first, &second] {
+            take_runs(from, &out).unwrap();
+        }
+        for (run, scores) in [("spos-s0", "of spos"), ("pada-s0", "of pada")] {
+            assert_eq!(read(&out.join(run).join("ranking.csv")).as_deref(), Some(scores));
+            assert_eq!(read(&out.join(run).join("config.toml")).as_deref(), Some("c"));
+            assert!(!out.join(run).join("epoch-0001.safetensors").exists());
+        }
+        let left: Vec<_> = out.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+
+    #[test]
+    fn a_run_that_is_there_already_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, out] = ["from", "out"].map(|name| folder.path().join(name));
+        shard(&from, "spos-s0", &[("ranking.csv", "theirs"), ("report.html", "theirs")]);
+        shard(&out, "spos-s0", &[("ranking.csv", "ours")]);
+        take_runs(&from, &out).unwrap();
+        assert_eq!(read(&out.join("spos-s0/ranking.csv")).as_deref(), Some("ours"));
+        assert_eq!(read(&out.join("spos-s0/report.html")), None);
+    }
+
+    #[test]
+    fn a_shard_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = take_runs(&folder.path().join("shard-7"), folder.path()).unwrap_err();
+        assert!(format!("{error:#}").contains("shard-7"), "{error:#}");
+    }
+}

@@ -65,7 +65,7 @@ impl Driver {
     }
 
     /// Makes this GPU the one that the calling thread speaks to.
-    fn enter(&self) -> Result<(), CudaError> {
+    pub(super) fn enter(&self) -> Result<(), CudaError> {
         // SAFETY: the context is kept until `self` is dropped.
         unsafe { driver::ctx::set_current(self.context) }.map_err(|error| self.lost("cuCtxSetCurrent", error))
     }

@@ -14,7 +14,7 @@ use super::results::{Found, Places, Results};
 use super::source::{kernel, real_bytes};
 use super::step::{Inputs, Step, Tables, each};
 use super::weights::Weights;
-use super::{CudaError, Device};
+use super::{CudaError, Device, DeviceSum};
 use crate::plan::{BufferId, Compiler, Kind, Machine, Mode, Plan};
 
 /// What plans are compiled for. Eight numbers, so that four of them never reach over a pixel's end; two to a unit, so that images too
@@ -195,6 +195,20 @@ impl CudaEngine {
             }
         }
         places.download(device, &results).map(Some)
+    }
+
+    /// Adds up the gradient over the devices of several ranks, once the passes of a step have left there what each rank's images give.
+    ///
+    /// # Errors
+    /// [`ExecError::Backend`]
+    pub fn sum_gradient(&mut self, ranks: &dyn DeviceSum) -> Result<(), ExecError> {
+        self.health()?;
+        let summed = self.weights.sum_gradient(self.device.as_ref(), ranks);
+        self.norms = summed.map_err(|error| {
+            self.failed.borrow_mut().get_or_insert_with(|| error.clone());
+            self.backend(&error)
+        })?;
+        Ok(())
     }
 
     fn backend(&self, error: &CudaError) -> ExecError {

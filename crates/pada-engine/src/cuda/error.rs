@@ -43,6 +43,12 @@ pub enum CudaError {
          folder it lies in"
     )]
     NoCompiler,
+    /// No NCCL.
+    #[error(
+        "no NCCL: libnccl.so is not found; `pip install nvidia-nccl-cu13` brings it as libnccl.so.2: LD_LIBRARY_PATH must name a folder \
+         where libnccl.so is a link to it"
+    )]
+    NoNccl,
     /// A compiler whose kernels the driver does not take.
     #[error(
         "NVRTC is of CUDA {compiler}, the NVIDIA driver is for {driver}; update the driver, or install an NVRTC of its version: \
@@ -103,7 +109,10 @@ pub enum CudaError {
         /// The distance, relative to the largest number.
         off: f64,
     },
-    /// The driver or the compiler refused a call.
+    /// Ranks do not come together.
+    #[error(transparent)]
+    World(#[from] pada_world::WorldError),
+    /// The driver, the compiler or NCCL refused a call.
     #[error("{call}: {message}")]
     Call {
         /// The function.

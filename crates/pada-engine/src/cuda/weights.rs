@@ -4,7 +4,7 @@ use super::arguments::{Doubles, Floats, Ints, SquaresArgs, TensorNormsArgs, Upda
 use super::memory::Block;
 use super::source::kernel;
 use super::step::{BLOCK, each, start};
-use super::{CudaError, Device};
+use super::{CudaError, Device, DeviceSum};
 
 /// Numbers of a piece: what one block of a flat kernel goes over.
 const PIECE: usize = 4096;
@@ -111,6 +111,23 @@ impl Weights {
             tensors,
             &TensorNormsArgs { partial, firsts, out, tensors: tensors as i64 },
         )
+    }
+
+    /// Adds up the gradient over all ranks; the L2 norm of every gradient tensor.
+    pub(super) fn sum_gradient(
+        &self,
+        device: &dyn Device,
+        ranks: &dyn DeviceSum,
+    ) -> Result<Vec<f64>, CudaError> {
+        ranks.sum(self.gradient.address(), self.layout.numel())?;
+        let mut norms = vec![0.0_f64; self.layout.len()];
+        let mut room = Block::default();
+        let out = room.get(device, size_of_val(&*norms).max(1))?;
+        let found = self
+            .norms(device, Doubles(out))
+            .and_then(|()| device.download(out, bytemuck::cast_slice_mut(&mut norms)));
+        room.release(device);
+        found.map(|()| norms)
     }
 
     /// Moves the weights.

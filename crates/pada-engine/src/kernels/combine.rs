@@ -1,11 +1,11 @@
-use super::stage::{bounds, vector};
+use super::stage::bounds;
 use crate::plan::Act;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 use super::Into;
 
 /// What a batch norm does to a channel: `(x − mean) · scale + shift`, `[stride]` each.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Affine<'a, T> {
     pub(crate) mean: &'a [T],
     pub(crate) scale: &'a [T],
@@ -21,12 +21,30 @@ pub(super) struct AffineVector<V> {
 }
 
 impl<T: Number> Affine<'_, T> {
+    /// Whether there are as many channels.
+    #[inline(always)]
+    pub(super) fn is_for(&self, stride: usize) -> bool {
+        [self.mean, self.scale, self.shift].iter().all(|list| list.len() >= stride)
+    }
+
     #[inline(always)]
     pub(super) fn at<V: Vector<Elem = T>>(&self, channel: usize) -> AffineVector<V> {
-        AffineVector {
-            mean: vector::<V>(self.mean, channel),
-            scale: vector::<V>(self.scale, channel),
-            shift: vector::<V>(self.shift, channel),
+        assert!(self.is_for(channel + V::LANES));
+        // SAFETY: there are as many channels.
+        unsafe { self.at_unchecked(channel) }
+    }
+
+    /// # Safety
+    /// There must be `LANES` channels from `channel` on.
+    #[inline(always)]
+    pub(super) unsafe fn at_unchecked<V: Vector<Elem = T>>(&self, channel: usize) -> AffineVector<V> {
+        // SAFETY: the caller has seen to it.
+        unsafe {
+            AffineVector {
+                mean: V::load(self.mean.as_ptr().add(channel)),
+                scale: V::load(self.scale.as_ptr().add(channel)),
+                shift: V::load(self.shift.as_ptr().add(channel)),
+            }
         }
     }
 }
@@ -86,26 +104,24 @@ impl<T: Number> Combine<'_, T> {
     #[inline(always)]
     fn sum<V: Vector<Elem = T>, const N: usize>(&mut self, first: usize) {
         let terms = &self.terms[first..first + N];
-        for channel in (0..self.stride).step_by(V::LANES) {
-            let mut affine = [terms[0].1.at::<V>(channel); N];
-            for (affine, (_, of)) in affine.iter_mut().zip(terms) {
-                *affine = of.at(channel);
-            }
-            let mut place = channel;
-            while place < self.out.len() {
-                // SAFETY: every term is as long as `out`, a multiple of `stride`, which is a multiple of LANES.
+        assert!(terms.iter().all(|(_, affine)| affine.is_for(self.stride)));
+        for pixel in (0..self.out.len()).step_by(self.stride) {
+            for channel in (0..self.stride).step_by(V::LANES) {
+                let place = pixel + channel;
+                // SAFETY: every term is as long as `out`, a multiple of `stride`, which is a multiple of LANES; every norm has as many channels.
                 unsafe {
                     let out = self.out.as_mut_ptr().add(place);
-                    let mut sum = affine[0].apply(V::load(terms[0].0.as_ptr().add(place)));
-                    for (affine, (x, _)) in affine.iter().zip(terms).skip(1) {
-                        sum = sum.add(affine.apply(V::load(x.as_ptr().add(place))));
+                    let mut sum =
+                        terms[0].1.at_unchecked::<V>(channel).apply(V::load(terms[0].0.as_ptr().add(place)));
+                    for (x, affine) in &terms[1..] {
+                        sum =
+                            sum.add(affine.at_unchecked::<V>(channel).apply(V::load(x.as_ptr().add(place))));
                     }
                     if self.into == Into::Add {
                         sum = sum.add(V::load(out));
                     }
                     sum.store(out);
                 }
-                place += self.stride;
             }
         }
     }

@@ -1,4 +1,4 @@
-use crate::geometry::{Phase, span};
+use crate::geometry::Phase;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Whether a kernel overwrites what it writes to.
@@ -75,17 +75,17 @@ impl<T: Number, U: Unit> ConvKernel<'_, T, U> {
         assert!(self.stride_out.is_multiple_of(V::LANES));
         assert!(self.bias.is_none_or(|bias| bias.len() >= self.stride_out));
         for phase in self.phases {
-            let [first, last] = span(&phase.base);
+            let [first, last] = [phase.base.first(), phase.base.last()];
             for tap in &phase.taps {
                 assert!(first as isize + tap.offset >= 0 && tap.offset % U::PER as isize == 0);
                 assert!(last.wrapping_add_signed(tap.offset) / U::PER + self.units_in <= self.x.len());
                 assert!((tap.weight + 1) * self.units_in * self.stride_out <= self.weights.len());
             }
-            assert!(span(&phase.out)[1] + self.stride_out <= self.out.len());
+            assert!(phase.out.last() + self.stride_out <= self.out.len());
             assert!(phase.out.len() >= phase.base.len());
             if let Some(mask) = &self.mask {
                 assert!(phase.mask.len() >= phase.base.len());
-                assert!(span(&phase.mask)[1] + self.stride_out <= mask.x.len());
+                assert!(phase.mask.last() + self.stride_out <= mask.x.len());
             }
         }
     }

@@ -1,5 +1,5 @@
 use super::{Into, Mask};
-use crate::geometry::{Phase, Tap, span};
+use crate::geometry::{Phase, Places, Tap};
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Pixels that share each weight that is read; enough sums side by side that no addition waits for the one before.
@@ -56,17 +56,17 @@ impl<T: Number> DepthwiseKernel<'_, T> {
         assert!(self.stride.is_multiple_of(V::LANES));
         assert!(self.bias.is_none_or(|bias| bias.len() >= self.stride));
         for phase in self.phases {
-            let [first, last] = span(&phase.base);
+            let [first, last] = [phase.base.first(), phase.base.last()];
             for tap in &phase.taps {
                 assert!(first as isize + tap.offset >= 0);
                 assert!(last.wrapping_add_signed(tap.offset) + self.stride <= self.x.len());
                 assert!((tap.weight + 1) * self.stride <= self.weights.len());
             }
-            assert!(span(&phase.out)[1] + self.stride <= self.out.len());
+            assert!(phase.out.last() + self.stride <= self.out.len());
             assert!(phase.out.len() >= phase.base.len());
             if let Some(mask) = &self.mask {
                 assert!(phase.mask.len() >= phase.base.len());
-                assert!(span(&phase.mask)[1] + self.stride <= mask.x.len());
+                assert!(phase.mask.last() + self.stride <= mask.x.len());
             }
         }
     }
@@ -112,12 +112,12 @@ impl<T: Number> DepthwiseKernel<'_, T> {
 pub(crate) struct DepthwiseGradient<'a, T> {
     pub(crate) x: &'a [T],
     /// Per output pixel: its place in `x`.
-    pub(crate) x_places: &'a [u32],
+    pub(crate) x_places: &'a Places,
     pub(crate) taps: &'a [Tap],
     /// Padded gradient of the output.
     pub(crate) gradient: &'a [T],
     /// Per output pixel: its place in `gradient`.
-    pub(crate) gradient_places: &'a [u32],
+    pub(crate) gradient_places: &'a Places,
     pub(crate) stride: usize,
     pub(crate) sums: &'a mut [T],
 }
@@ -145,13 +145,13 @@ impl<T: Number> DepthwiseGradient<'_, T> {
     fn check<V: Vector<Elem = T>>(&self) {
         assert!(self.stride.is_multiple_of(V::LANES));
         assert!(self.x_places.len() == self.gradient_places.len());
-        let [first, last] = span(self.x_places);
+        let [first, last] = [self.x_places.first(), self.x_places.last()];
         for tap in self.taps {
             assert!(first as isize + tap.offset >= 0);
             assert!(last.wrapping_add_signed(tap.offset) + self.stride <= self.x.len());
             assert!((tap.weight + 1) * self.stride <= self.sums.len());
         }
-        assert!(span(self.gradient_places)[1] + self.stride <= self.gradient.len());
+        assert!(self.gradient_places.last() + self.stride <= self.gradient.len());
     }
 
     /// All taps of a vector of channels for some pixels. Kernels have 9, 25 = 9 + 9 + 7 or 49 = 5 · 9 + 4 taps; others, one by one.

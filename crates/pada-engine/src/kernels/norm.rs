@@ -20,11 +20,16 @@ impl<T: Number, U: Unit> Kernel<T, U> for Moments<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (plain, squares) = self.sums.split_at_mut(self.stride);
-        for channel in (0..self.stride).step_by(V::LANES) {
-            let terms = Powers { first: vector::<V>(self.x, channel) };
-            let sums = reduce(terms, [self.x, self.x], self.stride, channel);
-            store(plain, channel, sums[0]);
-            store(squares, channel, sums[1]);
+        let mut channel = 0;
+        while channel < self.stride {
+            channel += match self.stride - channel >= 2 * V::LANES {
+                true => {
+                    reduce::<V, _, 2>(Powers(self.x), [self.x; 2], self.stride, channel, [plain, squares])
+                }
+                false => {
+                    reduce::<V, _, 1>(Powers(self.x), [self.x; 2], self.stride, channel, [plain, squares])
+                }
+            };
         }
     }
 }
@@ -48,11 +53,24 @@ impl<T: Number, U: Unit> Kernel<T, U> for GradientSums<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (plain, products) = self.sums.split_at_mut(self.stride);
-        for channel in (0..self.stride).step_by(V::LANES) {
-            let terms = Products { mean: vector::<V>(self.mean, channel) };
-            let sums = reduce(terms, [self.g, self.y], self.stride, channel);
-            store(plain, channel, sums[0]);
-            store(products, channel, sums[1]);
+        let mut channel = 0;
+        while channel < self.stride {
+            channel += match self.stride - channel >= 2 * V::LANES {
+                true => reduce::<V, _, 2>(
+                    Products(self.mean),
+                    [self.g, self.y],
+                    self.stride,
+                    channel,
+                    [plain, products],
+                ),
+                false => reduce::<V, _, 1>(
+                    Products(self.mean),
+                    [self.g, self.y],
+                    self.stride,
+                    channel,
+                    [plain, products],
+                ),
+            };
         }
     }
 }
@@ -64,53 +82,81 @@ fn store<V: Vector>(list: &mut [V::Elem], channel: usize, value: V) {
     unsafe { value.store(list.as_mut_ptr()) }
 }
 
-/// What a pixel adds to two sums. A trait and no closure: only `#[inline(always)]` functions are sure to be compiled with the
-/// instructions of their caller.
-trait Terms<V> {
-    fn of(&self, pixel: [V; 2]) -> [V; 2];
+/// What a pixel adds to two sums, from what is subtracted first, `[stride]`. A trait and no closure: only `#[inline(always)]`
+/// functions are sure to be compiled with the instructions of their caller.
+trait Terms<'a, T> {
+    fn subtracted(&self) -> &'a [T];
+
+    fn of<V: Vector<Elem = T>>(subtracted: V, pixel: [V; 2]) -> [V; 2];
 }
 
-struct Powers<V> {
-    first: V,
-}
+struct Powers<'a, T>(&'a [T]);
 
-impl<V: Vector> Terms<V> for Powers<V> {
+impl<'a, T: Number> Terms<'a, T> for Powers<'a, T> {
     #[inline(always)]
-    fn of(&self, [x, _]: [V; 2]) -> [V; 2] {
-        let x = x.sub(self.first);
+    fn subtracted(&self) -> &'a [T] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn of<V: Vector<Elem = T>>(first: V, [x, _]: [V; 2]) -> [V; 2] {
+        let x = x.sub(first);
         [x, x.mul(x)]
     }
 }
 
-struct Products<V> {
-    mean: V,
-}
+struct Products<'a, T>(&'a [T]);
 
-impl<V: Vector> Terms<V> for Products<V> {
+impl<'a, T: Number> Terms<'a, T> for Products<'a, T> {
     #[inline(always)]
-    fn of(&self, [g, y]: [V; 2]) -> [V; 2] {
-        [g, g.mul(y.sub(self.mean))]
+    fn subtracted(&self) -> &'a [T] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn of<V: Vector<Elem = T>>(mean: V, [g, y]: [V; 2]) -> [V; 2] {
+        [g, g.mul(y.sub(mean))]
     }
 }
 
-/// Σ over pixels of the terms of the channels at `channel`.
+/// Σ over pixels of the terms of `Q` vectors of channels from `channel` on, which share the cache lines that are read; returns how many
+/// channels that are.
 #[inline(always)]
-fn reduce<V: Vector>(terms: impl Terms<V>, lists: [&[V::Elem]; 2], stride: usize, channel: usize) -> [V; 2] {
+fn reduce<'a, V: Vector, K: Terms<'a, V::Elem>, const Q: usize>(
+    terms: K,
+    lists: [&[V::Elem]; 2],
+    stride: usize,
+    channel: usize,
+    sums: [&mut [V::Elem]; 2],
+) -> usize {
     let len = lists[0].len();
-    assert!(lists[1].len() == len && len.is_multiple_of(stride) && channel + V::LANES <= stride);
+    assert!(lists[1].len() == len && len.is_multiple_of(stride) && channel + Q * V::LANES <= stride);
     let pixels = len / stride;
-    let mut chains = [[V::zero(); 2]; CHAINS];
+    let mut subtracted = [V::zero(); Q];
+    for (q, subtracted) in subtracted.iter_mut().enumerate() {
+        *subtracted = vector::<V>(terms.subtracted(), channel + q * V::LANES);
+    }
+    let mut chains = [[[V::zero(); 2]; Q]; CHAINS];
     let mut pixel = 0;
     while pixel < pixels {
         for (i, chain) in chains.iter_mut().enumerate().take(pixels - pixel) {
-            let at = (pixel + i) * stride + channel;
-            // SAFETY: `pixel + i` is below `len / stride`, and `channel + LANES` at most `stride`.
-            let pair = unsafe { [V::load(lists[0].as_ptr().add(at)), V::load(lists[1].as_ptr().add(at))] };
-            let [a, b] = terms.of(pair);
-            *chain = [chain[0].add(a), chain[1].add(b)];
+            for (q, chain) in chain.iter_mut().enumerate() {
+                let at = (pixel + i) * stride + channel + q * V::LANES;
+                // SAFETY: `pixel + i` is below `len / stride`, and `channel + Q · LANES` at most `stride`.
+                let pair =
+                    unsafe { [V::load(lists[0].as_ptr().add(at)), V::load(lists[1].as_ptr().add(at))] };
+                let [a, b] = K::of(subtracted[q], pair);
+                *chain = [chain[0].add(a), chain[1].add(b)];
+            }
         }
         pixel += CHAINS;
     }
+    let [plain, other] = sums;
     let [a, b, c, d] = chains;
-    [a[0].add(b[0]).add(c[0].add(d[0])), a[1].add(b[1]).add(c[1].add(d[1]))]
+    for q in 0..Q {
+        let at = channel + q * V::LANES;
+        store(plain, at, a[q][0].add(b[q][0]).add(c[q][0].add(d[q][0])));
+        store(other, at, a[q][1].add(b[q][1]).add(c[q][1].add(d[q][1])));
+    }
+    Q * V::LANES
 }

@@ -1,4 +1,4 @@
-use super::combine::{Affine, AffineVector};
+use super::combine::Affine;
 use crate::geometry::Padded;
 use crate::plan::Act;
 use crate::simd::{Kernel, Number, Unit, Vector};
@@ -26,37 +26,35 @@ impl<T: Number, U: Unit> Kernel<T, U> for Stage<'_, T> {
                 out.copy_from_slice(source);
                 continue;
             }
-            for channel in (0..stride).step_by(V::LANES) {
-                match &self.affine {
-                    None => activate(source, out, channel, stride, None, (low, high)),
-                    Some(affine) => {
-                        activate(source, out, channel, stride, Some(affine.at::<V>(channel)), (low, high));
-                    }
-                }
+            match self.affine {
+                None => activate::<V, false>(source, out, stride, Affine::default(), (low, high)),
+                Some(affine) => activate::<V, true>(source, out, stride, affine, (low, high)),
             }
         }
     }
 }
 
-/// One vector of channels of a row.
+/// A row, pixel by pixel as it lies in memory; normalised only where it is said to be.
 #[inline(always)]
-fn activate<V: Vector>(
+fn activate<V: Vector, const NORMALISED: bool>(
     source: &[V::Elem],
     out: &mut [V::Elem],
-    channel: usize,
     stride: usize,
-    affine: Option<AffineVector<V>>,
+    affine: Affine<'_, V::Elem>,
     (low, high): (V, V),
 ) {
-    assert!(source.len() == out.len() && out.len().is_multiple_of(stride) && channel + V::LANES <= stride);
+    assert!(source.len() == out.len() && out.len().is_multiple_of(stride) && stride.is_multiple_of(V::LANES));
+    assert!(!NORMALISED || affine.is_for(stride));
     for pixel in (0..out.len()).step_by(stride) {
-        // SAFETY: both rows hold whole pixels, and `channel + LANES` is at most a pixel's length.
-        unsafe {
-            let mut x = V::load(source.as_ptr().add(pixel + channel));
-            if let Some(affine) = &affine {
-                x = affine.apply(x);
+        for channel in (0..stride).step_by(V::LANES) {
+            // SAFETY: both rows hold whole pixels, which are whole vectors, and the norm has as many channels.
+            unsafe {
+                let mut x = V::load(source.as_ptr().add(pixel + channel));
+                if NORMALISED {
+                    x = affine.at_unchecked::<V>(channel).apply(x);
+                }
+                x.at_least(low).at_most(high).store(out.as_mut_ptr().add(pixel + channel));
             }
-            x.at_least(low).at_most(high).store(out.as_mut_ptr().add(pixel + channel));
         }
     }
 }
@@ -119,39 +117,40 @@ impl<T: Number, U: Unit> Kernel<T, U> for StageGradient<'_, T> {
                 out.copy_from_slice(direct.expect("a gradient comes from somewhere"));
                 continue;
             };
-            for channel in (0..stride).step_by(V::LANES) {
-                norm.row::<V>(range.clone(), channel, stride, direct, out);
-            }
+            norm.row::<V>(range, stride, direct, out);
         }
     }
 }
 
 impl<T: Number> NormGradient<'_, T> {
-    /// One vector of channels of a row.
+    /// A row, pixel by pixel as it lies in memory.
     #[inline(always)]
     fn row<V: Vector<Elem = T>>(
         &self,
         range: std::ops::Range<usize>,
-        channel: usize,
         stride: usize,
         direct: Option<&[T]>,
         out: &mut [T],
     ) {
         let (g, y) = (&self.g[range.clone()], &self.y[range]);
-        let (mean, a) = (vector::<V>(self.mean, channel), vector::<V>(self.a, channel));
-        let (b, c) = (vector::<V>(self.b, channel), vector::<V>(self.c, channel));
+        let Self { mean, a, b, c, .. } = *self;
         assert!(g.len() == out.len() && direct.is_none_or(|list| list.len() == out.len()));
-        assert!(channel + V::LANES <= stride && out.len().is_multiple_of(stride));
+        assert!(out.len().is_multiple_of(stride) && stride.is_multiple_of(V::LANES));
+        assert!([mean, a, b, c].iter().all(|list| list.len() >= stride));
         for pixel in (0..out.len()).step_by(stride) {
-            let at = pixel + channel;
-            // SAFETY: all rows hold as many whole pixels, and `channel + LANES` is at most a pixel's length.
-            unsafe {
-                let y = V::load(y.as_ptr().add(at)).sub(mean);
-                let mut sum = V::load(g.as_ptr().add(at)).mul_add(a, y.mul_add(b, c));
-                if let Some(direct) = direct {
-                    sum = sum.add(V::load(direct.as_ptr().add(at)));
+            for channel in (0..stride).step_by(V::LANES) {
+                let at = pixel + channel;
+                // SAFETY: all rows hold as many whole pixels, which are whole vectors, and the norm has as many channels.
+                unsafe {
+                    let (mean, a) = (V::load(mean.as_ptr().add(channel)), V::load(a.as_ptr().add(channel)));
+                    let (b, c) = (V::load(b.as_ptr().add(channel)), V::load(c.as_ptr().add(channel)));
+                    let y = V::load(y.as_ptr().add(at)).sub(mean);
+                    let mut sum = V::load(g.as_ptr().add(at)).mul_add(a, y.mul_add(b, c));
+                    if let Some(direct) = direct {
+                        sum = sum.add(V::load(direct.as_ptr().add(at)));
+                    }
+                    sum.store(out.as_mut_ptr().add(at));
                 }
-                sum.store(out.as_mut_ptr().add(at));
             }
         }
     }

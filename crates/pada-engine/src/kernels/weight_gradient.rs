@@ -1,4 +1,4 @@
-use crate::geometry::{Tap, span};
+use crate::geometry::{Places, Tap};
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// The gradient of a dense convolution's weights, of one image, added to `sums`.
@@ -9,12 +9,12 @@ use crate::simd::{Kernel, Number, Unit, Vector};
 pub(crate) struct WeightGradient<'a, T> {
     pub(crate) x: &'a [T],
     /// Per output pixel: its place in `x`.
-    pub(crate) x_places: &'a [u32],
+    pub(crate) x_places: &'a Places,
     pub(crate) taps: &'a [Tap],
     pub(crate) channels_in: usize,
     pub(crate) gradient: &'a [T],
     /// Per output pixel: its place in `gradient`.
-    pub(crate) gradient_places: &'a [u32],
+    pub(crate) gradient_places: &'a Places,
     pub(crate) stride_out: usize,
     pub(crate) sums: &'a mut [T],
 }
@@ -46,14 +46,14 @@ impl<T: Number> WeightGradient<'_, T> {
     fn check<V: Vector<Elem = T>>(&self) {
         assert!(self.stride_out.is_multiple_of(V::LANES));
         assert!(self.x_places.len() == self.gradient_places.len());
-        let last = span(self.x_places)[1];
+        let last = self.x_places.last();
         for tap in self.taps {
             assert!(tap.offset >= 0);
             let end = last + tap.offset as usize + self.channels_in;
             assert!(end <= self.x.len());
             assert!((tap.weight + 1) * self.channels_in * self.stride_out <= self.sums.len());
         }
-        assert!(span(self.gradient_places)[1] + self.stride_out <= self.gradient.len());
+        assert!(self.gradient_places.last() + self.stride_out <= self.gradient.len());
     }
 
     /// `C` input channels from `c` on with all output channels; returns `C`.
@@ -76,7 +76,7 @@ impl<T: Number> WeightGradient<'_, T> {
             let x = self.x.as_ptr().offset(tap.offset).add(c);
             let gradient = self.gradient.as_ptr().add(channel);
             let mut sums = [V::zero(); C];
-            for (&x_place, &place) in self.x_places.iter().zip(self.gradient_places) {
+            for (&x_place, &place) in self.x_places.iter().zip(self.gradient_places.iter()) {
                 let g = V::load(gradient.add(place as usize));
                 let x = x.add(x_place as usize);
                 for (i, sum) in sums.iter_mut().enumerate() {

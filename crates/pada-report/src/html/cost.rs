@@ -1,15 +1,24 @@
 use maud::{Markup, html};
 
 use super::numbers::{count, duration};
-use crate::RunRecord;
+use crate::ranks::{in_turn, volume};
+use crate::{RanksRecord, RunRecord};
 
 /// What a run cost.
 pub(super) fn cost(record: &RunRecord) -> Markup {
     let mut facts = vec![("training", duration(record.train_seconds))];
     facts.extend(train_rate(record).map(|rate| ("training images a second", count(rate.round() as usize))));
+    if let Some((sizes, sum)) = RanksRecord::of(&record.epochs) {
+        facts.extend([
+            ("ranks that trained", in_turn(&sizes)),
+            ("sent by rank 0", format!("{} messages, {}", count(sum.messages as usize), volume(sum.bytes))),
+            ("waited for other ranks", duration(sum.seconds)),
+        ]);
+    }
     if let Some(ranking) = &record.ranking {
         let seconds = ranking.seconds;
         facts.push(("ranking", duration(seconds)));
+        facts.extend(ranking.ranks.map(|ranks| ("ranks that scored", count(ranks.ranks))));
         if seconds > 0.0 {
             let images = (ranking.archs * ranking.images.images) as f64 / seconds;
             facts.push(("scored images a second", count(images.round() as usize)));

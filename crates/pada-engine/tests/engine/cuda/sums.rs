@@ -1,0 +1,102 @@
+//! Several emulated GPUs, each with its images, whose gradients are added up.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use pada_engine::Level;
+use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, DeviceSum};
+use pada_graph::{Batch, Executor, Graph, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
+use pada_space::{Nb201, SearchSpace};
+use pada_world::{World, WorldError, threads};
+
+use super::emulated::Emulated;
+use crate::case::{Case, distance};
+
+/// Adds up lists of devices by way of the host.
+struct ThroughHost {
+    device: Rc<Emulated>,
+    world: World,
+}
+
+impl DeviceSum for ThroughHost {
+    fn sum(&self, list: Address, len: usize) -> Result<(), CudaError> {
+        let mut values = vec![0.0_f32; len];
+        self.device.download(list, bytemuck::cast_slice_mut(&mut values))?;
+        self.world.sum(&mut values)?;
+        self.device.upload(list, bytemuck::cast_slice(&values))
+    }
+}
+
+/// The pass of one of `ranks`, over as many images each.
+fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph, rank: usize, ranks: usize) {
+    let (n, numel) = (case.labels.len() / ranks, case.shape.numel());
+    let images = Images { pixels: &case.pixels[rank * n * numel..][..n * numel], shape: case.shape };
+    let batch = Batch { images, labels: &case.labels[rank * n..][..n] };
+    let loss = LossSpec { scale: 1.0 / ranks as f32, ..LossSpec::default() };
+    executor.zero_gradient();
+    executor.gradients(graph, &batch, &loss).unwrap();
+}
+
+fn gradient(case: &Case, executor: &dyn Executor) -> Vec<f32> {
+    case.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect()
+}
+
+fn engine(case: &Case, world: &World) -> Option<(CudaEngine, ThroughHost)> {
+    let device = Rc::new(Emulated::new(Precision::Double)?);
+    let engine =
+        CudaEngine::with_device(device.clone(), case.layout.clone(), &case.weights, Precision::Double)
+            .unwrap();
+    Some((engine, ThroughHost { device, world: world.clone() }))
+}
+
+fn case() -> (Case, Graph) {
+    let net = Nb201Net::new(4, 1, Shape::new(3, 8, 8), 10, Norms::Affine);
+    let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap().simplified();
+    (Case::new(net.weights(), Shape::new(3, 8, 8), 12, 10, 6), graph)
+}
+
+#[test]
+fn gradients_of_several_emulated_gpus_add_up_to_those_of_the_cpu() {
+    let (case, graph) = case();
+    for ranks in [1, 2, 4] {
+        let mut expected = vec![0.0; case.layout.numel()];
+        for rank in 0..ranks {
+            let mut cpu = case.engine(Precision::Double, Level::Portable);
+            pass(&case, &mut cpu, &graph, rank, ranks);
+            expected.iter_mut().zip(gradient(&case, &cpu)).for_each(|(sum, part)| *sum += part);
+        }
+        let of = |world: &World| {
+            let (mut engine, sum) = engine(&case, world)?;
+            pass(&case, &mut engine, &graph, world.rank(), ranks);
+            engine.sum_gradient(&sum).unwrap();
+            Some((gradient(&case, &engine), engine.gradient_norms()))
+        };
+        let worlds = threads(ranks, Duration::from_secs(60));
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let started: Vec<_> = worlds.iter().map(|world| scope.spawn(|| of(world))).collect();
+            started.into_iter().map(|rank| rank.join().unwrap()).collect()
+        });
+        let Some(found) = found.into_iter().collect::<Option<Vec<_>>>() else { return };
+        for (gradient, norms) in &found {
+            assert!(distance(gradient, &expected) < 1e-5, "{ranks} ranks");
+            assert_eq!(*gradient, found[0].0, "all ranks have the same bits");
+            for ((id, spec), norm) in case.layout.iter().zip(norms) {
+                let squares = gradient[case.layout.range(id)].iter().map(|v| f64::from(*v).powi(2));
+                let whole = squares.sum::<f64>().sqrt();
+                assert!((norm - whole).abs() <= 1e-6 * whole, "{}: {norm}, not {whole}", spec.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rank_that_is_missing_is_an_error_that_stays() {
+    let (case, graph) = case();
+    let world = &threads(2, Duration::from_millis(30))[1];
+    let Some((mut engine, sum)) = engine(&case, world) else { return };
+    pass(&case, &mut engine, &graph, 1, 2);
+    let silent = WorldError::Silent { rank: 1, peer: 0, seconds: 0.03 }.to_string();
+    let error = engine.sum_gradient(&sum).unwrap_err().to_string();
+    assert!(error.contains(&silent), "{error}");
+    assert!(engine.health().unwrap_err().to_string().contains(&silent));
+}

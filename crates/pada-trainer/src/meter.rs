@@ -1,0 +1,33 @@
+use std::time::Instant;
+
+use pada_report::RanksRecord;
+use pada_world::{Traffic, World};
+
+use crate::running::RunningEpoch;
+
+/// What this rank sent to others, for a record; none where there is no other.
+pub fn ranks_record(world: &World, sent: Traffic) -> Option<RanksRecord> {
+    let Traffic { messages, bytes, seconds } = sent;
+    (!world.is_alone()).then(|| RanksRecord { ranks: world.size(), messages, bytes, seconds })
+}
+
+/// The clock of an epoch and what it sends to other ranks, from one stop to the next.
+pub(crate) struct Meter {
+    world: World,
+    clock: Instant,
+    sent: Traffic,
+}
+
+impl Meter {
+    pub(crate) fn start(world: &World) -> Self {
+        Self { world: world.clone(), clock: Instant::now(), sent: world.traffic() }
+    }
+
+    /// Adds what went by since the start to an epoch, and starts again.
+    pub(crate) fn add_to(&mut self, running: &mut RunningEpoch) {
+        let now = Self::start(&self.world);
+        running.seconds += (now.clock - self.clock).as_secs_f64();
+        running.traffic = running.traffic.with(now.sent.since(self.sent));
+        *self = now;
+    }
+}
