@@ -157,8 +157,15 @@ fn a_file_of_scores_that_cannot_be_written_stops_before_scoring() {
     rank(&out).fails(1, &["no/such/out.csv", "--out"]);
     rank(&folder.path().join("out.csv").display().to_string()).fails(2, &["no.pt"]);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
-    call(&["rank", "--weights", "no.pt", "--data", "mini", "--out", &out, "--limit", "0"])
-        .fails(2, &["--limit"]);
+    let refused = |args: &[&str], words: &[&str]| {
+        let out = folder.path().join("out.csv").display().to_string();
+        call(&[&["rank", "--weights", "no.pt", "--data", "mini", "--out", &out], args].concat())
+            .fails(2, words)
+    };
+    refused(&["--limit", "0"], &["--limit"]);
+    refused(&["--archs", "truth"], &["--archs", "truth table"]);
+    refused(&["--archs", "random:0"], &["--archs", "random:1"]);
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
 }
 
 #[test]

@@ -14,12 +14,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "cargo-deny is not installed: cargo install cargo-deny --locked; it takes minutes"
     );
     offline()?;
+    eprintln!("deny: bans, licences and sources hold");
+    // Asked for alone: a list that cannot be fetched and a vulnerability end `check` alike.
+    if !deny().args(["fetch", "db"]).status().context("cargo deny")?.success() {
+        eprintln!("deny: NO VULNERABILITY WAS LOOKED UP: their list could not be fetched, see above");
+        return Ok(());
+    }
     match check(&["advisories"])? {
         Outcome::Holds => Ok(()),
-        Outcome::Fails => bail!(
-            "bans, licences and sources hold; known vulnerabilities see above. Where the list of them could not be fetched, none \
-             was looked up"
-        ),
+        Outcome::Fails => bail!("known vulnerabilities, see above"),
     }
 }
 

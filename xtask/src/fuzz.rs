@@ -40,16 +40,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(only) = &args.target {
         ensure!(targets.contains(only), "there is no target {only}; there are {}", targets.join(", "));
     }
-    let mut build = cargo::command(&[
-        "build",
-        "--profile",
-        PROFILE,
-        "--features",
-        "libfuzzer",
-        "--bins",
-        "--manifest-path",
-    ]);
+    let targets: Vec<_> =
+        targets.into_iter().filter(|name| args.target.as_ref().is_none_or(|only| only == name)).collect();
+    let mut build =
+        cargo::command(&["build", "--profile", PROFILE, "--features", "libfuzzer", "--manifest-path"]);
     build.arg(manifest()).arg("--target-dir").arg(folder().join("target"));
+    // One by one: the other programs have no libFuzzer, and do not link with coverage.
+    build.args(targets.iter().flat_map(|name| ["--bin".to_owned(), format!("fuzz_{name}")]));
     // A target triple of its own keeps the flags from what runs while building.
     let host = cargo::host()?;
     build.arg("--target").arg(&host).env("RUSTFLAGS", COVERAGE.join(" "));
@@ -57,7 +54,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let programs = folder().join("target").join(&host).join(PROFILE);
     std::fs::create_dir_all(folder().join("artifacts"))?;
     let mut broken = Vec::new();
-    for target in targets.iter().filter(|name| args.target.as_ref().is_none_or(|only| only == *name)) {
+    for target in &targets {
         let grown = folder().join("grown").join(target);
         std::fs::create_dir_all(&grown)?;
         let mut fuzz = Command::new(programs.join(format!("fuzz_{target}")));

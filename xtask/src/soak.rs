@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
-use pada::report::{Axes, Curve, Spread, curve_plot};
+use pada::report::{Axes, Curve, Origin, Spread, curve_plot};
 
 use crate::bench::{Line, machine, median};
 use crate::{binary, paths};
@@ -50,7 +50,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(!folder.exists(), "{} is there: remove it to measure anew", folder.display());
     let program = binary::build()?;
     let place = tempfile::tempdir()?;
-    let samples = measure(&program, &place.path().join("run"), args)?;
+    let run = place.path().join("run");
+    let samples = measure(&program, &run, args)?;
+    let record = std::fs::metadata(run.join("record.json")).context("the record of the run")?.len();
     let growth = Growth::of(&samples, args.epochs)?;
     std::fs::create_dir_all(&folder)?;
     let write = |name: &str, text: &str| {
@@ -58,7 +60,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     write("memory.csv", &csv(&samples))?;
     write("memory.svg", &figure(&samples)?)?;
-    let summary = summary(args, &samples, &growth);
+    let summary = summary(args, &samples, &growth, record);
     write("summary.md", &summary)?;
     print!("{summary}");
     eprintln!("record in {}", folder.display());
@@ -158,13 +160,12 @@ fn csv(samples: &[Sample]) -> String {
 
 fn figure(samples: &[Sample]) -> anyhow::Result<String> {
     let point = |s: &Sample| (s.epoch as f64, Spread { mean: s.bytes as f64 / MIB, sd: None, n: 1 });
-    // From zero, or the noise of a page fills the plot.
-    let zero = Curve { label: String::new(), points: vec![(0.0, Spread { mean: 0.0, sd: None, n: 1 })] };
     let memory = Curve { label: "resident memory".to_owned(), points: samples.iter().map(point).collect() };
-    Ok(curve_plot("Memory of a run", &Axes { x: "epoch", y: "MiB" }, &[memory, zero])?)
+    // From zero, or the noise of a page fills the plot.
+    Ok(curve_plot("Resident memory of a run", &Axes { x: "epoch", y: "MiB" }, Origin::Zero, &[memory])?)
 }
 
-fn summary(args: &Args, samples: &[Sample], growth: &Growth) -> String {
+fn summary(args: &Args, samples: &[Sample], growth: &Growth, record: u64) -> String {
     let Growth { slope, first, last } = growth;
     let seconds = samples.last().map_or(0.0, |s| s.seconds);
     let settings = settings(args.epochs).join(" ");
@@ -175,14 +176,17 @@ fn summary(args: &Args, samples: &[Sample], growth: &Growth) -> String {
          | | |\n|---|---|\n\
          | growth behind the first tenth, least squares | {kib:.2} KiB an epoch |\n\
          | median of the first quarter behind it | {first:.2} MiB |\n\
-         | median of the last quarter | {last:.2} MiB |\n\n\
-         A run keeps the record of every epoch, some numbers each, until it writes them: that much it must grow.\n\n\
+         | median of the last quarter | {last:.2} MiB |\n\
+         | `record.json` | {kept:.2} KiB an epoch |\n\n\
+         A run keeps the record of every epoch, and every checkpoint holds all of them: while one is written they are in memory several \
+         times, as numbers and as text. That much a run must grow.\n\n\
          Made by `cargo xtask soak --epochs {epochs} --every {every}`.\n",
         date = machine::today(),
         epochs = args.epochs,
         every = args.every,
         n = samples.len(),
         kib = slope / 1024.0,
+        kept = record as f64 / 1024.0 / args.epochs as f64,
         first = first / MIB,
         last = last / MIB,
     )

@@ -14,7 +14,7 @@ pub enum ReportError {
         source: std::io::Error,
     },
     /// It is no run record, or one of another version.
-    #[error("{path} is not a run record: {source}")]
+    #[error("{path} is not a run record: {source}; `pada-train --resume` with its folder writes it anew")]
     Json {
         /// The file.
         path: PathBuf,

@@ -279,17 +279,31 @@ fn several_runs_stand_side_by_side() {
         html.select(&Selector::parse("a").unwrap()).map(|a| a.attr("href").unwrap().to_owned()).collect();
     assert_eq!(links, ["#run-1", "#run-2", "#run-3"]);
     assert_eq!(texts(&html, "article").len(), 3);
-    let first = texts(&html, "section:first-of-type table:first-of-type tbody tr td:nth-child(6)");
+    let results = "section:first-of-type table:first-of-type";
+    // The result first, where a phone shows it.
+    let titles = texts(&html, &format!("{results} thead th"));
+    assert_eq!(titles[..3], ["run", "tau-b", "less the first"]);
+    let names = texts(&html, &format!("{results} tbody th"));
+    assert_eq!(names[1], "runs/other-s0SPOS");
+    let less = format!("{results} tbody tr td:nth-child(3)");
+    let first = texts(&html, &less);
     // 740/780 twice: the other ranks the other way round.
     assert!(first[0] == "–" && first[1].starts_with("-1.897["), "{first:?}");
     let table = texts(&html, "section:nth-of-type(1) > div:nth-of-type(2) tbody tr");
     assert_eq!(table, ["miniPA&DA (released)10.9491.000", "miniSPOS20.949 ± 0.0001.000 ± 0.000"]);
+    // The more there are of runs or keys, the rows are those.
     let differing = texts(&html, "section:nth-of-type(3) th");
     assert_eq!(differing[..2], ["run", "train.lr"]);
+    for run in &mut runs {
+        let more = ["a", "b", "c"].map(|key| (format!("more.{key}"), run.seed.to_string()));
+        run.settings.extend(more);
+    }
+    let differing = texts(&parse(&runs), "section:nth-of-type(3) th");
+    let turned = ["key", "runs/mini-s3-001", "runs/other-s0", "runs/other-s1", "more.a"];
+    assert_eq!(differing[..5], turned);
     // Other architectures do not compare.
     runs[1].accuracies.as_mut().unwrap().archs.pop();
-    let html = parse(&runs);
-    let first = texts(&html, "section:first-of-type table:first-of-type tbody tr td:nth-child(6)");
+    let first = texts(&parse(&runs), &less);
     assert!(first[1] == "–" && first[2] != "–", "{first:?}");
 }
 

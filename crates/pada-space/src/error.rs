@@ -31,6 +31,18 @@ pub enum SpaceError {
         /// Positions the space has.
         expected: usize,
     },
+    /// A word that is neither digits nor the name of a published architecture.
+    #[error("architecture {text:?} is neither a name nor {expected} digits; {space} has the names {known}")]
+    UnknownName {
+        /// The text that was parsed.
+        text: String,
+        /// The space's name.
+        space: &'static str,
+        /// Positions the space has.
+        expected: usize,
+        /// The names it knows.
+        known: String,
+    },
     /// A name that is no operation of the space.
     #[error("{op:?} is no operation of {space}; it has {valid}")]
     NoSuchOp {

@@ -89,7 +89,13 @@ fn bad_genotypes_say_what_is_wrong() {
     assert!(reason(&edge("normal=[", "norm=[")).contains("no field"));
     assert!(reason("NASNet").contains("5 nodes"));
     assert!(reason("{}").contains("normal"));
-    assert!(matches!(Darts.parse("DARTS_V9"), Err(SpaceError::WrongLength { found: 8, expected: 34, .. })));
+    assert!(matches!(Darts.parse("3333"), Err(SpaceError::WrongLength { found: 4, expected: 34, .. })));
+    let unknown = Darts.parse("DARTS_V9").unwrap_err();
+    assert!(matches!(unknown, SpaceError::UnknownName { space: "darts", .. }), "{unknown}");
+    assert!(
+        unknown.to_string().contains("\"DARTS_V9\" is neither a name")
+            && unknown.to_string().contains("DARTS_V2")
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pada::report::EpochRecord;
@@ -11,15 +12,32 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     /// The distribution of the last epoch's paths, where all positions share it.
     p: String,
+    /// When a line about scores was printed, where there is no terminal.
+    line: Pace,
 }
 
 /// How much a user sees of work under way.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Show {
-    /// A bar on a terminal, a line per epoch elsewhere.
+    /// A bar on a terminal; elsewhere a line per epoch, and one a minute while architectures are scored.
     Progress,
     /// Nothing.
     Nothing,
+}
+
+/// Says when something is due that must not come more often than once a minute.
+struct Pace(Instant);
+
+impl Pace {
+    const EVERY: Duration = Duration::from_secs(60);
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = now.duration_since(self.0) >= Self::EVERY;
+        if due {
+            self.0 = now;
+        }
+        due
+    }
 }
 
 /// Set by the first Ctrl-C or SIGTERM; the second ends the program at once.
@@ -45,7 +63,12 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(0), target);
         let style = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len}, {per_sec}, {eta} left");
         bar.set_style(style.expect("the template is valid").progress_chars("=> "));
-        Self { show, bar, p: String::new() }
+        Self { show, bar, p: String::new(), line: Pace(Instant::now()) }
+    }
+
+    /// Whether lines stand in for the bar.
+    fn writes_lines(&self) -> bool {
+        self.bar.is_hidden() && self.show == Show::Progress
     }
 }
 
@@ -63,8 +86,7 @@ impl Observer for Progress {
             let shares = p.iter().map(|p| format!(" {p:.2}")).collect::<String>();
             self.p = format!(", p{shares}");
         }
-        if self.bar.is_hidden() && self.show == Show::Progress {
-            // No terminal: a line per epoch.
+        if self.writes_lines() {
             let (epoch, seconds) = (e.epoch + 1, e.seconds);
             eprintln!("epoch {epoch}: loss {:.4}, accuracy {:.2} %, {seconds:.1} s", e.loss, e.accuracy);
         }
@@ -77,6 +99,9 @@ impl Observer for Progress {
         }
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
+        if self.writes_lines() && self.line.is_due(Instant::now()) {
+            eprintln!("{done} of {total} architectures scored");
+        }
         if done == total {
             self.bar.finish_and_clear();
         }
@@ -84,5 +109,19 @@ impl Observer for Progress {
 
     fn stop_requested(&self) -> bool {
         STOP.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_lets_one_through_a_minute() {
+        let start = Instant::now();
+        let mut pace = Pace(start);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let due: Vec<u64> = (0..200).step_by(7).filter(|&seconds| pace.is_due(at(seconds))).collect();
+        assert_eq!(due, [63, 126, 189]);
     }
 }

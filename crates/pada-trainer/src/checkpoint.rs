@@ -131,7 +131,7 @@ impl Checkpoint {
     /// warning; where another is found it is set aside as `NAME.damaged`, so that it takes no room from whole ones.
     ///
     /// # Errors
-    /// [`CheckpointError`]; where every checkpoint is damaged, what is wrong with the newest.
+    /// [`CheckpointError`]; [`CheckpointError::NoneWhole`] where every checkpoint is damaged.
     pub fn latest(folder: &Path, layout: &WeightLayout) -> Result<Option<(PathBuf, Self)>, CheckpointError> {
         let mut damaged = Vec::new();
         for path in list(folder)?.into_iter().rev() {
@@ -148,7 +148,8 @@ impl Checkpoint {
                 Err(error) => return Err(error),
             }
         }
-        damaged.into_iter().next().map_or(Ok(None), |(_, error)| Err(error))
+        let none = |newest| CheckpointError::NoneWhole { folder: folder.into(), newest: Box::new(newest) };
+        damaged.into_iter().next().map_or(Ok(None), |(_, newest)| Err(none(newest)))
     }
 
     /// What the data sampler of a folder's newest whole checkpoint holds, for a reader that changes nothing: a run may be under way

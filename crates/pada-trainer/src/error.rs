@@ -90,6 +90,17 @@ pub enum CheckpointError {
         /// What is wrong.
         reason: String,
     },
+    /// All checkpoints of a folder are damaged.
+    #[error(
+        "{newest}; no older checkpoint is whole either. Without them `--resume` trains from the first epoch: \
+         rm {folder}/epoch-*.safetensors"
+    )]
+    NoneWhole {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with the newest.
+        newest: Box<CheckpointError>,
+    },
     /// It is a checkpoint of another run.
     #[error("{path} belongs to another run: {reason}")]
     Mismatch {

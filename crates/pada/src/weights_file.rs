@@ -6,7 +6,7 @@ use pada_report::RankRecord;
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape, weights_sha256};
 
-use crate::config::check_recalibration;
+use crate::config::{check_list, check_recalibration};
 use crate::pipeline::ranked_archs;
 use crate::ranking::Ranking;
 use crate::scoring::{Scoring, Weights};
@@ -125,6 +125,7 @@ pub fn rank_weights(
     place: &Place,
     observer: &mut dyn Observer,
 ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+    check_list("--archs", &job.archs, job.truth)?;
     let mut opened = job.weights.open(place)?;
     let (space, supernet) = (opened.scoring.network.space.as_ref(), &job.weights.supernet);
     if let Some(truth) = job.truth.filter(|truth| truth.space() != supernet.space) {

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use pada::report::{Axes, Curve, Spread, curve_plot, late_gv};
+use pada::report::{Axes, Curve, Origin, Spread, curve_plot, late_gv};
 use pada::space::{Nb201, SearchSpace, SubSpace};
 
 use super::cells::Cell;
@@ -161,7 +161,7 @@ fn write_files(
     ];
     for (name, y, of) in plots {
         let axes = Axes { x: "operations per edge", y };
-        let plot = curve_plot(title, &axes, &curves(rows, of))?;
+        let plot = curve_plot(title, &axes, Origin::Data, &curves(rows, of))?;
         write_whole(&file.with_file_name(name), plot.as_bytes())?;
     }
     Ok(())

@@ -39,12 +39,11 @@ fn main_agreement(run: &RunView) -> Option<&Agreement> {
 }
 
 fn results(runs: &[RunView]) -> Markup {
-    let first = runs.first().map_or("", |run| &run.name);
-    let less = format!("less {first}");
+    let less = "less the first";
     let numbers =
-        ["seed", "epochs", "tau-b", &less, "P@Top5%", &less, "archs", "training", "images/s", "ranking"];
+        ["tau-b", less, "P@Top5%", less, "archs", "seed", "epochs", "training", "images/s", "ranking"];
     html! {
-        (table("results of the runs", Head { texts: &["run", "method"], numbers: &numbers }, html! {
+        (table("results of the runs", Head { texts: &["run"], numbers: &numbers }, html! {
             @for (i, run) in runs.iter().enumerate() {
                 @let agreement = main_agreement(run);
                 @let metrics = agreement.and_then(|a| a.metrics.as_ref());
@@ -52,10 +51,7 @@ fn results(runs: &[RunView]) -> Markup {
                 @let record = run.record.as_ref();
                 @let ranking = record.and_then(|r| r.ranking.as_ref());
                 tr {
-                    th scope="row" { a href={ "#" (anchor(i)) } { (run.folder) } }
-                    td class="text" { (run.method) }
-                    td { (run.seed) }
-                    td { (record.map_or(0, |r| r.epochs.len())) @if run.unfinished().is_some() { ", not finished" } }
+                    th scope="row" { a href={ "#" (anchor(i)) } { (run.folder) } span class="below" { (run.method) } }
                     td {
                         strong { (optional(metrics.map(|m| m.tau_b), 3)) }
                         @if let Some(interval) = agreement.and_then(|a| a.tau_b_interval) { (within(interval)) }
@@ -64,6 +60,11 @@ fn results(runs: &[RunView]) -> Markup {
                     td { strong { (optional(metrics.and_then(|m| m.p_at_top_5), 3)) } }
                     td { (difference(p)) }
                     td { (or_none(metrics, |m| count(m.n))) }
+                    td { (run.seed) }
+                    td {
+                        (record.map_or(0, |r| r.epochs.len()))
+                        @if run.unfinished().is_some() { span class="below" { "not finished" } }
+                    }
                     td { (or_none(record, |r| duration(r.train_seconds))) }
                     td { (or_none(record.and_then(train_rate), |rate| count(rate.round() as usize))) }
                     td { (or_none(ranking, |r| duration(r.seconds))) }
@@ -102,7 +103,7 @@ fn difference(found: Option<Difference>) -> Markup {
 }
 
 fn within(Interval { low, high, .. }: Interval) -> Markup {
-    html! { span class="interval" { "[" (fixed(low, 3)) ", " (fixed(high, 3)) "]" } }
+    html! { span class="below" { "[" (fixed(low, 3)) ", " (fixed(high, 3)) "]" } }
 }
 
 /// With its sign, also where it is positive.
@@ -218,15 +219,25 @@ fn settings(runs: &[RunView]) -> Markup {
     if keys.is_empty() {
         return html! { p { "Nothing." } };
     }
-    let texts: Vec<&str> = ["run"].into_iter().chain(keys.iter().copied()).collect();
+    let value = |map: &BTreeMap<&str, &str>, key: &str| html! { td class="text" { code { (map.get(key).copied().unwrap_or("–")) } } };
+    let folders = runs.iter().map(|run| run.folder.as_str());
+    // The fewer are columns, so that the table is narrow.
+    let turned = keys.len() > runs.len();
+    let texts: Vec<&str> = match turned {
+        true => ["key"].into_iter().chain(folders).collect(),
+        false => ["run"].into_iter().chain(keys.iter().copied()).collect(),
+    };
     table(
         "settings that differ",
         Head { texts: &texts, numbers: &[] },
         html! {
-            @for (run, map) in runs.iter().zip(&maps) {
-                tr {
-                    th scope="row" { (run.folder) }
-                    @for key in &keys { td class="text" { code { (map.get(key).copied().unwrap_or("–")) } } }
+            @if turned {
+                @for key in &keys {
+                    tr { th scope="row" { (key) } @for map in &maps { (value(map, key)) } }
+                }
+            } @else {
+                @for (run, map) in runs.iter().zip(&maps) {
+                    tr { th scope="row" { (run.folder) } @for key in &keys { (value(map, key)) } }
                 }
             }
         },

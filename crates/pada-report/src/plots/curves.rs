@@ -12,6 +12,18 @@ pub struct Axes<'a> {
     pub y: &'a str,
 }
 
+/// Where the axis that goes up begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// At the smallest number.
+    Data,
+    /// At zero, so that a small change looks small.
+    Zero,
+}
+
+/// From so many points on a curve has no dots: they would hide it.
+const DENSE: usize = 50;
+
 /// One curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
@@ -21,25 +33,35 @@ pub struct Curve {
     pub points: Vec<(f64, Spread)>,
 }
 
-/// Curves with deviations.
+/// Curves with deviations; several have a legend.
 ///
 /// # Errors
 /// [`ReportError::Plot`]
-pub fn curve_plot(title: &str, axes: &Axes<'_>, curves: &[Curve]) -> Result<String, ReportError> {
+pub fn curve_plot(
+    title: &str,
+    axes: &Axes<'_>,
+    origin: Origin,
+    curves: &[Curve],
+) -> Result<String, ReportError> {
     svg((760, 440), |area| {
         let points = || curves.iter().flat_map(|curve| &curve.points);
         let y = points().flat_map(|(_, v)| [v.mean - v.sd.unwrap_or(0.0), v.mean + v.sd.unwrap_or(0.0)]);
+        let up = match origin {
+            Origin::Data => range(y),
+            Origin::Zero => 0.0..range(y.chain([0.0])).end,
+        };
         let mut chart = ChartBuilder::on(area)
             .caption(title, (super::FONT, 14))
             .x_label_area_size(44)
             .y_label_area_size(70)
             .margin(12)
-            .build_cartesian_2d(range(points().map(|(x, _)| *x)), range(y))?;
+            .build_cartesian_2d(range(points().map(|(x, _)| *x)), up)?;
         chart.configure_mesh().max_light_lines(0).x_desc(axes.x).y_desc(axes.y).draw()?;
         for (i, curve) in curves.iter().enumerate() {
             let colour = COLOURS[i % COLOURS.len()];
             let line: Vec<(f64, f64)> = curve.points.iter().map(|(x, v)| (*x, v.mean)).collect();
-            chart.draw_series(line.iter().map(|point| Circle::new(*point, 4, colour.filled())))?;
+            let dots = if line.len() < DENSE { &line[..] } else { &[] };
+            chart.draw_series(dots.iter().map(|point| Circle::new(*point, 4, colour.filled())))?;
             for (x, Spread { mean, sd, .. }) in &curve.points {
                 let ends = sd.map(|sd| vec![(*x, mean - sd), (*x, mean + sd)]);
                 chart.draw_series(ends.map(|ends| PathElement::new(ends, colour.stroke_width(1))))?;
@@ -49,7 +71,7 @@ pub fn curve_plot(title: &str, axes: &Axes<'_>, curves: &[Curve]) -> Result<Stri
                 .label(&curve.label)
                 .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
         }
-        if !curves.is_empty() {
+        if curves.len() > 1 {
             chart
                 .configure_series_labels()
                 .position(SeriesLabelPosition::UpperMiddle)

@@ -5,7 +5,7 @@ mod curves;
 mod scatter;
 
 pub use bars::{Bar, Mark, bar_plot};
-pub use curves::{Axes, Curve, curve_plot};
+pub use curves::{Axes, Curve, Origin, curve_plot};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -80,8 +80,15 @@ mod tests {
         }
         let curve = Curve { label: "SPOS".into(), points: vec![(2.0, value(0.1)), (5.0, value(0.4))] };
         let axes = Axes { x: "operations per edge", y: "tau-b" };
-        let plot = curve_plot("GV", &axes, &[curve, Curve { label: "none".into(), points: vec![] }]).unwrap();
+        let curves = [curve, Curve { label: "none".into(), points: vec![] }];
+        let plot = curve_plot("GV", &axes, Origin::Data, &curves).unwrap();
         assert!(plot.contains("operations per edge") && plot.contains("none"), "{plot}");
+        assert_eq!(plot.matches("<circle").count(), 2, "{plot}");
+        let far = [Curve { label: "alone".into(), points: vec![(2.0, value(5.0)), (5.0, value(5.4))] }];
+        let plot = curve_plot("GV", &axes, Origin::Zero, &far).unwrap();
+        assert!(plot.contains("\n0.0\n") && !plot.contains("alone"), "{plot}");
+        let plot = curve_plot("GV", &axes, Origin::Data, &far).unwrap();
+        assert!(plot.contains("\n5.0\n") && !plot.contains("\n0.0\n"), "{plot}");
         let panels = [
             Panel { title: "SPOS".into(), points: vec![(10.0, 90.0), (12.0, 91.0)] },
             Panel { title: "empty".into(), points: vec![] },

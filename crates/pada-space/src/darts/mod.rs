@@ -220,7 +220,7 @@ impl SearchSpace for Darts {
         if text.contains(['(', '{', '=']) {
             return Self::arch(&Genotype::parse(text)?);
         }
-        Ok(self.cleared(&crate::digits::parse(self, text)?))
+        Ok(self.cleared(&crate::named::parse_unnamed(self, DARTS_NAMED, text)?))
     }
 
     fn format(&self, arch: &Arch) -> String {

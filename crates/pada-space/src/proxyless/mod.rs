@@ -199,7 +199,7 @@ impl SearchSpace for Proxyless {
         if text.contains(';') {
             return self.arch(&text.parse()?);
         }
-        crate::digits::parse(self, text)
+        crate::named::parse_unnamed(self, PROXYLESS_NAMED, text)
     }
 
     fn format(&self, arch: &Arch) -> String {

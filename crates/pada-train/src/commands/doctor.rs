@@ -41,6 +41,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Err(advice) => say!("missing  {what:<12} {advice}"),
         }
     }
+    let missing: Vec<&str> = findings.iter().filter(|f| f.state.is_err()).map(|f| f.what).collect();
+    if !missing.is_empty() && !missing.iter().any(|what| what.starts_with("mini")) {
+        say!("\nwhat is missing is for other data and for GPUs; `pada-train` alone needs none of it");
+    }
     if args.json {
         let entry = |f: &Finding| {
             (

@@ -13,7 +13,7 @@ use pada_data::{Augment, Damaged, Photographs};
 use pada_graph::{Precision, RankNorms};
 use pada_trainer::TrainConfig;
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
-pub(crate) use rank::{can_be_listed, check_recalibration};
+pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
 pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};
 pub use sampler::{DataRule, PathRule, SamplerConfig};
 use serde::{Deserialize, Serialize};

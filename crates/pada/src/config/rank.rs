@@ -159,17 +159,26 @@ impl RankConfig {
         if run.sampler.path == PathRule::Fixed {
             return Ok(());
         }
-        let known = self.truth.is_some() || self.archs != RankArchs::Truth;
-        check("rank.archs", "truth", known, "another list where there is no rank.truth")?;
+        check_list("rank.archs", &self.archs, self.truth)?;
         let few = self.archs != RankArchs::All || can_be_listed(space);
         check(
             "rank.archs",
             "all",
             few,
             "truth, random:100 or a file: the space is too large to rank all of it",
-        )?;
-        check("rank.archs", "random:0", self.archs != RankArchs::Random(0), "at least random:1")
+        )
     }
+}
+
+/// A list of architectures that is not empty, whatever the space: `truth` needs a table.
+pub(crate) fn check_list(
+    key: &'static str,
+    archs: &RankArchs,
+    truth: Option<TruthName>,
+) -> Result<(), ConfigError> {
+    let known = truth.is_some() || *archs != RankArchs::Truth;
+    check(key, "truth", known, "another list where no truth table is given")?;
+    check(key, "random:0", *archs != RankArchs::Random(0), "at least random:1")
 }
 
 /// A space whose norms have running statistics needs images for them, another has no use for any.
