@@ -163,7 +163,7 @@ fn a_file_of_scores_that_cannot_be_written_stops_before_scoring() {
             .fails(2, words)
     };
     refused(&["--limit", "0"], &["--limit"]);
-    refused(&["--archs", "truth"], &["--archs", "truth table"]);
+    refused(&["--archs", "truth"], &["--archs", "--truth"]);
     refused(&["--archs", "random:0"], &["--archs", "random:1"]);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
 }

@@ -177,7 +177,7 @@ pub(crate) fn check_list(
     truth: Option<TruthName>,
 ) -> Result<(), ConfigError> {
     let known = truth.is_some() || *archs != RankArchs::Truth;
-    check(key, "truth", known, "another list where no truth table is given")?;
+    check(key, "truth", known, "another list where there is no rank.truth or --truth")?;
     check(key, "random:0", *archs != RankArchs::Random(0), "at least random:1")
 }
 
