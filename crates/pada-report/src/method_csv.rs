@@ -1,40 +1,52 @@
 use pada_rank::Difference;
 
-use crate::{MethodRow, MethodTable, Spread};
+use crate::{MethodRow, MethodTable, Spread, ZeroCostRow};
 
 impl MethodTable {
     /// As a CSV file, a line per method, then one per ranking that needs no supernet; empty cells where there is no number.
     pub fn to_csv(&self) -> String {
-        let mut out = "method,label,group,seeds,collapsed,archs".to_owned();
-        for name in SPREADS {
-            out.push_str(&format!(",{name}_mean,{name}_sd"));
+        let header = header();
+        let mut csv = csv::Writer::from_writer(vec![]);
+        let zero_cost = self.zero_cost.iter().map(|row| {
+            let mut cells = zero_cost(row);
+            cells.resize(header.len(), String::new());
+            cells
+        });
+        for record in std::iter::once(header.clone()).chain(self.rows.iter().map(line)).chain(zero_cost) {
+            csv.write_record(record).expect("memory takes every record, and all have as many cells");
         }
-        for name in ["tau_b_difference", "p_at_top_5_difference"] {
-            out.push_str(&format!(",{name}_mean,{name}_low,{name}_high"));
-        }
-        out.push_str(",published_gpu_hours,published_tau_b,published_p_at_top_5\n");
-        self.rows.iter().for_each(|row| out.push_str(&line(row)));
-        let columns = out.lines().next().map_or(0, |header| header.split(',').count());
-        for row in &self.zero_cost {
-            let m = &row.metrics;
-            let values = [
-                None,
-                None,
-                Some(m.tau_b),
-                m.p_at_top_5,
-                Some(m.spearman),
-                m.br_at_top_5,
-                m.partial_tau_given_params,
-            ];
-            let name = quoted(&row.name);
-            let mut cells =
-                vec![name.clone(), name, "no-supernet".into(), "".into(), "".into(), m.n.to_string()];
-            values.into_iter().for_each(|value| cells.extend([number(value), String::new()]));
-            cells.resize(columns, String::new());
-            out.push_str(&(cells.join(",") + "\n"));
-        }
-        out
+        String::from_utf8(csv.into_inner().expect("memory takes all")).expect("cells are text")
     }
+}
+
+fn header() -> Vec<String> {
+    let mut cells = ["method", "label", "group", "seeds", "collapsed", "archs"].map(str::to_owned).to_vec();
+    for name in SPREADS {
+        cells.extend(["mean", "sd"].map(|part| format!("{name}_{part}")));
+    }
+    for name in ["tau_b_difference", "p_at_top_5_difference"] {
+        cells.extend(["mean", "low", "high"].map(|part| format!("{name}_{part}")));
+    }
+    cells.extend(["gpu_hours", "tau_b", "p_at_top_5"].map(|name| format!("published_{name}")));
+    cells
+}
+
+fn zero_cost(row: &ZeroCostRow) -> Vec<String> {
+    let m = &row.metrics;
+    let values = [
+        None,
+        None,
+        Some(m.tau_b),
+        m.p_at_top_5,
+        Some(m.spearman),
+        m.br_at_top_5,
+        m.partial_tau_given_params,
+    ];
+    let none = String::new;
+    let mut cells =
+        vec![row.name.clone(), row.name.clone(), "no-supernet".into(), none(), none(), m.n.to_string()];
+    values.into_iter().for_each(|value| cells.extend([number(value), none()]));
+    cells
 }
 
 const SPREADS: [&str; 9] = [
@@ -49,7 +61,7 @@ const SPREADS: [&str; 9] = [
     "gv_scale_free",
 ];
 
-fn line(row: &MethodRow) -> String {
+fn line(row: &MethodRow) -> Vec<String> {
     let spreads = [
         row.train_hours,
         row.rank_hours,
@@ -65,8 +77,8 @@ fn line(row: &MethodRow) -> String {
     let group = serde_json::to_value(method.group).ok();
     let archs: Vec<String> = row.archs.iter().map(usize::to_string).collect();
     let mut cells = vec![
-        quoted(&method.name),
-        quoted(&method.label),
+        method.name.clone(),
+        method.label.clone(),
         group.as_ref().and_then(|group| group.as_str()).unwrap_or_default().to_owned(),
         row.seeds.len().to_string(),
         row.collapsed.to_string(),
@@ -84,7 +96,7 @@ fn line(row: &MethodRow) -> String {
         number(published.map(|p| p.tau_b.mean)),
         number(published.and_then(|p| p.p_at_top_5).map(|p| p.mean)),
     ]);
-    cells.join(",") + "\n"
+    cells
 }
 
 fn number(value: Option<f64>) -> String {
@@ -101,13 +113,4 @@ fn difference(value: Option<Difference>) -> [String; 3] {
         number(value.map(|value| value.interval.low)),
         number(value.map(|value| value.interval.high)),
     ]
-}
-
-/// A text as one cell.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }

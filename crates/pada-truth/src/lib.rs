@@ -16,10 +16,10 @@ pub use table::TruthTable;
 static MINI: &[u8] = include_bytes!("../data/mini.csv");
 
 /// The embedded table of mini: C=8, N=1, trained on its 8,000 training images and tested on its 2,000 test images. The file's
-/// recipe stands in the crate's README.
+/// recipe stands in the crate's README. Only seeds count that all architectures were trained with.
 ///
 /// # Errors
 /// [`TruthError`] if the program was built from a damaged file.
 pub fn mini(space: &dyn SearchSpace) -> Result<TruthTable, TruthError> {
-    TruthTable::from_runs("mini", "mini.csv".as_ref(), MINI, space)
+    Ok(TruthTable::from_runs("mini", "mini.csv".as_ref(), MINI, space)?.of_whole_seeds())
 }

@@ -59,12 +59,20 @@ impl TruthTable {
         let mut by_seed: BTreeMap<u64, Vec<Option<f64>>> =
             runs.keys().map(|(_, seed)| (*seed, vec![])).collect();
         by_seed.iter_mut().for_each(|(seed, list)| list.extend(archs.iter().map(|arch| of(arch, *seed))));
-        let mean = |i: usize| {
-            let runs: Vec<f64> = by_seed.values().filter_map(|list| list[i]).collect();
-            runs.iter().sum::<f64>() / runs.len() as f64
-        };
-        let accuracy = (0..archs.len()).map(mean).collect();
+        let accuracy = means(&by_seed, archs.len());
         Ok(Self { by_seed, ..Self::new(name, archs, accuracy) })
+    }
+
+    /// The table without seeds that some architectures were not trained with, for a file that grows seed by seed: a mean over more seeds
+    /// for some architectures than for others would rank them by luck. Where no seed has all, all stay.
+    pub fn of_whole_seeds(mut self) -> Self {
+        let mut whole = self.by_seed.clone();
+        whole.retain(|_, list| list.iter().all(Option::is_some));
+        if !whole.is_empty() {
+            self.accuracy = means(&whole, self.archs.len());
+            self.by_seed = whole;
+        }
+        self
     }
 
     /// The table with the accuracies of each seed.
@@ -96,6 +104,15 @@ impl TruthTable {
     pub fn by_seed(&self) -> &BTreeMap<u64, Vec<Option<f64>>> {
         &self.by_seed
     }
+}
+
+/// Every architecture's mean over the seeds that it has.
+fn means(by_seed: &BTreeMap<u64, Vec<Option<f64>>>, archs: usize) -> Vec<f64> {
+    let mean = |i: usize| {
+        let runs: Vec<f64> = by_seed.values().filter_map(|list| list[i]).collect();
+        runs.iter().sum::<f64>() / runs.len() as f64
+    };
+    (0..archs).map(mean).collect()
 }
 
 /// The bytes of a downloaded table.

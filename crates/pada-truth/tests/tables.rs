@@ -51,6 +51,16 @@ fn accuracies_are_means_over_seeds() {
 }
 
 #[test]
+fn a_seed_that_is_not_whole_can_be_left_out() {
+    let text = "arch,seed,accuracy\n333333,0,70\n222222,0,50\n333333,1,72\n";
+    let table = runs(text).unwrap().of_whole_seeds();
+    assert_eq!(table.accuracies(), [70.0, 50.0]);
+    assert_eq!(table.by_seed().keys().collect::<Vec<_>>(), [&0]);
+    let without = runs("arch,seed,accuracy\n333333,0,70\n222222,1,50\n").unwrap().of_whole_seeds();
+    assert_eq!(without.accuracies(), [70.0, 50.0]);
+}
+
+#[test]
 fn the_embedded_table_has_at_least_60_architectures() {
     let table = mini(&Nb201::new()).unwrap();
     assert!(table.archs().len() >= 60, "{}", table.archs().len());

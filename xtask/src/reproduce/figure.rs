@@ -15,6 +15,17 @@ const OPS: [&str; 5] = ["skip_connect", "nor_conv_3x3", "nor_conv_1x1", "avg_poo
 const SIZES: std::ops::RangeInclusive<usize> = 2..=OPS.len();
 const METHODS: [&str; 2] = [REFERENCE, PADA];
 const ARCHS: &str = "archs.txt";
+const COLUMNS: [&str; 9] = [
+    "method",
+    "ops",
+    "seeds",
+    "gv_mean",
+    "gv_sd",
+    "gv_scale_free_mean",
+    "gv_scale_free_sd",
+    "tau_b_mean",
+    "tau_b_sd",
+];
 const NOTE: &str = "Every supernet ranks the same 64 architectures, those of the smallest set, so that only what shares their weights \
                     changes. Accuracies from scratch are NAS-Bench-201's, CIFAR-10 test after 200 epochs.";
 
@@ -128,22 +139,21 @@ fn write_files(
         markdown += &format!("- **Failed:** {}: {}\n", failed.cell, failed.reason);
     }
     markdown += "\n| method | operations | seeds | GV | GV, no scale | tau-b |\n|---|--:|--:|--:|--:|--:|\n";
-    let mut csv =
-        "method,ops,seeds,gv_mean,gv_sd,gv_scale_free_mean,gv_scale_free_sd,tau_b_mean,tau_b_sd\n".to_owned();
+    let mut csv = csv::Writer::from_writer(vec![]);
+    csv.write_record(COLUMNS)?;
     for row in rows {
         let Row { method, label, size, seeds, .. } = row;
         let scientific = |v: Option<Spread>| v.map_or("–".into(), |v| format!("{:.3e}", v.mean));
         let plain = |v: Option<Spread>| v.map_or("–".into(), |v| v.to_string());
         let (gv, free, tau) = (scientific(row.gv), plain(row.gv_scale_free), plain(row.tau_b));
         markdown += &format!("| {label} | {size} | {seeds} | {gv} | {free} | {tau} |\n");
-        let number = |v: Option<f64>| v.map(|v| v.to_string()).unwrap_or_default();
-        let cells =
-            |v: Option<Spread>| format!("{},{}", number(v.map(|v| v.mean)), number(v.and_then(|v| v.sd)));
-        let (gv, free, tau) = (cells(row.gv), cells(row.gv_scale_free), cells(row.tau_b));
-        csv += &format!("{method},{size},{seeds},{gv},{free},{tau}\n");
+        let spreads = [row.gv, row.gv_scale_free, row.tau_b];
+        let numbers = spreads.into_iter().flat_map(|v| [v.map(|v| v.mean), v.and_then(|v| v.sd)]);
+        let cells = numbers.map(|v| v.map(|v| v.to_string()).unwrap_or_default());
+        csv.write_record([method.to_owned(), size.to_string(), seeds.to_string()].into_iter().chain(cells))?;
     }
     write_whole(file, markdown.as_bytes())?;
-    write_whole(&file.with_extension("csv"), csv.as_bytes())?;
+    write_whole(&file.with_extension("csv"), &csv.into_inner()?)?;
     let plots: [(&str, &str, Column); 3] = [
         ("gv.svg", "gradient variance", |row| row.gv),
         ("gv-scale-free.svg", "gradient variance / squared mean gradient", |row| row.gv_scale_free),
