@@ -1,7 +1,8 @@
 #!/bin/bash
 # One run on 4 ranks, each with 8 threads: they share every batch, and then the ranking.
 # Send it off:  sbatch configs/cluster/slurm.sh runs/mini-4
-# The same command goes on with a run that was ended, also with another number of ranks: sbatch --ntasks=2 ...
+# The same command goes on with a run that was ended, also with another number of ranks (unless compute.norms is "local"):
+# sbatch --ntasks=2 ...
 #SBATCH --job-name=pada
 #SBATCH --ntasks=4
 #SBATCH --cpus-per-task=8

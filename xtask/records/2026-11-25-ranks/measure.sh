@@ -22,7 +22,7 @@ train_seconds() { tail -n 1 | sed 's/.*"train_s":\([0-9.e-]*\).*/\1/'; }
 for round in 1 2 3 4 5; do
   echo "training, 1 process, 1 thread: $($program "${train[@]}" --threads 1 --out "$work/one-$round" | train_seconds) s"
   echo "training, 1 process, 2 threads: $($program "${train[@]}" --threads 2 --out "$work/two-$round" | train_seconds) s"
-  echo "training, 2 ranks, 1 thread each: $(RUST_LOG=pada_trainer=info "${mpirun[@]}" -n 2 $program "${train[@]}" --threads 1 --out "$work/ranks-$round" 2> "$work/said" | train_seconds) s"
+  echo "training, 2 ranks, 1 thread each: $(NO_COLOR=1 RUST_LOG=pada_trainer=info "${mpirun[@]}" -n 2 $program "${train[@]}" --threads 1 --out "$work/ranks-$round" 2> "$work/said" | train_seconds) s"
   sed -n 's/.*to other ranks so far //p' "$work/said"
 done
 fi

@@ -10,7 +10,7 @@ The model, for R ranks which keep their images per rank (so the batch grows with
     every message but the gradient goes to log2 R neighbours one after the other: log2 R * (MESSAGES - 1) * a, and as often its bytes;
     the gradient is added in parts and handed round: 2 log2 R * a + 2 (R - 1) / R * GRADIENT_BYTES / b;
     nothing is computed meanwhile, and no rank waits for a slower one.
-A step takes COMPUTE_S + that; the share of COMPUTE_S in it is the efficiency.
+A step takes COMPUTE_S + that; the share of COMPUTE_S in it is the efficiency. In brackets: the share in which the gradient is sent.
 """
 import math
 import sys
@@ -24,5 +24,6 @@ for name, a, b in LINKS:
         rounds = math.log2(ranks)
         small = rounds * ((messages - 1) * a + (sent - gradient) / b)
         large = 2 * rounds * a + 2 * (ranks - 1) / ranks * gradient / b
-        cells.append(f"{compute / (compute + small + large):.2f}")
+        step = compute + small + large
+        cells.append(f"{compute / step:.2f} ({large / step:.2f})")
     print(f"| {name} | {a * 1e6:g} µs | {' | '.join(cells)} |")
