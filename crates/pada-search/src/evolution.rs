@@ -48,7 +48,7 @@ pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Res
     }
     search.start(config.population)?;
     for _ in 0..config.generations {
-        let parents = search.best(config.parents);
+        let (parents, known) = (search.best(config.parents), search.found().len());
         for _ in 0..config.crossover {
             search.visit_new(|moves, rng, _| {
                 let [a, b] = [0, 1].map(|_| &parents[rng.random_range(0..parents.len())].arch);
@@ -60,6 +60,10 @@ pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Res
                 let parent = &parents[rng.random_range(0..parents.len())].arch;
                 moves.mutate(parent, config.rate, rng)
             })?;
+        }
+        if search.found().len() == known {
+            // A whole generation without a new architecture: what is within reach and the limits is known.
+            break;
         }
     }
     Ok(())

@@ -50,6 +50,10 @@ pub fn pareto<E>(search: &mut Search<'_, E>, config: &ParetoConfig) -> Result<()
             })?;
             children.extend(child);
         }
+        if children.is_empty() {
+            // What is within reach and the limits is known.
+            break;
+        }
         alive.extend(children);
         let ranks = Ranks::of(search.found(), &alive);
         let mut order: Vec<usize> = (0..alive.len()).collect();

@@ -1,4 +1,4 @@
-//! From names to parts: the only place that matches on the names of spaces, rules and samplers.
+//! From names to parts: the only place that builds spaces, rules and samplers. What their keys need is checked in `config`.
 
 use pada_data::{ImageSource, Loader, Splits};
 use pada_engine::Engine;

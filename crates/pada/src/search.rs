@@ -198,7 +198,7 @@ fn search(
             scored += 1;
         }
         visited += 1;
-        observer.on_scored(visited, most.max(visited + 1));
+        observer.on_scored(visited, most.max(visited));
         Ok(score.accuracy())
     };
     let (cost, fits) = (|arch: &Arch| costs.cost(arch), |arch: &Arch| costs.fits(arch));
@@ -246,8 +246,11 @@ impl SearchMethod {
     fn most(&self) -> usize {
         match self {
             Self::Random(n) => *n,
-            Self::Evolution(c) => c.population + c.generations * (c.crossover + c.mutation),
-            Self::Pareto(c) => c.population * (c.generations + 1),
+            Self::Evolution(c) => {
+                let children = c.crossover.saturating_add(c.mutation);
+                c.population.saturating_add(c.generations.saturating_mul(children))
+            }
+            Self::Pareto(c) => c.population.saturating_mul(c.generations.saturating_add(1)),
         }
     }
 }

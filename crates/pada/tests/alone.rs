@@ -136,7 +136,7 @@ fn what_was_scored_is_what_is_exported() {
         let score = trained(&config, &run);
         let images = Recalibration { images: 32, batch: 16 };
         let job = |statistics| ExportJob { weights: ExportWeights::Run(run.clone()), arch: None, statistics };
-        let net = export(&job(StatisticsFrom::Score(images)), &place(), &mut ()).unwrap();
+        let net = export(&job(StatisticsFrom::Score(Some(images))), &place(), &mut ()).unwrap();
         assert_eq!(net.about["norms"], "running statistics of the weights", "{space}");
         assert_eq!(net.frozen.batch_norms(), 0);
 
@@ -158,7 +158,7 @@ fn what_was_scored_is_what_is_exported() {
         assert_eq!(100.0 * correct.sum::<usize>() as f64 / 40.0, score, "{space}");
 
         // Statistics taken anew are others.
-        let anew = export(&job(StatisticsFrom::Images(images)), &place(), &mut ()).unwrap();
+        let anew = export(&job(StatisticsFrom::Images(Some(images))), &place(), &mut ()).unwrap();
         assert_ne!(anew.values, net.values);
         assert!(anew.about["norms"].contains("32 images"), "{}", anew.about["norms"]);
     }

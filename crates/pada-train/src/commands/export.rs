@@ -11,7 +11,7 @@ use pada::{
 };
 use serde_json::json;
 
-use super::{Common, ComputeArgs, NetArgs, RECALIBRATION_BATCH, RECALIBRATION_IMAGES, photographs};
+use super::{Common, ComputeArgs, NetArgs, photographs};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -42,9 +42,10 @@ pub(crate) struct Args {
     /// Where the means and variances of norms come from.
     #[arg(long, value_enum, default_value = "auto")]
     statistics: Statistics,
-    /// Training images that these come from: a fixed random choice, the same as for scores.
-    #[arg(long, value_name = "N", default_value_t = RECALIBRATION_IMAGES)]
-    recalibrate: NonZeroUsize,
+    /// Training images that these come from: a fixed random choice, the same as for scores. As many as the run took for its scores, or
+    /// 2,048, if not given.
+    #[arg(long, value_name = "N")]
+    recalibrate: Option<NonZeroUsize>,
     #[command(flatten)]
     compute: ComputeArgs,
     #[command(flatten)]
@@ -73,7 +74,15 @@ impl Args {
     fn source(&self) -> Result<ExportWeights, ConfigError> {
         let path = self.weights.clone();
         if path.is_dir() {
-            return Ok(ExportWeights::Run(path));
+            let given = self.net.given().or(self.data.as_ref().map(|_| "--data"));
+            return match given.or(self.image_size.map(|_| "--image-size")) {
+                None => Ok(ExportWeights::Run(path)),
+                Some(key) => {
+                    let (value, range) =
+                        ("given".to_owned(), "left out where --weights is a run folder, which has its own");
+                    Err(ConfigError::Range { key, value, range })
+                }
+            };
         }
         let range = "mini, cifar10 or a folder, unless --weights is a run folder";
         let missing = || ConfigError::Range { key: "--data", value: "not given".to_owned(), range };
@@ -90,7 +99,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     check_new_file(&args.out, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
     let place = args.common.place()?;
-    let images = Recalibration { images: args.recalibrate.get(), batch: RECALIBRATION_BATCH };
+    let images = args.recalibrate.map(|n| Recalibration { images: n.get(), ..Recalibration::USUAL });
     let job = ExportJob {
         weights: args.source().map_err(PadaError::from)?,
         arch: args.arch.clone(),

@@ -87,11 +87,9 @@ impl Common {
     fn new_place(&self) -> anyhow::Result<Place> {
         let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
         let threads = self.threads.unwrap_or(0);
-        if self.threads == Some(0) {
-            let range = "at least 1";
-            return Err(
-                PadaError::from(ConfigError::Range { key: "--threads", value: "0".into(), range }).into()
-            );
+        if let Some(given) = self.threads.filter(|n| !(1..=MAX_THREADS).contains(n)) {
+            let (key, value, range) = ("--threads", given.to_string(), "from 1 to 1024");
+            return Err(PadaError::from(ConfigError::Range { key, value, range }).into());
         }
         if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
             eprintln!("on the CPU: {reason}");
@@ -101,6 +99,9 @@ impl Common {
         Ok(Place { data_dir: data_dir(), device, checkpoint_every, world })
     }
 }
+
+/// More than machines have; each thread has memory of its own.
+const MAX_THREADS: usize = 1024;
 
 /// A time on the command line.
 pub(crate) fn seconds(key: &'static str, value: f64) -> Result<Duration, PadaError> {
@@ -116,9 +117,9 @@ pub(crate) fn data_dir() -> PathBuf {
 /// A network on the command line.
 #[derive(clap::Args)]
 pub(crate) struct NetArgs {
-    /// Search space.
-    #[arg(long, value_enum, default_value = "nb201")]
-    pub(crate) space: SpaceArg,
+    /// Search space; nb201 if not given.
+    #[arg(long, value_enum)]
+    space: Option<SpaceArg>,
     /// C, channels of the first stage; 16 in nb201 and darts.
     #[arg(long, value_name = "C")]
     channels: Option<NonZeroUsize>,
@@ -136,8 +137,15 @@ const NB201_CELLS: usize = 5;
 const DARTS_CELLS: usize = 8;
 
 impl NetArgs {
+    /// The first flag that was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let space = self.space.map(|_| "--space");
+        let cells = self.channels.map(|_| "--channels").or(self.cells.map(|_| "--cells"));
+        space.or(cells).or(self.widths.map(|_| "--widths"))
+    }
+
     pub(crate) fn config(&self) -> SupernetConfig {
-        let space = SpaceName::from(self.space);
+        let space = SpaceName::from(self.space.unwrap_or(SpaceArg::Nb201));
         let (channels, cells, widths) = match space {
             SpaceName::Nb201 => (Some(CHANNELS), Some(NB201_CELLS), None),
             SpaceName::Darts => (Some(CHANNELS), Some(DARTS_CELLS), None),
@@ -180,10 +188,6 @@ pub(crate) struct WeightsArgs {
     compute: ComputeArgs,
 }
 
-/// Batch of a recalibration, as in SPOS.
-const RECALIBRATION_BATCH: usize = 128;
-const RECALIBRATION_IMAGES: NonZeroUsize = NonZeroUsize::new(2048).expect("it is not zero");
-
 /// How photographs are read, which a size asks for.
 fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
     size.map(|size| Photographs { size: size.get(), damaged: Damaged::Stop })
@@ -192,8 +196,8 @@ fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
 impl WeightsArgs {
     pub(crate) fn file(&self, path: PathBuf, data: String) -> WeightsFile {
         let supernet = self.net.config();
-        let usual = supernet.space.recalibrates().then_some(RECALIBRATION_IMAGES);
-        let images = self.recalibrate.or(usual).map(NonZeroUsize::get);
+        let usual = supernet.space.recalibrates().then_some(Recalibration::USUAL);
+        let given = |n: NonZeroUsize| Recalibration { images: n.get(), ..Recalibration::USUAL };
         WeightsFile {
             path,
             supernet,
@@ -206,7 +210,7 @@ impl WeightsArgs {
             },
             limit: self.limit.map(Into::into),
             batch: self.batch.get(),
-            recalibrate: images.map(|images| Recalibration { images, batch: RECALIBRATION_BATCH }),
+            recalibrate: self.recalibrate.map(given).or(usual),
         }
     }
 }

@@ -14,7 +14,11 @@ use super::{Common, WeightsArgs};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The folder of a finished run; its own images and settings score.
-    #[arg(value_name = "RUN_DIR", required_unless_present = "weights", conflicts_with = "weights")]
+    #[arg(
+        value_name = "RUN_DIR",
+        required_unless_present = "weights",
+        conflicts_with_all = ["weights", "NetArgs", "WeightsArgs", "ComputeArgs"]
+    )]
     run: Option<PathBuf>,
     /// Weights instead of a run: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
     #[arg(long, value_name = "FILE", requires_all = ["data", "out"])]

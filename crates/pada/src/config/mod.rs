@@ -137,12 +137,12 @@ impl RunConfig {
 }
 
 impl RunConfig {
-    /// Checks that a split names positions that the space has; `n` is their number.
     /// A config is a TOML file, whose numbers have a sign.
     pub(super) fn check_seed(&self) -> Result<(), ConfigError> {
         check("seed", self.seed, i64::try_from(self.seed).is_ok(), "at most 9223372036854775807")
     }
 
+    /// Checks that a split names positions that the space has; `n` is their number.
     pub(crate) fn check_positions(&self, n: usize) -> Result<(), ConfigError> {
         let Some(SplitConfig::FewShot(split)) = &self.split else { return Ok(()) };
         let (value, range) = (format!("{:?}", split.positions), "different positions of the space, from 0");

@@ -42,6 +42,9 @@ pub struct Recalibration {
 }
 
 impl Recalibration {
+    /// That of a program that is not told otherwise. The batch is that of SPOS.
+    pub const USUAL: Self = Self { images: 2048, batch: 128 };
+
     fn check(self) -> Result<(), ConfigError> {
         check("rank.recalibrate.images", self.images, self.images > 0, "at least 1")?;
         check("rank.recalibrate.batch", self.batch, self.batch > 0, "at least 1")

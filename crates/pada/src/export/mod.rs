@@ -48,13 +48,14 @@ pub enum ExportWeights {
 /// Where the statistics come from that norms have in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatisticsFrom {
-    /// A pass over training images, the same that a recalibration for a score takes.
-    Images(Recalibration),
+    /// A pass over training images, the same that a recalibration for a score takes: if nothing is given, as the run does it, or else
+    /// [`Recalibration::USUAL`].
+    Images(Option<Recalibration>),
     /// The weights, where norms keep running statistics.
     Stored,
     /// Where the score of the run has them from: the weights of a network that was trained alone, unless its run takes them anew; such
     /// images elsewhere.
-    Score(Recalibration),
+    Score(Option<Recalibration>),
 }
 
 /// Takes an architecture out of its supernet, and fixes the statistics of its norms.
@@ -72,7 +73,7 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
     let kept = source.alone.is_some() && source.recalibrated.is_none();
     let from = match job.statistics {
         StatisticsFrom::Score(_) if kept => None,
-        StatisticsFrom::Images(from) | StatisticsFrom::Score(from) => Some(from),
+        StatisticsFrom::Images(given) | StatisticsFrom::Score(given) => Some(given),
         StatisticsFrom::Stored => None,
     };
     let norms = match from {
@@ -81,8 +82,14 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
             return Err(PadaError::NoStatistics { arch, count });
         }
         None => "running statistics of the weights".to_owned(),
-        Some(Recalibration { images: limit, batch }) => {
-            let calibration = Calibration::new(images, limit, batch)?;
+        Some(given) => {
+            let (Recalibration { batch, .. }, calibration) = match (given, source.recalibrated.clone()) {
+                (None, Some(of_run)) => of_run,
+                (given, _) => {
+                    let given = given.unwrap_or(Recalibration::USUAL);
+                    (given, Calibration::new(images, given.images, given.batch)?)
+                }
+            };
             let mut executor = build::executor(source.compute, place.device, &frozen, values)?;
             calibration.run(frozen.graph(), executor.as_mut())?;
             values = executor.read(State::Weights);

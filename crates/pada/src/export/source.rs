@@ -3,7 +3,7 @@ use std::path::Path;
 use pada_data::ImageSource;
 use pada_graph::{Lower, State};
 use pada_space::Arch;
-use pada_trainer::{Observer, TrainError, image_shape};
+use pada_trainer::{Calibration, Observer, TrainError, image_shape};
 
 use super::exported::{ALONE, About};
 use super::{ExportJob, ExportWeights};
@@ -20,8 +20,8 @@ pub(super) struct Source {
     pub(super) supernet: SupernetConfig,
     /// Where the architecture was trained as a network of its own.
     pub(super) alone: Option<AloneConfig>,
-    /// Where the score of the run took the statistics of norms from.
-    pub(super) recalibrated: Option<Recalibration>,
+    /// What the score of the run took the statistics of norms from.
+    pub(super) recalibrated: Option<(Recalibration, Calibration)>,
     pub(super) arch: Arch,
     /// All of the supernet, as the architecture uses them.
     pub(super) weights: Vec<f32>,
@@ -94,7 +94,8 @@ impl Source {
         })?;
         let (images, name) = (inputs.images, name(folder.path()));
         let RunConfig { supernet, alone, compute, rank, .. } = config;
-        Ok(Self { supernet, alone, recalibrated: rank.recalibrate, arch, weights, images, compute, name })
+        let recalibrated = rank.recalibrate.zip(inputs.scoring.calibration);
+        Ok(Self { supernet, alone, recalibrated, arch, weights, images, compute, name })
     }
 
     /// The network that the weights are of.
