@@ -199,6 +199,17 @@ fn wrong_usage_exits_with_2() {
     call(&["--no-such-flag"]).fails(2, &["--no-such-flag"]);
     call(&["rank"]).fails(2, &["--weights"]);
     call(&["--resume", "x", "--seed", "1"]).fails(2, &["--resume"]);
+    call(&["--threads", "100000"]).fails(2, &["--threads", "1024"]);
+    // A run folder has its own network and images.
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().to_str().unwrap();
+    for flag in [["--space", "darts"], ["--limit", "100"], ["--precision", "bf16"]] {
+        call(&["search", run, flag[0], flag[1]]).fails(2, &[flag[0]]);
+    }
+    for flag in [["--channels", "16"], ["--data", "mini"]] {
+        call(&["export", "--weights", run, "--out", "no.onnx", flag[0], flag[1]])
+            .fails(2, &[flag[0], "run folder"]);
+    }
 }
 
 #[test]

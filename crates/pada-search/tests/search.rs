@@ -113,3 +113,15 @@ fn a_small_space_is_searched_whole_and_an_empty_one_is_an_error() {
     let error = searched(&|_| true, |s| evolution(s, &bad)).unwrap_err();
     assert!(matches!(error, SearchError::BadConfig { name: "population", .. }), "{error}");
 }
+
+#[test]
+fn a_search_ends_where_nothing_new_is_left() {
+    let small = |arch: &Arch| arch.choices().iter().all(|&op| op < 2);
+    let generations = usize::MAX;
+    let few = EvolutionConfig { population: 4, generations, crossover: 2, mutation: 2, ..Default::default() };
+    let (found, _) = searched(&small, |s| evolution(s, &few)).unwrap();
+    assert!((4..64).contains(&found.len()), "{}", found.len());
+    let few = ParetoConfig { population: 4, generations, rate: 0.5 };
+    let (found, _) = searched(&small, |s| pareto(s, &few)).unwrap();
+    assert!((4..64).contains(&found.len()), "{}", found.len());
+}

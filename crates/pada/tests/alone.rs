@@ -164,6 +164,19 @@ fn what_was_scored_is_what_is_exported() {
     }
 }
 
+/// As many images, in the batches of the run, whatever the run trained on.
+#[test]
+fn statistics_that_a_score_took_anew_are_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = with(&tiny("proxyless"), &["rank.recalibrate={images=48, batch=24}"]);
+    trained(&config.retrain(arch_of("proxyless")).unwrap(), &run);
+    let job =
+        ExportJob { weights: ExportWeights::Run(run), arch: None, statistics: StatisticsFrom::Score(None) };
+    let norms = export(&job, &place(), &mut ()).unwrap().about["norms"].clone();
+    assert!(norms.contains("batches of 24, 48 images"), "{norms}");
+}
+
 /// The newest checkpoint of a run.
 fn checkpoint(run: &Path, config: &RunConfig) -> (PathBuf, Vec<f32>, Option<Vec<f32>>) {
     let net = export(
