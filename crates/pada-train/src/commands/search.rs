@@ -11,13 +11,17 @@ use serde_json::json;
 
 use super::{Common, WeightsArgs};
 
+/// What a run knows itself.
+const OF_A_FILE: [&str; 8] =
+    ["weights", "NetArgs", "ComputeArgs", "image_size", "split", "limit", "batch", "recalibrate"];
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The folder of a finished run; its own images and settings score.
     #[arg(
         value_name = "RUN_DIR",
         required_unless_present = "weights",
-        conflicts_with_all = ["weights", "NetArgs", "WeightsArgs", "ComputeArgs"]
+        conflicts_with_all = OF_A_FILE
     )]
     run: Option<PathBuf>,
     /// Weights instead of a run: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
