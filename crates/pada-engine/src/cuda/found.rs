@@ -58,6 +58,7 @@ impl Gpu {
 /// [`CudaError`] where there is none.
 pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
     // SAFETY: it opens a library of the driver, whose initialisers may run in any process.
+    #[cfg(not(feature = "linked-cuda"))]
     if !unsafe { driver_sys::is_culib_present() } {
         return Err(CudaError::NoDriver);
     }
@@ -82,6 +83,7 @@ pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
 /// [`CudaError`] where it is missing.
 pub fn compiler() -> Result<Version, CudaError> {
     // SAFETY: it opens a library without initialisers of its own.
+    #[cfg(not(feature = "linked-cuda"))]
     if !unsafe { nvrtc_sys::is_culib_present() } {
         return Err(CudaError::NoCompiler);
     }

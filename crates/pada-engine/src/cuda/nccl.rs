@@ -107,6 +107,7 @@ impl Drop for Nccl {
 /// [`CudaError::NoNccl`] where it is missing.
 pub fn nccl() -> Result<Version, CudaError> {
     // SAFETY: it opens a library without initialisers of its own.
+    #[cfg(not(feature = "linked-cuda"))]
     if !unsafe { sys::is_culib_present() } {
         return Err(CudaError::NoNccl);
     }
