@@ -55,7 +55,7 @@ fn seal(state: String, tensors: BTreeMap<String, TensorView<'_>>) -> Vec<u8> {
         part(name.as_bytes());
         part(tensor.data());
     }
-    let checksum = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let checksum = hex::encode(hasher.finalize());
     let metadata = HashMap::from([(STATE.to_owned(), state), (CHECKSUM.to_owned(), checksum)]);
     safetensors::serialize(tensors, Some(metadata)).expect("they were just read")
 }

@@ -5,7 +5,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::hex::hex;
 use crate::photo::Photo;
 use crate::{DataError, ImageSet, Normalize};
 
@@ -171,7 +170,7 @@ impl ImageFolder {
             hasher.update(file.to_string_lossy().as_bytes());
             hasher.update(label.to_le_bytes());
         }
-        hex(hasher)
+        hex::encode(hasher.finalize())
     }
 }
 

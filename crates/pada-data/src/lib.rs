@@ -5,7 +5,6 @@ mod cifar10;
 mod draw;
 mod error;
 mod folder;
-mod hex;
 mod jitter;
 mod loader;
 mod mini;

@@ -1,6 +1,5 @@
 use sha2::{Digest, Sha256};
 
-use crate::hex::hex;
 use crate::{DataError, ImageSet, Normalize, Splits};
 
 /// The embedded file: one picture of 100 × 100 images, the labels as digits in a text chunk.
@@ -104,7 +103,7 @@ fn places(image: usize) -> impl Iterator<Item = usize> {
 
 fn decode(file: &[u8]) -> Result<Splits<ImageSet>, DataError> {
     let damaged = |reason: String| DataError::Embedded { reason };
-    let sha256 = hex(Sha256::new_with_prefix(file));
+    let sha256 = hex::encode(Sha256::digest(file));
     if sha256 != MINI_SHA256 {
         return Err(damaged(format!("SHA-256 {sha256}")));
     }

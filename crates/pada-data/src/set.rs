@@ -1,7 +1,5 @@
 use sha2::{Digest, Sha256};
 
-use crate::hex::hex;
-
 /// Images as bytes, with their classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageSet {
@@ -88,6 +86,6 @@ impl ImageSet {
         let mut hasher = Sha256::new();
         hasher.update(&self.pixels);
         self.labels.iter().for_each(|label| hasher.update(label.to_le_bytes()));
-        hex(hasher)
+        hex::encode(hasher.finalize())
     }
 }

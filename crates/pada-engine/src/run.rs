@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
-use crate::plan::{Backward, BufferId, Compiler, Kind, Machine, Mode, NormId, Plan};
+use crate::plan::{Backward, BufferId, Compiler, Machine, Mode, NormId, Plan};
 use crate::share::{CHUNK, Share, add_lists, parts_of};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{Coefficients, alignment};
@@ -188,16 +188,12 @@ impl<V: Vector> Run<'_, V> {
     /// The L2 norm of what the classifier reads of each of this rank's images.
     fn feature_norms(&mut self) -> Vec<f32> {
         let plan = self.plan;
-        let Some(Kind::Linear { source, .. }) =
-            plan.ops.iter().find(|op| op.out == plan.output).map(|op| &op.kind)
-        else {
-            return vec![];
-        };
+        let Some(source) = plan.classifier_input() else { return vec![] };
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         let square = |v: &V::Elem| f64::from(v.to_f32()).powi(2);
         // Channels that only fill up a vector are zero.
         let norm =
-            |image: &[V::Elem]| image[plan.range(*source)].iter().map(square).sum::<f64>().sqrt() as f32;
+            |image: &[V::Elem]| image[plan.range(source)].iter().map(square).sum::<f64>().sqrt() as f32;
         arena.chunks_exact(plan.image_len).map(norm).collect()
     }
 

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::seeds::StreamPositions;
-use crate::weights_sha256::hex;
 use crate::{CheckpointError, write_durably};
 
 /// Everything training needs to go on, after an epoch or between two steps of one, as if it had never stopped.
@@ -302,7 +301,7 @@ fn checksum<'a>(state: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>)
         part(name.as_bytes());
         part(data);
     }
-    hex(hasher)
+    hex::encode(hasher.finalize())
 }
 
 /// The checkpoints of a folder, oldest first.

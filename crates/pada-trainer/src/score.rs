@@ -125,9 +125,10 @@ impl Scorer<'_, '_> {
         let key = self.key(arch)?;
         if !self.known.counts.contains_key(&key) && !self.known.under_way.contains_key(&key) {
             let tally = self.count(&key.1)?;
-            match tally {
-                Tally { known, kept: None } => drop(self.known.counts.insert(key.clone(), known)),
-                under_way => drop(self.known.under_way.insert(key.clone(), under_way)),
+            if tally.kept.is_some() {
+                self.known.under_way.insert(key.clone(), tally);
+            } else {
+                self.known.counts.insert(key.clone(), tally.known);
             }
         }
         Ok(Asked { arch: arch.clone(), key })

@@ -245,7 +245,7 @@ impl Trainer {
         let (s, parts) = (&self.settings.train, &mut self.parts);
         let (augment, stream) = (&self.settings.augment, &mut self.streams.augment);
         let images = self.images.batch(parts, drawn, augment, stream)?;
-        parts.images.ask(next, augment, &mut stream.clone());
+        self.images.ahead(parts, next, augment, &mut stream.clone());
         let source = parts.images.source();
         let labels: Vec<u32> =
             images.indices.iter().map(|&i| u32::from(source.labels()[i as usize])).collect();

@@ -43,6 +43,19 @@ impl TrainingImages {
         Ok(StepImages { indices, source: StepSource::Made(pixels) })
     }
 
+    /// Begins to make the next batch while this one is trained on, unless the executor makes it from what it holds.
+    pub(crate) fn ahead(
+        &self,
+        parts: &mut TrainerParts,
+        indices: &[u32],
+        augment: &Augment,
+        rng: &mut dyn Rng,
+    ) {
+        if !matches!(self.held, Some(Some(_))) {
+            parts.images.ask(indices, augment, rng);
+        }
+    }
+
     fn held(&mut self, parts: &mut TrainerParts) -> Result<Option<HeldSet>, TrainError> {
         if let Some(held) = self.held {
             return Ok(held);

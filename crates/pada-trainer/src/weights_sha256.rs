@@ -4,10 +4,5 @@ use sha2::{Digest, Sha256};
 pub fn weights_sha256(weights: &[f32]) -> String {
     let mut hasher = Sha256::new();
     weights.iter().for_each(|weight| hasher.update(weight.to_le_bytes()));
-    hex(hasher)
-}
-
-/// What a hasher found, in hex.
-pub(crate) fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hasher.finalize())
 }

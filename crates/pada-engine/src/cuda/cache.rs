@@ -54,8 +54,7 @@ impl Key<'_> {
             hasher.update(part);
         }
         hasher.update(format!("{} {}", self.compiler, self.driver));
-        let name: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{name}.kernels").into()
+        format!("{}.kernels", hex::encode(hasher.finalize())).into()
     }
 }
 

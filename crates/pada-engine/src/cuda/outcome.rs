@@ -7,7 +7,7 @@ use super::arguments::{CountArgs, CrossEntropyArgs, Doubles, Floats, Ints, Logit
 use super::results::Results;
 use super::source::kernel;
 use super::step::{BLOCK, Step};
-use crate::plan::{BufferId, Kind, Plan};
+use crate::plan::BufferId;
 
 impl Step<'_> {
     /// Logits as the host reads them.
@@ -39,7 +39,7 @@ impl Step<'_> {
 
     /// Norms of what the classifier reads, where there is one.
     pub(super) fn feature_norms(&self, results: &Results) -> Result<(), CudaError> {
-        let Some(source) = classifier_input(self.plan) else { return Ok(()) };
+        let Some(source) = self.plan.classifier_input() else { return Ok(()) };
         let len = self.plan.buffers[source].len() as i64;
         let args =
             NormsArgs { x: self.buffer(source), out: results.features, images: self.images as i64, len };
@@ -79,12 +79,4 @@ impl Step<'_> {
         }
         Ok(())
     }
-}
-
-/// What the linear layer of the output reads; none if the output is something else.
-fn classifier_input(plan: &Plan) -> Option<BufferId> {
-    plan.ops.iter().find(|op| op.out == plan.output).and_then(|op| match op.kind {
-        Kind::Linear { source, .. } => Some(source),
-        _ => None,
-    })
 }

@@ -20,17 +20,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Moments<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (plain, squares) = self.sums.split_at_mut(self.stride);
-        let mut channel = 0;
-        while channel < self.stride {
-            channel += match self.stride - channel >= 2 * V::LANES {
-                true => {
-                    reduce::<V, _, 2>(Powers(self.x), [self.x; 2], self.stride, channel, [plain, squares])
-                }
-                false => {
-                    reduce::<V, _, 1>(Powers(self.x), [self.x; 2], self.stride, channel, [plain, squares])
-                }
-            };
-        }
+        sums::<V, Powers>([self.x; 2], self.x, self.stride, [plain, squares]);
     }
 }
 
@@ -53,25 +43,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for GradientSums<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let (plain, products) = self.sums.split_at_mut(self.stride);
-        let mut channel = 0;
-        while channel < self.stride {
-            channel += match self.stride - channel >= 2 * V::LANES {
-                true => reduce::<V, _, 2>(
-                    Products(self.mean),
-                    [self.g, self.y],
-                    self.stride,
-                    channel,
-                    [plain, products],
-                ),
-                false => reduce::<V, _, 1>(
-                    Products(self.mean),
-                    [self.g, self.y],
-                    self.stride,
-                    channel,
-                    [plain, products],
-                ),
-            };
-        }
+        sums::<V, Products>([self.g, self.y], self.mean, self.stride, [plain, products]);
     }
 }
 
@@ -82,59 +54,69 @@ fn store<V: Vector>(list: &mut [V::Elem], channel: usize, value: V) {
     unsafe { value.store(list.as_mut_ptr()) }
 }
 
-/// What a pixel adds to two sums, from what is subtracted first, `[stride]`. A trait and no closure: only `#[inline(always)]`
-/// functions are sure to be compiled with the instructions of their caller.
-trait Terms<'a, T> {
-    fn subtracted(&self) -> &'a [T];
-
-    fn of<V: Vector<Elem = T>>(subtracted: V, pixel: [V; 2]) -> [V; 2];
+/// What a pixel adds to two sums, from what is subtracted first. A trait and no closure: only `#[inline(always)]` functions are sure
+/// to be compiled with the instructions of their caller.
+trait Terms {
+    fn of<V: Vector>(subtracted: V, pixel: [V; 2]) -> [V; 2];
 }
 
-struct Powers<'a, T>(&'a [T]);
+struct Powers;
 
-impl<'a, T: Number> Terms<'a, T> for Powers<'a, T> {
+impl Terms for Powers {
     #[inline(always)]
-    fn subtracted(&self) -> &'a [T] {
-        self.0
-    }
-
-    #[inline(always)]
-    fn of<V: Vector<Elem = T>>(first: V, [x, _]: [V; 2]) -> [V; 2] {
+    fn of<V: Vector>(first: V, [x, _]: [V; 2]) -> [V; 2] {
         let x = x.sub(first);
         [x, x.mul(x)]
     }
 }
 
-struct Products<'a, T>(&'a [T]);
+struct Products;
 
-impl<'a, T: Number> Terms<'a, T> for Products<'a, T> {
+impl Terms for Products {
     #[inline(always)]
-    fn subtracted(&self) -> &'a [T] {
-        self.0
-    }
-
-    #[inline(always)]
-    fn of<V: Vector<Elem = T>>(mean: V, [g, y]: [V; 2]) -> [V; 2] {
+    fn of<V: Vector>(mean: V, [g, y]: [V; 2]) -> [V; 2] {
         [g, g.mul(y.sub(mean))]
     }
 }
 
-/// Σ over pixels of the terms of `Q` vectors of channels from `channel` on, which share the cache lines that are read; returns how many
-/// channels that are.
+/// Σ over pixels of the terms of all channels, two vectors of them at once where there are as many: they share the cache lines that
+/// are read.
+///
+/// # Shapes
+/// `lists`: `[pixels, stride]` each; `subtracted`: `[stride]` or more; `sums`: `[stride]` each
 #[inline(always)]
-fn reduce<'a, V: Vector, K: Terms<'a, V::Elem>, const Q: usize>(
-    terms: K,
+fn sums<V: Vector, K: Terms>(
     lists: [&[V::Elem]; 2],
+    subtracted: &[V::Elem],
+    stride: usize,
+    sums: [&mut [V::Elem]; 2],
+) {
+    let [plain, other] = sums;
+    let mut channel = 0;
+    while channel + 2 * V::LANES <= stride {
+        reduce::<V, K, 2>(lists, subtracted, stride, channel, [plain, other]);
+        channel += 2 * V::LANES;
+    }
+    if channel < stride {
+        reduce::<V, K, 1>(lists, subtracted, stride, channel, [plain, other]);
+    }
+}
+
+/// The same of `Q` vectors of channels from `channel` on.
+#[inline(always)]
+fn reduce<V: Vector, K: Terms, const Q: usize>(
+    lists: [&[V::Elem]; 2],
+    subtracted: &[V::Elem],
     stride: usize,
     channel: usize,
     sums: [&mut [V::Elem]; 2],
-) -> usize {
+) {
     let len = lists[0].len();
     assert!(lists[1].len() == len && len.is_multiple_of(stride) && channel + Q * V::LANES <= stride);
     let pixels = len / stride;
-    let mut subtracted = [V::zero(); Q];
-    for (q, subtracted) in subtracted.iter_mut().enumerate() {
-        *subtracted = vector::<V>(terms.subtracted(), channel + q * V::LANES);
+    let mut first = [V::zero(); Q];
+    for (q, first) in first.iter_mut().enumerate() {
+        *first = vector::<V>(subtracted, channel + q * V::LANES);
     }
     let mut chains = [[[V::zero(); 2]; Q]; CHAINS];
     let mut pixel = 0;
@@ -145,7 +127,7 @@ fn reduce<'a, V: Vector, K: Terms<'a, V::Elem>, const Q: usize>(
                 // SAFETY: `pixel + i` is below `len / stride`, and `channel + Q · LANES` at most `stride`.
                 let pair =
                     unsafe { [V::load(lists[0].as_ptr().add(at)), V::load(lists[1].as_ptr().add(at))] };
-                let [a, b] = K::of(subtracted[q], pair);
+                let [a, b] = K::of(first[q], pair);
                 *chain = [chain[0].add(a), chain[1].add(b)];
             }
         }
@@ -158,5 +140,4 @@ fn reduce<'a, V: Vector, K: Terms<'a, V::Elem>, const Q: usize>(
         store(plain, at, a[q][0].add(b[q][0]).add(c[q][0].add(d[q][0])));
         store(other, at, a[q][1].add(b[q][1]).add(c[q][1].add(d[q][1])));
     }
-    Q * V::LANES
 }

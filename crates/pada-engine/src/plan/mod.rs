@@ -218,6 +218,14 @@ impl Plan {
         2 * self.norm_channels + alignment
     }
 
+    /// What the linear layer of the output reads; none if the output is something else.
+    pub(crate) fn classifier_input(&self) -> Option<BufferId> {
+        self.ops.iter().find(|op| op.out == self.output).and_then(|op| match op.kind {
+            Kind::Linear { source, .. } => Some(source),
+            _ => None,
+        })
+    }
+
     pub(crate) fn range(&self, buffer: BufferId) -> std::ops::Range<usize> {
         self.places[buffer]..self.places[buffer] + self.buffers[buffer].len()
     }

@@ -99,7 +99,7 @@ impl Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     check_new_file(&args.out, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
     let place = args.common.place()?;
-    let images = args.recalibrate.map(|n| Recalibration { images: n.get(), ..Recalibration::USUAL });
+    let images = args.recalibrate.map(Recalibration::over);
     let job = ExportJob {
         weights: args.source().map_err(PadaError::from)?,
         arch: args.arch.clone(),

@@ -197,7 +197,6 @@ impl WeightsArgs {
     pub(crate) fn file(&self, path: PathBuf, data: String) -> WeightsFile {
         let supernet = self.net.config();
         let usual = supernet.space.recalibrates().then_some(Recalibration::USUAL);
-        let given = |n: NonZeroUsize| Recalibration { images: n.get(), ..Recalibration::USUAL };
         WeightsFile {
             path,
             supernet,
@@ -210,7 +209,7 @@ impl WeightsArgs {
             },
             limit: self.limit.map(Into::into),
             batch: self.batch.get(),
-            recalibrate: self.recalibrate.map(given).or(usual),
+            recalibrate: self.recalibrate.map(Recalibration::over).or(usual),
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,11 @@ pub struct Recalibration {
 impl Recalibration {
     /// That of a program that is not told otherwise. The batch is that of SPOS.
     pub const USUAL: Self = Self { images: 2048, batch: 128 };
+
+    /// Over another number of images than is usual.
+    pub fn over(images: NonZeroUsize) -> Self {
+        Self { images: images.get(), ..Self::USUAL }
+    }
 
     fn check(self) -> Result<(), ConfigError> {
         check("rank.recalibrate.images", self.images, self.images > 0, "at least 1")?;
