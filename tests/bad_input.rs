@@ -154,7 +154,7 @@ fn a_file_of_scores_that_cannot_be_written_stops_before_scoring() {
         assert_eq!(done.stderr.matches("os error").count(), 1, "said once: {}", done.stderr);
         done
     };
-    rank(&out).fails(1, &["no/such/out.csv", "--out"]);
+    rank(&out).fails(2, &["no/such/out.csv", "make its folder", "--out"]);
     rank(&folder.path().join("out.csv").display().to_string()).fails(2, &["no.pt"]);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
     let refused = |args: &[&str], words: &[&str]| {

@@ -8,16 +8,24 @@ const TOOLKIT: &str = "CUDA_HOME";
 /// The generation that kernels are compiled for where no GPU says it: Ampere.
 const CAPABILITY: &str = "80";
 
-/// Checks that the program compiles with the candle executor on GPUs, in a folder of its own. Nothing is linked: that needs CUDA's
+/// Options that nvcc adds to those it is called with.
+const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
+/// candle's kernels are compiled, not run: without optimisation it takes a tenth of the time.
+const NOT_OPTIMISED: &str = "--Ofast-compile=max";
+
+/// Checks that the program compiles with the candle executor on GPUs, its kernels too. Nothing is linked: that needs CUDA's
 /// libraries.
 pub(crate) fn run() -> anyhow::Result<()> {
+    check(&environment()?)
+}
+
+/// [`run`] with an [`environment`].
+pub(crate) fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
     let check = ["check", "--release", "-p", "pada-train", "--features", "candle-cuda"];
-    let target = cargo::target_dir().join("candle-cuda");
     let mut command = cargo::command(&check);
-    command.env("CARGO_TARGET_DIR", target);
-    if std::env::var_os(TOOLKIT).is_none() {
-        command.envs(environment(toolkit()?)?);
-    }
+    // In a folder of its own: a build with kernels of this kind must not be taken for one that runs.
+    command.env("CARGO_TARGET_DIR", cargo::target_dir().join("candle-cuda"));
+    command.env(NVCC_OPTIONS, NOT_OPTIMISED).envs(environment.iter().cloned());
     cargo::finish(&mut command)
 }
 
@@ -27,8 +35,15 @@ fn toolkit() -> anyhow::Result<PathBuf> {
     nvrtc::cuda(&venv::ready("nvcc-venv", &list)?)
 }
 
-/// What build scripts look for: each of them has another name for it.
-fn environment(toolkit: PathBuf) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+/// Where build scripts find the compiler: each of them has another name for it. Nothing where it is set already.
+///
+/// # Errors
+/// If it cannot be installed.
+pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    if std::env::var_os(TOOLKIT).is_some() {
+        return Ok(vec![]);
+    }
+    let toolkit = toolkit()?;
     let others = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(toolkit.join("bin")).chain(std::env::split_paths(&others));
     let mut environment = vec![

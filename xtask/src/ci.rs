@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 
 use crate::packages::{self, Verify};
 use crate::reproduce::{self, Preset, Which};
-use crate::{binary, cargo, deny, fuzz, mpi, nvrtc, onnxruntime, paths, tidy};
+use crate::{binary, candle_cuda, cargo, deny, fuzz, mpi, nvrtc, onnxruntime, paths, tidy};
 
 /// Makes tests fail, instead of saying that they skip, where reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
@@ -47,6 +47,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Ok(environment) => step("several ranks", || mpi::test(environment.clone()))?,
         Err(error) => eprintln!("ci: NO MPI, tests of several ranks are left out: {error:#}"),
     }
+    let nvcc = candle_cuda::environment();
+    match &nvcc {
+        Ok(environment) => step("candle on GPUs", || candle_cuda::check(environment))?,
+        Err(error) => eprintln!("ci: NO NVCC, the candle executor on GPUs is not compiled: {error:#}"),
+    }
     step("broken input", || fuzz::slice(CHANGED_INPUTS))?;
     step("smoke run", smoke)?;
     step("slice of table 1", table_slice)?;
@@ -59,6 +64,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
     if ranks.is_err() {
         less += "; SEVERAL RANKS WERE NOT RUN";
+    }
+    if nvcc.is_err() {
+        less += "; CANDLE ON GPUS WAS NOT COMPILED";
     }
     eprintln!("ci: all passed in {:.0} s{less}", started.elapsed().as_secs_f64());
     Ok(())

@@ -27,7 +27,7 @@ pub struct Choice {
 
 impl Device {
     /// The device of a name: `auto` (the first GPU if it can be used, else the processor), `cpu` or `cuda:N`. A GPU can be used if
-    /// driver and compiler are there and it computes a known network as the processor does ([`cuda::check`]).
+    /// driver and compiler are there and it computes known networks as the processor does ([`cuda::check`]).
     ///
     /// # Errors
     /// [`PadaError::Device`] for another name, and where that GPU cannot be used.

@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -85,9 +86,7 @@ pub enum PadaError {
         source: std::io::Error,
     },
     /// A file that should be written.
-    #[error(
-        "{path}: {source}; nothing that was there is lost: free some space or choose another folder with --out"
-    )]
+    #[error("{path}: {source}; nothing that was there is lost: {}", mend(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -287,6 +286,20 @@ pub enum Blame {
     Stopped,
 }
 
+/// Whether the folder that a file belongs into is missing.
+fn is_no_folder(source: &std::io::Error) -> bool {
+    matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// What helps against a file that cannot be written.
+fn mend(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        _ if is_no_folder(source) => "make its folder first, or choose another one with --out",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "choose another folder with --out",
+        _ => "free some space or choose another folder with --out",
+    }
+}
+
 impl PadaError {
     /// Who can mend it.
     pub fn blame(&self) -> Blame {
@@ -300,6 +313,7 @@ impl PadaError {
             Self::Train(TrainError::Stopped) => Blame::Stopped,
             Self::Train(TrainError::Data(_)) => Blame::Input,
             Self::Report(pada_report::ReportError::Json { .. }) => Blame::Input,
+            Self::Write { source, .. } if is_no_folder(source) => Blame::Input,
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)

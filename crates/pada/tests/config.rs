@@ -69,6 +69,8 @@ fn a_rule_names_the_method() {
     assert_eq!(alone.method(), "Magic-A, PA&DA (released)");
     let config = alone.with("sampler.path=one-change").unwrap().with("sampler.data=uniform").unwrap();
     assert_eq!(config.method(), "Magic-AT, one change a path");
+    let mild = RunConfig::mini().with("sampler.data_smoothing={first=0.0, last=0.3}").unwrap();
+    assert_eq!(mild.method(), "PA&DA (released), images from 0 to 0.3 by importance");
     let error = RunConfig::mini().with("rule={name=\"magic-at\",weight=0.5,batch=3}").unwrap_err();
     assert!(matches!(&error, ConfigError::Set { reason, .. } if reason.contains("batch")), "{error}");
     for bad in ["-0.1", "nan", "inf"] {

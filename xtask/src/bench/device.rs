@@ -45,7 +45,7 @@ impl fmt::Display for Device {
 }
 
 impl Device {
-    /// The engine on it. Kernels of a GPU are compiled anew, and compute a known network first.
+    /// The engine on it. Kernels of a GPU are compiled anew, and compute known networks first.
     pub(crate) fn engine(
         self,
         layout: WeightLayout,

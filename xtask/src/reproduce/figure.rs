@@ -4,7 +4,7 @@ use pada::report::{Axes, Curve, Origin, Spread, curve_plot, late_gv};
 use pada::space::{Nb201, SearchSpace, SubSpace};
 
 use super::cells::Cell;
-use super::methods::{Method, PADA, REFERENCE};
+use super::methods::{Method, PADA, SPOS};
 use super::runner::{Args, Finished, Progress, Runner, conclude};
 use super::table::changed;
 use crate::download::write_whole;
@@ -13,7 +13,7 @@ use crate::download::write_whole;
 /// said there; these begin with what every good architecture is made of, and end with what only takes away.
 const OPS: [&str; 5] = ["skip_connect", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "none"];
 const SIZES: std::ops::RangeInclusive<usize> = 2..=OPS.len();
-const METHODS: [&str; 2] = [REFERENCE, PADA];
+const METHODS: [&str; 2] = [SPOS, PADA];
 const ARCHS: &str = "archs.txt";
 const COLUMNS: [&str; 9] = [
     "method",

@@ -33,8 +33,8 @@ pub(crate) enum PathsOfPada {
 
 /// The row that [`PathsOfPada`] and combinations go by.
 pub(crate) const PADA: &str = "pada";
-/// The row that differences are taken to.
-pub(crate) const REFERENCE: &str = "spos";
+/// The row of uniform sampling.
+pub(crate) const SPOS: &str = "spos";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +65,14 @@ impl Method {
             paths_of_pada: None,
         });
         Ok(method.into_iter().chain(combinations).collect())
+    }
+
+    /// One row.
+    pub(crate) fn named(name: &str) -> anyhow::Result<Self> {
+        Self::all()?
+            .into_iter()
+            .find(|method| method.name == name)
+            .with_context(|| format!("there is no {name}"))
     }
 
     /// The rows of a table; those of `names` alone where some are named, in whatever table they stand.

@@ -5,7 +5,7 @@ use pada::rank::{Bootstrap, Difference, PairedMetric, paired_difference};
 use pada::report::{Axes, Bar, Mark, MethodRow, MethodTable, Panel, RunRecord, bar_plot, scatter_plot};
 
 use super::cells::Cell;
-use super::methods::{Method, REFERENCE};
+use super::methods::{Method, PADA, SPOS};
 use super::runner::{Args, Finished, Progress, Runner, by_method, conclude};
 use crate::download::write_whole;
 
@@ -34,6 +34,14 @@ impl Which {
         match self {
             Self::Table1 => "Table 1, NAS-Bench-201",
             Self::Ablation => "Ablation of PA&DA, NAS-Bench-201",
+        }
+    }
+
+    /// The row that differences are taken to.
+    fn reference(self) -> &'static str {
+        match self {
+            Self::Table1 => SPOS,
+            Self::Ablation => PADA,
         }
     }
 }
@@ -78,14 +86,15 @@ fn table(
 ) -> anyhow::Result<MethodTable> {
     let by_method = by_method(progress);
     let of = |name: &str| by_method.get(name).map_or(&[][..], Vec::as_slice);
+    let reference = which.reference();
     let weighted_ops = runner.weighted_ops();
     let mut rows = Vec::new();
     for method in methods {
         let runs = of(&method.name);
         let records: Vec<RunRecord> = runs.iter().map(|finished| finished.record.clone()).collect();
         let mut row = MethodRow::of(method.row_name()?, &records, &weighted_ops);
-        if method.name != REFERENCE {
-            [row.tau_b_difference, row.p_at_top_5_difference] = differences.of(runs, of(REFERENCE));
+        if method.name != reference {
+            [row.tau_b_difference, row.p_at_top_5_difference] = differences.of(runs, of(reference));
         }
         rows.push(row);
     }
@@ -93,7 +102,7 @@ fn table(
     Ok(MethodTable {
         title: format!("{}, preset {}{}", which.title(), args.preset.name(), changed(args)),
         notes: notes(args, runner, progress),
-        reference: "SPOS".to_owned(),
+        reference: Method::named(reference)?.row_name()?.label,
         rows,
         zero_cost: main.map(|agreement| agreement.zero_cost.clone()).unwrap_or_default(),
         ceiling: main.and_then(|agreement| agreement.ceiling),

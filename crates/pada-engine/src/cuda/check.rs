@@ -1,8 +1,9 @@
 use std::rc::Rc;
 
 use pada_graph::{
-    Batch, Conv, Executor, Graph, GraphBuilder, GraphError, Images, Init, LossSpec, Norm, Pool, Precision,
-    Shape, Statistics, WeightLayout, WeightSpec,
+    Batch, ByteImages, Conv, Decayed, ExecError, Executor, Graph, GraphBuilder, GraphError, IdleWeights,
+    Images, Init, Logits, LossSpec, Norm, Pick, Pixels, Pool, Precision, SgdStep, Shape, State, Statistics,
+    Tally, WeightLayout, WeightSpec,
 };
 
 use super::{CudaEngine, CudaError, Device};
@@ -11,51 +12,142 @@ use crate::Engine;
 const SHAPE: Shape = Shape { channels: 3, height: 9, width: 7 };
 const IMAGES: usize = 6;
 const CLASSES: usize = 5;
-const CHANNELS: usize = 20; // no whole tile
+/// Channels of the networks: each has tiles of another width, and none fills them.
+const CHANNELS: [usize; 3] = [12, 20, 60];
 
-/// Runs a step of a small network with every kind of operation on a device, and compares it with the same on the CPU: a GPU, driver
-/// or compiler that computes something else must not train a network.
+/// Runs steps of small networks with every kind of operation on a device, scores them on images that it holds, and compares all
+/// with the same on the CPU: a GPU, driver or compiler that computes something else must not train a network.
 ///
 /// # Errors
 /// [`CudaError::Differs`], or what failed.
 pub fn check(device: Rc<dyn Device>, precision: Precision) -> Result<(), CudaError> {
-    let layout = layout();
-    let graph = graph(&layout).expect("shapes of constants fit together");
+    CHANNELS.into_iter().try_for_each(|channels| check_width(&device, precision, channels))
+}
+
+fn check_width(device: &Rc<dyn Device>, precision: Precision, channels: usize) -> Result<(), CudaError> {
+    let layout = layout(channels);
+    let graph = graph(&layout, channels).expect("shapes of constants fit together");
     let weights = numbers(layout.numel(), 1);
-    let name = device.name().to_owned();
     let mut theirs = Engine::new(layout.clone(), weights.clone(), Precision::Double);
-    let mut ours = CudaEngine::with_device(device, layout.clone(), &weights, precision)?;
+    let mut ours = CudaEngine::with_device(Rc::clone(device), layout.clone(), &weights, precision)?;
     let backend = |error| CudaError::Call { call: "a step", message: format!("{error}") };
-    let [ours, theirs] =
-        [step(&mut ours, &graph), step(&mut theirs, &graph)].map(|step| step.map_err(backend));
+    let ours = found(&mut ours, &graph).map_err(backend)?;
+    let theirs = found(&mut theirs, &graph).map_err(backend)?;
     let bound = match precision {
         // A value near zero may fall on the other side of a ReLU.
         Precision::Single => 0.01,
         Precision::Half => 0.3,
         Precision::Double => 1e-6,
     };
-    for ((what, ours), (_, theirs)) in ours?.iter().zip(&theirs?) {
+    for ((what, ours), (_, theirs)) in ours.iter().zip(&theirs) {
         let off = distance(ours, theirs);
         // What is no number is off too.
         if off.is_nan() || off > bound {
-            return Err(CudaError::Differs { device: name, what, off });
+            return Err(CudaError::Differs { device: device.name().to_owned(), what, off });
         }
     }
     Ok(())
 }
 
-/// Logits, loss and gradient.
-type Found = [(&'static str, Vec<f32>); 3];
+/// Numbers, and what they are.
+type Found = Vec<(&'static str, Vec<f32>)>;
 
-fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Found, pada_graph::ExecError> {
+/// What scores, counts and a step give.
+fn found(executor: &mut dyn Executor, graph: &Graph) -> Result<Found, ExecError> {
+    let mut found = vec![("images that it holds", held(executor, graph)?.values)];
+    found.push(("counts of correct images", vec![correct(executor, graph)? as f32]));
+    found.extend(step(executor, graph)?);
+    Ok(found)
+}
+
+/// A step with an update.
+fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Found, ExecError> {
     let pixels = numbers(IMAGES * SHAPE.numel(), 2);
     let images = Images::given(&pixels, SHAPE);
     let labels: Vec<u32> = (0..IMAGES as u32).map(|i| i % CLASSES as u32).collect();
     executor.zero_gradient();
-    let found = executor.gradients(graph, &Batch { images, labels: &labels }, &LossSpec::default())?;
+    let stats = executor.gradients(graph, &Batch { images, labels: &labels }, &LossSpec::default())?;
     let ids = executor.layout().iter().map(|(id, _)| id).collect::<Vec<_>>();
     let gradient = ids.into_iter().flat_map(|id| executor.gradient(id).into_owned()).collect();
-    Ok([("logits", found.logits.values), ("loss", vec![found.loss as f32]), ("gradient", gradient)])
+    let norms = executor.gradient_norms().into_iter().map(|norm| norm as f32).collect();
+    executor.update(&SgdStep {
+        lr: 0.5,
+        momentum: 0.9,
+        weight_decay: 0.1,
+        decayed: Decayed::All,
+        gradient_scale: 0.5,
+        idle: IdleWeights::Decay,
+    });
+    let weights = executor.read(State::Weights);
+    executor.health()?;
+    Ok(vec![
+        ("logits", stats.logits.values),
+        ("loss", vec![stats.loss as f32]),
+        ("norms of features", stats.feature_norms),
+        ("gradient", gradient),
+        ("norms of gradients", norms),
+        ("updated weights", weights),
+    ])
+}
+
+/// Bytes of images, and the value of each byte.
+fn bytes() -> (Vec<u8>, Vec<f32>) {
+    let bytes = numbers(IMAGES * SHAPE.numel(), 3).into_iter().map(|x| ((x + 0.5) * 255.0) as u8).collect();
+    (bytes, numbers(SHAPE.channels * 256, 4))
+}
+
+/// Logits of images that are cut, mirrored and holed: by an executor that holds them, or here.
+fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError> {
+    let (bytes, values) = bytes();
+    let images = ByteImages { bytes: &bytes, labels: &[0; IMAGES], shape: SHAPE, values: &values };
+    let picks: Vec<Pick> = (0..IMAGES as u32)
+        .map(|i| Pick {
+            index: IMAGES as u32 - 1 - i,
+            down: i as i32 - 2,
+            right: 2 - i as i32,
+            mirrored: i % 2 == 0,
+            hole: [[i, i + 2], [1, i]],
+        })
+        .collect();
+    match executor.hold(&images)? {
+        Some(set) => executor.logits(graph, &Images { pixels: Pixels::Picks(set, &picks), shape: SHAPE }),
+        None => {
+            let pixels: Vec<f32> = picks.iter().flat_map(|pick| picked(&images, pick)).collect();
+            executor.logits(graph, &Images::given(&pixels, SHAPE))
+        }
+    }
+}
+
+/// `[C, H, W]`: what a [`Pick`] says, in plain words.
+fn picked(images: &ByteImages<'_>, pick: &Pick) -> Vec<f32> {
+    let Shape { channels, height, width } = SHAPE;
+    let [rows, columns] = pick.hole.map(|[first, end]| first as usize..end as usize);
+    let mut pixels = Vec::with_capacity(SHAPE.numel());
+    for (channel, y, x) in
+        (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| (c, y, x))))
+    {
+        let down = y.checked_add_signed(pick.down as isize).filter(|&y| y < height);
+        let mirrored = if pick.mirrored { width - 1 - x } else { x };
+        let right = mirrored.checked_add_signed(pick.right as isize).filter(|&x| x < width);
+        let at = |y, x| ((pick.index as usize * channels + channel) * height + y) * width + x;
+        let byte = down.zip(right).map_or(0, |(y, x)| images.bytes[at(y, x)]);
+        let hole = rows.contains(&y) && columns.contains(&x);
+        pixels.push(if hole { 0.0 } else { images.values[channel * 256 + usize::from(byte)] });
+    }
+    pixels
+}
+
+/// A count of images of which every second is given the class that the executor itself finds, and the others another.
+fn correct(executor: &mut dyn Executor, graph: &Graph) -> Result<usize, ExecError> {
+    let pixels = numbers(IMAGES * SHAPE.numel(), 5);
+    let images = Images::given(&pixels, SHAPE);
+    let logits = executor.logits(graph, &images)?;
+    let best = |row: &[f32]| (0..CLASSES).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+    let labels: Vec<u32> =
+        logits.rows().enumerate().map(|(i, row)| ((best(row) + i % 2) % CLASSES) as u32).collect();
+    let mut tally = Tally::default();
+    executor.count(graph, &Batch { images, labels: &labels }, &mut tally)?;
+    Ok(executor.counts(&[tally])?[0])
 }
 
 /// Length of the difference, relative to that of `theirs`.
@@ -70,35 +162,35 @@ fn numbers(n: usize, seed: usize) -> Vec<f32> {
     (0..n).map(|i| ((i + seed * 7919) as f64 * 0.618_033_988_749_895).fract() as f32 - 0.5).collect()
 }
 
-fn layout() -> WeightLayout {
+fn layout(channels: usize) -> WeightLayout {
     let mut layout = WeightLayout::new();
     let mut push = |name: &str, shape: Vec<usize>| {
         layout.push(WeightSpec { name: name.into(), shape, init: Init::Constant(0.0), owner: None });
     };
-    push("stem", vec![CHANNELS, SHAPE.channels, 3, 3]);
-    push("scale", vec![CHANNELS]);
-    push("shift", vec![CHANNELS]);
-    push("depthwise", vec![CHANNELS, 1, 3, 3]);
-    push("pointwise", vec![CHANNELS, CHANNELS, 1, 1]);
-    push("bias", vec![CHANNELS]);
-    push("weight", vec![CLASSES, 2 * CHANNELS]);
+    push("stem", vec![channels, SHAPE.channels, 3, 3]);
+    push("scale", vec![channels]);
+    push("shift", vec![channels]);
+    push("depthwise", vec![channels, 1, 3, 3]);
+    push("pointwise", vec![channels, channels, 1, 1]);
+    push("bias", vec![channels]);
+    push("weight", vec![CLASSES, 2 * channels]);
     push("head", vec![CLASSES]);
     layout
 }
 
-fn graph(layout: &WeightLayout) -> Result<Graph, GraphError> {
+fn graph(layout: &WeightLayout, channels: usize) -> Result<Graph, GraphError> {
     let of = |name: &str| layout.find(name).expect("it was pushed");
     let norm = |affine| Norm { affine, eps: 1e-3, statistics: Statistics::Batch };
     let pool = Pool { kernel: 3, stride: 1, padding: 1 };
     let mut g = GraphBuilder::new(layout);
     let x = g.input(SHAPE);
-    let x = g.conv(x, Conv::same(of("stem"), CHANNELS, 3, 2))?;
+    let x = g.conv(x, Conv::same(of("stem"), channels, 3, 2))?;
     let x = g.norm(x, norm(Some((of("scale"), of("shift")))))?;
     let y = g.relu(x);
-    let y = g.conv(y, Conv { groups: CHANNELS, ..Conv::same(of("depthwise"), CHANNELS, 3, 1) })?;
+    let y = g.conv(y, Conv { groups: channels, ..Conv::same(of("depthwise"), channels, 3, 1) })?;
     let y = g.norm(y, norm(None))?;
     let bias = Some(of("bias"));
-    let z = g.conv(y, Conv { bias, ..Conv::same(of("pointwise"), CHANNELS, 1, 1) })?;
+    let z = g.conv(y, Conv { bias, ..Conv::same(of("pointwise"), channels, 1, 1) })?;
     // Without it the norm behind would take the bias away, and its gradient would be zero.
     let z = g.relu(z);
     let pools = [g.avg_pool(x, pool)?, g.max_pool(z, pool)?];

@@ -78,7 +78,7 @@ fn gpu() -> Result<String, String> {
     };
     let list = gpus.iter().map(said).collect::<Vec<_>>().join("; ");
     match Device::choose("auto").map_err(|e| e.to_string())?.why_no_gpu {
-        None => Ok(format!("{list}; computes a known network as the CPU does")),
+        None => Ok(format!("{list}; computes known networks as the CPU does")),
         Some(reason) => Err(format!("{list}; {reason}")),
     }
 }

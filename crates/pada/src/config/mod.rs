@@ -62,8 +62,10 @@ impl RunConfig {
         // What norms do, a checkpoint says beside the number of ranks.
         let ComputeConfig { executor, precision, norms: _ } = compute;
         let compute = format!("ComputeConfig {{ executor: {executor:?}, precision: {precision:?} }}");
+        // A key that came later and is not there must leave older checkpoints theirs.
+        let sampler = format!("{sampler:?}").replace(" data_smoothing: None,", "");
         let alone = alone.as_ref().map_or_else(String::new, |alone| format!(" {alone:?}"));
-        format!("{supernet:?} {compute} {sampler:?} {rule:?} {split:?}{alone}")
+        format!("{supernet:?} {compute} {sampler} {rule:?} {split:?}{alone}")
     }
 
     /// Sampler, rule and splits in words, for records.

@@ -28,6 +28,9 @@ pub struct SamplerConfig {
     /// Share of the importance distribution, linear in the epoch: `importance`, `constant`, `pareto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<Ramp>,
+    /// The same for `data = "importance"`, where it is another than `smoothing`; optional.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_smoothing: Option<Ramp>,
     /// Whether losses are weighted so that their mean estimates the uniform one: `importance`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub importance_weights: Option<ImportanceWeights>,
@@ -111,7 +114,7 @@ impl SamplerConfig {
     pub fn data_importance(&self) -> Result<DataImportanceConfig, ConfigError> {
         Ok(DataImportanceConfig {
             variant: need(self.data_variant.or(self.variant), "variant", DATA)?,
-            smoothing: need(self.smoothing, "smoothing", DATA)?,
+            smoothing: need(self.data_smoothing.or(self.smoothing), "smoothing", DATA)?,
             importance_weights: need(self.importance_weights, "importance_weights", DATA)?,
             replacement: need(self.replacement, "replacement", DATA)?,
         })
@@ -190,6 +193,9 @@ impl SamplerConfig {
         }
         if let (true, Some(variant)) = (data && self.path != PathRule::Uniform, self.data_variant) {
             parts.push(format!("images as in {variant}"));
+        }
+        if let (true, Some(Ramp { first, last })) = (data, self.data_smoothing) {
+            parts.push(format!("images from {first} to {last} by importance"));
         }
         let unbiased = self.importance_weights == Some(ImportanceWeights::Unbiased);
         let switches = [
