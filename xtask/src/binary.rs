@@ -4,9 +4,9 @@ use anyhow::Context;
 
 use crate::cargo;
 
-/// Builds pada-train and says where it is.
+/// Builds pada-train and says where it is. All crates are named so that it is built with the features that tests have, not twice.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    cargo::finish(&mut cargo::command(&["build", "--release", "--package", "pada-train"]))?;
+    cargo::finish(&mut cargo::command(&["build", "--release", "--workspace", "--bin", "pada-train"]))?;
     Ok(cargo::target_dir().join("release").join(format!("pada-train{}", std::env::consts::EXE_SUFFIX)))
 }
 

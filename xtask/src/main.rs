@@ -25,6 +25,7 @@ mod venv;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// House tasks of the pada workspace.
 #[derive(Parser)]
@@ -109,6 +110,9 @@ enum Task {
 }
 
 fn main() -> anyhow::Result<()> {
+    // What libraries warn of, or what RUST_LOG asks for.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match Cli::parse().task {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),

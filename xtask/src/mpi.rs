@@ -13,8 +13,16 @@ const MPIRUN: &str = "PADA_MPIRUN";
 pub(crate) fn run() -> anyhow::Result<()> {
     let environment = environment()?;
     cargo::finish(
-        cargo::command(&["build", "--release", "-p", "pada-train", "--features", "mpi"])
-            .envs(environment.clone()),
+        cargo::command(&[
+            "build",
+            "--release",
+            "--workspace",
+            "--bin",
+            "pada-train",
+            "--features",
+            "pada-train/mpi",
+        ])
+        .envs(environment.clone()),
     )?;
     let launcher = environment.iter().find(|(name, _)| *name == MPIRUN);
     let launcher = launcher.map_or_else(|| "mpirun".into(), |(_, path)| path.to_string_lossy().into_owned());
@@ -24,7 +32,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Runs the tests that need several processes.
 pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result<()> {
-    let test = ["test", "--release", "-p", "pada-train", "--features", "mpi", "--test", "main", "ranks"];
+    // All crates are named so that it is built as other tests are, but for MPI.
+    let test =
+        ["test", "--release", "--workspace", "--features", "pada-train/mpi", "--test", "main", "ranks"];
     cargo::finish(cargo::command(&test).envs(environment))
 }
 
