@@ -35,10 +35,10 @@ impl Preset {
 
     /// What the preset changes in that config.
     ///
-    /// Mini takes 10 of its 20 epochs, 0.9 s each on 2 cores with one path a step. Epochs of one path that a row costs: SPOS, CLOSE
+    /// Mini takes 10 of its 20 epochs, 0.5 s each on 2 cores with one path a step. Epochs of one path that a row costs: SPOS, CLOSE
     /// and PA&DA 10; FairNAS 50; Magic-AT and NSAS 30; SUMNAS 100; Few-Shot 10 + 25 · 5 = 135; GM 10 + 6 · 3 + 8 · 10 = 108 and 160
-    /// comparisons for each of its 8 samples, 10 more. Nine rows are 493 epochs, 444 s, and rank 300 architectures in 14 s each,
-    /// 126 s: 28.5 min with three seeds. With both variants of a method and the controls it is 43.5 min.
+    /// comparisons for each of its 8 samples, 10 more. A row ranks 300 architectures in 10 s. All rows of Table 1 with both variants of
+    /// a method, the controls and three seeds are 51 runs; the record `2026-11-25-table1-mini` says how long they take.
     pub(crate) fn set(self) -> &'static [&'static str] {
         match self {
             Self::Mini => &["train.epochs=10"],
