@@ -114,10 +114,10 @@ fn what_is_missing_is_said_and_what_is_broken_refused() {
     );
 
     let nowhere = folder.path().join("nowhere/report.html");
-    report(&[path, "--out", nowhere.to_str().unwrap()]).fails(1, &[nowhere.to_str().unwrap()]);
+    report(&[path, "--out", nowhere.to_str().unwrap()]).fails(2, &[nowhere.to_str().unwrap()]);
     report(&["no-such-run"]).fails(2, &["no-such-run", "config.toml"]);
     report(&[folder.path().join("run/..").to_str().unwrap(), "--out", "/dev/null/x"])
-        .fails(1, &["/dev/null/x"]);
+        .fails(2, &["/dev/null/x"]);
     report(&[]).fails(2, &["RUN_DIR"]);
     std::fs::write(run.join("record.json"), "{\"name\": 3}").unwrap();
     report(&[path]).fails(2, &["record.json", "line 1"]);
