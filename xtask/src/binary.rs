@@ -4,9 +4,12 @@ use anyhow::Context;
 
 use crate::cargo;
 
-/// Builds pada-train and says where it is. All crates are named so that it is built with the features that tests have, not twice.
+/// Builds pada-train. All crates are named so that it has the dependencies that tests have, and none is built twice.
+pub(crate) const BUILD: [&str; 5] = ["build", "--release", "--workspace", "--bin", "pada-train"];
+
+/// Builds pada-train and says where it is.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    cargo::finish(&mut cargo::command(&["build", "--release", "--workspace", "--bin", "pada-train"]))?;
+    cargo::finish(&mut cargo::command(&BUILD))?;
     Ok(cargo::target_dir().join("release").join(format!("pada-train{}", std::env::consts::EXE_SUFFIX)))
 }
 

@@ -10,7 +10,7 @@ const CAPABILITY: &str = "80";
 
 /// Options that nvcc adds to those it is called with.
 const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
-/// candle's kernels are compiled, not run: without optimisation it takes a tenth of the time.
+/// candle's kernels are compiled, not run, and optimising them takes longest. Not every nvcc has this option; the one of PyPI does.
 const NOT_OPTIMISED: &str = "--Ofast-compile=max";
 
 /// Checks that the program compiles with the candle executor on GPUs, its kernels too. Nothing is linked: that needs CUDA's
@@ -25,7 +25,7 @@ pub(crate) fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<
     let mut command = cargo::command(&check);
     // In a folder of its own: a build with kernels of this kind must not be taken for one that runs.
     command.env("CARGO_TARGET_DIR", cargo::target_dir().join("candle-cuda"));
-    command.env(NVCC_OPTIONS, NOT_OPTIMISED).envs(environment.iter().cloned());
+    command.envs(environment.iter().cloned());
     cargo::finish(&mut command)
 }
 
@@ -47,6 +47,7 @@ pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     let others = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(toolkit.join("bin")).chain(std::env::split_paths(&others));
     let mut environment = vec![
+        (NVCC_OPTIONS, NOT_OPTIMISED.into()),
         ("PATH", std::env::join_paths(folders)?),
         ("CUDA_COMPUTE_CAP", std::env::var_os("CUDA_COMPUTE_CAP").unwrap_or_else(|| CAPABILITY.into())),
     ];

@@ -4,26 +4,17 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::{cargo, paths, venv};
+use crate::{binary, cargo, paths, venv};
 
 /// Names the launcher that tests start ranks with. Where it is set, the MPI library and libclang are the system's.
 const MPIRUN: &str = "PADA_MPIRUN";
+/// What a build has with MPI.
+const FEATURE: [&str; 2] = ["--features", "pada-train/mpi"];
 
 /// Builds pada-train with MPI.
 pub(crate) fn run() -> anyhow::Result<()> {
     let environment = environment()?;
-    cargo::finish(
-        cargo::command(&[
-            "build",
-            "--release",
-            "--workspace",
-            "--bin",
-            "pada-train",
-            "--features",
-            "pada-train/mpi",
-        ])
-        .envs(environment.clone()),
-    )?;
+    cargo::finish(cargo::command(&binary::BUILD).args(FEATURE).envs(environment.clone()))?;
     let launcher = environment.iter().find(|(name, _)| *name == MPIRUN);
     let launcher = launcher.map_or_else(|| "mpirun".into(), |(_, path)| path.to_string_lossy().into_owned());
     println!("{launcher} -n 2 target/release/pada-train --threads 1");
@@ -32,10 +23,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Runs the tests that need several processes.
 pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result<()> {
-    // All crates are named so that it is built as other tests are, but for MPI.
-    let test =
-        ["test", "--release", "--workspace", "--features", "pada-train/mpi", "--test", "main", "ranks"];
-    cargo::finish(cargo::command(&test).envs(environment))
+    let test = ["test", "--release", "--workspace", "--test", "main", "ranks"];
+    cargo::finish(cargo::command(&test).args(FEATURE).envs(environment))
 }
 
 /// What the build with MPI and its tests need in their environment: the packages of `crates/pada-mpi/requirements.txt` in

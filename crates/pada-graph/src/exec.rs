@@ -59,13 +59,17 @@ impl Logits {
         self.values.chunks_exact(self.classes)
     }
 
-    /// How many images have their own label as the largest score; of equal scores the first counts.
-    pub fn correct(&self, labels: &[u32]) -> usize {
-        let is_right = |(row, &label): (&[f32], &u32)| {
-            let best = row.iter().enumerate().fold(0, |best, (k, v)| if *v > row[best] { k } else { best });
-            best == label as usize
+    /// The class of the largest score of each image; of equal scores the first counts.
+    pub fn best(&self) -> impl Iterator<Item = usize> + '_ {
+        let best = |row: &[f32]| {
+            row.iter().enumerate().fold(0, |best, (k, v)| if *v > row[best] { k } else { best })
         };
-        self.rows().zip(labels).filter(|&pair| is_right(pair)).count()
+        self.rows().map(best)
+    }
+
+    /// How many images have their own label as the [best](Self::best) class.
+    pub fn correct(&self, labels: &[u32]) -> usize {
+        self.best().zip(labels).filter(|&(best, &label)| best == label as usize).count()
     }
 }
 

@@ -10,13 +10,14 @@ use super::{CudaEngine, CudaError, Device};
 use crate::Engine;
 
 const SHAPE: Shape = Shape { channels: 3, height: 9, width: 7 };
+/// So few that one image counted wrongly is off by more than every bound below: half of them are correct.
 const IMAGES: usize = 6;
 const CLASSES: usize = 5;
 /// Channels of the networks: each has tiles of another width, and none fills them.
 const CHANNELS: [usize; 3] = [12, 20, 60];
 
-/// Runs steps of small networks with every kind of operation on a device, scores them on images that it holds, and compares all
-/// with the same on the CPU: a GPU, driver or compiler that computes something else must not train a network.
+/// Runs steps of small networks with the operations of a search on a device, scores them on images that it holds, and compares
+/// all with the same on the CPU: a GPU, driver or compiler that computes something else must not train a network.
 ///
 /// # Errors
 /// [`CudaError::Differs`], or what failed.
@@ -30,9 +31,9 @@ fn check_width(device: &Rc<dyn Device>, precision: Precision, channels: usize) -
     let weights = numbers(layout.numel(), 1);
     let mut theirs = Engine::new(layout.clone(), weights.clone(), Precision::Double);
     let mut ours = CudaEngine::with_device(Rc::clone(device), layout.clone(), &weights, precision)?;
-    let backend = |error| CudaError::Call { call: "a step", message: format!("{error}") };
-    let ours = found(&mut ours, &graph).map_err(backend)?;
-    let theirs = found(&mut theirs, &graph).map_err(backend)?;
+    let backend = |error| CudaError::Call { call: "the check", message: format!("{error}") };
+    let ours = results(&mut ours, &graph).map_err(backend)?;
+    let theirs = results(&mut theirs, &graph).map_err(backend)?;
     let bound = match precision {
         // A value near zero may fall on the other side of a ReLU.
         Precision::Single => 0.01,
@@ -50,18 +51,18 @@ fn check_width(device: &Rc<dyn Device>, precision: Precision, channels: usize) -
 }
 
 /// Numbers, and what they are.
-type Found = Vec<(&'static str, Vec<f32>)>;
+type Results = Vec<(&'static str, Vec<f32>)>;
 
-/// What scores, counts and a step give.
-fn found(executor: &mut dyn Executor, graph: &Graph) -> Result<Found, ExecError> {
-    let mut found = vec![("images that it holds", held(executor, graph)?.values)];
-    found.push(("counts of correct images", vec![correct(executor, graph)? as f32]));
-    found.extend(step(executor, graph)?);
-    Ok(found)
+/// What scores, counts and steps give.
+fn results(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError> {
+    let mut results = vec![("images that it holds", held(executor, graph)?.values)];
+    results.push(("counts of correct images", vec![correct(executor, graph)? as f32]));
+    results.extend(step(executor, graph)?);
+    Ok(results)
 }
 
-/// A step with an update.
-fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Found, ExecError> {
+/// A step, and what two updates with its gradient do: the second has a momentum.
+fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError> {
     let pixels = numbers(IMAGES * SHAPE.numel(), 2);
     let images = Images::given(&pixels, SHAPE);
     let labels: Vec<u32> = (0..IMAGES as u32).map(|i| i % CLASSES as u32).collect();
@@ -70,15 +71,20 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Found, ExecError> 
     let ids = executor.layout().iter().map(|(id, _)| id).collect::<Vec<_>>();
     let gradient = ids.into_iter().flat_map(|id| executor.gradient(id).into_owned()).collect();
     let norms = executor.gradient_norms().into_iter().map(|norm| norm as f32).collect();
-    executor.update(&SgdStep {
-        lr: 0.5,
-        momentum: 0.9,
-        weight_decay: 0.1,
-        decayed: Decayed::All,
-        gradient_scale: 0.5,
-        idle: IdleWeights::Decay,
-    });
-    let weights = executor.read(State::Weights);
+    let before = executor.read(State::Weights);
+    for _ in 0..2 {
+        executor.update(&SgdStep {
+            lr: 0.5,
+            momentum: 0.9,
+            weight_decay: 0.1,
+            decayed: Decayed::All,
+            gradient_scale: 0.5,
+            idle: IdleWeights::Decay,
+        });
+    }
+    let update =
+        executor.read(State::Weights).iter().zip(&before).map(|(after, before)| after - before).collect();
+    let momentum = executor.read(State::Momentum);
     executor.health()?;
     Ok(vec![
         ("logits", stats.logits.values),
@@ -86,19 +92,16 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Found, ExecError> 
         ("norms of features", stats.feature_norms),
         ("gradient", gradient),
         ("norms of gradients", norms),
-        ("updated weights", weights),
+        ("updates", update),
+        ("momentum", momentum),
     ])
-}
-
-/// Bytes of images, and the value of each byte.
-fn bytes() -> (Vec<u8>, Vec<f32>) {
-    let bytes = numbers(IMAGES * SHAPE.numel(), 3).into_iter().map(|x| ((x + 0.5) * 255.0) as u8).collect();
-    (bytes, numbers(SHAPE.channels * 256, 4))
 }
 
 /// Logits of images that are cut, mirrored and holed: by an executor that holds them, or here.
 fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError> {
-    let (bytes, values) = bytes();
+    let bytes: Vec<u8> =
+        numbers(IMAGES * SHAPE.numel(), 3).into_iter().map(|x| ((x + 0.5) * 255.0) as u8).collect();
+    let values = numbers(SHAPE.channels * 256, 4);
     let images = ByteImages { bytes: &bytes, labels: &[0; IMAGES], shape: SHAPE, values: &values };
     let picks: Vec<Pick> = (0..IMAGES as u32)
         .map(|i| Pick {
@@ -142,9 +145,8 @@ fn correct(executor: &mut dyn Executor, graph: &Graph) -> Result<usize, ExecErro
     let pixels = numbers(IMAGES * SHAPE.numel(), 5);
     let images = Images::given(&pixels, SHAPE);
     let logits = executor.logits(graph, &images)?;
-    let best = |row: &[f32]| (0..CLASSES).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
     let labels: Vec<u32> =
-        logits.rows().enumerate().map(|(i, row)| ((best(row) + i % 2) % CLASSES) as u32).collect();
+        logits.best().enumerate().map(|(i, best)| ((best + i % 2) % CLASSES) as u32).collect();
     let mut tally = Tally::default();
     executor.count(graph, &Batch { images, labels: &labels }, &mut tally)?;
     Ok(executor.counts(&[tally])?[0])

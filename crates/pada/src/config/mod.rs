@@ -237,3 +237,20 @@ pub enum ExecutorName {
     /// The readable one.
     Candle,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What checkpoints hold that were written before there was `data_smoothing`.
+    #[test]
+    fn a_key_that_came_later_leaves_older_checkpoints_theirs() {
+        let identity = RunConfig::mini().identity();
+        let sampler = "SamplerConfig { path: Importance, data: Importance, arch: None, variant: Some(Released), data_variant: None, \
+                       smoothing: Some(Ramp { first: 0.0, last: 1.0 }), importance_weights: Some(None), weight_bound: None, \
+                       share: None, replacement: Some(With), image_score: None, distribution: None, memory: None }";
+        assert!(identity.contains(sampler), "{identity}");
+        let mild = RunConfig::mini().with("sampler.data_smoothing={first=0.0, last=0.3}").unwrap();
+        assert!(mild.identity().contains("data_smoothing: Some(Ramp { first: 0.0, last: 0.3 })"));
+    }
+}

@@ -51,15 +51,34 @@ fn a_device_that_computes_as_the_cpu_does_passes() {
     }
 }
 
-/// Those of alignments, drop path, running statistics and sums that are handed on, which the check's networks do not have.
-const UNUSED: &[&str] = &["running", "difference", "add_up", "multiple", "hand_on"];
+/// Those of alignments, drop path and running statistics, which the check's networks do not have.
+const UNUSED: &[&str] = &["running", "difference", "add_up", "multiple"];
+
+/// What the check says of a device without a kernel.
+fn without(kernel: &'static str, precision: Precision) -> Option<Result<(), CudaError>> {
+    Some(check(Rc::new(Broken { device: Emulated::new(precision)?, kernel }), precision))
+}
 
 #[test]
 fn a_device_whose_kernels_do_nothing_does_not_pass() {
+    let is_refused = |kernel, precision| {
+        let Some(result) = without(kernel, precision) else { return };
+        let found = matches!(&result, Err(CudaError::Differs { device, .. }) if device == "a broken GPU");
+        assert!(found, "without {kernel}, {precision:?}: {result:?}");
+    };
     for kernel in KERNELS.iter().map(|kernel| kernel.name).filter(|name| !UNUSED.contains(name)) {
-        let Some(device) = Emulated::new(Precision::Double) else { return };
-        let error = check(Rc::new(Broken { device, kernel }), Precision::Double);
-        let found = matches!(&error, Err(CudaError::Differs { device, .. }) if device == "a broken GPU");
-        assert!(found, "without {kernel}: {error:?}");
+        is_refused(kernel, Precision::Double);
+    }
+    // The bounds of bf16 are wide.
+    for kernel in ["update", "load_held", "count_correct"] {
+        is_refused(kernel, Precision::Half);
+    }
+}
+
+#[test]
+fn kernels_that_the_check_is_said_not_to_use_are_not_used() {
+    for kernel in UNUSED {
+        let Some(result) = without(kernel, Precision::Double) else { return };
+        result.unwrap_or_else(|error| panic!("{kernel} is used: {error}"));
     }
 }
