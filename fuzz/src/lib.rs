@@ -11,8 +11,11 @@ mod weights;
 pub use checkpoint::seed as checkpoint_seed;
 pub use weights::seed as safetensors_seed;
 
+/// A name and what reads some bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// The targets, by their names: those of the folders in `corpus/`.
-pub const TARGETS: [(&str, fn(&[u8])); 13] = [
+pub const TARGETS: [Target; 13] = [
     ("architectures", texts::architectures),
     ("checkpoints", checkpoint::checkpoints),
     ("cifar10", images::cifar10),

@@ -1,16 +1,27 @@
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Context;
 
 use crate::cargo;
 
-/// Builds pada-train. All crates are named so that it has the dependencies that tests have, and none is built twice.
-pub(crate) const BUILD: [&str; 5] = ["build", "--release", "--workspace", "--bin", "pada-train"];
+/// The program that users run.
+pub(crate) const PADA_TRAIN: &str = "pada-train";
+
+/// Builds a program of the workspace. All crates are named so that it has the dependencies that tests have, and none is built twice.
+pub(crate) fn command(program: &str) -> Command {
+    cargo::command(&["build", "--release", "--workspace", "--bin", program])
+}
 
 /// Builds pada-train and says where it is.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    cargo::finish(&mut cargo::command(&BUILD))?;
-    Ok(cargo::target_dir().join("release").join(format!("pada-train{}", std::env::consts::EXE_SUFFIX)))
+    built(PADA_TRAIN)
+}
+
+/// Builds a program and says where it is.
+pub(crate) fn built(program: &str) -> anyhow::Result<PathBuf> {
+    cargo::finish(&mut command(program))?;
+    Ok(cargo::target_dir().join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// The JSON object that a command with `--json` prints last.

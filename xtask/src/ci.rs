@@ -20,7 +20,6 @@ const CHANGED_INPUTS: u64 = 200;
 pub(crate) fn run() -> anyhow::Result<()> {
     let started = Instant::now();
     call("fmt", &["fmt", "--all", "--check"])?;
-    call("fmt of fuzz", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])?;
     call("clippy", &["clippy", "--workspace", "--all-targets", "--release", "--", "--deny", "warnings"])?;
     // Release, as everything here: what was compiled for clippy serves again.
     call("doc", &["doc", "--workspace", "--no-deps", "--release", "--quiet"])?;

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 
-use crate::{cargo, paths};
+use crate::{binary, cargo, paths};
 
 /// What libFuzzer needs the compiler to put into a program; `cargo fuzz` asks for the same, and no nightly compiler is needed.
 const COVERAGE: [&str; 5] = [
@@ -14,7 +14,7 @@ const COVERAGE: [&str; 5] = [
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
-/// Of `fuzz/Cargo.toml`: checks for overflow on.
+/// Of `Cargo.toml`: checks for overflow on.
 const PROFILE: &str = "fuzz";
 /// One input may take so long.
 const SECONDS_AN_INPUT: &str = "-timeout=20";
@@ -83,14 +83,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 /// Every target on its corpus and on `changes` changed inputs, the same ones every time, without libFuzzer: it is built with what the
 /// tests are built with.
 pub(crate) fn slice(changes: u64) -> anyhow::Result<()> {
-    let call = |args: &[&str]| {
-        let mut command = cargo::command(args);
-        command.arg("--manifest-path").arg(manifest()).arg("--target-dir").arg(cargo::target_dir());
-        command
-    };
-    cargo::finish(&mut call(&["test", "--release", "--quiet", "--lib"]))?;
-    let changes = changes.to_string();
-    cargo::finish(call(&["run", "--release", "--quiet", "--bin", "replay"]).args(["--", &changes]))
+    cargo::finish(Command::new(binary::built("replay")?).arg(changes.to_string()))
 }
 
 /// The names of the targets: those of their corpora.

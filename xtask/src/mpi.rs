@@ -14,7 +14,7 @@ const FEATURE: [&str; 2] = ["--features", "pada-train/mpi"];
 /// Builds pada-train with MPI.
 pub(crate) fn run() -> anyhow::Result<()> {
     let environment = environment()?;
-    cargo::finish(cargo::command(&binary::BUILD).args(FEATURE).envs(environment.clone()))?;
+    cargo::finish(binary::command(binary::PADA_TRAIN).args(FEATURE).envs(environment.clone()))?;
     let launcher = environment.iter().find(|(name, _)| *name == MPIRUN);
     let launcher = launcher.map_or_else(|| "mpirun".into(), |(_, path)| path.to_string_lossy().into_owned());
     println!("{launcher} -n 2 target/release/pada-train --threads 1");

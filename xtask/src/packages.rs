@@ -16,7 +16,8 @@ pub(crate) enum Verify {
 
 /// Packs all crates as for a registry, in an order in which each finds those it depends on.
 pub(crate) fn run(verify: Verify) -> anyhow::Result<()> {
-    let mut args = vec!["package", "--workspace", "--exclude", "xtask", "--allow-dirty"];
+    let mut args =
+        vec!["package", "--workspace", "--exclude", "xtask", "--exclude", "pada-fuzz", "--allow-dirty"];
     if verify == Verify::Contents {
         args.extend(["--no-verify", "--quiet"]);
     }

@@ -165,7 +165,7 @@ fn sources(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
             let path = entry?.path();
             if path.is_dir() {
-                // The fuzz targets are a workspace of their own, with a build folder of its own.
+                // libFuzzer's programs have a build folder of their own, in `fuzz`.
                 if path.file_name().is_none_or(|name| name != "target") {
                     folders.push(path);
                 }
