@@ -78,6 +78,8 @@ fn images_that_are_not_there_are_named_with_the_command_that_fetches_them() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["--set", "data.source=cifar10"])
         .fails(2, &["data_batch_1.bin is missing", "cargo xtask download cifar10"]);
+    run(folder.path(), &["--set", "data.source=cifar100"])
+        .fails(2, &["train.bin is missing", "cargo xtask download cifar100"]);
     run(folder.path(), &["--set", "data.source=imagenet"]).fails(2, &["imagenet", "mini", "cifar10"]);
 }
 

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Component, Path};
 
-use pada::data::{CIFAR10_FILES, Damaged, ImageFolder};
+use pada::data::{CIFAR10, Damaged, ImageFolder};
 
 use crate::files::{file, folder};
 
@@ -50,7 +50,7 @@ pub(crate) fn folders(data: &[u8]) {
 
 /// The first file of CIFAR-10: the bytes alone, or, where they begin with `@`, at a place in a file of the right length.
 pub(crate) fn cifar10(data: &[u8]) {
-    let name = format!("cifar10/{}", CIFAR10_FILES[0].name);
+    let name = format!("cifar10/{}", CIFAR10.train[0].name);
     match data {
         [b'@', a, b, c, patch @ ..] => {
             let place = u64::from(u32::from_le_bytes([*a, *b, *c, 0]));
@@ -64,5 +64,5 @@ pub(crate) fn cifar10(data: &[u8]) {
         _ => drop(file(&name, data)),
     }
     // The other files are missing.
-    assert!(pada::data::cifar10(&folder().join("cifar10")).is_err());
+    assert!(CIFAR10.read(&folder().join("cifar10")).is_err());
 }

@@ -1,18 +1,18 @@
 use anyhow::{Context, ensure};
-use pada_data::{MINI_SHA256, Splits, cifar10, encode_mini, halve, select_mini};
+use pada_data::{CIFAR10, MINI_SHA256, Splits, encode_mini, halve, select_mini};
 
-use crate::download::{sha256, verify_cifar10};
+use crate::download::{sha256, verify};
 use crate::paths;
 
 /// Writes `crates/pada-data/data/mini.png` and says whether it is the pinned one.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let dir = paths::data_dir().join("cifar10");
+    let dir = paths::data_dir().join(CIFAR10.name);
     ensure!(
-        verify_cifar10(&dir)?,
+        verify(&CIFAR10, &dir)?,
         "{} does not hold CIFAR-10; run `cargo xtask download cifar10`",
         dir.display()
     );
-    let mini = select_mini(&cifar10(&dir)?);
+    let mini = select_mini(&CIFAR10.read(&dir)?);
     let mini = Splits { train: halve(&mini.train), test: halve(&mini.test) };
     let bytes = encode_mini(&mini)?;
     let path = paths::root().join("crates/pada-data/data/mini.png");

@@ -2,16 +2,20 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::Cifar;
+
 /// Why images cannot be read.
 #[derive(Debug, Error)]
 pub enum DataError {
     /// A file of a data set is not there.
     #[error(
-        "{path} is missing; run `cargo xtask download cifar10`, or set PADA_DATA to the folder that holds cifar10/"
+        "{path} is missing; run `cargo xtask download {set}`, or set PADA_DATA to the folder that holds {set}/"
     )]
     Missing {
         /// The file.
         path: PathBuf,
+        /// The name of its data set.
+        set: &'static str,
     },
     /// The system refused.
     #[error("{path}: {source}")]
@@ -23,7 +27,7 @@ pub enum DataError {
     },
     /// A file has the wrong length.
     #[error(
-        "{path} has {found} bytes, {expected} are needed: it ends in record {record}; the file is damaged: run `cargo xtask download cifar10`"
+        "{path} has {found} bytes, {expected} are needed: it ends in record {record}; the file is damaged: run `cargo xtask download {set}`"
     )]
     WrongSize {
         /// The file.
@@ -34,10 +38,13 @@ pub enum DataError {
         expected: u64,
         /// The record in which it ends, from 0.
         record: u64,
+        /// The name of its data set.
+        set: &'static str,
     },
     /// A label that is no class.
     #[error(
-        "{path}: record {record} has label {label}, CIFAR-10 has 0..=9; the file is damaged: run `cargo xtask download cifar10`"
+        "{path}: record {record} has label {label}, {} has 0..={}; the file is damaged: run `cargo xtask download {}`",
+        .set.title, .set.classes.len() - 1, .set.name
     )]
     BadLabel {
         /// The file.
@@ -46,6 +53,8 @@ pub enum DataError {
         record: usize,
         /// What stands there.
         label: u8,
+        /// The data set.
+        set: Cifar,
     },
     /// The embedded images do not decode: the program was built from a damaged checkout.
     #[error("the embedded mini images are damaged: {reason}; run `cargo xtask make-mini`")]
@@ -85,7 +94,7 @@ pub enum DataError {
     },
     /// No data set of that name.
     #[error(
-        "{name:?} is no data set: use `mini`, `cifar10`, a folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or one that holds train/<class>/*.jpeg and val/<class>/*.jpeg"
+        "{name:?} is no data set: use `mini`, `cifar10`, `cifar100`, a folder that holds the binary files of one of these two, or one that holds train/<class>/*.jpeg and val/<class>/*.jpeg"
     )]
     UnknownSource {
         /// What was asked for.

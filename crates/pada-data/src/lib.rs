@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod augment;
-mod cifar10;
+mod cifar;
 mod draw;
 mod error;
 mod folder;
@@ -14,7 +14,7 @@ mod source;
 mod splits;
 
 pub use augment::{Augment, Flip, ResizedCrop};
-pub use cifar10::{CIFAR10_CLASSES, CIFAR10_FILES, PinnedFile, cifar10};
+pub use cifar::{CIFAR10, CIFAR100, Cifar, PinnedFile};
 pub use draw::{Draw, DrawnImages, Placed, fill, normalised};
 pub use error::DataError;
 pub use folder::{Damaged, ImageFolder};
@@ -22,5 +22,5 @@ pub use jitter::ColorJitter;
 pub use loader::Loader;
 pub use mini::{MINI_SHA256, encode_mini, halve, mini, select_mini};
 pub use set::{ImageSet, Normalize};
-pub use source::{ImageSource, Photographs, open};
+pub use source::{ImageSource, NAMES, Photographs, open};
 pub use splits::Splits;

@@ -1,6 +1,9 @@
 use std::path::Path;
 
-use crate::{Damaged, DataError, ImageFolder, ImageSet, Normalize, Splits, cifar10, mini};
+use crate::{CIFAR10, CIFAR100, Damaged, DataError, ImageFolder, ImageSet, Normalize, Splits, mini};
+
+/// Names that [`open`] takes; another source is the path of a folder.
+pub const NAMES: [&str; 3] = ["mini", CIFAR10.name, CIFAR100.name];
 
 /// Images to train on or to test on.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +23,8 @@ pub struct Photographs {
     pub damaged: Damaged,
 }
 
-/// Opens a data set by name: `mini` (embedded), `cifar10` (in `data_dir/cifar10`), or the path of a folder that holds the official
-/// CIFAR-10 binary files, or `train/<class>/*.jpeg` and `val/<class>/*.jpeg`, which needs `photographs`.
+/// Opens a data set by name: `mini` (embedded), `cifar10` and `cifar100` (in folders of that name in `data_dir`), or the path of a folder
+/// that holds the official binary files of one of these two, or `train/<class>/*.jpeg` and `val/<class>/*.jpeg`, which needs `photographs`.
 ///
 /// # Errors
 /// [`DataError`]
@@ -29,14 +32,16 @@ pub fn open(source: &str, data_dir: &Path, photographs: Option<Photographs>) -> 
     let path = Path::new(source);
     let splits = match (source, photographs) {
         ("mini", None) => mini(),
-        ("cifar10", None) => cifar10(&data_dir.join("cifar10")),
+        ("cifar10", None) => CIFAR10.read(&data_dir.join(CIFAR10.name)),
+        ("cifar100", None) => CIFAR100.read(&data_dir.join(CIFAR100.name)),
         (_, Some(Photographs { size, damaged })) if path.join("train").is_dir() => {
             let [train, test] = ImageFolder::open(path, size, damaged)?.map(ImageSource::Folder);
             return Ok(Splits { train, test });
         }
         (_, None) if path.join("train").is_dir() => Err(DataError::NoSize { path: path.into() }),
-        (_, None) if path.is_dir() => cifar10(path),
-        ("mini" | "cifar10", Some(_)) => Err(DataError::OwnSize { name: source.to_owned() }),
+        (_, None) if path.is_dir() && CIFAR100.is_in(path) => CIFAR100.read(path),
+        (_, None) if path.is_dir() => CIFAR10.read(path),
+        (name, Some(_)) if NAMES.contains(&name) => Err(DataError::OwnSize { name: source.to_owned() }),
         (_, Some(_)) if path.is_dir() => Err(DataError::Folder {
             path: path.into(),
             reason: "it has no folder train, one folder a class within".to_owned(),
@@ -87,6 +92,18 @@ impl ImageSource {
         match self {
             Self::Held(set) => set.classes,
             Self::Folder(folder) => folder.classes.len(),
+        }
+    }
+
+    /// What a label means. Images that are not photographs are CIFAR's, or made of them.
+    pub fn class(&self, label: usize) -> Option<&str> {
+        match self {
+            Self::Held(set) => {
+                let cifar =
+                    [CIFAR10, CIFAR100].into_iter().find(|cifar| cifar.classes.len() == set.classes)?;
+                cifar.classes.get(label).copied()
+            }
+            Self::Folder(folder) => folder.classes.get(label).map(String::as_str),
         }
     }
 

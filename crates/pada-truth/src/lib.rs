@@ -9,7 +9,7 @@ mod table;
 pub use darts_214::{DARTS_214_FILE, DARTS_214_SHA256, Darts214Table};
 pub use error::{Download, TruthError};
 pub use nas_bench_macro::{MACRO_FILE, MACRO_SHA256, MacroTable};
-pub use nb201::{NB201_FILE, NB201_SHA256, Nb201Table};
+pub use nb201::{NB201_FILE, NB201_SHA256, Nb201Data, Nb201Table};
 use pada_space::SearchSpace;
 pub use table::TruthTable;
 

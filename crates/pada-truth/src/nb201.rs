@@ -31,6 +31,28 @@ const NUMBERS: [&str; 14] = [
     "mflops_cifar10",
 ];
 
+/// A data set that the networks of NAS-Bench-201 were trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nb201Data {
+    /// Trained on all training images, tested on all test images.
+    Cifar10,
+    /// Tested on one half of the test images.
+    Cifar100,
+    /// ImageNet at 16×16, 120 classes; tested on one half of the validation images.
+    Imagenet16,
+}
+
+impl Nb201Data {
+    /// Columns of test accuracy after 200 and after 12 epochs.
+    fn columns(self) -> [&'static str; 2] {
+        match self {
+            Self::Cifar10 => ["cifar10_test_200", "cifar10_test_12"],
+            Self::Cifar100 => ["cifar100_test_200", "cifar100_test_12"],
+            Self::Imagenet16 => ["imagenet16_test_200", "imagenet16_test_12"],
+        }
+    }
+}
+
 /// NAS-Bench-201: accuracies of all 15,625 cells after 200 and 12 epochs on three data sets, percent; weights; MFLOPs.
 ///
 /// # Source
@@ -77,6 +99,11 @@ impl Nb201Table {
     /// A column, in the order of the architectures.
     pub fn column(&self, name: &str) -> Option<&[f64]> {
         self.columns.get(name).map(Vec::as_slice)
+    }
+
+    /// Test accuracies after 200 and after 12 epochs on a data set, percent.
+    pub fn tests(&self, data: Nb201Data) -> [TruthTable; 2] {
+        data.columns().map(|column| self.truth(column).expect("a table that was read has every column"))
     }
 
     /// A column as a table of accuracies.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use pada_space::{Darts, Genotype, NasBenchMacro, Nb201, SearchSpace};
 use pada_truth::{
-    DARTS_214_FILE, Darts214Table, MACRO_FILE, MacroTable, NB201_FILE, Nb201Table, TruthError, TruthTable,
-    mini,
+    DARTS_214_FILE, Darts214Table, MACRO_FILE, MacroTable, NB201_FILE, Nb201Data, Nb201Table, TruthError,
+    TruthTable, mini,
 };
 
 fn runs(csv: &str) -> Result<TruthTable, TruthError> {
@@ -22,7 +22,7 @@ fn benchmark(change: impl FnOnce(&mut Vec<String>)) -> (tempfile::TempDir, PathB
     let columns = "cifar10_valid_200,cifar10_test_200,cifar100_valid_200,cifar100_test_200,imagenet16_valid_200,imagenet16_test_200,cifar10_valid_12,cifar10_test_12,cifar100_valid_12,cifar100_test_12,imagenet16_valid_12,imagenet16_test_12,params_cifar10,mflops_cifar10";
     let mut lines = vec![format!("index,ops,arch_str,{columns}")];
     lines.extend(space.archs().enumerate().map(|(i, arch)| {
-        let numbers = (0..14).map(|c| format!(",{}.5", c)).collect::<String>();
+        let numbers = (0..14).map(|c| format!(",{c}.5")).collect::<String>();
         format!("{i},{arch},{}{numbers}", space.format(&arch))
     }));
     change(&mut lines);
@@ -74,6 +74,14 @@ fn a_whole_table_loads() {
     assert_eq!(table.archs().len(), 15_625);
     assert_eq!(table.truth("cifar10_test_200").unwrap().accuracies()[7], 1.5);
     assert_eq!(table.column("no such column"), None);
+    // Column c holds c.5 everywhere: test accuracies after 200 and after 12 epochs.
+    for (data, columns) in [
+        (Nb201Data::Cifar10, [1.5, 7.5]),
+        (Nb201Data::Cifar100, [3.5, 9.5]),
+        (Nb201Data::Imagenet16, [5.5, 11.5]),
+    ] {
+        assert_eq!(table.tests(data).map(|table| table.accuracies()[0]), columns, "{data:?}");
+    }
 }
 
 #[test]

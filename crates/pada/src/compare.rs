@@ -4,7 +4,7 @@ use pada_rank::{Bootstrap, RankError, kendall_tau_b};
 use pada_report::{Agreement, Ceiling};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::ArchScore;
-use pada_truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthTable};
+use pada_truth::{Darts214Table, Download, MacroTable, Nb201Data, Nb201Table, TruthTable};
 
 use crate::{Network, PadaError, TruthName};
 
@@ -144,13 +144,15 @@ fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Tab
             );
             Table { note: Some(note), ..plain(table.truth().clone()) }
         }
-        TruthName::Nb201 => {
-            let table = Nb201Table::load(&Download::Nb201.path(data_dir))?;
-            let column = |column| table.truth(column).expect("every loaded table has this column");
-            let short_runs = Some(("12 epochs from scratch", column("cifar10_test_12")));
-            Table { short_runs, ..plain(column("cifar10_test_200")) }
-        }
+        TruthName::Nb201 => nb201(Nb201Data::Cifar10, data_dir)?,
+        TruthName::Nb201Cifar100 => nb201(Nb201Data::Cifar100, data_dir)?,
+        TruthName::Nb201Imagenet16 => nb201(Nb201Data::Imagenet16, data_dir)?,
     })
+}
+
+fn nb201(data: Nb201Data, data_dir: &Path) -> Result<Table, PadaError> {
+    let [truth, short] = Nb201Table::load(&Download::Nb201.path(data_dir))?.tests(data);
+    Ok(Table { truth, short_runs: Some(("12 epochs from scratch", short)), note: None })
 }
 
 #[cfg(test)]

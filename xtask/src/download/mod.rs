@@ -1,6 +1,6 @@
 //! Data sets and tables. Only here does the project open a connection.
 
-mod cifar10;
+mod cifar;
 mod darts_214;
 mod data_frame;
 mod http;
@@ -12,7 +12,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-pub(crate) use cifar10::verify as verify_cifar10;
+pub(crate) use cifar::verify;
+use cifar::{CIFAR10_PUBLISHED, CIFAR100_PUBLISHED};
 use pada_truth::Download;
 use sha2::{Digest, Sha256};
 
@@ -23,6 +24,8 @@ use crate::paths;
 pub(crate) enum What {
     /// The official binary files of CIFAR-10, 184 MB.
     Cifar10,
+    /// The official binary files of CIFAR-100, 184 MB.
+    Cifar100,
     /// Accuracies, weights and MFLOPs of the 15,625 architectures of NAS-Bench-201, 3 MB.
     Nb201,
     /// Accuracies of the 6,561 networks of NAS-Bench-Macro, 0.4 MB.
@@ -35,7 +38,8 @@ pub(crate) enum What {
 pub(crate) fn run(what: What, from: Option<&Path>) -> anyhow::Result<()> {
     let data = paths::data_dir();
     match what {
-        What::Cifar10 => cifar10::download(&data.join("cifar10"), from),
+        What::Cifar10 => CIFAR10_PUBLISHED.download(&data, from),
+        What::Cifar100 => CIFAR100_PUBLISHED.download(&data, from),
         What::Nb201 => nb201::download(&data.join(Download::Nb201.folder()), from),
         What::NasBenchMacro => nas_bench_macro::download(&data.join(Download::NasBenchMacro.folder()), from),
         What::Darts214 => darts_214::download(&data.join(Download::Darts214.folder()), from),

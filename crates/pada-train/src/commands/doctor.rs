@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use pada::Device;
-use pada::data::{CIFAR10_FILES, cifar10};
+use pada::data::{CIFAR10, CIFAR100, Cifar};
 use pada::engine::cuda;
 use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthError};
 use serde_json::json;
@@ -29,7 +29,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Finding { what: "gpu", state: gpu() },
         Finding { what: "nvrtc", state: nvrtc() },
         Finding { what: "mini images", state: mini() },
-        Finding { what: "cifar10", state: cifar(&data.join("cifar10")) },
+        Finding { what: CIFAR10.name, state: cifar(&CIFAR10, &data) },
+        Finding { what: CIFAR100.name, state: cifar(&CIFAR100, &data) },
         Finding { what: "mini table", state: mini_table() },
         Finding { what: "nb201 table", state: nb201(&Download::Nb201.path(&data)) },
         Finding { what: "macro table", state: nas_bench_macro(&Download::NasBenchMacro.path(&data)) },
@@ -108,11 +109,12 @@ fn mini() -> Result<String, String> {
     Ok(format!("{} training and {} test images, embedded", splits.train.len(), splits.test.len()))
 }
 
-fn cifar(dir: &Path) -> Result<String, String> {
-    if !CIFAR10_FILES.iter().any(|file| dir.join(file.name).exists()) {
-        return Err(format!("not in {}; run `cargo xtask download cifar10`", dir.display()));
+fn cifar(set: &Cifar, data: &Path) -> Result<String, String> {
+    let dir = &data.join(set.name);
+    if !set.is_in(dir) {
+        return Err(format!("not in {}; run `cargo xtask download {}`", dir.display(), set.name));
     }
-    let splits = cifar10(dir).map_err(|e| e.to_string())?;
+    let splits = set.read(dir).map_err(|e| e.to_string())?;
     Ok(format!("{} training and {} test images in {}", splits.train.len(), splits.test.len(), dir.display()))
 }
 

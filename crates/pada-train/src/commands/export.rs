@@ -24,7 +24,7 @@ pub(crate) struct Args {
     arch: Option<String>,
     #[command(flatten)]
     net: NetArgs,
-    /// mini, cifar10, or a folder with the official binary files or with photographs in ImageNet's layout; a run folder has its own.
+    /// mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout; a run folder has its own.
     #[arg(long)]
     data: Option<String>,
     /// For photographs: height and width of the images that they become.
@@ -84,7 +84,7 @@ impl Args {
                 }
             };
         }
-        let range = "mini, cifar10 or a folder, unless --weights is a run folder";
+        let range = "mini, cifar10, cifar100 or a folder, unless --weights is a run folder";
         let missing = || ConfigError::Range { key: "--data", value: "not given".to_owned(), range };
         Ok(ExportWeights::File {
             path,

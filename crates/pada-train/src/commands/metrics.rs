@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use pada::graph::DartsSize;
 use pada::rank::{Bootstrap, Metrics, tau_b_interval};
 use pada::space::{Arch, SearchSpace};
-use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthTable};
+use pada::truth::{Darts214Table, Download, MacroTable, Nb201Data, Nb201Table, TruthTable};
 use pada::{AloneNet, PadaError, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// Scores: a CSV file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv")]
     pred: PathBuf,
-    /// `nb201`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and accuracy.
+    /// `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv|TABLE")]
     truth: String,
     /// Search space of two CSV files; a table has its own.
@@ -64,6 +64,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn by_arch(archs: &[Arch], values: &[f64]) -> HashMap<Arch, f64> {
+    archs.iter().cloned().zip(values.iter().copied()).collect()
+}
+
 /// Accuracies to compare with, and weights where the table has them.
 struct Truth {
     path: PathBuf,
@@ -74,21 +78,14 @@ struct Truth {
 impl Truth {
     fn table(name: TruthName, space: &dyn SearchSpace) -> Result<Self, PadaError> {
         let data = super::data_dir();
-        let by_arch = |archs: &[Arch], values: &[f64]| {
-            archs.iter().cloned().zip(values.iter().copied()).collect::<HashMap<_, _>>()
-        };
         let accuracies = |table: &TruthTable| by_arch(table.archs(), table.accuracies());
         Ok(match name {
             TruthName::Mini => {
                 Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini(space)?), params: None }
             }
-            TruthName::Nb201 => {
-                let path = Download::Nb201.path(&data);
-                let table = Nb201Table::load(&path)?;
-                let column = |name| table.truth(name).expect("every loaded table has this column");
-                let params = Some(accuracies(&column("params_cifar10")));
-                Self { path, accuracy: accuracies(&column("cifar10_test_200")), params }
-            }
+            TruthName::Nb201 => Self::nb201(Nb201Data::Cifar10, &data)?,
+            TruthName::Nb201Cifar100 => Self::nb201(Nb201Data::Cifar100, &data)?,
+            TruthName::Nb201Imagenet16 => Self::nb201(Nb201Data::Imagenet16, &data)?,
             TruthName::NasBenchMacro => {
                 let path = Download::NasBenchMacro.path(&data);
                 let table = MacroTable::load(&path)?;
@@ -107,6 +104,16 @@ impl Truth {
                 Self { path, accuracy: accuracies(table.truth()), params }
             }
         })
+    }
+
+    /// Weights are those of networks for ten classes: more classes add the same number to each.
+    fn nb201(data: Nb201Data, folder: &Path) -> Result<Self, PadaError> {
+        let path = Download::Nb201.path(folder);
+        let table = Nb201Table::load(&path)?;
+        let params = table.column("params_cifar10").expect("a table that was read has every column");
+        let [test, _] = table.tests(data);
+        let params = Some(by_arch(table.archs(), params));
+        Ok(Self { path, accuracy: by_arch(test.archs(), test.accuracies()), params })
     }
 
     fn file(path: &Path, space: &dyn SearchSpace) -> Result<Self, PadaError> {

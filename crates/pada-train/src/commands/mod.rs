@@ -319,6 +319,12 @@ pub(crate) enum TruthArg {
     Mini,
     /// NAS-Bench-201, CIFAR-10 test accuracy after 200 epochs
     Nb201,
+    /// NAS-Bench-201, CIFAR-100 test accuracy after 200 epochs
+    #[value(name = "nb201-cifar100")]
+    Nb201Cifar100,
+    /// NAS-Bench-201, ImageNet16-120 test accuracy after 200 epochs
+    #[value(name = "nb201-imagenet16")]
+    Nb201Imagenet16,
     /// NAS-Bench-Macro, CIFAR-10 test accuracy, mean of three runs
     NasBenchMacro,
     /// 214 genotypes of DARTS, CIFAR-10 test accuracy of one run
@@ -331,6 +337,8 @@ impl From<TruthArg> for TruthName {
         match truth {
             TruthArg::Mini => Self::Mini,
             TruthArg::Nb201 => Self::Nb201,
+            TruthArg::Nb201Cifar100 => Self::Nb201Cifar100,
+            TruthArg::Nb201Imagenet16 => Self::Nb201Imagenet16,
             TruthArg::NasBenchMacro => Self::NasBenchMacro,
             TruthArg::Darts214 => Self::Darts214,
         }

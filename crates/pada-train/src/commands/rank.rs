@@ -12,7 +12,7 @@ pub(crate) struct Args {
     /// A checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code.
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// mini, cifar10, or a folder with the official binary files or with photographs in ImageNet's layout.
+    /// mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
     #[arg(long)]
     data: String,
     #[command(flatten)]

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Weights instead of a run: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
     #[arg(long, value_name = "FILE", requires_all = ["data", "out"])]
     weights: Option<PathBuf>,
-    /// With --weights: mini, cifar10, or a folder with the official binary files or with photographs in ImageNet's layout.
+    /// With --weights: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
     #[arg(long, requires = "weights")]
     data: Option<String>,
     #[command(flatten)]

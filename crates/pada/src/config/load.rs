@@ -83,7 +83,7 @@ impl RunConfig {
         if let RankArchs::File(file) = &mut self.rank.archs {
             *file = beside(folder, file);
         }
-        if !["mini", "cifar10"].contains(&self.data.source.as_str()) {
+        if !pada_data::NAMES.contains(&self.data.source.as_str()) {
             self.data.source = beside(folder, &self.data.source);
         }
         self

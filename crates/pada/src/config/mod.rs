@@ -182,7 +182,7 @@ pub(crate) fn check(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// `mini`, `cifar10`, or a folder that holds the official binary files of CIFAR-10, or photographs in ImageNet's layout.
+    /// `mini`, `cifar10`, `cifar100`, or a folder that holds the official binary files of one of these two, or photographs in ImageNet's layout.
     pub source: String,
     /// For photographs: height and width of the images that they become.
     #[serde(default, skip_serializing_if = "Option::is_none")]

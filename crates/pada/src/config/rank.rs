@@ -119,6 +119,12 @@ pub enum TruthName {
     Mini,
     /// NAS-Bench-201: CIFAR-10 test accuracy after 200 epochs.
     Nb201,
+    /// NAS-Bench-201: CIFAR-100 test accuracy after 200 epochs.
+    #[serde(rename = "nb201-cifar100")]
+    Nb201Cifar100,
+    /// NAS-Bench-201: ImageNet16-120 test accuracy after 200 epochs.
+    #[serde(rename = "nb201-imagenet16")]
+    Nb201Imagenet16,
     /// NAS-Bench-Macro: CIFAR-10 test accuracy, mean of three runs.
     #[serde(rename = "nas-bench-macro")]
     NasBenchMacro,
@@ -131,7 +137,7 @@ impl TruthName {
     /// The space of its architectures.
     pub fn space(self) -> SpaceName {
         match self {
-            Self::Mini | Self::Nb201 => SpaceName::Nb201,
+            Self::Mini | Self::Nb201 | Self::Nb201Cifar100 | Self::Nb201Imagenet16 => SpaceName::Nb201,
             Self::NasBenchMacro => SpaceName::Macro,
             Self::Darts214 => SpaceName::Darts,
         }
@@ -162,7 +168,7 @@ impl RankConfig {
             (Some(_), None) => {}
         }
         let is_ours = |truth: &TruthName| truth.space() == space;
-        let range = "a table of the run's space: mini or nb201 of nb201, nas-bench-macro of macro, darts-214 of darts";
+        let range = "a table of the run's space: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 of darts";
         check("rank.truth", format!("{:?}", self.truth), self.truth.iter().all(is_ours), range)?;
         check("rank.compare", format!("{:?}", self.compare), self.compare.iter().all(is_ours), range)?;
         if run.sampler.path == PathRule::Fixed {

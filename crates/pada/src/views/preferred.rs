@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use pada_data::{CIFAR10_CLASSES, DataError, ImageSet, ImageSource};
+use pada_data::{DataError, ImageSet, ImageSource};
 use pada_report::RunRecord;
 use pada_report::html::{Found, Pixels, PreferredImages, Thumbnail};
 use pada_sampler::effective_sample_size;
@@ -117,13 +117,8 @@ fn classes(q: &[f64], images: &ImageSource) -> Vec<(String, f64)> {
     sums.iter().enumerate().filter_map(ratio).collect()
 }
 
-/// A class by its name. Images that are not photographs are CIFAR-10's, or made of them.
 fn class(images: &ImageSource, label: usize) -> String {
-    let name = match images {
-        ImageSource::Folder(folder) => folder.classes.get(label).cloned(),
-        ImageSource::Held(_) => CIFAR10_CLASSES.get(label).map(|name| (*name).to_owned()),
-    };
-    name.unwrap_or_else(|| format!("class {label}"))
+    images.class(label).map_or_else(|| format!("class {label}"), str::to_owned)
 }
 
 /// The first image as bytes to look at; each pixel of a large one is the mean of a square.
@@ -156,7 +151,7 @@ mod tests {
             channels: 3,
             height: side,
             width: side,
-            classes: 2,
+            classes: 10,
             pixels: (0..n * 3 * side * side).map(|i| (i / (side * side)) as u8).collect(),
             labels: (0..n).map(|i| (i % 2) as u16).collect(),
             normalize: Normalize { mean: [0.0; 3], std: [1.0; 3] },
