@@ -44,6 +44,14 @@ fn a_search_stays_within_its_limits_and_a_second_one_scores_nothing_again() {
     let again = search(&run, &["--max-params", "50K", "--max-macs", "1.4M", "--top", "5"]).json();
     assert_eq!((&again["archs"], again["scored"].as_u64()), (&found["archs"], Some(0)));
 
+    // A search with other limits leaves the first one's result as it is.
+    let first = format!("{run}/search/archs-evolution-macs1400000-params50000-s4.csv");
+    let text = std::fs::read_to_string(&first).unwrap();
+    assert_eq!(text.lines().count(), 1 + 5, "{text}");
+    assert_eq!(search(&run, &["--max-params", "60K"]).code, 0);
+    assert!(Path::new(&format!("{run}/search/archs-evolution-params60000-s4.csv")).is_file());
+    assert_eq!(std::fs::read_to_string(&first).unwrap(), text);
+
     // The scores of the folder are those of `rank` on the same images.
     let [list, ranked] =
         ["list.txt", "ranked.csv"].map(|name| folder.path().join(name).display().to_string());

@@ -69,6 +69,16 @@ pub struct SearchLimits {
     pub latency: Option<f64>,
 }
 
+impl SearchLimits {
+    /// For a file's name: `-macs1500000-params200000`; nothing where there is no limit.
+    fn in_name(&self) -> String {
+        let part =
+            |name: &str, most: Option<f64>| most.map_or_else(String::new, |most| format!("-{name}{most}"));
+        let count = |most: Option<u64>| most.map(|most| most as f64);
+        part("macs", count(self.macs)) + &part("params", count(self.params)) + &part("latency", self.latency)
+    }
+}
+
 /// What a search found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchResult {
@@ -80,7 +90,7 @@ pub struct SearchResult {
     pub scored: usize,
     /// Wall-clock time.
     pub seconds: f64,
-    /// `arch,score,params,macs,latency,text` of what was found.
+    /// `arch,score,params,macs,latency,text` of what was found; its name has the method, the limits and the seed.
     pub file: PathBuf,
 }
 
@@ -217,7 +227,7 @@ fn search(
     };
     observer.on_scored(visited, visited);
     let archs = found.iter().map(|found| costs.found(found)).collect::<Result<Vec<_>, _>>()?;
-    let file = job.out.join(format!("archs-{}-s{}.csv", job.method.name(), job.seed));
+    let file = job.out.join(format!("archs-{}{}-s{}.csv", job.method.name(), job.limits.in_name(), job.seed));
     write_found(&file, &archs)?;
     Ok(SearchResult { archs, visited, scored, seconds: started.elapsed().as_secs_f64(), file })
 }
