@@ -143,22 +143,20 @@ fn smoke() -> anyhow::Result<()> {
 /// Two rows of the mini table, cut short, each a shard: they must run, and not run again.
 fn table_slice() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut args = reproduce::Args {
+    let plan = reproduce::Plan {
         preset: Preset::Mini,
         methods: vec!["spos".into(), "pada".into()],
         seeds: 1,
         out: Some(folder.path().join("table")),
         set: ["train.epochs=1", "data.train_images=640", "rank.images=500"].map(str::to_owned).to_vec(),
-        device: "cpu".to_owned(),
-        threads: None,
-        shard: None,
-        todo: Default::default(),
     };
+    let work = reproduce::Work { device: "cpu".to_owned(), threads: None, shard: None };
+    let mut args = reproduce::Args { plan, work };
     for shard in ["0/2", "1/2"] {
-        args.shard = Some(shard.parse()?);
+        args.work.shard = Some(shard.parse()?);
         reproduce::table(Which::Table1, &args)?;
     }
-    args.shard = None;
+    args.work.shard = None;
     let table = std::fs::read_to_string(reproduce::table(Which::Table1, &args)?)?;
     for text in ["preset mini, changed: train.epochs=1", "| SPOS | 1 |", "| PA&DA (released) | 1 |"] {
         ensure!(table.contains(text), "{text} is not in\n{table}");
@@ -167,7 +165,7 @@ fn table_slice() -> anyhow::Result<()> {
     let again = std::fs::read_to_string(reproduce::table(Which::Table1, &args)?)?;
     ensure!(again == table, "the table changed:\n{again}");
     eprintln!("ci: finished runs were read in {:.1} s", started.elapsed().as_secs_f64());
-    args.set.push("train.lr=0.1".to_owned());
+    args.plan.set.push("train.lr=0.1".to_owned());
     let refused = reproduce::table(Which::Table1, &args).err().context("another config was not refused")?;
     ensure!(refused.to_string().contains("train.lr is 0.05, would be 0.1"), "{refused}");
     Ok(())

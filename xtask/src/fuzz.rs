@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 
+use crate::usage::usage;
 use crate::{binary, cargo, paths};
 
 /// What libFuzzer needs the compiler to put into a program; `cargo fuzz` asks for the same, and no nightly compiler is needed.
@@ -38,7 +39,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let targets = targets()?;
     if let Some(only) = &args.target {
-        ensure!(targets.contains(only), "there is no target {only}; there are {}", targets.join(", "));
+        let known = || usage(format!("--target: there is no {only}; there are {}", targets.join(", ")));
+        targets.contains(only).then_some(()).ok_or_else(known)?;
     }
     let targets: Vec<_> =
         targets.into_iter().filter(|name| args.target.as_ref().is_none_or(|only| only == name)).collect();

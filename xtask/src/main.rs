@@ -9,6 +9,7 @@ mod cargo;
 mod ci;
 mod deny;
 mod download;
+mod files;
 mod fuzz;
 mod make_mini;
 mod mpi;
@@ -20,9 +21,11 @@ mod reproduce;
 mod soak;
 mod tidy;
 mod truth;
+mod usage;
 mod venv;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -109,11 +112,21 @@ enum Task {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     // What libraries warn of, or what RUST_LOG asks for.
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match Cli::parse().task {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", pada::with_causes(error.as_ref()));
+            usage::exit_code(&error)
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    match task {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
         Task::Deny => deny::run(),

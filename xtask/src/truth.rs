@@ -8,6 +8,7 @@ use pada_space::{Arch, Equivalence, Nb201, SearchSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::files::write_whole;
 use crate::{binary, download, paths};
 
 /// How many architectures the table has.
@@ -91,7 +92,7 @@ fn write(csv: &Path, rows: &Rows, recipe: &str) -> anyhow::Result<()> {
     let line =
         |((seed, arch), accuracy): (&(u64, String), &f64)| format!("{arch},{seed},{accuracy},{recipe}\n");
     let text = format!("{}\n{}", HEADER.join(","), rows.iter().map(line).collect::<String>());
-    download::write_whole(csv, text.as_bytes())
+    write_whole(csv, text.as_bytes())
 }
 
 fn archs() -> Vec<Arch> {

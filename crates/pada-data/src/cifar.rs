@@ -206,9 +206,9 @@ impl Cifar {
         self.train.iter().chain([&self.test])
     }
 
-    /// Whether a folder holds one of its files.
+    /// Whether a folder holds one of its training files.
     pub fn is_in(&self, dir: &Path) -> bool {
-        self.files().any(|file| dir.join(file.name).exists())
+        self.train.iter().any(|file| dir.join(file.name).exists())
     }
 
     /// Reads the official binary files.

@@ -19,7 +19,7 @@ pub use agreement::{Agreement, Ceiling, ZeroCostRow};
 pub use epoch::EpochRecord;
 pub use error::ReportError;
 pub use method_row::{MethodName, MethodRow, Published, PublishedValue, RowGroup, late_gv};
-pub use method_table::{FailedCell, MethodTable};
+pub use method_table::{FailedCell, MethodTable, scientific};
 pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, scatter_plot};
 pub use ranks::RanksRecord;
 pub use record::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};

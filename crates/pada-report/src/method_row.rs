@@ -147,11 +147,15 @@ impl MethodRow {
 /// Mean of a gradient variance over the last quarter of a supernet's epochs, at least one: early epochs measure the start of training
 /// more than what sub-models do to each other. Of a run that split its supernet into `parts`, the mean over those parts.
 pub fn late_gv(epochs: &[EpochRecord], parts: usize, of: fn(&EpochRecord) -> Option<f64>) -> Option<f64> {
-    let stages: Vec<&[EpochRecord]> = epochs.chunk_by(|a, b| a.stage == b.stage).collect();
-    let last = &stages[stages.len().saturating_sub(parts.max(1))..];
     let late = |stage: &&[EpochRecord]| {
         let late = &stage[stage.len() - stage.len().div_ceil(4)..];
         Spread::of(late.iter().filter_map(of)).map(|spread| spread.mean)
     };
-    Spread::of(last.iter().filter_map(late)).map(|spread| spread.mean)
+    Spread::of(last_stages(epochs, parts).iter().filter_map(late)).map(|spread| spread.mean)
+}
+
+/// The epochs of the supernets that rank: of the last stage, or of every one of the `parts` that a run split its supernet into.
+pub(crate) fn last_stages(epochs: &[EpochRecord], parts: usize) -> Vec<&[EpochRecord]> {
+    let mut stages: Vec<&[EpochRecord]> = epochs.chunk_by(|a, b| a.stage == b.stage).collect();
+    stages.split_off(stages.len().saturating_sub(parts.max(1)))
 }

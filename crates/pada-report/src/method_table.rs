@@ -38,6 +38,17 @@ pub struct FailedCell {
 }
 
 const NONE: &str = "–";
+/// What columns mean.
+const LEGEND: &str = "
+*P@Top5%*: share of the 5 % that score best that are among the best 5 %. *BR@Top5%*: true rank of the best of them, as a share of all; less
+is better. *partial tau*: tau-b with the number of weights held fixed. *GV*: variance of a step's gradient; *GV, no scale*: divided by
+‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS and SUMNAS is not the gradient of one path: theirs compare with no other row. *weights*:
+architectures by how many they have. sd divides by n − 1.";
+
+const SAMPLING_LEGEND: &str = "\
+First epoch → last epoch, mean over seeds; of a supernet that was split, over the last epochs of its parts. *Effective*: as many equally
+frequent paths would repeat as often. *With weights*: share of a path's positions at which an operation with weights stands.
+";
 
 impl MethodTable {
     /// As Markdown.
@@ -57,6 +68,7 @@ impl MethodTable {
         line(String::new());
         self.method_lines(&mut line);
         self.zero_cost_lines(&mut line);
+        line(LEGEND.to_owned());
         self.sampling_lines(&mut line);
         if !self.failed.is_empty() {
             line("\n## Failed\n".to_owned());
@@ -80,11 +92,11 @@ impl MethodTable {
             "seeds",
             "device h",
             "tau-b",
-            &format!("less {to}, 95 %"),
+            &format!("Δ tau-b to {to}, 95 %"),
             "P@Top5%",
-            &format!("less {to}, 95 %"),
+            &format!("Δ P@Top5% to {to}, 95 %"),
             "Spearman",
-            "BR@5%",
+            "BR@Top5%",
             "partial tau",
             "GV",
             "GV, no scale",
@@ -114,7 +126,7 @@ impl MethodTable {
             return;
         }
         line("\nA supernet earns its cost only above the rankings that need none:\n".to_owned());
-        line("| no supernet | tau-b | P@Top5% | Spearman | BR@5% | partial tau |".to_owned());
+        line("| no supernet | tau-b | P@Top5% | Spearman | BR@Top5% | partial tau |".to_owned());
         line(format!("|---|{}", "--:|".repeat(5)));
         for ZeroCostRow { name, metrics: m } in &self.zero_cost {
             let [p, br, partial] = [m.p_at_top_5, m.br_at_top_5, m.partial_tau_given_params].map(number);
@@ -131,11 +143,7 @@ impl MethodTable {
             return;
         }
         line("\n## What was really trained\n".to_owned());
-        line("First epoch → last epoch, mean over seeds. *Effective*: as many equally frequent paths would repeat as".to_owned());
-        line(
-            "often. *With weights*: share of a path's positions at which an operation with weights stands.\n"
-                .to_owned(),
-        );
+        line(SAMPLING_LEGEND.to_owned());
         line("| method | paths | different | effective | with weights | images | different |".to_owned());
         line(format!("|---|{}", "--:|".repeat(6)));
         for row in &self.rows {
@@ -201,8 +209,8 @@ fn hours(value: Option<Spread>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.decimals$}"))
 }
 
-/// Gradient variances are of any size.
-fn scientific(value: Option<Spread>) -> String {
+/// A number of any size, as gradient variances are: `1.28e-2 ± 1.0e-3`, `–` where there is none.
+pub fn scientific(value: Option<Spread>) -> String {
     value.map_or_else(
         || NONE.to_owned(),
         |v| v.sd.map_or_else(|| format!("{:.2e}", v.mean), |sd| format!("{:.2e} ± {sd:.1e}", v.mean)),

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use crate::method_row::last_stages;
 use crate::{EpochRecord, RunRecord, Spread};
 
 /// What a method really trained, in its first and in its last epoch: mean over seeds.
@@ -8,7 +9,7 @@ use crate::{EpochRecord, RunRecord, Spread};
 pub struct Sampling {
     /// Of the first epoch.
     pub first: Drawn,
-    /// Of the last epoch: where a supernet was split, of the last part.
+    /// Of the last epoch: where a supernet was split, mean over the last epochs of its parts.
     pub last: Drawn,
 }
 
@@ -33,13 +34,11 @@ pub struct Drawn {
 impl Sampling {
     /// Of the runs of one method; none if no run has an epoch. `weighted_ops` are the operations that carry weights, by digit.
     pub fn of(records: &[RunRecord], weighted_ops: &[usize]) -> Option<Self> {
-        let epochs = |pick: fn(&[EpochRecord]) -> Option<&EpochRecord>| {
-            records.iter().filter_map(move |r| pick(&r.epochs))
-        };
-        Some(Self {
-            first: Drawn::of(epochs(<[_]>::first), weighted_ops)?,
-            last: Drawn::of(epochs(<[_]>::last), weighted_ops)?,
-        })
+        let first = records.iter().filter_map(|record| record.epochs.first());
+        let last = records.iter().flat_map(|record| {
+            last_stages(&record.epochs, record.parts.len()).into_iter().filter_map(<[_]>::last)
+        });
+        Some(Self { first: Drawn::of(first, weighted_ops)?, last: Drawn::of(last, weighted_ops)? })
     }
 }
 

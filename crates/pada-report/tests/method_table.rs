@@ -97,6 +97,17 @@ fn golden_markdown() {
 }
 
 #[test]
+fn of_a_supernet_that_was_split_the_last_epochs_of_all_parts_count() {
+    let mut split = record(0, &[1.0, 2.0]);
+    split.parts = vec![vec!["0".into()], vec!["1".into()]];
+    let at = |stage, paths: &[[u8; 2]]| EpochRecord { stage, ..epoch(stage, paths, &[0, 1]) };
+    let (whole, none, all) = (at(0, &[[0, 1]]), at(1, &[[0, 0]]), at(2, &[[1, 1]]));
+    split.epochs = vec![whole, at(1, &[[1, 1]]), none, all];
+    let sampling = Sampling::of(&[split], &[1]).unwrap();
+    assert_eq!((sampling.first.weighted_share, sampling.last.weighted_share), (0.5, 0.5));
+}
+
+#[test]
 fn rows_of_the_csv_have_as_many_cells_as_its_head_and_json_keeps_everything() {
     let csv = table().to_csv();
     let lines: Vec<&str> = csv.lines().collect();

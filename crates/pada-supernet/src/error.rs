@@ -24,7 +24,9 @@ pub enum WeightsError {
         message: String,
     },
     /// Neither `.safetensors` nor a PyTorch ending.
-    #[error("{path}: weights are read from files, .safetensors, .pt or .pth; in the folder of a run these are the epoch-N.safetensors")]
+    #[error(
+        "{path}: weights are read from files, .safetensors, .pt or .pth; in the folder of a run these are the epoch-N.safetensors"
+    )]
     UnknownFormat {
         /// The file.
         path: PathBuf,

@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
     completions, cost, doctor, export, import, man, metrics, rank, report, retrain, search, train,
 };
-use pada::{Blame, PadaError};
+use pada::{Blame, PadaError, with_causes};
 use tracing_subscriber::EnvFilter;
 
 /// Trains a weight-sharing supernet, with PA&DA where nothing else is asked for, ranks architectures with it, and measures how well the ranking agrees with
@@ -102,25 +102,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let blame = error.downcast_ref::<PadaError>().map_or(Blame::Run, PadaError::blame);
-            eprintln!("error: {}", message(&error));
-            ExitCode::from(match blame {
-                Blame::Run => 1,
-                Blame::Input => 2,
-                Blame::Stopped => 130,
-            })
+            eprintln!("error: {}", with_causes(error.as_ref()));
+            ExitCode::from(blame.exit_code())
         }
     }
-}
-
-/// An error and its causes. Errors of the libraries name their cause themselves; it is not said twice.
-fn message(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !text.contains(&cause) {
-            let separator = if text.is_empty() { "" } else { ": " };
-            text += separator;
-            text += &cause;
-        }
-    }
-    text
 }

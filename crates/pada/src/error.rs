@@ -286,6 +286,31 @@ pub enum Blame {
     Stopped,
 }
 
+impl Blame {
+    /// How a program ends.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Run => 1,
+            Self::Input => 2,
+            Self::Stopped => 130,
+        }
+    }
+}
+
+/// An error and its causes. Errors of the libraries name their cause themselves; it is not said twice.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text += &format!(": {said}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
 /// Whether the folder that a file belongs into is missing.
 fn is_no_folder(source: &std::io::Error) -> bool {
     matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)

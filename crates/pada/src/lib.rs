@@ -33,11 +33,11 @@ pub use config::{
 };
 pub use cost::AloneNet;
 pub use device::{Choice, Device};
-pub use error::{Blame, ConfigError, PadaError};
+pub use error::{Blame, ConfigError, PadaError, with_causes};
 pub use export::{
     Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,
 };
-pub use lists::{check_scores_file, read_archs, read_scores, write_scores};
+pub use lists::{check_scores_file, read_archs, read_scores, write_file, write_scores};
 pub use pada_data as data;
 pub use pada_engine as engine;
 pub use pada_graph as graph;

@@ -56,7 +56,15 @@ pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> 
         let ArchScore { arch, correct, total } = score;
         csv.push_str(&format!("{arch},{correct},{total},{}\n", score.accuracy()));
     }
-    write_durably(path, csv.as_bytes()).map_err(not_written)
+    write_file(path, csv.as_bytes())
+}
+
+/// Writes a file that a user named: afterwards it is there whole, or as it was before.
+///
+/// # Errors
+/// [`PadaError::Write`]
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), PadaError> {
+    write_durably(path, bytes).map_err(not_written)
 }
 
 /// Whether [`write_scores`] can write there, found out before scoring.

@@ -7,10 +7,10 @@ use pada_search::{
     EvolutionConfig, Found, Goal, ParetoConfig, Search, SearchError, evolution, front, pareto, random,
 };
 use pada_space::{Arch, SubSpace};
-use pada_trainer::{Observer, Purpose, TrainError, weights_sha256, write_durably};
+use pada_trainer::{Observer, Purpose, TrainError, weights_sha256};
 
 use crate::inputs::Inputs;
-use crate::lists::{not_written, read_numbers};
+use crate::lists::{read_numbers, write_file};
 use crate::pipeline::images_record;
 use crate::score_cache::{ScoreCache, Subject};
 use crate::scoring::{Scoring, Weights};
@@ -342,5 +342,5 @@ fn write_found(path: &Path, archs: &[FoundArch]) -> Result<(), PadaError> {
         let [score, params, macs, latency] = &numbers;
         csv.write_record([arch, score, params, macs, latency, text]).expect(INTO_MEMORY);
     }
-    write_durably(path, &csv.into_inner().expect(INTO_MEMORY)).map_err(not_written)
+    write_file(path, &csv.into_inner().expect(INTO_MEMORY))
 }

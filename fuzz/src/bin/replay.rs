@@ -6,6 +6,8 @@
 //!
 //! What an input does to a target before the process ends with it lies in `artifacts/<target>-last`.
 
+#![allow(clippy::print_stdout, reason = "a program for the terminal")]
+
 use std::path::{Path, PathBuf};
 
 use pada_fuzz::{TARGETS, run};

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::device::{Device, OnDevice};
 use super::space::{Extents, Space};
 use super::{machine, statistics};
+use crate::usage;
 
 /// Seed of paths, weights and images.
 const SEED: u64 = 0;
@@ -212,7 +213,7 @@ fn random_paths(space: &dyn SearchSpace, steps: usize) -> Vec<Arch> {
 }
 
 fn read_paths(file: &Path, space: Space, steps: usize) -> anyhow::Result<Vec<Arch>> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let text = usage::read(file)?;
     let paths: Vec<Value> = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
     let paths = paths.iter().map(|path| space.path(path));
     let paths = paths.collect::<anyhow::Result<Vec<_>>>().with_context(|| file.display().to_string())?;

@@ -67,7 +67,7 @@ pub(crate) fn describe() -> Value {
 }
 
 /// The commit, with a mark where files differ from it; none where git is not there.
-fn commit() -> Option<String> {
+pub(crate) fn commit() -> Option<String> {
     let hash = output("git", &["rev-parse", "HEAD"])?;
     let changed = output("git", &["status", "--porcelain", "--untracked-files=no"])?;
     Some(if changed.is_empty() { hash } else { format!("{hash} with changes") })

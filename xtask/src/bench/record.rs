@@ -9,7 +9,8 @@ use super::machine::{self, Quiet};
 use super::sides::PRECISIONS;
 use super::space::{Extents, Space};
 use super::summary;
-use crate::{download, paths};
+use crate::files::write_whole;
+use crate::{paths, usage};
 
 /// Images that a ranking is made with, in batches of `bench rank`.
 const RANKED_IMAGES: usize = 10_000;
@@ -162,19 +163,19 @@ impl Record {
     /// Writes `summary.md` and `samples.json`.
     pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let samples = format!("{:#}\n", self.to_json());
-        download::write_whole(&folder.join(SAMPLES), samples.as_bytes())?;
+        write_whole(&folder.join(SAMPLES), samples.as_bytes())?;
         self.write_summary(folder)
     }
 
     /// Writes `summary.md` alone.
     pub(crate) fn write_summary(&self, folder: &Path) -> anyhow::Result<()> {
-        download::write_whole(&folder.join("summary.md"), summary::of(self)?.as_bytes())
+        write_whole(&folder.join("summary.md"), summary::of(self)?.as_bytes())
     }
 
     /// The record of a folder, from its samples.
     pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join(SAMPLES);
-        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let text = usage::read(&file)?;
         let mut json: Value = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
         let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let mut take = |key: &str| json[key].take();

@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Context, bail, ensure};
 use pada_data::{CIFAR10, CIFAR100, Cifar};
 
-use super::{Source, first_that_works, http, read, sha256, write_whole};
+use super::{Source, first_that_works, http, read, sha256};
+use crate::files::write_whole;
 
 /// Where a data set is published.
 pub(super) struct Published {
@@ -97,7 +98,7 @@ impl Published {
                 return self.in_pictures(&|name| read(dir.join(name)));
             }
         }
-        bail!("it holds neither {} nor {}", self.set.test.name, self.archive)
+        bail!("it holds neither {} nor {}", self.set.train[0].name, self.archive)
     }
 
     fn in_archive(&self, gz: &[u8]) -> anyhow::Result<Files> {

@@ -8,7 +8,6 @@ mod nas_bench_macro;
 mod nb201;
 mod nb201_merge;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -17,6 +16,7 @@ use cifar::{CIFAR10_PUBLISHED, CIFAR100_PUBLISHED};
 use pada_truth::Download;
 use sha2::{Digest, Sha256};
 
+use crate::files::write_whole;
 use crate::paths;
 
 /// What can be fetched.
@@ -105,28 +105,6 @@ impl Table {
 /// SHA-256 in hex.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
-}
-
-/// Writes a file that is there whole or not at all.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().expect("a file lies in a folder");
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let write = || {
-        let mut file = temporary(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        std::io::Result::Ok(())
-    };
-    write().with_context(|| path.display().to_string())
-}
-
-/// A temporary file whose permissions are those of any new file, not for its owner alone.
-fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 fn read(path: PathBuf) -> anyhow::Result<Vec<u8>> {

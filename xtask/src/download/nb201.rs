@@ -4,7 +4,8 @@ use anyhow::{Context, ensure};
 use pada_truth::{NB201_FILE, NB201_SHA256};
 
 use super::nb201_merge::{Sources, merge, read_short};
-use super::{Source, first_that_works, http, read, sha256, write_whole};
+use super::{Source, first_that_works, http, read, sha256};
+use crate::files::write_whole;
 
 const GITHUB: &str = "https://raw.githubusercontent.com";
 

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use pada::RunConfig;
 use pada::report::{RunRecord, Spread};
+use pada::{RankArchs, RunConfig};
 
 use super::methods::{Method, PADA, PathsOfPada};
 
@@ -82,14 +82,26 @@ fn cell_name(method: &str, seed: u64) -> String {
     format!("{method}-s{seed}")
 }
 
-/// What a folder holds, from its config and its record.
+/// What a folder holds, from its config and its record. Of a list of architectures only the name counts: the runs of another checkout,
+/// or of a shard with a disk of its own, have it in another place.
 pub(crate) fn state(found: Option<&RunConfig>, record: Option<&RunRecord>, expected: &RunConfig) -> State {
-    match found {
+    let (found, expected) = (found.map(without_place), &without_place(expected));
+    match &found {
         None => State::New,
         Some(found) if found != expected => State::Other(differences(found, expected)),
         Some(_) if record.is_some_and(|record| record.ranking.is_some()) => State::Finished,
         Some(_) => State::Unfinished,
     }
+}
+
+fn without_place(config: &RunConfig) -> RunConfig {
+    let mut config = config.clone();
+    if let RankArchs::File(list) = &mut config.rank.archs
+        && let Some(name) = Path::new(list).file_name()
+    {
+        *list = name.to_string_lossy().into_owned();
+    }
+    config
 }
 
 /// Reads a cell's folder.
@@ -162,6 +174,17 @@ mod tests {
         let other = expected.with("train.epochs=4").unwrap().with("data.train_images=500").unwrap();
         let State::Other(keys) = state(Some(&other), None, &expected) else { panic!("it differs") };
         assert_eq!(keys, ["data.train_images is 500, would be not there", "train.epochs is 4, would be 3"]);
+    }
+
+    #[test]
+    fn a_list_of_architectures_may_lie_elsewhere() {
+        let list = |path: &str| RunConfig::mini().with(&format!("rank.archs={path:?}")).unwrap();
+        let expected = list("/here/archs.txt");
+        assert_eq!(state(Some(&list("/there/archs.txt")), None, &expected), State::Unfinished);
+        let State::Other(keys) = state(Some(&list("/here/others.txt")), None, &expected) else {
+            panic!("it is another list")
+        };
+        assert!(keys.len() == 1 && keys[0].contains("others.txt"), "{keys:?}");
     }
 
     #[test]

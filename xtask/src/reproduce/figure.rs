@@ -1,13 +1,15 @@
 use std::path::{Path, PathBuf};
 
-use pada::report::{Axes, Curve, Origin, Spread, curve_plot, late_gv};
+use pada::report::{Axes, Curve, Origin, Spread, ZeroCostRow, curve_plot, late_gv, scientific};
 use pada::space::{Nb201, SearchSpace, SubSpace};
 
 use super::cells::Cell;
 use super::methods::{Method, PADA, SPOS};
-use super::runner::{Args, Finished, Progress, Runner, conclude};
-use super::table::changed;
-use crate::download::write_whole;
+use super::runner::{Finished, Plan, Progress, Runner, Work};
+use super::scores;
+use super::table::{changed, written_by};
+use crate::files::write_whole;
+use crate::usage::usage;
 
 /// Operations of the supernets, from few sub-models to all 15,625: each set holds the one before. Which sets the slides show is not
 /// said there; these begin with what every good architecture is made of, and end with what only takes away.
@@ -15,6 +17,7 @@ const OPS: [&str; 5] = ["skip_connect", "nor_conv_3x3", "nor_conv_1x1", "avg_poo
 const SIZES: std::ops::RangeInclusive<usize> = 2..=OPS.len();
 const METHODS: [&str; 2] = [SPOS, PADA];
 const ARCHS: &str = "archs.txt";
+const TAU: &str = "tau.svg";
 const COLUMNS: [&str; 9] = [
     "method",
     "ops",
@@ -30,50 +33,54 @@ const NOTE: &str = "Every supernet ranks the same 64 architectures, those of the
                     changes. Accuracies from scratch are NAS-Bench-201's, CIFAR-10 test after 200 epochs.";
 
 /// Trains supernets over 2, 3, 4 and 5 operations per edge; where the table of gradient variance and tau-b lies.
-pub(crate) fn run(args: &Args) -> anyhow::Result<PathBuf> {
-    let names = match args.methods.as_slice() {
+pub(crate) fn run(plan: &Plan, work: Option<&Work>) -> anyhow::Result<PathBuf> {
+    let names = match plan.methods.as_slice() {
         [] => METHODS.map(str::to_owned).to_vec(),
         names => names.to_vec(),
     };
-    let mut methods = Method::of_table("figure-gv", &names)?;
-    // Their distributions are over all five operations.
+    let methods = Method::of_table("figure-gv", &names)?;
     if let Some(method) = methods.iter().find(|method| method.paths_of_pada.is_some()) {
-        anyhow::ensure!(
-            args.methods.is_empty(),
-            "--methods: {} repeats paths over all five operations",
-            method.name
-        );
+        return Err(usage(format!("--methods: {} repeats paths over all five operations", method.name)));
     }
-    methods.retain(|method| method.paths_of_pada.is_none());
     let common = ["rank.truth=nb201".to_owned(), "rank.compare=[]".to_owned()];
-    let runner = Runner::new("figure-gv", args, &common)?;
+    let runner = Runner::new("figure-gv", plan, work, &common)?;
     let archs = runner.out.join(ARCHS);
     write_whole(&archs, smallest_set()?.as_bytes())?;
-    let variables = args.preset.variables(&runner.base);
+    let variables = plan.preset.variables(&runner.base);
     let mut cells = Vec::new();
-    for seed in 0..args.seeds {
+    for seed in 0..plan.seeds {
         for method in &methods {
             for size in SIZES {
                 let mut set = common.to_vec();
                 set.push(format!("rank.archs={:?}", archs.display().to_string()));
                 set.extend(method.assignments(&variables));
                 set.push(format!("supernet.ops={:?}", &OPS[..size]));
-                set.extend_from_slice(&args.set);
+                set.extend_from_slice(&plan.set);
                 let cell = Cell::new(method, seed, set);
                 cells.push(Cell { name: format!("{}-ops{size}-s{seed}", method.name), ..cell });
             }
         }
     }
-    let title = format!("Gradient variance and sharing, preset {}{}", args.preset.name(), changed(args));
-    let note = args.preset.note(&runner.base);
+    let title = format!("Gradient variance and sharing, preset {}{}", plan.preset.name(), changed(plan));
+    let mut notes = vec![plan.preset.note(&runner.base, &plan.set), NOTE.to_owned(), sets()];
+    notes.extend(written_by());
     let file = runner.out.join("figure-gv.md");
     let mut write = |progress: &Progress| {
         let rows = rows(&methods, progress)?;
-        write_files(&title, &note, &rows, progress, cells.len(), &file)
+        write_files(&title, &notes, &rows, progress, cells.len(), &file)
     };
     let (progress, end) = runner.run(&cells, &mut write)?;
-    conclude(&progress, end, &file)?;
+    runner.conclude(&progress, end, &file)?;
     Ok(file)
+}
+
+/// Which operations the supernets have. The share of convolutions changes too, not only how many share weights.
+fn sets() -> String {
+    let set = |size: usize| {
+        let convolutions = OPS[..size].iter().filter(|op| op.contains("conv")).count();
+        format!("{size} are {} ({convolutions} of {size} convolutions)", OPS[..size].join(", "))
+    };
+    format!("Operations: {}.", SIZES.map(set).collect::<Vec<_>>().join("; "))
 }
 
 /// The architectures of the smallest set, one a line.
@@ -124,13 +131,14 @@ fn rows(methods: &[Method], progress: &Progress) -> anyhow::Result<Vec<Row>> {
 
 fn write_files(
     title: &str,
-    note: &str,
+    notes: &[String],
     rows: &[Row],
     progress: &Progress,
     cells: usize,
     file: &Path,
 ) -> anyhow::Result<()> {
-    let mut markdown = format!("# {title}\n\n- {note}\n- {NOTE}\n");
+    let mut markdown = format!("# {title}\n\n");
+    notes.iter().for_each(|note| markdown += &format!("- {note}\n"));
     let missing = cells - progress.finished.len() - progress.failed.len();
     if missing > 0 {
         markdown += &format!("- **Not finished:** {missing} runs are still to come.\n");
@@ -143,7 +151,6 @@ fn write_files(
     csv.write_record(COLUMNS)?;
     for row in rows {
         let Row { method, label, size, seeds, .. } = row;
-        let scientific = |v: Option<Spread>| v.map_or("–".into(), |v| format!("{:.3e}", v.mean));
         let plain = |v: Option<Spread>| v.map_or("–".into(), |v| v.to_string());
         let (gv, free, tau) = (scientific(row.gv), plain(row.gv_scale_free), plain(row.tau_b));
         markdown += &format!("| {label} | {size} | {seeds} | {gv} | {free} | {tau} |\n");
@@ -152,19 +159,41 @@ fn write_files(
         let cells = numbers.map(|v| v.map(|v| v.to_string()).unwrap_or_default());
         csv.write_record([method.to_owned(), size.to_string(), seeds.to_string()].into_iter().chain(cells))?;
     }
+    let free = zero_cost(progress);
+    for ZeroCostRow { name, metrics } in free {
+        markdown += &format!("| *no supernet: {name}* | – | – | – | – | {:.3} |\n", metrics.tau_b);
+    }
     write_whole(file, markdown.as_bytes())?;
+    scores::write(progress, &file.with_file_name("scores.csv"))?;
     write_whole(&file.with_extension("csv"), &csv.into_inner()?)?;
     let plots: [(&str, &str, Column); 3] = [
         ("gv.svg", "gradient variance", |row| row.gv),
         ("gv-scale-free.svg", "gradient variance / squared mean gradient", |row| row.gv_scale_free),
-        ("tau.svg", "tau-b", |row| row.tau_b),
+        (TAU, "tau-b", |row| row.tau_b),
     ];
     for (name, y, of) in plots {
         let axes = Axes { x: "operations per edge", y };
-        let plot = curve_plot(title, &axes, Origin::Data, &curves(rows, of))?;
+        let mut curves = curves(rows, of);
+        if name == TAU {
+            curves.extend(free.iter().map(line));
+        }
+        let plot = curve_plot(title, &axes, Origin::Data, &curves)?;
         write_whole(&file.with_file_name(name), plot.as_bytes())?;
     }
     Ok(())
+}
+
+/// Rankings of the same architectures that need no supernet, whatever shares its weights.
+fn zero_cost(progress: &Progress) -> &[ZeroCostRow] {
+    let first = progress.finished.first().and_then(|f| f.record.ranking.as_ref()?.agreements.first());
+    first.map_or(&[], |agreement| &agreement.zero_cost)
+}
+
+/// A ranking without a supernet, from the left of the plot to its right.
+fn line(row: &ZeroCostRow) -> Curve {
+    let at = |size: &usize| Some((*size as f64, Spread::of([row.metrics.tau_b])?));
+    let ends = [SIZES.start(), SIZES.end()];
+    Curve { label: format!("no supernet: {}", row.name), points: ends.into_iter().filter_map(at).collect() }
 }
 
 /// What a plot shows of a row.

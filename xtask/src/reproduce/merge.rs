@@ -2,9 +2,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::runner::{Args, Todo};
+use super::runner::Plan;
 use super::table::Which;
 use super::{figure, table};
+use crate::usage::usage;
 
 /// What shards were about, and where they lie.
 #[derive(clap::Args)]
@@ -15,8 +16,9 @@ pub(crate) struct MergeArgs {
     /// The --out of a shard that had a disk of its own; may be repeated. Those that shared one need none.
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
+    /// The plan of the shards: give what they were given.
     #[command(flatten)]
-    args: Args,
+    plan: Plan,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -31,26 +33,27 @@ enum What {
 
 /// Writes the table of all runs that are finished, and runs nothing.
 pub(crate) fn run(merge: &MergeArgs) -> anyhow::Result<PathBuf> {
-    let args = Args { todo: Todo::Leave, ..merge.args.clone() };
     let name = match merge.what {
         What::Table1 => "table1",
         What::Ablation => "ablation",
         What::FigureGv => "figure-gv",
     };
-    let out = args.out_folder(name)?;
+    let out = merge.plan.out_folder(name)?;
     for from in &merge.from {
         take_runs(from, &out)?;
     }
     match merge.what {
-        What::Table1 => Ok(table::run(Which::Table1, &args)?.with_extension("md")),
-        What::Ablation => Ok(table::run(Which::Ablation, &args)?.with_extension("md")),
-        What::FigureGv => figure::run(&args),
+        What::Table1 => Ok(table::run(Which::Table1, &merge.plan, None)?.with_extension("md")),
+        What::Ablation => Ok(table::run(Which::Ablation, &merge.plan, None)?.with_extension("md")),
+        What::FigureGv => figure::run(&merge.plan, None),
     }
 }
 
 /// Copies the finished runs of a folder that are not there yet, without their checkpoints.
 fn take_runs(from: &Path, out: &Path) -> anyhow::Result<()> {
-    for entry in std::fs::read_dir(from).with_context(|| from.display().to_string())? {
+    for entry in
+        std::fs::read_dir(from).map_err(|error| usage(format!("--from {}: {error}", from.display())))?
+    {
         let run = entry?.path();
         let Some(name) = run.file_name().filter(|_| run.join("ranking.csv").is_file()) else { continue };
         let target = out.join(name);

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use clap::builder::PossibleValuesParser;
 use pada::report::{MethodName, Published, RowGroup};
 use serde::Deserialize;
 
@@ -18,6 +19,8 @@ pub(crate) struct Method {
     /// Assignments, with variables.
     set: Vec<String>,
     published: Option<String>,
+    /// What no public text says, and what stands here for it.
+    unsaid: Option<String>,
     pub(crate) paths_of_pada: Option<PathsOfPada>,
 }
 
@@ -48,6 +51,7 @@ struct Rows {
 #[serde(deny_unknown_fields)]
 struct Combination {
     name: String,
+    label: String,
     set: Vec<String>,
 }
 
@@ -55,13 +59,14 @@ impl Method {
     /// All rows there are.
     pub(crate) fn all() -> anyhow::Result<Vec<Self>> {
         let Rows { method, pada_plus } = toml::from_str(METHODS).context("methods.toml")?;
-        let combinations = pada_plus.into_iter().map(|Combination { name, set }| Self {
-            label: format!("PA&DA with {}", name.replace('-', " ")),
+        let combinations = pada_plus.into_iter().map(|Combination { name, label, set }| Self {
+            label,
             name: format!("pada-plus-{name}"),
             group: RowGroup::Beyond,
             tables: vec!["ablation".to_owned()],
             set,
             published: None,
+            unsaid: None,
             paths_of_pada: None,
         });
         Ok(method.into_iter().chain(combinations).collect())
@@ -75,22 +80,24 @@ impl Method {
             .with_context(|| format!("there is no {name}"))
     }
 
+    /// For `--methods`.
+    pub(crate) fn names() -> PossibleValuesParser {
+        // A file that does not read is named where the rows are needed.
+        PossibleValuesParser::new(Self::all().unwrap_or_default().into_iter().map(|method| method.name))
+    }
+
     /// The rows of a table; those of `names` alone where some are named, in whatever table they stand.
     pub(crate) fn of_table(table: &str, names: &[String]) -> anyhow::Result<Vec<Self>> {
-        let all = Self::all()?;
-        for name in names {
-            let known: Vec<&str> = all.iter().map(|method| method.name.as_str()).collect();
-            ensure!(
-                known.contains(&name.as_str()),
-                "--methods: there is no {name}; there are {}",
-                known.join(", ")
-            );
-        }
         let wanted = |method: &Self| match names {
             [] => method.tables.iter().any(|t| t == table),
             names => names.contains(&method.name),
         };
-        Ok(all.into_iter().filter(wanted).collect())
+        Ok(Self::all()?.into_iter().filter(wanted).collect())
+    }
+
+    /// What a reader must know of settings that no public text gives.
+    pub(crate) fn unsaid(&self) -> Option<String> {
+        Some(format!("{}: {}", self.label, self.unsaid.as_ref()?))
     }
 
     /// What it changes, variables filled in.
@@ -181,8 +188,6 @@ mod tests {
             method.row_name().unwrap();
             assert!(!method.tables.is_empty(), "{} is in no table", method.name);
         }
-        let error = Method::of_table("table1", &["spso".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("spso") && error.contains("fairnas-paper"), "{error}");
         assert_eq!(Method::of_table("table1", &["unbiased".to_owned()]).unwrap().len(), 1);
     }
 }

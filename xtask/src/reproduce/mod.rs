@@ -8,13 +8,14 @@ mod methods;
 mod networks;
 mod preset;
 mod runner;
+mod scores;
 mod shard;
 mod table;
 
 use std::path::PathBuf;
 
 pub(crate) use preset::Preset;
-pub(crate) use runner::Args;
+pub(crate) use runner::{Args, Plan, Work};
 pub(crate) use table::Which;
 
 /// What to reproduce.
@@ -36,7 +37,7 @@ pub(crate) enum Task {
     ///
     /// Example: cargo xtask reproduce ablation --preset short
     Ablation(Args),
-    /// Gradient variance goes up and tau-b goes down as more sub-models share weights.
+    /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations; needs the table nb201.
     ///
     /// Example: cargo xtask reproduce figure-gv
     FigureGv(Args),
@@ -49,12 +50,13 @@ pub(crate) enum Task {
 /// Runs what is not finished; the result lies beside the runs.
 pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
     if let Task::Table1(args) | Task::Ablation(args) | Task::FigureGv(args) = task
-        && let Some(shard) = args.shard
+        && let Some(shard) = args.work.shard
     {
+        let (plan, work) = (&args.plan, Some(&args.work));
         match task {
-            Task::Table1(_) => table::run(Which::Table1, args).map(drop)?,
-            Task::Ablation(_) => table::run(Which::Ablation, args).map(drop)?,
-            _ => figure::run(args).map(drop)?,
+            Task::Table1(_) => table::run(Which::Table1, plan, work).map(drop)?,
+            Task::Ablation(_) => table::run(Which::Ablation, plan, work).map(drop)?,
+            _ => figure::run(plan, work).map(drop)?,
         }
         println!("shard {shard} is finished; `cargo xtask reproduce merge` writes the table of all shards");
         return Ok(());
@@ -64,7 +66,7 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
         Task::Table2(args) => networks::run(networks::Which::Table2, args)?,
         Task::Table3(args) => networks::run(networks::Which::Table3, args)?,
         Task::Ablation(args) => table(Which::Ablation, args)?,
-        Task::FigureGv(args) => figure::run(args)?,
+        Task::FigureGv(args) => figure::run(&args.plan, Some(&args.work))?,
         Task::Merge(args) => merge::run(args)?,
     };
     println!("{}\n{}", std::fs::read_to_string(&file)?, file.display());
@@ -73,5 +75,5 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
 
 /// Makes a table; where its Markdown lies.
 pub(crate) fn table(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
-    Ok(table::run(which, args)?.with_extension("md"))
+    Ok(table::run(which, &args.plan, Some(&args.work))?.with_extension("md"))
 }

@@ -55,14 +55,17 @@ impl Preset {
         }
     }
 
-    /// What a reader must know before comparing with published numbers.
-    pub(crate) fn note(self, config: &RunConfig) -> String {
+    /// What a reader must know before comparing with published numbers; `changes` are the user's.
+    pub(crate) fn note(self, config: &RunConfig, changes: &[String]) -> String {
         let (net, train) = (&config.supernet, &config.train);
         let protocol = format!("{}, {} epochs, batch {}", net.size_text(), train.epochs, train.batch);
         match self {
-            Self::Full => {
+            Self::Full if changes.is_empty() => {
                 format!("The paper's protocol: {protocol}. Published values are of the same protocol.")
             }
+            Self::Full => format!(
+                "**Not the paper's protocol**: {protocol}, with changes (above). Published values are of the protocol without them."
+            ),
             Self::Mini | Self::Short => format!(
                 "**Quick preset `{}`, not the paper's protocol**: {protocol}. Published values are of the full protocol (CIFAR-10, \
                  C=16, N=5, 250 epochs, 15,625 architectures): these numbers neither confirm nor contradict them.",

@@ -1,5 +1,6 @@
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
@@ -10,18 +11,20 @@ use pada::{RankArchs, RunConfig, Tables};
 
 use super::cells::{Cell, State, look, record_file};
 use super::child::{self, Ended};
+use super::methods::Method;
 use super::preset::Preset;
 use super::shard::Shard;
+use crate::usage::usage;
 use crate::{binary, paths};
 
-/// What every command of `reproduce` takes.
+/// Which runs a table or figure is made of.
 #[derive(clap::Args, Clone, Debug)]
-pub(crate) struct Args {
+pub(crate) struct Plan {
     /// How much of the paper's protocol runs.
     #[arg(long, value_enum, default_value = "mini")]
     pub(crate) preset: Preset,
-    /// Only these rows, in any table.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    /// Only these rows, of any table. The table then has these alone, finished runs of others stay where they are.
+    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = Method::names())]
     pub(crate) methods: Vec<String>,
     /// Seeds 0 to N - 1.
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..))]
@@ -32,6 +35,11 @@ pub(crate) struct Args {
     /// Change a key of every run's config, as section.key=value; may be repeated. The table says so.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+/// How what is not finished runs.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Work {
     /// What computes: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto")]
     pub(crate) device: String,
@@ -41,22 +49,18 @@ pub(crate) struct Args {
     /// Run only this part of the runs and write no table: 0/4 to 3/4 for four jobs. `reproduce merge` puts them together.
     #[arg(long, value_name = "INDEX/COUNT")]
     pub(crate) shard: Option<Shard>,
-    /// What happens to runs that are not finished.
-    #[arg(skip)]
-    pub(crate) todo: Todo,
 }
 
-/// What happens to runs that are not finished.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Todo {
-    /// They run.
-    #[default]
-    Run,
-    /// They are left as they are.
-    Leave,
+/// What every command of `reproduce` takes that runs something.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) plan: Plan,
+    #[command(flatten)]
+    pub(crate) work: Work,
 }
 
-impl Args {
+impl Plan {
     /// Where runs and tables go, made where it is not there.
     pub(crate) fn out_folder(&self, what: &str) -> anyhow::Result<PathBuf> {
         let default = || paths::root().join("runs").join(format!("{what}-{}", self.preset.name()));
@@ -68,11 +72,14 @@ impl Args {
 
 /// Runs cells one after the other.
 pub(crate) struct Runner {
-    args: Args,
+    plan: Plan,
+    /// None: what is not finished stays so.
+    work: Option<Work>,
     /// The config that cells change.
     pub(crate) base: RunConfig,
     pub(crate) out: PathBuf,
-    program: PathBuf,
+    /// pada-train, built when the first cell needs it.
+    program: OnceCell<PathBuf>,
     /// Accuracies from scratch, of the table that rankings are compared with first.
     tables: Tables,
     space: Box<dyn SearchSpace>,
@@ -101,21 +108,21 @@ pub(crate) enum End {
 }
 
 impl Runner {
-    /// Builds the program and reads what all cells need. `what` names the folder; `set` is what the table changes in all cells.
-    pub(crate) fn new(what: &str, args: &Args, set: &[String]) -> anyhow::Result<Self> {
-        let preset = args.preset;
+    /// Reads what all cells need. `what` names the folder; `set` is what the table changes in all cells.
+    pub(crate) fn new(what: &str, plan: &Plan, work: Option<&Work>, set: &[String]) -> anyhow::Result<Self> {
+        let preset = plan.preset;
         let mut base = RunConfig::read(&preset.config_file())?;
         for assignment in preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()) {
             base = base.with(&assignment)?;
         }
-        for assignment in &args.set {
-            // A key of a rule is there once a method names the rule. Cells take these again, and say what is wrong with one.
+        for assignment in &plan.set {
+            // A key of a rule is there once a method names the rule. Cells take these again, and `check` says what is wrong with one.
             base = base.with(assignment).unwrap_or(base);
         }
         let space = pada::search_space(base.supernet.space);
         let tables = Tables::load(base.rank.truth, &[], &paths::data_dir(), space.as_ref())?;
-        let out = args.out_folder(what)?;
-        Ok(Self { args: args.clone(), base, out, program: binary::build()?, tables, space })
+        let (out, program) = (plan.out_folder(what)?, OnceCell::new());
+        Ok(Self { plan: plan.clone(), work: work.cloned(), base, out, program, tables, space })
     }
 
     /// Operations with weights, by digit.
@@ -134,7 +141,8 @@ impl Runner {
         cells: &[Cell],
         after: &mut dyn FnMut(&Progress) -> anyhow::Result<()>,
     ) -> anyhow::Result<(Progress, End)> {
-        let shard = self.args.shard.map(|shard| shard.of(cells));
+        self.check(cells)?;
+        let shard = self.shard().map(|shard| shard.of(cells));
         let cells = shard.as_deref().unwrap_or(cells);
         let mut nothing = |_: &Progress| Ok(());
         // Shards share a folder, and a table of all is not theirs to write.
@@ -156,14 +164,12 @@ impl Runner {
             progress.finished.len()
         );
         after(&progress)?;
-        if self.args.todo == Todo::Leave {
-            return Ok((progress, End::Whole));
-        }
+        let Some(work) = &self.work else { return Ok((progress, End::Whole)) };
         for cell in todo {
             if child::stop_requested() {
                 return Ok((progress, End::Stopped));
             }
-            match self.finish(cell) {
+            match self.finish(cell, work) {
                 Ok(Some(finished)) => progress.finished.push(finished),
                 Ok(None) => return Ok((progress, End::Stopped)),
                 Err(error) => {
@@ -175,6 +181,26 @@ impl Runner {
             after(&progress)?;
         }
         Ok((progress, End::Whole))
+    }
+
+    fn shard(&self) -> Option<Shard> {
+        self.work.as_ref()?.shard
+    }
+
+    /// Before anything is built or written: an assignment that is wrong is said once, not by every cell.
+    fn check(&self, cells: &[Cell]) -> anyhow::Result<()> {
+        for cell in cells.iter().filter(|cell| !cell.follows_pada()) {
+            cell.config(&self.base, &self.out).with_context(|| format!("the row {}", cell.method.name))?;
+        }
+        Ok(())
+    }
+
+    fn program(&self) -> anyhow::Result<&Path> {
+        if let Some(program) = self.program.get() {
+            return Ok(program);
+        }
+        let built = binary::build()?;
+        Ok(self.program.get_or_init(|| built))
     }
 
     /// Nothing runs while a folder holds the run of another config: it would stand in the table unnoticed.
@@ -189,7 +215,22 @@ impl Runner {
                 others.push(refusal(&folder, &differences));
             }
         }
-        if others.is_empty() { Ok(()) } else { bail!("{}", others.join("\n")) }
+        if others.is_empty() { Ok(()) } else { Err(usage(others.join("\n"))) }
+    }
+
+    /// Ends a command whose plan is over: what failed is named, and a stop says how to go on. `table` is what was written.
+    pub(crate) fn conclude(&self, progress: &Progress, end: End, table: &Path) -> anyhow::Result<()> {
+        // Shards write no table.
+        let place = if self.shard().is_some() { &self.out } else { table }.display();
+        if end == End::Stopped {
+            eprintln!("stopped; what is finished stands in {place}; the same command goes on");
+            std::process::exit(130);
+        }
+        let failed: Vec<String> =
+            progress.failed.iter().map(|f| format!("{}: {}", f.cell, f.reason)).collect();
+        let n = failed.len();
+        ensure!(failed.is_empty(), "{n} runs failed, the others stand in {place}:\n{}", failed.join("\n"));
+        Ok(())
     }
 
     /// The cell, where its folder holds its finished run.
@@ -201,9 +242,16 @@ impl Runner {
         }
         let record = RunRecord::read(&record_file(&folder))?;
         let scores = pada::read_scores(&folder.join("ranking.csv"), self.space.as_ref())?;
-        let whole = config.rank.archs != RankArchs::Truth
-            || !config.supernet.ops.is_empty()
-            || self.tables.archs().len() == scores.len();
+        let whole = match &config.rank.archs {
+            RankArchs::Truth => !config.supernet.ops.is_empty() || self.tables.archs().len() == scores.len(),
+            // Configs compare the list's name; what was ranked must be what it holds.
+            RankArchs::File(list) => {
+                let listed: BTreeSet<Arch> =
+                    pada::read_archs(Path::new(list), self.space.as_ref())?.into_iter().collect();
+                listed.len() == scores.len() && scores.iter().all(|(arch, _)| listed.contains(arch))
+            }
+            RankArchs::All | RankArchs::Random(_) => true,
+        };
         let with_truth = |(arch, score)| self.tables.accuracy(&arch).map(|truth| (arch, (score, truth)));
         let scores: BTreeMap<Arch, (f64, f64)> = scores.into_iter().filter_map(with_truth).collect();
         let up_to_date = whole && same_agreement(&record, &scores);
@@ -211,15 +259,15 @@ impl Runner {
     }
 
     /// Runs a cell to its end; none if it was stopped.
-    fn finish(&self, cell: &Cell) -> anyhow::Result<Option<Finished>> {
+    fn finish(&self, cell: &Cell, work: &Work) -> anyhow::Result<Option<Finished>> {
         let folder = self.out.join(&cell.name);
         let config = cell.config(&self.base, &self.out)?;
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(self.program()?);
         match look(&folder, &config)? {
             State::Other(differences) => bail!(refusal(&folder, &differences)),
             State::New => {
-                command.arg("--config").arg(self.args.preset.config_file());
-                let common = self.args.preset.set().iter().map(|s| (*s).to_owned());
+                command.arg("--config").arg(self.plan.preset.config_file());
+                let common = self.plan.preset.set().iter().map(|s| (*s).to_owned());
                 for assignment in common.chain(cell.assignments(&self.out)?) {
                     command.arg("--set").arg(assignment);
                 }
@@ -228,8 +276,8 @@ impl Runner {
             // A finished run is here again when its truth table has grown: it only ranks anew.
             State::Unfinished | State::Finished => drop(command.arg("--resume").arg(&folder)),
         }
-        command.args(["--device", &self.args.device]);
-        if let Some(threads) = self.args.threads {
+        command.args(["--device", &work.device]);
+        if let Some(threads) = work.threads {
             command.args(["--threads", &threads.to_string()]);
         }
         command.env("PADA_DATA", std::path::absolute(paths::data_dir())?);
@@ -264,18 +312,6 @@ fn same_agreement(record: &RunRecord, scores: &BTreeMap<Arch, (f64, f64)>) -> bo
         (None, Err(_)) => true,
         _ => false,
     }
-}
-
-/// Ends a command whose plan is over: what failed is named, and a stop says how to go on.
-pub(crate) fn conclude(progress: &Progress, end: End, table: &std::path::Path) -> anyhow::Result<()> {
-    if end == End::Stopped {
-        eprintln!("stopped; what is finished stands in {}; the same command goes on", table.display());
-        std::process::exit(130);
-    }
-    let failed: Vec<String> = progress.failed.iter().map(|f| format!("{}: {}", f.cell, f.reason)).collect();
-    let (n, table) = (failed.len(), table.display());
-    ensure!(failed.is_empty(), "{n} runs failed, the others stand in {table}:\n{}", failed.join("\n"));
-    Ok(())
 }
 
 /// Finished cells by method, in the order of seeds.

@@ -6,8 +6,10 @@ use pada::report::{Axes, Bar, Mark, MethodRow, MethodTable, Panel, RunRecord, ba
 
 use super::cells::Cell;
 use super::methods::{Method, PADA, SPOS};
-use super::runner::{Args, Finished, Progress, Runner, by_method, conclude};
-use crate::download::write_whole;
+use super::runner::{Finished, Plan, Progress, Runner, Work, by_method};
+use super::scores;
+use crate::bench::machine::commit;
+use crate::files::write_whole;
 
 /// Behind every interval.
 const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 2000, level: 0.95, seed: 0 };
@@ -47,18 +49,18 @@ impl Which {
 }
 
 /// Runs every method with every seed and writes the table after each run; the table's path without its ending.
-pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
-    let methods = Method::of_table(which.name(), &args.methods)?;
-    let runner = Runner::new(which.name(), args, &[])?;
-    let variables = args.preset.variables(&runner.base);
+pub(crate) fn run(which: Which, plan: &Plan, work: Option<&Work>) -> anyhow::Result<PathBuf> {
+    let methods = Method::of_table(which.name(), &plan.methods)?;
+    let runner = Runner::new(which.name(), plan, work, &[])?;
+    let variables = plan.preset.variables(&runner.base);
     let set = |method: &Method| {
         let mut set = method.assignments(&variables);
         // The user's changes win over the method's.
-        set.extend_from_slice(&args.set);
+        set.extend_from_slice(&plan.set);
         set
     };
     // All methods with the first seed come first: a table that is stopped early has all its rows.
-    let mut cells: Vec<Cell> = (0..args.seeds)
+    let mut cells: Vec<Cell> = (0..plan.seeds)
         .flat_map(|seed| methods.iter().map(move |method| (method, seed)))
         .map(|(method, seed)| Cell::new(method, seed, set(method)))
         .collect();
@@ -67,17 +69,17 @@ pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
     let file = runner.out.join("table");
     let mut differences = Differences::default();
     let mut write = |progress: &Progress| {
-        let table = table(which, args, &runner, &methods, cells.len(), progress, &mut differences)?;
+        let table = table(which, plan, &runner, &methods, cells.len(), progress, &mut differences)?;
         write_files(&table, &file, progress, &methods)
     };
     let (progress, end) = runner.run(&cells, &mut write)?;
-    conclude(&progress, end, &file.with_extension("md"))?;
+    runner.conclude(&progress, end, &file.with_extension("md"))?;
     Ok(file)
 }
 
 fn table(
     which: Which,
-    args: &Args,
+    plan: &Plan,
     runner: &Runner,
     methods: &[Method],
     cells: usize,
@@ -100,8 +102,8 @@ fn table(
     }
     let main = progress.finished.first().and_then(|f| f.record.ranking.as_ref()?.agreements.first());
     Ok(MethodTable {
-        title: format!("{}, preset {}{}", which.title(), args.preset.name(), changed(args)),
-        notes: notes(args, runner, progress),
+        title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(plan)),
+        notes: notes(plan, runner, methods, progress),
         reference: Method::named(reference)?.row_name()?.label,
         rows,
         zero_cost: main.map(|agreement| agreement.zero_cost.clone()).unwrap_or_default(),
@@ -112,12 +114,12 @@ fn table(
 }
 
 /// What a title adds where a user changed the preset.
-pub(crate) fn changed(args: &Args) -> String {
-    if args.set.is_empty() { String::new() } else { format!(", changed: {}", args.set.join(", ")) }
+pub(crate) fn changed(plan: &Plan) -> String {
+    if plan.set.is_empty() { String::new() } else { format!(", changed: {}", plan.set.join(", ")) }
 }
 
-fn notes(args: &Args, runner: &Runner, progress: &Progress) -> Vec<String> {
-    let mut notes = vec![args.preset.note(&runner.base)];
+fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) -> Vec<String> {
+    let mut notes = vec![plan.preset.note(&runner.base, &plan.set)];
     let main = progress.finished.first().and_then(|finished| finished.record.ranking.as_ref());
     if let Some(ranking) = main {
         let truth = ranking.agreements.first().map_or("no table", |agreement| &agreement.truth);
@@ -137,11 +139,19 @@ fn notes(args: &Args, runner: &Runner, progress: &Progress) -> Vec<String> {
         ));
     }
     notes.push(format!(
-        "Numbers are mean ± sd over seeds. Differences are paired over architectures and seeds: {} bootstrap resamples, percentiles.",
+        "Numbers are mean ± sd over seeds. Differences (Δ) are paired over architectures and seeds: {} bootstrap resamples, percentiles. A \
+         resample holds architectures twice, which shifts its P@Top5%: those intervals are rough.",
         BOOTSTRAP.resamples
     ));
-    notes.push("GV: gradient variance, mean over the last quarter of epochs; rules that move otherwise do not compare in it.".to_owned());
+    notes.push("GV is the mean over the last quarter of epochs.".to_owned());
+    notes.extend(methods.iter().filter_map(Method::unsaid));
+    notes.extend(written_by());
     notes
+}
+
+/// Which code wrote a table.
+pub(crate) fn written_by() -> Option<String> {
+    Some(format!("Written by pada {}, commit {}.", env!("CARGO_PKG_VERSION"), commit()?))
 }
 
 /// Differences to the reference. On a large table they take a while, so they are kept as long as their runs are the same.
@@ -181,6 +191,7 @@ fn write_files(
     write(&file.with_extension("md"), &table.to_markdown())?;
     write(&file.with_extension("csv"), &table.to_csv())?;
     write(&file.with_extension("json"), &(serde_json::to_string_pretty(table)? + "\n"))?;
+    scores::write(progress, &file.with_file_name("scores.csv"))?;
     let bar = |row: &MethodRow| Bar {
         label: row.method.label.clone(),
         value: row.tau_b,

@@ -62,6 +62,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
             check_source(&file, &mut broken)?;
         }
     }
+    let fuzz: toml::Table =
+        read(&paths::root().join("fuzz/Cargo.toml"))?.parse().context("fuzz/Cargo.toml")?;
+    if !has_lints(&fuzz) {
+        broken.push("fuzz: it has no [lints] workspace = true".to_owned());
+    }
     check_dependency_reasons(&mut broken)?;
     licences::check(&mut broken)?;
     ensure!(broken.is_empty(), "house rules broken:\n{}", broken.join("\n"));
@@ -104,7 +109,7 @@ fn check_crate(folder: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {
         }
     };
     rule(name == folder_name, format!("the crate is called {name}, its folder is not"));
-    rule(manifest.contains_key("lints"), "it has no [lints] workspace = true".to_owned());
+    rule(has_lints(&manifest), "it has no [lints] workspace = true".to_owned());
     let licence = manifest["package"].get("license").is_some();
     rule(licence, "it has no licence".to_owned());
     let program = PROGRAMS.contains(&name);
@@ -124,6 +129,11 @@ fn check_crate(folder: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {
         rule(name == "xtask" || !NETWORK.contains(&dependency), format!("only xtask may use {dependency}"));
     }
     Ok(())
+}
+
+/// Whether a crate takes the lints of the workspace, among them that libraries do not print.
+fn has_lints(manifest: &toml::Table) -> bool {
+    manifest.get("lints").and_then(|lints| lints.get("workspace")?.as_bool()) == Some(true)
 }
 
 fn check_source(file: &Path, broken: &mut Vec<String>) -> anyhow::Result<()> {

@@ -73,6 +73,9 @@ enum Statistics {
 impl Args {
     fn source(&self) -> Result<ExportWeights, ConfigError> {
         let path = self.weights.clone();
+        if !path.exists() {
+            return Err(ConfigError::Io { path, source: std::io::ErrorKind::NotFound.into() });
+        }
         if path.is_dir() {
             let given = self.net.given().or(self.data.as_ref().map(|_| "--data"));
             return match given.or(self.image_size.map(|_| "--image-size")) {

@@ -27,8 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let layout = pada::weight_layout(&args.net.config(), args.classes.get()).map_err(PadaError::from)?;
     let weights = pada::supernet::read_weights(&args.from, &layout).map_err(PadaError::from)?;
-    pada::trainer::write_durably(&args.out, &to_safetensors(&layout, &weights, None))
-        .map_err(PadaError::from)?;
+    pada::write_file(&args.out, &to_safetensors(&layout, &weights, None))?;
     say!("{}: {} tensors, {} numbers", args.out.display(), layout.len(), layout.numel());
     if args.json {
         say!("{}", json!({"tensors": layout.len()}));

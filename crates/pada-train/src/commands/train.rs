@@ -13,7 +13,7 @@ const RUNS: &str = "runs";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run as a TOML file; without it, PA&DA on the embedded mini images.
+    /// The run as a TOML file; without it, PA&DA on the embedded mini images, whose recipe `retrain` takes.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Change a key of the config, as section.key=value; may be repeated.

@@ -12,6 +12,7 @@ pub use alone::AloneConfig;
 use pada_data::{Augment, Damaged, Photographs};
 use pada_graph::{Precision, RankNorms};
 use pada_trainer::TrainConfig;
+pub(crate) use rank::RANDOM;
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
 pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};

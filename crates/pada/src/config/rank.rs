@@ -71,7 +71,8 @@ pub enum RankArchs {
     File(String),
 }
 
-const RANDOM: &str = "random:";
+/// Stands before the number of architectures.
+pub(crate) const RANDOM: &str = "random:";
 
 impl FromStr for RankArchs {
     type Err = Infallible;

@@ -11,9 +11,8 @@ use pada_data::ImageSource;
 use pada_report::html::{Accuracies, ArchAccuracy, Found, RunView, page};
 use pada_report::{ReportError, RunRecord};
 use pada_space::{Chooses, Position};
-use pada_trainer::write_durably;
 
-use crate::lists::not_written;
+use crate::lists::write_file;
 use crate::run_folder::{CONFIG, RANKING, RECORD};
 use crate::{DataConfig, PadaError, PathRule, RunConfig, Tables, TruthName, build, read_scores};
 
@@ -137,5 +136,5 @@ impl RunReader {
 /// # Errors
 /// [`PadaError::Write`]
 pub fn write_page(path: &Path, runs: &[RunView]) -> Result<(), PadaError> {
-    write_durably(path, page(runs).as_bytes()).map_err(not_written)
+    write_file(path, page(runs).as_bytes())
 }

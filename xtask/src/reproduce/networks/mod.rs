@@ -6,7 +6,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use pada::RunConfig;
 use pada::report::{FailedCell, RunRecord, Spread};
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use self::table::{NetworkRow, NetworkTable};
 use super::cells::{State, look, record_file};
 use super::child::{self, Ended};
 use super::runner::refusal;
+use crate::usage::usage;
 use crate::{binary, paths};
 
 /// A table of the paper whose rows are networks.
@@ -192,7 +193,7 @@ fn refuse_other_runs(cells: &[Cell]) -> anyhow::Result<()> {
             others.push(refusal(&cell.folder, &differences));
         }
     }
-    if others.is_empty() { Ok(()) } else { bail!("{}", others.join("\n")) }
+    if others.is_empty() { Ok(()) } else { Err(usage(others.join("\n"))) }
 }
 
 /// Trains a network from scratch, from where an earlier call was stopped.

@@ -1,9 +1,10 @@
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use pada::graph::{Cost, DartsSize, Shape};
 use pada::{AloneNet, RunConfig};
 use serde::{Deserialize, Serialize};
 
 use super::Which;
+use crate::usage::usage;
 
 const ROWS: &str = include_str!("networks.toml");
 
@@ -52,7 +53,9 @@ impl Row {
         for name in names {
             let known: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
             let there = known.contains(&name.as_str());
-            ensure!(there, "--methods: there is no {name}; there are {}", known.join(", "));
+            if !there {
+                return Err(usage(format!("--methods: there is no {name}; there are {}", known.join(", "))));
+            }
         }
         rows.retain(|row| names.is_empty() || names.contains(&row.name));
         Ok(rows)

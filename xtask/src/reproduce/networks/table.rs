@@ -5,7 +5,7 @@ use pada::report::{FailedCell, Spread};
 use serde::Serialize;
 
 use super::rows::Published;
-use crate::download::write_whole;
+use crate::files::write_whole;
 
 /// Networks side by side: what was published of them, what they cost, what they reached here.
 #[derive(Clone, Debug, PartialEq, Serialize)]
