@@ -59,6 +59,11 @@ impl Tables {
         self.0.first().map(|table| table.truth.name())
     }
 
+    /// How often the main table trained an architecture; none where it says means alone.
+    pub fn main_seeds(&self) -> Option<usize> {
+        self.0.first().map(|table| table.truth.by_seed().len()).filter(|&seeds| seeds > 0)
+    }
+
     /// An architecture's accuracy in the main table, percent.
     pub fn main_accuracy(&self, arch: &Arch) -> Option<f64> {
         self.0.first()?.truth.accuracy(arch)

@@ -97,7 +97,7 @@ impl Method {
 
     /// What a reader must know of settings that no public text gives.
     pub(crate) fn unsaid(&self) -> Option<String> {
-        Some(format!("{}: {}", self.label, self.unsaid.as_ref()?))
+        Some(format!("{}: {}.", self.label, self.unsaid.as_ref()?))
     }
 
     /// What it changes, variables filled in.

@@ -125,6 +125,15 @@ impl Runner {
         Ok(Self { plan: plan.clone(), work: work.cloned(), base, out, program, tables, space })
     }
 
+    /// What accuracies from scratch are, where a reader should know: those of one seed are noisy.
+    pub(crate) fn truth_seeds(&self) -> String {
+        match self.tables.main_seeds() {
+            None => String::new(),
+            Some(1) => ", one network an architecture".to_owned(),
+            Some(seeds) => format!(", means of {seeds} networks an architecture"),
+        }
+    }
+
     /// Operations with weights, by digit.
     pub(crate) fn weighted_ops(&self) -> Vec<usize> {
         // They are the same for every number of classes.

@@ -125,8 +125,11 @@ fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) 
         let truth = ranking.agreements.first().map_or("no table", |agreement| &agreement.truth);
         let images = &ranking.images;
         notes.push(format!(
-            "{} architectures ranked on {} images of {}, compared with {truth}.",
-            ranking.archs, images.images, images.name
+            "{} architectures ranked on {} images of {}, compared with {truth}{}.",
+            ranking.archs,
+            images.images,
+            images.name,
+            runner.truth_seeds()
         ));
     }
     let mut devices: Vec<&str> = progress.finished.iter().map(|f| f.record.device.as_str()).collect();
