@@ -42,7 +42,16 @@ fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    builder.tempfile_in(folder).map_err(without_its_path)
+}
+
+/// The temporary file is nobody's concern; errors of tempfile end with its path.
+fn without_its_path(error: std::io::Error) -> std::io::Error {
+    let said = error.to_string();
+    match said.split_once(" at path ") {
+        Some((what, _)) => std::io::Error::new(error.kind(), what.to_owned()),
+        None => error,
+    }
 }
 
 #[cfg(test)]
@@ -70,7 +79,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().to_owned(), folder.path().join("no/file")] {
             for result in [check_writable(&path), write_durably(&path, b"new")] {
-                assert!(matches!(result, Err(CheckpointError::Io { path: p, .. }) if p == path));
+                let error = result.unwrap_err();
+                assert!(!error.to_string().contains(".tmp"), "{error}");
+                assert!(matches!(error, CheckpointError::Io { path: p, .. } if p == path));
             }
         }
     }

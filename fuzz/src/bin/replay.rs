@@ -1,7 +1,7 @@
 //! Runs every target on its corpus, then on changed inputs, the same ones every time: without libFuzzer, with any compiler.
 //!
 //! ```text
-//! cargo run --release --bin replay -- [CHANGES] [TARGET]
+//! cargo run --release -p pada-fuzz --bin replay -- [CHANGES] [TARGET]
 //! ```
 //!
 //! What an input does to a target before the process ends with it lies in `artifacts/<target>-last`.
