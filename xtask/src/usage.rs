@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use pada::{Blame, PadaError};
+use pada::{Blame, ConfigError, PadaError};
 
 /// Wrong usage or input: the user can mend it.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn code(error: &anyhow::Error) -> u8 {
     let blamed = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<PadaError>() {
         Some(error) => Some(error.blame()),
-        None => cause.is::<Usage>().then_some(Blame::Input),
+        None => (cause.is::<Usage>() || cause.is::<ConfigError>()).then_some(Blame::Input),
     };
     error.chain().find_map(blamed).unwrap_or(Blame::Run).exit_code()
 }
@@ -47,9 +47,11 @@ mod tests {
 
     #[test]
     fn what_the_user_can_mend_ends_with_two_whatever_stands_before_it() {
-        let wrong = pada::RunConfig::mini().with("train.epochs=none").unwrap_err();
-        let wrong = Err::<(), _>(PadaError::from(wrong)).context("spos-s0").unwrap_err();
-        assert_eq!((code(&wrong), code(&usage("--target: there is none"))), (2, 2));
+        let wrong = || pada::RunConfig::mini().with("train.epochs=none").unwrap_err();
+        let with_context = |error: anyhow::Error| Err::<(), _>(error).context("the row spos").unwrap_err();
+        assert_eq!(code(&with_context(wrong().into())), 2);
+        assert_eq!(code(&with_context(PadaError::from(wrong()).into())), 2);
+        assert_eq!(code(&usage("--target: there is none")), 2);
         let failed = std::io::Error::from(std::io::ErrorKind::StorageFull);
         assert_eq!((code(&failed.into()), code(&anyhow::anyhow!("it did not end"))), (1, 1));
     }
