@@ -216,8 +216,8 @@ impl Cifar {
     /// # Errors
     /// [`DataError`]: a file that is missing, has the wrong length or a label that is no class.
     pub fn read(&self, dir: &Path) -> Result<Splits<ImageSet>, DataError> {
-        let test = [self.test];
-        Ok(Splits { train: self.part("train", dir, self.train)?, test: self.part("test", dir, &test)? })
+        let test = std::slice::from_ref(&self.test);
+        Ok(Splits { train: self.part("train", dir, self.train)?, test: self.part("test", dir, test)? })
     }
 
     fn part(&self, part: &str, dir: &Path, files: &[PinnedFile]) -> Result<ImageSet, DataError> {

@@ -23,8 +23,9 @@ pub struct Photographs {
     pub damaged: Damaged,
 }
 
-/// Opens a data set by name: `mini` (embedded), `cifar10` and `cifar100` (in folders of that name in `data_dir`), or the path of a folder
-/// that holds the official binary files of one of these two, or `train/<class>/*.jpeg` and `val/<class>/*.jpeg`, which needs `photographs`.
+/// Opens a data set by name: `mini` (embedded), `cifar10` and `cifar100` (in folders of that name in `data_dir`), or the path of a
+/// folder that holds the official binary files of one of these two, or `train/<class>/*.jpeg` and `val/<class>/*.jpeg`, which needs
+/// `photographs`.
 ///
 /// # Errors
 /// [`DataError`]

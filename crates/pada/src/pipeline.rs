@@ -11,7 +11,7 @@ use pada_trainer::split::Leaves;
 use pada_trainer::{Observer, Purpose, Trainer};
 use pada_world::World;
 
-use crate::config::{RANDOM, can_be_listed, check};
+use crate::config::{can_be_listed, check};
 use crate::inputs::Inputs;
 use crate::ranking_part::Part;
 use crate::stages::{Stages, Unfinished};
@@ -185,11 +185,6 @@ pub(crate) fn ranked_archs(
             Err(ConfigError::Range { key, value, range }.into())
         }
         RankArchs::Random(n) => Ok(random_archs(*n, space, part, seed)?),
-        RankArchs::File(file) if file.starts_with(RANDOM) => {
-            let (key, range) =
-                ("the list of architectures", "random:N with a number, as random:100, or a file");
-            Err(ConfigError::Range { key, value: file.clone(), range }.into())
-        }
         RankArchs::File(file) => read_archs(Path::new(file), space),
     }
 }

@@ -7,7 +7,7 @@ use super::cells::Cell;
 use super::methods::{Method, PADA, SPOS};
 use super::runner::{Finished, Plan, Progress, Runner, Work};
 use super::scores;
-use super::table::{changed, written_by};
+use super::table::changed;
 use crate::files::write_whole;
 use crate::usage::usage;
 
@@ -61,9 +61,9 @@ pub(crate) fn run(plan: &Plan, work: Option<&Work>) -> anyhow::Result<PathBuf> {
             }
         }
     }
-    let title = format!("Gradient variance and sharing, preset {}{}", plan.preset.name(), changed(plan));
+    let title = format!("Gradient variance and sharing, preset {}{}", plan.preset.name(), changed(&plan.set));
     let mut notes = vec![plan.preset.note(&runner.base, &plan.set), NOTE.to_owned(), sets()];
-    notes.extend(written_by());
+    notes.extend(runner.written_by.clone());
     let file = runner.out.join("figure-gv.md");
     let mut write = |progress: &Progress| {
         let rows = rows(&methods, progress)?;
@@ -185,8 +185,7 @@ fn write_files(
 
 /// Rankings of the same architectures that need no supernet, whatever shares its weights.
 fn zero_cost(progress: &Progress) -> &[ZeroCostRow] {
-    let first = progress.finished.first().and_then(|f| f.record.ranking.as_ref()?.agreements.first());
-    first.map_or(&[], |agreement| &agreement.zero_cost)
+    progress.first_agreement().map_or(&[], |agreement| &agreement.zero_cost)
 }
 
 /// A ranking without a supernet, from the left of the plot to its right.

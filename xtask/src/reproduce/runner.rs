@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use pada::rank::kendall_tau_b;
-use pada::report::{FailedCell, RunRecord};
+use pada::report::{Agreement, FailedCell, RunRecord};
 use pada::space::{Arch, SearchSpace};
 use pada::{RankArchs, RunConfig, Tables};
 
@@ -14,6 +14,7 @@ use super::child::{self, Ended};
 use super::methods::Method;
 use super::preset::Preset;
 use super::shard::Shard;
+use crate::bench::machine::commit;
 use crate::usage::usage;
 use crate::{binary, paths};
 
@@ -78,6 +79,8 @@ pub(crate) struct Runner {
     /// The config that cells change.
     pub(crate) base: RunConfig,
     pub(crate) out: PathBuf,
+    /// Which code writes tables; none where git does not say.
+    pub(crate) written_by: Option<String>,
     /// pada-train, built when the first cell needs it.
     program: OnceCell<PathBuf>,
     /// Accuracies from scratch, of the table that rankings are compared with first.
@@ -98,6 +101,13 @@ pub(crate) struct Finished {
 pub(crate) struct Progress {
     pub(crate) finished: Vec<Finished>,
     pub(crate) failed: Vec<FailedCell>,
+}
+
+impl Progress {
+    /// How a ranking agrees with the main table: for what all runs have in common.
+    pub(crate) fn first_agreement(&self) -> Option<&Agreement> {
+        self.finished.first()?.record.ranking.as_ref()?.agreements.first()
+    }
 }
 
 /// Whether a plan came to its end.
@@ -121,8 +131,10 @@ impl Runner {
         }
         let space = pada::search_space(base.supernet.space);
         let tables = Tables::load(base.rank.truth, &[], &paths::data_dir(), space.as_ref())?;
-        let (out, program) = (plan.out_folder(what)?, OnceCell::new());
-        Ok(Self { plan: plan.clone(), work: work.cloned(), base, out, program, tables, space })
+        let version = env!("CARGO_PKG_VERSION");
+        let written_by = commit().map(|commit| format!("Written by pada {version}, commit {commit}."));
+        let (plan, work, out) = (plan.clone(), work.cloned(), plan.out_folder(what)?);
+        Ok(Self { plan, work, base, out, written_by, program: OnceCell::new(), tables, space })
     }
 
     /// What accuracies from scratch are, where a reader should know: those of one seed are noisy.
@@ -150,13 +162,12 @@ impl Runner {
         cells: &[Cell],
         after: &mut dyn FnMut(&Progress) -> anyhow::Result<()>,
     ) -> anyhow::Result<(Progress, End)> {
-        self.check(cells)?;
         let shard = self.shard().map(|shard| shard.of(cells));
         let cells = shard.as_deref().unwrap_or(cells);
         let mut nothing = |_: &Progress| Ok(());
         // Shards share a folder, and a table of all is not theirs to write.
         let after = if shard.is_some() { &mut nothing } else { after };
-        self.refuse_other_runs(cells)?;
+        self.check(cells)?;
         child::catch_ctrl_c();
         let mut progress = Progress::default();
         let mut todo = Vec::new();
@@ -196,14 +207,6 @@ impl Runner {
         self.work.as_ref()?.shard
     }
 
-    /// Before anything is built or written: an assignment that is wrong is said once, not by every cell.
-    fn check(&self, cells: &[Cell]) -> anyhow::Result<()> {
-        for cell in cells.iter().filter(|cell| !cell.follows_pada()) {
-            cell.config(&self.base, &self.out).with_context(|| format!("the row {}", cell.method.name))?;
-        }
-        Ok(())
-    }
-
     fn program(&self) -> anyhow::Result<&Path> {
         if let Some(program) = self.program.get() {
             return Ok(program);
@@ -212,15 +215,18 @@ impl Runner {
         Ok(self.program.get_or_init(|| built))
     }
 
-    /// Nothing runs while a folder holds the run of another config: it would stand in the table unnoticed.
-    fn refuse_other_runs(&self, cells: &[Cell]) -> anyhow::Result<()> {
+    /// Before anything is built or written: an assignment that is wrong is said once, and not by every cell; a folder that holds the run
+    /// of another config would stand in the table unnoticed.
+    fn check(&self, cells: &[Cell]) -> anyhow::Result<()> {
         let mut others = Vec::new();
         for cell in cells {
+            let config = match cell.config(&self.base, &self.out) {
+                // It has none before the run that it copies is finished.
+                Err(_) if cell.follows_pada() => continue,
+                config => config.with_context(|| format!("the row {}", cell.method.name))?,
+            };
             let folder = self.out.join(&cell.name);
-            // A cell without a config fails later, by itself.
-            if let Ok(config) = cell.config(&self.base, &self.out)
-                && let State::Other(differences) = look(&folder, &config)?
-            {
+            if let State::Other(differences) = look(&folder, &config)? {
                 others.push(refusal(&folder, &differences));
             }
         }

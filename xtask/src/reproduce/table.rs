@@ -8,7 +8,6 @@ use super::cells::Cell;
 use super::methods::{Method, PADA, SPOS};
 use super::runner::{Finished, Plan, Progress, Runner, Work, by_method};
 use super::scores;
-use crate::bench::machine::commit;
 use crate::files::write_whole;
 
 /// Behind every interval.
@@ -100,9 +99,9 @@ fn table(
         }
         rows.push(row);
     }
-    let main = progress.finished.first().and_then(|f| f.record.ranking.as_ref()?.agreements.first());
+    let main = progress.first_agreement();
     Ok(MethodTable {
-        title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(plan)),
+        title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(&plan.set)),
         notes: notes(plan, runner, methods, progress),
         reference: Method::named(reference)?.row_name()?.label,
         rows,
@@ -114,8 +113,8 @@ fn table(
 }
 
 /// What a title adds where a user changed the preset.
-pub(crate) fn changed(plan: &Plan) -> String {
-    if plan.set.is_empty() { String::new() } else { format!(", changed: {}", plan.set.join(", ")) }
+pub(crate) fn changed(set: &[String]) -> String {
+    if set.is_empty() { String::new() } else { format!(", changed: {}", set.join(", ")) }
 }
 
 fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) -> Vec<String> {
@@ -148,13 +147,8 @@ fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) 
     ));
     notes.push("GV is the mean over the last quarter of epochs.".to_owned());
     notes.extend(methods.iter().filter_map(Method::unsaid));
-    notes.extend(written_by());
+    notes.extend(runner.written_by.clone());
     notes
-}
-
-/// Which code wrote a table.
-pub(crate) fn written_by() -> Option<String> {
-    Some(format!("Written by pada {}, commit {}.", env!("CARGO_PKG_VERSION"), commit()?))
 }
 
 /// Differences to the reference. On a large table they take a while, so they are kept as long as their runs are the same.

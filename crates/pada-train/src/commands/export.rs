@@ -24,7 +24,8 @@ pub(crate) struct Args {
     arch: Option<String>,
     #[command(flatten)]
     net: NetArgs,
-    /// mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout; a run folder has its own.
+    /// mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout; a run folder has its
+    /// own.
     #[arg(long)]
     data: Option<String>,
     /// For photographs: height and width of the images that they become.
@@ -73,10 +74,8 @@ enum Statistics {
 impl Args {
     fn source(&self) -> Result<ExportWeights, ConfigError> {
         let path = self.weights.clone();
-        if !path.exists() {
-            return Err(ConfigError::Io { path, source: std::io::ErrorKind::NotFound.into() });
-        }
-        if path.is_dir() {
+        let about = std::fs::metadata(&path);
+        if about.map_err(|source| ConfigError::Io { path: path.clone(), source })?.is_dir() {
             let given = self.net.given().or(self.data.as_ref().map(|_| "--data"));
             return match given.or(self.image_size.map(|_| "--image-size")) {
                 None => Ok(ExportWeights::Run(path)),

@@ -18,7 +18,8 @@ pub(crate) struct Args {
     /// Scores: a CSV file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv")]
     pred: PathBuf,
-    /// `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and accuracy.
+    /// `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and
+    /// accuracy.
     #[arg(long, value_name = "FILE.csv|TABLE")]
     truth: String,
     /// Search space of two CSV files; a table has its own.
@@ -68,6 +69,10 @@ fn by_arch(archs: &[Arch], values: &[f64]) -> HashMap<Arch, f64> {
     archs.iter().cloned().zip(values.iter().copied()).collect()
 }
 
+fn accuracies(table: &TruthTable) -> HashMap<Arch, f64> {
+    by_arch(table.archs(), table.accuracies())
+}
+
 /// Accuracies to compare with, and weights where the table has them.
 struct Truth {
     path: PathBuf,
@@ -78,7 +83,6 @@ struct Truth {
 impl Truth {
     fn table(name: TruthName, space: &dyn SearchSpace) -> Result<Self, PadaError> {
         let data = super::data_dir();
-        let accuracies = |table: &TruthTable| by_arch(table.archs(), table.accuracies());
         Ok(match name {
             TruthName::Mini => {
                 Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini(space)?), params: None }
@@ -113,7 +117,7 @@ impl Truth {
         let params = table.column("params_cifar10").expect("a table that was read has every column");
         let [test, _] = table.tests(data);
         let params = Some(by_arch(table.archs(), params));
-        Ok(Self { path, accuracy: by_arch(test.archs(), test.accuracies()), params })
+        Ok(Self { path, accuracy: accuracies(&test), params })
     }
 
     fn file(path: &Path, space: &dyn SearchSpace) -> Result<Self, PadaError> {

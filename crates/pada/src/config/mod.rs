@@ -12,7 +12,6 @@ pub use alone::AloneConfig;
 use pada_data::{Augment, Damaged, Photographs};
 use pada_graph::{Precision, RankNorms};
 use pada_trainer::TrainConfig;
-pub(crate) use rank::RANDOM;
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
 pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};
@@ -183,7 +182,8 @@ pub(crate) fn check(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// `mini`, `cifar10`, `cifar100`, or a folder that holds the official binary files of one of these two, or photographs in ImageNet's layout.
+    /// `mini`, `cifar10`, `cifar100`, or a folder that holds the official binary files of one of these two, or photographs in ImageNet's
+    /// layout.
     pub source: String,
     /// For photographs: height and width of the images that they become.
     #[serde(default, skip_serializing_if = "Option::is_none")]

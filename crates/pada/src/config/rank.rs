@@ -71,8 +71,7 @@ pub enum RankArchs {
     File(String),
 }
 
-/// Stands before the number of architectures.
-pub(crate) const RANDOM: &str = "random:";
+const RANDOM: &str = "random:";
 
 impl FromStr for RankArchs {
     type Err = Infallible;

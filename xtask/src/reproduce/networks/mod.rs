@@ -16,6 +16,7 @@ use self::table::{NetworkRow, NetworkTable};
 use super::cells::{State, look, record_file};
 use super::child::{self, Ended};
 use super::runner::refusal;
+use super::table::changed;
 use crate::usage::usage;
 use crate::{binary, paths};
 
@@ -257,10 +258,8 @@ fn write(
     }
     notes.push(format!("Weights and MACs are counted for the published network: {}.", which.counted()));
     notes.push("– stands for what neither the paper nor the row's own public code gives, or what was not retrained here.".to_owned());
-    let changed =
-        if args.set.is_empty() { String::new() } else { format!(", changed: {}", args.set.join(", ")) };
     let table = NetworkTable {
-        title: format!("{}, preset {}{changed}", which.title(), args.preset.name()),
+        title: format!("{}, preset {}{}", which.title(), args.preset.name(), changed(&args.set)),
         notes,
         rows: rows.iter().zip(accuracies).map(row).collect::<anyhow::Result<_>>()?,
         failed: failed.to_vec(),
