@@ -30,6 +30,14 @@ fn engine(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Box<
     Box::new(Engine::new(layout, weights, precision))
 }
 
+fn gpu(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Box<dyn Executor> {
+    Box::new(pada_emulated_gpu::engine(layout, &weights, precision).expect("`has_gpu` was asked"))
+}
+
+fn has_gpu() -> bool {
+    pada_emulated_gpu::device(Precision::Single).is_some()
+}
+
 /// The losses of all steps.
 #[derive(Default)]
 struct Losses(Vec<f64>);
@@ -75,14 +83,25 @@ fn distance(ours: &[f64], theirs: &[f64]) -> f64 {
 
 #[test]
 fn engine_and_candle_agree_over_the_first_20_steps() {
+    agrees_with_candle(engine);
+}
+
+#[test]
+fn the_engine_on_a_gpu_and_candle_agree_over_the_first_20_steps() {
+    if has_gpu() {
+        agrees_with_candle(gpu);
+    }
+}
+
+fn agrees_with_candle(new: NewExecutor) {
     let (theirs, their_weights) = train(candle, Precision::Double);
-    let (ours, our_weights) = train(engine, Precision::Double);
+    let (ours, our_weights) = train(new, Precision::Double);
     let off = distance(&ours, &theirs);
     assert!(off < 1e-6, "losses off by {off}: {ours:?} {theirs:?}");
     let off = our_weights.iter().zip(&their_weights).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off < 1e-5, "weights off by {off}");
     // Each ReLU that a rounded value passes on the other side moves all that comes after.
-    let (single, _) = train(engine, Precision::Single);
+    let (single, _) = train(new, Precision::Single);
     let off = distance(&single, &theirs);
     assert!(off < 1e-2, "losses in f32 off by {off}: {single:?} {theirs:?}");
 }

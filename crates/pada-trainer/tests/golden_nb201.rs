@@ -79,12 +79,16 @@ impl Case {
         Self { golden, net, layout, shape, pixels, labels }
     }
 
-    /// Every executor, the readable one first.
-    fn executors(&self, precision: Precision) -> [Box<dyn Executor>; 2] {
+    /// Every executor, the readable one first, and the engine on a GPU or its emulation last.
+    fn executors(&self, precision: Precision) -> Vec<Box<dyn Executor>> {
         let init = |(_, spec): (_, &WeightSpec)| self.golden.floats(&format!("init.{}", spec.name));
         let weights: Vec<f32> = self.layout.iter().flat_map(init).collect();
         let candle = CandleExecutor::new(self.layout.clone(), weights.clone(), precision);
-        [Box::new(candle), Box::new(Engine::new(self.layout.clone(), weights, precision))]
+        let gpu = pada_emulated_gpu::engine(self.layout.clone(), &weights, precision);
+        let engine = Engine::new(self.layout.clone(), weights, precision);
+        let mut executors: Vec<Box<dyn Executor>> = vec![Box::new(candle), Box::new(engine)];
+        executors.extend(gpu.map(|gpu| Box::new(gpu) as Box<dyn Executor>));
+        executors
     }
 
     fn batch(&self) -> Batch<'_> {

@@ -1,7 +1,6 @@
-use std::path::PathBuf;
 use std::rc::Rc;
 
-use pada_engine::cuda::{self, CudaEngine, CudaError, Driver};
+use pada_engine::cuda::{self, CudaEngine, CudaError, Driver, DriverOptions};
 use pada_graph::{Executor, Precision, WeightLayout};
 
 use crate::PadaError;
@@ -67,20 +66,15 @@ pub(crate) fn engine(
 
 /// A GPU that has passed the check.
 fn open(ordinal: usize, precision: Precision) -> Result<Rc<Driver>, CudaError> {
-    let driver = Rc::new(Driver::open(ordinal, precision, kernel_cache().as_deref())?);
+    let mut options = DriverOptions::default();
+    options.cache = cuda::kernel_cache();
+    let driver = Rc::new(Driver::open(ordinal, precision, &options)?);
     cuda::check(driver.clone(), precision)?;
     Ok(driver)
 }
 
 pub(crate) fn refused(ordinal: usize, error: &dyn std::error::Error) -> PadaError {
     PadaError::Device { device: format!("cuda:{ordinal}"), reason: error.to_string() }
-}
-
-/// Where compiled kernels are kept: `$PADA_CACHE`, or `pada` in the user's cache folder.
-fn kernel_cache() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let user = || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
-    folder("PADA_CACHE").or_else(|| Some(user()?.join("pada")))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use pada_engine::Engine;
-use pada_engine::cuda::{self, CudaEngine, Driver};
+use pada_engine::cuda::{self, CudaEngine, Driver, DriverOptions};
 use pada_graph::{Executor, Precision, WeightLayout};
 
 /// What computes.
@@ -56,7 +56,7 @@ impl Device {
             Self::Cpu => OnDevice::Cpu(Engine::new(layout, weights, precision)),
             Self::Cuda(ordinal) => {
                 let engine = || {
-                    let driver = Rc::new(Driver::open(ordinal, precision, None)?);
+                    let driver = Rc::new(Driver::open(ordinal, precision, &DriverOptions::default())?);
                     cuda::check(driver.clone(), precision)?;
                     CudaEngine::with_device(driver, layout, &weights, precision)
                 };

@@ -5,9 +5,9 @@ use super::arguments::{
     TotalArgs, Value, WeightArgs,
 };
 use super::forward::adds;
-use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS, TILE_THREADS};
+use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
-use super::step::{BLOCK, Step};
+use super::step::Step;
 use crate::kernels::Into;
 use crate::plan::{Act, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE};
 
@@ -63,9 +63,9 @@ impl Step<'_> {
         let columns = Columns::fitting(x.stride);
         let blocks = [rows.div_ceil(TILE_ROWS), x.stride.div_ceil(columns.count()), 1];
         match columns {
-            Columns::Few => self.start(kernel::dense_backward_16, blocks, TILE_THREADS, &args),
-            Columns::Some => self.start(kernel::dense_backward_32, blocks, TILE_THREADS, &args),
-            Columns::Many => self.start(kernel::dense_backward_64, blocks, TILE_THREADS, &args),
+            Columns::Few => self.start(kernel::dense_backward_16, blocks, &args),
+            Columns::Some => self.start(kernel::dense_backward_32, blocks, &args),
+            Columns::Many => self.start(kernel::dense_backward_64, blocks, &args),
         }
     }
 
@@ -96,10 +96,10 @@ impl Step<'_> {
         };
         let blocks = [across[0], across[1], slabs.count];
         match (conv.connection, columns) {
-            (Connection::Depthwise, _) => self.start(kernel::depthwise_weights, blocks, BLOCK, &args)?,
-            (_, Columns::Few) => self.start(kernel::dense_weights_16, blocks, TILE_THREADS, &args)?,
-            (_, Columns::Some) => self.start(kernel::dense_weights_32, blocks, TILE_THREADS, &args)?,
-            (_, Columns::Many) => self.start(kernel::dense_weights_64, blocks, TILE_THREADS, &args)?,
+            (Connection::Depthwise, _) => self.start(kernel::depthwise_weights, blocks, &args)?,
+            (_, Columns::Few) => self.start(kernel::dense_weights_16, blocks, &args)?,
+            (_, Columns::Some) => self.start(kernel::dense_weights_32, blocks, &args)?,
+            (_, Columns::Many) => self.start(kernel::dense_weights_64, blocks, &args)?,
         }
         let gradient = self.weights.gradient(conv.conv.weight);
         let (slabs, stride_out) = (slabs.count as i64, y.stride as i64);
@@ -118,7 +118,7 @@ impl Step<'_> {
         let partial = Doubles(self.scratch(slabs.count * y.stride * size_of::<f64>())?);
         let slope = self.slope(way, op.out);
         let args = ColumnArgs { slope, partial, rows: rows as i64, slab: slabs.rows as i64, stride };
-        self.start(kernel::column_sums, [across, slabs.count, 1], BLOCK, &args)?;
+        self.start(kernel::column_sums, [across, slabs.count, 1], &args)?;
         let args = AddColumnsArgs { partial, gradient, slabs: slabs.count as i64, channels, stride };
         self.each(kernel::add_columns, y.shape.channels, &args)
     }
@@ -285,7 +285,7 @@ impl Step<'_> {
             slab: slabs.rows as i64,
             stride,
         };
-        self.start(kernel::gradient_sums, [across, slabs.count, 1], BLOCK, &args)?;
+        self.start(kernel::gradient_sums, [across, slabs.count, 1], &args)?;
         let [gamma, beta] = match slot.norm.affine {
             Some((scale, shift)) => [self.weights.gradient(scale), self.weights.gradient(shift)],
             None => [Floats(NONE); 2],
@@ -303,6 +303,6 @@ impl Step<'_> {
             channels: channels as i64,
             stride,
         };
-        self.start(kernel::settle_gradient, [channels.div_ceil(JOINED), 1, 1], BLOCK, &args)
+        self.start(kernel::settle_gradient, [channels.div_ceil(JOINED), 1, 1], &args)
     }
 }

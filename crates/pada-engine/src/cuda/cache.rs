@@ -4,57 +4,119 @@ use std::path::{Path, PathBuf};
 use pada_graph::Precision;
 use sha2::{Digest, Sha256};
 
-use super::found::Version;
-use super::{CudaError, macros, source};
+use super::compile::{compile, options};
+use super::found::{Version, compiler};
+use super::{CudaError, source};
 
 /// Bytes of a checksum.
 const CHECKSUM: usize = 32;
+/// Ending of the files in the cache.
+const ENDING: &str = ".kernels";
 
-/// Compiled kernels on disk. A file that is damaged, or cannot be written, costs time and nothing else.
+/// The folder of compiled kernels: `$PADA_CACHE`, else `pada` in the user's cache folder. `None` if the user has no home folder.
+pub fn kernel_cache() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let user = || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
+    folder("PADA_CACHE").or_else(|| Some(user()?.join("pada")))
+}
+
+/// Compiles all kernels for a target such as `sm_90` into a cache folder, for machines that have no NVRTC. Returns the file, which is not
+/// compiled again if it is there already. No GPU is needed.
+///
+/// # Errors
+/// Returns an error if NVRTC is missing or fails, or [`CudaError::Cache`] if the file cannot be written.
+pub fn precompile(target: &str, precision: Precision, folder: &Path) -> Result<PathBuf, CudaError> {
+    let (key, compiler) = (Key { target, precision }, compiler()?);
+    let path = folder.join(key.file_name(compiler));
+    if read(&path).is_none() {
+        store(&path, &compile(target, precision)?)?;
+    }
+    Ok(path)
+}
+
+/// Writes an image of kernels to the place where [`super::Driver::open`] looks for those that `compiler` made. Emulated drivers are given
+/// theirs in this way.
+///
+/// # Errors
+/// Returns [`CudaError::Cache`] if the file cannot be written.
+pub fn put_in_cache(
+    folder: &Path,
+    target: &str,
+    precision: Precision,
+    compiler: Version,
+    image: &[u8],
+) -> Result<(), CudaError> {
+    store(&folder.join(Key { target, precision }.file_name(compiler)), image)
+}
+
+fn store(path: &Path, image: &[u8]) -> Result<(), CudaError> {
+    write(path, image).map_err(|error| CudaError::Cache { path: path.to_owned(), message: error.to_string() })
+}
+
+/// Compiled kernels on disk. A file that is damaged, or cannot be written, costs the time of another compilation and nothing else.
 #[derive(Clone, Debug)]
 pub(super) struct Cache<'a> {
-    /// Where files lie; none for no cache.
+    /// Where the files are; `None` for no cache.
     pub(super) folder: Option<&'a Path>,
 }
 
-/// All that the result of a compilation depends on.
-#[derive(Clone, Debug)]
+/// Everything that the result of a compilation depends on, apart from the compiler itself.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Key<'a> {
     pub(super) target: &'a str,
     pub(super) precision: Precision,
-    pub(super) compiler: Version,
-    pub(super) driver: Version,
 }
 
 impl Cache<'_> {
-    /// What an earlier call made for this key, or what `make` makes now.
+    /// The image that this compiler made for this key, from the cache or from `make`.
     pub(super) fn get(
         &self,
-        key: &Key<'_>,
+        key: Key<'_>,
+        compiler: Version,
         make: impl FnOnce() -> Result<Vec<u8>, CudaError>,
     ) -> Result<Vec<u8>, CudaError> {
         let Some(folder) = self.folder else { return make() };
-        let path = folder.join(key.file_name());
+        let path = folder.join(key.file_name(compiler));
         if let Some(image) = read(&path) {
             return Ok(image);
         }
         let image = make()?;
-        if let Err(error) = write(folder, &path, &image) {
+        if let Err(error) = write(&path, &image) {
             tracing::warn!("{}: {error}; kernels are compiled again next time", path.display());
         }
         Ok(image)
     }
+
+    /// The image that the newest compiler made for this key, if a driver of this version loads it. Needs no compiler.
+    pub(super) fn newest(&self, key: Key<'_>, driver: Version) -> Option<Vec<u8>> {
+        let prefix = format!("{}-", key.hash());
+        let mut found: Vec<(Version, PathBuf)> = vec![];
+        for entry in self.folder?.read_dir().ok()?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let version = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(ENDING));
+            if let Some(version) = version.and_then(Version::parse) {
+                found.push((version, entry.path()));
+            }
+        }
+        found.retain(|(version, _)| version.major <= driver.major);
+        found.sort_by_key(|&(version, _)| std::cmp::Reverse(version));
+        found.iter().find_map(|(_, path)| read(path))
+    }
 }
 
 impl Key<'_> {
-    fn file_name(&self) -> PathBuf {
+    /// Of the kernels' text and of all options of the compiler.
+    fn hash(&self) -> String {
         let mut hasher = Sha256::new();
-        for part in macros(self.precision).into_iter().chain([self.target, &source()]) {
+        for part in options(self.target, self.precision).iter().chain([&source()]) {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        hasher.update(format!("{} {}", self.compiler, self.driver));
-        format!("{}.kernels", hex::encode(hasher.finalize())).into()
+        hex::encode(hasher.finalize())
+    }
+
+    fn file_name(&self, compiler: Version) -> String {
+        format!("{}-{compiler}{ENDING}", self.hash())
     }
 }
 
@@ -65,8 +127,9 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     (Sha256::digest(image).as_slice() == checksum).then(|| image.to_vec())
 }
 
-/// Whole or not at all, also where other processes write the same.
-fn write(folder: &Path, path: &Path, image: &[u8]) -> std::io::Result<()> {
+/// Writes the whole file or nothing, also where other processes write the same one.
+fn write(path: &Path, image: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().expect("a file of the cache is in a folder");
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&Sha256::digest(image))?;
@@ -83,8 +146,8 @@ mod tests {
         Version { major, minor }
     }
 
-    fn key(target: &str, precision: Precision, driver: Version) -> Key<'_> {
-        Key { target, precision, compiler: version(13, 0), driver }
+    fn key(target: &str, precision: Precision) -> Key<'_> {
+        Key { target, precision }
     }
 
     #[test]
@@ -93,35 +156,62 @@ mod tests {
         let below = folder.path().join("not/there/yet");
         let cache = Cache { folder: Some(&below) };
         let keys = [
-            key("sm_80", Precision::Single, version(12, 4)),
-            key("sm_90", Precision::Single, version(12, 4)),
-            key("sm_80", Precision::Half, version(12, 4)),
-            key("sm_80", Precision::Single, version(13, 0)),
+            (key("sm_80", Precision::Single), version(12, 4)),
+            (key("sm_90", Precision::Single), version(12, 4)),
+            (key("sm_80", Precision::Half), version(12, 4)),
+            (key("sm_80", Precision::Single), version(13, 0)),
         ];
-        for (i, key) in keys.iter().enumerate() {
+        for (i, &(key, compiler)) in keys.iter().enumerate() {
             let made = vec![i as u8; 100];
-            assert_eq!(cache.get(key, || Ok(made.clone())).unwrap(), made);
-            assert_eq!(cache.get(key, || panic!("it is there")).unwrap(), made);
+            assert_eq!(cache.get(key, compiler, || Ok(made.clone())).unwrap(), made);
+            assert_eq!(cache.get(key, compiler, || panic!("it is there")).unwrap(), made);
         }
-        let path = below.join(keys[0].file_name());
+        let (key, compiler) = keys[0];
+        let path = below.join(key.file_name(compiler));
         for damaged in [&[0_u8; 132][..], &[], &[1; 5]] {
             std::fs::write(&path, damaged).unwrap();
-            assert_eq!(cache.get(&keys[0], || Ok(vec![7])).unwrap(), [7]);
-            assert_eq!(cache.get(&keys[0], || panic!("it is there again")).unwrap(), [7]);
+            assert_eq!(cache.get(key, compiler, || Ok(vec![7])).unwrap(), [7]);
+            assert_eq!(cache.get(key, compiler, || panic!("it is there again")).unwrap(), [7]);
         }
     }
 
     #[test]
     fn without_a_folder_that_can_be_written_kernels_are_made_every_time() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let key = key("sm_80", Precision::Double, version(12, 4));
+        let key = key("sm_80", Precision::Double);
         for folder in [None, Some(file.path())] {
             let cache = Cache { folder };
             for made in [vec![1], vec![2]] {
-                assert_eq!(cache.get(&key, || Ok(made.clone())).unwrap(), made);
+                assert_eq!(cache.get(key, version(12, 4), || Ok(made.clone())).unwrap(), made);
             }
+            assert_eq!(cache.newest(key, version(13, 0)), None);
         }
         let error = CudaError::NoCompiler;
-        assert_eq!(Cache { folder: None }.get(&key, || Err(error.clone())).unwrap_err(), error);
+        let made = Cache { folder: None }.get(key, version(12, 4), || Err(error.clone()));
+        assert_eq!(made.unwrap_err(), error);
+    }
+
+    #[test]
+    fn without_a_compiler_the_newest_kernels_that_the_driver_loads_are_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cache, own) = (Cache { folder: Some(folder.path()) }, key("sm_90", Precision::Single));
+        for (i, compiler) in [version(12, 8), version(13, 0), version(12, 10)].into_iter().enumerate() {
+            put_in_cache(folder.path(), "sm_90", Precision::Single, compiler, &[i as u8]).unwrap();
+        }
+        assert_eq!(cache.newest(own, version(13, 2)), Some(vec![1]));
+        assert_eq!(cache.newest(own, version(12, 4)), Some(vec![2]), "12.10 is newer than 12.8");
+        assert_eq!(cache.newest(own, version(11, 8)), None);
+        assert_eq!(cache.newest(key("sm_80", Precision::Single), version(13, 2)), None);
+        assert_eq!(cache.newest(key("sm_90", Precision::Half), version(13, 2)), None);
+        std::fs::write(folder.path().join(own.file_name(version(13, 0))), "damaged").unwrap();
+        assert_eq!(cache.newest(own, version(13, 2)), Some(vec![2]));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_an_error_for_whoever_fills_the_cache() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let put = put_in_cache(file.path(), "sm_90", Precision::Single, version(13, 0), &[]);
+        let CudaError::Cache { path, .. } = put.unwrap_err() else { panic!("another error") };
+        assert!(path.starts_with(file.path()));
     }
 }

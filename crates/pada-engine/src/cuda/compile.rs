@@ -7,7 +7,11 @@ use cudarc::nvrtc::{result as nvrtc, sys};
 use pada_graph::Precision;
 
 use super::found::{Version, compiler};
+use super::usage::{self, ResourceUsage};
 use super::{CudaError, macros, source};
+
+/// Option that makes the assembler report registers, stack and spills of every kernel in the compiler's log.
+const VERBOSE: &str = "--ptxas-options=--verbose";
 
 /// What kernels are compiled for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,15 +21,20 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The instructions of a GPU, or, where the compiler does not know it yet, the newest ones that it does know.
+    /// The target whose kernels run on a GPU of this compute capability without any translation, `sm_90` for 9.0.
+    pub(super) fn native(capability: Version) -> Self {
+        Self { name: format!("sm_{}", number(capability)) }
+    }
+
+    /// The native target of a GPU or, where NVRTC does not know that GPU yet, the newest virtual one that NVRTC does know.
     ///
     /// # Errors
-    /// Where the compiler is missing, or only knows newer GPUs.
+    /// Returns an error if NVRTC is missing, or if it only knows newer GPUs.
     pub(super) fn of(capability: Version) -> Result<Self, CudaError> {
         let known = architectures()?;
-        let number = (capability.major * 10 + capability.minor) as i32;
+        let number = number(capability);
         if known.contains(&number) {
-            return Ok(Self { name: format!("sm_{number}") });
+            return Ok(Self::native(capability));
         }
         match known.into_iter().filter(|&known| known < number).max() {
             Some(older) => Ok(Self { name: format!("compute_{older}") }),
@@ -34,19 +43,57 @@ impl Target {
     }
 }
 
-/// All kernels for a target: a cubin for `sm_…`, PTX for `compute_…`.
+/// 90 for compute capability 9.0.
+fn number(capability: Version) -> i32 {
+    (capability.major * 10 + capability.minor) as i32
+}
+
+/// Every option that NVRTC is called with. A cached image is found again only if all of them are equal.
+pub(super) fn options(target: &str, precision: Precision) -> Vec<String> {
+    let mut options: Vec<String> = macros(precision).map(str::to_owned).into();
+    options.extend([format!("--gpu-architecture={target}"), "--std=c++17".to_owned()]);
+    options
+}
+
+/// Compiles all kernels for a target with NVRTC. No GPU is needed.
+///
+/// Returns a cubin for `sm_…` and PTX for `compute_…`.
 ///
 /// # Errors
-/// [`CudaError::NoCompiler`], or [`CudaError::Compile`] with what the compiler said.
+/// Returns [`CudaError::NoCompiler`] if NVRTC is not found, or [`CudaError::Compile`] with NVRTC's log.
 pub fn compile(target: &str, precision: Precision) -> Result<Vec<u8>, CudaError> {
+    Ok(compiled(target, precision, &[])?.image)
+}
+
+/// The cubin of [`compile`] for a target `sm_…`, with registers, stack and spills of every kernel as the assembler reports them.
+///
+/// # Errors
+/// As [`compile`]; a log that does not report all kernels is [`CudaError::Compile`] too.
+pub fn compile_with_report(
+    target: &str,
+    precision: Precision,
+) -> Result<(Vec<u8>, Vec<ResourceUsage>), CudaError> {
+    let Compiled { image, log } = compiled(target, precision, &[VERBOSE])?;
+    match usage::parse(&log) {
+        Some(usage) => Ok((image, usage)),
+        None => Err(CudaError::Compile { target: target.to_owned(), log }),
+    }
+}
+
+struct Compiled {
+    image: Vec<u8>,
+    /// Everything that NVRTC and the assembler reported.
+    log: String,
+}
+
+fn compiled(target: &str, precision: Precision, more: &[&str]) -> Result<Compiled, CudaError> {
     compiler()?;
     let text = CString::new(source()).expect("kernels hold no NUL");
     let program = Program::new(&text)?;
-    let mut options: Vec<String> = macros(precision).map(str::to_owned).into();
-    options.push(format!("--gpu-architecture={target}"));
-    options.push("--std=c++17".to_owned());
+    let mut options = options(target, precision);
+    options.extend(more.iter().map(|&option| option.to_owned()));
     program.compile(&options, target)?;
-    program.image(target)
+    Ok(Compiled { image: program.image(target)?, log: program.log() })
 }
 
 /// The architectures that the compiler knows, as 90 for `sm_90`.
@@ -74,13 +121,18 @@ impl Program {
         // SAFETY: the program is destroyed only when it is dropped.
         let done = unsafe { nvrtc::compile_program(self.0, options) };
         done.map_err(|error| {
-            // SAFETY: as above.
-            let log = unsafe { nvrtc::get_program_log(self.0) }.unwrap_or_default();
-            let log: Vec<u8> = log.into_iter().map(i8::cast_unsigned).take_while(|&b| b != 0).collect();
-            let said = String::from_utf8_lossy(&log).trim().to_owned();
+            let said = self.log();
             let log = if said.is_empty() { format!("{:?}", error.0) } else { said };
             CudaError::Compile { target: target.to_owned(), log }
         })
+    }
+
+    /// The log of [`Program::compile`]; empty if NVRTC has none.
+    fn log(&self) -> String {
+        // SAFETY: the program is destroyed only when it is dropped.
+        let log = unsafe { nvrtc::get_program_log(self.0) }.unwrap_or_default();
+        let log: Vec<u8> = log.into_iter().map(i8::cast_unsigned).take_while(|&b| b != 0).collect();
+        String::from_utf8_lossy(&log).trim().to_owned()
     }
 
     fn image(&self, target: &str) -> Result<Vec<u8>, CudaError> {

@@ -160,6 +160,7 @@ impl CudaEngine {
             classes: plan.buffers[plan.output].shape.channels,
             alignments: plan.alignments,
             tensors: self.weights.layout().len(),
+            classifies: plan.classifier_input().is_some(),
         };
         let results = places.on(device, results)?;
         let bytes = Tables::bytes(&plan, real);
@@ -190,6 +191,7 @@ impl CudaEngine {
                 step.load_running()?;
                 step.forward(Track::No)?;
                 step.read_logits(&results)?;
+                return places.download_logits(device, &results).map(Some);
             }
             Task::Count(_, count) => {
                 step.load_running()?;
@@ -323,11 +325,10 @@ impl Executor for CudaEngine {
         let found = found.expect("a step is read back");
         self.weights.touch(graph);
         self.norms = found.norms;
-        let classifies = matches!(graph.output().op, pada_graph::Op::Linear { .. });
         Ok(StepStats {
             loss: found.losses.iter().sum::<f64>() / found.losses.len() as f64,
             logits: Logits { classes: found.logits.len() / batch.images.len(), values: found.logits },
-            feature_norms: if classifies { found.features } else { vec![] },
+            feature_norms: found.features,
             alignment: found.alignments.iter().sum(),
         })
     }

@@ -39,8 +39,8 @@ pub enum CudaError {
     },
     /// No NVRTC.
     #[error(
-        "no compiler for kernels: libnvrtc.so is not found; `pip install nvidia-cuda-nvrtc` brings it, and LD_LIBRARY_PATH must name the \
-         folder it lies in"
+        "NVRTC, which compiles the kernels, is not found in the loader's search path, in $CUDA_HOME or in any Python environment; \
+         install it with `pip install nvidia-cuda-nvrtc`, or name its folder in LD_LIBRARY_PATH"
     )]
     NoCompiler,
     /// No NCCL.
@@ -67,6 +67,14 @@ pub enum CudaError {
         compiler: Version,
         /// What the GPU can.
         capability: Version,
+    },
+    /// The cache of compiled kernels cannot be written.
+    #[error("{}: the compiled kernels cannot be stored: {message}", path.display())]
+    Cache {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system reported.
+        message: String,
     },
     /// Kernels that do not compile: a mistake in this program, or a damaged NVRTC.
     #[error("kernels do not compile for {target}: {log}")]

@@ -6,9 +6,9 @@ use super::arguments::{
     LoadArgs, LoadHeldArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals, RunningArgs, SettleArgs, Value,
 };
 use super::held::InputImages;
-use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS, TILE_THREADS};
+use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
-use super::step::{BLOCK, Step, sizes};
+use super::step::{Step, sizes};
 use crate::kernels::{Into, Windows};
 use crate::plan::{ANCHOR, Act, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE};
 
@@ -81,7 +81,7 @@ impl Step<'_> {
             slab: slabs.rows as i64,
             stride: of.stride as i64,
         };
-        self.start(kernel::moments, [across, slabs.count, 1], BLOCK, &args)?;
+        self.start(kernel::moments, [across, slabs.count, 1], &args)?;
         Ok(slabs)
     }
 
@@ -113,7 +113,7 @@ impl Step<'_> {
             channels: buffer.shape.channels as i64,
             stride: buffer.stride as i64,
         };
-        self.start(kernel::settle, [buffer.shape.channels.div_ceil(JOINED), 1, 1], BLOCK, &args)
+        self.start(kernel::settle, [buffer.shape.channels.div_ceil(JOINED), 1, 1], &args)
     }
 
     /// Says how its moments are cut where it has left them in scratch memory.
@@ -250,9 +250,9 @@ impl Step<'_> {
         let columns = Columns::fitting(y.stride);
         let blocks = [rows.div_ceil(TILE_ROWS), y.stride.div_ceil(columns.count()), 1];
         match columns {
-            Columns::Few => self.start(kernel::dense_forward_16, blocks, TILE_THREADS, &args)?,
-            Columns::Some => self.start(kernel::dense_forward_32, blocks, TILE_THREADS, &args)?,
-            Columns::Many => self.start(kernel::dense_forward_64, blocks, TILE_THREADS, &args)?,
+            Columns::Few => self.start(kernel::dense_forward_16, blocks, &args)?,
+            Columns::Some => self.start(kernel::dense_forward_32, blocks, &args)?,
+            Columns::Many => self.start(kernel::dense_forward_64, blocks, &args)?,
         }
         Ok(gathers.then_some(tiles))
     }
@@ -316,7 +316,7 @@ impl Step<'_> {
             slab: slabs.rows as i64,
             stride: of.stride as i64,
         };
-        self.start(kernel::difference, [slabs.count, 1, 1], BLOCK, &args)?;
+        self.start(kernel::difference, [slabs.count, 1, 1], &args)?;
         let count = (self.images * of.shape.numel()) as f64;
         let args = AddUpArgs {
             partial,
@@ -324,7 +324,7 @@ impl Step<'_> {
             count: slabs.count as i64,
             factor: f64::from(share) / count,
         };
-        self.start(kernel::add_up, [1, 1, 1], BLOCK, &args)
+        self.start(kernel::add_up, [1, 1, 1], &args)
     }
 
     /// A pooling of `x`, or its way back from `gradient`.

@@ -23,6 +23,14 @@ pub struct Version {
     pub minor: u32,
 }
 
+impl Version {
+    /// Reads what `Display` writes: `13.0`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
@@ -57,9 +65,7 @@ impl Gpu {
 /// # Errors
 /// [`CudaError`] where there is none.
 pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
-    // SAFETY: it opens a library of the driver, whose initialisers may run in any process.
-    #[cfg(not(feature = "linked-cuda"))]
-    if !unsafe { driver_sys::is_culib_present() } {
+    if !driver_is_present() {
         return Err(CudaError::NoDriver);
     }
     let found = driver_version()?;
@@ -77,15 +83,20 @@ pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
     }
 }
 
-/// The version of NVRTC, which compiles kernels.
+/// The version of NVRTC, NVIDIA's library that compiles kernels.
+///
+/// NVRTC is looked for where the system's loader looks, in the CUDA toolkit (`$CUDA_HOME`, `$CUDA_PATH`, `/usr/local/cuda`), and in Python
+/// environments (`$VIRTUAL_ENV`, `$CONDA_PREFIX`, that of every `python3` in `$PATH`, `~/.local`).
 ///
 /// # Errors
-/// [`CudaError`] where it is missing.
+/// Returns [`CudaError::NoCompiler`] if NVRTC is in none of these places.
 pub fn compiler() -> Result<Version, CudaError> {
-    // SAFETY: it opens a library without initialisers of its own.
     #[cfg(not(feature = "linked-cuda"))]
-    if !unsafe { nvrtc_sys::is_culib_present() } {
-        return Err(CudaError::NoCompiler);
+    {
+        let driver = driver_is_present().then(|| driver_version().ok()).flatten();
+        if !super::libraries::nvrtc_is_present(driver.map(|version| version.major)) {
+            return Err(CudaError::NoCompiler);
+        }
     }
     let (mut major, mut minor) = (0, 0);
     // SAFETY: the library is there, and both places live until the call returns.
@@ -104,6 +115,19 @@ pub(super) fn driver_version() -> Result<Version, CudaError> {
     code.result().map_err(refused("cuDriverGetVersion"))?;
     // 12040 is 12.4.
     Ok(Version { major: number as u32 / 1000, minor: number as u32 % 1000 / 10 })
+}
+
+/// Whether the driver's library can be called.
+#[cfg(not(feature = "linked-cuda"))]
+fn driver_is_present() -> bool {
+    // SAFETY: it opens a library of the driver, whose initialisers may run in any process.
+    unsafe { driver_sys::is_culib_present() }
+}
+
+/// Whether the driver's library can be called: a program that links it does not start without it.
+#[cfg(feature = "linked-cuda")]
+fn driver_is_present() -> bool {
+    true
 }
 
 fn gpu(ordinal: usize) -> Result<Gpu, CudaError> {
@@ -160,7 +184,7 @@ mod tests {
         }
         match compiler() {
             Ok(version) => assert!(version.major >= 11),
-            Err(error) => assert!(error.to_string().contains("LD_LIBRARY_PATH"), "{error}"),
+            Err(error) => assert!(error.to_string().contains("pip install nvidia-cuda-nvrtc"), "{error}"),
         }
     }
 }

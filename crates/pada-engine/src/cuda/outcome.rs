@@ -6,7 +6,7 @@ use super::CudaError;
 use super::arguments::{CountArgs, CrossEntropyArgs, Doubles, Floats, Ints, LogitsArgs, NONE, NormsArgs};
 use super::results::Results;
 use super::source::kernel;
-use super::step::{BLOCK, Step};
+use super::step::Step;
 use crate::plan::BufferId;
 
 impl Step<'_> {
@@ -34,7 +34,7 @@ impl Step<'_> {
             classes: head.shape.channels as i64,
             stride: head.stride as i64,
         };
-        self.start(kernel::count_correct, [1, 1, 1], BLOCK, &args)
+        self.start(kernel::count_correct, [1, 1, 1], &args)
     }
 
     /// Norms of what the classifier reads, where there is one.

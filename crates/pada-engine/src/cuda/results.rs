@@ -10,6 +10,8 @@ pub(super) struct Places {
     pub(super) alignments: usize,
     /// How many weight tensors there are.
     pub(super) tensors: usize,
+    /// Whether the output is a linear layer, whose input has a norm for every image.
+    pub(super) classifies: bool,
 }
 
 /// The same on the device.
@@ -28,7 +30,7 @@ pub(super) struct Results {
 }
 
 /// The same on the host.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     pub(super) losses: Vec<f64>,
     pub(super) alignments: Vec<f64>,
@@ -43,7 +45,8 @@ impl Places {
     }
 
     fn bytes(&self) -> usize {
-        self.doubles() * size_of::<f64>() + (self.images * (self.classes + 1)) * size_of::<f32>()
+        let floats = self.images * (self.classes + usize::from(self.classifies));
+        self.doubles() * size_of::<f64>() + floats * size_of::<f32>()
     }
 
     pub(super) fn on(&self, device: &dyn Device, block: &mut Block) -> Result<Results, CudaError> {
@@ -54,7 +57,7 @@ impl Places {
         Ok(Results { losses, alignments, norms, logits, features: logits.at(self.images * self.classes) })
     }
 
-    /// Waits for the pass and copies all of it.
+    /// Waits for a training pass and copies all that it wrote, in one piece.
     pub(super) fn download(&self, device: &dyn Device, results: &Results) -> Result<Found, CudaError> {
         let mut bytes = vec![0; self.bytes()];
         device.download(results.losses.0, &mut bytes)?;
@@ -68,5 +71,12 @@ impl Places {
             logits: floats.by_ref().take(self.images * self.classes).collect(),
             features: floats.collect(),
         })
+    }
+
+    /// Waits for a forward pass and copies its logits, the only result that it wrote.
+    pub(super) fn download_logits(&self, device: &dyn Device, results: &Results) -> Result<Found, CudaError> {
+        let mut logits = vec![0.0; self.images * self.classes];
+        device.download(results.logits.0, bytemuck::cast_slice_mut(&mut logits))?;
+        Ok(Found { logits, ..Found::default() })
     }
 }

@@ -1,6 +1,8 @@
 use pada_graph::Precision;
 
 use super::arguments::{self as args, Field};
+use super::slabs::TILE_THREADS;
+use super::step::BLOCK;
 
 /// A kernel's name and the struct it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,13 +11,18 @@ pub struct KernelName {
     pub name: &'static str,
     /// The struct that is its only argument.
     pub argument: &'static str,
+    /// Threads of a block, the same in every launch.
+    pub threads: u32,
 }
 
 macro_rules! kernels {
-    ($($name:ident($argument:ident),)*) => {
+    ($($name:ident($argument:ident) by $threads:ident,)*) => {
         /// All kernels.
-        pub const KERNELS: &[KernelName] =
-            &[$(KernelName { name: stringify!($name), argument: <args::$argument as Field>::C },)*];
+        pub const KERNELS: &[KernelName] = &[$(KernelName {
+            name: stringify!($name),
+            argument: <args::$argument as Field>::C,
+            threads: $threads,
+        },)*];
 
         /// The kernels by name, each with what it takes.
         #[allow(missing_debug_implementations, reason = "never made")]
@@ -28,6 +35,7 @@ macro_rules! kernels {
 
                 impl super::Kernel for $name {
                     const NAME: &'static str = stringify!($name);
+                    const THREADS: u32 = super::$threads;
                     type Argument = args::$argument;
                 }
             )*
@@ -38,56 +46,58 @@ macro_rules! kernels {
 /// A kernel as a type, so that no launch gives it another's argument.
 pub(super) trait Kernel {
     const NAME: &'static str;
+    /// Threads of a block.
+    const THREADS: u32;
     type Argument: Field;
 }
 
 kernels! {
-    load(LoadArgs),
-    load_held(LoadHeldArgs),
-    dense_forward_16(ForwardArgs),
-    dense_forward_32(ForwardArgs),
-    dense_forward_64(ForwardArgs),
-    dense_backward_16(BackwardArgs),
-    dense_backward_32(BackwardArgs),
-    dense_backward_64(BackwardArgs),
-    dense_weights_16(WeightArgs),
-    dense_weights_32(WeightArgs),
-    dense_weights_64(WeightArgs),
-    add_dense_weights(AddWeightsArgs),
-    depthwise_forward(ForwardArgs),
-    depthwise_backward(BackwardArgs),
-    depthwise_weights(WeightArgs),
-    add_depthwise_weights(AddWeightsArgs),
-    column_sums(ColumnArgs),
-    add_columns(AddColumnsArgs),
-    moments(MomentsArgs),
-    settle(SettleArgs),
-    running(RunningArgs),
-    gradient_sums(SumsArgs),
-    settle_gradient(SettleGradientArgs),
-    combine(CombineArgs),
-    hand_on(HandArgs),
-    total_gradient(TotalArgs),
-    average_pool(PoolArgs),
-    average_pool_gradient(PoolArgs),
-    max_pool(PoolArgs),
-    max_pool_gradient(PoolArgs),
-    copy_channels(CopyArgs),
-    global_pool(GlobalArgs),
-    global_pool_gradient(GlobalArgs),
-    linear(LinearArgs),
-    linear_gradient(LinearArgs),
-    linear_weights(LinearWeightArgs),
-    difference(DifferenceArgs),
-    add_up(AddUpArgs),
-    multiple(MultipleArgs),
-    cross_entropy(CrossEntropyArgs),
-    read_logits(LogitsArgs),
-    count_correct(CountArgs),
-    feature_norms(NormsArgs),
-    update(UpdateArgs),
-    squares(SquaresArgs),
-    tensor_norms(TensorNormsArgs),
+    load(LoadArgs) by BLOCK,
+    load_held(LoadHeldArgs) by BLOCK,
+    dense_forward_16(ForwardArgs) by TILE_THREADS,
+    dense_forward_32(ForwardArgs) by TILE_THREADS,
+    dense_forward_64(ForwardArgs) by TILE_THREADS,
+    dense_backward_16(BackwardArgs) by TILE_THREADS,
+    dense_backward_32(BackwardArgs) by TILE_THREADS,
+    dense_backward_64(BackwardArgs) by TILE_THREADS,
+    dense_weights_16(WeightArgs) by TILE_THREADS,
+    dense_weights_32(WeightArgs) by TILE_THREADS,
+    dense_weights_64(WeightArgs) by TILE_THREADS,
+    add_dense_weights(AddWeightsArgs) by BLOCK,
+    depthwise_forward(ForwardArgs) by BLOCK,
+    depthwise_backward(BackwardArgs) by BLOCK,
+    depthwise_weights(WeightArgs) by BLOCK,
+    add_depthwise_weights(AddWeightsArgs) by BLOCK,
+    column_sums(ColumnArgs) by BLOCK,
+    add_columns(AddColumnsArgs) by BLOCK,
+    moments(MomentsArgs) by BLOCK,
+    settle(SettleArgs) by BLOCK,
+    running(RunningArgs) by BLOCK,
+    gradient_sums(SumsArgs) by BLOCK,
+    settle_gradient(SettleGradientArgs) by BLOCK,
+    combine(CombineArgs) by BLOCK,
+    hand_on(HandArgs) by BLOCK,
+    total_gradient(TotalArgs) by BLOCK,
+    average_pool(PoolArgs) by BLOCK,
+    average_pool_gradient(PoolArgs) by BLOCK,
+    max_pool(PoolArgs) by BLOCK,
+    max_pool_gradient(PoolArgs) by BLOCK,
+    copy_channels(CopyArgs) by BLOCK,
+    global_pool(GlobalArgs) by BLOCK,
+    global_pool_gradient(GlobalArgs) by BLOCK,
+    linear(LinearArgs) by BLOCK,
+    linear_gradient(LinearArgs) by BLOCK,
+    linear_weights(LinearWeightArgs) by BLOCK,
+    difference(DifferenceArgs) by BLOCK,
+    add_up(AddUpArgs) by BLOCK,
+    multiple(MultipleArgs) by BLOCK,
+    cross_entropy(CrossEntropyArgs) by BLOCK,
+    read_logits(LogitsArgs) by BLOCK,
+    count_correct(CountArgs) by BLOCK,
+    feature_norms(NormsArgs) by BLOCK,
+    update(UpdateArgs) by BLOCK,
+    squares(SquaresArgs) by BLOCK,
+    tensor_norms(TensorNormsArgs) by BLOCK,
 }
 
 /// All kernels as one text: `real` and the way to multiply are macros of it, see [`macros`].

@@ -83,10 +83,9 @@ impl Step<'_> {
         &self,
         kernel: K,
         blocks: [usize; 3],
-        threads: u32,
         args: &K::Argument,
     ) -> Result<(), CudaError> {
-        start(self.device, kernel, blocks, threads, args)
+        start(self.device, kernel, blocks, args)
     }
 
     /// Memory for sums of slabs.
@@ -183,7 +182,7 @@ pub(super) fn each<K: Kernel>(
     count: usize,
     args: &K::Argument,
 ) -> Result<(), CudaError> {
-    start(device, kernel, [count.div_ceil(BLOCK as usize), 1, 1], BLOCK, args)
+    start(device, kernel, [count.div_ceil(K::THREADS as usize), 1, 1], args)
 }
 
 /// Starts a kernel.
@@ -191,7 +190,6 @@ pub(super) fn start<K: Kernel>(
     device: &dyn Device,
     _: K,
     blocks: [usize; 3],
-    threads: u32,
     args: &K::Argument,
 ) -> Result<(), CudaError> {
     if blocks.contains(&0) {
@@ -200,5 +198,5 @@ pub(super) fn start<K: Kernel>(
     let mut words = Vec::new();
     args.put(&mut words);
     let blocks = blocks.map(|n| u32::try_from(n).expect("a batch that fits into memory has fewer blocks"));
-    device.launch(&Launch { kernel: K::NAME, blocks, threads, words: &words })
+    device.launch(&Launch { kernel: K::NAME, blocks, threads: K::THREADS, words: &words })
 }

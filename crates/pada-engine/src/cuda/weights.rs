@@ -3,7 +3,7 @@ use pada_graph::{Graph, IdleWeights, SgdStep, State, WeightId, WeightLayout, Wei
 use super::arguments::{Doubles, Floats, Ints, SquaresArgs, TensorNormsArgs, UpdateArgs};
 use super::memory::Block;
 use super::source::kernel;
-use super::step::{BLOCK, each, start};
+use super::step::{each, start};
 use super::{CudaError, Device, DeviceSum};
 
 /// Numbers of a piece: what one block of a flat kernel goes over.
@@ -102,7 +102,7 @@ impl Weights {
         let gradient = Floats(self.gradient.address());
         let pieces = Ints(self.pieces.address());
         let squares = SquaresArgs { pieces, gradient, partial };
-        start(device, kernel::squares, [self.count, 1, 1], BLOCK, &squares)?;
+        start(device, kernel::squares, [self.count, 1, 1], &squares)?;
         let firsts = Ints(self.firsts.address());
         let tensors = self.layout.len();
         each(
@@ -153,7 +153,7 @@ impl Weights {
             decay: step.weight_decay.into(),
             scale: step.gradient_scale.into(),
         };
-        start(device, kernel::update, [self.count, 1, 1], BLOCK, &args)
+        start(device, kernel::update, [self.count, 1, 1], &args)
     }
 
     /// A copy of all weights or of all momentum.

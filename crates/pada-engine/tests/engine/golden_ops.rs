@@ -2,7 +2,7 @@
 //! It is written by `make_golden_ops.py`, which lies beside that folder.
 
 use pada_engine::Engine;
-use pada_graph::{Conv, GraphBuilder, NodeId, Norm, Pool, Precision, Shape, Statistics, WeightId};
+use pada_graph::{Conv, Executor, GraphBuilder, NodeId, Norm, Pool, Precision, Shape, Statistics, WeightId};
 use safetensors::SafeTensors;
 
 use crate::case::LEVELS;
@@ -81,9 +81,9 @@ impl Golden<'_> {
         let numbers: Vec<&[f32]> = parts.iter().map(|(_, (_, numbers))| numbers.as_slice()).collect();
         let weights = probe.weights(&x, &numbers);
         let (y, gy) = (get("y").unwrap().1, get("gy").unwrap().1);
-        let check = |mut engine: Engine, what: &str| {
-            assert_close(&format!("{name}.y, {what}"), &probe.values(&mut engine, &weights), &y);
-            let gradient = probe.gradient(&mut engine, &weights, &gy);
+        let check = |engine: &mut dyn Executor, what: &str| {
+            assert_close(&format!("{name}.y, {what}"), &probe.values(engine, &weights), &y);
+            let gradient = probe.gradient(engine, &weights, &gy);
             let gx: Vec<f32> = probe.x_places().map(|place| gradient[place]).collect();
             assert_close(&format!("{name}.gx, {what}"), &gx, &get("gx").unwrap().1);
             for (key, _) in &parts {
@@ -94,8 +94,13 @@ impl Golden<'_> {
         };
         let engine =
             |precision, level| Engine::with_level(probe.layout.clone(), weights.clone(), precision, level);
-        check(engine(Precision::Double, LEVELS[0]), "f64");
-        LEVELS.into_iter().for_each(|level| check(engine(Precision::Single, level), &level.to_string()));
+        check(&mut engine(Precision::Double, LEVELS[0]), "f64");
+        LEVELS.into_iter().for_each(|level| check(&mut engine(Precision::Single, level), &level.to_string()));
+        for (precision, what) in [(Precision::Double, "GPU, f64"), (Precision::Single, "GPU, f32")] {
+            if let Some(mut gpu) = pada_emulated_gpu::engine(probe.layout.clone(), &weights, precision) {
+                check(&mut gpu, what);
+            }
+        }
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
+use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaError, Device, KERNELS, Launch, check};
 use pada_graph::Precision;
 
-use super::emulated::Emulated;
-
 /// A device that leaves one kernel out.
 struct Broken {
-    device: Emulated,
+    device: Rc<dyn Device>,
     kernel: &'static str,
 }
 
@@ -46,8 +45,8 @@ impl Device for Broken {
 #[test]
 fn a_device_that_computes_as_the_cpu_does_passes() {
     for precision in [Precision::Single, Precision::Half, Precision::Double] {
-        let Some(device) = Emulated::new(precision) else { return };
-        check(Rc::new(device), precision).unwrap();
+        let Some(device) = device(precision) else { return };
+        check(device, precision).unwrap();
     }
 }
 
@@ -56,7 +55,7 @@ const UNUSED: &[&str] = &["running", "difference", "add_up", "multiple"];
 
 /// What the check says of a device without a kernel.
 fn without(kernel: &'static str, precision: Precision) -> Option<Result<(), CudaError>> {
-    Some(check(Rc::new(Broken { device: Emulated::new(precision)?, kernel }), precision))
+    Some(check(Rc::new(Broken { device: device(precision)?, kernel }), precision))
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
 use pada_graph::{
     Batch, Decayed, ExecError, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision,
@@ -10,12 +11,11 @@ use pada_graph::{
 };
 use pada_space::{Nb201, SearchSpace};
 
-use super::emulated::Emulated;
 use crate::case::Case;
 
 /// Works until it is lost, and has only so much memory.
 struct Fragile {
-    device: Emulated,
+    device: Rc<dyn Device>,
     lost: Rc<Cell<bool>>,
     memory: usize,
 }
@@ -93,7 +93,7 @@ fn a_lost_device_is_reported_by_every_call_that_can() {
         |engine| engine.write(State::Momentum, &vec![0.0; engine.layout().numel()]),
     ];
     for lose in loses {
-        let Some(device) = Emulated::new(Precision::Single) else { return };
+        let Some(device) = device(Precision::Single) else { return };
         let lost = Rc::new(Cell::new(false));
         let device = Rc::new(Fragile { device, lost: lost.clone(), memory: usize::MAX });
         let mut engine =
@@ -116,7 +116,7 @@ fn too_little_memory_says_how_much_is_needed_and_what_needs_less() {
     let net = Nb201Net::new(4, 1, SHAPE, 4, Norms::Plain);
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap();
     let case = Case::new(net.weights(), SHAPE, 64, 4, 1);
-    let Some(device) = Emulated::new(Precision::Single) else { return };
+    let Some(device) = device(Precision::Single) else { return };
     let device = Rc::new(Fragile { device, lost: Rc::default(), memory: 1 << 18 });
     let mut engine =
         CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::Single).unwrap();

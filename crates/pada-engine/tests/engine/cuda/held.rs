@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use pada_data::{Augment, Flip, ImageSet, ImageSource, Normalize, Placed};
+use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
 use pada_graph::{
     Batch, ByteImages, ExecError, Executor, HeldSet, Images, LossSpec, Lower, Nb201Net, Norms, Pick, Pixels,
@@ -13,7 +14,7 @@ use pada_space::{Nb201, SearchSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::emulated::{Emulated, engine};
+use super::emulated::engine;
 use crate::case::Case;
 
 const SHAPE: Shape = Shape { channels: 3, height: 8, width: 12 };
@@ -63,7 +64,7 @@ fn step(executor: &mut dyn Executor, images: Images<'_>, labels: &[u32]) -> Vec<
 }
 
 #[test]
-fn images_that_are_cut_mirrored_and_holed_on_an_emulated_gpu_equal_those_of_the_cpu_to_the_bit() {
+fn images_that_are_cut_mirrored_and_holed_on_a_gpu_equal_those_of_the_cpu_to_the_bit() {
     let (case, set) = (case(), set());
     let source = ImageSource::Held(set.clone());
     let indices = [4, 0, 12, 12, 7, 3, 9];
@@ -133,7 +134,7 @@ fn counts_of_many_networks_come_back_at_once_and_equal_those_of_logits() {
 
 /// A device that counts copies.
 struct Watched {
-    device: Emulated,
+    device: Rc<dyn Device>,
     copies: Rc<Cell<[usize; 2]>>,
 }
 
@@ -183,7 +184,7 @@ impl Device for Watched {
 #[test]
 fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_picks_and_labels() {
     let (case, set, copies) = (case(), set(), Rc::new(Cell::new([0, 0])));
-    let Some(device) = Emulated::new(Precision::Single) else { return };
+    let Some(device) = device(Precision::Single) else { return };
     let device = Rc::new(Watched { device, copies: copies.clone() });
     let mut engine =
         CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::Single).unwrap();

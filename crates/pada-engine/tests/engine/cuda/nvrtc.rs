@@ -1,10 +1,16 @@
 //! Kernels compile for every generation that they may meet: NVRTC needs no GPU for that.
 
-use pada_engine::cuda::{CudaError, KERNELS, compile, compiler, declarations, macros, source};
+use pada_engine::cuda::{
+    CudaError, KERNELS, ResourceUsage, compile, compile_with_report, compiler, declarations, macros,
+    precompile, source,
+};
 use pada_graph::Precision;
 
 /// Makes tests fail, instead of saying that they skip, where NVRTC is missing.
 const REQUIRE: &str = "PADA_REQUIRE_NVRTC";
+
+/// Ampere, Hopper and Blackwell, as the program asks for them when it finds such a GPU.
+const TARGETS: [&str; 3] = ["sm_80", "sm_90", "sm_100"];
 
 const PRECISIONS: [Precision; 3] = [Precision::Single, Precision::Half, Precision::Double];
 
@@ -19,34 +25,73 @@ fn is_there() -> bool {
     }
 }
 
+/// A spilled register is written to and read from device memory. f64 is there to check results with, and may be slow.
+fn assert_fits(all: &[ResourceUsage], precision: Precision, target: &str) {
+    assert_eq!(all.len(), KERNELS.len());
+    for (usage, kernel) in all.iter().zip(KERNELS) {
+        let spills = usage.spill_store_bytes + usage.spill_load_bytes;
+        assert!(precision == Precision::Double || spills == 0, "{target} {precision:?}: {usage:?}");
+        // A multiprocessor has 64 Ki registers, and a block at most 48 KiB of static shared memory.
+        let registers = usage.registers * kernel.threads;
+        assert!(registers <= 65_536 && usage.shared_bytes <= 49_152, "{target} {precision:?}: {usage:?}");
+    }
+}
+
+/// Whether a text is in an image.
+fn holds(image: &[u8], text: &str) -> bool {
+    image.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
 #[test]
-fn every_kernel_compiles_for_ampere_hopper_and_blackwell() {
+fn every_kernel_compiles_for_ampere_hopper_and_blackwell_without_spills() {
     if !is_there() {
         return;
     }
     for precision in PRECISIONS {
-        for target in ["sm_80", "sm_90a", "compute_100"] {
-            let image = compile(target, precision).unwrap_or_else(|error| panic!("{error}"));
-            let holds = |name: &str| image.windows(name.len()).any(|part| part == name.as_bytes());
-            // PTX says where a kernel begins, a cubin has a section for it.
+        for target in TARGETS {
+            let compiled = compile_with_report(target, precision);
+            let (image, usage) = compiled.unwrap_or_else(|error| panic!("{error}"));
+            assert_fits(&usage, precision, target);
             for kernel in KERNELS {
-                let mark = match target.starts_with("sm_") {
-                    true => format!(".text.{}\0", kernel.name),
-                    false => format!(".entry {}(", kernel.name),
-                };
-                assert!(holds(&mark), "{} is not in the kernels for {target}, {precision:?}", kernel.name);
+                let section = format!(".text.{}\0", kernel.name);
+                assert!(holds(&image, &section), "{} is not in the cubin of {target}", kernel.name);
             }
-            // Arrays that do not fit into registers would lie in local memory.
-            assert!(precision == Precision::Double || !holds(".local "), "{target} {precision:?} spills");
-            let multiplies = match (precision, target.starts_with("compute_")) {
-                (_, false) => continue,
-                (Precision::Single, _) => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
-                (Precision::Half, _) => "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
-                (Precision::Double, _) => "fma.rn.f64",
-            };
-            assert!(holds(multiplies), "{precision:?} has no {multiplies}");
         }
     }
+}
+
+/// PTX is for GPUs that are newer than the compiler.
+#[test]
+fn every_kernel_compiles_to_ptx_that_multiplies_as_its_precision_says() {
+    if !is_there() {
+        return;
+    }
+    for precision in PRECISIONS {
+        let image = compile("compute_100", precision).unwrap_or_else(|error| panic!("{error}"));
+        for kernel in KERNELS {
+            let entry = format!(".entry {}(", kernel.name);
+            assert!(holds(&image, &entry), "{} is not in the PTX, {precision:?}", kernel.name);
+        }
+        let multiplies = match precision {
+            Precision::Single => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
+            Precision::Half => "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
+            Precision::Double => "fma.rn.f64",
+        };
+        assert!(holds(&image, multiplies), "{precision:?} has no {multiplies}");
+    }
+}
+
+#[test]
+fn kernels_are_compiled_into_a_folder_once() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = precompile("sm_90", Precision::Single, folder.path()).unwrap();
+    let written = std::fs::metadata(&file).unwrap().modified().unwrap();
+    assert_eq!(precompile("sm_90", Precision::Single, folder.path()).unwrap(), file);
+    assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), written);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::running::{NAMES, all_passes, paths};
 use crate::side::{cases, pass};
 
 #[test]
-fn running_statistics_on_an_emulated_gpu_equal_the_cpu() {
+fn running_statistics_on_a_gpu_equal_the_cpu() {
     for (case, graph) in paths() {
         let Some(mut engine) = engine(&case, Precision::Double) else { return };
         let ours = all_passes(&case, &mut engine, &graph);
@@ -23,7 +23,7 @@ fn running_statistics_on_an_emulated_gpu_equal_the_cpu() {
 }
 
 #[test]
-fn side_losses_and_dropped_paths_on_an_emulated_gpu_equal_the_cpu() {
+fn side_losses_and_dropped_paths_on_a_gpu_equal_the_cpu() {
     for (case, graph) in cases() {
         let Some(mut engine) = engine(&case, Precision::Double) else { return };
         let ours = pass(&case, &mut engine, &graph);
@@ -34,7 +34,7 @@ fn side_losses_and_dropped_paths_on_an_emulated_gpu_equal_the_cpu() {
 }
 
 #[test]
-fn weights_move_on_an_emulated_gpu_as_on_the_cpu() {
+fn weights_move_on_a_gpu_as_on_the_cpu() {
     let shape = Shape::new(3, 8, 8);
     let net = Nb201Net::new(4, 1, shape, 10, Norms::Affine);
     let case = Case::new(net.weights(), shape, 4, 10, 5);
@@ -54,7 +54,7 @@ fn weights_move_on_an_emulated_gpu_as_on_the_cpu() {
 }
 
 #[test]
-fn a_step_on_an_emulated_gpu_has_the_same_bits_every_time_and_bf16_is_near() {
+fn a_step_on_a_gpu_has_the_same_bits_every_time_and_bf16_is_near() {
     let shape = Shape::new(3, 8, 8);
     let net = Nb201Net::new(16, 1, shape, 10, Norms::Affine);
     let case = Case::new(net.weights(), shape, 6, 10, 3);

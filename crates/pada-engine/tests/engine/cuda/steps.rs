@@ -42,7 +42,7 @@ fn check(case: &Case, graph: &pada_graph::Graph, what: &str) {
 }
 
 #[test]
-fn nb201_steps_on_an_emulated_gpu_equal_the_cpu() {
+fn nb201_steps_on_a_gpu_equal_the_cpu() {
     let space = Nb201::new();
     for (i, (channels, shape, images, norms)) in [
         (16, Shape::new(3, 8, 8), 5, Norms::Plain),
@@ -68,7 +68,7 @@ proptest! {
     #![proptest_config(config(40))]
 
     #[test]
-    fn random_graphs_on_an_emulated_gpu_equal_the_cpu(recipe in recipes()) {
+    fn random_graphs_on_a_gpu_equal_the_cpu(recipe in recipes()) {
         let (case, graph) = recipe.build();
         check(&case, &graph, "random graph");
     }

@@ -3,18 +3,18 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use pada_emulated_gpu::device;
 use pada_engine::Level;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, DeviceSum};
 use pada_graph::{Batch, Executor, Graph, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
 use pada_space::{Nb201, SearchSpace};
 use pada_world::{World, WorldError, threads};
 
-use super::emulated::Emulated;
 use crate::case::{Case, distance};
 
 /// Adds up lists of devices by way of the host.
 struct ThroughHost {
-    device: Rc<Emulated>,
+    device: Rc<dyn Device>,
     world: World,
 }
 
@@ -42,7 +42,7 @@ fn gradient(case: &Case, executor: &dyn Executor) -> Vec<f32> {
 }
 
 fn engine(case: &Case, world: &World) -> Option<(CudaEngine, ThroughHost)> {
-    let device = Rc::new(Emulated::new(Precision::Double)?);
+    let device = device(Precision::Double)?;
     let engine =
         CudaEngine::with_device(device.clone(), case.layout.clone(), &case.weights, Precision::Double)
             .unwrap();
@@ -56,7 +56,7 @@ fn case() -> (Case, Graph) {
 }
 
 #[test]
-fn gradients_of_several_emulated_gpus_add_up_to_those_of_the_cpu() {
+fn gradients_of_several_gpus_add_up_to_those_of_the_cpu() {
     let (case, graph) = case();
     for ranks in [1, 2, 4] {
         let mut expected = vec![0.0; case.layout.numel()];

@@ -1,0 +1,124 @@
+//! A device whose memory and processor are the host's.
+#![allow(
+    unsafe_code,
+    reason = "calls into a library that was just compiled, and memory at addresses of a device"
+)]
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::collections::HashMap;
+use std::ffi::{CString, c_char};
+use std::sync::{Mutex, OnceLock};
+
+use libloading::Library;
+use pada_engine::cuda::{Address, CudaError, Device, Launch};
+use pada_graph::Precision;
+
+use crate::kernels::compile;
+
+type Run = unsafe extern "C" fn(*const c_char, *const u32, u32, *const u64);
+
+/// A GPU that is none: every launch runs the kernel on the host, with the arithmetic, tiles and barriers that a GPU would run.
+///
+/// It fails a test that copies from or to memory that was not allocated, that leaves memory allocated, or that launches a kernel with
+/// another number of threads than the kernel has. Fresh memory holds bytes that are no numbers.
+#[derive(Debug)]
+pub struct EmulatedGpu {
+    library: &'static Mutex<Library>,
+    blocks: Mutex<HashMap<Address, Layout>>,
+}
+
+/// Compiled once for each precision. The blocks of a library share its static memory: only one launch runs at a time.
+fn library(precision: Precision) -> Option<&'static Mutex<Library>> {
+    static LIBRARIES: [OnceLock<Option<Mutex<Library>>>; 3] = [const { OnceLock::new() }; 3];
+    LIBRARIES[precision as usize].get_or_init(|| load(precision)).as_ref()
+}
+
+fn load(precision: Precision) -> Option<Mutex<Library>> {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let library = folder.path().join("libkernels.so");
+    if !compile(precision, &library).expect("kernels can be written and compiled") {
+        eprintln!("no g++: kernels of the GPU are not run on the host");
+        return None;
+    }
+    // SAFETY: it was just compiled from kernels and an emulation that has no initialisers with effects.
+    Some(Mutex::new(unsafe { Library::new(library) }.expect("what was just compiled can be opened")))
+}
+
+impl EmulatedGpu {
+    /// An emulated GPU with the kernels of a precision. `None` if the host has no C++ compiler (`g++`), which is reported once.
+    pub fn new(precision: Precision) -> Option<Self> {
+        Some(Self { library: library(precision)?, blocks: Mutex::default() })
+    }
+
+    fn check(&self, at: Address, bytes: usize) {
+        let blocks = self.blocks.lock().expect("no thread panics while it holds this");
+        let holds = |(first, layout): (&Address, &Layout)| {
+            *first <= at && at + bytes as Address <= *first + layout.size() as Address
+        };
+        assert!(bytes == 0 || blocks.iter().any(holds), "{bytes} bytes at {at:#x} were not allocated");
+    }
+}
+
+impl Device for EmulatedGpu {
+    fn name(&self) -> &str {
+        "an emulated GPU"
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address, CudaError> {
+        let layout = Layout::from_size_align(bytes.max(1), 256).expect("a test needs less than all memory");
+        // SAFETY: the layout is not empty. All bits set: what is read before it is written is no number.
+        let at = unsafe {
+            let at = alloc(layout);
+            at.write_bytes(0xFF, layout.size());
+            at
+        };
+        self.blocks.lock().expect("no thread panics while it holds this").insert(at as Address, layout);
+        Ok(at as Address)
+    }
+
+    fn free(&self, address: Address) {
+        let mut blocks = self.blocks.lock().expect("no thread panics while it holds this");
+        let layout = blocks.remove(&address).expect("it was allocated, and is freed once");
+        // SAFETY: it was allocated with this layout.
+        unsafe { dealloc(address as *mut u8, layout) }
+    }
+
+    fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), CudaError> {
+        self.check(to, bytes.len());
+        // SAFETY: `check` has found the block that holds all of it.
+        unsafe { (to as *mut u8).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
+        Ok(())
+    }
+
+    fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), CudaError> {
+        self.check(from, bytes.len());
+        // SAFETY: `check` has found the block that holds all of it.
+        unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(from as *const u8, bytes.len()) }
+        Ok(())
+    }
+
+    fn clear(&self, at: Address, bytes: usize) -> Result<(), CudaError> {
+        self.check(at, bytes);
+        // SAFETY: `check` has found the block that holds all of it.
+        unsafe { (at as *mut u8).write_bytes(0, bytes) }
+        Ok(())
+    }
+
+    fn launch(&self, launch: &Launch<'_>) -> Result<(), CudaError> {
+        let library = self.library.lock().expect("a kernel that fails ends the process");
+        let name = CString::new(launch.kernel).expect("names of kernels hold no NUL");
+        // SAFETY: `run` has this type, and copies nothing beyond the struct, whose fields are the words.
+        unsafe {
+            let run = library.get::<Run>(b"run").expect("every library of kernels has it");
+            run(name.as_ptr(), launch.blocks.as_ptr(), launch.threads, launch.words.as_ptr());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for EmulatedGpu {
+    fn drop(&mut self) {
+        let left = self.blocks.lock().map_or(0, |blocks| blocks.len());
+        assert!(left == 0 || std::thread::panicking(), "{left} blocks of memory were not given back");
+    }
+}

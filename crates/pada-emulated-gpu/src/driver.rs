@@ -1,0 +1,40 @@
+//! A whole CUDA driver, for programs that open a GPU themselves.
+
+use std::io;
+use std::path::Path;
+
+use pada_engine::cuda::{Version, put_in_cache};
+use pada_graph::Precision;
+
+use crate::kernels::{compile, compile_text};
+
+/// Target of the emulated GPU's compute capability, 9.0.
+const TARGET: &str = "sm_90";
+/// Version of CUDA that the emulated driver supports.
+const CUDA: Version = Version { major: 13, minor: 0 };
+
+/// Builds an emulated CUDA driver, `libcuda.so`, in `folder`, and puts its kernels into the kernel cache in `cache`.
+///
+/// A process that has the folder first in `LD_LIBRARY_PATH` and the cache in `PADA_CACHE`, and that finds no NVRTC, then has a GPU
+/// `cuda:0` whose kernels run on the host. Returns `false` if there is no C++ compiler (`g++`).
+///
+/// # Errors
+/// Returns an error if a file cannot be written.
+///
+/// # Panics
+/// Panics with the compiler's messages if the kernels are not valid C++.
+pub fn install(folder: &Path, cache: &Path) -> io::Result<bool> {
+    std::fs::create_dir_all(folder)?;
+    if !compile_text(include_str!("driver.cpp"), &[], &folder.join("libcuda.so"))? {
+        return Ok(false);
+    }
+    for (precision, name) in
+        [(Precision::Single, "f32"), (Precision::Half, "bf16"), (Precision::Double, "f64")]
+    {
+        let library = format!("libpada-kernels-{name}.so");
+        compile(precision, &folder.join(&library))?;
+        let image = [library.as_bytes(), b"\0"].concat();
+        put_in_cache(cache, TARGET, precision, CUDA, &image).map_err(io::Error::other)?;
+    }
+    Ok(true)
+}

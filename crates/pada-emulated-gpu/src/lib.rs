@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+#![allow(clippy::print_stderr, reason = "tests that are left out are named")]
+
+mod device;
+mod driver;
+mod kernels;
+mod on_card;
+
+pub use device::EmulatedGpu;
+pub use driver::install;
+pub use on_card::{device, engine, is_a_card};
