@@ -7,6 +7,8 @@ mod export;
 #[cfg(target_os = "linux")]
 mod faults;
 mod golden_metrics;
+#[cfg(target_os = "linux")]
+mod gpu;
 mod kills;
 mod photographs;
 mod program;

@@ -2,12 +2,16 @@ use std::path::Path;
 
 use pada::Device;
 use pada::data::{CIFAR10, CIFAR100, Cifar};
-use pada::engine::cuda;
+use pada::engine::cuda::{self, CudaError, Driver, DriverOptions, KernelResources};
+use pada::graph::Precision;
 use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthError};
 use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// List the registers, memory and occupancy of every kernel on the first GPU.
+    #[arg(long)]
+    kernels: bool,
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     json: bool,
@@ -22,12 +26,14 @@ struct Finding {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let data = super::data_dir();
+    let kernels = kernels();
     let findings = [
         Finding { what: "pada", state: Ok(env!("CARGO_PKG_VERSION").to_owned()) },
         Finding { what: "cpu", state: Ok(cpu()) },
         Finding { what: "engine", state: Ok(engine()) },
         Finding { what: "gpu", state: gpu() },
         Finding { what: "nvrtc", state: nvrtc() },
+        Finding { what: "kernels", state: kernels.as_deref().map(summary).map_err(Clone::clone) },
         Finding { what: "mini images", state: mini() },
         Finding { what: CIFAR10.name, state: cifar(&CIFAR10, &data) },
         Finding { what: CIFAR100.name, state: cifar(&CIFAR100, &data) },
@@ -46,6 +52,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if !missing.is_empty() && !missing.iter().any(|what| what.starts_with("mini")) {
         say!("\nwhat is missing is for other data and for GPUs; `pada-train` alone needs none of it");
     }
+    let listed = kernels.as_deref().ok().filter(|_| args.kernels);
+    if let Some(kernels) = listed {
+        list(kernels)?;
+    }
     if args.json {
         let entry = |f: &Finding| {
             (
@@ -53,7 +63,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 json!({"found": f.state.is_ok(), "detail": f.state.as_ref().unwrap_or_else(|e| e)}),
             )
         };
-        say!("{}", serde_json::Value::Object(findings.iter().map(entry).collect()));
+        let mut object: serde_json::Map<_, _> = findings.iter().map(entry).collect();
+        object.extend(listed.map(|kernels| ("kernel_list".to_owned(), to_json(kernels))));
+        say!("{}", serde_json::Value::Object(object));
     }
     Ok(())
 }
@@ -86,6 +98,67 @@ fn gpu() -> Result<String, String> {
 
 fn nvrtc() -> Result<String, String> {
     cuda::compiler().map(|version| version.to_string()).map_err(|e| e.to_string())
+}
+
+/// The kernels of one precision, as the driver loaded them.
+struct Loaded {
+    precision: &'static str,
+    kernels: Vec<KernelResources>,
+}
+
+/// The kernels of the first GPU, for f32 and for bf16.
+fn kernels() -> Result<Vec<Loaded>, String> {
+    let mut options = DriverOptions::default();
+    options.cache = cuda::kernel_cache();
+    let loaded = |(precision, name)| {
+        let driver = Driver::open(0, precision, &options)?;
+        Ok(Loaded { precision: name, kernels: driver.resources()? })
+    };
+    let all = [(Precision::Single, "f32"), (Precision::Half, "bf16")].into_iter().map(loaded);
+    all.collect::<Result<_, CudaError>>().map_err(|error| error.to_string())
+}
+
+fn summary(all: &[Loaded]) -> String {
+    let of = |Loaded { precision, kernels }: &Loaded| {
+        let most = kernels.iter().map(|kernel| kernel.registers).max().unwrap_or_default();
+        let local = kernels.iter().filter(|kernel| kernel.local_bytes > 0).count();
+        let one = kernels.iter().filter(|kernel| kernel.blocks_per_multiprocessor < 2).count();
+        format!(
+            "{precision}: {} loaded, at most {most} registers a thread, {local} use local memory, {one} run fewer than 2 blocks a \
+             multiprocessor",
+            kernels.len()
+        )
+    };
+    all.iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
+fn list(all: &[Loaded]) -> anyhow::Result<()> {
+    say!("\nprecision  kernel                  threads  registers  local bytes  shared bytes  blocks/SM");
+    for Loaded { precision, kernels } in all {
+        for kernel in kernels {
+            let KernelResources { kernel: name, threads, registers, local_bytes, shared_bytes, .. } = kernel;
+            let blocks = kernel.blocks_per_multiprocessor;
+            say!(
+                "{precision:<9}  {name:<22}  {threads:>7}  {registers:>9}  {local_bytes:>11}  {shared_bytes:>12}  {blocks:>9}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn to_json(all: &[Loaded]) -> serde_json::Value {
+    let of = |precision: &str, kernel: &KernelResources| {
+        json!({
+            "precision": precision,
+            "kernel": kernel.kernel,
+            "threads": kernel.threads,
+            "registers": kernel.registers,
+            "local_bytes": kernel.local_bytes,
+            "shared_bytes": kernel.shared_bytes,
+            "blocks_per_multiprocessor": kernel.blocks_per_multiprocessor,
+        })
+    };
+    all.iter().flat_map(|loaded| loaded.kernels.iter().map(|kernel| of(loaded.precision, kernel))).collect()
 }
 
 #[cfg(target_arch = "x86_64")]

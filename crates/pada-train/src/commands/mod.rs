@@ -85,16 +85,17 @@ impl Common {
     }
 
     fn new_place(&self) -> anyhow::Result<Place> {
-        let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
         let threads = self.threads.unwrap_or(0);
         if let Some(given) = self.threads.filter(|n| !(1..=MAX_THREADS).contains(n)) {
             let (key, value, range) = ("--threads", given.to_string(), "from 1 to 1024");
             return Err(PadaError::from(ConfigError::Range { key, value, range }).into());
         }
+        // Before the device is chosen: a GPU is compared with the CPU, which starts the threads.
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
+        let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
         if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
             eprintln!("on the CPU: {reason}");
         }
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
         let (checkpoint_every, world) = (Duration::from_secs(60), World::alone());
         Ok(Place { data_dir: data_dir(), device, checkpoint_every, world })
     }
