@@ -22,16 +22,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
 /// [`run`] with an [`environment`].
 pub(crate) fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
     let check = ["check", "--release", "-p", "pada-train", "--features", "candle-cuda"];
-    let mut command = cargo::command(&check);
+    let mut command = cargo::command(&check)?;
     // In a folder of its own: a build with kernels of this kind must not be taken for one that runs.
-    command.env("CARGO_TARGET_DIR", cargo::target_dir().join("candle-cuda"));
+    command.env("CARGO_TARGET_DIR", cargo::target_dir()?.join("candle-cuda"));
     command.envs(environment.iter().cloned());
     cargo::finish(&mut command)
 }
 
 /// The compiler that `crates/pada-supernet/cuda/requirements.txt` names, in `target/nvcc-venv`.
 fn toolkit() -> anyhow::Result<PathBuf> {
-    let list = paths::root().join("crates/pada-supernet/cuda/requirements.txt");
+    let list = paths::root()?.join("crates/pada-supernet/cuda/requirements.txt");
     nvrtc::cuda(&venv::ready("nvcc-venv", &list)?)
 }
 

@@ -94,14 +94,15 @@ struct Tools<'a> {
 
 fn call_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> {
     step(name, || {
-        let mut command = cargo::command(args);
+        let mut command = cargo::command(args)?;
         if name == "doc" {
             command.env("RUSTDOCFLAGS", "--deny warnings");
         }
-        if paths::shared().is_dir() {
+        let shared = paths::shared()?;
+        if shared.is_dir() {
             command.env(REQUIRE_SHARED, "1");
         } else if name == "test" {
-            eprintln!("ci: {} is not there: tests against PyTorch's values skip", paths::shared().display());
+            eprintln!("ci: {} is not there: tests against PyTorch's values skip", shared.display());
         }
         command.envs(tools.python.map(|python| (onnxruntime::PYTHON, python)));
         if let Some(folder) = tools.nvrtc {

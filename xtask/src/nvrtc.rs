@@ -10,7 +10,7 @@ pub(crate) const REQUIRE: &str = "PADA_REQUIRE_NVRTC";
 /// The folder of the NVRTC that `crates/pada-engine/tests/engine/cuda/requirements.txt` names, in `target/nvrtc-venv`. It compiles
 /// kernels without a GPU.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
-    let list = paths::root().join("crates/pada-engine/tests/engine/cuda/requirements.txt");
+    let list = paths::root()?.join("crates/pada-engine/tests/engine/cuda/requirements.txt");
     Ok(cuda(&venv::ready("nvrtc-venv", &list)?)?.join("lib"))
 }
 

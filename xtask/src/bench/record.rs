@@ -74,7 +74,7 @@ pub(crate) fn folder(settings: &Settings) -> anyhow::Result<PathBuf> {
     let Settings { date, name, .. } = settings;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     ensure!(!name.is_empty() && name.chars().all(plain), "--name {name:?}: letters, digits, - and _ only");
-    let folder = paths::root().join("xtask/records").join(format!("{date}-{name}"));
+    let folder = paths::root()?.join("xtask/records").join(format!("{date}-{name}"));
     ensure!(!folder.exists(), "{} is there; choose another name with --name", folder.display());
     Ok(folder)
 }
