@@ -25,9 +25,10 @@ pub(super) fn check(file: &str, text: &str, broken: &mut Vec<String>) {
 /// Whether a file is compiled into a library or a program.
 fn is_source(file: &str) -> bool {
     let in_folder = file.starts_with("xtask/src/")
-        || file.strip_prefix("crates/").and_then(|rest| rest.split_once('/')).is_some_and(|(_, rest)| {
-            rest.starts_with("src/")
-        });
+        || file
+            .strip_prefix("crates/")
+            .and_then(|rest| rest.split_once('/'))
+            .is_some_and(|(_, rest)| rest.starts_with("src/"));
     in_folder && !file.ends_with("/tests.rs")
 }
 
@@ -59,7 +60,12 @@ mod tests {
     #[test]
     fn tests_and_other_variables_may_be_compiled_in() {
         let text = source(MACRO);
-        for file in ["crates/pada/tests/alone.rs", "tests/shared.rs", "fuzz/src/bin/replay.rs", "crates/pada/src/tests.rs"] {
+        for file in [
+            "crates/pada/tests/alone.rs",
+            "tests/shared.rs",
+            "fuzz/src/bin/replay.rs",
+            "crates/pada/src/tests.rs",
+        ] {
             assert_eq!(broken(file, &text), [""; 0], "{file}");
         }
         assert_eq!(broken("crates/pada/src/lib.rs", &format!("{TESTS}\nmod tests {{ {text} }}")), [""; 0]);
