@@ -252,9 +252,8 @@ fn a_damaged_kit_and_one_that_is_incomplete_are_found() {
 #[test]
 fn full_brings_the_newest_checkpoint_home_and_goes_on_the_next_time() {
     let fake = Fake::new();
-    // Two seconds for the long run: 20 are kept back for its last checkpoint, and 5 for packing.
-    let seconds = "28";
-    let output = fake.run(&["full", seconds], &[]);
+    let full = || fake.run(&["full", "600"], &[("PADA_KIT_LIMIT", "3")]);
+    let output = full();
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{shown}");
     let results = fake.results();
@@ -288,7 +287,7 @@ fn full_brings_the_newest_checkpoint_home_and_goes_on_the_next_time() {
         fake.write(&format!("kit/runs/nb201-pada/{file}"), std::fs::read(folder.join(file)).unwrap());
     }
     fake.write("kit/runs/nb201-short-s0/record.json", r#"{"ranking": {"archs": 400}}"#);
-    fake.run(&["full", seconds], &[]);
+    full();
     let results = fake.results();
     assert!(results.logs["pada"].contains("resumed: 1"));
     assert_eq!(stage(&results, "short-s0").text, "nb201-short-s0 was finished by an earlier call");

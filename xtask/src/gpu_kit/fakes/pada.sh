@@ -28,7 +28,7 @@ if [[ "$out" == *nb201-pada ]]; then
   echo weights >"$out/epoch-0002.safetensors"
   echo weights >"$out/epoch-0003.safetensors"
   echo "resumed: $resumed"
-  trap 'echo weights >"$out/epoch-0003-step-00020.safetensors"; kill $!; exit 130' TERM
+  trap 'echo weights >"$out/epoch-0003-step-00020.safetensors"; kill $! || true; exit 130' TERM
   sleep 60 &
   wait $!
 fi
