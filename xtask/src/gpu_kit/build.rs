@@ -166,7 +166,8 @@ fn copy_peer(folder: &Path, named: Option<&Path>) -> anyhow::Result<()> {
     copy(&paths::root()?.join(PEER_DEVICE), &folder.join("peer_device.py"))
 }
 
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies a file, which anybody may then read, and makes its folder.
+pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     write(to, &std::fs::read(from).with_context(|| from.display().to_string())?)
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use pada_engine::cuda;
 use pada_graph::Precision;
 
+use super::build::copy;
 use crate::{cargo, nvrtc};
 
 /// GPUs whose kernels are in a kit: A100; A10 and RTX 30; L4 and RTX 40; H100 and H200; B200; RTX 50.
@@ -30,10 +31,8 @@ pub(super) fn compile(folder: &Path, targets: &[&str]) -> anyhow::Result<()> {
     let output = child.output().context("xtask")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", said.trim());
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     for path in String::from_utf8(output.stdout)?.lines().map(PathBuf::from) {
-        let name = path.file_name().context("a file has a name")?;
-        std::fs::copy(&path, folder.join(name)).with_context(|| path.display().to_string())?;
+        copy(&path, &folder.join(path.file_name().context("a file has a name")?))?;
     }
     Ok(())
 }

@@ -20,9 +20,10 @@ pub(super) struct DeviceTest {
 }
 
 /// Test programs that can use a GPU, and what of them does.
-pub(super) const TESTS: [DeviceTest; 2] = [
+pub(super) const TESTS: [DeviceTest; 3] = [
     DeviceTest { package: "pada-engine", target: "engine", filters: &["cuda", "golden"] },
     DeviceTest { package: "pada-trainer", target: "golden_nb201", filters: &[] },
+    DeviceTest { package: "pada-trainer", target: "executors", filters: &[] },
 ];
 
 /// Builds all programs, and writes each into a folder, stripped and packed.

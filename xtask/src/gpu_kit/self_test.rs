@@ -38,7 +38,7 @@ const SETTINGS: [(&str, &str); 5] = [
 /// Stages that need no GPU.
 const PASS: [&str; 2] = ["environment", "mini-cpu"];
 /// Stages that fail without a GPU, and whose logs say so.
-const FAIL: [&str; 6] = ["doctor", "tests-engine", "mini-gpu", "engine-f32", "engine-bf16", "ops"];
+const FAIL: [&str; 8] = ["doctor", "tests-engine", "tests-golden_nb201", "tests-executors", "mini-gpu", "engine-f32", "engine-bf16", "ops"];
 /// Stages that also depend on tools: they fail or are skipped, and say why.
 const FAIL_OR_SKIP: [&str; 10] = [
     "sanitizer-memcheck",

@@ -19,8 +19,8 @@ ncu_skip=${PADA_KIT_NCU_SKIP:-400}
 skipped=77
 # Seconds that are kept back to pack the results.
 reserve=5
-# Bytes that are kept of the beginning and of the end of a long log.
-kept=262144
+# Bytes that stay of the beginning and of the end of a long log.
+log_end=262144
 # The text of errors after which a CUDA context cannot be used any more.
 faults='illegal memory access|illegal instruction|misaligned address|launch failure|invalid program counter|hardware stack error'
 faults+='|launch timed out|device-side assert|CUDA_ERROR_(ILLEGAL|MISALIGNED|LAUNCH|INVALID_PC|INVALID_ADDRESS|HARDWARE|ASSERT)'
@@ -84,10 +84,17 @@ stage_environment() {
   fi
 }
 
+# Runs a program whose output a stage looks at afterwards; what it has printed when a time limit ends it is in the log.
+kept() {
+  local file=$1
+  shift
+  "$@" 2>&1 | tee "$file"
+  return "${PIPESTATUS[0]}"
+}
+
 stage_doctor() {
-  "$kit/bin/pada" doctor --json >"$work/doctor.out" 2>&1
+  kept "$work/doctor.out" "$kit/bin/pada" doctor --json
   local code=$?
-  cat "$work/doctor.out"
   [ "$code" = 0 ] || fail "pada doctor ended with code $code"
   check_file doctor "$work/doctor.out"
 }
@@ -95,9 +102,8 @@ stage_doctor() {
 stage_sanitizer() {
   local sanitizer out=$work/sanitizer-$1.out
   sanitizer=$(tool compute-sanitizer) || skip "compute-sanitizer was not found; it comes with the CUDA toolkit"
-  "$sanitizer" --tool "$1" --error-exitcode 9 --print-limit 20 "$kit/bin/pada" doctor --json >"$out" 2>&1
+  kept "$out" "$sanitizer" --tool "$1" --error-exitcode 9 --print-limit 20 "$kit/bin/pada" doctor --json
   local code=$?
-  cat "$out"
   [ "$code" != 9 ] || fail "$1: $(grep -a 'ERROR SUMMARY\|RACECHECK SUMMARY' "$out" | tail -n 1 | tr -d '=')"
   [ "$code" = 0 ] || fail "compute-sanitizer ended with code $code"
   # A program that never reached the GPU has no errors there.
@@ -112,9 +118,8 @@ stage_tests() {
   [ -d "$kit/golden" ] && export PADA_REQUIRE_SHARED=1
   cd "$work" || exit 1
   # shellcheck disable=SC2086 # filters are words
-  "$kit/bin/test-$name" $filters >"$out" 2>&1
+  kept "$out" "$kit/bin/test-$name" $filters
   code=$?
-  cat "$out"
   if [ "$code" != 0 ]; then
     # A panic's message is the line below the place.
     local why
@@ -181,9 +186,8 @@ stage_ncu() {
   ncu=$(tool ncu) || skip "ncu was not found; it comes with the CUDA toolkit"
   for section in SpeedOfLight LaunchStats Occupancy MemoryWorkloadAnalysis WarpStateStats; do sections+=(--section $section); done
   # The clocks of the card are left as they are. ncu ends the program behind the last launch, so its exit code says nothing.
-  "$ncu" --clock-control none --kill yes --launch-skip "$ncu_skip" --launch-count 24 "${sections[@]}" \
-    "$kit/bin/xtask" bench step --space nb201 --paths "$kit/paths/nb201.json" --steps 1 --device "cuda:$gpu" >"$out" 2>&1
-  cat "$out"
+  kept "$out" "$ncu" --clock-control none --kill yes --launch-skip "$ncu_skip" --launch-count 24 "${sections[@]}" \
+    "$kit/bin/xtask" bench step --space nb201 --paths "$kit/paths/nb201.json" --steps 1 --device "cuda:$gpu"
   local profiled
   profiled=$(grep -ac '==PROF== Profiling "' "$out")
   [ "$profiled" -gt 0 ] || fail "no launch was profiled: $(grep -aE '^(==ERROR==|error:)' "$out" | tail -n 1)"
@@ -303,12 +307,12 @@ collect() {
   for log in "$work"/logs/*.log; do
     [ -f "$log" ] || continue
     size=$(stat -c %s "$log")
-    if [ "$size" -le $((2 * kept)) ]; then
+    if [ "$size" -le $((2 * log_end)) ]; then
       cat "$log"
     else
-      head -c "$kept" "$log"
-      printf '\n[%d bytes are left out here]\n' $((size - 2 * kept))
-      tail -c "$kept" "$log"
+      head -c "$log_end" "$log"
+      printf '\n[%d bytes are left out here]\n' $((size - 2 * log_end))
+      tail -c "$log_end" "$log"
     fi | without_paths >"$pack/logs/${log##*/}"
   done
   tar -C "$pack" -czf "$results/logs.tar.gz.part" . && mv "$results/logs.tar.gz.part" "$results/logs.tar.gz"
