@@ -9,7 +9,7 @@ const TOOLKIT: &str = "CUDA_HOME";
 const CAPABILITY: &str = "80";
 
 /// Options that nvcc adds to those it is called with.
-const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
+pub(crate) const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
 /// candle's kernels are compiled, not run, and optimising them takes longest. Not every nvcc has this option; the one of PyPI does.
 const NOT_OPTIMISED: &str = "--Ofast-compile=max";
 
@@ -30,7 +30,7 @@ pub(crate) fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<
 }
 
 /// The compiler that `crates/pada-supernet/cuda/requirements.txt` names, in `target/nvcc-venv`.
-fn toolkit() -> anyhow::Result<PathBuf> {
+pub(crate) fn toolkit() -> anyhow::Result<PathBuf> {
     let list = paths::root()?.join("crates/pada-supernet/cuda/requirements.txt");
     nvrtc::cuda(&venv::ready("nvcc-venv", &list)?)
 }

@@ -55,6 +55,14 @@ pub(super) struct Plan {
     pub(super) peer: Option<PathBuf>,
     /// GPUs that kernels are compiled for.
     pub(super) targets: &'static [&'static str],
+    pub(super) candle: Candle,
+}
+
+/// Whether a kit has a build of the program with the candle executor on GPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Candle {
+    Included,
+    LeftOut,
 }
 
 /// Builds a kit, and returns the sizes of its files together.
@@ -62,7 +70,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<u64> {
     let kit = &plan.out;
     std::fs::create_dir_all(kit).with_context(|| kit.display().to_string())?;
     clear(kit)?;
-    programs::build(&kit.join("bin"))?;
+    programs::build(&kit.join("bin"), plan.candle)?;
     for (name, text) in FILES {
         write(&kit.join(name), text.as_bytes())?;
     }

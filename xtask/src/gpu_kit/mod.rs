@@ -1,6 +1,7 @@
 //! The GPU kit: a folder that takes this project's programs to a machine with a GPU that has neither Rust nor a network.
 
 mod build;
+mod candle;
 mod kernels;
 mod manifest;
 mod parts;
@@ -29,14 +30,17 @@ pub(crate) struct Args {
     /// The folder of the PyTorch networks that the engine is compared with; ../shared/peer if not given and there.
     #[arg(long, value_name = "DIR")]
     peer: Option<PathBuf>,
+    /// Also build the program with the candle executor on GPUs, which takes many minutes the first time.
+    #[arg(long)]
+    candle: bool,
     /// Build the kit in a temporary folder and run its script without a GPU.
-    #[arg(long, conflicts_with_all = ["out", "data", "record", "show"])]
+    #[arg(long, conflicts_with_all = ["out", "data", "candle", "record", "show"])]
     self_test: bool,
     /// Write a record under xtask/records/ from the folder of results that the kit's script brought home.
-    #[arg(long, value_name = "RESULTS_DIR", conflicts_with_all = ["out", "data", "show"])]
+    #[arg(long, value_name = "RESULTS_DIR", conflicts_with_all = ["out", "data", "candle", "show"])]
     record: Option<PathBuf>,
     /// Print the summary of a folder of results.
-    #[arg(long, value_name = "RESULTS_DIR", conflicts_with_all = ["out", "data"])]
+    #[arg(long, value_name = "RESULTS_DIR", conflicts_with_all = ["out", "data", "candle"])]
     show: Option<PathBuf>,
     /// Compile kernels into this folder, in a process that finds NVRTC.
     #[arg(long, value_name = "DIR", hide = true)]
@@ -63,7 +67,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Some(out) => std::path::absolute(out)?,
         None => cargo::target_dir()?.join("gpu-kit"),
     };
-    let plan = build::Plan { out: out.clone(), peer: args.peer.clone(), targets: &kernels::TARGETS };
+    let candle = if args.candle { build::Candle::Included } else { build::Candle::LeftOut };
+    let plan = build::Plan { out: out.clone(), peer: args.peer.clone(), targets: &kernels::TARGETS, candle };
     let size = build::run(&plan)?;
     eprintln!(
         "gpu-kit: {} holds {:.1} MB; copy it to the GPU's machine and run: bash run.sh check",

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
+use super::build::Candle;
+use super::candle;
 use super::parts::gzip;
 use crate::{binary, cargo};
 
@@ -27,12 +29,15 @@ pub(super) const TESTS: [DeviceTest; 3] = [
 ];
 
 /// Builds all programs, and writes each into a folder, stripped and packed.
-pub(super) fn build(folder: &Path) -> anyhow::Result<()> {
+pub(super) fn build(folder: &Path, candle: Candle) -> anyhow::Result<()> {
     let mut programs = vec![
         ("pada".to_owned(), binary::build()?),
         ("xtask".to_owned(), std::env::current_exe().context("the path of this program")?),
     ];
     programs.extend(tests()?);
+    if candle == Candle::Included {
+        programs.push(("pada-candle".to_owned(), candle::build()?));
+    }
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let write = |(name, program): &(String, PathBuf)| {
         let packed = gzip(&stripped(program)?)?;

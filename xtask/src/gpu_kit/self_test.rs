@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use flate2::read::GzDecoder;
 use pada_engine::cuda::CudaError;
 
+use super::build::Candle;
 use super::results::{Outcome, Results, Stage};
 use super::{build, manifest, parts, programs};
 use crate::download::sha256;
@@ -38,7 +39,16 @@ const SETTINGS: [(&str, &str); 5] = [
 /// Stages that need no GPU.
 const PASS: [&str; 2] = ["environment", "mini-cpu"];
 /// Stages that fail without a GPU, and whose logs say so.
-const FAIL: [&str; 8] = ["doctor", "tests-engine", "tests-golden_nb201", "tests-executors", "mini-gpu", "engine-f32", "engine-bf16", "ops"];
+const FAIL: [&str; 8] = [
+    "doctor",
+    "tests-engine",
+    "tests-golden_nb201",
+    "tests-executors",
+    "mini-gpu",
+    "engine-f32",
+    "engine-bf16",
+    "ops",
+];
 /// Stages that also depend on tools: they fail or are skipped, and say why.
 const FAIL_OR_SKIP: [&str; 10] = [
     "sanitizer-memcheck",
@@ -64,7 +74,8 @@ const LARGEST_FILE: u64 = 16 << 20;
 pub(crate) fn run() -> anyhow::Result<()> {
     let place = tempfile::tempdir()?;
     let kit = place.path().join("kit");
-    let size = build::run(&build::Plan { out: kit.clone(), peer: None, targets: &TARGETS })?;
+    let plan = build::Plan { out: kit.clone(), peer: None, targets: &TARGETS, candle: Candle::LeftOut };
+    let size = build::run(&plan)?;
     ensure!(manifest::verify(&kit)? == size, "the kit's list has other sizes than its files");
     check_programs(&kit.join("bin"))?;
     check_restoring(&kit, place.path())?;

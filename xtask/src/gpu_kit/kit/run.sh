@@ -5,7 +5,11 @@ set -u
 
 kit=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 python=${PADA_PYTHON:-python3}
-gpu=${PADA_KIT_GPU:-0}
+# The programs see one GPU, which is cuda:0 to all of them. It has the number that nvidia-smi gives it.
+export CUDA_DEVICE_ORDER=${CUDA_DEVICE_ORDER:-PCI_BUS_ID}
+export CUDA_VISIBLE_DEVICES=${PADA_KIT_GPU:-${CUDA_VISIBLE_DEVICES-0}}
+gpu=${CUDA_VISIBLE_DEVICES%%,*}
+device=cuda:0
 runs=$(realpath -m "${PADA_KIT_RUNS:-$kit/runs}")
 # What `pada train` is told beside its config, as words: `--set compute.precision=bf16`.
 mini_settings=${PADA_KIT_MINI:---set train.epochs=4}
@@ -25,7 +29,7 @@ log_end=262144
 faults='illegal memory access|illegal instruction|misaligned address|launch failure|invalid program counter|hardware stack error'
 faults+='|launch timed out|device-side assert|CUDA_ERROR_(ILLEGAL|MISALIGNED|LAUNCH|INVALID_PC|INVALID_ADDRESS|HARDWARE|ASSERT)'
 
-export PADA_TEST_CUDA=${PADA_TEST_CUDA:-$gpu}
+export PADA_TEST_CUDA=0
 PADA_GOLDEN=$(realpath -m "${PADA_GOLDEN:-$kit/golden}")
 PADA_DATA=$(realpath -m "${PADA_DATA:-$kit/data}")
 PADA_CACHE=$(realpath -m "${PADA_CACHE:-$kit/kernels}")
@@ -77,8 +81,8 @@ stage_environment() {
   local fields=name,driver_version,memory.total,compute_cap,clocks.max.sm,clocks.max.memory
   if nvidia-smi; then
     nvidia-smi --query-gpu=$fields --format=csv
-    nvidia-smi --id="$gpu" --query-gpu=driver_version --format=csv,noheader | sed 's/^/driver: /'
-    nvidia-smi --id="$gpu" --query-gpu=name --format=csv,noheader | sed 's/^/card: /'
+    nvidia-smi --id="${gpu:-0}" --query-gpu=driver_version --format=csv,noheader | sed 's/^/driver: /'
+    nvidia-smi --id="${gpu:-0}" --query-gpu=name --format=csv,noheader | sed 's/^/card: /'
   else
     echo "card: none, nvidia-smi does not run"
   fi
@@ -93,7 +97,7 @@ kept() {
 }
 
 stage_doctor() {
-  kept "$work/doctor.out" "$kit/bin/pada" doctor --json
+  kept "$work/doctor.out" "$kit/bin/pada" doctor --kernels --json
   local code=$?
   [ "$code" = 0 ] || fail "pada doctor ended with code $code"
   check_file doctor "$work/doctor.out"
@@ -131,11 +135,11 @@ stage_tests() {
 
 # mini FOLDER DEVICE PROGRAM [OPTION…]
 mini() {
-  local folder=$work/$1 device=$2 program=$3
+  local folder=$work/$1 on=$2 program=$3
   shift 3
   rm -rf "$folder"
   # shellcheck disable=SC2086 # settings are words
-  "$program" train --seed 0 --out "$folder" --device "$device" --checkpoint-every 1000 $mini_settings "$@"
+  "$program" train --seed 0 --out "$folder" --device "$on" --checkpoint-every 1000 $mini_settings "$@"
 }
 
 stage_mini_compare() {
@@ -150,7 +154,7 @@ stage_candle() {
   [ -x "$kit/bin/pada-candle" ] || skip "the kit has no bin/pada-candle; cargo xtask gpu-kit --candle builds it"
   local few=(--set train.epochs=1 --set data.train_images=1280 --set rank.images=500)
   mini candle-cpu cpu "$kit/bin/pada" "${few[@]}" || exit $?
-  mini candle-gpu "cuda:$gpu" "$kit/bin/pada-candle" "${few[@]}" --set compute.executor=candle || exit $?
+  mini candle-gpu $device "$kit/bin/pada-candle" "${few[@]}" --set compute.executor=candle || exit $?
   check_file runs "$work/candle-cpu/record.json" "$work/candle-gpu/record.json"
 }
 
@@ -159,7 +163,7 @@ stage_engine() {
   local precision=$1 code=0 space common
   "$kit/bin/xtask" bench step --help 2>&1 | grep -qwe "$precision" || skip "the engine has no precision $precision"
   for space in $spaces; do
-    common=(--space "$space" --paths "$kit/paths/$space.json" --steps "$steps" --device "cuda:$gpu" --precision "$precision" --json)
+    common=(--space "$space" --paths "$kit/paths/$space.json" --steps "$steps" --device $device --precision "$precision" --json)
     "$kit/bin/xtask" bench step "${common[@]}" || code=$?
     "$kit/bin/xtask" bench step "${common[@]}" --gradient-variance --kernels || code=$?
     "$kit/bin/xtask" bench rank "${common[@]}" --kernels || code=$?
@@ -175,7 +179,7 @@ stage_torch() {
   "$python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' ||
     skip "$python has no PyTorch; set PADA_PYTHON to a Python that has it"
   for space in $spaces; do
-    "$python" "$kit/peer/peer_device.py" --peer "$kit/peer" --device "cuda:$gpu" --space "$space" \
+    "$python" "$kit/peer/peer_device.py" --peer "$kit/peer" --device $device --space "$space" \
       --paths "$kit/paths/$space.json" --task train,rank --modes "$modes" --steps "$steps" "$@" || code=$?
   done
   exit $code
@@ -187,7 +191,7 @@ stage_ncu() {
   for section in SpeedOfLight LaunchStats Occupancy MemoryWorkloadAnalysis WarpStateStats; do sections+=(--section $section); done
   # The clocks of the card are left as they are. ncu ends the program behind the last launch, so its exit code says nothing.
   kept "$out" "$ncu" --clock-control none --kill yes --launch-skip "$ncu_skip" --launch-count 24 "${sections[@]}" \
-    "$kit/bin/xtask" bench step --space nb201 --paths "$kit/paths/nb201.json" --steps 1 --device "cuda:$gpu"
+    "$kit/bin/xtask" bench step --space nb201 --paths "$kit/paths/nb201.json" --steps 1 --device $device
   local profiled
   profiled=$(grep -ac '==PROF== Profiling "' "$out")
   [ "$profiled" -gt 0 ] || fail "no launch was profiled: $(grep -aE '^(==ERROR==|error:)' "$out" | tail -n 1)"
@@ -204,10 +208,10 @@ train() {
   # At the time limit, this shell waits until the program has written a checkpoint.
   trap : TERM
   if [ -f "$folder/config.toml" ]; then
-    "$kit/bin/pada" train --resume "$folder" --device "cuda:$gpu" --checkpoint-every 30
+    "$kit/bin/pada" train --resume "$folder" --device $device --checkpoint-every 30
   else
     # shellcheck disable=SC2086 # settings are words
-    "$kit/bin/pada" train --config "$kit/configs/nb201/$2" --seed "$3" --out "$folder" --device "cuda:$gpu" \
+    "$kit/bin/pada" train --config "$kit/configs/nb201/$2" --seed "$3" --out "$folder" --device $device \
       --checkpoint-every 30 $full_settings
   fi
 }
@@ -227,10 +231,10 @@ run_stage() {
     tests-*) stage_tests "${1#tests-}" ;;
     sanitizer-*) stage_sanitizer "${1#sanitizer-}" ;;
     mini-cpu) mini mini-cpu cpu "$kit/bin/pada" ;;
-    mini-gpu) mini mini-gpu "cuda:$gpu" "$kit/bin/pada" ;;
+    mini-gpu) mini mini-gpu $device "$kit/bin/pada" ;;
     mini-compare) stage_mini_compare ;;
     candle) stage_candle ;;
-    ops) "$kit/bin/xtask" bench ops --device "cuda:$gpu" --json ;;
+    ops) "$kit/bin/xtask" bench ops --device $device --json ;;
     engine-*) stage_engine "${1#engine-}" ;;
     torch) stage_torch eager,channels_last,bf16 ;;
     torch-compile) stage_torch compile --compile-paths 2 ;;
