@@ -32,6 +32,14 @@ pub(crate) struct Extents {
     size: Option<u32>,
 }
 
+#[cfg(test)]
+impl Extents {
+    /// A network that a test computes in no time.
+    pub(crate) fn small() -> Self {
+        Self { batch: Some(4), cells: Some(1), channels: Some(4), size: Some(8) }
+    }
+}
+
 impl Space {
     /// The name it has in `peer_bench.py`.
     pub(crate) fn name(self) -> &'static str {
