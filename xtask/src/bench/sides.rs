@@ -5,18 +5,23 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::device::Device;
 use super::engine::Work;
 use super::space::Space;
 use crate::binary;
+use crate::usage::usage;
 
-/// Modes of `peer_bench.py`.
+/// Modes of PyTorch that every round times.
 pub(crate) const MODES: [&str; 3] = ["eager", "channels_last", "bf16"];
+/// Modes of PyTorch on the few paths that `torch.compile` gets, the first for comparison.
+pub(crate) const COMPILED_MODES: [&str; 2] = ["bf16", "compile"];
 /// What the engine is timed with, as `--precision` and as the mode of its lines.
 pub(crate) const PRECISIONS: [&str; 2] = ["f32", "bf16"];
 const BENCH: &str = "peer_bench.py";
-const ON_DEVICE: &str = include_str!("peer_device.py");
+const ON_DEVICE: &str = "peer_device.py";
+const ON_DEVICE_SOURCE: &str = include_str!("peer_device.py");
 const MEMORY: &str = include_str!("peer_memory.py");
 
 /// The engine.
@@ -57,11 +62,13 @@ pub(crate) struct Peer {
     threads: usize,
     space: Space,
     device: Device,
+    /// Holds the benchmark of a GPU: a program in a file, so that errors name its lines.
+    scratch: TempDir,
 }
 
 impl Peer {
     /// # Errors
-    /// Where the folder does not hold the benchmark.
+    /// A usage error where the folder does not hold what the device's benchmark needs.
     pub(crate) fn new(
         folder: &Path,
         python: &Path,
@@ -69,9 +76,17 @@ impl Peer {
         space: Space,
         device: Device,
     ) -> anyhow::Result<Self> {
-        let shown = folder.display();
-        ensure!(folder.join(BENCH).is_file(), "{shown} does not hold {BENCH}; name its folder with --peer");
-        Ok(Self { folder: folder.to_owned(), python: python.to_owned(), threads, space, device })
+        let needed = match device {
+            Device::Cpu => BENCH,
+            Device::Cuda(_) => space.network(),
+        };
+        if !folder.join(needed).is_file() {
+            let shown = folder.display();
+            return Err(usage(format!("--peer {shown}: the folder does not hold {needed}")));
+        }
+        let scratch = tempfile::tempdir()?;
+        std::fs::write(scratch.path().join(ON_DEVICE), ON_DEVICE_SOURCE)?;
+        Ok(Self { folder: folder.to_owned(), python: python.to_owned(), threads, space, device, scratch })
     }
 
     /// The paths that it times.
@@ -79,10 +94,10 @@ impl Peer {
         let mut command = self.bench();
         command.args(["--print-paths", "--steps", &steps.to_string()]);
         let text = self.stdout(&mut command)?;
-        serde_json::from_slice(&text).with_context(|| format!("{BENCH} --print-paths"))
+        serde_json::from_slice(&text).with_context(|| format!("{} --print-paths", self.name()))
     }
 
-    /// Times some work in every mode.
+    /// Times some work on the CPU in every mode, on the paths that it draws.
     pub(crate) fn time(&self, work: Work, steps: usize) -> anyhow::Result<Vec<Value>> {
         let mut command = self.bench();
         command.args(["--task", work.task(), "--modes", &MODES.join(",")]).args([
@@ -91,15 +106,38 @@ impl Peer {
             "--threads",
             &self.threads.to_string(),
         ]);
-        let text = self.stdout(&mut command)?;
+        self.lines(&mut command, &MODES)
+    }
+
+    /// Times a step and a forward pass on a GPU in some modes, in one process, on the paths of a file.
+    pub(crate) fn time_on_gpu(
+        &self,
+        modes: &[&str],
+        paths: &Path,
+        steps: usize,
+        sweeps: usize,
+    ) -> anyhow::Result<Vec<Value>> {
+        let (steps, sweeps, threads) = (steps.to_string(), sweeps.to_string(), self.threads.to_string());
+        let mut command = self.bench();
+        command.args(["--task", "train,rank", "--modes", &modes.join(",")]);
+        command.args(["--steps", &steps, "--sweeps", &sweeps, "--threads", &threads]).arg("--paths").arg(paths);
+        // The paths of the file are those that are compiled, whatever their number is.
+        command.args(["--compile-paths", &steps]);
+        self.lines(&mut command, &modes.repeat(2))
+    }
+
+    /// The lines that a benchmark prints, one for each of `modes`.
+    fn lines(&self, command: &mut Command, modes: &[&str]) -> anyhow::Result<Vec<Value>> {
+        let text = self.stdout(command)?;
         let text = String::from_utf8_lossy(&text);
+        let name = self.name();
         let lines: Vec<Value> = text
             .lines()
             .map(serde_json::from_str)
             .collect::<Result<_, _>>()
-            .with_context(|| format!("{BENCH}: not JSON"))?;
-        let modes: Vec<_> = lines.iter().map(|line| line["mode"].as_str().unwrap_or_default()).collect();
-        ensure!(modes == MODES, "{BENCH} timed {modes:?} and not {MODES:?}");
+            .with_context(|| format!("{name}: not JSON"))?;
+        let found: Vec<_> = lines.iter().map(|line| line["mode"].as_str().unwrap_or_default()).collect();
+        ensure!(found == modes, "{name} timed {found:?} and not {modes:?}");
         Ok(lines)
     }
 
@@ -118,11 +156,20 @@ impl Peer {
         match self.device {
             Device::Cpu => command.arg(self.folder.join(BENCH)),
             Device::Cuda(_) => {
-                command.env("PYTHONPATH", &self.folder).args(["-c", ON_DEVICE, &self.device.to_string()])
+                let device = self.device.to_string();
+                command.arg(self.scratch.path().join(ON_DEVICE)).args(["--device", &device, "--peer"]).arg(&self.folder)
             }
         };
         command.args(["--space", self.space.name()]);
         command
+    }
+
+    /// The name of the benchmark.
+    fn name(&self) -> &'static str {
+        match self.device {
+            Device::Cpu => BENCH,
+            Device::Cuda(_) => ON_DEVICE,
+        }
     }
 
     fn python(&self) -> Command {
@@ -133,11 +180,9 @@ impl Peer {
     }
 
     fn stdout(&self, command: &mut Command) -> anyhow::Result<Vec<u8>> {
-        let python = self.python.display();
+        let (python, name) = (self.python.display(), self.name());
         stdout(command).with_context(|| {
-            format!(
-                "{python} does not run {BENCH}; name with --python one that has PyTorch (`pip install torch`)"
-            )
+            format!("{python} does not run {name}; name with --python one that has PyTorch (`pip install torch`)")
         })
     }
 }

@@ -50,6 +50,15 @@ impl Space {
         }
     }
 
+    /// The file that holds PyTorch's network.
+    pub(crate) fn network(self) -> &'static str {
+        match self {
+            Self::Nb201 => "nb201_torch.py",
+            Self::Darts => "darts_torch.py",
+            Self::Proxyless => "mbconv_torch.py",
+        }
+    }
+
     pub(crate) fn space(self) -> Box<dyn SearchSpace> {
         match self {
             Self::Nb201 => Box::new(Nb201::new()),
