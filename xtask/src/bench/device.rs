@@ -125,7 +125,7 @@ impl Device {
 pub(crate) fn open(ordinal: usize, precision: Precision, timing: KernelTiming) -> anyhow::Result<Rc<Driver>> {
     let mut options = DriverOptions::default();
     options.cache = cuda::kernel_cache();
-    options.time_kernels = timing;
+    options.timing = timing;
     let open = || {
         let driver = Rc::new(Driver::open(ordinal, precision, &options)?);
         cuda::check(driver.clone(), precision)?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use anyhow::{Context, ensure};
-use pada_engine::cuda::{CudaEngine, CudaError, Device as CudaDevice, Driver, KernelTime, KernelTiming};
+use pada_engine::cuda::{CudaEngine, CudaError, Device as CudaDevice, Driver, KernelTiming};
 use pada_graph::{Executor, Shape};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::device::{self, Device, Numbers};
 use super::gpu;
 use super::isolated::{Isolated, Network};
-use super::kernel_times::{KernelTimes, resources_json, resources_table};
+use super::kernel_times::{self, KernelTime, KernelTimes, resources_json, resources_table};
 use super::workload::SEED;
 
 const PREDICTIONS: &str = include_str!("predictions.toml");
@@ -85,7 +85,7 @@ trait TimedDevice: CudaDevice {
 
 impl TimedDevice for Driver {
     fn take(&self) -> Result<Vec<KernelTime>, CudaError> {
-        self.take_kernel_times()
+        kernel_times::take(self)
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) fn run(ordinal: usize, numbers: Numbers, passes: usize) -> anyhow::Re
     let driver = device::open(ordinal, numbers.precision(), KernelTiming::Events)?;
     let predictions = predictions()?;
     let measured = measure(&driver, &predictions, numbers, passes)?;
-    let resources = driver.resources()?;
+    let resources = kernel_times::resources(&driver)?;
     let mut kernels: Vec<&str> = measured.iter().flat_map(|m| m.kernels.iter().copied()).collect();
     kernels.sort_unstable();
     kernels.dedup();

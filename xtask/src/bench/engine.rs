@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::device::{Device, Numbers};
-use super::kernel_times::{KernelTimes, resources_json, resources_table};
+use super::kernel_times::{self, KernelTimes, resources_json, resources_table};
 use super::space::{Extents, Space};
 use super::workload::{SEED, Setting, Variance, Workload};
 use super::{machine, statistics};
@@ -153,13 +153,13 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
 fn add_kernels(line: &mut Value, mut timed: Workload<'_>, work: Work, paths: &[Arch]) -> anyhow::Result<()> {
     let driver = timed.engine.driver().context("only a GPU has kernels")?;
     timed.warm_up(work, paths)?;
-    driver.take_kernel_times()?;
+    kernel_times::take(&driver)?;
     let mut times = KernelTimes::default();
     for path in paths {
         timed.once(work, path)?;
-        times.add_step(&driver.take_kernel_times()?);
+        times.add_step(&kernel_times::take(&driver)?);
     }
-    let (resources, kernels) = (driver.resources()?, times.kernels());
+    let (resources, kernels) = (kernel_times::resources(&driver)?, times.kernels());
     let busy = times.microseconds_per_step();
     println!("\n{}\n{}", times.table(), resources_table(&resources, &kernels));
     println!("kernels of a step take {:.3} ms of {:.3} ms", busy / 1e3, number(line, "mean_s") * 1e3);

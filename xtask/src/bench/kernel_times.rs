@@ -3,12 +3,62 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use pada_engine::cuda::{KernelResources, KernelTime};
+use pada_engine::cuda;
 use serde_json::{Value, json};
 
 /// Rows that a table shows; the others are added up in its last row.
 const SHOWN: usize = 40;
 const PERCENT: f64 = 100.0;
+
+/// The time of all launches of one kernel with one grid, as the driver reports it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct KernelTime {
+    pub(super) kernel: &'static str,
+    /// Blocks in x, y and z.
+    pub(super) blocks: [u32; 3],
+    pub(super) launches: u64,
+    /// Of all launches together.
+    pub(super) microseconds: f64,
+}
+
+impl From<cuda::KernelTime> for KernelTime {
+    fn from(time: cuda::KernelTime) -> Self {
+        let cuda::KernelTime { kernel, blocks, launches, microseconds, .. } = time;
+        Self { kernel, blocks, launches, microseconds }
+    }
+}
+
+/// What a kernel takes of a GPU, as the driver reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KernelResources {
+    pub(super) kernel: &'static str,
+    /// Of a thread.
+    pub(super) registers: u32,
+    /// Of a thread: arrays and spilled registers, in device memory.
+    pub(super) local_bytes: u32,
+    /// Of a block.
+    pub(super) shared_bytes: u32,
+    pub(super) blocks_per_multiprocessor: u32,
+}
+
+impl From<cuda::KernelResources> for KernelResources {
+    fn from(found: cuda::KernelResources) -> Self {
+        let cuda::KernelResources {
+            kernel, registers, local_bytes, shared_bytes, blocks_per_multiprocessor, ..
+        } = found;
+        Self { kernel, registers, local_bytes, shared_bytes, blocks_per_multiprocessor }
+    }
+}
+
+/// The times of a driver's kernels since the last call.
+pub(super) fn take(driver: &cuda::Driver) -> Result<Vec<KernelTime>, cuda::CudaError> {
+    Ok(driver.take_kernel_times()?.into_iter().map(KernelTime::from).collect())
+}
+
+/// The resources of a driver's kernels.
+pub(super) fn resources(driver: &cuda::Driver) -> Result<Vec<KernelResources>, cuda::CudaError> {
+    Ok(driver.resources()?.into_iter().map(KernelResources::from).collect())
+}
 
 /// Kernel times of some steps, added up.
 #[derive(Clone, Debug, Default)]
