@@ -109,7 +109,7 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
     let mut workload = Workload::new(net.as_ref(), setting)?;
     let setup_bytes = machine::memory(machine::RESIDENT);
     workload.warm_up(work, &paths)?;
-    let seconds = workload.time(work, &paths.repeat(args.sweeps as usize))?;
+    let seconds = workload.time(work, &paths, args.sweeps as usize)?;
     let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
     let median = statistics::median(&seconds);
     let name = workload.engine.executor().name().to_owned();

@@ -113,10 +113,10 @@ impl<'a> Workload<'a> {
         Ok(())
     }
 
-    /// Seconds of each path, in their order.
-    pub(super) fn time(&mut self, work: Work, paths: &[Arch]) -> anyhow::Result<Vec<f64>> {
-        let mut seconds = Vec::with_capacity(paths.len());
-        for path in paths {
+    /// Runs all paths in turn, as often as `sweeps` says, and returns the seconds of each pass in that order.
+    pub(super) fn time(&mut self, work: Work, paths: &[Arch], sweeps: usize) -> anyhow::Result<Vec<f64>> {
+        let mut seconds = Vec::with_capacity(sweeps * paths.len());
+        for path in (0..sweeps).flat_map(|_| paths) {
             let started = Instant::now();
             self.once(work, path)?;
             seconds.push(started.elapsed().as_secs_f64());
@@ -190,7 +190,7 @@ mod tests {
             for _ in 0..warm_ups {
                 workload.warm_up(work, &paths()).unwrap();
             }
-            assert_eq!(workload.time(work, &paths().repeat(2)).unwrap().len(), 6);
+            assert_eq!(workload.time(work, &paths(), 2).unwrap().len(), 6);
             workload.checksum
         };
         for work in [Work::Step, Work::Rank] {
@@ -213,7 +213,7 @@ mod tests {
             for _ in 0..warm_ups {
                 workload.warm_up(Work::Step, &paths()).unwrap();
             }
-            workload.time(Work::Step, &paths().repeat(2)).unwrap();
+            workload.time(Work::Step, &paths(), 2).unwrap();
             workload.variance.unwrap().result().unwrap()
         };
         assert!(variance(0).raw > 0.0);
