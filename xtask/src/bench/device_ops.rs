@@ -188,7 +188,7 @@ fn select(
     let (mut kernels, mut microseconds) = (Vec::new(), 0.0);
     for name in &operation.kernels {
         let rows = times.of(name);
-        let launches: f64 = rows.iter().map(|row| row.launches_per_step).sum();
+        let launches = rows.iter().fold(0.0, |sum, row| sum + row.launches_per_step);
         ensure!(
             launches == 1.0,
             "{} at {shape}: {name} is launched {launches} times per step and not once",

@@ -15,7 +15,7 @@ pub(crate) fn describe(gpu: &Gpu) -> Value {
     json!({
         "name": gpu.name,
         "compute_capability": gpu.capability.to_string(),
-        "memory_gib": (gpu.memory as f64 / GIB).round(),
+        "memory_gib": (gpu.memory as f64 / GIB).round() as u64,
         "driver": driver(),
         "nvrtc": cuda::compiler().ok().map(|version| version.to_string()),
     })

@@ -209,7 +209,10 @@ impl Record {
             quiet.push(Quiet::from_json(&round["before"]));
             rounds.push(list(round["lines"].take()));
         }
-        quiet.push(Quiet::from_json(&take("before_the_rest")));
+        let rest = take("before_the_rest");
+        if rest.is_object() {
+            quiet.push(Quiet::from_json(&rest));
+        }
         let (mut memory, mut ranking, mut compiled) = (take("memory"), take("ranking"), take("compiled"));
         let date = take("date").as_str().unwrap_or_default().to_owned();
         let settings = Settings {
