@@ -13,7 +13,7 @@ use super::engine::Work;
 use super::gpu;
 use super::machine::{self, Quiet};
 use super::record::{self, Compiled, Ranking, Record, Settings};
-use super::sides::{COMPILED_MODES, Engine, MODES, PRECISIONS, Peer};
+use super::sides::{COMPILED_MODES, Engine, MODES, PRECISIONS, Peer, Side};
 use super::space::{Extents, Space};
 use crate::usage::usage;
 
@@ -57,22 +57,42 @@ pub(crate) struct Args {
     /// On a GPU: how many paths torch.compile is timed on, after all rounds [default: 2; 0 leaves it out].
     #[arg(long)]
     compile_paths: Option<u32>,
+    /// On a GPU: images of a batch, for a trial [default: as `bench step` and `bench rank`].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Option<u32>,
+    /// On a GPU: cells per stage of nb201, for a trial [default: 5].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    cells: Option<u32>,
     /// Threads of both sides.
     #[arg(long, default_value = "2", value_parser = clap::value_parser!(u32).range(1..))]
     threads: u32,
     /// Architectures from which the time to rank all is projected.
     #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     ranked: u32,
-    /// The record is xtask/records/<date>-NAME.
+    /// Name of the record, which is written to xtask/records/<date>-NAME.
     #[arg(long, default_value = "pytorch")]
     name: String,
+    /// Folder of the record instead of xtask/records/<date>-NAME. It must not exist.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    for (option, given) in [("--sweeps", args.sweeps), ("--compile-paths", args.compile_paths)] {
+    let of_gpus = [
+        ("--sweeps", args.sweeps),
+        ("--compile-paths", args.compile_paths),
+        ("--batch", args.batch),
+        ("--cells", args.cells),
+    ];
+    for (option, given) in of_gpus {
         if given.is_some() && args.device == Device::Cpu {
             return Err(usage(format!("{option} is for GPUs; leave it out, or add --device cuda:N")));
         }
+    }
+    if args.cells.is_some() && args.space != Space::Nb201 {
+        return Err(usage(
+            "--cells is for nb201; the network of PyTorch has a fixed number of cells in the other spaces",
+        ));
     }
     let card = args.device.gpu()?;
     let settings = Settings {
@@ -83,9 +103,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         sweeps: card.as_ref().map_or(1, |_| args.sweeps.unwrap_or(SWEEPS)) as usize,
         threads: args.threads as usize,
     };
-    let folder = record::folder(&settings)?;
-    let peer = Peer::new(&args.peer, &args.python, settings.threads, args.space, args.device)?;
-    let engine = Engine { threads: settings.threads, space: args.space, device: args.device };
+    let folder = record::folder(&settings, args.out.as_deref())?;
+    let sizes = [("--batch", args.batch), ("--cells", args.cells)];
+    let sizes = sizes.into_iter().filter_map(|(option, size)| Some([option.to_owned(), size?.to_string()]));
+    let side = Side {
+        threads: settings.threads,
+        space: args.space,
+        device: args.device,
+        sizes: sizes.flatten().collect(),
+    };
+    let peer = Peer::new(&args.peer, &args.python, side.clone())?;
+    let engine = Engine(side);
     let scratch = tempfile::tempdir()?;
     let paths = peer.paths(settings.steps)?;
     let file = scratch.path().join("paths.json");
@@ -107,7 +135,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         measure_more(&mut record, args, &engine, &peer, &paths)?;
     }
     if card.is_some() {
-        // What was timed until here is kept, whatever torch.compile needs that is not installed.
+        // The rounds are kept if torch.compile fails or takes too long.
         record.write(&folder)?;
         let few = first_distinct(&paths, args.compile_paths.unwrap_or(COMPILE_PATHS) as usize);
         if !few.is_empty() {
@@ -294,15 +322,21 @@ mod tests {
 
     #[test]
     fn options_of_gpus_are_refused_on_the_cpu() {
-        for option in [["--sweeps", "2"], ["--compile-paths", "0"]] {
+        for option in [["--sweeps", "2"], ["--compile-paths", "0"], ["--batch", "2"], ["--cells", "1"]] {
             let error = refusal(&option);
             assert!(error.contains(option[0]) && error.contains("--device cuda:N"), "{error}");
         }
     }
 
     #[test]
+    fn the_number_of_cells_is_fixed_in_other_spaces() {
+        let error = refusal(&["--device", "cuda:0", "--space", "darts", "--cells", "1"]);
+        assert!(error.contains("--cells is for nb201"), "{error}");
+    }
+
+    #[test]
     fn a_folder_without_the_benchmark_is_refused_by_name() {
-        let error = refusal(&["--name", "never-written"]);
+        let error = refusal(&["--out", "never-written"]);
         assert!(error.contains("--peer nowhere") && error.contains("peer_bench.py"), "{error}");
     }
 
@@ -310,6 +344,28 @@ mod tests {
     fn without_a_driver_a_gpu_is_refused_in_its_words() {
         let Err(missing) = cuda::gpus() else { return };
         assert_eq!(refusal(&["--device", "cuda:0"]), format!("--device cuda:0: {missing}"));
+    }
+
+    /// Where the compiler fails, nothing else of the record is lost.
+    #[test]
+    #[cfg(unix)]
+    fn a_compiler_that_fails_leaves_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(Space::Nb201.network()), "").unwrap();
+        let side = Side { threads: 1, space: Space::Nb201, device: Device::Cuda(0), sizes: vec![] };
+        let peer = Peer::new(folder.path(), Path::new("false"), side.clone()).unwrap();
+        let settings = Settings {
+            date: machine::today(),
+            name: "trial".to_owned(),
+            rounds: 1,
+            steps: 1,
+            sweeps: 1,
+            threads: 1,
+        };
+        let compiled = time_compiled(&Engine(side), &peer, folder.path(), &settings, 2).unwrap();
+        assert!(compiled.lines.is_empty() && compiled.paths == 2);
+        let failure = compiled.failure.unwrap();
+        assert!(failure.contains("false does not run peer_device.py"), "{failure}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a summary says of a comparison on a GPU.
+//! The summary of a comparison on a GPU.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,8 +15,11 @@ use super::statistics::{Ratio, median};
 
 const MS: f64 = 1e3;
 
-/// What is compared with PyTorch, in the order of the rows.
-const WORKS: [(&str, Work, fn(&'static str) -> Side<'static>); 3] = [
+/// Chooses the engine's lines of a precision.
+type EngineSide = fn(&'static str) -> Side<'static>;
+
+/// The engine's works that are compared with PyTorch, in the order of the rows.
+const WORKS: [(&str, Work, EngineSide); 3] = [
     ("train step with gradient variance", Work::Step, Side::Engine),
     ("train step without gradient variance", Work::Step, Side::EngineWithoutVariance),
     ("forward", Work::Rank, Side::Engine),
@@ -48,6 +51,31 @@ pub(super) fn head(record: &Record, out: &mut String) -> anyhow::Result<()> {
     Ok(writeln!(out, "| convolutions multiply | {multiplied} |")?)
 }
 
+/// The options of the command that made a record, and the size of the network that it timed.
+pub(super) fn command(record: &Record) -> anyhow::Result<(String, String)> {
+    let (settings, space) = (&record.settings, record.space()?);
+    let mut options = match space {
+        Space::Nb201 => String::new(),
+        Space::Darts | Space::Proxyless => format!("--space {} ", space.name()),
+    };
+    let compiled = record.compiled.as_ref().map_or(0, |compiled| compiled.paths);
+    write!(options, "--device {} --sweeps {} --compile-paths {compiled}", record.device(), settings.sweeps)?;
+    let field = |work, field| anyhow::Ok(record.field(work, Side::Engine(PRECISIONS[0]), field)?[0] as usize);
+    let (batch, cells) = (field(Work::Step, "batch")?, field(Work::Step, "cells")?);
+    if batch != space.batch(Work::Step, &Extents::default()) {
+        write!(options, " --batch {batch}")?;
+    }
+    if cells != space.cells(&Extents::default()) {
+        write!(options, " --cells {cells}")?;
+    }
+    let work = match space {
+        Space::Nb201 => format!("C = 16, N = {cells}, 3×32×32"),
+        Space::Darts => format!("C = 16, {cells} cells, 3×32×32"),
+        Space::Proxyless => format!("{cells} layers, 3×224×224"),
+    };
+    Ok((options, work))
+}
+
 /// Times of all rounds.
 pub(super) fn times(record: &Record, out: &mut String) -> anyhow::Result<()> {
     let settings = &record.settings;
@@ -61,8 +89,7 @@ pub(super) fn times(record: &Record, out: &mut String) -> anyhow::Result<()> {
         settings.rounds, settings.steps, settings.sweeps
     )?;
     header(out)?;
-    let space = record.space()?;
-    each(&MODES, out, space, |work, side, field| record.field(work, side, field))
+    each(&MODES, out, |work, side, field| record.field(work, side, field))
 }
 
 /// Times on the paths of `torch.compile`.
@@ -81,7 +108,7 @@ pub(super) fn compiled(record: &Record, out: &mut String) -> anyhow::Result<()> 
         compiled.paths
     )?;
     header(out)?;
-    each(&COMPILED_MODES, out, record.space()?, |work, side, field| {
+    each(&COMPILED_MODES, out, |work, side, field| {
         let value = find(&compiled.lines, work, side).and_then(|line| line[field].as_f64());
         Ok(vec![value.with_context(|| format!("there is no {field} of {side:?} for {}", work.task()))?])
     })
@@ -99,12 +126,11 @@ fn header(out: &mut String) -> anyhow::Result<()> {
 fn each(
     modes: &[&'static str],
     out: &mut String,
-    space: Space,
     field: impl Fn(Work, Side<'static>, &str) -> anyhow::Result<Vec<f64>>,
 ) -> anyhow::Result<()> {
     for (name, work, side) in WORKS {
-        let batch = space.batch(work, &Extents::default());
         for precision in PRECISIONS {
+            let batch = field(work, side(precision), "batch")?[0];
             let engine = field(work, side(precision), "median_s")?;
             let mean = median(&field(work, side(precision), "mean_s")?);
             for &mode in modes {
@@ -150,7 +176,7 @@ mod tests {
         let products = if precision == "f32" { "3xTF32" } else { "bf16" };
         json!({
             "engine": "engine on a GPU (cuda:0)", "device": "cuda:0", "space": "nb201", "task": work.task(), "mode": precision,
-            "products": products, "batch": 256, "cells": 5, "threads": 2, "steps": 12, "sweeps": 10, "gradient_variance": variance,
+            "products": products, "batch": Space::Nb201.batch(work, &Extents::default()), "cells": 5, "threads": 2, "steps": 12, "sweeps": 10, "gradient_variance": variance,
             "mean_s": seconds, "median_s": seconds, "checksum": 7.5,
         })
     }
@@ -159,7 +185,7 @@ mod tests {
         let products = if mode.starts_with('b') || mode.starts_with("co") { "bf16" } else { "TF32" };
         json!({
             "peer": "torch 2.15.0", "device": "cuda:0", "space": "nb201", "task": work.task(), "mode": mode, "products": products,
-            "batch": 256, "cells": 5, "threads": 2, "steps": 12, "sweeps": 10, "cudnn_benchmark": true, "tf32": true,
+            "batch": Space::Nb201.batch(work, &Extents::default()), "cells": 5, "threads": 2, "steps": 12, "sweeps": 10, "cudnn_benchmark": true, "tf32": true,
             "tf32_matmul": false, "cuda": "13.2", "cudnn": 92600, "mean_s": seconds, "median_s": seconds,
             "mean_s_back_to_back": 0.75 * seconds, "first_sweep_s": 61.0,
         })
@@ -172,7 +198,11 @@ mod tests {
             lines.push(engine(precision, Work::Step, 0.004, true));
             lines.push(engine(precision, Work::Rank, 0.001, false));
         }
-        lines.extend([Work::Step, Work::Rank].iter().flat_map(|&work| modes.iter().map(move |mode| peer(mode, work, 0.008))));
+        lines.extend(
+            [Work::Step, Work::Rank]
+                .iter()
+                .flat_map(|&work| modes.iter().map(move |mode| peer(mode, work, 0.008))),
+        );
         lines
     }
 
@@ -227,6 +257,19 @@ mod tests {
     }
 
     #[test]
+    fn sizes_of_a_trial_stand_in_its_command() {
+        let mut record = record();
+        for line in record.rounds.iter_mut().flatten() {
+            (line["batch"], line["cells"]) = (json!(2), json!(1));
+        }
+        record.check().unwrap();
+        let text = summary::of(&record).unwrap();
+        for part in ["--compile-paths 0 --batch 2 --cells 1 --name", "N = 1,", "| forward, batch 2 |"] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
     fn the_compiler_has_a_table_of_its_own_or_a_reason() {
         let mut record = record();
         record.compiled = Some(Compiled { paths: 2, lines: lines(&COMPILED_MODES), failure: None });
@@ -236,7 +279,8 @@ mod tests {
         for part in ["## With torch.compile", "which took `torch.compile` 61 s", row, "--compile-paths 2"] {
             assert!(text.contains(part), "{part}\n{text}");
         }
-        record.compiled = Some(Compiled { paths: 2, lines: vec![], failure: Some("no C compiler".to_owned()) });
+        record.compiled =
+            Some(Compiled { paths: 2, lines: vec![], failure: Some("no C compiler".to_owned()) });
         record.check().unwrap();
         assert!(summary::of(&record).unwrap().contains("PyTorch failed: no C compiler"));
     }
@@ -251,7 +295,7 @@ mod tests {
         }
     }
 
-    /// What is written is what is read, the part of `torch.compile` too.
+    /// The part of `torch.compile` is kept, too.
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();

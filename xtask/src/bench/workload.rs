@@ -21,27 +21,27 @@ use super::engine::Work;
 pub(super) const SEED: u64 = 0;
 /// Mean and deviation of random bytes, which the batch consists of.
 const NORMALIZE: Normalize = Normalize { mean: [0.5; 3], std: [0.29; 3] };
-/// At least so many passes run before the clock starts.
+/// At least so many passes of the CPU run before the clock starts.
 const WARM_UP: usize = 4;
 /// A GPU goes on for so long before the clock starts, so that it has reached its clock rate.
 const WARM_UP_GPU: Duration = Duration::from_secs(1);
 /// Largest L2 norm of a gradient.
 const CLIP_NORM: f64 = 5.0;
 
-/// Whether a training step also takes in its gradients for gradient variance, as training does.
+/// A training step with or without gradient variance, which training computes in every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variance {
     Included,
     LeftOut,
 }
 
-/// An engine with a batch.
+/// An engine and the batch that it computes on.
 pub(super) struct Workload<'a> {
     net: &'a dyn Lower,
     device: Device,
     pub(super) engine: OnDevice,
     weights: Vec<f32>,
-    /// The images, where the device holds them.
+    /// The images, if the device holds them.
     held: Option<HeldSet>,
     pixels: Vec<f32>,
     labels: Vec<u32>,
@@ -50,7 +50,7 @@ pub(super) struct Workload<'a> {
     pub(super) checksum: f64,
 }
 
-/// What a workload computes with.
+/// The settings of a workload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
     pub(super) device: Device,
@@ -84,24 +84,22 @@ impl<'a> Workload<'a> {
         Ok(Self { net, device, engine, weights, held, pixels, labels, variance, checksum: 0.0 })
     }
 
-    /// Runs every path once, and goes on until [`WARM_UP`] passes are done and a GPU was busy for [`WARM_UP_GPU`]. Then the weights
-    /// are what they were, so that what follows does not depend on how long it took.
+    /// Runs every path once. The CPU goes on until [`WARM_UP`] passes are done, a GPU for [`WARM_UP_GPU`]. Then the weights are
+    /// what they were, so that later results do not depend on how long the warm-up took.
     pub(super) fn warm_up(&mut self, work: Work, paths: &[Arch]) -> anyhow::Result<()> {
         let mut seen = BTreeSet::new();
         let distinct: Vec<&Arch> = paths.iter().filter(|path| seen.insert(path.choices())).collect();
         ensure!(!distinct.is_empty(), "there is no path to run");
-        let least = distinct.len().max(WARM_UP);
-        for path in distinct.iter().cycle().take(least) {
+        let least = if self.device == Device::Cpu { WARM_UP } else { 1 };
+        for path in distinct.iter().cycle().take(distinct.len().max(least)) {
             self.once(work, path)?;
         }
-        if self.device != Device::Cpu {
-            let started = Instant::now();
-            for path in distinct.iter().cycle() {
-                if started.elapsed() >= WARM_UP_GPU {
-                    break;
-                }
-                self.once(work, path)?;
+        let started = Instant::now();
+        for path in distinct.iter().cycle() {
+            if self.device == Device::Cpu || started.elapsed() >= WARM_UP_GPU {
+                break;
             }
+            self.once(work, path)?;
         }
         let zeros = vec![0.0; self.weights.len()];
         let executor = self.engine.executor();
