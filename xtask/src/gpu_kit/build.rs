@@ -32,12 +32,13 @@ pub(super) const FILES: [(&str, &str); 4] = [
     ("README.md", include_str!("kit/README.md")),
 ];
 /// All that belongs to a kit. Anything else in its folder is left alone: data, runs, results.
-pub(super) const PARTS: [&str; 12] = [
+pub(super) const PARTS: [&str; 13] = [
     "bin",
     "checks.py",
     "configs",
     "golden",
     "kernels",
+    "kernels.md",
     "parts.txt",
     "paths",
     "peer",
@@ -84,8 +85,11 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<u64> {
     write_paths(&kit.join("paths"))?;
     copy_golden(&kit.join("golden"))?;
     copy_peer(&kit.join("peer"), plan.peer.as_deref())?;
-    if let Err(error) = kernels::compile(&kit.join("kernels"), plan.targets) {
-        eprintln!("gpu-kit: NO COMPILED KERNELS, the GPU's machine must have NVRTC: {error:#}");
+    match kernels::compile(&kit.join("kernels"), plan.targets) {
+        Ok(table) => write(&kit.join("kernels.md"), table.as_bytes())?,
+        Err(error) => {
+            eprintln!("gpu-kit: NO COMPILED KERNELS, the GPU's machine must have NVRTC: {error:#}");
+        }
     }
     let size = manifest::write(kit, &PARTS, machine::commit().as_deref())?;
     ensure!(size < LARGEST_KIT, "{} holds {size} bytes, the limit is {LARGEST_KIT}", kit.display());
