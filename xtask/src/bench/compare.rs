@@ -13,7 +13,7 @@ use super::engine::Work;
 use super::gpu;
 use super::machine::{self, Quiet};
 use super::record::{self, Compiled, Ranking, Record, Settings};
-use super::sides::{COMPILED_MODES, Engine, MODES, PRECISIONS, Peer};
+use super::sides::{COMPILED_MODES, Engine, MODES, PRECISIONS, Peer, Side};
 use super::space::{Extents, Space};
 use crate::usage::usage;
 
@@ -57,19 +57,34 @@ pub(crate) struct Args {
     /// On a GPU: how many paths torch.compile is timed on, after all rounds [default: 2; 0 leaves it out].
     #[arg(long)]
     compile_paths: Option<u32>,
+    /// On a GPU: images of a batch, for a trial [default: as `bench step` and `bench rank`].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Option<u32>,
+    /// On a GPU: cells per stage of nb201, for a trial [default: 5].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    cells: Option<u32>,
     /// Threads of both sides.
     #[arg(long, default_value = "2", value_parser = clap::value_parser!(u32).range(1..))]
     threads: u32,
     /// Architectures from which the time to rank all is projected.
     #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
     ranked: u32,
-    /// The record is xtask/records/<date>-NAME.
+    /// Name of the record, which is written to xtask/records/<date>-NAME.
     #[arg(long, default_value = "pytorch")]
     name: String,
+    /// Folder of the record instead of xtask/records/<date>-NAME. It must not exist.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    for (option, given) in [("--sweeps", args.sweeps), ("--compile-paths", args.compile_paths)] {
+    let of_gpus = [
+        ("--sweeps", args.sweeps),
+        ("--compile-paths", args.compile_paths),
+        ("--batch", args.batch),
+        ("--cells", args.cells),
+    ];
+    for (option, given) in of_gpus {
         if given.is_some() && args.device == Device::Cpu {
             return Err(usage(format!("{option} is for GPUs; leave it out, or add --device cuda:N")));
         }
@@ -83,9 +98,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         sweeps: card.as_ref().map_or(1, |_| args.sweeps.unwrap_or(SWEEPS)) as usize,
         threads: args.threads as usize,
     };
-    let folder = record::folder(&settings)?;
-    let peer = Peer::new(&args.peer, &args.python, settings.threads, args.space, args.device)?;
-    let engine = Engine { threads: settings.threads, space: args.space, device: args.device };
+    let folder = record::folder(&settings, args.out.as_deref())?;
+    let sizes = [("--batch", args.batch), ("--cells", args.cells)];
+    let sizes = sizes.into_iter().filter_map(|(option, size)| Some([option.to_owned(), size?.to_string()]));
+    let side = Side { threads: settings.threads, space: args.space, device: args.device, sizes: sizes.flatten().collect() };
+    let peer = Peer::new(&args.peer, &args.python, side.clone())?;
+    let engine = Engine(side);
     let scratch = tempfile::tempdir()?;
     let paths = peer.paths(settings.steps)?;
     let file = scratch.path().join("paths.json");
@@ -294,7 +312,7 @@ mod tests {
 
     #[test]
     fn options_of_gpus_are_refused_on_the_cpu() {
-        for option in [["--sweeps", "2"], ["--compile-paths", "0"]] {
+        for option in [["--sweeps", "2"], ["--compile-paths", "0"], ["--batch", "2"], ["--cells", "1"]] {
             let error = refusal(&option);
             assert!(error.contains(option[0]) && error.contains("--device cuda:N"), "{error}");
         }
@@ -302,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_folder_without_the_benchmark_is_refused_by_name() {
-        let error = refusal(&["--name", "never-written"]);
+        let error = refusal(&["--out", "never-written"]);
         assert!(error.contains("--peer nowhere") && error.contains("peer_bench.py"), "{error}");
     }
 

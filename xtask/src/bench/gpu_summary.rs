@@ -48,6 +48,31 @@ pub(super) fn head(record: &Record, out: &mut String) -> anyhow::Result<()> {
     Ok(writeln!(out, "| convolutions multiply | {multiplied} |")?)
 }
 
+/// Options of the command that made a record, and what it timed.
+pub(super) fn command(record: &Record) -> anyhow::Result<(String, String)> {
+    let (settings, space) = (&record.settings, record.space()?);
+    let mut options = match space {
+        Space::Nb201 => String::new(),
+        Space::Darts | Space::Proxyless => format!("--space {} ", space.name()),
+    };
+    let compiled = record.compiled.as_ref().map_or(0, |compiled| compiled.paths);
+    write!(options, "--device {} --sweeps {} --compile-paths {compiled}", record.device(), settings.sweeps)?;
+    let field = |work, field| anyhow::Ok(record.field(work, Side::Engine(PRECISIONS[0]), field)?[0] as usize);
+    let (batch, cells) = (field(Work::Step, "batch")?, field(Work::Step, "cells")?);
+    if batch != space.batch(Work::Step, &Extents::default()) {
+        write!(options, " --batch {batch}")?;
+    }
+    if cells != space.cells(&Extents::default()) {
+        write!(options, " --cells {cells}")?;
+    }
+    let work = match space {
+        Space::Nb201 => format!("C = 16, N = {cells}, 3×32×32"),
+        Space::Darts => format!("C = 16, {cells} cells, 3×32×32"),
+        Space::Proxyless => format!("{cells} layers, 3×224×224"),
+    };
+    Ok((options, work))
+}
+
 /// Times of all rounds.
 pub(super) fn times(record: &Record, out: &mut String) -> anyhow::Result<()> {
     let settings = &record.settings;
@@ -61,8 +86,7 @@ pub(super) fn times(record: &Record, out: &mut String) -> anyhow::Result<()> {
         settings.rounds, settings.steps, settings.sweeps
     )?;
     header(out)?;
-    let space = record.space()?;
-    each(&MODES, out, space, |work, side, field| record.field(work, side, field))
+    each(&MODES, out, |work, side, field| record.field(work, side, field))
 }
 
 /// Times on the paths of `torch.compile`.
@@ -81,7 +105,7 @@ pub(super) fn compiled(record: &Record, out: &mut String) -> anyhow::Result<()> 
         compiled.paths
     )?;
     header(out)?;
-    each(&COMPILED_MODES, out, record.space()?, |work, side, field| {
+    each(&COMPILED_MODES, out, |work, side, field| {
         let value = find(&compiled.lines, work, side).and_then(|line| line[field].as_f64());
         Ok(vec![value.with_context(|| format!("there is no {field} of {side:?} for {}", work.task()))?])
     })
@@ -99,12 +123,11 @@ fn header(out: &mut String) -> anyhow::Result<()> {
 fn each(
     modes: &[&'static str],
     out: &mut String,
-    space: Space,
     field: impl Fn(Work, Side<'static>, &str) -> anyhow::Result<Vec<f64>>,
 ) -> anyhow::Result<()> {
     for (name, work, side) in WORKS {
-        let batch = space.batch(work, &Extents::default());
         for precision in PRECISIONS {
+            let batch = field(work, side(precision), "batch")?[0];
             let engine = field(work, side(precision), "median_s")?;
             let mean = median(&field(work, side(precision), "mean_s")?);
             for &mode in modes {
@@ -150,7 +173,7 @@ mod tests {
         let products = if precision == "f32" { "3xTF32" } else { "bf16" };
         json!({
             "engine": "engine on a GPU (cuda:0)", "device": "cuda:0", "space": "nb201", "task": work.task(), "mode": precision,
-            "products": products, "batch": 256, "cells": 5, "threads": 2, "steps": 12, "sweeps": 10, "gradient_variance": variance,
+            "products": products, "batch": Space::Nb201.batch(work, &Extents::default()), "cells": 5, "threads": 2, "steps": 12, "sweeps": 10, "gradient_variance": variance,
             "mean_s": seconds, "median_s": seconds, "checksum": 7.5,
         })
     }
@@ -159,7 +182,7 @@ mod tests {
         let products = if mode.starts_with('b') || mode.starts_with("co") { "bf16" } else { "TF32" };
         json!({
             "peer": "torch 2.15.0", "device": "cuda:0", "space": "nb201", "task": work.task(), "mode": mode, "products": products,
-            "batch": 256, "cells": 5, "threads": 2, "steps": 12, "sweeps": 10, "cudnn_benchmark": true, "tf32": true,
+            "batch": Space::Nb201.batch(work, &Extents::default()), "cells": 5, "threads": 2, "steps": 12, "sweeps": 10, "cudnn_benchmark": true, "tf32": true,
             "tf32_matmul": false, "cuda": "13.2", "cudnn": 92600, "mean_s": seconds, "median_s": seconds,
             "mean_s_back_to_back": 0.75 * seconds, "first_sweep_s": 61.0,
         })
@@ -223,6 +246,19 @@ mod tests {
             "| forward, batch 512 | f32 | 1.00 | 1.00 | channels_last | 8.00 | 8.00 | 6.00 | 8.00 (8.00 to 8.00) | 8.00 | 6.00 |",
         ] {
             assert!(text.contains(row), "{row}\n{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_a_trial_stand_in_its_command() {
+        let mut record = record();
+        for line in record.rounds.iter_mut().flatten() {
+            (line["batch"], line["cells"]) = (json!(2), json!(1));
+        }
+        record.check().unwrap();
+        let text = summary::of(&record).unwrap();
+        for part in ["--compile-paths 0 --batch 2 --cells 1 --name", "N = 1,", "| forward, batch 2 |"] {
+            assert!(text.contains(part), "{part}\n{text}");
         }
     }
 

@@ -83,16 +83,19 @@ pub(crate) enum Side<'a> {
     Peer(&'a str),
 }
 
-/// The folder of a record that is not there yet.
+/// The folder of a record: `out`, or the one that its name has among the records.
 ///
 /// # Errors
-/// Where it is there.
-pub(crate) fn folder(settings: &Settings) -> anyhow::Result<PathBuf> {
+/// Returns an error if it exists.
+pub(crate) fn folder(settings: &Settings, out: Option<&Path>) -> anyhow::Result<PathBuf> {
     let Settings { date, name, .. } = settings;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     ensure!(!name.is_empty() && name.chars().all(plain), "--name {name:?}: letters, digits, - and _ only");
-    let folder = paths::root()?.join("xtask/records").join(format!("{date}-{name}"));
-    ensure!(!folder.exists(), "{} is there; choose another name with --name", folder.display());
+    let folder = match out {
+        Some(folder) => folder.to_owned(),
+        None => paths::root()?.join("xtask/records").join(format!("{date}-{name}")),
+    };
+    ensure!(!folder.exists(), "{} is there; choose another name with --name or --out", folder.display());
     Ok(folder)
 }
 

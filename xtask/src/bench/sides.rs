@@ -24,19 +24,25 @@ const ON_DEVICE: &str = "peer_device.py";
 const ON_DEVICE_SOURCE: &str = include_str!("peer_device.py");
 const MEMORY: &str = include_str!("peer_memory.py");
 
-/// The engine.
-pub(crate) struct Engine {
+/// What both sides compute with.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
     pub(crate) threads: usize,
     pub(crate) space: Space,
     pub(crate) device: Device,
+    /// Options for sizes that differ from the space's own.
+    pub(crate) sizes: Vec<String>,
 }
+
+/// The engine.
+pub(crate) struct Engine(pub(crate) Side);
 
 impl Engine {
     /// Runs `cargo xtask bench` once more.
     pub(crate) fn bench(&self, args: &[&str]) -> anyhow::Result<Value> {
         let program = std::env::current_exe().context("where this program is")?;
         let mut command = Command::new(program);
-        command.arg("bench").args(args).args(["--json", "--threads", &self.threads.to_string()]);
+        command.arg("bench").args(args).args(["--json", "--threads", &self.0.threads.to_string()]);
         binary::last_line(&stdout(&mut command)?)
     }
 
@@ -49,9 +55,11 @@ impl Engine {
         more: &[&str],
     ) -> anyhow::Result<Value> {
         let (steps, paths) = (steps.to_string(), paths.to_str().context("a path that is no text")?);
-        let device = self.device.to_string();
-        let of_space = [work.command(), "--space", self.space.name(), "--paths", paths, "--steps", &steps];
-        self.bench(&[&of_space, &["--device", &device][..], more].concat())
+        let Side { space, device, sizes, .. } = &self.0;
+        let device = device.to_string();
+        let of_space = [work.command(), "--space", space.name(), "--paths", paths, "--steps", &steps];
+        let sizes: Vec<&str> = sizes.iter().map(String::as_str).collect();
+        self.bench(&[&of_space, &["--device", &device][..], &sizes, more].concat())
     }
 }
 
@@ -59,9 +67,7 @@ impl Engine {
 pub(crate) struct Peer {
     folder: PathBuf,
     python: PathBuf,
-    threads: usize,
-    space: Space,
-    device: Device,
+    side: Side,
     /// Holds the benchmark of a GPU: a program in a file, so that errors name its lines.
     scratch: TempDir,
 }
@@ -69,16 +75,10 @@ pub(crate) struct Peer {
 impl Peer {
     /// # Errors
     /// A usage error where the folder does not hold what the device's benchmark needs.
-    pub(crate) fn new(
-        folder: &Path,
-        python: &Path,
-        threads: usize,
-        space: Space,
-        device: Device,
-    ) -> anyhow::Result<Self> {
-        let needed = match device {
+    pub(crate) fn new(folder: &Path, python: &Path, side: Side) -> anyhow::Result<Self> {
+        let needed = match side.device {
             Device::Cpu => BENCH,
-            Device::Cuda(_) => space.network(),
+            Device::Cuda(_) => side.space.network(),
         };
         if !folder.join(needed).is_file() {
             let shown = folder.display();
@@ -86,7 +86,7 @@ impl Peer {
         }
         let scratch = tempfile::tempdir()?;
         std::fs::write(scratch.path().join(ON_DEVICE), ON_DEVICE_SOURCE)?;
-        Ok(Self { folder: folder.to_owned(), python: python.to_owned(), threads, space, device, scratch })
+        Ok(Self { folder: folder.to_owned(), python: python.to_owned(), side, scratch })
     }
 
     /// The paths that it times.
@@ -104,7 +104,7 @@ impl Peer {
             "--steps",
             &steps.to_string(),
             "--threads",
-            &self.threads.to_string(),
+            &self.side.threads.to_string(),
         ]);
         self.lines(&mut command, &MODES)
     }
@@ -117,7 +117,7 @@ impl Peer {
         steps: usize,
         sweeps: usize,
     ) -> anyhow::Result<Vec<Value>> {
-        let (steps, sweeps, threads) = (steps.to_string(), sweeps.to_string(), self.threads.to_string());
+        let (steps, sweeps, threads) = (steps.to_string(), sweeps.to_string(), self.side.threads.to_string());
         let mut command = self.bench();
         command.args(["--task", "train,rank", "--modes", &modes.join(",")]);
         command.args(["--steps", &steps, "--sweeps", &sweeps, "--threads", &threads]).arg("--paths").arg(paths);
@@ -145,7 +145,7 @@ impl Peer {
     pub(crate) fn memory(&self, batch: usize, cells: usize, paths: &[Value]) -> anyhow::Result<Value> {
         let mut command = self.python();
         command
-            .args(["-c", MEMORY, &self.threads.to_string(), &batch.to_string(), &cells.to_string()])
+            .args(["-c", MEMORY, &self.side.threads.to_string(), &batch.to_string(), &cells.to_string()])
             .arg(serde_json::to_string(paths)?)
             .env("PYTHONPATH", &self.folder);
         binary::last_line(&self.stdout(&mut command)?)
@@ -153,20 +153,20 @@ impl Peer {
 
     fn bench(&self) -> Command {
         let mut command = self.python();
-        match self.device {
+        match self.side.device {
             Device::Cpu => command.arg(self.folder.join(BENCH)),
             Device::Cuda(_) => {
-                let device = self.device.to_string();
+                let device = self.side.device.to_string();
                 command.arg(self.scratch.path().join(ON_DEVICE)).args(["--device", &device, "--peer"]).arg(&self.folder)
             }
         };
-        command.args(["--space", self.space.name()]);
+        command.args(["--space", self.side.space.name()]).args(&self.side.sizes);
         command
     }
 
     /// The name of the benchmark.
     fn name(&self) -> &'static str {
-        match self.device {
+        match self.side.device {
             Device::Cpu => BENCH,
             Device::Cuda(_) => ON_DEVICE,
         }

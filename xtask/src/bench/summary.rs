@@ -88,21 +88,14 @@ fn head(record: &Record) -> anyhow::Result<String> {
         }
     }
     let (rounds, steps, threads) = (settings.rounds, settings.steps, settings.threads);
-    let of_device = match record.device() {
-        CPU => String::new(),
-        device => {
-            let compiled = record.compiled.as_ref().map_or(0, |compiled| compiled.paths);
-            format!(" --device {device} --sweeps {} --compile-paths {compiled}", settings.sweeps)
-        }
-    };
     let (more, work) = match record.space()? {
-        Space::Nb201 if record.is_whole()? => {
+        _ if record.device() != CPU => gpu_summary::command(record)?,
+        Space::Nb201 => {
             let ranked = number(&record.ranking.lines[0], "steps")?;
-            (format!("--ranked {ranked}"), "C = 16, N = 5, 3×32×32")
+            (format!("--ranked {ranked}"), "C = 16, N = 5, 3×32×32".to_owned())
         }
-        Space::Nb201 => (of_device.trim_start().to_owned(), "C = 16, N = 5, 3×32×32"),
-        space @ Space::Darts => (format!("--space {}{of_device}", space.name()), "C = 16, 8 cells, 3×32×32"),
-        space @ Space::Proxyless => (format!("--space {}{of_device}", space.name()), "21 layers, 3×224×224"),
+        space @ Space::Darts => (format!("--space {}", space.name()), "C = 16, 8 cells, 3×32×32".to_owned()),
+        space @ Space::Proxyless => (format!("--space {}", space.name()), "21 layers, 3×224×224".to_owned()),
     };
     writeln!(
         out,

@@ -21,7 +21,7 @@ use super::engine::Work;
 pub(super) const SEED: u64 = 0;
 /// Mean and deviation of random bytes, which the batch consists of.
 const NORMALIZE: Normalize = Normalize { mean: [0.5; 3], std: [0.29; 3] };
-/// At least so many passes run before the clock starts.
+/// At least so many passes of the CPU run before the clock starts.
 const WARM_UP: usize = 4;
 /// A GPU goes on for so long before the clock starts, so that it has reached its clock rate.
 const WARM_UP_GPU: Duration = Duration::from_secs(1);
@@ -84,24 +84,22 @@ impl<'a> Workload<'a> {
         Ok(Self { net, device, engine, weights, held, pixels, labels, variance, checksum: 0.0 })
     }
 
-    /// Runs every path once, and goes on until [`WARM_UP`] passes are done and a GPU was busy for [`WARM_UP_GPU`]. Then the weights
-    /// are what they were, so that what follows does not depend on how long it took.
+    /// Runs every path once. The CPU goes on until [`WARM_UP`] passes are done, a GPU for [`WARM_UP_GPU`]. Then the weights are
+    /// what they were, so that later results do not depend on how long the warm-up took.
     pub(super) fn warm_up(&mut self, work: Work, paths: &[Arch]) -> anyhow::Result<()> {
         let mut seen = BTreeSet::new();
         let distinct: Vec<&Arch> = paths.iter().filter(|path| seen.insert(path.choices())).collect();
         ensure!(!distinct.is_empty(), "there is no path to run");
-        let least = distinct.len().max(WARM_UP);
-        for path in distinct.iter().cycle().take(least) {
+        let least = if self.device == Device::Cpu { WARM_UP } else { 1 };
+        for path in distinct.iter().cycle().take(distinct.len().max(least)) {
             self.once(work, path)?;
         }
-        if self.device != Device::Cpu {
-            let started = Instant::now();
-            for path in distinct.iter().cycle() {
-                if started.elapsed() >= WARM_UP_GPU {
-                    break;
-                }
-                self.once(work, path)?;
+        let started = Instant::now();
+        for path in distinct.iter().cycle() {
+            if self.device == Device::Cpu || started.elapsed() >= WARM_UP_GPU {
+                break;
             }
+            self.once(work, path)?;
         }
         let zeros = vec![0.0; self.weights.len()];
         let executor = self.engine.executor();
