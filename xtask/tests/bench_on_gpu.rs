@@ -10,7 +10,7 @@ use serde_json::Value;
 /// A network that the emulation computes in a moment.
 const SMALL: [&str; 10] = ["--batch", "2", "--cells", "1", "--channels", "4", "--size", "8", "--steps", "2"];
 
-/// In place of a Python with PyTorch: one path, and the lines that `peer_device.py` would print of it.
+/// Takes the place of a Python with PyTorch: prints one path, and the lines that `peer_device.py` would print of it.
 const PYTHON: &str = r#"#!/bin/sh
 case "$*" in
 *--print-paths*) echo '[[1, 1, 1, 1, 1, 1]]'; exit ;;
@@ -19,19 +19,18 @@ case "$*" in
 *) exit 2 ;;
 esac
 case "$*" in
-
 *"/peer_device.py --device cuda:0 --peer "*" --batch 1 --cells 1 --task train,rank "*) ;;
 *) exit 2 ;;
 esac
+work='"peer": "torch", "device": "cuda:0", "space": "nb201", "batch": 1, "cells": 1, "threads": 2, "steps": 1, "sweeps": 1'
+numbers='"products": "TF32", "cudnn_benchmark": true, "tf32": true, "tf32_matmul": false, "cuda": "13.2", "cudnn": 92600'
+times='"mean_s": 0.5, "median_s": 0.5, "mean_s_back_to_back": 0.25, "first_sweep_s": 9.0'
 for task in train rank; do for mode in $modes; do
-  echo '{"peer": "torch", "device": "cuda:0", "space": "nb201", "task": "'$task'", "mode": "'$mode'", "batch": 1, "cells": 1,
-    "threads": 2, "steps": 1, "sweeps": 1, "products": "TF32", "cudnn_benchmark": true, "tf32": true, "tf32_matmul": false,
-    "cuda": "13.2", "cudnn": 92600, "mean_s": 0.5, "median_s": 0.5, "mean_s_back_to_back": 0.25, "first_sweep_s": 9.0}' | tr -d '\n'
-  echo
+  echo "{$work, $numbers, $times, \"task\": \"$task\", \"mode\": \"$mode\"}"
 done; done
 "#;
 
-/// Where the emulated driver and its kernels are. `None` if there is no `g++`.
+/// The folder of the emulated driver and its kernels. `None` if there is no `g++`.
 fn emulated() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     FOLDER
@@ -46,11 +45,11 @@ fn emulated() -> Option<&'static Path> {
         .as_deref()
 }
 
-/// `xtask bench` where the emulated driver is found, and NVRTC is not.
+/// Runs `xtask bench` with the emulated driver and without NVRTC.
 fn bench(driver: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.arg("bench").args(args).env("LD_LIBRARY_PATH", driver).env("PADA_CACHE", driver.join("cache"));
-    for hidden in ["HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "CUDA_HOME", "CUDA_PATH"] {
+    for hidden in ["PATH", "HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "CUDA_HOME", "CUDA_PATH"] {
         command.env(hidden, "/nonexistent");
     }
     command.output().unwrap()
@@ -74,8 +73,29 @@ fn a_step_prints_the_time_of_every_kernel() {
     for kernel in ["dense_forward_16", "dense_weights_16", "settle", "update"] {
         let rows = json["kernels"].as_array().unwrap();
         let row = rows.iter().find(|row| row["kernel"] == kernel).unwrap();
-        assert!(row["launches_per_step"].as_f64() >= Some(1.0) && row["microseconds"].as_f64() > Some(0.0), "{row}");
+        assert!(
+            row["launches_per_step"].as_f64() >= Some(1.0) && row["microseconds"].as_f64() > Some(0.0),
+            "{row}"
+        );
         assert!(stdout.contains(kernel), "{stdout}");
+    }
+}
+
+#[test]
+fn every_operation_is_timed_beside_its_kernels_resources() {
+    let Some(driver) = emulated() else { return };
+    let (stdout, json) =
+        succeeds(&bench(driver, &["ops", "--device", "cuda:0", "--batch", "1", "--repeats", "1", "--json"]));
+    let operations = json["operations"].as_array().unwrap();
+    assert_eq!(operations.len(), 3 * 10, "{stdout}");
+    for operation in operations {
+        assert!(operation["microseconds"].as_f64() > Some(0.0), "{operation}");
+        assert!(operation["ratio"].is_null(), "predictions are for another batch: {operation}");
+    }
+    let resources = json["kernel_resources"].as_array().unwrap();
+    for kernel in ["dense_forward_16", "dense_backward_64", "add_dense_weights", "settle", "average_pool"] {
+        let found = resources.iter().find(|found| found["kernel"] == kernel).unwrap();
+        assert!(found["registers"].is_u64() && found["blocks_per_multiprocessor"].is_u64(), "{found}");
     }
 }
 
@@ -109,7 +129,8 @@ fn a_comparison_writes_a_record() {
     ] {
         assert!(summary.contains(part), "{part}\n{summary}");
     }
-    let samples: Value = serde_json::from_str(&std::fs::read_to_string(out.join("samples.json")).unwrap()).unwrap();
+    let samples: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("samples.json")).unwrap()).unwrap();
     assert_eq!(samples["machine"]["gpu"]["name"], "emulated GPU");
     assert_eq!(samples["rounds"][0]["lines"].as_array().unwrap().len(), 6 + 6);
     assert_eq!(samples["compiled"]["lines"].as_array().unwrap().len(), 6 + 4);

@@ -101,7 +101,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let folder = record::folder(&settings, args.out.as_deref())?;
     let sizes = [("--batch", args.batch), ("--cells", args.cells)];
     let sizes = sizes.into_iter().filter_map(|(option, size)| Some([option.to_owned(), size?.to_string()]));
-    let side = Side { threads: settings.threads, space: args.space, device: args.device, sizes: sizes.flatten().collect() };
+    let side = Side {
+        threads: settings.threads,
+        space: args.space,
+        device: args.device,
+        sizes: sizes.flatten().collect(),
+    };
     let peer = Peer::new(&args.peer, &args.python, side.clone())?;
     let engine = Engine(side);
     let scratch = tempfile::tempdir()?;
@@ -125,7 +130,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         measure_more(&mut record, args, &engine, &peer, &paths)?;
     }
     if card.is_some() {
-        // What was timed until here is kept, whatever torch.compile needs that is not installed.
+        // The rounds are kept if torch.compile fails or takes too long.
         record.write(&folder)?;
         let few = first_distinct(&paths, args.compile_paths.unwrap_or(COMPILE_PATHS) as usize);
         if !few.is_empty() {
@@ -328,6 +333,28 @@ mod tests {
     fn without_a_driver_a_gpu_is_refused_in_its_words() {
         let Err(missing) = cuda::gpus() else { return };
         assert_eq!(refusal(&["--device", "cuda:0"]), format!("--device cuda:0: {missing}"));
+    }
+
+    /// Where the compiler fails, nothing else of the record is lost.
+    #[test]
+    #[cfg(unix)]
+    fn a_compiler_that_fails_leaves_its_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(Space::Nb201.network()), "").unwrap();
+        let side = Side { threads: 1, space: Space::Nb201, device: Device::Cuda(0), sizes: vec![] };
+        let peer = Peer::new(folder.path(), Path::new("false"), side.clone()).unwrap();
+        let settings = Settings {
+            date: machine::today(),
+            name: "trial".to_owned(),
+            rounds: 1,
+            steps: 1,
+            sweeps: 1,
+            threads: 1,
+        };
+        let compiled = time_compiled(&Engine(side), &peer, folder.path(), &settings, 2).unwrap();
+        assert!(compiled.lines.is_empty() && compiled.paths == 2);
+        let failure = compiled.failure.unwrap();
+        assert!(failure.contains("false does not run peer_device.py"), "{failure}");
     }
 
     #[test]

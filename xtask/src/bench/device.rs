@@ -87,7 +87,7 @@ impl Device {
     /// Creates the engine on this device. The kernels of a GPU come from the kernel cache, or are compiled into it.
     ///
     /// # Errors
-    /// A usage error where the device cannot be used, with what is missing.
+    /// Returns a usage error that says what is missing if the device cannot be used.
     pub(crate) fn engine(
         self,
         layout: WeightLayout,
@@ -103,10 +103,10 @@ impl Device {
         Ok(OnDevice::Cuda(engine.map_err(|error| refused(ordinal, error))?, driver))
     }
 
-    /// The GPU of this device; none for the processor.
+    /// The GPU of this device. `None` for the processor.
     ///
     /// # Errors
-    /// A usage error where the GPU is not there, with what is missing.
+    /// Returns a usage error that says what is missing if there is no such GPU.
     pub(crate) fn gpu(self) -> anyhow::Result<Option<Gpu>> {
         let Self::Cuda(ordinal) = self else { return Ok(None) };
         let all = cuda::gpus().map_err(|error| refused(ordinal, error))?;
@@ -121,7 +121,7 @@ impl Device {
 /// Opens a GPU and checks that it computes known networks as the processor does.
 ///
 /// # Errors
-/// A usage error where the GPU cannot be used, with what is missing.
+/// Returns a usage error that says what is missing if the GPU cannot be used.
 pub(crate) fn open(ordinal: usize, precision: Precision, timing: KernelTiming) -> anyhow::Result<Rc<Driver>> {
     let mut options = DriverOptions::default();
     options.cache = cuda::kernel_cache();
@@ -134,7 +134,7 @@ pub(crate) fn open(ordinal: usize, precision: Precision, timing: KernelTiming) -
     open().map_err(|error| refused(ordinal, error))
 }
 
-/// What is missing is for the user to install or to choose differently; a GPU that fails is not.
+/// Turns an error into a usage error if the user can fix it. A GPU that fails is no such error.
 fn refused(ordinal: usize, error: CudaError) -> anyhow::Error {
     let option = format!("--device {}", Device::Cuda(ordinal));
     match error {
@@ -158,7 +158,7 @@ impl OnDevice {
         }
     }
 
-    /// The driver of a GPU; none on the processor.
+    /// The driver of a GPU. `None` on the processor.
     pub(crate) fn driver(&self) -> Option<Rc<Driver>> {
         match self {
             Self::Cpu(_) => None,

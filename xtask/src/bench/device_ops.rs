@@ -1,6 +1,6 @@
 //! Times single operations of the engine on a GPU, beside predictions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::rc::Rc;
 
@@ -9,56 +9,19 @@ use pada_engine::cuda::{CudaEngine, CudaError, Device as CudaDevice, Driver, Ker
 use pada_graph::{Executor, Shape};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::device::{self, Device, Numbers};
 use super::gpu;
 use super::isolated::{Isolated, Network};
 use super::kernel_times::{self, KernelTime, KernelTimes, resources_json, resources_table};
+use super::predictions::{Operation, Predictions};
 use super::workload::SEED;
 
-const PREDICTIONS: &str = include_str!("predictions.toml");
-/// Passes of each network before the clock starts.
+/// Passes of each network before the clock starts, unless fewer are timed.
 const WARM_UP: usize = 5;
-/// The numbers that predictions are for.
+/// The precision that the predictions are for.
 const PREDICTED: Numbers = Numbers::F32;
-
-/// The operations that are timed, and what was predicted of them.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Predictions {
-    /// The card that predictions are for.
-    gpu: String,
-    /// B
-    batch: usize,
-    stage: Vec<Stage>,
-    operation: Vec<Operation>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stage {
-    channels: usize,
-    /// Height and width.
-    size: usize,
-}
-
-impl Stage {
-    fn shape(self) -> Shape {
-        Shape::new(self.channels, self.size, self.size)
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Operation {
-    name: String,
-    network: Network,
-    kernels: Vec<String>,
-    /// For each stage.
-    microseconds: Option<Vec<f64>>,
-}
 
 /// An operation at a stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,60 +52,74 @@ impl TimedDevice for Driver {
     }
 }
 
-/// Times every operation on a GPU, and prints the table and the resources of the kernels; returns both for `--json`.
-pub(super) fn run(ordinal: usize, numbers: Numbers, passes: usize) -> anyhow::Result<Value> {
+/// Options of `bench ops` on a GPU.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Options {
+    /// Number of the GPU.
+    pub(super) ordinal: usize,
+    pub(super) numbers: Numbers,
+    /// The batch size, B. `None` stands for the one of the predictions.
+    pub(super) batch: Option<usize>,
+    /// Timed training steps of each network.
+    pub(super) passes: usize,
+}
+
+/// Times every operation on a GPU and prints their times and the resources of their kernels. Returns both for `--json`.
+pub(super) fn run(options: &Options) -> anyhow::Result<Value> {
+    let Options { ordinal, numbers, .. } = *options;
     let on = Device::Cuda(ordinal);
     let card = on.gpu()?.context("a GPU was asked for")?;
     let driver = device::open(ordinal, numbers.precision(), KernelTiming::Events)?;
-    let predictions = predictions()?;
-    let measured = measure(&driver, &predictions, numbers, passes)?;
+    let predictions = Predictions::read()?;
+    let measured = measure(&driver, &predictions, options)?;
     let resources = kernel_times::resources(&driver)?;
     let mut kernels: Vec<&str> = measured.iter().flat_map(|m| m.kernels.iter().copied()).collect();
     kernels.sort_unstable();
     kernels.dedup();
-    println!("{}, {}\n", CudaDevice::name(driver.as_ref()), numbers.products(on));
+    let batch = options.batch(&predictions);
+    println!("{}, {}, batch {batch}\n", CudaDevice::name(driver.as_ref()), numbers.products(on));
     println!("{}\n{}", table(&measured), resources_table(&resources, &kernels));
-    println!("Predictions are estimates for one {}, f32 (3×TF32), within a factor of two.", predictions.gpu);
+    println!(
+        "Predictions are estimates for one {}, f32 (3×TF32) and batch {}, within a factor of two.",
+        predictions.gpu, predictions.batch
+    );
     println!("An event pair also measures part of the launch, so times of a few microseconds are too long.");
     Ok(json!({
         "device": on.to_string(),
         "gpu": gpu::describe(&card),
         "mode": numbers.name(),
         "products": numbers.products(on),
-        "batch": predictions.batch,
-        "passes": passes,
+        "batch": batch,
+        "passes": options.passes,
         "predicted_for": predictions.gpu,
         "operations": measured.iter().map(to_json).collect::<Vec<_>>(),
         "kernel_resources": resources_json(&resources, &kernels),
     }))
 }
 
-fn predictions() -> anyhow::Result<Predictions> {
-    let predictions: Predictions = toml::from_str(PREDICTIONS).context("predictions.toml")?;
-    for Operation { name, microseconds, .. } in &predictions.operation {
-        let stages = microseconds.as_ref().map_or(predictions.stage.len(), Vec::len);
-        ensure!(stages == predictions.stage.len(), "predictions.toml: {name} has {stages} stages");
+impl Options {
+    fn batch(&self, predictions: &Predictions) -> usize {
+        self.batch.unwrap_or(predictions.batch)
     }
-    Ok(predictions)
 }
 
 fn measure<D: TimedDevice + 'static>(
     device: &Rc<D>,
     predictions: &Predictions,
-    numbers: Numbers,
-    passes: usize,
+    options: &Options,
 ) -> anyhow::Result<Vec<Measured>> {
-    let networks: BTreeMap<Network, ()> = predictions.operation.iter().map(|op| (op.network, ())).collect();
+    let predicts = options.numbers == PREDICTED && options.batch(predictions) == predictions.batch;
+    let networks: BTreeSet<Network> =
+        predictions.operation.iter().map(|operation| operation.network).collect();
     let mut measured = Vec::new();
     for (s, stage) in predictions.stage.iter().enumerate() {
         let shape = stage.shape();
-        let times = networks
-            .keys()
-            .map(|&network| Ok((network, time(device, network, shape, predictions.batch, numbers, passes)?)))
-            .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+        let mut times = BTreeMap::new();
+        for &network in &networks {
+            times.insert(network, time(device, network, shape, options.batch(predictions), options)?);
+        }
         for operation in &predictions.operation {
-            let predicted = operation.microseconds.as_ref().map(|stages| stages[s]);
-            let predicted = predicted.filter(|_| numbers == PREDICTED);
+            let predicted = operation.microseconds.as_ref().filter(|_| predicts).map(|stages| stages[s]);
             measured.push(select(operation, &times[&operation.network], shape, predicted)?);
         }
     }
@@ -155,20 +132,20 @@ fn time<D: TimedDevice + 'static>(
     network: Network,
     shape: Shape,
     batch: usize,
-    numbers: Numbers,
-    passes: usize,
+    options: &Options,
 ) -> anyhow::Result<KernelTimes> {
     let layout = network.layout(shape);
     let weights = pada_supernet::init_weights(&layout, &mut ChaCha8Rng::seed_from_u64(SEED));
     let step = Isolated::new(network, &layout, shape, batch)?;
-    let mut engine = CudaEngine::with_device(Rc::clone(device) as _, layout, &weights, numbers.precision())?;
+    let precision = options.numbers.precision();
+    let mut engine = CudaEngine::with_device(Rc::clone(device) as _, layout, &weights, precision)?;
     let held = engine.hold(&step.images())?.context("the images do not fit into the memory of the GPU")?;
-    for _ in 0..WARM_UP {
+    for _ in 0..options.passes.min(WARM_UP) {
         step.step(&mut engine, held)?;
     }
     device.take()?;
     let mut times = KernelTimes::default();
-    for _ in 0..passes {
+    for _ in 0..options.passes {
         step.step(&mut engine, held)?;
         times.add_step(&device.take()?);
     }
@@ -242,7 +219,9 @@ mod tests {
     use super::super::kernel_times::tests::time as kernel_time;
     use super::*;
 
-    /// Stands in for a GPU: it computes nothing, and says that every launch took as many microseconds as the kernel's name has letters.
+    const OPTIONS: Options = Options { ordinal: 0, numbers: Numbers::F32, batch: None, passes: 2 };
+
+    /// Stands in for a GPU. It computes nothing, and reports for every launch as many microseconds as the kernel's name has letters.
     #[derive(Default)]
     struct Recorder {
         used: Cell<Address>,
@@ -291,9 +270,9 @@ mod tests {
     /// The host's side of all networks runs, and each launches the kernels of its operations once, with the width of the stage.
     #[test]
     fn every_operation_is_isolated_in_its_network() {
-        let predictions = predictions().unwrap();
+        let predictions = Predictions::read().unwrap();
         let recorder = Rc::new(Recorder::default());
-        let measured = measure(&recorder, &predictions, Numbers::F32, 2).unwrap();
+        let measured = measure(&recorder, &predictions, &OPTIONS).unwrap();
         assert_eq!(measured.len(), 3 * predictions.operation.len());
         let of = |operation: &str, channels: usize| {
             let is_it = |m: &&Measured| m.operation == operation && m.shape.channels == channels;
@@ -314,35 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn predictions_are_for_one_precision_alone() {
-        let recorder = Rc::new(Recorder::default());
-        let measured = measure(&recorder, &predictions().unwrap(), Numbers::Bf16, 1).unwrap();
-        assert!(measured.iter().all(|m| m.predicted.is_none()));
-    }
-
-    /// The table of the design, number for number.
-    #[test]
-    fn predictions_hold_what_was_predicted() {
-        let predictions = predictions().unwrap();
-        let all: Vec<_> = predictions
-            .operation
-            .iter()
-            .filter_map(|op| Some((op.name.as_str(), op.microseconds.clone()?)))
-            .collect();
-        let expected = [
-            ("forward 3x3", vec![130.0, 90.0, 60.0]),
-            ("forward 1x1", vec![40.0, 20.0, 15.0]),
-            ("norm reduction", vec![55.0, 20.0, 10.0]),
-            ("data gradient 3x3", vec![200.0, 110.0, 80.0]),
-            ("data gradient 1x1", vec![45.0, 25.0, 15.0]),
-            ("weight gradient 3x3", vec![230.0, 100.0, 60.0]),
-            ("weight gradient 1x1", vec![80.0, 25.0, 20.0]),
-            ("pooling", vec![50.0, 25.0, 13.0]),
-        ];
-        assert_eq!(all, expected);
-        let stages: Vec<_> = predictions.stage.iter().map(|stage| stage.shape().to_string()).collect();
-        assert_eq!(stages, ["16×32×32", "32×16×16", "64×8×8"]);
-        assert_eq!(predictions.batch, 256);
+    fn predictions_are_for_one_precision_and_batch_alone() {
+        let (recorder, predictions) = (Rc::new(Recorder::default()), Predictions::read().unwrap());
+        for options in [Options { numbers: Numbers::Bf16, ..OPTIONS }, Options { batch: Some(2), ..OPTIONS }]
+        {
+            let measured = measure(&recorder, &predictions, &options).unwrap();
+            assert!(measured.iter().all(|m| m.predicted.is_none()), "{options:?}");
+        }
     }
 
     #[test]

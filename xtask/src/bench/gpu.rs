@@ -1,4 +1,4 @@
-//! What a record says of a GPU: card, driver and compiler.
+//! The description of a GPU in a record: card, driver and compiler.
 
 use std::process::Command;
 

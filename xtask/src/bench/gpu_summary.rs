@@ -1,4 +1,4 @@
-//! What a summary says of a comparison on a GPU.
+//! The summary of a comparison on a GPU.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -15,8 +15,11 @@ use super::statistics::{Ratio, median};
 
 const MS: f64 = 1e3;
 
-/// What is compared with PyTorch, in the order of the rows.
-const WORKS: [(&str, Work, fn(&'static str) -> Side<'static>); 3] = [
+/// Chooses the engine's lines of a precision.
+type EngineSide = fn(&'static str) -> Side<'static>;
+
+/// The engine's works that are compared with PyTorch, in the order of the rows.
+const WORKS: [(&str, Work, EngineSide); 3] = [
     ("train step with gradient variance", Work::Step, Side::Engine),
     ("train step without gradient variance", Work::Step, Side::EngineWithoutVariance),
     ("forward", Work::Rank, Side::Engine),
@@ -48,7 +51,7 @@ pub(super) fn head(record: &Record, out: &mut String) -> anyhow::Result<()> {
     Ok(writeln!(out, "| convolutions multiply | {multiplied} |")?)
 }
 
-/// Options of the command that made a record, and what it timed.
+/// The options of the command that made a record, and the size of the network that it timed.
 pub(super) fn command(record: &Record) -> anyhow::Result<(String, String)> {
     let (settings, space) = (&record.settings, record.space()?);
     let mut options = match space {
@@ -195,7 +198,11 @@ mod tests {
             lines.push(engine(precision, Work::Step, 0.004, true));
             lines.push(engine(precision, Work::Rank, 0.001, false));
         }
-        lines.extend([Work::Step, Work::Rank].iter().flat_map(|&work| modes.iter().map(move |mode| peer(mode, work, 0.008))));
+        lines.extend(
+            [Work::Step, Work::Rank]
+                .iter()
+                .flat_map(|&work| modes.iter().map(move |mode| peer(mode, work, 0.008))),
+        );
         lines
     }
 
@@ -272,7 +279,8 @@ mod tests {
         for part in ["## With torch.compile", "which took `torch.compile` 61 s", row, "--compile-paths 2"] {
             assert!(text.contains(part), "{part}\n{text}");
         }
-        record.compiled = Some(Compiled { paths: 2, lines: vec![], failure: Some("no C compiler".to_owned()) });
+        record.compiled =
+            Some(Compiled { paths: 2, lines: vec![], failure: Some("no C compiler".to_owned()) });
         record.check().unwrap();
         assert!(summary::of(&record).unwrap().contains("PyTorch failed: no C compiler"));
     }
@@ -287,7 +295,7 @@ mod tests {
         }
     }
 
-    /// What is written is what is read, the part of `torch.compile` too.
+    /// The part of `torch.compile` is kept, too.
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
 //! Small networks in which one operation is the only one that launches its kernels.
 
 use pada_graph::{
-    Batch, ByteImages, Conv, Decayed, Executor, Graph, GraphBuilder, GraphError, HeldSet, IdleWeights, Images,
-    Init, LossSpec, Norm, Pixels, Pool, SgdStep, Shape, Statistics, WeightId, WeightLayout, WeightSpec,
+    Batch, ByteImages, Conv, Decayed, Executor, Graph, GraphBuilder, GraphError, HeldSet, IdleWeights,
+    Images, Init, LossSpec, Norm, Pixels, Pool, SgdStep, Shape, Statistics, WeightId, WeightLayout,
+    WeightSpec,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

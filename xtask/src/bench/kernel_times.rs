@@ -28,7 +28,7 @@ impl From<cuda::KernelTime> for KernelTime {
     }
 }
 
-/// What a kernel takes of a GPU, as the driver reports it.
+/// The resources that a kernel takes, as the driver reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KernelResources {
     pub(super) kernel: &'static str,
@@ -44,7 +44,12 @@ pub(super) struct KernelResources {
 impl From<cuda::KernelResources> for KernelResources {
     fn from(found: cuda::KernelResources) -> Self {
         let cuda::KernelResources {
-            kernel, registers, local_bytes, shared_bytes, blocks_per_multiprocessor, ..
+            kernel,
+            registers,
+            local_bytes,
+            shared_bytes,
+            blocks_per_multiprocessor,
+            ..
         } = found;
         Self { kernel, registers, local_bytes, shared_bytes, blocks_per_multiprocessor }
     }
@@ -100,13 +105,14 @@ impl KernelTimes {
     /// All rows, the costliest first.
     pub(super) fn rows(&self) -> Vec<Row> {
         let all: f64 = self.totals.values().map(|(_, microseconds)| microseconds).sum();
-        let row = |(&(kernel, blocks), &(launches, microseconds)): (&(&'static str, [u32; 3]), &(u64, f64))| Row {
-            kernel,
-            blocks,
-            launches_per_step: launches as f64 / self.steps as f64,
-            microseconds: microseconds / launches as f64,
-            share: microseconds / all,
-        };
+        let row =
+            |(&(kernel, blocks), &(launches, microseconds)): (&(&'static str, [u32; 3]), &(u64, f64))| Row {
+                kernel,
+                blocks,
+                launches_per_step: launches as f64 / self.steps as f64,
+                microseconds: microseconds / launches as f64,
+                share: microseconds / all,
+            };
         let mut rows: Vec<Row> = self.totals.iter().map(row).collect();
         rows.sort_by(|a, b| b.share.total_cmp(&a.share));
         rows
@@ -148,7 +154,8 @@ impl KernelTimes {
             let launches: f64 = rest.iter().map(|row| row.launches_per_step).sum();
             let share: f64 = rest.iter().map(|row| row.share).sum();
             let name = format!("{} more rows", rest.len());
-            let _ = writeln!(out, "{name:24} {:>16} {launches:13.1} {:>10} {:5.1} %", "", "", PERCENT * share);
+            let _ =
+                writeln!(out, "{name:24} {:>16} {launches:13.1} {:>10} {:5.1} %", "", "", PERCENT * share);
         }
         out
     }
@@ -214,7 +221,12 @@ pub(super) fn resources_json(resources: &[KernelResources], kernels: &[&str]) ->
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::bench) fn time(kernel: &'static str, blocks: [u32; 3], launches: u64, total: f64) -> KernelTime {
+    pub(in crate::bench) fn time(
+        kernel: &'static str,
+        blocks: [u32; 3],
+        launches: u64,
+        total: f64,
+    ) -> KernelTime {
         KernelTime { kernel, blocks, launches, microseconds: total }
     }
 
@@ -275,7 +287,8 @@ pub(super) mod tests {
             ["dense_forward_16", "4096×1×1", "1.0", "125.0", "50.0", "%"]
         );
         let mut many = KernelTimes::default();
-        let grids: Vec<_> = (1..=45).map(|x| time("load", [x, 1, 1], 1, if x > 40 { 1.0 } else { 19.875 })).collect();
+        let grids: Vec<_> =
+            (1..=45).map(|x| time("load", [x, 1, 1], 1, if x > 40 { 1.0 } else { 19.875 })).collect();
         many.add_step(&grids);
         let table = many.table();
         let last: Vec<_> = table.lines().last().unwrap_or_default().split_whitespace().collect();

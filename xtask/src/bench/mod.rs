@@ -10,6 +10,7 @@ mod isolated;
 mod kernel_times;
 pub(crate) mod machine;
 mod ops;
+mod predictions;
 mod record;
 mod sides;
 mod space;

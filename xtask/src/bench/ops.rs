@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// How often each kernel is timed [default: 7 on the CPU, whose median counts; 20 on a GPU, whose mean counts].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: Option<u32>,
+    /// Images of a batch on a GPU [default: 256, which predictions are for].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Option<u32>,
     /// Threads; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
@@ -29,14 +32,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    if args.device == Device::Cpu && args.precision.is_some() {
-        return Err(usage("--precision: kernels of the CPU are timed in f32; leave it out, or add --device cuda:N"));
+    for (option, given) in [("--precision", args.precision.is_some()), ("--batch", args.batch.is_some())] {
+        if given && args.device == Device::Cpu {
+            return Err(usage(format!("{option} is for GPUs; leave it out, or add --device cuda:N")));
+        }
     }
     args.device.gpu()?;
     rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build_global()?;
     if let Device::Cuda(ordinal) = args.device {
         let repeats = args.repeats.unwrap_or(REPEATS_ON_GPU);
-        let found = device_ops::run(ordinal, args.precision.unwrap_or(Numbers::F32), repeats as usize)?;
+        let found = device_ops::run(&device_ops::Options {
+            ordinal,
+            numbers: args.precision.unwrap_or(Numbers::F32),
+            batch: args.batch.map(|batch| batch as usize),
+            passes: repeats as usize,
+        })?;
         if args.json {
             println!("{found}");
         }
@@ -113,8 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_has_one_precision() {
-        assert!(refusal(&["--precision", "bf16"]).contains("--device cuda:N"));
+    fn options_of_gpus_are_refused_on_the_cpu() {
+        for option in [["--precision", "bf16"], ["--batch", "2"]] {
+            let error = refusal(&option);
+            assert!(error.contains(option[0]) && error.contains("--device cuda:N"), "{error}");
+        }
     }
 
     #[test]

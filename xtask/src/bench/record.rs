@@ -50,7 +50,7 @@ pub(crate) struct Record {
     pub(crate) compiled: Option<Compiled>,
 }
 
-/// What was timed on the paths that `torch.compile` compiled.
+/// The measurements on the paths that `torch.compile` compiled.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     /// Number of paths.
@@ -290,9 +290,7 @@ pub(crate) fn find<'a>(lines: &'a [Value], work: Work, side: Side<'_>) -> Option
     let mut of_work = lines.iter().filter(|line| line["task"] == work.task());
     let with_variance = of_work.clone().any(|line| is_engine(line) && has_variance(line));
     of_work.find(|line| match side {
-        Side::Engine(mode) => {
-            is_engine(line) && line["mode"] == mode && has_variance(line) == with_variance
-        }
+        Side::Engine(mode) => is_engine(line) && line["mode"] == mode && has_variance(line) == with_variance,
         Side::EngineWithoutVariance(mode) => is_engine(line) && line["mode"] == mode && !has_variance(line),
         Side::Peer(mode) => !is_engine(line) && line["mode"] == mode,
     })

@@ -28,20 +28,20 @@ const WARM_UP_GPU: Duration = Duration::from_secs(1);
 /// Largest L2 norm of a gradient.
 const CLIP_NORM: f64 = 5.0;
 
-/// Whether a training step also takes in its gradients for gradient variance, as training does.
+/// A training step with or without gradient variance, which training computes in every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variance {
     Included,
     LeftOut,
 }
 
-/// An engine with a batch.
+/// An engine and the batch that it computes on.
 pub(super) struct Workload<'a> {
     net: &'a dyn Lower,
     device: Device,
     pub(super) engine: OnDevice,
     weights: Vec<f32>,
-    /// The images, where the device holds them.
+    /// The images, if the device holds them.
     held: Option<HeldSet>,
     pixels: Vec<f32>,
     labels: Vec<u32>,
@@ -50,7 +50,7 @@ pub(super) struct Workload<'a> {
     pub(super) checksum: f64,
 }
 
-/// What a workload computes with.
+/// The settings of a workload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
     pub(super) device: Device,
