@@ -89,6 +89,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             return Err(usage(format!("{option} is for GPUs; leave it out, or add --device cuda:N")));
         }
     }
+    if args.cells.is_some() && args.space != Space::Nb201 {
+        return Err(usage(
+            "--cells is for nb201; the network of PyTorch has a fixed number of cells in the other spaces",
+        ));
+    }
     let card = args.device.gpu()?;
     let settings = Settings {
         date: machine::today(),
@@ -321,6 +326,12 @@ mod tests {
             let error = refusal(&option);
             assert!(error.contains(option[0]) && error.contains("--device cuda:N"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_number_of_cells_is_fixed_in_other_spaces() {
+        let error = refusal(&["--device", "cuda:0", "--space", "darts", "--cells", "1"]);
+        assert!(error.contains("--cells is for nb201"), "{error}");
     }
 
     #[test]
