@@ -237,7 +237,7 @@ mod tests {
             eprintln!("SKIPPED: no PyTorch; {TORCH_PYTHON} can name a Python that has it");
             return None;
         }
-        let peer = paths::shared().join("peer");
+        let peer = paths::shared().unwrap().join("peer");
         if !peer.join(BENCH).is_file() {
             eprintln!("SKIPPED: {} does not hold {BENCH}", peer.display());
             return None;
