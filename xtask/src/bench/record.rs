@@ -223,7 +223,7 @@ impl Record {
             date,
             rounds: rounds.len(),
             steps: count(&take("steps")),
-            // Records from before there were sweeps do not name them.
+            // A record that does not name its sweeps has one.
             sweeps: count(&take("sweeps")).max(1),
             threads: count(&take("threads")),
         };
