@@ -125,7 +125,7 @@ fn a_folder_that_cannot_be_written_is_named() {
 #[test]
 fn weights_of_another_network_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let pt = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+    let pt = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-models/tests/data/plain.pt");
     let out = folder.path().join("out.csv").display().to_string();
     let rank = |channels, cells| {
         call(&[

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::program::{call, program, small_run};
 
 /// A PyTorch file of the supernet with C=2, N=1; `make_pt.py` beside it wrote it.
-const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-models/tests/data/plain.pt");
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

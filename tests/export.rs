@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::program::{Call, call, small_run};
 
 /// A PyTorch file of the supernet with C=2, N=1; `make_pt.py` beside it wrote it.
-const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-models/tests/data/plain.pt");
 
 fn export(folder: &Path, weights: &str, further: &[&str]) -> Call {
     let out = folder.join("net");
@@ -79,9 +79,8 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     // What was loaded classifies as the readable executor does, image by image.
     let test = pada::data::mini().unwrap().test;
     let (layout, shape) = (net.frozen.weights(), net.frozen.input());
-    let mut engine = pada::engine::Engine::new(layout.clone(), net.values.clone(), Precision::Single);
-    let mut candle =
-        pada::supernet::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::Double);
+    let mut engine = pada::engine::Engine::new(layout.clone(), net.values.clone(), Precision::F32);
+    let mut candle = pada::supernet::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::F64);
     let pixels = pada::data::normalised(&test, &[0, 1, 2]);
     let all = engine.logits(net.frozen.graph(), &Images::given(&pixels, shape)).unwrap();
     for (image, pixels) in pixels.chunks(shape.numel()).enumerate() {

@@ -1,7 +1,7 @@
 use std::str::FromStr;
 
 use pada::space::{DARTS_NAMED, Darts, Equivalence, Genotype, MobileSpec, Nb201, SearchSpace};
-use pada::truth::{Darts214Table, MacroTable, Nb201Table, TruthTable};
+use pada::truth::{BenchmarkTable, Darts214Table, MacroTable, Nb201Table};
 use pada::{RunConfig, SpaceName};
 
 use crate::files::file;
@@ -21,7 +21,7 @@ pub(crate) fn architectures(data: &[u8]) {
             assert_eq!(space.canonical(&canonical, equivalence), canonical);
             assert_eq!(space.canonical(&again, equivalence), canonical, "its long form");
         }
-        assert_eq!(space.live(&arch).len(), arch.choices().len());
+        assert_eq!(space.active(&arch).len(), arch.choices().len());
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn tables(data: &[u8]) {
         b'm' => drop(MacroTable::load(&file("table.csv", rest))),
         b'd' => drop(Darts214Table::load(&file("table.json", rest))),
         _ => {
-            if let Ok(table) = TruthTable::from_runs("fuzz", "table.csv".as_ref(), rest, &space) {
+            if let Ok(table) = BenchmarkTable::from_runs("fuzz", "table.csv".as_ref(), rest, &space) {
                 assert_eq!(table.archs().len(), table.accuracies().len());
                 assert!(table.accuracies().iter().all(|a| a.is_finite()), "{table:?}");
                 assert!(table.archs().iter().all(|arch| table.accuracy(arch).is_some()));

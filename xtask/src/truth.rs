@@ -34,7 +34,7 @@ type Rows = BTreeMap<(u64, String), f64>;
 /// `target/truth`.
 pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     let program = binary::build()?;
-    let (config, csv) = (root("configs/mini/truth.toml"), root("crates/pada-truth/data/mini.csv"));
+    let (config, csv) = (root("configs/mini/truth.toml"), root("crates/pada-nasbench/data/mini.csv"));
     let recipe = recipe(&config)?;
     let rows = read(&csv, &recipe)?;
     let archs = archs();

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use pada::{Blame, ConfigError, PadaError};
+use pada::{ConfigError, ErrorKind, PadaError};
 
 /// Wrong usage or input: the user can mend it.
 #[derive(Debug)]
@@ -33,10 +33,10 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
 
 fn code(error: &anyhow::Error) -> u8 {
     let blamed = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<PadaError>() {
-        Some(error) => Some(error.blame()),
-        None => (cause.is::<Usage>() || cause.is::<ConfigError>()).then_some(Blame::Input),
+        Some(error) => Some(error.kind()),
+        None => (cause.is::<Usage>() || cause.is::<ConfigError>()).then_some(ErrorKind::Input),
     };
-    error.chain().find_map(blamed).unwrap_or(Blame::Run).exit_code()
+    error.chain().find_map(blamed).unwrap_or(ErrorKind::Run).exit_code()
 }
 
 #[cfg(test)]

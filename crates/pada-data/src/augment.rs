@@ -47,20 +47,20 @@ pub struct ResizedCrop {
     pub ratio: [f64; 2],
 }
 
-/// What was drawn for one image that is held as bytes: top, left, mirrored, cutout, in this order.
+/// What was drawn for one image that is held as bytes: top, left, flipped, cutout, in this order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Change {
     /// Where the cut starts in the bordered image.
     pub(crate) top: usize,
     pub(crate) left: usize,
-    pub(crate) mirrored: bool,
+    pub(crate) flipped: bool,
     /// Row and column of the middle of the square that is cut out.
     pub(crate) hole: Option<[usize; 2]>,
 }
 
 impl Change {
     /// Nothing is changed.
-    pub(crate) const NONE: Self = Self { top: 0, left: 0, mirrored: false, hole: None };
+    pub(crate) const NONE: Self = Self { top: 0, left: 0, flipped: false, hole: None };
 }
 
 /// What was drawn for one photograph, once its extents are known.
@@ -68,7 +68,7 @@ impl Change {
 pub(crate) struct PhotoChange {
     /// The part; none for the middle.
     pub(crate) cut: Option<Cut>,
-    pub(crate) mirrored: bool,
+    pub(crate) flipped: bool,
     pub(crate) colors: Vec<ColorChange>,
     pub(crate) hole: Option<[usize; 2]>,
 }
@@ -87,7 +87,7 @@ impl Augment {
         Change {
             top: offset(rng),
             left: offset(rng),
-            mirrored: self.mirrored(rng),
+            flipped: self.flipped(rng),
             hole: self.hole(height, width, rng),
         }
     }
@@ -98,13 +98,13 @@ impl Augment {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         PhotoChange {
             cut: self.resized_crop.map(|crop| crop.draw(height, width, rng)),
-            mirrored: self.mirrored(rng),
+            flipped: self.flipped(rng),
             colors: self.color_jitter.map_or_else(Vec::new, |jitter| jitter.draw(rng)),
             hole: self.hole(size, size, rng),
         }
     }
 
-    fn mirrored(&self, rng: &mut dyn Rng) -> bool {
+    fn flipped(&self, rng: &mut dyn Rng) -> bool {
         self.flip == Flip::Horizontal && rng.random_bool(0.5)
     }
 

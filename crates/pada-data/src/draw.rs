@@ -31,7 +31,7 @@ pub struct DrawnImages {
     pub indices: Vec<u32>,
 }
 
-/// What an image becomes that is held as bytes: pixel (y, x) is read at (y + down, x' + right), where x' is x or the mirrored column;
+/// What an image becomes that is held as bytes: pixel (y, x) is read at (y + down, x' + right), where x' is x or the flipped column;
 /// what lies outside is a byte of 0. Then the hole becomes the mean colour, which is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
@@ -42,7 +42,7 @@ pub struct Placed {
     /// Columns between them.
     pub right: i32,
     /// Whether left and right are exchanged.
-    pub mirrored: bool,
+    pub flipped: bool,
     /// Rows and columns of the hole, from the first to before the last; empty where there is none.
     pub hole: [[u32; 2]; 2],
 }
@@ -56,7 +56,7 @@ impl Draw {
             index,
             down: change.top as i32 - padding,
             right: change.left as i32 - padding,
-            mirrored: change.mirrored,
+            flipped: change.flipped,
             hole: self.augment.square(change.hole).map(|[first, end]| [first as u32, end as u32]),
         };
         Some(self.indices.iter().zip(changes).map(placed).collect())
@@ -104,7 +104,7 @@ impl ImageSource {
 
 /// Fills `out` with the images at `indices`, changed at random and normalised: `[B, C, H, W]`.
 ///
-/// The numbers are drawn image by image (top, left, mirrored, cutout) before any pixel is touched, so the result does not depend on
+/// The numbers are drawn image by image (top, left, flipped, cutout) before any pixel is touched, so the result does not depend on
 /// threads. What is switched off is not drawn.
 ///
 /// # Source
@@ -132,7 +132,7 @@ fn write(set: &ImageSet, indices: &[u32], changes: &[Change], augment: &Augment,
             for (y, row) in out.chunks_exact_mut(set.width).enumerate() {
                 let source_y = (y + change.top).checked_sub(padding).filter(|&y| y < set.height);
                 for (x, value) in row.iter_mut().enumerate() {
-                    let x = if change.mirrored { set.width - 1 - x } else { x };
+                    let x = if change.flipped { set.width - 1 - x } else { x };
                     let source_x = (x + change.left).checked_sub(padding).filter(|&x| x < set.width);
                     let byte = source_y.zip(source_x).map_or(0, |(y, x)| plane[y * set.width + x]);
                     *value = values[usize::from(byte)];
@@ -178,7 +178,7 @@ fn changed(photo: &Photo, folder: &ImageFolder, augment: &Augment, seed: u64) ->
         let (mean, std) = (folder.normalize.mean[c], folder.normalize.std[c]);
         for (row, out) in pixels.chunks_exact(size).zip(plane.chunks_exact_mut(size)) {
             for (x, value) in out.iter_mut().enumerate() {
-                let x = if change.mirrored { size - 1 - x } else { x };
+                let x = if change.flipped { size - 1 - x } else { x };
                 *value = (row[x][c] / 255.0 - mean) / std;
             }
         }

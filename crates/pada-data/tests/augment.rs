@@ -61,12 +61,12 @@ fn crops_and_flips_equal_their_definition() {
     let ours = filled(&indices, &augment, &mut ChaCha8Rng::seed_from_u64(seed));
     // Slow: paint the bordered image, cut, then mirror.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (mut slow, mut mirrored) = (Vec::new(), 0);
+    let (mut slow, mut flipped) = (Vec::new(), 0);
     for &i in &indices {
         let (top, left): (usize, usize) =
             (rng.random_range(0..=2 * PADDING), rng.random_range(0..=2 * PADDING));
         let mirror = rng.random_bool(0.5);
-        mirrored += usize::from(mirror);
+        flipped += usize::from(mirror);
         for c in 0..3 {
             let mut bordered = vec![vec![0_u8; 5 + 2 * PADDING]; 4 + 2 * PADDING];
             for (y, x) in (0..4).flat_map(|y| (0..5).map(move |x| (y, x))) {
@@ -81,7 +81,7 @@ fn crops_and_flips_equal_their_definition() {
             }
         }
     }
-    assert!((1..10).contains(&mirrored), "the seed shows both cases");
+    assert!((1..10).contains(&flipped), "the seed shows both cases");
     assert_eq!(ours, slow);
 }
 

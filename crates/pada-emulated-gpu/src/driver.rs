@@ -28,9 +28,7 @@ pub fn install(folder: &Path, cache: &Path) -> io::Result<bool> {
     if !compile_text(include_str!("driver.cpp"), &[], &folder.join("libcuda.so"))? {
         return Ok(false);
     }
-    for (precision, name) in
-        [(Precision::Single, "f32"), (Precision::Half, "bf16"), (Precision::Double, "f64")]
-    {
+    for (precision, name) in [(Precision::F32, "f32"), (Precision::Bf16, "bf16"), (Precision::F64, "f64")] {
         let library = format!("libpada-kernels-{name}.so");
         compile(precision, &folder.join(&library))?;
         let image = [library.as_bytes(), b"\0"].concat();

@@ -1,12 +1,12 @@
 use std::borrow::Cow;
 
+use pada_dist::ProcessGroup;
 use pada_graph::{
-    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision, RankNorms,
+    Batch, BatchNormSync, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision,
     SgdStep, State, StepStats, WeightId, WeightLayout,
 };
-use pada_world::World;
 
-use crate::level::{Level, has_bf16};
+use crate::isa::{Isa, has_bf16};
 use crate::memory::Memory;
 use crate::plan::Compiler;
 use crate::run::{Task, run};
@@ -17,26 +17,26 @@ use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 
 /// The fast executor: compiles a graph to a plan and runs it with its own kernels.
 ///
-/// Results are the same, bit for bit, for any number of threads, and of ranks unless those were asked for [`RankNorms::Local`].
+/// Results are the same, bit for bit, for any number of threads, and of ranks unless those were asked for [`BatchNormSync::Local`].
 #[derive(Debug)]
 pub struct Engine {
     host: HostWeights,
-    level: Level,
+    level: Isa,
     name: String,
     compiler: Compiler,
     numbers: Numbers,
     /// The ranks that compute gradients together.
-    world: World,
-    norms: RankNorms,
+    world: ProcessGroup,
+    norms: BatchNormSync,
 }
 
 /// Memory by the numbers that are computed with.
 #[derive(Debug)]
 enum Numbers {
-    Single(Memory<f32, f32>),
+    F32(Memory<f32, f32>),
     #[cfg(target_arch = "x86_64")]
-    Half(Memory<f32, Pair>),
-    Double(Memory<f64, f64>),
+    Bf16(Memory<f32, Pair>),
+    F64(Memory<f64, f64>),
 }
 
 impl Engine {
@@ -45,23 +45,23 @@ impl Engine {
     /// # Panics
     /// If there are not as many weights as the layout has.
     pub fn new(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Self {
-        Self::with_level(layout, weights, precision, Level::detect())
+        Self::with_level(layout, weights, precision, Isa::detect())
     }
 
     /// An executor that uses no wider vectors than `level`.
     ///
     /// # Panics
     /// If there are not as many weights as the layout has.
-    pub fn with_level(layout: WeightLayout, weights: Vec<f32>, precision: Precision, level: Level) -> Self {
-        let level = level.min(Level::detect());
+    pub fn with_level(layout: WeightLayout, weights: Vec<f32>, precision: Precision, level: Isa) -> Self {
+        let level = level.min(Isa::detect());
         let (level, numbers, detail) = match precision {
-            Precision::Single => (level, Numbers::Single(Memory::default()), ""),
+            Precision::F32 => (level, Numbers::F32(Memory::default()), ""),
             #[cfg(target_arch = "x86_64")]
-            Precision::Half if level == Level::Avx512 && has_bf16() => {
-                (level, Numbers::Half(Memory::default()), ", bf16")
+            Precision::Bf16 if level == Isa::Avx512 && has_bf16() => {
+                (level, Numbers::Bf16(Memory::default()), ", bf16")
             }
-            Precision::Half => (level, Numbers::Single(Memory::default()), ", f32 for want of bf16"),
-            Precision::Double => (Level::Portable, Numbers::Double(Memory::default()), ", f64"),
+            Precision::Bf16 => (level, Numbers::F32(Memory::default()), ", f32 for want of bf16"),
+            Precision::F64 => (Isa::Portable, Numbers::F64(Memory::default()), ", f64"),
         };
         let name = format!("engine on the CPU, {level}{detail}");
         Self {
@@ -70,15 +70,15 @@ impl Engine {
             name,
             compiler: Compiler::default(),
             numbers,
-            world: World::alone(),
-            norms: RankNorms::Sync,
+            world: ProcessGroup::single(),
+            norms: BatchNormSync::Sync,
         }
     }
 
     /// The same executor where several ranks compute the gradient of a batch together, each that of its images; a forward pass alone is
     /// computed by whoever asks for it. All ranks must be given the same weights and batches, and end with the same bits. Running
     /// statistics are always those of the whole batch; where norms have those of a rank's images, means and variances are joined for them.
-    pub fn across(mut self, world: World, norms: RankNorms) -> Self {
+    pub fn across(mut self, world: ProcessGroup, norms: BatchNormSync) -> Self {
         (self.world, self.norms) = (world, norms);
         self
     }
@@ -87,35 +87,35 @@ impl Engine {
     /// thread has for one image.
     pub fn memory_bytes(&self) -> usize {
         match &self.numbers {
-            Numbers::Single(memory) => memory.bytes(),
+            Numbers::F32(memory) => memory.bytes(),
             #[cfg(target_arch = "x86_64")]
-            Numbers::Half(memory) => memory.bytes(),
-            Numbers::Double(memory) => memory.bytes(),
+            Numbers::Bf16(memory) => memory.bytes(),
+            Numbers::F64(memory) => memory.bytes(),
         }
     }
 
     fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, ExecError> {
         images.numbers()?;
         let Self { host, compiler, numbers, level, world, norms, .. } = self;
-        let alone = World::alone();
+        let alone = ProcessGroup::single();
         let share = match task {
             Task::Train { .. } => Share::new(world, *norms, images.len())?,
-            Task::Score | Task::Recalibrate(_) => Share::new(&alone, RankNorms::Sync, images.len())?,
+            Task::Score | Task::Recalibrate(_) => Share::new(&alone, BatchNormSync::Sync, images.len())?,
         };
         let batch = (images, &share);
         let found = match numbers {
-            Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
+            Numbers::F64(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
             #[cfg(target_arch = "x86_64")]
-            Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
-            Numbers::Single(memory) => match level {
+            Numbers::Bf16(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
+            Numbers::F32(memory) => match level {
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 if is_narrow(graph) => {
+                Isa::Avx512 if is_narrow(graph) => {
                     run::<Avx512Half>(compiler, host, memory, graph, batch, task)
                 }
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => run::<Avx512>(compiler, host, memory, graph, batch, task),
+                Isa::Avx512 => run::<Avx512>(compiler, host, memory, graph, batch, task),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, batch, task),
+                Isa::Avx2 => run::<Avx2>(compiler, host, memory, graph, batch, task),
                 _ => run::<Portable<f32>>(compiler, host, memory, graph, batch, task),
             },
         };

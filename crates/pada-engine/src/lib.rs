@@ -3,8 +3,8 @@
 pub mod cuda;
 mod engine;
 mod geometry;
+mod isa;
 mod kernels;
-mod level;
 mod memory;
 mod pass;
 mod plan;
@@ -16,4 +16,4 @@ mod statistics;
 mod weights;
 
 pub use engine::Engine;
-pub use level::{Level, has_bf16};
+pub use isa::{Isa, has_bf16};

@@ -1,7 +1,7 @@
 //! A plan on a batch: level by level, chunk by chunk.
 
+use pada_dist::DistError;
 use pada_graph::{Graph, HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
-use pada_world::WorldError;
 use rayon::prelude::*;
 
 use crate::memory::{Memory, Scratch};
@@ -20,7 +20,7 @@ pub(crate) fn run<V: Vector>(
     graph: &Graph,
     (batch, share): (&Images<'_>, &Share<'_>),
     task: Task<'_>,
-) -> Result<StepStats, WorldError> {
+) -> Result<StepStats, DistError> {
     let images = &batch.part(share.images.clone());
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
     let Memory { dense, depthwise, .. } = memory;
@@ -99,17 +99,17 @@ struct Run<'a, V: Vector> {
 }
 
 impl<V: Vector> Run<'_, V> {
-    fn forward(&mut self, host: &HostWeights) -> Result<(), WorldError> {
+    fn forward(&mut self, host: &HostWeights) -> Result<(), DistError> {
         for level in 0..self.plan.levels {
             self.each_image(host, 0, |pass, place, scratch| pass.forward(level, place, scratch));
             let ops = &self.plan.ops[self.plan.op_range(level)];
             let norms: Vec<NormId> = ops.iter().flat_map(|op| &op.norms).copied().collect();
-            self.coefficients.settle(self.plan, &norms, &self.memory.partial, self.share, host)?;
+            self.coefficients.finalize_stats(self.plan, &norms, &self.memory.partial, self.share, host)?;
         }
         Ok(())
     }
 
-    fn backward(&mut self, way: &Backward, host: &mut HostWeights) -> Result<(), WorldError> {
+    fn backward(&mut self, way: &Backward, host: &mut HostWeights) -> Result<(), DistError> {
         let total_len = self.plan.ops.iter().map(|op| op.sums_len).sum();
         let mut end = 0;
         for level in (0..self.plan.levels).rev() {
@@ -122,7 +122,7 @@ impl<V: Vector> Run<'_, V> {
             let Memory { sums, total, .. } = &mut *self.memory;
             add_lists(sums.get(self.share.chunks() * sums_len), &mut total.get(total_len)[start..end]);
             let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
-            self.coefficients.settle_gradient(self.plan, &norms, &self.memory.partial, self.share)?;
+            self.coefficients.finalize_norm_gradient(self.plan, &norms, &self.memory.partial, self.share)?;
         }
         // One long message instead of one a level that is sent while the next is computed: it takes under 2 % of a step between ranks
         // of one machine, see xtask/records/2026-11-25-ranks.
@@ -176,7 +176,7 @@ impl<V: Vector> Run<'_, V> {
     }
 
     /// Those of the output, or of an auxiliary head.
-    fn logits(&mut self, head: BufferId) -> Result<Logits, WorldError> {
+    fn logits(&mut self, head: BufferId) -> Result<Logits, DistError> {
         let plan = self.plan;
         let classes = plan.buffers[head].shape.channels;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);

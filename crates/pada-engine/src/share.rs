@@ -4,8 +4,8 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use pada_graph::RankNorms;
-use pada_world::{World, WorldError, fold, share};
+use pada_dist::{DistError, ProcessGroup, fold, share};
+use pada_graph::BatchNormSync;
 use rayon::prelude::*;
 
 use crate::simd::Number;
@@ -17,8 +17,8 @@ pub(crate) const CHUNK: usize = 8;
 /// This rank's images of a batch.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
-    world: &'a World,
-    norms: RankNorms,
+    world: &'a ProcessGroup,
+    norms: BatchNormSync,
     /// Those of this rank.
     pub(crate) images: Range<usize>,
     /// B.
@@ -36,7 +36,11 @@ pub(crate) enum Of {
 
 impl<'a> Share<'a> {
     /// Refuses a number of ranks that a batch cannot be split over.
-    pub(crate) fn new(world: &'a World, norms: RankNorms, batch: usize) -> Result<Self, WorldError> {
+    pub(crate) fn new(
+        world: &'a ProcessGroup,
+        norms: BatchNormSync,
+        batch: usize,
+    ) -> Result<Self, DistError> {
         world.check_size()?;
         let chunks = share(batch.div_ceil(CHUNK), world.rank(), world.size());
         let [start, end] = [chunks.start, chunks.end].map(|chunk| batch.min(chunk * CHUNK));
@@ -45,7 +49,7 @@ impl<'a> Share<'a> {
 
     /// Whether norms have the statistics of a part of the batch.
     pub(crate) fn splits_norms(&self) -> bool {
-        self.norms == RankNorms::Local && !self.world.is_alone()
+        self.norms == BatchNormSync::Local && !self.world.is_single()
     }
 
     /// How many images norms take their statistics from; none where this rank has none.
@@ -71,7 +75,7 @@ impl<'a> Share<'a> {
         none: [f64; N],
         entry: impl Fn(usize, usize) -> [f64; N],
         join: impl Fn([f64; N], [f64; N]) -> [f64; N],
-    ) -> Result<Vec<[f64; N]>, WorldError>
+    ) -> Result<Vec<[f64; N]>, DistError>
     where
         [f64; N]: bytemuck::Pod,
     {
@@ -88,7 +92,7 @@ impl<'a> Share<'a> {
         &self,
         entries: &mut [[f64; N]],
         join: impl Fn([f64; N], [f64; N]) -> [f64; N],
-    ) -> Result<(), WorldError>
+    ) -> Result<(), DistError>
     where
         [f64; N]: bytemuck::Pod,
     {
@@ -101,7 +105,7 @@ impl<'a> Share<'a> {
         of: Of,
         len: usize,
         entry: impl Fn(usize, usize) -> [f64; N],
-    ) -> Result<Vec<[f64; N]>, WorldError>
+    ) -> Result<Vec<[f64; N]>, DistError>
     where
         [f64; N]: bytemuck::Pod,
     {
@@ -109,10 +113,10 @@ impl<'a> Share<'a> {
     }
 
     /// Adds up a list over all ranks.
-    pub(crate) fn sum<T: Number>(&self, values: &mut [T]) -> Result<(), WorldError> {
+    pub(crate) fn sum<T: Number>(&self, values: &mut [T]) -> Result<(), DistError> {
         let started = Instant::now();
         self.world.sum(values)?;
-        if !self.world.is_alone() {
+        if !self.world.is_single() {
             let (bytes, seconds) = (size_of_val(values), started.elapsed().as_secs_f64());
             tracing::trace!(bytes, seconds, "added up over ranks");
         }
@@ -120,8 +124,8 @@ impl<'a> Share<'a> {
     }
 
     /// The rows of all images from those of this rank's.
-    pub(crate) fn gather(&self, rows: Vec<f32>) -> Result<Vec<f32>, WorldError> {
-        if self.world.is_alone() {
+    pub(crate) fn gather(&self, rows: Vec<f32>) -> Result<Vec<f32>, DistError> {
+        if self.world.is_single() {
             return Ok(rows);
         }
         let all = self.world.gather(bytemuck::cast_slice(&rows).to_vec())?;

@@ -1,8 +1,8 @@
 //! The statistics of batch norms: gathered image by image, joined in a fixed order, turned into what kernels apply. Alignments
 //! are gathered the same way.
 
+use pada_dist::DistError;
 use pada_graph::{HostWeights, Statistics};
-use pada_world::WorldError;
 
 use crate::kernels::Affine;
 use crate::plan::{Kind, Mode, NormId, Op, Plan};
@@ -69,14 +69,14 @@ impl<T: Number> Coefficients<T> {
     }
 
     /// Joins the moments that all chunks have of these norms.
-    pub(crate) fn settle(
+    pub(crate) fn finalize_stats(
         &mut self,
         plan: &Plan,
         norms: &[NormId],
         partial: &[f64],
         share: &Share<'_>,
         host: &HostWeights,
-    ) -> Result<(), WorldError> {
+    ) -> Result<(), DistError> {
         let channels = channels_of(plan, norms);
         let of_chunk = |i: usize, chunk: usize| {
             let (norm, channel) = channels[i];
@@ -95,7 +95,7 @@ impl<T: Number> Coefficients<T> {
     }
 
     /// Makes moments those of the whole batch where each rank has had those of its own images: running statistics are one for all.
-    pub(crate) fn join_moments(&mut self, plan: &Plan, share: &Share<'_>) -> Result<(), WorldError> {
+    pub(crate) fn join_moments(&mut self, plan: &Plan, share: &Share<'_>) -> Result<(), DistError> {
         if !share.splits_norms() {
             return Ok(());
         }
@@ -163,13 +163,13 @@ impl<T: Number> Coefficients<T> {
     }
 
     /// Joins the gradient sums that all chunks have of these norms, and keeps the gradients of scale and shift.
-    pub(crate) fn settle_gradient(
+    pub(crate) fn finalize_norm_gradient(
         &mut self,
         plan: &Plan,
         norms: &[NormId],
         partial: &[f64],
         share: &Share<'_>,
-    ) -> Result<(), WorldError> {
+    ) -> Result<(), DistError> {
         let channels = channels_of(plan, norms);
         let all = share.add(Of::Norms, channels.len(), |i, chunk| {
             let (norm, channel) = channels[i];
@@ -197,7 +197,7 @@ impl<T: Number> Coefficients<T> {
         plan: &Plan,
         share: &Share<'_>,
         host: &mut HostWeights,
-    ) -> Result<(), WorldError> {
+    ) -> Result<(), DistError> {
         if share.splits_norms() && !self.affine.is_empty() {
             let mut sums: Vec<f64> = self.affine.iter().flat_map(|(_, _, sums)| *sums).collect();
             share.sum(&mut sums)?;
@@ -288,7 +288,7 @@ pub(crate) fn take_squares<T: Number>(
 }
 
 /// The sum of all alignments, each with its factor: squares of all chunks, over B, C, H and W.
-pub(crate) fn alignment(plan: &Plan, partial: &[f64], share: &Share<'_>) -> Result<f64, WorldError> {
+pub(crate) fn alignment(plan: &Plan, partial: &[f64], share: &Share<'_>) -> Result<f64, DistError> {
     if plan.alignments == 0 {
         return Ok(0.0);
     }

@@ -43,7 +43,7 @@ impl SearchSpace for Layers {
     }
 
     /// A layer that is skipped lets its input through, so every choice counts.
-    fn live(&self, arch: &Arch) -> Vec<bool> {
+    fn active(&self, arch: &Arch) -> Vec<bool> {
         vec![true; arch.choices().len()]
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{ByteImages, Graph, HeldSet, Images, SgdStep, Shape, WeightId, WeightLayout};
+use crate::{ByteImages, DeviceDataset, Graph, Images, SgdStep, Shape, WeightId, WeightLayout};
 
 /// Images and what they show.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,7 @@ impl Logits {
 
 /// How many images were classified correctly in some batches. An executor may keep the count to itself until it is asked for it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct CorrectCounts {
     /// Those that the host knows of.
     pub known: usize,
     /// Where the executor counts the others.
@@ -101,21 +101,21 @@ pub enum Precision {
     /// Fast.
     #[default]
     #[serde(rename = "f32")]
-    Single,
+    F32,
     /// Convolutions multiply bf16 numbers (8 bits of precision) and add in f32; everything else is f32. Faster where the
     /// processor has the instructions; elsewhere an executor computes in f32 and its name says so.
     #[serde(rename = "bf16")]
-    Half,
+    Bf16,
     /// To check with. In f32 a value that is zero up to rounding falls on the wrong side of a ReLU now and then, which moves the
     /// gradient of every weight before it by about a hundredth; in f64 that does not happen.
     #[serde(rename = "f64")]
-    Double,
+    F64,
 }
 
 /// Whose images batch norms take their statistics from in training, where several ranks compute a batch together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum RankNorms {
+pub enum BatchNormSync {
     /// Those of the whole batch, as `torch.nn.SyncBatchNorm` has them: the same results for any number of ranks. Ranks meet at every
     /// norm.
     #[default]
@@ -153,7 +153,7 @@ pub trait Executor {
     ///
     /// # Errors
     /// [`ExecError::Backend`]
-    fn hold(&mut self, images: &ByteImages<'_>) -> Result<Option<HeldSet>, ExecError> {
+    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
         let _ = images;
         Ok(None)
     }
@@ -163,7 +163,12 @@ pub trait Executor {
     ///
     /// # Errors
     /// [`ExecError`]
-    fn count(&mut self, graph: &Graph, batch: &Batch<'_>, tally: &mut Tally) -> Result<(), ExecError> {
+    fn count(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        tally: &mut CorrectCounts,
+    ) -> Result<(), ExecError> {
         batch.check_labels(graph)?;
         tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
         Ok(())
@@ -173,7 +178,7 @@ pub trait Executor {
     ///
     /// # Errors
     /// [`ExecError`], also of passes that had not been computed when they returned.
-    fn counts(&mut self, tallies: &[Tally]) -> Result<Vec<usize>, ExecError> {
+    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
         Ok(tallies.iter().map(|tally| tally.known).collect())
     }
 
@@ -222,7 +227,7 @@ pub trait Executor {
     ///
     /// # Errors
     /// [`ExecError::Backend`]
-    fn health(&self) -> Result<(), ExecError> {
+    fn deferred_error(&self) -> Result<(), ExecError> {
         Ok(())
     }
 }
@@ -282,7 +287,7 @@ pub enum ExecError {
     },
     /// The ranks that share a batch cannot go on.
     #[error(transparent)]
-    World(#[from] pada_world::WorldError),
+    ProcessGroup(#[from] pada_dist::DistError),
     /// The library or device below failed.
     #[error("{executor} failed: {message}")]
     Backend {

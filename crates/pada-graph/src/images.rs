@@ -17,9 +17,9 @@ pub enum Pixels<'a> {
     /// `[B, C, H, W]`, normalised.
     Given(&'a [f32]),
     /// In a set that the executor holds: so many of them, from one on, as they are.
-    Range(HeldSet, usize, usize),
+    Range(DeviceDataset, usize, usize),
     /// In a set that the executor holds, `[B]`.
-    Picks(HeldSet, &'a [Pick]),
+    Picks(DeviceDataset, &'a [Pick]),
 }
 
 /// Images as bytes, with what they show: what an executor may hold, so that batches need only name them.
@@ -37,11 +37,11 @@ pub struct ByteImages<'a> {
 
 /// A set that an executor holds: its name there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeldSet(pub usize);
+pub struct DeviceDataset(pub usize);
 
 /// An image of a held set, and how it is changed.
 ///
-/// Pixel (y, x) becomes that of the mirrored column and shifted place; what lies outside is black, a byte of 0. Then the hole becomes
+/// Pixel (y, x) becomes that of the flipped column and shifted place; what lies outside is black, a byte of 0. Then the hole becomes
 /// the mean colour, which is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pick {
@@ -52,7 +52,7 @@ pub struct Pick {
     /// How many columns further right.
     pub right: i32,
     /// Whether left and right are exchanged.
-    pub mirrored: bool,
+    pub flipped: bool,
     /// Rows and columns of the hole, from the first to before the last; empty where there is none.
     pub hole: [[u32; 2]; 2],
 }
@@ -60,7 +60,7 @@ pub struct Pick {
 impl Pick {
     /// An image as it is.
     pub fn plain(index: u32) -> Self {
-        Self { index, down: 0, right: 0, mirrored: false, hole: [[0; 2]; 2] }
+        Self { index, down: 0, right: 0, flipped: false, hole: [[0; 2]; 2] }
     }
 }
 

@@ -21,15 +21,17 @@ mod weights;
 pub use cost::Cost;
 pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
 pub use error::GraphError;
-pub use exec::{Batch, ExecError, Executor, Logits, LossSpec, Precision, RankNorms, State, StepStats, Tally};
+pub use exec::{
+    Batch, BatchNormSync, CorrectCounts, ExecError, Executor, Logits, LossSpec, Precision, State, StepStats,
+};
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
-pub use images::{ByteImages, HeldSet, Images, Pick, Pixels};
+pub use images::{ByteImages, DeviceDataset, Images, Pick, Pixels};
 pub use loss::cross_entropy;
 pub use mobile::{MacroNet, MobileModel, ProxylessNet};
 pub use nb201::{Nb201Net, Norms};
 pub use op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
-pub use sgd::{Decayed, HostWeights, IdleWeights, SgdStep};
+pub use sgd::{Decayed, HostWeights, SgdStep, UnusedWeights};
 pub use weights::{Init, Owner, WeightId, WeightLayout, WeightSpec};
 
 use pada_space::Arch;

@@ -7,7 +7,7 @@ use crate::{Graph, State, WeightId, WeightLayout, WeightSpec};
 /// What happens to weights that the step's paths did not use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum IdleWeights {
+pub enum UnusedWeights {
     /// Their gradient is zero: momentum and weight decay still move them, as in the released code.
     #[default]
     Decay,
@@ -41,7 +41,7 @@ pub struct SgdStep {
     /// Factor on the gradient: what clipping leaves of it.
     pub gradient_scale: f32,
     /// What happens to unused weights.
-    pub idle: IdleWeights,
+    pub idle: UnusedWeights,
 }
 
 impl SgdStep {
@@ -158,7 +158,7 @@ impl HostWeights {
             if !self.layout.is_trained(id) {
                 continue;
             }
-            if step.idle == IdleWeights::Frozen && !self.touched[id.0] {
+            if step.idle == UnusedWeights::Frozen && !self.touched[id.0] {
                 continue;
             }
             let range = self.layout.range(id);

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_graph::{
-    Conv, Cost, DartsModel, DartsSize, Decayed, GraphBuilder, GraphError, HostWeights, IdleWeights, Images,
-    Init, Lower, Nb201Net, NodeId, Norms, Op, Pool, SgdStep, Shape, WeightLayout, WeightSpec,
+    Conv, Cost, DartsModel, DartsSize, Decayed, GraphBuilder, GraphError, HostWeights, Images, Init, Lower,
+    Nb201Net, NodeId, Norms, Op, Pool, SgdStep, Shape, UnusedWeights, WeightLayout, WeightSpec,
 };
 use pada_space::{DARTS_NAMED, Genotype, Nb201, SearchSpace, find_named};
 
@@ -83,7 +83,7 @@ fn misfits_are_named() {
 /// Two steps of `torch.optim.SGD` by hand: w 1, g .5 then 0, lr .1, momentum .9, decay .01.
 #[test]
 fn sgd_moves_idle_weights_unless_frozen() {
-    for (idle, expected) in [(IdleWeights::Decay, 0.902_151), (IdleWeights::Frozen, 0.949)] {
+    for (idle, expected) in [(UnusedWeights::Decay, 0.902_151), (UnusedWeights::Frozen, 0.949)] {
         let mut layout = WeightLayout::new();
         layout.push(WeightSpec { name: "w".into(), shape: vec![1], init: Init::Constant(1.0), owner: None });
         let mut g = GraphBuilder::new(&layout);
@@ -100,7 +100,7 @@ fn sgd_moves_idle_weights_unless_frozen() {
             idle,
         };
         host.gradient_mut(id)[0] = 0.5;
-        host.update(&SgdStep { idle: IdleWeights::Decay, ..step });
+        host.update(&SgdStep { idle: UnusedWeights::Decay, ..step });
         assert!((host.weight(id)[0] - 0.949).abs() < 1e-7);
         host.zero_gradient();
         host.touch(&empty);
@@ -144,7 +144,7 @@ fn running_statistics_are_no_weights() {
         weight_decay: 0.5,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: IdleWeights::Decay,
+        idle: UnusedWeights::Decay,
     };
     let mut host = HostWeights::new(layout.clone(), vec![1.0; layout.numel()]);
     host.update(&step);

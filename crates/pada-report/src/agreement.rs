@@ -1,4 +1,4 @@
-use pada_rank::{Bootstrap, Interval, Metrics, RankError, tau_b_interval};
+use pada_metrics::{Bootstrap, Interval, Metrics, RankError, tau_b_interval};
 use serde::{Deserialize, Serialize};
 
 /// How well a ranking agrees with one truth table.

@@ -1,4 +1,4 @@
-use pada_rank::Difference;
+use pada_metrics::Difference;
 
 use crate::{MethodRow, MethodTable, Spread, ZeroCostRow};
 

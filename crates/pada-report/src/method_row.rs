@@ -1,4 +1,4 @@
-use pada_rank::{Difference, Metrics};
+use pada_metrics::{Difference, Metrics};
 use serde::{Deserialize, Serialize};
 
 use crate::{EpochRecord, RunRecord, Sampling, Spread};

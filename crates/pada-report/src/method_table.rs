@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use pada_rank::Difference;
+use pada_metrics::Difference;
 use serde::{Deserialize, Serialize};
 
 use crate::{Ceiling, MethodRow, RowGroup, Spread, ZeroCostRow};

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pada_rank::Metrics;
+use pada_metrics::Metrics;
 use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, EpochRecord, RanksRecord, ReportError};

@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use pada_rank::Metrics;
+use pada_metrics::Metrics;
 
 use crate::ranks::{in_turn, volume};
 use crate::{Agreement, Ceiling, RankRecord, RanksRecord, RunRecord};

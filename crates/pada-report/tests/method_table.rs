@@ -1,7 +1,7 @@
 //! A small table of methods, as Markdown, CSV and JSON.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_rank::{Bootstrap, Difference, Interval};
+use pada_metrics::{Bootstrap, Difference, Interval};
 use pada_report::*;
 use pada_sampler::{ImageAudit, PathAudit};
 use pada_space::Arch;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pada_rank::Bootstrap;
+use pada_metrics::Bootstrap;
 use pada_report::html::*;
 use pada_report::*;
 use pada_sampler::{ImageAudit, PathAudit};

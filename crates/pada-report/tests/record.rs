@@ -1,7 +1,7 @@
 //! What a record keeps and what the summary says.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_rank::Bootstrap;
+use pada_metrics::Bootstrap;
 use pada_report::*;
 use pada_sampler::{ImageAudit, PathAudit};
 use pada_space::Arch;

@@ -2,7 +2,9 @@ use pada_space::{Arch, SubSpace};
 use rand::Rng;
 
 use crate::rows::Rows;
-use crate::{AliasTable, PathSampler, PathSeen, PathShare, Ramp, SamplerError, SamplerState};
+use crate::{
+    AliasTable, DistributionScope, LinearSchedule, PathObservation, PathSampler, SamplerError, SamplerState,
+};
 
 /// One path a step from a distribution over operations that no gradient moves: the control that tells how much of an importance
 /// sampler's gain is a mere preference for some operations.
@@ -15,7 +17,7 @@ pub struct ConstantPaths {
     space: SubSpace,
     rows: Rows,
     target: Vec<f64>,
-    share: Ramp,
+    share: LinearSchedule,
     p: Vec<f64>,
 }
 
@@ -26,11 +28,11 @@ impl ConstantPaths {
     /// # Errors
     /// [`SamplerError::BadConfig`] for a share outside 0..=1, or another number of probabilities than operations;
     /// [`SamplerError::BadWeights`] for probabilities that are none; [`SamplerError::Empty`].
-    pub fn new(space: SubSpace, target: &[f64], share: Ramp) -> Result<Self, SamplerError> {
+    pub fn new(space: SubSpace, target: &[f64], share: LinearSchedule) -> Result<Self, SamplerError> {
         share.check(["smoothing.first", "smoothing.last"])?;
         AliasTable::new(target)?;
         let bad = |name, value, range| Err(SamplerError::BadConfig { name, value, range });
-        let rows = Rows::new(&space, PathShare::All);
+        let rows = Rows::new(&space, DistributionScope::All);
         if rows.len() == 0 {
             return Err(SamplerError::Empty);
         }
@@ -55,7 +57,7 @@ impl PathSampler for ConstantPaths {
         vec![self.rows.draw(&self.space, &self.p, rng)]
     }
 
-    fn observe(&mut self, _: &PathSeen<'_>) {}
+    fn observe(&mut self, _: &PathObservation<'_>) {}
 
     fn end_epoch(&mut self, progress: f64) {
         let share = self.share.at(progress);

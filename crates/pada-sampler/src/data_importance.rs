@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::uniform_data::shuffled;
 use crate::{
-    AliasTable, DataSampler, ImportanceWeights, Ramp, SamplerError, SamplerState, Variant,
+    AliasTable, DataSampler, ImportanceWeights, LinearSchedule, SamplerError, SamplerState, Variant,
     draw_without_replacement,
 };
 
@@ -14,7 +14,7 @@ pub struct DataImportanceConfig {
     /// Whose rule.
     pub variant: Variant,
     /// τ, the share of the importance distribution.
-    pub smoothing: Ramp,
+    pub smoothing: LinearSchedule,
     /// Whether an image's loss is multiplied by 1/(N·q).
     pub importance_weights: ImportanceWeights,
     /// Whether an image can come twice in an epoch.

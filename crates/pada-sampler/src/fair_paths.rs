@@ -2,7 +2,7 @@ use pada_space::{Arch, SubSpace};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
-use crate::{PathSampler, PathSeen, SamplerError, SamplerState, Variant};
+use crate::{PathObservation, PathSampler, SamplerError, SamplerState, Variant};
 
 /// O paths a step in which every operation of every position stands exactly once: a random order of the operations for each
 /// position, read across.
@@ -78,7 +78,7 @@ impl PathSampler for FairPaths {
         }
     }
 
-    fn observe(&mut self, _: &PathSeen<'_>) {}
+    fn observe(&mut self, _: &PathObservation<'_>) {}
 
     fn end_epoch(&mut self, _: f64) {
         self.held.clear();

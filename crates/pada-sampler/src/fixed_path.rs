@@ -1,7 +1,7 @@
 use pada_space::Arch;
 use rand::Rng;
 
-use crate::{PathSampler, PathSeen, SamplerError, SamplerState};
+use crate::{PathObservation, PathSampler, SamplerError, SamplerState};
 
 /// Always the same path: an architecture trained from scratch.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ impl PathSampler for FixedPath {
         vec![self.path.clone()]
     }
 
-    fn observe(&mut self, _: &PathSeen<'_>) {}
+    fn observe(&mut self, _: &PathObservation<'_>) {}
 
     fn end_epoch(&mut self, _: f64) {}
 

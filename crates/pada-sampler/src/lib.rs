@@ -8,11 +8,11 @@ mod error;
 mod fair_paths;
 mod fixed_path;
 mod gumbel;
+mod linear_schedule;
 mod one_change_paths;
 mod pareto_paths;
 mod path_importance;
 mod path_seen;
-mod ramp;
 mod rows;
 mod state;
 mod uniform_data;
@@ -26,12 +26,12 @@ pub use error::SamplerError;
 pub use fair_paths::FairPaths;
 pub use fixed_path::FixedPath;
 pub use gumbel::draw_without_replacement;
+pub use linear_schedule::LinearSchedule;
 pub use one_change_paths::OneChangePaths;
 use pada_space::Arch;
 pub use pareto_paths::{CostOf, ParetoPaths, ParetoPathsConfig};
-pub use path_importance::{PathImportance, PathImportanceConfig, PathShare};
-pub use path_seen::PathSeen;
-pub use ramp::Ramp;
+pub use path_importance::{DistributionScope, PathImportance, PathImportanceConfig};
+pub use path_seen::PathObservation;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 pub use state::SamplerState;
@@ -50,7 +50,7 @@ pub trait PathSampler: Send {
     }
 
     /// What a step found of one of its paths.
-    fn observe(&mut self, seen: &PathSeen<'_>);
+    fn observe(&mut self, seen: &PathObservation<'_>);
 
     /// Ends an epoch; `progress` is its number, counted from 0, divided by the number of epochs.
     fn end_epoch(&mut self, progress: f64);

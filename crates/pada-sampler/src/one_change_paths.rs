@@ -1,7 +1,7 @@
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 
-use crate::{PathSampler, PathSeen, SamplerError, SamplerState};
+use crate::{PathObservation, PathSampler, SamplerError, SamplerState};
 
 /// One path a step that differs from the path before in exactly one position that is read; always the same where the space has no
 /// other.
@@ -26,7 +26,8 @@ impl PathSampler for OneChangePaths {
         let path = match &self.last {
             None => self.space.sample(rng),
             Some(last) => {
-                let changes = |e: &usize| self.space.allowed()[*e].len() > 1 && self.space.is_read(*e, last);
+                let changes =
+                    |e: &usize| self.space.allowed()[*e].len() > 1 && self.space.is_active(*e, last);
                 let free: Vec<usize> = (0..self.space.allowed().len()).filter(changes).collect();
                 if free.is_empty() {
                     return vec![last.clone()];
@@ -42,7 +43,7 @@ impl PathSampler for OneChangePaths {
         vec![path]
     }
 
-    fn observe(&mut self, _: &PathSeen<'_>) {}
+    fn observe(&mut self, _: &PathObservation<'_>) {}
 
     fn end_epoch(&mut self, _: f64) {}
 

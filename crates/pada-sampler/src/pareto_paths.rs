@@ -5,14 +5,14 @@ use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::{PathSampler, PathSeen, Ramp, SamplerError, SamplerState};
+use crate::{LinearSchedule, PathObservation, PathSampler, SamplerError, SamplerState};
 
 /// Settings of [`ParetoPaths`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParetoPathsConfig {
     /// The share of paths drawn near the front.
-    pub smoothing: Ramp,
+    pub smoothing: LinearSchedule,
     /// How many of the paths seen last are remembered.
     pub memory: usize,
 }
@@ -20,7 +20,7 @@ pub struct ParetoPathsConfig {
 /// What an architecture costs.
 pub type CostOf = Box<dyn Fn(&Arch) -> f64 + Send>;
 
-/// One path a step: with the chance that [`Ramp`] gives a neighbour of a path that no other remembered path beats in both training
+/// One path a step: with the chance that [`LinearSchedule`] gives a neighbour of a path that no other remembered path beats in both training
 /// loss and cost, otherwise uniform. Beyond the paper.
 ///
 /// A neighbour differs in at most one position. The loss of a path seen again is the mean of the old and the new one.
@@ -88,7 +88,7 @@ impl PathSampler for ParetoPaths {
         vec![centre.with(position, ops[rng.random_range(0..ops.len())])]
     }
 
-    fn observe(&mut self, seen: &PathSeen<'_>) {
+    fn observe(&mut self, seen: &PathObservation<'_>) {
         self.time += 1;
         let cost = &self.cost;
         let new = || Seen { time: 0, loss: seen.loss, cost: cost(seen.path) };

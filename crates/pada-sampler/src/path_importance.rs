@@ -3,7 +3,9 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::rows::Rows;
-use crate::{ImportanceWeights, PathSampler, PathSeen, Ramp, SamplerError, SamplerState, Variant};
+use crate::{
+    ImportanceWeights, LinearSchedule, PathObservation, PathSampler, SamplerError, SamplerState, Variant,
+};
 
 /// Settings of [`PathImportance`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,23 +14,23 @@ pub struct PathImportanceConfig {
     /// Whose rule.
     pub variant: Variant,
     /// δ, the share of the importance distribution.
-    pub smoothing: Ramp,
+    pub smoothing: LinearSchedule,
     /// Whether a path's loss is multiplied by u(path)/p(path).
     pub importance_weights: ImportanceWeights,
     /// Largest such factor.
     pub weight_bound: f64,
     /// Over what p is shared.
-    pub share: PathShare,
+    pub share: DistributionScope,
 }
 
 impl Default for PathImportanceConfig {
     fn default() -> Self {
         Self {
             variant: Variant::Released,
-            smoothing: Ramp::default(),
+            smoothing: LinearSchedule::default(),
             importance_weights: ImportanceWeights::None,
             weight_bound: 10.0,
-            share: PathShare::All,
+            share: DistributionScope::All,
         }
     }
 }
@@ -36,7 +38,7 @@ impl Default for PathImportanceConfig {
 /// Over what the distribution p is shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PathShare {
+pub enum DistributionScope {
     /// One p for all positions, as in the paper. A position that lacks some of the operations draws from the others' share of p.
     #[default]
     All,
@@ -113,7 +115,7 @@ impl PathSampler for PathImportance {
             ImportanceWeights::None => 1.0,
             ImportanceWeights::Unbiased => {
                 let factor = |(e, &op): (usize, &u8)| match self.rows.at(&self.space, e, &self.p) {
-                    Some(p) if self.space.is_read(e, path) => {
+                    Some(p) if self.space.is_active(e, path) => {
                         let uniform = 1.0 / self.space.allowed()[e].len() as f64;
                         uniform / p[usize::from(op)]
                     }
@@ -125,10 +127,10 @@ impl PathSampler for PathImportance {
         }
     }
 
-    fn observe(&mut self, seen: &PathSeen<'_>) {
+    fn observe(&mut self, seen: &PathObservation<'_>) {
         let mut sums = vec![(0.0, 0_usize); self.p.len()];
         for (e, (&op, norm)) in seen.path.choices().iter().zip(seen.position_norms).enumerate() {
-            let has_weights = self.space.kind(e).is_some() && self.space.is_read(e, seen.path);
+            let has_weights = self.space.kind(e).is_some() && self.space.is_active(e, seen.path);
             if let Some(row) = self.rows.of(e).filter(|_| has_weights) {
                 let (sum, count) = &mut sums[row * self.rows.ops + usize::from(op)];
                 *sum += norm;

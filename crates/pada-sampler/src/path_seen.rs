@@ -2,7 +2,7 @@ use pada_space::Arch;
 
 /// What a training step found of one path. E is the number of positions, O that of operations.
 #[derive(Clone, Copy, Debug)]
-pub struct PathSeen<'a> {
+pub struct PathObservation<'a> {
     /// The path.
     pub path: &'a Arch,
     /// `[E]`: the gradient norm of the operation at each position, summed over cells, 0 where it has no weights.
@@ -11,7 +11,7 @@ pub struct PathSeen<'a> {
     pub loss: f64,
 }
 
-impl PathSeen<'_> {
+impl PathObservation<'_> {
     /// `[O]`: for each operation its gradient norm summed over its positions in the path and divided by their number; 0 where it
     /// does not stand or has no weights.
     ///
@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn norms_of_an_operation_are_a_mean_over_its_positions() {
         let path = Arch::new(vec![2, 0, 2, 3]);
-        let seen = PathSeen { path: &path, position_norms: &[1.0, 0.0, 4.0, 3.0], loss: 0.0 };
+        let seen = PathObservation { path: &path, position_norms: &[1.0, 0.0, 4.0, 3.0], loss: 0.0 };
         assert_eq!(seen.op_norms(5), [0.0, 0.0, 2.5, 3.0, 0.0]);
     }
 }

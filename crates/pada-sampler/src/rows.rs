@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 
-use crate::PathShare;
+use crate::DistributionScope;
 use crate::uniform_paths::uniform_row;
 
 /// Which distribution over operations each position of a space draws from.
@@ -18,12 +18,12 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new(space: &SubSpace, share: PathShare) -> Self {
+    pub(crate) fn new(space: &SubSpace, share: DistributionScope) -> Self {
         let mut kinds = Vec::new();
         let mut row_of = |e: usize| match share {
-            PathShare::Position => Some(e),
-            PathShare::All => space.kind(e).map(|_| 0),
-            PathShare::Kind => {
+            DistributionScope::Position => Some(e),
+            DistributionScope::All => space.kind(e).map(|_| 0),
+            DistributionScope::Kind => {
                 let kind = space.kind(e)?;
                 Some(kinds.iter().position(|&k| k == kind).unwrap_or_else(|| {
                     kinds.push(kind);

@@ -1,7 +1,7 @@
 use pada_space::{Arch, SubSpace};
 use rand::Rng;
 
-use crate::{PathSampler, PathSeen, SamplerError, SamplerState};
+use crate::{PathObservation, PathSampler, SamplerError, SamplerState};
 
 /// One path a step, every operation of every position alike: SPOS.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ impl PathSampler for UniformPaths {
         vec![self.space.sample(rng)]
     }
 
-    fn observe(&mut self, _: &PathSeen<'_>) {}
+    fn observe(&mut self, _: &PathObservation<'_>) {}
 
     fn end_epoch(&mut self, _: f64) {}
 

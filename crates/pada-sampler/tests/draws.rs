@@ -3,8 +3,8 @@
 
 use pada_sampler::{
     AliasTable, DataImportance, DataImportanceConfig, DataSampler, FixedPath, ImportanceWeights,
-    OneChangePaths, PathImportance, PathImportanceConfig, PathSampler, PathSeen, Ramp, Replacement,
-    SamplerError, SamplerState, UniformData, UniformPaths, Variant, draw_without_replacement,
+    LinearSchedule, OneChangePaths, PathImportance, PathImportanceConfig, PathObservation, PathSampler,
+    Replacement, SamplerError, SamplerState, UniformData, UniformPaths, Variant, draw_without_replacement,
 };
 use pada_space::{Arch, SubSpace};
 use rand::{RngExt, SeedableRng};
@@ -13,11 +13,11 @@ use rand_chacha::ChaCha8Rng;
 /// Tells a sampler of a path with these norms of its operations.
 fn tell(sampler: &mut PathImportance, path: &Arch, op_norms: &[f64]) {
     let position_norms: Vec<f64> = path.choices().iter().map(|&op| op_norms[usize::from(op)]).collect();
-    sampler.observe(&PathSeen { path, position_norms: &position_norms, loss: 1.0 });
+    sampler.observe(&PathObservation { path, position_norms: &position_norms, loss: 1.0 });
 }
 
-const WHOLE: Ramp = Ramp { first: 1.0, last: 1.0 };
-const MOST: Ramp = Ramp { first: 0.8, last: 0.8 };
+const WHOLE: LinearSchedule = LinearSchedule { first: 1.0, last: 1.0 };
+const MOST: LinearSchedule = LinearSchedule { first: 0.8, last: 0.8 };
 
 fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(1)
@@ -41,7 +41,7 @@ fn data(config: DataImportanceConfig) -> DataImportance {
 }
 
 fn paths(config: PathImportanceConfig) -> PathImportance {
-    let mut sampler = PathImportance::new(SubSpace::whole(&[3; 2]), config).unwrap();
+    let mut sampler = PathImportance::new(SubSpace::full(&[3; 2]), config).unwrap();
     tell(&mut sampler, &Arch::new(vec![1, 2]), &[0.0, 1.0, 3.0]);
     sampler.end_epoch(0.0);
     sampler
@@ -118,7 +118,7 @@ fn the_uniform_samplers_and_the_first_epoch_show_every_image_once() {
 
 #[test]
 fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
-    let (mut sampler, mut rng, mut counts) = (UniformPaths::new(SubSpace::whole(&[5; 6])), rng(), [0; 5]);
+    let (mut sampler, mut rng, mut counts) = (UniformPaths::new(SubSpace::full(&[5; 6])), rng(), [0; 5]);
     for _ in 0..20_000 {
         for &op in sampler.next_paths(&mut rng)[0].choices() {
             counts[usize::from(op)] += 1;
@@ -131,7 +131,7 @@ fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
 
 #[test]
 fn one_change_paths_differ_from_the_last_in_one_position_also_after_a_restore() {
-    let space = SubSpace::whole(&[5; 6]).only(2, &[3]).only(4, &[0, 2]);
+    let space = SubSpace::full(&[5; 6]).restrict(2, &[3]).restrict(4, &[0, 2]);
     let (mut sampler, mut rng) = (OneChangePaths::new(space.clone()), rng());
     let mut last = sampler.next_paths(&mut rng).remove(0);
     let (mut changed, mut drawn) = ([0; 6], [0; 5]);
@@ -156,7 +156,7 @@ fn one_change_paths_differ_from_the_last_in_one_position_also_after_a_restore() 
     assert!(drawn.iter().all(|&count| (3_300..4_700).contains(&count)), "{drawn:?}");
     let only = (0..6).fold(space, |part, e| {
         let first = part.allowed()[e][0];
-        part.only(e, &[first])
+        part.restrict(e, &[first])
     });
     // A space of one architecture: always that one.
     let mut alone = OneChangePaths::new(only);
@@ -218,7 +218,7 @@ fn without_weights_every_loss_counts_the_same() {
 fn a_restored_sampler_goes_on_bit_for_bit() {
     let (mut whole, mut restored) = (
         paths(PathImportanceConfig::default()),
-        PathImportance::new(SubSpace::whole(&[3; 2]), PathImportanceConfig::default()).unwrap(),
+        PathImportance::new(SubSpace::full(&[3; 2]), PathImportanceConfig::default()).unwrap(),
     );
     // In the middle of an epoch.
     tell(&mut whole, &Arch::new(vec![1, 1]), &[0.0, 0.3, 0.0]);
@@ -257,17 +257,17 @@ fn a_state_of_another_sampler_is_refused_and_changes_nothing() {
 
 #[test]
 fn settings_out_of_range_are_named() {
-    let smoothing = Ramp { first: 0.0, last: 1.5 };
-    let path = |config| PathImportance::new(SubSpace::whole(&[5; 6]), config).unwrap_err();
+    let smoothing = LinearSchedule { first: 0.0, last: 1.5 };
+    let path = |config| PathImportance::new(SubSpace::full(&[5; 6]), config).unwrap_err();
     let bad = path(PathImportanceConfig { smoothing, ..PathImportanceConfig::default() });
     assert!(matches!(bad, SamplerError::BadConfig { name: "smoothing.last", value: 1.5, .. }), "{bad}");
     let bad = path(PathImportanceConfig { weight_bound: 0.0, ..PathImportanceConfig::default() });
     assert!(matches!(bad, SamplerError::BadConfig { name: "weight_bound", .. }), "{bad}");
     assert_eq!(
-        PathImportance::new(SubSpace::whole(&[]), PathImportanceConfig::default()).unwrap_err(),
+        PathImportance::new(SubSpace::full(&[]), PathImportanceConfig::default()).unwrap_err(),
         SamplerError::Empty
     );
-    let smoothing = Ramp { first: -0.1, last: 1.0 };
+    let smoothing = LinearSchedule { first: -0.1, last: 1.0 };
     let bad = DataImportance::new(3, DataImportanceConfig { smoothing, ..DataImportanceConfig::default() })
         .unwrap_err();
     assert!(matches!(bad, SamplerError::BadConfig { name: "smoothing.first", .. }), "{bad}");

@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_sampler::{
-    DataImportance, DataImportanceConfig, DataSampler, ImportanceWeights, PathImportance,
-    PathImportanceConfig, PathSampler, PathSeen, PathShare, Ramp, Replacement, Variant,
+    DataImportance, DataImportanceConfig, DataSampler, DistributionScope, ImportanceWeights, LinearSchedule,
+    PathImportance, PathImportanceConfig, PathObservation, PathSampler, Replacement, Variant,
 };
 use pada_space::{Arch, SubSpace};
 
 /// Tells a sampler of a path with these norms of its operations.
 fn tell(sampler: &mut PathImportance, path: &Arch, op_norms: &[f64]) {
     let position_norms: Vec<f64> = path.choices().iter().map(|&op| op_norms[usize::from(op)]).collect();
-    sampler.observe(&PathSeen { path, position_norms: &position_norms, loss: 1.0 });
+    sampler.observe(&PathObservation { path, position_norms: &position_norms, loss: 1.0 });
 }
 use serde::Deserialize;
 
@@ -35,13 +35,10 @@ struct Expected {
     q: Vec<f64>,
 }
 
-fn samplers(variant: Variant, smoothing: Ramp, images: u32) -> (PathImportance, DataImportance) {
+fn samplers(variant: Variant, smoothing: LinearSchedule, images: u32) -> (PathImportance, DataImportance) {
     let paths = PathImportanceConfig { variant, smoothing, ..PathImportanceConfig::default() };
     let data = DataImportanceConfig { variant, smoothing, ..DataImportanceConfig::default() };
-    (
-        PathImportance::new(SubSpace::whole(&[5; 6]), paths).unwrap(),
-        DataImportance::new(images, data).unwrap(),
-    )
+    (PathImportance::new(SubSpace::full(&[5; 6]), paths).unwrap(), DataImportance::new(images, data).unwrap())
 }
 
 #[track_caller]
@@ -56,7 +53,7 @@ fn assert_close(ours: &[f64], theirs: &[f64]) {
 fn four_epochs_of_both_variants_equal_python() {
     let fixture: Fixture = serde_json::from_str(include_str!("data/epochs.json")).unwrap();
     for (name, variant) in [("released", Variant::Released), ("paper", Variant::Paper)] {
-        let (mut paths, mut data) = samplers(variant, Ramp::default(), 7);
+        let (mut paths, mut data) = samplers(variant, LinearSchedule::default(), 7);
         for (epoch, (steps, expected)) in fixture.epochs.iter().zip(&fixture.expected[name]).enumerate() {
             for step in steps {
                 tell(&mut paths, &Arch::new(step.path.clone()), &step.op_norms);
@@ -74,7 +71,7 @@ fn four_epochs_of_both_variants_equal_python() {
 /// Two steps by hand, with half of the importance distribution.
 #[test]
 fn an_epoch_by_hand() {
-    let half = Ramp { first: 0.5, last: 0.5 };
+    let half = LinearSchedule { first: 0.5, last: 0.5 };
     let observe = |paths: &mut PathImportance| {
         // Operation 2 stands once and three times, operation 3 only in the second path.
         tell(paths, &Arch::new(vec![2, 0, 0, 1, 4, 0]), &[0.0, 0.0, 4.0, 0.0, 0.0]);
@@ -100,7 +97,7 @@ fn an_epoch_by_hand() {
 
 #[test]
 fn the_variants_differ_in_what_an_unseen_image_keeps() {
-    let whole = Ramp { first: 1.0, last: 1.0 };
+    let whole = LinearSchedule { first: 1.0, last: 1.0 };
     for (variant, expected) in [(Variant::Released, [0.0, 1.0]), (Variant::Paper, [0.75, 0.25])] {
         let (_, mut data) = samplers(variant, whole, 2);
         data.observe(&[0, 1], &[0.75, 0.5]);
@@ -113,7 +110,7 @@ fn the_variants_differ_in_what_an_unseen_image_keeps() {
 
 #[test]
 fn g_starts_at_zero_every_epoch() {
-    let whole = Ramp { first: 1.0, last: 1.0 };
+    let whole = LinearSchedule { first: 1.0, last: 1.0 };
     for variant in [Variant::Released, Variant::Paper] {
         let (mut paths, _) = samplers(variant, whole, 1);
         let path = Arch::new(vec![2, 2, 2, 2, 2, 3]);
@@ -128,16 +125,17 @@ fn g_starts_at_zero_every_epoch() {
 /// Weights of an epoch by hand: 1/(N·q) for images, u/p multiplied over the positions for paths.
 #[test]
 fn weights_of_an_epoch_by_hand() {
-    let (importance_weights, smoothing) = (ImportanceWeights::Unbiased, Ramp { first: 0.5, last: 0.5 });
+    let (importance_weights, smoothing) =
+        (ImportanceWeights::Unbiased, LinearSchedule { first: 0.5, last: 0.5 });
     for variant in [Variant::Released, Variant::Paper] {
         let config = PathImportanceConfig {
             variant,
             smoothing,
             importance_weights,
             weight_bound: 10.0,
-            share: PathShare::All,
+            share: DistributionScope::All,
         };
-        let mut paths = PathImportance::new(SubSpace::whole(&[5; 6]), config).unwrap();
+        let mut paths = PathImportance::new(SubSpace::full(&[5; 6]), config).unwrap();
         let all_two = Arch::new(vec![2; 6]);
         assert_eq!(paths.loss_weight(&all_two), 1.0, "the first epoch is uniform");
         tell(&mut paths, &all_two, &[0.0, 0.0, 4.0, 0.0, 0.0]);

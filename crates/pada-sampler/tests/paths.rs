@@ -4,25 +4,26 @@
 use std::collections::HashSet;
 
 use pada_sampler::{
-    ConstantPaths, FairPaths, ImportanceWeights, OneChangePaths, ParetoPaths, ParetoPathsConfig,
-    PathImportance, PathImportanceConfig, PathSampler, PathSeen, PathShare, Ramp, SamplerError, Variant,
+    ConstantPaths, DistributionScope, FairPaths, ImportanceWeights, LinearSchedule, OneChangePaths,
+    ParetoPaths, ParetoPathsConfig, PathImportance, PathImportanceConfig, PathObservation, PathSampler,
+    SamplerError, Variant,
 };
 use pada_space::{Arch, Darts, DartsCell, Proxyless, ProxylessWidths, SearchSpace, SubSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-const WHOLE: Ramp = Ramp { first: 1.0, last: 1.0 };
+const WHOLE: LinearSchedule = LinearSchedule { first: 1.0, last: 1.0 };
 
 fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(5)
 }
 
 fn space() -> SubSpace {
-    SubSpace::whole(&[5; 6])
+    SubSpace::full(&[5; 6])
 }
 
-fn seen<'a>(path: &'a Arch, position_norms: &'a [f64], loss: f64) -> PathSeen<'a> {
-    PathSeen { path, position_norms, loss }
+fn seen<'a>(path: &'a Arch, position_norms: &'a [f64], loss: f64) -> PathObservation<'a> {
+    PathObservation { path, position_norms, loss }
 }
 
 /// Goes on in both and demands the same paths.
@@ -37,7 +38,7 @@ fn assert_goes_on(mut whole: impl PathSampler, mut restored: impl PathSampler) {
 
 #[test]
 fn fair_paths_hold_every_operation_of_every_position_once() {
-    let part = space().only(2, &[0, 1, 2, 3, 4]);
+    let part = space().restrict(2, &[0, 1, 2, 3, 4]);
     for variant in [Variant::Paper, Variant::Released] {
         let (mut sampler, mut rng) = (FairPaths::new(part.clone(), variant).unwrap(), rng());
         for _ in 0..30 {
@@ -71,7 +72,7 @@ fn released_fair_paths_repeat_all_epoch_and_paper_ones_do_not() {
 
 #[test]
 fn a_fair_set_needs_equally_many_operations_everywhere() {
-    let error = FairPaths::new(space().only(1, &[0, 3]), Variant::Paper).unwrap_err();
+    let error = FairPaths::new(space().restrict(1, &[0, 3]), Variant::Paper).unwrap_err();
     assert!(error.to_string().contains("number of operations is 2"), "{error}");
 }
 
@@ -103,7 +104,7 @@ fn constant_paths_follow_their_distribution_whatever_is_seen() {
 
 #[test]
 fn a_ramp_leads_from_uniform_to_the_target() {
-    let ramp = Ramp { first: 0.0, last: 1.0 };
+    let ramp = LinearSchedule { first: 0.0, last: 1.0 };
     let mut sampler = ConstantPaths::new(space(), &[0.0, 0.0, 0.38, 0.62, 0.0], ramp).unwrap();
     assert_eq!(sampler.distribution()[0], [0.2; 5]);
     sampler.end_epoch(0.5);
@@ -118,7 +119,7 @@ fn a_distribution_that_does_not_fit_is_refused() {
     let new = |target: &[f64]| ConstantPaths::new(space(), target, WHOLE).unwrap_err();
     assert!(matches!(new(&[0.5, 0.5]), SamplerError::BadConfig { name: "distribution", .. }));
     assert!(matches!(new(&[0.5, -0.1, 0.2, 0.2, 0.2]), SamplerError::BadWeights { index: 1, .. }));
-    let part = (0..6).fold(space(), |part, e| part.only(e, &[1, 3]));
+    let part = (0..6).fold(space(), |part, e| part.restrict(e, &[1, 3]));
     let error = ConstantPaths::new(part, &[0.2; 5], WHOLE).unwrap_err();
     assert!(matches!(error, SamplerError::BadConfig { name: "distribution", .. }), "{error}");
 }
@@ -127,12 +128,12 @@ fn a_distribution_that_does_not_fit_is_refused() {
 #[test]
 fn importance_per_position_learns_from_its_own_position() {
     let config = PathImportanceConfig {
-        share: PathShare::Position,
+        share: DistributionScope::Position,
         smoothing: WHOLE,
         variant: Variant::Paper,
         ..PathImportanceConfig::default()
     };
-    let mut sampler = PathImportance::new(SubSpace::whole(&[3; 2]), config).unwrap();
+    let mut sampler = PathImportance::new(SubSpace::full(&[3; 2]), config).unwrap();
     sampler.observe(&seen(&Arch::new(vec![1, 2]), &[1.0, 6.0], 0.0));
     sampler.observe(&seen(&Arch::new(vec![2, 2]), &[3.0, 2.0], 0.0));
     sampler.observe(&seen(&Arch::new(vec![1, 1]), &[1.0, 12.0], 0.0));
@@ -145,7 +146,7 @@ fn importance_per_position_learns_from_its_own_position() {
 fn pareto_paths_stay_near_what_no_other_path_beats() {
     let cost = || Box::new(|arch: &Arch| arch.choices().iter().map(|&c| f64::from(c)).sum());
     let config = ParetoPathsConfig { smoothing: WHOLE, memory: 8 };
-    let new = || ParetoPaths::new(SubSpace::whole(&[3; 2]), config, cost()).unwrap();
+    let new = || ParetoPaths::new(SubSpace::full(&[3; 2]), config, cost()).unwrap();
     let (mut sampler, mut rng) = (new(), rng());
     for (digits, loss) in [([0, 0], 3.0), ([1, 1], 1.0), ([2, 0], 4.0)] {
         sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss));
@@ -161,7 +162,7 @@ fn pareto_paths_stay_near_what_no_other_path_beats() {
 #[test]
 fn pareto_paths_forget_the_oldest() {
     let config = ParetoPathsConfig { smoothing: WHOLE, memory: 2 };
-    let mut sampler = ParetoPaths::new(SubSpace::whole(&[3; 2]), config, Box::new(|_| 1.0)).unwrap();
+    let mut sampler = ParetoPaths::new(SubSpace::full(&[3; 2]), config, Box::new(|_| 1.0)).unwrap();
     for (digits, loss) in [([0, 0], 1.0), ([1, 1], 2.0), ([2, 2], 3.0)] {
         sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss));
     }
@@ -171,7 +172,7 @@ fn pareto_paths_forget_the_oldest() {
 /// Two positions, the second without operation 2: it draws from what the first two have of p.
 #[test]
 fn one_p_serves_positions_that_lack_an_operation() {
-    let space = SubSpace::whole(&[3, 2]);
+    let space = SubSpace::full(&[3, 2]);
     let config = PathImportanceConfig { smoothing: WHOLE, variant: Variant::Paper, ..Default::default() };
     let mut sampler = PathImportance::new(space.clone(), config).unwrap();
     for (digits, norms) in [([0, 0], [1.0, 1.0]), ([1, 1], [3.0, 3.0]), ([2, 1], [4.0, 3.0])] {
@@ -224,13 +225,13 @@ fn importance_in_darts_learns_from_the_edges_that_are_kept() {
         Darts.check(&path).unwrap();
         sampler.distribution()
     };
-    let all = distribution(PathShare::All);
+    let all = distribution(DistributionScope::All);
     assert_eq!((all.len(), all[0].len()), (1, 8));
     assert!((all[0][4] - mean(0) / (mean(0) + mean(17))).abs() < 1e-12, "{all:?}");
     assert!((all[0][6] - mean(17) / (mean(0) + mean(17))).abs() < 1e-12, "{all:?}");
-    let kinds = distribution(PathShare::Kind);
+    let kinds = distribution(DistributionScope::Kind);
     assert_eq!((kinds.len(), kinds[0][4], kinds[1][6]), (2, 1.0, 1.0));
-    let positions = distribution(PathShare::Position);
+    let positions = distribution(DistributionScope::Position);
     assert_eq!(positions.len(), 34);
     for (e, row) in positions.iter().enumerate() {
         match e % 17 {
@@ -274,7 +275,7 @@ fn one_change_in_darts_is_a_change_of_the_genotype() {
     for _ in 0..200 {
         let path = sampler.next_paths(&mut rng).remove(0);
         assert_eq!(path.distance(&last), 1);
-        assert_ne!(Darts.cleared(&path), Darts.cleared(&last));
+        assert_ne!(Darts.without_dead_edges(&path), Darts.without_dead_edges(&last));
         last = path;
     }
 }

@@ -3,7 +3,7 @@
 
 use pada_sampler::{
     AliasTable, DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig,
-    PathSampler, PathSeen, Variant,
+    PathObservation, PathSampler, Variant,
 };
 use pada_space::{Arch, SubSpace};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 /// Tells a sampler of a path with these norms of its operations.
 fn tell(sampler: &mut PathImportance, path: &Arch, op_norms: &[f64]) {
     let position_norms: Vec<f64> = path.choices().iter().map(|&op| op_norms[usize::from(op)]).collect();
-    sampler.observe(&PathSeen { path, position_norms: &position_norms, loss: 1.0 });
+    sampler.observe(&PathObservation { path, position_norms: &position_norms, loss: 1.0 });
 }
 
 fn variant() -> impl Strategy<Value = Variant> {
@@ -32,7 +32,7 @@ proptest! {
         progress in 0.0..=1.0,
     ) {
         let config = PathImportanceConfig { variant, ..PathImportanceConfig::default() };
-        let mut sampler = PathImportance::new(SubSpace::whole(&[5; 6]), config).unwrap();
+        let mut sampler = PathImportance::new(SubSpace::full(&[5; 6]), config).unwrap();
         for (path, norms) in steps {
             let path = Arch::new(path);
             let on_path: Vec<f64> = norms.iter().enumerate().map(|(op, n)| if path.count(op) > 0 { *n } else { 0.0 }).collect();

@@ -113,7 +113,7 @@ impl<'a, E> Search<'a, E> {
 
     /// Scores an architecture, unless one like it is known or it does not fit; its place among the found ones if it is new.
     pub(crate) fn visit(&mut self, arch: Arch) -> Result<Option<usize>, SearchError<E>> {
-        let arch = self.space.cleared(&arch);
+        let arch = self.space.without_dead_edges(&arch);
         let canonical = self.space.canonical(&arch, Equivalence::SharedWeights);
         if self.places.contains_key(&canonical) || !(self.goal.fits)(&arch) {
             return Ok(None);

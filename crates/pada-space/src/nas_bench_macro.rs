@@ -1,4 +1,4 @@
-use crate::{Arch, Chooses, Equivalence, Position, SearchSpace, SpaceError};
+use crate::{Arch, Decision, DecisionKind, Equivalence, SearchSpace, SpaceError};
 
 const OP_NAMES: [&str; 3] = ["identity", "MB3_K3", "MB6_K5"];
 
@@ -38,9 +38,9 @@ impl SearchSpace for NasBenchMacro {
     }
 
     /// Two kinds: the first layer of a stage, where even identity has weights, and the others.
-    fn positions(&self) -> Vec<Position> {
+    fn positions(&self) -> Vec<Decision> {
         let kinds = Self::STAGES.into_iter().flat_map(|layers| (0..layers).map(|layer| u8::from(layer > 0)));
-        kinds.map(|kind| Position { chooses: Chooses::Operation { kind }, read_where: None }).collect()
+        kinds.map(|kind| Decision { chooses: DecisionKind::Operation { kind }, active_where: None }).collect()
     }
 
     fn op_names(&self) -> &[&'static str] {
@@ -57,7 +57,7 @@ impl SearchSpace for NasBenchMacro {
     }
 
     /// Every layer, for even identity lets its input through.
-    fn live(&self, arch: &Arch) -> Vec<bool> {
+    fn active(&self, arch: &Arch) -> Vec<bool> {
         vec![true; arch.choices().len()]
     }
 

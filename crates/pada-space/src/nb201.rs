@@ -143,7 +143,7 @@ impl SearchSpace for Nb201 {
     }
 
     /// An edge is live if it is on a way from node 0 to the output that has no `none` on it.
-    fn live(&self, arch: &Arch) -> Vec<bool> {
+    fn active(&self, arch: &Arch) -> Vec<bool> {
         let open = arch.choices().iter().map(|&c| c != Nb201Op::None as u8).collect::<Vec<_>>();
         let mut fed = [true, false, false, false];
         let mut used = [false, false, false, true];

@@ -1,6 +1,6 @@
 use rand::{Rng, RngExt};
 
-use crate::{Arch, Position, SpaceError, SubSpace};
+use crate::{Arch, Decision, SpaceError, SubSpace};
 
 /// Which architectures count as the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,8 +24,8 @@ pub trait SearchSpace: Send + Sync {
     fn n_ops(&self) -> &[usize];
 
     /// What each position chooses, `[E]`: an operation, all of one kind and always read, unless a space says otherwise.
-    fn positions(&self) -> Vec<Position> {
-        vec![Position::default(); self.n_ops().len()]
+    fn positions(&self) -> Vec<Decision> {
+        vec![Decision::default(); self.n_ops().len()]
     }
 
     /// The names of the operations, `[O]`, in digit order.
@@ -41,15 +41,15 @@ pub trait SearchSpace: Send + Sync {
     fn format(&self, arch: &Arch) -> String;
 
     /// Which positions influence the output, `[E]`.
-    fn live(&self, arch: &Arch) -> Vec<bool>;
+    fn active(&self, arch: &Arch) -> Vec<bool>;
 
     /// The smallest architecture that is the same as `arch`. Two architectures are the same exactly if their canonical
     /// forms are equal.
     fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Arch;
 
     /// The same architecture with choice 0 at every position that is not read.
-    fn cleared(&self, arch: &Arch) -> Arch {
-        let clear = |(position, &choice): (Position, &u8)| if position.is_read(arch) { choice } else { 0 };
+    fn without_dead_edges(&self, arch: &Arch) -> Arch {
+        let clear = |(position, &choice): (Decision, &u8)| if position.is_active(arch) { choice } else { 0 };
         Arch::new(self.positions().into_iter().zip(arch.choices()).map(clear).collect::<Vec<_>>())
     }
 
@@ -102,7 +102,7 @@ pub trait SearchSpace: Send + Sync {
 
     /// One architecture, each position uniform.
     fn sample(&self, rng: &mut dyn Rng) -> Arch {
-        SubSpace::whole(self.n_ops()).sample(rng)
+        SubSpace::full(self.n_ops()).sample(rng)
     }
 
     /// All architectures that differ in exactly one position.
@@ -116,7 +116,7 @@ pub trait SearchSpace: Send + Sync {
 
     /// Each position is redrawn uniformly with probability `rate`; it may be drawn as it was.
     fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Arch {
-        SubSpace::whole(self.n_ops()).mutate(arch, rate, rng)
+        SubSpace::full(self.n_ops()).mutate(arch, rate, rng)
     }
 
     /// Each position from one of the two parents, with equal chance.

@@ -2,7 +2,7 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::space::valid_ops;
-use crate::{Arch, Chooses, Position, SearchSpace, SpaceError};
+use crate::{Arch, Decision, DecisionKind, SearchSpace, SpaceError};
 
 /// A part of a space: at each position some of its operations, chosen freely.
 ///
@@ -11,24 +11,24 @@ use crate::{Arch, Chooses, Position, SearchSpace, SpaceError};
 pub struct SubSpace {
     /// `[E]`, each sorted and not empty.
     allowed: Vec<Vec<u8>>,
-    /// `[E]`; empty where every position is as [`Position::default`].
+    /// `[E]`; empty where every position is as [`Decision::default`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    positions: Vec<Position>,
+    positions: Vec<Decision>,
 }
 
 impl SubSpace {
     /// All of a space with `n_ops[e]` operations at position e, each of them read in every architecture.
-    pub fn whole(n_ops: &[usize]) -> Self {
+    pub fn full(n_ops: &[usize]) -> Self {
         Self { allowed: n_ops.iter().map(|&n| (0..n as u8).collect()).collect(), positions: vec![] }
     }
 
     /// All of a space.
     pub fn of(space: &dyn SearchSpace) -> Self {
         let mut positions = space.positions();
-        if positions.iter().all(|position| *position == Position::default()) {
+        if positions.iter().all(|position| *position == Decision::default()) {
             positions.clear();
         }
-        Self { positions, ..Self::whole(space.n_ops()) }
+        Self { positions, ..Self::full(space.n_ops()) }
     }
 
     /// The architectures of a space that use only operations with these names; inputs are chosen freely.
@@ -69,15 +69,15 @@ impl SubSpace {
 
     /// Of which kind the operations at a position are; none where it chooses inputs.
     pub fn kind(&self, position: usize) -> Option<u8> {
-        match self.positions.get(position).map_or_else(Chooses::default, |position| position.chooses) {
-            Chooses::Operation { kind } => Some(kind),
-            Chooses::Inputs => None,
+        match self.positions.get(position).map_or_else(DecisionKind::default, |position| position.chooses) {
+            DecisionKind::Operation { kind } => Some(kind),
+            DecisionKind::Inputs => None,
         }
     }
 
     /// Whether a position is read in an architecture.
-    pub fn is_read(&self, position: usize, arch: &Arch) -> bool {
-        self.positions.get(position).is_none_or(|position| position.is_read(arch))
+    pub fn is_active(&self, position: usize, arch: &Arch) -> bool {
+        self.positions.get(position).is_none_or(|position| position.is_active(arch))
     }
 
     /// The operations of each position, `[E]`, each list sorted.
@@ -89,7 +89,7 @@ impl SubSpace {
     ///
     /// # Panics
     /// If `ops` is empty or holds an operation that is not in this part.
-    pub fn only(&self, position: usize, ops: &[u8]) -> Self {
+    pub fn restrict(&self, position: usize, ops: &[u8]) -> Self {
         assert!(!ops.is_empty(), "a position needs an operation");
         assert!(ops.iter().all(|op| self.allowed[position].contains(op)), "a part does not grow");
         let mut allowed = self.allowed.clone();
@@ -101,7 +101,7 @@ impl SubSpace {
     /// Whether an architecture belongs to it; what stands at positions that are not read does not matter.
     pub fn contains(&self, arch: &Arch) -> bool {
         let choices = arch.choices();
-        let inside = |e: usize| self.allowed[e].contains(&choices[e]) || !self.is_read(e, arch);
+        let inside = |e: usize| self.allowed[e].contains(&choices[e]) || !self.is_active(e, arch);
         choices.len() == self.allowed.len() && (0..choices.len()).all(inside)
     }
 
@@ -146,9 +146,9 @@ mod tests {
 
     #[test]
     fn a_part_holds_what_its_positions_allow() {
-        let whole = SubSpace::whole(&[5; 6]);
+        let whole = SubSpace::full(&[5; 6]);
         assert_eq!(whole.len(), 15_625);
-        let part = whole.only(1, &[3, 0]);
+        let part = whole.restrict(1, &[3, 0]);
         assert_eq!((part.len(), part.allowed()[1].as_slice()), (2 * 3_125, &[0_u8, 3][..]));
         let all = Nb201::new();
         assert_eq!(all.archs().filter(|arch| part.contains(arch)).count() as u128, part.len());

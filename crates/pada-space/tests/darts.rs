@@ -154,7 +154,7 @@ fn what_is_not_read_does_not_count() {
         let canonical = Darts.canonical(&arch, Equivalence::SharedWeights);
         assert_eq!(Darts.canonical(&canonical, Equivalence::SharedWeights), canonical);
         assert!(canonical <= arch);
-        let live = Darts.live(&arch);
+        let live = Darts.active(&arch);
         for (position, live) in live.iter().enumerate().filter(|(p, _)| p % 17 < 14) {
             let other = arch.with(position, (arch.choices()[position] + 3) % 8);
             if !live && other.choices()[position] != 0 && arch.choices()[position] != 0 {

@@ -67,7 +67,7 @@ fn live_edges_lie_on_a_way_to_the_output() {
     for a in space.archs() {
         let open = |e: usize| a.choices()[e] != 0;
         let live = |e| ways.iter().any(|way| way.contains(&e) && way.iter().all(|&e| open(e)));
-        assert_eq!(space.live(&a), (0..EDGES.len()).map(live).collect::<Vec<_>>(), "{a}");
+        assert_eq!(space.active(&a), (0..EDGES.len()).map(live).collect::<Vec<_>>(), "{a}");
     }
 }
 
@@ -104,7 +104,7 @@ fn canonical_forms_are_idempotent_smallest_and_nested() {
         own.entry(o).or_insert_with(Vec::new).push(a);
     }
     // No published count to compare with: the rules here are finer (who shares weights) and coarser (linear pooling)
-    // than the benchmark's. The logits of equal forms are compared in pada-supernet.
+    // than the benchmark's. The logits of equal forms are compared in pada-models.
     assert_eq!((shared.len(), own.len()), (7548, 5044));
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use pada_space::{
-    Arch, Chooses, Darts, DartsCell, NasBenchMacro, Nb201, Proxyless, ProxylessWidths, SearchSpace,
+    Arch, Darts, DartsCell, DecisionKind, NasBenchMacro, Nb201, Proxyless, ProxylessWidths, SearchSpace,
     SpaceError, SubSpace,
 };
 use rand::SeedableRng;
@@ -30,9 +30,13 @@ fn an_edge_of_darts_is_read_where_its_node_keeps_it() {
             .collect();
         for position in 0..34 {
             let pair = space.kind(position).is_none();
-            assert_eq!(space.is_read(position, &arch), pair || kept.contains(&position), "{arch} {position}");
+            assert_eq!(
+                space.is_active(position, &arch),
+                pair || kept.contains(&position),
+                "{arch} {position}"
+            );
         }
-        let cleared = Darts.cleared(&arch);
+        let cleared = Darts.without_dead_edges(&arch);
         assert_eq!(cleared, Darts::arch(&Darts::genotype(&arch)).unwrap());
         assert_eq!(Darts.parse(&arch.to_string()).unwrap(), cleared);
     }
@@ -50,8 +54,8 @@ fn kinds_tell_cells_and_places_in_a_stage_apart() {
     assert_eq!(kinds(&Darts), "00000000000000iii11111111111111iii");
     assert_eq!(kinds(&Proxyless::new(ProxylessWidths::SEARCH)), "011101110111011101110");
     assert_eq!(kinds(&NasBenchMacro), "01011011");
-    assert_eq!(SubSpace::of(&Nb201::new()), SubSpace::whole(&[5; 6]));
-    assert!(Darts.positions().iter().any(|position| position.chooses == Chooses::Inputs));
+    assert_eq!(SubSpace::of(&Nb201::new()), SubSpace::full(&[5; 6]));
+    assert!(Darts.positions().iter().any(|position| position.chooses == DecisionKind::Inputs));
 }
 
 #[test]
@@ -59,7 +63,7 @@ fn a_part_by_names_leaves_inputs_free_and_needs_an_operation_everywhere() {
     let part = SubSpace::with_ops(&Darts, &names(&["skip_connect", "sep_conv_3x3"])).unwrap();
     assert_eq!((part.common(), part.allowed()[16].len()), (Some(&[3_u8, 4][..]), 10));
     // A genotype has `none` on the edges that it does not keep: that does not put it outside.
-    let inside = Darts.cleared(&part.sample(&mut rng()));
+    let inside = Darts.without_dead_edges(&part.sample(&mut rng()));
     assert!(part.contains(&inside) && inside.count(0) > 0);
     assert!(!part.contains(&Darts.parse("DARTS_V2").unwrap()));
 
@@ -75,7 +79,7 @@ fn a_part_by_names_leaves_inputs_free_and_needs_an_operation_everywhere() {
 
 #[test]
 fn mutation_stays_in_its_part_and_changes_as_often_as_it_says() {
-    let (part, mut rng) = (SubSpace::whole(&[5; 6]).only(2, &[1, 3]), rng());
+    let (part, mut rng) = (SubSpace::full(&[5; 6]).restrict(2, &[1, 3]), rng());
     let arch = Arch::new(vec![0, 0, 1, 0, 0, 0]);
     let mut changed = 0;
     for _ in 0..2_000 {

@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
     completions, cost, doctor, export, import, man, metrics, rank, report, retrain, search, train,
 };
-use pada::{Blame, PadaError, with_causes};
+use pada::{ErrorKind, PadaError, with_causes};
 use tracing_subscriber::EnvFilter;
 
 /// Trains a weight-sharing supernet, with PA&DA where nothing else is asked for, ranks architectures with it, and measures how well the ranking agrees with
@@ -101,9 +101,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let blame = error.downcast_ref::<PadaError>().map_or(Blame::Run, PadaError::blame);
+            let kind = error.downcast_ref::<PadaError>().map_or(ErrorKind::Run, PadaError::kind);
             eprintln!("error: {}", with_causes(error.as_ref()));
-            ExitCode::from(blame.exit_code())
+            ExitCode::from(kind.exit_code())
         }
     }
 }

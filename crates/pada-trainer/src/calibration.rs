@@ -1,5 +1,5 @@
 use pada_data::{DataError, ImageSource};
-use pada_graph::{Executor, Graph, HeldSet};
+use pada_graph::{DeviceDataset, Executor, Graph};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -60,7 +60,7 @@ impl Calibration {
         &self,
         graph: &Graph,
         executor: &mut dyn Executor,
-        held: Option<HeldSet>,
+        held: Option<DeviceDataset>,
     ) -> Result<(), TrainError> {
         for (place, batch) in self.images.batches(held).enumerate() {
             executor.recalibrate(graph, &batch.images, place)?;

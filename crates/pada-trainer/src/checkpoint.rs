@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use pada_graph::WeightLayout;
+use pada_models::CHECKPOINT_PREFIX;
 use pada_report::EpochRecord;
 use pada_sampler::SamplerState;
 use pada_space::SubSpace;
-use pada_supernet::CHECKPOINT_PREFIX;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};

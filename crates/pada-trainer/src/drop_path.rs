@@ -22,12 +22,12 @@ impl DropPaths<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Purpose;
+    use crate::RngStream;
 
     #[test]
     fn as_many_are_dropped_as_are_to_be_and_the_mean_stays() {
         const N: usize = 100_000;
-        let mut rng = Purpose::DropPath.stream(0);
+        let mut rng = RngStream::DropPath.stream(0);
         let numbers = DropPaths { probability: 0.2, rng: &mut rng }.draw(N);
         assert!(numbers.iter().all(|&v| v == 0.0 || v == 1.25));
         let mean = numbers.iter().map(|&v| f64::from(v)).sum::<f64>() / N as f64;

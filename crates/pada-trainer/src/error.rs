@@ -41,7 +41,7 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     /// Ranks that train together cannot go on.
     #[error(transparent)]
-    World(#[from] pada_world::WorldError),
+    ProcessGroup(#[from] pada_dist::DistError),
     /// A pass failed.
     #[error(transparent)]
     Exec(#[from] ExecError),

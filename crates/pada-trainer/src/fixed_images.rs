@@ -1,7 +1,7 @@
 use std::sync::OnceLock;
 
 use pada_data::ImageSet;
-use pada_graph::{Batch, ByteImages, ExecError, Executor, HeldSet, Images, Pixels, Shape};
+use pada_graph::{Batch, ByteImages, DeviceDataset, ExecError, Executor, Images, Pixels, Shape};
 
 /// Images that are never changed, in batches; the last may be smaller. An executor that can hold them is given them once.
 #[derive(Clone, Debug)]
@@ -34,12 +34,12 @@ impl FixedImages {
     }
 
     /// Gives them to an executor, if it takes them.
-    pub(crate) fn hold(&self, executor: &mut dyn Executor) -> Result<Option<HeldSet>, ExecError> {
-        hold(executor, &self.set, &self.labels)
+    pub(crate) fn upload(&self, executor: &mut dyn Executor) -> Result<Option<DeviceDataset>, ExecError> {
+        upload(executor, &self.set, &self.labels)
     }
 
     /// All batches, of images that are held or given.
-    pub(crate) fn batches(&self, held: Option<HeldSet>) -> impl Iterator<Item = Batch<'_>> {
+    pub(crate) fn batches(&self, held: Option<DeviceDataset>) -> impl Iterator<Item = Batch<'_>> {
         let shape = self.shape();
         let firsts = (0..self.len()).step_by(self.batch);
         firsts.zip(self.labels.chunks(self.batch)).map(move |(first, labels)| {
@@ -60,12 +60,12 @@ impl FixedImages {
 }
 
 /// Gives a set of images to an executor, if it takes them.
-pub(crate) fn hold(
+pub(crate) fn upload(
     executor: &mut dyn Executor,
     set: &ImageSet,
     labels: &[u32],
-) -> Result<Option<HeldSet>, ExecError> {
+) -> Result<Option<DeviceDataset>, ExecError> {
     let shape = Shape::new(set.channels, set.height, set.width);
     let values = set.normalize.values(set.channels);
-    executor.hold(&ByteImages { bytes: &set.pixels, labels, shape, values: &values })
+    executor.upload_dataset(&ByteImages { bytes: &set.pixels, labels, shape, values: &values })
 }

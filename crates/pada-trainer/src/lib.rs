@@ -45,7 +45,7 @@ pub use recipe::Recipe;
 pub use rules::{PathOutcome, StepContext, StepOutcome, TrainRule};
 pub use schedule::{RunPoint, Schedule};
 pub use score::{ArchScore, Asked, EvalSet, Known, PlaceWeights, Scorer};
-pub use seeds::{Purpose, Streams};
+pub use seeds::{RngStream, Streams};
 pub use trainer::{TrainSettings, Trainer, TrainerParts};
 pub use variance::GradientVariance;
 pub use weights_sha256::weights_sha256;

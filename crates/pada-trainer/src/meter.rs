@@ -1,25 +1,25 @@
 use std::time::Instant;
 
+use pada_dist::{ProcessGroup, Traffic};
 use pada_report::RanksRecord;
-use pada_world::{Traffic, World};
 
 use crate::running::RunningEpoch;
 
 /// What this rank sent to others, for a record; none where there is no other.
-pub fn ranks_record(world: &World, sent: Traffic) -> Option<RanksRecord> {
+pub fn ranks_record(world: &ProcessGroup, sent: Traffic) -> Option<RanksRecord> {
     let Traffic { messages, bytes, seconds } = sent;
-    (!world.is_alone()).then(|| RanksRecord { ranks: world.size(), messages, bytes, seconds })
+    (!world.is_single()).then(|| RanksRecord { ranks: world.size(), messages, bytes, seconds })
 }
 
 /// The clock of an epoch and what it sends to other ranks, from one stop to the next.
 pub(crate) struct Meter {
-    world: World,
+    world: ProcessGroup,
     clock: Instant,
     sent: Traffic,
 }
 
 impl Meter {
-    pub(crate) fn start(world: &World) -> Self {
+    pub(crate) fn start(world: &ProcessGroup) -> Self {
         Self { world: world.clone(), clock: Instant::now(), sent: world.traffic() }
     }
 

@@ -1,6 +1,6 @@
+use pada_dist::Traffic;
 use pada_sampler::{SamplerError, SamplerState};
 use pada_space::{Arch, SubSpace};
-use pada_world::Traffic;
 
 use crate::{GradientVariance, StepOutcome};
 

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use pada_data::ImageSet;
-use pada_graph::{Executor, HeldSet, Lower, Tally};
+use pada_graph::{CorrectCounts, DeviceDataset, Executor, Lower};
 use pada_space::{Arch, Equivalence, SearchSpace};
 use serde::{Deserialize, Serialize};
 
@@ -83,9 +83,9 @@ type Key = (Vec<u8>, Arch);
 pub struct Known {
     /// Correct images.
     counts: HashMap<Key, usize>,
-    under_way: HashMap<Key, Tally>,
+    under_way: HashMap<Key, CorrectCounts>,
     /// What the executor holds of the images, and of those that running statistics are taken from.
-    held: Option<[Option<HeldSet>; 2]>,
+    held: Option<[Option<DeviceDataset>; 2]>,
 }
 
 /// An architecture whose score was asked for.
@@ -151,33 +151,33 @@ impl Scorer<'_, '_> {
     }
 
     fn wait(&mut self) -> Result<(), TrainError> {
-        let (keys, tallies): (Vec<Key>, Vec<Tally>) = self.known.under_way.drain().unzip();
+        let (keys, tallies): (Vec<Key>, Vec<CorrectCounts>) = self.known.under_way.drain().unzip();
         if !keys.is_empty() {
             self.known.counts.extend(keys.into_iter().zip(self.executor.counts(&tallies)?));
         }
         Ok(())
     }
 
-    fn count(&mut self, arch: &Arch) -> Result<Tally, TrainError> {
+    fn count(&mut self, arch: &Arch) -> Result<CorrectCounts, TrainError> {
         let graph = self.net.lower(arch)?.simplified();
         let [images, calibration] = self.held()?;
         if let Some(of) = self.calibration {
             of.run_held(&graph, self.executor, calibration)?;
         }
-        let mut tally = Tally::default();
+        let mut tally = CorrectCounts::default();
         for batch in self.images.images.batches(images) {
             self.executor.count(&graph, &batch, &mut tally)?;
         }
         Ok(tally)
     }
 
-    fn held(&mut self) -> Result<[Option<HeldSet>; 2], TrainError> {
+    fn held(&mut self) -> Result<[Option<DeviceDataset>; 2], TrainError> {
         if let Some(held) = self.known.held {
             return Ok(held);
         }
-        let images = self.images.images.hold(self.executor)?;
+        let images = self.images.images.upload(self.executor)?;
         let calibration = match self.calibration {
-            Some(calibration) => calibration.images.hold(self.executor)?,
+            Some(calibration) => calibration.images.upload(self.executor)?,
             None => None,
         };
         Ok(*self.known.held.insert([images, calibration]))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
-pub enum Purpose {
+pub enum RngStream {
     /// Starting weights.
     Init,
     /// Which paths are trained.
@@ -32,7 +32,7 @@ pub enum Purpose {
 /// Streams that each stage of a run has for itself; more than there are purposes.
 const STAGE: u64 = 16;
 
-impl Purpose {
+impl RngStream {
     /// The stream of a seed.
     pub fn stream(self, seed: u64) -> ChaCha8Rng {
         self.stage_stream(seed, 0)
@@ -76,13 +76,13 @@ pub(crate) struct StreamPositions {
 impl Streams {
     /// The streams of a stage of a run, from their start.
     pub fn new(seed: u64, stage: usize) -> Self {
-        let stream = |purpose: Purpose| purpose.stage_stream(seed, stage);
+        let stream = |purpose: RngStream| purpose.stage_stream(seed, stage);
         Self {
-            paths: stream(Purpose::Paths),
-            images: stream(Purpose::Images),
-            augment: stream(Purpose::Augment),
-            rule: stream(Purpose::Rule),
-            drop_path: stream(Purpose::DropPath),
+            paths: stream(RngStream::Paths),
+            images: stream(RngStream::Images),
+            augment: stream(RngStream::Augment),
+            rule: stream(RngStream::Rule),
+            drop_path: stream(RngStream::DropPath),
         }
     }
 

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pada_graph::{RankNorms, State};
-use pada_world::{World, WorldError};
+use pada_dist::{DistError, ProcessGroup};
+use pada_graph::{BatchNormSync, State};
 
 use crate::{Checkpoint, CheckpointError, TrainError, Trainer, weights_sha256};
 
@@ -13,7 +13,7 @@ const FROM_RANK_0: &str = "the checkpoint of rank 0";
 
 impl Trainer {
     /// The run as one of several ranks; all of them must be given the same settings and parts.
-    pub fn across(mut self, world: World, norms: RankNorms) -> Self {
+    pub fn across(mut self, world: ProcessGroup, norms: BatchNormSync) -> Self {
         (self.world, self.norms) = (world, norms);
         self
     }
@@ -21,15 +21,15 @@ impl Trainer {
     /// What a checkpoint says of the ranks; nothing where their number changes nothing.
     pub(crate) fn ranks_entry(&self) -> Option<(String, String)> {
         let key = "number of ranks (that must stay where compute.norms is \"local\")";
-        (self.norms == RankNorms::Local).then(|| (key.to_owned(), self.world.size().to_string()))
+        (self.norms == BatchNormSync::Local).then(|| (key.to_owned(), self.world.size().to_string()))
     }
 
     /// Rank 0 goes on as [`Trainer::resume`] does, the others from the same checkpoint, wherever they run and however many there were.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] or [`TrainError::World`]
+    /// [`TrainError::Checkpoint`] or [`TrainError::ProcessGroup`]
     pub fn resume_together(&mut self, folder: &Path) -> Result<(), TrainError> {
-        if self.world.is_alone() {
+        if self.world.is_single() {
             return Ok(self.resume(folder)?);
         }
         let layout = self.parts.net.weights();
@@ -54,14 +54,14 @@ impl Trainer {
 
     /// Refuses to go on where ranks no longer hold the same weights, as those of different processors or system libraries might.
     pub(crate) fn check_weights(&self) -> Result<(), TrainError> {
-        if self.world.is_alone() {
+        if self.world.is_single() {
             return Ok(());
         }
         let weights = weights_sha256(&self.parts.executor.read(State::Weights));
         let sent = self.world.traffic();
         tracing::info!(sent.messages, sent.bytes, sent.seconds, "to other ranks so far");
         match self.world.odd_one(weights.into_bytes())? {
-            Some(peer) => Err(WorldError::Drift { peer, epoch: self.epochs.len() }.into()),
+            Some(peer) => Err(DistError::Drift { peer, epoch: self.epochs.len() }.into()),
             None => Ok(()),
         }
     }

@@ -3,13 +3,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pada_data::{Augment, Loader};
-use pada_graph::{Batch, Executor, Lower, RankNorms, SgdStep, State};
+use pada_dist::ProcessGroup;
+use pada_graph::{Batch, BatchNormSync, Executor, Lower, SgdStep, State};
 use pada_report::EpochRecord;
 use pada_sampler::{
-    DataSampler, ImageAudit, PathAudit, PathSampler, PathSeen, effective_sample_size, entropy,
+    DataSampler, ImageAudit, PathAudit, PathObservation, PathSampler, effective_sample_size, entropy,
 };
 use pada_space::SubSpace;
-use pada_world::World;
 
 use crate::autosave::Autosave;
 use crate::checkpoint::RunState;
@@ -68,8 +68,8 @@ pub struct Trainer {
     pub(crate) parts: TrainerParts,
     images: TrainingImages,
     /// Who trains the same, step by step.
-    pub(crate) world: World,
-    pub(crate) norms: RankNorms,
+    pub(crate) world: ProcessGroup,
+    pub(crate) norms: BatchNormSync,
     streams: Streams,
     pub(crate) epochs: Vec<EpochRecord>,
     /// The epoch under way, between two steps.
@@ -88,8 +88,8 @@ impl Trainer {
             average: None,
             parts,
             images: TrainingImages::default(),
-            world: World::alone(),
-            norms: RankNorms::Sync,
+            world: ProcessGroup::single(),
+            norms: BatchNormSync::Sync,
             streams,
             epochs: Vec::new(),
             running: None,
@@ -196,7 +196,7 @@ impl Trainer {
         totals.add(&outcome, &labels);
         for path in &outcome.paths {
             let (position_norms, loss) = (&*path.position_norms, path.loss);
-            self.parts.paths.observe(&PathSeen { path: &path.path, position_norms, loss });
+            self.parts.paths.observe(&PathObservation { path: &path.path, position_norms, loss });
             self.parts.data.observe(&images, &self.settings.image_score.of(path, &labels));
         }
         Ok(())
@@ -307,7 +307,7 @@ impl Trainer {
     /// [`CheckpointError::Io`], or [`CheckpointError::Exec`] where the weights cannot be read: then nothing is written.
     pub fn save(&mut self, folder: &Path) -> Result<(), CheckpointError> {
         let checkpoint = self.checkpoint();
-        self.parts.executor.health()?;
+        self.parts.executor.deferred_error()?;
         self.last_checkpoint = Some(checkpoint.save(folder, self.parts.net.weights())?);
         if let Some(autosave) = &mut self.autosave {
             autosave.saved();

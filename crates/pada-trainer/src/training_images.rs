@@ -1,5 +1,5 @@
 use pada_data::{Augment, DrawnImages, Placed};
-use pada_graph::{HeldSet, Images, Pick, Pixels, Shape};
+use pada_graph::{DeviceDataset, Images, Pick, Pixels, Shape};
 use rand::Rng;
 
 use crate::{TrainError, TrainerParts, fixed_images};
@@ -9,7 +9,7 @@ use crate::{TrainError, TrainerParts, fixed_images};
 #[derive(Debug, Default)]
 pub(crate) struct TrainingImages {
     /// What the executor said when it was asked.
-    held: Option<Option<HeldSet>>,
+    held: Option<Option<DeviceDataset>>,
 }
 
 /// The images of a step.
@@ -21,7 +21,7 @@ pub(crate) struct StepImages {
 
 enum StepSource {
     Made(Vec<f32>),
-    Held(HeldSet, Vec<Pick>),
+    Held(DeviceDataset, Vec<Pick>),
 }
 
 impl TrainingImages {
@@ -56,14 +56,14 @@ impl TrainingImages {
         }
     }
 
-    fn held(&mut self, parts: &mut TrainerParts) -> Result<Option<HeldSet>, TrainError> {
+    fn held(&mut self, parts: &mut TrainerParts) -> Result<Option<DeviceDataset>, TrainError> {
         if let Some(held) = self.held {
             return Ok(held);
         }
         let held = match parts.images.source() {
             pada_data::ImageSource::Held(set) => {
                 let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
-                fixed_images::hold(parts.executor.as_mut(), set, &labels)?
+                fixed_images::upload(parts.executor.as_mut(), set, &labels)?
             }
             pada_data::ImageSource::Folder(_) => None,
         };
@@ -82,6 +82,6 @@ impl StepImages {
     }
 }
 
-fn pick(Placed { index, down, right, mirrored, hole }: Placed) -> Pick {
-    Pick { index, down, right, mirrored, hole }
+fn pick(Placed { index, down, right, flipped, hole }: Placed) -> Pick {
+    Pick { index, down, right, flipped, hole }
 }

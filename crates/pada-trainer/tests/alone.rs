@@ -7,15 +7,15 @@ mod recipe;
 use pada_data::{Augment, ImageSet, Loader, Normalize};
 use pada_engine::Engine;
 use pada_graph::{
-    Batch, DartsModel, DartsSize, DartsTraining, Decayed, DropPath, Executor, IdleWeights, Images, LossSpec,
-    Lower, Precision, SgdStep, Shape, State,
+    Batch, DartsModel, DartsSize, DartsTraining, Decayed, DropPath, Executor, Images, LossSpec, Lower,
+    Precision, SgdStep, Shape, State, UnusedWeights,
 };
+use pada_models::init_weights;
 use pada_sampler::{DataSampler, FixedPath, UniformData};
 use pada_space::{Arch, Darts, SearchSpace, SubSpace};
-use pada_supernet::init_weights;
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    CheckpointError, DropPaths, Observer, Purpose, Recipe, RunPoint, TrainError, TrainSettings, Trainer,
+    CheckpointError, DropPaths, Observer, Recipe, RngStream, RunPoint, TrainError, TrainSettings, Trainer,
     TrainerParts, clip_factor, global_norm,
 };
 
@@ -63,8 +63,8 @@ fn settings() -> TrainSettings {
 
 fn engine() -> Engine {
     let layout = net().weights().clone();
-    let weights = init_weights(&layout, &mut Purpose::Init.stream(0));
-    Engine::new(layout, weights, Precision::Single)
+    let weights = init_weights(&layout, &mut RngStream::Init.stream(0));
+    Engine::new(layout, weights, Precision::F32)
 }
 
 fn trainer(recipe: Recipe) -> Trainer {
@@ -139,7 +139,7 @@ fn a_step_is_that_of_the_recipe() {
     let graph = net().lower_to_train(&arch()).unwrap().simplified();
     let slots = graph.drop_path_slots();
     assert!(slots > 8, "{slots}");
-    let mut rng = Purpose::DropPath.stream(0);
+    let mut rng = RngStream::DropPath.stream(0);
     // The first epoch draws too.
     DropPaths { probability: 0.0, rng: &mut rng }.draw(slots * IMAGES);
     let drop_path = DropPaths { probability: 0.2, rng: &mut rng }.draw(slots * BATCH);
@@ -161,14 +161,14 @@ fn a_step_is_that_of_the_recipe() {
         weight_decay: 2.5e-4,
         decayed: Decayed::Kernels,
         gradient_scale: factor as f32,
-        idle: IdleWeights::Decay,
+        idle: UnusedWeights::Decay,
     });
     assert_eq!(executor.read(State::Weights), state(&after).0);
 }
 
 /// The images of a step, counted from the start of the run.
 fn drawn(step: usize) -> Vec<u32> {
-    let (mut data, mut rng) = (UniformData::new(IMAGES as u32), Purpose::Images.stream(0));
+    let (mut data, mut rng) = (UniformData::new(IMAGES as u32), RngStream::Images.stream(0));
     let mut order = data.epoch_order(&mut rng);
     for _ in 0..step / STEPS {
         order = data.epoch_order(&mut rng);

@@ -5,15 +5,15 @@ mod recipe;
 
 use pada_data::{ImageSet, Loader, Normalize};
 use pada_graph::{
-    Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep,
-    Shape, State, WeightId,
+    Batch, Decayed, Executor, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
+    UnusedWeights, WeightId,
 };
+use pada_models::{CandleExecutor, init_weights};
 use pada_report::EpochRecord;
-use pada_sampler::{PathSampler, PathSeen, SamplerError, SamplerState, UniformData, UniformPaths};
+use pada_sampler::{PathObservation, PathSampler, SamplerError, SamplerState, UniformData, UniformPaths};
 use pada_space::{Arch, EDGES, Nb201, SearchSpace, SubSpace};
-use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{CellShape, Close, CloseConfig, GateConfig};
-use pada_trainer::{Purpose, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
+use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
 
 const EPOCHS: usize = 5;
@@ -32,11 +32,11 @@ fn net() -> Nb201Net {
 }
 
 fn weights() -> Vec<f32> {
-    init_weights(net().weights(), &mut Purpose::Init.stream(7))
+    init_weights(net().weights(), &mut RngStream::Init.stream(7))
 }
 
 fn executor() -> CandleExecutor {
-    CandleExecutor::new(net().weights().clone(), weights(), Precision::Single)
+    CandleExecutor::new(net().weights().clone(), weights(), Precision::F32)
 }
 
 /// Blocks open before epochs 0, 1, 2 and 3; the learning rate starts anew before epoch 2.
@@ -44,16 +44,16 @@ fn close() -> Close {
     let gate = GateConfig { embedding: 8, hidden: 32, temperature: 5.0 };
     let config = CloseConfig { openings: vec![0.0, 0.2, 0.4, 0.6], restart: Some(0.4), gate };
     let cell = CellShape { edges: &EDGES, n_ops: 5 };
-    Close::new(config, cell, net().weights(), &weights(), &mut Purpose::RuleStart.stream(7))
+    Close::new(config, cell, net().weights(), &weights(), &mut RngStream::RuleStart.stream(7))
 }
 
 fn trainer() -> Trainer {
     let parts = TrainerParts {
         executor: Box::new(executor()),
         net: Box::new(net()),
-        space: SubSpace::whole(&[5; 6]),
+        space: SubSpace::full(&[5; 6]),
         n_ops: 5,
-        paths: Box::new(UniformPaths::new(SubSpace::whole(Nb201::new().n_ops()))),
+        paths: Box::new(UniformPaths::new(SubSpace::full(Nb201::new().n_ops()))),
         data: Box::new(UniformData::new(24)),
         rule: Box::new(close()),
         images: Loader::new(images()),
@@ -86,7 +86,7 @@ impl PathSampler for Given {
     fn next_paths(&mut self, _: &mut dyn rand::Rng) -> Vec<Arch> {
         self.0.clone()
     }
-    fn observe(&mut self, _: &PathSeen<'_>) {}
+    fn observe(&mut self, _: &PathObservation<'_>) {}
     fn end_epoch(&mut self, _: f64) {}
     fn distribution(&self) -> Vec<Vec<f64>> {
         vec![]
@@ -120,13 +120,13 @@ fn step(
         weight_decay: 0.0,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: IdleWeights::Frozen,
+        idle: UnusedWeights::Frozen,
     };
     let mut ctx = StepContext {
         executor,
         net: &net(),
         paths: &mut Given(paths.iter().map(|text| arch(text)).collect()),
-        path_rng: &mut Purpose::Paths.stream(0),
+        path_rng: &mut RngStream::Paths.stream(0),
         rule_rng: rng,
         sgd,
         clip_norm,
@@ -180,7 +180,7 @@ fn a_block_moves_along_the_sum_of_its_slots_gradients() {
         }
         let before = blocks(&rule);
         let outcome =
-            step(&mut rule, &mut executor(), &paths[..used], clip_norm, &mut Purpose::Rule.stream(0));
+            step(&mut rule, &mut executor(), &paths[..used], clip_norm, &mut RngStream::Rule.stream(0));
         let after = blocks(&rule);
         assert_eq!((before.len(), after.len()), (open, open));
 
@@ -314,7 +314,7 @@ fn the_loss_falls_with_any_number_of_blocks() {
     for open in 1..=4 {
         let (mut rule, mut executor) = (close(), executor());
         rule.begin_epoch(open - 1, EPOCHS);
-        let mut rng = Purpose::Rule.stream(0);
+        let mut rng = RngStream::Rule.stream(0);
         let mut losses = vec![];
         for _ in 0..40 {
             let outcome = step(&mut rule, &mut executor, &["333233"], 0.5, &mut rng);

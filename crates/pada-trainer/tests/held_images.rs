@@ -8,11 +8,13 @@ use holding::Holding;
 use pada_data::{Augment, Flip, ImageSet, Loader, Normalize};
 use pada_engine::Engine;
 use pada_graph::{Executor, Lower, MacroNet, Norms, Precision, Shape, State};
+use pada_models::init_weights;
 use pada_sampler::{UniformData, UniformPaths};
 use pada_space::{Arch, NasBenchMacro, SearchSpace, SubSpace};
-use pada_supernet::init_weights;
 use pada_trainer::rules::SummedPaths;
-use pada_trainer::{ArchScore, Calibration, EvalSet, Purpose, Scorer, TrainSettings, Trainer, TrainerParts};
+use pada_trainer::{
+    ArchScore, Calibration, EvalSet, RngStream, Scorer, TrainSettings, Trainer, TrainerParts,
+};
 use recipe::recipe;
 
 const SHAPE: Shape = Shape { channels: 3, height: 16, width: 12 };
@@ -38,14 +40,14 @@ fn net() -> MacroNet {
 }
 
 fn engine() -> Box<dyn Executor> {
-    let weights = init_weights(net().weights(), &mut Purpose::Init.stream(0));
-    Box::new(Engine::new(net().weights().clone(), weights, Precision::Single))
+    let weights = init_weights(net().weights(), &mut RngStream::Init.stream(0));
+    Box::new(Engine::new(net().weights().clone(), weights, Precision::F32))
 }
 
 /// Two epochs with every change that images in memory know.
 fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
     let augment = Augment { crop_padding: 3, flip: Flip::Horizontal, cutout: Some(6), ..Augment::NONE };
-    let space = SubSpace::whole(NasBenchMacro.n_ops());
+    let space = SubSpace::full(NasBenchMacro.n_ops());
     let parts = TrainerParts {
         executor,
         net: Box::new(net()),

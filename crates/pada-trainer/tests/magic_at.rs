@@ -5,11 +5,11 @@ mod recipe;
 
 use pada_engine::Engine;
 use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
+use pada_models::{CandleExecutor, init_weights};
 use pada_sampler::{OneChangePaths, UniformData};
 use pada_space::{Nb201, SearchSpace, SubSpace};
-use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{MagicAt, MagicAtConfig, SummedPaths};
-use pada_trainer::{Purpose, TrainRule, Trainer, TrainerParts};
+use pada_trainer::{RngStream, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
 
 const EPOCHS: usize = 3;
@@ -19,23 +19,23 @@ const SEED: u64 = 5;
 type NewExecutor = fn(WeightLayout, Vec<f32>) -> Box<dyn Executor>;
 
 fn candle(layout: WeightLayout, weights: Vec<f32>) -> Box<dyn Executor> {
-    Box::new(CandleExecutor::new(layout, weights, Precision::Double))
+    Box::new(CandleExecutor::new(layout, weights, Precision::F64))
 }
 
 fn engine(layout: WeightLayout, weights: Vec<f32>) -> Box<dyn Executor> {
-    Box::new(Engine::new(layout, weights, Precision::Double))
+    Box::new(Engine::new(layout, weights, Precision::F64))
 }
 
 fn fast(layout: WeightLayout, weights: Vec<f32>) -> Box<dyn Executor> {
-    Box::new(Engine::new(layout, weights, Precision::Single))
+    Box::new(Engine::new(layout, weights, Precision::F32))
 }
 
 /// With this weight of the alignment; without one, by the plain rule.
 fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
     let images = pada_data::mini().unwrap().train.first(IMAGES);
     let net = Nb201Net::new(3, 1, Shape::new(3, 16, 16), images.classes, Norms::Plain);
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(SEED));
-    let space = SubSpace::whole(Nb201::new().n_ops());
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(SEED));
+    let space = SubSpace::full(Nb201::new().n_ops());
     let rule: Box<dyn TrainRule> = match weight {
         Some(weight) => Box::new(MagicAt::new(MagicAtConfig { weight }, space.clone())),
         None => Box::new(SummedPaths),
@@ -43,7 +43,7 @@ fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
     let parts = TrainerParts {
         executor: new(net.weights().clone(), weights),
         net: Box::new(net),
-        space: SubSpace::whole(&[5; 6]),
+        space: SubSpace::full(&[5; 6]),
         n_ops: 5,
         paths: Box::new(OneChangePaths::new(space)),
         data: Box::new(UniformData::new(IMAGES as u32)),

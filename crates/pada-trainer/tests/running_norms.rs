@@ -4,14 +4,14 @@
 use pada_data::ImageSet;
 use pada_engine::Engine;
 use pada_graph::{
-    Batch, Decayed, Executor, Graph, IdleWeights, Images, Lower, MacroNet, Node, Norm, Norms, Op, Precision,
-    SgdStep, Shape, State, Statistics, WeightId, WeightLayout,
+    Batch, Decayed, Executor, Graph, Images, Lower, MacroNet, Node, Norm, Norms, Op, Precision, SgdStep,
+    Shape, State, Statistics, UnusedWeights, WeightId, WeightLayout,
 };
+use pada_models::init_weights;
 use pada_sampler::{FixedPath, Variant};
 use pada_space::{Arch, NasBenchMacro, SearchSpace};
-use pada_supernet::init_weights;
 use pada_trainer::rules::{Sumnas, SumnasConfig};
-use pada_trainer::{Calibration, EvalSet, Purpose, Scorer, StepContext, TrainRule};
+use pada_trainer::{Calibration, EvalSet, RngStream, Scorer, StepContext, TrainRule};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -23,8 +23,8 @@ fn net() -> MacroNet {
 }
 
 fn executor(net: &MacroNet) -> Engine {
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(2));
-    Engine::new(net.weights().clone(), weights, Precision::Single)
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(2));
+    Engine::new(net.weights().clone(), weights, Precision::F32)
 }
 
 /// 24 images of four classes.
@@ -156,15 +156,15 @@ fn sumnas_leaves_variances_that_are_some() {
             executor: &mut executor,
             net: &net,
             paths: &mut FixedPath::new(arch("12121212")),
-            path_rng: &mut Purpose::Paths.stream(0),
-            rule_rng: &mut Purpose::Rule.stream(0),
+            path_rng: &mut RngStream::Paths.stream(0),
+            rule_rng: &mut RngStream::Rule.stream(0),
             sgd: SgdStep {
                 lr: 1.0,
                 momentum: 0.9,
                 weight_decay: 0.1,
                 decayed: Decayed::All,
                 gradient_scale: 1.0,
-                idle: IdleWeights::Decay,
+                idle: UnusedWeights::Decay,
             },
             clip_norm: 5.0,
             image_weights: None,

@@ -9,15 +9,16 @@ use std::path::Path;
 
 use pada_data::{ImageSet, Loader, Normalize};
 use pada_graph::{Batch, Executor, Images, Lower, Nb201Net, Norms, Precision, Shape, State};
+use pada_models::{CandleExecutor, init_weights};
 use pada_report::EpochRecord;
 use pada_sampler::{
-    DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
+    DataImportance, DataImportanceConfig, ImportanceWeights, LinearSchedule, PathImportance,
+    PathImportanceConfig,
 };
 use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
-use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    Checkpoint, CheckpointError, EvalSet, Observer, OnNan, Purpose, Scorer, StepContext, StepOutcome,
+    Checkpoint, CheckpointError, EvalSet, Observer, OnNan, RngStream, Scorer, StepContext, StepOutcome,
     TrainConfig, TrainError, TrainRule, TrainSettings, Trainer, TrainerParts,
 };
 use recipe::recipe;
@@ -49,22 +50,22 @@ fn net() -> Nb201Net {
 
 fn trainer(settings: TrainSettings) -> Trainer {
     let (net, seed) = (net(), settings.seed);
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(seed));
-    trainer_with(settings, Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::Single)))
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(seed));
+    trainer_with(settings, Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::F32)))
 }
 
 fn trainer_with(settings: TrainSettings, executor: Box<dyn Executor>) -> Trainer {
     let net = net();
     let importance_weights = ImportanceWeights::Unbiased;
-    let smoothing = Ramp { first: 0.5, last: 1.0 };
+    let smoothing = LinearSchedule { first: 0.5, last: 1.0 };
     let paths = PathImportanceConfig { importance_weights, smoothing, ..PathImportanceConfig::default() };
     let data = DataImportanceConfig { importance_weights, smoothing, ..DataImportanceConfig::default() };
     let parts = TrainerParts {
         executor,
         net: Box::new(net),
-        space: SubSpace::whole(&[5; 6]),
+        space: SubSpace::full(&[5; 6]),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(SubSpace::whole(Nb201::new().n_ops()), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::full(Nb201::new().n_ops()), paths).unwrap()),
         data: Box::new(DataImportance::new(24, data).unwrap()),
         rule: Box::new(SummedPaths),
         images: Loader::new(images()),
@@ -119,8 +120,8 @@ fn the_checkpoint_of_a_lost_device_is_not_written_over_a_good_one() {
         files
     };
     let before = files();
-    let weights = init_weights(net().weights(), &mut Purpose::Init.stream(7));
-    let candle = CandleExecutor::new(net().weights().clone(), weights, Precision::Single);
+    let weights = init_weights(net().weights(), &mut RngStream::Init.stream(7));
+    let candle = CandleExecutor::new(net().weights().clone(), weights, Precision::F32);
     let mut trainer = trainer_with(settings(), Box::new(lost::Lost(Box::new(candle))));
     trainer.epoch(&mut ()).unwrap();
     let error = trainer.save(folder.path()).unwrap_err();
@@ -147,7 +148,7 @@ fn the_last_two_checkpoints_stay_and_their_weights_load_alone() {
         folder.path().read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["epoch-0002.safetensors", "epoch-0003.safetensors"]);
-    let weights = pada_supernet::read_weights(&folder.path().join(&names[1]), net().weights()).unwrap();
+    let weights = pada_models::read_weights(&folder.path().join(&names[1]), net().weights()).unwrap();
     assert_eq!(weights, finished(trainer(settings())).1);
 }
 
@@ -319,8 +320,8 @@ impl TrainRule for FailsOnce {
 #[test]
 fn architectures_that_are_the_same_function_score_the_same_and_all_are_reported() {
     let (space, net, set) = (Nb201::new(), net(), EvalSet::new(&images(), 20, 8));
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(0));
-    let mut executor = CandleExecutor::new(net.weights().clone(), weights, Precision::Single);
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(0));
+    let mut executor = CandleExecutor::new(net.weights().clone(), weights, Precision::F32);
     // The second has one more convolution, on an edge that leads nowhere.
     let archs = ["000300", "300300", "333333", "000000"].map(|text| space.parse(text).unwrap());
     let place = &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]);

@@ -58,7 +58,7 @@ impl Network {
 /// 1 for each 1×1 and 9 for each 3×3 convolution on an edge that lies between the cell's input and its output: a ranking of
 /// NAS-Bench-201 that costs nothing and beats many supernets.
 pub fn live_conv_weight(arch: &Arch) -> f64 {
-    let live = Nb201::new().live(arch);
+    let live = Nb201::new().active(arch);
     let weight = |(op, live)| match (op, live) {
         (Nb201Op::Conv1x1, true) => 1.0,
         (Nb201Op::Conv3x3, true) => 9.0,

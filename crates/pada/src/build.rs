@@ -5,6 +5,7 @@ use pada_engine::Engine;
 use pada_graph::{
     Cost, DartsNet, DartsSize, Executor, Lower, MacroNet, Nb201Net, Norms, ProxylessNet, Shape, WeightLayout,
 };
+use pada_models::{CandleExecutor, init_weights};
 use pada_sampler::{
     ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths, ParetoPaths,
     PathImportance, PathSampler, UniformData, UniformPaths,
@@ -12,18 +13,17 @@ use pada_sampler::{
 use pada_space::{
     Arch, Darts, EDGES, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
 };
-use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
 use pada_trainer::{
-    Calibration, Purpose, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
+    Calibration, RngStream, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
 };
 
 use crate::alone::net as alone_net;
 use crate::config::{SupernetSize, check};
 use crate::device;
 use crate::{
-    AloneConfig, ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, Place,
-    RankSplit, Recalibration, RuleConfig, RunConfig, SamplerConfig, SpaceName, SupernetConfig, TrainPart,
+    AloneConfig, ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit,
+    Recalibration, RuleConfig, RunConfig, SamplerConfig, Session, SpaceName, SupernetConfig, TrainPart,
 };
 
 /// A search space by its name; that of ProxylessNAS with the channels of its search.
@@ -143,11 +143,11 @@ pub(crate) fn executor(
 /// The same for training, where several ranks compute one batch.
 fn training_executor(
     compute: ComputeConfig,
-    place: &Place,
+    place: &Session,
     net: &dyn Lower,
     weights: Vec<f32>,
 ) -> Result<Box<dyn Executor>, PadaError> {
-    if place.world.is_alone() {
+    if place.world.is_single() {
         return executor(compute, place.device, net, weights);
     }
     if let Device::Cuda(ordinal) = place.device {
@@ -208,7 +208,7 @@ fn rule(
         RuleConfig::Nsas(config) => Box::new(Nsas::new(*config, part.clone())),
         RuleConfig::Close(close) => {
             let cell = cell(config.supernet.space).expect("a config is checked before anything is built");
-            let mut rng = Purpose::RuleStart.stage_stream(config.seed, stage);
+            let mut rng = RngStream::RuleStart.stage_stream(config.seed, stage);
             Box::new(Close::new(close.clone(), cell, layout, weights, &mut rng))
         }
         RuleConfig::MagicAt(config) => Box::new(MagicAt::new(*config, part.clone())),
@@ -280,13 +280,13 @@ pub(crate) fn trainer(
     config: &RunConfig,
     images: ImageSource,
     space: &dyn SearchSpace,
-    place: &Place,
+    place: &Session,
     start: Start,
 ) -> Result<Trainer, PadaError> {
     let Start { part, weights, epochs, stage } = start;
     let (shape, classes) = (image_shape(&images), images.classes());
     let net = trained(config, shape, classes)?;
-    let new = || init_weights(net.weights(), &mut Purpose::Init.stage_stream(config.seed, stage));
+    let new = || init_weights(net.weights(), &mut RngStream::Init.stage_stream(config.seed, stage));
     let weights = weights.unwrap_or_else(new);
     let rule = rule(config, &part, stage, net.weights(), &weights);
     let settings = TrainSettings {

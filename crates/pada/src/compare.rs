@@ -1,10 +1,10 @@
 use std::path::Path;
 
-use pada_rank::{Bootstrap, RankError, kendall_tau_b};
+use pada_metrics::{Bootstrap, RankError, kendall_tau_b};
+use pada_nasbench::{BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Data, Nb201Table};
 use pada_report::{Agreement, Ceiling};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::ArchScore;
-use pada_truth::{Darts214Table, Download, MacroTable, Nb201Data, Nb201Table, TruthTable};
 
 use crate::{Network, PadaError, TruthName};
 
@@ -12,9 +12,9 @@ use crate::{Network, PadaError, TruthName};
 pub struct Tables(Vec<Table>);
 
 struct Table {
-    truth: TruthTable,
+    truth: BenchmarkTable,
     /// Rankings that the benchmark itself holds: what a few epochs of stand-alone training say.
-    short_runs: Option<(&'static str, TruthTable)>,
+    short_runs: Option<(&'static str, BenchmarkTable)>,
     /// What a reader must know of the table.
     note: Option<String>,
 }
@@ -40,7 +40,7 @@ impl Tables {
         for &name in others.iter().filter(|&&name| Some(name) != main) {
             match load(name, data_dir, space) {
                 Ok(table) => tables.push(table),
-                Err(PadaError::Truth(missing @ pada_truth::TruthError::Missing { .. })) => {
+                Err(PadaError::Truth(missing @ pada_nasbench::NasBenchError::Missing { .. })) => {
                     tracing::info!("not compared: {missing}");
                 }
                 Err(error) => return Err(error),
@@ -86,7 +86,7 @@ impl Tables {
             let archs: Vec<Arch> = known.iter().map(|s| s.arch.clone()).collect();
             let predicted: Vec<f64> = known.iter().map(|s| s.accuracy()).collect();
             let column =
-                |table: &TruthTable| archs.iter().filter_map(|a| table.accuracy(a)).collect::<Vec<_>>();
+                |table: &BenchmarkTable| archs.iter().filter_map(|a| table.accuracy(a)).collect::<Vec<_>>();
             let mut baselines = network.baselines(&archs)?;
             baselines.extend(short_runs.iter().map(|(name, table)| (*name, column(table))));
             let main = &self.0[0].truth;
@@ -116,7 +116,7 @@ fn compare(
 }
 
 /// How well a table's seeds agree with each other.
-fn ceiling(table: &TruthTable) -> Result<Option<Ceiling>, RankError> {
+fn ceiling(table: &BenchmarkTable) -> Result<Option<Ceiling>, RankError> {
     let lists: Vec<&Vec<Option<f64>>> = table.by_seed().values().collect();
     let trained = |i: &usize| lists.iter().all(|list| list[*i].is_some());
     let archs: Vec<usize> = (0..table.archs().len()).filter(trained).collect();
@@ -135,9 +135,9 @@ fn ceiling(table: &TruthTable) -> Result<Option<Ceiling>, RankError> {
 }
 
 fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Table, PadaError> {
-    let plain = |truth: TruthTable| Table { truth, short_runs: None, note: None };
+    let plain = |truth: BenchmarkTable| Table { truth, short_runs: None, note: None };
     Ok(match name {
-        TruthName::Mini => plain(pada_truth::mini(space)?),
+        TruthName::Mini => plain(pada_nasbench::mini(space)?),
         TruthName::NasBenchMacro => {
             plain(MacroTable::load(&Download::NasBenchMacro.path(data_dir))?.truth().clone())
         }
@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn the_ceiling_compares_the_architectures_that_every_seed_has() {
         let space = pada_space::Nb201::new();
-        let table = |csv: &str| TruthTable::from_runs("t", "t.csv".as_ref(), csv.as_bytes(), &space).unwrap();
+        let table =
+            |csv: &str| BenchmarkTable::from_runs("t", "t.csv".as_ref(), csv.as_bytes(), &space).unwrap();
         let one = table("arch,seed,accuracy\n000000,0,1\n111111,0,2\n");
         assert_eq!(ceiling(&one).unwrap(), None);
         let csv = "arch,seed,accuracy\n000000,0,1\n111111,0,2\n222222,0,3\n333333,0,4\n\

@@ -7,7 +7,7 @@ use pada_space::{
 };
 
 use crate::PadaError;
-use crate::lists::read_arch_lines;
+use crate::arch_files::read_arch_lines;
 
 /// The networks of one space as they stand alone: what is counted. Each field is the size that the space is published with unless
 /// another is given.

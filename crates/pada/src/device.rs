@@ -35,11 +35,11 @@ impl Device {
         let chosen = |device| Ok(Choice { device, why_no_gpu: None });
         match (name, numbered()) {
             ("cpu", _) => chosen(Self::Cpu),
-            ("auto", _) => match open(0, Precision::Single) {
+            ("auto", _) => match open(0, Precision::F32) {
                 Ok(_) => chosen(Self::Cuda(0)),
                 Err(error) => Ok(Choice { device: Self::Cpu, why_no_gpu: Some(error.to_string()) }),
             },
-            (_, Some(ordinal)) => match open(ordinal, Precision::Single) {
+            (_, Some(ordinal)) => match open(ordinal, Precision::F32) {
                 Ok(_) => chosen(Self::Cuda(ordinal)),
                 Err(error) => Err(refused(ordinal, &error)),
             },
@@ -101,7 +101,7 @@ mod tests {
         if cuda::gpus() != Err(CudaError::NoDriver) {
             return;
         }
-        let error = engine(0, WeightLayout::new(), &[], Precision::Single).err().expect("there is no driver");
+        let error = engine(0, WeightLayout::new(), &[], Precision::F32).err().expect("there is no driver");
         assert!(error.to_string().contains("libcuda.so.1"), "{error}");
     }
 

@@ -1,4 +1,4 @@
-use std::io::ErrorKind;
+use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -248,7 +248,7 @@ pub enum PadaError {
     Data(#[from] pada_data::DataError),
     /// Truth tables.
     #[error(transparent)]
-    Truth(#[from] pada_truth::TruthError),
+    Truth(#[from] pada_nasbench::NasBenchError),
     /// Architectures.
     #[error(transparent)]
     Space(#[from] pada_space::SpaceError),
@@ -260,24 +260,24 @@ pub enum PadaError {
     Sampler(#[from] pada_sampler::SamplerError),
     /// Weights files.
     #[error(transparent)]
-    Weights(#[from] pada_supernet::WeightsError),
+    Weights(#[from] pada_models::WeightsError),
     /// Training and scoring.
     #[error(transparent)]
     Train(#[from] pada_trainer::TrainError),
     /// Ranks that work together.
     #[error(transparent)]
-    World(#[from] pada_world::WorldError),
+    ProcessGroup(#[from] pada_dist::DistError),
     /// Checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] pada_trainer::CheckpointError),
     /// Metrics.
     #[error(transparent)]
-    Rank(#[from] pada_rank::RankError),
+    Rank(#[from] pada_metrics::RankError),
 }
 
 /// Who can mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
+pub enum ErrorKind {
     /// The user: config, command line or an input file.
     Input,
     /// The machine or the run: a full disk, a diverged training.
@@ -286,7 +286,7 @@ pub enum Blame {
     Stopped,
 }
 
-impl Blame {
+impl ErrorKind {
     /// How a program ends.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -313,49 +313,51 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Whether the folder that a file belongs into is missing.
 fn is_no_folder(source: &std::io::Error) -> bool {
-    matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What helps against a file that cannot be written.
 fn mend(source: &std::io::Error) -> &'static str {
     match source.kind() {
         _ if is_no_folder(source) => "make its folder first, or choose another one with --out",
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "choose another folder with --out",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose another folder with --out"
+        }
         _ => "free some space or choose another folder with --out",
     }
 }
 
 impl PadaError {
     /// Who can mend it.
-    pub fn blame(&self) -> Blame {
+    pub fn kind(&self) -> ErrorKind {
+        use pada_dist::DistError::{Drift, Gone, Library, Silent};
         use pada_trainer::{CheckpointError, TrainError};
-        use pada_world::WorldError::{Drift, Gone, Library, Silent};
         if let Some(error) = self.world() {
             let failed = matches!(error, Silent { .. } | Gone { .. } | Drift { .. } | Library { .. });
-            return if failed { Blame::Run } else { Blame::Input };
+            return if failed { ErrorKind::Run } else { ErrorKind::Input };
         }
         match self {
-            Self::Train(TrainError::Stopped) => Blame::Stopped,
-            Self::Train(TrainError::Data(_)) => Blame::Input,
-            Self::Report(pada_report::ReportError::Json { .. }) => Blame::Input,
-            Self::Write { source, .. } if is_no_folder(source) => Blame::Input,
+            Self::Train(TrainError::Stopped) => ErrorKind::Stopped,
+            Self::Train(TrainError::Data(_)) => ErrorKind::Input,
+            Self::Report(pada_report::ReportError::Json { .. }) => ErrorKind::Input,
+            Self::Write { source, .. } if is_no_folder(source) => ErrorKind::Input,
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)
-            | Self::Checkpoint(CheckpointError::Io { .. } | CheckpointError::Exec(_)) => Blame::Run,
-            _ => Blame::Input,
+            | Self::Checkpoint(CheckpointError::Io { .. } | CheckpointError::Exec(_)) => ErrorKind::Run,
+            _ => ErrorKind::Input,
         }
     }
 
     /// What kept ranks from working together, wherever it was found.
-    fn world(&self) -> Option<&pada_world::WorldError> {
+    fn world(&self) -> Option<&pada_dist::DistError> {
         use pada_graph::ExecError;
         use pada_trainer::TrainError;
         match self {
-            Self::World(error)
-            | Self::Train(TrainError::World(error) | TrainError::Exec(ExecError::World(error))) => {
-                Some(error)
-            }
+            Self::ProcessGroup(error)
+            | Self::Train(
+                TrainError::ProcessGroup(error) | TrainError::Exec(ExecError::ProcessGroup(error)),
+            ) => Some(error),
             _ => None,
         }
     }

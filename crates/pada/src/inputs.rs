@@ -1,10 +1,10 @@
 use pada_data::ImageSource;
+use pada_dist::ProcessGroup;
 use pada_space::{Arch, SubSpace};
-use pada_world::World;
 
 use crate::ranking::Ranking;
 use crate::scoring::Scoring;
-use crate::{Network, PadaError, Place, RunConfig, Tables, build};
+use crate::{Network, PadaError, RunConfig, Session, Tables, build};
 
 /// What a run reads before it trains: images and network, checked against each other.
 pub(crate) struct Inputs {
@@ -22,13 +22,13 @@ impl Inputs {
         &'a self,
         archs: &'a [Arch],
         tables: &'a Tables,
-        world: &'a World,
+        world: &'a ProcessGroup,
     ) -> Ranking<'a> {
         Ranking { archs, scoring: &self.scoring, tables, world }
     }
 
     /// Reads them; writes nothing.
-    pub(crate) fn read(config: &RunConfig, place: &Place) -> Result<Self, PadaError> {
+    pub(crate) fn read(config: &RunConfig, place: &Session) -> Result<Self, PadaError> {
         config.check()?;
         let splits = pada_data::open(&config.data.source, &place.data_dir, config.data.photographs())?;
         let network = match &config.alone {

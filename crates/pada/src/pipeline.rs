@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pada_data::{ImageSet, ImageSource};
+use pada_dist::ProcessGroup;
 use pada_report::{EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, Equivalence, SearchSpace, SubSpace};
-use pada_trainer::split::Leaves;
-use pada_trainer::{Observer, Purpose, Trainer};
-use pada_world::World;
+use pada_trainer::split::SubSupernets;
+use pada_trainer::{Observer, RngStream, Trainer};
 
 use crate::config::{can_be_listed, check};
 use crate::inputs::Inputs;
 use crate::ranking_part::Part;
-use crate::stages::{Stages, Unfinished};
+use crate::stages::{SupernetTraining, Unfinished};
 use crate::{
     ConfigError, Device, PadaError, PathRule, RankArchs, RunConfig, RunFolder, SpaceName, Tables, read_archs,
     write_scores,
@@ -22,7 +22,7 @@ use crate::{
 
 /// Where a job finds its data and what it computes on.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Session {
     /// Folder of downloaded data sets and tables.
     pub data_dir: PathBuf,
     /// What computes.
@@ -30,13 +30,13 @@ pub struct Place {
     /// Time between two checkpoints within an epoch; there is one after every epoch too.
     pub checkpoint_every: Duration,
     /// The ranks that work on the same job.
-    pub world: World,
+    pub world: ProcessGroup,
 }
 
 /// A run whose inputs have been read and checked: train a supernet, rank architectures with its weights, compare.
 pub struct Run {
     config: RunConfig,
-    place: Place,
+    place: Session,
     inputs: Inputs,
     first: Trainer,
     archs: Vec<Arch>,
@@ -47,15 +47,15 @@ impl Run {
     /// Reads images and tables and puts the run together; writes nothing. Ranks that are not about the same run are refused.
     ///
     /// # Errors
-    /// [`PadaError`]: the config or a file it needs, or [`PadaError::World`].
-    pub fn prepare(config: &RunConfig, place: &Place) -> Result<Self, PadaError> {
+    /// [`PadaError`]: the config or a file it needs, or [`PadaError::ProcessGroup`].
+    pub fn prepare(config: &RunConfig, place: &Session) -> Result<Self, PadaError> {
         let inputs = Inputs::read(config, place)?;
         let space = inputs.scoring.network.space.as_ref();
         let (archs, tables) = archs_and_tables(config, place, space, &inputs.whole)?;
         let archs = within_part(config, archs, &inputs.whole)?;
         let (config, place) = (config.clone(), place.clone());
-        let mut first = Stages::first(&config, &inputs.images, space, &inputs.whole, &place)?;
-        if !place.world.is_alone() {
+        let mut first = SupernetTraining::first(&config, &inputs.images, space, &inputs.whole, &place)?;
+        if !place.world.is_single() {
             let scored_on = &inputs.scoring.images;
             place.world.agree(&[
                 ("version", env!("CARGO_PKG_VERSION").to_owned()),
@@ -73,12 +73,13 @@ impl Run {
     /// [`Run::follow`].
     ///
     /// # Errors
-    /// [`PadaError`]. After [`Blame::Stopped`](crate::Blame::Stopped) or a failure, a run prepared again goes on in the same folder.
+    /// [`PadaError`]. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) or a failure, a run prepared again goes on in the same folder.
     pub fn finish(mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<RunRecord, PadaError> {
         let mut record = self.new_record();
         self.place.world.broadcast(shared_path(folder.path()))?;
         let (space, folder_path) = (self.inputs.scoring.network.space.as_ref(), folder.path());
-        let stages = Stages::new(&self.config, &self.inputs, folder_path, &self.place, Unfinished::Train);
+        let stages =
+            SupernetTraining::new(&self.config, &self.inputs, folder_path, &self.place, Unfinished::Train);
         let ops = space.op_names();
         let mut events = None;
         let mut on_epoch = |epochs: &[EpochRecord]| {
@@ -89,7 +90,7 @@ impl Run {
         let mut trained = stages.train(self.first, observer, &mut on_epoch)?;
         set_epochs(&mut record, &trained.epochs);
         record.train_seconds += trained.split_seconds;
-        record.parts = trained.leaves.iter().flat_map(Leaves::parts).map(part_record).collect();
+        record.parts = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
         let mut part = Part::new(folder.path(), &self.place);
         let ranking = self.inputs.ranking(&self.archs, &self.tables, &self.place.world);
         let (scores, ranking) =
@@ -113,7 +114,8 @@ impl Run {
     pub fn follow(self, observer: &mut dyn Observer) -> Result<(), PadaError> {
         let folder = self.place.world.broadcast(vec![])?;
         let folder = PathBuf::from(String::from_utf8_lossy(&folder).into_owned());
-        let stages = Stages::new(&self.config, &self.inputs, &folder, &self.place, Unfinished::Train);
+        let stages =
+            SupernetTraining::new(&self.config, &self.inputs, &folder, &self.place, Unfinished::Train);
         let mut trained = stages.train(self.first, observer, &mut |_| Ok(()))?;
         let mut part = Part::new(&folder, &self.place);
         let ranking = self.inputs.ranking(&self.archs, &self.tables, &self.place.world);
@@ -153,7 +155,7 @@ fn shared_path(folder: &Path) -> Vec<u8> {
 /// Which architectures a run ranks and what it compares them with.
 fn archs_and_tables(
     config: &RunConfig,
-    place: &Place,
+    place: &Session,
     space: &dyn SearchSpace,
     part: &SubSpace,
 ) -> Result<(Vec<Arch>, Tables), PadaError> {
@@ -198,10 +200,10 @@ fn random_archs(
 ) -> Result<Vec<Arch>, ConfigError> {
     /// Draws in a row that may be known already.
     const PATIENCE: usize = 10_000;
-    let (mut rng, mut seen, mut archs) = (Purpose::Rank.stream(seed), HashSet::new(), Vec::new());
+    let (mut rng, mut seen, mut archs) = (RngStream::Rank.stream(seed), HashSet::new(), Vec::new());
     let mut in_vain = 0;
     while archs.len() < n && in_vain < PATIENCE {
-        let arch = space.cleared(&part.sample(&mut rng));
+        let arch = space.without_dead_edges(&part.sample(&mut rng));
         if seen.insert(space.canonical(&arch, Equivalence::SharedWeights)) {
             archs.push(arch);
             in_vain = 0;

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use pada_dist::ProcessGroup;
 use pada_report::{BestArch, RankRecord};
 use pada_space::Arch;
 use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, ranks_record};
-use pada_world::World;
 
 use crate::pipeline::images_record;
 use crate::ranking_part::Part;
@@ -23,7 +23,7 @@ pub(crate) struct Ranking<'a> {
     pub(crate) scoring: &'a Scoring,
     pub(crate) tables: &'a Tables,
     /// The ranks that share the work.
-    pub(crate) world: &'a World,
+    pub(crate) world: &'a ProcessGroup,
 }
 
 impl Ranking<'_> {
@@ -65,7 +65,7 @@ impl Ranking<'_> {
         let mut scores = self.known(images, part.as_deref())?;
         scores.values().try_for_each(|score| scorer.remember(score))?;
         let open: Vec<usize> = (0..self.archs.len()).filter(|place| !scores.contains_key(place)).collect();
-        let own = match self.world.is_alone() {
+        let own = match self.world.is_single() {
             true => open,
             false => deal(self.archs, &open, &self.scoring.network, self.world.size())?
                 .swap_remove(self.world.rank()),
@@ -97,7 +97,7 @@ impl Ranking<'_> {
             take(scorer, &mut asked, &mut scores)?;
             observer.on_scored(scores.len(), total);
         }
-        if self.world.is_alone() {
+        if self.world.is_single() {
             return self.whole(scores);
         }
         if let Some(part) = &mut part {

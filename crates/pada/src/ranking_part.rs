@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::ArchScore;
 
-use crate::lists::{read_some_scores, write_scores};
-use crate::{PadaError, Place};
+use crate::arch_files::{read_some_scores, write_scores};
+use crate::{PadaError, Session};
 
 /// The scores of a ranking that is not whole, on disk: `ranking-part.csv` of rank 0, `ranking-part-3.csv` of rank 3.
 pub(crate) struct Part {
@@ -21,7 +21,7 @@ const NAME: &str = "ranking-part";
 
 impl Part {
     /// The part of this rank in the folder of a run.
-    pub(crate) fn new(folder: &Path, place: &Place) -> Self {
+    pub(crate) fn new(folder: &Path, place: &Session) -> Self {
         let (rank, every) = (place.world.rank(), place.checkpoint_every);
         Self { folder: folder.into(), rank, every, saved: Instant::now() }
     }

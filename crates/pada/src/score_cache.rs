@@ -7,7 +7,7 @@ use pada_trainer::{ArchScore, write_durably};
 use serde::{Deserialize, Serialize};
 
 use crate::PadaError;
-use crate::lists::not_written;
+use crate::arch_files::not_written;
 use crate::run_folder::lock;
 
 const SCORES: &str = "scores.csv";

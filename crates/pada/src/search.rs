@@ -7,15 +7,17 @@ use pada_search::{
     EvolutionConfig, Found, Goal, ParetoConfig, Search, SearchError, evolution, front, pareto, random,
 };
 use pada_space::{Arch, SubSpace};
-use pada_trainer::{Observer, Purpose, TrainError, weights_sha256};
+use pada_trainer::{Observer, RngStream, TrainError, weights_sha256};
 
+use crate::arch_files::{read_numbers, write_file};
 use crate::inputs::Inputs;
-use crate::lists::{read_numbers, write_file};
 use crate::pipeline::images_record;
 use crate::score_cache::{ScoreCache, Subject};
 use crate::scoring::{Scoring, Weights};
-use crate::stages::{Stages, Unfinished};
-use crate::{ComputeConfig, ConfigError, PadaError, PathRule, Place, Recalibration, RunFolder, WeightsFile};
+use crate::stages::{SupernetTraining, Unfinished};
+use crate::{
+    ComputeConfig, ConfigError, PadaError, PathRule, Recalibration, RunFolder, Session, WeightsFile,
+};
 
 /// Good architectures to be found with the weights of a trained supernet.
 #[derive(Clone, Debug)]
@@ -114,11 +116,11 @@ pub struct FoundArch {
 /// Searches with the supernet of a finished run, on the images and in the part of the space that it ranks.
 ///
 /// # Errors
-/// [`PadaError`]. After [`Blame::Stopped`](crate::Blame::Stopped), and after a kill, the same job goes on with the scores it has.
+/// [`PadaError`]. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), and after a kill, the same job goes on with the scores it has.
 pub fn search_run(
     run: &Path,
     job: &SearchJob,
-    place: &Place,
+    place: &Session,
     observer: &mut dyn Observer,
 ) -> Result<SearchResult, PadaError> {
     let (folder, config) = RunFolder::open(run)?;
@@ -129,8 +131,8 @@ pub fn search_run(
     }
     let inputs = Inputs::read(&config, place)?;
     let space = inputs.scoring.network.space.as_ref();
-    let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place)?;
-    let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
+    let first = SupernetTraining::first(&config, &inputs.images, space, &inputs.whole, place)?;
+    let stages = SupernetTraining::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
     let mut trained = stages.train(first, observer, &mut |_| Ok(()))?;
     let about = About {
         compute: config.compute,
@@ -148,7 +150,7 @@ pub fn search_run(
 pub fn search_weights(
     file: &WeightsFile,
     job: &SearchJob,
-    place: &Place,
+    place: &Session,
     observer: &mut dyn Observer,
 ) -> Result<SearchResult, PadaError> {
     let mut opened = file.open(place)?;
@@ -192,7 +194,7 @@ fn search(
     let space = scoring.network.space.as_ref();
     let costs = Costs::read(job, scoring)?;
     let subject = about.subject(scoring, weights.executor);
-    weights.executor.health().map_err(TrainError::from)?;
+    weights.executor.deferred_error().map_err(TrainError::from)?;
     let (mut cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
     let mut scorer = scoring.scorer(&mut weights, &images);
     known.iter().try_for_each(|score| scorer.remember(score))?;
@@ -213,7 +215,7 @@ fn search(
     };
     let (cost, fits) = (|arch: &Arch| costs.cost(arch), |arch: &Arch| costs.fits(arch));
     let goal = Goal { score: &mut score, cost: &cost, fits: &fits };
-    let mut rng = Purpose::Search.stream(job.seed);
+    let mut rng = RngStream::Search.stream(job.seed);
     let mut search = Search::new(space, about.part, goal, &mut rng);
     let done = match &job.method {
         SearchMethod::Random(n) => random(&mut search, *n),

@@ -7,21 +7,21 @@ use pada_data::ImageSource;
 use pada_graph::Executor;
 use pada_report::EpochRecord;
 use pada_space::{Arch, SearchSpace, SubSpace};
-use pada_trainer::split::{Leaves, MatchingSettings, separate, split_by_gradients};
-use pada_trainer::{Observer, Purpose, TrainError, Trainer, TrainerParts};
+use pada_trainer::split::{MatchingSettings, SubSupernets, separate, split_by_gradients};
+use pada_trainer::{Observer, RngStream, TrainError, Trainer, TrainerParts};
 
 use crate::config::{GradientMatchingConfig, LastSplit};
 use crate::inputs::Inputs;
 use crate::scoring::Weights;
-use crate::{PadaError, Place, RunConfig, SplitConfig, build};
+use crate::{PadaError, RunConfig, Session, SplitConfig, build};
 
 /// What training needs, apart from its folder.
-pub(crate) struct Stages<'a> {
+pub(crate) struct SupernetTraining<'a> {
     config: &'a RunConfig,
     images: &'a ImageSource,
     space: &'a dyn SearchSpace,
     whole: SubSpace,
-    place: &'a Place,
+    place: &'a Session,
     folder: &'a Path,
     unfinished: Unfinished,
     /// Epochs of finished stages.
@@ -46,7 +46,7 @@ pub(crate) struct Trained {
     /// The last stage; its executor scores.
     trainer: Trainer,
     /// What splits left; none for a supernet that was not split.
-    pub(crate) leaves: Option<Leaves>,
+    pub(crate) leaves: Option<SubSupernets>,
     /// All epochs of all stages.
     pub(crate) epochs: Vec<EpochRecord>,
     /// Time that went into finding splits.
@@ -72,13 +72,13 @@ impl Trained {
 /// Hears of the epochs so far, after each.
 pub(crate) type OnEpoch<'a> = dyn FnMut(&[EpochRecord]) -> Result<(), PadaError> + 'a;
 
-impl<'a> Stages<'a> {
+impl<'a> SupernetTraining<'a> {
     /// All stages of the run in `folder`.
     pub(crate) fn new(
         config: &'a RunConfig,
         inputs: &'a Inputs,
         folder: &'a Path,
-        place: &'a Place,
+        place: &'a Session,
         unfinished: Unfinished,
     ) -> Self {
         Self {
@@ -101,7 +101,7 @@ impl<'a> Stages<'a> {
         images: &ImageSource,
         space: &dyn SearchSpace,
         whole: &SubSpace,
-        place: &Place,
+        place: &Session,
     ) -> Result<Trainer, PadaError> {
         let (part, epochs) = (whole.clone(), config.train.epochs);
         let start = build::Start { part, weights: None, epochs, stage: 0 };
@@ -151,7 +151,7 @@ impl<'a> Stages<'a> {
                 level
             }
         };
-        let (leaves, split_seconds) = (Some(Leaves::new(leaves)), self.split_seconds);
+        let (leaves, split_seconds) = (Some(SubSupernets::new(leaves)), self.split_seconds);
         Ok(Trained { trainer, leaves, epochs: self.done, split_seconds })
     }
 
@@ -169,7 +169,7 @@ impl<'a> Stages<'a> {
             batch: self.config.train.batch,
             augment: self.config.augment,
         };
-        let mut rng = Purpose::Split.stage_stream(self.config.seed, self.next);
+        let mut rng = RngStream::Split.stage_stream(self.config.seed, self.next);
         let parts = trainer.parts();
         let (executor, net) = (parts.executor.as_mut(), parts.net.as_ref());
         executor.write(pada_graph::State::Weights, weights);

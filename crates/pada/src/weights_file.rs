@@ -11,7 +11,7 @@ use crate::pipeline::ranked_archs;
 use crate::ranking::Ranking;
 use crate::scoring::{Scoring, Weights};
 use crate::{
-    ComputeConfig, ConfigError, Network, PadaError, Place, RankArchs, RankSplit, Recalibration,
+    ComputeConfig, ConfigError, Network, PadaError, RankArchs, RankSplit, Recalibration, Session,
     SupernetConfig, Tables, TrainPart, TruthName, build,
 };
 
@@ -50,7 +50,7 @@ pub(crate) struct Opened {
 
 impl WeightsFile {
     /// Reads weights and images.
-    pub(crate) fn open(&self, place: &Place) -> Result<Opened, PadaError> {
+    pub(crate) fn open(&self, place: &Session) -> Result<Opened, PadaError> {
         check_recalibration(self.recalibrate, self.supernet.space)?;
         let splits = pada_data::open(&self.data, &place.data_dir, self.photographs)?;
         let images = build::rank_images(self.split, &splits);
@@ -75,7 +75,7 @@ pub(crate) fn read_scored(
     net: &dyn Lower,
     space: &dyn SearchSpace,
 ) -> Result<(Vec<f32>, SubSpace), PadaError> {
-    let weights = pada_supernet::read_weights(path, net.weights())?;
+    let weights = pada_models::read_weights(path, net.weights())?;
     let scope = Checkpoint::scope(path)?;
     if scope.by_rule {
         let reason = "its weights are chosen for each architecture by CLOSE's gate".to_owned();
@@ -122,7 +122,7 @@ const SEED: u64 = 0;
 /// [`PadaError`]
 pub fn rank_weights(
     job: &RankJob,
-    place: &Place,
+    place: &Session,
     observer: &mut dyn Observer,
 ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
     check_list("--archs", &job.archs, job.truth)?;
@@ -135,7 +135,7 @@ pub fn rank_weights(
     let tables = Tables::load(job.truth, &[], &place.data_dir, space)?;
     let archs = ranked_archs(&job.archs, supernet.space, space, &opened.part, &tables, SEED)?;
     archs.iter().try_for_each(|arch| check_part(&job.weights.path, &opened.part, arch))?;
-    if !place.world.is_alone() {
+    if !place.world.is_single() {
         place.world.agree(&[
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("job", format!("{job:#?}")),

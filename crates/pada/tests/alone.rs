@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use pada::graph::{Decayed, Executor, Images, Lower, Precision};
 use pada::trainer::Checkpoint;
-use pada::world::World;
+use pada::world::ProcessGroup;
 use pada::{
-    ConfigError, Device, ExportJob, ExportWeights, PadaError, PathRule, Place, Recalibration, Run, RunConfig,
-    RunFolder, StatisticsFrom, export, read_exported,
+    ConfigError, Device, ExportJob, ExportWeights, PadaError, PathRule, Recalibration, Run, RunConfig,
+    RunFolder, Session, StatisticsFrom, export, read_exported,
 };
 
 fn config(space: &str, name: &str) -> RunConfig {
@@ -33,12 +33,12 @@ fn tiny(space: &str) -> RunConfig {
     with(&with(&config(space, "retrain-mini.toml"), &images), size)
 }
 
-fn place() -> Place {
-    Place {
+fn place() -> Session {
+    Session {
         data_dir: "no-such-folder".into(),
         device: Device::Cpu,
         checkpoint_every: Duration::from_secs(60),
-        world: World::alone(),
+        world: ProcessGroup::single(),
     }
 }
 
@@ -149,7 +149,7 @@ fn what_was_scored_is_what_is_exported() {
         let places: Vec<u32> = (0..40).collect();
         let pixels = pada::data::normalised(&test, &places);
         let (layout, shape) = (read.frozen.weights(), read.frozen.input());
-        let mut engine = pada::engine::Engine::new(layout.clone(), read.values.clone(), Precision::Single);
+        let mut engine = pada::engine::Engine::new(layout.clone(), read.values.clone(), Precision::F32);
         // In other batches: nothing depends on them.
         let correct = pixels.chunks(8 * shape.numel()).zip(places.chunks(8)).map(|(pixels, places)| {
             let labels: Vec<u32> = places.iter().map(|&i| u32::from(test.labels[i as usize])).collect();

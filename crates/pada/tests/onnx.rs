@@ -20,7 +20,7 @@ use pada::space::{
     ProxylessWidths, SearchSpace, find_named,
 };
 use pada::supernet::{CandleExecutor, init_weights};
-use pada::trainer::Purpose;
+use pada::trainer::RngStream;
 use serde_json::json;
 
 /// Of the largest logit, where that is above 1.
@@ -88,7 +88,7 @@ fn networks() -> Vec<(&'static str, Frozen, Vec<f32>)> {
 
 /// Starting weights; norms get a scale and shift that can be seen.
 fn seeded(layout: &WeightLayout) -> Vec<f32> {
-    let mut values = init_weights(layout, &mut Purpose::Init.stage_stream(7, 0));
+    let mut values = init_weights(layout, &mut RngStream::Init.stage_stream(7, 0));
     for (id, spec) in layout.iter() {
         if matches!(spec.init, Init::Constant(_)) && layout.is_trained(id) {
             let place = layout.range(id);
@@ -148,8 +148,8 @@ fn everything() -> (Graph, WeightLayout) {
 
 fn write_and_compare(file: &Path, frozen: &Frozen, values: Vec<f32>) {
     let (graph, shape, layout) = (frozen.graph(), frozen.input(), frozen.weights());
-    let mut engine = Engine::new(layout.clone(), values.clone(), Precision::Single);
-    let mut candle = CandleExecutor::new(layout.clone(), values, Precision::Single);
+    let mut engine = Engine::new(layout.clone(), values.clone(), Precision::F32);
+    let mut candle = CandleExecutor::new(layout.clone(), values, Precision::F32);
     // As good as random: of smooth images some channels would hardly vary, and norms enlarge rounding there.
     let images = |n: usize, phase: f64| -> Vec<f32> {
         (0..n * shape.numel()).map(|i| (0.37 * (i * i) as f64 + phase).sin() as f32).collect()

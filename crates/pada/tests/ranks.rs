@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pada::report::RunRecord;
 use pada::trainer::{Observer, StepProgress};
-use pada::world::{World, threads};
-use pada::{Device, PadaError, Place, Run, RunConfig, RunFolder};
+use pada::world::{ProcessGroup, threads};
+use pada::{Device, PadaError, Run, RunConfig, RunFolder, Session};
 
 /// A tiny run with these settings on top.
 fn config(settings: &[&str]) -> RunConfig {
@@ -38,11 +38,16 @@ impl Observer for StopAfter {
 }
 
 /// What rank 0 of a run finds, which begins in `folder` or goes on there; all ranks stop after so many `steps`.
-fn run(config: &RunConfig, folder: &Path, worlds: Vec<World>, steps: usize) -> Result<RunRecord, PadaError> {
-    let rank = |world: World| {
+fn run(
+    config: &RunConfig,
+    folder: &Path,
+    worlds: Vec<ProcessGroup>,
+    steps: usize,
+) -> Result<RunRecord, PadaError> {
+    let rank = |world: ProcessGroup| {
         let leads = world.rank() == 0;
         let checkpoint_every = Duration::from_secs(60);
-        let place = Place { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world };
+        let place = Session { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world };
         let run = Run::prepare(config, &place)?;
         let mut observer = StopAfter(steps);
         if !leads {
@@ -61,7 +66,7 @@ fn run(config: &RunConfig, folder: &Path, worlds: Vec<World>, steps: usize) -> R
     })
 }
 
-fn patient(size: usize) -> Vec<World> {
+fn patient(size: usize) -> Vec<ProcessGroup> {
     threads(size, Duration::from_secs(60))
 }
 
@@ -97,10 +102,10 @@ fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
     let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
     run(&config, &whole, patient(2), TO_THE_END).unwrap();
     let error = run(&config, &stopped, patient(2), STEPS).unwrap_err();
-    assert_eq!(error.blame(), pada::Blame::Stopped);
-    for (worlds, size) in [(vec![World::alone()], "1"), (patient(4), "4")] {
+    assert_eq!(error.kind(), pada::ErrorKind::Stopped);
+    for (worlds, size) in [(vec![ProcessGroup::single()], "1"), (patient(4), "4")] {
         let error = run(&config, &stopped, worlds, TO_THE_END).unwrap_err();
-        assert_eq!(error.blame(), pada::Blame::Input);
+        assert_eq!(error.kind(), pada::ErrorKind::Input);
         let said = error.to_string();
         for words in ["number of ranks", "compute.norms is \"local\"", "is 2", &format!("has {size}")] {
             assert!(said.contains(words), "{said}");

@@ -6,8 +6,8 @@ use std::path::Path;
 use pada::report::{EpochRecord, RunRecord};
 use pada::space::{Arch, Nb201, SearchSpace};
 use pada::trainer::Observer;
-use pada::world::World;
-use pada::{Blame, Device, PadaError, Place, Run, RunConfig, RunFolder};
+use pada::world::ProcessGroup;
+use pada::{Device, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 
 /// A tiny run with these settings on top.
 fn config(settings: &[&str]) -> RunConfig {
@@ -42,9 +42,14 @@ impl Observer for StopAfter {
     }
 }
 
-fn place() -> Place {
+fn place() -> Session {
     let checkpoint_every = std::time::Duration::ZERO;
-    Place { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world: World::alone() }
+    Session {
+        data_dir: "no data".into(),
+        device: Device::Cpu,
+        checkpoint_every,
+        world: ProcessGroup::single(),
+    }
 }
 
 /// Runs to the end; returns the record and the scores.
@@ -112,7 +117,7 @@ fn a_split_run_goes_on_bit_for_bit() {
         for epochs in [1, 2, 2] {
             let (folder, _) = RunFolder::open(&stopped).unwrap();
             let error = Run::prepare(&config, &place()).unwrap().finish(&folder, &mut StopAfter(epochs));
-            assert_eq!(error.unwrap_err().blame(), Blame::Stopped);
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Stopped);
         }
         let (record, same) = run(&config, &stopped);
         assert_eq!(scores, same);

@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_device_that_is_not_there_says_what_is_missing() {
         let Err(missing) = cuda::gpus() else { return };
-        let engine = Device::Cuda(0).engine(WeightLayout::new(), vec![], Precision::Single);
+        let engine = Device::Cuda(0).engine(WeightLayout::new(), vec![], Precision::F32);
         let error = format!("{:#}", engine.err().unwrap());
         assert!(error.contains("--device cuda:0") && error.contains(&missing.to_string()), "{error}");
     }

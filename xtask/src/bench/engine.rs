@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use pada_data::Normalize;
 use pada_graph::{
-    Batch, ByteImages, Decayed, HeldSet, IdleWeights, Images, LossSpec, Lower, Pixels, Precision, SgdStep,
+    Batch, ByteImages, Decayed, DeviceDataset, Images, LossSpec, Lower, Pixels, Precision, SgdStep,
+    UnusedWeights,
 };
 use pada_space::{Arch, SearchSpace};
 use rand::{RngExt, SeedableRng};
@@ -96,8 +97,8 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
     let batch = space.batch(work, extents);
     let net = space.net(extents);
     let (precision, mode) = match args.precision {
-        Numbers::F32 => (Precision::Single, "f32"),
-        Numbers::Bf16 => (Precision::Half, "bf16"),
+        Numbers::F32 => (Precision::F32, "f32"),
+        Numbers::Bf16 => (Precision::Bf16, "bf16"),
     };
     let mut bench = Bench::new(net.as_ref(), space.classes(), batch, args.device, precision)?;
     let setup_bytes = machine::memory(machine::RESIDENT);
@@ -145,7 +146,7 @@ struct Bench<'a> {
     net: &'a dyn Lower,
     engine: OnDevice,
     /// The images, where the device holds them.
-    held: Option<HeldSet>,
+    held: Option<DeviceDataset>,
     pixels: Vec<f32>,
     labels: Vec<u32>,
     /// Sum of all logits: that the work was done, and the same work.
@@ -161,14 +162,14 @@ impl<'a> Bench<'a> {
         precision: Precision,
     ) -> anyhow::Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-        let weights = pada_supernet::init_weights(net.weights(), &mut rng);
+        let weights = pada_models::init_weights(net.weights(), &mut rng);
         let mut engine = device.engine(net.weights().clone(), weights, precision)?;
         let shape = net.input();
         let bytes: Vec<u8> = (0..batch * shape.numel()).map(|_| rng.random()).collect();
         let labels: Vec<u32> = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
         let values = NORMALIZE.values(shape.channels);
         let images = ByteImages { bytes: &bytes, labels: &labels, shape, values: &values };
-        let held = engine.executor().hold(&images)?;
+        let held = engine.executor().upload_dataset(&images)?;
         let plane = |i: usize| i / shape.pixels() % shape.channels;
         let pixels =
             bytes.iter().enumerate().map(|(i, &byte)| values[plane(i) * 256 + usize::from(byte)]).collect();
@@ -196,12 +197,12 @@ impl<'a> Bench<'a> {
                     weight_decay: 2.5e-4,
                     decayed: Decayed::All,
                     gradient_scale: pada_trainer::clip_factor(norm, 5.0) as f32,
-                    idle: IdleWeights::Decay,
+                    idle: UnusedWeights::Decay,
                 });
                 stats.logits
             }
         };
-        engine.health()?;
+        engine.deferred_error()?;
         self.checksum += logits.values.iter().map(|&v| f64::from(v)).sum::<f64>();
         Ok(())
     }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pada_truth::{DARTS_214_SHA256, Download};
+use pada_nasbench::{DARTS_214_SHA256, Download};
 
 use super::Table;
 

@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 
-use pada_supernet::pickle::{Pickle, Value};
+use pada_models::pickle::{Pickle, Value};
 
 /// The texts and numbers of a pickled pandas `DataFrame`.
 ///

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 pub(crate) use cifar::verify;
 use cifar::{CIFAR10_PUBLISHED, CIFAR100_PUBLISHED};
-use pada_truth::Download;
+use pada_nasbench::Download;
 use sha2::{Digest, Sha256};
 
 use crate::files::write_whole;

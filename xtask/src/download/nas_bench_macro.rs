@@ -3,7 +3,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::ensure;
-use pada_truth::{Download, MACRO_SHA256};
+use pada_nasbench::{Download, MACRO_SHA256};
 use serde::Deserialize;
 
 use super::{Source, Table, http};

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use pada_truth::{NB201_FILE, NB201_SHA256};
+use pada_nasbench::{NB201_FILE, NB201_SHA256};
 
 use super::nb201_merge::{Sources, merge, read_short};
 use super::{Source, first_that_works, http, read, sha256};

@@ -124,7 +124,7 @@ impl Method {
 
 #[cfg(test)]
 mod tests {
-    use pada::{Device, Place, Run, RunConfig};
+    use pada::{Device, Run, RunConfig, Session};
 
     use super::*;
     use crate::paths;
@@ -146,11 +146,11 @@ mod tests {
 
     #[test]
     fn every_method_gives_a_run_that_can_start() {
-        let place = Place {
+        let place = Session {
             data_dir: paths::data_dir(),
             device: Device::Cpu,
             checkpoint_every: std::time::Duration::from_secs(60),
-            world: pada::world::World::alone(),
+            world: pada::world::ProcessGroup::single(),
         };
         for method in Method::all().unwrap() {
             for preset in [Preset::Short, Preset::Full] {

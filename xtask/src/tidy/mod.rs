@@ -10,24 +10,24 @@ use crate::{cargo, paths};
 
 /// Crates that know nothing of tensors.
 const NO_TENSORS: [&str; 11] = [
-    "pada-world",
+    "pada-dist",
     "pada-mpi",
     "pada-space",
     "pada-sampler",
     "pada-search",
-    "pada-rank",
+    "pada-metrics",
     "pada-graph",
     "pada-data",
-    "pada-truth",
+    "pada-nasbench",
     "pada-report",
     "pada-engine",
 ];
 /// A crate, and crates it must not depend on, even through others: samplers and models do not know of each other.
 const APART: [(&str, &str); 5] = [
     ("pada-sampler", "pada-graph"),
-    ("pada-sampler", "pada-supernet"),
+    ("pada-sampler", "pada-models"),
     ("pada-graph", "pada-sampler"),
-    ("pada-supernet", "pada-sampler"),
+    ("pada-models", "pada-sampler"),
     ("pada-engine", "pada-sampler"),
 ];
 /// Crates that print, and whose errors are for reading only.

@@ -108,7 +108,7 @@ arguments! {
     /// A value as it is read: `[rows, stride]`, normalised where `mean` is a list, and kept between `low` and `high`.
     Value { x: Reals, mean: Reals, scale: Reals, shift: Reals, low: f64, high: f64, }
     /// The gradient of an operation's output: `direct`, and `after` led back through a norm; each where it is a list.
-    Slope { direct: Reals, after: Reals, y: Reals, mean: Reals, a: Reals, b: Reals, c: Reals, }
+    OutputGrad { direct: Reals, after: Reals, y: Reals, mean: Reals, a: Reals, b: Reals, c: Reals, }
     /// Where the taps of a window fall: output `o` reads input `o · step + tap · dilation − border`.
     Window { kernel: i64, step: i64, dilation: i64, border: i64, height: i64, width: i64, out_height: i64, out_width: i64, }
     /// A convolution's weights `[C_out, C_in / groups, kernel, kernel]`.
@@ -126,21 +126,21 @@ arguments! {
     }
     /// `out`: gradient of the input, `[rows, stride_in]`; where `mask` is a list, zero unless it lies between its bounds.
     BackwardArgs {
-        slope: Slope, window: Window, kernel: Kernel, mask: Value, out: Reals, rows: i64, stride_in: i64, stride_out: i64, add: i64,
+        slope: OutputGrad, window: Window, kernel: Kernel, mask: Value, out: Reals, rows: i64, stride_in: i64, stride_out: i64, add: i64,
     }
     /// `partial`: `[slabs, taps · C_in, stride_out]`, depthwise `[slabs, taps, stride_out]`.
     WeightArgs {
-        value: Value, slope: Slope, window: Window, kernel: Kernel, partial: Reals, rows: i64, slab: i64, stride_in: i64,
+        value: Value, slope: OutputGrad, window: Window, kernel: Kernel, partial: Reals, rows: i64, slab: i64, stride_in: i64,
         stride_out: i64,
     }
     AddWeightsArgs { partial: Reals, kernel: Kernel, gradient: Floats, slabs: i64, stride_out: i64, }
     /// Sums of columns, `[slabs, stride]`.
-    ColumnArgs { slope: Slope, partial: Doubles, rows: i64, slab: i64, stride: i64, }
+    ColumnArgs { slope: OutputGrad, partial: Doubles, rows: i64, slab: i64, stride: i64, }
     AddColumnsArgs { partial: Doubles, gradient: Floats, slabs: i64, channels: i64, stride: i64, }
     /// Mean and spread of each slab's rows, `[slabs, 2, stride]`.
     MomentsArgs { x: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
     /// From moments to what a norm does to each channel. Running statistics move by `share`.
-    SettleArgs {
+    FinalizeStatsArgs {
         partial: Doubles, mean: Reals, scale: Reals, shift: Reals, inv_std: Doubles, gamma: Floats, beta: Floats,
         running_mean: Floats, running_var: Floats, eps: f64, share: f64, rows: i64, slab: i64, channels: i64, stride: i64,
     }
@@ -151,7 +151,7 @@ arguments! {
     }
     /// Σ g and Σ g · (y − mean) of each slab, `[slabs, 2, stride]`.
     SumsArgs { g: Reals, y: Reals, mean: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
-    SettleGradientArgs {
+    FinalizeNormGradientArgs {
         partial: Doubles, scale: Reals, inv_std: Doubles, b: Reals, c: Reals, gamma: Floats, beta: Floats, rows: i64, slabs: i64,
         channels: i64, stride: i64,
     }
@@ -161,8 +161,8 @@ arguments! {
         add: i64,
     }
     /// A gradient handed on where `made` lies between its bounds.
-    HandArgs { gradient: Reals, made: Reals, low: f64, high: f64, out: Reals, rows: i64, stride: i64, add: i64, }
-    TotalArgs { slope: Slope, out: Reals, rows: i64, stride: i64, }
+    PassThroughArgs { gradient: Reals, made: Reals, low: f64, high: f64, out: Reals, rows: i64, stride: i64, add: i64, }
+    TotalArgs { slope: OutputGrad, out: Reals, rows: i64, stride: i64, }
     PoolArgs { x: Reals, gradient: Reals, window: Window, out: Reals, images: i64, stride: i64, add: i64, }
     /// Channels from one list to another, from `from` and `to` on; `fill` zeros behind them.
     CopyArgs {

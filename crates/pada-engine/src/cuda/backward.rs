@@ -1,7 +1,7 @@
 use super::CudaError;
 use super::arguments::{
-    AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, Floats, GlobalArgs,
-    HandArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, Reals, SettleGradientArgs, SumsArgs,
+    AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, FinalizeNormGradientArgs,
+    Floats, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals, SumsArgs,
     TotalArgs, Value, WeightArgs,
 };
 use super::forward::adds;
@@ -9,7 +9,9 @@ use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::Step;
 use crate::kernels::Into;
-use crate::plan::{Act, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE};
+use crate::plan::{
+    Activation, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE,
+};
 
 impl Step<'_> {
     /// Everything from where the way back begins to the gradient of the weights.
@@ -25,7 +27,7 @@ impl Step<'_> {
                 (_, targets) => self.backward_op(way, op, targets)?,
             }
             for &norm in &way.complete[i] {
-                self.settle_gradient(way, norm)?;
+                self.finalize_norm_gradient(way, norm)?;
             }
         }
         Ok(())
@@ -50,7 +52,7 @@ impl Step<'_> {
             slope: self.slope(way, op.out),
             window,
             kernel,
-            mask: if conv.source.act == Act::None { Value::none() } else { self.value(&conv.source) },
+            mask: if conv.source.act == Activation::None { Value::none() } else { self.value(&conv.source) },
             out: self.gradient(way, target.gradient),
             rows: rows as i64,
             stride_in: x.stride as i64,
@@ -197,11 +199,19 @@ impl Step<'_> {
             Kind::Combine { terms, act } => match &terms[input] {
                 Term::Value(_) => {
                     let (low, high) = act.bounds();
-                    let made = if *act == Act::None { Reals(NONE) } else { self.buffer(op.out) };
+                    let made = if *act == Activation::None { Reals(NONE) } else { self.buffer(op.out) };
                     let (rows, stride) = (rows as i64, x.stride as i64);
-                    let args =
-                        HandArgs { gradient: total, made, low, high, out, rows, stride, add: adds(into) };
-                    self.each(kernel::hand_on, numbers / 4, &args)
+                    let args = PassThroughArgs {
+                        gradient: total,
+                        made,
+                        low,
+                        high,
+                        out,
+                        rows,
+                        stride,
+                        add: adds(into),
+                    };
+                    self.each(kernel::pass_through, numbers / 4, &args)
                 }
                 Term::Pool(buffer, windows) => {
                     let args = self.pool(*buffer, total, windows, out, into);
@@ -268,7 +278,7 @@ impl Step<'_> {
     }
 
     /// From the gradient behind a norm to what leads it back, and the gradients of scale and shift.
-    fn settle_gradient(&self, way: &Backward, norm: NormId) -> Result<(), CudaError> {
+    fn finalize_norm_gradient(&self, way: &Backward, norm: NormId) -> Result<(), CudaError> {
         let slot = &self.plan.norms[norm];
         let buffer = &self.plan.buffers[slot.buffer];
         let Some((_, after)) = way.of[slot.buffer].norm else { return Ok(()) };
@@ -290,7 +300,7 @@ impl Step<'_> {
             Some((scale, shift)) => [self.weights.gradient(scale), self.weights.gradient(shift)],
             None => [Floats(NONE); 2],
         };
-        let args = SettleGradientArgs {
+        let args = FinalizeNormGradientArgs {
             partial,
             scale: self.of_norm(self.tables.scale, norm),
             inv_std: self.inv_std(norm),
@@ -303,6 +313,6 @@ impl Step<'_> {
             channels: channels as i64,
             stride,
         };
-        self.start(kernel::settle_gradient, [channels.div_ceil(JOINED), 1, 1], &args)
+        self.start(kernel::finalize_norm_gradient, [channels.div_ceil(JOINED), 1, 1], &args)
     }
 }

@@ -156,10 +156,10 @@ mod tests {
         let below = folder.path().join("not/there/yet");
         let cache = Cache { folder: Some(&below) };
         let keys = [
-            (key("sm_80", Precision::Single), version(12, 4)),
-            (key("sm_90", Precision::Single), version(12, 4)),
-            (key("sm_80", Precision::Half), version(12, 4)),
-            (key("sm_80", Precision::Single), version(13, 0)),
+            (key("sm_80", Precision::F32), version(12, 4)),
+            (key("sm_90", Precision::F32), version(12, 4)),
+            (key("sm_80", Precision::Bf16), version(12, 4)),
+            (key("sm_80", Precision::F32), version(13, 0)),
         ];
         for (i, &(key, compiler)) in keys.iter().enumerate() {
             let made = vec![i as u8; 100];
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn without_a_folder_that_can_be_written_kernels_are_made_every_time() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let key = key("sm_80", Precision::Double);
+        let key = key("sm_80", Precision::F64);
         for folder in [None, Some(file.path())] {
             let cache = Cache { folder };
             for made in [vec![1], vec![2]] {
@@ -194,15 +194,15 @@ mod tests {
     #[test]
     fn without_a_compiler_the_newest_kernels_that_the_driver_loads_are_taken() {
         let folder = tempfile::tempdir().unwrap();
-        let (cache, own) = (Cache { folder: Some(folder.path()) }, key("sm_90", Precision::Single));
+        let (cache, own) = (Cache { folder: Some(folder.path()) }, key("sm_90", Precision::F32));
         for (i, compiler) in [version(12, 8), version(13, 0), version(12, 10)].into_iter().enumerate() {
-            put_in_cache(folder.path(), "sm_90", Precision::Single, compiler, &[i as u8]).unwrap();
+            put_in_cache(folder.path(), "sm_90", Precision::F32, compiler, &[i as u8]).unwrap();
         }
         assert_eq!(cache.newest(own, version(13, 2)), Some(vec![1]));
         assert_eq!(cache.newest(own, version(12, 4)), Some(vec![2]), "12.10 is newer than 12.8");
         assert_eq!(cache.newest(own, version(11, 8)), None);
-        assert_eq!(cache.newest(key("sm_80", Precision::Single), version(13, 2)), None);
-        assert_eq!(cache.newest(key("sm_90", Precision::Half), version(13, 2)), None);
+        assert_eq!(cache.newest(key("sm_80", Precision::F32), version(13, 2)), None);
+        assert_eq!(cache.newest(key("sm_90", Precision::Bf16), version(13, 2)), None);
         std::fs::write(folder.path().join(own.file_name(version(13, 0))), "damaged").unwrap();
         assert_eq!(cache.newest(own, version(13, 2)), Some(vec![2]));
     }
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_written_is_an_error_for_whoever_fills_the_cache() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let put = put_in_cache(file.path(), "sm_90", Precision::Single, version(13, 0), &[]);
+        let put = put_in_cache(file.path(), "sm_90", Precision::F32, version(13, 0), &[]);
         let CudaError::Cache { path, .. } = put.unwrap_err() else { panic!("another error") };
         assert!(path.starts_with(file.path()));
     }

@@ -1,9 +1,9 @@
 use std::rc::Rc;
 
 use pada_graph::{
-    Batch, ByteImages, Conv, Decayed, ExecError, Executor, Graph, GraphBuilder, GraphError, IdleWeights,
+    Batch, ByteImages, Conv, CorrectCounts, Decayed, ExecError, Executor, Graph, GraphBuilder, GraphError,
     Images, Init, Logits, LossSpec, Norm, Pick, Pixels, Pool, Precision, SgdStep, Shape, State, Statistics,
-    Tally, WeightLayout, WeightSpec,
+    UnusedWeights, WeightLayout, WeightSpec,
 };
 
 use super::{CudaEngine, CudaError, Device};
@@ -29,16 +29,16 @@ fn check_width(device: &Rc<dyn Device>, precision: Precision, channels: usize) -
     let layout = layout(channels);
     let graph = graph(&layout, channels).expect("shapes of constants fit together");
     let weights = numbers(layout.numel(), 1);
-    let mut theirs = Engine::new(layout.clone(), weights.clone(), Precision::Double);
+    let mut theirs = Engine::new(layout.clone(), weights.clone(), Precision::F64);
     let mut ours = CudaEngine::with_device(Rc::clone(device), layout.clone(), &weights, precision)?;
     let backend = |error| CudaError::Call { call: "the check", message: format!("{error}") };
     let ours = results(&mut ours, &graph).map_err(backend)?;
     let theirs = results(&mut theirs, &graph).map_err(backend)?;
     let bound = match precision {
         // A value near zero may fall on the other side of a ReLU.
-        Precision::Single => 0.01,
-        Precision::Half => 0.3,
-        Precision::Double => 1e-6,
+        Precision::F32 => 0.01,
+        Precision::Bf16 => 0.3,
+        Precision::F64 => 1e-6,
     };
     for ((what, ours), (_, theirs)) in ours.iter().zip(&theirs) {
         let off = distance(ours, theirs);
@@ -79,13 +79,13 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
             weight_decay: 0.1,
             decayed: Decayed::All,
             gradient_scale: 0.5,
-            idle: IdleWeights::Decay,
+            idle: UnusedWeights::Decay,
         });
     }
     let update =
         executor.read(State::Weights).iter().zip(&before).map(|(after, before)| after - before).collect();
     let momentum = executor.read(State::Momentum);
-    executor.health()?;
+    executor.deferred_error()?;
     Ok(vec![
         ("logits", stats.logits.values),
         ("loss", vec![stats.loss as f32]),
@@ -97,7 +97,7 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
     ])
 }
 
-/// Logits of images that are cut, mirrored and holed: by an executor that holds them, or here.
+/// Logits of images that are cut, flipped and holed: by an executor that holds them, or here.
 fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError> {
     let bytes: Vec<u8> =
         numbers(IMAGES * SHAPE.numel(), 3).into_iter().map(|x| ((x + 0.5) * 255.0) as u8).collect();
@@ -108,11 +108,11 @@ fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError>
             index: IMAGES as u32 - 1 - i,
             down: i as i32 - 2,
             right: 2 - i as i32,
-            mirrored: i % 2 == 0,
+            flipped: i % 2 == 0,
             hole: [[i, i + 2], [1, i]],
         })
         .collect();
-    match executor.hold(&images)? {
+    match executor.upload_dataset(&images)? {
         Some(set) => executor.logits(graph, &Images { pixels: Pixels::Picks(set, &picks), shape: SHAPE }),
         None => {
             let pixels: Vec<f32> = picks.iter().flat_map(|pick| picked(&images, pick)).collect();
@@ -130,8 +130,8 @@ fn picked(images: &ByteImages<'_>, pick: &Pick) -> Vec<f32> {
         (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| (c, y, x))))
     {
         let down = y.checked_add_signed(pick.down as isize).filter(|&y| y < height);
-        let mirrored = if pick.mirrored { width - 1 - x } else { x };
-        let right = mirrored.checked_add_signed(pick.right as isize).filter(|&x| x < width);
+        let flipped = if pick.flipped { width - 1 - x } else { x };
+        let right = flipped.checked_add_signed(pick.right as isize).filter(|&x| x < width);
         let at = |y, x| ((pick.index as usize * channels + channel) * height + y) * width + x;
         let byte = down.zip(right).map_or(0, |(y, x)| images.bytes[at(y, x)]);
         let hole = rows.contains(&y) && columns.contains(&x);
@@ -147,7 +147,7 @@ fn correct(executor: &mut dyn Executor, graph: &Graph) -> Result<usize, ExecErro
     let logits = executor.logits(graph, &images)?;
     let labels: Vec<u32> =
         logits.best().enumerate().map(|(i, best)| ((best + i % 2) % CLASSES) as u32).collect();
-    let mut tally = Tally::default();
+    let mut tally = CorrectCounts::default();
     executor.count(graph, &Batch { images, labels: &labels }, &mut tally)?;
     Ok(executor.counts(&[tally])?[0])
 }

@@ -3,8 +3,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use pada_graph::{
-    Batch, ByteImages, ExecError, Executor, Graph, HeldSet, Images, Logits, LossSpec, Pixels, Precision,
-    SgdStep, State, StepStats, Tally, WeightId, WeightLayout,
+    Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Graph, Images, Logits, LossSpec,
+    Pixels, Precision, SgdStep, State, StepStats, WeightId, WeightLayout,
 };
 
 use super::arguments::{Doubles, Floats, Ints, NONE, Reals};
@@ -89,9 +89,9 @@ impl CudaEngine {
         precision: Precision,
     ) -> Result<Self, CudaError> {
         let detail = match precision {
-            Precision::Single => "",
-            Precision::Half => ", bf16",
-            Precision::Double => ", f64",
+            Precision::F32 => "",
+            Precision::Bf16 => ", bf16",
+            Precision::F64 => ", f64",
         };
         Ok(Self {
             name: format!("engine on {}{detail}", device.name()),
@@ -121,7 +121,7 @@ impl CudaEngine {
         images: &Images<'_>,
         task: Task<'_>,
     ) -> Result<Option<Found>, ExecError> {
-        self.health()?;
+        self.deferred_error()?;
         if !self.holds(images) {
             return Err(ExecError::NotHeld);
         }
@@ -224,7 +224,7 @@ impl CudaEngine {
     /// # Errors
     /// [`ExecError::Backend`]
     pub fn sum_gradient(&mut self, ranks: &dyn DeviceSum) -> Result<(), ExecError> {
-        self.health()?;
+        self.deferred_error()?;
         let summed = self.weights.sum_gradient(self.device.as_ref(), ranks);
         self.norms = self.told(summed)?;
         Ok(())
@@ -268,8 +268,8 @@ impl Executor for CudaEngine {
         Ok(Logits { classes: values.len() / images.len(), values })
     }
 
-    fn hold(&mut self, images: &ByteImages<'_>) -> Result<Option<HeldSet>, ExecError> {
-        self.health()?;
+    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
+        self.deferred_error()?;
         match Held::new(self.device.as_ref(), images) {
             Err(error @ CudaError::OutOfMemory { .. }) => {
                 tracing::warn!("{error}; images stay in the memory of the host");
@@ -278,12 +278,17 @@ impl Executor for CudaEngine {
             held => {
                 let held = self.told(held)?;
                 self.held.push(held);
-                Ok(Some(HeldSet(self.held.len() - 1)))
+                Ok(Some(DeviceDataset(self.held.len() - 1)))
             }
         }
     }
 
-    fn count(&mut self, graph: &Graph, batch: &Batch<'_>, tally: &mut Tally) -> Result<(), ExecError> {
+    fn count(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        tally: &mut CorrectCounts,
+    ) -> Result<(), ExecError> {
         batch.images.check(graph)?;
         batch.check_labels(graph)?;
         let place = self.tallies.place(self.device.as_ref(), tally);
@@ -296,8 +301,8 @@ impl Executor for CudaEngine {
         }
     }
 
-    fn counts(&mut self, tallies: &[Tally]) -> Result<Vec<usize>, ExecError> {
-        self.health()?;
+    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
+        self.deferred_error()?;
         let kept = self.tallies.take(self.device.as_ref());
         let kept = self.told(kept)?;
         Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
@@ -354,7 +359,7 @@ impl Executor for CudaEngine {
         self.keep(self.weights.write(self.device.as_ref(), state, values), ());
     }
 
-    fn health(&self) -> Result<(), ExecError> {
+    fn deferred_error(&self) -> Result<(), ExecError> {
         self.failed.borrow().as_ref().map_or(Ok(()), |error| Err(self.backend(error)))
     }
 }

@@ -119,7 +119,7 @@ pub enum CudaError {
     },
     /// Ranks do not come together.
     #[error(transparent)]
-    World(#[from] pada_world::WorldError),
+    ProcessGroup(#[from] pada_dist::DistError),
     /// The driver, the compiler or NCCL refused a call.
     #[error("{call}: {message}")]
     Call {

@@ -2,15 +2,18 @@ use pada_graph::{Shape, Statistics};
 
 use super::CudaError;
 use super::arguments::{
-    AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, Floats, ForwardArgs, GlobalArgs, LinearArgs,
-    LoadArgs, LoadHeldArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals, RunningArgs, SettleArgs, Value,
+    AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, FinalizeStatsArgs, Floats, ForwardArgs,
+    GlobalArgs, LinearArgs, LoadArgs, LoadHeldArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals,
+    RunningArgs, Value,
 };
 use super::held::InputImages;
 use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::{Step, sizes};
 use crate::kernels::{Into, Windows};
-use crate::plan::{ANCHOR, Act, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE};
+use crate::plan::{
+    ANCHOR, Activation, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE,
+};
 
 /// Terms that one launch adds up.
 const TERMS: usize = 4;
@@ -34,7 +37,7 @@ impl Step<'_> {
                     Some(slabs) => slabs,
                     None => self.moments(op.out)?,
                 };
-                self.settle(norm, slabs, track)?;
+                self.finalize_stats(norm, slabs, track)?;
             }
         }
         Ok(())
@@ -86,7 +89,7 @@ impl Step<'_> {
     }
 
     /// From the moments in scratch memory to what the norm does.
-    fn settle(&self, norm: NormId, slabs: Slabs, track: Track) -> Result<(), CudaError> {
+    fn finalize_stats(&self, norm: NormId, slabs: Slabs, track: Track) -> Result<(), CudaError> {
         let slot = &self.plan.norms[norm];
         let buffer = &self.plan.buffers[slot.buffer];
         let rows = self.rows(buffer.shape);
@@ -96,7 +99,7 @@ impl Step<'_> {
             share = by.unwrap_or(f64::from(momentum));
         }
         let [gamma, beta] = self.affine(norm);
-        let args = SettleArgs {
+        let args = FinalizeStatsArgs {
             partial: Doubles(self.scratch(2 * slabs.count * buffer.stride * size_of::<f64>())?),
             mean: self.of_norm(self.tables.mean, norm),
             scale: self.of_norm(self.tables.scale, norm),
@@ -113,7 +116,7 @@ impl Step<'_> {
             channels: buffer.shape.channels as i64,
             stride: buffer.stride as i64,
         };
-        self.start(kernel::settle, [buffer.shape.channels.div_ceil(JOINED), 1, 1], &args)
+        self.start(kernel::finalize_stats, [buffer.shape.channels.div_ceil(JOINED), 1, 1], &args)
     }
 
     /// Says how its moments are cut where it has left them in scratch memory.
@@ -257,7 +260,7 @@ impl Step<'_> {
         Ok(gathers.then_some(tiles))
     }
 
-    fn combine(&self, out: BufferId, terms: &[Term], act: Act) -> Result<(), CudaError> {
+    fn combine(&self, out: BufferId, terms: &[Term], act: Activation) -> Result<(), CudaError> {
         let of = &self.plan.buffers[out];
         let rows = self.rows(of.shape);
         let values: Vec<Value> = terms
@@ -274,7 +277,7 @@ impl Step<'_> {
         };
         for (i, part) in parts.iter().enumerate() {
             // An activation comes behind the whole sum.
-            let (low, high) = if i + 1 == parts.len() { act.bounds() } else { Act::None.bounds() };
+            let (low, high) = if i + 1 == parts.len() { act.bounds() } else { Activation::None.bounds() };
             let term = |i: usize| part.get(i).copied().unwrap_or(Value::none());
             let args = CombineArgs {
                 first: term(0),

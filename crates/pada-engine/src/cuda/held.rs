@@ -1,4 +1,4 @@
-use pada_graph::{ByteImages, HeldSet, Images, Pick, Pixels};
+use pada_graph::{ByteImages, DeviceDataset, Images, Pick, Pixels};
 
 use super::arguments::{Bytes, Floats, Ints, NONE};
 use super::memory::Block;
@@ -85,7 +85,7 @@ impl InputImages {
         sets: &[Held],
         images: &Images<'_>,
     ) -> Result<Self, CudaError> {
-        let held = |set: HeldSet, picks, first| {
+        let held = |set: DeviceDataset, picks, first| {
             let Held { bytes, values, .. } = &sets[set.0];
             Self::Held { bytes: Bytes(bytes.address()), values: Floats(values.address()), picks, first }
         };
@@ -102,5 +102,5 @@ impl InputImages {
 
 fn words(pick: &Pick) -> [i32; PICK] {
     let [[top, bottom], [left, right]] = pick.hole.map(|edges| edges.map(|at| at as i32));
-    [pick.index as i32, pick.down, pick.right, i32::from(pick.mirrored), top, bottom, left, right]
+    [pick.index as i32, pick.down, pick.right, i32::from(pick.flipped), top, bottom, left, right]
 }

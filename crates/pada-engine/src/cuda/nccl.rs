@@ -7,7 +7,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use cudarc::nccl::sys;
-use pada_world::World;
+use pada_dist::ProcessGroup;
 
 use super::{Address, CudaError, Driver, Version};
 
@@ -37,8 +37,8 @@ impl Nccl {
     /// Joins the GPUs of `world`; all ranks call it together, and it returns when all have.
     ///
     /// # Errors
-    /// [`CudaError::NoNccl`], [`CudaError::Call`] with what NCCL said, or [`CudaError::World`].
-    pub fn join(driver: Rc<Driver>, world: &World) -> Result<Self, CudaError> {
+    /// [`CudaError::NoNccl`], [`CudaError::Call`] with what NCCL said, or [`CudaError::ProcessGroup`].
+    pub fn join(driver: Rc<Driver>, world: &ProcessGroup) -> Result<Self, CudaError> {
         nccl()?;
         let made = match world.rank() {
             0 => invitation(),

@@ -71,12 +71,12 @@ kernels! {
     column_sums(ColumnArgs) by BLOCK,
     add_columns(AddColumnsArgs) by BLOCK,
     moments(MomentsArgs) by BLOCK,
-    settle(SettleArgs) by BLOCK,
+    finalize_stats(FinalizeStatsArgs) by BLOCK,
     running(RunningArgs) by BLOCK,
     gradient_sums(SumsArgs) by BLOCK,
-    settle_gradient(SettleGradientArgs) by BLOCK,
+    finalize_norm_gradient(FinalizeNormGradientArgs) by BLOCK,
     combine(CombineArgs) by BLOCK,
-    hand_on(HandArgs) by BLOCK,
+    pass_through(PassThroughArgs) by BLOCK,
     total_gradient(TotalArgs) by BLOCK,
     average_pool(PoolArgs) by BLOCK,
     average_pool_gradient(PoolArgs) by BLOCK,
@@ -131,16 +131,16 @@ pub fn declarations() -> String {
 /// What the source is compiled with.
 pub fn macros(precision: Precision) -> [&'static str; 2] {
     match precision {
-        Precision::Single => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_TF32"],
-        Precision::Half => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_BF16"],
-        Precision::Double => ["-DREAL=double", "-DMULTIPLY=MULTIPLY_PLAIN"],
+        Precision::F32 => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_TF32"],
+        Precision::Bf16 => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_BF16"],
+        Precision::F64 => ["-DREAL=double", "-DMULTIPLY=MULTIPLY_PLAIN"],
     }
 }
 
 /// Bytes of a `real`.
 pub(super) fn real_bytes(precision: Precision) -> usize {
     match precision {
-        Precision::Single | Precision::Half => size_of::<f32>(),
-        Precision::Double => size_of::<f64>(),
+        Precision::F32 | Precision::Bf16 => size_of::<f32>(),
+        Precision::F64 => size_of::<f64>(),
     }
 }

@@ -2,7 +2,9 @@ use std::cell::RefCell;
 
 use pada_graph::Shape;
 
-use super::arguments::{Doubles, Field, Floats, Kernel as ConvKernel, NONE, Reals, Slope, Value, Window};
+use super::arguments::{
+    Doubles, Field, Floats, Kernel as ConvKernel, NONE, OutputGrad, Reals, Value, Window,
+};
 use super::held::InputImages;
 use super::memory::Block;
 use super::source::Kernel;
@@ -127,16 +129,16 @@ impl Step<'_> {
     }
 
     /// The gradient of what an operation made, all of its readers added.
-    pub(super) fn slope(&self, way: &Backward, buffer: BufferId) -> Slope {
+    pub(super) fn slope(&self, way: &Backward, buffer: BufferId) -> OutputGrad {
         let none = Reals(NONE);
         let parts = way.of[buffer];
         let direct = parts.direct.map_or(none, |id| self.gradient(way, id));
         let Some((norm, after)) = parts.norm else {
-            return Slope { direct, after: none, y: none, mean: none, a: none, b: none, c: none };
+            return OutputGrad { direct, after: none, y: none, mean: none, a: none, b: none, c: none };
         };
         let Tables { mean, scale, b, c, .. } = self.tables;
         let [mean, a, b, c] = [mean, scale, b, c].map(|table| self.of_norm(table, norm));
-        Slope { direct, after: self.gradient(way, after), y: self.buffer(buffer), mean, a, b, c }
+        OutputGrad { direct, after: self.gradient(way, after), y: self.buffer(buffer), mean, a, b, c }
     }
 
     /// Where a convolution's window goes, and its weights.

@@ -1,4 +1,4 @@
-use pada_graph::Tally;
+use pada_graph::CorrectCounts;
 
 use super::arguments::Doubles;
 use super::memory::Block;
@@ -19,7 +19,7 @@ impl Tallies {
     pub(super) fn place(
         &mut self,
         device: &dyn Device,
-        tally: &mut Tally,
+        tally: &mut CorrectCounts,
     ) -> Result<Option<Doubles>, CudaError> {
         let place = match tally.kept {
             Some(place) => place,

@@ -1,5 +1,5 @@
-use super::stage::bounds;
-use crate::plan::Act;
+use super::pad_input::bounds;
+use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 use super::Into;
@@ -60,7 +60,7 @@ impl<V: Vector> AffineVector<V> {
 pub(crate) struct Combine<'a, T> {
     /// Images `[H, W, stride]` and what is done to each before they are added.
     pub(crate) terms: &'a [(&'a [T], Affine<'a, T>)],
-    pub(crate) act: Act,
+    pub(crate) act: Activation,
     pub(crate) stride: usize,
     pub(crate) out: &'a mut [T],
     pub(crate) into: Into,
@@ -86,7 +86,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
                 }
             }
         }
-        if self.act != Act::None {
+        if self.act != Activation::None {
             let (low, high) = bounds::<V>(self.act);
             for at in (0..self.out.len()).step_by(V::LANES) {
                 // SAFETY: the length is a multiple of LANES.
@@ -128,15 +128,15 @@ impl<T: Number> Combine<'_, T> {
 }
 
 /// Hands a gradient on, where an activation let its input through.
-pub(crate) struct HandOn<'a, T> {
+pub(crate) struct PassThroughGrad<'a, T> {
     pub(crate) gradient: &'a [T],
     /// What the activation made, and which one; none for no activation.
-    pub(crate) mask: Option<(&'a [T], Act)>,
+    pub(crate) mask: Option<(&'a [T], Activation)>,
     pub(crate) out: &'a mut [T],
     pub(crate) into: Into,
 }
 
-impl<T: Number, U: Unit> Kernel<T, U> for HandOn<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for PassThroughGrad<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -1,4 +1,4 @@
-use super::stage::vector;
+use super::pad_input::vector;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Vectors that are summed side by side, so that no addition waits for the one before.

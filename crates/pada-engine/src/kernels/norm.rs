@@ -1,4 +1,4 @@
-use super::stage::vector;
+use super::pad_input::vector;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Partial sums that run side by side, so that additions need not wait for one another and rounding stays small.

@@ -3,7 +3,7 @@ use std::ops::Range;
 use pada_graph::{Pool, Shape};
 
 use super::Into;
-use super::stage::vector;
+use super::pad_input::vector;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Which input pixels each output pixel of a pooling covers.
@@ -270,7 +270,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPoolGradient<'_, T> {
 mod tests {
     use super::*;
     #[cfg(target_arch = "x86_64")]
-    use crate::level::Level;
+    use crate::isa::Isa;
     use crate::simd::Portable;
     #[cfg(target_arch = "x86_64")]
     use crate::simd::{Avx2, Avx512};
@@ -322,10 +322,10 @@ mod tests {
             check::<Portable<f32>>(windows);
             #[cfg(target_arch = "x86_64")]
             {
-                if Level::detect() >= Level::Avx2 {
+                if Isa::detect() >= Isa::Avx2 {
                     check::<Avx2>(windows);
                 }
-                if Level::detect() >= Level::Avx512 {
+                if Isa::detect() >= Isa::Avx512 {
                     check::<Avx512>(windows);
                 }
             }

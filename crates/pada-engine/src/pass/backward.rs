@@ -1,11 +1,11 @@
 use super::{Direction, Pass, Place};
 use crate::geometry::Padded;
 use crate::kernels::{
-    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, HandOn, Into, LinearInputGradient,
-    LinearWeightGradient, Mask, MaxPoolGradient, Multiple, WeightGradient,
+    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, Into, LinearInputGradient,
+    LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad, WeightGradient,
 };
 use crate::memory::{Others, Scratch};
-use crate::plan::{Act, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
+use crate::plan::{Activation, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::take_gradient_sums;
 use crate::weights;
@@ -91,7 +91,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
         let Some(target) = target else { return };
         let (_, high) = conv.source.act.bounds();
-        let mask = (conv.source.act != Act::None).then(|| Mask { x, high: T::from_f64(high) });
+        let mask = (conv.source.act != Activation::None).then(|| Mask { x, high: T::from_f64(high) });
         let direction = Direction::backward(geometry, mask, target.into);
         let out = &mut place.values[self.range(way, target.gradient)];
         let stride_in = geometry.input.stride;
@@ -168,8 +168,8 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 (_, None) => {}
                 (Kind::Combine { terms, act }, Some(into)) => match &terms[input] {
                     Term::Value(_) => {
-                        let mask = (*act != Act::None).then(|| (others.buffer(plan, op.out), *act));
-                        V::dispatch(HandOn { gradient, mask, out, into });
+                        let mask = (*act != Activation::None).then(|| (others.buffer(plan, op.out), *act));
+                        V::dispatch(PassThroughGrad { gradient, mask, out, into });
                     }
                     Term::Pool(_, windows) => {
                         V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, into });

@@ -1,7 +1,7 @@
 use super::{Direction, Pass, Place};
 use crate::kernels::{AvgPool, Combine, Difference, GlobalPool, Into, Linear, MaxPool, Moments};
 use crate::memory::{Others, Scratch};
-use crate::plan::{ANCHOR, Act, Connection, Kind, Op, PoolKind, Source, Term, VALUE};
+use crate::plan::{ANCHOR, Activation, Connection, Kind, Op, PoolKind, Source, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{take_moments, take_squares};
 
@@ -84,7 +84,13 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let source = &op.reads[0];
                 let (x, affine) = (others.buffer(plan, source.buffer), self.affine(source, stride));
                 let factor = self.drop_path(*slot, place.image);
-                V::dispatch(Combine { terms: &[(x, affine)], act: Act::None, stride, out, into: Into::Set });
+                V::dispatch(Combine {
+                    terms: &[(x, affine)],
+                    act: Activation::None,
+                    stride,
+                    out,
+                    into: Into::Set,
+                });
                 out.iter_mut().for_each(|out| *out *= factor);
             }
             Kind::Concat { sources } => {

@@ -1,5 +1,5 @@
 use super::compile::ALIGN;
-use super::{Act, Kind, Plan, PoolKind, VALUE};
+use super::{Activation, Kind, Plan, PoolKind, VALUE};
 
 /// From when to when something is in memory, both ends included, and how long it is.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,7 @@ pub(super) fn lay_out(plan: &mut Plan) {
                 Kind::Difference { .. } if backward.targets[i][VALUE].is_some() => values[op.out].touch(time),
                 // What nothing but an anchor reads has no way back.
                 _ if !backward.reaches(op.out) => {}
-                Kind::Combine { act: Act::Relu | Act::Relu6, .. } => values[op.out].touch(time),
+                Kind::Combine { act: Activation::Relu | Activation::Relu6, .. } => values[op.out].touch(time),
                 Kind::Conv(_) | Kind::GlobalPool { .. } | Kind::Linear { .. } => {
                     op.reads.iter().for_each(|source| values[source.buffer].touch(time));
                 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::{ANCHOR, Act, BufferId, Kind, NormId, Plan, Source, Term};
+use super::{ANCHOR, Activation, BufferId, Kind, NormId, Plan, Source, Term};
 use crate::kernels::Into;
 
 /// A gradient that lies in memory.
@@ -46,7 +46,7 @@ pub(crate) struct Backward {
 /// Whether an input's gradient is the output's, number for number.
 fn passes_through(kind: &Kind, input: usize) -> bool {
     match kind {
-        Kind::Combine { terms, act: Act::None } => matches!(terms[input], Term::Value(_)),
+        Kind::Combine { terms, act: Activation::None } => matches!(terms[input], Term::Value(_)),
         _ => false,
     }
 }
@@ -76,7 +76,7 @@ impl Backward {
         }
         let mut first_reader: HashMap<NormId, usize> = HashMap::new();
         for (i, op) in plan.ops.iter().enumerate().rev() {
-            let total = backward.settle(op.out, &op.kind);
+            let total = backward.finalize_stats(op.out, &op.kind);
             // Nothing reads a difference: here a gradient begins.
             let begins = matches!(op.kind, Kind::Difference { .. });
             if total.is_none() && !begins {
@@ -108,7 +108,7 @@ impl Backward {
     }
 
     /// Brings a buffer's gradient together; none if nothing reads the buffer.
-    fn settle(&mut self, buffer: BufferId, kind: &Kind) -> Option<GradientId> {
+    fn finalize_stats(&mut self, buffer: BufferId, kind: &Kind) -> Option<GradientId> {
         let Gradient { direct, norm, .. } = self.of[buffer];
         let total = match (direct, norm) {
             (None, None) => return None,

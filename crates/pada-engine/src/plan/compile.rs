@@ -6,8 +6,8 @@ use pada_graph::{Conv, Graph, Node, NodeId, Norm, Shape};
 use super::arena::lay_out;
 use super::backward::Backward;
 use super::{
-    Act, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Machine, Mode, NormId, NormSlot,
-    Op, Plan, PoolKind, Source, Term, VALUE,
+    Activation, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Machine, Mode, NormId,
+    NormSlot, Op, Plan, PoolKind, Source, Term, VALUE,
 };
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
@@ -151,7 +151,7 @@ struct Builder<'g> {
     /// How often a node is read.
     readers: Vec<usize>,
     buffers: Vec<Buffer>,
-    /// Level of each buffer's producer.
+    /// Isa of each buffer's producer.
     levels: Vec<usize>,
     norms: Vec<NormSlot>,
     alignments: usize,
@@ -172,7 +172,7 @@ impl<'g> Builder<'g> {
     fn node(&mut self, id: NodeId, node: &Node, values: &[Source]) -> Source {
         use pada_graph::Op;
         let inputs: Vec<Source> = node.inputs.iter().map(|x| values[x.0]).collect();
-        let plain = |buffer| Source { buffer, norm: None, act: Act::None };
+        let plain = |buffer| Source { buffer, norm: None, act: Activation::None };
         match &node.op {
             Op::Input => {
                 // A convolution's columns of taps are one run of numbers where no channel is padded.
@@ -188,14 +188,14 @@ impl<'g> Builder<'g> {
                 };
                 plain(self.emit(Kind::Load, node.shape, stride, &[]))
             }
-            Op::Zero => plain(self.combine(vec![], Act::None, node.shape)),
-            Op::Relu => self.activated(inputs[0], Act::Relu),
-            Op::Relu6 => self.activated(inputs[0], Act::Relu6),
+            Op::Zero => plain(self.combine(vec![], Activation::None, node.shape)),
+            Op::Relu => self.activated(inputs[0], Activation::Relu),
+            Op::Relu6 => self.activated(inputs[0], Activation::Relu6),
             Op::Norm(norm) => self.normalised(inputs[0], norm),
             Op::Conv(conv) => plain(self.conv(id, inputs[0], conv, node.shape)),
             Op::AvgPool(_) if self.is_term(id) => {
                 // Emitted by the sum that reads it.
-                Source { act: Act::None, norm: None, buffer: self.plain(inputs[0]) }
+                Source { act: Activation::None, norm: None, buffer: self.plain(inputs[0]) }
             }
             Op::AvgPool(pool) | Op::MaxPool(pool) => {
                 let average = matches!(node.op, Op::AvgPool(_));
@@ -207,7 +207,7 @@ impl<'g> Builder<'g> {
             }
             Op::Add => {
                 let terms = node.inputs.iter().zip(inputs).map(|(x, source)| self.term(*x, source)).collect();
-                plain(self.combine(terms, Act::None, node.shape))
+                plain(self.combine(terms, Activation::None, node.shape))
             }
             Op::Concat => {
                 let sources: Vec<BufferId> = inputs.into_iter().map(|x| self.plain(x)).collect();
@@ -264,10 +264,10 @@ impl<'g> Builder<'g> {
         out
     }
 
-    fn combine(&mut self, terms: Vec<Term>, act: Act, shape: Shape) -> BufferId {
+    fn combine(&mut self, terms: Vec<Term>, act: Activation, shape: Shape) -> BufferId {
         let read = |term: &Term| match term {
             Term::Value(source) => *source,
-            Term::Pool(buffer, _) => Source { buffer: *buffer, norm: None, act: Act::None },
+            Term::Pool(buffer, _) => Source { buffer: *buffer, norm: None, act: Activation::None },
         };
         let reads: Vec<Source> = terms.iter().map(read).collect();
         self.emit(Kind::Combine { terms, act }, shape, self.stride(shape), &reads)
@@ -275,16 +275,16 @@ impl<'g> Builder<'g> {
 
     /// The value in a buffer of its own, as it is.
     fn plain(&mut self, source: Source) -> BufferId {
-        if source.norm.is_none() && source.act == Act::None {
+        if source.norm.is_none() && source.act == Activation::None {
             return source.buffer;
         }
-        let term = Term::Value(Source { act: Act::None, ..source });
+        let term = Term::Value(Source { act: Activation::None, ..source });
         self.combine(vec![term], source.act, self.buffers[source.buffer].shape)
     }
 
-    fn activated(&mut self, source: Source, act: Act) -> Source {
+    fn activated(&mut self, source: Source, act: Activation) -> Source {
         match source.act {
-            Act::None => Source { act, ..source },
+            Activation::None => Source { act, ..source },
             _ => Source { buffer: self.plain(source), norm: None, act },
         }
     }
@@ -297,14 +297,14 @@ impl<'g> Builder<'g> {
             other => {
                 if other.is_some() {
                     // One norm for each buffer: a second one gets a copy.
-                    let copy = Term::Value(Source { buffer, norm: None, act: Act::None });
-                    buffer = self.combine(vec![copy], Act::None, self.buffers[buffer].shape);
+                    let copy = Term::Value(Source { buffer, norm: None, act: Activation::None });
+                    buffer = self.combine(vec![copy], Activation::None, self.buffers[buffer].shape);
                 }
                 self.norms.push(NormSlot { buffer, norm: *norm, place: 0 });
                 self.norms.len() - 1
             }
         };
-        Source { buffer, norm: Some(id), act: Act::None }
+        Source { buffer, norm: Some(id), act: Activation::None }
     }
 
     fn conv(&mut self, id: NodeId, source: Source, conv: &Conv, shape: Shape) -> BufferId {
@@ -341,8 +341,8 @@ impl<'g> Builder<'g> {
     /// The value behind its norm at most: activations get a buffer of their own.
     fn not_activated(&mut self, source: Source) -> Source {
         match source.act {
-            Act::None => source,
-            _ => Source { buffer: self.plain(source), norm: None, act: Act::None },
+            Activation::None => source,
+            _ => Source { buffer: self.plain(source), norm: None, act: Activation::None },
         }
     }
 }

@@ -21,13 +21,13 @@ pub(crate) type NormId = usize;
 
 /// What a value's reader does to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Act {
+pub(crate) enum Activation {
     None,
     Relu,
     Relu6,
 }
 
-impl Act {
+impl Activation {
     /// The numbers it keeps its input between.
     pub(crate) fn bounds(self) -> (f64, f64) {
         match self {
@@ -57,7 +57,7 @@ impl Buffer {
 pub(crate) struct Source {
     pub(crate) buffer: BufferId,
     pub(crate) norm: Option<NormId>,
-    pub(crate) act: Act,
+    pub(crate) act: Activation,
 }
 
 /// A batch norm over a buffer.
@@ -112,7 +112,7 @@ pub(crate) enum Kind {
     Conv(ConvOp),
     Combine {
         terms: Vec<Term>,
-        act: Act,
+        act: Activation,
     },
     Pool {
         source: BufferId,

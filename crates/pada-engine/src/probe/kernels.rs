@@ -7,7 +7,7 @@ use crate::kernels::{
     Affine, AvgPool, Combine, ConvKernel, Into, Mask, Moments, Stage, WeightGradient, Windows,
 };
 use crate::memory::Aligned;
-use crate::plan::{Act, Connection};
+use crate::plan::{Activation, Connection};
 use crate::simd::Vector;
 
 /// One kernel on one shape.
@@ -184,12 +184,18 @@ impl Bench {
         // Subtract, multiply and add for each term, and their sum.
         self.time("norm of two, added", 7, 3, |image| {
             let terms = [(image.x, affine), (image.y, affine)];
-            V::dispatch(Combine { terms: &terms, act: Act::None, stride, out: image.out, into: Into::Set });
+            V::dispatch(Combine {
+                terms: &terms,
+                act: Activation::None,
+                stride,
+                out: image.out,
+                into: Into::Set,
+            });
         });
         let padded = Padded::new(shape, stride, 1);
         self.time("staging: norm, relu, border", 3, 1, |image| {
             let out = image.scratch.staged.get(padded.len());
-            V::dispatch(Stage { source: image.x, affine: Some(affine), act: Act::Relu, padded, out });
+            V::dispatch(Stage { source: image.x, affine: Some(affine), act: Activation::Relu, padded, out });
         });
         // Sum, and sum of squares of differences from the first number.
         self.time("batch moments", 4, 1, |image| {

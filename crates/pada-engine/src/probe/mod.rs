@@ -8,7 +8,7 @@ mod limits;
 
 pub use kernels::Measurement;
 
-use crate::level::Level;
+use crate::isa::Isa;
 use crate::simd::{Portable, Vector};
 
 /// What the machine can do, and what the kernels do with it, on the threads of the current pool.
@@ -27,11 +27,11 @@ pub struct Roofline {
 /// # Panics
 /// If `repeats` is 0.
 pub fn roofline(repeats: usize) -> Roofline {
-    match Level::detect() {
+    match Isa::detect() {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => measure::<crate::simd::Avx512>(repeats),
+        Isa::Avx512 => measure::<crate::simd::Avx512>(repeats),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => measure::<crate::simd::Avx2>(repeats),
+        Isa::Avx2 => measure::<crate::simd::Avx2>(repeats),
         _ => measure::<Portable<f32>>(repeats),
     }
 }

@@ -1,9 +1,9 @@
 //! The gradient of alignments against central differences of the loss, and what stands still.
 
-use pada_engine::Level;
+use pada_engine::Isa;
 use pada_graph::{
-    Batch, Conv, Decayed, Executor, Graph, GraphBuilder, IdleWeights, Images, Init, LossSpec, Norm, Pool,
-    Precision, SgdStep, Shape, State, Statistics, WeightId, WeightLayout, WeightSpec,
+    Batch, Conv, Decayed, Executor, Graph, GraphBuilder, Images, Init, LossSpec, Norm, Pool, Precision,
+    SgdStep, Shape, State, Statistics, UnusedWeights, WeightId, WeightLayout, WeightSpec,
 };
 
 use crate::case::{Case, distance};
@@ -81,7 +81,7 @@ fn case() -> Case {
 }
 
 fn executors(case: &Case) -> [Box<dyn Executor>; 2] {
-    [Box::new(case.candle()), Box::new(case.engine(Precision::Double, Level::Portable))]
+    [Box::new(case.candle()), Box::new(case.engine(Precision::F64, Isa::Portable))]
 }
 
 /// The whole loss, and the gradient of every weight.
@@ -157,7 +157,7 @@ fn weights_of_the_anchor_alone_are_idle() {
         weight_decay: 0.01,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: IdleWeights::Frozen,
+        idle: UnusedWeights::Frozen,
     };
     for mut executor in executors(&case) {
         step(&case, executor.as_mut(), &graph, &case.weights);

@@ -20,7 +20,7 @@ fn setup() -> (Case, Graph) {
 fn error(pixels: &[f32], shape: Shape, labels: &[u32], image_weights: Option<&[f32]>) -> ExecError {
     let (case, graph) = setup();
     let mut executors: Vec<Box<dyn Executor>> = vec![Box::new(case.candle())];
-    for precision in [Precision::Single, Precision::Double] {
+    for precision in [Precision::F32, Precision::F64] {
         executors.extend(LEVELS.map(|level| Box::new(case.engine(precision, level)) as Box<dyn Executor>));
     }
     let batch = Batch { images: Images::given(pixels, shape), labels };
@@ -45,7 +45,7 @@ fn images_of_another_shape_are_refused() {
     let error = error(&case.pixels, found, &case.labels, None);
     assert!(matches!(error, ExecError::ImageShape { expected: SHAPE, found: f } if f == found), "{error}");
     let images = Images::given(&case.pixels, found);
-    let error = case.engine(Precision::Single, LEVELS[2]).logits(&graph, &images).unwrap_err();
+    let error = case.engine(Precision::F32, LEVELS[2]).logits(&graph, &images).unwrap_err();
     assert!(matches!(error, ExecError::ImageShape { .. }), "{error}");
 }
 

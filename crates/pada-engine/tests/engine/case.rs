@@ -1,10 +1,10 @@
 //! The same graph, the same weights, the same images, on both executors.
 
-use pada_engine::{Engine, Level};
+use pada_engine::{Engine, Isa};
 use pada_graph::{Batch, Executor, Graph, Images, LossSpec, Precision, Shape, WeightLayout};
-use pada_supernet::CandleExecutor;
+use pada_models::CandleExecutor;
 
-pub(crate) const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
+pub(crate) const LEVELS: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
 
 /// Numbers in −1..1 that look random and are the same every time.
 pub(crate) fn noise(n: usize, seed: u64) -> Vec<f32> {
@@ -84,18 +84,18 @@ impl Case {
         Found { logits: stats.logits.values, loss: stats.loss, alignment: stats.alignment, gradient }
     }
 
-    pub(crate) fn engine(&self, precision: Precision, level: Level) -> Engine {
+    pub(crate) fn engine(&self, precision: Precision, level: Isa) -> Engine {
         Engine::with_level(self.layout.clone(), self.weights.clone(), precision, level)
     }
 
     pub(crate) fn candle(&self) -> CandleExecutor {
-        CandleExecutor::new(self.layout.clone(), self.weights.clone(), Precision::Double)
+        CandleExecutor::new(self.layout.clone(), self.weights.clone(), Precision::F64)
     }
 
     /// Compares the engine, in f64 and in f32 on every level, with candle in f64.
     pub(crate) fn check(&self, graph: &Graph, what: &str) {
         let theirs = self.step(&mut self.candle(), graph);
-        let ours = self.step(&mut self.engine(Precision::Double, Level::Portable), graph);
+        let ours = self.step(&mut self.engine(Precision::F64, Isa::Portable), graph);
         let off = distance(&ours.logits, &theirs.logits);
         assert!(off < 1e-6, "{what}: logits off by {off}");
         let off = (ours.loss - theirs.loss).abs() / theirs.loss.abs().max(1.0);
@@ -108,7 +108,7 @@ impl Case {
             assert!(off < 1e-5, "{what}: gradient of {} off by {off}", spec.name);
         }
         for level in LEVELS {
-            let ours = self.step(&mut self.engine(Precision::Single, level), graph);
+            let ours = self.step(&mut self.engine(Precision::F32, level), graph);
             let off = distance(&ours.logits, &theirs.logits);
             assert!(off < 1e-3, "{what}, {level}: logits off by {off}");
             let off = (ours.alignment - theirs.alignment).abs() / theirs.alignment.max(1.0);

@@ -1,6 +1,6 @@
 //! Backward kernels against central differences of the engine's own forward pass in f64.
 
-use pada_engine::{Engine, Level};
+use pada_engine::{Engine, Isa};
 use pada_graph::{Conv, Norm, Pool, Precision, Shape, Statistics};
 
 use crate::case::noise;
@@ -39,8 +39,7 @@ fn check(images: usize, input: Shape, numbers: Numbers, weights: &[(&str, Vec<us
     let x = numbers.draw(images * input.numel());
     let start = probe.weights(&x, &draws.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let direction = noise(images * probe.output(), 3);
-    let mut engine =
-        Engine::with_level(probe.layout.clone(), start.clone(), Precision::Double, Level::Portable);
+    let mut engine = Engine::with_level(probe.layout.clone(), start.clone(), Precision::F64, Isa::Portable);
     let gradient = probe.gradient(&mut engine, &start, &direction);
     let mut objective = |weights: &[f32]| {
         let values = probe.values(&mut engine, weights);

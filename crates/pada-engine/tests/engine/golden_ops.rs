@@ -94,9 +94,9 @@ impl Golden<'_> {
         };
         let engine =
             |precision, level| Engine::with_level(probe.layout.clone(), weights.clone(), precision, level);
-        check(&mut engine(Precision::Double, LEVELS[0]), "f64");
-        LEVELS.into_iter().for_each(|level| check(&mut engine(Precision::Single, level), &level.to_string()));
-        for (precision, what) in [(Precision::Double, "GPU, f64"), (Precision::Single, "GPU, f32")] {
+        check(&mut engine(Precision::F64, LEVELS[0]), "f64");
+        LEVELS.into_iter().for_each(|level| check(&mut engine(Precision::F32, level), &level.to_string()));
+        for (precision, what) in [(Precision::F64, "GPU, f64"), (Precision::F32, "GPU, f32")] {
             if let Some(mut gpu) = pada_emulated_gpu::engine(probe.layout.clone(), &weights, precision) {
                 check(&mut gpu, what);
             }

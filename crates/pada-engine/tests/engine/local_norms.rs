@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use pada_dist::{ProcessGroup, share, threads};
 use pada_engine::Engine;
 use pada_graph::{
-    Batch, Executor, Graph, Images, LossSpec, Lower, MacroNet, Nb201Net, Norms, Op, Precision, RankNorms,
+    Batch, BatchNormSync, Executor, Graph, Images, LossSpec, Lower, MacroNet, Nb201Net, Norms, Op, Precision,
     Shape, State, Statistics, WeightId,
 };
 use pada_space::{NasBenchMacro, Nb201, SearchSpace};
-use pada_world::{World, share, threads};
 
 use crate::case::{Case, LEVELS, distance};
 
@@ -44,10 +44,10 @@ fn step(case: &Case, engine: &mut Engine, graph: &Graph, images: Range<usize>, s
 }
 
 /// What ranks find together, each of them.
-fn together(case: &Case, graph: &Graph, worlds: &[World], norms: RankNorms) -> Vec<Found> {
+fn together(case: &Case, graph: &Graph, worlds: &[ProcessGroup], norms: BatchNormSync) -> Vec<Found> {
     let all = 0..case.labels.len();
-    let of = |world: &World| {
-        let mut engine = case.engine(Precision::Single, LEVELS[2]).across(world.clone(), norms);
+    let of = |world: &ProcessGroup| {
+        let mut engine = case.engine(Precision::F32, LEVELS[2]).across(world.clone(), norms);
         step(case, &mut engine, graph, all.clone(), 1.0)
     };
     std::thread::scope(|scope| {
@@ -64,7 +64,7 @@ fn one_by_one(case: &Case, graph: &Graph, size: usize) -> Vec<(usize, Found)> {
         let chunks = share(images.div_ceil(CHUNK), rank, size);
         let own = (chunks.start * CHUNK).min(images)..(chunks.end * CHUNK).min(images);
         if !own.is_empty() {
-            let mut engine = case.engine(Precision::Single, LEVELS[2]);
+            let mut engine = case.engine(Precision::F32, LEVELS[2]);
             let scale = own.len() as f32 / images as f32;
             found.push((own.len(), step(case, &mut engine, graph, own, scale)));
         }
@@ -72,7 +72,7 @@ fn one_by_one(case: &Case, graph: &Graph, size: usize) -> Vec<(usize, Found)> {
     found
 }
 
-fn patient(size: usize) -> Vec<World> {
+fn patient(size: usize) -> Vec<ProcessGroup> {
     threads(size, Duration::from_secs(60))
 }
 
@@ -86,8 +86,8 @@ fn nb201() -> (Case, Nb201Net) {
 fn local_norms_of_one_rank_are_those_of_the_batch() {
     let (case, net) = nb201();
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap();
-    for worlds in [vec![World::alone()], patient(1)] {
-        let [sync, local] = [RankNorms::Sync, RankNorms::Local]
+    for worlds in [vec![ProcessGroup::single()], patient(1)] {
+        let [sync, local] = [BatchNormSync::Sync, BatchNormSync::Local]
             .map(|norms| together(&case, &graph, &worlds, norms).remove(0).bits());
         assert!(sync == local);
     }
@@ -110,7 +110,7 @@ fn local_norms_are_those_of_parts_of_the_batch_whose_gradients_are_averaged() {
                     .collect();
             }
             let logits: Vec<f32> = parts.iter().flat_map(|(_, found)| found.logits.clone()).collect();
-            let ranks = together(&case, &graph, &patient(size), RankNorms::Local);
+            let ranks = together(&case, &graph, &patient(size), BatchNormSync::Local);
             for (rank, found) in ranks.iter().enumerate() {
                 assert!(found.bits() == ranks[0].bits(), "rank {rank} of {size} has other bits");
                 assert!(found.logits == logits, "logits of rank {rank} of {size}");
@@ -122,7 +122,7 @@ fn local_norms_are_those_of_parts_of_the_batch_whose_gradients_are_averaged() {
                     assert!(off <= bound, "{size} ranks, gradient of {}: off by {off}", spec.name);
                 }
             }
-            let sync = together(&case, &graph, &patient(size), RankNorms::Sync);
+            let sync = together(&case, &graph, &patient(size), BatchNormSync::Sync);
             assert!(distance(&sync[0].gradient, &sums[0]) > 1e-3, "the batch's own norms are others");
         }
     }
@@ -142,7 +142,7 @@ fn local_norms_of_uneven_parts_weigh_each_image_alike() {
             for (_, part) in &parts {
                 sum.iter_mut().zip(&part.gradient).for_each(|(sum, part)| *sum += part);
             }
-            for found in together(&case, &graph, &patient(size), RankNorms::Local) {
+            for found in together(&case, &graph, &patient(size), BatchNormSync::Local) {
                 let off = distance(&found.gradient, &sum);
                 assert!(off < 1e-5, "{size} ranks: off by {off}");
             }
@@ -171,7 +171,7 @@ fn running_statistics_are_those_of_the_whole_batch() {
     let parts = one_by_one(&case, &graph, 2);
     let norms = running(&graph);
     assert!(norms.len() > 10);
-    let ranks = together(&case, &graph, &patient(2), RankNorms::Local);
+    let ranks = together(&case, &graph, &patient(2), BatchNormSync::Local);
     assert!(ranks[0].bits() == ranks[1].bits());
     for ([mean, var], momentum, pixels) in norms {
         let [means, vars] = [mean, var].map(|id| case.layout.range(id));

@@ -22,10 +22,10 @@ proptest! {
             ..case
         };
         for (precision, level) in [
-            (Precision::Double, LEVELS[0]),
-            (Precision::Single, LEVELS[0]),
-            (Precision::Single, LEVELS[1]),
-            (Precision::Single, LEVELS[2]),
+            (Precision::F64, LEVELS[0]),
+            (Precision::F32, LEVELS[0]),
+            (Precision::F32, LEVELS[1]),
+            (Precision::F32, LEVELS[2]),
         ] {
             let mut used = poison.engine(precision, level);
             poison.step(&mut used, &graph);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pada_graph::{Graph, Lower, MacroNet, Nb201Net, Norms, Precision, RankNorms, Shape};
+use pada_dist::{DistError, ProcessGroup, threads};
+use pada_graph::{BatchNormSync, Graph, Lower, MacroNet, Nb201Net, Norms, Precision, Shape};
 use pada_space::{NasBenchMacro, Nb201, SearchSpace};
-use pada_world::{World, WorldError, threads};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -12,9 +12,9 @@ use crate::case::{Case, LEVELS};
 use crate::recipe::recipes;
 
 /// Logits, losses, gradient and weights (running statistics are among them) as bits.
-fn bits(case: &Case, graph: &Graph, world: &World) -> Vec<u64> {
+fn bits(case: &Case, graph: &Graph, world: &ProcessGroup) -> Vec<u64> {
     let of = |level| {
-        let mut engine = case.engine(Precision::Single, level).across(world.clone(), RankNorms::Sync);
+        let mut engine = case.engine(Precision::F32, level).across(world.clone(), BatchNormSync::Sync);
         let found = case.step(&mut engine, graph);
         let weights = pada_graph::Executor::read(&engine, pada_graph::State::Weights);
         let numbers = found.logits.into_iter().chain(found.gradient).chain(weights);
@@ -25,7 +25,7 @@ fn bits(case: &Case, graph: &Graph, world: &World) -> Vec<u64> {
 }
 
 fn check(case: &Case, graph: &Graph) {
-    let one = bits(case, graph, &World::alone());
+    let one = bits(case, graph, &ProcessGroup::single());
     for size in [2, 4, 8] {
         let worlds = threads(size, Duration::from_secs(60));
         std::thread::scope(|scope| {
@@ -68,18 +68,18 @@ fn ranks_that_cannot_share_a_batch_and_one_that_hangs_are_errors() {
     let net = Nb201Net::new(4, 1, Shape::new(3, 8, 8), 10, Norms::Plain);
     let case = Case::new(net.weights(), Shape::new(3, 8, 8), 16, 10, 1);
     let graph = net.lower(&Nb201::new().parse("333333").unwrap()).unwrap();
-    let step = |world: &World| {
-        let mut engine = case.engine(Precision::Single, LEVELS[0]).across(world.clone(), RankNorms::Sync);
+    let step = |world: &ProcessGroup| {
+        let mut engine = case.engine(Precision::F32, LEVELS[0]).across(world.clone(), BatchNormSync::Sync);
         let images = pada_graph::Images::given(&case.pixels, case.shape);
         let batch = pada_graph::Batch { images, labels: &case.labels };
         let result = pada_graph::Executor::gradients(&mut engine, &graph, &batch, &Default::default());
         match result {
-            Err(pada_graph::ExecError::World(error)) => error,
+            Err(pada_graph::ExecError::ProcessGroup(error)) => error,
             other => panic!("{other:?}"),
         }
     };
     let worlds = threads(3, Duration::from_secs(60));
-    assert_eq!(step(&worlds[0]), WorldError::NoPowerOfTwo { size: 3 });
+    assert_eq!(step(&worlds[0]), DistError::NoPowerOfTwo { size: 3 });
     let worlds = threads(2, Duration::from_millis(50));
-    assert_eq!(step(&worlds[1]), WorldError::Silent { rank: 1, peer: 0, seconds: 0.05 });
+    assert_eq!(step(&worlds[1]), DistError::Silent { rank: 1, peer: 0, seconds: 0.05 });
 }

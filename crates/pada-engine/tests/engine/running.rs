@@ -1,9 +1,9 @@
 //! Norms with running statistics, and the networks of the other spaces, against the readable executor.
 
-use pada_engine::Level;
+use pada_engine::Isa;
 use pada_graph::{
-    Batch, DartsModel, DartsNet, DartsSize, Decayed, Executor, Graph, IdleWeights, Images, LossSpec, Lower,
-    MacroNet, MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State,
+    Batch, DartsModel, DartsNet, DartsSize, Decayed, Executor, Graph, Images, LossSpec, Lower, MacroNet,
+    MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State, UnusedWeights,
 };
 use pada_space::{
     DARTS_NAMED, Darts, Genotype, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless, ProxylessWidths,
@@ -67,7 +67,7 @@ pub(crate) fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph
         weight_decay: 0.1,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: IdleWeights::Decay,
+        idle: UnusedWeights::Decay,
     };
     executor.update(&SgdStep { lr: 1e-3, weight_decay: 0.0, ..sgd });
     executor.update(&sgd);
@@ -96,13 +96,13 @@ pub(crate) const NAMES: [&str; 6] =
 fn passes_with_running_statistics_equal_candle() {
     for (case, graph) in paths() {
         let theirs = all_passes(&case, &mut case.candle(), &graph);
-        let ours = all_passes(&case, &mut case.engine(Precision::Double, Level::Portable), &graph);
+        let ours = all_passes(&case, &mut case.engine(Precision::F64, Isa::Portable), &graph);
         for ((name, ours), theirs) in NAMES.iter().zip(&ours).zip(&theirs) {
             let off = distance(ours, theirs);
             assert!(off < 1e-5, "{name} off by {off} in f64");
         }
         for level in LEVELS {
-            let ours = all_passes(&case, &mut case.engine(Precision::Single, level), &graph);
+            let ours = all_passes(&case, &mut case.engine(Precision::F32, level), &graph);
             for ((name, ours), theirs) in
                 NAMES.iter().zip(&ours).zip(&theirs).filter(|((name, _), _)| **name != "gradient")
             {
@@ -119,7 +119,7 @@ fn running_statistics_have_the_same_bits_for_any_number_of_threads() {
         let bits = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let found = all_passes(&case, &mut case.engine(Precision::Single, Level::Avx512), &graph);
+                let found = all_passes(&case, &mut case.engine(Precision::F32, Isa::Avx512), &graph);
                 found.map(|list| list.into_iter().map(f32::to_bits).collect::<Vec<_>>())
             })
         };

@@ -15,7 +15,7 @@ fn bits(case: &Case, graph: &pada_graph::Graph, threads: usize) -> Vec<u64> {
         LEVELS
             .into_iter()
             .flat_map(|level| {
-                let found = case.step(&mut case.engine(Precision::Single, level), graph);
+                let found = case.step(&mut case.engine(Precision::F32, level), graph);
                 let numbers = found.logits.into_iter().chain(found.gradient);
                 let numbers = numbers.map(|v| u64::from(v.to_bits())).collect::<Vec<_>>();
                 numbers.into_iter().chain([found.loss.to_bits(), found.alignment.to_bits()])

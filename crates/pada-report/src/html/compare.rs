@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use pada_rank::{Bootstrap, Difference, Interval, PairedMetric, paired_difference};
+use pada_metrics::{Bootstrap, Difference, Interval, PairedMetric, paired_difference};
 
 use super::chart::{COLOURS, Key, Line, colour, legend, lines};
 use super::cost::train_rate;

@@ -2,18 +2,18 @@ use maud::{Markup, html};
 
 /// How deep a section's heading stands.
 #[derive(Clone, Copy)]
-pub(super) enum Level {
+pub(super) enum Isa {
     Second,
     Third,
 }
 
 /// A section with its heading.
-pub(super) fn section(level: Level, title: &str, content: Markup) -> Markup {
+pub(super) fn section(level: Isa, title: &str, content: Markup) -> Markup {
     html! {
         section {
             @match level {
-                Level::Second => h2 { (title) },
-                Level::Third => h3 { (title) },
+                Isa::Second => h2 { (title) },
+                Isa::Third => h3 { (title) },
             }
             (content)
         }

@@ -19,7 +19,7 @@ mod view;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use view::{Accuracies, ArchAccuracy, Found, Pixels, PreferredImages, RunView, Thumbnail};
 
-use markup::{Level, missing, section};
+use markup::{Isa, missing, section};
 
 /// The page of some runs: of one, its result first; of several, their comparison, then each of them. Runs that are under way are shown
 /// as far as they are. The same runs give the same bytes.
@@ -44,7 +44,7 @@ pub fn page(runs: &[RunView]) -> String {
                 @match runs {
                     [run] => {
                         header { (head(run)) }
-                        main { (parts(run, 0, Level::Second)) }
+                        main { (parts(run, 0, Isa::Second)) }
                     }
                     _ => {
                         header { h1 { (title) } }
@@ -54,7 +54,7 @@ pub fn page(runs: &[RunView]) -> String {
                                 article id=(markup::anchor(i)) {
                                     h2 { (run.title()) }
                                     (state(run))
-                                    (parts(run, i, Level::Third))
+                                    (parts(run, i, Isa::Third))
                                 }
                             }
                         }
@@ -89,7 +89,7 @@ fn state(run: &RunView) -> Markup {
 }
 
 /// Everything about one run, the result first.
-fn parts(run: &RunView, i: usize, level: Level) -> Markup {
+fn parts(run: &RunView, i: usize, level: Isa) -> Markup {
     let Some(record) = &run.record else { return setup::setup(run, i, level) };
     let result = match &record.ranking {
         Some(ranking) => result::result(ranking),

@@ -1,5 +1,5 @@
 use maud::{Markup, html};
-use pada_rank::Metrics;
+use pada_metrics::Metrics;
 
 use super::chart::{Estimate, estimates};
 use super::markup::{Head, figure, missing, table};

@@ -92,7 +92,7 @@ fn on_the_edge(far: usize) -> String {
 fn best(archs: &[ArchAccuracy], of: fn(&ArchAccuracy) -> f64) -> Vec<bool> {
     let mut sorted: Vec<f64> = archs.iter().map(of).collect();
     sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-    // As many as `pada_rank::p_at_top` takes.
+    // As many as `pada_metrics::p_at_top` takes.
     let k = (TOP * archs.len() as f64).floor() as usize;
     let cut = k.checked_sub(1).map_or(f64::INFINITY, |last| sorted[last]);
     archs.iter().map(|arch| of(arch) >= cut).collect()

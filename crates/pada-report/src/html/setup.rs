@@ -1,12 +1,12 @@
 use maud::{Markup, html};
 
 use super::RunView;
-use super::markup::{Level, section};
+use super::markup::{Isa, section};
 use super::numbers::count;
 use crate::SupernetRecord;
 
 /// What ran.
-pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
+pub(super) fn setup(run: &RunView, i: usize, level: Isa) -> Markup {
     let mut facts: Vec<(&str, String)> = vec![("method", run.method.clone()), ("seed", run.seed.to_string())];
     if let Some(record) = &run.record {
         let net = &record.supernet;

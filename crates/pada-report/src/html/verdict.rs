@@ -24,7 +24,7 @@ pub(super) fn verdict(agreement: &Agreement) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
-    use pada_rank::{Bootstrap, Interval};
+    use pada_metrics::{Bootstrap, Interval};
 
     use super::*;
 

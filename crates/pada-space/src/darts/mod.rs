@@ -8,7 +8,7 @@ mod notation;
 pub use genotype::{CellGenotype, DartsOp, Genotype, is_reduction};
 pub use named::{AGNAS, DARTS_NAMED, agnas_cells};
 
-use crate::{Arch, Chooses, Equivalence, Position, ReadWhere, SearchSpace, SpaceError, find_named};
+use crate::{ActiveWhere, Arch, Decision, DecisionKind, Equivalence, SearchSpace, SpaceError, find_named};
 
 const NAME: &str = "darts";
 /// Nodes of a cell that are computed; 0 and 1 are its inputs.
@@ -190,17 +190,19 @@ impl SearchSpace for Darts {
     }
 
     /// Edges of the two cells are of two kinds: in a reduction cell some halve the image. An edge is read where its node keeps it.
-    fn positions(&self) -> Vec<Position> {
-        let edge = |(kind, from, to): (usize, usize, usize)| Position {
-            chooses: Chooses::Operation { kind: kind as u8 },
-            read_where: (to > 2).then(|| ReadWhere {
+    fn positions(&self) -> Vec<Decision> {
+        let edge = |(kind, from, to): (usize, usize, usize)| Decision {
+            chooses: DecisionKind::Operation { kind: kind as u8 },
+            active_where: (to > 2).then(|| ActiveWhere {
                 position: kind * CELL + EDGES + to - 3,
                 choices: (0..pairs(to)).filter(|&c| pair(to, c).contains(&from)).map(|c| c as u8).collect(),
             }),
         };
         let cell = |kind| {
             let edges = (2..2 + NODES).flat_map(move |to| (0..to).map(move |from| (kind, from, to)));
-            edges.map(edge).chain(PAIRS.map(|_| Position { chooses: Chooses::Inputs, read_where: None }))
+            edges
+                .map(edge)
+                .chain(PAIRS.map(|_| Decision { chooses: DecisionKind::Inputs, active_where: None }))
         };
         [0, 1].into_iter().flat_map(cell).collect()
     }
@@ -220,7 +222,7 @@ impl SearchSpace for Darts {
         if text.contains(['(', '{', '=']) {
             return Self::arch(&Genotype::parse(text)?);
         }
-        Ok(self.cleared(&crate::named::parse_unnamed(self, DARTS_NAMED, text)?))
+        Ok(self.without_dead_edges(&crate::named::parse_unnamed(self, DARTS_NAMED, text)?))
     }
 
     fn format(&self, arch: &Arch) -> String {
@@ -228,7 +230,7 @@ impl SearchSpace for Darts {
     }
 
     /// An edge is live if its node keeps it and something but zeros comes through it; a choice of a pair, if one of its edges is.
-    fn live(&self, arch: &Arch) -> Vec<bool> {
+    fn active(&self, arch: &Arch) -> Vec<bool> {
         let mut live = vec![false; 2 * CELL];
         for cell in [DartsCell::Normal, DartsCell::Reduce] {
             let mut fed = [true, true, false, false, false, false];

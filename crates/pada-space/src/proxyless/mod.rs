@@ -6,7 +6,7 @@ mod spec;
 pub use named::PROXYLESS_NAMED;
 pub use spec::{MbConv, MobileLayer, MobileSpec};
 
-use crate::{Arch, Chooses, Equivalence, Position, SearchSpace, SpaceError, find_named};
+use crate::{Arch, Decision, DecisionKind, Equivalence, SearchSpace, SpaceError, find_named};
 
 const NAME: &str = "proxyless";
 const OP_NAMES: [&str; 7] = ["mb3_k3", "mb6_k3", "mb3_k5", "mb6_k5", "mb3_k7", "mb6_k7", "skip"];
@@ -180,10 +180,12 @@ impl SearchSpace for Proxyless {
     }
 
     /// Two kinds: the first block of a stage, which changes channels or size, and the others.
-    fn positions(&self) -> Vec<Position> {
+    fn positions(&self) -> Vec<Decision> {
         let kind = |(_, cell): (&ProxylessStage, usize)| u8::from(cell > 0);
         let layers = self.widths.layers().map(kind);
-        layers.map(|kind| Position { chooses: Chooses::Operation { kind }, read_where: None }).collect()
+        layers
+            .map(|kind| Decision { chooses: DecisionKind::Operation { kind }, active_where: None })
+            .collect()
     }
 
     fn op_names(&self) -> &[&'static str] {
@@ -207,7 +209,7 @@ impl SearchSpace for Proxyless {
     }
 
     /// Every layer, for even a skip lets its input through.
-    fn live(&self, arch: &Arch) -> Vec<bool> {
+    fn active(&self, arch: &Arch) -> Vec<bool> {
         vec![true; arch.choices().len()]
     }
 

@@ -4,7 +4,7 @@ use pada::Device;
 use pada::data::{CIFAR10, CIFAR100, Cifar};
 use pada::engine::cuda::{self, CudaError, Driver, DriverOptions, KernelResources};
 use pada::graph::Precision;
-use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthError};
+use pada::truth::{Darts214Table, Download, MacroTable, NasBenchError, Nb201Table};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -76,7 +76,7 @@ fn cpu() -> String {
 }
 
 fn engine() -> String {
-    let level = pada::engine::Level::detect();
+    let level = pada::engine::Isa::detect();
     match pada::engine::has_bf16() {
         true => format!("{level}; compute.precision = \"bf16\" has instructions of its own"),
         false => format!("{level}; no bf16 instructions: compute.precision = \"bf16\" computes in f32"),
@@ -114,7 +114,7 @@ fn kernels() -> Result<Vec<Loaded>, String> {
         let driver = Driver::open(0, precision, &options)?;
         Ok(Loaded { precision: name, kernels: driver.resources()? })
     };
-    let all = [(Precision::Single, "f32"), (Precision::Half, "bf16")].into_iter().map(loaded);
+    let all = [(Precision::F32, "f32"), (Precision::Bf16, "bf16")].into_iter().map(loaded);
     all.collect::<Result<_, CudaError>>().map_err(|error| error.to_string())
 }
 
@@ -208,7 +208,7 @@ fn darts_214(path: &Path) -> Result<String, String> {
     archs_in(path, Darts214Table::load(path).map(|table| table.truth().archs().len()))
 }
 
-fn archs_in(path: &Path, archs: Result<usize, TruthError>) -> Result<String, String> {
+fn archs_in(path: &Path, archs: Result<usize, NasBenchError>) -> Result<String, String> {
     let archs = archs.map_err(|e| e.to_string())?;
     Ok(format!("{archs} architectures in {}", path.display()))
 }

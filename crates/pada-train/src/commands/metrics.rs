@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use pada::graph::DartsSize;
 use pada::rank::{Bootstrap, Metrics, tau_b_interval};
 use pada::space::{Arch, SearchSpace};
-use pada::truth::{Darts214Table, Download, MacroTable, Nb201Data, Nb201Table, TruthTable};
+use pada::truth::{BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Data, Nb201Table};
 use pada::{AloneNet, PadaError, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
@@ -69,7 +69,7 @@ fn by_arch(archs: &[Arch], values: &[f64]) -> HashMap<Arch, f64> {
     archs.iter().cloned().zip(values.iter().copied()).collect()
 }
 
-fn accuracies(table: &TruthTable) -> HashMap<Arch, f64> {
+fn accuracies(table: &BenchmarkTable) -> HashMap<Arch, f64> {
     by_arch(table.archs(), table.accuracies())
 }
 

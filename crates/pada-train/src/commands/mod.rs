@@ -26,13 +26,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
-use pada::graph::{Precision, RankNorms};
-use pada::world::{World, WorldError};
+use pada::graph::{BatchNormSync, Precision};
+use pada::world::{DistError, ProcessGroup};
 use pada::{
-    Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, RankSplit, Recalibration,
+    Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, RankSplit, Recalibration, Session,
     SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,
 };
-use pada_mpi::Launcher;
+use pada_dist::mpi::Launcher;
 
 use crate::progress::{Progress, Show};
 
@@ -71,20 +71,20 @@ impl Common {
     }
 
     /// Starts the threads and chooses the device, for a command that several ranks share.
-    pub(crate) fn shared_place(&self) -> anyhow::Result<Place> {
+    pub(crate) fn shared_place(&self) -> anyhow::Result<Session> {
         let patience = seconds("--peer-timeout", self.peer_timeout)?;
-        Ok(Place { world: pada_mpi::start(patience).map_err(PadaError::from)?, ..self.new_place()? })
+        Ok(Session { world: pada_dist::mpi::start(patience).map_err(PadaError::from)?, ..self.new_place()? })
     }
 
     /// The same for a command that one rank does.
-    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+    pub(crate) fn place(&self) -> anyhow::Result<Session> {
         if let Some(Launcher { name: launcher, size }) = Launcher::detect() {
-            return Err(PadaError::from(WorldError::OneRank { launcher, size }).into());
+            return Err(PadaError::from(DistError::OneRank { launcher, size }).into());
         }
         self.new_place()
     }
 
-    fn new_place(&self) -> anyhow::Result<Place> {
+    fn new_place(&self) -> anyhow::Result<Session> {
         let threads = self.threads.unwrap_or(0);
         if let Some(given) = self.threads.filter(|n| !(1..=MAX_THREADS).contains(n)) {
             let (key, value, range) = ("--threads", given.to_string(), "from 1 to 1024");
@@ -96,8 +96,8 @@ impl Common {
         if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
             eprintln!("on the CPU: {reason}");
         }
-        let (checkpoint_every, world) = (Duration::from_secs(60), World::alone());
-        Ok(Place { data_dir: data_dir(), device, checkpoint_every, world })
+        let (checkpoint_every, world) = (Duration::from_secs(60), ProcessGroup::single());
+        Ok(Session { data_dir: data_dir(), device, checkpoint_every, world })
     }
 }
 
@@ -260,11 +260,11 @@ impl ComputeArgs {
                 ExecutorArg::Candle => ExecutorName::Candle,
             },
             precision: match self.precision {
-                PrecisionArg::F32 => Precision::Single,
-                PrecisionArg::Bf16 => Precision::Half,
-                PrecisionArg::F64 => Precision::Double,
+                PrecisionArg::F32 => Precision::F32,
+                PrecisionArg::Bf16 => Precision::Bf16,
+                PrecisionArg::F64 => Precision::F64,
             },
-            norms: RankNorms::default(),
+            norms: BatchNormSync::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use pada::{Blame, RankArchs, RankJob, check_scores_file, rank_weights, write_scores};
+use pada::{ErrorKind, RankArchs, RankJob, check_scores_file, rank_weights, write_scores};
 use serde_json::json;
 
 use super::train::ended;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let mut progress = if leads { args.common.progress() } else { Progress::new(Show::Nothing) };
     let ranked = rank_weights(&job, &place, &mut progress);
-    if leads && ranked.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
+    if leads && ranked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
         eprintln!("no scores were written; the same command starts them again");
     }
     let (scores, record) = ended(&place.world, ranked)?;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use pada::search_methods::{EvolutionConfig, ParetoConfig};
 use pada::{
-    Blame, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
+    ErrorKind, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
     search_weights,
 };
 use serde_json::json;
@@ -168,7 +168,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             search_weights(&args.scoring.file(weights, data), &job, &place, &mut progress)
         }
     };
-    if found.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
+    if found.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
         eprintln!("the scores so far are kept; the same command goes on with them");
     }
     let found = found?;

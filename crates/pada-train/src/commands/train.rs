@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use pada::report::{RunRecord, summary};
-use pada::world::World;
-use pada::{Blame, PadaError, Place, Run, RunConfig, RunFolder};
+use pada::world::ProcessGroup;
+use pada::{ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 use serde_json::json;
 
 use super::{Common, report, seconds};
@@ -56,7 +56,7 @@ impl Args {
         config: impl FnOnce() -> anyhow::Result<RunConfig>,
     ) -> anyhow::Result<Option<(RunFolder, RunConfig, RunRecord)>> {
         let checkpoint_every = seconds("--checkpoint-every", self.checkpoint_every)?;
-        let place = Place { checkpoint_every, ..self.common.shared_place()? };
+        let place = Session { checkpoint_every, ..self.common.shared_place()? };
         let world = &place.world;
         let (folder, config) = match &self.resume {
             // The folder belongs to rank 0.
@@ -79,7 +79,7 @@ impl Args {
             (None, None) => RunFolder::create_numbered(Path::new(RUNS), &config)?,
         };
         let result = run.finish(&folder, &mut self.common.progress());
-        if result.as_ref().is_err_and(|error| error.blame() != Blame::Input) {
+        if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::Input) {
             eprintln!("to go on: pada-train --resume {}", folder.path().display());
         }
         Ok(Some((folder, config, ended(world, result)?)))
@@ -87,18 +87,18 @@ impl Args {
 }
 
 /// Says good-bye to the other ranks, unless something failed: then the launcher ends them too.
-pub(crate) fn ended<T>(world: &World, result: Result<T, PadaError>) -> Result<T, PadaError> {
+pub(crate) fn ended<T>(world: &ProcessGroup, result: Result<T, PadaError>) -> Result<T, PadaError> {
     match &result {
         Ok(_) => world.close(),
         // All of them stopped; none ends, and is missed, before rank 0 has written its checkpoint.
-        Err(error) if error.blame() == Blame::Stopped && world.barrier().is_ok() => world.close(),
+        Err(error) if error.kind() == ErrorKind::Stopped && world.barrier().is_ok() => world.close(),
         Err(_) => {}
     }
     result
 }
 
 /// The config of rank 0.
-fn received(world: &World) -> Result<RunConfig, PadaError> {
+fn received(world: &ProcessGroup) -> Result<RunConfig, PadaError> {
     let text = world.broadcast(vec![])?;
     Ok(RunConfig::parse(&String::from_utf8_lossy(&text), Path::new("the config of rank 0"))?)
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pada_graph::{Executor, IdleWeights, SgdStep, State, WeightId, WeightLayout};
+use pada_graph::{Executor, SgdStep, State, UnusedWeights, WeightId, WeightLayout};
 use pada_sampler::{SamplerError, SamplerState};
 use pada_space::Arch;
 
@@ -166,7 +166,7 @@ impl Blocks {
     pub(super) fn update(&mut self, step: &SgdStep) {
         for block in 0..self.open() {
             for (shared, touched) in self.shared.iter().zip(&self.touched[block]) {
-                if step.idle == IdleWeights::Frozen && !touched {
+                if step.idle == UnusedWeights::Frozen && !touched {
                     continue;
                 }
                 let range = shared.range.clone();
@@ -208,19 +208,19 @@ impl Blocks {
 #[cfg(test)]
 mod tests {
     use pada_graph::{Batch, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
-    use pada_supernet::{CandleExecutor, init_weights};
+    use pada_models::{CandleExecutor, init_weights};
     use rand::RngExt;
 
     use super::*;
-    use crate::Purpose;
+    use crate::RngStream;
 
     /// The gradient of the choice is the slope of the loss when an edge's weights move towards those of a block.
     #[test]
     fn the_gradient_of_the_choice_is_a_slope_of_the_loss() {
-        let mut rng = Purpose::Init.stream(1);
+        let mut rng = RngStream::Init.stream(1);
         let net = Nb201Net::new(2, 1, Shape::new(3, 8, 8), 4, Norms::Plain);
         let weights = init_weights(net.weights(), &mut rng);
-        let mut executor = CandleExecutor::new(net.weights().clone(), weights.clone(), Precision::Double);
+        let mut executor = CandleExecutor::new(net.weights().clone(), weights.clone(), Precision::F64);
         let mut blocks = Blocks::new(6, net.weights(), &weights);
         blocks.grow();
         blocks.weights[1].iter_mut().for_each(|w| *w += rng.random_range(-0.3..0.3));

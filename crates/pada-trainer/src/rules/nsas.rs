@@ -163,7 +163,7 @@ mod tests {
 
     fn rule(archive: usize) -> Nsas {
         let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive(archive) };
-        Nsas::new(config, SubSpace::whole(&[5; 3]))
+        Nsas::new(config, SubSpace::full(&[5; 3]))
     }
 
     /// By hand, with an archive of two.
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_diverse_path_differs_everywhere() {
-        let space = SubSpace::whole(&[5; 6]).only(2, &[3]);
+        let space = SubSpace::full(&[5; 6]).restrict(2, &[3]);
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         for _ in 0..50 {
             let random = space.sample(&mut rng);

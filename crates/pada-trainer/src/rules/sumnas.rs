@@ -1,6 +1,6 @@
 use std::slice::from_mut;
 
-use pada_graph::{Batch, IdleWeights, SgdStep, State};
+use pada_graph::{Batch, SgdStep, State, UnusedWeights};
 use pada_sampler::{SamplerError, SamplerState, Variant};
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +94,7 @@ impl TrainRule for Sumnas {
             }
         }
         let (mut weights, mut momentum, frozen) =
-            (start, outer_momentum, ctx.sgd.idle == IdleWeights::Frozen);
+            (start, outer_momentum, ctx.sgd.idle == UnusedWeights::Frozen);
         let layout = ctx.net.weights();
         for (id, _) in layout.iter() {
             for i in layout.range(id) {

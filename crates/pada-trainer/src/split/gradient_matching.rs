@@ -56,8 +56,9 @@ pub fn split_by_gradients(
         .max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b));
     Ok(best.map(|(d, (first, cut))| {
         let (a, b): (Vec<usize>, Vec<usize>) = (0..d.ops.len()).partition(|i| first.contains(i));
-        let part_of =
-            |side: Vec<usize>| part.only(d.position, &side.into_iter().map(|i| d.ops[i]).collect::<Vec<_>>());
+        let part_of = |side: Vec<usize>| {
+            part.restrict(d.position, &side.into_iter().map(|i| d.ops[i]).collect::<Vec<_>>())
+        };
         let parts = [a, b].map(part_of);
         let ops = |part: &SubSpace| part.allowed()[d.position].clone();
         tracing::info!(position = d.position, cut, a = ?ops(&parts[0]), b = ?ops(&parts[1]), "split");

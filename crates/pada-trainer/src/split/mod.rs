@@ -12,13 +12,13 @@ use pada_space::{Arch, SubSpace};
 
 /// The supernets that splits left: together they hold every architecture once.
 #[derive(Clone, Debug)]
-pub struct Leaves {
+pub struct SubSupernets {
     leaves: Vec<(SubSpace, Vec<f32>)>,
     /// The one whose weights an executor holds.
     placed: Option<usize>,
 }
 
-impl Leaves {
+impl SubSupernets {
     /// Parts with their weights.
     pub fn new(leaves: Vec<(SubSpace, Vec<f32>)>) -> Self {
         Self { leaves, placed: None }

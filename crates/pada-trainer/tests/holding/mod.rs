@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use pada_graph::{
-    Batch, ByteImages, ExecError, Executor, Graph, HeldSet, Images, Logits, LossSpec, Pick, Pixels, SgdStep,
-    State, StepStats, Tally, WeightId, WeightLayout,
+    Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Graph, Images, Logits, LossSpec,
+    Pick, Pixels, SgdStep, State, StepStats, WeightId, WeightLayout,
 };
 
 /// What of it was used.
@@ -44,7 +44,7 @@ impl Holding {
         let counter =
             if matches!(images.pixels, Pixels::Given(_)) { &self.used.given } else { &self.used.named };
         counter.set(counter.get() + 1);
-        let all = |set: HeldSet, picks: &[Pick]| {
+        let all = |set: DeviceDataset, picks: &[Pick]| {
             picks.iter().flat_map(|pick| self.sets[set.0].image(pick, images)).collect()
         };
         match images.pixels {
@@ -71,7 +71,7 @@ impl Set {
                     image.push(0.0);
                     continue;
                 }
-                let column = if pick.mirrored { width - 1 - x } else { x };
+                let column = if pick.flipped { width - 1 - x } else { x };
                 let (row, column) = (y + pick.down, column + pick.right);
                 let inside = (0..height).contains(&row) && (0..width).contains(&column);
                 let plane = (pick.index as usize * of.shape.channels + channel) * of.shape.pixels();
@@ -92,14 +92,19 @@ impl Executor for Holding {
         self.inner.layout()
     }
 
-    fn hold(&mut self, images: &ByteImages<'_>) -> Result<Option<HeldSet>, ExecError> {
+    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
         assert_eq!(images.bytes.len(), images.labels.len() * images.shape.numel());
         let (bytes, values) = (images.bytes.to_vec(), images.values.to_vec());
         self.sets.push(Set { bytes, values, images: images.labels.len() });
-        Ok(Some(HeldSet(self.sets.len() - 1)))
+        Ok(Some(DeviceDataset(self.sets.len() - 1)))
     }
 
-    fn count(&mut self, graph: &Graph, batch: &Batch<'_>, tally: &mut Tally) -> Result<(), ExecError> {
+    fn count(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        tally: &mut CorrectCounts,
+    ) -> Result<(), ExecError> {
         let correct = self.logits(graph, &batch.images)?.correct(batch.labels);
         let place = *tally.kept.get_or_insert_with(|| {
             self.kept.push(0);
@@ -109,7 +114,7 @@ impl Executor for Holding {
         Ok(())
     }
 
-    fn counts(&mut self, tallies: &[Tally]) -> Result<Vec<usize>, ExecError> {
+    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
         self.used.asked.set(self.used.asked.get() + 1);
         let kept = std::mem::take(&mut self.kept);
         Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())

@@ -60,7 +60,7 @@ impl Executor for Lost {
         self.0.write(state, values);
     }
 
-    fn health(&self) -> Result<(), ExecError> {
+    fn deferred_error(&self) -> Result<(), ExecError> {
         Err(ExecError::Backend { executor: self.name().to_owned(), message: "it is lost".to_owned() })
     }
 }

@@ -10,7 +10,7 @@ mod supernet;
 
 pub use alone::AloneConfig;
 use pada_data::{Augment, Damaged, Photographs};
-use pada_graph::{Precision, RankNorms};
+use pada_graph::{BatchNormSync, Precision};
 use pada_trainer::TrainConfig;
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
@@ -226,7 +226,7 @@ pub struct ComputeConfig {
     /// Optional, where several ranks train together: whether batch norms take the statistics of the whole batch, `sync`, or of each
     /// rank's own images, `local`; `sync`. With `local` the result depends on the number of ranks.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub norms: RankNorms,
+    pub norms: BatchNormSync,
 }
 
 /// An executor.

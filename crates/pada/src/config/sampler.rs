@@ -1,6 +1,6 @@
 use pada_sampler::{
-    DataImportanceConfig, ImportanceWeights, ParetoPathsConfig, PathImportanceConfig, PathShare, Ramp,
-    Replacement, Variant,
+    DataImportanceConfig, DistributionScope, ImportanceWeights, LinearSchedule, ParetoPathsConfig,
+    PathImportanceConfig, Replacement, Variant,
 };
 use pada_trainer::ImageScore;
 use serde::{Deserialize, Serialize};
@@ -27,10 +27,10 @@ pub struct SamplerConfig {
     pub data_variant: Option<Variant>,
     /// Share of the importance distribution, linear in the epoch: `importance`, `constant`, `pareto`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub smoothing: Option<Ramp>,
+    pub smoothing: Option<LinearSchedule>,
     /// The same for `data = "importance"`, where it is another than `smoothing`; optional.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_smoothing: Option<Ramp>,
+    pub data_smoothing: Option<LinearSchedule>,
     /// Whether losses are weighted so that their mean estimates the uniform one: `importance`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub importance_weights: Option<ImportanceWeights>,
@@ -40,7 +40,7 @@ pub struct SamplerConfig {
     /// Over what p is shared, for `path = "importance"`: `all` positions, those of one `kind` (normal and reduction cells of darts,
     /// first and further layers of a stage of proxyless and macro), or one `position`; optional: `all`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub share: Option<PathShare>,
+    pub share: Option<DistributionScope>,
     /// Whether an image can come twice in an epoch; needed by `data = "importance"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replacement: Option<Replacement>,
@@ -136,7 +136,7 @@ impl SamplerConfig {
     ///
     /// # Errors
     /// [`ConfigError::Missing`]
-    pub fn constant(&self) -> Result<(&[f64], Ramp), ConfigError> {
+    pub fn constant(&self) -> Result<(&[f64], LinearSchedule), ConfigError> {
         const CONSTANT: &str = "path = \"constant\"";
         let target = need(self.distribution.as_deref(), "distribution", CONSTANT)?;
         Ok((target, need(self.smoothing, "smoothing", CONSTANT)?))
@@ -162,7 +162,7 @@ impl SamplerConfig {
     pub(crate) fn works_on_parts(&self) -> bool {
         match self.path {
             PathRule::Uniform | PathRule::OneChange | PathRule::Pareto => true,
-            PathRule::Importance => self.share == Some(PathShare::Position),
+            PathRule::Importance => self.share == Some(DistributionScope::Position),
             PathRule::Fixed | PathRule::Fair | PathRule::Constant => false,
         }
     }
@@ -194,14 +194,14 @@ impl SamplerConfig {
         if let (true, Some(variant)) = (data && self.path != PathRule::Uniform, self.data_variant) {
             parts.push(format!("images as in {variant}"));
         }
-        if let (true, Some(Ramp { first, last })) = (data, self.data_smoothing) {
+        if let (true, Some(LinearSchedule { first, last })) = (data, self.data_smoothing) {
             parts.push(format!("images from {first} to {last} by importance"));
         }
         let unbiased = self.importance_weights == Some(ImportanceWeights::Unbiased);
         let switches = [
             ((paths || data) && unbiased, "unbiased losses"),
-            (paths && self.share == Some(PathShare::Kind), "p per kind of positions"),
-            (paths && self.share == Some(PathShare::Position), "p per position"),
+            (paths && self.share == Some(DistributionScope::Kind), "p per kind of positions"),
+            (paths && self.share == Some(DistributionScope::Position), "p per position"),
             (data && self.replacement == Some(Replacement::Without), "without replacement"),
             (data && self.image_score == Some(ImageScore::LastLayer), "images by last-layer norm"),
             (data && self.image_score == Some(ImageScore::Loss), "images by loss"),

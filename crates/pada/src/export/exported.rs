@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use pada_graph::{Cost, Frozen, Lower, Shape};
-use pada_supernet::{read_metadata, read_weights, to_safetensors};
+use pada_models::{read_metadata, read_weights, to_safetensors};
 
 use crate::{PadaError, SupernetConfig, build};
 

@@ -11,8 +11,8 @@ use pada_trainer::{Calibration, NotFinite, Observer, TrainError, check_writable,
 
 pub use self::exported::{ExportedNet, read_exported};
 use self::source::Source;
-use crate::lists::not_written;
-use crate::{ComputeConfig, PadaError, Place, Recalibration, SupernetConfig, build};
+use crate::arch_files::not_written;
+use crate::{ComputeConfig, PadaError, Recalibration, Session, SupernetConfig, build};
 
 /// An architecture and its weights.
 #[derive(Clone, Debug)]
@@ -63,7 +63,11 @@ pub enum StatisticsFrom {
 /// # Errors
 /// [`PadaError`]: bad weights, an architecture that the weights do not compute, [`PadaError::NoStatistics`],
 /// [`NotFinite`] where a norm's input has no finite statistics.
-pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Result<ExportedNet, PadaError> {
+pub fn export(
+    job: &ExportJob,
+    place: &Session,
+    observer: &mut dyn Observer,
+) -> Result<ExportedNet, PadaError> {
     let source = Source::read(job, place, observer)?;
     let Source { arch, images, .. } = &source;
     let shape = image_shape(images);
@@ -93,7 +97,7 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
             let mut executor = build::executor(source.compute, place.device, &frozen, values)?;
             calibration.run(frozen.graph(), executor.as_mut())?;
             values = executor.read(State::Weights);
-            executor.health().map_err(pada_trainer::TrainError::from)?;
+            executor.deferred_error().map_err(pada_trainer::TrainError::from)?;
             let (taken, name) = (calibration.len(), images.name());
             format!(
                 "mean of mean and unbiased variance over batches of {}, {taken} images of {name}",

@@ -8,11 +8,11 @@ use pada_trainer::{Calibration, Observer, TrainError, image_shape};
 use super::exported::{ALONE, About};
 use super::{ExportJob, ExportWeights};
 use crate::inputs::Inputs;
-use crate::stages::{Stages, Unfinished};
+use crate::stages::{SupernetTraining, Unfinished};
 use crate::weights_file::{check_part, read_scored};
 use crate::{
-    AloneConfig, ComputeConfig, ConfigError, PadaError, PathRule, Place, Recalibration, RunConfig, RunFolder,
-    SupernetConfig, build,
+    AloneConfig, ComputeConfig, ConfigError, PadaError, PathRule, Recalibration, RunConfig, RunFolder,
+    Session, SupernetConfig, build,
 };
 
 /// What is exported.
@@ -35,7 +35,7 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn read(
         job: &ExportJob,
-        place: &Place,
+        place: &Session,
         observer: &mut dyn Observer,
     ) -> Result<Self, PadaError> {
         let arch = job.arch.as_deref();
@@ -60,7 +60,7 @@ impl Source {
     fn run(
         path: &Path,
         arch: Option<&str>,
-        place: &Place,
+        place: &Session,
         observer: &mut dyn Observer,
     ) -> Result<Self, PadaError> {
         let (folder, config) = RunFolder::open(path)?;
@@ -84,12 +84,12 @@ impl Source {
             }
         };
         check_part(path, &inputs.whole, &arch)?;
-        let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place)?;
-        let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
+        let first = SupernetTraining::first(&config, &inputs.images, space, &inputs.whole, place)?;
+        let stages = SupernetTraining::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
         let weights = stages.train(first, observer, &mut |_| Ok(()))?.with_weights(|weights| {
             (weights.place)(&arch, weights.executor)?;
             let values = weights.executor.read(State::Weights);
-            weights.executor.health()?;
+            weights.executor.deferred_error()?;
             Ok::<_, TrainError>(values)
         })?;
         let (images, name) = (inputs.images, name(folder.path()));

@@ -27,7 +27,7 @@ KERNEL combine(CombineArgs args) {
     put(args.out + i, sum, false);
 }
 
-KERNEL hand_on(HandArgs args) {
+KERNEL pass_through(PassThroughArgs args) {
     const long long i = thread_number() * 4;
     if (i >= args.rows * args.stride) return;
     Quad g = quad_at(args.gradient + i);

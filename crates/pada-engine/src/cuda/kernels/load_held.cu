@@ -1,6 +1,6 @@
 // Images of a set that lies in memory as bytes, changed as it was drawn, to channels last.
 
-// Numbers of a pick: place, down, right, mirrored, first and last row and column of the hole.
+// Numbers of a pick: place, down, right, flipped, first and last row and column of the hole.
 #define PICK 8
 
 KERNEL load_held(LoadHeldArgs args) {

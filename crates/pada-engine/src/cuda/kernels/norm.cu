@@ -57,7 +57,7 @@ __device__ inline double set_norm(
     return inv_std;
 }
 
-KERNEL settle(SettleArgs args) {
+KERNEL finalize_stats(FinalizeStatsArgs args) {
     __shared__ Moments found[CHANNELS][LANES];
     const int lane = threadIdx.x % LANES, own = threadIdx.x / LANES, channel = blockIdx.x * CHANNELS + own;
     Moments all = {0, 0, 0};
@@ -113,7 +113,7 @@ KERNEL gradient_sums(SumsArgs args) {
     out[args.stride] = sums[1];
 }
 
-KERNEL settle_gradient(SettleGradientArgs args) {
+KERNEL finalize_norm_gradient(FinalizeNormGradientArgs args) {
     __shared__ double found[2][CHANNELS][LANES];
     const int lane = threadIdx.x % LANES, own = threadIdx.x / LANES, channel = blockIdx.x * CHANNELS + own;
     double plain = 0, product = 0;

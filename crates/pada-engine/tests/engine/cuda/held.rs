@@ -7,8 +7,8 @@ use pada_data::{Augment, Flip, ImageSet, ImageSource, Normalize, Placed};
 use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
 use pada_graph::{
-    Batch, ByteImages, ExecError, Executor, HeldSet, Images, LossSpec, Lower, Nb201Net, Norms, Pick, Pixels,
-    Precision, Shape, State, Tally,
+    Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Images, LossSpec, Lower, Nb201Net,
+    Norms, Pick, Pixels, Precision, Shape, State,
 };
 use pada_space::{Nb201, SearchSpace};
 use rand::SeedableRng;
@@ -34,11 +34,11 @@ fn set() -> ImageSet {
     }
 }
 
-fn hold(executor: &mut dyn Executor, set: &ImageSet) -> HeldSet {
+fn upload_dataset(executor: &mut dyn Executor, set: &ImageSet) -> DeviceDataset {
     let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
     let values = set.normalize.values(set.channels);
     let images = ByteImages { bytes: &set.pixels, labels: &labels, shape: SHAPE, values: &values };
-    executor.hold(&images).unwrap().expect("there is memory")
+    executor.upload_dataset(&images).unwrap().expect("there is memory")
 }
 
 fn net() -> Nb201Net {
@@ -76,16 +76,16 @@ fn images_that_are_cut_mirrored_and_holed_on_a_gpu_equal_those_of_the_cpu_to_the
         let draw = source.draw(&indices, &augment, &mut ChaCha8Rng::seed_from_u64(11));
         let made = source.images(&draw).unwrap();
         let placed = draw.placed().unwrap();
-        let pick = |&Placed { index, down, right, mirrored, hole }: &Placed| Pick {
+        let pick = |&Placed { index, down, right, flipped, hole }: &Placed| Pick {
             index,
             down,
             right,
-            mirrored,
+            flipped,
             hole,
         };
         let picks: Vec<Pick> = placed.iter().map(pick).collect();
-        let Some(mut engine) = engine(&case, Precision::Single) else { return };
-        let held = hold(&mut engine, &set);
+        let Some(mut engine) = engine(&case, Precision::F32) else { return };
+        let held = upload_dataset(&mut engine, &set);
         let given = step(&mut engine, Images::given(&made.pixels, SHAPE), &labels(&indices));
         let picked = Images { pixels: Pixels::Picks(held, &picks), shape: SHAPE };
         assert!(step(&mut engine, picked, &labels(&indices)) == given, "{augment:?}");
@@ -96,14 +96,14 @@ fn images_that_are_cut_mirrored_and_holed_on_a_gpu_equal_those_of_the_cpu_to_the
 #[test]
 fn counts_of_many_networks_come_back_at_once_and_equal_those_of_logits() {
     let (case, set) = (case(), set());
-    let Some(mut engine) = engine(&case, Precision::Single) else { return };
-    let held = hold(&mut engine, &set);
+    let Some(mut engine) = engine(&case, Precision::F32) else { return };
+    let held = upload_dataset(&mut engine, &set);
     let archs = ["333333", "323412", "000000", "130224"].map(|digits| Nb201::new().parse(digits).unwrap());
     let pixels = pada_data::normalised(&set, &(0..IMAGES as u32).collect::<Vec<_>>());
     let (mut tallies, mut expected) = (vec![], vec![]);
     for arch in &archs {
         let graph = net().lower(arch).unwrap().simplified();
-        let (mut tally, mut correct) = (Tally::default(), 0);
+        let (mut tally, mut correct) = (CorrectCounts::default(), 0);
         for first in (0..IMAGES).step_by(5) {
             let count = 5.min(IMAGES - first);
             let indices: Vec<u32> = (first as u32..(first + count) as u32).collect();
@@ -125,7 +125,7 @@ fn counts_of_many_networks_come_back_at_once_and_equal_those_of_logits() {
     let images = Images { pixels: Pixels::Range(held, 0, IMAGES), shape: SHAPE };
     let mut all = 0;
     for class in 0..CLASSES as u32 {
-        let mut tally = Tally::default();
+        let mut tally = CorrectCounts::default();
         engine.count(&graph, &Batch { images, labels: &[class; IMAGES] }, &mut tally).unwrap();
         all += engine.counts(&[tally]).unwrap()[0];
     }
@@ -184,16 +184,16 @@ impl Device for Watched {
 #[test]
 fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_picks_and_labels() {
     let (case, set, copies) = (case(), set(), Rc::new(Cell::new([0, 0])));
-    let Some(device) = device(Precision::Single) else { return };
+    let Some(device) = device(Precision::F32) else { return };
     let device = Rc::new(Watched { device, copies: copies.clone() });
     let mut engine =
-        CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::Single).unwrap();
-    let held = hold(&mut engine, &set);
+        CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::F32).unwrap();
+    let held = upload_dataset(&mut engine, &set);
     copies.set([0, 0]);
     let mut tallies = vec![];
     for arch in ["333333", "323412"].map(|digits| Nb201::new().parse(digits).unwrap()) {
         let graph = net().lower(&arch).unwrap().simplified();
-        let mut tally = Tally::default();
+        let mut tally = CorrectCounts::default();
         for first in [0, 5] {
             let images = Images { pixels: Pixels::Range(held, first, 5), shape: SHAPE };
             engine.recalibrate(&graph, &images, 0).unwrap();
@@ -216,12 +216,12 @@ fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_picks_
 #[test]
 fn counts_beyond_those_that_are_kept_are_known_at_once() {
     let (case, set) = (case(), set());
-    let Some(mut engine) = engine(&case, Precision::Single) else { return };
-    let held = hold(&mut engine, &set);
+    let Some(mut engine) = engine(&case, Precision::F32) else { return };
+    let held = upload_dataset(&mut engine, &set);
     let graph = net().lower(&Nb201::new().parse("000000").unwrap()).unwrap().simplified();
     let images = Images { pixels: Pixels::Range(held, 0, 2), shape: SHAPE };
     let labels = [0, 1];
-    let mut tallies: Vec<Tally> = (0..300).map(|_| Tally::default()).collect();
+    let mut tallies: Vec<CorrectCounts> = (0..300).map(|_| CorrectCounts::default()).collect();
     for tally in &mut tallies {
         engine.count(&graph, &Batch { images, labels: &labels }, tally).unwrap();
     }
@@ -234,22 +234,26 @@ fn counts_beyond_those_that_are_kept_are_known_at_once() {
 #[test]
 fn images_that_are_not_held_are_refused_and_do_not_break_the_executor() {
     let (case, set) = (case(), set());
-    let Some(mut engine) = engine(&case, Precision::Single) else { return };
+    let Some(mut engine) = engine(&case, Precision::F32) else { return };
     let graph = net().lower(&Nb201::new().parse("333333").unwrap()).unwrap();
-    let held = hold(&mut engine, &set);
+    let held = upload_dataset(&mut engine, &set);
     let beyond = [Pick::plain(IMAGES as u32)];
     for pixels in [
-        Pixels::Range(HeldSet(held.0 + 1), 0, 2),
+        Pixels::Range(DeviceDataset(held.0 + 1), 0, 2),
         Pixels::Range(held, IMAGES - 1, 2),
         Pixels::Picks(held, &beyond),
     ] {
         let error = engine.logits(&graph, &Images { pixels, shape: SHAPE }).unwrap_err();
         assert!(matches!(error, ExecError::NotHeld), "{error}");
     }
-    let cpu = &mut case.engine(Precision::Single, pada_engine::Level::Portable);
+    let cpu = &mut case.engine(Precision::F32, pada_engine::Isa::Portable);
     let images = Images { pixels: Pixels::Range(held, 0, 2), shape: SHAPE };
     assert!(matches!(cpu.logits(&graph, &images), Err(ExecError::NotHeld)));
-    assert!(cpu.hold(&ByteImages { bytes: &[], labels: &[], shape: SHAPE, values: &[] }).unwrap().is_none());
+    assert!(
+        cpu.upload_dataset(&ByteImages { bytes: &[], labels: &[], shape: SHAPE, values: &[] })
+            .unwrap()
+            .is_none()
+    );
     engine.logits(&graph, &images).unwrap();
     assert_eq!(engine.read(State::Weights).len(), case.weights.len());
 }

@@ -12,7 +12,7 @@ const REQUIRE: &str = "PADA_REQUIRE_NVRTC";
 /// Ampere, Hopper and Blackwell, as the program asks for them when it finds such a GPU.
 const TARGETS: [&str; 3] = ["sm_80", "sm_90", "sm_100"];
 
-const PRECISIONS: [Precision; 3] = [Precision::Single, Precision::Half, Precision::Double];
+const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F64];
 
 fn is_there() -> bool {
     match compiler() {
@@ -30,7 +30,7 @@ fn assert_fits(all: &[ResourceUsage], precision: Precision, target: &str) {
     assert_eq!(all.len(), KERNELS.len());
     for (usage, kernel) in all.iter().zip(KERNELS) {
         let spills = usage.spill_store_bytes + usage.spill_load_bytes;
-        assert!(precision == Precision::Double || spills == 0, "{target} {precision:?}: {usage:?}");
+        assert!(precision == Precision::F64 || spills == 0, "{target} {precision:?}: {usage:?}");
         // A multiprocessor has 64 Ki registers, and a block at most 48 KiB of static shared memory.
         let registers = usage.registers * kernel.threads;
         assert!(registers <= 65_536 && usage.shared_bytes <= 49_152, "{target} {precision:?}: {usage:?}");
@@ -73,9 +73,9 @@ fn every_kernel_compiles_to_ptx_that_multiplies_as_its_precision_says() {
             assert!(holds(&image, &entry), "{} is not in the PTX, {precision:?}", kernel.name);
         }
         let multiplies = match precision {
-            Precision::Single => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
-            Precision::Half => "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
-            Precision::Double => "fma.rn.f64",
+            Precision::F32 => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
+            Precision::Bf16 => "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
+            Precision::F64 => "fma.rn.f64",
         };
         assert!(holds(&image, multiplies), "{precision:?} has no {multiplies}");
     }
@@ -87,9 +87,9 @@ fn kernels_are_compiled_into_a_folder_once() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let file = precompile("sm_90", Precision::Single, folder.path()).unwrap();
+    let file = precompile("sm_90", Precision::F32, folder.path()).unwrap();
     let written = std::fs::metadata(&file).unwrap().modified().unwrap();
-    assert_eq!(precompile("sm_90", Precision::Single, folder.path()).unwrap(), file);
+    assert_eq!(precompile("sm_90", Precision::F32, folder.path()).unwrap(), file);
     assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), written);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -99,7 +99,7 @@ fn an_unknown_target_is_refused_with_what_the_compiler_says() {
     if !is_there() {
         return;
     }
-    let error = compile("sm_1", Precision::Single).unwrap_err();
+    let error = compile("sm_1", Precision::F32).unwrap_err();
     let CudaError::Compile { target, log } = &error else { panic!("{error}") };
     assert!(target == "sm_1" && log.contains("gpu-architecture"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Whole steps against the engine on the CPU.
 
-use pada_engine::Level;
+use pada_engine::Isa;
 use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
 use pada_space::{Nb201, SearchSpace};
 use proptest::prelude::*;
@@ -27,8 +27,8 @@ fn compare(ours: &Found, theirs: &Found, close: f64, gradient: f64, what: &str) 
 }
 
 fn check(case: &Case, graph: &pada_graph::Graph, what: &str) {
-    let theirs = case.step(&mut case.engine(Precision::Double, Level::Portable), graph);
-    let Some(mut engine) = engine(case, Precision::Double) else { return };
+    let theirs = case.step(&mut case.engine(Precision::F64, Isa::Portable), graph);
+    let Some(mut engine) = engine(case, Precision::F64) else { return };
     let ours = case.step(&mut engine, graph);
     compare(&ours, &theirs, 1e-6, 1e-6, what);
     for (id, spec) in case.layout.iter() {
@@ -36,7 +36,7 @@ fn check(case: &Case, graph: &pada_graph::Graph, what: &str) {
         let off = distance(&ours.gradient[range.clone()], &theirs.gradient[range]);
         assert!(off < 1e-5, "{what}: gradient of {} off by {off}", spec.name);
     }
-    let mut engine = super::emulated::engine(case, Precision::Single).expect("there is a compiler");
+    let mut engine = super::emulated::engine(case, Precision::F32).expect("there is a compiler");
     // A value near zero may fall on the other side of a ReLU.
     compare(&case.step(&mut engine, graph), &theirs, 1e-3, 0.03, &format!("{what}, f32"));
 }

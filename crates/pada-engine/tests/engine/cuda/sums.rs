@@ -3,19 +3,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use pada_dist::{DistError, ProcessGroup, threads};
 use pada_emulated_gpu::device;
-use pada_engine::Level;
+use pada_engine::Isa;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, DeviceSum};
 use pada_graph::{Batch, Executor, Graph, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
 use pada_space::{Nb201, SearchSpace};
-use pada_world::{World, WorldError, threads};
 
 use crate::case::{Case, distance};
 
 /// Adds up lists of devices by way of the host.
 struct ThroughHost {
     device: Rc<dyn Device>,
-    world: World,
+    world: ProcessGroup,
 }
 
 impl DeviceSum for ThroughHost {
@@ -41,11 +41,10 @@ fn gradient(case: &Case, executor: &dyn Executor) -> Vec<f32> {
     case.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect()
 }
 
-fn engine(case: &Case, world: &World) -> Option<(CudaEngine, ThroughHost)> {
-    let device = device(Precision::Double)?;
+fn engine(case: &Case, world: &ProcessGroup) -> Option<(CudaEngine, ThroughHost)> {
+    let device = device(Precision::F64)?;
     let engine =
-        CudaEngine::with_device(device.clone(), case.layout.clone(), &case.weights, Precision::Double)
-            .unwrap();
+        CudaEngine::with_device(device.clone(), case.layout.clone(), &case.weights, Precision::F64).unwrap();
     Some((engine, ThroughHost { device, world: world.clone() }))
 }
 
@@ -61,11 +60,11 @@ fn gradients_of_several_gpus_add_up_to_those_of_the_cpu() {
     for ranks in [1, 2, 4] {
         let mut expected = vec![0.0; case.layout.numel()];
         for rank in 0..ranks {
-            let mut cpu = case.engine(Precision::Double, Level::Portable);
+            let mut cpu = case.engine(Precision::F64, Isa::Portable);
             pass(&case, &mut cpu, &graph, rank, ranks);
             expected.iter_mut().zip(gradient(&case, &cpu)).for_each(|(sum, part)| *sum += part);
         }
-        let of = |world: &World| {
+        let of = |world: &ProcessGroup| {
             let (mut engine, sum) = engine(&case, world)?;
             pass(&case, &mut engine, &graph, world.rank(), ranks);
             engine.sum_gradient(&sum).unwrap();
@@ -95,8 +94,8 @@ fn a_rank_that_is_missing_is_an_error_that_stays() {
     let world = &threads(2, Duration::from_millis(30))[1];
     let Some((mut engine, sum)) = engine(&case, world) else { return };
     pass(&case, &mut engine, &graph, 1, 2);
-    let silent = WorldError::Silent { rank: 1, peer: 0, seconds: 0.03 }.to_string();
+    let silent = DistError::Silent { rank: 1, peer: 0, seconds: 0.03 }.to_string();
     let error = engine.sum_gradient(&sum).unwrap_err().to_string();
     assert!(error.contains(&silent), "{error}");
-    assert!(engine.health().unwrap_err().to_string().contains(&silent));
+    assert!(engine.deferred_error().unwrap_err().to_string().contains(&silent));
 }

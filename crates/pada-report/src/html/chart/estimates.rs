@@ -1,5 +1,5 @@
 use maud::{Markup, html};
-use pada_rank::Interval;
+use pada_metrics::Interval;
 
 use super::{Scale, WIDTH, tenth};
 use crate::html::numbers::fixed;

@@ -1,0 +1,188 @@
+use super::combine::Affine;
+use crate::geometry::Padded;
+use crate::plan::Activation;
+use crate::simd::{Kernel, Number, Unit, Vector};
+
+/// Copies an image into a padded buffer as a convolution reads it: normalised, activated, with a border of zeros.
+pub(crate) struct Stage<'a, T> {
+    /// `[H, W, stride]`
+    pub(crate) source: &'a [T],
+    /// What the norm before the activation does; none to take the numbers as they are.
+    pub(crate) affine: Option<Affine<'a, T>>,
+    pub(crate) act: Activation,
+    pub(crate) padded: Padded,
+    pub(crate) out: &'a mut [T],
+}
+
+impl<T: Number, U: Unit> Kernel<T, U> for Stage<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
+        let (stride, width) = (self.padded.stride, self.padded.width * self.padded.stride);
+        let (low, high) = bounds::<V>(self.act);
+        for (source, out) in self.source.chunks_exact(width).zip(rows(self.padded, self.out)) {
+            if self.affine.is_none() && self.act == Activation::None {
+                out.copy_from_slice(source);
+                continue;
+            }
+            match self.affine {
+                None => activate::<V, false>(source, out, stride, Affine::default(), (low, high)),
+                Some(affine) => activate::<V, true>(source, out, stride, affine, (low, high)),
+            }
+        }
+    }
+}
+
+/// A row, pixel by pixel as it lies in memory; normalised only where it is said to be.
+#[inline(always)]
+fn activate<V: Vector, const NORMALISED: bool>(
+    source: &[V::Elem],
+    out: &mut [V::Elem],
+    stride: usize,
+    affine: Affine<'_, V::Elem>,
+    (low, high): (V, V),
+) {
+    assert!(source.len() == out.len() && out.len().is_multiple_of(stride) && stride.is_multiple_of(V::LANES));
+    assert!(!NORMALISED || affine.is_for(stride));
+    for pixel in (0..out.len()).step_by(stride) {
+        for channel in (0..stride).step_by(V::LANES) {
+            // SAFETY: both rows hold whole pixels, which are whole vectors, and the norm has as many channels.
+            unsafe {
+                let mut x = V::load(source.as_ptr().add(pixel + channel));
+                if NORMALISED {
+                    x = affine.at_unchecked::<V>(channel).apply(x);
+                }
+                x.at_least(low).at_most(high).store(out.as_mut_ptr().add(pixel + channel));
+            }
+        }
+    }
+}
+
+/// What an activation keeps its input between.
+#[inline(always)]
+pub(super) fn bounds<V: Vector>(act: Activation) -> (V, V) {
+    let (low, high) = act.bounds();
+    (V::splat(V::Elem::from_f64(low)), V::splat(V::Elem::from_f64(high)))
+}
+
+/// The rows of the image; sets the border to zero.
+#[inline(always)]
+fn rows<T: Number>(padded: Padded, out: &mut [T]) -> impl Iterator<Item = &mut [T]> {
+    let Padded { height, border, stride, .. } = padded;
+    let (side, row) = (border * stride, padded.row());
+    let out = &mut out[..padded.len()];
+    out[..border * row].fill(T::ZERO);
+    out[(border + height) * row..].fill(T::ZERO);
+    out[border * row..].chunks_exact_mut(row).take(height).map(move |out| {
+        out[..side].fill(T::ZERO);
+        out[row - side..].fill(T::ZERO);
+        &mut out[side..row - side]
+    })
+}
+
+/// The gradient behind a batch norm, from the gradient `g` after it: `a·g + b·(y − mean) + c`, where a, b and c come from the
+/// batch, `[stride]` each.
+#[derive(Clone, Copy)]
+pub(crate) struct NormGradient<'a, T> {
+    /// Gradient of the normalised values, `[H, W, stride]`.
+    pub(crate) g: &'a [T],
+    /// What was normalised, `[H, W, stride]`.
+    pub(crate) y: &'a [T],
+    pub(crate) mean: &'a [T],
+    pub(crate) a: &'a [T],
+    pub(crate) b: &'a [T],
+    pub(crate) c: &'a [T],
+}
+
+/// Copies the gradient of an operation's output into a padded buffer: that of its direct readers, that which comes through a
+/// batch norm, or the sum of both.
+pub(crate) struct StageGradient<'a, T> {
+    pub(crate) direct: Option<&'a [T]>,
+    pub(crate) norm: Option<NormGradient<'a, T>>,
+    pub(crate) padded: Padded,
+    pub(crate) out: &'a mut [T],
+}
+
+impl<T: Number, U: Unit> Kernel<T, U> for StageGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
+        let (stride, width) = (self.padded.stride, self.padded.width * self.padded.stride);
+        for (row, out) in rows(self.padded, self.out).enumerate() {
+            let range = row * width..(row + 1) * width;
+            let direct = self.direct.map(|list| &list[range.clone()]);
+            let Some(norm) = &self.norm else {
+                out.copy_from_slice(direct.expect("a gradient comes from somewhere"));
+                continue;
+            };
+            norm.row::<V>(range, stride, direct, out);
+        }
+    }
+}
+
+impl<T: Number> NormGradient<'_, T> {
+    /// A row, pixel by pixel as it lies in memory.
+    #[inline(always)]
+    fn row<V: Vector<Elem = T>>(
+        &self,
+        range: std::ops::Range<usize>,
+        stride: usize,
+        direct: Option<&[T]>,
+        out: &mut [T],
+    ) {
+        let (g, y) = (&self.g[range.clone()], &self.y[range]);
+        let Self { mean, a, b, c, .. } = *self;
+        assert!(g.len() == out.len() && direct.is_none_or(|list| list.len() == out.len()));
+        assert!(out.len().is_multiple_of(stride) && stride.is_multiple_of(V::LANES));
+        assert!([mean, a, b, c].iter().all(|list| list.len() >= stride));
+        for pixel in (0..out.len()).step_by(stride) {
+            for channel in (0..stride).step_by(V::LANES) {
+                let at = pixel + channel;
+                // SAFETY: all rows hold as many whole pixels, which are whole vectors, and the norm has as many channels.
+                unsafe {
+                    let (mean, a) = (V::load(mean.as_ptr().add(channel)), V::load(a.as_ptr().add(channel)));
+                    let (b, c) = (V::load(b.as_ptr().add(channel)), V::load(c.as_ptr().add(channel)));
+                    let y = V::load(y.as_ptr().add(at)).sub(mean);
+                    let mut sum = V::load(g.as_ptr().add(at)).mul_add(a, y.mul_add(b, c));
+                    if let Some(direct) = direct {
+                        sum = sum.add(V::load(direct.as_ptr().add(at)));
+                    }
+                    sum.store(out.as_mut_ptr().add(at));
+                }
+            }
+        }
+    }
+}
+
+/// The vector of channels that starts at `channel`.
+#[inline(always)]
+pub(super) fn vector<V: Vector>(list: &[V::Elem], channel: usize) -> V {
+    let list = &list[channel..][..V::LANES];
+    // SAFETY: the slice holds LANES numbers.
+    unsafe { V::load(list.as_ptr()) }
+}
+
+/// Turns numbers into units, both `[n]` numbers long.
+pub(crate) struct ToUnits<'a, T, U> {
+    pub(crate) numbers: &'a [T],
+    pub(crate) units: &'a mut [U],
+}
+
+impl<T: Number, U: Unit> Kernel<T, U> for ToUnits<'_, T, U> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Elem = T, Unit = U>>(self) {
+        assert!(
+            self.numbers.len().is_multiple_of(V::LANES) && self.units.len() * U::PER == self.numbers.len()
+        );
+        for at in (0..self.numbers.len()).step_by(V::LANES) {
+            // SAFETY: both lists hold as many numbers, a multiple of LANES.
+            unsafe {
+                V::load(self.numbers.as_ptr().add(at)).store_units(self.units.as_mut_ptr().add(at / U::PER))
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Runs as a page shows them: what their folders hold, read without touching it.
+
+mod folders;
+mod preferred;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+pub use folders::run_folders;
+use pada_data::ImageSource;
+use pada_report::html::{Accuracies, ArchAccuracy, Found, RunView, page};
+use pada_report::{ReportError, RunRecord};
+use pada_space::{Decision, DecisionKind};
+
+use crate::arch_files::write_file;
+use crate::run_folder::{CONFIG, RANKING, RECORD};
+use crate::{DataConfig, PadaError, PathRule, RunConfig, Tables, TruthName, build, read_scores};
+
+/// Reads runs for a page. Takes no lock and writes nothing, so it reads runs that are under way too. What many runs share, images and
+/// tables, is read once.
+#[derive(Default)]
+pub struct RunReader {
+    data_dir: PathBuf,
+    images: Vec<(DataConfig, Found<Rc<ImageSource>>)>,
+    tables: Vec<(TruthName, Found<Rc<Tables>>)>,
+}
+
+impl RunReader {
+    /// With the folder of downloaded data sets and tables.
+    pub fn new(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.into(), ..Self::default() }
+    }
+
+    /// The run of a folder, as far as it is. Images, tables and checkpoints that are not there are said to be missing.
+    ///
+    /// # Errors
+    /// [`PadaError::NotARun`], and those of a config, record or list of scores that is there and cannot be read.
+    pub fn read(&mut self, folder: &Path) -> Result<RunView, PadaError> {
+        let file = folder.join(CONFIG);
+        if !file.is_file() {
+            return Err(PadaError::NotARun { path: folder.into(), file: CONFIG });
+        }
+        let config = RunConfig::read(&file)?;
+        let record = match RunRecord::read(&folder.join(RECORD)) {
+            Err(ReportError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            other => Some(other?),
+        };
+        let space = build::space_of(&config.supernet)?;
+        let chooses_op = |p: Decision| matches!(p.chooses, DecisionKind::Operation { .. });
+        Ok(RunView {
+            folder: folder.display().to_string(),
+            name: config.name.clone(),
+            method: config.method(),
+            seed: config.seed,
+            config: config.to_toml(),
+            settings: config.settings(),
+            planned_epochs: config.split.is_none().then_some(config.train.epochs),
+            op_names: space.op_names().iter().map(|name| (*name).to_owned()).collect(),
+            op_positions: space.positions().into_iter().map(chooses_op).collect(),
+            accuracies: self.accuracies(folder, &config, record.as_ref())?,
+            images: self.preferred(folder, &config, record.as_ref())?,
+            record,
+        })
+    }
+
+    /// Predicted and true accuracies, where both are there.
+    fn accuracies(
+        &mut self,
+        folder: &Path,
+        config: &RunConfig,
+        record: Option<&RunRecord>,
+    ) -> Result<Found<Accuracies>, PadaError> {
+        if config.sampler.path == PathRule::Fixed {
+            return Ok(Err("One architecture was trained from scratch: there is no ranking.".to_owned()));
+        }
+        let file = folder.join(RANKING);
+        if record.is_none_or(|record| record.ranking.is_none()) {
+            return Ok(Err("The architectures are not ranked yet.".to_owned()));
+        }
+        if !file.is_file() {
+            return Ok(Err(format!("{RANKING}, which holds the scores, is not in the folder.")));
+        }
+        let scores = read_scores(&file, build::space_of(&config.supernet)?.as_ref())?;
+        let tables = match self.tables(config) {
+            Ok(tables) => tables,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let accuracy = |(arch, predicted)| {
+            let truth = tables.main_accuracy(&arch)?;
+            Some(ArchAccuracy { arch: arch.to_string(), predicted, truth })
+        };
+        let table = tables.main_name().unwrap_or_default().to_owned();
+        Ok(Ok(Accuracies { table, archs: scores.into_iter().filter_map(accuracy).collect() }))
+    }
+
+    fn tables(&mut self, config: &RunConfig) -> Found<Rc<Tables>> {
+        let Some(name) = config.rank.truth else {
+            return Err("The run was not compared with a truth table.".to_owned());
+        };
+        if let Some((_, found)) = self.tables.iter().find(|(known, _)| *known == name) {
+            return found.clone();
+        }
+        let space = build::space(name.space());
+        let found = Tables::load(Some(name), &[], &self.data_dir, space.as_ref()).map(Rc::new);
+        let found = found.map_err(|error| format!("The truth table is not here: {error}."));
+        self.tables.push((name, found.clone()));
+        found
+    }
+
+    /// The images that a run trains on, where they are here and the same.
+    fn images(&mut self, config: &RunConfig, record: &RunRecord) -> Found<Rc<ImageSource>> {
+        let found = match self.images.iter().find(|(known, _)| *known == config.data) {
+            Some((_, found)) => found.clone(),
+            None => {
+                let splits = pada_data::open(&config.data.source, &self.data_dir, config.data.photographs())
+                    .map_err(PadaError::from);
+                let images = splits.and_then(|splits| {
+                    let trainable = build::trainable(config.data.train, &splits);
+                    Ok(Rc::new(build::train_images(config.data.train_images, trainable)?))
+                });
+                let found = images.map_err(|error| format!("The images are not here: {error}."));
+                self.images.push((config.data.clone(), found.clone()));
+                found
+            }
+        };
+        found.and_then(|images| match images.sha256() == record.train_images.sha256 {
+            true => Ok(images),
+            false => Err("The images here are not those that the run was trained on: their SHA-256 differs."
+                .to_owned()),
+        })
+    }
+}
+
+/// Writes the page of some runs, whole or not at all.
+///
+/// # Errors
+/// [`PadaError::Write`]
+pub fn write_page(path: &Path, runs: &[RunView]) -> Result<(), PadaError> {
+    write_file(path, page(runs).as_bytes())
+}
