@@ -34,7 +34,7 @@ type Rows = BTreeMap<(u64, String), f64>;
 /// `target/truth`.
 pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     let program = binary::build()?;
-    let (config, csv) = (root("configs/mini/truth.toml"), root("crates/pada-nasbench/data/mini.csv"));
+    let (config, csv) = (root("configs/mini/truth.toml")?, root("crates/pada-nasbench/data/mini.csv")?);
     let recipe = recipe(&config)?;
     let rows = read(&csv, &recipe)?;
     let archs = archs();
@@ -42,7 +42,7 @@ pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     let work: Vec<(u64, String)> = all.filter(|key| !rows.contains_key(key)).collect();
     let total = SEEDS.len() * archs.len();
     eprintln!("{}: recipe {recipe}, {} of {total} rows are there", csv.display(), rows.len());
-    let folder = root("target/truth").join(&recipe);
+    let folder = root("target/truth")?.join(&recipe);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let (queue, rows) = (Mutex::new(work.into_iter()), Mutex::new(rows));
     let worker = || -> anyhow::Result<()> {
@@ -62,8 +62,8 @@ pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     })
 }
 
-fn root(path: &str) -> PathBuf {
-    paths::root().join(path)
+fn root(path: &str) -> anyhow::Result<PathBuf> {
+    Ok(paths::root()?.join(path))
 }
 
 /// A short name for all values of a config, whatever its comments say.

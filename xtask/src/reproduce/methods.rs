@@ -131,7 +131,7 @@ mod tests {
     use crate::reproduce::preset::Preset;
 
     fn config(method: &Method, preset: Preset) -> RunConfig {
-        let mut config = RunConfig::read(&preset.config_file()).unwrap();
+        let mut config = RunConfig::read(&preset.config_file().unwrap()).unwrap();
         for set in preset.set() {
             config = config.with(set).unwrap();
         }

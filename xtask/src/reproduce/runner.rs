@@ -64,8 +64,8 @@ pub(crate) struct Args {
 impl Plan {
     /// Where runs and tables go, made where it is not there.
     pub(crate) fn out_folder(&self, what: &str) -> anyhow::Result<PathBuf> {
-        let default = || paths::root().join("runs").join(format!("{what}-{}", self.preset.name()));
-        let out = std::path::absolute(self.out.clone().unwrap_or_else(default))?;
+        let default = || Ok(paths::root()?.join("runs").join(format!("{what}-{}", self.preset.name())));
+        let out = std::path::absolute(self.out.clone().map_or_else(default, anyhow::Ok)?)?;
         std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
         Ok(out)
     }
@@ -121,7 +121,7 @@ impl Runner {
     /// Reads what all cells need. `what` names the folder; `set` is what the table changes in all cells.
     pub(crate) fn new(what: &str, plan: &Plan, work: Option<&Work>, set: &[String]) -> anyhow::Result<Self> {
         let preset = plan.preset;
-        let mut base = RunConfig::read(&preset.config_file())?;
+        let mut base = RunConfig::read(&preset.config_file()?)?;
         for assignment in preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()) {
             base = base.with(&assignment)?;
         }
@@ -281,7 +281,7 @@ impl Runner {
         match look(&folder, &config)? {
             State::Other(differences) => bail!(refusal(&folder, &differences)),
             State::New => {
-                command.arg("--config").arg(self.plan.preset.config_file());
+                command.arg("--config").arg(self.plan.preset.config_file()?);
                 let common = self.plan.preset.set().iter().map(|s| (*s).to_owned());
                 for assignment in common.chain(cell.assignments(&self.out)?) {
                     command.arg("--set").arg(assignment);

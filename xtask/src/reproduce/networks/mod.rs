@@ -97,7 +97,7 @@ impl Preset {
         }
     }
 
-    fn config_file(self, which: Which) -> PathBuf {
+    fn config_file(self, which: Which) -> anyhow::Result<PathBuf> {
         let folder = match which {
             Which::Table2 => "configs/darts",
             Which::Table3 => "configs/proxyless",
@@ -106,7 +106,7 @@ impl Preset {
             Self::Quick => "retrain-mini.toml",
             Self::Full => "retrain.toml",
         };
-        paths::root().join(folder).join(file)
+        Ok(paths::root()?.join(folder).join(file))
     }
 
     fn note(self, config: &RunConfig) -> String {
@@ -134,12 +134,12 @@ struct Cell {
 /// Retrains what is not finished and writes the table after every run; the path of its Markdown.
 pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
     let rows = Row::of_table(which, &args.methods)?;
-    let mut base = RunConfig::read(&args.preset.config_file(which))?;
+    let mut base = RunConfig::read(&args.preset.config_file(which)?)?;
     for assignment in &args.set {
         base = base.with(assignment)?;
     }
-    let default = || paths::root().join("runs").join(format!("{}-{}", which.name(), args.preset.name()));
-    let out = std::path::absolute(args.out.clone().unwrap_or_else(default))?;
+    let default = || Ok(paths::root()?.join("runs").join(format!("{}-{}", which.name(), args.preset.name())));
+    let out = std::path::absolute(args.out.clone().map_or_else(default, anyhow::Ok)?)?;
     let mut cells = Vec::new();
     for seed in 0..args.seeds {
         for (place, row) in rows.iter().enumerate() {
@@ -205,7 +205,7 @@ fn retrain(which: Which, args: &Args, rows: &[Row], cell: &Cell, program: &Path)
     match look(&cell.folder, &cell.config)? {
         State::New => {
             let arch = row.arch.as_deref().context("a row that is retrained has an architecture")?;
-            command.arg("--config").arg(args.preset.config_file(which)).args(["--arch", arch]);
+            command.arg("--config").arg(args.preset.config_file(which)?).args(["--arch", arch]);
             for assignment in args.set.iter().chain(&row.set) {
                 command.arg("--set").arg(assignment);
             }
