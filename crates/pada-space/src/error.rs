@@ -3,7 +3,7 @@ use thiserror::Error;
 /// An error about an architecture, a text, or a sub-space.
 ///
 /// Decisions are counted from 0. In a cell space, a decision is an edge.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SpaceError {
     /// A decision has a choice that the space does not offer there.
@@ -99,8 +99,8 @@ pub enum SpaceError {
     /// A mutation rate is not a probability.
     #[error("the mutation rate is {rate}, but it must be from 0 to 1")]
     BadRate {
-        /// The rate.
-        rate: f64,
+        /// The rate, as text.
+        rate: String,
     },
     /// The long form of an architecture is malformed.
     #[error("architecture {text:?}: {reason}; {space} is written like {example:?}")]

@@ -185,7 +185,7 @@ impl SubSpace {
     pub fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Result<Arch, SpaceError> {
         self.check(arch)?;
         if !(0.0..=1.0).contains(&rate) {
-            return Err(SpaceError::BadRate { rate });
+            return Err(SpaceError::BadRate { rate: rate.to_string() });
         }
         let pick = |(&c, ops): (&u8, &Vec<u8>)| {
             if rng.random_bool(rate) { ops[rng.random_range(0..ops.len())] } else { c }

@@ -61,9 +61,9 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
     let parts = TrainerParts {
         executor: new(net.weights().clone(), weights, precision),
         net: Box::new(net),
-        space: SubSpace::full(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(SubSpace::full(Nb201::new().n_ops()), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::full(&Nb201::new()), paths).unwrap()),
         data: Box::new(DataImportance::new(IMAGES as u32, data).unwrap()),
         rule: Box::new(SummedPaths),
         images: pada_data::Loader::new(images),
