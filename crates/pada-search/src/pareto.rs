@@ -116,13 +116,13 @@ impl Ranking {
         };
         let (mut fronts, mut left): (_, Vec<usize>) = (vec![0; points.len()], (0..points.len()).collect());
         let mut crowding = vec![0.0; points.len()];
-        for rank in 0.. {
+        for number in 0.. {
             let non_dominated = |&i: &usize| !left.iter().any(|&j| dominates(points[j], points[i]));
             let (front, rest): (Vec<usize>, Vec<usize>) = left.iter().partition(|i| non_dominated(i));
             if front.is_empty() {
                 break;
             }
-            front.iter().for_each(|&i| fronts[i] = rank);
+            front.iter().for_each(|&i| fronts[i] = number);
             add_crowding(&points, &front, |e| e.score, &mut crowding);
             add_crowding(&points, &front, |e| e.cost, &mut crowding);
             left = rest;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::{CELL, DartsCell, DartsEdge, DartsOp, EDGES, NODES, edge_decision, edges, first_edge, pair, pairs};
 use crate::{Arch, Equivalence};
 
-/// The value of a node: a sum of terms, sorted, with repetitions. No term stands for zero: a convolution or pooling of zero is
-/// zero behind its norm.
+/// The value of a node: a sorted sum of terms, with repetitions. Zero has no terms, because a convolution or pooling of zero is zero
+/// after its norm.
 type Function = Rc<Vec<Term>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

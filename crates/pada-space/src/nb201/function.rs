@@ -8,7 +8,7 @@ use crate::{Arch, Equivalence};
 /// The value of a node: a sum of terms, sorted, with repetitions.
 ///
 /// `none` adds nothing, a skip adds the terms of its source, and average pooling, being linear, is applied to each term
-/// of its source. Only a convolution makes something new of a whole sum (it starts with a ReLU).
+/// of its source. Only a convolution is applied to the sum as a whole, because it starts with a ReLU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Function(Vec<Term>);
 
@@ -36,7 +36,7 @@ pub(super) fn output(arch: &Arch, equivalence: Equivalence) -> Function {
     for node in 1..NODES {
         let mut sum = Vec::new();
         for (edge, (&(from, to), op)) in EDGES.iter().zip(ops(arch)).enumerate() {
-            // A convolution of zero is its bias, and the batch norm behind it takes that away: zero again.
+            // A convolution of zero is its bias, and the batch norm after it subtracts that, so the result is zero again.
             if to != node || nodes[from].0.is_empty() {
                 continue;
             }
