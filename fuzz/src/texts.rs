@@ -15,7 +15,8 @@ pub(crate) fn architectures(data: &[u8]) {
         let Ok(arch) = space.parse(text) else { continue };
         space.check(&arch).expect("it is of the space");
         assert_eq!(space.parse(&arch.to_string()).as_ref(), Ok(&arch), "its digits");
-        let again = space.parse(&space.format(&arch).expect("it is of the space")).expect("its long form reads");
+        let again =
+            space.parse(&space.format(&arch).expect("it is of the space")).expect("its long form reads");
         for equivalence in [Equivalence::SharedWeights, Equivalence::OwnWeights] {
             let canonical = space.canonical(&arch, equivalence).expect("it is of the space");
             assert_eq!(space.canonical(&canonical, equivalence).as_ref(), Ok(&canonical));

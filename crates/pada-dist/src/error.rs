@@ -45,7 +45,9 @@ pub enum DistError {
         theirs: String,
     },
     /// Two processes called the same operation with lists of different lengths.
-    #[error("process {peer} sent a list of {found} entries, but this process has {expected} entries in its list")]
+    #[error(
+        "process {peer} sent a list of {found} entries, but this process has {expected} entries in its list"
+    )]
     LengthMismatch {
         /// The other process.
         peer: usize,
@@ -83,7 +85,9 @@ pub enum DistError {
         size: usize,
     },
     /// A command that runs in a single process was started several times.
-    #[error("{launcher} started {size} processes of a command that runs in a single process. Start it without {launcher}")]
+    #[error(
+        "{launcher} started {size} processes of a command that runs in a single process. Start it without {launcher}"
+    )]
     SingleProcessOnly {
         /// The launcher, for example `mpirun`.
         launcher: String,

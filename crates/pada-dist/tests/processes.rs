@@ -80,7 +80,9 @@ fn reductions_keep_the_order_of_processes() {
         let mut value = [1 + group.index() as u64, 10];
         let (low, high) = value.split_at_mut(1);
         let mut pair = [[low[0], high[0]]];
-        group.all_reduce(&mut pair, |low, high| *low = [low[0] * high[1] + high[0], low[1] * high[1]]).unwrap();
+        group
+            .all_reduce(&mut pair, |low, high| *low = [low[0] * high[1] + high[0], low[1] * high[1]])
+            .unwrap();
         pair[0]
     }) {
         assert_eq!(found, [12_345_678, 100_000_000]);
@@ -133,7 +135,8 @@ fn lists_of_different_lengths_are_an_error() {
 
 #[test]
 fn messages_that_differ_are_found() {
-    let odd = |at: usize| processes(4, |group| group.first_mismatch(vec![u8::from(group.index() == at)]).unwrap());
+    let odd =
+        |at: usize| processes(4, |group| group.first_mismatch(vec![u8::from(group.index() == at)]).unwrap());
     assert_eq!(odd(2), [Some(2); 4]);
     assert_eq!(odd(9), [None; 4]);
 }

@@ -78,7 +78,8 @@ impl<'a> Share<'a> {
     where
         [f64; N]: bytemuck::Pod,
     {
-        let of_chunks = |i: usize| tree_reduce(0..self.chunks(), &|chunk| entry(i, chunk), &join).unwrap_or(none);
+        let of_chunks =
+            |i: usize| tree_reduce(0..self.chunks(), &|chunk| entry(i, chunk), &join).unwrap_or(none);
         let mut all: Vec<[f64; N]> = (0..len).map(of_chunks).collect();
         if of == Of::Batch || !self.splits_norms() {
             self.join_ranks(&mut all, join)?;
@@ -200,7 +201,8 @@ mod tests {
             let mut total = vec![f32::NAN; len];
             add_lists(&lists, &mut total);
             for (i, total) in total.iter().enumerate() {
-                let expected = tree_reduce(0..count, &|list| lists[list * len + i], &|a, b| a + b).unwrap_or(-0.0);
+                let expected =
+                    tree_reduce(0..count, &|list| lists[list * len + i], &|a, b| a + b).unwrap_or(-0.0);
                 assert_eq!(total.to_bits(), expected.to_bits(), "{count} lists of {len}, {i}");
             }
         }

@@ -118,7 +118,8 @@ fn the_uniform_samplers_and_the_first_epoch_show_every_image_once() {
 
 #[test]
 fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
-    let (mut sampler, mut rng, mut counts) = (UniformPaths::new(SubSpace::from_op_counts(&[5; 6]).unwrap()), rng(), [0; 5]);
+    let (mut sampler, mut rng, mut counts) =
+        (UniformPaths::new(SubSpace::from_op_counts(&[5; 6]).unwrap()), rng(), [0; 5]);
     for _ in 0..20_000 {
         for &op in sampler.next_paths(&mut rng)[0].choices() {
             counts[usize::from(op)] += 1;
@@ -131,7 +132,8 @@ fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
 
 #[test]
 fn one_change_paths_differ_from_the_last_in_one_position_also_after_a_restore() {
-    let space = SubSpace::from_op_counts(&[5; 6]).unwrap().restrict(2, &[3]).unwrap().restrict(4, &[0, 2]).unwrap();
+    let space =
+        SubSpace::from_op_counts(&[5; 6]).unwrap().restrict(2, &[3]).unwrap().restrict(4, &[0, 2]).unwrap();
     let (mut sampler, mut rng) = (OneChangePaths::new(space.clone()), rng());
     let mut last = sampler.next_paths(&mut rng).remove(0);
     let (mut changed, mut drawn) = ([0; 6], [0; 5]);
@@ -218,7 +220,8 @@ fn without_weights_every_loss_counts_the_same() {
 fn a_restored_sampler_goes_on_bit_for_bit() {
     let (mut whole, mut restored) = (
         paths(PathImportanceConfig::default()),
-        PathImportance::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), PathImportanceConfig::default()).unwrap(),
+        PathImportance::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), PathImportanceConfig::default())
+            .unwrap(),
     );
     // In the middle of an epoch.
     tell(&mut whole, &Arch::new(vec![1, 1]), &[0.0, 0.3, 0.0]);
@@ -264,7 +267,8 @@ fn settings_out_of_range_are_named() {
     let bad = path(PathImportanceConfig { weight_bound: 0.0, ..PathImportanceConfig::default() });
     assert!(matches!(bad, SamplerError::BadConfig { name: "weight_bound", .. }), "{bad}");
     assert_eq!(
-        PathImportance::new(SubSpace::from_op_counts(&[]).unwrap(), PathImportanceConfig::default()).unwrap_err(),
+        PathImportance::new(SubSpace::from_op_counts(&[]).unwrap(), PathImportanceConfig::default())
+            .unwrap_err(),
         SamplerError::Empty
     );
     let smoothing = LinearSchedule { first: -0.1, last: 1.0 };

@@ -38,7 +38,10 @@ struct Expected {
 fn samplers(variant: Variant, smoothing: LinearSchedule, images: u32) -> (PathImportance, DataImportance) {
     let paths = PathImportanceConfig { variant, smoothing, ..PathImportanceConfig::default() };
     let data = DataImportanceConfig { variant, smoothing, ..DataImportanceConfig::default() };
-    (PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), paths).unwrap(), DataImportance::new(images, data).unwrap())
+    (
+        PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), paths).unwrap(),
+        DataImportance::new(images, data).unwrap(),
+    )
 }
 
 #[track_caller]

@@ -162,7 +162,8 @@ fn pareto_paths_stay_near_what_no_other_path_beats() {
 #[test]
 fn pareto_paths_forget_the_oldest() {
     let config = ParetoPathsConfig { smoothing: WHOLE, memory: 2 };
-    let mut sampler = ParetoPaths::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config, Box::new(|_| 1.0)).unwrap();
+    let mut sampler =
+        ParetoPaths::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config, Box::new(|_| 1.0)).unwrap();
     for (digits, loss) in [([0, 0], 1.0), ([1, 1], 2.0), ([2, 2], 3.0)] {
         sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss));
     }

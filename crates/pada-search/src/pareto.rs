@@ -87,7 +87,8 @@ pub fn nsga2<E>(search: &mut Search<'_, E>, config: &Nsga2Config) -> Result<(), 
 /// assert_eq!(front, [point(2.0, 1.0), point(3.0, 5.0)]);
 /// ```
 pub fn pareto_front(evaluated: &[Evaluated]) -> Vec<Evaluated> {
-    let mut all: Vec<&Evaluated> = evaluated.iter().filter(|e| !e.score.is_nan() && !e.cost.is_nan()).collect();
+    let mut all: Vec<&Evaluated> =
+        evaluated.iter().filter(|e| !e.score.is_nan() && !e.cost.is_nan()).collect();
     all.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(b.score.total_cmp(&a.score)));
     let mut best = None;
     let better = |e: &&Evaluated| {

@@ -181,7 +181,8 @@ impl<'a, E> Search<'a, E> {
         }
         let score = (self.objective.score)(&arch).map_err(SearchError::Score)?;
         let cost = (self.objective.cost)(&arch);
-        if let Some((what, _)) = [("score", score), ("cost", cost)].into_iter().find(|(_, value)| value.is_nan())
+        if let Some((what, _)) =
+            [("score", score), ("cost", cost)].into_iter().find(|(_, value)| value.is_nan())
         {
             return Err(SearchError::Nan { what, arch });
         }

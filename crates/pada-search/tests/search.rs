@@ -97,8 +97,7 @@ fn the_pareto_front_holds_what_none_dominates() {
 
 #[test]
 fn the_same_seed_visits_the_same_architectures() {
-    let run =
-        || searched(&|_| true, |s| nsga2(s, &Nsga2Config { generations: 3, ..Nsga2Config::default() }));
+    let run = || searched(&|_| true, |s| nsga2(s, &Nsga2Config { generations: 3, ..Nsga2Config::default() }));
     assert_eq!(run().unwrap().0, run().unwrap().0);
 }
 
@@ -126,12 +125,16 @@ fn a_search_ends_where_nothing_new_is_left() {
 
 #[test]
 fn settings_out_of_range_are_errors_with_their_names() {
-    let name = |run: &dyn Fn(&mut Search<'_, Infallible>) -> Result<(), SearchError<Infallible>>| {
-        match searched(&|_| true, run).unwrap_err() {
+    let name =
+        |run: &dyn Fn(&mut Search<'_, Infallible>) -> Result<(), SearchError<Infallible>>| match searched(
+            &|_| true,
+            run,
+        )
+        .unwrap_err()
+        {
             SearchError::InvalidConfig { name, .. } => name,
             other => panic!("{other}"),
-        }
-    };
+        };
     let evolve = |config| name(&|s| evolution(s, &config));
     let default = EvolutionConfig::default();
     assert_eq!(evolve(EvolutionConfig { population: 0, ..default }), "population");
@@ -144,7 +147,8 @@ fn settings_out_of_range_are_errors_with_their_names() {
     assert_eq!(pareto(Nsga2Config { population: 1, ..default }), "population");
     assert_eq!(pareto(Nsga2Config { mutation_rate: 7.0, ..default }), "mutation_rate");
     assert_eq!(name(&|s| random_search(s, 0)), "n");
-    let error = searched(&|_| true, |s| nsga2(s, &Nsga2Config { mutation_rate: 7.0, ..default })).unwrap_err();
+    let error =
+        searched(&|_| true, |s| nsga2(s, &Nsga2Config { mutation_rate: 7.0, ..default })).unwrap_err();
     assert_eq!(error.to_string(), "mutation_rate is 7, but it must be from 0 to 1");
 }
 

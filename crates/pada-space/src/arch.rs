@@ -106,13 +106,18 @@ impl FromStr for Arch {
                     after
                 }
                 (None, Some((number, after))) if c == '<' => {
-                    let choice = number.parse().map_err(|_| malformed(format!("<{number}> is not a choice")))?;
+                    let choice =
+                        number.parse().map_err(|_| malformed(format!("<{number}> is not a choice")))?;
                     choices.push(choice);
                     after
                 }
                 _ => return Err(malformed(format!("{c:?} is not a digit from 0 to 9 or a letter"))),
             };
         }
-        if choices.is_empty() { Err(malformed("the text is empty".to_owned())) } else { Ok(Self::new(choices)) }
+        if choices.is_empty() {
+            Err(malformed("the text is empty".to_owned()))
+        } else {
+            Ok(Self::new(choices))
+        }
     }
 }

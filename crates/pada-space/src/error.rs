@@ -7,7 +7,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum SpaceError {
     /// A decision has a choice that the space does not offer there.
-    #[error("architecture {text:?}: {op:?} is not an operation of {space} at decision {decision}; the operations are {valid}")]
+    #[error(
+        "architecture {text:?}: {op:?} is not an operation of {space} at decision {decision}; the operations are {valid}"
+    )]
     UnknownOp {
         /// The architecture.
         text: String,
@@ -33,7 +35,9 @@ pub enum SpaceError {
         expected: usize,
     },
     /// A word is neither a list of digits nor the name of a published architecture.
-    #[error("architecture {text:?} is neither a published name nor {expected} digits; the names of {space} are {known}")]
+    #[error(
+        "architecture {text:?} is neither a published name nor {expected} digits; the names of {space} are {known}"
+    )]
     UnknownName {
         /// The text.
         text: String,

@@ -114,9 +114,8 @@ pub trait SearchSpace: Send + Sync {
     /// Returns the error of [`SearchSpace::check`].
     fn without_dead_edges(&self, arch: &Arch) -> Result<Arch, SpaceError> {
         self.check(arch)?;
-        let clear = |(decision, &choice): (Decision, &u8)| {
-            Ok(if decision.is_active(arch)? { choice } else { 0 })
-        };
+        let clear =
+            |(decision, &choice): (Decision, &u8)| Ok(if decision.is_active(arch)? { choice } else { 0 });
         let choices = self.decisions().into_iter().zip(arch.choices()).map(clear);
         Ok(Arch::new(choices.collect::<Result<Vec<_>, _>>()?))
     }

@@ -237,7 +237,9 @@ impl TryFrom<Fields> for SubSpace {
 
     fn try_from(Fields { allowed, decisions }: Fields) -> Result<Self, String> {
         let count = allowed.len();
-        if let Some(decision) = allowed.iter().position(|ops| ops.is_empty() || !ops.is_sorted_by(|a, b| a < b)) {
+        if let Some(decision) =
+            allowed.iter().position(|ops| ops.is_empty() || !ops.is_sorted_by(|a, b| a < b))
+        {
             return Err(format!("the choices of decision {decision} are empty or not sorted"));
         }
         if !decisions.is_empty() && decisions.len() != count {

@@ -42,7 +42,12 @@ fn darts_v2_is_read_and_written() {
     assert_eq!(&arch.to_string()[..17], "44440340030600001");
     assert_eq!(Darts.parse(&arch.to_string()).unwrap(), arch);
     assert_eq!(Darts.parse(&Darts.format(&arch).unwrap()).unwrap(), arch);
-    assert!(Darts.format(&arch).unwrap().starts_with("Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "));
+    assert!(
+        Darts
+            .format(&arch)
+            .unwrap()
+            .starts_with("Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ")
+    );
     let genotype = Genotype::parse(V2).unwrap();
     assert_eq!(genotype.to_string(), V2);
     let json = genotype.to_json();
@@ -79,9 +84,13 @@ fn bad_genotypes_say_what_is_wrong() {
         reason(&edge("('skip_connect', 0)", "('skip_connect', 4)")).contains("leads from node 4 to node 4")
     );
     assert!(reason(&edge("('sep_conv_3x3', 1)", "('sep_conv_3x3', 0)")).contains("reads node 0 twice"));
-    assert!(reason(&edge("sep_conv_3x3", "sep_conv_9x9")).contains("\"sep_conv_9x9\" is not an operation of darts at decision 0"));
     assert!(
-        reason(&edge("sep_conv_3x3", "sep_conv_7x7")).contains("sep_conv_7x7 is not an operation of the space")
+        reason(&edge("sep_conv_3x3", "sep_conv_9x9"))
+            .contains("\"sep_conv_9x9\" is not an operation of darts at decision 0")
+    );
+    assert!(
+        reason(&edge("sep_conv_3x3", "sep_conv_7x7"))
+            .contains("sep_conv_7x7 is not an operation of the space")
     );
     assert!(reason(&edge("range(2, 6)", "range(2, 5)")).contains("concatenates nodes 2, 3, 4 and 5"));
     assert!(reason(&edge("range(2, 6)", "range(2, 99)")).contains("a node from 0 to 64"));
@@ -106,7 +115,9 @@ fn every_named_genotype_is_read() {
         assert_eq!(Genotype::parse(&genotype.to_string()).unwrap(), genotype);
         assert_eq!(find_named(DARTS_NAMED, named.name), Some(named));
         match Darts.parse(named.name) {
-            Ok(arch) => assert_eq!(Darts.parse(&Darts.format(&arch).unwrap()).unwrap(), arch, "{}", named.name),
+            Ok(arch) => {
+                assert_eq!(Darts.parse(&Darts.format(&arch).unwrap()).unwrap(), arch, "{}", named.name)
+            }
             Err(_) => outside.push(named.name),
         }
     }

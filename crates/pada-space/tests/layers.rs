@@ -69,7 +69,9 @@ fn bad_networks_say_what_is_wrong() {
 #[test]
 fn skipped_layers_may_change_places_with_own_weights() {
     let space = Proxyless::new(ProxylessWidths::SEARCH);
-    let own = |text: &str| space.canonical(&space.parse(text).unwrap(), Equivalence::OwnWeights).unwrap().to_string();
+    let own = |text: &str| {
+        space.canonical(&space.parse(text).unwrap(), Equivalence::OwnWeights).unwrap().to_string()
+    };
     assert_eq!(own("065600000000000000000"), "056600000000000000000");
     let shared = space.parse("065600000000000000000").unwrap();
     assert_eq!(space.canonical(&shared, Equivalence::SharedWeights).unwrap(), shared);

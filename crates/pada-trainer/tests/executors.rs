@@ -10,7 +10,7 @@ use pada_sampler::{
     DataImportance, DataImportanceConfig, ImportanceWeights, LinearSchedule, PathImportance,
     PathImportanceConfig,
 };
-use pada_space::{Nb201, SearchSpace, SubSpace};
+use pada_space::{Nb201, SubSpace};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{Observer, RngStream, StepProgress, Trainer, TrainerParts};
 use recipe::recipe;

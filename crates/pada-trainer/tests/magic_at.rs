@@ -7,7 +7,7 @@ use pada_engine::Engine;
 use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
 use pada_models::{CandleExecutor, init_weights};
 use pada_sampler::{OneChangePaths, UniformData};
-use pada_space::{Nb201, SearchSpace, SubSpace};
+use pada_space::{Nb201, SubSpace};
 use pada_trainer::rules::{MagicAt, MagicAtConfig, SummedPaths};
 use pada_trainer::{RngStream, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;

@@ -48,7 +48,9 @@ impl Network {
         let costs = archs.iter().map(|arch| self.cost(arch)).collect::<Result<Vec<_>, _>>()?;
         let params = costs.iter().map(|cost| cost.params as f64).collect();
         let other = match self.name {
-            SpaceName::Nb201 => ("live conv weight", archs.iter().map(live_conv_weight).collect::<Result<_, _>>()?),
+            SpaceName::Nb201 => {
+                ("live conv weight", archs.iter().map(live_conv_weight).collect::<Result<_, _>>()?)
+            }
             _ => ("MACs", costs.iter().map(|cost| cost.macs as f64).collect()),
         };
         Ok(vec![("weights", params), other])

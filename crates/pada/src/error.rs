@@ -336,7 +336,8 @@ impl PadaError {
         use pada_dist::DistError::{Mpi, PeerExited, Timeout, WeightsDiverged};
         use pada_trainer::{CheckpointError, TrainError};
         if let Some(error) = self.world() {
-            let failed = matches!(error, Timeout { .. } | PeerExited { .. } | WeightsDiverged { .. } | Mpi { .. });
+            let failed =
+                matches!(error, Timeout { .. } | PeerExited { .. } | WeightsDiverged { .. } | Mpi { .. });
             return if failed { ErrorKind::Run } else { ErrorKind::Input };
         }
         match self {

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{CELL, DartsCell, DartsEdge, DartsOp, EDGES, NODES, edge_decision, edges, first_edge, pair, pairs};
+use super::{
+    CELL, DartsCell, DartsEdge, DartsOp, EDGES, NODES, edge_decision, edges, first_edge, pair, pairs,
+};
 use crate::{Arch, Equivalence};
 
 /// The value of a node: a sorted sum of terms, with repetitions. Zero has no terms, because a convolution or pooling of zero is zero

@@ -145,7 +145,10 @@ impl Proxyless {
                     }
                     next if cell == 0 => {
                         let found = next.map_or("the end".to_owned(), |layer| format!("{layer:?}"));
-                        return Err(error(format!("expected a block of width {}, but found {found}", stage.width)));
+                        return Err(error(format!(
+                            "expected a block of width {}, but found {found}",
+                            stage.width
+                        )));
                     }
                     Some(MobileLayer::Skip) => {
                         layers.next();

@@ -108,7 +108,11 @@ fn parse_first(text: &str) -> Result<(usize, usize), String> {
 }
 
 fn odd(kernel: usize) -> Result<usize, String> {
-    if kernel % 2 == 1 { Ok(kernel) } else { Err(format!("a kernel of {kernel} is even, but kernels must be odd")) }
+    if kernel % 2 == 1 {
+        Ok(kernel)
+    } else {
+        Err(format!("a kernel of {kernel} is even, but kernels must be odd"))
+    }
 }
 
 fn parse_layers(text: &str) -> Result<Vec<MobileLayer>, String> {
@@ -130,7 +134,9 @@ fn parse_layers(text: &str) -> Result<Vec<MobileLayer>, String> {
             None => return Err(format!("{token:?} follows a tuple, but only a repetition such as x3 can")),
         };
         if repeats > MOST_REPEATS {
-            return Err(format!("a block is repeated {repeats} times, but at most {MOST_REPEATS} are allowed"));
+            return Err(format!(
+                "a block is repeated {repeats} times, but at most {MOST_REPEATS} are allowed"
+            ));
         }
         layers.extend(std::iter::repeat_n(block, repeats));
         rest = after.trim_start();

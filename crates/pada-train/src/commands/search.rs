@@ -137,7 +137,9 @@ impl Args {
                     parents,
                 })
             }
-            Method::Pareto => SearchMethod::Pareto(Nsga2Config { population, generations, mutation_rate: rate }),
+            Method::Pareto => {
+                SearchMethod::Pareto(Nsga2Config { population, generations, mutation_rate: rate })
+            }
         };
         let cost = match (self.cost, &self.latency) {
             (Some(CostArg::Macs), _) | (None, None) => SearchCost::Macs,

@@ -76,7 +76,8 @@ impl Nsas {
         if !self.archive.contains(path) {
             if self.archive.len() < most {
                 self.archive.push(path.clone());
-            } else if let Some(like) = (0..self.archive.len()).min_by_key(|&i| distance(&self.archive[i], path))
+            } else if let Some(like) =
+                (0..self.archive.len()).min_by_key(|&i| distance(&self.archive[i], path))
             {
                 let candidate = self
                     .recent

@@ -11,7 +11,8 @@ pub fn separate(whole: &SubSpace, positions: &[usize]) -> Vec<SubSpace> {
     positions.iter().fold(vec![whole.clone()], |parts, &position| {
         let split = |part: SubSpace| {
             let ops = part.allowed()[position].clone();
-            ops.into_iter().map(move |op| part.restrict(position, &[op]).expect("an operation of the sub-space"))
+            ops.into_iter()
+                .map(move |op| part.restrict(position, &[op]).expect("an operation of the sub-space"))
         };
         parts.into_iter().flat_map(split).collect()
     })
