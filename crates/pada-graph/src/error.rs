@@ -5,9 +5,6 @@ use crate::Shape;
 /// Why a graph cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GraphError {
-    /// An architecture is not in the space of the network.
-    #[error(transparent)]
-    Space(#[from] pada_space::SpaceError),
     /// Two inputs that must agree do not.
     #[error("{op}: inputs of shapes {left} and {right} do not fit together")]
     ShapeMismatch {
@@ -67,4 +64,7 @@ pub enum GraphError {
         /// What the operation needs.
         expected: Vec<usize>,
     },
+    /// The architecture does not belong to the search space of the network.
+    #[error(transparent)]
+    Arch(#[from] pada_space::SpaceError),
 }

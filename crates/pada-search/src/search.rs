@@ -128,13 +128,27 @@ pub(crate) struct Operators<'a> {
 }
 
 impl Operators<'_> {
+    /// Crosses two architectures of the sub-space. The child is in the sub-space as well.
     pub(crate) fn crossover(&self, a: &Arch, b: &Arch, rng: &mut dyn Rng) -> Result<Arch, SpaceError> {
-        self.space.crossover(a, b, rng)
+        let child = self.space.crossover(a, b, rng)?;
+        if self.sub_space.contains(&child) {
+            return Ok(child);
+        }
+        // The child has an operation of one parent, in which the edge is inactive, and the node's inputs of the other, in which the edge
+        // is active. So the operation of the other parent is in the sub-space.
+        let mut choices = child.choices().to_vec();
+        for (decision, choice) in choices.iter_mut().enumerate() {
+            let allowed = self.sub_space.allowed()[decision].contains(choice);
+            if !allowed && self.sub_space.is_active(decision, &child)? {
+                let [x, y] = [a, b].map(|parent| parent.choices()[decision]);
+                *choice = if *choice == x { y } else { x };
+            }
+        }
+        Ok(Arch::new(choices))
     }
 
-    /// Mutates an architecture. One that crossover took out of the sub-space is returned as it is, and then not evaluated.
     pub(crate) fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Result<Arch, SpaceError> {
-        if self.sub_space.contains(arch) { self.sub_space.mutate(arch, rate, rng) } else { Ok(arch.clone()) }
+        self.sub_space.mutate(arch, rate, rng)
     }
 }
 
@@ -169,14 +183,12 @@ impl<'a, E> Search<'a, E> {
         all
     }
 
-    /// Evaluates an architecture unless it is known, infeasible or outside of the sub-space. Returns its index if it is new.
+    /// Evaluates an architecture of the sub-space, unless it is known or infeasible. Returns its index if it is new.
     pub(crate) fn evaluate(&mut self, arch: &Arch) -> Result<Option<usize>, SearchError<E>> {
         let arch = self.space.without_dead_edges(arch)?;
+        self.sub_space.check(&arch)?;
         let canonical = self.space.canonical(&arch, Equivalence::SharedWeights)?;
-        if self.indices.contains_key(&canonical)
-            || !self.sub_space.contains(&arch)
-            || !(self.objective.constraint)(&arch)
-        {
+        if self.indices.contains_key(&canonical) || !(self.objective.constraint)(&arch) {
             return Ok(None);
         }
         let score = (self.objective.score)(&arch).map_err(SearchError::Score)?;

@@ -180,6 +180,8 @@ impl SubSpace {
 
     /// Redraws the choice of each decision uniformly with probability `rate`. The new choice may equal the old one.
     ///
+    /// The result is in the sub-space. If a decision becomes active whose choice is not in the sub-space, that choice is redrawn as well.
+    ///
     /// # Errors
     /// Returns the error of [`SubSpace::check`], or [`SpaceError::BadRate`] unless `rate` is from 0 to 1.
     pub fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Result<Arch, SpaceError> {
@@ -190,7 +192,16 @@ impl SubSpace {
         let pick = |(&c, ops): (&u8, &Vec<u8>)| {
             if rng.random_bool(rate) { ops[rng.random_range(0..ops.len())] } else { c }
         };
-        Ok(Arch::new(arch.choices().iter().zip(&self.allowed).map(pick).collect::<Vec<_>>()))
+        let child = Arch::new(arch.choices().iter().zip(&self.allowed).map(pick).collect::<Vec<_>>());
+        // New inputs of a node can activate an edge whose operation did not matter before and is not in the sub-space.
+        let mut choices = child.choices().to_vec();
+        for (decision, choice) in choices.iter_mut().enumerate() {
+            let allowed = &self.allowed[decision];
+            if !allowed.contains(choice) && self.is_active(decision, &child)? {
+                *choice = allowed[rng.random_range(0..allowed.len())];
+            }
+        }
+        Ok(Arch::new(choices))
     }
 
     /// Returns the operations of the decisions that choose one, if all of them have the same operations.

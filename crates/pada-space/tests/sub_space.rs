@@ -87,3 +87,15 @@ fn mutation_stays_in_its_sub_space_and_changes_as_often_as_it_says() {
     assert!((f64::from(changed as u32) / 2_000.0 - 1.125).abs() < 0.1, "{changed}");
     assert_eq!(part.mutate(&arch, 0.0, &mut rng).unwrap(), arch);
 }
+
+/// New inputs of a node activate edges that had `none`, which is not in the sub-space.
+#[test]
+fn mutation_of_a_genotype_stays_in_its_sub_space() {
+    let part = SubSpace::with_ops(&Darts, &["skip_connect", "sep_conv_3x3"]).unwrap();
+    let mut rng = rng();
+    for _ in 0..200 {
+        let genotype = Darts.without_dead_edges(&part.sample(&mut rng)).unwrap();
+        let child = part.mutate(&genotype, 0.2, &mut rng).unwrap();
+        assert!(part.contains(&child), "{genotype} {child}");
+    }
+}
