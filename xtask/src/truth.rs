@@ -37,7 +37,7 @@ pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     let (config, csv) = (root("configs/mini/truth.toml")?, root("crates/pada-nasbench/data/mini.csv")?);
     let recipe = recipe(&config)?;
     let rows = read(&csv, &recipe)?;
-    let archs = archs();
+    let archs = archs()?;
     let all = SEEDS.iter().flat_map(|&seed| archs.iter().map(move |arch| (seed, arch.to_string())));
     let work: Vec<(u64, String)> = all.filter(|key| !rows.contains_key(key)).collect();
     let total = SEEDS.len() * archs.len();
@@ -95,16 +95,16 @@ fn write(csv: &Path, rows: &Rows, recipe: &str) -> anyhow::Result<()> {
     write_whole(csv, text.as_bytes())
 }
 
-fn archs() -> Vec<Arch> {
+fn archs() -> anyhow::Result<Vec<Arch>> {
     let (space, mut rng) = (Nb201::new(), ChaCha8Rng::seed_from_u64(ARCHS_SEED));
     let (mut seen, mut archs) = (HashSet::new(), Vec::new());
     while archs.len() < ARCHS {
         let arch = space.sample(&mut rng);
-        if seen.insert(space.canonical(&arch, Equivalence::OwnWeights)) {
+        if seen.insert(space.canonical(&arch, Equivalence::OwnWeights)?) {
             archs.push(arch);
         }
     }
-    archs
+    Ok(archs)
 }
 
 /// Test accuracy of one architecture, percent. One thread each: several at once use a machine better than one on all cores.

@@ -38,22 +38,25 @@ impl SearchSpace for Layers {
         parse_digits(self, text)
     }
 
-    fn format(&self, arch: &Arch) -> String {
-        arch.choices().iter().map(|&op| OP_NAMES[usize::from(op)]).collect::<Vec<_>>().join(" > ")
+    fn format(&self, arch: &Arch) -> Result<String, SpaceError> {
+        self.check(arch)?;
+        Ok(arch.choices().iter().map(|&op| OP_NAMES[usize::from(op)]).collect::<Vec<_>>().join(" > "))
     }
 
     /// A layer that is skipped lets its input through, so every choice counts.
-    fn active(&self, arch: &Arch) -> Vec<bool> {
-        vec![true; arch.choices().len()]
+    fn active(&self, arch: &Arch) -> Result<Vec<bool>, SpaceError> {
+        self.check(arch)?;
+        Ok(vec![true; arch.choices().len()])
     }
 
     /// Trained from scratch, it does not matter which of the layers are skipped. With shared weights it does.
-    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Arch {
+    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Result<Arch, SpaceError> {
+        self.check(arch)?;
         let mut choices = arch.choices().to_vec();
         if equivalence == Equivalence::OwnWeights {
             choices.sort_by_key(|&op| op != 0);
         }
-        Arch::new(choices)
+        Ok(Arch::new(choices))
     }
 }
 
@@ -121,12 +124,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arch = space.parse("20130")?;
     let graph = net.lower(&arch)?;
     let cost = Cost::of(&graph, net.weights());
-    println!("{arch} is {}", space.format(&arch));
+    println!("{arch} is {}", space.format(&arch)?);
     println!("it has {} nodes, {} weights, {} MACs", graph.nodes().len(), cost.params, cost.macs);
-    println!("trained from scratch it is the same as {}", space.canonical(&arch, Equivalence::OwnWeights));
+    println!("trained from scratch it is the same as {}", space.canonical(&arch, Equivalence::OwnWeights)?);
 
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-    println!("a mutation of it is {}", space.mutate(&arch, 0.4, &mut rng));
+    println!("a mutation of it is {}", space.mutate(&arch, 0.4, &mut rng)?);
     let macs = |arch: Arch| Ok::<_, GraphError>((Cost::of(&net.lower(&arch)?, net.weights()).macs, arch));
     let mut all = space.archs().map(macs).collect::<Result<Vec<_>, _>>()?;
     all.sort();

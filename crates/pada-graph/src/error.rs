@@ -64,4 +64,7 @@ pub enum GraphError {
         /// What the operation needs.
         expected: Vec<usize>,
     },
+    /// The architecture does not belong to the search space of the network.
+    #[error(transparent)]
+    Arch(#[from] pada_space::SpaceError),
 }

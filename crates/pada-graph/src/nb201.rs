@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use pada_space::{Arch, EDGES, N_NODES, Nb201, Nb201Op};
+use pada_space::{Arch, Nb201, Nb201Op};
+
+const EDGES: [(usize, usize); 6] = Nb201::EDGES;
+const N_NODES: usize = Nb201::NODES;
 
 use crate::{
     Conv, Graph, GraphBuilder, GraphError, Init, Lower, NodeId, Norm, Owner, Pool, Shape, Statistics,
@@ -148,7 +151,7 @@ impl Nb201Net {
         arch: &Arch,
         edges: &[[ConvNorm; 2]],
     ) -> Result<CellNodes, GraphError> {
-        let ops = Nb201::ops(arch);
+        let ops = Nb201::ops(arch)?;
         let (mut nodes, mut edge_values) = (vec![input], Vec::new());
         for to in 1..N_NODES {
             let mut terms = Vec::new();
@@ -218,7 +221,7 @@ impl Nb201Net {
 struct CellNodes {
     /// Of its nodes.
     nodes: Vec<NodeId>,
-    /// What the operations of its edges make, in the order of [`EDGES`].
+    /// What the operations of its edges make, in the order of [`Nb201::EDGES`].
     edges: Vec<NodeId>,
 }
 

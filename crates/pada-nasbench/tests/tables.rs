@@ -23,7 +23,7 @@ fn benchmark(change: impl FnOnce(&mut Vec<String>)) -> (tempfile::TempDir, PathB
     let mut lines = vec![format!("index,ops,arch_str,{columns}")];
     lines.extend(space.archs().enumerate().map(|(i, arch)| {
         let numbers = (0..14).map(|c| format!(",{c}.5")).collect::<String>();
-        format!("{i},{arch},{}{numbers}", space.format(&arch))
+        format!("{i},{arch},{}{numbers}", space.format(&arch).unwrap())
     }));
     change(&mut lines);
     let folder = tempfile::tempdir().unwrap();

@@ -27,7 +27,7 @@ impl Meter {
     pub(crate) fn add_to(&mut self, running: &mut RunningEpoch) {
         let now = Self::start(&self.world);
         running.seconds += (now.clock - self.clock).as_secs_f64();
-        running.traffic = running.traffic.with(now.sent.since(self.sent));
+        running.traffic = running.traffic + now.sent.since(self.sent);
         *self = now;
     }
 }

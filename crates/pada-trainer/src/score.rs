@@ -195,6 +195,7 @@ impl Scorer<'_, '_> {
 
     fn key(&mut self, arch: &Arch) -> Result<Key, TrainError> {
         let weights = (self.place)(arch, self.executor)?;
-        Ok((weights, self.space.canonical(arch, Equivalence::SharedWeights)))
+        let canonical = self.space.canonical(arch, Equivalence::SharedWeights);
+        Ok((weights, canonical.map_err(pada_graph::GraphError::from)?))
     }
 }

@@ -54,7 +54,7 @@ fn arch() -> Arch {
 fn net() -> DartsModel {
     let size = DartsSize { channels: 2, layers: 3, input: SHAPE, classes: 4 };
     let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
-    DartsModel::to_train(&Darts::genotype(&arch()), size, training)
+    DartsModel::to_train(&Darts::genotype(&arch()).unwrap(), size, training)
 }
 
 fn settings() -> TrainSettings {
@@ -68,7 +68,7 @@ fn engine() -> Engine {
 }
 
 fn trainer(recipe: Recipe) -> Trainer {
-    let space = SubSpace::of(&Darts);
+    let space = SubSpace::full(&Darts);
     let parts = TrainerParts {
         executor: Box::new(engine()),
         net: Box::new(net()),

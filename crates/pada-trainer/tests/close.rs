@@ -11,7 +11,7 @@ use pada_graph::{
 use pada_models::{CandleExecutor, init_weights};
 use pada_report::EpochRecord;
 use pada_sampler::{PathObservation, PathSampler, SamplerError, SamplerState, UniformData, UniformPaths};
-use pada_space::{Arch, EDGES, Nb201, SearchSpace, SubSpace};
+use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
 use pada_trainer::rules::{CellShape, Close, CloseConfig, GateConfig};
 use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
@@ -43,7 +43,7 @@ fn executor() -> CandleExecutor {
 fn close() -> Close {
     let gate = GateConfig { embedding: 8, hidden: 32, temperature: 5.0 };
     let config = CloseConfig { openings: vec![0.0, 0.2, 0.4, 0.6], restart: Some(0.4), gate };
-    let cell = CellShape { edges: &EDGES, n_ops: 5 };
+    let cell = CellShape { edges: &Nb201::EDGES, n_ops: 5 };
     Close::new(config, cell, net().weights(), &weights(), &mut RngStream::RuleStart.stream(7))
 }
 
@@ -51,9 +51,9 @@ fn trainer() -> Trainer {
     let parts = TrainerParts {
         executor: Box::new(executor()),
         net: Box::new(net()),
-        space: SubSpace::full(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(UniformPaths::new(SubSpace::full(Nb201::new().n_ops()))),
+        paths: Box::new(UniformPaths::new(SubSpace::full(&Nb201::new()))),
         data: Box::new(UniformData::new(24)),
         rule: Box::new(close()),
         images: Loader::new(images()),

@@ -47,7 +47,7 @@ fn engine() -> Box<dyn Executor> {
 /// Two epochs with every change that images in memory know.
 fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
     let augment = Augment { crop_padding: 3, flip: Flip::Horizontal, cutout: Some(6), ..Augment::NONE };
-    let space = SubSpace::full(NasBenchMacro.n_ops());
+    let space = SubSpace::full(&NasBenchMacro);
     let parts = TrainerParts {
         executor,
         net: Box::new(net()),

@@ -63,9 +63,9 @@ fn trainer_with(settings: TrainSettings, executor: Box<dyn Executor>) -> Trainer
     let parts = TrainerParts {
         executor,
         net: Box::new(net),
-        space: SubSpace::full(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(SubSpace::full(Nb201::new().n_ops()), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::full(&Nb201::new()), paths).unwrap()),
         data: Box::new(DataImportance::new(24, data).unwrap()),
         rule: Box::new(SummedPaths),
         images: Loader::new(images()),

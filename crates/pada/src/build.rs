@@ -11,7 +11,7 @@ use pada_sampler::{
     PathImportance, PathSampler, UniformData, UniformPaths,
 };
 use pada_space::{
-    Arch, Darts, EDGES, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
+    Arch, Darts, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
 };
 use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
 use pada_trainer::{
@@ -47,7 +47,7 @@ pub(crate) fn space_of(config: &SupernetConfig) -> Result<Box<dyn SearchSpace>, 
 /// The cell of a space whose positions are the edges of one.
 pub(crate) fn cell(name: SpaceName) -> Option<CellShape> {
     match name {
-        SpaceName::Nb201 => Some(CellShape { edges: &EDGES, n_ops: Nb201Op::ALL.len() }),
+        SpaceName::Nb201 => Some(CellShape { edges: &Nb201::EDGES, n_ops: Nb201Op::ALL.len() }),
         SpaceName::Darts | SpaceName::Proxyless | SpaceName::Macro => None,
     }
 }
@@ -163,7 +163,7 @@ fn training_executor(
 /// The part of its space that a run is about.
 pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<SubSpace, PadaError> {
     match config.ops.as_slice() {
-        [] => Ok(SubSpace::of(space)),
+        [] => Ok(SubSpace::full(space)),
         ops => Ok(SubSpace::with_ops(space, ops)?),
     }
 }

@@ -57,7 +57,7 @@ impl Run {
         let mut first = SupernetTraining::first(&config, &inputs.images, space, &inputs.whole, &place)?;
         if !place.world.is_single() {
             let scored_on = &inputs.scoring.images;
-            place.world.agree(&[
+            place.world.check_same(&[
                 ("version", env!("CARGO_PKG_VERSION").to_owned()),
                 ("config", config.to_toml()),
                 ("set of training images", first.parts().images.sha256().to_owned()),
@@ -200,11 +200,12 @@ fn random_archs(
 ) -> Result<Vec<Arch>, ConfigError> {
     /// Draws in a row that may be known already.
     const PATIENCE: usize = 10_000;
+    const IN_SPACE: &str = "a drawn architecture is in the space";
     let (mut rng, mut seen, mut archs) = (RngStream::Rank.stream(seed), HashSet::new(), Vec::new());
     let mut in_vain = 0;
     while archs.len() < n && in_vain < PATIENCE {
-        let arch = space.without_dead_edges(&part.sample(&mut rng));
-        if seen.insert(space.canonical(&arch, Equivalence::SharedWeights)) {
+        let arch = space.without_dead_edges(&part.sample(&mut rng)).expect(IN_SPACE);
+        if seen.insert(space.canonical(&arch, Equivalence::SharedWeights).expect(IN_SPACE)) {
             archs.push(arch);
             in_vain = 0;
         } else {

@@ -81,7 +81,7 @@ pub(crate) fn read_scored(
         let reason = "its weights are chosen for each architecture by CLOSE's gate".to_owned();
         return Err(PadaError::PartialWeights { path: path.into(), reason });
     }
-    Ok((weights, scope.part.unwrap_or_else(|| SubSpace::of(space))))
+    Ok((weights, scope.part.unwrap_or_else(|| SubSpace::full(space))))
 }
 
 /// Refuses an architecture outside of the part that was trained.
@@ -136,7 +136,7 @@ pub fn rank_weights(
     let archs = ranked_archs(&job.archs, supernet.space, space, &opened.part, &tables, SEED)?;
     archs.iter().try_for_each(|arch| check_part(&job.weights.path, &opened.part, arch))?;
     if !place.world.is_single() {
-        place.world.agree(&[
+        place.world.check_same(&[
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("job", format!("{job:#?}")),
             ("set of weights", weights_sha256(&opened.executor.read(State::Weights))),

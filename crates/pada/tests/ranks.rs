@@ -45,7 +45,7 @@ fn run(
     steps: usize,
 ) -> Result<RunRecord, PadaError> {
     let rank = |world: ProcessGroup| {
-        let leads = world.rank() == 0;
+        let leads = world.index() == 0;
         let checkpoint_every = Duration::from_secs(60);
         let place = Session { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world };
         let run = Run::prepare(config, &place)?;

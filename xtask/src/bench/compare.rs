@@ -266,8 +266,11 @@ fn time_compiled(
 fn rank(engine: &Engine, file: &Path, count: usize) -> anyhow::Result<Ranking> {
     let space = Nb201::new();
     let all = space.archs();
-    let distinct: BTreeSet<Vec<u8>> =
-        all.map(|arch| space.canonical(&arch, Equivalence::SharedWeights).choices().to_vec()).collect();
+    let canonical = |arch| {
+        let canonical = space.canonical(&arch, Equivalence::SharedWeights);
+        canonical.map(|arch| arch.choices().to_vec())
+    };
+    let distinct = all.map(canonical).collect::<Result<BTreeSet<Vec<u8>>, _>>()?;
     let distinct = Vec::from_iter(distinct);
     ensure!(count <= distinct.len(), "--ranked: there are only {} different architectures", distinct.len());
     let mut rng = ChaCha8Rng::seed_from_u64(RANKING_SEED);

@@ -92,7 +92,7 @@ impl DartsNet {
             let edges = (2..2 + NODES).flat_map(|to| (0..to).map(move |from| (from, to)));
             let mut edge = |(from, to): (usize, usize)| {
                 let ops = DartsOp::ALL.into_iter().take(8).map(|op| {
-                    let position = Darts::position(kind, from, to);
+                    let position = Darts::edge_decision(kind, from, to).expect("the edge exists");
                     let owner = Owner { cell: layer, position, op: op as usize };
                     let name = format!("{name}.edges.{to}<-{from}.{}", op.name());
                     operation(&mut m, &name, op, [c, stride(kind, from)], Naming::Plain, Some(&owner))
@@ -124,10 +124,10 @@ impl Lower for DartsNet {
         let mut last = [x, x];
         for cell in &self.cells {
             let edge = |edge: &DartsEdge| {
-                let place = edge.position - Darts::position(cell.kind, 0, 2);
-                (edge.from, &cell.edges[place][edge.op as usize])
+                let first = Darts::edge_decision(cell.kind, 0, 2).expect("the edge exists");
+                (edge.from, &cell.edges[edge.decision - first][edge.op as usize])
             };
-            let edges: Vec<_> = Darts::edges(arch, cell.kind).iter().map(edge).collect();
+            let edges: Vec<_> = Darts::edges(arch, cell.kind)?.iter().map(edge).collect();
             let nodes = cell_nodes(&mut g, last, &cell.before, &edges, None)?;
             last = [last[1], g.concat(&nodes[2..])?];
         }
@@ -136,9 +136,11 @@ impl Lower for DartsNet {
 
     /// Of the edges that a node does not keep, no operation stands in `arch`.
     fn on_path(&self, arch: &Arch) -> Vec<WeightId> {
-        let edges = [DartsCell::Normal, DartsCell::Reduce].map(|cell| Darts::edges(arch, cell)).concat();
+        // An architecture of another space has no weights here.
+        let edges = |cell| Darts::edges(arch, cell).unwrap_or_default();
+        let edges = [DartsCell::Normal, DartsCell::Reduce].map(edges).concat();
         let stands = |owner: &Owner| {
-            edges.iter().any(|edge| edge.position == owner.position && edge.op as usize == owner.op)
+            edges.iter().any(|edge| edge.decision == owner.position && edge.op as usize == owner.op)
         };
         let owned = self.layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(stands));
         let owned = owned.filter(|(id, _)| self.layout.is_trained(*id));

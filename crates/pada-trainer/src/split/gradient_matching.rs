@@ -57,7 +57,8 @@ pub fn split_by_gradients(
     Ok(best.map(|(d, (first, cut))| {
         let (a, b): (Vec<usize>, Vec<usize>) = (0..d.ops.len()).partition(|i| first.contains(i));
         let part_of = |side: Vec<usize>| {
-            part.restrict(d.position, &side.into_iter().map(|i| d.ops[i]).collect::<Vec<_>>())
+            let ops = side.into_iter().map(|i| d.ops[i]).collect::<Vec<_>>();
+            part.restrict(d.position, &ops).expect("both sides are operations of the sub-space")
         };
         let parts = [a, b].map(part_of);
         let ops = |part: &SubSpace| part.allowed()[d.position].clone();
@@ -112,7 +113,8 @@ pub fn disagreements(
         // The path itself is a variant at every position.
         let mut known: HashMap<Arch, CellGradient> = HashMap::new();
         for d in &mut found {
-            let variants: Vec<Arch> = d.ops.iter().map(|&op| path.with(d.position, op)).collect();
+            let variant = |&op| path.with(d.position, op).expect("the decision exists");
+            let variants: Vec<Arch> = d.ops.iter().map(variant).collect();
             for variant in &variants {
                 if !known.contains_key(variant) {
                     known.insert(variant.clone(), sample.gradient(executor, net, variant)?);

@@ -46,7 +46,7 @@ impl RunReader {
             other => Some(other?),
         };
         let space = build::space_of(&config.supernet)?;
-        let chooses_op = |p: Decision| matches!(p.chooses, DecisionKind::Operation { .. });
+        let chooses_op = |p: Decision| matches!(p.kind, DecisionKind::Operation { .. });
         Ok(RunView {
             folder: folder.display().to_string(),
             name: config.name.clone(),
@@ -56,7 +56,7 @@ impl RunReader {
             settings: config.settings(),
             planned_epochs: config.split.is_none().then_some(config.train.epochs),
             op_names: space.op_names().iter().map(|name| (*name).to_owned()).collect(),
-            op_positions: space.positions().into_iter().map(chooses_op).collect(),
+            op_positions: space.decisions().into_iter().map(chooses_op).collect(),
             accuracies: self.accuracies(folder, &config, record.as_ref())?,
             images: self.preferred(folder, &config, record.as_ref())?,
             record,

@@ -1,16 +1,16 @@
-//! What a NAS-Bench-201 cell computes, written down so that equal functions are equal values.
+//! The function that a NAS-Bench-201 cell computes, in a form in which equal functions are equal values.
 
 use std::collections::BTreeSet;
 
-use crate::nb201::{EDGES, N_NODES, Nb201, Nb201Op};
+use super::{EDGES, NODES, Nb201Op, ops};
 use crate::{Arch, Equivalence};
 
 /// The value of a node: a sum of terms, sorted, with repetitions.
 ///
 /// `none` adds nothing, a skip adds the terms of its source, and average pooling, being linear, is applied to each term
-/// of its source. Only a convolution makes something new of a whole sum (it starts with a ReLU).
+/// of its source. Only a convolution is applied to the sum as a whole, because it starts with a ReLU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Function(Vec<Term>);
+pub(super) struct Function(Vec<Term>);
 
 /// `pools` average poolings after `of`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,13 +30,13 @@ enum Source {
     },
 }
 
-/// The function of a cell's output node.
-pub(crate) fn output(arch: &Arch, equivalence: Equivalence) -> Function {
+/// The function of the output node of a cell. The architecture must belong to the space.
+pub(super) fn output(arch: &Arch, equivalence: Equivalence) -> Function {
     let mut nodes = vec![Function(vec![Term { of: Source::Input, pools: 0 }])];
-    for node in 1..N_NODES {
+    for node in 1..NODES {
         let mut sum = Vec::new();
-        for (edge, (&(from, to), op)) in EDGES.iter().zip(Nb201::ops(arch)).enumerate() {
-            // A convolution of zero is its bias, and the batch norm behind it takes that away: zero again.
+        for (edge, (&(from, to), op)) in EDGES.iter().zip(ops(arch)).enumerate() {
+            // A convolution of zero is its bias, and the batch norm after it subtracts that, so the result is zero again.
             if to != node || nodes[from].0.is_empty() {
                 continue;
             }
