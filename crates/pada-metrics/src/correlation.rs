@@ -65,7 +65,7 @@ fn scaled_to_one(values: &[f64]) -> Vec<f64> {
 }
 
 /// Computes ranks from 1 in ascending order. Equal numbers have the mean of their ranks.
-fn mean_ranks(values: &[f64]) -> Vec<f64> {
+pub(crate) fn mean_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| (values[a] + 0.0).total_cmp(&(values[b] + 0.0)));
     let mut ranks = vec![0.0; values.len()];

@@ -1,5 +1,6 @@
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal, StudentsT};
 
+use crate::correlation::mean_ranks;
 use crate::error::{ScoreList, Scores, check_level};
 use crate::tau::{PairCounts, count_pairs, dense_ranks};
 use crate::{Interval, MetricsError, spearman};
@@ -81,9 +82,15 @@ pub fn kendall_tau_b_p_value(
 /// The same value as `scipy.stats.spearmanr(…).pvalue`.
 pub fn spearman_p_value(predicted: &[f64], ground_truth: &[f64]) -> Result<f64, MetricsError> {
     let r = spearman(predicted, ground_truth)?;
-    let freedom = predicted.len() as f64 - 2.0;
+    let n = predicted.len() as f64;
+    let freedom = n - 2.0;
     if freedom < 1.0 {
         return Err(MetricsError::TooFew { found: predicted.len(), needed: 3 });
+    }
+    // Near ±1 the p-value magnifies the rounding of r, so that equal and reversed rankings are recognised by their ranks.
+    let (x, y) = (mean_ranks(predicted), mean_ranks(ground_truth));
+    if x == y || x.iter().zip(&y).all(|(x, y)| x + y == n + 1.0) {
+        return Ok(0.0);
     }
     let t = r * (freedom / ((1.0 + r) * (1.0 - r))).sqrt();
     Ok(two_sided(student(freedom).sf(t.abs())))

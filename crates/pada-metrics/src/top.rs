@@ -1,8 +1,8 @@
 use crate::MetricsError;
 use crate::error::{Scores, check_pair};
 
-/// Computes P@Top-k: the share of the k architectures with the best predicted scores that are among the k best of the ground
-/// truth, with `k = ⌊fraction · A⌋`.
+/// Computes P@Top-k: the share of the k architectures with the best predicted scores that are among the k with the best
+/// ground-truth scores, with `k = ⌊fraction · A⌋`.
 ///
 /// Architectures that are tied at rank k share the places that are left: the result is the expected value over a random
 /// choice among them, in both lists.
