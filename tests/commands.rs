@@ -202,7 +202,7 @@ fn doctor_says_what_is_missing_and_what_to_do() {
         (Some(true), Some(false))
     );
     assert!(done.stdout.contains("cargo xtask download cifar10"), "{}", done.stdout);
-    assert!(done.stdout.contains("cargo xtask download nb201"), "{}", done.stdout);
+    assert!(done.stdout.contains("pada download nb201"), "{}", done.stdout);
     assert!(done.stdout.contains("`pada-train` alone needs none of it"), "{}", done.stdout);
     for what in ["gpu", "nvrtc"] {
         let detail = json[what]["detail"].as_str().unwrap();

@@ -90,7 +90,7 @@ pub(crate) fn tables(data: &[u8]) {
         b'm' => drop(MacroTable::load(&file("table.csv", rest))),
         b'd' => drop(Darts214Table::load(&file("table.json", rest))),
         _ => {
-            if let Ok(table) = BenchmarkTable::from_runs("fuzz", "table.csv".as_ref(), rest, &space) {
+            if let Ok(table) = BenchmarkTable::from_csv("table.csv", rest, &space) {
                 assert_eq!(table.archs().len(), table.accuracies().len());
                 assert!(table.accuracies().iter().all(|a| a.is_finite()), "{table:?}");
                 assert!(table.archs().iter().all(|arch| table.accuracy(arch).is_some()));

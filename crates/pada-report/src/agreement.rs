@@ -1,4 +1,4 @@
-use pada_metrics::{Bootstrap, Interval, Metrics, RankError, tau_b_interval};
+use pada_metrics::{Bootstrap, Interval, Metrics, MetricsError, tau_b_interval};
 use serde::{Deserialize, Serialize};
 
 /// How well a ranking agrees with one truth table.
@@ -53,7 +53,7 @@ impl Agreement {
     /// architectures are left out.
     ///
     /// # Errors
-    /// [`RankError`] for lists that cannot be compared. A supernet that scores all architectures alike is no error here: it
+    /// [`MetricsError`] for lists that cannot be compared. A supernet that scores all architectures alike is no error here: it
     /// gives [`Agreement::undefined`]. The ceiling and the note are left to the caller.
     pub fn of(
         table: &str,
@@ -62,10 +62,12 @@ impl Agreement {
         params: &[f64],
         baselines: &[(&str, Vec<f64>)],
         bootstrap: &Bootstrap,
-    ) -> Result<Self, RankError> {
-        let defined = |result: Result<_, RankError>| match result {
+    ) -> Result<Self, MetricsError> {
+        let defined = |result: Result<_, MetricsError>| match result {
             Ok(value) => Ok(Ok(value)),
-            Err(error @ (RankError::AllTied { .. } | RankError::TooFew { .. })) => Ok(Err(error.to_string())),
+            Err(error @ (MetricsError::AllTied { .. } | MetricsError::TooFew { .. })) => {
+                Ok(Err(error.to_string()))
+            }
             Err(error) => Err(error),
         };
         let own = defined(Metrics::compute(scores, truth, Some(params)).and_then(|metrics| {

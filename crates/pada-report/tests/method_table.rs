@@ -75,8 +75,8 @@ fn table() -> MethodTable {
     let control = name("pa", "PA, paths only", RowGroup::Control, None);
     let mut second =
         MethodRow::of(control, &[record(0, &better), record(1, &good), record(2, &[1.0; 40])], &[1]);
-    let interval = Interval { low: -0.004, high: 0.03, level: 0.95, resamples: 2000 };
-    second.tau_b_difference = Some(Difference { mean: 0.0125, interval, seeds: 2 });
+    let interval = Interval::new(-0.004, 0.03, 0.95, 2000);
+    second.tau_b_difference = Some(Difference::new(0.0125, interval, 2));
     let none = name("gm", "GM", RowGroup::Beyond, None);
     MethodTable {
         title: "Table 1, preset mini".into(),

@@ -41,7 +41,7 @@ fn run(epochs: usize) -> RunView {
     let truth: Vec<f64> = (0..ARCHS).map(|i| i as f64).collect();
     let scores: Vec<f64> = (0..ARCHS).map(|i| (i ^ 1) as f64).collect();
     let baselines = [("weights", truth.iter().map(|t| (t * 7.0) % 11.0).collect::<Vec<_>>())];
-    let bootstrap = Bootstrap { resamples: 50, ..Bootstrap::default() };
+    let bootstrap = Bootstrap::new().with_resamples(50);
     let mut agreement =
         Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &bootstrap).unwrap();
     agreement.ceiling = Some(Ceiling { tau_b: 0.75, seeds: 3, archs: 31 });

@@ -275,7 +275,7 @@ pub enum PadaError {
     Checkpoint(#[from] pada_trainer::CheckpointError),
     /// Metrics.
     #[error(transparent)]
-    Rank(#[from] pada_metrics::RankError),
+    Rank(#[from] pada_metrics::MetricsError),
 }
 
 /// Who can mend it.

@@ -164,7 +164,7 @@ fn archs_and_tables(
         return Ok((vec![space.parse(config.sampler.fixed_arch()?)?], Tables::none()));
     }
     let rank = &config.rank;
-    let tables = Tables::load(rank.truth, &rank.compare, &place.data_dir, space)?;
+    let tables = Tables::load(rank.truth, &rank.compare, &place.data_dir)?;
     let archs = ranked_archs(&rank.archs, config.supernet.space, space, part, &tables, config.seed)?;
     Ok((archs, tables))
 }

@@ -132,7 +132,7 @@ pub fn rank_weights(
         let (key, value, range) = ("--truth", format!("{truth:?}"), "a table of the space");
         return Err(ConfigError::Range { key, value, range }.into());
     }
-    let tables = Tables::load(job.truth, &[], &place.data_dir, space)?;
+    let tables = Tables::load(job.truth, &[], &place.data_dir)?;
     let archs = ranked_archs(&job.archs, supernet.space, space, &opened.part, &tables, SEED)?;
     archs.iter().try_for_each(|arch| check_part(&job.weights.path, &opened.part, arch))?;
     if !place.world.is_single() {

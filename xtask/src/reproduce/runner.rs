@@ -130,7 +130,7 @@ impl Runner {
             base = base.with(assignment).unwrap_or(base);
         }
         let space = pada::search_space(base.supernet.space);
-        let tables = Tables::load(base.rank.truth, &[], &paths::data_dir(), space.as_ref())?;
+        let tables = Tables::load(base.rank.truth, &[], &paths::data_dir())?;
         let version = env!("CARGO_PKG_VERSION");
         let written_by = commit().map(|commit| format!("Written by pada {version}, commit {commit}."));
         let (plan, work, out) = (plan.clone(), work.cloned(), plan.out_folder(what)?);

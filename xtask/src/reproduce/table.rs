@@ -11,7 +11,7 @@ use super::scores;
 use crate::files::write_whole;
 
 /// Behind every interval.
-const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 2000, level: 0.95, seed: 0 };
+const BOOTSTRAP: Bootstrap = Bootstrap::new().with_resamples(2000);
 const METRICS: [PairedMetric; 2] = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
 
 /// Which methods stand side by side.

@@ -34,7 +34,7 @@ mod tests {
         let mut found =
             Agreement::of("t", &truth, &truth, &truth, &baselines, &Bootstrap::default()).unwrap();
         found.metrics.as_mut().unwrap().tau_b = tau;
-        found.tau_b_interval = Some(Interval { low, high, level: 0.95, resamples: 9 });
+        found.tau_b_interval = Some(Interval::new(low, high, 0.95, 9));
         found
     }
 

@@ -100,8 +100,7 @@ impl RunReader {
         if let Some((_, found)) = self.tables.iter().find(|(known, _)| *known == name) {
             return found.clone();
         }
-        let space = build::space(name.space());
-        let found = Tables::load(Some(name), &[], &self.data_dir, space.as_ref()).map(Rc::new);
+        let found = Tables::load(Some(name), &[], &self.data_dir).map(Rc::new);
         let found = found.map_err(|error| format!("The truth table is not here: {error}."));
         self.tables.push((name, found.clone()));
         found
