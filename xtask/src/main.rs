@@ -45,7 +45,7 @@ enum Task {
     ///
     /// Example: cargo xtask ci
     Ci,
-    /// Check the house rules of crates/README.md.
+    /// Check the house rules of docs/architecture.md.
     ///
     /// Example: cargo xtask tidy
     Tidy,
