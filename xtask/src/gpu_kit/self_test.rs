@@ -29,11 +29,12 @@ const CLEARED: [&str; 10] = [
     "PADA_TEST_CUDA",
 ];
 /// A short check. No GPU is visible to it, whatever this machine has.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("CUDA_VISIBLE_DEVICES", ""),
     ("PADA_KIT_TOTAL", "150"),
     ("PADA_KIT_LIMIT", "30"),
     ("PADA_KIT_STEPS", "1"),
+    ("PADA_KIT_SWEEPS", "1"),
     ("PADA_KIT_MINI", "--set train.epochs=1 --set data.train_images=640 --set rank.images=500"),
 ];
 /// Stages that need no GPU.

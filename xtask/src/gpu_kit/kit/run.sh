@@ -15,6 +15,8 @@ runs=$(realpath -m "${PADA_KIT_RUNS:-$kit/runs}")
 mini_settings=${PADA_KIT_MINI:---set train.epochs=4}
 full_settings=${PADA_KIT_SET:-}
 steps=${PADA_KIT_STEPS:-40}
+# How often each benchmark repeats its paths.
+sweeps=${PADA_KIT_SWEEPS:-5}
 spaces=${PADA_KIT_SPACES:-nb201}
 # Launches in front of those that ncu profiles: the known networks with which the engine checks a GPU, and a part of the first step.
 ncu_skip=${PADA_KIT_NCU_SKIP:-400}
@@ -163,7 +165,8 @@ stage_engine() {
   local precision=$1 code=0 space common
   "$kit/bin/xtask" bench step --help 2>&1 | grep -qwe "$precision" || skip "the engine has no precision $precision"
   for space in $spaces; do
-    common=(--space "$space" --paths "$kit/paths/$space.json" --steps "$steps" --device $device --precision "$precision" --json)
+    common=(--space "$space" --paths "$kit/paths/$space.json" --steps "$steps" --sweeps "$sweeps" --device $device \
+      --precision "$precision" --json)
     "$kit/bin/xtask" bench step "${common[@]}" || code=$?
     "$kit/bin/xtask" bench step "${common[@]}" --gradient-variance --kernels || code=$?
     "$kit/bin/xtask" bench rank "${common[@]}" --kernels || code=$?
@@ -180,7 +183,7 @@ stage_torch() {
     skip "$python has no PyTorch; set PADA_PYTHON to a Python that has it"
   for space in $spaces; do
     "$python" "$kit/peer/peer_device.py" --peer "$kit/peer" --device $device --space "$space" \
-      --paths "$kit/paths/$space.json" --task train,rank --modes "$modes" --steps "$steps" "$@" || code=$?
+      --paths "$kit/paths/$space.json" --task train,rank --modes "$modes" --steps "$steps" --sweeps "$sweeps" "$@" || code=$?
   done
   exit $code
 }
