@@ -5,16 +5,16 @@ use std::time::Duration;
 use pada_data::{Augment, Loader};
 use pada_dist::ProcessGroup;
 use pada_graph::{Batch, BatchNormSync, Executor, Lower, SgdStep, State};
-use pada_report::EpochRecord;
+use pada_report::{EpochRecord, ImageAudit, PathAudit};
 use pada_sampler::{
-    DataSampler, ImageAudit, PathAudit, PathObservation, PathSampler, effective_sample_size, entropy,
+    DataSampler, PathObservation, PathSampler, effective_sample_size, entropy,
 };
 use pada_space::SubSpace;
 
 use crate::autosave::Autosave;
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
-use crate::meter::{Meter, ranks_record};
+use crate::meter::{Meter, communication_record};
 use crate::running::RunningEpoch;
 use crate::training_images::TrainingImages;
 use crate::{
@@ -226,12 +226,12 @@ impl Trainer {
             gv_scale_free: gv.map(|v| v.scale_free),
             path_entropy: entropies / path_distribution.len() as f64,
             path_distribution,
-            paths: PathAudit::of(&totals.paths, self.parts.n_ops),
+            paths: PathAudit::of(totals.paths.iter().map(|path| path.choices()), self.parts.n_ops),
             images: ImageAudit::of(order),
             effective_sample_size: q.map(effective_sample_size),
             image_entropy: q.map(entropy),
             seconds: *seconds,
-            ranks: ranks_record(&self.world, *traffic),
+            communication: communication_record(&self.world, *traffic),
         }
     }
 

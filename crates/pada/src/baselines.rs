@@ -1,5 +1,6 @@
 use pada_data::ImageSource;
 use pada_graph::{Cost, GraphError, Lower, Norms};
+use pada_report::ZeroCostRow;
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
 use pada_trainer::image_shape;
 
@@ -48,10 +49,10 @@ impl Network {
         let costs = archs.iter().map(|arch| self.cost(arch)).collect::<Result<Vec<_>, _>>()?;
         let params = costs.iter().map(|cost| cost.params as f64).collect();
         let other = match self.name {
-            SpaceName::Nb201 => ("live conv weight", archs.iter().map(live_conv_weight).collect()),
+            SpaceName::Nb201 => (ZeroCostRow::ACTIVE_CONV_PARAMS, archs.iter().map(live_conv_weight).collect()),
             _ => ("MACs", costs.iter().map(|cost| cost.macs as f64).collect()),
         };
-        Ok(vec![("weights", params), other])
+        Ok(vec![(ZeroCostRow::PARAMS, params), other])
     }
 }
 

@@ -90,7 +90,7 @@ impl Run {
         let mut trained = stages.train(self.first, observer, &mut on_epoch)?;
         set_epochs(&mut record, &trained.epochs);
         record.train_seconds += trained.split_seconds;
-        record.parts = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
+        record.sub_supernets = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
         let mut part = Part::new(folder.path(), &self.place);
         let ranking = self.inputs.ranking(&self.archs, &self.tables, &self.place.world);
         let (scores, ranking) =
@@ -136,10 +136,10 @@ impl Run {
                 space: self.inputs.scoring.network.space.name().to_owned(),
                 channels: config.supernet.channels,
                 cells: config.supernet.cells,
-                weights: parts.net.weights().numel(),
+                params: parts.net.weights().numel(),
             },
             train_images: source_record(&self.inputs.images),
-            parts: vec![],
+            sub_supernets: vec![],
             epochs: vec![],
             train_seconds: 0.0,
             ranking: None,

@@ -24,11 +24,11 @@ impl RunReader {
     ) -> Result<Found<PreferredImages>, PadaError> {
         if config.sampler.data == DataRule::Uniform {
             return Ok(Err(
-                "Images are drawn uniformly: each comes once an epoch, none is preferred.".to_owned()
+                "The images were drawn uniformly, once per epoch each.".to_owned()
             ));
         }
         let not_yet = || {
-            Ok(Err("Images are preferred from the second epoch on; there is no checkpoint from then yet."
+            Ok(Err("The image distribution is uniform until the second epoch, and there is no later checkpoint yet."
                 .to_owned()))
         };
         let (Some(record), Some(found)) = (record, newest(folder, config)?) else { return not_yet() };
@@ -47,7 +47,7 @@ impl RunReader {
             return Ok(Err(reason));
         }
         let checkpoint = found.path.strip_prefix(folder).unwrap_or(&found.path).display().to_string();
-        let preferred = of(q, &images).map_err(|error| format!("The images cannot be drawn: {error}."));
+        let preferred = of(q, &images).map_err(|error| format!("The images cannot be shown: {error}."));
         Ok(preferred.map(|preferred| PreferredImages { checkpoint, epochs: found.epochs, ..preferred }))
     }
 }
