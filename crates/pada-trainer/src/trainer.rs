@@ -2,13 +2,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pada_data::{Augment, Loader};
+use pada_data::{Augment, DataLoader};
 use pada_dist::ProcessGroup;
 use pada_graph::{Batch, BatchNormSync, Executor, Lower, SgdStep, State};
 use pada_report::{EpochRecord, ImageAudit, PathAudit};
-use pada_sampler::{
-    DataSampler, PathObservation, PathSampler, effective_sample_size, entropy,
-};
+use pada_sampler::{DataSampler, PathObservation, PathSampler, effective_sample_size, entropy};
 use pada_space::SubSpace;
 
 use crate::autosave::Autosave;
@@ -57,7 +55,7 @@ pub struct TrainerParts {
     /// What a step does.
     pub rule: Box<dyn TrainRule>,
     /// The training images.
-    pub images: Loader,
+    pub images: DataLoader,
 }
 
 /// Trains a supernet, epoch by epoch. The one place where what a step found goes from the network to the samplers.
@@ -264,7 +262,7 @@ impl Trainer {
                 weight_decay: s.weight_decay as f32,
                 decayed: recipe.decayed,
                 gradient_scale: 1.0,
-                idle: s.idle_weights,
+                unused: s.idle_weights,
             },
             clip_norm: s.clip_norm,
             image_weights: (!plain).then_some(&image_weights),

@@ -1,4 +1,4 @@
-use pada_data::ImageSource;
+use pada_data::Dataset;
 use pada_graph::{Cost, GraphError, Lower, Norms};
 use pada_report::ZeroCostRow;
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
@@ -19,7 +19,7 @@ impl Network {
     ///
     /// # Errors
     /// [`ConfigError`] for a size that the space does not have.
-    pub fn new(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
+    pub fn new(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let alone = build::alone(config, image_shape(images), images.classes())?;
         Ok(Self { space: build::space_of(config)?, name: config.space, alone })
     }
@@ -28,7 +28,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::new`].
-    pub fn as_configured(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
+    pub fn as_configured(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let net = build::network(config.size()?, Norms::Affine, image_shape(images), images.classes());
         Ok(Self { space: build::space_of(config)?, name: config.space, alone: net })
     }
@@ -49,7 +49,9 @@ impl Network {
         let costs = archs.iter().map(|arch| self.cost(arch)).collect::<Result<Vec<_>, _>>()?;
         let params = costs.iter().map(|cost| cost.params as f64).collect();
         let other = match self.name {
-            SpaceName::Nb201 => (ZeroCostRow::ACTIVE_CONV_PARAMS, archs.iter().map(live_conv_weight).collect()),
+            SpaceName::Nb201 => {
+                (ZeroCostRow::ACTIVE_CONV_PARAMS, archs.iter().map(live_conv_weight).collect())
+            }
             _ => ("MACs", costs.iter().map(|cost| cost.macs as f64).collect()),
         };
         Ok(vec![(ZeroCostRow::PARAMS, params), other])

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pada_data::{ImageSet, ImageSource};
+use pada_data::{Dataset, InMemoryDataset};
 use pada_dist::ProcessGroup;
 use pada_report::{EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, Equivalence, SearchSpace, SubSpace};
@@ -256,10 +256,10 @@ fn part_record(part: &SubSpace) -> Vec<String> {
     part.allowed().iter().map(|ops| Arch::new(ops.as_slice()).to_string()).collect()
 }
 
-fn source_record(images: &ImageSource) -> ImagesRecord {
+fn source_record(images: &Dataset) -> ImagesRecord {
     ImagesRecord { name: images.name().to_owned(), images: images.len(), sha256: images.sha256() }
 }
 
-pub(crate) fn images_record(images: &ImageSet) -> ImagesRecord {
+pub(crate) fn images_record(images: &InMemoryDataset) -> ImagesRecord {
     ImagesRecord { name: images.name.clone(), images: images.len(), sha256: images.sha256() }
 }

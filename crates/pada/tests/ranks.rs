@@ -148,7 +148,8 @@ fn a_record_says_which_ranks_there_were_and_what_they_sent() {
     assert!(first.messages >= (2 * STEPS) as u64 && first.bytes > first.messages && first.seconds > 0.0);
     assert!(first.seconds < sync.epochs[0].seconds);
 
-    let local = record("local", &["compute.norms=local"], &[(2, TO_THE_END)]).epochs[0].communication.unwrap();
+    let local =
+        record("local", &["compute.norms=local"], &[(2, TO_THE_END)]).epochs[0].communication.unwrap();
     assert!(5 * local.messages < first.messages, "{} and {}", local.messages, first.messages);
 
     // An epoch that is stopped between two steps keeps what it sent; what says so is one message more. Another number of ranks goes on.

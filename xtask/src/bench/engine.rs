@@ -197,7 +197,7 @@ impl<'a> Bench<'a> {
                     weight_decay: 2.5e-4,
                     decayed: Decayed::All,
                     gradient_scale: pada_trainer::clip_factor(norm, 5.0) as f32,
-                    idle: UnusedWeights::Decay,
+                    unused: UnusedWeights::Decay,
                 });
                 stats.logits
             }

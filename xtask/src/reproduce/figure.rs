@@ -115,10 +115,9 @@ fn rows(methods: &[Method], progress: &Progress) -> anyhow::Result<Vec<Row>> {
                 label: method.row_name()?.label,
                 size,
                 seeds: runs.len(),
-                gv: Spread::of(
-                    runs.iter()
-                        .filter_map(|f| late_gv(&f.record.epochs, f.record.sub_supernets.len(), |epoch| epoch.gv)),
-                ),
+                gv: Spread::of(runs.iter().filter_map(|f| {
+                    late_gv(&f.record.epochs, f.record.sub_supernets.len(), |epoch| epoch.gv)
+                })),
                 gv_scale_free: Spread::of(runs.iter().filter_map(|f| {
                     late_gv(&f.record.epochs, f.record.sub_supernets.len(), |epoch| epoch.gv_scale_free)
                 })),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use folders::run_folders;
-use pada_data::ImageSource;
+use pada_data::Dataset;
 use pada_report::html::{Accuracies, ArchAccuracy, Found, RunView, page};
 use pada_report::{ReportError, RunRecord};
 use pada_space::{Decision, DecisionKind};
@@ -21,7 +21,7 @@ use crate::{DataConfig, PadaError, PathRule, RunConfig, Tables, TruthName, build
 #[derive(Default)]
 pub struct RunReader {
     data_dir: PathBuf,
-    images: Vec<(DataConfig, Found<Rc<ImageSource>>)>,
+    images: Vec<(DataConfig, Found<Rc<Dataset>>)>,
     tables: Vec<(TruthName, Found<Rc<Tables>>)>,
 }
 
@@ -108,7 +108,7 @@ impl RunReader {
     }
 
     /// The images that a run trains on, where they are here and the same.
-    fn images(&mut self, config: &RunConfig, record: &RunRecord) -> Found<Rc<ImageSource>> {
+    fn images(&mut self, config: &RunConfig, record: &RunRecord) -> Found<Rc<Dataset>> {
         let found = match self.images.iter().find(|(known, _)| *known == config.data) {
             Some((_, found)) => found.clone(),
             None => {
@@ -118,15 +118,17 @@ impl RunReader {
                     let trainable = build::trainable(config.data.train, &splits);
                     Ok(Rc::new(build::train_images(config.data.train_images, trainable)?))
                 });
-                let found = images.map_err(|error| format!("The training images are not available: {error}."));
+                let found =
+                    images.map_err(|error| format!("The training images are not available: {error}."));
                 self.images.push((config.data.clone(), found.clone()));
                 found
             }
         };
         found.and_then(|images| match images.sha256() == record.train_images.sha256 {
             true => Ok(images),
-            false => Err("The training images differ from those of the run: their SHA-256 is another."
-                .to_owned()),
+            false => {
+                Err("The training images differ from those of the run: their SHA-256 is another.".to_owned())
+            }
         })
     }
 }
