@@ -94,7 +94,7 @@ fn of_the_two_labels_of_cifar100_the_fine_one_is_read() {
 fn broken_files_of_cifar100_are_named_with_its_command() {
     let folder = hundred(&[("test.bin", 3, &[0, 100])]);
     let error = CIFAR100.read(folder.path()).unwrap_err().to_string();
-    for part in ["test.bin", "record 3 has label 100", "CIFAR-100 has 0..=99", "download cifar100"] {
+    for part in ["test.bin", "record 3 has label 100", "CIFAR-100 has labels 0..=99", "download cifar100"] {
         assert!(error.contains(part), "{part} in {error}");
     }
     let error = open("cifar100", folder.path(), None).unwrap_err().to_string();

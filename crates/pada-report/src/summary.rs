@@ -1,4 +1,4 @@
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use pada_metrics::Metrics;
 
@@ -35,6 +35,29 @@ pub fn summary(record: &RunRecord) -> String {
         out.push_str(&ranking_summary(ranking));
     }
     out
+}
+
+/// Formats as [`summary`].
+impl fmt::Display for RunRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&summary(self))
+    }
+}
+
+/// Formats as [`ranking_summary`].
+impl fmt::Display for RankRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&ranking_summary(self))
+    }
+}
+
+/// Formats as the table of metrics in [`ranking_summary`].
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = String::new();
+        agreement_lines(self, &mut |text| writeln!(out, "{text}").unwrap_or_default());
+        f.write_str(out.trim_start())
+    }
 }
 
 /// Smallest width of the column of architectures. Larger spaces have more digits.

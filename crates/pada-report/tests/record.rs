@@ -64,6 +64,12 @@ fn the_summary_shows_supernet_and_baselines() {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
     assert!(!text.contains("constant"), "a baseline that ranks nothing is left out");
+    let record = record();
+    assert_eq!(record.to_string(), text);
+    let ranking = record.ranking.unwrap();
+    assert_eq!(ranking.to_string(), ranking_summary(&ranking));
+    let agreement = ranking.agreements[0].to_string();
+    assert!(agreement.starts_with("table ") && ranking.to_string().contains(&agreement), "{agreement}");
 }
 
 #[test]
