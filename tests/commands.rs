@@ -26,7 +26,7 @@ fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
     let truth = pada::truth::mini(&pada::space::Nb201::new()).unwrap();
     assert_eq!(json["archs_ranked"].as_u64(), Some(truth.archs().len() as u64));
     assert_eq!(json["run_dir"].as_str(), run.to_str());
-    for word in ["PA&DA (released), seed 5", "weights", "live conv weight", "best", text(&run)] {
+    for word in ["PA&DA (released), seed 5", "#params", "active-conv-params", "best", text(&run)] {
         assert!(done.stdout.contains(word), "{word} is not in {}", done.stdout);
     }
     for file in ["config.toml", "record.json", "ranking.csv", "epoch-0003.safetensors"] {

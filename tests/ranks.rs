@@ -135,7 +135,7 @@ mod launched {
         args.extend(["--set", "compute.norms=local"].map(str::to_owned));
         let said = ranks(2, &out(&args, &run));
         assert_eq!(said.code, 0, "{}", said.stderr);
-        let line = "ranks      2; rank 0 sent";
+        let line = "processes  2; process 0 sent";
         assert!(said.stdout.contains(line), "{}", said.stdout);
         let resume = ["--resume".to_owned(), run.display().to_string()];
         call(&resume).fails(2, &["number of ranks", "compute.norms is \"local\"", "is 2, this run has 1"]);

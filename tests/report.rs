@@ -109,7 +109,8 @@ fn what_is_missing_is_said_and_what_is_broken_refused() {
     assert_eq!(report(&[path]).code, 0);
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(
-        page.contains("The truth table is not here: ") && page.contains("cargo xtask download nb201"),
+        page.contains("The benchmark table is not available: ")
+            && page.contains("cargo xtask download nb201"),
         "{page}"
     );
 

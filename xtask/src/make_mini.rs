@@ -28,7 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 /// Mean and standard deviation of each channel, in units of 255.
-fn moments(set: &pada_data::ImageSet) -> Vec<(f64, f64)> {
+fn moments(set: &pada_data::InMemoryDataset) -> Vec<(f64, f64)> {
     let plane = set.height * set.width;
     let channel = |c: usize| {
         let bytes = || set.pixels.chunks_exact(plane).skip(c).step_by(set.channels).flatten();

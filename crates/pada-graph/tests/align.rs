@@ -113,7 +113,7 @@ fn shapes_that_differ_are_named() {
 }
 
 #[test]
-#[should_panic(expected = "what adds to the loss alone cannot be the output")]
+#[should_panic(expected = "a side node cannot be the output")]
 fn an_alignment_at_the_end_is_our_bug() {
     let layout = layout();
     let mut g = GraphBuilder::new(&layout);

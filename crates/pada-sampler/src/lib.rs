@@ -19,7 +19,7 @@ mod uniform_data;
 mod uniform_paths;
 
 pub use alias::AliasTable;
-pub use audit::{ImageAudit, PathAudit, effective_sample_size, entropy};
+pub use audit::{effective_sample_size, entropy};
 pub use constant_paths::ConstantPaths;
 pub use data_importance::{DataImportance, DataImportanceConfig, Replacement};
 pub use error::SamplerError;

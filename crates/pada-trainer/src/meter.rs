@@ -1,14 +1,14 @@
 use std::time::Instant;
 
 use pada_dist::{ProcessGroup, Traffic};
-use pada_report::RanksRecord;
+use pada_report::CommunicationRecord;
 
 use crate::running::RunningEpoch;
 
-/// What this rank sent to others, for a record; none where there is no other.
-pub fn ranks_record(world: &ProcessGroup, sent: Traffic) -> Option<RanksRecord> {
+/// The communication of this process with the others, for a record. `None` for a single process.
+pub fn communication_record(world: &ProcessGroup, sent: Traffic) -> Option<CommunicationRecord> {
     let Traffic { messages, bytes, seconds } = sent;
-    (!world.is_single()).then(|| RanksRecord { ranks: world.size(), messages, bytes, seconds })
+    (!world.is_single()).then(|| CommunicationRecord { processes: world.size(), messages, bytes, seconds })
 }
 
 /// The clock of an epoch and what it sends to other ranks, from one stop to the next.

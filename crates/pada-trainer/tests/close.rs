@@ -3,7 +3,7 @@
 
 mod recipe;
 
-use pada_data::{ImageSet, Loader, Normalize};
+use pada_data::{DataLoader, InMemoryDataset, Normalize};
 use pada_graph::{
     Batch, Decayed, Executor, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
     UnusedWeights, WeightId,
@@ -19,12 +19,21 @@ use recipe::recipe;
 const EPOCHS: usize = 5;
 
 /// 24 images of 8×8 whose classes differ in brightness.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..24).map(|i| i % 4).collect();
     let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
     let pixels = labels.iter().flat_map(|&label| (0..3 * 8 * 8).map(move |j| pixel((label, j)))).collect();
     let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    ImageSet { name: "tiny".into(), channels: 3, height: 8, width: 8, classes: 4, pixels, labels, normalize }
+    InMemoryDataset {
+        name: "tiny".into(),
+        channels: 3,
+        height: 8,
+        width: 8,
+        classes: 4,
+        pixels,
+        labels,
+        normalize,
+    }
 }
 
 fn net() -> Nb201Net {
@@ -56,7 +65,7 @@ fn trainer() -> Trainer {
         paths: Box::new(UniformPaths::new(SubSpace::full(&Nb201::new()))),
         data: Box::new(UniformData::new(24)),
         rule: Box::new(close()),
-        images: Loader::new(images()),
+        images: DataLoader::new(images()),
     };
     Trainer::new(recipe(EPOCHS, 6, 1, 7), parts)
 }
@@ -101,7 +110,7 @@ impl PathSampler for Given {
 
 fn with_batch<T>(f: impl FnOnce(&Batch<'_>) -> T) -> T {
     let places: Vec<u32> = (0..24).collect();
-    let pixels = pada_data::normalised(&images(), &places);
+    let pixels = pada_data::normalised(&images(), &places).unwrap();
     let labels: Vec<u32> = places.iter().map(|i| i % 4).collect();
     f(&Batch { images: Images::given(&pixels, net().input()), labels: &labels })
 }
@@ -120,7 +129,7 @@ fn step(
         weight_decay: 0.0,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: UnusedWeights::Frozen,
+        unused: UnusedWeights::Frozen,
     };
     let mut ctx = StepContext {
         executor,

@@ -66,7 +66,7 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
         paths: Box::new(PathImportance::new(SubSpace::full(&Nb201::new()), paths).unwrap()),
         data: Box::new(DataImportance::new(IMAGES as u32, data).unwrap()),
         rule: Box::new(SummedPaths),
-        images: pada_data::Loader::new(images),
+        images: pada_data::DataLoader::new(images),
     };
     let mut trainer = Trainer::new(recipe(EPOCHS, BATCH, 2, SEED), parts);
     let mut losses = Losses::default();

@@ -48,7 +48,7 @@ fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
         paths: Box::new(OneChangePaths::new(space)),
         data: Box::new(UniformData::new(IMAGES as u32)),
         rule,
-        images: pada_data::Loader::new(images),
+        images: pada_data::DataLoader::new(images),
     };
     Trainer::new(recipe(EPOCHS, 12, 2, SEED), parts)
 }

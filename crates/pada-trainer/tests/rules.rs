@@ -40,7 +40,7 @@ const SGD: SgdStep = SgdStep {
     weight_decay: 1e-3,
     decayed: Decayed::All,
     gradient_scale: 1.0,
-    idle: UnusedWeights::Decay,
+    unused: UnusedWeights::Decay,
 };
 
 fn step(

@@ -1,5 +1,6 @@
-use pada_data::ImageSource;
+use pada_data::Dataset;
 use pada_graph::{Cost, GraphError, Lower, Norms};
+use pada_report::ZeroCostRow;
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError};
 use pada_trainer::image_shape;
 
@@ -18,7 +19,7 @@ impl Network {
     ///
     /// # Errors
     /// [`ConfigError`] for a size that the space does not have.
-    pub fn new(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
+    pub fn new(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let alone = build::alone(config, image_shape(images), images.classes())?;
         Ok(Self { space: build::space_of(config)?, name: config.space, alone })
     }
@@ -27,7 +28,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::new`].
-    pub fn as_configured(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
+    pub fn as_configured(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let net = build::network(config.size()?, Norms::Affine, image_shape(images), images.classes());
         Ok(Self { space: build::space_of(config)?, name: config.space, alone: net })
     }
@@ -49,11 +50,12 @@ impl Network {
         let params = costs.iter().map(|cost| cost.params as f64).collect();
         let other = match self.name {
             SpaceName::Nb201 => {
-                ("live conv weight", archs.iter().map(live_conv_weight).collect::<Result<_, _>>()?)
+                let scores = archs.iter().map(live_conv_weight).collect::<Result<_, _>>()?;
+                (ZeroCostRow::ACTIVE_CONV_PARAMS, scores)
             }
             _ => ("MACs", costs.iter().map(|cost| cost.macs as f64).collect()),
         };
-        Ok(vec![("weights", params), other])
+        Ok(vec![(ZeroCostRow::PARAMS, params), other])
     }
 }
 

@@ -1,6 +1,6 @@
 //! From names to parts: the only place that builds spaces, rules and samplers. What their keys need is checked in `config`.
 
-use pada_data::{ImageSource, Loader, Splits};
+use pada_data::{DataLoader, Dataset, Splits};
 use pada_engine::Engine;
 use pada_graph::{
     Cost, DartsNet, DartsSize, Executor, Lower, MacroNet, Nb201Net, Norms, ProxylessNet, Shape, WeightLayout,
@@ -224,7 +224,7 @@ fn data_sampler(config: &SamplerConfig, images: usize) -> Result<Box<dyn DataSam
 }
 
 /// The images that may be trained on.
-pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> ImageSource {
+pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> Dataset {
     match part {
         TrainPart::All => splits.train.clone(),
         TrainPart::Half => splits.halves().0,
@@ -234,7 +234,7 @@ pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> ImageSource {
 /// What running statistics are taken from, of the images that may be trained on.
 pub(crate) fn calibration(
     config: Option<Recalibration>,
-    trainable: &ImageSource,
+    trainable: &Dataset,
 ) -> Result<Option<Calibration>, PadaError> {
     let Some(Recalibration { images, batch }) = config else { return Ok(None) };
     within("rank.recalibrate.images", images, trainable)?;
@@ -242,22 +242,22 @@ pub(crate) fn calibration(
 }
 
 /// The images a run trains on: the first `n` of those that it may, or all.
-pub(crate) fn train_images(n: Option<usize>, trainable: ImageSource) -> Result<ImageSource, ConfigError> {
+pub(crate) fn train_images(n: Option<usize>, trainable: Dataset) -> Result<Dataset, ConfigError> {
     let Some(n) = n else { return Ok(trainable) };
     within("data.train_images", n, &trainable)?;
     Ok(trainable.first(n))
 }
 
 /// The images architectures are scored on.
-pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> ImageSource {
+pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> Dataset {
     match split {
         RankSplit::Test => splits.test.clone(),
-        RankSplit::Valid => splits.halves().1.named(format!("{}, validation half", splits.train.name())),
+        RankSplit::Valid => splits.halves().1.with_name(format!("{}, validation half", splits.train.name())),
     }
 }
 
 /// Refuses more images than there are.
-pub(crate) fn within(key: &'static str, n: usize, images: &ImageSource) -> Result<(), ConfigError> {
+pub(crate) fn within(key: &'static str, n: usize, images: &Dataset) -> Result<(), ConfigError> {
     let value = format!("{n}, but {} has {} images", images.name(), images.len());
     let range = "no more than that";
     if n <= images.len() { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
@@ -278,7 +278,7 @@ pub(crate) struct Start {
 /// A stage of a run at its start.
 pub(crate) fn trainer(
     config: &RunConfig,
-    images: ImageSource,
+    images: Dataset,
     space: &dyn SearchSpace,
     place: &Session,
     start: Start,
@@ -312,7 +312,7 @@ pub(crate) fn trainer(
         rule,
         paths: path_sampler(&config.sampler, space, part, cost)?,
         data: data_sampler(&config.sampler, images.len())?,
-        images: Loader::new(images),
+        images: DataLoader::new(images),
     };
     let recipe = config.alone.as_ref().map(AloneConfig::recipe).unwrap_or_default();
     Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone(), config.compute.norms))

@@ -1,4 +1,4 @@
-use pada_data::ImageSource;
+use pada_data::Dataset;
 use pada_dist::ProcessGroup;
 use pada_space::{Arch, SubSpace};
 
@@ -9,7 +9,7 @@ use crate::{Network, PadaError, RunConfig, Session, Tables, build};
 /// What a run reads before it trains: images and network, checked against each other.
 pub(crate) struct Inputs {
     /// What is trained on.
-    pub(crate) images: ImageSource,
+    pub(crate) images: Dataset,
     /// The part of the space that is trained and ranked.
     pub(crate) whole: SubSpace,
     /// What architectures are scored on.
@@ -44,7 +44,7 @@ impl Inputs {
         let calibration = build::calibration(rank.recalibrate, &trainable)?;
         let images = build::train_images(config.data.train_images, trainable)?;
         let scoring =
-            Scoring { images: rank_images.held(rank.images)?, batch: rank.batch, calibration, network };
+            Scoring { images: rank_images.to_memory(rank.images)?, batch: rank.batch, calibration, network };
         Ok(Self { images, whole, scoring })
     }
 }

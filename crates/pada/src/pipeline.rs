@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pada_data::{ImageSet, ImageSource};
+use pada_data::{Dataset, InMemoryDataset};
 use pada_dist::ProcessGroup;
 use pada_report::{EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, Equivalence, SearchSpace, SubSpace};
@@ -90,7 +90,7 @@ impl Run {
         let mut trained = stages.train(self.first, observer, &mut on_epoch)?;
         set_epochs(&mut record, &trained.epochs);
         record.train_seconds += trained.split_seconds;
-        record.parts = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
+        record.sub_supernets = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
         let mut part = Part::new(folder.path(), &self.place);
         let ranking = self.inputs.ranking(&self.archs, &self.tables, &self.place.world);
         let (scores, ranking) =
@@ -136,10 +136,10 @@ impl Run {
                 space: self.inputs.scoring.network.space.name().to_owned(),
                 channels: config.supernet.channels,
                 cells: config.supernet.cells,
-                weights: parts.net.weights().numel(),
+                params: parts.net.weights().numel(),
             },
             train_images: source_record(&self.inputs.images),
-            parts: vec![],
+            sub_supernets: vec![],
             epochs: vec![],
             train_seconds: 0.0,
             ranking: None,
@@ -257,10 +257,10 @@ fn part_record(part: &SubSpace) -> Vec<String> {
     part.allowed().iter().map(|ops| Arch::new(ops.as_slice()).to_string()).collect()
 }
 
-fn source_record(images: &ImageSource) -> ImagesRecord {
+fn source_record(images: &Dataset) -> ImagesRecord {
     ImagesRecord { name: images.name().to_owned(), images: images.len(), sha256: images.sha256() }
 }
 
-pub(crate) fn images_record(images: &ImageSet) -> ImagesRecord {
+pub(crate) fn images_record(images: &InMemoryDataset) -> ImagesRecord {
     ImagesRecord { name: images.name.clone(), images: images.len(), sha256: images.sha256() }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 use pada_dist::ProcessGroup;
 use pada_report::{BestArch, RankRecord};
 use pada_space::Arch;
-use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, ranks_record};
+use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, communication_record};
 
 use crate::pipeline::images_record;
 use crate::ranking_part::Part;
@@ -47,7 +47,7 @@ impl Ranking<'_> {
             batch: self.scoring.batch,
             recalibrated_on: self.scoring.calibration.as_ref().map(Calibration::len),
             seconds,
-            ranks: ranks_record(self.world, self.world.traffic().since(sent)),
+            communication: communication_record(self.world, self.world.traffic().since(sent)),
             agreements: self.tables.agreements(network, &scores)?,
             best: self.best(&scores)?,
         };
@@ -144,7 +144,7 @@ impl Ranking<'_> {
                 score: score.accuracy(),
                 params: cost.params,
                 macs: cost.macs,
-                truth: self.tables.accuracy(&score.arch),
+                stand_alone_accuracy: self.tables.accuracy(&score.arch),
             })
         };
         order.iter().take(BEST).map(entry).collect()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use pada_data::ImageSource;
+use pada_data::Dataset;
 use pada_graph::Executor;
 use pada_report::EpochRecord;
 use pada_space::{Arch, SearchSpace, SubSpace};
@@ -18,7 +18,7 @@ use crate::{PadaError, RunConfig, Session, SplitConfig, build};
 /// What training needs, apart from its folder.
 pub(crate) struct SupernetTraining<'a> {
     config: &'a RunConfig,
-    images: &'a ImageSource,
+    images: &'a Dataset,
     space: &'a dyn SearchSpace,
     whole: SubSpace,
     place: &'a Session,
@@ -98,7 +98,7 @@ impl<'a> SupernetTraining<'a> {
     /// The first stage at its start.
     pub(crate) fn first(
         config: &RunConfig,
-        images: &ImageSource,
+        images: &Dataset,
         space: &dyn SearchSpace,
         whole: &SubSpace,
         place: &Session,

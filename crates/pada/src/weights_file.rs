@@ -63,7 +63,7 @@ impl WeightsFile {
         let net = build::supernet(&self.supernet, image_shape(&images), images.classes())?;
         let (weights, part) = read_scored(&self.path, net.as_ref(), network.space.as_ref())?;
         let executor = build::executor(self.compute, place.device, net.as_ref(), weights)?;
-        let images = images.held(self.limit.unwrap_or(usize::MAX))?;
+        let images = images.to_memory(self.limit.unwrap_or(usize::MAX))?;
         let scoring = Scoring { images, batch: self.batch, calibration, network };
         Ok(Opened { scoring, net, executor, part })
     }

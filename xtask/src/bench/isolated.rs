@@ -131,7 +131,7 @@ impl Isolated {
             weight_decay: 2.5e-4,
             decayed: Decayed::All,
             gradient_scale: 1.0,
-            idle: UnusedWeights::Decay,
+            unused: UnusedWeights::Decay,
         });
         Ok(executor.deferred_error()?)
     }

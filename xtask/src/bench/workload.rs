@@ -150,7 +150,7 @@ impl<'a> Workload<'a> {
                     weight_decay: 2.5e-4,
                     decayed: Decayed::All,
                     gradient_scale: pada_trainer::clip_factor(norm, CLIP_NORM) as f32,
-                    idle: UnusedWeights::Decay,
+                    unused: UnusedWeights::Decay,
                 });
                 stats.logits
             }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use pada::rank::kendall_tau_b;
-use pada::report::{Agreement, FailedCell, RunRecord};
+use pada::report::{Agreement, FailedTrial, RunRecord};
 use pada::space::{Arch, SearchSpace};
 use pada::{RankArchs, RunConfig, Tables};
 
@@ -100,7 +100,7 @@ pub(crate) struct Finished {
 #[derive(Default)]
 pub(crate) struct Progress {
     pub(crate) finished: Vec<Finished>,
-    pub(crate) failed: Vec<FailedCell>,
+    pub(crate) failed: Vec<FailedTrial>,
 }
 
 impl Progress {
@@ -195,7 +195,7 @@ impl Runner {
                 Err(error) => {
                     let reason = format!("{error:#}");
                     eprintln!("{} failed: {reason}", cell.title());
-                    progress.failed.push(FailedCell { cell: cell.title(), reason });
+                    progress.failed.push(FailedTrial { trial: cell.title(), reason });
                 }
             }
             after(&progress)?;
@@ -242,7 +242,7 @@ impl Runner {
             std::process::exit(130);
         }
         let failed: Vec<String> =
-            progress.failed.iter().map(|f| format!("{}: {}", f.cell, f.reason)).collect();
+            progress.failed.iter().map(|f| format!("{}: {}", f.trial, f.reason)).collect();
         let n = failed.len();
         ensure!(failed.is_empty(), "{n} runs failed, the others stand in {place}:\n{}", failed.join("\n"));
         Ok(())

@@ -121,7 +121,7 @@ fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) 
     let mut notes = vec![plan.preset.note(&runner.base, &plan.set)];
     let main = progress.finished.first().and_then(|finished| finished.record.ranking.as_ref());
     if let Some(ranking) = main {
-        let truth = ranking.agreements.first().map_or("no table", |agreement| &agreement.truth);
+        let truth = ranking.agreements.first().map_or("no table", |agreement| &agreement.table);
         let images = &ranking.images;
         notes.push(format!(
             "{} architectures ranked on {} images of {}, compared with {truth}{}.",

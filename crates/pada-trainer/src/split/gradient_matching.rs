@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use pada_data::{Augment, DrawnImages, ImageSource};
+use pada_data::{Augment, Dataset, ImageBatch};
 use pada_graph::{Batch, Executor, Images, LossSpec, Lower, Shape, WeightId};
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
@@ -42,7 +42,7 @@ pub struct Disagreement {
 pub fn split_by_gradients(
     executor: &mut dyn Executor,
     net: &dyn Lower,
-    images: &ImageSource,
+    images: &Dataset,
     [whole, part]: [&SubSpace; 2],
     settings: &MatchingSettings,
     rng: &mut dyn Rng,
@@ -92,7 +92,7 @@ pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
 pub fn disagreements(
     executor: &mut dyn Executor,
     net: &dyn Lower,
-    images: &ImageSource,
+    images: &Dataset,
     part: &SubSpace,
     positions: &[usize],
     settings: &MatchingSettings,
@@ -158,15 +158,11 @@ struct Sample {
 }
 
 impl Sample {
-    fn draw(
-        images: &ImageSource,
-        settings: &MatchingSettings,
-        rng: &mut dyn Rng,
-    ) -> Result<Self, TrainError> {
+    fn draw(images: &Dataset, settings: &MatchingSettings, rng: &mut dyn Rng) -> Result<Self, TrainError> {
         let n = settings.batch.min(images.len());
         let indices: Vec<u32> = (0..n).map(|_| rng.random_range(0..images.len() as u32)).collect();
-        let DrawnImages { pixels, indices } =
-            images.images(&images.draw(&indices, &settings.augment, rng))?;
+        let ImageBatch { pixels, indices } =
+            images.load(&images.plan(&indices, &settings.augment, rng)?)?;
         let labels = indices.iter().map(|&i| u32::from(images.labels()[i as usize])).collect();
         Ok(Self { pixels, labels, shape: image_shape(images) })
     }

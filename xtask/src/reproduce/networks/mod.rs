@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use pada::RunConfig;
-use pada::report::{FailedCell, RunRecord, Spread};
+use pada::report::{FailedTrial, RunRecord, Spread};
 use serde::Deserialize;
 
 use self::rows::Row;
@@ -169,13 +169,13 @@ pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
             }
             Ended::Failed(reason) => {
                 let cell = format!("{}, seed {}", rows[cell.row].name, cell.seed);
-                failed.push(FailedCell { cell, reason });
+                failed.push(FailedTrial { trial: cell, reason });
             }
         }
         write(which, args, &rows, &base, &cells, &failed, &file)?;
     }
     let file = file.with_extension("md");
-    let reasons: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.cell, f.reason)).collect();
+    let reasons: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.trial, f.reason)).collect();
     ensure!(
         failed.is_empty(),
         "{} runs failed, the others stand in {}:\n{}",
@@ -227,7 +227,7 @@ fn write(
     rows: &[Row],
     base: &RunConfig,
     cells: &[Cell],
-    failed: &[FailedCell],
+    failed: &[FailedTrial],
     file: &Path,
 ) -> anyhow::Result<()> {
     let mut accuracies = vec![Vec::new(); rows.len()];

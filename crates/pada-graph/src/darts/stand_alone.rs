@@ -6,10 +6,10 @@ use super::{Channels, DartsSize, EPS, cell_nodes, stem, stride};
 use crate::steps::{Modules, Steps, apply};
 use crate::{Graph, GraphBuilder, GraphError, Lower, Norms, Shape, WeightId, WeightLayout};
 
-/// One genotype as a network of its own, with only the weights that it uses, named as in `quark0/darts`. Cells may have any number
-/// of nodes and may differ from layer to layer.
+/// The stand-alone network of one genotype: the evaluation network of DARTS, with weights named as in `quark0/darts`.
 ///
-/// As a [`Lower`] it has a single architecture, the one without positions.
+/// Cells may have any number of nodes and may differ from layer to layer. As a [`Lower`] it has a single architecture, the one without
+/// decisions.
 ///
 /// # Source
 /// `NetworkCIFAR` in <https://github.com/quark0/darts>, `cnn/model.py`.
@@ -24,55 +24,55 @@ pub struct DartsModel {
     auxiliary: Option<AuxiliaryHead>,
 }
 
-/// What such a network has only while it is trained.
+/// Parts of a stand-alone network that exist in training only.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DartsTraining {
-    /// Share of the auxiliary head's loss, 0.4 in the published recipe; none for no head. It reads the cell at two thirds, and needs
-    /// 8×8 pixels there, as images of 32×32 have.
+    /// Weight of the auxiliary head's loss, 0.4 in the published recipe. `None` for no head. The head reads the cell at two thirds and needs
+    /// 8×8 pixels there, which 32×32 images have.
     pub auxiliary: Option<f32>,
-    /// Which edges are dropped at random.
+    /// Drop-path.
     pub drop_path: DropPath,
 }
 
-/// Which paths are dropped at random while a network is trained.
+/// Which edges drop-path applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DropPath {
-    /// None.
+    /// No drop-path.
     #[default]
     None,
-    /// Every edge that is more than a skip, each image for itself.
+    /// All edges that are not a plain skip, independently for each image.
     Edges,
 }
 
 #[derive(Clone, Debug)]
 struct Cell {
     before: [Steps; 2],
-    /// Source and steps of each edge, two per node.
+    /// Source node and operation of each edge, two edges per node.
     edges: Vec<(usize, Steps)>,
     concat: Vec<usize>,
 }
 
 impl DartsModel {
-    /// The network of a genotype; norms have scale, shift and running statistics.
+    /// Creates the network of a genotype. Norms have scale, shift and running statistics.
     ///
     /// # Panics
-    /// If an edge leads from a later node; [`Genotype::check`] refuses that.
+    /// Panics if an edge starts at a later node, which [`Genotype::check`] reports as an error.
     pub fn new(genotype: &Genotype, size: DartsSize) -> Self {
         Self::to_train(genotype, size, DartsTraining::default())
     }
 
-    /// The same network with what its training needs.
+    /// Creates the network of a genotype with auxiliary head and drop-path.
     ///
     /// # Panics
-    /// As [`DartsModel::new`].
+    /// Panics in the same case as [`DartsModel::new`].
     pub fn to_train(genotype: &Genotype, size: DartsSize, training: DartsTraining) -> Self {
         Self::build(&genotype.cells(size.layers), size, training)
     }
 
-    /// The network of one cell per layer.
+    /// Creates the network of a list of cells, one per layer.
     ///
     /// # Panics
-    /// If there are not as many cells as layers, or an edge leads from a later node.
+    /// Panics if the number of cells is not `size.layers`, or if an edge starts at a later node.
     pub fn with_cells(cells: &[&CellGenotype], size: DartsSize) -> Self {
         Self::build(cells, size, DartsTraining::default())
     }
@@ -112,10 +112,10 @@ impl DartsModel {
         Self { size, layout: m.layout, stem, cells, classifier, training, auxiliary }
     }
 
-    /// Its graph.
+    /// Returns the op graph without the parts that exist in training only.
     ///
     /// # Errors
-    /// [`GraphError::ImageSize`] for images that cannot be halved twice.
+    /// Returns [`GraphError::ImageSize`] if height or width is not divisible by four.
     pub fn graph(&self) -> Result<Graph, GraphError> {
         self.lowered(DropPath::None, None)
     }
@@ -160,7 +160,7 @@ impl Lower for DartsModel {
     }
 }
 
-/// Which cell's output the auxiliary head reads.
+/// Index of the cell that the auxiliary head reads.
 fn auxiliary_cell(layers: usize) -> usize {
     2 * layers / 3
 }

@@ -5,10 +5,10 @@ use super::{Residual, conv_norm_act};
 use crate::steps::{Modules, Step, Steps, apply};
 use crate::{Graph, GraphBuilder, GraphError, Lower, Norms, Shape, WeightId, WeightLayout};
 
-/// One published network of MobileNet blocks, with only the weights that it uses.
+/// The stand-alone network of one architecture of inverted residual blocks.
 ///
-/// As a [`Lower`] it has a single architecture, the one without positions. All activations are ReLU6.
-/// DIFFERS: MnasNet and FBNet have ReLU; weights and multiply-adds are the same.
+/// As a [`Lower`] it has a single architecture, the one without decisions. All activations are ReLU6.
+/// DIFFERS: MnasNet and FBNet use ReLU; parameters and multiply-adds are the same.
 #[derive(Clone, Debug)]
 pub struct MobileModel {
     input: Shape,
@@ -20,7 +20,7 @@ pub struct MobileModel {
 }
 
 impl MobileModel {
-    /// The network on images of `input`; norms have scale, shift and running statistics.
+    /// Creates the network for images of shape `input`. Norms have scale, shift and running statistics.
     pub fn new(spec: &MobileSpec, input: Shape, classes: usize) -> Self {
         let mut m = Modules::new(Norms::Running, EPS);
         let stem = conv_norm_act(&mut m, "stem", [input.channels, spec.stem], 3, 2, Step::Relu6);
@@ -44,10 +44,10 @@ impl MobileModel {
         Self { input, layout: m.layout, stem, blocks, head, classifier }
     }
 
-    /// Its graph.
+    /// Returns the op graph.
     ///
     /// # Errors
-    /// [`GraphError`] where the image is too small.
+    /// Returns [`GraphError::TooSmall`] if the image is too small.
     pub fn graph(&self) -> Result<Graph, GraphError> {
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.input);
