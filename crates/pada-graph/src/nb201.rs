@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use pada_space::{Arch, Nb201, Nb201Op};
+use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
 
 const EDGES: [(usize, usize); 6] = Nb201::EDGES;
 const N_NODES: usize = Nb201::NODES;
