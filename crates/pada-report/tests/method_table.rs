@@ -20,7 +20,7 @@ fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
         gv_scale_free: Some(4.0),
         path_distribution: vec![vec![0.5; 2]],
         path_entropy: 0.7,
-        paths: PathAudit::of(&paths, 2),
+        paths: PathAudit::of(&paths, 2).unwrap(),
         images: ImageAudit::of(images),
         effective_sample_size: None,
         image_entropy: None,

@@ -27,7 +27,7 @@ fn epoch(i: usize) -> EpochRecord {
         gv_scale_free: None,
         path_distribution: vec![vec![0.25, 0.5, 0.25]],
         path_entropy: 1.0,
-        paths: PathAudit::of(&paths, 3),
+        paths: PathAudit::of(&paths, 3).unwrap(),
         images: ImageAudit::of(&[0, 1, 1]),
         effective_sample_size: Some(2.5),
         image_entropy: None,

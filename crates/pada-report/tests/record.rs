@@ -107,7 +107,7 @@ fn epoch() -> EpochRecord {
         gv_scale_free: None,
         path_distribution: vec![],
         path_entropy: 1.0,
-        paths: PathAudit::of(&[Arch::new(vec![0, 1])], 3),
+        paths: PathAudit::of(&[Arch::new(vec![0, 1])], 3).unwrap(),
         images: ImageAudit::of(&[0, 1, 1]),
         effective_sample_size: None,
         image_entropy: None,
