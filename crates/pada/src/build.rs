@@ -175,11 +175,11 @@ fn path_sampler(
     cost: impl FnOnce() -> Result<CostOf, ConfigError>,
 ) -> Result<Box<dyn PathSampler>, PadaError> {
     Ok(match config.path {
-        PathRule::Uniform => Box::new(UniformPaths::new(part)),
+        PathRule::Uniform => Box::new(UniformPaths::new(part)?),
         PathRule::Importance => Box::new(PathImportance::new(part, config.path_importance()?)?),
-        PathRule::Fixed => Box::new(FixedPath::new(space.parse(config.fixed_arch()?)?)),
+        PathRule::Fixed => Box::new(FixedPath::new(space.parse(config.fixed_arch()?)?)?),
         PathRule::Fair => Box::new(FairPaths::new(part, config.fair()?)?),
-        PathRule::OneChange => Box::new(OneChangePaths::new(part)),
+        PathRule::OneChange => Box::new(OneChangePaths::new(part)?),
         PathRule::Constant => {
             let (target, share) = config.constant()?;
             let (found, ops) = (target.len(), space.op_names().len());
@@ -218,7 +218,7 @@ fn rule(
 fn data_sampler(config: &SamplerConfig, images: usize) -> Result<Box<dyn DataSampler>, PadaError> {
     let n = images as u32;
     Ok(match config.data {
-        DataRule::Uniform => Box::new(UniformData::new(n)),
+        DataRule::Uniform => Box::new(UniformData::new(n)?),
         DataRule::Importance => Box::new(DataImportance::new(n, config.data_importance()?)?),
     })
 }
@@ -289,14 +289,12 @@ pub(crate) fn trainer(
     let new = || init_weights(net.weights(), &mut RngStream::Init.stage_stream(config.seed, stage));
     let weights = weights.unwrap_or_else(new);
     let rule = rule(config, &part, stage, net.weights(), &weights);
-    let settings = TrainSettings {
-        train: TrainConfig { epochs, ..config.train.clone() },
-        augment: config.augment,
-        image_score: config.sampler.image_score.unwrap_or_default(),
-        seed: config.seed,
-        stage,
-        identity: config.identity(),
-    };
+    let settings = TrainSettings::new(TrainConfig { epochs, ..config.train.clone() })
+        .with_augment(config.augment)
+        .with_image_score(config.sampler.image_score.unwrap_or_default())
+        .with_seed(config.seed)
+        .with_stage(stage)
+        .with_identity(config.identity_json());
     let cost = || -> Result<CostOf, ConfigError> {
         let alone = alone(&config.supernet, shape, classes)?;
         Ok(Box::new(move |arch| match alone.lower(arch) {
@@ -315,5 +313,5 @@ pub(crate) fn trainer(
         images: DataLoader::new(images),
     };
     let recipe = config.alone.as_ref().map(AloneConfig::recipe).unwrap_or_default();
-    Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone(), config.compute.norms))
+    Ok(Trainer::new(settings, parts)?.with_recipe(recipe).across(place.world.clone(), config.compute.norms))
 }

@@ -59,13 +59,25 @@ impl RunConfig {
     /// Everything that changes how a supernet is trained, as one text: the keys of some sections with their values, so that a key that
     /// comes later and is not there leaves older checkpoints theirs.
     pub(crate) fn identity(&self) -> String {
+        let settings = self.identity_settings();
+        settings.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The same as JSON: one text for each key.
+    pub(crate) fn identity_json(&self) -> serde_json::Value {
+        self.identity_settings()
+            .map(|(key, value)| (key, value.into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
+    fn identity_settings(&self) -> impl Iterator<Item = (String, String)> {
         const SECTIONS: [&str; 6] = ["supernet", "compute", "sampler", "rule", "split", "alone"];
         // What norms do, a checkpoint says beside the number of ranks.
         const ELSEWHERE: &str = "compute.norms";
         let counts =
             |key: &str| key != ELSEWHERE && SECTIONS.contains(&key.split('.').next().unwrap_or_default());
-        let settings = self.settings().into_iter().filter(|(key, _)| counts(key));
-        settings.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+        self.settings().into_iter().filter(move |(key, _)| counts(key))
     }
 
     /// Sampler, rule and splits in words, for records.

@@ -98,13 +98,12 @@ impl SamplerConfig {
                 need(self.weight_bound, "weight_bound", "importance_weights = \"unbiased\"")?
             }
         };
-        Ok(PathImportanceConfig {
-            variant: need(self.variant, "variant", PATH)?,
-            smoothing: need(self.smoothing, "smoothing", PATH)?,
-            importance_weights,
-            weight_bound,
-            share: self.share.unwrap_or_default(),
-        })
+        Ok(PathImportanceConfig::default()
+            .with_variant(need(self.variant, "variant", PATH)?)
+            .with_smoothing(need(self.smoothing, "smoothing", PATH)?)
+            .with_importance_weights(importance_weights)
+            .with_weight_bound(weight_bound)
+            .with_scope(self.share.unwrap_or_default()))
     }
 
     /// Settings of the data sampler for `data = "importance"`.
@@ -112,12 +111,11 @@ impl SamplerConfig {
     /// # Errors
     /// [`ConfigError::Missing`]
     pub fn data_importance(&self) -> Result<DataImportanceConfig, ConfigError> {
-        Ok(DataImportanceConfig {
-            variant: need(self.data_variant.or(self.variant), "variant", DATA)?,
-            smoothing: need(self.data_smoothing.or(self.smoothing), "smoothing", DATA)?,
-            importance_weights: need(self.importance_weights, "importance_weights", DATA)?,
-            replacement: need(self.replacement, "replacement", DATA)?,
-        })
+        Ok(DataImportanceConfig::default()
+            .with_variant(need(self.data_variant.or(self.variant), "variant", DATA)?)
+            .with_smoothing(need(self.data_smoothing.or(self.smoothing), "smoothing", DATA)?)
+            .with_importance_weights(need(self.importance_weights, "importance_weights", DATA)?)
+            .with_replacement(need(self.replacement, "replacement", DATA)?))
     }
 
     /// Settings of the path sampler for `path = "pareto"`.
@@ -126,10 +124,8 @@ impl SamplerConfig {
     /// [`ConfigError::Missing`]
     pub fn pareto(&self) -> Result<ParetoPathsConfig, ConfigError> {
         const PARETO: &str = "path = \"pareto\"";
-        Ok(ParetoPathsConfig {
-            smoothing: need(self.smoothing, "smoothing", PARETO)?,
-            memory: need(self.memory, "memory", PARETO)?,
-        })
+        let smoothing = need(self.smoothing, "smoothing", PARETO)?;
+        Ok(ParetoPathsConfig::new(smoothing, need(self.memory, "memory", PARETO)?))
     }
 
     /// Target and share of `path = "constant"`.
