@@ -23,7 +23,7 @@ fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
     for field in ["run_dir", "tau_b", "p_at_top5", "archs_ranked", "train_s", "rank_s", "device"] {
         assert!(json.get(field).is_some(), "{field} is not in {json}");
     }
-    let truth = pada::truth::mini(&pada::space::Nb201::new()).unwrap();
+    let truth = pada::truth::mini().unwrap();
     assert_eq!(json["archs_ranked"].as_u64(), Some(truth.archs().len() as u64));
     assert_eq!(json["run_dir"].as_str(), run.to_str());
     for word in ["PA&DA (released), seed 5", "weights", "live conv weight", "best", text(&run)] {

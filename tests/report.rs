@@ -36,7 +36,7 @@ fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
     let json = report(&[run.to_str().unwrap(), "--json"]).json();
     assert_eq!(json["file"].as_str(), page.to_str());
     assert_eq!(std::fs::read_to_string(&page).unwrap(), first);
-    let truth = pada::truth::mini(&pada::space::Nb201::new()).unwrap();
+    let truth = pada::truth::mini().unwrap();
     let scatter = format!("{} architectures of mini.", truth.archs().len());
     // 192 images that are drawn by importance, checkpoints of three epochs.
     for text in
