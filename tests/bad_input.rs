@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::program::{Call, call, program, small_run};
 
 fn config(folder: &Path, change: impl FnOnce(String) -> String) -> String {
-    let mini = include_str!("../configs/mini/pada.toml").to_owned();
+    let mini = pada::RunConfig::mini().to_toml();
     let path = folder.join("config.toml");
     std::fs::write(&path, change(mini)).unwrap();
     path.display().to_string()
@@ -26,20 +26,19 @@ fn run(folder: &Path, further: &[&str]) -> Call {
 }
 
 #[test]
-fn an_unknown_config_key_is_named_with_its_line_and_the_valid_ones() {
+fn an_unknown_config_key_is_named_with_its_line_and_the_nearest_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = config(folder.path(), |text| text.replace("momentum =", "momentun ="));
     let line =
         std::fs::read_to_string(&path).unwrap().lines().position(|l| l.starts_with("momentun")).unwrap();
-    let line = format!("line {}", line + 1);
-    call(&["--config", &path]).fails(2, &[&path, &line, "momentun", "weight_decay", "clip_norm"]);
+    let place = format!("`{path}:{}`", line + 1);
+    let said = "unknown key `train.momentun`; did you mean `train.momentum`?";
+    call(&["--config", &path]).fails(2, &[&place, said, "weight_decay", "clip_norm"]);
 }
 
 #[test]
 fn a_missing_config_key_and_a_missing_file_are_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = config(folder.path(), |text| text.replace("clip_norm = 5.0", ""));
-    call(&["--config", &path]).fails(2, &[&path, "clip_norm"]);
+    call(&["--set", "paths.rule=constant"]).fails(2, &["`paths.distribution`", "\"constant\""]);
     call(&["--config", "no/such.toml"]).fails(2, &["no/such.toml"]);
 }
 
@@ -51,7 +50,7 @@ fn a_wrong_assignment_is_named_with_the_valid_keys() {
     call(&["--set", "train.epochs=0"]).fails(2, &["train.epochs", "at least 1"]);
     call(&["--set", "rank.split=valid"]).fails(2, &["rank.split", "data.train"]);
     call(&["--set", "rank.images=2001"]).fails(2, &["rank.images", "2001", "2000"]);
-    call(&["--set", "sampler.path=fixed"]).fails(2, &["sampler.arch"]);
+    call(&["--set", "sampler.path=fixed"]).fails(2, &["`sampler.path` is now `paths.rule`"]);
 }
 
 #[test]
@@ -218,8 +217,8 @@ fn wrong_usage_exits_with_2() {
 fn weights_that_a_rule_places_are_not_ranked_alone() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let close = "rule={name=\"close\", openings=[0.0], gate={embedding=4, hidden=8, temperature=5.0}}";
-    let set = ["sampler.path=uniform", "sampler.data=uniform", "train.epochs=1", close];
+    let close = "update={rule=\"close\", openings=[0.0], gate={embedding=4, hidden=8, temperature=5.0}}";
+    let set = ["paths.rule=uniform", "images.rule=uniform", "train.epochs=1", close];
     let mut args: Vec<String> = small_run(folder.path());
     args.extend(set.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]));
     args.extend(["--out".to_owned(), out.display().to_string()]);
@@ -246,7 +245,7 @@ fn a_resumed_run_of_another_sampler_is_refused() {
     assert_eq!(call(&args).code, 0);
     let config = out.join("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
-    assert!(text.contains("last = 1.0"), "{text}");
-    std::fs::write(&config, text.replace("last = 1.0", "last = 0.5")).unwrap();
-    call(&["--resume", out.to_str().unwrap()]).fails(2, &["belongs to another run", "sampler"]);
+    assert!(text.contains("smoothing.last = 1.0"), "{text}");
+    std::fs::write(&config, text.replace("smoothing.last = 1.0", "smoothing.last = 0.5")).unwrap();
+    call(&["--resume", out.to_str().unwrap()]).fails(2, &["belongs to another run", "smoothing"]);
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::program::{call, program, small_run};
+use crate::program::{call, program, small_retrain, small_run};
 
 /// A PyTorch file of the supernet with C=2, N=1; `make_pt.py` beside it wrote it.
 const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-models/tests/data/plain.pt");
@@ -86,7 +86,7 @@ fn magic_at_trains() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = small_run(folder.path());
-    for set in ["sampler.path=one-change", "sampler.data=uniform", "rule={name=\"magic-at\",weight=0.5}"] {
+    for set in ["paths.rule=one-change", "images.rule=uniform", "update={rule=\"magic-at\",weight=0.5}"] {
         args.extend(["--set".to_owned(), set.to_owned()]);
     }
     args.extend(["--out".into(), run.display().to_string(), "--json".into()]);
@@ -103,7 +103,7 @@ fn retrain_trains_one_architecture() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = vec!["retrain".to_owned(), "--arch".into(), "232000".into(), "--json".into()];
-    args.extend(small_run(folder.path()));
+    args.extend(small_retrain());
     args.extend(["--out".into(), run.display().to_string()]);
     let json = call(&args).json();
     assert_eq!(json["epochs"], 3);

@@ -7,7 +7,7 @@ use pada::graph::{Executor, Images, Lower, Precision};
 use pada::read_exported;
 use serde_json::json;
 
-use crate::program::{Call, call, small_run};
+use crate::program::{Call, call, small_retrain};
 
 /// A PyTorch file of the supernet with C=2, N=1; `make_pt.py` beside it wrote it.
 const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-models/tests/data/plain.pt");
@@ -36,7 +36,7 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = vec!["retrain".to_owned(), "--arch".into(), "243012".into()];
-    args.extend(small_run(folder.path()));
+    args.extend(small_retrain());
     args.extend(["--out".into(), run.display().to_string()]);
     assert_eq!(call(&args).code, 0);
     let [onnx, safetensors] = ["net.onnx", "net.safetensors"].map(|name| folder.path().join(name));

@@ -51,6 +51,12 @@ pub(crate) fn call<S: AsRef<str>>(args: &[S]) -> Call {
     program().args(args.iter().map(AsRef::as_ref)).output().unwrap().into()
 }
 
+/// Arguments of a retraining that takes a second: few images, three epochs.
+pub(crate) fn small_retrain() -> Vec<String> {
+    let settings = ["train.epochs=3", "data.train_images=192", "test.images=60", "test.batch=30"];
+    settings.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]).collect()
+}
+
 /// Arguments of a run that takes a second: few images, few architectures, three epochs.
 pub(crate) fn small_run(folder: &Path) -> Vec<String> {
     let archs = folder.join("archs.txt");

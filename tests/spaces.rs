@@ -27,7 +27,7 @@ fn trains_and_ranks(space: &str, further: &[&str]) {
     let run = folder.path().join("run");
     let mut args = tiny_run(space, &run);
     // The table of its config is not there.
-    args.extend(["--set".to_owned(), "sampler.share=kind".to_owned(), "--json".to_owned()]);
+    args.extend(["--set".to_owned(), "paths.share=kind".to_owned(), "--json".to_owned()]);
     let output =
         program().args(&args).env("PADA_DATA", shared::tables().unwrap_or_default()).output().unwrap();
     let done = Call::from(output);
@@ -115,13 +115,13 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
         ("darts", "rank.archs=all", &["rank.archs is all", "too large"]),
         ("darts", "rank.truth=nb201", &["rank.truth", "darts-214 of darts"]),
         ("darts", "rank.archs=truth", &["rank.archs is truth", "no rank.truth"]),
-        ("proxyless", "sampler.path=fair", &["fair paths", "leave operations out"]),
+        ("proxyless", "paths.rule=fair", &["leave operations out"]),
         ("darts", "supernet.ops=[\"conv\"]", &["conv", "sep_conv_3x3"]),
         ("proxyless", "supernet.ops=[\"skip\"]", &["position 0", "mb3_k3"]),
-        ("darts", "rule={name=\"magic-at\",weight=0.5}", &["magic-at", "nb201"]),
+        ("darts", "update={rule=\"magic-at\",weight=0.5}", &["magic-at", "nb201"]),
         (
             "darts",
-            "rule={name=\"close\",openings=[0.0],gate={embedding=4,hidden=4,temperature=5.0}}",
+            "update={rule=\"close\",openings=[0.0],gate={embedding=4,hidden=4,temperature=5.0}}",
             &["close", "nb201"],
         ),
     ] {
@@ -143,8 +143,7 @@ fn proxyless_without_skips_is_trained_with_fair_paths() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = tiny_run("proxyless", &folder.path().join("run"));
     let blocks = "supernet.ops=[\"mb3_k3\", \"mb6_k3\", \"mb3_k5\", \"mb6_k5\", \"mb3_k7\", \"mb6_k7\"]";
-    for set in [blocks, "sampler.path=fair", "sampler.data=uniform", "train.epochs=1", "data.train_images=32"]
-    {
+    for set in [blocks, "paths.rule=fair", "images.rule=uniform", "train.epochs=1", "data.train_images=32"] {
         args.extend(["--set".to_owned(), set.to_owned()]);
     }
     let done = call(&args);

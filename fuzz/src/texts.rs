@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use pada::space::{DARTS_NAMED, Darts, Equivalence, Genotype, MobileSpec, Nb201, SearchSpace};
 use pada::truth::{BenchmarkTable, Darts214Table, MacroTable, Nb201Table};
-use pada::{RunConfig, SpaceName};
+use pada::{Config, RunConfig, SpaceName};
 
 use crate::files::file;
 
@@ -46,28 +46,28 @@ pub(crate) fn genotypes(data: &[u8]) {
 pub(crate) fn configs(data: &[u8]) {
     if let Some(assignment) = data.strip_prefix(b"set\n").and_then(|rest| std::str::from_utf8(rest).ok()) {
         if let Ok(config) = RunConfig::mini().with(assignment) {
-            checked(&config);
+            checked(&config.into());
         }
         return;
     }
-    if let Ok(config) = RunConfig::read(&file("config.toml", data)) {
+    if let Ok(config) = Config::read(&file("config.toml", data)) {
         checked(&config);
     }
 }
 
-fn checked(config: &RunConfig) {
+fn checked(config: &Config) {
     let valid = config.check().is_ok();
-    let again = RunConfig::read(&file("again.toml", config.to_toml().as_bytes())).expect("it reads back");
+    let again = Config::read(&file("again.toml", config.to_toml().as_bytes())).expect("it reads back");
     // Unless there are NaNs in it, which are equal to nothing.
     assert!(!valid || again == *config, "{config:?}\n{again:?}");
     assert!(!config.settings().is_empty());
     if valid {
         // A run's folder is made from the name, and must lie where runs lie.
-        let name = std::path::Path::new(&config.name);
+        let name = std::path::Path::new(config.name());
         let mut parts = name.components();
         let plain = matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none();
-        assert!(plain, "name = {:?} leaves the folder of runs", config.name);
-        let _ = pada::weight_layout(&config.supernet, 10);
+        assert!(plain, "name = {:?} leaves the folder of runs", config.name());
+        let _ = pada::weight_layout(config.network(), 10);
     }
 }
 

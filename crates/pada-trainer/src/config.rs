@@ -22,7 +22,7 @@ pub struct TrainConfig {
     /// Largest L2 norm of a step's gradient; `inf` for none.
     pub clip_norm: f64,
     /// What happens to weights that a step's paths do not use.
-    pub idle_weights: UnusedWeights,
+    pub unused_weights: UnusedWeights,
     /// What happens where a loss or gradient is NaN or infinite; optional: `stop`.
     #[serde(default, skip_serializing_if = "is_stop")]
     pub on_nan: OnNan,

@@ -264,7 +264,7 @@ impl Trainer {
                 weight_decay: s.weight_decay as f32,
                 decayed: recipe.decayed,
                 gradient_scale: 1.0,
-                idle: s.idle_weights,
+                idle: s.unused_weights,
             },
             clip_norm: s.clip_norm,
             image_weights: (!plain).then_some(&image_weights),

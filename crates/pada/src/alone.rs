@@ -4,7 +4,7 @@ use pada_graph::{DartsModel, DartsSize, DartsTraining, DropPath, Frozen, Lower, 
 use pada_space::{Arch, Darts};
 
 use crate::config::SupernetSize;
-use crate::{AloneConfig, ConfigError, PadaError, SupernetConfig, build};
+use crate::{ConfigError, PadaError, StandAloneConfig, SupernetConfig, build};
 
 /// Images whose cell at two thirds has 8×8 pixels: what the auxiliary head reads.
 const AUXILIARY_IMAGE: usize = 32;
@@ -12,7 +12,7 @@ const AUXILIARY_IMAGE: usize = 32;
 /// The network of one architecture: only its weights, norms with running statistics, and what its training needs.
 pub(crate) fn net(
     supernet: &SupernetConfig,
-    alone: &AloneConfig,
+    alone: &StandAloneConfig,
     arch: &Arch,
     input: Shape,
     classes: usize,
@@ -27,8 +27,8 @@ pub(crate) fn net(
     if let Some(share) =
         alone.auxiliary.filter(|_| (input.height, input.width) != (AUXILIARY_IMAGE, AUXILIARY_IMAGE))
     {
-        let range = "left out, unless images are 32×32: the head reads 8×8 pixels";
-        return Err(ConfigError::Range { key: "alone.auxiliary", value: share.to_string(), range }.into());
+        let range = "unset, unless images are 32×32: the head reads 8×8 pixels";
+        return Err(ConfigError::Range { key: "retrain.auxiliary", value: share.to_string(), range }.into());
     }
     let training = DartsTraining {
         auxiliary: alone.auxiliary.map(|share| share as f32),

@@ -15,15 +15,17 @@ use pada_space::{
 };
 use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
 use pada_trainer::{
-    Calibration, RngStream, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
+    Calibration, ImageScore, RngStream, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts,
+    image_shape,
 };
 
 use crate::alone::net as alone_net;
 use crate::config::{SupernetSize, check};
 use crate::device;
 use crate::{
-    AloneConfig, ComputeConfig, ConfigError, DataRule, Device, ExecutorName, PadaError, PathRule, RankSplit,
-    Recalibration, RuleConfig, RunConfig, SamplerConfig, Session, SpaceName, SupernetConfig, TrainPart,
+    ComputeConfig, Config, ConfigError, Device, ExecutorName, ImagesConfig, PadaError, PathsConfig,
+    RankSplit, Recalibration, RunConfig, Session, SpaceName, StandAloneConfig, SupernetConfig, TrainPart,
+    UpdateConfig,
 };
 
 /// A search space by its name; that of ProxylessNAS with the channels of its search.
@@ -92,19 +94,20 @@ pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: u
 }
 
 /// The network that a run trains.
-pub(crate) fn trained(config: &RunConfig, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
-    let (size, alone) = (&config.supernet, config.alone.as_ref());
-    if alone.is_none() {
-        return Ok(supernet(size, input, classes)?);
+pub(crate) fn trained(config: &Config, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
+    match config {
+        Config::Retrain(config) if config.stand_alone().is_some() => {
+            let arch = space_of(&config.network)?.parse(config.arch()?)?;
+            net_of(&config.network, config.stand_alone(), &arch, input, classes)
+        }
+        _ => Ok(supernet(config.network(), input, classes)?),
     }
-    let arch = space_of(size)?.parse(config.sampler.fixed_arch()?)?;
-    net_of(size, alone, &arch, input, classes)
 }
 
 /// The network whose weights compute an architecture: the supernet, or one of its own.
 pub(crate) fn net_of(
     config: &SupernetConfig,
-    alone: Option<&AloneConfig>,
+    alone: Option<&StandAloneConfig>,
     arch: &Arch,
     input: Shape,
     classes: usize,
@@ -169,57 +172,62 @@ pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<S
 }
 
 fn path_sampler(
-    config: &SamplerConfig,
+    config: &Config,
     space: &dyn SearchSpace,
     part: SubSpace,
     cost: impl FnOnce() -> Result<CostOf, ConfigError>,
 ) -> Result<Box<dyn PathSampler>, PadaError> {
-    Ok(match config.path {
-        PathRule::Uniform => Box::new(UniformPaths::new(part)),
-        PathRule::Importance => Box::new(PathImportance::new(part, config.path_importance()?)?),
-        PathRule::Fixed => Box::new(FixedPath::new(space.parse(config.fixed_arch()?)?)),
-        PathRule::Fair => Box::new(FairPaths::new(part, config.fair()?)?),
-        PathRule::OneChange => Box::new(OneChangePaths::new(part)),
-        PathRule::Constant => {
-            let (target, share) = config.constant()?;
-            let (found, ops) = (target.len(), space.op_names().len());
+    let paths = match config {
+        Config::Run(config) => &config.paths,
+        Config::Retrain(config) => return Ok(Box::new(FixedPath::new(space.parse(config.arch()?)?))),
+    };
+    Ok(match paths {
+        PathsConfig::Uniform => Box::new(UniformPaths::new(part)),
+        PathsConfig::Importance(config) => Box::new(PathImportance::new(part, *config)?),
+        PathsConfig::Fair { variant } => Box::new(FairPaths::new(part, *variant)?),
+        PathsConfig::OneChange => Box::new(OneChangePaths::new(part)),
+        PathsConfig::Constant { distribution, smoothing } => {
+            let (found, ops) = (distribution.len(), space.op_names().len());
             if found != ops {
                 let value = format!("{found} numbers for {ops} operations");
                 let range = "one probability for every operation";
-                return Err(ConfigError::Range { key: "sampler.distribution", value, range }.into());
+                return Err(ConfigError::Range { key: "paths.distribution", value, range }.into());
             }
-            Box::new(ConstantPaths::new(part, target, share)?)
+            Box::new(ConstantPaths::new(part, distribution, *smoothing)?)
         }
-        PathRule::Pareto => Box::new(ParetoPaths::new(part, config.pareto()?, cost()?)?),
+        PathsConfig::Pareto(config) => Box::new(ParetoPaths::new(part, *config, cost()?)?),
     })
 }
 
 /// `weights` are those that the run, or stage, starts from.
 fn rule(
-    config: &RunConfig,
+    config: &Config,
     part: &SubSpace,
     stage: usize,
     layout: &WeightLayout,
     weights: &[f32],
 ) -> Box<dyn TrainRule> {
-    match &config.rule {
-        RuleConfig::SummedPaths(_) => Box::new(SummedPaths),
-        RuleConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
-        RuleConfig::Nsas(config) => Box::new(Nsas::new(*config, part.clone())),
-        RuleConfig::Close(close) => {
+    let Config::Run(config) = config else { return Box::new(SummedPaths) };
+    match &config.update {
+        UpdateConfig::SummedPaths => Box::new(SummedPaths),
+        UpdateConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
+        UpdateConfig::Nsas(config) => Box::new(Nsas::new(*config, part.clone())),
+        UpdateConfig::Close(close) => {
             let cell = cell(config.supernet.space).expect("a config is checked before anything is built");
             let mut rng = RngStream::RuleStart.stage_stream(config.seed, stage);
             Box::new(Close::new(close.clone(), cell, layout, weights, &mut rng))
         }
-        RuleConfig::MagicAt(config) => Box::new(MagicAt::new(*config, part.clone())),
+        UpdateConfig::MagicAt(config) => Box::new(MagicAt::new(*config, part.clone())),
     }
 }
 
-fn data_sampler(config: &SamplerConfig, images: usize) -> Result<Box<dyn DataSampler>, PadaError> {
+fn data_sampler(config: &Config, images: usize) -> Result<Box<dyn DataSampler>, PadaError> {
     let n = images as u32;
-    Ok(match config.data {
-        DataRule::Uniform => Box::new(UniformData::new(n)),
-        DataRule::Importance => Box::new(DataImportance::new(n, config.data_importance()?)?),
+    Ok(match config {
+        Config::Run(RunConfig { images: ImagesConfig::Importance(config), .. }) => {
+            Box::new(DataImportance::new(n, config.sampler())?)
+        }
+        Config::Run(_) | Config::Retrain(_) => Box::new(UniformData::new(n)),
     })
 }
 
@@ -277,7 +285,7 @@ pub(crate) struct Start {
 
 /// A stage of a run at its start.
 pub(crate) fn trainer(
-    config: &RunConfig,
+    config: &Config,
     images: ImageSource,
     space: &dyn SearchSpace,
     place: &Session,
@@ -286,34 +294,37 @@ pub(crate) fn trainer(
     let Start { part, weights, epochs, stage } = start;
     let (shape, classes) = (image_shape(&images), images.classes());
     let net = trained(config, shape, classes)?;
-    let new = || init_weights(net.weights(), &mut RngStream::Init.stage_stream(config.seed, stage));
+    let new = || init_weights(net.weights(), &mut RngStream::Init.stage_stream(config.seed(), stage));
     let weights = weights.unwrap_or_else(new);
     let rule = rule(config, &part, stage, net.weights(), &weights);
     let settings = TrainSettings {
-        train: TrainConfig { epochs, ..config.train.clone() },
-        augment: config.augment,
-        image_score: config.sampler.image_score.unwrap_or_default(),
-        seed: config.seed,
+        train: TrainConfig { epochs, ..config.train().clone() },
+        augment: *config.augment(),
+        image_score: match config {
+            Config::Run(config) => config.images.score(),
+            Config::Retrain(_) => ImageScore::default(),
+        },
+        seed: config.seed(),
         stage,
-        identity: config.identity(),
+        identity: config.identity().to_string(),
     };
     let cost = || -> Result<CostOf, ConfigError> {
-        let alone = alone(&config.supernet, shape, classes)?;
+        let alone = alone(config.network(), shape, classes)?;
         Ok(Box::new(move |arch| match alone.lower(arch) {
             Ok(graph) => Cost::of(&graph, alone.weights()).macs as f64,
             Err(_) => f64::INFINITY,
         }))
     };
     let parts = TrainerParts {
-        executor: training_executor(config.compute, place, net.as_ref(), weights)?,
+        executor: training_executor(config.compute(), place, net.as_ref(), weights)?,
         net,
         space: part.clone(),
         n_ops: space.n_ops().iter().copied().max().unwrap_or(0),
         rule,
-        paths: path_sampler(&config.sampler, space, part, cost)?,
-        data: data_sampler(&config.sampler, images.len())?,
+        paths: path_sampler(config, space, part, cost)?,
+        data: data_sampler(config, images.len())?,
         images: Loader::new(images),
     };
-    let recipe = config.alone.as_ref().map(AloneConfig::recipe).unwrap_or_default();
-    Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone(), config.compute.norms))
+    let recipe = config.stand_alone().map(StandAloneConfig::recipe).unwrap_or_default();
+    Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone(), config.compute().norms))
 }

@@ -4,7 +4,7 @@ use pada_space::{Arch, SubSpace};
 
 use crate::ranking::Ranking;
 use crate::scoring::Scoring;
-use crate::{Network, PadaError, RunConfig, Session, Tables, build};
+use crate::{Config, Network, PadaError, Session, Tables, build};
 
 /// What a run reads before it trains: images and network, checked against each other.
 pub(crate) struct Inputs {
@@ -28,21 +28,31 @@ impl Inputs {
     }
 
     /// Reads them; writes nothing.
-    pub(crate) fn read(config: &RunConfig, place: &Session) -> Result<Self, PadaError> {
+    pub(crate) fn read(config: &Config, place: &Session) -> Result<Self, PadaError> {
         config.check()?;
-        let splits = pada_data::open(&config.data.source, &place.data_dir, config.data.photographs())?;
-        let network = match &config.alone {
-            None => Network::new(&config.supernet, &splits.test)?,
-            Some(_) => Network::as_configured(&config.supernet, &splits.test)?,
+        Self::read_checked(config, place).map_err(|error| match error {
+            PadaError::Config(error) => config.in_own_words(error).into(),
+            other => other,
+        })
+    }
+
+    fn read_checked(config: &Config, place: &Session) -> Result<Self, PadaError> {
+        let data = config.data();
+        let splits = pada_data::open(&data.source, &place.data_dir, data.photographs())?;
+        let network = match config.stand_alone() {
+            None => Network::new(config.network(), &splits.test)?,
+            Some(_) => Network::as_configured(config.network(), &splits.test)?,
         };
-        let whole = build::part(&config.supernet, network.space.as_ref())?;
-        config.check_positions(whole.allowed().len())?;
-        let rank = &config.rank;
+        let whole = build::part(config.network(), network.space.as_ref())?;
+        if let Config::Run(config) = config {
+            config.check_positions(whole.allowed().len())?;
+        }
+        let rank = config.scored_on();
         let rank_images = build::rank_images(rank.split, &splits);
         build::within("rank.images", rank.images, &rank_images)?;
-        let trainable = build::trainable(config.data.train, &splits);
+        let trainable = build::trainable(data.train, &splits);
         let calibration = build::calibration(rank.recalibrate, &trainable)?;
-        let images = build::train_images(config.data.train_images, trainable)?;
+        let images = build::train_images(data.train_images, trainable)?;
         let scoring =
             Scoring { images: rank_images.held(rank.images)?, batch: rank.batch, calibration, network };
         Ok(Self { images, whole, scoring })

@@ -28,9 +28,11 @@ pub use baselines::{Network, live_conv_weight};
 pub use build::space as search_space;
 pub use compare::Tables;
 pub use config::{
-    AloneConfig, ComputeConfig, DataConfig, DataRule, ExecutorName, FewShotConfig, GradientMatchingConfig,
-    LastSplit, NoSettings, PathRule, RankArchs, RankConfig, RankSplit, Recalibration, RuleConfig, RunConfig,
-    SamplerConfig, SpaceName, SplitConfig, SupernetConfig, TrainPart, TruthName, WidthsName,
+    ComputeConfig, Config, ConfigPlace, DataConfig, ExecutorName, FewShotConfig, GradientMatchingConfig,
+    ImageImportanceConfig, ImagesConfig, LastSplit, PathsConfig, RankArchs, RankConfig, RankSplit,
+    Recalibration, RetrainConfig, RetrainNetwork, RetrainSettings, RunConfig, SpaceName, SplitConfig,
+    StandAloneConfig, SupernetConfig, TestConfig, TrainPart, TruthName, UpdateConfig, WidthsName,
+    config_tables, retrain_config_tables,
 };
 pub use cost::AloneNet;
 pub use device::{Choice, Device};

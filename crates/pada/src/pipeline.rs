@@ -16,8 +16,7 @@ use crate::inputs::Inputs;
 use crate::ranking_part::Part;
 use crate::stages::{SupernetTraining, Unfinished};
 use crate::{
-    ConfigError, Device, PadaError, PathRule, RankArchs, RunConfig, RunFolder, SpaceName, Tables, read_archs,
-    write_scores,
+    Config, ConfigError, Device, PadaError, RankArchs, RunFolder, SpaceName, Tables, read_archs, write_scores,
 };
 
 /// Where a job finds its data and what it computes on.
@@ -35,7 +34,7 @@ pub struct Session {
 
 /// A run whose inputs have been read and checked: train a supernet, rank architectures with its weights, compare.
 pub struct Run {
-    config: RunConfig,
+    config: Config,
     place: Session,
     inputs: Inputs,
     first: Trainer,
@@ -48,12 +47,13 @@ impl Run {
     ///
     /// # Errors
     /// [`PadaError`]: the config or a file it needs, or [`PadaError::ProcessGroup`].
-    pub fn prepare(config: &RunConfig, place: &Session) -> Result<Self, PadaError> {
-        let inputs = Inputs::read(config, place)?;
+    pub fn prepare(config: impl Into<Config>, place: &Session) -> Result<Self, PadaError> {
+        let config = config.into();
+        let inputs = Inputs::read(&config, place)?;
         let space = inputs.scoring.network.space.as_ref();
-        let (archs, tables) = archs_and_tables(config, place, space, &inputs.whole)?;
-        let archs = within_part(config, archs, &inputs.whole)?;
-        let (config, place) = (config.clone(), place.clone());
+        let (archs, tables) = archs_and_tables(&config, place, space, &inputs.whole)?;
+        let archs = within_part(&config, archs, &inputs.whole)?;
+        let place = place.clone();
         let mut first = SupernetTraining::first(&config, &inputs.images, space, &inputs.whole, &place)?;
         if !place.world.is_single() {
             let scored_on = &inputs.scoring.images;
@@ -126,16 +126,16 @@ impl Run {
     fn new_record(&mut self) -> RunRecord {
         let (config, parts) = (&self.config, self.first.parts());
         RunRecord {
-            name: config.name.clone(),
+            name: config.name().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             method: config.method(),
-            seed: config.seed,
+            seed: config.seed(),
             device: parts.executor.name().to_owned(),
             threads: rayon::current_num_threads(),
             supernet: SupernetRecord {
                 space: self.inputs.scoring.network.space.name().to_owned(),
-                channels: config.supernet.channels,
-                cells: config.supernet.cells,
+                channels: config.network().channels,
+                cells: config.network().cells,
                 weights: parts.net.weights().numel(),
             },
             train_images: source_record(&self.inputs.images),
@@ -154,15 +154,16 @@ fn shared_path(folder: &Path) -> Vec<u8> {
 
 /// Which architectures a run ranks and what it compares them with.
 fn archs_and_tables(
-    config: &RunConfig,
+    config: &Config,
     place: &Session,
     space: &dyn SearchSpace,
     part: &SubSpace,
 ) -> Result<(Vec<Arch>, Tables), PadaError> {
-    if config.sampler.path == PathRule::Fixed {
+    let config = match config {
+        Config::Run(config) => config,
         // One architecture from scratch: its accuracy is the result, there is nothing to rank.
-        return Ok((vec![space.parse(config.sampler.fixed_arch()?)?], Tables::none()));
-    }
+        Config::Retrain(config) => return Ok((vec![space.parse(config.arch()?)?], Tables::none())),
+    };
     let rank = &config.rank;
     let tables = Tables::load(rank.truth, &rank.compare, &place.data_dir, space)?;
     let archs = ranked_archs(&rank.archs, config.supernet.space, space, part, &tables, config.seed)?;
@@ -218,16 +219,23 @@ fn random_archs(
 
 /// The architectures of a list that a part of the space holds. Those of a table or of the whole space may lie outside it, those that
 /// somebody named may not.
-fn within_part(config: &RunConfig, mut archs: Vec<Arch>, part: &SubSpace) -> Result<Vec<Arch>, ConfigError> {
-    let named = matches!(config.rank.archs, RankArchs::File(_)) || config.sampler.path == PathRule::Fixed;
+fn within_part(config: &Config, mut archs: Vec<Arch>, part: &SubSpace) -> Result<Vec<Arch>, ConfigError> {
+    let named = match config {
+        Config::Run(config) => matches!(config.rank.archs, RankArchs::File(_)),
+        Config::Retrain(_) => true,
+    };
     if let Some(outside) = archs.iter().find(|arch| named && !part.contains(arch)) {
-        let (key, value) = ("supernet.ops", format!("{:?}, without {outside}", config.supernet.ops));
+        let (key, value) = ("supernet.ops", format!("{:?}, without {outside}", config.network().ops));
         let range = "the operations of every architecture that is named";
         return Err(ConfigError::Range { key, value, range });
     }
     archs.retain(|arch| part.contains(arch));
     let range = "a list with an architecture of supernet.ops";
-    check("rank.archs", &config.rank.archs, !archs.is_empty(), range)?;
+    let asked = match config {
+        Config::Run(config) => config.rank.archs.to_string(),
+        Config::Retrain(config) => config.retrain.arch.clone().unwrap_or_default(),
+    };
+    check("rank.archs", asked, !archs.is_empty(), range)?;
     Ok(archs)
 }
 

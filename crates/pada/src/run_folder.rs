@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pada_report::RunRecord;
 use pada_trainer::{CheckpointError, write_durably};
 
-use crate::{PadaError, RunConfig};
+use crate::{Config, PadaError};
 
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const RECORD: &str = "record.json";
@@ -29,7 +29,11 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`PadaError::FolderExists`] or [`PadaError::Write`]
-    pub fn create(path: &Path, config: &RunConfig) -> Result<Self, PadaError> {
+    pub fn create(path: &Path, config: impl Into<Config>) -> Result<Self, PadaError> {
+        Self::create_for(path, &config.into())
+    }
+
+    fn create_for(path: &Path, config: &Config) -> Result<Self, PadaError> {
         let io = |source: std::io::Error| match source.kind() {
             ErrorKind::AlreadyExists => PadaError::FolderExists { path: path.into() },
             _ => PadaError::Write { path: path.into(), source },
@@ -59,11 +63,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`PadaError::Write`]
-    pub fn create_numbered(parent: &Path, config: &RunConfig) -> Result<Self, PadaError> {
-        let path = |n: usize| parent.join(format!("{}-s{}-{n:03}", config.name, config.seed));
+    pub fn create_numbered(parent: &Path, config: impl Into<Config>) -> Result<Self, PadaError> {
+        let config = config.into();
+        let path = |n: usize| parent.join(format!("{}-s{}-{n:03}", config.name(), config.seed()));
         let mut number = 1;
         loop {
-            match Self::create(&path(number), config) {
+            match Self::create_for(&path(number), &config) {
                 Err(PadaError::FolderExists { .. }) => number += 1,
                 other => return other,
             }
@@ -74,12 +79,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`PadaError::NotARun`] or [`PadaError::Config`]
-    pub fn open(path: &Path) -> Result<(Self, RunConfig), PadaError> {
+    pub fn open(path: &Path) -> Result<(Self, Config), PadaError> {
         let file = path.join(CONFIG);
         if !file.is_file() {
             return Err(PadaError::NotARun { path: path.into(), file: CONFIG });
         }
-        Ok((Self { path: path.into(), _lock: lock(path)? }, RunConfig::read(&file)?))
+        Ok((Self { path: path.into(), _lock: lock(path)? }, Config::read(&file)?))
     }
 
     /// Where it is.

@@ -15,9 +15,7 @@ use crate::pipeline::images_record;
 use crate::score_cache::{ScoreCache, Subject};
 use crate::scoring::{Scoring, Weights};
 use crate::stages::{SupernetTraining, Unfinished};
-use crate::{
-    ComputeConfig, ConfigError, PadaError, PathRule, Recalibration, RunFolder, Session, WeightsFile,
-};
+use crate::{ComputeConfig, Config, ConfigError, PadaError, Recalibration, RunFolder, Session, WeightsFile};
 
 /// Good architectures to be found with the weights of a trained supernet.
 #[derive(Clone, Debug)]
@@ -124,7 +122,7 @@ pub fn search_run(
     observer: &mut dyn Observer,
 ) -> Result<SearchResult, PadaError> {
     let (folder, config) = RunFolder::open(run)?;
-    if config.sampler.path == PathRule::Fixed {
+    if matches!(config, Config::Retrain(_)) {
         let (key, value) = ("the run folder", run.display().to_string());
         let range = "that of a supernet, and not of one architecture alone";
         return Err(ConfigError::Range { key, value, range }.into());
@@ -135,10 +133,10 @@ pub fn search_run(
     let stages = SupernetTraining::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
     let mut trained = stages.train(first, observer, &mut |_| Ok(()))?;
     let about = About {
-        compute: config.compute,
-        recalibrate: config.rank.recalibrate,
+        compute: config.compute(),
+        recalibrate: config.scored_on().recalibrate,
         part: &inputs.whole,
-        identity: config.identity(),
+        identity: config.identity().to_string(),
     };
     trained.with_weights(|weights| search(job, &inputs.scoring, weights, about, observer))
 }

@@ -13,11 +13,11 @@ use pada_trainer::{Observer, RngStream, TrainError, Trainer, TrainerParts};
 use crate::config::{GradientMatchingConfig, LastSplit};
 use crate::inputs::Inputs;
 use crate::scoring::Weights;
-use crate::{PadaError, RunConfig, Session, SplitConfig, build};
+use crate::{Config, PadaError, Session, SplitConfig, build};
 
 /// What training needs, apart from its folder.
 pub(crate) struct SupernetTraining<'a> {
-    config: &'a RunConfig,
+    config: &'a Config,
     images: &'a ImageSource,
     space: &'a dyn SearchSpace,
     whole: SubSpace,
@@ -75,7 +75,7 @@ pub(crate) type OnEpoch<'a> = dyn FnMut(&[EpochRecord]) -> Result<(), PadaError>
 impl<'a> SupernetTraining<'a> {
     /// All stages of the run in `folder`.
     pub(crate) fn new(
-        config: &'a RunConfig,
+        config: &'a Config,
         inputs: &'a Inputs,
         folder: &'a Path,
         place: &'a Session,
@@ -97,13 +97,13 @@ impl<'a> SupernetTraining<'a> {
 
     /// The first stage at its start.
     pub(crate) fn first(
-        config: &RunConfig,
+        config: &Config,
         images: &ImageSource,
         space: &dyn SearchSpace,
         whole: &SubSpace,
         place: &Session,
     ) -> Result<Trainer, PadaError> {
-        let (part, epochs) = (whole.clone(), config.train.epochs);
+        let (part, epochs) = (whole.clone(), config.train().epochs);
         let start = build::Start { part, weights: None, epochs, stage: 0 };
         build::trainer(config, images.clone(), space, place, start)
     }
@@ -116,7 +116,7 @@ impl<'a> SupernetTraining<'a> {
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Trained, PadaError> {
         let mut trainer = self.finish(first, observer, on_epoch)?;
-        let Some(split) = &self.config.split else {
+        let Some(split) = self.config.split() else {
             trainer.place_average();
             return Ok(Trained { trainer, leaves: None, epochs: self.done, split_seconds: 0.0 });
         };
@@ -166,10 +166,10 @@ impl<'a> SupernetTraining<'a> {
         let started = Instant::now();
         let settings = MatchingSettings {
             samples: config.samples,
-            batch: self.config.train.batch,
-            augment: self.config.augment,
+            batch: self.config.train().batch,
+            augment: *self.config.augment(),
         };
-        let mut rng = RngStream::Split.stage_stream(self.config.seed, self.next);
+        let mut rng = RngStream::Split.stage_stream(self.config.seed(), self.next);
         let parts = trainer.parts();
         let (executor, net) = (parts.executor.as_mut(), parts.net.as_ref());
         executor.write(pada_graph::State::Weights, weights);
@@ -229,7 +229,7 @@ impl<'a> SupernetTraining<'a> {
 
     /// Checkpoints of a run with one stage lie in its folder, those of several in one folder each.
     fn stage_folder(&self) -> Result<PathBuf, PadaError> {
-        if self.config.split.is_none() || self.place.world.rank() > 0 {
+        if self.config.split().is_none() || self.place.world.rank() > 0 {
             return Ok(self.folder.to_owned());
         }
         let path = self.folder.join(format!("stage-{:02}", self.next));

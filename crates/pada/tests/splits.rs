@@ -19,14 +19,14 @@ fn config(settings: &[&str]) -> RunConfig {
         "rank.batch=50",
         "supernet.channels=2",
         "rank.compare=[]",
-        "sampler.path=uniform",
-        "sampler.data=uniform",
+        "paths.rule=uniform",
+        "images.rule=uniform",
     ];
     tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
 }
 
-const FEW_SHOT: &str = "split={ name = \"few-shot\", positions = [0, 1], leaf_epochs = 1 }";
-const MATCHING: &str = "split={ name = \"gradient-matching\", splits = 2, samples = 2, between_epochs = 1, \
+const FEW_SHOT: &str = "split={ rule = \"few-shot\", positions = [0, 1], leaf_epochs = 1 }";
+const MATCHING: &str = "split={ rule = \"gradient-matching\", splits = 2, samples = 2, between_epochs = 1, \
                         leaf_epochs = 1, last = \"reinitialise\" }";
 
 /// Stops after so many epochs.
@@ -137,9 +137,9 @@ fn a_position_that_the_space_does_not_have_is_refused() {
 
 #[test]
 fn a_sampler_that_needs_the_same_operations_everywhere_is_refused_before_anything_is_trained() {
-    let bad = config(&[FEW_SHOT, "sampler.path=importance", "sampler.data=importance"]);
+    let bad = config(&[FEW_SHOT, "paths.rule=importance", "images.rule=importance"]);
     let Err(error) = Run::prepare(&bad, &place()) else { panic!("one p cannot serve all parts") };
-    assert!(error.to_string().contains("sampler.path"), "{error}");
+    assert!(error.to_string().contains("paths.rule"), "{error}");
 }
 
 #[test]

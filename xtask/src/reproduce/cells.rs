@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use pada::report::{RunRecord, Spread};
-use pada::{RankArchs, RunConfig};
+use pada::{Config, RankArchs, RunConfig};
 
 use super::methods::{Method, PADA, PathsOfPada};
 
@@ -61,17 +61,14 @@ impl Cell {
                         "it takes its paths from {name}, which is not finished; is {PADA} among --methods?"
                     )
                 })?;
-            set.push(format!("sampler.distribution={:?}", distribution(&record, which)?));
+            set.push(format!("paths.distribution={:?}", distribution(&record, which)?));
         }
         Ok(set)
     }
 
     /// The run's config.
     pub(crate) fn config(&self, base: &RunConfig, out: &Path) -> anyhow::Result<RunConfig> {
-        let mut config = base.clone();
-        for assignment in self.assignments(out)? {
-            config = config.with(&assignment)?;
-        }
+        let mut config = base.with_all(&self.assignments(out)?)?;
         config.seed = self.seed;
         config.check()?;
         Ok(config)
@@ -84,7 +81,7 @@ fn cell_name(method: &str, seed: u64) -> String {
 
 /// What a folder holds, from its config and its record. Of a list of architectures only the name counts: the runs of another checkout,
 /// or of a shard with a disk of its own, have it in another place.
-pub(crate) fn state(found: Option<&RunConfig>, record: Option<&RunRecord>, expected: &RunConfig) -> State {
+pub(crate) fn state(found: Option<&Config>, record: Option<&RunRecord>, expected: &Config) -> State {
     let (found, expected) = (found.map(without_place), &without_place(expected));
     match &found {
         None => State::New,
@@ -94,9 +91,10 @@ pub(crate) fn state(found: Option<&RunConfig>, record: Option<&RunRecord>, expec
     }
 }
 
-fn without_place(config: &RunConfig) -> RunConfig {
+fn without_place(config: &Config) -> Config {
     let mut config = config.clone();
-    if let RankArchs::File(list) = &mut config.rank.archs
+    if let Config::Run(RunConfig { rank, .. }) = &mut config
+        && let RankArchs::File(list) = &mut rank.archs
         && let Some(name) = Path::new(list).file_name()
     {
         *list = name.to_string_lossy().into_owned();
@@ -105,7 +103,7 @@ fn without_place(config: &RunConfig) -> RunConfig {
 }
 
 /// Reads a cell's folder.
-pub(crate) fn look(folder: &Path, expected: &RunConfig) -> anyhow::Result<State> {
+pub(crate) fn look(folder: &Path, expected: impl Into<Config>) -> anyhow::Result<State> {
     // A run that was killed before it wrote its config starts in the same folder.
     if !folder.exists() || pada::RunFolder::is_unborn(folder) {
         return Ok(State::New);
@@ -117,7 +115,7 @@ pub(crate) fn look(folder: &Path, expected: &RunConfig) -> anyhow::Result<State>
     })?;
     let file = record_file(folder);
     let record = if file.is_file() { Some(RunRecord::read(&file)?) } else { None };
-    Ok(state(Some(&config), record.as_ref(), expected))
+    Ok(state(Some(&config), record.as_ref(), &expected.into()))
 }
 
 pub(crate) fn record_file(folder: &Path) -> PathBuf {
@@ -125,8 +123,8 @@ pub(crate) fn record_file(folder: &Path) -> PathBuf {
 }
 
 /// Keys of two configs that differ: `key is a, would be b`.
-fn differences(found: &RunConfig, expected: &RunConfig) -> Vec<String> {
-    let flat = |config: &RunConfig| config.settings().into_iter().collect::<BTreeMap<String, String>>();
+fn differences(found: &Config, expected: &Config) -> Vec<String> {
+    let flat = |config: &Config| config.settings().into_iter().collect::<BTreeMap<String, String>>();
     let (found, expected) = (flat(found), flat(expected));
     let mut keys: Vec<&String> = found.keys().chain(expected.keys()).collect();
     keys.sort_unstable();
@@ -169,16 +167,18 @@ mod tests {
         let (base, out) = (RunConfig::mini(), Path::new("nowhere"));
         let expected = cell("spos", &["train.epochs=3"]).config(&base, out).unwrap();
         assert_eq!((expected.seed, expected.name.as_str(), expected.train.epochs), (2, "spos", 3));
+        let other = expected.with("train.epochs=4").unwrap().with("data.train_images=500").unwrap();
+        let (expected, other) = (Config::from(expected), Config::from(other));
         assert_eq!(state(None, None, &expected), State::New);
         assert_eq!(state(Some(&expected), None, &expected), State::Unfinished);
-        let other = expected.with("train.epochs=4").unwrap().with("data.train_images=500").unwrap();
         let State::Other(keys) = state(Some(&other), None, &expected) else { panic!("it differs") };
         assert_eq!(keys, ["data.train_images is 500, would be not there", "train.epochs is 4, would be 3"]);
     }
 
     #[test]
     fn a_list_of_architectures_may_lie_elsewhere() {
-        let list = |path: &str| RunConfig::mini().with(&format!("rank.archs={path:?}")).unwrap();
+        let list =
+            |path: &str| Config::from(RunConfig::mini().with(&format!("rank.archs={path:?}")).unwrap());
         let expected = list("/here/archs.txt");
         assert_eq!(state(Some(&list("/there/archs.txt")), None, &expected), State::Unfinished);
         let State::Other(keys) = state(Some(&list("/here/others.txt")), None, &expected) else {

@@ -131,17 +131,12 @@ mod tests {
     use crate::reproduce::preset::Preset;
 
     fn config(method: &Method, preset: Preset) -> RunConfig {
-        let mut config = RunConfig::read(&preset.config_file()).unwrap();
-        for set in preset.set() {
-            config = config.with(set).unwrap();
-        }
-        for set in method.assignments(&preset.variables(&config)) {
-            config = config.with(&set).unwrap_or_else(|error| panic!("{}: {error}", method.name));
-        }
+        let config = RunConfig::read_with(&preset.config_file(), preset.set()).unwrap();
+        let mut set = method.assignments(&preset.variables(&config));
         if method.paths_of_pada.is_some() {
-            config = config.with("sampler.distribution=[0.0, 0.1, 0.4, 0.4, 0.1]").unwrap();
+            set.push("paths.distribution=[0.0, 0.1, 0.4, 0.4, 0.1]".to_owned());
         }
-        config
+        config.with_all(&set).unwrap_or_else(|error| panic!("{}: {error}", method.name))
     }
 
     #[test]

@@ -121,10 +121,8 @@ impl Runner {
     /// Reads what all cells need. `what` names the folder; `set` is what the table changes in all cells.
     pub(crate) fn new(what: &str, plan: &Plan, work: Option<&Work>, set: &[String]) -> anyhow::Result<Self> {
         let preset = plan.preset;
-        let mut base = RunConfig::read(&preset.config_file())?;
-        for assignment in preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()) {
-            base = base.with(&assignment)?;
-        }
+        let sets: Vec<String> = preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()).collect();
+        let mut base = RunConfig::read_with(&preset.config_file(), &sets)?;
         for assignment in &plan.set {
             // A key of a rule is there once a method names the rule. Cells take these again, and `check` says what is wrong with one.
             base = base.with(assignment).unwrap_or(base);

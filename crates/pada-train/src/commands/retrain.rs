@@ -1,4 +1,4 @@
-use pada::{ConfigError, PadaError, PathRule, RunFolder};
+use pada::{Config, ConfigError, PadaError, RetrainConfig, RunFolder};
 use serde_json::json;
 
 use super::{report, train};
@@ -14,15 +14,19 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let done = args.run.work(|| {
-        let arch = args.arch.as_deref().unwrap_or_default();
-        Ok(args.run.config()?.retrain(arch)?)
+        let mut config = match &args.run.config {
+            Some(path) => RetrainConfig::read_with(path, &args.run.set)?,
+            None => RetrainConfig::mini_with(&args.run.set)?,
+        };
+        config.seed = args.run.seed.unwrap_or(config.seed);
+        Ok(config.of_arch(args.arch.as_deref().unwrap_or_default())?.into())
     })?;
     let Some((folder, config, record)) = done else { return Ok(()) };
     let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
-    let Some(best) = best.filter(|_| config.sampler.path == PathRule::Fixed) else {
+    let Some(best) = best.filter(|_| matches!(config, Config::Retrain(_))) else {
         return Err(not_one_architecture(&folder).into());
     };
-    say!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed);
+    say!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed());
     say!("{} weights, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
     let page = report::write_for(&folder);
     if args.run.common.json {

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use pada::report::{RunRecord, summary};
 use pada::world::ProcessGroup;
-use pada::{ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
+use pada::{Config, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 use serde_json::json;
 
 use super::{Common, report, seconds};
@@ -39,12 +39,9 @@ impl Args {
     /// The config that was asked for.
     pub(crate) fn config(&self) -> Result<RunConfig, PadaError> {
         let mut config = match &self.config {
-            Some(path) => RunConfig::read(path)?,
-            None => RunConfig::mini(),
+            Some(path) => RunConfig::read_with(path, &self.set)?,
+            None => RunConfig::mini_with(&self.set)?,
         };
-        for assignment in &self.set {
-            config = config.with(assignment)?;
-        }
         config.seed = self.seed.unwrap_or(config.seed);
         Ok(config)
     }
@@ -53,8 +50,8 @@ impl Args {
     /// rank that only helped.
     pub(crate) fn work(
         &self,
-        config: impl FnOnce() -> anyhow::Result<RunConfig>,
-    ) -> anyhow::Result<Option<(RunFolder, RunConfig, RunRecord)>> {
+        config: impl FnOnce() -> anyhow::Result<Config>,
+    ) -> anyhow::Result<Option<(RunFolder, Config, RunRecord)>> {
         let checkpoint_every = seconds("--checkpoint-every", self.checkpoint_every)?;
         let place = Session { checkpoint_every, ..self.common.shared_place()? };
         let world = &place.world;
@@ -98,13 +95,13 @@ pub(crate) fn ended<T>(world: &ProcessGroup, result: Result<T, PadaError>) -> Re
 }
 
 /// The config of rank 0.
-fn received(world: &ProcessGroup) -> Result<RunConfig, PadaError> {
+fn received(world: &ProcessGroup) -> Result<Config, PadaError> {
     let text = world.broadcast(vec![])?;
-    Ok(RunConfig::parse(&String::from_utf8_lossy(&text), Path::new("the config of rank 0"))?)
+    Ok(Config::parse(&String::from_utf8_lossy(&text), Path::new("the config of rank 0"))?)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let Some((folder, _, record)) = args.work(|| Ok(args.config()?))? else { return Ok(()) };
+    let Some((folder, _, record)) = args.work(|| Ok(args.config()?.into()))? else { return Ok(()) };
     say!("{}", summary(&record).trim_end());
     say!("\nrun folder {}", folder.path().display());
     let page = report::write_for(&folder);

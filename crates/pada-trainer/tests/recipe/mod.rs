@@ -14,7 +14,7 @@ pub(crate) fn recipe(epochs: usize, batch: usize, crop_padding: usize, seed: u64
         momentum: 0.9,
         weight_decay: 2.5e-4,
         clip_norm: 5.0,
-        idle_weights: UnusedWeights::Decay,
+        unused_weights: UnusedWeights::Decay,
         on_nan: OnNan::Stop,
     };
     TrainSettings {

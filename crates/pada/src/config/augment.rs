@@ -1,9 +1,10 @@
-use super::{RunConfig, check};
+use pada_data::Augment;
+
+use super::{DataConfig, check};
 use crate::ConfigError;
 
 /// Checks `[augment]`, and that it suits the images.
-pub(super) fn check_augment(run: &RunConfig) -> Result<(), ConfigError> {
-    let (augment, data) = (&run.augment, &run.data);
+pub(super) fn check_augment(augment: &Augment, data: &DataConfig) -> Result<(), ConfigError> {
     let photographs = data.image_size.is_some();
     if let Some(size) = data.image_size {
         check("data.image_size", size, (1..=4096).contains(&size), "in 1..=4096")?;

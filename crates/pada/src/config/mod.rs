@@ -1,88 +1,184 @@
-//! What a run is: one TOML file holds everything that changes its result.
+//! Typed configs: everything that changes the result of a run.
+//!
+//! [`RunConfig`] trains a supernet and ranks with it, [`RetrainConfig`] trains one architecture from scratch. Every key has a default, so
+//! a file says only what differs; `extends = "base.toml"` starts from another file. `docs/config.md` lists all keys.
 
-mod alone;
 mod augment;
 mod load;
 mod rank;
-mod rule;
-mod sampler;
+mod retrain;
+mod samplers;
+mod schema;
 mod supernet;
+mod tables;
+mod update;
 
-pub use alone::AloneConfig;
+use std::path::Path;
+
+pub use load::ConfigPlace;
+use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
 use pada_graph::{BatchNormSync, Precision};
 use pada_trainer::TrainConfig;
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
-pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};
-pub use sampler::{DataRule, PathRule, SamplerConfig};
+pub(crate) use retrain::in_words_of_retrain;
+pub use retrain::{RetrainConfig, RetrainNetwork, RetrainSettings, StandAloneConfig, TestConfig};
+pub use samplers::{ImageImportanceConfig, ImagesConfig, PathsConfig};
+use schema::{RUN, Schema};
 use serde::{Deserialize, Serialize};
 pub(crate) use supernet::SupernetSize;
 pub use supernet::{SpaceName, SupernetConfig, WidthsName};
+pub use tables::{config_tables, retrain_config_tables};
+pub use update::{FewShotConfig, GradientMatchingConfig, LastSplit, SplitConfig, UpdateConfig};
 
 use crate::ConfigError;
 
-/// A whole run. Every key must be given, unless it says that it is optional; no other key may be.
+/// The config of a run without arguments: a link to `configs/mini/pada.toml`, so that a package of this crate holds it.
+const MINI: &str = include_str!("mini.toml");
+
+/// A supernet run: train, rank, compare.
+///
+/// `RunConfig::default()` holds the defaults of all keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunConfig {
     /// Names the run folder and the record.
     pub name: String,
     /// Seed of all random streams.
     pub seed: u64,
-    /// `[data]`
+    /// `[data]`: the images.
     pub data: DataConfig,
-    /// `[supernet]`
+    /// `[supernet]`: the weight-sharing network.
     pub supernet: SupernetConfig,
-    /// `[compute]`
+    /// `[compute]`: the executor.
     pub compute: ComputeConfig,
-    /// `[train]`
+    /// `[train]`: epochs and SGD.
     pub train: TrainConfig,
-    /// `[augment]`
+    /// `[augment]`: random changes to training images.
     pub augment: Augment,
-    /// `[sampler]`
-    pub sampler: SamplerConfig,
-    /// `[rule]`, optional: what a step does with its paths.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub rule: RuleConfig,
-    /// `[split]`, optional: how the supernet is split into several.
+    /// `[paths]`: the path sampler.
+    pub paths: PathsConfig,
+    /// `[images]`: the data sampler.
+    pub images: ImagesConfig,
+    /// `[update]`: what a step does with the gradients of its paths.
+    pub update: UpdateConfig,
+    /// `[split]`: how the supernet is split into sub-supernets, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitConfig>,
-    /// `[alone]`, optional: an architecture as a network of its own, and what publications add to its training.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alone: Option<AloneConfig>,
-    /// `[rank]`
+    /// `[rank]`: which architectures are scored, and what the ranking is compared with.
     pub rank: RankConfig,
 }
 
+impl Described for RunConfig {
+    const SCHEMA: &'static Schema = &RUN;
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Layers::new(&RUN).resolve().expect("every key has a default")
+    }
+}
+
 impl RunConfig {
-    /// Everything that changes how a supernet is trained, as one text: the keys of some sections with their values, so that a key that
-    /// comes later and is not there leaves older checkpoints theirs.
-    pub(crate) fn identity(&self) -> String {
-        const SECTIONS: [&str; 6] = ["supernet", "compute", "sampler", "rule", "split", "alone"];
-        // What norms do, a checkpoint says beside the number of ranks.
-        const ELSEWHERE: &str = "compute.norms";
-        let counts =
-            |key: &str| key != ELSEWHERE && SECTIONS.contains(&key.split('.').next().unwrap_or_default());
-        let settings = self.settings().into_iter().filter(|(key, _)| counts(key));
-        settings.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+    /// The config of the run without arguments: PA&DA on the embedded mini images.
+    ///
+    /// # Panics
+    /// Never: a test reads it.
+    pub fn mini() -> Self {
+        Self::parse(MINI, Path::new("configs/mini/pada.toml")).expect("the embedded config is valid")
     }
 
-    /// Sampler, rule and splits in words, for records.
+    /// The same with assignments `section.key=value` on top. Defaults that depend on other keys see the assignments.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the assignment.
+    pub fn mini_with<S: AsRef<str>>(assignments: &[S]) -> Result<Self, ConfigError> {
+        let mut layers = Layers::new(&RUN);
+        layers.text(MINI, Path::new("configs/mini/pada.toml"))?;
+        layers.assignments(assignments)?;
+        layers.resolve()
+    }
+
+    /// Reads a config from a text; errors call it `name`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file and line.
+    pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Layers::new(&RUN);
+        layers.text(text, name)?;
+        layers.resolve()
+    }
+
+    /// Reads a config file and the files it extends.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file and line.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with::<&str>(path, &[])
+    }
+
+    /// Reads a config file, with assignments `section.key=value` on top. Defaults that depend on other keys see the assignments.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file and line, or with the assignment.
+    pub fn read_with<S: AsRef<str>>(path: &Path, assignments: &[S]) -> Result<Self, ConfigError> {
+        let mut layers = Layers::new(&RUN);
+        layers.file(path)?;
+        layers.assignments(assignments)?;
+        layers.resolve()
+    }
+
+    /// The config with `section.key=value` applied; the value is TOML, or a plain text. `none` unsets a key that can be unset, and
+    /// another rule starts its section anew.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the assignment.
+    pub fn with(&self, assignment: &str) -> Result<Self, ConfigError> {
+        self.with_all(&[assignment])
+    }
+
+    /// The config with several assignments applied. Their order does not matter.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the assignment.
+    pub fn with_all<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Self, ConfigError> {
+        check_seed(self.seed)?;
+        let mut layers = Layers::of(self);
+        layers.assignments(assignments)?;
+        layers.resolve()
+    }
+
+    /// Every key that is set, as `section.key`, with its value as TOML, in the order of the keys.
+    ///
+    /// # Panics
+    /// If the seed is too large for a file, which [`RunConfig::check`] refuses.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        load::settings(self)
+    }
+
+    /// The config as a TOML file with every key, which reads back the same.
+    ///
+    /// # Panics
+    /// If the seed is too large for a file, which [`RunConfig::check`] refuses.
+    pub fn to_toml(&self) -> String {
+        load::to_toml(self)
+    }
+
+    /// Sampler, update rule and splits in words, for records.
     pub fn method(&self) -> String {
-        let sampler = self.sampler.describe();
-        let rule = match &self.rule {
-            RuleConfig::SummedPaths(_) => match (self.sampler.path, self.sampler.data) {
-                (PathRule::Fair, DataRule::Uniform) => sampler.replace("fair paths", "FairNAS"),
-                _ => sampler,
-            },
-            RuleConfig::Sumnas(rule) => format!("SUMNAS ({}), {sampler}", rule.variant),
-            RuleConfig::Nsas(_) => format!("NSAS, {sampler}"),
-            RuleConfig::Close(_) => format!("CLOSE, {sampler}"),
-            RuleConfig::MagicAt(_) if self.sampler.path == PathRule::OneChange => {
-                format!("Magic-AT, {sampler}")
+        let samplers = samplers::describe(&self.paths, &self.images);
+        let rule = match (&self.update, &self.paths) {
+            (UpdateConfig::SummedPaths, PathsConfig::Fair { .. }) if self.images == ImagesConfig::Uniform => {
+                samplers.replace("fair paths", "FairNAS")
             }
-            RuleConfig::MagicAt(_) => format!("Magic-A, {sampler}"),
+            (UpdateConfig::SummedPaths, _) => samplers,
+            (UpdateConfig::Sumnas(rule), _) => format!("SUMNAS ({}), {samplers}", rule.variant),
+            (UpdateConfig::Nsas(_), _) => format!("NSAS, {samplers}"),
+            (UpdateConfig::Close(_), _) => format!("CLOSE, {samplers}"),
+            (UpdateConfig::MagicAt(_), PathsConfig::OneChange) => format!("Magic-AT, {samplers}"),
+            (UpdateConfig::MagicAt(_), _) => format!("Magic-A, {samplers}"),
         };
         match &self.split {
             None => rule,
@@ -96,18 +192,10 @@ impl RunConfig {
     /// # Errors
     /// [`ConfigError`]
     pub fn check(&self) -> Result<(), ConfigError> {
-        let (t, r) = (&self.train, &self.rank);
-        check("name", format!("{:?}", self.name), names_a_folder(&self.name), NAMES)?;
-        self.check_seed()?;
+        check_run_name(&self.name)?;
+        check_seed(self.seed)?;
         self.supernet.size()?;
-        let counts = [
-            ("data.train_images", self.data.train_images.unwrap_or(1)),
-            ("train.epochs", t.epochs),
-            ("train.batch", t.batch),
-        ];
-        for (key, count) in counts {
-            check(key, count, count > 0, "at least 1")?;
-        }
+        check_train(&self.train, &self.data)?;
         if let Some(SplitConfig::GradientMatching(split)) = &self.split {
             check("split.splits", split.splits, (1..=6).contains(&split.splits), "in 1..=6")?;
             check("split.samples", split.samples, split.samples > 0, "at least 1")?;
@@ -119,32 +207,17 @@ impl RunConfig {
                 "at least 1 with last = \"reinitialise\"",
             )?;
         }
-        let fits = self.split.is_none() || self.sampler.works_on_parts();
+        let fits = self.split.is_none() || self.paths.works_on_parts();
         let range =
             "uniform, one-change, pareto, or importance with share = \"position\", where there is a [split]";
-        check("sampler.path", self.sampler.describe(), fits, range)?;
-        check("train.lr", t.lr, t.lr > 0.0 && t.lr.is_finite(), "positive")?;
-        check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
-        check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
-        check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
-        augment::check_augment(self)?;
-        self.rule.check(self)?;
-        if let Some(alone) = &self.alone {
-            alone.check(self)?;
-        }
-        r.check(self)?;
-        let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
-        check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
-    }
-}
-
-impl RunConfig {
-    /// A config is a TOML file, whose numbers have a sign.
-    pub(super) fn check_seed(&self) -> Result<(), ConfigError> {
-        check("seed", self.seed, i64::try_from(self.seed).is_ok(), "at most 9223372036854775807")
+        check("paths.rule", self.paths.rule(), fits, range)?;
+        augment::check_augment(&self.augment, &self.data)?;
+        self.update.check(self)?;
+        self.rank.check(self)?;
+        self.rank.split.check(self.data.train)
     }
 
-    /// Checks that a split names positions that the space has; `n` is their number.
+    /// Checks that a split names decisions that the space has; `n` is their number.
     pub(crate) fn check_positions(&self, n: usize) -> Result<(), ConfigError> {
         let Some(SplitConfig::FewShot(split)) = &self.split else { return Ok(()) };
         let (value, range) = (format!("{:?}", split.positions), "different positions of the space, from 0");
@@ -154,8 +227,247 @@ impl RunConfig {
     }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+/// Either kind of run, as a run folder holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Config {
+    /// A supernet run.
+    Run(RunConfig),
+    /// A run of `pada-train retrain`.
+    Retrain(RetrainConfig),
+}
+
+impl From<RunConfig> for Config {
+    fn from(config: RunConfig) -> Self {
+        Self::Run(config)
+    }
+}
+
+impl From<RetrainConfig> for Config {
+    fn from(config: RetrainConfig) -> Self {
+        Self::Retrain(config)
+    }
+}
+
+impl From<&RunConfig> for Config {
+    fn from(config: &RunConfig) -> Self {
+        Self::Run(config.clone())
+    }
+}
+
+impl From<&RetrainConfig> for Config {
+    fn from(config: &RetrainConfig) -> Self {
+        Self::Retrain(config.clone())
+    }
+}
+
+impl From<&Config> for Config {
+    fn from(config: &Config) -> Self {
+        config.clone()
+    }
+}
+
+impl Config {
+    /// Reads the config of a run folder. A file with the section `[retrain]` or `[network]` is that of a retraining.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file and line.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads the config of a run folder from a text; errors call it `name`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with file and line.
+    pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
+        let table = text.parse::<toml::Table>().unwrap_or_default();
+        if ["retrain", "network"].iter().any(|section| table.contains_key(*section)) {
+            return RetrainConfig::parse(text, name).map(Self::Retrain);
+        }
+        RunConfig::parse(text, name).map(Self::Run)
+    }
+
+    /// The name of the run.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Run(config) => &config.name,
+            Self::Retrain(config) => &config.name,
+        }
+    }
+
+    /// The seed of all random streams.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Run(config) => config.seed,
+            Self::Retrain(config) => config.seed,
+        }
+    }
+
+    /// The images.
+    pub fn data(&self) -> &DataConfig {
+        match self {
+            Self::Run(config) => &config.data,
+            Self::Retrain(config) => &config.data,
+        }
+    }
+
+    /// Search space and size of the network.
+    pub fn network(&self) -> &SupernetConfig {
+        match self {
+            Self::Run(config) => &config.supernet,
+            Self::Retrain(config) => &config.network,
+        }
+    }
+
+    /// The executor.
+    pub fn compute(&self) -> ComputeConfig {
+        match self {
+            Self::Run(config) => config.compute,
+            Self::Retrain(config) => config.compute,
+        }
+    }
+
+    /// Epochs and SGD.
+    pub fn train(&self) -> &TrainConfig {
+        match self {
+            Self::Run(config) => &config.train,
+            Self::Retrain(config) => &config.train,
+        }
+    }
+
+    /// Random changes to training images.
+    pub fn augment(&self) -> &Augment {
+        match self {
+            Self::Run(config) => &config.augment,
+            Self::Retrain(config) => &config.augment,
+        }
+    }
+
+    /// The images that architectures are scored on.
+    pub fn scored_on(&self) -> TestConfig {
+        match self {
+            Self::Run(RunConfig { rank, .. }) => TestConfig {
+                split: rank.split,
+                images: rank.images,
+                batch: rank.batch,
+                recalibrate: rank.recalibrate,
+            },
+            Self::Retrain(config) => config.test,
+        }
+    }
+
+    /// How the supernet is split, if it is.
+    pub fn split(&self) -> Option<&SplitConfig> {
+        match self {
+            Self::Run(config) => config.split.as_ref(),
+            Self::Retrain(_) => None,
+        }
+    }
+
+    /// The recipe of a stand-alone network, if one is trained.
+    pub fn stand_alone(&self) -> Option<&StandAloneConfig> {
+        match self {
+            Self::Run(_) => None,
+            Self::Retrain(config) => config.stand_alone(),
+        }
+    }
+
+    /// The method in words, for records.
+    pub fn method(&self) -> String {
+        match self {
+            Self::Run(config) => config.method(),
+            Self::Retrain(config) => {
+                format!("{} from scratch", config.retrain.arch.as_deref().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Checks the ranges of all numbers, and that everything suits the space.
+    ///
+    /// # Errors
+    /// [`ConfigError`]
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::Run(config) => config.check(),
+            Self::Retrain(config) => config.check(),
+        }
+    }
+
+    /// Every key that is set, as `section.key`, with its value as TOML, in the order of the keys.
+    ///
+    /// # Panics
+    /// If the seed is too large for a file, which [`Config::check`] refuses.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Run(config) => config.settings(),
+            Self::Retrain(config) => config.settings(),
+        }
+    }
+
+    /// The config as a TOML file with every key, which reads back the same.
+    ///
+    /// # Panics
+    /// If the seed is too large for a file, which [`Config::check`] refuses.
+    pub fn to_toml(&self) -> String {
+        match self {
+            Self::Run(config) => config.to_toml(),
+            Self::Retrain(config) => config.to_toml(),
+        }
+    }
+
+    /// An error of a check that both kinds of runs share, with the keys of this kind.
+    pub(crate) fn in_own_words(&self, error: ConfigError) -> ConfigError {
+        match self {
+            Self::Run(_) => error,
+            Self::Retrain(_) => in_words_of_retrain(error),
+        }
+    }
+
+    /// The settings that decide which weights a run of this network and these samplers can have, as canonical JSON: keys are sorted and
+    /// defaults are filled in. Epochs, learning rate and augmentation are not in it, nor is the seed: a checkpoint stores them itself. The
+    /// batch-norm statistics of several processes are not in it either, because they matter only together with the number of processes.
+    pub(crate) fn identity(&self) -> serde_json::Value {
+        const SECTIONS: [&str; 8] =
+            ["supernet", "network", "compute", "paths", "images", "update", "split", "retrain"];
+        let json = match self {
+            Self::Run(config) => serde_json::to_value(config),
+            Self::Retrain(config) => serde_json::to_value(config),
+        };
+        let mut json = json.expect("a config has text keys");
+        if let Some(sections) = json.as_object_mut() {
+            sections.retain(|section, _| SECTIONS.contains(&section.as_str()));
+            if let Some(compute) = sections.get_mut("compute").and_then(serde_json::Value::as_object_mut) {
+                compute.remove("norms");
+            }
+        }
+        json
+    }
+}
+
+/// A config is a TOML file, whose numbers have a sign.
+fn check_seed(seed: u64) -> Result<(), ConfigError> {
+    check("seed", seed, i64::try_from(seed).is_ok(), "at most 9223372036854775807")
+}
+
+fn check_run_name(name: &str) -> Result<(), ConfigError> {
+    check("name", format!("{name:?}"), names_a_folder(name), NAMES)
+}
+
+fn check_train(t: &TrainConfig, data: &DataConfig) -> Result<(), ConfigError> {
+    let counts = [
+        ("data.train_images", data.train_images.unwrap_or(1)),
+        ("train.epochs", t.epochs),
+        ("train.batch", t.batch),
+    ];
+    for (key, count) in counts {
+        check(key, count, count > 0, "at least 1")?;
+    }
+    check("train.lr", t.lr, t.lr > 0.0 && t.lr.is_finite(), "positive")?;
+    check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
+    check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
+    check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")
 }
 
 /// What names of runs are.
@@ -178,54 +490,52 @@ pub(crate) fn check(
     if holds { Ok(()) } else { bad() }
 }
 
-/// Which images.
+/// The images: the section `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// `mini`, `cifar10`, `cifar100`, or a folder that holds the official binary files of one of these two, or photographs in ImageNet's
-    /// layout.
+    /// `mini`, `cifar10`, `cifar100`, or a folder with the official binary files of CIFAR or with photographs in ImageNet's layout.
     pub source: String,
-    /// For photographs: height and width of the images that they become.
+    /// Height and width that photographs are resized to. Photographs need it, other images do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
-    /// Optional, for photographs: whether a damaged file stops the run or is left out; `stop`.
+    /// What happens if a photograph cannot be decoded; the run stops if nothing is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<Damaged>,
-    /// Which training images are trained on.
+    /// Training images that are trained on.
     pub train: TrainPart,
-    /// Optional: only the first so many of them, in official order.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Trains only on the first N of these images, in official order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_images: Option<usize>,
 }
 
 impl DataConfig {
-    /// How photographs are read; none for images that have their own size.
+    /// How photographs are read, or `None` for images that have their own size.
     pub fn photographs(&self) -> Option<Photographs> {
         self.image_size.map(|size| Photographs { size, damaged: self.damaged.unwrap_or_default() })
     }
 }
 
-/// Which training images a supernet is trained on.
+/// Training images that are trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrainPart {
     /// All of them.
     All,
-    /// One half; the other is there to rank on, see [`pada_data::Splits::halves`].
+    /// One half. The other half is available for ranking, see [`pada_data::Splits::halves`].
     Half,
 }
 
-/// What computes forward and backward passes. Other executors and precisions round otherwise, so it is a part of the run.
+/// The executor: the section `[compute]`. Executors and precisions round differently, so these keys belong to the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ComputeConfig {
-    /// Which executor.
+    /// The executor.
     pub executor: ExecutorName,
-    /// `f32`; `bf16`, faster and less exact; `f64` to check with.
+    /// `f32`; `bf16`, which is faster and less exact; `f64` for checks.
     pub precision: Precision,
-    /// Optional, where several ranks train together: whether batch norms take the statistics of the whole batch, `sync`, or of each
-    /// rank's own images, `local`; `sync`. With `local` the result depends on the number of ranks.
-    #[serde(default, skip_serializing_if = "is_default")]
+    /// Batch-norm statistics if several processes train together. With `local` the result depends on the number of processes.
+    #[serde(default)]
     pub norms: BatchNormSync,
 }
 
@@ -233,33 +543,8 @@ pub struct ComputeConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutorName {
-    /// The fast one.
+    /// The fast executor.
     Engine,
-    /// The readable one.
+    /// The readable reference.
     Candle,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_identity_of_a_run_holds_the_keys_that_are_there() {
-        let identity = RunConfig::mini().identity();
-        let start =
-            "compute.executor = \"engine\", compute.precision = \"f32\", sampler.data = \"importance\", ";
-        assert!(identity.starts_with(start), "{identity}");
-        for other in ["data_smoothing", "norms", "train.", "seed", "name"] {
-            assert!(!identity.contains(other), "{other} in {identity}");
-        }
-        let changed = |set: &str| RunConfig::mini().with(set).unwrap().identity();
-        assert_eq!(changed("train.epochs=3"), identity);
-        assert_eq!(changed("compute.norms=\"local\""), identity);
-        assert!(
-            changed("sampler.data_smoothing={first=0.0, last=0.3}")
-                .contains("sampler.data_smoothing.last = 0.3")
-        );
-        assert_ne!(changed("supernet.cells=2"), identity);
-        assert_ne!(changed("rule={name=\"nsas\", beta=0.8, constraints=\"random-and-diverse\"}"), identity);
-    }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PathRule, RunConfig, SpaceName, check};
+use super::{RunConfig, SpaceName, TrainPart, check};
 use crate::ConfigError;
 
 /// Which architectures are scored on which images, and with what the ranking is compared.
@@ -20,15 +20,15 @@ pub struct RankConfig {
     pub images: usize,
     /// Images per batch. Where norms use the statistics of the batch it changes the scores.
     pub batch: usize,
-    /// What running statistics are taken from before an architecture is scored; needed in spaces whose norms have them, `proxyless` and
-    /// `macro`, and optional in a run with `[alone]`, whose statistics are otherwise those of its training.
+    /// Training images from which the running statistics of every architecture are computed before it is scored. Spaces whose norms have
+    /// running statistics need it: `proxyless` and `macro`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrate: Option<Recalibration>,
     /// The truth table; optional where `archs` is not `truth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<TruthName>,
     /// Optional: further tables, compared with where they have been downloaded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub compare: Vec<TruthName>,
 }
 
@@ -51,7 +51,7 @@ impl Recalibration {
         Self { images: images.get(), ..Self::USUAL }
     }
 
-    fn check(self) -> Result<(), ConfigError> {
+    pub(super) fn check(self) -> Result<(), ConfigError> {
         check("rank.recalibrate.images", self.images, self.images > 0, "at least 1")?;
         check("rank.recalibrate.batch", self.batch, self.batch > 0, "at least 1")
     }
@@ -154,26 +154,27 @@ pub enum RankSplit {
     Valid,
 }
 
+impl RankSplit {
+    /// Checks that the images are there.
+    pub(super) fn check(self, train: TrainPart) -> Result<(), ConfigError> {
+        let held_out = self == Self::Test || train == TrainPart::Half;
+        check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
+    }
+}
+
 impl RankConfig {
-    /// Checks its numbers, and that it suits the space; a run of one architecture ranks nothing.
+    /// Checks its numbers, and that it suits the space.
     pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
         let space = run.supernet.space;
         let counts = [("rank.images", self.images), ("rank.batch", self.batch)];
         for (key, count) in counts {
             check(key, count, count > 0, "at least 1")?;
         }
-        match (&run.alone, self.recalibrate) {
-            (None, recalibrate) => check_recalibration(recalibrate, space)?,
-            (Some(_), Some(given)) => given.check()?,
-            (Some(_), None) => {}
-        }
+        check_recalibration(self.recalibrate, space)?;
         let is_ours = |truth: &TruthName| truth.space() == space;
         let range = "a table of the run's space: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 of darts";
         check("rank.truth", format!("{:?}", self.truth), self.truth.iter().all(is_ours), range)?;
         check("rank.compare", format!("{:?}", self.compare), self.compare.iter().all(is_ours), range)?;
-        if run.sampler.path == PathRule::Fixed {
-            return Ok(());
-        }
         check_list("rank.archs", &self.archs, self.truth)?;
         let few = self.archs != RankArchs::All || can_be_listed(space);
         check(

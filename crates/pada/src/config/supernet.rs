@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use super::check;
 use crate::ConfigError;
 
-/// The network whose weights are shared: the section `[supernet]`. Keys that are optional are needed in the spaces they name and
-/// refused in the others.
+/// Search space and size of a network: the section `[supernet]` of a supernet run, or `[network]` of a retraining. An optional field is
+/// needed in the spaces that it names and refused in the others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupernetConfig {
@@ -20,8 +20,8 @@ pub struct SupernetConfig {
     /// Channels of stem, stages and head: `proxyless`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub widths: Option<WidthsName>,
-    /// Optional: only architectures that use no other operations than these are trained and ranked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// If it is not empty, only architectures that use no other operations than these are trained and ranked.
+    #[serde(default)]
     pub ops: Vec<String>,
 }
 

@@ -11,15 +11,15 @@ use crate::inputs::Inputs;
 use crate::stages::{SupernetTraining, Unfinished};
 use crate::weights_file::{check_part, read_scored};
 use crate::{
-    AloneConfig, ComputeConfig, ConfigError, PadaError, PathRule, Recalibration, RunConfig, RunFolder,
-    Session, SupernetConfig, build,
+    ComputeConfig, Config, ConfigError, PadaError, Recalibration, RunFolder, Session, StandAloneConfig,
+    SupernetConfig, build,
 };
 
 /// What is exported.
 pub(super) struct Source {
     pub(super) supernet: SupernetConfig,
     /// Where the architecture was trained as a network of its own.
-    pub(super) alone: Option<AloneConfig>,
+    pub(super) alone: Option<StandAloneConfig>,
     /// What the score of the run took the statistics of norms from.
     pub(super) recalibrated: Option<(Recalibration, Calibration)>,
     pub(super) arch: Arch,
@@ -67,9 +67,9 @@ impl Source {
         let inputs = Inputs::read(&config, place)?;
         let space = inputs.scoring.network.space.as_ref();
         let given = arch.map(|text| space.parse(text)).transpose()?;
-        let arch = match (config.sampler.path, given) {
-            (PathRule::Fixed, given) => {
-                let trained = space.parse(config.sampler.fixed_arch()?)?;
+        let arch = match (&config, given) {
+            (Config::Retrain(config), given) => {
+                let trained = space.parse(config.arch()?)?;
                 if let Some(other) = given.filter(|given| *given != trained) {
                     let (path, trained, arch) = (path.into(), trained.to_string(), other.to_string());
                     return Err(PadaError::OtherArch { path, trained, arch });
@@ -93,8 +93,9 @@ impl Source {
             Ok::<_, TrainError>(values)
         })?;
         let (images, name) = (inputs.images, name(folder.path()));
-        let RunConfig { supernet, alone, compute, rank, .. } = config;
-        let recalibrated = rank.recalibrate.zip(inputs.scoring.calibration);
+        let (supernet, alone, compute) =
+            (config.network().clone(), config.stand_alone().cloned(), config.compute());
+        let recalibrated = config.scored_on().recalibrate.zip(inputs.scoring.calibration);
         Ok(Self { supernet, alone, recalibrated, arch, weights, images, compute, name })
     }
 

@@ -14,7 +14,7 @@ use pada_space::{Decision, DecisionKind};
 
 use crate::arch_files::write_file;
 use crate::run_folder::{CONFIG, RANKING, RECORD};
-use crate::{DataConfig, PadaError, PathRule, RunConfig, Tables, TruthName, build, read_scores};
+use crate::{Config, DataConfig, PadaError, RunConfig, Tables, TruthName, build, read_scores};
 
 /// Reads runs for a page. Takes no lock and writes nothing, so it reads runs that are under way too. What many runs share, images and
 /// tables, is read once.
@@ -40,21 +40,21 @@ impl RunReader {
         if !file.is_file() {
             return Err(PadaError::NotARun { path: folder.into(), file: CONFIG });
         }
-        let config = RunConfig::read(&file)?;
+        let config = Config::read(&file)?;
         let record = match RunRecord::read(&folder.join(RECORD)) {
             Err(ReportError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             other => Some(other?),
         };
-        let space = build::space_of(&config.supernet)?;
+        let space = build::space_of(config.network())?;
         let chooses_op = |p: Decision| matches!(p.chooses, DecisionKind::Operation { .. });
         Ok(RunView {
             folder: folder.display().to_string(),
-            name: config.name.clone(),
+            name: config.name().to_owned(),
             method: config.method(),
-            seed: config.seed,
+            seed: config.seed(),
             config: config.to_toml(),
             settings: config.settings(),
-            planned_epochs: config.split.is_none().then_some(config.train.epochs),
+            planned_epochs: config.split().is_none().then_some(config.train().epochs),
             op_names: space.op_names().iter().map(|name| (*name).to_owned()).collect(),
             op_positions: space.positions().into_iter().map(chooses_op).collect(),
             accuracies: self.accuracies(folder, &config, record.as_ref())?,
@@ -67,12 +67,12 @@ impl RunReader {
     fn accuracies(
         &mut self,
         folder: &Path,
-        config: &RunConfig,
+        config: &Config,
         record: Option<&RunRecord>,
     ) -> Result<Found<Accuracies>, PadaError> {
-        if config.sampler.path == PathRule::Fixed {
+        let Config::Run(config) = config else {
             return Ok(Err("One architecture was trained from scratch: there is no ranking.".to_owned()));
-        }
+        };
         let file = folder.join(RANKING);
         if record.is_none_or(|record| record.ranking.is_none()) {
             return Ok(Err("The architectures are not ranked yet.".to_owned()));
@@ -108,18 +108,19 @@ impl RunReader {
     }
 
     /// The images that a run trains on, where they are here and the same.
-    fn images(&mut self, config: &RunConfig, record: &RunRecord) -> Found<Rc<ImageSource>> {
-        let found = match self.images.iter().find(|(known, _)| *known == config.data) {
+    fn images(&mut self, config: &Config, record: &RunRecord) -> Found<Rc<ImageSource>> {
+        let data = config.data();
+        let found = match self.images.iter().find(|(known, _)| known == data) {
             Some((_, found)) => found.clone(),
             None => {
-                let splits = pada_data::open(&config.data.source, &self.data_dir, config.data.photographs())
+                let splits = pada_data::open(&data.source, &self.data_dir, data.photographs())
                     .map_err(PadaError::from);
                 let images = splits.and_then(|splits| {
-                    let trainable = build::trainable(config.data.train, &splits);
-                    Ok(Rc::new(build::train_images(config.data.train_images, trainable)?))
+                    let trainable = build::trainable(data.train, &splits);
+                    Ok(Rc::new(build::train_images(data.train_images, trainable)?))
                 });
                 let found = images.map_err(|error| format!("The images are not here: {error}."));
-                self.images.push((config.data.clone(), found.clone()));
+                self.images.push((data.clone(), found.clone()));
                 found
             }
         };

@@ -7,7 +7,7 @@ use pada_sampler::effective_sample_size;
 use pada_trainer::{Checkpoint, DataState};
 
 use super::RunReader;
-use crate::{DataRule, PadaError, RunConfig};
+use crate::{Config, ImagesConfig, PadaError};
 
 /// Images of each kind.
 const SHOWN: usize = 16;
@@ -19,10 +19,10 @@ impl RunReader {
     pub(super) fn preferred(
         &mut self,
         folder: &Path,
-        config: &RunConfig,
+        config: &Config,
         record: Option<&RunRecord>,
     ) -> Result<Found<PreferredImages>, PadaError> {
-        if config.sampler.data == DataRule::Uniform {
+        if !matches!(config, Config::Run(config) if config.images != ImagesConfig::Uniform) {
             return Ok(Err(
                 "Images are drawn uniformly: each comes once an epoch, none is preferred.".to_owned()
             ));
@@ -53,9 +53,9 @@ impl RunReader {
 }
 
 /// The data sampler of a run's newest checkpoint: of its last stage that has one.
-fn newest(folder: &Path, config: &RunConfig) -> Result<Option<DataState>, PadaError> {
+fn newest(folder: &Path, config: &Config) -> Result<Option<DataState>, PadaError> {
     let mut folders = vec![folder.to_owned()];
-    if config.split.is_some() {
+    if config.split().is_some() {
         let io = |source| PadaError::Read { path: folder.into(), source };
         let entries = std::fs::read_dir(folder).map_err(io)?.collect::<Result<Vec<_>, _>>().map_err(io)?;
         let stage = |path: &PathBuf| {

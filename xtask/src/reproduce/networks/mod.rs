@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use pada::RunConfig;
+use pada::RetrainConfig;
 use pada::report::{FailedCell, RunRecord, Spread};
 use serde::Deserialize;
 
@@ -109,8 +109,8 @@ impl Preset {
         paths::root().join(folder).join(file)
     }
 
-    fn note(self, config: &RunConfig) -> String {
-        let (net, train, source) = (&config.supernet, &config.train, &config.data.source);
+    fn note(self, config: &RetrainConfig) -> String {
+        let (net, train, source) = (&config.network, &config.train, &config.data.source);
         let size = net.size_text();
         let recipe = format!("{size}, {} epochs, batch {}, images of {source}", train.epochs, train.batch);
         match self {
@@ -128,16 +128,13 @@ struct Cell {
     row: usize,
     seed: u64,
     folder: PathBuf,
-    config: RunConfig,
+    config: RetrainConfig,
 }
 
 /// Retrains what is not finished and writes the table after every run; the path of its Markdown.
 pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
     let rows = Row::of_table(which, &args.methods)?;
-    let mut base = RunConfig::read(&args.preset.config_file(which))?;
-    for assignment in &args.set {
-        base = base.with(assignment)?;
-    }
+    let base = RetrainConfig::read_with(&args.preset.config_file(which), &args.set)?;
     let default = || paths::root().join("runs").join(format!("{}-{}", which.name(), args.preset.name()));
     let out = std::path::absolute(args.out.clone().unwrap_or_else(default))?;
     let mut cells = Vec::new();
@@ -225,7 +222,7 @@ fn write(
     which: Which,
     args: &Args,
     rows: &[Row],
-    base: &RunConfig,
+    base: &RetrainConfig,
     cells: &[Cell],
     failed: &[FailedCell],
     file: &Path,

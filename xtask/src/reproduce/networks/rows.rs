@@ -1,6 +1,6 @@
 use anyhow::Context;
 use pada::graph::{Cost, DartsSize, Shape};
-use pada::{AloneNet, RunConfig};
+use pada::{AloneNet, RetrainConfig};
 use serde::{Deserialize, Serialize};
 
 use super::Which;
@@ -73,11 +73,11 @@ impl Row {
     }
 
     /// What trains it from scratch with a seed; `base` is the table's config and what the user changes in it. Otherwise why nothing can.
-    pub(super) fn config(&self, base: &RunConfig, seed: u64) -> Result<RunConfig, String> {
+    pub(super) fn config(&self, base: &RetrainConfig, seed: u64) -> Result<RetrainConfig, String> {
         let Some(arch) = &self.arch else { return Err(NOWHERE.to_owned()) };
-        let set = self.set.iter().try_fold(base.clone(), |config, set| config.with(set));
+        let set = base.with_all(&self.set);
         let config = set.map_err(|error| error.to_string())?;
-        let mut config = config.retrain(arch).map_err(|error| error.to_string())?;
+        let mut config = config.of_arch(arch).map_err(|error| error.to_string())?;
         config.seed = seed;
         Ok(config)
     }
@@ -129,7 +129,7 @@ mod tests {
             (Which::Table3, vec!["proxylessnas", "fairnas-a", "gm-proxylessnas"]),
         ] {
             for preset in [Preset::Quick, Preset::Full] {
-                let base = RunConfig::read(&preset.config_file(which)).unwrap();
+                let base = RetrainConfig::read(&preset.config_file(which)).unwrap();
                 let mut found = Vec::new();
                 for row in Row::of_table(which, &[]).unwrap() {
                     row.cost(which).unwrap();

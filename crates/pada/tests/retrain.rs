@@ -1,4 +1,4 @@
-//! `[alone]`: what it says, what it refuses, and that a network of its own is what is scored and exported.
+//! `[retrain]`: what it says, what it refuses, and that a network of its own is what is scored and exported.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::path::{Path, PathBuf};
@@ -8,28 +8,28 @@ use pada::graph::{Decayed, Executor, Images, Lower, Precision};
 use pada::trainer::Checkpoint;
 use pada::world::ProcessGroup;
 use pada::{
-    ConfigError, Device, ExportJob, ExportWeights, PadaError, PathRule, Recalibration, Run, RunConfig,
-    RunFolder, Session, StatisticsFrom, export, read_exported,
+    ConfigError, Device, ExportJob, ExportWeights, PadaError, Recalibration, RetrainConfig, Run, RunFolder,
+    Session, StatisticsFrom, export, read_exported,
 };
 
-fn config(space: &str, name: &str) -> RunConfig {
+fn config(space: &str, name: &str) -> RetrainConfig {
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
-    RunConfig::read(&configs.join(space).join(name)).unwrap()
+    RetrainConfig::read(&configs.join(space).join(name)).unwrap()
 }
 
-fn with(config: &RunConfig, sets: &[&str]) -> RunConfig {
-    sets.iter().fold(config.clone(), |config, set| config.with(set).unwrap())
+fn with(config: &RetrainConfig, sets: &[&str]) -> RetrainConfig {
+    config.with_all(sets).unwrap()
 }
 
 /// A run of a second: one epoch over few images.
-fn tiny(space: &str) -> RunConfig {
+fn tiny(space: &str) -> RetrainConfig {
     let size: &[&str] = match space {
-        "nb201" => &["supernet.channels=4"],
-        "darts" => &["supernet.channels=2", "supernet.cells=3"],
+        "nb201" => &["network.channels=4"],
+        "darts" => &["network.channels=2", "network.cells=3"],
         _ => &[],
     };
     let images =
-        ["data.train_images=64", "train.batch=32", "train.epochs=2", "rank.images=40", "rank.batch=40"];
+        ["data.train_images=64", "train.batch=32", "train.epochs=2", "test.images=40", "test.batch=40"];
     with(&with(&config(space, "retrain-mini.toml"), &images), size)
 }
 
@@ -42,7 +42,7 @@ fn place() -> Session {
     }
 }
 
-fn trained(config: &RunConfig, folder: &Path) -> f64 {
+fn trained(config: &RetrainConfig, folder: &Path) -> f64 {
     let run = Run::prepare(config, &place()).unwrap();
     let record = run.finish(&RunFolder::create(folder, config).unwrap(), &mut ()).unwrap();
     record.ranking.unwrap().best[0].score
@@ -60,30 +60,31 @@ fn arch_of(space: &str) -> &'static str {
 #[test]
 fn the_whole_recipe_is_in_the_config_of_table_2() {
     let config = config("darts", "retrain.toml");
-    let alone = config.alone.as_ref().unwrap();
+    let alone = config.stand_alone().unwrap();
     assert_eq!((alone.auxiliary, alone.drop_path, alone.ema), (Some(0.4), Some(0.2), None));
-    assert_eq!((config.supernet.channels, config.supernet.cells), (Some(36), Some(20)));
-    let proxyless = self::config("proxyless", "retrain.toml").alone.unwrap();
+    assert_eq!((config.network.channels, config.network.cells), (Some(36), Some(20)));
+    let config = self::config("proxyless", "retrain.toml");
+    let proxyless = config.stand_alone().unwrap();
     assert_eq!((proxyless.label_smoothing, proxyless.decayed), (Some(0.1), Some(Decayed::Kernels)));
 }
 
 #[test]
 fn a_run_of_one_architecture_is_named_after_it() {
-    let config = config("darts", "retrain-mini.toml").retrain("DARTS_V2").unwrap();
-    assert_eq!((config.name.as_str(), config.sampler.path), ("darts-retrain-mini-DARTS_V2", PathRule::Fixed));
-    let digits = config.sampler.arch.clone().unwrap();
+    let config = config("darts", "retrain-mini.toml").of_arch("DARTS_V2").unwrap();
+    assert_eq!(config.name, "darts-retrain-mini-DARTS_V2");
+    let digits = config.retrain.arch.clone().unwrap();
     assert_eq!(digits.len(), 34);
     // Any text form is the same run, but for its name.
     let text = "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
         ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], \
         reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), \
         ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5]";
-    let other = self::config("darts", "retrain-mini.toml").retrain(text).unwrap();
+    let other = self::config("darts", "retrain-mini.toml").of_arch(text).unwrap();
     assert_eq!(
-        (other.sampler.arch, other.name),
+        (other.retrain.arch, other.name),
         (Some(digits.clone()), format!("darts-retrain-mini-{digits}"))
     );
-    let error = self::config("darts", "retrain-mini.toml").retrain("DARTS_V9").unwrap_err();
+    let error = self::config("darts", "retrain-mini.toml").of_arch("DARTS_V9").unwrap_err();
     assert!(matches!(error, PadaError::Space(_)), "{error}");
 }
 
@@ -91,37 +92,43 @@ fn a_run_of_one_architecture_is_named_after_it() {
 fn what_does_not_suit_it_is_refused() {
     let whole = with(
         &config("darts", "retrain-mini.toml"),
-        &["alone={label_smoothing=0.1,warm_up=1,ema=0.9,decayed=\"kernels\",drop_path=0.2,auxiliary=0.4}"],
+        &["retrain={label_smoothing=0.1,warm_up=1,ema=0.9,decayed=\"kernels\",drop_path=0.2,auxiliary=0.4}"],
     );
     whole.check().unwrap();
     for (set, key) in [
-        ("alone.label_smoothing=1.0", "alone.label_smoothing"),
-        ("alone.drop_path=-0.1", "alone.drop_path"),
-        ("alone.ema=nan", "alone.ema"),
-        ("alone.warm_up=11", "alone.warm_up"),
-        ("alone.auxiliary=0.0", "alone.auxiliary"),
-        ("sampler.path=uniform", "alone"),
-        ("rule={name=\"nsas\",beta=0.8,constraints={archive=2}}", "rule"),
-        ("rank.recalibrate={images=0,batch=1}", "rank.recalibrate.images"),
+        ("retrain.label_smoothing=1.0", "retrain.label_smoothing"),
+        ("retrain.drop_path=-0.1", "retrain.drop_path"),
+        ("retrain.ema=nan", "retrain.ema"),
+        ("retrain.warm_up=11", "retrain.warm_up"),
+        ("retrain.auxiliary=0.0", "retrain.auxiliary"),
+        ("test.recalibrate={images=0,batch=1}", "test.recalibrate.images"),
+        ("network.cells=2", "network.cells"),
     ] {
         let error = whole.with(set).and_then(|config| config.check()).unwrap_err();
         assert!(matches!(&error, ConfigError::Range { key: k, .. } if *k == key), "{set}: {error}");
     }
-    // Decay is said in words, and a key that is none is named.
-    for set in ["alone.decayed=norms", "alone.dropout=0.2"] {
-        assert!(matches!(whole.with(set), Err(ConfigError::Set { .. })), "{set}");
+    // Decay is said in words, and a key that is none is named; samplers are those of supernets.
+    let error = whole.with("retrain.decayed=norms").unwrap_err();
+    assert!(matches!(error, ConfigError::WrongValue { .. }), "{error}");
+    let error = whole.with("retrain.dropout=0.2").unwrap_err();
+    assert!(matches!(error, ConfigError::UnknownKey { .. }), "{error}");
+    for set in ["paths.rule=uniform", "update={rule=\"nsas\",beta=0.8,constraints={archive=2}}"] {
+        let error = whole.with(set).unwrap_err();
+        assert!(matches!(error, ConfigError::OtherKind { .. }), "{set}: {error}");
     }
+    let error = whole.with("retrain.network=supernet").unwrap().with("retrain.ema=0.9").unwrap_err();
+    assert!(matches!(error, ConfigError::OtherRule { .. }), "{error}");
     for (space, set, key) in [
-        ("proxyless", "alone={drop_path=0.1}", "alone.drop_path"),
-        ("macro", "alone={auxiliary=0.4}", "alone.auxiliary"),
+        ("proxyless", "retrain={drop_path=0.1}", "retrain.drop_path"),
+        ("macro", "retrain={auxiliary=0.4}", "retrain.auxiliary"),
     ] {
         let error = with(&config(space, "retrain-mini.toml"), &[set]).check().unwrap_err();
         assert!(matches!(&error, ConfigError::NoEffect { key: k, .. } if *k == key), "{error}");
     }
     // The head reads 8×8 pixels; the mini images become 4×4 there.
-    let small = whole.retrain("DARTS_V2").unwrap();
+    let small = whole.of_arch("DARTS_V2").unwrap();
     let error = Run::prepare(&small, &place()).err().unwrap();
-    let PadaError::Config(ConfigError::Range { key: "alone.auxiliary", .. }) = error else {
+    let PadaError::Config(ConfigError::Range { key: "retrain.auxiliary", .. }) = error else {
         panic!("{error}")
     };
 }
@@ -132,7 +139,7 @@ fn what_was_scored_is_what_is_exported() {
     for space in ["nb201", "darts", "proxyless", "macro"] {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
-        let config = tiny(space).retrain(arch_of(space)).unwrap();
+        let config = tiny(space).of_arch(arch_of(space)).unwrap();
         let score = trained(&config, &run);
         let images = Recalibration { images: 32, batch: 16 };
         let job = |statistics| ExportJob { weights: ExportWeights::Run(run.clone()), arch: None, statistics };
@@ -169,8 +176,8 @@ fn what_was_scored_is_what_is_exported() {
 fn statistics_that_a_score_took_anew_are_exported() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let config = with(&tiny("proxyless"), &["rank.recalibrate={images=48, batch=24}"]);
-    trained(&config.retrain(arch_of("proxyless")).unwrap(), &run);
+    let config = with(&tiny("proxyless"), &["test.recalibrate={images=48, batch=24}"]);
+    trained(&config.of_arch(arch_of("proxyless")).unwrap(), &run);
     let job =
         ExportJob { weights: ExportWeights::Run(run), arch: None, statistics: StatisticsFrom::Score(None) };
     let norms = export(&job, &place(), &mut ()).unwrap().about["norms"].clone();
@@ -178,7 +185,7 @@ fn statistics_that_a_score_took_anew_are_exported() {
 }
 
 /// The newest checkpoint of a run.
-fn checkpoint(run: &Path, config: &RunConfig) -> (PathBuf, Vec<f32>, Option<Vec<f32>>) {
+fn checkpoint(run: &Path, config: &RetrainConfig) -> (PathBuf, Vec<f32>, Option<Vec<f32>>) {
     let net = export(
         &ExportJob {
             weights: ExportWeights::Run(run.into()),
@@ -197,9 +204,9 @@ fn checkpoint(run: &Path, config: &RunConfig) -> (PathBuf, Vec<f32>, Option<Vec<
 #[test]
 fn the_average_is_exported_and_without_one_the_weights() {
     let folder = tempfile::tempdir().unwrap();
-    let averaging = tiny("nb201").retrain("243012").unwrap();
-    assert!(averaging.alone.as_ref().unwrap().ema.is_some());
-    let plain = with(&averaging, &["alone={label_smoothing=0.1}"]);
+    let averaging = tiny("nb201").of_arch("243012").unwrap();
+    assert!(averaging.stand_alone().unwrap().ema.is_some());
+    let plain = with(&averaging, &["retrain.ema=none", "retrain.warm_up=none"]);
     let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
     trained(&averaging, &first);
     trained(&plain, &second);
@@ -214,7 +221,7 @@ fn the_average_is_exported_and_without_one_the_weights() {
 fn one_architecture_is_no_supernet_to_search() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    trained(&tiny("nb201").retrain("243012").unwrap(), &run);
+    trained(&tiny("nb201").of_arch("243012").unwrap(), &run);
     let job = pada::SearchJob {
         method: pada::SearchMethod::Random(2),
         cost: pada::SearchCost::Macs,

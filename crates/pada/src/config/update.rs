@@ -4,46 +4,48 @@ use serde::{Deserialize, Serialize};
 use super::{RunConfig, check};
 use crate::{ConfigError, SpaceName, build};
 
-/// What a training step does with its paths: the section `[rule]`, optional; without it `summed-paths`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "kebab-case")]
-pub enum RuleConfig {
-    /// The paths' gradients are summed and moved along once: SPOS, FairNAS, PA&DA.
-    SummedPaths(NoSettings),
+/// What a training step does with the gradients of its paths: the section `[update]`. Each rule has its own keys.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum UpdateConfig {
+    /// The gradients of all paths of a step are added, and one SGD step follows: SPOS, FairNAS, PA&DA.
+    #[default]
+    SummedPaths,
     /// Each path is adapted for a few steps; the supernet moves towards their mean.
     Sumnas(SumnasConfig),
     /// Constraint paths are trained beside the path.
     Nsas(NsasConfig),
     /// Edges share blocks of weights, fewer and fewer edges one block.
     Close(CloseConfig),
-    /// The path is aligned with the best path so far: Magic-AT, with `sampler.path = "one-change"`.
+    /// The path is aligned with the best path so far: Magic-AT, with `paths.rule = "one-change"`.
     MagicAt(MagicAtConfig),
 }
 
-impl RuleConfig {
+impl UpdateConfig {
     /// Checks its numbers, and that the rest of the run suits it.
     pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
         match self {
-            Self::SummedPaths(_) => Ok(()),
+            Self::SummedPaths => Ok(()),
             Self::Sumnas(c) => {
-                check("rule.inner_steps", c.inner_steps, c.inner_steps > 0, "at least 1")?;
+                check("update.inner_steps", c.inner_steps, c.inner_steps > 0, "at least 1")?;
                 let lr = c.inner_lr > 0.0 && c.inner_lr.is_finite();
-                check("rule.inner_lr", c.inner_lr, lr, "positive")?;
+                check("update.inner_lr", c.inner_lr, lr, "positive")?;
                 let momentum = (0.0..1.0).contains(&c.inner_momentum);
-                check("rule.inner_momentum", c.inner_momentum, momentum, "in 0..1")
+                check("update.inner_momentum", c.inner_momentum, momentum, "in 0..1")
             }
             Self::Nsas(c) => {
-                check("rule.beta", c.beta, (0.0..1.0).contains(&c.beta), "in 0..1")?;
+                check("update.beta", c.beta, (0.0..1.0).contains(&c.beta), "in 0..1")?;
                 let none = c.constraints == Constraints::Archive(0);
-                check("rule.constraints.archive", 0_usize, !none, "at least 1")
+                check("update.constraints.archive", 0_usize, !none, "at least 1")
             }
             Self::Close(close) => check_close(close, run),
             Self::MagicAt(c) => {
                 let weight = c.weight >= 0.0 && c.weight.is_finite();
-                check("rule.weight", c.weight, weight, "at least 0")?;
+                check("update.weight", c.weight, weight, "at least 0")?;
                 let aligns = run.supernet.space == SpaceName::Nb201;
                 let range = "another one: only in nb201 is there an alignment of two paths";
-                check("rule.name", "magic-at", aligns, range)
+                check("update.rule", "magic-at", aligns, range)
             }
         }
     }
@@ -54,37 +56,27 @@ fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> 
     let rises = openings.first() == Some(&0.0) && openings.is_sorted_by(|a, b| a < b);
     let inside = openings.iter().all(|&share| share < 1.0) && openings.len() <= MOST_BLOCKS;
     let shares = "shares of the run: at most 256, the first 0, each larger than the one before, all below 1";
-    check("rule.openings", format!("{openings:?}"), rises && inside, shares)?;
+    check("update.openings", format!("{openings:?}"), rises && inside, shares)?;
     if let Some(restart) = close.restart {
-        check("rule.restart", restart, restart > 0.0 && restart < 1.0, "between 0 and 1")?;
+        check("update.restart", restart, restart > 0.0 && restart < 1.0, "between 0 and 1")?;
     }
-    check("rule.gate.embedding", gate.embedding, gate.embedding > 0, "at least 1")?;
-    check("rule.gate.hidden", gate.hidden, gate.hidden > 0, "at least 1")?;
+    check("update.gate.embedding", gate.embedding, gate.embedding > 0, "at least 1")?;
+    check("update.gate.hidden", gate.hidden, gate.hidden > 0, "at least 1")?;
     let t = gate.temperature;
-    check("rule.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
+    check("update.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
     let cell = build::cell(run.supernet.space).is_some();
     let range = "another one: CLOSE shares weights between the edges of a cell, which all have the same operations in nb201 only";
-    check("rule.name", "close", cell, range)?;
-    check("split", "given", run.split.is_none(), "left out with rule.name = \"close\"")
+    check("update.rule", "close", cell, range)?;
+    check("split", "given", run.split.is_none(), "left out with update.rule = \"close\"")
 }
 
 /// A block's number is one byte of the name of an assignment.
 const MOST_BLOCKS: usize = 256;
 
-/// A rule without settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoSettings {}
-
-impl Default for RuleConfig {
-    fn default() -> Self {
-        Self::SummedPaths(NoSettings {})
-    }
-}
-
 /// How a supernet is split into several, each for a part of the space: the section `[split]`, optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "kebab-case")]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum SplitConfig {
     /// Few-Shot NAS: every operation of some positions gets a supernet.
     FewShot(FewShotConfig),

@@ -1,0 +1,161 @@
+use pada_sampler::{
+    DataImportanceConfig, DistributionScope, ImportanceWeights, LinearSchedule, ParetoPathsConfig,
+    PathImportanceConfig, Replacement, Variant,
+};
+use pada_trainer::ImageScore;
+use serde::{Deserialize, Serialize};
+
+/// The path sampler: the section `[paths]`. Each rule has its own keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum PathsConfig {
+    /// Every operation is drawn equally often: SPOS.
+    Uniform,
+    /// Operations are drawn in proportion to their gradient norms: PA&DA.
+    Importance(PathImportanceConfig),
+    /// In every step, every operation of a decision is drawn exactly once: FairNAS.
+    Fair {
+        /// Follows the released code or the text of the paper.
+        variant: Variant,
+    },
+    /// Every path differs from the previous one in one decision: Magic-T.
+    OneChange,
+    /// Operations are drawn from a given distribution. This is a control experiment.
+    Constant {
+        /// `[O]`, the probability of every operation, in digit order.
+        distribution: Vec<f64>,
+        /// Share of this distribution; the rest is uniform.
+        smoothing: LinearSchedule,
+    },
+    /// Paths are drawn near those that are best in training loss and multiply-adds.
+    Pareto(ParetoPathsConfig),
+}
+
+/// The data sampler: the section `[images]`. Each rule has its own keys.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ImagesConfig {
+    /// Every image is drawn once per epoch.
+    Uniform,
+    /// Images are drawn in proportion to their gradient norms: PA&DA.
+    Importance(ImageImportanceConfig),
+}
+
+/// Settings of `images.rule = "importance"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageImportanceConfig {
+    /// Follows the released code or the text of the paper.
+    pub variant: Variant,
+    /// τ, the share of the importance distribution.
+    pub smoothing: LinearSchedule,
+    /// Whether an image's loss is weighted with 1/(N·q).
+    pub importance_weights: ImportanceWeights,
+    /// Whether an image can be drawn more than once per epoch.
+    pub replacement: Replacement,
+    /// The score that images are drawn in proportion to.
+    pub score: ImageScore,
+}
+
+impl ImageImportanceConfig {
+    /// The settings of the sampler.
+    pub fn sampler(&self) -> DataImportanceConfig {
+        DataImportanceConfig {
+            variant: self.variant,
+            smoothing: self.smoothing,
+            importance_weights: self.importance_weights,
+            replacement: self.replacement,
+        }
+    }
+}
+
+impl ImagesConfig {
+    /// The score that every training step computes for its images.
+    pub fn score(&self) -> ImageScore {
+        match self {
+            Self::Uniform => ImageScore::default(),
+            Self::Importance(config) => config.score,
+        }
+    }
+}
+
+impl PathsConfig {
+    /// Whether paths can be drawn from sub-supernets, whose decisions have different operations.
+    pub(crate) fn works_on_parts(&self) -> bool {
+        match self {
+            Self::Uniform | Self::OneChange | Self::Pareto(_) => true,
+            Self::Importance(config) => config.share == DistributionScope::Position,
+            Self::Fair { .. } | Self::Constant { .. } => false,
+        }
+    }
+
+    /// The name of the rule in a config.
+    pub(crate) fn rule(&self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform",
+            Self::Importance(_) => "importance",
+            Self::Fair { .. } => "fair",
+            Self::OneChange => "one-change",
+            Self::Constant { .. } => "constant",
+            Self::Pareto(_) => "pareto",
+        }
+    }
+}
+
+/// Both samplers in words, for records: their names, the variant, and every switch that differs from PA&DA's.
+pub(super) fn describe(paths: &PathsConfig, images: &ImagesConfig) -> String {
+    let name = match (paths, images) {
+        (PathsConfig::Importance(p), ImagesConfig::Importance(_)) => format!("PA&DA ({})", p.variant),
+        (PathsConfig::Importance(p), ImagesConfig::Uniform) => format!("PA ({})", p.variant),
+        (PathsConfig::Uniform, ImagesConfig::Uniform) => "SPOS".to_owned(),
+        (PathsConfig::Uniform, ImagesConfig::Importance(i)) => format!("DA ({})", i.variant),
+        (PathsConfig::Fair { variant }, _) => format!("fair paths ({variant})"),
+        (PathsConfig::OneChange, _) => "one change a path".to_owned(),
+        (PathsConfig::Constant { .. }, _) => "constant paths".to_owned(),
+        (PathsConfig::Pareto(_), _) => "paths near the Pareto front".to_owned(),
+    };
+    let mut parts = vec![name];
+    let importance = match paths {
+        PathsConfig::Importance(config) => Some(config),
+        _ => None,
+    };
+    let mut unbiased = importance.is_some_and(|p| p.importance_weights == ImportanceWeights::Unbiased);
+    if let ImagesConfig::Importance(images) = images {
+        let (variant, smoothing) = match paths {
+            PathsConfig::Importance(p) => (Some(p.variant), p.smoothing),
+            PathsConfig::Fair { variant } => (Some(*variant), LinearSchedule::default()),
+            PathsConfig::Pareto(p) => (None, p.smoothing),
+            PathsConfig::Constant { smoothing, .. } => (None, *smoothing),
+            PathsConfig::Uniform => (Some(images.variant), LinearSchedule::default()),
+            PathsConfig::OneChange => (None, LinearSchedule::default()),
+        };
+        if importance.is_none() && *paths != PathsConfig::Uniform {
+            parts.push("images by importance".to_owned());
+        }
+        if images.variant != variant.unwrap_or_default() {
+            parts.push(format!("images as in {}", images.variant));
+        }
+        if images.smoothing != smoothing {
+            let LinearSchedule { first, last } = images.smoothing;
+            parts.push(format!("images from {first} to {last} by importance"));
+        }
+        unbiased |= images.importance_weights == ImportanceWeights::Unbiased;
+    }
+    let share = importance.map(|p| p.share);
+    let image = match images {
+        ImagesConfig::Uniform => None,
+        ImagesConfig::Importance(config) => Some(config),
+    };
+    let switches = [
+        (unbiased, "unbiased losses"),
+        (share == Some(DistributionScope::Kind), "p per kind of positions"),
+        (share == Some(DistributionScope::Position), "p per position"),
+        (image.is_some_and(|i| i.replacement == Replacement::Without), "without replacement"),
+        (image.is_some_and(|i| i.score == ImageScore::LastLayer), "images by last-layer norm"),
+        (image.is_some_and(|i| i.score == ImageScore::Loss), "images by loss"),
+    ];
+    parts.extend(switches.into_iter().filter(|(on, _)| *on).map(|(_, text)| text.to_owned()));
+    parts.join(", ")
+}
