@@ -18,6 +18,7 @@ mod state;
 mod uniform_data;
 mod uniform_paths;
 
+pub use rand;
 pub use alias::AliasTable;
 pub use audit::{ImageAudit, PathAudit, effective_sample_size, entropy};
 pub use constant_paths::ConstantPaths;

@@ -22,6 +22,7 @@ use pada_trainer::{
 use crate::alone::net as alone_net;
 use crate::config::{SupernetSize, check};
 use crate::device;
+use crate::inputs::{Inputs, PathSamplerFactory};
 use crate::{
     ComputeConfig, Config, ConfigError, Device, ExecutorName, ImagesConfig, PadaError, PathsConfig,
     RankSplit, Recalibration, RunConfig, Session, SpaceName, StandAloneConfig, SupernetConfig, TrainPart,
@@ -173,6 +174,7 @@ pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<S
 
 fn path_sampler(
     config: &Config,
+    own: Option<&PathSamplerFactory>,
     space: &dyn SearchSpace,
     part: SubSpace,
     cost: impl FnOnce() -> Result<CostOf, ConfigError>,
@@ -194,6 +196,11 @@ fn path_sampler(
                 return Err(ConfigError::Range { key: "paths.distribution", value, range }.into());
             }
             Box::new(ConstantPaths::new(part, distribution, *smoothing)?)
+        }
+        PathsConfig::Own { name } => {
+            let range = "a rule of pada: the sampler of this run belongs to the program that started it";
+            let foreign = || ConfigError::Range { key: "paths.rule", value: format!("own, {name}"), range };
+            own.ok_or_else(foreign)?(part)
         }
         PathsConfig::Pareto(config) => Box::new(ParetoPaths::new(part, *config, cost()?)?),
     })
@@ -286,11 +293,11 @@ pub(crate) struct Start {
 /// A stage of a run at its start.
 pub(crate) fn trainer(
     config: &Config,
-    images: ImageSource,
-    space: &dyn SearchSpace,
+    inputs: &Inputs,
     place: &Session,
     start: Start,
 ) -> Result<Trainer, PadaError> {
+    let (images, space) = (inputs.images.clone(), inputs.scoring.network.space.as_ref());
     let Start { part, weights, epochs, stage } = start;
     let (shape, classes) = (image_shape(&images), images.classes());
     let net = trained(config, shape, classes)?;
@@ -321,7 +328,7 @@ pub(crate) fn trainer(
         space: part.clone(),
         n_ops: space.n_ops().iter().copied().max().unwrap_or(0),
         rule,
-        paths: path_sampler(config, space, part, cost)?,
+        paths: path_sampler(config, inputs.own_paths.as_ref(), space, part, cost)?,
         data: data_sampler(config, images.len())?,
         images: Loader::new(images),
     };

@@ -1,10 +1,26 @@
-use pada_data::ImageSource;
+use std::sync::Arc;
+
+use pada_data::{ImageSource, Splits};
 use pada_dist::ProcessGroup;
+use pada_sampler::PathSampler;
 use pada_space::{Arch, SubSpace};
 
+use crate::config::OWN;
 use crate::ranking::Ranking;
 use crate::scoring::Scoring;
-use crate::{Config, Network, PadaError, Session, Tables, build};
+use crate::{Config, ConfigError, Network, PadaError, Session, Tables, build};
+
+/// Builds a path sampler for a part of the space.
+pub(crate) type PathSamplerFactory = Arc<dyn Fn(SubSpace) -> Box<dyn PathSampler> + Send + Sync>;
+
+/// What a program gives instead of a key of the config.
+#[derive(Clone, Default)]
+pub(crate) struct Custom {
+    /// The images of `data.source = "own"`.
+    pub(crate) splits: Option<Splits>,
+    /// The sampler of `paths.rule = "own"`.
+    pub(crate) paths: Option<PathSamplerFactory>,
+}
 
 /// What a run reads before it trains: images and network, checked against each other.
 pub(crate) struct Inputs {
@@ -14,6 +30,8 @@ pub(crate) struct Inputs {
     pub(crate) whole: SubSpace,
     /// What architectures are scored on.
     pub(crate) scoring: Scoring,
+    /// The sampler of `paths.rule = "own"`.
+    pub(crate) own_paths: Option<PathSamplerFactory>,
 }
 
 impl Inputs {
@@ -28,17 +46,24 @@ impl Inputs {
     }
 
     /// Reads them; writes nothing.
-    pub(crate) fn read(config: &Config, place: &Session) -> Result<Self, PadaError> {
+    pub(crate) fn read(config: &Config, place: &Session, custom: &Custom) -> Result<Self, PadaError> {
         config.check()?;
-        Self::read_checked(config, place).map_err(|error| match error {
+        Self::read_checked(config, place, custom).map_err(|error| match error {
             PadaError::Config(error) => config.in_own_words(error).into(),
             other => other,
         })
     }
 
-    fn read_checked(config: &Config, place: &Session) -> Result<Self, PadaError> {
+    fn read_checked(config: &Config, place: &Session, custom: &Custom) -> Result<Self, PadaError> {
         let data = config.data();
-        let splits = pada_data::open(&data.source, &place.data_dir, data.photographs())?;
+        let splits = match &custom.splits {
+            Some(splits) => splits.clone(),
+            None if data.source == OWN => {
+                let range = "the name of a data set or a folder: the images of this run belong to the program that started it";
+                return Err(ConfigError::Range { key: "data.source", value: OWN.to_owned(), range }.into());
+            }
+            None => pada_data::open(&data.source, &place.data_dir, data.photographs())?,
+        };
         let network = match config.stand_alone() {
             None => Network::new(config.network(), &splits.test)?,
             Some(_) => Network::as_configured(config.network(), &splits.test)?,
@@ -55,6 +80,6 @@ impl Inputs {
         let images = build::train_images(data.train_images, trainable)?;
         let scoring =
             Scoring { images: rank_images.held(rank.images)?, batch: rank.batch, calibration, network };
-        Ok(Self { images, whole, scoring })
+        Ok(Self { images, whole, scoring, own_paths: custom.paths.clone() })
     }
 }

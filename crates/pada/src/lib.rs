@@ -9,9 +9,11 @@ mod config;
 mod cost;
 mod device;
 mod error;
+mod experiment;
 mod export;
 mod inputs;
 mod pipeline;
+pub mod prelude;
 mod ranking;
 mod ranking_part;
 mod ranking_share;
@@ -21,6 +23,7 @@ mod score_cache;
 mod scoring;
 mod search;
 mod stages;
+mod trained_run;
 mod weights_file;
 
 pub use arch_files::{check_scores_file, read_archs, read_scores, write_file, write_scores};
@@ -37,6 +40,7 @@ pub use config::{
 pub use cost::AloneNet;
 pub use device::{Choice, Device};
 pub use error::{ConfigError, ErrorKind, PadaError, with_causes};
+pub use experiment::{Dataset, Experiment};
 pub use export::{
     Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,
 };
@@ -59,4 +63,5 @@ pub use score_cache::read_search_scores;
 pub use search::{
     FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
 };
+pub use trained_run::{Evaluation, SubSupernet, TrainedRun};
 pub use weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};

@@ -12,7 +12,7 @@ use pada_trainer::split::SubSupernets;
 use pada_trainer::{Observer, RngStream, Trainer};
 
 use crate::config::{can_be_listed, check};
-use crate::inputs::Inputs;
+use crate::inputs::{Custom, Inputs};
 use crate::ranking_part::Part;
 use crate::stages::{SupernetTraining, Unfinished};
 use crate::{
@@ -32,6 +32,18 @@ pub struct Session {
     pub world: ProcessGroup,
 }
 
+impl Default for Session {
+    /// One process on the CPU, data in `data/`, a checkpoint every minute.
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+            device: Device::Cpu,
+            checkpoint_every: Duration::from_secs(60),
+            world: ProcessGroup::single(),
+        }
+    }
+}
+
 /// A run whose inputs have been read and checked: train a supernet, rank architectures with its weights, compare.
 pub struct Run {
     config: Config,
@@ -48,13 +60,20 @@ impl Run {
     /// # Errors
     /// [`PadaError`]: the config or a file it needs, or [`PadaError::ProcessGroup`].
     pub fn prepare(config: impl Into<Config>, place: &Session) -> Result<Self, PadaError> {
-        let config = config.into();
-        let inputs = Inputs::read(&config, place)?;
+        Self::prepare_custom(config.into(), place, &Custom::default())
+    }
+
+    pub(crate) fn prepare_custom(
+        config: Config,
+        place: &Session,
+        custom: &Custom,
+    ) -> Result<Self, PadaError> {
+        let inputs = Inputs::read(&config, place, custom)?;
         let space = inputs.scoring.network.space.as_ref();
         let (archs, tables) = archs_and_tables(&config, place, space, &inputs.whole)?;
         let archs = within_part(&config, archs, &inputs.whole)?;
         let place = place.clone();
-        let mut first = SupernetTraining::first(&config, &inputs.images, space, &inputs.whole, &place)?;
+        let mut first = SupernetTraining::first(&config, &inputs, &place)?;
         if !place.world.is_single() {
             let scored_on = &inputs.scoring.images;
             place.world.agree(&[
@@ -69,12 +88,17 @@ impl Run {
         Ok(Self { config, place, inputs, first, archs, tables })
     }
 
-    /// Trains, ranks and keeps everything in `folder`; goes on from the last checkpoint there. What rank 0 does; the others
-    /// [`Run::follow`].
+    /// Trains, ranks and writes everything into `folder`. If there is a checkpoint, the run is resumed from it. Process 0 calls this
+    /// method; the others call [`Run::run_worker`].
     ///
     /// # Errors
-    /// [`PadaError`]. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) or a failure, a run prepared again goes on in the same folder.
-    pub fn finish(mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<RunRecord, PadaError> {
+    /// [`PadaError`]. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) or a failure, the run can be prepared again and resumed in
+    /// the same folder.
+    pub fn execute(
+        mut self,
+        folder: &RunFolder,
+        observer: &mut dyn Observer,
+    ) -> Result<RunRecord, PadaError> {
         let mut record = self.new_record();
         self.place.world.broadcast(shared_path(folder.path()))?;
         let (space, folder_path) = (self.inputs.scoring.network.space.as_ref(), folder.path());
@@ -106,12 +130,25 @@ impl Run {
         Ok(record)
     }
 
-    /// Does its share of what rank 0 does in [`Run::finish`]. Writes nothing but scores of a ranking under way, where rank 0's folder is
-    /// seen from here.
+    /// Resumes the run of a folder from its last checkpoint. A finished run only ranks again.
     ///
     /// # Errors
-    /// [`PadaError`], as [`Run::finish`].
-    pub fn follow(self, observer: &mut dyn Observer) -> Result<(), PadaError> {
+    /// [`PadaError`], as [`Run::execute`].
+    pub fn resume(
+        folder: &Path,
+        session: &Session,
+        observer: &mut dyn Observer,
+    ) -> Result<RunRecord, PadaError> {
+        let (folder, config) = RunFolder::open(folder)?;
+        Self::prepare(config, session)?.execute(&folder, observer)
+    }
+
+    /// Does this process's share of the work that process 0 does with [`Run::execute`]. It writes nothing but partial scores, if the
+    /// folder of process 0 can be seen from here.
+    ///
+    /// # Errors
+    /// [`PadaError`], as [`Run::execute`].
+    pub fn run_worker(self, observer: &mut dyn Observer) -> Result<(), PadaError> {
         let folder = self.place.world.broadcast(vec![])?;
         let folder = PathBuf::from(String::from_utf8_lossy(&folder).into_owned());
         let stages =

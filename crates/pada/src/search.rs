@@ -10,12 +10,10 @@ use pada_space::{Arch, SubSpace};
 use pada_trainer::{Observer, RngStream, TrainError, weights_sha256};
 
 use crate::arch_files::{read_numbers, write_file};
-use crate::inputs::Inputs;
 use crate::pipeline::images_record;
 use crate::score_cache::{ScoreCache, Subject};
 use crate::scoring::{Scoring, Weights};
-use crate::stages::{SupernetTraining, Unfinished};
-use crate::{ComputeConfig, Config, ConfigError, PadaError, Recalibration, RunFolder, Session, WeightsFile};
+use crate::{ComputeConfig, Config, ConfigError, PadaError, Recalibration, Session, TrainedRun, WeightsFile};
 
 /// Good architectures to be found with the weights of a trained supernet.
 #[derive(Clone, Debug)]
@@ -121,24 +119,34 @@ pub fn search_run(
     place: &Session,
     observer: &mut dyn Observer,
 ) -> Result<SearchResult, PadaError> {
-    let (folder, config) = RunFolder::open(run)?;
-    if matches!(config, Config::Retrain(_)) {
-        let (key, value) = ("the run folder", run.display().to_string());
-        let range = "that of a supernet, and not of one architecture alone";
-        return Err(ConfigError::Range { key, value, range }.into());
+    TrainedRun::load_in(run, place)?.search(job, observer)
+}
+
+impl TrainedRun {
+    /// Searches with the weights of the run, on the images and in the part of the space that it ranks.
+    ///
+    /// # Errors
+    /// [`PadaError`], also for a run that trained one architecture. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) the same job
+    /// continues with the scores in its folder.
+    pub fn search(
+        &mut self,
+        job: &SearchJob,
+        observer: &mut dyn Observer,
+    ) -> Result<SearchResult, PadaError> {
+        let Self { folder, config, inputs, trained, .. } = self;
+        if matches!(config, Config::Retrain(_)) {
+            let (key, value) = ("the run folder", folder.path().display().to_string());
+            let range = "that of a supernet, and not of one architecture alone";
+            return Err(ConfigError::Range { key, value, range }.into());
+        }
+        let about = About {
+            compute: config.compute(),
+            recalibrate: config.scored_on().recalibrate,
+            part: &inputs.whole,
+            identity: config.identity().to_string(),
+        };
+        trained.with_weights(|weights| search(job, &inputs.scoring, weights, about, observer))
     }
-    let inputs = Inputs::read(&config, place)?;
-    let space = inputs.scoring.network.space.as_ref();
-    let first = SupernetTraining::first(&config, &inputs.images, space, &inputs.whole, place)?;
-    let stages = SupernetTraining::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
-    let mut trained = stages.train(first, observer, &mut |_| Ok(()))?;
-    let about = About {
-        compute: config.compute(),
-        recalibrate: config.scored_on().recalibrate,
-        part: &inputs.whole,
-        identity: config.identity().to_string(),
-    };
-    trained.with_weights(|weights| search(job, &inputs.scoring, weights, about, observer))
 }
 
 /// Searches with weights from a file.

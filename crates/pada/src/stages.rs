@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use pada_data::ImageSource;
 use pada_graph::Executor;
 use pada_report::EpochRecord;
-use pada_space::{Arch, SearchSpace, SubSpace};
+use pada_space::{Arch, SubSpace};
 use pada_trainer::split::{MatchingSettings, SubSupernets, separate, split_by_gradients};
 use pada_trainer::{Observer, RngStream, TrainError, Trainer, TrainerParts};
 
@@ -18,9 +17,7 @@ use crate::{Config, PadaError, Session, SplitConfig, build};
 /// What training needs, apart from its folder.
 pub(crate) struct SupernetTraining<'a> {
     config: &'a Config,
-    images: &'a ImageSource,
-    space: &'a dyn SearchSpace,
-    whole: SubSpace,
+    inputs: &'a Inputs,
     place: &'a Session,
     folder: &'a Path,
     unfinished: Unfinished,
@@ -81,31 +78,14 @@ impl<'a> SupernetTraining<'a> {
         place: &'a Session,
         unfinished: Unfinished,
     ) -> Self {
-        Self {
-            config,
-            images: &inputs.images,
-            space: inputs.scoring.network.space.as_ref(),
-            whole: inputs.whole.clone(),
-            place,
-            folder,
-            unfinished,
-            done: vec![],
-            next: 0,
-            split_seconds: 0.0,
-        }
+        Self { config, inputs, place, folder, unfinished, done: vec![], next: 0, split_seconds: 0.0 }
     }
 
     /// The first stage at its start.
-    pub(crate) fn first(
-        config: &Config,
-        images: &ImageSource,
-        space: &dyn SearchSpace,
-        whole: &SubSpace,
-        place: &Session,
-    ) -> Result<Trainer, PadaError> {
-        let (part, epochs) = (whole.clone(), config.train().epochs);
+    pub(crate) fn first(config: &Config, inputs: &Inputs, place: &Session) -> Result<Trainer, PadaError> {
+        let (part, epochs) = (inputs.whole.clone(), config.train().epochs);
         let start = build::Start { part, weights: None, epochs, stage: 0 };
-        build::trainer(config, images.clone(), space, place, start)
+        build::trainer(config, inputs, place, start)
     }
 
     /// Trains everything that has not been trained yet.
@@ -124,7 +104,7 @@ impl<'a> SupernetTraining<'a> {
         let leaves = match split {
             SplitConfig::FewShot(config) => {
                 let mut leaves = Vec::new();
-                for part in separate(&self.whole, &config.positions) {
+                for part in separate(&self.inputs.whole, &config.positions) {
                     let start = (part.clone(), Some(root.clone()), config.leaf_epochs);
                     trainer = self.stage(start, observer, on_epoch)?;
                     leaves.push((part, weights(&mut trainer)));
@@ -132,7 +112,7 @@ impl<'a> SupernetTraining<'a> {
                 leaves
             }
             SplitConfig::GradientMatching(config) => {
-                let mut level = vec![(self.whole.clone(), root)];
+                let mut level = vec![(self.inputs.whole.clone(), root)];
                 for split in 1..=config.splits {
                     let mut next = Vec::new();
                     for (part, parent) in level {
@@ -173,8 +153,8 @@ impl<'a> SupernetTraining<'a> {
         let parts = trainer.parts();
         let (executor, net) = (parts.executor.as_mut(), parts.net.as_ref());
         executor.write(pada_graph::State::Weights, weights);
-        let spaces = [&self.whole, part];
-        let halves = split_by_gradients(executor, net, self.images, spaces, &settings, &mut rng)?;
+        let spaces = [&self.inputs.whole, part];
+        let halves = split_by_gradients(executor, net, &self.inputs.images, spaces, &settings, &mut rng)?;
         self.split_seconds += started.elapsed().as_secs_f64();
         Ok(halves.map_or_else(|| vec![part.clone()], Vec::from))
     }
@@ -186,7 +166,7 @@ impl<'a> SupernetTraining<'a> {
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Trainer, PadaError> {
         let start = build::Start { part, weights, epochs, stage: self.next };
-        let trainer = build::trainer(self.config, self.images.clone(), self.space, self.place, start)?;
+        let trainer = build::trainer(self.config, self.inputs, self.place, start)?;
         self.finish(trainer, observer, on_epoch)
     }
 

@@ -84,8 +84,8 @@ fn a_rule_names_the_method() {
         let error = alone.with(&format!("update.weight={bad}")).unwrap().check().unwrap_err();
         assert!(matches!(error, ConfigError::Range { key: "update.weight", .. }), "{error}");
     }
-    for (sets, method) in [
-        (&["paths.rule=uniform", "images.rule=uniform"][..], "SPOS"),
+    let methods: &[(&[&str], &str)] = &[
+        (&["paths.rule=uniform", "images.rule=uniform"], "SPOS"),
         (&["paths.rule=fair", "paths.variant=paper", "images.rule=uniform"], "FairNAS (paper)"),
         (&["paths.rule=uniform", "images.variant=paper"], "DA (paper)"),
         (&["images.variant=paper"], "PA&DA (released), images as in paper"),
@@ -101,8 +101,9 @@ fn a_rule_names_the_method() {
             &["paths.rule=pareto", "images.smoothing.last=0.5"],
             "paths near the Pareto front, images by importance",
         ),
-    ] {
-        assert_eq!(RunConfig::mini().with_all(sets).unwrap().method(), method);
+    ];
+    for (sets, method) in methods {
+        assert_eq!(RunConfig::mini().with_all(sets).unwrap().method(), *method);
     }
 }
 
@@ -131,8 +132,8 @@ fn another_rule_starts_its_section_anew() {
     assert_eq!(pareto, mini.with_all(&[sets[1], sets[0]]).unwrap());
     let PathsConfig::Pareto(settings) = &pareto.paths else { panic!("{:?}", pareto.paths) };
     assert_eq!((settings.memory, settings.smoothing.last), (256, 0.25));
-    for (set, reasons) in [
-        ("update.beta=0.5", &["`update.beta` has no effect", "\"summed-paths\"", "= \"nsas\""][..]),
+    let refused: &[(&str, &[&str])] = &[
+        ("update.beta=0.5", &["`update.beta` has no effect", "\"summed-paths\"", "= \"nsas\""]),
         (r#"update={rule="nsas", beta=.8}"#, &["invalid"]),
         (r#"update={rule="no such rule"}"#, &["`update.rule` must be", "\"nsas\"", "no such rule"]),
         ("split.leaf_epochs=3", &["`split.rule` must be given"]),
@@ -140,9 +141,10 @@ fn another_rule_starts_its_section_anew() {
             "paths.memory=3",
             &["`paths.memory` has no effect with `paths.rule = \"importance\"`", "= \"pareto\""],
         ),
-    ] {
+    ];
+    for (set, reasons) in refused {
         let error = mini.with(set).unwrap_err().to_string();
-        for reason in reasons {
+        for reason in *reasons {
             assert!(error.contains(reason), "{set}: {error}");
         }
         assert!(error.contains(set) || error.contains("must be given"), "{error}");
@@ -248,8 +250,8 @@ fn a_file_extends_another_and_errors_name_file_and_line() {
     assert_eq!(Path::new(list), path("base/list.txt"));
     // A key of the other rule that is inherited goes with that rule.
     assert_eq!(RunConfig::read(&path("uniform.toml")).unwrap().paths, PathsConfig::Uniform);
-    for (name, words) in [
-        ("loop.toml", &["loop.toml → ", "back.toml → ", "circle"][..]),
+    let broken: &[(&str, &[&str])] = &[
+        ("loop.toml", &["loop.toml → ", "back.toml → ", "circle"]),
         ("lost.toml", &["lost.toml:2", "no-such.toml"]),
         ("number.toml", &["number.toml:1", "name of a config file"]),
         ("typo.toml", &["typo.toml:5", "`paths.smothing`"]),
@@ -265,9 +267,10 @@ fn a_file_extends_another_and_errors_name_file_and_line() {
         ("inside.toml", &["inside.toml:3", "`images.smoothing.lest`; did you mean `images.smoothing.last`?"]),
         ("broken.toml", &["broken.toml:2"]),
         ("via.toml", &["wrong.toml:3", "`sede`; did you mean `seed`?"]),
-    ] {
+    ];
+    for (name, words) in broken {
         let error = RunConfig::read(&path(name)).unwrap_err().to_string();
-        for word in words {
+        for word in *words {
             assert!(error.contains(word), "{name}: {error}");
         }
     }
@@ -450,7 +453,8 @@ fn bad_values_are_named() {
         assert!(named, "{set}: {error}");
     }
     // A config file has no larger whole numbers.
-    let large = RunConfig { seed: u64::MAX, ..RunConfig::mini() };
+    let mut large = RunConfig::mini();
+    large.seed = u64::MAX;
     for error in [large.check().unwrap_err(), large.with("train.epochs=1").unwrap_err()] {
         assert!(matches!(error, ConfigError::Range { key: "seed", .. }), "{error}");
     }

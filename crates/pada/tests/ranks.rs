@@ -51,13 +51,13 @@ fn run(
         let run = Run::prepare(config, &place)?;
         let mut observer = StopAfter(steps);
         if !leads {
-            return run.follow(&mut observer).map(|()| None);
+            return run.run_worker(&mut observer).map(|()| None);
         }
         let folder = match folder.is_dir() {
             true => RunFolder::open(folder)?.0,
             false => RunFolder::create(folder, config)?,
         };
-        run.finish(&folder, &mut observer).map(Some)
+        run.execute(&folder, &mut observer).map(Some)
     };
     std::thread::scope(|scope| {
         let ranks: Vec<_> = worlds.into_iter().map(|world| scope.spawn(|| rank(world))).collect();

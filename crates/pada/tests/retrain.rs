@@ -44,7 +44,7 @@ fn place() -> Session {
 
 fn trained(config: &RetrainConfig, folder: &Path) -> f64 {
     let run = Run::prepare(config, &place()).unwrap();
-    let record = run.finish(&RunFolder::create(folder, config).unwrap(), &mut ()).unwrap();
+    let record = run.execute(&RunFolder::create(folder, config).unwrap(), &mut ()).unwrap();
     record.ranking.unwrap().best[0].score
 }
 
@@ -143,7 +143,7 @@ fn what_was_scored_is_what_is_exported() {
         let score = trained(&config, &run);
         let images = Recalibration { images: 32, batch: 16 };
         let job = |statistics| ExportJob { weights: ExportWeights::Run(run.clone()), arch: None, statistics };
-        let net = export(&job(StatisticsFrom::Score(Some(images))), &place(), &mut ()).unwrap();
+        let net = export(&job(StatisticsFrom::Score(Some(images))), &place()).unwrap();
         assert_eq!(net.about["norms"], "running statistics of the weights", "{space}");
         assert_eq!(net.frozen.batch_norms(), 0);
 
@@ -165,7 +165,7 @@ fn what_was_scored_is_what_is_exported() {
         assert_eq!(100.0 * correct.sum::<usize>() as f64 / 40.0, score, "{space}");
 
         // Statistics taken anew are others.
-        let anew = export(&job(StatisticsFrom::Images(Some(images))), &place(), &mut ()).unwrap();
+        let anew = export(&job(StatisticsFrom::Images(Some(images))), &place()).unwrap();
         assert_ne!(anew.values, net.values);
         assert!(anew.about["norms"].contains("32 images"), "{}", anew.about["norms"]);
     }
@@ -180,7 +180,7 @@ fn statistics_that_a_score_took_anew_are_exported() {
     trained(&config.of_arch(arch_of("proxyless")).unwrap(), &run);
     let job =
         ExportJob { weights: ExportWeights::Run(run), arch: None, statistics: StatisticsFrom::Score(None) };
-    let norms = export(&job, &place(), &mut ()).unwrap().about["norms"].clone();
+    let norms = export(&job, &place()).unwrap().about["norms"].clone();
     assert!(norms.contains("batches of 24, 48 images"), "{norms}");
 }
 

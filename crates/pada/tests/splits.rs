@@ -58,7 +58,7 @@ fn run(config: &RunConfig, folder: &Path) -> (RunRecord, String) {
         true => RunFolder::open(folder).unwrap().0,
         false => RunFolder::create(folder, config).unwrap(),
     };
-    let record = Run::prepare(config, &place()).unwrap().finish(&folder, &mut ()).unwrap();
+    let record = Run::prepare(config, &place()).unwrap().execute(&folder, &mut ()).unwrap();
     (record, std::fs::read_to_string(folder.ranking()).unwrap())
 }
 
@@ -116,7 +116,7 @@ fn a_split_run_goes_on_bit_for_bit() {
         RunFolder::create(&stopped, &config).unwrap();
         for epochs in [1, 2, 2] {
             let (folder, _) = RunFolder::open(&stopped).unwrap();
-            let error = Run::prepare(&config, &place()).unwrap().finish(&folder, &mut StopAfter(epochs));
+            let error = Run::prepare(&config, &place()).unwrap().execute(&folder, &mut StopAfter(epochs));
             assert_eq!(error.unwrap_err().kind(), ErrorKind::Stopped);
         }
         let (record, same) = run(&config, &stopped);

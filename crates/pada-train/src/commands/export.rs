@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Statistics::Stored => StatisticsFrom::Stored,
         },
     };
-    let net = export(&job, &place, &mut args.common.progress())?;
+    let net = export(&job, &place)?;
     let (arch, statistics) = (&net.about["arch"], &net.about["norms"]);
     eprintln!("{} norms frozen: {statistics}", net.frozen.norms());
     if net.frozen.batch_norms() > 0 {

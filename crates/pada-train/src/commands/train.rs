@@ -67,7 +67,7 @@ impl Args {
         };
         let run = Run::prepare(&config, &place)?;
         if world.rank() > 0 {
-            ended(world, run.follow(&mut Progress::new(Show::Nothing)))?;
+            ended(world, run.run_worker(&mut Progress::new(Show::Nothing)))?;
             return Ok(None);
         }
         let folder = match (folder, &self.out) {
@@ -75,7 +75,7 @@ impl Args {
             (None, Some(path)) => RunFolder::create(path, &config)?,
             (None, None) => RunFolder::create_numbered(Path::new(RUNS), &config)?,
         };
-        let result = run.finish(&folder, &mut self.common.progress());
+        let result = run.execute(&folder, &mut self.common.progress());
         if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::Input) {
             eprintln!("to go on: pada-train --resume {}", folder.path().display());
         }

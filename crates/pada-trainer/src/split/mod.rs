@@ -24,6 +24,11 @@ impl SubSupernets {
         Self { leaves, placed: None }
     }
 
+    /// Every part with its weights.
+    pub fn leaves(&self) -> &[(SubSpace, Vec<f32>)] {
+        &self.leaves
+    }
+
     /// The parts.
     pub fn parts(&self) -> impl Iterator<Item = &SubSpace> {
         self.leaves.iter().map(|(part, _)| part)

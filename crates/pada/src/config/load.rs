@@ -358,7 +358,7 @@ impl Layers {
     /// any folder.
     fn find_files(&mut self) {
         let files: [(&str, &dyn Fn(&str) -> bool); 2] = [
-            ("data.source", &|name| !pada_data::NAMES.contains(&name)),
+            ("data.source", &|name| name != super::OWN && !pada_data::NAMES.contains(&name)),
             ("rank.archs", &|name| matches!(name.parse(), Ok(super::RankArchs::File(_)))),
         ];
         for (key, is_file) in files {

@@ -34,6 +34,9 @@ pub use update::{FewShotConfig, GradientMatchingConfig, LastSplit, SplitConfig, 
 
 use crate::ConfigError;
 
+/// Stands in a config for images or a sampler of the program that started the run.
+pub(crate) const OWN: &str = "own";
+
 /// The config of a run without arguments: a link to `configs/mini/pada.toml`, so that a package of this crate holds it.
 const MINI: &str = include_str!("mini.toml");
 
@@ -547,4 +550,60 @@ pub enum ExecutorName {
     Engine,
     /// The readable reference.
     Candle,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_of_a_run_is_canonical_and_holds_what_decides_about_its_weights() {
+        let identity = |config: RunConfig| Config::Run(config).identity().to_string();
+        let mini = identity(RunConfig::mini());
+        let start =
+            r#"{"compute":{"executor":"engine","precision":"f32"},"images":{"importance_weights":"none","#;
+        assert!(mini.starts_with(start), "{mini}");
+        for other in ["norms", "train", "seed", "name", "rank"] {
+            assert!(!mini.contains(&format!("\"{other}\"")), "{other} in {mini}");
+        }
+        let changed = |set: &str| identity(RunConfig::mini().with(set).unwrap());
+        for same in ["train.epochs=3", "compute.norms=local", "seed=5", "name=other", "rank.images=3"] {
+            assert_eq!(changed(same), mini, "{same}");
+        }
+        // A default is the same as its value, wherever it is said.
+        assert_eq!(changed("images.smoothing={first=0.0, last=1.0}"), mini);
+        assert_eq!(identity(RunConfig::default()), mini);
+        assert!(changed("images.smoothing.last=0.3").contains(r#""smoothing":{"first":0.0,"last":0.3}"#));
+        for other in ["supernet.cells=2", "update.rule=nsas", "paths.weight_bound=3", "compute.precision=f64"]
+        {
+            assert_ne!(changed(other), mini, "{other}");
+        }
+        let retrain =
+            |text: &str| Config::Retrain(RetrainConfig::default().of_arch(text).unwrap()).identity();
+        assert_ne!(retrain("333333"), retrain("333332"));
+        assert_eq!(retrain("333333")["retrain"]["network"], "stand-alone");
+    }
+
+    #[test]
+    fn every_default_is_a_value_of_its_key() {
+        use schema::{KeyDefault, RETRAIN_RUN};
+        for section in RUN.sections.iter().chain(RETRAIN_RUN.sections) {
+            for key in section.keys {
+                if let KeyDefault::Is(text) | KeyDefault::Unless(text) = key.default {
+                    let value =
+                        format!("value = {text}").parse::<toml::Table>().unwrap().remove("value").unwrap();
+                    assert!(key.kind.accepts(&value), "{}: {text}", section.path(key.name));
+                }
+                let Some(tag) = section.tag.and_then(|tag| section.key(tag)) else {
+                    assert!(key.of.is_empty(), "{}", key.name);
+                    continue;
+                };
+                for of in key.of {
+                    let value = toml::Value::String((*of).to_owned());
+                    assert!(tag.kind.accepts(&value), "{}: no {of}", section.path(key.name));
+                }
+            }
+        }
+    }
 }

@@ -30,6 +30,25 @@ pub enum PathsConfig {
     },
     /// Paths are drawn near those that are best in training loss and multiply-adds.
     Pareto(ParetoPathsConfig),
+    /// A sampler of the program that started the run, see [`Experiment::path_sampler`](crate::Experiment::path_sampler).
+    Own {
+        /// The name that the program gave it.
+        name: String,
+    },
+}
+
+impl PathsConfig {
+    /// PA&DA's rule with the settings of the released code.
+    pub fn importance() -> Self {
+        Self::Importance(PathImportanceConfig::default())
+    }
+}
+
+impl ImagesConfig {
+    /// PA&DA's rule with the settings of the released code.
+    pub fn importance() -> Self {
+        Self::Importance(ImageImportanceConfig::default())
+    }
 }
 
 /// The data sampler: the section `[images]`. Each rule has its own keys.
@@ -85,7 +104,7 @@ impl PathsConfig {
     /// Whether paths can be drawn from sub-supernets, whose decisions have different operations.
     pub(crate) fn works_on_parts(&self) -> bool {
         match self {
-            Self::Uniform | Self::OneChange | Self::Pareto(_) => true,
+            Self::Uniform | Self::OneChange | Self::Pareto(_) | Self::Own { .. } => true,
             Self::Importance(config) => config.share == DistributionScope::Position,
             Self::Fair { .. } | Self::Constant { .. } => false,
         }
@@ -100,6 +119,7 @@ impl PathsConfig {
             Self::OneChange => "one-change",
             Self::Constant { .. } => "constant",
             Self::Pareto(_) => "pareto",
+            Self::Own { .. } => "own",
         }
     }
 }
@@ -115,6 +135,7 @@ pub(super) fn describe(paths: &PathsConfig, images: &ImagesConfig) -> String {
         (PathsConfig::OneChange, _) => "one change a path".to_owned(),
         (PathsConfig::Constant { .. }, _) => "constant paths".to_owned(),
         (PathsConfig::Pareto(_), _) => "paths near the Pareto front".to_owned(),
+        (PathsConfig::Own { name }, _) => format!("own paths ({name})"),
     };
     let mut parts = vec![name];
     let importance = match paths {
@@ -129,7 +150,7 @@ pub(super) fn describe(paths: &PathsConfig, images: &ImagesConfig) -> String {
             PathsConfig::Pareto(p) => (None, p.smoothing),
             PathsConfig::Constant { smoothing, .. } => (None, *smoothing),
             PathsConfig::Uniform => (Some(images.variant), LinearSchedule::default()),
-            PathsConfig::OneChange => (None, LinearSchedule::default()),
+            PathsConfig::OneChange | PathsConfig::Own { .. } => (None, LinearSchedule::default()),
         };
         if importance.is_none() && *paths != PathsConfig::Uniform {
             parts.push("images by importance".to_owned());

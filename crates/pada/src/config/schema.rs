@@ -454,7 +454,7 @@ const PATHS: Section = section(
     &[
         key(
             "rule",
-            OneOf(&["uniform", "importance", "fair", "one-change", "constant", "pareto"]),
+            OneOf(&["uniform", "importance", "fair", "one-change", "constant", "pareto", "own"]),
             Is("\"importance\""),
             "`uniform` is SPOS, `importance` PA&DA's sampling in proportion to gradient norms, `fair` FairNAS, `one-change` Magic-T. `constant` draws from a given distribution, `pareto` near the paths that are best in loss and multiply-adds.",
         ),
@@ -506,6 +506,13 @@ const PATHS: Section = section(
             Numbers(None),
             Required,
             "Probability of every operation, in digit order.",
+        ),
+        key_of(
+            &["own"],
+            "name",
+            Text,
+            Required,
+            "Name of the sampler of a program that calls the library. Only that program can run such a config.",
         ),
         key_of(
             &["pareto"],

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use pada_data::Photographs;
 use pada_graph::{Frozen, State};
-use pada_trainer::{Calibration, NotFinite, Observer, TrainError, check_writable, image_shape};
+use pada_trainer::{Calibration, NotFinite, TrainError, check_writable, image_shape};
 
 pub use self::exported::{ExportedNet, read_exported};
 use self::source::Source;
@@ -63,12 +63,8 @@ pub enum StatisticsFrom {
 /// # Errors
 /// [`PadaError`]: bad weights, an architecture that the weights do not compute, [`PadaError::NoStatistics`],
 /// [`NotFinite`] where a norm's input has no finite statistics.
-pub fn export(
-    job: &ExportJob,
-    place: &Session,
-    observer: &mut dyn Observer,
-) -> Result<ExportedNet, PadaError> {
-    let source = Source::read(job, place, observer)?;
+pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError> {
+    let source = Source::read(job, place)?;
     let Source { arch, images, .. } = &source;
     let shape = image_shape(images);
     let net = source.net()?;

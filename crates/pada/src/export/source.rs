@@ -3,16 +3,14 @@ use std::path::Path;
 use pada_data::ImageSource;
 use pada_graph::{Lower, State};
 use pada_space::Arch;
-use pada_trainer::{Calibration, Observer, TrainError, image_shape};
+use pada_trainer::{Calibration, TrainError, image_shape};
 
 use super::exported::{ALONE, About};
 use super::{ExportJob, ExportWeights};
-use crate::inputs::Inputs;
-use crate::stages::{SupernetTraining, Unfinished};
 use crate::weights_file::{check_part, read_scored};
 use crate::{
-    ComputeConfig, Config, ConfigError, PadaError, Recalibration, RunFolder, Session, StandAloneConfig,
-    SupernetConfig, build,
+    ComputeConfig, Config, ConfigError, PadaError, Recalibration, Session, StandAloneConfig, SupernetConfig,
+    TrainedRun, build,
 };
 
 /// What is exported.
@@ -33,14 +31,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn read(
-        job: &ExportJob,
-        place: &Session,
-        observer: &mut dyn Observer,
-    ) -> Result<Self, PadaError> {
+    pub(super) fn read(job: &ExportJob, place: &Session) -> Result<Self, PadaError> {
         let arch = job.arch.as_deref();
         match &job.weights {
-            ExportWeights::Run(folder) => Self::run(folder, arch, place, observer),
+            ExportWeights::Run(folder) => Self::run(TrainedRun::load_in(folder, place)?, arch),
             ExportWeights::File { path, supernet, data, photographs, compute } => {
                 let images = pada_data::open(data, &place.data_dir, *photographs)?.train;
                 let net = build::supernet(supernet, image_shape(&images), images.classes())?;
@@ -57,14 +51,9 @@ impl Source {
         }
     }
 
-    fn run(
-        path: &Path,
-        arch: Option<&str>,
-        place: &Session,
-        observer: &mut dyn Observer,
-    ) -> Result<Self, PadaError> {
-        let (folder, config) = RunFolder::open(path)?;
-        let inputs = Inputs::read(&config, place)?;
+    fn run(run: TrainedRun, arch: Option<&str>) -> Result<Self, PadaError> {
+        let TrainedRun { folder, config, inputs, mut trained, .. } = run;
+        let path = folder.path();
         let space = inputs.scoring.network.space.as_ref();
         let given = arch.map(|text| space.parse(text)).transpose()?;
         let arch = match (&config, given) {
@@ -84,9 +73,7 @@ impl Source {
             }
         };
         check_part(path, &inputs.whole, &arch)?;
-        let first = SupernetTraining::first(&config, &inputs.images, space, &inputs.whole, place)?;
-        let stages = SupernetTraining::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
-        let weights = stages.train(first, observer, &mut |_| Ok(()))?.with_weights(|weights| {
+        let weights = trained.with_weights(|weights| {
             (weights.place)(&arch, weights.executor)?;
             let values = weights.executor.read(State::Weights);
             weights.executor.deferred_error()?;

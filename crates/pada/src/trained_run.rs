@@ -1,0 +1,164 @@
+use std::path::Path;
+
+use pada_graph::State;
+use pada_metrics::Metrics;
+use pada_nasbench::BenchmarkTable;
+use pada_report::{RankRecord, RunRecord};
+use pada_space::{Arch, SearchSpace, SubSpace};
+use pada_trainer::{ArchScore, Observer, TrainError};
+
+use crate::inputs::{Custom, Inputs};
+use crate::run_folder::RECORD;
+use crate::stages::{SupernetTraining, Trained, Unfinished};
+use crate::{Config, PadaError, RunFolder, Session, Tables};
+
+/// A finished run: its config, and its sub-supernets with their weights.
+///
+/// Scoring, ranking, search and export start from it. As long as it exists, no other process can use the run folder.
+///
+/// ```no_run
+/// use pada::prelude::*;
+///
+/// let mut run = TrainedRun::load("runs/mini-s0-001")?;
+/// let archs = [run.space().parse("333333")?, run.space().parse("242333")?];
+/// for score in &run.evaluate(&archs)?.scores {
+///     println!("{}: {:.2} %", score.arch, score.accuracy());
+/// }
+/// # Ok::<(), PadaError>(())
+/// ```
+pub struct TrainedRun {
+    pub(crate) folder: RunFolder,
+    pub(crate) config: Config,
+    pub(crate) session: Session,
+    pub(crate) inputs: Inputs,
+    pub(crate) trained: Trained,
+}
+
+/// One of the supernets that a run trained: the whole supernet, or a sub-supernet with its part of the space.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubSupernet {
+    /// The architectures whose weights it has.
+    pub part: SubSpace,
+    /// The weights, in the order of [`crate::weight_layout`].
+    pub weights: Vec<f32>,
+}
+
+/// Scores of architectures with the weights of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// One score per architecture, in the order in which the architectures were given.
+    pub scores: Vec<ArchScore>,
+}
+
+impl Evaluation {
+    /// Compares the scores with a benchmark table, over the architectures that the table has.
+    ///
+    /// # Errors
+    /// [`PadaError::Rank`] if fewer than two architectures are left, or if all scores are equal.
+    pub fn agreement(&self, table: &BenchmarkTable) -> Result<Metrics, PadaError> {
+        let pairs = self.scores.iter().filter_map(|s| Some((s.accuracy(), table.accuracy(&s.arch)?)));
+        let (predicted, truth): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        Ok(Metrics::compute(&predicted, &truth, None)?)
+    }
+}
+
+impl TrainedRun {
+    /// Loads the finished run of a folder, to compute on the CPU.
+    ///
+    /// # Errors
+    /// [`PadaError::NotARun`], [`PadaError::NotTrained`], or the error of a file of the run.
+    pub fn load(folder: impl AsRef<Path>) -> Result<Self, PadaError> {
+        Self::load_in(folder, &Session::default())
+    }
+
+    /// Loads the finished run of a folder, with a data folder and a device.
+    ///
+    /// # Errors
+    /// As [`TrainedRun::load`].
+    pub fn load_in(folder: impl AsRef<Path>, session: &Session) -> Result<Self, PadaError> {
+        let (folder, config) = RunFolder::open(folder.as_ref())?;
+        Self::of(folder, config, session, &Custom::default())
+    }
+
+    pub(crate) fn of(
+        folder: RunFolder,
+        config: Config,
+        session: &Session,
+        custom: &Custom,
+    ) -> Result<Self, PadaError> {
+        let inputs = Inputs::read(&config, session, custom)?;
+        let first = SupernetTraining::first(&config, &inputs, session)?;
+        let training = SupernetTraining::new(&config, &inputs, folder.path(), session, Unfinished::Refuse);
+        // Nothing is left to train, so nobody needs to observe it.
+        let trained = training.train(first, &mut (), &mut |_| Ok(()))?;
+        Ok(Self { folder, config, session: session.clone(), inputs, trained })
+    }
+
+    /// The run folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The resolved config of the run.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The search space.
+    pub fn space(&self) -> &dyn SearchSpace {
+        self.inputs.scoring.network.space.as_ref()
+    }
+
+    /// The record of the run: curves, scores and agreement with benchmark tables.
+    ///
+    /// # Errors
+    /// [`PadaError::Report`] if `record.json` cannot be read.
+    pub fn record(&self) -> Result<RunRecord, PadaError> {
+        Ok(RunRecord::read(&self.folder.path().join(RECORD))?)
+    }
+
+    /// The supernets that the run trained, with their weights. A run without splits has one.
+    pub fn sub_supernets(&mut self) -> Vec<SubSupernet> {
+        match &self.trained.leaves {
+            Some(leaves) => {
+                let copy = |(part, weights): &(SubSpace, Vec<f32>)| SubSupernet {
+                    part: part.clone(),
+                    weights: weights.clone(),
+                };
+                leaves.leaves().iter().map(copy).collect()
+            }
+            None => {
+                let part = self.inputs.whole.clone();
+                let weights = self.trained.with_weights(|weights| weights.executor.read(State::Weights));
+                vec![SubSupernet { part, weights }]
+            }
+        }
+    }
+
+    /// Scores architectures with the weights of the run, on the images of its config.
+    ///
+    /// # Errors
+    /// [`PadaError::Train`], for example if an architecture is outside of the part of the space that was trained.
+    pub fn evaluate(&mut self, archs: &[Arch]) -> Result<Evaluation, PadaError> {
+        let (scoring, images) = (&self.inputs.scoring, self.inputs.scoring.eval_set());
+        let scores = self.trained.with_weights(|mut weights| {
+            let mut scorer = scoring.scorer(&mut weights, &images);
+            archs.iter().map(|arch| scorer.score(arch)).collect::<Result<Vec<_>, TrainError>>()
+        })?;
+        Ok(Evaluation { scores })
+    }
+
+    /// Ranks architectures and compares the ranking with tables, as a run does at its end.
+    ///
+    /// # Errors
+    /// [`PadaError`]
+    pub fn rank(
+        &mut self,
+        archs: &[Arch],
+        tables: &Tables,
+        observer: &mut dyn Observer,
+    ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+        let ranking = self.inputs.ranking(archs, tables, &self.session.world);
+        self.trained.with_weights(|weights| ranking.run(weights, None, observer))
+    }
+}
