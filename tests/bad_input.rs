@@ -76,9 +76,9 @@ fn an_architecture_with_a_bad_operation_or_length_is_named_with_its_line() {
 fn images_that_are_not_there_are_named_with_the_command_that_fetches_them() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["--set", "data.source=cifar10"])
-        .fails(2, &["data_batch_1.bin is missing", "cargo xtask download cifar10"]);
+        .fails(2, &["data_batch_1.bin is missing", "pada download cifar10"]);
     run(folder.path(), &["--set", "data.source=cifar100"])
-        .fails(2, &["train.bin is missing", "cargo xtask download cifar100"]);
+        .fails(2, &["train.bin is missing", "pada download cifar100"]);
     run(folder.path(), &["--set", "data.source=imagenet"]).fails(2, &["imagenet", "mini", "cifar10"]);
 }
 

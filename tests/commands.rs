@@ -23,10 +23,10 @@ fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
     for field in ["run_dir", "tau_b", "p_at_top5", "archs_ranked", "train_s", "rank_s", "device"] {
         assert!(json.get(field).is_some(), "{field} is not in {json}");
     }
-    let truth = pada::truth::mini(&pada::space::Nb201::new()).unwrap();
+    let truth = pada::truth::mini().unwrap();
     assert_eq!(json["archs_ranked"].as_u64(), Some(truth.archs().len() as u64));
     assert_eq!(json["run_dir"].as_str(), run.to_str());
-    for word in ["PA&DA (released), seed 5", "weights", "live conv weight", "best", text(&run)] {
+    for word in ["PA&DA (released), seed 5", "#params", "active-conv-params", "best", text(&run)] {
         assert!(done.stdout.contains(word), "{word} is not in {}", done.stdout);
     }
     for file in ["config.toml", "record.json", "ranking.csv", "epoch-0003.safetensors"] {
@@ -202,7 +202,7 @@ fn doctor_says_what_is_missing_and_what_to_do() {
         (Some(true), Some(false))
     );
     assert!(done.stdout.contains("cargo xtask download cifar10"), "{}", done.stdout);
-    assert!(done.stdout.contains("cargo xtask download nb201"), "{}", done.stdout);
+    assert!(done.stdout.contains("pada download nb201"), "{}", done.stdout);
     assert!(done.stdout.contains("`pada-train` alone needs none of it"), "{}", done.stdout);
     for what in ["gpu", "nvrtc"] {
         let detail = json[what]["detail"].as_str().unwrap();

@@ -22,10 +22,13 @@ fn export(folder: &Path, weights: &str, further: &[&str]) -> Call {
     call(&args)
 }
 
-/// The values of an ONNX file's initialisers that have a name of the layout, in its order.
+/// The values of an ONNX file's initialisers that are weights of the layout, in its order.
 fn initialisers(model: &ModelProto, net: &pada::ExportedNet) -> Vec<f32> {
     let tensors = &model.graph.as_ref().unwrap().initializer;
-    let of = |name: &str| &tensors.iter().find(|tensor| tensor.name == name).unwrap().raw_data;
+    let of = |name: &str| {
+        let name = pada::graph::onnx::valid_name(name);
+        &tensors.iter().find(|tensor| tensor.name == name).unwrap().raw_data
+    };
     let bytes =
         net.frozen.weights().iter().flat_map(|(_, spec)| of(&spec.name)).copied().collect::<Vec<u8>>();
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
@@ -81,7 +84,7 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     let (layout, shape) = (net.frozen.weights(), net.frozen.input());
     let mut engine = pada::engine::Engine::new(layout.clone(), net.values.clone(), Precision::F32);
     let mut candle = pada::supernet::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::F64);
-    let pixels = pada::data::normalised(&test, &[0, 1, 2]);
+    let pixels = pada::data::normalised(&test, &[0, 1, 2]).unwrap();
     let all = engine.logits(net.frozen.graph(), &Images::given(&pixels, shape)).unwrap();
     for (image, pixels) in pixels.chunks(shape.numel()).enumerate() {
         let alone = candle.logits(net.frozen.graph(), &Images::given(pixels, shape)).unwrap();

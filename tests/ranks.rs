@@ -11,7 +11,7 @@ fn several_ranks_without_mpi_are_refused_with_what_to_build() {
         [("OMPI_COMM_WORLD_SIZE", "mpirun"), ("PMI_SIZE", "mpiexec"), ("SLURM_STEP_NUM_TASKS", "srun")]
     {
         let call: Call = program().env(variable, "4").output().unwrap().into();
-        call.fails(2, &[launcher, "4 ranks", "--features mpi"]);
+        call.fails(2, &[launcher, "4 processes", "--features mpi"]);
     }
 }
 
@@ -20,7 +20,7 @@ fn several_ranks_without_mpi_are_refused_with_what_to_build() {
 fn a_command_for_one_rank_is_not_done_by_several() {
     let mut search = program();
     search.args(["search", "no-such-run"]).env("OMPI_COMM_WORLD_SIZE", "4");
-    Call::from(search.output().unwrap()).fails(2, &["mpirun", "4 ranks", "one"]);
+    Call::from(search.output().unwrap()).fails(2, &["mpirun", "4 processes", "single"]);
 }
 
 #[cfg(feature = "mpi")]
@@ -123,7 +123,7 @@ mod launched {
             "train.lr=0.07",
         ]);
         let said: Call = command.current_dir(folder.path()).output().unwrap().into();
-        said.fails(2, &["rank 1 has another config", "lr = 0.07", "lr = 0.05"]);
+        said.fails(2, &["process 1 has a different config", "lr = 0.07", "lr = 0.05"]);
         assert!(!folder.path().join("runs").exists(), "nothing was begun");
     }
 
@@ -135,7 +135,7 @@ mod launched {
         args.extend(["--set", "compute.norms=local"].map(str::to_owned));
         let said = ranks(2, &out(&args, &run));
         assert_eq!(said.code, 0, "{}", said.stderr);
-        let line = "ranks      2; rank 0 sent";
+        let line = "processes  2; process 0 sent";
         assert!(said.stdout.contains(line), "{}", said.stdout);
         let resume = ["--resume".to_owned(), run.display().to_string()];
         call(&resume).fails(2, &["number of ranks", "compute.norms is \"local\"", "is 2, this run has 1"]);
@@ -269,7 +269,7 @@ mod launched {
         Command::new("kill").args(["-STOP", &process.to_string()]).status().unwrap();
         let ended = Call::from(child.wait_with_output().unwrap());
         assert_ne!(ended.code, 0);
-        for words in ["rank 0 heard nothing from rank 1 for 3 s", "--peer-timeout", "--resume"] {
+        for words in ["process 0 received no message from process 1 for 3 s", "--peer-timeout", "--resume"] {
             assert!(ended.stderr.contains(words), "{}", ended.stderr);
         }
     }

@@ -36,7 +36,7 @@ fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
     let json = report(&[run.to_str().unwrap(), "--json"]).json();
     assert_eq!(json["file"].as_str(), page.to_str());
     assert_eq!(std::fs::read_to_string(&page).unwrap(), first);
-    let truth = pada::truth::mini(&pada::space::Nb201::new()).unwrap();
+    let truth = pada::truth::mini().unwrap();
     let scatter = format!("{} architectures of mini.", truth.archs().len());
     // 192 images that are drawn by importance, checkpoints of three epochs.
     for text in
@@ -109,7 +109,8 @@ fn what_is_missing_is_said_and_what_is_broken_refused() {
     assert_eq!(report(&[path]).code, 0);
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(
-        page.contains("The truth table is not here: ") && page.contains("cargo xtask download nb201"),
+        page.contains("The benchmark table is not available: ")
+            && page.contains("cargo xtask download nb201"),
         "{page}"
     );
 

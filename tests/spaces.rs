@@ -134,7 +134,7 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
         assert!(!out.exists(), "{set}");
     }
     call(&tiny_run("macro", &out))
-        .fails(2, &["nas_bench_macro_cifar10.csv", "cargo xtask download nas-bench-macro"]);
+        .fails(2, &["nas_bench_macro_cifar10.csv", "pada download nas-bench-macro"]);
 }
 
 /// Fair sets exist where skips are left out, as in FairNAS' own space.
@@ -158,7 +158,7 @@ fn metrics_know_the_tables_of_other_spaces() {
     let measure = |truth: &str, rows: &str| {
         std::fs::write(&pred, format!("arch,accuracy\n{rows}")).unwrap();
         let args =
-            ["metrics", "--truth", truth, "--resamples", "20", "--json", "--pred", pred.to_str().unwrap()];
+            ["metrics", "--truth", truth, "--resamples", "40", "--json", "--pred", pred.to_str().unwrap()];
         Call::from(program().args(args).env("PADA_DATA", &data).output().unwrap()).json()
     };
     // Accuracies from scratch are 45.36, 64.22 and 65.86: one of three pairs is the other way round.

@@ -17,7 +17,7 @@ pub(crate) fn pictures(data: &[u8]) {
     file("pictures/val/class/picture.png", data);
     let [train, _] =
         ImageFolder::open(&folder().join("pictures"), SIZE, Damaged::Stop).expect("there is one picture");
-    if let Ok(images) = train.middles(1) {
+    if let Ok(images) = train.center_crops(1) {
         assert_eq!(images.pixels.len(), 3 * SIZE * SIZE);
     }
 }
@@ -41,8 +41,8 @@ pub(crate) fn folders(data: &[u8]) {
             assert!(
                 !part.is_empty() && part.labels.iter().all(|&label| usize::from(label) < part.classes.len())
             );
-            assert_eq!(part.subset(&[0]).len(), 1);
-            let images = part.middles(usize::MAX).expect("damaged files are left out");
+            assert_eq!(part.subset(&[0]).expect("there is an image").len(), 1);
+            let images = part.center_crops(usize::MAX).expect("damaged files are left out");
             assert_eq!(images.labels.len(), 0, "none of them is a picture");
         }
     }

@@ -9,7 +9,7 @@ use crate::cargo;
 pub(crate) const PADA_TRAIN: &str = "pada-train";
 
 /// Builds a program of the workspace. All crates are named so that it has the dependencies that tests have, and none is built twice.
-pub(crate) fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> anyhow::Result<Command> {
     cargo::command(&["build", "--release", "--workspace", "--bin", program])
 }
 
@@ -20,8 +20,8 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
 
 /// Builds a program and says where it is.
 pub(crate) fn built(program: &str) -> anyhow::Result<PathBuf> {
-    cargo::finish(&mut command(program))?;
-    Ok(cargo::target_dir().join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+    cargo::finish(&mut command(program)?)?;
+    Ok(cargo::target_dir()?.join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// The JSON object that a command with `--json` prints last.

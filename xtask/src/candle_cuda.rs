@@ -9,7 +9,7 @@ const TOOLKIT: &str = "CUDA_HOME";
 const CAPABILITY: &str = "80";
 
 /// Options that nvcc adds to those it is called with.
-const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
+pub(crate) const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
 /// candle's kernels are compiled, not run, and optimising them takes longest. Not every nvcc has this option; the one of PyPI does.
 const NOT_OPTIMISED: &str = "--Ofast-compile=max";
 
@@ -22,16 +22,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
 /// [`run`] with an [`environment`].
 pub(crate) fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
     let check = ["check", "--release", "-p", "pada-train", "--features", "candle-cuda"];
-    let mut command = cargo::command(&check);
+    let mut command = cargo::command(&check)?;
     // In a folder of its own: a build with kernels of this kind must not be taken for one that runs.
-    command.env("CARGO_TARGET_DIR", cargo::target_dir().join("candle-cuda"));
+    command.env("CARGO_TARGET_DIR", cargo::target_dir()?.join("candle-cuda"));
     command.envs(environment.iter().cloned());
     cargo::finish(&mut command)
 }
 
 /// The compiler that `crates/pada-models/cuda/requirements.txt` names, in `target/nvcc-venv`.
-fn toolkit() -> anyhow::Result<PathBuf> {
-    let list = paths::root().join("crates/pada-models/cuda/requirements.txt");
+pub(crate) fn toolkit() -> anyhow::Result<PathBuf> {
+    let list = paths::root()?.join("crates/pada-models/cuda/requirements.txt");
     nvrtc::cuda(&venv::ready("nvcc-venv", &list)?)
 }
 

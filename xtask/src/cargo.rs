@@ -8,15 +8,17 @@ use anyhow::{Context, ensure};
 use crate::paths;
 
 /// A call of it from the workspace's root.
-pub(crate) fn command(args: &[&str]) -> Command {
+/// # Errors
+/// Returns an error where there is no workspace.
+pub(crate) fn command(args: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(args).current_dir(paths::root());
-    command
+    command.args(args).current_dir(paths::root()?);
+    Ok(command)
 }
 
 /// What a call prints on stdout.
 pub(crate) fn stdout(args: &[&str]) -> anyhow::Result<String> {
-    let output = command(args).stderr(Stdio::piped()).output().context("cargo")?;
+    let output = command(args)?.stderr(Stdio::piped()).output().context("cargo")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "cargo {}: {}\n{said}", args.join(" "), output.status);
     String::from_utf8(output.stdout).context("what cargo prints")
@@ -39,6 +41,8 @@ pub(crate) fn host() -> anyhow::Result<String> {
 }
 
 /// Where it builds.
-pub(crate) fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::root().join("target"), PathBuf::from)
+pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
+    let root = paths::root()?;
+    // Cargo takes a relative folder from where it runs, which is the root.
+    Ok(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder)))
 }

@@ -6,13 +6,11 @@ use anyhow::{Context, ensure};
 
 use crate::packages::{self, Verify};
 use crate::reproduce::{self, Preset, Which};
-use crate::{binary, candle_cuda, cargo, deny, fuzz, mpi, nvrtc, onnxruntime, paths, tidy};
+use crate::{binary, candle_cuda, cargo, deny, fuzz, gpu_kit, mpi, nvrtc, onnxruntime, paths, tidy};
 
 /// Makes tests fail, instead of saying that they skip, where reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
 
-/// Where the system looks for libraries.
-const LIBRARIES: &str = "LD_LIBRARY_PATH";
 /// Changed inputs for every target of `fuzz/`; `cargo xtask fuzz` takes others, and more.
 const CHANGED_INPUTS: u64 = 200;
 
@@ -54,6 +52,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("broken input", || fuzz::slice(CHANGED_INPUTS))?;
     step("smoke run", smoke)?;
     step("slice of table 1", table_slice)?;
+    step("GPU kit", gpu_kit::self_test)?;
     let mut less = String::new();
     if python.is_err() {
         less += "; ONNX FILES WERE NOT RUN";
@@ -94,20 +93,19 @@ struct Tools<'a> {
 
 fn call_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> {
     step(name, || {
-        let mut command = cargo::command(args);
+        let mut command = cargo::command(args)?;
         if name == "doc" {
             command.env("RUSTDOCFLAGS", "--deny warnings");
         }
-        if paths::shared().is_dir() {
+        let shared = paths::shared()?;
+        if shared.is_dir() {
             command.env(REQUIRE_SHARED, "1");
         } else if name == "test" {
-            eprintln!("ci: {} is not there: tests against PyTorch's values skip", paths::shared().display());
+            eprintln!("ci: {} is not there: tests against PyTorch's values skip", shared.display());
         }
         command.envs(tools.python.map(|python| (onnxruntime::PYTHON, python)));
         if let Some(folder) = tools.nvrtc {
-            let others = std::env::var_os(LIBRARIES).unwrap_or_default();
-            let folders = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&others));
-            command.env(LIBRARIES, std::env::join_paths(folders)?).env(nvrtc::REQUIRE, "1");
+            command.envs([nvrtc::search_path(folder)?]).env(nvrtc::REQUIRE, "1");
         }
         cargo::finish(&mut command)
     })

@@ -4,6 +4,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::paths;
 
+const PROGRAM: &str = "cargo-deny";
 /// What needs no network.
 const OFFLINE: [&str; 3] = ["bans", "licenses", "sources"];
 
@@ -16,7 +17,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     offline()?;
     eprintln!("deny: bans, licences and sources hold");
     // Asked for alone: a list that cannot be fetched and a vulnerability end `check` alike.
-    if !deny().args(["fetch", "db"]).status().context("cargo deny")?.success() {
+    if !deny()?.args(["fetch", "db"]).status().context("cargo deny")?.success() {
         eprintln!("deny: NO VULNERABILITY WAS LOOKED UP: their list could not be fetched, see above");
         return Ok(());
     }
@@ -36,7 +37,7 @@ pub(crate) fn offline() -> anyhow::Result<()> {
 
 /// Whether cargo-deny is there; cargo does not bring it.
 pub(crate) fn is_installed() -> bool {
-    let version = deny().arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let version = Command::new(PROGRAM).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.is_ok_and(|status| status.success())
 }
 
@@ -46,13 +47,13 @@ enum Outcome {
 }
 
 fn check(what: &[&str]) -> anyhow::Result<Outcome> {
-    let status = deny().args(["--workspace", "--log-level", "error", "check"]).args(what).status();
+    let status = deny()?.args(["--workspace", "--log-level", "error", "check"]).args(what).status();
     let status = status.context("cargo deny")?;
     Ok(if status.success() { Outcome::Holds } else { Outcome::Fails })
 }
 
-fn deny() -> Command {
-    let mut command = Command::new("cargo-deny");
-    command.current_dir(paths::root());
-    command
+fn deny() -> anyhow::Result<Command> {
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(paths::root()?);
+    Ok(command)
 }

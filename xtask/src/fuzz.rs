@@ -37,6 +37,7 @@ pub(crate) struct Args {
 /// # Errors
 /// Where a target finds something: the input lies in `fuzz/artifacts/`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let home = folder()?;
     let targets = targets()?;
     if let Some(only) = &args.target {
         let known = || usage(format!("--target: there is no {only}; there are {}", targets.join(", ")));
@@ -45,25 +46,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let targets: Vec<_> =
         targets.into_iter().filter(|name| args.target.as_ref().is_none_or(|only| only == name)).collect();
     let mut build =
-        cargo::command(&["build", "--profile", PROFILE, "--features", "libfuzzer", "--manifest-path"]);
-    build.arg(manifest()).arg("--target-dir").arg(folder().join("target"));
+        cargo::command(&["build", "--profile", PROFILE, "--features", "libfuzzer", "--manifest-path"])?;
+    build.arg(home.join("Cargo.toml")).arg("--target-dir").arg(home.join("target"));
     // One by one: the other programs have no libFuzzer, and do not link with coverage.
     build.args(targets.iter().flat_map(|name| ["--bin".to_owned(), format!("fuzz_{name}")]));
     // A target triple of its own keeps the flags from what runs while building.
     let host = cargo::host()?;
     build.arg("--target").arg(&host).env("RUSTFLAGS", COVERAGE.join(" "));
     cargo::finish(&mut build)?;
-    let programs = folder().join("target").join(&host).join(PROFILE);
-    std::fs::create_dir_all(folder().join("artifacts"))?;
+    let programs = home.join("target").join(&host).join(PROFILE);
+    std::fs::create_dir_all(home.join("artifacts"))?;
     let mut broken = Vec::new();
     for target in &targets {
-        let grown = folder().join("grown").join(target);
+        let grown = home.join("grown").join(target);
         std::fs::create_dir_all(&grown)?;
         let mut fuzz = Command::new(programs.join(format!("fuzz_{target}")));
-        fuzz.arg(&grown).arg(folder().join("corpus").join(target));
+        fuzz.arg(&grown).arg(home.join("corpus").join(target));
         fuzz.args([SECONDS_AN_INPUT, MEBIBYTES, LONGEST, "-print_final_stats=1"]);
         fuzz.arg(format!("-max_total_time={}", args.seconds));
-        fuzz.arg(format!("-artifact_prefix={}/{target}-", folder().join("artifacts").display()));
+        fuzz.arg(format!("-artifact_prefix={}/{target}-", home.join("artifacts").display()));
         let output = fuzz.stdout(Stdio::null()).output().with_context(|| format!("{fuzz:?}"))?;
         let said = String::from_utf8_lossy(&output.stderr);
         let number =
@@ -90,7 +91,7 @@ pub(crate) fn slice(changes: u64) -> anyhow::Result<()> {
 
 /// The names of the targets: those of their corpora.
 fn targets() -> anyhow::Result<Vec<String>> {
-    let corpus = folder().join("corpus");
+    let corpus = folder()?.join("corpus");
     let entries = std::fs::read_dir(&corpus).with_context(|| corpus.display().to_string())?;
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
@@ -98,10 +99,6 @@ fn targets() -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-fn manifest() -> PathBuf {
-    folder().join("Cargo.toml")
-}
-
-fn folder() -> PathBuf {
-    paths::root().join("fuzz")
+fn folder() -> anyhow::Result<PathBuf> {
+    Ok(paths::root()?.join("fuzz"))
 }

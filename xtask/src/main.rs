@@ -11,6 +11,7 @@ mod deny;
 mod download;
 mod files;
 mod fuzz;
+mod gpu_kit;
 mod make_mini;
 mod mpi;
 mod nvrtc;
@@ -44,7 +45,7 @@ enum Task {
     ///
     /// Example: cargo xtask ci
     Ci,
-    /// Check the house rules of crates/README.md.
+    /// Check the house rules of docs/architecture.md.
     ///
     /// Example: cargo xtask tidy
     Tidy,
@@ -93,6 +94,10 @@ enum Task {
     ///
     /// Example: cargo xtask candle-cuda
     CandleCuda,
+    /// Build a folder that takes the programs to a machine with a GPU that has neither Rust nor a network; see docs/gpu.md.
+    ///
+    /// Example: cargo xtask gpu-kit --data
+    GpuKit(gpu_kit::Args),
     /// Run the methods of a table or figure of the paper with several seeds; goes on where it stopped.
     ///
     /// Example: cargo xtask reproduce table1 --preset mini
@@ -131,6 +136,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Tidy => tidy::run(),
         Task::Deny => deny::run(),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::GpuKit(args) => gpu_kit::run(&args),
         Task::Package => packages::run(packages::Verify::Build),
         Task::Soak(args) => soak::run(&args),
         Task::Bench { task } => bench::run(&task),

@@ -15,7 +15,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mini = select_mini(&CIFAR10.read(&dir)?);
     let mini = Splits { train: halve(&mini.train), test: halve(&mini.test) };
     let bytes = encode_mini(&mini)?;
-    let path = paths::root().join("crates/pada-data/data/mini.png");
+    let path = paths::root()?.join("crates/pada-data/data/mini.png");
     std::fs::write(&path, &bytes).with_context(|| path.display().to_string())?;
     let hash = sha256(&bytes);
     eprintln!("{}: {} bytes, SHA-256 {hash}", path.display(), bytes.len());
@@ -28,7 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 /// Mean and standard deviation of each channel, in units of 255.
-fn moments(set: &pada_data::ImageSet) -> Vec<(f64, f64)> {
+fn moments(set: &pada_data::InMemoryDataset) -> Vec<(f64, f64)> {
     let plane = set.height * set.width;
     let channel = |c: usize| {
         let bytes = || set.pixels.chunks_exact(plane).skip(c).step_by(set.channels).flatten();

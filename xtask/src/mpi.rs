@@ -14,7 +14,7 @@ const FEATURE: [&str; 2] = ["--features", "pada-train/mpi"];
 /// Builds pada-train with MPI.
 pub(crate) fn run() -> anyhow::Result<()> {
     let environment = environment()?;
-    cargo::finish(binary::command(binary::PADA_TRAIN).args(FEATURE).envs(environment.clone()))?;
+    cargo::finish(binary::command(binary::PADA_TRAIN)?.args(FEATURE).envs(environment.clone()))?;
     let launcher = environment.iter().find(|(name, _)| *name == MPIRUN);
     let launcher = launcher.map_or_else(|| "mpirun".into(), |(_, path)| path.to_string_lossy().into_owned());
     println!("{launcher} -n 2 target/release/pada-train --threads 1");
@@ -24,7 +24,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 /// Runs the tests that need several processes.
 pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result<()> {
     let test = ["test", "--release", "--workspace", "--test", "main", "ranks"];
-    cargo::finish(cargo::command(&test).args(FEATURE).envs(environment))
+    cargo::finish(cargo::command(&test)?.args(FEATURE).envs(environment))
 }
 
 /// What the build with MPI and its tests need in their environment: the packages of `crates/pada-dist/requirements.txt` in
@@ -33,7 +33,7 @@ pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     if std::env::var_os(MPIRUN).is_some() {
         return Ok(vec![]);
     }
-    let venv = venv::ready("mpi-venv", &paths::root().join("crates/pada-dist/requirements.txt"))?;
+    let venv = venv::ready("mpi-venv", &paths::root()?.join("crates/pada-dist/requirements.txt"))?;
     let libclang = std::fs::read_dir(venv.join("lib"))?
         .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/clang/native")))
         .find(|path| path.is_dir())

@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -6,12 +7,23 @@ use crate::{paths, venv};
 
 /// Makes tests fail, instead of saying that they skip, where the compiler of CUDA kernels is missing.
 pub(crate) const REQUIRE: &str = "PADA_REQUIRE_NVRTC";
+/// Where the system looks for libraries.
+const LIBRARIES: &str = "LD_LIBRARY_PATH";
 
 /// The folder of the NVRTC that `crates/pada-engine/tests/engine/cuda/requirements.txt` names, in `target/nvrtc-venv`. It compiles
 /// kernels without a GPU.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
-    let list = paths::root().join("crates/pada-engine/tests/engine/cuda/requirements.txt");
+    let list = paths::root()?.join("crates/pada-engine/tests/engine/cuda/requirements.txt");
     Ok(cuda(&venv::ready("nvrtc-venv", &list)?)?.join("lib"))
+}
+
+/// The variable that makes the loader of a new process find libraries in a folder, before all other folders.
+pub(crate) fn search_path(folder: &Path) -> anyhow::Result<(&'static str, OsString)> {
+    let others = std::env::var_os(LIBRARIES).unwrap_or_default();
+    // An empty name would mean the current folder.
+    let others = std::env::split_paths(&others).filter(|other| !other.as_os_str().is_empty());
+    let folders = std::iter::once(folder.to_path_buf()).chain(others);
+    Ok((LIBRARIES, std::env::join_paths(folders)?))
 }
 
 /// Where NVIDIA's packages of a Python environment lie: `bin`, `include` and `lib`, as far as they are installed.

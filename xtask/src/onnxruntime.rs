@@ -10,6 +10,6 @@ pub(crate) fn python() -> anyhow::Result<PathBuf> {
     if let Some(python) = std::env::var_os(PYTHON) {
         return Ok(python.into());
     }
-    let list = paths::root().join("crates/pada/tests/onnx/requirements.txt");
+    let list = paths::root()?.join("crates/pada/tests/onnx/requirements.txt");
     Ok(venv::ready("onnx-venv", &list)?.join("bin/python"))
 }

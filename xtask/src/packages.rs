@@ -22,9 +22,9 @@ pub(crate) fn run(verify: Verify) -> anyhow::Result<()> {
         args.extend(["--no-verify", "--quiet"]);
     }
     // Nothing of what is built there is run.
-    cargo::finish(cargo::command(&args).env("CARGO_PROFILE_DEV_DEBUG", "none"))?;
+    cargo::finish(cargo::command(&args)?.env("CARGO_PROFILE_DEV_DEBUG", "none"))?;
     let mut broken = Vec::new();
-    for entry in std::fs::read_dir(paths::root().join("crates"))? {
+    for entry in std::fs::read_dir(paths::root()?.join("crates"))? {
         let path = entry?.path();
         if !path.is_dir() {
             continue;

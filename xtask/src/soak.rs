@@ -46,7 +46,7 @@ struct Sample {
 /// # Errors
 /// Where memory grows by more than the limit; the record is written all the same.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let folder = paths::root().join("xtask/records").join(format!("{}-soak", machine::today()));
+    let folder = paths::root()?.join("xtask/records").join(format!("{}-soak", machine::today()));
     ensure!(!folder.exists(), "{} is there: remove it to measure anew", folder.display());
     let program = binary::build()?;
     let place = tempfile::tempdir()?;

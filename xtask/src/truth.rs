@@ -34,15 +34,15 @@ type Rows = BTreeMap<(u64, String), f64>;
 /// `target/truth`.
 pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     let program = binary::build()?;
-    let (config, csv) = (root("configs/mini/truth.toml"), root("crates/pada-nasbench/data/mini.csv"));
+    let (config, csv) = (root("configs/mini/truth.toml")?, root("crates/pada-nasbench/data/mini.csv")?);
     let recipe = recipe(&config)?;
     let rows = read(&csv, &recipe)?;
-    let archs = archs();
+    let archs = archs()?;
     let all = SEEDS.iter().flat_map(|&seed| archs.iter().map(move |arch| (seed, arch.to_string())));
     let work: Vec<(u64, String)> = all.filter(|key| !rows.contains_key(key)).collect();
     let total = SEEDS.len() * archs.len();
     eprintln!("{}: recipe {recipe}, {} of {total} rows are there", csv.display(), rows.len());
-    let folder = root("target/truth").join(&recipe);
+    let folder = root("target/truth")?.join(&recipe);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let (queue, rows) = (Mutex::new(work.into_iter()), Mutex::new(rows));
     let worker = || -> anyhow::Result<()> {
@@ -62,8 +62,8 @@ pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     })
 }
 
-fn root(path: &str) -> PathBuf {
-    paths::root().join(path)
+fn root(path: &str) -> anyhow::Result<PathBuf> {
+    Ok(paths::root()?.join(path))
 }
 
 /// A short name for all values of a config, whatever its comments say.
@@ -95,16 +95,16 @@ fn write(csv: &Path, rows: &Rows, recipe: &str) -> anyhow::Result<()> {
     write_whole(csv, text.as_bytes())
 }
 
-fn archs() -> Vec<Arch> {
+fn archs() -> anyhow::Result<Vec<Arch>> {
     let (space, mut rng) = (Nb201::new(), ChaCha8Rng::seed_from_u64(ARCHS_SEED));
     let (mut seen, mut archs) = (HashSet::new(), Vec::new());
     while archs.len() < ARCHS {
         let arch = space.sample(&mut rng);
-        if seen.insert(space.canonical(&arch, Equivalence::OwnWeights)) {
+        if seen.insert(space.canonical(&arch, Equivalence::OwnWeights)?) {
             archs.push(arch);
         }
     }
-    archs
+    Ok(archs)
 }
 
 /// Test accuracy of one architecture, percent. One thread each: several at once use a machine better than one on all cores.

@@ -8,7 +8,7 @@ use crate::{cargo, paths};
 /// A Python environment in `target/<name>` with the packages of a list, made the first time and whenever the list changes.
 pub(crate) fn ready(name: &str, list: &Path) -> anyhow::Result<PathBuf> {
     let wanted = std::fs::read(list).with_context(|| list.display().to_string())?;
-    let venv = paths::root().join("target").join(name);
+    let venv = paths::root()?.join("target").join(name);
     let (python, installed) = (venv.join("bin/python"), venv.join("installed.txt"));
     if std::fs::read(&installed).is_ok_and(|found| found == wanted) && python.is_file() {
         return Ok(venv);

@@ -1,101 +1,128 @@
 use thiserror::Error;
 
-/// Why ranks cannot work together.
+/// An error that keeps processes from working together.
+///
+/// Processes are numbered from 0. With MPI, the number of a process is its rank.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum DistError {
-    /// A rank hangs, or its machine is gone.
+    /// A process is stalled or unreachable.
     #[error(
-        "rank {rank} heard nothing from rank {peer} for {seconds:.0} s: it hangs or is gone; nothing that was saved is lost: go on \
-         with --resume, and where ranks only were slow, wait longer with --peer-timeout"
+        "process {index} received no message from process {peer} for {seconds:.0} s: process {peer} is stalled or unreachable. Nothing \
+         that was saved is lost. Continue with --resume; if the process was only slow, allow more time with --peer-timeout"
     )]
-    Silent {
-        /// Who waited.
-        rank: usize,
-        /// For whom.
+    Timeout {
+        /// The process that waited.
+        index: usize,
+        /// The process that it waited for.
         peer: usize,
-        /// How long.
+        /// The timeout, in seconds.
         seconds: f64,
     },
-    /// A rank ended.
+    /// A process has exited.
     #[error(
-        "rank {rank} has lost rank {peer}: it has ended; nothing that was saved is lost: go on with --resume"
+        "process {index} lost its connection to process {peer}, which has exited. Nothing that was saved is lost. Continue with --resume"
     )]
-    Gone {
-        /// Who found it.
-        rank: usize,
-        /// Who ended.
+    PeerExited {
+        /// The process that found this out.
+        index: usize,
+        /// The process that exited.
         peer: usize,
     },
-    /// Two ranks were not started for the same run.
+    /// Two processes were not started for the same run.
     #[error(
-        "rank {peer} has another {what} than rank 0: {theirs}, not {first}; start all ranks with the same program, config and data"
+        "process {peer} has a different {what} than process 0: {theirs} instead of {first}. Start all processes with the same program, \
+         config and data"
     )]
-    Disagreement {
-        /// The first rank that differs.
+    Mismatch {
+        /// The first process that differs from process 0.
         peer: usize,
-        /// What differs.
+        /// The name of what differs.
         what: String,
-        /// What rank 0 has.
+        /// The first line that differs, as process 0 has it.
         first: String,
-        /// What the other has.
+        /// The first line that differs, as the other process has it.
         theirs: String,
     },
-    /// Ranks no longer hold the same weights.
+    /// Two processes called the same operation with lists of different lengths.
     #[error(
-        "rank {peer} no longer has the weights of rank 0 after epoch {epoch}: their machines compute differently; go on with --resume on machines of one kind"
+        "process {peer} sent a list of {found} entries, but this process has {expected} entries in its list"
     )]
-    Drift {
-        /// The rank.
+    LengthMismatch {
+        /// The other process.
         peer: usize,
-        /// From 1.
+        /// The number of entries that were received.
+        found: usize,
+        /// The number of entries that were expected.
+        expected: usize,
+    },
+    /// The weights of two processes are no longer equal.
+    #[error(
+        "the weights of process {peer} differ from those of process 0 after epoch {epoch}, because their machines compute differently. \
+         Continue with --resume on machines of one kind"
+    )]
+    WeightsDiverged {
+        /// The first process that differs from process 0.
+        peer: usize,
+        /// The epoch, from 1.
         epoch: usize,
     },
-    /// A batch can only be split into 2, 4, 8, … parts.
+    /// The number of processes is not a power of two.
     #[error(
-        "{size} ranks cannot train together: sums over a batch are a tree with 1, 2, 4, 8, … equal parts; start as many ranks"
+        "{size} processes cannot train together, because a batch is split into 1, 2, 4, 8, … equal branches of a tree. Start a number of \
+         processes that is a power of two"
     )]
-    NoPowerOfTwo {
-        /// How many ranks there are.
+    NotPowerOfTwo {
+        /// The number of processes.
         size: usize,
     },
-    /// What one rank does, several were started for.
-    #[error("{launcher} started {size} ranks for a command that works on one; start it alone")]
-    OneRank {
-        /// What started them.
-        launcher: String,
-        /// How many.
+    /// There is no process of this number.
+    #[error("there is no process {index}: the processes are numbered from 0, and there are {size}")]
+    NoSuchProcess {
+        /// The number.
+        index: usize,
+        /// The number of processes.
         size: usize,
     },
-    /// The program has no MPI.
+    /// A command that runs in a single process was started several times.
     #[error(
-        "{launcher} started {size} ranks, but this program was built without MPI, so each would do all of the work; build it with \
-         `cargo build --release -p pada-train --features mpi`, which needs an MPI library and libclang (Debian: libopenmpi-dev, \
-         libclang-dev)"
+        "{launcher} started {size} processes of a command that runs in a single process. Start it without {launcher}"
+    )]
+    SingleProcessOnly {
+        /// The launcher, for example `mpirun`.
+        launcher: String,
+        /// The number of processes that it started.
+        size: usize,
+    },
+    /// A launcher started several processes of a program without MPI.
+    #[error(
+        "{launcher} started {size} processes, but this program was built without MPI, so that each of them would do all of the work. \
+         Build it with the feature `mpi`, for example `cargo build --release -p pada-train --features mpi`. This needs an MPI library and \
+         libclang (on Debian: libopenmpi-dev and libclang-dev)"
     )]
     WithoutMpi {
-        /// What started them.
+        /// The launcher.
         launcher: String,
-        /// How many.
+        /// The number of processes that it started.
         size: usize,
     },
-    /// MPI and the launcher count differently.
+    /// The launcher does not belong to the MPI library.
     #[error(
-        "{launcher} started {size} ranks, but MPI sees {found}: the launcher is not that of the MPI library; under Slurm use \
-         `srun --mpi=pmix`, or mpirun"
+        "{launcher} started {size} processes, but MPI found {found}, because the launcher does not belong to the MPI library. Use the \
+         mpirun of the library, or `srun --mpi=pmix` under Slurm"
     )]
-    OtherLauncher {
-        /// What started them.
+    LauncherMismatch {
+        /// The launcher.
         launcher: String,
-        /// How many.
+        /// The number of processes that it started.
         size: usize,
-        /// How many MPI sees.
+        /// The number of processes that MPI found.
         found: usize,
     },
-    /// The library below failed.
-    #[error("MPI: {reason}")]
-    Library {
-        /// What it said.
+    /// The MPI library failed.
+    #[error("MPI failed: {reason}")]
+    Mpi {
+        /// The reason.
         reason: String,
     },
 }

@@ -1,17 +1,13 @@
 #![doc = include_str!("../README.md")]
 
-mod agreement;
+mod collectives;
 mod error;
-mod gather;
 pub mod mpi;
 mod process_group;
-mod reduce;
 mod threads;
-mod transport;
 mod tree;
 
 pub use error::DistError;
-pub use process_group::{ProcessGroup, Traffic};
+pub use process_group::{ProcessGroup, Traffic, Transport};
 pub use threads::threads;
-pub use transport::Transport;
-pub use tree::{fold, share};
+pub use tree::{shard, tree_reduce};

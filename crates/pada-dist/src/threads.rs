@@ -4,49 +4,50 @@ use std::time::Duration;
 
 use crate::{DistError, ProcessGroup, Transport};
 
-/// `size` ranks that are threads of this process, for tests and to see how ranks share work without MPI.
-pub fn threads(size: usize, patience: Duration) -> Vec<ProcessGroup> {
+/// Creates a group of `size` processes that are threads of this process.
+///
+/// The groups are meant for tests, and to see how processes share work without MPI. Pass each of them to a thread of its own.
+pub fn threads(size: usize, timeout: Duration) -> Vec<ProcessGroup> {
     let mut senders: Vec<Vec<Sender<Vec<u8>>>> = (0..size).map(|_| Vec::new()).collect();
-    let mut links = Vec::new();
-    for rank in 0..size {
-        let receivers = senders.iter_mut().map(|from| {
+    let mut receivers = Vec::new();
+    for index in 0..size {
+        let from_each = senders.iter_mut().map(|from| {
             let (sender, receiver) = channel();
             from.push(sender);
             Mutex::new(receiver)
         });
-        links.push((rank, receivers.collect::<Vec<_>>()));
+        receivers.push((index, from_each.collect::<Vec<_>>()));
     }
-    let world = |((rank, receivers), senders)| {
-        ProcessGroup::connected(Threads { rank, senders, receivers }, patience)
-    };
-    links.into_iter().zip(senders).map(world).collect()
+    let group =
+        |((index, receivers), senders)| ProcessGroup::new(Threads { index, senders, receivers }, timeout);
+    receivers.into_iter().zip(senders).map(group).collect()
 }
 
 #[derive(Debug)]
 struct Threads {
-    rank: usize,
-    /// To each rank.
+    index: usize,
+    /// The senders to each process.
     senders: Vec<Sender<Vec<u8>>>,
-    /// From each rank.
+    /// The receivers from each process.
     receivers: Vec<Mutex<Receiver<Vec<u8>>>>,
 }
 
 impl Transport for Threads {
-    fn rank(&self) -> usize {
-        self.rank
+    fn index(&self) -> usize {
+        self.index
     }
 
     fn size(&self) -> usize {
         self.senders.len()
     }
 
-    fn swap(&self, peer: usize, message: Vec<u8>, patience: Duration) -> Result<Vec<u8>, DistError> {
-        let rank = self.rank;
-        self.senders[peer].send(message).map_err(|_| DistError::Gone { rank, peer })?;
-        let receiver = self.receivers[peer].lock().expect("no holder panics");
-        receiver.recv_timeout(patience).map_err(|error| match error {
-            RecvTimeoutError::Timeout => DistError::Silent { rank, peer, seconds: patience.as_secs_f64() },
-            RecvTimeoutError::Disconnected => DistError::Gone { rank, peer },
+    fn exchange(&self, peer: usize, message: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, DistError> {
+        let index = self.index;
+        self.senders[peer].send(message).map_err(|_| DistError::PeerExited { index, peer })?;
+        let receiver = self.receivers[peer].lock().expect("no thread panics while it holds the lock");
+        receiver.recv_timeout(timeout).map_err(|error| match error {
+            RecvTimeoutError::Timeout => DistError::Timeout { index, peer, seconds: timeout.as_secs_f64() },
+            RecvTimeoutError::Disconnected => DistError::PeerExited { index, peer },
         })
     }
 }

@@ -1,38 +1,69 @@
-//! The one tree that lists are added up along: a list is halved, the first half no shorter than the second, until single
-//! entries are left. A rank's part of a list is a whole branch, so that ranks only have to join branches.
+//! The fixed tree along which lists are reduced.
+//!
+//! A list is halved, with the first half no shorter than the second, until single entries are left. The shard of a process is a whole
+//! branch, so that processes only have to combine branches.
 
 use std::ops::Range;
 
-/// The part of a list of `len` entries that belongs to `rank` of `size` ranks, a power of two. Parts follow each other; they differ by
-/// at most one entry, and are empty where there are more ranks than entries.
+use crate::DistError;
+
+/// Returns the shard of a list of `len` entries that belongs to process `index` of `size`.
 ///
-/// # Panics
-/// If `size` is no power of two.
-pub fn share(len: usize, rank: usize, size: usize) -> Range<usize> {
-    assert!(size.is_power_of_two(), "a tree has 2, 4, 8, ... branches");
-    let (mut part, mut bit) = (0..len, size / 2);
+/// Shards follow each other, and their lengths differ by at most one. A shard is empty if there are more processes than entries.
+///
+/// ```
+/// use pada_dist::shard;
+///
+/// assert_eq!(shard(10, 0, 4)?, 0..3);
+/// assert_eq!(shard(10, 1, 4)?, 3..5);
+/// # Ok::<_, pada_dist::DistError>(())
+/// ```
+///
+/// # Errors
+/// Returns [`DistError::NotPowerOfTwo`] unless `size` is a power of two, or [`DistError::NoSuchProcess`] unless `index` is below `size`.
+pub fn shard(len: usize, index: usize, size: usize) -> Result<Range<usize>, DistError> {
+    if !size.is_power_of_two() {
+        return Err(DistError::NotPowerOfTwo { size });
+    }
+    if index >= size {
+        return Err(DistError::NoSuchProcess { index, size });
+    }
+    let (mut shard, mut bit) = (0..len, size / 2);
     while bit > 0 {
-        let middle = middle(&part);
-        part = if rank & bit == 0 { part.start..middle } else { middle..part.end };
+        let middle = middle(&shard);
+        shard = if index & bit == 0 { shard.start..middle } else { middle..shard.end };
         bit /= 2;
     }
-    part
+    Ok(shard)
 }
 
-/// Joins the entries of a part of a list along the tree; none for an empty part.
-pub fn fold<T>(part: Range<usize>, entry: &impl Fn(usize) -> T, join: &impl Fn(T, T) -> T) -> Option<T> {
-    match part.len() {
+/// Reduces a range of a list along the tree. Returns `None` for an empty range.
+///
+/// `leaf` computes an entry from its index, and `combine` joins two branches, the lower one first.
+///
+/// ```
+/// use pada_dist::tree_reduce;
+///
+/// let sum = tree_reduce(0..5, &|i| i.to_string(), &|a, b| format!("({a}+{b})"));
+/// assert_eq!(sum.unwrap(), "(((0+1)+2)+(3+4))");
+/// ```
+pub fn tree_reduce<T>(
+    range: Range<usize>,
+    leaf: &impl Fn(usize) -> T,
+    combine: &impl Fn(T, T) -> T,
+) -> Option<T> {
+    match range.len() {
         0 => None,
-        1 => Some(entry(part.start)),
+        1 => Some(leaf(range.start)),
         _ => {
-            let middle = middle(&part);
-            let low = fold(part.start..middle, entry, join);
-            let high = fold(middle..part.end, entry, join);
-            low.zip(high).map(|(low, high)| join(low, high))
+            let middle = middle(&range);
+            let low = tree_reduce(range.start..middle, leaf, combine);
+            let high = tree_reduce(middle..range.end, leaf, combine);
+            low.zip(high).map(|(low, high)| combine(low, high))
         }
     }
 }
 
-fn middle(part: &Range<usize>) -> usize {
-    part.start + part.len().div_ceil(2)
+fn middle(range: &Range<usize>) -> usize {
+    range.start + range.len().div_ceil(2)
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use pada_dist::{DistError, ProcessGroup, fold, share};
+use pada_dist::{DistError, ProcessGroup, shard, tree_reduce};
 use pada_graph::BatchNormSync;
 use rayon::prelude::*;
 
@@ -41,8 +41,7 @@ impl<'a> Share<'a> {
         norms: BatchNormSync,
         batch: usize,
     ) -> Result<Self, DistError> {
-        world.check_size()?;
-        let chunks = share(batch.div_ceil(CHUNK), world.rank(), world.size());
+        let chunks = shard(batch.div_ceil(CHUNK), world.index(), world.size())?;
         let [start, end] = [chunks.start, chunks.end].map(|chunk| batch.min(chunk * CHUNK));
         Ok(Self { world, norms, images: start..end, batch })
     }
@@ -79,7 +78,8 @@ impl<'a> Share<'a> {
     where
         [f64; N]: bytemuck::Pod,
     {
-        let of_chunks = |i: usize| fold(0..self.chunks(), &|chunk| entry(i, chunk), &join).unwrap_or(none);
+        let of_chunks =
+            |i: usize| tree_reduce(0..self.chunks(), &|chunk| entry(i, chunk), &join).unwrap_or(none);
         let mut all: Vec<[f64; N]> = (0..len).map(of_chunks).collect();
         if of == Of::Batch || !self.splits_norms() {
             self.join_ranks(&mut all, join)?;
@@ -96,7 +96,7 @@ impl<'a> Share<'a> {
     where
         [f64; N]: bytemuck::Pod,
     {
-        self.world.join(entries, |low, high| *low = join(*low, *high))
+        self.world.all_reduce(entries, |low, high| *low = join(*low, *high))
     }
 
     /// The same for sums.
@@ -115,7 +115,7 @@ impl<'a> Share<'a> {
     /// Adds up a list over all ranks.
     pub(crate) fn sum<T: Number>(&self, values: &mut [T]) -> Result<(), DistError> {
         let started = Instant::now();
-        self.world.sum(values)?;
+        self.world.all_reduce_sum(values)?;
         if !self.world.is_single() {
             let (bytes, seconds) = (size_of_val(values), started.elapsed().as_secs_f64());
             tracing::trace!(bytes, seconds, "added up over ranks");
@@ -128,7 +128,7 @@ impl<'a> Share<'a> {
         if self.world.is_single() {
             return Ok(rows);
         }
-        let all = self.world.gather(bytemuck::cast_slice(&rows).to_vec())?;
+        let all = self.world.all_gather(bytemuck::cast_slice(&rows).to_vec())?;
         let numbers = all.iter().flat_map(|bytes| bytes.chunks_exact(size_of::<f32>()));
         Ok(numbers.map(bytemuck::pod_read_unaligned).collect())
     }
@@ -150,7 +150,7 @@ pub(crate) fn add_lists<T: Number>(lists: &[T], total: &mut [T]) {
     });
 }
 
-/// As [`fold`], in place; `room` is for as many sums as there are branches below each other.
+/// As [`tree_reduce`], in place; `room` is for as many sums as there are branches below each other.
 fn add_branch<'l, T: Number>(
     list: &impl Fn(usize) -> &'l [T],
     part: Range<usize>,
@@ -201,7 +201,8 @@ mod tests {
             let mut total = vec![f32::NAN; len];
             add_lists(&lists, &mut total);
             for (i, total) in total.iter().enumerate() {
-                let expected = fold(0..count, &|list| lists[list * len + i], &|a, b| a + b).unwrap_or(-0.0);
+                let expected =
+                    tree_reduce(0..count, &|list| lists[list * len + i], &|a, b| a + b).unwrap_or(-0.0);
                 assert_eq!(total.to_bits(), expected.to_bits(), "{count} lists of {len}, {i}");
             }
         }

@@ -1,65 +1,42 @@
-//! The contract between training code and whatever computes forward and backward passes.
+//! The executor contract: what training code asks of the code that computes forward and backward passes.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{ByteImages, DeviceDataset, Graph, Images, SgdStep, Shape, WeightId, WeightLayout};
+use crate::{ByteImages, DeviceDataset, Graph, Images, LossSpec, SgdStep, Shape, WeightId, WeightLayout};
 
-/// Images and what they show.
+/// A batch of labelled images.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
-    /// The images.
+    /// The images, B of them.
     pub images: Images<'a>,
-    /// `[B]`, class of each, from 0.
+    /// `[B]`, class of each image, below K.
     pub labels: &'a [u32],
 }
 
-/// Which loss a step descends: `scale · ((1/B) Σ weight_b · cross_entropy_b + Σ alignments)`, see [`crate::Op::Align`], and the same
-/// cross entropies of auxiliary heads with their shares, see [`crate::Op::Auxiliary`].
-///
-/// The weights of images do not reach alignments: those say how far two paths are apart, not what an image is worth.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LossSpec<'a> {
-    /// Factor on the whole loss.
-    pub scale: f32,
-    /// `[B]`, factor on each image's cross entropy; none stands for ones.
-    pub image_weights: Option<&'a [f32]>,
-    /// Share of the target that all classes get alike, as PyTorch's `label_smoothing`.
-    pub label_smoothing: f32,
-    /// `[slots, B]`, the numbers of the graph's [`crate::Op::DropPath`]; empty where it has none.
-    pub drop_path: &'a [f32],
-}
-
-impl Default for LossSpec<'_> {
-    /// The plain mean.
-    fn default() -> Self {
-        Self { scale: 1.0, image_weights: None, label_smoothing: 0.0, drop_path: &[] }
-    }
-}
-
-/// Unnormalised class scores.
+/// Unnormalised class scores of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logits {
     /// `[B, K]`
     pub values: Vec<f32>,
-    /// K.
+    /// K, number of classes.
     pub classes: usize,
 }
 
 impl Logits {
-    /// One image's scores, `[K]`.
+    /// Returns the scores of one image, `[K]`.
     pub fn row(&self, image: usize) -> &[f32] {
         &self.values[image * self.classes..(image + 1) * self.classes]
     }
 
-    /// All rows.
+    /// Returns the scores of all images, `[K]` each.
     pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
         self.values.chunks_exact(self.classes)
     }
 
-    /// The class of the largest score of each image; of equal scores the first counts.
+    /// Returns the predicted class of each image: the one with the largest score, or the first of several.
     pub fn best(&self) -> impl Iterator<Item = usize> + '_ {
         let best = |row: &[f32]| {
             row.iter().enumerate().fold(0, |best, (k, v)| if *v > row[best] { k } else { best })
@@ -67,136 +44,177 @@ impl Logits {
         self.rows().map(best)
     }
 
-    /// How many images have their own label as the [best](Self::best) class.
+    /// Returns the number of images whose [predicted class](Self::best) is their label.
     pub fn correct(&self, labels: &[u32]) -> usize {
         self.best().zip(labels).filter(|&(best, &label)| best == label as usize).count()
     }
 }
 
-/// How many images were classified correctly in some batches. An executor may keep the count to itself until it is asked for it.
+/// The number of correctly classified images over some batches.
+///
+/// [`Executor::count`] adds to it. An executor may keep a part of the count on its device until [`Executor::counts`] asks for it, so that
+/// the host does not wait after every batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CorrectCounts {
-    /// Those that the host knows of.
+    /// The count that has arrived on the host.
     pub known: usize,
-    /// Where the executor counts the others.
+    /// Index of the counter on the device that holds the rest. `None` if there is none.
     pub kept: Option<usize>,
 }
 
-/// What a forward and backward pass found.
+/// The results of a forward and backward pass, besides the gradient.
 #[derive(Clone, Debug)]
 pub struct StepStats {
-    /// Mean cross entropy of the batch, without any factor of [`LossSpec`], smoothing or auxiliary head.
+    /// Mean cross entropy of the batch in nats, without the factors of [`LossSpec`], label smoothing or auxiliary heads.
     pub loss: f64,
-    /// `[B, K]`, before the update.
+    /// `[B, K]`, computed with the weights before the update.
     pub logits: Logits,
-    /// `[B]`, L2 norm of what the classifier reads of each image; empty where the output is no linear layer.
+    /// `[B]`, L2 norm of the feature vector that the classifier reads of each image. Empty if the output is not a linear layer.
     pub feature_norms: Vec<f32>,
-    /// Sum of all alignments of the graph, each with its share but without any factor of [`LossSpec`]; 0 where there is none.
+    /// Sum of all alignment losses of the graph, each times its share, without the factors of [`LossSpec`]. 0 if there are none.
     pub alignment: f64,
 }
 
-/// The numbers an executor computes with. Weights, momentum and gradients are stored in f32 either way.
+/// Numeric precision of the computation. Weights, momentum and gradients are always stored in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
-    /// Fast.
+    /// Single precision.
     #[default]
     #[serde(rename = "f32")]
     F32,
-    /// Convolutions multiply bf16 numbers (8 bits of precision) and add in f32; everything else is f32. Faster where the
-    /// processor has the instructions; elsewhere an executor computes in f32 and its name says so.
+    /// Mixed precision: convolutions multiply bf16 numbers and accumulate in f32, everything else is f32. It is faster if the processor
+    /// has bf16 instructions. Without them an executor computes in f32, and its name says so.
     #[serde(rename = "bf16")]
     Bf16,
-    /// To check with. In f32 a value that is zero up to rounding falls on the wrong side of a ReLU now and then, which moves the
-    /// gradient of every weight before it by about a hundredth; in f64 that does not happen.
+    /// Double precision, for checks. In f32, rounding occasionally moves a value to the other side of a ReLU, which changes the gradients
+    /// of all earlier weights by about 1 %; in f64 this does not happen.
     #[serde(rename = "f64")]
     F64,
 }
 
-/// Whose images batch norms take their statistics from in training, where several ranks compute a batch together.
+/// Batch-norm statistics in training if several processes share a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchNormSync {
-    /// Those of the whole batch, as `torch.nn.SyncBatchNorm` has them: the same results for any number of ranks. Ranks meet at every
-    /// norm.
+    /// Statistics of the whole batch, as `torch.nn.SyncBatchNorm`. Results are the same for any number of processes, which communicate at
+    /// every batch norm.
     #[default]
     Sync,
-    /// Those of each rank's own images, as `DistributedDataParallel` has them unless told otherwise: ranks do not meet before the
-    /// gradient is added up, and results depend on how many ranks there are.
+    /// Statistics of the images of each process, as `DistributedDataParallel` without `SyncBatchNorm`. Processes communicate only to sum
+    /// the gradient, and results depend on the number of processes.
     Local,
 }
 
-/// Which flat buffer of an executor is meant.
+/// A flat buffer of an executor, in the order of the [`WeightLayout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The weights.
+    /// The weights, including running statistics.
     Weights,
-    /// SGD's momentum.
+    /// The momentum of SGD.
     Momentum,
 }
 
-/// Computes with the shared weights and owns them: one implementation to read, others to be fast.
+/// Owns the shared weights of a supernet and computes with them: the contract that training and scoring are written against.
+///
+/// An executor is created from a [`WeightLayout`] and initial values. It then evaluates op graphs ([`Graph`], one per architecture) that
+/// read weights of this layout. A training step is
+///
+/// ```text
+/// executor.zero_gradient();
+/// for each path of the step:
+///     executor.gradients(&graph, &batch, &loss)?;   // accumulates
+/// let norms = executor.gradient_norms();            // one per weight tensor, for the samplers
+/// executor.update(&sgd_step);
+/// ```
+///
+/// Scoring an architecture is [`Executor::logits`], or [`Executor::count`] if only the number of correct images is needed. Data sets that
+/// fit on the device can be uploaded once with [`Executor::upload_dataset`]; batches then refer to images by index.
+///
+/// # Errors on devices
+/// Methods that return a `Result` report errors of their own call. Methods that do not, such as [`Executor::update`] and
+/// [`Executor::read`], may fail on a device; such an error is stored and returned by [`Executor::deferred_error`].
+///
+/// # Letters in shapes
+/// B batch, C channels, H height, W width, K classes, N images of a data set.
 pub trait Executor {
-    /// What computes, for logs and records.
+    /// Returns the name of the executor and its device, for logs and records.
     fn name(&self) -> &str;
 
-    /// Names, shapes and places of the weights.
+    /// Returns names, shapes and positions of the weights.
     fn layout(&self) -> &WeightLayout;
 
-    /// A forward pass. Norms use their running statistics, those without the statistics of this batch.
+    /// Computes a forward pass in evaluation mode.
+    ///
+    /// Batch norms use their running statistics. Norms without running statistics ([`crate::Statistics::Batch`]) use the statistics of
+    /// this batch.
+    ///
+    /// # Shapes
+    /// `images` is `[B, C, H, W]` with the input shape of the graph; the result is `[B, K]`.
     ///
     /// # Errors
-    /// [`ExecError`]
+    /// Returns an [`ExecError`] if the images do not fit the graph, or if the device fails.
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError>;
 
-    /// Takes images into the memory it computes in, so that batches need only name them, for as long as it lives. None where that would
-    /// save nothing, or where they do not fit.
+    /// Uploads images to the device, so that batches can refer to them by index ([`crate::Pixels::Range`], [`crate::Pixels::Augmented`]).
+    ///
+    /// The data set stays on the device as long as the executor exists. Returns `None` if it does not fit, or if an upload would save
+    /// nothing, as on the CPU.
     ///
     /// # Errors
-    /// [`ExecError::Backend`]
+    /// Returns [`ExecError::Backend`] if the device fails.
     fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
         let _ = images;
         Ok(None)
     }
 
-    /// The forward pass of [`Executor::logits`], of which only the number of correctly classified images is wanted, see
-    /// [`Logits::correct`]: it is added to `tally`. May return before it is computed.
+    /// Computes the forward pass of [`Executor::logits`] and adds the number of correctly classified images to `counts`.
+    ///
+    /// It may return before the pass is finished. [`Executor::counts`] waits for the result.
     ///
     /// # Errors
-    /// [`ExecError`]
+    /// Returns an [`ExecError`] if images or labels do not fit the graph, or if the device fails.
     fn count(
         &mut self,
         graph: &Graph,
         batch: &Batch<'_>,
-        tally: &mut CorrectCounts,
+        counts: &mut CorrectCounts,
     ) -> Result<(), ExecError> {
         batch.check_labels(graph)?;
-        tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
+        counts.known += self.logits(graph, &batch.images)?.correct(batch.labels);
         Ok(())
     }
 
-    /// The counts of these tallies; all others that were begun are void.
+    /// Waits for all pending [`Executor::count`] calls and returns the number of correct images for each of `counts`.
+    ///
+    /// Counters that are not among `counts` are discarded.
     ///
     /// # Errors
-    /// [`ExecError`], also of passes that had not been computed when they returned.
-    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
-        Ok(tallies.iter().map(|tally| tally.known).collect())
+    /// Returns an [`ExecError`], also for passes that were still running when [`Executor::count`] returned.
+    fn counts(&mut self, counts: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
+        Ok(counts.iter().map(|counts| counts.known).collect())
     }
 
-    /// A forward pass whose only result are the running statistics of the graph's norms: after batches 0, 1, …, n they are the plain
-    /// mean over those batches (PyTorch's `momentum=None`), whatever they were before. Makes a path fit to be scored with them.
+    /// Recalibrates the running statistics of the graph's batch norms with one more batch.
+    ///
+    /// `batch` counts the calls from 0. After batches 0, 1, …, n the running statistics are the mean over these batches, as with
+    /// `momentum=None` in PyTorch, whatever they were before. Shared weights need this for each architecture before it is scored.
     ///
     /// # Errors
-    /// [`ExecError`]
+    /// Returns an [`ExecError`] if the images do not fit the graph, or if the device fails.
     fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError>;
 
-    /// Starts a step: the gradient is zero and no weight counts as used.
+    /// Starts a step: sets the gradient to zero and marks all weights as unused.
     fn zero_gradient(&mut self);
 
-    /// A forward and backward pass; its gradient is added to the one that is there. Norms use the statistics of this batch, which
-    /// move the running ones.
+    /// Computes a forward and backward pass in training mode and adds its gradient to the accumulated one.
+    ///
+    /// Batch norms use the statistics of this batch and update their running statistics.
+    ///
+    /// # Shapes
+    /// `batch.images` is `[B, C, H, W]`, `batch.labels` is `[B]`.
     ///
     /// # Errors
-    /// [`ExecError`]
+    /// Returns an [`ExecError`] if images, labels or the lengths in `loss` do not fit, or if the device fails.
     fn gradients(
         &mut self,
         graph: &Graph,
@@ -204,96 +222,101 @@ pub trait Executor {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError>;
 
-    /// L2 norm of the gradient of every weight tensor, in the layout's order.
+    /// Returns the L2 norm of the accumulated gradient of every weight tensor, in the order of the layout.
     fn gradient_norms(&self) -> Vec<f64>;
 
-    /// The gradient of one weight tensor.
+    /// Returns the accumulated gradient of one weight tensor.
     fn gradient(&self, id: WeightId) -> Cow<'_, [f32]>;
 
-    /// Moves the weights along the gradient.
+    /// Updates the weights by one step of SGD.
     fn update(&mut self, step: &SgdStep);
 
-    /// A copy of a flat buffer, in the layout's order.
+    /// Returns a copy of a flat buffer, in the order of the layout. Check [`Executor::deferred_error`] before you persist it.
     fn read(&self, state: State) -> Vec<f32>;
 
     /// Overwrites a flat buffer.
     ///
     /// # Panics
-    /// If there are not as many values as the layout has.
+    /// Panics if the number of values is not [`WeightLayout::numel`].
     fn write(&mut self, state: State, values: &[f32]);
 
-    /// What went wrong in a call that cannot say so, such as a copy from a device that is lost: what was read since is worth nothing.
-    /// Asked before anything that was read is kept.
+    /// Returns the first deferred device error. Check it before you persist anything that was read from the device.
+    ///
+    /// Methods without a `Result`, such as [`Executor::read`], store an error of the device here. Everything that was read after it is
+    /// invalid.
     ///
     /// # Errors
-    /// [`ExecError::Backend`]
+    /// Returns [`ExecError::Backend`] with the first error.
     fn deferred_error(&self) -> Result<(), ExecError> {
         Ok(())
     }
 }
 
-/// Why a pass failed.
+/// The error type of executors.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ExecError {
-    /// Images of another shape than the graph's.
-    #[error("the graph takes images of {expected}, these are {found} (channels × height × width)")]
+    /// The images do not have the input shape of the graph.
+    #[error("the network expects images of {expected}, but these are {found} (channels × height × width)")]
     ImageShape {
-        /// What the graph takes.
+        /// Input shape of the graph.
         expected: Shape,
-        /// What came.
+        /// Shape of the images.
         found: Shape,
     },
-    /// A label that is no class.
-    #[error("image {index} of the batch has label {label}, the network has {classes} classes")]
+    /// A label is not a class.
+    #[error("image {index} of the batch has label {label}, but the network has {classes} classes")]
     BadLabel {
-        /// Place in the batch.
+        /// Index in the batch.
         index: usize,
-        /// Its label.
+        /// The label.
         label: u32,
         /// K.
         classes: usize,
     },
-    /// A graph that can only be counted.
-    #[error("the network has a {op}, which is counted but not computed here")]
-    Uncomputed {
+    /// The graph contains an operation that executors do not implement.
+    #[error("the network contains a {op}, which has a cost but is not implemented by executors")]
+    UnsupportedOp {
         /// The operation.
         op: &'static str,
     },
-    /// There is nothing to compute with.
-    #[error("the batch holds no image")]
+    /// The batch is empty.
+    #[error("the batch contains no images")]
     EmptyBatch,
-    /// Images that only another executor holds, or none.
-    #[error("the batch names images that the executor does not hold")]
-    NotHeld,
-    /// As many labels or weights as images are needed.
-    #[error("{found} {what} for {images} images")]
+    /// The batch refers to a data set or an image that was not uploaded to this executor.
+    #[error(
+        "the batch refers to images that were not uploaded to this executor; call `upload_dataset` on the same executor first"
+    )]
+    UnknownDataset,
+    /// The number of labels or image weights differs from the number of images.
+    #[error("there are {found} {what} for {images} images")]
     BatchLength {
-        /// What there is another number of.
+        /// What was counted.
         what: &'static str,
         /// How many there are.
         found: usize,
-        /// B.
+        /// Number of images, B.
         images: usize,
     },
-    /// Each slot of drop-path needs a number for each image.
-    #[error("{found} numbers of drop-path for {slots} slots and {images} images")]
+    /// Drop-path needs one number per slot and image.
+    #[error("there are {found} drop-path factors for {slots} slots and {images} images")]
     DropPath {
         /// How many there are.
         found: usize,
-        /// Slots of the graph.
+        /// Number of drop-path slots of the graph.
         slots: usize,
         /// B.
         images: usize,
     },
-    /// The ranks that share a batch cannot go on.
+    /// The processes that share a batch failed to communicate.
     #[error(transparent)]
     ProcessGroup(#[from] pada_dist::DistError),
-    /// The library or device below failed.
+    /// The library or the device of the executor failed.
     #[error("{executor} failed: {message}")]
     Backend {
-        /// Which executor.
+        /// Name of the executor.
         executor: String,
-        /// What it said.
+        /// The error message.
         message: String,
     },
 }
@@ -302,7 +325,8 @@ impl Batch<'_> {
     /// Checks that shapes, lengths and labels fit a graph.
     ///
     /// # Errors
-    /// As [`Images::check`], and [`ExecError::BatchLength`] or [`ExecError::BadLabel`]
+    /// Returns the errors of [`Images::check`] and [`Batch::check_labels`], [`ExecError::BatchLength`] for image weights, and
+    /// [`ExecError::DropPath`].
     pub fn check(&self, graph: &Graph, loss: &LossSpec<'_>) -> Result<(), ExecError> {
         self.images.check(graph)?;
         let images = self.images.len();
@@ -317,10 +341,10 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Checks that there is a label for each image, and that a graph has its class.
+    /// Checks that every image has a label that is a class of the graph.
     ///
     /// # Errors
-    /// [`ExecError::BatchLength`] or [`ExecError::BadLabel`]
+    /// Returns [`ExecError::BatchLength`] or [`ExecError::BadLabel`].
     pub fn check_labels(&self, graph: &Graph) -> Result<(), ExecError> {
         let (images, classes) = (self.images.len(), graph.output().shape.channels);
         if self.labels.len() != images {

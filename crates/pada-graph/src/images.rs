@@ -2,126 +2,127 @@ use std::ops::Range;
 
 use crate::{ExecError, Graph, Shape};
 
-/// Images of a batch.
+/// The images of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Images<'a> {
-    /// The images.
+    /// The pixels.
     pub pixels: Pixels<'a>,
-    /// C × H × W of one image.
+    /// Shape of one image.
     pub shape: Shape,
 }
 
-/// Where the images of a batch are.
+/// The pixels of a batch: given by the caller, or in a data set on the device.
 #[derive(Clone, Copy, Debug)]
 pub enum Pixels<'a> {
-    /// `[B, C, H, W]`, normalised.
+    /// Normalised pixels, `[B, C, H, W]`.
     Given(&'a [f32]),
-    /// In a set that the executor holds: so many of them, from one on, as they are.
+    /// Images of an uploaded data set without augmentation: the index of the first image, and the number of images.
     Range(DeviceDataset, usize, usize),
-    /// In a set that the executor holds, `[B]`.
-    Picks(DeviceDataset, &'a [Pick]),
+    /// Images of an uploaded data set with augmentation, `[B]`.
+    Augmented(DeviceDataset, &'a [AugmentedIndex]),
 }
 
-/// Images as bytes, with what they show: what an executor may hold, so that batches need only name them.
+/// A labelled data set as bytes, for [`Executor::upload_dataset`](crate::Executor::upload_dataset).
 #[derive(Clone, Copy, Debug)]
 pub struct ByteImages<'a> {
     /// `[N, C, H, W]`
     pub bytes: &'a [u8],
-    /// `[N]`, class of each, from 0.
+    /// `[N]`, class of each image.
     pub labels: &'a [u32],
-    /// C × H × W of one image.
+    /// Shape of one image.
     pub shape: Shape,
-    /// `[C, 256]`, the normalised value of every byte.
+    /// `[C, 256]`, the normalised value of every byte in every channel.
     pub values: &'a [f32],
 }
 
-/// A set that an executor holds: its name there.
+/// The identifier of a data set that was uploaded to an executor. It is valid for this executor only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceDataset(pub usize);
 
-/// An image of a held set, and how it is changed.
+/// An image of an uploaded data set and its augmentation: random crop with padding, horizontal flip, and cutout.
 ///
-/// Pixel (y, x) becomes that of the flipped column and shifted place; what lies outside is black, a byte of 0. Then the hole becomes
-/// the mean colour, which is 0.
+/// The augmented pixel (y, x) is read at (y + `offset_y`, x' + `offset_x`), where x' is the flipped column if `flipped` is set and x
+/// otherwise. Pixels outside of the image are zero bytes (the padding of `RandomCrop`). Then the cutout region becomes the mean colour,
+/// which is 0 after normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pick {
-    /// Its place in the set.
+pub struct AugmentedIndex {
+    /// Index of the image in the data set.
     pub index: u32,
-    /// How many rows further down it is read.
-    pub down: i32,
-    /// How many columns further right.
-    pub right: i32,
-    /// Whether left and right are exchanged.
+    /// Vertical crop offset in pixels.
+    pub offset_y: i32,
+    /// Horizontal crop offset in pixels.
+    pub offset_x: i32,
+    /// Whether the image is flipped horizontally.
     pub flipped: bool,
-    /// Rows and columns of the hole, from the first to before the last; empty where there is none.
-    pub hole: [[u32; 2]; 2],
+    /// Rows and columns of the cutout region as half-open ranges. Both are empty if there is no cutout.
+    pub cutout: [[u32; 2]; 2],
 }
 
-impl Pick {
-    /// An image as it is.
+impl AugmentedIndex {
+    /// An image without augmentation.
     pub fn plain(index: u32) -> Self {
-        Self { index, down: 0, right: 0, flipped: false, hole: [[0; 2]; 2] }
+        Self { index, offset_y: 0, offset_x: 0, flipped: false, cutout: [[0; 2]; 2] }
     }
 }
 
 impl<'a> Images<'a> {
-    /// Normalised images `[B, C, H, W]`.
+    /// Creates a batch of normalised images, `[B, C, H, W]`.
     pub fn given(pixels: &'a [f32], shape: Shape) -> Self {
         Self { pixels: Pixels::Given(pixels), shape }
     }
 
-    /// The numbers of images that are given.
+    /// Returns the pixels that the caller gave.
     ///
     /// # Errors
-    /// [`ExecError::NotHeld`] where they are named.
+    /// Returns [`ExecError::UnknownDataset`] if the batch refers to an uploaded data set.
     pub fn numbers(&self) -> Result<&'a [f32], ExecError> {
         match self.pixels {
             Pixels::Given(pixels) => Ok(pixels),
-            Pixels::Range(..) | Pixels::Picks(..) => Err(ExecError::NotHeld),
+            Pixels::Range(..) | Pixels::Augmented(..) => Err(ExecError::UnknownDataset),
         }
     }
 
-    /// B.
+    /// Returns B, the number of images.
     pub fn len(&self) -> usize {
         match self.pixels {
             Pixels::Given(pixels) => pixels.len().checked_div(self.shape.numel()).unwrap_or(0),
             Pixels::Range(_, _, count) => count,
-            Pixels::Picks(_, picks) => picks.len(),
+            Pixels::Augmented(_, indices) => indices.len(),
         }
     }
 
-    /// Whether there is no image.
+    /// Returns whether there are no images.
     pub fn is_empty(&self) -> bool {
         match self.pixels {
             Pixels::Given(pixels) => pixels.is_empty(),
-            Pixels::Range(..) | Pixels::Picks(..) => self.len() == 0,
+            Pixels::Range(..) | Pixels::Augmented(..) => self.len() == 0,
         }
     }
 
-    /// Some of the images.
+    /// Returns the images of a range of the batch.
     ///
     /// # Panics
-    /// If there are fewer.
+    /// Panics if the range does not lie inside the batch.
     pub fn part(&self, range: Range<usize>) -> Self {
         let numel = self.shape.numel();
         let pixels = match self.pixels {
             Pixels::Given(pixels) => Pixels::Given(&pixels[range.start * numel..range.end * numel]),
             Pixels::Range(set, first, count) => {
-                assert!(range.end <= count, "there are {count} images");
+                assert!(range.end <= count, "the batch has {count} images");
                 Pixels::Range(set, first + range.start, range.len())
             }
-            Pixels::Picks(set, picks) => Pixels::Picks(set, &picks[range]),
+            Pixels::Augmented(set, indices) => Pixels::Augmented(set, &indices[range]),
         };
         Self { pixels, shape: self.shape }
     }
 
-    /// Checks that the images fit a graph, and that it can be computed.
+    /// Checks that executors support the graph and that the images fit it.
     ///
     /// # Errors
-    /// [`ExecError::Uncomputed`], [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`]
+    /// Returns [`ExecError::UnsupportedOp`], [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`].
     pub fn check(&self, graph: &Graph) -> Result<(), ExecError> {
-        if let Some(op) = graph.uncomputed() {
-            return Err(ExecError::Uncomputed { op });
+        if let Some(op) = graph.unsupported_op() {
+            return Err(ExecError::UnsupportedOp { op });
         }
         let input = graph.nodes().iter().find(|node| node.op == crate::Op::Input);
         let (found, numel) = (self.shape, self.shape.numel());
@@ -134,7 +135,11 @@ impl<'a> Images<'a> {
         if let Pixels::Given(pixels) = self.pixels
             && (numel == 0 || !pixels.len().is_multiple_of(numel))
         {
-            return Err(ExecError::BatchLength { what: "numbers", found: pixels.len(), images: self.len() });
+            return Err(ExecError::BatchLength {
+                what: "pixel values",
+                found: pixels.len(),
+                images: self.len(),
+            });
         }
         Ok(())
     }

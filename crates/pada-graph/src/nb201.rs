@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use pada_space::{Arch, EDGES, N_NODES, Nb201, Nb201Op};
+use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
+
+const EDGES: [(usize, usize); 6] = Nb201::EDGES;
+const N_NODES: usize = Nb201::NODES;
 
 use crate::{
     Conv, Graph, GraphBuilder, GraphError, Init, Lower, NodeId, Norm, Owner, Pool, Shape, Statistics,
@@ -10,19 +13,19 @@ use crate::{
 const EPS: f32 = 1e-5; // PyTorch's default
 const STAGES: usize = 3;
 
-/// How convolutions and norms of the network are written.
+/// Bias of convolutions and kind of batch norms in a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norms {
-    /// The supernet of the released code: convolutions with bias, norms without scale and shift.
+    /// Convolutions with bias, norms without scale and shift and with batch statistics: the supernet of the released code.
     Plain,
-    /// The networks of the benchmark's own table: convolutions without bias, norms with scale and shift.
+    /// Convolutions without bias, norms with scale and shift and with batch statistics: parameters as in the benchmark's networks.
     Affine,
-    /// The same, and norms keep running statistics for evaluation, as `BatchNorm2d` does.
+    /// As [`Norms::Affine`], with running statistics for evaluation, as PyTorch's `BatchNorm2d`.
     Running,
 }
 
 impl Norms {
-    /// The norm of `c` channels that PyTorch calls `name`, and its weights.
+    /// Adds the weights of a norm of `c` channels that is called `name` in PyTorch.
     pub(crate) fn push(
         self,
         layout: &mut WeightLayout,
@@ -51,8 +54,8 @@ impl Norms {
     }
 }
 
-/// The NAS-Bench-201 network: stem, three stages of cells with a residual block of stride 2 before the second and third,
-/// global average, linear classifier. Weights are named as in the released PA-DA checkpoints.
+/// The supernet of NAS-Bench-201: stem, three stages of cells with a residual block of stride 2 before the second and third, global average
+/// pooling, and a linear classifier. Weights are named as in the released PA-DA checkpoints.
 ///
 /// # Source
 /// Dong & Yang, NAS-Bench-201, ICLR 2020; weight sharing as in <https://github.com/ShunLu91/PA-DA>.
@@ -78,7 +81,7 @@ struct ConvNorm {
 
 #[derive(Clone, Debug)]
 enum Cell {
-    /// `edges[e]` holds the 1×1 and the 3×3 convolution of edge e.
+    /// `edges[e]` has the 1×1 and the 3×3 convolution of edge e.
     Search {
         edges: Vec<[ConvNorm; 2]>,
     },
@@ -90,7 +93,7 @@ enum Cell {
 }
 
 impl Nb201Net {
-    /// The network with `channels` in the first stage and `cells` in every stage.
+    /// Creates the network with `channels` channels in the first stage and `cells` cells per stage.
     pub fn new(channels: usize, cells: usize, input: Shape, classes: usize, norms: Norms) -> Self {
         let mut w = Weights { layout: WeightLayout::new(), norms };
         let stem = {
@@ -148,7 +151,7 @@ impl Nb201Net {
         arch: &Arch,
         edges: &[[ConvNorm; 2]],
     ) -> Result<CellNodes, GraphError> {
-        let ops = Nb201::ops(arch);
+        let ops = Nb201::ops(arch)?;
         let (mut nodes, mut edge_values) = (vec![input], Vec::new());
         for to in 1..N_NODES {
             let mut terms = Vec::new();
@@ -180,7 +183,7 @@ impl Nb201Net {
         g.norm(x, self.stem.norm)
     }
 
-    /// All cells; returns the last one's output and the values of the searched ones.
+    /// Adds all cells. Returns the output of the last cell and the values of the searched cells.
     fn cells(
         &self,
         g: &mut GraphBuilder<'_>,
@@ -214,11 +217,11 @@ impl Nb201Net {
     }
 }
 
-/// The values of a searched cell.
+/// The nodes of the graph that belong to a searched cell.
 struct CellNodes {
-    /// Of its nodes.
+    /// The values of the cell's nodes.
     nodes: Vec<NodeId>,
-    /// What the operations of its edges make, in the order of [`EDGES`].
+    /// The outputs of the operations on its edges, in the order of [`Nb201::EDGES`].
     edges: Vec<NodeId>,
 }
 
@@ -232,6 +235,7 @@ impl Lower for Nb201Net {
     }
 
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        Nb201::new().check(arch)?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = self.stem(&mut g)?;
         let (x, _) = self.cells(&mut g, x, arch)?;
@@ -240,13 +244,15 @@ impl Lower for Nb201Net {
 
     fn lower_aligned(&self, path: &Arch, anchor: &Arch, weight: f64) -> Result<Graph, GraphError> {
         if path == anchor {
-            return self.lower(path); // it is aligned already
+            return self.lower(path); // the alignment loss is zero
         }
+        Nb201::new().check(path)?;
+        Nb201::new().check(anchor)?;
         let mut g = GraphBuilder::new(&self.layout);
         let stem = self.stem(&mut g)?;
         let (_, anchors) = self.cells(&mut g, stem, anchor)?;
         let (x, values) = self.cells(&mut g, stem, path)?;
-        // A node is the input of several edges, and with a skip connection also an output: each pair is aligned once.
+        // A node is the input of several edges, and with a skip connection also an output. Each pair is aligned once.
         let mut shares: BTreeMap<(NodeId, NodeId), f64> = BTreeMap::new();
         let share = weight / (values.len() * EDGES.len()) as f64;
         for (anchor, value) in anchors.iter().zip(&values) {
@@ -262,7 +268,7 @@ impl Lower for Nb201Net {
     }
 }
 
-/// Collects the weights in the order in which PyTorch lists them.
+/// Collects the weights in the order of PyTorch's `state_dict`.
 struct Weights {
     layout: WeightLayout,
     norms: Norms,

@@ -4,25 +4,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Graph, State, WeightId, WeightLayout, WeightSpec};
 
-/// What happens to weights that the step's paths did not use.
+/// Treatment of weights that are not on any path of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnusedWeights {
-    /// Their gradient is zero: momentum and weight decay still move them, as in the released code.
+    /// Also apply momentum and weight decay to weights that are not on the path, as the released code does.
     #[default]
     Decay,
-    /// They stay as they are, and so does their momentum.
+    /// Keep unused weights and their momentum unchanged.
     Frozen,
 }
 
-/// Which weights L2 decay pulls towards zero.
+/// The weights that weight decay applies to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decayed {
-    /// Every one.
+    /// All weights.
     #[default]
     All,
-    /// Those of convolutions and linear layers; biases, and scale and shift of norms, are left alone.
+    /// Kernels of convolutions and linear layers only, not biases, scales and shifts.
     Kernels,
 }
 
@@ -32,20 +32,20 @@ pub enum Decayed {
 pub struct SgdStep {
     /// Learning rate.
     pub lr: f32,
-    /// Share of the old direction that is kept.
+    /// Momentum.
     pub momentum: f32,
     /// L2 weight decay.
     pub weight_decay: f32,
-    /// Of which weights.
+    /// The weights that weight decay applies to.
     pub decayed: Decayed,
-    /// Factor on the gradient: what clipping leaves of it.
+    /// Factor on the gradient, from gradient clipping.
     pub gradient_scale: f32,
-    /// What happens to unused weights.
-    pub idle: UnusedWeights,
+    /// Treatment of weights that are not on any path of the step.
+    pub unused: UnusedWeights,
 }
 
 impl SgdStep {
-    /// The step as one tensor feels it.
+    /// Returns the step for one tensor, with the weight decay that applies to it.
     pub fn of(&self, spec: &WeightSpec) -> Self {
         let kernel = spec.shape.len() > 1;
         match self.decayed {
@@ -54,10 +54,10 @@ impl SgdStep {
         }
     }
 
-    /// Moves weights along their gradient; whether they stay because they were not used is the caller's to say.
+    /// Updates one tensor. The caller decides whether an unused tensor is updated.
     ///
     /// # Shapes
-    /// All lists have one length; what is longer is left as it is.
+    /// All slices have the same length.
     pub fn apply(&self, weights: &mut [f32], momentum: &mut [f32], gradient: &[f32]) {
         for ((w, m), &g) in weights.iter_mut().zip(momentum).zip(gradient) {
             let direction = self.gradient_scale * g + self.weight_decay * *w;
@@ -79,10 +79,10 @@ pub struct HostWeights {
 }
 
 impl HostWeights {
-    /// Weights with these values, no momentum, no gradient.
+    /// Creates weights with the given values, and with zero momentum and gradient.
     ///
     /// # Panics
-    /// If there are not as many values as the layout has.
+    /// Panics if the number of values is not [`WeightLayout::numel`].
     pub fn new(layout: WeightLayout, weights: Vec<f32>) -> Self {
         assert_eq!(weights.len(), layout.numel(), "one value for every weight of the layout");
         let (n, tensors) = (layout.numel(), layout.len());
@@ -95,40 +95,40 @@ impl HostWeights {
         }
     }
 
-    /// Names, shapes and places.
+    /// Returns the weight layout.
     pub fn layout(&self) -> &WeightLayout {
         &self.layout
     }
 
-    /// One weight tensor.
+    /// Returns one weight tensor.
     pub fn weight(&self, id: WeightId) -> &[f32] {
         &self.weights[self.layout.range(id)]
     }
 
-    /// One gradient tensor.
+    /// Returns the gradient of one weight tensor.
     pub fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
         Cow::Borrowed(&self.gradient[self.layout.range(id)])
     }
 
-    /// One gradient tensor, to add to.
+    /// Returns the gradient of one weight tensor for accumulation.
     pub fn gradient_mut(&mut self, id: WeightId) -> &mut [f32] {
         &mut self.gradient[self.layout.range(id)]
     }
 
-    /// Marks the weights that a graph trains as used by this step.
+    /// Marks the weights that a graph trains as used in this step.
     pub fn touch(&mut self, graph: &Graph) {
         for id in graph.trained_weights() {
             self.touched[id.0] = true;
         }
     }
 
-    /// Starts a step: gradient zero, nothing touched.
+    /// Starts a step: sets the gradient to zero and marks all weights as unused.
     pub fn zero_gradient(&mut self) {
         self.gradient.fill(0.0);
         self.touched.fill(false);
     }
 
-    /// L2 norm of every gradient tensor, in f64.
+    /// Returns the L2 norm of every gradient tensor, computed in f64.
     pub fn gradient_norms(&self) -> Vec<f64> {
         let norm = |(id, _)| {
             let g = &self.gradient[self.layout.range(id)];
@@ -137,10 +137,10 @@ impl HostWeights {
         self.layout.iter().map(norm).collect()
     }
 
-    /// Moves the running statistics of a norm towards those of a batch: `r = (1 − share) · r + share · batch`.
+    /// Updates the running statistics of a norm with those of a batch: `r = (1 − share) · r + share · batch`.
     ///
     /// # Shapes
-    /// `moments`: `[C]`, mean and biased variance of each channel over `count` numbers; the running variance is unbiased.
+    /// `moments`: `[C]`, mean and biased variance of each channel over `count` values. The running variance is unbiased.
     pub fn track(&mut self, [mean, var]: [WeightId; 2], share: f64, moments: &[[f64; 2]], count: usize) {
         let unbiased = count as f64 / (count.max(2) - 1) as f64;
         for (id, part, factor) in [(mean, 0, 1.0), (var, 1, unbiased)] {
@@ -152,13 +152,13 @@ impl HostWeights {
         }
     }
 
-    /// Moves the weights.
+    /// Updates all weights by one step.
     pub fn update(&mut self, step: &SgdStep) {
         for (id, spec) in self.layout.iter() {
             if !self.layout.is_trained(id) {
                 continue;
             }
-            if step.idle == UnusedWeights::Frozen && !self.touched[id.0] {
+            if step.unused == UnusedWeights::Frozen && !self.touched[id.0] {
                 continue;
             }
             let range = self.layout.range(id);
@@ -168,7 +168,7 @@ impl HostWeights {
         }
     }
 
-    /// A copy of all weights or of all momentum, in the layout's order.
+    /// Returns a copy of all weights or of all momentum, in the order of the layout.
     pub fn read(&self, state: State) -> Vec<f32> {
         match state {
             State::Weights => self.weights.clone(),
@@ -179,7 +179,7 @@ impl HostWeights {
     /// Overwrites all weights or all momentum.
     ///
     /// # Panics
-    /// If there are not as many values as the layout has.
+    /// Panics if the number of values is not [`WeightLayout::numel`].
     pub fn write(&mut self, state: State, values: &[f32]) {
         match state {
             State::Weights => self.weights.copy_from_slice(values),

@@ -1,11 +1,11 @@
-//! PyTorch modules one behind the other: the names of their weights, and the nodes they become.
+//! Sequences of PyTorch modules: the names of their weights, and their lowering to nodes.
 
 use crate::{
     Conv, GraphBuilder, GraphError, Init, NodeId, Norm, Norms, Owner, Pool, Shape, WeightId, WeightLayout,
     WeightSpec,
 };
 
-/// What a network does to one value.
+/// A sequence of modules that is applied to one value.
 pub(crate) type Steps = Vec<Step>;
 
 #[derive(Clone, Debug)]
@@ -16,17 +16,17 @@ pub(crate) enum Step {
     Norm(Norm),
     AvgPool(Pool),
     MaxPool(Pool),
-    /// Zeros, at every `stride`-th pixel.
+    /// Zeros, with the image size divided by `stride`.
     Zero {
         stride: usize,
     },
-    /// Two convolutions of the same value, joined along the channels.
+    /// Two convolutions of the same value, concatenated along the channels.
     Both(Conv, Conv),
-    /// Squeeze and excitation: down to few channels and up again.
+    /// Squeeze-and-excitation: reduce and expand convolutions and a gate.
     Squeeze(Conv, Conv),
 }
 
-/// The value behind all steps.
+/// Adds the nodes of all steps and returns the last value.
 pub(crate) fn apply(g: &mut GraphBuilder<'_>, x: NodeId, steps: &[Step]) -> Result<NodeId, GraphError> {
     steps.iter().try_fold(x, |x, step| {
         Ok(match step {
@@ -56,7 +56,7 @@ pub(crate) fn apply(g: &mut GraphBuilder<'_>, x: NodeId, steps: &[Step]) -> Resu
     })
 }
 
-/// Collects the weights of a network, in the order in which PyTorch lists them.
+/// Collects the weights of a network in the order of PyTorch's `state_dict`.
 pub(crate) struct Modules {
     pub(crate) layout: WeightLayout,
     pub(crate) norms: Norms,
@@ -78,7 +78,7 @@ impl Modules {
         self.layout.push(WeightSpec { name, shape, init, owner: owner.cloned() })
     }
 
-    /// A dense convolution without bias that keeps the size at stride 1.
+    /// A dense convolution without bias and with "same" padding.
     pub(crate) fn conv(
         &mut self,
         name: &str,

@@ -5,7 +5,7 @@ use pada_graph::{
     Conv, Cost, DartsModel, DartsSize, Decayed, GraphBuilder, GraphError, HostWeights, Images, Init, Lower,
     Nb201Net, NodeId, Norms, Op, Pool, SgdStep, Shape, UnusedWeights, WeightLayout, WeightSpec,
 };
-use pada_space::{DARTS_NAMED, Genotype, Nb201, SearchSpace, find_named};
+use pada_space::{Arch, DARTS_NAMED, Genotype, Nb201, SearchSpace, find_named};
 
 fn net(input: Shape) -> Nb201Net {
     Nb201Net::new(4, 1, input, 10, Norms::Plain)
@@ -83,7 +83,7 @@ fn misfits_are_named() {
 /// Two steps of `torch.optim.SGD` by hand: w 1, g .5 then 0, lr .1, momentum .9, decay .01.
 #[test]
 fn sgd_moves_idle_weights_unless_frozen() {
-    for (idle, expected) in [(UnusedWeights::Decay, 0.902_151), (UnusedWeights::Frozen, 0.949)] {
+    for (unused, expected) in [(UnusedWeights::Decay, 0.902_151), (UnusedWeights::Frozen, 0.949)] {
         let mut layout = WeightLayout::new();
         layout.push(WeightSpec { name: "w".into(), shape: vec![1], init: Init::Constant(1.0), owner: None });
         let mut g = GraphBuilder::new(&layout);
@@ -97,15 +97,15 @@ fn sgd_moves_idle_weights_unless_frozen() {
             weight_decay: 0.01,
             decayed: Decayed::All,
             gradient_scale: 1.0,
-            idle,
+            unused,
         };
         host.gradient_mut(id)[0] = 0.5;
-        host.update(&SgdStep { idle: UnusedWeights::Decay, ..step });
+        host.update(&SgdStep { unused: UnusedWeights::Decay, ..step });
         assert!((host.weight(id)[0] - 0.949).abs() < 1e-7);
         host.zero_gradient();
         host.touch(&empty);
         host.update(&step);
-        assert!((host.weight(id)[0] - expected).abs() < 1e-6, "{idle:?}: {}", host.weight(id)[0]);
+        assert!((host.weight(id)[0] - expected).abs() < 1e-6, "{unused:?}: {}", host.weight(id)[0]);
     }
 }
 
@@ -144,7 +144,7 @@ fn running_statistics_are_no_weights() {
         weight_decay: 0.5,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: UnusedWeights::Decay,
+        unused: UnusedWeights::Decay,
     };
     let mut host = HostWeights::new(layout.clone(), vec![1.0; layout.numel()]);
     host.update(&step);
@@ -181,4 +181,34 @@ fn what_is_only_counted_is_refused_in_words() {
     let pixels = vec![0.0; 3 * 32 * 32];
     let error = Images::given(&pixels, Shape::new(3, 32, 32)).check(&graph).unwrap_err();
     assert!(error.to_string().contains("convolution along one direction"), "{error}");
+}
+
+/// An architecture of another space is an error and never a shorter network.
+#[test]
+fn architectures_of_another_space_are_refused() {
+    use pada_graph::{DartsNet, DartsSize, MacroNet, ProxylessNet};
+    let image = Shape::new(3, 32, 32);
+    let nets: [Box<dyn Lower>; 4] = [
+        Box::new(Nb201Net::new(4, 1, image, 10, Norms::Plain)),
+        Box::new(MacroNet::new(image, 10, Norms::Affine)),
+        Box::new(DartsNet::new(DartsSize { channels: 4, layers: 3, ..DartsSize::CIFAR }, Norms::Affine)),
+        Box::new(ProxylessNet::new(
+            &pada_space::ProxylessWidths::SEARCH,
+            Shape::new(3, 64, 64),
+            10,
+            Norms::Affine,
+        )),
+    ];
+    for net in nets {
+        for arch in
+            [Arch::new([]), Arch::new([0, 1]), Arch::new([9; 6]), Arch::new([9; 8]), Arch::new([99; 21])]
+        {
+            let refused = net.lower(&arch).unwrap_err();
+            assert!(matches!(refused, GraphError::Arch(_)), "{arch}: {refused}");
+        }
+    }
+    let net = Nb201Net::new(4, 1, image, 10, Norms::Plain);
+    let (good, bad) = (Arch::new([3; 6]), Arch::new([3; 5]));
+    assert!(matches!(net.lower_aligned(&good, &bad, 1.0), Err(GraphError::Arch(_))));
+    assert!(matches!(net.lower_aligned(&bad, &good, 1.0), Err(GraphError::Arch(_))));
 }

@@ -8,17 +8,17 @@ use rand_chacha::ChaCha8Rng;
 /// Correlated scores with ties: accuracies in hundredths.
 fn scores(n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let truth: Vec<f64> = (0..n).map(|_| rng.random_range(0..10_000) as f64 / 100.0).collect();
-    let predicted = truth.iter().map(|t| (t + rng.random_range(-20.0..20.0_f64)).round()).collect();
-    (predicted, truth)
+    let ground_truth: Vec<f64> = (0..n).map(|_| rng.random_range(0..10_000) as f64 / 100.0).collect();
+    let predicted = ground_truth.iter().map(|t| (t + rng.random_range(-20.0..20.0_f64)).round()).collect();
+    (predicted, ground_truth)
 }
 
 fn tau_b(c: &mut Criterion) {
     for (n, checksum) in [(15_625, 0.764), (1_000_000, 0.764)] {
-        let (predicted, truth) = scores(n);
-        let tau = kendall_tau_b(&predicted, &truth).expect("the lists have no NaN");
+        let (predicted, ground_truth) = scores(n);
+        let tau = kendall_tau_b(&predicted, &ground_truth).expect("the lists have no NaN");
         assert!((tau - checksum).abs() < 0.005, "the work changed: tau is {tau}");
-        c.bench_function(&format!("tau_b/{n}"), |b| b.iter(|| kendall_tau_b(&predicted, &truth)));
+        c.bench_function(&format!("tau_b/{n}"), |b| b.iter(|| kendall_tau_b(&predicted, &ground_truth)));
     }
 }
 

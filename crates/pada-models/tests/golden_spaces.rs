@@ -194,8 +194,8 @@ fn canonical_darts_architectures_compute_the_same() {
         let arch = Darts.sample(&mut rng);
         let ops = arch.choices().iter().zip(Darts.n_ops());
         let ops = ops.map(|(&op, &n)| if n == 8 { [0, 1, 3, 3, 3, 4][rng.random_range(0..6)] } else { op });
-        let arch = Darts.parse(&Darts.format(&Arch::new(ops.collect::<Vec<u8>>()))).unwrap();
-        let canonical = Darts.canonical(&arch, Equivalence::SharedWeights);
+        let arch = Darts.parse(&Darts.format(&Arch::new(ops.collect::<Vec<u8>>())).unwrap()).unwrap();
+        let canonical = Darts.canonical(&arch, Equivalence::SharedWeights).unwrap();
         moved += usize::from(canonical != arch);
         let [ours, theirs] = [&arch, &canonical].map(|arch| {
             let graph = net.lower(arch).unwrap();

@@ -4,21 +4,23 @@ use std::path::{Path, PathBuf};
 use pada_space::SpaceError;
 use thiserror::Error;
 
+use crate::name::did_you_mean;
 use crate::{DARTS_214_FILE, MACRO_FILE, NB201_FILE};
 
-/// A table that `cargo xtask download` brings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A table that `pada download` fetches into the data folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Download {
     /// NAS-Bench-201.
     Nb201,
     /// NAS-Bench-Macro.
     NasBenchMacro,
-    /// 214 trained genotypes of DARTS.
+    /// 214 trained genotypes of the DARTS space.
     Darts214,
 }
 
 impl Download {
-    /// Its folder in the data folder.
+    /// Returns the table's folder inside the data folder.
     pub fn folder(self) -> &'static str {
         match self {
             Self::Nb201 => "nasbench201",
@@ -27,7 +29,7 @@ impl Download {
         }
     }
 
-    /// Its file in that folder.
+    /// Returns the name of the table's file in that folder.
     pub fn file(self) -> &'static str {
         match self {
             Self::Nb201 => NB201_FILE,
@@ -36,20 +38,20 @@ impl Download {
         }
     }
 
-    /// The command that brings it.
+    /// Returns the command that fetches the table.
     pub fn command(self) -> String {
-        // No public place has this one as a file.
+        // The file of this table is not published at a fixed address.
         let from = if self == Self::Darts214 { " --from DIR" } else { "" };
-        format!("cargo xtask download {self}{from}")
+        format!("pada download {self}{from}")
     }
 
-    /// Where it lies in a data folder.
-    pub fn path(self, data_dir: &Path) -> PathBuf {
-        data_dir.join(self.folder()).join(self.file())
+    /// Returns the path of the table's file in a data folder.
+    pub fn path(self, data_dir: impl AsRef<Path>) -> PathBuf {
+        data_dir.as_ref().join(self.folder()).join(self.file())
     }
 }
 
-/// As the command calls it.
+/// Writes the name that the command uses, such as `nas-bench-macro`.
 impl fmt::Display for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -60,60 +62,108 @@ impl fmt::Display for Download {
     }
 }
 
-/// Why a table cannot be used.
+/// The unit in which an error counts the rows of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RowUnit {
+    /// Lines of a text file, from 1, as editors count them.
+    Line,
+    /// Entries of a JSON list, from 1.
+    Entry,
+}
+
+impl fmt::Display for RowUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "line",
+            Self::Entry => "entry",
+        })
+    }
+}
+
+/// The reason why a table cannot be used.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum NasBenchError {
-    /// The table is not there.
+    /// The file of a downloadable table does not exist.
     #[error(
-        "{path} is missing; run `{}`, or set PADA_DATA to the folder that holds {}/",
+        "{path} does not exist; run `{}`, or set PADA_DATA to the folder that contains {}/",
         .download.command(), .download.folder()
     )]
     Missing {
         /// The file.
         path: PathBuf,
-        /// What brings it.
+        /// The table.
         download: Download,
     },
-    /// The file cannot be read as JSON.
-    #[error("{path}: {source}")]
+    /// The operating system cannot read the file.
+    #[error("{path} cannot be read: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// The file is not the expected JSON.
+    #[error("{path} is not a JSON list of trained genotypes: {source}")]
     Json {
         /// The file.
         path: PathBuf,
-        /// What the reader said, with line and column.
+        /// The error of the JSON reader, with line and column.
         source: serde_json::Error,
     },
-    /// A mean is not that of its runs.
-    #[error("{path}, line {line}: mean_acc is {written}, the mean of its runs is {found}")]
+    /// The file is not valid CSV.
+    #[error("{path}, line {line}: {reason}")]
+    Csv {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The reason.
+        reason: String,
+    },
+    /// The mean accuracy of a row is not the mean of the row's training runs.
+    #[error("{path}, line {line}: mean_acc is {written}, but the mean of acc1, acc2 and acc3 is {found}")]
     WrongMean {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What stands there.
+        /// The mean in the file, percent.
         written: f64,
-        /// What should.
+        /// The mean of the runs, percent.
         found: f64,
     },
-    /// The file cannot be read as CSV.
-    #[error("{path}: {source}")]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// What the reader said, with the line.
-        source: csv::Error,
-    },
-    /// A column is not in the header.
-    #[error("{path} has no column {column}; it has {found}")]
+    /// The header of a file lacks a column.
+    #[error("{path} has no column {column}; its header has the columns {found}")]
     NoColumn {
         /// The file.
         path: PathBuf,
-        /// The column.
+        /// The missing column.
         column: String,
-        /// The columns there are.
+        /// The columns of the header.
         found: String,
     },
-    /// A cell is not a number.
-    #[error("{path}, line {line}: {column} is {text:?}, which is no finite number")]
+    /// A table has no column of this name.
+    #[error(
+        "NAS-Bench-201 has no column {column:?}{} Its columns are {}",
+        did_you_mean(column, .valid), .valid.join(", ")
+    )]
+    UnknownColumn {
+        /// The name.
+        column: String,
+        /// The valid names.
+        valid: &'static [&'static str],
+    },
+    /// No table has this name.
+    #[error("there is no table {name:?}{} The tables are {}", did_you_mean(name, .valid), .valid.join(", "))]
+    UnknownTable {
+        /// The name.
+        name: String,
+        /// The valid names.
+        valid: &'static [&'static str],
+    },
+    /// A cell of the file is not a finite number.
+    #[error("{path}, line {line}: {column} is {text:?}, but it must be a finite number")]
     BadNumber {
         /// The file.
         path: PathBuf,
@@ -121,64 +171,121 @@ pub enum NasBenchError {
         line: u64,
         /// The column.
         column: String,
-        /// What stands there.
+        /// The text of the cell.
         text: String,
     },
-    /// A cell is not an architecture.
-    #[error("{path}, line {line}: {source}")]
+    /// The seed of a row is not a whole number.
+    #[error("{path}, line {line}: seed is {text:?}, but it must be a whole number that is not negative")]
+    BadSeed {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The text of the cell.
+        text: String,
+    },
+    /// A row is not an architecture of the search space.
+    #[error("{path}, {unit} {line}: {source}{}", lost_zeros(.padded))]
     BadArch {
         /// The file.
         path: PathBuf,
-        /// The line, or the entry of a list, from 1.
+        /// The line or entry, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The unit of `line`.
+        unit: RowUnit,
+        /// The reason.
         source: SpaceError,
+        /// The architecture with zeros in front, if that makes it valid: spreadsheet programs remove them.
+        padded: Option<String>,
     },
-    /// The two forms of a row's architecture differ.
+    /// The two text forms of a row name different architectures.
     #[error("{path}, line {line}: ops {digits} and arch_str {string} are different architectures")]
     Disagree {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// The digits.
+        /// The architecture of the column `ops`.
         digits: String,
-        /// The long form, as digits.
+        /// The architecture of the column `arch_str`, in digits.
         string: String,
     },
-    /// An architecture has two rows.
-    #[error("{path}, line {line}: {arch} stands on line {first} already")]
+    /// An architecture, or an architecture with a seed, has two rows.
+    #[error("{path}, {unit} {line}: {arch} is already in {unit} {first}")]
     Duplicate {
         /// The file.
         path: PathBuf,
-        /// The second line, from 1.
+        /// The second line or entry, from 1.
         line: u64,
-        /// What stands there twice.
+        /// The unit of `line` and `first`.
+        unit: RowUnit,
+        /// The architecture.
         arch: String,
-        /// The first line.
+        /// The first line or entry, from 1.
         first: u64,
     },
-    /// Rows are missing.
+    /// A table of all architectures of a search space lacks some.
     #[error(
-        "{path} has {found} of {expected} architectures, {first} is the first that is missing; run `{}`",
+        "{path} has {found} of {expected} architectures, the first that is missing is {first}; run `{}`",
         .download.command()
     )]
     MissingRows {
         /// The file.
         path: PathBuf,
-        /// Rows there are.
+        /// The number of architectures in the file.
         found: usize,
-        /// Rows there should be.
+        /// The number of architectures in the search space.
         expected: usize,
-        /// The first architecture in digit order without a row.
+        /// The first missing architecture, in digit order.
         first: String,
-        /// What brings the whole table.
+        /// The table.
         download: Download,
     },
-    /// There is no row.
-    #[error("{path} holds no row")]
+    /// The file has no row.
+    #[error("{path} has no rows")]
     Empty {
         /// The file.
         path: PathBuf,
     },
+    /// A list of accuracies does not have one entry per architecture.
+    #[error("the table {name:?} has {archs} architectures, but {accuracies} accuracies")]
+    LengthMismatch {
+        /// The name of the table.
+        name: String,
+        /// The number of architectures.
+        archs: usize,
+        /// The number of accuracies.
+        accuracies: usize,
+    },
+    /// A list of architectures contains an architecture twice.
+    #[error("the table {name:?} has the architecture {arch} at index {first} and again at index {second}")]
+    DuplicateArch {
+        /// The name of the table.
+        name: String,
+        /// The architecture.
+        arch: String,
+        /// The first index, from 0.
+        first: usize,
+        /// The second index, from 0.
+        second: usize,
+    },
+    /// An accuracy is NaN or infinite.
+    #[error("the table {name:?} has the accuracy {accuracy} at index {index}, but it must be finite")]
+    NotFinite {
+        /// The name of the table.
+        name: String,
+        /// The index, from 0.
+        index: usize,
+        /// The accuracy.
+        accuracy: f64,
+    },
+}
+
+fn lost_zeros(padded: &Option<String>) -> String {
+    let hint = |padded| {
+        format!(
+            "; if a spreadsheet program removed leading zeros, write {padded} and format the column as text"
+        )
+    };
+    padded.as_ref().map(hint).unwrap_or_default()
 }

@@ -30,7 +30,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let net = Net::new(&mut rng)?;
     let (x, y) = examples(&mut rng)?;
     let best = Arch::new(vec![2; LAYERS]);
-    let space = SubSpace::full(&[OPS.len(); LAYERS]);
+    let space = SubSpace::from_op_counts(&[OPS.len(); LAYERS])?;
     let mut paths = PathImportance::new(space, PathImportanceConfig::default())?;
     let mut images = DataImportance::new(EXAMPLES, DataImportanceConfig::default())?;
 

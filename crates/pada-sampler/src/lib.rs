@@ -18,9 +18,8 @@ mod state;
 mod uniform_data;
 mod uniform_paths;
 
-pub use rand;
 pub use alias::AliasTable;
-pub use audit::{ImageAudit, PathAudit, effective_sample_size, entropy};
+pub use audit::{effective_sample_size, entropy};
 pub use constant_paths::ConstantPaths;
 pub use data_importance::{DataImportance, DataImportanceConfig, Replacement};
 pub use error::SamplerError;
@@ -33,6 +32,7 @@ use pada_space::Arch;
 pub use pareto_paths::{CostOf, ParetoPaths, ParetoPathsConfig};
 pub use path_importance::{DistributionScope, PathImportance, PathImportanceConfig};
 pub use path_seen::PathObservation;
+pub use rand;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 pub use state::SamplerState;

@@ -26,8 +26,8 @@ impl PathSampler for OneChangePaths {
         let path = match &self.last {
             None => self.space.sample(rng),
             Some(last) => {
-                let changes =
-                    |e: &usize| self.space.allowed()[*e].len() > 1 && self.space.is_active(*e, last);
+                let active = |e| self.space.is_active(e, last).expect("the last path is of this space");
+                let changes = |e: &usize| self.space.allowed()[*e].len() > 1 && active(*e);
                 let free: Vec<usize> = (0..self.space.allowed().len()).filter(changes).collect();
                 if free.is_empty() {
                     return vec![last.clone()];
@@ -36,7 +36,8 @@ impl PathSampler for OneChangePaths {
                 let here = last.choices()[position];
                 let others: Vec<u8> =
                     self.space.allowed()[position].iter().copied().filter(|&op| op != here).collect();
-                last.with(position, others[rng.random_range(0..others.len())])
+                let op = others[rng.random_range(0..others.len())];
+                last.with(position, op).expect("the decision exists")
             }
         };
         self.last = Some(path.clone());

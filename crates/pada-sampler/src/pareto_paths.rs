@@ -85,7 +85,8 @@ impl PathSampler for ParetoPaths {
         let centre = front[rng.random_range(0..front.len())];
         let position = rng.random_range(0..self.space.allowed().len());
         let ops = &self.space.allowed()[position];
-        vec![centre.with(position, ops[rng.random_range(0..ops.len())])]
+        let op = ops[rng.random_range(0..ops.len())];
+        vec![centre.with(position, op).expect("paths of the front are of this space")]
     }
 
     fn observe(&mut self, seen: &PathObservation<'_>) {

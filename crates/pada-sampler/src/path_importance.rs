@@ -115,7 +115,7 @@ impl PathSampler for PathImportance {
             ImportanceWeights::None => 1.0,
             ImportanceWeights::Unbiased => {
                 let factor = |(e, &op): (usize, &u8)| match self.rows.at(&self.space, e, &self.p) {
-                    Some(p) if self.space.is_active(e, path) => {
+                    Some(p) if self.space.is_active(e, path) == Ok(true) => {
                         let uniform = 1.0 / self.space.allowed()[e].len() as f64;
                         uniform / p[usize::from(op)]
                     }
@@ -130,7 +130,7 @@ impl PathSampler for PathImportance {
     fn observe(&mut self, seen: &PathObservation<'_>) {
         let mut sums = vec![(0.0, 0_usize); self.p.len()];
         for (e, (&op, norm)) in seen.path.choices().iter().zip(seen.position_norms).enumerate() {
-            let has_weights = self.space.kind(e).is_some() && self.space.is_active(e, seen.path);
+            let has_weights = self.space.kind(e).is_some() && self.space.is_active(e, seen.path) == Ok(true);
             if let Some(row) = self.rows.of(e).filter(|_| has_weights) {
                 let (sum, count) = &mut sums[row * self.rows.ops + usize::from(op)];
                 *sum += norm;

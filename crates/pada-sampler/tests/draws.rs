@@ -41,7 +41,7 @@ fn data(config: DataImportanceConfig) -> DataImportance {
 }
 
 fn paths(config: PathImportanceConfig) -> PathImportance {
-    let mut sampler = PathImportance::new(SubSpace::full(&[3; 2]), config).unwrap();
+    let mut sampler = PathImportance::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config).unwrap();
     tell(&mut sampler, &Arch::new(vec![1, 2]), &[0.0, 1.0, 3.0]);
     sampler.end_epoch(0.0);
     sampler
@@ -118,7 +118,8 @@ fn the_uniform_samplers_and_the_first_epoch_show_every_image_once() {
 
 #[test]
 fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
-    let (mut sampler, mut rng, mut counts) = (UniformPaths::new(SubSpace::full(&[5; 6])), rng(), [0; 5]);
+    let (mut sampler, mut rng, mut counts) =
+        (UniformPaths::new(SubSpace::from_op_counts(&[5; 6]).unwrap()), rng(), [0; 5]);
     for _ in 0..20_000 {
         for &op in sampler.next_paths(&mut rng)[0].choices() {
             counts[usize::from(op)] += 1;
@@ -131,7 +132,8 @@ fn uniform_paths_use_every_operation_and_a_fixed_path_is_fixed() {
 
 #[test]
 fn one_change_paths_differ_from_the_last_in_one_position_also_after_a_restore() {
-    let space = SubSpace::full(&[5; 6]).restrict(2, &[3]).restrict(4, &[0, 2]);
+    let space =
+        SubSpace::from_op_counts(&[5; 6]).unwrap().restrict(2, &[3]).unwrap().restrict(4, &[0, 2]).unwrap();
     let (mut sampler, mut rng) = (OneChangePaths::new(space.clone()), rng());
     let mut last = sampler.next_paths(&mut rng).remove(0);
     let (mut changed, mut drawn) = ([0; 6], [0; 5]);
@@ -144,7 +146,7 @@ fn one_change_paths_differ_from_the_last_in_one_position_also_after_a_restore() 
         let paths = sampler.next_paths(&mut rng);
         let [path] = &paths[..] else { panic!("{} paths", paths.len()) };
         assert!(space.contains(path), "{path}");
-        assert_eq!(path.distance(&last), 1, "{last} {path}");
+        assert_eq!(path.distance(&last), Ok(1), "{last} {path}");
         let pairs = path.choices().iter().zip(last.choices());
         changed[pairs.map(|(a, b)| a != b).position(|moved| moved).unwrap()] += 1;
         drawn[usize::from(path.choices()[0])] += 1;
@@ -156,7 +158,7 @@ fn one_change_paths_differ_from_the_last_in_one_position_also_after_a_restore() 
     assert!(drawn.iter().all(|&count| (3_300..4_700).contains(&count)), "{drawn:?}");
     let only = (0..6).fold(space, |part, e| {
         let first = part.allowed()[e][0];
-        part.restrict(e, &[first])
+        part.restrict(e, &[first]).unwrap()
     });
     // A space of one architecture: always that one.
     let mut alone = OneChangePaths::new(only);
@@ -218,7 +220,8 @@ fn without_weights_every_loss_counts_the_same() {
 fn a_restored_sampler_goes_on_bit_for_bit() {
     let (mut whole, mut restored) = (
         paths(PathImportanceConfig::default()),
-        PathImportance::new(SubSpace::full(&[3; 2]), PathImportanceConfig::default()).unwrap(),
+        PathImportance::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), PathImportanceConfig::default())
+            .unwrap(),
     );
     // In the middle of an epoch.
     tell(&mut whole, &Arch::new(vec![1, 1]), &[0.0, 0.3, 0.0]);
@@ -258,13 +261,14 @@ fn a_state_of_another_sampler_is_refused_and_changes_nothing() {
 #[test]
 fn settings_out_of_range_are_named() {
     let smoothing = LinearSchedule { first: 0.0, last: 1.5 };
-    let path = |config| PathImportance::new(SubSpace::full(&[5; 6]), config).unwrap_err();
+    let path = |config| PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), config).unwrap_err();
     let bad = path(PathImportanceConfig { smoothing, ..PathImportanceConfig::default() });
     assert!(matches!(bad, SamplerError::BadConfig { name: "smoothing.last", value: 1.5, .. }), "{bad}");
     let bad = path(PathImportanceConfig { weight_bound: 0.0, ..PathImportanceConfig::default() });
     assert!(matches!(bad, SamplerError::BadConfig { name: "weight_bound", .. }), "{bad}");
     assert_eq!(
-        PathImportance::new(SubSpace::full(&[]), PathImportanceConfig::default()).unwrap_err(),
+        PathImportance::new(SubSpace::from_op_counts(&[]).unwrap(), PathImportanceConfig::default())
+            .unwrap_err(),
         SamplerError::Empty
     );
     let smoothing = LinearSchedule { first: -0.1, last: 1.0 };

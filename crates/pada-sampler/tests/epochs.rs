@@ -38,7 +38,10 @@ struct Expected {
 fn samplers(variant: Variant, smoothing: LinearSchedule, images: u32) -> (PathImportance, DataImportance) {
     let paths = PathImportanceConfig { variant, smoothing, ..PathImportanceConfig::default() };
     let data = DataImportanceConfig { variant, smoothing, ..DataImportanceConfig::default() };
-    (PathImportance::new(SubSpace::full(&[5; 6]), paths).unwrap(), DataImportance::new(images, data).unwrap())
+    (
+        PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), paths).unwrap(),
+        DataImportance::new(images, data).unwrap(),
+    )
 }
 
 #[track_caller]
@@ -135,7 +138,7 @@ fn weights_of_an_epoch_by_hand() {
             weight_bound: 10.0,
             share: DistributionScope::All,
         };
-        let mut paths = PathImportance::new(SubSpace::full(&[5; 6]), config).unwrap();
+        let mut paths = PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), config).unwrap();
         let all_two = Arch::new(vec![2; 6]);
         assert_eq!(paths.loss_weight(&all_two), 1.0, "the first epoch is uniform");
         tell(&mut paths, &all_two, &[0.0, 0.0, 4.0, 0.0, 0.0]);

@@ -32,7 +32,7 @@ proptest! {
         progress in 0.0..=1.0,
     ) {
         let config = PathImportanceConfig { variant, ..PathImportanceConfig::default() };
-        let mut sampler = PathImportance::new(SubSpace::full(&[5; 6]), config).unwrap();
+        let mut sampler = PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), config).unwrap();
         for (path, norms) in steps {
             let path = Arch::new(path);
             let on_path: Vec<f64> = norms.iter().enumerate().map(|(op, n)| if path.count(op) > 0 { *n } else { 0.0 }).collect();

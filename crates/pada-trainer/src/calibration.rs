@@ -1,4 +1,4 @@
-use pada_data::{DataError, ImageSource};
+use pada_data::{DataError, Dataset};
 use pada_graph::{DeviceDataset, Executor, Graph};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -30,11 +30,11 @@ impl Calibration {
     ///
     /// # Panics
     /// If `batch` is 0.
-    pub fn new(source: &ImageSource, n: usize, batch: usize) -> Result<Self, DataError> {
+    pub fn new(source: &Dataset, n: usize, batch: usize) -> Result<Self, DataError> {
         let mut order: Vec<u32> = (0..source.len() as u32).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
         order.truncate(n);
-        Ok(Self { images: FixedImages::new(source.subset(&order).held(n)?, batch) })
+        Ok(Self { images: FixedImages::new(source.subset(&order)?.to_memory(n)?, batch) })
     }
 
     /// How many images.

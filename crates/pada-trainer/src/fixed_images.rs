@@ -1,12 +1,12 @@
 use std::sync::OnceLock;
 
-use pada_data::ImageSet;
+use pada_data::InMemoryDataset;
 use pada_graph::{Batch, ByteImages, DeviceDataset, ExecError, Executor, Images, Pixels, Shape};
 
 /// Images that are never changed, in batches; the last may be smaller. An executor that can hold them is given them once.
 #[derive(Clone, Debug)]
 pub(crate) struct FixedImages {
-    set: ImageSet,
+    set: InMemoryDataset,
     labels: Vec<u32>,
     batch: usize,
     /// Normalised, where an executor must be given them.
@@ -18,7 +18,7 @@ impl FixedImages {
     ///
     /// # Panics
     /// If `batch` is 0.
-    pub(crate) fn new(set: ImageSet, batch: usize) -> Self {
+    pub(crate) fn new(set: InMemoryDataset, batch: usize) -> Self {
         assert!(batch > 0, "a batch has images");
         let labels = set.labels.iter().map(|&label| u32::from(label)).collect();
         Self { set, labels, batch, pixels: OnceLock::new() }
@@ -55,14 +55,15 @@ impl FixedImages {
 
     fn pixels(&self) -> &[f32] {
         let all = || (0..self.set.len() as u32).collect::<Vec<_>>();
-        self.pixels.get_or_init(|| pada_data::normalised(&self.set, &all()))
+        let normalised = || pada_data::normalised(&self.set, &all()).expect("all indices are in range");
+        self.pixels.get_or_init(normalised)
     }
 }
 
 /// Gives a set of images to an executor, if it takes them.
 pub(crate) fn upload(
     executor: &mut dyn Executor,
-    set: &ImageSet,
+    set: &InMemoryDataset,
     labels: &[u32],
 ) -> Result<Option<DeviceDataset>, ExecError> {
     let shape = Shape::new(set.channels, set.height, set.width);

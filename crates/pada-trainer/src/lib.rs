@@ -38,7 +38,7 @@ pub use durable::{check_writable, write_durably};
 pub use error::{CheckpointError, NotFinite, TrainError};
 pub use image_scores::{ImageScore, image_gradient_norms};
 pub use image_shape::image_shape;
-pub use meter::ranks_record;
+pub use meter::communication_record;
 pub use observer::{Observer, StepProgress};
 pub use position_norms::position_gradient_norms;
 pub use recipe::Recipe;

@@ -1,14 +1,14 @@
 use std::time::Instant;
 
 use pada_dist::{ProcessGroup, Traffic};
-use pada_report::RanksRecord;
+use pada_report::CommunicationRecord;
 
 use crate::running::RunningEpoch;
 
-/// What this rank sent to others, for a record; none where there is no other.
-pub fn ranks_record(world: &ProcessGroup, sent: Traffic) -> Option<RanksRecord> {
+/// The communication of this process with the others, for a record. `None` for a single process.
+pub fn communication_record(world: &ProcessGroup, sent: Traffic) -> Option<CommunicationRecord> {
     let Traffic { messages, bytes, seconds } = sent;
-    (!world.is_single()).then(|| RanksRecord { ranks: world.size(), messages, bytes, seconds })
+    (!world.is_single()).then(|| CommunicationRecord { processes: world.size(), messages, bytes, seconds })
 }
 
 /// The clock of an epoch and what it sends to other ranks, from one stop to the next.
@@ -27,7 +27,7 @@ impl Meter {
     pub(crate) fn add_to(&mut self, running: &mut RunningEpoch) {
         let now = Self::start(&self.world);
         running.seconds += (now.clock - self.clock).as_secs_f64();
-        running.traffic = running.traffic.with(now.sent.since(self.sent));
+        running.traffic = running.traffic + now.sent.since(self.sent);
         *self = now;
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use pada_data::ImageSet;
+use pada_data::InMemoryDataset;
 use pada_graph::{CorrectCounts, DeviceDataset, Executor, Lower};
 use pada_space::{Arch, Equivalence, SearchSpace};
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ impl EvalSet {
     ///
     /// # Panics
     /// If `batch` is 0.
-    pub fn new(set: &ImageSet, limit: usize, batch: usize) -> Self {
+    pub fn new(set: &InMemoryDataset, limit: usize, batch: usize) -> Self {
         Self { images: FixedImages::new(set.first(limit), batch) }
     }
 
@@ -195,6 +195,7 @@ impl Scorer<'_, '_> {
 
     fn key(&mut self, arch: &Arch) -> Result<Key, TrainError> {
         let weights = (self.place)(arch, self.executor)?;
-        Ok((weights, self.space.canonical(arch, Equivalence::SharedWeights)))
+        let canonical = self.space.canonical(arch, Equivalence::SharedWeights);
+        Ok((weights, canonical.map_err(pada_graph::GraphError::from)?))
     }
 }

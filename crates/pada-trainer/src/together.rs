@@ -33,7 +33,7 @@ impl Trainer {
             return Ok(self.resume(folder)?);
         }
         let layout = self.parts.net.weights();
-        let found = match self.world.rank() {
+        let found = match self.world.index() {
             0 => Checkpoint::latest(folder, layout)?,
             _ => None,
         };
@@ -60,8 +60,8 @@ impl Trainer {
         let weights = weights_sha256(&self.parts.executor.read(State::Weights));
         let sent = self.world.traffic();
         tracing::info!(sent.messages, sent.bytes, sent.seconds, "to other ranks so far");
-        match self.world.odd_one(weights.into_bytes())? {
-            Some(peer) => Err(DistError::Drift { peer, epoch: self.epochs.len() }.into()),
+        match self.world.first_mismatch(weights.into_bytes())? {
+            Some(peer) => Err(DistError::WeightsDiverged { peer, epoch: self.epochs.len() }.into()),
             None => Ok(()),
         }
     }

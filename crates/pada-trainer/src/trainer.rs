@@ -2,19 +2,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pada_data::{Augment, Loader};
+use pada_data::{Augment, DataLoader};
 use pada_dist::ProcessGroup;
 use pada_graph::{Batch, BatchNormSync, Executor, Lower, SgdStep, State};
-use pada_report::EpochRecord;
-use pada_sampler::{
-    DataSampler, ImageAudit, PathAudit, PathObservation, PathSampler, effective_sample_size, entropy,
-};
+use pada_report::{EpochRecord, ImageAudit, PathAudit};
+use pada_sampler::{DataSampler, PathObservation, PathSampler, effective_sample_size, entropy};
 use pada_space::SubSpace;
 
 use crate::autosave::Autosave;
 use crate::checkpoint::RunState;
 use crate::error::NotFinite;
-use crate::meter::{Meter, ranks_record};
+use crate::meter::{Meter, communication_record};
 use crate::running::RunningEpoch;
 use crate::training_images::TrainingImages;
 use crate::{
@@ -57,7 +55,7 @@ pub struct TrainerParts {
     /// What a step does.
     pub rule: Box<dyn TrainRule>,
     /// The training images.
-    pub images: Loader,
+    pub images: DataLoader,
 }
 
 /// Trains a supernet, epoch by epoch. The one place where what a step found goes from the network to the samplers.
@@ -226,12 +224,12 @@ impl Trainer {
             gv_scale_free: gv.map(|v| v.scale_free),
             path_entropy: entropies / path_distribution.len() as f64,
             path_distribution,
-            paths: PathAudit::of(&totals.paths, self.parts.n_ops),
+            paths: PathAudit::of(totals.paths.iter().map(|path| path.choices()), self.parts.n_ops),
             images: ImageAudit::of(order),
             effective_sample_size: q.map(effective_sample_size),
             image_entropy: q.map(entropy),
             seconds: *seconds,
-            ranks: ranks_record(&self.world, *traffic),
+            communication: communication_record(&self.world, *traffic),
         }
     }
 
@@ -264,7 +262,7 @@ impl Trainer {
                 weight_decay: s.weight_decay as f32,
                 decayed: recipe.decayed,
                 gradient_scale: 1.0,
-                idle: s.unused_weights,
+                unused: s.unused_weights,
             },
             clip_norm: s.clip_norm,
             image_weights: (!plain).then_some(&image_weights),

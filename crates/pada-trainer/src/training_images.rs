@@ -1,5 +1,5 @@
-use pada_data::{Augment, DrawnImages, Placed};
-use pada_graph::{DeviceDataset, Images, Pick, Pixels, Shape};
+use pada_data::{Augment, ImageBatch};
+use pada_graph::{AugmentedIndex, DeviceDataset, Images, Pixels, Shape};
 use rand::Rng;
 
 use crate::{TrainError, TrainerParts, fixed_images};
@@ -21,7 +21,7 @@ pub(crate) struct StepImages {
 
 enum StepSource {
     Made(Vec<f32>),
-    Held(DeviceDataset, Vec<Pick>),
+    Held(DeviceDataset, Vec<AugmentedIndex>),
 }
 
 impl TrainingImages {
@@ -34,12 +34,12 @@ impl TrainingImages {
         rng: &mut dyn Rng,
     ) -> Result<StepImages, TrainError> {
         if let Some(set) = self.held(parts)? {
-            let draw = parts.images.source().draw(indices, augment, rng);
-            let placed = draw.placed().expect("a set of photographs is not held");
-            let source = StepSource::Held(set, placed.into_iter().map(pick).collect());
+            let plan = parts.images.source().plan(indices, augment, rng)?;
+            let augmented = plan.augmented_indices().expect("folders of photographs are not uploaded");
+            let source = StepSource::Held(set, augmented.into_iter().map(augmented_index).collect());
             return Ok(StepImages { indices: indices.to_vec(), source });
         }
-        let DrawnImages { pixels, indices } = parts.images.take(indices, augment, rng)?;
+        let ImageBatch { pixels, indices } = parts.images.load(indices, augment, rng)?;
         Ok(StepImages { indices, source: StepSource::Made(pixels) })
     }
 
@@ -52,7 +52,7 @@ impl TrainingImages {
         rng: &mut dyn Rng,
     ) {
         if !matches!(self.held, Some(Some(_))) {
-            parts.images.ask(indices, augment, rng);
+            parts.images.prefetch(indices, augment, rng);
         }
     }
 
@@ -61,11 +61,11 @@ impl TrainingImages {
             return Ok(held);
         }
         let held = match parts.images.source() {
-            pada_data::ImageSource::Held(set) => {
+            pada_data::Dataset::InMemory(set) => {
                 let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
                 fixed_images::upload(parts.executor.as_mut(), set, &labels)?
             }
-            pada_data::ImageSource::Folder(_) => None,
+            pada_data::Dataset::Folder(_) => None,
         };
         Ok(*self.held.insert(held))
     }
@@ -76,12 +76,14 @@ impl StepImages {
     pub(crate) fn images(&self, shape: Shape) -> Images<'_> {
         let pixels = match &self.source {
             StepSource::Made(pixels) => Pixels::Given(pixels),
-            StepSource::Held(set, picks) => Pixels::Picks(*set, picks),
+            StepSource::Held(set, picks) => Pixels::Augmented(*set, picks),
         };
         Images { pixels, shape }
     }
 }
 
-fn pick(Placed { index, down, right, flipped, hole }: Placed) -> Pick {
-    Pick { index, down, right, flipped, hole }
+/// The same fields in the type of the executor contract: pada-data and pada-graph do not depend on each other.
+fn augmented_index(from: pada_data::AugmentedIndex) -> AugmentedIndex {
+    let pada_data::AugmentedIndex { index, offset_y, offset_x, flipped, cutout } = from;
+    AugmentedIndex { index, offset_y, offset_x, flipped, cutout }
 }

@@ -4,7 +4,7 @@
 
 mod recipe;
 
-use pada_data::{Augment, ImageSet, Loader, Normalize};
+use pada_data::{Augment, DataLoader, InMemoryDataset, Normalize};
 use pada_engine::Engine;
 use pada_graph::{
     Batch, DartsModel, DartsSize, DartsTraining, Decayed, DropPath, Executor, Images, LossSpec, Lower,
@@ -29,13 +29,13 @@ const RECIPE: Recipe =
     Recipe { label_smoothing: 0.1, warm_up: 2, drop_path: 0.6, ema: Some(0.7), decayed: Decayed::Kernels };
 
 /// Images whose classes differ in brightness.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..IMAGES as u16).map(|i| i % 4).collect();
     let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
     let pixels =
         labels.iter().flat_map(|&label| (0..SHAPE.numel()).map(move |j| pixel((label, j)))).collect();
     let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    ImageSet {
+    InMemoryDataset {
         name: "tiny".into(),
         channels: 3,
         height: 32,
@@ -54,7 +54,7 @@ fn arch() -> Arch {
 fn net() -> DartsModel {
     let size = DartsSize { channels: 2, layers: 3, input: SHAPE, classes: 4 };
     let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
-    DartsModel::to_train(&Darts::genotype(&arch()), size, training)
+    DartsModel::to_train(&Darts::genotype(&arch()).unwrap(), size, training)
 }
 
 fn settings() -> TrainSettings {
@@ -68,7 +68,7 @@ fn engine() -> Engine {
 }
 
 fn trainer(recipe: Recipe) -> Trainer {
-    let space = SubSpace::of(&Darts);
+    let space = SubSpace::full(&Darts);
     let parts = TrainerParts {
         executor: Box::new(engine()),
         net: Box::new(net()),
@@ -76,7 +76,7 @@ fn trainer(recipe: Recipe) -> Trainer {
         paths: Box::new(FixedPath::new(arch())),
         data: Box::new(UniformData::new(IMAGES as u32)),
         rule: Box::new(SummedPaths),
-        images: Loader::new(images()),
+        images: DataLoader::new(images()),
         space,
     };
     Trainer::new(settings(), parts).with_recipe(recipe)
@@ -146,7 +146,7 @@ fn a_step_is_that_of_the_recipe() {
     assert!(drop_path.contains(&0.0) && drop_path.contains(&1.25));
 
     let (places, set) = (drawn(STEPS), images());
-    let pixels = pada_data::normalised(&set, &places);
+    let pixels = pada_data::normalised(&set, &places).unwrap();
     let labels: Vec<u32> = places.iter().map(|&i| u32::from(set.labels[i as usize])).collect();
     let batch = Batch { images: Images::given(&pixels, SHAPE), labels: &labels };
     let loss = LossSpec { label_smoothing: 0.1, drop_path: &drop_path, ..LossSpec::default() };
@@ -161,7 +161,7 @@ fn a_step_is_that_of_the_recipe() {
         weight_decay: 2.5e-4,
         decayed: Decayed::Kernels,
         gradient_scale: factor as f32,
-        idle: UnusedWeights::Decay,
+        unused: UnusedWeights::Decay,
     });
     assert_eq!(executor.read(State::Weights), state(&after).0);
 }

@@ -3,7 +3,7 @@
 
 mod recipe;
 
-use pada_data::{ImageSet, Loader, Normalize};
+use pada_data::{DataLoader, InMemoryDataset, Normalize};
 use pada_graph::{
     Batch, Decayed, Executor, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
     UnusedWeights, WeightId,
@@ -11,7 +11,7 @@ use pada_graph::{
 use pada_models::{CandleExecutor, init_weights};
 use pada_report::EpochRecord;
 use pada_sampler::{PathObservation, PathSampler, SamplerError, SamplerState, UniformData, UniformPaths};
-use pada_space::{Arch, EDGES, Nb201, SearchSpace, SubSpace};
+use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
 use pada_trainer::rules::{CellShape, Close, CloseConfig, GateConfig};
 use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
@@ -19,12 +19,21 @@ use recipe::recipe;
 const EPOCHS: usize = 5;
 
 /// 24 images of 8×8 whose classes differ in brightness.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..24).map(|i| i % 4).collect();
     let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
     let pixels = labels.iter().flat_map(|&label| (0..3 * 8 * 8).map(move |j| pixel((label, j)))).collect();
     let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    ImageSet { name: "tiny".into(), channels: 3, height: 8, width: 8, classes: 4, pixels, labels, normalize }
+    InMemoryDataset {
+        name: "tiny".into(),
+        channels: 3,
+        height: 8,
+        width: 8,
+        classes: 4,
+        pixels,
+        labels,
+        normalize,
+    }
 }
 
 fn net() -> Nb201Net {
@@ -43,7 +52,7 @@ fn executor() -> CandleExecutor {
 fn close() -> Close {
     let gate = GateConfig { embedding: 8, hidden: 32, temperature: 5.0 };
     let config = CloseConfig { openings: vec![0.0, 0.2, 0.4, 0.6], restart: Some(0.4), gate };
-    let cell = CellShape { edges: &EDGES, n_ops: 5 };
+    let cell = CellShape { edges: &Nb201::EDGES, n_ops: 5 };
     Close::new(config, cell, net().weights(), &weights(), &mut RngStream::RuleStart.stream(7))
 }
 
@@ -51,12 +60,12 @@ fn trainer() -> Trainer {
     let parts = TrainerParts {
         executor: Box::new(executor()),
         net: Box::new(net()),
-        space: SubSpace::full(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(UniformPaths::new(SubSpace::full(Nb201::new().n_ops()))),
+        paths: Box::new(UniformPaths::new(SubSpace::full(&Nb201::new()))),
         data: Box::new(UniformData::new(24)),
         rule: Box::new(close()),
-        images: Loader::new(images()),
+        images: DataLoader::new(images()),
     };
     Trainer::new(recipe(EPOCHS, 6, 1, 7), parts)
 }
@@ -101,7 +110,7 @@ impl PathSampler for Given {
 
 fn with_batch<T>(f: impl FnOnce(&Batch<'_>) -> T) -> T {
     let places: Vec<u32> = (0..24).collect();
-    let pixels = pada_data::normalised(&images(), &places);
+    let pixels = pada_data::normalised(&images(), &places).unwrap();
     let labels: Vec<u32> = places.iter().map(|i| i % 4).collect();
     f(&Batch { images: Images::given(&pixels, net().input()), labels: &labels })
 }
@@ -120,7 +129,7 @@ fn step(
         weight_decay: 0.0,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: UnusedWeights::Frozen,
+        unused: UnusedWeights::Frozen,
     };
     let mut ctx = StepContext {
         executor,

@@ -10,7 +10,7 @@ use pada_sampler::{
     DataImportance, DataImportanceConfig, ImportanceWeights, LinearSchedule, PathImportance,
     PathImportanceConfig,
 };
-use pada_space::{Nb201, SearchSpace, SubSpace};
+use pada_space::{Nb201, SubSpace};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{Observer, RngStream, StepProgress, Trainer, TrainerParts};
 use recipe::recipe;
@@ -61,12 +61,12 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
     let parts = TrainerParts {
         executor: new(net.weights().clone(), weights, precision),
         net: Box::new(net),
-        space: SubSpace::full(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(SubSpace::full(Nb201::new().n_ops()), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::full(&Nb201::new()), paths).unwrap()),
         data: Box::new(DataImportance::new(IMAGES as u32, data).unwrap()),
         rule: Box::new(SummedPaths),
-        images: pada_data::Loader::new(images),
+        images: pada_data::DataLoader::new(images),
     };
     let mut trainer = Trainer::new(recipe(EPOCHS, BATCH, 2, SEED), parts);
     let mut losses = Losses::default();

@@ -125,7 +125,7 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
                 weight_decay: 2.5e-4,
                 decayed: Decayed::All,
                 gradient_scale: 1.0,
-                idle: UnusedWeights::Decay,
+                unused: UnusedWeights::Decay,
             },
             clip_norm: 5.0,
             image_weights: None,

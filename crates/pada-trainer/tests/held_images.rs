@@ -5,7 +5,7 @@ mod holding;
 mod recipe;
 
 use holding::Holding;
-use pada_data::{Augment, Flip, ImageSet, Loader, Normalize};
+use pada_data::{Augment, DataLoader, Flip, InMemoryDataset, Normalize};
 use pada_engine::Engine;
 use pada_graph::{Executor, Lower, MacroNet, Norms, Precision, Shape, State};
 use pada_models::init_weights;
@@ -20,10 +20,10 @@ use recipe::recipe;
 const SHAPE: Shape = Shape { channels: 3, height: 16, width: 12 };
 const CLASSES: usize = 4;
 
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..21).map(|i| i % CLASSES as u16).collect();
     let pixels = (0..21 * SHAPE.numel()).map(|i| (i * 89 % 251) as u8).collect();
-    ImageSet {
+    InMemoryDataset {
         name: "tiny".into(),
         channels: SHAPE.channels,
         height: SHAPE.height,
@@ -47,7 +47,7 @@ fn engine() -> Box<dyn Executor> {
 /// Two epochs with every change that images in memory know.
 fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
     let augment = Augment { crop_padding: 3, flip: Flip::Horizontal, cutout: Some(6), ..Augment::NONE };
-    let space = SubSpace::full(NasBenchMacro.n_ops());
+    let space = SubSpace::full(&NasBenchMacro);
     let parts = TrainerParts {
         executor,
         net: Box::new(net()),
@@ -56,7 +56,7 @@ fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
         paths: Box::new(UniformPaths::new(space)),
         data: Box::new(UniformData::new(21)),
         rule: Box::new(SummedPaths),
-        images: Loader::new(images()),
+        images: DataLoader::new(images()),
     };
     let mut trainer = Trainer::new(TrainSettings { augment, ..recipe(2, 8, 1, 5) }, parts);
     while !trainer.is_done() {

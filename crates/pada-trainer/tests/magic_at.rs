@@ -7,7 +7,7 @@ use pada_engine::Engine;
 use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
 use pada_models::{CandleExecutor, init_weights};
 use pada_sampler::{OneChangePaths, UniformData};
-use pada_space::{Nb201, SearchSpace, SubSpace};
+use pada_space::{Nb201, SubSpace};
 use pada_trainer::rules::{MagicAt, MagicAtConfig, SummedPaths};
 use pada_trainer::{RngStream, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
@@ -35,7 +35,7 @@ fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
     let images = pada_data::mini().unwrap().train.first(IMAGES);
     let net = Nb201Net::new(3, 1, Shape::new(3, 16, 16), images.classes, Norms::Plain);
     let weights = init_weights(net.weights(), &mut RngStream::Init.stream(SEED));
-    let space = SubSpace::full(Nb201::new().n_ops());
+    let space = SubSpace::full(&Nb201::new());
     let rule: Box<dyn TrainRule> = match weight {
         Some(weight) => Box::new(MagicAt::new(MagicAtConfig { weight }, space.clone())),
         None => Box::new(SummedPaths),
@@ -43,12 +43,12 @@ fn trainer(new: NewExecutor, weight: Option<f64>) -> Trainer {
     let parts = TrainerParts {
         executor: new(net.weights().clone(), weights),
         net: Box::new(net),
-        space: SubSpace::full(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
         paths: Box::new(OneChangePaths::new(space)),
         data: Box::new(UniformData::new(IMAGES as u32)),
         rule,
-        images: pada_data::Loader::new(images),
+        images: pada_data::DataLoader::new(images),
     };
     Trainer::new(recipe(EPOCHS, 12, 2, SEED), parts)
 }

@@ -40,7 +40,7 @@ const SGD: SgdStep = SgdStep {
     weight_decay: 1e-3,
     decayed: Decayed::All,
     gradient_scale: 1.0,
-    idle: UnusedWeights::Decay,
+    unused: UnusedWeights::Decay,
 };
 
 fn step(
@@ -79,7 +79,7 @@ fn by_hand(executor: &mut dyn Executor, paths: &[(f32, Arch)], sgd: SgdStep) {
 }
 
 fn fair(variant: Variant) -> FairPaths {
-    FairPaths::new(SubSpace::full(&[5; 6]), variant).unwrap()
+    FairPaths::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), variant).unwrap()
 }
 
 fn weights(executor: &dyn Executor) -> Vec<f32> {
@@ -155,13 +155,13 @@ fn sumnas_goes_on_with_its_inner_momentum() {
 #[test]
 fn nsas_adds_the_gradients_of_its_constraint_paths() {
     let config = NsasConfig { beta: 0.8, constraints: Constraints::RandomAndDiverse };
-    let mut rule = Nsas::new(config, SubSpace::full(&[5; 6]));
+    let mut rule = Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap());
     let path = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
     let outcome = step(&mut rule, &mut ours, &mut FixedPath::new(path.clone()), SGD);
     let [own, random, diverse] = &outcome.paths[..] else { panic!("three paths") };
     assert_eq!(own.path, path);
-    assert_eq!(random.path.distance(&diverse.path), 6);
+    assert_eq!(random.path.distance(&diverse.path), Ok(6));
     let scaled = [(0.2, path), (0.4, random.path.clone()), (0.4, diverse.path.clone())];
     by_hand(&mut theirs, &scaled, SGD);
     let off = weights(&ours).iter().zip(weights(&theirs)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -171,7 +171,7 @@ fn nsas_adds_the_gradients_of_its_constraint_paths() {
 #[test]
 fn nsas_with_an_archive_starts_as_plain_training_and_then_remembers() {
     let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive(2) };
-    let mut rule = Nsas::new(config, SubSpace::full(&[5; 6]));
+    let mut rule = Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap());
     let first = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
     step(&mut rule, &mut ours, &mut FixedPath::new(first.clone()), SGD);

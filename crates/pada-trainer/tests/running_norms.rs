@@ -1,7 +1,7 @@
 //! Supernets whose norms keep running statistics: NAS-Bench-Macro, on images of 8×8.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_data::ImageSet;
+use pada_data::InMemoryDataset;
 use pada_engine::Engine;
 use pada_graph::{
     Batch, Decayed, Executor, Graph, Images, Lower, MacroNet, Node, Norm, Norms, Op, Precision, SgdStep,
@@ -28,10 +28,10 @@ fn executor(net: &MacroNet) -> Engine {
 }
 
 /// 24 images of four classes.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let pixels = (0..24 * 192_usize).map(|i| (i * 37 % 251) as u8).collect();
     let labels = (0..24).map(|i| i % 4).collect();
-    ImageSet {
+    InMemoryDataset {
         name: "test".into(),
         pixels,
         labels,
@@ -94,7 +94,7 @@ fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order
     let mut executor = executor(&net);
     let graph = net.lower(&archs[0]).unwrap();
     let places: Vec<u32> = (0..24).collect();
-    let pixels = pada_data::normalised(&set, &places);
+    let pixels = pada_data::normalised(&set, &places).unwrap();
     executor.recalibrate(&graph, &Images::given(&pixels, SHAPE), 0).unwrap();
     let whole = Calibration::new(&set.clone().into(), 100, 24).unwrap();
     assert_eq!(whole.len(), 24);
@@ -112,7 +112,7 @@ fn statistics_are_the_mean_over_all_batches() {
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(128));
     let mut expected = executor(&net);
     for (batch, places) in order.chunks(10).enumerate() {
-        let pixels = pada_data::normalised(&set, places);
+        let pixels = pada_data::normalised(&set, places).unwrap();
         expected.recalibrate(&graph, &Images::given(&pixels, SHAPE), batch).unwrap();
     }
     let mut ours = executor(&net);
@@ -146,7 +146,7 @@ fn sumnas_leaves_variances_that_are_some() {
     let (net, set) = (net(), images());
     let mut executor = executor(&net);
     let places: Vec<u32> = (0..8).collect();
-    let (pixels, labels) = (pada_data::normalised(&set, &places), [0, 1, 2, 3, 0, 1, 2, 3]);
+    let (pixels, labels) = (pada_data::normalised(&set, &places).unwrap(), [0, 1, 2, 3, 0, 1, 2, 3]);
     let config =
         SumnasConfig { variant: Variant::Paper, inner_steps: 2, inner_lr: 0.05, inner_momentum: 0.9 };
     let mut rule = Sumnas::new(config);
@@ -164,7 +164,7 @@ fn sumnas_leaves_variances_that_are_some() {
                 weight_decay: 0.1,
                 decayed: Decayed::All,
                 gradient_scale: 1.0,
-                idle: UnusedWeights::Decay,
+                unused: UnusedWeights::Decay,
             },
             clip_norm: 5.0,
             image_weights: None,

@@ -7,7 +7,7 @@ mod recipe;
 
 use std::path::Path;
 
-use pada_data::{ImageSet, Loader, Normalize};
+use pada_data::{DataLoader, InMemoryDataset, Normalize};
 use pada_graph::{Batch, Executor, Images, Lower, Nb201Net, Norms, Precision, Shape, State};
 use pada_models::{CandleExecutor, init_weights};
 use pada_report::EpochRecord;
@@ -26,12 +26,21 @@ use recipe::recipe;
 const EPOCHS: usize = 3;
 
 /// 24 images of 8×8 whose classes differ in brightness.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..24).map(|i| i % 4).collect();
     let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
     let pixels = labels.iter().flat_map(|&label| (0..3 * 8 * 8).map(move |j| pixel((label, j)))).collect();
     let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    ImageSet { name: "tiny".into(), channels: 3, height: 8, width: 8, classes: 4, pixels, labels, normalize }
+    InMemoryDataset {
+        name: "tiny".into(),
+        channels: 3,
+        height: 8,
+        width: 8,
+        classes: 4,
+        pixels,
+        labels,
+        normalize,
+    }
 }
 
 fn settings() -> TrainSettings {
@@ -63,12 +72,12 @@ fn trainer_with(settings: TrainSettings, executor: Box<dyn Executor>) -> Trainer
     let parts = TrainerParts {
         executor,
         net: Box::new(net),
-        space: SubSpace::full(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(SubSpace::full(Nb201::new().n_ops()), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::full(&Nb201::new()), paths).unwrap()),
         data: Box::new(DataImportance::new(24, data).unwrap()),
         rule: Box::new(SummedPaths),
-        images: Loader::new(images()),
+        images: DataLoader::new(images()),
     };
     Trainer::new(settings, parts)
 }
@@ -344,7 +353,7 @@ fn architectures_that_are_the_same_function_score_the_same_and_all_are_reported(
     let mut correct = |arch| {
         let graph = net.lower(arch).unwrap();
         let batch = |places: &[u32]| {
-            let pixels = pada_data::normalised(&images(), places);
+            let pixels = pada_data::normalised(&images(), places).unwrap();
             let images = Images::given(&pixels, net.input());
             let labels: Vec<u32> = places.iter().map(|i| i % 4).collect();
             executor.logits(&graph, &images).unwrap().correct(&labels)

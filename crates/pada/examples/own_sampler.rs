@@ -39,9 +39,9 @@ impl PathSampler for PreferConvolutions {
 }
 
 /// Images of two classes, bright and dark, of 8×8 pixels.
-fn images(name: &str, n: usize) -> ImageSet {
+fn images(name: &str, n: usize) -> InMemoryDataset {
     let bright = |i: usize| i.is_multiple_of(2);
-    ImageSet {
+    InMemoryDataset {
         name: name.to_owned(),
         channels: 3,
         height: 8,
@@ -55,6 +55,7 @@ fn images(name: &str, n: usize) -> ImageSet {
     }
 }
 
+/// Trains, ranks and prints the best architecture.
 pub fn main() -> Result<(), PadaError> {
     let folder = std::env::temp_dir().join(format!("pada-own-sampler-{}", std::process::id()));
     let own = Splits { train: images("squares, train", 64), test: images("squares, test", 32) };

@@ -35,5 +35,5 @@ pub(crate) fn net(
         drop_path: if alone.drop_path.is_some() { DropPath::Edges } else { DropPath::None },
     };
     let size = DartsSize { channels, layers: cells, input, classes };
-    Ok(Box::new(DartsModel::to_train(&Darts::genotype(arch), size, training)))
+    Ok(Box::new(DartsModel::to_train(&Darts::genotype(arch)?, size, training)))
 }

@@ -1,6 +1,7 @@
-use pada_data::ImageSource;
+use pada_data::Dataset;
 use pada_graph::{Cost, GraphError, Lower, Norms};
-use pada_space::{Arch, Nb201, Nb201Op, SearchSpace};
+use pada_report::ZeroCostRow;
+use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError};
 use pada_trainer::image_shape;
 
 use crate::{ConfigError, SpaceName, SupernetConfig, build};
@@ -18,16 +19,16 @@ impl Network {
     ///
     /// # Errors
     /// [`ConfigError`] for a size that the space does not have.
-    pub fn new(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
+    pub fn new(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let alone = build::alone(config, image_shape(images), images.classes())?;
         Ok(Self { space: build::space_of(config)?, name: config.space, alone })
     }
 
-    /// The same with the size that the config says, as a run with `[alone]` trains it.
+    /// The same with the size that the config says, as a run with `[retrain]` trains it.
     ///
     /// # Errors
     /// As [`Network::new`].
-    pub fn as_configured(config: &SupernetConfig, images: &ImageSource) -> Result<Self, ConfigError> {
+    pub fn as_configured(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let net = build::network(config.size()?, Norms::Affine, image_shape(images), images.classes());
         Ok(Self { space: build::space_of(config)?, name: config.space, alone: net })
     }
@@ -48,21 +49,27 @@ impl Network {
         let costs = archs.iter().map(|arch| self.cost(arch)).collect::<Result<Vec<_>, _>>()?;
         let params = costs.iter().map(|cost| cost.params as f64).collect();
         let other = match self.name {
-            SpaceName::Nb201 => ("live conv weight", archs.iter().map(live_conv_weight).collect()),
+            SpaceName::Nb201 => {
+                let scores = archs.iter().map(live_conv_weight).collect::<Result<_, _>>()?;
+                (ZeroCostRow::ACTIVE_CONV_PARAMS, scores)
+            }
             _ => ("MACs", costs.iter().map(|cost| cost.macs as f64).collect()),
         };
-        Ok(vec![("weights", params), other])
+        Ok(vec![(ZeroCostRow::PARAMS, params), other])
     }
 }
 
 /// 1 for each 1×1 and 9 for each 3×3 convolution on an edge that lies between the cell's input and its output: a ranking of
 /// NAS-Bench-201 that costs nothing and beats many supernets.
-pub fn live_conv_weight(arch: &Arch) -> f64 {
-    let live = Nb201::new().active(arch);
+///
+/// # Errors
+/// [`SpaceError`] for an architecture of another space.
+pub fn live_conv_weight(arch: &Arch) -> Result<f64, SpaceError> {
+    let live = Nb201::new().active(arch)?;
     let weight = |(op, live)| match (op, live) {
         (Nb201Op::Conv1x1, true) => 1.0,
         (Nb201Op::Conv3x3, true) => 9.0,
         _ => 0.0,
     };
-    Nb201::ops(arch).into_iter().zip(live).map(weight).sum()
+    Ok(Nb201::ops(arch)?.into_iter().zip(live).map(weight).sum())
 }

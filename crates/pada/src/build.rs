@@ -1,6 +1,6 @@
 //! From names to parts: the only place that builds spaces, rules and samplers. What their keys need is checked in `config`.
 
-use pada_data::{ImageSource, Loader, Splits};
+use pada_data::{DataLoader, Dataset, Splits};
 use pada_engine::Engine;
 use pada_graph::{
     Cost, DartsNet, DartsSize, Executor, Lower, MacroNet, Nb201Net, Norms, ProxylessNet, Shape, WeightLayout,
@@ -11,7 +11,7 @@ use pada_sampler::{
     PathImportance, PathSampler, UniformData, UniformPaths,
 };
 use pada_space::{
-    Arch, Darts, EDGES, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
+    Arch, Darts, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
 };
 use pada_trainer::rules::{CellShape, Close, MagicAt, Nsas, SummedPaths, Sumnas};
 use pada_trainer::{
@@ -50,7 +50,7 @@ pub(crate) fn space_of(config: &SupernetConfig) -> Result<Box<dyn SearchSpace>, 
 /// The cell of a space whose positions are the edges of one.
 pub(crate) fn cell(name: SpaceName) -> Option<CellShape> {
     match name {
-        SpaceName::Nb201 => Some(CellShape { edges: &EDGES, n_ops: Nb201Op::ALL.len() }),
+        SpaceName::Nb201 => Some(CellShape { edges: &Nb201::EDGES, n_ops: Nb201Op::ALL.len() }),
         SpaceName::Darts | SpaceName::Proxyless | SpaceName::Macro => None,
     }
 }
@@ -167,7 +167,7 @@ fn training_executor(
 /// The part of its space that a run is about.
 pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<SubSpace, PadaError> {
     match config.ops.as_slice() {
-        [] => Ok(SubSpace::of(space)),
+        [] => Ok(SubSpace::full(space)),
         ops => Ok(SubSpace::with_ops(space, ops)?),
     }
 }
@@ -239,7 +239,7 @@ fn data_sampler(config: &Config, images: usize) -> Result<Box<dyn DataSampler>, 
 }
 
 /// The images that may be trained on.
-pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> ImageSource {
+pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> Dataset {
     match part {
         TrainPart::All => splits.train.clone(),
         TrainPart::Half => splits.halves().0,
@@ -249,7 +249,7 @@ pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> ImageSource {
 /// What running statistics are taken from, of the images that may be trained on.
 pub(crate) fn calibration(
     config: Option<Recalibration>,
-    trainable: &ImageSource,
+    trainable: &Dataset,
 ) -> Result<Option<Calibration>, PadaError> {
     let Some(Recalibration { images, batch }) = config else { return Ok(None) };
     within("rank.recalibrate.images", images, trainable)?;
@@ -257,22 +257,22 @@ pub(crate) fn calibration(
 }
 
 /// The images a run trains on: the first `n` of those that it may, or all.
-pub(crate) fn train_images(n: Option<usize>, trainable: ImageSource) -> Result<ImageSource, ConfigError> {
+pub(crate) fn train_images(n: Option<usize>, trainable: Dataset) -> Result<Dataset, ConfigError> {
     let Some(n) = n else { return Ok(trainable) };
     within("data.train_images", n, &trainable)?;
     Ok(trainable.first(n))
 }
 
 /// The images architectures are scored on.
-pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> ImageSource {
+pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> Dataset {
     match split {
         RankSplit::Test => splits.test.clone(),
-        RankSplit::Valid => splits.halves().1.named(format!("{}, validation half", splits.train.name())),
+        RankSplit::Valid => splits.halves().1.with_name(format!("{}, validation half", splits.train.name())),
     }
 }
 
 /// Refuses more images than there are.
-pub(crate) fn within(key: &'static str, n: usize, images: &ImageSource) -> Result<(), ConfigError> {
+pub(crate) fn within(key: &'static str, n: usize, images: &Dataset) -> Result<(), ConfigError> {
     let value = format!("{n}, but {} has {} images", images.name(), images.len());
     let range = "no more than that";
     if n <= images.len() { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
@@ -330,7 +330,7 @@ pub(crate) fn trainer(
         rule,
         paths: path_sampler(config, inputs.own_paths.as_ref(), space, part, cost)?,
         data: data_sampler(config, images.len())?,
-        images: Loader::new(images),
+        images: DataLoader::new(images),
     };
     let recipe = config.stand_alone().map(StandAloneConfig::recipe).unwrap_or_default();
     Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone(), config.compute().norms))

@@ -1,9 +1,11 @@
 use std::path::Path;
 
-use pada_metrics::{Bootstrap, RankError, kendall_tau_b};
-use pada_nasbench::{BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Data, Nb201Table};
+use pada_metrics::{Bootstrap, MetricsError, kendall_tau_b};
+use pada_nasbench::{
+    BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
+};
 use pada_report::{Agreement, Ceiling};
-use pada_space::{Arch, SearchSpace};
+use pada_space::Arch;
 use pada_trainer::ArchScore;
 
 use crate::{Network, PadaError, TruthName};
@@ -29,16 +31,10 @@ impl Tables {
     ///
     /// # Errors
     /// [`PadaError::Truth`]
-    pub fn load(
-        main: Option<TruthName>,
-        others: &[TruthName],
-        data_dir: &Path,
-        space: &dyn SearchSpace,
-    ) -> Result<Self, PadaError> {
-        let mut tables =
-            main.map(|main| load(main, data_dir, space)).transpose()?.into_iter().collect::<Vec<_>>();
+    pub fn load(main: Option<TruthName>, others: &[TruthName], data_dir: &Path) -> Result<Self, PadaError> {
+        let mut tables = main.map(|main| load(main, data_dir)).transpose()?.into_iter().collect::<Vec<_>>();
         for &name in others.iter().filter(|&&name| Some(name) != main) {
-            match load(name, data_dir, space) {
+            match load(name, data_dir) {
                 Ok(table) => tables.push(table),
                 Err(PadaError::Truth(missing @ pada_nasbench::NasBenchError::Missing { .. })) => {
                     tracing::info!("not compared: {missing}");
@@ -111,12 +107,12 @@ fn compare(
     truth: &[f64],
     params: &[f64],
     baselines: &[(&str, Vec<f64>)],
-) -> Result<Agreement, RankError> {
+) -> Result<Agreement, MetricsError> {
     Agreement::of(name, predicted, truth, params, baselines, &Bootstrap::default())
 }
 
 /// How well a table's seeds agree with each other.
-fn ceiling(table: &BenchmarkTable) -> Result<Option<Ceiling>, RankError> {
+fn ceiling(table: &BenchmarkTable) -> Result<Option<Ceiling>, MetricsError> {
     let lists: Vec<&Vec<Option<f64>>> = table.by_seed().values().collect();
     let trained = |i: &usize| lists.iter().all(|list| list[*i].is_some());
     let archs: Vec<usize> = (0..table.archs().len()).filter(trained).collect();
@@ -134,12 +130,12 @@ fn ceiling(table: &BenchmarkTable) -> Result<Option<Ceiling>, RankError> {
     Ok(Some(Ceiling { tau_b, seeds: lists.len(), archs: archs.len() }))
 }
 
-fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Table, PadaError> {
+fn load(name: TruthName, data_dir: &Path) -> Result<Table, PadaError> {
     let plain = |truth: BenchmarkTable| Table { truth, short_runs: None, note: None };
     Ok(match name {
-        TruthName::Mini => plain(pada_nasbench::mini(space)?),
+        TruthName::Mini => plain(pada_nasbench::mini()?),
         TruthName::NasBenchMacro => {
-            plain(MacroTable::load(&Download::NasBenchMacro.path(data_dir))?.truth().clone())
+            plain(MacroTable::load(&Download::NasBenchMacro.path(data_dir))?.table().clone())
         }
         TruthName::Darts214 => {
             let table = Darts214Table::load(&Download::Darts214.path(data_dir))?;
@@ -147,16 +143,18 @@ fn load(name: TruthName, data_dir: &Path, space: &dyn SearchSpace) -> Result<Tab
             let note = format!(
                 "noisy: each was trained once, and by best and by last epoch the same trainings agree with tau-b {tau:.2} only"
             );
-            Table { note: Some(note), ..plain(table.truth().clone()) }
+            Table { note: Some(note), ..plain(table.table().clone()) }
         }
-        TruthName::Nb201 => nb201(Nb201Data::Cifar10, data_dir)?,
-        TruthName::Nb201Cifar100 => nb201(Nb201Data::Cifar100, data_dir)?,
-        TruthName::Nb201Imagenet16 => nb201(Nb201Data::Imagenet16, data_dir)?,
+        TruthName::Nb201 => nb201(Nb201Dataset::Cifar10, data_dir)?,
+        TruthName::Nb201Cifar100 => nb201(Nb201Dataset::Cifar100, data_dir)?,
+        TruthName::Nb201Imagenet16 => nb201(Nb201Dataset::Imagenet16, data_dir)?,
     })
 }
 
-fn nb201(data: Nb201Data, data_dir: &Path) -> Result<Table, PadaError> {
-    let [truth, short] = Nb201Table::load(&Download::Nb201.path(data_dir))?.tests(data);
+fn nb201(data: Nb201Dataset, data_dir: &Path) -> Result<Table, PadaError> {
+    let table = Nb201Table::load(Download::Nb201.path(data_dir))?;
+    let [truth, short] =
+        [Nb201Epochs::Epochs200, Nb201Epochs::Epochs12].map(|epochs| table.test_accuracy(data, epochs));
     Ok(Table { truth, short_runs: Some(("12 epochs from scratch", short)), note: None })
 }
 
@@ -167,8 +165,7 @@ mod tests {
     #[test]
     fn the_ceiling_compares_the_architectures_that_every_seed_has() {
         let space = pada_space::Nb201::new();
-        let table =
-            |csv: &str| BenchmarkTable::from_runs("t", "t.csv".as_ref(), csv.as_bytes(), &space).unwrap();
+        let table = |csv: &str| BenchmarkTable::from_csv("t.csv", csv.as_bytes(), &space).unwrap();
         let one = table("arch,seed,accuracy\n000000,0,1\n111111,0,2\n");
         assert_eq!(ceiling(&one).unwrap(), None);
         let csv = "arch,seed,accuracy\n000000,0,1\n111111,0,2\n222222,0,3\n333333,0,4\n\

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use pada_graph::{Cost, DartsModel, DartsSize, Lower, MacroNet, MobileModel, Nb201Net, Norms, Shape};
 use pada_space::{
-    DARTS_NAMED, Darts, Genotype, MobileSpec, Named, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
+    DARTS_NAMED, Darts, Genotype, MobileSpec, NamedArch, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
     ProxylessWidths, SearchSpace, find_named,
 };
 
@@ -60,7 +60,7 @@ impl AloneNet {
             Self::Darts(size) => {
                 let genotype = match text.contains(['(', '{']) {
                     true => Genotype::parse(text)?,
-                    false => Darts::genotype(&Darts.parse(text)?),
+                    false => Darts::genotype(&Darts.parse(text)?)?,
                 };
                 let model = DartsModel::new(&genotype, size);
                 Cost::of(&model.graph()?, model.weights())
@@ -69,7 +69,7 @@ impl AloneNet {
                 let space = Proxyless::new(ProxylessWidths::SEARCH);
                 let spec: MobileSpec = match text.contains(';') {
                     true => text.parse()?,
-                    false => space.spec(&space.parse(text)?),
+                    false => space.spec(&space.parse(text)?)?,
                 };
                 let model = MobileModel::new(&spec, input, classes);
                 Cost::of(&model.graph()?, model.weights())
@@ -97,7 +97,7 @@ impl AloneNet {
     ///
     /// # Errors
     /// [`PadaError::UnknownName`] with the names there are.
-    pub fn named(&self, name: &str) -> Result<&'static Named, PadaError> {
+    pub fn named(&self, name: &str) -> Result<&'static NamedArch, PadaError> {
         let table = match self {
             Self::Darts(_) => DARTS_NAMED,
             Self::Proxyless { .. } => PROXYLESS_NAMED,

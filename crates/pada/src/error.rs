@@ -337,6 +337,9 @@ pub enum PadaError {
     /// Architectures.
     #[error(transparent)]
     Space(#[from] pada_space::SpaceError),
+    /// A search ended with an error, for example because a score is NaN.
+    #[error("the search failed: {0}")]
+    Search(String),
     /// Networks.
     #[error(transparent)]
     Graph(#[from] pada_graph::GraphError),
@@ -357,7 +360,7 @@ pub enum PadaError {
     Checkpoint(#[from] pada_trainer::CheckpointError),
     /// Metrics.
     #[error(transparent)]
-    Rank(#[from] pada_metrics::RankError),
+    Rank(#[from] pada_metrics::MetricsError),
 }
 
 /// Who can mend it.
@@ -415,10 +418,11 @@ fn mend(source: &std::io::Error) -> &'static str {
 impl PadaError {
     /// Who can mend it.
     pub fn kind(&self) -> ErrorKind {
-        use pada_dist::DistError::{Drift, Gone, Library, Silent};
+        use pada_dist::DistError::{Mpi, PeerExited, Timeout, WeightsDiverged};
         use pada_trainer::{CheckpointError, TrainError};
         if let Some(error) = self.world() {
-            let failed = matches!(error, Silent { .. } | Gone { .. } | Drift { .. } | Library { .. });
+            let failed =
+                matches!(error, Timeout { .. } | PeerExited { .. } | WeightsDiverged { .. } | Mpi { .. });
             return if failed { ErrorKind::Run } else { ErrorKind::Input };
         }
         match self {

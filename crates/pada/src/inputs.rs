@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pada_data::{ImageSource, Splits};
+use pada_data::{Dataset, Splits};
 use pada_dist::ProcessGroup;
 use pada_sampler::PathSampler;
 use pada_space::{Arch, SubSpace};
@@ -25,7 +25,7 @@ pub(crate) struct Custom {
 /// What a run reads before it trains: images and network, checked against each other.
 pub(crate) struct Inputs {
     /// What is trained on.
-    pub(crate) images: ImageSource,
+    pub(crate) images: Dataset,
     /// The part of the space that is trained and ranked.
     pub(crate) whole: SubSpace,
     /// What architectures are scored on.
@@ -79,7 +79,7 @@ impl Inputs {
         let calibration = build::calibration(rank.recalibrate, &trainable)?;
         let images = build::train_images(data.train_images, trainable)?;
         let scoring =
-            Scoring { images: rank_images.held(rank.images)?, batch: rank.batch, calibration, network };
+            Scoring { images: rank_images.to_memory(rank.images)?, batch: rank.batch, calibration, network };
         Ok(Self { images, whole, scoring, own_paths: custom.paths.clone() })
     }
 }

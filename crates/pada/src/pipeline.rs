@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pada_data::{ImageSet, ImageSource};
+use pada_data::{Dataset, InMemoryDataset};
 use pada_dist::ProcessGroup;
 use pada_report::{EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, Equivalence, SearchSpace, SubSpace};
@@ -76,7 +76,7 @@ impl Run {
         let mut first = SupernetTraining::first(&config, &inputs, &place)?;
         if !place.world.is_single() {
             let scored_on = &inputs.scoring.images;
-            place.world.agree(&[
+            place.world.check_same(&[
                 ("version", env!("CARGO_PKG_VERSION").to_owned()),
                 ("config", config.to_toml()),
                 ("set of training images", first.parts().images.sha256().to_owned()),
@@ -114,7 +114,7 @@ impl Run {
         let mut trained = stages.train(self.first, observer, &mut on_epoch)?;
         set_epochs(&mut record, &trained.epochs);
         record.train_seconds += trained.split_seconds;
-        record.parts = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
+        record.sub_supernets = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
         let mut part = Part::new(folder.path(), &self.place);
         let ranking = self.inputs.ranking(&self.archs, &self.tables, &self.place.world);
         let (scores, ranking) =
@@ -173,10 +173,10 @@ impl Run {
                 space: self.inputs.scoring.network.space.name().to_owned(),
                 channels: config.network().channels,
                 cells: config.network().cells,
-                weights: parts.net.weights().numel(),
+                params: parts.net.weights().numel(),
             },
             train_images: source_record(&self.inputs.images),
-            parts: vec![],
+            sub_supernets: vec![],
             epochs: vec![],
             train_seconds: 0.0,
             ranking: None,
@@ -202,7 +202,7 @@ fn archs_and_tables(
         Config::Retrain(config) => return Ok((vec![space.parse(config.arch()?)?], Tables::none())),
     };
     let rank = &config.rank;
-    let tables = Tables::load(rank.truth, &rank.compare, &place.data_dir, space)?;
+    let tables = Tables::load(rank.truth, &rank.compare, &place.data_dir)?;
     let archs = ranked_archs(&rank.archs, config.supernet.space, space, part, &tables, config.seed)?;
     Ok((archs, tables))
 }
@@ -238,11 +238,12 @@ fn random_archs(
 ) -> Result<Vec<Arch>, ConfigError> {
     /// Draws in a row that may be known already.
     const PATIENCE: usize = 10_000;
+    const IN_SPACE: &str = "a drawn architecture is in the space";
     let (mut rng, mut seen, mut archs) = (RngStream::Rank.stream(seed), HashSet::new(), Vec::new());
     let mut in_vain = 0;
     while archs.len() < n && in_vain < PATIENCE {
-        let arch = space.without_dead_edges(&part.sample(&mut rng));
-        if seen.insert(space.canonical(&arch, Equivalence::SharedWeights)) {
+        let arch = space.without_dead_edges(&part.sample(&mut rng)).expect(IN_SPACE);
+        if seen.insert(space.canonical(&arch, Equivalence::SharedWeights).expect(IN_SPACE)) {
             archs.push(arch);
             in_vain = 0;
         } else {
@@ -301,10 +302,10 @@ fn part_record(part: &SubSpace) -> Vec<String> {
     part.allowed().iter().map(|ops| Arch::new(ops.as_slice()).to_string()).collect()
 }
 
-fn source_record(images: &ImageSource) -> ImagesRecord {
+fn source_record(images: &Dataset) -> ImagesRecord {
     ImagesRecord { name: images.name().to_owned(), images: images.len(), sha256: images.sha256() }
 }
 
-pub(crate) fn images_record(images: &ImageSet) -> ImagesRecord {
+pub(crate) fn images_record(images: &InMemoryDataset) -> ImagesRecord {
     ImagesRecord { name: images.name.clone(), images: images.len(), sha256: images.sha256() }
 }

@@ -1,6 +1,6 @@
 //! What most programs need: `use pada::prelude::*;`.
 
-pub use pada_data::{ImageSet, Normalize, Splits};
+pub use pada_data::{InMemoryDataset, Normalize, Splits};
 pub use pada_nasbench::BenchmarkTable;
 pub use pada_sampler::{PathObservation, PathSampler, SamplerError, SamplerState};
 pub use pada_space::{Arch, SearchSpace, SubSpace};

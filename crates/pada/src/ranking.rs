@@ -4,7 +4,7 @@ use std::time::Instant;
 use pada_dist::ProcessGroup;
 use pada_report::{BestArch, RankRecord};
 use pada_space::Arch;
-use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, ranks_record};
+use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, communication_record};
 
 use crate::pipeline::images_record;
 use crate::ranking_part::Part;
@@ -47,7 +47,7 @@ impl Ranking<'_> {
             batch: self.scoring.batch,
             recalibrated_on: self.scoring.calibration.as_ref().map(Calibration::len),
             seconds,
-            ranks: ranks_record(self.world, self.world.traffic().since(sent)),
+            communication: communication_record(self.world, self.world.traffic().since(sent)),
             agreements: self.tables.agreements(network, &scores)?,
             best: self.best(&scores)?,
         };
@@ -68,9 +68,9 @@ impl Ranking<'_> {
         let own = match self.world.is_single() {
             true => open,
             false => deal(self.archs, &open, &self.scoring.network, self.world.size())?
-                .swap_remove(self.world.rank()),
+                .swap_remove(self.world.index()),
         };
-        if self.world.rank() > 0 {
+        if self.world.index() > 0 {
             // They are in rank 0's file.
             scores.clear();
         }
@@ -104,14 +104,14 @@ impl Ranking<'_> {
             part.save(scores.values())?;
         }
         // A rank may take twice as long as this one did before it counts as hung.
-        let found = self.world.gather_late(to_bytes(&scores), started.elapsed())?;
+        let found = self.world.all_gather_late(to_bytes(&scores), started.elapsed())?;
         self.whole(found.iter().flat_map(|bytes| self.scores(bytes, images)).collect())
     }
 
     /// Scores by their place that earlier starts left; the same on every rank.
     fn known(&self, images: usize, part: Option<&Part>) -> Result<BTreeMap<usize, ArchScore>, PadaError> {
         let Some(part) = part else { return Ok(BTreeMap::new()) };
-        let known = match self.world.rank() {
+        let known = match self.world.index() {
             0 => part.collect(self.archs, images, self.scoring.network.space.as_ref())?,
             _ => BTreeMap::new(),
         };
@@ -144,7 +144,7 @@ impl Ranking<'_> {
                 score: score.accuracy(),
                 params: cost.params,
                 macs: cost.macs,
-                truth: self.tables.accuracy(&score.arch),
+                stand_alone_accuracy: self.tables.accuracy(&score.arch),
             })
         };
         order.iter().take(BEST).map(entry).collect()

@@ -22,7 +22,7 @@ const NAME: &str = "ranking-part";
 impl Part {
     /// The part of this rank in the folder of a run.
     pub(crate) fn new(folder: &Path, place: &Session) -> Self {
-        let (rank, every) = (place.world.rank(), place.checkpoint_every);
+        let (rank, every) = (place.world.index(), place.checkpoint_every);
         Self { folder: folder.into(), rank, every, saved: Instant::now() }
     }
 

@@ -17,7 +17,7 @@ pub(crate) fn deal(
 ) -> Result<Vec<Vec<usize>>, PadaError> {
     let mut groups: BTreeMap<Arch, Vec<usize>> = BTreeMap::new();
     for &place in open {
-        let same = network.space.canonical(&archs[place], Equivalence::SharedWeights);
+        let same = network.space.canonical(&archs[place], Equivalence::SharedWeights)?;
         groups.entry(same).or_default().push(place);
     }
     let mut costs = Vec::new();
@@ -59,7 +59,8 @@ mod tests {
         let open: Vec<usize> = (5..archs.len()).collect();
         // What is the same with shared weights is computed once.
         let load = |share: &Vec<usize>| -> u64 {
-            let same = |&place: &usize| network.space.canonical(&archs[place], Equivalence::SharedWeights);
+            let same =
+                |&place: &usize| network.space.canonical(&archs[place], Equivalence::SharedWeights).unwrap();
             let different: BTreeSet<Arch> = share.iter().map(same).collect();
             different.iter().map(|arch| network.cost(arch).unwrap().macs + FIXED_MACS).sum()
         };

@@ -1,4 +1,4 @@
-use pada_data::ImageSet;
+use pada_data::InMemoryDataset;
 use pada_graph::{Executor, Lower};
 use pada_trainer::{Calibration, EvalSet, PlaceWeights, Scorer};
 
@@ -6,7 +6,7 @@ use crate::Network;
 
 /// What architectures are scored on.
 pub(crate) struct Scoring {
-    pub(crate) images: ImageSet,
+    pub(crate) images: InMemoryDataset,
     pub(crate) batch: usize,
     /// Where norms have running statistics: what those are taken from.
     pub(crate) calibration: Option<Calibration>,

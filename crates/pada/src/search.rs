@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use pada_graph::{Executor, State};
 use pada_search::{
-    EvolutionConfig, Found, Goal, ParetoConfig, Search, SearchError, evolution, front, pareto, random,
+    Evaluated, EvolutionConfig, Nsga2Config, Objective, Search, SearchError, evolution, nsga2, pareto_front,
+    random_search,
 };
 use pada_space::{Arch, SubSpace};
 use pada_trainer::{Observer, RngStream, TrainError, weights_sha256};
@@ -42,7 +43,7 @@ pub enum SearchMethod {
     /// Children of the best so far.
     Evolution(EvolutionConfig),
     /// NSGA-II, score against cost.
-    Pareto(ParetoConfig),
+    Pareto(Nsga2Config),
 }
 
 /// What an architecture costs when it stands alone, see [`crate::Network::cost`].
@@ -220,17 +221,17 @@ fn search(
         Ok(score.accuracy())
     };
     let (cost, fits) = (|arch: &Arch| costs.cost(arch), |arch: &Arch| costs.fits(arch));
-    let goal = Goal { score: &mut score, cost: &cost, fits: &fits };
+    let objective = Objective::new(&mut score).cost(&cost).constraint(&fits);
     let mut rng = RngStream::Search.stream(job.seed);
-    let mut search = Search::new(space, about.part, goal, &mut rng);
+    let mut search = Search::new(space, about.part, objective, &mut rng);
     let done = match &job.method {
-        SearchMethod::Random(n) => random(&mut search, *n),
+        SearchMethod::Random(n) => random_search(&mut search, *n),
         SearchMethod::Evolution(config) => evolution(&mut search, config),
-        SearchMethod::Pareto(config) => pareto(&mut search, config),
+        SearchMethod::Pareto(config) => nsga2(&mut search, config),
     };
     done.map_err(of_search)?;
     let found = match job.method {
-        SearchMethod::Pareto(_) => front(search.found()),
+        SearchMethod::Pareto(_) => pareto_front(search.evaluated()),
         SearchMethod::Random(_) | SearchMethod::Evolution(_) => search.best(job.top),
     };
     observer.on_scored(visited, visited);
@@ -241,12 +242,14 @@ fn search(
 }
 
 fn of_search(error: SearchError<PadaError>) -> PadaError {
-    let range = |key, value, range| ConfigError::Range { key, value, range }.into();
     match error {
         SearchError::Score(error) => error,
-        SearchError::NothingFits { tried } => PadaError::NothingFits { tried },
-        SearchError::BadConfig { name, value, range: allowed } => range(name, value.to_string(), allowed),
-        SearchError::BadRate { value } => range("rate", value.to_string(), "from 0 to 1"),
+        SearchError::NothingFeasible { tried } => PadaError::NothingFits { tried },
+        SearchError::InvalidConfig { name, value, allowed } => {
+            ConfigError::Range { key: name, value, range: allowed }.into()
+        }
+        SearchError::Space(error) => error.into(),
+        error => PadaError::Search(error.to_string()),
     }
 }
 
@@ -285,7 +288,7 @@ impl<'a> Costs<'a> {
     fn read(job: &SearchJob, scoring: &'a Scoring) -> Result<Self, PadaError> {
         let space = scoring.network.space.as_ref();
         // Where one architecture can be counted all can: images that are too small are an error here and nowhere later.
-        scoring.network.cost(&space.nth(0))?;
+        scoring.network.cost(&space.nth(0).expect("a space has an architecture"))?;
         let needs_file = job.cost == SearchCost::Latency || job.limits.latency.is_some();
         if needs_file && job.latency.is_none() {
             let (key, value, range) =
@@ -325,12 +328,12 @@ impl<'a> Costs<'a> {
             && self.limits.params.is_none_or(|most| cost.params <= most)
     }
 
-    fn found(&self, found: &Found) -> Result<FoundArch, PadaError> {
-        let Found { arch, score, .. } = found;
+    fn found(&self, found: &Evaluated) -> Result<FoundArch, PadaError> {
+        let Evaluated { arch, score, .. } = found;
         let cost = self.scoring.network.cost(arch)?;
         Ok(FoundArch {
             arch: arch.to_string(),
-            text: self.scoring.network.space.format(arch),
+            text: self.scoring.network.space.format(arch)?,
             score: *score,
             params: cost.params,
             macs: cost.macs,

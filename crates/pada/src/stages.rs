@@ -182,7 +182,7 @@ impl<'a> SupernetTraining<'a> {
             TrainError::Checkpoint(error) => PadaError::from(error),
             other => other.into(),
         })?;
-        let saves = self.place.world.rank() == 0;
+        let saves = self.place.world.index() == 0;
         if saves {
             trainer.autosave(&folder, self.place.checkpoint_every);
         }
@@ -209,7 +209,7 @@ impl<'a> SupernetTraining<'a> {
 
     /// Checkpoints of a run with one stage lie in its folder, those of several in one folder each.
     fn stage_folder(&self) -> Result<PathBuf, PadaError> {
-        if self.config.split().is_none() || self.place.world.rank() > 0 {
+        if self.config.split().is_none() || self.place.world.index() > 0 {
             return Ok(self.folder.to_owned());
         }
         let path = self.folder.join(format!("stage-{:02}", self.next));

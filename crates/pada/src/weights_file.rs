@@ -63,7 +63,7 @@ impl WeightsFile {
         let net = build::supernet(&self.supernet, image_shape(&images), images.classes())?;
         let (weights, part) = read_scored(&self.path, net.as_ref(), network.space.as_ref())?;
         let executor = build::executor(self.compute, place.device, net.as_ref(), weights)?;
-        let images = images.held(self.limit.unwrap_or(usize::MAX))?;
+        let images = images.to_memory(self.limit.unwrap_or(usize::MAX))?;
         let scoring = Scoring { images, batch: self.batch, calibration, network };
         Ok(Opened { scoring, net, executor, part })
     }
@@ -81,7 +81,7 @@ pub(crate) fn read_scored(
         let reason = "its weights are chosen for each architecture by CLOSE's gate".to_owned();
         return Err(PadaError::PartialWeights { path: path.into(), reason });
     }
-    Ok((weights, scope.part.unwrap_or_else(|| SubSpace::of(space))))
+    Ok((weights, scope.part.unwrap_or_else(|| SubSpace::full(space))))
 }
 
 /// Refuses an architecture outside of the part that was trained.
@@ -132,11 +132,11 @@ pub fn rank_weights(
         let (key, value, range) = ("--truth", format!("{truth:?}"), "a table of the space");
         return Err(ConfigError::Range { key, value, range }.into());
     }
-    let tables = Tables::load(job.truth, &[], &place.data_dir, space)?;
+    let tables = Tables::load(job.truth, &[], &place.data_dir)?;
     let archs = ranked_archs(&job.archs, supernet.space, space, &opened.part, &tables, SEED)?;
     archs.iter().try_for_each(|arch| check_part(&job.weights.path, &opened.part, arch))?;
     if !place.world.is_single() {
-        place.world.agree(&[
+        place.world.check_same(&[
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("job", format!("{job:#?}")),
             ("set of weights", weights_sha256(&opened.executor.read(State::Weights))),

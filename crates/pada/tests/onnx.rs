@@ -75,13 +75,13 @@ fn networks() -> Vec<(&'static str, Frozen, Vec<f32>)> {
         .into_iter()
         .map(|(name, net, arch)| {
             let frozen = Frozen::new(net, &arch).unwrap();
-            let values = frozen.values(net.weights(), &seeded(net.weights()));
+            let values = frozen.values(net.weights(), &seeded(net.weights())).unwrap();
             (name, frozen, values)
         })
         .collect();
     let (graph, layout) = everything();
     let frozen = Frozen::from_graph(&graph, &layout, SMALL).unwrap();
-    let values = frozen.values(&layout, &seeded(&layout));
+    let values = frozen.values(&layout, &seeded(&layout)).unwrap();
     all.push(("everything", frozen, values));
     all
 }
@@ -179,7 +179,7 @@ fn write_and_compare(file: &Path, frozen: &Frozen, values: Vec<f32>) {
     }
     assert_close(&format!("{name}, alone and among others"), &first[0], &first[1]);
 
-    let model = frozen.to_onnx(name, &values, &BTreeMap::from([("arch".into(), name.into())]));
+    let model = frozen.to_onnx(name, &values, &BTreeMap::from([("arch".into(), name.into())])).unwrap();
     let bytes = model.to_bytes();
     assert_eq!(ModelProto::from_bytes(&bytes).unwrap(), model);
     std::fs::write(file.with_extension("onnx"), bytes).unwrap();

@@ -45,7 +45,7 @@ fn run(
     steps: usize,
 ) -> Result<RunRecord, PadaError> {
     let rank = |world: ProcessGroup| {
-        let leads = world.rank() == 0;
+        let leads = world.index() == 0;
         let checkpoint_every = Duration::from_secs(60);
         let place = Session { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world };
         let run = Run::prepare(config, &place)?;
@@ -138,23 +138,24 @@ fn a_record_says_which_ranks_there_were_and_what_they_sent() {
         last.unwrap().unwrap()
     };
     let alone = record("alone", &[], &[(1, TO_THE_END)]);
-    assert!(alone.epochs.iter().all(|epoch| epoch.ranks.is_none()));
-    assert_eq!(alone.ranking.unwrap().ranks, None);
+    assert!(alone.epochs.iter().all(|epoch| epoch.communication.is_none()));
+    assert_eq!(alone.ranking.unwrap().communication, None);
 
     let sync = record("sync", &[], &[(2, TO_THE_END)]);
-    let [first, second] = [0, 1].map(|epoch| sync.epochs[epoch].ranks.unwrap());
-    assert_eq!((first.ranks, sync.ranking.as_ref().unwrap().ranks.unwrap().ranks), (2, 2));
+    let [first, second] = [0, 1].map(|epoch| sync.epochs[epoch].communication.unwrap());
+    assert_eq!((first.processes, sync.ranking.as_ref().unwrap().communication.unwrap().processes), (2, 2));
     assert!(first.messages >= (2 * STEPS) as u64 && first.bytes > first.messages && first.seconds > 0.0);
     assert!(first.seconds < sync.epochs[0].seconds);
 
-    let local = record("local", &["compute.norms=local"], &[(2, TO_THE_END)]).epochs[0].ranks.unwrap();
+    let local =
+        record("local", &["compute.norms=local"], &[(2, TO_THE_END)]).epochs[0].communication.unwrap();
     assert!(5 * local.messages < first.messages, "{} and {}", local.messages, first.messages);
 
     // An epoch that is stopped between two steps keeps what it sent; what says so is one message more. Another number of ranks goes on.
     let stopped = record("stopped", &[], &[(2, 1), (2, STEPS - 1), (4, TO_THE_END)]);
-    assert_eq!(stopped.epochs[0].ranks.unwrap().messages, first.messages + 1);
-    let four = stopped.epochs[1].ranks.unwrap();
-    assert_eq!(four.ranks, 4);
+    assert_eq!(stopped.epochs[0].communication.unwrap().messages, first.messages + 1);
+    let four = stopped.epochs[1].communication.unwrap();
+    assert_eq!(four.processes, 4);
     assert!(four.messages > second.messages);
     assert_eq!(stopped.epochs[1].loss, sync.epochs[1].loss);
 }

@@ -154,7 +154,7 @@ fn what_was_scored_is_what_is_exported() {
 
         let test = pada::data::mini().unwrap().test;
         let places: Vec<u32> = (0..40).collect();
-        let pixels = pada::data::normalised(&test, &places);
+        let pixels = pada::data::normalised(&test, &places).unwrap();
         let (layout, shape) = (read.frozen.weights(), read.frozen.input());
         let mut engine = pada::engine::Engine::new(layout.clone(), read.values.clone(), Precision::F32);
         // In other batches: nothing depends on them.
@@ -193,7 +193,6 @@ fn checkpoint(run: &Path, config: &RetrainConfig) -> (PathBuf, Vec<f32>, Option<
             statistics: StatisticsFrom::Stored,
         },
         &place(),
-        &mut (),
     )
     .unwrap();
     let path = run.join(format!("epoch-{:04}.safetensors", config.train.epochs));

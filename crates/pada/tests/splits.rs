@@ -81,9 +81,9 @@ fn few_shot_parts_hold_the_space_once_and_start_from_the_whole() {
     // Parts that train no epoch score as the supernet they come from.
     let untrained = FEW_SHOT.replace("leaf_epochs = 1", "leaf_epochs = 0");
     let (record, same) = run(&config(&[&untrained]), &folder.path().join("untrained"));
-    assert_eq!((plain.parts.len(), record.parts.len()), (0, 25));
+    assert_eq!((plain.sub_supernets.len(), record.sub_supernets.len()), (0, 25));
     assert_eq!(scores, same);
-    assert_partition(&record.parts);
+    assert_partition(&record.sub_supernets);
 
     let (record, other) = run(&config(&[FEW_SHOT]), &folder.path().join("trained"));
     assert_eq!(record.epochs.iter().map(|e| e.stage).collect::<Vec<_>>(), (0..26).collect::<Vec<_>>());
@@ -94,16 +94,16 @@ fn few_shot_parts_hold_the_space_once_and_start_from_the_whole() {
 fn gradient_matching_halves_every_supernet_at_every_split() {
     let folder = tempfile::tempdir().unwrap();
     let (record, scores) = run(&config(&[MATCHING]), &folder.path().join("a"));
-    assert_eq!(record.parts.len(), 4);
-    assert_partition(&record.parts);
-    for part in &record.parts {
+    assert_eq!(record.sub_supernets.len(), 4);
+    assert_partition(&record.sub_supernets);
+    for part in &record.sub_supernets {
         let mut sizes: Vec<usize> = part.iter().map(String::len).filter(|&n| n < 5).collect();
         sizes.sort_unstable();
         assert_eq!(sizes.len(), 2, "two positions are split in {part:?}");
         assert!(sizes.iter().all(|n| [2, 3].contains(n)), "{part:?}");
     }
     let (again, same) = run(&config(&[MATCHING]), &folder.path().join("b"));
-    assert_eq!((record.parts, scores), (again.parts, same));
+    assert_eq!((record.sub_supernets, scores), (again.sub_supernets, same));
 }
 
 /// Stopped in the first supernet, in a part, and between two of them.
@@ -121,7 +121,7 @@ fn a_split_run_goes_on_bit_for_bit() {
         }
         let (record, same) = run(&config, &stopped);
         assert_eq!(scores, same);
-        assert_eq!(record.parts, whole.parts);
+        assert_eq!(record.sub_supernets, whole.sub_supernets);
         let losses = |record: &RunRecord| record.epochs.iter().map(|e| e.loss).collect::<Vec<_>>();
         assert_eq!(losses(&record), losses(&whole));
     }

@@ -1,30 +1,20 @@
-//! Times the engine on the work that `peer_bench.py` times PyTorch on, and prints the same fields.
+//! Times the engine on the work that PyTorch is timed on, and prints the same fields.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use pada_data::Normalize;
-use pada_graph::{
-    Batch, ByteImages, Decayed, DeviceDataset, Images, LossSpec, Lower, Pixels, Precision, SgdStep,
-    UnusedWeights,
-};
+use pada_engine::cuda::KernelTiming;
 use pada_space::{Arch, SearchSpace};
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::device::{Device, OnDevice};
+use super::device::{Device, Numbers};
+use super::kernel_times::{self, KernelTimes, resources_json, resources_table};
 use super::space::{Extents, Space};
+use super::workload::{SEED, Setting, Variance, Workload};
 use super::{machine, statistics};
-use crate::usage;
-
-/// Seed of paths, weights and images.
-const SEED: u64 = 0;
-/// Of random bytes: about as far from 0 as normalised photographs.
-const NORMALIZE: Normalize = Normalize { mean: [0.5; 3], std: [0.29; 3] };
-/// Paths that are run before the clock starts.
-const WARM_UP: usize = 4;
+use crate::usage::{self, usage};
 
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,151 +51,127 @@ pub(crate) struct Args {
     /// A JSON list of paths as `peer_bench.py --print-paths` prints; drawn at random if not given.
     #[arg(long, value_name = "FILE.json")]
     paths: Option<PathBuf>,
-    /// How many paths are timed.
-    #[arg(long, default_value = "12")]
-    steps: usize,
+    /// Number of paths in a sweep. Every path runs once before the clock starts, so that no timed step allocates memory.
+    #[arg(long, default_value = "12", value_parser = clap::value_parser!(u32).range(1..))]
+    steps: u32,
+    /// How often all paths are timed, in turn.
+    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    sweeps: u32,
     #[command(flatten)]
     extents: Extents,
-    /// What computes: cpu or cuda:N. A GPU holds the images, and is timed until the logits are there.
+    /// Device that computes: cpu or cuda:N. A GPU holds the images and is timed until the logits are on the host. Its kernels come
+    /// from the kernel cache ($PADA_CACHE), and steps run for one more second before the clock starts, so that the GPU has reached
+    /// its clock rate.
     #[arg(long, default_value = "cpu")]
     device: Device,
-    /// Threads; all cores if not given.
+    /// Threads of the CPU; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
     /// Numbers that convolutions multiply.
     #[arg(long, default_value = "f32")]
     precision: Numbers,
+    /// Include gradient variance in a training step: as in training, the step takes in the gradients of the path's operations
+    /// before it clips them.
+    #[arg(long)]
+    gradient_variance: bool,
+    /// Also print the time of every kernel of a GPU, measured by event pairs in a second run over the same paths.
+    #[arg(long)]
+    kernels: bool,
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Numbers {
-    F32,
-    Bf16,
-}
-
 pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
-    ensure!(args.steps > 0, "--steps must be at least 1");
+    if args.gradient_variance && work == Work::Rank {
+        return Err(usage("--gradient-variance: a forward pass has no gradients; use it with `bench step`"));
+    }
+    if args.kernels && args.device == Device::Cpu {
+        return Err(usage("--kernels: only kernels of a GPU are timed alone; add --device cuda:N"));
+    }
+    args.device.gpu()?;
     rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build_global()?;
     let Args { space, extents, .. } = args;
+    let steps = args.steps as usize;
     let paths = match &args.paths {
-        Some(file) => read_paths(file, *space, args.steps)?,
-        None => random_paths(space.space().as_ref(), args.steps),
+        Some(file) => read_paths(file, *space, steps)?,
+        None => random_paths(space.space().as_ref(), steps),
     };
-    let batch = space.batch(work, extents);
     let net = space.net(extents);
-    let (precision, mode) = match args.precision {
-        Numbers::F32 => (Precision::F32, "f32"),
-        Numbers::Bf16 => (Precision::Bf16, "bf16"),
+    let setting = Setting {
+        device: args.device,
+        numbers: args.precision,
+        timing: KernelTiming::Off,
+        variance: if args.gradient_variance { Variance::Included } else { Variance::LeftOut },
+        batch: space.batch(work, extents),
+        classes: space.classes(),
     };
-    let mut bench = Bench::new(net.as_ref(), space.classes(), batch, args.device, precision)?;
+    let mut workload = Workload::new(net.as_ref(), setting)?;
     let setup_bytes = machine::memory(machine::RESIDENT);
-    for path in paths.iter().cycle().take(WARM_UP) {
-        bench.once(work, path)?;
-    }
-    let mut seconds = Vec::new();
-    for path in &paths {
-        let started = Instant::now();
-        bench.once(work, path)?;
-        seconds.push(started.elapsed().as_secs_f64());
-    }
+    workload.warm_up(work, &paths)?;
+    let seconds = workload.time(work, &paths, args.sweeps as usize)?;
     let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
     let median = statistics::median(&seconds);
-    let name = bench.engine.executor().name().to_owned();
+    let name = workload.engine.executor().name().to_owned();
+    let batch = setting.batch;
     println!("{name}: median {median:.4} s, mean {mean:.4} s, {:.0} images/s", batch as f64 / mean);
+    let mut line = json!({
+        "engine": name,
+        "device": args.device.to_string(),
+        "space": space.name(),
+        "task": work.task(),
+        "mode": args.precision.name(),
+        "products": args.precision.products(args.device),
+        "batch": batch,
+        "cells": space.cells(extents),
+        "threads": rayon::current_num_threads(),
+        "steps": args.steps,
+        "sweeps": args.sweeps,
+        "gradient_variance": args.gradient_variance,
+        "mean_s": mean,
+        "median_s": median,
+        "images_per_s": batch as f64 / mean,
+        "seconds": seconds,
+        "setup_bytes": setup_bytes,
+        "peak_bytes": machine::memory(machine::PEAK),
+        "buffer_bytes": workload.engine.memory_bytes(),
+        "checksum": workload.checksum,
+    });
+    // Its memory is free before the second engine asks for as much.
+    drop(workload);
+    if args.kernels {
+        let timed = Workload::new(net.as_ref(), Setting { timing: KernelTiming::Events, ..setting })?;
+        add_kernels(&mut line, timed, work, &paths)?;
+    }
     if args.json {
-        println!(
-            "{}",
-            json!({
-                "engine": name,
-                "device": args.device.to_string(),
-                "space": space.name(),
-                "task": work.task(),
-                "mode": mode,
-                "batch": batch,
-                "cells": space.cells(extents),
-                "threads": rayon::current_num_threads(),
-                "steps": args.steps,
-                "mean_s": mean,
-                "median_s": median,
-                "images_per_s": batch as f64 / mean,
-                "seconds": seconds,
-                "setup_bytes": setup_bytes,
-                "peak_bytes": machine::memory(machine::PEAK),
-                "buffer_bytes": bench.engine.memory_bytes(),
-                "checksum": bench.checksum,
-            })
-        );
+        println!("{line}");
     }
     Ok(())
 }
 
-struct Bench<'a> {
-    net: &'a dyn Lower,
-    engine: OnDevice,
-    /// The images, where the device holds them.
-    held: Option<DeviceDataset>,
-    pixels: Vec<f32>,
-    labels: Vec<u32>,
-    /// Sum of all logits: that the work was done, and the same work.
-    checksum: f64,
+/// Times the kernels of every path, prints their table and adds them to a line.
+fn add_kernels(line: &mut Value, mut timed: Workload<'_>, work: Work, paths: &[Arch]) -> anyhow::Result<()> {
+    let driver = timed.engine.driver().context("only a GPU has kernels")?;
+    timed.warm_up(work, paths)?;
+    kernel_times::take(&driver)?;
+    let mut times = KernelTimes::default();
+    for path in paths {
+        timed.once(work, path)?;
+        times.add_step(&kernel_times::take(&driver)?);
+    }
+    let (resources, kernels) = (kernel_times::resources(&driver)?, times.kernels());
+    let busy = times.microseconds_per_step();
+    println!("\n{}\n{}", times.table(), resources_table(&resources, &kernels));
+    println!("kernels of a step take {:.3} ms of {:.3} ms", busy / 1e3, number(line, "mean_s") * 1e3);
+    println!("An event pair also measures part of the launch, so times of a few microseconds are too long.");
+    line["kernels"] = times.to_json();
+    line["kernel_resources"] = resources_json(&resources, &kernels);
+    line["kernel_microseconds_per_step"] = json!(busy);
+    Ok(())
 }
 
-impl<'a> Bench<'a> {
-    fn new(
-        net: &'a dyn Lower,
-        classes: usize,
-        batch: usize,
-        device: Device,
-        precision: Precision,
-    ) -> anyhow::Result<Self> {
-        let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-        let weights = pada_models::init_weights(net.weights(), &mut rng);
-        let mut engine = device.engine(net.weights().clone(), weights, precision)?;
-        let shape = net.input();
-        let bytes: Vec<u8> = (0..batch * shape.numel()).map(|_| rng.random()).collect();
-        let labels: Vec<u32> = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
-        let values = NORMALIZE.values(shape.channels);
-        let images = ByteImages { bytes: &bytes, labels: &labels, shape, values: &values };
-        let held = engine.executor().upload_dataset(&images)?;
-        let plane = |i: usize| i / shape.pixels() % shape.channels;
-        let pixels =
-            bytes.iter().enumerate().map(|(i, &byte)| values[plane(i) * 256 + usize::from(byte)]).collect();
-        Ok(Self { net, engine, held, pixels, labels, checksum: 0.0 })
-    }
-
-    fn once(&mut self, work: Work, path: &Arch) -> anyhow::Result<()> {
-        let graph = self.net.lower(path)?.simplified();
-        let pixels = match self.held {
-            Some(set) => Pixels::Range(set, 0, self.labels.len()),
-            None => Pixels::Given(&self.pixels),
-        };
-        let images = Images { pixels, shape: self.net.input() };
-        let engine = self.engine.executor();
-        let logits = match work {
-            Work::Rank => engine.logits(&graph, &images)?,
-            Work::Step => {
-                engine.zero_gradient();
-                let batch = Batch { images, labels: &self.labels };
-                let stats = engine.gradients(&graph, &batch, &LossSpec::default())?;
-                let norm = pada_trainer::global_norm(&engine.gradient_norms());
-                engine.update(&SgdStep {
-                    lr: 0.05,
-                    momentum: 0.9,
-                    weight_decay: 2.5e-4,
-                    decayed: Decayed::All,
-                    gradient_scale: pada_trainer::clip_factor(norm, 5.0) as f32,
-                    idle: UnusedWeights::Decay,
-                });
-                stats.logits
-            }
-        };
-        engine.deferred_error()?;
-        self.checksum += logits.values.iter().map(|&v| f64::from(v)).sum::<f64>();
-        Ok(())
-    }
+fn number(line: &Value, field: &str) -> f64 {
+    line[field].as_f64().unwrap_or(f64::NAN)
 }
 
 fn random_paths(space: &dyn SearchSpace, steps: usize) -> Vec<Arch> {
@@ -220,4 +186,44 @@ fn read_paths(file: &Path, space: Space, steps: usize) -> anyhow::Result<Vec<Arc
     let paths = paths.collect::<anyhow::Result<Vec<_>>>().with_context(|| file.display().to_string())?;
     ensure!(!paths.is_empty(), "{} holds no path", file.display());
     Ok(paths.into_iter().cycle().take(steps).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::process::ExitCode;
+
+    use clap::Parser;
+    use pada_engine::cuda;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn refusal(work: Work, line: &[&str]) -> String {
+        let args = Cli::try_parse_from([&["bench"], line].concat()).unwrap().args;
+        let error = run(work, &args).unwrap_err();
+        assert_eq!(usage::exit_code(&error), ExitCode::from(2), "{error:#}");
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn options_that_do_not_fit_the_work_are_refused() {
+        let error = refusal(Work::Rank, &["--gradient-variance"]);
+        assert!(error.contains("a forward pass has no gradients"), "{error}");
+        let error = refusal(Work::Step, &["--kernels"]);
+        assert!(error.contains("--device cuda:N"), "{error}");
+        assert!(Cli::try_parse_from(["bench", "--steps", "0"]).is_err());
+    }
+
+    #[test]
+    fn without_a_driver_a_gpu_is_refused_in_its_words() {
+        let Err(missing) = cuda::gpus() else { return };
+        let error = refusal(Work::Step, &["--device", "cuda:0", "--kernels", "--cells", "1"]);
+        assert_eq!(error, format!("--device cuda:0: {missing}"));
+    }
 }

@@ -74,7 +74,7 @@ pub(crate) fn commit() -> Option<String> {
 }
 
 fn output(program: &str, args: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(args).current_dir(paths::root()).output().ok()?;
+    let output = Command::new(program).args(args).current_dir(paths::root().ok()?).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 

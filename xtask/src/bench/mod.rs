@@ -2,14 +2,21 @@
 
 mod compare;
 mod device;
+mod device_ops;
 mod engine;
+mod gpu;
+mod gpu_summary;
+mod isolated;
+mod kernel_times;
 pub(crate) mod machine;
 mod ops;
+mod predictions;
 mod record;
 mod sides;
 mod space;
 mod statistics;
 mod summary;
+mod workload;
 
 pub(crate) use statistics::{Line, median};
 
@@ -22,19 +29,32 @@ pub(crate) enum Task {
     ///
     /// Example: cargo xtask bench step --space darts --steps 12 --threads 2 --json
     ///
-    /// On a GPU: cargo xtask bench step --device cuda:0 --precision bf16
+    /// Every path runs once before the clock starts.
+    ///
+    /// On a GPU: cargo xtask bench step --device cuda:0 --precision bf16 --gradient-variance --kernels
     Step(engine::Args),
     /// Forward only, with twice the images of a step.
     ///
     /// Example: cargo xtask bench rank --steps 12 --threads 2 --json
+    ///
+    /// On a GPU: cargo xtask bench rank --device cuda:0 --kernels
     Rank(engine::Args),
-    /// Each kernel alone, beside the machine's limits.
+    /// Each kernel alone, beside the machine's limits; on a GPU each operation alone, beside its predicted time.
     ///
     /// Example: cargo xtask bench ops --threads 2
+    ///
+    /// On a GPU: cargo xtask bench ops --device cuda:0
     Ops(ops::Args),
     /// Engine and PyTorch in turn on the same paths; writes a record folder under xtask/records/.
     ///
     /// Example: cargo xtask bench compare --peer ../shared/peer --python python3
+    ///
+    /// On the CPU, PyTorch's side is peer_bench.py, which warms up on the first four paths; the engine warms up on all of them, so
+    /// that its arena does not grow inside a timed step.
+    ///
+    /// On a GPU, PyTorch's side is a program of xtask that only imports the networks of --peer. It uses cudnn.benchmark and PyTorch's
+    /// default for TF32, and both sides warm up on all paths. The engine's training step includes gradient variance; the record
+    /// also has its time without it. After the rounds, torch.compile is timed on a few paths.
     ///
     /// On one GPU: the same with --device cuda:0 --name gpu
     Compare(compare::Args),

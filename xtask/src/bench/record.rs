@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) rounds: usize,
     pub(crate) steps: usize,
+    /// How often a round times all paths.
+    pub(crate) sweeps: usize,
     pub(crate) threads: usize,
 }
 
@@ -44,6 +46,19 @@ pub(crate) struct Record {
     pub(crate) cells: Vec<Value>,
     pub(crate) ranking: Ranking,
     pub(crate) ops: Value,
+    /// Both sides on the few paths of `torch.compile`, on a GPU.
+    pub(crate) compiled: Option<Compiled>,
+}
+
+/// The measurements on the paths that `torch.compile` compiled.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// Number of paths.
+    pub(crate) paths: usize,
+    /// Lines of both sides.
+    pub(crate) lines: Vec<Value>,
+    /// The reason why PyTorch failed; then there are no lines.
+    pub(crate) failure: Option<String>,
 }
 
 /// What the time to rank all architectures is projected from.
@@ -60,22 +75,27 @@ pub(crate) struct Ranking {
 /// Who was timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side<'a> {
-    /// The engine with a precision.
+    /// The engine with a precision. Its training steps include gradient variance if any does, as on a GPU.
     Engine(&'a str),
+    /// The engine with a precision, without gradient variance.
+    EngineWithoutVariance(&'a str),
     /// PyTorch in a mode.
     Peer(&'a str),
 }
 
-/// The folder of a record that is not there yet.
+/// The folder of a record: `out`, or the one that its name has among the records.
 ///
 /// # Errors
-/// Where it is there.
-pub(crate) fn folder(settings: &Settings) -> anyhow::Result<PathBuf> {
+/// Returns an error if it exists.
+pub(crate) fn folder(settings: &Settings, out: Option<&Path>) -> anyhow::Result<PathBuf> {
     let Settings { date, name, .. } = settings;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     ensure!(!name.is_empty() && name.chars().all(plain), "--name {name:?}: letters, digits, - and _ only");
-    let folder = paths::root().join("xtask/records").join(format!("{date}-{name}"));
-    ensure!(!folder.exists(), "{} is there; choose another name with --name", folder.display());
+    let folder = match out {
+        Some(folder) => folder.to_owned(),
+        None => paths::root()?.join("xtask/records").join(format!("{date}-{name}")),
+    };
+    ensure!(!folder.exists(), "{} is there; choose another name with --name or --out", folder.display());
     Ok(folder)
 }
 
@@ -92,6 +112,7 @@ impl Record {
             cells: vec![],
             ranking: Ranking::default(),
             ops: Value::Null,
+            compiled: None,
         }
     }
 
@@ -116,15 +137,7 @@ impl Record {
 
     /// A field of every round's line.
     pub(crate) fn field(&self, work: Work, side: Side<'_>, field: &str) -> anyhow::Result<Vec<f64>> {
-        let is_it = |line: &&Value| {
-            let engine = line.get("engine").is_some();
-            line["task"] == work.task()
-                && match side {
-                    Side::Engine(mode) => engine && line["mode"] == mode,
-                    Side::Peer(mode) => !engine && line["mode"] == mode,
-                }
-        };
-        let of_round = |lines: &Vec<Value>| lines.iter().find(is_it).and_then(|line| line[field].as_f64());
+        let of_round = |lines: &Vec<Value>| find(lines, work, side).and_then(|line| line[field].as_f64());
         let found = self.rounds.iter().map(of_round).collect::<Option<Vec<f64>>>();
         found.with_context(|| format!("a round has no {field} of {side:?} for {}", work.task()))
     }
@@ -135,20 +148,33 @@ impl Record {
     /// Where they did not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         for work in [Work::Step, Work::Rank] {
-            let mut lines = self.rounds.iter().flatten().filter(|line| line["task"] == work.task());
-            let first = lines.next().context("nothing was timed")?;
-            for line in lines {
-                // The peer always says "cells": 5, and has what the space's own network has.
-                let of_size = if self.space()? == Space::Nb201 { "cells" } else { "batch" };
-                for field in ["space", "batch", of_size, "threads", "steps"] {
-                    let (a, b) = (&first[field], &line[field]);
-                    ensure!(a == b, "{}: {field} is {a} on one side and {b} on the other", work.task());
-                }
-            }
+            self.check_lines(work, self.rounds.iter().flatten().collect())?;
             for precision in PRECISIONS {
                 let sums = self.field(work, Side::Engine(precision), "checksum")?;
                 let same = sums.iter().all(|sum| *sum == sums[0]);
                 ensure!(same, "{}, {precision}: the checksum differs between rounds: {sums:?}", work.task());
+            }
+            if let Some(compiled) = self.compiled.as_ref().filter(|compiled| compiled.failure.is_none()) {
+                self.check_lines(work, compiled.lines.iter().collect())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// That all lines of some work say the same of it.
+    fn check_lines(&self, work: Work, lines: Vec<&Value>) -> anyhow::Result<()> {
+        // The peer of the CPU always says "cells": 5, and has what the space's own network has.
+        let of_size = if self.space()? == Space::Nb201 { "cells" } else { "batch" };
+        let mut fields = vec!["space", "batch", of_size, "threads", "steps"];
+        if self.device() != CPU {
+            fields.extend(["device", "sweeps"]);
+        }
+        let mut lines = lines.into_iter().filter(|line| line["task"] == work.task());
+        let first = lines.next().context("nothing was timed")?;
+        for line in lines {
+            for field in &fields {
+                let (a, b) = (&first[field], &line[field]);
+                ensure!(a == b, "{}: {field} is {a} on one side and {b} on the other", work.task());
             }
         }
         Ok(())
@@ -186,14 +212,19 @@ impl Record {
             quiet.push(Quiet::from_json(&round["before"]));
             rounds.push(list(round["lines"].take()));
         }
-        quiet.push(Quiet::from_json(&take("before_the_rest")));
-        let (mut memory, mut ranking) = (take("memory"), take("ranking"));
+        let rest = take("before_the_rest");
+        if rest.is_object() {
+            quiet.push(Quiet::from_json(&rest));
+        }
+        let (mut memory, mut ranking, mut compiled) = (take("memory"), take("ranking"), take("compiled"));
         let date = take("date").as_str().unwrap_or_default().to_owned();
         let settings = Settings {
             name: name.strip_prefix(&format!("{date}-")).unwrap_or(&name).to_owned(),
             date,
             rounds: rounds.len(),
             steps: count(&take("steps")),
+            // A record that does not name its sweeps has one.
+            sweeps: count(&take("sweeps")).max(1),
             threads: count(&take("threads")),
         };
         Ok(Self {
@@ -210,6 +241,11 @@ impl Record {
                 lines: list(ranking["samples"].take()),
             },
             ops: take("ops"),
+            compiled: compiled.is_object().then(|| Compiled {
+                paths: count(&compiled["paths"]),
+                lines: list(compiled["lines"].take()),
+                failure: compiled["failure"].as_str().map(str::to_owned),
+            }),
         })
     }
 
@@ -221,10 +257,14 @@ impl Record {
             .zip(&self.quiet)
             .map(|(lines, quiet)| json!({ "before": quiet.to_json(), "lines": lines }));
         let [engine, peer] = &self.memory;
+        let compiled = self.compiled.as_ref().map(
+            |Compiled { paths, lines, failure }| json!({ "paths": paths, "lines": lines, "failure": failure }),
+        );
         let behind = self.quiet.get(self.rounds.len()).map(|quiet| quiet.to_json());
         json!({
             "date": settings.date,
             "steps": settings.steps,
+            "sweeps": settings.sweeps,
             "threads": settings.threads,
             "machine": self.machine,
             "rounds": rounds.collect::<Vec<_>>(),
@@ -238,6 +278,20 @@ impl Record {
                 "archs": self.ranking.archs,
             },
             "ops": self.ops,
+            "compiled": compiled,
         })
     }
+}
+
+/// The first of some lines that is of this work and side.
+pub(crate) fn find<'a>(lines: &'a [Value], work: Work, side: Side<'_>) -> Option<&'a Value> {
+    let is_engine = |line: &Value| line.get("engine").is_some();
+    let has_variance = |line: &Value| line["gradient_variance"] == true;
+    let mut of_work = lines.iter().filter(|line| line["task"] == work.task());
+    let with_variance = of_work.clone().any(|line| is_engine(line) && has_variance(line));
+    of_work.find(|line| match side {
+        Side::Engine(mode) => is_engine(line) && line["mode"] == mode && has_variance(line) == with_variance,
+        Side::EngineWithoutVariance(mode) => is_engine(line) && line["mode"] == mode && !has_variance(line),
+        Side::Peer(mode) => !is_engine(line) && line["mode"] == mode,
+    })
 }

@@ -32,6 +32,14 @@ pub(crate) struct Extents {
     size: Option<u32>,
 }
 
+#[cfg(test)]
+impl Extents {
+    /// A network that a test computes in no time.
+    pub(crate) fn small() -> Self {
+        Self { batch: Some(4), cells: Some(1), channels: Some(4), size: Some(8) }
+    }
+}
+
 impl Space {
     /// The name it has in `peer_bench.py`.
     pub(crate) fn name(self) -> &'static str {
@@ -39,6 +47,15 @@ impl Space {
             Self::Nb201 => "nb201",
             Self::Darts => "darts",
             Self::Proxyless => "proxyless",
+        }
+    }
+
+    /// The file that holds PyTorch's network.
+    pub(crate) fn network(self) -> &'static str {
+        match self {
+            Self::Nb201 => "nb201_torch.py",
+            Self::Darts => "darts_torch.py",
+            Self::Proxyless => "mbconv_torch.py",
         }
     }
 

@@ -5,6 +5,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::engine::Work;
+use super::gpu_summary;
 use super::machine::{BUSY, Quiet};
 use super::record::{CPU, Record, Side};
 use super::sides::{MODES, PRECISIONS};
@@ -38,6 +39,11 @@ const HOUR: f64 = 3600.0;
 /// The record for reading.
 pub(crate) fn of(record: &Record) -> anyhow::Result<String> {
     let mut out = head(record)?;
+    if record.device() != CPU {
+        gpu_summary::times(record, &mut out)?;
+        gpu_summary::compiled(record, &mut out)?;
+        return Ok(out);
+    }
     times(record, &mut out)?;
     if record.is_whole()? {
         ranking(record, &mut out)?;
@@ -71,6 +77,9 @@ fn head(record: &Record) -> anyhow::Result<String> {
     writeln!(out, "| system | {}, {} GiB |", text(&machine["os"]), machine["memory_gib"])?;
     writeln!(out, "| engine | {names}; {} |", text(&machine["rustc"]))?;
     writeln!(out, "| peer | {} |", peer.unwrap_or("?"))?;
+    if record.device() != CPU {
+        gpu_summary::head(record, &mut out)?;
+    }
     writeln!(out, "| commit | {} |", text(&machine["commit"]))?;
     for work in [Work::Step, Work::Rank] {
         for precision in PRECISIONS {
@@ -79,18 +88,14 @@ fn head(record: &Record) -> anyhow::Result<String> {
         }
     }
     let (rounds, steps, threads) = (settings.rounds, settings.steps, settings.threads);
-    let of_device = match record.device() {
-        CPU => String::new(),
-        device => format!(" --device {device}"),
-    };
     let (more, work) = match record.space()? {
-        Space::Nb201 if record.is_whole()? => {
+        _ if record.device() != CPU => gpu_summary::command(record)?,
+        Space::Nb201 => {
             let ranked = number(&record.ranking.lines[0], "steps")?;
-            (format!("--ranked {ranked}"), "C = 16, N = 5, 3×32×32")
+            (format!("--ranked {ranked}"), "C = 16, N = 5, 3×32×32".to_owned())
         }
-        Space::Nb201 => (format!("--device {}", record.device()), "C = 16, N = 5, 3×32×32"),
-        space @ Space::Darts => (format!("--space {}{of_device}", space.name()), "C = 16, 8 cells, 3×32×32"),
-        space @ Space::Proxyless => (format!("--space {}{of_device}", space.name()), "21 layers, 3×224×224"),
+        space @ Space::Darts => (format!("--space {}", space.name()), "C = 16, 8 cells, 3×32×32".to_owned()),
+        space @ Space::Proxyless => (format!("--space {}", space.name()), "21 layers, 3×224×224".to_owned()),
     };
     writeln!(
         out,
@@ -139,7 +144,6 @@ fn times(record: &Record, out: &mut String) -> anyhow::Result<()> {
                 .map(|side| record.field(work, side, "mean_s").map(|means| median(&means)));
             let goal = GOALS
                 .iter()
-                .filter(|_| record.device() == CPU)
                 .find(|goal| (goal.0, goal.1, goal.2, goal.3) == (space, work, precision, mode))
                 .map(|goal| goal.4);
             writeln!(
@@ -310,6 +314,7 @@ mod tests {
             name: "trial".to_owned(),
             rounds: 1,
             steps: 12,
+            sweeps: 1,
             threads: 2,
         };
         let mut record = Record::new(settings);
@@ -326,21 +331,6 @@ mod tests {
         record.ranking = Ranking { lines: vec![ranked.clone(), ranked], distinct: 9000, archs: 15_625 };
         record.ops = json!({ "threads": 2, "peak_gflops": 350.0, "peak_gbytes_per_s": 20.0, "kernels": [] });
         record
-    }
-
-    /// The goals are for the CPU, and so is what only the CPU's record has.
-    #[test]
-    fn a_record_of_a_gpu_names_it_and_has_no_goals() {
-        let mut record = record();
-        let engines = record.rounds.iter_mut().flatten().filter(|line| line.get("engine").is_some());
-        engines.for_each(|line| line["device"] = json!("cuda:0"));
-        record.ranking = Ranking::default();
-        let text = of(&record).unwrap();
-        assert!(
-            text.contains("the engine and PyTorch on cuda:0") && text.contains("--device cuda:0"),
-            "{text}"
-        );
-        assert!(!text.contains("≥ 3") && !text.contains("## Kernels"), "{text}");
     }
 
     #[test]

@@ -220,7 +220,7 @@ mod tests {
     /// All rows of the pinned table, taken apart and merged again.
     #[test]
     fn the_whole_table_merges_to_its_pinned_bytes() {
-        let path = crate::paths::shared().join("data/nasbench201").join(pada_nasbench::NB201_FILE);
+        let path = crate::paths::shared().unwrap().join("data/nasbench201").join(pada_nasbench::NB201_FILE);
         let Ok(table) = std::fs::read_to_string(&path) else {
             let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
             assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());

@@ -115,12 +115,11 @@ fn rows(methods: &[Method], progress: &Progress) -> anyhow::Result<Vec<Row>> {
                 label: method.row_name()?.label,
                 size,
                 seeds: runs.len(),
-                gv: Spread::of(
-                    runs.iter()
-                        .filter_map(|f| late_gv(&f.record.epochs, f.record.parts.len(), |epoch| epoch.gv)),
-                ),
+                gv: Spread::of(runs.iter().filter_map(|f| {
+                    late_gv(&f.record.epochs, f.record.sub_supernets.len(), |epoch| epoch.gv)
+                })),
                 gv_scale_free: Spread::of(runs.iter().filter_map(|f| {
-                    late_gv(&f.record.epochs, f.record.parts.len(), |epoch| epoch.gv_scale_free)
+                    late_gv(&f.record.epochs, f.record.sub_supernets.len(), |epoch| epoch.gv_scale_free)
                 })),
                 tau_b: Spread::of(runs.iter().filter_map(tau)),
             });
@@ -144,7 +143,7 @@ fn write_files(
         markdown += &format!("- **Not finished:** {missing} runs are still to come.\n");
     }
     for failed in &progress.failed {
-        markdown += &format!("- **Failed:** {}: {}\n", failed.cell, failed.reason);
+        markdown += &format!("- **Failed:** {}: {}\n", failed.trial, failed.reason);
     }
     markdown += "\n| method | operations | seeds | GV | GV, no scale | tau-b |\n|---|--:|--:|--:|--:|--:|\n";
     let mut csv = csv::Writer::from_writer(vec![]);

@@ -131,7 +131,7 @@ mod tests {
     use crate::reproduce::preset::Preset;
 
     fn config(method: &Method, preset: Preset) -> RunConfig {
-        let config = RunConfig::read_with(&preset.config_file(), preset.set()).unwrap();
+        let config = RunConfig::read_with(&preset.config_file().unwrap(), preset.set()).unwrap();
         let mut set = method.assignments(&preset.variables(&config));
         if method.paths_of_pada.is_some() {
             set.push("paths.distribution=[0.0, 0.1, 0.4, 0.4, 0.1]".to_owned());

@@ -25,12 +25,12 @@ impl Preset {
     }
 
     /// The config that methods change.
-    pub(crate) fn config_file(self) -> PathBuf {
-        paths::root().join(match self {
+    pub(crate) fn config_file(self) -> anyhow::Result<PathBuf> {
+        Ok(paths::root()?.join(match self {
             Self::Mini => "configs/mini/pada.toml",
             Self::Short => "configs/nb201/short.toml",
             Self::Full => "configs/nb201/pada.toml",
-        })
+        }))
     }
 
     /// What the preset changes in that config.

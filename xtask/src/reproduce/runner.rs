@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use pada::rank::kendall_tau_b;
-use pada::report::{Agreement, FailedCell, RunRecord};
+use pada::report::{Agreement, FailedTrial, RunRecord};
 use pada::space::{Arch, SearchSpace};
 use pada::{RankArchs, RunConfig, Tables};
 
@@ -64,8 +64,8 @@ pub(crate) struct Args {
 impl Plan {
     /// Where runs and tables go, made where it is not there.
     pub(crate) fn out_folder(&self, what: &str) -> anyhow::Result<PathBuf> {
-        let default = || paths::root().join("runs").join(format!("{what}-{}", self.preset.name()));
-        let out = std::path::absolute(self.out.clone().unwrap_or_else(default))?;
+        let default = || Ok(paths::root()?.join("runs").join(format!("{what}-{}", self.preset.name())));
+        let out = std::path::absolute(self.out.clone().map_or_else(default, anyhow::Ok)?)?;
         std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
         Ok(out)
     }
@@ -100,7 +100,7 @@ pub(crate) struct Finished {
 #[derive(Default)]
 pub(crate) struct Progress {
     pub(crate) finished: Vec<Finished>,
-    pub(crate) failed: Vec<FailedCell>,
+    pub(crate) failed: Vec<FailedTrial>,
 }
 
 impl Progress {
@@ -122,13 +122,13 @@ impl Runner {
     pub(crate) fn new(what: &str, plan: &Plan, work: Option<&Work>, set: &[String]) -> anyhow::Result<Self> {
         let preset = plan.preset;
         let sets: Vec<String> = preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()).collect();
-        let mut base = RunConfig::read_with(&preset.config_file(), &sets)?;
+        let mut base = RunConfig::read_with(&preset.config_file()?, &sets)?;
         for assignment in &plan.set {
             // A key of a rule is there once a method names the rule. Cells take these again, and `check` says what is wrong with one.
             base = base.with(assignment).unwrap_or(base);
         }
         let space = pada::search_space(base.supernet.space);
-        let tables = Tables::load(base.rank.truth, &[], &paths::data_dir(), space.as_ref())?;
+        let tables = Tables::load(base.rank.truth, &[], &paths::data_dir())?;
         let version = env!("CARGO_PKG_VERSION");
         let written_by = commit().map(|commit| format!("Written by pada {version}, commit {commit}."));
         let (plan, work, out) = (plan.clone(), work.cloned(), plan.out_folder(what)?);
@@ -193,7 +193,7 @@ impl Runner {
                 Err(error) => {
                     let reason = format!("{error:#}");
                     eprintln!("{} failed: {reason}", cell.title());
-                    progress.failed.push(FailedCell { cell: cell.title(), reason });
+                    progress.failed.push(FailedTrial { trial: cell.title(), reason });
                 }
             }
             after(&progress)?;
@@ -240,7 +240,7 @@ impl Runner {
             std::process::exit(130);
         }
         let failed: Vec<String> =
-            progress.failed.iter().map(|f| format!("{}: {}", f.cell, f.reason)).collect();
+            progress.failed.iter().map(|f| format!("{}: {}", f.trial, f.reason)).collect();
         let n = failed.len();
         ensure!(failed.is_empty(), "{n} runs failed, the others stand in {place}:\n{}", failed.join("\n"));
         Ok(())
@@ -279,7 +279,7 @@ impl Runner {
         match look(&folder, &config)? {
             State::Other(differences) => bail!(refusal(&folder, &differences)),
             State::New => {
-                command.arg("--config").arg(self.plan.preset.config_file());
+                command.arg("--config").arg(self.plan.preset.config_file()?);
                 let common = self.plan.preset.set().iter().map(|s| (*s).to_owned());
                 for assignment in common.chain(cell.assignments(&self.out)?) {
                     command.arg("--set").arg(assignment);

@@ -11,7 +11,7 @@ use super::scores;
 use crate::files::write_whole;
 
 /// Behind every interval.
-const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 2000, level: 0.95, seed: 0 };
+const BOOTSTRAP: Bootstrap = Bootstrap::new().with_resamples(2000);
 const METRICS: [PairedMetric; 2] = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
 
 /// Which methods stand side by side.
@@ -121,7 +121,7 @@ fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) 
     let mut notes = vec![plan.preset.note(&runner.base, &plan.set)];
     let main = progress.finished.first().and_then(|finished| finished.record.ranking.as_ref());
     if let Some(ranking) = main {
-        let truth = ranking.agreements.first().map_or("no table", |agreement| &agreement.truth);
+        let truth = ranking.agreements.first().map_or("no table", |agreement| &agreement.table);
         let images = &ranking.images;
         notes.push(format!(
             "{} architectures ranked on {} images of {}, compared with {truth}{}.",

@@ -39,7 +39,7 @@ struct Package {
 
 /// Every crate that is built on this machine, tests and xtask included, has a licence that `deny.toml` allows.
 pub(super) fn check(broken: &mut Vec<String>) -> anyhow::Result<()> {
-    let path = paths::root().join("deny.toml");
+    let path = paths::root()?.join("deny.toml");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let Deny { licenses } = toml::from_str(&text).with_context(|| path.display().to_string())?;
     broken.extend(refused(&licenses, &metadata()?.packages));

@@ -1,14 +1,16 @@
-/// What started this process together with others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The launcher that started this process together with others, for example `mpirun`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Launcher {
-    /// Its name for messages.
+    /// The name of the program.
     pub name: String,
-    /// How many ranks it started.
+    /// The number of processes that it started, at least 2.
     pub size: usize,
 }
 
-/// Variables that say how many ranks there are, with the launcher that sets them. Slurm's number of tasks stands in the environment
-/// of the batch script too, where there is one process; that of a step only where srun started one.
+/// The environment variables that contain the number of processes, with the launchers that set them.
+///
+/// `SLURM_NTASKS` is not one of them, because it is also set in a batch script, which is a single process. `SLURM_STEP_NUM_TASKS` is only
+/// set by srun.
 const VARIABLES: [(&str, &str); 4] = [
     ("OMPI_COMM_WORLD_SIZE", "mpirun"),
     ("PMI_SIZE", "mpiexec"),
@@ -17,7 +19,7 @@ const VARIABLES: [(&str, &str); 4] = [
 ];
 
 impl Launcher {
-    /// The launcher of this process; none where it was started alone.
+    /// Detects the launcher of this process from the environment. Returns `None` for a single process.
     pub fn detect() -> Option<Self> {
         Self::of(|name| std::env::var(name).ok())
     }
@@ -35,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_are_counted_where_a_launcher_says_so() {
+    fn processes_are_counted_if_a_launcher_says_so() {
         let of = |set: &'static [(&str, &str)]| {
             Launcher::of(|name| {
                 set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())

@@ -6,56 +6,59 @@ use crate::{DistError, Transport};
 use mpi::Threading;
 use mpi::traits::{Communicator, Destination, Source};
 
-/// Messages through MPI. One thread does all calls of MPI: where a peer hangs, that thread waits for ever, and whoever asked gives up.
+/// Messages through MPI.
+///
+/// One thread makes all calls of MPI. If a peer is stalled, that thread waits forever, but the thread that asked for a message can give up
+/// after the timeout.
 #[derive(Debug)]
 pub(super) struct Mpi {
-    rank: usize,
+    index: usize,
     size: usize,
     jobs: Mutex<Sender<Job>>,
 }
 
 enum Job {
-    Swap { peer: usize, message: Vec<u8>, answer: Sender<Vec<u8>> },
+    Exchange { peer: usize, message: Vec<u8>, answer: Sender<Vec<u8>> },
     Close { done: Sender<()> },
 }
 
-/// Bytes of one message of MPI, whose counts are 32 bits: longer ones go in pieces.
+/// The number of bytes of one MPI message. Longer messages are sent in pieces, because the counts of MPI have 32 bits.
 const PIECE: usize = 1 << 28;
 
 impl Mpi {
-    /// Joins the ranks that were started together.
+    /// Joins the processes that were started together.
     pub(super) fn start() -> Result<Self, DistError> {
         let (jobs, work) = channel();
         let (ready, started) = channel();
         let thread = std::thread::Builder::new().name("messages".to_owned());
-        let failed = |reason: String| DistError::Library { reason };
+        let failed = |reason: String| DistError::Mpi { reason };
         thread.spawn(move || serve(&work, &ready)).map_err(|error| failed(error.to_string()))?;
-        let (rank, size) = started.recv().map_err(|_| failed("it did not start".to_owned()))?;
-        Ok(Self { rank, size, jobs: Mutex::new(jobs) })
+        let (index, size) = started.recv().map_err(|_| failed("it did not start".to_owned()))?;
+        Ok(Self { index, size, jobs: Mutex::new(jobs) })
     }
 
     fn ask(&self, job: Job) {
-        // Where the thread is gone nobody answers, which the caller finds.
-        drop(self.jobs.lock().expect("no holder panics").send(job));
+        // If the thread has ended, the caller finds that there is no answer.
+        drop(self.jobs.lock().expect("no thread panics while it holds the lock").send(job));
     }
 }
 
 impl Transport for Mpi {
-    fn rank(&self) -> usize {
-        self.rank
+    fn index(&self) -> usize {
+        self.index
     }
 
     fn size(&self) -> usize {
         self.size
     }
 
-    fn swap(&self, peer: usize, message: Vec<u8>, patience: Duration) -> Result<Vec<u8>, DistError> {
+    fn exchange(&self, peer: usize, message: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, DistError> {
         let (answer, theirs) = channel();
-        self.ask(Job::Swap { peer, message, answer });
-        let rank = self.rank;
-        theirs.recv_timeout(patience).map_err(|error| match error {
-            RecvTimeoutError::Timeout => DistError::Silent { rank, peer, seconds: patience.as_secs_f64() },
-            RecvTimeoutError::Disconnected => DistError::Gone { rank, peer },
+        self.ask(Job::Exchange { peer, message, answer });
+        let index = self.index;
+        theirs.recv_timeout(timeout).map_err(|error| match error {
+            RecvTimeoutError::Timeout => DistError::Timeout { index, peer, seconds: timeout.as_secs_f64() },
+            RecvTimeoutError::Disconnected => DistError::PeerExited { index, peer },
         })
     }
 
@@ -66,7 +69,7 @@ impl Transport for Mpi {
     }
 }
 
-/// Starts MPI, does what is asked for, and ends MPI.
+/// Initialises MPI, does the jobs, and finalises MPI.
 fn serve(work: &Receiver<Job>, ready: &Sender<(usize, usize)>) {
     // Only this thread calls MPI.
     let Some((universe, _)) = mpi::initialize_with_threading(Threading::Single) else { return };
@@ -76,10 +79,10 @@ fn serve(work: &Receiver<Job>, ready: &Sender<(usize, usize)>) {
     }
     while let Ok(job) = work.recv() {
         match job {
-            Job::Swap { peer, message, answer } => {
+            Job::Exchange { peer, message, answer } => {
                 let peer = world.process_at_rank(peer as i32);
-                let theirs = swap(&peer, &message);
-                // Whoever asked may have given up.
+                let theirs = exchange(&peer, &message);
+                // The thread that asked may have given up.
                 drop(answer.send(theirs));
             }
             Job::Close { done } => {
@@ -89,13 +92,13 @@ fn serve(work: &Receiver<Job>, ready: &Sender<(usize, usize)>) {
             }
         }
     }
-    // The program ends without a good-bye: something failed, and ending MPI would wait for ranks that may be gone.
+    // The program ends without a call of close, so something failed. Finalising MPI would wait for processes that may have exited.
     std::mem::forget(universe);
 }
 
-/// Sends a message in pieces, the last one shorter than the others, and receives one.
-fn swap(peer: &(impl Source + Destination), message: &[u8]) -> Vec<u8> {
-    // A message that ends with a whole piece has an empty one behind it.
+/// Sends a message in pieces, of which only the last is shorter than [`PIECE`], and receives a message.
+fn exchange(peer: &(impl Source + Destination), message: &[u8]) -> Vec<u8> {
+    // A message that ends with a whole piece is followed by an empty one.
     let pieces = message.len() / PIECE + 1;
     let piece = |i: usize| &message[i * PIECE..message.len().min((i + 1) * PIECE)];
     let (mut sent, mut answer, mut whole) = (0, Vec::new(), false);

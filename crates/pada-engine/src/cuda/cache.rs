@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use pada_graph::Precision;
 use sha2::{Digest, Sha256};
 
-use super::compile::{compile, options};
+use super::compile::{Compiled, compile_with_log, options};
 use super::found::{Version, compiler};
+use super::usage::{self, ResourceUsage};
 use super::{CudaError, source};
 
 /// Bytes of a checksum.
 const CHECKSUM: usize = 32;
 /// Ending of the files in the cache.
 const ENDING: &str = ".kernels";
+/// Extension of the assembler's report, which [`precompile`] writes beside the kernels.
+const REPORT: &str = "report";
 
 /// The folder of compiled kernels: `$PADA_CACHE`, else `pada` in the user's cache folder. `None` if the user has no home folder.
 pub fn kernel_cache() -> Option<PathBuf> {
@@ -20,18 +23,35 @@ pub fn kernel_cache() -> Option<PathBuf> {
     folder("PADA_CACHE").or_else(|| Some(user()?.join("pada")))
 }
 
-/// Compiles all kernels for a target such as `sm_90` into a cache folder, for machines that have no NVRTC. Returns the file, which is not
-/// compiled again if it is there already. No GPU is needed.
+/// Kernels that [`precompile`] put into a cache folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Precompiled {
+    /// The file of the kernels.
+    pub file: PathBuf,
+    /// Registers, stack and spills of every kernel, as the assembler reported them.
+    pub usage: Vec<ResourceUsage>,
+}
+
+/// Compiles all kernels for a target such as `sm_90` into a cache folder, for machines that have no NVRTC. They are not compiled again if
+/// the folder holds them with the assembler's report beside them. No GPU is needed.
 ///
 /// # Errors
-/// Returns an error if NVRTC is missing or fails, or [`CudaError::Cache`] if the file cannot be written.
-pub fn precompile(target: &str, precision: Precision, folder: &Path) -> Result<PathBuf, CudaError> {
+/// Returns an error if NVRTC is missing or fails, or [`CudaError::Cache`] if a file cannot be written.
+pub fn precompile(target: &str, precision: Precision, folder: &Path) -> Result<Precompiled, CudaError> {
     let (key, compiler) = (Key { target, precision }, compiler()?);
-    let path = folder.join(key.file_name(compiler));
-    if read(&path).is_none() {
-        store(&path, &compile(target, precision)?)?;
+    let file = folder.join(key.file_name(compiler));
+    let report = file.with_extension(REPORT);
+    let stored = || usage::parse(&std::fs::read_to_string(&report).ok()?).filter(|_| read(&file).is_some());
+    if let Some(usage) = stored() {
+        return Ok(Precompiled { file, usage });
     }
-    Ok(path)
+    let (Compiled { image, log }, usage) = compile_with_log(target, precision)?;
+    store(&file, &image)?;
+    match std::fs::write(&report, log) {
+        Ok(()) => Ok(Precompiled { file, usage }),
+        Err(error) => Err(CudaError::Cache { path: report, message: error.to_string() }),
+    }
 }
 
 /// Writes an image of kernels to the place where [`super::Driver::open`] looks for those that `compiler` made. Emulated drivers are given

@@ -1,9 +1,9 @@
 use std::rc::Rc;
 
 use pada_graph::{
-    Batch, ByteImages, Conv, CorrectCounts, Decayed, ExecError, Executor, Graph, GraphBuilder, GraphError,
-    Images, Init, Logits, LossSpec, Norm, Pick, Pixels, Pool, Precision, SgdStep, Shape, State, Statistics,
-    UnusedWeights, WeightLayout, WeightSpec,
+    AugmentedIndex, Batch, ByteImages, Conv, CorrectCounts, Decayed, ExecError, Executor, Graph,
+    GraphBuilder, GraphError, Images, Init, Logits, LossSpec, Norm, Pixels, Pool, Precision, SgdStep, Shape,
+    State, Statistics, UnusedWeights, WeightLayout, WeightSpec,
 };
 
 use super::{CudaEngine, CudaError, Device};
@@ -79,7 +79,7 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
             weight_decay: 0.1,
             decayed: Decayed::All,
             gradient_scale: 0.5,
-            idle: UnusedWeights::Decay,
+            unused: UnusedWeights::Decay,
         });
     }
     let update =
@@ -103,17 +103,17 @@ fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError>
         numbers(IMAGES * SHAPE.numel(), 3).into_iter().map(|x| ((x + 0.5) * 255.0) as u8).collect();
     let values = numbers(SHAPE.channels * 256, 4);
     let images = ByteImages { bytes: &bytes, labels: &[0; IMAGES], shape: SHAPE, values: &values };
-    let picks: Vec<Pick> = (0..IMAGES as u32)
-        .map(|i| Pick {
+    let picks: Vec<AugmentedIndex> = (0..IMAGES as u32)
+        .map(|i| AugmentedIndex {
             index: IMAGES as u32 - 1 - i,
-            down: i as i32 - 2,
-            right: 2 - i as i32,
+            offset_y: i as i32 - 2,
+            offset_x: 2 - i as i32,
             flipped: i % 2 == 0,
-            hole: [[i, i + 2], [1, i]],
+            cutout: [[i, i + 2], [1, i]],
         })
         .collect();
     match executor.upload_dataset(&images)? {
-        Some(set) => executor.logits(graph, &Images { pixels: Pixels::Picks(set, &picks), shape: SHAPE }),
+        Some(set) => executor.logits(graph, &Images { pixels: Pixels::Augmented(set, &picks), shape: SHAPE }),
         None => {
             let pixels: Vec<f32> = picks.iter().flat_map(|pick| picked(&images, pick)).collect();
             executor.logits(graph, &Images::given(&pixels, SHAPE))
@@ -121,17 +121,17 @@ fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError>
     }
 }
 
-/// `[C, H, W]`: what a [`Pick`] says, in plain words.
-fn picked(images: &ByteImages<'_>, pick: &Pick) -> Vec<f32> {
+/// `[C, H, W]`: what a [`AugmentedIndex`] says, in plain words.
+fn picked(images: &ByteImages<'_>, pick: &AugmentedIndex) -> Vec<f32> {
     let Shape { channels, height, width } = SHAPE;
-    let [rows, columns] = pick.hole.map(|[first, end]| first as usize..end as usize);
+    let [rows, columns] = pick.cutout.map(|[first, end]| first as usize..end as usize);
     let mut pixels = Vec::with_capacity(SHAPE.numel());
     for (channel, y, x) in
         (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| (c, y, x))))
     {
-        let down = y.checked_add_signed(pick.down as isize).filter(|&y| y < height);
+        let down = y.checked_add_signed(pick.offset_y as isize).filter(|&y| y < height);
         let flipped = if pick.flipped { width - 1 - x } else { x };
-        let right = flipped.checked_add_signed(pick.right as isize).filter(|&x| x < width);
+        let right = flipped.checked_add_signed(pick.offset_x as isize).filter(|&x| x < width);
         let at = |y, x| ((pick.index as usize * channels + channel) * height + y) * width + x;
         let byte = down.zip(right).map_or(0, |(y, x)| images.bytes[at(y, x)]);
         let hole = rows.contains(&y) && columns.contains(&x);

@@ -73,17 +73,27 @@ pub fn compile_with_report(
     target: &str,
     precision: Precision,
 ) -> Result<(Vec<u8>, Vec<ResourceUsage>), CudaError> {
-    let Compiled { image, log } = compiled(target, precision, &[VERBOSE])?;
-    match usage::parse(&log) {
-        Some(usage) => Ok((image, usage)),
-        None => Err(CudaError::Compile { target: target.to_owned(), log }),
+    let (compiled, usage) = compile_with_log(target, precision)?;
+    Ok((compiled.image, usage))
+}
+
+/// [`compile_with_report`] with the report's text, too.
+pub(super) fn compile_with_log(
+    target: &str,
+    precision: Precision,
+) -> Result<(Compiled, Vec<ResourceUsage>), CudaError> {
+    let compiled = compiled(target, precision, &[VERBOSE])?;
+    match usage::parse(&compiled.log) {
+        Some(usage) => Ok((compiled, usage)),
+        None => Err(CudaError::Compile { target: target.to_owned(), log: compiled.log }),
     }
 }
 
-struct Compiled {
-    image: Vec<u8>,
+/// What NVRTC made.
+pub(super) struct Compiled {
+    pub(super) image: Vec<u8>,
     /// Everything that NVRTC and the assembler reported.
-    log: String,
+    pub(super) log: String,
 }
 
 fn compiled(target: &str, precision: Precision, more: &[&str]) -> Result<Compiled, CudaError> {

@@ -123,7 +123,7 @@ impl CudaEngine {
     ) -> Result<Option<Found>, ExecError> {
         self.deferred_error()?;
         if !self.holds(images) {
-            return Err(ExecError::NotHeld);
+            return Err(ExecError::UnknownDataset);
         }
         let found = self.pass(graph, images, task);
         self.told(found)
@@ -133,7 +133,7 @@ impl CudaEngine {
     fn holds(&self, images: &Images<'_>) -> bool {
         match images.pixels {
             Pixels::Given(_) => true,
-            Pixels::Range(set, ..) | Pixels::Picks(set, _) => {
+            Pixels::Range(set, ..) | Pixels::Augmented(set, _) => {
                 self.held.get(set.0).is_some_and(|held| held.has(images))
             }
         }

@@ -1,4 +1,4 @@
-use pada_graph::{ByteImages, DeviceDataset, Images, Pick, Pixels};
+use pada_graph::{AugmentedIndex, ByteImages, DeviceDataset, Images, Pixels};
 
 use super::arguments::{Bytes, Floats, Ints, NONE};
 use super::memory::Block;
@@ -46,7 +46,7 @@ impl Held {
             && match images.pixels {
                 Pixels::Given(_) => false,
                 Pixels::Range(_, first, count) => first + count <= self.classes.len(),
-                Pixels::Picks(_, picks) => {
+                Pixels::Augmented(_, picks) => {
                     picks.iter().all(|pick| (pick.index as usize) < self.classes.len())
                 }
             }
@@ -92,7 +92,7 @@ impl InputImages {
         Ok(match images.pixels {
             Pixels::Given(pixels) => Self::Given(Floats(block.filled(device, bytemuck::cast_slice(pixels))?)),
             Pixels::Range(set, first, _) => held(set, Ints(NONE), first),
-            Pixels::Picks(set, picks) => {
+            Pixels::Augmented(set, picks) => {
                 let words: Vec<i32> = picks.iter().flat_map(words).collect();
                 held(set, Ints(block.filled(device, bytemuck::cast_slice(&words))?), 0)
             }
@@ -100,7 +100,7 @@ impl InputImages {
     }
 }
 
-fn words(pick: &Pick) -> [i32; PICK] {
-    let [[top, bottom], [left, right]] = pick.hole.map(|edges| edges.map(|at| at as i32));
-    [pick.index as i32, pick.down, pick.right, i32::from(pick.flipped), top, bottom, left, right]
+fn words(pick: &AugmentedIndex) -> [i32; PICK] {
+    let [[top, bottom], [left, right]] = pick.cutout.map(|edges| edges.map(|at| at as i32));
+    [pick.index as i32, pick.offset_y, pick.offset_x, i32::from(pick.flipped), top, bottom, left, right]
 }

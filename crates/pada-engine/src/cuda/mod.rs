@@ -27,7 +27,7 @@ mod timing;
 mod usage;
 mod weights;
 
-pub use cache::{kernel_cache, precompile, put_in_cache};
+pub use cache::{Precompiled, kernel_cache, precompile, put_in_cache};
 pub use check::check;
 pub use compile::{compile, compile_with_report};
 pub use device::{Address, Device, Launch};

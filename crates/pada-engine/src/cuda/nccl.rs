@@ -40,13 +40,13 @@ impl Nccl {
     /// [`CudaError::NoNccl`], [`CudaError::Call`] with what NCCL said, or [`CudaError::ProcessGroup`].
     pub fn join(driver: Rc<Driver>, world: &ProcessGroup) -> Result<Self, CudaError> {
         nccl()?;
-        let made = match world.rank() {
+        let made = match world.index() {
             0 => invitation(),
             _ => Ok(vec![]),
         };
         // Rank 0 says in its message if it has none: others must not wait for it.
         let said = world.broadcast(made.clone().unwrap_or_default())?;
-        let (rank, ranks) = (world.rank(), world.size());
+        let (rank, ranks) = (world.index(), world.size());
         let bytes: [u8; INVITATION] = match (made, said.try_into()) {
             (Err(error), _) => return Err(error),
             (Ok(_), Ok(bytes)) => bytes,

@@ -133,7 +133,7 @@ impl Weights {
     /// Moves the weights.
     pub(super) fn update(&self, device: &dyn Device, step: &SgdStep) -> Result<(), CudaError> {
         let moves = |id: WeightId| {
-            self.layout.is_trained(id) && (step.idle != UnusedWeights::Frozen || self.touched[id.0])
+            self.layout.is_trained(id) && (step.unused != UnusedWeights::Frozen || self.touched[id.0])
         };
         let how = |(id, spec): (WeightId, &WeightSpec)| match (moves(id), step.of(spec).weight_decay == 0.0) {
             (false, _) => STAYS,

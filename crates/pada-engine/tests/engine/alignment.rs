@@ -157,7 +157,7 @@ fn weights_of_the_anchor_alone_are_idle() {
         weight_decay: 0.01,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: UnusedWeights::Frozen,
+        unused: UnusedWeights::Frozen,
     };
     for mut executor in executors(&case) {
         step(&case, executor.as_mut(), &graph, &case.weights);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use pada_dist::{ProcessGroup, share, threads};
+use pada_dist::{ProcessGroup, shard, threads};
 use pada_engine::Engine;
 use pada_graph::{
     Batch, BatchNormSync, Executor, Graph, Images, LossSpec, Lower, MacroNet, Nb201Net, Norms, Op, Precision,
@@ -61,7 +61,7 @@ fn one_by_one(case: &Case, graph: &Graph, size: usize) -> Vec<(usize, Found)> {
     let images = case.labels.len();
     let mut found = Vec::new();
     for rank in 0..size {
-        let chunks = share(images.div_ceil(CHUNK), rank, size);
+        let chunks = shard(images.div_ceil(CHUNK), rank, size).unwrap();
         let own = (chunks.start * CHUNK).min(images)..(chunks.end * CHUNK).min(images);
         if !own.is_empty() {
             let mut engine = case.engine(Precision::F32, LEVELS[2]);

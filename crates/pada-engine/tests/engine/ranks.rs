@@ -79,7 +79,7 @@ fn ranks_that_cannot_share_a_batch_and_one_that_hangs_are_errors() {
         }
     };
     let worlds = threads(3, Duration::from_secs(60));
-    assert_eq!(step(&worlds[0]), DistError::NoPowerOfTwo { size: 3 });
+    assert_eq!(step(&worlds[0]), DistError::NotPowerOfTwo { size: 3 });
     let worlds = threads(2, Duration::from_millis(50));
-    assert_eq!(step(&worlds[1]), DistError::Silent { rank: 1, peer: 0, seconds: 0.05 });
+    assert_eq!(step(&worlds[1]), DistError::Timeout { index: 1, peer: 0, seconds: 0.05 });
 }

@@ -67,7 +67,7 @@ pub(crate) fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph
         weight_decay: 0.1,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: UnusedWeights::Decay,
+        unused: UnusedWeights::Decay,
     };
     executor.update(&SgdStep { lr: 1e-3, weight_decay: 0.0, ..sgd });
     executor.update(&sgd);

@@ -1,10 +1,10 @@
 use crate::steps::{Modules, Step, Steps, apply};
 use crate::{Conv, GraphBuilder, GraphError, NodeId, Pool, WeightId};
 
-/// Channels between and behind its two convolutions.
+/// Output channels of its two convolutions.
 const CHANNELS: [usize; 2] = [128, 768];
 
-/// A second classifier, in the middle of a network: its loss trains the cells before it.
+/// The auxiliary head: a second classifier inside the network, whose loss trains the cells before it.
 ///
 /// # Source
 /// `AuxiliaryHeadCIFAR` in <https://github.com/quark0/darts>, `cnn/model.py`.

@@ -1,42 +1,42 @@
-//! Networks of DARTS cells.
+//! Networks of the DARTS search space.
 
-mod alone;
 mod auxiliary;
 mod ops;
+mod stand_alone;
 
-use pada_space::{Arch, Darts, DartsCell, DartsEdge, DartsOp, is_reduction};
+use pada_space::{Arch, Darts, DartsCell, DartsEdge, DartsOp, SearchSpace, is_reduction};
 
-pub use self::alone::{DartsModel, DartsTraining, DropPath};
 use self::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
+pub use self::stand_alone::{DartsModel, DartsTraining, DropPath};
 use crate::steps::{Modules, Step, Steps, apply};
 use crate::{Graph, GraphBuilder, GraphError, Lower, NodeId, Norms, Owner, Shape, WeightId, WeightLayout};
 
 const EPS: f32 = 1e-5; // PyTorch's default
-/// The stem has this many times the channels of the first cell.
+/// Channels of the stem as a multiple of those of the first cell.
 const STEM: usize = 3;
-/// Nodes of a cell of the space, whose channels it joins.
+/// Number of intermediate nodes of a cell, which are concatenated.
 const NODES: usize = 4;
-/// Two reductions halve the image twice.
+/// Total stride of the two reduction cells.
 const HALVED: usize = 4;
 
-/// Extents of a network of DARTS cells.
+/// Size of a network of DARTS cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DartsSize {
-    /// Channels of a node of the first cell; every reduction doubles them.
+    /// Channels of a node of the first cell. Every reduction cell doubles them.
     pub channels: usize,
-    /// Cells; those at one and two thirds are reductions.
+    /// Number of cells. The cells at one and two thirds are reduction cells.
     pub layers: usize,
-    /// An image.
+    /// Shape of an image.
     pub input: Shape,
-    /// K
+    /// K, number of classes.
     pub classes: usize,
 }
 
 impl DartsSize {
-    /// The supernet of the search on CIFAR-10.
+    /// The search network on CIFAR-10.
     pub const SEARCH: Self =
         Self { channels: 16, layers: 8, input: Shape { channels: 3, height: 32, width: 32 }, classes: 10 };
-    /// The network that a genotype is trained in on CIFAR-10.
+    /// The evaluation network on CIFAR-10, in which a genotype is trained from scratch.
     pub const CIFAR: Self = Self { channels: 36, layers: 20, ..Self::SEARCH };
 
     fn check(&self) -> Result<(), GraphError> {
@@ -48,11 +48,10 @@ impl DartsSize {
     }
 }
 
-/// All networks of the DARTS space with shared weights: every edge of every cell has all operations. Weights are named as in the
-/// twin in PyTorch, `darts_torch.py`.
+/// The supernet of the DARTS search space: every edge of every cell has all operations.
 ///
-/// With [`Norms::Plain`] it is the network of the search, with a norm behind poolings; otherwise that in which a genotype is trained
-/// alone, without.
+/// With [`Norms::Plain`] it is the search network, with a norm after every pooling. Otherwise it is the evaluation network without these
+/// norms.
 ///
 /// # Source
 /// <https://github.com/quark0/darts>, `cnn/model.py` and `cnn/model_search.py`
@@ -69,12 +68,12 @@ pub struct DartsNet {
 struct Cell {
     kind: DartsCell,
     before: [Steps; 2],
-    /// `edges[edge][operation]`, edges in the order of their positions.
+    /// `edges[edge][operation]`, edges in the order of their decisions.
     edges: Vec<Vec<Steps>>,
 }
 
 impl DartsNet {
-    /// The network.
+    /// Creates the network.
     pub fn new(size: DartsSize, norms: Norms) -> Self {
         let mut m = Modules::new(norms, EPS);
         let stem = stem(&mut m, &size);
@@ -92,7 +91,7 @@ impl DartsNet {
             let edges = (2..2 + NODES).flat_map(|to| (0..to).map(move |from| (from, to)));
             let mut edge = |(from, to): (usize, usize)| {
                 let ops = DartsOp::ALL.into_iter().take(8).map(|op| {
-                    let position = Darts::position(kind, from, to);
+                    let position = Darts::edge_decision(kind, from, to).expect("the edge exists");
                     let owner = Owner { cell: layer, position, op: op as usize };
                     let name = format!("{name}.edges.{to}<-{from}.{}", op.name());
                     operation(&mut m, &name, op, [c, stride(kind, from)], Naming::Plain, Some(&owner))
@@ -117,6 +116,7 @@ impl Lower for DartsNet {
     }
 
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        Darts.check(arch)?;
         self.size.check()?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.size.input);
@@ -124,30 +124,32 @@ impl Lower for DartsNet {
         let mut last = [x, x];
         for cell in &self.cells {
             let edge = |edge: &DartsEdge| {
-                let place = edge.position - Darts::position(cell.kind, 0, 2);
-                (edge.from, &cell.edges[place][edge.op as usize])
+                let first = Darts::edge_decision(cell.kind, 0, 2).expect("the edge exists");
+                (edge.from, &cell.edges[edge.decision - first][edge.op as usize])
             };
-            let edges: Vec<_> = Darts::edges(arch, cell.kind).iter().map(edge).collect();
+            let edges: Vec<_> = Darts::edges(arch, cell.kind)?.iter().map(edge).collect();
             let nodes = cell_nodes(&mut g, last, &cell.before, &edges, None)?;
             last = [last[1], g.concat(&nodes[2..])?];
         }
         g.classified(last[1], self.classifier)
     }
 
-    /// Of the edges that a node does not keep, no operation stands in `arch`.
+    /// Edges that no node of `arch` keeps have no operation.
     fn on_path(&self, arch: &Arch) -> Vec<WeightId> {
-        let edges = [DartsCell::Normal, DartsCell::Reduce].map(|cell| Darts::edges(arch, cell)).concat();
-        let stands = |owner: &Owner| {
-            edges.iter().any(|edge| edge.position == owner.position && edge.op as usize == owner.op)
+        // An architecture of another space has no weights here.
+        let edges = |cell| Darts::edges(arch, cell).unwrap_or_default();
+        let edges = [DartsCell::Normal, DartsCell::Reduce].map(edges).concat();
+        let is_chosen = |owner: &Owner| {
+            edges.iter().any(|edge| edge.decision == owner.position && edge.op as usize == owner.op)
         };
-        let owned = self.layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(stands));
+        let owned = self.layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(is_chosen));
         let owned = owned.filter(|(id, _)| self.layout.is_trained(*id));
         owned.map(|(id, _)| id).collect()
     }
 }
 
-/// The nodes of a cell: its two inputs with its number of channels, then the sum of two edges each; an edge has a source. Where
-/// paths are dropped, every edge that is more than a skip has a slot, counted from `first_slot`.
+/// Adds the nodes of a cell: its two preprocessed inputs, then the sum of two edges each. An edge is a source node and an operation. With
+/// drop-path, every edge that is not a plain skip has a slot, counted from `first_slot`.
 fn cell_nodes(
     g: &mut GraphBuilder<'_>,
     last: [NodeId; 2],
@@ -179,12 +181,12 @@ fn stem(m: &mut Modules, size: &DartsSize) -> Steps {
     vec![Step::Conv(conv), Step::Norm(m.norm("stem.1", c, None))]
 }
 
-/// Edges from the inputs of a reduction halve the image.
+/// Edges from the inputs of a reduction cell have stride 2.
 fn stride(cell: DartsCell, from: usize) -> usize {
     if cell == DartsCell::Reduce && from < 2 { 2 } else { 1 }
 }
 
-/// Counts the channels from cell to cell.
+/// Tracks the channels from cell to cell.
 struct Channels {
     layers: usize,
     before: [usize; 2],
@@ -198,8 +200,8 @@ impl Channels {
         Self { layers: size.layers, before: [stem; 2], here: size.channels, halved: false }
     }
 
-    /// Kind of the next cell, channels of the two cells before and of its own nodes, and whether the cell before it halved the
-    /// image; the cell joins `joined` nodes.
+    /// Returns the kind of the next cell, the channels of the two previous cells and of its own nodes, and whether the previous cell was a
+    /// reduction cell. The next cell concatenates `joined` nodes.
     fn next(&mut self, layer: usize, joined: usize) -> (DartsCell, [usize; 3], bool) {
         let kind = if is_reduction(layer, self.layers) { DartsCell::Reduce } else { DartsCell::Normal };
         if kind == DartsCell::Reduce {

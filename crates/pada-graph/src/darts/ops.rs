@@ -1,4 +1,4 @@
-//! The operations of DARTS as steps.
+//! The candidate operations of DARTS as sequences of modules.
 //!
 //! Source: `operations.py` of <https://github.com/quark0/darts>.
 
@@ -7,12 +7,12 @@ use pada_space::DartsOp;
 use crate::steps::{Modules, Step, Steps};
 use crate::{Conv, Extent, Init, Norms, Owner, Pool};
 
-/// Where PyTorch keeps the modules of an operation.
+/// Naming of an operation's modules in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// In a `Sequential` of its own name: `name.1.weight`.
+    /// The operation is a `Sequential`: `name.1.weight`.
     Plain,
-    /// In the field `op` of a module, as in `quark0/darts`: `name.op.1.weight`.
+    /// The operation is a module with a field `op`, as in `quark0/darts`: `name.op.1.weight`.
     Field,
 }
 
@@ -25,7 +25,7 @@ impl Naming {
     }
 }
 
-/// One operation on `c` channels.
+/// Creates an operation on `c` channels.
 pub(super) fn operation(
     m: &mut Modules,
     name: &str,
@@ -65,7 +65,7 @@ pub(super) fn operation(
     }
 }
 
-/// While a network is searched, norms are plain and stand behind poolings too.
+/// The search network has a norm after every pooling.
 fn pooled(m: &mut Modules, pool: Step, norm: &str, c: usize, owner: Option<&Owner>) -> Steps {
     match m.norms {
         Norms::Plain => vec![pool, Step::Norm(m.norm(norm, c, owner))],
@@ -73,7 +73,7 @@ fn pooled(m: &mut Modules, pool: Step, norm: &str, c: usize, owner: Option<&Owne
     }
 }
 
-/// ReLU, depthwise, 1×1, norm; they are entries `first` to `first + 3`.
+/// ReLU, depthwise convolution, 1×1 convolution, norm: entries `first` to `first + 3`.
 fn depthwise_norm(
     m: &mut Modules,
     name: &str,
@@ -89,14 +89,14 @@ fn depthwise_norm(
     vec![Step::Relu, Step::Conv(Conv { padding, dilation, ..conv }), Step::Conv(point), Step::Norm(norm)]
 }
 
-/// ReLU, 1×1, norm.
+/// ReLU, 1×1 convolution, norm.
 pub(super) fn relu_conv_norm(m: &mut Modules, name: &str, channels: [usize; 2], naming: Naming) -> Steps {
     let conv = m.conv(&naming.entry(name, 1), channels, 1, 1, None);
     let norm = m.norm(&naming.entry(name, 2), channels[1], None);
     vec![Step::Relu, Step::Conv(conv), Step::Norm(norm)]
 }
 
-/// Halves the image: one 1×1 convolution reads the even pixels, one the odd ones.
+/// Factorised reduction of stride 2: one 1×1 convolution reads the even pixels, the other the odd ones.
 pub(super) fn factorized_reduce(
     m: &mut Modules,
     name: &str,

@@ -1,18 +1,18 @@
-//! Networks of inverted residual blocks.
+//! Networks of inverted residual blocks (MobileNetV2).
 
-mod alone;
 mod nas_bench_macro;
 mod proxyless;
+mod stand_alone;
 
-pub use alone::MobileModel;
 pub use nas_bench_macro::MacroNet;
 use pada_space::MbConv;
 pub use proxyless::ProxylessNet;
+pub use stand_alone::MobileModel;
 
 use crate::steps::{Modules, Step, Steps, apply};
 use crate::{GraphBuilder, GraphError, NodeId, Owner};
 
-/// The steps of a layer, and whether its input is added to what they make.
+/// The modules of a layer, with an optional residual connection.
 #[derive(Clone, Debug)]
 struct Residual {
     steps: Steps,
@@ -26,7 +26,7 @@ enum Shortcut {
 }
 
 impl Residual {
-    /// A block of a PyTorch `Sequential`; its input is added where size and channels stay.
+    /// An inverted residual block. It has a residual connection if size and channels do not change.
     fn new(
         m: &mut Modules,
         name: &str,

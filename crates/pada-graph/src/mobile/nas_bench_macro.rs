@@ -1,4 +1,4 @@
-use pada_space::{Arch, MbConv, NasBenchMacro};
+use pada_space::{Arch, MbConv, NasBenchMacro, SearchSpace};
 
 use super::{Residual, Shortcut, conv_norm_act};
 use crate::steps::{Modules, Step, Steps, apply};
@@ -9,8 +9,8 @@ const STEM: usize = 32;
 const HEAD: usize = 1280;
 const OPS: u8 = 3;
 
-/// All networks of NAS-Bench-Macro with shared weights: every layer has its three operations. Weights are named as in the benchmark's
-/// own code, with the operation's digit behind the layer: `features.0.1.conv.0.weight`.
+/// The supernet of NAS-Bench-Macro: every layer has its three candidate operations. Weights are named as in the benchmark's code, with the
+/// operation's digit after the layer: `features.0.1.conv.0.weight`.
 ///
 /// # Source
 /// <https://github.com/xiusu/NAS-Bench-Macro>, `train/model.py`
@@ -26,7 +26,7 @@ pub struct MacroNet {
 }
 
 impl MacroNet {
-    /// The network on images of `input`; the benchmark's have 3 × 32 × 32 and 10 classes.
+    /// Creates the network for images of shape `input`. The benchmark has 3 × 32 × 32 and 10 classes.
     pub fn new(input: Shape, classes: usize, norms: Norms) -> Self {
         let mut m = Modules::new(norms, EPS);
         let stem = conv_norm_act(&mut m, "stem", [input.channels, STEM], 3, 1, Step::Relu);
@@ -60,7 +60,7 @@ impl MacroNet {
     }
 }
 
-/// Nothing, or a 1×1 convolution and its norm where size or channels change.
+/// The identity, or a 1×1 convolution and a norm if size or channels change.
 fn identity(m: &mut Modules, name: &str, [c_in, out]: [usize; 2], stride: usize, owner: &Owner) -> Steps {
     if stride == 1 && c_in == out {
         return vec![];
@@ -79,6 +79,7 @@ impl Lower for MacroNet {
     }
 
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        NasBenchMacro.check(arch)?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.input);
         let mut x = apply(&mut g, x, &self.stem)?;

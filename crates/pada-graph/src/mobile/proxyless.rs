@@ -1,31 +1,31 @@
-use pada_space::{Arch, MbConv, Proxyless, ProxylessWidths};
+use pada_space::{Arch, MbConv, Proxyless, ProxylessWidths, SearchSpace};
 
 use super::{Residual, conv_norm_act};
 use crate::steps::{Modules, Step, Steps, apply};
 use crate::{Graph, GraphBuilder, GraphError, Lower, Norms, Owner, Shape, WeightId, WeightLayout};
 
-/// As in the published networks, and in their search.
+/// ε of batch norms in the published networks and their search.
 pub(super) const EPS: f32 = 1e-3;
 
-/// All networks of the ProxylessNAS space with shared weights: every layer has all six blocks. Weights are named as in the twin in
-/// PyTorch, `mbconv_torch.py`.
+/// The supernet of the ProxylessNAS search space: every layer has all six candidate blocks.
 ///
 /// # Source
 /// Cai, Zhu & Han, ProxylessNAS, ICLR 2019
 #[derive(Clone, Debug)]
 pub struct ProxylessNet {
+    space: Proxyless,
     input: Shape,
     layout: WeightLayout,
     stem: Steps,
     first: Residual,
-    /// `layers[layer][operation]`; a skip has none.
+    /// `layers[layer][operation]`, without skips.
     layers: Vec<Vec<Residual>>,
     head: Steps,
     classifier: (WeightId, WeightId),
 }
 
 impl ProxylessNet {
-    /// The network on images of `input`.
+    /// Creates the network for images of shape `input`.
     pub fn new(widths: &ProxylessWidths, input: Shape, classes: usize, norms: Norms) -> Self {
         let mut m = Modules::new(norms, EPS);
         let stem = conv_norm_act(&mut m, "stem", [input.channels, widths.stem], 3, 2, Step::Relu6);
@@ -49,7 +49,16 @@ impl ProxylessNet {
         let layers = layers.collect();
         let head = conv_norm_act(&mut m, "head", [c_in, widths.head], 1, 1, Step::Relu6);
         let classifier = m.linear("classifier", widths.head, classes);
-        Self { input, layout: m.layout, stem, first, layers, head, classifier }
+        Self {
+            space: Proxyless::new(*widths),
+            input,
+            layout: m.layout,
+            stem,
+            first,
+            layers,
+            head,
+            classifier,
+        }
     }
 }
 
@@ -63,6 +72,7 @@ impl Lower for ProxylessNet {
     }
 
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        self.space.check(arch)?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.input);
         let x = apply(&mut g, x, &self.stem)?;

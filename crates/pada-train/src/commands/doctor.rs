@@ -192,7 +192,7 @@ fn cifar(set: &Cifar, data: &Path) -> Result<String, String> {
 }
 
 fn mini_table() -> Result<String, String> {
-    let table = pada::truth::mini(&pada::space::Nb201::new()).map_err(|e| e.to_string())?;
+    let table = pada::truth::mini().map_err(|e| e.to_string())?;
     Ok(format!("{} architectures, embedded", table.archs().len()))
 }
 
@@ -201,11 +201,11 @@ fn nb201(path: &Path) -> Result<String, String> {
 }
 
 fn nas_bench_macro(path: &Path) -> Result<String, String> {
-    archs_in(path, MacroTable::load(path).map(|table| table.truth().archs().len()))
+    archs_in(path, MacroTable::load(path).map(|table| table.table().archs().len()))
 }
 
 fn darts_214(path: &Path) -> Result<String, String> {
-    archs_in(path, Darts214Table::load(path).map(|table| table.truth().archs().len()))
+    archs_in(path, Darts214Table::load(path).map(|table| table.table().archs().len()))
 }
 
 fn archs_in(path: &Path, archs: Result<usize, NasBenchError>) -> Result<String, String> {

@@ -120,7 +120,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     let bytes = match args.format {
-        Format::Onnx => net.to_onnx(),
+        Format::Onnx => net.to_onnx()?,
         Format::Safetensors => net.to_safetensors(),
     };
     write_durably(&args.out, &bytes).map_err(PadaError::from)?;

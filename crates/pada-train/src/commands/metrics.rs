@@ -5,7 +5,9 @@ use clap::ValueEnum;
 use pada::graph::DartsSize;
 use pada::rank::{Bootstrap, Metrics, tau_b_interval};
 use pada::space::{Arch, SearchSpace};
-use pada::truth::{BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Data, Nb201Table};
+use pada::truth::{
+    BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
+};
 use pada::{AloneNet, PadaError, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
@@ -41,14 +43,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let space = pada::search_space(table.map_or_else(|| args.space.into(), TruthName::space));
     let scores = read_scores(&args.pred, space.as_ref())?;
     let truth = match table {
-        Some(table) => Truth::table(table, space.as_ref())?,
+        Some(table) => Truth::table(table)?,
         None => Truth::file(Path::new(&args.truth), space.as_ref())?,
     };
     let truths = truth.of(&args.pred, &scores)?;
     let predicted: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
     let params = truth.params.as_ref().map(|p| scores.iter().map(|(arch, _)| p[arch]).collect::<Vec<f64>>());
     let metrics = Metrics::compute(&predicted, &truths, params.as_deref()).map_err(PadaError::from)?;
-    let bootstrap = Bootstrap { resamples: args.resamples.get(), seed: args.seed, ..Bootstrap::default() };
+    let bootstrap = Bootstrap::new().with_resamples(args.resamples.get()).with_seed(args.seed);
     let interval = tau_b_interval(&predicted, &truths, &bootstrap).map_err(PadaError::from)?;
 
     let mut json = serde_json::to_value(&metrics)?;
@@ -81,41 +83,41 @@ struct Truth {
 }
 
 impl Truth {
-    fn table(name: TruthName, space: &dyn SearchSpace) -> Result<Self, PadaError> {
+    fn table(name: TruthName) -> Result<Self, PadaError> {
         let data = super::data_dir();
         Ok(match name {
             TruthName::Mini => {
-                Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini(space)?), params: None }
+                Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini()?), params: None }
             }
-            TruthName::Nb201 => Self::nb201(Nb201Data::Cifar10, &data)?,
-            TruthName::Nb201Cifar100 => Self::nb201(Nb201Data::Cifar100, &data)?,
-            TruthName::Nb201Imagenet16 => Self::nb201(Nb201Data::Imagenet16, &data)?,
+            TruthName::Nb201 => Self::nb201(Nb201Dataset::Cifar10, &data)?,
+            TruthName::Nb201Cifar100 => Self::nb201(Nb201Dataset::Cifar100, &data)?,
+            TruthName::Nb201Imagenet16 => Self::nb201(Nb201Dataset::Imagenet16, &data)?,
             TruthName::NasBenchMacro => {
                 let path = Download::NasBenchMacro.path(&data);
                 let table = MacroTable::load(&path)?;
-                let params = Some(by_arch(table.truth().archs(), table.params()));
-                Self { path, accuracy: accuracies(table.truth()), params }
+                let params = Some(by_arch(table.table().archs(), table.params()));
+                Self { path, accuracy: accuracies(table.table()), params }
             }
             TruthName::Darts214 => {
                 let path = Download::Darts214.path(&data);
                 let table = Darts214Table::load(&path)?;
                 let net = AloneNet::Darts(DartsSize::CIFAR);
-                let params = table.truth().archs().iter().map(|arch| {
+                let params = table.table().archs().iter().map(|arch| {
                     let (_, cost) = net.cost(&arch.to_string())?;
                     Ok((arch.clone(), cost.params as f64))
                 });
                 let params = Some(params.collect::<Result<_, PadaError>>()?);
-                Self { path, accuracy: accuracies(table.truth()), params }
+                Self { path, accuracy: accuracies(table.table()), params }
             }
         })
     }
 
     /// Weights are those of networks for ten classes: more classes add the same number to each.
-    fn nb201(data: Nb201Data, folder: &Path) -> Result<Self, PadaError> {
+    fn nb201(data: Nb201Dataset, folder: &Path) -> Result<Self, PadaError> {
         let path = Download::Nb201.path(folder);
         let table = Nb201Table::load(&path)?;
-        let params = table.column("params_cifar10").expect("a table that was read has every column");
-        let [test, _] = table.tests(data);
+        let params = table.column("params_cifar10")?;
+        let test = table.test_accuracy(data, Nb201Epochs::Epochs200);
         let params = Some(by_arch(table.archs(), params));
         Ok(Self { path, accuracy: accuracies(&test), params })
     }

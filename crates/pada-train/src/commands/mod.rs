@@ -79,7 +79,7 @@ impl Common {
     /// The same for a command that one rank does.
     pub(crate) fn place(&self) -> anyhow::Result<Session> {
         if let Some(Launcher { name: launcher, size }) = Launcher::detect() {
-            return Err(PadaError::from(DistError::OneRank { launcher, size }).into());
+            return Err(PadaError::from(DistError::SingleProcessOnly { launcher, size }).into());
         }
         self.new_place()
     }

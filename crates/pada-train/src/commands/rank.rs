@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         archs: args.archs.clone(),
         truth: args.truth.map(Into::into),
     };
-    let leads = place.world.rank() == 0;
+    let leads = place.world.index() == 0;
     if leads {
         check_scores_file(&args.out)?;
     }

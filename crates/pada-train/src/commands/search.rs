@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use pada::search_methods::{EvolutionConfig, ParetoConfig};
+use pada::search_methods::{EvolutionConfig, Nsga2Config};
 use pada::{
     ErrorKind, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
     search_weights,
@@ -133,11 +133,13 @@ impl Args {
                     generations,
                     crossover,
                     mutation,
-                    rate,
+                    mutation_rate: rate,
                     parents,
                 })
             }
-            Method::Pareto => SearchMethod::Pareto(ParetoConfig { population, generations, rate }),
+            Method::Pareto => {
+                SearchMethod::Pareto(Nsga2Config { population, generations, mutation_rate: rate })
+            }
         };
         let cost = match (self.cost, &self.latency) {
             (Some(CostArg::Macs), _) | (None, None) => SearchCost::Macs,

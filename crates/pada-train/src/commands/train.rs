@@ -57,7 +57,7 @@ impl Args {
         let world = &place.world;
         let (folder, config) = match &self.resume {
             // The folder belongs to rank 0.
-            Some(_) if world.rank() > 0 => (None, received(world)?),
+            Some(_) if world.index() > 0 => (None, received(world)?),
             Some(path) => {
                 let (folder, config) = RunFolder::open(path)?;
                 world.broadcast(config.to_toml().into_bytes()).map_err(PadaError::from)?;
@@ -66,7 +66,7 @@ impl Args {
             None => (None, config()?),
         };
         let run = Run::prepare(&config, &place)?;
-        if world.rank() > 0 {
+        if world.index() > 0 {
             ended(world, run.run_worker(&mut Progress::new(Show::Nothing)))?;
             return Ok(None);
         }

@@ -166,7 +166,7 @@ impl Blocks {
     pub(super) fn update(&mut self, step: &SgdStep) {
         for block in 0..self.open() {
             for (shared, touched) in self.shared.iter().zip(&self.touched[block]) {
-                if step.idle == UnusedWeights::Frozen && !touched {
+                if step.unused == UnusedWeights::Frozen && !touched {
                     continue;
                 }
                 let range = shared.range.clone();

@@ -292,13 +292,13 @@ fn softmax(scores: &[f64], temperature: f64) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use pada_space::EDGES;
+    use pada_space::Nb201;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
-    const CELL: CellShape = CellShape { edges: &EDGES, n_ops: 5 };
+    const CELL: CellShape = CellShape { edges: &Nb201::EDGES, n_ops: 5 };
 
     fn gate() -> Gate {
         let config = GateConfig { embedding: 4, hidden: 6, temperature: 1.5 };

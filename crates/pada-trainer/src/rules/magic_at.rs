@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn rule() -> MagicAt {
-        MagicAt::new(MagicAtConfig { weight: 0.5 }, SubSpace::full(&[5; 3]))
+        MagicAt::new(MagicAtConfig { weight: 0.5 }, SubSpace::from_op_counts(&[5; 3]).unwrap())
     }
 
     /// Shows the rule paths, each right on a number of images; returns the anchor and which paths were run for it.

@@ -57,7 +57,7 @@ impl TrainRule for Sumnas {
             weight_decay: 0.0,
             decayed: ctx.sgd.decayed,
             gradient_scale: 1.0,
-            idle: ctx.sgd.idle,
+            unused: ctx.sgd.unused,
         };
         let mut travelled = vec![0.0_f64; start.len()];
         let (mut first_passes, mut reports) = (Vec::new(), Vec::new());
@@ -94,7 +94,7 @@ impl TrainRule for Sumnas {
             }
         }
         let (mut weights, mut momentum, frozen) =
-            (start, outer_momentum, ctx.sgd.idle == UnusedWeights::Frozen);
+            (start, outer_momentum, ctx.sgd.unused == UnusedWeights::Frozen);
         let layout = ctx.net.weights();
         for (id, _) in layout.iter() {
             for i in layout.range(id) {

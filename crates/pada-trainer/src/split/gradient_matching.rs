@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use pada_data::{Augment, DrawnImages, ImageSource};
+use pada_data::{Augment, Dataset, ImageBatch};
 use pada_graph::{Batch, Executor, Images, LossSpec, Lower, Shape, WeightId};
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
@@ -42,7 +42,7 @@ pub struct Disagreement {
 pub fn split_by_gradients(
     executor: &mut dyn Executor,
     net: &dyn Lower,
-    images: &ImageSource,
+    images: &Dataset,
     [whole, part]: [&SubSpace; 2],
     settings: &MatchingSettings,
     rng: &mut dyn Rng,
@@ -57,7 +57,8 @@ pub fn split_by_gradients(
     Ok(best.map(|(d, (first, cut))| {
         let (a, b): (Vec<usize>, Vec<usize>) = (0..d.ops.len()).partition(|i| first.contains(i));
         let part_of = |side: Vec<usize>| {
-            part.restrict(d.position, &side.into_iter().map(|i| d.ops[i]).collect::<Vec<_>>())
+            let ops = side.into_iter().map(|i| d.ops[i]).collect::<Vec<_>>();
+            part.restrict(d.position, &ops).expect("both sides are operations of the sub-space")
         };
         let parts = [a, b].map(part_of);
         let ops = |part: &SubSpace| part.allowed()[d.position].clone();
@@ -91,7 +92,7 @@ pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
 pub fn disagreements(
     executor: &mut dyn Executor,
     net: &dyn Lower,
-    images: &ImageSource,
+    images: &Dataset,
     part: &SubSpace,
     positions: &[usize],
     settings: &MatchingSettings,
@@ -112,7 +113,8 @@ pub fn disagreements(
         // The path itself is a variant at every position.
         let mut known: HashMap<Arch, CellGradient> = HashMap::new();
         for d in &mut found {
-            let variants: Vec<Arch> = d.ops.iter().map(|&op| path.with(d.position, op)).collect();
+            let variant = |&op| path.with(d.position, op).expect("the decision exists");
+            let variants: Vec<Arch> = d.ops.iter().map(variant).collect();
             for variant in &variants {
                 if !known.contains_key(variant) {
                     known.insert(variant.clone(), sample.gradient(executor, net, variant)?);
@@ -156,15 +158,11 @@ struct Sample {
 }
 
 impl Sample {
-    fn draw(
-        images: &ImageSource,
-        settings: &MatchingSettings,
-        rng: &mut dyn Rng,
-    ) -> Result<Self, TrainError> {
+    fn draw(images: &Dataset, settings: &MatchingSettings, rng: &mut dyn Rng) -> Result<Self, TrainError> {
         let n = settings.batch.min(images.len());
         let indices: Vec<u32> = (0..n).map(|_| rng.random_range(0..images.len() as u32)).collect();
-        let DrawnImages { pixels, indices } =
-            images.images(&images.draw(&indices, &settings.augment, rng))?;
+        let ImageBatch { pixels, indices } =
+            images.load(&images.plan(&indices, &settings.augment, rng)?)?;
         let labels = indices.iter().map(|&i| u32::from(images.labels()[i as usize])).collect();
         Ok(Self { pixels, labels, shape: image_shape(images) })
     }

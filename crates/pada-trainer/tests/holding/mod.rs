@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use pada_graph::{
-    Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Graph, Images, Logits, LossSpec,
-    Pick, Pixels, SgdStep, State, StepStats, WeightId, WeightLayout,
+    AugmentedIndex, Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Graph, Images,
+    Logits, LossSpec, Pixels, SgdStep, State, StepStats, WeightId, WeightLayout,
 };
 
 /// What of it was used.
@@ -44,14 +44,15 @@ impl Holding {
         let counter =
             if matches!(images.pixels, Pixels::Given(_)) { &self.used.given } else { &self.used.named };
         counter.set(counter.get() + 1);
-        let all = |set: DeviceDataset, picks: &[Pick]| {
+        let all = |set: DeviceDataset, picks: &[AugmentedIndex]| {
             picks.iter().flat_map(|pick| self.sets[set.0].image(pick, images)).collect()
         };
         match images.pixels {
             Pixels::Given(pixels) => pixels.to_vec(),
-            Pixels::Picks(set, picks) => all(set, picks),
+            Pixels::Augmented(set, picks) => all(set, picks),
             Pixels::Range(set, first, count) => {
-                let picks: Vec<Pick> = (first..first + count).map(|i| Pick::plain(i as u32)).collect();
+                let picks: Vec<AugmentedIndex> =
+                    (first..first + count).map(|i| AugmentedIndex::plain(i as u32)).collect();
                 all(set, &picks)
             }
         }
@@ -60,19 +61,19 @@ impl Holding {
 
 impl Set {
     /// By its definition, pixel by pixel.
-    fn image(&self, pick: &Pick, of: &Images<'_>) -> Vec<f32> {
+    fn image(&self, pick: &AugmentedIndex, of: &Images<'_>) -> Vec<f32> {
         let (height, width) = (of.shape.height as i32, of.shape.width as i32);
         assert!((pick.index as usize) < self.images);
         let mut image = vec![];
         for channel in 0..of.shape.channels {
             for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-                let [[top, bottom], [left, right]] = pick.hole.map(|edges| edges.map(|at| at as i32));
+                let [[top, bottom], [left, right]] = pick.cutout.map(|edges| edges.map(|at| at as i32));
                 if (top..bottom).contains(&y) && (left..right).contains(&x) {
                     image.push(0.0);
                     continue;
                 }
                 let column = if pick.flipped { width - 1 - x } else { x };
-                let (row, column) = (y + pick.down, column + pick.right);
+                let (row, column) = (y + pick.offset_y, column + pick.offset_x);
                 let inside = (0..height).contains(&row) && (0..width).contains(&column);
                 let plane = (pick.index as usize * of.shape.channels + channel) * of.shape.pixels();
                 let byte = if inside { self.bytes[plane + (row * width + column) as usize] } else { 0 };

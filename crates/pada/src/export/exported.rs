@@ -26,9 +26,12 @@ pub struct ExportedNet {
 
 impl ExportedNet {
     /// An ONNX file.
-    pub fn to_onnx(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`PadaError::Graph`] if the statistics of norms have not been calibrated, or `values` does not fit the network.
+    pub fn to_onnx(&self) -> Result<Vec<u8>, PadaError> {
         let name = ["space", "arch"].map(|key| self.about.get(key).map_or("", String::as_str)).join(" ");
-        self.frozen.to_onnx(&name, &self.values, &self.about).to_bytes()
+        Ok(self.frozen.to_onnx(&name, &self.values, &self.about)?.to_bytes())
     }
 
     /// Weights and multiply-adds; statistics count as no weights, and dead operations are gone.

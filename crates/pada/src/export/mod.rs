@@ -69,7 +69,7 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
     let shape = image_shape(images);
     let net = source.net()?;
     let frozen = Frozen::new(net.as_ref(), arch)?;
-    let mut values = frozen.values(net.weights(), &source.weights);
+    let mut values = frozen.values(net.weights(), &source.weights)?;
     let kept = source.alone.is_some() && source.recalibrated.is_none();
     let from = match job.statistics {
         StatisticsFrom::Score(_) if kept => None,

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pada_data::ImageSource;
+use pada_data::Dataset;
 use pada_graph::{Lower, State};
 use pada_space::Arch;
 use pada_trainer::{Calibration, TrainError, image_shape};
@@ -24,7 +24,7 @@ pub(super) struct Source {
     /// All of the supernet, as the architecture uses them.
     pub(super) weights: Vec<f32>,
     /// Those that were trained on.
-    pub(super) images: ImageSource,
+    pub(super) images: Dataset,
     pub(super) compute: ComputeConfig,
     /// File or folder of the weights, without its place.
     name: String,

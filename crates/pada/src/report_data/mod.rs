@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use folders::run_folders;
-use pada_data::ImageSource;
+use pada_data::Dataset;
 use pada_report::html::{Accuracies, ArchAccuracy, Found, RunView, page};
 use pada_report::{ReportError, RunRecord};
 use pada_space::{Decision, DecisionKind};
@@ -21,7 +21,7 @@ use crate::{Config, DataConfig, PadaError, RunConfig, Tables, TruthName, build, 
 #[derive(Default)]
 pub struct RunReader {
     data_dir: PathBuf,
-    images: Vec<(DataConfig, Found<Rc<ImageSource>>)>,
+    images: Vec<(DataConfig, Found<Rc<Dataset>>)>,
     tables: Vec<(TruthName, Found<Rc<Tables>>)>,
 }
 
@@ -46,7 +46,7 @@ impl RunReader {
             other => Some(other?),
         };
         let space = build::space_of(config.network())?;
-        let chooses_op = |p: Decision| matches!(p.chooses, DecisionKind::Operation { .. });
+        let chooses_op = |p: Decision| matches!(p.kind, DecisionKind::Operation { .. });
         Ok(RunView {
             folder: folder.display().to_string(),
             name: config.name().to_owned(),
@@ -56,7 +56,7 @@ impl RunReader {
             settings: config.settings(),
             planned_epochs: config.split().is_none().then_some(config.train().epochs),
             op_names: space.op_names().iter().map(|name| (*name).to_owned()).collect(),
-            op_positions: space.positions().into_iter().map(chooses_op).collect(),
+            op_decisions: space.decisions().into_iter().map(chooses_op).collect(),
             accuracies: self.accuracies(folder, &config, record.as_ref())?,
             images: self.preferred(folder, &config, record.as_ref())?,
             record,
@@ -71,14 +71,14 @@ impl RunReader {
         record: Option<&RunRecord>,
     ) -> Result<Found<Accuracies>, PadaError> {
         let Config::Run(config) = config else {
-            return Ok(Err("One architecture was trained from scratch: there is no ranking.".to_owned()));
+            return Ok(Err("The run trained one stand-alone network, so there is no ranking.".to_owned()));
         };
         let file = folder.join(RANKING);
         if record.is_none_or(|record| record.ranking.is_none()) {
-            return Ok(Err("The architectures are not ranked yet.".to_owned()));
+            return Ok(Err("The architectures have not been ranked yet.".to_owned()));
         }
         if !file.is_file() {
-            return Ok(Err(format!("{RANKING}, which holds the scores, is not in the folder.")));
+            return Ok(Err(format!("The folder has no {RANKING}, which holds the scores.")));
         }
         let scores = read_scores(&file, build::space_of(&config.supernet)?.as_ref())?;
         let tables = match self.tables(config) {
@@ -86,8 +86,8 @@ impl RunReader {
             Err(reason) => return Ok(Err(reason)),
         };
         let accuracy = |(arch, predicted)| {
-            let truth = tables.main_accuracy(&arch)?;
-            Some(ArchAccuracy { arch: arch.to_string(), predicted, truth })
+            let stand_alone = tables.main_accuracy(&arch)?;
+            Some(ArchAccuracy { arch: arch.to_string(), predicted, stand_alone })
         };
         let table = tables.main_name().unwrap_or_default().to_owned();
         Ok(Ok(Accuracies { table, archs: scores.into_iter().filter_map(accuracy).collect() }))
@@ -95,20 +95,19 @@ impl RunReader {
 
     fn tables(&mut self, config: &RunConfig) -> Found<Rc<Tables>> {
         let Some(name) = config.rank.truth else {
-            return Err("The run was not compared with a truth table.".to_owned());
+            return Err("The run was not compared with a benchmark table.".to_owned());
         };
         if let Some((_, found)) = self.tables.iter().find(|(known, _)| *known == name) {
             return found.clone();
         }
-        let space = build::space(name.space());
-        let found = Tables::load(Some(name), &[], &self.data_dir, space.as_ref()).map(Rc::new);
-        let found = found.map_err(|error| format!("The truth table is not here: {error}."));
+        let found = Tables::load(Some(name), &[], &self.data_dir).map(Rc::new);
+        let found = found.map_err(|error| format!("The benchmark table is not available: {error}."));
         self.tables.push((name, found.clone()));
         found
     }
 
     /// The images that a run trains on, where they are here and the same.
-    fn images(&mut self, config: &Config, record: &RunRecord) -> Found<Rc<ImageSource>> {
+    fn images(&mut self, config: &Config, record: &RunRecord) -> Found<Rc<Dataset>> {
         let data = config.data();
         let found = match self.images.iter().find(|(known, _)| known == data) {
             Some((_, found)) => found.clone(),
@@ -119,15 +118,17 @@ impl RunReader {
                     let trainable = build::trainable(data.train, &splits);
                     Ok(Rc::new(build::train_images(data.train_images, trainable)?))
                 });
-                let found = images.map_err(|error| format!("The images are not here: {error}."));
+                let found =
+                    images.map_err(|error| format!("The training images are not available: {error}."));
                 self.images.push((data.clone(), found.clone()));
                 found
             }
         };
         found.and_then(|images| match images.sha256() == record.train_images.sha256 {
             true => Ok(images),
-            false => Err("The images here are not those that the run was trained on: their SHA-256 differs."
-                .to_owned()),
+            false => {
+                Err("The training images differ from those of the run: their SHA-256 is another.".to_owned())
+            }
         })
     }
 }

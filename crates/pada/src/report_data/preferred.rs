@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use pada_data::{DataError, ImageSet, ImageSource};
+use pada_data::{DataError, Dataset, InMemoryDataset};
 use pada_report::RunRecord;
 use pada_report::html::{Found, Pixels, PreferredImages, Thumbnail};
 use pada_sampler::effective_sample_size;
@@ -23,12 +23,10 @@ impl RunReader {
         record: Option<&RunRecord>,
     ) -> Result<Found<PreferredImages>, PadaError> {
         if !matches!(config, Config::Run(config) if config.images != ImagesConfig::Uniform) {
-            return Ok(Err(
-                "Images are drawn uniformly: each comes once an epoch, none is preferred.".to_owned()
-            ));
+            return Ok(Err("The images were drawn uniformly, once per epoch each.".to_owned()));
         }
         let not_yet = || {
-            Ok(Err("Images are preferred from the second epoch on; there is no checkpoint from then yet."
+            Ok(Err("The image distribution is uniform until the second epoch, and there is no later checkpoint yet."
                 .to_owned()))
         };
         let (Some(record), Some(found)) = (record, newest(folder, config)?) else { return not_yet() };
@@ -47,7 +45,7 @@ impl RunReader {
             return Ok(Err(reason));
         }
         let checkpoint = found.path.strip_prefix(folder).unwrap_or(&found.path).display().to_string();
-        let preferred = of(q, &images).map_err(|error| format!("The images cannot be drawn: {error}."));
+        let preferred = of(q, &images).map_err(|error| format!("The images cannot be shown: {error}."));
         Ok(preferred.map(|preferred| PreferredImages { checkpoint, epochs: found.epochs, ..preferred }))
     }
 }
@@ -73,7 +71,7 @@ fn newest(folder: &Path, config: &Config) -> Result<Option<DataState>, PadaError
 }
 
 /// What `q`, `[N]`, prefers among N images.
-fn of(q: &[f64], images: &ImageSource) -> Result<PreferredImages, DataError> {
+fn of(q: &[f64], images: &Dataset) -> Result<PreferredImages, DataError> {
     let mut order: Vec<usize> = (0..q.len()).collect();
     order.sort_by(|&a, &b| q[a].total_cmp(&q[b]));
     let lowest_probability = order.first().map_or(0.0, |&i| q[i]);
@@ -82,10 +80,13 @@ fn of(q: &[f64], images: &ImageSource) -> Result<PreferredImages, DataError> {
     let skipped = if lowest > SHOWN { lowest } else { 0 };
     // A photograph that is damaged and may be left out is left out here too.
     let thumbnail = |&index: &usize| {
-        let image = images.subset(&[index as u32]).held(1)?;
+        let image = match images.subset(&[index as u32])?.to_memory(1) {
+            Err(DataError::AllDamaged { .. }) => return Ok(None),
+            image => image?,
+        };
         let class = || class(images, usize::from(images.labels()[index]));
-        let shown = || Thumbnail { index, class: class(), probability: q[index], pixels: pixels(&image) };
-        Ok((!image.is_empty()).then(shown))
+        let shown = Thumbnail { index, class: class(), probability: q[index], pixels: pixels(&image) };
+        Ok(Some(shown))
     };
     let thumbnails = |places: &mut dyn Iterator<Item = &usize>| -> Result<Vec<Thumbnail>, DataError> {
         places.map(thumbnail).filter_map(Result::transpose).collect()
@@ -104,7 +105,7 @@ fn of(q: &[f64], images: &ImageSource) -> Result<PreferredImages, DataError> {
 }
 
 /// Mean N·q of every class that has an image.
-fn classes(q: &[f64], images: &ImageSource) -> Vec<(String, f64)> {
+fn classes(q: &[f64], images: &Dataset) -> Vec<(String, f64)> {
     let mut sums = vec![(0.0, 0_usize); images.classes()];
     for (q, label) in q.iter().zip(images.labels()) {
         let (sum, n) = &mut sums[usize::from(*label)];
@@ -117,15 +118,16 @@ fn classes(q: &[f64], images: &ImageSource) -> Vec<(String, f64)> {
     sums.iter().enumerate().filter_map(ratio).collect()
 }
 
-fn class(images: &ImageSource, label: usize) -> String {
+fn class(images: &Dataset, label: usize) -> String {
     images.class(label).map_or_else(|| format!("class {label}"), str::to_owned)
 }
 
 /// The first image as bytes to look at; each pixel of a large one is the mean of a square.
-fn pixels(images: &ImageSet) -> Pixels {
+fn pixels(images: &InMemoryDataset) -> Pixels {
     let side = images.height.max(images.width).div_ceil(LARGEST).max(1);
     let (height, width) = (images.height / side, images.width / side);
-    let planes: Vec<&[u8]> = images.image(0).chunks_exact(images.height * images.width).collect();
+    let first = images.image(0).unwrap_or_default();
+    let planes: Vec<&[u8]> = first.chunks_exact(images.height * images.width).collect();
     let mean = |plane: &[u8], y: usize, x: usize| {
         let square = (0..side * side).map(|i| (y * side + i / side) * images.width + x * side + i % side);
         (square.map(|at| u32::from(plane[at])).sum::<u32>() / (side * side) as u32) as u8
@@ -145,8 +147,8 @@ mod tests {
 
     use super::*;
 
-    fn images(n: usize, side: usize) -> ImageSet {
-        ImageSet {
+    fn images(n: usize, side: usize) -> InMemoryDataset {
+        InMemoryDataset {
             name: "made up".into(),
             channels: 3,
             height: side,
@@ -189,6 +191,6 @@ mod tests {
         assert_eq!((found.width, found.height, found.rgb.len()), (43, 43, 43 * 43 * 3));
         assert_eq!(found.rgb[..3], [0, 1, 2]);
         let set = images(2, 4);
-        assert_eq!(pixels(&set.subset(&[1])).rgb[..6], [3, 4, 5, 3, 4, 5]);
+        assert_eq!(pixels(&set.subset(&[1]).unwrap()).rgb[..6], [3, 4, 5, 3, 4, 5]);
     }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use pada::RetrainConfig;
-use pada::report::{FailedCell, RunRecord, Spread};
+use pada::report::{FailedTrial, RunRecord, Spread};
 use serde::Deserialize;
 
 use self::rows::Row;
@@ -97,7 +97,7 @@ impl Preset {
         }
     }
 
-    fn config_file(self, which: Which) -> PathBuf {
+    fn config_file(self, which: Which) -> anyhow::Result<PathBuf> {
         let folder = match which {
             Which::Table2 => "configs/darts",
             Which::Table3 => "configs/proxyless",
@@ -106,7 +106,7 @@ impl Preset {
             Self::Quick => "retrain-mini.toml",
             Self::Full => "retrain.toml",
         };
-        paths::root().join(folder).join(file)
+        Ok(paths::root()?.join(folder).join(file))
     }
 
     fn note(self, config: &RetrainConfig) -> String {
@@ -134,9 +134,9 @@ struct Cell {
 /// Retrains what is not finished and writes the table after every run; the path of its Markdown.
 pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
     let rows = Row::of_table(which, &args.methods)?;
-    let base = RetrainConfig::read_with(&args.preset.config_file(which), &args.set)?;
-    let default = || paths::root().join("runs").join(format!("{}-{}", which.name(), args.preset.name()));
-    let out = std::path::absolute(args.out.clone().unwrap_or_else(default))?;
+    let base = RetrainConfig::read_with(&args.preset.config_file(which)?, &args.set)?;
+    let default = || Ok(paths::root()?.join("runs").join(format!("{}-{}", which.name(), args.preset.name())));
+    let out = std::path::absolute(args.out.clone().map_or_else(default, anyhow::Ok)?)?;
     let mut cells = Vec::new();
     for seed in 0..args.seeds {
         for (place, row) in rows.iter().enumerate() {
@@ -166,13 +166,13 @@ pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
             }
             Ended::Failed(reason) => {
                 let cell = format!("{}, seed {}", rows[cell.row].name, cell.seed);
-                failed.push(FailedCell { cell, reason });
+                failed.push(FailedTrial { trial: cell, reason });
             }
         }
         write(which, args, &rows, &base, &cells, &failed, &file)?;
     }
     let file = file.with_extension("md");
-    let reasons: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.cell, f.reason)).collect();
+    let reasons: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.trial, f.reason)).collect();
     ensure!(
         failed.is_empty(),
         "{} runs failed, the others stand in {}:\n{}",
@@ -202,7 +202,7 @@ fn retrain(which: Which, args: &Args, rows: &[Row], cell: &Cell, program: &Path)
     match look(&cell.folder, &cell.config)? {
         State::New => {
             let arch = row.arch.as_deref().context("a row that is retrained has an architecture")?;
-            command.arg("--config").arg(args.preset.config_file(which)).args(["--arch", arch]);
+            command.arg("--config").arg(args.preset.config_file(which)?).args(["--arch", arch]);
             for assignment in args.set.iter().chain(&row.set) {
                 command.arg("--set").arg(assignment);
             }
@@ -224,7 +224,7 @@ fn write(
     rows: &[Row],
     base: &RetrainConfig,
     cells: &[Cell],
-    failed: &[FailedCell],
+    failed: &[FailedTrial],
     file: &Path,
 ) -> anyhow::Result<()> {
     let mut accuracies = vec![Vec::new(); rows.len()];

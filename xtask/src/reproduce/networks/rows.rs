@@ -129,7 +129,7 @@ mod tests {
             (Which::Table3, vec!["proxylessnas", "fairnas-a", "gm-proxylessnas"]),
         ] {
             for preset in [Preset::Quick, Preset::Full] {
-                let base = RetrainConfig::read(&preset.config_file(which)).unwrap();
+                let base = RetrainConfig::read(&preset.config_file(which).unwrap()).unwrap();
                 let mut found = Vec::new();
                 for row in Row::of_table(which, &[]).unwrap() {
                     row.cost(which).unwrap();

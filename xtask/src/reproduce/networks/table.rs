@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use pada::graph::Cost;
-use pada::report::{FailedCell, Spread};
+use pada::report::{FailedTrial, Spread};
 use serde::Serialize;
 
 use super::rows::Published;
@@ -14,7 +14,7 @@ pub(super) struct NetworkTable {
     /// What a reader must know before comparing.
     pub(super) notes: Vec<String>,
     pub(super) rows: Vec<NetworkRow>,
-    pub(super) failed: Vec<FailedCell>,
+    pub(super) failed: Vec<FailedTrial>,
     /// Runs that are still to come.
     pub(super) missing: usize,
 }
@@ -61,7 +61,7 @@ impl NetworkTable {
         lines.extend(self.rows.iter().map(|row| format!("| {} |", row.cells().join(" | "))));
         if !self.failed.is_empty() {
             lines.extend([String::new(), "## Failed".to_owned(), String::new()]);
-            lines.extend(self.failed.iter().map(|failed| format!("- {}: {}", failed.cell, failed.reason)));
+            lines.extend(self.failed.iter().map(|failed| format!("- {}: {}", failed.trial, failed.reason)));
         }
         lines.join("\n") + "\n"
     }

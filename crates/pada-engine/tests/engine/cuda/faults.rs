@@ -72,7 +72,7 @@ const SGD: SgdStep = SgdStep {
     weight_decay: 0.0,
     decayed: Decayed::All,
     gradient_scale: 1.0,
-    idle: UnusedWeights::Frozen,
+    unused: UnusedWeights::Frozen,
 };
 
 fn says(error: ExecError, what: &str) {

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pada_data::{Augment, Flip, ImageSet, ImageSource, Normalize, Placed};
+use pada_data::{Augment, Dataset, Flip, InMemoryDataset, Normalize};
 use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
 use pada_graph::{
-    Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Images, LossSpec, Lower, Nb201Net,
-    Norms, Pick, Pixels, Precision, Shape, State,
+    AugmentedIndex, Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Images, LossSpec,
+    Lower, Nb201Net, Norms, Pixels, Precision, Shape, State,
 };
 use pada_space::{Nb201, SearchSpace};
 use rand::SeedableRng;
@@ -21,8 +21,8 @@ const SHAPE: Shape = Shape { channels: 3, height: 8, width: 12 };
 const IMAGES: usize = 13;
 const CLASSES: usize = 4;
 
-fn set() -> ImageSet {
-    ImageSet {
+fn set() -> InMemoryDataset {
+    InMemoryDataset {
         name: "bytes".to_owned(),
         channels: SHAPE.channels,
         height: SHAPE.height,
@@ -34,7 +34,7 @@ fn set() -> ImageSet {
     }
 }
 
-fn upload_dataset(executor: &mut dyn Executor, set: &ImageSet) -> DeviceDataset {
+fn upload_dataset(executor: &mut dyn Executor, set: &InMemoryDataset) -> DeviceDataset {
     let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
     let values = set.normalize.values(set.channels);
     let images = ByteImages { bytes: &set.pixels, labels: &labels, shape: SHAPE, values: &values };
@@ -66,28 +66,25 @@ fn step(executor: &mut dyn Executor, images: Images<'_>, labels: &[u32]) -> Vec<
 #[test]
 fn images_that_are_cut_mirrored_and_holed_on_a_gpu_equal_those_of_the_cpu_to_the_bit() {
     let (case, set) = (case(), set());
-    let source = ImageSource::Held(set.clone());
+    let source = Dataset::InMemory(set.clone());
     let indices = [4, 0, 12, 12, 7, 3, 9];
     for augment in [
         Augment::NONE,
         Augment { crop_padding: 3, flip: Flip::Horizontal, ..Augment::NONE },
         Augment { crop_padding: 9, flip: Flip::Horizontal, cutout: Some(5), ..Augment::NONE },
     ] {
-        let draw = source.draw(&indices, &augment, &mut ChaCha8Rng::seed_from_u64(11));
-        let made = source.images(&draw).unwrap();
-        let placed = draw.placed().unwrap();
-        let pick = |&Placed { index, down, right, flipped, hole }: &Placed| Pick {
-            index,
-            down,
-            right,
-            flipped,
-            hole,
+        let plan = source.plan(&indices, &augment, &mut ChaCha8Rng::seed_from_u64(11)).unwrap();
+        let made = source.load(&plan).unwrap();
+        let augmented = |from: pada_data::AugmentedIndex| {
+            let pada_data::AugmentedIndex { index, offset_y, offset_x, flipped, cutout } = from;
+            AugmentedIndex { index, offset_y, offset_x, flipped, cutout }
         };
-        let picks: Vec<Pick> = placed.iter().map(pick).collect();
+        let picks: Vec<AugmentedIndex> =
+            plan.augmented_indices().unwrap().into_iter().map(augmented).collect();
         let Some(mut engine) = engine(&case, Precision::F32) else { return };
         let held = upload_dataset(&mut engine, &set);
         let given = step(&mut engine, Images::given(&made.pixels, SHAPE), &labels(&indices));
-        let picked = Images { pixels: Pixels::Picks(held, &picks), shape: SHAPE };
+        let picked = Images { pixels: Pixels::Augmented(held, &picks), shape: SHAPE };
         assert!(step(&mut engine, picked, &labels(&indices)) == given, "{augment:?}");
         assert!(step(&mut engine, picked.part(2..5), &labels(&indices[2..5])) != given[..]);
     }
@@ -99,7 +96,7 @@ fn counts_of_many_networks_come_back_at_once_and_equal_those_of_logits() {
     let Some(mut engine) = engine(&case, Precision::F32) else { return };
     let held = upload_dataset(&mut engine, &set);
     let archs = ["333333", "323412", "000000", "130224"].map(|digits| Nb201::new().parse(digits).unwrap());
-    let pixels = pada_data::normalised(&set, &(0..IMAGES as u32).collect::<Vec<_>>());
+    let pixels = pada_data::normalised(&set, &(0..IMAGES as u32).collect::<Vec<_>>()).unwrap();
     let (mut tallies, mut expected) = (vec![], vec![]);
     for arch in &archs {
         let graph = net().lower(arch).unwrap().simplified();
@@ -207,7 +204,10 @@ fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_picks_
     assert_eq!(copies.get(), [0, 1]);
     copies.set([0, 0]);
     let graph = net().lower(&Nb201::new().parse("333333").unwrap()).unwrap();
-    let images = Images { pixels: Pixels::Picks(held, &[Pick::plain(3), Pick::plain(1)]), shape: SHAPE };
+    let images = Images {
+        pixels: Pixels::Augmented(held, &[AugmentedIndex::plain(3), AugmentedIndex::plain(1)]),
+        shape: SHAPE,
+    };
     engine.gradients(&graph, &Batch { images, labels: &[3, 1] }, &LossSpec::default()).unwrap();
     assert_eq!(copies.get(), [2, 1]);
 }
@@ -237,18 +237,18 @@ fn images_that_are_not_held_are_refused_and_do_not_break_the_executor() {
     let Some(mut engine) = engine(&case, Precision::F32) else { return };
     let graph = net().lower(&Nb201::new().parse("333333").unwrap()).unwrap();
     let held = upload_dataset(&mut engine, &set);
-    let beyond = [Pick::plain(IMAGES as u32)];
+    let beyond = [AugmentedIndex::plain(IMAGES as u32)];
     for pixels in [
         Pixels::Range(DeviceDataset(held.0 + 1), 0, 2),
         Pixels::Range(held, IMAGES - 1, 2),
-        Pixels::Picks(held, &beyond),
+        Pixels::Augmented(held, &beyond),
     ] {
         let error = engine.logits(&graph, &Images { pixels, shape: SHAPE }).unwrap_err();
-        assert!(matches!(error, ExecError::NotHeld), "{error}");
+        assert!(matches!(error, ExecError::UnknownDataset), "{error}");
     }
     let cpu = &mut case.engine(Precision::F32, pada_engine::Isa::Portable);
     let images = Images { pixels: Pixels::Range(held, 0, 2), shape: SHAPE };
-    assert!(matches!(cpu.logits(&graph, &images), Err(ExecError::NotHeld)));
+    assert!(matches!(cpu.logits(&graph, &images), Err(ExecError::UnknownDataset)));
     assert!(
         cpu.upload_dataset(&ByteImages { bytes: &[], labels: &[], shape: SHAPE, values: &[] })
             .unwrap()

@@ -87,11 +87,13 @@ fn kernels_are_compiled_into_a_folder_once() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let file = precompile("sm_90", Precision::F32, folder.path()).unwrap();
-    let written = std::fs::metadata(&file).unwrap().modified().unwrap();
-    assert_eq!(precompile("sm_90", Precision::F32, folder.path()).unwrap(), file);
-    assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), written);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let first = precompile("sm_90", Precision::F32, folder.path()).unwrap();
+    let written = || std::fs::metadata(&first.file).unwrap().modified().unwrap();
+    let before = written();
+    assert_eq!(precompile("sm_90", Precision::F32, folder.path()).unwrap(), first);
+    assert_eq!((written(), first.usage.len()), (before, KERNELS.len()));
+    // The kernels and the report about them.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn weights_move_on_a_gpu_as_on_the_cpu() {
     let case = Case::new(net.weights(), shape, 4, 10, 5);
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap().simplified();
     for (decayed, idle) in [(Decayed::All, UnusedWeights::Frozen), (Decayed::Kernels, UnusedWeights::Decay)] {
-        let sgd = SgdStep { lr: 0.1, momentum: 0.9, weight_decay: 0.5, decayed, gradient_scale: 0.5, idle };
+        let sgd =
+            SgdStep { lr: 0.1, momentum: 0.9, weight_decay: 0.5, decayed, gradient_scale: 0.5, unused: idle };
         let moved = |executor: &mut dyn Executor| {
             case.step(executor, &graph);
             executor.update(&sgd);

@@ -22,7 +22,7 @@ impl DeviceSum for ThroughHost {
     fn sum(&self, list: Address, len: usize) -> Result<(), CudaError> {
         let mut values = vec![0.0_f32; len];
         self.device.download(list, bytemuck::cast_slice_mut(&mut values))?;
-        self.world.sum(&mut values)?;
+        self.world.all_reduce_sum(&mut values)?;
         self.device.upload(list, bytemuck::cast_slice(&values))
     }
 }
@@ -66,7 +66,7 @@ fn gradients_of_several_gpus_add_up_to_those_of_the_cpu() {
         }
         let of = |world: &ProcessGroup| {
             let (mut engine, sum) = engine(&case, world)?;
-            pass(&case, &mut engine, &graph, world.rank(), ranks);
+            pass(&case, &mut engine, &graph, world.index(), ranks);
             engine.sum_gradient(&sum).unwrap();
             Some((gradient(&case, &engine), engine.gradient_norms()))
         };
@@ -94,7 +94,7 @@ fn a_rank_that_is_missing_is_an_error_that_stays() {
     let world = &threads(2, Duration::from_millis(30))[1];
     let Some((mut engine, sum)) = engine(&case, world) else { return };
     pass(&case, &mut engine, &graph, 1, 2);
-    let silent = DistError::Silent { rank: 1, peer: 0, seconds: 0.03 }.to_string();
+    let silent = DistError::Timeout { index: 1, peer: 0, seconds: 0.03 }.to_string();
     let error = engine.sum_gradient(&sum).unwrap_err().to_string();
     assert!(error.contains(&silent), "{error}");
     assert!(engine.deferred_error().unwrap_err().to_string().contains(&silent));
