@@ -178,12 +178,12 @@ fn copy_peer(folder: &Path, named: Option<&Path>) -> anyhow::Result<()> {
     copy(&paths::root()?.join(PEER_DEVICE), &folder.join("peer_device.py"))
 }
 
-/// Copies a file, which anybody may then read, and makes its folder.
-pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     write(to, &std::fs::read(from).with_context(|| from.display().to_string())?)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+/// Writes a file, and makes its folder.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().context("a file is in a folder")?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     std::fs::write(path, bytes).with_context(|| path.display().to_string())

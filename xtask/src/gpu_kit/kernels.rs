@@ -7,7 +7,8 @@ use anyhow::{Context, bail, ensure};
 use pada_engine::cuda::{self, Precompiled, ResourceUsage};
 use pada_graph::Precision;
 
-use super::build::copy;
+use super::build::write;
+use super::parts::gzip;
 use crate::{cargo, nvrtc};
 
 /// GPUs whose kernels are in a kit: A100; A10 and RTX 30; L4 and RTX 40; H100 and H200; B200; RTX 50.
@@ -17,7 +18,8 @@ const PRECISIONS: [Precision; 2] = [Precision::Single, Precision::Half];
 /// Compiled kernels below the target folder, from which later builds of a kit copy them.
 const CACHE: &str = "gpu-kit-kernels";
 
-/// Writes the kernels for `targets` into a folder that the engine uses as its cache. Returns a table of their registers and spills.
+/// Writes the kernels for `targets`, packed, into a folder that is the engine's cache once they are unpacked. Returns a table of their
+/// registers and spills.
 ///
 /// # Errors
 /// Returns an error where NVRTC cannot be installed, or a kernel does not compile.
@@ -36,7 +38,9 @@ pub(super) fn compile(folder: &Path, targets: &[&str]) -> anyhow::Result<String>
         match line.split_once(' ') {
             Some((FILE, path)) => {
                 let path = Path::new(path);
-                copy(path, &folder.join(path.file_name().context("a file has a name")?))?;
+                let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+                let name = path.file_name().context("a file has a name")?.display();
+                write(&folder.join(format!("{name}.gz")), &gzip(&bytes)?)?;
             }
             Some((ROW, row)) => rows += &format!("{row}\n"),
             _ => bail!("the compiler of kernels printed {line:?}"),

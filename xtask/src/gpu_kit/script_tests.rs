@@ -117,6 +117,7 @@ fn where_everything_works_every_stage_passes() {
             "mini-cpu",
             "mini-gpu",
             "mini-compare",
+            "mini-rank",
             "candle",
             "engine-f32",
             "engine-tf32",
@@ -157,7 +158,7 @@ fn where_everything_works_every_stage_passes() {
     );
     assert!(log("torch-compile").contains(r#""--compile-paths", "2""#));
     assert_eq!(std::fs::read_to_string(fake.path().join("results/summary.md")).unwrap(), "# shown\n");
-    assert!(shown.contains("17 passed, 0 failed, 1 skipped"), "{shown}");
+    assert!(shown.contains("18 passed, 0 failed, 1 skipped"), "{shown}");
 }
 
 #[test]
@@ -179,6 +180,7 @@ fn failures_are_told_apart_and_stop_nothing() {
             "tests-engine",
             "sanitizer-racecheck",
             "mini-compare",
+            "mini-rank",
             "candle",
             "engine-bf16",
             "engine-bf16-blocking"
@@ -193,7 +195,7 @@ fn failures_are_told_apart_and_stop_nothing() {
         text("sanitizer-racecheck")
     );
     assert!(
-        text("mini-compare").contains("the losses of epoch 0 are 5.00% apart, at most 1%"),
+        text("mini-compare").contains("the losses of epoch 0 are 5.000% apart, at most 0.2%"),
         "{}",
         text("mini-compare")
     );
@@ -232,7 +234,7 @@ fn a_stage_that_hangs_ends_at_its_limit_and_what_no_time_is_left_for_is_skipped(
     assert_eq!(output.status.code(), Some(0));
     let results = fake.results();
     assert!(results.stages.iter().all(|stage| stage.text == "skipped: no time was left"));
-    assert_eq!(results.stages.len(), 18);
+    assert_eq!(results.stages.len(), 19);
 }
 
 #[test]
@@ -308,6 +310,30 @@ fn wrong_usage_ends_with_two() {
 }
 
 #[test]
+fn scores_agree_where_few_images_change_their_class() {
+    let fake = Fake::new();
+    let scores = |correct: &[u32]| {
+        let line = |(arch, correct): (usize, &u32)| format!("{arch},{correct},500,0\n");
+        format!("arch,correct,total,accuracy\n{}", correct.iter().enumerate().map(line).collect::<String>())
+    };
+    fake.write("cpu.csv", scores(&[250, 300, 200, 100]));
+    for (gpu, part) in [
+        (scores(&[250, 300, 201, 99]), None),
+        (scores(&[250, 306, 200, 100]), Some("1.20% at most (1); 0.2% and 1% are allowed")),
+        (scores(&[253, 302, 199, 98]), Some("0.400% of the images apart on average")),
+        (scores(&[250, 300, 200]), Some("4 architectures on the CPU, 3 on the GPU")),
+    ] {
+        fake.write("gpu.csv", &gpu);
+        let mut python = Command::new("python3");
+        python.arg(fake.path().join("kit/checks.py")).args(["scores", "cpu.csv", "gpu.csv"]);
+        let output = python.current_dir(fake.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.success(), part.is_none(), "{gpu}: {said}");
+        assert!(said.contains(part.unwrap_or("the GPU ranks as the CPU does")), "{gpu}: {said}");
+    }
+}
+
+#[test]
 fn losses_that_are_no_numbers_do_not_agree() {
     let fake = Fake::new();
     let record = |losses: &str, tau: &str| {
@@ -318,11 +344,11 @@ fn losses_that_are_no_numbers_do_not_agree() {
     let two = r#"{"loss":2.0},{"loss":1.5}"#;
     fake.write("cpu.json", record(two, "0.40"));
     for (gpu, part) in [
-        (record(r#"{"loss":2.01},{"loss":1.56}"#, "0.45"), None),
+        (record(r#"{"loss":2.003},{"loss":1.56}"#, "0.45"), None),
         (record(r#"{"loss":NaN},{"loss":1.5}"#, "0.40"), Some("epoch 0 are nan% apart")),
-        (record(r#"{"loss":2.03},{"loss":1.5}"#, "0.40"), Some("epoch 0 are 1.50% apart, at most 1%")),
-        (record(r#"{"loss":2.0},{"loss":1.6}"#, "0.40"), Some("epoch 1 are 6.67% apart, at most 5%")),
-        (record(two, "0.55"), Some("tau-b is 0.400 on the CPU and 0.550 on the GPU")),
+        (record(r#"{"loss":2.03},{"loss":1.5}"#, "0.40"), Some("epoch 0 are 1.500% apart, at most 0.2%")),
+        (record(r#"{"loss":2.0},{"loss":1.6}"#, "0.40"), Some("epoch 1 are 6.667% apart, at most 5.0%")),
+        (record(two, "0.60"), Some("tau-b is 0.400 on the CPU and 0.600 on the GPU")),
         (record(two, "null"), Some("has no tau-b")),
         (record(r#"{"loss":2.0}"#, "0.40"), Some("2 epochs on the CPU, 1 on the GPU")),
     ] {

@@ -12,7 +12,7 @@ gpu=${CUDA_VISIBLE_DEVICES%%,*}
 device=cuda:0
 runs=$(realpath -m "${PADA_KIT_RUNS:-$kit/runs}")
 # What `pada train` is told beside its config, as words: `--set compute.precision=bf16`.
-mini_settings=${PADA_KIT_MINI:---set train.epochs=4}
+mini_settings=${PADA_KIT_MINI:---set train.epochs=8 --set data.train_images=640}
 full_settings=${PADA_KIT_SET:-}
 steps=${PADA_KIT_STEPS:-40}
 spaces=${PADA_KIT_SPACES:-nb201}
@@ -150,9 +150,21 @@ stage_mini_compare() {
   check_file runs "$work/mini-cpu/record.json" "$work/mini-gpu/record.json"
 }
 
+# Ranks with the weights that the CPU trained: the GPU must count the same images as correct.
+stage_mini_rank() {
+  local weights on
+  weights=$work/mini-cpu/$(newest "$work/mini-cpu") || skip "there is no finished run on the CPU whose weights could be ranked with"
+  for on in $device cpu; do
+    rm -f "$work/rank-${on%:*}.csv"
+    "$kit/bin/pada" rank --weights "$weights" --channels 8 --cells 1 --data mini --limit 500 --batch 500 --archs truth --truth mini \
+      --device "$on" --out "$work/rank-${on%:*}.csv" || exit $?
+  done
+  check_file scores "$work/rank-cpu.csv" "$work/rank-cuda.csv"
+}
+
 stage_candle() {
   [ -x "$kit/bin/pada-candle" ] || skip "the kit has no bin/pada-candle; cargo xtask gpu-kit --candle builds it"
-  local few=(--set train.epochs=1 --set data.train_images=1280 --set rank.images=500)
+  local few=(--set train.epochs=1 --set data.train_images=640 --set rank.images=500)
   mini candle-cpu cpu "$kit/bin/pada" "${few[@]}" || exit $?
   mini candle-gpu $device "$kit/bin/pada-candle" "${few[@]}" --set compute.executor=candle || exit $?
   check_file runs "$work/candle-cpu/record.json" "$work/candle-gpu/record.json"
@@ -233,6 +245,7 @@ run_stage() {
     mini-cpu) mini mini-cpu cpu "$kit/bin/pada" ;;
     mini-gpu) mini mini-gpu $device "$kit/bin/pada" ;;
     mini-compare) stage_mini_compare ;;
+    mini-rank) stage_mini_rank ;;
     candle) stage_candle ;;
     ops) "$kit/bin/xtask" bench ops --device $device --json ;;
     engine-*) stage_engine "${1#engine-}" ;;
@@ -322,12 +335,13 @@ collect() {
   tar -C "$pack" -czf "$results/logs.tar.gz.part" . && mv "$results/logs.tar.gz.part" "$results/logs.tar.gz"
 }
 
-# The programs travel packed.
+# Programs and compiled kernels travel packed.
 unpack() {
-  local packed program
-  for packed in "$kit"/bin/*.gz; do
-    program=${packed%.gz}
-    gzip -dc "$packed" >"$program.part" && chmod +x "$program.part" && mv "$program.part" "$program" || {
+  local packed file
+  for packed in "$kit"/bin/*.gz "$kit"/kernels/*.gz; do
+    [ -f "$packed" ] || continue
+    file=${packed%.gz}
+    gzip -dc "$packed" >"$file.part" && chmod 755 "$file.part" && mv "$file.part" "$file" || {
       echo "error: $packed cannot be unpacked; $kit must be writable and complete"
       exit 2
     }
@@ -384,6 +398,7 @@ check() {
   stage mini-cpu 30
   stage mini-gpu 30
   stage mini-compare 10
+  stage mini-rank 30
   stage candle 45
   for name in f32 tf32 bf16; do stage engine-$name 30; done
   stage ops 20
