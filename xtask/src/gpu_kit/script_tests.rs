@@ -156,6 +156,10 @@ fn where_everything_works_every_stage_passes() {
         log("torch")
             .contains(r#""--task", "train,rank", "--modes", "eager,channels_last,bf16", "--steps", "40""#)
     );
+    let text = |name: &str| stage(&results, name).text.as_str();
+    assert_eq!(text("engine-f32"), "train f32 10.00 ms, train f32 10.00 ms, train f32 10.00 ms");
+    assert_eq!(text("torch"), "rank eager 20.00 ms");
+    assert_eq!(text("mini-gpu"), "2 epochs, loss 1.9000, tau-b 0.400, cuda:0");
     assert!(log("torch-compile").contains(r#""--compile-paths", "2""#));
     assert_eq!(std::fs::read_to_string(fake.path().join("results/summary.md")).unwrap(), "# shown\n");
     assert!(shown.contains("18 passed, 0 failed, 1 skipped"), "{shown}");

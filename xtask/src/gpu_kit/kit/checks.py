@@ -3,6 +3,8 @@
     python3 checks.py libraries              prints the folders of shared libraries in Python packages of NVIDIA, with : between them
     python3 checks.py doctor FILE            fails unless `pada doctor --json` found a GPU that can be used
     python3 checks.py finished RECORD        fails unless the record is that of a finished run
+    python3 checks.py result RECORD          prints the last loss and tau-b of a run
+    python3 checks.py times FILE             prints the times that benchmarks printed
     python3 checks.py runs CPU GPU           fails unless two records of the same run agree
     python3 checks.py scores CPU GPU         fails unless two files of scores, made with the same weights, agree
 """
@@ -64,6 +66,27 @@ def finished(file):
         sys.exit(1)
 
 
+def result(file):
+    record = json.loads(read(file))
+    if not record["epochs"]:
+        fail(f"{file} is the record of a run without an epoch")
+    found = tau(record)
+    ranked = "not ranked" if found is None else f"tau-b {found:.3f}"
+    print(f"{len(record['epochs'])} epochs, loss {record['epochs'][-1]['loss']:.4f}, {ranked}, {record['device']}")
+
+
+def times(file):
+    said = []
+    for line in read(file).splitlines():
+        if line.startswith("{"):
+            found = json.loads(line)
+            more = " with gradient variance" if found.get("gradient_variance") else ""
+            said.append(f"{found['task']} {found['mode']}{more} {1000 * found['mean_s']:.2f} ms")
+    if not said:
+        fail("the benchmark printed no time")
+    print(", ".join(said))
+
+
 def tau(record):
     ranking = record.get("ranking") or {}
     agreements = ranking.get("agreements") or [{}]
@@ -123,7 +146,8 @@ def scores(cpu, gpu):
     print(f"{said}: the GPU ranks as the CPU does")
 
 
-COMMANDS = {"libraries": (libraries, 0), "doctor": (doctor, 1), "finished": (finished, 1), "runs": (runs, 2), "scores": (scores, 2)}
+COMMANDS = {"libraries": (libraries, 0), "doctor": (doctor, 1), "finished": (finished, 1), "runs": (runs, 2), "scores": (scores, 2),
+            "result": (result, 1), "times": (times, 1)}
 
 if __name__ == "__main__":
     command, arguments = COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else "", (None, -1))

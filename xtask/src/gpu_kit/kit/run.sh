@@ -84,7 +84,9 @@ stage_environment() {
     nvidia-smi --id="${gpu:-0}" --query-gpu=driver_version --format=csv,noheader | sed 's/^/driver: /'
     nvidia-smi --id="${gpu:-0}" --query-gpu=name --format=csv,noheader | sed 's/^/card: /'
   else
-    echo "card: none, nvidia-smi does not run"
+    sed -n 's/^NVRM version: *.*  \([0-9.]*\)  .*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null
+    sed -n 's/^Model:[[:space:]]*/card: /p' /proc/driver/nvidia/gpus/*/information 2>/dev/null | grep . ||
+      echo "card: none, nvidia-smi does not run"
   fi
 }
 
@@ -139,7 +141,8 @@ mini() {
   shift 3
   rm -rf "$folder"
   # shellcheck disable=SC2086 # settings are words
-  "$program" train --seed 0 --out "$folder" --device "$on" --checkpoint-every 1000 $mini_settings "$@"
+  "$program" train --seed 0 --out "$folder" --device "$on" --checkpoint-every 1000 $mini_settings "$@" || return $?
+  check_file result "$folder/record.json"
 }
 
 stage_mini_compare() {
@@ -170,31 +173,48 @@ stage_candle() {
   check_file runs "$work/candle-cpu/record.json" "$work/candle-gpu/record.json"
 }
 
-# stage_engine PRECISION: training steps with and without gradient variance, then ranking passes, over the same paths as PyTorch.
+# Runs benchmarks, and says at the end how long a step took.
+timed() {
+  local out=$work/times.out code
+  kept "$out" "$@"
+  code=$?
+  [ "$code" != 0 ] || check_file times "$out"
+  return $code
+}
+
 stage_engine() {
+  "$kit/bin/xtask" bench step --help 2>&1 | grep -qwe "$1" || skip "the engine has no precision $1"
+  timed engine "$1"
+}
+
+# Training steps with and without gradient variance, then ranking passes, over the same paths as PyTorch.
+engine() {
   local precision=$1 code=0 space common
-  "$kit/bin/xtask" bench step --help 2>&1 | grep -qwe "$precision" || skip "the engine has no precision $precision"
   for space in $spaces; do
     common=(--space "$space" --paths "$kit/paths/$space.json" --steps "$steps" --device $device --precision "$precision" --json)
     "$kit/bin/xtask" bench step "${common[@]}" || code=$?
     "$kit/bin/xtask" bench step "${common[@]}" --gradient-variance --kernels || code=$?
     "$kit/bin/xtask" bench rank "${common[@]}" --kernels || code=$?
   done
-  exit $code
+  return $code
 }
 
-# torch MODES [OPTION…]
 stage_torch() {
-  local modes=$1 code=0 space
-  shift
   [ -f "$kit/peer/peer_device.py" ] || skip "the kit has no peer/; cargo xtask gpu-kit --peer DIR takes it along"
   "$python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' ||
     skip "$python has no PyTorch; set PADA_PYTHON to a Python that has it"
+  timed torch "$@"
+}
+
+# torch MODES [OPTION…]
+torch() {
+  local modes=$1 code=0 space
+  shift
   for space in $spaces; do
     "$python" "$kit/peer/peer_device.py" --peer "$kit/peer" --device $device --space "$space" \
       --paths "$kit/paths/$space.json" --task train,rank --modes "$modes" --steps "$steps" "$@" || code=$?
   done
-  exit $code
+  return $code
 }
 
 stage_ncu() {
@@ -225,7 +245,8 @@ train() {
     # shellcheck disable=SC2086 # settings are words
     "$kit/bin/pada" train --config "$kit/configs/nb201/$2" --seed "$3" --out "$folder" --device $device \
       --checkpoint-every 30 $full_settings
-  fi
+  fi || return $?
+  check_file result "$folder/record.json"
 }
 
 # The long run ends at the time limit as a rule, with a checkpoint.
@@ -348,6 +369,14 @@ unpack() {
   done
 }
 
+# Lets programs find NVRTC and other libraries in Python packages of NVIDIA.
+find_libraries() {
+  PADA_KIT_LIBRARIES=$(check_file libraries)
+  export PADA_KIT_LIBRARIES
+  # Behind all other folders: only a library that is nowhere else is taken from a Python package.
+  [ -z "$PADA_KIT_LIBRARIES" ] || export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$PADA_KIT_LIBRARIES"
+}
+
 # begin COMMAND SECONDS
 begin() {
   [ -f "$kit/MANIFEST" ] || { echo "error: $kit has no MANIFEST: the kit is incomplete; make it again"; exit 2; }
@@ -364,10 +393,7 @@ begin() {
     # Kernels for a GPU that the kit did not foresee are compiled once and kept here.
     cp -r "$PADA_CACHE" "$work/kernels" && export PADA_CACHE=$work/kernels
   fi
-  PADA_KIT_LIBRARIES=$(check_file libraries)
-  export PADA_KIT_LIBRARIES
-  # Behind all other folders: only a library that is nowhere else is taken from a Python package.
-  [ -z "$PADA_KIT_LIBRARIES" ] || export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$PADA_KIT_LIBRARIES"
+  find_libraries
   {
     echo "# run.sh $1, $(date -u +%F)"
     sed -n 's/^# commit/# commit/p' "$kit/MANIFEST"
@@ -445,8 +471,13 @@ case ${1:-help} in
     ;;
   stage)
     [ $# = 2 ] || { usage; exit 2; }
-    work=${PADA_KIT_WORK:-$(mktemp -d)}
-    [ -x "$kit/bin/pada" ] || unpack
+    if [ -z "${PADA_KIT_WORK:-}" ]; then
+      # Called by hand. Stages that use what others left behind need the same folder: PADA_KIT_WORK.
+      PADA_KIT_WORK=$(mktemp -d)
+      [ -x "$kit/bin/pada" ] || unpack
+      find_libraries
+    fi
+    work=$PADA_KIT_WORK
     run_stage "$2"
     ;;
   help | -h | --help) usage ;;
