@@ -227,12 +227,12 @@ fn without_a_gpu_the_doctor_s_stage_fails() {
 #[test]
 fn a_stage_that_hangs_ends_at_its_limit_and_what_no_time_is_left_for_is_skipped() {
     let fake = Fake::new();
-    let output = fake.run(&["check"], &[("FAKE_HANG", "1"), ("PADA_KIT_LIMIT", "2")]);
+    let output = fake.run(&["check"], &[("FAKE_HANG", "1"), ("PADA_KIT_LIMIT", "8")]);
     assert_eq!(output.status.code(), Some(1));
     let results = fake.results();
     assert_eq!(failed(&results), ["tests-engine"]);
     let text = &stage(&results, "tests-engine").text;
-    assert!(text.starts_with("stopped at its limit of 2 s"), "{text}");
+    assert!(text.starts_with("stopped at its limit of 8 s"), "{text}");
     // The reserve is all that there is.
     let output = fake.run(&["check"], &[("PADA_KIT_TOTAL", "5")]);
     assert_eq!(output.status.code(), Some(0));
@@ -245,7 +245,7 @@ fn a_stage_that_hangs_ends_at_its_limit_and_what_no_time_is_left_for_is_skipped(
 fn a_damaged_kit_and_one_that_is_incomplete_are_found() {
     let fake = Fake::new();
     fake.write("kit/golden/ops.safetensors", "other numbers");
-    fake.run(&["check"], &[("PADA_KIT_LIMIT", "9")]);
+    fake.run(&["check"], &[("PADA_KIT_LIMIT", "20")]);
     let results = fake.results();
     assert_eq!(failed(&results), ["environment"]);
     assert!(stage(&results, "environment").text.contains("copy the kit again"));
@@ -258,7 +258,7 @@ fn a_damaged_kit_and_one_that_is_incomplete_are_found() {
 #[test]
 fn full_brings_the_newest_checkpoint_home_and_goes_on_the_next_time() {
     let fake = Fake::new();
-    let full = || fake.run(&["full", "600"], &[("PADA_KIT_LIMIT", "3")]);
+    let full = || fake.run(&["full", "600"], &[("PADA_KIT_LIMIT", "8")]);
     let output = full();
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{shown}");

@@ -471,13 +471,13 @@ case ${1:-help} in
     ;;
   stage)
     [ $# = 2 ] || { usage; exit 2; }
-    if [ -z "${PADA_KIT_WORK:-}" ]; then
-      # Called by hand. Stages that use what others left behind need the same folder: PADA_KIT_WORK.
-      PADA_KIT_WORK=$(mktemp -d)
+    work=${PADA_KIT_WORK:-$(mktemp -d)}
+    if [ -z "${PADA_KIT_LIBRARIES+set}" ]; then
+      # Called by hand, not by `check` or `full`.
+      mkdir -p "$work"
       [ -x "$kit/bin/pada" ] || unpack
       find_libraries
     fi
-    work=$PADA_KIT_WORK
     run_stage "$2"
     ;;
   help | -h | --help) usage ;;
