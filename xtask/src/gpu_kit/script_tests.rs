@@ -264,7 +264,7 @@ fn full_brings_the_newest_checkpoint_home_and_goes_on_the_next_time() {
     assert_eq!(output.status.code(), Some(0), "{shown}");
     let results = fake.results();
     let names: Vec<_> = results.stages.iter().map(|stage| stage.name.as_str()).collect();
-    assert_eq!(names, ["data", "short-s0", "short-s1", "short-s2", "pada"]);
+    assert_eq!(names, ["environment", "data", "short-s0", "short-s1", "short-s2", "pada"]);
     assert!(
         stage(&results, "pada").text.contains("newest checkpoint: epoch-0003-step-00020.safetensors"),
         "{shown}"

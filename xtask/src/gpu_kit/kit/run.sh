@@ -438,6 +438,7 @@ full() {
   local seconds=$1 seed file
   begin full "$seconds"
   mkdir -p "$runs"
+  stage environment 20
   stage data 30
   for seed in 0 1 2; do stage short-s$seed $((seconds / 4 + 1)); done
   # The last checkpoint is written and packed within the seconds.
