@@ -412,7 +412,14 @@ pub(super) fn resolved<T: Described>(config: &T) -> Vec<(String, Value)> {
                         all.push((path, none()));
                     }
                 }
-                (None, None) => all.push((path, none())),
+                // A section may leave out a key that has its default.
+                (None, None) => all.push((
+                    path,
+                    match key.default {
+                        KeyDefault::Is(text) => value_of(text),
+                        _ => none(),
+                    },
+                )),
             }
         }
     }
