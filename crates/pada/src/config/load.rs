@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
+use super::ConfigError;
 use super::schema::{Chosen, Key, KeyDefault, REPLACED, RETRAIN_RUN, RUN, Schema, Section, either};
-use crate::ConfigError;
 
 /// What unsets a key.
 const NONE: &str = "none";

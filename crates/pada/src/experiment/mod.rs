@@ -1,3 +1,7 @@
+//! Whole experiments: a run from its inputs to its record, and the builder around it.
+
+pub(crate) mod run;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +12,13 @@ use pada_space::SubSpace;
 use pada_trainer::Observer;
 
 use crate::config::OWN;
-use crate::inputs::Custom;
-use crate::{
-    Config, ConfigError, ImagesConfig, PadaError, PathsConfig, RankArchs, Run, RunConfig, RunFolder, Session,
-    TrainedRun, TruthName,
-};
+use crate::config::{Config, ConfigError, ImagesConfig, PathsConfig, RankArchs, RunConfig, TruthName};
+use crate::error::PadaError;
+use crate::experiment::run::Run;
+use crate::run::folder::RunFolder;
+use crate::run::inputs::Custom;
+use crate::run::session::Session;
+use crate::run::trained_run::TrainedRun;
 
 /// The images of an [`Experiment`].
 #[derive(Clone, Debug)]
