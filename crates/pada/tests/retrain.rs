@@ -193,7 +193,6 @@ fn checkpoint(run: &Path, config: &RetrainConfig) -> (PathBuf, Vec<f32>, Option<
             statistics: StatisticsFrom::Stored,
         },
         &place(),
-        &mut (),
     )
     .unwrap();
     let path = run.join(format!("epoch-{:04}.safetensors", config.train.epochs));
