@@ -174,6 +174,7 @@ fn a_wrong_value_is_refused_in_the_users_words() {
             "train.schedule=cosin",
             "must be \"cosine\", \"one-cycle\", \"linear\" or \"constant\"; it is \"cosin\"",
         ),
+        ("paths.smoothing.last=none", "`paths.smoothing.last` must be a number; it is \"none\""),
         ("images.smoothing=0.3", "`images.smoothing` must be a table"),
         ("train.epoch=3", "unknown key `train.epoch`; did you mean `train.epochs`?"),
         ("epochs=3", "unknown key `epochs`; did you mean `train.epochs`?"),

@@ -170,16 +170,9 @@ impl Layers {
                 continue;
             }
             let (_, key) = self.schema.find(&path).ok_or_else(|| self.unknown(&path, &entry))?;
-            let unsets = entry.value.as_str() == Some(NONE)
-                && matches!(key.default, KeyDefault::Unset | KeyDefault::Unless(_) | KeyDefault::By(..));
+            let unsets = entry.value.as_str() == Some(NONE) && key.can_be_unset();
             if !unsets && !key.kind.accepts(&entry.value) {
-                let optional =
-                    matches!(key.default, KeyDefault::Unset | KeyDefault::Unless(_) | KeyDefault::By(..));
-                let or = if optional && !matches!(key.name, "channels" | "cells" | "archs") {
-                    ", or \"none\" to unset it"
-                } else {
-                    ""
-                };
+                let or = if key.can_be_unset() { ", or \"none\" to unset it" } else { "" };
                 let expected = format!("{}{or}", key.kind.expected());
                 return Err(wrong(&entry.place, &path, &expected, &entry.value));
             }
@@ -291,7 +284,7 @@ impl Layers {
                 let value = match (self.entries.get(&path), key.default) {
                     (Some(entry), _) => Some(entry.value.clone()),
                     (None, KeyDefault::Is(text) | KeyDefault::Unless(text)) => Some(value_of(text)),
-                    (None, KeyDefault::By(of, _)) => of(&done).map(value_of),
+                    (None, KeyDefault::By(of, _) | KeyDefault::ByUnless(of, _)) => of(&done).map(value_of),
                     (None, KeyDefault::Unset) => None,
                     (None, KeyDefault::Required) => {
                         let by = match (section.tag, &tag) {
@@ -303,7 +296,7 @@ impl Layers {
                         return Err(ConfigError::Missing { key: path, by, about: key.about });
                     }
                 };
-                let unsets = |value: &Value| value.as_str() == Some(NONE) && !key.kind.accepts(value);
+                let unsets = |value: &Value| value.as_str() == Some(NONE) && key.can_be_unset();
                 if let Some(value) = value.filter(|value| !unsets(value)) {
                     done.values.insert(path, value);
                 }

@@ -35,8 +35,10 @@ pub(super) enum KeyDefault {
     Unset,
     /// There is none: the key must be given.
     Required,
-    /// It depends on other keys; the text says how. A result of none is an unset key.
+    /// It depends on other keys; the text says how.
     By(fn(&dyn Chosen) -> Option<&'static str>, &'static str),
+    /// It depends on other keys, and can be unset; the key can also be unset with `"none"`.
+    ByUnless(fn(&dyn Chosen) -> Option<&'static str>, &'static str),
 }
 
 /// What has been decided before a key gets its default.
@@ -103,6 +105,13 @@ impl Section {
 
     pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+impl Key {
+    /// Whether `"none"` unsets it.
+    pub(super) fn can_be_unset(&self) -> bool {
+        matches!(self.default, Unset | Unless(_) | ByUnless(..))
     }
 }
 
@@ -203,7 +212,7 @@ const fn section(
     Section { name, tag, optional: false, groups: &[], about, keys }
 }
 
-use KeyDefault::{By, Is, Required, Unless, Unset};
+use KeyDefault::{By, ByUnless, Is, Required, Unless, Unset};
 use Kind::{Constraints, Number, Numbers, OneOf, Text, Texts, Whole, Wholes};
 
 const SPACES: Kind = OneOf(&["nb201", "darts", "proxyless", "macro"]);
@@ -716,7 +725,10 @@ const RANK: Section = Section {
             key(
                 "truth",
                 OneOf(TABLES),
-                By(truth, "`\"mini\"` if the images are `mini` and the space is `nb201`, otherwise unset"),
+                ByUnless(
+                    truth,
+                    "`\"mini\"` if the images are `mini` and the space is `nb201`, otherwise unset",
+                ),
                 "Benchmark table that the ranking is compared with; its name, or `\"none\"`.",
             ),
             key(

@@ -45,7 +45,7 @@ fn row(section: &Section, key: &Key) -> String {
         KeyDefault::Unless(text) => format!("`{text}`; `\"none\"` unsets it"),
         KeyDefault::Unset => "unset".to_owned(),
         KeyDefault::Required => "must be given".to_owned(),
-        KeyDefault::By(_, text) => text.to_owned(),
+        KeyDefault::By(_, text) | KeyDefault::ByUnless(_, text) => text.to_owned(),
     };
     let of = match (section.tag, key.of) {
         (Some(tag), [_, ..]) => {
