@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::anyhow;
+use crate::usage::usage;
 
 /// Cargo sets this variable to the folder of xtask's `Cargo.toml` when it runs xtask.
 const MANIFEST_FOLDER: &str = "CARGO_MANIFEST_DIR";
@@ -19,9 +19,9 @@ pub(crate) fn root() -> anyhow::Result<&'static Path> {
         find(manifest.as_deref(), &std::env::current_dir().ok()?)
     });
     found.as_deref().ok_or_else(|| {
-        anyhow!(
-            "no pada workspace was found: the current folder and the folders above it hold no Cargo.toml with xtask among its \
-             members. Change into a clone of the repository and run the command there as `cargo xtask …`"
+        usage(
+            "no pada workspace was found: the current folder and the folders above it hold no Cargo.toml with xtask among its members. \
+             Change into a clone of the repository and run the command there as `cargo xtask …`",
         )
     })
 }

@@ -40,7 +40,7 @@ pub(crate) struct Engine(pub(crate) Side);
 impl Engine {
     /// Runs `cargo xtask bench` once more.
     pub(crate) fn bench(&self, args: &[&str]) -> anyhow::Result<Value> {
-        let program = std::env::current_exe().context("where this program is")?;
+        let program = binary::this_program()?;
         let mut command = Command::new(program);
         command.arg("bench").args(args).args(["--json", "--threads", &self.0.threads.to_string()]);
         binary::last_line(&stdout(&mut command)?)

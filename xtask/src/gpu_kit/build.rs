@@ -56,14 +56,6 @@ pub(super) struct Plan {
     pub(super) peer: Option<PathBuf>,
     /// GPUs that kernels are compiled for.
     pub(super) targets: &'static [&'static str],
-    pub(super) candle: Candle,
-}
-
-/// Whether a kit has a build of the program with the candle executor on GPUs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Candle {
-    Included,
-    LeftOut,
 }
 
 /// Builds a kit, and returns the sizes of its files together.
@@ -71,7 +63,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<u64> {
     let kit = &plan.out;
     std::fs::create_dir_all(kit).with_context(|| kit.display().to_string())?;
     clear(kit)?;
-    programs::build(&kit.join("bin"), plan.candle)?;
+    programs::build(&kit.join("bin"))?;
     for (name, text) in FILES {
         write(&kit.join(name), text.as_bytes())?;
     }
@@ -94,6 +86,14 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<u64> {
     let size = manifest::write(kit, &PARTS, machine::commit().as_deref())?;
     ensure!(size < LARGEST_KIT, "{} holds {size} bytes, the limit is {LARGEST_KIT}", kit.display());
     Ok(size)
+}
+
+/// The folder of something that belongs to a kit but is too large for it: beside the kit, which can then be copied alone.
+pub(super) fn beside(kit: &Path, what: &str) -> PathBuf {
+    let mut name = kit.file_name().unwrap_or_default().to_owned();
+    name.push("-");
+    name.push(what);
+    kit.with_file_name(name)
 }
 
 /// Removes what an earlier build wrote, the list first: a kit without it is incomplete.
@@ -178,12 +178,12 @@ fn copy_peer(folder: &Path, named: Option<&Path>) -> anyhow::Result<()> {
     copy(&paths::root()?.join(PEER_DEVICE), &folder.join("peer_device.py"))
 }
 
-/// Copies a file, which anybody may then read, and makes its folder.
-pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     write(to, &std::fs::read(from).with_context(|| from.display().to_string())?)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+/// Writes a file, and makes its folder.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().context("a file is in a folder")?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     std::fs::write(path, bytes).with_context(|| path.display().to_string())
@@ -220,6 +220,11 @@ mod tests {
         assert!(kit.path().join("runs/nb201-pada/config.toml").is_file());
         assert!(kit.path().join("data/cifar10/test_batch.bin").is_file());
         clear(kit.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_too_large_is_beside_the_kit() {
+        assert_eq!(beside(Path::new("target/gpu-kit"), "data"), Path::new("target/gpu-kit-data"));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use anyhow::{Context, bail, ensure};
 use pada_engine::cuda::{self, Precompiled, ResourceUsage};
 use pada_graph::Precision;
 
-use super::build::copy;
-use crate::{cargo, nvrtc};
+use super::build::write;
+use super::parts::gzip;
+use crate::{binary, cargo, nvrtc};
 
 /// GPUs whose kernels are in a kit: A100; A10 and RTX 30; L4 and RTX 40; H100 and H200; B200; RTX 50.
 pub(super) const TARGETS: [&str; 6] = ["sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"];
@@ -17,14 +18,15 @@ const PRECISIONS: [Precision; 2] = [Precision::Single, Precision::Half];
 /// Compiled kernels below the target folder, from which later builds of a kit copy them.
 const CACHE: &str = "gpu-kit-kernels";
 
-/// Writes the kernels for `targets` into a folder that the engine uses as its cache. Returns a table of their registers and spills.
+/// Writes the kernels for `targets`, packed, into a folder that is the engine's cache once they are unpacked. Returns a table of their
+/// registers and spills.
 ///
 /// # Errors
 /// Returns an error where NVRTC cannot be installed, or a kernel does not compile.
 pub(super) fn compile(folder: &Path, targets: &[&str]) -> anyhow::Result<String> {
     let cache = cargo::target_dir()?.join(CACHE);
     // NVRTC's folder must be known to the loader when a process starts.
-    let mut child = Command::new(std::env::current_exe().context("the path of this program")?);
+    let mut child = Command::new(binary::this_program()?);
     child.args(["gpu-kit", "--kernels-into"]).arg(&cache);
     child.args(targets.iter().flat_map(|target| ["--target", target]));
     child.envs([nvrtc::search_path(&nvrtc::folder()?)?]);
@@ -36,7 +38,9 @@ pub(super) fn compile(folder: &Path, targets: &[&str]) -> anyhow::Result<String>
         match line.split_once(' ') {
             Some((FILE, path)) => {
                 let path = Path::new(path);
-                copy(path, &folder.join(path.file_name().context("a file has a name")?))?;
+                let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+                let name = path.file_name().context("a file has a name")?.display();
+                write(&folder.join(format!("{name}.gz")), &gzip(&bytes)?)?;
             }
             Some((ROW, row)) => rows += &format!("{row}\n"),
             _ => bail!("the compiler of kernels printed {line:?}"),

@@ -21,7 +21,8 @@ use crate::cargo;
 /// Options of `cargo xtask gpu-kit`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The folder of the kit; target/gpu-kit if not given. Parts of data sets are written to a folder of the same name with -data behind it.
+    /// The folder of the kit; target/gpu-kit if not given. What --data and --candle add is
+    /// written to folders of the same name with -data and -candle behind it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Also pack CIFAR-10, and NAS-Bench-201's table if it is there, from $PADA_DATA.
@@ -67,19 +68,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Some(out) => std::path::absolute(out)?,
         None => cargo::target_dir()?.join("gpu-kit"),
     };
-    let candle = if args.candle { build::Candle::Included } else { build::Candle::LeftOut };
-    let plan = build::Plan { out: out.clone(), peer: args.peer.clone(), targets: &kernels::TARGETS, candle };
+    let plan = build::Plan { out: out.clone(), peer: args.peer.clone(), targets: &kernels::TARGETS };
     let size = build::run(&plan)?;
     eprintln!(
         "gpu-kit: {} holds {:.1} MB; copy it to the GPU's machine and run: bash run.sh check",
         out.display(),
         size as f64 / 1e6
     );
+    let mut beside = Vec::new();
     if args.data {
-        let folder = parts::folder(&out);
-        for (part, size) in parts::pack(&folder)? {
-            eprintln!("gpu-kit: {} holds {:.1} MB", part.display(), size as f64 / 1e6);
-        }
+        beside.extend(parts::pack(&build::beside(&out, "data"))?);
+    }
+    if args.candle {
+        let program = build::beside(&out, "candle").join("pada-candle.gz");
+        beside.push((program.clone(), programs::pack(&candle::build()?, &program)?));
+    }
+    for (file, size) in beside {
+        eprintln!("gpu-kit: {} holds {:.1} MB", file.display(), size as f64 / 1e6);
     }
     Ok(())
 }

@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use super::build::Candle;
-use super::candle;
+use super::build::write;
 use super::parts::gzip;
 use crate::{binary, cargo};
 
@@ -29,25 +28,23 @@ pub(super) const TESTS: [DeviceTest; 3] = [
 ];
 
 /// Builds all programs, and writes each into a folder, stripped and packed.
-pub(super) fn build(folder: &Path, candle: Candle) -> anyhow::Result<()> {
-    let mut programs = vec![
-        ("pada".to_owned(), binary::build()?),
-        ("xtask".to_owned(), std::env::current_exe().context("the path of this program")?),
-    ];
+pub(super) fn build(folder: &Path) -> anyhow::Result<()> {
+    let mut programs =
+        vec![("pada".to_owned(), binary::build()?), ("xtask".to_owned(), binary::this_program()?)];
     programs.extend(tests()?);
-    if candle == Candle::Included {
-        programs.push(("pada-candle".to_owned(), candle::build()?));
-    }
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let write = |(name, program): &(String, PathBuf)| {
-        let packed = gzip(&stripped(program)?)?;
-        let path = folder.join(format!("{name}.gz"));
-        std::fs::write(&path, packed).with_context(|| path.display().to_string())
-    };
+    let packed =
+        |(name, program): &(String, PathBuf)| pack(program, &folder.join(format!("{name}.gz"))).map(drop);
     std::thread::scope(|scope| {
-        let work: Vec<_> = programs.iter().map(|program| scope.spawn(move || write(program))).collect();
+        let work: Vec<_> = programs.iter().map(|program| scope.spawn(move || packed(program))).collect();
         work.into_iter().try_for_each(|work| work.join().expect("no program makes a thread panic"))
     })
+}
+
+/// Writes a program, stripped and packed, and returns its size.
+pub(super) fn pack(program: &Path, file: &Path) -> anyhow::Result<u64> {
+    let packed = gzip(&stripped(program)?)?;
+    write(file, &packed)?;
+    Ok(packed.len() as u64)
 }
 
 /// Builds the test programs, with the dependencies that `cargo xtask ci` gives them, and returns their names in a kit with their paths.

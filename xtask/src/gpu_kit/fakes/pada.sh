@@ -1,10 +1,15 @@
 #!/bin/bash
 # Pretends to be pada.
 set -e
-out= device=cpu config= doctor= resumed=0
+if [ "$1" = --version ] && [[ "$0" == *candle* ]] && [ -n "${FAKE_MISSING:-}" ]; then
+  echo "libcublas.so.13: cannot open shared object file"
+  exit 127
+fi
+out= device=cpu config= doctor= rank= resumed=0
 while [ $# -gt 0 ]; do
   case $1 in
     doctor) doctor=1 ;;
+    rank) rank=1 ;;
     --out) out=$2 ;;
     --resume) out=$2 resumed=1 ;;
     --device) device=$2 ;;
@@ -18,6 +23,12 @@ if [ -n "$doctor" ]; then
   exit
 fi
 [ -n "$out" ] || exit 0
+if [ -n "$rank" ]; then
+  correct=100
+  [ "$device" = cpu ] || [ -z "${FAKE_LOSS:-}" ] || correct=90
+  printf 'arch,correct,total,accuracy\n000000,%d,500,0\n' $correct >"$out"
+  exit
+fi
 mkdir -p "$out"
 echo "name = 'fake'" >"$out/config.toml"
 loss=2.0
@@ -32,5 +43,6 @@ if [[ "$out" == *nb201-pada ]]; then
   sleep 60 &
   wait $!
 fi
+echo weights >"$out/epoch-0004.safetensors"
 record '{"agreements":[{"metrics":{"tau_b":0.4}}]}'
 echo "trained on $device $config"

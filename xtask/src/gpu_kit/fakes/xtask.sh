@@ -13,6 +13,6 @@ case "$*" in
       fi
       exit 1
     fi
-    echo "{\"engine\":\"fake\",\"called\":\"$*\",\"mean_s\":0.01}"
+    echo "{\"engine\":\"fake\",\"called\":\"$*\",\"task\":\"train\",\"mode\":\"f32\",\"mean_s\":0.01}"
     ;;
 esac

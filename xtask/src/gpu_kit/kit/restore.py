@@ -3,8 +3,8 @@
     python3 restore.py [--into DIR] [--list FILE] PART…     decompresses parts and checks the SHA-256 of what they hold
     python3 restore.py [--into DIR] [--list FILE] --missing lists the files that are not there yet, and fails if there are any
 
-FILE has a line for every part: the SHA-256 of the restored file, the name of the part, and where below DIR the file belongs. Without
---list it is parts.txt beside this script; without --into, DIR is `data` beside this script.
+FILE has a line for every part: the SHA-256 of the restored file, the name of the part, how the file is arranged in it (`plain` or `cifar`),
+and where below DIR the file belongs. Without --list it is parts.txt beside this script; without --into, DIR is `data` beside this script.
 """
 import argparse
 import gzip
@@ -14,8 +14,12 @@ import sys
 import tempfile
 import zlib
 
-# No file of a data set is larger. A damaged part must not fill the disk.
+# No file of a data set is larger. A damaged part must not fill the memory.
 LARGEST = 64 * 1024 * 1024
+# An image of CIFAR-10: a label, then a red, a green and a blue plane.
+SIDE = 32
+PLANE = SIDE * SIDE
+PIXELS = 3 * PLANE
 CHUNK = 1024 * 1024
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -29,26 +33,58 @@ def read_list(path):
     with open(path, encoding="utf-8") as file:
         for line in file:
             if line.strip() and not line.startswith("#"):
-                sha256, name, place = line.split()
-                parts[name] = (sha256, place)
+                sha256, name, layout, place = line.split()
+                parts[name] = (sha256, layout, place)
     return parts
 
 
-def restore(part, sha256, path):
+def add(a, b):
+    """Adds bytes to bytes modulo 256, all at once as one large number: the highest bits of all bytes are added without a carry."""
+    size = len(a)
+    low = int.from_bytes(b"\x7f" * size, "little")
+    high = int.from_bytes(b"\x80" * size, "little")
+    a, b = int.from_bytes(a, "little"), int.from_bytes(b, "little")
+    return (((a & low) + (b & low)) ^ ((a ^ b) & high)).to_bytes(size, "little")
+
+
+def from_differences(packed):
+    """Turns differences of neighbouring pixels into a file of CIFAR-10; the reverse of `differences` in xtask/src/gpu_kit/parts.rs."""
+    count, rest = divmod(len(packed), 1 + PIXELS)
+    if rest:
+        raise Refused(f"it holds {len(packed)} bytes, which are no whole images")
+    labels, pixels = packed[:count], bytearray(packed[count:])
+    for x in range(1, SIDE):
+        pixels[x::SIDE] = add(pixels[x - 1::SIDE], pixels[x::SIDE])
+    for i in range(SIDE, PLANE):
+        pixels[i::PLANE] = add(pixels[i - SIDE::PLANE], pixels[i::PLANE])
+    for i in range(PLANE):
+        green = pixels[PLANE + i::PIXELS]
+        for plane in (0, 2):
+            at = plane * PLANE + i
+            pixels[at::PIXELS] = add(pixels[at::PIXELS], green)
+    file = bytearray(len(packed))
+    file[0::1 + PIXELS] = labels
+    for image in range(count):
+        start = image * (1 + PIXELS) + 1
+        file[start:start + PIXELS] = pixels[image * PIXELS:(image + 1) * PIXELS]
+    return bytes(file)
+
+
+def restore(part, sha256, layout, path):
     """Writes what a part holds to `path`, whole or not at all."""
+    with gzip.open(part) as packed:
+        data = packed.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise Refused(f"it holds more than {LARGEST} bytes")
+    if layout == "cifar":
+        data = from_differences(data)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise Refused(f"what it holds has SHA-256 {found}, not {sha256}")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as out:
         try:
-            found, size = hashlib.sha256(), 0
-            with gzip.open(part) as packed:
-                while chunk := packed.read(CHUNK):
-                    size += len(chunk)
-                    if size > LARGEST:
-                        raise Refused(f"it holds more than {LARGEST} bytes")
-                    found.update(chunk)
-                    out.write(chunk)
-            if found.hexdigest() != sha256:
-                raise Refused(f"what it holds has SHA-256 {found.hexdigest()}, not {sha256}")
+            out.write(data)
             out.close()
             os.chmod(out.name, 0o644)
             os.replace(out.name, path)
@@ -78,9 +114,9 @@ def main():
         parser.error("name the parts, or give --missing")
     parts = read_list(arguments.list)
     if arguments.missing:
-        missing = [name for name, (sha256, place) in parts.items() if not holds(os.path.join(arguments.into, place), sha256)]
+        missing = [name for name, (sha256, _, place) in parts.items() if not holds(os.path.join(arguments.into, place), sha256)]
         for name in missing:
-            print(f"missing: {parts[name][1]}, which is in the part {name}")
+            print(f"missing: {parts[name][2]}, which is in the part {name}")
         if missing:
             print(f"error: {len(missing)} of {len(parts)} files are missing; restore them with: run.sh data PART…")
             return 1
@@ -92,8 +128,8 @@ def main():
         try:
             if name not in parts:
                 raise Refused(f"no part is called so; there are {', '.join(parts)}")
-            sha256, place = parts[name]
-            restore(part, sha256, os.path.join(arguments.into, place))
+            sha256, layout, place = parts[name]
+            restore(part, sha256, layout, os.path.join(arguments.into, place))
             print(f"restored {place}")
         except (Refused, OSError, EOFError, zlib.error) as error:
             failed += 1

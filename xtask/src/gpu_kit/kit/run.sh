@@ -10,9 +10,11 @@ export CUDA_DEVICE_ORDER=${CUDA_DEVICE_ORDER:-PCI_BUS_ID}
 export CUDA_VISIBLE_DEVICES=${PADA_KIT_GPU:-${CUDA_VISIBLE_DEVICES-0}}
 gpu=${CUDA_VISIBLE_DEVICES%%,*}
 device=cuda:0
+# The program with the candle executor on GPUs is beside the kit, where it was built.
+candle=$kit-candle/pada-candle
 runs=$(realpath -m "${PADA_KIT_RUNS:-$kit/runs}")
 # What `pada train` is told beside its config, as words: `--set compute.precision=bf16`.
-mini_settings=${PADA_KIT_MINI:---set train.epochs=4}
+mini_settings=${PADA_KIT_MINI:---set train.epochs=8 --set data.train_images=640}
 full_settings=${PADA_KIT_SET:-}
 steps=${PADA_KIT_STEPS:-40}
 spaces=${PADA_KIT_SPACES:-nb201}
@@ -84,7 +86,9 @@ stage_environment() {
     nvidia-smi --id="${gpu:-0}" --query-gpu=driver_version --format=csv,noheader | sed 's/^/driver: /'
     nvidia-smi --id="${gpu:-0}" --query-gpu=name --format=csv,noheader | sed 's/^/card: /'
   else
-    echo "card: none, nvidia-smi does not run"
+    sed -n 's/^NVRM version: *.*  \([0-9.]*\)  .*/driver: \1/p' /proc/driver/nvidia/version 2>/dev/null
+    sed -n 's/^Model:[[:space:]]*/card: /p' /proc/driver/nvidia/gpus/*/information 2>/dev/null | grep . ||
+      echo "card: none, nvidia-smi does not run"
   fi
 }
 
@@ -139,7 +143,8 @@ mini() {
   shift 3
   rm -rf "$folder"
   # shellcheck disable=SC2086 # settings are words
-  "$program" train --seed 0 --out "$folder" --device "$on" --checkpoint-every 1000 $mini_settings "$@"
+  "$program" train --seed 0 --out "$folder" --device "$on" --checkpoint-every 1000 $mini_settings "$@" || return $?
+  check_file result "$folder/record.json"
 }
 
 stage_mini_compare() {
@@ -150,39 +155,70 @@ stage_mini_compare() {
   check_file runs "$work/mini-cpu/record.json" "$work/mini-gpu/record.json"
 }
 
+# Ranks with the weights that the CPU trained: the GPU must count the same images as correct.
+stage_mini_rank() {
+  local weights on
+  weights=$work/mini-cpu/$(newest "$work/mini-cpu") || skip "there is no finished run on the CPU whose weights could be ranked with"
+  for on in $device cpu; do
+    rm -f "$work/rank-${on%:*}.csv"
+    "$kit/bin/pada" rank --weights "$weights" --channels 8 --cells 1 --data mini --limit 500 --batch 500 --archs truth --truth mini \
+      --device "$on" --out "$work/rank-${on%:*}.csv" || exit $?
+  done
+  check_file scores "$work/rank-cpu.csv" "$work/rank-cuda.csv"
+}
+
 stage_candle() {
-  [ -x "$kit/bin/pada-candle" ] || skip "the kit has no bin/pada-candle; cargo xtask gpu-kit --candle builds it"
-  local few=(--set train.epochs=1 --set data.train_images=1280 --set rank.images=500)
+  [ -x "$candle" ] || skip "there is no $candle; cargo xtask gpu-kit --candle builds it"
+  local missing
+  missing=$("$candle" --version 2>&1) || skip "CUDA's libraries are incomplete: $missing"
+  local few=(--set train.epochs=1 --set data.train_images=640 --set rank.images=500)
   mini candle-cpu cpu "$kit/bin/pada" "${few[@]}" || exit $?
-  mini candle-gpu $device "$kit/bin/pada-candle" "${few[@]}" --set compute.executor=candle || exit $?
+  mini candle-gpu $device "$candle" "${few[@]}" --set compute.executor=candle || exit $?
   check_file runs "$work/candle-cpu/record.json" "$work/candle-gpu/record.json"
 }
 
-# stage_engine PRECISION: training steps with and without gradient variance, then ranking passes, over the same paths as PyTorch.
+# Runs benchmarks, and says at the end how long a step took.
+timed() {
+  local out=$work/times.out code
+  kept "$out" "$@"
+  code=$?
+  [ "$code" != 0 ] || check_file times "$out"
+  return $code
+}
+
 stage_engine() {
+  "$kit/bin/xtask" bench step --help 2>&1 | grep -qwe "$1" || skip "the engine has no precision $1"
+  timed engine "$1"
+}
+
+# Training steps with and without gradient variance, then ranking passes, over the same paths as PyTorch.
+engine() {
   local precision=$1 code=0 space common
-  "$kit/bin/xtask" bench step --help 2>&1 | grep -qwe "$precision" || skip "the engine has no precision $precision"
   for space in $spaces; do
     common=(--space "$space" --paths "$kit/paths/$space.json" --steps "$steps" --device $device --precision "$precision" --json)
     "$kit/bin/xtask" bench step "${common[@]}" || code=$?
     "$kit/bin/xtask" bench step "${common[@]}" --gradient-variance --kernels || code=$?
     "$kit/bin/xtask" bench rank "${common[@]}" --kernels || code=$?
   done
-  exit $code
+  return $code
 }
 
-# torch MODES [OPTION…]
 stage_torch() {
-  local modes=$1 code=0 space
-  shift
   [ -f "$kit/peer/peer_device.py" ] || skip "the kit has no peer/; cargo xtask gpu-kit --peer DIR takes it along"
   "$python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' ||
     skip "$python has no PyTorch; set PADA_PYTHON to a Python that has it"
+  timed torch "$@"
+}
+
+# torch MODES [OPTION…]
+torch() {
+  local modes=$1 code=0 space
+  shift
   for space in $spaces; do
     "$python" "$kit/peer/peer_device.py" --peer "$kit/peer" --device $device --space "$space" \
       --paths "$kit/paths/$space.json" --task train,rank --modes "$modes" --steps "$steps" "$@" || code=$?
   done
-  exit $code
+  return $code
 }
 
 stage_ncu() {
@@ -213,7 +249,8 @@ train() {
     # shellcheck disable=SC2086 # settings are words
     "$kit/bin/pada" train --config "$kit/configs/nb201/$2" --seed "$3" --out "$folder" --device $device \
       --checkpoint-every 30 $full_settings
-  fi
+  fi || return $?
+  check_file result "$folder/record.json"
 }
 
 # The long run ends at the time limit as a rule, with a checkpoint.
@@ -233,6 +270,7 @@ run_stage() {
     mini-cpu) mini mini-cpu cpu "$kit/bin/pada" ;;
     mini-gpu) mini mini-gpu $device "$kit/bin/pada" ;;
     mini-compare) stage_mini_compare ;;
+    mini-rank) stage_mini_rank ;;
     candle) stage_candle ;;
     ops) "$kit/bin/xtask" bench ops --device $device --json ;;
     engine-*) stage_engine "${1#engine-}" ;;
@@ -322,16 +360,25 @@ collect() {
   tar -C "$pack" -czf "$results/logs.tar.gz.part" . && mv "$results/logs.tar.gz.part" "$results/logs.tar.gz"
 }
 
-# The programs travel packed.
+# Programs and compiled kernels travel packed.
 unpack() {
-  local packed program
-  for packed in "$kit"/bin/*.gz; do
-    program=${packed%.gz}
-    gzip -dc "$packed" >"$program.part" && chmod +x "$program.part" && mv "$program.part" "$program" || {
+  local packed file
+  for packed in "$kit"/bin/*.gz "$kit"/kernels/*.gz "$candle.gz"; do
+    [ -f "$packed" ] || continue
+    file=${packed%.gz}
+    gzip -dc "$packed" >"$file.part" && chmod 755 "$file.part" && mv "$file.part" "$file" || {
       echo "error: $packed cannot be unpacked; $kit must be writable and complete"
       exit 2
     }
   done
+}
+
+# Lets programs find NVRTC and other libraries in Python packages of NVIDIA.
+find_libraries() {
+  PADA_KIT_LIBRARIES=$(check_file libraries)
+  export PADA_KIT_LIBRARIES
+  # Behind all other folders: only a library that is nowhere else is taken from a Python package.
+  [ -z "$PADA_KIT_LIBRARIES" ] || export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$PADA_KIT_LIBRARIES"
 }
 
 # begin COMMAND SECONDS
@@ -350,10 +397,7 @@ begin() {
     # Kernels for a GPU that the kit did not foresee are compiled once and kept here.
     cp -r "$PADA_CACHE" "$work/kernels" && export PADA_CACHE=$work/kernels
   fi
-  PADA_KIT_LIBRARIES=$(check_file libraries)
-  export PADA_KIT_LIBRARIES
-  # Behind all other folders: only a library that is nowhere else is taken from a Python package.
-  [ -z "$PADA_KIT_LIBRARIES" ] || export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$PADA_KIT_LIBRARIES"
+  find_libraries
   {
     echo "# run.sh $1, $(date -u +%F)"
     sed -n 's/^# commit/# commit/p' "$kit/MANIFEST"
@@ -384,6 +428,7 @@ check() {
   stage mini-cpu 30
   stage mini-gpu 30
   stage mini-compare 10
+  stage mini-rank 30
   stage candle 45
   for name in f32 tf32 bf16; do stage engine-$name 30; done
   stage ops 20
@@ -397,6 +442,7 @@ full() {
   local seconds=$1 seed file
   begin full "$seconds"
   mkdir -p "$runs"
+  stage environment 20
   stage data 30
   for seed in 0 1 2; do stage short-s$seed $((seconds / 4 + 1)); done
   # The last checkpoint is written and packed within the seconds.
@@ -431,7 +477,12 @@ case ${1:-help} in
   stage)
     [ $# = 2 ] || { usage; exit 2; }
     work=${PADA_KIT_WORK:-$(mktemp -d)}
-    [ -x "$kit/bin/pada" ] || unpack
+    if [ -z "${PADA_KIT_LIBRARIES+set}" ]; then
+      # Called by hand, not by `check` or `full`.
+      mkdir -p "$work"
+      [ -x "$kit/bin/pada" ] || unpack
+      find_libraries
+    fi
     run_stage "$2"
     ;;
   help | -h | --help) usage ;;
