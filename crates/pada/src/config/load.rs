@@ -350,18 +350,18 @@ impl Layers {
     /// Files that are named in a config are relative to it. From here on their paths are absolute, so that a run can be resumed from
     /// any folder.
     fn find_files(&mut self) {
-        let files: [(&str, &dyn Fn(&str) -> bool); 2] = [
-            ("data.source", &|name| name != super::OWN && !pada_data::NAMES.contains(&name)),
-            ("rank.archs", &|name| matches!(name.parse(), Ok(super::RankArchs::File(_)))),
-        ];
-        for (key, is_file) in files {
-            let Some(Entry { value: Value::String(name), place }) = self.entries.get_mut(key) else {
-                continue;
-            };
-            if is_file(name) {
-                let path = place.folder.join(&*name);
-                *name = std::path::absolute(&path).unwrap_or(path).display().to_string();
-            }
+        let is_folder = |name: &str| name != super::OWN && !pada_data::NAMES.contains(&name);
+        let is_list = |name: &str| matches!(name.parse(), Ok(super::RankArchs::File(_)));
+        self.find_file("data.source", is_folder);
+        self.find_file("rank.archs", is_list);
+    }
+
+    fn find_file(&mut self, key: &str, is_file: impl Fn(&str) -> bool) {
+        if let Some(Entry { value: Value::String(name), place }) = self.entries.get_mut(key)
+            && is_file(name)
+        {
+            let path = place.folder.join(&*name);
+            *name = std::path::absolute(&path).unwrap_or(path).display().to_string();
         }
     }
 }

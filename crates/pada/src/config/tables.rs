@@ -13,7 +13,7 @@ pub fn retrain_config_tables() -> String {
 }
 
 fn tables(schema: &Schema) -> String {
-    schema.sections.iter().map(|section| table(section)).collect::<Vec<_>>().join("\n")
+    schema.sections.iter().map(table).collect::<Vec<_>>().join("\n")
 }
 
 fn table(section: &Section) -> String {

@@ -27,7 +27,7 @@ pub struct Dataset(Source);
 #[derive(Clone, Debug)]
 enum Source {
     Named(String),
-    Own(Splits),
+    Own(Box<Splits>),
 }
 
 impl Dataset {
@@ -54,7 +54,7 @@ impl Dataset {
 
     /// Images of your own: training and test images as bytes.
     pub fn own(splits: impl Into<Splits>) -> Self {
-        Self(Source::Own(splits.into()))
+        Self(Source::Own(Box::new(splits.into())))
     }
 }
 
@@ -111,7 +111,7 @@ impl Experiment {
             Source::Own(splits) => {
                 config.data.source = OWN.to_owned();
                 config.rank.images = config.rank.images.min(splits.test.len());
-                custom.splits = Some(splits);
+                custom.splits = Some(*splits);
             }
         }
         if config.data.source != "mini" && config.rank.truth == Some(TruthName::Mini) {
