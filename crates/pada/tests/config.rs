@@ -177,6 +177,7 @@ fn a_wrong_value_is_refused_in_the_users_words() {
         ("paths.smoothing.last=none", "`paths.smoothing.last` must be a number; it is \"none\""),
         ("images.smoothing=0.3", "`images.smoothing` must be a table"),
         ("train.epoch=3", "unknown key `train.epoch`; did you mean `train.epochs`?"),
+        ("paths.smothing=3", "unknown key `paths.smothing`; did you mean `paths.smoothing`?"),
         ("epochs=3", "unknown key `epochs`; did you mean `train.epochs`?"),
         ("trian.epochs=3", "unknown key `trian.epochs`; did you mean `train.epochs`?"),
         ("paths.smothing.last=3", "unknown key `paths.smothing.last`; did you mean `paths.smoothing.last`?"),

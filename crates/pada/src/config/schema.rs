@@ -129,10 +129,19 @@ impl Schema {
         of("", path).or_else(|| path.split_once('.').and_then(|(section, key)| of(section, key)))
     }
 
-    /// All keys as `section.key`.
+    /// All keys as `section.key`, and the tables within sections.
     pub(super) fn paths(&self) -> Vec<String> {
-        let of = |section: &'static Section| section.keys.iter().map(|key| section.path(key.name));
-        self.sections.iter().flat_map(of).collect()
+        let mut paths = Vec::new();
+        for section in self.sections {
+            for key in section.keys {
+                if let Some((table, _)) = key.name.split_once('.') {
+                    paths.push(section.path(table));
+                }
+                paths.push(section.path(key.name));
+            }
+        }
+        paths.dedup();
+        paths
     }
 }
 
