@@ -50,7 +50,7 @@ fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
 fn a_run_under_way_is_read_without_its_lock() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let held = RunFolder::create(&run, &RunConfig::mini()).unwrap();
+    let held = RunFolder::create(&run, RunConfig::mini()).unwrap();
     let said = report(&[run.to_str().unwrap()]);
     assert!(said.code == 0 && said.stderr.contains("is not finished"), "{}", said.stderr);
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();

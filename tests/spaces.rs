@@ -106,7 +106,7 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     for (space, set, words) in [
-        ("darts", "supernet.widths=search", &["supernet.widths has no effect", "supernet.channels"][..]),
+        ("darts", "supernet.widths=search", &["`supernet.widths` has no effect", "supernet.channels"][..]),
         ("darts", "supernet.cells=2", &["supernet.cells is 2", "at least 3"]),
         ("proxyless", "supernet.cells=4", &["supernet.cells has no effect", "fixed"]),
         ("macro", "supernet.channels=16", &["supernet.channels has no effect", "one size"]),

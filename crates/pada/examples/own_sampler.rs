@@ -55,7 +55,7 @@ fn images(name: &str, n: usize) -> InMemoryDataset {
     }
 }
 
-/// Trains with both, then prints how two architectures score.
+/// Trains, scores two architectures and removes the run folder.
 pub fn main() -> Result<(), PadaError> {
     let folder = std::env::temp_dir().join(format!("pada-own-sampler-{}", std::process::id()));
     let own = Splits { train: images("squares, train", 64), test: images("squares, test", 32) };

@@ -174,8 +174,10 @@ fn a_wrong_value_is_refused_in_the_users_words() {
             "train.schedule=cosin",
             "must be \"cosine\", \"one-cycle\", \"linear\" or \"constant\"; it is \"cosin\"",
         ),
+        ("paths.smoothing.last=none", "`paths.smoothing.last` must be a number; it is \"none\""),
         ("images.smoothing=0.3", "`images.smoothing` must be a table"),
         ("train.epoch=3", "unknown key `train.epoch`; did you mean `train.epochs`?"),
+        ("paths.smothing=3", "unknown key `paths.smothing`; did you mean `paths.smoothing`?"),
         ("epochs=3", "unknown key `epochs`; did you mean `train.epochs`?"),
         ("trian.epochs=3", "unknown key `trian.epochs`; did you mean `train.epochs`?"),
         ("paths.smothing.last=3", "unknown key `paths.smothing.last`; did you mean `paths.smoothing.last`?"),
@@ -184,7 +186,7 @@ fn a_wrong_value_is_refused_in_the_users_words() {
         let error = RunConfig::mini().with(set).unwrap_err().to_string();
         assert!(error.contains(said), "{set}: {error}");
         assert!(error.contains(&format!("--set {set}")), "{error}");
-        for word in ["expected", "variant", "invalid type", "usize", "struct"] {
+        for word in ["expected", "unknown variant", "unit variant", "invalid type", "usize", "struct"] {
             assert!(!error.contains(word), "{error}");
         }
     }

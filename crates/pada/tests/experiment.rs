@@ -5,7 +5,7 @@ use pada::prelude::*;
 use pada::sampler::UniformPaths;
 
 #[path = "../examples/own_sampler.rs"]
-#[allow(dead_code, unreachable_pub, reason = "an example")]
+#[allow(dead_code, reason = "an example")]
 mod own_sampler;
 
 #[test]

@@ -85,7 +85,7 @@ fn a_run_of_one_architecture_is_named_after_it() {
         (Some(digits.clone()), format!("darts-retrain-mini-{digits}"))
     );
     let error = self::config("darts", "retrain-mini.toml").of_arch("DARTS_V9").unwrap_err();
-    assert!(matches!(error, PadaError::Space(_)), "{error}");
+    assert!(matches!(error, ConfigError::Arch(_)), "{error}");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn a_split_run_goes_on_bit_for_bit() {
 #[test]
 fn a_position_that_the_space_does_not_have_is_refused() {
     let bad = FEW_SHOT.replace("[0, 1]", "[0, 6]");
-    let Err(error) = Run::prepare(&config(&[&bad]), &place()) else { panic!("position 6 does not exist") };
+    let Err(error) = Run::prepare(config(&[&bad]), &place()) else { panic!("position 6 does not exist") };
     assert!(matches!(error, PadaError::Config(_)), "{error}");
     assert!(error.to_string().contains("split.positions"), "{error}");
 }

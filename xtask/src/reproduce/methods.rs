@@ -151,7 +151,7 @@ mod tests {
             for preset in [Preset::Short, Preset::Full] {
                 config(&method, preset).check().unwrap();
             }
-            let prepared = Run::prepare(&config(&method, Preset::Mini), &place);
+            let prepared = Run::prepare(config(&method, Preset::Mini), &place);
             assert!(
                 prepared.is_ok(),
                 "{}: {}",

@@ -12,15 +12,20 @@ pub(crate) struct Args {
     run: train::Args,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let done = args.run.work(|| {
-        let mut config = match &args.run.config {
-            Some(path) => RetrainConfig::read_with(path, &args.run.set)?,
-            None => RetrainConfig::mini_with(&args.run.set)?,
+impl Args {
+    /// The config that was asked for.
+    fn config(&self) -> Result<RetrainConfig, PadaError> {
+        let mut config = match &self.run.config {
+            Some(path) => RetrainConfig::read_with(path, &self.run.set)?,
+            None => RetrainConfig::mini_with(&self.run.set)?,
         };
-        config.seed = args.run.seed.unwrap_or(config.seed);
-        Ok(config.of_arch(args.arch.as_deref().unwrap_or_default())?.into())
-    })?;
+        config.seed = self.run.seed.unwrap_or(config.seed);
+        Ok(config.of_arch(self.arch.as_deref().unwrap_or_default())?)
+    }
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let done = args.run.work(|| Ok(args.config()?.into()))?;
     let Some((folder, config, record)) = done else { return Ok(()) };
     let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
     let Some(best) = best.filter(|_| matches!(config, Config::Retrain(_))) else {

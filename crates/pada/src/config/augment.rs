@@ -1,7 +1,6 @@
 use pada_data::Augment;
 
-use super::{DataConfig, check};
-use crate::ConfigError;
+use super::{ConfigError, DataConfig, check};
 
 /// Checks `[augment]`, and that it suits the images.
 pub(super) fn check_augment(augment: &Augment, data: &DataConfig) -> Result<(), ConfigError> {

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use toml::de::DeTable;
 use toml::{Table, Value};
 
+use super::ConfigError;
 use super::schema::{Chosen, Key, KeyDefault, REPLACED, RETRAIN_RUN, RUN, Schema, Section, either};
-use crate::ConfigError;
 
 /// What unsets a key.
 const NONE: &str = "none";
@@ -170,16 +170,9 @@ impl Layers {
                 continue;
             }
             let (_, key) = self.schema.find(&path).ok_or_else(|| self.unknown(&path, &entry))?;
-            let unsets = entry.value.as_str() == Some(NONE)
-                && matches!(key.default, KeyDefault::Unset | KeyDefault::Unless(_) | KeyDefault::By(..));
+            let unsets = entry.value.as_str() == Some(NONE) && key.can_be_unset();
             if !unsets && !key.kind.accepts(&entry.value) {
-                let optional =
-                    matches!(key.default, KeyDefault::Unset | KeyDefault::Unless(_) | KeyDefault::By(..));
-                let or = if optional && !matches!(key.name, "channels" | "cells" | "archs") {
-                    ", or \"none\" to unset it"
-                } else {
-                    ""
-                };
+                let or = if key.can_be_unset() { ", or \"none\" to unset it" } else { "" };
                 let expected = format!("{}{or}", key.kind.expected());
                 return Err(wrong(&entry.place, &path, &expected, &entry.value));
             }
@@ -291,7 +284,7 @@ impl Layers {
                 let value = match (self.entries.get(&path), key.default) {
                     (Some(entry), _) => Some(entry.value.clone()),
                     (None, KeyDefault::Is(text) | KeyDefault::Unless(text)) => Some(value_of(text)),
-                    (None, KeyDefault::By(of, _)) => of(&done).map(value_of),
+                    (None, KeyDefault::By(of, _) | KeyDefault::ByUnless(of, _)) => of(&done).map(value_of),
                     (None, KeyDefault::Unset) => None,
                     (None, KeyDefault::Required) => {
                         let by = match (section.tag, &tag) {
@@ -303,7 +296,7 @@ impl Layers {
                         return Err(ConfigError::Missing { key: path, by, about: key.about });
                     }
                 };
-                let unsets = |value: &Value| value.as_str() == Some(NONE) && !key.kind.accepts(value);
+                let unsets = |value: &Value| value.as_str() == Some(NONE) && key.can_be_unset();
                 if let Some(value) = value.filter(|value| !unsets(value)) {
                     done.values.insert(path, value);
                 }
@@ -357,18 +350,18 @@ impl Layers {
     /// Files that are named in a config are relative to it. From here on their paths are absolute, so that a run can be resumed from
     /// any folder.
     fn find_files(&mut self) {
-        let files: [(&str, &dyn Fn(&str) -> bool); 2] = [
-            ("data.source", &|name| name != super::OWN && !pada_data::NAMES.contains(&name)),
-            ("rank.archs", &|name| matches!(name.parse(), Ok(super::RankArchs::File(_)))),
-        ];
-        for (key, is_file) in files {
-            let Some(Entry { value: Value::String(name), place }) = self.entries.get_mut(key) else {
-                continue;
-            };
-            if is_file(name) {
-                let path = place.folder.join(&*name);
-                *name = std::path::absolute(&path).unwrap_or(path).display().to_string();
-            }
+        let is_folder = |name: &str| name != super::OWN && !pada_data::NAMES.contains(&name);
+        let is_list = |name: &str| matches!(name.parse(), Ok(super::RankArchs::File(_)));
+        self.find_file("data.source", is_folder);
+        self.find_file("rank.archs", is_list);
+    }
+
+    fn find_file(&mut self, key: &str, is_file: impl Fn(&str) -> bool) {
+        if let Some(Entry { value: Value::String(name), place }) = self.entries.get_mut(key)
+            && is_file(name)
+        {
+            let path = place.folder.join(&*name);
+            *name = std::path::absolute(&path).unwrap_or(path).display().to_string();
         }
     }
 }
@@ -412,7 +405,14 @@ pub(super) fn resolved<T: Described>(config: &T) -> Vec<(String, Value)> {
                         all.push((path, none()));
                     }
                 }
-                (None, None) => all.push((path, none())),
+                // A section may leave out a key that has its default.
+                (None, None) => all.push((
+                    path,
+                    match key.default {
+                        KeyDefault::Is(text) => value_of(text),
+                        _ => none(),
+                    },
+                )),
             }
         }
     }

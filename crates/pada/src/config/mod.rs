@@ -4,6 +4,7 @@
 //! a file says only what differs; `extends = "base.toml"` starts from another file. `docs/config.md` lists all keys.
 
 mod augment;
+mod error;
 mod load;
 mod rank;
 mod retrain;
@@ -15,6 +16,7 @@ mod update;
 
 use std::path::Path;
 
+pub use error::ConfigError;
 pub use load::ConfigPlace;
 use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
@@ -28,11 +30,9 @@ pub use samplers::{ImageImportanceConfig, ImagesConfig, PathsConfig};
 use schema::{RUN, Schema};
 use serde::{Deserialize, Serialize};
 pub(crate) use supernet::SupernetSize;
-pub use supernet::{SpaceName, SupernetConfig, WidthsName};
+pub use supernet::{SpaceName, SupernetConfig, WidthsName, search_space};
 pub use tables::{config_tables, retrain_config_tables};
 pub use update::{FewShotConfig, GradientMatchingConfig, LastSplit, SplitConfig, UpdateConfig};
-
-use crate::ConfigError;
 
 /// Stands in a config for images or a sampler of the program that started the run.
 pub(crate) const OWN: &str = "own";

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunConfig, SpaceName, TrainPart, check};
-use crate::ConfigError;
+use super::{ConfigError, RunConfig, SpaceName, TrainPart, check};
 
 /// Which architectures are scored on which images, and with what the ranking is compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

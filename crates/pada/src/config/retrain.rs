@@ -8,10 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::load::{self, Described, Layers};
 use super::schema::{RETRAIN_RUN, Schema};
 use super::{
-    ComputeConfig, DataConfig, RankSplit, Recalibration, SpaceName, SupernetConfig, augment, check,
-    check_recalibration, check_run_name, check_seed, check_train,
+    ComputeConfig, ConfigError, DataConfig, RankSplit, Recalibration, SpaceName, SupernetConfig, augment,
+    check, check_recalibration, check_run_name, check_seed, check_train,
 };
-use crate::{ConfigError, PadaError, build};
 
 /// A run of `pada-train retrain`: one architecture is trained from scratch and tested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -232,9 +231,9 @@ impl RetrainConfig {
     /// The config for an architecture, in any text form of its space. Its name is added to the name of the run.
     ///
     /// # Errors
-    /// [`PadaError::Space`] if the text is not an architecture of the space.
-    pub fn of_arch(mut self, text: &str) -> Result<Self, PadaError> {
-        let space = build::space_of(&self.network).map_err(in_words_of_retrain)?;
+    /// [`ConfigError::Arch`] if the text is not an architecture of the space.
+    pub fn of_arch(mut self, text: &str) -> Result<Self, ConfigError> {
+        let space = self.network.space().map_err(in_words_of_retrain)?;
         let arch = space.parse(text)?.to_string();
         let word = text.len() <= LONGEST_NAME && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         self.name = format!("{}-{}", self.name, if word { text } else { &arch });

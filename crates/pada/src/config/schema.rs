@@ -35,8 +35,10 @@ pub(super) enum KeyDefault {
     Unset,
     /// There is none: the key must be given.
     Required,
-    /// It depends on other keys; the text says how. A result of none is an unset key.
+    /// It depends on other keys; the text says how.
     By(fn(&dyn Chosen) -> Option<&'static str>, &'static str),
+    /// It depends on other keys, and can be unset; the key can also be unset with `"none"`.
+    ByUnless(fn(&dyn Chosen) -> Option<&'static str>, &'static str),
 }
 
 /// What has been decided before a key gets its default.
@@ -106,6 +108,13 @@ impl Section {
     }
 }
 
+impl Key {
+    /// Whether `"none"` unsets it.
+    pub(super) fn can_be_unset(&self) -> bool {
+        matches!(self.default, Unset | Unless(_) | ByUnless(..))
+    }
+}
+
 impl Schema {
     pub(super) fn section(&self, name: &str) -> Option<&'static Section> {
         self.sections.iter().find(|section| section.name == name)
@@ -120,10 +129,19 @@ impl Schema {
         of("", path).or_else(|| path.split_once('.').and_then(|(section, key)| of(section, key)))
     }
 
-    /// All keys as `section.key`.
+    /// All keys as `section.key`, and the tables within sections.
     pub(super) fn paths(&self) -> Vec<String> {
-        let of = |section: &'static Section| section.keys.iter().map(|key| section.path(key.name));
-        self.sections.iter().flat_map(of).collect()
+        let mut paths = Vec::new();
+        for section in self.sections {
+            for key in section.keys {
+                if let Some((table, _)) = key.name.split_once('.') {
+                    paths.push(section.path(table));
+                }
+                paths.push(section.path(key.name));
+            }
+        }
+        paths.dedup();
+        paths
     }
 }
 
@@ -203,7 +221,7 @@ const fn section(
     Section { name, tag, optional: false, groups: &[], about, keys }
 }
 
-use KeyDefault::{By, Is, Required, Unless, Unset};
+use KeyDefault::{By, ByUnless, Is, Required, Unless, Unset};
 use Kind::{Constraints, Number, Numbers, OneOf, Text, Texts, Whole, Wholes};
 
 const SPACES: Kind = OneOf(&["nb201", "darts", "proxyless", "macro"]);
@@ -716,7 +734,10 @@ const RANK: Section = Section {
             key(
                 "truth",
                 OneOf(TABLES),
-                By(truth, "`\"mini\"` if the images are `mini` and the space is `nb201`, otherwise unset"),
+                ByUnless(
+                    truth,
+                    "`\"mini\"` if the images are `mini` and the space is `nb201`, otherwise unset",
+                ),
                 "Benchmark table that the ranking is compared with; its name, or `\"none\"`.",
             ),
             key(

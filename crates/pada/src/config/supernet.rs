@@ -1,8 +1,8 @@
-use pada_space::ProxylessWidths;
+use pada_space::{Darts, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace};
+use pada_trainer::rules::CellShape;
 use serde::{Deserialize, Serialize};
 
-use super::check;
-use crate::ConfigError;
+use super::{ConfigError, check};
 
 /// Search space and size of a network: the section `[supernet]` of a supernet run, or `[network]` of a retraining. An optional field is
 /// needed in the spaces that it names and refused in the others.
@@ -81,6 +81,26 @@ impl SpaceName {
     }
 }
 
+/// A search space by its name; the ProxylessNAS space has the channels of its search.
+pub fn search_space(name: SpaceName) -> Box<dyn SearchSpace> {
+    match name {
+        SpaceName::Nb201 => Box::new(Nb201::new()),
+        SpaceName::Darts => Box::new(Darts),
+        SpaceName::Proxyless => Box::new(Proxyless::new(ProxylessWidths::SEARCH)),
+        SpaceName::Macro => Box::new(NasBenchMacro),
+    }
+}
+
+impl SpaceName {
+    /// The cell of a space whose decisions are the edges of one.
+    pub(crate) fn cell(self) -> Option<CellShape> {
+        match self {
+            Self::Nb201 => Some(CellShape { edges: &Nb201::EDGES, n_ops: Nb201Op::ALL.len() }),
+            Self::Darts | Self::Proxyless | Self::Macro => None,
+        }
+    }
+}
+
 impl WidthsName {
     fn widths(self) -> ProxylessWidths {
         match self {
@@ -92,6 +112,17 @@ impl WidthsName {
 }
 
 impl SupernetConfig {
+    /// The search space, with the channels of this network where costs depend on them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a size that the space does not have.
+    pub fn space(&self) -> Result<Box<dyn SearchSpace>, ConfigError> {
+        Ok(match self.size()? {
+            SupernetSize::Proxyless(widths) => Box::new(Proxyless::new(widths)),
+            _ => search_space(self.space),
+        })
+    }
+
     /// The size in words: `C=16, N=5`, or the space where it has one size.
     pub fn size_text(&self) -> String {
         let (c, n) = (self.channels.map(|c| format!("C={c}")), self.cells.map(|n| format!("N={n}")));

@@ -13,7 +13,7 @@ pub fn retrain_config_tables() -> String {
 }
 
 fn tables(schema: &Schema) -> String {
-    schema.sections.iter().map(|section| table(section)).collect::<Vec<_>>().join("\n")
+    schema.sections.iter().map(table).collect::<Vec<_>>().join("\n")
 }
 
 fn table(section: &Section) -> String {
@@ -45,7 +45,7 @@ fn row(section: &Section, key: &Key) -> String {
         KeyDefault::Unless(text) => format!("`{text}`; `\"none\"` unsets it"),
         KeyDefault::Unset => "unset".to_owned(),
         KeyDefault::Required => "must be given".to_owned(),
-        KeyDefault::By(_, text) => text.to_owned(),
+        KeyDefault::By(_, text) | KeyDefault::ByUnless(_, text) => text.to_owned(),
     };
     let of = match (section.tag, key.of) {
         (Some(tag), [_, ..]) => {

@@ -1,8 +1,7 @@
 use pada_trainer::rules::{CloseConfig, Constraints, MagicAtConfig, NsasConfig, SumnasConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{RunConfig, check};
-use crate::{ConfigError, SpaceName, build};
+use super::{ConfigError, RunConfig, SpaceName, check};
 
 /// What a training step does with the gradients of its paths: the section `[update]`. Each rule has its own keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,7 +63,7 @@ fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> 
     check("update.gate.hidden", gate.hidden, gate.hidden > 0, "at least 1")?;
     let t = gate.temperature;
     check("update.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
-    let cell = build::cell(run.supernet.space).is_some();
+    let cell = run.supernet.space.cell().is_some();
     let range = "another one: CLOSE shares weights between the edges of a cell, which all have the same operations in nb201 only";
     check("update.rule", "close", cell, range)?;
     check("split", "given", run.split.is_none(), "left out with update.rule = \"close\"")

@@ -4,7 +4,9 @@ use std::path::Path;
 use pada_graph::{Cost, Frozen, Lower, Shape};
 use pada_models::{read_metadata, read_weights, to_safetensors};
 
-use crate::{PadaError, SupernetConfig, build};
+use crate::config::SupernetConfig;
+use crate::error::PadaError;
+use crate::run::build;
 
 /// Key of the recipe of a network that was trained alone.
 pub(super) const ALONE: &str = "alone";
@@ -72,7 +74,7 @@ pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
     if input.iter().chain([&classes]).any(|n| !(1..=MOST).contains(n)) {
         return Err(bad(format!("input is {input:?}, classes {classes}: they must be in 1..={MOST}")));
     }
-    let arch = build::space_of(&supernet)?.parse(value("arch")?)?;
+    let arch = supernet.space()?.parse(value("arch")?)?;
     let net = build::net_of(&supernet, alone.as_ref(), &arch, Shape::new(channels, height, width), classes)?;
     let frozen = Frozen::new(net.as_ref(), &arch)?;
     let values = read_weights(path, frozen.weights())?;

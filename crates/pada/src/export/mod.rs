@@ -11,8 +11,11 @@ use pada_trainer::{Calibration, NotFinite, TrainError, check_writable, image_sha
 
 pub use self::exported::{ExportedNet, read_exported};
 use self::source::Source;
-use crate::arch_files::not_written;
-use crate::{ComputeConfig, PadaError, Recalibration, Session, SupernetConfig, build};
+use crate::config::{ComputeConfig, Recalibration, SupernetConfig};
+use crate::error::PadaError;
+use crate::eval::arch_files::not_written;
+use crate::run::build;
+use crate::run::session::Session;
 
 /// An architecture and its weights.
 #[derive(Clone, Debug)]

@@ -7,11 +7,12 @@ use pada_trainer::{Calibration, TrainError, image_shape};
 
 use super::exported::{ALONE, About};
 use super::{ExportJob, ExportWeights};
-use crate::weights_file::{check_part, read_scored};
-use crate::{
-    ComputeConfig, Config, ConfigError, PadaError, Recalibration, Session, StandAloneConfig, SupernetConfig,
-    TrainedRun, build,
-};
+use crate::config::{ComputeConfig, Config, ConfigError, Recalibration, StandAloneConfig, SupernetConfig};
+use crate::error::PadaError;
+use crate::eval::weights_file::{check_part, read_scored};
+use crate::run::build;
+use crate::run::session::Session;
+use crate::run::trained_run::TrainedRun;
 
 /// What is exported.
 pub(super) struct Source {
@@ -38,7 +39,7 @@ impl Source {
             ExportWeights::File { path, supernet, data, photographs, compute } => {
                 let images = pada_data::open(data, &place.data_dir, *photographs)?.train;
                 let net = build::supernet(supernet, image_shape(&images), images.classes())?;
-                let space = build::space_of(supernet)?;
+                let space = supernet.space()?;
                 let range = "an architecture, unless --weights is the folder of a run of one";
                 let missing = ConfigError::Range { key: "--arch", value: "not given".to_owned(), range };
                 let arch = space.parse(arch.ok_or(missing)?)?;

@@ -1,20 +1,22 @@
 //! Runs as a page shows them: what their folders hold, read without touching it.
 
-mod folders;
 mod preferred;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-pub use folders::run_folders;
 use pada_data::Dataset;
 use pada_report::html::{Accuracies, ArchAccuracy, Found, RunView, page};
 use pada_report::{ReportError, RunRecord};
 use pada_space::{Decision, DecisionKind};
 
-use crate::arch_files::write_file;
-use crate::run_folder::{CONFIG, RANKING, RECORD};
-use crate::{Config, DataConfig, PadaError, RunConfig, Tables, TruthName, build, read_scores};
+use crate::config::{Config, DataConfig, RunConfig, TruthName};
+use crate::error::PadaError;
+use crate::eval::arch_files::read_scores;
+use crate::eval::arch_files::write_file;
+use crate::eval::tables::Tables;
+use crate::run::build;
+use crate::run::folder::{CONFIG, RANKING, RECORD};
 
 /// Reads runs for a page. Takes no lock and writes nothing, so it reads runs that are under way too. What many runs share, images and
 /// tables, is read once.
@@ -45,7 +47,7 @@ impl RunReader {
             Err(ReportError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             other => Some(other?),
         };
-        let space = build::space_of(config.network())?;
+        let space = config.network().space()?;
         let chooses_op = |p: Decision| matches!(p.kind, DecisionKind::Operation { .. });
         Ok(RunView {
             folder: folder.display().to_string(),
@@ -80,7 +82,7 @@ impl RunReader {
         if !file.is_file() {
             return Ok(Err(format!("The folder has no {RANKING}, which holds the scores.")));
         }
-        let scores = read_scores(&file, build::space_of(&config.supernet)?.as_ref())?;
+        let scores = read_scores(&file, config.supernet.space()?.as_ref())?;
         let tables = match self.tables(config) {
             Ok(tables) => tables,
             Err(reason) => return Ok(Err(reason)),
@@ -131,6 +133,27 @@ impl RunReader {
             }
         })
     }
+}
+
+/// The run folders that a path means: itself, or those within it in the order of their names, as `xtask reproduce` makes them.
+///
+/// # Errors
+/// [`PadaError::NotARun`] where there is none, [`PadaError::Read`] for a folder that cannot be read.
+pub fn run_folders(path: &Path) -> Result<Vec<PathBuf>, PadaError> {
+    let is_run = |path: &Path| path.join(CONFIG).is_file();
+    if is_run(path) || !path.is_dir() {
+        return Ok(vec![path.into()]);
+    }
+    let io = |source| PadaError::Read { path: path.into(), source };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let within = entry.map_err(io)?.path();
+        if is_run(&within) {
+            found.push(within);
+        }
+    }
+    found.sort_unstable();
+    if found.is_empty() { Err(PadaError::NotARun { path: path.into(), file: CONFIG }) } else { Ok(found) }
 }
 
 /// Writes the page of some runs, whole or not at all.

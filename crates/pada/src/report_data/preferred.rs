@@ -7,7 +7,8 @@ use pada_sampler::effective_sample_size;
 use pada_trainer::{Checkpoint, DataState};
 
 use super::RunReader;
-use crate::{Config, ImagesConfig, PadaError};
+use crate::config::{Config, ImagesConfig};
+use crate::error::PadaError;
 
 /// Images of each kind.
 const SHOWN: usize = 16;

@@ -9,10 +9,13 @@ use pada_space::{Arch, SubSpace};
 use pada_trainer::split::{MatchingSettings, SubSupernets, separate, split_by_gradients};
 use pada_trainer::{Observer, RngStream, TrainError, Trainer, TrainerParts};
 
+use crate::config::{Config, SplitConfig};
 use crate::config::{GradientMatchingConfig, LastSplit};
-use crate::inputs::Inputs;
-use crate::scoring::Weights;
-use crate::{Config, PadaError, Session, SplitConfig, build};
+use crate::error::PadaError;
+use crate::run::inputs::Inputs;
+use crate::run::scoring::Weights;
+use crate::run::session::Session;
+use crate::run::training_parts;
 
 /// What training needs, apart from its folder.
 pub(crate) struct SupernetTraining<'a> {
@@ -84,8 +87,8 @@ impl<'a> SupernetTraining<'a> {
     /// The first stage at its start.
     pub(crate) fn first(config: &Config, inputs: &Inputs, place: &Session) -> Result<Trainer, PadaError> {
         let (part, epochs) = (inputs.whole.clone(), config.train().epochs);
-        let start = build::Start { part, weights: None, epochs, stage: 0 };
-        build::trainer(config, inputs, place, start)
+        let start = training_parts::Start { part, weights: None, epochs, stage: 0 };
+        training_parts::trainer(config, inputs, place, start)
     }
 
     /// Trains everything that has not been trained yet.
@@ -165,8 +168,8 @@ impl<'a> SupernetTraining<'a> {
         observer: &mut dyn Observer,
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Trainer, PadaError> {
-        let start = build::Start { part, weights, epochs, stage: self.next };
-        let trainer = build::trainer(self.config, self.inputs, self.place, start)?;
+        let start = training_parts::Start { part, weights, epochs, stage: self.next };
+        let trainer = training_parts::trainer(self.config, self.inputs, self.place, start)?;
         self.finish(trainer, observer, on_epoch)
     }
 

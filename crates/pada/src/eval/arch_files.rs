@@ -8,7 +8,7 @@ use pada_space::{Arch, SearchSpace};
 use pada_trainer::{ArchScore, CheckpointError, check_writable, write_durably};
 use serde::Deserialize;
 
-use crate::PadaError;
+use crate::error::PadaError;
 
 /// Reads architectures, one a line; empty lines and lines that start with `#` are skipped.
 ///

@@ -1,3 +1,7 @@
+//! Whole experiments: a run from its inputs to its record, and the builder around it.
+
+pub(crate) mod run;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +12,13 @@ use pada_space::SubSpace;
 use pada_trainer::Observer;
 
 use crate::config::OWN;
-use crate::inputs::Custom;
-use crate::{
-    Config, ConfigError, ImagesConfig, PadaError, PathsConfig, RankArchs, Run, RunConfig, RunFolder, Session,
-    TrainedRun, TruthName,
-};
+use crate::config::{Config, ConfigError, ImagesConfig, PathsConfig, RankArchs, RunConfig, TruthName};
+use crate::error::PadaError;
+use crate::experiment::run::Run;
+use crate::run::folder::RunFolder;
+use crate::run::inputs::Custom;
+use crate::run::session::Session;
+use crate::run::trained_run::TrainedRun;
 
 /// The images of an [`Experiment`].
 #[derive(Clone, Debug)]
@@ -21,7 +27,7 @@ pub struct Dataset(Source);
 #[derive(Clone, Debug)]
 enum Source {
     Named(String),
-    Own(Splits),
+    Own(Box<Splits>),
 }
 
 impl Dataset {
@@ -48,7 +54,7 @@ impl Dataset {
 
     /// Images of your own: training and test images as bytes.
     pub fn own(splits: impl Into<Splits>) -> Self {
-        Self(Source::Own(splits.into()))
+        Self(Source::Own(Box::new(splits.into())))
     }
 }
 
@@ -105,7 +111,7 @@ impl Experiment {
             Source::Own(splits) => {
                 config.data.source = OWN.to_owned();
                 config.rank.images = config.rank.images.min(splits.test.len());
-                custom.splits = Some(splits);
+                custom.splits = Some(*splits);
             }
         }
         if config.data.source != "mini" && config.rank.truth == Some(TruthName::Mini) {

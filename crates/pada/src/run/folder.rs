@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use pada_report::RunRecord;
 use pada_trainer::{CheckpointError, write_durably};
 
-use crate::{Config, PadaError};
+use crate::config::Config;
+use crate::error::PadaError;
 
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const RECORD: &str = "record.json";

@@ -8,7 +8,9 @@ use pada_report::{Agreement, Ceiling};
 use pada_space::Arch;
 use pada_trainer::ArchScore;
 
-use crate::{Network, PadaError, TruthName};
+use crate::config::TruthName;
+use crate::error::PadaError;
+use crate::run::network::Network;
 
 /// The truth tables of a job; the first is the main one.
 pub struct Tables(Vec<Table>);

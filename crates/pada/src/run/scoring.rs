@@ -2,7 +2,7 @@ use pada_data::InMemoryDataset;
 use pada_graph::{Executor, Lower};
 use pada_trainer::{Calibration, EvalSet, PlaceWeights, Scorer};
 
-use crate::Network;
+use crate::run::network::Network;
 
 /// What architectures are scored on.
 pub(crate) struct Scoring {

@@ -6,14 +6,18 @@ use pada_report::RankRecord;
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape, weights_sha256};
 
-use crate::config::{check_list, check_recalibration};
-use crate::pipeline::ranked_archs;
-use crate::ranking::Ranking;
-use crate::scoring::{Scoring, Weights};
-use crate::{
-    ComputeConfig, ConfigError, Network, PadaError, RankArchs, RankSplit, Recalibration, Session,
-    SupernetConfig, Tables, TrainPart, TruthName, build,
+use crate::config::{
+    ComputeConfig, ConfigError, RankArchs, RankSplit, Recalibration, SupernetConfig, TrainPart, TruthName,
 };
+use crate::config::{check_list, check_recalibration};
+use crate::error::PadaError;
+use crate::eval::archs::ranked_archs;
+use crate::eval::ranking::Ranking;
+use crate::eval::tables::Tables;
+use crate::run::build;
+use crate::run::network::Network;
+use crate::run::scoring::{Scoring, Weights};
+use crate::run::session::Session;
 
 /// Weights of a file, and the images that architectures are scored on with them.
 #[derive(Clone, Debug)]

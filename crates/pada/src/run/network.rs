@@ -4,7 +4,8 @@ use pada_report::ZeroCostRow;
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError};
 use pada_trainer::image_shape;
 
-use crate::{ConfigError, SpaceName, SupernetConfig, build};
+use crate::config::{ConfigError, SpaceName, SupernetConfig};
+use crate::run::build;
 
 /// A search space with its network as it stands alone: what costs and zero-cost rankings are read from.
 pub struct Network {
@@ -21,7 +22,7 @@ impl Network {
     /// [`ConfigError`] for a size that the space does not have.
     pub fn new(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let alone = build::alone(config, image_shape(images), images.classes())?;
-        Ok(Self { space: build::space_of(config)?, name: config.space, alone })
+        Ok(Self { space: config.space()?, name: config.space, alone })
     }
 
     /// The same with the size that the config says, as a run with `[retrain]` trains it.
@@ -30,7 +31,7 @@ impl Network {
     /// As [`Network::new`].
     pub fn as_configured(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let net = build::network(config.size()?, Norms::Affine, image_shape(images), images.classes());
-        Ok(Self { space: build::space_of(config)?, name: config.space, alone: net })
+        Ok(Self { space: config.space()?, name: config.space, alone: net })
     }
 
     /// Weights and multiply-adds of an architecture that stands alone.

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use pada_space::{Arch, Equivalence};
 
-use crate::{Network, PadaError};
+use crate::error::PadaError;
+use crate::run::network::Network;
 
 /// Which architectures each rank scores, as places among `archs`: the dearest first, each to the rank that has least to do. Architectures
 /// that are the same with shared weights stay together, since a rank computes them once.
@@ -49,7 +50,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::RunConfig;
+    use crate::config::RunConfig;
 
     #[test]
     fn every_architecture_is_dealt_once_and_loads_are_even() {

@@ -1,16 +1,18 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use pada_data::InMemoryDataset;
 use pada_dist::ProcessGroup;
-use pada_report::{BestArch, RankRecord};
+use pada_report::{BestArch, ImagesRecord, RankRecord};
 use pada_space::Arch;
 use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, communication_record};
 
-use crate::pipeline::images_record;
-use crate::ranking_part::Part;
-use crate::ranking_share::deal;
-use crate::scoring::{Scoring, Weights};
-use crate::{PadaError, Tables};
+use crate::error::PadaError;
+use crate::eval::partial_scores::Part;
+use crate::eval::share::deal;
+use crate::eval::tables::Tables;
+use crate::run::inputs::Inputs;
+use crate::run::scoring::{Scoring, Weights};
 
 /// Architectures that a device scores without being waited for: a stop waits for as many.
 const AT_ONCE: usize = 32;
@@ -24,6 +26,18 @@ pub(crate) struct Ranking<'a> {
     pub(crate) tables: &'a Tables,
     /// The ranks that share the work.
     pub(crate) world: &'a ProcessGroup,
+}
+
+impl<'a> Ranking<'a> {
+    /// A ranking of architectures on the images of a run.
+    pub(crate) fn of(
+        inputs: &'a Inputs,
+        archs: &'a [Arch],
+        tables: &'a Tables,
+        world: &'a ProcessGroup,
+    ) -> Self {
+        Self { archs, scoring: &inputs.scoring, tables, world }
+    }
 }
 
 impl Ranking<'_> {
@@ -169,4 +183,8 @@ fn to_bytes(scores: &BTreeMap<usize, ArchScore>) -> Vec<u8> {
         .flat_map(|(&place, score)| [place, score.correct])
         .flat_map(|n| (n as u64).to_le_bytes())
         .collect()
+}
+
+pub(crate) fn images_record(images: &InMemoryDataset) -> ImagesRecord {
+    ImagesRecord { name: images.name.clone(), images: images.len(), sha256: images.sha256() }
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::ArchScore;
 
-use crate::arch_files::{read_some_scores, write_scores};
-use crate::{PadaError, Session};
+use crate::error::PadaError;
+use crate::eval::arch_files::{read_some_scores, write_scores};
+use crate::run::session::Session;
 
 /// The scores of a ranking that is not whole, on disk: `ranking-part.csv` of rank 0, `ranking-part-3.csv` of rank 3.
 pub(crate) struct Part {

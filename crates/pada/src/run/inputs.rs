@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
 use pada_data::{Dataset, Splits};
-use pada_dist::ProcessGroup;
 use pada_sampler::PathSampler;
-use pada_space::{Arch, SubSpace};
+use pada_space::SubSpace;
 
 use crate::config::OWN;
-use crate::ranking::Ranking;
-use crate::scoring::Scoring;
-use crate::{Config, ConfigError, Network, PadaError, Session, Tables, build};
+use crate::config::{Config, ConfigError};
+use crate::error::PadaError;
+use crate::run::build;
+use crate::run::network::Network;
+use crate::run::scoring::Scoring;
+use crate::run::session::Session;
 
 /// Builds a path sampler for a part of the space.
 pub(crate) type PathSamplerFactory = Arc<dyn Fn(SubSpace) -> Box<dyn PathSampler> + Send + Sync>;
@@ -35,16 +37,6 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    /// A ranking of architectures on what was read.
-    pub(crate) fn ranking<'a>(
-        &'a self,
-        archs: &'a [Arch],
-        tables: &'a Tables,
-        world: &'a ProcessGroup,
-    ) -> Ranking<'a> {
-        Ranking { archs, scoring: &self.scoring, tables, world }
-    }
-
     /// Reads them; writes nothing.
     pub(crate) fn read(config: &Config, place: &Session, custom: &Custom) -> Result<Self, PadaError> {
         config.check()?;

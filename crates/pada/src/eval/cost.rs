@@ -6,8 +6,8 @@ use pada_space::{
     ProxylessWidths, SearchSpace, find_named,
 };
 
-use crate::PadaError;
-use crate::arch_files::read_arch_lines;
+use crate::error::PadaError;
+use crate::eval::arch_files::read_arch_lines;
 
 /// The networks of one space as they stand alone: what is counted. Each field is the size that the space is published with unless
 /// another is given.

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use pada_engine::cuda::{self, CudaEngine, CudaError, Driver, DriverOptions};
 use pada_graph::{Executor, Precision, WeightLayout};
 
-use crate::PadaError;
+use crate::error::PadaError;
 
 /// What computes. Chosen once, when a job starts, and passed down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,8 @@ mod tests {
     use pada_graph::{Lower, Shape};
 
     use super::*;
-    use crate::{ComputeConfig, ExecutorName, RunConfig, build};
+    use crate::config::{ComputeConfig, ExecutorName, RunConfig};
+    use crate::run::build;
 
     #[test]
     fn a_device_is_chosen_or_refused_with_a_reason() {

@@ -1,3 +1,7 @@
+//! Searching for good architectures with the weights of a trained supernet.
+
+pub(crate) mod score_cache;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,11 +14,15 @@ use pada_search::{
 use pada_space::{Arch, SubSpace};
 use pada_trainer::{Observer, RngStream, TrainError, weights_sha256};
 
-use crate::arch_files::{read_numbers, write_file};
-use crate::pipeline::images_record;
-use crate::score_cache::{ScoreCache, Subject};
-use crate::scoring::{Scoring, Weights};
-use crate::{ComputeConfig, Config, ConfigError, PadaError, Recalibration, Session, TrainedRun, WeightsFile};
+use crate::config::{ComputeConfig, Config, ConfigError, Recalibration};
+use crate::error::PadaError;
+use crate::eval::arch_files::{read_numbers, write_file};
+use crate::eval::ranking::images_record;
+use crate::eval::weights_file::WeightsFile;
+use crate::run::scoring::{Scoring, Weights};
+use crate::run::session::Session;
+use crate::run::trained_run::TrainedRun;
+use crate::search::score_cache::{ScoreCache, Subject};
 
 /// Good architectures to be found with the weights of a trained supernet.
 #[derive(Clone, Debug)]

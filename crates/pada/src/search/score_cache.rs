@@ -6,9 +6,9 @@ use pada_space::SearchSpace;
 use pada_trainer::{ArchScore, write_durably};
 use serde::{Deserialize, Serialize};
 
-use crate::PadaError;
-use crate::arch_files::not_written;
-use crate::run_folder::lock;
+use crate::error::PadaError;
+use crate::eval::arch_files::not_written;
+use crate::run::folder::lock;
 
 const SCORES: &str = "scores.csv";
 const SUBJECT: &str = "subject.json";

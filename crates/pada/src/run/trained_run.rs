@@ -1,16 +1,16 @@
 use std::path::Path;
 
 use pada_graph::State;
-use pada_metrics::Metrics;
-use pada_nasbench::BenchmarkTable;
-use pada_report::{RankRecord, RunRecord};
-use pada_space::{Arch, SearchSpace, SubSpace};
-use pada_trainer::{ArchScore, Observer, TrainError};
+use pada_report::RunRecord;
+use pada_space::{SearchSpace, SubSpace};
 
-use crate::inputs::{Custom, Inputs};
-use crate::run_folder::RECORD;
-use crate::stages::{SupernetTraining, Trained, Unfinished};
-use crate::{Config, PadaError, RunFolder, Session, Tables};
+use crate::config::Config;
+use crate::error::PadaError;
+use crate::run::folder::RECORD;
+use crate::run::folder::RunFolder;
+use crate::run::inputs::{Custom, Inputs};
+use crate::run::session::Session;
+use crate::run::supernet_training::{SupernetTraining, Trained, Unfinished};
 
 /// A finished run: its config, and its sub-supernets with their weights.
 ///
@@ -41,25 +41,6 @@ pub struct SubSupernet {
     pub part: SubSpace,
     /// The weights, in the order of [`crate::weight_layout`].
     pub weights: Vec<f32>,
-}
-
-/// Scores of architectures with the weights of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evaluation {
-    /// One score per architecture, in the order in which the architectures were given.
-    pub scores: Vec<ArchScore>,
-}
-
-impl Evaluation {
-    /// Compares the scores with a benchmark table, over the architectures that the table has.
-    ///
-    /// # Errors
-    /// [`PadaError::Rank`] if fewer than two architectures are left, or if all scores are equal.
-    pub fn agreement(&self, table: &BenchmarkTable) -> Result<Metrics, PadaError> {
-        let pairs = self.scores.iter().filter_map(|s| Some((s.accuracy(), table.accuracy(&s.arch)?)));
-        let (predicted, truth): (Vec<f64>, Vec<f64>) = pairs.unzip();
-        Ok(Metrics::compute(&predicted, &truth, None)?)
-    }
 }
 
 impl TrainedRun {
@@ -133,32 +114,5 @@ impl TrainedRun {
                 vec![SubSupernet { part, weights }]
             }
         }
-    }
-
-    /// Scores architectures with the weights of the run, on the images of its config.
-    ///
-    /// # Errors
-    /// [`PadaError::Train`], for example if an architecture is outside of the part of the space that was trained.
-    pub fn evaluate(&mut self, archs: &[Arch]) -> Result<Evaluation, PadaError> {
-        let (scoring, images) = (&self.inputs.scoring, self.inputs.scoring.eval_set());
-        let scores = self.trained.with_weights(|mut weights| {
-            let mut scorer = scoring.scorer(&mut weights, &images);
-            archs.iter().map(|arch| scorer.score(arch)).collect::<Result<Vec<_>, TrainError>>()
-        })?;
-        Ok(Evaluation { scores })
-    }
-
-    /// Ranks architectures and compares the ranking with tables, as a run does at its end.
-    ///
-    /// # Errors
-    /// [`PadaError`]
-    pub fn rank(
-        &mut self,
-        archs: &[Arch],
-        tables: &Tables,
-        observer: &mut dyn Observer,
-    ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
-        let ranking = self.inputs.ranking(archs, tables, &self.session.world);
-        self.trained.with_weights(|weights| ranking.run(weights, None, observer))
     }
 }

@@ -1,0 +1,186 @@
+//! From a config to networks, executors and images: the only place that names their types.
+
+use pada_data::{Dataset, Splits};
+use pada_engine::Engine;
+use pada_graph::{
+    DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, Executor, Frozen, Lower, MacroNet, Nb201Net,
+    Norms, ProxylessNet, Shape,
+};
+use pada_models::CandleExecutor;
+use pada_space::{Arch, Darts, SearchSpace, SubSpace};
+use pada_trainer::Calibration;
+
+use crate::config::SupernetSize;
+use crate::config::{
+    ComputeConfig, Config, ConfigError, ExecutorName, RankSplit, Recalibration, StandAloneConfig,
+    SupernetConfig, TrainPart,
+};
+use crate::error::PadaError;
+use crate::run::device;
+use crate::run::device::Device;
+
+/// The network whose weights are shared. Of cells it has norms with the statistics of the batch, of MobileNet blocks with running ones.
+pub(crate) fn supernet(
+    config: &SupernetConfig,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, ConfigError> {
+    let norms = if config.space.recalibrates() { Norms::Running } else { Norms::Plain };
+    Ok(network(config.size()?, norms, input, classes))
+}
+
+/// The network as benchmarks of the space train it alone. In the DARTS space that is larger than the supernet: C=36, 20 cells.
+pub(crate) fn alone(
+    config: &SupernetConfig,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, ConfigError> {
+    let size = match config.size()? {
+        SupernetSize::Darts { .. } => {
+            let DartsSize { channels, layers, .. } = DartsSize::CIFAR;
+            SupernetSize::Darts { channels, cells: layers }
+        }
+        other => other,
+    };
+    Ok(network(size, Norms::Affine, input, classes))
+}
+
+pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Box<dyn Lower> {
+    match size {
+        SupernetSize::Nb201 { channels, cells } => {
+            Box::new(Nb201Net::new(channels, cells, input, classes, norms))
+        }
+        SupernetSize::Darts { channels, cells } => {
+            Box::new(DartsNet::new(DartsSize { channels, layers: cells, input, classes }, norms))
+        }
+        SupernetSize::Proxyless(widths) => Box::new(ProxylessNet::new(&widths, input, classes, norms)),
+        SupernetSize::Macro => Box::new(MacroNet::new(input, classes, norms)),
+    }
+}
+
+/// The network that a run trains.
+pub(crate) fn trained(config: &Config, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
+    match config {
+        Config::Retrain(config) if config.stand_alone().is_some() => {
+            let arch = config.network.space()?.parse(config.arch()?)?;
+            net_of(&config.network, config.stand_alone(), &arch, input, classes)
+        }
+        _ => Ok(supernet(config.network(), input, classes)?),
+    }
+}
+
+/// The network whose weights compute an architecture: the supernet, or one of its own.
+pub(crate) fn net_of(
+    config: &SupernetConfig,
+    alone: Option<&StandAloneConfig>,
+    arch: &Arch,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, PadaError> {
+    match alone {
+        None => Ok(supernet(config, input, classes)?),
+        Some(alone) => stand_alone_net(config, alone, arch, input, classes),
+    }
+}
+
+/// What computes, on the device that was chosen.
+///
+/// # Errors
+/// [`PadaError::Device`] where that cannot compute this.
+pub(crate) fn executor(
+    compute: ComputeConfig,
+    device: Device,
+    net: &dyn Lower,
+    weights: Vec<f32>,
+) -> Result<Box<dyn Executor>, PadaError> {
+    let layout = net.weights().clone();
+    let ComputeConfig { executor, precision, .. } = compute;
+    Ok(match (executor, device) {
+        (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, precision)),
+        (ExecutorName::Engine, Device::Cuda(ordinal)) => {
+            device::engine(ordinal, layout, &weights, precision)?
+        }
+        (ExecutorName::Candle, Device::Cpu) => Box::new(CandleExecutor::new(layout, weights, precision)),
+        (ExecutorName::Candle, Device::Cuda(ordinal)) => {
+            let executor = CandleExecutor::on_gpu(ordinal, layout, weights, precision);
+            Box::new(executor.map_err(|error| device::refused(ordinal, &error))?)
+        }
+    })
+}
+
+/// The part of its space that a run is about.
+pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<SubSpace, PadaError> {
+    match config.ops.as_slice() {
+        [] => Ok(SubSpace::full(space)),
+        ops => Ok(SubSpace::with_ops(space, ops)?),
+    }
+}
+
+/// The images that may be trained on.
+pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> Dataset {
+    match part {
+        TrainPart::All => splits.train.clone(),
+        TrainPart::Half => splits.halves().0,
+    }
+}
+
+/// What running statistics are taken from, of the images that may be trained on.
+pub(crate) fn calibration(
+    config: Option<Recalibration>,
+    trainable: &Dataset,
+) -> Result<Option<Calibration>, PadaError> {
+    let Some(Recalibration { images, batch }) = config else { return Ok(None) };
+    within("rank.recalibrate.images", images, trainable)?;
+    Ok(Some(Calibration::new(trainable, images, batch)?))
+}
+
+/// The images a run trains on: the first `n` of those that it may, or all.
+pub(crate) fn train_images(n: Option<usize>, trainable: Dataset) -> Result<Dataset, ConfigError> {
+    let Some(n) = n else { return Ok(trainable) };
+    within("data.train_images", n, &trainable)?;
+    Ok(trainable.first(n))
+}
+
+/// The images architectures are scored on.
+pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> Dataset {
+    match split {
+        RankSplit::Test => splits.test.clone(),
+        RankSplit::Valid => splits.halves().1.with_name(format!("{}, validation half", splits.train.name())),
+    }
+}
+
+/// Refuses more images than there are.
+pub(crate) fn within(key: &'static str, n: usize, images: &Dataset) -> Result<(), ConfigError> {
+    let value = format!("{n}, but {} has {} images", images.name(), images.len());
+    let range = "no more than that";
+    if n <= images.len() { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
+}
+
+/// Images whose cell at two thirds has 8×8 pixels: what the auxiliary head reads.
+const AUXILIARY_IMAGE: usize = 32;
+
+/// The network of one architecture: only its weights, norms with running statistics, and what its training needs.
+fn stand_alone_net(
+    supernet: &SupernetConfig,
+    alone: &StandAloneConfig,
+    arch: &Arch,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, PadaError> {
+    let size = supernet.size()?;
+    let SupernetSize::Darts { channels, cells } = size else {
+        return Ok(Box::new(Frozen::new(network(size, Norms::Running, input, classes).as_ref(), arch)?));
+    };
+    if let Some(share) =
+        alone.auxiliary.filter(|_| (input.height, input.width) != (AUXILIARY_IMAGE, AUXILIARY_IMAGE))
+    {
+        let range = "unset, unless images are 32×32: the head reads 8×8 pixels";
+        return Err(ConfigError::Range { key: "retrain.auxiliary", value: share.to_string(), range }.into());
+    }
+    let training = DartsTraining {
+        auxiliary: alone.auxiliary.map(|share| share as f32),
+        drop_path: if alone.drop_path.is_some() { DropPath::Edges } else { DropPath::None },
+    };
+    let size = DartsSize { channels, layers: cells, input, classes };
+    Ok(Box::new(DartsModel::to_train(&Darts::genotype(arch)?, size, training)))
+}
