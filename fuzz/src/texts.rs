@@ -86,9 +86,9 @@ pub(crate) fn tables(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     let space = Nb201::new();
     match kind {
-        b'n' => drop(Nb201Table::load(&file("table.csv", rest))),
-        b'm' => drop(MacroTable::load(&file("table.csv", rest))),
-        b'd' => drop(Darts214Table::load(&file("table.json", rest))),
+        b'n' => drop(Nb201Table::load(file("table.csv", rest))),
+        b'm' => drop(MacroTable::load(file("table.csv", rest))),
+        b'd' => drop(Darts214Table::load(file("table.json", rest))),
         _ => {
             if let Ok(table) = BenchmarkTable::from_csv("table.csv", rest, &space) {
                 assert_eq!(table.archs().len(), table.accuracies().len());

@@ -32,7 +32,7 @@ pub use mobile::{MacroNet, MobileModel, ProxylessNet};
 pub use nb201::{Nb201Net, Norms};
 pub use op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
 pub use sgd::{Decayed, HostWeights, SgdStep, UnusedWeights};
-pub use weights::{Init, Owner, WeightId, WeightLayout, WeightSpec};
+pub use weights::{CHECKPOINT_PREFIX, Init, Owner, WeightId, WeightLayout, WeightSpec};
 
 use pada_space::Arch;
 

@@ -1,6 +1,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+/// Prefix of tensors that belong to a checkpoint of this project and are no weights, in a file of weights.
+pub const CHECKPOINT_PREFIX: &str = "pada.";
+
 /// Index of a weight tensor in its [`WeightLayout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WeightId(pub usize);

@@ -1,15 +1,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use pada_graph::WeightLayout;
+use pada_graph::{CHECKPOINT_PREFIX, WeightLayout};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::WeightsError;
 use crate::pt::PtFile;
-
-/// Tensors whose name starts so belong to a checkpoint of this project and are no weights.
-pub const CHECKPOINT_PREFIX: &str = "pada.";
 
 /// Reads all weights of a network from a `.safetensors` file or a PyTorch `.pt` or `.pth` state dict whose names are those of
 /// the layout. A `module.` before every name (`DataParallel`) is dropped.

@@ -11,5 +11,6 @@ mod pt;
 
 pub use candle::CandleExecutor;
 pub use error::{GpuError, WeightsError};
-pub use files::{CHECKPOINT_PREFIX, read_metadata, read_weights, to_safetensors};
+pub use files::{read_metadata, read_weights, to_safetensors};
 pub use init::init_weights;
+pub use pada_graph::CHECKPOINT_PREFIX;

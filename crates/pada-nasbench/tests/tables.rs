@@ -35,7 +35,7 @@ fn benchmark(change: impl FnOnce(&mut Vec<String>)) -> (tempfile::TempDir, PathB
 #[track_caller]
 fn refused(change: impl FnOnce(&mut Vec<String>)) -> NasBenchError {
     let (_folder, path) = benchmark(change);
-    let error = Nb201Table::load(&path).unwrap_err();
+    let error = Nb201Table::load(path).unwrap_err();
     assert!(error.to_string().contains(NB201_FILE), "{error} names the file");
     error
 }
@@ -70,7 +70,7 @@ fn the_embedded_table_has_at_least_60_architectures() {
 #[test]
 fn a_complete_table_loads() {
     let (_folder, path) = benchmark(|_| ());
-    let table = Nb201Table::load(&path).unwrap();
+    let table = Nb201Table::load(path).unwrap();
     assert_eq!(table.archs().len(), 15_625);
     assert_eq!(table.table("cifar10_test_200").unwrap().accuracies()[7], 1.5);
     for wrong in ["params", "cifar10-test-200", "no such column"] {
@@ -151,7 +151,7 @@ fn damaged_runs_are_refused_with_their_line() {
 #[test]
 fn the_published_table_agrees_with_its_paper() {
     let Some(path) = shared::nb201_table() else { return };
-    let table = Nb201Table::load(&path).unwrap();
+    let table = Nb201Table::load(path).unwrap();
     let accuracy = table.column("cifar10_test_200").unwrap();
     let best = accuracy.iter().copied().fold(0.0, f64::max);
     assert_eq!(((best * 1e3).round(), accuracy[6111]), (94_373.0, best));
@@ -179,7 +179,7 @@ fn a_damaged_table_of_nas_bench_macro_is_refused_with_its_line() {
         let mut lines = macro_rows();
         change(&mut lines);
         let (_folder, path) = written(MACRO_FILE, &lines.join("\n"));
-        MacroTable::load(&path).map(|table| table.table().archs().len())
+        MacroTable::load(path).map(|table| table.table().archs().len())
     };
     assert_eq!(refused(&|_| ()).unwrap(), 6_561);
     let missing = MacroTable::load(Path::new("no/such.csv")).unwrap_err();
@@ -209,7 +209,7 @@ const GENOTYPE: &str = r#"{"id": 0, "normal": [["max_pool_3x3", 0], ["skip_conne
 fn a_genotype_of_darts_214_has_the_mean_of_its_last_epochs_and_a_damaged_one_is_refused() {
     let load = |text: &str| {
         let (_folder, path) = written(DARTS_214_FILE, text);
-        Darts214Table::load(&path)
+        Darts214Table::load(path)
     };
     let table = load(&format!("[{GENOTYPE}]")).unwrap();
     assert_eq!(table.table().accuracies(), [97.019]);
@@ -235,14 +235,14 @@ fn a_genotype_of_darts_214_has_the_mean_of_its_last_epochs_and_a_damaged_one_is_
 #[test]
 fn the_other_published_tables_agree_with_their_papers() {
     let Some(tables) = shared::tables() else { return };
-    let table = MacroTable::load(&tables.join("nas_bench_macro").join(MACRO_FILE)).unwrap();
+    let table = MacroTable::load(tables.join("nas_bench_macro").join(MACRO_FILE)).unwrap();
     let best = table.table().accuracies().iter().copied().fold(0.0, f64::max);
     assert_eq!((table.table().archs().len(), table.table().by_seed().len()), (6_561, 3));
     let arch = NasBenchMacro.parse("00000000").unwrap();
     assert_eq!((table.table().accuracy(&arch), table.params()[0]), (Some(45.363_332), 387_882.0));
     assert!((93.0..94.0).contains(&best), "{best}");
 
-    let table = Darts214Table::load(&tables.join("darts_214").join(DARTS_214_FILE)).unwrap();
+    let table = Darts214Table::load(tables.join("darts_214").join(DARTS_214_FILE)).unwrap();
     assert_eq!(table.table().archs().len(), 214);
     let optimistic = table.best_epoch().iter().zip(table.last_epoch()).all(|(best, last)| best >= last);
     assert!(optimistic, "the best epoch is never worse than the last");
@@ -285,7 +285,7 @@ fn a_file_of_scores_is_a_table_too() {
     let path = folder.path().join("scores.csv");
     std::fs::write(&path, "arch,correct,total,accuracy\n333333,3,4,75\n000000,1,4,25\n").unwrap();
     let space = Nb201::new();
-    let scores = BenchmarkTable::load(&path, &space).unwrap();
+    let scores = BenchmarkTable::load(path, &space).unwrap();
     assert_eq!((scores.name(), scores.dataset(), scores.by_seed().len()), ("scores", None, 0));
     assert_eq!(scores.to_string(), "scores: 2 architectures");
     let table = runs("arch,seed,accuracy\n000000,0,10\n111111,0,20\n").unwrap().with_dataset("mini");

@@ -40,14 +40,13 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             let (x, y) = (x.index_select(&rows, 0)?, y.index_select(&rows, 0)?);
             for path in paths.next_paths(&mut rng) {
                 let step = net.step(&path, &x, &y)?;
-                let position_norms = &step.position_norms;
-                paths.observe(&PathObservation { path: &path, position_norms, loss: step.loss });
-                images.observe(batch, &step.example_norms);
+                paths.observe(&PathObservation::new(&path, &step.position_norms, step.loss))?;
+                images.observe(batch, &step.example_norms)?;
             }
         }
         let progress = epoch as f64 / EPOCHS as f64;
-        paths.end_epoch(progress);
-        images.end_epoch(progress);
+        paths.end_epoch(progress)?;
+        images.end_epoch(progress)?;
         if epoch == 0 || epoch % 25 == 24 {
             // What is drawn gets harder, so its loss says little: this is that of all examples that can be learnt.
             let learnable = (EXAMPLES - NOISY) as usize;

@@ -1,14 +1,22 @@
-/// 1/Σp²: as many equally likely images would repeat as often.
+/// Computes the effective sample size 1/Σp² of a distribution: a uniform distribution over this many outcomes repeats an outcome
+/// equally often.
+///
+/// # Shapes
+/// `p`: `[N]`, probabilities that sum to 1. Returns a number in `1..=N`, or infinity for an empty list.
 pub fn effective_sample_size(p: &[f64]) -> f64 {
     1.0 / p.iter().map(|p| p * p).sum::<f64>()
 }
 
-/// −Σ p·ln p, in nats.
+/// Computes the entropy −Σ p·ln p of a distribution, in nats.
+///
+/// # Shapes
+/// `p`: `[N]`, probabilities that sum to 1. Returns a number in `0..=ln N`.
 pub fn entropy(p: &[f64]) -> f64 {
     -p.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f64>()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
 

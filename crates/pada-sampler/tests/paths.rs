@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use pada_sampler::{
     ConstantPaths, DistributionScope, FairPaths, ImportanceWeights, LinearSchedule, OneChangePaths,
-    ParetoPaths, ParetoPathsConfig, PathImportance, PathImportanceConfig, PathObservation, PathSampler,
-    SamplerError, Variant,
+    ParetoPaths, ParetoPathsConfig, ParetoPathsState, PathImportance, PathImportanceConfig, PathObservation,
+    PathSampler, SamplerError, Variant,
 };
 use pada_space::{Arch, Darts, DartsCell, Proxyless, ProxylessWidths, SearchSpace, SubSpace};
 use rand::SeedableRng;
@@ -23,7 +23,7 @@ fn space() -> SubSpace {
 }
 
 fn seen<'a>(path: &'a Arch, position_norms: &'a [f64], loss: f64) -> PathObservation<'a> {
-    PathObservation { path, position_norms, loss }
+    PathObservation::new(path, position_norms, loss)
 }
 
 /// Goes on in both and demands the same paths.
@@ -60,7 +60,7 @@ fn released_fair_paths_repeat_all_epoch_and_paper_ones_do_not() {
         for epoch in 0..2 {
             let drawn: HashSet<Vec<Arch>> = (0..20).map(|_| sampler.next_paths(&mut rng)).collect();
             epochs.push(drawn);
-            sampler.end_epoch(f64::from(epoch) / 2.0);
+            sampler.end_epoch(f64::from(epoch) / 2.0).unwrap();
         }
         epochs
     };
@@ -90,10 +90,10 @@ fn constant_paths_follow_their_distribution_whatever_is_seen() {
     let (mut rng, mut counts) = (rng(), [0_u32; 5]);
     for _ in 0..10_000 {
         let path = sampler.next_paths(&mut rng).remove(0);
-        sampler.observe(&seen(&path, &[9.0; 6], 1.0));
+        sampler.observe(&seen(&path, &[9.0; 6], 1.0)).unwrap();
         path.choices().iter().for_each(|&op| counts[usize::from(op)] += 1);
     }
-    sampler.end_epoch(0.5);
+    sampler.end_epoch(0.5).unwrap();
     for (count, p) in counts.iter().zip(target) {
         let (n, count) = (60_000.0, f64::from(*count));
         assert!((count - n * p).abs() < 5.0 * (n * p * (1.0 - p)).sqrt(), "{counts:?}");
@@ -107,7 +107,7 @@ fn a_ramp_leads_from_uniform_to_the_target() {
     let ramp = LinearSchedule { first: 0.0, last: 1.0 };
     let mut sampler = ConstantPaths::new(space(), &[0.0, 0.0, 0.38, 0.62, 0.0], ramp).unwrap();
     assert_eq!(sampler.distribution()[0], [0.2; 5]);
-    sampler.end_epoch(0.5);
+    sampler.end_epoch(0.5).unwrap();
     let expected = [0.1, 0.1, 0.29, 0.41, 0.1];
     let row = &sampler.distribution()[0];
     assert!(row.iter().zip(expected).all(|(p, e)| (p - e).abs() < 1e-12), "{row:?}");
@@ -127,17 +127,15 @@ fn a_distribution_that_does_not_fit_is_refused() {
 /// Two positions that saw different norms get different rows.
 #[test]
 fn importance_per_position_learns_from_its_own_position() {
-    let config = PathImportanceConfig {
-        share: DistributionScope::Position,
-        smoothing: WHOLE,
-        variant: Variant::Paper,
-        ..PathImportanceConfig::default()
-    };
+    let config = PathImportanceConfig::default()
+        .with_scope(DistributionScope::Position)
+        .with_smoothing(WHOLE)
+        .with_variant(Variant::Paper);
     let mut sampler = PathImportance::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config).unwrap();
-    sampler.observe(&seen(&Arch::new(vec![1, 2]), &[1.0, 6.0], 0.0));
-    sampler.observe(&seen(&Arch::new(vec![2, 2]), &[3.0, 2.0], 0.0));
-    sampler.observe(&seen(&Arch::new(vec![1, 1]), &[1.0, 12.0], 0.0));
-    sampler.end_epoch(0.0);
+    sampler.observe(&seen(&Arch::new(vec![1, 2]), &[1.0, 6.0], 0.0)).unwrap();
+    sampler.observe(&seen(&Arch::new(vec![2, 2]), &[3.0, 2.0], 0.0)).unwrap();
+    sampler.observe(&seen(&Arch::new(vec![1, 1]), &[1.0, 12.0], 0.0)).unwrap();
+    sampler.end_epoch(0.0).unwrap();
     assert_eq!(sampler.distribution(), [[0.0, 0.25, 0.75], [0.0, 0.75, 0.25]]);
 }
 
@@ -145,11 +143,11 @@ fn importance_per_position_learns_from_its_own_position() {
 #[test]
 fn pareto_paths_stay_near_what_no_other_path_beats() {
     let cost = || Box::new(|arch: &Arch| arch.choices().iter().map(|&c| f64::from(c)).sum());
-    let config = ParetoPathsConfig { smoothing: WHOLE, memory: 8 };
+    let config = ParetoPathsConfig::new(WHOLE, 8);
     let new = || ParetoPaths::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config, cost()).unwrap();
     let (mut sampler, mut rng) = (new(), rng());
     for (digits, loss) in [([0, 0], 3.0), ([1, 1], 1.0), ([2, 0], 4.0)] {
-        sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss));
+        sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss)).unwrap();
     }
     let front = [Arch::new(vec![0, 0]), Arch::new(vec![1, 1])];
     for _ in 0..200 {
@@ -161,25 +159,27 @@ fn pareto_paths_stay_near_what_no_other_path_beats() {
 
 #[test]
 fn pareto_paths_forget_the_oldest() {
-    let config = ParetoPathsConfig { smoothing: WHOLE, memory: 2 };
+    let config = ParetoPathsConfig::new(WHOLE, 2);
     let mut sampler =
         ParetoPaths::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config, Box::new(|_| 1.0)).unwrap();
     for (digits, loss) in [([0, 0], 1.0), ([1, 1], 2.0), ([2, 2], 3.0)] {
-        sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss));
+        sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss)).unwrap();
     }
-    assert_eq!(sampler.state().0["seen"], [1.0, 1.0, 2.0, 2.0]);
+    let state: ParetoPathsState = sampler.state().read(ParetoPathsState::KIND).unwrap();
+    let remembered: Vec<&Arch> = state.paths.iter().map(|remembered| &remembered.path).collect();
+    assert_eq!(remembered, [&Arch::new(vec![1, 1]), &Arch::new(vec![2, 2])]);
 }
 
 /// Two positions, the second without operation 2: it draws from what the first two have of p.
 #[test]
 fn one_p_serves_positions_that_lack_an_operation() {
     let space = SubSpace::from_op_counts(&[3, 2]).unwrap();
-    let config = PathImportanceConfig { smoothing: WHOLE, variant: Variant::Paper, ..Default::default() };
+    let config = PathImportanceConfig::default().with_smoothing(WHOLE).with_variant(Variant::Paper);
     let mut sampler = PathImportance::new(space.clone(), config).unwrap();
     for (digits, norms) in [([0, 0], [1.0, 1.0]), ([1, 1], [3.0, 3.0]), ([2, 1], [4.0, 3.0])] {
-        sampler.observe(&seen(&Arch::new(digits.to_vec()), &norms, 0.0));
+        sampler.observe(&seen(&Arch::new(digits.to_vec()), &norms, 0.0)).unwrap();
     }
-    sampler.end_epoch(0.0);
+    sampler.end_epoch(0.0).unwrap();
     assert_eq!(sampler.distribution(), [[0.125, 0.375, 0.5]]);
     let (mut rng, mut counts) = (rng(), [[0_u32; 3]; 2]);
     for _ in 0..8_000 {
@@ -193,10 +193,10 @@ fn one_p_serves_positions_that_lack_an_operation() {
         }
     }
     // u/p is 1/3 ÷ 1/8 at the first position, 1/2 ÷ 3/4 at the second.
-    let unbiased = PathImportanceConfig { importance_weights: ImportanceWeights::Unbiased, ..config };
+    let unbiased = config.with_importance_weights(ImportanceWeights::Unbiased);
     let mut weighted = PathImportance::new(space, unbiased).unwrap();
     weighted.restore(&sampler.state()).unwrap();
-    let weight = weighted.loss_weight(&Arch::new(vec![0, 1]));
+    let weight = weighted.loss_weight(&Arch::new(vec![0, 1])).unwrap();
     assert!((weight - 8.0 / 3.0 * 2.0 / 3.0).abs() < 1e-12, "{weight}");
 }
 
@@ -216,12 +216,14 @@ fn importance_in_darts_learns_from_the_edges_that_are_kept() {
     let kept = [0, 1, 2, 3, 5, 6, 9, 10];
     let mean = |first: usize| kept.iter().map(|e| (e + first) as f64).sum::<f64>() / 8.0;
     let distribution = |share| {
-        let config =
-            PathImportanceConfig { smoothing: WHOLE, variant: Variant::Paper, share, ..Default::default() };
+        let config = PathImportanceConfig::default()
+            .with_smoothing(WHOLE)
+            .with_variant(Variant::Paper)
+            .with_scope(share);
         let mut sampler = PathImportance::new(SubSpace::full(&Darts), config).unwrap();
         let (path, norms) = darts_path(4, 6);
-        sampler.observe(&seen(&path, &norms, 0.0));
-        sampler.end_epoch(0.0);
+        sampler.observe(&seen(&path, &norms, 0.0)).unwrap();
+        sampler.end_epoch(0.0).unwrap();
         let path = sampler.next_paths(&mut rng()).remove(0);
         Darts.check(&path).unwrap();
         sampler.distribution()
@@ -271,7 +273,7 @@ fn fair_paths_in_darts_train_every_operation_of_the_edges_they_keep() {
 
 #[test]
 fn one_change_in_darts_is_a_change_of_the_genotype() {
-    let (mut sampler, mut rng) = (OneChangePaths::new(SubSpace::full(&Darts)), rng());
+    let (mut sampler, mut rng) = (OneChangePaths::new(SubSpace::full(&Darts)).unwrap(), rng());
     let mut last = sampler.next_paths(&mut rng).remove(0);
     for _ in 0..200 {
         let path = sampler.next_paths(&mut rng).remove(0);

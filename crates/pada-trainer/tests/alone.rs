@@ -58,7 +58,7 @@ fn net() -> DartsModel {
 }
 
 fn settings() -> TrainSettings {
-    TrainSettings { augment: Augment::NONE, ..recipe::recipe(EPOCHS, BATCH, 0, 0) }
+    recipe::recipe(EPOCHS, BATCH, 0, 0).with_augment(Augment::NONE)
 }
 
 fn engine() -> Engine {
@@ -72,14 +72,14 @@ fn trainer(recipe: Recipe) -> Trainer {
     let parts = TrainerParts {
         executor: Box::new(engine()),
         net: Box::new(net()),
-        n_ops: 8,
-        paths: Box::new(FixedPath::new(arch())),
-        data: Box::new(UniformData::new(IMAGES as u32)),
+        n_ops: 10,
+        paths: Box::new(FixedPath::new(arch()).unwrap()),
+        data: Box::new(UniformData::new(IMAGES as u32).unwrap()),
         rule: Box::new(SummedPaths),
         images: DataLoader::new(images()),
         space,
     };
-    Trainer::new(settings(), parts).with_recipe(recipe)
+    Trainer::new(settings(), parts).unwrap().with_recipe(recipe)
 }
 
 /// Weights, momentum and average.
@@ -168,7 +168,7 @@ fn a_step_is_that_of_the_recipe() {
 
 /// The images of a step, counted from the start of the run.
 fn drawn(step: usize) -> Vec<u32> {
-    let (mut data, mut rng) = (UniformData::new(IMAGES as u32), RngStream::Images.stream(0));
+    let (mut data, mut rng) = (UniformData::new(IMAGES as u32).unwrap(), RngStream::Images.stream(0));
     let mut order = data.epoch_order(&mut rng);
     for _ in 0..step / STEPS {
         order = data.epoch_order(&mut rng);

@@ -10,9 +10,9 @@ use pada_graph::{
 };
 use pada_models::{CandleExecutor, init_weights};
 use pada_report::EpochRecord;
-use pada_sampler::{PathObservation, PathSampler, SamplerError, SamplerState, UniformData, UniformPaths};
+use pada_sampler::{PathSampler, SamplerError, SavedState, UniformData, UniformPaths};
 use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
-use pada_trainer::rules::{CellShape, Close, CloseConfig, GateConfig};
+use pada_trainer::rules::{CellShape, Close, CloseConfig, CloseState, GateConfig};
 use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
 
@@ -62,12 +62,12 @@ fn trainer() -> Trainer {
         net: Box::new(net()),
         space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(UniformPaths::new(SubSpace::full(&Nb201::new()))),
-        data: Box::new(UniformData::new(24)),
+        paths: Box::new(UniformPaths::new(SubSpace::from_op_counts(Nb201::new().n_ops()).unwrap()).unwrap()),
+        data: Box::new(UniformData::new(24).unwrap()),
         rule: Box::new(close()),
         images: DataLoader::new(images()),
     };
-    Trainer::new(recipe(EPOCHS, 6, 1, 7), parts)
+    Trainer::new(recipe(EPOCHS, 6, 1, 7), parts).unwrap()
 }
 
 fn arch(text: &str) -> Arch {
@@ -76,9 +76,7 @@ fn arch(text: &str) -> Arch {
 
 /// The blocks of a rule's state, and the tensors of a block: those of position 0, one behind the other.
 fn blocks(rule: &dyn TrainRule) -> Vec<Vec<f32>> {
-    let numel: usize = slots_of(0, None).iter().map(|&id| net().weights().range(id).len()).sum();
-    let list: Vec<f32> = rule.state().0["block_weights"].iter().map(|&v| v as f32).collect();
-    list.chunks_exact(numel).map(<[f32]>::to_vec).collect()
+    rule.state().read::<CloseState>(CloseState::KIND).unwrap().blocks.weights
 }
 
 /// A position's tensors, of one operation or of all.
@@ -95,16 +93,8 @@ impl PathSampler for Given {
     fn next_paths(&mut self, _: &mut dyn rand::Rng) -> Vec<Arch> {
         self.0.clone()
     }
-    fn observe(&mut self, _: &PathObservation<'_>) {}
-    fn end_epoch(&mut self, _: f64) {}
     fn distribution(&self) -> Vec<Vec<f64>> {
         vec![]
-    }
-    fn state(&self) -> SamplerState {
-        SamplerState::default()
-    }
-    fn restore(&mut self, _: &SamplerState) -> Result<(), SamplerError> {
-        Ok(())
     }
 }
 
@@ -263,7 +253,7 @@ fn evaluation_places_the_blocks_that_it_names() {
 }
 
 /// Epoch records without the clock, all weights, the rule's state.
-fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SamplerState) {
+fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SavedState) {
     while !trainer.is_done() {
         trainer.epoch(&mut ()).unwrap();
     }
@@ -297,13 +287,22 @@ fn a_state_of_another_rule_is_refused_and_changes_nothing() {
     let good = trained.parts().rule.state();
     let mut rule = close();
     let start = rule.state();
-    for (name, change) in [("gate", 0), ("gate_momentum", 1), ("block_momentum", 0), ("block_weights", 7)] {
-        let mut bad = good.clone();
-        bad.0.get_mut(name).unwrap().truncate(change);
-        let error = rule.restore(&bad).unwrap_err();
-        assert!(matches!(&error, SamplerError::State { .. }), "{name}: {error}");
-        assert_eq!(rule.state(), start, "{name}");
+    let damages: [fn(&mut CloseState); 5] = [
+        |state| state.gate.params.truncate(0),
+        |state| state.gate.momentum.truncate(1),
+        |state| state.blocks.momentum.truncate(0),
+        |state| state.blocks.weights[0].truncate(7),
+        |state| state.blocks.weights.clear(),
+    ];
+    for (i, damage) in damages.into_iter().enumerate() {
+        let mut bad: CloseState = good.read(CloseState::KIND).unwrap();
+        damage(&mut bad);
+        let error = rule.restore(&SavedState::new(CloseState::KIND, &bad)).unwrap_err();
+        assert!(matches!(&error, SamplerError::State { .. }), "{i}: {error}");
+        assert_eq!(rule.state(), start, "{i}");
     }
+    let error = rule.restore(&SavedState::stateless()).unwrap_err();
+    assert!(matches!(&error, SamplerError::OtherKind { .. }), "{error}");
     rule.restore(&good).unwrap();
     assert_eq!(rule.state(), good);
 }

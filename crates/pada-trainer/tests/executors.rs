@@ -56,8 +56,10 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
     let weights = init_weights(net.weights(), &mut RngStream::Init.stream(SEED));
     let importance_weights = ImportanceWeights::Unbiased;
     let smoothing = LinearSchedule { first: 0.5, last: 1.0 };
-    let paths = PathImportanceConfig { importance_weights, smoothing, ..PathImportanceConfig::default() };
-    let data = DataImportanceConfig { importance_weights, smoothing, ..DataImportanceConfig::default() };
+    let paths =
+        PathImportanceConfig::default().with_importance_weights(importance_weights).with_smoothing(smoothing);
+    let data =
+        DataImportanceConfig::default().with_importance_weights(importance_weights).with_smoothing(smoothing);
     let parts = TrainerParts {
         executor: new(net.weights().clone(), weights, precision),
         net: Box::new(net),
@@ -68,7 +70,7 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
         rule: Box::new(SummedPaths),
         images: pada_data::DataLoader::new(images),
     };
-    let mut trainer = Trainer::new(recipe(EPOCHS, BATCH, 2, SEED), parts);
+    let mut trainer = Trainer::new(recipe(EPOCHS, BATCH, 2, SEED), parts).unwrap();
     let mut losses = Losses::default();
     while !trainer.is_done() {
         trainer.epoch(&mut losses).unwrap();

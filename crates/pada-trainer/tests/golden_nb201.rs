@@ -116,7 +116,7 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
         let mut ctx = StepContext {
             executor: &mut *executor,
             net,
-            paths: &mut FixedPath::new(arch),
+            paths: &mut FixedPath::new(arch).unwrap(),
             path_rng: &mut pada_trainer::RngStream::Paths.stream(0),
             rule_rng: &mut pada_trainer::RngStream::Rule.stream(0),
             sgd: SgdStep {
@@ -138,9 +138,8 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
         golden.assert_close(&format!("step{k}.logits"), wide(&path.logits.values));
         golden.assert_close(&format!("step{k}.loss"), [path.loss]);
         golden.assert_close(&format!("step{k}.grad_norm"), [outcome.grad_norm]);
-        let seen =
-            PathObservation { path: &path.path, position_norms: &path.position_norms, loss: path.loss };
-        golden.assert_close(&format!("step{k}.op_norm"), seen.op_norms(5));
+        let seen = PathObservation::new(&path.path, &path.position_norms, path.loss);
+        golden.assert_close(&format!("step{k}.op_norm"), seen.op_norms(5).unwrap());
     }
     let weights = executor.read(State::Weights);
     for (id, spec) in layout.iter() {

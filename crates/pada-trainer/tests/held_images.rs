@@ -12,9 +12,7 @@ use pada_models::init_weights;
 use pada_sampler::{UniformData, UniformPaths};
 use pada_space::{Arch, NasBenchMacro, SearchSpace, SubSpace};
 use pada_trainer::rules::SummedPaths;
-use pada_trainer::{
-    ArchScore, Calibration, EvalSet, RngStream, Scorer, TrainSettings, Trainer, TrainerParts,
-};
+use pada_trainer::{ArchScore, Calibration, EvalSet, RngStream, Scorer, Trainer, TrainerParts};
 use recipe::recipe;
 
 const SHAPE: Shape = Shape { channels: 3, height: 16, width: 12 };
@@ -53,12 +51,12 @@ fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
         net: Box::new(net()),
         space: space.clone(),
         n_ops: 3,
-        paths: Box::new(UniformPaths::new(space)),
-        data: Box::new(UniformData::new(21)),
+        paths: Box::new(UniformPaths::new(space).unwrap()),
+        data: Box::new(UniformData::new(21).unwrap()),
         rule: Box::new(SummedPaths),
         images: DataLoader::new(images()),
     };
-    let mut trainer = Trainer::new(TrainSettings { augment, ..recipe(2, 8, 1, 5) }, parts);
+    let mut trainer = Trainer::new(recipe(2, 8, 1, 5).with_augment(augment), parts).unwrap();
     while !trainer.is_done() {
         trainer.epoch(&mut ()).unwrap();
     }

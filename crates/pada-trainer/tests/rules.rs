@@ -8,7 +8,7 @@ use pada_graph::{
 use pada_models::{CandleExecutor, init_weights};
 use pada_sampler::{FairPaths, FixedPath, PathSampler, Variant};
 use pada_space::{Arch, SubSpace};
-use pada_trainer::rules::{Constraints, Nsas, NsasConfig, SummedPaths, Sumnas, SumnasConfig};
+use pada_trainer::rules::{Constraints, Nsas, NsasConfig, SummedPaths, Sumnas, SumnasConfig, SumnasState};
 use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, clip_factor, global_norm};
 
 const CLIP: f64 = 0.8;
@@ -148,7 +148,8 @@ fn sumnas_goes_on_with_its_inner_momentum() {
     let mut restored = Sumnas::new(config);
     restored.restore(&whole.state()).unwrap();
     assert_eq!(restored.state(), whole.state());
-    assert!(whole.state().0["inner_momentum"].iter().any(|&v| v != 0.0));
+    let state: SumnasState = whole.state().read(SumnasState::KIND).unwrap();
+    assert!(state.inner_momentum.iter().any(|&v| v != 0.0));
 }
 
 /// NAS-Bench-201's setting: .2 · L(path) + .4 · L(random) + .4 · L(diverse), all with gradients.
@@ -158,7 +159,7 @@ fn nsas_adds_the_gradients_of_its_constraint_paths() {
     let mut rule = Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap());
     let path = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
-    let outcome = step(&mut rule, &mut ours, &mut FixedPath::new(path.clone()), SGD);
+    let outcome = step(&mut rule, &mut ours, &mut FixedPath::new(path.clone()).unwrap(), SGD);
     let [own, random, diverse] = &outcome.paths[..] else { panic!("three paths") };
     assert_eq!(own.path, path);
     assert_eq!(random.path.distance(&diverse.path), Ok(6));
@@ -174,12 +175,12 @@ fn nsas_with_an_archive_starts_as_plain_training_and_then_remembers() {
     let mut rule = Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap());
     let first = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
-    step(&mut rule, &mut ours, &mut FixedPath::new(first.clone()), SGD);
+    step(&mut rule, &mut ours, &mut FixedPath::new(first.clone()).unwrap(), SGD);
     by_hand(&mut theirs, &[(1.0, first.clone())], SGD);
     assert_eq!(weights(&ours), weights(&theirs));
     assert_eq!(rule.archive(), std::slice::from_ref(&first));
     let second = Arch::new(vec![2, 2, 2, 2, 2, 2]);
-    step(&mut rule, &mut ours, &mut FixedPath::new(second.clone()), SGD);
+    step(&mut rule, &mut ours, &mut FixedPath::new(second.clone()).unwrap(), SGD);
     by_hand(&mut theirs, &[(0.5, second), (0.5, first)], SGD);
     assert_eq!(weights(&ours), weights(&theirs));
 }

@@ -155,7 +155,7 @@ fn sumnas_leaves_variances_that_are_some() {
         let mut ctx = StepContext {
             executor: &mut executor,
             net: &net,
-            paths: &mut FixedPath::new(arch("12121212")),
+            paths: &mut FixedPath::new(arch("12121212")).unwrap(),
             path_rng: &mut RngStream::Paths.stream(0),
             rule_rng: &mut RngStream::Rule.stream(0),
             sgd: SgdStep {

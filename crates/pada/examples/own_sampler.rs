@@ -21,19 +21,23 @@ impl PathSampler for PreferConvolutions {
         paths.into_iter().max_by_key(convolutions).into_iter().collect()
     }
 
-    fn observe(&mut self, _: &PathObservation<'_>) {}
+    fn observe(&mut self, _: &PathObservation<'_>) -> Result<(), SamplerError> {
+        Ok(())
+    }
 
-    fn end_epoch(&mut self, _: f64) {}
+    fn end_epoch(&mut self, _: f64) -> Result<(), SamplerError> {
+        Ok(())
+    }
 
     fn distribution(&self) -> Vec<Vec<f64>> {
         self.uniform.distribution()
     }
 
-    fn state(&self) -> SamplerState {
+    fn state(&self) -> SavedState {
         self.uniform.state()
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
         self.uniform.restore(state)
     }
 }
@@ -60,7 +64,9 @@ pub fn main() -> Result<(), PadaError> {
     let folder = std::env::temp_dir().join(format!("pada-own-sampler-{}", std::process::id()));
     let own = Splits { train: images("squares, train", 64), test: images("squares, test", 32) };
     let mut run = Experiment::nb201(Dataset::own(own))
-        .path_sampler("prefer-convolutions", |part| PreferConvolutions { uniform: UniformPaths::new(part) })
+        .path_sampler("prefer-convolutions", |part| {
+            Ok(PreferConvolutions { uniform: UniformPaths::new(part)? })
+        })
         .image_sampler(ImagesConfig::Uniform)
         .epochs(2)
         .set("train.batch=16")

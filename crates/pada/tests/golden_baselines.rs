@@ -14,7 +14,7 @@ fn golden_zero_cost_rows_of_nb201_equal_scipy() {
     let (Some(golden), Some(table)) = (shared::golden_file("metrics.json"), shared::nb201_table()) else {
         return;
     };
-    let table = Nb201Table::load(&table).unwrap();
+    let table = Nb201Table::load(table).unwrap();
     let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     let (truth, column) =
         (table.column("cifar10_test_200").unwrap(), table.column("params_cifar10").unwrap());

@@ -1,39 +1,54 @@
 use pada_graph::Batch;
-use pada_sampler::{SamplerError, SamplerState};
+use pada_sampler::{SamplerError, SavedState};
 use pada_space::{Arch, SubSpace};
 use serde::{Deserialize, Serialize};
 
-use super::{Passed, StepContext, StepOutcome, TrainRule};
+use super::{Passed, StepContext, StepOutcome, TrainRule, check_paths};
 use crate::TrainError;
 
 /// Settings of [`MagicAt`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MagicAtConfig {
-    /// λ, the weight of the alignment; .5 stands for the paper's, unverified.
+    /// λ, the weight of the alignment. 0.5 is our reading of the paper; it is not verified.
     pub weight: f64,
 }
 
-/// The loss of a step is `L(path) + λ · mean over cells and positions of (mean squared difference of the operation's input + of its
-/// output)` between the path and an anchor, the best path so far, which stands still. It keeps operations from being pulled another
-/// way by every path they are part of. With [`pada_sampler::OneChangePaths`], whose paths differ from the last in one position,
-/// this is Magic-AT; with another sampler it is its A alone.
+/// Aligns the features of every path with those of an anchor, the best path so far. The loss of a step is `L(path) + λ · A`, where A is
+/// the mean over cells and positions of the mean squared difference between the inputs of an operation in the path and in the anchor,
+/// plus the same for its outputs. No gradient flows to the anchor. The alignment reduces the interference of paths that share an
+/// operation. With [`pada_sampler::OneChangePaths`] this is Magic-AT; with another sampler it is its A alone.
 ///
-/// The anchor is the path trained last, if that is right on more images of a batch than the anchor so far; otherwise the anchor stays.
-/// The batch is that of the next step, before anything is trained on it. The first path is the first anchor. Both forward passes
-/// count as training time.
+/// The path of the previous step becomes the anchor if it classifies more images of a batch correctly than the anchor. The batch is that
+/// of the next step, before it is trained on. The first path is the first anchor. Both forward passes count as training time.
 ///
 /// # Source
-/// Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022. Which values are aligned and with what weight is unverified.
-/// DIFFERS: the paper holds images out to choose the anchor by. A step has none but its batch; the next one stands in, and its images
-/// have been trained on in earlier epochs. It is small, so that the anchor changes by chance, too. Unverified.
+/// Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022. Which values are aligned, and with which weight, is not verified.
+/// DIFFERS: the paper chooses the anchor on held-out images. Here the next batch takes their place; its images were trained on in earlier
+/// epochs, and it is small, so that the anchor also changes by chance. The effect is not verified.
 #[derive(Clone, Debug)]
 pub struct MagicAt {
     config: MagicAtConfig,
     space: SubSpace,
     anchor: Option<Arch>,
-    /// The paths of the step before; they have not been compared with the anchor yet.
+    /// The paths of the previous step, which were not compared with the anchor yet.
     candidates: Vec<Arch>,
+}
+
+/// State of [`MagicAt`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MagicAtState {
+    /// The best path so far; `None` before the second step.
+    pub anchor: Option<Arch>,
+    /// The paths of the previous step, which were not compared with the anchor yet.
+    pub candidates: Vec<Arch>,
+}
+
+impl MagicAtState {
+    /// The kind of [`SavedState`] that holds this state.
+    pub const KIND: &str = "magic-at";
 }
 
 impl MagicAt {
@@ -42,12 +57,12 @@ impl MagicAt {
         Self { config, space, anchor: None, candidates: Vec::new() }
     }
 
-    /// The best path so far; none before the second step.
+    /// The best path so far; `None` before the second step.
     pub fn anchor(&self) -> Option<&Arch> {
         self.anchor.as_ref()
     }
 
-    /// Compares the candidates with the anchor; `correct` says how many images a path is right on.
+    /// Compares the candidates with the anchor; `correct` counts the images that a path classifies correctly.
     fn choose_anchor(
         &mut self,
         mut correct: impl FnMut(&Arch) -> Result<usize, TrainError>,
@@ -91,28 +106,30 @@ impl TrainRule for MagicAt {
         let paths = ctx.paths.next_paths(ctx.path_rng);
         let mut passes = Vec::new();
         for path in &paths {
-            let weight = ctx.paths.loss_weight(path);
+            let weight = ctx.paths.loss_weight(path)?;
             passes.push(self.pass(ctx, path, weight, batch)?);
         }
         self.candidates = paths;
         ctx.descend(passes)
     }
 
-    fn state(&self) -> SamplerState {
-        let mut state = SamplerState::archs("anchor", self.anchor.as_slice());
-        state.0.extend(SamplerState::archs("candidates", &self.candidates).0);
-        state
+    fn state(&self) -> SavedState {
+        let (anchor, candidates) = (self.anchor.clone(), self.candidates.clone());
+        SavedState::new(MagicAtState::KIND, &MagicAtState { anchor, candidates })
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        let [mut anchor, candidates] = state.to_arch_lists(["anchor", "candidates"], &self.space)?;
-        (self.anchor, self.candidates) = (anchor.pop(), candidates);
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        let MagicAtState { anchor, candidates } = state.read(MagicAtState::KIND)?;
+        check_paths(MagicAtState::KIND, anchor.iter().chain(&candidates), &self.space)?;
+        (self.anchor, self.candidates) = (anchor, candidates);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn arch(digits: &str) -> Arch {
@@ -167,12 +184,15 @@ mod tests {
         (before.anchor, before.candidates) = (Some(arch("124")), vec![arch("123")]);
         after.restore(&before.state()).unwrap();
         assert_eq!((&after.anchor, &after.candidates), (&before.anchor, &before.candidates));
+        assert!(matches!(after.restore(&SavedState::stateless()), Err(SamplerError::OtherKind { .. })));
         for foreign in [
-            SamplerState::archs("anchor", &[arch("124")]),
-            SamplerState::archs("archive", &[]),
-            SamplerState::new([("anchor", &[1.0, 2.0]), ("candidates", &[])]),
-            SamplerState::new([("anchor", &[1.0, 2.0, 9.0]), ("candidates", &[])]),
+            json!({"anchor": [1, 2, 4]}),
+            json!({"archive": [], "recent": []}),
+            json!({"anchor": [1, 2], "candidates": []}),
+            json!({"anchor": [1, 2, 9], "candidates": []}),
+            json!({"anchor": null, "candidates": [[1, 2, 9]]}),
         ] {
+            let foreign = SavedState::new(MagicAtState::KIND, &foreign);
             assert!(matches!(after.restore(&foreign), Err(SamplerError::State { .. })), "{foreign:?}");
         }
         assert_eq!(after.anchor, Some(arch("124")));

@@ -1,9 +1,10 @@
 use pada_space::SubSpace;
 
-/// All parts in which each of these positions has one operation: 5 × 5 for two positions of NAS-Bench-201.
+/// Splits a space into all parts in which each of the given positions has only one operation: 5 × 5 parts for two positions of
+/// NAS-Bench-201.
 ///
 /// # Panics
-/// If a position is not in the space.
+/// Panics if a position is not in the space.
 ///
 /// # Source
 /// Zhao et al., *Few-Shot Neural Architecture Search*, ICML 2021.

@@ -5,37 +5,38 @@ use pada_graph::{Batch, Executor, Images, LossSpec, Lower, Shape, WeightId};
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 
-use crate::{TrainError, image_shape};
+use crate::TrainError;
+use crate::scoring::fixed_images::image_shape;
 
-/// How gradients are compared.
+/// Settings of [`split_by_gradients`] and [`disagreements`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MatchingSettings {
-    /// Pairs of a batch and a random path.
+    /// Number of pairs of a batch and a random path.
     pub samples: usize,
-    /// Images of a batch.
+    /// Batch size.
     pub batch: usize,
-    /// Random changes to images.
+    /// Augmentation of the images.
     pub augment: Augment,
 }
 
-/// How far the gradients of the operations at one position point apart.
+/// How much the gradients of the operations at one position disagree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Disagreement {
-    /// The position.
+    /// Index of the position.
     pub position: usize,
-    /// `[n]`, its operations.
+    /// `[n]`, the operations of the position.
     pub ops: Vec<u8>,
-    /// `[n, n]`: the mean of 1 − cos of the gradients of the shared weights when the operation of the row and that of the column
-    /// stand at the position, on the same images and with the same operations elsewhere.
+    /// `[n, n]`, the mean of 1 − cos between the gradients of the shared weights with the operation of the row and with that of the column
+    /// at the position. Images and all other operations are the same.
     pub distance: Vec<Vec<f64>>,
 }
 
-/// Splits a supernet in two at the position where that separates the gradients that disagree most.
+/// Splits a supernet into two at the position at which the split separates the gradients that disagree most.
 ///
-/// Only positions that still have all operations they had in `whole` are considered; none if there is no such position.
+/// Only positions that still have all their operations of `whole` are considered. Returns `None` if there is no such position.
 ///
 /// # Errors
-/// [`TrainError`] from the executor.
+/// Returns [`TrainError`] from the executor.
 ///
 /// # Source
 /// Hu et al., *Generalizing Few-Shot NAS with Gradient Matching*, ICLR 2022.
@@ -67,10 +68,11 @@ pub fn split_by_gradients(
     }))
 }
 
-/// The partition into ⌊n/2⌋ and ⌈n/2⌉ with the largest sum of distances between its sides: the smaller side, and the sum.
+/// Finds the partition into ⌊n/2⌋ and ⌈n/2⌉ elements with the largest sum of distances between the two sides. Returns the smaller side and
+/// the sum.
 ///
 /// # Shapes
-/// `distance`: `[n, n]`, symmetric, n at least 2.
+/// `distance`: `[n, n]`, symmetric, with n at least 2
 pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
     let n = distance.len();
     let side = |set: u32| (0..n).filter(|i| set >> i & 1 == 1).collect::<Vec<usize>>();
@@ -85,10 +87,10 @@ pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
     (side(best.0), best.1)
 }
 
-/// Compares the gradients of all operations at each of some positions.
+/// Compares the gradients of all operations at each of the given positions.
 ///
 /// # Errors
-/// [`TrainError`] from the executor.
+/// Returns [`TrainError`] from the executor.
 pub fn disagreements(
     executor: &mut dyn Executor,
     net: &dyn Lower,
@@ -132,10 +134,10 @@ pub fn disagreements(
     Ok(found)
 }
 
-/// The gradients of the weights in cells, with the position each belongs to.
+/// The gradients of the weights of cells, with the position of each.
 type CellGradient = Vec<(usize, Vec<f32>)>;
 
-/// The cosine of the gradients of all cell weights that do not belong to `position`; 0 where one of them is zero.
+/// The cosine between the gradients of all cell weights that do not belong to `position`; 0 if one of the gradients is zero.
 fn cosine(a: &CellGradient, b: &CellGradient, position: usize) -> f64 {
     let (mut dot, mut squares) = (0.0, [0.0; 2]);
     for ((_, a), (_, b)) in a.iter().zip(b).filter(|((at, _), _)| *at != position) {

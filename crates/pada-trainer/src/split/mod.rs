@@ -1,4 +1,5 @@
-//! Splitting one supernet into several, each with weights of its own for a part of the space: fewer architectures share a weight.
+//! Splits of one supernet into several sub-supernets, each with its own weights for a part of the space, so that fewer architectures share
+//! a weight.
 
 mod few_shot;
 mod gradient_matching;
@@ -10,16 +11,16 @@ pub use gradient_matching::{
 use pada_graph::{Executor, State};
 use pada_space::{Arch, SubSpace};
 
-/// The supernets that splits left: together they hold every architecture once.
+/// The sub-supernets of a split. Together they contain every architecture exactly once.
 #[derive(Clone, Debug)]
 pub struct SubSupernets {
     leaves: Vec<(SubSpace, Vec<f32>)>,
-    /// The one whose weights an executor holds.
+    /// The index of the sub-supernet whose weights the executor has.
     placed: Option<usize>,
 }
 
 impl SubSupernets {
-    /// Parts with their weights.
+    /// Sub-supernets from their parts of the space and their weights.
     pub fn new(leaves: Vec<(SubSpace, Vec<f32>)>) -> Self {
         Self { leaves, placed: None }
     }
@@ -29,13 +30,13 @@ impl SubSupernets {
         &self.leaves
     }
 
-    /// The parts.
+    /// The parts of the space.
     pub fn parts(&self) -> impl Iterator<Item = &SubSpace> {
         self.leaves.iter().map(|(part, _)| part)
     }
 
-    /// Puts the weights of the part that holds an architecture into an executor and says which part that is; nothing and none
-    /// for an architecture that is in no part.
+    /// Writes the weights of the sub-supernet of an architecture into an executor and returns its index. Does nothing and returns `None` if the
+    /// architecture is in no part.
     pub fn place(&mut self, arch: &Arch, executor: &mut dyn Executor) -> Option<usize> {
         let leaf = self.leaves.iter().position(|(part, _)| part.contains(arch))?;
         if self.placed != Some(leaf) {

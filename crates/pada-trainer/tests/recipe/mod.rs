@@ -17,12 +17,6 @@ pub(crate) fn recipe(epochs: usize, batch: usize, crop_padding: usize, seed: u64
         unused_weights: UnusedWeights::Decay,
         on_nan: OnNan::Stop,
     };
-    TrainSettings {
-        train,
-        augment: Augment { crop_padding, flip: Flip::Horizontal, ..Augment::NONE },
-        image_score: ImageScore::Logits,
-        seed,
-        stage: 0,
-        identity: String::new(),
-    }
+    let augment = Augment { crop_padding, flip: Flip::Horizontal, ..Augment::NONE };
+    TrainSettings::new(train).with_augment(augment).with_image_score(ImageScore::Logits).with_seed(seed)
 }

@@ -212,7 +212,7 @@ impl RunConfig {
         }
         let fits = self.split.is_none() || self.paths.works_on_parts();
         let range =
-            "uniform, one-change, pareto, or importance with share = \"position\", where there is a [split]";
+            "uniform, one-change, pareto, or importance with scope = \"position\", where there is a [split]";
         check("paths.rule", self.paths.rule(), fits, range)?;
         augment::check_augment(&self.augment, &self.data)?;
         self.update.check(self)?;

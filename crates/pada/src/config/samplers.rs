@@ -81,12 +81,11 @@ pub struct ImageImportanceConfig {
 impl ImageImportanceConfig {
     /// The settings of the sampler.
     pub fn sampler(&self) -> DataImportanceConfig {
-        DataImportanceConfig {
-            variant: self.variant,
-            smoothing: self.smoothing,
-            importance_weights: self.importance_weights,
-            replacement: self.replacement,
-        }
+        DataImportanceConfig::default()
+            .with_variant(self.variant)
+            .with_smoothing(self.smoothing)
+            .with_importance_weights(self.importance_weights)
+            .with_replacement(self.replacement)
     }
 }
 
@@ -105,7 +104,7 @@ impl PathsConfig {
     pub(crate) fn works_on_parts(&self) -> bool {
         match self {
             Self::Uniform | Self::OneChange | Self::Pareto(_) | Self::Own { .. } => true,
-            Self::Importance(config) => config.share == DistributionScope::Position,
+            Self::Importance(config) => config.scope == DistributionScope::Position,
             Self::Fair { .. } | Self::Constant { .. } => false,
         }
     }
@@ -164,15 +163,15 @@ pub(super) fn describe(paths: &PathsConfig, images: &ImagesConfig) -> String {
         }
         unbiased |= images.importance_weights == ImportanceWeights::Unbiased;
     }
-    let share = importance.map(|p| p.share);
+    let scope = importance.map(|p| p.scope);
     let image = match images {
         ImagesConfig::Uniform => None,
         ImagesConfig::Importance(config) => Some(config),
     };
     let switches = [
         (unbiased, "unbiased losses"),
-        (share == Some(DistributionScope::Kind), "p per kind of positions"),
-        (share == Some(DistributionScope::Position), "p per position"),
+        (scope == Some(DistributionScope::Kind), "p per kind of positions"),
+        (scope == Some(DistributionScope::Position), "p per position"),
         (image.is_some_and(|i| i.replacement == Replacement::Without), "without replacement"),
         (image.is_some_and(|i| i.score == ImageScore::LastLayer), "images by last-layer norm"),
         (image.is_some_and(|i| i.score == ImageScore::Loss), "images by loss"),

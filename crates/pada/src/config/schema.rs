@@ -513,7 +513,7 @@ const PATHS: Section = section(
         ),
         key_of(
             &["importance"],
-            "share",
+            "scope",
             OneOf(&["all", "kind", "position"]),
             Is("\"all\""),
             "Scope of one distribution: all decisions of the space, those of one kind (normal and reduction cells), or each decision.",
@@ -836,7 +836,7 @@ pub(super) const REPLACED: &[(&str, &str)] = &[
     ("sampler.data_smoothing", "`images.smoothing`"),
     ("sampler.importance_weights", "`paths.importance_weights` and `images.importance_weights`"),
     ("sampler.weight_bound", "`paths.weight_bound`"),
-    ("sampler.share", "`paths.share`"),
+    ("sampler.share", "`paths.scope`"),
     ("sampler.replacement", "`images.replacement`"),
     ("sampler.image_score", "`images.score`"),
     ("sampler.distribution", "`paths.distribution`"),

@@ -137,10 +137,10 @@ fn load(name: TruthName, data_dir: &Path) -> Result<Table, PadaError> {
     Ok(match name {
         TruthName::Mini => plain(pada_nasbench::mini()?),
         TruthName::NasBenchMacro => {
-            plain(MacroTable::load(&Download::NasBenchMacro.path(data_dir))?.table().clone())
+            plain(MacroTable::load(Download::NasBenchMacro.path(data_dir))?.table().clone())
         }
         TruthName::Darts214 => {
-            let table = Darts214Table::load(&Download::Darts214.path(data_dir))?;
+            let table = Darts214Table::load(Download::Darts214.path(data_dir))?;
             let tau = kendall_tau_b(table.best_epoch(), table.last_epoch())?;
             let note = format!(
                 "noisy: each was trained once, and by best and by last epoch the same trainings agree with tau-b {tau:.2} only"

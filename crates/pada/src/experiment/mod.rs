@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pada_data::Splits;
-use pada_sampler::PathSampler;
+use pada_sampler::{PathSampler, SamplerError};
 use pada_space::SubSpace;
 use pada_trainer::Observer;
 
@@ -138,11 +138,11 @@ impl Experiment {
     pub fn path_sampler<S: PathSampler + 'static>(
         mut self,
         name: &str,
-        build: impl Fn(SubSpace) -> S + Send + Sync + 'static,
+        build: impl Fn(SubSpace) -> Result<S, SamplerError> + Send + Sync + 'static,
     ) -> Self {
         self.paths = Some(PathsConfig::Own { name: name.to_owned() });
         self.custom.paths =
-            Some(Arc::new(move |part: SubSpace| -> Box<dyn PathSampler> { Box::new(build(part)) }));
+            Some(Arc::new(move |part| build(part).map(|sampler| Box::new(sampler) as Box<dyn PathSampler>)));
         self
     }
 

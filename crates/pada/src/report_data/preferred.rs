@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use pada_data::{DataError, Dataset, InMemoryDataset};
 use pada_report::RunRecord;
 use pada_report::html::{Found, Pixels, PreferredImages, Thumbnail};
-use pada_sampler::effective_sample_size;
+use pada_sampler::{DataImportanceState, effective_sample_size};
 use pada_trainer::{Checkpoint, DataState};
 
 use super::RunReader;
@@ -31,15 +31,18 @@ impl RunReader {
                 .to_owned()))
         };
         let (Some(record), Some(found)) = (record, newest(folder, config)?) else { return not_yet() };
-        let list = |name: &str| found.state.0.get(name).map(Vec::as_slice).unwrap_or_default();
-        if list("epochs").first().is_none_or(|epochs| *epochs == 0.0) {
+        let state: DataImportanceState = match found.state.read(DataImportanceState::KIND) {
+            Ok(state) => state,
+            Err(error) => return Ok(Err(format!("{}: {error}.", found.path.display()))),
+        };
+        if state.epochs == 0 {
             return not_yet();
         }
         let images = match self.images(config, record) {
             Ok(images) => images,
             Err(reason) => return Ok(Err(reason)),
         };
-        let q = list("q");
+        let q = state.probability.as_slice();
         if q.len() != images.len() || !q.iter().all(|q| q.is_finite()) {
             let reason =
                 format!("{} holds no distribution over {} images.", found.path.display(), images.len());

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use pada_data::{Dataset, Splits};
-use pada_sampler::PathSampler;
+use pada_sampler::{PathSampler, SamplerError};
 use pada_space::SubSpace;
 
 use crate::config::OWN;
@@ -13,7 +13,8 @@ use crate::run::scoring::Scoring;
 use crate::run::session::Session;
 
 /// Builds a path sampler for a part of the space.
-pub(crate) type PathSamplerFactory = Arc<dyn Fn(SubSpace) -> Box<dyn PathSampler> + Send + Sync>;
+pub(crate) type PathSamplerFactory =
+    Arc<dyn Fn(SubSpace) -> Result<Box<dyn PathSampler>, SamplerError> + Send + Sync>;
 
 /// What a program gives instead of a key of the config.
 #[derive(Clone, Default)]

@@ -54,13 +54,13 @@ fn path_sampler(
 ) -> Result<Box<dyn PathSampler>, PadaError> {
     let paths = match config {
         Config::Run(config) => &config.paths,
-        Config::Retrain(config) => return Ok(Box::new(FixedPath::new(space.parse(config.arch()?)?))),
+        Config::Retrain(config) => return Ok(Box::new(FixedPath::new(space.parse(config.arch()?)?)?)),
     };
     Ok(match paths {
-        PathsConfig::Uniform => Box::new(UniformPaths::new(part)),
+        PathsConfig::Uniform => Box::new(UniformPaths::new(part)?),
         PathsConfig::Importance(config) => Box::new(PathImportance::new(part, *config)?),
         PathsConfig::Fair { variant } => Box::new(FairPaths::new(part, *variant)?),
-        PathsConfig::OneChange => Box::new(OneChangePaths::new(part)),
+        PathsConfig::OneChange => Box::new(OneChangePaths::new(part)?),
         PathsConfig::Constant { distribution, smoothing } => {
             let (found, ops) = (distribution.len(), space.op_names().len());
             if found != ops {
@@ -73,7 +73,7 @@ fn path_sampler(
         PathsConfig::Own { name } => {
             let range = "a rule of pada: the sampler of this run belongs to the program that started it";
             let foreign = || ConfigError::Range { key: "paths.rule", value: format!("own, {name}"), range };
-            own.ok_or_else(foreign)?(part)
+            own.ok_or_else(foreign)?(part)?
         }
         PathsConfig::Pareto(config) => Box::new(ParetoPaths::new(part, *config, cost()?)?),
     })
@@ -107,7 +107,7 @@ fn data_sampler(config: &Config, images: usize) -> Result<Box<dyn DataSampler>, 
         Config::Run(RunConfig { images: ImagesConfig::Importance(config), .. }) => {
             Box::new(DataImportance::new(n, config.sampler())?)
         }
-        Config::Run(_) | Config::Retrain(_) => Box::new(UniformData::new(n)),
+        Config::Run(_) | Config::Retrain(_) => Box::new(UniformData::new(n)?),
     })
 }
 
@@ -137,17 +137,16 @@ pub(crate) fn trainer(
     let new = || init_weights(net.weights(), &mut RngStream::Init.stage_stream(config.seed(), stage));
     let weights = weights.unwrap_or_else(new);
     let rule = rule(config, &part, stage, net.weights(), &weights);
-    let settings = TrainSettings {
-        train: TrainConfig { epochs, ..config.train().clone() },
-        augment: *config.augment(),
-        image_score: match config {
-            Config::Run(config) => config.images.score(),
-            Config::Retrain(_) => ImageScore::default(),
-        },
-        seed: config.seed(),
-        stage,
-        identity: config.identity().to_string(),
+    let image_score = match config {
+        Config::Run(config) => config.images.score(),
+        Config::Retrain(_) => ImageScore::default(),
     };
+    let settings = TrainSettings::new(TrainConfig { epochs, ..config.train().clone() })
+        .with_augment(*config.augment())
+        .with_image_score(image_score)
+        .with_seed(config.seed())
+        .with_stage(stage)
+        .with_identity(config.identity());
     let cost = || -> Result<CostOf, ConfigError> {
         let alone = build::alone(config.network(), shape, classes)?;
         Ok(Box::new(move |arch| match alone.lower(arch) {
@@ -166,5 +165,5 @@ pub(crate) fn trainer(
         images: DataLoader::new(images),
     };
     let recipe = config.stand_alone().map(StandAloneConfig::recipe).unwrap_or_default();
-    Ok(Trainer::new(settings, parts).with_recipe(recipe).across(place.world.clone(), config.compute().norms))
+    Ok(Trainer::new(settings, parts)?.with_recipe(recipe).across(place.world.clone(), config.compute().norms))
 }

@@ -1,12 +1,13 @@
 use pada_graph::State;
 
-use crate::{Recipe, Trainer};
+use crate::r#loop::recipe::Recipe;
+use crate::r#loop::trainer::Trainer;
 
-/// A moving average of all weights and running statistics: after every step `average = decay · average + (1 − decay) · weights`. It
-/// starts as the weights that training starts from.
+/// An exponential moving average (EMA) of all weights and running statistics: after every step
+/// `average = decay · average + (1 − decay) · weights`. It starts as the initial weights.
 ///
 /// # Source
-/// Polyak & Juditsky, 1992; with exponential weights as `ModelEma` of <https://github.com/huggingface/pytorch-image-models>.
+/// Polyak & Juditsky (1992), with exponential weights as `ModelEma` of <https://github.com/huggingface/pytorch-image-models>.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Average {
     decay: f32,
@@ -14,45 +15,45 @@ pub struct Average {
 }
 
 impl Average {
-    /// The average at the start; `decay` lies between 0 and 1.
+    /// An average that starts as `weights`. `decay` is in `0.0..1.0`.
     pub fn new(decay: f64, weights: Vec<f32>) -> Self {
         Self { decay: decay as f32, values: weights }
     }
 
-    /// Takes in the weights after a step.
+    /// Adds the weights after a step.
     ///
     /// # Panics
-    /// If there are not as many as at the start.
+    /// Panics if the number of weights differs from that at the start.
     pub fn add(&mut self, weights: &[f32]) {
-        assert_eq!(weights.len(), self.values.len(), "an average is of the same weights throughout");
+        assert_eq!(weights.len(), self.values.len(), "an average is always of the same weights");
         for (average, weight) in self.values.iter_mut().zip(weights) {
             *average = self.decay * *average + (1.0 - self.decay) * weight;
         }
     }
 
-    /// All of it, in the order of the layout.
+    /// The averaged weights, in the order of the layout.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
 
-    /// Goes on from the values of a checkpoint.
+    /// Restores the averaged weights of a checkpoint.
     ///
     /// # Panics
-    /// If there are not as many as at the start.
+    /// Panics if the number of weights differs from that at the start.
     pub fn restore(&mut self, values: &[f32]) {
         self.values.copy_from_slice(values);
     }
 }
 
 impl Trainer {
-    /// The run with what a recipe adds to it.
+    /// Adds a recipe to the training.
     pub fn with_recipe(mut self, recipe: Recipe) -> Self {
         self.average = recipe.ema.map(|decay| Average::new(decay, self.parts.executor.read(State::Weights)));
         self.recipe = recipe;
         self
     }
 
-    /// Puts the average of the weights in their place, where the recipe has one: to score with. Training must not go on after it.
+    /// Replaces the weights by their moving average, to score with it, if the recipe has one. Training must not continue afterwards.
     pub fn place_average(&mut self) {
         if let Some(average) = &self.average {
             self.parts.executor.write(State::Weights, average.values());

@@ -1,24 +1,24 @@
 use pada_graph::Logits;
 use serde::{Deserialize, Serialize};
 
-use crate::PathOutcome;
+use crate::rules::PathOutcome;
 
-/// What the data side goes by: one number per image and step.
+/// The score of an image in a step, which the data sampler observes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageScore {
-    /// ‖softmax(z) − onehot(y)‖₂, as PA&DA (Eq. 13).
+    /// ‖softmax(z) − onehot(y)‖₂ of the logits z and the label y, as in PA&DA (Eq. 13).
     #[default]
     Logits,
-    /// The same times the norm of the classifier's input: the exact norm of the loss's gradient with respect to the classifier's
-    /// weight. Beyond the paper.
+    /// The same, multiplied by the norm of the input of the classifier: the exact norm of the gradient of the loss with respect to the
+    /// weight of the classifier. Not part of the paper.
     LastLayer,
-    /// The cross entropy. Beyond the paper.
+    /// The cross entropy. Not part of the paper.
     Loss,
 }
 
 impl ImageScore {
-    /// `[B]`, the scores of a batch's images.
+    /// Computes the scores of the images of a batch, `[B]`.
     pub fn of(self, path: &PathOutcome, labels: &[u32]) -> Vec<f32> {
         let norms = || image_gradient_norms(&path.logits, labels);
         match self {
@@ -32,7 +32,7 @@ impl ImageScore {
     }
 }
 
-/// The norm of the loss's gradient with respect to each image's logits, ‖softmax(z) − onehot(y)‖₂.
+/// Computes the norm of the gradient of the loss with respect to the logits of each image, ‖softmax(z) − onehot(y)‖₂.
 ///
 /// # Shapes
 /// `logits`: `[B, K]`, `labels`: `[B]`; returns `[B]`, in `[0, √2]`

@@ -1,24 +1,26 @@
 use pada_graph::Decayed;
+use serde::{Deserialize, Serialize};
 
-use crate::RunPoint;
+use crate::r#loop::schedule::RunPoint;
 
-/// What publications add to the training of a network that stands alone; by default nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Additions that publications make to the training of a stand-alone network. The default adds nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Share of the target that all classes get alike.
+    /// Label-smoothing factor ε, in `0.0..1.0`.
     pub label_smoothing: f64,
-    /// Epochs in which the learning rate rises.
+    /// Number of warm-up epochs, in which the learning rate rises.
     pub warm_up: usize,
-    /// Probability that a path of the network is dropped after the last epoch, see [`Recipe::drop_path`].
+    /// Drop-path probability that [`Recipe::drop_path`] approaches in the last epoch.
     pub drop_path: f64,
-    /// What an average of the weights keeps of itself at every step, see [`crate::Average`]; none for no average.
+    /// Decay of the moving average of the weights, see [`crate::Average`]; `None` keeps no average.
     pub ema: Option<f64>,
-    /// Of which weights decay.
+    /// Which weights decay.
     pub decayed: Decayed,
 }
 
 impl Recipe {
-    /// The probability that a path is dropped: linear in the epoch, from 0 in the first.
+    /// Computes the drop-path probability of an epoch: linear, from 0 in the first epoch.
     ///
     /// # Source
     /// `drop_path_prob = args.drop_path_prob * epoch / args.epochs` in <https://github.com/quark0/darts>, `cnn/train.py`.
@@ -26,8 +28,8 @@ impl Recipe {
         self.drop_path * at.epoch as f64 / at.epochs as f64
     }
 
-    /// What warm-up multiplies the scheduled learning rate with: it rises by the same amount with every step and is 1 at the last step
-    /// of the last epoch of warm-up. The schedule itself starts with the run.
+    /// Computes the factor of warm-up on the scheduled learning rate. It rises by the same amount in every step and reaches 1 in the last
+    /// step of the last warm-up epoch. The schedule itself starts with the run, not after warm-up.
     ///
     /// # Source
     /// Goyal et al., *Accurate, Large Minibatch SGD*, 2017. `torch.optim.lr_scheduler.LinearLR` with `start_factor = 1 / n` and
@@ -42,7 +44,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Schedule;
+    use crate::r#loop::schedule::Schedule;
 
     fn at(step: usize) -> RunPoint {
         RunPoint { epoch: step / 7, epochs: 5, step: step % 7, steps: 7 }

@@ -1,15 +1,15 @@
 use std::sync::OnceLock;
 
-use pada_data::InMemoryDataset;
+use pada_data::{Dataset, InMemoryDataset};
 use pada_graph::{Batch, ByteImages, DeviceDataset, ExecError, Executor, Images, Pixels, Shape};
 
-/// Images that are never changed, in batches; the last may be smaller. An executor that can hold them is given them once.
+/// Images without augmentation, in batches; the last batch may be smaller. They are uploaded once if the executor has room for them.
 #[derive(Clone, Debug)]
 pub(crate) struct FixedImages {
     set: InMemoryDataset,
     labels: Vec<u32>,
     batch: usize,
-    /// Normalised, where an executor must be given them.
+    /// Normalised pixels, for an executor that did not upload the images.
     pixels: OnceLock<Vec<f32>>,
 }
 
@@ -17,14 +17,14 @@ impl FixedImages {
     /// All images of a set.
     ///
     /// # Panics
-    /// If `batch` is 0.
+    /// Panics if `batch` is 0.
     pub(crate) fn new(set: InMemoryDataset, batch: usize) -> Self {
-        assert!(batch > 0, "a batch has images");
+        assert!(batch > 0, "the batch size must be at least 1");
         let labels = set.labels.iter().map(|&label| u32::from(label)).collect();
         Self { set, labels, batch, pixels: OnceLock::new() }
     }
 
-    /// How many images.
+    /// Number of images.
     pub(crate) fn len(&self) -> usize {
         self.labels.len()
     }
@@ -33,17 +33,17 @@ impl FixedImages {
         Shape::new(self.set.channels, self.set.height, self.set.width)
     }
 
-    /// Gives them to an executor, if it takes them.
+    /// Uploads the images to an executor; `None` if it does not take them.
     pub(crate) fn upload(&self, executor: &mut dyn Executor) -> Result<Option<DeviceDataset>, ExecError> {
         upload(executor, &self.set, &self.labels)
     }
 
-    /// All batches, of images that are held or given.
-    pub(crate) fn batches(&self, held: Option<DeviceDataset>) -> impl Iterator<Item = Batch<'_>> {
+    /// All batches, from the uploaded images if there are any.
+    pub(crate) fn batches(&self, uploaded: Option<DeviceDataset>) -> impl Iterator<Item = Batch<'_>> {
         let shape = self.shape();
         let firsts = (0..self.len()).step_by(self.batch);
         firsts.zip(self.labels.chunks(self.batch)).map(move |(first, labels)| {
-            let pixels = match held {
+            let pixels = match uploaded {
                 Some(set) => Pixels::Range(set, first, labels.len()),
                 None => {
                     Pixels::Given(&self.pixels()[first * shape.numel()..][..labels.len() * shape.numel()])
@@ -60,7 +60,7 @@ impl FixedImages {
     }
 }
 
-/// Gives a set of images to an executor, if it takes them.
+/// Uploads images to an executor; `None` if it does not take them.
 pub(crate) fn upload(
     executor: &mut dyn Executor,
     set: &InMemoryDataset,
@@ -69,4 +69,10 @@ pub(crate) fn upload(
     let shape = Shape::new(set.channels, set.height, set.width);
     let values = set.normalize.values(set.channels);
     executor.upload_dataset(&ByteImages { bytes: &set.pixels, labels, shape, values: &values })
+}
+
+/// The shape of an image, in the form that networks use.
+pub fn image_shape(images: &Dataset) -> Shape {
+    let [channels, height, width] = images.extents();
+    Shape::new(channels, height, width)
 }

@@ -1,15 +1,15 @@
 use rand::{Rng, RngExt};
 
-/// Draws which paths of a network are dropped.
+/// Draws which paths of a network drop path leaves out (stochastic depth).
 pub struct DropPaths<'a> {
-    /// That a path is dropped, for each image.
+    /// Probability that a path is dropped, independently for each image.
     pub probability: f64,
-    /// The stream that it is drawn from.
+    /// The random stream.
     pub rng: &'a mut dyn Rng,
 }
 
 impl DropPaths<'_> {
-    /// `n` numbers for [`pada_graph::LossSpec::drop_path`]: 0 where a path is dropped, 1 / (1 − p) elsewhere, so that the mean stays.
+    /// Draws `n` factors for [`pada_graph::LossSpec::drop_path`]: 0 for a dropped path, otherwise 1 / (1 − p), so that the mean is 1.
     ///
     /// # Source
     /// `drop_path` in <https://github.com/quark0/darts>, `cnn/utils.py`.

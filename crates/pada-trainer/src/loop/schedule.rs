@@ -2,41 +2,42 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-/// Learning rate over a run.
+/// Learning-rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// `lr / 2 · (1 + cos(π · epoch / epochs))`, per epoch: from `lr` towards 0, which the epoch after the last would have.
+    /// Cosine annealing per epoch, `lr / 2 · (1 + cos(π · epoch / epochs))`: from `lr` towards 0.
     Cosine,
-    /// Per step: from `lr / 25` to `lr` over the first 30 % of the steps, then to almost 0, both along half a cosine.
+    /// One cycle per run, changed in every step: from `lr / 25` up to `lr` over the first 30 % of the steps, then down to almost 0, both
+    /// along half a cosine.
     OneCycle,
-    /// Per step: from `lr` at the first towards 0, which the step after the last would have.
+    /// Linear decay in every step, from `lr` towards 0.
     Linear,
-    /// `lr` throughout.
+    /// A constant learning rate, `lr`.
     Constant,
 }
 
-/// A step's place in a run; epochs and steps count from 0.
+/// The position of a step in a run. Epochs and steps are counted from 0.
 #[derive(Clone, Copy, Debug)]
 pub struct RunPoint {
-    /// The epoch.
+    /// Index of the epoch.
     pub epoch: usize,
-    /// Epochs in all.
+    /// Number of epochs of the run.
     pub epochs: usize,
-    /// The step within the epoch.
+    /// Index of the step within the epoch.
     pub step: usize,
-    /// Steps of an epoch.
+    /// Number of steps of an epoch.
     pub steps: usize,
 }
 
-/// Of [`Schedule::OneCycle`], as PyTorch: share of the steps in which the rate goes up; `lr` over the first rate; the first rate
-/// over the last.
+/// Parameters of [`Schedule::OneCycle`] with PyTorch's defaults: the share of the steps in which the rate rises (`pct_start`), `lr`
+/// divided by the initial rate (`div_factor`), and the initial rate divided by the final rate (`final_div_factor`).
 const RISE: f64 = 0.3;
 const START: f64 = 25.0;
 const END: f64 = 1e4;
 
 impl Schedule {
-    /// The learning rate of a step.
+    /// Computes the learning rate of a step.
     ///
     /// # Source
     /// `torch.optim.lr_scheduler.CosineAnnealingLR(T_max = epochs)`, stepped after every epoch;
@@ -61,7 +62,7 @@ impl Schedule {
     }
 }
 
-/// From `first` at 0 to `last` at 1.
+/// Half a cosine from `first` at progress 0 to `last` at progress 1.
 fn half_cosine(first: f64, last: f64, progress: f64) -> f64 {
     last + (first - last) / 2.0 * (1.0 + (PI * progress).cos())
 }

@@ -5,44 +5,45 @@ use pada_graph::{CorrectCounts, DeviceDataset, Executor, Lower};
 use pada_space::{Arch, Equivalence, SearchSpace};
 use serde::{Deserialize, Serialize};
 
-use crate::fixed_images::FixedImages;
-use crate::{Calibration, TrainError};
+use crate::TrainError;
+use crate::scoring::calibration::Calibration;
+use crate::scoring::fixed_images::FixedImages;
 
-/// Images to score architectures on, normalised once. Where norms use batch statistics the batch size is part of the score; the last
-/// batch may be smaller.
+/// Images to score architectures on. If the batch norms of a network use batch statistics, the batch size is part of the score. The
+/// last batch may be smaller.
 #[derive(Clone, Debug)]
 pub struct EvalSet {
     images: FixedImages,
 }
 
-/// What one architecture scored with the shared weights.
+/// The score of one architecture with the shared weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchScore {
     /// The architecture.
     pub arch: Arch,
-    /// Images classified correctly.
+    /// Number of images that were classified correctly.
     pub correct: usize,
-    /// Images seen.
+    /// Number of images.
     pub total: usize,
 }
 
 impl ArchScore {
-    /// Percent of the images.
+    /// Accuracy in percent.
     pub fn accuracy(&self) -> f64 {
         100.0 * self.correct as f64 / self.total as f64
     }
 }
 
 impl EvalSet {
-    /// The first `limit` images of a set, in their order, in batches of `batch`.
+    /// The first `limit` images of a data set, in their order, in batches of `batch`.
     ///
     /// # Panics
-    /// If `batch` is 0.
+    /// Panics if `batch` is 0.
     pub fn new(set: &InMemoryDataset, limit: usize, batch: usize) -> Self {
         Self { images: FixedImages::new(set.first(limit), batch) }
     }
 
-    /// How many images.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.images.len()
     }
@@ -53,42 +54,42 @@ impl EvalSet {
     }
 }
 
-/// Puts the weights that compute an architecture into an executor, and returns a name for this choice of weights, the same for all
-/// architectures where they share theirs.
+/// Writes the weights of an architecture into an executor. Returns a name of this choice of weights: architectures with the same name
+/// share their weights.
 pub type PlaceWeights<'a> = dyn FnMut(&Arch, &mut dyn Executor) -> Result<Vec<u8>, TrainError> + 'a;
 
-/// Scores architectures one after the other. Those that compute the same function of the same weights are computed once.
+/// Scores architectures one after the other. Architectures that compute the same function of the same weights are computed once.
 pub struct Scorer<'a, 'p> {
-    /// Computes.
+    /// Computes the passes.
     pub executor: &'a mut dyn Executor,
-    /// Puts the weights of each architecture in place and names them.
+    /// Writes the weights of each architecture into the executor and names them.
     pub place: &'a mut PlaceWeights<'p>,
-    /// Lowers architectures.
+    /// Lowers an architecture to its graph.
     pub net: &'a dyn Lower,
-    /// Says which of them are the same.
+    /// The search space, which says which architectures are equivalent.
     pub space: &'a dyn SearchSpace,
-    /// What they are scored on.
+    /// The images to score on.
     pub images: &'a EvalSet,
-    /// What running statistics are taken from before; none where norms have none.
+    /// The images for running statistics; `None` if the batch norms have none.
     pub calibration: Option<&'a Calibration>,
-    /// What is known; nothing at the start.
+    /// The scores so far; [`Known::default`] at the start.
     pub known: Known,
 }
 
-/// Name of the weights and canonical form.
+/// Name of the weights, and canonical form of the architecture.
 type Key = (Vec<u8>, Arch);
 
-/// What a scorer has found so far, and what is under way.
+/// The scores that a scorer has computed so far, and those in progress.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Correct images.
+    /// Number of correct images.
     counts: HashMap<Key, usize>,
-    under_way: HashMap<Key, CorrectCounts>,
-    /// What the executor holds of the images, and of those that running statistics are taken from.
-    held: Option<[Option<DeviceDataset>; 2]>,
+    in_progress: HashMap<Key, CorrectCounts>,
+    /// The images on the device, and those for running statistics; the outer option is `None` until they were uploaded.
+    uploaded: Option<[Option<DeviceDataset>; 2]>,
 }
 
-/// An architecture whose score was asked for.
+/// An architecture whose score was requested.
 #[derive(Debug)]
 pub struct Asked {
     arch: Arch,
@@ -96,12 +97,12 @@ pub struct Asked {
 }
 
 impl Known {
-    /// How many different architectures.
+    /// Number of different architectures.
     pub fn len(&self) -> usize {
         self.counts.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no score yet.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
@@ -111,38 +112,38 @@ impl Scorer<'_, '_> {
     /// Scores one architecture.
     ///
     /// # Errors
-    /// [`TrainError`] from the executor.
+    /// Returns [`TrainError`] from the executor.
     pub fn score(&mut self, arch: &Arch) -> Result<ArchScore, TrainError> {
         let asked = self.ask(arch)?;
         Ok(self.scores(vec![asked])?.swap_remove(0))
     }
 
-    /// Starts to score an architecture. An executor that keeps counts to itself may go on while others are asked for.
+    /// Starts to score an architecture. An executor on a device may compute it while further architectures are requested.
     ///
     /// # Errors
-    /// [`TrainError`] from the executor.
+    /// Returns [`TrainError`] from the executor.
     pub fn ask(&mut self, arch: &Arch) -> Result<Asked, TrainError> {
         let key = self.key(arch)?;
-        if !self.known.counts.contains_key(&key) && !self.known.under_way.contains_key(&key) {
-            let tally = self.count(&key.1)?;
-            if tally.kept.is_some() {
-                self.known.under_way.insert(key.clone(), tally);
+        if !self.known.counts.contains_key(&key) && !self.known.in_progress.contains_key(&key) {
+            let counts = self.count(&key.1)?;
+            if counts.kept.is_some() {
+                self.known.in_progress.insert(key.clone(), counts);
             } else {
-                self.known.counts.insert(key.clone(), tally.known);
+                self.known.counts.insert(key.clone(), counts.known);
             }
         }
         Ok(Asked { arch: arch.clone(), key })
     }
 
-    /// Whether some of what was asked for may still be computed.
+    /// Whether some of the requested scores may still be in progress.
     pub fn is_under_way(&self) -> bool {
-        !self.known.under_way.is_empty()
+        !self.known.in_progress.is_empty()
     }
 
-    /// Waits for all that is under way, and scores what was asked for.
+    /// Waits for all scores in progress and returns those that were requested.
     ///
     /// # Errors
-    /// [`TrainError`] from the executor.
+    /// Returns [`TrainError`] from the executor.
     pub fn scores(&mut self, asked: Vec<Asked>) -> Result<Vec<ArchScore>, TrainError> {
         self.wait()?;
         let total = self.images.len();
@@ -151,42 +152,42 @@ impl Scorer<'_, '_> {
     }
 
     fn wait(&mut self) -> Result<(), TrainError> {
-        let (keys, tallies): (Vec<Key>, Vec<CorrectCounts>) = self.known.under_way.drain().unzip();
+        let (keys, counts): (Vec<Key>, Vec<CorrectCounts>) = self.known.in_progress.drain().unzip();
         if !keys.is_empty() {
-            self.known.counts.extend(keys.into_iter().zip(self.executor.counts(&tallies)?));
+            self.known.counts.extend(keys.into_iter().zip(self.executor.counts(&counts)?));
         }
         Ok(())
     }
 
     fn count(&mut self, arch: &Arch) -> Result<CorrectCounts, TrainError> {
         let graph = self.net.lower(arch)?.simplified();
-        let [images, calibration] = self.held()?;
+        let [images, calibration] = self.upload()?;
         if let Some(of) = self.calibration {
-            of.run_held(&graph, self.executor, calibration)?;
+            of.run_uploaded(&graph, self.executor, calibration)?;
         }
-        let mut tally = CorrectCounts::default();
+        let mut counts = CorrectCounts::default();
         for batch in self.images.images.batches(images) {
-            self.executor.count(&graph, &batch, &mut tally)?;
+            self.executor.count(&graph, &batch, &mut counts)?;
         }
-        Ok(tally)
+        Ok(counts)
     }
 
-    fn held(&mut self) -> Result<[Option<DeviceDataset>; 2], TrainError> {
-        if let Some(held) = self.known.held {
-            return Ok(held);
+    fn upload(&mut self) -> Result<[Option<DeviceDataset>; 2], TrainError> {
+        if let Some(uploaded) = self.known.uploaded {
+            return Ok(uploaded);
         }
         let images = self.images.images.upload(self.executor)?;
         let calibration = match self.calibration {
             Some(calibration) => calibration.images.upload(self.executor)?,
             None => None,
         };
-        Ok(*self.known.held.insert([images, calibration]))
+        Ok(*self.known.uploaded.insert([images, calibration]))
     }
 
-    /// Takes in a score that was found earlier with the same weights and images.
+    /// Adds a score that was computed earlier with the same weights and images.
     ///
     /// # Errors
-    /// [`TrainError`] from the executor.
+    /// Returns [`TrainError`] from the executor.
     pub fn remember(&mut self, score: &ArchScore) -> Result<(), TrainError> {
         let key = self.key(&score.arch)?;
         self.known.counts.insert(key, score.correct);

@@ -3,15 +3,18 @@ use std::path::Path;
 
 use crate::CheckpointError;
 
-/// Writes a file so that after a crash either the old content or the new one is there, whole: to a temporary file in the same
-/// folder, synced to disk, then renamed.
+/// Writes a file so that after a crash it has either its old content or its new content, complete. The content is written to a
+/// temporary file in the same folder, synced to disk, and renamed.
+///
+/// A process that is killed during the write leaves the temporary file behind. Its name is that of the file with a leading dot and the
+/// ending `.tmp`; [`crate::Checkpoint::save`] removes those of checkpoints.
 ///
 /// # Errors
-/// [`CheckpointError::Io`] naming the file; the old content is untouched.
+/// Returns [`CheckpointError::Io`] with the path of the file. The old content is untouched then.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     let folder = folder(path);
     let write = || {
-        let mut file = temporary(folder)?;
+        let mut file = temporary(path)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
@@ -21,31 +24,42 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     write().map_err(|source| CheckpointError::Io { path: path.into(), source: without_its_path(source) })
 }
 
-/// Whether a file can be written there, found out before the work whose result it shall hold. Leaves nothing behind.
+/// Checks that a file can be written, for example before the work whose result it will hold. Leaves nothing behind.
 ///
 /// # Errors
-/// [`CheckpointError::Io`] naming the file.
+/// Returns [`CheckpointError::Io`] with the path of the file if it cannot be written.
 pub fn check_writable(path: &Path) -> Result<(), CheckpointError> {
     let io = |source| CheckpointError::Io { path: path.into(), source: without_its_path(source) };
     if path.is_dir() {
         return Err(io(std::io::ErrorKind::IsADirectory.into()));
     }
-    temporary(folder(path)).map(drop).map_err(io)
+    temporary(path).map(drop).map_err(io)
 }
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A temporary file whose permissions are those of any new file, not for its owner alone.
-fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+/// The ending of temporary files.
+pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// How the name of a temporary file starts that becomes the file `name`.
+pub(crate) fn temporary_prefix(name: &str) -> String {
+    format!(".{name}")
+}
+
+/// A temporary file next to `path`. It has the permissions of any new file, not only those of its owner.
+fn temporary(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (prefix, folder) = (temporary_prefix(&format!("{name}.")), folder(path));
     let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(TEMPORARY_SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)
 }
 
-/// The temporary file is nobody's concern; errors of tempfile end with its path.
+/// Removes the path of the temporary file, with which errors of tempfile end and which no user knows.
 fn without_its_path(error: std::io::Error) -> std::io::Error {
     let said = error.to_string();
     match said.split_once(" at path ") {

@@ -2,30 +2,32 @@ use pada_data::{Augment, ImageBatch};
 use pada_graph::{AugmentedIndex, DeviceDataset, Images, Pixels, Shape};
 use rand::Rng;
 
-use crate::{TrainError, TrainerParts, fixed_images};
+use crate::TrainError;
+use crate::r#loop::trainer::TrainerParts;
+use crate::scoring::fixed_images;
 
-/// Where the images of steps come from: the set that the executor holds, if it takes it, otherwise they are made batch by batch. Either
-/// way the same numbers are drawn and the same images come out.
+/// Provides the images of training steps: from the data set on the device, if the executor uploaded it, otherwise batch by batch. Both
+/// draw the same random numbers and give the same images.
 #[derive(Debug, Default)]
 pub(crate) struct TrainingImages {
-    /// What the executor said when it was asked.
-    held: Option<Option<DeviceDataset>>,
+    /// The data set on the device; the outer option is `None` until the executor was asked to upload it.
+    uploaded: Option<Option<DeviceDataset>>,
 }
 
 /// The images of a step.
 pub(crate) struct StepImages {
-    /// `[B]`, which ones; those that were drawn but for damaged photographs.
+    /// `[B]`, the indices of the images: those that were drawn, without damaged photographs.
     pub(crate) indices: Vec<u32>,
     source: StepSource,
 }
 
 enum StepSource {
-    Made(Vec<f32>),
-    Held(DeviceDataset, Vec<AugmentedIndex>),
+    Host(Vec<f32>),
+    Device(DeviceDataset, Vec<AugmentedIndex>),
 }
 
 impl TrainingImages {
-    /// A batch, changed at random.
+    /// Makes an augmented batch.
     pub(crate) fn batch(
         &mut self,
         parts: &mut TrainerParts,
@@ -33,17 +35,17 @@ impl TrainingImages {
         augment: &Augment,
         rng: &mut dyn Rng,
     ) -> Result<StepImages, TrainError> {
-        if let Some(set) = self.held(parts)? {
+        if let Some(set) = self.upload(parts)? {
             let plan = parts.images.source().plan(indices, augment, rng)?;
-            let augmented = plan.augmented_indices().expect("folders of photographs are not uploaded");
-            let source = StepSource::Held(set, augmented.into_iter().map(augmented_index).collect());
+            let augmented = plan.augmented_indices().expect("a folder of photographs is never uploaded");
+            let source = StepSource::Device(set, augmented.into_iter().map(augmented_index).collect());
             return Ok(StepImages { indices: indices.to_vec(), source });
         }
         let ImageBatch { pixels, indices } = parts.images.load(indices, augment, rng)?;
-        Ok(StepImages { indices, source: StepSource::Made(pixels) })
+        Ok(StepImages { indices, source: StepSource::Host(pixels) })
     }
 
-    /// Begins to make the next batch while this one is trained on, unless the executor makes it from what it holds.
+    /// Starts to make the next batch in the background, unless the executor makes it on the device.
     pub(crate) fn ahead(
         &self,
         parts: &mut TrainerParts,
@@ -51,32 +53,32 @@ impl TrainingImages {
         augment: &Augment,
         rng: &mut dyn Rng,
     ) {
-        if !matches!(self.held, Some(Some(_))) {
+        if !matches!(self.uploaded, Some(Some(_))) {
             parts.images.prefetch(indices, augment, rng);
         }
     }
 
-    fn held(&mut self, parts: &mut TrainerParts) -> Result<Option<DeviceDataset>, TrainError> {
-        if let Some(held) = self.held {
-            return Ok(held);
+    fn upload(&mut self, parts: &mut TrainerParts) -> Result<Option<DeviceDataset>, TrainError> {
+        if let Some(uploaded) = self.uploaded {
+            return Ok(uploaded);
         }
-        let held = match parts.images.source() {
+        let uploaded = match parts.images.source() {
             pada_data::Dataset::InMemory(set) => {
                 let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
                 fixed_images::upload(parts.executor.as_mut(), set, &labels)?
             }
             pada_data::Dataset::Folder(_) => None,
         };
-        Ok(*self.held.insert(held))
+        Ok(*self.uploaded.insert(uploaded))
     }
 }
 
 impl StepImages {
-    /// As a pass takes them.
+    /// The images in the form of a pass.
     pub(crate) fn images(&self, shape: Shape) -> Images<'_> {
         let pixels = match &self.source {
-            StepSource::Made(pixels) => Pixels::Given(pixels),
-            StepSource::Held(set, picks) => Pixels::Augmented(*set, picks),
+            StepSource::Host(pixels) => Pixels::Given(pixels),
+            StepSource::Device(set, picks) => Pixels::Augmented(*set, picks),
         };
         Images { pixels, shape }
     }

@@ -2,43 +2,45 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// What random numbers are drawn for. Each purpose has a stream of its own, so that one more draw for one of them moves no
-/// other.
+/// The random streams of a run, by purpose. Each purpose has a stream of its own, so that one more draw in one of them does not change
+/// the others.
+///
+/// The streams are those of one ChaCha8 generator, which all share the seed of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum RngStream {
-    /// Starting weights.
+    /// Initial weights.
     Init,
-    /// Which paths are trained.
+    /// Paths to train.
     Paths,
-    /// Which images are trained on, in which order.
+    /// Images to train on, and their order.
     Images,
-    /// Crops and flips.
+    /// Augmentation: crops, flips and the like.
     Augment,
-    /// Which architectures are ranked.
+    /// Architectures to rank.
     Rank,
-    /// Whatever a training rule draws beside paths.
+    /// Draws of the training rule, apart from paths.
     Rule,
-    /// Batches and paths that a supernet is split by.
+    /// Batches and paths by which a supernet is split.
     Split,
-    /// What a training rule learns beside the weights, at its start.
+    /// Initial parameters of the training rule.
     RuleStart,
-    /// Which architectures a search visits.
+    /// Architectures that a search visits.
     Search,
-    /// Which paths of a network are dropped.
+    /// Paths of a network that drop path leaves out.
     DropPath,
 }
 
-/// Streams that each stage of a run has for itself; more than there are purposes.
+/// Number of streams that each stage of a run has; more than there are purposes.
 const STAGE: u64 = 16;
 
 impl RngStream {
-    /// The stream of a seed.
+    /// The stream of a run with this seed.
     pub fn stream(self, seed: u64) -> ChaCha8Rng {
         self.stage_stream(seed, 0)
     }
 
-    /// The stream of one stage of a run.
+    /// The stream of one stage of a run that splits its supernet. Stage 0 is that of [`RngStream::stream`].
     pub fn stage_stream(self, seed: u64, stage: usize) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(self as u64 + STAGE * stage as u64);
@@ -48,34 +50,27 @@ impl RngStream {
 
 /// The streams that training draws from.
 #[derive(Clone, Debug)]
-pub struct Streams {
-    /// Which paths.
-    pub paths: ChaCha8Rng,
-    /// Which images.
-    pub images: ChaCha8Rng,
-    /// Crops and flips.
-    pub augment: ChaCha8Rng,
-    /// Whatever the training rule draws beside paths.
-    pub rule: ChaCha8Rng,
-    /// Which paths of a network are dropped.
-    pub drop_path: ChaCha8Rng,
+pub(crate) struct Streams {
+    pub(crate) paths: ChaCha8Rng,
+    pub(crate) images: ChaCha8Rng,
+    pub(crate) augment: ChaCha8Rng,
+    pub(crate) rule: ChaCha8Rng,
+    pub(crate) drop_path: ChaCha8Rng,
 }
 
-/// How far each stream has been read, in words; what a checkpoint keeps.
+/// The position of each stream, in 32-bit words since its start. Checkpoints store it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StreamPositions {
     paths: u128,
     images: u128,
     augment: u128,
     rule: u128,
-    /// Checkpoints of runs that drop none may lack it.
-    #[serde(default)]
     drop_path: u128,
 }
 
 impl Streams {
-    /// The streams of a stage of a run, from their start.
-    pub fn new(seed: u64, stage: usize) -> Self {
+    /// The streams of a stage of a run, at their start.
+    pub(crate) fn new(seed: u64, stage: usize) -> Self {
         let stream = |purpose: RngStream| purpose.stage_stream(seed, stage);
         Self {
             paths: stream(RngStream::Paths),

@@ -5,31 +5,31 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::TrainError;
-use crate::fixed_images::FixedImages;
+use crate::scoring::fixed_images::FixedImages;
 
-/// Training images that the running statistics of an architecture's norms are taken from before it is scored. Those that training left
-/// are a mixture over all paths and suit none.
+/// Training images from which the running statistics of batch norm are recomputed for an architecture before it is scored. The
+/// statistics that training leaves are a mixture over all paths and fit none of them.
 ///
 /// # Source
 /// Guo et al., *Single Path One-Shot NAS with Uniform Sampling*, ECCV 2020. DIFFERS: the released code draws 200 × 128 random images for
-/// each architecture and changes them as in training. Here it is one choice for all architectures, as they are, so that scores do not
-/// depend on the order of scoring.
+/// each architecture and augments them. Here all architectures use the same images without augmentation, so that scores do not depend
+/// on the order of scoring.
 #[derive(Clone, Debug)]
 pub struct Calibration {
     pub(crate) images: FixedImages,
 }
 
-/// Seed of the choice of images; a part of its definition.
+/// Seed of the choice of images. It is part of the definition.
 const SEED: u64 = 128;
 
 impl Calibration {
-    /// A fixed random choice of `n` images of a set, or all if there are fewer, in batches of `batch`.
+    /// A fixed random choice of `n` images of a data set, or all of them if there are fewer, in batches of `batch`.
     ///
     /// # Errors
-    /// [`DataError`] where a photograph cannot be read.
+    /// Returns [`DataError`] if a photograph cannot be read.
     ///
     /// # Panics
-    /// If `batch` is 0.
+    /// Panics if `batch` is 0.
     pub fn new(source: &Dataset, n: usize, batch: usize) -> Result<Self, DataError> {
         let mut order: Vec<u32> = (0..source.len() as u32).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
@@ -37,7 +37,7 @@ impl Calibration {
         Ok(Self { images: FixedImages::new(source.subset(&order)?.to_memory(n)?, batch) })
     }
 
-    /// How many images.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.images.len()
     }
@@ -47,23 +47,23 @@ impl Calibration {
         self.images.len() == 0
     }
 
-    /// Makes the statistics of a graph's norms the mean over the batches.
+    /// Sets the running statistics of the batch norms of a graph to their mean over the batches.
     ///
     /// # Errors
-    /// [`TrainError`] from the executor.
+    /// Returns [`TrainError`] from the executor.
     pub fn run(&self, graph: &Graph, executor: &mut dyn Executor) -> Result<(), TrainError> {
-        self.run_held(graph, executor, None)
+        self.run_uploaded(graph, executor, None)
     }
 
-    /// The same where the executor may hold the images.
-    pub(crate) fn run_held(
+    /// The same if the executor may have uploaded the images.
+    pub(crate) fn run_uploaded(
         &self,
         graph: &Graph,
         executor: &mut dyn Executor,
-        held: Option<DeviceDataset>,
+        uploaded: Option<DeviceDataset>,
     ) -> Result<(), TrainError> {
-        for (place, batch) in self.images.batches(held).enumerate() {
-            executor.recalibrate(graph, &batch.images, place)?;
+        for (index, batch) in self.images.batches(uploaded).enumerate() {
+            executor.recalibrate(graph, &batch.images, index)?;
         }
         Ok(())
     }
