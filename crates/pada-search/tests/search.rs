@@ -20,6 +20,9 @@ fn cost(arch: &Arch) -> f64 {
     arch.count(2) as f64 + 9.0 * arch.count(3) as f64
 }
 
+/// A call of a search method.
+type Method<'a> = dyn Fn(&mut Search<'_, Infallible>) -> Result<(), SearchError<Infallible>> + 'a;
+
 /// Runs a search and returns what it evaluated and how often it called the score function.
 fn searched(
     constraint: &dyn Fn(&Arch) -> bool,
@@ -125,16 +128,10 @@ fn a_search_ends_where_nothing_new_is_left() {
 
 #[test]
 fn settings_out_of_range_are_errors_with_their_names() {
-    let name =
-        |run: &dyn Fn(&mut Search<'_, Infallible>) -> Result<(), SearchError<Infallible>>| match searched(
-            &|_| true,
-            run,
-        )
-        .unwrap_err()
-        {
-            SearchError::InvalidConfig { name, .. } => name,
-            other => panic!("{other}"),
-        };
+    let name = |run: &Method<'_>| match searched(&|_| true, run).unwrap_err() {
+        SearchError::InvalidConfig { name, .. } => name,
+        other => panic!("{other}"),
+    };
     let evolve = |config| name(&|s| evolution(s, &config));
     let default = EvolutionConfig::default();
     assert_eq!(evolve(EvolutionConfig { population: 0, ..default }), "population");
@@ -172,7 +169,7 @@ fn nan_is_an_error_that_names_the_architecture() {
 #[test]
 fn children_stay_in_the_sub_space() {
     let part = SubSpace::with_ops(&Darts, &["skip_connect", "sep_conv_3x3"]).unwrap();
-    let run = |method: &dyn Fn(&mut Search<'_, Infallible>) -> Result<(), SearchError<Infallible>>| {
+    let run = |method: &Method<'_>| {
         let mut score = |arch: &Arch| Ok(arch.count(4) as f64);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut search = Search::new(&Darts, &part, Objective::new(&mut score), &mut rng);
