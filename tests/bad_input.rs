@@ -50,7 +50,7 @@ fn a_wrong_assignment_is_named_with_the_valid_keys() {
     call(&["--set", "train.epochs=0"]).fails(2, &["train.epochs", "at least 1"]);
     call(&["--set", "rank.split=valid"]).fails(2, &["rank.split", "data.train"]);
     call(&["--set", "rank.images=2001"]).fails(2, &["rank.images", "2001", "2000"]);
-    call(&["--set", "sampler.path=fixed"]).fails(2, &["`sampler.path` is now `paths.rule`"]);
+    call(&["--set", "sampler.path=fixed"]).fails(2, &["unknown key `sampler.path`; use `paths.rule`"]);
 }
 
 #[test]

@@ -163,12 +163,12 @@ fn a_wrong_value_is_refused_in_the_users_words() {
         ("rank.truth=", "or \"none\" to unset it; it is empty"),
         (
             "data.train_images=",
-            "`data.train_images` must be a whole number, 0 or larger, or \"none\" to unset it; it is empty",
+            "`data.train_images` must be an integer, 0 or larger, or \"none\" to unset it; it is empty",
         ),
         ("train={}", "the table is empty"),
         ("train=3", "`train` must be a section, [train]; it is 3"),
-        ("train.epochs=many", "`train.epochs` must be a whole number, 0 or larger; it is \"many\""),
-        ("train.epochs=-1", "`train.epochs` must be a whole number, 0 or larger; it is -1"),
+        ("train.epochs=many", "`train.epochs` must be an integer, 0 or larger; it is \"many\""),
+        ("train.epochs=-1", "`train.epochs` must be an integer, 0 or larger; it is -1"),
         ("train.epochs=true", "it is true"),
         (
             "train.schedule=cosin",
@@ -199,12 +199,12 @@ fn a_wrong_value_is_refused_in_the_users_words() {
 #[test]
 fn an_old_key_says_what_replaced_it() {
     for (set, said) in [
-        ("sampler.path=uniform", "`sampler.path` is now `paths.rule`"),
-        ("sampler.smoothing={first=0.0,last=0.5}", "is now `paths.smoothing` and `images.smoothing`"),
-        ("train.idle_weights=frozen", "`train.idle_weights` is now `train.unused_weights`"),
-        ("rule={name=\"nsas\",beta=0.8}", "is now `update."),
-        ("split={name=\"few-shot\"}", "`split.name` is now `split.rule`"),
-        ("alone.ema=0.9", "`alone.ema` is now `retrain.ema`"),
+        ("sampler.path=uniform", "unknown key `sampler.path`; use `paths.rule`"),
+        ("sampler.smoothing={first=0.0,last=0.5}", "use `paths.smoothing` and `images.smoothing`"),
+        ("train.idle_weights=frozen", "unknown key `train.idle_weights`; use `train.unused_weights`"),
+        ("rule={name=\"nsas\",beta=0.8}", "use `update."),
+        ("split={name=\"few-shot\"}", "unknown key `split.name`; use `split.rule`"),
+        ("alone.ema=0.9", "unknown key `alone.ema`; use `retrain.ema`"),
     ] {
         let error = RunConfig::mini().with(set).unwrap_err();
         assert!(matches!(error, ConfigError::Replaced { .. }), "{error}");
@@ -265,7 +265,7 @@ fn a_file_extends_another_and_errors_name_file_and_line() {
                 "\"importance\" or \"fair\"",
             ],
         ),
-        ("kind.toml", &["kind.toml:4", "`train.batch` must be a whole number, 0 or larger; it is \"64\""]),
+        ("kind.toml", &["kind.toml:4", "`train.batch` must be an integer, 0 or larger; it is \"64\""]),
         ("inside.toml", &["inside.toml:3", "`images.smoothing.lest`; did you mean `images.smoothing.last`?"]),
         ("broken.toml", &["broken.toml:2"]),
         ("via.toml", &["wrong.toml:3", "`sede`; did you mean `seed`?"]),
