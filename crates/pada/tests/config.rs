@@ -25,7 +25,7 @@ fn every_config_of_the_repository_is_valid_and_its_head_says_how_to_run_it() {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
                 assert!(lines <= 25, "{} has {lines} lines that say something", path.display());
-                for word in ["# Run:", "# Time:", "# Expect:", path.file_name().unwrap().to_str().unwrap()] {
+                for word in ["# Run:", "# Cost:", "# Result:", path.file_name().unwrap().to_str().unwrap()] {
                     let default = word == "pada.toml" && config == Config::from(RunConfig::mini());
                     assert!(default || text.contains(word), "{}: {word}", path.display());
                 }
@@ -33,7 +33,7 @@ fn every_config_of_the_repository_is_valid_and_its_head_says_how_to_run_it() {
                     word.contains('_') && word.chars().all(|c| c == '_' || c.is_ascii_uppercase())
                 };
                 let said =
-                    text.lines().filter(|line| line.starts_with("# Time:") || line.starts_with("# Expect:"));
+                    text.lines().filter(|line| line.starts_with("# Cost:") || line.starts_with("# Result:"));
                 let left = said.flat_map(str::split_whitespace).find(|word| blank(word));
                 assert_eq!(left, None, "{}: a blank that was never filled in", path.display());
                 found += 1;
