@@ -43,7 +43,7 @@ fn folder(path: &Path) -> &Path {
 /// The ending of temporary files.
 pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// How the name of a temporary file starts that becomes the file `name`.
+/// Returns the prefix of the name of a temporary file that becomes the file `name`.
 pub(crate) fn temporary_prefix(name: &str) -> String {
     format!(".{name}")
 }

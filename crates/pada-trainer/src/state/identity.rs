@@ -32,7 +32,7 @@ pub(crate) fn identity_sha256(identity: &Value) -> String {
     hex::encode(Sha256::digest(canonical_json(identity)))
 }
 
-/// Says in words how the identity of a checkpoint differs from that of a run; `None` if they are equal.
+/// Describes how the identity of a checkpoint differs from the identity of a run. Returns `None` if they are equal.
 pub(crate) fn difference(checkpoint: &Value, run: &Value) -> Option<String> {
     let (theirs, ours) = (leaves(checkpoint), leaves(run));
     let mut keys: Vec<&String> = theirs.keys().chain(ours.keys()).collect();
