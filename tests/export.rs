@@ -98,7 +98,7 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     // Nor are those of a run that was stopped.
     std::fs::remove_file(run.join("epoch-0003.safetensors")).unwrap();
     let further = ["--out", "other.onnx"];
-    export(folder.path(), weights, &further).fails(2, &["not trained to its end", "--resume"]);
+    export(folder.path(), weights, &further).fails(2, &["the training of", "is not finished", "--resume"]);
 }
 
 #[test]

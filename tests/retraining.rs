@@ -103,7 +103,7 @@ fn search_retrain_export(space: &str, recipe: &[&str]) {
     assert_eq!(graph.name, format!("{space} {found}"));
     // What is there only in training is not in it.
     assert!(graph.initializer.iter().all(|tensor| !tensor.name.starts_with("auxiliary")));
-    call(&["search", &alone]).fails(2, &["the run folder", "a run of one architecture"]);
+    call(&["search", &alone]).fails(2, &["RUN_DIR", "a run of one architecture"]);
 }
 
 #[test]
@@ -137,12 +137,12 @@ fn what_a_recipe_asks_for_and_the_network_lacks_is_refused() {
         done
     };
     try_it("darts", "DARTS_V2", "retrain.auxiliary=0.4").fails(2, &["retrain.auxiliary", "32×32"]);
-    try_it("darts", "DARTS_V2", "retrain.drop_path=1.5").fails(2, &["retrain.drop_path is 1.5", "below 1"]);
+    try_it("darts", "DARTS_V2", "retrain.drop_path=1.5").fails(2, &["`retrain.drop_path` is 1.5", "below 1"]);
     try_it("darts", "NASNet", "seed=1").fails(2, &["5 nodes"]);
     try_it("proxyless", "GM_ProxylessNAS", "retrain.drop_path=0.2")
         .fails(2, &["`retrain.drop_path` has no effect", "proxyless"]);
     try_it("proxyless", "FairNAS_A", "seed=1").fails(2, &["width"]);
-    try_it("nb201", "333333", "retrain.ema=1.0").fails(2, &["retrain.ema is 1", "below 1"]);
+    try_it("nb201", "333333", "retrain.ema=1.0").fails(2, &["`retrain.ema` is 1", "below 1"]);
     // A supernet has no recipe of this kind.
     let config = format!("{CONFIGS}/nb201/retrain-mini.toml");
     call(&["--config", config.as_str()])

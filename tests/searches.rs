@@ -125,7 +125,7 @@ fn a_search_says_what_it_cannot_do() {
     let unfinished = folder.path().join("unfinished");
     std::fs::create_dir(&unfinished).unwrap();
     std::fs::copy(format!("{run}/config.toml"), unfinished.join("config.toml")).unwrap();
-    search(unfinished.to_str().unwrap(), &[]).fails(2, &["not trained to its end", "--resume"]);
+    search(unfinished.to_str().unwrap(), &[]).fails(2, &["the training of", "is not finished", "--resume"]);
 }
 
 /// Waits until the folder of a search holds some scores.

@@ -87,7 +87,7 @@ fn a_run_with_an_own_sampler_cannot_be_loaded_without_it() {
     let same = ranking(&run);
     drop(run);
     let error = TrainedRun::load(&path).err().unwrap().to_string();
-    assert!(error.contains("own, mine") && error.contains("program that started it"), "{error}");
+    assert!(error.contains("own, mine") && error.contains("program that started the run"), "{error}");
     assert!(matches!(own("other").train(&path), Err(PadaError::FolderExists { .. })));
     // It draws what the rule of pada draws.
     let plain = tiny().train(folder.path().join("plain")).unwrap();

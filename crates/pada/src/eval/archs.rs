@@ -44,7 +44,7 @@ pub(crate) fn ranked_archs(
         RankArchs::Truth => Ok(tables.archs().to_vec()),
         RankArchs::All if can_be_listed(name) => Ok(space.archs().collect()),
         RankArchs::All => {
-            let (key, value) = ("the list of architectures", "all".to_owned());
+            let (key, value) = ("--archs", "all".to_owned());
             let range = "random:N or a file, because the space is too large to rank all of it";
             Err(ConfigError::Range { key, value, range }.into())
         }

@@ -145,7 +145,7 @@ impl TrainedRun {
     ) -> Result<SearchResult, PadaError> {
         let Self { folder, config, inputs, trained, .. } = self;
         if matches!(config, Config::Retrain(_)) {
-            let (key, value) = ("the run folder", folder.path().display().to_string());
+            let (key, value) = ("RUN_DIR", folder.path().display().to_string());
             let range = "the folder of a supernet run, because a run of one architecture has no supernet";
             return Err(ConfigError::Range { key, value, range }.into());
         }
