@@ -36,7 +36,7 @@ pub struct RankConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recalibration {
-    /// Number of images, a fixed random choice from the images that are trained on.
+    /// Number of images, a fixed random choice from the images that may be trained on.
     pub images: usize,
     /// Images per batch.
     pub batch: usize,
