@@ -101,7 +101,7 @@ fn a_damaged_photograph_stops_a_run_or_is_left_out() {
 #[test]
 fn settings_that_do_not_suit_the_images_are_named() {
     for (setting, words) in [
-        ("data.image_size=16", ["mini", "their own size"]),
+        ("data.image_size=16", ["mini", "fixed size"]),
         ("data.damaged=skip", ["data.damaged", "beside data.image_size"]),
         ("augment.resized_crop={area=[0.1,1.0],ratio=[1.0,1.0]}", ["augment.resized_crop", "photographs"]),
         ("augment.cutout=0", ["augment.cutout", "at least 1"]),

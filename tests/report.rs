@@ -37,7 +37,7 @@ fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
     assert_eq!(json["file"].as_str(), page.to_str());
     assert_eq!(std::fs::read_to_string(&page).unwrap(), first);
     let truth = pada::truth::mini().unwrap();
-    let scatter = format!("{} architectures of mini.", truth.archs().len());
+    let scatter = format!("{} architectures of table mini.", truth.archs().len());
     // 192 images that are drawn by importance, checkpoints of three epochs.
     for text in
         [scatter.as_str(), "epoch-0003.safetensors", "192 images", "data:image/png;base64,", "nor_conv_3x3"]
@@ -109,8 +109,7 @@ fn what_is_missing_is_said_and_what_is_broken_refused() {
     assert_eq!(report(&[path]).code, 0);
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(
-        page.contains("The benchmark table is not available: ")
-            && page.contains("cargo xtask download nb201"),
+        page.contains("The benchmark table is not available: ") && page.contains("pada download nb201"),
         "{page}"
     );
 

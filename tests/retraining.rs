@@ -100,7 +100,7 @@ fn search_retrain_export(space: &str, recipe: &[&str]) {
     let model = ModelProto::from_bytes(&std::fs::read(&onnx).unwrap()).unwrap();
     assert!(model.metadata_props.iter().any(|entry| entry.key == "alone"));
     let graph = model.graph.unwrap();
-    assert_eq!(graph.name, format!("{space} {found}"));
+    assert_eq!(graph.name, format!("{space}_{found}"));
     // What is there only in training is not in it.
     assert!(graph.initializer.iter().all(|tensor| !tensor.name.starts_with("auxiliary")));
     call(&["search", &alone]).fails(2, &["the run folder", "one architecture alone"]);

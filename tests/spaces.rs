@@ -27,7 +27,7 @@ fn trains_and_ranks(space: &str, further: &[&str]) {
     let run = folder.path().join("run");
     let mut args = tiny_run(space, &run);
     // The table of its config is not there.
-    args.extend(["--set".to_owned(), "paths.share=kind".to_owned(), "--json".to_owned()]);
+    args.extend(["--set".to_owned(), "paths.scope=kind".to_owned(), "--json".to_owned()]);
     let output =
         program().args(&args).env("PADA_DATA", shared::tables().unwrap_or_default()).output().unwrap();
     let done = Call::from(output);
@@ -106,7 +106,7 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     for (space, set, words) in [
-        ("darts", "supernet.widths=search", &["`supernet.widths` has no effect", "supernet.channels"][..]),
+        ("darts", "supernet.widths=search", &["`supernet.widths` has no effect", "\"proxyless\""][..]),
         ("darts", "supernet.cells=2", &["supernet.cells is 2", "at least 3"]),
         ("proxyless", "supernet.cells=4", &["supernet.cells has no effect", "fixed"]),
         ("macro", "supernet.channels=16", &["supernet.channels has no effect", "one size"]),

@@ -1,9 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
+
+/// Writes a line to stderr, with the arguments of `format!`. A line that cannot be written is lost: a run outlives its terminal.
+macro_rules! note {
+    ($($arg:tt)*) => {
+        $crate::write_note(format_args!($($arg)*))
+    };
+}
 
 mod commands;
 mod progress;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -12,7 +19,8 @@ use commands::{
     completions, cost, doctor, export, import, man, metrics, rank, report, retrain, search, train,
 };
 use pada::{ErrorKind, PadaError, with_causes};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::prelude::*;
 
 /// Trains a weight-sharing supernet, with PA&DA where nothing else is asked for, ranks architectures with it, and measures how well the ranking agrees with
 /// accuracies trained from scratch.
@@ -79,10 +87,31 @@ enum Command {
     Man(man::Args),
 }
 
+/// Writes warnings of the libraries to stderr, or what `RUST_LOG` asks for, for example `info` or `warn,pada_trainer=debug`.
+fn start_log() {
+    let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
+    let warnings = || Targets::new().with_default(LevelFilter::WARN);
+    let (filter, wrong): (_, Option<ParseError>) = match asked.as_deref().map(str::parse) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (warnings(), Some(error)),
+        None => (warnings(), None),
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    if let Some(error) = wrong {
+        tracing::warn!("RUST_LOG is not understood and warnings are shown: {error}");
+    }
+}
+
+/// Writes what `note!` formats.
+fn write_note(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    writeln!(std::io::stderr().lock(), "{text}").ok();
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    start_log();
     let result = match cli.command {
         None => train::run(&cli.train),
         Some(Command::Train(args)) => train::run(&args),
@@ -102,7 +131,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let kind = error.downcast_ref::<PadaError>().map_or(ErrorKind::Run, PadaError::kind);
-            eprintln!("error: {}", with_causes(error.as_ref()));
+            note!("error: {}", with_causes(error.as_ref()));
             ExitCode::from(kind.exit_code())
         }
     }

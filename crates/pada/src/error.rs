@@ -28,6 +28,20 @@ pub enum PadaError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The name of an output file does not fit the format that is written.
+    #[error("{path}: a file of this format ends in {}; give another --out", listed(endings))]
+    WrongEnding {
+        /// The file.
+        path: PathBuf,
+        /// The endings that fit, without the dot.
+        endings: &'static [&'static str],
+    },
+    /// An output file is also an input of the command.
+    #[error("{path} is read by this command, and would be overwritten; give another --out")]
+    OverwritesInput {
+        /// The file.
+        path: PathBuf,
+    },
     /// A new run would write into an old folder.
     #[error("{path} exists; go on with that run with --resume {path}, or give another --out")]
     FolderExists {
@@ -263,6 +277,11 @@ fn mend(source: &std::io::Error) -> &'static str {
         }
         _ => "free some space or choose another folder with --out",
     }
+}
+
+/// Endings of files as a message lists them.
+fn listed(endings: &[&str]) -> String {
+    endings.iter().map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(" or ")
 }
 
 impl PadaError {

@@ -18,7 +18,9 @@ pub use config::{
     WidthsName, config_tables, retrain_config_tables, search_space,
 };
 pub use error::{ErrorKind, PadaError, with_causes};
-pub use eval::arch_files::{check_scores_file, read_archs, read_scores, write_file, write_scores};
+pub use eval::arch_files::{
+    check_output, check_scores_file, read_archs, read_scores, write_file, write_scores,
+};
 pub use eval::cost::AloneNet;
 pub use eval::evaluation::Evaluation;
 pub use eval::tables::Tables;

@@ -107,7 +107,9 @@ fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
         let error = run(&config, &stopped, worlds, TO_THE_END).unwrap_err();
         assert_eq!(error.kind(), pada::ErrorKind::Input);
         let said = error.to_string();
-        for words in ["number of ranks", "compute.norms is \"local\"", "is 2", &format!("has {size}")] {
+        for words in
+            ["number of processes", "compute.norms = \"local\"", "is 2", &format!("and {size} in this run")]
+        {
             assert!(said.contains(words), "{said}");
         }
     }

@@ -54,7 +54,10 @@ fn half_an_image_is_refused() {
     let (case, _) = setup();
     let pixels = &case.pixels[..case.pixels.len() - 7];
     let error = error(pixels, SHAPE, &case.labels, None);
-    assert!(matches!(error, ExecError::BatchLength { what: "numbers", found: 761, images: 3 }), "{error}");
+    assert!(
+        matches!(error, ExecError::BatchLength { what: "pixel values", found: 761, images: 3 }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -51,14 +51,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let params = truth.params.as_ref().map(|p| scores.iter().map(|(arch, _)| p[arch]).collect::<Vec<f64>>());
     let metrics = Metrics::compute(&predicted, &truths, params.as_deref()).map_err(PadaError::from)?;
     let bootstrap = Bootstrap::new().with_resamples(args.resamples.get()).with_seed(args.seed);
-    let interval = tau_b_interval(&predicted, &truths, &bootstrap).map_err(PadaError::from)?;
+    let interval = match tau_b_interval(&predicted, &truths, &bootstrap) {
+        Err(error) if error.is_undefined() => {
+            note!("tau_b has no interval: {error}");
+            None
+        }
+        other => Some(other.map_err(PadaError::from)?),
+    };
 
     let mut json = serde_json::to_value(&metrics)?;
     if let serde_json::Value::Object(fields) = &mut json {
         for (name, value) in fields.iter() {
             say!("{name:<26} {value}");
         }
-        say!("{:<26} [{}, {}], {} %", "tau_b interval", interval.low, interval.high, 100.0 * interval.level);
+        if let Some(interval) = interval {
+            say!(
+                "{:<26} [{}, {}], {} %",
+                "tau_b interval",
+                interval.low,
+                interval.high,
+                100.0 * interval.level
+            );
+        }
         fields.insert("tau_b_interval".to_owned(), serde_json::to_value(interval)?);
     }
     if args.json {

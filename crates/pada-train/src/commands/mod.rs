@@ -94,7 +94,7 @@ impl Common {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
         let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
         if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
-            eprintln!("on the CPU: {reason}");
+            note!("on the CPU: {reason}");
         }
         let (checkpoint_every, world) = (Duration::from_secs(60), ProcessGroup::single());
         Ok(Session { data_dir: data_dir(), device, checkpoint_every, world })

@@ -22,7 +22,7 @@ use crate::scoring::fixed_images::image_shape;
 use crate::scoring::image_scores::ImageScore;
 use crate::state::checkpoint::{Checkpoint, latest_file};
 use crate::state::file::{CheckpointFile, CheckpointState};
-use crate::state::identity::difference;
+use crate::state::identity::{PROCESSES, difference};
 use crate::state::streams::Streams;
 use crate::variance::GradientVariance;
 use crate::{CheckpointError, NotFinite, TrainError};
@@ -457,7 +457,7 @@ impl Trainer {
         }
         // With statistics of each process's own images the result depends on the number of processes.
         if self.norms == BatchNormSync::Local {
-            identity["processes"] = self.group.size().into();
+            identity[PROCESSES] = self.group.size().into();
         }
         identity
     }

@@ -75,6 +75,30 @@ pub fn check_scores_file(path: &Path) -> Result<(), PadaError> {
     check_writable(path).map_err(not_written)
 }
 
+/// Checks the name of a file that a user wants written, before any work: its ending must fit the format, and it must not be one of the
+/// files that the command reads.
+///
+/// # Errors
+/// Returns [`PadaError::WrongEnding`] or [`PadaError::OverwritesInput`].
+pub fn check_output(
+    path: &Path,
+    endings: &'static [&'static str],
+    inputs: &[&Path],
+) -> Result<(), PadaError> {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    if !endings.iter().any(|known| known.eq_ignore_ascii_case(ending)) {
+        return Err(PadaError::WrongEnding { path: path.into(), endings });
+    }
+    // Links lead to one file, so the files are compared and not their names.
+    let real = |path: &Path| path.canonicalize().ok();
+    match real(path) {
+        Some(file) if inputs.iter().any(|input| real(input).as_ref() == Some(&file)) => {
+            Err(PadaError::OverwritesInput { path: path.into() })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A file that could not be written, as an error of this crate.
 pub(crate) fn not_written(error: CheckpointError) -> PadaError {
     match error {
