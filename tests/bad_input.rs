@@ -50,7 +50,7 @@ fn a_wrong_assignment_is_named_with_the_valid_keys() {
     call(&["--set", "train.epochs=0"]).fails(2, &["train.epochs", "at least 1"]);
     call(&["--set", "rank.split=valid"]).fails(2, &["rank.split", "data.train"]);
     call(&["--set", "rank.images=2001"]).fails(2, &["rank.images", "2001", "2000"]);
-    call(&["--set", "sampler.path=fixed"]).fails(2, &["`sampler.path` is now `paths.rule`"]);
+    call(&["--set", "sampler.path=fixed"]).fails(2, &["unknown key `sampler.path`; use `paths.rule`"]);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn an_architecture_with_a_bad_operation_or_length_is_named_with_its_line() {
     }
     std::fs::write(&list, "000000\n\n333333\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\n").unwrap();
     call(&["cost", "--file", list.to_str().unwrap()])
-        .fails(2, &["list.txt, line 4", "000000 stands in line 1"]);
+        .fails(2, &["list.txt, line 4", "000000 occurs already in line 1"]);
     std::fs::write(&list, "# nothing\n").unwrap();
     call(&["cost", "--file", list.to_str().unwrap()]).fails(2, &["list.txt", "no architecture"]);
 }
@@ -111,7 +111,7 @@ fn an_output_folder_that_exists_is_left_alone() {
     std::fs::write(run_folder.join("mine.txt"), "mine").unwrap();
     run(folder.path(), &[]).fails(2, &["run exists", "--resume", "--out"]);
     assert_eq!(std::fs::read_dir(&run_folder).unwrap().count(), 1);
-    call(&["--resume", run_folder.to_str().unwrap()]).fails(2, &["holds no run", "config.toml"]);
+    call(&["--resume", run_folder.to_str().unwrap()]).fails(2, &["is not a run folder", "config.toml"]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_file_of_scores_that_cannot_be_written_stops_before_scoring() {
         assert_eq!(done.stderr.matches("os error").count(), 1, "said once: {}", done.stderr);
         done
     };
-    rank(&out).fails(2, &["no/such/out.csv", "make its folder", "--out"]);
+    rank(&out).fails(2, &["no/such/out.csv", "create its folder", "--out"]);
     rank(&folder.path().join("out.csv").display().to_string()).fails(2, &["no.pt"]);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
     let refused = |args: &[&str], words: &[&str]| {

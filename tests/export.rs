@@ -94,7 +94,7 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
 
     // The weights of any other architecture were not trained.
     let other = ["--arch", "333333", "--out", "other.onnx"];
-    export(folder.path(), weights, &other).fails(2, &["243012 alone", "333333"]);
+    export(folder.path(), weights, &other).fails(2, &["only the architecture 243012", "333333"]);
     // Nor are those of a run that was stopped.
     std::fs::remove_file(run.join("epoch-0003.safetensors")).unwrap();
     let further = ["--out", "other.onnx"];
@@ -127,7 +127,7 @@ fn weights_of_a_file_need_their_network_and_images() {
     export(folder.path(), "no-such.pt", &[&net[..], &["212121", "--overwrite"]].concat())
         .fails(2, &["no-such.pt"]);
     let no_run = folder.path().to_str().unwrap();
-    export(folder.path(), no_run, &["--overwrite"]).fails(2, &["holds no run", "config.toml"]);
+    export(folder.path(), no_run, &["--overwrite"]).fails(2, &["is not a run folder", "config.toml"]);
     with("212121", &["--out", "/no/such/folder/net.onnx"]).fails(2, &["/no/such/folder/net.onnx"]);
     // Nothing that failed touched the file.
     assert_eq!(std::fs::read(folder.path().join("net")).unwrap(), first);

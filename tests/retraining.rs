@@ -103,7 +103,7 @@ fn search_retrain_export(space: &str, recipe: &[&str]) {
     assert_eq!(graph.name, format!("{space}_{found}"));
     // What is there only in training is not in it.
     assert!(graph.initializer.iter().all(|tensor| !tensor.name.starts_with("auxiliary")));
-    call(&["search", &alone]).fails(2, &["the run folder", "one architecture alone"]);
+    call(&["search", &alone]).fails(2, &["the run folder", "a run of one architecture"]);
 }
 
 #[test]

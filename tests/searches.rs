@@ -112,7 +112,7 @@ fn a_search_says_what_it_cannot_do() {
     let alone = call(&["search", &run, "--method", "pareto", "--population", "1"]);
     alone.fails(2, &["population is 1", "at least 2"]);
     call(&["search"]).fails(2, &["RUN_DIR"]);
-    search("no/such/run", &[]).fails(2, &["no/such/run holds no run"]);
+    search("no/such/run", &[]).fails(2, &["no/such/run is not a run folder"]);
     // A folder with scores of another supernet.
     let other = folder.path().join("other").display().to_string();
     let mut args = small_run(folder.path());

@@ -14,12 +14,12 @@ pub enum Dataset {
     Folder(ImageFolder),
 }
 
-/// How photographs are read. Data sets other than folders of photographs have a fixed image size.
+/// Settings for reading a folder of photographs. Other data sets have a fixed image size and no such settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Photographs {
     /// Height and width of the images after resizing and cropping.
     pub size: usize,
-    /// What happens if a photograph cannot be decoded.
+    /// Reaction to a photograph that cannot be decoded.
     pub damaged: Damaged,
 }
 

@@ -28,14 +28,14 @@ pub struct ImageFolder {
     pub labels: Vec<u16>,
     /// Normalisation from bytes to numbers.
     pub normalize: Normalize,
-    /// What happens if a file cannot be decoded.
+    /// Reaction to a file that cannot be decoded.
     pub damaged: Damaged,
     root: PathBuf,
     /// `[N]`, relative to the root.
     files: Vec<PathBuf>,
 }
 
-/// What happens if a photograph cannot be decoded.
+/// Reaction to a photograph that cannot be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Damaged {

@@ -207,7 +207,7 @@ impl Interval {
         Self { low, high, level, resamples }
     }
 
-    /// Returns whether a value lies in the interval, its ends included.
+    /// Returns true if a value is in the interval, including its ends.
     pub fn contains(&self, value: f64) -> bool {
         self.low <= value && value <= self.high
     }

@@ -6,9 +6,9 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScoreList {
-    /// The scores that are judged, such as accuracies with inherited supernet weights.
+    /// The scores to evaluate, such as accuracies with inherited supernet weights.
     Predicted,
-    /// The scores that they are judged by, such as stand-alone accuracies.
+    /// The scores to compare with, such as stand-alone accuracies.
     GroundTruth,
     /// The third list of a partial correlation, whose influence is removed.
     Control,

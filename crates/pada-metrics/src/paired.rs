@@ -32,7 +32,7 @@ impl fmt::Display for PairedMetric {
     }
 }
 
-/// How much better one method ranks than another.
+/// Paired difference between the rankings of two methods.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]

@@ -189,7 +189,7 @@ impl TieSums {
     }
 }
 
-/// Computes the probability that a random order of `n` items has at most `out_of_order` pairs out of order, or at most so many
+/// Computes the probability that a random order of `n` items has at most `out_of_order` pairs out of order, or at most `out_of_order` pairs
 /// in order. `out_of_order` is at most half of the pairs.
 fn exact_p_value(n: usize, out_of_order: u64) -> f64 {
     if 4 * out_of_order == (n * (n - 1)) as u64 {

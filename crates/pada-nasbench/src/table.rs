@@ -7,9 +7,9 @@ use pada_space::{Arch, SearchSpace, SpaceError};
 
 use crate::{Download, NasBenchError, RowUnit};
 
-/// A score for each of many architectures: stand-alone accuracies, or the scores of a ranking.
+/// A benchmark table: a score for each of many architectures, such as stand-alone accuracies or the scores of a ranking.
 ///
-/// The stand-alone accuracy of an architecture is its test accuracy after training from scratch, with weights of its own.
+/// The stand-alone accuracy of an architecture is its test accuracy after training from scratch, with its own weights.
 ///
 /// `{}` prints name, size and data set: `mini: 300 architectures on mini`.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,7 +1,7 @@
 use pada_metrics::{Bootstrap, Interval, Metrics, MetricsError, tau_b_interval};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// How well the ranking of a supernet agrees with one benchmark table.
+/// Agreement between the ranking of a supernet and one benchmark table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Agreement {
@@ -24,7 +24,7 @@ pub struct Agreement {
     pub note: Option<String>,
 }
 
-/// Agreement between stand-alone trainings that differ in their seed only. No ranking can be expected to agree much better.
+/// Agreement between stand-alone trainings that differ only in their seed. It is a practical upper limit for the agreement of a ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {

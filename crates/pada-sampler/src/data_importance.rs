@@ -23,13 +23,13 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct DataImportanceConfig {
-    /// Whether the released code or the paper is followed.
+    /// Variant: the released code or the text of the paper.
     pub variant: Variant,
     /// τ, the share of the importance distribution in the distribution that images are drawn from.
     pub smoothing: LinearSchedule,
-    /// Whether the loss of an image is multiplied by 1/(N·q).
+    /// Importance weights: the factor 1/(N·q) on the loss of an image, or none.
     pub importance_weights: ImportanceWeights,
-    /// Whether an image can be drawn twice in an epoch.
+    /// Sampling with or without replacement within an epoch.
     pub replacement: Replacement,
 }
 
@@ -65,7 +65,7 @@ impl DataImportanceConfig {
     }
 }
 
-/// Whether an image can be drawn twice in an epoch.
+/// Sampling with or without replacement within an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Replacement {

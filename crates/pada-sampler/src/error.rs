@@ -1,7 +1,7 @@
 use pada_space::Arch;
 use thiserror::Error;
 
-/// Why a sampler cannot be created, cannot learn from an observation, or cannot be restored.
+/// Error of a sampler: it cannot be created, cannot learn from an observation, or cannot be restored.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SamplerError {
@@ -59,19 +59,19 @@ pub enum SamplerError {
     /// An observation has too few or too many numbers.
     #[error("the observation has {found} {what}, but {expected} are needed, {per}")]
     LengthMismatch {
-        /// What the numbers are.
+        /// Description of the numbers.
         what: &'static str,
-        /// How many numbers were passed.
+        /// Number of values that were passed.
         found: usize,
-        /// How many numbers are needed.
+        /// Number of values that are needed.
         expected: usize,
-        /// What each number belongs to.
+        /// Description of the items, one for each number.
         per: &'static str,
     },
     /// An observation contains a number that is NaN, infinite or negative.
     #[error("{what} {index} of the observation is {value}; it must be finite and not negative")]
     BadObservation {
-        /// What the number is.
+        /// Description of the number.
         what: &'static str,
         /// Its index in the list that was passed; 0 for a single number.
         index: usize,
@@ -91,7 +91,7 @@ pub enum SamplerError {
     OtherKind {
         /// The kind that saved the state.
         found: String,
-        /// The kind that was asked to restore it.
+        /// The kind that was requested to restore it.
         expected: String,
     },
     /// A saved state has the right kind, but its content does not fit.

@@ -3,7 +3,7 @@ use rand::Rng;
 
 use crate::{PathSampler, SamplerError};
 
-/// Draws the same path in every step: the training of a stand-alone network.
+/// Draws the same path in every step. It is used to train a stand-alone network.
 #[derive(Clone, Debug)]
 pub struct FixedPath {
     path: Arch,

@@ -17,7 +17,7 @@ use crate::{LinearSchedule, PathObservation, PathSampler, SamplerError, SavedSta
 pub struct ParetoPathsConfig {
     /// The probability of drawing a path near the Pareto front.
     pub smoothing: LinearSchedule,
-    /// How many paths are remembered. The path that was not seen for the longest time is forgotten first.
+    /// Number of paths in memory. The path that has not been trained for the longest time is removed first.
     pub memory: usize,
 }
 
@@ -153,8 +153,8 @@ impl PathSampler for ParetoPaths {
         Ok(())
     }
 
-    /// The marginal distribution of each position: a mixture of the uniform distribution and of paths of the front of which one
-    /// position is drawn anew.
+    /// Computes the marginal distribution of each position: a mixture of the uniform distribution and the distribution of paths of the front
+    /// with one redrawn position.
     fn distribution(&self) -> Vec<Vec<f64>> {
         let front = self.front();
         let share = if front.is_empty() { 0.0 } else { self.share };

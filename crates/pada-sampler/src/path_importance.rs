@@ -25,15 +25,15 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct PathImportanceConfig {
-    /// Whether the released code or the paper is followed.
+    /// Variant: the released code or the text of the paper.
     pub variant: Variant,
     /// δ, the share of the importance distribution in the distribution that paths are drawn from.
     pub smoothing: LinearSchedule,
-    /// Whether the loss of a path is multiplied by u(path) / p(path), u being the uniform distribution.
+    /// Importance weights: the factor u(path) / p(path) on the loss of a path, where u is the uniform distribution, or none.
     pub importance_weights: ImportanceWeights,
     /// Upper bound of that factor.
     pub weight_bound: f64,
-    /// Which positions share one distribution p.
+    /// The positions that share one distribution p.
     #[serde(alias = "share")]
     pub scope: DistributionScope,
 }

@@ -33,7 +33,7 @@ impl LinearSchedule {
         Ok(schedule)
     }
 
-    /// The same value in every epoch.
+    /// Creates a schedule with the same value in every epoch.
     ///
     /// # Errors
     /// Returns [`SamplerError::BadConfig`] if the value is outside `0..=1`.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Which description of a method is followed where the paper and the authors' released code differ.
+/// Variant of a method, where the paper and the authors' released code differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Variant {
@@ -22,13 +22,13 @@ impl fmt::Display for Variant {
     }
 }
 
-/// Whether losses are multiplied by importance weights, so that their mean estimates the mean under uniform sampling.
+/// Importance weights of losses, with which the mean loss estimates the mean under uniform sampling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportanceWeights {
-    /// No weights, as in the released code of PA&DA. The mean loss is biased towards what is drawn often.
+    /// No weights, as in the released code of PA&DA. The mean loss is biased towards frequently drawn paths or images.
     #[default]
     None,
-    /// Each loss is divided by how much more often than uniformly it is drawn (PA&DA, Eq. 5).
+    /// Each loss is multiplied by the ratio of its uniform probability to its sampling probability (PA&DA, Eq. 5).
     Unbiased,
 }

@@ -156,7 +156,7 @@ impl Operators<'_> {
 const MAX_ATTEMPTS: usize = 10_000;
 
 impl<'a, E> Search<'a, E> {
-    /// Creates a search that has evaluated nothing. It evaluates architectures of `sub_space` only.
+    /// Creates a search without evaluations. It only evaluates architectures of `sub_space`.
     ///
     /// The same state of `rng` gives the same search.
     pub fn new(
@@ -175,7 +175,7 @@ impl<'a, E> Search<'a, E> {
 
     /// Returns the `n` best architectures, best first.
     ///
-    /// Of equal scores, the lower cost comes first, then the earlier evaluation.
+    /// Equal scores are ordered by cost, lower first, and then by the order of evaluation.
     pub fn best(&self, n: usize) -> Vec<Evaluated> {
         let mut all = self.evaluated.clone();
         all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.cost.total_cmp(&b.cost)));

@@ -17,7 +17,7 @@ use crate::{Arch, SpaceError};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Decision {
-    /// What the decision chooses.
+    /// The kind of the choice, for example the operation on an edge.
     #[cfg_attr(feature = "serde", serde(alias = "chooses"))]
     pub kind: DecisionKind,
     /// The condition under which the decision is active. `None` means that it is always active.
@@ -26,7 +26,7 @@ pub struct Decision {
     pub condition: Option<ActiveCondition>,
 }
 
-/// What a decision chooses.
+/// The kind of choice that a decision makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]

@@ -107,11 +107,11 @@ pub enum SpaceError {
         rate: String,
     },
     /// The long form of an architecture is malformed.
-    #[error("architecture {text:?}: {reason}; {space} is written like {example:?}")]
+    #[error("architecture {text:?}: {reason}; a valid architecture of {space} is {example:?}")]
     Malformed {
         /// The text.
         text: String,
-        /// What is wrong with it.
+        /// What is wrong with the text.
         reason: String,
         /// The name of the space.
         space: &'static str,

@@ -10,7 +10,7 @@ pub enum Equivalence {
     /// The weights of a convolution belong to its edge, so the same convolution on another edge is a different function. Two such
     /// architectures get the same score from a supernet, so only one of them has to be evaluated.
     SharedWeights,
-    /// Both are the same network when each is trained from scratch with weights of its own.
+    /// Both are the same network if each is trained from scratch with its own weights.
     ///
     /// This also holds if only the names of nodes differ. Two such architectures have the same stand-alone accuracy, up to the seed.
     OwnWeights,
@@ -195,7 +195,7 @@ pub trait SearchSpace: Send + Sync {
         SubSpace::from_op_counts(self.n_ops())?.mutate(arch, rate, rng)
     }
 
-    /// Takes the choice of each decision from one of two parents, with equal probability.
+    /// Returns a child that has the choice of each decision from one of two parents, with equal probability.
     ///
     /// # Errors
     /// Returns the error of [`SearchSpace::check`] for either parent.

@@ -3,7 +3,7 @@ use rand::{Rng, RngExt};
 use crate::space::valid_ops;
 use crate::{Arch, Decision, DecisionKind, SearchSpace, SpaceError};
 
-/// How messages call a sub-space.
+/// The name of a sub-space in error messages.
 const NAME: &str = "the sub-space";
 
 /// A part of a search space: some of the choices of each decision, which are combined freely.
@@ -233,7 +233,7 @@ impl SubSpace {
     }
 }
 
-/// What a file holds of a sub-space, before it is checked.
+/// The fields of a serialised sub-space, before they are checked.
 #[cfg(feature = "serde")]
 #[derive(serde::Deserialize)]
 struct Fields {

@@ -6,14 +6,14 @@ use pada_sampler::SamplerError;
 use pada_space::Arch;
 use thiserror::Error;
 
-/// Why training cannot start or continue.
+/// Error of training: it cannot start or cannot continue.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// A loss or gradient is NaN or infinite. Training rules return this error.
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
-    /// The same with epoch, step and checkpoint. The trainer returns this error.
+    /// A loss or gradient is NaN or infinite, with epoch, step and checkpoint. The trainer returns this error.
     #[error(
         "epoch {epoch}, step {step}, path {path}: the {what} is {value}; {}: lower train.lr, lower train.clip_norm, or skip such steps with train.on_nan = \"skip\"",
         .checkpoint.as_ref().map_or("no checkpoint was written yet".into(), |c| format!("{} holds finite weights", c.display()))
@@ -38,10 +38,10 @@ pub enum TrainError {
         /// What does not fit.
         reason: String,
     },
-    /// A sampler cannot use what a step found, or draws what does not exist.
+    /// A sampler rejects the result of a step, or draws a path or image that does not exist.
     #[error(transparent)]
     Sampler(#[from] SamplerError),
-    /// The network does not take these images.
+    /// The network does not accept the images.
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// An image cannot be read.
@@ -57,7 +57,7 @@ pub enum TrainError {
     #[error(transparent)]
     Exec(#[from] ExecError),
     /// An architecture belongs to no supernet that was trained.
-    #[error("{arch} is in no part of the search space that was trained")]
+    #[error("the architecture {arch} is not in the part of the search space that was trained")]
     NotTrained {
         /// The architecture.
         arch: Arch,
@@ -79,7 +79,7 @@ pub struct NotFinite {
     pub path: Arch,
 }
 
-/// Why a checkpoint cannot be written or read.
+/// Error of a checkpoint: it cannot be written or read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -104,7 +104,7 @@ pub enum CheckpointError {
     },
     /// All checkpoints of a folder are damaged.
     #[error(
-        "{newest}; no older checkpoint is intact either. Without them `--resume` trains from the first epoch: \
+        "{newest}; no older checkpoint is intact either. To train from the first epoch, remove all checkpoints: \
          rm {folder}/epoch-*.safetensors"
     )]
     NoneIntact {
@@ -133,9 +133,9 @@ pub enum CheckpointError {
         /// The newest version that can be read.
         supported: u64,
     },
-    /// The checkpoint was written before checkpoints had a format version.
+    /// The checkpoint has no format version.
     #[error(
-        "{path} was written before checkpoints had a format version, and this version of pada cannot read it; \
+        "{path} is a checkpoint without a format version, which this version of pada cannot read; \
          continue the run with the version that started it, or start a new run in another folder"
     )]
     UnversionedFormat {

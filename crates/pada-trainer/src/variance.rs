@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct GradientVariance {
-    /// By the index of the weight tensor in its layout.
+    /// Moments by the index of the weight tensor in its layout.
     tensors: BTreeMap<usize, Moments>,
 }
 
@@ -60,7 +60,7 @@ impl GradientVariance {
         }
     }
 
-    /// Checks that restored moments fit the weights of a network; in words what does not.
+    /// Checks that restored moments fit the weights of a network. If not, returns a description of the mismatch.
     pub(crate) fn check(&self, layout: &WeightLayout) -> Result<(), String> {
         for (&id, Moments { mean, spread, .. }) in &self.tensors {
             let expected = if id < layout.len() { layout.range(WeightId(id)).len() } else { 0 };
@@ -71,8 +71,8 @@ impl GradientVariance {
         Ok(())
     }
 
-    /// The gradient variance of all steps so far; `None` if no tensor was used twice. The variance of a tensor is divided by the number
-    /// of its steps.
+    /// Computes the gradient variance of all steps so far, or `None` if no tensor was used twice. The variance of a tensor is divided by
+    /// the number of its steps.
     pub fn result(&self) -> Option<Variance> {
         let used: Vec<_> = self.tensors.values().filter(|t| t.steps > 1).collect();
         let variance = |t: &Moments| t.spread.iter().sum::<f64>() / t.steps as f64;
@@ -92,7 +92,7 @@ impl GradientVariance {
 mod tests {
     use super::*;
 
-    /// Slow reference: keep everything, two passes.
+    /// Slow reference: keeps all gradients and computes the variance in two passes.
     #[test]
     fn one_pass_equals_two() {
         let steps = [[1.0_f32, -2.0, 4.0], [0.5, 8.0, 4.0], [3.0, 1.0, 4.25], [-1.0, 0.0, 3.5]];

@@ -1,4 +1,4 @@
-//! What most programs need: `use pada::prelude::*;`.
+//! The items that most programs need: `use pada::prelude::*;`.
 
 pub use pada_data::{InMemoryDataset, Normalize, Splits};
 pub use pada_nasbench::BenchmarkTable;

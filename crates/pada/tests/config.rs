@@ -25,7 +25,7 @@ fn every_config_of_the_repository_is_valid_and_its_head_says_how_to_run_it() {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
                 assert!(lines <= 25, "{} has {lines} lines that say something", path.display());
-                for word in ["# Run:", "# Time:", "# Expect:", path.file_name().unwrap().to_str().unwrap()] {
+                for word in ["# Run:", "# Cost:", "# Result:", path.file_name().unwrap().to_str().unwrap()] {
                     let default = word == "pada.toml" && config == Config::from(RunConfig::mini());
                     assert!(default || text.contains(word), "{}: {word}", path.display());
                 }
@@ -33,7 +33,7 @@ fn every_config_of_the_repository_is_valid_and_its_head_says_how_to_run_it() {
                     word.contains('_') && word.chars().all(|c| c == '_' || c.is_ascii_uppercase())
                 };
                 let said =
-                    text.lines().filter(|line| line.starts_with("# Time:") || line.starts_with("# Expect:"));
+                    text.lines().filter(|line| line.starts_with("# Cost:") || line.starts_with("# Result:"));
                 let left = said.flat_map(str::split_whitespace).find(|word| blank(word));
                 assert_eq!(left, None, "{}: a blank that was never filled in", path.display());
                 found += 1;
@@ -163,12 +163,12 @@ fn a_wrong_value_is_refused_in_the_users_words() {
         ("rank.truth=", "or \"none\" to unset it; it is empty"),
         (
             "data.train_images=",
-            "`data.train_images` must be a whole number, 0 or larger, or \"none\" to unset it; it is empty",
+            "`data.train_images` must be an integer, 0 or larger, or \"none\" to unset it; it is empty",
         ),
         ("train={}", "the table is empty"),
         ("train=3", "`train` must be a section, [train]; it is 3"),
-        ("train.epochs=many", "`train.epochs` must be a whole number, 0 or larger; it is \"many\""),
-        ("train.epochs=-1", "`train.epochs` must be a whole number, 0 or larger; it is -1"),
+        ("train.epochs=many", "`train.epochs` must be an integer, 0 or larger; it is \"many\""),
+        ("train.epochs=-1", "`train.epochs` must be an integer, 0 or larger; it is -1"),
         ("train.epochs=true", "it is true"),
         (
             "train.schedule=cosin",
@@ -199,12 +199,12 @@ fn a_wrong_value_is_refused_in_the_users_words() {
 #[test]
 fn an_old_key_says_what_replaced_it() {
     for (set, said) in [
-        ("sampler.path=uniform", "`sampler.path` is now `paths.rule`"),
-        ("sampler.smoothing={first=0.0,last=0.5}", "is now `paths.smoothing` and `images.smoothing`"),
-        ("train.idle_weights=frozen", "`train.idle_weights` is now `train.unused_weights`"),
-        ("rule={name=\"nsas\",beta=0.8}", "is now `update."),
-        ("split={name=\"few-shot\"}", "`split.name` is now `split.rule`"),
-        ("alone.ema=0.9", "`alone.ema` is now `retrain.ema`"),
+        ("sampler.path=uniform", "unknown key `sampler.path`; use `paths.rule`"),
+        ("sampler.smoothing={first=0.0,last=0.5}", "use `paths.smoothing` and `images.smoothing`"),
+        ("train.idle_weights=frozen", "unknown key `train.idle_weights`; use `train.unused_weights`"),
+        ("rule={name=\"nsas\",beta=0.8}", "use `update."),
+        ("split={name=\"few-shot\"}", "unknown key `split.name`; use `split.rule`"),
+        ("alone.ema=0.9", "unknown key `alone.ema`; use `retrain.ema`"),
     ] {
         let error = RunConfig::mini().with(set).unwrap_err();
         assert!(matches!(error, ConfigError::Replaced { .. }), "{error}");
@@ -265,7 +265,7 @@ fn a_file_extends_another_and_errors_name_file_and_line() {
                 "\"importance\" or \"fair\"",
             ],
         ),
-        ("kind.toml", &["kind.toml:4", "`train.batch` must be a whole number, 0 or larger; it is \"64\""]),
+        ("kind.toml", &["kind.toml:4", "`train.batch` must be an integer, 0 or larger; it is \"64\""]),
         ("inside.toml", &["inside.toml:3", "`images.smoothing.lest`; did you mean `images.smoothing.last`?"]),
         ("broken.toml", &["broken.toml:2"]),
         ("via.toml", &["wrong.toml:3", "`sede`; did you mean `seed`?"]),

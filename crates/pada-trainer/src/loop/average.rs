@@ -3,8 +3,8 @@ use pada_graph::State;
 use crate::r#loop::recipe::Recipe;
 use crate::r#loop::trainer::Trainer;
 
-/// An exponential moving average (EMA) of all weights and running statistics: after every step
-/// `average = decay · average + (1 − decay) · weights`. It starts as the initial weights.
+/// An exponential moving average (EMA) of all weights and running statistics. It starts as the initial weights, and every step updates it
+/// to `decay · average + (1 − decay) · weights`.
 ///
 /// # Source
 /// Polyak & Juditsky (1992), with exponential weights as `ModelEma` of <https://github.com/huggingface/pytorch-image-models>.
@@ -15,15 +15,15 @@ pub struct Average {
 }
 
 impl Average {
-    /// An average that starts as `weights`. `decay` is in `0.0..1.0`.
+    /// Creates an average that starts as `weights`. `decay` is in `0.0..1.0`.
     pub fn new(decay: f64, weights: Vec<f32>) -> Self {
         Self { decay: decay as f32, values: weights }
     }
 
-    /// Adds the weights after a step.
+    /// Updates the average with the weights after a step.
     ///
     /// # Panics
-    /// Panics if the number of weights differs from that at the start.
+    /// Panics if the number of weights differs from the number at the start.
     pub fn add(&mut self, weights: &[f32]) {
         assert_eq!(weights.len(), self.values.len(), "an average is always of the same weights");
         for (average, weight) in self.values.iter_mut().zip(weights) {
@@ -31,7 +31,7 @@ impl Average {
         }
     }
 
-    /// The averaged weights, in the order of the layout.
+    /// Returns the averaged weights, in the order of the layout.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -39,7 +39,7 @@ impl Average {
     /// Restores the averaged weights of a checkpoint.
     ///
     /// # Panics
-    /// Panics if the number of weights differs from that at the start.
+    /// Panics if the number of weights differs from the number at the start.
     pub fn restore(&mut self, values: &[f32]) {
         self.values.copy_from_slice(values);
     }
@@ -53,7 +53,8 @@ impl Trainer {
         self
     }
 
-    /// Replaces the weights by their moving average, to score with it, if the recipe has one. Training must not continue afterwards.
+    /// Replaces the weights by their moving average, if the recipe has one, before the network is scored. Do not continue training
+    /// afterwards.
     pub fn place_average(&mut self) {
         if let Some(average) = &self.average {
             self.parts.executor.write(State::Weights, average.values());

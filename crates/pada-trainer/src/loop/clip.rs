@@ -6,7 +6,7 @@ pub fn global_norm(tensor_norms: &[f64]) -> f64 {
     tensor_norms.iter().map(|n| n * n).sum::<f64>().sqrt()
 }
 
-/// Computes the factor, at most 1, that clipping the gradient norm to `max_norm` multiplies the gradient with.
+/// Computes the factor, at most 1, by which clipping to `max_norm` scales the gradient.
 ///
 /// # Source
 /// `torch.nn.utils.clip_grad_norm_`: `min(1, max_norm / (norm + 1e-6))`.

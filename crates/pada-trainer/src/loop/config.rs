@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::r#loop::schedule::Schedule;
 
-/// Epochs and SGD: the section `[train]` of a config. The default is the protocol of PA&DA on NAS-Bench-201.
+/// Number of epochs and settings of SGD: the section `[train]` of a config. The default is the protocol of PA&DA on NAS-Bench-201.
 ///
 /// ```
 /// use pada_trainer::TrainConfig;
@@ -26,11 +26,11 @@ pub struct TrainConfig {
     pub momentum: f64,
     /// Weight decay (L2 penalty) of SGD.
     pub weight_decay: f64,
-    /// Gradients are clipped to this L2 norm; `inf` does not clip.
+    /// Largest L2 norm of the gradient of a step; `inf` disables clipping.
     pub clip_norm: f64,
-    /// Whether momentum and weight decay also change unused weights, those that are not on a path of the step.
+    /// Treatment of unused weights, which are not on a path of the step: momentum and weight decay change them, or they are frozen.
     pub unused_weights: UnusedWeights,
-    /// What happens if a loss or gradient is NaN or infinite. The default is to stop.
+    /// Reaction to a loss or gradient that is NaN or infinite. The default is to stop.
     #[serde(default, skip_serializing_if = "is_stop")]
     pub on_nan: OnNan,
 }
@@ -55,14 +55,14 @@ fn is_stop(on_nan: &OnNan) -> bool {
     *on_nan == OnNan::Stop
 }
 
-/// What happens if a loss or gradient is NaN or infinite.
+/// Reaction to a loss or gradient that is NaN or infinite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnNan {
     /// Training stops with an error.
     #[default]
     Stop,
-    /// The step is skipped: it changes neither the weights nor the training rule, and the record counts it. If all steps of an epoch
-    /// are skipped, training stops with an error.
+    /// The step is skipped. It changes neither the weights nor the training rule, and the record counts it. If all steps of an epoch are
+    /// skipped, training stops with an error.
     Skip,
 }

@@ -1,6 +1,6 @@
 use rand::{Rng, RngExt};
 
-/// Draws which paths of a network drop path leaves out (stochastic depth).
+/// Drop path (stochastic depth): drops random paths of a network in training.
 pub struct DropPaths<'a> {
     /// Probability that a path is dropped, independently for each image.
     pub probability: f64,
@@ -31,7 +31,7 @@ mod tests {
         let numbers = DropPaths { probability: 0.2, rng: &mut rng }.draw(N);
         assert!(numbers.iter().all(|&v| v == 0.0 || v == 1.25));
         let mean = numbers.iter().map(|&v| f64::from(v)).sum::<f64>() / N as f64;
-        // Six standard deviations of a mean: 1.25 · √(.2 · .8 / N) each.
+        // The tolerance is six standard deviations of the mean, 1.25 · √(.2 · .8 / N) each.
         assert!((mean - 1.0).abs() < 6.0 * 1.25 * (0.16 / N as f64).sqrt(), "{mean}");
         let none = DropPaths { probability: 0.0, rng: &mut rng }.draw(5);
         assert_eq!(none, [1.0; 5]);

@@ -1,4 +1,4 @@
-//! The training loop: epochs and steps, the learning rate, clipping, recipes of publications, and the epoch in progress.
+//! The training loop: epochs and steps, learning rate, gradient clipping, recipes of publications, and the epoch in progress.
 
 pub(crate) mod average;
 pub(crate) mod clip;

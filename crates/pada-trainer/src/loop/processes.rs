@@ -1,5 +1,5 @@
-//! Several processes that train one supernet. Each of them has all weights and draws the same random numbers, so that all take the same
-//! steps. Only process 0 writes files.
+//! Training of one supernet by several processes. Each process has all weights and draws the same random numbers, so all processes take
+//! the same steps. Only process 0 writes files.
 
 use std::path::{Path, PathBuf};
 
@@ -12,21 +12,21 @@ use crate::state::checkpoint::latest_file;
 use crate::state::file::CheckpointFile;
 use crate::state::identity::weights_sha256;
 
-/// The path that errors of other processes name.
+/// The path in errors of processes other than process 0, which do not know the file.
 const FROM_PROCESS_0: &str = "the checkpoint of process 0";
 
 impl Trainer {
-    /// Makes the run one of several processes, which must all have the same settings and parts.
+    /// Trains together with the other processes of a group. All of them must have the same settings and parts.
     pub fn across(mut self, group: ProcessGroup, norms: BatchNormSync) -> Self {
         (self.group, self.norms) = (group, norms);
         self
     }
 
-    /// Resumes from the newest checkpoint of process 0, see [`Trainer::resume`]. The other processes receive it from process 0, wherever they
-    /// run and however many processes wrote it.
+    /// Resumes from the newest checkpoint of process 0, see [`Trainer::resume`]. The other processes receive the checkpoint from process 0
+    /// and need no access to its files. The number of processes may differ from the run that wrote it.
     ///
     /// # Errors
-    /// Returns [`TrainError::Checkpoint`] or [`TrainError::ProcessGroup`].
+    /// Returns [`TrainError::Checkpoint`] if the checkpoint cannot be used, and [`TrainError::ProcessGroup`] if a process does not answer.
     pub fn resume_together(&mut self, folder: &Path) -> Result<(), TrainError> {
         if self.group.is_single() {
             return Ok(self.resume(folder)?);
@@ -46,7 +46,7 @@ impl Trainer {
         Ok(self.resume_from(path, file)?)
     }
 
-    /// Fails if the processes no longer have the same weights, which can happen with different processors or system libraries.
+    /// Returns an error if the processes no longer have the same weights. This can happen with different processors or system libraries.
     pub(crate) fn check_weights(&self) -> Result<(), TrainError> {
         if self.group.is_single() {
             return Ok(());

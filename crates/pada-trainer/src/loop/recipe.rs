@@ -11,16 +11,16 @@ pub struct Recipe {
     pub label_smoothing: f64,
     /// Number of warm-up epochs, in which the learning rate rises.
     pub warm_up: usize,
-    /// Drop-path probability that [`Recipe::drop_path`] approaches in the last epoch.
+    /// Drop-path probability at the end of training, see [`Recipe::drop_path`].
     pub drop_path: f64,
-    /// Decay of the moving average of the weights, see [`crate::Average`]; `None` keeps no average.
+    /// Decay of the moving average of the weights, see [`crate::Average`], or `None` for no average.
     pub ema: Option<f64>,
-    /// Which weights decay.
+    /// The weights that weight decay applies to.
     pub decayed: Decayed,
 }
 
 impl Recipe {
-    /// Computes the drop-path probability of an epoch: linear, from 0 in the first epoch.
+    /// Computes the drop-path probability of an epoch. It increases linearly from 0 in the first epoch.
     ///
     /// # Source
     /// `drop_path_prob = args.drop_path_prob * epoch / args.epochs` in <https://github.com/quark0/darts>, `cnn/train.py`.
@@ -28,8 +28,8 @@ impl Recipe {
         self.drop_path * at.epoch as f64 / at.epochs as f64
     }
 
-    /// Computes the factor of warm-up on the scheduled learning rate. It rises by the same amount in every step and reaches 1 in the last
-    /// step of the last warm-up epoch. The schedule itself starts with the run, not after warm-up.
+    /// Computes the warm-up factor of the scheduled learning rate. It increases linearly per step and reaches 1 in the last step of the
+    /// last warm-up epoch. The schedule starts at the beginning of the run, not after warm-up.
     ///
     /// # Source
     /// Goyal et al., *Accurate, Large Minibatch SGD*, 2017. `torch.optim.lr_scheduler.LinearLR` with `start_factor = 1 / n` and

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{GradientVariance, StepOutcome};
 
-/// The epoch in progress: what a checkpoint between two of its steps stores.
+/// The state of an epoch in progress, which a checkpoint between two of its steps stores.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunningEpoch {
@@ -17,9 +17,9 @@ pub(crate) struct RunningEpoch {
     /// Number of finished steps.
     pub(crate) step: usize,
     pub(crate) totals: Totals,
-    /// Wall-clock seconds of earlier sessions, and of this one up to the last checkpoint.
+    /// Wall-clock seconds of earlier sessions, and of this session up to the last checkpoint.
     pub(crate) seconds: f64,
-    /// What was sent to other processes in that time.
+    /// Traffic to other processes in these seconds.
     #[serde(with = "SentState", default, skip_serializing_if = "is_nothing")]
     pub(crate) traffic: Traffic,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Totals {
     pub(crate) variance: GradientVariance,
 }
 
-/// The fields of [`Traffic`].
+/// The fields of [`Traffic`], for checkpoints.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Traffic", deny_unknown_fields)]
 struct SentState {
@@ -66,7 +66,7 @@ impl Totals {
 }
 
 impl RunningEpoch {
-    /// Checks that a restored epoch fits the run; in words what does not.
+    /// Checks that a restored epoch fits the run. If not, returns a description of the mismatch.
     pub(crate) fn check(&self, images: usize, space: &SubSpace, layout: &WeightLayout) -> Result<(), String> {
         check_order(&self.order, images)?;
         if let Some(path) = self.totals.paths.iter().find(|path| !space.contains(path)) {
@@ -76,7 +76,7 @@ impl RunningEpoch {
     }
 }
 
-/// Checks that an epoch has N images that exist.
+/// Checks that an epoch has N images and that all of them are in the data set. If not, returns a description of the problem.
 pub(crate) fn check_order(order: &[u32], images: usize) -> Result<(), String> {
     if order.len() != images {
         let n = order.len();
@@ -90,13 +90,13 @@ pub(crate) fn check_order(order: &[u32], images: usize) -> Result<(), String> {
     }
 }
 
-/// Converts what a process sent to others to the form of a record; `None` if there is only one process.
+/// Converts the traffic of a process to the form of a record. Returns `None` if there is only one process.
 pub fn communication_record(group: &ProcessGroup, sent: Traffic) -> Option<CommunicationRecord> {
     let Traffic { messages, bytes, seconds } = sent;
     (!group.is_single()).then(|| CommunicationRecord { processes: group.size(), messages, bytes, seconds })
 }
 
-/// Measures the time of an epoch and what it sends to other processes, from one interruption to the next.
+/// Measures the time of an epoch and its traffic to other processes, from one interruption to the next.
 pub(crate) struct Meter {
     group: ProcessGroup,
     clock: Instant,
@@ -108,7 +108,7 @@ impl Meter {
         Self { group: group.clone(), clock: Instant::now(), sent: group.traffic() }
     }
 
-    /// Adds what was measured since the start to an epoch, and starts again.
+    /// Adds the measurement since the last call to an epoch, and restarts.
     pub(crate) fn add_to(&mut self, running: &mut RunningEpoch) {
         let now = Self::start(&self.group);
         running.seconds += (now.clock - self.clock).as_secs_f64();

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Cosine annealing per epoch, `lr / 2 · (1 + cos(π · epoch / epochs))`: from `lr` towards 0.
+    /// Cosine annealing per epoch, from `lr` towards 0: `lr / 2 · (1 + cos(π · epoch / epochs))`.
     Cosine,
-    /// One cycle per run, changed in every step: from `lr / 25` up to `lr` over the first 30 % of the steps, then down to almost 0, both
-    /// along half a cosine.
+    /// One cycle per run, updated in every step. The rate rises from `lr / 25` to `lr` over the first 30 % of the steps and then falls to
+    /// almost 0, both along half a cosine.
     OneCycle,
     /// Linear decay in every step, from `lr` towards 0.
     Linear,
@@ -30,7 +30,7 @@ pub struct RunPoint {
     pub steps: usize,
 }
 
-/// Parameters of [`Schedule::OneCycle`] with PyTorch's defaults: the share of the steps in which the rate rises (`pct_start`), `lr`
+/// Parameters of [`Schedule::OneCycle`] with the defaults of PyTorch: the share of the steps in which the rate rises (`pct_start`), `lr`
 /// divided by the initial rate (`div_factor`), and the initial rate divided by the final rate (`final_div_factor`).
 const RISE: f64 = 0.3;
 const START: f64 = 25.0;
@@ -62,7 +62,7 @@ impl Schedule {
     }
 }
 
-/// Half a cosine from `first` at progress 0 to `last` at progress 1.
+/// Interpolates along half a cosine from `first` at progress 0 to `last` at progress 1.
 fn half_cosine(first: f64, last: f64, progress: f64) -> f64 {
     last + (first - last) / 2.0 * (1.0 + (PI * progress).cos())
 }
@@ -88,7 +88,7 @@ mod tests {
         }
     }
 
-    /// PyTorch 2.15: OneCycleLR(SGD, max_lr=0.1, total_steps=25 * 63), the rate before each of these steps.
+    /// Expected values: PyTorch 2.15, `OneCycleLR(SGD, max_lr=0.1, total_steps=25 * 63)`, the rate before each of these steps.
     #[test]
     fn one_cycle_equals_pytorch() {
         for (step, expected) in [

@@ -38,23 +38,23 @@ use crate::{CheckpointError, NotFinite, TrainError};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TrainSettings {
-    /// Epochs and SGD.
+    /// Number of epochs and settings of SGD.
     pub train: TrainConfig,
     /// Augmentation of the training images.
     pub augment: Augment,
-    /// The score of each image that the data sampler observes.
+    /// The score of a training image that the data sampler observes.
     pub image_score: ImageScore,
     /// Seed of all random streams.
     pub seed: u64,
-    /// Index of the stage, in a run that splits its supernet; each stage has random streams of its own. Otherwise 0.
+    /// Index of the stage in a run that splits its supernet; 0 in other runs. Each stage has its own random streams.
     pub stage: usize,
-    /// Everything else that makes the run what it is, as JSON: the settings of samplers, rule, network and executor. A checkpoint of a
-    /// run with another identity is rejected, and the error names the keys that differ.
+    /// All other settings that determine the run, as JSON: samplers, rule, network and executor. A checkpoint of a run with another
+    /// identity is rejected, and the error names the keys that differ.
     pub identity: Value,
 }
 
 impl TrainSettings {
-    /// Settings without augmentation, with seed 0, and with PA&DA's score of images.
+    /// Creates settings without augmentation, with seed 0 and the image score of PA&DA.
     pub fn new(train: TrainConfig) -> Self {
         let (augment, image_score) = (Augment::NONE, ImageScore::default());
         Self { train, augment, image_score, seed: 0, stage: 0, identity: Value::Null }
@@ -65,7 +65,7 @@ impl TrainSettings {
         Self { augment, ..self }
     }
 
-    /// Sets the score of each image that the data sampler observes.
+    /// Sets the score of a training image that the data sampler observes.
     pub fn with_image_score(self, image_score: ImageScore) -> Self {
         Self { image_score, ..self }
     }
@@ -80,7 +80,7 @@ impl TrainSettings {
         Self { stage, ..self }
     }
 
-    /// Sets the identity that the caller provides.
+    /// Sets the identity, see [`TrainSettings::identity`].
     pub fn with_identity(self, identity: Value) -> Self {
         Self { identity, ..self }
     }
@@ -88,19 +88,19 @@ impl TrainSettings {
 
 /// The parts of a [`Trainer`].
 pub struct TrainerParts {
-    /// Computes passes and keeps the weights.
+    /// The executor, which computes the passes and stores the weights.
     pub executor: Box<dyn Executor>,
-    /// The supernet: lowers a path to its graph.
+    /// The supernet, which lowers a path to its graph.
     pub net: Box<dyn Lower>,
     /// The part of the space that is trained.
     pub space: SubSpace,
-    /// O, the largest number of operations of a position of the search space.
+    /// O, the largest number of operations at a position of the search space.
     pub n_ops: usize,
-    /// Draws the paths.
+    /// The path sampler.
     pub paths: Box<dyn PathSampler>,
-    /// Draws the images.
+    /// The data sampler.
     pub data: Box<dyn DataSampler>,
-    /// The training rule: what a step does with a batch and its paths.
+    /// The training rule, which computes each step.
     pub rule: Box<dyn TrainRule>,
     /// The training images.
     pub images: DataLoader,
@@ -125,11 +125,11 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A trainer before its first epoch.
+    /// Creates a trainer before its first epoch.
     ///
     /// # Errors
-    /// Returns [`TrainError::Setup`] if the parts do not fit together: a batch size of 0, no images, images of another shape than the
-    /// network's input, an executor with other weights than the network, or fewer operations than the space uses.
+    /// Returns [`TrainError::Setup`] if the batch size is 0, if there are no images, if their shape differs from the input of the network,
+    /// if the executor has other weights than the network, or if `n_ops` is smaller than the space needs.
     pub fn new(settings: TrainSettings, parts: TrainerParts) -> Result<Self, TrainError> {
         parts.check(&settings).map_err(|reason| TrainError::Setup { reason })?;
         let streams = Streams::new(settings.seed, settings.stage);
@@ -149,31 +149,32 @@ impl Trainer {
         })
     }
 
-    /// Whether all epochs are finished.
+    /// Returns true if all epochs are finished.
     pub fn is_done(&self) -> bool {
         self.epochs.len() >= self.settings.train.epochs
     }
 
-    /// Records of the finished epochs.
+    /// Returns the records of the finished epochs.
     pub fn epochs(&self) -> &[EpochRecord] {
         &self.epochs
     }
 
-    /// The parts of the trainer, for example to score architectures after training.
+    /// Returns the parts of the trainer, for example to score architectures after training.
     pub fn parts(&mut self) -> &mut TrainerParts {
         &mut self.parts
     }
 
-    /// Writes a checkpoint into `folder` between two steps whenever `every` has passed since the last one. The folder must exist.
+    /// Writes a checkpoint into `folder` between two steps whenever `every` has passed since the last checkpoint. The folder must exist.
     pub fn autosave(&mut self, folder: &Path, every: Duration) {
         self.autosave = Some(Autosave { folder: folder.into(), every, last: Instant::now() });
     }
 
-    /// Trains one epoch, or the rest of an epoch that was interrupted, and ends it in the samplers. Returns its record.
+    /// Trains one epoch, or the rest of an interrupted epoch, and returns its record. The samplers update their distributions at the end of
+    /// the epoch.
     ///
     /// # Errors
-    /// Returns [`TrainError`]. After [`TrainError::Stopped`] the trainer is between two steps, and can be saved and continued. After any
-    /// other error it must not be used again; resume from its last checkpoint.
+    /// Returns [`TrainError::Stopped`] if the observer requests it. The trainer is then between two steps and can be saved and continued.
+    /// After any other error, do not use the trainer again; resume from its last checkpoint.
     pub fn epoch(&mut self, observer: &mut dyn Observer) -> Result<&EpochRecord, TrainError> {
         let (epoch, epochs) = (self.epochs.len(), self.settings.train.epochs);
         let mut running = match self.running.take() {
@@ -207,7 +208,7 @@ impl Trainer {
         }
         meter.add_to(&mut running);
         let record = self.record(&running, steps)?;
-        // Epoch 0 has progress 0: the second epoch is still uniform, as in the released code.
+        // Epoch 0 has progress 0, so the second epoch is still uniform, as in the released code.
         let progress = epoch as f64 / epochs as f64;
         self.parts.paths.end_epoch(progress)?;
         self.parts.data.end_epoch(progress)?;
@@ -260,7 +261,7 @@ impl Trainer {
         s.schedule.lr(s.lr, self.parts.rule.schedule_point(at)) * self.recipe.warm_up(at)
     }
 
-    /// The record of an epoch. The samplers must still have the distributions that it was drawn from.
+    /// Creates the record of an epoch. The samplers must still have the distributions that the epoch was drawn from.
     fn record(&self, running: &RunningEpoch, steps: usize) -> Result<EpochRecord, TrainError> {
         let RunningEpoch { order, totals, seconds, traffic, .. } = running;
         let (epoch, epochs) = (self.epochs.len(), self.settings.train.epochs);
@@ -334,7 +335,7 @@ impl Trainer {
         Ok((outcome, images.indices, labels))
     }
 
-    /// The current state of the run, after an epoch or between two steps of one.
+    /// Returns the current state of the run, after an epoch or between two steps of an epoch.
     pub fn checkpoint(&self) -> Checkpoint {
         let (executor, parts) = (&self.parts.executor, &self.parts);
         Checkpoint {
@@ -355,11 +356,11 @@ impl Trainer {
         }
     }
 
-    /// Writes [`Trainer::checkpoint`] into a folder that exists, see [`Checkpoint::save`].
+    /// Writes [`Trainer::checkpoint`] into an existing folder, see [`Checkpoint::save`].
     ///
     /// # Errors
     /// Returns [`CheckpointError::Io`] if the file cannot be written, and [`CheckpointError::Exec`] if the weights cannot be read from the
-    /// device. Nothing is written then.
+    /// device. In the second case no file is written.
     pub fn save(&mut self, folder: &Path) -> Result<(), CheckpointError> {
         let checkpoint = self.checkpoint();
         self.parts.executor.deferred_error()?;
@@ -375,11 +376,11 @@ impl Trainer {
         folder.map_or(Ok(()), |folder| self.save(&folder))
     }
 
-    /// Resumes from the newest intact checkpoint of a folder, bit for bit. Without a checkpoint, the trainer stays at its start.
+    /// Resumes from the newest intact checkpoint of a folder, bit for bit. If there is no checkpoint, the trainer starts from the beginning.
     ///
     /// # Errors
-    /// Returns [`CheckpointError`], for example [`CheckpointError::Mismatch`] with the settings that differ if the checkpoint belongs to
-    /// another run. The trainer must not be used after an error.
+    /// Returns an error if a checkpoint cannot be read or does not fit, for example [`CheckpointError::Mismatch`] with the settings that
+    /// differ if it belongs to another run. Do not use the trainer after an error.
     pub fn resume(&mut self, folder: &Path) -> Result<(), CheckpointError> {
         match latest_file(folder)? {
             Some((path, file)) => self.resume_from(path, file),
@@ -390,7 +391,7 @@ impl Trainer {
     /// Resumes from a checkpoint that was read from `path`.
     pub(crate) fn resume_from(&mut self, path: PathBuf, file: CheckpointFile) -> Result<(), CheckpointError> {
         let mismatch = |reason| CheckpointError::Mismatch { path: path.clone(), reason };
-        // The settings say more than the shape of a weight, so they are compared first.
+        // Settings are compared first, because they explain a mismatch better than the shape of a weight.
         if let Some(reason) = difference(&file.state.identity, &self.identity()) {
             return Err(mismatch(reason));
         }
@@ -427,8 +428,8 @@ impl Trainer {
         }
     }
 
-    /// Everything that changes how training continues, apart from what a checkpoint stores itself. Only a run with an equal identity can
-    /// resume from a checkpoint, so a setting that is added later must be left out here as long as it has its default value.
+    /// Returns all settings that change how training continues and are not part of a checkpoint. Only a run with an equal identity can
+    /// resume from a checkpoint. To keep old checkpoints valid, leave out an added setting while it has its default value.
     fn identity(&self) -> Value {
         const JSON: &str = "settings can be represented as JSON";
         let (settings, images) = (&self.settings, self.parts.images.source());
@@ -455,7 +456,7 @@ impl Trainer {
         if self.recipe != Recipe::default() {
             identity["recipe"] = serde_json::to_value(self.recipe).expect(JSON);
         }
-        // With statistics of each process's own images the result depends on the number of processes.
+        // With batch-norm statistics per process, the result depends on the number of processes.
         if self.norms == BatchNormSync::Local {
             identity[PROCESSES] = self.group.size().into();
         }
@@ -464,7 +465,7 @@ impl Trainer {
 }
 
 impl TrainerParts {
-    /// Checks that the parts fit together; in words what does not.
+    /// Checks that the parts fit together. If not, returns a description of the mismatch.
     fn check(&self, settings: &TrainSettings) -> Result<(), String> {
         let images = self.images.source();
         if settings.train.batch == 0 {
@@ -475,7 +476,9 @@ impl TrainerParts {
         }
         let (input, shape) = (self.net.input(), image_shape(images));
         if input != shape {
-            return Err(format!("the network takes images of {input}, but the training images have {shape}"));
+            return Err(format!(
+                "the network expects images of {input}, but the training images have {shape}"
+            ));
         }
         if self.executor.layout() != self.net.weights() {
             return Err("the executor was created for other weights than those of the network".to_owned());
@@ -492,7 +495,7 @@ impl TrainerParts {
     }
 }
 
-/// When and where checkpoints are written between two steps.
+/// Folder and interval of checkpoints between two steps.
 struct Autosave {
     folder: PathBuf,
     every: Duration,

@@ -6,17 +6,17 @@ use crate::TrainError;
 use crate::r#loop::trainer::TrainerParts;
 use crate::scoring::fixed_images;
 
-/// Provides the images of training steps: from the data set on the device, if the executor uploaded it, otherwise batch by batch. Both
-/// draw the same random numbers and give the same images.
+/// Provides the images of training steps: from the data set on the device if it was uploaded, otherwise batch by batch. Both ways draw the
+/// same random numbers and give the same images.
 #[derive(Debug, Default)]
 pub(crate) struct TrainingImages {
-    /// The data set on the device; the outer option is `None` until the executor was asked to upload it.
+    /// The data set on the device. The outer option is `None` before the first attempt to upload it.
     uploaded: Option<Option<DeviceDataset>>,
 }
 
 /// The images of a step.
 pub(crate) struct StepImages {
-    /// `[B]`, the indices of the images: those that were drawn, without damaged photographs.
+    /// `[B]`, the indices of the images that were drawn, without damaged photographs.
     pub(crate) indices: Vec<u32>,
     source: StepSource,
 }
@@ -27,7 +27,7 @@ enum StepSource {
 }
 
 impl TrainingImages {
-    /// Makes an augmented batch.
+    /// Creates an augmented batch.
     pub(crate) fn batch(
         &mut self,
         parts: &mut TrainerParts,
@@ -45,7 +45,7 @@ impl TrainingImages {
         Ok(StepImages { indices, source: StepSource::Host(pixels) })
     }
 
-    /// Starts to make the next batch in the background, unless the executor makes it on the device.
+    /// Starts to prepare the next batch in the background, unless the device creates it.
     pub(crate) fn ahead(
         &self,
         parts: &mut TrainerParts,
@@ -74,7 +74,7 @@ impl TrainingImages {
 }
 
 impl StepImages {
-    /// The images in the form of a pass.
+    /// Returns the images in the form that a pass expects.
     pub(crate) fn images(&self, shape: Shape) -> Images<'_> {
         let pixels = match &self.source {
             StepSource::Host(pixels) => Pixels::Given(pixels),
@@ -84,7 +84,7 @@ impl StepImages {
     }
 }
 
-/// The same fields in the type of the executor contract: pada-data and pada-graph do not depend on each other.
+/// Converts an index of pada-data to the same type of pada-graph, because the two crates do not depend on each other.
 fn augmented_index(from: pada_data::AugmentedIndex) -> AugmentedIndex {
     let pada_data::AugmentedIndex { index, offset_y, offset_x, flipped, cutout } = from;
     AugmentedIndex { index, offset_y, offset_x, flipped, cutout }

@@ -14,36 +14,37 @@ use crate::r#loop::schedule::RunPoint;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CloseConfig {
-    /// The progress of the run, in `0.0..1.0`, at which each block opens; the first is 0. The released code uses 0, 0.2, 0.4 and 0.6. A
-    /// block opens before the nearest epoch.
+    /// Progress of the run at which each block opens, in `0.0..1.0`, rounded to the nearest epoch. The first number is 0. The released code
+    /// uses 0, 0.2, 0.4 and 0.6.
     pub openings: Vec<f64>,
-    /// The progress of the run at which the learning-rate schedule restarts; `None` does not restart. The released code uses 0.4.
+    /// Progress of the run at which the learning-rate schedule restarts, or `None` for no restart. The released code uses 0.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<f64>,
-    /// Sizes of the gate that assigns blocks to edges.
+    /// Settings of the gate that assigns blocks to edges.
     pub gate: GateConfig,
 }
 
-/// CLOSE: curriculum learning on the extent of weight sharing. Weights are stored in blocks. A block has one set of weights for every
-/// operation of every cell, and a gate assigns each edge of a path to a block. Training starts with one block, so that all edges of a cell
-/// share their convolutions. At fixed epochs another block opens as a copy of the newest.
+/// CLOSE: curriculum learning on the extent of weight sharing.
 ///
-/// Blocks, gate, stem, reductions and classifier are updated by the same SGD step and clipped together: the gradients of the slots are
-/// summed into the blocks, and the norm is that of the blocks, the gate and all tensors that belong to no operation. It is not verified
-/// against the paper that the gate belongs to this norm. If the learning rate restarts, each part of the run follows the schedule over its
-/// own epochs; momentum is kept.
+/// Weights are stored in blocks. A block has one set of weights for every operation of every cell, and a gate assigns each edge of a path
+/// to a block. Training starts with one block, so all edges of a cell share their convolutions. At fixed epochs another block opens as a
+/// copy of the most recent one.
 ///
-/// The executor has the weights that were placed last, so the weights of a checkpoint cannot score architectures without the state of the
-/// rule.
+/// One SGD step updates blocks, gate, stem, reductions and classifier, and one norm clips their gradients: the norm over the blocks, the
+/// gate, and all tensors that belong to no operation. Whether the paper includes the gate in this norm is not verified. If the learning
+/// rate restarts, each part of the run follows the schedule over its own epochs, and the momentum is kept.
+///
+/// The executor has only the weights that were written into it last. To score architectures from a checkpoint, restore the state of the
+/// rule as well.
 ///
 /// # Source
 /// Zhou et al., *CLOSE: Curriculum Learning on the Sharing Extent Towards Better One-shot NAS*, ECCV 2022, and
 /// <https://github.com/walkerning/aw_nas>, `examples/research/close`.
-/// DIFFERS: the released code mixes the outputs of all open blocks, here their weights are mixed. The forward pass is the same, that of
-/// one block, but the gradient of the gate is ⟨gradient of the weights of the edge, weights of each block⟩ and needs no pass of the other
-/// blocks. Because a batch norm follows every convolution, it measures how blocks differ in direction, not in scale. In the released code a
-/// new block is added to its own random initialisation, here it is a copy as in the paper. The released learning rate falls on plateaus,
-/// here it follows the schedule.
+/// DIFFERS: the released code mixes the outputs of all open blocks, and this code mixes their weights. The forward pass is the same (it
+/// uses one block), but the gradient of the gate becomes ⟨gradient of the weights of the edge, weights of each block⟩, which needs no
+/// forward pass of the other blocks. Because a batch norm follows every convolution, this gradient depends on the direction of a block and
+/// not on its scale. In the released code the copy is added to a random initialisation; here it is a plain copy, as in the paper. The
+/// released code reduces the learning rate on plateaus; here the learning rate follows the schedule.
 #[derive(Clone, Debug)]
 pub struct Close {
     config: CloseConfig,
@@ -63,12 +64,12 @@ pub struct CloseState {
 }
 
 impl CloseState {
-    /// The kind of [`SavedState`] that holds this state.
+    /// Kind of the [`SavedState`] that holds this state.
     pub const KIND: &str = "close";
 }
 
 impl Close {
-    /// The rule at the start of a run: one block, initialised with position 0 of each cell in `weights`.
+    /// Creates the rule at the start of a run, with one block. The block is initialised with the weights of position 0 of each cell.
     ///
     /// # Panics
     /// Panics if the positions of a cell do not have the same operations with weights of the same shapes.
@@ -84,13 +85,13 @@ impl Close {
         Self { config, blocks, gate }
     }
 
-    /// The weights of the open blocks, one list each.
+    /// Returns the weights of each open block.
     pub fn blocks(&self) -> &[Vec<f32>] {
         self.blocks.weights()
     }
 }
 
-/// The epoch before which something happens that a config gives as a share of the run.
+/// Converts a share of the run to the index of an epoch.
 fn epoch_of(share: f64, epochs: usize) -> usize {
     (share * epochs as f64).round() as usize
 }
@@ -118,7 +119,7 @@ impl TrainRule for Close {
         let clipped = ctx.clip_norms(&passes, norms, squares.sqrt(), ctx.clip_norm)?;
         ctx.show_gradient(&passes);
         let step = SgdStep { gradient_scale: clipped.factor as f32, ..ctx.sgd };
-        // This also updates the slots, with a momentum of their own. It has no effect, because a block overwrites them before they compute.
+        // This also updates the slots, with their own momentum. It has no effect, because a block overwrites each slot before its next use.
         ctx.executor.update(&step);
         self.blocks.update(&step);
         self.gate.update(&gate_gradient, &step);

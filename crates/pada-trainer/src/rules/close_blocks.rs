@@ -5,9 +5,9 @@ use pada_graph::{Executor, SgdStep, State, UnusedWeights, WeightId, WeightLayout
 use pada_space::Arch;
 use serde::{Deserialize, Serialize};
 
-/// The GLOW blocks of CLOSE. A block has one set of weights for every cell and every operation with weights. An edge that is assigned to
-/// the block computes with them. The executor has a slot for each cell, edge and operation: blocks are written into the slots of a path
-/// before a pass, and gradients are read from there after it.
+/// The GLOW blocks of CLOSE. A block has one set of weights for every cell and every operation with weights; an edge that is assigned to
+/// the block uses this set. The executor has a slot for each cell, edge and operation. The blocks of a path are written into its slots
+/// before a pass, and the gradients are read from the slots after the pass.
 #[derive(Clone, Debug)]
 pub(super) struct Blocks {
     shared: Vec<Shared>,
@@ -18,24 +18,24 @@ pub(super) struct Blocks {
     momentum: Vec<Vec<f32>>,
     /// `[G][numel]`, the gradient of this step.
     gradient: Vec<Vec<f32>>,
-    /// `[G][shared]`, whether a path of this step used the tensor.
+    /// `[G][shared]`, true if a path of this step used the tensor.
     touched: Vec<Vec<bool>>,
-    /// The gradient of each slot before the last pass of this step.
+    /// The gradient that each slot had accumulated before the last pass of this step.
     gathered: BTreeMap<WeightId, Vec<f32>>,
 }
 
-/// A weight tensor of an operation of a cell, which all edges share.
+/// A weight tensor of an operation of a cell. All edges of the cell share it.
 #[derive(Clone, Debug)]
 struct Shared {
     op: usize,
     /// `[E]`, the slot of each edge.
     slots: Vec<WeightId>,
-    /// Position in a block.
+    /// Range of the tensor within a block.
     range: Range<usize>,
 }
 
 impl Blocks {
-    /// One block, with the initial weights of position 0 of each cell.
+    /// Creates one block, with the initial weights of position 0 of each cell.
     ///
     /// # Panics
     /// Panics if the positions of a cell do not have the same operations with weights of the same shapes.
@@ -81,23 +81,23 @@ impl Blocks {
         self.touched.push(vec![false; self.shared.len()]);
     }
 
-    /// G, the number of open blocks.
+    /// Returns G, the number of open blocks.
     pub(super) fn open(&self) -> usize {
         self.weights.len()
     }
 
-    /// `[G][numel]`, the weights of the open blocks.
+    /// Returns the weights of the open blocks, `[G][numel]`.
     pub(super) fn weights(&self) -> &[Vec<f32>] {
         &self.weights
     }
 
-    /// Opens another block: a copy of the newest, without momentum.
+    /// Opens another block: a copy of the most recent one, with zero momentum.
     pub(super) fn grow(&mut self) {
         let newest = self.weights[self.open() - 1].clone();
         self.push(newest, vec![0.0; self.numel]);
     }
 
-    /// Starts a step.
+    /// Zeroes the gradients of the blocks at the start of a step.
     pub(super) fn zero_gradient(&mut self) {
         self.gradient.iter_mut().for_each(|g| g.fill(0.0));
         self.touched.iter_mut().for_each(|t| t.fill(false));
@@ -118,8 +118,10 @@ impl Blocks {
         executor.write(State::Weights, &weights);
     }
 
-    /// Adds the gradients of the slots that the last pass used to the assigned blocks. Returns the gradient of the choice, `[E][G]`: an edge that computed with `Σ_k g_k · (weights of block k)` has ∂L/∂g_k = ⟨slot's gradient, weights of block k⟩,
-    /// over all cells.
+    /// Adds the gradients of the slots that the last pass used to the assigned blocks. Returns the gradient of the assignment, `[E][G]`.
+    ///
+    /// If an edge computes with `Σ_k g_k · (weights of block k)`, then ∂L/∂g_k = ⟨gradient of the slot, weights of block k⟩, summed over
+    /// all cells.
     pub(super) fn take(
         &mut self,
         blocks: &[usize],
@@ -153,12 +155,12 @@ impl Blocks {
         by_block
     }
 
-    /// Squared L2 norm of the gradient of all blocks.
+    /// Computes the squared L2 norm of the gradient of all blocks.
     pub(super) fn squared_norm(&self) -> f64 {
         self.gradient.iter().flatten().map(|&g| f64::from(g) * f64::from(g)).sum()
     }
 
-    /// Updates the blocks with an SGD step, as an executor updates its weights.
+    /// Updates the blocks with an SGD step, in the same way as an executor updates its weights.
     pub(super) fn update(&mut self, step: &SgdStep) {
         for block in 0..self.open() {
             for (shared, touched) in self.shared.iter().zip(&self.touched[block]) {
@@ -177,7 +179,7 @@ impl Blocks {
         BlocksState { weights: self.weights.clone(), momentum: self.momentum.clone() }
     }
 
-    /// Restores the blocks; in words what does not fit. At most `most` blocks can be open.
+    /// Restores the blocks, of which at most `most` can be open. If the state does not fit, returns a description of the mismatch.
     pub(super) fn restore(&mut self, state: BlocksState, most: usize) -> Result<(), String> {
         let BlocksState { weights, momentum } = state;
         if weights.is_empty() || weights.len() > most {

@@ -3,7 +3,7 @@ use pada_space::Arch;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-/// Sizes of the gate of [`super::Close`].
+/// Settings of the gate of [`super::Close`]: its sizes and the temperature of its softmax.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GateConfig {
@@ -15,7 +15,7 @@ pub struct GateConfig {
     pub temperature: f64,
 }
 
-/// The cell of a gate. Its edges are the positions of an architecture.
+/// The cell whose edges a gate assigns to blocks. The edges are the positions of an architecture.
 #[derive(Clone, Copy, Debug)]
 pub struct CellShape {
     /// `[E]`, edges as (from, to) with from < to. Node 0 is the input of the cell.
@@ -26,14 +26,14 @@ pub struct CellShape {
 
 /// The gate of CLOSE. It assigns each edge of an architecture to a block of weights.
 ///
-/// A message along an edge is `σ(A·o) ⊙ (W·h_from)`, o the embedding of its operation; a node is `tanh(Σ messages)`; the
-/// input node is learned. A hidden layer with tanh computes the score of each block for an edge from (source node, target node,
-/// operation).
+/// A message along an edge is `σ(A·o) ⊙ (W·h_from)`, where o is the embedding of its operation. The value of a node is `tanh(Σ messages)`,
+/// and the value of the input node is learned. A hidden layer with tanh computes the score of each block for an edge from the embeddings of
+/// its source node, target node and operation.
 ///
 /// # Source
 /// Zhou et al., CLOSE, ECCV 2022, with the messages of GATES (Ning et al., ECCV 2020).
 /// DIFFERS: the released gate has five rounds of messages on residual graph layers, three hidden layers of 200 with ReLU and dropout,
-/// and its hidden layers do not read the operation again. The effect of its size is not verified.
+/// and its hidden layers do not have the operation as an input. The effect of these differences is not verified.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     cell: CellShape,
@@ -49,7 +49,7 @@ pub(super) struct Gate {
     momentum: Vec<f64>,
 }
 
-/// The blocks of the edges of an architecture, and what the backward pass needs.
+/// The blocks of the edges of an architecture, with the values that the backward pass needs.
 pub(super) struct Choice {
     /// `[E]`, the block of each edge.
     pub(super) blocks: Vec<usize>,
@@ -73,7 +73,8 @@ struct Trace {
 }
 
 impl Gate {
-    /// A gate for at most `blocks` blocks. Layers are initialised uniformly in ±1/√inputs and embeddings with variance 1, as in PyTorch.
+    /// Creates a gate for at most `blocks` blocks. Layers are initialised uniformly in ±1/√inputs and embeddings with variance 1, as in
+    /// PyTorch.
     pub(super) fn new(config: GateConfig, cell: CellShape, blocks: usize, rng: &mut dyn Rng) -> Self {
         let d = config.embedding;
         let mut len = (cell.n_ops + 1) * d;
@@ -131,7 +132,7 @@ impl Gate {
         self.cell.edges.iter().enumerate().filter(move |(_, edge)| edge.1 == node)
     }
 
-    /// Chooses a block for each edge in training: the largest score after Gumbel noise among the first `open`.
+    /// Chooses a block for each edge in training: the one with the largest score plus Gumbel noise among the first `open`.
     pub(super) fn draw(&self, arch: &Arch, open: usize, rng: &mut dyn Rng) -> Choice {
         let mut gumbel = || {
             let exponential = -(1.0 - rng.random::<f64>()).ln();
@@ -142,7 +143,7 @@ impl Gate {
         self.choose(arch, &noise)
     }
 
-    /// Chooses blocks with given noise, `[E][G]` for G open blocks.
+    /// Chooses blocks with the given noise, `[E][G]` for G open blocks.
     fn choose(&self, arch: &Arch, noise: &[Vec<f64>]) -> Choice {
         let trace = self.scores(arch);
         let noisy = |(scores, noise): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
@@ -154,18 +155,18 @@ impl Gate {
         Choice { blocks, soft, trace }
     }
 
-    /// Chooses a block for each edge in evaluation, `[E]`: the largest score among the first `open`.
+    /// Chooses a block for each edge in evaluation, `[E]`: the one with the largest score among the first `open`.
     pub(super) fn best(&self, arch: &Arch, open: usize) -> Vec<usize> {
         self.scores(arch).logits.iter().map(|scores| argmax(&scores[..open])).collect()
     }
 
-    /// Number of parameters.
+    /// Returns the number of parameters.
     pub(super) fn len(&self) -> usize {
         self.params.len()
     }
 
-    /// Adds the gradient of the parameters to `gradient`. `by_block`, `[E][G]`, is the gradient of the choice. It flows through the softmax
-    /// as if that had been the choice (a straight-through estimator).
+    /// Adds the gradient of the parameters to `gradient`. `by_block`, `[E][G]`, is the gradient of the one-hot choice. It is propagated
+    /// through the softmax instead (a straight-through estimator).
     pub(super) fn backward(&self, choice: &Choice, by_block: &[Vec<f64>], gradient: &mut [f64]) {
         let (p, d, t) = (&self.params, self.d, &choice.trace);
         let mut d_nodes = vec![vec![0.0; d]; self.nodes];
@@ -202,7 +203,7 @@ impl Gate {
         add(&mut gradient[self.cell.n_ops * d..][..d], &d_nodes[0]);
     }
 
-    /// Updates the parameters with an SGD step, as the weights.
+    /// Updates the parameters with an SGD step.
     pub(super) fn update(&mut self, gradient: &[f64], step: &SgdStep) {
         let [lr, momentum, decay, scale] =
             [step.lr, step.momentum, step.weight_decay, step.gradient_scale].map(f64::from);
@@ -212,8 +213,8 @@ impl Gate {
         }
     }
 
-    /// Initialises the scores of a block that opens: those of the previous block plus its own random row, as `reconstruct_inherit` in the
-    /// released code. With a plain copy the two blocks would tie in evaluation, and the first would win every tie.
+    /// Initialises the last layer for a block that opens: the row of the previous block plus its own random row, as `reconstruct_inherit`
+    /// in the released code. With a plain copy the two blocks would tie in evaluation, and the first would win every tie.
     pub(super) fn open(&mut self, block: usize) {
         let row = |outputs_before: usize| self.last.start + outputs_before * self.last.inputs;
         let bias = row(self.last.outputs);
@@ -227,7 +228,7 @@ impl Gate {
         GateState { params: self.params.clone(), momentum: self.momentum.clone() }
     }
 
-    /// Restores the gate; in words what does not fit.
+    /// Restores the gate. If the state does not fit, returns a description of the mismatch.
     pub(super) fn restore(&mut self, state: GateState) -> Result<(), String> {
         let GateState { params, momentum } = state;
         if params.len() != self.len() || momentum.len() != self.len() {
@@ -249,7 +250,7 @@ pub struct GateState {
     pub momentum: Vec<f64>,
 }
 
-/// The position of a linear layer in the parameters: its matrix `[outputs, inputs]`, then its bias.
+/// The position of a linear layer in the parameters: its matrix `[outputs, inputs]`, followed by its bias.
 #[derive(Clone, Copy, Debug)]
 struct Linear {
     start: usize,
@@ -272,7 +273,7 @@ impl Linear {
         rows.zip(&p[self.bias()..]).map(|(row, bias)| dot(row) + bias).collect()
     }
 
-    /// Adds the gradient of the layer to `gradient` and returns that of its input.
+    /// Adds the gradient of the layer to `gradient` and returns the gradient of its input.
     fn backward(self, p: &[f64], x: &[f64], dy: &[f64], gradient: &mut [f64]) -> Vec<f64> {
         let mut dx = vec![0.0; self.inputs];
         for (o, &dy) in dy.iter().enumerate() {
@@ -291,7 +292,7 @@ fn add(to: &mut [f64], values: &[f64]) {
     to.iter_mut().zip(values).for_each(|(t, v)| *t += v);
 }
 
-/// The index of the largest value, the first one if several are equal.
+/// Returns the index of the largest value; the first index if several values are equal.
 fn argmax(values: &[f64]) -> usize {
     (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }
@@ -329,7 +330,7 @@ mod tests {
         (0..6).map(|_| (0..blocks).map(|_| rng.random_range(-2.0..2.0)).collect()).collect()
     }
 
-    /// Of Σ c · softmax, which the straight-through gradient is the exact gradient of.
+    /// Compares with finite differences of Σ c · softmax: the straight-through gradient is its exact gradient.
     #[test]
     fn the_gradient_is_that_of_the_soft_choice() {
         for open in [1, 2, 3] {

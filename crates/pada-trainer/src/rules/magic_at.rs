@@ -10,28 +10,31 @@ use crate::TrainError;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MagicAtConfig {
-    /// λ, the weight of the alignment. 0.5 is our reading of the paper; it is not verified.
+    /// λ, the weight of the alignment loss. The value 0.5 is our reading of the paper and is not verified.
     pub weight: f64,
 }
 
-/// Aligns the features of every path with those of an anchor, the best path so far. The loss of a step is `L(path) + λ · A`, where A is
-/// the mean over cells and positions of the mean squared difference between the inputs of an operation in the path and in the anchor,
-/// plus the same for its outputs. No gradient flows to the anchor. The alignment reduces the interference of paths that share an
-/// operation. With [`pada_sampler::OneChangePaths`] this is Magic-AT; with another sampler it is its A alone.
+/// Magic-AT: aligns the features of every path with those of an anchor, the best path so far, so that paths that share an operation
+/// interfere less.
 ///
-/// The path of the previous step becomes the anchor if it classifies more images of a batch correctly than the anchor. The batch is that
-/// of the next step, before it is trained on. The first path is the first anchor. Both forward passes count as training time.
+/// The loss of a step is `L(path) + λ · A`. A is the mean over cells and positions of the mean squared difference between the inputs of an
+/// operation in the path and in the anchor, plus the same difference of its outputs. No gradient flows to the anchor. The full method also
+/// needs the sampler [`pada_sampler::OneChangePaths`]; with another sampler only the alignment is used.
+///
+/// The first path is the first anchor. At the start of a step, the path of the previous step replaces the anchor if it classifies more
+/// images of the new batch correctly. Both forward passes count as training time.
 ///
 /// # Source
-/// Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022. Which values are aligned, and with which weight, is not verified.
-/// DIFFERS: the paper chooses the anchor on held-out images. Here the next batch takes their place; its images were trained on in earlier
-/// epochs, and it is small, so that the anchor also changes by chance. The effect is not verified.
+/// Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022. Which features the paper aligns, and with which weight, is not
+/// verified.
+/// DIFFERS: the paper chooses the anchor on held-out images, and this code on the next training batch. Its images were trained on in
+/// earlier epochs, and the batch is small, so the anchor also changes by chance. The effect is not verified.
 #[derive(Clone, Debug)]
 pub struct MagicAt {
     config: MagicAtConfig,
     space: SubSpace,
     anchor: Option<Arch>,
-    /// The paths of the previous step, which were not compared with the anchor yet.
+    /// The paths of the previous step, which have not been compared with the anchor yet.
     candidates: Vec<Arch>,
 }
 
@@ -40,29 +43,29 @@ pub struct MagicAt {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MagicAtState {
-    /// The best path so far; `None` before the second step.
+    /// The best path so far, or `None` before the second step.
     pub anchor: Option<Arch>,
-    /// The paths of the previous step, which were not compared with the anchor yet.
+    /// The paths of the previous step, which have not been compared with the anchor yet.
     pub candidates: Vec<Arch>,
 }
 
 impl MagicAtState {
-    /// The kind of [`SavedState`] that holds this state.
+    /// Kind of the [`SavedState`] that holds this state.
     pub const KIND: &str = "magic-at";
 }
 
 impl MagicAt {
-    /// The rule at the start of a run.
+    /// Creates the rule at the start of a run.
     pub fn new(config: MagicAtConfig, space: SubSpace) -> Self {
         Self { config, space, anchor: None, candidates: Vec::new() }
     }
 
-    /// The best path so far; `None` before the second step.
+    /// Returns the best path so far, or `None` before the second step.
     pub fn anchor(&self) -> Option<&Arch> {
         self.anchor.as_ref()
     }
 
-    /// Compares the candidates with the anchor; `correct` counts the images that a path classifies correctly.
+    /// Replaces the anchor by a candidate that classifies more images correctly; `correct` returns this number for a path.
     fn choose_anchor(
         &mut self,
         mut correct: impl FnMut(&Arch) -> Result<usize, TrainError>,
@@ -140,7 +143,7 @@ mod tests {
         MagicAt::new(MagicAtConfig { weight: 0.5 }, SubSpace::from_op_counts(&[5; 3]).unwrap())
     }
 
-    /// Shows the rule paths, each right on a number of images; returns the anchor and which paths were run for it.
+    /// Gives the rule candidates, each of which classifies a number of images correctly. Returns the anchor and the paths that were evaluated.
     fn consider(rule: &mut MagicAt, candidates: &[&str], right: &[(&str, usize)]) -> (String, Vec<String>) {
         rule.candidates = candidates.iter().map(|digits| arch(digits)).collect();
         let mut asked = Vec::new();
@@ -153,7 +156,7 @@ mod tests {
         (rule.anchor().unwrap().to_string(), asked)
     }
 
-    /// By hand.
+    /// The expected values are computed by hand.
     #[test]
     fn a_path_that_is_right_on_more_images_becomes_the_anchor() {
         let mut rule = rule();
@@ -166,12 +169,12 @@ mod tests {
         let asked = vec![text("001"), text("000")];
         assert_eq!(consider(&mut rule, &["001"], &[("000", 5), ("001", 4)]), (text("000"), asked.clone()));
         assert_eq!(consider(&mut rule, &["001"], &[("000", 5), ("001", 5)]), (text("000"), asked.clone()));
-        // The anchor is judged on the same batch, not by what it was right on before.
+        // The anchor is evaluated on the same batch; its earlier count does not matter.
         assert_eq!(consider(&mut rule, &["001"], &[("000", 2), ("001", 3)]), (text("001"), asked));
         assert_eq!(consider(&mut rule, &["001"], &[]), (text("001"), vec![]), "nothing beats itself");
         let several = [("001", 3), ("002", 4), ("003", 6), ("004", 5)];
         assert_eq!(consider(&mut rule, &["002", "003", "004"], &several).0, text("003"));
-        // Between steps that trained nothing the anchor stays.
+        // The anchor stays if the previous step trained no path.
         assert_eq!(consider(&mut rule, &[], &[]), (text("003"), vec![]));
     }
 

@@ -1,4 +1,4 @@
-//! Training rules: what one step does with a batch and the paths of the step.
+//! Training rules. A rule defines how one training step uses a batch and the paths that it draws.
 
 mod close;
 mod close_blocks;
@@ -23,29 +23,30 @@ use crate::r#loop::drop_path::DropPaths;
 use crate::r#loop::schedule::RunPoint;
 use crate::{NotFinite, TrainError};
 
-/// What a rule can use in a step. The rule draws paths from the sampler, but does not report to it; the trainer does.
+/// The inputs of a training rule in one step. The rule draws paths from the sampler; the trainer reports the result of the step to it.
 pub struct StepContext<'a> {
-    /// Computes passes and keeps the weights.
+    /// The executor, which computes the passes and stores the weights.
     pub executor: &'a mut dyn Executor,
-    /// The supernet: lowers a path to its graph.
+    /// The supernet, which lowers a path to its graph.
     pub net: &'a dyn Lower,
-    /// Draws paths.
+    /// The path sampler.
     pub paths: &'a mut dyn PathSampler,
-    /// The random stream of paths.
+    /// The random stream for drawing paths.
     pub path_rng: &'a mut dyn Rng,
-    /// The random stream of everything else that the rule draws.
+    /// The random stream for all other random numbers of the rule.
     pub rule_rng: &'a mut dyn Rng,
     /// Learning rate, momentum and weight decay of this step. The rule sets the factor on the gradient.
     pub sgd: SgdStep,
-    /// The gradient is clipped to this L2 norm; infinity does not clip.
+    /// Largest L2 norm of the gradient; infinity disables clipping.
     pub clip_norm: f64,
-    /// `[B]`, the factor on the loss of each image; `None` stands for ones.
+    /// `[B]`, the factor on the loss of each image; `None` means 1 for all.
     pub image_weights: Option<&'a [f32]>,
     /// Label-smoothing factor ε, in `0.0..1.0`.
     pub label_smoothing: f32,
-    /// Draws which paths of the network are dropped; `None` drops none.
+    /// Drop path (stochastic depth), or `None` to drop nothing.
     pub drop_path: Option<DropPaths<'a>>,
-    /// Is called with the weights of the operations on the paths while the executor has the gradient of the step, before clipping.
+    /// Callback before clipping, while the executor has the gradient of the step. Its first argument is the weights of the operations on the
+    /// paths.
     pub on_gradient: &'a mut dyn FnMut(&[WeightId], &dyn Executor),
 }
 
@@ -58,7 +59,7 @@ pub struct PathOutcome {
     pub loss: f64,
     /// `[B, K]`, the logits before the update.
     pub logits: Logits,
-    /// `[B]`, the norm of the input of the classifier, see [`pada_graph::StepStats::feature_norms`].
+    /// `[B]`, the L2 norm of the input of the classifier, see [`pada_graph::StepStats::feature_norms`].
     pub feature_norms: Vec<f32>,
     /// `[E]`, the gradient norm of the operation at each position after clipping, see [`crate::position_gradient_norms`].
     pub position_norms: Vec<f64>,
@@ -75,41 +76,42 @@ pub struct StepOutcome {
 
 /// A training rule: one way to train a supernet on a batch.
 ///
-/// Only [`step`](Self::step) is required. A rule that remembers anything between two steps must also implement [`state`](Self::state) and
-/// [`restore`](Self::restore), otherwise a resumed run differs from one that was never interrupted.
+/// Only [`step`](Self::step) is required. A rule with state between two steps must also implement [`state`](Self::state) and
+/// [`restore`](Self::restore); otherwise a resumed run differs from an uninterrupted one.
 pub trait TrainRule: Send {
     /// Trains on one batch.
     ///
     /// # Errors
-    /// Returns [`TrainError`] if the executor fails, and [`TrainError::NotFinite`] if a loss or gradient is not finite.
+    /// Returns an error if the executor fails, and [`TrainError::NotFinite`] if a loss or gradient is not finite.
     fn step(&mut self, ctx: &mut StepContext<'_>, batch: &Batch<'_>) -> Result<StepOutcome, TrainError>;
 
-    /// Is called before the first step of an epoch.
+    /// Prepares the rule for an epoch. The trainer calls this method before the first step.
     fn begin_epoch(&mut self, epoch: usize, epochs: usize) {
         let _ = (epoch, epochs);
     }
 
-    /// The position of a step in the learning-rate schedule. It is the position in the run unless the rule restarts the schedule.
+    /// Returns the position of a step in the learning-rate schedule. By default it equals the position in the run; a rule that restarts the
+    /// schedule returns another one.
     fn schedule_point(&self, at: RunPoint) -> RunPoint {
         at
     }
 
-    /// Whether the rule chooses weights for each architecture, see [`place_weights`](Self::place_weights).
+    /// Returns true if the rule chooses weights for each architecture, see [`place_weights`](Self::place_weights).
     fn places_weights(&self) -> bool {
         false
     }
 
-    /// Writes the weights of an architecture into the executor, if architectures do not all share the same weights. Returns a name of this
-    /// choice of weights: two architectures that compute the same function of weights with the same name have the same score.
+    /// Writes the weights of an architecture into the executor, for rules with which architectures do not all share the same weights.
+    /// Returns a key of this choice of weights: two equivalent architectures with equal keys have the same score.
     ///
     /// # Errors
-    /// Returns [`TrainError`] from the executor.
+    /// Returns an error if the executor fails.
     fn place_weights(&mut self, arch: &Arch, executor: &mut dyn Executor) -> Result<Vec<u8>, TrainError> {
         let _ = (arch, executor);
         Ok(Vec::new())
     }
 
-    /// The state that a checkpoint stores, in addition to the weights and momentum of the executor.
+    /// Returns the state that a checkpoint stores in addition to the weights and momentum of the executor.
     fn state(&self) -> SavedState {
         SavedState::stateless()
     }
@@ -117,20 +119,21 @@ pub trait TrainRule: Send {
     /// Restores a state that [`state`](Self::state) returned.
     ///
     /// # Errors
-    /// Returns [`SamplerError::OtherKind`] or [`SamplerError::State`] if the state belongs to another rule. The rule is unchanged then.
+    /// Returns [`SamplerError::OtherKind`] or [`SamplerError::State`] if the state belongs to another rule. In this case the rule does not
+    /// change.
     fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
         state.read_stateless()
     }
 }
 
 impl StepContext<'_> {
-    /// Adds the gradient of one path to that of the step.
+    /// Adds the gradient of one path to the gradient of the step.
     fn pass(&mut self, path: Arch, scale: f64, batch: &Batch<'_>) -> Result<Passed, TrainError> {
         let graph = self.net.lower_to_train(&path)?.simplified();
         self.pass_graph(path, &graph, scale, batch)
     }
 
-    /// The same for a path that was lowered in another way.
+    /// Adds the gradient of one path, given its graph, to the gradient of the step.
     fn pass_graph(
         &mut self,
         path: Arch,
@@ -158,7 +161,7 @@ impl StepContext<'_> {
         Ok(Passed { path, stats })
     }
 
-    /// Reports the gradient of the step before clipping.
+    /// Passes the gradient of the step to the callback before clipping.
     fn show_gradient(&mut self, passes: &[Passed]) {
         let mut used: Vec<_> = passes.iter().flat_map(|pass| self.net.on_path(&pass.path)).collect();
         used.sort_unstable();
@@ -166,14 +169,14 @@ impl StepContext<'_> {
         (self.on_gradient)(&used, self.executor);
     }
 
-    /// Computes the norm of every gradient tensor and the factor of clipping.
+    /// Computes the norm of every gradient tensor and the clipping factor.
     fn clip(&self, passes: &[Passed], max_norm: f64) -> Result<Clipped, TrainError> {
         let norms = self.executor.gradient_norms();
         let grad_norm = global_norm(&norms);
         self.clip_norms(passes, norms, grad_norm, max_norm)
     }
 
-    /// The same if the norm of the whole gradient is not that of the tensors of the executor.
+    /// Computes the clipping factor from a given norm of the whole gradient, for rules with gradients outside the executor.
     fn clip_norms(
         &self,
         passes: &[Passed],
@@ -210,7 +213,7 @@ impl StepContext<'_> {
     }
 }
 
-/// A path whose gradient was added to that of the step.
+/// A path whose gradient was added to the gradient of the step.
 struct Passed {
     path: Arch,
     stats: StepStats,
@@ -225,7 +228,7 @@ struct Clipped {
     factor: f64,
 }
 
-/// Checks that restored paths belong to the space of a rule.
+/// Returns an error if a restored path is not in the space of a rule.
 fn check_paths<'a>(
     kind: &str,
     paths: impl IntoIterator<Item = &'a Arch>,
@@ -240,8 +243,8 @@ fn check_paths<'a>(
     }
 }
 
-/// Sums the gradients of all paths of a step, clips the sum once, and takes one SGD step. With one path per step this is how SPOS and
-/// PA&DA train, and with [`pada_sampler::FairPaths`] it is FairNAS.
+/// Sums the gradients of all paths of a step, clips the sum once, and takes one SGD step. SPOS and PA&DA use this rule with one path per
+/// step; FairNAS uses it with [`pada_sampler::FairPaths`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SummedPaths;
 

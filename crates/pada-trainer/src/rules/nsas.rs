@@ -13,35 +13,35 @@ use crate::TrainError;
 pub struct NsasConfig {
     /// β, the share of the constraint paths in the loss, in `0.0..=1.0`.
     pub beta: f64,
-    /// Which paths are constraints.
+    /// The constraint paths.
     pub constraints: Constraints,
 }
 
-/// Which paths a step must not forget: the constraints.
+/// The constraint paths of [`Nsas`]: paths that the network must not forget when it trains another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Constraints {
-    /// All paths of an archive of this size, M, as in the search of the paper.
+    /// All paths of an archive of size M, as in the search of the paper.
     Archive(usize),
-    /// One random path and one that differs from it at every position, as in the setting of the paper for NAS-Bench-201. With β = 0.8
-    /// the loss is 0.2 · L(path) + 0.4 · L(random) + 0.4 · L(diverse).
+    /// One random path and one path that differs from it at every position, as in the paper for NAS-Bench-201. With β = 0.8 the loss is
+    /// 0.2 · L(path) + 0.4 · L(random) + 0.4 · L(diverse).
     RandomAndDiverse,
 }
 
-/// Number of recent paths that novelty is measured against, and how many of the nearest count.
+/// Number of recent paths that novelty is measured against, and number of nearest paths that count.
 const RECENT: usize = 50;
 const NEAREST: usize = 10;
 
-/// Trains with the loss `(1 − β) · L(path) + β · mean L(constraint paths)` on one batch, so that training one path does not make the
-/// network forget others.
+/// NSAS: trains with the loss `(1 − β) · L(path) + β · mean L(constraint paths)` on one batch, so that the network does not forget other
+/// paths when it trains one.
 ///
-/// The archive collects novel paths. The novelty of a path is its mean distance (number of positions with another operation) to the 10
-/// nearest of the 50 most recent paths. When the archive is full, its member that is most similar to the current path is replaced by the
-/// most novel candidate, if the candidate is more novel than the member.
+/// The archive collects novel paths. The novelty of a path is its mean distance to the 10 nearest of the 50 most recent paths, where the
+/// distance is the number of positions with another operation. When the archive is full, the most novel candidate replaces the member that
+/// is most similar to the current path, if it is more novel than that member.
 ///
 /// # Source
 /// Zhang et al., *Overcoming Multi-Model Forgetting in One-Shot NAS with Diversity Maximization*, CVPR 2020.
-/// DIFFERS: the public demo adds the loss of the archive without its gradient, a constant; here the gradient counts.
+/// DIFFERS: the public demo adds the loss of the archive without its gradient, as a constant. This code also uses its gradient.
 #[derive(Clone, Debug)]
 pub struct Nsas {
     config: NsasConfig,
@@ -63,22 +63,22 @@ pub struct NsasState {
 }
 
 impl NsasState {
-    /// The kind of [`SavedState`] that holds this state.
+    /// Kind of the [`SavedState`] that holds this state.
     pub const KIND: &str = "nsas";
 }
 
 impl Nsas {
-    /// The rule at the start of a run.
+    /// Creates the rule at the start of a run.
     pub fn new(config: NsasConfig, space: SubSpace) -> Self {
         Self { config, space, archive: Vec::new(), recent: Vec::new() }
     }
 
-    /// The paths of the archive.
+    /// Returns the paths of the archive.
     pub fn archive(&self) -> &[Arch] {
         &self.archive
     }
 
-    /// Mean distance to the nearest of the most recent paths.
+    /// Computes the mean distance of a path to the nearest of the most recent paths.
     fn novelty(&self, arch: &Arch) -> f64 {
         let mut distances: Vec<usize> = self.recent.iter().map(|other| distance(arch, other)).collect();
         distances.sort_unstable();
@@ -86,7 +86,7 @@ impl Nsas {
         distances.iter().sum::<usize>() as f64 / distances.len().max(1) as f64
     }
 
-    /// Adds the current path to the recent paths, and to the archive if it belongs there.
+    /// Adds the current path to the recent paths, and to the archive if it is novel enough.
     pub fn consider(&mut self, path: &Arch) {
         let Constraints::Archive(most) = self.config.constraints else { return };
         if !self.archive.contains(path) {
@@ -126,7 +126,7 @@ impl Nsas {
     }
 }
 
-/// Draws a path that differs from another at every position with a choice.
+/// Draws a path that differs from `from` at every position that has at least two operations.
 fn diverse(space: &SubSpace, from: &Arch, rng: &mut dyn Rng) -> Arch {
     let draw = |(ops, &here): (&Vec<u8>, &u8)| {
         let others: Vec<u8> = ops.iter().copied().filter(|&op| op != here).collect();
@@ -140,7 +140,7 @@ impl TrainRule for Nsas {
         ctx.executor.zero_gradient();
         let paths = ctx.paths.next_paths(ctx.path_rng);
         let constraints = self.constraints(ctx.rule_rng);
-        // As long as the archive is empty, the loss is that of the path alone.
+        // While the archive is empty, only the path contributes to the loss.
         let beta = if constraints.is_empty() { 0.0 } else { self.config.beta };
         let own = (1.0 - beta) / paths.len() as f64;
         let other = beta / constraints.len().max(1) as f64;
@@ -169,7 +169,7 @@ impl TrainRule for Nsas {
     }
 }
 
-/// The distance of two paths of one space.
+/// Computes the distance of two paths of one space.
 fn distance(a: &Arch, b: &Arch) -> usize {
     a.distance(b).expect("paths of one space have equal lengths")
 }
@@ -189,7 +189,7 @@ mod tests {
         Nsas::new(config, SubSpace::from_op_counts(&[5; 3]).unwrap())
     }
 
-    /// By hand, with an archive of two.
+    /// The expected values are computed by hand, for an archive of size 2.
     #[test]
     fn the_archive_swaps_its_member_most_like_the_path_for_the_most_novel_candidate() {
         let mut nsas = rule(2);
@@ -204,7 +204,7 @@ mod tests {
         // (0 + 1 + 3)/3, the member 001 has (1 + 0 + 3)/3: 011 comes in.
         nsas.consider(&arch("011"));
         assert_eq!(nsas.archive(), [arch("334"), arch("011")]);
-        // A path that is already there changes nothing.
+        // A path that is already in the archive changes nothing.
         nsas.consider(&arch("011"));
         assert_eq!(nsas.archive(), [arch("334"), arch("011")]);
     }

@@ -11,9 +11,9 @@ use crate::{NotFinite, TrainError};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SumnasConfig {
-    /// Whether the released code or the paper is followed: `released` never resets the inner momentum, `paper` resets it for every path.
+    /// Variant: the released code never resets the inner momentum, the paper resets it for every path.
     pub variant: Variant,
-    /// Number of inner SGD steps for each path.
+    /// T, the number of inner SGD steps for each path.
     pub inner_steps: usize,
     /// Learning rate of the inner steps.
     pub inner_lr: f64,
@@ -21,18 +21,18 @@ pub struct SumnasConfig {
     pub inner_momentum: f64,
 }
 
-/// Adapts each path of a step to the batch for a few SGD steps, always from the same weights W₀. Then the supernet moves towards the mean
-/// of the adapted weights: its gradient is the mean over the paths of W₀ − W_T, a first-order meta-gradient as in Reptile.
+/// SUMNAS: adapts each path of a step to the batch with T SGD steps, always from the same weights W₀. The gradient of the supernet is the
+/// mean over the paths of W₀ − W_T, a first-order meta-gradient as in Reptile.
 ///
-/// Learning rate, weight decay and momentum of [`crate::TrainConfig`] are those of the outer step. Inner steps clip in the same way and
-/// have no weight decay.
+/// The outer step uses learning rate, weight decay and momentum of [`crate::TrainConfig`]. Inner steps use the same clipping and no weight
+/// decay.
 ///
 /// # Source
 /// Ha, Kim & Park, *SUMNAS: Supernet with Unbiased Meta-Features for NAS*, ICLR 2022; `released` as in the public PA-DA repository.
 #[derive(Clone, Debug)]
 pub struct Sumnas {
     config: SumnasConfig,
-    /// Momentum of the inner steps, only for [`Variant::Released`]; empty before the first step.
+    /// SGD momentum of the inner steps, only used by [`Variant::Released`]; empty before the first step.
     momentum: Vec<f32>,
 }
 
@@ -46,12 +46,12 @@ pub struct SumnasState {
 }
 
 impl SumnasState {
-    /// The kind of [`SavedState`] that holds this state.
+    /// Kind of the [`SavedState`] that holds this state.
     pub const KIND: &str = "sumnas";
 }
 
 impl Sumnas {
-    /// The rule at the start of a run.
+    /// Creates the rule at the start of a run.
     pub fn new(config: SumnasConfig) -> Self {
         Self { config, momentum: Vec::new() }
     }
@@ -92,7 +92,7 @@ impl TrainRule for Sumnas {
                 let passed = [ctx.pass(path.clone(), weight, batch)?];
                 let clipped = ctx.clip(&passed, ctx.clip_norm)?;
                 if step == 0 {
-                    // As in other rules, the gradients at the shared weights are reported.
+                    // The observed gradients are those at the shared weights, as in other rules.
                     ctx.show_gradient(&passed);
                     let [passed] = passed;
                     reports.push(clipped.grad_norm);

@@ -7,26 +7,26 @@ use rand_chacha::ChaCha8Rng;
 use crate::TrainError;
 use crate::scoring::fixed_images::FixedImages;
 
-/// Training images from which the running statistics of batch norm are recomputed for an architecture before it is scored. The
-/// statistics that training leaves are a mixture over all paths and fit none of them.
+/// Training images from which the running statistics of batch norm are recomputed for each architecture before it is scored. The running
+/// statistics of the supernet cannot be used, because they are averages over all paths.
 ///
 /// # Source
 /// Guo et al., *Single Path One-Shot NAS with Uniform Sampling*, ECCV 2020. DIFFERS: the released code draws 200 × 128 random images for
-/// each architecture and augments them. Here all architectures use the same images without augmentation, so that scores do not depend
-/// on the order of scoring.
+/// each architecture and augments them. This code uses the same images without augmentation for all architectures, so that scores do not
+/// depend on the order of scoring.
 #[derive(Clone, Debug)]
 pub struct Calibration {
     pub(crate) images: FixedImages,
 }
 
-/// Seed of the choice of images. It is part of the definition.
+/// Seed of the choice of images. Another seed changes the scores.
 const SEED: u64 = 128;
 
 impl Calibration {
-    /// A fixed random choice of `n` images of a data set, or all of them if there are fewer, in batches of `batch`.
+    /// Chooses `n` random images of a data set (all images if it has fewer) in batches of `batch`. The choice is always the same.
     ///
     /// # Errors
-    /// Returns [`DataError`] if a photograph cannot be read.
+    /// Returns an error if a photograph cannot be read.
     ///
     /// # Panics
     /// Panics if `batch` is 0.
@@ -37,25 +37,25 @@ impl Calibration {
         Ok(Self { images: FixedImages::new(source.subset(&order)?.to_memory(n)?, batch) })
     }
 
-    /// Number of images.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.images.len()
     }
 
-    /// Whether there is no image.
+    /// Returns true if there are no images.
     pub fn is_empty(&self) -> bool {
         self.images.len() == 0
     }
 
-    /// Sets the running statistics of the batch norms of a graph to their mean over the batches.
+    /// Sets the running statistics of the batch norms of a graph to the mean of the batch statistics over all batches.
     ///
     /// # Errors
-    /// Returns [`TrainError`] from the executor.
+    /// Returns an error if the executor fails.
     pub fn run(&self, graph: &Graph, executor: &mut dyn Executor) -> Result<(), TrainError> {
         self.run_uploaded(graph, executor, None)
     }
 
-    /// The same if the executor may have uploaded the images.
+    /// Recomputes the running statistics as [`Calibration::run`], from the images on the device if they were uploaded.
     pub(crate) fn run_uploaded(
         &self,
         graph: &Graph,

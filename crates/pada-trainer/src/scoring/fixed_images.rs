@@ -9,12 +9,12 @@ pub(crate) struct FixedImages {
     set: InMemoryDataset,
     labels: Vec<u32>,
     batch: usize,
-    /// Normalised pixels, for an executor that did not upload the images.
+    /// Normalised pixels, for an executor to which the images were not uploaded.
     pixels: OnceLock<Vec<f32>>,
 }
 
 impl FixedImages {
-    /// All images of a set.
+    /// Creates batches of all images of a set.
     ///
     /// # Panics
     /// Panics if `batch` is 0.
@@ -24,7 +24,7 @@ impl FixedImages {
         Self { set, labels, batch, pixels: OnceLock::new() }
     }
 
-    /// Number of images.
+    /// Returns the number of images.
     pub(crate) fn len(&self) -> usize {
         self.labels.len()
     }
@@ -33,12 +33,12 @@ impl FixedImages {
         Shape::new(self.set.channels, self.set.height, self.set.width)
     }
 
-    /// Uploads the images to an executor; `None` if it does not take them.
+    /// Uploads the images to an executor. Returns `None` if the executor does not accept them.
     pub(crate) fn upload(&self, executor: &mut dyn Executor) -> Result<Option<DeviceDataset>, ExecError> {
         upload(executor, &self.set, &self.labels)
     }
 
-    /// All batches, from the uploaded images if there are any.
+    /// Returns all batches, which refer to the uploaded images if there are any.
     pub(crate) fn batches(&self, uploaded: Option<DeviceDataset>) -> impl Iterator<Item = Batch<'_>> {
         let shape = self.shape();
         let firsts = (0..self.len()).step_by(self.batch);
@@ -60,7 +60,7 @@ impl FixedImages {
     }
 }
 
-/// Uploads images to an executor; `None` if it does not take them.
+/// Uploads images to an executor. Returns `None` if the executor does not accept them.
 pub(crate) fn upload(
     executor: &mut dyn Executor,
     set: &InMemoryDataset,
@@ -71,7 +71,7 @@ pub(crate) fn upload(
     executor.upload_dataset(&ByteImages { bytes: &set.pixels, labels, shape, values: &values })
 }
 
-/// The shape of an image, in the form that networks use.
+/// Returns the shape of the images of a data set, in the type that networks use.
 pub fn image_shape(images: &Dataset) -> Shape {
     let [channels, height, width] = images.extents();
     Shape::new(channels, height, width)

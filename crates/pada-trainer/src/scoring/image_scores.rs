@@ -10,10 +10,10 @@ pub enum ImageScore {
     /// ‖softmax(z) − onehot(y)‖₂ of the logits z and the label y, as in PA&DA (Eq. 13).
     #[default]
     Logits,
-    /// The same, multiplied by the norm of the input of the classifier: the exact norm of the gradient of the loss with respect to the
-    /// weight of the classifier. Not part of the paper.
+    /// The score of [`ImageScore::Logits`] times the L2 norm of the input of the classifier. The product is the exact norm of the gradient
+    /// of the loss with respect to the weight of the classifier. The paper does not use this score.
     LastLayer,
-    /// The cross entropy. Not part of the paper.
+    /// The cross entropy, in nats. The paper does not use this score.
     Loss,
 }
 

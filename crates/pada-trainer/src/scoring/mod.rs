@@ -1,4 +1,4 @@
-//! Scoring: the accuracy of architectures with shared weights, running statistics, and the score of each training image.
+//! Scores of architectures (accuracy with shared weights, recomputed running statistics) and of training images.
 
 pub(crate) mod calibration;
 pub(crate) mod fixed_images;

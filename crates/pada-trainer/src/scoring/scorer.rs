@@ -9,8 +9,8 @@ use crate::TrainError;
 use crate::scoring::calibration::Calibration;
 use crate::scoring::fixed_images::FixedImages;
 
-/// Images to score architectures on. If the batch norms of a network use batch statistics, the batch size is part of the score. The
-/// last batch may be smaller.
+/// The images that architectures are scored on. The last batch may be smaller than the others. If the batch norms of a network use batch
+/// statistics, the scores depend on the batch size.
 #[derive(Clone, Debug)]
 pub struct EvalSet {
     images: FixedImages,
@@ -28,14 +28,14 @@ pub struct ArchScore {
 }
 
 impl ArchScore {
-    /// Accuracy in percent.
+    /// Returns the accuracy in percent.
     pub fn accuracy(&self) -> f64 {
         100.0 * self.correct as f64 / self.total as f64
     }
 }
 
 impl EvalSet {
-    /// The first `limit` images of a data set, in their order, in batches of `batch`.
+    /// Takes the first `limit` images of a data set, in batches of `batch`.
     ///
     /// # Panics
     /// Panics if `batch` is 0.
@@ -43,49 +43,48 @@ impl EvalSet {
         Self { images: FixedImages::new(set.first(limit), batch) }
     }
 
-    /// Number of images.
+    /// Returns the number of images.
     pub fn len(&self) -> usize {
         self.images.len()
     }
 
-    /// Whether there is no image.
+    /// Returns true if there are no images.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Writes the weights of an architecture into an executor. Returns a name of this choice of weights: architectures with the same name
-/// share their weights.
+/// Writes the weights of an architecture into an executor and returns a key of them. Architectures with equal keys share their weights.
 pub type PlaceWeights<'a> = dyn FnMut(&Arch, &mut dyn Executor) -> Result<Vec<u8>, TrainError> + 'a;
 
-/// Scores architectures one after the other. Architectures that compute the same function of the same weights are computed once.
+/// Scores architectures with shared weights. Equivalent architectures with the same weights are computed only once.
 pub struct Scorer<'a, 'p> {
-    /// Computes the passes.
+    /// The executor, which computes the passes.
     pub executor: &'a mut dyn Executor,
-    /// Writes the weights of each architecture into the executor and names them.
+    /// Writes the weights of each architecture into the executor.
     pub place: &'a mut PlaceWeights<'p>,
-    /// Lowers an architecture to its graph.
+    /// The network, which lowers an architecture to its graph.
     pub net: &'a dyn Lower,
-    /// The search space, which says which architectures are equivalent.
+    /// The search space, which defines which architectures are equivalent.
     pub space: &'a dyn SearchSpace,
     /// The images to score on.
     pub images: &'a EvalSet,
-    /// The images for running statistics; `None` if the batch norms have none.
+    /// The images for running statistics, or `None` if the batch norms use batch statistics.
     pub calibration: Option<&'a Calibration>,
-    /// The scores so far; [`Known::default`] at the start.
+    /// The scores so far. Start with [`Known::default`].
     pub known: Known,
 }
 
-/// Name of the weights, and canonical form of the architecture.
+/// The key of the weights and the canonical form of the architecture.
 type Key = (Vec<u8>, Arch);
 
 /// The scores that a scorer has computed so far, and those in progress.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Number of correct images.
+    /// Number of correctly classified images.
     counts: HashMap<Key, usize>,
     in_progress: HashMap<Key, CorrectCounts>,
-    /// The images on the device, and those for running statistics; the outer option is `None` until they were uploaded.
+    /// The images on the device: those to score on, then those for running statistics. The outer option is `None` before the upload.
     uploaded: Option<[Option<DeviceDataset>; 2]>,
 }
 
@@ -97,12 +96,12 @@ pub struct Asked {
 }
 
 impl Known {
-    /// Number of different architectures.
+    /// Returns the number of different architectures with a score.
     pub fn len(&self) -> usize {
         self.counts.len()
     }
 
-    /// Whether there is no score yet.
+    /// Returns true if there is no score yet.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
@@ -112,16 +111,16 @@ impl Scorer<'_, '_> {
     /// Scores one architecture.
     ///
     /// # Errors
-    /// Returns [`TrainError`] from the executor.
+    /// Returns an error if the executor fails.
     pub fn score(&mut self, arch: &Arch) -> Result<ArchScore, TrainError> {
         let asked = self.ask(arch)?;
         Ok(self.scores(vec![asked])?.swap_remove(0))
     }
 
-    /// Starts to score an architecture. An executor on a device may compute it while further architectures are requested.
+    /// Starts to score an architecture. An executor on a device may compute the score while further architectures are requested.
     ///
     /// # Errors
-    /// Returns [`TrainError`] from the executor.
+    /// Returns an error if the executor fails.
     pub fn ask(&mut self, arch: &Arch) -> Result<Asked, TrainError> {
         let key = self.key(arch)?;
         if !self.known.counts.contains_key(&key) && !self.known.in_progress.contains_key(&key) {
@@ -135,15 +134,15 @@ impl Scorer<'_, '_> {
         Ok(Asked { arch: arch.clone(), key })
     }
 
-    /// Whether some of the requested scores may still be in progress.
+    /// Returns true if some of the requested scores may still be in progress.
     pub fn is_under_way(&self) -> bool {
         !self.known.in_progress.is_empty()
     }
 
-    /// Waits for all scores in progress and returns those that were requested.
+    /// Waits for all scores in progress and returns the scores of the given requests.
     ///
     /// # Errors
-    /// Returns [`TrainError`] from the executor.
+    /// Returns an error if the executor fails.
     pub fn scores(&mut self, asked: Vec<Asked>) -> Result<Vec<ArchScore>, TrainError> {
         self.wait()?;
         let total = self.images.len();
@@ -187,7 +186,7 @@ impl Scorer<'_, '_> {
     /// Adds a score that was computed earlier with the same weights and images.
     ///
     /// # Errors
-    /// Returns [`TrainError`] from the executor.
+    /// Returns an error if the executor fails.
     pub fn remember(&mut self, score: &ArchScore) -> Result<(), TrainError> {
         let key = self.key(&score.arch)?;
         self.known.counts.insert(key, score.correct);

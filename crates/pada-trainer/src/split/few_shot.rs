@@ -1,7 +1,7 @@
 use pada_space::SubSpace;
 
-/// Splits a space into all parts in which each of the given positions has only one operation: 5 × 5 parts for two positions of
-/// NAS-Bench-201.
+/// Splits a space into parts in which each of the given positions has exactly one operation. Two positions of NAS-Bench-201 give 5 × 5
+/// parts.
 ///
 /// # Panics
 /// Panics if a position is not in the space.

@@ -19,24 +19,24 @@ pub struct MatchingSettings {
     pub augment: Augment,
 }
 
-/// How much the gradients of the operations at one position disagree.
+/// The disagreement between the gradients of the operations at one position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Disagreement {
     /// Index of the position.
     pub position: usize,
     /// `[n]`, the operations of the position.
     pub ops: Vec<u8>,
-    /// `[n, n]`, the mean of 1 − cos between the gradients of the shared weights with the operation of the row and with that of the column
-    /// at the position. Images and all other operations are the same.
+    /// `[n, n]`, the mean of 1 − cos between two gradients of the shared weights: one with the operation of the row at the position, one
+    /// with the operation of the column. Images and all other operations are the same.
     pub distance: Vec<Vec<f64>>,
 }
 
-/// Splits a supernet into two at the position at which the split separates the gradients that disagree most.
+/// Splits a supernet in two at the position at which the split separates the gradients that disagree most.
 ///
-/// Only positions that still have all their operations of `whole` are considered. Returns `None` if there is no such position.
+/// Only positions that still have all operations of `whole` are considered. Returns `None` if there is no such position.
 ///
 /// # Errors
-/// Returns [`TrainError`] from the executor.
+/// Returns an error if the executor fails.
 ///
 /// # Source
 /// Hu et al., *Generalizing Few-Shot NAS with Gradient Matching*, ICLR 2022.
@@ -72,7 +72,7 @@ pub fn split_by_gradients(
 /// the sum.
 ///
 /// # Shapes
-/// `distance`: `[n, n]`, symmetric, with n at least 2
+/// `distance`: `[n, n]`, symmetric, with n ≥ 2
 pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
     let n = distance.len();
     let side = |set: u32| (0..n).filter(|i| set >> i & 1 == 1).collect::<Vec<usize>>();
@@ -90,7 +90,7 @@ pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
 /// Compares the gradients of all operations at each of the given positions.
 ///
 /// # Errors
-/// Returns [`TrainError`] from the executor.
+/// Returns an error if the executor fails.
 pub fn disagreements(
     executor: &mut dyn Executor,
     net: &dyn Lower,
@@ -112,7 +112,7 @@ pub fn disagreements(
     for _ in 0..settings.samples {
         let path = part.sample(rng);
         let sample = Sample::draw(images, settings, rng)?;
-        // The path itself is a variant at every position.
+        // The path itself is one of the variants at every position.
         let mut known: HashMap<Arch, CellGradient> = HashMap::new();
         for d in &mut found {
             let variant = |&op| path.with(d.position, op).expect("the decision exists");
@@ -134,10 +134,10 @@ pub fn disagreements(
     Ok(found)
 }
 
-/// The gradients of the weights of cells, with the position of each.
+/// The gradients of the weights of the cells, with the position of each weight.
 type CellGradient = Vec<(usize, Vec<f32>)>;
 
-/// The cosine between the gradients of all cell weights that do not belong to `position`; 0 if one of the gradients is zero.
+/// Computes the cosine between two gradients over all cell weights that do not belong to `position`. Returns 0 if one of them is zero.
 fn cosine(a: &CellGradient, b: &CellGradient, position: usize) -> f64 {
     let (mut dot, mut squares) = (0.0, [0.0; 2]);
     for ((_, a), (_, b)) in a.iter().zip(b).filter(|((at, _), _)| *at != position) {
@@ -190,7 +190,7 @@ impl Sample {
 mod tests {
     use super::*;
 
-    /// Slow reference: every order of the operations, cut behind the second.
+    /// Slow reference: tries every order of the operations, cut after the second one.
     #[test]
     fn the_best_partition_equals_brute_force() {
         for seed in 0..20_u64 {

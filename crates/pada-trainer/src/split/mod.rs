@@ -1,5 +1,5 @@
-//! Splits of one supernet into several sub-supernets, each with its own weights for a part of the space, so that fewer architectures share
-//! a weight.
+//! Splits of one supernet into several sub-supernets. Each has its own weights for a part of the space, so fewer architectures share a
+//! weight.
 
 mod few_shot;
 mod gradient_matching;
@@ -15,28 +15,28 @@ use pada_space::{Arch, SubSpace};
 #[derive(Clone, Debug)]
 pub struct SubSupernets {
     leaves: Vec<(SubSpace, Vec<f32>)>,
-    /// The index of the sub-supernet whose weights the executor has.
+    /// Index of the sub-supernet whose weights the executor has.
     placed: Option<usize>,
 }
 
 impl SubSupernets {
-    /// Sub-supernets from their parts of the space and their weights.
+    /// Creates sub-supernets from their parts of the space and their weights.
     pub fn new(leaves: Vec<(SubSpace, Vec<f32>)>) -> Self {
         Self { leaves, placed: None }
     }
 
-    /// Every part with its weights.
+    /// Returns every part of the space with its weights.
     pub fn leaves(&self) -> &[(SubSpace, Vec<f32>)] {
         &self.leaves
     }
 
-    /// The parts of the space.
+    /// Returns the parts of the space.
     pub fn parts(&self) -> impl Iterator<Item = &SubSpace> {
         self.leaves.iter().map(|(part, _)| part)
     }
 
-    /// Writes the weights of the sub-supernet of an architecture into an executor and returns its index. Does nothing and returns `None` if the
-    /// architecture is in no part.
+    /// Writes the weights of the sub-supernet that contains an architecture into an executor, and returns its index. If no part contains
+    /// the architecture, returns `None` and writes nothing.
     pub fn place(&mut self, arch: &Arch, executor: &mut dyn Executor) -> Option<usize> {
         let leaf = self.leaves.iter().position(|(part, _)| part.contains(arch))?;
         if self.placed != Some(leaf) {

@@ -42,7 +42,8 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CheckpointScope {
-    /// Whether the training rule chooses weights for each architecture, as CLOSE does. Then the weights alone score nothing.
+    /// True if the training rule chooses weights for each architecture, as CLOSE does. Such weights cannot score architectures without the
+    /// rule.
     pub by_rule: bool,
     /// The part of the space that was trained; `None` if the file does not say.
     pub part: Option<SubSpace>,
@@ -60,7 +61,7 @@ pub struct DataState {
     pub state: SavedState,
 }
 
-/// How many checkpoints are kept: if the newest is damaged, training resumes from the one before.
+/// Number of checkpoints that are kept. If the newest one is damaged, training resumes from the one before.
 const KEEP: usize = 2;
 
 impl Checkpoint {

@@ -67,7 +67,7 @@ pub fn remove_temporary_files(folder: &Path) -> Result<(), CheckpointError> {
     Ok(())
 }
 
-/// How the name of a temporary file starts that becomes the file `name`.
+/// Returns the prefix of the name of a temporary file that becomes the file `name`.
 pub(crate) fn temporary_prefix(name: &str) -> String {
     format!(".{name}")
 }

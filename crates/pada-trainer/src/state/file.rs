@@ -33,7 +33,7 @@ const MOMENTUM: &str = "momentum.";
 const AVERAGE: &str = "average.";
 const STATE_TENSORS: &str = "state";
 
-/// Everything in a checkpoint beside the weights, their momentum and their average.
+/// The content of a checkpoint, except for the weights, their momentum and their average.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CheckpointState {
     /// Everything that makes the run what it is; only an equal run can resume from the checkpoint.
@@ -43,7 +43,7 @@ pub(crate) struct CheckpointState {
     pub(crate) epochs: Vec<EpochRecord>,
     /// The part of the space that is trained.
     pub(crate) part: SubSpace,
-    /// Whether the training rule chooses weights for each architecture.
+    /// True if the training rule chooses weights for each architecture.
     pub(crate) rule_places_weights: bool,
     pub(crate) paths: SavedState,
     pub(crate) data: SavedState,
@@ -149,7 +149,8 @@ impl CheckpointFile {
         sorted_header(safetensors::serialize(views, Some(metadata)).expect("names and views are valid"))
     }
 
-    /// The weights of a network with their momentum and average; in words what differs if the checkpoint is of another network.
+    /// Reads the weights of a network with their momentum and average. If the checkpoint is of another network, returns a description of the
+    /// difference.
     pub(crate) fn network(&self, layout: &WeightLayout) -> Result<NetworkState, String> {
         let buffer = |prefix: &str| {
             let mut values = Vec::with_capacity(layout.numel());
@@ -183,7 +184,7 @@ impl CheckpointFile {
     }
 }
 
-/// Whether a file says that it is a checkpoint, of whatever format.
+/// Returns true if a file is marked as a checkpoint, of any format version.
 pub(crate) fn is_checkpoint(bytes: &[u8]) -> bool {
     let Ok((_, header)) = SafeTensors::read_metadata(bytes) else { return false };
     let keys = [VERSION, STATE, UNVERSIONED_STATE];

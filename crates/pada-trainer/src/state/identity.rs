@@ -35,7 +35,7 @@ pub(crate) fn identity_sha256(identity: &Value) -> String {
 /// The number of processes in an identity. It is there only if batch norms use the statistics of a process's own images.
 pub(crate) const PROCESSES: &str = "processes";
 
-/// Says in words how the identity of a checkpoint differs from that of a run; `None` if they are equal.
+/// Describes how the identity of a checkpoint differs from the identity of a run. Returns `None` if they are equal.
 pub(crate) fn difference(checkpoint: &Value, run: &Value) -> Option<String> {
     let (theirs, ours) = (leaves(checkpoint), leaves(run));
     let mut keys: Vec<&String> = theirs.keys().chain(ours.keys()).collect();

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::ConfigPlace;
 
-/// Why a config cannot be used.
+/// Error of a config: a file cannot be read, or a key or value is not valid.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -13,21 +13,21 @@ pub enum ConfigError {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// The file that a config extends cannot be read.
     #[error("{place}: `extends` names {path}, which cannot be read: {source}")]
     Extends {
-        /// Where it is named.
+        /// File and line of `extends`.
         place: ConfigPlace,
         /// The file.
         path: PathBuf,
-        /// The system's error.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Configs extend each other.
-    #[error("configs extend each other in a circle: {files}")]
+    /// Several configs extend each other in a cycle.
+    #[error("configs extend each other in a cycle: {files}")]
     ExtendsCycle {
         /// The files, each of which extends the next.
         files: String,
@@ -40,41 +40,41 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
-    /// A key that no section has.
+    /// A key does not exist.
     #[error("{place}: unknown key `{key}`{}{valid}", did_you_mean(nearest.as_deref()))]
     UnknownKey {
         /// File and line, or the assignment.
         place: ConfigPlace,
         /// The key.
         key: String,
-        /// The valid key that is nearest to it, if one is near.
+        /// The most similar valid key, if one is similar enough.
         nearest: Option<String>,
-        /// The valid keys or sections, as a sentence.
+        /// A sentence with the valid keys or sections.
         valid: String,
     },
-    /// A key of an earlier version.
-    #[error("{place}: `{key}` is now {replacement}")]
+    /// A key does not exist, but another one has its meaning.
+    #[error("{place}: unknown key `{key}`; use {replacement}")]
     Replaced {
         /// File and line, or the assignment.
         place: ConfigPlace,
-        /// The old key.
+        /// The unknown key.
         key: String,
-        /// What replaced it.
+        /// The key or section to use instead.
         replacement: String,
     },
-    /// A key of the other kind of config.
+    /// A key belongs to the other kind of config.
     #[error("{place}: `{key}` is a key of {of}, but this is {here}")]
     OtherKind {
         /// File and line, or the assignment.
         place: ConfigPlace,
         /// The key.
         key: String,
-        /// The configs that have it.
+        /// The kind of config that has the key.
         of: &'static str,
-        /// This config.
+        /// The kind of this config.
         here: &'static str,
     },
-    /// A key of another rule.
+    /// A key belongs to another rule of its section.
     #[error("{place}: `{key}` has no effect with `{tag} = \"{here}\"`; it belongs to `{tag}` = {of}")]
     OtherRule {
         /// File and line, or the assignment.
@@ -88,47 +88,47 @@ pub enum ConfigError {
         /// The rule of this config.
         here: String,
     },
-    /// A value of the wrong kind.
+    /// A value has the wrong type.
     #[error("{place}: `{key}` must be {expected}; {found}")]
     WrongValue {
         /// File and line, or the assignment.
         place: ConfigPlace,
         /// The key.
         key: String,
-        /// What it must be.
+        /// The expected type.
         expected: String,
-        /// What it is.
+        /// A description of the value.
         found: String,
     },
-    /// An assignment that cannot be read.
+    /// An assignment cannot be parsed.
     #[error("`--set {assignment}`: {reason}")]
     Set {
         /// The assignment.
         assignment: String,
-        /// What is wrong with it.
+        /// What is wrong with the assignment.
         reason: String,
     },
-    /// A key that must be given.
+    /// A required key is not given.
     #[error("`{key}` must be given with {by}. {about}")]
     Missing {
         /// The key.
         key: String,
-        /// What needs it.
+        /// The setting or section that requires the key.
         by: String,
-        /// What the key means.
+        /// A sentence about the key.
         about: &'static str,
     },
-    /// The space needs a key that is not given.
-    #[error("`{key}` is needed in the search space `{space}`: {what}")]
+    /// A key that the search space requires is not given.
+    #[error("`{key}` is required in the search space `{space}`: {what}")]
     Needed {
         /// The key.
         key: &'static str,
         /// The space.
         space: &'static str,
-        /// What the key says.
+        /// A description of the key and its values.
         what: &'static str,
     },
-    /// A key that has no effect in the space.
+    /// A key has no effect in the search space.
     #[error("`{key}` has no effect in the search space `{space}`: {reason}; leave it out")]
     NoEffect {
         /// The key.
@@ -138,17 +138,17 @@ pub enum ConfigError {
         /// The reason.
         reason: &'static str,
     },
-    /// A text that is no architecture of the space.
+    /// A text is not an architecture of the search space.
     #[error(transparent)]
     Arch(#[from] pada_space::SpaceError),
-    /// A value out of range.
-    #[error("{key} is {value}, it must be {range}")]
+    /// A value is out of range.
+    #[error("`{key}` is {value}, but it must be {range}")]
     Range {
         /// The key.
         key: &'static str,
         /// The value.
         value: String,
-        /// What is allowed.
+        /// The allowed values.
         range: &'static str,
     },
 }

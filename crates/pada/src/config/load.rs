@@ -1,5 +1,7 @@
-//! From files and assignments to a typed config: every layer is checked against the [`Schema`], later layers replace what earlier ones
-//! say, and what no layer says gets its default.
+//! Loading of configs: files and assignments become a typed config.
+//!
+//! Each file, and all assignments together, are a layer. Every layer is checked against the [`Schema`]. Values of later layers replace
+//! values of earlier ones, and a key without a value gets its default.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,16 +15,16 @@ use toml::{Table, Value};
 use super::ConfigError;
 use super::schema::{Chosen, Key, KeyDefault, REPLACED, RETRAIN_RUN, RUN, Schema, Section, either};
 
-/// What unsets a key.
+/// The value that unsets a key.
 const NONE: &str = "none";
-/// The key of a file that names the file it extends.
+/// The key with the name of the file that a file extends.
 const EXTENDS: &str = "extends";
 
-/// Where a value comes from.
+/// The origin of a value: file and line, or an assignment of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigPlace {
     shown: String,
-    /// What relative file names are relative to.
+    /// The folder that relative file names in the value refer to.
     folder: PathBuf,
 }
 
@@ -32,22 +34,22 @@ impl fmt::Display for ConfigPlace {
     }
 }
 
-/// A value with the place it comes from.
+/// A value with its origin.
 #[derive(Clone, Debug)]
 struct Entry {
     value: Value,
     place: ConfigPlace,
 }
 
-/// What one file, or all assignments of a command line, say: `section.key` and the value, in their order.
+/// The settings of one file, or of all assignments of a command line: `section.key` with its value, in order.
 type Layer = Vec<(String, Entry)>;
 
-/// A typed config with the schema that describes it.
+/// A typed config that a schema describes.
 pub(super) trait Described: Serialize + DeserializeOwned {
     const SCHEMA: &'static Schema;
 }
 
-/// A config that is being put together from layers.
+/// A config under construction from layers.
 pub(super) struct Layers {
     schema: &'static Schema,
     entries: BTreeMap<String, Entry>,
@@ -58,7 +60,7 @@ impl Layers {
         Self { schema, entries: BTreeMap::new() }
     }
 
-    /// A config whose keys are all set.
+    /// Creates a layer from a config, with all its keys.
     pub(super) fn of<T: Described>(config: &T) -> Self {
         let mut layers = Self::new(T::SCHEMA);
         let place = ConfigPlace { shown: "the config".to_owned(), folder: PathBuf::new() };
@@ -68,7 +70,7 @@ impl Layers {
         layers
     }
 
-    /// Adds a file, after the files it extends.
+    /// Adds a file, after the files that it extends.
     pub(super) fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
         self.file_once(path, &mut vec![])
     }
@@ -87,7 +89,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Adds the text of a file called `name`.
+    /// Adds the text of a file with the path `name`.
     pub(super) fn text(&mut self, text: &str, name: &Path) -> Result<(), ConfigError> {
         self.text_once(text, name, &mut vec![])
     }
@@ -119,7 +121,7 @@ impl Layers {
         self.add(layer)
     }
 
-    /// Adds assignments, `section.key=value` each, as one layer: their order does not matter.
+    /// Adds assignments of the form `section.key=value` as one layer. Their order does not matter.
     pub(super) fn assignments<S: AsRef<str>>(&mut self, assignments: &[S]) -> Result<(), ConfigError> {
         let mut layer = Layer::new();
         for assignment in assignments {
@@ -131,7 +133,7 @@ impl Layers {
             let (key, value) = (key.trim(), value.trim());
             let parsed = format!("value = {value}").parse::<Table>();
             let value = match parsed.map(|mut table| table.remove("value")) {
-                // A value that starts like a table or a list is meant as one.
+                // A value that starts with a bracket must be a valid table or list.
                 Err(error) if value.starts_with(['{', '[']) => return Err(bad(error.message().to_owned())),
                 Ok(Some(value)) => value,
                 _ => Value::String(value.to_owned()),
@@ -155,9 +157,9 @@ impl Layers {
         self.schema.find(path).is_some()
     }
 
-    /// Checks a layer and puts it on top.
+    /// Checks a layer and adds its values.
     fn add(&mut self, layer: Layer) -> Result<(), ConfigError> {
-        // Another rule starts its section anew.
+        // If a layer changes the rule of a section, the earlier keys of the section are dropped.
         for (path, entry) in &layer {
             let Some((section, key)) = self.schema.find(path) else { continue };
             let tag = section.tag == Some(key.name);
@@ -181,7 +183,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Unsets an optional section or an optional table.
+    /// Unsets an optional section or an optional table. Returns false if `path` is neither.
     fn unset(&mut self, path: &str) -> bool {
         if let Some(section) = self.schema.section(path).filter(|section| section.optional) {
             self.clear(section);
@@ -204,7 +206,7 @@ impl Layers {
         self.entries.retain(|key, _| !key.starts_with(&inside));
     }
 
-    /// What the layers so far choose with a section's tag.
+    /// Returns the value of a section's tag in the layers so far, or its default.
     fn tag(&self, section: &Section) -> Option<String> {
         let tag = section.tag?;
         let given = self.entries.get(&section.path(tag)).map(|entry| entry.value.clone());
@@ -215,7 +217,7 @@ impl Layers {
         given.or_else(default).and_then(|value| value.as_str().map(str::to_owned))
     }
 
-    /// Why a key is refused that the schema does not have.
+    /// Creates the error for a key that the schema does not have.
     fn unknown(&self, path: &str, entry: &Entry) -> ConfigError {
         let (place, key) = (entry.place.clone(), path.to_owned());
         let of_group = path.split_once('.').and_then(|(section, group)| {
@@ -259,7 +261,7 @@ impl Layers {
         ConfigError::UnknownKey { place, key, nearest, valid }
     }
 
-    /// Fills in defaults and gives everything its type.
+    /// Fills in defaults and converts the values to the typed config.
     pub(super) fn resolve<T: Described>(mut self) -> Result<T, ConfigError> {
         let schema = self.schema;
         self.refuse_keys_of_other_rules()?;
@@ -312,12 +314,12 @@ impl Layers {
         })
     }
 
-    /// Whether the optional table that a key is in exists.
+    /// Returns true if the optional table that contains a key is present.
     fn has_group(&self, section: &Section, key: &Key, schema: &Schema) -> bool {
         let Some(group) = section.group_of(key.name) else { return true };
         let path = section.path(group.name);
         if self.entries.contains_key(&path) {
-            // It was unset, and nothing has set a key of it since.
+            // The table was unset. It is present again if a later layer has set one of its keys.
             let inside = format!("{path}.");
             return self.entries.keys().any(|key| key.starts_with(&inside));
         }
@@ -347,8 +349,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Files that are named in a config are relative to it. From here on their paths are absolute, so that a run can be resumed from
-    /// any folder.
+    /// Makes the file names in a config absolute, so that a run can be resumed from any folder. They are relative to the config file.
     fn find_files(&mut self) {
         let is_folder = |name: &str| name != super::OWN && !pada_data::NAMES.contains(&name);
         let is_list = |name: &str| matches!(name.parse(), Ok(super::RankArchs::File(_)));
@@ -366,7 +367,7 @@ impl Layers {
     }
 }
 
-/// Values that have been decided already.
+/// Values that are already resolved.
 struct Done {
     values: BTreeMap<String, Value>,
     section: &'static str,
@@ -379,7 +380,7 @@ impl Chosen for Done {
     }
 }
 
-/// Every key of a config with its value, `"none"` if it is unset, in the order of the schema.
+/// Returns every key of a config with its value, or `"none"` if it is unset, in the order of the schema.
 pub(super) fn resolved<T: Described>(config: &T) -> Vec<(String, Value)> {
     let root = Table::try_from(config).expect("a config whose seed fits a file is a table");
     let mut all = Vec::new();
@@ -440,7 +441,7 @@ fn insert(root: &mut Table, path: &str, value: Value) {
     }
 }
 
-/// The leaves of a table: what the schema knows as one value, and everything that is no table.
+/// Collects the leaves of a table: everything that is a single value in the schema, and everything that is not a table.
 fn flatten(
     schema: &Schema,
     prefix: &str,
@@ -462,7 +463,7 @@ fn flatten(
                 };
                 flatten(schema, &format!("{path}."), inner, spans, at_inner, layer);
             }
-            // An empty section says nothing.
+            // An empty section sets no key.
             Value::Table(_) if schema.section(&path).is_some() => {}
             other => layer.push((path, Entry { value: other.clone(), place })),
         }
@@ -480,10 +481,7 @@ fn line_of(text: &str, at: usize) -> usize {
 
 fn value_of(text: &str) -> Value {
     let table = format!("value = {text}").parse::<Table>();
-    table
-        .ok()
-        .and_then(|mut table| table.remove("value"))
-        .expect("defaults are TOML, a test reads all of them")
+    table.ok().and_then(|mut table| table.remove("value")).expect("a test parses all defaults as TOML")
 }
 
 fn wrong(place: &ConfigPlace, key: &str, expected: &str, value: &Value) -> ConfigError {
@@ -501,7 +499,7 @@ fn wrong(place: &ConfigPlace, key: &str, expected: &str, value: &Value) -> Confi
     }
 }
 
-/// What replaced a key of an earlier version.
+/// Returns the key or section to use instead of an unknown key, if the key is in [`REPLACED`].
 fn replacement(path: &str) -> Option<String> {
     let exact = REPLACED.iter().find(|(old, _)| {
         *old == path || old.contains('.') && path.strip_prefix(old).is_some_and(|rest| rest.starts_with('.'))
@@ -512,25 +510,25 @@ fn replacement(path: &str) -> Option<String> {
     let (section, key) = path.split_once('.')?;
     match section {
         "rule" => Some(format!("`update.{key}`")),
-        "alone" => Some(format!("`retrain.{key}`, in a config of `pada-train retrain`")),
+        "alone" => Some(format!("`retrain.{key}` in a config of `pada-train retrain`")),
         "sampler" => REPLACED.iter().find(|(old, _)| *old == section).map(|(_, new)| (*new).to_owned()),
         _ => None,
     }
 }
 
-/// The valid key that a wrong one probably stands for.
+/// Returns the most similar valid key, if one is similar enough to suggest it.
 fn nearest(path: &str, valid: &[String]) -> Option<String> {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let distance = |known: &String| {
         let whole = strsim::damerau_levenshtein(path, known);
-        // The right name in the wrong section is near.
+        // The right name in the wrong section counts as similar.
         if last(path) == last(known) { whole.min(1) } else { whole }
     };
     let best = valid.iter().min_by_key(|known| distance(known))?;
     (distance(best) <= (path.len() / 3).max(2)).then(|| best.clone())
 }
 
-/// A config as a TOML file: every key with its value, section by section.
+/// Writes a config as a TOML file: every key with its value, section by section.
 pub(super) fn to_toml<T: Described>(config: &T) -> String {
     let mut text = String::new();
     let mut section = String::new();
@@ -548,7 +546,7 @@ pub(super) fn to_toml<T: Described>(config: &T) -> String {
     text
 }
 
-/// Every key that is set, as `section.key`, with its value as TOML, sorted.
+/// Returns every key that is set, as `section.key`, with its value as TOML, sorted by key.
 pub(super) fn settings<T: Serialize>(config: &T) -> Vec<(String, String)> {
     fn flat(prefix: &str, table: &Table, keys: &mut BTreeMap<String, String>) {
         for (key, value) in table {

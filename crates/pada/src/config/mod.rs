@@ -1,7 +1,8 @@
-//! Typed configs: everything that changes the result of a run.
+//! Typed configs, which contain all settings that change the result of a run.
 //!
-//! [`RunConfig`] trains a supernet and ranks with it, [`RetrainConfig`] trains one architecture from scratch. Every key has a default, so
-//! a file says only what differs; `extends = "base.toml"` starts from another file. `docs/config.md` lists all keys.
+//! A [`RunConfig`] trains a supernet and ranks architectures with it. A [`RetrainConfig`] trains one architecture from scratch. Every key
+//! has a default, so a file contains only the keys that differ; `extends = "base.toml"` starts from another file. `docs/config.md` lists
+//! all keys.
 
 mod augment;
 mod error;
@@ -34,20 +35,20 @@ pub use supernet::{SpaceName, SupernetConfig, WidthsName, search_space};
 pub use tables::{config_tables, retrain_config_tables};
 pub use update::{FewShotConfig, GradientMatchingConfig, LastSplit, SplitConfig, UpdateConfig};
 
-/// Stands in a config for images or a sampler of the program that started the run.
+/// The name in a config for images that the program which started the run provides itself.
 pub(crate) const OWN: &str = "own";
 
-/// The config of a run without arguments: a link to `configs/mini/pada.toml`, so that a package of this crate holds it.
+/// The config of a run without arguments. The file is a link to `configs/mini/pada.toml`, so that a package of this crate contains it.
 const MINI: &str = include_str!("mini.toml");
 
-/// A supernet run: train, rank, compare.
+/// The config of a supernet run: train a supernet, rank architectures, and compare the ranking with benchmark tables.
 ///
-/// `RunConfig::default()` holds the defaults of all keys.
+/// `RunConfig::default()` has the default of every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RunConfig {
-    /// Names the run folder and the record.
+    /// Name of the run folder and of the record.
     pub name: String,
     /// Seed of all random streams.
     pub seed: u64,
@@ -57,7 +58,7 @@ pub struct RunConfig {
     pub supernet: SupernetConfig,
     /// `[compute]`: the executor.
     pub compute: ComputeConfig,
-    /// `[train]`: epochs and SGD.
+    /// `[train]`: number of epochs and SGD.
     pub train: TrainConfig,
     /// `[augment]`: random changes to training images.
     pub augment: Augment,
@@ -65,12 +66,12 @@ pub struct RunConfig {
     pub paths: PathsConfig,
     /// `[images]`: the data sampler.
     pub images: ImagesConfig,
-    /// `[update]`: what a step does with the gradients of its paths.
+    /// `[update]`: the training rule, which computes an update from the gradients of the paths of a step.
     pub update: UpdateConfig,
-    /// `[split]`: how the supernet is split into sub-supernets, if it is.
+    /// `[split]`: the split into sub-supernets, or `None` for a single supernet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitConfig>,
-    /// `[rank]`: which architectures are scored, and what the ranking is compared with.
+    /// `[rank]`: the architectures that are scored, the images, and the benchmark tables.
     pub rank: RankConfig,
 }
 
@@ -85,18 +86,19 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
-    /// The config of the run without arguments: PA&DA on the embedded mini images.
+    /// Returns the config of a run without arguments: PA&DA on the embedded mini images.
     ///
     /// # Panics
-    /// Never: a test reads it.
+    /// This function never panics, because a test parses the embedded config.
     pub fn mini() -> Self {
         Self::parse(MINI, Path::new("configs/mini/pada.toml")).expect("the embedded config is valid")
     }
 
-    /// The same with assignments `section.key=value` on top. Defaults that depend on other keys see the assignments.
+    /// Returns [`RunConfig::mini`] with assignments of the form `section.key=value` applied. Defaults that depend on other keys follow
+    /// the assignments.
     ///
     /// # Errors
-    /// [`ConfigError`] with the assignment.
+    /// Returns an error with the assignment if it is not valid.
     pub fn mini_with<S: AsRef<str>>(assignments: &[S]) -> Result<Self, ConfigError> {
         let mut layers = Layers::new(&RUN);
         layers.text(MINI, Path::new("configs/mini/pada.toml"))?;
@@ -104,28 +106,29 @@ impl RunConfig {
         layers.resolve()
     }
 
-    /// Reads a config from a text; errors call it `name`.
+    /// Parses a config. Errors use `name` as the path of the text.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line.
+    /// Returns an error with file and line if the config is not valid.
     pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
         let mut layers = Layers::new(&RUN);
         layers.text(text, name)?;
         layers.resolve()
     }
 
-    /// Reads a config file and the files it extends.
+    /// Reads a config file and the files that it extends.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line.
+    /// Returns an error with file and line if a file cannot be read or is not valid.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Self::read_with::<&str>(path, &[])
     }
 
-    /// Reads a config file, with assignments `section.key=value` on top. Defaults that depend on other keys see the assignments.
+    /// Reads a config file and applies assignments of the form `section.key=value`. Defaults that depend on other keys follow the
+    /// assignments.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line, or with the assignment.
+    /// Returns an error with file and line, or with the assignment, if one of them is not valid.
     pub fn read_with<S: AsRef<str>>(path: &Path, assignments: &[S]) -> Result<Self, ConfigError> {
         let mut layers = Layers::new(&RUN);
         layers.file(path)?;
@@ -133,19 +136,19 @@ impl RunConfig {
         layers.resolve()
     }
 
-    /// The config with `section.key=value` applied; the value is TOML, or a plain text. `none` unsets a key that can be unset, and
-    /// another rule starts its section anew.
+    /// Returns the config with an assignment `section.key=value` applied. The value is TOML or plain text. `none` unsets a key that can be
+    /// unset. A change of the rule of a section drops the other keys of the section.
     ///
     /// # Errors
-    /// [`ConfigError`] with the assignment.
+    /// Returns an error with the assignment if it is not valid.
     pub fn with(&self, assignment: &str) -> Result<Self, ConfigError> {
         self.with_all(&[assignment])
     }
 
-    /// The config with several assignments applied. Their order does not matter.
+    /// Returns the config with several assignments applied. Their order does not matter.
     ///
     /// # Errors
-    /// [`ConfigError`] with the assignment.
+    /// Returns an error with the assignment if it is not valid.
     pub fn with_all<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Self, ConfigError> {
         check_seed(self.seed)?;
         let mut layers = Layers::of(self);
@@ -153,23 +156,23 @@ impl RunConfig {
         layers.resolve()
     }
 
-    /// Every key that is set, as `section.key`, with its value as TOML, in the order of the keys.
+    /// Returns every key that is set, as `section.key`, with its value as TOML, sorted by key.
     ///
     /// # Panics
-    /// If the seed is too large for a file, which [`RunConfig::check`] refuses.
+    /// Panics if the seed is too large for a TOML file; [`RunConfig::check`] rejects such a seed.
     pub fn settings(&self) -> Vec<(String, String)> {
         load::settings(self)
     }
 
-    /// The config as a TOML file with every key, which reads back the same.
+    /// Writes the config as a TOML file with every key. [`RunConfig::parse`] returns an equal config.
     ///
     /// # Panics
-    /// If the seed is too large for a file, which [`RunConfig::check`] refuses.
+    /// Panics if the seed is too large for a TOML file; [`RunConfig::check`] rejects such a seed.
     pub fn to_toml(&self) -> String {
         load::to_toml(self)
     }
 
-    /// Sampler, update rule and splits in words, for records.
+    /// Describes samplers, update rule and splits in words, for records.
     pub fn method(&self) -> String {
         let samplers = samplers::describe(&self.paths, &self.images);
         let rule = match (&self.update, &self.paths) {
@@ -190,29 +193,29 @@ impl RunConfig {
         }
     }
 
-    /// Checks the ranges of all numbers, and that everything suits the space.
+    /// Checks the ranges of all numbers, and that all settings fit the search space.
     ///
     /// # Errors
-    /// [`ConfigError`]
+    /// Returns an error with the key if a value is out of range or does not fit.
     pub fn check(&self) -> Result<(), ConfigError> {
         check_run_name(&self.name)?;
         check_seed(self.seed)?;
         self.supernet.size()?;
         check_train(&self.train, &self.data)?;
         if let Some(SplitConfig::GradientMatching(split)) = &self.split {
-            check("split.splits", split.splits, (1..=6).contains(&split.splits), "in 1..=6")?;
+            check("split.splits", split.splits, (1..=6).contains(&split.splits), "from 1 to 6")?;
             check("split.samples", split.samples, split.samples > 0, "at least 1")?;
             let trained = split.leaf_epochs > 0 || split.last == LastSplit::Inherit;
             check(
                 "split.leaf_epochs",
                 split.leaf_epochs,
                 trained,
-                "at least 1 with last = \"reinitialise\"",
+                "at least 1 if split.last is \"reinitialise\"",
             )?;
         }
         let fits = self.split.is_none() || self.paths.works_on_parts();
         let range =
-            "uniform, one-change, pareto, or importance with scope = \"position\", where there is a [split]";
+            "uniform, one-change, pareto, or importance with scope = \"position\" if there is a [split]";
         check("paths.rule", self.paths.rule(), fits, range)?;
         augment::check_augment(&self.augment, &self.data)?;
         self.update.check(self)?;
@@ -220,17 +223,18 @@ impl RunConfig {
         self.rank.split.check(self.data.train)
     }
 
-    /// Checks that a split names decisions that the space has; `n` is their number.
+    /// Checks that the decisions of a split exist in the space, which has `n` decisions.
     pub(crate) fn check_positions(&self, n: usize) -> Result<(), ConfigError> {
         let Some(SplitConfig::FewShot(split)) = &self.split else { return Ok(()) };
-        let (value, range) = (format!("{:?}", split.positions), "different positions of the space, from 0");
+        let (value, range) =
+            (format!("{:?}", split.positions), "a list of different decisions of the space, counted from 0");
         let mut seen = std::collections::HashSet::new();
         let holds = split.positions.iter().all(|&e| e < n && seen.insert(e)) && !seen.is_empty();
         check("split.positions", value, holds, range)
     }
 }
 
-/// Either kind of run, as a run folder holds it.
+/// The config of a run folder, for either kind of run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// A supernet run.
@@ -270,20 +274,20 @@ impl From<&Config> for Config {
 }
 
 impl Config {
-    /// Reads the config of a run folder. A file with the section `[retrain]` or `[network]` is that of a retraining.
+    /// Reads the config of a run folder. A file with the section `[retrain]` or `[network]` is a [`RetrainConfig`].
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line.
+    /// Returns an error with file and line if the file cannot be read or is not valid.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
         Self::parse(&text, path)
     }
 
-    /// Reads the config of a run folder from a text; errors call it `name`.
+    /// Parses the config of a run folder. Errors use `name` as the path of the text.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line.
+    /// Returns an error with file and line if the config is not valid.
     pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
         let table = text.parse::<toml::Table>().unwrap_or_default();
         if ["retrain", "network"].iter().any(|section| table.contains_key(*section)) {
@@ -292,7 +296,7 @@ impl Config {
         RunConfig::parse(text, name).map(Self::Run)
     }
 
-    /// The name of the run.
+    /// Returns the name of the run.
     pub fn name(&self) -> &str {
         match self {
             Self::Run(config) => &config.name,
@@ -300,7 +304,7 @@ impl Config {
         }
     }
 
-    /// The seed of all random streams.
+    /// Returns the seed of all random streams.
     pub fn seed(&self) -> u64 {
         match self {
             Self::Run(config) => config.seed,
@@ -308,7 +312,7 @@ impl Config {
         }
     }
 
-    /// The images.
+    /// Returns the section `[data]`.
     pub fn data(&self) -> &DataConfig {
         match self {
             Self::Run(config) => &config.data,
@@ -316,7 +320,7 @@ impl Config {
         }
     }
 
-    /// Search space and size of the network.
+    /// Returns search space and size of the network.
     pub fn network(&self) -> &SupernetConfig {
         match self {
             Self::Run(config) => &config.supernet,
@@ -324,7 +328,7 @@ impl Config {
         }
     }
 
-    /// The executor.
+    /// Returns the section `[compute]`.
     pub fn compute(&self) -> ComputeConfig {
         match self {
             Self::Run(config) => config.compute,
@@ -332,7 +336,7 @@ impl Config {
         }
     }
 
-    /// Epochs and SGD.
+    /// Returns the section `[train]`.
     pub fn train(&self) -> &TrainConfig {
         match self {
             Self::Run(config) => &config.train,
@@ -340,7 +344,7 @@ impl Config {
         }
     }
 
-    /// Random changes to training images.
+    /// Returns the augmentation of the training images.
     pub fn augment(&self) -> &Augment {
         match self {
             Self::Run(config) => &config.augment,
@@ -348,7 +352,7 @@ impl Config {
         }
     }
 
-    /// The images that architectures are scored on.
+    /// Returns the images that architectures are scored on.
     pub fn scored_on(&self) -> TestConfig {
         match self {
             Self::Run(RunConfig { rank, .. }) => TestConfig {
@@ -361,7 +365,7 @@ impl Config {
         }
     }
 
-    /// How the supernet is split, if it is.
+    /// Returns the split of the supernet, if there is one.
     pub fn split(&self) -> Option<&SplitConfig> {
         match self {
             Self::Run(config) => config.split.as_ref(),
@@ -369,7 +373,7 @@ impl Config {
         }
     }
 
-    /// The recipe of a stand-alone network, if one is trained.
+    /// Returns the recipe of the stand-alone network, if one is trained.
     pub fn stand_alone(&self) -> Option<&StandAloneConfig> {
         match self {
             Self::Run(_) => None,
@@ -377,7 +381,7 @@ impl Config {
         }
     }
 
-    /// The method in words, for records.
+    /// Describes the method in words, for records.
     pub fn method(&self) -> String {
         match self {
             Self::Run(config) => config.method(),
@@ -387,10 +391,10 @@ impl Config {
         }
     }
 
-    /// Checks the ranges of all numbers, and that everything suits the space.
+    /// Checks the ranges of all numbers, and that all settings fit the search space.
     ///
     /// # Errors
-    /// [`ConfigError`]
+    /// Returns an error with the key if a value is out of range or does not fit.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self {
             Self::Run(config) => config.check(),
@@ -398,10 +402,10 @@ impl Config {
         }
     }
 
-    /// Every key that is set, as `section.key`, with its value as TOML, in the order of the keys.
+    /// Returns every key that is set, as `section.key`, with its value as TOML, sorted by key.
     ///
     /// # Panics
-    /// If the seed is too large for a file, which [`Config::check`] refuses.
+    /// Panics if the seed is too large for a TOML file; [`Config::check`] rejects such a seed.
     pub fn settings(&self) -> Vec<(String, String)> {
         match self {
             Self::Run(config) => config.settings(),
@@ -409,10 +413,10 @@ impl Config {
         }
     }
 
-    /// The config as a TOML file with every key, which reads back the same.
+    /// Writes the config as a TOML file with every key. [`Config::parse`] returns an equal config.
     ///
     /// # Panics
-    /// If the seed is too large for a file, which [`Config::check`] refuses.
+    /// Panics if the seed is too large for a TOML file; [`Config::check`] rejects such a seed.
     pub fn to_toml(&self) -> String {
         match self {
             Self::Run(config) => config.to_toml(),
@@ -420,7 +424,7 @@ impl Config {
         }
     }
 
-    /// An error of a check that both kinds of runs share, with the keys of this kind.
+    /// Renames the key in an error of a check that both kinds of runs share to the key of this kind.
     pub(crate) fn in_own_words(&self, error: ConfigError) -> ConfigError {
         match self {
             Self::Run(_) => error,
@@ -428,9 +432,10 @@ impl Config {
         }
     }
 
-    /// The settings that decide which weights a run of this network and these samplers can have, as canonical JSON: keys are sorted and
-    /// defaults are filled in. Epochs, learning rate and augmentation are not in it, nor is the seed: a checkpoint stores them itself. The
-    /// batch-norm statistics of several processes are not in it either, because they matter only together with the number of processes.
+    /// Returns the settings that determine which checkpoints a run can use, as canonical JSON with sorted keys and all defaults.
+    ///
+    /// Epochs, learning rate, augmentation and seed are absent, because a checkpoint stores them itself. The batch-norm statistics of several
+    /// processes are absent as well, because they matter only together with the number of processes.
     pub(crate) fn identity(&self) -> serde_json::Value {
         const SECTIONS: [&str; 8] =
             ["supernet", "network", "compute", "paths", "images", "update", "split", "retrain"];
@@ -449,7 +454,7 @@ impl Config {
     }
 }
 
-/// A config is a TOML file, whose numbers have a sign.
+/// Checks that the seed fits a TOML file, whose integers are signed.
 fn check_seed(seed: u64) -> Result<(), ConfigError> {
     check("seed", seed, i64::try_from(seed).is_ok(), "at most 9223372036854775807")
 }
@@ -468,16 +473,21 @@ fn check_train(t: &TrainConfig, data: &DataConfig) -> Result<(), ConfigError> {
         check(key, count, count > 0, "at least 1")?;
     }
     check("train.lr", t.lr, t.lr > 0.0 && t.lr.is_finite(), "positive")?;
-    check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
-    check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
-    check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")
+    check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "at least 0 and below 1")?;
+    check(
+        "train.weight_decay",
+        t.weight_decay,
+        (0.0..1.0).contains(&t.weight_decay),
+        "at least 0 and below 1",
+    )?;
+    check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf to disable clipping")
 }
 
-/// What names of runs are.
+/// Description of valid names of runs.
 const NAMES: &str =
-    "the name of a folder: 1 to 100 letters, digits, spaces and signs but / and \\, the first no dot";
+    "the name of a folder: 1 to 100 characters without /, \\ and control characters, not starting with a dot";
 
-/// Whether a run's folder can be named so, and lies then where runs lie.
+/// Returns true if a name is a valid name of a run folder. Such a folder is always inside the folder of all runs.
 fn names_a_folder(name: &str) -> bool {
     let plain = |c: char| !c.is_control() && c != '/' && c != '\\';
     (1..=100).contains(&name.chars().count()) && !name.starts_with('.') && name.chars().all(plain)
@@ -493,51 +503,51 @@ pub(crate) fn check(
     if holds { Ok(()) } else { bad() }
 }
 
-/// The images: the section `[data]`.
+/// The training images: the section `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// `mini`, `cifar10`, `cifar100`, or a folder with the official binary files of CIFAR or with photographs in ImageNet's layout.
+    /// `mini`, `cifar10`, `cifar100`, or a folder with the official binary files of CIFAR or with photographs in the layout of ImageNet.
     pub source: String,
-    /// Height and width that photographs are resized to. Photographs need it, other images do not have it.
+    /// Height and width that photographs are resized to, in pixels. It is required for photographs and not valid for other images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
-    /// What happens if a photograph cannot be decoded; the run stops if nothing is given.
+    /// Reaction to a photograph that cannot be decoded. With `None` the run stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<Damaged>,
-    /// Training images that are trained on.
+    /// Part of the training images that is trained on.
     pub train: TrainPart,
-    /// Trains only on the first N of these images, in official order.
+    /// Trains only on the first N images of this part, in official order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_images: Option<usize>,
 }
 
 impl DataConfig {
-    /// How photographs are read, or `None` for images that have their own size.
+    /// Returns the settings for reading photographs, or `None` for images of a fixed size.
     pub fn photographs(&self) -> Option<Photographs> {
         self.image_size.map(|size| Photographs { size, damaged: self.damaged.unwrap_or_default() })
     }
 }
 
-/// Training images that are trained on.
+/// Part of the training images that is trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrainPart {
-    /// All of them.
+    /// All training images.
     All,
-    /// One half. The other half is available for ranking, see [`pada_data::Splits::halves`].
+    /// One half of the training images. The other half is available for ranking, see [`pada_data::Splits::halves`].
     Half,
 }
 
-/// The executor: the section `[compute]`. Executors and precisions round differently, so these keys belong to the run.
+/// The executor and its precision: the section `[compute]`. They change the rounding and therefore the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ComputeConfig {
     /// The executor.
     pub executor: ExecutorName,
-    /// `f32`; `bf16`, which is faster and less exact; `f64` for checks.
+    /// Precision of the computation: `f32`; `bf16`, which is faster and less exact; `f64`, for checks.
     pub precision: Precision,
-    /// Batch-norm statistics if several processes train together. With `local` the result depends on the number of processes.
+    /// Scope of batch-norm statistics if several processes train together. With `local` the result depends on the number of processes.
     #[serde(default)]
     pub norms: BatchNormSync,
 }
@@ -571,7 +581,7 @@ mod tests {
         for same in ["train.epochs=3", "compute.norms=local", "seed=5", "name=other", "rank.images=3"] {
             assert_eq!(changed(same), mini, "{same}");
         }
-        // A default is the same as its value, wherever it is said.
+        // A config with an explicit default equals the config without the key.
         assert_eq!(changed("images.smoothing={first=0.0, last=1.0}"), mini);
         assert_eq!(identity(RunConfig::default()), mini);
         assert!(changed("images.smoothing.last=0.3").contains(r#""smoothing":{"first":0.0,"last":0.3}"#));

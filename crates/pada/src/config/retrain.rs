@@ -12,12 +12,12 @@ use super::{
     check, check_recalibration, check_run_name, check_seed, check_train,
 };
 
-/// A run of `pada-train retrain`: one architecture is trained from scratch and tested.
+/// The config of `pada-train retrain`, which trains one architecture from scratch and tests it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RetrainConfig {
-    /// Names the run folder and the record.
+    /// Name of the run folder and of the record.
     pub name: String,
     /// Seed of all random streams.
     pub seed: u64,
@@ -27,7 +27,7 @@ pub struct RetrainConfig {
     pub network: SupernetConfig,
     /// `[compute]`: the executor.
     pub compute: ComputeConfig,
-    /// `[train]`: epochs and SGD.
+    /// `[train]`: number of epochs and SGD.
     pub train: TrainConfig,
     /// `[augment]`: random changes to training images.
     pub augment: Augment,
@@ -37,7 +37,7 @@ pub struct RetrainConfig {
     pub test: TestConfig,
 }
 
-/// The section `[retrain]`.
+/// The section `[retrain]`: the architecture and the network that it is trained as.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RetrainSettings {
     /// The architecture in any text form of its space.
@@ -52,34 +52,34 @@ pub struct RetrainSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "network", rename_all = "kebab-case")]
 pub enum RetrainNetwork {
-    /// A network with only the weights of the architecture. Its norms have scale, shift and running statistics, and it is tested and
-    /// exported with these.
+    /// A network with only the weights of the architecture. Its batch norms have scale, shift and running statistics, with which it is
+    /// tested and exported.
     StandAlone(StandAloneConfig),
-    /// The only path of a supernet, whose norms are those of the supernet. The embedded table of the mini images was made in this way.
+    /// The only path of a supernet, with the batch norms of the supernet. The embedded table for the mini images was created in this way.
     Supernet,
 }
 
-/// What publications add to the training of a stand-alone network. A key that is left out adds nothing.
+/// Additions of publications to the training of a stand-alone network. `None` adds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StandAloneConfig {
-    /// Label-smoothing factor, in `0.0..1.0`.
+    /// Label-smoothing factor ε, in `0.0..1.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f64>,
-    /// Epochs of linear learning-rate warm-up.
+    /// Number of epochs of linear learning-rate warm-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<usize>,
-    /// Decay of an exponential moving average of weights and statistics. The average is tested and exported. It starts as the untrained
-    /// weights, of which it still holds `ema^n` after n steps, so short runs need a smaller decay.
+    /// Decay of an exponential moving average (EMA) of weights and statistics. The average is tested and exported. The share of the untrained
+    /// weights in it is `ema^n` after n steps, so short runs need a smaller decay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// Weights that weight decay applies to; all if it is left out.
+    /// Weights that weight decay applies to. `None` means all weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decayed: Option<Decayed>,
-    /// `darts`: probability that an edge is dropped for an image. It rises linearly with the epoch from 0 to this value.
+    /// Probability that an edge is dropped for an image, for `darts`. It increases linearly with the epoch from 0 to this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop_path: Option<f64>,
-    /// `darts` with 32×32 images: weight of the loss of the auxiliary classifier.
+    /// Weight of the loss of the auxiliary classifier, for `darts` with 32×32 images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auxiliary: Option<f64>,
 }
@@ -88,20 +88,20 @@ pub struct StandAloneConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestConfig {
-    /// Where the images come from.
+    /// Test images, or training images that are not trained on.
     pub split: RankSplit,
     /// Number of images; the first ones in official order.
     pub images: usize,
     /// Images per batch.
     pub batch: usize,
-    /// Training images from which running statistics are computed anew. Without it a stand-alone network is tested with the statistics of
-    /// its training.
+    /// Training images from which running statistics are recomputed. With `None`, a stand-alone network is tested with the running
+    /// statistics of its training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrate: Option<Recalibration>,
 }
 
 impl StandAloneConfig {
-    /// The additions that the trainer knows.
+    /// Returns the additions in the form that the trainer uses.
     pub(crate) fn recipe(&self) -> Recipe {
         Recipe {
             label_smoothing: self.label_smoothing.unwrap_or(0.0),
@@ -121,21 +121,17 @@ impl StandAloneConfig {
         share("retrain.drop_path", self.drop_path)?;
         share("retrain.ema", self.ema)?;
         if let Some(warm_up) = self.warm_up {
-            let range = "no more than train.epochs";
+            let range = "at most train.epochs";
             check("retrain.warm_up", warm_up, warm_up <= run.train.epochs, range)?;
         }
         if let Some(auxiliary) = self.auxiliary {
             let positive = auxiliary > 0.0 && auxiliary.is_finite();
-            check("retrain.auxiliary", auxiliary, positive, "positive, or unset")?;
+            check("retrain.auxiliary", auxiliary, positive, "positive, or left out")?;
         }
         let space = run.network.space;
         let darts = [
-            ("retrain.drop_path", self.drop_path, "its layers have no edges to drop"),
-            (
-                "retrain.auxiliary",
-                self.auxiliary,
-                "its networks are published without an auxiliary classifier",
-            ),
+            ("retrain.drop_path", self.drop_path, "its layers have no edges that can be dropped"),
+            ("retrain.auxiliary", self.auxiliary, "its published networks have no auxiliary classifier"),
         ];
         match darts.into_iter().find(|(_, value, _)| value.is_some()) {
             Some((key, _, reason)) if space != SpaceName::Darts => {
@@ -156,23 +152,23 @@ impl Default for RetrainConfig {
     }
 }
 
-/// Some published architectures have names that no folder should have; their digits are shorter.
+/// Longest name of an architecture in the name of a run, in characters. For longer names, the run is named after the digits.
 const LONGEST_NAME: usize = 40;
 
 impl RetrainConfig {
-    /// The config of `pada-train retrain` without `--config`: the mini images and the recipe of the default run, with the architecture as
-    /// the only path of a supernet.
+    /// Returns the config of `pada-train retrain` without `--config`. It uses the mini images and the settings of the default run, and trains
+    /// the architecture as the only path of a supernet.
     ///
     /// # Panics
-    /// Never: a test calls it.
+    /// This function never panics, because a test calls it.
     pub fn mini() -> Self {
         Self::mini_with::<&str>(&[]).expect("the assignments are valid")
     }
 
-    /// The same with assignments `section.key=value` on top.
+    /// Returns [`RetrainConfig::mini`] with assignments of the form `section.key=value` applied.
     ///
     /// # Errors
-    /// [`ConfigError`] with the assignment.
+    /// Returns an error with the assignment if it is not valid.
     pub fn mini_with<S: AsRef<str>>(assignments: &[S]) -> Result<Self, ConfigError> {
         let mut layers = Layers::new(&RETRAIN_RUN);
         layers.assignments(&["name=mini", "retrain.network=supernet"])?;
@@ -180,28 +176,28 @@ impl RetrainConfig {
         layers.resolve()
     }
 
-    /// Reads a config from a text; errors call it `name`.
+    /// Parses a config. Errors use `name` as the path of the text.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line.
+    /// Returns an error with file and line if the config is not valid.
     pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
         let mut layers = Layers::new(&RETRAIN_RUN);
         layers.text(text, name)?;
         layers.resolve()
     }
 
-    /// Reads a config file and the files it extends.
+    /// Reads a config file and the files that it extends.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line.
+    /// Returns an error with file and line if a file cannot be read or is not valid.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Self::read_with::<&str>(path, &[])
     }
 
-    /// Reads a config file, with assignments `section.key=value` on top.
+    /// Reads a config file and applies assignments of the form `section.key=value`.
     ///
     /// # Errors
-    /// [`ConfigError`] with file and line, or with the assignment.
+    /// Returns an error with file and line, or with the assignment, if one of them is not valid.
     pub fn read_with<S: AsRef<str>>(path: &Path, assignments: &[S]) -> Result<Self, ConfigError> {
         let mut layers = Layers::new(&RETRAIN_RUN);
         layers.file(path)?;
@@ -209,18 +205,18 @@ impl RetrainConfig {
         layers.resolve()
     }
 
-    /// The config with `section.key=value` applied; the value is TOML, or a plain text.
+    /// Returns the config with an assignment `section.key=value` applied. The value is TOML or plain text.
     ///
     /// # Errors
-    /// [`ConfigError`] with the assignment.
+    /// Returns an error with the assignment if it is not valid.
     pub fn with(&self, assignment: &str) -> Result<Self, ConfigError> {
         self.with_all(&[assignment])
     }
 
-    /// The config with several assignments applied. Their order does not matter.
+    /// Returns the config with several assignments applied. Their order does not matter.
     ///
     /// # Errors
-    /// [`ConfigError`] with the assignment.
+    /// Returns an error with the assignment if it is not valid.
     pub fn with_all<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Self, ConfigError> {
         check_seed(self.seed)?;
         let mut layers = Layers::of(self);
@@ -228,10 +224,11 @@ impl RetrainConfig {
         layers.resolve()
     }
 
-    /// The config for an architecture, in any text form of its space. Its name is added to the name of the run.
+    /// Returns the config for an architecture, in any text form of its space. The name of the architecture is appended to the name of the
+    /// run.
     ///
     /// # Errors
-    /// [`ConfigError::Arch`] if the text is not an architecture of the space.
+    /// Returns [`ConfigError::Arch`] if the text is not an architecture of the space.
     pub fn of_arch(mut self, text: &str) -> Result<Self, ConfigError> {
         let space = self.network.space().map_err(in_words_of_retrain)?;
         let arch = space.parse(text)?.to_string();
@@ -241,20 +238,20 @@ impl RetrainConfig {
         Ok(self)
     }
 
-    /// The architecture.
+    /// Returns the text of the architecture.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] if the config does not say which.
+    /// Returns [`ConfigError::Missing`] if the config has no architecture.
     pub fn arch(&self) -> Result<&str, ConfigError> {
         let missing = || ConfigError::Missing {
             key: "retrain.arch".to_owned(),
-            by: "a run of `pada-train retrain`".to_owned(),
+            by: "`pada-train retrain`".to_owned(),
             about: "The architecture in any text form of its space; `--arch` sets it.",
         };
         self.retrain.arch.as_deref().ok_or_else(missing)
     }
 
-    /// The recipe, if a stand-alone network is trained.
+    /// Returns the recipe, if a stand-alone network is trained.
     pub fn stand_alone(&self) -> Option<&StandAloneConfig> {
         match &self.retrain.network {
             RetrainNetwork::StandAlone(config) => Some(config),
@@ -262,10 +259,10 @@ impl RetrainConfig {
         }
     }
 
-    /// Checks the ranges of all numbers, and that everything suits the space.
+    /// Checks the ranges of all numbers, and that all settings fit the search space.
     ///
     /// # Errors
-    /// [`ConfigError`]
+    /// Returns an error with the key if a value is out of range or does not fit.
     pub fn check(&self) -> Result<(), ConfigError> {
         let checks = || {
             check_run_name(&self.name)?;
@@ -287,24 +284,24 @@ impl RetrainConfig {
         self.stand_alone().map_or(Ok(()), |config| config.check(self))
     }
 
-    /// Every key that is set, as `section.key`, with its value as TOML, in the order of the keys.
+    /// Returns every key that is set, as `section.key`, with its value as TOML, sorted by key.
     ///
     /// # Panics
-    /// If the seed is too large for a file, which [`RetrainConfig::check`] refuses.
+    /// Panics if the seed is too large for a TOML file; [`RetrainConfig::check`] rejects such a seed.
     pub fn settings(&self) -> Vec<(String, String)> {
         load::settings(self)
     }
 
-    /// The config as a TOML file with every key, which reads back the same.
+    /// Writes the config as a TOML file with every key. [`RetrainConfig::parse`] returns an equal config.
     ///
     /// # Panics
-    /// If the seed is too large for a file, which [`RetrainConfig::check`] refuses.
+    /// Panics if the seed is too large for a TOML file; [`RetrainConfig::check`] rejects such a seed.
     pub fn to_toml(&self) -> String {
         load::to_toml(self)
     }
 }
 
-/// Keys of supernet runs that shared checks name, and what they are called in a config of `pada-train retrain`.
+/// Keys of supernet runs in errors of shared checks, with their names in a config of `pada-train retrain`.
 const RENAMED: [(&str, &str); 9] = [
     ("supernet.channels", "network.channels"),
     ("supernet.cells", "network.cells"),
@@ -317,7 +314,7 @@ const RENAMED: [(&str, &str); 9] = [
     ("rank.recalibrate.batch", "test.recalibrate.batch"),
 ];
 
-/// An error of a check that is shared with supernet runs, with the key of a config of `pada-train retrain`.
+/// Renames the key in an error of a shared check to the key of a config of `pada-train retrain`.
 pub(crate) fn in_words_of_retrain(mut error: ConfigError) -> ConfigError {
     use ConfigError::{Needed, NoEffect, Range};
     if let Range { key, .. } | Needed { key, .. } | NoEffect { key, .. } = &mut error

@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "rule", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PathsConfig {
-    /// Every operation is drawn equally often: SPOS.
+    /// Every operation has the same probability: SPOS.
     Uniform,
     /// Operations are drawn in proportion to their gradient norms: PA&DA.
     Importance(PathImportanceConfig),
-    /// In every step, every operation of a decision is drawn exactly once: FairNAS.
+    /// Every operation of a decision is drawn exactly once in every step: FairNAS.
     Fair {
-        /// Follows the released code or the text of the paper.
+        /// The released code or the text of the paper, where the two differ.
         variant: Variant,
     },
     /// Every path differs from the previous one in one decision: Magic-T.
@@ -25,27 +25,27 @@ pub enum PathsConfig {
     Constant {
         /// `[O]`, the probability of every operation, in digit order.
         distribution: Vec<f64>,
-        /// Share of this distribution; the rest is uniform.
+        /// Share of this distribution in the mixture with the uniform distribution.
         smoothing: LinearSchedule,
     },
-    /// Paths are drawn near those that are best in training loss and multiply-adds.
+    /// Paths are drawn near the Pareto front of training loss and multiply-adds.
     Pareto(ParetoPathsConfig),
-    /// A sampler of the program that started the run, see [`Experiment::path_sampler`](crate::Experiment::path_sampler).
+    /// A sampler that a program provides with [`Experiment::path_sampler`](crate::Experiment::path_sampler).
     Own {
-        /// The name that the program gave it.
+        /// Name of the sampler, which the program chooses.
         name: String,
     },
 }
 
 impl PathsConfig {
-    /// PA&DA's rule with the settings of the released code.
+    /// Returns the rule of PA&DA with the settings of the released code.
     pub fn importance() -> Self {
         Self::Importance(PathImportanceConfig::default())
     }
 }
 
 impl ImagesConfig {
-    /// PA&DA's rule with the settings of the released code.
+    /// Returns the rule of PA&DA with the settings of the released code.
     pub fn importance() -> Self {
         Self::Importance(ImageImportanceConfig::default())
     }
@@ -66,20 +66,20 @@ pub enum ImagesConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageImportanceConfig {
-    /// Follows the released code or the text of the paper.
+    /// The released code or the text of the paper, where the two differ.
     pub variant: Variant,
-    /// τ, the share of the importance distribution.
+    /// τ, the share of the importance distribution in the mixture with the uniform distribution.
     pub smoothing: LinearSchedule,
-    /// Whether an image's loss is weighted with 1/(N·q).
+    /// Weights of the losses, for example 1/(N·q) for an image with probability q.
     pub importance_weights: ImportanceWeights,
-    /// Whether an image can be drawn more than once per epoch.
+    /// Sampling with or without replacement: whether an image can be drawn more than once per epoch.
     pub replacement: Replacement,
-    /// The score that images are drawn in proportion to.
+    /// The score of an image. Images are drawn in proportion to it.
     pub score: ImageScore,
 }
 
 impl ImageImportanceConfig {
-    /// The settings of the sampler.
+    /// Returns the settings of the data sampler.
     pub fn sampler(&self) -> DataImportanceConfig {
         DataImportanceConfig::default()
             .with_variant(self.variant)
@@ -90,7 +90,7 @@ impl ImageImportanceConfig {
 }
 
 impl ImagesConfig {
-    /// The score that every training step computes for its images.
+    /// Returns the score that every training step computes for its images.
     pub fn score(&self) -> ImageScore {
         match self {
             Self::Uniform => ImageScore::default(),
@@ -100,7 +100,7 @@ impl ImagesConfig {
 }
 
 impl PathsConfig {
-    /// Whether paths can be drawn from sub-supernets, whose decisions have different operations.
+    /// Returns true if the rule can draw paths from sub-supernets, whose decisions have different operations.
     pub(crate) fn works_on_parts(&self) -> bool {
         match self {
             Self::Uniform | Self::OneChange | Self::Pareto(_) | Self::Own { .. } => true,
@@ -109,7 +109,7 @@ impl PathsConfig {
         }
     }
 
-    /// The name of the rule in a config.
+    /// Returns the name of the rule in a config.
     pub(crate) fn rule(&self) -> &'static str {
         match self {
             Self::Uniform => "uniform",
@@ -123,7 +123,7 @@ impl PathsConfig {
     }
 }
 
-/// Both samplers in words, for records: their names, the variant, and every switch that differs from PA&DA's.
+/// Describes both samplers in words, for records: their names, the variant, and every setting that differs from PA&DA.
 pub(super) fn describe(paths: &PathsConfig, images: &ImagesConfig) -> String {
     let name = match (paths, images) {
         (PathsConfig::Importance(p), ImagesConfig::Importance(_)) => format!("PA&DA ({})", p.variant),

@@ -1,22 +1,22 @@
-//! Every section and key of a config file, with its type, its default and one sentence about it. Files, `--set` and `docs/config.md` are
-//! checked against these tables; the typed configs are filled from what passes.
+//! The schema of config files: every section and key, with its type, its default and a description. Files, `--set` and `docs/config.md` are
+//! checked against these tables, and the typed configs are created from the checked values.
 
-/// What a value is.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A whole number, at least 0.
+    /// An integer, at least 0.
     Whole,
     /// A number.
     Number,
-    /// A text.
+    /// A string.
     Text,
-    /// One of these texts.
+    /// One of these strings.
     OneOf(&'static [&'static str]),
-    /// A list of texts.
+    /// A list of strings.
     Texts,
-    /// A list of some of these texts.
+    /// A list of some of these strings.
     SomeOf(&'static [&'static str]),
-    /// A list of whole numbers.
+    /// A list of integers, each at least 0.
     Wholes,
     /// A list of numbers, of this length if one is given.
     Numbers(Option<usize>),
@@ -24,30 +24,30 @@ pub(super) enum Kind {
     Constraints,
 }
 
-/// A key's value where a config does not give it.
+/// The value of a key that a config does not give.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum KeyDefault {
-    /// This, as TOML.
+    /// A fixed value, as TOML.
     Is(&'static str),
-    /// This, as TOML; the key can also be unset with `"none"`.
+    /// A fixed value, as TOML. The key can also be unset with `"none"`.
     Unless(&'static str),
-    /// None; the key can also be unset with `"none"`.
+    /// No value. The key can also be unset with `"none"`.
     Unset,
-    /// There is none: the key must be given.
+    /// No default: the key must be given.
     Required,
-    /// It depends on other keys; the text says how.
+    /// A value that depends on other keys; the text describes how.
     By(fn(&dyn Chosen) -> Option<&'static str>, &'static str),
-    /// It depends on other keys, and can be unset; the key can also be unset with `"none"`.
+    /// A value that depends on other keys; the text describes how. The key can also be unset with `"none"`.
     ByUnless(fn(&dyn Chosen) -> Option<&'static str>, &'static str),
 }
 
-/// What has been decided before a key gets its default.
+/// The values of all keys before the one that gets its default.
 pub(super) trait Chosen {
-    /// The text of a key, or nothing where the key is unset or no text.
+    /// Returns the string value of a key, or `None` if the key is unset or not a string.
     fn text(&self, key: &str) -> Option<&str>;
 }
 
-/// One key of a section. A dot in the name is a table within the section.
+/// One key of a section. A name with a dot is a key of a table within the section.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
     pub(super) name: &'static str,
@@ -58,16 +58,16 @@ pub(super) struct Key {
     pub(super) about: &'static str,
 }
 
-/// One section.
+/// One section of a config file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Section {
-    /// Empty for the keys at the top of a file.
+    /// Name of the section; empty for the keys at the top of a file.
     pub(super) name: &'static str,
-    /// The key that decides which other keys there are.
+    /// The key whose value decides which other keys the section has.
     pub(super) tag: Option<&'static str>,
-    /// Whether the section exists only if one of its keys is given.
+    /// True if the section exists only if one of its keys is given.
     pub(super) optional: bool,
-    /// Tables within the section that exist only if one of their keys is given, or where the default says so.
+    /// Tables within the section that exist only if one of their keys is given, or by default in some search spaces.
     pub(super) groups: &'static [Group],
     pub(super) about: &'static str,
     pub(super) keys: &'static [Key],
@@ -77,7 +77,7 @@ pub(super) struct Section {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Group {
     pub(super) name: &'static str,
-    /// The spaces in which it exists by default.
+    /// The search spaces in which the table exists by default.
     pub(super) spaces: &'static [&'static str],
 }
 
@@ -87,17 +87,17 @@ pub(super) struct Schema {
     pub(super) sections: &'static [Section],
     /// The section that has the key `space`.
     pub(super) network: &'static str,
-    /// Says what this kind of config is for.
+    /// Description of this kind of config, for errors.
     pub(super) purpose: &'static str,
 }
 
 impl Section {
-    /// `section.key`, or the key alone at the top of a file.
+    /// Returns `section.key`, or only the key at the top of a file.
     pub(super) fn path(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
-    /// The optional table that a key is in.
+    /// Returns the optional table that contains a key, if there is one.
     pub(super) fn group_of(&self, key: &str) -> Option<&'static Group> {
         let (table, _) = key.split_once('.')?;
         self.groups.iter().find(|group| group.name == table)
@@ -109,7 +109,7 @@ impl Section {
 }
 
 impl Key {
-    /// Whether `"none"` unsets it.
+    /// Returns true if `"none"` unsets the key.
     pub(super) fn can_be_unset(&self) -> bool {
         matches!(self.default, Unset | Unless(_) | ByUnless(..))
     }
@@ -120,7 +120,7 @@ impl Schema {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// Section and key of `section.key`.
+    /// Finds section and key of `section.key`.
     pub(super) fn find(&self, path: &str) -> Option<(&'static Section, &'static Key)> {
         let of = |section: &str, key: &str| {
             let section = self.section(section)?;
@@ -129,7 +129,7 @@ impl Schema {
         of("", path).or_else(|| path.split_once('.').and_then(|(section, key)| of(section, key)))
     }
 
-    /// All keys as `section.key`, and the tables within sections.
+    /// Returns all keys as `section.key`, and the tables within sections.
     pub(super) fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         for section in self.sections {
@@ -146,24 +146,24 @@ impl Schema {
 }
 
 impl Kind {
-    /// What a value must be, for people.
+    /// Describes the type in words, for errors and docs.
     pub(super) fn expected(self) -> String {
         let texts = |list: &[&str]| list.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>();
         match self {
-            Self::Whole => "a whole number, 0 or larger".to_owned(),
+            Self::Whole => "an integer, 0 or larger".to_owned(),
             Self::Number => "a number".to_owned(),
-            Self::Text => "a text".to_owned(),
+            Self::Text => "a string".to_owned(),
             Self::OneOf(list) => either(&texts(list)),
-            Self::Texts => "a list of texts".to_owned(),
-            Self::SomeOf(list) => format!("a list of texts, each {}", either(&texts(list))),
-            Self::Wholes => "a list of whole numbers".to_owned(),
+            Self::Texts => "a list of strings".to_owned(),
+            Self::SomeOf(list) => format!("a list of strings, each {}", either(&texts(list))),
+            Self::Wholes => "a list of integers".to_owned(),
             Self::Numbers(None) => "a list of numbers".to_owned(),
             Self::Numbers(Some(n)) => format!("a list of {n} numbers"),
             Self::Constraints => "\"random-and-diverse\" or a table such as { archive = 8 }".to_owned(),
         }
     }
 
-    /// Whether a value is of this kind.
+    /// Returns true if a value has this type.
     pub(super) fn accepts(self, value: &toml::Value) -> bool {
         use toml::Value;
         let whole = |value: &Value| value.as_integer().is_some_and(|n| n >= 0);
@@ -189,7 +189,7 @@ impl Kind {
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins a list to `a`, `a or b`, or `a, b or c`.
 pub(super) fn either(list: &[String]) -> String {
     match list {
         [] => String::new(),
@@ -241,7 +241,7 @@ const TOP: Section = section(
 const DATA: Section = section(
     "data",
     None,
-    "The images.",
+    "The data set.",
     &[
         key(
             "source",
@@ -253,13 +253,13 @@ const DATA: Section = section(
             "image_size",
             Whole,
             Unset,
-            "Height and width that photographs are resized to. Photographs need it, other images do not have it.",
+            "Height and width that photographs are resized to, in pixels. It is required for photographs and not valid for other images.",
         ),
         key(
             "damaged",
             OneOf(&["stop", "skip"]),
             Unset,
-            "What happens if a photograph cannot be decoded: the run stops (the behaviour if the key is unset), or the photograph is left out.",
+            "Reaction to a photograph that cannot be decoded: stop the run (also if the key is unset), or skip the photograph.",
         ),
         key(
             "train",
@@ -295,14 +295,14 @@ const NETWORK_KEYS: [Key; 4] = [
         "channels",
         Whole,
         By(channels, "`8`"),
-        "C, the channels of the first stage.",
+        "C, the number of channels of the first stage.",
     ),
     key_of(
         &["nb201", "darts"],
         "cells",
         Whole,
         By(cells, "`1` in `nb201`, `5` in `darts`"),
-        "N: cells per stage in `nb201`, cells in total in `darts`.",
+        "the number of cells per stage (N) in `nb201`, the total number of cells in `darts`.",
     ),
     key_of(
         &["proxyless"],
@@ -337,7 +337,7 @@ const NETWORK: Section =
 const COMPUTE: Section = section(
     "compute",
     None,
-    "The executor. Executors and precisions round differently, so these keys belong to the run.",
+    "The executor and its precision. They change the rounding and therefore the result.",
     &[
         key(
             "executor",
@@ -363,10 +363,10 @@ const COMPUTE: Section = section(
 const TRAIN: Section = section(
     "train",
     None,
-    "Epochs and SGD.",
+    "Number of epochs and settings of SGD.",
     &[
-        key("epochs", Whole, Is("20"), "Passes over the training images."),
-        key("batch", Whole, Is("64"), "Images per step; the last step of an epoch takes the rest."),
+        key("epochs", Whole, Is("20"), "Number of passes over the training images."),
+        key("batch", Whole, Is("64"), "Batch size; the last batch of an epoch may be smaller."),
         key("lr", Number, Is("0.05"), "Initial learning rate, or the largest one with `one-cycle`."),
         key(
             "schedule",
@@ -376,12 +376,7 @@ const TRAIN: Section = section(
         ),
         key("momentum", Number, Is("0.9"), "SGD momentum."),
         key("weight_decay", Number, Is("2.5e-4"), "L2 weight decay."),
-        key(
-            "clip_norm",
-            Number,
-            Is("5.0"),
-            "Largest L2 norm of a step's gradient; `inf` switches clipping off.",
-        ),
+        key("clip_norm", Number, Is("5.0"), "Largest L2 norm of the gradient; `inf` disables clipping."),
         key(
             "unused_weights",
             OneOf(&["decay", "frozen"]),
@@ -392,7 +387,7 @@ const TRAIN: Section = section(
             "on_nan",
             OneOf(&["stop", "skip"]),
             Is("\"stop\""),
-            "What happens if a loss or gradient is NaN or infinite: the run stops, or the step is skipped.",
+            "Reaction to a loss or gradient that is NaN or infinite: stop the run, or skip the step.",
         ),
     ],
 );
@@ -402,32 +397,37 @@ const AUGMENT: Section = Section {
     ..section(
         "augment",
         None,
-        "Random changes to training images.",
+        "Augmentation of the training images.",
         &[
             key(
                 "crop_padding",
                 Whole,
                 Is("2"),
-                "Pads every side by N pixels and cuts out a random image of the original size; 0 for photographs.",
+                "Random crop: pads every side by N pixels and crops to the original size; 0 for photographs.",
             ),
             key(
                 "flip",
                 OneOf(&["horizontal", "never"]),
                 Is("\"horizontal\""),
-                "Horizontal flip of half of the images.",
+                "Random horizontal flip, with probability 1/2.",
             ),
-            key("cutout", Whole, Unset, "Side of a random square that is set to the mean colour."),
+            key(
+                "cutout",
+                Whole,
+                Unset,
+                "Cutout: side of a random square that is set to the mean colour, in pixels.",
+            ),
             key(
                 "resized_crop.area",
                 Numbers(Some(2)),
                 Is("[0.08, 1.0]"),
-                "Photographs: smallest and largest share of the area that is cut out.",
+                "Photographs: smallest and largest share of the area that is cropped.",
             ),
             key(
                 "resized_crop.ratio",
                 Numbers(Some(2)),
                 Is("[0.75, 1.3333333333333333]"),
-                "Photographs: smallest and largest ratio of width to height of the cut.",
+                "Photographs: smallest and largest ratio of width to height of the crop.",
             ),
             key(
                 "color_jitter.brightness",
@@ -481,21 +481,21 @@ const PATHS: Section = section(
             "variant",
             VARIANTS,
             Is("\"released\""),
-            "Follows the released code or the text of the paper where the two differ.",
+            "Variant: the released code or the text of the paper, where the two differ.",
         ),
         key_of(
             &["importance", "constant", "pareto"],
             "smoothing.first",
             Number,
             By(paths_first, "`1.0` with `constant`, `0.0` otherwise"),
-            "Share of the non-uniform distribution in the first epoch. The share is linear in the epoch.",
+            "Share of the non-uniform distribution in the first epoch. The share changes linearly with the epoch.",
         ),
         key_of(
             &["importance", "constant", "pareto"],
             "smoothing.last",
             Number,
             By(paths_last, "`0.5` with `pareto`, `1.0` otherwise"),
-            "The same share after the last epoch.",
+            "Share of this distribution after the last epoch.",
         ),
         key_of(
             &["importance"],
@@ -537,7 +537,7 @@ const PATHS: Section = section(
             "memory",
             Whole,
             Is("256"),
-            "Number of recent paths that the Pareto front is taken from.",
+            "Number of recent paths that the Pareto front is computed from.",
         ),
     ],
 );
@@ -558,16 +558,22 @@ const IMAGES: Section = section(
             "variant",
             VARIANTS,
             Is("\"released\""),
-            "Follows the released code or the text of the paper where the two differ.",
+            "Variant: the released code or the text of the paper, where the two differ.",
         ),
         key_of(
             &["importance"],
             "smoothing.first",
             Number,
             Is("0.0"),
-            "Share of the importance distribution in the first epoch. The share is linear in the epoch.",
+            "Share of the importance distribution in the first epoch. The share changes linearly with the epoch.",
         ),
-        key_of(&["importance"], "smoothing.last", Number, Is("1.0"), "The same share after the last epoch."),
+        key_of(
+            &["importance"],
+            "smoothing.last",
+            Number,
+            Is("1.0"),
+            "Share of this distribution after the last epoch.",
+        ),
         key_of(
             &["importance"],
             "importance_weights",
@@ -595,7 +601,7 @@ const IMAGES: Section = section(
 const UPDATE: Section = section(
     "update",
     Some("rule"),
-    "What a training step does with the gradients of its paths.",
+    "The training rule, which computes an update from the gradients of the paths of a step.",
     &[
         key(
             "rule",
@@ -610,30 +616,30 @@ const UPDATE: Section = section(
             Is("\"released\""),
             "`paper` resets the inner momentum for every path, `released` never does.",
         ),
-        key_of(&["sumnas"], "inner_steps", Whole, Is("2"), "SGD steps that adapt each path."),
+        key_of(&["sumnas"], "inner_steps", Whole, Is("2"), "Number of SGD steps that adapt each path."),
         key_of(&["sumnas"], "inner_lr", Number, Is("0.05"), "Learning rate of these steps."),
         key_of(&["sumnas"], "inner_momentum", Number, Is("0.9"), "Momentum of these steps."),
-        key_of(&["nsas"], "beta", Number, Is("0.8"), "Share of the loss that the constraint paths have."),
+        key_of(&["nsas"], "beta", Number, Is("0.8"), "Share of the constraint paths in the loss."),
         key_of(
             &["nsas"],
             "constraints",
             Constraints,
             Is("\"random-and-diverse\""),
-            "Constraint paths: a random and a diverse one, or all of an archive of N, `{ archive = N }`.",
+            "Constraint paths: a random and a diverse path, or all paths of an archive of size N, `{ archive = N }`.",
         ),
         key_of(
             &["close"],
             "openings",
             Numbers(None),
             Is("[0.0, 0.2, 0.4, 0.6]"),
-            "Shares of the run at which another block of weights opens; the first is 0.",
+            "Progress of the run at which each block of weights opens, in `0.0..1.0`; the first is 0.",
         ),
         key_of(
             &["close"],
             "restart",
             Number,
             Unless("0.4"),
-            "Share of the run at which the learning-rate schedule restarts.",
+            "Progress of the run at which the learning-rate schedule restarts.",
         ),
         key_of(&["close"], "gate.embedding", Whole, Is("16"), "Width of the gate's embeddings."),
         key_of(&["close"], "gate.hidden", Whole, Is("32"), "Width of the gate's hidden layer."),
@@ -653,7 +659,7 @@ const SPLIT: Section = Section {
                 "rule",
                 OneOf(&["few-shot", "gradient-matching"]),
                 Required,
-                "`few-shot` gives every operation of some decisions a sub-supernet; `gradient-matching` separates operations whose gradients disagree.",
+                "`few-shot` creates one sub-supernet for every combination of operations of some decisions; `gradient-matching` separates operations whose gradients disagree.",
             ),
             key_of(
                 &["few-shot"],
@@ -667,23 +673,34 @@ const SPLIT: Section = Section {
                 "splits",
                 Whole,
                 Is("3"),
-                "How often every supernet is split in two; 3 gives 8 sub-supernets.",
+                "Number of times that every supernet is split in two; 3 gives 8 sub-supernets.",
             ),
             key_of(
                 &["gradient-matching"],
                 "samples",
                 Whole,
                 Is("100"),
-                "Pairs of a batch and a random path over which gradients are compared.",
+                "Number of pairs of a batch and a random path over which gradients are compared.",
             ),
-            key_of(&["gradient-matching"], "between_epochs", Whole, Is("6"), "Epochs between two splits."),
-            key("leaf_epochs", Whole, Is("10"), "Epochs of each sub-supernet after the last split."),
+            key_of(
+                &["gradient-matching"],
+                "between_epochs",
+                Whole,
+                Is("6"),
+                "Number of epochs between two splits.",
+            ),
+            key(
+                "leaf_epochs",
+                Whole,
+                Is("10"),
+                "Number of epochs of each sub-supernet after the last split.",
+            ),
             key_of(
                 &["gradient-matching"],
                 "last",
                 OneOf(&["reinitialise", "inherit"]),
                 Is("\"reinitialise\""),
-                "Weights after the last split: new ones, or those of the supernet that was split.",
+                "Initial weights after the last split: new random weights, or the weights of the supernet that was split.",
             ),
         ],
     )
@@ -706,22 +723,22 @@ const SCORED_ON: [Key; 5] = [
         "split",
         OneOf(&["test", "valid"]),
         Is("\"test\""),
-        "Images: the test images, or the half of the training images that `data.train = \"half\"` leaves out.",
+        "Images to score on: the test images, or the half of the training images that `data.train = \"half\"` leaves out.",
     ),
     key("images", Whole, Is("2000"), "Number of images; the first ones in official order."),
     key(
         "batch",
         Whole,
         Is("500"),
-        "Images per batch. If norms use the statistics of the batch, it changes the scores.",
+        "Images per batch. If the batch norms use batch statistics, it changes the scores.",
     ),
     key(
         "recalibrate.images",
         Whole,
         Is("2048"),
-        "Training images from which the running statistics of every architecture are computed.",
+        "Number of training images from which the running statistics of every architecture are recomputed.",
     ),
-    key("recalibrate.batch", Whole, Is("128"), "Images per batch of that computation."),
+    key("recalibrate.batch", Whole, Is("128"), "Images per batch of this computation."),
 ];
 
 const RANK: Section = Section {
@@ -729,7 +746,7 @@ const RANK: Section = Section {
     ..section(
         "rank",
         None,
-        "Which architectures are scored on which images, and which benchmark tables the ranking is compared with.",
+        "The ranking: architectures, images, and benchmark tables to compare with.",
         &[
             key(
                 "truth",
@@ -776,10 +793,16 @@ const RETRAIN: Section = section(
             "network",
             OneOf(&["stand-alone", "supernet"]),
             Is("\"stand-alone\""),
-            "`stand-alone` is a network with only the weights of the architecture, whose norms have scale, shift and running statistics. `supernet` trains the architecture as the only path of a supernet; the embedded table was made in this way.",
+            "`stand-alone` is a network with only the weights of the architecture, whose batch norms have scale, shift and running statistics. `supernet` trains the architecture as the only path of a supernet; the embedded table was created in this way.",
         ),
         key_of(&["stand-alone"], "label_smoothing", Number, Unset, "Label-smoothing factor, in `0.0..1.0`."),
-        key_of(&["stand-alone"], "warm_up", Whole, Unset, "Epochs of linear learning-rate warm-up."),
+        key_of(
+            &["stand-alone"],
+            "warm_up",
+            Whole,
+            Unset,
+            "Number of epochs of linear learning-rate warm-up.",
+        ),
         key_of(
             &["stand-alone"],
             "ema",
@@ -811,25 +834,25 @@ const RETRAIN: Section = section(
     ],
 );
 
-/// A run that trains a supernet and ranks with it.
+/// The schema of a run that trains a supernet and ranks architectures with it.
 pub(super) const RUN: Schema = Schema {
     sections: &[TOP, DATA, SUPERNET, COMPUTE, TRAIN, AUGMENT, PATHS, IMAGES, UPDATE, SPLIT, RANK],
     network: "supernet",
     purpose: "a config of a supernet run",
 };
 
-/// A run that trains one architecture from scratch.
+/// The schema of a run that trains one architecture from scratch.
 pub(super) const RETRAIN_RUN: Schema = Schema {
     sections: &[TOP, DATA, NETWORK, COMPUTE, TRAIN, AUGMENT, RETRAIN, TEST],
     network: "network",
     purpose: "a config of `pada-train retrain`",
 };
 
-/// Keys of earlier versions and what replaces them. A name that ends in a dot stands for all keys that start with it.
+/// Unknown keys with the key or section to use instead. An entry also applies to the keys within the table of this name.
 pub(super) const REPLACED: &[(&str, &str)] = &[
     ("sampler.path", "`paths.rule`"),
     ("sampler.data", "`images.rule`"),
-    ("sampler.arch", "`retrain.arch`, in a config of `pada-train retrain`"),
+    ("sampler.arch", "`retrain.arch` in a config of `pada-train retrain`"),
     ("sampler.variant", "`paths.variant` and `images.variant`"),
     ("sampler.data_variant", "`images.variant`"),
     ("sampler.smoothing", "`paths.smoothing` and `images.smoothing`"),
@@ -844,7 +867,7 @@ pub(super) const REPLACED: &[(&str, &str)] = &[
     ("sampler", "the sections `[paths]` and `[images]`"),
     ("train.idle_weights", "`train.unused_weights`"),
     ("rule.name", "`update.rule`"),
-    ("rule", "the section `[update]`, with `rule` instead of `name`"),
+    ("rule", "the section `[update]` with the key `rule`"),
     ("split.name", "`split.rule`"),
-    ("alone", "the section `[retrain]`, in a config of `pada-train retrain`"),
+    ("alone", "the section `[retrain]` in a config of `pada-train retrain`"),
 ];

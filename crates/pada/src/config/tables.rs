@@ -1,13 +1,13 @@
-//! The tables of `docs/config.md`.
+//! Generation of the tables in `docs/config.md`.
 
 use super::schema::{Key, KeyDefault, RETRAIN_RUN, RUN, Schema, Section, either};
 
-/// All sections and keys of a supernet run as Markdown tables.
+/// Writes all sections and keys of a supernet run as Markdown tables.
 pub fn config_tables() -> String {
     tables(&RUN)
 }
 
-/// All sections and keys of a retraining as Markdown tables.
+/// Writes all sections and keys of a config of `pada-train retrain` as Markdown tables.
 pub fn retrain_config_tables() -> String {
     tables(&RETRAIN_RUN)
 }

@@ -1,4 +1,4 @@
-//! Lists of architectures and of their scores as files.
+//! Files of architectures and of scores.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use crate::error::PadaError;
 
-/// Reads architectures, one a line; empty lines and lines that start with `#` are skipped.
+/// Reads a file with one architecture per line. Empty lines and lines that start with `#` are skipped.
 ///
 /// # Errors
-/// [`PadaError::Read`]; [`PadaError::ArchList`] or [`PadaError::ArchTwice`] with the line; [`PadaError::NoArchs`].
+/// Returns [`PadaError::Read`] if the file cannot be read, [`PadaError::ArchList`] with the line of an invalid architecture,
+/// [`PadaError::ArchTwice`] with the line of a duplicate, and [`PadaError::NoArchs`] if there is no architecture.
 pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, PadaError> {
     let parsed = read_arch_lines(path, |text| {
         let arch = space.parse(text)?;
@@ -22,7 +23,7 @@ pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, Pad
     Ok(parsed.into_iter().map(|(_, arch)| arch).collect())
 }
 
-/// What `read` makes of every line of a list of architectures, with the name by which two lines are the same.
+/// Applies `read` to every line of a file of architectures. `read` also returns the name that must be unique in the file.
 pub(crate) fn read_arch_lines<T>(
     path: &Path,
     mut read: impl FnMut(&str) -> Result<(String, T), PadaError>,
@@ -46,10 +47,10 @@ pub(crate) fn read_arch_lines<T>(
     if archs.is_empty() { Err(PadaError::NoArchs { path: path.into() }) } else { Ok(archs) }
 }
 
-/// Writes `arch,correct,total,accuracy`, one line per architecture in the order given; accuracy is in percent.
+/// Writes a CSV file with the columns `arch,correct,total,accuracy`, one row per score, in the given order. Accuracy is in percent.
 ///
 /// # Errors
-/// [`PadaError::Write`]
+/// Returns [`PadaError::Write`] if the file cannot be written.
 pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> {
     let mut csv = "arch,correct,total,accuracy\n".to_owned();
     for score in scores {
@@ -59,18 +60,18 @@ pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> 
     write_file(path, csv.as_bytes())
 }
 
-/// Writes a file that a user named: afterwards it is there whole, or as it was before.
+/// Writes a file atomically: after an error, the file is complete or unchanged.
 ///
 /// # Errors
-/// [`PadaError::Write`]
+/// Returns [`PadaError::Write`] if the file cannot be written.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), PadaError> {
     write_durably(path, bytes).map_err(not_written)
 }
 
-/// Whether [`write_scores`] can write there, found out before scoring.
+/// Checks before scoring that [`write_scores`] can write to a path.
 ///
 /// # Errors
-/// [`PadaError::Write`]
+/// Returns [`PadaError::Write`] if it cannot.
 pub fn check_scores_file(path: &Path) -> Result<(), PadaError> {
     check_writable(path).map_err(not_written)
 }
@@ -99,7 +100,7 @@ pub fn check_output(
     }
 }
 
-/// A file that could not be written, as an error of this crate.
+/// Converts the error of a file that cannot be written to an error of this crate.
 pub(crate) fn not_written(error: CheckpointError) -> PadaError {
     match error {
         CheckpointError::Io { path, source } => PadaError::Write { path, source },
@@ -107,11 +108,11 @@ pub(crate) fn not_written(error: CheckpointError) -> PadaError {
     }
 }
 
-/// Reads what [`write_scores`] wrote before the work was over: those of `archs` that are there, scored on `images` images, each with its
-/// place among `archs`. What is anything else counts as nothing.
+/// Reads partial scores that [`write_scores`] wrote. Returns the scores of those `archs` that the file has on exactly `images` images, each
+/// with its index in `archs`. All other rows are ignored.
 ///
 /// # Errors
-/// [`PadaError::Read`]
+/// Returns [`PadaError::Read`] if the file exists but cannot be read.
 pub(crate) fn read_some_scores(
     path: &Path,
     archs: &HashMap<&Arch, usize>,
@@ -140,16 +141,16 @@ struct ScoreRow {
     total: usize,
 }
 
-/// Reads the columns `arch` and `accuracy` of a CSV file, whatever others it has.
+/// Reads the columns `arch` and `accuracy` of a CSV file. Other columns are ignored.
 ///
 /// # Errors
-/// [`PadaError::Read`], [`PadaError::Scores`] with the line: a missing column, no number, a bad architecture, one that comes
-/// twice; [`PadaError::NoArchs`].
+/// Returns [`PadaError::Read`] if the file cannot be read, [`PadaError::Scores`] with the line of a missing column, an invalid number, or an
+/// invalid or duplicate architecture, and [`PadaError::NoArchs`] if there is no row.
 pub fn read_scores(path: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
     read_numbers(path, "accuracy", space)
 }
 
-/// The same with another column than `accuracy`.
+/// Reads the column `arch` and a given column of numbers of a CSV file.
 pub(crate) fn read_numbers(
     path: &Path,
     column: &'static str,
@@ -162,7 +163,7 @@ pub(crate) fn read_numbers(
     let header = reader.headers().map_err(|e| bad(line_of(&e, 1), e.to_string()))?.clone();
     let place = |name: &str| {
         let there = header.iter().collect::<Vec<_>>().join(", ");
-        let missing = || bad(1, format!("there is no column {name}; there are {there}"));
+        let missing = || bad(1, format!("there is no column {name}; the columns are {there}"));
         header.iter().position(|h| h == name).ok_or_else(missing)
     };
     let (arch_place, number_place) = (place("arch")?, place(column)?);
@@ -174,10 +175,10 @@ pub(crate) fn read_numbers(
         let arch = space.parse(&row[arch_place]).map_err(|e| bad(line, e.to_string()))?;
         let text = &row[number_place];
         let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
-        let number =
-            number.ok_or_else(|| bad(line, format!("{column} is {text:?}, which is no finite number")))?;
+        let number = number
+            .ok_or_else(|| bad(line, format!("{column} is {text:?}, but it must be a finite number")))?;
         if !seen.insert(arch.clone()) {
-            return Err(bad(line, format!("{arch} stands here for the second time")));
+            return Err(bad(line, format!("{arch} occurs for the second time")));
         }
         scores.push((arch, number));
     }

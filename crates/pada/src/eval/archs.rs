@@ -1,4 +1,4 @@
-//! Which architectures are ranked.
+//! The architectures that are ranked.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::eval::arch_files::read_archs;
 use crate::eval::tables::Tables;
 use crate::run::session::Session;
 
-/// Which architectures a run ranks and what it compares them with.
+/// Returns the architectures that a run ranks, and the benchmark tables that it compares the ranking with.
 pub(crate) fn archs_and_tables(
     config: &Config,
     place: &Session,
@@ -22,7 +22,7 @@ pub(crate) fn archs_and_tables(
 ) -> Result<(Vec<Arch>, Tables), PadaError> {
     let config = match config {
         Config::Run(config) => config,
-        // One architecture from scratch: its accuracy is the result, there is nothing to rank.
+        // A run that trains one architecture from scratch has no ranking. Its result is one accuracy.
         Config::Retrain(config) => return Ok((vec![space.parse(config.arch()?)?], Tables::none())),
     };
     let rank = &config.rank;
@@ -31,7 +31,7 @@ pub(crate) fn archs_and_tables(
     Ok((archs, tables))
 }
 
-/// The architectures of a space that are ranked; a random list is one of `part`.
+/// Returns the architectures of a list. Random architectures are drawn from `part`.
 pub(crate) fn ranked_archs(
     archs: &RankArchs,
     name: SpaceName,
@@ -45,7 +45,7 @@ pub(crate) fn ranked_archs(
         RankArchs::All if can_be_listed(name) => Ok(space.archs().collect()),
         RankArchs::All => {
             let (key, value) = ("the list of architectures", "all".to_owned());
-            let range = "random:100 or a file: the space is too large to rank all of it";
+            let range = "random:N or a file, because the space is too large to rank all of it";
             Err(ConfigError::Range { key, value, range }.into())
         }
         RankArchs::Random(n) => Ok(random_archs(*n, space, part, seed)?),
@@ -53,14 +53,14 @@ pub(crate) fn ranked_archs(
     }
 }
 
-/// Different architectures of a part of a space.
+/// Draws different architectures of a part of a space.
 fn random_archs(
     n: usize,
     space: &dyn SearchSpace,
     part: &SubSpace,
     seed: u64,
 ) -> Result<Vec<Arch>, ConfigError> {
-    /// Draws in a row that may be known already.
+    /// Largest number of consecutive draws without a new architecture.
     const PATIENCE: usize = 10_000;
     const IN_SPACE: &str = "a drawn architecture is in the space";
     let (mut rng, mut seen, mut archs) = (RngStream::Rank.stream(seed), HashSet::new(), Vec::new());
@@ -74,13 +74,13 @@ fn random_archs(
             in_vain += 1;
         }
     }
-    let value = format!("random:{n}, but {} different ones were found", archs.len());
-    check("rank.archs", value, archs.len() == n, "no more than there are")?;
+    let value = format!("random:{n}, but only {} different architectures were found", archs.len());
+    check("rank.archs", value, archs.len() == n, "at most this number")?;
     Ok(archs)
 }
 
-/// The architectures of a list that a part of the space holds. Those of a table or of the whole space may lie outside it, those that
-/// somebody named may not.
+/// Returns the architectures of a list that are in `part`. Architectures of a table or of the whole space that are outside are dropped;
+/// for a file of architectures they are an error.
 pub(crate) fn within_part(
     config: &Config,
     mut archs: Vec<Arch>,
@@ -92,11 +92,11 @@ pub(crate) fn within_part(
     };
     if let Some(outside) = archs.iter().find(|arch| named && !part.contains(arch)) {
         let (key, value) = ("supernet.ops", format!("{:?}, without {outside}", config.network().ops));
-        let range = "the operations of every architecture that is named";
+        let range = "a list with all operations of the given architectures";
         return Err(ConfigError::Range { key, value, range });
     }
     archs.retain(|arch| part.contains(arch));
-    let range = "a list with an architecture of supernet.ops";
+    let range = "a list with at least one architecture of supernet.ops";
     let asked = match config {
         Config::Run(config) => config.rank.archs.to_string(),
         Config::Retrain(config) => config.retrain.arch.clone().unwrap_or_default(),

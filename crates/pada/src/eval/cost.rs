@@ -9,44 +9,44 @@ use pada_space::{
 use crate::error::PadaError;
 use crate::eval::arch_files::read_arch_lines;
 
-/// The networks of one space as they stand alone: what is counted. Each field is the size that the space is published with unless
-/// another is given.
+/// A stand-alone network of a search space, for the computation of costs. The variants are the spaces, their fields the size of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AloneNet {
     /// NAS-Bench-201.
     Nb201 {
-        /// C, channels of the first stage.
+        /// C, the number of channels of the first stage.
         channels: usize,
-        /// N, cells per stage.
+        /// N, the number of cells per stage.
         cells: usize,
-        /// An image.
+        /// Shape of an image.
         input: Shape,
-        /// K
+        /// K, the number of classes.
         classes: usize,
     },
-    /// Networks of DARTS cells.
+    /// DARTS cells.
     Darts(DartsSize),
-    /// Networks of MobileNet blocks.
+    /// MobileNet blocks of ProxylessNAS.
     Proxyless {
-        /// An image.
+        /// Shape of an image.
         input: Shape,
-        /// K
+        /// K, the number of classes.
         classes: usize,
     },
     /// NAS-Bench-Macro.
     Macro {
-        /// An image.
+        /// Shape of an image.
         input: Shape,
-        /// K
+        /// K, the number of classes.
         classes: usize,
     },
 }
 
 impl AloneNet {
-    /// Weights and multiply-adds of an architecture in any text form of its space, and its short form where there is one.
+    /// Computes the number of parameters and multiply-adds of an architecture, given in any text form of its space. Also returns its short
+    /// form, if it has one.
     ///
     /// # Errors
-    /// [`PadaError::Space`] or [`PadaError::Graph`]
+    /// Returns [`PadaError::Space`] if the text is not an architecture, and [`PadaError::Graph`] if the images are too small.
     pub fn cost(&self, text: &str) -> Result<(String, Cost), PadaError> {
         let text = text.trim();
         let mut short = text.to_owned();
@@ -84,19 +84,19 @@ impl AloneNet {
         Ok((short, cost))
     }
 
-    /// The same for every line of a file; empty lines and lines that start with `#` are skipped.
+    /// Computes the costs of every architecture of a file, one per line. Empty lines and lines that start with `#` are skipped.
     ///
     /// # Errors
-    /// [`PadaError::Read`]; [`PadaError::ArchList`] or [`PadaError::ArchTwice`] with the line; [`PadaError::NoArchs`];
-    /// [`PadaError::Graph`]
+    /// Returns the errors of [`AloneNet::cost`], [`PadaError::Read`] if the file cannot be read, [`PadaError::ArchList`] or
+    /// [`PadaError::ArchTwice`] with the line of an invalid or duplicate architecture, and [`PadaError::NoArchs`] for an empty file.
     pub fn costs(&self, path: &Path) -> Result<Vec<(String, Cost)>, PadaError> {
         read_arch_lines(path, |text| self.cost(text))
     }
 
-    /// The published architecture with this name.
+    /// Returns the published architecture with a name.
     ///
     /// # Errors
-    /// [`PadaError::UnknownName`] with the names there are.
+    /// Returns [`PadaError::UnknownName`] with the known names.
     pub fn named(&self, name: &str) -> Result<&'static NamedArch, PadaError> {
         let table = match self {
             Self::Darts(_) => DARTS_NAMED,
@@ -106,7 +106,7 @@ impl AloneNet {
         find_named(table, name).ok_or_else(|| PadaError::UnknownName {
             name: name.to_owned(),
             known: match table {
-                [] => "none in this space".to_owned(),
+                [] => "no names in this space".to_owned(),
                 table => table.iter().map(|named| named.name).collect::<Vec<_>>().join(", "),
             },
         })

@@ -12,7 +12,7 @@ use crate::run::trained_run::TrainedRun;
 /// Scores of architectures with the weights of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// One score per architecture, in the order in which the architectures were given.
+    /// The score of each architecture, in the given order.
     pub scores: Vec<ArchScore>,
 }
 
@@ -20,7 +20,7 @@ impl Evaluation {
     /// Compares the scores with a benchmark table, over the architectures that the table has.
     ///
     /// # Errors
-    /// [`PadaError::Rank`] if fewer than two architectures are left, or if all scores are equal.
+    /// Returns [`PadaError::Rank`] if fewer than two architectures are left, or if all scores are equal.
     pub fn agreement(&self, table: &BenchmarkTable) -> Result<Metrics, PadaError> {
         let pairs = self.scores.iter().filter_map(|s| Some((s.accuracy(), table.accuracy(&s.arch)?)));
         let (predicted, truth): (Vec<f64>, Vec<f64>) = pairs.unzip();
@@ -32,7 +32,7 @@ impl TrainedRun {
     /// Scores architectures with the weights of the run, on the images of its config.
     ///
     /// # Errors
-    /// [`PadaError::Train`], for example if an architecture is outside of the part of the space that was trained.
+    /// Returns [`PadaError::Train`], for example if an architecture is outside of the part of the space that was trained.
     pub fn evaluate(&mut self, archs: &[Arch]) -> Result<Evaluation, PadaError> {
         let (scoring, images) = (&self.inputs.scoring, self.inputs.scoring.eval_set());
         let scores = self.trained.with_weights(|mut weights| {
@@ -42,10 +42,10 @@ impl TrainedRun {
         Ok(Evaluation { scores })
     }
 
-    /// Ranks architectures and compares the ranking with tables, as a run does at its end.
+    /// Ranks architectures and compares the ranking with benchmark tables, as a run does at its end.
     ///
     /// # Errors
-    /// [`PadaError`]
+    /// Returns an error if an architecture cannot be scored, or if the observer requests to stop.
     pub fn rank(
         &mut self,
         archs: &[Arch],

@@ -1,4 +1,4 @@
-//! Evaluating: which architectures are scored, with which weights, and what the ranking is compared with.
+//! Evaluation of architectures: lists, weights, scores, costs, and the comparison of a ranking with benchmark tables.
 
 pub(crate) mod arch_files;
 pub(crate) mod archs;

@@ -10,7 +10,7 @@ use crate::error::PadaError;
 use crate::eval::arch_files::{read_some_scores, write_scores};
 use crate::run::session::Session;
 
-/// The scores of a ranking that is not whole, on disk: `ranking-part.csv` of rank 0, `ranking-part-3.csv` of rank 3.
+/// The scores of an unfinished ranking on disk: `ranking-part.csv` of process 0, `ranking-part-3.csv` of process 3.
 pub(crate) struct Part {
     folder: PathBuf,
     rank: usize,
@@ -21,14 +21,14 @@ pub(crate) struct Part {
 const NAME: &str = "ranking-part";
 
 impl Part {
-    /// The part of this rank in the folder of a run.
+    /// Creates the partial scores of this process in the folder of a run.
     pub(crate) fn new(folder: &Path, place: &Session) -> Self {
         let (rank, every) = (place.world.index(), place.checkpoint_every);
         Self { folder: folder.into(), rank, every, saved: Instant::now() }
     }
 
-    /// All scores that any rank left, by their place among `archs`. They are put into the file of rank 0, and the others go, so that
-    /// every rank can begin its own anew.
+    /// Collects the scores that all processes have written, by their index in `archs`. The scores are moved into the file of process 0, so
+    /// that every process starts with an empty file.
     pub(crate) fn collect(
         &self,
         archs: &[Arch],
@@ -50,12 +50,12 @@ impl Part {
         Ok(known)
     }
 
-    /// Whether scores should be written now.
+    /// Returns true if scores should be written now.
     pub(crate) fn is_due(&self) -> bool {
         self.saved.elapsed() >= self.every
     }
 
-    /// Keeps the scores that this rank has so far. Other ranks keep theirs only where they see the folder.
+    /// Writes the scores that this process has so far. Other processes than process 0 write them only if they have access to the folder.
     pub(crate) fn save<'s>(&mut self, scores: impl Iterator<Item = &'s ArchScore>) -> Result<(), PadaError> {
         if self.rank == 0 || self.folder.is_dir() {
             self.write(scores)?;
@@ -64,7 +64,7 @@ impl Part {
         Ok(())
     }
 
-    /// Removes everything when the ranking is whole.
+    /// Removes all files of partial scores after the ranking is finished.
     pub(crate) fn remove_all(&self) -> Result<(), PadaError> {
         self.files()?.iter().try_for_each(|file| remove(file))
     }

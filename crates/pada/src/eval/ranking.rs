@@ -14,22 +14,22 @@ use crate::eval::tables::Tables;
 use crate::run::inputs::Inputs;
 use crate::run::scoring::{Scoring, Weights};
 
-/// Architectures that a device scores without being waited for: a stop waits for as many.
+/// Number of architectures that a device scores at a time. A request to stop waits for this number.
 const AT_ONCE: usize = 32;
-/// How many of the best architectures a record names.
+/// Number of best architectures in a record.
 const BEST: usize = 5;
 
-/// Architectures, what they are scored on, what they are compared with.
+/// A ranking: architectures, the images that they are scored on, and the benchmark tables.
 pub(crate) struct Ranking<'a> {
     pub(crate) archs: &'a [Arch],
     pub(crate) scoring: &'a Scoring,
     pub(crate) tables: &'a Tables,
-    /// The ranks that share the work.
+    /// The processes that share the work.
     pub(crate) world: &'a ProcessGroup,
 }
 
 impl<'a> Ranking<'a> {
-    /// A ranking of architectures on the images of a run.
+    /// Creates a ranking of architectures on the images of a run.
     pub(crate) fn of(
         inputs: &'a Inputs,
         archs: &'a [Arch],
@@ -41,8 +41,8 @@ impl<'a> Ranking<'a> {
 }
 
 impl Ranking<'_> {
-    /// Scores and compares all architectures; `part` keeps what is there already, and what is there if the work ends early. Every rank
-    /// ends with all scores.
+    /// Scores all architectures and compares the ranking. `part` has the scores of earlier starts and receives the scores of this one.
+    /// Every process returns all scores.
     pub(crate) fn run(
         &self,
         mut weights: Weights<'_, '_>,
@@ -68,7 +68,7 @@ impl Ranking<'_> {
         Ok((scores, record))
     }
 
-    /// Scores this rank's share of what is not known, and puts everybody's together.
+    /// Scores this process's shard of the unknown architectures, and gathers the scores of all processes.
     fn score(
         &self,
         scorer: &mut Scorer<'_, '_>,
@@ -85,7 +85,7 @@ impl Ranking<'_> {
                 .swap_remove(self.world.index()),
         };
         if self.world.index() > 0 {
-            // They are in rank 0's file.
+            // Process 0 has the known scores in its file.
             scores.clear();
         }
         let (started, total) = (Instant::now(), scores.len() + own.len());
@@ -117,12 +117,12 @@ impl Ranking<'_> {
         if let Some(part) = &mut part {
             part.save(scores.values())?;
         }
-        // A rank may take twice as long as this one did before it counts as hung.
+        // Another process may take twice as long as this one before it counts as stalled.
         let found = self.world.all_gather_late(to_bytes(&scores), started.elapsed())?;
         self.whole(found.iter().flat_map(|bytes| self.scores(bytes, images)).collect())
     }
 
-    /// Scores by their place that earlier starts left; the same on every rank.
+    /// Returns the scores of earlier starts by their index. They are the same on every process.
     fn known(&self, images: usize, part: Option<&Part>) -> Result<BTreeMap<usize, ArchScore>, PadaError> {
         let Some(part) = part else { return Ok(BTreeMap::new()) };
         let known = match self.world.index() {
@@ -133,7 +133,7 @@ impl Ranking<'_> {
         Ok(self.scores(&known, images).collect())
     }
 
-    /// The scores of all architectures in their order; where some are missing, a rank was asked to stop.
+    /// Returns the scores of all architectures in order. If a score is missing, a process was requested to stop.
     fn whole(&self, scores: BTreeMap<usize, ArchScore>) -> Result<Vec<ArchScore>, PadaError> {
         let whole = scores.len() == self.archs.len();
         if whole { Ok(scores.into_values().collect()) } else { Err(TrainError::Stopped.into()) }
@@ -165,7 +165,7 @@ impl Ranking<'_> {
     }
 }
 
-/// Waits for the scores that were asked for.
+/// Waits for the requested scores.
 fn take(
     scorer: &mut Scorer<'_, '_>,
     asked: &mut Vec<(usize, Asked)>,
@@ -176,7 +176,7 @@ fn take(
     Ok(())
 }
 
-/// Place and correct images of each.
+/// Encodes the index and the number of correct images of each score.
 fn to_bytes(scores: &BTreeMap<usize, ArchScore>) -> Vec<u8> {
     scores
         .iter()

@@ -5,11 +5,11 @@ use pada_space::{Arch, Equivalence};
 use crate::error::PadaError;
 use crate::run::network::Network;
 
-/// Which architectures each rank scores, as places among `archs`: the dearest first, each to the rank that has least to do. Architectures
-/// that are the same with shared weights stay together, since a rank computes them once.
+/// Assigns architectures to processes, as indices of `archs`. The most expensive architectures are assigned first, each to the process with
+/// the least work. Architectures that are equivalent with shared weights go to the same process, which computes them only once.
 ///
 /// # Source
-/// Graham, *Bounds on Multiprocessing Timing Anomalies*, 1969: no rank has more than 4/3 of the least possible work.
+/// Graham, *Bounds on Multiprocessing Timing Anomalies*, 1969: no process has more than 4/3 of the optimal maximum.
 pub(crate) fn deal(
     archs: &[Arch],
     open: &[usize],
@@ -28,7 +28,7 @@ pub(crate) fn deal(
     costs.sort_by_key(|(cost, places)| (std::cmp::Reverse(*cost), places[0]));
     let mut shares = vec![(0, Vec::new()); size];
     for (cost, places) in costs {
-        let (load, share) = shares.iter_mut().min_by_key(|(load, _)| *load).expect("there is a rank");
+        let (load, share) = shares.iter_mut().min_by_key(|(load, _)| *load).expect("there is a process");
         *load += cost;
         share.extend(places);
     }
@@ -41,7 +41,7 @@ pub(crate) fn deal(
         .collect())
 }
 
-/// Cost of an image in an architecture that multiplies nothing.
+/// Cost of an image in addition to its multiply-adds.
 const FIXED_MACS: u64 = 100_000;
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
         let network = Network::new(&RunConfig::mini().supernet, &images.into()).unwrap();
         let archs: Vec<Arch> = network.space.archs().step_by(37).collect();
         let open: Vec<usize> = (5..archs.len()).collect();
-        // What is the same with shared weights is computed once.
+        // Architectures that are equivalent with shared weights are computed once.
         let load = |share: &Vec<usize>| -> u64 {
             let same =
                 |&place: &usize| network.space.canonical(&archs[place], Equivalence::SharedWeights).unwrap();

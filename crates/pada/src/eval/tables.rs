@@ -12,27 +12,27 @@ use crate::config::TruthName;
 use crate::error::PadaError;
 use crate::run::network::Network;
 
-/// The truth tables of a job; the first is the main one.
+/// The benchmark tables that a ranking is compared with. The first one is the main table.
 pub struct Tables(Vec<Table>);
 
 struct Table {
     truth: BenchmarkTable,
-    /// Rankings that the benchmark itself holds: what a few epochs of stand-alone training say.
+    /// A baseline of the benchmark: accuracies after a few epochs of stand-alone training.
     short_runs: Option<(&'static str, BenchmarkTable)>,
-    /// What a reader must know of the table.
+    /// A remark about the reliability of the table.
     note: Option<String>,
 }
 
 impl Tables {
-    /// No table.
+    /// Creates an empty set of tables.
     pub fn none() -> Self {
         Self(vec![])
     }
 
-    /// Reads the main table and, where they have been downloaded, the others.
+    /// Reads the main table, and those of the other tables that have been downloaded.
     ///
     /// # Errors
-    /// [`PadaError::Truth`]
+    /// Returns [`PadaError::Truth`] if the main table is missing or a table cannot be read.
     pub fn load(main: Option<TruthName>, others: &[TruthName], data_dir: &Path) -> Result<Self, PadaError> {
         let mut tables = main.map(|main| load(main, data_dir)).transpose()?.into_iter().collect::<Vec<_>>();
         for &name in others.iter().filter(|&&name| Some(name) != main) {
@@ -47,35 +47,35 @@ impl Tables {
         Ok(Self(tables))
     }
 
-    /// The architectures of the main table.
+    /// Returns the architectures of the main table.
     pub fn archs(&self) -> &[Arch] {
         self.0.first().map_or(&[], |table| table.truth.archs())
     }
 
-    /// The main table's name.
+    /// Returns the name of the main table.
     pub fn main_name(&self) -> Option<&str> {
         self.0.first().map(|table| table.truth.name())
     }
 
-    /// How often the main table trained an architecture; none where it says means alone.
+    /// Returns the number of trainings per architecture in the main table, or `None` if the table only has their means.
     pub fn main_seeds(&self) -> Option<usize> {
         self.0.first().map(|table| table.truth.by_seed().len()).filter(|&seeds| seeds > 0)
     }
 
-    /// An architecture's accuracy in the main table, percent.
+    /// Returns the accuracy of an architecture in the main table, in percent.
     pub fn main_accuracy(&self, arch: &Arch) -> Option<f64> {
         self.0.first()?.truth.accuracy(arch)
     }
 
-    /// An architecture's accuracy in the first table that has it, percent.
+    /// Returns the accuracy of an architecture in the first table that has it, in percent.
     pub fn accuracy(&self, arch: &Arch) -> Option<f64> {
         self.0.iter().find_map(|table| table.truth.accuracy(arch))
     }
 
-    /// Compares scores with every table, over the architectures that are in both.
+    /// Compares scores with every table, over the architectures that have a score and are in the table.
     ///
     /// # Errors
-    /// [`PadaError`] from metrics and costs.
+    /// Returns an error if the metrics or the zero-cost scores cannot be computed.
     pub fn agreements(&self, network: &Network, scores: &[ArchScore]) -> Result<Vec<Agreement>, PadaError> {
         let mut agreements = Vec::new();
         for Table { truth, short_runs, note } in &self.0 {
@@ -113,7 +113,7 @@ fn compare(
     Agreement::of(name, predicted, truth, params, baselines, &Bootstrap::default())
 }
 
-/// How well a table's seeds agree with each other.
+/// Computes the agreement between the seeds of a table, which limits the agreement of any ranking with it.
 fn ceiling(table: &BenchmarkTable) -> Result<Option<Ceiling>, MetricsError> {
     let lists: Vec<&Vec<Option<f64>>> = table.by_seed().values().collect();
     let trained = |i: &usize| lists.iter().all(|list| list[*i].is_some());
@@ -143,7 +143,7 @@ fn load(name: TruthName, data_dir: &Path) -> Result<Table, PadaError> {
             let table = Darts214Table::load(Download::Darts214.path(data_dir))?;
             let tau = kendall_tau_b(table.best_epoch(), table.last_epoch())?;
             let note = format!(
-                "noisy: each was trained once, and by best and by last epoch the same trainings agree with tau-b {tau:.2} only"
+                "noisy: each architecture was trained once, and the rankings by best and by last epoch agree only with tau-b {tau:.2}"
             );
             Table { note: Some(note), ..plain(table.table().clone()) }
         }
@@ -173,7 +173,7 @@ mod tests {
         let csv = "arch,seed,accuracy\n000000,0,1\n111111,0,2\n222222,0,3\n333333,0,4\n\
                    000000,1,1\n111111,1,3\n222222,1,2\n";
         let found = ceiling(&table(csv)).unwrap();
-        // Of three pairs one is the other way round.
+        // One of three pairs is in the opposite order.
         assert_eq!(found, Some(Ceiling { tau_b: 1.0 / 3.0, seeds: 2, archs: 3 }));
     }
 }

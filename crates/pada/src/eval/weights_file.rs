@@ -19,41 +19,41 @@ use crate::run::network::Network;
 use crate::run::scoring::{Scoring, Weights};
 use crate::run::session::Session;
 
-/// Weights of a file, and the images that architectures are scored on with them.
+/// A file of weights, with the settings to score architectures with them.
 #[derive(Clone, Debug)]
 pub struct WeightsFile {
-    /// A checkpoint, `.safetensors`, or a PyTorch `.pt`.
+    /// A checkpoint, a `.safetensors` file, or a PyTorch `.pt` file.
     pub path: PathBuf,
-    /// The network they belong to.
+    /// The network that the weights belong to.
     pub supernet: SupernetConfig,
-    /// What computes.
+    /// Executor and precision.
     pub compute: ComputeConfig,
-    /// Data set, as `data.source` of a config.
+    /// Data set, in the form of `data.source` of a config.
     pub data: String,
-    /// How photographs are read; none for data sets whose images have their own size.
+    /// Settings for reading photographs, or `None` for images of a fixed size.
     pub photographs: Option<Photographs>,
-    /// Where the images come from.
+    /// The images that architectures are scored on.
     pub split: RankSplit,
-    /// The first so many images; all if none is given.
+    /// Number of images, the first ones in official order. `None` means all images.
     pub limit: Option<usize>,
     /// Images per batch.
     pub batch: usize,
-    /// What running statistics are taken from, as `rank.recalibrate` of a config: the training images, or with the validation half the
-    /// other half.
+    /// Images from which running statistics are recomputed, as `rank.recalibrate` of a config. They are chosen from the training images, or
+    /// from the training half if the validation half is scored.
     pub recalibrate: Option<Recalibration>,
 }
 
-/// What a file of weights scores.
+/// The opened file of weights, ready to score architectures.
 pub(crate) struct Opened {
     pub(crate) scoring: Scoring,
     pub(crate) net: Box<dyn Lower>,
     pub(crate) executor: Box<dyn Executor>,
-    /// The part of the space that was trained; all of it where the file does not say.
+    /// The part of the space that was trained; the full space if the file has no such information.
     pub(crate) part: SubSpace,
 }
 
 impl WeightsFile {
-    /// Reads weights and images.
+    /// Reads the weights and the images.
     pub(crate) fn open(&self, place: &Session) -> Result<Opened, PadaError> {
         check_recalibration(self.recalibrate, self.supernet.space)?;
         let splits = pada_data::open(&self.data, &place.data_dir, self.photographs)?;
@@ -73,7 +73,7 @@ impl WeightsFile {
     }
 }
 
-/// The weights of a file, and the part of the space that was trained; all of it where the file does not say.
+/// Reads the weights of a file, and the part of the space that was trained. It is the full space if the file has no such information.
 pub(crate) fn read_scored(
     path: &Path,
     net: &dyn Lower,
@@ -82,13 +82,13 @@ pub(crate) fn read_scored(
     let weights = pada_models::read_weights(path, net.weights())?;
     let scope = Checkpoint::scope(path)?;
     if scope.by_rule {
-        let reason = "its weights are chosen for each architecture by CLOSE's gate".to_owned();
+        let reason = "the gate of CLOSE chooses the weights for each architecture".to_owned();
         return Err(PadaError::PartialWeights { path: path.into(), reason });
     }
     Ok((weights, scope.part.unwrap_or_else(|| SubSpace::full(space))))
 }
 
-/// Refuses an architecture outside of the part that was trained.
+/// Returns an error if an architecture is outside of the part of the space that was trained.
 pub(crate) fn check_part(path: &Path, part: &SubSpace, arch: &Arch) -> Result<(), PadaError> {
     if part.contains(arch) {
         return Ok(());
@@ -98,7 +98,7 @@ pub(crate) fn check_part(path: &Path, part: &SubSpace, arch: &Arch) -> Result<()
 }
 
 impl Opened {
-    /// What scores: the same weights for all architectures.
+    /// Calls `work` with the executor and the weights, which are the same for all architectures.
     pub(crate) fn with_weights<T>(&mut self, work: impl FnOnce(&Scoring, Weights<'_, '_>) -> T) -> T {
         let place = &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]);
         let weights = Weights { executor: self.executor.as_mut(), net: self.net.as_ref(), place };
@@ -106,24 +106,24 @@ impl Opened {
     }
 }
 
-/// Architectures to score with weights from a file.
+/// A ranking of architectures with weights from a file.
 #[derive(Clone, Debug)]
 pub struct RankJob {
     /// The weights and the images.
     pub weights: WeightsFile,
-    /// Which architectures.
+    /// The architectures to rank.
     pub archs: RankArchs,
-    /// What to compare with.
+    /// The benchmark table to compare the ranking with.
     pub truth: Option<TruthName>,
 }
 
-/// Seed of a random list of architectures where there is no run.
+/// Seed of a random list of architectures, because weights from a file have no run with a seed.
 const SEED: u64 = 0;
 
-/// Scores architectures with weights from a file, and compares the ranking where a table is given.
+/// Scores architectures with weights from a file, and compares the ranking with a benchmark table if one is given.
 ///
 /// # Errors
-/// [`PadaError`]
+/// Returns an error if the weights, the images or the table cannot be read, or if an architecture cannot be scored.
 pub fn rank_weights(
     job: &RankJob,
     place: &Session,
@@ -133,7 +133,7 @@ pub fn rank_weights(
     let mut opened = job.weights.open(place)?;
     let (space, supernet) = (opened.scoring.network.space.as_ref(), &job.weights.supernet);
     if let Some(truth) = job.truth.filter(|truth| truth.space() != supernet.space) {
-        let (key, value, range) = ("--truth", format!("{truth:?}"), "a table of the space");
+        let (key, value, range) = ("--truth", format!("{truth:?}"), "a table of the search space");
         return Err(ConfigError::Range { key, value, range }.into());
     }
     let tables = Tables::load(job.truth, &[], &place.data_dir)?;
@@ -153,11 +153,11 @@ pub fn rank_weights(
     })
 }
 
-/// Names and shapes of a supernet's weights.
+/// Returns the names and shapes of the weights of a supernet.
 ///
 /// # Errors
-/// [`ConfigError`] for a size that the space does not have.
+/// Returns an error if the space does not have the size of the config.
 pub fn weight_layout(supernet: &SupernetConfig, classes: usize) -> Result<WeightLayout, ConfigError> {
-    // The weights are the same for every image size.
+    // The image size does not change the weights.
     Ok(build::supernet(supernet, Shape::new(3, 32, 32), classes)?.weights().clone())
 }

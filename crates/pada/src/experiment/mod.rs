@@ -1,4 +1,4 @@
-//! Whole experiments: a run from its inputs to its record, and the builder around it.
+//! Complete experiments: a run from its inputs to its record, and a builder for it.
 
 pub(crate) mod run;
 
@@ -31,37 +31,37 @@ enum Source {
 }
 
 impl Dataset {
-    /// The embedded mini images: 8,000 training and 2,000 test images of CIFAR-10, halved to 16×16 pixels.
+    /// Returns the embedded mini images: 8,000 training and 2,000 test images of CIFAR-10, reduced to 16×16 pixels.
     pub fn mini() -> Self {
         Self(Source::Named("mini".to_owned()))
     }
 
-    /// CIFAR-10, downloaded into the data folder of the [`Session`].
+    /// Returns CIFAR-10, which must have been downloaded into the data folder of the [`Session`].
     pub fn cifar10() -> Self {
         Self(Source::Named("cifar10".to_owned()))
     }
 
-    /// CIFAR-100, downloaded into the data folder of the [`Session`].
+    /// Returns CIFAR-100, which must have been downloaded into the data folder of the [`Session`].
     pub fn cifar100() -> Self {
         Self(Source::Named("cifar100".to_owned()))
     }
 
-    /// A folder with the official binary files of CIFAR, or with photographs in ImageNet's layout, which also need
-    /// `data.image_size`.
+    /// Returns the images of a folder. It contains the official binary files of CIFAR, or photographs in the layout of ImageNet, which also
+    /// require `data.image_size`.
     pub fn folder(path: impl AsRef<Path>) -> Self {
         Self(Source::Named(path.as_ref().display().to_string()))
     }
 
-    /// Images of your own: training and test images as bytes.
+    /// Returns your own training and test images.
     pub fn own(splits: impl Into<Splits>) -> Self {
         Self(Source::Own(Box::new(splits.into())))
     }
 }
 
-/// Architectures that are ranked if there is no table to compare with.
+/// Number of architectures that are ranked if there is no benchmark table.
 const RANKED: usize = 100;
 
-/// Trains a supernet and ranks architectures with it: a [`RunConfig`] with a builder around it.
+/// Builder of a run that trains a supernet and ranks architectures with it. It creates a [`RunConfig`].
 ///
 /// ```
 /// use pada::prelude::*;
@@ -98,12 +98,12 @@ impl fmt::Debug for Experiment {
 }
 
 impl Experiment {
-    /// An experiment on the NAS-Bench-201 space with the defaults of `RunConfig`.
+    /// Creates an experiment on the NAS-Bench-201 space with the defaults of `RunConfig`.
     pub fn nb201(dataset: Dataset) -> Self {
         Self::new(RunConfig::default(), dataset)
     }
 
-    /// An experiment that starts from a config.
+    /// Creates an experiment from a config.
     pub fn new(mut config: RunConfig, dataset: Dataset) -> Self {
         let mut custom = Custom::default();
         match dataset.0 {
@@ -115,7 +115,7 @@ impl Experiment {
             }
         }
         if config.data.source != "mini" && config.rank.truth == Some(TruthName::Mini) {
-            // The embedded table is about the embedded images.
+            // The embedded table belongs to the embedded images.
             config.rank.truth = None;
             if config.rank.archs == RankArchs::Truth {
                 config.rank.archs = RankArchs::Random(RANKED);
@@ -125,15 +125,15 @@ impl Experiment {
         Self { assignments, start: config, paths, images, session: Session::default(), custom }
     }
 
-    /// The path sampler and the data sampler.
+    /// Sets the path sampler and the data sampler.
     #[must_use]
     pub fn sampler(mut self, paths: PathsConfig, images: ImagesConfig) -> Self {
         (self.paths, self.images) = (Some(paths), Some(images));
         self
     }
 
-    /// A path sampler of your own. `name` stands for it in the config, in records and in the identity of checkpoints; `build` gets the
-    /// part of the space that paths must come from.
+    /// Sets your own path sampler. The config, records and the identity of checkpoints contain `name`. `build` creates the sampler for the
+    /// part of the space that paths are drawn from.
     #[must_use]
     pub fn path_sampler<S: PathSampler + 'static>(
         mut self,
@@ -146,43 +146,43 @@ impl Experiment {
         self
     }
 
-    /// The data sampler.
+    /// Sets the data sampler.
     #[must_use]
     pub fn image_sampler(mut self, images: ImagesConfig) -> Self {
         self.images = Some(images);
         self
     }
 
-    /// Passes over the training images.
+    /// Sets the number of passes over the training images.
     #[must_use]
     pub fn epochs(self, epochs: usize) -> Self {
         self.set(&format!("train.epochs={epochs}"))
     }
 
-    /// Seed of all random streams.
+    /// Sets the seed of all random streams.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         self.set(&format!("seed={seed}"))
     }
 
-    /// Any other key of the config, as `section.key=value`. [`Experiment::train`] reports wrong ones.
+    /// Sets any key of the config, as `section.key=value`. [`Experiment::train`] returns an error if the assignment is not valid.
     #[must_use]
     pub fn set(mut self, assignment: &str) -> Self {
         self.assignments.push(assignment.to_owned());
         self
     }
 
-    /// Data folder, device and processes.
+    /// Sets data folder, device and processes.
     #[must_use]
     pub fn session(mut self, session: Session) -> Self {
         self.session = session;
         self
     }
 
-    /// The resolved config.
+    /// Returns the resolved config.
     ///
     /// # Errors
-    /// [`ConfigError`] with the assignment that is wrong.
+    /// Returns an error with the assignment that is not valid.
     pub fn config(&self) -> Result<RunConfig, ConfigError> {
         let mut config = self.start.with_all(&self.assignments)?;
         if let Some(paths) = &self.paths {
@@ -194,18 +194,20 @@ impl Experiment {
         Ok(config)
     }
 
-    /// Trains, ranks, and writes everything into a new run folder. A folder that holds the same run is resumed.
+    /// Trains the supernet, ranks architectures, and writes all results into a new run folder. If the folder contains the same run, the run is
+    /// resumed.
     ///
     /// # Errors
-    /// [`PadaError`]
+    /// Returns an error if the config is not valid, an input cannot be read, the folder has another run, or training fails.
     pub fn train(&self, folder: impl Into<PathBuf>) -> Result<TrainedRun, PadaError> {
         self.train_with(folder, &mut ())
     }
 
-    /// The same with an observer, which sees every step and can stop the run.
+    /// Trains as [`Experiment::train`], with an observer that receives every step and can stop the run.
     ///
     /// # Errors
-    /// [`PadaError`]
+    /// Returns the same errors as [`Experiment::train`], and an error of the kind [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) if the
+    /// observer stops the run.
     pub fn train_with(
         &self,
         folder: impl Into<PathBuf>,

@@ -1,4 +1,4 @@
-//! How the parts are wired: train, save, rank, compare, record.
+//! The sequence of a run: train, save, rank, compare, record.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,7 +21,8 @@ use crate::run::inputs::{Custom, Inputs};
 use crate::run::session::Session;
 use crate::run::supernet_training::{SupernetTraining, Unfinished};
 
-/// A run whose inputs have been read and checked: train a supernet, rank architectures with its weights, compare.
+/// A prepared run, whose inputs have been read and checked. It trains a supernet, ranks architectures, and compares the ranking with benchmark
+/// tables.
 pub struct Run {
     config: Config,
     place: Session,
@@ -32,10 +33,11 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads images and tables and puts the run together; writes nothing. Ranks that are not about the same run are refused.
+    /// Reads and checks all inputs of a run. It writes no file.
     ///
     /// # Errors
-    /// [`PadaError`]: the config or a file it needs, or [`PadaError::ProcessGroup`].
+    /// Returns an error if the config is not valid or an input cannot be read, and [`PadaError::ProcessGroup`] if the processes have different
+    /// inputs.
     pub fn prepare(config: impl Into<Config>, place: &Session) -> Result<Self, PadaError> {
         Self::prepare_custom(config.into(), place, &Custom::default())
     }
@@ -69,8 +71,8 @@ impl Run {
     /// method; the others call [`Run::run_worker`].
     ///
     /// # Errors
-    /// [`PadaError`]. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) or a failure, the run can be prepared again and resumed in
-    /// the same folder.
+    /// Returns an error if training or ranking fails. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) or a failure, the run can be
+    /// prepared again and resumed in the same folder.
     pub fn execute(
         mut self,
         folder: &RunFolder,
@@ -107,10 +109,10 @@ impl Run {
         Ok(record)
     }
 
-    /// Resumes the run of a folder from its last checkpoint. A finished run only ranks again.
+    /// Resumes the run of a folder from its last checkpoint. If training is finished, it only ranks again.
     ///
     /// # Errors
-    /// [`PadaError`], as [`Run::execute`].
+    /// Returns the same errors as [`Run::execute`], and [`PadaError::NotARun`] if the folder has no config.
     pub fn resume(
         folder: &Path,
         session: &Session,
@@ -120,11 +122,11 @@ impl Run {
         Self::prepare(config, session)?.execute(&folder, observer)
     }
 
-    /// Does this process's share of the work that process 0 does with [`Run::execute`]. It writes nothing but partial scores, if the
-    /// folder of process 0 can be seen from here.
+    /// Does the work of a process other than process 0, which calls [`Run::execute`]. It writes only partial scores, if it has access to the
+    /// folder of process 0.
     ///
     /// # Errors
-    /// [`PadaError`], as [`Run::execute`].
+    /// Returns the same errors as [`Run::execute`].
     pub fn run_worker(self, observer: &mut dyn Observer) -> Result<(), PadaError> {
         let folder = self.place.world.broadcast(vec![])?;
         let folder = PathBuf::from(String::from_utf8_lossy(&folder).into_owned());
@@ -161,12 +163,12 @@ impl Run {
     }
 }
 
-/// A folder as other ranks see it, where they share its disk.
+/// Returns the path of a folder for other processes that share its disk.
 fn shared_path(folder: &Path) -> Vec<u8> {
     std::path::absolute(folder).unwrap_or_else(|_| folder.into()).to_string_lossy().into_owned().into_bytes()
 }
 
-/// The event file of this session, made when it is first needed; the clock of a run counts training only.
+/// Returns the TensorBoard event file of this session and creates it on first use. Its clock counts only training time.
 fn event_file<'a>(
     events: &'a mut Option<EventFile>,
     folder: &RunFolder,
@@ -186,7 +188,7 @@ fn set_epochs(record: &mut RunRecord, epochs: &[EpochRecord]) {
     record.train_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
 }
 
-/// The digits that a part allows at each position.
+/// Returns the digits that a part of the space allows at each position.
 fn part_record(part: &SubSpace) -> Vec<String> {
     part.allowed().iter().map(|ops| Arch::new(ops.as_slice()).to_string()).collect()
 }

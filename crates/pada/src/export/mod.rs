@@ -1,4 +1,4 @@
-//! One architecture as a model file.
+//! Export of one architecture as a model file.
 
 mod exported;
 mod source;
@@ -17,55 +17,55 @@ use crate::eval::arch_files::not_written;
 use crate::run::build;
 use crate::run::session::Session;
 
-/// An architecture and its weights.
+/// Settings of an export: weights, architecture, and statistics of the batch norms.
 #[derive(Clone, Debug)]
 pub struct ExportJob {
-    /// Where the weights are.
+    /// The source of the weights.
     pub weights: ExportWeights,
-    /// The architecture in any text form of its space; a run of one architecture has its own.
+    /// The architecture in any text form of its space. It may be `None` for a run of one architecture.
     pub arch: Option<String>,
-    /// Where the statistics of norms come from.
+    /// The source of the running statistics of the batch norms.
     pub statistics: StatisticsFrom,
 }
 
-/// Weights of a supernet, or of one architecture of it.
+/// The source of the weights of an export.
 #[derive(Clone, Debug)]
 pub enum ExportWeights {
-    /// The folder of a finished run; it knows its network and its images.
+    /// The folder of a finished run. Its config determines network and images.
     Run(PathBuf),
-    /// A file.
+    /// A file of weights.
     File {
-        /// A checkpoint, `.safetensors`, or a PyTorch `.pt`.
+        /// A checkpoint, a `.safetensors` file, or a PyTorch `.pt` file.
         path: PathBuf,
-        /// The network it belongs to.
+        /// The network that the weights belong to.
         supernet: SupernetConfig,
-        /// Data set, as `data.source` of a config.
+        /// Data set, in the form of `data.source` of a config.
         data: String,
-        /// How photographs are read; none for data sets whose images have their own size.
+        /// Settings for reading photographs, or `None` for images of a fixed size.
         photographs: Option<Photographs>,
-        /// What computes the statistics of norms.
+        /// The executor that computes the running statistics.
         compute: ComputeConfig,
     },
 }
 
-/// Where the statistics come from that norms have in the file.
+/// The source of the running statistics that the batch norms have in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatisticsFrom {
-    /// A pass over training images, the same that a recalibration for a score takes: if nothing is given, as the run does it, or else
-    /// [`Recalibration::USUAL`].
+    /// Training images, as in the recalibration before scoring. `None` uses the recalibration of the run, or [`Recalibration::USUAL`] if the
+    /// run has none.
     Images(Option<Recalibration>),
-    /// The weights, where norms keep running statistics.
+    /// The running statistics among the weights.
     Stored,
-    /// Where the score of the run has them from: the weights of a network that was trained alone, unless its run takes them anew; such
-    /// images elsewhere.
+    /// The statistics with which the run scores: the running statistics of a stand-alone network unless its run recomputes them, otherwise
+    /// training images as in [`StatisticsFrom::Images`].
     Score(Option<Recalibration>),
 }
 
-/// Takes an architecture out of its supernet, and fixes the statistics of its norms.
+/// Extracts an architecture from its supernet, and sets the running statistics of its batch norms.
 ///
 /// # Errors
-/// [`PadaError`]: bad weights, an architecture that the weights do not compute, [`PadaError::NoStatistics`],
-/// [`NotFinite`] where a norm's input has no finite statistics.
+/// Returns an error if the weights cannot be read or do not belong to the architecture, [`PadaError::NoStatistics`] if stored statistics are
+/// requested but absent, and [`NotFinite`] if a statistic is not finite.
 pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError> {
     let source = Source::read(job, place)?;
     let Source { arch, images, .. } = &source;
@@ -107,7 +107,7 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
     let not_finite = values.iter().find(|value| !value.is_finite());
     if let Some(&value) = not_finite {
         let (path, value) = (arch.clone(), f64::from(value));
-        return Err(TrainError::from(NotFinite { path, what: "statistic of a norm", value }).into());
+        return Err(TrainError::from(NotFinite { path, what: "statistic of a batch norm", value }).into());
     }
     let normalize = images.normalize();
     let numbers = |list: [f32; 3]| list.map(|v| v.to_string()).join(" ");
@@ -124,10 +124,10 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
     Ok(ExportedNet { frozen, values, about })
 }
 
-/// Whether a file can be written there, found out before the work, and none stands there unless it may be replaced.
+/// Checks before the work that a file can be written to a path.
 ///
 /// # Errors
-/// [`PadaError::FileExists`] or [`PadaError::Write`]
+/// Returns [`PadaError::FileExists`] if the file exists and must not be replaced, and [`PadaError::Write`] if it cannot be written.
 pub fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
     if existing == Existing::Refuse && path.exists() {
         return Err(PadaError::FileExists { path: path.into() });
@@ -135,11 +135,11 @@ pub fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> 
     check_writable(path).map_err(not_written)
 }
 
-/// What happens to a file that stands where another is to be written.
+/// Treatment of an existing file at the path of a file to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// It stays.
+    /// Keep the file and return an error.
     Refuse,
-    /// It is replaced.
+    /// Replace the file.
     Replace,
 }

@@ -14,20 +14,20 @@ use crate::run::build;
 use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
 
-/// What is exported.
+/// The weights and the architecture that are exported.
 pub(super) struct Source {
     pub(super) supernet: SupernetConfig,
-    /// Where the architecture was trained as a network of its own.
+    /// The recipe, if the architecture was trained as a stand-alone network.
     pub(super) alone: Option<StandAloneConfig>,
-    /// What the score of the run took the statistics of norms from.
+    /// The recalibration with which the run scores, if there is one.
     pub(super) recalibrated: Option<(Recalibration, Calibration)>,
     pub(super) arch: Arch,
-    /// All of the supernet, as the architecture uses them.
+    /// All weights of the supernet, as placed for the architecture.
     pub(super) weights: Vec<f32>,
-    /// Those that were trained on.
+    /// The images that were trained on.
     pub(super) images: Dataset,
     pub(super) compute: ComputeConfig,
-    /// File or folder of the weights, without its place.
+    /// Name of the file or folder of the weights, without its path.
     name: String,
 }
 
@@ -40,7 +40,7 @@ impl Source {
                 let images = pada_data::open(data, &place.data_dir, *photographs)?.train;
                 let net = build::supernet(supernet, image_shape(&images), images.classes())?;
                 let space = supernet.space()?;
-                let range = "an architecture, unless --weights is the folder of a run of one";
+                let range = "an architecture unless --weights is the folder of a run of one architecture";
                 let missing = ConfigError::Range { key: "--arch", value: "not given".to_owned(), range };
                 let arch = space.parse(arch.ok_or(missing)?)?;
                 let (weights, part) = read_scored(path, net.as_ref(), space.as_ref())?;
@@ -87,7 +87,7 @@ impl Source {
         Ok(Self { supernet, alone, recalibrated, arch, weights, images, compute, name })
     }
 
-    /// The network that the weights are of.
+    /// Creates the network that the weights belong to.
     pub(super) fn net(&self) -> Result<Box<dyn Lower>, PadaError> {
         build::net_of(
             &self.supernet,
@@ -98,8 +98,8 @@ impl Source {
         )
     }
 
-    /// The architecture and its supernet in words: every key of `[supernet]`, and all of them as TOML, from which the network can be
-    /// built again.
+    /// Returns the metadata of the architecture and its supernet: every key of `[supernet]`, and all keys together as TOML, from which the
+    /// network can be rebuilt.
     pub(super) fn about(&self) -> About {
         let table = toml::Table::try_from(&self.supernet).expect("a config is a table");
         let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

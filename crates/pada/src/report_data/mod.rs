@@ -1,4 +1,4 @@
-//! Runs as a page shows them: what their folders hold, read without touching it.
+//! Data of runs for HTML reports, read from the run folders without changing them.
 
 mod preferred;
 
@@ -18,8 +18,8 @@ use crate::eval::tables::Tables;
 use crate::run::build;
 use crate::run::folder::{CONFIG, RANKING, RECORD};
 
-/// Reads runs for a page. Takes no lock and writes nothing, so it reads runs that are under way too. What many runs share, images and
-/// tables, is read once.
+/// Reads the data of runs for an HTML report. It takes no lock and writes no file, so it can also read running runs. Images and tables that
+/// several runs share are read only once.
 #[derive(Default)]
 pub struct RunReader {
     data_dir: PathBuf,
@@ -28,15 +28,16 @@ pub struct RunReader {
 }
 
 impl RunReader {
-    /// With the folder of downloaded data sets and tables.
+    /// Creates a reader with the folder of downloaded data sets and benchmark tables.
     pub fn new(data_dir: &Path) -> Self {
         Self { data_dir: data_dir.into(), ..Self::default() }
     }
 
-    /// The run of a folder, as far as it is. Images, tables and checkpoints that are not there are said to be missing.
+    /// Reads the run of a folder in its current state. If images, tables or checkpoints are missing, the report gives the reason.
     ///
     /// # Errors
-    /// [`PadaError::NotARun`], and those of a config, record or list of scores that is there and cannot be read.
+    /// Returns [`PadaError::NotARun`] if the folder has no config, or the error of an existing config, record or file of scores that cannot be
+    /// read.
     pub fn read(&mut self, folder: &Path) -> Result<RunView, PadaError> {
         let file = folder.join(CONFIG);
         if !file.is_file() {
@@ -65,7 +66,7 @@ impl RunReader {
         })
     }
 
-    /// Predicted and true accuracies, where both are there.
+    /// Reads predicted and stand-alone accuracies of the architectures that have both.
     fn accuracies(
         &mut self,
         folder: &Path,
@@ -80,7 +81,7 @@ impl RunReader {
             return Ok(Err("The architectures have not been ranked yet.".to_owned()));
         }
         if !file.is_file() {
-            return Ok(Err(format!("The folder has no {RANKING}, which holds the scores.")));
+            return Ok(Err(format!("The run folder has no {RANKING}, the file with the scores.")));
         }
         let scores = read_scores(&file, config.supernet.space()?.as_ref())?;
         let tables = match self.tables(config) {
@@ -108,7 +109,7 @@ impl RunReader {
         found
     }
 
-    /// The images that a run trains on, where they are here and the same.
+    /// Reads the images that a run trains on, if they are available and unchanged.
     fn images(&mut self, config: &Config, record: &RunRecord) -> Found<Rc<Dataset>> {
         let data = config.data();
         let found = match self.images.iter().find(|(known, _)| known == data) {
@@ -128,17 +129,16 @@ impl RunReader {
         };
         found.and_then(|images| match images.sha256() == record.train_images.sha256 {
             true => Ok(images),
-            false => {
-                Err("The training images differ from those of the run: their SHA-256 is another.".to_owned())
-            }
+            false => Err("The training images differ from the images of the run: they have another SHA-256."
+                .to_owned()),
         })
     }
 }
 
-/// The run folders that a path means: itself, or those within it in the order of their names, as `xtask reproduce` makes them.
+/// Finds the run folders of a path: the path itself, or the folders within it sorted by name, as `xtask reproduce` creates them.
 ///
 /// # Errors
-/// [`PadaError::NotARun`] where there is none, [`PadaError::Read`] for a folder that cannot be read.
+/// Returns [`PadaError::NotARun`] if there is none, and [`PadaError::Read`] if a folder cannot be read.
 pub fn run_folders(path: &Path) -> Result<Vec<PathBuf>, PadaError> {
     let is_run = |path: &Path| path.join(CONFIG).is_file();
     if is_run(path) || !path.is_dir() {
@@ -156,10 +156,10 @@ pub fn run_folders(path: &Path) -> Result<Vec<PathBuf>, PadaError> {
     if found.is_empty() { Err(PadaError::NotARun { path: path.into(), file: CONFIG }) } else { Ok(found) }
 }
 
-/// Writes the page of some runs, whole or not at all.
+/// Writes the HTML report of some runs atomically.
 ///
 /// # Errors
-/// [`PadaError::Write`]
+/// Returns [`PadaError::Write`] if the file cannot be written.
 pub fn write_page(path: &Path, runs: &[RunView]) -> Result<(), PadaError> {
     write_file(path, page(runs).as_bytes())
 }

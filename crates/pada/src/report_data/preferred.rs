@@ -10,13 +10,13 @@ use super::RunReader;
 use crate::config::{Config, ImagesConfig};
 use crate::error::PadaError;
 
-/// Images of each kind.
+/// Number of images of each kind in the report.
 const SHOWN: usize = 16;
-/// Pixels; larger images are made smaller by whole factors.
+/// Largest height and width of an image in the report, in pixels. Larger images are reduced by integer factors.
 const LARGEST: usize = 64;
 
 impl RunReader {
-    /// What the data rule prefers, going by the newest checkpoint.
+    /// Reads the images that the data sampler prefers and avoids, from the newest checkpoint.
     pub(super) fn preferred(
         &mut self,
         folder: &Path,
@@ -24,7 +24,7 @@ impl RunReader {
         record: Option<&RunRecord>,
     ) -> Result<Found<PreferredImages>, PadaError> {
         if !matches!(config, Config::Run(config) if config.images != ImagesConfig::Uniform) {
-            return Ok(Err("The images were drawn uniformly, once per epoch each.".to_owned()));
+            return Ok(Err("Images were drawn uniformly, each of them once per epoch.".to_owned()));
         }
         let not_yet = || {
             Ok(Err("The image distribution is uniform until the second epoch, and there is no later checkpoint yet."
@@ -45,7 +45,7 @@ impl RunReader {
         let q = state.probability.as_slice();
         if q.len() != images.len() || !q.iter().all(|q| q.is_finite()) {
             let reason =
-                format!("{} holds no distribution over {} images.", found.path.display(), images.len());
+                format!("{} has no distribution over {} images.", found.path.display(), images.len());
             return Ok(Err(reason));
         }
         let checkpoint = found.path.strip_prefix(folder).unwrap_or(&found.path).display().to_string();
@@ -54,7 +54,7 @@ impl RunReader {
     }
 }
 
-/// The data sampler of a run's newest checkpoint: of its last stage that has one.
+/// Reads the state of the data sampler from the newest checkpoint of a run, in the last stage that has one.
 fn newest(folder: &Path, config: &Config) -> Result<Option<DataState>, PadaError> {
     let mut folders = vec![folder.to_owned()];
     if config.split().is_some() {
@@ -74,15 +74,15 @@ fn newest(folder: &Path, config: &Config) -> Result<Option<DataState>, PadaError
     Ok(None)
 }
 
-/// What `q`, `[N]`, prefers among N images.
+/// Finds the images that a distribution `q`, `[N]`, prefers and avoids.
 fn of(q: &[f64], images: &Dataset) -> Result<PreferredImages, DataError> {
     let mut order: Vec<usize> = (0..q.len()).collect();
     order.sort_by(|&a, &b| q[a].total_cmp(&q[b]));
     let lowest_probability = order.first().map_or(0.0, |&i| q[i]);
     let lowest = order.iter().take_while(|&&i| q[i] == lowest_probability).count();
-    // Of many images that are all avoided alike, no few stand for the others.
+    // If more images share the lowest probability than the report shows, any choice among them is arbitrary, so none is shown.
     let skipped = if lowest > SHOWN { lowest } else { 0 };
-    // A photograph that is damaged and may be left out is left out here too.
+    // Damaged photographs are skipped here if the run skips them.
     let thumbnail = |&index: &usize| {
         let image = match images.subset(&[index as u32])?.to_memory(1) {
             Err(DataError::AllDamaged { .. }) => return Ok(None),
@@ -108,7 +108,7 @@ fn of(q: &[f64], images: &Dataset) -> Result<PreferredImages, DataError> {
     })
 }
 
-/// Mean N·q of every class that has an image.
+/// Computes the mean of N·q over the images of every class.
 fn classes(q: &[f64], images: &Dataset) -> Vec<(String, f64)> {
     let mut sums = vec![(0.0, 0_usize); images.classes()];
     for (q, label) in q.iter().zip(images.labels()) {
@@ -126,7 +126,7 @@ fn class(images: &Dataset, label: usize) -> String {
     images.class(label).map_or_else(|| format!("class {label}"), str::to_owned)
 }
 
-/// The first image as bytes to look at; each pixel of a large one is the mean of a square.
+/// Converts the first image to bytes. Each pixel of a reduced image is the mean of a square.
 fn pixels(images: &InMemoryDataset) -> Pixels {
     let side = images.height.max(images.width).div_ceil(LARGEST).max(1);
     let (height, width) = (images.height / side, images.width / side);
@@ -138,7 +138,7 @@ fn pixels(images: &InMemoryDataset) -> Pixels {
     };
     let mut rgb = Vec::with_capacity(3 * height * width);
     for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-        // One plane is grey.
+        // An image with one channel is grey.
         rgb.extend((0..3).map(|c| mean(planes[c.min(planes.len() - 1)], y, x)));
     }
     Pixels { width: width as u32, height: height as u32, rgb }
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(indices(&found.preferred), (24..40).rev().collect::<Vec<_>>());
         assert_eq!(indices(&found.avoided), (0..16).collect::<Vec<_>>());
         assert_eq!((found.lowest, found.images, found.preferred[0].class.as_str()), (1, 40, "automobile"));
-        // Even places sum to 380, odd ones to 400.
+        // Even indices sum to 380, odd ones to 400.
         let ratios: Vec<f64> = found.classes.iter().map(|(_, ratio)| *ratio).collect();
         assert!(
             (ratios[0] - 380.0 / 390.0).abs() < 1e-12 && (ratios[1] - 400.0 / 390.0).abs() < 1e-12,

@@ -1,4 +1,4 @@
-//! From a config to networks, executors and images: the only place that names their types.
+//! Construction of networks, executors and images from a config. Only this module names their concrete types.
 
 use pada_data::{Dataset, Splits};
 use pada_engine::Engine;
@@ -19,7 +19,7 @@ use crate::error::PadaError;
 use crate::run::device;
 use crate::run::device::Device;
 
-/// The network whose weights are shared. Of cells it has norms with the statistics of the batch, of MobileNet blocks with running ones.
+/// Creates the supernet. In cell-based spaces its batch norms use batch statistics, in spaces of MobileNet blocks running statistics.
 pub(crate) fn supernet(
     config: &SupernetConfig,
     input: Shape,
@@ -29,7 +29,8 @@ pub(crate) fn supernet(
     Ok(network(config.size()?, norms, input, classes))
 }
 
-/// The network as benchmarks of the space train it alone. In the DARTS space that is larger than the supernet: C=36, 20 cells.
+/// Creates the stand-alone network as the benchmarks of the space train it. In the DARTS space it is larger than the supernet: C=36, 20
+/// cells.
 pub(crate) fn alone(
     config: &SupernetConfig,
     input: Shape,
@@ -58,7 +59,7 @@ pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: u
     }
 }
 
-/// The network that a run trains.
+/// Creates the network that a run trains.
 pub(crate) fn trained(config: &Config, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
     match config {
         Config::Retrain(config) if config.stand_alone().is_some() => {
@@ -69,7 +70,7 @@ pub(crate) fn trained(config: &Config, input: Shape, classes: usize) -> Result<B
     }
 }
 
-/// The network whose weights compute an architecture: the supernet, or one of its own.
+/// Creates the network that an architecture is trained as: the supernet, or a stand-alone network.
 pub(crate) fn net_of(
     config: &SupernetConfig,
     alone: Option<&StandAloneConfig>,
@@ -83,10 +84,10 @@ pub(crate) fn net_of(
     }
 }
 
-/// What computes, on the device that was chosen.
+/// Creates the executor for a network on a device.
 ///
 /// # Errors
-/// [`PadaError::Device`] where that cannot compute this.
+/// Returns [`PadaError::Device`] if the device does not support the executor or the network.
 pub(crate) fn executor(
     compute: ComputeConfig,
     device: Device,
@@ -108,7 +109,7 @@ pub(crate) fn executor(
     })
 }
 
-/// The part of its space that a run is about.
+/// Returns the part of the space that a run trains.
 pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<SubSpace, PadaError> {
     match config.ops.as_slice() {
         [] => Ok(SubSpace::full(space)),
@@ -116,7 +117,7 @@ pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<S
     }
 }
 
-/// The images that may be trained on.
+/// Returns the images that may be trained on.
 pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> Dataset {
     match part {
         TrainPart::All => splits.train.clone(),
@@ -124,7 +125,7 @@ pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> Dataset {
     }
 }
 
-/// What running statistics are taken from, of the images that may be trained on.
+/// Chooses the images from which running statistics are recomputed, from the images that may be trained on.
 pub(crate) fn calibration(
     config: Option<Recalibration>,
     trainable: &Dataset,
@@ -134,14 +135,14 @@ pub(crate) fn calibration(
     Ok(Some(Calibration::new(trainable, images, batch)?))
 }
 
-/// The images a run trains on: the first `n` of those that it may, or all.
+/// Returns the images that a run trains on: the first `n` images that may be trained on, or all of them.
 pub(crate) fn train_images(n: Option<usize>, trainable: Dataset) -> Result<Dataset, ConfigError> {
     let Some(n) = n else { return Ok(trainable) };
     within("data.train_images", n, &trainable)?;
     Ok(trainable.first(n))
 }
 
-/// The images architectures are scored on.
+/// Returns the images that architectures are scored on.
 pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> Dataset {
     match split {
         RankSplit::Test => splits.test.clone(),
@@ -149,17 +150,18 @@ pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> Dataset {
     }
 }
 
-/// Refuses more images than there are.
+/// Returns an error if `n` is larger than the number of images.
 pub(crate) fn within(key: &'static str, n: usize, images: &Dataset) -> Result<(), ConfigError> {
     let value = format!("{n}, but {} has {} images", images.name(), images.len());
-    let range = "no more than that";
+    let range = "at most this number";
     if n <= images.len() { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
 }
 
-/// Images whose cell at two thirds has 8×8 pixels: what the auxiliary head reads.
+/// Height and width of images for which the auxiliary classifier has its input of 8×8 pixels.
 const AUXILIARY_IMAGE: usize = 32;
 
-/// The network of one architecture: only its weights, norms with running statistics, and what its training needs.
+/// Creates a stand-alone network: only the weights of the architecture, and batch norms with running statistics. For DARTS it has drop path
+/// and the auxiliary classifier if the recipe uses them.
 fn stand_alone_net(
     supernet: &SupernetConfig,
     alone: &StandAloneConfig,
@@ -174,7 +176,7 @@ fn stand_alone_net(
     if let Some(share) =
         alone.auxiliary.filter(|_| (input.height, input.width) != (AUXILIARY_IMAGE, AUXILIARY_IMAGE))
     {
-        let range = "unset, unless images are 32×32: the head reads 8×8 pixels";
+        let range = "left out unless the images have 32×32 pixels, because the auxiliary classifier needs an input of 8×8 pixels";
         return Err(ConfigError::Range { key: "retrain.auxiliary", value: share.to_string(), range }.into());
     }
     let training = DartsTraining {

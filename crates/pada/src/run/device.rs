@@ -5,31 +5,31 @@ use pada_graph::{Executor, Precision, WeightLayout};
 
 use crate::error::PadaError;
 
-/// What computes. Chosen once, when a job starts, and passed down.
+/// The device that computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The processor, with all threads of the global pool.
+    /// The CPU, with all threads of the global thread pool.
     #[default]
     Cpu,
-    /// The NVIDIA GPU of this number.
+    /// The NVIDIA GPU with this index.
     Cuda(usize),
 }
 
-/// A device, and why it is that one.
+/// A chosen device, with the reason why it is not a GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// What computes.
+    /// The device.
     pub device: Device,
-    /// Why no GPU computes although one was welcome.
+    /// The reason why no GPU is used, if `auto` was requested and no GPU can be used.
     pub why_no_gpu: Option<String>,
 }
 
 impl Device {
-    /// The device of a name: `auto` (the first GPU if it can be used, else the processor), `cpu` or `cuda:N`. A GPU can be used if
-    /// driver and compiler are there and it computes known networks as the processor does ([`cuda::check`]).
+    /// Chooses a device by name: `auto` (the first GPU if it can be used, otherwise the CPU), `cpu` or `cuda:N`. A GPU can be used if driver
+    /// and compiler are installed and if it computes known networks with the same results as the CPU ([`cuda::check`]).
     ///
     /// # Errors
-    /// [`PadaError::Device`] for another name, and where that GPU cannot be used.
+    /// Returns [`PadaError::Device`] if the name is unknown or the GPU cannot be used.
     pub fn choose(name: &str) -> Result<Choice, PadaError> {
         let numbered = || name.strip_prefix("cuda:")?.parse::<usize>().ok();
         let chosen = |device| Ok(Choice { device, why_no_gpu: None });
@@ -45,13 +45,13 @@ impl Device {
             },
             _ => Err(PadaError::Device {
                 device: name.to_owned(),
-                reason: "devices are called auto, cpu and cuda:N".to_owned(),
+                reason: "the device must be auto, cpu or cuda:N".to_owned(),
             }),
         }
     }
 }
 
-/// The engine on a GPU.
+/// Creates the engine on a GPU.
 pub(crate) fn engine(
     ordinal: usize,
     layout: WeightLayout,
@@ -64,7 +64,7 @@ pub(crate) fn engine(
     Ok(Box::new(engine))
 }
 
-/// A GPU that has passed the check.
+/// Opens a GPU and checks it with [`cuda::check`].
 fn open(ordinal: usize, precision: Precision) -> Result<Rc<Driver>, CudaError> {
     let mut options = DriverOptions::default();
     options.cache = cuda::kernel_cache();
@@ -96,7 +96,7 @@ mod tests {
         }
     }
 
-    /// Where there is no driver, a GPU is refused with the words of the driver's absence.
+    /// Without a driver, the error of a GPU says that the driver is missing.
     #[test]
     fn without_a_driver_the_engine_of_a_gpu_says_so() {
         if cuda::gpus() != Err(CudaError::NoDriver) {

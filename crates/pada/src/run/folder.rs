@@ -11,13 +11,13 @@ use crate::error::PadaError;
 pub(crate) const CONFIG: &str = "config.toml";
 pub(crate) const RECORD: &str = "record.json";
 pub(crate) const RANKING: &str = "ranking.csv";
-/// The page about the run.
+/// File name of the HTML report of a run.
 const PAGE: &str = "report.html";
 const LOCK: &str = "lock";
 
-/// The folder of one run: `config.toml`, checkpoints, `record.json`, `ranking.csv`.
+/// The folder of one run, with `config.toml`, checkpoints, `record.json` and `ranking.csv`.
 ///
-/// Only one process can have it open: a second one is refused. The lock goes with the process, however that ends.
+/// Only one process can open it at a time. The lock ends with the process, even if the process is killed.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -26,10 +26,10 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new folder and writes the config into it.
+    /// Creates a new folder and writes the config into it.
     ///
     /// # Errors
-    /// [`PadaError::FolderExists`] or [`PadaError::Write`]
+    /// Returns [`PadaError::FolderExists`] if the folder has other contents, and [`PadaError::Write`] if a file cannot be written.
     pub fn create(path: &Path, config: impl Into<Config>) -> Result<Self, PadaError> {
         Self::create_for(path, &config.into())
     }
@@ -54,7 +54,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Whether a folder was made for a run that ended before its config was written: it is as good as new.
+    /// Returns true if a folder was created for a run that ended before its config was written. Such a folder can be used for a new run.
     pub fn is_unborn(path: &Path) -> bool {
         let ours = |name: &str| name == LOCK || is_temporary(name);
         let all_ours = |entries: std::fs::ReadDir| {
@@ -63,10 +63,10 @@ impl RunFolder {
         std::fs::read_dir(path).is_ok_and(all_ours)
     }
 
-    /// Makes `<parent>/<name>-s<seed>-001`, or with the next number that is free.
+    /// Creates `<parent>/<name>-s<seed>-001`, or the folder with the next free number.
     ///
     /// # Errors
-    /// [`PadaError::Write`]
+    /// Returns [`PadaError::Write`] if the folder or the config cannot be written.
     pub fn create_numbered(parent: &Path, config: impl Into<Config>) -> Result<Self, PadaError> {
         let config = config.into();
         let path = |n: usize| parent.join(format!("{}-s{}-{n:03}", config.name(), config.seed()));
@@ -79,10 +79,11 @@ impl RunFolder {
         }
     }
 
-    /// Opens the folder of a run that was started.
+    /// Opens the folder of an existing run.
     ///
     /// # Errors
-    /// [`PadaError::NotARun`] or [`PadaError::Config`]
+    /// Returns [`PadaError::NotARun`] if the folder has no config, [`PadaError::Config`] if the config is not valid, and
+    /// [`PadaError::FolderInUse`] if another process has opened it.
     pub fn open(path: &Path) -> Result<(Self, Config), PadaError> {
         let file = config_file(path)?;
         let folder = Self { path: path.into(), _lock: Some(lock(path)?) };
@@ -100,30 +101,30 @@ impl RunFolder {
         Ok((Self { path: path.into(), _lock: lock_to_read(path)? }, Config::read(&file)?))
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Scores of all ranked architectures.
+    /// Returns the path of the file with the scores of all ranked architectures.
     pub fn ranking(&self) -> PathBuf {
         self.path.join(RANKING)
     }
 
-    /// The page about the run.
+    /// Returns the path of the HTML report.
     pub fn page(&self) -> PathBuf {
         Self::page_of(&self.path)
     }
 
-    /// The page about the run of a folder that is not open.
+    /// Returns the path of the HTML report of a folder that is not open.
     pub fn page_of(path: &Path) -> PathBuf {
         path.join(PAGE)
     }
 
-    /// Writes the record, replacing an older one.
+    /// Writes the record and replaces an older one.
     ///
     /// # Errors
-    /// [`PadaError::Write`]
+    /// Returns [`PadaError::Write`] if the file cannot be written.
     pub fn write_record(&self, record: &RunRecord) -> Result<(), PadaError> {
         self.write(RECORD, record.to_json().as_bytes())
     }
@@ -155,7 +156,7 @@ fn lock_to_read(folder: &Path) -> Result<Option<File>, PadaError> {
     }
 }
 
-/// Keeps other processes out of a folder as long as the file is open.
+/// Locks a folder against other processes, as long as the returned file is open.
 pub(crate) fn lock(folder: &Path) -> Result<File, PadaError> {
     let path = folder.join(LOCK);
     let io = |source| PadaError::Write { path: path.clone(), source };

@@ -12,11 +12,11 @@ use crate::run::network::Network;
 use crate::run::scoring::Scoring;
 use crate::run::session::Session;
 
-/// Builds a path sampler for a part of the space.
+/// Creates a path sampler for a part of the space.
 pub(crate) type PathSamplerFactory =
     Arc<dyn Fn(SubSpace) -> Result<Box<dyn PathSampler>, SamplerError> + Send + Sync>;
 
-/// What a program gives instead of a key of the config.
+/// Inputs that a program provides instead of a key of the config.
 #[derive(Clone, Default)]
 pub(crate) struct Custom {
     /// The images of `data.source = "own"`.
@@ -25,20 +25,20 @@ pub(crate) struct Custom {
     pub(crate) paths: Option<PathSamplerFactory>,
 }
 
-/// What a run reads before it trains: images and network, checked against each other.
+/// The inputs of a run: images and network, checked against each other.
 pub(crate) struct Inputs {
-    /// What is trained on.
+    /// The training images.
     pub(crate) images: Dataset,
     /// The part of the space that is trained and ranked.
     pub(crate) whole: SubSpace,
-    /// What architectures are scored on.
+    /// Images and network that architectures are scored with.
     pub(crate) scoring: Scoring,
     /// The sampler of `paths.rule = "own"`.
     pub(crate) own_paths: Option<PathSamplerFactory>,
 }
 
 impl Inputs {
-    /// Reads them; writes nothing.
+    /// Reads and checks all inputs. It writes no file.
     pub(crate) fn read(config: &Config, place: &Session, custom: &Custom) -> Result<Self, PadaError> {
         config.check()?;
         Self::read_checked(config, place, custom).map_err(|error| match error {
@@ -52,7 +52,7 @@ impl Inputs {
         let splits = match &custom.splits {
             Some(splits) => splits.clone(),
             None if data.source == OWN => {
-                let range = "the name of a data set or a folder: the images of this run belong to the program that started it";
+                let range = "the name of a data set or a folder, because only the program that started the run has its images";
                 return Err(ConfigError::Range { key: "data.source", value: OWN.to_owned(), range }.into());
             }
             None => pada_data::open(&data.source, &place.data_dir, data.photographs())?,

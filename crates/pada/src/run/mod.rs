@@ -1,4 +1,4 @@
-//! Running: what a run computes on, its folder, its inputs, the training of its supernets, and finished runs.
+//! Parts of a run: session and device, run folder, inputs, training of the supernets, and finished runs.
 
 pub(crate) mod build;
 pub(crate) mod device;

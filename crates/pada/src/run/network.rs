@@ -7,45 +7,46 @@ use pada_trainer::image_shape;
 use crate::config::{ConfigError, SpaceName, SupernetConfig};
 use crate::run::build;
 
-/// A search space with its network as it stands alone: what costs and zero-cost rankings are read from.
+/// A search space with its stand-alone network, from which costs and zero-cost scores are computed.
 pub struct Network {
-    /// The space.
+    /// The search space.
     pub space: Box<dyn SearchSpace>,
     name: SpaceName,
     alone: Box<dyn Lower>,
 }
 
 impl Network {
-    /// The network of a config for images like these.
+    /// Creates the stand-alone network of a space, with the input shape and the number of classes of `images`. Its size is the one that
+    /// benchmarks of the space use.
     ///
     /// # Errors
-    /// [`ConfigError`] for a size that the space does not have.
+    /// Returns an error if the space does not have the size of the config.
     pub fn new(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let alone = build::alone(config, image_shape(images), images.classes())?;
         Ok(Self { space: config.space()?, name: config.space, alone })
     }
 
-    /// The same with the size that the config says, as a run with `[retrain]` trains it.
+    /// Creates the stand-alone network with the size of the config, as `pada-train retrain` trains it.
     ///
     /// # Errors
-    /// As [`Network::new`].
+    /// Returns an error if the space does not have the size of the config.
     pub fn as_configured(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
         let net = build::network(config.size()?, Norms::Affine, image_shape(images), images.classes());
         Ok(Self { space: config.space()?, name: config.space, alone: net })
     }
 
-    /// Weights and multiply-adds of an architecture that stands alone.
+    /// Computes the number of parameters and multiply-adds of the stand-alone network of an architecture.
     ///
     /// # Errors
-    /// [`GraphError`] where images are too small for the network.
+    /// Returns an error if the images are too small for the network.
     pub fn cost(&self, arch: &Arch) -> Result<Cost, GraphError> {
         Ok(Cost::of(&self.alone.lower(arch)?, self.alone.weights()))
     }
 
-    /// Rankings that cost no supernet, `[A]` each, beginning with the number of weights.
+    /// Computes the zero-cost scores of architectures, `[A]` each. The first one is the number of parameters.
     ///
     /// # Errors
-    /// As [`Network::cost`].
+    /// Returns an error if the images are too small for the network.
     pub fn baselines(&self, archs: &[Arch]) -> Result<Vec<(&'static str, Vec<f64>)>, GraphError> {
         let costs = archs.iter().map(|arch| self.cost(arch)).collect::<Result<Vec<_>, _>>()?;
         let params = costs.iter().map(|cost| cost.params as f64).collect();
@@ -60,11 +61,11 @@ impl Network {
     }
 }
 
-/// 1 for each 1×1 and 9 for each 3×3 convolution on an edge that lies between the cell's input and its output: a ranking of
-/// NAS-Bench-201 that costs nothing and beats many supernets.
+/// Computes a zero-cost score of a NAS-Bench-201 architecture: 1 for each 1×1 convolution and 9 for each 3×3 convolution on an active edge,
+/// which lies on a path from the input to the output of the cell. Its ranking is better than the ranking of many supernets.
 ///
 /// # Errors
-/// [`SpaceError`] for an architecture of another space.
+/// Returns an error for an architecture of another space.
 pub fn live_conv_weight(arch: &Arch) -> Result<f64, SpaceError> {
     let live = Nb201::new().active(arch)?;
     let weight = |(op, live)| match (op, live) {

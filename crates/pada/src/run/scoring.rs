@@ -4,16 +4,16 @@ use pada_trainer::{Calibration, EvalSet, PlaceWeights, Scorer};
 
 use crate::run::network::Network;
 
-/// What architectures are scored on.
+/// Images and network that architectures are scored with.
 pub(crate) struct Scoring {
     pub(crate) images: InMemoryDataset,
     pub(crate) batch: usize,
-    /// Where norms have running statistics: what those are taken from.
+    /// Images from which running statistics are recomputed, or `None` if the batch norms use batch statistics.
     pub(crate) calibration: Option<Calibration>,
     pub(crate) network: Network,
 }
 
-/// What computes the architectures.
+/// The executor with the weights that architectures are scored with.
 pub(crate) struct Weights<'a, 'p> {
     pub(crate) executor: &'a mut dyn Executor,
     pub(crate) net: &'a dyn Lower,
@@ -21,12 +21,12 @@ pub(crate) struct Weights<'a, 'p> {
 }
 
 impl Scoring {
-    /// The images, ready to be scored on.
+    /// Returns the images in batches, for a [`Scorer`].
     pub(crate) fn eval_set(&self) -> EvalSet {
         EvalSet::new(&self.images, usize::MAX, self.batch)
     }
 
-    /// A scorer that knows nothing yet.
+    /// Creates a scorer without scores.
     pub(crate) fn scorer<'a, 'p>(
         &'a self,
         weights: &'a mut Weights<'_, 'p>,

@@ -5,21 +5,21 @@ use pada_dist::ProcessGroup;
 
 use crate::run::device::Device;
 
-/// What a run computes on and with: the data folder, the device, and the processes that share the work.
+/// The environment of a run: the data folder, the device, and the processes that share the work.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Folder of downloaded data sets and tables.
+    /// Folder of downloaded data sets and benchmark tables.
     pub data_dir: PathBuf,
-    /// What computes.
+    /// The device that computes.
     pub device: Device,
-    /// Time between two checkpoints within an epoch; there is one after every epoch too.
+    /// Time between two checkpoints within an epoch. In addition, every epoch ends with a checkpoint.
     pub checkpoint_every: Duration,
-    /// The processes that work on the same job.
+    /// The processes that work on the same run.
     pub world: ProcessGroup,
 }
 
 impl Default for Session {
-    /// One process on the CPU, data in `data/`, a checkpoint every minute.
+    /// Returns a session with one process on the CPU, the data folder `data`, and a checkpoint every minute.
     fn default() -> Self {
         Self {
             data_dir: "data".into(),

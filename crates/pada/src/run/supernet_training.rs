@@ -1,4 +1,5 @@
-//! Trains the supernet of a run, or the several that it is split into, each in stages that a killed run takes up again.
+//! Training of the supernet of a run, or of the sub-supernets that it is split into. Training consists of stages, and an interrupted run
+//! resumes in the stage that it was in.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,7 +18,7 @@ use crate::run::scoring::Weights;
 use crate::run::session::Session;
 use crate::run::training_parts;
 
-/// What training needs, apart from its folder.
+/// The training of all supernets of a run.
 pub(crate) struct SupernetTraining<'a> {
     config: &'a Config,
     inputs: &'a Inputs,
@@ -26,35 +27,35 @@ pub(crate) struct SupernetTraining<'a> {
     unfinished: Unfinished,
     /// Epochs of finished stages.
     done: Vec<EpochRecord>,
-    /// The next stage's number.
+    /// Index of the next stage.
     next: usize,
-    /// Time that finding splits took. A run that goes on finds all of them again, so it is that of the whole run.
+    /// Seconds that the search for splits took. A resumed run repeats all splits, so this number covers the whole run.
     split_seconds: f64,
 }
 
-/// What happens to a stage that has not been trained to its end.
+/// Treatment of a stage that is not fully trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unfinished {
-    /// It is trained.
+    /// Train the stage.
     Train,
-    /// It is an error.
+    /// Return an error.
     Refuse,
 }
 
-/// A supernet that has been trained.
+/// A trained supernet or set of sub-supernets.
 pub(crate) struct Trained {
-    /// The last stage; its executor scores.
+    /// The trainer of the last stage, whose executor scores architectures.
     trainer: Trainer,
-    /// What splits left; none for a supernet that was not split.
+    /// The sub-supernets, or `None` for a supernet that was not split.
     pub(crate) leaves: Option<SubSupernets>,
-    /// All epochs of all stages.
+    /// The records of all epochs of all stages.
     pub(crate) epochs: Vec<EpochRecord>,
-    /// Time that went into finding splits.
+    /// Seconds that the search for splits took.
     pub(crate) split_seconds: f64,
 }
 
 impl Trained {
-    /// Lends out what scores architectures.
+    /// Calls `work` with the executor and the weights that score architectures.
     pub(crate) fn with_weights<T>(&mut self, work: impl FnOnce(Weights<'_, '_>) -> T) -> T {
         let (leaves, parts) = (&mut self.leaves, self.trainer.parts());
         let TrainerParts { executor, net, rule, .. } = parts;
@@ -69,11 +70,11 @@ impl Trained {
     }
 }
 
-/// Hears of the epochs so far, after each.
+/// Callback after each epoch, with the records of all epochs so far.
 pub(crate) type OnEpoch<'a> = dyn FnMut(&[EpochRecord]) -> Result<(), PadaError> + 'a;
 
 impl<'a> SupernetTraining<'a> {
-    /// All stages of the run in `folder`.
+    /// Creates the training of the run in `folder`.
     pub(crate) fn new(
         config: &'a Config,
         inputs: &'a Inputs,
@@ -84,14 +85,14 @@ impl<'a> SupernetTraining<'a> {
         Self { config, inputs, place, folder, unfinished, done: vec![], next: 0, split_seconds: 0.0 }
     }
 
-    /// The first stage at its start.
+    /// Creates the trainer of the first stage, before its first step.
     pub(crate) fn first(config: &Config, inputs: &Inputs, place: &Session) -> Result<Trainer, PadaError> {
         let (part, epochs) = (inputs.whole.clone(), config.train().epochs);
         let start = training_parts::Start { part, weights: None, epochs, stage: 0 };
         training_parts::trainer(config, inputs, place, start)
     }
 
-    /// Trains everything that has not been trained yet.
+    /// Trains all stages that are not fully trained.
     pub(crate) fn train(
         mut self,
         first: Trainer,
@@ -138,7 +139,7 @@ impl<'a> SupernetTraining<'a> {
         Ok(Trained { trainer, leaves, epochs: self.done, split_seconds })
     }
 
-    /// The two halves of a part; the part itself where no position can be split any more.
+    /// Splits a part of the space in two. Returns only the part itself if no decision can be split.
     fn split(
         &mut self,
         trainer: &mut Trainer,
@@ -173,7 +174,7 @@ impl<'a> SupernetTraining<'a> {
         self.finish(trainer, observer, on_epoch)
     }
 
-    /// Trains a stage to its end, from its last checkpoint on.
+    /// Trains a stage from its last checkpoint to its end.
     fn finish(
         &mut self,
         mut trainer: Trainer,
@@ -210,7 +211,7 @@ impl<'a> SupernetTraining<'a> {
         Ok(trainer)
     }
 
-    /// Checkpoints of a run with one stage lie in its folder, those of several in one folder each.
+    /// Returns the folder for the checkpoints of the stage: the run folder if there is only one stage, otherwise one folder per stage.
     fn stage_folder(&self) -> Result<PathBuf, PadaError> {
         if self.config.split().is_none() || self.place.world.index() > 0 {
             return Ok(self.folder.to_owned());

@@ -35,28 +35,29 @@ pub struct TrainedRun {
     pub(crate) trained: Trained,
 }
 
-/// One of the supernets that a run trained: the whole supernet, or a sub-supernet with its part of the space.
+/// A supernet or sub-supernet that a run trained, with its part of the space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubSupernet {
-    /// The architectures whose weights it has.
+    /// The part of the space that the weights belong to.
     pub part: SubSpace,
     /// The weights, in the order of [`crate::weight_layout`].
     pub weights: Vec<f32>,
 }
 
 impl TrainedRun {
-    /// Loads the finished run of a folder, to compute on the CPU.
+    /// Loads the finished run of a folder, for computation on the CPU.
     ///
     /// # Errors
-    /// [`PadaError::NotARun`], [`PadaError::NotTrained`], or the error of a file of the run.
+    /// Returns [`PadaError::NotARun`] if the folder has no config, [`PadaError::NotTrained`] if the run is not finished, or the error of a
+    /// file that cannot be read.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, PadaError> {
         Self::load_in(folder, &Session::default())
     }
 
-    /// Loads the finished run of a folder, with a data folder and a device.
+    /// Loads the finished run of a folder, for computation in the given session.
     ///
     /// # Errors
-    /// As [`TrainedRun::load`].
+    /// Returns the same errors as [`TrainedRun::load`].
     pub fn load_in(folder: impl AsRef<Path>, session: &Session) -> Result<Self, PadaError> {
         let (folder, config) = RunFolder::open_to_read(folder.as_ref())?;
         Self::of(folder, config, session, &Custom::default())
@@ -76,30 +77,30 @@ impl TrainedRun {
         Ok(Self { folder, config, session: session.clone(), inputs, trained })
     }
 
-    /// The run folder.
+    /// Returns the path of the run folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The resolved config of the run.
+    /// Returns the resolved config of the run.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The search space.
+    /// Returns the search space.
     pub fn space(&self) -> &dyn SearchSpace {
         self.inputs.scoring.network.space.as_ref()
     }
 
-    /// The record of the run: curves, scores and agreement with benchmark tables.
+    /// Reads the record of the run: curves, scores and agreement with benchmark tables.
     ///
     /// # Errors
-    /// [`PadaError::Report`] if `record.json` cannot be read.
+    /// Returns [`PadaError::Report`] if `record.json` cannot be read.
     pub fn record(&self) -> Result<RunRecord, PadaError> {
         Ok(RunRecord::read(&self.folder.path().join(RECORD))?)
     }
 
-    /// The supernets that the run trained, with their weights. A run without splits has one.
+    /// Returns the supernets that the run trained, with their weights. A run without a split has one.
     pub fn sub_supernets(&mut self) -> Vec<SubSupernet> {
         match &self.trained.leaves {
             Some(leaves) => {

@@ -1,4 +1,4 @@
-//! From a config to samplers, update rules and trainers: the only place that names their types.
+//! Construction of samplers, training rules and trainers from a config. Only this module names their concrete types.
 
 use pada_data::DataLoader;
 use pada_engine::Engine;
@@ -25,7 +25,7 @@ use crate::run::device::Device;
 use crate::run::inputs::{Inputs, PathSamplerFactory};
 use crate::run::session::Session;
 
-/// The same for training, where several ranks compute one batch.
+/// Creates the executor for training, in which several processes can compute one batch together.
 fn training_executor(
     compute: ComputeConfig,
     place: &Session,
@@ -36,11 +36,11 @@ fn training_executor(
         return build::executor(compute, place.device, net, weights);
     }
     if let Device::Cuda(ordinal) = place.device {
-        let reason = "several ranks train together on CPUs only".to_owned();
+        let reason = "several processes can train together only on CPUs".to_owned();
         return Err(PadaError::Device { device: format!("cuda:{ordinal}"), reason });
     }
     let engine = compute.executor == ExecutorName::Engine;
-    check("compute.executor", "candle", engine, "\"engine\" where several ranks train together")?;
+    check("compute.executor", "candle", engine, "\"engine\" if several processes train together")?;
     let engine = Engine::new(net.weights().clone(), weights, compute.precision);
     Ok(Box::new(engine.across(place.world.clone(), compute.norms)))
 }
@@ -71,7 +71,7 @@ fn path_sampler(
             Box::new(ConstantPaths::new(part, distribution, *smoothing)?)
         }
         PathsConfig::Own { name } => {
-            let range = "a rule of pada: the sampler of this run belongs to the program that started it";
+            let range = "a rule of pada, because only the program that started the run has its sampler";
             let foreign = || ConfigError::Range { key: "paths.rule", value: format!("own, {name}"), range };
             own.ok_or_else(foreign)?(part)?
         }
@@ -79,7 +79,7 @@ fn path_sampler(
     })
 }
 
-/// `weights` are those that the run, or stage, starts from.
+/// Creates the training rule. `weights` are the initial weights of the run or stage.
 fn rule(
     config: &Config,
     part: &SubSpace,
@@ -111,19 +111,19 @@ fn data_sampler(config: &Config, images: usize) -> Result<Box<dyn DataSampler>, 
     })
 }
 
-/// What a run, or one of its stages, starts from.
+/// The start of a run or of one of its stages.
 pub(crate) struct Start {
-    /// The part of the space it trains.
+    /// The part of the space that is trained.
     pub(crate) part: SubSpace,
-    /// Its weights; those of the seed if none are given.
+    /// The initial weights. `None` initialises them from the seed.
     pub(crate) weights: Option<Vec<f32>>,
-    /// Its epochs.
+    /// Number of epochs.
     pub(crate) epochs: usize,
-    /// Its number.
+    /// Index of the stage.
     pub(crate) stage: usize,
 }
 
-/// A stage of a run at its start.
+/// Creates the trainer of a stage, before its first step.
 pub(crate) fn trainer(
     config: &Config,
     inputs: &Inputs,

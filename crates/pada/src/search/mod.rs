@@ -1,4 +1,4 @@
-//! Searching for good architectures with the weights of a trained supernet.
+//! Architecture search with the weights of a trained supernet.
 
 pub(crate) mod score_cache;
 
@@ -24,60 +24,60 @@ use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
 use crate::search::score_cache::{ScoreCache, Subject};
 
-/// Good architectures to be found with the weights of a trained supernet.
+/// Settings of an architecture search with the weights of a trained supernet.
 #[derive(Clone, Debug)]
 pub struct SearchJob {
-    /// How they are looked for.
+    /// The search method.
     pub method: SearchMethod,
-    /// What an architecture costs: weighed against the score by [`SearchMethod::Pareto`], elsewhere it decides between equal scores.
+    /// The cost of an architecture. [`SearchMethod::Pareto`] minimises it; with other methods it decides between equal scores.
     pub cost: SearchCost,
-    /// What is wanted at all.
+    /// Constraints on the cost of an architecture.
     pub limits: SearchLimits,
-    /// A file with the columns `arch` and `latency`; an architecture that it lacks is not wanted.
+    /// A CSV file with the columns `arch` and `latency`. Architectures without a row are infeasible.
     pub latency: Option<PathBuf>,
-    /// Seed of what is drawn.
+    /// Seed of the random search.
     pub seed: u64,
-    /// How many of the best are reported; a front is reported whole.
+    /// Number of best architectures in the result. A Pareto search returns the whole front.
     pub top: usize,
-    /// Folder of the scores and of what is found. Searches of the same supernet on the same images can share one, and then share scores.
+    /// Folder of the scores and of the result. Searches with the same supernet and images can use the same folder and share its scores.
     pub out: PathBuf,
 }
 
-/// How architectures are looked for.
+/// A search method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SearchMethod {
-    /// So many different ones at random.
+    /// Random search over this number of different architectures.
     Random(usize),
-    /// Children of the best so far.
+    /// Evolutionary search.
     Evolution(EvolutionConfig),
-    /// NSGA-II, score against cost.
+    /// NSGA-II with the objectives score and cost.
     Pareto(Nsga2Config),
 }
 
-/// What an architecture costs when it stands alone, see [`crate::Network::cost`].
+/// The cost of a stand-alone network, see [`crate::Network::cost`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchCost {
-    /// Multiply-adds of one image.
+    /// Number of multiply-adds for one image.
     Macs,
-    /// Weights.
+    /// Number of parameters.
     Params,
-    /// What the file of latencies says.
+    /// Latency from [`SearchJob::latency`].
     Latency,
 }
 
-/// The most that a wanted architecture may cost.
+/// Constraints: the largest cost of a feasible architecture. `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SearchLimits {
-    /// Multiply-adds.
+    /// Largest number of multiply-adds for one image.
     pub macs: Option<u64>,
-    /// Weights.
+    /// Largest number of parameters.
     pub params: Option<u64>,
-    /// Latency, in the unit of its file.
+    /// Largest latency, in the unit of its file.
     pub latency: Option<f64>,
 }
 
 impl SearchLimits {
-    /// For a file's name: `-macs1500000-params200000`; nothing where there is no limit.
+    /// Returns the limits as a part of a file name, for example `-macs1500000-params200000`.
     fn in_name(&self) -> String {
         let part =
             |name: &str, most: Option<f64>| most.map_or_else(String::new, |most| format!("-{name}{most}"));
@@ -86,42 +86,43 @@ impl SearchLimits {
     }
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchResult {
-    /// The best, best first; of a Pareto search the front, cheapest first.
+    /// The best architectures, best first. A Pareto search returns the front, cheapest first.
     pub archs: Vec<FoundArch>,
-    /// Architectures that were visited.
+    /// Number of architectures that were visited.
     pub visited: usize,
-    /// Those of them that were scored now, and not read from the folder.
+    /// Number of visited architectures that were scored in this search and not read from the folder.
     pub scored: usize,
-    /// Wall-clock time.
+    /// Wall-clock seconds.
     pub seconds: f64,
-    /// `arch,score,params,macs,latency,text` of what was found; its name has the method, the limits and the seed.
+    /// CSV file of the result with the columns `arch,score,params,macs,latency,text`. Its name contains the method, the limits and the seed.
     pub file: PathBuf,
 }
 
-/// An architecture that was found.
+/// An architecture of the result of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundArch {
-    /// Its digits.
+    /// The architecture as digits.
     pub arch: String,
-    /// The long form, as benchmarks of the space write it.
+    /// The architecture in the notation of the benchmarks of its space.
     pub text: String,
-    /// Accuracy with shared weights, percent.
+    /// Accuracy with shared weights, in percent.
     pub score: f64,
-    /// Weights when it stands alone.
+    /// Number of parameters of the stand-alone network.
     pub params: u64,
-    /// Multiply-adds of one image when it stands alone.
+    /// Number of multiply-adds of the stand-alone network for one image.
     pub macs: u64,
-    /// From the file of latencies.
+    /// Latency from the file of latencies, if there is one.
     pub latency: Option<f64>,
 }
 
-/// Searches with the supernet of a finished run, on the images and in the part of the space that it ranks.
+/// Searches with the supernet of a finished run, on the images of its ranking and in the part of the space that it trained.
 ///
 /// # Errors
-/// [`PadaError`]. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), and after a kill, the same job goes on with the scores it has.
+/// Returns an error if the run cannot be loaded or an architecture cannot be scored. After
+/// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), or if the process was killed, the same search continues with the scores in its folder.
 pub fn search_run(
     run: &Path,
     job: &SearchJob,
@@ -132,11 +133,11 @@ pub fn search_run(
 }
 
 impl TrainedRun {
-    /// Searches with the weights of the run, on the images and in the part of the space that it ranks.
+    /// Searches with the weights of the run, on the images of its ranking and in the part of the space that it trained.
     ///
     /// # Errors
-    /// [`PadaError`], also for a run that trained one architecture. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) the same job
-    /// continues with the scores in its folder.
+    /// Returns an error if the run trained only one architecture, or if an architecture cannot be scored. After
+    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) the same search continues with the scores in its folder.
     pub fn search(
         &mut self,
         job: &SearchJob,
@@ -145,7 +146,7 @@ impl TrainedRun {
         let Self { folder, config, inputs, trained, .. } = self;
         if matches!(config, Config::Retrain(_)) {
             let (key, value) = ("the run folder", folder.path().display().to_string());
-            let range = "that of a supernet, and not of one architecture alone";
+            let range = "the folder of a supernet run, because a run of one architecture has no supernet";
             return Err(ConfigError::Range { key, value, range }.into());
         }
         let about = About {
@@ -161,7 +162,7 @@ impl TrainedRun {
 /// Searches with weights from a file.
 ///
 /// # Errors
-/// As [`search_run`].
+/// Returns the same errors as [`search_run`].
 pub fn search_weights(
     file: &WeightsFile,
     job: &SearchJob,
@@ -175,12 +176,12 @@ pub fn search_weights(
     opened.with_weights(|scoring, weights| search(job, scoring, weights, about, observer))
 }
 
-/// What a search must know of its supernet beside the weights.
+/// Properties of the supernet of a search, apart from its weights.
 struct About<'a> {
     compute: ComputeConfig,
     recalibrate: Option<Recalibration>,
     part: &'a SubSpace,
-    /// Whatever chooses the weights of an architecture.
+    /// The settings that determine which weights an architecture has.
     identity: String,
 }
 
@@ -262,7 +263,7 @@ fn of_search(error: SearchError<PadaError>) -> PadaError {
 }
 
 impl SearchMethod {
-    /// As the command line writes it.
+    /// Returns the name of the method on the command line.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Random(_) => "random",
@@ -271,7 +272,7 @@ impl SearchMethod {
         }
     }
 
-    /// As many architectures are visited at most.
+    /// Returns the largest number of architectures that are visited.
     fn most(&self) -> usize {
         match self {
             Self::Random(n) => *n,
@@ -284,7 +285,7 @@ impl SearchMethod {
     }
 }
 
-/// What architectures cost.
+/// Computes the costs of architectures and checks the constraints.
 struct Costs<'a> {
     scoring: &'a Scoring,
     kind: SearchCost,
@@ -295,7 +296,7 @@ struct Costs<'a> {
 impl<'a> Costs<'a> {
     fn read(job: &SearchJob, scoring: &'a Scoring) -> Result<Self, PadaError> {
         let space = scoring.network.space.as_ref();
-        // Where one architecture can be counted all can: images that are too small are an error here and nowhere later.
+        // Images that are too small for one architecture are too small for all, so this is the only place with this error.
         scoring.network.cost(&space.nth(0).expect("a space has an architecture"))?;
         let needs_file = job.cost == SearchCost::Latency || job.limits.latency.is_some();
         if needs_file && job.latency.is_none() {
@@ -313,7 +314,7 @@ impl<'a> Costs<'a> {
         self.latency.as_ref()?.get(arch).copied()
     }
 
-    /// Infinite for what cannot be counted; [`Costs::fits`] is never true of that.
+    /// Returns the cost of an architecture, infinite if it is unknown. [`Costs::fits`] is false for such an architecture.
     fn cost(&self, arch: &Arch) -> f64 {
         let cost = self.scoring.network.cost(arch).ok();
         let cost = match self.kind {

@@ -14,28 +14,28 @@ const SCORES: &str = "scores.csv";
 const SUBJECT: &str = "subject.json";
 const HEADER: &str = "arch,correct,total\n";
 
-/// What scores are of: with another subject they would be others.
+/// Everything that the scores of a folder depend on. Scores with another subject are not comparable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Subject {
     pub(crate) space: String,
     /// SHA-256 of the weights.
     pub(crate) weights: String,
-    /// How they were trained, where that says which of them an architecture has.
+    /// Settings of the training, if they determine which weights an architecture has.
     pub(crate) chosen_by: String,
     /// SHA-256 of the images that are scored on.
     pub(crate) images: String,
     /// Images per batch.
     pub(crate) batch: usize,
-    /// Training images that running statistics are taken from, and their batch.
+    /// Number and batch size of the images from which running statistics are recomputed.
     pub(crate) recalibration: Option<[usize; 2]>,
     /// Executor and precision.
     pub(crate) compute: String,
 }
 
-/// The scores of a search, a line for each as soon as it is known: a search that is killed loses none.
+/// The scores of a search on disk. Each score is appended as soon as it is known, so a killed search loses none.
 ///
-/// Only one process works in the folder; the lock goes with the process.
+/// Only one process can open the folder at a time. The lock ends with the process.
 pub(crate) struct ScoreCache {
     path: PathBuf,
     file: File,
@@ -43,7 +43,7 @@ pub(crate) struct ScoreCache {
 }
 
 impl ScoreCache {
-    /// Opens or makes a folder for scores on `images` images; returns those that are there.
+    /// Opens or creates a folder for scores on `images` images. Also returns the scores that it already has.
     pub(crate) fn open(
         folder: &Path,
         subject: &Subject,
@@ -76,7 +76,7 @@ impl ScoreCache {
         Ok((Self { path, file, _lock: lock }, scores))
     }
 
-    /// Keeps a score.
+    /// Appends a score.
     pub(crate) fn add(&mut self, score: &ArchScore) -> Result<(), PadaError> {
         let ArchScore { arch, correct, total } = score;
         let line = format!("{arch},{correct},{total}\n");
@@ -85,7 +85,7 @@ impl ScoreCache {
     }
 }
 
-/// The folder must be about this subject, or about none yet.
+/// Checks that the folder has scores of this subject. A folder without a subject gets this one.
 fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
     let other = |what| Err(PadaError::OtherScores { path: path.into(), what });
     let text = match std::fs::read(path) {
@@ -108,11 +108,11 @@ fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
     }
 }
 
-/// The scores that a search keeps in its folder, on `images` images each, up to the first line that is damaged: what
-/// [`crate::search_run`] and [`crate::search_weights`] go on from. A search may be under way there.
+/// Reads the scores in the folder of a search, on `images` images each, up to the first damaged line. [`crate::search_run`] and
+/// [`crate::search_weights`] continue from these scores. The search may be running.
 ///
 /// # Errors
-/// [`PadaError::Read`]
+/// Returns [`PadaError::Read`] if the file cannot be read.
 pub fn read_search_scores(
     folder: &Path,
     images: usize,
@@ -123,7 +123,7 @@ pub fn read_search_scores(
     Ok(read_lines(&text, images, space).0)
 }
 
-/// The scores of all lines up to the first that is damaged, and how many bytes those lines have.
+/// Reads all lines up to the first damaged one. Returns their scores and their length in bytes.
 fn read_lines(text: &[u8], images: usize, space: &dyn SearchSpace) -> (Vec<ArchScore>, usize) {
     let Some(mut rest) = text.strip_prefix(HEADER.as_bytes()) else { return (vec![], 0) };
     let mut scores = Vec::new();
