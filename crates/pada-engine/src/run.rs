@@ -1,4 +1,4 @@
-//! A plan on a batch: level by level, chunk by chunk.
+//! Runs a plan on a batch, level by level and chunk by chunk.
 
 use pada_dist::DistError;
 use pada_graph::{Graph, HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
@@ -12,7 +12,8 @@ use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{Coefficients, alignment};
 use crate::weights::{self, Packed};
 
-/// Computes a batch, or this rank's share of one: logits, and to train the gradient, which is added to what is there.
+/// Computes a pass over the images of this process and returns the logits of the whole batch. [`Task::Train`] adds the gradient to the
+/// accumulated one.
 pub(crate) fn run<V: Vector>(
     compiler: &mut Compiler,
     host: &mut HostWeights,
@@ -64,11 +65,11 @@ pub(crate) fn run<V: Vector>(
     Ok(StepStats { loss: plain, logits, feature_norms, alignment })
 }
 
-/// What a pass is for, and what it needs beside its images.
+/// The purpose of a pass, with the inputs that it needs besides its images.
 #[derive(Clone, Copy)]
 pub(crate) enum Task<'a> {
     Score,
-    /// The batch's share in the running statistics.
+    /// Updates running statistics, in which the batch has this weight.
     Recalibrate(f64),
     Train {
         labels: &'a [u32],
@@ -86,11 +87,11 @@ impl Task<'_> {
     }
 }
 
-/// A plan on a batch.
+/// One pass of a plan over the images of this process.
 struct Run<'a, V: Vector> {
     plan: &'a Plan,
     share: &'a Share<'a>,
-    /// Those of this rank.
+    /// The images of this process.
     images: &'a Images<'a>,
     memory: &'a mut Memory<V::Elem, V::Unit>,
     coefficients: Coefficients<V::Elem>,
@@ -124,8 +125,9 @@ impl<V: Vector> Run<'_, V> {
             let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
             self.coefficients.finalize_norm_gradient(self.plan, &norms, &self.memory.partial, self.share)?;
         }
-        // One long message instead of one a level that is sent while the next is computed: it takes under 2 % of a step between ranks
-        // of one machine, see xtask/records/2026-11-25-ranks.
+        // The gradient of all levels is summed in one message after the last level. Sending it level by level, overlapped with the
+        // computation, could save at most the 2 % of a step that the message takes between processes of one machine, see
+        // xtask/records/2026-11-25-ranks.
         let total = self.memory.total.get(total_len);
         self.share.sum(total)?;
         let mut rest = &*total;
@@ -139,7 +141,7 @@ impl<V: Vector> Run<'_, V> {
         self.coefficients.add_affine(self.plan, self.share, host)
     }
 
-    /// Calls `work` for every image; each chunk has `sums_len` zeros to add to.
+    /// Calls `work` for every image, in parallel over chunks. Each chunk has `sums_len` sums, which start at zero.
     fn each_image(
         &mut self,
         host: &HostWeights,
@@ -175,7 +177,7 @@ impl<V: Vector> Run<'_, V> {
         });
     }
 
-    /// Those of the output, or of an auxiliary head.
+    /// Returns the logits of a head, `[B, K]`: of the output, or of an auxiliary head.
     fn logits(&mut self, head: BufferId) -> Result<Logits, DistError> {
         let plan = self.plan;
         let classes = plan.buffers[head].shape.channels;
@@ -185,19 +187,19 @@ impl<V: Vector> Run<'_, V> {
         Ok(Logits { values: self.share.gather(rows.map(|v| v.to_f32()).collect())?, classes })
     }
 
-    /// The L2 norm of what the classifier reads of each of this rank's images.
+    /// Returns the L2 norm of the classifier's input for each image of this process. Empty if the output is not a linear layer.
     fn feature_norms(&mut self) -> Vec<f32> {
         let plan = self.plan;
         let Some(source) = plan.classifier_input() else { return vec![] };
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         let square = |v: &V::Elem| f64::from(v.to_f32()).powi(2);
-        // Channels that only fill up a vector are zero.
+        // Padding channels are zero, so they do not change the norm.
         let norm =
             |image: &[V::Elem]| image[plan.range(source)].iter().map(square).sum::<f64>().sqrt() as f32;
         arena.chunks_exact(plan.image_len).map(norm).collect()
     }
 
-    /// Zeros wherever the way back begins.
+    /// Sets the gradients of all logits to zero.
     fn clear_slopes(&mut self, way: &Backward) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
@@ -208,12 +210,12 @@ impl<V: Vector> Run<'_, V> {
         }
     }
 
-    /// Adds the slope of a loss with respect to logits, `[B, K]`, where their way back begins.
+    /// Adds the gradient of a loss with respect to logits, `[B, K]`, to the gradient of these logits in the arena.
     fn add_slope(&mut self, way: &Backward, logits: BufferId, slope: &[f64]) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         let start = way.starts.iter().find(|(buffer, _)| *buffer == logits);
-        let place = way.places[start.expect("the way back begins at all logits").1];
+        let place = way.places[start.expect("all logits have a gradient").1];
         let classes = plan.buffers[logits].shape.channels;
         let slope = slope.chunks_exact(classes).skip(self.share.images.start);
         for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope) {

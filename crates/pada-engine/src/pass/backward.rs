@@ -11,7 +11,7 @@ use crate::statistics::take_gradient_sums;
 use crate::weights;
 
 impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
-    /// The operations of a level, backward, for one image.
+    /// Computes the backward pass of one level for one image.
     pub(crate) fn backward(
         &self,
         way: &Backward,
@@ -110,8 +110,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// The mean over B, C, H and W of the squares, times its share and the factor on the loss, has a slope in proportion to the
-    /// difference.
+    /// Computes the gradient of an alignment loss: 2 · share · loss scale / (B · C · H · W) times the difference.
     fn backward_difference(
         &self,
         way: &Backward,
@@ -144,7 +143,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
             let into = targets[input].map(|target| target.into);
             let (out, others) = Others::split(place.values, write);
             let gradient = others.get(self.range(way, total));
-            // Not every input is still in memory.
+            // A closure, because not every input is still in memory.
             let x = || others.buffer(plan, source.buffer);
             match (&op.kind, into) {
                 (Kind::Linear { source, weight, .. }, into) => {
