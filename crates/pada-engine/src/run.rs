@@ -51,16 +51,16 @@ pub(crate) fn run<V: Vector>(
     };
     let feature_norms = share.gather(run.feature_norms())?;
     let alignment = alignment(&plan, &run.memory.partial, share)?;
-    let way = plan.backward.as_ref().expect("the plan was compiled to train");
-    let (plain, slope) = cross_entropy(&logits, labels, loss);
-    run.clear_slopes(way);
-    run.add_slope(way, plan.output, &slope);
+    let backward_plan = plan.backward.as_ref().expect("the plan was compiled to train");
+    let (plain, output_grad) = cross_entropy(&logits, labels, loss);
+    run.clear_output_grads(backward_plan);
+    run.add_output_grad(backward_plan, plan.output, &output_grad);
     for &(head, share) in &plan.auxiliary {
         let loss = LossSpec { scale: loss.scale * share, ..*loss };
-        let (_, slope) = cross_entropy(&run.logits(head)?, labels, &loss);
-        run.add_slope(way, head, &slope);
+        let (_, output_grad) = cross_entropy(&run.logits(head)?, labels, &loss);
+        run.add_output_grad(backward_plan, head, &output_grad);
     }
-    run.backward(way, host)?;
+    run.backward(backward_plan, host)?;
     host.touch(graph);
     Ok(StepStats { loss: plain, logits, feature_norms, alignment })
 }
@@ -110,19 +110,21 @@ impl<V: Vector> Run<'_, V> {
         Ok(())
     }
 
-    fn backward(&mut self, way: &Backward, host: &mut HostWeights) -> Result<(), DistError> {
+    fn backward(&mut self, backward_plan: &Backward, host: &mut HostWeights) -> Result<(), DistError> {
         let total_len = self.plan.ops.iter().map(|op| op.sums_len).sum();
         let mut end = 0;
         for level in (0..self.plan.levels).rev() {
             let range = self.plan.op_range(level);
             let ops = &self.plan.ops[range.clone()];
             let sums_len = ops.iter().map(|op| op.sums_len).sum();
-            self.each_image(host, sums_len, |pass, place, scratch| pass.backward(way, level, place, scratch));
+            self.each_image(host, sums_len, |pass, place, scratch| {
+                pass.backward(backward_plan, level, place, scratch)
+            });
             let start = end;
             end += sums_len;
             let Memory { sums, total, .. } = &mut *self.memory;
             add_lists(sums.get(self.share.chunks() * sums_len), &mut total.get(total_len)[start..end]);
-            let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
+            let norms: Vec<NormId> = range.flat_map(|op| &backward_plan.complete[op]).copied().collect();
             self.coefficients.finalize_norm_gradient(self.plan, &norms, &self.memory.partial, self.share)?;
         }
         // The gradient of all levels is summed in one message after the last level. Sending it level by level, overlapped with the
@@ -200,26 +202,26 @@ impl<V: Vector> Run<'_, V> {
     }
 
     /// Sets the gradients of all logits to zero.
-    fn clear_slopes(&mut self, way: &Backward) {
+    fn clear_output_grads(&mut self, backward_plan: &Backward) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         for image in arena.chunks_exact_mut(plan.image_len) {
-            for &(logits, start) in &way.starts {
-                image[way.places[start]..][..plan.buffers[logits].len()].fill(V::Elem::ZERO);
+            for &(logits, start) in &backward_plan.starts {
+                image[backward_plan.places[start]..][..plan.buffers[logits].len()].fill(V::Elem::ZERO);
             }
         }
     }
 
     /// Adds the gradient of a loss with respect to logits, `[B, K]`, to the gradient of these logits in the arena.
-    fn add_slope(&mut self, way: &Backward, logits: BufferId, slope: &[f64]) {
+    fn add_output_grad(&mut self, backward_plan: &Backward, logits: BufferId, output_grad: &[f64]) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let start = way.starts.iter().find(|(buffer, _)| *buffer == logits);
-        let place = way.places[start.expect("all logits have a gradient").1];
+        let start = backward_plan.starts.iter().find(|(buffer, _)| *buffer == logits);
+        let place = backward_plan.places[start.expect("all logits have a gradient").1];
         let classes = plan.buffers[logits].shape.channels;
-        let slope = slope.chunks_exact(classes).skip(self.share.images.start);
-        for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope) {
-            image[place..].iter_mut().zip(slope).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
+        let output_grad = output_grad.chunks_exact(classes).skip(self.share.images.start);
+        for (image, output_grad) in arena.chunks_exact_mut(plan.image_len).zip(output_grad) {
+            image[place..].iter_mut().zip(output_grad).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
         }
     }
 }

@@ -108,7 +108,8 @@ impl<T: Number> Combine<'_, T> {
         for pixel in (0..self.out.len()).step_by(self.stride) {
             for channel in (0..self.stride).step_by(V::LANES) {
                 let place = pixel + channel;
-                // SAFETY: every term is as long as `out`, a multiple of `stride`, which is a multiple of LANES; every norm has as many channels.
+                // SAFETY: every term is as long as `out`, whose length is a multiple of `stride`, which is a multiple of LANES. Every
+                // norm has as many channels.
                 unsafe {
                     let out = self.out.as_mut_ptr().add(place);
                     let mut sum =

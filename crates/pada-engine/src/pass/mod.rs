@@ -65,9 +65,9 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         (0..shape.channels).flat_map(|c| x[c..].iter().step_by(stride).copied()).collect()
     }
 
-    fn range(&self, way: &Backward, gradient: usize) -> std::ops::Range<usize> {
-        let place = way.places[gradient];
-        place..place + self.plan.buffers[way.buffers[gradient]].len()
+    fn range(&self, backward_plan: &Backward, gradient: usize) -> std::ops::Range<usize> {
+        let place = backward_plan.places[gradient];
+        place..place + self.plan.buffers[backward_plan.buffers[gradient]].len()
     }
 
     /// Copies the input of a convolution to a padded buffer, unless an earlier convolution that reads the same value has done so.
@@ -101,18 +101,18 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     /// Copies the gradient of an operation's output to a padded buffer.
     fn stage_gradient(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         buffer: BufferId,
         others: &Others<'_, T>,
         padded: Padded,
         out: &mut [T],
     ) {
-        let parts = way.of[buffer];
-        let direct = parts.direct.map(|id| others.get(self.range(way, id)));
+        let parts = backward_plan.of[buffer];
+        let direct = parts.direct.map(|id| others.get(self.range(backward_plan, id)));
         let norm = parts.norm.map(|(norm, after)| {
             let [a, b, c] = self.coefficients.gradient(self.plan, norm);
             NormGradient {
-                g: others.get(self.range(way, after)),
+                g: others.get(self.range(backward_plan, after)),
                 y: others.buffer(self.plan, buffer),
                 mean: self.coefficients.mean(self.plan, norm),
                 a,

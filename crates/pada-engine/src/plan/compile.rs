@@ -119,7 +119,7 @@ fn set_places(plan: &mut Plan) {
             (level, sums) = (op.level, 0);
         }
         // A value that only anchors read has no gradient, so its weights have no gradient sums.
-        let trained = plan.backward.as_ref().is_some_and(|way| way.reaches(op.out));
+        let trained = plan.backward.as_ref().is_some_and(|backward_plan| backward_plan.reaches(op.out));
         let mut packed = 0;
         let sums_len = match &op.kind {
             Kind::Conv(conv) => {
