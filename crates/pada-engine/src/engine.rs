@@ -17,7 +17,7 @@ use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 
 /// An [`Executor`] on the CPU that compiles a graph to a plan and runs it with its own vectorised kernels.
 ///
-/// Results are bitwise equal for any number of threads. They are also bitwise equal for any number of processes, unless
+/// Results are bitwise equal for any number of threads. They are also bitwise equal for 1, 2, 4, 8, … processes, unless
 /// [`Engine::across`] was called with [`BatchNormSync::Local`].
 #[derive(Debug)]
 pub struct Engine {
