@@ -55,7 +55,7 @@ impl EmulatedGpu {
     }
 
     fn check(&self, at: Address, bytes: usize) {
-        let blocks = self.blocks.lock().expect("no thread panics while it holds this");
+        let blocks = self.blocks.lock().expect("no thread panics while it holds the lock");
         let holds = |(first, layout): (&Address, &Layout)| {
             *first <= at && at + bytes as Address <= *first + layout.size() as Address
         };
@@ -76,12 +76,12 @@ impl Device for EmulatedGpu {
             at.write_bytes(0xFF, layout.size());
             at
         };
-        self.blocks.lock().expect("no thread panics while it holds this").insert(at as Address, layout);
+        self.blocks.lock().expect("no thread panics while it holds the lock").insert(at as Address, layout);
         Ok(at as Address)
     }
 
     fn free(&self, address: Address) {
-        let mut blocks = self.blocks.lock().expect("no thread panics while it holds this");
+        let mut blocks = self.blocks.lock().expect("no thread panics while it holds the lock");
         let layout = blocks.remove(&address).expect("only allocated memory is freed, and only once");
         // SAFETY: the memory was allocated with this layout.
         unsafe { dealloc(address as *mut u8, layout) }

@@ -85,10 +85,10 @@ pub(crate) struct Pool<T, U>(Mutex<Vec<Scratch<T, U>>>);
 
 impl<T: Number, U: Unit> Pool<T, U> {
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Scratch<T, U>) -> R) -> R {
-        let free = self.0.lock().expect("no holder panics").pop();
+        let free = self.0.lock().expect("no thread panics while it holds the lock").pop();
         let mut scratch = free.unwrap_or_default();
         let result = work(&mut scratch);
-        self.0.lock().expect("no holder panics").push(scratch);
+        self.0.lock().expect("no thread panics while it holds the lock").push(scratch);
         result
     }
 }

@@ -152,7 +152,7 @@ pub(crate) fn add_lists<T: Number>(lists: &[T], total: &mut [T]) {
     });
 }
 
-/// Does the same as [`tree_reduce`] without allocation. `room` holds one sum per depth of the tree.
+/// Does the same as [`tree_reduce`] without allocation. `room` is memory for one sum per depth of the tree.
 fn add_branch<'l, T: Number>(
     list: &impl Fn(usize) -> &'l [T],
     part: Range<usize>,

@@ -183,7 +183,7 @@ fn layout(channels: usize) -> WeightLayout {
 }
 
 fn graph(layout: &WeightLayout, channels: usize) -> Result<Graph, GraphError> {
-    let of = |name: &str| layout.find(name).expect("it was pushed");
+    let of = |name: &str| layout.find(name).expect("the layout contains this tensor");
     let norm = |affine| Norm { affine, eps: 1e-3, statistics: Statistics::Batch };
     let pool = Pool { kernel: 3, stride: 1, padding: 1 };
     let mut g = GraphBuilder::new(layout);

@@ -174,7 +174,7 @@ mod tests {
         }
     }
 
-    /// Whatever this machine has, looking for it ends, and what is missing is said with what to do.
+    /// On every machine, driver and NVRTC are either found or the error says what to install.
     #[test]
     fn looking_for_a_gpu_finds_one_or_says_what_is_missing() {
         match gpus() {

@@ -1,7 +1,7 @@
 use crate::geometry::Phase;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// How a kernel writes its output.
+/// The write mode of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Into {
     /// Overwrites the output.

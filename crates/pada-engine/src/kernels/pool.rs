@@ -114,7 +114,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for AvgPoolGradient<'_, T> {
     }
 }
 
-/// What is divided by the number of pixels of a window: the sum in the forward pass, each term in the backward pass.
+/// The operand of the division by the number of pixels of a window: the sum in the forward pass, each term in the backward pass.
 #[derive(Clone, Copy, PartialEq)]
 enum Divide {
     Result,

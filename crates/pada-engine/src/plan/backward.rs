@@ -107,7 +107,8 @@ impl Backward {
         self.of[buffer].direct.is_some() || self.of[buffer].norm.is_some()
     }
 
-    /// Sets the total gradient of a buffer and returns the gradient that stands for it. `None` if no reader of the buffer has a gradient.
+    /// Sets the total gradient of a buffer. Returns the gradient from which the operation computes those of its inputs, or `None` if no
+    /// reader of the buffer has a gradient.
     fn finalize_stats(&mut self, buffer: BufferId, kind: &Kind) -> Option<GradientId> {
         let Gradient { direct, norm, .. } = self.of[buffer];
         let total = match (direct, norm) {

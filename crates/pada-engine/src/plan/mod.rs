@@ -87,7 +87,7 @@ pub(crate) struct ConvOp {
     /// The bias, unless the next batch norm cancels it.
     pub(crate) bias: Option<WeightId>,
     pub(crate) geometry: Arc<Geometry>,
-    /// How many adjacent numbers a tap reads: C_in, times the kernel width if the taps of a row are merged.
+    /// Length of the run of numbers that a tap reads: C_in, times the kernel width if the taps of a row are merged.
     pub(crate) run: usize,
     /// Offset of its weights in the packed weights of its connection.
     pub(crate) packed: usize,
