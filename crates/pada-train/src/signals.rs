@@ -12,12 +12,13 @@ static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// The exit code of an interrupted run.
 const INTERRUPTED: i32 = 130;
 
-/// Makes Ctrl-C, SIGTERM and a closed terminal (SIGHUP) request a stop. A signal that is ignored when the program starts stays ignored,
-/// so that a run under `nohup` outlives its terminal.
+/// Makes Ctrl-C, SIGTERM and a closed terminal (SIGHUP) request a stop. If SIGHUP is ignored when the program starts, it stays ignored,
+/// so that a run under `nohup` outlives its terminal. Shells also ignore SIGINT for programs in the background; whoever sends it there
+/// means it, so it is handled.
 pub(crate) fn handle() {
     static HANDLED: OnceLock<()> = OnceLock::new();
     HANDLED.get_or_init(|| {
-        for signal in stopping().into_iter().filter(|&signal| !is_ignored(signal)) {
+        for signal in stopping() {
             // The order matters: the first signal finds the flag unset and sets it.
             let handled = flag::register_conditional_shutdown(signal, INTERRUPTED, STOP.clone())
                 .and_then(|_| flag::register(signal, STOP.clone()));
@@ -37,7 +38,7 @@ pub(crate) fn stop_requested() -> bool {
 fn stopping() -> Vec<i32> {
     let mut signals = vec![SIGINT, SIGTERM];
     #[cfg(unix)]
-    signals.push(signal_hook::consts::SIGHUP);
+    signals.extend(Some(signal_hook::consts::SIGHUP).filter(|&signal| !is_ignored(signal)));
     signals
 }
 

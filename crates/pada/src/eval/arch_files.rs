@@ -1,6 +1,7 @@
 //! Files of architectures and of scores.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -76,7 +77,7 @@ pub fn check_scores_file(path: &Path) -> Result<(), PadaError> {
     check_writable(path).map_err(not_written)
 }
 
-/// Checks the name of a file that a user wants written, before any work: its ending must fit the format, and it must not be one of the
+/// Checks the name of a file that a user wants written, before any work: an ending must fit the format, and it must not be one of the
 /// files that the command reads.
 ///
 /// # Errors
@@ -86,8 +87,8 @@ pub fn check_output(
     endings: &'static [&'static str],
     inputs: &[&Path],
 ) -> Result<(), PadaError> {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    if !endings.iter().any(|known| known.eq_ignore_ascii_case(ending)) {
+    let fits = |ending: &OsStr| endings.iter().any(|known| ending.eq_ignore_ascii_case(known));
+    if path.extension().is_some_and(|ending| !fits(ending)) {
         return Err(PadaError::WrongEnding { path: path.into(), endings });
     }
     // Links lead to one file, so the files are compared and not their names.
