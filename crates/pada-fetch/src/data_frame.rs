@@ -1,8 +1,8 @@
 use std::rc::Rc;
 
-use anyhow::{Context, ensure};
-
 use pada_models::pickle::{Pickle, Value};
+
+use crate::FetchError;
 
 /// The texts and numbers of a pickled pandas `DataFrame`.
 ///
@@ -17,18 +17,19 @@ pub(super) struct DataFrame {
 
 impl DataFrame {
     /// Reads a frame whose columns are all floats, except one of texts and one of integers.
-    pub(super) fn read(bytes: &[u8], text: &str, integer: &str) -> anyhow::Result<Self> {
-        let pickle = Pickle::read(bytes)?;
+    pub(super) fn read(bytes: &[u8], text: &str, integer: &str) -> Result<Self, FetchError> {
+        let missing = |what: String| FetchError::format(format!("it has no {what}"));
+        let pickle = Pickle::read(bytes).map_err(|error| FetchError::format(error.to_string()))?;
         let arrays: Vec<Array> = (0..pickle.calls.len()).filter_map(|call| array(&pickle, call)).collect();
         let has = |names: &[Rc<str>], name| names.iter().any(|n| &**n == name);
         let names =
             arrays.iter().filter_map(Array::texts).find(|names| has(names, text) && has(names, integer));
-        let mut names = names.with_context(|| format!("it has no columns {text} and {integer}"))?;
+        let mut names = names.ok_or_else(|| missing(format!("columns {text} and {integer}")))?;
         names.retain(|name| &**name != text && &**name != integer);
         let texts = arrays.iter().filter(|a| a.shape.len() == 2 && a.shape[0] == 1).find_map(Array::texts);
-        let texts = texts.context("it has no column of texts")?;
+        let texts = texts.ok_or_else(|| missing("column of texts".to_owned()))?;
         let floats = arrays.iter().find(|a| a.shape == [names.len(), texts.len()] && a.dtype == "<f8");
-        let floats = floats.with_context(|| format!("it has no {} columns of floats", names.len()))?;
+        let floats = floats.ok_or_else(|| missing(format!("{} columns of floats", names.len())))?;
         let columns = floats.rows()?;
         Ok(Self { texts, floats: names.into_iter().zip(columns).collect() })
     }
@@ -63,12 +64,14 @@ impl Array {
     }
 
     /// The rows of a matrix of floats.
-    fn rows(&self) -> anyhow::Result<Vec<Vec<f64>>> {
+    fn rows(&self) -> Result<Vec<Vec<f64>>, FetchError> {
         let (Items::Bytes(bytes), &[rows, columns]) = (&self.items, self.shape.as_slice()) else {
-            anyhow::bail!("it is no matrix of floats")
+            return Err(FetchError::format("it is no matrix of floats"));
         };
         let (floats, rest) = bytes.as_chunks::<8>();
-        ensure!(rest.is_empty() && floats.len() == rows * columns, "it is no matrix of {rows}×{columns}");
+        if !rest.is_empty() || Some(floats.len()) != rows.checked_mul(columns) {
+            return Err(FetchError::format(format!("it is no matrix of {rows}×{columns}")));
+        }
         let at = |row: usize, column: usize| match self.fastest {
             Index::Last => row * columns + column,
             Index::First => column * rows + row,

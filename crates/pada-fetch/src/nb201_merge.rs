@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 
-use anyhow::{Context, ensure};
 use pada_space::{Nb201, SearchSpace};
 
-use super::data_frame::DataFrame;
+use crate::FetchError;
+use crate::data_frame::DataFrame;
 
 /// Header of the merged table.
 const HEADER: &str = "index,arch_str,ops,\
@@ -38,27 +38,31 @@ pub(super) struct Sources {
 }
 
 /// Reads the pickled pandas frame of the 12-epoch schedule.
-pub(super) fn read_short(bytes: &[u8]) -> anyhow::Result<DataFrame> {
+pub(super) fn read_short(bytes: &[u8]) -> Result<DataFrame, FetchError> {
     DataFrame::read(bytes, SHORT_ARCH, SHORT_INDEX)
 }
 
 /// The merged table: a row for every architecture of the 12-epoch file, in its order, which is the benchmark's.
-pub(super) fn merge(sources: &Sources) -> anyhow::Result<Vec<u8>> {
+pub(super) fn merge(sources: &Sources) -> Result<Vec<u8>, FetchError> {
     let mut short = Vec::new();
     for name in SHORT {
         let column = sources.short.floats.iter().find(|(n, _)| &**n == name);
-        short.push(&column.with_context(|| format!("no column {name} after 12 epochs"))?.1);
+        let missing = || FetchError::format(format!("no column {name} after 12 epochs"));
+        short.push(&column.ok_or_else(missing)?.1);
     }
-    let test = by_key(&sources.test, TEST_KEY, TEST).context("test accuracies")?;
+    let test = by_key(&sources.test, TEST_KEY, TEST).map_err(|error| error.within("test accuracies"))?;
     let mut valid = Vec::new();
     for csv in &sources.valid {
-        valid.push(by_key(csv, VALID_KEY, VALID).context("validation accuracies")?);
+        let columns = by_key(csv, VALID_KEY, VALID);
+        valid.push(columns.map_err(|error| error.within("validation accuracies"))?);
     }
     let space = Nb201::new();
     let mut table = format!("{HEADER}\n");
     for (index, string) in sources.short.texts.iter().enumerate() {
-        let digits = space.parse(string).with_context(|| format!("row {index}"))?.to_string();
-        let test = test.get(&**string).with_context(|| format!("no test accuracy of {string}"))?;
+        let arch = space.parse(string);
+        let digits = arch.map_err(|error| FetchError::format(format!("row {index}: {error}")))?.to_string();
+        let missing = || FetchError::format(format!("no test accuracy of {string}"));
+        let test = test.get(&**string).ok_or_else(missing)?;
         let key = index.to_string();
         let mut cells = vec![key.clone(), string.to_string(), digits.clone()];
         for (valid, test) in valid.iter().zip(test) {
@@ -79,11 +83,14 @@ pub(super) fn merge(sources: &Sources) -> anyhow::Result<Vec<u8>> {
 type ByKey<const N: usize> = HashMap<String, [String; N]>;
 
 /// The rows of a CSV file.
-fn by_key<const N: usize>(csv: &[u8], key: &str, columns: [&str; N]) -> anyhow::Result<ByKey<N>> {
+fn by_key<const N: usize>(csv: &[u8], key: &str, columns: [&str; N]) -> Result<ByKey<N>, FetchError> {
+    let broken = |error: csv::Error| FetchError::format(error.to_string());
     let mut reader = csv::Reader::from_reader(csv);
-    let header = reader.headers()?.clone();
-    let place =
-        |name| header.iter().position(|h| h == name).with_context(|| format!("there is no column {name}"));
+    let header = reader.headers().map_err(broken)?.clone();
+    let place = |name| {
+        let missing = || FetchError::format(format!("there is no column {name}"));
+        header.iter().position(|h| h == name).ok_or_else(missing)
+    };
     let key = place(key)?;
     let mut places = [0; N];
     for (at, name) in places.iter_mut().zip(columns) {
@@ -91,20 +98,23 @@ fn by_key<const N: usize>(csv: &[u8], key: &str, columns: [&str; N]) -> anyhow::
     }
     let mut rows = HashMap::new();
     for record in reader.records() {
-        let record = record?;
+        let record = record.map_err(broken)?;
         let key = record[key].to_owned();
         let replaced = rows.insert(key.clone(), places.map(|at| record[at].to_owned()));
-        ensure!(replaced.is_none(), "{key} comes a second time");
+        if replaced.is_some() {
+            return Err(FetchError::format(format!("{key} comes a second time")));
+        }
     }
     Ok(rows)
 }
 
-fn row<'a>(valid: &'a ByKey<2>, key: &str) -> anyhow::Result<&'a [String; 2]> {
-    valid.get(key).with_context(|| format!("no validation accuracy of architecture {key}"))
+fn row<'a>(valid: &'a ByKey<2>, key: &str) -> Result<&'a [String; 2], FetchError> {
+    let missing = || FetchError::format(format!("no validation accuracy of architecture {key}"));
+    valid.get(key).ok_or_else(missing)
 }
 
-fn number(text: &str) -> anyhow::Result<f64> {
-    text.parse().with_context(|| format!("{text:?} is no number"))
+fn number(text: &str) -> Result<f64, FetchError> {
+    text.parse().map_err(|error| FetchError::format(format!("{text:?} is no number: {error}")))
 }
 
 /// Six decimals at most, one at least, as the table writes its numbers.
@@ -117,16 +127,16 @@ fn decimal(value: f64) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
-    use super::super::sha256;
     use super::*;
+    use crate::sha256;
 
     /// The first six rows of the table; `make_short_runs.py` beside it wrote the pickles of the same rows.
-    const HEAD: &str = include_str!("../../tests/data/nb201_head.csv");
+    const HEAD: &str = include_str!("../tests/data/nb201_head.csv");
     /// In protocols 3, 4 and 5.
     const PICKLES: [&[u8]; 3] = [
-        include_bytes!("../../tests/data/short_runs_3.pd"),
-        include_bytes!("../../tests/data/short_runs_4.pd"),
-        include_bytes!("../../tests/data/short_runs_5.pd"),
+        include_bytes!("../tests/data/short_runs_3.pd"),
+        include_bytes!("../tests/data/short_runs_4.pd"),
+        include_bytes!("../tests/data/short_runs_5.pd"),
     ];
 
     /// A table's cells, without its header.
@@ -220,7 +230,8 @@ mod tests {
     /// All rows of the pinned table, taken apart and merged again.
     #[test]
     fn the_whole_table_merges_to_its_pinned_bytes() {
-        let path = crate::paths::shared().unwrap().join("data/nasbench201").join(pada_nasbench::NB201_FILE);
+        let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+        let path = shared.join("data/nasbench201").join(pada_nasbench::NB201_FILE);
         let Ok(table) = std::fs::read_to_string(&path) else {
             let required = std::env::var_os("PADA_REQUIRE_SHARED").is_some_and(|v| v == "1");
             assert!(!required, "{} is missing and PADA_REQUIRE_SHARED is set", path.display());
