@@ -1,14 +1,10 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use crate::{Environment, Event, ReproduceError};
 
-/// How often Ctrl-C was pressed, or SIGTERM came.
-static STOPS: AtomicUsize = AtomicUsize::new(0);
-static HANDLER: OnceLock<()> = OnceLock::new();
 const POLL: Duration = Duration::from_millis(50);
 
 /// How a program ended.
@@ -22,56 +18,43 @@ pub(crate) enum Ended {
     Failed(String),
 }
 
-/// From here on Ctrl-C is passed on to the program that [`run`] runs, instead of ending this one.
-pub(crate) fn catch_ctrl_c() {
-    HANDLER.get_or_init(|| {
-        let caught = ctrlc::set_handler(|| {
-            STOPS.fetch_add(1, Ordering::Relaxed);
-        });
-        if let Err(error) = caught {
-            eprintln!("Ctrl-C will end this at once: {error}");
-        }
-    });
-}
-
-/// Whether Ctrl-C was pressed.
-pub(crate) fn stop_requested() -> bool {
-    STOPS.load(Ordering::Relaxed) > 0
-}
-
-/// Runs a program to its end and shows what it says on stderr, each line behind `name`.
+/// Runs a program to its end and reports what it says on stderr, each line with `name`.
 ///
 /// The program gets every Ctrl-C exactly once, whoever sent it: a terminal sends it to a whole group of processes, `kill` to this
 /// one alone, so the program has a group of its own and signals are passed on. The second one ends a run at once.
-pub(crate) fn run(command: &mut Command, name: &str) -> anyhow::Result<Ended> {
+pub(crate) fn run(
+    command: &mut Command,
+    name: &str,
+    environment: &Environment<'_>,
+) -> Result<Ended, ReproduceError> {
     own_group(command);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("{command:?}"))?;
-    let stderr = child.stderr.take().context("its stderr was asked for")?;
+        .map_err(ReproduceError::io(&environment.program))?;
+    let stderr = child.stderr.take().expect("its stderr was asked for");
     let (status, last) = std::thread::scope(|scope| {
-        let listener = scope.spawn(|| show(stderr, name));
-        let status = wait(&mut child);
+        let listener = scope.spawn(|| show(stderr, name, environment.events));
+        let status = wait(&mut child, environment.stops);
         (status, listener.join().expect("listening does not panic"))
     });
-    let status = status?;
-    Ok(match (status.success(), stop_requested()) {
+    let status = status.map_err(ReproduceError::io(&environment.program))?;
+    Ok(match (status.success(), environment.stop_requested()) {
         (true, _) => Ended::Done,
         (false, true) => Ended::Stopped,
         (false, false) => Ended::Failed(if last.is_empty() { status.to_string() } else { last }),
     })
 }
 
-fn wait(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
+fn wait(child: &mut Child, stops: &AtomicUsize) -> std::io::Result<std::process::ExitStatus> {
     let mut passed_on = 0;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        while passed_on < STOPS.load(Ordering::Relaxed) {
+        while passed_on < stops.load(Ordering::Relaxed) {
             passed_on += 1;
             stop(child)?;
         }
@@ -79,11 +62,11 @@ fn wait(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
     }
 }
 
-/// Shows lines and keeps what is worth repeating: the last error, or else the last line.
-fn show(stderr: impl Read, name: &str) -> String {
+/// Reports lines and keeps what is worth repeating: the last error, or else the last line.
+fn show(stderr: impl Read, trial: &str, events: &dyn Fn(Event<'_>)) -> String {
     let (mut last, mut error) = (String::new(), None);
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        eprintln!("{name}: {line}");
+        events(Event::Line { trial, line: &line });
         if let Some(text) = line.strip_prefix("error: ") {
             error = Some(text.to_owned());
         }
@@ -119,8 +102,8 @@ mod tests {
     #[test]
     fn the_last_error_is_kept() {
         let said = "epoch 1\nerror: no such table\nto go on: do this\n";
-        assert_eq!(show(said.as_bytes(), "cell"), "no such table");
-        assert_eq!(show("epoch 1\nepoch 2\n".as_bytes(), "cell"), "epoch 2");
-        assert_eq!(show("".as_bytes(), "cell"), "");
+        assert_eq!(show(said.as_bytes(), "trial", &|_| {}), "no such table");
+        assert_eq!(show("epoch 1\nepoch 2\n".as_bytes(), "trial", &|_| {}), "epoch 2");
+        assert_eq!(show("".as_bytes(), "trial", &|_| {}), "");
     }
 }

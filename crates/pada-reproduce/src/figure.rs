@@ -3,13 +3,12 @@ use std::path::{Path, PathBuf};
 use pada::report::{Axes, Curve, Origin, Spread, ZeroCostRow, curve_plot, late_gv, scientific};
 use pada::space::{Nb201, SearchSpace, SubSpace};
 
-use super::cells::Cell;
-use super::methods::{Method, PADA, SPOS};
-use super::runner::{Finished, Plan, Progress, Runner, Work};
-use super::scores;
-use super::table::changed;
-use crate::files::write_whole;
-use crate::usage::usage;
+use crate::environment::{MEMORY, csv_bytes, write_whole};
+use crate::methods::{Method, PADA, SPOS};
+use crate::runner::{Finished, Plan, Progress, Runner, Work};
+use crate::table::changed;
+use crate::trials::Trial;
+use crate::{Environment, ReproduceError, scores};
 
 /// Operations of the supernets, from few sub-models to all 15,625: each set holds the one before. Which sets the slides show is not
 /// said there; these begin with what every good architecture is made of, and end with what only takes away.
@@ -33,21 +32,28 @@ const NOTE: &str = "Every supernet ranks the same 64 architectures, those of the
                     changes. Accuracies from scratch are NAS-Bench-201's, CIFAR-10 test after 200 epochs.";
 
 /// Trains supernets over 2, 3, 4 and 5 operations per edge; where the table of gradient variance and tau-b lies.
-pub(crate) fn run(plan: &Plan, work: Option<&Work>) -> anyhow::Result<PathBuf> {
+pub(crate) fn run(
+    plan: &Plan,
+    work: Option<&Work>,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
     let names = match plan.methods.as_slice() {
         [] => METHODS.map(str::to_owned).to_vec(),
         names => names.to_vec(),
     };
     let methods = Method::of_table("figure-gv", &names)?;
     if let Some(method) = methods.iter().find(|method| method.paths_of_pada.is_some()) {
-        return Err(usage(format!("--methods: {} repeats paths over all five operations", method.name)));
+        return Err(ReproduceError::Usage(format!(
+            "--methods: {} repeats paths over all five operations",
+            method.name
+        )));
     }
     let common = ["rank.truth=nb201".to_owned(), "rank.compare=[]".to_owned()];
-    let runner = Runner::new("figure-gv", plan, work, &common)?;
+    let runner = Runner::new("figure-gv", plan, work, &common, environment)?;
     let archs = runner.out.join(ARCHS);
     write_whole(&archs, smallest_set()?.as_bytes())?;
     let variables = plan.preset.variables(&runner.base);
-    let mut cells = Vec::new();
+    let mut trials = Vec::new();
     for seed in 0..plan.seeds {
         for method in &methods {
             for size in SIZES {
@@ -56,8 +62,8 @@ pub(crate) fn run(plan: &Plan, work: Option<&Work>) -> anyhow::Result<PathBuf> {
                 set.extend(method.assignments(&variables));
                 set.push(format!("supernet.ops={:?}", &OPS[..size]));
                 set.extend_from_slice(&plan.set);
-                let cell = Cell::new(method, seed, set);
-                cells.push(Cell { name: format!("{}-ops{size}-s{seed}", method.name), ..cell });
+                let trial = Trial::new(method, seed, set);
+                trials.push(Trial { name: format!("{}-ops{size}-s{seed}", method.name), ..trial });
             }
         }
     }
@@ -67,9 +73,9 @@ pub(crate) fn run(plan: &Plan, work: Option<&Work>) -> anyhow::Result<PathBuf> {
     let file = runner.out.join("figure-gv.md");
     let mut write = |progress: &Progress| {
         let rows = rows(&methods, progress)?;
-        write_files(&title, &notes, &rows, progress, cells.len(), &file)
+        write_files(&title, &notes, &rows, progress, trials.len(), &file)
     };
-    let (progress, end) = runner.run(&cells, &mut write)?;
+    let (progress, end) = runner.run(&trials, &mut write)?;
     runner.conclude(&progress, end, &file)?;
     Ok(file)
 }
@@ -84,10 +90,10 @@ fn sets() -> String {
 }
 
 /// The architectures of the smallest set, one a line.
-fn smallest_set() -> anyhow::Result<String> {
+fn smallest_set() -> Result<String, ReproduceError> {
     let space = Nb201::new();
     let names: Vec<String> = OPS[..*SIZES.start()].iter().map(|&name| name.to_owned()).collect();
-    let part = SubSpace::with_ops(&space, &names)?;
+    let part = SubSpace::with_ops(&space, &names).map_err(pada::PadaError::from)?;
     Ok(space.archs().filter(|arch| part.contains(arch)).map(|arch| format!("{arch}\n")).collect())
 }
 
@@ -102,17 +108,17 @@ struct Row {
     tau_b: Option<Spread>,
 }
 
-fn rows(methods: &[Method], progress: &Progress) -> anyhow::Result<Vec<Row>> {
+fn rows(methods: &[Method], progress: &Progress) -> Result<Vec<Row>, ReproduceError> {
     let mut rows = Vec::new();
     for method in methods {
         for size in SIZES {
             let start = format!("{}-ops{size}-s", method.name);
             let runs: Vec<&Finished> =
-                progress.finished.iter().filter(|finished| finished.cell.name.starts_with(&start)).collect();
+                progress.finished.iter().filter(|finished| finished.trial.name.starts_with(&start)).collect();
             let tau = |finished: &&Finished| Some(finished.record.ranking.as_ref()?.main_metrics()?.tau_b);
             rows.push(Row {
                 method: method.name.clone(),
-                label: method.row_name()?.label,
+                label: method.row_name().label,
                 size,
                 seeds: runs.len(),
                 gv: Spread::of(runs.iter().filter_map(|f| {
@@ -133,12 +139,12 @@ fn write_files(
     notes: &[String],
     rows: &[Row],
     progress: &Progress,
-    cells: usize,
+    trials: usize,
     file: &Path,
-) -> anyhow::Result<()> {
+) -> Result<(), ReproduceError> {
     let mut markdown = format!("# {title}\n\n");
     notes.iter().for_each(|note| markdown += &format!("- {note}\n"));
-    let missing = cells - progress.finished.len() - progress.failed.len();
+    let missing = trials - progress.finished.len() - progress.failed.len();
     if missing > 0 {
         markdown += &format!("- **Not finished:** {missing} runs are still to come.\n");
     }
@@ -147,7 +153,7 @@ fn write_files(
     }
     markdown += "\n| method | operations | seeds | GV | GV, no scale | tau-b |\n|---|--:|--:|--:|--:|--:|\n";
     let mut csv = csv::Writer::from_writer(vec![]);
-    csv.write_record(COLUMNS)?;
+    csv.write_record(COLUMNS).expect(MEMORY);
     for row in rows {
         let Row { method, label, size, seeds, .. } = row;
         let plain = |v: Option<Spread>| v.map_or("–".into(), |v| v.to_string());
@@ -155,8 +161,9 @@ fn write_files(
         markdown += &format!("| {label} | {size} | {seeds} | {gv} | {free} | {tau} |\n");
         let spreads = [row.gv, row.gv_scale_free, row.tau_b];
         let numbers = spreads.into_iter().flat_map(|v| [v.map(|v| v.mean), v.and_then(|v| v.sd)]);
-        let cells = numbers.map(|v| v.map(|v| v.to_string()).unwrap_or_default());
-        csv.write_record([method.to_owned(), size.to_string(), seeds.to_string()].into_iter().chain(cells))?;
+        let fields = numbers.map(|v| v.map(|v| v.to_string()).unwrap_or_default());
+        let names = [method.to_owned(), size.to_string(), seeds.to_string()];
+        csv.write_record(names.into_iter().chain(fields)).expect(MEMORY);
     }
     let free = zero_cost(progress);
     for ZeroCostRow { name, metrics } in free {
@@ -164,7 +171,7 @@ fn write_files(
     }
     write_whole(file, markdown.as_bytes())?;
     scores::write(progress, &file.with_file_name("scores.csv"))?;
-    write_whole(&file.with_extension("csv"), &csv.into_inner()?)?;
+    write_whole(&file.with_extension("csv"), &csv_bytes(csv))?;
     let plots: [(&str, &str, Column); 3] = [
         ("gv.svg", "gradient variance", |row| row.gv),
         ("gv-scale-free.svg", "gradient variance / squared mean gradient", |row| row.gv_scale_free),
@@ -205,6 +212,7 @@ fn curves(rows: &[Row], of: Column) -> Vec<Curve> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
 

@@ -1,7 +1,8 @@
-//! Tables and figures of the paper: every (method, seed) is one run of pada-train in a folder of its own, read when it is done.
+#![doc = include_str!("../README.md")]
 
-mod cells;
 mod child;
+mod environment;
+mod error;
 mod figure;
 mod merge;
 mod methods;
@@ -11,69 +12,102 @@ mod runner;
 mod scores;
 mod shard;
 mod table;
+mod trials;
 
 use std::path::PathBuf;
 
-pub(crate) use preset::Preset;
-pub(crate) use runner::{Args, Plan, Work};
-pub(crate) use table::Which;
+pub use environment::{Environment, Event, commit_of};
+pub use error::ReproduceError;
+pub use methods::Method;
+pub use networks::{NetworkPlan, NetworkPreset, NetworkTarget};
+pub use preset::Preset;
+pub use runner::{Plan, Work};
+pub use shard::Shard;
 
-/// What to reproduce.
-#[derive(clap::Subcommand)]
-pub(crate) enum Task {
+/// A table or figure whose rows are methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
     /// Table 1: nine methods on NAS-Bench-201, with controls.
-    ///
-    /// Example: cargo xtask reproduce table1 --methods spos,pada --seeds 2
-    Table1(Args),
-    /// Table 2: networks of DARTS cells, published, counted and retrained.
-    ///
-    /// Example: cargo xtask reproduce table2 --methods darts,gm
-    Table2(networks::Args),
-    /// Table 3: networks of MobileNet blocks, likewise.
-    ///
-    /// Example: cargo xtask reproduce table3 --seeds 0
-    Table3(networks::Args),
+    Table1,
     /// PA&DA taken apart, and with what goes beyond the paper.
-    ///
-    /// Example: cargo xtask reproduce ablation --preset short
-    Ablation(Args),
-    /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations; needs the table nb201.
-    ///
-    /// Example: cargo xtask reproduce figure-gv
-    FigureGv(Args),
-    /// Put the runs of shards together, and write the table of all that are finished.
-    ///
-    /// Example: cargo xtask reproduce merge table1 --from shard-0 --from shard-1
-    Merge(merge::MergeArgs),
+    Ablation,
+    /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations.
+    FigureGv,
 }
 
-/// Runs what is not finished; the result lies beside the runs.
-pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
-    if let Task::Table1(args) | Task::Ablation(args) | Task::FigureGv(args) = task
-        && let Some(shard) = args.work.shard
-    {
-        let (plan, work) = (&args.plan, Some(&args.work));
-        match task {
-            Task::Table1(_) => table::run(Which::Table1, plan, work).map(drop)?,
-            Task::Ablation(_) => table::run(Which::Ablation, plan, work).map(drop)?,
-            _ => figure::run(plan, work).map(drop)?,
-        }
-        println!("shard {shard} is finished; `cargo xtask reproduce merge` writes the table of all shards");
-        return Ok(());
+/// Runs the trials of a table or figure that are not finished, and writes the table after each of them. Returns the path of its Markdown.
+///
+/// A shard writes no table; [`merge`] writes it from all shards.
+///
+/// # Errors
+/// Returns [`ReproduceError::Trials`] if trials failed, [`ReproduceError::Stopped`] if the user asked to stop, and
+/// [`ReproduceError::Usage`] if a folder holds a run of another config.
+pub fn reproduce(
+    target: Target,
+    plan: &Plan,
+    work: &Work,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    of_methods(target, plan, Some(work), environment)
+}
+
+/// Copies the finished trials of shards that had disks of their own, and writes the table of all that are finished. Runs nothing, and returns
+/// the path of the table's Markdown.
+///
+/// # Errors
+/// Returns an error if a folder cannot be read or written.
+pub fn merge(
+    target: Target,
+    from: &[PathBuf],
+    plan: &Plan,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    let out = plan.out_folder(target.name(), environment)?;
+    for from in from {
+        merge::copy_runs(from, &out, environment.events)?;
     }
-    let file = match task {
-        Task::Table1(args) => table(Which::Table1, args)?,
-        Task::Table2(args) => networks::run(networks::Which::Table2, args)?,
-        Task::Table3(args) => networks::run(networks::Which::Table3, args)?,
-        Task::Ablation(args) => table(Which::Ablation, args)?,
-        Task::FigureGv(args) => figure::run(&args.plan, Some(&args.work))?,
-        Task::Merge(args) => merge::run(args)?,
-    };
-    println!("{}\n{}", std::fs::read_to_string(&file)?, file.display());
-    Ok(())
+    of_methods(target, plan, None, environment)
 }
 
-/// Makes a table; where its Markdown lies.
-pub(crate) fn table(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
-    Ok(table::run(which, &args.plan, Some(&args.work))?.with_extension("md"))
+/// Counts the cost of published networks, retrains them, and writes the table after every retraining. Returns the path of its Markdown.
+///
+/// # Errors
+/// The same as those of [`reproduce`].
+pub fn reproduce_networks(
+    target: NetworkTarget,
+    plan: &NetworkPlan,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    networks::run(target, plan, environment)
+}
+
+impl Target {
+    /// Returns the name in `methods.toml` and in names of folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table1 => "table1",
+            Self::Ablation => "ablation",
+            Self::FigureGv => "figure-gv",
+        }
+    }
+}
+
+fn of_methods(
+    target: Target,
+    plan: &Plan,
+    work: Option<&Work>,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    let table = |which| Ok(table::run(which, plan, work, environment)?.with_extension("md"));
+    match target {
+        Target::Table1 => table(table::Which::Table1),
+        Target::Ablation => table(table::Which::Ablation),
+        Target::FigureGv => figure::run(plan, work, environment),
+    }
+}
+
+/// The folder of the repository's configs, for tests.
+#[cfg(test)]
+fn configs() -> PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")
 }

@@ -1,82 +1,38 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context;
-
-use super::runner::Plan;
-use super::table::Which;
-use super::{figure, table};
-use crate::usage::usage;
-
-/// What shards were about, and where they lie.
-#[derive(clap::Args)]
-pub(crate) struct MergeArgs {
-    /// Which table or figure.
-    #[arg(value_enum)]
-    what: What,
-    /// The --out of a shard that had a disk of its own; may be repeated. Those that shared one need none.
-    #[arg(long, value_name = "DIR")]
-    from: Vec<PathBuf>,
-    /// The plan of the shards: give what they were given.
-    #[command(flatten)]
-    plan: Plan,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum What {
-    /// Table 1
-    Table1,
-    /// PA&DA taken apart
-    Ablation,
-    /// Gradient variance
-    FigureGv,
-}
-
-/// Writes the table of all runs that are finished, and runs nothing.
-pub(crate) fn run(merge: &MergeArgs) -> anyhow::Result<PathBuf> {
-    let name = match merge.what {
-        What::Table1 => "table1",
-        What::Ablation => "ablation",
-        What::FigureGv => "figure-gv",
-    };
-    let out = merge.plan.out_folder(name)?;
-    for from in &merge.from {
-        take_runs(from, &out)?;
-    }
-    match merge.what {
-        What::Table1 => Ok(table::run(Which::Table1, &merge.plan, None)?.with_extension("md")),
-        What::Ablation => Ok(table::run(Which::Ablation, &merge.plan, None)?.with_extension("md")),
-        What::FigureGv => figure::run(&merge.plan, None),
-    }
-}
+use crate::{Event, ReproduceError};
 
 /// Copies the finished runs of a folder that are not there yet, without their checkpoints.
-fn take_runs(from: &Path, out: &Path) -> anyhow::Result<()> {
-    for entry in
-        std::fs::read_dir(from).map_err(|error| usage(format!("--from {}: {error}", from.display())))?
-    {
-        let run = entry?.path();
+pub(crate) fn copy_runs(from: &Path, out: &Path, events: &dyn Fn(Event<'_>)) -> Result<(), ReproduceError> {
+    let entries = std::fs::read_dir(from)
+        .map_err(|error| ReproduceError::Usage(format!("--from {}: {error}", from.display())))?;
+    for entry in entries {
+        let run = entry.map_err(ReproduceError::io(from))?.path();
         let Some(name) = run.file_name().filter(|_| run.join("ranking.csv").is_file()) else { continue };
         let target = out.join(name);
         if target.exists() {
-            eprintln!("{} is there already, that of {} is left out", target.display(), from.display());
+            events(Event::LeftOut { kept: &target, from });
             continue;
         }
         // Whole or not at all.
-        let half = tempfile::tempdir_in(out)?;
-        for file in std::fs::read_dir(&run)? {
-            let file = file?.path();
+        let half = tempfile::tempdir_in(out).map_err(ReproduceError::io(out))?;
+        for file in std::fs::read_dir(&run).map_err(ReproduceError::io(&run))? {
+            let file = file.map_err(ReproduceError::io(&run))?.path();
             let kept = file.extension().is_none_or(|ending| ending != "safetensors");
             if let Some(name) = file.file_name().filter(|_| file.is_file() && kept) {
-                std::fs::copy(&file, half.path().join(name)).with_context(|| file.display().to_string())?;
+                std::fs::copy(&file, half.path().join(name)).map_err(ReproduceError::io(&file))?;
             }
         }
-        std::fs::rename(half.keep(), &target).with_context(|| target.display().to_string())?;
+        std::fs::rename(half.keep(), &target).map_err(ReproduceError::io(&target))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     /// A folder of a shard with one run: its files with what they hold.
@@ -105,7 +61,7 @@ mod tests {
         shard(&second, "close-s0", &[("config.toml", "c"), ("epoch-0001.safetensors", "w")]);
         std::fs::write(second.join("notes.txt"), "mine").unwrap();
         for from in [&first, &second] {
-            take_runs(from, &out).unwrap();
+            copy_runs(from, &out, &|_| {}).unwrap();
         }
         for (run, scores) in [("spos-s0", "of spos"), ("pada-s0", "of pada")] {
             assert_eq!(read(&out.join(run).join("ranking.csv")).as_deref(), Some(scores));
@@ -122,7 +78,7 @@ mod tests {
         let [from, out] = ["from", "out"].map(|name| folder.path().join(name));
         shard(&from, "spos-s0", &[("ranking.csv", "theirs"), ("report.html", "theirs")]);
         shard(&out, "spos-s0", &[("ranking.csv", "ours")]);
-        take_runs(&from, &out).unwrap();
+        copy_runs(&from, &out, &|_| {}).unwrap();
         assert_eq!(read(&out.join("spos-s0/ranking.csv")).as_deref(), Some("ours"));
         assert_eq!(read(&out.join("spos-s0/report.html")), None);
     }
@@ -130,7 +86,7 @@ mod tests {
     #[test]
     fn a_shard_that_is_not_there_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let error = take_runs(&folder.path().join("shard-7"), folder.path()).unwrap_err();
+        let error = copy_runs(&folder.path().join("shard-7"), folder.path(), &|_| {}).unwrap_err();
         assert!(format!("{error:#}").contains("shard-7"), "{error:#}");
     }
 }

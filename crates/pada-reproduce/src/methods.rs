@@ -1,17 +1,17 @@
 use std::collections::BTreeMap;
 
-use anyhow::Context;
-use clap::builder::PossibleValuesParser;
 use pada::report::{MethodName, Published, RowGroup};
 use serde::Deserialize;
+
+use crate::ReproduceError;
 
 const METHODS: &str = include_str!("methods.toml");
 const PUBLISHED: &str = include_str!("published.toml");
 
-/// A row of a table: a name, and what it changes in a preset's config.
+/// A row of a table: a name, and what it changes in a preset's config. All methods stand in `methods.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Method {
+pub struct Method {
     pub(crate) name: String,
     label: String,
     group: RowGroup,
@@ -57,8 +57,8 @@ struct Combination {
 
 impl Method {
     /// All rows there are.
-    pub(crate) fn all() -> anyhow::Result<Vec<Self>> {
-        let Rows { method, pada_plus } = toml::from_str(METHODS).context("methods.toml")?;
+    pub(crate) fn all() -> Vec<Self> {
+        let Rows { method, pada_plus } = toml::from_str(METHODS).expect("a test reads methods.toml");
         let combinations = pada_plus.into_iter().map(|Combination { name, label, set }| Self {
             label,
             name: format!("pada-plus-{name}"),
@@ -69,30 +69,34 @@ impl Method {
             unsaid: None,
             paths_of_pada: None,
         });
-        Ok(method.into_iter().chain(combinations).collect())
+        method.into_iter().chain(combinations).collect()
     }
 
     /// One row.
-    pub(crate) fn named(name: &str) -> anyhow::Result<Self> {
-        Self::all()?
-            .into_iter()
-            .find(|method| method.name == name)
-            .with_context(|| format!("there is no {name}"))
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|method| method.name == name)
     }
 
-    /// For `--methods`.
-    pub(crate) fn names() -> PossibleValuesParser {
-        // A file that does not read is named where the rows are needed.
-        PossibleValuesParser::new(Self::all().unwrap_or_default().into_iter().map(|method| method.name))
+    /// Returns the names of all methods, in the order of `methods.toml`.
+    pub fn names() -> Vec<String> {
+        Self::all().into_iter().map(|method| method.name).collect()
     }
 
     /// The rows of a table; those of `names` alone where some are named, in whatever table they stand.
-    pub(crate) fn of_table(table: &str, names: &[String]) -> anyhow::Result<Vec<Self>> {
+    ///
+    /// # Errors
+    /// Returns [`ReproduceError::Usage`] if a name is unknown.
+    pub(crate) fn of_table(table: &str, names: &[String]) -> Result<Vec<Self>, ReproduceError> {
+        let all = Self::all();
+        if let Some(name) = names.iter().find(|name| all.iter().all(|method| method.name != **name)) {
+            let known = Self::names().join(", ");
+            return Err(ReproduceError::Usage(format!("--methods: there is no {name}; there are {known}")));
+        }
         let wanted = |method: &Self| match names {
             [] => method.tables.iter().any(|t| t == table),
             names => names.contains(&method.name),
         };
-        Ok(Self::all()?.into_iter().filter(wanted).collect())
+        Ok(all.into_iter().filter(wanted).collect())
     }
 
     /// What a reader must know of settings that no public text gives.
@@ -109,29 +113,26 @@ impl Method {
     }
 
     /// Its name for a table, with the paper's numbers.
-    pub(crate) fn row_name(&self) -> anyhow::Result<MethodName> {
-        let published: BTreeMap<String, Published> = toml::from_str(PUBLISHED).context("published.toml")?;
-        let published = match &self.published {
-            None => None,
-            Some(row) => {
-                Some(*published.get(row).with_context(|| format!("published.toml has no row {row}"))?)
-            }
-        };
+    pub(crate) fn row_name(&self) -> MethodName {
+        let rows: BTreeMap<String, Published> =
+            toml::from_str(PUBLISHED).expect("a test reads published.toml");
+        let published = self.published.as_ref().map(|row| *rows.get(row).expect("a test looks for the row"));
         let (name, label, group) = (self.name.clone(), self.label.clone(), self.group);
-        Ok(MethodName { name, label, group, published })
+        MethodName { name, label, group, published }
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use pada::{Device, Run, RunConfig, Session};
 
     use super::*;
-    use crate::paths;
-    use crate::reproduce::preset::Preset;
+    use crate::configs;
+    use crate::preset::Preset;
 
     fn config(method: &Method, preset: Preset) -> RunConfig {
-        let config = RunConfig::read_with(&preset.config_file().unwrap(), preset.set()).unwrap();
+        let config = RunConfig::read_with(&configs().join(preset.config_file()), preset.set()).unwrap();
         let mut set = method.assignments(&preset.variables(&config));
         if method.paths_of_pada.is_some() {
             set.push("paths.distribution=[0.0, 0.1, 0.4, 0.4, 0.1]".to_owned());
@@ -142,12 +143,12 @@ mod tests {
     #[test]
     fn every_method_gives_a_run_that_can_start() {
         let place = Session {
-            data_dir: paths::data_dir(),
+            data_dir: "no-such-folder".into(),
             device: Device::Cpu,
             checkpoint_every: std::time::Duration::from_secs(60),
             world: pada::world::ProcessGroup::single(),
         };
-        for method in Method::all().unwrap() {
+        for method in Method::all() {
             for preset in [Preset::Short, Preset::Full] {
                 config(&method, preset).check().unwrap();
             }
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn no_two_methods_are_the_same_run() {
         let methods: Vec<Method> =
-            Method::all().unwrap().into_iter().filter(|method| method.paths_of_pada.is_none()).collect();
+            Method::all().into_iter().filter(|method| method.paths_of_pada.is_none()).collect();
         for (i, a) in methods.iter().enumerate() {
             for b in &methods[..i] {
                 assert_ne!(config(a, Preset::Mini), config(b, Preset::Mini), "{} and {}", a.name, b.name);
@@ -175,12 +176,12 @@ mod tests {
     #[test]
     fn every_published_row_is_used_and_named() {
         let published: BTreeMap<String, Published> = toml::from_str(PUBLISHED).unwrap();
-        let methods = Method::all().unwrap();
+        let methods = Method::all();
         for row in published.keys() {
             assert!(methods.iter().any(|m| m.published.as_ref() == Some(row)), "{row}");
         }
         for method in &methods {
-            method.row_name().unwrap();
+            method.row_name();
             assert!(!method.tables.is_empty(), "{} is in no table", method.name);
         }
         assert_eq!(Method::of_table("table1", &["unbiased".to_owned()]).unwrap().len(), 1);

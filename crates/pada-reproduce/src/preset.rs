@@ -1,12 +1,8 @@
-use std::path::PathBuf;
-
 use pada::RunConfig;
 
-use crate::paths;
-
 /// How much of the paper's protocol runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Preset {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
     /// Embedded images, minutes.
     Mini,
     /// CIFAR-10, a small network, hours.
@@ -16,7 +12,8 @@ pub(crate) enum Preset {
 }
 
 impl Preset {
-    pub(crate) fn name(self) -> &'static str {
+    /// Returns the name in tables and in names of folders.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Mini => "mini",
             Self::Short => "short",
@@ -24,13 +21,13 @@ impl Preset {
         }
     }
 
-    /// The config that methods change.
-    pub(crate) fn config_file(self) -> anyhow::Result<PathBuf> {
-        Ok(paths::root()?.join(match self {
-            Self::Mini => "configs/mini/pada.toml",
-            Self::Short => "configs/nb201/short.toml",
-            Self::Full => "configs/nb201/pada.toml",
-        }))
+    /// The config that methods change, in the folder `configs`.
+    pub(crate) fn config_file(self) -> &'static str {
+        match self {
+            Self::Mini => "mini/pada.toml",
+            Self::Short => "nb201/short.toml",
+            Self::Full => "nb201/pada.toml",
+        }
     }
 
     /// What the preset changes in that config.

@@ -1,96 +1,87 @@
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
 use pada::rank::kendall_tau_b;
 use pada::report::{Agreement, FailedTrial, RunRecord};
 use pada::space::{Arch, SearchSpace};
 use pada::{RankArchs, RunConfig, Tables};
 
-use super::cells::{Cell, State, look, record_file};
-use super::child::{self, Ended};
-use super::methods::Method;
-use super::preset::Preset;
-use super::shard::Shard;
-use crate::bench::machine::commit;
-use crate::usage::usage;
-use crate::{binary, paths};
+use crate::child::{self, Ended};
+use crate::preset::Preset;
+use crate::shard::Shard;
+use crate::trials::{State, Trial, look, record_file};
+use crate::{Environment, Event, ReproduceError};
 
-/// Which runs a table or figure is made of.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct Plan {
+/// Which trials a table or figure is made of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Plan {
     /// How much of the paper's protocol runs.
-    #[arg(long, value_enum, default_value = "mini")]
-    pub(crate) preset: Preset,
-    /// Only these rows, of any table. The table then has these alone, finished runs of others stay where they are.
-    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = Method::names())]
-    pub(crate) methods: Vec<String>,
+    pub preset: Preset,
+    /// Only these rows, of any table; all rows of the table if there are none. Finished trials of other rows stay where they are.
+    pub methods: Vec<String>,
     /// Seeds 0 to N - 1.
-    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) seeds: u64,
-    /// Where runs and tables go; runs/<what>-<preset> if not given. Finished runs there are not run again.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Change a key of every run's config, as section.key=value; may be repeated. The table says so.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
+    pub seeds: u64,
+    /// Where trials and tables go; `<what>-<preset>` in [`Environment::runs`] if it is `None`. Finished trials there are not run again.
+    pub out: Option<PathBuf>,
+    /// Assignments `section.key=value` that change the config of every trial. The table says so.
+    pub set: Vec<String>,
 }
 
-/// How what is not finished runs.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct Work {
-    /// What computes: auto, cpu or cuda:N.
-    #[arg(long, default_value = "auto")]
-    pub(crate) device: String,
-    /// Threads on the CPU; all cores if not given.
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<usize>,
-    /// Run only this part of the runs and write no table: 0/4 to 3/4 for four jobs. `reproduce merge` puts them together.
-    #[arg(long, value_name = "INDEX/COUNT")]
-    pub(crate) shard: Option<Shard>,
-}
-
-/// What every command of `reproduce` takes that runs something.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct Args {
-    #[command(flatten)]
-    pub(crate) plan: Plan,
-    #[command(flatten)]
-    pub(crate) work: Work,
+/// How trials that are not finished run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Work {
+    /// What computes: `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// Threads on the CPU; all cores if it is `None`.
+    pub threads: Option<usize>,
+    /// Run only this part of the trials and write no table.
+    pub shard: Option<Shard>,
 }
 
 impl Plan {
-    /// Where runs and tables go, made where it is not there.
-    pub(crate) fn out_folder(&self, what: &str) -> anyhow::Result<PathBuf> {
-        let default = || Ok(paths::root()?.join("runs").join(format!("{what}-{}", self.preset.name())));
-        let out = std::path::absolute(self.out.clone().map_or_else(default, anyhow::Ok)?)?;
-        std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-        Ok(out)
+    /// Returns a plan with all rows of a table, three seeds and no changes.
+    pub fn new(preset: Preset) -> Self {
+        Self { preset, methods: vec![], seeds: 3, out: None, set: vec![] }
+    }
+
+    /// Where trials and tables go, made where it is not there.
+    pub(crate) fn out_folder(
+        &self,
+        what: &str,
+        environment: &Environment<'_>,
+    ) -> Result<PathBuf, ReproduceError> {
+        environment.out_folder(self.out.as_deref(), format!("{what}-{}", self.preset.name()))
     }
 }
 
-/// Runs cells one after the other.
-pub(crate) struct Runner {
+impl Default for Work {
+    /// All trials on any device, with all cores.
+    fn default() -> Self {
+        Self { device: "auto".to_owned(), threads: None, shard: None }
+    }
+}
+
+/// Runs trials one after the other.
+pub(crate) struct Runner<'a> {
+    environment: &'a Environment<'a>,
     plan: Plan,
     /// None: what is not finished stays so.
     work: Option<Work>,
-    /// The config that cells change.
+    /// The config that trials change.
     pub(crate) base: RunConfig,
     pub(crate) out: PathBuf,
     /// Which code writes tables; none where git does not say.
     pub(crate) written_by: Option<String>,
-    /// pada-train, built when the first cell needs it.
-    program: OnceCell<PathBuf>,
     /// Accuracies from scratch, of the table that rankings are compared with first.
     tables: Tables,
     space: Box<dyn SearchSpace>,
 }
 
-/// A cell that ran to its end.
+/// A trial that ran to its end.
 pub(crate) struct Finished {
-    pub(crate) cell: Cell,
+    pub(crate) trial: Trial,
     pub(crate) record: RunRecord,
     /// Score and accuracy from scratch of every architecture that has both.
     pub(crate) scores: BTreeMap<Arch, (f64, f64)>,
@@ -117,22 +108,30 @@ pub(crate) enum End {
     Stopped,
 }
 
-impl Runner {
-    /// Reads what all cells need. `what` names the folder; `set` is what the table changes in all cells.
-    pub(crate) fn new(what: &str, plan: &Plan, work: Option<&Work>, set: &[String]) -> anyhow::Result<Self> {
+impl<'a> Runner<'a> {
+    /// Reads what all trials need. `what` names the folder; `set` is what the table changes in all trials.
+    pub(crate) fn new(
+        what: &str,
+        plan: &Plan,
+        work: Option<&Work>,
+        set: &[String],
+        environment: &'a Environment<'a>,
+    ) -> Result<Self, ReproduceError> {
         let preset = plan.preset;
         let sets: Vec<String> = preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()).collect();
-        let mut base = RunConfig::read_with(&preset.config_file()?, &sets)?;
+        let mut base = RunConfig::read_with(&environment.config(preset.config_file())?, &sets)?;
         for assignment in &plan.set {
-            // A key of a rule is there once a method names the rule. Cells take these again, and `check` says what is wrong with one.
+            // A key of a rule is there once a method names the rule. Trials take these again, and `check` says what is wrong with one.
             base = base.with(assignment).unwrap_or(base);
         }
         let space = pada::search_space(base.supernet.space);
-        let tables = Tables::load(base.rank.truth, &[], &paths::data_dir())?;
+        let tables = Tables::load(base.rank.truth, &[], &environment.data)?;
         let version = env!("CARGO_PKG_VERSION");
-        let written_by = commit().map(|commit| format!("Written by pada {version}, commit {commit}."));
-        let (plan, work, out) = (plan.clone(), work.cloned(), plan.out_folder(what)?);
-        Ok(Self { plan, work, base, out, written_by, program: OnceCell::new(), tables, space })
+        let commit = environment.commit.as_ref();
+        let written_by = commit.map(|commit| format!("Written by pada {version}, commit {commit}."));
+        let out = plan.out_folder(what, environment)?;
+        let (plan, work) = (plan.clone(), work.cloned());
+        Ok(Self { environment, plan, work, base, out, written_by, tables, space })
     }
 
     /// What accuracies from scratch are, where a reader should know: those of one seed are noisy.
@@ -153,47 +152,45 @@ impl Runner {
         ops.into_iter().collect()
     }
 
-    /// Runs cells that are not finished; `after` hears of the state at the start and after every cell. A cell that fails does not
+    /// Runs trials that are not finished; `after` hears of the state at the start and after every trial. A trial that fails does not
     /// keep others from running.
     pub(crate) fn run(
         &self,
-        cells: &[Cell],
-        after: &mut dyn FnMut(&Progress) -> anyhow::Result<()>,
-    ) -> anyhow::Result<(Progress, End)> {
-        let shard = self.shard().map(|shard| shard.of(cells));
-        let cells = shard.as_deref().unwrap_or(cells);
+        trials: &[Trial],
+        after: &mut dyn FnMut(&Progress) -> Result<(), ReproduceError>,
+    ) -> Result<(Progress, End), ReproduceError> {
+        let shard = self.shard().map(|shard| shard.of(trials));
+        let trials = shard.as_deref().unwrap_or(trials);
         let mut nothing = |_: &Progress| Ok(());
         // Shards share a folder, and a table of all is not theirs to write.
         let after = if shard.is_some() { &mut nothing } else { after };
-        self.check(cells)?;
-        child::catch_ctrl_c();
+        self.check(trials)?;
         let mut progress = Progress::default();
         let mut todo = Vec::new();
-        for cell in cells {
-            match self.finished(cell) {
+        for trial in trials {
+            match self.finished(trial) {
                 Ok(Some(finished)) => progress.finished.push(finished),
-                _ => todo.push(cell),
+                _ => todo.push(trial),
             }
         }
-        eprintln!(
-            "{}: {} runs, {} of them finished",
-            self.out.display(),
-            cells.len(),
-            progress.finished.len()
-        );
+        (self.environment.events)(Event::Planned {
+            folder: &self.out,
+            trials: trials.len(),
+            finished: progress.finished.len(),
+        });
         after(&progress)?;
         let Some(work) = &self.work else { return Ok((progress, End::Whole)) };
-        for cell in todo {
-            if child::stop_requested() {
+        for trial in todo {
+            if self.environment.stop_requested() {
                 return Ok((progress, End::Stopped));
             }
-            match self.finish(cell, work) {
+            match self.finish(trial, work) {
                 Ok(Some(finished)) => progress.finished.push(finished),
                 Ok(None) => return Ok((progress, End::Stopped)),
                 Err(error) => {
-                    let reason = format!("{error:#}");
-                    eprintln!("{} failed: {reason}", cell.title());
-                    progress.failed.push(FailedTrial { trial: cell.title(), reason });
+                    let (trial, reason) = (trial.title(), pada::with_causes(&error));
+                    (self.environment.events)(Event::Failed { trial: &trial, reason: &reason });
+                    progress.failed.push(FailedTrial { trial, reason });
                 }
             }
             after(&progress)?;
@@ -205,51 +202,38 @@ impl Runner {
         self.work.as_ref()?.shard
     }
 
-    fn program(&self) -> anyhow::Result<&Path> {
-        if let Some(program) = self.program.get() {
-            return Ok(program);
-        }
-        let built = binary::build()?;
-        Ok(self.program.get_or_init(|| built))
-    }
-
-    /// Before anything is built or written: an assignment that is wrong is said once, and not by every cell; a folder that holds the run
+    /// Before anything is run or written: an assignment that is wrong is said once, and not by every trial; a folder that holds the run
     /// of another config would stand in the table unnoticed.
-    fn check(&self, cells: &[Cell]) -> anyhow::Result<()> {
+    fn check(&self, trials: &[Trial]) -> Result<(), ReproduceError> {
         let mut others = Vec::new();
-        for cell in cells {
-            let config = match cell.config(&self.base, &self.out) {
+        for trial in trials {
+            let config = match trial.config(&self.base, &self.out) {
                 // It has none before the run that it copies is finished.
-                Err(_) if cell.follows_pada() => continue,
-                config => config.with_context(|| format!("the row {}", cell.method.name))?,
+                Err(_) if trial.follows_pada() => continue,
+                config => config.map_err(|error| error.within(format!("the row {}", trial.method.name)))?,
             };
-            let folder = self.out.join(&cell.name);
+            let folder = self.out.join(&trial.name);
             if let State::Other(differences) = look(&folder, &config)? {
                 others.push(refusal(&folder, &differences));
             }
         }
-        if others.is_empty() { Ok(()) } else { Err(usage(others.join("\n"))) }
+        if others.is_empty() { Ok(()) } else { Err(ReproduceError::Usage(others.join("\n"))) }
     }
 
     /// Ends a command whose plan is over: what failed is named, and a stop says how to go on. `table` is what was written.
-    pub(crate) fn conclude(&self, progress: &Progress, end: End, table: &Path) -> anyhow::Result<()> {
+    pub(crate) fn conclude(&self, progress: &Progress, end: End, table: &Path) -> Result<(), ReproduceError> {
         // Shards write no table.
-        let place = if self.shard().is_some() { &self.out } else { table }.display();
-        if end == End::Stopped {
-            eprintln!("stopped; what is finished stands in {place}; the same command goes on");
-            std::process::exit(130);
+        let place = if self.shard().is_some() { &self.out } else { table };
+        match end {
+            End::Stopped => Err(ReproduceError::Stopped { place: place.to_owned() }),
+            End::Whole => conclude(&progress.failed, place),
         }
-        let failed: Vec<String> =
-            progress.failed.iter().map(|f| format!("{}: {}", f.trial, f.reason)).collect();
-        let n = failed.len();
-        ensure!(failed.is_empty(), "{n} runs failed, the others stand in {place}:\n{}", failed.join("\n"));
-        Ok(())
     }
 
-    /// The cell, where its folder holds its finished run.
-    fn finished(&self, cell: &Cell) -> anyhow::Result<Option<Finished>> {
-        let config = cell.config(&self.base, &self.out)?;
-        let folder = self.out.join(&cell.name);
+    /// The trial, where its folder holds its finished run.
+    fn finished(&self, trial: &Trial) -> Result<Option<Finished>, ReproduceError> {
+        let config = trial.config(&self.base, &self.out)?;
+        let folder = self.out.join(&trial.name);
         if look(&folder, &config)? != State::Finished {
             return Ok(None);
         }
@@ -268,23 +252,23 @@ impl Runner {
         let with_truth = |(arch, score)| self.tables.accuracy(&arch).map(|truth| (arch, (score, truth)));
         let scores: BTreeMap<Arch, (f64, f64)> = scores.into_iter().filter_map(with_truth).collect();
         let up_to_date = whole && same_agreement(&record, &scores);
-        Ok(up_to_date.then(|| Finished { cell: cell.clone(), record, scores }))
+        Ok(up_to_date.then(|| Finished { trial: trial.clone(), record, scores }))
     }
 
-    /// Runs a cell to its end; none if it was stopped.
-    fn finish(&self, cell: &Cell, work: &Work) -> anyhow::Result<Option<Finished>> {
-        let folder = self.out.join(&cell.name);
-        let config = cell.config(&self.base, &self.out)?;
-        let mut command = Command::new(self.program()?);
+    /// Runs a trial to its end; none if it was stopped.
+    fn finish(&self, trial: &Trial, work: &Work) -> Result<Option<Finished>, ReproduceError> {
+        let folder = self.out.join(&trial.name);
+        let config = trial.config(&self.base, &self.out)?;
+        let mut command = self.environment.call()?;
         match look(&folder, &config)? {
-            State::Other(differences) => bail!(refusal(&folder, &differences)),
+            State::Other(differences) => return Err(ReproduceError::Usage(refusal(&folder, &differences))),
             State::New => {
-                command.arg("--config").arg(self.plan.preset.config_file()?);
+                command.arg("--config").arg(self.environment.config(self.plan.preset.config_file())?);
                 let common = self.plan.preset.set().iter().map(|s| (*s).to_owned());
-                for assignment in common.chain(cell.assignments(&self.out)?) {
+                for assignment in common.chain(trial.assignments(&self.out)?) {
                     command.arg("--set").arg(assignment);
                 }
-                command.args(["--seed", &cell.seed.to_string(), "--out"]).arg(&folder);
+                command.args(["--seed", &trial.seed.to_string(), "--out"]).arg(&folder);
             }
             // A finished run is here again when its truth table has grown: it only ranks anew.
             State::Unfinished | State::Finished => drop(command.arg("--resume").arg(&folder)),
@@ -293,22 +277,28 @@ impl Runner {
         if let Some(threads) = work.threads {
             command.args(["--threads", &threads.to_string()]);
         }
-        command.env("PADA_DATA", std::path::absolute(paths::data_dir())?);
-        match child::run(&mut command, &cell.name)? {
+        match child::run(&mut command, &trial.name, self.environment)? {
             Ended::Stopped => Ok(None),
-            Ended::Failed(reason) => bail!(reason),
+            Ended::Failed(reason) => Err(ReproduceError::Trial(reason)),
             Ended::Done => {
-                let finished = self.finished(cell)?;
+                let finished = self.finished(trial)?;
                 let advice =
                     "its record does not agree with its ranking.csv and the truth table; delete the folder";
-                finished.with_context(|| format!("{}: {advice}", folder.display())).map(Some)
+                let disagrees = || ReproduceError::Trial(format!("{}: {advice}", folder.display()));
+                finished.ok_or_else(disagrees).map(Some)
             }
         }
     }
 }
 
+/// Ends a command that ran all trials: names those that failed. `place` holds the others.
+pub(crate) fn conclude(failed: &[FailedTrial], place: &Path) -> Result<(), ReproduceError> {
+    let reasons: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.trial, f.reason)).collect();
+    if reasons.is_empty() { Ok(()) } else { Err(ReproduceError::Trials { place: place.to_owned(), reasons }) }
+}
+
 /// What is said of a folder that holds another run.
-pub(super) fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
+pub(crate) fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
     format!(
         "{} holds another run: {}; give another --out, or move it away",
         folder.display(),
@@ -327,12 +317,12 @@ fn same_agreement(record: &RunRecord, scores: &BTreeMap<Arch, (f64, f64)>) -> bo
     }
 }
 
-/// Finished cells by method, in the order of seeds.
+/// Finished trials by method, in the order of seeds.
 pub(crate) fn by_method(progress: &Progress) -> HashMap<&str, Vec<&Finished>> {
     let mut methods: HashMap<&str, Vec<&Finished>> = HashMap::new();
     for finished in &progress.finished {
-        methods.entry(&finished.cell.method.name).or_default().push(finished);
+        methods.entry(&finished.trial.method.name).or_default().push(finished);
     }
-    methods.values_mut().for_each(|cells| cells.sort_by_key(|finished| finished.cell.seed));
+    methods.values_mut().for_each(|trials| trials.sort_by_key(|finished| finished.trial.seed));
     methods
 }

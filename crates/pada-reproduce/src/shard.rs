@@ -1,28 +1,29 @@
 use std::str::FromStr;
 
-use anyhow::{Context, ensure};
+use crate::ReproduceError;
+use crate::methods::PADA;
+use crate::trials::Trial;
 
-use super::cells::Cell;
-use super::methods::PADA;
-
-/// One of several jobs that run the cells of a table between them.
+/// One of several jobs that run the trials of a table between them.
+/// It is written `0/4` to `3/4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shard {
+pub struct Shard {
     /// From 0.
     index: usize,
     count: usize,
 }
 
 impl Shard {
-    /// Its cells. Cells that copy the paths of PA&DA go with the run they copy, behind it; what goes together is dealt in turn, so that
+    /// Its trials. Trials that copy the paths of PA&DA go with the run they copy, behind it; what goes together is dealt in turn, so that
     /// shards differ by at most one group.
-    pub(crate) fn of(self, cells: &[Cell]) -> Vec<Cell> {
-        let mut groups: Vec<Vec<&Cell>> = Vec::new();
-        for cell in cells {
-            let runs_before = |group: &Vec<&Cell>| group[0].seed == cell.seed && group[0].method.name == PADA;
-            match groups.iter_mut().find(|group| cell.follows_pada() && runs_before(group)) {
-                Some(group) => group.push(cell),
-                None => groups.push(vec![cell]),
+    pub(crate) fn of(self, trials: &[Trial]) -> Vec<Trial> {
+        let mut groups: Vec<Vec<&Trial>> = Vec::new();
+        for trial in trials {
+            let runs_before =
+                |group: &Vec<&Trial>| group[0].seed == trial.seed && group[0].method.name == PADA;
+            match groups.iter_mut().find(|group| trial.follows_pada() && runs_before(group)) {
+                Some(group) => group.push(trial),
+                None => groups.push(vec![trial]),
             }
         }
         groups.into_iter().skip(self.index).step_by(self.count).flatten().cloned().collect()
@@ -31,16 +32,18 @@ impl Shard {
 
 /// `0/4` to `3/4`, as a job array counts.
 impl FromStr for Shard {
-    type Err = anyhow::Error;
+    type Err = ReproduceError;
 
-    fn from_str(text: &str) -> anyhow::Result<Self> {
+    fn from_str(text: &str) -> Result<Self, ReproduceError> {
         let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-        let (index, count): (usize, usize) = numbers.context("a shard is INDEX/COUNT, such as 0/4")?;
-        ensure!(
-            index < count,
-            "of {count} shards the first is 0/{count} and the last {}/{count}",
-            count.max(1) - 1
-        );
+        let form = || ReproduceError::Usage("a shard is INDEX/COUNT, such as 0/4".to_owned());
+        let (index, count): (usize, usize) = numbers.ok_or_else(form)?;
+        if index >= count {
+            return Err(ReproduceError::Usage(format!(
+                "of {count} shards the first is 0/{count} and the last {}/{count}",
+                count.max(1) - 1
+            )));
+        }
         Ok(Self { index, count })
     }
 }
@@ -52,26 +55,28 @@ impl std::fmt::Display for Shard {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
-    use crate::reproduce::methods::Method;
+    use crate::methods::Method;
 
     #[test]
-    fn shards_hold_every_cell_once_and_controls_with_what_they_copy() {
+    fn shards_hold_every_trial_once_and_controls_with_what_they_copy() {
         let methods = Method::of_table("table1", &[]).unwrap();
-        let cells: Vec<Cell> =
-            (0..3).flat_map(|seed| methods.iter().map(move |m| Cell::new(m, seed, vec![]))).collect();
+        let trials: Vec<Trial> =
+            (0..3).flat_map(|seed| methods.iter().map(move |m| Trial::new(m, seed, vec![]))).collect();
         for count in [1, 2, 5, 16] {
-            let shards: Vec<Vec<Cell>> = (0..count).map(|index| Shard { index, count }.of(&cells)).collect();
-            let mut names: Vec<String> = shards.iter().flatten().map(|cell| cell.name.clone()).collect();
+            let shards: Vec<Vec<Trial>> =
+                (0..count).map(|index| Shard { index, count }.of(&trials)).collect();
+            let mut names: Vec<String> = shards.iter().flatten().map(|trial| trial.name.clone()).collect();
             names.sort_unstable();
-            let mut expected: Vec<String> = cells.iter().map(|cell| cell.name.clone()).collect();
+            let mut expected: Vec<String> = trials.iter().map(|trial| trial.name.clone()).collect();
             expected.sort_unstable();
             assert_eq!(names, expected);
             for shard in &shards {
-                for (place, cell) in shard.iter().enumerate().filter(|(_, cell)| cell.follows_pada()) {
-                    let copied = |other: &Cell| other.method.name == PADA && other.seed == cell.seed;
-                    assert!(shard[..place].iter().any(copied), "{} of {count} shards", cell.name);
+                for (place, trial) in shard.iter().enumerate().filter(|(_, trial)| trial.follows_pada()) {
+                    let copied = |other: &Trial| other.method.name == PADA && other.seed == trial.seed;
+                    assert!(shard[..place].iter().any(copied), "{} of {count} shards", trial.name);
                 }
             }
         }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use pada::rank::{Bootstrap, Difference, PairedMetric, paired_difference};
 use pada::report::{Axes, Bar, Mark, MethodRow, MethodTable, Panel, RunRecord, bar_plot, scatter_plot};
 
-use super::cells::Cell;
-use super::methods::{Method, PADA, SPOS};
-use super::runner::{Finished, Plan, Progress, Runner, Work, by_method};
-use super::scores;
-use crate::files::write_whole;
+use crate::environment::write_whole;
+use crate::methods::{Method, PADA, SPOS};
+use crate::runner::{Finished, Plan, Progress, Runner, Work, by_method};
+use crate::trials::Trial;
+use crate::{Environment, ReproduceError, Target, scores};
 
 /// Behind every interval.
 const BOOTSTRAP: Bootstrap = Bootstrap::new().with_resamples(2000);
@@ -26,8 +26,8 @@ pub(crate) enum Which {
 impl Which {
     fn name(self) -> &'static str {
         match self {
-            Self::Table1 => "table1",
-            Self::Ablation => "ablation",
+            Self::Table1 => Target::Table1.name(),
+            Self::Ablation => Target::Ablation.name(),
         }
     }
 
@@ -48,9 +48,14 @@ impl Which {
 }
 
 /// Runs every method with every seed and writes the table after each run; the table's path without its ending.
-pub(crate) fn run(which: Which, plan: &Plan, work: Option<&Work>) -> anyhow::Result<PathBuf> {
+pub(crate) fn run(
+    which: Which,
+    plan: &Plan,
+    work: Option<&Work>,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
     let methods = Method::of_table(which.name(), &plan.methods)?;
-    let runner = Runner::new(which.name(), plan, work, &[])?;
+    let runner = Runner::new(which.name(), plan, work, &[], environment)?;
     let variables = plan.preset.variables(&runner.base);
     let set = |method: &Method| {
         let mut set = method.assignments(&variables);
@@ -59,19 +64,19 @@ pub(crate) fn run(which: Which, plan: &Plan, work: Option<&Work>) -> anyhow::Res
         set
     };
     // All methods with the first seed come first: a table that is stopped early has all its rows.
-    let mut cells: Vec<Cell> = (0..plan.seeds)
+    let mut trials: Vec<Trial> = (0..plan.seeds)
         .flat_map(|seed| methods.iter().map(move |method| (method, seed)))
-        .map(|(method, seed)| Cell::new(method, seed, set(method)))
+        .map(|(method, seed)| Trial::new(method, seed, set(method)))
         .collect();
     // A control that copies PA&DA's paths can only follow it.
-    cells.sort_by_key(|cell| (cell.seed, cell.follows_pada()));
+    trials.sort_by_key(|trial| (trial.seed, trial.follows_pada()));
     let file = runner.out.join("table");
     let mut differences = Differences::default();
     let mut write = |progress: &Progress| {
-        let table = table(which, plan, &runner, &methods, cells.len(), progress, &mut differences)?;
+        let table = table(which, plan, &runner, &methods, trials.len(), progress, &mut differences);
         write_files(&table, &file, progress, &methods)
     };
-    let (progress, end) = runner.run(&cells, &mut write)?;
+    let (progress, end) = runner.run(&trials, &mut write)?;
     runner.conclude(&progress, end, &file.with_extension("md"))?;
     Ok(file)
 }
@@ -81,10 +86,10 @@ fn table(
     plan: &Plan,
     runner: &Runner,
     methods: &[Method],
-    cells: usize,
+    trials: usize,
     progress: &Progress,
     differences: &mut Differences,
-) -> anyhow::Result<MethodTable> {
+) -> MethodTable {
     let by_method = by_method(progress);
     let of = |name: &str| by_method.get(name).map_or(&[][..], Vec::as_slice);
     let reference = which.reference();
@@ -93,23 +98,23 @@ fn table(
     for method in methods {
         let runs = of(&method.name);
         let records: Vec<RunRecord> = runs.iter().map(|finished| finished.record.clone()).collect();
-        let mut row = MethodRow::of(method.row_name()?, &records, &weighted_ops);
+        let mut row = MethodRow::of(method.row_name(), &records, &weighted_ops);
         if method.name != reference {
             [row.tau_b_difference, row.p_at_top_5_difference] = differences.of(runs, of(reference));
         }
         rows.push(row);
     }
     let main = progress.first_agreement();
-    Ok(MethodTable {
+    MethodTable {
         title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(&plan.set)),
         notes: notes(plan, runner, methods, progress),
-        reference: Method::named(reference)?.row_name()?.label,
+        reference: Method::named(reference).map_or_else(String::new, |method| method.row_name().label),
         rows,
         zero_cost: main.map(|agreement| agreement.zero_cost.clone()).unwrap_or_default(),
         ceiling: main.and_then(|agreement| agreement.ceiling),
         failed: progress.failed.clone(),
-        missing: cells - progress.finished.len() - progress.failed.len(),
-    })
+        missing: trials - progress.finished.len() - progress.failed.len(),
+    }
 }
 
 /// What a title adds where a user changed the preset.
@@ -159,10 +164,10 @@ impl Differences {
     fn of(&mut self, runs: &[&Finished], reference: &[&Finished]) -> [Option<Difference>; 2] {
         let pairs: Vec<(&Finished, &Finished)> = runs
             .iter()
-            .filter_map(|a| Some((*a, *reference.iter().find(|b| b.cell.seed == a.cell.seed)?)))
+            .filter_map(|a| Some((*a, *reference.iter().find(|b| b.trial.seed == a.trial.seed)?)))
             .collect();
         let Some((first, _)) = pairs.first() else { return [None; 2] };
-        let key = (first.cell.method.name.clone(), pairs.iter().map(|(a, _)| a.cell.seed).collect());
+        let key = (first.trial.method.name.clone(), pairs.iter().map(|(a, _)| a.trial.seed).collect());
         *self.0.entry(key).or_insert_with(|| {
             let in_all = |arch: &&_| {
                 pairs.iter().all(|(a, b)| a.scores.contains_key(*arch) && b.scores.contains_key(*arch))
@@ -183,11 +188,14 @@ fn write_files(
     file: &Path,
     progress: &Progress,
     methods: &[Method],
-) -> anyhow::Result<()> {
+) -> Result<(), ReproduceError> {
     let write = |name: &Path, text: &str| write_whole(name, text.as_bytes());
     write(&file.with_extension("md"), &table.to_markdown())?;
     write(&file.with_extension("csv"), &table.to_csv())?;
-    write(&file.with_extension("json"), &(serde_json::to_string_pretty(table)? + "\n"))?;
+    write(
+        &file.with_extension("json"),
+        &(serde_json::to_string_pretty(table).expect("a table is JSON") + "\n"),
+    )?;
     scores::write(progress, &file.with_file_name("scores.csv"))?;
     let bar = |row: &MethodRow| Bar {
         label: row.method.label.clone(),
@@ -205,7 +213,7 @@ fn write_files(
     let by_method = by_method(progress);
     let panel = |(row, method): (&MethodRow, &Method)| {
         let first = by_method.get(method.name.as_str())?.first()?;
-        let title = format!("{}, seed {}", row.method.label, first.cell.seed);
+        let title = format!("{}, seed {}", row.method.label, first.trial.seed);
         Some(Panel { title, points: first.scores.values().copied().collect() })
     };
     let panels: Vec<Panel> = table.rows.iter().zip(methods).filter_map(panel).collect();

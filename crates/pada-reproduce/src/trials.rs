@@ -1,15 +1,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
 use pada::report::{RunRecord, Spread};
 use pada::{Config, RankArchs, RunConfig};
 
-use super::methods::{Method, PADA, PathsOfPada};
+use crate::ReproduceError;
+use crate::methods::{Method, PADA, PathsOfPada};
 
 /// One run of a table: a method with a seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Cell {
+pub(crate) struct Trial {
     /// Its folder's name.
     pub(crate) name: String,
     pub(crate) method: Method,
@@ -18,7 +18,7 @@ pub(crate) struct Cell {
     pub(crate) set: Vec<String>,
 }
 
-/// What a cell's folder holds.
+/// What a trial's folder holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
     /// Nothing.
@@ -31,10 +31,10 @@ pub(crate) enum State {
     Other(Vec<String>),
 }
 
-impl Cell {
+impl Trial {
     /// A method with a seed, in the folder `<method>-s<seed>`.
     pub(crate) fn new(method: &Method, seed: u64, set: Vec<String>) -> Self {
-        Self { name: cell_name(&method.name, seed), method: method.clone(), seed, set }
+        Self { name: trial_name(&method.name, seed), method: method.clone(), seed, set }
     }
 
     /// For people.
@@ -42,24 +42,24 @@ impl Cell {
         format!("{}, seed {}", self.method.name, self.seed)
     }
 
-    /// Whether it reads its path distribution from another cell.
+    /// Whether it reads its path distribution from another trial.
     pub(crate) fn follows_pada(&self) -> bool {
         self.method.paths_of_pada.is_some()
     }
 
-    /// All assignments; `out` holds the cells.
-    pub(crate) fn assignments(&self, out: &Path) -> anyhow::Result<Vec<String>> {
+    /// All assignments; `out` holds the trials.
+    pub(crate) fn assignments(&self, out: &Path) -> Result<Vec<String>, ReproduceError> {
         let mut set = vec![format!("name={:?}", self.method.name)];
         set.extend_from_slice(&self.set);
         if let Some(which) = self.method.paths_of_pada {
-            let name = cell_name(PADA, self.seed);
+            let name = trial_name(PADA, self.seed);
             let record = RunRecord::read(&out.join(&name).join("record.json"))
                 .ok()
                 .filter(|record| record.ranking.is_some())
-                .with_context(|| {
-                    format!(
+                .ok_or_else(|| {
+                    ReproduceError::Trial(format!(
                         "it takes its paths from {name}, which is not finished; is {PADA} among --methods?"
-                    )
+                    ))
                 })?;
             set.push(format!("paths.distribution={:?}", distribution(&record, which)?));
         }
@@ -67,7 +67,7 @@ impl Cell {
     }
 
     /// The run's config.
-    pub(crate) fn config(&self, base: &RunConfig, out: &Path) -> anyhow::Result<RunConfig> {
+    pub(crate) fn config(&self, base: &RunConfig, out: &Path) -> Result<RunConfig, ReproduceError> {
         let mut config = base.with_all(&self.assignments(out)?)?;
         config.seed = self.seed;
         config.check()?;
@@ -75,7 +75,7 @@ impl Cell {
     }
 }
 
-fn cell_name(method: &str, seed: u64) -> String {
+fn trial_name(method: &str, seed: u64) -> String {
     format!("{method}-s{seed}")
 }
 
@@ -102,16 +102,16 @@ fn without_place(config: &Config) -> Config {
     config
 }
 
-/// Reads a cell's folder.
-pub(crate) fn look(folder: &Path, expected: impl Into<Config>) -> anyhow::Result<State> {
+/// Reads a trial's folder.
+pub(crate) fn look(folder: &Path, expected: impl Into<Config>) -> Result<State, ReproduceError> {
     // A run that was killed before it wrote its config starts in the same folder.
     if !folder.exists() || pada::RunFolder::is_unborn(folder) {
         return Ok(State::New);
     }
     let (_, config) = pada::RunFolder::open(folder).map_err(|error| match error {
-        busy @ pada::PadaError::FolderInUse { .. } => anyhow::Error::from(busy),
-        other => anyhow::Error::from(other)
-            .context(format!("{} is in the way; move it, or give another --out", folder.display())),
+        busy @ pada::PadaError::FolderInUse { .. } => ReproduceError::from(busy),
+        other => ReproduceError::from(other)
+            .within(format!("{} is in the way; move it, or give another --out", folder.display())),
     })?;
     let file = record_file(folder);
     let record = if file.is_file() { Some(RunRecord::read(&file)?) } else { None };
@@ -137,11 +137,16 @@ fn differences(found: &Config, expected: &Config) -> Vec<String> {
 }
 
 /// `[O]`: the path distribution of a finished run that has one for all positions.
-fn distribution(record: &RunRecord, which: PathsOfPada) -> anyhow::Result<Vec<f64>> {
+fn distribution(record: &RunRecord, which: PathsOfPada) -> Result<Vec<f64>, ReproduceError> {
     let epochs = &record.epochs;
-    ensure!(!epochs.is_empty(), "{} has no epoch", record.name);
+    if epochs.is_empty() {
+        return Err(ReproduceError::Trial(format!("{} has no epoch", record.name)));
+    }
     if epochs.iter().any(|epoch| epoch.path_distribution.len() != 1) {
-        bail!("{} has a path distribution per position; one for all is needed", record.name);
+        return Err(ReproduceError::Trial(format!(
+            "{} has a path distribution per position; one for all is needed",
+            record.name
+        )));
     }
     let row = |i: usize| &epochs[i].path_distribution[0];
     Ok(match which {
@@ -154,18 +159,19 @@ fn distribution(record: &RunRecord, which: PathsOfPada) -> anyhow::Result<Vec<f6
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
 
-    fn cell(method: &str, set: &[&str]) -> Cell {
+    fn trial(method: &str, set: &[&str]) -> Trial {
         let method = Method::of_table("table1", &[method.to_owned()]).unwrap().remove(0);
-        Cell::new(&method, 2, set.iter().map(|s| (*s).to_owned()).collect())
+        Trial::new(&method, 2, set.iter().map(|s| (*s).to_owned()).collect())
     }
 
     #[test]
-    fn a_cell_is_run_gone_on_with_or_refused() {
+    fn a_trial_is_run_gone_on_with_or_refused() {
         let (base, out) = (RunConfig::mini(), Path::new("nowhere"));
-        let expected = cell("spos", &["train.epochs=3"]).config(&base, out).unwrap();
+        let expected = trial("spos", &["train.epochs=3"]).config(&base, out).unwrap();
         assert_eq!((expected.seed, expected.name.as_str(), expected.train.epochs), (2, "spos", 3));
         let other = expected.with("train.epochs=4").unwrap().with("data.train_images=500").unwrap();
         let (expected, other) = (Config::from(expected), Config::from(other));
@@ -190,7 +196,7 @@ mod tests {
     #[test]
     fn a_folder_is_read_as_it_was_left() {
         let out = tempfile::tempdir().unwrap();
-        let expected = cell("spos", &[]).config(&RunConfig::mini(), out.path()).unwrap();
+        let expected = trial("spos", &[]).config(&RunConfig::mini(), out.path()).unwrap();
         let folder = out.path().join("spos-s2");
         assert_eq!(look(&folder, &expected).unwrap(), State::New);
         std::fs::create_dir(&folder).unwrap();
@@ -208,7 +214,7 @@ mod tests {
     #[test]
     fn a_control_waits_for_the_run_it_copies() {
         let out = tempfile::tempdir().unwrap();
-        let control = cell("constant-final", &[]);
+        let control = trial("constant-final", &[]);
         assert!(control.follows_pada());
         let error = control.assignments(out.path()).unwrap_err().to_string();
         assert!(error.contains("pada-s2"), "{error}");

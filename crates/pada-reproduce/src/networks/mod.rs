@@ -4,69 +4,69 @@ mod rows;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, ensure};
 use pada::RetrainConfig;
 use pada::report::{FailedTrial, RunRecord, Spread};
 use serde::Deserialize;
 
 use self::rows::Row;
 use self::table::{NetworkRow, NetworkTable};
-use super::cells::{State, look, record_file};
-use super::child::{self, Ended};
-use super::runner::refusal;
-use super::table::changed;
-use crate::usage::usage;
-use crate::{binary, paths};
+use crate::child::{self, Ended};
+use crate::runner::{conclude, refusal};
+use crate::table::changed;
+use crate::trials::{State, look, record_file};
+use crate::{Environment, Event, ReproduceError};
 
 /// A table of the paper whose rows are networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Which {
-    /// Cells of DARTS on CIFAR-10.
+pub enum NetworkTarget {
+    /// Table 2: cells of DARTS on CIFAR-10.
     Table2,
-    /// Networks of MobileNet blocks on ImageNet.
+    /// Table 3: networks of MobileNet blocks on ImageNet.
     Table3,
 }
 
 /// How much of the published recipe runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Preset {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkPreset {
     /// Embedded images, small networks, minutes.
     Quick,
     /// The published recipe.
     Full,
 }
 
-/// What `reproduce table2` and `table3` take.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct Args {
+/// Which networks are retrained, and how.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NetworkPlan {
     /// How much of the published recipe runs.
-    #[arg(long, value_enum, default_value = "quick")]
-    preset: Preset,
-    /// Only these rows.
-    #[arg(long, value_delimiter = ',', value_name = "A,B")]
-    methods: Vec<String>,
+    pub preset: NetworkPreset,
+    /// Only these rows; all rows of the table if there are none.
+    pub methods: Vec<String>,
     /// Seeds 0 to N - 1; 0 retrains nothing.
-    #[arg(long, value_name = "N", default_value = "1")]
-    seeds: u64,
-    /// Where runs and tables go; runs/<table>-<preset> if not given. Finished runs there are not run again.
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Change a key of every run's config, as section.key=value; may be repeated. The table says so.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// What computes: auto, cpu or cuda:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
-    /// Threads on the CPU; all cores if not given.
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    pub seeds: u64,
+    /// Where trials and tables go; `<table>-<preset>` in [`Environment::runs`] if it is `None`. Finished trials there are not run again.
+    pub out: Option<PathBuf>,
+    /// Assignments `section.key=value` that change the config of every trial. The table says so.
+    pub set: Vec<String>,
+    /// What computes: `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// Threads on the CPU; all cores if it is `None`.
+    pub threads: Option<usize>,
 }
 
-impl Which {
-    fn name(self) -> &'static str {
+impl NetworkPlan {
+    /// Returns a plan with all rows of a table, one seed and no changes, on any device.
+    pub fn new(preset: NetworkPreset) -> Self {
+        let device = "auto".to_owned();
+        Self { preset, methods: vec![], seeds: 1, out: None, set: vec![], device, threads: None }
+    }
+}
+
+impl NetworkTarget {
+    /// Returns the name in names of folders.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Table2 => "table2",
             Self::Table3 => "table3",
@@ -89,24 +89,26 @@ impl Which {
     }
 }
 
-impl Preset {
-    fn name(self) -> &'static str {
+impl NetworkPreset {
+    /// Returns the name in tables and in names of folders.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Quick => "quick",
             Self::Full => "full",
         }
     }
 
-    fn config_file(self, which: Which) -> anyhow::Result<PathBuf> {
+    /// The config that is retrained with, in the folder `configs`.
+    fn config_file(self, which: NetworkTarget) -> String {
         let folder = match which {
-            Which::Table2 => "configs/darts",
-            Which::Table3 => "configs/proxyless",
+            NetworkTarget::Table2 => "darts",
+            NetworkTarget::Table3 => "proxyless",
         };
         let file = match self {
             Self::Quick => "retrain-mini.toml",
             Self::Full => "retrain.toml",
         };
-        Ok(paths::root()?.join(folder).join(file))
+        format!("{folder}/{file}")
     }
 
     fn note(self, config: &RetrainConfig) -> String {
@@ -124,7 +126,7 @@ impl Preset {
 }
 
 /// A row with a seed.
-struct Cell {
+struct NetworkTrial {
     row: usize,
     seed: u64,
     folder: PathBuf,
@@ -132,112 +134,115 @@ struct Cell {
 }
 
 /// Retrains what is not finished and writes the table after every run; the path of its Markdown.
-pub(crate) fn run(which: Which, args: &Args) -> anyhow::Result<PathBuf> {
-    let rows = Row::of_table(which, &args.methods)?;
-    let base = RetrainConfig::read_with(&args.preset.config_file(which)?, &args.set)?;
-    let default = || Ok(paths::root()?.join("runs").join(format!("{}-{}", which.name(), args.preset.name())));
-    let out = std::path::absolute(args.out.clone().map_or_else(default, anyhow::Ok)?)?;
-    let mut cells = Vec::new();
-    for seed in 0..args.seeds {
+pub(crate) fn run(
+    which: NetworkTarget,
+    plan: &NetworkPlan,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    let rows = Row::of_table(which, &plan.methods)?;
+    let base = RetrainConfig::read_with(&environment.config(&plan.preset.config_file(which))?, &plan.set)?;
+    let usual = format!("{}-{}", which.name(), plan.preset.name());
+    let out = environment.out_folder(plan.out.as_deref(), usual)?;
+    let mut trials = Vec::new();
+    for seed in 0..plan.seeds {
         for (place, row) in rows.iter().enumerate() {
             let Ok(config) = row.config(&base, seed) else { continue };
             config.check()?;
-            cells.push(Cell { row: place, seed, folder: out.join(format!("{}-s{seed}", row.name)), config });
+            trials.push(NetworkTrial {
+                row: place,
+                seed,
+                folder: out.join(format!("{}-s{seed}", row.name)),
+                config,
+            });
         }
     }
     let file = out.join("table");
     let mut failed = Vec::new();
-    refuse_other_runs(&cells)?;
-    write(which, args, &rows, &base, &cells, &failed, &file)?;
-    let program = if cells.is_empty() { PathBuf::new() } else { binary::build()? };
-    child::catch_ctrl_c();
-    for cell in &cells {
-        if look(&cell.folder, &cell.config)? == State::Finished {
+    refuse_other_runs(&trials)?;
+    write(which, plan, &rows, &base, &trials, &failed, &file)?;
+    for trial in &trials {
+        if look(&trial.folder, &trial.config)? == State::Finished {
             continue;
         }
-        match retrain(which, args, &rows, cell, &program)? {
+        match retrain(which, plan, &rows, trial, environment)? {
             Ended::Done => {}
-            Ended::Stopped => {
-                eprintln!(
-                    "stopped; what is finished stands in {}; the same command goes on",
-                    file.with_extension("md").display()
-                );
-                std::process::exit(130);
-            }
+            Ended::Stopped => return Err(ReproduceError::Stopped { place: file.with_extension("md") }),
             Ended::Failed(reason) => {
-                let cell = format!("{}, seed {}", rows[cell.row].name, cell.seed);
-                failed.push(FailedTrial { trial: cell, reason });
+                let trial = format!("{}, seed {}", rows[trial.row].name, trial.seed);
+                (environment.events)(Event::Failed { trial: &trial, reason: &reason });
+                failed.push(FailedTrial { trial, reason });
             }
         }
-        write(which, args, &rows, &base, &cells, &failed, &file)?;
+        write(which, plan, &rows, &base, &trials, &failed, &file)?;
     }
     let file = file.with_extension("md");
-    let reasons: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.trial, f.reason)).collect();
-    ensure!(
-        failed.is_empty(),
-        "{} runs failed, the others stand in {}:\n{}",
-        failed.len(),
-        file.display(),
-        reasons.join("\n")
-    );
+    conclude(&failed, &file)?;
     Ok(file)
 }
 
 /// A folder that holds another run would stand in the table unnoticed.
-fn refuse_other_runs(cells: &[Cell]) -> anyhow::Result<()> {
+fn refuse_other_runs(trials: &[NetworkTrial]) -> Result<(), ReproduceError> {
     let mut others = Vec::new();
-    for cell in cells {
-        if let State::Other(differences) = look(&cell.folder, &cell.config)? {
-            others.push(refusal(&cell.folder, &differences));
+    for trial in trials {
+        if let State::Other(differences) = look(&trial.folder, &trial.config)? {
+            others.push(refusal(&trial.folder, &differences));
         }
     }
-    if others.is_empty() { Ok(()) } else { Err(usage(others.join("\n"))) }
+    if others.is_empty() { Ok(()) } else { Err(ReproduceError::Usage(others.join("\n"))) }
 }
 
 /// Trains a network from scratch, from where an earlier call was stopped.
-fn retrain(which: Which, args: &Args, rows: &[Row], cell: &Cell, program: &Path) -> anyhow::Result<Ended> {
-    let row = &rows[cell.row];
-    let mut command = Command::new(program);
+fn retrain(
+    which: NetworkTarget,
+    plan: &NetworkPlan,
+    rows: &[Row],
+    trial: &NetworkTrial,
+    environment: &Environment<'_>,
+) -> Result<Ended, ReproduceError> {
+    let row = &rows[trial.row];
+    let mut command = environment.call()?;
     command.arg("retrain");
-    match look(&cell.folder, &cell.config)? {
+    match look(&trial.folder, &trial.config)? {
         State::New => {
-            let arch = row.arch.as_deref().context("a row that is retrained has an architecture")?;
-            command.arg("--config").arg(args.preset.config_file(which)?).args(["--arch", arch]);
-            for assignment in args.set.iter().chain(&row.set) {
+            let arch = row.arch.as_deref().expect("a row that is retrained has an architecture");
+            let config = environment.config(&plan.preset.config_file(which))?;
+            command.arg("--config").arg(config).args(["--arch", arch]);
+            for assignment in plan.set.iter().chain(&row.set) {
                 command.arg("--set").arg(assignment);
             }
-            command.args(["--seed", &cell.seed.to_string(), "--out"]).arg(&cell.folder);
+            command.args(["--seed", &trial.seed.to_string(), "--out"]).arg(&trial.folder);
         }
-        _ => drop(command.arg("--resume").arg(&cell.folder)),
+        _ => drop(command.arg("--resume").arg(&trial.folder)),
     }
-    command.args(["--device", &args.device]);
-    if let Some(threads) = args.threads {
+    command.args(["--device", &plan.device]);
+    if let Some(threads) = plan.threads {
         command.args(["--threads", &threads.to_string()]);
     }
-    command.env("PADA_DATA", std::path::absolute(paths::data_dir())?);
-    child::run(&mut command, &format!("{}-s{}", row.name, cell.seed))
+    child::run(&mut command, &format!("{}-s{}", row.name, trial.seed), environment)
 }
 
 fn write(
-    which: Which,
-    args: &Args,
+    which: NetworkTarget,
+    plan: &NetworkPlan,
     rows: &[Row],
     base: &RetrainConfig,
-    cells: &[Cell],
+    trials: &[NetworkTrial],
     failed: &[FailedTrial],
     file: &Path,
-) -> anyhow::Result<()> {
+) -> Result<(), ReproduceError> {
     let mut accuracies = vec![Vec::new(); rows.len()];
-    for cell in cells {
-        if look(&cell.folder, &cell.config)? == State::Finished {
-            let record = RunRecord::read(&record_file(&cell.folder))?;
+    for trial in trials {
+        if look(&trial.folder, &trial.config)? == State::Finished {
+            let record = RunRecord::read(&record_file(&trial.folder))?;
             let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
-            let best = best.with_context(|| format!("{} names no architecture", cell.folder.display()))?;
-            accuracies[cell.row].push(best.score);
+            let best = best.ok_or_else(|| {
+                ReproduceError::Trial(format!("{} names no architecture", trial.folder.display()))
+            })?;
+            accuracies[trial.row].push(best.score);
         }
     }
     let finished = accuracies.iter().map(Vec::len).sum::<usize>();
-    let row = |(row, accuracies): (&Row, Vec<f64>)| -> anyhow::Result<NetworkRow> {
+    let row = |(row, accuracies): (&Row, Vec<f64>)| -> Result<NetworkRow, ReproduceError> {
         let refused = row.config(base, 0).err();
         Ok(NetworkRow {
             name: row.name.clone(),
@@ -250,17 +255,17 @@ fn write(
         })
     };
     let mut notes = Vec::new();
-    if !cells.is_empty() {
-        notes.push(args.preset.note(base));
+    if !trials.is_empty() {
+        notes.push(plan.preset.note(base));
     }
     notes.push(format!("Weights and MACs are counted for the published network: {}.", which.counted()));
     notes.push("– stands for what neither the paper nor the row's own public code gives, or what was not retrained here.".to_owned());
     let table = NetworkTable {
-        title: format!("{}, preset {}{}", which.title(), args.preset.name(), changed(&args.set)),
+        title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(&plan.set)),
         notes,
-        rows: rows.iter().zip(accuracies).map(row).collect::<anyhow::Result<_>>()?,
+        rows: rows.iter().zip(accuracies).map(row).collect::<Result<_, ReproduceError>>()?,
         failed: failed.to_vec(),
-        missing: cells.len() - finished - failed.len(),
+        missing: trials.len() - finished - failed.len(),
     };
     table.write(file)
 }

@@ -1,42 +1,41 @@
-use anyhow::Context;
 use pada::graph::{Cost, DartsSize, Shape};
 use pada::{AloneNet, RetrainConfig};
 use serde::{Deserialize, Serialize};
 
-use super::Which;
-use crate::usage::usage;
+use super::NetworkTarget;
+use crate::ReproduceError;
 
-const ROWS: &str = include_str!("networks.toml");
+const ROWS: &str = include_str!("../networks.toml");
 
 /// A network of a table, as it was published.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Row {
-    table: Which,
+pub(crate) struct Row {
+    table: NetworkTarget,
     /// Short, for folders and the command line.
-    pub(super) name: String,
-    pub(super) label: String,
+    pub(crate) name: String,
+    pub(crate) label: String,
     /// The name of its architecture, where that is public.
-    pub(super) arch: Option<String>,
+    pub(crate) arch: Option<String>,
     /// What retraining changes in the table's config.
     #[serde(default)]
-    pub(super) set: Vec<String>,
-    pub(super) published: Option<Published>,
-    pub(super) note: Option<String>,
+    pub(crate) set: Vec<String>,
+    pub(crate) published: Option<Published>,
+    pub(crate) note: Option<String>,
 }
 
 /// What was published of a network: percent and millions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Published {
+pub(crate) struct Published {
     /// Top-1 accuracy, the mean where there is a deviation.
-    pub(super) top1: Option<f64>,
-    pub(super) sd: Option<f64>,
+    pub(crate) top1: Option<f64>,
+    pub(crate) sd: Option<f64>,
     /// Of the best run.
-    pub(super) best: Option<f64>,
-    pub(super) top5: Option<f64>,
-    pub(super) params: Option<f64>,
-    pub(super) macs: Option<f64>,
+    pub(crate) best: Option<f64>,
+    pub(crate) top5: Option<f64>,
+    pub(crate) params: Option<f64>,
+    pub(crate) macs: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -47,33 +46,37 @@ struct Rows {
 
 impl Row {
     /// The rows of a table; only those of `names` where some are named.
-    pub(super) fn of_table(which: Which, names: &[String]) -> anyhow::Result<Vec<Self>> {
-        let Rows { row } = toml::from_str(ROWS).context("networks.toml")?;
+    pub(crate) fn of_table(which: NetworkTarget, names: &[String]) -> Result<Vec<Self>, ReproduceError> {
+        let Rows { row } = toml::from_str(ROWS).expect("a test reads networks.toml");
         let mut rows: Vec<Self> = row.into_iter().filter(|row| row.table == which).collect();
         for name in names {
             let known: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
             let there = known.contains(&name.as_str());
             if !there {
-                return Err(usage(format!("--methods: there is no {name}; there are {}", known.join(", "))));
+                let known = known.join(", ");
+                return Err(ReproduceError::Usage(format!(
+                    "--methods: there is no {name}; there are {known}"
+                )));
             }
         }
         rows.retain(|row| names.is_empty() || names.contains(&row.name));
         Ok(rows)
     }
 
-    /// Weights and multiply-adds of the published network, as `pada-train cost` counts them; none where it is not public.
-    pub(super) fn cost(&self, which: Which) -> anyhow::Result<Option<Cost>> {
+    /// Weights and multiply-adds of the published network, as `pada cost` counts them; none where it is not public.
+    pub(crate) fn cost(&self, which: NetworkTarget) -> Result<Option<Cost>, ReproduceError> {
         let Some(name) = &self.arch else { return Ok(None) };
         let net = match which {
-            Which::Table2 => AloneNet::Darts(DartsSize::CIFAR),
-            Which::Table3 => AloneNet::Proxyless { input: Shape::new(3, 224, 224), classes: 1000 },
+            NetworkTarget::Table2 => AloneNet::Darts(DartsSize::CIFAR),
+            NetworkTarget::Table3 => AloneNet::Proxyless { input: Shape::new(3, 224, 224), classes: 1000 },
         };
         let text = net.named(name)?.text;
-        Ok(Some(net.cost(text).with_context(|| self.name.clone())?.1))
+        let cost = net.cost(text).map_err(|error| ReproduceError::from(error).within(self.name.clone()))?;
+        Ok(Some(cost.1))
     }
 
     /// What trains it from scratch with a seed; `base` is the table's config and what the user changes in it. Otherwise why nothing can.
-    pub(super) fn config(&self, base: &RetrainConfig, seed: u64) -> Result<RetrainConfig, String> {
+    pub(crate) fn config(&self, base: &RetrainConfig, seed: u64) -> Result<RetrainConfig, String> {
         let Some(arch) = &self.arch else { return Err(NOWHERE.to_owned()) };
         let set = base.with_all(&self.set);
         let config = set.map_err(|error| error.to_string())?;
@@ -85,7 +88,7 @@ impl Row {
 
 impl Row {
     /// What a reader must know of the row; `refused` says why it cannot be retrained.
-    pub(super) fn remarks(&self, refused: Option<String>) -> Vec<String> {
+    pub(crate) fn remarks(&self, refused: Option<String>) -> Vec<String> {
         let refused = match refused {
             // A row without an architecture may have a better reason.
             Some(reason) if reason == NOWHERE => self.note.is_none().then_some(reason),
@@ -97,19 +100,22 @@ impl Row {
 }
 
 /// Of a row without an architecture.
-pub(super) const NOWHERE: &str = "its architecture is public nowhere";
+pub(crate) const NOWHERE: &str = "its architecture is public nowhere";
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
-    use crate::reproduce::networks::Preset;
+    use crate::configs;
+    use crate::networks::NetworkPreset;
 
     /// Weights and multiply-adds in millions, as the paper's Table 3 prints them, and what `networks.toml` says of them.
     #[test]
     fn costs_are_those_that_were_published() {
         let mut counted = 0;
-        for row in Row::of_table(Which::Table3, &[]).unwrap() {
-            let (Some(cost), Some(published)) = (row.cost(Which::Table3).unwrap(), row.published) else {
+        for row in Row::of_table(NetworkTarget::Table3, &[]).unwrap() {
+            let (Some(cost), Some(published)) = (row.cost(NetworkTarget::Table3).unwrap(), row.published)
+            else {
                 continue;
             };
             counted += 1;
@@ -125,11 +131,11 @@ mod tests {
     #[test]
     fn every_row_is_retrained_or_says_why_not() {
         for (which, retrained) in [
-            (Which::Table2, vec!["darts", "gdas", "darts-pt", "randomnas-nsas", "few-shot", "gm"]),
-            (Which::Table3, vec!["proxylessnas", "fairnas-a", "gm-proxylessnas"]),
+            (NetworkTarget::Table2, vec!["darts", "gdas", "darts-pt", "randomnas-nsas", "few-shot", "gm"]),
+            (NetworkTarget::Table3, vec!["proxylessnas", "fairnas-a", "gm-proxylessnas"]),
         ] {
-            for preset in [Preset::Quick, Preset::Full] {
-                let base = RetrainConfig::read(&preset.config_file(which).unwrap()).unwrap();
+            for preset in [NetworkPreset::Quick, NetworkPreset::Full] {
+                let base = RetrainConfig::read(&configs().join(preset.config_file(which))).unwrap();
                 let mut found = Vec::new();
                 for row in Row::of_table(which, &[]).unwrap() {
                     row.cost(which).unwrap();
@@ -145,7 +151,7 @@ mod tests {
                 assert_eq!(found, retrained);
             }
         }
-        let error = Row::of_table(Which::Table3, &["darts".to_owned()]).unwrap_err().to_string();
+        let error = Row::of_table(NetworkTarget::Table3, &["darts".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("no darts") && error.contains("fairnas-a"), "{error}");
     }
 }

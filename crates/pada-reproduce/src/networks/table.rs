@@ -5,33 +5,34 @@ use pada::report::{FailedTrial, Spread};
 use serde::Serialize;
 
 use super::rows::Published;
-use crate::files::write_whole;
+use crate::ReproduceError;
+use crate::environment::{MEMORY, csv_bytes, write_whole};
 
 /// Networks side by side: what was published of them, what they cost, what they reached here.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct NetworkTable {
-    pub(super) title: String,
+pub(crate) struct NetworkTable {
+    pub(crate) title: String,
     /// What a reader must know before comparing.
-    pub(super) notes: Vec<String>,
-    pub(super) rows: Vec<NetworkRow>,
-    pub(super) failed: Vec<FailedTrial>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) rows: Vec<NetworkRow>,
+    pub(crate) failed: Vec<FailedTrial>,
     /// Runs that are still to come.
-    pub(super) missing: usize,
+    pub(crate) missing: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct NetworkRow {
-    pub(super) name: String,
-    pub(super) label: String,
+pub(crate) struct NetworkRow {
+    pub(crate) name: String,
+    pub(crate) label: String,
     /// The name of the architecture, where it is public.
-    pub(super) arch: Option<String>,
-    pub(super) published: Published,
+    pub(crate) arch: Option<String>,
+    pub(crate) published: Published,
     /// Of the network as published; counted here.
-    pub(super) cost: Option<Cost>,
+    pub(crate) cost: Option<Cost>,
     /// Accuracy of what was retrained here, percent, over seeds.
-    pub(super) retrained: Option<Spread>,
+    pub(crate) retrained: Option<Spread>,
     /// Why nothing was retrained, and what else is to be known.
-    pub(super) remarks: Vec<String>,
+    pub(crate) remarks: Vec<String>,
 }
 
 /// Stands for a number that is not there.
@@ -39,10 +40,13 @@ const NONE: &str = "–";
 
 impl NetworkTable {
     /// Markdown, CSV and JSON beside each other: `file` with three endings.
-    pub(super) fn write(&self, file: &Path) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, file: &Path) -> Result<(), ReproduceError> {
         write_whole(&file.with_extension("md"), self.to_markdown().as_bytes())?;
-        write_whole(&file.with_extension("csv"), self.to_csv()?.as_bytes())?;
-        write_whole(&file.with_extension("json"), (serde_json::to_string_pretty(self)? + "\n").as_bytes())
+        write_whole(&file.with_extension("csv"), self.to_csv().as_bytes())?;
+        write_whole(
+            &file.with_extension("json"),
+            (serde_json::to_string_pretty(self).expect("a table is JSON") + "\n").as_bytes(),
+        )
     }
 
     fn to_markdown(&self) -> String {
@@ -58,7 +62,7 @@ impl NetworkTable {
         }
         lines.push("| network | published top-1, % | best | top-5 | M weights | M MACs | weights | MACs | retrained here, % | remarks |".into());
         lines.push(format!("|---|{}---|", "--:|".repeat(8)));
-        lines.extend(self.rows.iter().map(|row| format!("| {} |", row.cells().join(" | "))));
+        lines.extend(self.rows.iter().map(|row| format!("| {} |", row.fields().join(" | "))));
         if !self.failed.is_empty() {
             lines.extend([String::new(), "## Failed".to_owned(), String::new()]);
             lines.extend(self.failed.iter().map(|failed| format!("- {}: {}", failed.trial, failed.reason)));
@@ -66,7 +70,7 @@ impl NetworkTable {
         lines.join("\n") + "\n"
     }
 
-    fn to_csv(&self) -> anyhow::Result<String> {
+    fn to_csv(&self) -> String {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record([
             "network",
@@ -84,28 +88,29 @@ impl NetworkTable {
             "retrained_sd",
             "retrained_seeds",
             "remarks",
-        ])?;
+        ])
+        .expect(MEMORY);
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
         for row in &self.rows {
             let p = row.published;
-            let mut cells = vec![row.name.clone(), row.label.clone(), row.arch.clone().unwrap_or_default()];
-            cells.extend([p.top1, p.sd, p.best, p.top5, p.params, p.macs].map(number));
-            cells.extend(
+            let mut fields = vec![row.name.clone(), row.label.clone(), row.arch.clone().unwrap_or_default()];
+            fields.extend([p.top1, p.sd, p.best, p.top5, p.params, p.macs].map(number));
+            fields.extend(
                 [row.cost.map(|c| c.params), row.cost.map(|c| c.macs)]
                     .map(|n| n.map_or_else(String::new, |n| n.to_string())),
             );
             let spread = row.retrained;
-            cells.extend([spread.map(|s| s.mean), spread.and_then(|s| s.sd)].map(number));
-            cells.push(spread.map_or(0, |s| s.n).to_string());
-            cells.push(row.remarks.join("; "));
-            csv.write_record(&cells)?;
+            fields.extend([spread.map(|s| s.mean), spread.and_then(|s| s.sd)].map(number));
+            fields.push(spread.map_or(0, |s| s.n).to_string());
+            fields.push(row.remarks.join("; "));
+            csv.write_record(&fields).expect(MEMORY);
         }
-        Ok(String::from_utf8(csv.into_inner()?)?)
+        String::from_utf8(csv_bytes(csv)).expect("all fields are text")
     }
 }
 
 impl NetworkRow {
-    fn cells(&self) -> Vec<String> {
+    fn fields(&self) -> Vec<String> {
         let p = self.published;
         let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
         let percent = |value: f64| format!("{value:.2}");
@@ -133,6 +138,7 @@ impl NetworkRow {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
 
@@ -163,7 +169,7 @@ mod tests {
             text.contains("| 91.00 ± 1.41 (2 seeds) |") && text.contains("3 runs are still to come"),
             "{text}"
         );
-        let csv = table.to_csv().unwrap();
+        let csv = table.to_csv();
         assert_eq!(csv.lines().nth(1).unwrap(), "a,A,,97.5,0.07,,,,,3349342,528400000,,,0,\"a, b\"");
         assert_eq!(csv.lines().next().unwrap().split(',').count(), 15);
     }
