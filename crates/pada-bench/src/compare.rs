@@ -15,7 +15,7 @@ use super::machine::{self, Quiet};
 use super::record::{self, Compiled, Ranking, Record, Settings};
 use super::sides::{COMPILED_MODES, Engine, MODES, PRECISIONS, Peer, Side};
 use super::space::{Extents, Space};
-use crate::usage::usage;
+use xtask::usage::usage;
 
 /// Batches and cells at which a step is timed, to show that the time grows with them in a line.
 const BATCHES: [&str; 5] = ["32", "64", "128", "256", "512"];
@@ -308,7 +308,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::usage::exit_code;
+    use xtask::usage::exit_code;
 
     #[derive(Parser)]
     struct Cli {

@@ -6,7 +6,7 @@ use pada_engine::Engine;
 use pada_engine::cuda::{self, CudaEngine, CudaError, Driver, DriverOptions, Gpu, KernelTiming};
 use pada_graph::{Executor, Precision, WeightLayout};
 
-use crate::usage::usage;
+use xtask::usage::usage;
 
 /// The device that a benchmark runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,7 +181,7 @@ mod tests {
     use std::process::ExitCode;
 
     use super::*;
-    use crate::usage::exit_code;
+    use xtask::usage::exit_code;
 
     #[test]
     fn devices_have_names() {

@@ -14,7 +14,7 @@ use super::kernel_times::{self, KernelTimes, resources_json, resources_table};
 use super::space::{Extents, Space};
 use super::workload::{SEED, Setting, Variance, Workload};
 use super::{machine, statistics};
-use crate::usage::{self, usage};
+use xtask::usage::{self, usage};
 
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -221,12 +221,7 @@ pub(super) fn resources_json(resources: &[KernelResources], kernels: &[&str]) ->
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::bench) fn time(
-        kernel: &'static str,
-        blocks: [u32; 3],
-        launches: u64,
-        total: f64,
-    ) -> KernelTime {
+    pub(crate) fn time(kernel: &'static str, blocks: [u32; 3], launches: u64, total: f64) -> KernelTime {
         KernelTime { kernel, blocks, launches, microseconds: total }
     }
 

@@ -1,11 +1,10 @@
 //! What a record says of the machine, and whether anything else runs on it. Neither its name nor a path.
 
-use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::paths;
+use xtask::git;
 
 /// The most memory a process has had, as Linux calls it.
 pub(crate) const PEAK: &str = "VmHWM:";
@@ -61,21 +60,9 @@ pub(crate) fn describe() -> Value {
         "flags": flags,
         "memory_gib": gib,
         "os": os.unwrap_or_else(|| std::env::consts::OS.to_owned()),
-        "rustc": output("rustc", &["--version"]),
-        "commit": commit(),
+        "rustc": git::output("rustc", &["--version"]),
+        "commit": git::commit(),
     })
-}
-
-/// The commit, with a mark where files differ from it; none where git is not there.
-pub(crate) fn commit() -> Option<String> {
-    let hash = output("git", &["rev-parse", "HEAD"])?;
-    let changed = output("git", &["status", "--porcelain", "--untracked-files=no"])?;
-    Some(if changed.is_empty() { hash } else { format!("{hash} with changes") })
-}
-
-fn output(program: &str, args: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(args).current_dir(paths::root().ok()?).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// What else runs while this program waits.

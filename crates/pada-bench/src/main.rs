@@ -1,4 +1,5 @@
-//! Times the engine, alone and against PyTorch on the same work.
+#![doc = include_str!("../README.md")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
 mod compare;
 mod device;
@@ -8,21 +9,34 @@ mod gpu;
 mod gpu_summary;
 mod isolated;
 mod kernel_times;
-pub(crate) mod machine;
+mod machine;
 mod ops;
 mod predictions;
 mod record;
 mod sides;
+mod soak;
 mod space;
 mod statistics;
 mod summary;
 mod workload;
 
-pub(crate) use statistics::{Line, median};
+use std::process::ExitCode;
+
+use clap::Parser;
+use statistics::{Line, median};
+use tracing_subscriber::EnvFilter;
+
+/// Times the engine, alone and against PyTorch on the same work.
+#[derive(Parser)]
+#[command(name = "pada-bench", bin_name = "cargo xtask bench")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
 
 /// What is measured.
 #[derive(clap::Subcommand)]
-pub(crate) enum Task {
+enum Task {
     /// One training step a path: forward, backward, clip to 5, SGD.
     ///
     /// Batch 256 (nb201), 64 (darts) or 16 (proxyless).
@@ -52,7 +66,7 @@ pub(crate) enum Task {
     /// On the CPU, PyTorch's side is peer_bench.py, which warms up on the first four paths; the engine warms up on all of them, so
     /// that its arena does not grow inside a timed step.
     ///
-    /// On a GPU, PyTorch's side is a program of xtask that only imports the networks of --peer. It uses cudnn.benchmark and PyTorch's
+    /// On a GPU, PyTorch's side is a program of this crate that only imports the networks of --peer. It uses cudnn.benchmark and PyTorch's
     /// default for TF32, and both sides warm up on all paths. The engine's training step includes gradient variance; the record
     /// also has its time without it. After the rounds, torch.compile is timed on a few paths.
     ///
@@ -65,14 +79,25 @@ pub(crate) enum Task {
         /// The record's folder.
         record: std::path::PathBuf,
     },
+    /// Train many short epochs and measure whether memory grows; `cargo xtask soak` is the same.
+    ///
+    /// Example: cargo xtask soak --epochs 1000
+    Soak(soak::Args),
 }
 
-pub(crate) fn run(task: &Task) -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    xtask::usage::end(run(&Cli::parse().task))
+}
+
+fn run(task: &Task) -> anyhow::Result<()> {
     match task {
         Task::Step(args) => engine::run(engine::Work::Step, args),
         Task::Rank(args) => engine::run(engine::Work::Rank, args),
         Task::Ops(args) => ops::run(args),
         Task::Compare(args) => compare::run(args),
+        Task::Soak(args) => soak::run(args),
         Task::Summary { record } => record::Record::read(record)?.write_summary(record),
     }
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::device::{Device, Numbers};
 use super::device_ops;
-use crate::usage::usage;
+use xtask::usage::usage;
 
 const REPEATS: u32 = 7;
 const REPEATS_ON_GPU: u32 = 20;
@@ -107,7 +107,7 @@ mod tests {
     use pada_engine::cuda;
 
     use super::*;
-    use crate::usage::exit_code;
+    use xtask::usage::exit_code;
 
     #[derive(Parser)]
     struct Cli {

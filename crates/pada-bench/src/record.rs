@@ -9,8 +9,8 @@ use super::machine::{self, Quiet};
 use super::sides::PRECISIONS;
 use super::space::{Extents, Space};
 use super::summary;
-use crate::files::write_whole;
-use crate::{paths, usage};
+use xtask::files::write_whole;
+use xtask::{paths, usage};
 
 /// Images that a ranking is made with, in batches of `bench rank`.
 const RANKED_IMAGES: usize = 10_000;

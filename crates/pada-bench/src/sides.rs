@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use super::device::Device;
 use super::engine::Work;
 use super::space::Space;
-use crate::binary;
-use crate::usage::usage;
+use xtask::binary;
+use xtask::usage::usage;
 
 /// Modes of PyTorch that every round times.
 pub(crate) const MODES: [&str; 3] = ["eager", "channels_last", "bf16"];
@@ -38,11 +38,11 @@ pub(crate) struct Side {
 pub(crate) struct Engine(pub(crate) Side);
 
 impl Engine {
-    /// Runs `cargo xtask bench` once more.
+    /// Runs this program once more.
     pub(crate) fn bench(&self, args: &[&str]) -> anyhow::Result<Value> {
         let program = std::env::current_exe().context("where this program is")?;
         let mut command = Command::new(program);
-        command.arg("bench").args(args).args(["--json", "--threads", &self.0.threads.to_string()]);
+        command.args(args).args(["--json", "--threads", &self.0.threads.to_string()]);
         binary::last_line(&stdout(&mut command)?)
     }
 
@@ -209,7 +209,7 @@ mod tests {
     use clap::ValueEnum;
 
     use super::*;
-    use crate::paths;
+    use xtask::paths;
 
     /// Names a Python that has PyTorch. Without it, tests take `python3` if that has PyTorch, and skip otherwise.
     const TORCH_PYTHON: &str = "PADA_TORCH_PYTHON";

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
-use pada::report::{Axes, Curve, Origin, Spread, curve_plot};
+use pada_report::{Axes, Curve, Origin, Spread, curve_plot};
 
-use crate::bench::{Line, machine, median};
-use crate::{binary, paths};
+use crate::{Line, machine, median};
+use xtask::{binary, paths};
 
 /// Settings of the run, beside the number of epochs: small, so that an epoch takes a fraction of a second.
 const SETTINGS: [&str; 4] =
@@ -171,7 +171,7 @@ fn summary(args: &Args, samples: &[Sample], growth: &Growth, record: u64) -> Str
     let settings = settings(args.epochs).join(" ");
     format!(
         "# {date}: memory of {epochs} epochs\n\n\
-         ```text\npada-train {settings}\n```\n\n\
+         ```text\npada {settings}\n```\n\n\
          Resident memory every {every} epochs, {n} measurements in {seconds:.0} s: [memory.csv](memory.csv), [memory.svg](memory.svg).\n\n\
          | | |\n|---|---|\n\
          | growth behind the first tenth, least squares | {kib:.2} KiB an epoch |\n\

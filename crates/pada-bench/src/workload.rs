@@ -165,7 +165,7 @@ impl<'a> Workload<'a> {
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
-    use crate::bench::space::{Extents, Space};
+    use crate::space::{Extents, Space};
 
     const SETTING: Setting = Setting {
         device: Device::Cpu,

@@ -45,10 +45,10 @@ fn emulated() -> Option<&'static Path> {
         .as_deref()
 }
 
-/// Runs `xtask bench` with the emulated driver and without NVRTC.
+/// Runs the benchmark with the emulated driver and without NVRTC.
 fn bench(driver: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("bench").args(args).env("LD_LIBRARY_PATH", driver).env("PADA_CACHE", driver.join("cache"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pada-bench"));
+    command.args(args).env("LD_LIBRARY_PATH", driver).env("PADA_CACHE", driver.join("cache"));
     for hidden in ["PATH", "HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "CUDA_HOME", "CUDA_PATH"] {
         command.env(hidden, "/nonexistent");
     }

@@ -6,8 +6,7 @@ use std::process::Command;
 use anyhow::{Context, bail, ensure};
 
 use super::{kernels, manifest, parts, programs};
-use crate::bench::machine;
-use crate::{paths, usage};
+use xtask::{git, paths, usage};
 
 /// All files of a kit together have fewer bytes, so that it can be copied at once.
 const LARGEST_KIT: u64 = 60_000_000;
@@ -18,7 +17,7 @@ const PATHS: usize = 48;
 /// Spaces that benchmarks know.
 const SPACES: [&str; 3] = ["nb201", "darts", "proxyless"];
 /// PyTorch's side of the benchmark.
-const PEER_DEVICE: &str = "xtask/src/bench/peer_device.py";
+const PEER_DEVICE: &str = "crates/pada-bench/src/peer_device.py";
 /// The networks that it times.
 const PEER_NETWORKS: [&str; 3] = ["nb201_torch.py", "darts_torch.py", "mbconv_torch.py"];
 /// What `run.sh full` trains.
@@ -95,7 +94,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<u64> {
             eprintln!("gpu-kit: NO COMPILED KERNELS, the GPU's machine must have NVRTC: {error:#}");
         }
     }
-    let size = manifest::write(kit, &PARTS, machine::commit().as_deref())?;
+    let size = manifest::write(kit, &PARTS, git::commit().as_deref())?;
     ensure!(size < LARGEST_KIT, "{} holds {size} bytes, the limit is {LARGEST_KIT}", kit.display());
     Ok(size)
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use crate::{candle_cuda, cargo};
+use xtask::{candle_cuda, cargo};
 
 /// The crate that declares CUDA's functions.
 const DECLARATIONS: &str = "cudarc";
@@ -35,7 +35,7 @@ const LIBRARIES: [Library; 6] = [
     Library { module: "nccl", name: "nccl", file: "libnccl.so.2", prefix: "nccl" },
 ];
 
-/// Builds pada-train with the candle executor on GPUs, and returns its path. The first time takes many minutes.
+/// Builds pada with the candle executor on GPUs, and returns its path. The first time takes many minutes.
 pub(super) fn build() -> anyhow::Result<PathBuf> {
     let target = cargo::target_dir()?.join("candle-kit");
     let libraries = target.join("libraries");
@@ -52,7 +52,7 @@ pub(super) fn build() -> anyhow::Result<PathBuf> {
     // The check of `cargo xtask candle-cuda` compiles kernels as fast as it can; these are to run.
     command.env_remove(candle_cuda::NVCC_OPTIONS);
     cargo::finish(&mut command)?;
-    Ok(target.join("release/pada-train"))
+    Ok(target.join("release/pada"))
 }
 
 /// The folder of the sources that declare CUDA's functions.

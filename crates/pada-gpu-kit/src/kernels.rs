@@ -8,7 +8,7 @@ use pada_engine::cuda::{self, Precompiled, ResourceUsage};
 use pada_graph::Precision;
 
 use super::build::copy;
-use crate::{cargo, nvrtc};
+use xtask::{cargo, nvrtc};
 
 /// GPUs whose kernels are in a kit: A100; A10 and RTX 30; L4 and RTX 40; H100 and H200; B200; RTX 50.
 pub(super) const TARGETS: [&str; 6] = ["sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"];
@@ -25,10 +25,10 @@ pub(super) fn compile(folder: &Path, targets: &[&str]) -> anyhow::Result<String>
     let cache = cargo::target_dir()?.join(CACHE);
     // NVRTC's folder must be known to the loader when a process starts.
     let mut child = Command::new(std::env::current_exe().context("the path of this program")?);
-    child.args(["gpu-kit", "--kernels-into"]).arg(&cache);
+    child.arg("--kernels-into").arg(&cache);
     child.args(targets.iter().flat_map(|target| ["--target", target]));
     child.envs([nvrtc::search_path(&nvrtc::folder()?)?]);
-    let output = child.output().context("xtask")?;
+    let output = child.output().context("pada-gpu-kit")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", said.trim());
     let mut rows = String::new();

@@ -1,4 +1,6 @@
-//! The GPU kit: a folder that takes this project's programs to a machine with a GPU that has neither Rust nor a network.
+#![doc = include_str!("../README.md")]
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
 mod build;
 mod candle;
@@ -13,14 +15,17 @@ mod self_test;
 mod summary;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-pub(crate) use self_test::run as self_test;
+use clap::Parser;
+use xtask::cargo;
 
-use crate::cargo;
-
-/// Options of `cargo xtask gpu-kit`.
-#[derive(clap::Args)]
-pub(crate) struct Args {
+/// Build a folder that takes the programs to a machine with a GPU that has neither Rust nor a network; see docs/gpu.md.
+///
+/// Example: cargo xtask gpu-kit --data
+#[derive(Parser)]
+#[command(name = "pada-gpu-kit", bin_name = "cargo xtask gpu-kit")]
+struct Args {
     /// The folder of the kit; target/gpu-kit if not given. Parts of data sets are written to a folder of the same name with -data behind it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -50,7 +55,11 @@ pub(crate) struct Args {
     target: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    xtask::usage::end(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(folder) = &args.kernels_into {
         return kernels::compile_into(folder, &args.target);
     }
@@ -61,7 +70,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return results::show(results);
     }
     if args.self_test {
-        return self_test();
+        return self_test::run();
     }
     let out = match &args.out {
         Some(out) => std::path::absolute(out)?,

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
-use crate::download::sha256;
-use crate::files::write_whole;
+use pada_fetch::sha256;
+use xtask::files::write_whole;
 
 /// The list of all files of a kit: SHA-256, bytes, and the path in the kit. A kit without it is incomplete.
 pub(super) const NAME: &str = "MANIFEST";

@@ -9,9 +9,9 @@ use flate2::write::GzEncoder;
 use pada_data::CIFAR10;
 use pada_nasbench::{Download, NB201_FILE, NB201_SHA256};
 
-use crate::download::{sha256, verify};
-use crate::files::write_whole;
-use crate::paths;
+use pada_fetch::{sha256, verify_cifar};
+use xtask::files::write_whole;
+use xtask::paths;
 
 /// No part is larger.
 const LARGEST_PART: u64 = 38_000_000;
@@ -63,15 +63,15 @@ pub(super) fn pack(folder: &Path) -> anyhow::Result<Vec<(PathBuf, u64)>> {
     let data = paths::data_dir();
     let pictures = data.join(CIFAR10.name);
     ensure!(
-        verify(&CIFAR10, &pictures)?,
-        "{} does not hold CIFAR-10; run `cargo xtask download cifar10`",
+        verify_cifar(&CIFAR10, &pictures)?,
+        "{} does not hold CIFAR-10; run `pada download cifar10`",
         pictures.display()
     );
     let mut parts = Vec::new();
     for file in files() {
         let path = data.join(&file.place);
         if !path.is_file() {
-            eprintln!("gpu-kit: NO {}: run `cargo xtask download nb201` and pack again", path.display());
+            eprintln!("gpu-kit: NO {}: run `pada download nb201` and pack again", path.display());
             continue;
         }
         let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;

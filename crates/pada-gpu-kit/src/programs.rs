@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::build::Candle;
 use super::candle;
 use super::parts::gzip;
-use crate::{binary, cargo};
+use xtask::{binary, cargo};
 
 /// A test program that can use a GPU.
 pub(super) struct DeviceTest {
@@ -32,7 +32,8 @@ pub(super) const TESTS: [DeviceTest; 3] = [
 pub(super) fn build(folder: &Path, candle: Candle) -> anyhow::Result<()> {
     let mut programs = vec![
         ("pada".to_owned(), binary::build()?),
-        ("xtask".to_owned(), std::env::current_exe().context("the path of this program")?),
+        ("pada-bench".to_owned(), binary::built("pada-bench")?),
+        ("pada-gpu-kit".to_owned(), std::env::current_exe().context("the path of this program")?),
     ];
     programs.extend(tests()?);
     if candle == Candle::Included {
@@ -89,7 +90,7 @@ fn executable(built: &str, test: &DeviceTest) -> anyhow::Result<PathBuf> {
         }
     }
     bail!(
-        "cargo built no test {} of {}; mend TESTS in xtask/src/gpu_kit/programs.rs",
+        "cargo built no test {} of {}; fix TESTS in crates/pada-gpu-kit/src/programs.rs",
         test.target,
         test.package
     )

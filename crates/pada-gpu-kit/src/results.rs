@@ -8,8 +8,8 @@ use anyhow::{Context, ensure};
 use flate2::read::GzDecoder;
 
 use super::summary;
-use crate::files::write_whole;
-use crate::{paths, usage};
+use xtask::files::write_whole;
+use xtask::{paths, usage};
 
 /// One line for every stage.
 const STAGES: &str = "summary.txt";

@@ -10,7 +10,8 @@ use super::results::{Outcome, Results, Stage};
 use super::{build, manifest, parts};
 
 const PADA: &str = include_str!("fakes/pada.sh");
-const XTASK: &str = include_str!("fakes/xtask.sh");
+const BENCH: &str = include_str!("fakes/pada-bench.sh");
+const KIT: &str = include_str!("fakes/pada-gpu-kit.sh");
 const TEST: &str = include_str!("fakes/test.sh");
 const SANITIZER: &str = include_str!("fakes/compute-sanitizer.sh");
 const NCU: &str = include_str!("fakes/ncu.sh");
@@ -26,7 +27,13 @@ impl Fake {
         for (name, text) in build::FILES {
             fake.write(&format!("kit/{name}"), text);
         }
-        for (name, text) in [("pada", PADA), ("xtask", XTASK), ("test-engine", TEST), ("pada-candle", PADA)] {
+        for (name, text) in [
+            ("pada", PADA),
+            ("pada-bench", BENCH),
+            ("pada-gpu-kit", KIT),
+            ("test-engine", TEST),
+            ("pada-candle", PADA),
+        ] {
             let packed = parts::gzip(text.as_bytes()).unwrap();
             fake.write(&format!("kit/bin/{name}.gz"), packed);
         }
@@ -145,9 +152,7 @@ fn where_everything_works_every_stage_passes() {
     );
     let common =
         "--space nb201 --paths KIT/paths/nb201.json --steps 40 --device cuda:0 --precision bf16 --json";
-    for call in
-        ["bench step {}\"", "bench step {} --gradient-variance --kernels\"", "bench rank {} --kernels\""]
-    {
+    for call in ["step {}\"", "step {} --gradient-variance --kernels\"", "rank {} --kernels\""] {
         let call = call.replace("{}", common);
         assert!(log("engine-bf16").contains(&call), "{call} is not in\n{}", log("engine-bf16"));
     }

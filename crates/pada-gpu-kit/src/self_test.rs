@@ -11,7 +11,7 @@ use pada_engine::cuda::CudaError;
 use super::build::Candle;
 use super::results::{Outcome, Results, Stage};
 use super::{build, manifest, parts, programs};
-use crate::download::sha256;
+use pada_fetch::sha256;
 
 /// One generation of GPUs is enough to see that kernels get into a kit.
 const TARGETS: [&str; 1] = ["sm_90"];
@@ -98,7 +98,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 /// Every program is there, and has no symbols.
 fn check_programs(folder: &Path) -> anyhow::Result<()> {
     let tests = programs::TESTS.iter().map(|test| format!("test-{}", test.target));
-    for name in ["pada", "xtask"].map(str::to_owned).into_iter().chain(tests) {
+    for name in ["pada", "pada-bench", "pada-gpu-kit"].map(str::to_owned).into_iter().chain(tests) {
         let path = folder.join(format!("{name}.gz"));
         let packed = std::fs::read(&path).with_context(|| path.display().to_string())?;
         let mut program = Vec::new();

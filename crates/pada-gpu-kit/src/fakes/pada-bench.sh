@@ -1,9 +1,8 @@
 #!/bin/bash
-# Pretends to be xtask.
+# Pretends to be pada-bench.
 case "$*" in
-  "bench step --help") echo "possible values: f32, bf16" ;;
+  "step --help") echo "possible values: f32, bf16" ;;
   *--help) ;;
-  "gpu-kit --show "*) echo "# shown" ;;
   *)
     if [ -n "${FAKE_FAULT:-}" ] && [[ "$*" == *bf16* ]]; then
       if [ "${CUDA_LAUNCH_BLOCKING:-0}" = 1 ]; then

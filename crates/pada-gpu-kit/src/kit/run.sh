@@ -79,7 +79,7 @@ stage_environment() {
   echo "library folders of Python packages: ${PADA_KIT_LIBRARIES:-none}"
   for name in compute-sanitizer ncu nvcc cuobjdump g++; do echo "$name: $(tool $name || echo none)"; done
   "$kit/bin/pada" --version || fail "bin/pada does not start on this system, see above"
-  "$kit/bin/xtask" --help >/dev/null || fail "bin/xtask does not start on this system, see above"
+  "$kit/bin/pada-bench" --help >/dev/null || fail "bin/pada-bench does not start on this system, see above"
   local fields=name,driver_version,memory.total,compute_cap,clocks.max.sm,clocks.max.memory
   if nvidia-smi; then
     nvidia-smi --query-gpu=$fields --format=csv
@@ -163,13 +163,13 @@ stage_candle() {
 # stage_engine PRECISION: training steps with and without gradient variance, then ranking passes, over the same paths as PyTorch.
 stage_engine() {
   local precision=$1 code=0 space common
-  "$kit/bin/xtask" bench step --help 2>&1 | grep -qwe "$precision" || skip "the engine has no precision $precision"
+  "$kit/bin/pada-bench" step --help 2>&1 | grep -qwe "$precision" || skip "the engine has no precision $precision"
   for space in $spaces; do
     common=(--space "$space" --paths "$kit/paths/$space.json" --steps "$steps" --sweeps "$sweeps" --device $device \
       --precision "$precision" --json)
-    "$kit/bin/xtask" bench step "${common[@]}" || code=$?
-    "$kit/bin/xtask" bench step "${common[@]}" --gradient-variance --kernels || code=$?
-    "$kit/bin/xtask" bench rank "${common[@]}" --kernels || code=$?
+    "$kit/bin/pada-bench" step "${common[@]}" || code=$?
+    "$kit/bin/pada-bench" step "${common[@]}" --gradient-variance --kernels || code=$?
+    "$kit/bin/pada-bench" rank "${common[@]}" --kernels || code=$?
   done
   exit $code
 }
@@ -194,7 +194,7 @@ stage_ncu() {
   for section in SpeedOfLight LaunchStats Occupancy MemoryWorkloadAnalysis WarpStateStats; do sections+=(--section $section); done
   # The clocks of the card are left as they are. ncu ends the program behind the last launch, so its exit code says nothing.
   kept "$out" "$ncu" --clock-control none --kill yes --launch-skip "$ncu_skip" --launch-count 24 "${sections[@]}" \
-    "$kit/bin/xtask" bench step --space nb201 --paths "$kit/paths/nb201.json" --steps 1 --device $device
+    "$kit/bin/pada-bench" step --space nb201 --paths "$kit/paths/nb201.json" --steps 1 --device $device
   local profiled
   profiled=$(grep -ac '==PROF== Profiling "' "$out")
   [ "$profiled" -gt 0 ] || fail "no launch was profiled: $(grep -aE '^(==ERROR==|error:)' "$out" | tail -n 1)"
@@ -237,7 +237,7 @@ run_stage() {
     mini-gpu) mini mini-gpu $device "$kit/bin/pada" ;;
     mini-compare) stage_mini_compare ;;
     candle) stage_candle ;;
-    ops) "$kit/bin/xtask" bench ops --device $device --json ;;
+    ops) "$kit/bin/pada-bench" ops --device $device --json ;;
     engine-*) stage_engine "${1#engine-}" ;;
     torch) stage_torch eager,channels_last,bf16 ;;
     torch-compile) stage_torch compile --compile-paths 2 ;;
@@ -370,7 +370,7 @@ finish() {
     END {printf "%d passed, %d failed, %d skipped", ok, bad, out}' "$results/summary.txt")
   echo "# $counts in $SECONDS s" | tee -a "$results/summary.txt"
   collect
-  "$kit/bin/xtask" gpu-kit --show "$results" >"$results/summary.md" 2>"$work/show.err" || cat "$work/show.err"
+  "$kit/bin/pada-gpu-kit" --show "$results" >"$results/summary.md" 2>"$work/show.err" || cat "$work/show.err"
   echo "results: $results"
   [[ $counts == *" 0 failed"* ]]
 }
