@@ -85,8 +85,7 @@ fn images_that_are_not_there_are_named_with_the_command_that_fetches_them() {
 #[test]
 fn a_truth_table_that_is_not_there_or_damaged_stops_before_training() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &["--set", "rank.truth=nb201"])
-        .fails(2, &["nasbench201.csv", "cargo xtask download nb201"]);
+    run(folder.path(), &["--set", "rank.truth=nb201"]).fails(2, &["nasbench201.csv", "pada download nb201"]);
     let tables = folder.path().join("nasbench201");
     std::fs::create_dir(&tables).unwrap();
     std::fs::write(tables.join("nasbench201.csv"), "index,ops\n0,000000\n").unwrap();

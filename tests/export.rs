@@ -1,4 +1,4 @@
-//! `pada-train export`: files of inherited and of retrained weights, and what it refuses.
+//! `pada export`: files of inherited and of retrained weights, and what it refuses.
 
 use std::path::Path;
 

@@ -109,8 +109,7 @@ fn what_is_missing_is_said_and_what_is_broken_refused() {
     assert_eq!(report(&[path]).code, 0);
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(
-        page.contains("The benchmark table is not available: ")
-            && page.contains("cargo xtask download nb201"),
+        page.contains("The benchmark table is not available: ") && page.contains("pada download nb201"),
         "{page}"
     );
 
@@ -139,14 +138,14 @@ fn shells_and_manuals_know_every_command() {
     call(&["completions", "tcsh"]).fails(2, &["tcsh", "bash"]);
     let page = call(&["man"]);
     assert!(
-        page.code == 0 && page.stdout.contains(".TH pada-train 1") && page.stdout.contains("report"),
+        page.code == 0 && page.stdout.contains(".TH pada 1") && page.stdout.contains("report"),
         "{}",
         page.stdout
     );
     let folder = tempfile::tempdir().unwrap();
     let man1 = folder.path().join("man1");
     assert_eq!(call(&["man", "--out", man1.to_str().unwrap()]).code, 0);
-    for page in ["pada-train.1", "pada-train-report.1", "pada-train-rank.1"] {
+    for page in ["pada.1", "pada-report.1", "pada-rank.1"] {
         assert!(man1.join(page).is_file(), "{page}");
     }
 }

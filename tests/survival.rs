@@ -136,7 +136,7 @@ fn a_full_disk_stops_the_run_with_its_file_named_and_older_checkpoints_whole() {
     // 64 blocks of 512 or 1,024 bytes: room for a config, not for a checkpoint.
     let limited = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
-        .arg(env!("CARGO_BIN_EXE_pada-train"))
+        .arg(env!("CARGO_BIN_EXE_pada"))
         .args(&args)
         .output()
         .unwrap();

@@ -60,7 +60,7 @@ pub enum PadaError {
         what: &'static str,
     },
     /// A run that must be over is not.
-    #[error("{path} is not trained to its end; go on with it first: pada-train --resume {path}")]
+    #[error("{path} is not trained to its end; go on with it first: pada --resume {path}")]
     NotTrained {
         /// Its folder.
         path: PathBuf,

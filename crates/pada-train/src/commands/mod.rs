@@ -8,12 +8,14 @@ macro_rules! say {
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod doctor;
+pub(crate) mod download;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod metrics;
 pub(crate) mod rank;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod retrain;
 pub(crate) mod search;
 pub(crate) mod train;

@@ -12,7 +12,7 @@ use super::{
     check, check_recalibration, check_run_name, check_seed, check_train,
 };
 
-/// A run of `pada-train retrain`: one architecture is trained from scratch and tested.
+/// A run of `pada retrain`: one architecture is trained from scratch and tested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -160,7 +160,7 @@ impl Default for RetrainConfig {
 const LONGEST_NAME: usize = 40;
 
 impl RetrainConfig {
-    /// The config of `pada-train retrain` without `--config`: the mini images and the recipe of the default run, with the architecture as
+    /// The config of `pada retrain` without `--config`: the mini images and the recipe of the default run, with the architecture as
     /// the only path of a supernet.
     ///
     /// # Panics
@@ -248,7 +248,7 @@ impl RetrainConfig {
     pub fn arch(&self) -> Result<&str, ConfigError> {
         let missing = || ConfigError::Missing {
             key: "retrain.arch".to_owned(),
-            by: "a run of `pada-train retrain`".to_owned(),
+            by: "a run of `pada retrain`".to_owned(),
             about: "The architecture in any text form of its space; `--arch` sets it.",
         };
         self.retrain.arch.as_deref().ok_or_else(missing)
@@ -304,7 +304,7 @@ impl RetrainConfig {
     }
 }
 
-/// Keys of supernet runs that shared checks name, and what they are called in a config of `pada-train retrain`.
+/// Keys of supernet runs that shared checks name, and what they are called in a config of `pada retrain`.
 const RENAMED: [(&str, &str); 9] = [
     ("supernet.channels", "network.channels"),
     ("supernet.cells", "network.cells"),
@@ -317,7 +317,7 @@ const RENAMED: [(&str, &str); 9] = [
     ("rank.recalibrate.batch", "test.recalibrate.batch"),
 ];
 
-/// An error of a check that is shared with supernet runs, with the key of a config of `pada-train retrain`.
+/// An error of a check that is shared with supernet runs, with the key of a config of `pada retrain`.
 pub(crate) fn in_words_of_retrain(mut error: ConfigError) -> ConfigError {
     use ConfigError::{Needed, NoEffect, Range};
     if let Range { key, .. } | Needed { key, .. } | NoEffect { key, .. } = &mut error

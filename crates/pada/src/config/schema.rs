@@ -822,14 +822,14 @@ pub(super) const RUN: Schema = Schema {
 pub(super) const RETRAIN_RUN: Schema = Schema {
     sections: &[TOP, DATA, NETWORK, COMPUTE, TRAIN, AUGMENT, RETRAIN, TEST],
     network: "network",
-    purpose: "a config of `pada-train retrain`",
+    purpose: "a config of `pada retrain`",
 };
 
 /// Keys of earlier versions and what replaces them. A name that ends in a dot stands for all keys that start with it.
 pub(super) const REPLACED: &[(&str, &str)] = &[
     ("sampler.path", "`paths.rule`"),
     ("sampler.data", "`images.rule`"),
-    ("sampler.arch", "`retrain.arch`, in a config of `pada-train retrain`"),
+    ("sampler.arch", "`retrain.arch`, in a config of `pada retrain`"),
     ("sampler.variant", "`paths.variant` and `images.variant`"),
     ("sampler.data_variant", "`images.variant`"),
     ("sampler.smoothing", "`paths.smoothing` and `images.smoothing`"),
@@ -846,5 +846,5 @@ pub(super) const REPLACED: &[(&str, &str)] = &[
     ("rule.name", "`update.rule`"),
     ("rule", "the section `[update]`, with `rule` instead of `name`"),
     ("split.name", "`split.rule`"),
-    ("alone", "the section `[retrain]`, in a config of `pada-train retrain`"),
+    ("alone", "the section `[retrain]`, in a config of `pada retrain`"),
 ];

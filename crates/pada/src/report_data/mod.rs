@@ -135,7 +135,7 @@ impl RunReader {
     }
 }
 
-/// The run folders that a path means: itself, or those within it in the order of their names, as `xtask reproduce` makes them.
+/// The run folders that a path means: itself, or those within it in the order of their names, as `pada reproduce` makes them.
 ///
 /// # Errors
 /// [`PadaError::NotARun`] where there is none, [`PadaError::Read`] for a folder that cannot be read.
