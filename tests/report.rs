@@ -36,7 +36,7 @@ fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
     let json = report(&[run.to_str().unwrap(), "--json"]).json();
     assert_eq!(json["file"].as_str(), page.to_str());
     assert_eq!(std::fs::read_to_string(&page).unwrap(), first);
-    let truth = pada::truth::mini().unwrap();
+    let truth = pada::nasbench::mini().unwrap();
     let scatter = format!("{} architectures of table mini.", truth.archs().len());
     // 192 images that are drawn by importance, checkpoints of three epochs.
     for text in
@@ -138,14 +138,14 @@ fn shells_and_manuals_know_every_command() {
     call(&["completions", "tcsh"]).fails(2, &["tcsh", "bash"]);
     let page = call(&["man"]);
     assert!(
-        page.code == 0 && page.stdout.contains(".TH pada-train 1") && page.stdout.contains("report"),
+        page.code == 0 && page.stdout.contains(".TH pada 1") && page.stdout.contains("report"),
         "{}",
         page.stdout
     );
     let folder = tempfile::tempdir().unwrap();
     let man1 = folder.path().join("man1");
     assert_eq!(call(&["man", "--out", man1.to_str().unwrap()]).code, 0);
-    for page in ["pada-train.1", "pada-train-report.1", "pada-train-rank.1"] {
+    for page in ["pada.1", "pada-report.1", "pada-rank.1"] {
         assert!(man1.join(page).is_file(), "{page}");
     }
 }

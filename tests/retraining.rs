@@ -145,6 +145,5 @@ fn what_a_recipe_asks_for_and_the_network_lacks_is_refused() {
     try_it("nb201", "333333", "retrain.ema=1.0").fails(2, &["retrain.ema is 1", "below 1"]);
     // A supernet has no recipe of this kind.
     let config = format!("{CONFIGS}/nb201/retrain-mini.toml");
-    call(&["--config", config.as_str()])
-        .fails(2, &["retrain-mini.toml:", "`retrain.ema`", "pada-train retrain"]);
+    call(&["--config", config.as_str()]).fails(2, &["retrain-mini.toml:", "`retrain.ema`", "pada retrain"]);
 }

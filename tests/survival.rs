@@ -59,7 +59,7 @@ fn ended_by(name: &str) -> Call {
     let weights = |run: &Path| {
         let net = pada::RunConfig::mini().supernet;
         let layout = pada::weight_layout(&net, 10).unwrap();
-        pada::supernet::read_weights(&run.join("epoch-0006.safetensors"), &layout).unwrap()
+        pada::models::read_weights(&run.join("epoch-0006.safetensors"), &layout).unwrap()
     };
     assert_eq!(weights(&run), weights(&whole));
     ended
@@ -136,7 +136,7 @@ fn a_full_disk_stops_the_run_with_its_file_named_and_older_checkpoints_whole() {
     // 64 blocks of 512 or 1,024 bytes: room for a config, not for a checkpoint.
     let limited = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
-        .arg(env!("CARGO_BIN_EXE_pada-train"))
+        .arg(env!("CARGO_BIN_EXE_pada"))
         .args(&args)
         .output()
         .unwrap();

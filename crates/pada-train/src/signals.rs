@@ -1,10 +1,11 @@
 //! Signals that ask the program to stop.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
 
 /// Set by the first signal. The second signal ends the program at once.
 static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
@@ -27,6 +28,19 @@ pub(crate) fn handle() {
             }
         }
     });
+}
+
+/// Counts the signals that request a stop, instead of setting a flag at the first one and ending the program at the second one. A command
+/// that starts other programs passes them on.
+pub(crate) fn count(counter: &'static AtomicUsize) {
+    match Signals::new(stopping()) {
+        Ok(mut signals) => {
+            std::thread::spawn(move || {
+                signals.forever().for_each(|_| _ = counter.fetch_add(1, Ordering::Relaxed))
+            });
+        }
+        Err(error) => tracing::warn!("Ctrl-C will end the program at once: {error}"),
+    }
 }
 
 /// Whether a signal has requested a stop.

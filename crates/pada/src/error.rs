@@ -76,7 +76,7 @@ pub enum PadaError {
         what: &'static str,
     },
     /// The training of a run is not finished.
-    #[error("the training of {path} is not finished; finish it first: pada-train --resume {path}")]
+    #[error("the training of {path} is not finished; finish it first: pada --resume {path}")]
     NotTrained {
         /// The run folder.
         path: PathBuf,

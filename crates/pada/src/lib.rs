@@ -31,12 +31,12 @@ pub use export::{
     Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,
 };
 pub use pada_data as data;
-pub use pada_dist as world;
+pub use pada_dist as dist;
 pub use pada_engine as engine;
 pub use pada_graph as graph;
-pub use pada_metrics as rank;
-pub use pada_models as supernet;
-pub use pada_nasbench as truth;
+pub use pada_metrics as metrics;
+pub use pada_models as models;
+pub use pada_nasbench as nasbench;
 pub use pada_report as report;
 pub use pada_sampler as sampler;
 pub use pada_search as search_methods;

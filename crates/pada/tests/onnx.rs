@@ -15,11 +15,11 @@ use pada::graph::{
     MacroNet, MobileModel, Nb201Net, NodeId, Norm, Norms, Pool, Precision, ProxylessNet, Shape, State,
     Statistics, WeightLayout, WeightSpec,
 };
+use pada::models::{CandleExecutor, init_weights};
 use pada::space::{
     Arch, DARTS_NAMED, Darts, Genotype, MobileSpec, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
     ProxylessWidths, SearchSpace, find_named,
 };
-use pada::supernet::{CandleExecutor, init_weights};
 use pada::trainer::RngStream;
 use serde_json::json;
 

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pada::dist::ProcessGroup;
 use pada::graph::{Decayed, Executor, Images, Lower, Precision};
 use pada::trainer::Checkpoint;
-use pada::world::ProcessGroup;
 use pada::{
     ConfigError, Device, ExportJob, ExportWeights, PadaError, Recalibration, RetrainConfig, Run, RunFolder,
     Session, StatisticsFrom, export, read_exported,

@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     note!("{} norms frozen: {statistics}", net.frozen.norms());
     if net.frozen.batch_norms() > 0 {
         note!(
-            "until now they used the statistics of each batch, as `pada-train rank` does: accuracies differ a little"
+            "until now they used the statistics of each batch, as `pada rank` does: accuracies differ a little"
         );
     }
     let bytes = match args.format {

@@ -3,11 +3,11 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use pada::graph::DartsSize;
-use pada::rank::{Bootstrap, Metrics, tau_b_interval};
-use pada::space::{Arch, SearchSpace};
-use pada::truth::{
+use pada::metrics::{Bootstrap, Metrics, tau_b_interval};
+use pada::nasbench::{
     BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
 };
+use pada::space::{Arch, SearchSpace};
 use pada::{AloneNet, PadaError, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
@@ -101,7 +101,7 @@ impl Truth {
         let data = super::data_dir();
         Ok(match name {
             TruthName::Mini => {
-                Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini()?), params: None }
+                Self { path: "mini".into(), accuracy: accuracies(&pada::nasbench::mini()?), params: None }
             }
             TruthName::Nb201 => Self::nb201(Nb201Dataset::Cifar10, &data)?,
             TruthName::Nb201Cifar100 => Self::nb201(Nb201Dataset::Cifar100, &data)?,

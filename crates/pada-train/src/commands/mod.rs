@@ -8,12 +8,14 @@ macro_rules! say {
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod doctor;
+pub(crate) mod download;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod metrics;
 pub(crate) mod rank;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod retrain;
 pub(crate) mod search;
 pub(crate) mod train;
@@ -26,8 +28,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
+use pada::dist::{DistError, ProcessGroup};
 use pada::graph::{BatchNormSync, Precision};
-use pada::world::{DistError, ProcessGroup};
 use pada::{
     Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, RankSplit, Recalibration, Session,
     SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,

@@ -9,7 +9,7 @@ const PAGE: &str = "report.html";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folders of runs, finished or under way; or folders that hold such folders, as `cargo xtask reproduce` makes them.
+    /// Folders of runs, finished or under way; or folders that hold such folders, as `pada reproduce` makes them.
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
     /// Where to write; report.html in the folder of one run, or in the current folder for several.
@@ -27,7 +27,7 @@ pub(crate) fn write_for(folder: &RunFolder) -> anyhow::Result<PathBuf> {
     let written = run.and_then(|run| write_page(&page, &[run]));
     written.with_context(|| {
         let folder = folder.path().display();
-        format!("the run is whole, its page is not; to write it: pada-train report {folder}")
+        format!("the run is whole, its page is not; to write it: pada report {folder}")
     })?;
     Ok(page)
 }

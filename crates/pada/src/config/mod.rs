@@ -239,7 +239,7 @@ impl RunConfig {
 pub enum Config {
     /// A supernet run.
     Run(RunConfig),
-    /// A run of `pada-train retrain`.
+    /// A run of `pada retrain`.
     Retrain(RetrainConfig),
 }
 
