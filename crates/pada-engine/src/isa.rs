@@ -27,7 +27,7 @@ impl Isa {
     }
 }
 
-/// Whether this processor multiplies bf16 numbers in convolutions; without, [`pada_graph::Precision::Bf16`] computes in f32.
+/// Whether this processor multiplies bf16 numbers in convolutions; without, [`pada_exec::Precision::Bf16`] computes in f32.
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,6 +1,6 @@
 //! Weights between the layout of PyTorch and that of the kernels.
 
-use pada_graph::HostWeights;
+use pada_exec::HostWeights;
 use rayon::prelude::*;
 
 use crate::plan::{Connection, ConvOp, Kind, Op, Plan};

@@ -1,6 +1,6 @@
 //! What a pass leaves for the host, and where its way back begins.
 
-use pada_graph::LossSpec;
+use pada_exec::LossSpec;
 
 use super::CudaError;
 use super::arguments::{CountArgs, CrossEntropyArgs, Doubles, Floats, Ints, LogitsArgs, NONE, NormsArgs};

@@ -7,7 +7,9 @@ use pada_dist::{DistError, ProcessGroup, threads};
 use pada_emulated_gpu::device;
 use pada_engine::Isa;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, DeviceSum};
-use pada_graph::{Batch, Executor, Graph, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
+use pada_exec::{Batch, Executor, Images, LossSpec, Precision};
+use pada_graph::{Graph, Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::{Case, distance};
