@@ -10,7 +10,7 @@ pub(crate) const PADA_TRAIN: &str = "pada-train";
 
 /// Builds a program of the workspace. All crates are named so that it has the dependencies that tests have, and none is built twice.
 pub(crate) fn command(program: &str) -> anyhow::Result<Command> {
-    cargo::command(&["build", "--release", "--workspace", "--bin", program])
+    cargo::command(&cargo::workspace(&["build", "--release", "--bin", program]))
 }
 
 /// Builds pada-train and says where it is.

@@ -130,6 +130,12 @@ pub enum PadaError {
         /// Why not.
         reason: String,
     },
+    /// The config asks for the candle executor, which is not part of this build.
+    #[error(
+        "this program was built without the candle executor (compute.executor = \"candle\"); build it with \
+         `cargo build --release -p pada-train --features candle`, or use \"engine\""
+    )]
+    CandleNotBuilt,
     /// A line of a list of architectures.
     #[error("{path}, line {line}: {source}")]
     ArchList {
@@ -290,7 +296,7 @@ impl PadaError {
 
     /// What kept ranks from working together, wherever it was found.
     fn world(&self) -> Option<&pada_dist::DistError> {
-        use pada_graph::ExecError;
+        use pada_exec::ExecError;
         use pada_trainer::TrainError;
         match self {
             Self::ProcessGroup(error)

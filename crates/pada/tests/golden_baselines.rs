@@ -4,9 +4,10 @@
 #[path = "../../../tests/shared.rs"]
 mod shared;
 
-use pada::graph::{Lower, Nb201Net, Norms, Shape};
+use pada::graph::{Lower, Shape};
 use pada::live_conv_weight;
 use pada::rank::Metrics;
+use pada::supernet::{Nb201Net, Norms};
 use pada::truth::Nb201Table;
 
 #[test]

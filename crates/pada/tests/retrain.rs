@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pada::graph::{Decayed, Executor, Images, Lower, Precision};
+use pada::exec::{Decayed, Executor, Images, Precision};
+use pada::graph::Lower;
 use pada::trainer::Checkpoint;
 use pada::world::ProcessGroup;
 use pada::{

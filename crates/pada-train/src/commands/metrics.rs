@@ -2,9 +2,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use pada::graph::DartsSize;
 use pada::rank::{Bootstrap, Metrics, tau_b_interval};
 use pada::space::{Arch, SearchSpace};
+use pada::supernet::DartsSize;
 use pada::truth::{
     BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
 };

@@ -26,7 +26,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
-use pada::graph::{BatchNormSync, Precision};
+use pada::exec::{BatchNormSync, Precision};
 use pada::world::{DistError, ProcessGroup};
 use pada::{
     Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, RankSplit, Recalibration, Session,
@@ -238,7 +238,7 @@ pub(crate) struct ComputeArgs {
 enum ExecutorArg {
     /// Own kernels
     Engine,
-    /// candle, the reference
+    /// candle, the plain reference; only in a build with `--features candle`
     Candle,
 }
 

@@ -26,10 +26,10 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new folder and writes the config into it.
+    /// Creates a new folder and writes the config into it.
     ///
     /// # Errors
-    /// [`PadaError::FolderExists`] or [`PadaError::Write`]
+    /// Returns [`PadaError::FolderExists`] or [`PadaError::Write`].
     pub fn create(path: &Path, config: impl Into<Config>) -> Result<Self, PadaError> {
         Self::create_for(path, &config.into())
     }

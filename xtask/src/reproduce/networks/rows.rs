@@ -1,5 +1,6 @@
 use anyhow::Context;
-use pada::graph::{Cost, DartsSize, Shape};
+use pada::graph::{Cost, Shape};
+use pada::supernet::DartsSize;
 use pada::{AloneNet, RetrainConfig};
 use serde::{Deserialize, Serialize};
 
