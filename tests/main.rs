@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bad_input;
+mod candle;
 mod commands;
 mod export;
 #[cfg(target_os = "linux")]

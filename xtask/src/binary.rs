@@ -16,7 +16,7 @@ pub const PADA: &str = "pada";
 /// # Errors
 /// Returns an error where there is no workspace.
 pub fn command(program: &str) -> anyhow::Result<Command> {
-    cargo::command(&["build", "--release", "--workspace", "--bin", program])
+    cargo::command(&cargo::workspace(&["build", "--release", "--bin", program]))
 }
 
 /// Builds the program that users run and returns its path.

@@ -37,12 +37,12 @@ pub fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
     cargo::finish(&mut command)
 }
 
-/// The compiler that `crates/pada-models/cuda/requirements.txt` names, in `target/nvcc-venv`.
+/// The compiler that `crates/pada-candle/cuda/requirements.txt` names, in `target/nvcc-venv`.
 ///
 /// # Errors
 /// Returns an error if it cannot be installed.
 pub fn toolkit() -> anyhow::Result<PathBuf> {
-    let list = paths::root()?.join("crates/pada-models/cuda/requirements.txt");
+    let list = paths::root()?.join("crates/pada-candle/cuda/requirements.txt");
     nvrtc::cuda(&venv::ready("nvcc-venv", &list)?)
 }
 

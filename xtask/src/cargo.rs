@@ -17,6 +17,18 @@ pub fn command(args: &[&str]) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// Selects all crates, with the features that tests use.
+const WORKSPACE: [&str; 3] = ["--workspace", "--features", "pada-train/candle"];
+
+/// Arguments of a subcommand that builds the workspace. Every such build has the same features, so that nothing is compiled twice.
+///
+/// # Panics
+/// Panics if there is no subcommand.
+pub fn workspace<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let (subcommand, rest) = args.split_first().expect("a subcommand comes first");
+    [&[*subcommand], &WORKSPACE[..], rest].concat()
+}
+
 /// What a call prints on stdout.
 ///
 /// # Errors

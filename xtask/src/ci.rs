@@ -19,9 +19,10 @@ const CHANGED_INPUTS: u64 = 200;
 pub(crate) fn run() -> anyhow::Result<()> {
     let started = Instant::now();
     call("fmt", &["fmt", "--all", "--check"])?;
-    call("clippy", &["clippy", "--workspace", "--all-targets", "--release", "--", "--deny", "warnings"])?;
+    let clippy = ["clippy", "--all-targets", "--release", "--", "--deny", "warnings"];
+    call("clippy", &cargo::workspace(&clippy))?;
     // Release, as everything here: what was compiled for clippy serves again.
-    call("doc", &["doc", "--workspace", "--no-deps", "--release", "--quiet"])?;
+    call("doc", &cargo::workspace(&["doc", "--no-deps", "--release", "--quiet"]))?;
     step("tidy", tidy::run)?;
     step("packages", || packages::run(Verify::Contents))?;
     match deny::is_installed() {
@@ -39,7 +40,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         eprintln!("ci: NO NVRTC, CUDA kernels are not compiled: {error:#}");
     }
     let tools = Tools { python: python.as_deref().ok(), nvrtc: nvrtc.as_deref().ok() };
-    call_with("test", &["test", "--release", "--workspace"], tools)?;
+    call_with("test", &cargo::workspace(&["test", "--release"]), tools)?;
+    // The program that users build has no candle executor: it must compile, and say so. Only pada and what depends on it is compiled again.
+    call("program without candle", &["test", "--release", "--workspace", "--test", "main", "candle::"])?;
     let ranks = mpi::environment();
     match &ranks {
         Ok(environment) => step("several ranks", || mpi::test(environment.clone()))?,

@@ -23,7 +23,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 
 /// Runs the tests that need several processes.
 pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result<()> {
-    let test = ["test", "--release", "--workspace", "--test", "main", "ranks"];
+    let test = cargo::workspace(&["test", "--release", "--test", "main", "ranks"]);
     cargo::finish(cargo::command(&test)?.args(FEATURE).envs(environment))
 }
 

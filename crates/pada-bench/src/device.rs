@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use pada_engine::Engine;
 use pada_engine::cuda::{self, CudaEngine, CudaError, Driver, DriverOptions, Gpu, KernelTiming};
-use pada_graph::{Executor, Precision, WeightLayout};
+use pada_exec::{Executor, Precision};
+use pada_graph::WeightLayout;
 
 use xtask::usage::usage;
 

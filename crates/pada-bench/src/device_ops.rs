@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 use pada_engine::cuda::{CudaEngine, CudaError, Device as CudaDevice, Driver, KernelTiming};
-use pada_graph::{Executor, Shape};
+use pada_exec::Executor;
+use pada_graph::Shape;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -139,8 +140,8 @@ fn time<D: TimedDevice + 'static>(
     let step = Isolated::new(network, &layout, shape, batch)?;
     let precision = options.numbers.precision();
     let mut engine = CudaEngine::with_device(Rc::clone(device) as _, layout, &weights, precision)?;
-    let held =
-        engine.upload_dataset(&step.images())?.context("the images do not fit into the memory of the GPU")?;
+    let held = pada_exec::upload_dataset(&mut engine, &step.images())?
+        .context("the images do not fit into the memory of the GPU")?;
     for _ in 0..options.passes.min(WARM_UP) {
         step.step(&mut engine, held)?;
     }

@@ -1,8 +1,10 @@
 //! Small networks in which one operation is the only one that launches its kernels.
 
+use pada_exec::{
+    Batch, ByteImages, Decayed, DeviceDataset, Executor, Images, LossSpec, Pixels, SgdStep, UnusedWeights,
+};
 use pada_graph::{
-    Batch, ByteImages, Conv, Decayed, DeviceDataset, Executor, Graph, GraphBuilder, GraphError, Images, Init,
-    LossSpec, Norm, Pixels, Pool, SgdStep, Shape, Statistics, UnusedWeights, WeightId, WeightLayout,
+    Conv, Graph, GraphBuilder, GraphError, Init, Norm, Pool, Shape, Statistics, WeightId, WeightLayout,
     WeightSpec,
 };
 use rand::{RngExt, SeedableRng};

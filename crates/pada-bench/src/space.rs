@@ -1,5 +1,6 @@
 use anyhow::Context;
-use pada_graph::{DartsNet, DartsSize, Lower, Nb201Net, Norms, ProxylessNet, Shape};
+use pada_graph::{Lower, Shape};
+use pada_models::{DartsNet, DartsSize, Nb201Net, Norms, ProxylessNet};
 use pada_space::{
     Arch, CellGenotype, Darts, DartsOp, Genotype, Nb201, Proxyless, ProxylessWidths, SearchSpace,
 };

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use pada_data::Normalize;
 use pada_engine::cuda::KernelTiming;
-use pada_graph::{
-    Batch, ByteImages, Decayed, DeviceDataset, Images, LossSpec, Lower, Pixels, SgdStep, State, UnusedWeights,
+use pada_exec::{
+    Batch, ByteImages, Decayed, DeviceDataset, Images, LossSpec, Pixels, SgdStep, State, UnusedWeights,
+    upload_dataset,
 };
+use pada_graph::Lower;
 use pada_space::Arch;
 use pada_trainer::GradientVariance;
 use rand::{RngExt, SeedableRng};
@@ -76,7 +78,7 @@ impl<'a> Workload<'a> {
         let labels: Vec<u32> = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
         let values = NORMALIZE.values(shape.channels);
         let images = ByteImages { bytes: &bytes, labels: &labels, shape, values: &values };
-        let held = engine.executor().upload_dataset(&images)?;
+        let held = upload_dataset(engine.executor(), &images)?;
         let plane = |i: usize| i / shape.pixels() % shape.channels;
         let pixels =
             bytes.iter().enumerate().map(|(i, &byte)| values[plane(i) * 256 + usize::from(byte)]).collect();

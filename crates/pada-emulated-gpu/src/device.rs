@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock};
 
 use libloading::Library;
 use pada_engine::cuda::{Address, CudaError, Device, Launch};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use crate::kernels::compile;
 

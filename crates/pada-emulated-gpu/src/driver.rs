@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use pada_engine::cuda::{Version, put_in_cache};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use crate::kernels::{compile, compile_text};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use pada_engine::cuda::{KERNELS, KernelName, macros, source};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 /// Compiles all kernels of a precision to a shared library, whose only public function is `run`. Returns `false` if there is no `g++`.
 ///

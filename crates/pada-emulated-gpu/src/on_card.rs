@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use pada_engine::cuda::{CudaEngine, Device, Driver, DriverOptions, kernel_cache};
-use pada_graph::{Precision, WeightLayout};
+use pada_exec::Precision;
+use pada_graph::WeightLayout;
 
 use crate::EmulatedGpu;
 

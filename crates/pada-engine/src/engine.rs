@@ -1,10 +1,11 @@
 use std::borrow::Cow;
 
 use pada_dist::ProcessGroup;
-use pada_graph::{
-    Batch, BatchNormSync, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision,
-    SgdStep, State, StepStats, WeightId, WeightLayout,
+use pada_exec::{
+    Batch, BatchNormSync, ExecError, Executor, HostWeights, Images, Logits, LossSpec, Precision, SgdStep,
+    State, StepStats,
 };
+use pada_graph::{Graph, Op, WeightId, WeightLayout};
 
 use crate::isa::{Isa, has_bf16};
 use crate::memory::Memory;

@@ -27,7 +27,7 @@ impl Isa {
     }
 }
 
-/// Returns whether this processor has AVX-512 BF16 instructions. Without them, [`pada_graph::Precision::Bf16`] computes in f32.
+/// Returns whether this processor has AVX-512 BF16 instructions. Without them, [`pada_exec::Precision::Bf16`] computes in f32.
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

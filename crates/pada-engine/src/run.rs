@@ -1,7 +1,8 @@
 //! Runs a plan on a batch, level by level and chunk by chunk.
 
 use pada_dist::DistError;
-use pada_graph::{Graph, HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
+use pada_exec::{HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
+use pada_graph::Graph;
 use rayon::prelude::*;
 
 use crate::memory::{Memory, Scratch};

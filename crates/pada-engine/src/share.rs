@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use pada_dist::{DistError, ProcessGroup, shard, tree_reduce};
-use pada_graph::BatchNormSync;
+use pada_exec::BatchNormSync;
 use rayon::prelude::*;
 
 use crate::simd::Number;

@@ -2,7 +2,8 @@
 //! Alignment losses are computed in the same way.
 
 use pada_dist::DistError;
-use pada_graph::{HostWeights, Statistics};
+use pada_exec::HostWeights;
+use pada_graph::Statistics;
 
 use crate::kernels::Affine;
 use crate::plan::{Kind, Mode, NormId, Op, Plan};

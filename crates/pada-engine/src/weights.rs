@@ -1,6 +1,6 @@
 //! Converts weights from the layout of PyTorch to the layouts of the kernels, and gradients back.
 
-use pada_graph::HostWeights;
+use pada_exec::HostWeights;
 use rayon::prelude::*;
 
 use crate::plan::{Connection, ConvOp, Kind, Op, Plan};

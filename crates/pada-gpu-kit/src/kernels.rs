@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use pada_engine::cuda::{self, Precompiled, ResourceUsage};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use super::build::copy;
 use xtask::{cargo, nvrtc};

@@ -54,7 +54,7 @@ pub(super) fn build(folder: &Path, candle: Candle) -> anyhow::Result<()> {
 /// Builds the test programs, with the dependencies that `cargo xtask ci` gives them, and returns their names in a kit with their paths.
 fn tests() -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut args =
-        vec!["test", "--release", "--workspace", "--no-run", "--message-format=json-render-diagnostics"];
+        cargo::workspace(&["test", "--release", "--no-run", "--message-format=json-render-diagnostics"]);
     args.extend(TESTS.iter().flat_map(|test| ["--test", test.target]));
     let output = cargo::command(&args)?.stderr(Stdio::inherit()).output().context("cargo test --no-run")?;
     ensure!(output.status.success(), "cargo {}: {}", args.join(" "), output.status);

@@ -146,6 +146,12 @@ pub enum PadaError {
         /// The reason.
         reason: String,
     },
+    /// The config asks for the candle executor, which is not part of this build.
+    #[error(
+        "this program was built without the candle executor (compute.executor = \"candle\"); build it with \
+         `cargo build --release -p pada-train --features candle`, or use \"engine\""
+    )]
+    CandleNotBuilt,
     /// A line of a file of architectures is not valid.
     #[error("{path}, line {line}: {source}")]
     ArchList {
@@ -311,7 +317,7 @@ impl PadaError {
 
     /// Returns the error of the process group, if it is the cause of this error.
     fn world(&self) -> Option<&pada_dist::DistError> {
-        use pada_graph::ExecError;
+        use pada_exec::ExecError;
         use pada_trainer::TrainError;
         match self {
             Self::ProcessGroup(error)

@@ -30,9 +30,12 @@ pub use experiment::{Dataset, Experiment};
 pub use export::{
     Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,
 };
+#[cfg(feature = "candle")]
+pub use pada_candle as candle;
 pub use pada_data as data;
 pub use pada_dist as dist;
 pub use pada_engine as engine;
+pub use pada_exec as exec;
 pub use pada_graph as graph;
 pub use pada_metrics as metrics;
 pub use pada_models as models;

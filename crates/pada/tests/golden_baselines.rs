@@ -4,9 +4,10 @@
 #[path = "../../../tests/shared.rs"]
 mod shared;
 
-use pada::graph::{Lower, Nb201Net, Norms, Shape};
+use pada::graph::{Lower, Shape};
 use pada::live_conv_weight;
 use pada::metrics::Metrics;
+use pada::models::{Nb201Net, Norms};
 use pada::nasbench::Nb201Table;
 
 #[test]

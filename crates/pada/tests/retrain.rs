@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pada::dist::ProcessGroup;
-use pada::graph::{Decayed, Executor, Images, Lower, Precision};
+use pada::exec::{Decayed, Executor, Images, Precision};
+use pada::graph::Lower;
 use pada::trainer::Checkpoint;
 use pada::{
     ConfigError, Device, ExportJob, ExportWeights, PadaError, Recalibration, RetrainConfig, Run, RunFolder,

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use pada_graph::Precision;
+use pada_exec::Precision;
 use sha2::{Digest, Sha256};
 
 use super::compile::{Compiled, compile_with_log, options};

@@ -1,9 +1,11 @@
 use std::rc::Rc;
 
+use pada_exec::{
+    AugmentedIndex, Batch, ByteImages, CorrectCounts, Decayed, ExecError, Executor, Images, Logits, LossSpec,
+    Pixels, Precision, SgdStep, State, UnusedWeights, correct_counts, count_correct, upload_dataset,
+};
 use pada_graph::{
-    AugmentedIndex, Batch, ByteImages, Conv, CorrectCounts, Decayed, ExecError, Executor, Graph,
-    GraphBuilder, GraphError, Images, Init, Logits, LossSpec, Norm, Pixels, Pool, Precision, SgdStep, Shape,
-    State, Statistics, UnusedWeights, WeightLayout, WeightSpec,
+    Conv, Graph, GraphBuilder, GraphError, Init, Norm, Pool, Shape, Statistics, WeightLayout, WeightSpec,
 };
 
 use super::{CudaEngine, CudaError, Device};
@@ -114,7 +116,7 @@ fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError>
             cutout: [[i, i + 2], [1, i]],
         })
         .collect();
-    match executor.upload_dataset(&images)? {
+    match upload_dataset(executor, &images)? {
         Some(set) => executor.logits(graph, &Images { pixels: Pixels::Augmented(set, &picks), shape: SHAPE }),
         None => {
             let pixels: Vec<f32> = picks.iter().flat_map(|pick| picked(&images, pick)).collect();
@@ -150,8 +152,8 @@ fn correct(executor: &mut dyn Executor, graph: &Graph) -> Result<usize, ExecErro
     let labels: Vec<u32> =
         logits.best().enumerate().map(|(i, best)| ((best + i % 2) % CLASSES) as u32).collect();
     let mut tally = CorrectCounts::default();
-    executor.count(graph, &Batch { images, labels: &labels }, &mut tally)?;
-    Ok(executor.counts(&[tally])?[0])
+    count_correct(executor, graph, &Batch { images, labels: &labels }, &mut tally)?;
+    Ok(correct_counts(executor, &[tally])?[0])
 }
 
 /// Returns the L2 norm of the difference, relative to the norm of `theirs`.

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 
 use cudarc::nvrtc::{result as nvrtc, sys};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use super::found::{Version, compiler};
 use super::usage::{self, ResourceUsage};

@@ -7,7 +7,7 @@ use std::ffi::CString;
 use std::path::PathBuf;
 
 use cudarc::driver::{DriverError, result as driver, sys};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use super::cache::{Cache, Key};
 use super::compile::{Target, compile};

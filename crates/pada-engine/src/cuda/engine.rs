@@ -2,10 +2,11 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pada_graph::{
-    Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Graph, Images, Logits, LossSpec,
-    Pixels, Precision, SgdStep, State, StepStats, WeightId, WeightLayout,
+use pada_exec::{
+    Batch, ByteImages, CorrectCounts, DeviceData, DeviceDataset, ExecError, Executor, Images, Logits,
+    LossSpec, Pixels, Precision, SgdStep, State, StepStats,
 };
+use pada_graph::{Graph, WeightId, WeightLayout};
 
 use super::arguments::{Doubles, Floats, Ints, NONE, Reals};
 use super::forward::Track;
@@ -271,48 +272,6 @@ impl Executor for CudaEngine {
         Ok(Logits { classes: values.len() / images.len(), values })
     }
 
-    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
-        self.deferred_error()?;
-        match Held::new(self.device.as_ref(), images) {
-            Err(error @ CudaError::OutOfMemory { .. }) => {
-                tracing::warn!(
-                    "{error}; the data set stays in host memory, and every batch is copied to the device"
-                );
-                Ok(None)
-            }
-            held => {
-                let held = self.report(held)?;
-                self.held.push(held);
-                Ok(Some(DeviceDataset(self.held.len() - 1)))
-            }
-        }
-    }
-
-    fn count(
-        &mut self,
-        graph: &Graph,
-        batch: &Batch<'_>,
-        tally: &mut CorrectCounts,
-    ) -> Result<(), ExecError> {
-        batch.images.check(graph)?;
-        batch.check_labels(graph)?;
-        let place = self.tallies.place(self.device.as_ref(), tally);
-        match self.report(place)? {
-            Some(count) => self.run(graph, &batch.images, Task::Count(batch, count)).map(drop),
-            None => {
-                tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
-                Ok(())
-            }
-        }
-    }
-
-    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
-        self.deferred_error()?;
-        let kept = self.tallies.take(self.device.as_ref());
-        let kept = self.report(kept)?;
-        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
-    }
-
     fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
         images.check(graph)?;
         self.run(graph, images, Task::Recalibrate(1.0 / (batch + 1) as f64)).map(drop)
@@ -361,11 +320,64 @@ impl Executor for CudaEngine {
     }
 
     fn write(&mut self, state: State, values: &[f32]) {
-        self.keep(self.weights.write(self.device.as_ref(), state, values), ());
+        let written = self.weights.write(self.device.as_ref(), state, values);
+        self.keep(written, ());
+        if state == State::Gradient {
+            let norms = self.weights.gradient_norms(self.device.as_ref());
+            self.norms = self.keep(norms, vec![0.0; self.norms.len()]);
+        }
+    }
+
+    fn device_data(&mut self) -> Option<&mut dyn DeviceData> {
+        Some(self)
     }
 
     fn deferred_error(&self) -> Result<(), ExecError> {
         self.failed.borrow().as_ref().map_or(Ok(()), |error| Err(self.backend(error)))
+    }
+}
+
+impl DeviceData for CudaEngine {
+    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
+        self.deferred_error()?;
+        match Held::new(self.device.as_ref(), images) {
+            Err(error @ CudaError::OutOfMemory { .. }) => {
+                tracing::warn!(
+                    "{error}; the data set stays in host memory, and every batch is copied to the device"
+                );
+                Ok(None)
+            }
+            held => {
+                let held = self.report(held)?;
+                self.held.push(held);
+                Ok(Some(DeviceDataset(self.held.len() - 1)))
+            }
+        }
+    }
+
+    fn count(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        tally: &mut CorrectCounts,
+    ) -> Result<(), ExecError> {
+        batch.images.check(graph)?;
+        batch.check_labels(graph)?;
+        let place = self.tallies.place(self.device.as_ref(), tally);
+        match self.report(place)? {
+            Some(count) => self.run(graph, &batch.images, Task::Count(batch, count)).map(drop),
+            None => {
+                tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
+                Ok(())
+            }
+        }
+    }
+
+    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
+        self.deferred_error()?;
+        let kept = self.tallies.take(self.device.as_ref());
+        let kept = self.report(kept)?;
+        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
     }
 }
 

@@ -1,4 +1,4 @@
-use pada_graph::{AugmentedIndex, ByteImages, DeviceDataset, Images, Pixels};
+use pada_exec::{AugmentedIndex, ByteImages, DeviceDataset, Images, Pixels};
 
 use super::arguments::{Bytes, Floats, Ints, NONE};
 use super::memory::Block;

@@ -1,6 +1,6 @@
 //! Results of a pass for the host, and the loss.
 
-use pada_graph::LossSpec;
+use pada_exec::LossSpec;
 
 use super::CudaError;
 use super::arguments::{CountArgs, CrossEntropyArgs, Doubles, Floats, Ints, LogitsArgs, NONE, NormsArgs};

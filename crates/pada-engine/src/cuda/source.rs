@@ -1,4 +1,4 @@
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use super::arguments::{self as args, Field};
 use super::slabs::TILE_THREADS;

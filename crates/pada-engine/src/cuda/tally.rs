@@ -1,4 +1,4 @@
-use pada_graph::CorrectCounts;
+use pada_exec::CorrectCounts;
 
 use super::arguments::Doubles;
 use super::memory::Block;

@@ -1,4 +1,5 @@
-use pada_graph::{Graph, SgdStep, State, UnusedWeights, WeightId, WeightLayout, WeightSpec};
+use pada_exec::{SgdStep, State, UnusedWeights};
+use pada_graph::{Graph, WeightId, WeightLayout, WeightSpec};
 
 use super::arguments::{Doubles, Floats, Ints, SquaresArgs, TensorNormsArgs, UpdateArgs};
 use super::memory::Block;
@@ -120,6 +121,11 @@ impl Weights {
         ranks: &dyn DeviceSum,
     ) -> Result<Vec<f64>, CudaError> {
         ranks.sum(self.gradient.address(), self.layout.numel())?;
+        self.gradient_norms(device)
+    }
+
+    /// The L2 norm of every gradient tensor.
+    pub(super) fn gradient_norms(&self, device: &dyn Device) -> Result<Vec<f64>, CudaError> {
         let mut norms = vec![0.0_f64; self.layout.len()];
         let mut room = Block::default();
         let out = room.get(device, size_of_val(&*norms).max(1))?;
@@ -170,7 +176,7 @@ impl Weights {
         Ok(values)
     }
 
-    /// Overwrites all weights or all momentum.
+    /// Overwrites a flat buffer.
     pub(super) fn write(&self, device: &dyn Device, state: State, values: &[f32]) -> Result<(), CudaError> {
         assert_eq!(values.len(), self.layout.numel(), "one value for every weight of the layout");
         device.upload(self.state(state), bytemuck::cast_slice(values))
@@ -180,6 +186,7 @@ impl Weights {
         match state {
             State::Weights => self.weights.address(),
             State::Momentum => self.momentum.address(),
+            State::Gradient => self.gradient.address(),
         }
     }
 

@@ -3,7 +3,7 @@
 mod backward;
 mod forward;
 
-use pada_graph::{HostWeights, Images};
+use pada_exec::{HostWeights, Images};
 
 use crate::geometry::{Geometry, Padded, Phase};
 use crate::kernels::{

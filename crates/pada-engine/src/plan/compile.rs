@@ -351,7 +351,8 @@ impl<'g> Builder<'g> {
 
 #[cfg(test)]
 mod tests {
-    use pada_graph::{Lower, MacroNet, Norms};
+    use pada_graph::Lower;
+    use pada_models::{MacroNet, Norms};
     use pada_space::{NasBenchMacro, SearchSpace};
 
     use super::*;

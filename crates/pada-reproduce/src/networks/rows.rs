@@ -1,4 +1,5 @@
-use pada::graph::{Cost, DartsSize, Shape};
+use pada::graph::{Cost, Shape};
+use pada::models::DartsSize;
 use pada::{AloneNet, RetrainConfig};
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@ use std::path::Path;
 use pada::Device;
 use pada::data::{CIFAR10, CIFAR100, Cifar};
 use pada::engine::cuda::{self, CudaError, Driver, DriverOptions, KernelResources};
-use pada::graph::Precision;
+use pada::exec::Precision;
 use pada::nasbench::{Darts214Table, Download, MacroTable, NasBenchError, Nb201Table};
 use serde_json::json;
 

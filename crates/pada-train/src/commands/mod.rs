@@ -29,7 +29,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
 use pada::dist::{DistError, ProcessGroup};
-use pada::graph::{BatchNormSync, Precision};
+use pada::exec::{BatchNormSync, Precision};
 use pada::{
     Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, RankSplit, Recalibration, Session,
     SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,
@@ -240,7 +240,7 @@ pub(crate) struct ComputeArgs {
 enum ExecutorArg {
     /// Own kernels
     Engine,
-    /// candle, the reference
+    /// candle, the plain reference; only in a build with `--features candle`
     Candle,
 }
 

@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 
 use pada_data::{Augment, DataLoader};
 use pada_dist::ProcessGroup;
-use pada_graph::{Batch, BatchNormSync, Executor, Lower, SgdStep, State};
+use pada_exec::{Batch, BatchNormSync, Executor, SgdStep, State};
+use pada_graph::Lower;
 use pada_report::{EpochRecord, ImageAudit, PathAudit};
 use pada_sampler::{DataSampler, PathObservation, PathSampler, effective_sample_size, entropy};
 use pada_space::SubSpace;

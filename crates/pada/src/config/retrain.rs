@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use pada_data::Augment;
-use pada_graph::Decayed;
+use pada_exec::Decayed;
 use pada_trainer::{Recipe, TrainConfig};
 use serde::{Deserialize, Serialize};
 

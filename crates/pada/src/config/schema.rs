@@ -343,7 +343,7 @@ const COMPUTE: Section = section(
             "executor",
             OneOf(&["engine", "candle"]),
             Is("\"engine\""),
-            "`engine` is the fast executor, `candle` the readable reference.",
+            "`engine` is the fast executor, `candle` the plain reference, which needs a build with `--features candle`.",
         ),
         key(
             "precision",

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pada_graph::State;
+use pada_exec::State;
 use pada_report::RunRecord;
 use pada_space::{SearchSpace, SubSpace};
 
