@@ -32,7 +32,7 @@ pub(super) fn download(job: &Job<'_>, dir: &Path) -> Result<Fetched, FetchError>
     sources.push((
         format!("{} public files of GitHub", PUBLIC.len()),
         Box::new(|| {
-            merged(&|name, place| {
+            merged(|name, place| {
                 let part = dir.join(format!("{name}.part"));
                 http::fetch(&format!("{GITHUB}/{place}/{name}"), &part, job.events)
             })
@@ -49,14 +49,14 @@ fn from_folder(dir: &Path) -> Result<Vec<u8>, FetchError> {
             return table(read(&dir.join(NB201_FILE))?);
         }
         if dir.join(PUBLIC[0].0).is_file() {
-            return merged(&|name, _| read(&dir.join(name)));
+            return merged(|name, _| read(&dir.join(name)));
         }
     }
     Err(FetchError::NothingInFolder { first: NB201_FILE.to_owned(), second: PUBLIC[0].0.to_owned() })
 }
 
 /// Merges the public files; `get` has a file's name and its place on GitHub.
-fn merged(get: &dyn Fn(&str, &str) -> Result<Vec<u8>, FetchError>) -> Result<Vec<u8>, FetchError> {
+fn merged(get: impl Fn(&str, &str) -> Result<Vec<u8>, FetchError>) -> Result<Vec<u8>, FetchError> {
     let file = |i: usize| get(PUBLIC[i].0, PUBLIC[i].1);
     let short = file(4)?;
     let short = read_short(&short).map_err(|error| error.within(PUBLIC[4].0))?;

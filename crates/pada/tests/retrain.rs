@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pada::dist::ProcessGroup;
 use pada::exec::{Decayed, Executor, Images, Precision};
 use pada::graph::Lower;
 use pada::trainer::Checkpoint;
