@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use anyhow::{Context, ensure};
 use pada_engine::cuda::{CudaEngine, CudaError, Device as CudaDevice, Driver, KernelTiming};
-use pada_exec::Executor;
 use pada_graph::Shape;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -117,7 +117,7 @@ impl Isolated {
         Ok(Self { graph: network.graph(layout, shape)?, shape, bytes, labels, values })
     }
 
-    /// The images, for [`Executor::upload_dataset`].
+    /// The images, for [`pada_exec::DeviceData::upload_dataset`].
     pub(super) fn images(&self) -> ByteImages<'_> {
         ByteImages { bytes: &self.bytes, labels: &self.labels, shape: self.shape, values: &self.values }
     }

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
-
+#![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
 mod compare;
 mod device;
 mod device_ops;

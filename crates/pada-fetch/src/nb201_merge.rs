@@ -125,7 +125,7 @@ fn decimal(value: f64) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test")]
+#[allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
     use crate::sha256;

@@ -1,4 +1,4 @@
-//! The back end for NVIDIA GPUs. [`CudaEngine`] is its [`Executor`](pada_graph::Executor), and [`Driver`] the GPU on which it computes.
+//! The back end for NVIDIA GPUs. [`CudaEngine`] is its [`Executor`](pada_exec::Executor), and [`Driver`] the GPU on which it computes.
 //!
 //! The libraries of the driver, of NVRTC and of NCCL are loaded at run time. A build needs none of them, and the same program also runs on
 //! machines without a GPU.
