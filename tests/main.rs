@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod commands;
+mod downloads;
 mod export;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -14,6 +15,7 @@ mod photographs;
 mod program;
 mod ranks;
 mod report;
+mod reproducing;
 mod retraining;
 mod searches;
 mod shared;

@@ -150,8 +150,7 @@ fn where_everything_works_every_stage_passes() {
         log("tests-engine")
             .contains("device 0, golden KIT/golden, cache KIT/kernels, required 1, filters cuda golden")
     );
-    let common =
-        "--space nb201 --paths KIT/paths/nb201.json --steps 40 --device cuda:0 --precision bf16 --json";
+    let common = "--space nb201 --paths KIT/paths/nb201.json --steps 40 --sweeps 5 --device cuda:0 --precision bf16 --json";
     for call in ["step {}\"", "step {} --gradient-variance --kernels\"", "rank {} --kernels\""] {
         let call = call.replace("{}", common);
         assert!(log("engine-bf16").contains(&call), "{call} is not in\n{}", log("engine-bf16"));
