@@ -4,6 +4,7 @@
 mod bad_input;
 mod candle;
 mod commands;
+mod downloads;
 mod export;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -15,6 +16,7 @@ mod photographs;
 mod program;
 mod ranks;
 mod report;
+mod reproducing;
 mod retraining;
 mod searches;
 mod shared;

@@ -64,12 +64,17 @@ impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Planned { folder, trials, finished } => {
-                write!(f, "{}: {trials} runs, {finished} of them finished", folder.display())
+                write!(f, "{}: {trials} trials, {finished} of them finished", folder.display())
             }
             Self::Line { trial, line } => write!(f, "{trial}: {line}"),
             Self::Failed { trial, reason } => write!(f, "{trial} failed: {reason}"),
             Self::LeftOut { kept, from } => {
-                write!(f, "{} is there already, that of {} is left out", kept.display(), from.display())
+                write!(
+                    f,
+                    "{} exists; the trial of the same name in {} is left out",
+                    kept.display(),
+                    from.display()
+                )
             }
         }
     }

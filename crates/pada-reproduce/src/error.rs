@@ -41,7 +41,7 @@ pub enum ReproduceError {
     #[error("{0}")]
     Trial(String),
     /// Some trials failed. The table holds the others.
-    #[error("{} runs failed, the others stand in {}:\n{}", reasons.len(), place.display(), reasons.join("\n"))]
+    #[error("{} trials failed; {} holds the others:\n{}", reasons.len(), place.display(), reasons.join("\n"))]
     Trials {
         /// The table.
         place: PathBuf,
@@ -49,7 +49,7 @@ pub enum ReproduceError {
         reasons: Vec<String>,
     },
     /// The work was asked to stop. The same call continues it.
-    #[error("stopped; what is finished stands in {}; the same command goes on", place.display())]
+    #[error("stopped; {} holds what is finished; the same command continues", place.display())]
     Stopped {
         /// The table or the folder with the finished trials.
         place: PathBuf,
