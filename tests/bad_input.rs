@@ -57,9 +57,11 @@ fn a_wrong_assignment_is_named_with_the_valid_keys() {
 fn an_architecture_with_a_bad_operation_or_length_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("list.txt");
-    for (bad, word) in
-        [("333335", "\"5\" at position 5"), ("33333", "5 positions"), ("|nor_conv_5x5~0|", "nor_conv_5x5")]
-    {
+    for (bad, word) in [
+        ("333335", "\"5\" is not an operation of nb201 at decision 5"),
+        ("33333", "5 decisions"),
+        ("|nor_conv_5x5~0|", "nor_conv_5x5"),
+    ] {
         std::fs::write(&list, format!("000000\n{bad}\n")).unwrap();
         let set = format!("rank.archs={}", list.display());
         run(folder.path(), &["--set", &set]).fails(2, &["list.txt, line 2", word]);
@@ -85,8 +87,7 @@ fn images_that_are_not_there_are_named_with_the_command_that_fetches_them() {
 #[test]
 fn a_truth_table_that_is_not_there_or_damaged_stops_before_training() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &["--set", "rank.truth=nb201"])
-        .fails(2, &["nasbench201.csv", "cargo xtask download nb201"]);
+    run(folder.path(), &["--set", "rank.truth=nb201"]).fails(2, &["nasbench201.csv", "pada download nb201"]);
     let tables = folder.path().join("nasbench201");
     std::fs::create_dir(&tables).unwrap();
     std::fs::write(tables.join("nasbench201.csv"), "index,ops\n0,000000\n").unwrap();

@@ -23,7 +23,7 @@ fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
     for field in ["run_dir", "tau_b", "p_at_top5", "archs_ranked", "train_s", "rank_s", "device"] {
         assert!(json.get(field).is_some(), "{field} is not in {json}");
     }
-    let truth = pada::truth::mini().unwrap();
+    let truth = pada::nasbench::mini().unwrap();
     assert_eq!(json["archs_ranked"].as_u64(), Some(truth.archs().len() as u64));
     assert_eq!(json["run_dir"].as_str(), run.to_str());
     for word in ["PA&DA (released), seed 5", "#params", "active-conv-params", "best", text(&run)] {
@@ -201,9 +201,9 @@ fn doctor_says_what_is_missing_and_what_to_do() {
         (json["mini_images"]["found"].as_bool(), json["cifar10"]["found"].as_bool()),
         (Some(true), Some(false))
     );
-    assert!(done.stdout.contains("cargo xtask download cifar10"), "{}", done.stdout);
+    assert!(done.stdout.contains("pada download cifar10"), "{}", done.stdout);
     assert!(done.stdout.contains("pada download nb201"), "{}", done.stdout);
-    assert!(done.stdout.contains("`pada-train` alone needs none of it"), "{}", done.stdout);
+    assert!(done.stdout.contains("`pada` alone needs none of it"), "{}", done.stdout);
     for what in ["gpu", "nvrtc"] {
         let detail = json[what]["detail"].as_str().unwrap();
         assert!(!detail.is_empty(), "doctor says nothing about {what}");
@@ -222,13 +222,15 @@ fn every_command_shows_an_example() {
         "metrics",
         "import",
         "export",
+        "download",
+        "reproduce",
         "doctor",
         "completions",
         "man",
     ] {
         let help = call(&[command, "--help"]);
         assert!(
-            help.code == 0 && help.stdout.contains(&format!("Example: pada-train {command}")),
+            help.code == 0 && help.stdout.contains(&format!("Example: pada {command}")),
             "{}",
             help.stdout
         );

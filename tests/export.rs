@@ -1,9 +1,10 @@
-//! `pada-train export`: files of inherited and of retrained weights, and what it refuses.
+//! `pada export`: files of inherited and of retrained weights, and what it refuses.
 
 use std::path::Path;
 
+use pada::exec::{Executor, Images, Precision};
+use pada::graph::Lower;
 use pada::graph::onnx::ModelProto;
-use pada::graph::{Executor, Images, Lower, Precision};
 use pada::read_exported;
 use serde_json::json;
 
@@ -83,7 +84,7 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     let test = pada::data::mini().unwrap().test;
     let (layout, shape) = (net.frozen.weights(), net.frozen.input());
     let mut engine = pada::engine::Engine::new(layout.clone(), net.values.clone(), Precision::F32);
-    let mut candle = pada::supernet::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::F64);
+    let mut candle = pada_candle::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::F64);
     let pixels = pada::data::normalised(&test, &[0, 1, 2]).unwrap();
     let all = engine.logits(net.frozen.graph(), &Images::given(&pixels, shape)).unwrap();
     for (image, pixels) in pixels.chunks(shape.numel()).enumerate() {
@@ -133,7 +134,7 @@ fn weights_of_a_file_need_their_network_and_images() {
     assert_eq!(std::fs::read(folder.path().join("net")).unwrap(), first);
     assert!(matches!(
         read_exported(Path::new(PT)),
-        Err(pada::PadaError::Weights(pada::supernet::WeightsError::Unreadable { .. }))
+        Err(pada::PadaError::Weights(pada::models::WeightsError::Unreadable { .. }))
     ));
 }
 

@@ -41,7 +41,7 @@ impl From<Output> for Call {
 
 /// The program, in an empty data folder unless a test gives another.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pada-train"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pada"));
     command.env("PADA_DATA", "no-such-folder").env_remove("RUST_LOG");
     command
 }

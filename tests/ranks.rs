@@ -46,7 +46,7 @@ mod launched {
     /// All ranks alike.
     fn ranks<S: AsRef<str>>(size: usize, args: &[S]) -> Call {
         let mut command = launcher(size);
-        command.arg(env!("CARGO_BIN_EXE_pada-train")).args(args.iter().map(AsRef::as_ref));
+        command.arg(env!("CARGO_BIN_EXE_pada")).args(args.iter().map(AsRef::as_ref));
         command.args(["--threads", "1", "--peer-timeout", "60"]).output().unwrap().into()
     }
 
@@ -84,7 +84,7 @@ mod launched {
 
     fn weights(checkpoint: &Path) -> Vec<u8> {
         let layout = pada::weight_layout(&pada::RunConfig::mini().supernet, 10).unwrap();
-        let weights = pada::supernet::read_weights(checkpoint, &layout).unwrap();
+        let weights = pada::models::read_weights(checkpoint, &layout).unwrap();
         weights.iter().flat_map(|weight| weight.to_le_bytes()).collect()
     }
 
@@ -114,7 +114,7 @@ mod launched {
         let folder = tempfile::tempdir().unwrap();
         let args = small_run(folder.path());
         let mut command = launcher(1);
-        let program = env!("CARGO_BIN_EXE_pada-train");
+        let program = env!("CARGO_BIN_EXE_pada");
         command.arg(program).args(&args).args(["--threads", "1"]);
         command.args([":", "-n", "1", program]).args(&args).args([
             "--threads",
@@ -158,8 +158,7 @@ mod launched {
                 bytes.split(|&b| b == 0).map(|text| String::from_utf8_lossy(text).into_owned()).collect()
             };
             let arguments = texts(read("cmdline"));
-            let ours =
-                arguments[0].ends_with("pada-train") && arguments.iter().any(|a| Path::new(a) == folder);
+            let ours = arguments[0].ends_with("pada") && arguments.iter().any(|a| Path::new(a) == folder);
             let rank = texts(read("environ"))
                 .iter()
                 .find_map(|v| v.strip_prefix("OMPI_COMM_WORLD_RANK=")?.parse().ok());
@@ -173,7 +172,7 @@ mod launched {
     /// Starts ranks of a new run, or those that go on with one.
     fn start(size: usize, args: &[String], run: &Path, more: &[&str]) -> Child {
         let mut command = launcher(size);
-        command.arg(env!("CARGO_BIN_EXE_pada-train"));
+        command.arg(env!("CARGO_BIN_EXE_pada"));
         match run.join("config.toml").is_file() {
             true => command.arg("--resume").arg(run),
             false => command.args(out(args, run)),

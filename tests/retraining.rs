@@ -100,7 +100,7 @@ fn search_retrain_export(space: &str, recipe: &[&str]) {
     let model = ModelProto::from_bytes(&std::fs::read(&onnx).unwrap()).unwrap();
     assert!(model.metadata_props.iter().any(|entry| entry.key == "alone"));
     let graph = model.graph.unwrap();
-    assert_eq!(graph.name, format!("{space} {found}"));
+    assert_eq!(graph.name, format!("{space}_{found}"));
     // What is there only in training is not in it.
     assert!(graph.initializer.iter().all(|tensor| !tensor.name.starts_with("auxiliary")));
     call(&["search", &alone]).fails(2, &["RUN_DIR", "a run of one architecture"]);
@@ -145,6 +145,5 @@ fn what_a_recipe_asks_for_and_the_network_lacks_is_refused() {
     try_it("nb201", "333333", "retrain.ema=1.0").fails(2, &["`retrain.ema` is 1", "below 1"]);
     // A supernet has no recipe of this kind.
     let config = format!("{CONFIGS}/nb201/retrain-mini.toml");
-    call(&["--config", config.as_str()])
-        .fails(2, &["retrain-mini.toml:", "`retrain.ema`", "pada-train retrain"]);
+    call(&["--config", config.as_str()]).fails(2, &["retrain-mini.toml:", "`retrain.ema`", "pada retrain"]);
 }

@@ -27,7 +27,7 @@ fn trains_and_ranks(space: &str, further: &[&str]) {
     let run = folder.path().join("run");
     let mut args = tiny_run(space, &run);
     // The table of its config is not there.
-    args.extend(["--set".to_owned(), "paths.share=kind".to_owned(), "--json".to_owned()]);
+    args.extend(["--set".to_owned(), "paths.scope=kind".to_owned(), "--json".to_owned()]);
     let output =
         program().args(&args).env("PADA_DATA", shared::tables().unwrap_or_default()).output().unwrap();
     let done = Call::from(output);
@@ -77,7 +77,7 @@ fn exports(space: &str, run: &Path, arch: &str) {
     let taken = if space == "darts" { "batches of 96, 96 images" } else { "batches of 16, 32 images" };
     assert!(done.stderr.contains(&format!("over {taken} of mini train")), "{}", done.stderr);
     let model = pada::graph::onnx::ModelProto::from_bytes(&std::fs::read(&out).unwrap()).unwrap();
-    assert_eq!(model.graph.unwrap().name, format!("{space} {arch}"));
+    assert_eq!(model.graph.unwrap().name, format!("{space}_{arch}"));
     match space {
         "darts" => export("stored").fails(2, &[arch, "the statistics of the batch"]),
         _ => assert_eq!(export("stored").json()["norms"]["statistics"], "running statistics of the weights"),
@@ -106,10 +106,10 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     for (space, set, words) in [
-        ("darts", "supernet.widths=search", &["`supernet.widths` has no effect", "supernet.channels"][..]),
+        ("darts", "supernet.widths=search", &["`supernet.widths` has no effect", "\"proxyless\""][..]),
         ("darts", "supernet.cells=2", &["`supernet.cells` is 2", "at least 3"]),
-        ("proxyless", "supernet.cells=4", &["`supernet.cells` has no effect", "fixed"]),
-        ("macro", "supernet.channels=16", &["`supernet.channels` has no effect", "one size"]),
+        ("proxyless", "supernet.cells=4", &["`supernet.cells` has no effect", "\"nb201\" or \"darts\""]),
+        ("macro", "supernet.channels=16", &["`supernet.channels` has no effect", "\"nb201\""]),
         ("darts", "rank.recalibrate={images=10,batch=5}", &["`rank.recalibrate` has no effect", "batch"]),
         ("proxyless", "rank.recalibrate={images=0,batch=5}", &["rank.recalibrate.images", "at least 1"]),
         ("darts", "rank.archs=all", &["`rank.archs` is all", "too large"]),

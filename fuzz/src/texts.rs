@@ -1,7 +1,7 @@
 use std::str::FromStr;
 
+use pada::nasbench::{BenchmarkTable, Darts214Table, MacroTable, Nb201Table};
 use pada::space::{DARTS_NAMED, Darts, Equivalence, Genotype, MobileSpec, Nb201, SearchSpace};
-use pada::truth::{BenchmarkTable, Darts214Table, MacroTable, Nb201Table};
 use pada::{Config, RunConfig, SpaceName};
 
 use crate::files::file;

@@ -1,5 +1,5 @@
 use pada::graph::{Init, Lower, WeightLayout, WeightSpec};
-use pada::supernet::{read_metadata, read_weights, to_safetensors};
+use pada::models::{read_metadata, read_weights, to_safetensors};
 
 use crate::files::file;
 

@@ -1,3 +1,5 @@
+//! The compiler of candle's kernels for GPUs.
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -9,18 +11,24 @@ const TOOLKIT: &str = "CUDA_HOME";
 const CAPABILITY: &str = "80";
 
 /// Options that nvcc adds to those it is called with.
-pub(crate) const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
+pub const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
 /// candle's kernels are compiled, not run, and optimising them takes longest. Not every nvcc has this option; the one of PyPI does.
 const NOT_OPTIMISED: &str = "--Ofast-compile=max";
 
 /// Checks that the program compiles with the candle executor on GPUs, its kernels too. Nothing is linked: that needs CUDA's
 /// libraries.
-pub(crate) fn run() -> anyhow::Result<()> {
+///
+/// # Errors
+/// Returns an error if it does not compile.
+pub fn run() -> anyhow::Result<()> {
     check(&environment()?)
 }
 
 /// [`run`] with an [`environment`].
-pub(crate) fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Returns an error if it does not compile.
+pub fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
     let check = ["check", "--release", "-p", "pada-train", "--features", "candle-cuda"];
     let mut command = cargo::command(&check)?;
     // In a folder of its own: a build with kernels of this kind must not be taken for one that runs.
@@ -29,9 +37,12 @@ pub(crate) fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<
     cargo::finish(&mut command)
 }
 
-/// The compiler that `crates/pada-models/cuda/requirements.txt` names, in `target/nvcc-venv`.
-pub(crate) fn toolkit() -> anyhow::Result<PathBuf> {
-    let list = paths::root()?.join("crates/pada-models/cuda/requirements.txt");
+/// The compiler that `crates/pada-candle/cuda/requirements.txt` names, in `target/nvcc-venv`.
+///
+/// # Errors
+/// Returns an error if it cannot be installed.
+pub fn toolkit() -> anyhow::Result<PathBuf> {
+    let list = paths::root()?.join("crates/pada-candle/cuda/requirements.txt");
     nvrtc::cuda(&venv::ready("nvcc-venv", &list)?)
 }
 
@@ -39,7 +50,7 @@ pub(crate) fn toolkit() -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 /// If it cannot be installed.
-pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
+pub fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     if std::env::var_os(TOOLKIT).is_some() {
         return Ok(vec![]);
     }

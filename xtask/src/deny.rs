@@ -2,7 +2,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::paths;
+use xtask::paths;
 
 const PROGRAM: &str = "cargo-deny";
 /// What needs no network.

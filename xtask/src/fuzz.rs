@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 
-use crate::usage::usage;
-use crate::{binary, cargo, paths};
+use xtask::usage::usage;
+use xtask::{binary, cargo, paths};
 
 /// What libFuzzer needs the compiler to put into a program; `cargo fuzz` asks for the same, and no nightly compiler is needed.
 const COVERAGE: [&str; 5] = [

@@ -4,26 +4,26 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::{binary, cargo, paths, venv};
+use xtask::{binary, cargo, paths, venv};
 
 /// Names the launcher that tests start ranks with. Where it is set, the MPI library and libclang are the system's.
 const MPIRUN: &str = "PADA_MPIRUN";
 /// What a build has with MPI.
 const FEATURE: [&str; 2] = ["--features", "pada-train/mpi"];
 
-/// Builds pada-train with MPI.
+/// Builds pada with MPI.
 pub(crate) fn run() -> anyhow::Result<()> {
     let environment = environment()?;
-    cargo::finish(binary::command(binary::PADA_TRAIN)?.args(FEATURE).envs(environment.clone()))?;
+    cargo::finish(binary::command(binary::PADA)?.args(FEATURE).envs(environment.clone()))?;
     let launcher = environment.iter().find(|(name, _)| *name == MPIRUN);
     let launcher = launcher.map_or_else(|| "mpirun".into(), |(_, path)| path.to_string_lossy().into_owned());
-    println!("{launcher} -n 2 target/release/pada-train --threads 1");
+    println!("{launcher} -n 2 target/release/pada --threads 1");
     Ok(())
 }
 
 /// Runs the tests that need several processes.
 pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result<()> {
-    let test = ["test", "--release", "--workspace", "--test", "main", "ranks"];
+    let test = cargo::workspace(&["test", "--release", "--test", "main", "ranks"]);
     cargo::finish(cargo::command(&test)?.args(FEATURE).envs(environment))
 }
 

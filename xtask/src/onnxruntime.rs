@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{paths, venv};
+use xtask::{paths, venv};
 
 /// Names the Python that a test of pada asks what onnxruntime computes.
 pub(crate) const PYTHON: &str = "PADA_ONNX_PYTHON";

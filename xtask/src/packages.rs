@@ -1,9 +1,12 @@
 use anyhow::{Context, ensure};
 
-use crate::{cargo, paths};
+use xtask::{cargo, paths};
 
 /// Must be in the package of every crate: the page that registries show, and the licences.
 const NEEDED: [&str; 3] = ["README.md", "LICENSE-MIT", "LICENSE-APACHE"];
+
+/// Developer programs, which use xtask and are not published.
+const PRIVATE: [&str; 4] = ["xtask", "pada-fuzz", "pada-bench", "pada-gpu-kit"];
 
 /// Whether a package is built from what is in it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,8 +19,8 @@ pub(crate) enum Verify {
 
 /// Packs all crates as for a registry, in an order in which each finds those it depends on.
 pub(crate) fn run(verify: Verify) -> anyhow::Result<()> {
-    let mut args =
-        vec!["package", "--workspace", "--exclude", "xtask", "--exclude", "pada-fuzz", "--allow-dirty"];
+    let mut args = vec!["package", "--workspace", "--allow-dirty"];
+    args.extend(PRIVATE.iter().flat_map(|name| ["--exclude", name]));
     if verify == Verify::Contents {
         args.extend(["--no-verify", "--quiet"]);
     }
@@ -30,6 +33,9 @@ pub(crate) fn run(verify: Verify) -> anyhow::Result<()> {
             continue;
         }
         let name = path.file_name().and_then(|n| n.to_str()).context("a folder has a name")?;
+        if PRIVATE.contains(&name) {
+            continue;
+        }
         let list = cargo::stdout(&["package", "--list", "--allow-dirty", "--package", name])?;
         let missing = NEEDED.iter().filter(|needed| !list.lines().any(|line| line == **needed));
         broken.extend(missing.map(|file| format!("{name}: its package has no {file}")));

@@ -1,4 +1,4 @@
-//! Folders that xtask works in. They are found when the program runs, so that it also runs where it was not built.
+//! Folders that developer programs work in. They are found when the program runs, so that it also runs where it was not built.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ const MANIFEST_FOLDER: &str = "CARGO_MANIFEST_DIR";
 ///
 /// # Errors
 /// Returns an error where the program runs neither through cargo nor in a folder of the workspace.
-pub(crate) fn root() -> anyhow::Result<&'static Path> {
+pub fn root() -> anyhow::Result<&'static Path> {
     static ROOT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = ROOT.get_or_init(|| {
         let manifest = std::env::var_os(MANIFEST_FOLDER).map(PathBuf::from);
@@ -27,13 +27,16 @@ pub(crate) fn root() -> anyhow::Result<&'static Path> {
 }
 
 /// The folder of data sets and tables: `$PADA_DATA`, else `data` in the workspace, else `data` in the current folder.
-pub(crate) fn data_dir() -> PathBuf {
+pub fn data_dir() -> PathBuf {
     let default = || root().map_or_else(|_| PathBuf::from("data"), |root| root.join("data"));
     std::env::var_os("PADA_DATA").map_or_else(default, PathBuf::from)
 }
 
 /// The folder beside the workspace that holds reference values and tables where the project is developed.
-pub(crate) fn shared() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// Returns an error where there is no workspace.
+pub fn shared() -> anyhow::Result<PathBuf> {
     let root = root()?;
     Ok(root.parent().unwrap_or(root).join("shared"))
 }

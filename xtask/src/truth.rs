@@ -8,8 +8,8 @@ use pada_space::{Arch, Equivalence, Nb201, SearchSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::files::write_whole;
-use crate::{binary, download, paths};
+use xtask::files::{sha256, write_whole};
+use xtask::{binary, paths};
 
 /// How many architectures the table has.
 const ARCHS: usize = 300;
@@ -70,7 +70,7 @@ fn root(path: &str) -> anyhow::Result<PathBuf> {
 fn recipe(config: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(config).with_context(|| config.display().to_string())?;
     let values: toml::Table = text.parse().with_context(|| config.display().to_string())?;
-    Ok(download::sha256(toml::to_string(&values)?.as_bytes())[..8].to_owned())
+    Ok(sha256(toml::to_string(&values)?.as_bytes())[..8].to_owned())
 }
 
 /// The rows that were trained with a recipe.

@@ -1,30 +1,32 @@
-//! Which device a test runs on.
+//! The device of a test: the emulated GPU or a real one.
 
 use std::rc::Rc;
 
 use pada_engine::cuda::{CudaEngine, Device, Driver, DriverOptions, kernel_cache};
-use pada_graph::{Precision, WeightLayout};
+use pada_exec::Precision;
+use pada_graph::WeightLayout;
 
 use crate::EmulatedGpu;
 
-/// Names the GPU that tests run on, by its number from 0. Without it they run on the emulated one.
+/// The environment variable with the number of the GPU, from 0, that tests run on. Without it they run on the emulated GPU.
 const CARD: &str = "PADA_TEST_CUDA";
 
-/// Whether `PADA_TEST_CUDA` names a GPU.
+/// Returns whether tests run on a real GPU, because `PADA_TEST_CUDA` is set.
 pub fn is_a_card() -> bool {
     std::env::var_os(CARD).is_some_and(|ordinal| !ordinal.is_empty())
 }
 
-/// The device that a test of kernels runs on: the GPU whose number `PADA_TEST_CUDA` holds, or an emulated one. `None` if there is neither
-/// that variable nor a C++ compiler.
+/// Returns the device that a test of kernels runs on: the GPU with the number `PADA_TEST_CUDA`, or an emulated GPU.
+///
+/// Returns `None` if the variable is not set and there is no C++ compiler.
 ///
 /// # Panics
-/// Panics if the GPU cannot be opened: a test that was asked to run on a card must not pass without one.
+/// Panics if the variable is set but the GPU cannot be opened, so that no test passes without the GPU that was requested.
 pub fn device(precision: Precision) -> Option<Rc<dyn Device>> {
     match std::env::var(CARD) {
         Ok(ordinal) if !ordinal.is_empty() => {
             let ordinal =
-                ordinal.parse().unwrap_or_else(|_| panic!("{CARD}={ordinal} is no number of a GPU"));
+                ordinal.parse().unwrap_or_else(|_| panic!("{CARD}={ordinal} is not the number of a GPU"));
             let mut options = DriverOptions::default();
             options.cache = kernel_cache();
             let driver = Driver::open(ordinal, precision, &options);
@@ -34,10 +36,10 @@ pub fn device(precision: Precision) -> Option<Rc<dyn Device>> {
     }
 }
 
-/// The engine on [`device`].
+/// Creates an executor on [`device`] with initial weights, in the order of the layout.
 ///
 /// # Panics
-/// As [`device`], and if the weights do not fit into the memory of the GPU.
+/// Panics if [`device`] does, or if the weights do not fit into the memory of the GPU.
 pub fn engine(layout: WeightLayout, weights: &[f32], precision: Precision) -> Option<CudaEngine> {
     let engine = CudaEngine::with_device(device(precision)?, layout, weights, precision);
     Some(engine.unwrap_or_else(|error| panic!("{error}")))

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use pada_engine::cuda::{
     CudaEngine, CudaError, Device, Driver, DriverOptions, KERNELS, KernelTiming, check, gpus, kernel_cache,
 };
-use pada_graph::{Executor, Precision, State, WeightLayout};
+use pada_exec::{Executor, Precision, State};
+use pada_graph::WeightLayout;
 
 /// Tells a child what to do.
 const TASK: &str = "PADA_EMULATED_TASK";

@@ -1,10 +1,11 @@
 use std::borrow::Cow;
 
 use pada_dist::ProcessGroup;
-use pada_graph::{
-    Batch, BatchNormSync, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision,
-    SgdStep, State, StepStats, WeightId, WeightLayout,
+use pada_exec::{
+    Batch, BatchNormSync, ExecError, Executor, HostWeights, Images, Logits, LossSpec, Precision, SgdStep,
+    State, StepStats,
 };
+use pada_graph::{Graph, Op, WeightId, WeightLayout};
 
 use crate::isa::{Isa, has_bf16};
 use crate::memory::Memory;
@@ -15,9 +16,10 @@ use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 
-/// The fast executor: compiles a graph to a plan and runs it with its own kernels.
+/// An [`Executor`] on the CPU that compiles a graph to a plan and runs it with its own vectorised kernels.
 ///
-/// Results are the same, bit for bit, for any number of threads, and of ranks unless those were asked for [`BatchNormSync::Local`].
+/// Results are bitwise equal for any number of threads. They are also bitwise equal for 1, 2, 4, 8, … processes, unless
+/// [`Engine::across`] was called with [`BatchNormSync::Local`].
 #[derive(Debug)]
 pub struct Engine {
     host: HostWeights,
@@ -25,12 +27,12 @@ pub struct Engine {
     name: String,
     compiler: Compiler,
     numbers: Numbers,
-    /// The ranks that compute gradients together.
+    /// The processes that compute gradients together.
     world: ProcessGroup,
     norms: BatchNormSync,
 }
 
-/// Memory by the numbers that are computed with.
+/// The memory of an engine, by the type of its numbers.
 #[derive(Debug)]
 enum Numbers {
     F32(Memory<f32, f32>),
@@ -40,18 +42,22 @@ enum Numbers {
 }
 
 impl Engine {
-    /// An executor that starts from `weights`, with the widest vectors that this processor has.
+    /// Creates an executor with initial weights. It uses the widest vector instructions of this processor.
+    ///
+    /// `weights` is one flat buffer in the order of the layout.
     ///
     /// # Panics
-    /// If there are not as many weights as the layout has.
+    /// Panics if the number of weights is not [`WeightLayout::numel`].
     pub fn new(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Self {
         Self::with_level(layout, weights, precision, Isa::detect())
     }
 
-    /// An executor that uses no wider vectors than `level`.
+    /// Creates an executor that uses vector instructions up to `level`, or narrower ones if the processor lacks them.
+    ///
+    /// `Precision::F64` always uses [`Isa::Portable`].
     ///
     /// # Panics
-    /// If there are not as many weights as the layout has.
+    /// Panics if the number of weights is not [`WeightLayout::numel`].
     pub fn with_level(layout: WeightLayout, weights: Vec<f32>, precision: Precision, level: Isa) -> Self {
         let level = level.min(Isa::detect());
         let (level, numbers, detail) = match precision {
@@ -75,16 +81,22 @@ impl Engine {
         }
     }
 
-    /// The same executor where several ranks compute the gradient of a batch together, each that of its images; a forward pass alone is
-    /// computed by whoever asks for it. All ranks must be given the same weights and batches, and end with the same bits. Running
-    /// statistics are always those of the whole batch; where norms have those of a rank's images, means and variances are joined for them.
+    /// Shares every training batch among the processes of a group.
+    ///
+    /// Each process computes the gradient of its images, and the gradients are summed. All processes must use the same weights and batches;
+    /// they end with bitwise equal gradients. Forward passes without a gradient are not shared: the process that calls
+    /// [`Executor::logits`] computes the whole batch.
+    ///
+    /// Running statistics are always those of the whole batch. With [`BatchNormSync::Local`], the means and variances of all processes are
+    /// combined for them.
     pub fn across(mut self, world: ProcessGroup, norms: BatchNormSync) -> Self {
         (self.world, self.norms) = (world, norms);
         self
     }
 
-    /// Bytes held between passes for buffers, gradients, packed weights and sums; not the weights themselves, and not what each
-    /// thread has for one image.
+    /// Returns the number of bytes that are kept between passes for buffers, gradients, packed weights and sums.
+    ///
+    /// The weights themselves and the scratch memory of each thread do not count.
     pub fn memory_bytes(&self) -> usize {
         match &self.numbers {
             Numbers::F32(memory) => memory.bytes(),
@@ -123,7 +135,7 @@ impl Engine {
     }
 }
 
-/// Whether vectors of 16 numbers would be half empty somewhere.
+/// Returns whether a convolution has at most 8 output channels, so that vectors of 16 numbers would be half empty.
 fn is_narrow(graph: &Graph) -> bool {
     graph.nodes().iter().any(|node| matches!(node.op, Op::Conv(_)) && node.shape.channels <= 8)
 }

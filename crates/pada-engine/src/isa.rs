@@ -1,18 +1,18 @@
 use std::fmt;
 
-/// Instruction sets the engine has kernels for, in order of width.
+/// A vector instruction set for which the engine has kernels, ordered by vector width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
-    /// Plain code, on every processor.
+    /// Code without special instructions, for every processor.
     Portable,
-    /// 8 numbers at once, with fused multiply-add.
+    /// AVX2 with fused multiply-add: vectors of 8 `f32` numbers.
     Avx2,
-    /// 16 numbers at once.
+    /// AVX-512: vectors of 16 `f32` numbers.
     Avx512,
 }
 
 impl Isa {
-    /// The widest this processor has.
+    /// Returns the widest instruction set of this processor.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -27,7 +27,7 @@ impl Isa {
     }
 }
 
-/// Whether this processor multiplies bf16 numbers in convolutions; without, [`pada_graph::Precision::Bf16`] computes in f32.
+/// Returns whether this processor has AVX-512 BF16 instructions. Without them, [`pada_exec::Precision::Bf16`] computes in f32.
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,7 +1,8 @@
-//! A plan on a batch: level by level, chunk by chunk.
+//! Runs a plan on a batch, level by level and chunk by chunk.
 
 use pada_dist::DistError;
-use pada_graph::{Graph, HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
+use pada_exec::{HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
+use pada_graph::Graph;
 use rayon::prelude::*;
 
 use crate::memory::{Memory, Scratch};
@@ -12,7 +13,8 @@ use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{Coefficients, alignment};
 use crate::weights::{self, Packed};
 
-/// Computes a batch, or this rank's share of one: logits, and to train the gradient, which is added to what is there.
+/// Computes a pass over the images of this process and returns the logits of the whole batch. [`Task::Train`] adds the gradient to the
+/// accumulated one.
 pub(crate) fn run<V: Vector>(
     compiler: &mut Compiler,
     host: &mut HostWeights,
@@ -50,25 +52,25 @@ pub(crate) fn run<V: Vector>(
     };
     let feature_norms = share.gather(run.feature_norms())?;
     let alignment = alignment(&plan, &run.memory.partial, share)?;
-    let way = plan.backward.as_ref().expect("the plan was compiled to train");
-    let (plain, slope) = cross_entropy(&logits, labels, loss);
-    run.clear_slopes(way);
-    run.add_slope(way, plan.output, &slope);
+    let backward_plan = plan.backward.as_ref().expect("the plan was compiled to train");
+    let (plain, output_grad) = cross_entropy(&logits, labels, loss);
+    run.clear_output_grads(backward_plan);
+    run.add_output_grad(backward_plan, plan.output, &output_grad);
     for &(head, share) in &plan.auxiliary {
         let loss = LossSpec { scale: loss.scale * share, ..*loss };
-        let (_, slope) = cross_entropy(&run.logits(head)?, labels, &loss);
-        run.add_slope(way, head, &slope);
+        let (_, output_grad) = cross_entropy(&run.logits(head)?, labels, &loss);
+        run.add_output_grad(backward_plan, head, &output_grad);
     }
-    run.backward(way, host)?;
+    run.backward(backward_plan, host)?;
     host.touch(graph);
     Ok(StepStats { loss: plain, logits, feature_norms, alignment })
 }
 
-/// What a pass is for, and what it needs beside its images.
+/// The purpose of a pass, with the inputs that it needs besides its images.
 #[derive(Clone, Copy)]
 pub(crate) enum Task<'a> {
     Score,
-    /// The batch's share in the running statistics.
+    /// Updates running statistics, in which the batch has this weight.
     Recalibrate(f64),
     Train {
         labels: &'a [u32],
@@ -86,11 +88,11 @@ impl Task<'_> {
     }
 }
 
-/// A plan on a batch.
+/// One pass of a plan over the images of this process.
 struct Run<'a, V: Vector> {
     plan: &'a Plan,
     share: &'a Share<'a>,
-    /// Those of this rank.
+    /// The images of this process.
     images: &'a Images<'a>,
     memory: &'a mut Memory<V::Elem, V::Unit>,
     coefficients: Coefficients<V::Elem>,
@@ -109,23 +111,26 @@ impl<V: Vector> Run<'_, V> {
         Ok(())
     }
 
-    fn backward(&mut self, way: &Backward, host: &mut HostWeights) -> Result<(), DistError> {
+    fn backward(&mut self, backward_plan: &Backward, host: &mut HostWeights) -> Result<(), DistError> {
         let total_len = self.plan.ops.iter().map(|op| op.sums_len).sum();
         let mut end = 0;
         for level in (0..self.plan.levels).rev() {
             let range = self.plan.op_range(level);
             let ops = &self.plan.ops[range.clone()];
             let sums_len = ops.iter().map(|op| op.sums_len).sum();
-            self.each_image(host, sums_len, |pass, place, scratch| pass.backward(way, level, place, scratch));
+            self.each_image(host, sums_len, |pass, place, scratch| {
+                pass.backward(backward_plan, level, place, scratch)
+            });
             let start = end;
             end += sums_len;
             let Memory { sums, total, .. } = &mut *self.memory;
             add_lists(sums.get(self.share.chunks() * sums_len), &mut total.get(total_len)[start..end]);
-            let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
+            let norms: Vec<NormId> = range.flat_map(|op| &backward_plan.complete[op]).copied().collect();
             self.coefficients.finalize_norm_gradient(self.plan, &norms, &self.memory.partial, self.share)?;
         }
-        // One long message instead of one a level that is sent while the next is computed: it takes under 2 % of a step between ranks
-        // of one machine, see xtask/records/2026-11-25-ranks.
+        // The gradient of all levels is summed in one message after the last level. Sending it level by level, overlapped with the
+        // computation, could save at most the 2 % of a step that the message takes between processes of one machine, see
+        // xtask/records/2026-11-25-ranks.
         let total = self.memory.total.get(total_len);
         self.share.sum(total)?;
         let mut rest = &*total;
@@ -139,7 +144,7 @@ impl<V: Vector> Run<'_, V> {
         self.coefficients.add_affine(self.plan, self.share, host)
     }
 
-    /// Calls `work` for every image; each chunk has `sums_len` zeros to add to.
+    /// Calls `work` for every image, in parallel over chunks. Each chunk has `sums_len` sums, which start at zero.
     fn each_image(
         &mut self,
         host: &HostWeights,
@@ -175,7 +180,7 @@ impl<V: Vector> Run<'_, V> {
         });
     }
 
-    /// Those of the output, or of an auxiliary head.
+    /// Returns the logits of a head, `[B, K]`: of the output, or of an auxiliary head.
     fn logits(&mut self, head: BufferId) -> Result<Logits, DistError> {
         let plan = self.plan;
         let classes = plan.buffers[head].shape.channels;
@@ -185,39 +190,39 @@ impl<V: Vector> Run<'_, V> {
         Ok(Logits { values: self.share.gather(rows.map(|v| v.to_f32()).collect())?, classes })
     }
 
-    /// The L2 norm of what the classifier reads of each of this rank's images.
+    /// Returns the L2 norm of the classifier's input for each image of this process. Empty if the output is not a linear layer.
     fn feature_norms(&mut self) -> Vec<f32> {
         let plan = self.plan;
         let Some(source) = plan.classifier_input() else { return vec![] };
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         let square = |v: &V::Elem| f64::from(v.to_f32()).powi(2);
-        // Channels that only fill up a vector are zero.
+        // Padding channels are zero, so they do not change the norm.
         let norm =
             |image: &[V::Elem]| image[plan.range(source)].iter().map(square).sum::<f64>().sqrt() as f32;
         arena.chunks_exact(plan.image_len).map(norm).collect()
     }
 
-    /// Zeros wherever the way back begins.
-    fn clear_slopes(&mut self, way: &Backward) {
+    /// Sets the gradients of all logits to zero.
+    fn clear_output_grads(&mut self, backward_plan: &Backward) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         for image in arena.chunks_exact_mut(plan.image_len) {
-            for &(logits, start) in &way.starts {
-                image[way.places[start]..][..plan.buffers[logits].len()].fill(V::Elem::ZERO);
+            for &(logits, start) in &backward_plan.starts {
+                image[backward_plan.places[start]..][..plan.buffers[logits].len()].fill(V::Elem::ZERO);
             }
         }
     }
 
-    /// Adds the slope of a loss with respect to logits, `[B, K]`, where their way back begins.
-    fn add_slope(&mut self, way: &Backward, logits: BufferId, slope: &[f64]) {
+    /// Adds the gradient of a loss with respect to logits, `[B, K]`, to the gradient of these logits in the arena.
+    fn add_output_grad(&mut self, backward_plan: &Backward, logits: BufferId, output_grad: &[f64]) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let start = way.starts.iter().find(|(buffer, _)| *buffer == logits);
-        let place = way.places[start.expect("the way back begins at all logits").1];
+        let start = backward_plan.starts.iter().find(|(buffer, _)| *buffer == logits);
+        let place = backward_plan.places[start.expect("all logits have a gradient").1];
         let classes = plan.buffers[logits].shape.channels;
-        let slope = slope.chunks_exact(classes).skip(self.share.images.start);
-        for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope) {
-            image[place..].iter_mut().zip(slope).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
+        let output_grad = output_grad.chunks_exact(classes).skip(self.share.images.start);
+        for (image, output_grad) in arena.chunks_exact_mut(plan.image_len).zip(output_grad) {
+            image[place..].iter_mut().zip(output_grad).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
         }
     }
 }

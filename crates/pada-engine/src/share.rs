@@ -1,41 +1,41 @@
-//! A batch that several ranks compute together: each has whole chunks of images, and what chunks gathered is joined along one tree,
-//! whoever has them.
+//! Splits a batch over the processes of a group. Each process computes whole chunks of images, and the partial results of all chunks
+//! are reduced along one fixed tree, so that the number of processes does not change the result.
 
 use std::ops::Range;
 use std::time::Instant;
 
 use pada_dist::{DistError, ProcessGroup, shard, tree_reduce};
-use pada_graph::BatchNormSync;
+use pada_exec::BatchNormSync;
 use rayon::prelude::*;
 
 use crate::simd::Number;
 
-/// Images that are worked on together by one thread, and whose sums are added up first: fixed, so that results do not depend on
-/// the number of threads.
+/// Number of images in a chunk. One thread computes a chunk and adds up its sums. The size is fixed, so that results do not depend on the
+/// number of threads.
 pub(crate) const CHUNK: usize = 8;
 
-/// This rank's images of a batch.
+/// The shard of a batch that this process computes.
 #[derive(Debug)]
 pub(crate) struct Share<'a> {
     world: &'a ProcessGroup,
     norms: BatchNormSync,
-    /// Those of this rank.
+    /// The images of this process.
     pub(crate) images: Range<usize>,
-    /// B.
+    /// B, the number of images of all processes.
     pub(crate) batch: usize,
 }
 
-/// Of which images an entry of each chunk is joined.
+/// The images over which the entries of chunks are reduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
-    /// All of the batch.
+    /// All images of the batch.
     Batch,
-    /// Those that norms take their statistics from.
+    /// The images from which batch norms compute their statistics.
     Norms,
 }
 
 impl<'a> Share<'a> {
-    /// Refuses a number of ranks that a batch cannot be split over.
+    /// Computes the shard of this process. Returns an error if the number of processes does not allow a split.
     pub(crate) fn new(
         world: &'a ProcessGroup,
         norms: BatchNormSync,
@@ -46,27 +46,29 @@ impl<'a> Share<'a> {
         Ok(Self { world, norms, images: start..end, batch })
     }
 
-    /// Whether norms have the statistics of a part of the batch.
+    /// Returns whether batch norms use the statistics of each process instead of the whole batch.
     pub(crate) fn splits_norms(&self) -> bool {
         self.norms == BatchNormSync::Local && !self.world.is_single()
     }
 
-    /// How many images norms take their statistics from; none where this rank has none.
+    /// Returns the number of images from which batch norms compute their statistics. It can be 0 with local statistics.
     pub(crate) fn norm_images(&self) -> usize {
         if self.splits_norms() { self.images.len() } else { self.batch }
     }
 
-    /// How many chunks this rank has.
+    /// Returns the number of chunks of this process.
     pub(crate) fn chunks(&self) -> usize {
         self.images.len().div_ceil(CHUNK)
     }
 
-    /// Images of one of them.
+    /// Returns the number of images in a chunk of this process.
     pub(crate) fn chunk_images(&self, chunk: usize) -> usize {
         CHUNK.min(self.images.len() - chunk * CHUNK)
     }
 
-    /// What follows from an entry of each chunk: as many lists of entries as there are numbers. `none` is joined with nothing's effect.
+    /// Reduces `len` lists, each with one entry per chunk, along the tree. Returns one reduced entry per list.
+    ///
+    /// `entry(i, chunk)` returns an entry of list `i`, `join` combines two entries, and `none` is its neutral element.
     pub(crate) fn join<const N: usize>(
         &self,
         of: Of,
@@ -87,7 +89,7 @@ impl<'a> Share<'a> {
         Ok(all)
     }
 
-    /// Joins the entries of all ranks.
+    /// Reduces a list of entries over all processes, entry by entry.
     pub(crate) fn join_ranks<const N: usize>(
         &self,
         entries: &mut [[f64; N]],
@@ -99,7 +101,7 @@ impl<'a> Share<'a> {
         self.world.all_reduce(entries, |low, high| *low = join(*low, *high))
     }
 
-    /// The same for sums.
+    /// Sums `len` lists of entries along the tree, as [`Share::join`].
     pub(crate) fn add<const N: usize>(
         &self,
         of: Of,
@@ -112,7 +114,7 @@ impl<'a> Share<'a> {
         self.join(of, len, [-0.0; N], entry, |a, b| std::array::from_fn(|i| a[i] + b[i]))
     }
 
-    /// Adds up a list over all ranks.
+    /// Sums a list over all processes, in place.
     pub(crate) fn sum<T: Number>(&self, values: &mut [T]) -> Result<(), DistError> {
         let started = Instant::now();
         self.world.all_reduce_sum(values)?;
@@ -123,7 +125,7 @@ impl<'a> Share<'a> {
         Ok(())
     }
 
-    /// The rows of all images from those of this rank's.
+    /// Gathers the rows of all images of the batch from the rows of each process.
     pub(crate) fn gather(&self, rows: Vec<f32>) -> Result<Vec<f32>, DistError> {
         if self.world.is_single() {
             return Ok(rows);
@@ -134,9 +136,9 @@ impl<'a> Share<'a> {
     }
 }
 
-/// Adds up lists that lie one behind the other, along the tree. Without any list, what adding does not change.
+/// Adds up consecutive lists of the same length along the tree. Without any list, `total` becomes −0.0, the neutral element of addition.
 pub(crate) fn add_lists<T: Number>(lists: &[T], total: &mut [T]) {
-    /// Small enough for the nearest cache, with the sums of all branches.
+    /// Small enough that a piece and the sums of all branches fit the L1 cache.
     const PIECE: usize = 1024;
     let len = total.len();
     let count = lists.len().checked_div(len).unwrap_or(0);
@@ -150,7 +152,7 @@ pub(crate) fn add_lists<T: Number>(lists: &[T], total: &mut [T]) {
     });
 }
 
-/// As [`tree_reduce`], in place; `room` is for as many sums as there are branches below each other.
+/// Does the same as [`tree_reduce`] without allocation. `room` is memory for one sum per depth of the tree.
 fn add_branch<'l, T: Number>(
     list: &impl Fn(usize) -> &'l [T],
     part: Range<usize>,
@@ -173,7 +175,7 @@ fn add_branch<'l, T: Number>(
     }
 }
 
-/// `count` slices of `len`, also where `len` is 0.
+/// Splits a list into `count` slices of length `len`, which may be 0.
 pub(crate) fn parts_of<T: Send>(
     list: &mut [T],
     len: usize,

@@ -1,37 +1,20 @@
 #![doc = include_str!("../README.md")]
 
 mod cost;
-mod darts;
 mod error;
-mod exec;
 mod frozen;
 mod graph;
-mod images;
-mod loss;
-mod mobile;
 mod names;
-mod nb201;
 pub mod onnx;
 mod op;
-mod sgd;
 mod simplify;
-mod steps;
 mod weights;
 
 pub use cost::Cost;
-pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
 pub use error::GraphError;
-pub use exec::{
-    Batch, BatchNormSync, CorrectCounts, ExecError, Executor, Logits, Precision, State, StepStats,
-};
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
-pub use images::{AugmentedIndex, ByteImages, DeviceDataset, Images, Pixels};
-pub use loss::{LossSpec, cross_entropy};
-pub use mobile::{MacroNet, MobileModel, ProxylessNet};
-pub use nb201::{Nb201Net, Norms};
 pub use op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
-pub use sgd::{Decayed, HostWeights, SgdStep, UnusedWeights};
 pub use weights::{CHECKPOINT_PREFIX, Init, Owner, WeightId, WeightLayout, WeightSpec};
 
 use pada_space::Arch;

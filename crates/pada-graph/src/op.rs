@@ -197,7 +197,7 @@ pub enum Op {
         /// Factor on the mean.
         share: f32,
     },
-    /// Drop-path: multiplies each image by a factor of its own ([`crate::LossSpec::drop_path`]), 0 if the path is dropped and 1 / (1 − p)
+    /// Drop-path: multiplies each image by a factor of its own (`LossSpec::drop_path` of pada-exec), 0 if the path is dropped and 1 / (1 − p)
     /// otherwise. It is the identity in evaluation mode.
     DropPath {
         /// Row of the factors.

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use pada_graph::{
-    Cost, Graph, GraphBuilder, GraphError, Init, Lower, Nb201Net, NodeId, Norms, Op, Shape, WeightLayout,
-    WeightSpec,
+    Cost, Graph, GraphBuilder, GraphError, Init, Lower, NodeId, Op, Shape, WeightLayout, WeightSpec,
 };
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Arch, Nb201, SearchSpace};
 
 const SHAPE: Shape = Shape { channels: 3, height: 4, width: 4 };

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use pada_graph::onnx::{DataType, Extent, ModelProto, NodeProto, ValueInfoProto};
 use pada_graph::{
-    Conv, DartsModel, DartsSize, DartsTraining, DropPath, Frozen, GraphBuilder, GraphError, Init, Lower,
-    MacroNet, MobileModel, Nb201Net, Norms, Shape, Statistics, WeightLayout, WeightSpec,
+    Conv, Frozen, GraphBuilder, GraphError, Init, Lower, Shape, Statistics, WeightLayout, WeightSpec,
 };
+use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath, MacroNet, MobileModel, Nb201Net, Norms};
 use pada_space::{
     Arch, DARTS_NAMED, Genotype, MobileSpec, NasBenchMacro, Nb201, PROXYLESS_NAMED, SearchSpace, find_named,
 };
@@ -248,7 +248,7 @@ fn names_of_nodes_differ_from_each_other_and_from_weights() {
 #[test]
 fn all_names_of_a_model_are_letters_digits_underscores_and_dots() {
     let size = DartsSize { channels: 4, layers: 3, ..DartsSize::CIFAR };
-    let darts = pada_graph::DartsNet::new(size, Norms::Plain);
+    let darts = pada_models::DartsNet::new(size, Norms::Plain);
     let arch = pada_space::Darts.nth(pada_space::Darts.len() - 1).unwrap();
     for frozen in [nb201(Norms::Plain, "333333").1, Frozen::new(&darts, &arch).unwrap()] {
         assert!(

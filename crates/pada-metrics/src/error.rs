@@ -175,6 +175,20 @@ pub enum MetricsError {
     },
 }
 
+impl MetricsError {
+    /// Returns `true` if the input is valid but has no such value: all scores are tied, the lists are too short, or an interval cannot be
+    /// computed from the resamples. A program that shows several metrics leaves this one out; all other errors are mistakes of the caller.
+    pub fn is_undefined(&self) -> bool {
+        matches!(
+            self,
+            Self::AllTied { .. }
+                | Self::TooFew { .. }
+                | Self::UndefinedResamples { .. }
+                | Self::UndefinedBca { .. }
+        )
+    }
+}
+
 /// A list of scores with the name that errors call it by.
 #[derive(Clone, Copy)]
 pub(crate) struct Scores<'a> {

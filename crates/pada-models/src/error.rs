@@ -80,22 +80,3 @@ pub enum WeightsError {
         name: String,
     },
 }
-
-/// Why candle cannot compute on a GPU.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum GpuError {
-    /// Its kernels were not built.
-    #[error(
-        "this program was built without candle's kernels for GPUs; where nvcc is installed, \
-         `cargo build --release -p pada-train --features candle-cuda` builds them, and compute.executor = \"engine\" has its own"
-    )]
-    NotBuilt,
-    /// There is no such GPU, or it cannot be used.
-    #[error("candle cannot use GPU {ordinal}: {message}")]
-    Refused {
-        /// Its number.
-        ordinal: usize,
-        /// What candle said.
-        message: String,
-    },
-}

@@ -1,16 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-mod candle;
+mod darts;
 mod error;
 mod files;
-mod forward;
 mod init;
-pub mod ops;
+mod mobile;
+mod nb201;
 pub mod pickle;
 mod pt;
+mod steps;
 
-pub use candle::CandleExecutor;
-pub use error::{GpuError, WeightsError};
+pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
+pub use error::WeightsError;
 pub use files::{read_metadata, read_weights, to_safetensors};
 pub use init::init_weights;
+pub use mobile::{MacroNet, MobileModel, ProxylessNet};
+pub use nb201::{Nb201Net, Norms};
 pub use pada_graph::CHECKPOINT_PREFIX;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use pada_graph::{Init, Lower, Nb201Net, Norms, Shape, WeightLayout, WeightSpec};
+use pada_graph::{Init, Lower, Shape, WeightLayout, WeightSpec};
 use pada_models::{CHECKPOINT_PREFIX, WeightsError, read_weights, to_safetensors};
+use pada_models::{Nb201Net, Norms};
 
 fn layout() -> WeightLayout {
     Nb201Net::new(2, 1, Shape::new(3, 16, 16), 10, Norms::Plain).weights().clone()

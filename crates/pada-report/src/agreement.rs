@@ -12,7 +12,7 @@ pub struct Agreement {
     pub undefined: Option<String>,
     /// Metrics over the architectures that were ranked and are in the table.
     pub metrics: Option<Metrics>,
-    /// Confidence interval of tau-b over architectures.
+    /// Confidence interval of tau-b over architectures; `None` if it is undefined, for example with three architectures.
     pub tau_b_interval: Option<Interval>,
     /// Zero-cost baselines on the same architectures.
     pub zero_cost: Vec<ZeroCostRow>,
@@ -85,15 +85,17 @@ impl Agreement {
     ) -> Result<Self, MetricsError> {
         let defined = |result: Result<_, MetricsError>| match result {
             Ok(value) => Ok(Ok(value)),
-            Err(error @ (MetricsError::AllTied { .. } | MetricsError::TooFew { .. })) => {
-                Ok(Err(error.to_string()))
-            }
+            Err(error) if error.is_undefined() => Ok(Err(error.to_string())),
             Err(error) => Err(error),
         };
-        let own = defined(Metrics::compute(scores, truth, Some(params)).and_then(|metrics| {
-            let interval = tau_b_interval(scores, truth, bootstrap)?;
-            Ok((metrics, Some(interval)))
-        }))?;
+        let own =
+            defined(Metrics::compute(scores, truth, Some(params)).and_then(|metrics| match tau_b_interval(
+                scores, truth, bootstrap,
+            ) {
+                Ok(interval) => Ok((metrics, Some(interval))),
+                Err(error) if error.is_undefined() => Ok((metrics, None)),
+                Err(error) => Err(error),
+            }))?;
         let mut zero_cost = Vec::new();
         for (name, list) in baselines {
             if let Ok((metrics, _)) =

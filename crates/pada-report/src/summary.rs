@@ -119,12 +119,11 @@ fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
         format!("{name:<28} {:>6.3} {interval:>17} {p:>8} {partial:>10}", m.tau_b)
     };
     match (&agreement.metrics, &agreement.tau_b_interval) {
-        (Some(metrics), Some(i)) => {
-            line(row(
-                &format!("supernet (n = {})", metrics.n),
-                format!("[{:.3}, {:.3}]", i.low, i.high),
-                metrics,
-            ));
+        (Some(metrics), interval) => {
+            let interval = interval
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |i| format!("[{:.3}, {:.3}]", i.low, i.high));
+            line(row(&format!("supernet (n = {})", metrics.n), interval, metrics));
         }
         _ => line(format!(
             "supernet: {}",

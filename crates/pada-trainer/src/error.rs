@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
 use pada_data::DataError;
-use pada_graph::{ExecError, GraphError};
+use pada_exec::ExecError;
+use pada_graph::GraphError;
 use pada_sampler::SamplerError;
 use pada_space::Arch;
 use thiserror::Error;

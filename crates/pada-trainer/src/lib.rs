@@ -24,7 +24,7 @@ pub use scoring::fixed_images::image_shape;
 pub use scoring::image_scores::{ImageScore, image_gradient_norms};
 pub use scoring::scorer::{ArchScore, Asked, EvalSet, Known, PlaceWeights, Scorer};
 pub use state::checkpoint::{Checkpoint, CheckpointScope, DataState};
-pub use state::durable::{check_writable, write_durably};
+pub use state::durable::{check_writable, is_temporary, remove_temporary_files, write_durably};
 pub use state::identity::weights_sha256;
 pub use state::streams::RngStream;
 pub use variance::{GradientVariance, Variance};

@@ -6,11 +6,10 @@ mod recipe;
 
 use pada_data::{Augment, DataLoader, InMemoryDataset, Normalize};
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, DartsModel, DartsSize, DartsTraining, Decayed, DropPath, Executor, Images, LossSpec, Lower,
-    Precision, SgdStep, Shape, State, UnusedWeights,
-};
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape};
 use pada_models::init_weights;
+use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath};
 use pada_sampler::{DataSampler, FixedPath, UniformData};
 use pada_space::{Arch, Darts, SearchSpace, SubSpace};
 use pada_trainer::rules::SummedPaths;

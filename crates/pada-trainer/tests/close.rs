@@ -3,12 +3,12 @@
 
 mod recipe;
 
+use pada_candle::CandleExecutor;
 use pada_data::{DataLoader, InMemoryDataset, Normalize};
-use pada_graph::{
-    Batch, Decayed, Executor, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
-    UnusedWeights, WeightId,
-};
-use pada_models::{CandleExecutor, init_weights};
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape, WeightId};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_report::EpochRecord;
 use pada_sampler::{PathSampler, SamplerError, SavedState, UniformData, UniformPaths};
 use pada_space::{Arch, Nb201, SearchSpace, SubSpace};

@@ -14,9 +14,12 @@ mod recipe;
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
+use pada_candle::CandleExecutor;
 use pada_data::{DataLoader, InMemoryDataset, Normalize};
-use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
-use pada_models::{CandleExecutor, init_weights};
+use pada_exec::Precision;
+use pada_graph::{Lower, Shape};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_sampler::{
     DataImportance, DataImportanceConfig, DataImportanceState, PathImportance, PathImportanceConfig,
     PathImportanceState,

@@ -9,12 +9,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use pada_candle::CandleExecutor;
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, Decayed, Executor, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
-    UnusedWeights, WeightLayout, WeightSpec,
-};
-use pada_models::CandleExecutor;
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape, WeightLayout, WeightSpec};
+use pada_models::{Nb201Net, Norms};
 use pada_sampler::{FixedPath, PathObservation};
 use pada_space::Arch;
 use pada_trainer::rules::SummedPaths;

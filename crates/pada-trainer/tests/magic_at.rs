@@ -3,9 +3,12 @@
 
 mod recipe;
 
+use pada_candle::CandleExecutor;
 use pada_engine::Engine;
-use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
-use pada_models::{CandleExecutor, init_weights};
+use pada_exec::{Executor, Precision, State};
+use pada_graph::{Lower, Shape, WeightLayout};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_sampler::{OneChangePaths, UniformData};
 use pada_space::{Arch, Nb201, SubSpace};
 use pada_trainer::rules::{MagicAt, MagicAtConfig, MagicAtState, SummedPaths};

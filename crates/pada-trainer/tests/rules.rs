@@ -1,11 +1,11 @@
 //! One step of each training rule against the same step done by hand.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_graph::{
-    Batch, Decayed, Executor, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State,
-    UnusedWeights,
-};
-use pada_models::{CandleExecutor, init_weights};
+use pada_candle::CandleExecutor;
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_sampler::{FairPaths, FixedPath, PathSampler, Variant};
 use pada_space::{Arch, SubSpace};
 use pada_trainer::rules::{Constraints, Nsas, NsasConfig, SummedPaths, Sumnas, SumnasConfig, SumnasState};

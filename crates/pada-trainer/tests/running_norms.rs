@@ -3,11 +3,10 @@
 
 use pada_data::InMemoryDataset;
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, Decayed, Executor, Graph, Images, Lower, MacroNet, Node, Norm, Norms, Op, Precision, SgdStep,
-    Shape, State, Statistics, UnusedWeights, WeightId, WeightLayout,
-};
+use pada_exec::{Batch, Decayed, Executor, Images, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Graph, Lower, Node, Norm, Op, Shape, Statistics, WeightId, WeightLayout};
 use pada_models::init_weights;
+use pada_models::{MacroNet, Norms};
 use pada_sampler::{FixedPath, Variant};
 use pada_space::{Arch, NasBenchMacro, SearchSpace};
 use pada_trainer::rules::{Sumnas, SumnasConfig};

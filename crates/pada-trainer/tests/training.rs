@@ -8,9 +8,12 @@ mod recipe;
 use std::collections::HashMap;
 use std::path::Path;
 
+use pada_candle::CandleExecutor;
 use pada_data::{DataLoader, InMemoryDataset, Normalize};
-use pada_graph::{Batch, Executor, Images, Lower, Nb201Net, Norms, Precision, Shape, State};
-use pada_models::{CandleExecutor, init_weights};
+use pada_exec::{Batch, Executor, Images, Precision, State};
+use pada_graph::{Lower, Shape};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_report::EpochRecord;
 use pada_sampler::{
     DataImportance, DataImportanceConfig, ImportanceWeights, LinearSchedule, PathImportance,

@@ -28,6 +28,20 @@ pub enum PadaError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// The name of an output file does not fit the format that is written.
+    #[error("{path}: a file of this format ends in {}; give another --out", listed(endings))]
+    WrongEnding {
+        /// The file.
+        path: PathBuf,
+        /// The endings that fit, without the dot.
+        endings: &'static [&'static str],
+    },
+    /// An output file is also an input of the command.
+    #[error("{path} is read by this command, and would be overwritten; give another --out")]
+    OverwritesInput {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder of a new run exists.
     #[error("{path} exists; resume its run with --resume {path}, or give another --out")]
     FolderExists {
@@ -62,7 +76,7 @@ pub enum PadaError {
         what: &'static str,
     },
     /// The training of a run is not finished.
-    #[error("the training of {path} is not finished; finish it first: pada-train --resume {path}")]
+    #[error("the training of {path} is not finished; finish it first: pada --resume {path}")]
     NotTrained {
         /// The run folder.
         path: PathBuf,
@@ -132,6 +146,12 @@ pub enum PadaError {
         /// The reason.
         reason: String,
     },
+    /// The config asks for the candle executor, which is not part of this build.
+    #[error(
+        "this program was built without the candle executor (compute.executor = \"candle\"); build it with \
+         `cargo build --release -p pada-train --features candle`, or use \"engine\""
+    )]
+    CandleNotBuilt,
     /// A line of a file of architectures is not valid.
     #[error("{path}, line {line}: {source}")]
     ArchList {
@@ -267,6 +287,11 @@ fn mend(source: &std::io::Error) -> &'static str {
     }
 }
 
+/// Endings of files as a message lists them.
+fn listed(endings: &[&str]) -> String {
+    endings.iter().map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(" or ")
+}
+
 impl PadaError {
     /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
@@ -292,7 +317,7 @@ impl PadaError {
 
     /// Returns the error of the process group, if it is the cause of this error.
     fn world(&self) -> Option<&pada_dist::DistError> {
-        use pada_graph::ExecError;
+        use pada_exec::ExecError;
         use pada_trainer::TrainError;
         match self {
             Self::ProcessGroup(error)

@@ -18,7 +18,9 @@ pub use config::{
     WidthsName, config_tables, retrain_config_tables, search_space,
 };
 pub use error::{ErrorKind, PadaError, with_causes};
-pub use eval::arch_files::{check_scores_file, read_archs, read_scores, write_file, write_scores};
+pub use eval::arch_files::{
+    check_output, check_scores_file, read_archs, read_scores, write_file, write_scores,
+};
 pub use eval::cost::AloneNet;
 pub use eval::evaluation::Evaluation;
 pub use eval::tables::Tables;
@@ -28,13 +30,16 @@ pub use experiment::{Dataset, Experiment};
 pub use export::{
     Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,
 };
+#[cfg(feature = "candle")]
+pub use pada_candle as candle;
 pub use pada_data as data;
-pub use pada_dist as world;
+pub use pada_dist as dist;
 pub use pada_engine as engine;
+pub use pada_exec as exec;
 pub use pada_graph as graph;
-pub use pada_metrics as rank;
-pub use pada_models as supernet;
-pub use pada_nasbench as truth;
+pub use pada_metrics as metrics;
+pub use pada_models as models;
+pub use pada_nasbench as nasbench;
 pub use pada_report as report;
 pub use pada_sampler as sampler;
 pub use pada_search as search_methods;

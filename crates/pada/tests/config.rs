@@ -94,7 +94,7 @@ fn a_rule_names_the_method() {
             "PA&DA (released), without replacement, images by loss",
         ),
         (
-            &["paths.importance_weights=unbiased", "paths.share=position"],
+            &["paths.importance_weights=unbiased", "paths.scope=position"],
             "PA&DA (released), unbiased losses, p per position",
         ),
         (
@@ -325,13 +325,13 @@ const CHANGES: &[&[&str]] = &[
     &["paths.rule=one-change", "update.rule=magic-at"],
     &["paths.rule=constant", "paths.distribution=[0.2, 0.2, 0.2, 0.2, 0.2]"],
     &["paths.rule=pareto", "paths.memory=3"],
-    &["paths.share=position", "paths.importance_weights=unbiased", "paths.weight_bound=3"],
+    &["paths.scope=position", "paths.importance_weights=unbiased", "paths.weight_bound=3"],
     &["images.replacement=without", "images.score=last-layer", "images.variant=paper"],
     &["update.rule=sumnas", "update.inner_steps=4"],
     &["update.rule=nsas", "update.constraints={archive=4}"],
     &["update.rule=close", "update.restart=none", "update.gate.hidden=8"],
-    &["split.rule=few-shot", "paths.share=position"],
-    &["split.rule=gradient-matching", "split.last=inherit", "paths.share=position"],
+    &["split.rule=few-shot", "paths.scope=position"],
+    &["split.rule=gradient-matching", "split.last=inherit", "paths.scope=position"],
     &["rank.truth=none", "rank.archs=all"],
 ];
 

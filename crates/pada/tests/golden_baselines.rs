@@ -4,10 +4,11 @@
 #[path = "../../../tests/shared.rs"]
 mod shared;
 
-use pada::graph::{Lower, Nb201Net, Norms, Shape};
+use pada::graph::{Lower, Shape};
 use pada::live_conv_weight;
-use pada::rank::Metrics;
-use pada::truth::Nb201Table;
+use pada::metrics::Metrics;
+use pada::models::{Nb201Net, Norms};
+use pada::nasbench::Nb201Table;
 
 #[test]
 fn golden_zero_cost_rows_of_nb201_equal_scipy() {

@@ -9,18 +9,20 @@ use std::path::Path;
 use std::process::Command;
 
 use pada::engine::Engine;
+use pada::exec::{Executor, Images, Precision, State};
 use pada::graph::onnx::ModelProto;
 use pada::graph::{
-    Conv, DartsModel, DartsNet, DartsSize, Executor, Frozen, Graph, GraphBuilder, Images, Init, Lower,
-    MacroNet, MobileModel, Nb201Net, NodeId, Norm, Norms, Pool, Precision, ProxylessNet, Shape, State,
-    Statistics, WeightLayout, WeightSpec,
+    Conv, Frozen, Graph, GraphBuilder, Init, Lower, NodeId, Norm, Pool, Shape, Statistics, WeightLayout,
+    WeightSpec,
 };
+use pada::models::init_weights;
+use pada::models::{DartsModel, DartsNet, DartsSize, MacroNet, MobileModel, Nb201Net, Norms, ProxylessNet};
 use pada::space::{
     Arch, DARTS_NAMED, Darts, Genotype, MobileSpec, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
     ProxylessWidths, SearchSpace, find_named,
 };
-use pada::supernet::{CandleExecutor, init_weights};
 use pada::trainer::RngStream;
+use pada_candle::CandleExecutor;
 use serde_json::json;
 
 /// Of the largest logit, where that is above 1.

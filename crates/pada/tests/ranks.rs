@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pada::dist::{ProcessGroup, threads};
 use pada::report::RunRecord;
 use pada::trainer::{Observer, StepProgress};
-use pada::world::{ProcessGroup, threads};
 use pada::{Device, PadaError, Run, RunConfig, RunFolder, Session};
 
 /// A tiny run with these settings on top.
@@ -77,7 +77,7 @@ const TO_THE_END: usize = 99;
 
 fn weights(folder: &Path, config: &RunConfig) -> Vec<u32> {
     let layout = pada::weight_layout(&config.supernet, 10).unwrap();
-    let weights = pada::supernet::read_weights(&folder.join("epoch-0002.safetensors"), &layout).unwrap();
+    let weights = pada::models::read_weights(&folder.join("epoch-0002.safetensors"), &layout).unwrap();
     weights.into_iter().map(f32::to_bits).collect()
 }
 
@@ -107,7 +107,9 @@ fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
         let error = run(&config, &stopped, worlds, TO_THE_END).unwrap_err();
         assert_eq!(error.kind(), pada::ErrorKind::Input);
         let said = error.to_string();
-        for words in ["number of ranks", "compute.norms is \"local\"", "is 2", &format!("has {size}")] {
+        for words in
+            ["number of processes", "compute.norms = \"local\"", "is 2", &format!("and {size} in this run")]
+        {
             assert!(said.contains(words), "{said}");
         }
     }

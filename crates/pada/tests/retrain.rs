@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pada::graph::{Decayed, Executor, Images, Lower, Precision};
+use pada::dist::ProcessGroup;
+use pada::exec::{Decayed, Executor, Images, Precision};
+use pada::graph::Lower;
 use pada::trainer::Checkpoint;
-use pada::world::ProcessGroup;
 use pada::{
     ConfigError, Device, ExportJob, ExportWeights, PadaError, Recalibration, RetrainConfig, Run, RunFolder,
     Session, StatisticsFrom, export, read_exported,

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use pada::dist::ProcessGroup;
 use pada::report::{EpochRecord, RunRecord};
 use pada::space::{Arch, Nb201, SearchSpace};
 use pada::trainer::Observer;
-use pada::world::ProcessGroup;
 use pada::{Device, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 
 /// A tiny run with these settings on top.

@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use spdx::{Expression, ParseMode};
 
-use crate::{cargo, paths};
+use xtask::{cargo, paths};
 
 /// Licences that dependencies may have: the part of `deny.toml` that needs no other tool.
 #[derive(Deserialize)]

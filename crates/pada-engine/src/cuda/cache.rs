@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use pada_graph::Precision;
+use pada_exec::Precision;
 use sha2::{Digest, Sha256};
 
 use super::compile::{Compiled, compile_with_log, options};
@@ -9,32 +9,33 @@ use super::found::{Version, compiler};
 use super::usage::{self, ResourceUsage};
 use super::{CudaError, source};
 
-/// Bytes of a checksum.
+/// Length of a checksum in bytes.
 const CHECKSUM: usize = 32;
-/// Ending of the files in the cache.
+/// Extension of the files in the cache.
 const ENDING: &str = ".kernels";
-/// Extension of the assembler's report, which [`precompile`] writes beside the kernels.
+/// Extension of the assembler's report, which [`precompile`] writes next to the kernels.
 const REPORT: &str = "report";
 
-/// The folder of compiled kernels: `$PADA_CACHE`, else `pada` in the user's cache folder. `None` if the user has no home folder.
+/// Returns the cache folder of compiled kernels: `$PADA_CACHE`, or `pada` in the user's cache folder. `None` if there is no home folder.
 pub fn kernel_cache() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
     folder("PADA_CACHE").or_else(|| Some(user()?.join("pada")))
 }
 
-/// Kernels that [`precompile`] put into a cache folder.
+/// The result of [`precompile`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Precompiled {
-    /// The file of the kernels.
+    /// Path of the compiled kernels.
     pub file: PathBuf,
     /// Registers, stack and spills of every kernel, as the assembler reported them.
     pub usage: Vec<ResourceUsage>,
 }
 
-/// Compiles all kernels for a target such as `sm_90` into a cache folder, for machines that have no NVRTC. They are not compiled again if
-/// the folder holds them with the assembler's report beside them. No GPU is needed.
+/// Compiles all kernels for a target such as `sm_90` into a cache folder, for machines without NVRTC. No GPU is needed.
+///
+/// Kernels that the folder already contains, together with the assembler's report, are not compiled again.
 ///
 /// # Errors
 /// Returns an error if NVRTC is missing or fails, or [`CudaError::Cache`] if a file cannot be written.
@@ -54,8 +55,9 @@ pub fn precompile(target: &str, precision: Precision, folder: &Path) -> Result<P
     }
 }
 
-/// Writes an image of kernels to the place where [`super::Driver::open`] looks for those that `compiler` made. Emulated drivers are given
-/// theirs in this way.
+/// Writes compiled kernels to a cache folder, in the file that [`super::Driver::open`] reads for this target, precision and NVRTC version.
+///
+/// Emulated drivers receive their kernels in this way.
 ///
 /// # Errors
 /// Returns [`CudaError::Cache`] if the file cannot be written.
@@ -73,14 +75,14 @@ fn store(path: &Path, image: &[u8]) -> Result<(), CudaError> {
     write(path, image).map_err(|error| CudaError::Cache { path: path.to_owned(), message: error.to_string() })
 }
 
-/// Compiled kernels on disk. A file that is damaged, or cannot be written, costs the time of another compilation and nothing else.
+/// A cache of compiled kernels on disk. If a file is damaged or cannot be written, the kernels are compiled again.
 #[derive(Clone, Debug)]
 pub(super) struct Cache<'a> {
-    /// Where the files are; `None` for no cache.
+    /// The folder of the files. `None` disables the cache.
     pub(super) folder: Option<&'a Path>,
 }
 
-/// Everything that the result of a compilation depends on, apart from the compiler itself.
+/// The inputs of a compilation, apart from the compiler itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key<'a> {
     pub(super) target: &'a str,
@@ -88,7 +90,7 @@ pub(super) struct Key<'a> {
 }
 
 impl Cache<'_> {
-    /// The image that this compiler made for this key, from the cache or from `make`.
+    /// Returns the kernels of this compiler and key, from the cache or from `make`.
     pub(super) fn get(
         &self,
         key: Key<'_>,
@@ -102,12 +104,15 @@ impl Cache<'_> {
         }
         let image = make()?;
         if let Err(error) = write(&path, &image) {
-            tracing::warn!("{}: {error}; kernels are compiled again next time", path.display());
+            tracing::warn!(
+                "{}: cannot write the kernel cache: {error}; the next program will compile the kernels again",
+                path.display()
+            );
         }
         Ok(image)
     }
 
-    /// The image that the newest compiler made for this key, if a driver of this version loads it. Needs no compiler.
+    /// Returns the kernels of the newest compiler in the cache that a driver of this version supports. No compiler is needed.
     pub(super) fn newest(&self, key: Key<'_>, driver: Version) -> Option<Vec<u8>> {
         let prefix = format!("{}-", key.hash());
         let mut found: Vec<(Version, PathBuf)> = vec![];
@@ -125,7 +130,7 @@ impl Cache<'_> {
 }
 
 impl Key<'_> {
-    /// Of the kernels' text and of all options of the compiler.
+    /// Returns a hash of the kernels' source and of all compiler options.
     fn hash(&self) -> String {
         let mut hasher = Sha256::new();
         for part in options(self.target, self.precision).iter().chain([&source()]) {
@@ -140,16 +145,16 @@ impl Key<'_> {
     }
 }
 
-/// The image of a file whose checksum is right.
+/// Reads a file. Returns `None` if it is missing or its checksum is wrong.
 fn read(path: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::read(path).ok()?;
     let (checksum, image) = bytes.split_at_checked(CHECKSUM)?;
     (Sha256::digest(image).as_slice() == checksum).then(|| image.to_vec())
 }
 
-/// Writes the whole file or nothing, also where other processes write the same one.
+/// Writes a file atomically, so that other processes may write the same file.
 fn write(path: &Path, image: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().expect("a file of the cache is in a folder");
+    let folder = path.parent().expect("every path in the cache has a parent folder");
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&Sha256::digest(image))?;

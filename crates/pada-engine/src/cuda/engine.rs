@@ -2,10 +2,11 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pada_graph::{
-    Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Graph, Images, Logits, LossSpec,
-    Pixels, Precision, SgdStep, State, StepStats, WeightId, WeightLayout,
+use pada_exec::{
+    Batch, ByteImages, CorrectCounts, DeviceData, DeviceDataset, ExecError, Executor, Images, Logits,
+    LossSpec, Pixels, Precision, SgdStep, State, StepStats,
 };
+use pada_graph::{Graph, WeightId, WeightLayout};
 
 use super::arguments::{Doubles, Floats, Ints, NONE, Reals};
 use super::forward::Track;
@@ -19,14 +20,14 @@ use super::weights::Weights;
 use super::{CudaError, Device, DeviceSum};
 use crate::plan::{Compiler, Machine, Mode};
 
-/// What plans are compiled for. Eight numbers, so that four of them never reach over a pixel's end; two to a unit, so that images too
-/// have whole vectors.
+/// The parameters of plans for devices. Strides are multiples of 8, so that loads of four numbers never cross the end of a pixel. With two
+/// numbers per unit, the strides of input images are padded in the same way.
 const MACHINE: Machine = Machine { lanes: 8, per: 2 };
 
-/// The engine on a device: the same plans as on the CPU, one launch for an operation of the whole batch.
+/// An [`Executor`] on a GPU that runs the same plans as [`crate::Engine`], with one kernel launch per operation and batch.
 ///
-/// A pass waits for the device once, when it copies what it found. Errors of calls that cannot report them are reported by the next
-/// that can.
+/// A pass waits for the device once, when it copies its results to the host. Errors of methods without a `Result` are stored, and the next
+/// method with a `Result` returns them, see [`Executor::deferred_error`].
 pub struct CudaEngine {
     device: Rc<dyn Device>,
     name: String,
@@ -34,21 +35,21 @@ pub struct CudaEngine {
     compiler: Compiler,
     weights: Weights,
     memory: Memory,
-    /// Sets of images.
+    /// Uploaded data sets.
     held: Vec<Held>,
     tallies: Tallies,
-    /// Of the gradient that is there.
+    /// L2 norms of the accumulated gradient, one per tensor.
     norms: Vec<f64>,
-    /// The first thing that went wrong; nothing is computed any more.
+    /// The first error. After an error, nothing is computed any more.
     failed: RefCell<Option<CudaError>>,
 }
 
-/// Kept from pass to pass.
+/// Device memory that is kept from pass to pass.
 #[derive(Debug, Default)]
 struct Memory {
     arena: Block,
     tables: Block,
-    /// Pixels, or how images are picked.
+    /// Pixels, or indices and augmentation of uploaded images.
     images: Block,
     labels: Block,
     image_weights: Block,
@@ -63,25 +64,28 @@ impl std::fmt::Debug for CudaEngine {
     }
 }
 
-/// What a pass is for, and what it needs beside its images.
+/// The purpose of a pass, with the inputs that it needs besides its images.
 #[derive(Clone, Copy)]
 enum Task<'a> {
     Score,
-    /// Where the number of correct images is added.
+    /// Adds the number of correct images at this address.
     Count(&'a Batch<'a>, Doubles),
-    /// The batch's share in the running statistics.
+    /// Updates running statistics, in which the batch has this weight.
     Recalibrate(f64),
     Train(&'a Batch<'a>, &'a LossSpec<'a>),
 }
 
 impl CudaEngine {
-    /// An executor on `device`, which runs the kernels of [`super::source`] compiled with [`super::macros`] of this precision.
+    /// Creates an executor on `device` with initial weights.
+    ///
+    /// The device must run the kernels of [`super::source`], compiled with [`super::macros`] of the same precision. `weights` is one flat
+    /// buffer in the order of the layout.
     ///
     /// # Errors
-    /// Where the weights do not fit into its memory.
+    /// Returns [`CudaError::OutOfMemory`] if the weights do not fit into the memory of the device, or [`CudaError::Lost`] if it fails.
     ///
     /// # Panics
-    /// If there are not as many weights as the layout has.
+    /// Panics if the number of weights is not [`WeightLayout::numel`].
     pub fn with_device(
         device: Rc<dyn Device>,
         layout: WeightLayout,
@@ -107,7 +111,7 @@ impl CudaEngine {
         })
     }
 
-    /// Bytes of device memory held between passes, weights and sets of images aside.
+    /// Returns the bytes of device memory that are kept between passes, without weights and uploaded data sets.
     pub fn memory_bytes(&self) -> usize {
         let Memory { arena, tables, images, labels, image_weights, drop_path, results, scratch } =
             &self.memory;
@@ -126,10 +130,10 @@ impl CudaEngine {
             return Err(ExecError::UnknownDataset);
         }
         let found = self.pass(graph, images, task);
-        self.told(found)
+        self.report(found)
     }
 
-    /// Whether all images of a batch are given, or in one of the sets.
+    /// Returns whether the images of a batch are given, or all of them are in an uploaded data set.
     fn holds(&self, images: &Images<'_>) -> bool {
         match images.pixels {
             Pixels::Given(_) => true,
@@ -219,23 +223,23 @@ impl CudaEngine {
         places.download(device, &results).map(Some)
     }
 
-    /// Adds up the gradient over the devices of several ranks, once the passes of a step have left there what each rank's images give.
+    /// Sums the accumulated gradient over the devices of several processes. All processes call it after the passes of a step.
     ///
     /// # Errors
-    /// [`ExecError::Backend`]
+    /// Returns [`ExecError::Backend`] if the sum or the device fails.
     pub fn sum_gradient(&mut self, ranks: &dyn DeviceSum) -> Result<(), ExecError> {
         self.deferred_error()?;
         let summed = self.weights.sum_gradient(self.device.as_ref(), ranks);
-        self.norms = self.told(summed)?;
+        self.norms = self.report(summed)?;
         Ok(())
     }
 
-    /// Remembers what went wrong, and says it.
-    fn told<T>(&self, result: Result<T, CudaError>) -> Result<T, ExecError> {
+    /// Stores an error as the first one, and converts it.
+    fn report<T>(&self, result: Result<T, CudaError>) -> Result<T, ExecError> {
         result.map_err(|error| {
-            let said = self.backend(&error);
+            let reported = self.backend(&error);
             self.failed.borrow_mut().get_or_insert(error);
-            said
+            reported
         })
     }
 
@@ -243,7 +247,7 @@ impl CudaEngine {
         ExecError::Backend { executor: self.name.clone(), message: error.to_string() }
     }
 
-    /// Remembers what went wrong for the next call that can report it.
+    /// Stores an error for the next method that can return it, and returns `otherwise`.
     fn keep<T>(&self, result: Result<T, CudaError>, otherwise: T) -> T {
         result.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
@@ -264,48 +268,8 @@ impl Executor for CudaEngine {
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
         images.check(graph)?;
         let found = self.run(graph, images, Task::Score)?;
-        let values = found.expect("a score is read back").logits;
+        let values = found.expect("a scoring pass returns logits").logits;
         Ok(Logits { classes: values.len() / images.len(), values })
-    }
-
-    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
-        self.deferred_error()?;
-        match Held::new(self.device.as_ref(), images) {
-            Err(error @ CudaError::OutOfMemory { .. }) => {
-                tracing::warn!("{error}; images stay in the memory of the host");
-                Ok(None)
-            }
-            held => {
-                let held = self.told(held)?;
-                self.held.push(held);
-                Ok(Some(DeviceDataset(self.held.len() - 1)))
-            }
-        }
-    }
-
-    fn count(
-        &mut self,
-        graph: &Graph,
-        batch: &Batch<'_>,
-        tally: &mut CorrectCounts,
-    ) -> Result<(), ExecError> {
-        batch.images.check(graph)?;
-        batch.check_labels(graph)?;
-        let place = self.tallies.place(self.device.as_ref(), tally);
-        match self.told(place)? {
-            Some(count) => self.run(graph, &batch.images, Task::Count(batch, count)).map(drop),
-            None => {
-                tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
-                Ok(())
-            }
-        }
-    }
-
-    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
-        self.deferred_error()?;
-        let kept = self.tallies.take(self.device.as_ref());
-        let kept = self.told(kept)?;
-        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
     }
 
     fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
@@ -327,7 +291,7 @@ impl Executor for CudaEngine {
     ) -> Result<StepStats, ExecError> {
         batch.check(graph, loss)?;
         let found = self.run(graph, &batch.images, Task::Train(batch, loss))?;
-        let found = found.expect("a step is read back");
+        let found = found.expect("a training pass returns results");
         self.weights.touch(graph);
         self.norms = found.norms;
         Ok(StepStats {
@@ -356,11 +320,64 @@ impl Executor for CudaEngine {
     }
 
     fn write(&mut self, state: State, values: &[f32]) {
-        self.keep(self.weights.write(self.device.as_ref(), state, values), ());
+        let written = self.weights.write(self.device.as_ref(), state, values);
+        self.keep(written, ());
+        if state == State::Gradient {
+            let norms = self.weights.gradient_norms(self.device.as_ref());
+            self.norms = self.keep(norms, vec![0.0; self.norms.len()]);
+        }
+    }
+
+    fn device_data(&mut self) -> Option<&mut dyn DeviceData> {
+        Some(self)
     }
 
     fn deferred_error(&self) -> Result<(), ExecError> {
         self.failed.borrow().as_ref().map_or(Ok(()), |error| Err(self.backend(error)))
+    }
+}
+
+impl DeviceData for CudaEngine {
+    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
+        self.deferred_error()?;
+        match Held::new(self.device.as_ref(), images) {
+            Err(error @ CudaError::OutOfMemory { .. }) => {
+                tracing::warn!(
+                    "{error}; the data set stays in host memory, and every batch is copied to the device"
+                );
+                Ok(None)
+            }
+            held => {
+                let held = self.report(held)?;
+                self.held.push(held);
+                Ok(Some(DeviceDataset(self.held.len() - 1)))
+            }
+        }
+    }
+
+    fn count(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        tally: &mut CorrectCounts,
+    ) -> Result<(), ExecError> {
+        batch.images.check(graph)?;
+        batch.check_labels(graph)?;
+        let place = self.tallies.place(self.device.as_ref(), tally);
+        match self.report(place)? {
+            Some(count) => self.run(graph, &batch.images, Task::Count(batch, count)).map(drop),
+            None => {
+                tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
+                Ok(())
+            }
+        }
+    }
+
+    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
+        self.deferred_error()?;
+        let kept = self.tallies.take(self.device.as_ref());
+        let kept = self.report(kept)?;
+        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
     }
 }
 

@@ -15,20 +15,20 @@ use crate::plan::{
     ANCHOR, Activation, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE,
 };
 
-/// Terms that one launch adds up.
+/// Number of terms that one launch adds up.
 const TERMS: usize = 4;
 
-/// What running statistics do while the statistics of a batch are taken.
+/// The update of running statistics in a forward pass.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Track {
-    /// They stay.
+    /// Running statistics do not change.
     No,
-    /// They move by this share, or by the momentum of each norm.
+    /// The statistics of the batch have this weight, or the momentum of each norm if it is `None`.
     By(Option<f64>),
 }
 
 impl Step<'_> {
-    /// Everything up to the logits.
+    /// Launches the forward pass, up to the logits.
     pub(super) fn forward(&self, track: Track) -> Result<(), CudaError> {
         for op in &self.plan.ops {
             let moments = self.forward_op(op)?;
@@ -43,7 +43,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Takes the running statistics of all norms that have them.
+    /// Launches the computation of coefficients from running statistics, for all norms that have them.
     pub(super) fn load_running(&self) -> Result<(), CudaError> {
         for (norm, slot) in self.plan.norms.iter().enumerate() {
             let Statistics::Running { mean, var, .. } = slot.norm.statistics else { continue };
@@ -72,7 +72,7 @@ impl Step<'_> {
         }
     }
 
-    /// Moments of a buffer's channels, slab by slab.
+    /// Launches the moments of a buffer's channels and returns the slabs into which the rows are divided.
     fn moments(&self, buffer: BufferId) -> Result<Slabs, CudaError> {
         let of = &self.plan.buffers[buffer];
         let (rows, across) = (self.rows(of.shape), of.stride.div_ceil(SIDE));
@@ -88,7 +88,7 @@ impl Step<'_> {
         Ok(slabs)
     }
 
-    /// From the moments in scratch memory to what the norm does.
+    /// Launches the computation of a norm's coefficients from the moments in scratch memory.
     fn finalize_stats(&self, norm: NormId, slabs: Slabs, track: Track) -> Result<(), CudaError> {
         let slot = &self.plan.norms[norm];
         let buffer = &self.plan.buffers[slot.buffer];
@@ -119,7 +119,7 @@ impl Step<'_> {
         self.start(kernel::finalize_stats, [buffer.shape.channels.div_ceil(JOINED), 1, 1], &args)
     }
 
-    /// Says how its moments are cut where it has left them in scratch memory.
+    /// Launches an operation. Returns the slabs of its moments if the operation has written moments to scratch memory.
     fn forward_op(&self, op: &Op) -> Result<Option<Slabs>, CudaError> {
         let plan = self.plan;
         let of = &plan.buffers[op.out];
@@ -276,7 +276,7 @@ impl Step<'_> {
             false => values.chunks(TERMS).collect(),
         };
         for (i, part) in parts.iter().enumerate() {
-            // An activation comes behind the whole sum.
+            // The activation applies to the whole sum.
             let (low, high) = if i + 1 == parts.len() { act.bounds() } else { Activation::None.bounds() };
             let term = |i: usize| part.get(i).copied().unwrap_or(Value::none());
             let args = CombineArgs {
@@ -330,7 +330,7 @@ impl Step<'_> {
         self.start(kernel::add_up, [1, 1, 1], &args)
     }
 
-    /// A pooling of `x`, or its way back from `gradient`.
+    /// Returns the argument of a pooling of `x`, or of its backward pass from `gradient`.
     pub(super) fn pool(
         &self,
         x: BufferId,
@@ -349,7 +349,7 @@ impl Step<'_> {
         PoolArgs { x: self.buffer(x), gradient, window, out, images, stride, add: adds(into) }
     }
 
-    /// A multiple of a value of `like`'s shape.
+    /// Returns the argument of a multiplication of a value with the shape of `like`.
     pub(super) fn multiple(&self, like: BufferId, out: Reals, into: Into) -> MultipleArgs {
         let Shape { height, width, .. } = self.plan.buffers[like].shape;
         MultipleArgs {
@@ -364,7 +364,7 @@ impl Step<'_> {
         }
     }
 
-    /// A linear layer from `source` to `out`.
+    /// Returns the argument of a linear layer from `source` to `out`, without weights.
     pub(super) fn linear(&self, source: BufferId, out: BufferId) -> LinearArgs {
         let (x, y) = (&self.plan.buffers[source], &self.plan.buffers[out]);
         LinearArgs {
@@ -384,7 +384,7 @@ impl Step<'_> {
     }
 }
 
-/// Whether a kernel adds to what is there, in words of kernels.
+/// Returns a write mode as kernels receive it: 1 to add to the output, 0 to overwrite it.
 pub(super) fn adds(into: Into) -> i64 {
     match into {
         Into::Set => 0,

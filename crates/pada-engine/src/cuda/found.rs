@@ -1,4 +1,4 @@
-//! What this machine has.
+//! Discovers the GPUs, the driver and NVRTC of this machine.
 #![allow(unsafe_code, reason = "calls of the CUDA driver and of NVRTC")]
 
 use std::fmt;
@@ -9,22 +9,22 @@ use cudarc::nvrtc::sys as nvrtc_sys;
 
 use super::CudaError;
 
-/// The oldest generation that multiplies TF32 and bf16 numbers: Ampere.
+/// The compute capability of Ampere, the oldest generation that multiplies TF32 and bf16 numbers.
 const OLDEST_GPU: Version = Version { major: 8, minor: 0 };
-/// The oldest driver interface that knows [`OLDEST_GPU`].
+/// The oldest supported driver.
 const OLDEST_DRIVER: Version = Version { major: 11, minor: 4 };
 
-/// Of a driver's or compiler's CUDA, or of a GPU's instructions.
+/// A version of CUDA, of NCCL, or a compute capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// Before the dot.
+    /// The number before the dot.
     pub major: u32,
-    /// Behind it.
+    /// The number after the dot.
     pub minor: u32,
 }
 
 impl Version {
-    /// Reads what `Display` writes: `13.0`.
+    /// Parses the format of `Display`: `13.0`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
@@ -37,21 +37,21 @@ impl fmt::Display for Version {
     }
 }
 
-/// A GPU.
+/// A GPU of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpu {
-    /// Its number, from 0.
+    /// Number of the GPU, from 0, in the order of the driver.
     pub ordinal: usize,
-    /// What it is called.
+    /// Name of the GPU.
     pub name: String,
-    /// Its compute capability.
+    /// Compute capability.
     pub capability: Version,
-    /// Its memory, bytes.
+    /// Size of its memory in bytes.
     pub memory: usize,
 }
 
 impl Gpu {
-    /// Refuses a GPU without the instructions that kernels need.
+    /// Returns an error if the GPU lacks instructions that the kernels need.
     pub(super) fn check(self) -> Result<Self, CudaError> {
         match self.capability < OLDEST_GPU {
             true => Err(CudaError::OldGpu { name: self.name, found: self.capability, needed: OLDEST_GPU }),
@@ -60,10 +60,10 @@ impl Gpu {
     }
 }
 
-/// All GPUs of this machine.
+/// Returns all GPUs of this machine.
 ///
 /// # Errors
-/// [`CudaError`] where there is none.
+/// Returns a [`CudaError`] if the driver is missing or too old, or if there is no GPU.
 pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
     if !driver_is_present() {
         return Err(CudaError::NoDriver);
@@ -83,10 +83,10 @@ pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
     }
 }
 
-/// The version of NVRTC, NVIDIA's library that compiles kernels.
+/// Finds NVRTC, NVIDIA's library that compiles kernels, and returns its version.
 ///
-/// NVRTC is looked for where the system's loader looks, in the CUDA toolkit (`$CUDA_HOME`, `$CUDA_PATH`, `/usr/local/cuda`), and in Python
-/// environments (`$VIRTUAL_ENV`, `$CONDA_PREFIX`, that of every `python3` in `$PATH`, `~/.local`).
+/// The search covers the path of the system's loader, the CUDA toolkit (`$CUDA_HOME`, `$CUDA_PATH`, `/usr/local/cuda`), and Python
+/// environments (`$VIRTUAL_ENV`, `$CONDA_PREFIX`, the environment of every `python3` in `$PATH`, `~/.local`).
 ///
 /// # Errors
 /// Returns [`CudaError::NoCompiler`] if NVRTC is in none of these places.
@@ -99,7 +99,7 @@ pub fn compiler() -> Result<Version, CudaError> {
         }
     }
     let (mut major, mut minor) = (0, 0);
-    // SAFETY: the library is there, and both places live until the call returns.
+    // SAFETY: the library is loaded, and both variables live until the call returns.
     let code = unsafe { nvrtc_sys::nvrtcVersion(&mut major, &mut minor) };
     match code {
         nvrtc_sys::nvrtcResult::NVRTC_SUCCESS => Ok(Version { major: major as u32, minor: minor as u32 }),
@@ -107,24 +107,24 @@ pub fn compiler() -> Result<Version, CudaError> {
     }
 }
 
-/// What the driver is for.
+/// Returns the version of CUDA that the driver supports.
 pub(super) fn driver_version() -> Result<Version, CudaError> {
     let mut number = 0;
-    // SAFETY: the library is there, and the place lives until the call returns.
+    // SAFETY: the library is loaded, and the variable lives until the call returns.
     let code = unsafe { driver_sys::cuDriverGetVersion(&mut number) };
     code.result().map_err(refused("cuDriverGetVersion"))?;
     // 12040 is 12.4.
     Ok(Version { major: number as u32 / 1000, minor: number as u32 % 1000 / 10 })
 }
 
-/// Whether the driver's library can be called.
+/// Returns whether the driver's library can be called.
 #[cfg(not(feature = "linked-cuda"))]
 fn driver_is_present() -> bool {
-    // SAFETY: it opens a library of the driver, whose initialisers may run in any process.
+    // SAFETY: this opens the driver's library, whose initialisers may run in any process.
     unsafe { driver_sys::is_culib_present() }
 }
 
-/// Whether the driver's library can be called: a program that links it does not start without it.
+/// Returns whether the driver's library can be called. It always can, because a program that links it does not start without it.
 #[cfg(feature = "linked-cuda")]
 fn driver_is_present() -> bool {
     true
@@ -147,7 +147,7 @@ fn gpu(ordinal: usize) -> Result<Gpu, CudaError> {
     Ok(Gpu { ordinal, name, capability, memory })
 }
 
-/// Says which call the driver refused, in its own words.
+/// Returns a function that converts an error of the driver to [`CudaError::Call`].
 pub(super) fn refused(call: &'static str) -> impl Fn(DriverError) -> CudaError {
     move |error| {
         let text = error.error_string().map(|text| text.to_string_lossy().into_owned());
@@ -174,7 +174,7 @@ mod tests {
         }
     }
 
-    /// Whatever this machine has, looking for it ends, and what is missing is said with what to do.
+    /// On every machine, driver and NVRTC are either found or the error says what to install.
     #[test]
     fn looking_for_a_gpu_finds_one_or_says_what_is_missing() {
         match gpus() {

@@ -1,26 +1,26 @@
-use pada_graph::{AugmentedIndex, ByteImages, DeviceDataset, Images, Pixels};
+use pada_exec::{AugmentedIndex, ByteImages, DeviceDataset, Images, Pixels};
 
 use super::arguments::{Bytes, Floats, Ints, NONE};
 use super::memory::Block;
 use super::{CudaError, Device};
 
-/// Numbers of a pick, as `load_held.cu` reads them.
+/// Number of words per augmented index, in the order of `load_held.cu`.
 const PICK: usize = 8;
 
-/// A set of images in the memory of a device.
+/// An uploaded data set in the memory of a device.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     bytes: Block,
     values: Block,
     labels: Block,
-    /// What each image shows, to compare with.
+    /// The labels on the host, to compare with the labels of batches.
     classes: Vec<u32>,
     /// Bytes of one image.
     image_len: usize,
 }
 
 impl Held {
-    /// Copies a set.
+    /// Uploads a data set.
     pub(super) fn new(device: &dyn Device, images: &ByteImages<'_>) -> Result<Self, CudaError> {
         let mut held =
             Self { classes: images.labels.to_vec(), image_len: images.shape.numel(), ..Self::default() };
@@ -40,7 +40,7 @@ impl Held {
         Ok(())
     }
 
-    /// Whether all images of a batch are in the set.
+    /// Returns whether the data set contains all images of a batch.
     pub(super) fn has(&self, images: &Images<'_>) -> bool {
         images.shape.numel() == self.image_len
             && match images.pixels {
@@ -58,27 +58,27 @@ impl Held {
     }
 }
 
-/// The labels of a batch, where they lie side by side in one of the sets.
+/// Returns the address of a batch's labels on the device if they are consecutive labels of an uploaded data set.
 pub(super) fn labels(sets: &[Held], images: &Images<'_>, labels: &[u32]) -> Option<Ints> {
     let Pixels::Range(set, first, count) = images.pixels else { return None };
     let same = sets[set.0].classes[first..first + count] == *labels;
     same.then(|| Ints(sets[set.0].labels.address()).at(first))
 }
 
-/// Where the images of a batch come from.
+/// The images of a batch on the device.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum InputImages {
-    /// `[B, C, H, W]`
+    /// Normalised pixels, `[B, C, H, W]`.
     Given(Floats),
-    /// A set's bytes and values; `[B, 8]`, how each image is picked, or all from one on.
+    /// Images of an uploaded data set: augmented indices, `[B, 8]`, or consecutive images from `first` on.
     Held { bytes: Bytes, values: Floats, picks: Ints, first: usize },
 }
 
 impl InputImages {
-    /// Copies what the host has of a batch to `block`: pixels, or how images are picked.
+    /// Copies the pixels of a batch or its augmented indices to `block`.
     ///
     /// # Panics
-    /// If images are named and not [held](Held::has).
+    /// Panics if the batch refers to a data set that was not uploaded, see [`Held::has`].
     pub(super) fn new(
         device: &dyn Device,
         block: &mut Block,

@@ -1,5 +1,7 @@
-//! The second back end, on NVIDIA GPUs. Driver and compiler are looked for when the program runs: a build needs neither, and the same
-//! program starts where they are missing.
+//! The back end for NVIDIA GPUs. [`CudaEngine`] is its [`Executor`](pada_exec::Executor), and [`Driver`] the GPU on which it computes.
+//!
+//! The libraries of the driver, of NVRTC and of NCCL are loaded at run time. A build needs none of them, and the same program also runs on
+//! machines without a GPU.
 
 mod arguments;
 mod backward;

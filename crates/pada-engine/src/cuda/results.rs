@@ -2,34 +2,34 @@ use super::arguments::{Doubles, Floats};
 use super::memory::Block;
 use super::{CudaError, Device};
 
-/// What a pass tells the host, side by side, so that one copy brings all of it.
+/// The sizes of the results of a pass. The results are adjacent in memory, so that one copy transfers all of them to the host.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
     pub(super) images: usize,
     pub(super) classes: usize,
     pub(super) alignments: usize,
-    /// How many weight tensors there are.
+    /// Number of weight tensors.
     pub(super) tensors: usize,
-    /// Whether the output is a linear layer, whose input has a norm for every image.
+    /// Whether the output is a linear layer, so that its input has a norm for each image.
     pub(super) classifies: bool,
 }
 
-/// The same on the device.
+/// The addresses of the results on the device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Results {
-    /// `[B]`, cross entropies.
+    /// Cross entropies, `[B]`.
     pub(super) losses: Doubles,
-    /// `[alignments]`
+    /// Alignment losses, `[alignments]`.
     pub(super) alignments: Doubles,
-    /// `[tensors]`, norms of gradients.
+    /// L2 norms of the gradient tensors, `[tensors]`.
     pub(super) norms: Doubles,
-    /// `[B, K]`
+    /// Logits, `[B, K]`.
     pub(super) logits: Floats,
-    /// `[B]`, norms of what the classifier reads.
+    /// L2 norms of the classifier's inputs, `[B]`.
     pub(super) features: Floats,
 }
 
-/// The same on the host.
+/// The results on the host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     pub(super) losses: Vec<f64>,
@@ -57,7 +57,7 @@ impl Places {
         Ok(Results { losses, alignments, norms, logits, features: logits.at(self.images * self.classes) })
     }
 
-    /// Waits for a training pass and copies all that it wrote, in one piece.
+    /// Waits for a training pass and copies all of its results to the host.
     pub(super) fn download(&self, device: &dyn Device, results: &Results) -> Result<Found, CudaError> {
         let mut bytes = vec![0; self.bytes()];
         device.download(results.losses.0, &mut bytes)?;
@@ -73,7 +73,7 @@ impl Places {
         })
     }
 
-    /// Waits for a forward pass and copies its logits, the only result that it wrote.
+    /// Waits for a forward pass and copies its logits to the host.
     pub(super) fn download_logits(&self, device: &dyn Device, results: &Results) -> Result<Found, CudaError> {
         let mut logits = vec![0.0; self.images * self.classes];
         device.download(results.logits.0, bytemuck::cast_slice_mut(&mut logits))?;

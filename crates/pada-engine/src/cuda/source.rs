@@ -1,31 +1,31 @@
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use super::arguments::{self as args, Field};
 use super::slabs::TILE_THREADS;
 use super::step::BLOCK;
 
-/// A kernel's name and the struct it takes.
+/// The name and launch parameters of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelName {
-    /// Its name.
+    /// Name of the kernel.
     pub name: &'static str,
-    /// The struct that is its only argument.
+    /// Name of the struct that is its only argument, see [`declarations`].
     pub argument: &'static str,
-    /// Threads of a block, the same in every launch.
+    /// Threads per block, the same in every launch.
     pub threads: u32,
 }
 
 macro_rules! kernels {
     ($($name:ident($argument:ident) by $threads:ident,)*) => {
-        /// All kernels.
+        /// The names and launch parameters of all kernels.
         pub const KERNELS: &[KernelName] = &[$(KernelName {
             name: stringify!($name),
             argument: <args::$argument as Field>::C,
             threads: $threads,
         },)*];
 
-        /// The kernels by name, each with what it takes.
-        #[allow(missing_debug_implementations, reason = "never made")]
+        /// The kernels as types, each with its argument.
+        #[allow(missing_debug_implementations, reason = "only used as type parameters")]
         pub(super) mod kernel {
             use super::args;
 
@@ -43,10 +43,10 @@ macro_rules! kernels {
     };
 }
 
-/// A kernel as a type, so that no launch gives it another's argument.
+/// A kernel as a type, so that the compiler checks the argument of every launch.
 pub(super) trait Kernel {
     const NAME: &'static str;
-    /// Threads of a block.
+    /// Threads per block.
     const THREADS: u32;
     type Argument: Field;
 }
@@ -100,7 +100,7 @@ kernels! {
     tensor_norms(TensorNormsArgs) by BLOCK,
 }
 
-/// All kernels as one text: `real` and the way to multiply are macros of it, see [`macros`].
+/// Returns the CUDA source of all kernels. The type of numbers and the multiplication depend on [`macros`].
 pub fn source() -> String {
     let parts = [
         include_str!("kernels/prelude.cu"),
@@ -123,12 +123,12 @@ pub fn source() -> String {
     parts.join("\n")
 }
 
-/// The structs that kernels take, in C.
+/// Returns the declarations in C of the structs that kernels receive. [`source`] contains them.
 pub fn declarations() -> String {
     args::declarations()
 }
 
-/// What the source is compiled with.
+/// Returns the compiler options that define the macros of [`source`] for a precision.
 pub fn macros(precision: Precision) -> [&'static str; 2] {
     match precision {
         Precision::F32 => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_TF32"],
@@ -137,7 +137,7 @@ pub fn macros(precision: Precision) -> [&'static str; 2] {
     }
 }
 
-/// Bytes of a `real`.
+/// Returns the size of a number in the arena, in bytes.
 pub(super) fn real_bytes(precision: Precision) -> usize {
     match precision {
         Precision::F32 | Precision::Bf16 => size_of::<f32>(),

@@ -1,13 +1,13 @@
-use pada_graph::CorrectCounts;
+use pada_exec::CorrectCounts;
 
 use super::arguments::Doubles;
 use super::memory::Block;
 use super::{CudaError, Device};
 
-/// Counts that are kept at once.
+/// The largest number of counters on the device.
 const PLACES: usize = 256;
 
-/// Counts of correct images that the host has not yet asked for.
+/// Counters of correct images on the device that the host has not read yet.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
     block: Block,
@@ -15,7 +15,7 @@ pub(super) struct Tallies {
 }
 
 impl Tallies {
-    /// Where a count lies, a new one if it has no place yet; none where all are taken.
+    /// Returns the address of a counter. A counter that is not on the device yet is created. `None` if all counters are in use.
     pub(super) fn place(
         &mut self,
         device: &dyn Device,
@@ -38,7 +38,7 @@ impl Tallies {
         Ok(Doubles(self.block.get(device, PLACES * size_of::<f64>())?).at(place))
     }
 
-    /// Waits for all counts, and forgets their places.
+    /// Waits for all counts, returns them, and frees the counters.
     pub(super) fn take(&mut self, device: &dyn Device) -> Result<Vec<usize>, CudaError> {
         let mut counts = vec![0.0_f64; self.used];
         device.download(self.block.address(), bytemuck::cast_slice_mut(&mut counts))?;

@@ -4,7 +4,7 @@ use crate::simd::{Kernel, Number, Unit, Vector};
 
 use super::Into;
 
-/// What a batch norm does to a channel: `(x − mean) · scale + shift`, `[stride]` each.
+/// The coefficients of a batch norm, which computes `(x − mean) · scale + shift`; `[stride]` each.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Affine<'a, T> {
     pub(crate) mean: &'a [T],
@@ -12,7 +12,7 @@ pub(crate) struct Affine<'a, T> {
     pub(crate) shift: &'a [T],
 }
 
-/// An [`Affine`] for one vector of channels.
+/// The coefficients of an [`Affine`] for one vector of channels.
 #[derive(Clone, Copy)]
 pub(super) struct AffineVector<V> {
     mean: V,
@@ -21,7 +21,7 @@ pub(super) struct AffineVector<V> {
 }
 
 impl<T: Number> Affine<'_, T> {
-    /// Whether there are as many channels.
+    /// Returns whether there are coefficients for `stride` channels.
     #[inline(always)]
     pub(super) fn is_for(&self, stride: usize) -> bool {
         [self.mean, self.scale, self.shift].iter().all(|list| list.len() >= stride)
@@ -30,7 +30,7 @@ impl<T: Number> Affine<'_, T> {
     #[inline(always)]
     pub(super) fn at<V: Vector<Elem = T>>(&self, channel: usize) -> AffineVector<V> {
         assert!(self.is_for(channel + V::LANES));
-        // SAFETY: there are as many channels.
+        // SAFETY: the assertion above has checked the number of channels.
         unsafe { self.at_unchecked(channel) }
     }
 
@@ -38,7 +38,7 @@ impl<T: Number> Affine<'_, T> {
     /// There must be `LANES` channels from `channel` on.
     #[inline(always)]
     pub(super) unsafe fn at_unchecked<V: Vector<Elem = T>>(&self, channel: usize) -> AffineVector<V> {
-        // SAFETY: the caller has seen to it.
+        // SAFETY: the caller promises that there are as many channels.
         unsafe {
             AffineVector {
                 mean: V::load(self.mean.as_ptr().add(channel)),
@@ -56,9 +56,9 @@ impl<V: Vector> AffineVector<V> {
     }
 }
 
-/// The sum of normalised images, then an activation: a node of a cell.
+/// A sum of normalised images with an activation, as in a node of a cell.
 pub(crate) struct Combine<'a, T> {
-    /// Images `[H, W, stride]` and what is done to each before they are added.
+    /// Images `[H, W, stride]`, each with the norm that is applied before the sum.
     pub(crate) terms: &'a [(&'a [T], Affine<'a, T>)],
     pub(crate) act: Activation,
     pub(crate) stride: usize,
@@ -100,7 +100,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
 }
 
 impl<T: Number> Combine<'_, T> {
-    /// `N` terms from `first` on.
+    /// Adds `N` terms, from `first` on.
     #[inline(always)]
     fn sum<V: Vector<Elem = T>, const N: usize>(&mut self, first: usize) {
         let terms = &self.terms[first..first + N];
@@ -108,7 +108,8 @@ impl<T: Number> Combine<'_, T> {
         for pixel in (0..self.out.len()).step_by(self.stride) {
             for channel in (0..self.stride).step_by(V::LANES) {
                 let place = pixel + channel;
-                // SAFETY: every term is as long as `out`, a multiple of `stride`, which is a multiple of LANES; every norm has as many channels.
+                // SAFETY: every term is as long as `out`, whose length is a multiple of `stride`, which is a multiple of LANES. Every
+                // norm has as many channels.
                 unsafe {
                     let out = self.out.as_mut_ptr().add(place);
                     let mut sum =
@@ -127,10 +128,10 @@ impl<T: Number> Combine<'_, T> {
     }
 }
 
-/// Hands a gradient on, where an activation let its input through.
+/// Copies a gradient, masked with the derivative of an activation.
 pub(crate) struct PassThroughGrad<'a, T> {
     pub(crate) gradient: &'a [T],
-    /// What the activation made, and which one; none for no activation.
+    /// Output of the activation, and its kind. `None` copies the gradient unchanged.
     pub(crate) mask: Option<(&'a [T], Activation)>,
     pub(crate) out: &'a mut [T],
     pub(crate) into: Into,

@@ -2,15 +2,15 @@ use super::Into;
 use super::combine::Affine;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// How far a value is from its anchor, number by number, and the squares of that.
+/// Computes the difference of a value and its anchor, and the sums of its squares.
 pub(crate) struct Difference<'a, T> {
-    /// Image `[H, W, stride]` and its norm.
+    /// Image, `[H, W, stride]`, and its norm.
     pub(crate) anchor: (&'a [T], Affine<'a, T>),
     pub(crate) value: (&'a [T], Affine<'a, T>),
     pub(crate) stride: usize,
     /// Value − anchor.
     pub(crate) out: &'a mut [T],
-    /// `[stride]`, sums over the pixels.
+    /// Squares of the differences, summed over pixels, `[stride]`.
     pub(crate) squares: &'a mut [T],
 }
 
@@ -40,7 +40,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Difference<'_, T> {
     }
 }
 
-/// A multiple of an image's numbers: the slope of a squared difference with respect to the value, or of drop-path.
+/// Multiplies an image by a factor: the gradient of a squared difference with respect to the value, or of drop-path.
 pub(crate) struct Multiple<'a, T> {
     pub(crate) numbers: &'a [T],
     pub(crate) factor: T,

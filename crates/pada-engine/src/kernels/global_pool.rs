@@ -4,7 +4,7 @@ use super::pad_input::{bounds, vector};
 use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Mean over the pixels of one image after norm and activation.
+/// Global average pooling of one image after norm and activation.
 pub(crate) struct GlobalPool<'a, T> {
     /// `[pixels, stride]`
     pub(crate) x: &'a [T],
@@ -48,7 +48,7 @@ fn at<V: Vector>(affine: &Option<Affine<'_, V::Elem>>, channel: usize) -> Option
     }
 }
 
-/// The gradient of [`GlobalPool`] with respect to what the norm gave it.
+/// The gradient of [`GlobalPool`] with respect to the normalised values.
 pub(crate) struct GlobalPoolGradient<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) affine: Option<Affine<'a, T>>,

@@ -1,4 +1,4 @@
-//! The loops: each file one kernel, for one image on one thread.
+//! The CPU kernels. Each kernel computes one operation for one image on one thread.
 #![allow(
     unsafe_code,
     reason = "kernels: loads and stores without bounds checks; every kernel checks its bounds once"

@@ -3,11 +3,11 @@ use crate::geometry::Padded;
 use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Copies an image into a padded buffer as a convolution reads it: normalised, activated, with a border of zeros.
+/// Copies the input of a convolution to a padded buffer: normalised, activated, with a border of zeros.
 pub(crate) struct Stage<'a, T> {
     /// `[H, W, stride]`
     pub(crate) source: &'a [T],
-    /// What the norm before the activation does; none to take the numbers as they are.
+    /// Coefficients of the norm before the activation. `None` if there is no norm.
     pub(crate) affine: Option<Affine<'a, T>>,
     pub(crate) act: Activation,
     pub(crate) padded: Padded,
@@ -34,7 +34,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Stage<'_, T> {
     }
 }
 
-/// A row, pixel by pixel as it lies in memory; normalised only where it is said to be.
+/// Activates a row, and normalises it first if `NORMALISED` is set.
 #[inline(always)]
 fn activate<V: Vector, const NORMALISED: bool>(
     source: &[V::Elem],
@@ -47,7 +47,7 @@ fn activate<V: Vector, const NORMALISED: bool>(
     assert!(!NORMALISED || affine.is_for(stride));
     for pixel in (0..out.len()).step_by(stride) {
         for channel in (0..stride).step_by(V::LANES) {
-            // SAFETY: both rows hold whole pixels, which are whole vectors, and the norm has as many channels.
+            // SAFETY: both rows contain whole pixels, which are whole vectors, and the norm has as many channels.
             unsafe {
                 let mut x = V::load(source.as_ptr().add(pixel + channel));
                 if NORMALISED {
@@ -59,14 +59,14 @@ fn activate<V: Vector, const NORMALISED: bool>(
     }
 }
 
-/// What an activation keeps its input between.
+/// Returns the lower and upper bound that an activation clamps its input to.
 #[inline(always)]
 pub(super) fn bounds<V: Vector>(act: Activation) -> (V, V) {
     let (low, high) = act.bounds();
     (V::splat(V::Elem::from_f64(low)), V::splat(V::Elem::from_f64(high)))
 }
 
-/// The rows of the image; sets the border to zero.
+/// Sets the border to zero and returns the rows inside it.
 #[inline(always)]
 fn rows<T: Number>(padded: Padded, out: &mut [T]) -> impl Iterator<Item = &mut [T]> {
     let Padded { height, border, stride, .. } = padded;
@@ -81,13 +81,14 @@ fn rows<T: Number>(padded: Padded, out: &mut [T]) -> impl Iterator<Item = &mut [
     })
 }
 
-/// The gradient behind a batch norm, from the gradient `g` after it: `a·g + b·(y − mean) + c`, where a, b and c come from the
-/// batch, `[stride]` each.
+/// The gradient of a batch norm with respect to its input, `a·g + b·(y − mean) + c`.
+///
+/// The coefficients `a`, `b` and `c`, `[stride]` each, depend on the statistics of the batch.
 #[derive(Clone, Copy)]
 pub(crate) struct NormGradient<'a, T> {
-    /// Gradient of the normalised values, `[H, W, stride]`.
+    /// Gradient with respect to the normalised values, `[H, W, stride]`.
     pub(crate) g: &'a [T],
-    /// What was normalised, `[H, W, stride]`.
+    /// Input of the norm, `[H, W, stride]`.
     pub(crate) y: &'a [T],
     pub(crate) mean: &'a [T],
     pub(crate) a: &'a [T],
@@ -95,8 +96,10 @@ pub(crate) struct NormGradient<'a, T> {
     pub(crate) c: &'a [T],
 }
 
-/// Copies the gradient of an operation's output into a padded buffer: that of its direct readers, that which comes through a
-/// batch norm, or the sum of both.
+/// Copies the gradient of an operation's output to a padded buffer.
+///
+/// The gradient comes from operations that read the output directly, from operations that read it through a batch norm, or is the sum of
+/// both.
 pub(crate) struct StageGradient<'a, T> {
     pub(crate) direct: Option<&'a [T]>,
     pub(crate) norm: Option<NormGradient<'a, T>>,
@@ -114,7 +117,9 @@ impl<T: Number, U: Unit> Kernel<T, U> for StageGradient<'_, T> {
             let range = row * width..(row + 1) * width;
             let direct = self.direct.map(|list| &list[range.clone()]);
             let Some(norm) = &self.norm else {
-                out.copy_from_slice(direct.expect("a gradient comes from somewhere"));
+                out.copy_from_slice(
+                    direct.expect("without a gradient through the norm, there is a direct one"),
+                );
                 continue;
             };
             norm.row::<V>(range, stride, direct, out);
@@ -123,7 +128,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for StageGradient<'_, T> {
 }
 
 impl<T: Number> NormGradient<'_, T> {
-    /// A row, pixel by pixel as it lies in memory.
+    /// Computes a row of the gradient.
     #[inline(always)]
     fn row<V: Vector<Elem = T>>(
         &self,
@@ -140,7 +145,7 @@ impl<T: Number> NormGradient<'_, T> {
         for pixel in (0..out.len()).step_by(stride) {
             for channel in (0..stride).step_by(V::LANES) {
                 let at = pixel + channel;
-                // SAFETY: all rows hold as many whole pixels, which are whole vectors, and the norm has as many channels.
+                // SAFETY: all rows contain as many whole pixels, which are whole vectors, and the norm has as many channels.
                 unsafe {
                     let (mean, a) = (V::load(mean.as_ptr().add(channel)), V::load(a.as_ptr().add(channel)));
                     let (b, c) = (V::load(b.as_ptr().add(channel)), V::load(c.as_ptr().add(channel)));
@@ -156,7 +161,7 @@ impl<T: Number> NormGradient<'_, T> {
     }
 }
 
-/// The vector of channels that starts at `channel`.
+/// Loads the vector of channels that starts at `channel`.
 #[inline(always)]
 pub(super) fn vector<V: Vector>(list: &[V::Elem], channel: usize) -> V {
     let list = &list[channel..][..V::LANES];
@@ -164,7 +169,7 @@ pub(super) fn vector<V: Vector>(list: &[V::Elem], channel: usize) -> V {
     unsafe { V::load(list.as_ptr()) }
 }
 
-/// Turns numbers into units, both `[n]` numbers long.
+/// Converts numbers to units. Both lists contain the same number of numbers.
 pub(crate) struct ToUnits<'a, T, U> {
     pub(crate) numbers: &'a [T],
     pub(crate) units: &'a mut [U],
@@ -179,7 +184,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for ToUnits<'_, T, U> {
             self.numbers.len().is_multiple_of(V::LANES) && self.units.len() * U::PER == self.numbers.len()
         );
         for at in (0..self.numbers.len()).step_by(V::LANES) {
-            // SAFETY: both lists hold as many numbers, a multiple of LANES.
+            // SAFETY: both lists contain as many numbers, a multiple of LANES.
             unsafe {
                 V::load(self.numbers.as_ptr().add(at)).store_units(self.units.as_mut_ptr().add(at / U::PER))
             }

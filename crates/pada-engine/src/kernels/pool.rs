@@ -6,13 +6,13 @@ use super::Into;
 use super::pad_input::vector;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Which input pixels each output pixel of a pooling covers.
+/// The windows of a pooling: the input pixels that each output pixel covers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows {
     pub(crate) pool: Pool,
     pub(crate) input: Shape,
     pub(crate) output: Shape,
-    /// Numbers from a pixel to the next.
+    /// Distance between neighbouring pixels in numbers.
     pub(crate) stride: usize,
 }
 
@@ -21,14 +21,14 @@ impl Windows {
         Self { pool, input, output, stride }
     }
 
-    /// Rows or columns that the window at `out` covers.
+    /// Returns the rows or columns that the window of output `out` covers.
     #[inline(always)]
     fn range(&self, out: usize, size: usize) -> Range<usize> {
         let start = out * self.pool.stride;
         start.saturating_sub(self.pool.padding)..(start + self.pool.kernel - self.pool.padding).min(size)
     }
 
-    /// The place of every output pixel, and the rows and columns it covers.
+    /// Returns, for every output pixel, its offset and the rows and columns that it covers.
     #[inline(always)]
     fn all(self) -> impl Iterator<Item = (usize, Range<usize>, Range<usize>)> {
         let Shape { height, width, .. } = self.output;
@@ -39,7 +39,7 @@ impl Windows {
         })
     }
 
-    /// Whether it is the 3×3 window of a cell: as many outputs as inputs, a border of one.
+    /// Returns whether this is the 3×3 window of a cell, with stride 1 and padding 1.
     fn is_cell(&self) -> bool {
         self.pool == Pool { kernel: 3, stride: 1, padding: 1 }
     }
@@ -50,7 +50,7 @@ impl Windows {
     }
 }
 
-/// Average pooling of one image, the padding not counted.
+/// Average pooling of one image. The padding does not count, as with `count_include_pad=False` in PyTorch.
 pub(crate) struct AvgPool<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) windows: Windows,
@@ -114,14 +114,14 @@ impl<T: Number, U: Unit> Kernel<T, U> for AvgPoolGradient<'_, T> {
     }
 }
 
-/// Where the number of pixels of a window divides: forward the sum, backward each term.
+/// The operand of the division by the number of pixels of a window: the sum in the forward pass, each term in the backward pass.
 #[derive(Clone, Copy, PartialEq)]
 enum Divide {
     Result,
     Terms,
 }
 
-/// Sums over 3×3 windows, a column of three at a time: the columns on the left are kept while the window moves to the right.
+/// Sums over 3×3 windows by columns of three pixels. Each column sum is computed once and used by three windows.
 #[inline(always)]
 fn cell_window<V: Vector>(windows: Windows, x: &[V::Elem], out: &mut [V::Elem], into: Into, divide: Divide) {
     let Shape { height, width, .. } = windows.input;
@@ -150,7 +150,7 @@ fn share<V: Vector>(count: usize) -> V {
     V::splat(V::Elem::from_f64(1.0 / count as f64))
 }
 
-/// Up to three pixels, one above the other.
+/// A column of up to three pixels.
 struct Column<'a, V: Vector> {
     windows: Windows,
     x: &'a [V::Elem],
@@ -221,7 +221,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPool<'_, T> {
     }
 }
 
-/// The gradient of [`MaxPool`]: it goes to the first of the largest numbers of a window, in row order.
+/// The gradient of [`MaxPool`] with respect to its input. The gradient of a window belongs to its first maximum in row order.
 pub(crate) struct MaxPoolGradient<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) gradient: &'a [T],
@@ -242,7 +242,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPoolGradient<'_, T> {
         for (place, rows, columns) in windows.all() {
             for channel in (0..windows.stride).step_by(V::LANES) {
                 let mut best = vector::<V>(self.x, windows.place(rows.start, columns.start) + channel);
-                // The number of the largest input in the window, as a number of the vector.
+                // Index of the largest input in the window, stored as a floating-point number.
                 let (mut largest, mut number) = (V::zero(), V::zero());
                 for y in rows.clone() {
                     for x in columns.clone() {
@@ -277,14 +277,14 @@ mod tests {
 
     const STRIDE: usize = 16;
 
-    /// Few different numbers, so that many are equally large, and one that is none.
+    /// Numbers with few different values, so that there are ties, and one NaN.
     fn numbers(len: usize) -> Vec<f32> {
         let mut list: Vec<f32> = (0..len).map(|i| ((i * 7 + i / 5) % 4) as f32 - 2.0).collect();
         list[len / 2] = f32::NAN;
         list
     }
 
-    /// The values and the gradient, number by number.
+    /// A reference implementation of values and gradient.
     fn slow(windows: Windows, x: &[f32], gradient: &[f32]) -> [Vec<f32>; 2] {
         let (mut out, mut back) = (vec![0.0; gradient.len()], vec![0.0; x.len()]);
         for (to, rows, columns) in windows.all() {

@@ -11,10 +11,10 @@ use crate::statistics::take_gradient_sums;
 use crate::weights;
 
 impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
-    /// The operations of a level, backward, for one image.
+    /// Computes the backward pass of one level for one image.
     pub(crate) fn backward(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         level: usize,
         place: &mut Place<'_, T>,
         scratch: &mut Scratch<T, U>,
@@ -23,16 +23,30 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         for i in self.plan.op_range(level).rev() {
             let op = &self.plan.ops[i];
             match &op.kind {
-                Kind::Conv(conv) => self.backward_conv(way, op, conv, way.targets[i].first(), place, scratch),
+                Kind::Conv(conv) => self.backward_conv(
+                    backward_plan,
+                    op,
+                    conv,
+                    backward_plan.targets[i].first(),
+                    place,
+                    scratch,
+                ),
                 Kind::Difference { share, .. } => {
-                    self.backward_difference(way, op, *share, way.targets[i][VALUE], place);
+                    self.backward_difference(
+                        backward_plan,
+                        op,
+                        *share,
+                        backward_plan.targets[i][VALUE],
+                        place,
+                    );
                 }
-                _ => self.backward_op(way, op, &way.targets[i], place),
+                _ => self.backward_op(backward_plan, op, &backward_plan.targets[i], place),
             }
-            for &norm in &way.complete[i] {
+            for &norm in &backward_plan.complete[i] {
                 let buffer = self.plan.norms[norm].buffer;
-                let Some((_, after)) = way.of[buffer].norm else { continue };
-                let (g, y) = (&place.values[self.range(way, after)], &place.values[self.plan.range(buffer)]);
+                let Some((_, after)) = backward_plan.of[buffer].norm else { continue };
+                let (g, y) =
+                    (&place.values[self.range(backward_plan, after)], &place.values[self.plan.range(buffer)]);
                 let stride = self.plan.buffers[buffer].stride;
                 let sums = scratch.sums.get(2 * stride);
                 V::dispatch(GradientSums {
@@ -49,7 +63,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
 
     fn backward_conv(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         op: &Op,
         conv: &ConvOp,
         target: Option<&Option<Target>>,
@@ -60,7 +74,13 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let (plan, geometry) = (self.plan, &conv.geometry);
         let (_, all) = Others::split(place.values, 0..0);
         let lens = [geometry.input.len(), geometry.output.len()];
-        self.stage_gradient(way, op.out, &all, geometry.output, scratch.gradient.numbers.get(lens[1]));
+        self.stage_gradient(
+            backward_plan,
+            op.out,
+            &all,
+            geometry.output,
+            scratch.gradient.numbers.get(lens[1]),
+        );
         self.stage(conv, &all, scratch);
         let (x, gradient) = (&*scratch.input.numbers.get(lens[0]), &*scratch.gradient.numbers.get(lens[1]));
         let stride = geometry.output.stride;
@@ -93,7 +113,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let (_, high) = conv.source.act.bounds();
         let mask = (conv.source.act != Activation::None).then(|| Mask { x, high: T::from_f64(high) });
         let direction = Direction::backward(geometry, mask, target.into);
-        let out = &mut place.values[self.range(way, target.gradient)];
+        let out = &mut place.values[self.range(backward_plan, target.gradient)];
         let stride_in = geometry.input.stride;
         match conv.connection {
             Connection::Dense => {
@@ -110,11 +130,10 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// The mean over B, C, H and W of the squares, times its share and the factor on the loss, has a slope in proportion to the
-    /// difference.
+    /// Computes the gradient of an alignment loss: 2 · share · loss scale / (B · C · H · W) times the difference.
     fn backward_difference(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         op: &Op,
         share: f32,
         target: Option<Target>,
@@ -123,28 +142,34 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let Some(target) = target else { return };
         let count = (self.share.batch * self.plan.buffers[op.out].shape.numel()) as f64;
         let factor = T::from_f64(2.0 * f64::from(share) * self.loss_scale / count);
-        let (out, others) = Others::split(place.values, self.range(way, target.gradient));
+        let (out, others) = Others::split(place.values, self.range(backward_plan, target.gradient));
         let difference = others.buffer(self.plan, op.out);
         V::dispatch(Multiple { numbers: difference, factor, out, into: target.into });
     }
 
-    fn backward_op(&self, way: &Backward, op: &Op, targets: &[Option<Target>], place: &mut Place<'_, T>) {
+    fn backward_op(
+        &self,
+        backward_plan: &Backward,
+        op: &Op,
+        targets: &[Option<Target>],
+        place: &mut Place<'_, T>,
+    ) {
         let plan = self.plan;
-        let Some(total) = way.of[op.out].total else { return };
-        if way.of[op.out].norm.is_some() {
-            let (out, others) = Others::split(place.values, self.range(way, total));
+        let Some(total) = backward_plan.of[op.out].total else { return };
+        if backward_plan.of[op.out].norm.is_some() {
+            let (out, others) = Others::split(place.values, self.range(backward_plan, total));
             let shape = plan.buffers[op.out].shape;
             let padded = Padded::new(shape, plan.buffers[op.out].stride, 0);
-            self.stage_gradient(way, op.out, &others, padded, out);
+            self.stage_gradient(backward_plan, op.out, &others, padded, out);
         }
         let mut first_channel = 0;
         for (input, source) in op.reads.iter().enumerate() {
             let channels = plan.buffers[source.buffer].shape.channels;
-            let write = targets[input].map_or(0..0, |target| self.range(way, target.gradient));
+            let write = targets[input].map_or(0..0, |target| self.range(backward_plan, target.gradient));
             let into = targets[input].map(|target| target.into);
             let (out, others) = Others::split(place.values, write);
-            let gradient = others.get(self.range(way, total));
-            // Not every input is still in memory.
+            let gradient = others.get(self.range(backward_plan, total));
+            // A closure, because not every input is still in memory.
             let x = || others.buffer(plan, source.buffer);
             match (&op.kind, into) {
                 (Kind::Linear { source, weight, .. }, into) => {

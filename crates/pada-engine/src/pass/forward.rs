@@ -6,7 +6,7 @@ use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{take_moments, take_squares};
 
 impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
-    /// The operations of a level, forward, for one image.
+    /// Computes the forward pass of one level for one image.
     pub(crate) fn forward(&self, level: usize, place: &mut Place<'_, T>, scratch: &mut Scratch<T, U>) {
         scratch.staged = None;
         for op in &self.plan.ops[self.plan.op_range(level)] {
@@ -113,7 +113,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let (weight, bias) = (self.host.weight(*weight), self.host.weight(*bias));
                 V::dispatch(Linear { x: &self.vector(&others, *source), weight, bias, out });
             }
-            Kind::Difference { .. } => unreachable!("it has sums to leave, see `difference`"),
+            Kind::Difference { .. } => unreachable!("`forward` calls `difference` for it"),
         }
     }
 
@@ -130,10 +130,10 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         take_squares(plan, alignment, squares, place.seen, place.partial);
     }
 
-    /// An image of the batch, `[C, H, W]`, as `[H, W, stride]`.
+    /// Copies an image of the batch from `[C, H, W]` to `[H, W, stride]`.
     fn load(&self, image: usize, stride: usize, out: &mut [T]) {
         let shape = self.images.shape;
-        let pixels = self.images.numbers().expect("a pass is given its images");
+        let pixels = self.images.numbers().expect("`Engine::run` has checked that the pixels are given");
         let pixels = &pixels[image * shape.numel()..][..shape.numel()];
         out.fill(T::ZERO);
         for (c, plane) in pixels.chunks_exact(shape.pixels()).enumerate() {

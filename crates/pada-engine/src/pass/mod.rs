@@ -1,9 +1,9 @@
-//! Runs a plan: one image after the other within a level, the images of a batch spread over threads.
+//! Runs the operations of a plan for one image and one level.
 
 mod backward;
 mod forward;
 
-use pada_graph::{HostWeights, Images};
+use pada_exec::{HostWeights, Images};
 
 use crate::geometry::{Geometry, Padded, Phase};
 use crate::kernels::{
@@ -16,32 +16,32 @@ use crate::simd::{Number, Unit, Vector};
 use crate::statistics::Coefficients;
 use crate::weights::Packed;
 
-/// What all images of a pass share.
+/// The inputs that all images of a pass share.
 pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) plan: &'a Plan,
     pub(crate) host: &'a HostWeights,
     pub(crate) packed: Packed<'a, V::Elem, V::Unit>,
     pub(crate) coefficients: &'a Coefficients<V::Elem>,
-    /// Those of this rank.
+    /// The images of this process.
     pub(crate) images: &'a Images<'a>,
     pub(crate) share: &'a Share<'a>,
-    /// Factor on the whole loss.
+    /// Factor of the whole loss.
     pub(crate) loss_scale: f64,
     /// `[slots, B]`
     pub(crate) drop_path: &'a [f32],
 }
 
-/// One image on its way through a level.
+/// One image and the memory that its operations write.
 pub(crate) struct Place<'a, T> {
-    /// Its number among those of this rank.
+    /// Index of the image among the images of this process.
     pub(crate) image: usize,
-    /// How many images of its chunk were there before it.
+    /// Number of images of its chunk that were computed before it.
     pub(crate) seen: usize,
-    /// Its part of the arena.
+    /// The memory of the image in the arena.
     pub(crate) values: &'a mut [T],
-    /// Statistics of its chunk.
+    /// Partial sums of statistics of its chunk.
     pub(crate) partial: &'a mut [f64],
-    /// Gradient sums of its chunk.
+    /// Weight gradients of its chunk.
     pub(crate) sums: &'a mut [T],
 }
 
@@ -53,24 +53,24 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// What drop-path multiplies an image by.
+    /// Returns the drop-path factor of an image.
     fn drop_path(&self, slot: usize, image: usize) -> T {
         T::from_f32(self.drop_path[slot * self.share.batch + self.share.images.start + image])
     }
 
-    /// The numbers of a vector, or of a map channel by channel, as the weights of a linear layer are.
+    /// Returns the numbers of a buffer without padding channels, in the order `[C, H, W]` of the weights of a linear layer.
     fn vector(&self, others: &Others<'_, T>, buffer: BufferId) -> Vec<T> {
         let Buffer { shape, stride } = self.plan.buffers[buffer];
         let x = others.buffer(self.plan, buffer);
         (0..shape.channels).flat_map(|c| x[c..].iter().step_by(stride).copied()).collect()
     }
 
-    fn range(&self, way: &Backward, gradient: usize) -> std::ops::Range<usize> {
-        let place = way.places[gradient];
-        place..place + self.plan.buffers[way.buffers[gradient]].len()
+    fn range(&self, backward_plan: &Backward, gradient: usize) -> std::ops::Range<usize> {
+        let place = backward_plan.places[gradient];
+        place..place + self.plan.buffers[backward_plan.buffers[gradient]].len()
     }
 
-    /// The padded input of a convolution; it stays for others that read the same.
+    /// Copies the input of a convolution to a padded buffer, unless an earlier convolution that reads the same value has done so.
     fn stage(&self, conv: &ConvOp, others: &Others<'_, T>, scratch: &mut Scratch<T, U>) {
         let padded = conv.geometry.input;
         let out = scratch.input.numbers.get(padded.len());
@@ -84,7 +84,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// Brings the units of a padded image up to date.
+    /// Converts the numbers of a padded image to units, if the two differ.
     fn set_units(image: &mut Image<T, U>, len: usize) {
         let numbers = &*image.numbers.get(len);
         if V::as_units(numbers).is_none() {
@@ -92,26 +92,27 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// A padded image as convolutions read it.
+    /// Returns a padded image in units, as convolutions read it.
     fn units(image: &mut Image<T, U>, len: usize) -> &[U] {
         let Image { numbers, units } = image;
         V::as_units(numbers.get(len)).unwrap_or_else(|| units.get(len / U::PER))
     }
 
+    /// Copies the gradient of an operation's output to a padded buffer.
     fn stage_gradient(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         buffer: BufferId,
         others: &Others<'_, T>,
         padded: Padded,
         out: &mut [T],
     ) {
-        let parts = way.of[buffer];
-        let direct = parts.direct.map(|id| others.get(self.range(way, id)));
+        let parts = backward_plan.of[buffer];
+        let direct = parts.direct.map(|id| others.get(self.range(backward_plan, id)));
         let norm = parts.norm.map(|(norm, after)| {
             let [a, b, c] = self.coefficients.gradient(self.plan, norm);
             NormGradient {
-                g: others.get(self.range(way, after)),
+                g: others.get(self.range(backward_plan, after)),
                 y: others.buffer(self.plan, buffer),
                 mean: self.coefficients.mean(self.plan, norm),
                 a,
@@ -122,7 +123,8 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         V::dispatch(StageGradient { direct, norm, padded, out });
     }
 
-    /// A convolution in either direction; `units_in` and `stride_out` are those of what is read and of what is written.
+    /// Runs a dense convolution, forward or backward. `units_in` is the number of units per tap of the image that is read, and `stride_out`
+    /// is the stride of the image that is written.
     fn convolve(
         direction: Direction<'_, T>,
         [x, weights]: [&[U]; 2],
@@ -133,7 +135,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         V::dispatch(ConvKernel { x, phases, weights, units_in, stride_out, bias, out, into, mask });
     }
 
-    /// The same for a convolution whose channels stay apart.
+    /// Runs a depthwise convolution, forward or backward.
     fn convolve_depthwise(
         direction: Direction<'_, T>,
         [x, weights]: [&[T]; 2],
@@ -145,7 +147,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     }
 }
 
-/// Which way a convolution is computed.
+/// The direction of a convolution, forward or backward, with its index tables.
 struct Direction<'a, T> {
     phases: &'a [Phase],
     bias: Option<&'a [T]>,

@@ -14,11 +14,11 @@ use crate::kernels::Windows;
 use crate::statistics::needs_batch;
 use crate::weights;
 
-/// Buffers start at multiples of this many numbers: a cache line of `f32`.
+/// Alignment of buffers in numbers: a cache line of `f32`.
 pub(super) const ALIGN: usize = 16;
 
 impl Compiler {
-    /// Compiles a graph.
+    /// Compiles a graph to a plan.
     pub(crate) fn compile(&mut self, graph: &Graph, machine: Machine, mode: Mode) -> Plan {
         let mut builder = Builder::new(graph, machine, mode);
         let values: Vec<Source> = Vec::with_capacity(graph.nodes().len());
@@ -68,6 +68,8 @@ impl Compiler {
         plan
     }
 
+    /// Computes the geometry of all convolutions.
+    ///
     /// Convolutions that read the same value share one padded copy, so its border is the widest that one of them needs.
     fn set_geometries(&mut self, buffers: &[Buffer], ops: &mut [Op]) {
         let mut borders: HashMap<(usize, Source), usize> = HashMap::new();
@@ -108,7 +110,7 @@ impl Compiler {
     }
 }
 
-/// Gives packed weights and gradient sums their places.
+/// Assigns offsets to packed weights and gradient sums.
 fn set_places(plan: &mut Plan) {
     let (mut level, mut sums) = (0, 0);
     for i in 0..plan.ops.len() {
@@ -116,8 +118,8 @@ fn set_places(plan: &mut Plan) {
         if op.level != level {
             (level, sums) = (op.level, 0);
         }
-        // Only where a gradient comes by: what nothing but an anchor reads has none.
-        let trained = plan.backward.as_ref().is_some_and(|way| way.reaches(op.out));
+        // A value that only anchors read has no gradient, so its weights have no gradient sums.
+        let trained = plan.backward.as_ref().is_some_and(|backward_plan| backward_plan.reaches(op.out));
         let mut packed = 0;
         let sums_len = match &op.kind {
             Kind::Conv(conv) => {
@@ -148,10 +150,10 @@ struct Builder<'g> {
     graph: &'g Graph,
     machine: Machine,
     mode: Mode,
-    /// How often a node is read.
+    /// Per node: how many inputs of other nodes read it.
     readers: Vec<usize>,
     buffers: Vec<Buffer>,
-    /// Isa of each buffer's producer.
+    /// Per buffer: the level of the operation that writes it.
     levels: Vec<usize>,
     norms: Vec<NormSlot>,
     alignments: usize,
@@ -168,14 +170,14 @@ impl<'g> Builder<'g> {
         Self { graph, machine, mode, readers, buffers, levels, norms, alignments: 0, auxiliary, ops }
     }
 
-    /// Emits what a node needs and says how it is read.
+    /// Emits the operations of a node and returns how its value is read.
     fn node(&mut self, id: NodeId, node: &Node, values: &[Source]) -> Source {
         use pada_graph::Op;
         let inputs: Vec<Source> = node.inputs.iter().map(|x| values[x.0]).collect();
         let plain = |buffer| Source { buffer, norm: None, act: Activation::None };
         match &node.op {
             Op::Input => {
-                // A convolution's columns of taps are one run of numbers where no channel is padded.
+                // Without padding channels, a convolution reads the taps of a kernel row as one run of numbers.
                 let packed =
                     self.graph.nodes().iter().filter(|n| n.inputs.contains(&id)).all(|n| match &n.op {
                         Op::Conv(conv) => conv.groups == 1 && conv.dilation == 1,
@@ -194,7 +196,7 @@ impl<'g> Builder<'g> {
             Op::Norm(norm) => self.normalised(inputs[0], norm),
             Op::Conv(conv) => plain(self.conv(id, inputs[0], conv, node.shape)),
             Op::AvgPool(_) if self.is_term(id) => {
-                // Emitted by the sum that reads it.
+                // The sum that reads it emits it.
                 Source { act: Activation::None, norm: None, buffer: self.plain(inputs[0]) }
             }
             Op::AvgPool(pool) | Op::MaxPool(pool) => {
@@ -219,7 +221,7 @@ impl<'g> Builder<'g> {
                 let stride = self.stride(node.shape);
                 plain(self.emit(Kind::GlobalPool { source: inputs[0] }, node.shape, stride, &inputs))
             }
-            Op::Gate => unreachable!("Images::check refuses what is only counted"),
+            Op::Gate => unreachable!("Images::check rejects operations that have only a cost"),
             Op::Linear { weight, bias, .. } => {
                 let source = self.plain(inputs[0]);
                 let stride = self.stride(node.shape);
@@ -237,7 +239,7 @@ impl<'g> Builder<'g> {
                 self.auxiliary.push((logits, *share));
                 plain(logits)
             }
-            // It changes no logits. Nothing reads it, so that any source will do.
+            // An alignment does not change the logits. Nothing reads its value, so any source will do.
             Op::Align { .. } if self.mode == Mode::Forward => inputs[VALUE],
             Op::Align { share } => {
                 let reads: Vec<Source> = inputs.into_iter().map(|x| self.not_activated(x)).collect();
@@ -273,7 +275,7 @@ impl<'g> Builder<'g> {
         self.emit(Kind::Combine { terms, act }, shape, self.stride(shape), &reads)
     }
 
-    /// The value in a buffer of its own, as it is.
+    /// Returns a buffer with the normalised and activated value. Emits a copy if the value is not stored as it is read.
     fn plain(&mut self, source: Source) -> BufferId {
         if source.norm.is_none() && source.act == Activation::None {
             return source.buffer;
@@ -296,7 +298,7 @@ impl<'g> Builder<'g> {
             Some(id) if self.norms[id].norm == *norm => id,
             other => {
                 if other.is_some() {
-                    // One norm for each buffer: a second one gets a copy.
+                    // A buffer has at most one norm, so a second norm gets a copy of the buffer.
                     let copy = Term::Value(Source { buffer, norm: None, act: Activation::None });
                     buffer = self.combine(vec![copy], Activation::None, self.buffers[buffer].shape);
                 }
@@ -322,7 +324,7 @@ impl<'g> Builder<'g> {
         self.emit(Kind::Conv(op), shape, self.stride(shape), &[source])
     }
 
-    /// Whether a node is a pooling that only one sum reads.
+    /// Returns whether the only reader of a node is a sum, so that the sum can compute the pooling itself.
     fn is_term(&self, id: NodeId) -> bool {
         let reader = self.graph.nodes().iter().find(|node| node.inputs.contains(&id));
         self.readers[id.0] == 1 && reader.is_some_and(|node| node.op == pada_graph::Op::Add)
@@ -338,7 +340,7 @@ impl<'g> Builder<'g> {
         }
     }
 
-    /// The value behind its norm at most: activations get a buffer of their own.
+    /// Returns a source without activation. Emits a copy if the value is activated.
     fn not_activated(&mut self, source: Source) -> Source {
         match source.act {
             Activation::None => source,
@@ -349,12 +351,13 @@ impl<'g> Builder<'g> {
 
 #[cfg(test)]
 mod tests {
-    use pada_graph::{Lower, MacroNet, Norms};
+    use pada_graph::Lower;
+    use pada_models::{MacroNet, Norms};
     use pada_space::{NasBenchMacro, SearchSpace};
 
     use super::*;
 
-    /// With running statistics nothing waits for the batch: an image goes through the whole network at once.
+    /// With running statistics no norm needs the batch, so each image passes through the whole network in one level.
     #[test]
     fn running_statistics_need_one_level_to_score_and_one_per_norm_to_train() {
         let levels = |norms: Norms, mode: Mode| {

@@ -10,27 +10,27 @@ use crate::memory::Aligned;
 use crate::plan::{Activation, Connection};
 use crate::simd::Vector;
 
-/// One kernel on one shape.
+/// The measurement of one kernel on one shape.
 #[derive(Clone, Debug)]
 pub struct Measurement {
-    /// What it computes.
+    /// The operation and its direction, such as `conv 3x3 forward`.
     pub kernel: String,
-    /// C × H × W of one image, before and after.
+    /// Shape of one image, C × H × W, the same for input and output.
     pub shape: Shape,
-    /// How many images.
+    /// Number of images.
     pub images: usize,
-    /// Multiplications and additions for all images.
+    /// Floating-point operations for all images: multiplications and additions.
     pub flops: f64,
-    /// Bytes of images that are read and written; scratch memory, which stays in the cache, does not count.
+    /// Bytes of images that are read and written. Scratch memory does not count, because it stays in the cache.
     pub bytes: f64,
-    /// Time for all images.
+    /// Time for all images, in seconds.
     pub seconds: f64,
 }
 
-/// C, and H = W, of the stages of the network with C = 16 on images of 32 × 32.
+/// C and H = W in the three stages of the NAS-Bench-201 network with 16 channels, on images of 32 × 32 pixels.
 const STAGES: [(usize, usize); 3] = [(16, 32), (32, 16), (64, 8)];
 
-/// All kernels of a cell, on values that take `bytes` for all images.
+/// Measures all kernels of a cell on values of `bytes` bytes for all images.
 pub(super) fn measure<V: Vector<Elem = f32, Unit = f32>>(bytes: usize, repeats: usize) -> Vec<Measurement> {
     let mut found = Vec::new();
     for (channels, size) in STAGES {
@@ -43,7 +43,7 @@ pub(super) fn measure<V: Vector<Elem = f32, Unit = f32>>(bytes: usize, repeats: 
     found
 }
 
-/// Images of one shape, and what was measured on them.
+/// Images of one shape, and the measurements on them.
 struct Bench {
     shape: Shape,
     images: usize,
@@ -52,7 +52,7 @@ struct Bench {
     found: Vec<Measurement>,
 }
 
-/// The images of one thread, two values and a result of each, and its scratch memory.
+/// The images of one thread, each with two inputs and an output, and the scratch memory of the thread.
 struct Part {
     values: [Aligned<f32>; 3],
     images: usize,
@@ -66,7 +66,7 @@ struct Scratch {
     sums: Aligned<f32>,
 }
 
-/// One image on its way through a kernel.
+/// The inputs, output and scratch memory of a kernel for one image.
 struct Image<'a> {
     x: &'a [f32],
     y: &'a [f32],
@@ -99,7 +99,8 @@ impl Bench {
         Self { shape, images: each * threads, repeats, parts, found: Vec::new() }
     }
 
-    /// Times `work` on all images. Both costs are those of one number of a value: `flops`, and how often it goes to or from memory.
+    /// Times `work` on all images. `flops` is the number of operations per number of a value, and `passes` is how often each number is read
+    /// from or written to memory.
     fn time(&mut self, kernel: &str, flops: usize, passes: usize, work: impl Fn(Image<'_>) + Sync) {
         let (parts, len) = (&mut self.parts, self.shape.numel());
         let seconds = median_s(self.repeats, || parts.par_iter_mut().for_each(|part| part.each(len, &work)));
@@ -114,7 +115,7 @@ impl Bench {
         });
     }
 
-    /// A dense convolution in its three directions.
+    /// Measures a dense convolution: forward, gradient of the input, and gradient of the weights.
     fn conv<V: Vector<Elem = f32, Unit = f32>>(&mut self, kernel: usize) {
         let channels = self.shape.channels;
         let conv = Conv::same(WeightId(0), channels, kernel, 1);
@@ -170,7 +171,7 @@ impl Bench {
         });
     }
 
-    /// What is not a convolution.
+    /// Measures the kernels that are not convolutions.
     fn others<V: Vector<Elem = f32, Unit = f32>>(&mut self) {
         let (shape, stride) = (self.shape, self.shape.channels);
         let pool = Pool { kernel: 3, stride: 1, padding: 1 };
@@ -181,7 +182,7 @@ impl Bench {
         });
         let numbers = [0.1, 1.5, 0.2].map(|v| vec![v; stride]);
         let affine = Affine { mean: &numbers[0], scale: &numbers[1], shift: &numbers[2] };
-        // Subtract, multiply and add for each term, and their sum.
+        // Subtract, multiply and add for each of two terms, and one addition for their sum.
         self.time("norm of two, added", 7, 3, |image| {
             let terms = [(image.x, affine), (image.y, affine)];
             V::dispatch(Combine {
@@ -197,7 +198,7 @@ impl Bench {
             let out = image.scratch.staged.get(padded.len());
             V::dispatch(Stage { source: image.x, affine: Some(affine), act: Activation::Relu, padded, out });
         });
-        // Sum, and sum of squares of differences from the first number.
+        // Subtract the first pixel, add, multiply and add.
         self.time("batch moments", 4, 1, |image| {
             V::dispatch(Moments { x: image.x, stride, sums: image.scratch.sums.get(2 * stride) });
         });

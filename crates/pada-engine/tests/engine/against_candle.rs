@@ -1,7 +1,9 @@
 //! Whole networks against the readable executor.
 
 use pada_engine::Isa;
-use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
+use pada_exec::Precision;
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::{Case, distance};

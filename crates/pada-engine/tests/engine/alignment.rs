@@ -1,9 +1,9 @@
 //! The gradient of alignments against central differences of the loss, and what stands still.
 
 use pada_engine::Isa;
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
 use pada_graph::{
-    Batch, Conv, Decayed, Executor, Graph, GraphBuilder, Images, Init, LossSpec, Norm, Pool, Precision,
-    SgdStep, Shape, State, Statistics, UnusedWeights, WeightId, WeightLayout, WeightSpec,
+    Conv, Graph, GraphBuilder, Init, Norm, Pool, Shape, Statistics, WeightId, WeightLayout, WeightSpec,
 };
 
 use crate::case::{Case, distance};

@@ -1,8 +1,8 @@
 //! What does not fit is refused, with the words of the readable executor.
 
-use pada_graph::{
-    Batch, ExecError, Executor, Graph, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape,
-};
+use pada_exec::{Batch, ExecError, Executor, Images, LossSpec, Precision};
+use pada_graph::{Graph, Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::{Case, LEVELS};
@@ -54,7 +54,10 @@ fn half_an_image_is_refused() {
     let (case, _) = setup();
     let pixels = &case.pixels[..case.pixels.len() - 7];
     let error = error(pixels, SHAPE, &case.labels, None);
-    assert!(matches!(error, ExecError::BatchLength { what: "numbers", found: 761, images: 3 }), "{error}");
+    assert!(
+        matches!(error, ExecError::BatchLength { what: "pixel values", found: 761, images: 3 }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Convolutions in bf16.
 
 use pada_engine::{Isa, has_bf16};
-use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape};
+use pada_exec::{Executor, Precision};
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::{Case, distance};

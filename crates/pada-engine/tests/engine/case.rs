@@ -1,8 +1,9 @@
 //! The same graph, the same weights, the same images, on both executors.
 
+use pada_candle::CandleExecutor;
 use pada_engine::{Engine, Isa};
-use pada_graph::{Batch, Executor, Graph, Images, LossSpec, Precision, Shape, WeightLayout};
-use pada_models::CandleExecutor;
+use pada_exec::{Batch, Executor, Images, LossSpec, Precision};
+use pada_graph::{Graph, Shape, WeightLayout};
 
 pub(crate) const LEVELS: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
 

@@ -1,7 +1,8 @@
 //! Backward kernels against central differences of the engine's own forward pass in f64.
 
 use pada_engine::{Engine, Isa};
-use pada_graph::{Conv, Norm, Pool, Precision, Shape, Statistics};
+use pada_exec::Precision;
+use pada_graph::{Conv, Norm, Pool, Shape, Statistics};
 
 use crate::case::noise;
 use crate::probe::{Build, Probe};

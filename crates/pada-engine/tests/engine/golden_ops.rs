@@ -2,7 +2,8 @@
 //! It is written by `make_golden_ops.py`, which lies beside that folder.
 
 use pada_engine::Engine;
-use pada_graph::{Conv, Executor, GraphBuilder, NodeId, Norm, Pool, Precision, Shape, Statistics, WeightId};
+use pada_exec::{Executor, Precision};
+use pada_graph::{Conv, GraphBuilder, NodeId, Norm, Pool, Shape, Statistics, WeightId};
 use safetensors::SafeTensors;
 
 use crate::case::LEVELS;

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use pada_dist::{ProcessGroup, shard, threads};
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, BatchNormSync, Executor, Graph, Images, LossSpec, Lower, MacroNet, Nb201Net, Norms, Op, Precision,
-    Shape, State, Statistics, WeightId,
-};
+use pada_exec::{Batch, BatchNormSync, Executor, Images, LossSpec, Precision, State};
+use pada_graph::{Graph, Lower, Op, Shape, Statistics, WeightId};
+use pada_models::{MacroNet, Nb201Net, Norms};
 use pada_space::{NasBenchMacro, Nb201, SearchSpace};
 
 use crate::case::{Case, LEVELS, distance};

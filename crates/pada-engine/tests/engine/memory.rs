@@ -1,6 +1,6 @@
 //! Memory is kept from pass to pass; what an earlier one left there must not be seen.
 
-use pada_graph::{Executor, Precision, State};
+use pada_exec::{Executor, Precision, State};
 use proptest::prelude::*;
 
 use crate::case::{Case, LEVELS};

@@ -1,10 +1,8 @@
 //! An operation alone. Executors have gradients of weights only and know one loss; here the operation's input is made of
 //! weights, and the loss is built such that any gradient can be sent into its output.
 
-use pada_graph::{
-    Batch, Conv, Executor, Graph, GraphBuilder, Images, Init, LossSpec, NodeId, Shape, State, WeightId,
-    WeightLayout, WeightSpec,
-};
+use pada_exec::{Batch, Executor, Images, LossSpec, State};
+use pada_graph::{Conv, Graph, GraphBuilder, Init, NodeId, Shape, WeightId, WeightLayout, WeightSpec};
 
 /// What an operation is built from: the builder, its input, and its weights.
 pub(crate) type Build<'a> = &'a dyn Fn(&mut GraphBuilder<'_>, NodeId, &[WeightId]) -> NodeId;

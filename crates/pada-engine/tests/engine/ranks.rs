@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use pada_dist::{DistError, ProcessGroup, threads};
-use pada_graph::{BatchNormSync, Graph, Lower, MacroNet, Nb201Net, Norms, Precision, Shape};
+use pada_exec::{BatchNormSync, Precision};
+use pada_graph::{Graph, Lower, Shape};
+use pada_models::{MacroNet, Nb201Net, Norms};
 use pada_space::{NasBenchMacro, Nb201, SearchSpace};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -16,7 +18,7 @@ fn bits(case: &Case, graph: &Graph, world: &ProcessGroup) -> Vec<u64> {
     let of = |level| {
         let mut engine = case.engine(Precision::F32, level).across(world.clone(), BatchNormSync::Sync);
         let found = case.step(&mut engine, graph);
-        let weights = pada_graph::Executor::read(&engine, pada_graph::State::Weights);
+        let weights = pada_exec::Executor::read(&engine, pada_exec::State::Weights);
         let numbers = found.logits.into_iter().chain(found.gradient).chain(weights);
         let numbers = numbers.map(|v| u64::from(v.to_bits())).collect::<Vec<_>>();
         numbers.into_iter().chain([found.loss.to_bits(), found.alignment.to_bits()])
@@ -70,11 +72,11 @@ fn ranks_that_cannot_share_a_batch_and_one_that_hangs_are_errors() {
     let graph = net.lower(&Nb201::new().parse("333333").unwrap()).unwrap();
     let step = |world: &ProcessGroup| {
         let mut engine = case.engine(Precision::F32, LEVELS[0]).across(world.clone(), BatchNormSync::Sync);
-        let images = pada_graph::Images::given(&case.pixels, case.shape);
-        let batch = pada_graph::Batch { images, labels: &case.labels };
-        let result = pada_graph::Executor::gradients(&mut engine, &graph, &batch, &Default::default());
+        let images = pada_exec::Images::given(&case.pixels, case.shape);
+        let batch = pada_exec::Batch { images, labels: &case.labels };
+        let result = pada_exec::Executor::gradients(&mut engine, &graph, &batch, &Default::default());
         match result {
-            Err(pada_graph::ExecError::ProcessGroup(error)) => error,
+            Err(pada_exec::ExecError::ProcessGroup(error)) => error,
             other => panic!("{other:?}"),
         }
     };

@@ -1,10 +1,9 @@
 //! Norms with running statistics, and the networks of the other spaces, against the readable executor.
 
 use pada_engine::Isa;
-use pada_graph::{
-    Batch, DartsModel, DartsNet, DartsSize, Decayed, Executor, Graph, Images, LossSpec, Lower, MacroNet,
-    MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State, UnusedWeights,
-};
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Graph, Lower, Shape};
+use pada_models::{DartsModel, DartsNet, DartsSize, MacroNet, MobileModel, Nb201Net, Norms, ProxylessNet};
 use pada_space::{
     DARTS_NAMED, Darts, Genotype, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless, ProxylessWidths,
     SearchSpace, find_named,

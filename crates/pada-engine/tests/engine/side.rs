@@ -1,10 +1,9 @@
 //! Auxiliary heads, drop-path and smoothed labels against the readable executor.
 
 use pada_engine::Isa;
-use pada_graph::{
-    Batch, Conv, DartsModel, DartsSize, DartsTraining, DropPath, ExecError, Executor, Graph, GraphBuilder,
-    Images, Init, LossSpec, Lower, Norm, Precision, Shape, Statistics, WeightLayout, WeightSpec,
-};
+use pada_exec::{Batch, ExecError, Executor, Images, LossSpec, Precision};
+use pada_graph::{Conv, Graph, GraphBuilder, Init, Lower, Norm, Shape, Statistics, WeightLayout, WeightSpec};
+use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath};
 use pada_space::{Arch, DARTS_NAMED, Genotype, find_named};
 
 use crate::case::{Case, LEVELS, distance};

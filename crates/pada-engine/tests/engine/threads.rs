@@ -1,6 +1,8 @@
 //! The number of threads changes nothing, not even the last bit.
 
-use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
+use pada_exec::Precision;
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;

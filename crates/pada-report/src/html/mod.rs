@@ -83,7 +83,7 @@ fn state(run: &RunView) -> Markup {
         @if let Some(text) = run.unfinished() {
             p class="notice" role="note" {
                 (text)
-                " If no process is working on it, continue with " code { "pada-train --resume " (run.folder) }
+                " If no process is working on it, continue with " code { "pada --resume " (run.folder) }
             }
         }
     }

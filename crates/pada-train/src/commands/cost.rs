@@ -1,7 +1,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use pada::graph::{Cost, DartsSize, Shape};
+use pada::graph::{Cost, Shape};
+use pada::models::DartsSize;
 use pada::{AloneNet, ConfigError, PadaError};
 use serde_json::json;
 

@@ -3,8 +3,8 @@ use std::path::Path;
 use pada::Device;
 use pada::data::{CIFAR10, CIFAR100, Cifar};
 use pada::engine::cuda::{self, CudaError, Driver, DriverOptions, KernelResources};
-use pada::graph::Precision;
-use pada::truth::{Darts214Table, Download, MacroTable, NasBenchError, Nb201Table};
+use pada::exec::Precision;
+use pada::nasbench::{Darts214Table, Download, MacroTable, NasBenchError, Nb201Table};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let missing: Vec<&str> = findings.iter().filter(|f| f.state.is_err()).map(|f| f.what).collect();
     if !missing.is_empty() && !missing.iter().any(|what| what.starts_with("mini")) {
-        say!("\nwhat is missing is for other data and for GPUs; `pada-train` alone needs none of it");
+        say!("\nwhat is missing is for other data and for GPUs; `pada` alone needs none of it");
     }
     let listed = kernels.as_deref().ok().filter(|_| args.kernels);
     if let Some(kernels) = listed {
@@ -185,14 +185,14 @@ fn mini() -> Result<String, String> {
 fn cifar(set: &Cifar, data: &Path) -> Result<String, String> {
     let dir = &data.join(set.name);
     if !set.is_in(dir) {
-        return Err(format!("not in {}; run `cargo xtask download {}`", dir.display(), set.name));
+        return Err(format!("not in {}; run `pada download {}`", dir.display(), set.name));
     }
     let splits = set.read(dir).map_err(|e| e.to_string())?;
     Ok(format!("{} training and {} test images in {}", splits.train.len(), splits.test.len(), dir.display()))
 }
 
 fn mini_table() -> Result<String, String> {
-    let table = pada::truth::mini().map_err(|e| e.to_string())?;
+    let table = pada::nasbench::mini().map_err(|e| e.to_string())?;
     Ok(format!("{} architectures, embedded", table.archs().len()))
 }
 

@@ -7,7 +7,7 @@ use pada::graph::onnx::{BATCH, INPUT, OUTPUT};
 use pada::trainer::write_durably;
 use pada::{
     ConfigError, Existing, ExportJob, ExportWeights, PadaError, Recalibration, StatisticsFrom,
-    check_new_file, export,
+    check_new_file, check_output, export,
 };
 use serde_json::json;
 
@@ -99,6 +99,11 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let endings: &[&str] = match args.format {
+        Format::Onnx => &["onnx"],
+        Format::Safetensors => &["safetensors"],
+    };
+    check_output(&args.out, endings, &[&args.weights])?;
     check_new_file(&args.out, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
     let place = args.common.place()?;
     let images = args.recalibrate.map(Recalibration::over);
@@ -113,10 +118,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let net = export(&job, &place)?;
     let (arch, statistics) = (&net.about["arch"], &net.about["norms"]);
-    eprintln!("{} norms frozen: {statistics}", net.frozen.norms());
+    note!("{} norms frozen: {statistics}", net.frozen.norms());
     if net.frozen.batch_norms() > 0 {
-        eprintln!(
-            "until now they used the statistics of each batch, as `pada-train rank` does: accuracies differ a little"
+        note!(
+            "until now they used the statistics of each batch, as `pada rank` does: accuracies differ a little"
         );
     }
     let bytes = match args.format {

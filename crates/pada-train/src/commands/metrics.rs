@@ -2,12 +2,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use pada::graph::DartsSize;
-use pada::rank::{Bootstrap, Metrics, tau_b_interval};
-use pada::space::{Arch, SearchSpace};
-use pada::truth::{
+use pada::metrics::{Bootstrap, Metrics, tau_b_interval};
+use pada::models::DartsSize;
+use pada::nasbench::{
     BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
 };
+use pada::space::{Arch, SearchSpace};
 use pada::{AloneNet, PadaError, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
@@ -51,14 +51,28 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let params = truth.params.as_ref().map(|p| scores.iter().map(|(arch, _)| p[arch]).collect::<Vec<f64>>());
     let metrics = Metrics::compute(&predicted, &truths, params.as_deref()).map_err(PadaError::from)?;
     let bootstrap = Bootstrap::new().with_resamples(args.resamples.get()).with_seed(args.seed);
-    let interval = tau_b_interval(&predicted, &truths, &bootstrap).map_err(PadaError::from)?;
+    let interval = match tau_b_interval(&predicted, &truths, &bootstrap) {
+        Err(error) if error.is_undefined() => {
+            note!("tau_b has no interval: {error}");
+            None
+        }
+        other => Some(other.map_err(PadaError::from)?),
+    };
 
     let mut json = serde_json::to_value(&metrics)?;
     if let serde_json::Value::Object(fields) = &mut json {
         for (name, value) in fields.iter() {
             say!("{name:<26} {value}");
         }
-        say!("{:<26} [{}, {}], {} %", "tau_b interval", interval.low, interval.high, 100.0 * interval.level);
+        if let Some(interval) = interval {
+            say!(
+                "{:<26} [{}, {}], {} %",
+                "tau_b interval",
+                interval.low,
+                interval.high,
+                100.0 * interval.level
+            );
+        }
         fields.insert("tau_b_interval".to_owned(), serde_json::to_value(interval)?);
     }
     if args.json {
@@ -87,7 +101,7 @@ impl Truth {
         let data = super::data_dir();
         Ok(match name {
             TruthName::Mini => {
-                Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini()?), params: None }
+                Self { path: "mini".into(), accuracy: accuracies(&pada::nasbench::mini()?), params: None }
             }
             TruthName::Nb201 => Self::nb201(Nb201Dataset::Cifar10, &data)?,
             TruthName::Nb201Cifar100 => Self::nb201(Nb201Dataset::Cifar100, &data)?,

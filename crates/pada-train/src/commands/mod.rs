@@ -8,12 +8,14 @@ macro_rules! say {
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod doctor;
+pub(crate) mod download;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod metrics;
 pub(crate) mod rank;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod retrain;
 pub(crate) mod search;
 pub(crate) mod train;
@@ -26,8 +28,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
-use pada::graph::{BatchNormSync, Precision};
-use pada::world::{DistError, ProcessGroup};
+use pada::dist::{DistError, ProcessGroup};
+use pada::exec::{BatchNormSync, Precision};
 use pada::{
     Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, RankSplit, Recalibration, Session,
     SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,
@@ -94,7 +96,7 @@ impl Common {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
         let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
         if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
-            eprintln!("on the CPU: {reason}");
+            note!("on the CPU: {reason}");
         }
         let (checkpoint_every, world) = (Duration::from_secs(60), ProcessGroup::single());
         Ok(Session { data_dir: data_dir(), device, checkpoint_every, world })
@@ -238,7 +240,7 @@ pub(crate) struct ComputeArgs {
 enum ExecutorArg {
     /// Own kernels
     Engine,
-    /// candle, the reference
+    /// candle, the plain reference; only in a build with `--features candle`
     Candle,
 }
 

@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pada::{ErrorKind, RankArchs, RankJob, check_scores_file, rank_weights, write_scores};
+use pada::{ErrorKind, RankArchs, RankJob, check_output, check_scores_file, rank_weights, write_scores};
 use serde_json::json;
 
 use super::train::ended;
@@ -39,12 +39,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let leads = place.world.index() == 0;
     if leads {
+        let mut inputs = vec![args.weights.as_path()];
+        if let RankArchs::File(file) = &args.archs {
+            inputs.push(Path::new(file));
+        }
+        check_output(&args.out, &["csv"], &inputs)?;
         check_scores_file(&args.out)?;
     }
     let mut progress = if leads { args.common.progress() } else { Progress::new(Show::Nothing) };
     let ranked = rank_weights(&job, &place, &mut progress);
     if leads && ranked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
-        eprintln!("no scores were written; the same command starts them again");
+        note!("no scores were written; the same command starts them again");
     }
     let (scores, record) = ended(&place.world, ranked)?;
     if !leads {

@@ -43,5 +43,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn not_one_architecture(folder: &RunFolder) -> PadaError {
     let value = folder.path().display().to_string();
-    ConfigError::Range { key: "--resume", value, range: "a run that `pada-train retrain` started" }.into()
+    ConfigError::Range { key: "--resume", value, range: "a run that `pada retrain` started" }.into()
 }

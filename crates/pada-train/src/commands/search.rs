@@ -171,7 +171,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     if found.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
-        eprintln!("the scores so far are kept; the same command goes on with them");
+        note!("the scores so far are kept; the same command goes on with them");
     }
     let found = found?;
     print(&found)?;

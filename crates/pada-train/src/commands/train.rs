@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use pada::dist::ProcessGroup;
 use pada::report::{RunRecord, summary};
-use pada::world::ProcessGroup;
 use pada::{Config, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 use serde_json::json;
 
@@ -77,7 +77,7 @@ impl Args {
         };
         let result = run.execute(&folder, &mut self.common.progress());
         if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::Input) {
-            eprintln!("to go on: pada-train --resume {}", folder.path().display());
+            note!("to go on: pada --resume {}", folder.path().display());
         }
         Ok(Some((folder, config, ended(world, result)?)))
     }

@@ -1,4 +1,4 @@
-use pada_graph::State;
+use pada_exec::State;
 
 use crate::r#loop::recipe::Recipe;
 use crate::r#loop::trainer::Trainer;

@@ -1,4 +1,4 @@
-use pada_graph::UnusedWeights;
+use pada_exec::UnusedWeights;
 use serde::{Deserialize, Serialize};
 
 use crate::r#loop::schedule::Schedule;

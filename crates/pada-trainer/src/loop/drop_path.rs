@@ -9,7 +9,7 @@ pub struct DropPaths<'a> {
 }
 
 impl DropPaths<'_> {
-    /// Draws `n` factors for [`pada_graph::LossSpec::drop_path`]: 0 for a dropped path, otherwise 1 / (1 − p), so that the mean is 1.
+    /// Draws `n` factors for [`pada_exec::LossSpec::drop_path`]: 0 for a dropped path, otherwise 1 / (1 − p), so that the mean is 1.
     ///
     /// # Source
     /// `drop_path` in <https://github.com/quark0/darts>, `cnn/utils.py`.

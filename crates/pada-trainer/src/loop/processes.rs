@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use pada_dist::{DistError, ProcessGroup};
-use pada_graph::{BatchNormSync, State};
+use pada_exec::{BatchNormSync, State};
 
 use crate::TrainError;
 use crate::r#loop::trainer::Trainer;

@@ -1,4 +1,4 @@
-use pada_graph::Decayed;
+use pada_exec::Decayed;
 use serde::{Deserialize, Serialize};
 
 use crate::r#loop::schedule::RunPoint;

@@ -3,7 +3,8 @@ use std::time::{Duration, Instant};
 
 use pada_data::{Augment, DataLoader};
 use pada_dist::ProcessGroup;
-use pada_graph::{Batch, BatchNormSync, Executor, Lower, SgdStep, State};
+use pada_exec::{Batch, BatchNormSync, Executor, SgdStep, State};
+use pada_graph::Lower;
 use pada_report::{EpochRecord, ImageAudit, PathAudit};
 use pada_sampler::{DataSampler, PathObservation, PathSampler, effective_sample_size, entropy};
 use pada_space::SubSpace;
@@ -22,7 +23,7 @@ use crate::scoring::fixed_images::image_shape;
 use crate::scoring::image_scores::ImageScore;
 use crate::state::checkpoint::{Checkpoint, latest_file};
 use crate::state::file::{CheckpointFile, CheckpointState};
-use crate::state::identity::difference;
+use crate::state::identity::{PROCESSES, difference};
 use crate::state::streams::Streams;
 use crate::variance::GradientVariance;
 use crate::{CheckpointError, NotFinite, TrainError};
@@ -458,7 +459,7 @@ impl Trainer {
         }
         // With batch-norm statistics per process, the result depends on the number of processes.
         if self.norms == BatchNormSync::Local {
-            identity["processes"] = self.group.size().into();
+            identity[PROCESSES] = self.group.size().into();
         }
         identity
     }

@@ -1,5 +1,6 @@
 use pada_data::{Augment, ImageBatch};
-use pada_graph::{AugmentedIndex, DeviceDataset, Images, Pixels, Shape};
+use pada_exec::{AugmentedIndex, DeviceDataset, Images, Pixels};
+use pada_graph::Shape;
 use rand::Rng;
 
 use crate::TrainError;

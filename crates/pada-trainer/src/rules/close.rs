@@ -1,4 +1,5 @@
-use pada_graph::{Batch, Executor, SgdStep, WeightLayout};
+use pada_exec::{Batch, Executor, SgdStep};
+use pada_graph::WeightLayout;
 use pada_sampler::{SamplerError, SavedState};
 use pada_space::Arch;
 use rand::Rng;

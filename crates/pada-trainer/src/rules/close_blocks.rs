@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pada_graph::{Executor, SgdStep, State, UnusedWeights, WeightId, WeightLayout};
+use pada_exec::{Executor, SgdStep, State, UnusedWeights};
+use pada_graph::{WeightId, WeightLayout};
 use pada_space::Arch;
 use serde::{Deserialize, Serialize};
 
@@ -211,8 +212,11 @@ pub struct BlocksState {
 
 #[cfg(test)]
 mod tests {
-    use pada_graph::{Batch, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
-    use pada_models::{CandleExecutor, init_weights};
+    use pada_candle::CandleExecutor;
+    use pada_exec::{Batch, Images, LossSpec, Precision};
+    use pada_graph::{Lower, Shape};
+    use pada_models::init_weights;
+    use pada_models::{Nb201Net, Norms};
     use rand::RngExt;
 
     use super::*;

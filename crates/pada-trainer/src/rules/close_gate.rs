@@ -1,4 +1,4 @@
-use pada_graph::SgdStep;
+use pada_exec::SgdStep;
 use pada_space::Arch;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};

@@ -12,7 +12,8 @@ pub use close_blocks::BlocksState;
 pub use close_gate::{CellShape, GateConfig, GateState};
 pub use magic_at::{MagicAt, MagicAtConfig, MagicAtState};
 pub use nsas::{Constraints, Nsas, NsasConfig, NsasState};
-use pada_graph::{Batch, Executor, Graph, Logits, LossSpec, Lower, SgdStep, StepStats, WeightId};
+use pada_exec::{Batch, Executor, Logits, LossSpec, SgdStep, StepStats};
+use pada_graph::{Graph, Lower, WeightId};
 use pada_sampler::{PathSampler, SamplerError, SavedState};
 use pada_space::{Arch, SubSpace};
 use rand::Rng;
@@ -59,7 +60,7 @@ pub struct PathOutcome {
     pub loss: f64,
     /// `[B, K]`, the logits before the update.
     pub logits: Logits,
-    /// `[B]`, the L2 norm of the input of the classifier, see [`pada_graph::StepStats::feature_norms`].
+    /// `[B]`, the L2 norm of the input of the classifier, see [`pada_exec::StepStats::feature_norms`].
     pub feature_norms: Vec<f32>,
     /// `[E]`, the gradient norm of the operation at each position after clipping, see [`crate::position_gradient_norms`].
     pub position_norms: Vec<f64>,

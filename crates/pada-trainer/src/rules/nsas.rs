@@ -1,4 +1,4 @@
-use pada_graph::Batch;
+use pada_exec::Batch;
 use pada_sampler::{SamplerError, SavedState};
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};

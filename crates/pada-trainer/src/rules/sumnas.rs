@@ -1,6 +1,6 @@
 use std::slice::from_mut;
 
-use pada_graph::{Batch, SgdStep, State, UnusedWeights};
+use pada_exec::{Batch, SgdStep, State, UnusedWeights};
 use pada_sampler::{SamplerError, SavedState, Variant};
 use serde::{Deserialize, Serialize};
 

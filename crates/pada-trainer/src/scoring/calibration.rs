@@ -1,5 +1,6 @@
 use pada_data::{DataError, Dataset};
-use pada_graph::{DeviceDataset, Executor, Graph};
+use pada_exec::{DeviceDataset, Executor};
+use pada_graph::Graph;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;

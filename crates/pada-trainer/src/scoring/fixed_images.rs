@@ -1,7 +1,8 @@
 use std::sync::OnceLock;
 
 use pada_data::{Dataset, InMemoryDataset};
-use pada_graph::{Batch, ByteImages, DeviceDataset, ExecError, Executor, Images, Pixels, Shape};
+use pada_exec::{Batch, ByteImages, DeviceDataset, ExecError, Executor, Images, Pixels, upload_dataset};
+use pada_graph::Shape;
 
 /// Images without augmentation, in batches; the last batch may be smaller. They are uploaded once if the executor has room for them.
 #[derive(Clone, Debug)]
@@ -68,7 +69,8 @@ pub(crate) fn upload(
 ) -> Result<Option<DeviceDataset>, ExecError> {
     let shape = Shape::new(set.channels, set.height, set.width);
     let values = set.normalize.values(set.channels);
-    executor.upload_dataset(&ByteImages { bytes: &set.pixels, labels, shape, values: &values })
+    let images = ByteImages { bytes: &set.pixels, labels, shape, values: &values };
+    upload_dataset(executor, &images)
 }
 
 /// Returns the shape of the images of a data set, in the type that networks use.

@@ -1,4 +1,4 @@
-use pada_graph::Logits;
+use pada_exec::Logits;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::PathOutcome;

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use pada_data::InMemoryDataset;
-use pada_graph::{CorrectCounts, DeviceDataset, Executor, Lower};
+use pada_exec::{CorrectCounts, DeviceDataset, Executor, correct_counts, count_correct};
+use pada_graph::Lower;
 use pada_space::{Arch, Equivalence, SearchSpace};
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +154,7 @@ impl Scorer<'_, '_> {
     fn wait(&mut self) -> Result<(), TrainError> {
         let (keys, counts): (Vec<Key>, Vec<CorrectCounts>) = self.known.in_progress.drain().unzip();
         if !keys.is_empty() {
-            self.known.counts.extend(keys.into_iter().zip(self.executor.counts(&counts)?));
+            self.known.counts.extend(keys.into_iter().zip(correct_counts(self.executor, &counts)?));
         }
         Ok(())
     }
@@ -166,7 +167,7 @@ impl Scorer<'_, '_> {
         }
         let mut counts = CorrectCounts::default();
         for batch in self.images.images.batches(images) {
-            self.executor.count(&graph, &batch, &mut counts)?;
+            count_correct(self.executor, &graph, &batch, &mut counts)?;
         }
         Ok(counts)
     }

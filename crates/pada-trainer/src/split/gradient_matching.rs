@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use pada_data::{Augment, Dataset, ImageBatch};
-use pada_graph::{Batch, Executor, Images, LossSpec, Lower, Shape, WeightId};
+use pada_exec::{Batch, Executor, Images, LossSpec};
+use pada_graph::{Lower, Shape, WeightId};
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 

@@ -8,7 +8,7 @@ pub use few_shot::separate;
 pub use gradient_matching::{
     Disagreement, MatchingSettings, best_partition, disagreements, split_by_gradients,
 };
-use pada_graph::{Executor, State};
+use pada_exec::{Executor, State};
 use pada_space::{Arch, SubSpace};
 
 /// The sub-supernets of a split. Together they contain every architecture exactly once.

@@ -7,7 +7,7 @@ use crate::CheckpointError;
 /// temporary file in the same folder, synced to disk, and renamed.
 ///
 /// A process that is killed during the write leaves the temporary file behind. Its name is that of the file with a leading dot and the
-/// ending `.tmp`; [`crate::Checkpoint::save`] removes those of checkpoints.
+/// ending `.tmp`; [`remove_temporary_files`] removes it.
 ///
 /// # Errors
 /// Returns [`CheckpointError::Io`] with the path of the file. The old content is untouched then.
@@ -42,6 +42,30 @@ fn folder(path: &Path) -> &Path {
 
 /// The ending of temporary files.
 pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Whether a file name is that of a temporary file of [`write_durably`].
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)
+}
+
+/// Removes the temporary files that interrupted writes left in a folder. Call it only while no other process writes there.
+///
+/// # Errors
+/// Returns [`CheckpointError::Io`] with the path that cannot be read or removed.
+pub fn remove_temporary_files(folder: &Path) -> Result<(), CheckpointError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CheckpointError::Io { path, source }
+    };
+    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
+        let entry = entry.map_err(io(folder))?;
+        if entry.file_name().to_str().is_some_and(is_temporary) {
+            tracing::info!("removing {}, which an interrupted write left behind", entry.path().display());
+            std::fs::remove_file(entry.path()).map_err(io(&entry.path()))?;
+        }
+    }
+    Ok(())
+}
 
 /// Returns the prefix of the name of a temporary file that becomes the file `name`.
 pub(crate) fn temporary_prefix(name: &str) -> String {

@@ -146,7 +146,7 @@ impl CheckpointFile {
             let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes);
             (name.as_str(), view.expect("bytes and shape agree"))
         });
-        safetensors::serialize(views, Some(metadata)).expect("names and views are valid")
+        sorted_header(safetensors::serialize(views, Some(metadata)).expect("names and views are valid"))
     }
 
     /// Reads the weights of a network with their momentum and average. If the checkpoint is of another network, returns a description of the
@@ -215,6 +215,21 @@ fn check_format<'a>(
         }
         None => Err(CheckpointError::NotACheckpoint { path: path() }),
     }
+}
+
+/// Writes the header of a `.safetensors` file again with its keys in alphabetical order. The safetensors crate keeps metadata in a hash
+/// map, whose order differs from call to call, and equal states should give equal files.
+fn sorted_header(file: Vec<u8>) -> Vec<u8> {
+    const LENGTH: usize = size_of::<u64>();
+    let (length, rest) =
+        file.split_first_chunk::<LENGTH>().expect("the file starts with the length of its header");
+    let (header, tensors) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: BTreeMap<String, Value> =
+        serde_json::from_slice(header).expect("the header is a JSON object");
+    let mut header = serde_json::to_string(&header).expect("a JSON object can be written");
+    // Tensors start at a multiple of eight bytes, as the format asks.
+    header.push_str(&" ".repeat(header.len().next_multiple_of(LENGTH) - header.len()));
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), tensors].concat()
 }
 
 /// SHA-256 over the texts of the metadata and over every tensor with its name, type and shape, in the order of the names.

@@ -32,6 +32,9 @@ pub(crate) fn identity_sha256(identity: &Value) -> String {
     hex::encode(Sha256::digest(canonical_json(identity)))
 }
 
+/// The number of processes in an identity. It is there only if batch norms use the statistics of a process's own images.
+pub(crate) const PROCESSES: &str = "processes";
+
 /// Describes how the identity of a checkpoint differs from the identity of a run. Returns `None` if they are equal.
 pub(crate) fn difference(checkpoint: &Value, run: &Value) -> Option<String> {
     let (theirs, ours) = (leaves(checkpoint), leaves(run));
@@ -48,7 +51,11 @@ pub(crate) fn difference(checkpoint: &Value, run: &Value) -> Option<String> {
     let words = |key: &&String| {
         let name = key.strip_prefix(CONFIG).unwrap_or(key);
         let [theirs, ours] = [&theirs, &ours].map(|leaves| shown(leaves.get(*key)));
-        format!("`{name}` is {theirs} in the checkpoint and {ours} in this run")
+        let name = match name {
+            PROCESSES => "the number of processes, which matters with compute.norms = \"local\",".to_owned(),
+            name => format!("`{name}`"),
+        };
+        format!("{name} is {theirs} in the checkpoint and {ours} in this run")
     };
     let mut all = keys.iter().take(SHOWN).map(words).collect::<Vec<_>>().join("; ");
     if keys.len() > SHOWN {

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pada_graph::{
-    AugmentedIndex, Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Graph, Images,
-    Logits, LossSpec, Pixels, SgdStep, State, StepStats, WeightId, WeightLayout,
+use pada_exec::{
+    AugmentedIndex, Batch, ByteImages, CorrectCounts, DeviceData, DeviceDataset, ExecError, Executor, Images,
+    Logits, LossSpec, Pixels, SgdStep, State, StepStats,
 };
+use pada_graph::{Graph, WeightId, WeightLayout};
 
 /// What of it was used.
 #[derive(Clone, Debug, Default)]
@@ -93,34 +94,6 @@ impl Executor for Holding {
         self.inner.layout()
     }
 
-    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
-        assert_eq!(images.bytes.len(), images.labels.len() * images.shape.numel());
-        let (bytes, values) = (images.bytes.to_vec(), images.values.to_vec());
-        self.sets.push(Set { bytes, values, images: images.labels.len() });
-        Ok(Some(DeviceDataset(self.sets.len() - 1)))
-    }
-
-    fn count(
-        &mut self,
-        graph: &Graph,
-        batch: &Batch<'_>,
-        tally: &mut CorrectCounts,
-    ) -> Result<(), ExecError> {
-        let correct = self.logits(graph, &batch.images)?.correct(batch.labels);
-        let place = *tally.kept.get_or_insert_with(|| {
-            self.kept.push(0);
-            self.kept.len() - 1
-        });
-        self.kept[place] += correct;
-        Ok(())
-    }
-
-    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
-        self.used.asked.set(self.used.asked.get() + 1);
-        let kept = std::mem::take(&mut self.kept);
-        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
-    }
-
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
         let pixels = self.expanded(images);
         self.inner.logits(graph, &Images::given(&pixels, images.shape))
@@ -164,5 +137,39 @@ impl Executor for Holding {
 
     fn write(&mut self, state: State, values: &[f32]) {
         self.inner.write(state, values);
+    }
+
+    fn device_data(&mut self) -> Option<&mut dyn DeviceData> {
+        Some(self)
+    }
+}
+
+impl DeviceData for Holding {
+    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
+        assert_eq!(images.bytes.len(), images.labels.len() * images.shape.numel());
+        let (bytes, values) = (images.bytes.to_vec(), images.values.to_vec());
+        self.sets.push(Set { bytes, values, images: images.labels.len() });
+        Ok(Some(DeviceDataset(self.sets.len() - 1)))
+    }
+
+    fn count(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        tally: &mut CorrectCounts,
+    ) -> Result<(), ExecError> {
+        let correct = self.logits(graph, &batch.images)?.correct(batch.labels);
+        let place = *tally.kept.get_or_insert_with(|| {
+            self.kept.push(0);
+            self.kept.len() - 1
+        });
+        self.kept[place] += correct;
+        Ok(())
+    }
+
+    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
+        self.used.asked.set(self.used.asked.get() + 1);
+        let kept = std::mem::take(&mut self.kept);
+        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
     }
 }

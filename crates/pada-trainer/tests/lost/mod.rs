@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use pada_graph::{
-    Batch, ExecError, Executor, Graph, Images, Logits, LossSpec, SgdStep, State, StepStats, WeightId,
-    WeightLayout,
-};
+use pada_exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, SgdStep, State, StepStats};
+use pada_graph::{Graph, WeightId, WeightLayout};
 
 /// What it read is worth nothing, and it says so when it is asked.
 pub(crate) struct Lost(pub(crate) Box<dyn Executor>);

@@ -1,7 +1,7 @@
 //! The settings that tests of whole runs share; each says what differs.
 
 use pada_data::{Augment, Flip};
-use pada_graph::UnusedWeights;
+use pada_exec::UnusedWeights;
 use pada_trainer::{ImageScore, OnNan, Schedule, TrainConfig, TrainSettings};
 
 /// SGD as the paper's, for so many epochs.

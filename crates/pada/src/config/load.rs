@@ -510,7 +510,7 @@ fn replacement(path: &str) -> Option<String> {
     let (section, key) = path.split_once('.')?;
     match section {
         "rule" => Some(format!("`update.{key}`")),
-        "alone" => Some(format!("`retrain.{key}` in a config of `pada-train retrain`")),
+        "alone" => Some(format!("`retrain.{key}` in a config of `pada retrain`")),
         "sampler" => REPLACED.iter().find(|(old, _)| *old == section).map(|(_, new)| (*new).to_owned()),
         _ => None,
     }

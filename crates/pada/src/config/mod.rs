@@ -21,7 +21,7 @@ pub use error::ConfigError;
 pub use load::ConfigPlace;
 use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
-use pada_graph::{BatchNormSync, Precision};
+use pada_exec::{BatchNormSync, Precision};
 use pada_trainer::TrainConfig;
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
@@ -239,7 +239,7 @@ impl RunConfig {
 pub enum Config {
     /// A supernet run.
     Run(RunConfig),
-    /// A run of `pada-train retrain`.
+    /// A run of `pada retrain`.
     Retrain(RetrainConfig),
 }
 

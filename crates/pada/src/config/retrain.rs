@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use pada_data::Augment;
-use pada_graph::Decayed;
+use pada_exec::Decayed;
 use pada_trainer::{Recipe, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::{
     check, check_recalibration, check_run_name, check_seed, check_train,
 };
 
-/// The config of `pada-train retrain`, which trains one architecture from scratch and tests it.
+/// The config of `pada retrain`, which trains one architecture from scratch and tests it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -156,7 +156,7 @@ impl Default for RetrainConfig {
 const LONGEST_NAME: usize = 40;
 
 impl RetrainConfig {
-    /// Returns the config of `pada-train retrain` without `--config`. It uses the mini images and the settings of the default run, and trains
+    /// Returns the config of `pada retrain` without `--config`. It uses the mini images and the settings of the default run, and trains
     /// the architecture as the only path of a supernet.
     ///
     /// # Panics
@@ -245,7 +245,7 @@ impl RetrainConfig {
     pub fn arch(&self) -> Result<&str, ConfigError> {
         let missing = || ConfigError::Missing {
             key: "retrain.arch".to_owned(),
-            by: "`pada-train retrain`".to_owned(),
+            by: "`pada retrain`".to_owned(),
             about: "The architecture in any text form of its space; `--arch` sets it.",
         };
         self.retrain.arch.as_deref().ok_or_else(missing)
@@ -301,7 +301,7 @@ impl RetrainConfig {
     }
 }
 
-/// Keys of supernet runs in errors of shared checks, with their names in a config of `pada-train retrain`.
+/// Keys of supernet runs in errors of shared checks, with their names in a config of `pada retrain`.
 const RENAMED: [(&str, &str); 9] = [
     ("supernet.channels", "network.channels"),
     ("supernet.cells", "network.cells"),
@@ -314,7 +314,7 @@ const RENAMED: [(&str, &str); 9] = [
     ("rank.recalibrate.batch", "test.recalibrate.batch"),
 ];
 
-/// Renames the key in an error of a shared check to the key of a config of `pada-train retrain`.
+/// Renames the key in an error of a shared check to the key of a config of `pada retrain`.
 pub(crate) fn in_words_of_retrain(mut error: ConfigError) -> ConfigError {
     use ConfigError::{Needed, NoEffect, Range};
     if let Range { key, .. } | Needed { key, .. } | NoEffect { key, .. } = &mut error

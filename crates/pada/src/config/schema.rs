@@ -343,7 +343,7 @@ const COMPUTE: Section = section(
             "executor",
             OneOf(&["engine", "candle"]),
             Is("\"engine\""),
-            "`engine` is the fast executor, `candle` the readable reference.",
+            "`engine` is the fast executor, `candle` the plain reference, which needs a build with `--features candle`.",
         ),
         key(
             "precision",
@@ -845,14 +845,14 @@ pub(super) const RUN: Schema = Schema {
 pub(super) const RETRAIN_RUN: Schema = Schema {
     sections: &[TOP, DATA, NETWORK, COMPUTE, TRAIN, AUGMENT, RETRAIN, TEST],
     network: "network",
-    purpose: "a config of `pada-train retrain`",
+    purpose: "a config of `pada retrain`",
 };
 
 /// Unknown keys with the key or section to use instead. An entry also applies to the keys within the table of this name.
 pub(super) const REPLACED: &[(&str, &str)] = &[
     ("sampler.path", "`paths.rule`"),
     ("sampler.data", "`images.rule`"),
-    ("sampler.arch", "`retrain.arch` in a config of `pada-train retrain`"),
+    ("sampler.arch", "`retrain.arch` in a config of `pada retrain`"),
     ("sampler.variant", "`paths.variant` and `images.variant`"),
     ("sampler.data_variant", "`images.variant`"),
     ("sampler.smoothing", "`paths.smoothing` and `images.smoothing`"),
@@ -869,5 +869,5 @@ pub(super) const REPLACED: &[(&str, &str)] = &[
     ("rule.name", "`update.rule`"),
     ("rule", "the section `[update]` with the key `rule`"),
     ("split.name", "`split.rule`"),
-    ("alone", "the section `[retrain]` in a config of `pada-train retrain`"),
+    ("alone", "the section `[retrain]` in a config of `pada retrain`"),
 ];

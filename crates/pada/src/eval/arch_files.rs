@@ -1,6 +1,7 @@
 //! Files of architectures and of scores.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -74,6 +75,30 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), PadaError> {
 /// Returns [`PadaError::Write`] if it cannot.
 pub fn check_scores_file(path: &Path) -> Result<(), PadaError> {
     check_writable(path).map_err(not_written)
+}
+
+/// Checks the name of a file that a user wants written, before any work: an ending must fit the format, and it must not be one of the
+/// files that the command reads.
+///
+/// # Errors
+/// Returns [`PadaError::WrongEnding`] or [`PadaError::OverwritesInput`].
+pub fn check_output(
+    path: &Path,
+    endings: &'static [&'static str],
+    inputs: &[&Path],
+) -> Result<(), PadaError> {
+    let fits = |ending: &OsStr| endings.iter().any(|known| ending.eq_ignore_ascii_case(known));
+    if path.extension().is_some_and(|ending| !fits(ending)) {
+        return Err(PadaError::WrongEnding { path: path.into(), endings });
+    }
+    // Links lead to one file, so the files are compared and not their names.
+    let real = |path: &Path| path.canonicalize().ok();
+    match real(path) {
+        Some(file) if inputs.iter().any(|input| real(input).as_ref() == Some(&file)) => {
+            Err(PadaError::OverwritesInput { path: path.into() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Converts the error of a file that cannot be written to an error of this crate.

@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use pada_graph::{Cost, DartsModel, DartsSize, Lower, MacroNet, MobileModel, Nb201Net, Norms, Shape};
+use pada_graph::{Cost, Lower, Shape};
+use pada_models::{DartsModel, DartsSize, MacroNet, MobileModel, Nb201Net, Norms};
 use pada_space::{
     DARTS_NAMED, Darts, Genotype, MobileSpec, NamedArch, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
     ProxylessWidths, SearchSpace, find_named,

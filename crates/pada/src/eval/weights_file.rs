@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use pada_data::Photographs;
-use pada_graph::{Executor, Lower, Shape, State, WeightLayout};
+use pada_exec::{Executor, State};
+use pada_graph::{Lower, Shape, WeightLayout};
 use pada_report::RankRecord;
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape, weights_sha256};

@@ -74,7 +74,7 @@ const RANKED: usize = 100;
 ///     .set("data.train_images=128")
 ///     .set("rank.images=100")
 ///     .train(&folder)?;
-/// let table = pada::truth::mini(run.space())?;
+/// let table = pada::nasbench::mini()?;
 /// let agreement = run.evaluate(&table.archs()[..20])?.agreement(&table)?;
 /// println!("tau-b {:.2}", agreement.tau_b);
 /// # drop(run);

@@ -6,7 +6,8 @@ mod source;
 use std::path::{Path, PathBuf};
 
 use pada_data::Photographs;
-use pada_graph::{Frozen, State};
+use pada_exec::State;
+use pada_graph::Frozen;
 use pada_trainer::{Calibration, NotFinite, TrainError, check_writable, image_shape};
 
 pub use self::exported::{ExportedNet, read_exported};

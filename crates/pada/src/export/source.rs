@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use pada_data::Dataset;
-use pada_graph::{Lower, State};
+use pada_exec::State;
+use pada_graph::Lower;
 use pada_space::Arch;
 use pada_trainer::{Calibration, TrainError, image_shape};
 

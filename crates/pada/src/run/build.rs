@@ -2,11 +2,11 @@
 
 use pada_data::{Dataset, Splits};
 use pada_engine::Engine;
-use pada_graph::{
-    DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, Executor, Frozen, Lower, MacroNet, Nb201Net,
-    Norms, ProxylessNet, Shape,
+use pada_exec::{Executor, Precision};
+use pada_graph::{Frozen, Lower, Shape, WeightLayout};
+use pada_models::{
+    DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, MacroNet, Nb201Net, Norms, ProxylessNet,
 };
-use pada_models::CandleExecutor;
 use pada_space::{Arch, Darts, SearchSpace, SubSpace};
 use pada_trainer::Calibration;
 
@@ -87,7 +87,8 @@ pub(crate) fn net_of(
 /// Creates the executor for a network on a device.
 ///
 /// # Errors
-/// Returns [`PadaError::Device`] if the device does not support the executor or the network.
+/// Returns [`PadaError::Device`] if the device does not support the executor or the network, and [`PadaError::CandleNotBuilt`] if the candle
+/// executor is not part of this build.
 pub(crate) fn executor(
     compute: ComputeConfig,
     device: Device,
@@ -101,12 +102,31 @@ pub(crate) fn executor(
         (ExecutorName::Engine, Device::Cuda(ordinal)) => {
             device::engine(ordinal, layout, &weights, precision)?
         }
-        (ExecutorName::Candle, Device::Cpu) => Box::new(CandleExecutor::new(layout, weights, precision)),
-        (ExecutorName::Candle, Device::Cuda(ordinal)) => {
+        (ExecutorName::Candle, _) => return candle(device, layout, weights, precision),
+    })
+}
+
+#[cfg(feature = "candle")]
+fn candle(
+    device: Device,
+    layout: WeightLayout,
+    weights: Vec<f32>,
+    precision: Precision,
+) -> Result<Box<dyn Executor>, PadaError> {
+    use pada_candle::CandleExecutor;
+
+    Ok(match device {
+        Device::Cpu => Box::new(CandleExecutor::new(layout, weights, precision)),
+        Device::Cuda(ordinal) => {
             let executor = CandleExecutor::on_gpu(ordinal, layout, weights, precision);
             Box::new(executor.map_err(|error| device::refused(ordinal, &error))?)
         }
     })
+}
+
+#[cfg(not(feature = "candle"))]
+fn candle(_: Device, _: WeightLayout, _: Vec<f32>, _: Precision) -> Result<Box<dyn Executor>, PadaError> {
+    Err(PadaError::CandleNotBuilt)
 }
 
 /// Returns the part of the space that a run trains.

@@ -1,7 +1,8 @@
 use std::rc::Rc;
 
 use pada_engine::cuda::{self, CudaEngine, CudaError, Driver, DriverOptions};
-use pada_graph::{Executor, Precision, WeightLayout};
+use pada_exec::{Executor, Precision};
+use pada_graph::WeightLayout;
 
 use crate::error::PadaError;
 
@@ -106,16 +107,32 @@ mod tests {
         assert!(error.to_string().contains("libcuda.so.1"), "{error}");
     }
 
-    #[test]
-    fn candle_on_a_gpu_says_how_it_is_built() {
-        if cfg!(feature = "candle-cuda") {
-            return;
-        }
-        let net = pada_graph::Nb201Net::new(2, 1, Shape::new(3, 8, 8), 10, pada_graph::Norms::Plain);
+    fn candle_on(device: Device) -> Result<Box<dyn Executor>, PadaError> {
+        let net = pada_models::Nb201Net::new(2, 1, Shape::new(3, 8, 8), 10, pada_models::Norms::Plain);
         let weights = vec![0.0; net.weights().numel()];
         let compute = ComputeConfig { executor: ExecutorName::Candle, ..RunConfig::mini().compute };
-        let error = build::executor(compute, Device::Cuda(0), &net, weights).err().expect("it is not built");
+        build::executor(compute, device, &net, weights)
+    }
+
+    #[test]
+    fn candle_on_a_gpu_says_how_it_is_built() {
+        if cfg!(feature = "candle-cuda") || !cfg!(feature = "candle") {
+            return;
+        }
+        let error = candle_on(Device::Cuda(0)).err().expect("it is not built");
         let text = error.to_string();
         assert!(text.contains("device cuda:0") && text.contains("--features candle-cuda"), "{text}");
+    }
+
+    #[test]
+    fn without_its_feature_candle_says_how_it_is_built() {
+        if cfg!(feature = "candle") {
+            return;
+        }
+        for device in [Device::Cpu, Device::Cuda(0)] {
+            let error = candle_on(device).err().expect("it is not built");
+            assert!(matches!(error, PadaError::CandleNotBuilt), "{error}");
+            assert_eq!(error.kind().exit_code(), 2);
+        }
     }
 }

@@ -1,5 +1,6 @@
 use pada_data::Dataset;
-use pada_graph::{Cost, GraphError, Lower, Norms};
+use pada_graph::{Cost, GraphError, Lower};
+use pada_models::Norms;
 use pada_report::ZeroCostRow;
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError};
 use pada_trainer::image_shape;

@@ -1,5 +1,6 @@
 use pada_data::InMemoryDataset;
-use pada_graph::{Executor, Lower};
+use pada_exec::Executor;
+use pada_graph::Lower;
 use pada_trainer::{Calibration, EvalSet, PlaceWeights, Scorer};
 
 use crate::run::network::Network;

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use pada_graph::Executor;
+use pada_exec::Executor;
 use pada_report::EpochRecord;
 use pada_space::{Arch, SubSpace};
 use pada_trainer::split::{MatchingSettings, SubSupernets, separate, split_by_gradients};
@@ -156,7 +156,7 @@ impl<'a> SupernetTraining<'a> {
         let mut rng = RngStream::Split.stage_stream(self.config.seed(), self.next);
         let parts = trainer.parts();
         let (executor, net) = (parts.executor.as_mut(), parts.net.as_ref());
-        executor.write(pada_graph::State::Weights, weights);
+        executor.write(pada_exec::State::Weights, weights);
         let spaces = [&self.inputs.whole, part];
         let halves = split_by_gradients(executor, net, &self.inputs.images, spaces, &settings, &mut rng)?;
         self.split_seconds += started.elapsed().as_secs_f64();
@@ -223,5 +223,5 @@ impl<'a> SupernetTraining<'a> {
 }
 
 fn weights(trainer: &mut Trainer) -> Vec<f32> {
-    trainer.parts().executor.read(pada_graph::State::Weights)
+    trainer.parts().executor.read(pada_exec::State::Weights)
 }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pada_graph::State;
+use pada_exec::State;
 use pada_report::RunRecord;
 use pada_space::{SearchSpace, SubSpace};
 
@@ -14,7 +14,8 @@ use crate::run::supernet_training::{SupernetTraining, Trained, Unfinished};
 
 /// A finished run: its config, and its sub-supernets with their weights.
 ///
-/// Use it for scoring, ranking, search and export. While it exists, no other process can use the run folder.
+/// Scoring, ranking, search and export start from it. As long as it exists, no other process can train in the run folder. Several
+/// processes can load the same run, and a run on a read-only file system can be loaded.
 ///
 /// ```no_run
 /// use pada::prelude::*;
@@ -58,7 +59,7 @@ impl TrainedRun {
     /// # Errors
     /// Returns the same errors as [`TrainedRun::load`].
     pub fn load_in(folder: impl AsRef<Path>, session: &Session) -> Result<Self, PadaError> {
-        let (folder, config) = RunFolder::open(folder.as_ref())?;
+        let (folder, config) = RunFolder::open_to_read(folder.as_ref())?;
         Self::of(folder, config, session, &Custom::default())
     }
 

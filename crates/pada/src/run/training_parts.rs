@@ -2,7 +2,8 @@
 
 use pada_data::DataLoader;
 use pada_engine::Engine;
-use pada_graph::{Cost, Executor, Lower, WeightLayout};
+use pada_exec::Executor;
+use pada_graph::{Cost, Lower, WeightLayout};
 use pada_models::init_weights;
 use pada_sampler::{
     ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths, ParetoPaths,

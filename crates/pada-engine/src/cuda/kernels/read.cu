@@ -19,7 +19,7 @@ __device__ inline Quad quad_of(const Value &value, long long place, int channel)
 }
 
 // a · after + b · (y − mean) + c is the way back through a norm with the statistics of the batch.
-__device__ inline Quad quad_of(const Slope &slope, long long place, int channel) {
+__device__ inline Quad quad_of(const OutputGrad &slope, long long place, int channel) {
     Quad g = zeros();
     if (slope.after) {
         Quad after = quad_at(slope.after + place), y = quad_at(slope.y + place), mean = quad_at(slope.mean + channel);
@@ -33,7 +33,7 @@ __device__ inline Quad quad_of(const Slope &slope, long long place, int channel)
     return g;
 }
 
-__device__ inline real number_of(const Slope &slope, long long place, int channel) {
+__device__ inline real number_of(const OutputGrad &slope, long long place, int channel) {
     real g = 0;
     if (slope.after) {
         g = slope.after[place] * slope.a[channel] + ((slope.y[place] - slope.mean[channel]) * slope.b[channel] + slope.c[channel]);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaError, Device, KERNELS, Launch, check};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 /// A device that leaves one kernel out.
 struct Broken {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
-use pada_graph::{
-    Batch, Decayed, ExecError, Executor, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep, Shape,
-    State, UnusedWeights,
+use pada_exec::{
+    Batch, Decayed, ExecError, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights,
 };
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::Case;

@@ -6,10 +6,12 @@ use std::rc::Rc;
 use pada_data::{Augment, Dataset, Flip, InMemoryDataset, Normalize};
 use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
-use pada_graph::{
-    AugmentedIndex, Batch, ByteImages, CorrectCounts, DeviceDataset, ExecError, Executor, Images, LossSpec,
-    Lower, Nb201Net, Norms, Pixels, Precision, Shape, State,
+use pada_exec::{
+    AugmentedIndex, Batch, ByteImages, CorrectCounts, DeviceData, DeviceDataset, ExecError, Executor, Images,
+    LossSpec, Pixels, Precision, State,
 };
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -38,7 +40,7 @@ fn upload_dataset(executor: &mut dyn Executor, set: &InMemoryDataset) -> DeviceD
     let labels: Vec<u32> = set.labels.iter().map(|&label| u32::from(label)).collect();
     let values = set.normalize.values(set.channels);
     let images = ByteImages { bytes: &set.pixels, labels: &labels, shape: SHAPE, values: &values };
-    executor.upload_dataset(&images).unwrap().expect("there is memory")
+    pada_exec::upload_dataset(executor, &images).unwrap().expect("there is memory")
 }
 
 fn net() -> Nb201Net {
@@ -250,7 +252,7 @@ fn images_that_are_not_held_are_refused_and_do_not_break_the_executor() {
     let images = Images { pixels: Pixels::Range(held, 0, 2), shape: SHAPE };
     assert!(matches!(cpu.logits(&graph, &images), Err(ExecError::UnknownDataset)));
     assert!(
-        cpu.upload_dataset(&ByteImages { bytes: &[], labels: &[], shape: SHAPE, values: &[] })
+        pada_exec::upload_dataset(cpu, &ByteImages { bytes: &[], labels: &[], shape: SHAPE, values: &[] })
             .unwrap()
             .is_none()
     );

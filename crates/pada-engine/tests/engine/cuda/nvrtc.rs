@@ -4,7 +4,7 @@ use pada_engine::cuda::{
     CudaError, KERNELS, ResourceUsage, compile, compile_with_report, compiler, declarations, macros,
     precompile, source,
 };
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 /// Makes tests fail, instead of saying that they skip, where NVRTC is missing.
 const REQUIRE: &str = "PADA_REQUIRE_NVRTC";

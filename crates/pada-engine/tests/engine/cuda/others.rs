@@ -1,9 +1,9 @@
 //! What steps of the other spaces have: running statistics, heads, drop-path, smoothing; and the same bits every time.
 
 use pada_engine::Isa;
-use pada_graph::{
-    Decayed, Executor, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State, UnusedWeights,
-};
+use pada_exec::{Decayed, Executor, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use super::emulated::engine;

@@ -7,7 +7,9 @@ use pada_dist::{DistError, ProcessGroup, threads};
 use pada_emulated_gpu::device;
 use pada_engine::Isa;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, DeviceSum};
-use pada_graph::{Batch, Executor, Graph, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
+use pada_exec::{Batch, Executor, Images, LossSpec, Precision, State};
+use pada_graph::{Graph, Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::{Case, distance};
@@ -52,6 +54,20 @@ fn case() -> (Case, Graph) {
     let net = Nb201Net::new(4, 1, Shape::new(3, 8, 8), 10, Norms::Affine);
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap().simplified();
     (Case::new(net.weights(), Shape::new(3, 8, 8), 12, 10, 6), graph)
+}
+
+#[test]
+fn a_written_gradient_has_its_norms() {
+    let (case, graph) = case();
+    let Some((mut engine, _)) = engine(&case, &ProcessGroup::single()) else { return };
+    pass(&case, &mut engine, &graph, 0, 1);
+    let doubled: Vec<f32> = engine.read(State::Gradient).iter().map(|g| 2.0 * g).collect();
+    let norms = engine.gradient_norms();
+    engine.write(State::Gradient, &doubled);
+    assert_eq!(gradient(&case, &engine), doubled);
+    for (new, old) in engine.gradient_norms().into_iter().zip(norms) {
+        assert!((new - 2.0 * old).abs() <= 1e-12 * old, "{new} {old}");
+    }
 }
 
 #[test]

@@ -1,0 +1,101 @@
+use std::io;
+use std::path::PathBuf;
+
+use pada::report::ReportError;
+use pada::{ConfigError, ErrorKind, PadaError};
+use thiserror::Error;
+
+/// Why a table or figure was not finished.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReproduceError {
+    /// An argument is wrong, or a folder holds another run.
+    #[error("{0}")]
+    Usage(String),
+    /// A config or an assignment is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A run folder, a list of architectures, a score file or a benchmark table cannot be used.
+    #[error(transparent)]
+    Pada(#[from] PadaError),
+    /// A record cannot be read, or a plot cannot be drawn.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file or folder cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// An error with the row or the folder that it belongs to.
+    #[error("{place}: {source}")]
+    Within {
+        /// The row or the folder.
+        place: String,
+        /// The error.
+        source: Box<ReproduceError>,
+    },
+    /// A trial failed, or what it wrote cannot be used.
+    #[error("{0}")]
+    Trial(String),
+    /// Some trials failed. The table holds the others.
+    #[error("{} trials failed; {} holds the others:\n{}", reasons.len(), place.display(), reasons.join("\n"))]
+    Trials {
+        /// The table.
+        place: PathBuf,
+        /// Each trial that failed, with the reason.
+        reasons: Vec<String>,
+    },
+    /// The work was asked to stop. The same call continues it.
+    #[error("stopped; {} holds what is finished; the same command continues", place.display())]
+    Stopped {
+        /// The table or the folder with the finished trials.
+        place: PathBuf,
+    },
+}
+
+impl ReproduceError {
+    /// Returns who can fix the error; [`ErrorKind::exit_code`] is the exit code for it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Usage(_) | Self::Config(_) => ErrorKind::Input,
+            Self::Pada(error) => error.kind(),
+            Self::Within { source, .. } => source.kind(),
+            Self::Stopped { .. } => ErrorKind::Stopped,
+            Self::Report(ReportError::Json { .. }) => ErrorKind::Input,
+            Self::Report(_) | Self::Io { .. } | Self::Trial(_) | Self::Trials { .. } => ErrorKind::Run,
+        }
+    }
+
+    /// The same error with the row or the folder that it belongs to.
+    pub(crate) fn within(self, place: impl Into<String>) -> Self {
+        Self::Within { place: place.into(), source: Box::new(self) }
+    }
+
+    /// An error of the operating system at a path.
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_user_can_mend_ends_with_two_whatever_stands_before_it() {
+        let wrong = || pada::RunConfig::mini().with("train.epochs=none").unwrap_err();
+        let code = |error: ReproduceError| error.kind().exit_code();
+        assert_eq!(code(ReproduceError::from(wrong()).within("the row spos")), 2);
+        assert_eq!(code(ReproduceError::from(PadaError::from(wrong())).within("the row spos")), 2);
+        assert_eq!(code(ReproduceError::Usage("--target: there is none".to_owned())), 2);
+        let failed = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(code(ReproduceError::io("table.md")(failed)), 1);
+        assert_eq!(code(ReproduceError::Trial("it did not end".to_owned())), 1);
+        assert_eq!(code(ReproduceError::Stopped { place: "runs".into() }), 130);
+    }
+}
