@@ -133,6 +133,20 @@ pub enum TruthName {
     Darts214,
 }
 
+/// Writes the name of the table as a config has it.
+impl fmt::Display for TruthName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mini => "mini",
+            Self::Nb201 => "nb201",
+            Self::Nb201Cifar100 => "nb201-cifar100",
+            Self::Nb201Imagenet16 => "nb201-imagenet16",
+            Self::NasBenchMacro => "nas-bench-macro",
+            Self::Darts214 => "darts-214",
+        })
+    }
+}
+
 impl TruthName {
     /// Returns the search space of the architectures of the table.
     pub fn space(self) -> SpaceName {
@@ -173,8 +187,11 @@ impl RankConfig {
         check_recalibration(self.recalibrate, space)?;
         let is_ours = |truth: &TruthName| truth.space() == space;
         let range = "a table of the search space of the run: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 of darts";
-        check("rank.truth", format!("{:?}", self.truth), self.truth.iter().all(is_ours), range)?;
-        check("rank.compare", format!("{:?}", self.compare), self.compare.iter().all(is_ours), range)?;
+        for (key, tables) in [("rank.truth", self.truth.as_slice()), ("rank.compare", &self.compare)] {
+            let foreign: Vec<String> =
+                tables.iter().filter(|table| !is_ours(table)).map(ToString::to_string).collect();
+            check(key, foreign.join(", "), foreign.is_empty(), range)?;
+        }
         check_list("rank.archs", &self.archs, self.truth)?;
         let few = self.archs != RankArchs::All || can_be_listed(space);
         check(

@@ -194,7 +194,7 @@ impl About<'_> {
             images: images_record(&scoring.images).sha256,
             batch: scoring.batch,
             recalibration: self.recalibrate.map(|r| [r.images, r.batch]),
-            compute: format!("{:?}", self.compute),
+            compute: self.compute,
         }
     }
 }

@@ -6,6 +6,7 @@ use pada_space::SearchSpace;
 use pada_trainer::{ArchScore, write_durably};
 use serde::{Deserialize, Serialize};
 
+use crate::config::ComputeConfig;
 use crate::error::PadaError;
 use crate::eval::arch_files::not_written;
 use crate::run::folder::lock;
@@ -30,7 +31,7 @@ pub(crate) struct Subject {
     /// Number and batch size of the images from which running statistics are recomputed.
     pub(crate) recalibration: Option<[usize; 2]>,
     /// Executor and precision.
-    pub(crate) compute: String,
+    pub(crate) compute: ComputeConfig,
 }
 
 /// The scores of a search on disk. Each score is appended as soon as it is known, so a killed search loses none.
@@ -158,7 +159,7 @@ mod tests {
             images: "b".into(),
             batch: 5,
             recalibration: None,
-            compute: "engine".into(),
+            compute: crate::config::RunConfig::default().compute,
         }
     }
 
