@@ -1,12 +1,11 @@
 //! Shapes, simplification and bad graphs.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_exec::{Decayed, HostWeights, Images, SgdStep, UnusedWeights};
 use pada_graph::{
-    Conv, Cost, GraphBuilder, GraphError, Init, Lower, NodeId, Op, Pool, Shape, WeightLayout, WeightSpec,
+    Conv, GraphBuilder, GraphError, Init, Lower, NodeId, Op, Pool, Shape, WeightLayout, WeightSpec,
 };
-use pada_models::{DartsModel, DartsSize, Nb201Net, Norms};
-use pada_space::{Arch, DARTS_NAMED, Genotype, Nb201, SearchSpace, find_named};
+use pada_models::{Nb201Net, Norms};
+use pada_space::{Nb201, SearchSpace};
 
 fn net(input: Shape) -> Nb201Net {
     Nb201Net::new(4, 1, input, 10, Norms::Plain)
