@@ -21,6 +21,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     call("fmt", &["fmt", "--all", "--check"])?;
     let clippy = ["clippy", "--all-targets", "--release", "--", "--deny", "warnings"];
     call("clippy", &cargo::workspace(&clippy))?;
+    // The program that users build has no candle executor. Its tests in `tests/candle.rs` run with `cargo test --workspace`.
+    call("program without candle", &["check", "--release", "--workspace", "--tests"])?;
     // Release, as everything here: what was compiled for clippy serves again.
     call("doc", &cargo::workspace(&["doc", "--no-deps", "--release", "--quiet"]))?;
     step("tidy", tidy::run)?;
@@ -41,8 +43,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
     let tools = Tools { python: python.as_deref().ok(), nvrtc: nvrtc.as_deref().ok() };
     call_with("test", &cargo::workspace(&["test", "--release"]), tools)?;
-    // The program that users build has no candle executor: it must compile, and say so. Only pada and what depends on it is compiled again.
-    call("program without candle", &["test", "--release", "--workspace", "--test", "main", "candle::"])?;
     let ranks = mpi::environment();
     match &ranks {
         Ok(environment) => step("several ranks", || mpi::test(environment.clone()))?,
