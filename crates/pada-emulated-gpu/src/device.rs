@@ -56,10 +56,10 @@ impl EmulatedGpu {
 
     fn check(&self, at: Address, bytes: usize) {
         let blocks = self.blocks.lock().expect("no thread panics while it holds the lock");
-        let holds = |(first, layout): (&Address, &Layout)| {
+        let contains = |(first, layout): (&Address, &Layout)| {
             *first <= at && at + bytes as Address <= *first + layout.size() as Address
         };
-        assert!(bytes == 0 || blocks.iter().any(holds), "{bytes} bytes at {at:#x} were not allocated");
+        assert!(bytes == 0 || blocks.iter().any(contains), "{bytes} bytes at {at:#x} were not allocated");
     }
 }
 

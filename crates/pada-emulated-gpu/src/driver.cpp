@@ -40,7 +40,7 @@ static bool faulted;
 #define EXPORT extern "C" __attribute__((visibility("default"))) Result
 #define LOCK std::lock_guard<std::mutex> lock(all_calls)
 
-static bool holds(Address at, size_t bytes) {
+static bool contains(Address at, size_t bytes) {
     auto after = blocks.upper_bound(at);
     if (after == blocks.begin()) return false;
     const auto &block = *--after;
@@ -184,7 +184,7 @@ EXPORT cuMemGetInfo_v2(size_t *free_bytes, size_t *total) {
 
 EXPORT cuMemcpyHtoD_v2(Address to, const void *from, size_t bytes) {
     LOCK;
-    if (!holds(to, bytes)) return INVALID_VALUE;
+    if (!contains(to, bytes)) return INVALID_VALUE;
     if (faulted) return ILLEGAL_ADDRESS;
     memcpy((void *)to, from, bytes);
     return SUCCESS;
@@ -192,7 +192,7 @@ EXPORT cuMemcpyHtoD_v2(Address to, const void *from, size_t bytes) {
 
 EXPORT cuMemcpyDtoH_v2(void *to, Address from, size_t bytes) {
     LOCK;
-    if (!holds(from, bytes)) return INVALID_VALUE;
+    if (!contains(from, bytes)) return INVALID_VALUE;
     if (faulted) return ILLEGAL_ADDRESS;
     memcpy(to, (const void *)from, bytes);
     return SUCCESS;
@@ -200,7 +200,7 @@ EXPORT cuMemcpyDtoH_v2(void *to, Address from, size_t bytes) {
 
 EXPORT cuMemsetD8Async(Address at, unsigned char byte, size_t bytes, void *) {
     LOCK;
-    if (!holds(at, bytes)) return INVALID_VALUE;
+    if (!contains(at, bytes)) return INVALID_VALUE;
     memset((void *)at, byte, bytes);
     return waited();
 }

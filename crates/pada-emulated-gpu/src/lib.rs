@@ -4,8 +4,8 @@
 mod device;
 mod driver;
 mod kernels;
-mod on_card;
+mod test_device;
 
 pub use device::EmulatedGpu;
 pub use driver::install;
-pub use on_card::{device, engine, is_a_card};
+pub use test_device::{device, engine, uses_real_gpu};

@@ -79,7 +79,7 @@ fn measure() {
     let driver = Rc::new(Driver::open(0, Precision::F32, &options(KernelTiming::Events)).unwrap());
     check(driver.clone(), Precision::F32).unwrap();
     let times = driver.take_kernel_times().unwrap();
-    for kernel in ["dense_forward_16", "finalize_stats", "update", "load_held"] {
+    for kernel in ["dense_forward_16", "finalize_stats", "update", "load_uploaded"] {
         let of: Vec<_> = times.iter().filter(|time| time.kernel == kernel).collect();
         assert!(
             !of.is_empty() && of.iter().all(|time| time.launches > 0 && time.microseconds > 0.0),

@@ -11,7 +11,7 @@ use crate::isa::{Isa, has_bf16};
 use crate::memory::Memory;
 use crate::plan::Compiler;
 use crate::run::{Task, run};
-use crate::share::Share;
+use crate::shard::Shard;
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
@@ -23,12 +23,12 @@ use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 #[derive(Debug)]
 pub struct Engine {
     host: HostWeights,
-    level: Isa,
+    isa: Isa,
     name: String,
     compiler: Compiler,
     numbers: Numbers,
     /// The processes that compute gradients together.
-    world: ProcessGroup,
+    group: ProcessGroup,
     norms: BatchNormSync,
 }
 
@@ -49,34 +49,34 @@ impl Engine {
     /// # Panics
     /// Panics if the number of weights is not [`WeightLayout::numel`].
     pub fn new(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Self {
-        Self::with_level(layout, weights, precision, Isa::detect())
+        Self::with_isa(layout, weights, precision, Isa::detect())
     }
 
-    /// Creates an executor that uses vector instructions up to `level`, or narrower ones if the processor lacks them.
+    /// Creates an executor that uses vector instructions up to `isa`, or narrower ones if the processor lacks them.
     ///
     /// `Precision::F64` always uses [`Isa::Portable`].
     ///
     /// # Panics
     /// Panics if the number of weights is not [`WeightLayout::numel`].
-    pub fn with_level(layout: WeightLayout, weights: Vec<f32>, precision: Precision, level: Isa) -> Self {
-        let level = level.min(Isa::detect());
-        let (level, numbers, detail) = match precision {
-            Precision::F32 => (level, Numbers::F32(Memory::default()), ""),
+    pub fn with_isa(layout: WeightLayout, weights: Vec<f32>, precision: Precision, isa: Isa) -> Self {
+        let isa = isa.min(Isa::detect());
+        let (isa, numbers, detail) = match precision {
+            Precision::F32 => (isa, Numbers::F32(Memory::default()), ""),
             #[cfg(target_arch = "x86_64")]
-            Precision::Bf16 if level == Isa::Avx512 && has_bf16() => {
-                (level, Numbers::Bf16(Memory::default()), ", bf16")
+            Precision::Bf16 if isa == Isa::Avx512 && has_bf16() => {
+                (isa, Numbers::Bf16(Memory::default()), ", bf16")
             }
-            Precision::Bf16 => (level, Numbers::F32(Memory::default()), ", f32 for want of bf16"),
+            Precision::Bf16 => (isa, Numbers::F32(Memory::default()), ", f32 for want of bf16"),
             Precision::F64 => (Isa::Portable, Numbers::F64(Memory::default()), ", f64"),
         };
-        let name = format!("engine on the CPU, {level}{detail}");
+        let name = format!("engine on the CPU, {isa}{detail}");
         Self {
             host: HostWeights::new(layout, weights),
-            level,
+            isa,
             name,
             compiler: Compiler::default(),
             numbers,
-            world: ProcessGroup::single(),
+            group: ProcessGroup::single(),
             norms: BatchNormSync::Sync,
         }
     }
@@ -89,8 +89,8 @@ impl Engine {
     ///
     /// Running statistics are always those of the whole batch. With [`BatchNormSync::Local`], the means and variances of all processes are
     /// combined for them.
-    pub fn across(mut self, world: ProcessGroup, norms: BatchNormSync) -> Self {
-        (self.world, self.norms) = (world, norms);
+    pub fn across(mut self, group: ProcessGroup, norms: BatchNormSync) -> Self {
+        (self.group, self.norms) = (group, norms);
         self
     }
 
@@ -108,18 +108,18 @@ impl Engine {
 
     fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, ExecError> {
         images.numbers()?;
-        let Self { host, compiler, numbers, level, world, norms, .. } = self;
-        let alone = ProcessGroup::single();
-        let share = match task {
-            Task::Train { .. } => Share::new(world, *norms, images.len())?,
-            Task::Score | Task::Recalibrate(_) => Share::new(&alone, BatchNormSync::Sync, images.len())?,
+        let Self { host, compiler, numbers, isa, group, norms, .. } = self;
+        let single = ProcessGroup::single();
+        let shard = match task {
+            Task::Train { .. } => Shard::new(group, *norms, images.len())?,
+            Task::Score | Task::Recalibrate(_) => Shard::new(&single, BatchNormSync::Sync, images.len())?,
         };
-        let batch = (images, &share);
-        let found = match numbers {
+        let batch = (images, &shard);
+        let stats = match numbers {
             Numbers::F64(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
             #[cfg(target_arch = "x86_64")]
             Numbers::Bf16(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
-            Numbers::F32(memory) => match level {
+            Numbers::F32(memory) => match isa {
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx512 if is_narrow(graph) => {
                     run::<Avx512Half>(compiler, host, memory, graph, batch, task)
@@ -131,7 +131,7 @@ impl Engine {
                 _ => run::<Portable<f32>>(compiler, host, memory, graph, batch, task),
             },
         };
-        Ok(found?)
+        Ok(stats?)
     }
 }
 

@@ -10,7 +10,7 @@ mod pass;
 mod plan;
 pub mod probe;
 mod run;
-mod share;
+mod shard;
 mod simd;
 mod statistics;
 mod weights;

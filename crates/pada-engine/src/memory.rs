@@ -37,7 +37,7 @@ pub(crate) struct Scratch<T, U> {
     /// The padded input of an operation.
     pub(crate) input: Image<T, U>,
     /// The value that `input` is a copy of, and the width of its border.
-    pub(crate) staged: Option<(Source, usize)>,
+    pub(crate) padded_source: Option<(Source, usize)>,
     /// The padded gradient of an operation's output.
     pub(crate) gradient: Image<T, U>,
     /// Sums of one image, for statistics.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
 use crate::plan::{Backward, BufferId, Compiler, Machine, Mode, NormId, Plan};
-use crate::share::{CHUNK, Share, add_lists, parts_of};
+use crate::shard::{CHUNK, Shard, add_lists, parts_of};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{Coefficients, alignment};
 use crate::weights::{self, Packed};
@@ -20,10 +20,10 @@ pub(crate) fn run<V: Vector>(
     host: &mut HostWeights,
     memory: &mut Memory<V::Elem, V::Unit>,
     graph: &Graph,
-    (batch, share): (&Images<'_>, &Share<'_>),
+    (batch, shard): (&Images<'_>, &Shard<'_>),
     task: Task<'_>,
 ) -> Result<StepStats, DistError> {
-    let images = &batch.part(share.images.clone());
+    let images = &batch.part(shard.images.clone());
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
     let Memory { dense, depthwise, .. } = memory;
     weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
@@ -32,7 +32,7 @@ pub(crate) fn run<V: Vector>(
         Task::Score | Task::Recalibrate(_) => (0.0, &[][..]),
     };
     let coefficients = Coefficients::new(&plan);
-    let mut run = Run::<V> { plan: &plan, share, images, memory, coefficients, loss_scale, drop_path };
+    let mut run = Run::<V> { plan: &plan, shard, images, memory, coefficients, loss_scale, drop_path };
     match task {
         Task::Score => run.coefficients.load_running(&plan, host),
         Task::Recalibrate(_) | Task::Train { .. } => {}
@@ -41,17 +41,17 @@ pub(crate) fn run<V: Vector>(
     let logits = run.logits(plan.output)?;
     match task {
         Task::Score => {}
-        Task::Recalibrate(newest) => run.coefficients.track(&plan, share.batch, Some(newest), host),
+        Task::Recalibrate(newest) => run.coefficients.track(&plan, shard.batch, Some(newest), host),
         Task::Train { .. } => {
-            run.coefficients.join_moments(&plan, share)?;
-            run.coefficients.track(&plan, share.batch, None, host);
+            run.coefficients.join_moments(&plan, shard)?;
+            run.coefficients.track(&plan, shard.batch, None, host);
         }
     }
     let Task::Train { labels, loss } = task else {
         return Ok(StepStats { loss: 0.0, logits, feature_norms: vec![], alignment: 0.0 });
     };
-    let feature_norms = share.gather(run.feature_norms())?;
-    let alignment = alignment(&plan, &run.memory.partial, share)?;
+    let feature_norms = shard.all_gather(run.feature_norms())?;
+    let alignment = alignment(&plan, &run.memory.partial, shard)?;
     let backward_plan = plan.backward.as_ref().expect("the plan was compiled to train");
     let (plain, output_grad) = cross_entropy(&logits, labels, loss);
     run.clear_output_grads(backward_plan);
@@ -91,7 +91,7 @@ impl Task<'_> {
 /// One pass of a plan over the images of this process.
 struct Run<'a, V: Vector> {
     plan: &'a Plan,
-    share: &'a Share<'a>,
+    shard: &'a Shard<'a>,
     /// The images of this process.
     images: &'a Images<'a>,
     memory: &'a mut Memory<V::Elem, V::Unit>,
@@ -106,7 +106,7 @@ impl<V: Vector> Run<'_, V> {
             self.each_image(host, 0, |pass, place, scratch| pass.forward(level, place, scratch));
             let ops = &self.plan.ops[self.plan.op_range(level)];
             let norms: Vec<NormId> = ops.iter().flat_map(|op| &op.norms).copied().collect();
-            self.coefficients.finalize_stats(self.plan, &norms, &self.memory.partial, self.share, host)?;
+            self.coefficients.finalize_stats(self.plan, &norms, &self.memory.partial, self.shard, host)?;
         }
         Ok(())
     }
@@ -124,15 +124,15 @@ impl<V: Vector> Run<'_, V> {
             let start = end;
             end += sums_len;
             let Memory { sums, total, .. } = &mut *self.memory;
-            add_lists(sums.get(self.share.chunks() * sums_len), &mut total.get(total_len)[start..end]);
+            add_lists(sums.get(self.shard.chunks() * sums_len), &mut total.get(total_len)[start..end]);
             let norms: Vec<NormId> = range.flat_map(|op| &backward_plan.complete[op]).copied().collect();
-            self.coefficients.finalize_norm_gradient(self.plan, &norms, &self.memory.partial, self.share)?;
+            self.coefficients.finalize_norm_gradient(self.plan, &norms, &self.memory.partial, self.shard)?;
         }
         // The gradient of all levels is summed in one message after the last level. Sending it level by level, overlapped with the
         // computation, could save at most the 2 % of a step that the message takes between processes of one machine, see
         // xtask/records/2026-11-25-ranks.
         let total = self.memory.total.get(total_len);
-        self.share.sum(total)?;
+        self.shard.all_reduce_sum(total)?;
         let mut rest = &*total;
         for level in (0..self.plan.levels).rev() {
             for op in self.plan.ops[self.plan.op_range(level)].iter().filter(|op| op.sums_len > 0) {
@@ -141,7 +141,7 @@ impl<V: Vector> Run<'_, V> {
                 weights::add_gradient(self.plan, op, sums, host);
             }
         }
-        self.coefficients.add_affine(self.plan, self.share, host)
+        self.coefficients.add_affine(self.plan, self.shard, host)
     }
 
     /// Calls `work` for every image, in parallel over chunks. Each chunk has `sums_len` sums, which start at zero.
@@ -162,7 +162,7 @@ impl<V: Vector> Run<'_, V> {
             packed: Packed { dense: dense.get(plan.dense_len), depthwise: depthwise.get(plan.depthwise_len) },
             coefficients: &self.coefficients,
             images: self.images,
-            share: self.share,
+            shard: self.shard,
             loss_scale: self.loss_scale,
             drop_path: self.drop_path,
         };
@@ -187,7 +187,7 @@ impl<V: Vector> Run<'_, V> {
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         let rows =
             arena.chunks_exact(plan.image_len).flat_map(|image| &image[plan.places[head]..][..classes]);
-        Ok(Logits { values: self.share.gather(rows.map(|v| v.to_f32()).collect())?, classes })
+        Ok(Logits { values: self.shard.all_gather(rows.map(|v| v.to_f32()).collect())?, classes })
     }
 
     /// Returns the L2 norm of the classifier's input for each image of this process. Empty if the output is not a linear layer.
@@ -220,7 +220,7 @@ impl<V: Vector> Run<'_, V> {
         let start = backward_plan.starts.iter().find(|(buffer, _)| *buffer == logits);
         let place = backward_plan.places[start.expect("all logits have a gradient").1];
         let classes = plan.buffers[logits].shape.channels;
-        let output_grad = output_grad.chunks_exact(classes).skip(self.share.images.start);
+        let output_grad = output_grad.chunks_exact(classes).skip(self.shard.images.start);
         for (image, output_grad) in arena.chunks_exact_mut(plan.image_len).zip(output_grad) {
             image[place..].iter_mut().zip(output_grad).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
         }

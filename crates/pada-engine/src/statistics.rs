@@ -7,7 +7,7 @@ use pada_graph::Statistics;
 
 use crate::kernels::Affine;
 use crate::plan::{Kind, Mode, NormId, Op, Plan};
-use crate::share::{Of, Share};
+use crate::shard::{Over, Shard};
 use crate::simd::Number;
 
 /// The coefficients that kernels apply for each batch norm, one number per channel.
@@ -75,7 +75,7 @@ impl<T: Number> Coefficients<T> {
         plan: &Plan,
         norms: &[NormId],
         partial: &[f64],
-        share: &Share<'_>,
+        shard: &Shard<'_>,
         host: &HostWeights,
     ) -> Result<(), DistError> {
         let channels = channels_of(plan, norms);
@@ -83,9 +83,9 @@ impl<T: Number> Coefficients<T> {
             let (norm, channel) = channels[i];
             let pixels = plan.buffers[plan.norms[norm].buffer].shape.pixels();
             let [mean, spread] = [0, 1].map(|part| sum_of(plan, partial, chunk, norm, part, channel));
-            [(share.chunk_images(chunk) * pixels) as f64, mean, spread]
+            [(shard.chunk_images(chunk) * pixels) as f64, mean, spread]
         };
-        let all = share.join(Of::Norms, channels.len(), [0.0; 3], of_chunk, Running::joined)?;
+        let all = shard.reduce(Over::Norms, channels.len(), [0.0; 3], of_chunk, Running::joined)?;
         for (&(norm, channel), [count, mean, spread]) in channels.iter().zip(all) {
             // In a process without images, nothing reads these coefficients.
             if count > 0.0 {
@@ -97,8 +97,8 @@ impl<T: Number> Coefficients<T> {
 
     /// Replaces the moments of each process by those of the whole batch, because all processes share the running statistics. Does nothing if
     /// the norms used the whole batch already.
-    pub(crate) fn join_moments(&mut self, plan: &Plan, share: &Share<'_>) -> Result<(), DistError> {
-        if !share.splits_norms() {
+    pub(crate) fn join_moments(&mut self, plan: &Plan, shard: &Shard<'_>) -> Result<(), DistError> {
+        if !shard.splits_norms() {
             return Ok(());
         }
         let tracked = |norm: &NormId| matches!(plan.norms[*norm].norm.statistics, Statistics::Running { .. });
@@ -108,12 +108,12 @@ impl<T: Number> Coefficients<T> {
         }
         let place = |&(norm, channel): &(NormId, usize)| plan.norms[norm].place + channel;
         let own = |at: &(NormId, usize)| {
-            let count = (share.images.len() * plan.buffers[plan.norms[at.0].buffer].shape.pixels()) as f64;
+            let count = (shard.images.len() * plan.buffers[plan.norms[at.0].buffer].shape.pixels()) as f64;
             let [mean, variance] = self.moments[place(at)];
             [count, mean, count * variance]
         };
         let mut all: Vec<[f64; 3]> = channels.iter().map(own).collect();
-        share.join_ranks(&mut all, Running::joined)?;
+        shard.all_reduce(&mut all, Running::joined)?;
         for (at, [count, mean, spread]) in channels.iter().zip(all) {
             self.moments[place(at)] = [mean, spread / count];
         }
@@ -171,16 +171,16 @@ impl<T: Number> Coefficients<T> {
         plan: &Plan,
         norms: &[NormId],
         partial: &[f64],
-        share: &Share<'_>,
+        shard: &Shard<'_>,
     ) -> Result<(), DistError> {
         let channels = channels_of(plan, norms);
-        let all = share.add(Of::Norms, channels.len(), |i, chunk| {
+        let all = shard.add(Over::Norms, channels.len(), |i, chunk| {
             let (norm, channel) = channels[i];
             [0, 1].map(|part| sum_of(plan, partial, chunk, norm, part, channel))
         })?;
         for (&(norm, channel), [plain, product]) in channels.iter().zip(all) {
             let slot = &plan.norms[norm];
-            let count = (share.norm_images() * plan.buffers[slot.buffer].shape.pixels()) as f64;
+            let count = (shard.norm_images() * plan.buffers[slot.buffer].shape.pixels()) as f64;
             let place = slot.place + channel;
             let (inv_std, scale) = (self.inv_std[place], self.scale[place].to_f64());
             let [a, b, c] = &mut self.gradient;
@@ -198,12 +198,12 @@ impl<T: Number> Coefficients<T> {
     pub(crate) fn add_affine(
         &mut self,
         plan: &Plan,
-        share: &Share<'_>,
+        shard: &Shard<'_>,
         host: &mut HostWeights,
     ) -> Result<(), DistError> {
-        if share.splits_norms() && !self.affine.is_empty() {
+        if shard.splits_norms() && !self.affine.is_empty() {
             let mut sums: Vec<f64> = self.affine.iter().flat_map(|(_, _, sums)| *sums).collect();
-            share.sum(&mut sums)?;
+            shard.all_reduce_sum(&mut sums)?;
             let (pairs, _) = sums.as_chunks::<2>();
             self.affine.iter_mut().zip(pairs).for_each(|((_, _, sums), all)| *sums = *all);
         }
@@ -247,7 +247,7 @@ fn moment(plan: &Plan, norm: NormId, part: usize) -> usize {
 }
 
 /// Adds the sums of one image ([`crate::kernels::Moments`]) to the moments of its chunk, which cover `seen` images so far.
-pub(crate) fn take_moments<T: Number>(
+pub(crate) fn add_moments<T: Number>(
     plan: &Plan,
     norm: NormId,
     sums: &[T],
@@ -279,7 +279,7 @@ pub(crate) fn take_moments<T: Number>(
 }
 
 /// Adds the squared differences of one image ([`crate::kernels::Difference`]) to those of its chunk.
-pub(crate) fn take_squares<T: Number>(
+pub(crate) fn add_squares<T: Number>(
     plan: &Plan,
     alignment: usize,
     squares: &[T],
@@ -292,17 +292,17 @@ pub(crate) fn take_squares<T: Number>(
 }
 
 /// Returns the sum of all alignment losses, each times its factor. A loss is the mean squared difference over B, C, H and W.
-pub(crate) fn alignment(plan: &Plan, partial: &[f64], share: &Share<'_>) -> Result<f64, DistError> {
+pub(crate) fn alignment(plan: &Plan, partial: &[f64], shard: &Shard<'_>) -> Result<f64, DistError> {
     if plan.alignments == 0 {
         return Ok(0.0);
     }
     let squares =
         |alignment: usize, chunk: usize| [partial[chunk * plan.partial_len() + plan.squares(alignment)]];
-    let squares = share.add(Of::Batch, plan.alignments, squares)?;
+    let squares = shard.add(Over::Batch, plan.alignments, squares)?;
     let of = |op: &Op| match op.kind {
         Kind::Difference { share: factor, alignment } => {
             let [squares] = squares[alignment];
-            f64::from(factor) * squares / (share.batch * plan.buffers[op.out].shape.numel()) as f64
+            f64::from(factor) * squares / (shard.batch * plan.buffers[op.out].shape.numel()) as f64
         }
         _ => 0.0,
     };
@@ -310,7 +310,7 @@ pub(crate) fn alignment(plan: &Plan, partial: &[f64], share: &Share<'_>) -> Resu
 }
 
 /// Adds the sums of one image ([`crate::kernels::GradientSums`]) to those of its chunk.
-pub(crate) fn take_gradient_sums<T: Number>(
+pub(crate) fn add_gradient_sums<T: Number>(
     plan: &Plan,
     norm: NormId,
     sums: &[T],

@@ -114,10 +114,10 @@ arguments! {
     /// The weights of a convolution, `[C_out, C_in / groups, kernel, kernel]`.
     Kernel { weights: Floats, channels_in: i64, channels_out: i64, groups: i64, taps: i64, }
     LoadArgs { pixels: Floats, out: Reals, images: i64, channels: i64, pixels_each: i64, stride: i64, }
-    /// `bytes`: `[N, C, H, W]`, `values`: `[C, 256]`. `picks`: augmented indices, `[B, 8]`, or absent for images without augmentation from
-    /// `first` on.
-    LoadHeldArgs {
-        bytes: Bytes, values: Floats, picks: Ints, first: i64, out: Reals, images: i64, channels: i64, height: i64, width: i64,
+    /// `bytes`: `[N, C, H, W]`, `values`: `[C, 256]`. `indices`: augmented indices, `[B, 8]`, or absent for images without augmentation
+    /// from `first` on.
+    LoadUploadedArgs {
+        bytes: Bytes, values: Floats, indices: Ints, first: i64, out: Reals, images: i64, channels: i64, height: i64, width: i64,
         stride: i64,
     }
     /// `out`: `[rows, stride]`. If `partial` is present, the moments of each block's rows are written there.
@@ -127,16 +127,17 @@ arguments! {
     }
     /// `out`: gradient of the input, `[rows, stride_in]`. If `mask` is present, the gradient is zero where the mask is outside of its bounds.
     BackwardArgs {
-        slope: OutputGrad, window: Window, kernel: Kernel, mask: Value, out: Reals, rows: i64, stride_in: i64, stride_out: i64, add: i64,
+        output_grad: OutputGrad, window: Window, kernel: Kernel, mask: Value, out: Reals, rows: i64, stride_in: i64, stride_out: i64,
+        add: i64,
     }
     /// `partial`: `[slabs, taps · C_in, stride_out]`, or `[slabs, taps, stride_out]` for depthwise convolutions.
     WeightArgs {
-        value: Value, slope: OutputGrad, window: Window, kernel: Kernel, partial: Reals, rows: i64, slab: i64, stride_in: i64,
+        value: Value, output_grad: OutputGrad, window: Window, kernel: Kernel, partial: Reals, rows: i64, slab: i64, stride_in: i64,
         stride_out: i64,
     }
     AddWeightsArgs { partial: Reals, kernel: Kernel, gradient: Floats, slabs: i64, stride_out: i64, }
     /// `partial`: sums of columns, `[slabs, stride]`.
-    ColumnArgs { slope: OutputGrad, partial: Doubles, rows: i64, slab: i64, stride: i64, }
+    ColumnArgs { output_grad: OutputGrad, partial: Doubles, rows: i64, slab: i64, stride: i64, }
     AddColumnsArgs { partial: Doubles, gradient: Floats, slabs: i64, channels: i64, stride: i64, }
     /// `partial`: mean and sum of squared distances to the mean of each slab's rows, `[slabs, 2, stride]`.
     MomentsArgs { x: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
@@ -163,7 +164,7 @@ arguments! {
     }
     /// Copies a gradient where `made`, the output of the activation, is between its bounds. Elsewhere it is zero.
     PassThroughArgs { gradient: Reals, made: Reals, low: f64, high: f64, out: Reals, rows: i64, stride: i64, add: i64, }
-    TotalArgs { slope: OutputGrad, out: Reals, rows: i64, stride: i64, }
+    TotalArgs { output_grad: OutputGrad, out: Reals, rows: i64, stride: i64, }
     PoolArgs { x: Reals, gradient: Reals, window: Window, out: Reals, images: i64, stride: i64, add: i64, }
     /// Copies channels from one list, starting at channel `from`, to another, starting at channel `to`. Then `fill` zeros follow.
     CopyArgs {
@@ -184,7 +185,7 @@ arguments! {
     /// `factors`: an optional factor for each image, `[B]`.
     MultipleArgs { value: Value, factors: Floats, factor: f64, out: Reals, images: i64, pixels: i64, stride: i64, add: i64, }
     CrossEntropyArgs {
-        logits: Reals, labels: Ints, image_weights: Floats, slope: Reals, losses: Doubles, scale: f64, smoothing: f64, images: i64,
+        logits: Reals, labels: Ints, image_weights: Floats, output_grad: Reals, losses: Doubles, scale: f64, smoothing: f64, images: i64,
         classes: i64, stride: i64, add: i64,
     }
     LogitsArgs { logits: Reals, out: Floats, images: i64, classes: i64, stride: i64, }

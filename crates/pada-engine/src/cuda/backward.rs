@@ -4,11 +4,11 @@ use super::arguments::{
     Floats, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals, SumsArgs,
     TotalArgs, Value, WeightArgs,
 };
-use super::forward::adds;
+use super::forward::accumulates;
 use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::Step;
-use crate::kernels::Into;
+use crate::kernels::WriteMode;
 use crate::plan::{
     Activation, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE,
 };
@@ -49,7 +49,7 @@ impl Step<'_> {
         let (window, kernel) = self.conv(conv, op.out);
         let rows = self.rows(x.shape);
         let args = BackwardArgs {
-            slope: self.slope(backward_plan, op.out),
+            output_grad: self.output_grad(backward_plan, op.out),
             window,
             kernel,
             mask: if conv.source.act == Activation::None { Value::none() } else { self.value(&conv.source) },
@@ -57,7 +57,7 @@ impl Step<'_> {
             rows: rows as i64,
             stride_in: x.stride as i64,
             stride_out: y.stride as i64,
-            add: adds(target.into),
+            add: accumulates(target.write_mode),
         };
         if conv.connection == Connection::Depthwise {
             return self.each(kernel::depthwise_backward, rows * x.stride / 4, &args);
@@ -87,7 +87,7 @@ impl Step<'_> {
         let partial = Reals(self.scratch(slabs.count * height * y.stride * self.real)?);
         let args = WeightArgs {
             value: self.value(&conv.source),
-            slope: self.slope(backward_plan, op.out),
+            output_grad: self.output_grad(backward_plan, op.out),
             window,
             kernel,
             partial,
@@ -118,8 +118,8 @@ impl Step<'_> {
         let slabs = Slabs::new(rows, across);
         let (stride, channels) = (y.stride as i64, y.shape.channels as i64);
         let partial = Doubles(self.scratch(slabs.count * y.stride * size_of::<f64>())?);
-        let slope = self.slope(backward_plan, op.out);
-        let args = ColumnArgs { slope, partial, rows: rows as i64, slab: slabs.rows as i64, stride };
+        let output_grad = self.output_grad(backward_plan, op.out);
+        let args = ColumnArgs { output_grad, partial, rows: rows as i64, slab: slabs.rows as i64, stride };
         self.start(kernel::column_sums, [across, slabs.count, 1], &args)?;
         let args = AddColumnsArgs { partial, gradient, slabs: slabs.count as i64, channels, stride };
         self.each(kernel::add_columns, y.shape.channels, &args)
@@ -139,7 +139,7 @@ impl Step<'_> {
         let args = MultipleArgs {
             value: Value::plain(self.buffer(op.out)),
             factor: 2.0 * f64::from(share) * self.loss_scale / count,
-            ..self.multiple(op.out, self.gradient(backward_plan, target.gradient), target.into)
+            ..self.multiple(op.out, self.gradient(backward_plan, target.gradient), target.write_mode)
         };
         self.each(kernel::multiple, self.rows(of.shape) * of.stride / 4, &args)
     }
@@ -156,8 +156,12 @@ impl Step<'_> {
             return Ok(());
         };
         if backward_plan.of[op.out].norm.is_some() {
-            let args =
-                TotalArgs { slope: self.slope(backward_plan, op.out), out: total, rows: rows as i64, stride };
+            let args = TotalArgs {
+                output_grad: self.output_grad(backward_plan, op.out),
+                out: total,
+                rows: rows as i64,
+                stride,
+            };
             self.each(kernel::total_gradient, rows * of.stride / 4, &args)?;
         }
         if let Kind::Linear { source, weight, bias } = &op.kind {
@@ -199,7 +203,7 @@ impl Step<'_> {
     ) -> Result<(), CudaError> {
         let plan = self.plan;
         let (x, y) = (&plan.buffers[op.reads[input].buffer], &plan.buffers[op.out]);
-        let (out, into) = (self.gradient(backward_plan, target.gradient), target.into);
+        let (out, write_mode) = (self.gradient(backward_plan, target.gradient), target.write_mode);
         let rows = self.rows(x.shape);
         let numbers = rows * x.stride;
         match &op.kind {
@@ -216,17 +220,17 @@ impl Step<'_> {
                         out,
                         rows,
                         stride,
-                        add: adds(into),
+                        add: accumulates(write_mode),
                     };
                     self.each(kernel::pass_through, numbers / 4, &args)
                 }
                 Term::Pool(buffer, windows) => {
-                    let args = self.pool(*buffer, total, windows, out, into);
+                    let args = self.pool(*buffer, total, windows, out, write_mode);
                     self.each(kernel::average_pool_gradient, numbers / 4, &args)
                 }
             },
             Kind::Pool { source, kind, windows } => {
-                let args = self.pool(*source, total, windows, out, into);
+                let args = self.pool(*source, total, windows, out, write_mode);
                 match kind {
                     PoolKind::Average => self.each(kernel::average_pool_gradient, numbers / 4, &args),
                     PoolKind::Maximum => self.each(kernel::max_pool_gradient, numbers, &args),
@@ -236,13 +240,13 @@ impl Step<'_> {
                 let args = MultipleArgs {
                     value: Value::plain(total),
                     factors: self.inputs.drop_path.at(slot * self.images),
-                    ..self.multiple(op.out, out, into)
+                    ..self.multiple(op.out, out, write_mode)
                 };
                 self.each(kernel::multiple, numbers / 4, &args)
             }
             Kind::Concat { .. } => {
                 let channels = x.shape.channels;
-                let fill = if into == Into::Set { x.stride - channels } else { 0 };
+                let fill = if write_mode == WriteMode::Store { x.stride - channels } else { 0 };
                 let args = CopyArgs {
                     x: total,
                     out,
@@ -253,7 +257,7 @@ impl Step<'_> {
                     to: 0,
                     channels: channels as i64,
                     fill: fill as i64,
-                    add: adds(into),
+                    add: accumulates(write_mode),
                 };
                 self.each(kernel::copy_channels, rows * (channels + fill), &args)
             }
@@ -266,7 +270,7 @@ impl Step<'_> {
                     pixels: x.shape.pixels() as i64,
                     stride: x.stride as i64,
                     stride_out: y.stride as i64,
-                    add: adds(into),
+                    add: accumulates(write_mode),
                 };
                 self.each(kernel::global_pool_gradient, numbers, &args)
             }
@@ -275,7 +279,7 @@ impl Step<'_> {
                     weights: self.weights.weight(*weight),
                     gradient: total,
                     out,
-                    add: adds(into),
+                    add: accumulates(write_mode),
                     ..self.linear(*source, op.out)
                 };
                 self.each(kernel::linear_gradient, numbers, &args)

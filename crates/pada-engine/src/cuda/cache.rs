@@ -5,7 +5,7 @@ use pada_exec::Precision;
 use sha2::{Digest, Sha256};
 
 use super::compile::{Compiled, compile_with_log, options};
-use super::found::{Version, compiler};
+use super::discover::{Version, compiler};
 use super::usage::{self, ResourceUsage};
 use super::{CudaError, source};
 
@@ -115,17 +115,17 @@ impl Cache<'_> {
     /// Returns the kernels of the newest compiler in the cache that a driver of this version supports. No compiler is needed.
     pub(super) fn newest(&self, key: Key<'_>, driver: Version) -> Option<Vec<u8>> {
         let prefix = format!("{}-", key.hash());
-        let mut found: Vec<(Version, PathBuf)> = vec![];
+        let mut versions: Vec<(Version, PathBuf)> = vec![];
         for entry in self.folder?.read_dir().ok()?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let version = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(ENDING));
             if let Some(version) = version.and_then(Version::parse) {
-                found.push((version, entry.path()));
+                versions.push((version, entry.path()));
             }
         }
-        found.retain(|(version, _)| version.major <= driver.major);
-        found.sort_by_key(|&(version, _)| std::cmp::Reverse(version));
-        found.iter().find_map(|(_, path)| read(path))
+        versions.retain(|(version, _)| version.major <= driver.major);
+        versions.sort_by_key(|&(version, _)| std::cmp::Reverse(version));
+        versions.iter().find_map(|(_, path)| read(path))
     }
 }
 

@@ -59,7 +59,7 @@ type Results = Vec<(&'static str, Vec<f32>)>;
 
 /// Computes all results of an executor: scores, counts, and a training step.
 fn results(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError> {
-    let mut results = vec![("logits of uploaded images", held(executor, graph)?.values)];
+    let mut results = vec![("logits of uploaded images", augmented_logits(executor, graph)?.values)];
     results.push(("counts of correct images", vec![correct(executor, graph)? as f32]));
     results.extend(step(executor, graph)?);
     Ok(results)
@@ -101,13 +101,13 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
     ])
 }
 
-/// Computes the logits of augmented images. The executor augments them if it can upload data sets, otherwise [`picked`] does.
-fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError> {
+/// Computes the logits of augmented images. The executor augments them if it can upload data sets, otherwise [`augment`] does.
+fn augmented_logits(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError> {
     let bytes: Vec<u8> =
         numbers(IMAGES * SHAPE.numel(), 3).into_iter().map(|x| ((x + 0.5) * 255.0) as u8).collect();
     let values = numbers(SHAPE.channels * 256, 4);
     let images = ByteImages { bytes: &bytes, labels: &[0; IMAGES], shape: SHAPE, values: &values };
-    let picks: Vec<AugmentedIndex> = (0..IMAGES as u32)
+    let indices: Vec<AugmentedIndex> = (0..IMAGES as u32)
         .map(|i| AugmentedIndex {
             index: IMAGES as u32 - 1 - i,
             offset_y: i as i32 - 2,
@@ -117,29 +117,31 @@ fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError>
         })
         .collect();
     match upload_dataset(executor, &images)? {
-        Some(set) => executor.logits(graph, &Images { pixels: Pixels::Augmented(set, &picks), shape: SHAPE }),
+        Some(set) => {
+            executor.logits(graph, &Images { pixels: Pixels::Augmented(set, &indices), shape: SHAPE })
+        }
         None => {
-            let pixels: Vec<f32> = picks.iter().flat_map(|pick| picked(&images, pick)).collect();
+            let pixels: Vec<f32> = indices.iter().flat_map(|augmented| augment(&images, augmented)).collect();
             executor.logits(graph, &Images::given(&pixels, SHAPE))
         }
     }
 }
 
 /// Returns the pixels of an [`AugmentedIndex`], `[C, H, W]`, by a reference implementation.
-fn picked(images: &ByteImages<'_>, pick: &AugmentedIndex) -> Vec<f32> {
+fn augment(images: &ByteImages<'_>, augmented: &AugmentedIndex) -> Vec<f32> {
     let Shape { channels, height, width } = SHAPE;
-    let [rows, columns] = pick.cutout.map(|[first, end]| first as usize..end as usize);
+    let [rows, columns] = augmented.cutout.map(|[first, end]| first as usize..end as usize);
     let mut pixels = Vec::with_capacity(SHAPE.numel());
     for (channel, y, x) in
         (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| (c, y, x))))
     {
-        let down = y.checked_add_signed(pick.offset_y as isize).filter(|&y| y < height);
-        let flipped = if pick.flipped { width - 1 - x } else { x };
-        let right = flipped.checked_add_signed(pick.offset_x as isize).filter(|&x| x < width);
-        let at = |y, x| ((pick.index as usize * channels + channel) * height + y) * width + x;
+        let down = y.checked_add_signed(augmented.offset_y as isize).filter(|&y| y < height);
+        let flipped = if augmented.flipped { width - 1 - x } else { x };
+        let right = flipped.checked_add_signed(augmented.offset_x as isize).filter(|&x| x < width);
+        let at = |y, x| ((augmented.index as usize * channels + channel) * height + y) * width + x;
         let byte = down.zip(right).map_or(0, |(y, x)| images.bytes[at(y, x)]);
-        let hole = rows.contains(&y) && columns.contains(&x);
-        pixels.push(if hole { 0.0 } else { images.values[channel * 256 + usize::from(byte)] });
+        let cutout = rows.contains(&y) && columns.contains(&x);
+        pixels.push(if cutout { 0.0 } else { images.values[channel * 256 + usize::from(byte)] });
     }
     pixels
 }
@@ -151,9 +153,9 @@ fn correct(executor: &mut dyn Executor, graph: &Graph) -> Result<usize, ExecErro
     let logits = executor.logits(graph, &images)?;
     let labels: Vec<u32> =
         logits.best().enumerate().map(|(i, best)| ((best + i % 2) % CLASSES) as u32).collect();
-    let mut tally = CorrectCounts::default();
-    count_correct(executor, graph, &Batch { images, labels: &labels }, &mut tally)?;
-    Ok(correct_counts(executor, &[tally])?[0])
+    let mut counts = CorrectCounts::default();
+    count_correct(executor, graph, &Batch { images, labels: &labels }, &mut counts)?;
+    Ok(correct_counts(executor, &[counts])?[0])
 }
 
 /// Returns the L2 norm of the difference, relative to the norm of `theirs`.

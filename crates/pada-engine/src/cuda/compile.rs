@@ -6,7 +6,7 @@ use std::ffi::CString;
 use cudarc::nvrtc::{result as nvrtc, sys};
 use pada_exec::Precision;
 
-use super::found::{Version, compiler};
+use super::discover::{Version, compiler};
 use super::usage::{self, ResourceUsage};
 use super::{CudaError, macros, source};
 
@@ -126,7 +126,7 @@ impl Program {
     fn new(text: &CString) -> Result<Self, CudaError> {
         nvrtc::create_program(text, Some(c"kernels.cu"))
             .map(Self)
-            .map_err(|error| refused("nvrtcCreateProgram", error.0))
+            .map_err(|error| call_error("nvrtcCreateProgram", error.0))
     }
 
     fn compile(&self, options: &[String], target: &str) -> Result<(), CudaError> {
@@ -151,7 +151,8 @@ impl Program {
         let mut len = 0;
         if target.starts_with("compute_") {
             // SAFETY: the program is compiled and not yet destroyed.
-            let ptx = unsafe { nvrtc::get_ptx(self.0) }.map_err(|error| refused("nvrtcGetPTX", error.0))?;
+            let ptx =
+                unsafe { nvrtc::get_ptx(self.0) }.map_err(|error| call_error("nvrtcGetPTX", error.0))?;
             return Ok(ptx.into_iter().map(i8::cast_unsigned).collect());
         }
         // SAFETY: as above; the place lives until the call returns.
@@ -173,10 +174,10 @@ impl Drop for Program {
 fn checked(call: &'static str, code: sys::nvrtcResult) -> Result<(), CudaError> {
     match code {
         sys::nvrtcResult::NVRTC_SUCCESS => Ok(()),
-        other => Err(refused(call, other)),
+        other => Err(call_error(call, other)),
     }
 }
 
-fn refused(call: &'static str, code: sys::nvrtcResult) -> CudaError {
+fn call_error(call: &'static str, code: sys::nvrtcResult) -> CudaError {
     CudaError::Call { call, message: format!("{code:?}") }
 }

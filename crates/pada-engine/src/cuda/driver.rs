@@ -11,7 +11,7 @@ use pada_exec::Precision;
 
 use super::cache::{Cache, Key};
 use super::compile::{Target, compile};
-use super::found::{Gpu, Version, compiler, driver_version, gpus, refused};
+use super::discover::{Gpu, Version, call_error, compiler, driver_version, gpus};
 use super::timing::Timer;
 use super::{Address, CudaError, Device, KERNELS, KernelName, KernelTime, Launch};
 
@@ -86,10 +86,10 @@ impl Driver {
             return Err(CudaError::OldDriver { found, needed: OLDEST_WITH_TIMES });
         }
         let image = kernels(&gpu, precision, &Cache { folder: options.cache.as_deref() })?;
-        let device = driver::device::get(ordinal as i32).map_err(refused("cuDeviceGet"))?;
+        let device = driver::device::get(ordinal as i32).map_err(call_error("cuDeviceGet"))?;
         // SAFETY: the driver has just returned `device`.
         let context = unsafe { driver::primary_ctx::retain(device) };
-        let context = context.map_err(refused("cuDevicePrimaryCtxRetain"))?;
+        let context = context.map_err(call_error("cuDevicePrimaryCtxRetain"))?;
         let name = format!("{} (cuda:{ordinal})", gpu.name);
         let timer = (options.timing == KernelTiming::Events).then(RefCell::default);
         let module = std::ptr::null_mut();
@@ -102,12 +102,12 @@ impl Driver {
         self.enter()?;
         // SAFETY: NVRTC compiled the image, and PTX ends with a NUL.
         let module = unsafe { driver::module::load_data(image.as_ptr().cast()) };
-        self.module = module.map_err(refused("cuModuleLoadData"))?;
+        self.module = module.map_err(call_error("cuModuleLoadData"))?;
         for kernel in KERNELS {
             let name = CString::new(kernel.name).expect("names of kernels contain no NUL");
             // SAFETY: the module stays loaded as long as `self`.
             let function = unsafe { driver::module::get_function(self.module, name) };
-            self.kernels.insert(kernel.name, function.map_err(refused("cuModuleGetFunction"))?);
+            self.kernels.insert(kernel.name, function.map_err(call_error("cuModuleGetFunction"))?);
         }
         Ok(())
     }
@@ -168,8 +168,8 @@ impl Driver {
     }
 
     fn lost(&self, call: &'static str, error: DriverError) -> CudaError {
-        let CudaError::Call { message, .. } = refused(call)(error) else {
-            unreachable!("`refused` returns only this variant")
+        let CudaError::Call { message, .. } = call_error(call)(error) else {
+            unreachable!("`call_error` returns only this variant")
         };
         CudaError::Lost { gpu: self.name.clone(), call, message }
     }

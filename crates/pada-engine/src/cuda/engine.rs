@@ -9,13 +9,13 @@ use pada_exec::{
 use pada_graph::{Graph, WeightId, WeightLayout};
 
 use super::arguments::{Doubles, Floats, Ints, NONE, Reals};
+use super::correct_counts::DeviceCounts;
+use super::dataset::{self, InputImages, UploadedDataset};
 use super::forward::Track;
-use super::held::{self, Held, InputImages};
 use super::memory::Block;
-use super::results::{Found, Places};
+use super::results::{HostResults, ResultSizes};
 use super::source::real_bytes;
 use super::step::{Inputs, Step, Tables};
-use super::tally::Tallies;
 use super::weights::Weights;
 use super::{CudaError, Device, DeviceSum};
 use crate::plan::{Compiler, Machine, Mode};
@@ -36,8 +36,8 @@ pub struct CudaEngine {
     weights: Weights,
     memory: Memory,
     /// Uploaded data sets.
-    held: Vec<Held>,
-    tallies: Tallies,
+    datasets: Vec<UploadedDataset>,
+    counts: DeviceCounts,
     /// L2 norms of the accumulated gradient, one per tensor.
     norms: Vec<f64>,
     /// The first error. After an error, nothing is computed any more.
@@ -104,8 +104,8 @@ impl CudaEngine {
             norms: vec![0.0; layout.len()],
             weights: Weights::new(device.as_ref(), layout, weights)?,
             memory: Memory::default(),
-            held: vec![],
-            tallies: Tallies::default(),
+            datasets: vec![],
+            counts: DeviceCounts::default(),
             failed: RefCell::new(None),
             device,
         })
@@ -124,21 +124,21 @@ impl CudaEngine {
         graph: &Graph,
         images: &Images<'_>,
         task: Task<'_>,
-    ) -> Result<Option<Found>, ExecError> {
+    ) -> Result<Option<HostResults>, ExecError> {
         self.deferred_error()?;
-        if !self.holds(images) {
+        if !self.has_images(images) {
             return Err(ExecError::UnknownDataset);
         }
-        let found = self.pass(graph, images, task);
-        self.report(found)
+        let results = self.pass(graph, images, task);
+        self.report(results)
     }
 
     /// Returns whether the images of a batch are given, or all of them are in an uploaded data set.
-    fn holds(&self, images: &Images<'_>) -> bool {
+    fn has_images(&self, images: &Images<'_>) -> bool {
         match images.pixels {
             Pixels::Given(_) => true,
             Pixels::Range(set, ..) | Pixels::Augmented(set, _) => {
-                self.held.get(set.0).is_some_and(|held| held.has(images))
+                self.datasets.get(set.0).is_some_and(|dataset| dataset.contains(images))
             }
         }
     }
@@ -148,7 +148,7 @@ impl CudaEngine {
         graph: &Graph,
         images: &Images<'_>,
         task: Task<'_>,
-    ) -> Result<Option<Found>, CudaError> {
+    ) -> Result<Option<HostResults>, CudaError> {
         let (mode, spec, classes) = match task {
             Task::Score => (Mode::Forward, LossSpec::default(), &[][..]),
             Task::Count(batch, _) => (Mode::Forward, LossSpec::default(), batch.labels),
@@ -159,14 +159,14 @@ impl CudaEngine {
         let (device, real, batch) = (self.device.as_ref(), self.real, images.len());
         let Memory { arena, tables, images: source, labels, image_weights, drop_path, results, scratch } =
             &mut self.memory;
-        let places = Places {
+        let sizes = ResultSizes {
             images: batch,
             classes: plan.buffers[plan.output].shape.channels,
             alignments: plan.alignments,
             tensors: self.weights.layout().len(),
             classifies: plan.classifier_input().is_some(),
         };
-        let results = places.on(device, results)?;
+        let results = sizes.allocate(device, results)?;
         let bytes = Tables::bytes(&plan, real);
         let tables = tables.get(device, bytes)?;
         device.clear(tables, bytes)?;
@@ -180,13 +180,13 @@ impl CudaEngine {
             weights: &self.weights,
             scratch,
             inputs: Inputs {
-                images: InputImages::new(device, source, &self.held, images)?,
+                images: InputImages::new(device, source, &self.datasets, images)?,
                 drop_path: Floats(drop_path.filled(device, bytemuck::cast_slice(spec.drop_path))?),
             },
             alignments: results.alignments,
             loss_scale: spec.scale.into(),
         };
-        let labels = match held::labels(&self.held, images, classes) {
+        let labels = match dataset::labels(&self.datasets, images, classes) {
             Some(there) => there,
             None => Ints(labels.filled(device, bytemuck::cast_slice(classes))?),
         };
@@ -195,7 +195,7 @@ impl CudaEngine {
                 step.load_running()?;
                 step.forward(Track::No)?;
                 step.read_logits(&results)?;
-                return places.download_logits(device, &results).map(Some);
+                return sizes.download_logits(device, &results).map(Some);
             }
             Task::Count(_, count) => {
                 step.load_running()?;
@@ -220,16 +220,16 @@ impl CudaEngine {
                 self.weights.norms(device, results.norms)?;
             }
         }
-        places.download(device, &results).map(Some)
+        sizes.download(device, &results).map(Some)
     }
 
     /// Sums the accumulated gradient over the devices of several processes. All processes call it after the passes of a step.
     ///
     /// # Errors
     /// Returns [`ExecError::Backend`] if the sum or the device fails.
-    pub fn sum_gradient(&mut self, ranks: &dyn DeviceSum) -> Result<(), ExecError> {
+    pub fn sum_gradient(&mut self, devices: &dyn DeviceSum) -> Result<(), ExecError> {
         self.deferred_error()?;
-        let summed = self.weights.sum_gradient(self.device.as_ref(), ranks);
+        let summed = self.weights.sum_gradient(self.device.as_ref(), devices);
         self.norms = self.report(summed)?;
         Ok(())
     }
@@ -267,8 +267,8 @@ impl Executor for CudaEngine {
 
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
         images.check(graph)?;
-        let found = self.run(graph, images, Task::Score)?;
-        let values = found.expect("a scoring pass returns logits").logits;
+        let results = self.run(graph, images, Task::Score)?;
+        let values = results.expect("a scoring pass returns logits").logits;
         Ok(Logits { classes: values.len() / images.len(), values })
     }
 
@@ -290,15 +290,15 @@ impl Executor for CudaEngine {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError> {
         batch.check(graph, loss)?;
-        let found = self.run(graph, &batch.images, Task::Train(batch, loss))?;
-        let found = found.expect("a training pass returns results");
+        let results = self.run(graph, &batch.images, Task::Train(batch, loss))?;
+        let results = results.expect("a training pass returns results");
         self.weights.touch(graph);
-        self.norms = found.norms;
+        self.norms = results.norms;
         Ok(StepStats {
-            loss: found.losses.iter().sum::<f64>() / found.losses.len() as f64,
-            logits: Logits { classes: found.logits.len() / batch.images.len(), values: found.logits },
-            feature_norms: found.features,
-            alignment: found.alignments.iter().sum(),
+            loss: results.losses.iter().sum::<f64>() / results.losses.len() as f64,
+            logits: Logits { classes: results.logits.len() / batch.images.len(), values: results.logits },
+            feature_norms: results.features,
+            alignment: results.alignments.iter().sum(),
         })
     }
 
@@ -340,17 +340,17 @@ impl Executor for CudaEngine {
 impl DeviceData for CudaEngine {
     fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
         self.deferred_error()?;
-        match Held::new(self.device.as_ref(), images) {
+        match UploadedDataset::new(self.device.as_ref(), images) {
             Err(error @ CudaError::OutOfMemory { .. }) => {
                 tracing::warn!(
                     "{error}; the data set stays in host memory, and every batch is copied to the device"
                 );
                 Ok(None)
             }
-            held => {
-                let held = self.report(held)?;
-                self.held.push(held);
-                Ok(Some(DeviceDataset(self.held.len() - 1)))
+            dataset => {
+                let dataset = self.report(dataset)?;
+                self.datasets.push(dataset);
+                Ok(Some(DeviceDataset(self.datasets.len() - 1)))
             }
         }
     }
@@ -359,25 +359,28 @@ impl DeviceData for CudaEngine {
         &mut self,
         graph: &Graph,
         batch: &Batch<'_>,
-        tally: &mut CorrectCounts,
+        counts: &mut CorrectCounts,
     ) -> Result<(), ExecError> {
         batch.images.check(graph)?;
         batch.check_labels(graph)?;
-        let place = self.tallies.place(self.device.as_ref(), tally);
-        match self.report(place)? {
+        let counter = self.counts.counter(self.device.as_ref(), counts);
+        match self.report(counter)? {
             Some(count) => self.run(graph, &batch.images, Task::Count(batch, count)).map(drop),
             None => {
-                tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
+                counts.known += self.logits(graph, &batch.images)?.correct(batch.labels);
                 Ok(())
             }
         }
     }
 
-    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
+    fn counts(&mut self, counts: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
         self.deferred_error()?;
-        let kept = self.tallies.take(self.device.as_ref());
+        let kept = self.counts.take(self.device.as_ref());
         let kept = self.report(kept)?;
-        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
+        Ok(counts
+            .iter()
+            .map(|counts| counts.known + counts.kept.map_or(0, |counter| kept[counter]))
+            .collect())
     }
 }
 
@@ -389,8 +392,8 @@ impl Drop for CudaEngine {
         let own = [arena, tables, images, labels, image_weights, drop_path, results, scratch.get_mut()];
         own.into_iter()
             .chain(self.weights.blocks())
-            .chain(self.held.iter_mut().flat_map(Held::blocks))
-            .chain([self.tallies.block()])
+            .chain(self.datasets.iter_mut().flat_map(UploadedDataset::blocks))
+            .chain([self.counts.block()])
             .for_each(|block| block.release(device));
     }
 }

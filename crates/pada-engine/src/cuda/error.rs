@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use super::found::Version;
+use super::discover::Version;
 
 /// The error type of this module. Its messages say why a GPU cannot be used and what to do about it.
 #[derive(Clone, Debug, PartialEq, Error)]

@@ -3,14 +3,14 @@ use pada_graph::{Shape, Statistics};
 use super::CudaError;
 use super::arguments::{
     AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, FinalizeStatsArgs, Floats, ForwardArgs,
-    GlobalArgs, LinearArgs, LoadArgs, LoadHeldArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals,
+    GlobalArgs, LinearArgs, LoadArgs, LoadUploadedArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals,
     RunningArgs, Value,
 };
-use super::held::InputImages;
+use super::dataset::InputImages;
 use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::{Step, sizes};
-use crate::kernels::{Into, Windows};
+use crate::kernels::{Windows, WriteMode};
 use crate::plan::{
     ANCHOR, Activation, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE,
 };
@@ -131,7 +131,7 @@ impl Step<'_> {
             }
             Kind::Combine { terms, act } => self.combine(op.out, terms, *act)?,
             Kind::Pool { source, kind, windows } => {
-                let args = self.pool(*source, Reals(NONE), windows, out, Into::Set);
+                let args = self.pool(*source, Reals(NONE), windows, out, WriteMode::Store);
                 match kind {
                     PoolKind::Average => self.each(kernel::average_pool, rows * of.stride / 4, &args)?,
                     PoolKind::Maximum => self.each(kernel::max_pool, rows * of.stride, &args)?,
@@ -141,7 +141,7 @@ impl Step<'_> {
                 let args = MultipleArgs {
                     value: self.value(&op.reads[0]),
                     factors: self.inputs.drop_path.at(slot * self.images),
-                    ..self.multiple(op.out, out, Into::Set)
+                    ..self.multiple(op.out, out, WriteMode::Store)
                 };
                 self.each(kernel::multiple, rows * of.stride / 4, &args)?;
             }
@@ -205,13 +205,13 @@ impl Step<'_> {
                 let args = LoadArgs { pixels, out, images, channels, pixels_each, stride };
                 self.each(kernel::load, numbers, &args)
             }
-            InputImages::Held { bytes, values, picks, first } => {
+            InputImages::Uploaded { bytes, values, indices, first } => {
                 let (height, width) = (of.shape.height as i64, of.shape.width as i64);
                 let first = first as i64;
-                let args = LoadHeldArgs {
+                let args = LoadUploadedArgs {
                     bytes,
                     values,
-                    picks,
+                    indices,
                     first,
                     out,
                     images,
@@ -220,7 +220,7 @@ impl Step<'_> {
                     width,
                     stride,
                 };
-                self.each(kernel::load_held, numbers, &args)
+                self.each(kernel::load_uploaded, numbers, &args)
             }
         }
     }
@@ -270,7 +270,7 @@ impl Step<'_> {
                 Term::Pool(..) => None,
             })
             .collect();
-        let mut into = Into::Set;
+        let mut write_mode = WriteMode::Store;
         let parts: Vec<&[Value]> = match values.is_empty() && terms.is_empty() {
             true => vec![&[]],
             false => values.chunks(TERMS).collect(),
@@ -290,16 +290,16 @@ impl Step<'_> {
                 out: self.buffer(out),
                 rows: rows as i64,
                 stride: of.stride as i64,
-                add: adds(into),
+                add: accumulates(write_mode),
             };
             self.each(kernel::combine, rows * of.stride / 4, &args)?;
-            into = Into::Add;
+            write_mode = WriteMode::Accumulate;
         }
         for term in terms {
             if let Term::Pool(buffer, windows) = term {
-                let args = self.pool(*buffer, Reals(NONE), windows, self.buffer(out), into);
+                let args = self.pool(*buffer, Reals(NONE), windows, self.buffer(out), write_mode);
                 self.each(kernel::average_pool, rows * of.stride / 4, &args)?;
-                into = Into::Add;
+                write_mode = WriteMode::Accumulate;
             }
         }
         Ok(())
@@ -337,7 +337,7 @@ impl Step<'_> {
         gradient: Reals,
         windows: &Windows,
         out: Reals,
-        into: Into,
+        write_mode: WriteMode,
     ) -> PoolArgs {
         let window = super::arguments::Window {
             kernel: windows.pool.kernel as i64,
@@ -346,11 +346,11 @@ impl Step<'_> {
             ..sizes(windows.input, windows.output)
         };
         let (images, stride) = (self.images as i64, windows.stride as i64);
-        PoolArgs { x: self.buffer(x), gradient, window, out, images, stride, add: adds(into) }
+        PoolArgs { x: self.buffer(x), gradient, window, out, images, stride, add: accumulates(write_mode) }
     }
 
     /// Returns the argument of a multiplication of a value with the shape of `like`.
-    pub(super) fn multiple(&self, like: BufferId, out: Reals, into: Into) -> MultipleArgs {
+    pub(super) fn multiple(&self, like: BufferId, out: Reals, write_mode: WriteMode) -> MultipleArgs {
         let Shape { height, width, .. } = self.plan.buffers[like].shape;
         MultipleArgs {
             value: Value::none(),
@@ -360,7 +360,7 @@ impl Step<'_> {
             images: self.images as i64,
             pixels: (height * width) as i64,
             stride: self.plan.buffers[like].stride as i64,
-            add: adds(into),
+            add: accumulates(write_mode),
         }
     }
 
@@ -385,9 +385,9 @@ impl Step<'_> {
 }
 
 /// Returns a write mode as kernels receive it: 1 to add to the output, 0 to overwrite it.
-pub(super) fn adds(into: Into) -> i64 {
-    match into {
-        Into::Set => 0,
-        Into::Add => 1,
+pub(super) fn accumulates(write_mode: WriteMode) -> i64 {
+    match write_mode {
+        WriteMode::Store => 0,
+        WriteMode::Accumulate => 1,
     }
 }

@@ -86,17 +86,17 @@ fn candidates(places: &Places, driver: Option<u32>) -> Vec<PathBuf> {
     let in_toolkits =
         places.toolkits.iter().flat_map(|toolkit| TOOLKIT_FOLDERS.map(|folder| toolkit.join(folder)));
     let in_environments = places.environments.iter().flat_map(|prefix| wheel_folders(prefix));
-    let mut found: Vec<(u32, PathBuf)> = vec![];
+    let mut files: Vec<(u32, PathBuf)> = vec![];
     for file in in_toolkits.chain(in_environments).flat_map(|folder| entries(&folder)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(major) = name.strip_prefix(NVRTC).and_then(|version| version.parse().ok()) else { continue };
-        if driver.is_none_or(|driver| major <= driver) && !found.iter().any(|(_, known)| *known == file) {
-            found.push((major, file));
+        if driver.is_none_or(|driver| major <= driver) && !files.iter().any(|(_, known)| *known == file) {
+            files.push((major, file));
         }
     }
     // The sort is stable: among equal versions, the order of the places decides.
-    found.sort_by_key(|&(major, _)| std::cmp::Reverse(major));
-    found.into_iter().map(|(_, file)| file).collect()
+    files.sort_by_key(|&(major, _)| std::cmp::Reverse(major));
+    files.into_iter().map(|(_, file)| file).collect()
 }
 
 /// Returns the library folders of NVIDIA's wheels in a Python environment: `lib/python3.X/site-packages/nvidia/*/lib`.

@@ -41,15 +41,15 @@ impl Nccl {
     /// # Errors
     /// Returns [`CudaError::NoNccl`] if NCCL is not found, [`CudaError::Call`] with the error of NCCL, or [`CudaError::ProcessGroup`] if the
     /// processes fail to communicate.
-    pub fn join(driver: Rc<Driver>, world: &ProcessGroup) -> Result<Self, CudaError> {
+    pub fn join(driver: Rc<Driver>, group: &ProcessGroup) -> Result<Self, CudaError> {
         nccl()?;
-        let made = match world.index() {
+        let made = match group.index() {
             0 => unique_id(),
             _ => Ok(vec![]),
         };
         // If process 0 has no identifier, it sends an empty message, so that the others do not wait for it.
-        let received = world.broadcast(made.clone().unwrap_or_default())?;
-        let (rank, ranks) = (world.index(), world.size());
+        let received = group.broadcast(made.clone().unwrap_or_default())?;
+        let (rank, ranks) = (group.index(), group.size());
         let bytes: [u8; UNIQUE_ID_LEN] = match (made, received.try_into()) {
             (Err(error), _) => return Err(error),
             (Ok(_), Ok(bytes)) => bytes,

@@ -59,13 +59,13 @@ impl Step<'_> {
         let mut begun: Vec<BufferId> = vec![];
         for (i, (head, share)) in heads.enumerate() {
             let start = backward_plan.starts.iter().find(|(buffer, _)| *buffer == head);
-            let slope = self.gradient(backward_plan, start.expect("all logits have a gradient").1);
+            let output_grad = self.gradient(backward_plan, start.expect("all logits have a gradient").1);
             let of = &self.plan.buffers[head];
             let args = CrossEntropyArgs {
                 logits: self.buffer(head),
                 labels,
                 image_weights,
-                slope,
+                output_grad,
                 losses: if i == 0 { losses } else { Doubles(NONE) },
                 scale: (spec.scale * share).into(),
                 smoothing: spec.label_smoothing.into(),

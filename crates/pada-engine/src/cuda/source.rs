@@ -53,7 +53,7 @@ pub(super) trait Kernel {
 
 kernels! {
     load(LoadArgs) by BLOCK,
-    load_held(LoadHeldArgs) by BLOCK,
+    load_uploaded(LoadUploadedArgs) by BLOCK,
     dense_forward_16(ForwardArgs) by TILE_THREADS,
     dense_forward_32(ForwardArgs) by TILE_THREADS,
     dense_forward_64(ForwardArgs) by TILE_THREADS,
@@ -112,7 +112,7 @@ pub fn source() -> String {
         include_str!("kernels/dense_weights.cu"),
         include_str!("kernels/depthwise.cu"),
         include_str!("kernels/norm.cu"),
-        include_str!("kernels/load_held.cu"),
+        include_str!("kernels/load_uploaded.cu"),
         include_str!("kernels/combine.cu"),
         include_str!("kernels/pool.cu"),
         include_str!("kernels/global_pool.cu"),

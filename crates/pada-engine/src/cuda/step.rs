@@ -5,7 +5,7 @@ use pada_graph::Shape;
 use super::arguments::{
     Doubles, Field, Floats, Kernel as ConvKernel, NONE, OutputGrad, Reals, Value, Window,
 };
-use super::held::InputImages;
+use super::dataset::InputImages;
 use super::memory::Block;
 use super::source::Kernel;
 use super::weights::Weights;
@@ -129,7 +129,7 @@ impl Step<'_> {
     }
 
     /// Returns the argument for the gradient of a buffer.
-    pub(super) fn slope(&self, backward_plan: &Backward, buffer: BufferId) -> OutputGrad {
+    pub(super) fn output_grad(&self, backward_plan: &Backward, buffer: BufferId) -> OutputGrad {
         let none = Reals(NONE);
         let parts = backward_plan.of[buffer];
         let direct = parts.direct.map_or(none, |id| self.gradient(backward_plan, id));

@@ -118,9 +118,9 @@ impl Weights {
     pub(super) fn sum_gradient(
         &self,
         device: &dyn Device,
-        ranks: &dyn DeviceSum,
+        devices: &dyn DeviceSum,
     ) -> Result<Vec<f64>, CudaError> {
-        ranks.sum(self.gradient.address(), self.layout.numel())?;
+        devices.sum(self.gradient.address(), self.layout.numel())?;
         self.gradient_norms(device)
     }
 
@@ -129,11 +129,11 @@ impl Weights {
         let mut norms = vec![0.0_f64; self.layout.len()];
         let mut room = Block::default();
         let out = room.get(device, size_of_val(&*norms).max(1))?;
-        let found = self
+        let result = self
             .norms(device, Doubles(out))
             .and_then(|()| device.download(out, bytemuck::cast_slice_mut(&mut norms)));
         room.release(device);
-        found.map(|()| norms)
+        result.map(|()| norms)
     }
 
     /// Launches one step of SGD.

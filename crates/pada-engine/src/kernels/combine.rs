@@ -2,7 +2,7 @@ use super::pad_input::bounds;
 use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-use super::Into;
+use super::WriteMode;
 
 /// The coefficients of a batch norm, which computes `(x − mean) · scale + shift`; `[stride]` each.
 #[derive(Clone, Copy, Default)]
@@ -63,7 +63,7 @@ pub(crate) struct Combine<'a, T> {
     pub(crate) act: Activation,
     pub(crate) stride: usize,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
@@ -74,7 +74,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
         assert!(self.stride.is_multiple_of(V::LANES) && self.out.len().is_multiple_of(self.stride));
         assert!(self.terms.iter().all(|(x, _)| x.len() == self.out.len()));
         match self.terms.len() {
-            0 if self.into == Into::Set => self.out.fill(T::ZERO),
+            0 if self.write_mode == WriteMode::Store => self.out.fill(T::ZERO),
             0 => {}
             1 => self.sum::<V, 1>(0),
             2 => self.sum::<V, 2>(0),
@@ -82,7 +82,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
             n => {
                 for term in 0..n {
                     self.sum::<V, 1>(term);
-                    self.into = Into::Add;
+                    self.write_mode = WriteMode::Accumulate;
                 }
             }
         }
@@ -118,7 +118,7 @@ impl<T: Number> Combine<'_, T> {
                         sum =
                             sum.add(affine.at_unchecked::<V>(channel).apply(V::load(x.as_ptr().add(place))));
                     }
-                    if self.into == Into::Add {
+                    if self.write_mode == WriteMode::Accumulate {
                         sum = sum.add(V::load(out));
                     }
                     sum.store(out);
@@ -134,7 +134,7 @@ pub(crate) struct PassThroughGrad<'a, T> {
     /// Output of the activation, and its kind. `None` copies the gradient unchanged.
     pub(crate) mask: Option<(&'a [T], Activation)>,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for PassThroughGrad<'_, T> {
@@ -154,7 +154,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for PassThroughGrad<'_, T> {
                     g = g.where_between(V::load(made.as_ptr().add(at)), low, high);
                 }
                 let out = self.out.as_mut_ptr().add(at);
-                if self.into == Into::Add {
+                if self.write_mode == WriteMode::Accumulate {
                     g = g.add(V::load(out));
                 }
                 g.store(out);

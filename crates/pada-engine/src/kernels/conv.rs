@@ -3,11 +3,11 @@ use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// The write mode of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Into {
+pub(crate) enum WriteMode {
     /// Overwrites the output.
-    Set,
+    Store,
     /// Adds to the output.
-    Add,
+    Accumulate,
 }
 
 /// Masks a gradient with the derivative of the activation before the convolution: it is kept where `0 < x < high`, else it is 0.
@@ -36,7 +36,7 @@ pub(crate) struct ConvKernel<'a, T, U> {
     /// Bias, `[C_out rounded up]`.
     pub(crate) bias: Option<&'a [T]>,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
     pub(crate) mask: Option<Mask<'a, T>>,
 }
 
@@ -163,7 +163,7 @@ impl<T: Number, U: Unit> ConvKernel<'_, T, U> {
                         sum = sum.where_between(x, V::zero(), V::splat(mask.high));
                     }
                     let out = out.add(q * V::LANES);
-                    if self.into == Into::Add {
+                    if self.write_mode == WriteMode::Accumulate {
                         sum = sum.add(V::load(out));
                     }
                     sum.store(out);

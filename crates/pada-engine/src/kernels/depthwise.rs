@@ -1,4 +1,4 @@
-use super::{Into, Mask};
+use super::{Mask, WriteMode};
 use crate::geometry::{Phase, Places, Tap};
 use crate::simd::{Kernel, Number, Unit, Vector};
 
@@ -19,7 +19,7 @@ pub(crate) struct DepthwiseKernel<'a, T> {
     /// Bias, `[stride]`.
     pub(crate) bias: Option<&'a [T]>,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
     pub(crate) mask: Option<Mask<'a, T>>,
 }
 
@@ -99,7 +99,7 @@ impl<T: Number> DepthwiseKernel<'_, T> {
                     sum = sum.where_between(x, V::zero(), V::splat(mask.high));
                 }
                 let out = self.out.as_mut_ptr().add(*phase.out.get_unchecked(pixel + p) as usize + channel);
-                if self.into == Into::Add {
+                if self.write_mode == WriteMode::Accumulate {
                     sum = sum.add(V::load(out));
                 }
                 sum.store(out);

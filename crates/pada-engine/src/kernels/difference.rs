@@ -1,4 +1,4 @@
-use super::Into;
+use super::WriteMode;
 use super::combine::Affine;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
@@ -45,7 +45,7 @@ pub(crate) struct Multiple<'a, T> {
     pub(crate) numbers: &'a [T],
     pub(crate) factor: T,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for Multiple<'_, T> {
@@ -60,7 +60,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Multiple<'_, T> {
             // SAFETY: both lists are `len` numbers long, a multiple of LANES.
             unsafe {
                 let out = self.out.as_mut_ptr().add(at);
-                let before = if self.into == Into::Add { V::load(out) } else { V::zero() };
+                let before = if self.write_mode == WriteMode::Accumulate { V::load(out) } else { V::zero() };
                 V::load(self.numbers.as_ptr().add(at)).mul_add(factor, before).store(out);
             }
         }

@@ -1,4 +1,4 @@
-use super::Into;
+use super::WriteMode;
 use super::combine::{Affine, AffineVector};
 use super::pad_input::{bounds, vector};
 use crate::plan::Activation;
@@ -58,7 +58,7 @@ pub(crate) struct GlobalPoolGradient<'a, T> {
     pub(crate) gradient: &'a [T],
     /// `[pixels, stride]`
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for GlobalPoolGradient<'_, T> {
@@ -80,7 +80,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for GlobalPoolGradient<'_, T> {
                 let out = &mut out[channel..][..V::LANES];
                 // SAFETY: the slice holds LANES numbers.
                 unsafe {
-                    if self.into == Into::Add {
+                    if self.write_mode == WriteMode::Accumulate {
                         g = g.add(V::load(out.as_ptr()));
                     }
                     g.store(out.as_mut_ptr());

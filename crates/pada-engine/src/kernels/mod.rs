@@ -16,12 +16,12 @@ mod pool;
 mod weight_gradient;
 
 pub(crate) use combine::{Affine, Combine, PassThroughGrad};
-pub(crate) use conv::{ConvKernel, Into, Mask};
+pub(crate) use conv::{ConvKernel, Mask, WriteMode};
 pub(crate) use depthwise::{DepthwiseGradient, DepthwiseKernel};
 pub(crate) use difference::{Difference, Multiple};
 pub(crate) use global_pool::{GlobalPool, GlobalPoolGradient};
 pub(crate) use linear::{Linear, LinearInputGradient, LinearWeightGradient};
 pub(crate) use norm::{GradientSums, Moments};
-pub(crate) use pad_input::{NormGradient, Stage, StageGradient, ToUnits};
+pub(crate) use pad_input::{NormGradient, PadInput, PadOutputGrad, ToUnits};
 pub(crate) use pool::{AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient, Windows};
 pub(crate) use weight_gradient::WeightGradient;

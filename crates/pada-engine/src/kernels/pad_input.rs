@@ -4,7 +4,7 @@ use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// Copies the input of a convolution to a padded buffer: normalised, activated, with a border of zeros.
-pub(crate) struct Stage<'a, T> {
+pub(crate) struct PadInput<'a, T> {
     /// `[H, W, stride]`
     pub(crate) source: &'a [T],
     /// Coefficients of the norm before the activation. `None` if there is no norm.
@@ -14,7 +14,7 @@ pub(crate) struct Stage<'a, T> {
     pub(crate) out: &'a mut [T],
 }
 
-impl<T: Number, U: Unit> Kernel<T, U> for Stage<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for PadInput<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -100,14 +100,14 @@ pub(crate) struct NormGradient<'a, T> {
 ///
 /// The gradient comes from operations that read the output directly, from operations that read it through a batch norm, or is the sum of
 /// both.
-pub(crate) struct StageGradient<'a, T> {
+pub(crate) struct PadOutputGrad<'a, T> {
     pub(crate) direct: Option<&'a [T]>,
     pub(crate) norm: Option<NormGradient<'a, T>>,
     pub(crate) padded: Padded,
     pub(crate) out: &'a mut [T],
 }
 
-impl<T: Number, U: Unit> Kernel<T, U> for StageGradient<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for PadOutputGrad<'_, T> {
     type Output = ();
 
     #[inline(always)]

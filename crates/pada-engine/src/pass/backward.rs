@@ -1,13 +1,13 @@
 use super::{Direction, Pass, Place};
 use crate::geometry::Padded;
 use crate::kernels::{
-    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, Into, LinearInputGradient,
-    LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad, WeightGradient,
+    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, LinearInputGradient,
+    LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad, WeightGradient, WriteMode,
 };
 use crate::memory::{Others, Scratch};
 use crate::plan::{Activation, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
-use crate::statistics::take_gradient_sums;
+use crate::statistics::add_gradient_sums;
 use crate::weights;
 
 impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
@@ -19,7 +19,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         place: &mut Place<'_, T>,
         scratch: &mut Scratch<T, U>,
     ) {
-        scratch.staged = None;
+        scratch.padded_source = None;
         for i in self.plan.op_range(level).rev() {
             let op = &self.plan.ops[i];
             match &op.kind {
@@ -56,7 +56,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                     stride,
                     sums,
                 });
-                take_gradient_sums(self.plan, norm, sums, place.seen, place.partial);
+                add_gradient_sums(self.plan, norm, sums, place.seen, place.partial);
             }
         }
     }
@@ -74,14 +74,14 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let (plan, geometry) = (self.plan, &conv.geometry);
         let (_, all) = Others::split(place.values, 0..0);
         let lens = [geometry.input.len(), geometry.output.len()];
-        self.stage_gradient(
+        self.pad_output_grad(
             backward_plan,
             op.out,
             &all,
             geometry.output,
             scratch.gradient.numbers.get(lens[1]),
         );
-        self.stage(conv, &all, scratch);
+        self.pad_input(conv, &all, scratch);
         let (x, gradient) = (&*scratch.input.numbers.get(lens[0]), &*scratch.gradient.numbers.get(lens[1]));
         let stride = geometry.output.stride;
 
@@ -112,7 +112,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let Some(target) = target else { return };
         let (_, high) = conv.source.act.bounds();
         let mask = (conv.source.act != Activation::None).then(|| Mask { x, high: T::from_f64(high) });
-        let direction = Direction::backward(geometry, mask, target.into);
+        let direction = Direction::backward(geometry, mask, target.write_mode);
         let out = &mut place.values[self.range(backward_plan, target.gradient)];
         let stride_in = geometry.input.stride;
         match conv.connection {
@@ -140,11 +140,11 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         place: &mut Place<'_, T>,
     ) {
         let Some(target) = target else { return };
-        let count = (self.share.batch * self.plan.buffers[op.out].shape.numel()) as f64;
+        let count = (self.shard.batch * self.plan.buffers[op.out].shape.numel()) as f64;
         let factor = T::from_f64(2.0 * f64::from(share) * self.loss_scale / count);
         let (out, others) = Others::split(place.values, self.range(backward_plan, target.gradient));
         let difference = others.buffer(self.plan, op.out);
-        V::dispatch(Multiple { numbers: difference, factor, out, into: target.into });
+        V::dispatch(Multiple { numbers: difference, factor, out, write_mode: target.write_mode });
     }
 
     fn backward_op(
@@ -160,58 +160,58 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
             let (out, others) = Others::split(place.values, self.range(backward_plan, total));
             let shape = plan.buffers[op.out].shape;
             let padded = Padded::new(shape, plan.buffers[op.out].stride, 0);
-            self.stage_gradient(backward_plan, op.out, &others, padded, out);
+            self.pad_output_grad(backward_plan, op.out, &others, padded, out);
         }
         let mut first_channel = 0;
         for (input, source) in op.reads.iter().enumerate() {
             let channels = plan.buffers[source.buffer].shape.channels;
             let write = targets[input].map_or(0..0, |target| self.range(backward_plan, target.gradient));
-            let into = targets[input].map(|target| target.into);
+            let write_mode = targets[input].map(|target| target.write_mode);
             let (out, others) = Others::split(place.values, write);
             let gradient = others.get(self.range(backward_plan, total));
             // A closure, because not every input is still in memory.
             let x = || others.buffer(plan, source.buffer);
-            match (&op.kind, into) {
-                (Kind::Linear { source, weight, .. }, into) => {
+            match (&op.kind, write_mode) {
+                (Kind::Linear { source, weight, .. }, write_mode) => {
                     let gradient = &gradient[..plan.buffers[op.out].shape.channels];
                     let (x, weight) = (self.vector(&others, *source), self.host.weight(*weight));
                     let sums = &mut place.sums[op.sums..op.sums + op.sums_len];
                     V::dispatch(LinearWeightGradient { x: &x, gradient, sums });
-                    if into == Some(Into::Set) {
+                    if write_mode == Some(WriteMode::Store) {
                         out.fill(T::ZERO);
                     }
-                    if into.is_some() {
+                    if write_mode.is_some() {
                         let buffer = &plan.buffers[*source];
                         let places = (0..buffer.shape.channels).flat_map(|c| {
                             (0..buffer.shape.pixels()).map(move |pixel| pixel * buffer.stride + c)
                         });
-                        let mut slope = x;
-                        V::dispatch(LinearInputGradient { weight, gradient, out: &mut slope });
-                        places.zip(slope).for_each(|(place, slope)| out[place] += slope);
+                        let mut input_grad = x;
+                        V::dispatch(LinearInputGradient { weight, gradient, out: &mut input_grad });
+                        places.zip(input_grad).for_each(|(place, grad)| out[place] += grad);
                     }
                 }
                 (_, None) => {}
-                (Kind::Combine { terms, act }, Some(into)) => match &terms[input] {
+                (Kind::Combine { terms, act }, Some(write_mode)) => match &terms[input] {
                     Term::Value(_) => {
                         let mask = (*act != Activation::None).then(|| (others.buffer(plan, op.out), *act));
-                        V::dispatch(PassThroughGrad { gradient, mask, out, into });
+                        V::dispatch(PassThroughGrad { gradient, mask, out, write_mode });
                     }
                     Term::Pool(_, windows) => {
-                        V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, into });
+                        V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, write_mode });
                     }
                 },
-                (Kind::Pool { kind: PoolKind::Average, windows, .. }, Some(into)) => {
-                    V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, into });
+                (Kind::Pool { kind: PoolKind::Average, windows, .. }, Some(write_mode)) => {
+                    V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, write_mode });
                 }
-                (Kind::Pool { kind: PoolKind::Maximum, windows, .. }, Some(into)) => {
-                    V::dispatch(MaxPoolGradient { x: x(), gradient, windows: *windows, out, into });
+                (Kind::Pool { kind: PoolKind::Maximum, windows, .. }, Some(write_mode)) => {
+                    V::dispatch(MaxPoolGradient { x: x(), gradient, windows: *windows, out, write_mode });
                 }
-                (Kind::DropPath { slot }, Some(into)) => {
+                (Kind::DropPath { slot }, Some(write_mode)) => {
                     let factor = self.drop_path(*slot, place.image);
-                    V::dispatch(Multiple { numbers: gradient, factor, out, into });
+                    V::dispatch(Multiple { numbers: gradient, factor, out, write_mode });
                 }
-                (Kind::Concat { .. }, Some(into)) => {
-                    if into == Into::Set {
+                (Kind::Concat { .. }, Some(write_mode)) => {
+                    if write_mode == WriteMode::Store {
                         out.fill(T::ZERO);
                     }
                     let strides = (plan.buffers[source.buffer].stride, plan.buffers[op.out].stride);
@@ -220,7 +220,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         out.iter_mut().zip(g).for_each(|(out, g)| *out += *g);
                     }
                 }
-                (Kind::GlobalPool { source }, Some(into)) => {
+                (Kind::GlobalPool { source }, Some(write_mode)) => {
                     let affine = source.norm.map(|norm| self.coefficients.affine(plan, norm));
                     let stride = plan.buffers[source.buffer].stride;
                     V::dispatch(GlobalPoolGradient {
@@ -230,7 +230,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         stride,
                         gradient,
                         out,
-                        into,
+                        write_mode,
                     });
                 }
                 (Kind::Load | Kind::Conv(_) | Kind::Difference { .. }, _) => {}

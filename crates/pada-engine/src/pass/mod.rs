@@ -7,11 +7,11 @@ use pada_exec::{HostWeights, Images};
 
 use crate::geometry::{Geometry, Padded, Phase};
 use crate::kernels::{
-    Affine, ConvKernel, DepthwiseKernel, Into, Mask, NormGradient, Stage, StageGradient, ToUnits,
+    Affine, ConvKernel, DepthwiseKernel, Mask, NormGradient, PadInput, PadOutputGrad, ToUnits, WriteMode,
 };
 use crate::memory::{Image, Others, Scratch};
 use crate::plan::{Backward, Buffer, BufferId, ConvOp, Plan, Source};
-use crate::share::Share;
+use crate::shard::Shard;
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::Coefficients;
 use crate::weights::Packed;
@@ -24,7 +24,7 @@ pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) coefficients: &'a Coefficients<V::Elem>,
     /// The images of this process.
     pub(crate) images: &'a Images<'a>,
-    pub(crate) share: &'a Share<'a>,
+    pub(crate) shard: &'a Shard<'a>,
     /// Factor of the whole loss.
     pub(crate) loss_scale: f64,
     /// `[slots, B]`
@@ -55,7 +55,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
 
     /// Returns the drop-path factor of an image.
     fn drop_path(&self, slot: usize, image: usize) -> T {
-        T::from_f32(self.drop_path[slot * self.share.batch + self.share.images.start + image])
+        T::from_f32(self.drop_path[slot * self.shard.batch + self.shard.images.start + image])
     }
 
     /// Returns the numbers of a buffer without padding channels, in the order `[C, H, W]` of the weights of a linear layer.
@@ -71,15 +71,15 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     }
 
     /// Copies the input of a convolution to a padded buffer, unless an earlier convolution that reads the same value has done so.
-    fn stage(&self, conv: &ConvOp, others: &Others<'_, T>, scratch: &mut Scratch<T, U>) {
+    fn pad_input(&self, conv: &ConvOp, others: &Others<'_, T>, scratch: &mut Scratch<T, U>) {
         let padded = conv.geometry.input;
         let out = scratch.input.numbers.get(padded.len());
         let key = (conv.source, padded.border);
-        if scratch.staged != Some(key) {
-            scratch.staged = Some(key);
+        if scratch.padded_source != Some(key) {
+            scratch.padded_source = Some(key);
             let source = others.buffer(self.plan, conv.source.buffer);
             let affine = conv.source.norm.map(|norm| self.coefficients.affine(self.plan, norm));
-            V::dispatch(Stage { source, affine, act: conv.source.act, padded, out });
+            V::dispatch(PadInput { source, affine, act: conv.source.act, padded, out });
             Self::set_units(&mut scratch.input, padded.len());
         }
     }
@@ -99,7 +99,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     }
 
     /// Copies the gradient of an operation's output to a padded buffer.
-    fn stage_gradient(
+    fn pad_output_grad(
         &self,
         backward_plan: &Backward,
         buffer: BufferId,
@@ -120,7 +120,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 c,
             }
         });
-        V::dispatch(StageGradient { direct, norm, padded, out });
+        V::dispatch(PadOutputGrad { direct, norm, padded, out });
     }
 
     /// Runs a dense convolution, forward or backward. `units_in` is the number of units per tap of the image that is read, and `stride_out`
@@ -131,8 +131,8 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         [units_in, stride_out]: [usize; 2],
         out: &mut [T],
     ) {
-        let Direction { phases, bias, into, mask } = direction;
-        V::dispatch(ConvKernel { x, phases, weights, units_in, stride_out, bias, out, into, mask });
+        let Direction { phases, bias, write_mode, mask } = direction;
+        V::dispatch(ConvKernel { x, phases, weights, units_in, stride_out, bias, out, write_mode, mask });
     }
 
     /// Runs a depthwise convolution, forward or backward.
@@ -142,8 +142,8 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         stride: usize,
         out: &mut [T],
     ) {
-        let Direction { phases, bias, into, mask } = direction;
-        V::dispatch(DepthwiseKernel { x, phases, weights, stride, bias, out, into, mask });
+        let Direction { phases, bias, write_mode, mask } = direction;
+        V::dispatch(DepthwiseKernel { x, phases, weights, stride, bias, out, write_mode, mask });
     }
 }
 
@@ -151,16 +151,16 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
 struct Direction<'a, T> {
     phases: &'a [Phase],
     bias: Option<&'a [T]>,
-    into: Into,
+    write_mode: WriteMode,
     mask: Option<Mask<'a, T>>,
 }
 
 impl<'a, T> Direction<'a, T> {
     fn forward(geometry: &'a Geometry, bias: Option<&'a [T]>) -> Self {
-        Self { phases: &geometry.forward, bias, into: Into::Set, mask: None }
+        Self { phases: &geometry.forward, bias, write_mode: WriteMode::Store, mask: None }
     }
 
-    fn backward(geometry: &'a Geometry, mask: Option<Mask<'a, T>>, into: Into) -> Self {
-        Self { phases: &geometry.backward, bias: None, into, mask }
+    fn backward(geometry: &'a Geometry, mask: Option<Mask<'a, T>>, write_mode: WriteMode) -> Self {
+        Self { phases: &geometry.backward, bias: None, write_mode, mask }
     }
 }

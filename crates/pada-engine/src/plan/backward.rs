@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::{ANCHOR, Activation, BufferId, Kind, NormId, Plan, Source, Term};
-use crate::kernels::Into;
+use crate::kernels::WriteMode;
 
 /// Index of a gradient.
 pub(crate) type GradientId = usize;
@@ -10,10 +10,10 @@ pub(crate) type GradientId = usize;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) gradient: GradientId,
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
-/// The gradient of a buffer, by the way in which the buffer is read.
+/// The gradient of a buffer, by how the buffer is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Gradient {
     /// The gradient from operations that read the buffer without its batch norm.
@@ -76,7 +76,7 @@ impl Backward {
         }
         let mut first_reader: HashMap<NormId, usize> = HashMap::new();
         for (i, op) in plan.ops.iter().enumerate().rev() {
-            let total = backward.finalize_stats(op.out, &op.kind);
+            let total = backward.set_total(op.out, &op.kind);
             // No operation reads a difference. Its backward pass starts from the alignment loss.
             let begins = matches!(op.kind, Kind::Difference { .. });
             if total.is_none() && !begins {
@@ -84,10 +84,10 @@ impl Backward {
             }
             for (input, &source) in op.reads.iter().enumerate() {
                 let starts = backward.starts.iter().any(|(logits, _)| *logits == source.buffer);
-                let alone = readers[&(source.buffer, source.norm)] == 1 && !starts;
-                let shared = total.filter(|_| alone && passes_through(&op.kind, input));
-                let stands_still = begins && input == ANCHOR;
-                let wanted = !stands_still && (needed[source.buffer] || is_affine(plan, &source));
+                let only_reader = readers[&(source.buffer, source.norm)] == 1 && !starts;
+                let shared = total.filter(|_| only_reader && passes_through(&op.kind, input));
+                let is_anchor = begins && input == ANCHOR;
+                let wanted = !is_anchor && (needed[source.buffer] || is_affine(plan, &source));
                 let target = if wanted { backward.reach(source, shared) } else { None };
                 backward.targets[i].push(target);
                 if let (true, Some(norm)) = (wanted, source.norm) {
@@ -109,7 +109,7 @@ impl Backward {
 
     /// Sets the total gradient of a buffer. Returns the gradient from which the operation computes those of its inputs, or `None` if no
     /// reader of the buffer has a gradient.
-    fn finalize_stats(&mut self, buffer: BufferId, kind: &Kind) -> Option<GradientId> {
+    fn set_total(&mut self, buffer: BufferId, kind: &Kind) -> Option<GradientId> {
         let Gradient { direct, norm, .. } = self.of[buffer];
         let total = match (direct, norm) {
             (None, None) => return None,
@@ -129,15 +129,15 @@ impl Backward {
             Some(_) => self.of[source.buffer].norm.map(|(_, gradient)| gradient),
         };
         debug_assert!(shared.is_none() || known.is_none(), "only a lone reader shares");
-        let (gradient, into) = match known {
-            Some(gradient) => (gradient, Into::Add),
-            None => (self.add(source.buffer, shared), Into::Set),
+        let (gradient, write_mode) = match known {
+            Some(gradient) => (gradient, WriteMode::Accumulate),
+            None => (self.add(source.buffer, shared), WriteMode::Store),
         };
         match source.norm {
             None => self.of[source.buffer].direct = Some(gradient),
             Some(norm) => self.of[source.buffer].norm = Some((norm, gradient)),
         }
-        shared.is_none().then_some(Target { gradient, into })
+        shared.is_none().then_some(Target { gradient, write_mode })
     }
 
     fn add(&mut self, buffer: BufferId, shares: Option<GradientId>) -> GradientId {

@@ -293,8 +293,8 @@ impl<'g> Builder<'g> {
 
     fn normalised(&mut self, source: Source, norm: &Norm) -> Source {
         let mut buffer = self.plain(source);
-        let found = self.norms.iter().position(|slot| slot.buffer == buffer);
-        let id: NormId = match found {
+        let existing = self.norms.iter().position(|slot| slot.buffer == buffer);
+        let id: NormId = match existing {
             Some(id) if self.norms[id].norm == *norm => id,
             other => {
                 if other.is_some() {

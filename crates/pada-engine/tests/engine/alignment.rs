@@ -97,7 +97,7 @@ fn step(case: &Case, executor: &mut dyn Executor, graph: &Graph, weights: &[f32]
 
 /// An anchor with weights of its own stands still while the value's are moved.
 #[test]
-fn slopes_of_alignments() {
+fn gradients_of_alignments() {
     let case = case();
     let graph = graph(&case.layout, Anchor::Own);
     for mut executor in executors(&case) {
@@ -112,10 +112,10 @@ fn slopes_of_alignments() {
                     (step(&case, executor.as_mut(), &graph, &moved).0, f64::from(moved[place]))
                 };
                 let (above, below) = (at(STEP), at(-STEP));
-                let slope = (above.0 - below.0) / (above.1 - below.1);
+                let numeric = (above.0 - below.0) / (above.1 - below.1);
                 let ours = f64::from(gradient[id.0][i]);
-                let what = format!("{}, {} {i}: {ours} against {slope}", executor.name(), spec.name);
-                assert!((slope - ours).abs() < 2e-3 * largest, "{what}");
+                let what = format!("{}, {} {i}: {ours} against {numeric}", executor.name(), spec.name);
+                assert!((numeric - ours).abs() < 2e-3 * largest, "{what}");
             }
         }
     }

@@ -5,7 +5,7 @@ use pada_engine::{Engine, Isa};
 use pada_exec::{Batch, Executor, Images, LossSpec, Precision};
 use pada_graph::{Graph, Shape, WeightLayout};
 
-pub(crate) const LEVELS: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+pub(crate) const ISAS: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
 
 /// Numbers in −1..1 that look random and are the same every time.
 pub(crate) fn noise(n: usize, seed: u64) -> Vec<f32> {
@@ -37,9 +37,9 @@ pub(crate) struct Case {
     pub(crate) passes: usize,
 }
 
-/// What a step finds.
+/// The results of a step.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Found {
+pub(crate) struct StepResult {
     pub(crate) logits: Vec<f32>,
     pub(crate) loss: f64,
     pub(crate) alignment: f64,
@@ -65,7 +65,7 @@ impl Case {
     }
 
     /// A step whose gradient is the sum of all passes, each with other factors on the images.
-    pub(crate) fn step(&self, executor: &mut dyn Executor, graph: &Graph) -> Found {
+    pub(crate) fn step(&self, executor: &mut dyn Executor, graph: &Graph) -> StepResult {
         let images = Images::given(&self.pixels, self.shape);
         let batch = Batch { images, labels: &self.labels };
         executor.zero_gradient();
@@ -82,18 +82,18 @@ impl Case {
         let forward = executor.logits(graph, &images).unwrap();
         let off = distance(&forward.values, &stats.logits.values);
         assert!(off < 1e-5, "{}: forward alone is another plan, off by {off}", executor.name());
-        Found { logits: stats.logits.values, loss: stats.loss, alignment: stats.alignment, gradient }
+        StepResult { logits: stats.logits.values, loss: stats.loss, alignment: stats.alignment, gradient }
     }
 
-    pub(crate) fn engine(&self, precision: Precision, level: Isa) -> Engine {
-        Engine::with_level(self.layout.clone(), self.weights.clone(), precision, level)
+    pub(crate) fn engine(&self, precision: Precision, isa: Isa) -> Engine {
+        Engine::with_isa(self.layout.clone(), self.weights.clone(), precision, isa)
     }
 
     pub(crate) fn candle(&self) -> CandleExecutor {
         CandleExecutor::new(self.layout.clone(), self.weights.clone(), Precision::F64)
     }
 
-    /// Compares the engine, in f64 and in f32 on every level, with candle in f64.
+    /// Compares the engine, in f64 and in f32 with every instruction set, with candle in f64.
     pub(crate) fn check(&self, graph: &Graph, what: &str) {
         let theirs = self.step(&mut self.candle(), graph);
         let ours = self.step(&mut self.engine(Precision::F64, Isa::Portable), graph);
@@ -108,12 +108,12 @@ impl Case {
             let off = distance(&ours.gradient[range.clone()], &theirs.gradient[range]);
             assert!(off < 1e-5, "{what}: gradient of {} off by {off}", spec.name);
         }
-        for level in LEVELS {
-            let ours = self.step(&mut self.engine(Precision::F32, level), graph);
+        for isa in ISAS {
+            let ours = self.step(&mut self.engine(Precision::F32, isa), graph);
             let off = distance(&ours.logits, &theirs.logits);
-            assert!(off < 1e-3, "{what}, {level}: logits off by {off}");
+            assert!(off < 1e-3, "{what}, {isa}: logits off by {off}");
             let off = (ours.alignment - theirs.alignment).abs() / theirs.alignment.max(1.0);
-            assert!(off < 1e-3, "{what}, {level}: alignment {} {}", ours.alignment, theirs.alignment);
+            assert!(off < 1e-3, "{what}, {isa}: alignment {} {}", ours.alignment, theirs.alignment);
             // A value near zero may fall on the other side of a ReLU.
             let square =
                 |list: &mut dyn Iterator<Item = f32>| list.map(|v| f64::from(v).powi(2)).sum::<f64>();
@@ -121,7 +121,7 @@ impl Case {
             let all = square(&mut theirs.gradient.iter().copied());
             assert!(
                 difference.sqrt() <= 0.03 * all.sqrt() + 1e-6,
-                "{what}, {level}: gradient off by {} of {}",
+                "{what}, {isa}: gradient off by {} of {}",
                 difference.sqrt(),
                 all.sqrt()
             );

@@ -6,7 +6,7 @@ use pada_exec::{Executor, Precision};
 use pada_graph::{Conv, GraphBuilder, NodeId, Norm, Pool, Shape, Statistics, WeightId};
 use safetensors::SafeTensors;
 
-use crate::case::LEVELS;
+use crate::case::ISAS;
 use crate::probe::Probe;
 use crate::shared;
 
@@ -93,10 +93,9 @@ impl Golden<'_> {
                 assert_close(&format!("{name}.g{key}, {what}"), &gradient[range], &theirs);
             }
         };
-        let engine =
-            |precision, level| Engine::with_level(probe.layout.clone(), weights.clone(), precision, level);
-        check(&mut engine(Precision::F64, LEVELS[0]), "f64");
-        LEVELS.into_iter().for_each(|level| check(&mut engine(Precision::F32, level), &level.to_string()));
+        let engine = |precision, isa| Engine::with_isa(probe.layout.clone(), weights.clone(), precision, isa);
+        check(&mut engine(Precision::F64, ISAS[0]), "f64");
+        ISAS.into_iter().for_each(|isa| check(&mut engine(Precision::F32, isa), &isa.to_string()));
         for (precision, what) in [(Precision::F64, "GPU, f64"), (Precision::F32, "GPU, f32")] {
             if let Some(mut gpu) = pada_emulated_gpu::engine(probe.layout.clone(), &weights, precision) {
                 check(&mut gpu, what);

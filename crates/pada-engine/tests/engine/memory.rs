@@ -3,7 +3,7 @@
 use pada_exec::{Executor, Precision, State};
 use proptest::prelude::*;
 
-use crate::case::{Case, LEVELS};
+use crate::case::{Case, ISAS};
 use crate::random_graphs::config;
 use crate::recipe::recipes;
 
@@ -21,17 +21,17 @@ proptest! {
             labels: vec![0; images],
             ..case
         };
-        for (precision, level) in [
-            (Precision::F64, LEVELS[0]),
-            (Precision::F32, LEVELS[0]),
-            (Precision::F32, LEVELS[1]),
-            (Precision::F32, LEVELS[2]),
+        for (precision, isa) in [
+            (Precision::F64, ISAS[0]),
+            (Precision::F32, ISAS[0]),
+            (Precision::F32, ISAS[1]),
+            (Precision::F32, ISAS[2]),
         ] {
-            let mut used = poison.engine(precision, level);
+            let mut used = poison.engine(precision, isa);
             poison.step(&mut used, &graph);
             used.write(State::Weights, &case.weights);
-            let fresh = case.step(&mut case.engine(precision, level), &graph);
-            prop_assert!(case.step(&mut used, &graph) == fresh, "{level}");
+            let fresh = case.step(&mut case.engine(precision, isa), &graph);
+            prop_assert!(case.step(&mut used, &graph) == fresh, "{isa}");
         }
     }
 }

@@ -143,7 +143,7 @@ impl Probe {
     /// The gradient of `Σ y · direction` with respect to all weights; `direction` is `[B, C, H, W]`.
     ///
     /// Image by image: the two scores are `y · direction − shift` and 0. Where they are equal, the loss of the second class has
-    /// the slope one half with respect to the first score.
+    /// the gradient one half with respect to the first score.
     pub(crate) fn gradient(
         &self,
         executor: &mut dyn Executor,

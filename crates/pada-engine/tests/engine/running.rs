@@ -9,7 +9,7 @@ use pada_space::{
     SearchSpace, find_named,
 };
 
-use crate::case::{Case, LEVELS, distance, noise};
+use crate::case::{Case, ISAS, distance, noise};
 
 const SHAPE: Shape = Shape { channels: 3, height: 16, width: 16 };
 
@@ -100,13 +100,13 @@ fn passes_with_running_statistics_equal_candle() {
             let off = distance(ours, theirs);
             assert!(off < 1e-5, "{name} off by {off} in f64");
         }
-        for level in LEVELS {
-            let ours = all_passes(&case, &mut case.engine(Precision::F32, level), &graph);
+        for isa in ISAS {
+            let ours = all_passes(&case, &mut case.engine(Precision::F32, isa), &graph);
             for ((name, ours), theirs) in
                 NAMES.iter().zip(&ours).zip(&theirs).filter(|((name, _), _)| **name != "gradient")
             {
                 let off = distance(ours, theirs);
-                assert!(off < 2e-3, "{name} off by {off}, {level}");
+                assert!(off < 2e-3, "{name} off by {off}, {isa}");
             }
         }
     }

@@ -6,7 +6,7 @@ use pada_graph::{Conv, Graph, GraphBuilder, Init, Lower, Norm, Shape, Statistics
 use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath};
 use pada_space::{Arch, DARTS_NAMED, Genotype, find_named};
 
-use crate::case::{Case, LEVELS, distance};
+use crate::case::{Case, ISAS, distance};
 
 const IMAGES: usize = 11; // more than a chunk of the engine
 const CLASSES: usize = 4;
@@ -82,10 +82,10 @@ fn side_losses_and_dropped_paths_equal_candle() {
         let ours = pass(&case, &mut case.engine(Precision::F64, Isa::Portable), &graph);
         assert!(distance(&ours[0], &logits) < 1e-6);
         assert!(distance(&ours[1], &gradient) < 1e-5);
-        for level in LEVELS {
-            let ours = pass(&case, &mut case.engine(Precision::F32, level), &graph);
+        for isa in ISAS {
+            let ours = pass(&case, &mut case.engine(Precision::F32, isa), &graph);
             let off = [distance(&ours[0], &logits), distance(&ours[1], &gradient)];
-            assert!(off[0] < 1e-3 && off[1] < 0.03, "{level}: {off:?}");
+            assert!(off[0] < 1e-3 && off[1] < 0.03, "{isa}: {off:?}");
         }
     }
 }

@@ -69,7 +69,7 @@ fn a_device_whose_kernels_do_nothing_does_not_pass() {
         is_refused(kernel, Precision::F64);
     }
     // The bounds of bf16 are wide.
-    for kernel in ["update", "load_held", "count_correct"] {
+    for kernel in ["update", "load_uploaded", "count_correct"] {
         is_refused(kernel, Precision::Bf16);
     }
 }

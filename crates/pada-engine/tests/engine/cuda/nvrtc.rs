@@ -38,7 +38,7 @@ fn assert_fits(all: &[ResourceUsage], precision: Precision, target: &str) {
 }
 
 /// Whether a text is in an image.
-fn holds(image: &[u8], text: &str) -> bool {
+fn contains(image: &[u8], text: &str) -> bool {
     image.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
@@ -54,7 +54,7 @@ fn every_kernel_compiles_for_ampere_hopper_and_blackwell_without_spills() {
             assert_fits(&usage, precision, target);
             for kernel in KERNELS {
                 let section = format!(".text.{}\0", kernel.name);
-                assert!(holds(&image, &section), "{} is not in the cubin of {target}", kernel.name);
+                assert!(contains(&image, &section), "{} is not in the cubin of {target}", kernel.name);
             }
         }
     }
@@ -70,14 +70,14 @@ fn every_kernel_compiles_to_ptx_that_multiplies_as_its_precision_says() {
         let image = compile("compute_100", precision).unwrap_or_else(|error| panic!("{error}"));
         for kernel in KERNELS {
             let entry = format!(".entry {}(", kernel.name);
-            assert!(holds(&image, &entry), "{} is not in the PTX, {precision:?}", kernel.name);
+            assert!(contains(&image, &entry), "{} is not in the PTX, {precision:?}", kernel.name);
         }
         let multiplies = match precision {
             Precision::F32 => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
             Precision::Bf16 => "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
             Precision::F64 => "fma.rn.f64",
         };
-        assert!(holds(&image, multiplies), "{precision:?} has no {multiplies}");
+        assert!(contains(&image, multiplies), "{precision:?} has no {multiplies}");
     }
 }
 

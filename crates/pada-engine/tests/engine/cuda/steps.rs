@@ -8,7 +8,7 @@ use pada_space::{Nb201, SearchSpace};
 use proptest::prelude::*;
 
 use super::emulated::engine;
-use crate::case::{Case, Found, distance};
+use crate::case::{Case, StepResult, distance};
 use crate::random_graphs::config;
 use crate::recipe::recipes;
 
@@ -16,7 +16,7 @@ fn length(list: impl Iterator<Item = f32>) -> f64 {
     list.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
 }
 
-fn compare(ours: &Found, theirs: &Found, close: f64, gradient: f64, what: &str) {
+fn compare(ours: &StepResult, theirs: &StepResult, close: f64, gradient: f64, what: &str) {
     let off = distance(&ours.logits, &theirs.logits);
     assert!(off < close, "{what}: logits off by {off}");
     let off = (ours.loss - theirs.loss).abs() / theirs.loss.abs().max(1.0);

@@ -14,27 +14,27 @@ use pada_space::{Nb201, SearchSpace};
 
 use crate::case::{Case, distance};
 
-/// Adds up lists of devices by way of the host.
+/// Adds up lists of devices through the host.
 struct ThroughHost {
     device: Rc<dyn Device>,
-    world: ProcessGroup,
+    group: ProcessGroup,
 }
 
 impl DeviceSum for ThroughHost {
     fn sum(&self, list: Address, len: usize) -> Result<(), CudaError> {
         let mut values = vec![0.0_f32; len];
         self.device.download(list, bytemuck::cast_slice_mut(&mut values))?;
-        self.world.all_reduce_sum(&mut values)?;
+        self.group.all_reduce_sum(&mut values)?;
         self.device.upload(list, bytemuck::cast_slice(&values))
     }
 }
 
-/// The pass of one of `ranks`, over as many images each.
-fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph, rank: usize, ranks: usize) {
-    let (n, numel) = (case.labels.len() / ranks, case.shape.numel());
-    let images = Images::given(&case.pixels[rank * n * numel..][..n * numel], case.shape);
-    let batch = Batch { images, labels: &case.labels[rank * n..][..n] };
-    let loss = LossSpec { scale: 1.0 / ranks as f32, ..LossSpec::default() };
+/// The pass of one of `size` processes, over as many images each.
+fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph, index: usize, size: usize) {
+    let (n, numel) = (case.labels.len() / size, case.shape.numel());
+    let images = Images::given(&case.pixels[index * n * numel..][..n * numel], case.shape);
+    let batch = Batch { images, labels: &case.labels[index * n..][..n] };
+    let loss = LossSpec { scale: 1.0 / size as f32, ..LossSpec::default() };
     executor.zero_gradient();
     executor.gradients(graph, &batch, &loss).unwrap();
 }
@@ -43,11 +43,11 @@ fn gradient(case: &Case, executor: &dyn Executor) -> Vec<f32> {
     case.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect()
 }
 
-fn engine(case: &Case, world: &ProcessGroup) -> Option<(CudaEngine, ThroughHost)> {
+fn engine(case: &Case, group: &ProcessGroup) -> Option<(CudaEngine, ThroughHost)> {
     let device = device(Precision::F64)?;
     let engine =
         CudaEngine::with_device(device.clone(), case.layout.clone(), &case.weights, Precision::F64).unwrap();
-    Some((engine, ThroughHost { device, world: world.clone() }))
+    Some((engine, ThroughHost { device, group: group.clone() }))
 }
 
 fn case() -> (Case, Graph) {
@@ -73,28 +73,28 @@ fn a_written_gradient_has_its_norms() {
 #[test]
 fn gradients_of_several_gpus_add_up_to_those_of_the_cpu() {
     let (case, graph) = case();
-    for ranks in [1, 2, 4] {
+    for size in [1, 2, 4] {
         let mut expected = vec![0.0; case.layout.numel()];
-        for rank in 0..ranks {
+        for index in 0..size {
             let mut cpu = case.engine(Precision::F64, Isa::Portable);
-            pass(&case, &mut cpu, &graph, rank, ranks);
+            pass(&case, &mut cpu, &graph, index, size);
             expected.iter_mut().zip(gradient(&case, &cpu)).for_each(|(sum, part)| *sum += part);
         }
-        let of = |world: &ProcessGroup| {
-            let (mut engine, sum) = engine(&case, world)?;
-            pass(&case, &mut engine, &graph, world.index(), ranks);
+        let of = |group: &ProcessGroup| {
+            let (mut engine, sum) = engine(&case, group)?;
+            pass(&case, &mut engine, &graph, group.index(), size);
             engine.sum_gradient(&sum).unwrap();
             Some((gradient(&case, &engine), engine.gradient_norms()))
         };
-        let worlds = threads(ranks, Duration::from_secs(60));
-        let found: Vec<_> = std::thread::scope(|scope| {
-            let started: Vec<_> = worlds.iter().map(|world| scope.spawn(|| of(world))).collect();
-            started.into_iter().map(|rank| rank.join().unwrap()).collect()
+        let groups = threads(size, Duration::from_secs(60));
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let started: Vec<_> = groups.iter().map(|group| scope.spawn(|| of(group))).collect();
+            started.into_iter().map(|process| process.join().unwrap()).collect()
         });
-        let Some(found) = found.into_iter().collect::<Option<Vec<_>>>() else { return };
-        for (gradient, norms) in &found {
-            assert!(distance(gradient, &expected) < 1e-5, "{ranks} ranks");
-            assert_eq!(*gradient, found[0].0, "all ranks have the same bits");
+        let Some(results) = results.into_iter().collect::<Option<Vec<_>>>() else { return };
+        for (gradient, norms) in &results {
+            assert!(distance(gradient, &expected) < 1e-5, "{size} processes");
+            assert_eq!(*gradient, results[0].0, "all processes have the same bits");
             for ((id, spec), norm) in case.layout.iter().zip(norms) {
                 let squares = gradient[case.layout.range(id)].iter().map(|v| f64::from(*v).powi(2));
                 let whole = squares.sum::<f64>().sqrt();
@@ -105,10 +105,10 @@ fn gradients_of_several_gpus_add_up_to_those_of_the_cpu() {
 }
 
 #[test]
-fn a_rank_that_is_missing_is_an_error_that_stays() {
+fn a_process_that_is_missing_is_an_error_that_stays() {
     let (case, graph) = case();
-    let world = &threads(2, Duration::from_millis(30))[1];
-    let Some((mut engine, sum)) = engine(&case, world) else { return };
+    let group = &threads(2, Duration::from_millis(30))[1];
+    let Some((mut engine, sum)) = engine(&case, group) else { return };
     pass(&case, &mut engine, &graph, 1, 2);
     let silent = DistError::Timeout { index: 1, peer: 0, seconds: 0.03 }.to_string();
     let error = engine.sum_gradient(&sum).unwrap_err().to_string();

@@ -5,37 +5,37 @@ use super::memory::Block;
 use super::{CudaError, Device};
 
 /// The largest number of counters on the device.
-const PLACES: usize = 256;
+const COUNTERS: usize = 256;
 
 /// Counters of correct images on the device that the host has not read yet.
 #[derive(Debug, Default)]
-pub(super) struct Tallies {
+pub(super) struct DeviceCounts {
     block: Block,
     used: usize,
 }
 
-impl Tallies {
+impl DeviceCounts {
     /// Returns the address of a counter. A counter that is not on the device yet is created. `None` if all counters are in use.
-    pub(super) fn place(
+    pub(super) fn counter(
         &mut self,
         device: &dyn Device,
-        tally: &mut CorrectCounts,
+        counts: &mut CorrectCounts,
     ) -> Result<Option<Doubles>, CudaError> {
-        let place = match tally.kept {
-            Some(place) => place,
-            None if self.used == PLACES => return Ok(None),
+        let counter = match counts.kept {
+            Some(counter) => counter,
+            None if self.used == COUNTERS => return Ok(None),
             None => {
                 let at = self.at(device, self.used)?;
                 device.clear(at.0, size_of::<f64>())?;
                 self.used += 1;
-                *tally.kept.insert(self.used - 1)
+                *counts.kept.insert(self.used - 1)
             }
         };
-        self.at(device, place).map(Some)
+        self.at(device, counter).map(Some)
     }
 
-    fn at(&mut self, device: &dyn Device, place: usize) -> Result<Doubles, CudaError> {
-        Ok(Doubles(self.block.get(device, PLACES * size_of::<f64>())?).at(place))
+    fn at(&mut self, device: &dyn Device, counter: usize) -> Result<Doubles, CudaError> {
+        Ok(Doubles(self.block.get(device, COUNTERS * size_of::<f64>())?).at(counter))
     }
 
     /// Waits for all counts, returns them, and frees the counters.

@@ -1,4 +1,4 @@
-//! Ranks that share a batch find what one process finds, to the last bit.
+//! Several processes compute a step with the same bits as one process.
 
 use std::time::Duration;
 
@@ -10,40 +10,41 @@ use pada_space::{NasBenchMacro, Nb201, SearchSpace};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::case::{Case, LEVELS};
+use crate::case::{Case, ISAS};
 use crate::recipe::recipes;
 
 /// Logits, losses, gradient and weights (running statistics are among them) as bits.
-fn bits(case: &Case, graph: &Graph, world: &ProcessGroup) -> Vec<u64> {
-    let of = |level| {
-        let mut engine = case.engine(Precision::F32, level).across(world.clone(), BatchNormSync::Sync);
-        let found = case.step(&mut engine, graph);
+fn bits(case: &Case, graph: &Graph, group: &ProcessGroup) -> Vec<u64> {
+    let of = |isa| {
+        let mut engine = case.engine(Precision::F32, isa).across(group.clone(), BatchNormSync::Sync);
+        let result = case.step(&mut engine, graph);
         let weights = pada_exec::Executor::read(&engine, pada_exec::State::Weights);
-        let numbers = found.logits.into_iter().chain(found.gradient).chain(weights);
+        let numbers = result.logits.into_iter().chain(result.gradient).chain(weights);
         let numbers = numbers.map(|v| u64::from(v.to_bits())).collect::<Vec<_>>();
-        numbers.into_iter().chain([found.loss.to_bits(), found.alignment.to_bits()])
+        numbers.into_iter().chain([result.loss.to_bits(), result.alignment.to_bits()])
     };
-    [LEVELS[0], LEVELS[2]].into_iter().flat_map(of).collect()
+    [ISAS[0], ISAS[2]].into_iter().flat_map(of).collect()
 }
 
 fn check(case: &Case, graph: &Graph) {
     let one = bits(case, graph, &ProcessGroup::single());
     for size in [2, 4, 8] {
-        let worlds = threads(size, Duration::from_secs(60));
+        let groups = threads(size, Duration::from_secs(60));
         std::thread::scope(|scope| {
-            let ranks: Vec<_> = worlds.iter().map(|world| scope.spawn(|| bits(case, graph, world))).collect();
-            for (rank, found) in ranks.into_iter().enumerate() {
-                assert!(found.join().unwrap() == one, "rank {rank} of {size} has other bits");
+            let processes: Vec<_> =
+                groups.iter().map(|group| scope.spawn(|| bits(case, graph, group))).collect();
+            for (index, result) in processes.into_iter().enumerate() {
+                assert!(result.join().unwrap() == one, "process {index} of {size} has other bits");
             }
         });
     }
 }
 
 #[test]
-fn a_step_has_the_same_bits_for_1_2_4_and_8_ranks() {
+fn a_step_has_the_same_bits_for_1_2_4_and_8_processes() {
     let shape = Shape::new(3, 12, 8);
     let net = Nb201Net::new(16, 1, shape, 10, Norms::Affine);
-    // 37 images are five chunks: of eight ranks three have nothing to do. Five images are one.
+    // 37 images are five chunks: of eight processes three have nothing to do. Five images are one.
     for images in [5, 37, 64] {
         let case = Case::new(net.weights(), shape, images, 10, 1);
         for arch in ["333333", "323412"] {
@@ -66,12 +67,12 @@ fn a_step_has_the_same_bits_for_1_2_4_and_8_ranks() {
 }
 
 #[test]
-fn ranks_that_cannot_share_a_batch_and_one_that_hangs_are_errors() {
+fn processes_that_cannot_share_a_batch_and_one_that_stalls_are_errors() {
     let net = Nb201Net::new(4, 1, Shape::new(3, 8, 8), 10, Norms::Plain);
     let case = Case::new(net.weights(), Shape::new(3, 8, 8), 16, 10, 1);
     let graph = net.lower(&Nb201::new().parse("333333").unwrap()).unwrap();
-    let step = |world: &ProcessGroup| {
-        let mut engine = case.engine(Precision::F32, LEVELS[0]).across(world.clone(), BatchNormSync::Sync);
+    let step = |group: &ProcessGroup| {
+        let mut engine = case.engine(Precision::F32, ISAS[0]).across(group.clone(), BatchNormSync::Sync);
         let images = pada_exec::Images::given(&case.pixels, case.shape);
         let batch = pada_exec::Batch { images, labels: &case.labels };
         let result = pada_exec::Executor::gradients(&mut engine, &graph, &batch, &Default::default());
@@ -80,8 +81,8 @@ fn ranks_that_cannot_share_a_batch_and_one_that_hangs_are_errors() {
             other => panic!("{other:?}"),
         }
     };
-    let worlds = threads(3, Duration::from_secs(60));
-    assert_eq!(step(&worlds[0]), DistError::NotPowerOfTwo { size: 3 });
-    let worlds = threads(2, Duration::from_millis(50));
-    assert_eq!(step(&worlds[1]), DistError::Timeout { index: 1, peer: 0, seconds: 0.05 });
+    let groups = threads(3, Duration::from_secs(60));
+    assert_eq!(step(&groups[0]), DistError::NotPowerOfTwo { size: 3 });
+    let groups = threads(2, Duration::from_millis(50));
+    assert_eq!(step(&groups[1]), DistError::Timeout { index: 1, peer: 0, seconds: 0.05 });
 }

@@ -16,8 +16,8 @@ pub(crate) const CHUNK: usize = 8;
 
 /// The shard of a batch that this process computes.
 #[derive(Debug)]
-pub(crate) struct Share<'a> {
-    world: &'a ProcessGroup,
+pub(crate) struct Shard<'a> {
+    group: &'a ProcessGroup,
     norms: BatchNormSync,
     /// The images of this process.
     pub(crate) images: Range<usize>,
@@ -27,28 +27,28 @@ pub(crate) struct Share<'a> {
 
 /// The images over which the entries of chunks are reduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Of {
+pub(crate) enum Over {
     /// All images of the batch.
     Batch,
     /// The images from which batch norms compute their statistics.
     Norms,
 }
 
-impl<'a> Share<'a> {
+impl<'a> Shard<'a> {
     /// Computes the shard of this process. Returns an error if the number of processes does not allow a split.
     pub(crate) fn new(
-        world: &'a ProcessGroup,
+        group: &'a ProcessGroup,
         norms: BatchNormSync,
         batch: usize,
     ) -> Result<Self, DistError> {
-        let chunks = shard(batch.div_ceil(CHUNK), world.index(), world.size())?;
+        let chunks = shard(batch.div_ceil(CHUNK), group.index(), group.size())?;
         let [start, end] = [chunks.start, chunks.end].map(|chunk| batch.min(chunk * CHUNK));
-        Ok(Self { world, norms, images: start..end, batch })
+        Ok(Self { group, norms, images: start..end, batch })
     }
 
     /// Returns whether batch norms use the statistics of each process instead of the whole batch.
     pub(crate) fn splits_norms(&self) -> bool {
-        self.norms == BatchNormSync::Local && !self.world.is_single()
+        self.norms == BatchNormSync::Local && !self.group.is_single()
     }
 
     /// Returns the number of images from which batch norms compute their statistics. It can be 0 with local statistics.
@@ -69,9 +69,9 @@ impl<'a> Share<'a> {
     /// Reduces `len` lists, each with one entry per chunk, along the tree. Returns one reduced entry per list.
     ///
     /// `entry(i, chunk)` returns an entry of list `i`, `join` combines two entries, and `none` is its neutral element.
-    pub(crate) fn join<const N: usize>(
+    pub(crate) fn reduce<const N: usize>(
         &self,
-        of: Of,
+        over: Over,
         len: usize,
         none: [f64; N],
         entry: impl Fn(usize, usize) -> [f64; N],
@@ -83,14 +83,14 @@ impl<'a> Share<'a> {
         let of_chunks =
             |i: usize| tree_reduce(0..self.chunks(), &|chunk| entry(i, chunk), &join).unwrap_or(none);
         let mut all: Vec<[f64; N]> = (0..len).map(of_chunks).collect();
-        if of == Of::Batch || !self.splits_norms() {
-            self.join_ranks(&mut all, join)?;
+        if over == Over::Batch || !self.splits_norms() {
+            self.all_reduce(&mut all, join)?;
         }
         Ok(all)
     }
 
     /// Reduces a list of entries over all processes, entry by entry.
-    pub(crate) fn join_ranks<const N: usize>(
+    pub(crate) fn all_reduce<const N: usize>(
         &self,
         entries: &mut [[f64; N]],
         join: impl Fn([f64; N], [f64; N]) -> [f64; N],
@@ -98,27 +98,27 @@ impl<'a> Share<'a> {
     where
         [f64; N]: bytemuck::Pod,
     {
-        self.world.all_reduce(entries, |low, high| *low = join(*low, *high))
+        self.group.all_reduce(entries, |low, high| *low = join(*low, *high))
     }
 
-    /// Sums `len` lists of entries along the tree, as [`Share::join`].
+    /// Sums `len` lists of entries along the tree, as [`Shard::reduce`].
     pub(crate) fn add<const N: usize>(
         &self,
-        of: Of,
+        over: Over,
         len: usize,
         entry: impl Fn(usize, usize) -> [f64; N],
     ) -> Result<Vec<[f64; N]>, DistError>
     where
         [f64; N]: bytemuck::Pod,
     {
-        self.join(of, len, [-0.0; N], entry, |a, b| std::array::from_fn(|i| a[i] + b[i]))
+        self.reduce(over, len, [-0.0; N], entry, |a, b| std::array::from_fn(|i| a[i] + b[i]))
     }
 
     /// Sums a list over all processes, in place.
-    pub(crate) fn sum<T: Number>(&self, values: &mut [T]) -> Result<(), DistError> {
+    pub(crate) fn all_reduce_sum<T: Number>(&self, values: &mut [T]) -> Result<(), DistError> {
         let started = Instant::now();
-        self.world.all_reduce_sum(values)?;
-        if !self.world.is_single() {
+        self.group.all_reduce_sum(values)?;
+        if !self.group.is_single() {
             let (bytes, seconds) = (size_of_val(values), started.elapsed().as_secs_f64());
             tracing::trace!(bytes, seconds, "added up over ranks");
         }
@@ -126,11 +126,11 @@ impl<'a> Share<'a> {
     }
 
     /// Gathers the rows of all images of the batch from the rows of each process.
-    pub(crate) fn gather(&self, rows: Vec<f32>) -> Result<Vec<f32>, DistError> {
-        if self.world.is_single() {
+    pub(crate) fn all_gather(&self, rows: Vec<f32>) -> Result<Vec<f32>, DistError> {
+        if self.group.is_single() {
             return Ok(rows);
         }
-        let all = self.world.all_gather(bytemuck::cast_slice(&rows).to_vec())?;
+        let all = self.group.all_gather(bytemuck::cast_slice(&rows).to_vec())?;
         let numbers = all.iter().flat_map(|bytes| bytes.chunks_exact(size_of::<f32>()));
         Ok(numbers.map(bytemuck::pod_read_unaligned).collect())
     }

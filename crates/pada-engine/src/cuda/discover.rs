@@ -74,9 +74,9 @@ pub fn gpus() -> Result<Vec<Gpu>, CudaError> {
     }
     match driver::init() {
         Err(DriverError(driver_sys::CUresult::CUDA_ERROR_NO_DEVICE)) => return Err(CudaError::NoGpu),
-        other => other.map_err(refused("cuInit"))?,
+        other => other.map_err(call_error("cuInit"))?,
     }
-    let count = driver::device::get_count().map_err(refused("cuDeviceGetCount"))?;
+    let count = driver::device::get_count().map_err(call_error("cuDeviceGetCount"))?;
     match count {
         0 => Err(CudaError::NoGpu),
         _ => (0..count as usize).map(gpu).collect(),
@@ -112,7 +112,7 @@ pub(super) fn driver_version() -> Result<Version, CudaError> {
     let mut number = 0;
     // SAFETY: the library is loaded, and the variable lives until the call returns.
     let code = unsafe { driver_sys::cuDriverGetVersion(&mut number) };
-    code.result().map_err(refused("cuDriverGetVersion"))?;
+    code.result().map_err(call_error("cuDriverGetVersion"))?;
     // 12040 is 12.4.
     Ok(Version { major: number as u32 / 1000, minor: number as u32 % 1000 / 10 })
 }
@@ -131,24 +131,24 @@ fn driver_is_present() -> bool {
 }
 
 fn gpu(ordinal: usize) -> Result<Gpu, CudaError> {
-    let device = driver::device::get(ordinal as i32).map_err(refused("cuDeviceGet"))?;
-    let name = driver::device::get_name(device).map_err(refused("cuDeviceGetName"))?;
+    let device = driver::device::get(ordinal as i32).map_err(call_error("cuDeviceGet"))?;
+    let name = driver::device::get_name(device).map_err(call_error("cuDeviceGetName"))?;
     let attribute = |which| {
         // SAFETY: `device` was just handed out by the driver.
         let value = unsafe { driver::device::get_attribute(device, which) };
-        value.map(|value| value as u32).map_err(refused("cuDeviceGetAttribute"))
+        value.map(|value| value as u32).map_err(call_error("cuDeviceGetAttribute"))
     };
     let capability = Version {
         major: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
         minor: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
     };
     // SAFETY: `device` was just handed out by the driver.
-    let memory = unsafe { driver::device::total_mem(device) }.map_err(refused("cuDeviceTotalMem"))?;
+    let memory = unsafe { driver::device::total_mem(device) }.map_err(call_error("cuDeviceTotalMem"))?;
     Ok(Gpu { ordinal, name, capability, memory })
 }
 
 /// Returns a function that converts an error of the driver to [`CudaError::Call`].
-pub(super) fn refused(call: &'static str) -> impl Fn(DriverError) -> CudaError {
+pub(super) fn call_error(call: &'static str) -> impl Fn(DriverError) -> CudaError {
     move |error| {
         let text = error.error_string().map(|text| text.to_string_lossy().into_owned());
         CudaError::Call { call, message: text.unwrap_or_else(|_| format!("{:?}", error.0)) }
@@ -176,9 +176,9 @@ mod tests {
 
     /// On every machine, driver and NVRTC are either found or the error says what to install.
     #[test]
-    fn looking_for_a_gpu_finds_one_or_says_what_is_missing() {
+    fn discovery_finds_a_gpu_or_reports_what_is_missing() {
         match gpus() {
-            Ok(found) => assert!(!found.is_empty() && found.iter().all(|gpu| gpu.memory > 0)),
+            Ok(all) => assert!(!all.is_empty() && all.iter().all(|gpu| gpu.memory > 0)),
             Err(error @ CudaError::NoDriver) => assert!(error.to_string().contains("libcuda.so.1")),
             Err(error) => assert!(!error.to_string().is_empty()),
         }

@@ -1,4 +1,4 @@
-//! Images that an emulated GPU holds as bytes: what a kernel makes of them, and counts that are asked for later.
+//! Images of a data set that is uploaded to an emulated GPU, and counts that the host reads later.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -55,18 +55,18 @@ fn labels(indices: &[u32]) -> Vec<u32> {
     indices.iter().map(|index| index % CLASSES as u32).collect()
 }
 
-/// All that a step finds, as bits.
+/// All results of a step, as bits.
 fn step(executor: &mut dyn Executor, images: Images<'_>, labels: &[u32]) -> Vec<u32> {
     let graph = net().lower(&Nb201::new().parse("323412").unwrap()).unwrap();
     executor.zero_gradient();
-    let found = executor.gradients(&graph, &Batch { images, labels }, &LossSpec::default()).unwrap();
+    let stats = executor.gradients(&graph, &Batch { images, labels }, &LossSpec::default()).unwrap();
     let ids: Vec<_> = executor.layout().iter().map(|(id, _)| id).collect();
     let gradient = ids.into_iter().flat_map(|id| executor.gradient(id).into_owned());
-    found.logits.values.into_iter().chain(gradient).map(f32::to_bits).collect()
+    stats.logits.values.into_iter().chain(gradient).map(f32::to_bits).collect()
 }
 
 #[test]
-fn images_that_are_cut_mirrored_and_holed_on_a_gpu_equal_those_of_the_cpu_to_the_bit() {
+fn images_that_are_cropped_flipped_and_cut_out_on_a_gpu_equal_those_of_the_cpu_to_the_bit() {
     let (case, set) = (case(), set());
     let source = Dataset::InMemory(set.clone());
     let indices = [4, 0, 12, 12, 7, 3, 9];
@@ -81,14 +81,14 @@ fn images_that_are_cut_mirrored_and_holed_on_a_gpu_equal_those_of_the_cpu_to_the
             let pada_data::AugmentedIndex { index, offset_y, offset_x, flipped, cutout } = from;
             AugmentedIndex { index, offset_y, offset_x, flipped, cutout }
         };
-        let picks: Vec<AugmentedIndex> =
+        let indices_on_device: Vec<AugmentedIndex> =
             plan.augmented_indices().unwrap().into_iter().map(augmented).collect();
         let Some(mut engine) = engine(&case, Precision::F32) else { return };
-        let held = upload_dataset(&mut engine, &set);
+        let dataset = upload_dataset(&mut engine, &set);
         let given = step(&mut engine, Images::given(&made.pixels, SHAPE), &labels(&indices));
-        let picked = Images { pixels: Pixels::Augmented(held, &picks), shape: SHAPE };
-        assert!(step(&mut engine, picked, &labels(&indices)) == given, "{augment:?}");
-        assert!(step(&mut engine, picked.part(2..5), &labels(&indices[2..5])) != given[..]);
+        let augmented = Images { pixels: Pixels::Augmented(dataset, &indices_on_device), shape: SHAPE };
+        assert!(step(&mut engine, augmented, &labels(&indices)) == given, "{augment:?}");
+        assert!(step(&mut engine, augmented.part(2..5), &labels(&indices[2..5])) != given[..]);
     }
 }
 
@@ -96,37 +96,37 @@ fn images_that_are_cut_mirrored_and_holed_on_a_gpu_equal_those_of_the_cpu_to_the
 fn counts_of_many_networks_come_back_at_once_and_equal_those_of_logits() {
     let (case, set) = (case(), set());
     let Some(mut engine) = engine(&case, Precision::F32) else { return };
-    let held = upload_dataset(&mut engine, &set);
+    let dataset = upload_dataset(&mut engine, &set);
     let archs = ["333333", "323412", "000000", "130224"].map(|digits| Nb201::new().parse(digits).unwrap());
     let pixels = pada_data::normalised(&set, &(0..IMAGES as u32).collect::<Vec<_>>()).unwrap();
-    let (mut tallies, mut expected) = (vec![], vec![]);
+    let (mut all_counts, mut expected) = (vec![], vec![]);
     for arch in &archs {
         let graph = net().lower(arch).unwrap().simplified();
-        let (mut tally, mut correct) = (CorrectCounts::default(), 0);
+        let (mut counts, mut correct) = (CorrectCounts::default(), 0);
         for first in (0..IMAGES).step_by(5) {
             let count = 5.min(IMAGES - first);
             let indices: Vec<u32> = (first as u32..(first + count) as u32).collect();
             let labels = labels(&indices);
-            let images = Images { pixels: Pixels::Range(held, first, count), shape: SHAPE };
-            engine.count(&graph, &Batch { images, labels: &labels }, &mut tally).unwrap();
+            let images = Images { pixels: Pixels::Range(dataset, first, count), shape: SHAPE };
+            engine.count(&graph, &Batch { images, labels: &labels }, &mut counts).unwrap();
             let given = Images::given(&pixels[first * SHAPE.numel()..][..count * SHAPE.numel()], SHAPE);
             correct += engine.logits(&graph, &given).unwrap().correct(&labels);
         }
-        assert!(tally.known == 0 && tally.kept.is_some(), "{tally:?}");
-        tallies.push(tally);
+        assert!(counts.known == 0 && counts.kept.is_some(), "{counts:?}");
+        all_counts.push(counts);
         expected.push(correct);
     }
     assert!(expected.iter().any(|&n| n > 0) && expected.iter().any(|&n| n < IMAGES), "{expected:?}");
-    assert_eq!(engine.counts(&tallies).unwrap(), expected);
+    assert_eq!(engine.counts(&all_counts).unwrap(), expected);
 
     // Other labels than those the set was given with count too.
     let graph = net().lower(&archs[0]).unwrap().simplified();
-    let images = Images { pixels: Pixels::Range(held, 0, IMAGES), shape: SHAPE };
+    let images = Images { pixels: Pixels::Range(dataset, 0, IMAGES), shape: SHAPE };
     let mut all = 0;
     for class in 0..CLASSES as u32 {
-        let mut tally = CorrectCounts::default();
-        engine.count(&graph, &Batch { images, labels: &[class; IMAGES] }, &mut tally).unwrap();
-        all += engine.counts(&[tally]).unwrap()[0];
+        let mut counts = CorrectCounts::default();
+        engine.count(&graph, &Batch { images, labels: &[class; IMAGES] }, &mut counts).unwrap();
+        all += engine.counts(&[counts]).unwrap()[0];
     }
     assert_eq!(all, IMAGES, "every image has one largest logit");
 }
@@ -181,33 +181,33 @@ impl Device for Watched {
 
 /// Every copy waits for what was started before.
 #[test]
-fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_picks_and_labels() {
+fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_indices_and_labels() {
     let (case, set, copies) = (case(), set(), Rc::new(Cell::new([0, 0])));
     let Some(device) = device(Precision::F32) else { return };
     let device = Rc::new(Watched { device, copies: copies.clone() });
     let mut engine =
         CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::F32).unwrap();
-    let held = upload_dataset(&mut engine, &set);
+    let dataset = upload_dataset(&mut engine, &set);
     copies.set([0, 0]);
-    let mut tallies = vec![];
+    let mut all_counts = vec![];
     for arch in ["333333", "323412"].map(|digits| Nb201::new().parse(digits).unwrap()) {
         let graph = net().lower(&arch).unwrap().simplified();
-        let mut tally = CorrectCounts::default();
+        let mut counts = CorrectCounts::default();
         for first in [0, 5] {
-            let images = Images { pixels: Pixels::Range(held, first, 5), shape: SHAPE };
+            let images = Images { pixels: Pixels::Range(dataset, first, 5), shape: SHAPE };
             engine.recalibrate(&graph, &images, 0).unwrap();
             let labels = labels(&Vec::from_iter(first as u32..first as u32 + 5));
-            engine.count(&graph, &Batch { images, labels: &labels }, &mut tally).unwrap();
+            engine.count(&graph, &Batch { images, labels: &labels }, &mut counts).unwrap();
         }
-        tallies.push(tally);
+        all_counts.push(counts);
     }
     assert_eq!(copies.get(), [0, 0]);
-    engine.counts(&tallies).unwrap();
+    engine.counts(&all_counts).unwrap();
     assert_eq!(copies.get(), [0, 1]);
     copies.set([0, 0]);
     let graph = net().lower(&Nb201::new().parse("333333").unwrap()).unwrap();
     let images = Images {
-        pixels: Pixels::Augmented(held, &[AugmentedIndex::plain(3), AugmentedIndex::plain(1)]),
+        pixels: Pixels::Augmented(dataset, &[AugmentedIndex::plain(3), AugmentedIndex::plain(1)]),
         shape: SHAPE,
     };
     engine.gradients(&graph, &Batch { images, labels: &[3, 1] }, &LossSpec::default()).unwrap();
@@ -219,37 +219,37 @@ fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_picks_
 fn counts_beyond_those_that_are_kept_are_known_at_once() {
     let (case, set) = (case(), set());
     let Some(mut engine) = engine(&case, Precision::F32) else { return };
-    let held = upload_dataset(&mut engine, &set);
+    let dataset = upload_dataset(&mut engine, &set);
     let graph = net().lower(&Nb201::new().parse("000000").unwrap()).unwrap().simplified();
-    let images = Images { pixels: Pixels::Range(held, 0, 2), shape: SHAPE };
+    let images = Images { pixels: Pixels::Range(dataset, 0, 2), shape: SHAPE };
     let labels = [0, 1];
-    let mut tallies: Vec<CorrectCounts> = (0..300).map(|_| CorrectCounts::default()).collect();
-    for tally in &mut tallies {
-        engine.count(&graph, &Batch { images, labels: &labels }, tally).unwrap();
+    let mut all_counts: Vec<CorrectCounts> = (0..300).map(|_| CorrectCounts::default()).collect();
+    for counts in &mut all_counts {
+        engine.count(&graph, &Batch { images, labels: &labels }, counts).unwrap();
     }
-    let kept = tallies.iter().filter(|tally| tally.kept.is_some()).count();
-    assert!(kept > 0 && kept < tallies.len(), "{kept}");
-    let counts = engine.counts(&tallies).unwrap();
+    let kept = all_counts.iter().filter(|counts| counts.kept.is_some()).count();
+    assert!(kept > 0 && kept < all_counts.len(), "{kept}");
+    let counts = engine.counts(&all_counts).unwrap();
     assert!(counts.iter().all(|&count| count == counts[0]), "{counts:?}");
 }
 
 #[test]
-fn images_that_are_not_held_are_refused_and_do_not_break_the_executor() {
+fn images_that_are_not_uploaded_are_refused_and_do_not_break_the_executor() {
     let (case, set) = (case(), set());
     let Some(mut engine) = engine(&case, Precision::F32) else { return };
     let graph = net().lower(&Nb201::new().parse("333333").unwrap()).unwrap();
-    let held = upload_dataset(&mut engine, &set);
+    let dataset = upload_dataset(&mut engine, &set);
     let beyond = [AugmentedIndex::plain(IMAGES as u32)];
     for pixels in [
-        Pixels::Range(DeviceDataset(held.0 + 1), 0, 2),
-        Pixels::Range(held, IMAGES - 1, 2),
-        Pixels::Augmented(held, &beyond),
+        Pixels::Range(DeviceDataset(dataset.0 + 1), 0, 2),
+        Pixels::Range(dataset, IMAGES - 1, 2),
+        Pixels::Augmented(dataset, &beyond),
     ] {
         let error = engine.logits(&graph, &Images { pixels, shape: SHAPE }).unwrap_err();
         assert!(matches!(error, ExecError::UnknownDataset), "{error}");
     }
     let cpu = &mut case.engine(Precision::F32, pada_engine::Isa::Portable);
-    let images = Images { pixels: Pixels::Range(held, 0, 2), shape: SHAPE };
+    let images = Images { pixels: Pixels::Range(dataset, 0, 2), shape: SHAPE };
     assert!(matches!(cpu.logits(&graph, &images), Err(ExecError::UnknownDataset)));
     assert!(
         pada_exec::upload_dataset(cpu, &ByteImages { bytes: &[], labels: &[], shape: SHAPE, values: &[] })

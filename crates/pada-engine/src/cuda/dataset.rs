@@ -4,12 +4,12 @@ use super::arguments::{Bytes, Floats, Ints, NONE};
 use super::memory::Block;
 use super::{CudaError, Device};
 
-/// Number of words per augmented index, in the order of `load_held.cu`.
-const PICK: usize = 8;
+/// Number of words per augmented index, in the order of `load_uploaded.cu`.
+const INDEX_WORDS: usize = 8;
 
 /// An uploaded data set in the memory of a device.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct UploadedDataset {
     bytes: Block,
     values: Block,
     labels: Block,
@@ -19,15 +19,15 @@ pub(super) struct Held {
     image_len: usize,
 }
 
-impl Held {
+impl UploadedDataset {
     /// Uploads a data set.
     pub(super) fn new(device: &dyn Device, images: &ByteImages<'_>) -> Result<Self, CudaError> {
-        let mut held =
+        let mut dataset =
             Self { classes: images.labels.to_vec(), image_len: images.shape.numel(), ..Self::default() };
-        match held.fill(device, images) {
-            Ok(()) => Ok(held),
+        match dataset.fill(device, images) {
+            Ok(()) => Ok(dataset),
             Err(error) => {
-                held.blocks().into_iter().for_each(|block| block.release(device));
+                dataset.blocks().into_iter().for_each(|block| block.release(device));
                 Err(error)
             }
         }
@@ -41,13 +41,13 @@ impl Held {
     }
 
     /// Returns whether the data set contains all images of a batch.
-    pub(super) fn has(&self, images: &Images<'_>) -> bool {
+    pub(super) fn contains(&self, images: &Images<'_>) -> bool {
         images.shape.numel() == self.image_len
             && match images.pixels {
                 Pixels::Given(_) => false,
                 Pixels::Range(_, first, count) => first + count <= self.classes.len(),
-                Pixels::Augmented(_, picks) => {
-                    picks.iter().all(|pick| (pick.index as usize) < self.classes.len())
+                Pixels::Augmented(_, indices) => {
+                    indices.iter().all(|augmented| (augmented.index as usize) < self.classes.len())
                 }
             }
     }
@@ -59,10 +59,10 @@ impl Held {
 }
 
 /// Returns the address of a batch's labels on the device if they are consecutive labels of an uploaded data set.
-pub(super) fn labels(sets: &[Held], images: &Images<'_>, labels: &[u32]) -> Option<Ints> {
+pub(super) fn labels(datasets: &[UploadedDataset], images: &Images<'_>, labels: &[u32]) -> Option<Ints> {
     let Pixels::Range(set, first, count) = images.pixels else { return None };
-    let same = sets[set.0].classes[first..first + count] == *labels;
-    same.then(|| Ints(sets[set.0].labels.address()).at(first))
+    let same = datasets[set.0].classes[first..first + count] == *labels;
+    same.then(|| Ints(datasets[set.0].labels.address()).at(first))
 }
 
 /// The images of a batch on the device.
@@ -71,36 +71,45 @@ pub(super) enum InputImages {
     /// Normalised pixels, `[B, C, H, W]`.
     Given(Floats),
     /// Images of an uploaded data set: augmented indices, `[B, 8]`, or consecutive images from `first` on.
-    Held { bytes: Bytes, values: Floats, picks: Ints, first: usize },
+    Uploaded { bytes: Bytes, values: Floats, indices: Ints, first: usize },
 }
 
 impl InputImages {
     /// Copies the pixels of a batch or its augmented indices to `block`.
     ///
     /// # Panics
-    /// Panics if the batch refers to a data set that was not uploaded, see [`Held::has`].
+    /// Panics if the batch refers to a data set that was not uploaded, see [`UploadedDataset::contains`].
     pub(super) fn new(
         device: &dyn Device,
         block: &mut Block,
-        sets: &[Held],
+        datasets: &[UploadedDataset],
         images: &Images<'_>,
     ) -> Result<Self, CudaError> {
-        let held = |set: DeviceDataset, picks, first| {
-            let Held { bytes, values, .. } = &sets[set.0];
-            Self::Held { bytes: Bytes(bytes.address()), values: Floats(values.address()), picks, first }
+        let uploaded = |set: DeviceDataset, indices, first| {
+            let UploadedDataset { bytes, values, .. } = &datasets[set.0];
+            Self::Uploaded { bytes: Bytes(bytes.address()), values: Floats(values.address()), indices, first }
         };
         Ok(match images.pixels {
             Pixels::Given(pixels) => Self::Given(Floats(block.filled(device, bytemuck::cast_slice(pixels))?)),
-            Pixels::Range(set, first, _) => held(set, Ints(NONE), first),
-            Pixels::Augmented(set, picks) => {
-                let words: Vec<i32> = picks.iter().flat_map(words).collect();
-                held(set, Ints(block.filled(device, bytemuck::cast_slice(&words))?), 0)
+            Pixels::Range(set, first, _) => uploaded(set, Ints(NONE), first),
+            Pixels::Augmented(set, indices) => {
+                let words: Vec<i32> = indices.iter().flat_map(words).collect();
+                uploaded(set, Ints(block.filled(device, bytemuck::cast_slice(&words))?), 0)
             }
         })
     }
 }
 
-fn words(pick: &AugmentedIndex) -> [i32; PICK] {
-    let [[top, bottom], [left, right]] = pick.cutout.map(|edges| edges.map(|at| at as i32));
-    [pick.index as i32, pick.offset_y, pick.offset_x, i32::from(pick.flipped), top, bottom, left, right]
+fn words(augmented: &AugmentedIndex) -> [i32; INDEX_WORDS] {
+    let [[top, bottom], [left, right]] = augmented.cutout.map(|edges| edges.map(|at| at as i32));
+    [
+        augmented.index as i32,
+        augmented.offset_y,
+        augmented.offset_x,
+        i32::from(augmented.flipped),
+        top,
+        bottom,
+        left,
+        right,
+    ]
 }
