@@ -215,7 +215,7 @@ mod tests {
     fn a_gpu_that_fails_is_not_the_users_mistake() {
         let failed = CudaError::Differs { device: "a GPU".to_owned(), what: "logits", off: 0.5 };
         let error = refused(3, failed);
-        assert!(format!("{error:#}").starts_with("--device cuda:3: a GPU is"), "{error:#}");
+        assert!(format!("{error:#}").starts_with("--device cuda:3: a GPU deviates"), "{error:#}");
         assert_eq!(exit_code(&error), ExitCode::from(1), "{error}");
     }
 }

@@ -253,7 +253,7 @@ fn a_file_extends_another_and_errors_name_file_and_line() {
     // A key of the other rule that is inherited goes with that rule.
     assert_eq!(RunConfig::read(&path("uniform.toml")).unwrap().paths, PathsConfig::Uniform);
     let broken: &[(&str, &[&str])] = &[
-        ("loop.toml", &["loop.toml → ", "back.toml → ", "circle"]),
+        ("loop.toml", &["loop.toml → ", "back.toml → ", "cycle"]),
         ("lost.toml", &["lost.toml:2", "no-such.toml"]),
         ("number.toml", &["number.toml:1", "name of a config file"]),
         ("typo.toml", &["typo.toml:5", "`paths.smothing`"]),

@@ -232,7 +232,7 @@ fn one_architecture_is_no_supernet_to_search() {
         out: folder.path().join("search"),
     };
     let error = pada::search_run(&run, &job, &place(), &mut ()).unwrap_err();
-    let PadaError::Config(ConfigError::Range { key: "the run folder", .. }) = error else {
+    let PadaError::Config(ConfigError::Range { key: "RUN_DIR", .. }) = error else {
         panic!("{error}")
     };
     assert!(!job.out.exists());
