@@ -16,4 +16,4 @@ config=configs/mini/pada.toml
 what=(--config "$config" --out "$run")
 if [ -e "$run/config.toml" ]; then what=(--resume "$run"); fi
 # Build the program on a node of the same kind: cargo build --release -p pada-train --features mpi
-srun --mpi=pmix target/release/pada-train --threads "$SLURM_CPUS_PER_TASK" "${what[@]}"
+srun --mpi=pmix target/release/pada --threads "$SLURM_CPUS_PER_TASK" "${what[@]}"

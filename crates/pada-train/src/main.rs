@@ -12,6 +12,7 @@ mod commands;
 mod progress;
 mod signals;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -110,7 +111,10 @@ fn start_log() {
         Some(Err(error)) => (warnings(), Some(error)),
         None => (warnings(), None),
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
     if let Some(error) = wrong {
         tracing::warn!("RUST_LOG is not understood and warnings are shown: {error}");

@@ -232,8 +232,6 @@ fn one_architecture_is_no_supernet_to_search() {
         out: folder.path().join("search"),
     };
     let error = pada::search_run(&run, &job, &place(), &mut ()).unwrap_err();
-    let PadaError::Config(ConfigError::Range { key: "RUN_DIR", .. }) = error else {
-        panic!("{error}")
-    };
+    let PadaError::Config(ConfigError::Range { key: "RUN_DIR", .. }) = error else { panic!("{error}") };
     assert!(!job.out.exists());
 }

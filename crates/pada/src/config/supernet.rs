@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, check};
 
-/// Search space and size of a network: the section `[supernet]` of a supernet run, or `[network]` of `pada-train retrain`. Each optional
+/// Search space and size of a network: the section `[supernet]` of a supernet run, or `[network]` of `pada retrain`. Each optional
 /// field is required in the spaces that its description names and rejected in the others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

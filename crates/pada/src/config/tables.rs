@@ -7,7 +7,7 @@ pub fn config_tables() -> String {
     tables(&RUN)
 }
 
-/// Writes all sections and keys of a config of `pada-train retrain` as Markdown tables.
+/// Writes all sections and keys of a config of `pada retrain` as Markdown tables.
 pub fn retrain_config_tables() -> String {
     tables(&RETRAIN_RUN)
 }

@@ -27,7 +27,7 @@ impl Network {
         Ok(Self { space: config.space()?, name: config.space, alone })
     }
 
-    /// Creates the stand-alone network with the size of the config, as `pada-train retrain` trains it.
+    /// Creates the stand-alone network with the size of the config, as `pada retrain` trains it.
     ///
     /// # Errors
     /// Returns an error if the space does not have the size of the config.
