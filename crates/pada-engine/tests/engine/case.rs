@@ -103,10 +103,14 @@ impl Case {
         assert!(off < 1e-6, "{what}: loss {} {}", ours.loss, theirs.loss);
         let off = (ours.alignment - theirs.alignment).abs() / theirs.alignment.max(1.0);
         assert!(off < 1e-6, "{what}: alignment {} {}", ours.alignment, theirs.alignment);
+        // Both add up the gradients of the passes in f32. Where those cancel, what is left may differ by the last bit of a summand.
+        let last_bit = f32::EPSILON * theirs.gradient.iter().fold(0.0, |most: f32, g| most.max(g.abs()));
         for (id, spec) in self.layout.iter() {
             let range = self.layout.range(id);
-            let off = distance(&ours.gradient[range.clone()], &theirs.gradient[range]);
-            assert!(off < 1e-5, "{what}: gradient of {} off by {off}", spec.name);
+            let [ours, theirs] = [&ours.gradient[range.clone()], &theirs.gradient[range]];
+            let off = distance(ours, theirs);
+            let rounded = self.passes > 1 && ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() <= last_bit);
+            assert!(off < 1e-5 || rounded, "{what}: gradient of {} off by {off}", spec.name);
         }
         for isa in ISAS {
             let ours = self.step(&mut self.engine(Precision::F32, isa), graph);
