@@ -79,7 +79,7 @@ fn exports(space: &str, run: &Path, arch: &str) {
     let model = pada::graph::onnx::ModelProto::from_bytes(&std::fs::read(&out).unwrap()).unwrap();
     assert_eq!(model.graph.unwrap().name, format!("{space}_{arch}"));
     match space {
-        "darts" => export("stored").fails(2, &[arch, "the statistics of the batch"]),
+        "darts" => export("stored").fails(2, &[arch, "use batch statistics"]),
         _ => assert_eq!(export("stored").json()["norms"]["statistics"], "running statistics of the weights"),
     }
 }
@@ -117,7 +117,7 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
         ("darts", "rank.archs=truth", &["`rank.archs` is truth", "no rank.truth"]),
         ("proxyless", "paths.rule=fair", &["leave operations out"]),
         ("darts", "supernet.ops=[\"conv\"]", &["conv", "sep_conv_3x3"]),
-        ("proxyless", "supernet.ops=[\"skip\"]", &["position 0", "mb3_k3"]),
+        ("proxyless", "supernet.ops=[\"skip\"]", &["decision 0", "mb3_k3"]),
         ("darts", "update={rule=\"magic-at\",weight=0.5}", &["magic-at", "nb201"]),
         (
             "darts",
