@@ -1,7 +1,8 @@
 use std::path::Path;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -67,17 +68,20 @@ impl Photo {
     /// # Source
     /// Pillow's `resize(…, BILINEAR, box)`, which is antialiased when the picture shrinks.
     pub(crate) fn resized(&self, crop: CropBox, height: usize, width: usize) -> Self {
+        const BYTES: &str = "as many bytes as pixels";
         let (h, w) = (self.height as u32, self.width as u32);
-        let from = ImageRef::new(w, h, &self.rgb, PixelType::U8x3).expect("as many bytes as pixels");
-        let mut to = Image::new(width as u32, height as u32, PixelType::U8x3);
+        // The type of the pixels is named, because the code for all types takes several times as long to compile as this crate.
+        let from = TypedImageRef::<U8x3>::from_buffer(w, h, &self.rgb).expect(BYTES);
+        let mut rgb = vec![0; 3 * height * width];
+        let mut to = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut rgb).expect(BYTES);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
             crop.left,
             crop.top,
             crop.width,
             crop.height,
         );
-        Resizer::new().resize(&from, &mut to, &options).expect("the part lies inside");
-        Self { height, width, rgb: to.into_vec() }
+        Resizer::new().resize_typed(&from, &mut to, &options).expect("the part lies inside");
+        Self { height, width, rgb }
     }
 
     /// Resizes the shorter side to `size` / 0.875 and center-crops a square of `size`, as images are evaluated.
