@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pada::graph::onnx::ModelProto;
 use serde_json::json;
 
-use crate::program::{Call, call, program};
+use crate::program::{Call, call, program, small_retrain};
 use crate::shared;
 
 const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
@@ -146,4 +146,17 @@ fn what_a_recipe_asks_for_and_the_network_lacks_is_refused() {
     // A supernet has no recipe of this kind.
     let config = format!("{CONFIGS}/nb201/retrain-mini.toml");
     call(&["--config", config.as_str()]).fails(2, &["retrain-mini.toml:", "`retrain.ema`", "pada retrain"]);
+}
+
+#[test]
+fn a_config_can_name_the_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    call(&["retrain"]).fails(2, &["retrain.arch", "--arch"]);
+    let mut args = vec!["retrain".to_owned(), "--json".to_owned()];
+    args.extend(small_retrain());
+    args.extend(["--set", "train.epochs=1", "--set", "retrain.arch=333333", "--out"].map(str::to_owned));
+    args.push(folder.path().join("run").display().to_string());
+    let done = call(&args);
+    assert_eq!(done.json()["epochs"].as_u64(), Some(1));
+    assert!(done.stdout.contains("333333: "), "{}", done.stdout);
 }

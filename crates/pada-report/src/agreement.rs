@@ -88,6 +88,19 @@ impl Agreement {
             Err(error) if error.is_undefined() => Ok(Err(error.to_string())),
             Err(error) => Err(error),
         };
+        if scores.is_empty() {
+            let undefined = Some(format!("none of the ranked architectures is in the table {table}"));
+            let (table, zero_cost) = (table.to_owned(), vec![]);
+            return Ok(Self {
+                table,
+                undefined,
+                metrics: None,
+                tau_b_interval: None,
+                zero_cost,
+                ceiling: None,
+                note: None,
+            });
+        }
         let own =
             defined(Metrics::compute(scores, truth, Some(params)).and_then(|metrics| match tau_b_interval(
                 scores, truth, bootstrap,

@@ -21,11 +21,12 @@ use commands::{
     search, train,
 };
 use pada::{ErrorKind, PadaError, with_causes};
+use pada_fetch::FetchError;
 use pada_reproduce::ReproduceError;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Trains a weight-sharing supernet, with PA&DA where nothing else is asked for, ranks architectures with it, and measures how well the ranking agrees with
+/// Trains a weight-sharing supernet, by default with PA&DA, ranks architectures with it, and measures how well the ranking agrees with
 /// accuracies trained from scratch.
 ///
 /// Example: pada --set train.epochs=5
@@ -161,5 +162,13 @@ fn main() -> ExitCode {
 fn kind(error: &anyhow::Error) -> ErrorKind {
     let of_run = error.downcast_ref::<PadaError>().map(PadaError::kind);
     let of_table = || error.downcast_ref::<ReproduceError>().map(ReproduceError::kind);
-    of_run.or_else(of_table).unwrap_or(ErrorKind::Run)
+    let of_download = || {
+        error.downcast_ref::<FetchError>().map(|error| match error {
+            FetchError::NothingInFolder { .. }
+            | FetchError::MissingFile { .. }
+            | FetchError::Format { .. } => ErrorKind::Input,
+            _ => ErrorKind::Run,
+        })
+    };
+    of_run.or_else(of_table).or_else(of_download).unwrap_or(ErrorKind::Run)
 }

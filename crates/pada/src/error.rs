@@ -53,7 +53,7 @@ pub enum PadaError {
     Report(#[from] pada_report::ReportError),
     /// The weights of a file cannot score the architectures.
     #[error(
-        "{path} cannot score these architectures: {reason}; rank with the run folder instead: pada --resume"
+        "{path} cannot score these architectures: {reason}; resume the run that the file belongs to, which ranks them: pada --resume RUN_DIR"
     )]
     PartialWeights {
         /// The file.

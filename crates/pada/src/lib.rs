@@ -21,7 +21,7 @@ pub use error::{ErrorKind, PadaError, with_causes};
 pub use eval::arch_files::{
     check_output, check_scores_file, read_archs, read_scores, write_file, write_scores,
 };
-pub use eval::cost::AloneNet;
+pub use eval::cost::StandAloneNet;
 pub use eval::evaluation::Evaluation;
 pub use eval::tables::Tables;
 pub use eval::weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};
@@ -48,7 +48,7 @@ pub use pada_trainer as trainer;
 pub use report_data::{RunReader, run_folders, write_page};
 pub use run::device::{Choice, Device};
 pub use run::folder::RunFolder;
-pub use run::network::{Network, live_conv_weight};
+pub use run::network::{Network, active_conv_params};
 pub use run::session::Session;
 pub use run::trained_run::{SubSupernet, TrainedRun};
 pub use search::score_cache::read_search_scores;

@@ -4,8 +4,8 @@
 #[path = "../../../tests/shared.rs"]
 mod shared;
 
+use pada::active_conv_params;
 use pada::graph::{Lower, Shape};
-use pada::live_conv_weight;
 use pada::metrics::Metrics;
 use pada::models::{Nb201Net, Norms};
 use pada::nasbench::Nb201Table;
@@ -26,9 +26,9 @@ fn golden_zero_cost_rows_of_nb201_equal_scipy() {
     let params: Vec<f64> = table.archs().iter().map(count).collect();
     assert_eq!(params, column);
 
-    let convs: Vec<f64> = table.archs().iter().map(|arch| live_conv_weight(arch).unwrap()).collect();
+    let convs: Vec<f64> = table.archs().iter().map(|arch| active_conv_params(arch).unwrap()).collect();
     for (name, list, given) in
-        [("params", &params, None), ("live_conv_weight", &convs, Some(params.as_slice()))]
+        [("params", &params, None), ("active_conv_params", &convs, Some(params.as_slice()))]
     {
         let ours = serde_json::to_value(Metrics::compute(list, truth, given).unwrap()).unwrap();
         for (metric, theirs) in golden[name].as_object().unwrap().iter().filter(|(m, _)| *m != "against") {

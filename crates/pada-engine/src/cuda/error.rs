@@ -6,7 +6,7 @@ use super::discover::Version;
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum CudaError {
     /// The library of the NVIDIA driver was not found.
-    #[error("no NVIDIA driver: libcuda.so.1 is not found; install the driver of the GPU, if there is one")]
+    #[error("no NVIDIA driver was found (libcuda.so.1); a GPU needs the driver of its vendor")]
     NoDriver,
     /// The driver is too old.
     #[error("the NVIDIA driver supports CUDA {found}, but {needed} or newer is needed; update the driver")]

@@ -1,6 +1,6 @@
 use pada::graph::{Cost, Shape};
 use pada::models::DartsSize;
-use pada::{AloneNet, RetrainConfig};
+use pada::{RetrainConfig, StandAloneNet};
 use serde::{Deserialize, Serialize};
 
 use super::NetworkTarget;
@@ -68,8 +68,10 @@ impl Row {
     pub(crate) fn cost(&self, which: NetworkTarget) -> Result<Option<Cost>, ReproduceError> {
         let Some(name) = &self.arch else { return Ok(None) };
         let net = match which {
-            NetworkTarget::Table2 => AloneNet::Darts(DartsSize::CIFAR),
-            NetworkTarget::Table3 => AloneNet::Proxyless { input: Shape::new(3, 224, 224), classes: 1000 },
+            NetworkTarget::Table2 => StandAloneNet::Darts(DartsSize::CIFAR),
+            NetworkTarget::Table3 => {
+                StandAloneNet::Proxyless { input: Shape::new(3, 224, 224), classes: 1000 }
+            }
         };
         let text = net.named(name)?.text;
         let cost = net.cost(text).map_err(|error| ReproduceError::from(error).within(self.name.clone()))?;

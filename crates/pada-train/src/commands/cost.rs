@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use pada::graph::{Cost, Shape};
 use pada::models::DartsSize;
-use pada::{AloneNet, ConfigError, PadaError};
+use pada::{ConfigError, PadaError, StandAloneNet};
 use serde_json::json;
 
 use super::SpaceArg;
@@ -51,7 +51,7 @@ const MOST_CHANNELS: usize = 4096;
 const MOST_CELLS: usize = 1000;
 
 impl Args {
-    fn net(&self) -> Result<AloneNet, ConfigError> {
+    fn net(&self) -> Result<StandAloneNet, ConfigError> {
         let sizes = [("--channels", self.channels, MOST_CHANNELS), ("--cells", self.cells, MOST_CELLS)];
         for (key, value, most) in sizes {
             let Some(value) = value else { continue };
@@ -74,15 +74,15 @@ impl Args {
         Ok(match self.space {
             SpaceArg::Nb201 => {
                 let (channels, cells) = (or(self.channels, 16), or(self.cells, 5));
-                AloneNet::Nb201 { channels, cells, input, classes }
+                StandAloneNet::Nb201 { channels, cells, input, classes }
             }
             SpaceArg::Darts => {
                 let usual = DartsSize::CIFAR;
                 let (channels, layers) = (or(self.channels, usual.channels), or(self.cells, usual.layers));
-                AloneNet::Darts(DartsSize { channels, layers, input, classes })
+                StandAloneNet::Darts(DartsSize { channels, layers, input, classes })
             }
-            SpaceArg::Proxyless => AloneNet::Proxyless { input, classes },
-            SpaceArg::Macro => AloneNet::Macro { input, classes },
+            SpaceArg::Proxyless => StandAloneNet::Proxyless { input, classes },
+            SpaceArg::Macro => StandAloneNet::Macro { input, classes },
         })
     }
 }
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         (None, None, None) => vec![],
     };
     for (arch, cost) in &costs {
-        say!("{arch}: {} weights, {} MACs", cost.params, cost.macs);
+        say!("{arch}: {} parameters, {} MACs", cost.params, cost.macs);
     }
     let json =
         |(arch, cost): &(String, Cost)| json!({"arch": arch, "params": cost.params, "macs": cost.macs});

@@ -118,11 +118,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let net = export(&job, &place)?;
     let (arch, statistics) = (&net.about["arch"], &net.about["norms"]);
-    note!("{} norms frozen: {statistics}", net.frozen.norms());
-    if net.frozen.batch_norms() > 0 {
-        note!(
-            "until now they used the statistics of each batch, as `pada rank` does: accuracies differ a little"
-        );
+    if !args.common.is_quiet() {
+        note!("{} norms frozen: {statistics}", net.frozen.norms());
+        if net.frozen.batch_norms() > 0 {
+            note!(
+                "the accuracy can differ slightly from that of `pada rank`, which uses the statistics of each batch"
+            );
+        }
     }
     let bytes = match args.format {
         Format::Onnx => net.to_onnx()?,
@@ -132,7 +134,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (cost, input) = (net.cost(), net.frozen.input());
     let classes = net.frozen.graph().output().shape.channels;
     say!(
-        "{arch}: {} weights, {} MACs, {} bytes in {}",
+        "{arch}: {} parameters, {} MACs, {} bytes in {}",
         cost.params,
         cost.macs,
         bytes.len(),

@@ -8,7 +8,7 @@ use pada::nasbench::{
     BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
 };
 use pada::space::{Arch, SearchSpace};
-use pada::{AloneNet, PadaError, TruthName, read_scores};
+use pada::{PadaError, StandAloneNet, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
 
@@ -115,7 +115,7 @@ impl Truth {
             TruthName::Darts214 => {
                 let path = Download::Darts214.path(&data);
                 let table = Darts214Table::load(&path)?;
-                let net = AloneNet::Darts(DartsSize::CIFAR);
+                let net = StandAloneNet::Darts(DartsSize::CIFAR);
                 let params = table.table().archs().iter().map(|arch| {
                     let (_, cost) = net.cost(&arch.to_string())?;
                     Ok((arch.clone(), cost.params as f64))

@@ -55,7 +55,7 @@ pub(crate) struct Common {
     /// Threads on the CPU; all cores if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Seconds after which another rank, started by mpirun or srun, counts as hung.
+    /// Seconds without a message after which another process, started by mpirun or srun, is reported as stalled.
     #[arg(long, value_name = "SECONDS", default_value = "600")]
     peer_timeout: f64,
     /// Print one JSON object as the last line of stdout.
@@ -70,6 +70,11 @@ impl Common {
     /// What shows progress.
     pub(crate) fn progress(&self) -> Progress {
         Progress::new(if self.quiet { Show::Nothing } else { Show::Progress })
+    }
+
+    /// Whether only the result and errors are printed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Starts the threads and chooses the device, for a command that several ranks share.

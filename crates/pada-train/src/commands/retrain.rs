@@ -6,7 +6,8 @@ use super::{report, train};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The architecture in any text form of its space, or the name of a published one of darts or proxyless.
-    #[arg(long, required_unless_present = "resume")]
+    /// Required unless the config has `retrain.arch`.
+    #[arg(long)]
     arch: Option<String>,
     #[command(flatten)]
     run: train::Args,
@@ -20,7 +21,11 @@ impl Args {
             None => RetrainConfig::mini_with(&self.run.set)?,
         };
         config.seed = self.run.seed.unwrap_or(config.seed);
-        Ok(config.of_arch(self.arch.as_deref().unwrap_or_default())?)
+        match &self.arch {
+            Some(arch) => Ok(config.of_arch(arch)?),
+            // The name of a config that has an architecture is its own.
+            None => config.arch().map(|_| ()).map_err(PadaError::from).map(|()| config),
+        }
     }
 }
 
@@ -32,7 +37,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         return Err(not_one_architecture(&folder).into());
     };
     say!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed());
-    say!("{} weights, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
+    say!("{} parameters, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
     let page = report::write_for(&folder);
     if args.run.common.json {
         let (params, macs, epochs) = (best.params, best.macs, record.epochs.len());

@@ -45,7 +45,7 @@ pub(crate) struct Args {
     /// Most multiply-adds, as 400M.
     #[arg(long, value_name = "N")]
     max_macs: Option<Count>,
-    /// Most weights, as 5.3M.
+    /// Largest number of parameters, as 5.3M.
     #[arg(long, value_name = "N")]
     max_params: Option<Count>,
     /// Largest latency, in the unit of its file.
@@ -93,7 +93,7 @@ enum Method {
 enum CostArg {
     /// Multiply-adds of one image
     Macs,
-    /// Weights
+    /// Parameters
     Params,
     /// The column of --latency
     Latency,
@@ -171,7 +171,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     if found.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
-        note!("the scores so far are kept; the same command goes on with them");
+        note!("the scores so far are kept; the same command continues with them");
     }
     let found = found?;
     print(&found)?;
@@ -199,13 +199,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn print(found: &SearchResult) -> anyhow::Result<()> {
     let widest = found.archs.iter().map(|found| found.arch.len()).max().unwrap_or(0).max(4);
-    say!("{:<widest$} {:>8} {:>10} {:>12} {:>10}", "arch", "score %", "weights", "MACs", "latency");
+    say!("{:<widest$} {:>8} {:>10} {:>12} {:>10}", "arch", "score %", "#params", "MACs", "latency");
     for FoundArch { arch, score, params, macs, latency, .. } in &found.archs {
         let latency = latency.map_or_else(|| "-".to_owned(), |latency| format!("{latency:.3}"));
         say!("{arch:<widest$} {score:>8.2} {params:>10} {macs:>12} {latency:>10}");
     }
     let (visited, scored, seconds) = (found.visited, found.scored, found.seconds);
-    say!("\n{visited} architectures visited, {scored} of them scored now, in {seconds:.1} s");
+    say!("\n{visited} architectures visited, {scored} new scores, in {seconds:.1} s");
     say!("found      {}", found.file.display());
     Ok(())
 }

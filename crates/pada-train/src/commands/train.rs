@@ -77,7 +77,7 @@ impl Args {
         };
         let result = run.execute(&folder, &mut self.common.progress());
         if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::Input) {
-            note!("to go on: pada --resume {}", folder.path().display());
+            note!("to resume: pada --resume {}", folder.path().display());
         }
         Ok(Some((folder, config, ended(world, result)?)))
     }

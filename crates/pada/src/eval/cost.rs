@@ -12,7 +12,7 @@ use crate::eval::arch_files::read_arch_lines;
 
 /// A stand-alone network of a search space, for the computation of costs. The variants are the spaces, their fields the size of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AloneNet {
+pub enum StandAloneNet {
     /// NAS-Bench-201.
     Nb201 {
         /// C, the number of channels of the first stage.
@@ -42,7 +42,7 @@ pub enum AloneNet {
     },
 }
 
-impl AloneNet {
+impl StandAloneNet {
     /// Computes the number of parameters and multiply-adds of an architecture, given in any text form of its space. Also returns its short
     /// form, if it has one.
     ///
@@ -88,7 +88,7 @@ impl AloneNet {
     /// Computes the costs of every architecture of a file, one per line. Empty lines and lines that start with `#` are skipped.
     ///
     /// # Errors
-    /// Returns the errors of [`AloneNet::cost`], [`PadaError::Read`] if the file cannot be read, [`PadaError::ArchList`] or
+    /// Returns the errors of [`StandAloneNet::cost`], [`PadaError::Read`] if the file cannot be read, [`PadaError::ArchList`] or
     /// [`PadaError::ArchTwice`] with the line of an invalid or duplicate architecture, and [`PadaError::NoArchs`] for an empty file.
     pub fn costs(&self, path: &Path) -> Result<Vec<(String, Cost)>, PadaError> {
         read_arch_lines(path, |text| self.cost(text))

@@ -135,7 +135,7 @@ impl RunReader {
     }
 }
 
-/// Finds the run folders of a path: the path itself, or the folders within it sorted by name, as `xtask reproduce` creates them.
+/// Finds the run folders of a path: the path itself, or the folders within it sorted by name, as `pada reproduce` creates them.
 ///
 /// # Errors
 /// Returns [`PadaError::NotARun`] if there is none, and [`PadaError::Read`] if a folder cannot be read.

@@ -53,7 +53,7 @@ impl Network {
         let params = costs.iter().map(|cost| cost.params as f64).collect();
         let other = match self.name {
             SpaceName::Nb201 => {
-                let scores = archs.iter().map(live_conv_weight).collect::<Result<_, _>>()?;
+                let scores = archs.iter().map(active_conv_params).collect::<Result<_, _>>()?;
                 (ZeroCostRow::ACTIVE_CONV_PARAMS, scores)
             }
             _ => ("MACs", costs.iter().map(|cost| cost.macs as f64).collect()),
@@ -67,7 +67,7 @@ impl Network {
 ///
 /// # Errors
 /// Returns an error for an architecture of another space.
-pub fn live_conv_weight(arch: &Arch) -> Result<f64, SpaceError> {
+pub fn active_conv_params(arch: &Arch) -> Result<f64, SpaceError> {
     let live = Nb201::new().active(arch)?;
     let weight = |(op, live)| match (op, live) {
         (Nb201Op::Conv1x1, true) => 1.0,
