@@ -41,7 +41,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a supernet, rank, report; the default.
+    /// Train a supernet, rank architectures with it and write a report; the default.
     ///
     /// Example: pada train --config configs/nb201/short.toml --seed 1
     Train(train::Args),
@@ -53,31 +53,31 @@ enum Command {
     ///
     /// Example: pada rank --weights runs/mini-s0-001/epoch-0020.safetensors --channels 8 --cells 1 --data mini --out ranking.csv
     Rank(rank::Args),
-    /// Look for the best architectures of a trained supernet, under limits.
+    /// Search a trained supernet for the best architectures, under limits.
     ///
     /// Example: pada search runs/mini-s0-001 --method evolution --max-macs 1.5M
     Search(search::Args),
-    /// One page about one or several runs, finished or under way: results, curves, images, cost.
+    /// Write an HTML page about one or several runs, finished or running: results, curves, images, cost.
     ///
     /// Example: pada report runs/mini-s0-001
     Report(report::Args),
-    /// Weights and multiply-adds of an architecture.
+    /// Count the parameters and multiply-adds of an architecture.
     ///
     /// Example: pada cost --space nb201 --arch 123400
     Cost(cost::Args),
-    /// All ranking metrics of a list of scores.
+    /// Compute all ranking metrics of a list of scores.
     ///
     /// Example: pada metrics --pred ranking.csv --truth nb201
     Metrics(metrics::Args),
-    /// Turn weights of the released PyTorch code into a .safetensors file.
+    /// Convert weights of the released PyTorch code to a .safetensors file.
     ///
     /// Example: pada import --from checkpoint.pt --out weights.safetensors --channels 16 --cells 5
     Import(import::Args),
-    /// Write one architecture with its weights as a model file.
+    /// Export one architecture with its weights as a model file.
     ///
     /// Example: pada export --weights runs/mini-s0-001 --arch 242333 --out best.onnx
     Export(export::Args),
-    /// Download a data set or a benchmark table into $PADA_DATA (default: data/), checked by SHA-256.
+    /// Download a data set or a benchmark table into $PADA_DATA (default: data/), verified with SHA-256.
     ///
     /// An interrupted download continues where it stopped.
     ///
@@ -85,29 +85,29 @@ enum Command {
     Download(download::Args),
     /// Run the methods of a table or figure of the paper with several seeds.
     ///
-    /// Needs a clone of the repository, whose configs it reads. The same command continues where it stopped.
+    /// This needs a clone of the repository, because it reads its configs. The same command continues where it stopped.
     ///
     /// Example: pada reproduce table1 --preset mini
     Reproduce(reproduce::Args),
-    /// What this machine has, and what to do about what is missing.
+    /// Check hardware, libraries and data on this machine, and explain how to install what is missing.
     ///
     /// Example: pada doctor
     Doctor(doctor::Args),
-    /// Print what completes this program's commands in a shell.
+    /// Print a shell completion script for this program.
     ///
     /// Example: pada completions bash > ~/.local/share/bash-completion/completions/pada
     Completions(completions::Args),
-    /// Print the man page, or write those of all commands.
+    /// Print the man page, or write the man pages of all commands.
     ///
     /// Example: pada man --out ~/.local/share/man/man1
     Man(man::Args),
 }
 
-/// Writes warnings of the libraries to stderr, or what `RUST_LOG` asks for, for example `info` or `warn,pada_trainer=debug`.
+/// Writes log events of the libraries to stderr: warnings, or the levels that `RUST_LOG` selects, for example `info` or `warn,pada_trainer=debug`.
 fn start_log() {
-    let asked = std::env::var("RUST_LOG").ok().filter(|asked| !asked.is_empty());
+    let requested = std::env::var("RUST_LOG").ok().filter(|requested| !requested.is_empty());
     let warnings = || Targets::new().with_default(LevelFilter::WARN);
-    let (filter, wrong): (_, Option<ParseError>) = match asked.as_deref().map(str::parse) {
+    let (filter, wrong): (_, Option<ParseError>) = match requested.as_deref().map(str::parse) {
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => (warnings(), Some(error)),
         None => (warnings(), None),
@@ -118,11 +118,11 @@ fn start_log() {
         .log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
     if let Some(error) = wrong {
-        tracing::warn!("RUST_LOG is not understood and warnings are shown: {error}");
+        tracing::warn!("RUST_LOG is not valid, so only warnings are shown: {error}");
     }
 }
 
-/// Writes what `note!` formats.
+/// Writes the formatted text of `note!`.
 fn write_note(text: std::fmt::Arguments<'_>) {
     use std::io::Write;
     writeln!(std::io::stderr().lock(), "{text}").ok();
@@ -158,7 +158,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Who can fix an error.
+/// Returns the kind of an error, which determines the exit code.
 fn kind(error: &anyhow::Error) -> ErrorKind {
     let of_run = error.downcast_ref::<PadaError>().map(PadaError::kind);
     let of_table = || error.downcast_ref::<ReproduceError>().map(ReproduceError::kind);

@@ -10,22 +10,22 @@ use crate::signals;
 pub(crate) struct Progress {
     show: Show,
     bar: ProgressBar,
-    /// The distribution of the last epoch's paths, where all positions share it.
+    /// The path distribution of the last epoch; empty unless all decisions share one distribution.
     p: String,
-    /// When a line about scores was printed, where there is no terminal.
+    /// Limits how often a line about scores is printed if stderr is not a terminal.
     line: Pace,
 }
 
-/// How much a user sees of work under way.
+/// The amount of progress output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Show {
-    /// A bar on a terminal; elsewhere a line per epoch, and one a minute while architectures are scored.
+    /// A progress bar on a terminal; otherwise a line per epoch, and a line per minute while architectures are scored.
     Progress,
-    /// Nothing.
+    /// No output.
     Nothing,
 }
 
-/// Says when something is due that must not come more often than once a minute.
+/// A rate limit of once a minute.
 struct Pace(Instant);
 
 impl Pace {
@@ -53,7 +53,7 @@ impl Progress {
         Self { show, bar, p: String::new(), line: Pace(Instant::now()) }
     }
 
-    /// Whether lines stand in for the bar.
+    /// Returns `true` if lines are printed instead of the bar.
     fn writes_lines(&self) -> bool {
         self.bar.is_hidden() && self.show == Show::Progress
     }

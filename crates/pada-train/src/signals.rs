@@ -14,8 +14,8 @@ static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 const INTERRUPTED: i32 = 130;
 
 /// Makes Ctrl-C, SIGTERM and a closed terminal (SIGHUP) request a stop. If SIGHUP is ignored when the program starts, it stays ignored,
-/// so that a run under `nohup` outlives its terminal. Shells also ignore SIGINT for programs in the background; whoever sends it there
-/// means it, so it is handled.
+/// so that a run under `nohup` outlives its terminal. Shells also ignore SIGINT for programs in the background, but a
+/// SIGINT that is sent explicitly to such a program is handled.
 pub(crate) fn handle() {
     static HANDLED: OnceLock<()> = OnceLock::new();
     HANDLED.get_or_init(|| {
@@ -43,7 +43,7 @@ pub(crate) fn count(counter: &'static AtomicUsize) {
     }
 }
 
-/// Whether a signal has requested a stop.
+/// Returns `true` once a signal has requested a stop.
 pub(crate) fn stop_requested() -> bool {
     STOP.load(Ordering::Relaxed)
 }
@@ -56,13 +56,13 @@ fn stopping() -> Vec<i32> {
     signals
 }
 
-/// Whether this process ignores a signal, as far as the system says. Linux says it in `/proc/self/status`.
+/// Returns `true` if this process ignores a signal. It reads `/proc/self/status`, and returns `false` where that file does not exist.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_in(&status, signal)
 }
 
-/// Whether the mask `SigIgn` of a process status has the bit of a signal. Signal 1 is the lowest bit.
+/// Returns `true` if the mask `SigIgn` of a process status contains a signal. Signal 1 is the lowest bit.
 fn ignored_in(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

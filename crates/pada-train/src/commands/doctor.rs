@@ -17,10 +17,10 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// One thing that was looked for.
+/// The result of one check.
 struct Finding {
     what: &'static str,
-    /// What was found, or what to do.
+    /// A description of what was found, or how to install it.
     state: Result<String, String>,
 }
 
@@ -50,7 +50,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let missing: Vec<&str> = findings.iter().filter(|f| f.state.is_err()).map(|f| f.what).collect();
     if !missing.is_empty() && !missing.iter().any(|what| what.starts_with("mini")) {
-        say!("\nwhat is missing is for other data and for GPUs; `pada` alone needs none of it");
+        say!(
+            "\nthe missing items are only needed for other data sets and for GPUs; plain `pada` runs without them"
+        );
     }
     let listed = kernels.as_deref().ok().filter(|_| args.kernels);
     if let Some(kernels) = listed {
@@ -124,7 +126,7 @@ fn summary(all: &[Loaded]) -> String {
         let local = kernels.iter().filter(|kernel| kernel.local_bytes > 0).count();
         let one = kernels.iter().filter(|kernel| kernel.blocks_per_multiprocessor < 2).count();
         format!(
-            "{precision}: {} loaded, at most {most} registers a thread, {local} use local memory, {one} run fewer than 2 blocks a \
+            "{precision}: {} loaded, at most {most} registers per thread, {local} use local memory, {one} run fewer than 2 blocks per \
              multiprocessor",
             kernels.len()
         )

@@ -7,10 +7,10 @@ use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What to download.
+    /// The data set or benchmark table.
     #[arg(value_enum)]
     name: NameArg,
-    /// Look in this folder first.
+    /// Copy the files from this folder if it has them.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     /// Print one JSON object as the last line of stdout.

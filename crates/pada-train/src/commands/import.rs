@@ -11,12 +11,12 @@ pub(crate) struct Args {
     /// A state dict of the released PyTorch code.
     #[arg(long, value_name = "FILE.pt")]
     from: PathBuf,
-    /// Where to write.
+    /// Output file.
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
     #[command(flatten)]
     net: NetArgs,
-    /// Classes.
+    /// Number of classes.
     #[arg(long, default_value = "10")]
     classes: std::num::NonZeroUsize,
     /// Print one JSON object as the last line of stdout.

@@ -12,22 +12,22 @@ use pada::{PadaError, StandAloneNet, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
 
-/// How clap compares the names of values: `false` for exactly.
+/// The argument `ignore_case` of [`ValueEnum::from_str`].
 const CASE_SENSITIVE: bool = false;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Scores: a CSV file with the columns arch and accuracy.
+    /// Predicted scores: a CSV file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv")]
     pred: PathBuf,
-    /// `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and
+    /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and
     /// accuracy.
     #[arg(long, value_name = "FILE.csv|TABLE")]
     truth: String,
-    /// Search space of two CSV files; a table has its own.
+    /// Search space, if --truth is a CSV file; a benchmark table implies its space.
     #[arg(long, value_enum, default_value = "nb201")]
     space: SpaceArg,
-    /// Bootstrap samples behind a confidence interval.
+    /// Number of bootstrap samples for the confidence interval.
     #[arg(long, default_value = "1000")]
     resamples: std::num::NonZeroUsize,
     /// Seed of the bootstrap.
@@ -89,7 +89,7 @@ fn accuracies(table: &BenchmarkTable) -> HashMap<Arch, f64> {
     by_arch(table.archs(), table.accuracies())
 }
 
-/// Accuracies to compare with, and weights where the table has them.
+/// Stand-alone accuracies, and numbers of parameters if the table has them.
 struct Truth {
     path: PathBuf,
     accuracy: HashMap<Arch, f64>,
@@ -126,7 +126,7 @@ impl Truth {
         })
     }
 
-    /// Weights are those of networks for ten classes: more classes add the same number to each.
+    /// Loads NAS-Bench-201. The numbers of parameters are those of networks for ten classes: more classes add the same number to each.
     fn nb201(data: Nb201Dataset, folder: &Path) -> Result<Self, PadaError> {
         let path = Download::Nb201.path(folder);
         let table = Nb201Table::load(&path)?;
@@ -141,7 +141,7 @@ impl Truth {
         Ok(Self { path: path.into(), accuracy, params: None })
     }
 
-    /// The truth of every architecture that was scored, and of no other.
+    /// Returns the stand-alone accuracy of each scored architecture, in the order of `scores`.
     fn of(&self, pred: &Path, scores: &[(Arch, f64)]) -> Result<Vec<f64>, PadaError> {
         let missing: Vec<&Arch> =
             scores.iter().map(|(arch, _)| arch).filter(|arch| !self.accuracy.contains_key(*arch)).collect();

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::signals;
 
-/// How often Ctrl-C was pressed, or SIGTERM came.
+/// The number of signals that requested a stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(clap::Args)]
@@ -27,44 +27,44 @@ enum Task {
     ///
     /// Example: pada reproduce table1 --methods spos,pada --seeds 2
     Table1(MethodArgs),
-    /// Table 2: networks of DARTS cells, published, counted and retrained.
+    /// Table 2: networks of DARTS cells, with published results, counted costs and retrained accuracy.
     ///
     /// Example: pada reproduce table2 --methods darts,gm
     Table2(NetworkArgs),
-    /// Table 3: networks of MobileNet blocks, likewise.
+    /// Table 3: networks of MobileNet blocks, with published results, counted costs and retrained accuracy.
     ///
     /// Example: pada reproduce table3 --seeds 0
     Table3(NetworkArgs),
-    /// PA&DA taken apart, and with what goes beyond the paper.
+    /// Ablation of PA&DA, with variants that go beyond the paper.
     ///
     /// Example: pada reproduce ablation --preset short
     Ablation(MethodArgs),
-    /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations; needs the table nb201.
+    /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations; needs the benchmark table nb201.
     ///
     /// Example: pada reproduce figure-gv
     FigureGv(MethodArgs),
-    /// Copy the trials of shards into one folder, and write the table of all that are finished.
+    /// Copy the trials of shards into one folder, and write the table of all finished trials.
     ///
     /// Example: pada reproduce merge table1 --from shard-0 --from shard-1
     Merge(MergeArgs),
 }
 
-/// Which trials a table or figure is made of.
+/// Options that select the trials of a table or figure.
 #[derive(clap::Args)]
 struct PlanArgs {
-    /// How much of the paper's protocol runs.
+    /// Size of the experiment, up to the paper's protocol.
     #[arg(long, value_enum, default_value = "mini")]
     preset: PresetArg,
-    /// Only these rows, of any table. The table then has these alone, finished trials of others stay where they are.
+    /// Run only these rows, of any table. The table then has only these rows; finished trials of other rows are kept.
     #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = PossibleValuesParser::new(Method::names()))]
     methods: Vec<String>,
     /// Seeds 0 to N - 1.
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Where trials and tables go; runs/<what>-<preset> if not given. Finished trials there are not run again.
+    /// Output folder for trials and tables; runs/<what>-<preset> if not given. Finished trials in it are not run again.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Change a key of every trial's config, as section.key=value; may be repeated. The table says so.
+    /// Change a key of every trial's config, as section.key=value; may be repeated. The table lists the changes.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Print one JSON object as the last line of stdout.
@@ -76,10 +76,10 @@ struct PlanArgs {
 struct MethodArgs {
     #[command(flatten)]
     plan: PlanArgs,
-    /// What computes: auto, cpu or cuda:N.
+    /// Device to compute on: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Threads on the CPU; all cores if not given.
+    /// Number of CPU threads; all cores if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Run only this part of the trials and write no table: 0/4 to 3/4 for four jobs. `reproduce merge` writes the table.
@@ -89,38 +89,38 @@ struct MethodArgs {
 
 #[derive(clap::Args)]
 struct MergeArgs {
-    /// Which table or figure.
+    /// The table or figure.
     #[arg(value_enum)]
     what: TargetArg,
-    /// The --out of a shard that had a disk of its own; may be repeated. Those that shared one need none.
+    /// The --out folder of a shard on another disk; may be repeated. Shards with the same --out folder need no --from.
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
-    /// The plan of the shards: give what they were given.
+    /// The plan of the shards: pass the same options as to the shards.
     #[command(flatten)]
     plan: PlanArgs,
 }
 
 #[derive(clap::Args)]
 struct NetworkArgs {
-    /// How much of the published recipe runs.
+    /// Size of the experiment, up to the published recipe.
     #[arg(long, value_enum, default_value = "quick")]
     preset: NetworkPresetArg,
-    /// Only these rows.
+    /// Run only these rows.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     methods: Vec<String>,
     /// Seeds 0 to N - 1; 0 retrains nothing.
     #[arg(long, value_name = "N", default_value = "1")]
     seeds: u64,
-    /// Where trials and tables go; runs/<table>-<preset> if not given. Finished trials there are not run again.
+    /// Output folder for trials and tables; runs/<table>-<preset> if not given. Finished trials in it are not run again.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Change a key of every trial's config, as section.key=value; may be repeated. The table says so.
+    /// Change a key of every trial's config, as section.key=value; may be repeated. The table lists the changes.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// What computes: auto, cpu or cuda:N.
+    /// Device to compute on: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Threads on the CPU; all cores if not given.
+    /// Number of CPU threads; all cores if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Print one JSON object as the last line of stdout.
@@ -132,7 +132,7 @@ struct NetworkArgs {
 enum TargetArg {
     /// Table 1
     Table1,
-    /// PA&DA taken apart
+    /// Ablation of PA&DA
     Ablation,
     /// Gradient variance
     FigureGv,
@@ -233,7 +233,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a table and where it is.
+/// Prints a table and the path of its file.
 fn show(file: &Path, json: bool) -> anyhow::Result<()> {
     let table = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     say!("{table}\n{}", file.display());
@@ -243,13 +243,13 @@ fn show(file: &Path, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This program and the folders of the clone of the repository that the current folder is in.
+/// Returns the path of this program, and the folders of the clone of the repository that contains the current folder.
 fn environment() -> anyhow::Result<Environment<'static>> {
     let current = std::env::current_dir().context("the current folder")?;
     let has_configs = |folder: &&Path| folder.join("configs/mini/pada.toml").is_file();
     let root = current.ancestors().find(has_configs).unwrap_or(&current);
     let data = std::env::var_os("PADA_DATA").map_or_else(|| root.join("data"), PathBuf::from);
-    // Each request is passed on to the trial that runs; the second one ends that at once.
+    // Each signal is passed on to the running trial; the second one ends the trial at once.
     signals::count(&STOPS);
     Ok(Environment {
         program: std::env::current_exe().context("the path of this program")?,

@@ -5,7 +5,7 @@ use super::{report, train};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The architecture in any text form of its space, or the name of a published one of darts or proxyless.
+    /// The architecture in any text form of its space, or the name of a published architecture of darts or proxyless.
     /// Required unless the config has `retrain.arch`.
     #[arg(long)]
     arch: Option<String>,
@@ -14,7 +14,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The config that was asked for.
+    /// Reads the config and applies the options of the command line.
     fn config(&self) -> Result<RetrainConfig, PadaError> {
         let mut config = match &self.run.config {
             Some(path) => RetrainConfig::read_with(path, &self.run.set)?,
@@ -23,7 +23,7 @@ impl Args {
         config.seed = self.run.seed.unwrap_or(config.seed);
         match &self.arch {
             Some(arch) => Ok(config.of_arch(arch)?),
-            // The name of a config that has an architecture is its own.
+            // A config that has an architecture keeps its own name.
             None => config.arch().map(|_| ()).map_err(PadaError::from).map(|()| config),
         }
     }

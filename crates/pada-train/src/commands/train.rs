@@ -8,12 +8,12 @@ use serde_json::json;
 use super::{Common, report, seconds};
 use crate::progress::{Progress, Show};
 
-/// Folder of run folders.
+/// The folder in which run folders are created.
 const RUNS: &str = "runs";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run as a TOML file; without it, PA&DA on the embedded mini images, whose recipe `retrain` takes.
+    /// Config of the run as a TOML file. The default is PA&DA on the embedded mini images; `retrain` uses the same recipe.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Change a key of the config, as section.key=value; may be repeated.
@@ -22,13 +22,13 @@ pub(crate) struct Args {
     /// Seed of all random streams.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// A new folder for the run; runs/<name>-s<seed>-<number> if not given.
+    /// Folder to create for the run; runs/<name>-s<seed>-<number> if not given.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with the run of this folder.
+    /// Resume the run of this folder.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "set", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
-    /// Seconds between two checkpoints within an epoch; there is one after every epoch too.
+    /// Seconds between two checkpoints within an epoch. A checkpoint is also written after every epoch.
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     pub(crate) checkpoint_every: f64,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The config that was asked for.
+    /// Reads the config and applies the options of the command line.
     pub(crate) fn config(&self) -> Result<RunConfig, PadaError> {
         let mut config = match &self.config {
             Some(path) => RunConfig::read_with(path, &self.set)?,
@@ -46,17 +46,17 @@ impl Args {
         Ok(config)
     }
 
-    /// Runs what was asked for to the end; `config` says what a new run is. An error after the start says how to go on. None for a
-    /// rank that only helped.
+    /// Executes or resumes the run; `config` returns the config of a run that is not resumed. If the run fails after its start, the command
+    /// that resumes it is printed. Returns `None` in all processes but process 0.
     pub(crate) fn work(
         &self,
         config: impl FnOnce() -> anyhow::Result<Config>,
     ) -> anyhow::Result<Option<(RunFolder, Config, RunRecord)>> {
         let checkpoint_every = seconds("--checkpoint-every", self.checkpoint_every)?;
-        let place = Session { checkpoint_every, ..self.common.shared_place()? };
-        let world = &place.world;
+        let session = Session { checkpoint_every, ..self.common.shared_session()? };
+        let world = &session.world;
         let (folder, config) = match &self.resume {
-            // The folder belongs to rank 0.
+            // Only process 0 reads and writes the folder.
             Some(_) if world.index() > 0 => (None, received(world)?),
             Some(path) => {
                 let (folder, config) = RunFolder::open(path)?;
@@ -65,7 +65,7 @@ impl Args {
             }
             None => (None, config()?),
         };
-        let run = Run::prepare(&config, &place)?;
+        let run = Run::prepare(&config, &session)?;
         if world.index() > 0 {
             ended(world, run.run_worker(&mut Progress::new(Show::Nothing)))?;
             return Ok(None);
@@ -83,21 +83,21 @@ impl Args {
     }
 }
 
-/// Says good-bye to the other ranks, unless something failed: then the launcher ends them too.
+/// Closes the process group, unless this process failed: then the launcher ends the other processes.
 pub(crate) fn ended<T>(world: &ProcessGroup, result: Result<T, PadaError>) -> Result<T, PadaError> {
     match &result {
         Ok(_) => world.close(),
-        // All of them stopped; none ends, and is missed, before rank 0 has written its checkpoint.
+        // A stop reaches all processes. The barrier keeps them alive until process 0 has written its checkpoint.
         Err(error) if error.kind() == ErrorKind::Stopped && world.barrier().is_ok() => world.close(),
         Err(_) => {}
     }
     result
 }
 
-/// The config of rank 0.
+/// Receives the config from process 0.
 fn received(world: &ProcessGroup) -> Result<Config, PadaError> {
     let text = world.broadcast(vec![])?;
-    Ok(Config::parse(&String::from_utf8_lossy(&text), Path::new("the config of rank 0"))?)
+    Ok(Config::parse(&String::from_utf8_lossy(&text), Path::new("the config of process 0"))?)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
