@@ -84,6 +84,6 @@ fn a_stopped_table_says_how_to_continue() {
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let stopped = Call::from(child.wait_with_output().unwrap());
-    stopped.fails(130, &["stopped; ", "holds what is finished; the same command continues"]);
+    stopped.fails(130, &["stopped; ", "contains the finished trials; the same command continues"]);
     assert!(has_checkpoint(&out.join("spos-s0")), "the trial wrote a checkpoint");
 }

@@ -224,7 +224,7 @@ mod tests {
             }
         }
         let error = read_short(b"junk").err().unwrap();
-        assert!(format!("{error:#}").contains("no pickle"), "{error:#}");
+        assert!(format!("{error:#}").contains("not a pickle"), "{error:#}");
     }
 
     /// All rows of the pinned table, taken apart and merged again.

@@ -12,7 +12,7 @@ use crate::{Graph, Op, WeightLayout};
 ///   per output number if there is a bias. Norms, activations, pooling and sums count nothing. This is the counting of NAS-Bench-201; one
 ///   multiply-add is two FLOPs.
 ///
-/// What is counted depends on the graph: [`Lower::lower`](crate::Lower::lower) keeps operations that cannot influence the output, as
+/// The cost depends on the graph: [`Lower::lower`](crate::Lower::lower) keeps operations that cannot influence the output, as
 /// benchmarks count them, [`Graph::simplified`] removes them, and [`Frozen`](crate::Frozen) networks are simplified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {

@@ -8,11 +8,11 @@ use safetensors::tensor::{Dtype, TensorView};
 use crate::WeightsError;
 use crate::pt::PtFile;
 
-/// Reads all weights of a network from a `.safetensors` file or a PyTorch `.pt` or `.pth` state dict whose names are those of
-/// the layout. A `module.` before every name (`DataParallel`) is dropped.
+/// Reads all weights of a network from a `.safetensors` file or a PyTorch state dict (`.pt`, `.pth`) with the tensor names of the layout.
+/// The prefix `module.` of `DataParallel` is removed from the names of a PyTorch file.
 ///
 /// # Errors
-/// [`WeightsError`]: every tensor of the layout must be there once, with its shape and finite numbers, and no other.
+/// Returns [`WeightsError`] unless the file contains exactly the tensors of the layout, with their shapes, type f32 and finite elements.
 pub fn read_weights(path: &Path, layout: &WeightLayout) -> Result<Vec<f32>, WeightsError> {
     let read = || std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source });
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
@@ -23,10 +23,10 @@ pub fn read_weights(path: &Path, layout: &WeightLayout) -> Result<Vec<f32>, Weig
     }
 }
 
-/// A `.safetensors` file of all weights, with what else is to be said about them.
+/// Encodes all weights and optional metadata as the content of a `.safetensors` file.
 ///
 /// # Panics
-/// If there are not as many values as the layout has.
+/// Panics if the number of values is not that of the layout.
 pub fn to_safetensors(
     layout: &WeightLayout,
     values: &[f32],
@@ -43,10 +43,10 @@ pub fn to_safetensors(
     safetensors::serialize(views, metadata).expect("names and views are valid")
 }
 
-/// What a `.safetensors` file says beside its tensors.
+/// Reads the metadata of a `.safetensors` file.
 ///
 /// # Errors
-/// [`WeightsError::Io`] or [`WeightsError::Unreadable`]
+/// Returns [`WeightsError::Io`] or [`WeightsError::Unreadable`].
 pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>, WeightsError> {
     let bytes = std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source })?;
     match SafeTensors::read_metadata(&bytes) {
@@ -78,7 +78,9 @@ fn from_pt(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<Vec<f32>,
     let unreadable = |message| unreadable(path, "PyTorch", message);
     let mut file = PtFile::open(bytes).map_err(unreadable)?;
     if file.tensors.is_empty() {
-        return Err(unreadable("it holds no state dict (a dictionary from names to tensors)".to_owned()));
+        return Err(unreadable(
+            "the file contains no state dict (a dictionary from names to tensors)".to_owned(),
+        ));
     }
     let tensors = file.tensors.iter().map(|tensor| {
         let kind = if tensor.kind == "Float" { F32.to_owned() } else { tensor.kind.clone() };
@@ -93,18 +95,18 @@ fn unreadable(path: &Path, format: &'static str, message: String) -> WeightsErro
     WeightsError::Unreadable { path: path.into(), format, message }
 }
 
-/// The type of all weights.
+/// The element type of all weights.
 const F32: &str = "f32";
 
-/// A tensor of a file, whose numbers are not read yet.
+/// A tensor of a file, whose elements have not been read.
 struct Found<T> {
     kind: String,
     shape: Vec<usize>,
     tensor: T,
 }
 
-/// The numbers of all tensors of the layout. A tensor is read only where its type and shape are right: what a file claims asks for no
-/// memory.
+/// Reads the elements of all tensors of the layout. A tensor is read only if its type and shape are correct, so that a damaged file cannot
+/// request a large allocation.
 fn fill<T>(
     path: &Path,
     layout: &WeightLayout,
@@ -116,7 +118,7 @@ fn fill<T>(
         let (count, total) = (missing.len(), layout.len());
         return Err(WeightsError::Missing { path: path.into(), first: first.name.clone(), count, total });
     }
-    // How many batches a norm has seen is of no use here: its momentum does not depend on it.
+    // The momentum of batch norms does not depend on the number of batches, so this buffer is not needed.
     let known = |name: &str| layout.find(name).is_some() || name.ends_with(".num_batches_tracked");
     let unexpected: Vec<_> = tensors.keys().filter(|name| !known(name)).collect();
     if let Some(first) = unexpected.first() {

@@ -1,5 +1,6 @@
-//! Python's pickle format, as far as files of PyTorch and pandas need it. Nothing that is read is ever run: a call that a pickle asks
-//! for stays a name with its arguments. Memory is in proportion to the bytes, and nothing is nested: a damaged file does no harm.
+//! A reader for the subset of Python's pickle format that files of PyTorch and pandas use. It never runs code: a call in a pickle is
+//! returned as a function name with its arguments. Memory is proportional to the number of bytes, and values are not nested, so that a
+//! damaged file cannot exhaust the memory or the stack.
 //!
 //! # Source
 //! `pickletools.py` of CPython; protocols 2 to 5.
@@ -8,66 +9,68 @@ use std::rc::Rc;
 
 use thiserror::Error;
 
-/// Why bytes are no pickle.
+/// An error in the bytes of a pickle.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("no pickle, at byte {at}: {reason}")]
+#[error("not a pickle, at byte {at}: {reason}")]
 pub struct PickleError {
-    /// Where reading stopped.
+    /// The byte at which reading stopped.
     pub at: usize,
-    /// What is wrong there.
+    /// A description of the error.
     pub reason: String,
 }
 
-/// A value; lists, tuples and dicts (keys and values in turn) are numbers of [`Pickle::lists`], calls of [`Pickle::calls`].
+/// A value. Lists, tuples and dicts (alternating keys and values) are indices into [`Pickle::lists`], calls are indices into
+/// [`Pickle::calls`].
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// None and floats: nothing that arrays and tensors are made of.
+    /// `None` or a float. Their values are not kept, because arrays and tensors do not use them.
     Other,
-    /// True or false.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// A text.
+    /// A string.
     Text(Rc<str>),
     /// Bytes.
     Bytes(Rc<[u8]>),
-    /// A class or function, `module.name`.
+    /// A class or function, as `module.name`.
     Name(Rc<str>),
-    /// A list, tuple or dict, by its number.
+    /// A list, tuple or dict: an index into [`Pickle::lists`].
     List(usize),
-    /// What a function would make, by its number.
+    /// The result of a call: an index into [`Pickle::calls`].
     Call(usize),
-    /// What lies outside of the pickle: the list with this number says where.
+    /// An object outside of the pickle (a persistent id), such as the storage of a tensor. The id is the list with this index in
+    /// [`Pickle::lists`].
     Outside(usize),
 }
 
-/// An object as a pickle makes it: a function's result, and the state that was set afterwards.
+/// A call that creates an object, and the state that is set on the object afterwards.
 #[derive(Debug)]
 pub struct Call {
-    /// The function, or class.
+    /// The function or class.
     pub function: Value,
-    /// Its arguments.
+    /// The arguments.
     pub arguments: Value,
-    /// What was set afterwards.
+    /// The state that is set on the result, if any.
     pub state: Option<Value>,
 }
 
-/// What a pickle holds.
+/// The content of a pickle.
 #[derive(Debug)]
 pub struct Pickle {
     /// All lists, tuples and dicts.
     pub lists: Vec<Vec<Value>>,
     /// All calls.
     pub calls: Vec<Call>,
-    /// The value that the pickle is of.
+    /// The pickled value.
     pub value: Value,
 }
 
 impl Pickle {
-    /// Reads one.
+    /// Reads a pickle.
     ///
     /// # Errors
-    /// [`PickleError`]: bytes that are damaged, or an operation that neither PyTorch nor pandas uses.
+    /// Returns [`PickleError`] if the bytes are damaged or contain an operation that neither PyTorch nor pandas uses.
     pub fn read(bytes: &[u8]) -> Result<Self, PickleError> {
         let mut machine = Machine { bytes, ..Machine::default() };
         let failed =
@@ -78,7 +81,7 @@ impl Pickle {
         }
     }
 
-    /// The items of a list, tuple or dict; none of anything else.
+    /// Returns the items of a list, tuple or dict, and no items for any other value.
     pub fn items(&self, value: &Value) -> &[Value] {
         match value {
             Value::List(i) => &self.lists[*i],
@@ -89,20 +92,20 @@ impl Pickle {
 
 #[derive(Default)]
 struct Machine<'a> {
-    /// What has not been read yet.
+    /// The unread bytes.
     bytes: &'a [u8],
     stack: Vec<Value>,
-    /// Where in the stack the lists that are being collected start.
+    /// Stack positions at which unfinished lists start.
     marks: Vec<usize>,
     memo: Vec<Value>,
     lists: Vec<Vec<Value>>,
     calls: Vec<Call>,
 }
 
-/// What is wrong, in words.
+/// The error is a description.
 type Result<T, E = String> = std::result::Result<T, E>;
 
-/// Dicts that remember the order of their keys, or have a value for every key: here all do, and none has.
+/// Subclasses of `dict`, which are read as plain dicts.
 const DICTS: [&str; 2] = ["collections.OrderedDict", "collections.defaultdict"];
 
 impl Machine<'_> {
@@ -134,7 +137,7 @@ impl Machine<'_> {
                 0x8c => self.text(1)?,
                 b'X' => self.text(4)?,
                 0x8d => self.text(8)?,
-                // BINBYTES likewise, BYTEARRAY8
+                // BINBYTES with a length of 1, 4, 8 bytes, BYTEARRAY8
                 b'C' => self.raw(1)?,
                 b'B' => self.raw(4)?,
                 0x8e | 0x96 => self.raw(8)?,
@@ -173,7 +176,7 @@ impl Machine<'_> {
                 }
                 0x93 => {
                     let (Value::Text(name), Value::Text(module)) = (self.pop()?, self.pop()?) else {
-                        return Err("a name is no text".to_owned());
+                        return Err("a name is not a string".to_owned());
                     };
                     self.stack.push(Value::Name(format!("{module}.{name}").into()));
                 }
@@ -183,19 +186,19 @@ impl Machine<'_> {
                     let state = self.pop()?;
                     match self.stack.last() {
                         Some(Value::Call(i)) => self.calls[*i].state = Some(state),
-                        // What a dict of weights says of itself beside them.
+                        // The attributes of a state dict, such as `_metadata`, are ignored.
                         Some(Value::List(_)) => {}
                         _ => return Err("a state belongs to no object".to_owned()),
                     }
                 }
                 // BINPERSID
                 b'Q' => {
-                    let Value::List(place) = self.pop()? else {
-                        return Err("what lies outside has no place".to_owned());
+                    let Value::List(id) = self.pop()? else {
+                        return Err("a persistent id is not a tuple".to_owned());
                     };
-                    self.stack.push(Value::Outside(place));
+                    self.stack.push(Value::Outside(id));
                 }
-                code => return Err(format!("operation {code:#04x} is not known here")),
+                code => return Err(format!("operation {code:#04x} is not supported")),
             }
         }
     }
@@ -212,7 +215,7 @@ impl Machine<'_> {
     }
 
     fn take(&mut self, n: usize) -> Result<&[u8]> {
-        let (taken, rest) = self.bytes.split_at_checked(n).ok_or("it ends too early")?;
+        let (taken, rest) = self.bytes.split_at_checked(n).ok_or("the pickle ends too early")?;
         self.bytes = rest;
         Ok(taken)
     }
@@ -221,7 +224,7 @@ impl Machine<'_> {
         self.stack.pop().ok_or_else(|| "the stack is empty".to_owned())
     }
 
-    /// An unsigned number of `width` bytes.
+    /// Reads an unsigned integer of `width` bytes.
     fn length(&mut self, width: usize) -> Result<usize> {
         let mut le = [0; 8];
         le[..width].copy_from_slice(self.take(width)?);
@@ -234,12 +237,12 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// A signed number with its own length.
+    /// Reads a signed integer that starts with its length in bytes.
     fn long(&mut self) -> Result<()> {
         let n = self.length(1)?;
         let bytes = self.take(n)?;
         if n > 8 {
-            return Err(format!("a number of {n} bytes"));
+            return Err(format!("an integer of {n} bytes is too large"));
         }
         let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
         let mut le = [fill; 8];
@@ -263,7 +266,7 @@ impl Machine<'_> {
     }
 
     fn line(&mut self) -> Result<String> {
-        let n = self.bytes.iter().position(|b| *b == b'\n').ok_or("it ends within a line")?;
+        let n = self.bytes.iter().position(|b| *b == b'\n').ok_or("the pickle ends within a line")?;
         let line = utf8(self.take(n)?)?.to_owned();
         self.take(1)?;
         Ok(line)
@@ -274,7 +277,7 @@ impl Machine<'_> {
         self.lists.push(items);
     }
 
-    /// The last `n` items.
+    /// Removes the last `n` values from the stack.
     fn last(&mut self, n: usize) -> Result<Vec<Value>> {
         let at = self.stack.len().checked_sub(n).ok_or("the stack is too short")?;
         Ok(self.stack.split_off(at))
@@ -309,11 +312,11 @@ impl Machine<'_> {
 
     fn remember(&mut self, at: usize) -> Result<()> {
         if at > self.memo.len() {
-            return Err("a note leaves a gap".to_owned());
+            return Err("a memo index leaves a gap".to_owned());
         }
         let value = self.stack.last().ok_or("the stack is empty")?.clone();
         match self.memo.get_mut(at) {
-            Some(place) => *place = value,
+            Some(entry) => *entry = value,
             None => self.memo.push(value),
         }
         Ok(())
@@ -321,7 +324,7 @@ impl Machine<'_> {
 
     fn recall(&mut self, width: usize) -> Result<()> {
         let at = self.length(width)?;
-        let value = self.memo.get(at).cloned().ok_or_else(|| format!("there is no note {at}"))?;
+        let value = self.memo.get(at).cloned().ok_or_else(|| format!("there is no memo entry {at}"))?;
         self.stack.push(value);
         Ok(())
     }

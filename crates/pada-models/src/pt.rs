@@ -1,4 +1,4 @@
-//! PyTorch files: a zip archive of a pickle, `data.pkl`, and the numbers of every storage, `data/<key>`.
+//! A reader for PyTorch files: zip archives of a pickle, `data.pkl`, and one entry per tensor storage, `data/<key>`.
 //!
 //! # Source
 //! `torch/serialization.py`, `torch/_utils.py`; written by PyTorch 1.6 and later.
@@ -13,25 +13,25 @@ use crate::pickle::{Pickle, Value};
 const STATE_DICT_KEYS: [&str; 3] = ["state_dict", "model", "net"];
 const PICKLE: &str = "data.pkl";
 
-/// What is wrong, in words.
+/// The error is a description.
 type Result<T, E = String> = std::result::Result<T, E>;
 
-/// A file's tensors, of which nothing is read but names, types and shapes.
+/// An open file. Names, types and shapes of its tensors have been read, their elements have not.
 pub(crate) struct PtFile<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,
-    /// Folder of all entries, with its `/`.
+    /// Folder of all entries, with the trailing `/`.
     root: String,
     pub(crate) tensors: Vec<PtTensor>,
 }
 
-/// A view of a storage.
+/// A tensor: a strided view of a storage.
 #[derive(Clone, Debug)]
 pub(crate) struct PtTensor {
     pub(crate) name: String,
     /// `Float`, `Long`, …
     pub(crate) kind: String,
     pub(crate) shape: Vec<usize>,
-    /// In numbers, not bytes.
+    /// In elements, not bytes.
     strides: Vec<usize>,
     offset: usize,
     key: String,
@@ -43,29 +43,30 @@ impl<'a> PtFile<'a> {
         let names = archive.file_names().map(|name| name.map(|n| n.into_owned()).map_err(|e| e.to_string()));
         let names = names.collect::<Result<Vec<String>>>()?;
         let pickle = names.into_iter().find(|name| name == PICKLE || name.ends_with("/data.pkl"));
-        let pickle = pickle.ok_or_else(|| format!("it holds no {PICKLE}"))?;
+        let pickle = pickle.ok_or_else(|| format!("the archive contains no {PICKLE}"))?;
         let root = pickle[..pickle.len() - PICKLE.len()].to_owned();
         let order = format!("{root}byteorder");
         if archive.index_for_name(&order).is_some() && entry(&mut archive, &order)? != b"little" {
-            return Err("its numbers are big-endian".to_owned());
+            return Err("the tensors are big-endian".to_owned());
         }
         let pickle = Pickle::read(&entry(&mut archive, &pickle)?).map_err(|error| error.to_string())?;
         Ok(Self { archive, root, tensors: state_dict(&pickle) })
     }
 
-    /// The numbers of a tensor of type `Float`, row-major.
+    /// Reads the elements of a tensor of type `Float`, row-major.
     pub(crate) fn floats(&mut self, tensor: &PtTensor) -> Result<Vec<f32>> {
         let bytes = entry(&mut self.archive, &format!("{}data/{}", self.root, tensor.key))?;
         let (numbers, _) = bytes.as_chunks::<4>();
         let mut values = Vec::new();
         let mut index = vec![0; tensor.shape.len()];
         for _ in 0..tensor.shape.iter().product() {
-            let place = index.iter().zip(&tensor.strides).try_fold(tensor.offset, |place, (&i, &stride)| {
-                place.checked_add(usize::checked_mul(i, stride)?)
-            });
-            let number = place.and_then(|place| numbers.get(place));
+            let position =
+                index.iter().zip(&tensor.strides).try_fold(tensor.offset, |position, (&i, &stride)| {
+                    position.checked_add(usize::checked_mul(i, stride)?)
+                });
+            let number = position.and_then(|position| numbers.get(position));
             values.push(f32::from_le_bytes(
-                *number.ok_or_else(|| format!("{} leaves its storage", tensor.name))?,
+                *number.ok_or_else(|| format!("{} exceeds its storage", tensor.name))?,
             ));
             // The next index: the last dimension counts fastest.
             for (i, &extent) in index.iter_mut().zip(&tensor.shape).rev() {
@@ -80,7 +81,7 @@ impl<'a> PtFile<'a> {
     }
 }
 
-/// An entry of the archive; PyTorch compresses none.
+/// Reads an entry of the archive.
 fn entry(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>> {
     let mut file = archive.by_name(name).map_err(|error| format!("{name}: {error}"))?;
     let mut bytes = Vec::new();
@@ -88,7 +89,7 @@ fn entry(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// The tensors of the pickle's dict, or of the first dict in it that has some.
+/// Returns the tensors of the pickled dict or, if it has none, of the first dict under [`STATE_DICT_KEYS`] that has tensors.
 fn state_dict(pickle: &Pickle) -> Vec<PtTensor> {
     let tensors = |dict: &Value| {
         let pairs = pickle.items(dict).chunks_exact(2);
@@ -104,7 +105,7 @@ fn state_dict(pickle: &Pickle) -> Vec<PtTensor> {
     dicts.map(tensors).find(|tensors| !tensors.is_empty()).unwrap_or_default()
 }
 
-/// A tensor, or a parameter of a module, which is a tensor and a flag.
+/// Reads a tensor, or a parameter of a module, which is pickled as a tensor and a flag.
 fn tensor(pickle: &Pickle, name: &str, value: &Value) -> Option<PtTensor> {
     let (mut function, mut arguments) = call(pickle, value)?;
     if function == "torch._utils._rebuild_parameter" {

@@ -7,21 +7,21 @@ use crate::{Environment, Event, ReproduceError};
 
 const POLL: Duration = Duration::from_millis(50);
 
-/// How a program ended.
+/// The way in which a program ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// With success.
+    /// It succeeded.
     Done,
-    /// It was asked to stop.
+    /// It failed after the user requested a stop.
     Stopped,
-    /// Otherwise; what it said.
+    /// It failed for another reason. The text is its last error message.
     Failed(String),
 }
 
-/// Runs a program to its end and reports what it says on stderr, each line with `name`.
+/// Runs a program to its end and reports each line of its stderr together with `name`.
 ///
-/// The program gets every Ctrl-C exactly once, whoever sent it: a terminal sends it to a whole group of processes, `kill` to this
-/// one alone, so the program has a group of its own and signals are passed on. The second one ends a run at once.
+/// The program receives every Ctrl-C exactly once. A terminal sends the signal to a whole process group and `kill` only to this process, so
+/// the program gets its own process group and signals are passed on to it. The second signal ends a run at once.
 pub(crate) fn run(
     command: &mut Command,
     name: &str,
@@ -34,11 +34,11 @@ pub(crate) fn run(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(ReproduceError::io(&environment.program))?;
-    let stderr = child.stderr.take().expect("its stderr was asked for");
+    let stderr = child.stderr.take().expect("its stderr is piped");
     let (status, last) = std::thread::scope(|scope| {
-        let listener = scope.spawn(|| show(stderr, name, environment.events));
+        let reader = scope.spawn(|| show(stderr, name, environment.events));
         let status = wait(&mut child, environment.stops);
-        (status, listener.join().expect("listening does not panic"))
+        (status, reader.join().expect("reading lines does not panic"))
     });
     let status = status.map_err(ReproduceError::io(&environment.program))?;
     Ok(match (status.success(), environment.stop_requested()) {
@@ -62,7 +62,7 @@ fn wait(child: &mut Child, stops: &AtomicUsize) -> std::io::Result<std::process:
     }
 }
 
-/// Reports lines and keeps what is worth repeating: the last error, or else the last line.
+/// Reports all lines, and returns the last error message or, if there is none, the last line.
 fn show(stderr: impl Read, trial: &str, events: &dyn Fn(Event<'_>)) -> String {
     let (mut last, mut error) = (String::new(), None);
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {

@@ -5,26 +5,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ReproduceError;
 
-/// Programs and folders that trials are run with.
+/// The program and the folders that trials use.
 #[derive(Clone)]
 pub struct Environment<'a> {
     /// The program `pada`, which is started once for each trial.
     pub program: PathBuf,
     /// The folder `configs` of the repository: presets name files in it.
     pub configs: PathBuf,
-    /// The folder in which tables and their trials are written where no other folder is named.
+    /// The folder in which tables and their trials are written unless a plan sets another folder.
     pub runs: PathBuf,
     /// The folder of data sets and benchmark tables.
     pub data: PathBuf,
     /// The commit that is written into tables, if it is known.
     pub commit: Option<String>,
-    /// How often the user asked to stop. Each of these requests is passed on to the running trial.
+    /// The number of times that the user requested a stop. Each request is passed on to the running trial.
     pub stops: &'a AtomicUsize,
-    /// Receives what happens.
+    /// Receives the events.
     pub events: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
-/// What happens while trials run.
+/// An event while trials run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -44,14 +44,14 @@ pub enum Event<'a> {
         /// The line.
         line: &'a str,
     },
-    /// A trial failed. The others go on.
+    /// A trial failed. The others still run.
     Failed {
         /// The method and the seed.
         trial: &'a str,
         /// The last error that it printed.
         reason: &'a str,
     },
-    /// A run of a shard is not copied, because the target folder holds one of the same name.
+    /// A run of a shard is not copied, because the target folder contains one of the same name.
     LeftOut {
         /// The run that is kept.
         kept: &'a Path,
@@ -71,7 +71,7 @@ impl fmt::Display for Event<'_> {
             Self::LeftOut { kept, from } => {
                 write!(
                     f,
-                    "{} exists; the trial of the same name in {} is left out",
+                    "{} exists; the trial of the same name in {} is skipped",
                     kept.display(),
                     from.display()
                 )
@@ -81,24 +81,24 @@ impl fmt::Display for Event<'_> {
 }
 
 impl Environment<'_> {
-    /// Whether the user asked to stop.
+    /// Returns `true` once the user has requested a stop.
     pub(crate) fn stop_requested(&self) -> bool {
         self.stops.load(Ordering::Relaxed) > 0
     }
 
-    /// A file of the folder `configs`.
+    /// Returns the path of a file in the folder `configs`.
     pub(crate) fn config(&self, file: &str) -> Result<PathBuf, ReproduceError> {
         let path = self.configs.join(file);
         if path.is_file() {
             return Ok(path);
         }
         Err(ReproduceError::Usage(format!(
-            "{} is not there; change into a clone of the repository and run the command there",
+            "{} does not exist; run the command in a clone of the repository",
             path.display()
         )))
     }
 
-    /// The folder of a table and its trials: `named`, or the one with the usual name.
+    /// Returns the folder of a table and its trials, `named` or the default, and creates it if it does not exist.
     pub(crate) fn out_folder(&self, named: Option<&Path>, usual: String) -> Result<PathBuf, ReproduceError> {
         let out = named.map_or_else(|| self.runs.join(usual), Path::to_owned);
         let out = std::path::absolute(&out).map_err(ReproduceError::io(&out))?;
@@ -106,7 +106,7 @@ impl Environment<'_> {
         Ok(out)
     }
 
-    /// A call of the program, with the data folder as it is here.
+    /// Returns a command that starts the program with the same data folder.
     pub(crate) fn call(&self) -> Result<Command, ReproduceError> {
         let mut command = Command::new(&self.program);
         command.env("PADA_DATA", std::path::absolute(&self.data).map_err(ReproduceError::io(&self.data))?);
@@ -126,7 +126,7 @@ pub fn commit_of(folder: &Path) -> Option<String> {
     Some(if changed.is_empty() { hash } else { format!("{hash} with changes") })
 }
 
-/// Writes a file that is there whole or not at all, and makes its folder.
+/// Writes a file atomically and creates its folder.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReproduceError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(ReproduceError::io(folder))?;
@@ -134,10 +134,10 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReproduceErro
     Ok(pada::write_file(path, bytes)?)
 }
 
-/// Why writing a CSV file to memory cannot fail.
-pub(crate) const MEMORY: &str = "memory takes all bytes, and all rows have the columns of the head";
+/// The reason why writing a CSV file to memory cannot fail.
+pub(crate) const MEMORY: &str = "memory accepts all bytes, and all rows have the columns of the header";
 
-/// The bytes of a CSV file.
+/// Returns the bytes of a CSV file.
 pub(crate) fn csv_bytes(csv: csv::Writer<Vec<u8>>) -> Vec<u8> {
     csv.into_inner().expect(MEMORY)
 }

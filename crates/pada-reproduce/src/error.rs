@@ -5,7 +5,7 @@ use pada::report::ReportError;
 use pada::{ConfigError, ErrorKind, PadaError};
 use thiserror::Error;
 
-/// Why a table or figure was not finished.
+/// An error that kept a table or figure from being finished.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReproduceError {
@@ -37,19 +37,19 @@ pub enum ReproduceError {
         /// The error.
         source: Box<ReproduceError>,
     },
-    /// A trial failed, or what it wrote cannot be used.
+    /// A trial failed, or its results cannot be used.
     #[error("{0}")]
     Trial(String),
-    /// Some trials failed. The table holds the others.
-    #[error("{} trials failed; {} holds the others:\n{}", reasons.len(), place.display(), reasons.join("\n"))]
+    /// Some trials failed. The table contains the others.
+    #[error("{} trials failed; {} contains the others:\n{}", reasons.len(), place.display(), reasons.join("\n"))]
     Trials {
         /// The table.
         place: PathBuf,
         /// Each trial that failed, with the reason.
         reasons: Vec<String>,
     },
-    /// The work was asked to stop. The same call continues it.
-    #[error("stopped; {} holds what is finished; the same command continues", place.display())]
+    /// The user stopped the work. The same call continues it.
+    #[error("stopped; {} contains the finished trials; the same command continues", place.display())]
     Stopped {
         /// The table or the folder with the finished trials.
         place: PathBuf,
@@ -57,7 +57,7 @@ pub enum ReproduceError {
 }
 
 impl ReproduceError {
-    /// Returns who can fix the error; [`ErrorKind::exit_code`] is the exit code for it.
+    /// Returns the kind of the error, which determines the exit code ([`ErrorKind::exit_code`]).
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Usage(_) | Self::Config(_) => ErrorKind::Input,
@@ -69,12 +69,12 @@ impl ReproduceError {
         }
     }
 
-    /// The same error with the row or the folder that it belongs to.
+    /// Adds the row or the folder that the error belongs to.
     pub(crate) fn within(self, place: impl Into<String>) -> Self {
         Self::Within { place: place.into(), source: Box::new(self) }
     }
 
-    /// An error of the operating system at a path.
+    /// Creates an error of the operating system at a path.
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }

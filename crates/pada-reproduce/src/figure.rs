@@ -10,8 +10,8 @@ use crate::table::changed;
 use crate::trials::Trial;
 use crate::{Environment, ReproduceError, scores};
 
-/// Operations of the supernets, from few sub-models to all 15,625: each set holds the one before. Which sets the slides show is not
-/// said there; these begin with what every good architecture is made of, and end with what only takes away.
+/// The operations of the supernets, which are nested sets: the first n operations, n = 2 to 5, the last with all 15,625 architectures.
+/// DIFFERS: the slides do not name their sets. This order starts with the operations of good architectures and ends with `none`.
 const OPS: [&str; 5] = ["skip_connect", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "none"];
 const SIZES: std::ops::RangeInclusive<usize> = 2..=OPS.len();
 const METHODS: [&str; 2] = [SPOS, PADA];
@@ -28,10 +28,10 @@ const COLUMNS: [&str; 9] = [
     "tau_b_mean",
     "tau_b_sd",
 ];
-const NOTE: &str = "Every supernet ranks the same 64 architectures, those of the smallest set, so that only what shares their weights \
-                    changes. Accuracies from scratch are NAS-Bench-201's, CIFAR-10 test after 200 epochs.";
+const NOTE: &str = "Every supernet ranks the same 64 architectures, those of the smallest set, so that only the amount of weight \
+                    sharing changes. Stand-alone accuracies are those of NAS-Bench-201, CIFAR-10 test after 200 epochs.";
 
-/// Trains supernets over 2, 3, 4 and 5 operations per edge; where the table of gradient variance and tau-b lies.
+/// Trains supernets over 2, 3, 4 and 5 operations per edge. Returns the path of the table of gradient variance and tau-b.
 pub(crate) fn run(
     plan: &Plan,
     work: Option<&Work>,
@@ -80,7 +80,7 @@ pub(crate) fn run(
     Ok(file)
 }
 
-/// Which operations the supernets have. The share of convolutions changes too, not only how many share weights.
+/// Returns the note about the operations of the supernets. Their share of convolutions differs too, not only their number.
 fn sets() -> String {
     let set = |size: usize| {
         let convolutions = OPS[..size].iter().filter(|op| op.contains("conv")).count();
@@ -89,7 +89,7 @@ fn sets() -> String {
     format!("Operations: {}.", SIZES.map(set).collect::<Vec<_>>().join("; "))
 }
 
-/// The architectures of the smallest set, one a line.
+/// Returns the architectures of the smallest set, one per line.
 fn smallest_set() -> Result<String, ReproduceError> {
     let space = Nb201::new();
     let names: Vec<String> = OPS[..*SIZES.start()].iter().map(|&name| name.to_owned()).collect();
@@ -97,7 +97,7 @@ fn smallest_set() -> Result<String, ReproduceError> {
     Ok(space.archs().filter(|arch| part.contains(arch)).map(|arch| format!("{arch}\n")).collect())
 }
 
-/// A method with so many operations per edge.
+/// A method with a number of operations per edge.
 struct Row {
     method: String,
     label: String,
@@ -189,19 +189,19 @@ fn write_files(
     Ok(())
 }
 
-/// Rankings of the same architectures that need no supernet, whatever shares its weights.
+/// Returns the zero-cost baselines, which are the same for all supernets, because all rank the same architectures.
 fn zero_cost(progress: &Progress) -> &[ZeroCostRow] {
     progress.first_agreement().map_or(&[], |agreement| &agreement.zero_cost)
 }
 
-/// A ranking without a supernet, from the left of the plot to its right.
+/// Returns a horizontal line for a zero-cost baseline.
 fn line(row: &ZeroCostRow) -> Curve {
     let at = |size: &usize| Some((*size as f64, Spread::of([row.metrics.tau_b])?));
     let ends = [SIZES.start(), SIZES.end()];
     Curve { label: format!("no supernet: {}", row.name), points: ends.into_iter().filter_map(at).collect() }
 }
 
-/// What a plot shows of a row.
+/// Selects the value that a plot shows of a row.
 type Column = fn(&Row) -> Option<Spread>;
 
 fn curves(rows: &[Row], of: Column) -> Vec<Curve> {

@@ -29,13 +29,13 @@ pub use shard::Shard;
 pub enum Target {
     /// Table 1: nine methods on NAS-Bench-201, with controls.
     Table1,
-    /// PA&DA taken apart, and with what goes beyond the paper.
+    /// Ablation of PA&DA, with variants that go beyond the paper.
     Ablation,
     /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations.
     FigureGv,
 }
 
-/// Runs the trials of a table or figure that are not finished, and writes the table after each of them. Returns the path of its Markdown.
+/// Runs the unfinished trials of a table or figure, and writes the table after each trial. Returns the path of its Markdown file.
 ///
 /// A shard writes no table; [`merge`] writes it from all shards.
 ///
@@ -51,8 +51,8 @@ pub fn reproduce(
     of_methods(target, plan, Some(work), environment)
 }
 
-/// Copies the finished trials of shards that had disks of their own, and writes the table of all that are finished. Runs nothing, and returns
-/// the path of the table's Markdown.
+/// Copies the finished trials of shards that ran on other disks, and writes the table of all finished trials. It runs no trial. Returns the
+/// path of the table's Markdown file.
 ///
 /// # Errors
 /// Returns an error if a folder cannot be read or written.
@@ -69,10 +69,10 @@ pub fn merge(
     of_methods(target, plan, None, environment)
 }
 
-/// Counts the cost of published networks, retrains them, and writes the table after every retraining. Returns the path of its Markdown.
+/// Counts the cost of published networks, retrains them, and writes the table after every retraining. Returns the path of its Markdown file.
 ///
 /// # Errors
-/// The same as those of [`reproduce`].
+/// Returns the same errors as [`reproduce`].
 pub fn reproduce_networks(
     target: NetworkTarget,
     plan: &NetworkPlan,

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use crate::{Event, ReproduceError};
 
-/// Copies the finished runs of a folder that are not there yet, without their checkpoints.
+/// Copies the finished runs of a folder without their checkpoints. Runs that `out` already contains are skipped.
 pub(crate) fn copy_runs(from: &Path, out: &Path, events: &dyn Fn(Event<'_>)) -> Result<(), ReproduceError> {
     let entries = std::fs::read_dir(from)
         .map_err(|error| ReproduceError::Usage(format!("--from {}: {error}", from.display())))?;
@@ -14,7 +14,7 @@ pub(crate) fn copy_runs(from: &Path, out: &Path, events: &dyn Fn(Event<'_>)) -> 
             events(Event::LeftOut { kept: &target, from });
             continue;
         }
-        // Whole or not at all.
+        // The rename makes the copy atomic.
         let half = tempfile::tempdir_in(out).map_err(ReproduceError::io(out))?;
         for file in std::fs::read_dir(&run).map_err(ReproduceError::io(&run))? {
             let file = file.map_err(ReproduceError::io(&run))?.path();

@@ -8,7 +8,7 @@ use crate::ReproduceError;
 const METHODS: &str = include_str!("methods.toml");
 const PUBLISHED: &str = include_str!("published.toml");
 
-/// A row of a table: a name, and what it changes in a preset's config. All methods stand in `methods.toml`.
+/// A row of a table: a name, and the changes to a preset's config. All methods are defined in `methods.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
@@ -16,25 +16,25 @@ pub struct Method {
     label: String,
     group: RowGroup,
     tables: Vec<String>,
-    /// Assignments, with variables.
+    /// Assignments, which may contain variables.
     set: Vec<String>,
     published: Option<String>,
-    /// What no public text says, and what stands here for it.
+    /// Settings that no public text gives, and the values that are used instead.
     unsaid: Option<String>,
     pub(crate) paths_of_pada: Option<PathsOfPada>,
 }
 
-/// Which of PA&DA's path distributions a control repeats.
+/// The path distribution of PA&DA that a control repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PathsOfPada {
-    /// That of the last epoch.
+    /// The distribution of the last epoch.
     Final,
-    /// Their mean over the epochs.
+    /// The mean of the distributions over all epochs.
     Mean,
 }
 
-/// The row that [`PathsOfPada`] and combinations go by.
+/// The row of PA&DA, which [`PathsOfPada`] and combinations are based on.
 pub(crate) const PADA: &str = "pada";
 /// The row of uniform sampling.
 pub(crate) const SPOS: &str = "spos";
@@ -56,7 +56,7 @@ struct Combination {
 }
 
 impl Method {
-    /// All rows there are.
+    /// Returns all rows.
     pub(crate) fn all() -> Vec<Self> {
         let Rows { method, pada_plus } = toml::from_str(METHODS).expect("a test reads methods.toml");
         let combinations = pada_plus.into_iter().map(|Combination { name, label, set }| Self {
@@ -72,7 +72,7 @@ impl Method {
         method.into_iter().chain(combinations).collect()
     }
 
-    /// One row.
+    /// Finds a row by name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|method| method.name == name)
     }
@@ -82,7 +82,7 @@ impl Method {
         Self::all().into_iter().map(|method| method.name).collect()
     }
 
-    /// The rows of a table; those of `names` alone where some are named, in whatever table they stand.
+    /// Returns the rows of a table. If `names` is not empty, it returns these rows instead, whichever table they belong to.
     ///
     /// # Errors
     /// Returns [`ReproduceError::Usage`] if a name is unknown.
@@ -99,12 +99,12 @@ impl Method {
         Ok(all.into_iter().filter(wanted).collect())
     }
 
-    /// What a reader must know of settings that no public text gives.
+    /// Returns the note about settings that no public text gives.
     pub(crate) fn unsaid(&self) -> Option<String> {
         Some(format!("{}: {}.", self.label, self.unsaid.as_ref()?))
     }
 
-    /// What it changes, variables filled in.
+    /// Returns the assignments with the values of the variables.
     pub(crate) fn assignments(&self, variables: &[(&str, usize)]) -> Vec<String> {
         let fill = |text: &String| {
             variables.iter().fold(text.clone(), |text, (name, value)| text.replace(name, &value.to_string()))
@@ -112,7 +112,7 @@ impl Method {
         self.set.iter().map(fill).collect()
     }
 
-    /// Its name for a table, with the paper's numbers.
+    /// Returns the name of the row with the numbers of the paper.
     pub(crate) fn row_name(&self) -> MethodName {
         let rows: BTreeMap<String, Published> =
             toml::from_str(PUBLISHED).expect("a test reads published.toml");
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_method_gives_a_run_that_can_start() {
-        let place = Session {
+        let session = Session {
             data_dir: "no-such-folder".into(),
             device: Device::Cpu,
             checkpoint_every: std::time::Duration::from_secs(60),
@@ -152,7 +152,7 @@ mod tests {
             for preset in [Preset::Short, Preset::Full] {
                 config(&method, preset).check().unwrap();
             }
-            let prepared = Run::prepare(config(&method, Preset::Mini), &place);
+            let prepared = Run::prepare(config(&method, Preset::Mini), &session);
             assert!(
                 prepared.is_ok(),
                 "{}: {}",

@@ -1,6 +1,6 @@
 use pada::RunConfig;
 
-/// How much of the paper's protocol runs.
+/// The size of an experiment, up to the paper's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
     /// Embedded images, minutes.
@@ -21,7 +21,7 @@ impl Preset {
         }
     }
 
-    /// The config that methods change, in the folder `configs`.
+    /// Returns the config that methods change, in the folder `configs`.
     pub(crate) fn config_file(self) -> &'static str {
         match self {
             Self::Mini => "mini/pada.toml",
@@ -30,12 +30,13 @@ impl Preset {
         }
     }
 
-    /// What the preset changes in that config.
+    /// Returns the assignments that the preset adds to that config.
     ///
-    /// Mini takes 10 of its 20 epochs, 0.5 s each on 2 cores with one path a step. Epochs of one path that a row costs: SPOS, CLOSE
-    /// and PA&DA 10; FairNAS 50; Magic-AT and NSAS 30; SUMNAS 100; Few-Shot 10 + 25 · 5 = 135; GM 10 + 6 · 3 + 8 · 10 = 108 and 160
-    /// comparisons for each of its 8 samples, 10 more. A row ranks 300 architectures in 10 s. All rows of Table 1 with both variants of
-    /// a method, the controls and three seeds are 51 runs; the record `2026-11-25-table1-mini` says how long they take.
+    /// Mini trains for 10 of the 20 epochs of its config. An epoch with one path per step takes 0.5 s on 2 cores. The cost of each row, in
+    /// epochs with one path per step: SPOS, CLOSE and PA&DA 10; FairNAS 50; Magic-AT and NSAS 30; SUMNAS 100; Few-Shot
+    /// 10 + 25 · 5 = 135; GM 10 + 6 · 3 + 8 · 10 = 108, and about 10 more for 160 comparisons on each of its 8 samples. A row ranks 300
+    /// architectures in 10 s. All rows of Table 1, with both variants of a method, the controls and three seeds, are 51 runs; the record
+    /// `2026-11-25-table1-mini` contains their times.
     pub(crate) fn set(self) -> &'static [&'static str] {
         match self {
             Self::Mini => &["train.epochs=10"],
@@ -43,7 +44,7 @@ impl Preset {
         }
     }
 
-    /// Pairs of a batch and a path that GM compares gradients over. The full number is the method's own.
+    /// Returns the number of (batch, path) pairs on which GM compares gradients. `Full` uses the number of the published method.
     pub(crate) fn gm_samples(self) -> usize {
         match self {
             Self::Mini => 8,
@@ -52,30 +53,30 @@ impl Preset {
         }
     }
 
-    /// What a reader must know before comparing with published numbers; `changes` are the user's.
+    /// Returns the note that a reader needs before comparing with published numbers; `changes` are the assignments of the user.
     pub(crate) fn note(self, config: &RunConfig, changes: &[String]) -> String {
         let (net, train) = (&config.supernet, &config.train);
         let protocol = format!("{}, {} epochs, batch {}", net.size_text(), train.epochs, train.batch);
         match self {
             Self::Full if changes.is_empty() => {
-                format!("The paper's protocol: {protocol}. Published values are of the same protocol.")
+                format!("The paper's protocol: {protocol}. Published values use the same protocol.")
             }
             Self::Full => format!(
-                "**Not the paper's protocol**: {protocol}, with changes (above). Published values are of the protocol without them."
+                "**Not the paper's protocol**: {protocol}, with changes (above). Published values use the protocol without these changes."
             ),
             Self::Mini | Self::Short => format!(
-                "**Quick preset `{}`, not the paper's protocol**: {protocol}. Published values are of the full protocol (CIFAR-10, \
+                "**Quick preset `{}`, not the paper's protocol**: {protocol}. Published values use the full protocol (CIFAR-10, \
                  C=16, N=5, 250 epochs, 15,625 architectures): these numbers neither confirm nor contradict them.",
                 self.name()
             ),
         }
     }
 
-    /// Numbers that methods name with `$`, from the config they change.
+    /// Returns the values of the variables that methods use (`$name`), computed from the config.
     ///
-    /// Parts of Few-Shot train half as long as the whole, as in its paper. How long GM trains between splits and after
-    /// the last is in no text that was found: three tenths of the epochs, and all of them since parts start anew, come to the cost
-    /// of the published table.
+    /// The sub-supernets of Few-Shot train half as long as the supernet, as in its paper. DIFFERS: no public text says how long GM trains
+    /// between splits and after the last split. Three tenths of the epochs between splits, and all epochs after the last split, because the
+    /// sub-supernets start from new weights, add up to the cost in the published table.
     pub(crate) fn variables(self, config: &RunConfig) -> [(&'static str, usize); 4] {
         let epochs = config.train.epochs;
         [

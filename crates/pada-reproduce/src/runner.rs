@@ -12,29 +12,30 @@ use crate::shard::Shard;
 use crate::trials::{State, Trial, look, record_file};
 use crate::{Environment, Event, ReproduceError};
 
-/// Which trials a table or figure is made of.
+/// The trials of a table or figure.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Plan {
-    /// How much of the paper's protocol runs.
+    /// The size of the experiment, up to the paper's protocol.
     pub preset: Preset,
-    /// Only these rows, of any table; all rows of the table if there are none. Finished trials of other rows stay where they are.
+    /// Only these rows, of any table; all rows of the table if it is empty. Finished trials of other rows are kept.
     pub methods: Vec<String>,
     /// Seeds 0 to N - 1.
     pub seeds: u64,
-    /// Where trials and tables go; `<what>-<preset>` in [`Environment::runs`] if it is `None`. Finished trials there are not run again.
+    /// Output folder for trials and tables; `<what>-<preset>` in [`Environment::runs`] if it is `None`. Finished trials in it are not run
+    /// again.
     pub out: Option<PathBuf>,
-    /// Assignments `section.key=value` that change the config of every trial. The table says so.
+    /// Assignments `section.key=value` that change the config of every trial. The table lists them.
     pub set: Vec<String>,
 }
 
-/// How trials that are not finished run.
+/// The way in which unfinished trials run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Work {
-    /// What computes: `auto`, `cpu` or `cuda:N`.
+    /// Device to compute on: `auto`, `cpu` or `cuda:N`.
     pub device: String,
-    /// Threads on the CPU; all cores if it is `None`.
+    /// Number of CPU threads; all cores if it is `None`.
     pub threads: Option<usize>,
     /// Run only this part of the trials and write no table.
     pub shard: Option<Shard>,
@@ -46,7 +47,7 @@ impl Plan {
         Self { preset, methods: vec![], seeds: 3, out: None, set: vec![] }
     }
 
-    /// Where trials and tables go, made where it is not there.
+    /// Returns the folder of trials and tables, and creates it if it does not exist.
     pub(crate) fn out_folder(
         &self,
         what: &str,
@@ -57,7 +58,7 @@ impl Plan {
 }
 
 impl Default for Work {
-    /// All trials on any device, with all cores.
+    /// Runs all trials on any device, with all cores.
     fn default() -> Self {
         Self { device: "auto".to_owned(), threads: None, shard: None }
     }
@@ -67,27 +68,27 @@ impl Default for Work {
 pub(crate) struct Runner<'a> {
     environment: &'a Environment<'a>,
     plan: Plan,
-    /// None: what is not finished stays so.
+    /// `None` if unfinished trials must not run.
     work: Option<Work>,
     /// The config that trials change.
     pub(crate) base: RunConfig,
     pub(crate) out: PathBuf,
-    /// Which code writes tables; none where git does not say.
+    /// A note about the version and commit of the program; `None` if the commit is unknown.
     pub(crate) written_by: Option<String>,
-    /// Accuracies from scratch, of the table that rankings are compared with first.
+    /// Stand-alone accuracies of the first benchmark table that rankings are compared with.
     tables: Tables,
     space: Box<dyn SearchSpace>,
 }
 
-/// A trial that ran to its end.
+/// A finished trial.
 pub(crate) struct Finished {
     pub(crate) trial: Trial,
     pub(crate) record: RunRecord,
-    /// Score and accuracy from scratch of every architecture that has both.
+    /// Score and stand-alone accuracy of every architecture that has both.
     pub(crate) scores: BTreeMap<Arch, (f64, f64)>,
 }
 
-/// What there is of a plan.
+/// The finished and failed trials of a plan.
 #[derive(Default)]
 pub(crate) struct Progress {
     pub(crate) finished: Vec<Finished>,
@@ -95,13 +96,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// How a ranking agrees with the main table: for what all runs have in common.
+    /// Returns the agreement of the first finished run with the main table, for values that all runs have in common.
     pub(crate) fn first_agreement(&self) -> Option<&Agreement> {
         self.finished.first()?.record.ranking.as_ref()?.agreements.first()
     }
 }
 
-/// Whether a plan came to its end.
+/// The way in which a plan ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Whole,
@@ -109,7 +110,7 @@ pub(crate) enum End {
 }
 
 impl<'a> Runner<'a> {
-    /// Reads what all trials need. `what` names the folder; `set` is what the table changes in all trials.
+    /// Reads the base config and the benchmark table. `what` names the folder; `set` contains the assignments of the table to all trials.
     pub(crate) fn new(
         what: &str,
         plan: &Plan,
@@ -121,7 +122,7 @@ impl<'a> Runner<'a> {
         let sets: Vec<String> = preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()).collect();
         let mut base = RunConfig::read_with(&environment.config(preset.config_file())?, &sets)?;
         for assignment in &plan.set {
-            // A key of a rule is there once a method names the rule. Trials take these again, and `check` says what is wrong with one.
+            // A key of a rule exists only if a method selects the rule. Trials apply all assignments again, and `check` reports invalid ones.
             base = base.with(assignment).unwrap_or(base);
         }
         let space = pada::search_space(base.supernet.space);
@@ -134,16 +135,16 @@ impl<'a> Runner<'a> {
         Ok(Self { environment, plan, work, base, out, written_by, tables, space })
     }
 
-    /// What accuracies from scratch are, where a reader should know: those of one seed are noisy.
+    /// Describes how many seeds a stand-alone accuracy averages over, because accuracies of one seed are noisy.
     pub(crate) fn truth_seeds(&self) -> String {
         match self.tables.main_seeds() {
             None => String::new(),
-            Some(1) => ", one network an architecture".to_owned(),
-            Some(seeds) => format!(", means of {seeds} networks an architecture"),
+            Some(1) => ", one network per architecture".to_owned(),
+            Some(seeds) => format!(", means of {seeds} networks per architecture"),
         }
     }
 
-    /// Operations with weights, by digit.
+    /// Returns the indices of the operations that have weights.
     pub(crate) fn weighted_ops(&self) -> Vec<usize> {
         // They are the same for every number of classes.
         let layout = pada::weight_layout(&self.base.supernet, 10).expect("the base is checked");
@@ -152,8 +153,7 @@ impl<'a> Runner<'a> {
         ops.into_iter().collect()
     }
 
-    /// Runs trials that are not finished; `after` hears of the state at the start and after every trial. A trial that fails does not
-    /// keep others from running.
+    /// Runs the unfinished trials. `after` is called at the start and after every trial. If a trial fails, the others still run.
     pub(crate) fn run(
         &self,
         trials: &[Trial],
@@ -162,7 +162,7 @@ impl<'a> Runner<'a> {
         let shard = self.shard().map(|shard| shard.of(trials));
         let trials = shard.as_deref().unwrap_or(trials);
         let mut nothing = |_: &Progress| Ok(());
-        // Shards share a folder, and a table of all is not theirs to write.
+        // Shards may share a folder, so that no shard can write the table of all trials.
         let after = if shard.is_some() { &mut nothing } else { after };
         self.check(trials)?;
         let mut progress = Progress::default();
@@ -202,13 +202,13 @@ impl<'a> Runner<'a> {
         self.work.as_ref()?.shard
     }
 
-    /// Before anything is run or written: an assignment that is wrong is said once, and not by every trial; a folder that holds the run
-    /// of another config would stand in the table unnoticed.
+    /// Checks all trials before anything is run or written. An invalid assignment is reported once instead of by every trial, and a folder
+    /// with the run of another config is rejected, because its result would enter the table unnoticed.
     fn check(&self, trials: &[Trial]) -> Result<(), ReproduceError> {
         let mut others = Vec::new();
         for trial in trials {
             let config = match trial.config(&self.base, &self.out) {
-                // It has none before the run that it copies is finished.
+                // A control has no config before the run that it copies is finished.
                 Err(_) if trial.follows_pada() => continue,
                 config => config.map_err(|error| error.within(format!("the row {}", trial.method.name)))?,
             };
@@ -220,7 +220,7 @@ impl<'a> Runner<'a> {
         if others.is_empty() { Ok(()) } else { Err(ReproduceError::Usage(others.join("\n"))) }
     }
 
-    /// Ends a command whose plan is over: what failed is named, and a stop says how to go on. `table` is what was written.
+    /// Converts the end of a plan to the result of the command: failed trials or a stop are errors. `table` is the path of the table.
     pub(crate) fn conclude(&self, progress: &Progress, end: End, table: &Path) -> Result<(), ReproduceError> {
         // Shards write no table.
         let place = if self.shard().is_some() { &self.out } else { table };
@@ -230,7 +230,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The trial, where its folder holds its finished run.
+    /// Returns the trial if its folder contains its finished run.
     fn finished(&self, trial: &Trial) -> Result<Option<Finished>, ReproduceError> {
         let config = trial.config(&self.base, &self.out)?;
         let folder = self.out.join(&trial.name);
@@ -241,7 +241,7 @@ impl<'a> Runner<'a> {
         let scores = pada::read_scores(&folder.join("ranking.csv"), self.space.as_ref())?;
         let whole = match &config.rank.archs {
             RankArchs::Truth => !config.supernet.ops.is_empty() || self.tables.archs().len() == scores.len(),
-            // Configs compare the list's name; what was ranked must be what it holds.
+            // Configs are compared by the name of the list, so that the ranked architectures are compared with its content.
             RankArchs::File(list) => {
                 let listed: BTreeSet<Arch> =
                     pada::read_archs(Path::new(list), self.space.as_ref())?.into_iter().collect();
@@ -255,7 +255,7 @@ impl<'a> Runner<'a> {
         Ok(up_to_date.then(|| Finished { trial: trial.clone(), record, scores }))
     }
 
-    /// Runs a trial to its end; none if it was stopped.
+    /// Runs a trial. Returns `None` if it was stopped.
     fn finish(&self, trial: &Trial, work: &Work) -> Result<Option<Finished>, ReproduceError> {
         let folder = self.out.join(&trial.name);
         let config = trial.config(&self.base, &self.out)?;
@@ -270,7 +270,7 @@ impl<'a> Runner<'a> {
                 }
                 command.args(["--seed", &trial.seed.to_string(), "--out"]).arg(&folder);
             }
-            // A finished run is here again when its truth table has grown: it only ranks anew.
+            // If the benchmark table has grown since a run finished, resuming the run only ranks again.
             State::Unfinished | State::Finished => drop(command.arg("--resume").arg(&folder)),
         }
         command.args(["--device", &work.device]);
@@ -282,8 +282,7 @@ impl<'a> Runner<'a> {
             Ended::Failed(reason) => Err(ReproduceError::Trial(reason)),
             Ended::Done => {
                 let finished = self.finished(trial)?;
-                let advice =
-                    "its record does not agree with its ranking.csv and the truth table; delete the folder";
+                let advice = "its record does not agree with its ranking.csv and the benchmark table; delete the folder";
                 let disagrees = || ReproduceError::Trial(format!("{}: {advice}", folder.display()));
                 finished.ok_or_else(disagrees).map(Some)
             }
@@ -291,13 +290,13 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// Ends a command that ran all trials: names those that failed. `place` holds the others.
+/// Returns an error that lists the failed trials, if there are any. `place` contains the others.
 pub(crate) fn conclude(failed: &[FailedTrial], place: &Path) -> Result<(), ReproduceError> {
     let reasons: Vec<String> = failed.iter().map(|f| format!("{}: {}", f.trial, f.reason)).collect();
     if reasons.is_empty() { Ok(()) } else { Err(ReproduceError::Trials { place: place.to_owned(), reasons }) }
 }
 
-/// What is said of a folder that holds another run.
+/// Returns the message about a folder that contains another run.
 pub(crate) fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
     format!(
         "{} holds another run: {}; give another --out, or move it away",
@@ -306,7 +305,7 @@ pub(crate) fn refusal(folder: &std::path::Path, differences: &[String]) -> Strin
     )
 }
 
-/// Whether a record's tau-b is that of these scores: the truth table may have grown since.
+/// Returns `true` if the recorded tau-b belongs to these scores. It does not if the benchmark table has grown since.
 fn same_agreement(record: &RunRecord, scores: &BTreeMap<Arch, (f64, f64)>) -> bool {
     let (predicted, truth): (Vec<f64>, Vec<f64>) = scores.values().copied().unzip();
     let recorded = record.ranking.as_ref().and_then(|ranking| ranking.main_metrics());
@@ -317,7 +316,7 @@ fn same_agreement(record: &RunRecord, scores: &BTreeMap<Arch, (f64, f64)>) -> bo
     }
 }
 
-/// Finished trials by method, in the order of seeds.
+/// Groups the finished trials by method, in the order of seeds.
 pub(crate) fn by_method(progress: &Progress) -> HashMap<&str, Vec<&Finished>> {
     let mut methods: HashMap<&str, Vec<&Finished>> = HashMap::new();
     for finished in &progress.finished {

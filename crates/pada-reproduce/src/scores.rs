@@ -7,8 +7,8 @@ use crate::ReproduceError;
 use crate::environment::{MEMORY, csv_bytes, write_whole};
 use crate::runner::Progress;
 
-/// Writes what tables are computed from: `arch,truth` and the score of every architecture with each run, a column named as its
-/// folder; empty where a run did not rank the architecture. Accuracies and scores are in percent.
+/// Writes the scores that tables are computed from. The columns are `arch`, `truth` (stand-alone accuracy, percent) and one score column
+/// (percent) per run, named like its folder. A field is empty if the run did not rank the architecture.
 pub(crate) fn write(progress: &Progress, file: &Path) -> Result<(), ReproduceError> {
     let mut rows: BTreeMap<&Arch, (f64, Vec<Option<f64>>)> = BTreeMap::new();
     let runs = progress.finished.len();

@@ -4,18 +4,17 @@ use crate::ReproduceError;
 use crate::methods::PADA;
 use crate::trials::Trial;
 
-/// One of several jobs that run the trials of a table between them.
-/// It is written `0/4` to `3/4`.
+/// One of several jobs that divide the trials of a table among them, written `0/4` to `3/4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// From 0.
+    /// The index, from 0.
     index: usize,
     count: usize,
 }
 
 impl Shard {
-    /// Its trials. Trials that copy the paths of PA&DA go with the run they copy, behind it; what goes together is dealt in turn, so that
-    /// shards differ by at most one group.
+    /// Returns the trials of this shard. A trial that repeats the paths of PA&DA forms a group with the run that it copies and follows it.
+    /// Groups are assigned round-robin, so that the sizes of shards differ by at most one group.
     pub(crate) fn of(self, trials: &[Trial]) -> Vec<Trial> {
         let mut groups: Vec<Vec<&Trial>> = Vec::new();
         for trial in trials {
@@ -30,7 +29,7 @@ impl Shard {
     }
 }
 
-/// `0/4` to `3/4`, as a job array counts.
+/// Parses `0/4` to `3/4`, with indices from 0 as in job arrays.
 impl FromStr for Shard {
     type Err = ReproduceError;
 

@@ -10,16 +10,16 @@ use crate::runner::{Finished, Plan, Progress, Runner, Work, by_method};
 use crate::trials::Trial;
 use crate::{Environment, ReproduceError, Target, scores};
 
-/// Behind every interval.
+/// The bootstrap of all confidence intervals.
 const BOOTSTRAP: Bootstrap = Bootstrap::new().with_resamples(2000);
 const METRICS: [PairedMetric; 2] = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
 
-/// Which methods stand side by side.
+/// The table that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
     /// The paper's Table 1.
     Table1,
-    /// PA&DA taken apart and added to.
+    /// The ablation of PA&DA.
     Ablation,
 }
 
@@ -38,7 +38,7 @@ impl Which {
         }
     }
 
-    /// The row that differences are taken to.
+    /// Returns the row that other rows are compared with.
     fn reference(self) -> &'static str {
         match self {
             Self::Table1 => SPOS,
@@ -47,7 +47,7 @@ impl Which {
     }
 }
 
-/// Runs every method with every seed and writes the table after each run; the table's path without its ending.
+/// Runs every method with every seed and writes the table after each run. Returns the path of the table without its extension.
 pub(crate) fn run(
     which: Which,
     plan: &Plan,
@@ -59,16 +59,16 @@ pub(crate) fn run(
     let variables = plan.preset.variables(&runner.base);
     let set = |method: &Method| {
         let mut set = method.assignments(&variables);
-        // The user's changes win over the method's.
+        // Assignments of the user override those of the method.
         set.extend_from_slice(&plan.set);
         set
     };
-    // All methods with the first seed come first: a table that is stopped early has all its rows.
+    // All methods run with the first seed first, so that a table that is stopped early has all its rows.
     let mut trials: Vec<Trial> = (0..plan.seeds)
         .flat_map(|seed| methods.iter().map(move |method| (method, seed)))
         .map(|(method, seed)| Trial::new(method, seed, set(method)))
         .collect();
-    // A control that copies PA&DA's paths can only follow it.
+    // A control that repeats PA&DA's paths runs after PA&DA.
     trials.sort_by_key(|trial| (trial.seed, trial.follows_pada()));
     let file = runner.out.join("table");
     let mut differences = Differences::default();
@@ -117,7 +117,7 @@ fn table(
     }
 }
 
-/// What a title adds where a user changed the preset.
+/// Returns the part of a title that lists the user's changes to the preset.
 pub(crate) fn changed(set: &[String]) -> String {
     if set.is_empty() { String::new() } else { format!(", changed: {}", set.join(", ")) }
 }
@@ -141,7 +141,7 @@ fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) 
     devices.dedup();
     if !devices.is_empty() {
         notes.push(format!(
-            "Device hours: training with splits, without ranking, on {}.",
+            "Device hours include training and splits, but not ranking, on {}.",
             devices.join(" and ")
         ));
     }
@@ -156,7 +156,7 @@ fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) 
     notes
 }
 
-/// Differences to the reference. On a large table they take a while, so they are kept as long as their runs are the same.
+/// A cache of differences to the reference, by method and seeds, because they take long to compute on a large table.
 #[derive(Default)]
 struct Differences(HashMap<(String, Vec<u64>), [Option<Difference>; 2]>);
 
@@ -177,7 +177,7 @@ impl Differences {
             let scores = |run: &Finished| archs.iter().map(|arch| run.scores[*arch].0).collect::<Vec<f64>>();
             let a: Vec<Vec<f64>> = pairs.iter().map(|(a, _)| scores(a)).collect();
             let b: Vec<Vec<f64>> = pairs.iter().map(|(_, b)| scores(b)).collect();
-            // A collapsed supernet differs from nothing: there is no number then.
+            // The metric of a collapsed supernet is undefined, and so is its difference.
             METRICS.map(|metric| paired_difference(&a, &b, &truth, metric, &BOOTSTRAP).ok())
         })
     }
@@ -217,6 +217,6 @@ fn write_files(
         Some(Panel { title, points: first.scores.values().copied().collect() })
     };
     let panels: Vec<Panel> = table.rows.iter().zip(methods).filter_map(panel).collect();
-    let axes = Axes { x: "accuracy with shared weights, %", y: "from scratch, %" };
+    let axes = Axes { x: "accuracy with shared weights, %", y: "stand-alone accuracy, %" };
     write(&file.with_file_name("scatter.svg"), &scatter_plot(&table.title, &axes, &panels)?)
 }

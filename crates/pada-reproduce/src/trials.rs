@@ -10,44 +10,44 @@ use crate::methods::{Method, PADA, PathsOfPada};
 /// One run of a table: a method with a seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Trial {
-    /// Its folder's name.
+    /// The name of its folder.
     pub(crate) name: String,
     pub(crate) method: Method,
     pub(crate) seed: u64,
-    /// Assignments to the base config: what the method, then the table, then the user changes.
+    /// Assignments to the base config: of the method, then of the table, then of the user.
     pub(crate) set: Vec<String>,
 }
 
-/// What a trial's folder holds.
+/// The state of a trial's folder.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum State {
-    /// Nothing.
+    /// The folder is empty or missing.
     New,
-    /// A run that was stopped, or ranked against a table of accuracies that has grown since.
+    /// The folder contains a run without a ranking.
     Unfinished,
-    /// A run with its ranking.
+    /// The folder contains a run with its ranking.
     Finished,
-    /// The run of another config: what differs.
+    /// The folder contains the run of another config. The differences are listed.
     Other(Vec<String>),
 }
 
 impl Trial {
-    /// A method with a seed, in the folder `<method>-s<seed>`.
+    /// Creates the trial of a method with a seed, in the folder `<method>-s<seed>`.
     pub(crate) fn new(method: &Method, seed: u64, set: Vec<String>) -> Self {
         Self { name: trial_name(&method.name, seed), method: method.clone(), seed, set }
     }
 
-    /// For people.
+    /// Returns the title for messages.
     pub(crate) fn title(&self) -> String {
         format!("{}, seed {}", self.method.name, self.seed)
     }
 
-    /// Whether it reads its path distribution from another trial.
+    /// Returns `true` if the trial reads its path distribution from a trial of PA&DA.
     pub(crate) fn follows_pada(&self) -> bool {
         self.method.paths_of_pada.is_some()
     }
 
-    /// All assignments; `out` holds the trials.
+    /// Returns all assignments; `out` is the folder of the trials.
     pub(crate) fn assignments(&self, out: &Path) -> Result<Vec<String>, ReproduceError> {
         let mut set = vec![format!("name={:?}", self.method.name)];
         set.extend_from_slice(&self.set);
@@ -58,7 +58,7 @@ impl Trial {
                 .filter(|record| record.ranking.is_some())
                 .ok_or_else(|| {
                     ReproduceError::Trial(format!(
-                        "it takes its paths from {name}, which is not finished; is {PADA} among --methods?"
+                        "it repeats the paths of {name}, which is not finished; add {PADA} to --methods"
                     ))
                 })?;
             set.push(format!("paths.distribution={:?}", distribution(&record, which)?));
@@ -66,7 +66,7 @@ impl Trial {
         Ok(set)
     }
 
-    /// The run's config.
+    /// Returns the config of the run.
     pub(crate) fn config(&self, base: &RunConfig, out: &Path) -> Result<RunConfig, ReproduceError> {
         let mut config = base.with_all(&self.assignments(out)?)?;
         config.seed = self.seed;
@@ -79,10 +79,10 @@ fn trial_name(method: &str, seed: u64) -> String {
     format!("{method}-s{seed}")
 }
 
-/// What a folder holds, from its config and its record. Of a list of architectures only the name counts: the runs of another checkout,
-/// or of a shard with a disk of its own, have it in another place.
+/// Returns the state of a folder from its config and its record. Lists of architectures are compared by file name only, because runs of
+/// another checkout or of a shard on another disk have them in another folder.
 pub(crate) fn state(found: Option<&Config>, record: Option<&RunRecord>, expected: &Config) -> State {
-    let (found, expected) = (found.map(without_place), &without_place(expected));
+    let (found, expected) = (found.map(without_folder), &without_folder(expected));
     match &found {
         None => State::New,
         Some(found) if found != expected => State::Other(differences(found, expected)),
@@ -91,7 +91,7 @@ pub(crate) fn state(found: Option<&Config>, record: Option<&RunRecord>, expected
     }
 }
 
-fn without_place(config: &Config) -> Config {
+fn without_folder(config: &Config) -> Config {
     let mut config = config.clone();
     if let Config::Run(RunConfig { rank, .. }) = &mut config
         && let RankArchs::File(list) = &mut rank.archs
@@ -111,7 +111,7 @@ pub(crate) fn look(folder: &Path, expected: impl Into<Config>) -> Result<State, 
     let (_, config) = pada::RunFolder::open(folder).map_err(|error| match error {
         busy @ pada::PadaError::FolderInUse { .. } => ReproduceError::from(busy),
         other => ReproduceError::from(other)
-            .within(format!("{} is in the way; move it, or give another --out", folder.display())),
+            .within(format!("{} is in the way; move it, or pass another --out", folder.display())),
     })?;
     let file = record_file(folder);
     let record = if file.is_file() { Some(RunRecord::read(&file)?) } else { None };
@@ -122,7 +122,7 @@ pub(crate) fn record_file(folder: &Path) -> PathBuf {
     folder.join("record.json")
 }
 
-/// Keys of two configs that differ: `key is a, would be b`.
+/// Lists the keys in which two configs differ: `key is a, would be b`.
 fn differences(found: &Config, expected: &Config) -> Vec<String> {
     let flat = |config: &Config| config.settings().into_iter().collect::<BTreeMap<String, String>>();
     let (found, expected) = (flat(found), flat(expected));
@@ -136,7 +136,7 @@ fn differences(found: &Config, expected: &Config) -> Vec<String> {
         .collect()
 }
 
-/// `[O]`: the path distribution of a finished run that has one for all positions.
+/// Returns the path distribution `[O]` of a finished run in which all decisions share one distribution.
 fn distribution(record: &RunRecord, which: PathsOfPada) -> Result<Vec<f64>, ReproduceError> {
     let epochs = &record.epochs;
     if epochs.is_empty() {
@@ -144,7 +144,7 @@ fn distribution(record: &RunRecord, which: PathsOfPada) -> Result<Vec<f64>, Repr
     }
     if epochs.iter().any(|epoch| epoch.path_distribution.len() != 1) {
         return Err(ReproduceError::Trial(format!(
-            "{} has a path distribution per position; one for all is needed",
+            "{} has a path distribution per decision; a distribution that all decisions share is needed",
             record.name
         )));
     }

@@ -103,7 +103,8 @@ enum Command {
     Man(man::Args),
 }
 
-/// Writes log events of the libraries to stderr: warnings, or the levels that `RUST_LOG` selects, for example `info` or `warn,pada_trainer=debug`.
+/// Writes log events of the libraries to stderr: warnings, or the levels that `RUST_LOG` selects, for example `info` or
+/// `warn,pada_trainer=debug`.
 fn start_log() {
     let requested = std::env::var("RUST_LOG").ok().filter(|requested| !requested.is_empty());
     let warnings = || Targets::new().with_default(LevelFilter::WARN);

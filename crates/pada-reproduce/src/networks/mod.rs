@@ -1,4 +1,4 @@
-//! Tables of networks that searches found: what was published, what they cost, and what they reach when they are retrained here.
+//! Tables of published networks: their published results, their costs, and their accuracy after retraining.
 
 mod rows;
 mod table;
@@ -27,7 +27,7 @@ pub enum NetworkTarget {
     Table3,
 }
 
-/// How much of the published recipe runs.
+/// The size of the retraining, up to the published recipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkPreset {
     /// Embedded images, small networks, minutes.
@@ -36,23 +36,24 @@ pub enum NetworkPreset {
     Full,
 }
 
-/// Which networks are retrained, and how.
+/// The networks to retrain, and the way to retrain them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NetworkPlan {
-    /// How much of the published recipe runs.
+    /// The size of the retraining, up to the published recipe.
     pub preset: NetworkPreset,
-    /// Only these rows; all rows of the table if there are none.
+    /// Only these rows; all rows of the table if it is empty.
     pub methods: Vec<String>,
     /// Seeds 0 to N - 1; 0 retrains nothing.
     pub seeds: u64,
-    /// Where trials and tables go; `<table>-<preset>` in [`Environment::runs`] if it is `None`. Finished trials there are not run again.
+    /// Output folder for trials and tables; `<table>-<preset>` in [`Environment::runs`] if it is `None`. Finished trials in it are not run
+    /// again.
     pub out: Option<PathBuf>,
-    /// Assignments `section.key=value` that change the config of every trial. The table says so.
+    /// Assignments `section.key=value` that change the config of every trial. The table lists them.
     pub set: Vec<String>,
-    /// What computes: `auto`, `cpu` or `cuda:N`.
+    /// Device to compute on: `auto`, `cpu` or `cuda:N`.
     pub device: String,
-    /// Threads on the CPU; all cores if it is `None`.
+    /// Number of CPU threads; all cores if it is `None`.
     pub threads: Option<usize>,
 }
 
@@ -80,7 +81,7 @@ impl NetworkTarget {
         }
     }
 
-    /// The networks that are counted.
+    /// Describes the networks whose costs are counted.
     fn counted(self) -> &'static str {
         match self {
             Self::Table2 => "20 cells, C=36, images of 32×32, no auxiliary head",
@@ -98,7 +99,7 @@ impl NetworkPreset {
         }
     }
 
-    /// The config that is retrained with, in the folder `configs`.
+    /// Returns the config for retraining, in the folder `configs`.
     fn config_file(self, which: NetworkTarget) -> String {
         let folder = match which {
             NetworkTarget::Table2 => "darts",
@@ -117,7 +118,7 @@ impl NetworkPreset {
         let recipe = format!("{size}, {} epochs, batch {}, images of {source}", train.epochs, train.batch);
         match self {
             Self::Quick => format!(
-                "**Quick preset, not the published recipe**: what was retrained here is {recipe}. These accuracies neither confirm nor \
+                "**Quick preset, not the published recipe**: networks were retrained with {recipe}. These accuracies neither confirm nor \
                  contradict the published ones."
             ),
             Self::Full => format!("Retrained with the recipe of the config's head: {recipe}."),
@@ -133,7 +134,7 @@ struct NetworkTrial {
     config: RetrainConfig,
 }
 
-/// Retrains what is not finished and writes the table after every run; the path of its Markdown.
+/// Runs the unfinished trials and writes the table after every run. Returns the path of its Markdown file.
 pub(crate) fn run(
     which: NetworkTarget,
     plan: &NetworkPlan,
@@ -145,11 +146,11 @@ pub(crate) fn run(
     let out = environment.out_folder(plan.out.as_deref(), usual)?;
     let mut trials = Vec::new();
     for seed in 0..plan.seeds {
-        for (place, row) in rows.iter().enumerate() {
+        for (index, row) in rows.iter().enumerate() {
             let Ok(config) = row.config(&base, seed) else { continue };
             config.check()?;
             trials.push(NetworkTrial {
-                row: place,
+                row: index,
                 seed,
                 folder: out.join(format!("{}-s{seed}", row.name)),
                 config,
@@ -180,7 +181,7 @@ pub(crate) fn run(
     Ok(file)
 }
 
-/// A folder that holds another run would stand in the table unnoticed.
+/// Rejects folders with the run of another config, because its result would enter the table unnoticed.
 fn refuse_other_runs(trials: &[NetworkTrial]) -> Result<(), ReproduceError> {
     let mut others = Vec::new();
     for trial in trials {
@@ -191,7 +192,7 @@ fn refuse_other_runs(trials: &[NetworkTrial]) -> Result<(), ReproduceError> {
     if others.is_empty() { Ok(()) } else { Err(ReproduceError::Usage(others.join("\n"))) }
 }
 
-/// Trains a network from scratch, from where an earlier call was stopped.
+/// Trains a network from scratch, or resumes its training.
 fn retrain(
     which: NetworkTarget,
     plan: &NetworkPlan,
@@ -258,8 +259,8 @@ fn write(
     if !trials.is_empty() {
         notes.push(plan.preset.note(base));
     }
-    notes.push(format!("Weights and MACs are counted for the published network: {}.", which.counted()));
-    notes.push("– stands for what neither the paper nor the row's own public code gives, or what was not retrained here.".to_owned());
+    notes.push(format!("Parameters and MACs are counted for the published network: {}.", which.counted()));
+    notes.push("– marks a value that neither the paper nor the public code of the row gives, or a network that was not retrained.".to_owned());
     let table = NetworkTable {
         title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(&plan.set)),
         notes,

@@ -8,31 +8,31 @@ use crate::ReproduceError;
 
 const ROWS: &str = include_str!("../networks.toml");
 
-/// A network of a table, as it was published.
+/// A published network: one row of a table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
     table: NetworkTarget,
-    /// Short, for folders and the command line.
+    /// A short name for folders and the command line.
     pub(crate) name: String,
     pub(crate) label: String,
-    /// The name of its architecture, where that is public.
+    /// The name of its architecture, if the architecture is public.
     pub(crate) arch: Option<String>,
-    /// What retraining changes in the table's config.
+    /// Assignments to the table's config for retraining.
     #[serde(default)]
     pub(crate) set: Vec<String>,
     pub(crate) published: Option<Published>,
     pub(crate) note: Option<String>,
 }
 
-/// What was published of a network: percent and millions.
+/// Published results of a network. Accuracies are in percent, counts in millions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Published {
-    /// Top-1 accuracy, the mean where there is a deviation.
+    /// Top-1 accuracy; a mean if `sd` is given.
     pub(crate) top1: Option<f64>,
     pub(crate) sd: Option<f64>,
-    /// Of the best run.
+    /// Top-1 accuracy of the best run.
     pub(crate) best: Option<f64>,
     pub(crate) top5: Option<f64>,
     pub(crate) params: Option<f64>,
@@ -46,7 +46,7 @@ struct Rows {
 }
 
 impl Row {
-    /// The rows of a table; only those of `names` where some are named.
+    /// Returns the rows of a table, or only those in `names` if it is not empty.
     pub(crate) fn of_table(which: NetworkTarget, names: &[String]) -> Result<Vec<Self>, ReproduceError> {
         let Rows { row } = toml::from_str(ROWS).expect("a test reads networks.toml");
         let mut rows: Vec<Self> = row.into_iter().filter(|row| row.table == which).collect();
@@ -64,7 +64,8 @@ impl Row {
         Ok(rows)
     }
 
-    /// Weights and multiply-adds of the published network, as `pada cost` counts them; none where it is not public.
+    /// Returns the numbers of parameters and multiply-adds of the published network, as `pada cost` counts them, or `None` if the
+    /// architecture is not public.
     pub(crate) fn cost(&self, which: NetworkTarget) -> Result<Option<Cost>, ReproduceError> {
         let Some(name) = &self.arch else { return Ok(None) };
         let net = match which {
@@ -78,7 +79,8 @@ impl Row {
         Ok(Some(cost.1))
     }
 
-    /// What trains it from scratch with a seed; `base` is the table's config and what the user changes in it. Otherwise why nothing can.
+    /// Returns the config that retrains the network with a seed; `base` is the table's config with the assignments of the user. The error is
+    /// the reason why the network cannot be retrained.
     pub(crate) fn config(&self, base: &RetrainConfig, seed: u64) -> Result<RetrainConfig, String> {
         let Some(arch) = &self.arch else { return Err(NOWHERE.to_owned()) };
         let set = base.with_all(&self.set);
@@ -90,7 +92,7 @@ impl Row {
 }
 
 impl Row {
-    /// What a reader must know of the row; `refused` says why it cannot be retrained.
+    /// Returns the remarks about the row; `refused` is the reason why it cannot be retrained.
     pub(crate) fn remarks(&self, refused: Option<String>) -> Vec<String> {
         let refused = match refused {
             // A row without an architecture may have a better reason.
@@ -102,8 +104,8 @@ impl Row {
     }
 }
 
-/// Of a row without an architecture.
-pub(crate) const NOWHERE: &str = "its architecture is public nowhere";
+/// The reason why a row without an architecture cannot be retrained.
+pub(crate) const NOWHERE: &str = "its architecture is not public";
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
@@ -112,7 +114,7 @@ mod tests {
     use crate::configs;
     use crate::networks::NetworkPreset;
 
-    /// Weights and multiply-adds in millions, as the paper's Table 3 prints them, and what `networks.toml` says of them.
+    /// Compares parameters and multiply-adds, in millions, with the paper's Table 3 as given in `networks.toml`.
     #[test]
     fn costs_are_those_that_were_published() {
         let mut counted = 0;

@@ -8,15 +8,15 @@ use super::rows::Published;
 use crate::ReproduceError;
 use crate::environment::{MEMORY, csv_bytes, write_whole};
 
-/// Networks side by side: what was published of them, what they cost, what they reached here.
+/// A table of networks: published results, costs, and accuracy after retraining.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct NetworkTable {
     pub(crate) title: String,
-    /// What a reader must know before comparing.
+    /// Notes that a reader needs before comparing.
     pub(crate) notes: Vec<String>,
     pub(crate) rows: Vec<NetworkRow>,
     pub(crate) failed: Vec<FailedTrial>,
-    /// Runs that are still to come.
+    /// Number of runs that are not finished.
     pub(crate) missing: usize,
 }
 
@@ -24,22 +24,22 @@ pub(crate) struct NetworkTable {
 pub(crate) struct NetworkRow {
     pub(crate) name: String,
     pub(crate) label: String,
-    /// The name of the architecture, where it is public.
+    /// The name of the architecture, if it is public.
     pub(crate) arch: Option<String>,
     pub(crate) published: Published,
-    /// Of the network as published; counted here.
+    /// Cost of the published network, as `pada cost` counts it.
     pub(crate) cost: Option<Cost>,
-    /// Accuracy of what was retrained here, percent, over seeds.
+    /// Accuracy after retraining, percent, over seeds.
     pub(crate) retrained: Option<Spread>,
-    /// Why nothing was retrained, and what else is to be known.
+    /// Remarks, such as the reason why the network was not retrained.
     pub(crate) remarks: Vec<String>,
 }
 
-/// Stands for a number that is not there.
+/// Marks a missing number.
 const NONE: &str = "–";
 
 impl NetworkTable {
-    /// Markdown, CSV and JSON beside each other: `file` with three endings.
+    /// Writes the table as Markdown, CSV and JSON: `file` with three extensions.
     pub(crate) fn write(&self, file: &Path) -> Result<(), ReproduceError> {
         write_whole(&file.with_extension("md"), self.to_markdown().as_bytes())?;
         write_whole(&file.with_extension("csv"), self.to_csv().as_bytes())?;
@@ -60,7 +60,7 @@ impl NetworkTable {
                 String::new(),
             ]);
         }
-        lines.push("| network | published top-1, % | best | top-5 | M weights | M MACs | weights | MACs | retrained here, % | remarks |".into());
+        lines.push("| network | published top-1, % | best | top-5 | M params | M MACs | #params | MACs | retrained, % | remarks |".into());
         lines.push(format!("|---|{}---|", "--:|".repeat(8)));
         lines.extend(self.rows.iter().map(|row| format!("| {} |", row.fields().join(" | "))));
         if !self.failed.is_empty() {

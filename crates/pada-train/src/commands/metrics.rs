@@ -20,8 +20,8 @@ pub(crate) struct Args {
     /// Predicted scores: a CSV file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv")]
     pred: PathBuf,
-    /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and
-    /// accuracy.
+    /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV
+    /// file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv|TABLE")]
     truth: String,
     /// Search space, if --truth is a CSV file; a benchmark table implies its space.
@@ -62,11 +62,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut json = serde_json::to_value(&metrics)?;
     if let serde_json::Value::Object(fields) = &mut json {
         for (name, value) in fields.iter() {
-            say!("{name:<26} {value}");
+            match value.as_f64().filter(|_| value.is_f64()) {
+                Some(number) => say!("{name:<26} {number:.4}"),
+                None => say!("{name:<26} {value}"),
+            }
         }
         if let Some(interval) = interval {
             say!(
-                "{:<26} [{}, {}], {} %",
+                "{:<26} [{:.4}, {:.4}], {} %",
                 "tau_b interval",
                 interval.low,
                 interval.high,
