@@ -17,18 +17,18 @@ use super::sides::{COMPILED_MODES, Engine, MODES, PRECISIONS, Peer, Side};
 use super::space::{Extents, Space};
 use xtask::usage::usage;
 
-/// Batches and cells at which a step is timed, to show that the time grows with them in a line.
+/// Batch sizes and numbers of cells at which a step is timed, to show that its time grows linearly with them.
 const BATCHES: [&str; 5] = ["32", "64", "128", "256", "512"];
 const CELLS: [&str; 4] = ["1", "2", "3", "5"];
 /// Paths of a point of a curve.
 const CURVE_STEPS: usize = 5;
 /// Train steps whose memory is measured.
 const MEMORY_STEPS: usize = 3;
-/// Which architectures stand for all in the projection of a ranking.
+/// Seed of the sample of architectures from which the time of a full ranking is projected.
 const RANKING_SEED: u64 = 0;
-/// How often a round on a GPU times all paths: one sweep takes a fraction of a second.
+/// Sweeps over all paths in a round on a GPU. One sweep takes a fraction of a second.
 const SWEEPS: u32 = 10;
-/// Paths that `torch.compile` gets: it compiles each for a minute or more.
+/// Number of paths that `torch.compile` is timed on. It takes a minute or more to compile each path.
 const COMPILE_PATHS: u32 = 2;
 
 #[derive(clap::Args)]
@@ -42,19 +42,19 @@ pub(crate) struct Args {
     /// The folder of `peer_bench.py` and the networks it imports. A GPU needs the networks alone.
     #[arg(long, value_name = "DIR")]
     peer: PathBuf,
-    /// A Python that has PyTorch.
+    /// A Python interpreter with PyTorch.
     #[arg(long, value_name = "PROGRAM")]
     python: PathBuf,
-    /// How often each side is timed, in turn.
+    /// Number of rounds. Each round times both sides.
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Paths of a round.
+    /// Number of paths in a round.
     #[arg(long, default_value = "12", value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// On a GPU: how often a round times all paths [default: 10].
+    /// On a GPU: sweeps over all paths in a round [default: 10].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     sweeps: Option<u32>,
-    /// On a GPU: how many paths torch.compile is timed on, after all rounds [default: 2; 0 leaves it out].
+    /// On a GPU: number of paths that torch.compile is timed on, after all rounds [default: 2; 0 skips it].
     #[arg(long)]
     compile_paths: Option<u32>,
     /// On a GPU: images of a batch, for a trial [default: as `bench step` and `bench rank`].
@@ -161,7 +161,7 @@ fn first_distinct(paths: &[Value], count: usize) -> Vec<Value> {
     few
 }
 
-/// What the goals of nb201 ask for beside the times of both sides.
+/// Measures memory, curves, the projected ranking and kernels, which only the goals of nb201 need.
 fn measure_more(
     record: &mut Record,
     args: &Args,
@@ -189,7 +189,7 @@ fn measure_more(
     Ok(())
 }
 
-/// One round: all work of both sides; who begins changes from round to round.
+/// Runs one round, which times all work on both sides. The side that starts alternates between rounds.
 fn time_both(
     engine: &Engine,
     peer: &Peer,
@@ -211,7 +211,8 @@ fn time_both(
     Ok(lines)
 }
 
-/// One round on a GPU. Both sides time steps and forward passes on the paths of a file, and who begins changes from round to round.
+/// Runs one round on a GPU. Both sides time steps and forward passes on the paths of a file. The side that starts alternates between
+/// rounds.
 fn time_both_on_gpu(
     engine: &Engine,
     peer: &Peer,
@@ -242,7 +243,7 @@ fn time_engine_on_gpu(engine: &Engine, paths: &Path, settings: &Settings) -> any
     .collect()
 }
 
-/// Times both sides on the few paths that `torch.compile` gets. Where PyTorch fails, the reason stands in the record.
+/// Times both sides on the few paths that are timed with `torch.compile`. If PyTorch fails, the record contains the reason.
 fn time_compiled(
     engine: &Engine,
     peer: &Peer,
@@ -282,7 +283,7 @@ fn rank(engine: &Engine, file: &Path, count: usize) -> anyhow::Result<Ranking> {
     Ok(Ranking { lines, distinct: distinct.len(), archs: usize::try_from(space.len())? })
 }
 
-/// Whether anything else runs before some work; says so loudly.
+/// Checks that the machine is idle before some work, and prints a warning if it is not.
 fn watch(before: &str) -> Quiet {
     let quiet = Quiet::watch();
     eprintln!("{before}");
@@ -349,7 +350,7 @@ mod tests {
         assert_eq!(refusal(&["--device", "cuda:0"]), format!("--device cuda:0: {missing}"));
     }
 
-    /// Where the compiler fails, nothing else of the record is lost.
+    /// If the compiler fails, the rest of the record is kept.
     #[test]
     #[cfg(unix)]
     fn a_compiler_that_fails_leaves_its_reason() {

@@ -15,7 +15,7 @@ pub(crate) enum Device {
     /// The processor.
     #[default]
     Cpu,
-    /// The NVIDIA GPU of this number.
+    /// The NVIDIA GPU with this index.
     Cuda(usize),
 }
 
@@ -27,7 +27,7 @@ pub(crate) enum OnDevice {
     Cuda(CudaEngine, Rc<Driver>),
 }
 
-/// The numbers that convolutions multiply.
+/// The precision of convolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Numbers {
     /// f32. A GPU multiplies each pair in three products of TF32 numbers (3×TF32).
@@ -52,7 +52,7 @@ impl Numbers {
         }
     }
 
-    /// The products that convolutions are made of on a device.
+    /// Returns a description of the multiplications in convolutions on a device.
     pub(crate) fn products(self, device: Device) -> &'static str {
         match (self, device) {
             (Self::Bf16, _) => "bf16",
@@ -88,7 +88,7 @@ impl Device {
     /// Creates the engine on this device. The kernels of a GPU come from the kernel cache, or are compiled into it.
     ///
     /// # Errors
-    /// Returns a usage error that says what is missing if the device cannot be used.
+    /// Returns a usage error that describes what is missing if the device cannot be used.
     pub(crate) fn engine(
         self,
         layout: WeightLayout,
@@ -107,7 +107,7 @@ impl Device {
     /// The GPU of this device. `None` for the processor.
     ///
     /// # Errors
-    /// Returns a usage error that says what is missing if there is no such GPU.
+    /// Returns a usage error that describes what is missing if there is no such GPU.
     pub(crate) fn gpu(self) -> anyhow::Result<Option<Gpu>> {
         let Self::Cuda(ordinal) = self else { return Ok(None) };
         let all = cuda::gpus().map_err(|error| refused(ordinal, error))?;
@@ -122,7 +122,7 @@ impl Device {
 /// Opens a GPU and checks that it computes known networks as the processor does.
 ///
 /// # Errors
-/// Returns a usage error that says what is missing if the GPU cannot be used.
+/// Returns a usage error that describes what is missing if the GPU cannot be used.
 pub(crate) fn open(ordinal: usize, precision: Precision, timing: KernelTiming) -> anyhow::Result<Rc<Driver>> {
     let mut options = DriverOptions::default();
     options.cache = cuda::kernel_cache();
@@ -135,7 +135,7 @@ pub(crate) fn open(ordinal: usize, precision: Precision, timing: KernelTiming) -
     open().map_err(|error| refused(ordinal, error))
 }
 
-/// Turns an error into a usage error if the user can fix it. A GPU that fails is no such error.
+/// Converts an error to a usage error if the user can fix it. The failure of a GPU is not a usage error.
 fn refused(ordinal: usize, error: CudaError) -> anyhow::Error {
     let option = format!("--device {}", Device::Cuda(ordinal));
     match error {
@@ -167,7 +167,7 @@ impl OnDevice {
         }
     }
 
-    /// Bytes for what passes compute, in the memory of the device.
+    /// Returns the bytes of device memory for activations and gradients.
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {
             Self::Cpu(engine) => engine.memory_bytes(),
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// Where there is no driver, every way to a GPU says that the driver is missing, and the user can mend it.
+    /// Without a driver, every way to open a GPU returns a usage error that names the driver.
     #[test]
     fn a_device_that_is_not_there_says_what_is_missing() {
         let Err(missing) = cuda::gpus() else { return };

@@ -1,4 +1,4 @@
-//! Times single operations of the engine on a GPU, beside predictions.
+//! Times single operations of the engine on a GPU and compares them with predictions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -42,7 +42,7 @@ impl Measured {
 
 /// A device that times its kernels.
 trait TimedDevice: CudaDevice {
-    /// Waits for all kernels, and returns and clears what was timed since the last call.
+    /// Waits for all kernels, and returns and clears the times since the last call.
     fn take(&self) -> Result<Vec<KernelTime>, CudaError>;
 }
 
@@ -55,7 +55,7 @@ impl TimedDevice for Driver {
 /// Options of `bench ops` on a GPU.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Options {
-    /// Number of the GPU.
+    /// Index of the GPU.
     pub(super) ordinal: usize,
     pub(super) numbers: Numbers,
     /// The batch size, B. `None` stands for the one of the predictions.
@@ -156,7 +156,7 @@ fn time<D: TimedDevice + 'static>(
 /// The kernels of an operation among those of its network.
 ///
 /// # Errors
-/// Where one of them does not run exactly once per step: then the operation is not isolated.
+/// Returns an error if a kernel does not run exactly once per step, because the operation is then not isolated.
 fn select(
     operation: &Operation,
     times: &KernelTimes,

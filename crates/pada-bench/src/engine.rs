@@ -1,4 +1,4 @@
-//! Times the engine on the work that PyTorch is timed on, and prints the same fields.
+//! Times the engine on the same work as PyTorch, and prints the same fields.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use super::workload::{SEED, Setting, Variance, Workload};
 use super::{machine, statistics};
 use xtask::usage::{self, usage};
 
-/// What is timed.
+/// The timed work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     /// A training step.
@@ -26,7 +26,7 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// The name of its command.
+    /// Returns the name of its command.
     pub(crate) fn command(self) -> &'static str {
         match self {
             Self::Step => "step",
@@ -54,7 +54,7 @@ pub(crate) struct Args {
     /// Number of paths in a sweep. Every path runs once before the clock starts, so that no timed step allocates memory.
     #[arg(long, default_value = "12", value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// How often all paths are timed, in turn.
+    /// Number of timed sweeps over all paths.
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     sweeps: u32,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub(crate) struct Args {
     /// Threads of the CPU; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
-    /// Numbers that convolutions multiply.
+    /// Precision of convolutions.
     #[arg(long, default_value = "f32")]
     precision: Numbers,
     /// Include gradient variance in a training step: as in training, the step takes in the gradients of the path's operations
@@ -137,7 +137,7 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
         "buffer_bytes": workload.engine.memory_bytes(),
         "checksum": workload.checksum,
     });
-    // Its memory is free before the second engine asks for as much.
+    // The memory of this engine is freed before the second engine allocates the same amount.
     drop(workload);
     if args.kernels {
         let timed = Workload::new(net.as_ref(), Setting { timing: KernelTiming::Events, ..setting })?;

@@ -18,14 +18,14 @@ const MS: f64 = 1e3;
 /// Chooses the engine's lines of a precision.
 type EngineSide = fn(&'static str) -> Side<'static>;
 
-/// The engine's works that are compared with PyTorch, in the order of the rows.
+/// The work of the engine that is compared with PyTorch, in the order of the rows.
 const WORKS: [(&str, Work, EngineSide); 3] = [
     ("train step with gradient variance", Work::Step, Side::Engine),
     ("train step without gradient variance", Work::Step, Side::EngineWithoutVariance),
     ("forward", Work::Rank, Side::Engine),
 ];
 
-/// Rows of the summary's first table: the card, its software, and the numbers that each side multiplied.
+/// Writes the rows of the summary's first table: the card, its software, and the precision of each side.
 pub(super) fn head(record: &Record, out: &mut String) -> anyhow::Result<()> {
     let found = &record.machine["gpu"];
     writeln!(out, "| GPU | {} |", gpu::card(found))?;

@@ -56,7 +56,7 @@ impl Network {
     /// The network for images of a shape.
     ///
     /// # Errors
-    /// [`GraphError`] where the shape does not fit.
+    /// Returns [`GraphError`] if the shape does not fit.
     pub(super) fn graph(self, layout: &WeightLayout, shape: Shape) -> Result<Graph, GraphError> {
         let channels = shape.channels;
         let of = |name: &str| -> WeightId { layout.find(name).expect("the layout of this network has it") };
@@ -101,7 +101,7 @@ pub(super) struct Isolated {
 
 impl Isolated {
     /// # Errors
-    /// [`GraphError`] where the shape does not fit the network.
+    /// Returns [`GraphError`] if the shape does not fit the network.
     pub(super) fn new(
         network: Network,
         layout: &WeightLayout,

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use pada_engine::cuda;
 use serde_json::{Value, json};
 
-/// Rows that a table shows; the others are added up in its last row.
+/// Number of rows that a table shows. The last row sums the remaining kernels.
 const SHOWN: usize = 40;
 const PERCENT: f64 = 100.0;
 
@@ -17,7 +17,7 @@ pub(super) struct KernelTime {
     /// Blocks in x, y and z.
     pub(super) blocks: [u32; 3],
     pub(super) launches: u64,
-    /// Of all launches together.
+    /// Total over all launches.
     pub(super) microseconds: f64,
 }
 
@@ -32,11 +32,11 @@ impl From<cuda::KernelTime> for KernelTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KernelResources {
     pub(super) kernel: &'static str,
-    /// Of a thread.
+    /// Per thread.
     pub(super) registers: u32,
-    /// Of a thread: arrays and spilled registers, in device memory.
+    /// Per thread: arrays and spilled registers, in device memory.
     pub(super) local_bytes: u32,
-    /// Of a block.
+    /// Per block.
     pub(super) shared_bytes: u32,
     pub(super) blocks_per_multiprocessor: u32,
 }
@@ -65,7 +65,7 @@ pub(super) fn resources(driver: &cuda::Driver) -> Result<Vec<KernelResources>, c
     Ok(driver.resources()?.into_iter().map(KernelResources::from).collect())
 }
 
-/// Kernel times of some steps, added up.
+/// Kernel times, summed over steps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KernelTimes {
     /// Launches and total microseconds of each kernel and grid.
@@ -80,9 +80,9 @@ pub(super) struct Row {
     /// Blocks in x, y and z.
     pub(super) blocks: [u32; 3],
     pub(super) launches_per_step: f64,
-    /// Of one launch.
+    /// Mean per launch.
     pub(super) microseconds: f64,
-    /// Part of the time of all kernels, from 0 to 1.
+    /// Fraction of the time of all kernels, from 0 to 1.
     pub(super) share: f64,
 }
 
@@ -97,12 +97,12 @@ impl KernelTimes {
         }
     }
 
-    /// Microseconds of a step that the GPU spends in kernels.
+    /// Returns the microseconds per step that the GPU spends in kernels.
     pub(super) fn microseconds_per_step(&self) -> f64 {
         self.totals.values().map(|(_, microseconds)| microseconds).sum::<f64>() / self.steps as f64
     }
 
-    /// All rows, the costliest first.
+    /// Returns all rows, sorted by decreasing time.
     pub(super) fn rows(&self) -> Vec<Row> {
         let all: f64 = self.totals.values().map(|(_, microseconds)| microseconds).sum();
         let row =
@@ -118,19 +118,19 @@ impl KernelTimes {
         rows
     }
 
-    /// The rows of the kernels that a name selects, see [`selects`].
+    /// Returns the rows of the kernels that a name selects, see [`selects`].
     pub(super) fn of(&self, name: &str) -> Vec<Row> {
         self.rows().into_iter().filter(|row| selects(name, row.kernel)).collect()
     }
 
-    /// Names of all kernels that were launched, each once.
+    /// Returns the distinct names of all launched kernels.
     pub(super) fn kernels(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self.totals.keys().map(|(kernel, _)| *kernel).collect();
         names.dedup();
         names
     }
 
-    /// For the terminal.
+    /// Formats a table for the terminal.
     pub(super) fn table(&self) -> String {
         let rows = self.rows();
         let mut out = format!(
@@ -160,7 +160,7 @@ impl KernelTimes {
         out
     }
 
-    /// All rows, for `--json`.
+    /// Returns all rows for `--json`.
     pub(super) fn to_json(&self) -> Value {
         let row = |row: Row| {
             json!({
@@ -175,7 +175,7 @@ impl KernelTimes {
     }
 }
 
-/// Whether a name selects a kernel: its own name, or the name of its family, which stands before `_` and a width in columns.
+/// Returns `true` if a name selects a kernel: its own name, or the name of its family, to which kernels append `_` and a width in columns.
 /// `dense_forward` selects `dense_forward_16`, but neither `dense_forward_fused` nor `add_dense_forward`.
 pub(super) fn selects(name: &str, kernel: &str) -> bool {
     let Some(rest) = kernel.strip_prefix(name) else { return false };

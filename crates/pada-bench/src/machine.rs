@@ -1,4 +1,4 @@
-//! What a record says of the machine, and whether anything else runs on it. Neither its name nor a path.
+//! The description of the machine in a record, and the check that the machine is idle. It contains neither host names nor paths.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use xtask::git;
 
-/// The most memory a process has had, as Linux calls it.
+/// Linux's key of the peak resident memory of a process.
 pub(crate) const PEAK: &str = "VmHWM:";
-/// The memory a process has.
+/// Linux's key of the resident memory of a process.
 pub(crate) const RESIDENT: &str = "VmRSS:";
 
-/// Instructions that the engine or PyTorch may use.
+/// Instruction-set flags that the engine or PyTorch may use.
 const FLAGS: [&str; 11] = [
     "avx2",
     "fma",
@@ -25,17 +25,17 @@ const FLAGS: [&str; 11] = [
     "amx_bf16",
     "amx_tile",
 ];
-/// How long it is watched whether anything else runs.
+/// Duration of the check that the machine is idle.
 const WATCH: Duration = Duration::from_secs(3);
-/// Cores in use at which a machine is not quiet.
+/// Largest number of cores in use on an idle machine.
 pub(crate) const BUSY: f64 = 0.5;
 
-/// A number of bytes from Linux's table of this process; none on other systems.
+/// Returns a number of bytes from `/proc/self/status`, or `None` on other systems than Linux.
 pub(crate) fn memory(key: &str) -> Option<u64> {
     memory_in("/proc/self/status", key)
 }
 
-/// The same of another process.
+/// Returns a number of bytes from the status of another process, see [`memory`].
 pub(crate) fn memory_of(process: u32, key: &str) -> Option<u64> {
     memory_in(&format!("/proc/{process}/status"), key)
 }
@@ -45,7 +45,7 @@ fn memory_in(file: &str, key: &str) -> Option<u64> {
     kilobytes.strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
-/// What of the machine matters for a time.
+/// Describes the hardware and software that timings depend on.
 pub(crate) fn describe() -> Value {
     let cpu = |key| line("/proc/cpuinfo", key).map(|text| text.trim_start_matches([':', ' ']).to_owned());
     let has = cpu("flags\t").unwrap_or_default();
@@ -65,17 +65,17 @@ pub(crate) fn describe() -> Value {
     })
 }
 
-/// What else runs while this program waits.
+/// The load of the machine while this program waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quiet {
-    /// Mean number of running programs over the last minute; this one's own work is in it.
+    /// Load average over the last minute, which includes this program.
     pub(crate) load: Option<f64>,
     /// Cores in use.
     pub(crate) busy: Option<f64>,
 }
 
 impl Quiet {
-    /// Waits and watches.
+    /// Measures the load for a few seconds.
     pub(crate) fn watch() -> Self {
         let load = read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok());
         let before = ticks();
@@ -88,12 +88,12 @@ impl Quiet {
         Self { load, busy }
     }
 
-    /// What [`Quiet::to_json`] made.
+    /// Reads the output of [`Quiet::to_json`].
     pub(crate) fn from_json(json: &serde_json::Value) -> Self {
         Self { load: json["load_average"].as_f64(), busy: json["busy_cores"].as_f64() }
     }
 
-    /// Whether nothing else runs, as far as can be seen.
+    /// Returns `true` if at most [`BUSY`] cores are in use. It returns `false` if the load is unknown.
     pub(crate) fn holds(&self) -> bool {
         self.busy.is_some_and(|cores| cores <= BUSY)
     }
@@ -103,7 +103,7 @@ impl Quiet {
     }
 }
 
-/// Clock ticks of all cores since the start: those in use, among them those that a host took away, and all.
+/// Returns the clock ticks of all cores since boot: used ticks, which include stolen ticks, and all ticks.
 fn ticks() -> Option<(f64, f64)> {
     let text = line("/proc/stat", "cpu ")?;
     let ticks: Vec<f64> = text.split_whitespace().take(8).filter_map(|t| t.parse().ok()).collect();
@@ -113,7 +113,7 @@ fn ticks() -> Option<(f64, f64)> {
     Some((all - idle - waiting, all))
 }
 
-/// What follows `key` in the first line that starts with it.
+/// Returns the rest of the first line that starts with `key`.
 fn line(file: &str, key: &str) -> Option<String> {
     let text = read(file)?;
     text.lines().find_map(|line| line.strip_prefix(key)).map(|rest| rest.trim().to_owned())
@@ -123,7 +123,7 @@ fn read(file: &str) -> Option<String> {
     std::fs::read_to_string(file).ok()
 }
 
-/// Today in UTC, `2026-01-31`.
+/// Returns today's date in UTC, as `2026-01-31`.
 pub(crate) fn today() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     date(seconds / (24 * 60 * 60))

@@ -35,10 +35,10 @@ struct Cli {
     task: Task,
 }
 
-/// What is measured.
+/// The benchmark.
 #[derive(clap::Subcommand)]
 enum Task {
-    /// One training step a path: forward, backward, clip to 5, SGD.
+    /// One training step per path: forward, backward, clip to 5, SGD.
     ///
     /// Batch 256 (nb201), 64 (darts) or 16 (proxyless).
     ///
@@ -48,19 +48,19 @@ enum Task {
     ///
     /// On a GPU: cargo xtask bench step --device cuda:0 --precision bf16 --gradient-variance --kernels
     Step(engine::Args),
-    /// Forward only, with twice the images of a step.
+    /// Forward passes only, with twice the batch size of a step.
     ///
     /// Example: cargo xtask bench rank --steps 12 --threads 2 --json
     ///
     /// On a GPU: cargo xtask bench rank --device cuda:0 --kernels
     Rank(engine::Args),
-    /// Each kernel alone, beside the machine's limits; on a GPU each operation alone, beside its predicted time.
+    /// Each kernel alone, compared with the machine's limits; on a GPU each operation alone, compared with its predicted time.
     ///
     /// Example: cargo xtask bench ops --threads 2
     ///
     /// On a GPU: cargo xtask bench ops --device cuda:0
     Ops(ops::Args),
-    /// Engine and PyTorch in turn on the same paths; writes a record folder under xtask/records/.
+    /// Compare the engine with PyTorch on the same paths, and write a record folder under xtask/records/.
     ///
     /// Example: cargo xtask bench compare --peer ../shared/peer --python python3
     ///
@@ -73,7 +73,7 @@ enum Task {
     ///
     /// On one GPU: the same with --device cuda:0 --name gpu
     Compare(compare::Args),
-    /// Write the summary of a record anew from its samples.
+    /// Rewrite the summary of a record from its samples.
     ///
     /// Example: cargo xtask bench summary xtask/records/2026-11-25-cpu-12-paths
     Summary {

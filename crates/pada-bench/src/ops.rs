@@ -14,13 +14,13 @@ pub(crate) struct Args {
     /// time that was predicted for an H100.
     #[arg(long, default_value = "cpu")]
     device: Device,
-    /// Numbers that convolutions of a GPU multiply [default: f32]. On the CPU kernels are timed in f32.
+    /// Precision of convolutions on a GPU [default: f32]. On the CPU, kernels are timed in f32.
     #[arg(long)]
     precision: Option<Numbers>,
-    /// How often each kernel is timed [default: 7 on the CPU, whose median counts; 20 on a GPU, whose mean counts].
+    /// Number of timings of each kernel [default: 7 on the CPU, which reports the median; 20 on a GPU, which reports the mean].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: Option<u32>,
-    /// Images of a batch on a GPU [default: 256, which predictions are for].
+    /// Batch size on a GPU [default: 256, the batch size of the predictions].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
     /// Threads; all cores if not given.

@@ -12,41 +12,41 @@ use super::summary;
 use xtask::files::write_whole;
 use xtask::{paths, usage};
 
-/// Images that a ranking is made with, in batches of `bench rank`.
+/// Number of images that a ranking uses, in batches of `bench rank`.
 const RANKED_IMAGES: usize = 10_000;
 
 const SAMPLES: &str = "samples.json";
-/// The device that goals are for.
+/// The device to which goals apply.
 pub(crate) const CPU: &str = "cpu";
 
-/// How a comparison was made.
+/// The settings of a comparison.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) date: String,
     pub(crate) name: String,
     pub(crate) rounds: usize,
     pub(crate) steps: usize,
-    /// How often a round times all paths.
+    /// Sweeps over all paths in a round.
     pub(crate) sweeps: usize,
     pub(crate) threads: usize,
 }
 
-/// Everything a comparison found: lines as the benchmarks print them.
+/// All results of a comparison: lines as the benchmarks print them.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) settings: Settings,
     pub(crate) machine: Value,
-    /// Before each round, and before what comes after them.
+    /// The load before each round, and before the measurements after the rounds.
     pub(crate) quiet: Vec<Quiet>,
-    /// Round by round: all works, sides and modes.
+    /// The lines of each round, for all work, sides and modes.
     pub(crate) rounds: Vec<Vec<Value>>,
-    /// Of the engine and of PyTorch.
+    /// Memory of the engine and of PyTorch.
     pub(crate) memory: [Value; 2],
     pub(crate) batches: Vec<Value>,
     pub(crate) cells: Vec<Value>,
     pub(crate) ranking: Ranking,
     pub(crate) ops: Value,
-    /// Both sides on the few paths of `torch.compile`, on a GPU.
+    /// On a GPU: both sides on the few paths that are timed with `torch.compile`.
     pub(crate) compiled: Option<Compiled>,
 }
 
@@ -57,22 +57,22 @@ pub(crate) struct Compiled {
     pub(crate) paths: usize,
     /// Lines of both sides.
     pub(crate) lines: Vec<Value>,
-    /// The reason why PyTorch failed; then there are no lines.
+    /// The reason why PyTorch failed. There are no lines in this case.
     pub(crate) failure: Option<String>,
 }
 
-/// What the time to rank all architectures is projected from.
+/// The measurements from which the time to rank all architectures is projected.
 #[derive(Debug, Default)]
 pub(crate) struct Ranking {
     /// Forward passes of a sample of the distinct architectures, one line for every precision.
     pub(crate) lines: Vec<Value>,
-    /// Architectures of which no two are the same with shared weights.
+    /// Number of architectures that differ with shared weights.
     pub(crate) distinct: usize,
-    /// All architectures.
+    /// Number of all architectures.
     pub(crate) archs: usize,
 }
 
-/// Who was timed.
+/// The timed side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side<'a> {
     /// The engine with a precision. Its training steps include gradient variance if any does, as on a GPU.
@@ -83,7 +83,7 @@ pub(crate) enum Side<'a> {
     Peer(&'a str),
 }
 
-/// The folder of a record: `out`, or the one that its name has among the records.
+/// Returns the folder of a record: `out`, or the folder with its name under `xtask/records`.
 ///
 /// # Errors
 /// Returns an error if it exists.
@@ -100,7 +100,7 @@ pub(crate) fn folder(settings: &Settings, out: Option<&Path>) -> anyhow::Result<
 }
 
 impl Record {
-    /// Without any measurement yet.
+    /// Creates a record without measurements.
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -116,36 +116,36 @@ impl Record {
         }
     }
 
-    /// Whose supernet was timed.
+    /// Returns the search space of the timed supernet.
     pub(crate) fn space(&self) -> anyhow::Result<Space> {
         let line = self.rounds.iter().flatten().next().context("nothing was timed")?;
         let name = line["space"].as_str().context("a benchmark printed no space")?;
         Space::value_variants().iter().find(|space| space.name() == name).copied().context(name.to_owned())
     }
 
-    /// What computed.
+    /// Returns the name of the device.
     pub(crate) fn device(&self) -> &str {
         let lines = self.rounds.iter().flatten();
         // Records from before there was another device do not name it.
         lines.filter_map(|line| line["device"].as_str()).next().unwrap_or(CPU)
     }
 
-    /// Whether memory, curves, the projected ranking and kernels were measured.
+    /// Returns `true` if memory, curves, the projected ranking and kernels were measured.
     pub(crate) fn is_whole(&self) -> anyhow::Result<bool> {
         Ok(self.space()? == Space::Nb201 && self.device() == CPU)
     }
 
-    /// A field of every round's line.
+    /// Returns a field of the line of every round.
     pub(crate) fn field(&self, work: Work, side: Side<'_>, field: &str) -> anyhow::Result<Vec<f64>> {
         let of_round = |lines: &Vec<Value>| find(lines, work, side).and_then(|line| line[field].as_f64());
         let found = self.rounds.iter().map(of_round).collect::<Option<Vec<f64>>>();
         found.with_context(|| format!("a round has no {field} of {side:?} for {}", work.task()))
     }
 
-    /// That both sides did the same work, and the engine the same in every round.
+    /// Checks that both sides did the same work, and that the engine did the same work in every round.
     ///
     /// # Errors
-    /// Where they did not.
+    /// Returns an error if they did not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         for work in [Work::Step, Work::Rank] {
             self.check_lines(work, self.rounds.iter().flatten().collect())?;
@@ -161,7 +161,7 @@ impl Record {
         Ok(())
     }
 
-    /// That all lines of some work say the same of it.
+    /// Checks that all lines of some work describe the same work.
     fn check_lines(&self, work: Work, lines: Vec<&Value>) -> anyhow::Result<()> {
         // The peer of the CPU always says "cells": 5, and has what the space's own network has.
         let of_size = if self.space()? == Space::Nb201 { "cells" } else { "batch" };
@@ -198,7 +198,7 @@ impl Record {
         write_whole(&folder.join("summary.md"), summary::of(self)?.as_bytes())
     }
 
-    /// The record of a folder, from its samples.
+    /// Reads the record of a folder from its samples.
     pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join(SAMPLES);
         let text = usage::read(&file)?;
@@ -283,7 +283,7 @@ impl Record {
     }
 }
 
-/// The first of some lines that is of this work and side.
+/// Finds the first line of some work and side.
 pub(crate) fn find<'a>(lines: &'a [Value], work: Work, side: Side<'_>) -> Option<&'a Value> {
     let is_engine = |line: &Value| line.get("engine").is_some();
     let has_variance = |line: &Value| line["gradient_variance"] == true;

@@ -1,4 +1,4 @@
-//! The two that are compared: the engine, as a process of this program, and PyTorch.
+//! The two sides of a comparison: the engine, as a process of this program, and PyTorch.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,9 +15,9 @@ use xtask::usage::usage;
 
 /// Modes of PyTorch that every round times.
 pub(crate) const MODES: [&str; 3] = ["eager", "channels_last", "bf16"];
-/// Modes of PyTorch on the few paths that `torch.compile` gets, the first for comparison.
+/// Modes of PyTorch on the few paths that are timed with `torch.compile`. The first mode is the baseline.
 pub(crate) const COMPILED_MODES: [&str; 2] = ["bf16", "compile"];
-/// What the engine is timed with, as `--precision` and as the mode of its lines.
+/// Precisions of the engine, as values of `--precision` and as the mode of its lines.
 pub(crate) const PRECISIONS: [&str; 2] = ["f32", "bf16"];
 const BENCH: &str = "peer_bench.py";
 const ON_DEVICE: &str = "peer_device.py";
@@ -38,9 +38,9 @@ pub(crate) struct Side {
 pub(crate) struct Engine(pub(crate) Side);
 
 impl Engine {
-    /// Runs this program once more.
+    /// Runs this program in a second process.
     pub(crate) fn bench(&self, args: &[&str]) -> anyhow::Result<Value> {
-        let program = std::env::current_exe().context("where this program is")?;
+        let program = std::env::current_exe().context("the path of this program")?;
         let mut command = Command::new(program);
         command.args(args).args(["--json", "--threads", &self.0.threads.to_string()]);
         binary::last_line(&stdout(&mut command)?)
@@ -89,7 +89,7 @@ impl Peer {
         Ok(Self { folder: folder.to_owned(), python: python.to_owned(), side, scratch })
     }
 
-    /// The paths that it times.
+    /// Returns the paths that it times.
     pub(crate) fn paths(&self, steps: usize) -> anyhow::Result<Vec<Value>> {
         let mut command = self.bench();
         command.args(["--print-paths", "--steps", &steps.to_string()]);
@@ -195,7 +195,7 @@ impl Peer {
     }
 }
 
-/// What a program prints; its errors are shown.
+/// Returns the stdout of a program. Its stderr is shown.
 fn stdout(command: &mut Command) -> anyhow::Result<Vec<u8>> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stderr(Stdio::inherit()).output().with_context(|| program.clone())?;

@@ -16,7 +16,7 @@ use xtask::{binary, paths};
 const SETTINGS: [&str; 4] =
     ["data.train_images=256", "rank.images=200", "rank.batch=100", "compute.executor=engine"];
 const POLL: Duration = Duration::from_millis(20);
-/// Epochs before memory counts: caches fill, the allocator finds its size.
+/// Warm-up epochs, in which caches fill and the allocator reaches its final size.
 const WARM_UP: f64 = 0.1;
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Epochs between two measurements.
     #[arg(long, default_value = "5")]
     every: usize,
-    /// Growth that is too much, KiB an epoch, by a line through all measurements but those of the first tenth.
+    /// Largest allowed growth, KiB per epoch: the slope of a line through all measurements but those of the first tenth.
     #[arg(long, default_value = "8")]
     limit: f64,
 }
@@ -41,10 +41,10 @@ struct Sample {
     bytes: u64,
 }
 
-/// Trains, measures, writes `xtask/records/<date>-soak`.
+/// Trains, measures memory and writes `xtask/records/<date>-soak`.
 ///
 /// # Errors
-/// Where memory grows by more than the limit; the record is written all the same.
+/// Returns an error if memory grows by more than the limit. The record is written in both cases.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let folder = paths::root()?.join("xtask/records").join(format!("{}-soak", machine::today()));
     ensure!(!folder.exists(), "{} is there: remove it to measure anew", folder.display());
@@ -93,7 +93,7 @@ fn measure(program: &Path, run: &Path, args: &Args) -> anyhow::Result<Vec<Sample
     samples
 }
 
-/// Measures whenever a checkpoint of a further epoch is there.
+/// Measures memory after the checkpoint of every epoch.
 fn watch(child: &mut Child, run: &Path, every: usize) -> anyhow::Result<Vec<Sample>> {
     let started = Instant::now();
     let mut samples: Vec<Sample> = Vec::new();
@@ -122,9 +122,9 @@ fn newest_epoch(run: &Path) -> usize {
     entries.filter_map(|entry| epoch(entry.ok()?.path())).max().unwrap_or(0)
 }
 
-/// How memory goes once the run is warm.
+/// The growth of memory after the warm-up.
 struct Growth {
-    /// Bytes an epoch: least squares.
+    /// Bytes per epoch, by least squares.
     slope: f64,
     /// Median of the first and of the last quarter.
     first: f64,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::engine::Work;
 
-/// Whose supernet is timed, each with the extents it has in `peer_bench.py`.
+/// The search space of the timed supernet. Default sizes are those of `peer_bench.py`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Space {
     Nb201,
@@ -16,7 +16,7 @@ pub(crate) enum Space {
     Proxyless,
 }
 
-/// Extents that can be changed; those that are not given are the peer's.
+/// Sizes that can be changed; the defaults are those of PyTorch's side.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(crate) struct Extents {
     /// Images per batch.
@@ -35,7 +35,7 @@ pub(crate) struct Extents {
 
 #[cfg(test)]
 impl Extents {
-    /// A network that a test computes in no time.
+    /// A small network for tests.
     pub(crate) fn small() -> Self {
         Self { batch: Some(4), cells: Some(1), channels: Some(4), size: Some(8) }
     }

@@ -1,21 +1,21 @@
-/// The middle value, or the mean of the two in the middle.
+/// Returns the median.
 ///
 /// # Panics
-/// If there is no value.
+/// Panics if there is no value.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0
 }
 
-/// A ratio of two sides that were measured in turn.
+/// The ratio of two sides over alternating rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ratio {
-    /// Of the medians.
+    /// Ratio of the medians.
     pub(crate) value: f64,
-    /// The least of a round.
+    /// Smallest ratio of a round.
     pub(crate) least: f64,
-    /// The greatest of a round.
+    /// Largest ratio of a round.
     pub(crate) greatest: f64,
 }
 
@@ -23,7 +23,7 @@ impl Ratio {
     /// `above` over `below`, round by round.
     ///
     /// # Panics
-    /// If there is no round.
+    /// Panics if there is no round.
     pub(crate) fn of(above: &[f64], below: &[f64]) -> Self {
         let rounds = || above.iter().zip(below).map(|(a, b)| a / b);
         Self {
@@ -45,7 +45,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// # Panics
-    /// If there is no point.
+    /// Panics if there is no point.
     pub(crate) fn through(points: &[(f64, f64)]) -> Self {
         let n = points.len() as f64;
         let mean_x = points.iter().map(|p| p.0).sum::<f64>() / n;

@@ -12,7 +12,7 @@ use super::sides::{MODES, PRECISIONS};
 use super::space::{Extents, Space};
 use super::statistics::{Line, Ratio, median};
 
-/// How much faster than a mode of PyTorch the engine should be with a precision.
+/// Goals: speedup of the engine with a precision over a mode of PyTorch.
 const GOALS: [(Space, Work, &str, &str, f64); 11] = [
     (Space::Nb201, Work::Step, "f32", "eager", 3.0),
     (Space::Nb201, Work::Step, "f32", "channels_last", 1.7),
@@ -26,17 +26,17 @@ const GOALS: [(Space, Work, &str, &str, f64); 11] = [
     (Space::Proxyless, Work::Step, "f32", "eager", 4.0),
     (Space::Proxyless, Work::Step, "f32", "channels_last", 2.5),
 ];
-/// How much faster than a mode of PyTorch all architectures should be ranked.
+/// Goals: speedup of ranking all architectures over a mode of PyTorch.
 const RANKING_GOALS: [(&str, &str, f64); 2] = [("f32", "eager", 10.0), ("bf16", "bf16", 4.0)];
-/// The share of eager's memory that a train step should need at most.
+/// Goal: largest memory of a train step, as a fraction of PyTorch's eager mode.
 const MEMORY_GOAL: f64 = 0.5;
-/// With fewer rounds nothing is claimed.
+/// The smallest number of rounds for a claim.
 const ROUNDS: usize = 5;
 const PERCENT: f64 = 100.0;
 const MB: f64 = 1e6;
 const HOUR: f64 = 3600.0;
 
-/// The record for reading.
+/// Returns the record as Markdown.
 pub(crate) fn of(record: &Record) -> anyhow::Result<String> {
     let mut out = head(record)?;
     if record.device() != CPU {
@@ -106,7 +106,7 @@ fn head(record: &Record) -> anyhow::Result<String> {
     Ok(out)
 }
 
-/// What the reader must know of other work on the machine.
+/// Returns the note about other work on the machine.
 fn noise(quiet: &[Quiet]) -> Option<String> {
     let noisy: Vec<_> = quiet.iter().filter(|q| !q.holds()).collect();
     let most = noisy.iter().filter_map(|q| q.busy).fold(f64::NAN, f64::max);

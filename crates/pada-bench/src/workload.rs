@@ -23,9 +23,9 @@ use super::engine::Work;
 pub(super) const SEED: u64 = 0;
 /// Mean and deviation of random bytes, which the batch consists of.
 const NORMALIZE: Normalize = Normalize { mean: [0.5; 3], std: [0.29; 3] };
-/// At least so many passes of the CPU run before the clock starts.
+/// Minimum number of warm-up passes on the CPU.
 const WARM_UP: usize = 4;
-/// A GPU goes on for so long before the clock starts, so that it has reached its clock rate.
+/// Duration of the warm-up on a GPU, which lets it reach its clock rate.
 const WARM_UP_GPU: Duration = Duration::from_secs(1);
 /// Largest L2 norm of a gradient.
 const CLIP_NORM: f64 = 5.0;
@@ -124,7 +124,7 @@ impl<'a> Workload<'a> {
         Ok(seconds)
     }
 
-    /// One pass or step on a path.
+    /// Runs one pass or step on a path.
     pub(super) fn once(&mut self, work: Work, path: &Arch) -> anyhow::Result<()> {
         let graph = self.net.lower(path)?.simplified();
         let pixels = match self.held {
