@@ -1,4 +1,4 @@
-//! What is in a kit, and where it comes from.
+//! Builds a kit: its files and their sources.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,19 +8,19 @@ use anyhow::{Context, bail, ensure};
 use super::{kernels, manifest, parts, programs};
 use xtask::{git, paths, usage};
 
-/// All files of a kit together have fewer bytes, so that it can be copied at once.
+/// Upper limit for the total size of a kit in bytes.
 const LARGEST_KIT: u64 = 60_000_000;
-/// A golden file that is larger is left out.
+/// Golden files that are larger are skipped.
 const LARGEST_GOLDEN: u64 = 8_000_000;
-/// Paths of a benchmark.
+/// Number of paths of a benchmark.
 const PATHS: usize = 48;
-/// Spaces that benchmarks know.
+/// Search spaces of the benchmarks.
 const SPACES: [&str; 3] = ["nb201", "darts", "proxyless"];
 /// PyTorch's side of the benchmark.
 const PEER_DEVICE: &str = "crates/pada-bench/src/peer_device.py";
 /// The networks that it times.
 const PEER_NETWORKS: [&str; 3] = ["nb201_torch.py", "darts_torch.py", "mbconv_torch.py"];
-/// What `run.sh full` trains.
+/// Configs that `run.sh full` trains.
 const CONFIGS: [&str; 4] = [
     "configs/nb201/short.toml",
     "configs/nb201/pada.toml",
@@ -34,7 +34,7 @@ pub(super) const FILES: [(&str, &str); 4] = [
     ("restore.py", include_str!("kit/restore.py")),
     ("README.md", include_str!("kit/README.md")),
 ];
-/// All that belongs to a kit. Anything else in its folder is left alone: data, runs, results.
+/// Files and folders of a kit. Other files in its folder, such as data, runs and results, are kept.
 pub(super) const PARTS: [&str; 13] = [
     "bin",
     "checks.py",
@@ -51,25 +51,25 @@ pub(super) const PARTS: [&str; 13] = [
     "tests.txt",
 ];
 
-/// What kit to build.
+/// Settings of a kit.
 pub(super) struct Plan {
-    /// Where.
+    /// The folder of the kit.
     pub(super) out: PathBuf,
-    /// The folder of the PyTorch networks, where the user named one.
+    /// The folder of the PyTorch networks, if the user gave one.
     pub(super) peer: Option<PathBuf>,
     /// GPUs that kernels are compiled for.
     pub(super) targets: &'static [&'static str],
     pub(super) candle: Candle,
 }
 
-/// Whether a kit has a build of the program with the candle executor on GPUs.
+/// Selects whether a kit contains a build of the program with the candle executor on GPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Candle {
     Included,
     LeftOut,
 }
 
-/// Builds a kit, and returns the sizes of its files together.
+/// Builds a kit and returns its total size in bytes.
 pub(super) fn run(plan: &Plan) -> anyhow::Result<u64> {
     let kit = &plan.out;
     std::fs::create_dir_all(kit).with_context(|| kit.display().to_string())?;
@@ -99,7 +99,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<u64> {
     Ok(size)
 }
 
-/// Removes what an earlier build wrote, the list first: a kit without it is incomplete.
+/// Removes the files of an earlier build. The list of files is removed first, because a kit without it counts as incomplete.
 fn clear(kit: &Path) -> anyhow::Result<()> {
     for part in [manifest::NAME].iter().chain(&PARTS) {
         let path = kit.join(part);
@@ -115,7 +115,7 @@ fn clear(kit: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the paths that both sides of a benchmark run.
+/// Writes the paths that both sides of a benchmark use.
 fn write_paths(folder: &Path) -> anyhow::Result<()> {
     let script = paths::root()?.join(PEER_DEVICE);
     for space in SPACES {
@@ -181,7 +181,7 @@ fn copy_peer(folder: &Path, named: Option<&Path>) -> anyhow::Result<()> {
     copy(&paths::root()?.join(PEER_DEVICE), &folder.join("peer_device.py"))
 }
 
-/// Copies a file, which anybody may then read, and makes its folder.
+/// Copies a file, makes the copy readable for everyone, and creates its folder.
 pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     write(to, &std::fs::read(from).with_context(|| from.display().to_string())?)
 }

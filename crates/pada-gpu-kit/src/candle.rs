@@ -1,5 +1,5 @@
-//! The program with the candle executor on GPUs. It links CUDA's libraries, which a machine without a GPU does not have, so it is linked with
-//! stand-ins that have their names and symbols. Where it runs, the loader takes the real libraries.
+//! Builds the program with the candle executor on GPUs. It links CUDA's libraries, which a machine without a GPU does not have, so it is
+//! linked with stub libraries of the same names and symbols. On a machine with a GPU, the loader uses the real libraries.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,15 +14,15 @@ use xtask::{candle_cuda, cargo};
 /// The crate that declares CUDA's functions.
 const DECLARATIONS: &str = "cudarc";
 
-/// A library for which a stand-in is linked.
+/// A library that is replaced by a stub for linking.
 struct Library {
     /// The module of [`DECLARATIONS`] that declares its functions.
     module: &'static str,
-    /// What the linker calls it.
+    /// Its name for the linker.
     name: &'static str,
-    /// What the loader looks for, of CUDA 13.
+    /// Its file name for the loader, in CUDA 13.
     file: &'static str,
-    /// Names of its functions begin like this.
+    /// Common prefix of its functions.
     prefix: &'static str,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn build() -> anyhow::Result<PathBuf> {
         cargo::command(&["build", "--release", "-p", "pada-train", "--features", "candle-cuda"])?;
     command.env("CARGO_TARGET_DIR", &target).env("LIBRARY_PATH", &libraries);
     command.envs(candle_cuda::environment()?);
-    // The check of `cargo xtask candle-cuda` compiles kernels as fast as it can; these are to run.
+    // `cargo xtask candle-cuda` compiles kernels without optimisation. These kernels are optimised, because they run.
     command.env_remove(candle_cuda::NVCC_OPTIONS);
     cargo::finish(&mut command)?;
     Ok(target.join("release/pada"))
@@ -73,7 +73,7 @@ fn declarations() -> anyhow::Result<PathBuf> {
     Ok(manifest.parent().context("a manifest is in a folder")?.join("src"))
 }
 
-/// Compiles a library whose functions all fail, because it is never called.
+/// Compiles a stub library. Its functions are never called.
 fn stand_in(library: &Library, declarations: &Path, folder: &Path) -> anyhow::Result<()> {
     let source = declarations.join(library.module).join("sys/mod.rs");
     let text = std::fs::read_to_string(&source).with_context(|| source.display().to_string())?;

@@ -1,4 +1,4 @@
-//! Kernels that are compiled before a kit leaves, because the machine with the GPU may have no NVRTC.
+//! Compiles kernels in advance, because the machine with the GPU may not have NVRTC.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +20,7 @@ const CACHE: &str = "gpu-kit-kernels";
 /// Writes the kernels for `targets` into a folder that the engine uses as its cache. Returns a table of their registers and spills.
 ///
 /// # Errors
-/// Returns an error where NVRTC cannot be installed, or a kernel does not compile.
+/// Returns an error if NVRTC cannot be installed or a kernel does not compile.
 pub(super) fn compile(folder: &Path, targets: &[&str]) -> anyhow::Result<String> {
     let cache = cargo::target_dir()?.join(CACHE);
     // NVRTC's folder must be known to the loader when a process starts.
@@ -45,9 +45,9 @@ pub(super) fn compile(folder: &Path, targets: &[&str]) -> anyhow::Result<String>
     Ok(format!("{TABLE_HEAD}{rows}"))
 }
 
-/// In front of the path of a file that [`compile_into`] prints.
+/// Prefix of the file paths that [`compile_into`] prints.
 const FILE: &str = "file";
-/// In front of a row of the table that [`compile_into`] prints.
+/// Prefix of the table rows that [`compile_into`] prints.
 const ROW: &str = "row";
 /// The head of the table of [`compile`].
 const TABLE_HEAD: &str = "\
@@ -59,7 +59,7 @@ The table is what NVRTC's assembler reports for every kernel of this kit. A spil
 |---|---|---|--:|--:|--:|--:|--:|
 ";
 
-/// Compiles kernels into a folder, as far as they are not there, and prints their files and what they need.
+/// Compiles missing kernels into a folder, and prints their files and the resources they use.
 pub(super) fn compile_into(folder: &Path, targets: &[String]) -> anyhow::Result<()> {
     for target in targets {
         for precision in PRECISIONS {

@@ -20,19 +20,19 @@ use std::process::ExitCode;
 use clap::Parser;
 use xtask::cargo;
 
-/// Build a folder that takes the programs to a machine with a GPU that has neither Rust nor a network; see docs/gpu.md.
+/// Build a folder with all programs for a GPU machine that has neither Rust nor a network; see docs/gpu.md.
 ///
 /// Example: cargo xtask gpu-kit --data
 #[derive(Parser)]
 #[command(name = "pada-gpu-kit", bin_name = "cargo xtask gpu-kit")]
 struct Args {
-    /// The folder of the kit; target/gpu-kit if not given. Parts of data sets are written to a folder of the same name with -data behind it.
+    /// Folder of the kit; target/gpu-kit if not given. Parts of data sets are written to a folder of the same name with the suffix -data.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Also pack CIFAR-10, and NAS-Bench-201's table if it is there, from $PADA_DATA.
+    /// Also pack CIFAR-10, and NAS-Bench-201's table if it exists, from $PADA_DATA.
     #[arg(long)]
     data: bool,
-    /// The folder of the PyTorch networks that the engine is compared with; ../shared/peer if not given and there.
+    /// Folder of the PyTorch networks that the engine is compared with; ../shared/peer if not given and if it exists.
     #[arg(long, value_name = "DIR")]
     peer: Option<PathBuf>,
     /// Also build the program with the candle executor on GPUs, which takes many minutes the first time.
@@ -41,16 +41,16 @@ struct Args {
     /// Build the kit in a temporary folder and run its script without a GPU.
     #[arg(long, conflicts_with_all = ["out", "data", "candle", "record", "show"])]
     self_test: bool,
-    /// Write a record under xtask/records/ from the folder of results that the kit's script brought home.
+    /// Write a record under xtask/records/ from the folder of results that the kit's script wrote.
     #[arg(long, value_name = "RESULTS_DIR", conflicts_with_all = ["out", "data", "candle", "show"])]
     record: Option<PathBuf>,
     /// Print the summary of a folder of results.
     #[arg(long, value_name = "RESULTS_DIR", conflicts_with_all = ["out", "data", "candle"])]
     show: Option<PathBuf>,
-    /// Compile kernels into this folder, in a process that finds NVRTC.
+    /// Compile kernels into this folder, in a process that can load NVRTC.
     #[arg(long, value_name = "DIR", hide = true)]
     kernels_into: Option<PathBuf>,
-    /// What these kernels are compiled for.
+    /// GPUs that these kernels are compiled for.
     #[arg(long, value_name = "TARGET", hide = true, requires = "kernels_into")]
     target: Vec<String>,
 }

@@ -18,7 +18,7 @@ pub(super) struct Entry {
     path: String,
 }
 
-/// Lists what is in `parts` of a kit, and returns the sizes of all files together.
+/// Lists the files of a kit in `parts`, and returns their total size in bytes.
 pub(super) fn write(kit: &Path, parts: &[&str], commit: Option<&str>) -> anyhow::Result<u64> {
     let entries = entries(kit, parts)?;
     let mut text = format!(
@@ -33,7 +33,7 @@ pub(super) fn write(kit: &Path, parts: &[&str], commit: Option<&str>) -> anyhow:
     Ok(entries.iter().map(|entry| entry.bytes).sum())
 }
 
-/// Checks every file that the list of a kit names, and returns their sizes together.
+/// Checks every file in the list of a kit, and returns their total size in bytes.
 ///
 /// # Errors
 /// Returns an error that names a file that is missing or differs.
@@ -58,7 +58,7 @@ fn parse(line: &str) -> Option<Entry> {
     words.next().is_none().then_some(Entry { sha256, bytes, path })
 }
 
-/// All files below `parts` of a kit, sorted.
+/// Returns all files of a kit below `parts`, sorted.
 fn entries(kit: &Path, parts: &[&str]) -> anyhow::Result<Vec<Entry>> {
     let mut left: Vec<PathBuf> =
         parts.iter().map(|part| kit.join(part)).filter(|path| path.exists()).collect();

@@ -1,4 +1,4 @@
-//! Data sets as files that are small enough to be copied one by one.
+//! Packs data sets into files that are small enough to be copied one by one.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,21 +13,20 @@ use pada_fetch::{sha256, verify_cifar};
 use xtask::files::write_whole;
 use xtask::paths;
 
-/// No part is larger.
+/// Largest size of a part in bytes.
 const LARGEST_PART: u64 = 38_000_000;
-/// What is behind the name of a file that a part holds. Python's standard library unpacks gzip, and other formats that it knows make
-/// photographs hardly smaller.
+/// Suffix of packed files. Python's standard library can unpack gzip, and its other formats hardly compress photographs further.
 const ENDING: &str = ".gz";
 
 /// A file of a data set.
 pub(super) struct File {
     sha256: &'static str,
-    /// Where it belongs below `$PADA_DATA`.
+    /// Its path below `$PADA_DATA`.
     place: String,
 }
 
 impl File {
-    /// The name of the part that holds it.
+    /// The name of its part.
     fn part(&self) -> String {
         format!("{}{ENDING}", self.place.rsplit('/').next().unwrap_or(&self.place))
     }
@@ -42,13 +41,13 @@ fn files() -> Vec<File> {
     pictures.chain([table]).collect()
 }
 
-/// What restore.py reads: SHA-256, part, place. It is in every kit, whether parts were packed or not.
+/// The list that restore.py reads: SHA-256, part, path. Every kit contains it, even without parts.
 pub(super) fn list() -> String {
     let line = |file: &File| format!("{} {} {}\n", file.sha256, file.part(), file.place);
     files().iter().map(line).collect()
 }
 
-/// The folder of the parts that belong to a kit. It is beside the kit, which can then be copied without them.
+/// Returns the folder of the parts of a kit. It is a sibling of the kit, so that the kit can be copied without data.
 pub(super) fn folder(kit: &Path) -> PathBuf {
     let mut name = kit.file_name().unwrap_or_default().to_owned();
     name.push("-data");
@@ -58,7 +57,7 @@ pub(super) fn folder(kit: &Path) -> PathBuf {
 /// Packs the files of `$PADA_DATA`, and returns the parts with their sizes.
 ///
 /// # Errors
-/// Returns an error where CIFAR-10 is missing or damaged, or a part is too large. A missing table is left out with a word.
+/// Returns an error if CIFAR-10 is missing or damaged, or if a part is too large. A missing table is skipped with a warning.
 pub(super) fn pack(folder: &Path) -> anyhow::Result<Vec<(PathBuf, u64)>> {
     let data = paths::data_dir();
     let pictures = data.join(CIFAR10.name);
@@ -83,7 +82,7 @@ pub(super) fn pack(folder: &Path) -> anyhow::Result<Vec<(PathBuf, u64)>> {
     Ok(parts)
 }
 
-/// Writes a part that holds these bytes, and returns its size.
+/// Writes a part with these bytes and returns its size.
 pub(super) fn write_part(path: &Path, bytes: &[u8]) -> anyhow::Result<u64> {
     let packed = gzip(bytes)?;
     let size = packed.len() as u64;

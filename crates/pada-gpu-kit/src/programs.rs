@@ -1,4 +1,4 @@
-//! The programs of a kit: built as tests and users build them, without symbols, and packed.
+//! Builds the programs of a kit with the features of tests and of users, strips their symbols and packs them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,13 +15,13 @@ use xtask::{binary, cargo};
 pub(super) struct DeviceTest {
     /// The crate that it belongs to.
     package: &'static str,
-    /// Its name, and in a kit the part of its name behind `test-`.
+    /// Its name. In a kit, the program is named `test-<name>`.
     pub(super) target: &'static str,
-    /// It runs the tests that have one of these in their names; all if there are none.
+    /// Filters: it runs the tests with one of these in their names, or all tests if there are no filters.
     pub(super) filters: &'static [&'static str],
 }
 
-/// Test programs that can use a GPU, and what of them does.
+/// Test programs with tests that use a GPU, and filters for these tests.
 pub(super) const TESTS: [DeviceTest; 3] = [
     DeviceTest { package: "pada-engine", target: "engine", filters: &["cuda", "golden"] },
     DeviceTest { package: "pada-trainer", target: "golden_nb201", filters: &[] },
@@ -63,7 +63,7 @@ fn tests() -> anyhow::Result<Vec<(String, PathBuf)>> {
     TESTS.iter().map(program).collect()
 }
 
-/// What cargo says of a thing that it built.
+/// A message of cargo about an artifact that it built.
 #[derive(Deserialize)]
 struct Artifact {
     package_id: String,
@@ -77,7 +77,7 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// The program of a test in what `cargo test --no-run --message-format=json` prints.
+/// Finds the program of a test in the output of `cargo test --no-run --message-format=json`.
 fn executable(built: &str, test: &DeviceTest) -> anyhow::Result<PathBuf> {
     for line in built.lines() {
         // Other messages have other fields.
@@ -96,7 +96,7 @@ fn executable(built: &str, test: &DeviceTest) -> anyhow::Result<PathBuf> {
     )
 }
 
-/// A program without symbols and debug information.
+/// Strips symbols and debug information of a program.
 fn stripped(program: &Path) -> anyhow::Result<Vec<u8>> {
     let copy = tempfile::NamedTempFile::new()?;
     let mut strip = Command::new("strip");
@@ -113,7 +113,7 @@ fn stripped(program: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether an ELF program has a table of symbols other than those that the loader needs.
+/// Returns `true` if an ELF program has a full symbol table, beyond the symbols that the loader needs.
 pub(super) fn has_symbols(elf: &[u8]) -> anyhow::Result<bool> {
     /// Section type of the full symbol table.
     const SYMBOL_TABLE: u64 = 2;

@@ -1,4 +1,4 @@
-//! What the script of a kit brought home, as a record for reading.
+//! Reads the results of a kit's script and writes them as a record.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -11,31 +11,31 @@ use super::summary;
 use xtask::files::write_whole;
 use xtask::{paths, usage};
 
-/// One line for every stage.
+/// The file with one line per stage.
 const STAGES: &str = "summary.txt";
 /// The logs of all stages, and files of runs.
 const LOGS: &str = "logs.tar.gz";
-/// What `run.sh full` brings beside them.
+/// Additional files of `run.sh full`.
 const RUN_FILES: [&str; 2] = ["config.toml", "record.json"];
-/// The code with which a stage ends that did not run.
+/// Exit code of a skipped stage.
 const SKIPPED: i32 = 77;
-/// A longer log stays out of a record.
+/// Longer logs are not copied to a record.
 const LONGEST_LOG: usize = 64 * 1024;
-/// A larger file of a run stays out of a record.
+/// Larger files of a run are not copied to a record.
 const LARGEST_FILE: usize = 1024 * 1024;
-/// A file that is unpacked to more is broken.
+/// A file that unpacks to more bytes is considered damaged.
 const LARGEST_UNPACKED: u64 = 64 * 1024 * 1024;
 
 /// A folder of results.
 pub(super) struct Results {
     /// `check` or `full`.
     pub(super) command: String,
-    /// The day it ran.
+    /// The date of the run.
     pub(super) date: String,
     /// The commit of the kit.
     pub(super) commit: String,
     pub(super) stages: Vec<Stage>,
-    /// By the stage's name.
+    /// Logs by the name of the stage.
     pub(super) logs: BTreeMap<String, String>,
     /// Files of runs by their path, `runs/nb201-short-s0/record.json`.
     files: BTreeMap<String, Vec<u8>>,
@@ -51,7 +51,7 @@ pub(super) struct Stage {
     pub(super) text: String,
 }
 
-/// How a stage ended.
+/// The outcome of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Passed,
@@ -60,7 +60,7 @@ pub(super) enum Outcome {
 }
 
 impl Stage {
-    /// A line such as `doctor 0 1.2 GPU: NVIDIA H100`.
+    /// Parses a line such as `doctor 0 1.2 GPU: NVIDIA H100`.
     fn parse(line: &str) -> Option<Self> {
         let mut rest = line;
         let mut word = || {
@@ -84,7 +84,7 @@ impl Stage {
 
 impl Results {
     /// # Errors
-    /// Returns an error where the folder does not hold what `run.sh check` or `run.sh full` writes.
+    /// Returns an error if the folder does not contain the results of `run.sh check` or `run.sh full`.
     pub(super) fn read(folder: &Path) -> anyhow::Result<Self> {
         let text = usage::read(&folder.join(STAGES))?;
         let shown = folder.join(STAGES).display().to_string();
@@ -139,16 +139,16 @@ impl Results {
         Ok(())
     }
 
-    /// A fact from the log of the stage `environment`, such as its `card: NVIDIA H100`.
+    /// Returns a value from the log of the stage `environment`, such as `card: NVIDIA H100`.
     pub(super) fn fact(&self, name: &str) -> Option<&str> {
         let log = self.logs.get("environment")?;
         log.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::trim)
     }
 
-    /// The name of the card.
+    /// Returns the name of the GPU.
     ///
     /// # Errors
-    /// Returns an error where the machine had none.
+    /// Returns an error if the machine had no GPU.
     pub(super) fn card(&self) -> anyhow::Result<&str> {
         let card = self.fact("card").context("the log of the stage environment names no card")?;
         ensure!(!card.starts_with("none"), "these results are of a machine without a GPU: {card}");
@@ -156,7 +156,7 @@ impl Results {
     }
 }
 
-/// Whether a name is one of a file, and leads nowhere else.
+/// Returns `true` if a name is a plain file name, without a path.
 fn is_plain(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
@@ -175,7 +175,7 @@ pub(super) fn record(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes `<date>-gpu-<card>` into the folder of records, with `-2` or a higher number behind it where there is one already.
+/// Writes `<date>-gpu-<card>` into the folder of records, with the suffix `-2` or a higher number if the folder exists.
 fn write_record(results: &Results, records: &Path) -> anyhow::Result<PathBuf> {
     let name = format!("{}-gpu-{}", results.date, short_name(results.card()?));
     let numbered = (2..).map(|number| format!("{name}-{number}"));
@@ -194,7 +194,7 @@ fn write_record(results: &Results, records: &Path) -> anyhow::Result<PathBuf> {
         text +=
             &format!("\nLogs of more than {} KB are not kept: {}.\n", LONGEST_LOG / 1024, long.join(", "));
     }
-    // Last, so that a record that is cut short has none.
+    // Written last, so that an incomplete record has no summary.
     write_whole(&folder.join("summary.md"), text.as_bytes())?;
     Ok(folder)
 }

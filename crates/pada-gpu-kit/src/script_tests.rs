@@ -1,4 +1,4 @@
-//! The script of a kit, with programs that only pretend to compute.
+//! Tests of a kit's script with fake programs.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -18,7 +18,7 @@ const NCU: &str = include_str!("fakes/ncu.sh");
 const SMI: &str = include_str!("fakes/nvidia-smi.sh");
 const PEER: &str = include_str!("fakes/peer_device.py");
 
-/// A kit of such programs, tools for `$PATH`, and a package for Python.
+/// A kit of fake programs, tools for `$PATH`, and a package for Python.
 struct Fake(tempfile::TempDir);
 
 impl Fake {
@@ -231,7 +231,7 @@ fn a_stage_that_hangs_ends_at_its_limit_and_what_no_time_is_left_for_is_skipped(
     assert_eq!(failed(&results), ["tests-engine"]);
     let text = &stage(&results, "tests-engine").text;
     assert!(text.starts_with("stopped at its limit of 2 s"), "{text}");
-    // The reserve is all that there is.
+    // The whole time limit is reserved.
     let output = fake.run(&["check"], &[("PADA_KIT_TOTAL", "5")]);
     assert_eq!(output.status.code(), Some(0));
     let results = fake.results();
@@ -284,7 +284,7 @@ fn full_brings_the_newest_checkpoint_home_and_goes_on_the_next_time() {
         ]
     );
 
-    // What came home is enough to go on elsewhere.
+    // The results alone are enough to resume on another machine.
     let runs = fake.path().join("kit/runs");
     std::fs::remove_dir_all(&runs).unwrap();
     for file in ["config.toml", "record.json", "epoch-0003-step-00020.safetensors"] {

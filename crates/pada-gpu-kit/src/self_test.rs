@@ -13,9 +13,9 @@ use super::results::{Outcome, Results, Stage};
 use super::{build, manifest, parts, programs};
 use pada_fetch::sha256;
 
-/// One generation of GPUs is enough to see that kernels get into a kit.
+/// One GPU generation is enough to test that a kit contains kernels.
 const TARGETS: [&str; 1] = ["sm_90"];
-/// Variables of the user that would change what the script does.
+/// Environment variables of the user that would change the behaviour of the script.
 const CLEARED: [&str; 10] = [
     "PADA_CACHE",
     "PADA_DATA",
@@ -63,15 +63,15 @@ const FAIL_OR_SKIP: [&str; 10] = [
     "ncu",
     "torch-compile",
 ];
-/// Files that a small place for results may hold, and how large each may be.
+/// Limits for the number of result files and the size of each file.
 const MOST_FILES: usize = 8;
 const LARGEST_FILE: u64 = 16 << 20;
 
 /// Builds a kit in a temporary folder and runs its script.
 ///
 /// # Errors
-/// Returns an error where the kit is too large, damaged or has symbols, where a part of a data set is not restored, or where a stage of the
-/// script ends otherwise than it must without a GPU.
+/// Returns an error if the kit is too large, damaged or has symbols, if a part of a data set is not restored, or if a stage of the script
+/// has another outcome than expected without a GPU.
 pub(crate) fn run() -> anyhow::Result<()> {
     let place = tempfile::tempdir()?;
     let kit = place.path().join("kit");
@@ -95,7 +95,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every program is there, and has no symbols.
+/// Checks that every program exists and has no symbols.
 fn check_programs(folder: &Path) -> anyhow::Result<()> {
     let tests = programs::TESTS.iter().map(|test| format!("test-{}", test.target));
     for name in ["pada", "pada-bench", "pada-gpu-kit"].map(str::to_owned).into_iter().chain(tests) {
@@ -108,7 +108,7 @@ fn check_programs(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A part is restored to what it was made from, and a damaged one is refused.
+/// Checks that a part is restored to the original file, and that a damaged part is rejected.
 fn check_restoring(kit: &Path, place: &Path) -> anyhow::Result<()> {
     let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let (part, list) = (place.join("sample.bin.gz"), place.join("list.txt"));
@@ -147,7 +147,7 @@ fn check_restoring(kit: &Path, place: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs `run.sh check` in a folder that belongs to no workspace.
+/// Runs `run.sh check` in a folder outside of any workspace.
 fn check(kit: &Path, place: &Path) -> anyhow::Result<Output> {
     let mut command = Command::new("bash");
     command.arg(kit.join("run.sh")).arg("check").current_dir(place).env("OUT", place.join("results"));
@@ -157,7 +157,7 @@ fn check(kit: &Path, place: &Path) -> anyhow::Result<Output> {
     command.envs(SETTINGS).output().context("bash")
 }
 
-/// Every stage is reported and ends as it must.
+/// Checks that every stage is reported with the expected outcome.
 fn check_stages(results: &Results) -> anyhow::Result<()> {
     let stage = |name: &str| -> anyhow::Result<&Stage> {
         let stage = results.stages.iter().find(|stage| stage.name == name);
@@ -192,7 +192,7 @@ fn check_stages(results: &Results) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The results are few and small files with plain names.
+/// Checks that the results are few and small files with plain names.
 fn check_files(folder: &Path) -> anyhow::Result<()> {
     let mut count = 0;
     for entry in std::fs::read_dir(folder)? {

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::results::{Outcome, Results};
 
-/// Kernels that a table shows.
+/// Number of kernels that a table shows.
 const KERNELS: usize = 20;
-/// The mode of PyTorch that times are compared with: what the code of a paper does when nobody tunes it.
+/// The mode of PyTorch that times are compared with: the default of untuned code.
 const EAGER: &str = "eager";
 
 /// A line that a benchmark printed.
@@ -39,7 +39,7 @@ impl Timing {
         self.json[field].as_f64().unwrap_or(f64::NAN) * 1e3
     }
 
-    /// Who computed with which numbers.
+    /// Returns the name of the side and its precision.
     fn who(&self) -> String {
         let name = match self.side {
             Side::Engine => "engine",
@@ -49,13 +49,13 @@ impl Timing {
         format!("{name}, {}{}", self.text("mode"), if variance { ", with gradient variance" } else { "" })
     }
 
-    /// Whether both did the same work.
+    /// Returns `true` if both lines describe the same work.
     fn is_of(&self, other: &Self) -> bool {
         ["space", "task", "batch"].iter().all(|field| self.json[field] == other.json[field])
     }
 }
 
-/// All of it.
+/// Returns the whole summary.
 pub(super) fn of(results: &Results) -> String {
     let mut out = String::new();
     let card = results.fact("card").unwrap_or("no log of the environment");
@@ -92,7 +92,7 @@ fn write_stages(out: &mut String, results: &Results) {
             Outcome::Skipped => "skipped".to_owned(),
             Outcome::Failed(code) => format!("**failed, code {code}**"),
         };
-        // What a benchmark prints last is a long line for programs.
+        // The last line of a benchmark is JSON.
         let text = if stage.text.starts_with('{') { "its times are below" } else { &stage.text };
         let _ = writeln!(out, "| {} | {result} | {:.1} | {} |", stage.name, stage.seconds, cell(text));
     }
@@ -125,7 +125,7 @@ fn write_times(out: &mut String, timings: &[Timing]) {
     }
 }
 
-/// The table of a benchmark's kernels, where it timed them.
+/// Writes the table of a benchmark's kernels, if it timed them.
 fn write_kernels(out: &mut String, timing: &Timing) {
     let Some(kernels) = timing.json["kernels"].as_array() else { return };
     let _ =
@@ -154,7 +154,7 @@ fn write_kernels(out: &mut String, timing: &Timing) {
     }
 }
 
-/// Text that stays in its cell of a table.
+/// Escapes text for a table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
