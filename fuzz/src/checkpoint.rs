@@ -13,7 +13,8 @@ const STATE: &str = "pada_state";
 const IDENTITY: &str = "pada_identity_sha256";
 const CHECKSUM: &str = "pada_sha256";
 
-/// A checkpoint as it is, and with a checksum that is right: nothing else gets past that.
+/// Reads the input as a checkpoint, first unchanged and then with a corrected checksum, because mutated inputs fail the check of the
+/// checksum.
 pub(crate) fn checkpoints(data: &[u8]) {
     read(data);
     if let Some(sealed) = sealed(data) {
@@ -38,7 +39,7 @@ fn read(bytes: &[u8]) {
     }
 }
 
-/// The same tensors and metadata with the checksum that `pada-trainer` asks for.
+/// Returns the same tensors and metadata with the checksum that `pada-trainer` expects.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let tensors = SafeTensors::deserialize(bytes).ok()?;
@@ -68,7 +69,7 @@ fn seal(texts: [String; 3], tensors: BTreeMap<String, TensorView<'_>>) -> Vec<u8
     safetensors::serialize(tensors, Some(metadata)).expect("they were just read")
 }
 
-/// A checkpoint between two epochs, of the two tensors.
+/// Returns a checkpoint of the two tensors between two epochs.
 pub fn seed() -> Vec<u8> {
     let layout = layout();
     let numbers = vec![0_u8; 8 * layout.numel()];

@@ -8,7 +8,7 @@ use crate::files::file;
 
 const SPACES: [SpaceName; 4] = [SpaceName::Nb201, SpaceName::Darts, SpaceName::Proxyless, SpaceName::Macro];
 
-/// A text in any space. What is read is in the space, and its text forms read back the same.
+/// Parses an architecture in every space. A parsed architecture is in the space, and its text forms parse to the same architecture.
 pub(crate) fn architectures(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for space in SPACES.map(pada::search_space) {
@@ -26,7 +26,7 @@ pub(crate) fn architectures(data: &[u8]) {
     }
 }
 
-/// A genotype of DARTS as Python or JSON, or a network of MobileNet blocks on one line.
+/// Parses a genotype of DARTS as Python or JSON, or a network of MobileNet blocks on one line.
 pub(crate) fn genotypes(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(genotype) = Genotype::parse(text) {
@@ -43,7 +43,7 @@ pub(crate) fn genotypes(data: &[u8]) {
     let _ = pada::space::find_named(DARTS_NAMED, text);
 }
 
-/// A config file, or behind a first line `set` an assignment.
+/// Parses a config file or, after a first line `set`, an assignment.
 pub(crate) fn configs(data: &[u8]) {
     if let Some(assignment) = data.strip_prefix(b"set\n").and_then(|rest| std::str::from_utf8(rest).ok()) {
         if let Ok(config) = RunConfig::mini().with(assignment) {
@@ -59,11 +59,11 @@ pub(crate) fn configs(data: &[u8]) {
 fn checked(config: &Config) {
     let valid = config.check().is_ok();
     let again = Config::read(&file("again.toml", config.to_toml().as_bytes())).expect("it reads back");
-    // Unless there are NaNs in it, which are equal to nothing.
+    // NaN values never compare equal.
     assert!(!valid || again == *config, "{config:?}\n{again:?}");
     assert!(!config.settings().is_empty());
     if valid {
-        // A run's folder is made from the name, and must lie where runs lie.
+        // The name becomes part of the run folder, which must be inside the folder of runs.
         let name = std::path::Path::new(config.name());
         let mut parts = name.components();
         let plain = matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none();
@@ -72,7 +72,7 @@ fn checked(config: &Config) {
     }
 }
 
-/// A record of a run.
+/// Parses the record of a run.
 pub(crate) fn records(data: &[u8]) {
     if let Ok(record) = pada::report::RunRecord::read(&file("record.json", data)) {
         assert!(!pada::report::summary(&record).is_empty());
@@ -81,7 +81,7 @@ pub(crate) fn records(data: &[u8]) {
     }
 }
 
-/// A truth table; the first byte says of which kind.
+/// Parses a benchmark table; the first byte selects its format.
 pub(crate) fn tables(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     let space = Nb201::new();
@@ -99,7 +99,7 @@ pub(crate) fn tables(data: &[u8]) {
     }
 }
 
-/// A list of architectures, of scores, and what a search keeps.
+/// Parses a list of architectures, a list of scores, and the stored scores of a search.
 pub(crate) fn lists(data: &[u8]) {
     let space = Nb201::new();
     let path = file("search/scores.csv", data);

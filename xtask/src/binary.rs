@@ -10,11 +10,11 @@ use crate::cargo;
 /// The program that users run.
 pub const PADA: &str = "pada";
 
-/// A call of cargo that builds a program of the workspace. All crates are named so that it has the dependencies that tests have, and none is
-/// built twice.
+/// Returns a cargo command that builds a program of the workspace. It selects all crates, so that features are those of the tests and no
+/// dependency is built twice.
 ///
 /// # Errors
-/// Returns an error where there is no workspace.
+/// Returns an error if there is no workspace.
 pub fn command(program: &str) -> anyhow::Result<Command> {
     cargo::command(&cargo::workspace(&["build", "--release", "--bin", program]))
 }
@@ -36,10 +36,10 @@ pub fn built(program: &str) -> anyhow::Result<PathBuf> {
     Ok(cargo::target_dir()?.join("release").join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
 }
 
-/// The JSON object that a command with `--json` prints last.
+/// Parses the JSON object in the last line of a command with `--json`.
 ///
 /// # Errors
-/// Returns an error if the last line is no JSON.
+/// Returns an error if the last line is not JSON.
 pub fn last_line(stdout: &[u8]) -> anyhow::Result<serde_json::Value> {
     let text = String::from_utf8_lossy(stdout);
     let line = text.lines().last().context("the command printed nothing")?;

@@ -7,10 +7,10 @@ use anyhow::{Context, ensure};
 
 use crate::paths;
 
-/// A call of it from the workspace's root.
+/// Returns a command that runs cargo in the root of the workspace.
 ///
 /// # Errors
-/// Returns an error where there is no workspace.
+/// Returns an error if there is no workspace.
 pub fn command(args: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(paths::root()?);
@@ -20,7 +20,7 @@ pub fn command(args: &[&str]) -> anyhow::Result<Command> {
 /// Selects all crates, with the features that tests use.
 const WORKSPACE: [&str; 3] = ["--workspace", "--features", "pada-train/candle"];
 
-/// Arguments of a subcommand that builds the workspace. Every such build has the same features, so that nothing is compiled twice.
+/// Returns the arguments of a subcommand that builds the workspace. All builds have the same features, so that nothing is compiled twice.
 ///
 /// # Panics
 /// Panics if there is no subcommand.
@@ -29,7 +29,7 @@ pub fn workspace<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [&[*subcommand], &WORKSPACE[..], rest].concat()
 }
 
-/// What a call prints on stdout.
+/// Runs a command and returns its stdout.
 ///
 /// # Errors
 /// Returns an error if the call fails.
@@ -50,10 +50,10 @@ pub fn finish(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What this machine is called by compilers: `x86_64-unknown-linux-gnu`.
+/// Returns the target triple of this machine, such as `x86_64-unknown-linux-gnu`.
 ///
 /// # Errors
-/// Returns an error if cargo does not say it.
+/// Returns an error if cargo does not report it.
 pub fn host() -> anyhow::Result<String> {
     let text = stdout(&["-vV"])?;
     text.lines()
@@ -62,12 +62,12 @@ pub fn host() -> anyhow::Result<String> {
         .context("cargo names its host")
 }
 
-/// Where it builds.
+/// Returns the target folder of cargo.
 ///
 /// # Errors
-/// Returns an error where there is no workspace.
+/// Returns an error if there is no workspace.
 pub fn target_dir() -> anyhow::Result<PathBuf> {
     let root = paths::root()?;
-    // Cargo takes a relative folder from where it runs, which is the root.
+    // Cargo resolves a relative folder from its working directory, which is the root.
     Ok(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder)))
 }

@@ -9,13 +9,13 @@ use xtask::{binary, candle_cuda, cargo, nvrtc, paths};
 use crate::packages::{self, Verify};
 use crate::{deny, fuzz, mpi, onnxruntime, tidy};
 
-/// Makes tests fail, instead of saying that they skip, where reference values are missing.
+/// Makes tests fail instead of skip if reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
 
-/// Changed inputs for every target of `fuzz/`; `cargo xtask fuzz` takes others, and more.
+/// Number of mutated inputs for every target of `fuzz/`. `cargo xtask fuzz` generates more and other inputs.
 const CHANGED_INPUTS: u64 = 200;
 
-/// Everything that must hold before a change lands.
+/// Runs all checks that a change must pass.
 pub(crate) fn run() -> anyhow::Result<()> {
     let started = Instant::now();
     call("fmt", &["fmt", "--all", "--check"])?;
@@ -23,7 +23,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     call("clippy", &cargo::workspace(&clippy))?;
     // The program that users build has no candle executor. Its tests in `tests/candle.rs` run with `cargo test --workspace`.
     call("program without candle", &["check", "--release", "--workspace", "--tests"])?;
-    // Release, as everything here: what was compiled for clippy serves again.
+    // All steps use the release profile, so that the artifacts of clippy are reused.
     call("doc", &cargo::workspace(&["doc", "--no-deps", "--release", "--quiet"]))?;
     step("tidy", tidy::run)?;
     step("packages", || packages::run(Verify::Contents))?;
@@ -86,10 +86,10 @@ fn call(name: &str, args: &[&str]) -> anyhow::Result<()> {
     call_with(name, args, Tools::default())
 }
 
-/// What tests use where it is there.
+/// Optional programs and libraries that tests use if they are installed.
 #[derive(Clone, Copy, Default)]
 struct Tools<'a> {
-    /// The Python that has onnxruntime.
+    /// A Python interpreter with onnxruntime.
     python: Option<&'a Path>,
     /// The folder of NVRTC.
     nvrtc: Option<&'a Path>,
@@ -115,7 +115,7 @@ fn call_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> 
     })
 }
 
-/// The default run, cut short: it must train, rank and print its result.
+/// Checks that a shortened default run trains, ranks and prints its result.
 fn smoke() -> anyhow::Result<()> {
     let program = binary::build()?;
     let folder = tempfile::tempdir()?;
@@ -142,7 +142,7 @@ fn smoke() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two rows of the mini table, cut short, each a shard: they must run, and not run again.
+/// Checks that two rows of the mini table, each in a shard, run once and are not run again.
 fn table_slice() -> anyhow::Result<()> {
     let program = binary::build()?;
     let folder = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! Files of the workspace.
+//! Writing and hashing of files.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
-/// Writes a file that is there whole or not at all, and makes its folder.
+/// Writes a file atomically and creates its folder.
 ///
 /// # Errors
 /// Returns an error that names the file if it cannot be written.
@@ -15,7 +15,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".tmp");
-    // As any new file has them; temporary files are their owner's alone.
+    // The permissions of a new file; temporary files are only readable by their owner.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let write = || {

@@ -3,10 +3,10 @@ use std::process::Command;
 
 use xtask::{binary, paths};
 
-/// Arguments that another program reads.
+/// Arguments for another program.
 #[derive(clap::Args)]
 pub(crate) struct Forwarded {
-    /// Arguments of the program that does it; `--help` lists them.
+    /// Arguments of the program; `--help` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
     arguments: Vec<OsString>,
 }
@@ -18,7 +18,7 @@ pub(crate) fn run(program: &str, first: &[&str], rest: &Forwarded) -> anyhow::Re
     become_program(&mut command)
 }
 
-/// Signals then reach the program, and its exit code is the caller's.
+/// Replaces this process, so that signals reach the program and the caller receives its exit code.
 #[cfg(unix)]
 fn become_program(command: &mut Command) -> anyhow::Result<()> {
     use std::os::unix::process::CommandExt;

@@ -1,6 +1,7 @@
-//! What developer programs share: the workspace's folders, cargo, programs of the workspace, and Python environments with compilers.
+//! Functions that developer programs share: folders of the workspace, cargo, programs of the workspace, and Python environments with
+//! compilers.
 //!
-//! `pada-bench` and `pada-gpu-kit` use it too. It depends on no executor, so that `cargo xtask` starts fast.
+//! `pada-bench` and `pada-gpu-kit` also use this crate. It depends on no executor, so that `cargo xtask` starts fast.
 #![allow(clippy::print_stderr, reason = "a part of programs for the terminal")]
 
 pub mod binary;

@@ -1,4 +1,4 @@
-//! House tasks: `cargo xtask ci`, `download`, `make-mini` and the rest; `cargo xtask --help` lists them.
+//! Developer tasks: `cargo xtask ci`, `download`, `make-mini` and others; `cargo xtask --help` lists them.
 #![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 use forward::Forwarded;
 use xtask::{binary, candle_cuda, usage};
 
-/// House tasks of the pada workspace.
+/// Developer tasks of the pada workspace.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Format, lints, house rules, all tests, the smoke run.
+    /// Run all checks: format, lints, house rules, all tests, a short run.
     ///
     /// Example: cargo xtask ci
     Ci,
@@ -37,7 +37,7 @@ enum Task {
     ///
     /// Example: cargo xtask tidy
     Tidy,
-    /// Check what all dependencies may be, with cargo-deny: licences, bans, sources, known vulnerabilities.
+    /// Check all dependencies with cargo-deny: licences, bans, sources, known vulnerabilities.
     ///
     /// Example: cargo xtask deny
     Deny,
@@ -45,7 +45,7 @@ enum Task {
     ///
     /// Example: cargo xtask package
     Package,
-    /// Feed every reader of files with broken input, by libFuzzer.
+    /// Fuzz every file reader with libFuzzer.
     ///
     /// Example: cargo xtask fuzz --seconds 60
     Fuzz(fuzz::Args),
@@ -59,7 +59,7 @@ enum Task {
     /// Example: cargo xtask bench step --steps 12 --threads 2 --json
     #[command(disable_help_flag = true)]
     Bench(Forwarded),
-    /// Download a data set or table into $PADA_DATA (default: data/), checked by SHA-256: starts `pada download`.
+    /// Download a data set or table into $PADA_DATA (default: data/), verified with SHA-256: starts `pada download`.
     ///
     /// Example: cargo xtask download cifar10
     #[command(disable_help_flag = true)]
@@ -76,7 +76,7 @@ enum Task {
     ///
     /// Example: cargo xtask candle-cuda
     CandleCuda,
-    /// Build a folder that takes the programs to a machine with a GPU that has neither Rust nor a network: starts pada-gpu-kit.
+    /// Build a folder with all programs for a GPU machine that has neither Rust nor a network: starts pada-gpu-kit.
     ///
     /// Example: cargo xtask gpu-kit --data
     #[command(disable_help_flag = true)]
@@ -86,11 +86,11 @@ enum Task {
     /// Example: cargo xtask reproduce table1 --preset mini
     #[command(disable_help_flag = true)]
     Reproduce(Forwarded),
-    /// Train the architectures of an embedded benchmark table from scratch; goes on where it stopped.
+    /// Train the architectures of an embedded benchmark table from scratch; the same command continues where it stopped.
     ///
     /// Example: cargo xtask truth mini --jobs 2
     Truth {
-        /// Which table.
+        /// The table.
         table: truth::Table,
         /// Architectures trained at the same time, on one thread each.
         #[arg(long, default_value = "2")]

@@ -3,7 +3,7 @@ use pada_data::{CIFAR10, MINI_SHA256, Splits, encode_mini, halve, select_mini};
 use xtask::files::sha256;
 use xtask::paths;
 
-/// Writes `crates/pada-data/data/mini.png` and says whether it is the pinned one.
+/// Writes `crates/pada-data/data/mini.png` and reports whether its checksum is the expected one.
 pub(crate) fn run() -> anyhow::Result<()> {
     let dir = paths::data_dir().join(CIFAR10.name);
     for file in CIFAR10.files() {

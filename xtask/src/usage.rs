@@ -1,4 +1,4 @@
-//! Errors of developer programs, and how these end.
+//! Errors and exit codes of developer programs.
 
 use std::fmt;
 use std::path::Path;
@@ -16,12 +16,12 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// An error that the user can fix; it ends the program with the code for that.
+/// Creates an error that the user can fix, with exit code 2.
 pub fn usage(text: impl Into<String>) -> anyhow::Error {
     Usage(text.into()).into()
 }
 
-/// The text of a file that the user named.
+/// Reads a text file that the user named.
 ///
 /// # Errors
 /// Returns an error that the user can fix if the file cannot be read.
@@ -29,15 +29,15 @@ pub fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).map_err(|error| usage(format!("{}: {error}", file.display())))
 }
 
-/// 2 where the user can fix it, 1 otherwise: as the program `pada`.
+/// Returns 2 if the user can fix the error, and 1 otherwise, as the program `pada` does.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code(error))
 }
 
-/// Ends a program: prints an error with its causes.
+/// Converts the result of a program to its exit code, and prints an error with its causes.
 pub fn end(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    // Errors of the libraries name their cause themselves; it is not said twice.
+    // Errors of the libraries contain the text of their cause, which is not repeated.
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {

@@ -7,7 +7,8 @@ use anyhow::Context;
 
 use crate::{cargo, paths};
 
-/// A Python environment in `target/<name>` with the packages of a list, made the first time and whenever the list changes.
+/// Returns a Python environment in `target/<name>` with the packages of a list. It is created on the first call and whenever the list
+/// changes.
 ///
 /// # Errors
 /// Returns an error if `python3` is missing or a package cannot be installed.
