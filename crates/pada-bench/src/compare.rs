@@ -289,7 +289,7 @@ fn watch(before: &str) -> Quiet {
     eprintln!("{before}");
     if !quiet.holds() {
         eprintln!(
-            "WARNING: the machine is not known to be quiet, {quiet:?}; the record will say so. Stop what else runs."
+            "WARNING: the machine may not be idle, {quiet:?}, and the record will say so. Stop other programs."
         );
     }
     quiet

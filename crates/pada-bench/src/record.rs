@@ -126,7 +126,7 @@ impl Record {
     /// Returns the name of the device.
     pub(crate) fn device(&self) -> &str {
         let lines = self.rounds.iter().flatten();
-        // Records from before there was another device do not name it.
+        // Records without the field were made on the CPU.
         lines.filter_map(|line| line["device"].as_str()).next().unwrap_or(CPU)
     }
 

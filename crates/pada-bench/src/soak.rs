@@ -16,7 +16,7 @@ use xtask::{binary, paths};
 const SETTINGS: [&str; 4] =
     ["data.train_images=256", "rank.images=200", "rank.batch=100", "compute.executor=engine"];
 const POLL: Duration = Duration::from_millis(20);
-/// Warm-up epochs, in which caches fill and the allocator reaches its final size.
+/// Fraction of measurements that count as warm-up, in which caches fill and the allocator reaches its final size.
 const WARM_UP: f64 = 0.1;
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -93,7 +93,7 @@ fn measure(program: &Path, run: &Path, args: &Args) -> anyhow::Result<Vec<Sample
     samples
 }
 
-/// Measures memory after the checkpoint of every epoch.
+/// Measures memory after every `every` epochs, when the checkpoint is written.
 fn watch(child: &mut Child, run: &Path, every: usize) -> anyhow::Result<Vec<Sample>> {
     let started = Instant::now();
     let mut samples: Vec<Sample> = Vec::new();

@@ -69,7 +69,8 @@ pub fn merge(
     of_methods(target, plan, None, environment)
 }
 
-/// Counts the cost of published networks, retrains them, and writes the table after every retraining. Returns the path of its Markdown file.
+/// Counts the cost of published networks, retrains them, and writes the table after every retraining. Returns the path of its Markdown
+/// file.
 ///
 /// # Errors
 /// Returns the same errors as [`reproduce`].

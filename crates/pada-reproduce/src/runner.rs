@@ -122,7 +122,8 @@ impl<'a> Runner<'a> {
         let sets: Vec<String> = preset.set().iter().map(|s| (*s).to_owned()).chain(set.to_vec()).collect();
         let mut base = RunConfig::read_with(&environment.config(preset.config_file())?, &sets)?;
         for assignment in &plan.set {
-            // A key of a rule exists only if a method selects the rule. Trials apply all assignments again, and `check` reports invalid ones.
+            // A key of a rule exists only if a method selects the rule. Trials apply all assignments again, and `check` reports invalid
+            // ones.
             base = base.with(assignment).unwrap_or(base);
         }
         let space = pada::search_space(base.supernet.space);

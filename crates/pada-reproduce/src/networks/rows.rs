@@ -79,7 +79,8 @@ impl Row {
         Ok(Some(cost.1))
     }
 
-    /// Returns the config that retrains the network with a seed; `base` is the table's config with the assignments of the user. The error is
+    /// Returns the config that retrains the network with a seed; `base` is the table's config with the assignments of the user. The error
+    /// is
     /// the reason why the network cannot be retrained.
     pub(crate) fn config(&self, base: &RetrainConfig, seed: u64) -> Result<RetrainConfig, String> {
         let Some(arch) = &self.arch else { return Err(NOWHERE.to_owned()) };
