@@ -203,7 +203,7 @@ fn doctor_says_what_is_missing_and_what_to_do() {
     );
     assert!(done.stdout.contains("pada download cifar10"), "{}", done.stdout);
     assert!(done.stdout.contains("pada download nb201"), "{}", done.stdout);
-    assert!(done.stdout.contains("`pada` alone needs none of it"), "{}", done.stdout);
+    assert!(done.stdout.contains("plain `pada` runs without them"), "{}", done.stdout);
     for what in ["gpu", "nvrtc"] {
         let detail = json[what]["detail"].as_str().unwrap();
         assert!(!detail.is_empty(), "doctor says nothing about {what}");

@@ -45,7 +45,7 @@ fn shards_and_their_table() {
     }
     // The folder holds the trials of another config.
     let other = ["reproduce", "table1", "--out", text(&first), "--set", "train.lr=0.1"];
-    call(&[&other[..], &plan].concat()).fails(2, &["holds another run", "train.lr is 0.05, would be 0.1"]);
+    call(&[&other[..], &plan].concat()).fails(2, &["contains another run", "train.lr is 0.05, would be 0.1"]);
 }
 
 #[test]

@@ -24,9 +24,9 @@ pub(crate) fn checkpoints(data: &[u8]) {
 
 fn read(bytes: &[u8]) {
     let (path, layout) = (file("checkpoints/epoch-0001.safetensors", bytes), layout());
-    let folder = path.parent().expect("it lies in a folder");
+    let folder = path.parent().expect("the file is in a folder");
     let _ = Checkpoint::scope(&path);
-    let state = Checkpoint::data_state(folder).expect("the folder is there");
+    let state = Checkpoint::data_state(folder).expect("the folder exists");
     if let Ok(checkpoint) = Checkpoint::read(&path, &layout) {
         assert!(state.is_some());
         assert_eq!(checkpoint.weights.len(), layout.numel());

@@ -17,7 +17,7 @@ pub(crate) fn folder() -> &'static Path {
 /// Writes a file with these bytes, and replaces an earlier file of the same name.
 pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder().join(name);
-    std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("folders can be made");
+    std::fs::create_dir_all(path.parent().expect("the file is in a folder")).expect("folders can be made");
     std::fs::write(&path, bytes).expect("there is room for temporary files");
     path
 }

@@ -107,8 +107,8 @@ pub(crate) fn lists(data: &[u8]) {
     if let Ok(scores) = pada::read_scores(&path, &space) {
         assert!(scores.iter().all(|(_, score)| score.is_finite()));
     }
-    let found = pada::read_search_scores(path.parent().expect("it lies in a folder"), 10, &space);
-    for score in found.expect("the file is there") {
+    let found = pada::read_search_scores(path.parent().expect("the file is in a folder"), 10, &space);
+    for score in found.expect("the file exists") {
         assert!(score.correct <= score.total && score.total == 10);
         space.check(&score.arch).expect("it is of the space");
     }

@@ -45,8 +45,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     call_with("test", &cargo::workspace(&["test", "--release"]), tools)?;
     let ranks = mpi::environment();
     match &ranks {
-        Ok(environment) => step("several ranks", || mpi::test(environment.clone()))?,
-        Err(error) => eprintln!("ci: NO MPI, tests of several ranks are left out: {error:#}"),
+        Ok(environment) => step("several processes", || mpi::test(environment.clone()))?,
+        Err(error) => eprintln!("ci: NO MPI, tests of several processes are skipped: {error:#}"),
     }
     let nvcc = candle_cuda::environment();
     match &nvcc {
@@ -65,7 +65,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         less += "; CUDA KERNELS WERE NOT COMPILED FOR A GPU";
     }
     if ranks.is_err() {
-        less += "; SEVERAL RANKS WERE NOT RUN";
+        less += "; TESTS OF SEVERAL PROCESSES WERE NOT RUN";
     }
     if nvcc.is_err() {
         less += "; CANDLE ON GPUS WAS NOT COMPILED";
@@ -105,7 +105,7 @@ fn call_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> 
         if shared.is_dir() {
             command.env(REQUIRE_SHARED, "1");
         } else if name == "test" {
-            eprintln!("ci: {} is not there: tests against PyTorch's values skip", shared.display());
+            eprintln!("ci: {} does not exist: tests against PyTorch's values skip", shared.display());
         }
         command.envs(tools.python.map(|python| (onnxruntime::PYTHON, python)));
         if let Some(folder) = tools.nvrtc {

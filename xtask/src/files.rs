@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 /// # Errors
 /// Returns an error that names the file if it cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().context("a file lies in a folder")?;
+    let folder = path.parent().context("a file is in a folder")?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".tmp");

@@ -38,7 +38,7 @@ pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     let libclang = std::fs::read_dir(venv.join("lib"))?
         .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/clang/native")))
         .find(|path| path.is_dir())
-        .context("the package libclang holds no library")?;
+        .context("the package libclang contains no library")?;
     // The libclang of the package comes without the headers of the compiler.
     let headers = Command::new("cc").arg("-print-file-name=include").output().context("cc")?;
     ensure!(headers.status.success(), "cc -print-file-name=include: {}", headers.status);

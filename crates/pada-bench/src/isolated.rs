@@ -27,7 +27,7 @@ pub(super) enum Network {
     /// ReLU, a 3×3 convolution and a norm, behind a norm.
     #[serde(rename = "conv-3x3")]
     Conv3x3,
-    /// The same without the first norm, so that the only norm is the one behind the convolution.
+    /// ReLU, a 3×3 convolution and a norm, without a norm before them, so that the only norm follows the convolution.
     #[serde(rename = "conv-3x3-of-unnormalised")]
     Conv3x3OfUnnormalised,
     /// 3×3 average pooling with stride 1.
@@ -111,7 +111,7 @@ impl Isolated {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let bytes = (0..batch * shape.numel()).map(|_| rng.random()).collect();
         let labels = (0..batch).map(|_| rng.random_range(0..CLASSES as u32)).collect();
-        // As far from 0 as normalised photographs.
+        // The mean and deviation of normalised photographs.
         let value = |i: usize| (i % BYTES) as f32 / 64.0 - 2.0;
         let values = (0..shape.channels * BYTES).map(value).collect();
         Ok(Self { graph: network.graph(layout, shape)?, shape, bytes, labels, values })

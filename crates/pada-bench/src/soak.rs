@@ -16,7 +16,7 @@ use xtask::{binary, paths};
 const SETTINGS: [&str; 4] =
     ["data.train_images=256", "rank.images=200", "rank.batch=100", "compute.executor=engine"];
 const POLL: Duration = Duration::from_millis(20);
-/// Fraction of measurements that count as warm-up, in which caches fill and the allocator reaches its final size.
+/// Fraction of epochs that count as warm-up, in which caches fill and the allocator reaches its final size.
 const WARM_UP: f64 = 0.1;
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -161,7 +161,7 @@ fn csv(samples: &[Sample]) -> String {
 fn figure(samples: &[Sample]) -> anyhow::Result<String> {
     let point = |s: &Sample| (s.epoch as f64, Spread { mean: s.bytes as f64 / MIB, sd: None, n: 1 });
     let memory = Curve { label: "resident memory".to_owned(), points: samples.iter().map(point).collect() };
-    // From zero, or the noise of a page fills the plot.
+    // The axis starts at zero, because otherwise the noise of a single page fills the plot.
     Ok(curve_plot("Resident memory of a run", &Axes { x: "epoch", y: "MiB" }, Origin::Zero, &[memory])?)
 }
 

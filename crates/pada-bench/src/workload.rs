@@ -141,7 +141,7 @@ impl<'a> Workload<'a> {
                 let stats = engine.gradients(&graph, &batch, &LossSpec::default())?;
                 let norm = pada_trainer::global_norm(&engine.gradient_norms());
                 if let Some(variance) = &mut self.variance {
-                    // As the rules of training do it: the weights of the path's operations, before clipping.
+                    // The training rules observe the same gradients: those of the path's operations, before clipping.
                     let mut used = self.net.on_path(path);
                     used.sort_unstable();
                     variance.observe(&used, |id| engine.gradient(id));

@@ -7,7 +7,7 @@ use crate::{Graph, GraphError, Init, Lower, WeightId, WeightLayout, WeightSpec};
 
 /// One architecture as an inference network, whose output for an image does not depend on other images: the form that is exported.
 ///
-/// It holds the simplified graph without side nodes, over a layout of only the weights that this graph reads. Every norm uses running
+/// It contains the simplified graph without side nodes, over a layout of only the weights that this graph reads. Every norm uses running
 /// statistics. Norms that used batch statistics in the supernet get new tensors for them, called `running_mean` and `running_var` after the
 /// norm's name ([`Graph::names`]). They start as mean 0 and variance 1, and
 /// `Executor::recalibrate` of pada-exec has to fill them before the network is used.

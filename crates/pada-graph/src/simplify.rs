@@ -1,7 +1,7 @@
 use crate::graph::{Graph, Node, NodeId, mark_inputs};
 use crate::op::{Op, Statistics};
 
-/// Knowledge about a value that holds for all images and weights.
+/// Knowledge about a value that is true for all images and weights.
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
     /// Zero everywhere.
@@ -53,7 +53,7 @@ impl Graph {
         let mut moved: Vec<Option<NodeId>> = vec![None; self.nodes.len()];
         let mut kept = Vec::new();
         for (i, mut node) in self.nodes.into_iter().enumerate().filter(|(i, _)| used[*i]) {
-            node.inputs.iter_mut().for_each(|x| *x = moved[x.0].expect("an input stands before its reader"));
+            node.inputs.iter_mut().for_each(|x| *x = moved[x.0].expect("an input precedes its reader"));
             moved[i] = Some(NodeId(kept.len()));
             kept.push(node);
         }

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReproduceError {
-    /// An argument is wrong, or a folder holds another run.
+    /// An argument is wrong, or a folder contains another run.
     #[error("{0}")]
     Usage(String),
     /// A config or an assignment is wrong.

@@ -41,7 +41,7 @@ pub enum Target {
 ///
 /// # Errors
 /// Returns [`ReproduceError::Trials`] if trials failed, [`ReproduceError::Stopped`] if the user asked to stop, and
-/// [`ReproduceError::Usage`] if a folder holds a run of another config.
+/// [`ReproduceError::Usage`] if a folder contains a run of another config.
 pub fn reproduce(
     target: Target,
     plan: &Plan,

@@ -35,7 +35,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder of a shard with one run: its files with what they hold.
+    /// Creates the folder of a shard with one run from file names and contents.
     fn shard(folder: &Path, run: &str, files: &[(&str, &str)]) -> PathBuf {
         let run = folder.join(run);
         std::fs::create_dir_all(&run).unwrap();

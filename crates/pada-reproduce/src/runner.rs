@@ -300,7 +300,7 @@ pub(crate) fn conclude(failed: &[FailedTrial], place: &Path) -> Result<(), Repro
 /// Returns the message about a folder that contains another run.
 pub(crate) fn refusal(folder: &std::path::Path, differences: &[String]) -> String {
     format!(
-        "{} holds another run: {}; give another --out, or move it away",
+        "{} contains another run: {}; pass another --out, or move the folder",
         folder.display(),
         differences.join("; ")
     )

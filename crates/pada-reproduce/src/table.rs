@@ -147,7 +147,7 @@ fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) 
     }
     notes.push(format!(
         "Numbers are mean ± sd over seeds. Differences (Δ) are paired over architectures and seeds: {} bootstrap resamples, percentiles. A \
-         resample holds architectures twice, which shifts its P@Top5%: those intervals are rough.",
+         resample contains some architectures twice, which shifts its P@Top5%, so those intervals are rough.",
         BOOTSTRAP.resamples
     ));
     notes.push("GV is the mean over the last quarter of epochs.".to_owned());

@@ -129,7 +129,7 @@ fn differences(found: &Config, expected: &Config) -> Vec<String> {
     let mut keys: Vec<&String> = found.keys().chain(expected.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
-    let show = |value: Option<&String>| value.map_or_else(|| "not there".to_owned(), Clone::clone);
+    let show = |value: Option<&String>| value.map_or_else(|| "not set".to_owned(), Clone::clone);
     keys.into_iter()
         .filter(|key| found.get(*key) != expected.get(*key))
         .map(|key| format!("{key} is {}, would be {}", show(found.get(key)), show(expected.get(key))))
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(state(None, None, &expected), State::New);
         assert_eq!(state(Some(&expected), None, &expected), State::Unfinished);
         let State::Other(keys) = state(Some(&other), None, &expected) else { panic!("it differs") };
-        assert_eq!(keys, ["data.train_images is 500, would be not there", "train.epochs is 4, would be 3"]);
+        assert_eq!(keys, ["data.train_images is 500, would be not set", "train.epochs is 4, would be 3"]);
     }
 
     #[test]

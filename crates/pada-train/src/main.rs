@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
 
-/// Writes a line to stderr, with the arguments of `format!`. A line that cannot be written is lost: a run outlives its terminal.
+/// Writes a line to stderr, with the arguments of `format!`. Write errors are ignored, because a run continues without its terminal.
 macro_rules! note {
     ($($arg:tt)*) => {
         $crate::write_note(format_args!($($arg)*))

@@ -45,7 +45,7 @@ fn read(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
     let paths = std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path()));
     let mut paths = paths.collect::<Result<Vec<PathBuf>, _>>()?;
     paths.sort();
-    assert!(!paths.is_empty(), "{} holds no input", folder.display());
+    assert!(!paths.is_empty(), "{} contains no input", folder.display());
     paths.into_iter().map(std::fs::read).collect()
 }
 

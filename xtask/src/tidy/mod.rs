@@ -202,7 +202,7 @@ fn sources(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     if found.is_empty() {
-        bail!("{} holds no source", folder.display());
+        bail!("{} contains no source", folder.display());
     }
     Ok(found)
 }
