@@ -59,7 +59,8 @@ pub(crate) struct Args {
     sweeps: u32,
     #[command(flatten)]
     extents: Extents,
-    /// Device that computes: cpu or cuda:N. A GPU holds the images and is timed until the logits are on the host. Its kernels come
+    /// Device that computes: cpu or cuda:N. Images are uploaded to a GPU once, and it is timed until the logits are on the host. Its
+    /// kernels come
     /// from the kernel cache ($PADA_CACHE), and steps run for one more second before the clock starts, so that the GPU has reached
     /// its clock rate.
     #[arg(long, default_value = "cpu")]
@@ -184,7 +185,7 @@ fn read_paths(file: &Path, space: Space, steps: usize) -> anyhow::Result<Vec<Arc
     let paths: Vec<Value> = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
     let paths = paths.iter().map(|path| space.path(path));
     let paths = paths.collect::<anyhow::Result<Vec<_>>>().with_context(|| file.display().to_string())?;
-    ensure!(!paths.is_empty(), "{} holds no path", file.display());
+    ensure!(!paths.is_empty(), "{} contains no path", file.display());
     Ok(paths.into_iter().cycle().take(steps).collect())
 }
 

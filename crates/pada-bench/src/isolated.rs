@@ -21,13 +21,13 @@ const BYTES: usize = 256;
 /// of its input and whose kernels are its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub(super) enum Network {
-    /// ReLU, a 1×1 convolution and a norm, behind a norm.
+    /// A norm, followed by ReLU, a 1×1 convolution and a norm.
     #[serde(rename = "conv-1x1")]
     Conv1x1,
-    /// ReLU, a 3×3 convolution and a norm, behind a norm.
+    /// A norm, followed by ReLU, a 3×3 convolution and a norm.
     #[serde(rename = "conv-3x3")]
     Conv3x3,
-    /// ReLU, a 3×3 convolution and a norm, without a norm before them, so that the only norm follows the convolution.
+    /// ReLU, a 3×3 convolution and a norm. The only norm follows the convolution.
     #[serde(rename = "conv-3x3-of-unnormalised")]
     Conv3x3OfUnnormalised,
     /// 3×3 average pooling with stride 1.
@@ -111,7 +111,7 @@ impl Isolated {
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let bytes = (0..batch * shape.numel()).map(|_| rng.random()).collect();
         let labels = (0..batch).map(|_| rng.random_range(0..CLASSES as u32)).collect();
-        // The mean and deviation of normalised photographs.
+        // The range of normalised photographs.
         let value = |i: usize| (i % BYTES) as f32 / 64.0 - 2.0;
         let values = (0..shape.channels * BYTES).map(value).collect();
         Ok(Self { graph: network.graph(layout, shape)?, shape, bytes, labels, values })
@@ -122,7 +122,7 @@ impl Isolated {
         ByteImages { bytes: &self.bytes, labels: &self.labels, shape: self.shape, values: &self.values }
     }
 
-    /// One training step on the images that the executor holds.
+    /// Runs one training step on the uploaded images.
     pub(super) fn step(&self, executor: &mut dyn Executor, held: DeviceDataset) -> anyhow::Result<()> {
         let images = Images { pixels: Pixels::Range(held, 0, self.labels.len()), shape: self.shape };
         executor.zero_gradient();

@@ -147,9 +147,9 @@ def arguments(given):
     if not a.print_paths:
         network = SPACES[a.space][0] + ".py"
         if a.peer is None:
-            parser.error(f"--peer is missing: name the folder that holds {network}")
+            parser.error(f"--peer is missing: name the folder that contains {network}")
         if not (a.peer / network).is_file():
-            parser.error(f"--peer {a.peer}: the folder does not hold {network}")
+            parser.error(f"--peer {a.peer}: the folder does not contain {network}")
     return a
 
 

@@ -54,7 +54,7 @@ impl Engine {
         steps: usize,
         more: &[&str],
     ) -> anyhow::Result<Value> {
-        let (steps, paths) = (steps.to_string(), paths.to_str().context("a path that is no text")?);
+        let (steps, paths) = (steps.to_string(), paths.to_str().context("a path that is not valid UTF-8")?);
         let Side { space, device, sizes, .. } = &self.0;
         let device = device.to_string();
         let of_space = [work.command(), "--space", space.name(), "--paths", paths, "--steps", &steps];
@@ -82,7 +82,7 @@ impl Peer {
         };
         if !folder.join(needed).is_file() {
             let shown = folder.display();
-            return Err(usage(format!("--peer {shown}: the folder does not hold {needed}")));
+            return Err(usage(format!("--peer {shown}: the folder does not contain {needed}")));
         }
         let scratch = tempfile::tempdir()?;
         std::fs::write(scratch.path().join(ON_DEVICE), ON_DEVICE_SOURCE)?;
@@ -239,7 +239,7 @@ mod tests {
         }
         let peer = paths::shared().unwrap().join("peer");
         if !peer.join(BENCH).is_file() {
-            eprintln!("SKIPPED: {} does not hold {BENCH}", peer.display());
+            eprintln!("SKIPPED: {} does not contain {BENCH}", peer.display());
             return None;
         }
         Some((python, peer))
@@ -273,8 +273,8 @@ mod tests {
             (&["--task", "rest"], "'rest' is not one of train, rank"),
             (&["--device", "gpu"], "'gpu' is neither cpu nor cuda:N"),
             (&["--steps", "0"], "0 is less than 1"),
-            (&[], "--peer is missing: name the folder that holds nb201_torch.py"),
-            (&["--space", "darts", "--peer", shown], "the folder does not hold darts_torch.py"),
+            (&[], "--peer is missing: name the folder that contains nb201_torch.py"),
+            (&["--space", "darts", "--peer", shown], "the folder does not contain darts_torch.py"),
             (&["--paths", broken.to_str().unwrap()], "broken.json"),
             (&["--paths", empty.to_str().unwrap()], "the file holds no list of paths"),
             (&["--paths", "/nonexistent.json"], "No such file"),

@@ -51,7 +51,7 @@ impl Space {
         }
     }
 
-    /// The file that holds PyTorch's network.
+    /// Returns the file with PyTorch's network.
     pub(crate) fn network(self) -> &'static str {
         match self {
             Self::Nb201 => "nb201_torch.py",

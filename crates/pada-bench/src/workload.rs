@@ -43,7 +43,7 @@ pub(super) struct Workload<'a> {
     device: Device,
     pub(super) engine: OnDevice,
     weights: Vec<f32>,
-    /// The images, if the device holds them.
+    /// The uploaded images, if they fit into the memory of the device.
     held: Option<DeviceDataset>,
     pixels: Vec<f32>,
     labels: Vec<u32>,

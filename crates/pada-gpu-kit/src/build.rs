@@ -95,7 +95,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<u64> {
         }
     }
     let size = manifest::write(kit, &PARTS, git::commit().as_deref())?;
-    ensure!(size < LARGEST_KIT, "{} holds {size} bytes, the limit is {LARGEST_KIT}", kit.display());
+    ensure!(size < LARGEST_KIT, "{} has {size} bytes, the limit is {LARGEST_KIT}", kit.display());
     Ok(size)
 }
 
@@ -150,7 +150,7 @@ fn copy_golden(folder: &Path) -> anyhow::Result<()> {
             continue;
         }
         if size > LARGEST_GOLDEN {
-            eprintln!("gpu-kit: {} is left out, it has {size} bytes", path.display());
+            eprintln!("gpu-kit: {} is skipped, because it has {size} bytes", path.display());
             continue;
         }
         copy(&path, &folder.join(name))?;
@@ -165,11 +165,11 @@ fn copy_peer(folder: &Path, named: Option<&Path>) -> anyhow::Result<()> {
     match (missing, named) {
         (None, _) => {}
         (Some(name), Some(_)) => {
-            bail!(usage::usage(format!("--peer {}: it does not hold {name}", from.display())))
+            bail!(usage::usage(format!("--peer {}: it does not contain {name}", from.display())))
         }
         (Some(name), None) => {
             eprintln!(
-                "gpu-kit: NO PYTORCH SIDE, {} does not hold {name}; name its folder with --peer",
+                "gpu-kit: NO PYTORCH SIDE, {} does not contain {name}; name its folder with --peer",
                 from.display()
             );
             return Ok(());

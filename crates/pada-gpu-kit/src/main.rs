@@ -80,14 +80,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let plan = build::Plan { out: out.clone(), peer: args.peer.clone(), targets: &kernels::TARGETS, candle };
     let size = build::run(&plan)?;
     eprintln!(
-        "gpu-kit: {} holds {:.1} MB; copy it to the GPU's machine and run: bash run.sh check",
+        "gpu-kit: {} has {:.1} MB; copy it to the GPU's machine and run: bash run.sh check",
         out.display(),
         size as f64 / 1e6
     );
     if args.data {
         let folder = parts::folder(&out);
         for (part, size) in parts::pack(&folder)? {
-            eprintln!("gpu-kit: {} holds {:.1} MB", part.display(), size as f64 / 1e6);
+            eprintln!("gpu-kit: {} has {:.1} MB", part.display(), size as f64 / 1e6);
         }
     }
     Ok(())

@@ -42,7 +42,8 @@ pub(super) fn verify(kit: &Path) -> anyhow::Result<u64> {
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let mut total = 0;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let expected = parse(line).with_context(|| format!("{}: {line:?} is no entry", path.display()))?;
+        let expected =
+            parse(line).with_context(|| format!("{}: {line:?} is not an entry", path.display()))?;
         let found = entry(kit, &kit.join(&expected.path))?;
         ensure!(found == expected, "{} is {found:?}, the kit's list has {expected:?}", expected.path);
         total += found.bytes;
@@ -78,7 +79,7 @@ fn entries(kit: &Path, parts: &[&str]) -> anyhow::Result<Vec<Entry>> {
 
 fn entry(kit: &Path, path: &Path) -> anyhow::Result<Entry> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let below = path.strip_prefix(kit)?.to_str().context("a name that is no text")?;
+    let below = path.strip_prefix(kit)?.to_str().context("a name that is not valid UTF-8")?;
     ensure!(!below.contains(char::is_whitespace), "{below}: files of a kit have no spaces in their names");
     Ok(Entry { sha256: sha256(&bytes), bytes: bytes.len() as u64, path: below.to_owned() })
 }

@@ -63,7 +63,7 @@ pub(super) fn pack(folder: &Path) -> anyhow::Result<Vec<(PathBuf, u64)>> {
     let pictures = data.join(CIFAR10.name);
     ensure!(
         verify_cifar(&CIFAR10, &pictures)?,
-        "{} does not hold CIFAR-10; run `pada download cifar10`",
+        "{} does not contain CIFAR-10; run `pada download cifar10`",
         pictures.display()
     );
     let mut parts = Vec::new();

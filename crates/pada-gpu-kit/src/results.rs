@@ -92,11 +92,11 @@ impl Results {
         let (command, date) =
             heading.with_context(|| format!("{shown} does not begin with the command and the date"))?;
         let is_date = date.len() == 10 && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        ensure!(is_date, "{shown}: {date:?} is no date");
+        ensure!(is_date, "{shown}: {date:?} is not a date");
         let commit = text.lines().find_map(|line| line.strip_prefix("# commit: ")).unwrap_or("unknown");
         let stages = text.lines().filter(|line| !line.starts_with('#'));
-        let stages =
-            stages.map(|line| Stage::parse(line).with_context(|| format!("{shown}: {line:?} is no stage")));
+        let stages = stages
+            .map(|line| Stage::parse(line).with_context(|| format!("{shown}: {line:?} is not a stage")));
         let mut results = Self {
             command: command.to_owned(),
             date: date.to_owned(),
@@ -324,14 +324,16 @@ mod tests {
         assert!(Results::read(folder.path()).err().unwrap().to_string().contains(STAGES));
         for (text, part) in [
             ("doctor 0 1.0 fine\n", "the command and the date"),
-            ("# run.sh check, tomorrow\n", "is no date"),
+            ("# run.sh check, tomorrow\n", "is not a date"),
         ] {
             std::fs::write(folder.path().join(STAGES), text).unwrap();
             let error = Results::read(folder.path()).err().unwrap().to_string();
             assert!(error.contains(part), "{error}");
         }
         std::fs::write(folder.path().join(STAGES), "# run.sh check, 2026-11-27\ndoctor\n").unwrap();
-        assert!(Results::read(folder.path()).err().unwrap().to_string().contains("\"doctor\" is no stage"));
+        assert!(
+            Results::read(folder.path()).err().unwrap().to_string().contains("\"doctor\" is not a stage")
+        );
         std::fs::write(folder.path().join(STAGES), STAGES_TEXT).unwrap();
         assert!(format!("{:#}", Results::read(folder.path()).err().unwrap()).contains(LOGS));
     }

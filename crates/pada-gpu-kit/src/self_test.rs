@@ -119,15 +119,15 @@ fn check_restoring(kit: &Path, place: &Path) -> anyhow::Result<()> {
         python.arg(kit.join("restore.py")).arg("--list").arg(&list).arg("--into").arg(place.join(into));
         python.args(more).output().context("python3")
     };
-    let part_name = part.to_str().context("a folder whose name is no text")?;
-    ensure!(!restore("whole", &["--missing"])?.status.success(), "a file that is missing was not missed");
+    let part_name = part.to_str().context("a folder whose name is not valid UTF-8")?;
+    ensure!(!restore("whole", &["--missing"])?.status.success(), "a missing file was not reported");
     let output = restore("whole", &[part_name])?;
     ensure!(output.status.success(), "restore.py: {}", String::from_utf8_lossy(&output.stdout));
     ensure!(
         std::fs::read(place.join("whole/sample/sample.bin"))? == bytes,
         "a part was restored to something else"
     );
-    ensure!(restore("whole", &["--missing"])?.status.success(), "a file that is there was missed");
+    ensure!(restore("whole", &["--missing"])?.status.success(), "an existing file was reported as missing");
 
     let packed = std::fs::read(&part)?;
     let mut flipped = packed.clone();
@@ -140,7 +140,7 @@ fn check_restoring(kit: &Path, place: &Path) -> anyhow::Result<()> {
         let output = restore(what, &[part_name])?;
         let said = String::from_utf8_lossy(&output.stdout);
         let refused = output.status.code() == Some(1) && said.contains("copy the part again");
-        ensure!(refused, "a damaged part ({what}) was not refused: {}\n{said}", output.status);
+        ensure!(refused, "a damaged part ({what}) was not rejected: {}\n{said}", output.status);
         let left = std::fs::read_dir(place.join(what).join("sample"))?.count();
         ensure!(left == 0, "a damaged part ({what}) left a file behind");
     }
@@ -183,7 +183,7 @@ fn check_stages(results: &Results) -> anyhow::Result<()> {
         let stage = stage(name)?;
         let outcome = stage.outcome();
         ensure!(outcome != Outcome::Passed, "the stage {name} passed without a GPU:\n{}", log(name));
-        ensure!(!stage.text.is_empty(), "the stage {name} does not say why it ended: {outcome:?}");
+        ensure!(!stage.text.is_empty(), "the stage {name} does not report why it ended: {outcome:?}");
     }
     for stage in &results.stages {
         ensure!(!stage.text.contains("no time was left"), "the stage {} did not run", stage.name);

@@ -114,7 +114,8 @@ impl Environment<'_> {
     }
 }
 
-/// Returns the commit of the clone that contains a folder, with a mark if files differ from it. `None` if git is not installed or the folder
+/// Returns the commit of the clone that contains a folder, with a mark if files differ from it. `None` if git is not installed or the
+/// folder
 /// is
 /// in no clone.
 pub fn commit_of(folder: &Path) -> Option<String> {

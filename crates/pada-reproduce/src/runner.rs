@@ -283,7 +283,8 @@ impl<'a> Runner<'a> {
             Ended::Failed(reason) => Err(ReproduceError::Trial(reason)),
             Ended::Done => {
                 let finished = self.finished(trial)?;
-                let advice = "its record does not agree with its ranking.csv and the benchmark table; delete the folder";
+                let advice =
+                    "its record does not agree with ranking.csv and the benchmark table; delete the folder";
                 let disagrees = || ReproduceError::Trial(format!("{}: {advice}", folder.display()));
                 finished.ok_or_else(disagrees).map(Some)
             }
