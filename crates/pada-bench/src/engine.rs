@@ -60,9 +60,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     extents: Extents,
     /// Device that computes: cpu or cuda:N. Images are uploaded to a GPU once, and it is timed until the logits are on the host. Its
-    /// kernels come
-    /// from the kernel cache ($PADA_CACHE), and steps run for one more second before the clock starts, so that the GPU has reached
-    /// its clock rate.
+    /// kernels come from the kernel cache ($PADA_CACHE), and steps run for one more second before the clock starts, so that the GPU has
+    /// reached its clock rate.
     #[arg(long, default_value = "cpu")]
     device: Device,
     /// Threads of the CPU; all cores if not given.

@@ -9,8 +9,8 @@ use crate::{Graph, GraphError, Init, Lower, WeightId, WeightLayout, WeightSpec};
 ///
 /// It contains the simplified graph without side nodes, over a layout of only the weights that this graph reads. Every norm uses running
 /// statistics. Norms that used batch statistics in the supernet get new tensors for them, called `running_mean` and `running_var` after the
-/// norm's name ([`Graph::names`]). They start as mean 0 and variance 1, and
-/// `Executor::recalibrate` of pada-exec has to fill them before the network is used.
+/// norm's name ([`Graph::names`]). They start as mean 0 and variance 1, and `Executor::recalibrate` of pada-exec has to fill them before
+/// the network is used.
 ///
 /// As a [`Lower`] it has a single architecture, the one without decisions, so every executor can run it.
 #[derive(Clone, Debug)]

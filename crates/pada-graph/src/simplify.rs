@@ -16,9 +16,8 @@ impl Graph {
     /// Returns a smaller graph with the same logits, side losses and gradients.
     ///
     /// Values that are zero for all weights become [`Op::Zero`], sums lose their zero terms, and nodes that neither the output nor a side
-    /// node
-    /// reads are removed, as are alignments of a value with itself. This is exact up to rounding: a convolution of zeros is its bias, and a
-    /// batch norm with batch statistics removes a constant.
+    /// node reads are removed, as are alignments of a value with itself. This is exact up to rounding: a convolution of zeros is its bias,
+    /// and a batch norm with batch statistics removes a constant.
     pub fn simplified(&self) -> Graph {
         let mut known: Vec<Known> = Vec::with_capacity(self.nodes.len());
         let mut nodes: Vec<Node> = Vec::with_capacity(self.nodes.len());

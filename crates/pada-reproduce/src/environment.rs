@@ -115,9 +115,7 @@ impl Environment<'_> {
 }
 
 /// Returns the commit of the clone that contains a folder, with a mark if files differ from it. `None` if git is not installed or the
-/// folder
-/// is
-/// in no clone.
+/// folder is in no clone.
 pub fn commit_of(folder: &Path) -> Option<String> {
     let git = |args: &[&str]| {
         let output = Command::new("git").args(args).current_dir(folder).output().ok()?;

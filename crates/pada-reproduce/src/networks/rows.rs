@@ -80,8 +80,7 @@ impl Row {
     }
 
     /// Returns the config that retrains the network with a seed; `base` is the table's config with the assignments of the user. The error
-    /// is
-    /// the reason why the network cannot be retrained.
+    /// is the reason why the network cannot be retrained.
     pub(crate) fn config(&self, base: &RetrainConfig, seed: u64) -> Result<RetrainConfig, String> {
         let Some(arch) = &self.arch else { return Err(NOWHERE.to_owned()) };
         let set = base.with_all(&self.set);
