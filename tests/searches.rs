@@ -110,7 +110,7 @@ fn a_search_says_what_it_cannot_do() {
     search(&run, &["--max-params", "many"]).fails(2, &["many", "400M"]);
     search(&run, &["--rate", "1.5"]).fails(2, &["`mutation_rate` is 1.5"]);
     let alone = call(&["search", &run, "--method", "pareto", "--population", "1"]);
-    alone.fails(2, &["population is 1", "at least 2"]);
+    alone.fails(2, &["`population` is 1", "at least 2"]);
     call(&["search"]).fails(2, &["RUN_DIR"]);
     search("no/such/run", &[]).fails(2, &["no/such/run is not a run folder"]);
     // A folder with scores of another supernet.
