@@ -28,7 +28,7 @@ fn golden_zero_cost_rows_of_nb201_equal_scipy() {
 
     let convs: Vec<f64> = table.archs().iter().map(|arch| active_conv_params(arch).unwrap()).collect();
     for (name, list, given) in
-        [("params", &params, None), ("active_conv_params", &convs, Some(params.as_slice()))]
+        [("params", &params, None), ("live_conv_weight", &convs, Some(params.as_slice()))]
     {
         let ours = serde_json::to_value(Metrics::compute(list, truth, given).unwrap()).unwrap();
         for (metric, theirs) in golden[name].as_object().unwrap().iter().filter(|(m, _)| *m != "against") {
