@@ -154,7 +154,7 @@ fn a_config_can_name_the_architecture() {
     call(&["retrain"]).fails(2, &["retrain.arch", "--arch"]);
     let mut args = vec!["retrain".to_owned(), "--json".to_owned()];
     args.extend(small_retrain());
-    args.extend(["--set", "train.epochs=1", "--set", "retrain.arch=333333", "--out"].map(str::to_owned));
+    args.extend(["--set", "train.epochs=1", "--set", "retrain.arch=\"333333\"", "--out"].map(str::to_owned));
     args.push(folder.path().join("run").display().to_string());
     let done = call(&args);
     assert_eq!(done.json()["epochs"].as_u64(), Some(1));
