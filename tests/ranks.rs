@@ -138,7 +138,10 @@ mod launched {
         let line = "processes  2; process 0 sent";
         assert!(said.stdout.contains(line), "{}", said.stdout);
         let resume = ["--resume".to_owned(), run.display().to_string()];
-        call(&resume).fails(2, &["number of ranks", "compute.norms is \"local\"", "is 2, this run has 1"]);
+        call(&resume).fails(
+            2,
+            &["number of processes", "compute.norms = \"local\"", "is 2 in the checkpoint and 1 in this run"],
+        );
         assert_eq!(ranks(2, &resume).code, 0);
     }
 
@@ -146,7 +149,7 @@ mod launched {
     fn three_ranks_cannot_train() {
         let folder = tempfile::tempdir().unwrap();
         let run = out(&small_run(folder.path()), &folder.path().join("run"));
-        ranks(3, &run).fails(2, &["3 ranks", "1, 2, 4, 8"]);
+        ranks(3, &run).fails(2, &["3 processes", "1, 2, 4, 8"]);
     }
 
     /// Processes of the program whose arguments name a folder, by their rank.
