@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::program::{Call, call, program, small_run};
 
 fn config(folder: &Path, change: impl FnOnce(String) -> String) -> String {
-    let mini = include_str!("../configs/mini/pada.toml").to_owned();
+    let mini = pada::RunConfig::mini().to_toml();
     let path = folder.join("config.toml");
     std::fs::write(&path, change(mini)).unwrap();
     path.display().to_string()
@@ -26,20 +26,19 @@ fn run(folder: &Path, further: &[&str]) -> Call {
 }
 
 #[test]
-fn an_unknown_config_key_is_named_with_its_line_and_the_valid_ones() {
+fn an_unknown_config_key_is_named_with_its_line_and_the_nearest_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = config(folder.path(), |text| text.replace("momentum =", "momentun ="));
     let line =
         std::fs::read_to_string(&path).unwrap().lines().position(|l| l.starts_with("momentun")).unwrap();
-    let line = format!("line {}", line + 1);
-    call(&["--config", &path]).fails(2, &[&path, &line, "momentun", "weight_decay", "clip_norm"]);
+    let place = format!("`{path}:{}`", line + 1);
+    let said = "unknown key `train.momentun`; did you mean `train.momentum`?";
+    call(&["--config", &path]).fails(2, &[&place, said, "weight_decay", "clip_norm"]);
 }
 
 #[test]
 fn a_missing_config_key_and_a_missing_file_are_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = config(folder.path(), |text| text.replace("clip_norm = 5.0", ""));
-    call(&["--config", &path]).fails(2, &[&path, "clip_norm"]);
+    call(&["--set", "paths.rule=constant"]).fails(2, &["`paths.distribution`", "\"constant\""]);
     call(&["--config", "no/such.toml"]).fails(2, &["no/such.toml"]);
 }
 
@@ -51,16 +50,18 @@ fn a_wrong_assignment_is_named_with_the_valid_keys() {
     call(&["--set", "train.epochs=0"]).fails(2, &["train.epochs", "at least 1"]);
     call(&["--set", "rank.split=valid"]).fails(2, &["rank.split", "data.train"]);
     call(&["--set", "rank.images=2001"]).fails(2, &["rank.images", "2001", "2000"]);
-    call(&["--set", "sampler.path=fixed"]).fails(2, &["sampler.arch"]);
+    call(&["--set", "sampler.path=fixed"]).fails(2, &["unknown key `sampler.path`; use `paths.rule`"]);
 }
 
 #[test]
 fn an_architecture_with_a_bad_operation_or_length_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("list.txt");
-    for (bad, word) in
-        [("333335", "\"5\" at position 5"), ("33333", "5 positions"), ("|nor_conv_5x5~0|", "nor_conv_5x5")]
-    {
+    for (bad, word) in [
+        ("333335", "\"5\" is not an operation of nb201 at decision 5"),
+        ("33333", "5 decisions"),
+        ("|nor_conv_5x5~0|", "nor_conv_5x5"),
+    ] {
         std::fs::write(&list, format!("000000\n{bad}\n")).unwrap();
         let set = format!("rank.archs={}", list.display());
         run(folder.path(), &["--set", &set]).fails(2, &["list.txt, line 2", word]);
@@ -68,7 +69,7 @@ fn an_architecture_with_a_bad_operation_or_length_is_named_with_its_line() {
     }
     std::fs::write(&list, "000000\n\n333333\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\n").unwrap();
     call(&["cost", "--file", list.to_str().unwrap()])
-        .fails(2, &["list.txt, line 4", "000000 stands in line 1"]);
+        .fails(2, &["list.txt, line 4", "000000 occurs already in line 1"]);
     std::fs::write(&list, "# nothing\n").unwrap();
     call(&["cost", "--file", list.to_str().unwrap()]).fails(2, &["list.txt", "no architecture"]);
 }
@@ -77,17 +78,16 @@ fn an_architecture_with_a_bad_operation_or_length_is_named_with_its_line() {
 fn images_that_are_not_there_are_named_with_the_command_that_fetches_them() {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["--set", "data.source=cifar10"])
-        .fails(2, &["data_batch_1.bin is missing", "cargo xtask download cifar10"]);
+        .fails(2, &["data_batch_1.bin is missing", "pada download cifar10"]);
     run(folder.path(), &["--set", "data.source=cifar100"])
-        .fails(2, &["train.bin is missing", "cargo xtask download cifar100"]);
+        .fails(2, &["train.bin is missing", "pada download cifar100"]);
     run(folder.path(), &["--set", "data.source=imagenet"]).fails(2, &["imagenet", "mini", "cifar10"]);
 }
 
 #[test]
 fn a_truth_table_that_is_not_there_or_damaged_stops_before_training() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &["--set", "rank.truth=nb201"])
-        .fails(2, &["nasbench201.csv", "cargo xtask download nb201"]);
+    run(folder.path(), &["--set", "rank.truth=nb201"]).fails(2, &["nasbench201.csv", "pada download nb201"]);
     let tables = folder.path().join("nasbench201");
     std::fs::create_dir(&tables).unwrap();
     std::fs::write(tables.join("nasbench201.csv"), "index,ops\n0,000000\n").unwrap();
@@ -111,7 +111,7 @@ fn an_output_folder_that_exists_is_left_alone() {
     std::fs::write(run_folder.join("mine.txt"), "mine").unwrap();
     run(folder.path(), &[]).fails(2, &["run exists", "--resume", "--out"]);
     assert_eq!(std::fs::read_dir(&run_folder).unwrap().count(), 1);
-    call(&["--resume", run_folder.to_str().unwrap()]).fails(2, &["holds no run", "config.toml"]);
+    call(&["--resume", run_folder.to_str().unwrap()]).fails(2, &["is not a run folder", "config.toml"]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_folder_that_cannot_be_written_is_named() {
 #[test]
 fn weights_of_another_network_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let pt = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+    let pt = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-models/tests/data/plain.pt");
     let out = folder.path().join("out.csv").display().to_string();
     let rank = |channels, cells| {
         call(&[
@@ -156,7 +156,7 @@ fn a_file_of_scores_that_cannot_be_written_stops_before_scoring() {
         assert_eq!(done.stderr.matches("os error").count(), 1, "said once: {}", done.stderr);
         done
     };
-    rank(&out).fails(2, &["no/such/out.csv", "make its folder", "--out"]);
+    rank(&out).fails(2, &["no/such/out.csv", "create its folder", "--out"]);
     rank(&folder.path().join("out.csv").display().to_string()).fails(2, &["no.pt"]);
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing is left behind");
     let refused = |args: &[&str], words: &[&str]| {
@@ -218,8 +218,8 @@ fn wrong_usage_exits_with_2() {
 fn weights_that_a_rule_places_are_not_ranked_alone() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let close = "rule={name=\"close\", openings=[0.0], gate={embedding=4, hidden=8, temperature=5.0}}";
-    let set = ["sampler.path=uniform", "sampler.data=uniform", "train.epochs=1", close];
+    let close = "update={rule=\"close\", openings=[0.0], gate={embedding=4, hidden=8, temperature=5.0}}";
+    let set = ["paths.rule=uniform", "images.rule=uniform", "train.epochs=1", close];
     let mut args: Vec<String> = small_run(folder.path());
     args.extend(set.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]));
     args.extend(["--out".to_owned(), out.display().to_string()]);
@@ -246,7 +246,7 @@ fn a_resumed_run_of_another_sampler_is_refused() {
     assert_eq!(call(&args).code, 0);
     let config = out.join("config.toml");
     let text = std::fs::read_to_string(&config).unwrap();
-    assert!(text.contains("last = 1.0"), "{text}");
-    std::fs::write(&config, text.replace("last = 1.0", "last = 0.5")).unwrap();
-    call(&["--resume", out.to_str().unwrap()]).fails(2, &["belongs to another run", "sampler"]);
+    assert!(text.contains("smoothing.last = 1.0"), "{text}");
+    std::fs::write(&config, text.replace("smoothing.last = 1.0", "smoothing.last = 0.5")).unwrap();
+    call(&["--resume", out.to_str().unwrap()]).fails(2, &["belongs to another run", "smoothing"]);
 }

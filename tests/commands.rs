@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::program::{call, program, small_run};
+use crate::program::{call, program, small_retrain, small_run};
 
 /// A PyTorch file of the supernet with C=2, N=1; `make_pt.py` beside it wrote it.
-const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-models/tests/data/plain.pt");
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -23,10 +23,10 @@ fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
     for field in ["run_dir", "tau_b", "p_at_top5", "archs_ranked", "train_s", "rank_s", "device"] {
         assert!(json.get(field).is_some(), "{field} is not in {json}");
     }
-    let truth = pada::truth::mini(&pada::space::Nb201::new()).unwrap();
+    let truth = pada::nasbench::mini().unwrap();
     assert_eq!(json["archs_ranked"].as_u64(), Some(truth.archs().len() as u64));
     assert_eq!(json["run_dir"].as_str(), run.to_str());
-    for word in ["PA&DA (released), seed 5", "weights", "live conv weight", "best", text(&run)] {
+    for word in ["PA&DA (released), seed 5", "#params", "active-conv-params", "best", text(&run)] {
         assert!(done.stdout.contains(word), "{word} is not in {}", done.stdout);
     }
     for file in ["config.toml", "record.json", "ranking.csv", "epoch-0003.safetensors"] {
@@ -86,7 +86,7 @@ fn magic_at_trains() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = small_run(folder.path());
-    for set in ["sampler.path=one-change", "sampler.data=uniform", "rule={name=\"magic-at\",weight=0.5}"] {
+    for set in ["paths.rule=one-change", "images.rule=uniform", "update={rule=\"magic-at\",weight=0.5}"] {
         args.extend(["--set".to_owned(), set.to_owned()]);
     }
     args.extend(["--out".into(), run.display().to_string(), "--json".into()]);
@@ -103,7 +103,7 @@ fn retrain_trains_one_architecture() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = vec!["retrain".to_owned(), "--arch".into(), "232000".into(), "--json".into()];
-    args.extend(small_run(folder.path()));
+    args.extend(small_retrain());
     args.extend(["--out".into(), run.display().to_string()]);
     let json = call(&args).json();
     assert_eq!(json["epochs"], 3);
@@ -201,9 +201,9 @@ fn doctor_says_what_is_missing_and_what_to_do() {
         (json["mini_images"]["found"].as_bool(), json["cifar10"]["found"].as_bool()),
         (Some(true), Some(false))
     );
-    assert!(done.stdout.contains("cargo xtask download cifar10"), "{}", done.stdout);
-    assert!(done.stdout.contains("cargo xtask download nb201"), "{}", done.stdout);
-    assert!(done.stdout.contains("`pada-train` alone needs none of it"), "{}", done.stdout);
+    assert!(done.stdout.contains("pada download cifar10"), "{}", done.stdout);
+    assert!(done.stdout.contains("pada download nb201"), "{}", done.stdout);
+    assert!(done.stdout.contains("plain `pada` runs without them"), "{}", done.stdout);
     for what in ["gpu", "nvrtc"] {
         let detail = json[what]["detail"].as_str().unwrap();
         assert!(!detail.is_empty(), "doctor says nothing about {what}");
@@ -222,13 +222,15 @@ fn every_command_shows_an_example() {
         "metrics",
         "import",
         "export",
+        "download",
+        "reproduce",
         "doctor",
         "completions",
         "man",
     ] {
         let help = call(&[command, "--help"]);
         assert!(
-            help.code == 0 && help.stdout.contains(&format!("Example: pada-train {command}")),
+            help.code == 0 && help.stdout.contains(&format!("Example: pada {command}")),
             "{}",
             help.stdout
         );

@@ -1,16 +1,17 @@
-//! `pada-train export`: files of inherited and of retrained weights, and what it refuses.
+//! `pada export`: files of inherited and of retrained weights, and what it refuses.
 
 use std::path::Path;
 
+use pada::exec::{Executor, Images, Precision};
+use pada::graph::Lower;
 use pada::graph::onnx::ModelProto;
-use pada::graph::{Executor, Images, Lower, Precision};
 use pada::read_exported;
 use serde_json::json;
 
-use crate::program::{Call, call, small_run};
+use crate::program::{Call, call, small_retrain};
 
 /// A PyTorch file of the supernet with C=2, N=1; `make_pt.py` beside it wrote it.
-const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-supernet/tests/data/plain.pt");
+const PT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../pada-models/tests/data/plain.pt");
 
 fn export(folder: &Path, weights: &str, further: &[&str]) -> Call {
     let out = folder.join("net");
@@ -22,10 +23,13 @@ fn export(folder: &Path, weights: &str, further: &[&str]) -> Call {
     call(&args)
 }
 
-/// The values of an ONNX file's initialisers that have a name of the layout, in its order.
+/// The values of an ONNX file's initialisers that are weights of the layout, in its order.
 fn initialisers(model: &ModelProto, net: &pada::ExportedNet) -> Vec<f32> {
     let tensors = &model.graph.as_ref().unwrap().initializer;
-    let of = |name: &str| &tensors.iter().find(|tensor| tensor.name == name).unwrap().raw_data;
+    let of = |name: &str| {
+        let name = pada::graph::onnx::valid_name(name);
+        &tensors.iter().find(|tensor| tensor.name == name).unwrap().raw_data
+    };
     let bytes =
         net.frozen.weights().iter().flat_map(|(_, spec)| of(&spec.name)).copied().collect::<Vec<u8>>();
     bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
@@ -36,7 +40,7 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = vec!["retrain".to_owned(), "--arch".into(), "243012".into()];
-    args.extend(small_run(folder.path()));
+    args.extend(small_retrain());
     args.extend(["--out".into(), run.display().to_string()]);
     assert_eq!(call(&args).code, 0);
     let [onnx, safetensors] = ["net.onnx", "net.safetensors"].map(|name| folder.path().join(name));
@@ -79,10 +83,9 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     // What was loaded classifies as the readable executor does, image by image.
     let test = pada::data::mini().unwrap().test;
     let (layout, shape) = (net.frozen.weights(), net.frozen.input());
-    let mut engine = pada::engine::Engine::new(layout.clone(), net.values.clone(), Precision::Single);
-    let mut candle =
-        pada::supernet::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::Double);
-    let pixels = pada::data::normalised(&test, &[0, 1, 2]);
+    let mut engine = pada::engine::Engine::new(layout.clone(), net.values.clone(), Precision::F32);
+    let mut candle = pada_candle::CandleExecutor::new(layout.clone(), net.values.clone(), Precision::F64);
+    let pixels = pada::data::normalised(&test, &[0, 1, 2]).unwrap();
     let all = engine.logits(net.frozen.graph(), &Images::given(&pixels, shape)).unwrap();
     for (image, pixels) in pixels.chunks(shape.numel()).enumerate() {
         let alone = candle.logits(net.frozen.graph(), &Images::given(pixels, shape)).unwrap();
@@ -92,11 +95,11 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
 
     // The weights of any other architecture were not trained.
     let other = ["--arch", "333333", "--out", "other.onnx"];
-    export(folder.path(), weights, &other).fails(2, &["243012 alone", "333333"]);
+    export(folder.path(), weights, &other).fails(2, &["only the architecture 243012", "333333"]);
     // Nor are those of a run that was stopped.
     std::fs::remove_file(run.join("epoch-0003.safetensors")).unwrap();
     let further = ["--out", "other.onnx"];
-    export(folder.path(), weights, &further).fails(2, &["not trained to its end", "--resume"]);
+    export(folder.path(), weights, &further).fails(2, &["the training of", "is not finished", "--resume"]);
 }
 
 #[test]
@@ -125,13 +128,13 @@ fn weights_of_a_file_need_their_network_and_images() {
     export(folder.path(), "no-such.pt", &[&net[..], &["212121", "--overwrite"]].concat())
         .fails(2, &["no-such.pt"]);
     let no_run = folder.path().to_str().unwrap();
-    export(folder.path(), no_run, &["--overwrite"]).fails(2, &["holds no run", "config.toml"]);
+    export(folder.path(), no_run, &["--overwrite"]).fails(2, &["is not a run folder", "config.toml"]);
     with("212121", &["--out", "/no/such/folder/net.onnx"]).fails(2, &["/no/such/folder/net.onnx"]);
     // Nothing that failed touched the file.
     assert_eq!(std::fs::read(folder.path().join("net")).unwrap(), first);
     assert!(matches!(
         read_exported(Path::new(PT)),
-        Err(pada::PadaError::Weights(pada::supernet::WeightsError::Unreadable { .. }))
+        Err(pada::PadaError::Weights(pada::models::WeightsError::Unreadable { .. }))
     ));
 }
 

@@ -24,7 +24,7 @@ fn strace(log: &Path, options: &[&str], args: &[String]) -> Call {
     let mut command = Command::new("strace");
     command.env("PADA_DATA", "no-such-folder").env_remove("RUST_LOG");
     command.args(["-y", "-e", "trace=write,fsync,renameat,openat", "-o"]).arg(log).args(options);
-    command.arg(env!("CARGO_BIN_EXE_pada-train")).args(args).args(["--threads", "1"]);
+    command.arg(env!("CARGO_BIN_EXE_pada")).args(args).args(["--threads", "1"]);
     Call::from(command.output().unwrap())
 }
 

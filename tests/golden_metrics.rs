@@ -22,7 +22,7 @@ fn measure(column: &str, truth: &str) -> Option<Value> {
     let pred = folder.path().join("pred.csv");
     std::fs::write(&pred, csv).unwrap();
     let output = program()
-        .args(["metrics", "--truth", truth, "--resamples", "20", "--json", "--pred"])
+        .args(["metrics", "--truth", truth, "--resamples", "40", "--json", "--pred"])
         .arg(&pred)
         .env("PADA_DATA", &data)
         .output()

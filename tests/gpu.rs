@@ -21,7 +21,7 @@ fn emulation() -> Option<&'static Path> {
 /// The program where `cuda:N` is the GPU of the test, and N.
 fn on_gpu() -> Option<(Command, String)> {
     let mut command = program();
-    if pada_emulated_gpu::is_a_card() {
+    if pada_emulated_gpu::uses_real_gpu() {
         return Some((command, std::env::var("PADA_TEST_CUDA").unwrap()));
     }
     let folder = emulation()?;
@@ -86,7 +86,7 @@ fn doctor_lists_the_kernels_of_a_gpu() {
 
 #[test]
 fn a_gpu_that_fails_ends_a_run_with_its_name() {
-    if pada_emulated_gpu::is_a_card() {
+    if pada_emulated_gpu::uses_real_gpu() {
         return;
     }
     let Some((mut command, _)) = on_gpu() else { return };

@@ -26,7 +26,7 @@ pub(crate) fn found(run: &Path) -> (String, String) {
     let record = std::fs::read_to_string(run.join("record.json")).unwrap();
     let mut record: serde_json::Value = serde_json::from_str(&record).unwrap();
     let still = |part: &mut serde_json::Value| {
-        part.as_object_mut().unwrap().retain(|key, _| !["seconds", "ranks"].contains(&key.as_str()));
+        part.as_object_mut().unwrap().retain(|key, _| !["seconds", "communication"].contains(&key.as_str()));
     };
     record["train_seconds"].take();
     still(&mut record["ranking"]);
@@ -83,51 +83,48 @@ fn pada_survives_kills() {
 
 #[test]
 fn fairnas_survives_kills() {
-    let fair = ["sampler.path=fair", "sampler.data=uniform", "train.batch=48"];
+    let fair = ["paths.rule=fair", "images.rule=uniform", "train.batch=48"];
     killed_equals_whole("FairNAS", &fair);
 }
 
 #[test]
 fn sumnas_survives_kills() {
     let rule =
-        "rule={name=\"sumnas\", variant=\"released\", inner_steps=2, inner_lr=0.05, inner_momentum=0.9}";
-    killed_equals_whole("SUMNAS", &["sampler.path=fair", "sampler.data=uniform", rule, "train.momentum=0.0"]);
+        "update={rule=\"sumnas\", variant=\"released\", inner_steps=2, inner_lr=0.05, inner_momentum=0.9}";
+    killed_equals_whole("SUMNAS", &["paths.rule=fair", "images.rule=uniform", rule, "train.momentum=0.0"]);
 }
 
 #[test]
 fn gradient_matching_survives_kills() {
-    let split = "split={name=\"gradient-matching\", splits=3, samples=1, between_epochs=1, leaf_epochs=1, \
+    let split = "split={rule=\"gradient-matching\", splits=3, samples=1, between_epochs=1, leaf_epochs=1, \
                  last=\"reinitialise\"}";
-    killed_equals_whole("GM", &["sampler.path=uniform", "sampler.data=uniform", "train.epochs=1", split]);
+    killed_equals_whole("GM", &["paths.rule=uniform", "images.rule=uniform", "train.epochs=1", split]);
 }
 
 #[test]
 fn few_shot_survives_kills() {
-    let split = "split={name=\"few-shot\", positions=[4], leaf_epochs=1}";
-    killed_equals_whole(
-        "Few-Shot",
-        &["sampler.path=uniform", "sampler.data=uniform", "train.epochs=1", split],
-    );
+    let split = "split={rule=\"few-shot\", positions=[4], leaf_epochs=1}";
+    killed_equals_whole("Few-Shot", &["paths.rule=uniform", "images.rule=uniform", "train.epochs=1", split]);
 }
 
 /// Blocks open, and edges move between them, in the middle of the run, which restarts once.
 #[test]
 fn close_survives_kills() {
-    let rule = "rule={name=\"close\", openings=[0.0,0.3,0.6], restart=0.4, \
+    let rule = "update={rule=\"close\", openings=[0.0,0.3,0.6], restart=0.4, \
                 gate={embedding=16, hidden=32, temperature=5.0}}";
-    killed_equals_whole("CLOSE", &["sampler.path=uniform", "sampler.data=uniform", "train.epochs=5", rule]);
+    killed_equals_whole("CLOSE", &["paths.rule=uniform", "images.rule=uniform", "train.epochs=5", rule]);
 }
 
 #[test]
 fn nsas_survives_kills() {
     for constraints in ["\"random-and-diverse\"", "{archive=3}"] {
-        let rule = format!("rule={{name=\"nsas\", beta=0.8, constraints={constraints}}}");
-        killed_equals_whole("NSAS", &["sampler.path=uniform", "sampler.data=uniform", &rule]);
+        let rule = format!("update={{rule=\"nsas\", beta=0.8, constraints={constraints}}}");
+        killed_equals_whole("NSAS", &["paths.rule=uniform", "images.rule=uniform", &rule]);
     }
 }
 
 #[test]
 fn magic_at_survives_kills() {
-    let rule = "rule={name=\"magic-at\", weight=0.5}";
-    killed_equals_whole("Magic-AT", &["sampler.path=one-change", "sampler.data=uniform", rule]);
+    let rule = "update={rule=\"magic-at\", weight=0.5}";
+    killed_equals_whole("Magic-AT", &["paths.rule=one-change", "images.rule=uniform", rule]);
 }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod bad_input;
+mod candle;
 mod commands;
+mod downloads;
 mod export;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -14,6 +16,7 @@ mod photographs;
 mod program;
 mod ranks;
 mod report;
+mod reproducing;
 mod retraining;
 mod searches;
 mod shared;

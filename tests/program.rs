@@ -41,7 +41,7 @@ impl From<Output> for Call {
 
 /// The program, in an empty data folder unless a test gives another.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pada-train"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pada"));
     command.env("PADA_DATA", "no-such-folder").env_remove("RUST_LOG");
     command
 }
@@ -49,6 +49,12 @@ pub(crate) fn program() -> Command {
 /// Calls the program.
 pub(crate) fn call<S: AsRef<str>>(args: &[S]) -> Call {
     program().args(args.iter().map(AsRef::as_ref)).output().unwrap().into()
+}
+
+/// Arguments of a retraining that takes a second: few images, three epochs.
+pub(crate) fn small_retrain() -> Vec<String> {
+    let settings = ["train.epochs=3", "data.train_images=192", "test.images=60", "test.batch=30"];
+    settings.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]).collect()
 }
 
 /// Arguments of a run that takes a second: few images, few architectures, three epochs.

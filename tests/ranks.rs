@@ -11,7 +11,7 @@ fn several_ranks_without_mpi_are_refused_with_what_to_build() {
         [("OMPI_COMM_WORLD_SIZE", "mpirun"), ("PMI_SIZE", "mpiexec"), ("SLURM_STEP_NUM_TASKS", "srun")]
     {
         let call: Call = program().env(variable, "4").output().unwrap().into();
-        call.fails(2, &[launcher, "4 ranks", "--features mpi"]);
+        call.fails(2, &[launcher, "4 processes", "--features mpi"]);
     }
 }
 
@@ -20,7 +20,7 @@ fn several_ranks_without_mpi_are_refused_with_what_to_build() {
 fn a_command_for_one_rank_is_not_done_by_several() {
     let mut search = program();
     search.args(["search", "no-such-run"]).env("OMPI_COMM_WORLD_SIZE", "4");
-    Call::from(search.output().unwrap()).fails(2, &["mpirun", "4 ranks", "one"]);
+    Call::from(search.output().unwrap()).fails(2, &["mpirun", "4 processes", "single"]);
 }
 
 #[cfg(feature = "mpi")]
@@ -46,7 +46,7 @@ mod launched {
     /// All ranks alike.
     fn ranks<S: AsRef<str>>(size: usize, args: &[S]) -> Call {
         let mut command = launcher(size);
-        command.arg(env!("CARGO_BIN_EXE_pada-train")).args(args.iter().map(AsRef::as_ref));
+        command.arg(env!("CARGO_BIN_EXE_pada")).args(args.iter().map(AsRef::as_ref));
         command.args(["--threads", "1", "--peer-timeout", "60"]).output().unwrap().into()
     }
 
@@ -84,7 +84,7 @@ mod launched {
 
     fn weights(checkpoint: &Path) -> Vec<u8> {
         let layout = pada::weight_layout(&pada::RunConfig::mini().supernet, 10).unwrap();
-        let weights = pada::supernet::read_weights(checkpoint, &layout).unwrap();
+        let weights = pada::models::read_weights(checkpoint, &layout).unwrap();
         weights.iter().flat_map(|weight| weight.to_le_bytes()).collect()
     }
 
@@ -114,7 +114,7 @@ mod launched {
         let folder = tempfile::tempdir().unwrap();
         let args = small_run(folder.path());
         let mut command = launcher(1);
-        let program = env!("CARGO_BIN_EXE_pada-train");
+        let program = env!("CARGO_BIN_EXE_pada");
         command.arg(program).args(&args).args(["--threads", "1"]);
         command.args([":", "-n", "1", program]).args(&args).args([
             "--threads",
@@ -123,7 +123,7 @@ mod launched {
             "train.lr=0.07",
         ]);
         let said: Call = command.current_dir(folder.path()).output().unwrap().into();
-        said.fails(2, &["rank 1 has another config", "lr = 0.07", "lr = 0.05"]);
+        said.fails(2, &["process 1 has a different config", "lr = 0.07", "lr = 0.05"]);
         assert!(!folder.path().join("runs").exists(), "nothing was begun");
     }
 
@@ -135,10 +135,13 @@ mod launched {
         args.extend(["--set", "compute.norms=local"].map(str::to_owned));
         let said = ranks(2, &out(&args, &run));
         assert_eq!(said.code, 0, "{}", said.stderr);
-        let line = "ranks      2; rank 0 sent";
+        let line = "processes  2; process 0 sent";
         assert!(said.stdout.contains(line), "{}", said.stdout);
         let resume = ["--resume".to_owned(), run.display().to_string()];
-        call(&resume).fails(2, &["number of ranks", "compute.norms is \"local\"", "is 2, this run has 1"]);
+        call(&resume).fails(
+            2,
+            &["number of processes", "compute.norms = \"local\"", "is 2 in the checkpoint and 1 in this run"],
+        );
         assert_eq!(ranks(2, &resume).code, 0);
     }
 
@@ -146,7 +149,7 @@ mod launched {
     fn three_ranks_cannot_train() {
         let folder = tempfile::tempdir().unwrap();
         let run = out(&small_run(folder.path()), &folder.path().join("run"));
-        ranks(3, &run).fails(2, &["3 ranks", "1, 2, 4, 8"]);
+        ranks(3, &run).fails(2, &["3 processes", "1, 2, 4, 8"]);
     }
 
     /// Processes of the program whose arguments name a folder, by their rank.
@@ -158,8 +161,7 @@ mod launched {
                 bytes.split(|&b| b == 0).map(|text| String::from_utf8_lossy(text).into_owned()).collect()
             };
             let arguments = texts(read("cmdline"));
-            let ours =
-                arguments[0].ends_with("pada-train") && arguments.iter().any(|a| Path::new(a) == folder);
+            let ours = arguments[0].ends_with("pada") && arguments.iter().any(|a| Path::new(a) == folder);
             let rank = texts(read("environ"))
                 .iter()
                 .find_map(|v| v.strip_prefix("OMPI_COMM_WORLD_RANK=")?.parse().ok());
@@ -173,7 +175,7 @@ mod launched {
     /// Starts ranks of a new run, or those that go on with one.
     fn start(size: usize, args: &[String], run: &Path, more: &[&str]) -> Child {
         let mut command = launcher(size);
-        command.arg(env!("CARGO_BIN_EXE_pada-train"));
+        command.arg(env!("CARGO_BIN_EXE_pada"));
         match run.join("config.toml").is_file() {
             true => command.arg("--resume").arg(run),
             false => command.args(out(args, run)),
@@ -269,7 +271,7 @@ mod launched {
         Command::new("kill").args(["-STOP", &process.to_string()]).status().unwrap();
         let ended = Call::from(child.wait_with_output().unwrap());
         assert_ne!(ended.code, 0);
-        for words in ["rank 0 heard nothing from rank 1 for 3 s", "--peer-timeout", "--resume"] {
+        for words in ["process 0 received no message from process 1 for 3 s", "--peer-timeout", "--resume"] {
             assert!(ended.stderr.contains(words), "{}", ended.stderr);
         }
     }

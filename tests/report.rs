@@ -36,8 +36,8 @@ fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
     let json = report(&[run.to_str().unwrap(), "--json"]).json();
     assert_eq!(json["file"].as_str(), page.to_str());
     assert_eq!(std::fs::read_to_string(&page).unwrap(), first);
-    let truth = pada::truth::mini(&pada::space::Nb201::new()).unwrap();
-    let scatter = format!("{} architectures of mini.", truth.archs().len());
+    let truth = pada::nasbench::mini().unwrap();
+    let scatter = format!("{} architectures of table mini.", truth.archs().len());
     // 192 images that are drawn by importance, checkpoints of three epochs.
     for text in
         [scatter.as_str(), "epoch-0003.safetensors", "192 images", "data:image/png;base64,", "nor_conv_3x3"]
@@ -50,7 +50,7 @@ fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
 fn a_run_under_way_is_read_without_its_lock() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let held = RunFolder::create(&run, &RunConfig::mini()).unwrap();
+    let held = RunFolder::create(&run, RunConfig::mini()).unwrap();
     let said = report(&[run.to_str().unwrap()]);
     assert!(said.code == 0 && said.stderr.contains("is not finished"), "{}", said.stderr);
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
@@ -109,7 +109,7 @@ fn what_is_missing_is_said_and_what_is_broken_refused() {
     assert_eq!(report(&[path]).code, 0);
     let page = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(
-        page.contains("The truth table is not here: ") && page.contains("cargo xtask download nb201"),
+        page.contains("The benchmark table is not available: ") && page.contains("pada download nb201"),
         "{page}"
     );
 
@@ -138,14 +138,14 @@ fn shells_and_manuals_know_every_command() {
     call(&["completions", "tcsh"]).fails(2, &["tcsh", "bash"]);
     let page = call(&["man"]);
     assert!(
-        page.code == 0 && page.stdout.contains(".TH pada-train 1") && page.stdout.contains("report"),
+        page.code == 0 && page.stdout.contains(".TH pada 1") && page.stdout.contains("report"),
         "{}",
         page.stdout
     );
     let folder = tempfile::tempdir().unwrap();
     let man1 = folder.path().join("man1");
     assert_eq!(call(&["man", "--out", man1.to_str().unwrap()]).code, 0);
-    for page in ["pada-train.1", "pada-train-report.1", "pada-train-rank.1"] {
+    for page in ["pada.1", "pada-report.1", "pada-rank.1"] {
         assert!(man1.join(page).is_file(), "{page}");
     }
 }

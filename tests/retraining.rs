@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pada::graph::onnx::ModelProto;
 use serde_json::json;
 
-use crate::program::{Call, call, program};
+use crate::program::{Call, call, program, small_retrain};
 use crate::shared;
 
 const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
@@ -23,16 +23,18 @@ fn with_tables<S: AsRef<str>>(args: &[S]) -> Call {
 }
 
 /// Settings that make a run of photographs small: few of them, small ones, a small network.
-fn small(space: &str, images: &Path) -> Vec<String> {
-    let (pixels, size): (&str, &[&str]) = match space {
-        "nb201" => ("16", &["supernet.channels=4", "supernet.cells=1"]),
-        "darts" => ("32", &["supernet.channels=2", "supernet.cells=3"]),
-        _ => ("32", &[]),
+fn small(space: &str, network: &str, scored: &str, images: &Path) -> Vec<String> {
+    let (pixels, size): (&str, [&str; 2]) = match space {
+        "nb201" => ("16", ["channels=4", "cells=1"]),
+        "darts" => ("32", ["channels=2", "cells=3"]),
+        _ => ("32", [""; 2]),
     };
+    let size = size.iter().filter(|key| !key.is_empty()).map(|key| format!("{network}.{key}"));
     let mut set = vec![format!("data.source={}", images.display()), format!("data.image_size={pixels}")];
-    let few = ["data.train_images=40", "train.epochs=2", "train.batch=20", "rank.images=20", "rank.batch=20"];
+    let few = ["data.train_images=40", "train.epochs=2", "train.batch=20"];
+    let scored = ["images=20", "batch=20"].map(|key| format!("{scored}.{key}"));
     let crop = ["augment.crop_padding=0", "augment.resized_crop={area=[0.5,1.0],ratio=[0.75,1.33]}"];
-    set.extend(few.iter().chain(&crop).chain(size).map(|s| (*s).to_owned()));
+    set.extend(few.iter().chain(&crop).map(|s| (*s).to_owned()).chain(size).chain(scored));
     set.into_iter().flat_map(|set| ["--set".to_owned(), set]).collect()
 }
 
@@ -50,12 +52,12 @@ fn search_retrain_export(space: &str, recipe: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let [supernet, alone, onnx] = ["supernet", "alone", "net.onnx"].map(path);
-    let settings = small(space, &images);
+    let settings = small(space, "supernet", "rank", &images);
 
     let config = if space == "nb201" { "mini" } else { space };
     let file = if space == "nb201" { "pada" } else { "mini" };
     let mut args = vec!["--config".to_owned(), format!("{CONFIGS}/{config}/{file}.toml")];
-    args.extend(settings.clone());
+    args.extend(settings);
     let mut set = vec!["rank.archs=random:2", "train.epochs=1"];
     match space {
         // No table is of photographs; a supernet without running statistics has none to take anew.
@@ -81,7 +83,7 @@ fn search_retrain_export(space: &str, recipe: &[&str]) {
     let found = found.json()["archs"][0]["arch"].as_str().unwrap().to_owned();
 
     let recipe: Vec<&str> = recipe.iter().flat_map(|set| ["--set", set]).chain(["--out", &alone]).collect();
-    let retrained = retrain(space, &found, &settings, &recipe).json();
+    let retrained = retrain(space, &found, &small(space, "network", "test", &images), &recipe).json();
     assert_eq!(retrained["epochs"], 2);
     let record = pada::report::RunRecord::read(&Path::new(&alone).join("record.json")).unwrap();
     let ranking = record.ranking.unwrap();
@@ -98,10 +100,10 @@ fn search_retrain_export(space: &str, recipe: &[&str]) {
     let model = ModelProto::from_bytes(&std::fs::read(&onnx).unwrap()).unwrap();
     assert!(model.metadata_props.iter().any(|entry| entry.key == "alone"));
     let graph = model.graph.unwrap();
-    assert_eq!(graph.name, format!("{space} {found}"));
+    assert_eq!(graph.name, format!("{space}_{found}"));
     // What is there only in training is not in it.
     assert!(graph.initializer.iter().all(|tensor| !tensor.name.starts_with("auxiliary")));
-    call(&["search", &alone]).fails(2, &["the run folder", "one architecture alone"]);
+    call(&["search", &alone]).fails(2, &["RUN_DIR", "a run of one architecture"]);
 }
 
 #[test]
@@ -111,7 +113,7 @@ fn nb201_from_photographs_to_onnx() {
 
 #[test]
 fn darts_from_photographs_to_onnx() {
-    let whole = "alone={auxiliary=0.4,drop_path=0.2,label_smoothing=0.1,warm_up=1,ema=0.9}";
+    let whole = "retrain={auxiliary=0.4,drop_path=0.2,label_smoothing=0.1,warm_up=1,ema=0.9}";
     search_retrain_export("darts", &[whole, "augment.cutout=16"]);
 }
 
@@ -134,16 +136,27 @@ fn what_a_recipe_asks_for_and_the_network_lacks_is_refused() {
         assert!(!Path::new(&out).exists(), "{set}");
         done
     };
-    try_it("darts", "DARTS_V2", "alone.auxiliary=0.4").fails(2, &["alone.auxiliary", "32×32"]);
-    try_it("darts", "DARTS_V2", "alone.drop_path=1.5").fails(2, &["alone.drop_path is 1.5", "below 1"]);
+    try_it("darts", "DARTS_V2", "retrain.auxiliary=0.4").fails(2, &["retrain.auxiliary", "32×32"]);
+    try_it("darts", "DARTS_V2", "retrain.drop_path=1.5").fails(2, &["`retrain.drop_path` is 1.5", "below 1"]);
     try_it("darts", "NASNet", "seed=1").fails(2, &["5 nodes"]);
-    try_it("proxyless", "GM_ProxylessNAS", "alone.drop_path=0.2")
-        .fails(2, &["alone.drop_path has no effect", "proxyless"]);
+    try_it("proxyless", "GM_ProxylessNAS", "retrain.drop_path=0.2")
+        .fails(2, &["`retrain.drop_path` has no effect", "proxyless"]);
     try_it("proxyless", "FairNAS_A", "seed=1").fails(2, &["width"]);
-    try_it("nb201", "333333", "alone.ema=1.0").fails(2, &["alone.ema is 1", "below 1"]);
+    try_it("nb201", "333333", "retrain.ema=1.0").fails(2, &["`retrain.ema` is 1", "below 1"]);
     // A supernet has no recipe of this kind.
     let config = format!("{CONFIGS}/nb201/retrain-mini.toml");
-    let set = ["--set", "sampler.path=uniform", "--set", "rank.archs=random:2"];
-    call(&[&["--config", config.as_str()], &set[..]].concat())
-        .fails(2, &["alone is given", "pada-train retrain"]);
+    call(&["--config", config.as_str()]).fails(2, &["retrain-mini.toml:", "`retrain.ema`", "pada retrain"]);
+}
+
+#[test]
+fn a_config_can_name_the_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    call(&["retrain"]).fails(2, &["retrain.arch", "--arch"]);
+    let mut args = vec!["retrain".to_owned(), "--json".to_owned()];
+    args.extend(small_retrain());
+    args.extend(["--set", "train.epochs=1", "--set", "retrain.arch=\"333333\"", "--out"].map(str::to_owned));
+    args.push(folder.path().join("run").display().to_string());
+    let done = call(&args);
+    assert_eq!(done.json()["epochs"].as_u64(), Some(1));
+    assert!(done.stdout.contains("333333: "), "{}", done.stdout);
 }

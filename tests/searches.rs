@@ -108,11 +108,11 @@ fn a_search_says_what_it_cannot_do() {
     let run = trained(folder.path());
     search(&run, &["--max-params", "1K"]).fails(2, &["10000", "within the limits"]);
     search(&run, &["--max-params", "many"]).fails(2, &["many", "400M"]);
-    search(&run, &["--rate", "1.5"]).fails(2, &["rate is 1.5"]);
+    search(&run, &["--rate", "1.5"]).fails(2, &["`mutation_rate` is 1.5"]);
     let alone = call(&["search", &run, "--method", "pareto", "--population", "1"]);
-    alone.fails(2, &["population is 1", "at least 2"]);
+    alone.fails(2, &["`population` is 1", "at least 2"]);
     call(&["search"]).fails(2, &["RUN_DIR"]);
-    search("no/such/run", &[]).fails(2, &["no/such/run holds no run"]);
+    search("no/such/run", &[]).fails(2, &["no/such/run is not a run folder"]);
     // A folder with scores of another supernet.
     let other = folder.path().join("other").display().to_string();
     let mut args = small_run(folder.path());
@@ -125,7 +125,7 @@ fn a_search_says_what_it_cannot_do() {
     let unfinished = folder.path().join("unfinished");
     std::fs::create_dir(&unfinished).unwrap();
     std::fs::copy(format!("{run}/config.toml"), unfinished.join("config.toml")).unwrap();
-    search(unfinished.to_str().unwrap(), &[]).fails(2, &["not trained to its end", "--resume"]);
+    search(unfinished.to_str().unwrap(), &[]).fails(2, &["the training of", "is not finished", "--resume"]);
 }
 
 /// Waits until the folder of a search holds some scores.

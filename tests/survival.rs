@@ -59,7 +59,7 @@ fn ended_by(name: &str) -> Call {
     let weights = |run: &Path| {
         let net = pada::RunConfig::mini().supernet;
         let layout = pada::weight_layout(&net, 10).unwrap();
-        pada::supernet::read_weights(&run.join("epoch-0006.safetensors"), &layout).unwrap()
+        pada::models::read_weights(&run.join("epoch-0006.safetensors"), &layout).unwrap()
     };
     assert_eq!(weights(&run), weights(&whole));
     ended
@@ -136,7 +136,7 @@ fn a_full_disk_stops_the_run_with_its_file_named_and_older_checkpoints_whole() {
     // 64 blocks of 512 or 1,024 bytes: room for a config, not for a checkpoint.
     let limited = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
-        .arg(env!("CARGO_BIN_EXE_pada-train"))
+        .arg(env!("CARGO_BIN_EXE_pada"))
         .args(&args)
         .output()
         .unwrap();
@@ -215,4 +215,80 @@ fn a_folder_made_by_a_run_that_had_not_begun_is_as_good_as_new() {
     let mut args = small_run(folder.path());
     args.extend(["--out".into(), run.display().to_string()]);
     assert_eq!(call(&args).code, 0);
+}
+
+/// Starts a run of a few seconds whose stderr is `stderr`, with the log on.
+#[cfg(target_os = "linux")]
+fn run_with_stderr(stderr: Stdio) -> (Option<i32>, bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let mut command = program();
+    command.args(small_run(folder.path())).arg("--out").arg(&out);
+    // At this level every step logs something.
+    let status = command.env("RUST_LOG", "debug").stdout(Stdio::null()).stderr(stderr).status().unwrap();
+    (status.code(), out.join("record.json").is_file())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_ends_well_where_stderr_is_full_or_closed() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    assert_eq!(run_with_stderr(full.into()), (Some(0), true));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(run_with_stderr(writer.into()), (Some(0), true));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_ignored_hangup_stays_ignored_and_another_one_stops_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    // A test that itself runs under nohup can only start programs that ignore the signal, too.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    let under_nohup = u64::from_str_radix(ignored, 16).unwrap() & 1 == 1;
+    let cases = [(true, 0), (under_nohup, if under_nohup { 0 } else { 130 })];
+    for (case, (ignored, code)) in cases.into_iter().enumerate() {
+        let out = folder.path().join(format!("run-{case}"));
+        let mut command = std::process::Command::new("sh");
+        let trap = if ignored { "trap '' HUP; exec \"$@\"" } else { "exec \"$@\"" };
+        command.args(["-c", trap, "sh"]).arg(program().get_program());
+        command.args(small_run(folder.path())).args(["--set", "train.epochs=40", "--checkpoint-every", "0"]);
+        command.arg("--out").arg(&out).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.env("PADA_DATA", "no-such-folder").spawn().unwrap();
+        let started = || std::fs::read_dir(&out).is_ok_and(|files| files.count() > 2);
+        while !started() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let sent =
+            std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "ignored: {ignored}");
+    }
+}
+
+#[test]
+fn a_command_does_not_write_over_what_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, archs) = (folder.path().join("run"), folder.path().join("some.csv"));
+    let mut args = small_run(folder.path());
+    args.extend(["--out".to_owned(), out.display().to_string()]);
+    assert_eq!(call(&args).code, 0);
+    std::fs::write(&archs, "333333\n").unwrap();
+    let weights = std::fs::read_dir(&out).unwrap().map(|file| file.unwrap().path());
+    let weights = weights.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).max().unwrap();
+    let before = std::fs::read(&weights).unwrap();
+    let (weights_text, archs) = (weights.display().to_string(), archs.display().to_string());
+    let net = ["--channels", "8", "--cells", "1"];
+    let refused = |args: &[&str], words: &[&str]| call(&[args, &net[..]].concat()).fails(2, words);
+    refused(
+        &["import", "--from", &weights_text, "--out", &weights_text],
+        &["would be overwritten", &weights_text],
+    );
+    let rank = ["rank", "--weights", &weights_text, "--data", "mini", "--archs", &archs, "--out"];
+    refused(&[&rank[..], &[&archs]].concat(), &["would be overwritten", &archs]);
+    refused(&[&rank[..], &[&weights_text]].concat(), &["ends in .csv"]);
+    let record = out.join("record.json").display().to_string();
+    call(&["report", &out.display().to_string(), "--out", &record]).fails(2, &["ends in .html", &record]);
+    assert!(std::fs::read(&weights).unwrap() == before);
 }

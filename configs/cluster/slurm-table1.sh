@@ -1,8 +1,9 @@
 #!/bin/bash
-# All runs of a table as a job array: every job takes its part of them, on one node, and no MPI is needed.
-# Send it off:  sbatch configs/cluster/slurm-table1.sh
-# Afterwards:   cargo xtask reproduce merge table1 --preset mini --out runs/table1-mini
-# Jobs that were ended go on when the same array is sent off again.
+# All runs of a table as a job array: each job executes a part of the runs on one node. It needs no MPI.
+# Submit:  sbatch configs/cluster/slurm-table1.sh    (submit again to resume jobs that ended early)
+# Merge:   cargo xtask reproduce merge table1 --preset mini --out runs/table1-mini
+# Cost:    not measured
+# Result:  not measured
 #SBATCH --job-name=pada-table1
 #SBATCH --array=0-7
 #SBATCH --cpus-per-task=8

@@ -8,10 +8,13 @@ use sha2::{Digest, Sha256};
 use crate::files::file;
 use crate::weights::layout;
 
-const STATE: &str = "pada.state";
-const CHECKSUM: &str = "pada.sha256";
+const VERSION: &str = "pada_checkpoint";
+const STATE: &str = "pada_state";
+const IDENTITY: &str = "pada_identity_sha256";
+const CHECKSUM: &str = "pada_sha256";
 
-/// A checkpoint as it is, and with a checksum that is right: nothing else gets past that.
+/// Reads the input as a checkpoint, first unchanged and then with a corrected checksum, because mutated inputs fail the check of the
+/// checksum.
 pub(crate) fn checkpoints(data: &[u8]) {
     read(data);
     if let Some(sealed) = sealed(data) {
@@ -21,9 +24,9 @@ pub(crate) fn checkpoints(data: &[u8]) {
 
 fn read(bytes: &[u8]) {
     let (path, layout) = (file("checkpoints/epoch-0001.safetensors", bytes), layout());
-    let folder = path.parent().expect("it lies in a folder");
-    let _ = Checkpoint::scope(&path).expect("the file is there");
-    let state = Checkpoint::data_state(folder).expect("the folder is there");
+    let folder = path.parent().expect("the file is in a folder");
+    let _ = Checkpoint::scope(&path);
+    let state = Checkpoint::data_state(folder).expect("the folder exists");
     if let Ok(checkpoint) = Checkpoint::read(&path, &layout) {
         assert!(state.is_some());
         assert_eq!(checkpoint.weights.len(), layout.numel());
@@ -36,31 +39,37 @@ fn read(bytes: &[u8]) {
     }
 }
 
-/// The same tensors and metadata with the checksum that `pada-trainer` asks for.
+/// Returns the same tensors and metadata with the checksum that `pada-trainer` expects.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
     let tensors = SafeTensors::deserialize(bytes).ok()?;
-    let state = header.metadata().as_ref()?.get(STATE)?.clone();
-    Some(seal(state, tensors.tensors().into_iter().collect()))
+    let metadata = header.metadata().as_ref()?;
+    let texts = [VERSION, STATE, IDENTITY].map(|key| metadata.get(key).cloned());
+    let [Some(version), Some(state), Some(identity)] = texts else { return None };
+    Some(seal([version, state, identity], tensors.tensors().into_iter().collect()))
 }
 
-fn seal(state: String, tensors: BTreeMap<String, TensorView<'_>>) -> Vec<u8> {
+fn seal(texts: [String; 3], tensors: BTreeMap<String, TensorView<'_>>) -> Vec<u8> {
     let mut hasher = Sha256::new();
     let mut part = |bytes: &[u8]| {
         hasher.update((bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
-    part(state.as_bytes());
+    texts.iter().for_each(|text| part(text.as_bytes()));
     for (name, tensor) in &tensors {
         part(name.as_bytes());
+        part(tensor.dtype().to_string().as_bytes());
+        part(format!("{:?}", tensor.shape()).as_bytes());
         part(tensor.data());
     }
     let checksum = hex::encode(hasher.finalize());
-    let metadata = HashMap::from([(STATE.to_owned(), state), (CHECKSUM.to_owned(), checksum)]);
+    let [version, state, identity] = texts;
+    let metadata = [(VERSION, version), (STATE, state), (IDENTITY, identity), (CHECKSUM, checksum)];
+    let metadata = HashMap::from(metadata.map(|(key, text)| (key.to_owned(), text)));
     safetensors::serialize(tensors, Some(metadata)).expect("they were just read")
 }
 
-/// A checkpoint between two epochs, of the two tensors.
+/// Returns a checkpoint of the two tensors between two epochs.
 pub fn seed() -> Vec<u8> {
     let layout = layout();
     let numbers = vec![0_u8; 8 * layout.numel()];
@@ -73,9 +82,10 @@ pub fn seed() -> Vec<u8> {
         push(spec.name.clone(), Dtype::F32, spec.shape.clone(), 4);
         push(format!("pada.momentum.{}", spec.name), Dtype::F32, spec.shape.clone(), 4);
     }
-    for list in ["pada.paths.g", "pada.images.s", "pada.images.q", "pada.epoch.losses"] {
-        push(list.to_owned(), Dtype::F64, vec![4], 8);
+    for list in ["importance", "probability"] {
+        push(format!("pada.state.data.state.{list}"), Dtype::F32, vec![4], 4);
     }
-    let state = r#"{"fingerprint":{"seed":"0"},"streams":{"paths":0,"images":64,"augment":0,"rule":0},"epochs":[],"step":0}"#;
-    seal(state.to_owned(), tensors)
+    let identity = r#"{"seed":0}"#;
+    let state = r#"{"identity":{"seed":0},"streams":{"paths":0,"images":64,"augment":0,"rule":0,"drop_path":0},"epochs":[],"part":{"allowed":[[0,1]]},"rule_places_weights":false,"paths":{"kind":"stateless"},"rule":{"kind":"stateless"},"data":{"kind":"data-importance","state":{"importance":{"$tensor":"pada.state.data.state.importance"},"probability":{"$tensor":"pada.state.data.state.probability"},"seen":[true,false,true,false],"epochs":1}}}"#;
+    seal(["1".to_owned(), state.to_owned(), hex::encode(Sha256::digest(identity))], tensors)
 }

@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// A folder of this process, in memory where the system has such folders.
+/// Returns a temporary folder of this process, in memory if the system has such folders.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     let new = || {
@@ -14,10 +14,10 @@ pub(crate) fn folder() -> &'static Path {
     FOLDER.get_or_init(new).path()
 }
 
-/// A file with these bytes; the one before it with the same name is gone.
+/// Writes a file with these bytes, and replaces an earlier file of the same name.
 pub(crate) fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder().join(name);
-    std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("folders can be made");
+    std::fs::create_dir_all(path.parent().expect("the file is in a folder")).expect("folders can be made");
     std::fs::write(&path, bytes).expect("there is room for temporary files");
     path
 }

@@ -6,23 +6,23 @@ use pada::data::{CIFAR10, Damaged, ImageFolder};
 
 use crate::files::{file, folder};
 
-/// Extent that pictures are scaled to.
+/// Height and width that images are scaled to.
 const SIZE: usize = 16;
-/// Bytes of a file of CIFAR-10.
+/// Size of a file of CIFAR-10 in bytes.
 pub(crate) const CIFAR10_BYTES: u64 = 10_000 * 3073;
 
-/// A JPEG or PNG file, as one of a folder of photographs.
+/// Reads a JPEG or PNG file in a folder of photographs.
 pub(crate) fn pictures(data: &[u8]) {
     file("pictures/train/class/picture.png", data);
     file("pictures/val/class/picture.png", data);
     let [train, _] =
         ImageFolder::open(&folder().join("pictures"), SIZE, Damaged::Stop).expect("there is one picture");
-    if let Ok(images) = train.middles(1) {
+    if let Ok(images) = train.center_crops(1) {
         assert_eq!(images.pixels.len(), 3 * SIZE * SIZE);
     }
 }
 
-/// Names of files, one a line, that lie in a folder of photographs.
+/// Reads a folder of photographs with these file names, one per line.
 pub(crate) fn folders(data: &[u8]) {
     let root = folder().join("folders");
     let _ = std::fs::remove_dir_all(&root);
@@ -31,7 +31,7 @@ pub(crate) fn folders(data: &[u8]) {
         let name = Path::new(name);
         let inside = name.components().all(|part| matches!(part, Component::Normal(_)));
         let path = root.join(name);
-        // Names that a system does not take, or that are too long, cannot lie in a folder.
+        // Invalid or too long names cannot exist in a folder.
         if inside && !line.contains(&0) && std::fs::create_dir_all(path.parent().unwrap_or(&root)).is_ok() {
             let _ = std::fs::write(path, b"no picture");
         }
@@ -41,14 +41,14 @@ pub(crate) fn folders(data: &[u8]) {
             assert!(
                 !part.is_empty() && part.labels.iter().all(|&label| usize::from(label) < part.classes.len())
             );
-            assert_eq!(part.subset(&[0]).len(), 1);
-            let images = part.middles(usize::MAX).expect("damaged files are left out");
+            assert_eq!(part.subset(&[0]).expect("there is an image").len(), 1);
+            let images = part.center_crops(usize::MAX).expect("damaged files are left out");
             assert_eq!(images.labels.len(), 0, "none of them is a picture");
         }
     }
 }
 
-/// The first file of CIFAR-10: the bytes alone, or, where they begin with `@`, at a place in a file of the right length.
+/// Reads the first file of CIFAR-10: the bytes alone or, if they start with `@`, the bytes at an offset in a file of the right length.
 pub(crate) fn cifar10(data: &[u8]) {
     let name = format!("cifar10/{}", CIFAR10.train[0].name);
     match data {

@@ -1,5 +1,5 @@
-//! Everything that pada reads, as functions of some bytes. None may panic, or ask for memory out of proportion to what it reads; an
-//! error is as good as a value.
+//! Fuzz targets for every file format and text that pada reads. A target may return a value or an error, but it must not panic, and its
+//! memory must be proportional to the size of the input.
 
 mod checkpoint;
 mod files;
@@ -11,10 +11,10 @@ mod weights;
 pub use checkpoint::seed as checkpoint_seed;
 pub use weights::seed as safetensors_seed;
 
-/// A name and what reads some bytes.
+/// A name and a function that reads bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// The targets, by their names: those of the folders in `corpus/`.
+/// The targets. Their names are those of the folders in `corpus/`.
 pub const TARGETS: [Target; 13] = [
     ("architectures", texts::architectures),
     ("checkpoints", checkpoint::checkpoints),
@@ -31,13 +31,13 @@ pub const TARGETS: [Target; 13] = [
     ("tables", texts::tables),
 ];
 
-/// Runs a target with memory for what it reads and no more.
+/// Runs a target with a memory limit that depends on the size of the input.
 ///
 /// # Panics
-/// Where the target finds something.
+/// Panics if the target finds a bug.
 pub fn run(name: &str, data: &[u8]) {
     let (_, target) = TARGETS.iter().find(|(target, _)| *target == name).expect("a target of this name");
-    // Of CIFAR-10 it reads a whole file, of which the bytes are a part.
+    // The target `cifar10` reads a whole file, of which the input is a part.
     let more = if name == "cifar10" { images::CIFAR10_BYTES as usize } else { 0 };
     memory::bounded(data.len() + more, || target(data));
 }

@@ -1,31 +1,32 @@
 use std::str::FromStr;
 
+use pada::nasbench::{BenchmarkTable, Darts214Table, MacroTable, Nb201Table};
 use pada::space::{DARTS_NAMED, Darts, Equivalence, Genotype, MobileSpec, Nb201, SearchSpace};
-use pada::truth::{Darts214Table, MacroTable, Nb201Table, TruthTable};
-use pada::{RunConfig, SpaceName};
+use pada::{Config, RunConfig, SpaceName};
 
 use crate::files::file;
 
 const SPACES: [SpaceName; 4] = [SpaceName::Nb201, SpaceName::Darts, SpaceName::Proxyless, SpaceName::Macro];
 
-/// A text in any space. What is read is in the space, and its text forms read back the same.
+/// Parses an architecture in every space. A parsed architecture is in the space, and its text forms parse to the same architecture.
 pub(crate) fn architectures(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for space in SPACES.map(pada::search_space) {
         let Ok(arch) = space.parse(text) else { continue };
         space.check(&arch).expect("it is of the space");
         assert_eq!(space.parse(&arch.to_string()).as_ref(), Ok(&arch), "its digits");
-        let again = space.parse(&space.format(&arch)).expect("its long form reads");
+        let again =
+            space.parse(&space.format(&arch).expect("it is of the space")).expect("its long form reads");
         for equivalence in [Equivalence::SharedWeights, Equivalence::OwnWeights] {
-            let canonical = space.canonical(&arch, equivalence);
-            assert_eq!(space.canonical(&canonical, equivalence), canonical);
-            assert_eq!(space.canonical(&again, equivalence), canonical, "its long form");
+            let canonical = space.canonical(&arch, equivalence).expect("it is of the space");
+            assert_eq!(space.canonical(&canonical, equivalence).as_ref(), Ok(&canonical));
+            assert_eq!(space.canonical(&again, equivalence).as_ref(), Ok(&canonical), "its long form");
         }
-        assert_eq!(space.live(&arch).len(), arch.choices().len());
+        assert_eq!(space.active(&arch).expect("it is of the space").len(), arch.choices().len());
     }
 }
 
-/// A genotype of DARTS as Python or JSON, or a network of MobileNet blocks on one line.
+/// Parses a genotype of DARTS as Python or JSON, or a network of MobileNet blocks on one line.
 pub(crate) fn genotypes(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(genotype) = Genotype::parse(text) {
@@ -42,36 +43,36 @@ pub(crate) fn genotypes(data: &[u8]) {
     let _ = pada::space::find_named(DARTS_NAMED, text);
 }
 
-/// A config file, or behind a first line `set` an assignment.
+/// Parses a config file or, after a first line `set`, an assignment.
 pub(crate) fn configs(data: &[u8]) {
     if let Some(assignment) = data.strip_prefix(b"set\n").and_then(|rest| std::str::from_utf8(rest).ok()) {
         if let Ok(config) = RunConfig::mini().with(assignment) {
-            checked(&config);
+            checked(&config.into());
         }
         return;
     }
-    if let Ok(config) = RunConfig::read(&file("config.toml", data)) {
+    if let Ok(config) = Config::read(&file("config.toml", data)) {
         checked(&config);
     }
 }
 
-fn checked(config: &RunConfig) {
+fn checked(config: &Config) {
     let valid = config.check().is_ok();
-    let again = RunConfig::read(&file("again.toml", config.to_toml().as_bytes())).expect("it reads back");
-    // Unless there are NaNs in it, which are equal to nothing.
+    let again = Config::read(&file("again.toml", config.to_toml().as_bytes())).expect("it reads back");
+    // NaN values never compare equal.
     assert!(!valid || again == *config, "{config:?}\n{again:?}");
     assert!(!config.settings().is_empty());
     if valid {
-        // A run's folder is made from the name, and must lie where runs lie.
-        let name = std::path::Path::new(&config.name);
+        // The name becomes part of the run folder, which must be inside the folder of runs.
+        let name = std::path::Path::new(config.name());
         let mut parts = name.components();
         let plain = matches!(parts.next(), Some(std::path::Component::Normal(_))) && parts.next().is_none();
-        assert!(plain, "name = {:?} leaves the folder of runs", config.name);
-        let _ = pada::weight_layout(&config.supernet, 10);
+        assert!(plain, "name = {:?} leaves the folder of runs", config.name());
+        let _ = pada::weight_layout(config.network(), 10);
     }
 }
 
-/// A record of a run.
+/// Parses the record of a run.
 pub(crate) fn records(data: &[u8]) {
     if let Ok(record) = pada::report::RunRecord::read(&file("record.json", data)) {
         assert!(!pada::report::summary(&record).is_empty());
@@ -80,16 +81,16 @@ pub(crate) fn records(data: &[u8]) {
     }
 }
 
-/// A truth table; the first byte says of which kind.
+/// Parses a benchmark table; the first byte selects its format.
 pub(crate) fn tables(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     let space = Nb201::new();
     match kind {
-        b'n' => drop(Nb201Table::load(&file("table.csv", rest))),
-        b'm' => drop(MacroTable::load(&file("table.csv", rest))),
-        b'd' => drop(Darts214Table::load(&file("table.json", rest))),
+        b'n' => drop(Nb201Table::load(file("table.csv", rest))),
+        b'm' => drop(MacroTable::load(file("table.csv", rest))),
+        b'd' => drop(Darts214Table::load(file("table.json", rest))),
         _ => {
-            if let Ok(table) = TruthTable::from_runs("fuzz", "table.csv".as_ref(), rest, &space) {
+            if let Ok(table) = BenchmarkTable::from_csv("table.csv", rest, &space) {
                 assert_eq!(table.archs().len(), table.accuracies().len());
                 assert!(table.accuracies().iter().all(|a| a.is_finite()), "{table:?}");
                 assert!(table.archs().iter().all(|arch| table.accuracy(arch).is_some()));
@@ -98,7 +99,7 @@ pub(crate) fn tables(data: &[u8]) {
     }
 }
 
-/// A list of architectures, of scores, and what a search keeps.
+/// Parses a list of architectures, a list of scores, and the stored scores of a search.
 pub(crate) fn lists(data: &[u8]) {
     let space = Nb201::new();
     let path = file("search/scores.csv", data);
@@ -106,8 +107,8 @@ pub(crate) fn lists(data: &[u8]) {
     if let Ok(scores) = pada::read_scores(&path, &space) {
         assert!(scores.iter().all(|(_, score)| score.is_finite()));
     }
-    let found = pada::read_search_scores(path.parent().expect("it lies in a folder"), 10, &space);
-    for score in found.expect("the file is there") {
+    let found = pada::read_search_scores(path.parent().expect("the file is in a folder"), 10, &space);
+    for score in found.expect("the file exists") {
         assert!(score.correct <= score.total && score.total == 10);
         space.check(&score.arch).expect("it is of the space");
     }

@@ -1,9 +1,9 @@
 use pada::graph::{Init, Lower, WeightLayout, WeightSpec};
-use pada::supernet::{read_metadata, read_weights, to_safetensors};
+use pada::models::{read_metadata, read_weights, to_safetensors};
 
 use crate::files::file;
 
-/// Two small tensors; the seeds hold them.
+/// Creates the layout of two small tensors, which the seeds contain.
 pub(crate) fn layout() -> WeightLayout {
     let mut layout = WeightLayout::new();
     for (name, shape) in [("weight", vec![2, 3]), ("bias", vec![2])] {
@@ -13,12 +13,12 @@ pub(crate) fn layout() -> WeightLayout {
     layout
 }
 
-/// A PyTorch file.
+/// Reads a PyTorch file.
 pub(crate) fn pt(data: &[u8]) {
     read("weights.pt", data);
 }
 
-/// A `.safetensors` file.
+/// Reads a `.safetensors` file.
 pub(crate) fn safetensors(data: &[u8]) {
     read("weights.safetensors", data);
     let _ = read_metadata(&file("weights.safetensors", data));
@@ -32,14 +32,14 @@ fn read(name: &str, data: &[u8]) {
     }
 }
 
-/// One exported architecture.
+/// Reads an exported architecture.
 pub(crate) fn exported(data: &[u8]) {
     if let Ok(net) = pada::read_exported(&file("net.safetensors", data)) {
         assert_eq!(net.values.len(), net.frozen.weights().numel());
     }
 }
 
-/// A file of the two tensors.
+/// Returns a file of the two tensors.
 pub fn seed() -> Vec<u8> {
     let layout = layout();
     let values: Vec<f32> = (0..layout.numel()).map(|i| i as f32).collect();

@@ -1,4 +1,4 @@
-// Looks at pages of `pada-train report` as a browser shows them: screenshots in both themes and on a phone, a PDF as printed, and what
+// Looks at pages of `pada report` as a browser shows them: screenshots in both themes and on a phone, a PDF as printed, and what
 // must not be there: console errors, requests, a page wider than its window, findings of axe-core that are serious.
 //
 //   npm install && node check.mjs OUT_DIR FILE.html...

@@ -1,45 +1,56 @@
+//! nvcc, the compiler of candle's kernels for GPUs.
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::{cargo, nvrtc, paths, venv};
 
-/// Names a folder with CUDA's compiler, `bin/nvcc`; otherwise the one of PyPI is taken.
+/// Environment variable with a folder that contains CUDA's compiler, `bin/nvcc`. If it is not set, nvcc is installed from PyPI.
 const TOOLKIT: &str = "CUDA_HOME";
-/// The generation that kernels are compiled for where no GPU says it: Ampere.
+/// The compute capability that kernels are compiled for if no GPU is present: Ampere.
 const CAPABILITY: &str = "80";
 
-/// Options that nvcc adds to those it is called with.
-pub(crate) const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
-/// candle's kernels are compiled, not run, and optimising them takes longest. Not every nvcc has this option; the one of PyPI does.
+/// Environment variable with options that nvcc appends to its command line.
+pub const NVCC_OPTIONS: &str = "NVCC_APPEND_FLAGS";
+/// Disables optimisation, because the check compiles candle's kernels but does not run them. The nvcc of PyPI has this option, others may
+/// not.
 const NOT_OPTIMISED: &str = "--Ofast-compile=max";
 
-/// Checks that the program compiles with the candle executor on GPUs, its kernels too. Nothing is linked: that needs CUDA's
-/// libraries.
-pub(crate) fn run() -> anyhow::Result<()> {
+/// Checks that the program and its kernels compile with the candle executor on GPUs. It does not link, because that needs CUDA's libraries.
+///
+/// # Errors
+/// Returns an error if it does not compile.
+pub fn run() -> anyhow::Result<()> {
     check(&environment()?)
 }
 
-/// [`run`] with an [`environment`].
-pub(crate) fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
+/// Does the same as [`run`] in a given [`environment`].
+///
+/// # Errors
+/// Returns an error if it does not compile.
+pub fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
     let check = ["check", "--release", "-p", "pada-train", "--features", "candle-cuda"];
     let mut command = cargo::command(&check)?;
-    // In a folder of its own: a build with kernels of this kind must not be taken for one that runs.
+    // A separate target folder, because a build with unoptimised kernels must not be used to run.
     command.env("CARGO_TARGET_DIR", cargo::target_dir()?.join("candle-cuda"));
     command.envs(environment.iter().cloned());
     cargo::finish(&mut command)
 }
 
-/// The compiler that `crates/pada-supernet/cuda/requirements.txt` names, in `target/nvcc-venv`.
-pub(crate) fn toolkit() -> anyhow::Result<PathBuf> {
-    let list = paths::root()?.join("crates/pada-supernet/cuda/requirements.txt");
+/// Installs the compiler of `crates/pada-candle/cuda/requirements.txt` in `target/nvcc-venv` and returns its folder.
+///
+/// # Errors
+/// Returns an error if it cannot be installed.
+pub fn toolkit() -> anyhow::Result<PathBuf> {
+    let list = paths::root()?.join("crates/pada-candle/cuda/requirements.txt");
     nvrtc::cuda(&venv::ready("nvcc-venv", &list)?)
 }
 
-/// Where build scripts find the compiler: each of them has another name for it. Nothing where it is set already.
+/// Returns the environment variables in which the build scripts look for the compiler. It returns none if they are already set.
 ///
 /// # Errors
-/// If it cannot be installed.
-pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
+/// Returns an error if it cannot be installed.
+pub fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     if std::env::var_os(TOOLKIT).is_some() {
         return Ok(vec![]);
     }

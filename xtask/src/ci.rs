@@ -1,26 +1,30 @@
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::packages::{self, Verify};
-use crate::reproduce::{self, Preset, Which};
-use crate::{binary, candle_cuda, cargo, deny, fuzz, gpu_kit, mpi, nvrtc, onnxruntime, paths, tidy};
+use xtask::{binary, candle_cuda, cargo, nvrtc, paths};
 
-/// Makes tests fail, instead of saying that they skip, where reference values are missing.
+use crate::packages::{self, Verify};
+use crate::{deny, fuzz, mpi, onnxruntime, tidy};
+
+/// Makes tests fail instead of skip if reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
 
-/// Changed inputs for every target of `fuzz/`; `cargo xtask fuzz` takes others, and more.
+/// Number of mutated inputs for every target of `fuzz/`. `cargo xtask fuzz` generates more and other inputs.
 const CHANGED_INPUTS: u64 = 200;
 
-/// Everything that must hold before a change lands.
+/// Runs all checks that a change must pass.
 pub(crate) fn run() -> anyhow::Result<()> {
     let started = Instant::now();
     call("fmt", &["fmt", "--all", "--check"])?;
-    call("clippy", &["clippy", "--workspace", "--all-targets", "--release", "--", "--deny", "warnings"])?;
-    // Release, as everything here: what was compiled for clippy serves again.
-    call("doc", &["doc", "--workspace", "--no-deps", "--release", "--quiet"])?;
+    let clippy = ["clippy", "--all-targets", "--release", "--", "--deny", "warnings"];
+    call("clippy", &cargo::workspace(&clippy))?;
+    // The program that users build has no candle executor. Its tests in `tests/candle.rs` run with `cargo test --workspace`.
+    call("program without candle", &["check", "--release", "--workspace", "--tests"])?;
+    // All steps use the release profile, so that the artifacts of clippy are reused.
+    call("doc", &cargo::workspace(&["doc", "--no-deps", "--release", "--quiet"]))?;
     step("tidy", tidy::run)?;
     step("packages", || packages::run(Verify::Contents))?;
     match deny::is_installed() {
@@ -38,11 +42,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         eprintln!("ci: NO NVRTC, CUDA kernels are not compiled: {error:#}");
     }
     let tools = Tools { python: python.as_deref().ok(), nvrtc: nvrtc.as_deref().ok() };
-    call_with("test", &["test", "--release", "--workspace"], tools)?;
+    call_with("test", &cargo::workspace(&["test", "--release"]), tools)?;
     let ranks = mpi::environment();
     match &ranks {
-        Ok(environment) => step("several ranks", || mpi::test(environment.clone()))?,
-        Err(error) => eprintln!("ci: NO MPI, tests of several ranks are left out: {error:#}"),
+        Ok(environment) => step("several processes", || mpi::test(environment.clone()))?,
+        Err(error) => eprintln!("ci: NO MPI, tests of several processes are skipped: {error:#}"),
     }
     let nvcc = candle_cuda::environment();
     match &nvcc {
@@ -52,7 +56,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step("broken input", || fuzz::slice(CHANGED_INPUTS))?;
     step("smoke run", smoke)?;
     step("slice of table 1", table_slice)?;
-    step("GPU kit", gpu_kit::self_test)?;
+    step("GPU kit", gpu_kit)?;
     let mut less = String::new();
     if python.is_err() {
         less += "; ONNX FILES WERE NOT RUN";
@@ -61,7 +65,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         less += "; CUDA KERNELS WERE NOT COMPILED FOR A GPU";
     }
     if ranks.is_err() {
-        less += "; SEVERAL RANKS WERE NOT RUN";
+        less += "; TESTS OF SEVERAL PROCESSES WERE NOT RUN";
     }
     if nvcc.is_err() {
         less += "; CANDLE ON GPUS WAS NOT COMPILED";
@@ -82,10 +86,10 @@ fn call(name: &str, args: &[&str]) -> anyhow::Result<()> {
     call_with(name, args, Tools::default())
 }
 
-/// What tests use where it is there.
+/// Optional programs and libraries that tests use if they are installed.
 #[derive(Clone, Copy, Default)]
 struct Tools<'a> {
-    /// The Python that has onnxruntime.
+    /// A Python interpreter with onnxruntime.
     python: Option<&'a Path>,
     /// The folder of NVRTC.
     nvrtc: Option<&'a Path>,
@@ -101,7 +105,7 @@ fn call_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> 
         if shared.is_dir() {
             command.env(REQUIRE_SHARED, "1");
         } else if name == "test" {
-            eprintln!("ci: {} is not there: tests against PyTorch's values skip", shared.display());
+            eprintln!("ci: {} does not exist: tests against PyTorch's values skip", shared.display());
         }
         command.envs(tools.python.map(|python| (onnxruntime::PYTHON, python)));
         if let Some(folder) = tools.nvrtc {
@@ -111,7 +115,7 @@ fn call_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> 
     })
 }
 
-/// The default run, cut short: it must train, rank and print its result.
+/// Checks that a shortened default run trains, ranks and prints its result.
 fn smoke() -> anyhow::Result<()> {
     let program = binary::build()?;
     let folder = tempfile::tempdir()?;
@@ -138,33 +142,52 @@ fn smoke() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two rows of the mini table, cut short, each a shard: they must run, and not run again.
+/// Checks that two rows of the mini table, each in a shard, run once and are not run again.
 fn table_slice() -> anyhow::Result<()> {
+    let program = binary::build()?;
     let folder = tempfile::tempdir()?;
-    let plan = reproduce::Plan {
-        preset: Preset::Mini,
-        methods: vec!["spos".into(), "pada".into()],
-        seeds: 1,
-        out: Some(folder.path().join("table")),
-        set: ["train.epochs=1", "data.train_images=640", "rank.images=500"].map(str::to_owned).to_vec(),
+    let out = folder.path().join("table");
+    let table = |more: &[&str]| -> anyhow::Result<Output> {
+        let mut command = Command::new(&program);
+        command.args(["reproduce", "table1", "--preset", "mini", "--methods", "spos,pada", "--seeds", "1"]);
+        command.args([
+            "--set",
+            "train.epochs=1",
+            "--set",
+            "data.train_images=640",
+            "--set",
+            "rank.images=500",
+        ]);
+        command.args(["--device", "cpu", "--json", "--out"]).arg(&out).args(more);
+        command.current_dir(paths::root()?).output().context("pada reproduce")
     };
-    let work = reproduce::Work { device: "cpu".to_owned(), threads: None, shard: None };
-    let mut args = reproduce::Args { plan, work };
+    let written = |more: &[&str]| -> anyhow::Result<String> {
+        let output = table(more)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{}\n{said}", output.status);
+        let json = binary::last_line(&output.stdout)?;
+        // A shard writes no table.
+        json["table"].as_str().map_or(Ok(String::new()), |file| Ok(std::fs::read_to_string(file)?))
+    };
     for shard in ["0/2", "1/2"] {
-        args.work.shard = Some(shard.parse()?);
-        reproduce::table(Which::Table1, &args)?;
+        written(&["--shard", shard])?;
     }
-    args.work.shard = None;
-    let table = std::fs::read_to_string(reproduce::table(Which::Table1, &args)?)?;
+    let first = written(&[])?;
     for text in ["preset mini, changed: train.epochs=1", "| SPOS | 1 |", "| PA&DA (released) | 1 |"] {
-        ensure!(table.contains(text), "{text} is not in\n{table}");
+        ensure!(first.contains(text), "{text} is not in\n{first}");
     }
     let started = Instant::now();
-    let again = std::fs::read_to_string(reproduce::table(Which::Table1, &args)?)?;
-    ensure!(again == table, "the table changed:\n{again}");
+    let again = written(&[])?;
+    ensure!(again == first, "the table changed:\n{again}");
     eprintln!("ci: finished runs were read in {:.1} s", started.elapsed().as_secs_f64());
-    args.plan.set.push("train.lr=0.1".to_owned());
-    let refused = reproduce::table(Which::Table1, &args).err().context("another config was not refused")?;
-    ensure!(refused.to_string().contains("train.lr is 0.05, would be 0.1"), "{refused}");
+    let refused = table(&["--set", "train.lr=0.1"])?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(2), "another config was not refused: {}", refused.status);
+    ensure!(said.contains("train.lr is 0.05, would be 0.1"), "{said}");
     Ok(())
+}
+
+/// Builds a kit and runs its script without a GPU.
+fn gpu_kit() -> anyhow::Result<()> {
+    cargo::finish(Command::new(binary::built("pada-gpu-kit")?).arg("--self-test"))
 }

@@ -2,23 +2,25 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::paths;
+use xtask::paths;
 
 const PROGRAM: &str = "cargo-deny";
-/// What needs no network.
+/// Checks that need no network.
 const OFFLINE: [&str; 3] = ["bans", "licenses", "sources"];
 
-/// Checks all dependencies by `deny.toml`: bans, licences, sources, and known vulnerabilities where their list can be fetched.
+/// Checks all dependencies by `deny.toml`: bans, licences, sources, and known vulnerabilities if their list can be fetched.
 pub(crate) fn run() -> anyhow::Result<()> {
     ensure!(
         is_installed(),
         "cargo-deny is not installed: cargo install cargo-deny --locked; it takes minutes"
     );
     offline()?;
-    eprintln!("deny: bans, licences and sources hold");
-    // Asked for alone: a list that cannot be fetched and a vulnerability end `check` alike.
+    eprintln!("deny: bans, licences and sources are fine");
+    // The list is fetched separately, because `check` has the same exit code for a failed fetch and for a vulnerability.
     if !deny()?.args(["fetch", "db"]).status().context("cargo deny")?.success() {
-        eprintln!("deny: NO VULNERABILITY WAS LOOKED UP: their list could not be fetched, see above");
+        eprintln!(
+            "deny: VULNERABILITIES WERE NOT CHECKED, because their list could not be fetched, see above"
+        );
         return Ok(());
     }
     match check(&["advisories"])? {
@@ -27,15 +29,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
 }
 
-/// The checks that need no network.
+/// Runs the checks that need no network.
 pub(crate) fn offline() -> anyhow::Result<()> {
     match check(&OFFLINE)? {
         Outcome::Holds => Ok(()),
-        Outcome::Fails => bail!("deny.toml is not kept"),
+        Outcome::Fails => bail!("the dependencies violate deny.toml, see above"),
     }
 }
 
-/// Whether cargo-deny is there; cargo does not bring it.
+/// Returns `true` if cargo-deny is installed. It is not part of cargo.
 pub(crate) fn is_installed() -> bool {
     let version = Command::new(PROGRAM).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.is_ok_and(|status| status.success())

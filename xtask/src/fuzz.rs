@@ -4,10 +4,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 
-use crate::usage::usage;
-use crate::{binary, cargo, paths};
+use xtask::usage::usage;
+use xtask::{binary, cargo, paths};
 
-/// What libFuzzer needs the compiler to put into a program; `cargo fuzz` asks for the same, and no nightly compiler is needed.
+/// Compiler flags for the instrumentation that libFuzzer needs, the same as those of `cargo fuzz`. They work without a nightly compiler.
 const COVERAGE: [&str; 5] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -15,9 +15,9 @@ const COVERAGE: [&str; 5] = [
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
-/// Of `Cargo.toml`: checks for overflow on.
+/// The profile in `Cargo.toml` with overflow checks.
 const PROFILE: &str = "fuzz";
-/// One input may take so long.
+/// Time limit of one input.
 const SECONDS_AN_INPUT: &str = "-timeout=20";
 const MEBIBYTES: &str = "-rss_limit_mb=2048";
 const LONGEST: &str = "-max_len=65536";
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Time for each target.
     #[arg(long, default_value = "60")]
     seconds: u64,
-    /// Only this one; all without it.
+    /// Run only this target; all if not given.
     #[arg(long)]
     target: Option<String>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Args {
 /// Runs libFuzzer on every target of `fuzz/`.
 ///
 /// # Errors
-/// Where a target finds something: the input lies in `fuzz/artifacts/`.
+/// Returns an error if a target finds a bug. The input is stored in `fuzz/artifacts/`.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let home = folder()?;
     let targets = targets()?;
@@ -48,9 +48,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut build =
         cargo::command(&["build", "--profile", PROFILE, "--features", "libfuzzer", "--manifest-path"])?;
     build.arg(home.join("Cargo.toml")).arg("--target-dir").arg(home.join("target"));
-    // One by one: the other programs have no libFuzzer, and do not link with coverage.
+    // Only these binaries are built, because the other programs do not link with coverage flags.
     build.args(targets.iter().flat_map(|name| ["--bin".to_owned(), format!("fuzz_{name}")]));
-    // A target triple of its own keeps the flags from what runs while building.
+    // With an explicit target triple, the flags do not apply to build scripts.
     let host = cargo::host()?;
     build.arg("--target").arg(&host).env("RUSTFLAGS", COVERAGE.join(" "));
     cargo::finish(&mut build)?;
@@ -83,13 +83,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every target on its corpus and on `changes` changed inputs, the same ones every time, without libFuzzer: it is built with what the
-/// tests are built with.
+/// Runs every target on its corpus and on `changes` mutated inputs, which are the same in every run. It needs no libFuzzer and uses the
+/// build of the tests.
 pub(crate) fn slice(changes: u64) -> anyhow::Result<()> {
     cargo::finish(Command::new(binary::built("replay")?).arg(changes.to_string()))
 }
 
-/// The names of the targets: those of their corpora.
+/// Returns the names of the targets, which are those of their corpora.
 fn targets() -> anyhow::Result<Vec<String>> {
     let corpus = folder()?.join("corpus");
     let entries = std::fs::read_dir(&corpus).with_context(|| corpus.display().to_string())?;

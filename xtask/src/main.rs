@@ -1,37 +1,25 @@
-//! House tasks: `cargo xtask ci`, `download`, `make-mini` and the rest; `cargo xtask --help` lists them.
+//! Developer tasks: `cargo xtask ci`, `download`, `make-mini` and others; `cargo xtask --help` lists them.
 #![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
 
-mod bench;
-mod binary;
-mod candle_cuda;
-mod cargo;
 mod ci;
 mod deny;
-mod download;
-mod files;
+mod forward;
 mod fuzz;
-mod gpu_kit;
 mod make_mini;
 mod mpi;
-mod nvrtc;
 mod onnxruntime;
 mod packages;
-mod paths;
-mod reproduce;
-mod soak;
 mod tidy;
 mod truth;
-mod usage;
-mod venv;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use forward::Forwarded;
+use xtask::{binary, candle_cuda, usage};
 
-/// House tasks of the pada workspace.
+/// Developer tasks of the pada workspace.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -41,15 +29,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Format, lints, house rules, all tests, the smoke run.
+    /// Run all checks: format, lints, house rules, all tests, a short run.
     ///
     /// Example: cargo xtask ci
     Ci,
-    /// Check the house rules of crates/README.md.
+    /// Check the house rules of docs/architecture.md.
     ///
     /// Example: cargo xtask tidy
     Tidy,
-    /// Check what all dependencies may be, with cargo-deny: licences, bans, sources, known vulnerabilities.
+    /// Check all dependencies with cargo-deny: licences, bans, sources, known vulnerabilities.
     ///
     /// Example: cargo xtask deny
     Deny,
@@ -57,59 +45,52 @@ enum Task {
     ///
     /// Example: cargo xtask package
     Package,
-    /// Feed every reader of files with broken input, by libFuzzer.
+    /// Fuzz every file reader with libFuzzer.
     ///
     /// Example: cargo xtask fuzz --seconds 60
     Fuzz(fuzz::Args),
-    /// Train many short epochs and see whether memory grows.
+    /// Train many short epochs and measure whether memory grows: starts pada-bench.
     ///
     /// Example: cargo xtask soak --epochs 1000
-    Soak(soak::Args),
-    /// Time the engine, alone and against PyTorch on the same work.
+    #[command(disable_help_flag = true)]
+    Soak(Forwarded),
+    /// Time the engine, alone and against PyTorch on the same work: starts pada-bench.
     ///
     /// Example: cargo xtask bench step --steps 12 --threads 2 --json
-    Bench {
-        #[command(subcommand)]
-        task: bench::Task,
-    },
-    /// Fetch a data set or table into $PADA_DATA (default: data/), checked by SHA-256.
+    #[command(disable_help_flag = true)]
+    Bench(Forwarded),
+    /// Download a data set or table into $PADA_DATA (default: data/), verified with SHA-256: starts `pada download`.
     ///
     /// Example: cargo xtask download cifar10
-    Download {
-        /// What to fetch.
-        what: download::What,
-        /// Look in this folder first.
-        #[arg(long, value_name = "DIR")]
-        from: Option<PathBuf>,
-    },
+    #[command(disable_help_flag = true)]
+    Download(Forwarded),
     /// Make the embedded mini images from CIFAR-10.
     ///
     /// Example: cargo xtask make-mini
     MakeMini,
-    /// Build pada-train with MPI, whose library and launcher go into target/mpi-venv.
+    /// Build pada with MPI, whose library and launcher go into target/mpi-venv.
     ///
     /// Example: cargo xtask mpi
     Mpi,
-    /// Check that pada-train compiles with the candle executor on GPUs. Takes minutes; nvcc goes into target/nvcc-venv.
+    /// Check that pada compiles with the candle executor on GPUs. Takes minutes; nvcc goes into target/nvcc-venv.
     ///
     /// Example: cargo xtask candle-cuda
     CandleCuda,
-    /// Build a folder that takes the programs to a machine with a GPU that has neither Rust nor a network; see docs/gpu.md.
+    /// Build a folder with all programs for a GPU machine that has neither Rust nor a network: starts pada-gpu-kit.
     ///
     /// Example: cargo xtask gpu-kit --data
-    GpuKit(gpu_kit::Args),
-    /// Run the methods of a table or figure of the paper with several seeds; goes on where it stopped.
+    #[command(disable_help_flag = true)]
+    GpuKit(Forwarded),
+    /// Run the methods of a table or figure of the paper with several seeds: starts `pada reproduce`.
     ///
     /// Example: cargo xtask reproduce table1 --preset mini
-    Reproduce {
-        #[command(subcommand)]
-        task: reproduce::Task,
-    },
-    /// Train the architectures of an embedded truth table from scratch; goes on where it stopped.
+    #[command(disable_help_flag = true)]
+    Reproduce(Forwarded),
+    /// Train the architectures of an embedded benchmark table from scratch; the same command continues where it stopped.
     ///
     /// Example: cargo xtask truth mini --jobs 2
     Truth {
-        /// Which table.
+        /// The table.
         table: truth::Table,
         /// Architectures trained at the same time, on one thread each.
         #[arg(long, default_value = "2")]
@@ -118,16 +99,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    // What libraries warn of, or what RUST_LOG asks for.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match run(Cli::parse().task) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", pada::with_causes(error.as_ref()));
-            usage::exit_code(&error)
-        }
-    }
+    usage::end(run(Cli::parse().task))
 }
 
 fn run(task: Task) -> anyhow::Result<()> {
@@ -136,15 +108,15 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Tidy => tidy::run(),
         Task::Deny => deny::run(),
         Task::Fuzz(args) => fuzz::run(&args),
-        Task::GpuKit(args) => gpu_kit::run(&args),
         Task::Package => packages::run(packages::Verify::Build),
-        Task::Soak(args) => soak::run(&args),
-        Task::Bench { task } => bench::run(&task),
-        Task::Download { what, from } => download::run(what, from.as_deref()),
+        Task::Soak(rest) => forward::run("pada-bench", &["soak"], &rest),
+        Task::Bench(rest) => forward::run("pada-bench", &[], &rest),
+        Task::GpuKit(rest) => forward::run("pada-gpu-kit", &[], &rest),
+        Task::Download(rest) => forward::run(binary::PADA, &["download"], &rest),
+        Task::Reproduce(rest) => forward::run(binary::PADA, &["reproduce"], &rest),
         Task::CandleCuda => candle_cuda::run(),
         Task::Mpi => mpi::run(),
         Task::MakeMini => make_mini::run(),
-        Task::Reproduce { task } => reproduce::run(&task),
         Task::Truth { table, jobs } => truth::run(table, jobs.get()),
     }
 }

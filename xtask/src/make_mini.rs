@@ -1,17 +1,16 @@
 use anyhow::{Context, ensure};
 use pada_data::{CIFAR10, MINI_SHA256, Splits, encode_mini, halve, select_mini};
+use xtask::files::sha256;
+use xtask::paths;
 
-use crate::download::{sha256, verify};
-use crate::paths;
-
-/// Writes `crates/pada-data/data/mini.png` and says whether it is the pinned one.
+/// Writes `crates/pada-data/data/mini.png` and reports whether its checksum is the expected one.
 pub(crate) fn run() -> anyhow::Result<()> {
     let dir = paths::data_dir().join(CIFAR10.name);
-    ensure!(
-        verify(&CIFAR10, &dir)?,
-        "{} does not hold CIFAR-10; run `cargo xtask download cifar10`",
-        dir.display()
-    );
+    for file in CIFAR10.files() {
+        let path = dir.join(file.name);
+        let holds = std::fs::read(&path).is_ok_and(|bytes| sha256(&bytes) == file.sha256);
+        ensure!(holds, "{} is missing or damaged; run `pada download cifar10`", path.display());
+    }
     let mini = select_mini(&CIFAR10.read(&dir)?);
     let mini = Splits { train: halve(&mini.train), test: halve(&mini.test) };
     let bytes = encode_mini(&mini)?;
@@ -28,7 +27,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 /// Mean and standard deviation of each channel, in units of 255.
-fn moments(set: &pada_data::ImageSet) -> Vec<(f64, f64)> {
+fn moments(set: &pada_data::InMemoryDataset) -> Vec<(f64, f64)> {
     let plane = set.height * set.width;
     let channel = |c: usize| {
         let bytes = || set.pixels.chunks_exact(plane).skip(c).step_by(set.channels).flatten();

@@ -4,41 +4,42 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::{binary, cargo, paths, venv};
+use xtask::{binary, cargo, paths, venv};
 
-/// Names the launcher that tests start ranks with. Where it is set, the MPI library and libclang are the system's.
+/// Environment variable with the launcher that tests start processes with. If it is set, the MPI library and libclang of the system are
+/// used.
 const MPIRUN: &str = "PADA_MPIRUN";
-/// What a build has with MPI.
+/// Build arguments for MPI.
 const FEATURE: [&str; 2] = ["--features", "pada-train/mpi"];
 
-/// Builds pada-train with MPI.
+/// Builds pada with MPI.
 pub(crate) fn run() -> anyhow::Result<()> {
     let environment = environment()?;
-    cargo::finish(binary::command(binary::PADA_TRAIN)?.args(FEATURE).envs(environment.clone()))?;
+    cargo::finish(binary::command(binary::PADA)?.args(FEATURE).envs(environment.clone()))?;
     let launcher = environment.iter().find(|(name, _)| *name == MPIRUN);
     let launcher = launcher.map_or_else(|| "mpirun".into(), |(_, path)| path.to_string_lossy().into_owned());
-    println!("{launcher} -n 2 target/release/pada-train --threads 1");
+    println!("{launcher} -n 2 target/release/pada --threads 1");
     Ok(())
 }
 
 /// Runs the tests that need several processes.
 pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result<()> {
-    let test = ["test", "--release", "--workspace", "--test", "main", "ranks"];
+    let test = cargo::workspace(&["test", "--release", "--test", "main", "ranks"]);
     cargo::finish(cargo::command(&test)?.args(FEATURE).envs(environment))
 }
 
-/// What the build with MPI and its tests need in their environment: the packages of `crates/pada-mpi/requirements.txt` in
-/// `target/mpi-venv`, unless `$PADA_MPIRUN` names a launcher.
+/// Returns the environment variables for the build with MPI and its tests. The packages of `crates/pada-dist/requirements.txt` are
+/// installed in `target/mpi-venv`, unless `$PADA_MPIRUN` names a launcher.
 pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     if std::env::var_os(MPIRUN).is_some() {
         return Ok(vec![]);
     }
-    let venv = venv::ready("mpi-venv", &paths::root()?.join("crates/pada-mpi/requirements.txt"))?;
+    let venv = venv::ready("mpi-venv", &paths::root()?.join("crates/pada-dist/requirements.txt"))?;
     let libclang = std::fs::read_dir(venv.join("lib"))?
         .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/clang/native")))
         .find(|path| path.is_dir())
-        .context("the package libclang holds no library")?;
-    // That libclang comes without the compiler's own headers.
+        .context("the package libclang contains no library")?;
+    // The libclang of the package comes without the headers of the compiler.
     let headers = Command::new("cc").arg("-print-file-name=include").output().context("cc")?;
     ensure!(headers.status.success(), "cc -print-file-name=include: {}", headers.status);
     let headers = format!("-I{}", String::from_utf8(headers.stdout)?.trim());
@@ -51,7 +52,7 @@ pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     ])
 }
 
-/// The library first, then whatever was there.
+/// Prepends the folder of the library to the search path.
 fn libraries(venv: &Path) -> OsString {
     let mut path = OsString::from(venv.join("lib"));
     if let Some(others) = std::env::var_os("LD_LIBRARY_PATH") {

@@ -1,11 +1,12 @@
 use std::path::PathBuf;
 
-use crate::{paths, venv};
+use xtask::{paths, venv};
 
-/// Names the Python that a test of pada asks what onnxruntime computes.
+/// Environment variable with the Python interpreter that tests run onnxruntime in.
 pub(crate) const PYTHON: &str = "PADA_ONNX_PYTHON";
 
-/// A Python with the packages of `crates/pada/tests/onnx/requirements.txt`: `$PADA_ONNX_PYTHON`, or one in `target/onnx-venv`.
+/// Returns a Python interpreter with the packages of `crates/pada/tests/onnx/requirements.txt`: `$PADA_ONNX_PYTHON`, or one in
+/// `target/onnx-venv`.
 pub(crate) fn python() -> anyhow::Result<PathBuf> {
     if let Some(python) = std::env::var_os(PYTHON) {
         return Ok(python.into());

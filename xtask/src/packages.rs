@@ -1,27 +1,30 @@
 use anyhow::{Context, ensure};
 
-use crate::{cargo, paths};
+use xtask::{cargo, paths};
 
-/// Must be in the package of every crate: the page that registries show, and the licences.
+/// Files that every package must contain: the README that registries show, and the licences.
 const NEEDED: [&str; 3] = ["README.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
-/// Whether a package is built from what is in it.
+/// Developer programs, which use xtask and are not published.
+const PRIVATE: [&str; 4] = ["xtask", "pada-fuzz", "pada-bench", "pada-gpu-kit"];
+
+/// Selects whether packages are built from their content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verify {
-    /// Each is built, which takes minutes.
+    /// Build each package, which takes minutes.
     Build,
-    /// Only what is in them is checked.
+    /// Only check the list of files.
     Contents,
 }
 
-/// Packs all crates as for a registry, in an order in which each finds those it depends on.
+/// Packs all crates as for a registry, in an order in which each crate comes after its dependencies.
 pub(crate) fn run(verify: Verify) -> anyhow::Result<()> {
-    let mut args =
-        vec!["package", "--workspace", "--exclude", "xtask", "--exclude", "pada-fuzz", "--allow-dirty"];
+    let mut args = vec!["package", "--workspace", "--allow-dirty"];
+    args.extend(PRIVATE.iter().flat_map(|name| ["--exclude", name]));
     if verify == Verify::Contents {
         args.extend(["--no-verify", "--quiet"]);
     }
-    // Nothing of what is built there is run.
+    // The built programs are not run.
     cargo::finish(cargo::command(&args)?.env("CARGO_PROFILE_DEV_DEBUG", "none"))?;
     let mut broken = Vec::new();
     for entry in std::fs::read_dir(paths::root()?.join("crates"))? {
@@ -30,6 +33,9 @@ pub(crate) fn run(verify: Verify) -> anyhow::Result<()> {
             continue;
         }
         let name = path.file_name().and_then(|n| n.to_str()).context("a folder has a name")?;
+        if PRIVATE.contains(&name) {
+            continue;
+        }
         let list = cargo::stdout(&["package", "--list", "--allow-dirty", "--package", name])?;
         let missing = NEEDED.iter().filter(|needed| !list.lines().any(|line| line == **needed));
         broken.extend(missing.map(|file| format!("{name}: its package has no {file}")));

@@ -1,50 +1,53 @@
-//! Folders that xtask works in. They are found when the program runs, so that it also runs where it was not built.
+//! Folders of the workspace. They are located at run time, so that programs also run on other machines than the one that built them.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::usage::usage;
+use anyhow::anyhow;
 
 /// Cargo sets this variable to the folder of xtask's `Cargo.toml` when it runs xtask.
 const MANIFEST_FOLDER: &str = "CARGO_MANIFEST_DIR";
 
-/// The workspace's root.
+/// Returns the root of the workspace.
 ///
 /// # Errors
-/// Returns an error where the program runs neither through cargo nor in a folder of the workspace.
-pub(crate) fn root() -> anyhow::Result<&'static Path> {
+/// Returns an error if the program runs neither through cargo nor in a folder of the workspace.
+pub fn root() -> anyhow::Result<&'static Path> {
     static ROOT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = ROOT.get_or_init(|| {
         let manifest = std::env::var_os(MANIFEST_FOLDER).map(PathBuf::from);
         find(manifest.as_deref(), &std::env::current_dir().ok()?)
     });
     found.as_deref().ok_or_else(|| {
-        usage(
-            "no pada workspace was found: the current folder and the folders above it hold no Cargo.toml with xtask among its members. \
-             Change into a clone of the repository and run the command there as `cargo xtask …`",
+        anyhow!(
+            "no pada workspace was found: the current folder and the folders above it contain no Cargo.toml with xtask among its \
+             members. Change into a clone of the repository and run the command there as `cargo xtask …`"
         )
     })
 }
 
-/// The folder of data sets and tables: `$PADA_DATA`, else `data` in the workspace, else `data` in the current folder.
-pub(crate) fn data_dir() -> PathBuf {
+/// Returns the folder of data sets and benchmark tables: `$PADA_DATA`, else `data` in the workspace, else `data` in the current folder.
+pub fn data_dir() -> PathBuf {
     let default = || root().map_or_else(|_| PathBuf::from("data"), |root| root.join("data"));
     std::env::var_os("PADA_DATA").map_or_else(default, PathBuf::from)
 }
 
-/// The folder beside the workspace that holds reference values and tables where the project is developed.
-pub(crate) fn shared() -> anyhow::Result<PathBuf> {
+/// Returns the folder `shared` next to the workspace, which may contain reference values and tables for tests.
+///
+/// # Errors
+/// Returns an error if there is no workspace.
+pub fn shared() -> anyhow::Result<PathBuf> {
     let root = root()?;
     Ok(root.parent().unwrap_or(root).join("shared"))
 }
 
-/// The workspace of the package that cargo runs, else the nearest workspace at or above the current folder.
+/// Finds the workspace of the package that cargo runs, else the nearest workspace at or above the current folder.
 fn find(manifest: Option<&Path>, current: &Path) -> Option<PathBuf> {
     let of_cargo = manifest.and_then(Path::parent).into_iter();
     of_cargo.chain(current.ancestors()).find(|folder| is_root(folder)).map(Path::to_owned)
 }
 
-/// Whether a folder holds the `Cargo.toml` of a workspace that has xtask as a member.
+/// Returns `true` if a folder contains the `Cargo.toml` of a workspace that has xtask as a member.
 fn is_root(folder: &Path) -> bool {
     let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
     let manifest: toml::Table = manifest.parse().unwrap_or_default();

@@ -8,18 +8,18 @@ use pada_space::{Arch, Equivalence, Nb201, SearchSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::files::write_whole;
-use crate::{binary, download, paths};
+use xtask::files::{sha256, write_whole};
+use xtask::{binary, paths};
 
-/// How many architectures the table has.
+/// Number of architectures in the table.
 const ARCHS: usize = 300;
-/// Which ones: drawn uniformly, none twice, and none that trains the same function as another.
+/// Seed of the architectures, which are drawn uniformly. Architectures that compute the same function as an earlier one are drawn again.
 const ARCHS_SEED: u64 = 64;
 /// All architectures are trained with the first seed, then all with the second, and so on.
 const SEEDS: [u64; 3] = [0, 1, 2];
 const HEADER: [&str; 4] = ["arch", "seed", "accuracy", "recipe"];
 
-/// Which table to make.
+/// The benchmark table to create.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Table {
     /// NAS-Bench-201's space on the embedded mini images.
@@ -29,19 +29,18 @@ pub(crate) enum Table {
 /// Accuracies by seed and architecture.
 type Rows = BTreeMap<(u64, String), f64>;
 
-/// Trains every architecture of a table from scratch. The table grows row by row; rows of the same recipe are not trained again,
-/// rows of another are dropped with the first new one, and a training that was stopped goes on from its checkpoint in
-/// `target/truth`.
+/// Trains every architecture of a table from scratch and adds its row. Rows of the same recipe are kept, and rows of another recipe are
+/// dropped when the first row is added. A training that was stopped resumes from its checkpoint in `target/truth`.
 pub(crate) fn run(Table::Mini: Table, jobs: usize) -> anyhow::Result<()> {
     let program = binary::build()?;
-    let (config, csv) = (root("configs/mini/truth.toml")?, root("crates/pada-truth/data/mini.csv")?);
+    let (config, csv) = (root("configs/mini/truth.toml")?, root("crates/pada-nasbench/data/mini.csv")?);
     let recipe = recipe(&config)?;
     let rows = read(&csv, &recipe)?;
-    let archs = archs();
+    let archs = archs()?;
     let all = SEEDS.iter().flat_map(|&seed| archs.iter().map(move |arch| (seed, arch.to_string())));
     let work: Vec<(u64, String)> = all.filter(|key| !rows.contains_key(key)).collect();
     let total = SEEDS.len() * archs.len();
-    eprintln!("{}: recipe {recipe}, {} of {total} rows are there", csv.display(), rows.len());
+    eprintln!("{}: recipe {recipe}, {} of {total} rows exist", csv.display(), rows.len());
     let folder = root("target/truth")?.join(&recipe);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let (queue, rows) = (Mutex::new(work.into_iter()), Mutex::new(rows));
@@ -66,14 +65,14 @@ fn root(path: &str) -> anyhow::Result<PathBuf> {
     Ok(paths::root()?.join(path))
 }
 
-/// A short name for all values of a config, whatever its comments say.
+/// Returns a short hash of all values of a config. Comments do not change it.
 fn recipe(config: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(config).with_context(|| config.display().to_string())?;
     let values: toml::Table = text.parse().with_context(|| config.display().to_string())?;
-    Ok(download::sha256(toml::to_string(&values)?.as_bytes())[..8].to_owned())
+    Ok(sha256(toml::to_string(&values)?.as_bytes())[..8].to_owned())
 }
 
-/// The rows that were trained with a recipe.
+/// Reads the rows that were trained with a recipe.
 fn read(csv: &Path, recipe: &str) -> anyhow::Result<Rows> {
     let text = std::fs::read_to_string(csv).with_context(|| csv.display().to_string())?;
     let mut rows = Rows::new();
@@ -95,19 +94,20 @@ fn write(csv: &Path, rows: &Rows, recipe: &str) -> anyhow::Result<()> {
     write_whole(csv, text.as_bytes())
 }
 
-fn archs() -> Vec<Arch> {
+fn archs() -> anyhow::Result<Vec<Arch>> {
     let (space, mut rng) = (Nb201::new(), ChaCha8Rng::seed_from_u64(ARCHS_SEED));
     let (mut seen, mut archs) = (HashSet::new(), Vec::new());
     while archs.len() < ARCHS {
         let arch = space.sample(&mut rng);
-        if seen.insert(space.canonical(&arch, Equivalence::OwnWeights)) {
+        if seen.insert(space.canonical(&arch, Equivalence::OwnWeights)?) {
             archs.push(arch);
         }
     }
-    archs
+    Ok(archs)
 }
 
-/// Test accuracy of one architecture, percent. One thread each: several at once use a machine better than one on all cores.
+/// Trains one architecture and returns its test accuracy in percent. It uses one thread, because several trainings in parallel use a
+/// machine better than one training on all cores.
 fn train(program: &Path, config: &Path, folder: &Path, arch: &str, seed: u64) -> anyhow::Result<f64> {
     let out: PathBuf = folder.join(format!("{arch}-s{seed}"));
     let mut command = Command::new(program);

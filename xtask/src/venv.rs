@@ -1,3 +1,5 @@
+//! Python environments in the folder `target`.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -5,8 +7,12 @@ use anyhow::Context;
 
 use crate::{cargo, paths};
 
-/// A Python environment in `target/<name>` with the packages of a list, made the first time and whenever the list changes.
-pub(crate) fn ready(name: &str, list: &Path) -> anyhow::Result<PathBuf> {
+/// Returns a Python environment in `target/<name>` with the packages of a list. It is created on the first call and whenever the list
+/// changes.
+///
+/// # Errors
+/// Returns an error if `python3` is missing or a package cannot be installed.
+pub fn ready(name: &str, list: &Path) -> anyhow::Result<PathBuf> {
     let wanted = std::fs::read(list).with_context(|| list.display().to_string())?;
     let venv = paths::root()?.join("target").join(name);
     let (python, installed) = (venv.join("bin/python"), venv.join("installed.txt"));

@@ -3,82 +3,83 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::jitter::{ColorChange, ColorJitter};
-use crate::photo::Cut;
+use crate::photo::CropBox;
 
-/// Random changes to training images. What is not given is not done, and draws no random numbers.
+/// Random augmentation of training images. An augmentation that is switched off draws no random numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
-    /// A black border of this width is added and an image of the old size is cut out anywhere; 0 for photographs.
+    /// Padding of torchvision's `RandomCrop(size, padding)`: the image is padded with black and cropped to its old size at a random place.
+    /// 0 switches it off; it must be 0 for photographs.
     pub crop_padding: usize,
-    /// Mirroring.
+    /// Random flips.
     pub flip: Flip,
-    /// Optional: side of a square, centred anywhere, that becomes the mean colour, after everything else.
+    /// Side of the cutout square in pixels. Cutout is applied last and sets the square, whose center is random, to the mean colour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutout: Option<usize>,
-    /// Optional, for photographs: a part of any size and place is used; without it the middle, as in evaluation.
+    /// Random resized crop of photographs. Without it, photographs are center-cropped as in evaluation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resized_crop: Option<ResizedCrop>,
-    /// Optional, for photographs: random changes of colour.
+    /// Colour jitter of photographs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color_jitter: Option<ColorJitter>,
 }
 
-/// Mirroring of training images.
+/// Random flips of training images, as torchvision's `RandomHorizontalFlip`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flip {
-    /// Never.
+    /// No flips.
     Never,
-    /// Left and right exchanged for half of the images.
+    /// Each image is flipped horizontally with probability 0.5.
     Horizontal,
 }
 
-/// Which part of a photograph is used.
+/// Random crop of random size and aspect ratio.
 ///
 /// # Source
-/// torchvision's `RandomResizedCrop(size, scale, ratio)`, with its ten tries and the middle after them.
+/// torchvision's `RandomResizedCrop(size, scale, ratio)`, including its ten attempts and the central crop as a fallback.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResizedCrop {
-    /// Smallest and largest share of the area.
+    /// Smallest and largest area of the crop as a share of the image (torchvision's `scale`).
     pub area: [f64; 2],
-    /// Smallest and largest width over height.
+    /// Smallest and largest aspect ratio, width over height.
     pub ratio: [f64; 2],
 }
 
-/// What was drawn for one image that is held as bytes: top, left, mirrored, cutout, in this order.
+/// Random numbers of one in-memory image, drawn in this order: top, left, flip, cutout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Change {
-    /// Where the cut starts in the bordered image.
+    /// Top of the crop in the padded image.
     pub(crate) top: usize,
     pub(crate) left: usize,
-    pub(crate) mirrored: bool,
-    /// Row and column of the middle of the square that is cut out.
-    pub(crate) hole: Option<[usize; 2]>,
+    pub(crate) flipped: bool,
+    /// Row and column of the center of the cutout square.
+    pub(crate) cutout: Option<[usize; 2]>,
 }
 
 impl Change {
-    /// Nothing is changed.
-    pub(crate) const NONE: Self = Self { top: 0, left: 0, mirrored: false, hole: None };
+    /// No augmentation.
+    pub(crate) const NONE: Self = Self { top: 0, left: 0, flipped: false, cutout: None };
 }
 
-/// What was drawn for one photograph, once its extents are known.
+/// Random numbers of one photograph, drawn once its size is known.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PhotoChange {
-    /// The part; none for the middle.
-    pub(crate) cut: Option<Cut>,
-    pub(crate) mirrored: bool,
+    /// The random resized crop. `None` for a center crop.
+    pub(crate) crop: Option<CropBox>,
+    pub(crate) flipped: bool,
     pub(crate) colors: Vec<ColorChange>,
-    pub(crate) hole: Option<[usize; 2]>,
+    pub(crate) cutout: Option<[usize; 2]>,
 }
 
 impl Augment {
-    /// No change.
+    /// No augmentation.
     pub const NONE: Self =
         Self { crop_padding: 0, flip: Flip::Never, cutout: None, resized_crop: None, color_jitter: None };
 
-    /// The changes of an image of `height` × `width`.
+    /// Draws the random numbers of an in-memory image.
     pub(crate) fn draw(&self, height: usize, width: usize, rng: &mut dyn Rng) -> Change {
         let offset = |rng: &mut dyn Rng| match self.crop_padding {
             0 => 0,
@@ -87,37 +88,42 @@ impl Augment {
         Change {
             top: offset(rng),
             left: offset(rng),
-            mirrored: self.mirrored(rng),
-            hole: self.hole(height, width, rng),
+            flipped: self.flipped(rng),
+            cutout: self.draw_cutout(height, width, rng),
         }
     }
 
-    /// The changes of a photograph of `height` × `width` pixels that becomes a square of `size`, from its own seed: how many numbers
-    /// are drawn depends on the photograph.
+    /// Draws the random numbers of a photograph that becomes a square of `size`. It has its own seed, because the number of random draws
+    /// depends on the photograph.
     pub(crate) fn draw_photo(&self, [height, width]: [usize; 2], size: usize, seed: u64) -> PhotoChange {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         PhotoChange {
-            cut: self.resized_crop.map(|crop| crop.draw(height, width, rng)),
-            mirrored: self.mirrored(rng),
+            crop: self.resized_crop.map(|crop| crop.draw(height, width, rng)),
+            flipped: self.flipped(rng),
             colors: self.color_jitter.map_or_else(Vec::new, |jitter| jitter.draw(rng)),
-            hole: self.hole(size, size, rng),
+            cutout: self.draw_cutout(size, size, rng),
         }
     }
 
-    fn mirrored(&self, rng: &mut dyn Rng) -> bool {
+    fn flipped(&self, rng: &mut dyn Rng) -> bool {
         self.flip == Flip::Horizontal && rng.random_bool(0.5)
     }
 
-    fn hole(&self, height: usize, width: usize, rng: &mut dyn Rng) -> Option<[usize; 2]> {
+    fn draw_cutout(&self, height: usize, width: usize, rng: &mut dyn Rng) -> Option<[usize; 2]> {
         self.cutout.map(|_| [rng.random_range(0..height), rng.random_range(0..width)])
     }
 
-    /// Sets the square around `hole` to the mean colour, which is 0, in an image of planes of `height` × `width`.
+    /// Sets the cutout square around `center` to the mean colour, which is 0 after normalisation, in planes of `height` × `width`.
     ///
     /// # Source
-    /// `Cutout` of quark0/darts: the square is cut off where it leaves the image.
-    pub(crate) fn cut_out(&self, hole: Option<[usize; 2]>, image: &mut [f32], [height, width]: [usize; 2]) {
-        let [[top, bottom], [left, right]] = self.square(hole);
+    /// `Cutout` of quark0/darts: the square is clipped at the border of the image.
+    pub(crate) fn apply_cutout(
+        &self,
+        center: Option<[usize; 2]>,
+        image: &mut [f32],
+        [height, width]: [usize; 2],
+    ) {
+        let [[top, bottom], [left, right]] = self.cutout_region(center);
         for plane in image.chunks_exact_mut(height * width) {
             for row in top..bottom.min(height) {
                 plane[row * width..][left..right.min(width)].fill(0.0);
@@ -125,40 +131,40 @@ impl Augment {
         }
     }
 
-    /// Rows and columns of the square around `hole`, from the first to before the last; they may reach beyond the image.
-    pub(crate) fn square(&self, hole: Option<[usize; 2]>) -> [[usize; 2]; 2] {
-        let Some((hole, side)) = hole.zip(self.cutout) else { return [[0; 2]; 2] };
-        hole.map(|middle| [middle.saturating_sub(side / 2), middle + side / 2])
+    /// Rows and columns of the cutout square as half-open ranges. They may reach beyond the image, and are empty without a cutout.
+    pub(crate) fn cutout_region(&self, center: Option<[usize; 2]>) -> [[usize; 2]; 2] {
+        let Some((center, side)) = center.zip(self.cutout) else { return [[0; 2]; 2] };
+        center.map(|at| [at.saturating_sub(side / 2), at + side / 2])
     }
 }
 
-/// As torchvision.
+/// Attempts of torchvision's `RandomResizedCrop`.
 const TRIES: usize = 10;
 
 impl ResizedCrop {
-    fn draw(&self, height: usize, width: usize, rng: &mut dyn Rng) -> Cut {
+    fn draw(&self, height: usize, width: usize, rng: &mut dyn Rng) -> CropBox {
         let (h, w) = (height as f64, width as f64);
         let [narrowest, widest] = self.ratio.map(f64::ln);
         for _ in 0..TRIES {
             let area = h * w * rng.random_range(self.area[0]..=self.area[1]);
             let ratio = rng.random_range(narrowest..=widest).exp();
-            let (cut_w, cut_h) = ((area * ratio).sqrt().round(), (area / ratio).sqrt().round());
-            if cut_w >= 1.0 && cut_h >= 1.0 && cut_w <= w && cut_h <= h {
-                let top = rng.random_range(0..=height - cut_h as usize) as f64;
-                let left = rng.random_range(0..=width - cut_w as usize) as f64;
-                return Cut { top, left, height: cut_h, width: cut_w };
+            let (crop_w, crop_h) = ((area * ratio).sqrt().round(), (area / ratio).sqrt().round());
+            if crop_w >= 1.0 && crop_h >= 1.0 && crop_w <= w && crop_h <= h {
+                let top = rng.random_range(0..=height - crop_h as usize) as f64;
+                let left = rng.random_range(0..=width - crop_w as usize) as f64;
+                return CropBox { top, left, height: crop_h, width: crop_w };
             }
         }
-        let (cut_w, cut_h) = match w / h {
+        let (crop_w, crop_h) = match w / h {
             ratio if ratio < self.ratio[0] => (w, (w / self.ratio[0]).round().min(h)),
             ratio if ratio > self.ratio[1] => ((h * self.ratio[1]).round().min(w), h),
             _ => (w, h),
         };
-        Cut {
-            top: ((h - cut_h) / 2.0).floor(),
-            left: ((w - cut_w) / 2.0).floor(),
-            height: cut_h,
-            width: cut_w,
+        CropBox {
+            top: ((h - crop_h) / 2.0).floor(),
+            left: ((w - crop_w) / 2.0).floor(),
+            height: crop_h,
+            width: crop_w,
         }
     }
 }

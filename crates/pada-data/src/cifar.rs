@@ -1,41 +1,41 @@
 use std::path::Path;
 
-use crate::{DataError, ImageSet, Normalize, Splits};
+use crate::{DataError, InMemoryDataset, Normalize, Splits};
 
-/// A file of a published data set.
+/// A file of a published data set with its checksum.
 #[derive(Clone, Copy, Debug)]
 pub struct PinnedFile {
-    /// Its name.
+    /// File name.
     pub name: &'static str,
-    /// SHA-256 of its bytes, in hex.
+    /// SHA-256 of the file in hexadecimal.
     pub sha256: &'static str,
-    /// Images in it.
+    /// Number of images in the file.
     pub images: usize,
 }
 
-/// One of the two CIFAR data sets: 32×32 colour images in official binary files.
+/// CIFAR-10 or CIFAR-100: 32×32 colour images in the official binary files.
 ///
 /// # Source
 /// Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 #[derive(Clone, Copy, Debug)]
 pub struct Cifar {
-    /// As a source of images, for `cargo xtask download`, and of its folder.
+    /// Name of the data set in configs, in downloads, and of its folder.
     pub name: &'static str,
-    /// For people.
+    /// Name as published.
     pub title: &'static str,
-    /// The training files, in their order.
+    /// Training files in their official order.
     pub train: &'static [PinnedFile],
-    /// The test file.
+    /// Test file.
     pub test: PinnedFile,
-    /// What the labels mean.
+    /// Class names, `[K]`.
     pub classes: &'static [&'static str],
-    /// Bytes before the pixels; the last one is the label.
+    /// Number of label bytes before the pixels. The last one is the label that is used.
     labels: usize,
-    /// Mean and deviation of the training images.
+    /// Normalisation by mean and standard deviation of the training images.
     normalize: Normalize,
 }
 
-/// Ten classes; mean and deviation as the released PA-DA code writes them.
+/// CIFAR-10, normalised as in the released PA-DA code.
 pub const CIFAR10: Cifar = Cifar {
     name: "cifar10",
     title: "CIFAR-10",
@@ -76,7 +76,7 @@ pub const CIFAR10: Cifar = Cifar {
     normalize: Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616] },
 };
 
-/// A hundred classes, the fine ones; before its label every image has that of one of twenty coarse classes, which is not used.
+/// CIFAR-100 with its 100 fine classes. The 20 coarse classes are not used.
 pub const CIFAR100: Cifar = Cifar {
     name: "cifar100",
     title: "CIFAR-100",
@@ -196,31 +196,31 @@ pub const CIFAR100: Cifar = Cifar {
     normalize: Normalize { mean: [0.5071, 0.4865, 0.4409], std: [0.2673, 0.2564, 0.2762] },
 };
 
-/// Red, green and blue bytes, row by row.
+/// Images have red, green and blue planes, each row by row.
 const SIDE: usize = 32;
 const PIXELS: usize = 3 * SIDE * SIDE;
 
 impl Cifar {
-    /// All files, training first.
+    /// All files, training files first.
     pub fn files(&self) -> impl Iterator<Item = &PinnedFile> {
         self.train.iter().chain([&self.test])
     }
 
-    /// Whether a folder holds one of its training files.
+    /// Returns whether a folder contains at least one of the training files.
     pub fn is_in(&self, dir: &Path) -> bool {
         self.train.iter().any(|file| dir.join(file.name).exists())
     }
 
-    /// Reads the official binary files.
+    /// Reads the official binary files from a folder.
     ///
     /// # Errors
-    /// [`DataError`]: a file that is missing, has the wrong length or a label that is no class.
-    pub fn read(&self, dir: &Path) -> Result<Splits<ImageSet>, DataError> {
+    /// Returns a [`DataError`] that names the file if it is missing, has the wrong length or contains a label that is not a class.
+    pub fn read(&self, dir: &Path) -> Result<Splits<InMemoryDataset>, DataError> {
         let test = std::slice::from_ref(&self.test);
         Ok(Splits { train: self.part("train", dir, self.train)?, test: self.part("test", dir, test)? })
     }
 
-    fn part(&self, part: &str, dir: &Path, files: &[PinnedFile]) -> Result<ImageSet, DataError> {
+    fn part(&self, part: &str, dir: &Path, files: &[PinnedFile]) -> Result<InMemoryDataset, DataError> {
         let record_bytes = self.labels + PIXELS;
         let images: usize = files.iter().map(|file| file.images).sum();
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
@@ -235,7 +235,7 @@ impl Cifar {
                 let record = found / record_bytes as u64;
                 return Err(DataError::WrongSize { path, found, expected, record, set: self.name });
             }
-            // Only now: files that are missing or cut ask for no memory.
+            // Memory is reserved after the length check, so that missing or truncated files need none.
             pixels.reserve_exact(images * PIXELS - pixels.len());
             for (record, bytes) in bytes.chunks_exact(record_bytes).enumerate() {
                 let label = bytes[self.labels - 1];
@@ -246,7 +246,7 @@ impl Cifar {
                 pixels.extend_from_slice(&bytes[self.labels..]);
             }
         }
-        Ok(ImageSet {
+        Ok(InMemoryDataset {
             name: format!("{} {part}", self.name),
             channels: 3,
             height: SIDE,

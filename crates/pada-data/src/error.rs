@@ -4,100 +4,131 @@ use thiserror::Error;
 
 use crate::Cifar;
 
-/// Why images cannot be read.
+/// The error type of this crate. Errors about files name the file.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum DataError {
-    /// A file of a data set is not there.
+    /// A file of a data set is missing.
     #[error(
-        "{path} is missing; run `cargo xtask download {set}`, or set PADA_DATA to the folder that holds {set}/"
+        "{path} is missing; run `pada download {set}`, or set PADA_DATA to the folder that contains {set}/"
     )]
     Missing {
         /// The file.
         path: PathBuf,
-        /// The name of its data set.
+        /// Name of the data set.
         set: &'static str,
     },
-    /// The system refused.
+    /// A file or folder cannot be read.
     #[error("{path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A file has the wrong length.
     #[error(
-        "{path} has {found} bytes, {expected} are needed: it ends in record {record}; the file is damaged: run `cargo xtask download {set}`"
+        "{path} has {found} bytes instead of {expected} and ends in record {record}; the file is damaged, run `pada download {set}`"
     )]
     WrongSize {
         /// The file.
         path: PathBuf,
-        /// Its length.
+        /// Length in bytes.
         found: u64,
-        /// The length it should have.
+        /// Expected length in bytes.
         expected: u64,
-        /// The record in which it ends, from 0.
+        /// The record in which the file ends, counted from 0.
         record: u64,
-        /// The name of its data set.
+        /// Name of the data set.
         set: &'static str,
     },
-    /// A label that is no class.
+    /// A label is not a class.
     #[error(
-        "{path}: record {record} has label {label}, {} has 0..={}; the file is damaged: run `cargo xtask download {}`",
+        "{path}: record {record} has label {label}, but {} has labels 0..={}; the file is damaged, run `pada download {}`",
         .set.title, .set.classes.len() - 1, .set.name
     )]
     BadLabel {
         /// The file.
         path: PathBuf,
-        /// The record, from 0.
+        /// The record, counted from 0.
         record: usize,
-        /// What stands there.
+        /// The label.
         label: u8,
         /// The data set.
         set: Cifar,
     },
-    /// The embedded images do not decode: the program was built from a damaged checkout.
-    #[error("the embedded mini images are damaged: {reason}; run `cargo xtask make-mini`")]
+    /// The embedded images cannot be decoded, because the program was built from a damaged checkout.
+    #[error(
+        "the embedded mini images are damaged ({reason}); build the program again from an undamaged checkout"
+    )]
     Embedded {
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// A folder of photographs in another layout.
-    #[error("{path}: {reason}; photographs are read from train/<class>/*.jpeg and val/<class>/*.jpeg")]
+    /// A folder of photographs does not have the expected layout.
+    #[error("{path}: {reason}; the expected layout is train/<class>/*.jpeg and val/<class>/*.jpeg")]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// A photograph that does not decode.
+    /// A photograph cannot be decoded.
     #[error(
-        "{path} is damaged: {reason}; leave such files out with `--set data.damaged=skip`, which a run under way takes from its config.toml, or delete it and start anew"
+        "{path} is damaged: {reason}; replace the file, or leave out damaged files with data.damaged = \"skip\" in the config (`--set data.damaged=skip` for a new run)"
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What the decoder said.
+        /// The error of the decoder.
         reason: String,
     },
-    /// Photographs of no size.
-    #[error("{path} holds photographs: say what size they become, as in `--set data.image_size=224`")]
+    /// The image size of a folder of photographs is missing.
+    #[error(
+        "{path} contains photographs, so data.image_size is required, for example `--set data.image_size=224`"
+    )]
     NoSize {
         /// The folder.
         path: PathBuf,
     },
-    /// A size for images that have one.
-    #[error("the images of {name} have their own size: leave out data.image_size and data.damaged")]
+    /// An image size was given for a data set with a fixed size.
+    #[error("the images of {name} have a fixed size; remove data.image_size and data.damaged")]
     OwnSize {
         /// The data set.
         name: String,
     },
-    /// No data set of that name.
+    /// There is no data set of this name.
     #[error(
-        "{name:?} is no data set: use `mini`, `cifar10`, `cifar100`, a folder that holds the binary files of one of these two, or one that holds train/<class>/*.jpeg and val/<class>/*.jpeg"
+        "unknown data set {name:?}; use `mini`, `cifar10`, `cifar100`, a folder with the binary files of CIFAR-10 or CIFAR-100, or a folder with train/<class>/*.jpeg and val/<class>/*.jpeg"
     )]
     UnknownSource {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
+    },
+    /// An image index is not below the number of images.
+    #[error("image {index} is out of range: {dataset} has {images} images")]
+    IndexOutOfRange {
+        /// Name of the data set.
+        dataset: String,
+        /// The index.
+        index: usize,
+        /// Number of images.
+        images: usize,
+    },
+    /// A batch plan was made for another kind of data set.
+    #[error(
+        "the batch was planned for another data set than {name}; call `plan` and `load` on the same data set"
+    )]
+    OtherDataset {
+        /// Name of the data set that was asked for the batch.
+        name: String,
+    },
+    /// All photographs are damaged, so that nothing is left after skipping them.
+    #[error("all {images} images of {dataset} are damaged; with data.damaged = \"skip\" nothing is left")]
+    AllDamaged {
+        /// Name of the data set.
+        dataset: String,
+        /// Number of images.
+        images: usize,
     },
 }

@@ -5,72 +5,78 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::batch::check_indices;
 use crate::photo::Photo;
-use crate::{DataError, ImageSet, Normalize};
+use crate::{DataError, InMemoryDataset, Normalize};
 
-/// Photographs in files, decoded each time they are used: data sets that do not fit into memory.
+/// A folder of photographs, which are decoded each time they are used, so that the data set need not fit into memory.
 ///
-/// The layout is ImageNet's: `train/<class>/*.jpeg` and `val/<class>/*.jpeg`; classes are numbered in the order of their names, as
-/// torchvision's `ImageFolder` does. Images are ordered in rounds, the first of every class, then the second, so that the first n
-/// are of all classes.
+/// The layout is ImageNet's: `train/<class>/*.jpeg` and `val/<class>/*.jpeg`. Classes are numbered in the order of their names, as in
+/// torchvision's `ImageFolder`. Images are ordered round-robin over the classes, so that the first n images cover all classes.
+///
+/// Hidden folders and folders that other programs create (`@eaDir`, `__MACOSX`, `lost+found`) are not classes and are skipped with a
+/// warning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageFolder {
-    /// What they are, for records and messages.
+    /// Name for records and messages.
     pub name: String,
-    /// Height and width of the images that they become.
+    /// Height and width of the images after resizing and cropping.
     pub size: usize,
-    /// Names of the classes, `[K]`.
+    /// Class names, `[K]`.
     pub classes: Arc<[String]>,
     /// `[N]`, below K.
     pub labels: Vec<u16>,
-    /// How bytes become numbers.
+    /// Normalisation from bytes to numbers.
     pub normalize: Normalize,
-    /// What happens where a file does not decode.
+    /// Reaction to a file that cannot be decoded.
     pub damaged: Damaged,
     root: PathBuf,
-    /// `[N]`, seen from the root.
+    /// `[N]`, relative to the root.
     files: Vec<PathBuf>,
 }
 
-/// What happens where a photograph does not decode.
+/// Reaction to a photograph that cannot be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Damaged {
-    /// The run stops and names the file.
+    /// Return an error that names the file.
     #[default]
     Stop,
-    /// It is left out of its batch, with a warning.
+    /// Leave the photograph out of its batch and log a warning.
     Skip,
 }
 
-/// Mean and deviation of ImageNet's training images, as torchvision writes them.
+/// Mean and standard deviation of ImageNet's training images, as in torchvision.
 const NORMALIZE: Normalize = Normalize { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
-/// A label has 16 bits.
-const MOST_CLASSES: usize = 1 << 16;
+/// Labels have 16 bits.
+const MAX_CLASSES: usize = 1 << 16;
 const TRAIN: &str = "train";
-/// Names of the folder of test images; the first that exists counts.
+/// Possible names of the folder of test images. The first that exists is used.
 const TEST: [&str; 2] = ["val", "test"];
+/// Folders that other programs create: Synology's thumbnails, macOS archives, and file systems.
+const NOT_CLASSES: [&str; 3] = ["@eaDir", "__MACOSX", "lost+found"];
 
 impl ImageFolder {
-    /// Lists the training and the test images of a data set; decodes none.
+    /// Lists the training and the test images of a data set without decoding them. Logs a warning for skipped folders and for classes
+    /// without images, see [`ImageFolder::empty_classes`].
     ///
     /// # Errors
-    /// [`DataError`]: a folder that is missing, empty, or has other classes than the training images.
+    /// Returns a [`DataError`] that names the folder if it is missing, empty, or contains a class that the training images do not have.
     pub fn open(root: &Path, size: usize, damaged: Damaged) -> Result<[Self; 2], DataError> {
         let train = root.join(TRAIN);
         let classes = folders(&train)?;
-        if classes.len() > MOST_CLASSES {
-            let reason =
-                format!("it has {} classes, at most {MOST_CLASSES} can be told apart", classes.len());
+        if classes.len() > MAX_CLASSES {
+            let reason = format!("it has {} classes, but at most {MAX_CLASSES} are supported", classes.len());
             return Err(DataError::Folder { path: train, reason });
         }
         let test = TEST.map(|name| root.join(name)).into_iter().find(|path| path.is_dir());
         let test = test.ok_or_else(|| DataError::Folder {
             path: root.into(),
-            reason: "it has neither a folder val nor a folder test, one folder a class within".to_owned(),
+            reason: "it has neither a subfolder `val` nor a subfolder `test` with one folder per class"
+                .to_owned(),
         })?;
         if let Some(name) = folders(&test)?.iter().find(|name| classes.binary_search(name).is_err()) {
-            let reason = "there is no class of this name in the training images".to_owned();
+            let reason = "the training images have no class of this name".to_owned();
             return Err(DataError::Folder { path: test.join(name), reason });
         }
         let classes: Arc<[String]> = classes.into();
@@ -94,49 +100,65 @@ impl ImageFolder {
         };
         let (labels, files): (Vec<u16>, Vec<PathBuf>) = (0..most).flat_map(round).unzip();
         if files.is_empty() {
-            let reason = "it holds no .jpeg, .jpg or .png file in its classes' folders".to_owned();
+            let reason = "its class folders contain no .jpeg, .jpg or .png file".to_owned();
             return Err(DataError::Folder { path: part.into(), reason });
         }
         let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let name = format!("{} {}", name(root), name(part));
         let (classes, root) = (classes.clone(), root.into());
-        Ok(Self { name, size, classes, labels, normalize: NORMALIZE, damaged, root, files })
+        let listed = Self { name, size, classes, labels, normalize: NORMALIZE, damaged, root, files };
+        let empty = listed.empty_classes();
+        if !empty.is_empty() {
+            tracing::warn!("{}: these classes have no images: {}", part.display(), empty.join(", "));
+        }
+        Ok(listed)
     }
 
-    /// N.
+    /// Returns the names of the classes without images.
+    pub fn empty_classes(&self) -> Vec<&str> {
+        let mut empty = vec![true; self.classes.len()];
+        self.labels.iter().for_each(|&label| empty[usize::from(label)] = false);
+        self.classes.iter().zip(empty).filter(|(_, empty)| *empty).map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// Returns N, the number of images.
     pub fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// Whether there is no image.
+    /// Returns whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// The images at these places, in this order.
-    pub fn subset(&self, indices: &[u32]) -> Self {
+    /// Returns the images with these indices, in this order.
+    ///
+    /// # Errors
+    /// Returns [`DataError::IndexOutOfRange`] if an index is not below the number of images.
+    pub fn subset(&self, indices: &[u32]) -> Result<Self, DataError> {
+        check_indices(&self.name, indices, self.len())?;
         let files = indices.iter().map(|&i| self.files[i as usize].clone()).collect();
         let labels = indices.iter().map(|&i| self.labels[i as usize]).collect();
-        Self {
+        Ok(Self {
             files,
             labels,
             name: self.name.clone(),
             root: self.root.clone(),
             classes: self.classes.clone(),
             ..*self
-        }
+        })
     }
 
-    /// The middle of each of the first `n` images as bytes, as they are evaluated: see [`ImageSet`]. Fewer where there are fewer, or
-    /// where damaged ones are skipped.
+    /// Loads the center crops of the first `n` images into memory, as they are evaluated. The result has fewer images if the data set has
+    /// fewer, or if damaged ones are skipped.
     ///
     /// # Errors
-    /// [`DataError`]
-    pub fn middles(&self, n: usize) -> Result<ImageSet, DataError> {
+    /// Returns a [`DataError`] that names the file if a photograph cannot be read.
+    pub fn center_crops(&self, n: usize) -> Result<InMemoryDataset, DataError> {
         let n = n.min(self.len());
-        let middle =
-            |index: usize| Ok(self.photo(index as u32)?.map(|photo| planes(&photo.centre(self.size))));
-        let images = (0..n).into_par_iter().map(middle).collect::<Result<Vec<_>, DataError>>()?;
+        let center_crop =
+            |index: usize| Ok(self.photo(index as u32)?.map(|photo| planes(&photo.center_crop(self.size))));
+        let images = (0..n).into_par_iter().map(center_crop).collect::<Result<Vec<_>, DataError>>()?;
         let (mut pixels, mut labels) = (Vec::with_capacity(n * 3 * self.size * self.size), Vec::new());
         for (image, &label) in images.iter().zip(&self.labels) {
             if let Some(image) = image {
@@ -146,23 +168,23 @@ impl ImageFolder {
         }
         let (name, classes, normalize) = (self.name.clone(), self.classes.len(), self.normalize);
         let (height, width) = (self.size, self.size);
-        Ok(ImageSet { name, channels: 3, height, width, classes, pixels, labels, normalize })
+        Ok(InMemoryDataset { name, channels: 3, height, width, classes, pixels, labels, normalize })
     }
 
-    /// One picture; none where it is damaged and may be left out.
+    /// Reads one photograph. Returns `None` if it is damaged and damaged files are skipped. The index must be in range.
     pub(crate) fn photo(&self, index: u32) -> Result<Option<Photo>, DataError> {
         match Photo::read(&self.root.join(&self.files[index as usize])) {
             Ok(photo) => Ok(Some(photo)),
             Err(error @ DataError::Damaged { .. }) if self.damaged == Damaged::Skip => {
-                tracing::warn!("left out: {error}");
+                tracing::warn!("skipped: {error}");
                 Ok(None)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// SHA-256 of the images' size and the list of files, in hex: says in a record which images were used. What the files hold is
-    /// not read.
+    /// Returns the SHA-256 of image size, file names and labels in hexadecimal. Records use it to identify the images. The contents of the
+    /// files are not read.
     pub fn sha256(&self) -> String {
         let mut hasher = Sha256::new();
         hasher.update(self.size.to_le_bytes());
@@ -174,26 +196,32 @@ impl ImageFolder {
     }
 }
 
-/// Names of the folders in a folder, sorted.
+/// Names of the class folders in a folder, sorted.
 fn folders(path: &Path) -> Result<Vec<String>, DataError> {
-    let mut names = Vec::new();
+    let (mut names, mut skipped) = (Vec::new(), Vec::new());
     for entry in entries(path)? {
         if entry.is_dir() {
             let name = entry.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-            let reason = "its name is no valid text".to_owned();
-            names.push(name.ok_or(DataError::Folder { path: entry, reason })?);
+            let reason = "its name is not valid Unicode".to_owned();
+            let name = name.ok_or(DataError::Folder { path: entry, reason })?;
+            let is_class = !name.starts_with('.') && !NOT_CLASSES.contains(&name.as_str());
+            if is_class { names.push(name) } else { skipped.push(name) }
         }
     }
     names.sort_unstable();
+    if !skipped.is_empty() {
+        let (n, list) = (skipped.len(), skipped.join(", "));
+        tracing::warn!("{}: skipped {n} folders that are not classes: {list}", path.display());
+    }
     match names.is_empty() {
         true => {
-            Err(DataError::Folder { path: path.into(), reason: "it holds no folder of a class".to_owned() })
+            Err(DataError::Folder { path: path.into(), reason: "it contains no class folder".to_owned() })
         }
         false => Ok(names),
     }
 }
 
-/// The pictures of a class, sorted, seen from the root; none where the class has no folder.
+/// The photographs of a class, sorted, relative to the root. Empty if the class has no folder.
 fn pictures(class: &Path, root: &Path) -> Result<Vec<PathBuf>, DataError> {
     if !class.is_dir() {
         return Ok(Vec::new());
@@ -215,7 +243,7 @@ fn entries(path: &Path) -> Result<Vec<PathBuf>, DataError> {
     entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
 }
 
-/// `[H, W, 3]` as `[3, H, W]`.
+/// Transposes `[H, W, 3]` to `[3, H, W]`.
 fn planes(photo: &Photo) -> Vec<u8> {
     (0..3).flat_map(|c| photo.rgb.iter().skip(c).step_by(3).copied()).collect()
 }

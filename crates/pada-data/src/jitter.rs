@@ -4,25 +4,28 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-/// Random changes of colour. A strength s of brightness, contrast and saturation is a factor drawn from 1 − s to 1 + s, one of hue
-/// a turn of the colour circle by −s to s of it. 0 changes nothing.
+/// Random changes of brightness, contrast, saturation and hue.
+///
+/// A strength s of brightness, contrast or saturation is a factor drawn uniformly from `[max(0, 1 − s), 1 + s]`. A strength s of hue is a
+/// shift drawn from `[−s, s]`, where 1 is the full colour circle. 0 switches a change off.
 ///
 /// # Source
-/// torchvision's `ColorJitter`, on floating-point images: the four come in random order, and each is clamped to the range of a byte.
+/// torchvision's `ColorJitter` on floating-point images: the four changes are applied in random order, and each result is clamped to the
+/// range of a byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColorJitter {
-    /// All colours are multiplied.
+    /// Strength of the brightness change: all colours are multiplied.
     pub brightness: f64,
-    /// Colours move away from the mean grey of the image, or towards it.
+    /// Strength of the contrast change: colours are blended with the mean grey of the image.
     pub contrast: f64,
-    /// Colours move away from their pixel's grey, or towards it.
+    /// Strength of the saturation change: colours are blended with the grey of their pixel.
     pub saturation: f64,
-    /// At most 0.5.
+    /// Strength of the hue shift, at most 0.5.
     pub hue: f64,
 }
 
-/// One change with what was drawn for it.
+/// One change with its random number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum ColorChange {
     Brightness(f32),
@@ -32,7 +35,7 @@ pub(crate) enum ColorChange {
 }
 
 impl ColorJitter {
-    /// The changes of one image, in the order in which they are made.
+    /// Draws the changes of one image in the order in which they are applied.
     pub(crate) fn draw(&self, rng: &mut dyn Rng) -> Vec<ColorChange> {
         let mut drawn = |strength: f64, range: RangeInclusive<f64>| {
             (strength > 0.0).then(|| rng.random_range(range) as f32)
@@ -49,7 +52,7 @@ impl ColorJitter {
 }
 
 impl ColorChange {
-    /// Changes the colours of an image, `[H · W]` pixels of red, green and blue from 0 to 255.
+    /// Applies the change to an image of `[H · W]` pixels of red, green and blue from 0 to 255.
     pub(crate) fn apply(self, pixels: &mut [[f32; 3]]) {
         match self {
             Self::Brightness(factor) => blend(pixels, factor, |_| 0.0),
@@ -72,12 +75,12 @@ fn blend(pixels: &mut [[f32; 3]], factor: f32, other: impl Fn([f32; 3]) -> f32) 
     }
 }
 
-/// The brightness of a colour, by ITU-R 601, with torchvision's digits.
+/// The grey value of a colour by ITU-R 601, with torchvision's digits.
 fn grey([red, green, blue]: [f32; 3]) -> f32 {
     0.2989 * red + 0.587 * green + 0.114 * blue
 }
 
-/// A colour further on the circle of hues, with the same largest and smallest component.
+/// Shifts the hue of a colour and keeps its largest and smallest component.
 fn turned([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
     let (largest, smallest) = (red.max(green).max(blue), red.min(green).min(blue));
     let range = largest - smallest;

@@ -1,26 +1,28 @@
 #![doc = include_str!("../README.md")]
 
 mod augment;
+mod batch;
 mod cifar;
-mod draw;
+mod dataset;
 mod error;
 mod folder;
+mod in_memory;
 mod jitter;
 mod loader;
 mod mini;
 mod photo;
-mod set;
-mod source;
 mod splits;
 
 pub use augment::{Augment, Flip, ResizedCrop};
+pub use batch::{AugmentedIndex, BatchPlan, ImageBatch, fill, normalised};
 pub use cifar::{CIFAR10, CIFAR100, Cifar, PinnedFile};
-pub use draw::{Draw, DrawnImages, Placed, fill, normalised};
+pub use dataset::{Dataset, NAMES, Photographs, open};
 pub use error::DataError;
 pub use folder::{Damaged, ImageFolder};
+pub use in_memory::{InMemoryDataset, Normalize};
 pub use jitter::ColorJitter;
-pub use loader::Loader;
+pub use loader::DataLoader;
 pub use mini::{MINI_SHA256, encode_mini, halve, mini, select_mini};
-pub use set::{ImageSet, Normalize};
-pub use source::{ImageSource, NAMES, Photographs, open};
+/// The version of `rand` that this crate's functions take their random number generators from.
+pub use rand;
 pub use splits::Splits;

@@ -1,8 +1,8 @@
 use sha2::{Digest, Sha256};
 
-use crate::{DataError, ImageSet, Normalize, Splits};
+use crate::{DataError, InMemoryDataset, Normalize, Splits};
 
-/// The embedded file: one picture of 100 × 100 images, the labels as digits in a text chunk.
+/// The embedded file: one PNG picture of 100 × 100 images, with the labels as digits in a text chunk.
 static FILE: &[u8] = include_bytes!("../data/mini.png");
 
 /// SHA-256 of the embedded file.
@@ -15,21 +15,21 @@ const TRAIN_PER_CLASS: usize = 800;
 const TEST_PER_CLASS: usize = 200;
 const LABELS: &str = "labels";
 
-/// Mean and deviation of the 8,000 training images.
+/// Mean and standard deviation of the 8,000 training images.
 const NORMALIZE: Normalize = Normalize { mean: [0.4926, 0.4823, 0.4462], std: [0.2392, 0.2362, 0.2546] };
 
-/// Real images small enough to be part of the program: of CIFAR-10 the first 800 training and the first 200 test images of each
-/// class, in official order, halved to 16×16.
+/// Loads the embedded data set mini: the first 800 training and the first 200 test images of each class of CIFAR-10 in official order,
+/// downscaled to 16×16.
 ///
 /// # Errors
-/// [`DataError::Embedded`] if the program was built from a damaged file.
-pub fn mini() -> Result<Splits<ImageSet>, DataError> {
+/// Returns [`DataError::Embedded`] if the program was built from a damaged file.
+pub fn mini() -> Result<Splits<InMemoryDataset>, DataError> {
     decode(FILE)
 }
 
-/// The images of mini, still at full size: the first 800 or 200 of each class, in official order.
-pub fn select_mini(cifar10: &Splits<ImageSet>) -> Splits<ImageSet> {
-    let first = |set: &ImageSet, per_class: usize| {
+/// Selects the images of mini at full size: the first 800 or 200 of each class in official order.
+pub fn select_mini(cifar10: &Splits<InMemoryDataset>) -> Splits<InMemoryDataset> {
+    let first = |set: &InMemoryDataset, per_class: usize| {
         let mut left = [per_class; CLASSES];
         let mut take = |&i: &u32| {
             let left = &mut left[usize::from(set.labels[i as usize])];
@@ -39,16 +39,16 @@ pub fn select_mini(cifar10: &Splits<ImageSet>) -> Splits<ImageSet> {
             }
         };
         let indices: Vec<u32> = (0..set.len() as u32).filter(|i| take(i)).collect();
-        set.subset(&indices)
+        set.subset(&indices).expect("all indices are below the number of images")
     };
     Splits { train: first(&cifar10.train, TRAIN_PER_CLASS), test: first(&cifar10.test, TEST_PER_CLASS) }
 }
 
-/// Images of half the height and width: each pixel the mean of 2×2, rounded, halves up.
+/// Downscales images by two: each pixel is the mean of 2×2 pixels, rounded half up.
 ///
 /// # Panics
-/// If height or width is odd.
-pub fn halve(set: &ImageSet) -> ImageSet {
+/// Panics if height or width is odd.
+pub fn halve(set: &InMemoryDataset) -> InMemoryDataset {
     assert!(set.height.is_multiple_of(2) && set.width.is_multiple_of(2), "an even number of pixels");
     let (height, width) = (set.height / 2, set.width / 2);
     let mut pixels = Vec::with_capacity(set.pixels.len() / 4);
@@ -58,14 +58,14 @@ pub fn halve(set: &ImageSet) -> ImageSet {
             pixels.push(((at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1) + 2) / 4) as u8);
         }
     }
-    ImageSet { name: set.name.clone(), height, width, pixels, labels: set.labels.clone(), ..*set }
+    InMemoryDataset { name: set.name.clone(), height, width, pixels, labels: set.labels.clone(), ..*set }
 }
 
-/// The embedded file, made of the selected and halved images; the same bytes every time.
+/// Encodes the selected and downscaled images as the embedded file. The same images always give the same bytes.
 ///
 /// # Errors
-/// [`DataError::Embedded`] where the images are not those of mini in number and size.
-pub fn encode_mini(mini: &Splits<ImageSet>) -> Result<Vec<u8>, DataError> {
+/// Returns [`DataError::Embedded`] if number or size of the images are not those of mini.
+pub fn encode_mini(mini: &Splits<InMemoryDataset>) -> Result<Vec<u8>, DataError> {
     let sets = [&mini.train, &mini.test];
     let count: usize = sets.iter().map(|set| set.len()).sum();
     if count != CLASSES * (TRAIN_PER_CLASS + TEST_PER_CLASS) || mini.train.height != SIZE {
@@ -75,7 +75,7 @@ pub fn encode_mini(mini: &Splits<ImageSet>) -> Result<Vec<u8>, DataError> {
     }
     let side = PER_ROW * SIZE;
     let mut rgb = vec![0; count / PER_ROW * SIZE * side * 3];
-    let images = sets.iter().flat_map(|set| (0..set.len()).map(|i| set.image(i)));
+    let images = sets.iter().flat_map(|set| (0..set.len()).map(|i| set.bytes_of(i)));
     for (image, planes) in images.enumerate() {
         for (byte, place) in planes.iter().zip(places(image)) {
             rgb[place] = *byte;
@@ -94,14 +94,14 @@ pub fn encode_mini(mini: &Splits<ImageSet>) -> Result<Vec<u8>, DataError> {
     Ok(bytes)
 }
 
-/// Where the bytes of an image's planes lie in the picture, plane by plane.
+/// Positions of an image's bytes in the picture, plane by plane.
 fn places(image: usize) -> impl Iterator<Item = usize> {
     let (top, left) = (image / PER_ROW * SIZE, image % PER_ROW * SIZE);
     let pixel = move |c: usize, y: usize, x: usize| ((top + y) * PER_ROW * SIZE + left + x) * 3 + c;
     (0..3 * SIZE * SIZE).map(move |i| pixel(i / (SIZE * SIZE), i / SIZE % SIZE, i % SIZE))
 }
 
-fn decode(file: &[u8]) -> Result<Splits<ImageSet>, DataError> {
+fn decode(file: &[u8]) -> Result<Splits<InMemoryDataset>, DataError> {
     let damaged = |reason: String| DataError::Embedded { reason };
     let sha256 = hex::encode(Sha256::digest(file));
     if sha256 != MINI_SHA256 {
@@ -117,7 +117,7 @@ fn decode(file: &[u8]) -> Result<Splits<ImageSet>, DataError> {
         Some(chunk) => chunk.text.chars().filter_map(|c| c.to_digit(10)).map(|digit| digit as u16).collect(),
         None => return Err(damaged("it has no labels".to_owned())),
     };
-    let set = |name: &str, images: std::ops::Range<usize>| ImageSet {
+    let set = |name: &str, images: std::ops::Range<usize>| InMemoryDataset {
         name: name.to_owned(),
         channels: 3,
         height: SIZE,

@@ -1,7 +1,8 @@
 use std::path::Path;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -9,10 +10,10 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::DataError;
 
-/// The longest side that is decoded.
+/// Longest side that is decoded, in pixels.
 const LONGEST: usize = 16_384;
-/// No real picture has more pixels than this for each byte of its file: a JPEG needs two bits for a block of 64, and its colours are
-/// shared by four. A file that claims more is made to fill the memory.
+/// Largest plausible number of pixels per byte of a file. A JPEG needs at least two bits for a block of 64 pixels, and its colours may be
+/// shared by four pixels. A file that claims more is a decompression bomb.
 const PIXELS_PER_BYTE: usize = 1024;
 
 /// A decoded picture of any size.
@@ -24,9 +25,9 @@ pub(crate) struct Photo {
     pub(crate) rgb: Vec<u8>,
 }
 
-/// A rectangle of a picture, in pixels.
+/// A crop rectangle in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Cut {
+pub(crate) struct CropBox {
     pub(crate) top: f64,
     pub(crate) left: f64,
     pub(crate) height: f64,
@@ -34,17 +35,26 @@ pub(crate) struct Cut {
 }
 
 impl Photo {
-    /// Reads a JPEG or PNG file: grey becomes three equal colours, four printing inks become three colours, transparency is dropped.
-    /// What the file says about turning the picture is not followed, as in torchvision.
+    /// Reads a JPEG or PNG file as RGB. Grey and CMYK pictures are converted, transparency is dropped. The EXIF orientation is ignored, as in
+    /// torchvision.
     ///
     /// # Errors
-    /// [`DataError::Io`]; [`DataError::Damaged`] where it does not decode to its end.
+    /// Returns [`DataError::Io`] if the file cannot be read, and [`DataError::Damaged`] if it is not a regular file or does not decode to
+    /// its end.
     pub(crate) fn read(path: &Path) -> Result<Self, DataError> {
-        let bytes = std::fs::read(path).map_err(|source| DataError::Io { path: path.into(), source })?;
+        let io = |source| DataError::Io { path: path.into(), source };
+        // Reading a pipe would wait for ever.
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
+            return Err(DataError::Damaged {
+                path: path.into(),
+                reason: "it is not a regular file".to_owned(),
+            });
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
         Self::decode(&bytes).map_err(|reason| DataError::Damaged { path: path.into(), reason })
     }
 
-    /// The same from the bytes of a file, whose kind its first bytes tell.
+    /// Decodes the bytes of a file. The first bytes tell the format.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
         match bytes {
             [0xff, 0xd8, ..] => jpeg(bytes),
@@ -53,34 +63,40 @@ impl Photo {
         }
     }
 
-    /// A part of it, scaled to `height` × `width`.
+    /// Crops and resizes to `height` × `width`.
     ///
     /// # Source
-    /// Pillow's `resize(…, BILINEAR, box)`: where the picture shrinks, every pixel of the part counts.
-    pub(crate) fn resized(&self, cut: Cut, height: usize, width: usize) -> Self {
+    /// Pillow's `resize(…, BILINEAR, box)`, which is antialiased when the picture shrinks.
+    pub(crate) fn resized(&self, crop: CropBox, height: usize, width: usize) -> Self {
+        const BYTES: &str = "as many bytes as pixels";
         let (h, w) = (self.height as u32, self.width as u32);
-        let from = ImageRef::new(w, h, &self.rgb, PixelType::U8x3).expect("as many bytes as pixels");
-        let mut to = Image::new(width as u32, height as u32, PixelType::U8x3);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .crop(cut.left, cut.top, cut.width, cut.height);
-        Resizer::new().resize(&from, &mut to, &options).expect("the part lies inside");
-        Self { height, width, rgb: to.into_vec() }
+        // The type of the pixels is named, because the code for all types takes several times as long to compile as this crate.
+        let from = TypedImageRef::<U8x3>::from_buffer(w, h, &self.rgb).expect(BYTES);
+        let mut rgb = vec![0; 3 * height * width];
+        let mut to = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut rgb).expect(BYTES);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
+            crop.left,
+            crop.top,
+            crop.width,
+            crop.height,
+        );
+        Resizer::new().resize_typed(&from, &mut to, &options).expect("the part lies inside");
+        Self { height, width, rgb }
     }
 
-    /// The middle, as images are evaluated: the shorter side is scaled to `size` / .875, and a square of `size` cut out.
+    /// Resizes the shorter side to `size` / 0.875 and center-crops a square of `size`, as images are evaluated.
     ///
     /// # Source
-    /// torchvision's `Resize(256)`, `CenterCrop(224)`. DIFFERS: both in one step, so nothing is rounded in between.
-    pub(crate) fn centre(&self, size: usize) -> Self {
+    /// torchvision's `Resize(256)`, `CenterCrop(224)`. DIFFERS: both are one step, so that nothing is rounded in between.
+    pub(crate) fn center_crop(&self, size: usize) -> Self {
         let side = self.height.min(self.width) as f64 * EVALUATED;
         let middle = |extent: usize| (extent as f64 - side) / 2.0;
-        let cut = Cut { top: middle(self.height), left: middle(self.width), height: side, width: side };
-        self.resized(cut, size, size)
+        let crop = CropBox { top: middle(self.height), left: middle(self.width), height: side, width: side };
+        self.resized(crop, size, size)
     }
 }
 
-/// The share of the shorter side that is evaluated: 224 of 256.
+/// Share of the shorter side that a center crop keeps: 224 of 256.
 const EVALUATED: f64 = 0.875;
 
 fn jpeg(bytes: &[u8]) -> Result<Photo, String> {
@@ -91,7 +107,7 @@ fn jpeg(bytes: &[u8]) -> Result<Photo, String> {
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|e| e.to_string())?;
-    let (width, height) = decoder.dimensions().ok_or("it has no size")?;
+    let (width, height) = decoder.dimensions().ok_or("its size is missing")?;
     plausible(height, width, bytes.len())?;
     let rgb = decoder.decode().map_err(|e| e.to_string())?;
     Photo::checked(height, width, rgb)
@@ -112,10 +128,10 @@ fn png(bytes: &[u8]) -> Result<Photo, String> {
 
 fn plausible(height: usize, width: usize, bytes: usize) -> Result<(), String> {
     match height.checked_mul(width) {
-        None | Some(0) => Err(format!("it has {height}×{width} pixels")),
-        Some(pixels) if height.max(width) > LONGEST || pixels / PIXELS_PER_BYTE > bytes => {
-            Err(format!("it claims {height}×{width} pixels, too many for {bytes} bytes"))
-        }
+        None | Some(0) => Err(format!("its size is {height}×{width} pixels")),
+        Some(pixels) if height.max(width) > LONGEST || pixels / PIXELS_PER_BYTE > bytes => Err(format!(
+            "its header claims {height}×{width} pixels, which is too much for a file of {bytes} bytes"
+        )),
         Some(_) => Ok(()),
     }
 }
@@ -124,7 +140,7 @@ impl Photo {
     fn checked(height: usize, width: usize, rgb: Vec<u8>) -> Result<Self, String> {
         match rgb.len() == 3 * height * width {
             true => Ok(Self { height, width, rgb }),
-            false => Err(format!("it decodes to {} bytes, not 3×{height}×{width}", rgb.len())),
+            false => Err(format!("it decodes to {} bytes instead of 3×{height}×{width}", rgb.len())),
         }
     }
 }
@@ -141,7 +157,7 @@ mod tests {
         Photo::read(&folder.join(name)).unwrap()
     }
 
-    /// The largest and the mean difference of two pictures' bytes.
+    /// The largest and the mean difference between the bytes of two pictures.
     fn difference(a: &Photo, b: &Photo) -> (u8, f64) {
         assert_eq!((a.height, a.width), (b.height, b.width));
         let differences: Vec<u8> = a.rgb.iter().zip(&b.rgb).map(|(a, b)| a.abs_diff(*b)).collect();
@@ -165,9 +181,9 @@ mod tests {
 
     #[test]
     fn golden_parts_are_scaled_as_pillow_scales_them() {
-        let cut = Cut { left: 5.0, top: 7.0, width: 60.0, height: 40.0 };
+        let crop = CropBox { left: 5.0, top: 7.0, width: 60.0, height: 40.0 };
         for (name, height, width) in [("smaller", 16, 24), ("larger", 100, 120)] {
-            let ours = file("colour.png").resized(cut, height, width);
+            let ours = file("colour.png").resized(crop, height, width);
             let (largest, _) = difference(&ours, &file(&format!("pillow-{name}.png")));
             assert!(largest <= 1, "{name}: {largest}");
         }
@@ -177,8 +193,8 @@ mod tests {
     fn the_middle_is_seven_eighths_of_the_shorter_side() {
         let photo = file("colour.png");
         let side = 61.0 * 0.875;
-        let cut = Cut { top: (61.0 - side) / 2.0, left: (83.0 - side) / 2.0, height: side, width: side };
-        assert_eq!(photo.centre(32), photo.resized(cut, 32, 32));
+        let crop = CropBox { top: (61.0 - side) / 2.0, left: (83.0 - side) / 2.0, height: side, width: side };
+        assert_eq!(photo.center_crop(32), photo.resized(crop, 32, 32));
     }
 
     #[test]

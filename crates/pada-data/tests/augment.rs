@@ -1,17 +1,17 @@
 //! Crops, flips and normalisation against slow references.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_data::{Augment, Flip, ImageSet, Normalize, fill, normalised};
+use pada_data::{Augment, Flip, InMemoryDataset, Normalize, fill, normalised};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const NORMALIZE: Normalize = Normalize { mean: [0.5, 0.25, 0.0], std: [0.5, 0.25, 0.2] };
 
 /// Nine images of 4×5 whose bytes are all different from their neighbours'.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let pixels = (0..9 * 3 * 4 * 5).map(|i| (i * 37 % 251) as u8).collect();
     let name = "test".to_owned();
-    ImageSet {
+    InMemoryDataset {
         name,
         channels: 3,
         height: 4,
@@ -29,17 +29,19 @@ fn value(byte: u8, channel: usize) -> f32 {
 
 fn filled(indices: &[u32], augment: &Augment, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let mut out = vec![7.0; 3];
-    fill(&images(), indices, augment, rng, &mut out);
+    fill(&images(), indices, augment, rng, &mut out).unwrap();
     out
 }
 
 #[test]
 fn normalised_images_keep_their_order() {
     let (set, indices) = (images(), [8, 0, 3]);
-    let ours = normalised(&set, &indices);
+    let ours = normalised(&set, &indices).unwrap();
     let slow: Vec<f32> = indices
         .iter()
-        .flat_map(|&i| set.image(i as usize).iter().enumerate().map(|(at, &byte)| value(byte, at / 20)))
+        .flat_map(|&i| {
+            set.image(i as usize).unwrap().iter().enumerate().map(|(at, &byte)| value(byte, at / 20))
+        })
         .collect();
     assert_eq!(ours, slow);
 }
@@ -49,7 +51,7 @@ fn without_changes_nothing_is_drawn_and_nothing_changes() {
     let (mut rng, indices) = (ChaCha8Rng::seed_from_u64(3), [4, 4, 1]);
     let before = rng.get_word_pos();
     let ours = filled(&indices, &Augment { crop_padding: 0, flip: Flip::Never, ..Augment::NONE }, &mut rng);
-    assert_eq!(ours, normalised(&images(), &indices));
+    assert_eq!(ours, normalised(&images(), &indices).unwrap());
     assert_eq!(rng.get_word_pos(), before);
 }
 
@@ -61,16 +63,16 @@ fn crops_and_flips_equal_their_definition() {
     let ours = filled(&indices, &augment, &mut ChaCha8Rng::seed_from_u64(seed));
     // Slow: paint the bordered image, cut, then mirror.
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (mut slow, mut mirrored) = (Vec::new(), 0);
+    let (mut slow, mut flipped) = (Vec::new(), 0);
     for &i in &indices {
         let (top, left): (usize, usize) =
             (rng.random_range(0..=2 * PADDING), rng.random_range(0..=2 * PADDING));
         let mirror = rng.random_bool(0.5);
-        mirrored += usize::from(mirror);
+        flipped += usize::from(mirror);
         for c in 0..3 {
             let mut bordered = vec![vec![0_u8; 5 + 2 * PADDING]; 4 + 2 * PADDING];
             for (y, x) in (0..4).flat_map(|y| (0..5).map(move |x| (y, x))) {
-                bordered[y + PADDING][x + PADDING] = set.image(i as usize)[c * 20 + y * 5 + x];
+                bordered[y + PADDING][x + PADDING] = set.image(i as usize).unwrap()[c * 20 + y * 5 + x];
             }
             for row in &bordered[top..top + 4] {
                 let mut row = row[left..left + 5].to_vec();
@@ -81,7 +83,7 @@ fn crops_and_flips_equal_their_definition() {
             }
         }
     }
-    assert!((1..10).contains(&mirrored), "the seed shows both cases");
+    assert!((1..10).contains(&flipped), "the seed shows both cases");
     assert_eq!(ours, slow);
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use pada_data::{CIFAR10, CIFAR100, DataError, ImageSource, Splits, open};
+use pada_data::{CIFAR10, CIFAR100, DataError, Dataset, Splits, open};
 
 const RECORDS: usize = 10_000;
 const RECORD: usize = 3073;
@@ -48,13 +48,13 @@ fn images_come_in_official_order_and_pixels_are_not_transposed() {
     });
     let splits = CIFAR10.read(folder.path()).unwrap();
     assert_eq!((splits.train.len(), splits.test.len()), (50_000, 10_000));
-    let pixel = |c: usize, y: usize, x: usize| splits.test.image(3)[(c * 32 + y) * 32 + x];
+    let pixel = |c: usize, y: usize, x: usize| splits.test.image(3).unwrap()[(c * 32 + y) * 32 + x];
     assert_eq!([pixel(0, 0, 5), pixel(0, 7, 0), pixel(1, 2, 9), pixel(2, 31, 31)], [11, 22, 33, 44]);
     assert_eq!(pixel(0, 5, 0), 0);
     assert_eq!(&splits.train.labels[19_998..20_002], [8, 9, 0, 1]);
     for (batch, start) in (0..5).map(|batch| (batch, batch * RECORDS)) {
-        assert_eq!(splits.train.image(start)[1], batch as u8);
-        assert_eq!(splits.train.image(start + 300)[0], (300 % 251) as u8);
+        assert_eq!(splits.train.image(start).unwrap()[1], batch as u8);
+        assert_eq!(splits.train.image(start + 300).unwrap()[0], (300 % 251) as u8);
     }
 }
 
@@ -84,9 +84,9 @@ fn of_the_two_labels_of_cifar100_the_fine_one_is_read() {
     );
     assert_eq!((train.labels()[49_999], train.labels()[0], test.labels()[7]), (99, 0, 0));
     assert_eq!((train.class(99), train.class(0), train.class(100)), (Some("worm"), Some("apple"), None));
-    let images = |source: &ImageSource| source.held(usize::MAX).unwrap();
-    assert_eq!(images(train).image(49_999)[..3], [5, 6, 0]);
-    assert_eq!(images(test).image(7)[..2], [8, 0]);
+    let images = |source: &Dataset| source.to_memory(usize::MAX).unwrap();
+    assert_eq!(images(train).image(49_999).unwrap()[..3], [5, 6, 0]);
+    assert_eq!(images(test).image(7).unwrap()[..2], [8, 0]);
     assert_eq!((CIFAR100.classes[67], CIFAR100.classes[34]), ("ray", "fox"));
 }
 
@@ -94,11 +94,11 @@ fn of_the_two_labels_of_cifar100_the_fine_one_is_read() {
 fn broken_files_of_cifar100_are_named_with_its_command() {
     let folder = hundred(&[("test.bin", 3, &[0, 100])]);
     let error = CIFAR100.read(folder.path()).unwrap_err().to_string();
-    for part in ["test.bin", "record 3 has label 100", "CIFAR-100 has 0..=99", "download cifar100"] {
+    for part in ["test.bin", "record 3 has label 100", "CIFAR-100 has labels 0..=99", "download cifar100"] {
         assert!(error.contains(part), "{part} in {error}");
     }
     let error = open("cifar100", folder.path(), None).unwrap_err().to_string();
-    for part in ["cifar100", "train.bin is missing", "cargo xtask download cifar100"] {
+    for part in ["cifar100", "train.bin is missing", "pada download cifar100"] {
         assert!(error.contains(part), "{part} in {error}");
     }
 }
@@ -109,9 +109,10 @@ fn halves_are_fixed_disjoint_and_complete() {
     let splits = Splits::from(mini.clone());
     let (train, valid) = splits.halves();
     assert_eq!((train.len(), valid.len()), (4000, 4000));
-    let images =
-        |set: &pada_data::ImageSet| (0..set.len()).map(|i| set.image(i).to_vec()).collect::<Vec<_>>();
-    let held = |source: &ImageSource| images(&source.held(usize::MAX).unwrap());
+    let images = |set: &pada_data::InMemoryDataset| {
+        (0..set.len()).map(|i| set.image(i).unwrap().to_vec()).collect::<Vec<_>>()
+    };
+    let held = |source: &Dataset| images(&source.to_memory(usize::MAX).unwrap());
     let mut both = [held(&train), held(&valid)].concat();
     let mut all = images(&mini.train);
     both.sort();
@@ -127,7 +128,7 @@ fn a_missing_file_is_named_with_the_command_that_fetches_it() {
     std::fs::remove_file(&path).unwrap();
     let error = CIFAR10.read(folder.path()).unwrap_err();
     assert!(matches!(&error, DataError::Missing { path: p, .. } if *p == path), "{error}");
-    assert!(error.to_string().contains("cargo xtask download cifar10"), "{error}");
+    assert!(error.to_string().contains("pada download cifar10"), "{error}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The embedded mini images.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_data::{DataError, ImageSet, Normalize, Splits, encode_mini, halve, mini, select_mini};
+use pada_data::{DataError, InMemoryDataset, Normalize, Splits, encode_mini, halve, mini, select_mini};
 
 #[test]
 fn mini_holds_800_and_200_images_of_each_class_in_official_order() {
@@ -27,7 +27,7 @@ fn the_first_images_are_those_of_cifar10_halved_and_not_transposed() {
     for (set, expected) in
         [(&splits.train, [135, 175, 69, 90, 34, 16]), (&splits.test, [122, 55, 92, 162, 71, 75])]
     {
-        let pixel = |(c, y, x): (usize, usize, usize)| set.image(0)[(c * 16 + y) * 16 + x];
+        let pixel = |(c, y, x): (usize, usize, usize)| set.image(0).unwrap()[(c * 16 + y) * 16 + x];
         assert_eq!(places.map(pixel), expected);
     }
 }
@@ -37,7 +37,9 @@ fn the_stored_mean_and_deviation_are_those_of_the_training_images() {
     let train = mini().unwrap().train;
     for c in 0..3 {
         let bytes: Vec<f64> = (0..train.len())
-            .flat_map(|i| train.image(i)[c * 256..(c + 1) * 256].iter().map(|&b| f64::from(b) / 255.0))
+            .flat_map(|i| {
+                train.image(i).unwrap()[c * 256..(c + 1) * 256].iter().map(|&b| f64::from(b) / 255.0)
+            })
             .collect();
         let n = bytes.len() as f64;
         let mean = bytes.iter().sum::<f64>() / n;
@@ -55,10 +57,19 @@ fn encoding_what_was_decoded_gives_the_embedded_file() {
     assert!(bytes.len() < 7_000_000);
 }
 
-fn set(labels: Vec<u16>, height: usize, width: usize) -> ImageSet {
+fn set(labels: Vec<u16>, height: usize, width: usize) -> InMemoryDataset {
     let pixels = (0..labels.len() * height * width).map(|i| (i * 97 % 256) as u8).collect();
     let normalize = Normalize { mean: [0.0; 3], std: [1.0; 3] };
-    ImageSet { name: "test".into(), channels: 1, height, width, classes: 10, pixels, labels, normalize }
+    InMemoryDataset {
+        name: "test".into(),
+        channels: 1,
+        height,
+        width,
+        classes: 10,
+        pixels,
+        labels,
+        normalize,
+    }
 }
 
 #[test]
@@ -67,9 +78,9 @@ fn halving_takes_the_rounded_mean_of_four_pixels() {
     let small = halve(&large);
     assert_eq!((small.height, small.width, small.len()), (2, 3, 3));
     for (i, y, x) in (0..3).flat_map(|i| (0..2).flat_map(move |y| (0..3).map(move |x| (i, y, x)))) {
-        let at = |dy: usize, dx: usize| f64::from(large.image(i)[(2 * y + dy) * 6 + 2 * x + dx]);
+        let at = |dy: usize, dx: usize| f64::from(large.image(i).unwrap()[(2 * y + dy) * 6 + 2 * x + dx]);
         let mean = (at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)) / 4.0;
-        assert_eq!(f64::from(small.image(i)[y * 3 + x]), (mean + 0.5).floor());
+        assert_eq!(f64::from(small.image(i).unwrap()[y * 3 + x]), (mean + 0.5).floor());
     }
 }
 
@@ -81,7 +92,7 @@ fn selection_takes_the_first_of_each_class() {
     let mini = select_mini(&all);
     assert_eq!((mini.train.len(), mini.test.len()), (8_000, 2_000));
     assert_eq!(mini.train.labels[..802], [vec![0; 800], vec![1, 2]].concat());
-    assert_eq!(mini.train.image(800), all.train.image(901));
+    assert_eq!(mini.train.image(800).unwrap(), all.train.image(901).unwrap());
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! A device whose memory and processor are the host's.
+//! A device that uses the memory and the processor of the host.
 #![allow(
     unsafe_code,
-    reason = "calls into a library that was just compiled, and memory at addresses of a device"
+    reason = "calls of a library that was just compiled, and memory at addresses of a device"
 )]
 
 use std::alloc::{Layout, alloc, dealloc};
@@ -11,51 +11,55 @@ use std::sync::{Mutex, OnceLock};
 
 use libloading::Library;
 use pada_engine::cuda::{Address, CudaError, Device, Launch};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use crate::kernels::compile;
 
 type Run = unsafe extern "C" fn(*const c_char, *const u32, u32, *const u64);
 
-/// A GPU that is none: every launch runs the kernel on the host, with the arithmetic, tiles and barriers that a GPU would run.
+/// An emulated GPU. Every launch runs the kernel on the host, with the arithmetic, tiles and barriers of a GPU.
 ///
-/// It fails a test that copies from or to memory that was not allocated, that leaves memory allocated, or that launches a kernel with
-/// another number of threads than the kernel has. Fresh memory holds bytes that are no numbers.
+/// A test panics if it copies from or to memory that was not allocated, or if it does not free all memory. A launch with a wrong number of
+/// threads aborts the process. Fresh memory is filled with NaN.
 #[derive(Debug)]
 pub struct EmulatedGpu {
     library: &'static Mutex<Library>,
     blocks: Mutex<HashMap<Address, Layout>>,
 }
 
-/// Compiled once for each precision. The blocks of a library share its static memory: only one launch runs at a time.
+/// Returns the library of a precision, which is compiled once. It is locked during a launch, because its blocks share static memory.
 fn library(precision: Precision) -> Option<&'static Mutex<Library>> {
     static LIBRARIES: [OnceLock<Option<Mutex<Library>>>; 3] = [const { OnceLock::new() }; 3];
     LIBRARIES[precision as usize].get_or_init(|| load(precision)).as_ref()
 }
 
 fn load(precision: Precision) -> Option<Mutex<Library>> {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder can be created");
     let library = folder.path().join("libkernels.so");
-    if !compile(precision, &library).expect("kernels can be written and compiled") {
-        eprintln!("no g++: kernels of the GPU are not run on the host");
+    if !compile(precision, &library).expect("the source can be written and g++ can be started") {
+        eprintln!("there is no g++, so tests of CUDA kernels on the emulated GPU are skipped");
         return None;
     }
-    // SAFETY: it was just compiled from kernels and an emulation that has no initialisers with effects.
-    Some(Mutex::new(unsafe { Library::new(library) }.expect("what was just compiled can be opened")))
+    // SAFETY: the library was just compiled, and its initialisers have no effects.
+    Some(Mutex::new(
+        unsafe { Library::new(library) }.expect("a library that was just compiled can be opened"),
+    ))
 }
 
 impl EmulatedGpu {
-    /// An emulated GPU with the kernels of a precision. `None` if the host has no C++ compiler (`g++`), which is reported once.
+    /// Creates an emulated GPU with the kernels of a precision.
+    ///
+    /// Returns `None` if the host has no C++ compiler (`g++`), which is reported once on stderr.
     pub fn new(precision: Precision) -> Option<Self> {
         Some(Self { library: library(precision)?, blocks: Mutex::default() })
     }
 
     fn check(&self, at: Address, bytes: usize) {
-        let blocks = self.blocks.lock().expect("no thread panics while it holds this");
-        let holds = |(first, layout): (&Address, &Layout)| {
+        let blocks = self.blocks.lock().expect("no thread panics while it holds the lock");
+        let contains = |(first, layout): (&Address, &Layout)| {
             *first <= at && at + bytes as Address <= *first + layout.size() as Address
         };
-        assert!(bytes == 0 || blocks.iter().any(holds), "{bytes} bytes at {at:#x} were not allocated");
+        assert!(bytes == 0 || blocks.iter().any(contains), "{bytes} bytes at {at:#x} were not allocated");
     }
 }
 
@@ -66,20 +70,20 @@ impl Device for EmulatedGpu {
 
     fn allocate(&self, bytes: usize) -> Result<Address, CudaError> {
         let layout = Layout::from_size_align(bytes.max(1), 256).expect("a test needs less than all memory");
-        // SAFETY: the layout is not empty. All bits set: what is read before it is written is no number.
+        // SAFETY: the layout is not empty. All bits are set, so that uninitialised numbers are NaN.
         let at = unsafe {
             let at = alloc(layout);
             at.write_bytes(0xFF, layout.size());
             at
         };
-        self.blocks.lock().expect("no thread panics while it holds this").insert(at as Address, layout);
+        self.blocks.lock().expect("no thread panics while it holds the lock").insert(at as Address, layout);
         Ok(at as Address)
     }
 
     fn free(&self, address: Address) {
-        let mut blocks = self.blocks.lock().expect("no thread panics while it holds this");
-        let layout = blocks.remove(&address).expect("it was allocated, and is freed once");
-        // SAFETY: it was allocated with this layout.
+        let mut blocks = self.blocks.lock().expect("no thread panics while it holds the lock");
+        let layout = blocks.remove(&address).expect("only allocated memory is freed, and only once");
+        // SAFETY: the memory was allocated with this layout.
         unsafe { dealloc(address as *mut u8, layout) }
     }
 
@@ -105,11 +109,11 @@ impl Device for EmulatedGpu {
     }
 
     fn launch(&self, launch: &Launch<'_>) -> Result<(), CudaError> {
-        let library = self.library.lock().expect("a kernel that fails ends the process");
-        let name = CString::new(launch.kernel).expect("names of kernels hold no NUL");
-        // SAFETY: `run` has this type, and copies nothing beyond the struct, whose fields are the words.
+        let library = self.library.lock().expect("a kernel that fails aborts the process");
+        let name = CString::new(launch.kernel).expect("names of kernels contain no NUL");
+        // SAFETY: `run` has this type, and reads only the struct, whose fields are the words.
         unsafe {
-            let run = library.get::<Run>(b"run").expect("every library of kernels has it");
+            let run = library.get::<Run>(b"run").expect("every library of kernels exports `run`");
             run(name.as_ptr(), launch.blocks.as_ptr(), launch.threads, launch.words.as_ptr());
         }
         Ok(())
@@ -119,6 +123,6 @@ impl Device for EmulatedGpu {
 impl Drop for EmulatedGpu {
     fn drop(&mut self) {
         let left = self.blocks.lock().map_or(0, |blocks| blocks.len());
-        assert!(left == 0 || std::thread::panicking(), "{left} blocks of memory were not given back");
+        assert!(left == 0 || std::thread::panicking(), "{left} blocks of memory were not freed");
     }
 }

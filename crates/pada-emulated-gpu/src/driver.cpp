@@ -1,8 +1,8 @@
-// A CUDA driver without a GPU: the functions of libcuda.so that pada-engine calls. Device memory is host memory, and a launch runs the
-// kernel on the host before it returns. An image of kernels is a text that names a library beside this one.
+// An emulated CUDA driver: the functions of libcuda.so that pada-engine calls. Device memory is host memory, and a launch runs the
+// kernel on the host before it returns. An image of kernels is the name of a library in the folder of this one.
 //
-// PADA_EMULATED_FAULT names a kernel that fails like one that reads outside its memory: the error appears at the next call that waits
-// and stays for the rest of the process, or at the launch itself if CUDA_LAUNCH_BLOCKING is 1.
+// PADA_EMULATED_FAULT is the name of a kernel that fails as if it accessed an illegal address: the next call that waits returns the error,
+// and so do all later calls. If CUDA_LAUNCH_BLOCKING is 1, the launch itself returns it.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ static bool faulted;
 #define EXPORT extern "C" __attribute__((visibility("default"))) Result
 #define LOCK std::lock_guard<std::mutex> lock(all_calls)
 
-static bool holds(Address at, size_t bytes) {
+static bool contains(Address at, size_t bytes) {
     auto after = blocks.upper_bound(at);
     if (after == blocks.begin()) return false;
     const auto &block = *--after;
@@ -158,7 +158,7 @@ EXPORT cuMemAlloc_v2(Address *address, size_t bytes) {
     if (used + whole > MEMORY) return OUT_OF_MEMORY;
     void *block = aligned_alloc(ALIGNMENT, whole);
     if (!block) return OUT_OF_MEMORY;
-    memset(block, 0xff, whole); // what is read before it is written is no number
+    memset(block, 0xff, whole); // so that uninitialised numbers are NaN
     *address = (Address)block;
     blocks[*address] = bytes;
     used += whole;
@@ -184,7 +184,7 @@ EXPORT cuMemGetInfo_v2(size_t *free_bytes, size_t *total) {
 
 EXPORT cuMemcpyHtoD_v2(Address to, const void *from, size_t bytes) {
     LOCK;
-    if (!holds(to, bytes)) return INVALID_VALUE;
+    if (!contains(to, bytes)) return INVALID_VALUE;
     if (faulted) return ILLEGAL_ADDRESS;
     memcpy((void *)to, from, bytes);
     return SUCCESS;
@@ -192,7 +192,7 @@ EXPORT cuMemcpyHtoD_v2(Address to, const void *from, size_t bytes) {
 
 EXPORT cuMemcpyDtoH_v2(void *to, Address from, size_t bytes) {
     LOCK;
-    if (!holds(from, bytes)) return INVALID_VALUE;
+    if (!contains(from, bytes)) return INVALID_VALUE;
     if (faulted) return ILLEGAL_ADDRESS;
     memcpy(to, (const void *)from, bytes);
     return SUCCESS;
@@ -200,7 +200,7 @@ EXPORT cuMemcpyDtoH_v2(void *to, Address from, size_t bytes) {
 
 EXPORT cuMemsetD8Async(Address at, unsigned char byte, size_t bytes, void *) {
     LOCK;
-    if (!holds(at, bytes)) return INVALID_VALUE;
+    if (!contains(at, bytes)) return INVALID_VALUE;
     memset((void *)at, byte, bytes);
     return waited();
 }

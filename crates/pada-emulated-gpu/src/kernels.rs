@@ -1,13 +1,13 @@
-//! Kernels as C++ for the host.
+//! Compiles the kernels as C++ for the host.
 
 use std::io;
 use std::path::Path;
 use std::process::Command;
 
 use pada_engine::cuda::{KERNELS, KernelName, macros, source};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
-/// Compiles all kernels of a precision to a shared library, whose only public function is `run`. `Ok(false)` if there is no `g++`.
+/// Compiles all kernels of a precision to a shared library, whose only public function is `run`. Returns `false` if there is no `g++`.
 ///
 /// # Panics
 /// Panics with the compiler's messages if the kernels are not valid C++.
@@ -18,13 +18,13 @@ pub(crate) fn compile(precision: Precision, library: &Path) -> io::Result<bool> 
     compile_text(&text, &options, library)
 }
 
-/// Compiles C++ to a shared library. `Ok(false)` if there is no `g++`.
+/// Compiles C++ to a shared library. Returns `false` if there is no `g++`.
 pub(crate) fn compile_text(text: &str, options: &[&str], library: &Path) -> io::Result<bool> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("source.cpp");
     std::fs::write(&file, text)?;
     let mut command = Command::new("g++");
-    // Static variables of templates would otherwise be shared by all libraries of the process.
+    // Without this option, all libraries of the process would share the static variables of templates.
     command.args(["-fno-gnu-unique", "-fvisibility=hidden", "-std=c++17", "-O2", "-fPIC", "-shared", "-w"]);
     command.args(["-U_FORTIFY_SOURCE", "-o"]).arg(library).args(options).arg(&file);
     match command.output() {
@@ -37,7 +37,7 @@ pub(crate) fn compile_text(text: &str, options: &[&str], library: &Path) -> io::
     }
 }
 
-/// A function that starts a kernel by its name.
+/// Returns the C++ source of `run`, which starts a kernel by its name.
 fn dispatch() -> String {
     let arm = |kernel: &KernelName| {
         let KernelName { name, argument, threads } = kernel;

@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
-#![allow(clippy::print_stderr, reason = "tests that are left out are named")]
+#![allow(clippy::print_stderr, reason = "reports tests that cannot run without g++")]
 
 mod device;
 mod driver;
 mod kernels;
-mod on_card;
+mod test_device;
 
 pub use device::EmulatedGpu;
 pub use driver::install;
-pub use on_card::{device, engine, is_a_card};
+pub use test_device::{device, engine, uses_real_gpu};

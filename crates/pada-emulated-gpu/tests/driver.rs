@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use pada_engine::cuda::{
     CudaEngine, CudaError, Device, Driver, DriverOptions, KERNELS, KernelTiming, check, gpus, kernel_cache,
 };
-use pada_graph::{Executor, Precision, State, WeightLayout};
+use pada_exec::{Executor, Precision, State};
+use pada_graph::WeightLayout;
 
 /// Tells a child what to do.
 const TASK: &str = "PADA_EMULATED_TASK";
@@ -64,21 +65,21 @@ fn the_child() {
 fn compute() {
     let all = gpus().unwrap();
     assert_eq!((all.len(), all[0].name.as_str(), all[0].capability.major), (1, "emulated GPU", 9));
-    for precision in [Precision::Single, Precision::Half, Precision::Double] {
+    for precision in [Precision::F32, Precision::Bf16, Precision::F64] {
         let driver = Rc::new(Driver::open(0, precision, &options(KernelTiming::Off)).unwrap());
         assert_eq!(driver.name(), "emulated GPU (cuda:0)");
         check(driver.clone(), precision).unwrap();
         assert!(driver.take_kernel_times().unwrap().is_empty(), "nothing was timed");
     }
-    let error = Driver::open(1, Precision::Single, &options(KernelTiming::Off)).unwrap_err();
+    let error = Driver::open(1, Precision::F32, &options(KernelTiming::Off)).unwrap_err();
     assert_eq!(error, CudaError::NoSuchGpu { ordinal: 1, last: 0 });
 }
 
 fn measure() {
-    let driver = Rc::new(Driver::open(0, Precision::Single, &options(KernelTiming::Events)).unwrap());
-    check(driver.clone(), Precision::Single).unwrap();
+    let driver = Rc::new(Driver::open(0, Precision::F32, &options(KernelTiming::Events)).unwrap());
+    check(driver.clone(), Precision::F32).unwrap();
     let times = driver.take_kernel_times().unwrap();
-    for kernel in ["dense_forward_16", "settle", "update", "load_held"] {
+    for kernel in ["dense_forward_16", "finalize_stats", "update", "load_uploaded"] {
         let of: Vec<_> = times.iter().filter(|time| time.kernel == kernel).collect();
         assert!(
             !of.is_empty() && of.iter().all(|time| time.launches > 0 && time.microseconds > 0.0),
@@ -93,24 +94,24 @@ fn measure() {
 
 /// A kernel that fails is reported as a failure of the GPU, and at the kernel itself if launches wait.
 fn fault(call: &str) {
-    let driver = Rc::new(Driver::open(0, Precision::Single, &options(KernelTiming::Off)).unwrap());
-    let error = check(driver.clone(), Precision::Single).unwrap_err().to_string();
+    let driver = Rc::new(Driver::open(0, Precision::F32, &options(KernelTiming::Off)).unwrap());
+    let error = check(driver.clone(), Precision::F32).unwrap_err().to_string();
     let expected = "emulated GPU (cuda:0) failed in ";
     assert!(error.contains(expected) && error.contains("an illegal memory access"), "{error}");
     assert_eq!(error.contains("failed in combine"), call == "combine", "{error}");
 }
 
 fn memory() {
-    let driver = Rc::new(Driver::open(0, Precision::Single, &options(KernelTiming::Off)).unwrap());
+    let driver = Rc::new(Driver::open(0, Precision::F32, &options(KernelTiming::Off)).unwrap());
     let error = driver.allocate(3 << 30).unwrap_err();
     assert!(matches!(error, CudaError::OutOfMemory { needed, free, .. } if needed == 3 << 30 && free > 0));
-    let engine = CudaEngine::with_device(driver, WeightLayout::new(), &[], Precision::Single).unwrap();
+    let engine = CudaEngine::with_device(driver, WeightLayout::new(), &[], Precision::F32).unwrap();
     assert!(engine.read(State::Weights).is_empty());
 }
 
 /// Without NVRTC and without kernels in the cache, it is NVRTC that is missing.
 fn no_kernels() {
-    let error = Driver::open(0, Precision::Single, &options(KernelTiming::Off)).unwrap_err();
+    let error = Driver::open(0, Precision::F32, &options(KernelTiming::Off)).unwrap_err();
     assert_eq!(error, CudaError::NoCompiler);
     assert!(error.to_string().contains("pip install nvidia-cuda-nvrtc"), "{error}");
 }

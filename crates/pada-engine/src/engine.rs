@@ -1,129 +1,141 @@
 use std::borrow::Cow;
 
-use pada_graph::{
-    Batch, ExecError, Executor, Graph, HostWeights, Images, Logits, LossSpec, Op, Precision, RankNorms,
-    SgdStep, State, StepStats, WeightId, WeightLayout,
+use pada_dist::ProcessGroup;
+use pada_exec::{
+    Batch, BatchNormSync, ExecError, Executor, HostWeights, Images, Logits, LossSpec, Precision, SgdStep,
+    State, StepStats,
 };
-use pada_world::World;
+use pada_graph::{Graph, Op, WeightId, WeightLayout};
 
-use crate::level::{Level, has_bf16};
+use crate::isa::{Isa, has_bf16};
 use crate::memory::Memory;
 use crate::plan::Compiler;
 use crate::run::{Task, run};
-use crate::share::Share;
+use crate::shard::Shard;
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 
-/// The fast executor: compiles a graph to a plan and runs it with its own kernels.
+/// An [`Executor`] on the CPU that compiles a graph to a plan and runs it with its own vectorised kernels.
 ///
-/// Results are the same, bit for bit, for any number of threads, and of ranks unless those were asked for [`RankNorms::Local`].
+/// Results are bitwise equal for any number of threads. They are also bitwise equal for 1, 2, 4, 8, … processes, unless
+/// [`Engine::across`] was called with [`BatchNormSync::Local`].
 #[derive(Debug)]
 pub struct Engine {
     host: HostWeights,
-    level: Level,
+    isa: Isa,
     name: String,
     compiler: Compiler,
     numbers: Numbers,
-    /// The ranks that compute gradients together.
-    world: World,
-    norms: RankNorms,
+    /// The processes that compute gradients together.
+    group: ProcessGroup,
+    norms: BatchNormSync,
 }
 
-/// Memory by the numbers that are computed with.
+/// The memory of an engine, by the type of its numbers.
 #[derive(Debug)]
 enum Numbers {
-    Single(Memory<f32, f32>),
+    F32(Memory<f32, f32>),
     #[cfg(target_arch = "x86_64")]
-    Half(Memory<f32, Pair>),
-    Double(Memory<f64, f64>),
+    Bf16(Memory<f32, Pair>),
+    F64(Memory<f64, f64>),
 }
 
 impl Engine {
-    /// An executor that starts from `weights`, with the widest vectors that this processor has.
+    /// Creates an executor with initial weights. It uses the widest vector instructions of this processor.
+    ///
+    /// `weights` is one flat buffer in the order of the layout.
     ///
     /// # Panics
-    /// If there are not as many weights as the layout has.
+    /// Panics if the number of weights is not [`WeightLayout::numel`].
     pub fn new(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Self {
-        Self::with_level(layout, weights, precision, Level::detect())
+        Self::with_isa(layout, weights, precision, Isa::detect())
     }
 
-    /// An executor that uses no wider vectors than `level`.
+    /// Creates an executor that uses vector instructions up to `isa`, or narrower ones if the processor lacks them.
+    ///
+    /// `Precision::F64` always uses [`Isa::Portable`].
     ///
     /// # Panics
-    /// If there are not as many weights as the layout has.
-    pub fn with_level(layout: WeightLayout, weights: Vec<f32>, precision: Precision, level: Level) -> Self {
-        let level = level.min(Level::detect());
-        let (level, numbers, detail) = match precision {
-            Precision::Single => (level, Numbers::Single(Memory::default()), ""),
+    /// Panics if the number of weights is not [`WeightLayout::numel`].
+    pub fn with_isa(layout: WeightLayout, weights: Vec<f32>, precision: Precision, isa: Isa) -> Self {
+        let isa = isa.min(Isa::detect());
+        let (isa, numbers, detail) = match precision {
+            Precision::F32 => (isa, Numbers::F32(Memory::default()), ""),
             #[cfg(target_arch = "x86_64")]
-            Precision::Half if level == Level::Avx512 && has_bf16() => {
-                (level, Numbers::Half(Memory::default()), ", bf16")
+            Precision::Bf16 if isa == Isa::Avx512 && has_bf16() => {
+                (isa, Numbers::Bf16(Memory::default()), ", bf16")
             }
-            Precision::Half => (level, Numbers::Single(Memory::default()), ", f32 for want of bf16"),
-            Precision::Double => (Level::Portable, Numbers::Double(Memory::default()), ", f64"),
+            Precision::Bf16 => (isa, Numbers::F32(Memory::default()), ", f32 for want of bf16"),
+            Precision::F64 => (Isa::Portable, Numbers::F64(Memory::default()), ", f64"),
         };
-        let name = format!("engine on the CPU, {level}{detail}");
+        let name = format!("engine on the CPU, {isa}{detail}");
         Self {
             host: HostWeights::new(layout, weights),
-            level,
+            isa,
             name,
             compiler: Compiler::default(),
             numbers,
-            world: World::alone(),
-            norms: RankNorms::Sync,
+            group: ProcessGroup::single(),
+            norms: BatchNormSync::Sync,
         }
     }
 
-    /// The same executor where several ranks compute the gradient of a batch together, each that of its images; a forward pass alone is
-    /// computed by whoever asks for it. All ranks must be given the same weights and batches, and end with the same bits. Running
-    /// statistics are always those of the whole batch; where norms have those of a rank's images, means and variances are joined for them.
-    pub fn across(mut self, world: World, norms: RankNorms) -> Self {
-        (self.world, self.norms) = (world, norms);
+    /// Shares every training batch among the processes of a group.
+    ///
+    /// Each process computes the gradient of its images, and the gradients are summed. All processes must use the same weights and batches;
+    /// they end with bitwise equal gradients. Forward passes without a gradient are not shared: the process that calls
+    /// [`Executor::logits`] computes the whole batch.
+    ///
+    /// Running statistics are always those of the whole batch. With [`BatchNormSync::Local`], the means and variances of all processes are
+    /// combined for them.
+    pub fn across(mut self, group: ProcessGroup, norms: BatchNormSync) -> Self {
+        (self.group, self.norms) = (group, norms);
         self
     }
 
-    /// Bytes held between passes for buffers, gradients, packed weights and sums; not the weights themselves, and not what each
-    /// thread has for one image.
+    /// Returns the number of bytes that are kept between passes for buffers, gradients, packed weights and sums.
+    ///
+    /// The weights themselves and the scratch memory of each thread do not count.
     pub fn memory_bytes(&self) -> usize {
         match &self.numbers {
-            Numbers::Single(memory) => memory.bytes(),
+            Numbers::F32(memory) => memory.bytes(),
             #[cfg(target_arch = "x86_64")]
-            Numbers::Half(memory) => memory.bytes(),
-            Numbers::Double(memory) => memory.bytes(),
+            Numbers::Bf16(memory) => memory.bytes(),
+            Numbers::F64(memory) => memory.bytes(),
         }
     }
 
     fn run(&mut self, graph: &Graph, images: &Images<'_>, task: Task<'_>) -> Result<StepStats, ExecError> {
         images.numbers()?;
-        let Self { host, compiler, numbers, level, world, norms, .. } = self;
-        let alone = World::alone();
-        let share = match task {
-            Task::Train { .. } => Share::new(world, *norms, images.len())?,
-            Task::Score | Task::Recalibrate(_) => Share::new(&alone, RankNorms::Sync, images.len())?,
+        let Self { host, compiler, numbers, isa, group, norms, .. } = self;
+        let single = ProcessGroup::single();
+        let shard = match task {
+            Task::Train { .. } => Shard::new(group, *norms, images.len())?,
+            Task::Score | Task::Recalibrate(_) => Shard::new(&single, BatchNormSync::Sync, images.len())?,
         };
-        let batch = (images, &share);
-        let found = match numbers {
-            Numbers::Double(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
+        let batch = (images, &shard);
+        let stats = match numbers {
+            Numbers::F64(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
             #[cfg(target_arch = "x86_64")]
-            Numbers::Half(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
-            Numbers::Single(memory) => match level {
+            Numbers::Bf16(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
+            Numbers::F32(memory) => match isa {
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 if is_narrow(graph) => {
+                Isa::Avx512 if is_narrow(graph) => {
                     run::<Avx512Half>(compiler, host, memory, graph, batch, task)
                 }
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => run::<Avx512>(compiler, host, memory, graph, batch, task),
+                Isa::Avx512 => run::<Avx512>(compiler, host, memory, graph, batch, task),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => run::<Avx2>(compiler, host, memory, graph, batch, task),
+                Isa::Avx2 => run::<Avx2>(compiler, host, memory, graph, batch, task),
                 _ => run::<Portable<f32>>(compiler, host, memory, graph, batch, task),
             },
         };
-        Ok(found?)
+        Ok(stats?)
     }
 }
 
-/// Whether vectors of 16 numbers would be half empty somewhere.
+/// Returns whether a convolution has at most 8 output channels, so that vectors of 16 numbers would be half empty.
 fn is_narrow(graph: &Graph) -> bool {
     graph.nodes().iter().any(|node| matches!(node.op, Op::Conv(_)) && node.shape.channels <= 8)
 }

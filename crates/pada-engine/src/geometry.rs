@@ -1,4 +1,4 @@
-//! Where the taps of a convolution fall: offsets into padded images, worked out once per kind of convolution.
+//! Index tables of convolutions: offsets of kernel taps into padded images, computed once per combination of settings and shapes.
 
 use std::ops::Deref;
 
@@ -6,20 +6,20 @@ use pada_graph::{Conv, Shape};
 
 use crate::plan::Connection;
 
-/// One tap of a kernel for a set of pixels.
+/// One tap of a kernel, for all pixels of a [`Phase`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tap {
-    /// From a pixel's base to the number it reads.
+    /// Offset from the base of a pixel to the number that the tap reads.
     pub(crate) offset: isize,
-    /// Which tap of the kernel: `ky · k + kx`.
+    /// Index of the tap in the kernel, `ky · k + kx`.
     pub(crate) weight: usize,
 }
 
-/// Places of pixels in an image. The least and the greatest are known: kernels check them instead of every one.
+/// Offsets of pixels in an image, with their minimum and maximum, so that kernels need not check every offset.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     list: Vec<u32>,
-    /// 0 where there are none, as `last`.
+    /// The minimum. `first` and `last` are 0 if the list is empty.
     first: usize,
     last: usize,
 }
@@ -51,26 +51,26 @@ impl Deref for Places {
     }
 }
 
-/// Pixels that read the same taps.
+/// A set of pixels that read through the same taps.
 #[derive(Clone, Debug)]
 pub(crate) struct Phase {
-    /// Per pixel: its place in the padded image that is read.
+    /// Per pixel: its offset in the padded image that is read.
     pub(crate) base: Places,
-    /// Per pixel: its place in the image that is written.
+    /// Per pixel: its offset in the image that is written.
     pub(crate) out: Places,
-    /// Per pixel: its place in the padded input, for masks; empty in the forward direction.
+    /// Per pixel: its offset in the padded input, for activation masks. Empty in the forward direction.
     pub(crate) mask: Places,
     pub(crate) taps: Vec<Tap>,
 }
 
-/// An image with a border of zeros, channels last.
+/// The layout of an image with a border of zeros, channels last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Padded {
     pub(crate) height: usize,
     pub(crate) width: usize,
-    /// Pixels of zeros on every side.
+    /// Width of the border in pixels, the same on every side.
     pub(crate) border: usize,
-    /// Numbers from a pixel to the next: channels, rounded up to whole vectors.
+    /// Distance between neighbouring pixels: the number of channels, rounded up to whole vectors.
     pub(crate) stride: usize,
 }
 
@@ -79,47 +79,47 @@ impl Padded {
         Self { height: shape.height, width: shape.width, border, stride }
     }
 
-    /// Numbers from a row to the next.
+    /// Returns the distance between rows in numbers.
     pub(crate) fn row(&self) -> usize {
         (self.width + 2 * self.border) * self.stride
     }
 
-    /// Numbers in all.
+    /// Returns the total length in numbers, border included.
     pub(crate) fn len(&self) -> usize {
         (self.height + 2 * self.border) * self.row()
     }
 
-    /// Where a pixel of the image without its border lies; y and x may reach into the border.
+    /// Returns the offset of the pixel (y, x), counted from the corner inside the border. Both may be negative, to reach into the border.
     fn at(&self, y: isize, x: isize) -> isize {
         (y + self.border as isize) * self.row() as isize + (x + self.border as isize) * self.stride as isize
     }
 }
 
-/// All directions of one convolution.
+/// The index tables of one convolution, forward and backward.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Geometry {
-    /// The input as the kernel reads it.
+    /// The padded input that the forward kernel reads.
     pub(crate) input: Padded,
-    /// The gradient of the output as the backward kernels read it.
+    /// The padded gradient of the output that the backward kernels read.
     pub(crate) output: Padded,
-    /// From input to output.
+    /// The forward convolution, from input to output.
     pub(crate) forward: Vec<Phase>,
-    /// From the output's gradient to the input's.
+    /// The backward convolution, from the gradient of the output to the gradient of the input.
     pub(crate) backward: Vec<Phase>,
-    /// Per output pixel: its place in the padded gradient of the output.
+    /// Per output pixel: its offset in the padded gradient of the output.
     pub(crate) gradient: Places,
     pub(crate) kernel_taps: usize,
 }
 
-/// Rows or columns: input places of one remainder modulo the stride, and the taps that reach them.
+/// The input rows (or columns) with one remainder modulo the stride, and the taps that reach them.
 struct Residue {
     first: usize,
-    /// Tap and the output place relative to `place / stride`.
+    /// Index of the tap, and its output row (or column) relative to `input row / stride`.
     taps: Vec<(usize, isize)>,
 }
 
 impl Geometry {
-    /// `border` is what the input is padded with: at least the convolution's padding.
+    /// Computes the tables. `border` is the width of the input's border, at least the padding of the convolution.
     pub(crate) fn new(
         conv: &Conv,
         connection: Connection,
@@ -141,7 +141,7 @@ impl Geometry {
         let gradient = pixels(output).map(|(oy, ox)| y.at(oy as isize, ox as isize) as u32).collect();
         let mut forward = forward(conv, output, x, strides[1]);
         if connection == Connection::Dense && strides[0] == input.channels && conv.dilation == 1 {
-            // The taps of a row lie side by side: one tap with more channels.
+            // The taps of a kernel row read adjacent numbers, so they are merged to one tap with more channels.
             forward.taps.retain(|tap| tap.weight.is_multiple_of(conv.kernel));
             forward.taps.iter_mut().for_each(|tap| tap.weight /= conv.kernel);
         }
@@ -152,7 +152,7 @@ impl Geometry {
 }
 
 impl Geometry {
-    /// Numbers that one tap reads side by side, for C_in channels.
+    /// Returns how many adjacent numbers one tap reads, for C_in input channels.
     pub(crate) fn run(&self, channels: usize) -> usize {
         channels * self.kernel_taps / self.forward[0].taps.len()
     }
@@ -174,7 +174,9 @@ fn forward(conv: &Conv, output: Shape, x: Padded, out_stride: usize) -> Phase {
     Phase { base, out, mask: Places::default(), taps: taps.collect() }
 }
 
-/// An input place `i` is read by output `o` through tap `k` where `i = o·stride + offset + k·dilation − padding`.
+/// Groups input rows (or columns) by their remainder modulo the stride.
+///
+/// Output `o` reads input `i` through tap `k` if `i = o·stride + offset + k·dilation − padding`.
 fn residues(conv: &Conv) -> Vec<Residue> {
     let stride = conv.stride as isize;
     let reached = |first: usize| {

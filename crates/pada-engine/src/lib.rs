@@ -3,17 +3,17 @@
 pub mod cuda;
 mod engine;
 mod geometry;
+mod isa;
 mod kernels;
-mod level;
 mod memory;
 mod pass;
 mod plan;
 pub mod probe;
 mod run;
-mod share;
+mod shard;
 mod simd;
 mod statistics;
 mod weights;
 
 pub use engine::Engine;
-pub use level::{Level, has_bf16};
+pub use isa::{Isa, has_bf16};

@@ -1,27 +1,29 @@
-//! A plan on a batch: level by level, chunk by chunk.
+//! Runs a plan on a batch, level by level and chunk by chunk.
 
-use pada_graph::{Graph, HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
-use pada_world::WorldError;
+use pada_dist::DistError;
+use pada_exec::{HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
+use pada_graph::Graph;
 use rayon::prelude::*;
 
 use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
 use crate::plan::{Backward, BufferId, Compiler, Machine, Mode, NormId, Plan};
-use crate::share::{CHUNK, Share, add_lists, parts_of};
+use crate::shard::{CHUNK, Shard, add_lists, parts_of};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{Coefficients, alignment};
 use crate::weights::{self, Packed};
 
-/// Computes a batch, or this rank's share of one: logits, and to train the gradient, which is added to what is there.
+/// Computes a pass over the images of this process and returns the logits of the whole batch. [`Task::Train`] adds the gradient to the
+/// accumulated one.
 pub(crate) fn run<V: Vector>(
     compiler: &mut Compiler,
     host: &mut HostWeights,
     memory: &mut Memory<V::Elem, V::Unit>,
     graph: &Graph,
-    (batch, share): (&Images<'_>, &Share<'_>),
+    (batch, shard): (&Images<'_>, &Shard<'_>),
     task: Task<'_>,
-) -> Result<StepStats, WorldError> {
-    let images = &batch.part(share.images.clone());
+) -> Result<StepStats, DistError> {
+    let images = &batch.part(shard.images.clone());
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
     let Memory { dense, depthwise, .. } = memory;
     weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
@@ -30,7 +32,7 @@ pub(crate) fn run<V: Vector>(
         Task::Score | Task::Recalibrate(_) => (0.0, &[][..]),
     };
     let coefficients = Coefficients::new(&plan);
-    let mut run = Run::<V> { plan: &plan, share, images, memory, coefficients, loss_scale, drop_path };
+    let mut run = Run::<V> { plan: &plan, shard, images, memory, coefficients, loss_scale, drop_path };
     match task {
         Task::Score => run.coefficients.load_running(&plan, host),
         Task::Recalibrate(_) | Task::Train { .. } => {}
@@ -39,36 +41,36 @@ pub(crate) fn run<V: Vector>(
     let logits = run.logits(plan.output)?;
     match task {
         Task::Score => {}
-        Task::Recalibrate(newest) => run.coefficients.track(&plan, share.batch, Some(newest), host),
+        Task::Recalibrate(newest) => run.coefficients.track(&plan, shard.batch, Some(newest), host),
         Task::Train { .. } => {
-            run.coefficients.join_moments(&plan, share)?;
-            run.coefficients.track(&plan, share.batch, None, host);
+            run.coefficients.join_moments(&plan, shard)?;
+            run.coefficients.track(&plan, shard.batch, None, host);
         }
     }
     let Task::Train { labels, loss } = task else {
         return Ok(StepStats { loss: 0.0, logits, feature_norms: vec![], alignment: 0.0 });
     };
-    let feature_norms = share.gather(run.feature_norms())?;
-    let alignment = alignment(&plan, &run.memory.partial, share)?;
-    let way = plan.backward.as_ref().expect("the plan was compiled to train");
-    let (plain, slope) = cross_entropy(&logits, labels, loss);
-    run.clear_slopes(way);
-    run.add_slope(way, plan.output, &slope);
+    let feature_norms = shard.all_gather(run.feature_norms())?;
+    let alignment = alignment(&plan, &run.memory.partial, shard)?;
+    let backward_plan = plan.backward.as_ref().expect("the plan was compiled to train");
+    let (plain, output_grad) = cross_entropy(&logits, labels, loss);
+    run.clear_output_grads(backward_plan);
+    run.add_output_grad(backward_plan, plan.output, &output_grad);
     for &(head, share) in &plan.auxiliary {
         let loss = LossSpec { scale: loss.scale * share, ..*loss };
-        let (_, slope) = cross_entropy(&run.logits(head)?, labels, &loss);
-        run.add_slope(way, head, &slope);
+        let (_, output_grad) = cross_entropy(&run.logits(head)?, labels, &loss);
+        run.add_output_grad(backward_plan, head, &output_grad);
     }
-    run.backward(way, host)?;
+    run.backward(backward_plan, host)?;
     host.touch(graph);
     Ok(StepStats { loss: plain, logits, feature_norms, alignment })
 }
 
-/// What a pass is for, and what it needs beside its images.
+/// The purpose of a pass, with the inputs that it needs besides its images.
 #[derive(Clone, Copy)]
 pub(crate) enum Task<'a> {
     Score,
-    /// The batch's share in the running statistics.
+    /// Updates running statistics, in which the batch has this weight.
     Recalibrate(f64),
     Train {
         labels: &'a [u32],
@@ -86,11 +88,11 @@ impl Task<'_> {
     }
 }
 
-/// A plan on a batch.
+/// One pass of a plan over the images of this process.
 struct Run<'a, V: Vector> {
     plan: &'a Plan,
-    share: &'a Share<'a>,
-    /// Those of this rank.
+    shard: &'a Shard<'a>,
+    /// The images of this process.
     images: &'a Images<'a>,
     memory: &'a mut Memory<V::Elem, V::Unit>,
     coefficients: Coefficients<V::Elem>,
@@ -99,35 +101,38 @@ struct Run<'a, V: Vector> {
 }
 
 impl<V: Vector> Run<'_, V> {
-    fn forward(&mut self, host: &HostWeights) -> Result<(), WorldError> {
+    fn forward(&mut self, host: &HostWeights) -> Result<(), DistError> {
         for level in 0..self.plan.levels {
             self.each_image(host, 0, |pass, place, scratch| pass.forward(level, place, scratch));
             let ops = &self.plan.ops[self.plan.op_range(level)];
             let norms: Vec<NormId> = ops.iter().flat_map(|op| &op.norms).copied().collect();
-            self.coefficients.settle(self.plan, &norms, &self.memory.partial, self.share, host)?;
+            self.coefficients.finalize_stats(self.plan, &norms, &self.memory.partial, self.shard, host)?;
         }
         Ok(())
     }
 
-    fn backward(&mut self, way: &Backward, host: &mut HostWeights) -> Result<(), WorldError> {
+    fn backward(&mut self, backward_plan: &Backward, host: &mut HostWeights) -> Result<(), DistError> {
         let total_len = self.plan.ops.iter().map(|op| op.sums_len).sum();
         let mut end = 0;
         for level in (0..self.plan.levels).rev() {
             let range = self.plan.op_range(level);
             let ops = &self.plan.ops[range.clone()];
             let sums_len = ops.iter().map(|op| op.sums_len).sum();
-            self.each_image(host, sums_len, |pass, place, scratch| pass.backward(way, level, place, scratch));
+            self.each_image(host, sums_len, |pass, place, scratch| {
+                pass.backward(backward_plan, level, place, scratch)
+            });
             let start = end;
             end += sums_len;
             let Memory { sums, total, .. } = &mut *self.memory;
-            add_lists(sums.get(self.share.chunks() * sums_len), &mut total.get(total_len)[start..end]);
-            let norms: Vec<NormId> = range.flat_map(|op| &way.complete[op]).copied().collect();
-            self.coefficients.settle_gradient(self.plan, &norms, &self.memory.partial, self.share)?;
+            add_lists(sums.get(self.shard.chunks() * sums_len), &mut total.get(total_len)[start..end]);
+            let norms: Vec<NormId> = range.flat_map(|op| &backward_plan.complete[op]).copied().collect();
+            self.coefficients.finalize_norm_gradient(self.plan, &norms, &self.memory.partial, self.shard)?;
         }
-        // One long message instead of one a level that is sent while the next is computed: it takes under 2 % of a step between ranks
-        // of one machine, see xtask/records/2026-11-25-ranks.
+        // The gradient of all levels is summed in one message after the last level. Sending it level by level, overlapped with the
+        // computation, could save at most the 2 % of a step that the message takes between processes of one machine, see
+        // xtask/records/2026-11-25-ranks.
         let total = self.memory.total.get(total_len);
-        self.share.sum(total)?;
+        self.shard.all_reduce_sum(total)?;
         let mut rest = &*total;
         for level in (0..self.plan.levels).rev() {
             for op in self.plan.ops[self.plan.op_range(level)].iter().filter(|op| op.sums_len > 0) {
@@ -136,10 +141,10 @@ impl<V: Vector> Run<'_, V> {
                 weights::add_gradient(self.plan, op, sums, host);
             }
         }
-        self.coefficients.add_affine(self.plan, self.share, host)
+        self.coefficients.add_affine(self.plan, self.shard, host)
     }
 
-    /// Calls `work` for every image; each chunk has `sums_len` zeros to add to.
+    /// Calls `work` for every image, in parallel over chunks. Each chunk has `sums_len` sums, which start at zero.
     fn each_image(
         &mut self,
         host: &HostWeights,
@@ -157,7 +162,7 @@ impl<V: Vector> Run<'_, V> {
             packed: Packed { dense: dense.get(plan.dense_len), depthwise: depthwise.get(plan.depthwise_len) },
             coefficients: &self.coefficients,
             images: self.images,
-            share: self.share,
+            shard: self.shard,
             loss_scale: self.loss_scale,
             drop_path: self.drop_path,
         };
@@ -175,49 +180,49 @@ impl<V: Vector> Run<'_, V> {
         });
     }
 
-    /// Those of the output, or of an auxiliary head.
-    fn logits(&mut self, head: BufferId) -> Result<Logits, WorldError> {
+    /// Returns the logits of a head, `[B, K]`: of the output, or of an auxiliary head.
+    fn logits(&mut self, head: BufferId) -> Result<Logits, DistError> {
         let plan = self.plan;
         let classes = plan.buffers[head].shape.channels;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         let rows =
             arena.chunks_exact(plan.image_len).flat_map(|image| &image[plan.places[head]..][..classes]);
-        Ok(Logits { values: self.share.gather(rows.map(|v| v.to_f32()).collect())?, classes })
+        Ok(Logits { values: self.shard.all_gather(rows.map(|v| v.to_f32()).collect())?, classes })
     }
 
-    /// The L2 norm of what the classifier reads of each of this rank's images.
+    /// Returns the L2 norm of the classifier's input for each image of this process. Empty if the output is not a linear layer.
     fn feature_norms(&mut self) -> Vec<f32> {
         let plan = self.plan;
         let Some(source) = plan.classifier_input() else { return vec![] };
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         let square = |v: &V::Elem| f64::from(v.to_f32()).powi(2);
-        // Channels that only fill up a vector are zero.
+        // Padding channels are zero, so they do not change the norm.
         let norm =
             |image: &[V::Elem]| image[plan.range(source)].iter().map(square).sum::<f64>().sqrt() as f32;
         arena.chunks_exact(plan.image_len).map(norm).collect()
     }
 
-    /// Zeros wherever the way back begins.
-    fn clear_slopes(&mut self, way: &Backward) {
+    /// Sets the gradients of all logits to zero.
+    fn clear_output_grads(&mut self, backward_plan: &Backward) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
         for image in arena.chunks_exact_mut(plan.image_len) {
-            for &(logits, start) in &way.starts {
-                image[way.places[start]..][..plan.buffers[logits].len()].fill(V::Elem::ZERO);
+            for &(logits, start) in &backward_plan.starts {
+                image[backward_plan.places[start]..][..plan.buffers[logits].len()].fill(V::Elem::ZERO);
             }
         }
     }
 
-    /// Adds the slope of a loss with respect to logits, `[B, K]`, where their way back begins.
-    fn add_slope(&mut self, way: &Backward, logits: BufferId, slope: &[f64]) {
+    /// Adds the gradient of a loss with respect to logits, `[B, K]`, to the gradient of these logits in the arena.
+    fn add_output_grad(&mut self, backward_plan: &Backward, logits: BufferId, output_grad: &[f64]) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let start = way.starts.iter().find(|(buffer, _)| *buffer == logits);
-        let place = way.places[start.expect("the way back begins at all logits").1];
+        let start = backward_plan.starts.iter().find(|(buffer, _)| *buffer == logits);
+        let place = backward_plan.places[start.expect("all logits have a gradient").1];
         let classes = plan.buffers[logits].shape.channels;
-        let slope = slope.chunks_exact(classes).skip(self.share.images.start);
-        for (image, slope) in arena.chunks_exact_mut(plan.image_len).zip(slope) {
-            image[place..].iter_mut().zip(slope).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
+        let output_grad = output_grad.chunks_exact(classes).skip(self.shard.images.start);
+        for (image, output_grad) in arena.chunks_exact_mut(plan.image_len).zip(output_grad) {
+            image[place..].iter_mut().zip(output_grad).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
         }
     }
 }

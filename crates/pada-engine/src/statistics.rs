@@ -1,27 +1,28 @@
-//! The statistics of batch norms: gathered image by image, joined in a fixed order, turned into what kernels apply. Alignments
-//! are gathered the same way.
+//! Statistics of batch norms: sums of each image are combined in a fixed order and turned into the coefficients that kernels apply.
+//! Alignment losses are computed in the same way.
 
-use pada_graph::{HostWeights, Statistics};
-use pada_world::WorldError;
+use pada_dist::DistError;
+use pada_exec::HostWeights;
+use pada_graph::Statistics;
 
 use crate::kernels::Affine;
 use crate::plan::{Kind, Mode, NormId, Op, Plan};
-use crate::share::{Of, Share};
+use crate::shard::{Over, Shard};
 use crate::simd::Number;
 
-/// What kernels apply for each batch norm, one number per channel.
+/// The coefficients that kernels apply for each batch norm, one number per channel.
 #[derive(Debug, Default)]
 pub(crate) struct Coefficients<T> {
     mean: Vec<T>,
     scale: Vec<T>,
     shift: Vec<T>,
-    /// Of the gradient, see [`crate::kernels::NormGradient`].
+    /// Coefficients a, b and c of the backward pass, see [`crate::kernels::NormGradient`].
     gradient: [Vec<T>; 3],
-    /// 1/√(var + eps), exact for the way back.
+    /// 1/√(var + eps), in f64 for the backward pass.
     inv_std: Vec<f64>,
-    /// Mean and biased variance of the batch, exact, for running statistics.
+    /// Mean and biased variance of the batch, in f64 for the running statistics.
     moments: Vec<[f64; 2]>,
-    /// Channels of norms with scale and shift whose way back is done, and the gradients of both.
+    /// Gradients of scale and shift of the channels whose backward pass is done.
     affine: Vec<(NormId, usize, [f64; 2])>,
     zeros: Vec<T>,
     ones: Vec<T>,
@@ -53,7 +54,7 @@ impl<T: Number> Coefficients<T> {
         }
     }
 
-    /// Changes nothing.
+    /// Returns coefficients that leave values unchanged.
     pub(crate) fn identity(&self, stride: usize) -> Affine<'_, T> {
         let zeros = &self.zeros[..stride];
         Affine { mean: zeros, scale: &self.ones[..stride], shift: zeros }
@@ -68,25 +69,25 @@ impl<T: Number> Coefficients<T> {
         self.gradient.each_ref().map(|list| &list[range.clone()])
     }
 
-    /// Joins the moments that all chunks have of these norms.
-    pub(crate) fn settle(
+    /// Combines the moments of all chunks and computes the coefficients of these norms.
+    pub(crate) fn finalize_stats(
         &mut self,
         plan: &Plan,
         norms: &[NormId],
         partial: &[f64],
-        share: &Share<'_>,
+        shard: &Shard<'_>,
         host: &HostWeights,
-    ) -> Result<(), WorldError> {
+    ) -> Result<(), DistError> {
         let channels = channels_of(plan, norms);
         let of_chunk = |i: usize, chunk: usize| {
             let (norm, channel) = channels[i];
             let pixels = plan.buffers[plan.norms[norm].buffer].shape.pixels();
             let [mean, spread] = [0, 1].map(|part| sum_of(plan, partial, chunk, norm, part, channel));
-            [(share.chunk_images(chunk) * pixels) as f64, mean, spread]
+            [(shard.chunk_images(chunk) * pixels) as f64, mean, spread]
         };
-        let all = share.join(Of::Norms, channels.len(), [0.0; 3], of_chunk, Running::joined)?;
+        let all = shard.reduce(Over::Norms, channels.len(), [0.0; 3], of_chunk, Running::joined)?;
         for (&(norm, channel), [count, mean, spread]) in channels.iter().zip(all) {
-            // A rank without images has nothing that could read them.
+            // In a process without images, nothing reads these coefficients.
             if count > 0.0 {
                 self.set(plan, norm, channel, [mean, spread / count], host);
             }
@@ -94,9 +95,10 @@ impl<T: Number> Coefficients<T> {
         Ok(())
     }
 
-    /// Makes moments those of the whole batch where each rank has had those of its own images: running statistics are one for all.
-    pub(crate) fn join_moments(&mut self, plan: &Plan, share: &Share<'_>) -> Result<(), WorldError> {
-        if !share.splits_norms() {
+    /// Replaces the moments of each process by those of the whole batch, because all processes share the running statistics. Does nothing if
+    /// the norms used the whole batch already.
+    pub(crate) fn join_moments(&mut self, plan: &Plan, shard: &Shard<'_>) -> Result<(), DistError> {
+        if !shard.splits_norms() {
             return Ok(());
         }
         let tracked = |norm: &NormId| matches!(plan.norms[*norm].norm.statistics, Statistics::Running { .. });
@@ -106,19 +108,19 @@ impl<T: Number> Coefficients<T> {
         }
         let place = |&(norm, channel): &(NormId, usize)| plan.norms[norm].place + channel;
         let own = |at: &(NormId, usize)| {
-            let count = (share.images.len() * plan.buffers[plan.norms[at.0].buffer].shape.pixels()) as f64;
+            let count = (shard.images.len() * plan.buffers[plan.norms[at.0].buffer].shape.pixels()) as f64;
             let [mean, variance] = self.moments[place(at)];
             [count, mean, count * variance]
         };
         let mut all: Vec<[f64; 3]> = channels.iter().map(own).collect();
-        share.join_ranks(&mut all, Running::joined)?;
+        shard.all_reduce(&mut all, Running::joined)?;
         for (at, [count, mean, spread]) in channels.iter().zip(all) {
             self.moments[place(at)] = [mean, spread / count];
         }
         Ok(())
     }
 
-    /// What follows from mean and variance of a channel.
+    /// Sets all coefficients of a channel from its mean and variance.
     fn set(
         &mut self,
         plan: &Plan,
@@ -140,7 +142,7 @@ impl<T: Number> Coefficients<T> {
         self.shift[place] = T::from_f64(beta);
     }
 
-    /// Takes the running statistics of all norms that use them when they are not trained.
+    /// Computes the coefficients of all norms with running statistics from these, for evaluation mode.
     pub(crate) fn load_running(&mut self, plan: &Plan, host: &HostWeights) {
         for (norm, slot) in plan.norms.iter().enumerate() {
             let Statistics::Running { mean, var, .. } = slot.norm.statistics else { continue };
@@ -151,7 +153,7 @@ impl<T: Number> Coefficients<T> {
         }
     }
 
-    /// Moves running statistics by those of the batch; without a share by the momentum of each norm.
+    /// Updates running statistics with those of the batch. `share` is the weight of the batch, or `None` for the momentum of each norm.
     pub(crate) fn track(&self, plan: &Plan, images: usize, share: Option<f64>, host: &mut HostWeights) {
         for slot in &plan.norms {
             let Statistics::Running { mean, var, momentum } = slot.norm.statistics else { continue };
@@ -162,22 +164,23 @@ impl<T: Number> Coefficients<T> {
         }
     }
 
-    /// Joins the gradient sums that all chunks have of these norms, and keeps the gradients of scale and shift.
-    pub(crate) fn settle_gradient(
+    /// Adds up the gradient sums of all chunks, computes the backward coefficients of these norms, and stores the gradients of their scale
+    /// and shift.
+    pub(crate) fn finalize_norm_gradient(
         &mut self,
         plan: &Plan,
         norms: &[NormId],
         partial: &[f64],
-        share: &Share<'_>,
-    ) -> Result<(), WorldError> {
+        shard: &Shard<'_>,
+    ) -> Result<(), DistError> {
         let channels = channels_of(plan, norms);
-        let all = share.add(Of::Norms, channels.len(), |i, chunk| {
+        let all = shard.add(Over::Norms, channels.len(), |i, chunk| {
             let (norm, channel) = channels[i];
             [0, 1].map(|part| sum_of(plan, partial, chunk, norm, part, channel))
         })?;
         for (&(norm, channel), [plain, product]) in channels.iter().zip(all) {
             let slot = &plan.norms[norm];
-            let count = (share.norm_images() * plan.buffers[slot.buffer].shape.pixels()) as f64;
+            let count = (shard.norm_images() * plan.buffers[slot.buffer].shape.pixels()) as f64;
             let place = slot.place + channel;
             let (inv_std, scale) = (self.inv_std[place], self.scale[place].to_f64());
             let [a, b, c] = &mut self.gradient;
@@ -191,21 +194,22 @@ impl<T: Number> Coefficients<T> {
         Ok(())
     }
 
-    /// Adds the gradients of scale and shift that were kept, over all ranks where each has those of its own images.
+    /// Adds the stored gradients of scale and shift to the gradient. With local statistics they are summed over all processes first.
     pub(crate) fn add_affine(
         &mut self,
         plan: &Plan,
-        share: &Share<'_>,
+        shard: &Shard<'_>,
         host: &mut HostWeights,
-    ) -> Result<(), WorldError> {
-        if share.splits_norms() && !self.affine.is_empty() {
+    ) -> Result<(), DistError> {
+        if shard.splits_norms() && !self.affine.is_empty() {
             let mut sums: Vec<f64> = self.affine.iter().flat_map(|(_, _, sums)| *sums).collect();
-            share.sum(&mut sums)?;
+            shard.all_reduce_sum(&mut sums)?;
             let (pairs, _) = sums.as_chunks::<2>();
             self.affine.iter_mut().zip(pairs).for_each(|((_, _, sums), all)| *sums = *all);
         }
         for (norm, channel, gradient) in self.affine.drain(..) {
-            let (scale, shift) = plan.norms[norm].norm.affine.expect("only such norms are kept");
+            let (scale, shift) =
+                plan.norms[norm].norm.affine.expect("only norms with scale and shift are stored");
             for (weight, gradient) in [scale, shift].into_iter().zip(gradient) {
                 host.gradient_mut(weight)[channel] += gradient as f32;
             }
@@ -214,19 +218,19 @@ impl<T: Number> Coefficients<T> {
     }
 }
 
-/// Every channel of every norm.
+/// Returns every channel of every norm.
 fn channels_of(plan: &Plan, norms: &[NormId]) -> Vec<(NormId, usize)> {
     let of =
         |&norm: &NormId| (0..plan.buffers[plan.norms[norm].buffer].shape.channels).map(move |c| (norm, c));
     norms.iter().flat_map(of).collect()
 }
 
-/// What a chunk keeps of a channel.
+/// Returns one of the two numbers that a chunk stores for a channel.
 fn sum_of(plan: &Plan, partial: &[f64], chunk: usize, norm: NormId, part: usize, channel: usize) -> f64 {
     partial[chunk * plan.partial_len() + moment(plan, norm, part) + channel]
 }
 
-/// Whether a norm needs the statistics of the whole batch before anything can read it.
+/// Returns whether a norm needs the statistics of the whole batch before its output can be read.
 pub(crate) fn needs_batch(statistics: Statistics, mode: Mode) -> bool {
     statistics == Statistics::Batch || mode != Mode::Forward
 }
@@ -236,14 +240,14 @@ fn channels(plan: &Plan, norm: NormId) -> std::ops::Range<usize> {
     slot.place..slot.place + plan.buffers[slot.buffer].stride
 }
 
-/// Where a chunk keeps the first or second number of each channel of a norm.
+/// Returns the index of the first or second numbers that a chunk stores for the channels of a norm.
 fn moment(plan: &Plan, norm: NormId, part: usize) -> usize {
     let slot = &plan.norms[norm];
     2 * slot.place + part * plan.buffers[slot.buffer].stride
 }
 
-/// Takes one image's sums ([`crate::kernels::Moments`]) into its chunk's moments; `seen` images were there before.
-pub(crate) fn take_moments<T: Number>(
+/// Adds the sums of one image ([`crate::kernels::Moments`]) to the moments of its chunk, which cover `seen` images so far.
+pub(crate) fn add_moments<T: Number>(
     plan: &Plan,
     norm: NormId,
     sums: &[T],
@@ -274,8 +278,8 @@ pub(crate) fn take_moments<T: Number>(
     }
 }
 
-/// Takes one image's squares ([`crate::kernels::Difference`]) into its chunk's.
-pub(crate) fn take_squares<T: Number>(
+/// Adds the squared differences of one image ([`crate::kernels::Difference`]) to those of its chunk.
+pub(crate) fn add_squares<T: Number>(
     plan: &Plan,
     alignment: usize,
     squares: &[T],
@@ -287,26 +291,26 @@ pub(crate) fn take_squares<T: Number>(
     *total = if seen == 0 { image } else { *total + image };
 }
 
-/// The sum of all alignments, each with its factor: squares of all chunks, over B, C, H and W.
-pub(crate) fn alignment(plan: &Plan, partial: &[f64], share: &Share<'_>) -> Result<f64, WorldError> {
+/// Returns the sum of all alignment losses, each times its factor. A loss is the mean squared difference over B, C, H and W.
+pub(crate) fn alignment(plan: &Plan, partial: &[f64], shard: &Shard<'_>) -> Result<f64, DistError> {
     if plan.alignments == 0 {
         return Ok(0.0);
     }
     let squares =
         |alignment: usize, chunk: usize| [partial[chunk * plan.partial_len() + plan.squares(alignment)]];
-    let squares = share.add(Of::Batch, plan.alignments, squares)?;
+    let squares = shard.add(Over::Batch, plan.alignments, squares)?;
     let of = |op: &Op| match op.kind {
         Kind::Difference { share: factor, alignment } => {
             let [squares] = squares[alignment];
-            f64::from(factor) * squares / (share.batch * plan.buffers[op.out].shape.numel()) as f64
+            f64::from(factor) * squares / (shard.batch * plan.buffers[op.out].shape.numel()) as f64
         }
         _ => 0.0,
     };
     Ok(plan.ops.iter().map(of).sum())
 }
 
-/// Takes one image's sums ([`crate::kernels::GradientSums`]) into its chunk's.
-pub(crate) fn take_gradient_sums<T: Number>(
+/// Adds the sums of one image ([`crate::kernels::GradientSums`]) to those of its chunk.
+pub(crate) fn add_gradient_sums<T: Number>(
     plan: &Plan,
     norm: NormId,
     sums: &[T],
@@ -320,7 +324,7 @@ pub(crate) fn take_gradient_sums<T: Number>(
     }
 }
 
-/// Count, mean and Σ of squared distances to the mean.
+/// Count, mean and sum of squared distances to the mean of a set of numbers.
 #[derive(Clone, Copy, Debug, Default)]
 struct Running {
     count: f64,
@@ -335,14 +339,14 @@ impl From<[f64; 3]> for Running {
 }
 
 impl Running {
-    /// Count, mean and spread of two.
+    /// Combines two sets, given as `[count, mean, spread]`.
     fn joined(low: [f64; 3], high: [f64; 3]) -> [f64; 3] {
         let mut all = Self::from(low);
         all.join(&high.into());
         [all.count, all.mean, all.spread]
     }
 
-    /// Chan, Golub & LeVeque (1979).
+    /// Adds another set, as in Chan, Golub & LeVeque (1979).
     fn join(&mut self, other: &Self) {
         if other.count == 0.0 {
             return;

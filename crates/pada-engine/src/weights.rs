@@ -1,12 +1,12 @@
-//! Weights between the layout of PyTorch and that of the kernels.
+//! Converts weights from the layout of PyTorch to the layouts of the kernels, and gradients back.
 
-use pada_graph::HostWeights;
+use pada_exec::HostWeights;
 use rayon::prelude::*;
 
 use crate::plan::{Connection, ConvOp, Kind, Op, Plan};
 use crate::simd::{Number, Unit};
 
-/// Where the numbers of a convolution's weight `[C_out, C_in / groups, k, k]` go.
+/// Index computation for the weight of one convolution, `[C_out, C_in / groups, k, k]`.
 struct Places<'p> {
     conv: &'p ConvOp,
     channels_in: usize,
@@ -31,7 +31,7 @@ impl<'p> Places<'p> {
         self.conv.geometry.kernel_taps
     }
 
-    /// Calls `visit(place in the weight, tap, input channel, output channel)` for every number.
+    /// Calls `visit(index in the weight, tap, input channel, output channel)` for every number.
     fn for_each(&self, mut visit: impl FnMut(usize, usize, usize, usize)) {
         let (taps, groups) = (self.taps(), self.conv.conv.groups);
         let (group_in, group_out) = (self.channels_in / groups, self.channels_out / groups);
@@ -47,7 +47,7 @@ impl<'p> Places<'p> {
         }
     }
 
-    /// Place among gradient sums: `[taps, C_in, C_out rounded up]`, depthwise `[taps, C rounded up]`.
+    /// Returns the index in the gradient sums, `[taps, C_in, C_out rounded up]`, or `[taps, C rounded up]` for depthwise convolutions.
     fn sum(&self, tap: usize, ci: usize, co: usize) -> usize {
         match self.conv.connection {
             Connection::Dense => (tap * self.channels_in + ci) * self.stride_out + co,
@@ -55,17 +55,17 @@ impl<'p> Places<'p> {
         }
     }
 
-    /// Unit for the forward kernel: `[taps, units of C_in, C_out rounded up]`.
+    /// Returns the index in the weights of the forward kernel, `[taps, units of C_in, C_out rounded up]`.
     fn forward(&self, per: usize, tap: usize, ci: usize, co: usize) -> usize {
         (tap * self.channels_in.div_ceil(per) + ci / per) * self.stride_out + co
     }
 
-    /// Unit for the backward kernel: `[taps, units of C_out, C_in rounded up]`.
+    /// Returns the index in the weights of the backward kernel, `[taps, units of C_out, C_in rounded up]`.
     fn backward(&self, per: usize, tap: usize, ci: usize, co: usize) -> usize {
         (tap * self.channels_out.div_ceil(per) + co / per) * self.stride_in + ci
     }
 
-    /// Units of the forward and of the backward kernel.
+    /// Returns the lengths of the packed weights of the forward and of the backward kernel, in units.
     fn units(&self, per: usize) -> [usize; 2] {
         [(self.channels_in, self.stride_out), (self.channels_out, self.stride_in)]
             .map(|(read, stride)| self.taps() * read.div_ceil(per) * stride)
@@ -79,17 +79,17 @@ impl<'p> Places<'p> {
     }
 }
 
-/// The weights of all convolutions of a plan as kernels read them.
+/// The weights of all convolutions of a plan, in the layouts of the kernels.
 #[derive(Clone, Copy)]
 pub(crate) struct Packed<'a, T, U> {
-    /// Of dense convolutions: each for the forward and then for the backward kernel.
+    /// Weights of dense convolutions: for each one the copy of the forward kernel, then the copy of the backward kernel.
     pub(crate) dense: &'a [U],
-    /// Of depthwise ones: `[taps, C rounded up]`.
+    /// Weights of depthwise convolutions, `[taps, C rounded up]` each.
     pub(crate) depthwise: &'a [T],
 }
 
 impl<'a, T, U: Unit> Packed<'a, T, U> {
-    /// For the forward and for the backward kernel.
+    /// Returns the weights of the forward and of the backward kernel.
     pub(crate) fn dense(&self, plan: &Plan, op: &Op, conv: &ConvOp) -> (&'a [U], &'a [U]) {
         let [forward, backward] = Places::new(plan, op, conv).units(U::PER);
         self.dense[conv.packed..][..forward + backward].split_at(forward)
@@ -100,7 +100,7 @@ impl<'a, T, U: Unit> Packed<'a, T, U> {
     }
 }
 
-/// How long the weights of one convolution are when packed.
+/// Returns the length of the packed weights of one convolution, in units if it is dense, else in numbers.
 pub(crate) fn packed_len(plan: &Plan, op: &Op, conv: &ConvOp) -> usize {
     let places = Places::new(plan, op, conv);
     match conv.connection {
@@ -144,7 +144,7 @@ pub(crate) fn pack<T: Number, U: Unit>(
     });
 }
 
-/// How many of an operation's gradient sums belong to its weight; the bias's follow.
+/// Returns how many gradient sums of a convolution belong to its weight. The sums of its bias follow.
 pub(crate) fn weight_sums(plan: &Plan, op: &Op, conv: &ConvOp) -> usize {
     Places::new(plan, op, conv).sums_len()
 }

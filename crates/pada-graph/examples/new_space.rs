@@ -1,5 +1,5 @@
-//! A search space of your own: what can be chosen (`SearchSpace`), and the network that a choice stands for (`Lower`). That is all
-//! that samplers, cost, search and executors ask for.
+//! A search space of your own: its architectures (`SearchSpace`) and its supernet (`Lower`). Samplers, cost counting, search methods and
+//! executors need nothing else.
 //!
 //! ```text
 //! cargo run --release -p pada-graph --example new_space
@@ -14,10 +14,10 @@ use pada_space::{Arch, Equivalence, SearchSpace, SpaceError, parse_digits};
 use rand::SeedableRng;
 
 const OP_NAMES: [&str; 4] = ["skip", "conv_1x1", "conv_3x3", "conv_5x5"];
-/// The kernel of each operation; none for skip.
+/// Kernel size of each operation; `None` for skip.
 const KERNELS: [Option<usize>; 4] = [None, Some(1), Some(3), Some(5)];
 
-/// Five layers one behind the other, each skipped or a convolution of one of three kernels.
+/// A chain of five layers. Each is skipped, or a convolution with one of three kernel sizes.
 struct Layers;
 
 impl SearchSpace for Layers {
@@ -38,26 +38,29 @@ impl SearchSpace for Layers {
         parse_digits(self, text)
     }
 
-    fn format(&self, arch: &Arch) -> String {
-        arch.choices().iter().map(|&op| OP_NAMES[usize::from(op)]).collect::<Vec<_>>().join(" > ")
+    fn format(&self, arch: &Arch) -> Result<String, SpaceError> {
+        self.check(arch)?;
+        Ok(arch.choices().iter().map(|&op| OP_NAMES[usize::from(op)]).collect::<Vec<_>>().join(" > "))
     }
 
-    /// A layer that is skipped lets its input through, so every choice counts.
-    fn live(&self, arch: &Arch) -> Vec<bool> {
-        vec![true; arch.choices().len()]
+    /// A skipped layer passes its input on, so every decision influences the output.
+    fn active(&self, arch: &Arch) -> Result<Vec<bool>, SpaceError> {
+        self.check(arch)?;
+        Ok(vec![true; arch.choices().len()])
     }
 
     /// Trained from scratch, it does not matter which of the layers are skipped. With shared weights it does.
-    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Arch {
+    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Result<Arch, SpaceError> {
+        self.check(arch)?;
         let mut choices = arch.choices().to_vec();
         if equivalence == Equivalence::OwnWeights {
             choices.sort_by_key(|&op| op != 0);
         }
-        Arch::new(choices)
+        Ok(Arch::new(choices))
     }
 }
 
-/// The weights of all its networks: a stem, a convolution for every layer and kernel, a classifier.
+/// The supernet: a stem, one convolution per layer and kernel size, and a classifier.
 struct LayersNet {
     input: Shape,
     channels: usize,
@@ -116,21 +119,24 @@ impl Lower for LayersNet {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (space, net) = (Layers, LayersNet::new(16, Shape::new(3, 32, 32), 10));
-    println!("{}: {} architectures, {} shared weights", space.name(), space.len(), net.weights().numel());
+    println!("{}: {} architectures, {} shared parameters", space.name(), space.len(), net.weights().numel());
 
     let arch = space.parse("20130")?;
     let graph = net.lower(&arch)?;
     let cost = Cost::of(&graph, net.weights());
-    println!("{arch} is {}", space.format(&arch));
-    println!("it has {} nodes, {} weights, {} MACs", graph.nodes().len(), cost.params, cost.macs);
-    println!("trained from scratch it is the same as {}", space.canonical(&arch, Equivalence::OwnWeights));
+    println!("{arch} is {}", space.format(&arch)?);
+    println!("it has {} nodes, {} parameters, {} MACs", graph.nodes().len(), cost.params, cost.macs);
+    println!("trained from scratch it is equivalent to {}", space.canonical(&arch, Equivalence::OwnWeights)?);
 
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(0);
-    println!("a mutation of it is {}", space.mutate(&arch, 0.4, &mut rng));
+    println!("a mutation of it is {}", space.mutate(&arch, 0.4, &mut rng)?);
     let macs = |arch: Arch| Ok::<_, GraphError>((Cost::of(&net.lower(&arch)?, net.weights()).macs, arch));
     let mut all = space.archs().map(macs).collect::<Result<Vec<_>, _>>()?;
     all.sort();
     let [first, .., last] = all.as_slice() else { return Ok(()) };
-    println!("the cheapest is {} with {} MACs, the dearest {} with {}", first.1, first.0, last.1, last.0);
+    println!(
+        "the cheapest is {} with {} MACs, the most expensive {} with {}",
+        first.1, first.0, last.1, last.0
+    );
     Ok(())
 }

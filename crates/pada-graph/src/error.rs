@@ -1,67 +1,104 @@
+use pada_space::SpaceError;
 use thiserror::Error;
 
 use crate::Shape;
 
-/// Why a graph cannot be built.
+/// The error type for building, freezing and exporting graphs.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum GraphError {
-    /// Two inputs that must agree do not.
-    #[error("{op}: inputs of shapes {left} and {right} do not fit together")]
+    /// Two inputs have different shapes.
+    #[error("{op}: input shapes {left} and {right} do not match (channels × height × width)")]
     ShapeMismatch {
         /// The operation.
         op: &'static str,
-        /// The first input.
+        /// Shape of the first input.
         left: Shape,
-        /// The one that differs.
+        /// Shape of the input that differs.
         right: Shape,
     },
     /// The input is smaller than the window.
-    #[error("{op}: a window of {window} does not fit into an input of {input} (channels × height × width)")]
+    #[error(
+        "{op}: a window of {window} does not fit into an input of {input} (channels × height × width); use larger images"
+    )]
     TooSmall {
         /// The operation.
         op: &'static str,
-        /// Extent of the window, with dilation, less the padding.
+        /// Size of the window with dilation, minus the padding.
         window: usize,
-        /// The input.
+        /// Shape of the input.
         input: Shape,
     },
-    /// A pooling window could lie in the border altogether.
-    #[error("a pooling window of {kernel} has a border of {padding}; it may be half the window at most")]
+    /// A pooling window could lie completely in the padding.
+    #[error(
+        "a pooling window of {kernel} has a padding of {padding}, but the padding must be at most half of the window"
+    )]
     PoolPadding {
-        /// Extent of the window.
+        /// Size of the window.
         kernel: usize,
-        /// The border.
+        /// The padding.
         padding: usize,
     },
-    /// The network halves images that cannot be halved.
+    /// The image size is not divisible by the strides of the network.
     #[error(
-        "images of {input}: height and width must be multiples of {by}, the network halves them on the way"
+        "images of {input} do not fit the network, whose strides need height and width to be multiples of {by}"
     )]
     ImageSize {
-        /// Channels, height and width.
+        /// Shape of the images.
         input: Shape,
-        /// What must divide height and width.
+        /// The divisor of height and width.
         by: usize,
     },
-    /// The network has no lowering beside an anchor.
-    #[error("this network cannot be aligned with an anchor yet: train it with another rule than magic-at")]
+    /// The network does not implement alignment with an anchor, see [`crate::Lower::lower_aligned`].
+    #[error(
+        "this network does not support alignment with an anchor; use another training rule than magic-at"
+    )]
     NoAlignment,
-    /// A graph that can only be counted.
-    #[error("a network with a {op} cannot stand alone: that is counted but not computed here")]
-    NotAlone {
-        /// What is in the way.
+    /// The graph contains an operation that executors do not implement, so the network can be counted but not run or exported.
+    #[error("the network contains a {op}, which has a cost but cannot be run or exported")]
+    UnsupportedOp {
+        /// The operation.
         op: &'static str,
     },
-    /// A weight's shape is not the one the operation needs.
-    #[error("{op}: weight {name} has shape {found:?}, {expected:?} is needed")]
+    /// The shape of a weight does not fit the operation.
+    #[error("{op}: weight {name} has shape {found:?} instead of {expected:?}")]
     WeightShape {
         /// The operation.
         op: &'static str,
-        /// The weight's name.
+        /// Name of the weight.
         name: String,
-        /// Its shape.
+        /// Shape of the weight.
         found: Vec<usize>,
-        /// What the operation needs.
+        /// Shape that the operation needs.
         expected: Vec<usize>,
+    },
+    /// The architecture does not belong to the search space of the network.
+    #[error(transparent)]
+    Arch(#[from] SpaceError),
+    /// The number of values is not that of the layout.
+    #[error("there are {found} values, but the layout has {expected}; pass the values of the same network")]
+    ValueCount {
+        /// Number of values.
+        found: usize,
+        /// Length of the layout's flat buffer.
+        expected: usize,
+    },
+    /// A network was frozen from one weight layout and is filled from another.
+    #[error(
+        "weight {name} is not where it was when the network was frozen; pass the layout that it was frozen from"
+    )]
+    OtherLayout {
+        /// Name of the first weight that differs.
+        name: String,
+    },
+    /// Batch norms have no running statistics, so that their outputs would be wrong in evaluation mode.
+    #[error(
+        "{count} batch norms have no running statistics, for example {name}; run `Executor::recalibrate` on the frozen network first"
+    )]
+    UncalibratedNorms {
+        /// Number of such norms.
+        count: usize,
+        /// Name of the first one.
+        name: String,
     },
 }

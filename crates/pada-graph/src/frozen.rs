@@ -5,44 +5,42 @@ use pada_space::Arch;
 use crate::op::{Norm, Op, Shape, Statistics};
 use crate::{Graph, GraphError, Init, Lower, WeightId, WeightLayout, WeightSpec};
 
-/// One architecture as a network that answers for each image alone: what can stand in a file without this program.
+/// One architecture as an inference network, whose output for an image does not depend on other images: the form that is exported.
 ///
-/// It is the simplified graph without what only adds to a loss, over a layout of only the weights that this graph reads. Every norm uses
-/// running statistics; those that used the statistics of the batch get tensors for them, named `running_mean` and `running_var` behind the norm's name
-/// ([`Graph::names`]), which [`Executor::recalibrate`](crate::Executor::recalibrate) fills.
+/// It contains the simplified graph without side nodes, over a layout of only the weights that this graph reads. Every norm uses running
+/// statistics. Norms that used batch statistics in the supernet get new tensors for them, called `running_mean` and `running_var` after the
+/// norm's name ([`Graph::names`]). They start as mean 0 and variance 1, and `Executor::recalibrate` of pada-exec has to fill them before
+/// the network is used.
 ///
-/// As a [`Lower`] it has a single architecture, the one without positions, so every executor runs it.
+/// As a [`Lower`] it has a single architecture, the one without decisions, so every executor can run it.
 #[derive(Clone, Debug)]
 pub struct Frozen {
     graph: Graph,
     layout: WeightLayout,
     input: Shape,
-    /// Per tensor of `layout`: which tensor of the supernet it is; none for new statistics.
+    /// For each tensor of `layout` the tensor of the supernet that it is taken from. `None` for new running statistics.
     sources: Vec<Option<WeightId>>,
     batch_norms: usize,
 }
 
 impl Frozen {
-    /// An architecture of a supernet.
+    /// Freezes an architecture of a supernet.
     ///
     /// # Errors
-    /// As [`Lower::lower`] and [`Frozen::from_graph`].
-    ///
-    /// # Panics
-    /// If `arch` is of another space.
+    /// Returns the errors of [`Lower::lower`] and [`Frozen::from_graph`].
     pub fn new(net: &dyn Lower, arch: &Arch) -> Result<Self, GraphError> {
         Self::from_graph(&net.lower(arch)?, net.weights(), net.input())
     }
 
-    /// A graph over weights of `layout`, for images of `input`.
+    /// Freezes a graph over the weights of `layout`, for images of shape `input`.
     ///
     /// # Errors
-    /// [`GraphError::NotAlone`] for what can be counted and not computed.
+    /// Returns [`GraphError::UnsupportedOp`] if the graph contains an operation that executors do not implement.
     pub fn from_graph(graph: &Graph, layout: &WeightLayout, input: Shape) -> Result<Self, GraphError> {
-        if let Some(op) = graph.uncomputed() {
-            return Err(GraphError::NotAlone { op });
+        if let Some(op) = graph.unsupported_op() {
+            return Err(GraphError::UnsupportedOp { op });
         }
-        let mut graph = graph.simplified().only(|_| false);
+        let mut graph = graph.simplified().restricted_to(|_| false);
         let names = graph.names(layout, &[]);
         let mut kept =
             Kept { from: layout, layout: WeightLayout::new(), sources: vec![], moved: HashMap::new() };
@@ -66,39 +64,76 @@ impl Frozen {
         Ok(Self { graph, layout: kept.layout, input, sources: kept.sources, batch_norms })
     }
 
-    /// The graph.
+    /// Returns the graph.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// How many norms used the statistics of the batch, and have none of their own before a calibration.
+    /// Returns the number of norms that used batch statistics in the supernet. Their running statistics must be recalibrated.
     pub fn batch_norms(&self) -> usize {
         self.batch_norms
     }
 
-    /// How many norms it has.
+    /// Returns the number of batch norms.
     pub fn norms(&self) -> usize {
         self.graph.nodes.iter().filter(|node| matches!(node.op, Op::Norm(_))).count()
     }
 
-    /// The values of its own layout out of all those of the supernet; new statistics are 0 and 1.
+    /// Selects the values of this network from those of the supernet. New running statistics are mean 0 and variance 1.
     ///
-    /// # Panics
-    /// If `supernet` is not the layout it was frozen from, or there are not as many values as that has.
-    pub fn values(&self, supernet: &WeightLayout, values: &[f32]) -> Vec<f32> {
-        assert_eq!(values.len(), supernet.numel(), "one value for every weight of the layout");
+    /// # Errors
+    /// Returns [`GraphError::ValueCount`] or [`GraphError::OtherLayout`] if `supernet` is not the layout that the network was frozen from.
+    pub fn values(&self, supernet: &WeightLayout, values: &[f32]) -> Result<Vec<f32>, GraphError> {
+        check_count(values, supernet)?;
         let mut own = Vec::with_capacity(self.layout.numel());
         for ((_, spec), source) in self.layout.iter().zip(&self.sources) {
             match (source, spec.init) {
                 (Some(id), _) => {
-                    assert_eq!(supernet.spec(*id).name, spec.name, "the layout it was frozen from");
+                    if id.0 >= supernet.len()
+                        || (&supernet.spec(*id).name, &supernet.spec(*id).shape) != (&spec.name, &spec.shape)
+                    {
+                        return Err(GraphError::OtherLayout { name: spec.name.clone() });
+                    }
                     own.extend_from_slice(&values[supernet.range(*id)]);
                 }
                 (None, Init::Constant(value)) => own.extend(std::iter::repeat_n(value, spec.numel())),
                 (None, Init::Uniform { .. }) => unreachable!("statistics start as a constant"),
             }
         }
-        own
+        Ok(own)
+    }
+
+    /// Checks that the running statistics of all norms have been calibrated.
+    ///
+    /// A norm counts as uncalibrated if it used batch statistics in the supernet and all of its running statistics still have their initial
+    /// values.
+    ///
+    /// # Errors
+    /// Returns [`GraphError::UncalibratedNorms`] with the number of uncalibrated norms, and [`GraphError::ValueCount`].
+    pub fn check_calibrated(&self, values: &[f32]) -> Result<(), GraphError> {
+        check_count(values, &self.layout)?;
+        let uncalibrated = |id: WeightId| {
+            let Init::Constant(initial) = self.layout.spec(id).init else { return false };
+            self.sources[id.0].is_none()
+                && values[self.layout.range(id)].iter().all(|&value| value == initial)
+        };
+        let mut norms = self.graph.nodes.iter().filter_map(|node| match &node.op {
+            Op::Norm(Norm { statistics: Statistics::Running { mean, var, .. }, .. }) => Some((*mean, *var)),
+            _ => None,
+        });
+        let Some((first, _)) = norms.find(|&(mean, var)| uncalibrated(mean) && uncalibrated(var)) else {
+            return Ok(());
+        };
+        let count = 1 + norms.filter(|&(mean, var)| uncalibrated(mean) && uncalibrated(var)).count();
+        let name = self.layout.spec(first).name.trim_end_matches(".running_mean").to_owned();
+        Err(GraphError::UncalibratedNorms { count, name })
+    }
+}
+
+fn check_count(values: &[f32], layout: &WeightLayout) -> Result<(), GraphError> {
+    match values.len() == layout.numel() {
+        true => Ok(()),
+        false => Err(GraphError::ValueCount { found: values.len(), expected: layout.numel() }),
     }
 }
 
@@ -116,7 +151,7 @@ impl Lower for Frozen {
     }
 }
 
-/// Collects the tensors that a graph reads, each once.
+/// Collects the tensors that a graph reads, each of them once.
 struct Kept<'a> {
     from: &'a WeightLayout,
     layout: WeightLayout,
@@ -129,7 +164,7 @@ impl Kept<'_> {
         if let Some(&moved) = self.moved.get(&id) {
             return moved;
         }
-        // An owner is a position of the supernet's architectures, which this network does not have.
+        // An owner is a decision of the supernet's architectures, which this network does not have.
         let spec = WeightSpec { owner: None, ..self.from.spec(id).clone() };
         let moved = match self.from.is_trained(id) {
             true => self.layout.push(spec),

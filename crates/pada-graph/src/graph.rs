@@ -1,54 +1,57 @@
 use crate::op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
 use crate::{GraphError, WeightId, WeightLayout};
 
-/// A node's place in its graph.
+/// Index of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub usize);
 
-/// An operation, what it reads, and the shape of what it makes of one image.
+/// An operation with its inputs and the shape of its output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// The operation.
     pub op: Op,
-    /// The nodes it reads; all stand before it.
+    /// Input nodes, which all precede this node.
     pub inputs: Vec<NodeId>,
-    /// Shape of its value, without the batch.
+    /// Shape of the output for one image.
     pub shape: Shape,
 }
 
-/// One architecture as a program: nodes in an order in which each reads only earlier ones. The last is the output, the
-/// logits. Side nodes ([`Op::is_side`]) add to the loss and not to the logits.
+/// One architecture as an op graph: a list of nodes in topological order. The last node is the output, the logits. Side nodes
+/// ([`Op::is_side`]) only add to the training loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
 }
 
 impl Graph {
-    /// The nodes, inputs before readers.
+    /// Returns the nodes in topological order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// A node.
+    /// Returns a node.
+    ///
+    /// # Panics
+    /// Panics if the id belongs to a larger graph.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
 
-    /// The output node.
+    /// Returns the output node.
     pub fn output(&self) -> &Node {
         self.nodes.last().expect("a graph ends in its output")
     }
 
-    /// Whether every reader of a node is a batch norm with the statistics of the batch, which takes away whatever constant is added to
-    /// a channel: then a convolution's bias changes nothing and has the gradient zero, exactly.
+    /// Returns whether every reader of a node is a batch norm with batch statistics. Such a norm removes any constant of a channel, so that a
+    /// convolution's bias has no effect and its gradient is exactly zero.
     pub fn cancels_bias(&self, id: NodeId) -> bool {
         let mut readers = self.nodes.iter().filter(|node| node.inputs.contains(&id)).peekable();
         readers.peek().is_some()
             && readers.all(|node| matches!(&node.op, Op::Norm(norm) if norm.statistics == Statistics::Batch))
     }
 
-    /// An operation that executors do not have: it is there to be counted.
-    pub fn uncomputed(&self) -> Option<&'static str> {
+    /// Returns the name of the first operation that executors do not implement. Such operations only have a cost.
+    pub fn unsupported_op(&self) -> Option<&'static str> {
         self.nodes.iter().find_map(|node| match &node.op {
             Op::Gate => Some(node.op.name()),
             Op::Conv(conv) if conv.extent != Extent::Square => Some("convolution along one direction"),
@@ -56,7 +59,7 @@ impl Graph {
         })
     }
 
-    /// How many numbers drop-path needs for each image.
+    /// Returns the number of drop-path slots: the factors that each image needs.
     pub fn drop_path_slots(&self) -> usize {
         let slot = |node: &Node| match node.op {
             Op::DropPath { slot } => Some(slot + 1),
@@ -65,7 +68,7 @@ impl Graph {
         self.nodes.iter().filter_map(slot).max().unwrap_or(0)
     }
 
-    /// The weights it reads, each once, in the order of the layout; no running statistics.
+    /// Returns the weights that the graph reads, without repeats, in the order of the layout, and without running statistics.
     pub fn weights(&self) -> Vec<WeightId> {
         let mut ids: Vec<_> = self.nodes.iter().flat_map(|node| node.op.weights()).collect();
         ids.sort_unstable();
@@ -73,7 +76,7 @@ impl Graph {
         ids
     }
 
-    /// The weights that a gradient can reach: not those that only anchors of alignments read, nor those that nothing reads.
+    /// Returns the weights that a gradient can reach. Weights that only anchors of alignments read are not among them.
     pub fn trained_weights(&self) -> Vec<WeightId> {
         let value = |node: &Node| match node.op {
             Op::Align { .. } => vec![node.inputs[1]],
@@ -91,7 +94,7 @@ impl Graph {
     }
 }
 
-/// Marks the output, and then everything that a marked node reads.
+/// Marks the output and, transitively, the inputs of all marked nodes.
 pub(crate) fn mark_inputs(nodes: &[Node], marked: &mut [bool]) {
     *marked.last_mut().expect("a graph ends in its output") = true;
     for (i, node) in nodes.iter().enumerate().rev() {
@@ -101,7 +104,7 @@ pub(crate) fn mark_inputs(nodes: &[Node], marked: &mut [bool]) {
     }
 }
 
-/// Builds a [`Graph`] node by node and works out the shapes.
+/// Builds a [`Graph`] node by node and infers the shapes.
 #[derive(Debug)]
 pub struct GraphBuilder<'a> {
     layout: &'a WeightLayout,
@@ -109,25 +112,28 @@ pub struct GraphBuilder<'a> {
 }
 
 impl<'a> GraphBuilder<'a> {
-    /// An empty graph over the weights of `layout`.
+    /// Creates an empty graph over the weights of `layout`.
     pub fn new(layout: &'a WeightLayout) -> Self {
         Self { layout, nodes: Vec::new() }
     }
 
-    /// The images.
+    /// Adds the input images.
     pub fn input(&mut self, shape: Shape) -> NodeId {
         self.push(Op::Input, vec![], shape)
     }
 
-    /// Zeros of a shape.
+    /// Adds zeros of a shape.
     pub fn zero(&mut self, shape: Shape) -> NodeId {
         self.push(Op::Zero, vec![], shape)
     }
 
-    /// A convolution.
+    /// Adds a convolution.
+    ///
+    /// # Shapes
+    /// `x` is `[C_in, H, W]`; the result is `[C_out, H', W']`, as in PyTorch's `Conv2d`.
     ///
     /// # Errors
-    /// [`GraphError`] where kernel, weight and input do not fit together.
+    /// Returns [`GraphError::WeightShape`] if the weights do not fit, and [`GraphError::TooSmall`] if the kernel does not fit into the input.
     pub fn conv(&mut self, x: NodeId, conv: Conv) -> Result<NodeId, GraphError> {
         let shape = self.shape(x);
         let (c_out, [k_h, k_w]) = (conv.out_channels, conv.taps());
@@ -147,10 +153,10 @@ impl<'a> GraphBuilder<'a> {
         Ok(self.push(Op::Conv(conv), vec![x], out))
     }
 
-    /// A batch norm.
+    /// Adds a batch norm.
     ///
     /// # Errors
-    /// [`GraphError::WeightShape`] where scale, shift or running statistics do not have one number per channel.
+    /// Returns [`GraphError::WeightShape`] if scale, shift or running statistics are not `[C]`.
     pub fn norm(&mut self, x: NodeId, norm: Norm) -> Result<NodeId, GraphError> {
         let shape = self.shape(x);
         for weight in norm.affine.iter().flat_map(|&(scale, shift)| [scale, shift]) {
@@ -163,41 +169,41 @@ impl<'a> GraphBuilder<'a> {
         Ok(self.push(Op::Norm(norm), vec![x], shape))
     }
 
-    /// ReLU.
+    /// Adds a ReLU.
     pub fn relu(&mut self, x: NodeId) -> NodeId {
         self.push(Op::Relu, vec![x], self.shape(x))
     }
 
-    /// ReLU6.
+    /// Adds a ReLU6.
     pub fn relu6(&mut self, x: NodeId) -> NodeId {
         self.push(Op::Relu6, vec![x], self.shape(x))
     }
 
-    /// Average pooling.
+    /// Adds average pooling.
     ///
     /// # Errors
-    /// [`GraphError::TooSmall`] or [`GraphError::PoolPadding`]
+    /// Returns [`GraphError::TooSmall`] or [`GraphError::PoolPadding`].
     pub fn avg_pool(&mut self, x: NodeId, pool: Pool) -> Result<NodeId, GraphError> {
         let shape = pooled("average pooling", self.shape(x), pool)?;
         Ok(self.push(Op::AvgPool(pool), vec![x], shape))
     }
 
-    /// Max pooling.
+    /// Adds max pooling.
     ///
     /// # Errors
-    /// [`GraphError::TooSmall`] or [`GraphError::PoolPadding`]
+    /// Returns [`GraphError::TooSmall`] or [`GraphError::PoolPadding`].
     pub fn max_pool(&mut self, x: NodeId, pool: Pool) -> Result<NodeId, GraphError> {
         let shape = pooled("max pooling", self.shape(x), pool)?;
         Ok(self.push(Op::MaxPool(pool), vec![x], shape))
     }
 
-    /// The sum of values of one shape; one value is its own sum.
+    /// Adds the sum of values of the same shape. A single value is returned as it is.
     ///
     /// # Errors
-    /// [`GraphError::ShapeMismatch`]
+    /// Returns [`GraphError::ShapeMismatch`] if the shapes differ.
     ///
     /// # Panics
-    /// If there is nothing to add.
+    /// Panics if `inputs` is empty.
     pub fn add(&mut self, inputs: &[NodeId]) -> Result<NodeId, GraphError> {
         let shape = self.shape(inputs[0]);
         if let [only] = inputs {
@@ -209,13 +215,13 @@ impl<'a> GraphBuilder<'a> {
         }
     }
 
-    /// Values one behind the other along the channels.
+    /// Adds a concatenation along the channels.
     ///
     /// # Errors
-    /// [`GraphError::ShapeMismatch`] where height or width differ.
+    /// Returns [`GraphError::ShapeMismatch`] if heights or widths differ.
     ///
     /// # Panics
-    /// If there is nothing to join.
+    /// Panics if `inputs` is empty.
     pub fn concat(&mut self, inputs: &[NodeId]) -> Result<NodeId, GraphError> {
         let left = self.shape(inputs[0]);
         let shapes: Vec<_> = inputs.iter().map(|&x| self.shape(x)).collect();
@@ -227,15 +233,15 @@ impl<'a> GraphBuilder<'a> {
         Ok(self.push(Op::Concat, inputs.to_vec(), Shape { channels, ..left }))
     }
 
-    /// The mean over height and width.
+    /// Adds global average pooling: `[C, H, W]` becomes `[C, 1, 1]`.
     pub fn global_avg_pool(&mut self, x: NodeId) -> NodeId {
         self.push(Op::GlobalAvgPool, vec![x], Shape::vector(self.shape(x).channels))
     }
 
-    /// A value times the sigmoid of a vector, channel by channel.
+    /// Adds a gate: a value times the sigmoid of a vector, channel by channel.
     ///
     /// # Errors
-    /// [`GraphError::ShapeMismatch`] where the second input is no vector of as many channels.
+    /// Returns [`GraphError::ShapeMismatch`] if the second input is not `[C, 1, 1]`.
     pub fn gate(&mut self, x: NodeId, gate: NodeId) -> Result<NodeId, GraphError> {
         let (left, right) = (self.shape(x), self.shape(gate));
         if right != Shape::vector(left.channels) {
@@ -244,20 +250,20 @@ impl<'a> GraphBuilder<'a> {
         Ok(self.push(Op::Gate, vec![x, gate], left))
     }
 
-    /// A linear layer on a vector.
+    /// Adds a linear layer on a vector.
     ///
     /// # Errors
-    /// [`GraphError::WeightShape`]
+    /// Returns [`GraphError::WeightShape`] if the weights do not fit.
     pub fn linear(&mut self, x: NodeId, weight: WeightId, bias: WeightId) -> Result<NodeId, GraphError> {
         let out = self.layout.spec(bias).numel();
         self.check_weight("linear layer", weight, vec![out, self.shape(x).numel()])?;
         Ok(self.push(Op::Linear { weight, bias, out }, vec![x], Shape::vector(out)))
     }
 
-    /// Adds `share` · mean `(value − anchor)²` to the loss, see [`Op::Align`]. A node is aligned with itself already.
+    /// Adds an alignment, `share` · mean `(value − anchor)²`, to the loss, see [`Op::Align`]. Nothing is added if both nodes are the same.
     ///
     /// # Errors
-    /// [`GraphError::ShapeMismatch`]
+    /// Returns [`GraphError::ShapeMismatch`] if the shapes differ.
     pub fn align(&mut self, anchor: NodeId, value: NodeId, share: f32) -> Result<(), GraphError> {
         let (left, right) = (self.shape(anchor), self.shape(value));
         if left != right {
@@ -269,20 +275,20 @@ impl<'a> GraphBuilder<'a> {
         Ok(())
     }
 
-    /// Each image times a number of its own, see [`Op::DropPath`].
+    /// Adds drop-path, see [`Op::DropPath`].
     pub fn drop_path(&mut self, x: NodeId, slot: usize) -> NodeId {
         self.push(Op::DropPath { slot }, vec![x], self.shape(x))
     }
 
-    /// Adds `share` · the cross entropy of these logits to the loss, see [`Op::Auxiliary`].
+    /// Adds `share` · the cross entropy of auxiliary logits to the loss, see [`Op::Auxiliary`].
     pub fn auxiliary(&mut self, logits: NodeId, share: f32) {
         self.push(Op::Auxiliary { share }, vec![logits], self.shape(logits));
     }
 
-    /// The graph that ends in a classifier, as networks of images do: the mean over height and width, then a linear layer.
+    /// Finishes the graph with a classifier: global average pooling and a linear layer.
     ///
     /// # Errors
-    /// As [`GraphBuilder::linear`].
+    /// Returns the errors of [`GraphBuilder::linear`].
     pub fn classified(
         mut self,
         x: NodeId,
@@ -293,17 +299,17 @@ impl<'a> GraphBuilder<'a> {
         Ok(self.finish())
     }
 
-    /// The graph; the node added last is its output.
+    /// Finishes the graph. The last node is its output.
     ///
     /// # Panics
-    /// If that is a side node, which has no value.
+    /// Panics if the last node is a side node, which has no value.
     pub fn finish(self) -> Graph {
         let is_side = self.nodes.last().is_some_and(|node| node.op.is_side());
-        assert!(!is_side, "what adds to the loss alone cannot be the output");
+        assert!(!is_side, "a side node cannot be the output");
         Graph { nodes: self.nodes }
     }
 
-    /// The shape of a node.
+    /// Returns the shape of a node.
     pub fn shape(&self, id: NodeId) -> Shape {
         self.nodes[id.0].shape
     }
@@ -331,7 +337,7 @@ fn pooled(op: &'static str, input: Shape, pool: Pool) -> Result<Shape, GraphErro
     windowed(op, input, kernel, stride, padding)
 }
 
-/// The output of a window that moves over an input: `(size + 2·padding − extent) / stride + 1` in both directions.
+/// Output shape of a sliding window: `(size + 2·padding − extent) / stride + 1` in both directions.
 fn windowed(
     op: &'static str,
     input: Shape,

@@ -1,90 +1,73 @@
 #![doc = include_str!("../README.md")]
 
 mod cost;
-mod darts;
 mod error;
-mod exec;
 mod frozen;
 mod graph;
-mod images;
-mod loss;
-mod mobile;
 mod names;
-mod nb201;
 pub mod onnx;
 mod op;
-mod sgd;
 mod simplify;
-mod steps;
 mod weights;
 
 pub use cost::Cost;
-pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
 pub use error::GraphError;
-pub use exec::{Batch, ExecError, Executor, Logits, LossSpec, Precision, RankNorms, State, StepStats, Tally};
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
-pub use images::{ByteImages, HeldSet, Images, Pick, Pixels};
-pub use loss::cross_entropy;
-pub use mobile::{MacroNet, MobileModel, ProxylessNet};
-pub use nb201::{Nb201Net, Norms};
 pub use op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
-pub use sgd::{Decayed, HostWeights, IdleWeights, SgdStep};
-pub use weights::{Init, Owner, WeightId, WeightLayout, WeightSpec};
+pub use weights::{CHECKPOINT_PREFIX, Init, Owner, WeightId, WeightLayout, WeightSpec};
 
 use pada_space::Arch;
 
-/// A network whose weights all architectures of a space share, as something that can be lowered to op graphs.
+/// A supernet: one weight layout that all architectures of a search space share, and the lowering of each architecture to an op graph.
 ///
-/// One implementation per space and skeleton.
+/// There is one implementation per search space and network skeleton. The example `new_space` implements it for a space of its own.
 pub trait Lower: Send + Sync {
-    /// All weights, in the order of the flat buffers.
+    /// Returns the layout of all shared weights.
     fn weights(&self) -> &WeightLayout;
 
-    /// Channels, height and width of an image.
+    /// Returns the shape of an input image.
     fn input(&self) -> Shape;
 
-    /// The op graph of one architecture, exactly as the network is written: nothing is left out.
-    /// [`Graph::simplified`] removes what cannot influence the logits.
+    /// Lowers an architecture to its op graph.
+    ///
+    /// The graph has all operations of the network, including those that cannot influence the logits; [`Graph::simplified`] removes these.
     ///
     /// # Errors
-    /// [`GraphError`] where the image is too small for the network.
-    ///
-    /// # Panics
-    /// If `arch` is of another space.
+    /// Returns [`GraphError::Arch`] if `arch` does not belong to the search space, and another [`GraphError`] if the image is too small for
+    /// the network.
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError>;
 
-    /// The same with what is there only in training: drop-path and auxiliary heads.
+    /// Lowers an architecture for training: with drop-path and auxiliary heads, if the network has them.
     ///
     /// # Errors
-    /// As [`Lower::lower`].
-    ///
-    /// # Panics
-    /// If `arch` is of another space.
+    /// Returns the errors of [`Lower::lower`].
     fn lower_to_train(&self, arch: &Arch) -> Result<Graph, GraphError> {
         self.lower(arch)
     }
 
-    /// The op graph of one architecture beside that of another, the anchor, which stands still: the logits are those of `path`,
-    /// and alignments ([`Op::Align`]) pull what each operation of `path` reads and makes towards the same place of the anchor.
-    /// The loss they add is `weight` · mean over cells and positions of (mean squared difference of inputs + of outputs).
+    /// Lowers an architecture together with an anchor architecture, for training with feature alignment (Magic-AT).
+    ///
+    /// The logits are those of `path`. Alignments ([`Op::Align`]) pull the inputs and outputs of each operation of `path` towards those of the
+    /// anchor, which get no gradient. They add `weight` · mean over cells and edges of (mean squared difference of inputs + of outputs) to
+    /// the loss.
     ///
     /// # Errors
-    /// As [`Lower::lower`]; [`GraphError::NoAlignment`] where a network does not offer it.
-    ///
-    /// # Panics
-    /// If an architecture is of another space.
+    /// Returns the errors of [`Lower::lower`], and [`GraphError::NoAlignment`] if the network does not support alignment.
     fn lower_aligned(&self, path: &Arch, anchor: &Arch, weight: f64) -> Result<Graph, GraphError> {
         let _ = (path, anchor, weight);
         Err(GraphError::NoAlignment)
     }
 
-    /// The weights of the operations that stand in `arch`, live or not; no running statistics.
+    /// Returns the weights of the operations that `arch` chooses, active or not, without running statistics.
+    ///
+    /// # Panics
+    /// Panics if `arch` has fewer decisions than the search space.
     fn on_path(&self, arch: &Arch) -> Vec<WeightId> {
-        let stands = |owner: &Owner| usize::from(arch.choices()[owner.position]) == owner.op;
+        let is_chosen = |owner: &Owner| usize::from(arch.choices()[owner.position]) == owner.op;
         self.weights()
             .iter()
-            .filter(|(id, spec)| self.weights().is_trained(*id) && spec.owner.as_ref().is_some_and(stands))
+            .filter(|(id, spec)| self.weights().is_trained(*id) && spec.owner.as_ref().is_some_and(is_chosen))
             .map(|(id, _)| id)
             .collect()
     }

@@ -5,10 +5,10 @@ use crate::op::{Op, Statistics};
 use crate::{WeightId, WeightLayout};
 
 impl Graph {
-    /// A name for every node, no two alike and none that of a weight or in `reserved`.
+    /// Returns a unique name for every node. No name is that of a weight or in `reserved`.
     ///
-    /// A node is called like the PyTorch module whose weights it reads (`stem.0`), a norm without any `.norm` behind what it reads,
-    /// everything else by its operation and place (`sum_12`).
+    /// A node is called like the PyTorch module whose weights it reads (`stem.0`). A norm without weights is called after its input
+    /// (`stem.0.norm`), and any other node after its operation and index (`sum_12`).
     pub fn names(&self, layout: &WeightLayout, reserved: &[&str]) -> Vec<String> {
         let mut taken: HashSet<String> = layout.iter().map(|(_, spec)| spec.name.clone()).collect();
         taken.extend(reserved.iter().map(|&name| name.to_owned()));
@@ -29,7 +29,7 @@ impl Graph {
     }
 }
 
-/// The name of a node's weights without the last part.
+/// The common prefix of the names of a node's weights.
 fn module<'a>(node: &Node, layout: &'a WeightLayout) -> Option<&'a str> {
     let before = |id: WeightId, part: &str| layout.spec(id).name.strip_suffix(part);
     match &node.op {

@@ -2,34 +2,34 @@ use std::fmt;
 
 use crate::WeightId;
 
-/// Extent of a value for one image.
+/// Shape of a value for one image: C × H × W.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
-    /// C
+    /// C, channels.
     pub channels: usize,
-    /// H
+    /// H, height.
     pub height: usize,
-    /// W
+    /// W, width.
     pub width: usize,
 }
 
 impl Shape {
-    /// A shape of C × H × W.
+    /// Creates a shape of C × H × W.
     pub fn new(channels: usize, height: usize, width: usize) -> Self {
         Self { channels, height, width }
     }
 
-    /// A vector: C × 1 × 1.
+    /// Creates the shape of a vector, C × 1 × 1.
     pub fn vector(channels: usize) -> Self {
         Self::new(channels, 1, 1)
     }
 
-    /// H · W.
+    /// Returns H · W.
     pub fn pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// C · H · W.
+    /// Returns the number of elements, C · H · W.
     pub fn numel(&self) -> usize {
         self.channels * self.pixels()
     }
@@ -41,46 +41,49 @@ impl fmt::Display for Shape {
     }
 }
 
-/// A convolution; the weight is `[C_out, C_in / groups, kernel, kernel]`, the bias `[C_out]`.
+/// A two-dimensional convolution, as PyTorch's `Conv2d`.
+///
+/// # Shapes
+/// The weight is `[C_out, C_in / groups, kernel, kernel]`, the bias `[C_out]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Conv {
-    /// The kernel's weights.
+    /// The kernel.
     pub weight: WeightId,
-    /// Added to every pixel of an output channel.
+    /// The optional bias.
     pub bias: Option<WeightId>,
-    /// Channels of the output.
+    /// Number of output channels.
     pub out_channels: usize,
-    /// Extent of the kernel in both directions.
+    /// Kernel size in both directions.
     pub kernel: usize,
-    /// Step of the window.
+    /// Stride.
     pub stride: usize,
-    /// Zeros on every side.
+    /// Zero padding on every side.
     pub padding: usize,
-    /// Distance of the kernel's taps.
+    /// Dilation.
     pub dilation: usize,
-    /// Into how many groups the channels are split.
+    /// Number of groups.
     pub groups: usize,
-    /// How many pixels further down and right the first window begins; without padding the convolution reads
-    /// `x[:, :, offset:, offset:]`.
+    /// Offset of the first window in both directions: without padding the convolution reads `x[:, :, offset:, offset:]`. Factorised
+    /// reductions of DARTS use it.
     pub offset: usize,
-    /// In which directions the kernel reaches.
+    /// Directions of the kernel.
     pub extent: Extent,
 }
 
-/// In which directions a convolution's kernel, stride and padding count. Only square ones can be computed; the others are there to
-/// be counted.
+/// Directions in which a convolution's kernel, stride and padding apply. Executors implement square kernels only; the others have a cost
+/// but cannot be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
-    /// k × k.
+    /// k × k kernel.
     Square,
-    /// 1 × k: only along the width.
+    /// 1 × k kernel, along the width.
     Row,
-    /// k × 1: only along the height.
+    /// k × 1 kernel, along the height.
     Column,
 }
 
 impl Conv {
-    /// A dense convolution that keeps the size at stride 1: padding `(kernel − 1) / 2`, no bias.
+    /// Creates a dense convolution with "same" padding `(kernel − 1) / 2` and without bias. It keeps the image size at stride 1.
     pub fn same(weight: WeightId, out_channels: usize, kernel: usize, stride: usize) -> Self {
         let padding = (kernel - 1) / 2;
         Self {
@@ -97,7 +100,7 @@ impl Conv {
         }
     }
 
-    /// Height and width of the kernel.
+    /// Returns height and width of the kernel.
     pub fn taps(&self) -> [usize; 2] {
         match self.extent {
             Extent::Square => [self.kernel, self.kernel],
@@ -107,101 +110,101 @@ impl Conv {
     }
 }
 
-/// A batch norm: `(x − mean) / √(var + eps)` per channel, then, where it is affine, `· scale + shift`. While it is trained, mean and
-/// biased variance are those of the batch.
+/// A batch norm, as PyTorch's `BatchNorm2d`: `(x − mean) / √(var + eps)` per channel, then `· scale + shift` if it is affine. In training
+/// mode, mean and biased variance are those of the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
-    /// Scale and shift, both `[C]`.
+    /// Scale and shift, both `[C]`. `None` for `affine=False`.
     pub affine: Option<(WeightId, WeightId)>,
-    /// Added to the variance.
+    /// ε, added to the variance.
     pub eps: f32,
-    /// Which statistics it uses in evaluation.
+    /// Statistics in evaluation mode.
     pub statistics: Statistics,
 }
 
 impl Norm {
-    /// Share of the newest batch in running statistics; PyTorch's default.
+    /// PyTorch's default momentum of running statistics.
     pub const MOMENTUM: f32 = 0.1;
 }
 
-/// Which mean and variance a batch norm uses in evaluation.
+/// Mean and variance of a batch norm in evaluation mode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistics {
-    /// Those of the batch, as in training.
+    /// Statistics of the batch, as in training mode (PyTorch's `track_running_stats=False`).
     Batch,
-    /// Averages over the batches it was trained with: `r = (1 − momentum) · r + momentum · batch`, the variance unbiased, as in PyTorch.
+    /// Running averages over training batches, as in PyTorch: `r = (1 − momentum) · r + momentum · batch`, with unbiased variance.
     Running {
-        /// `[C]`, no weight: nothing but passes moves it.
+        /// `[C]`, a buffer that no gradient reaches.
         mean: WeightId,
-        /// `[C]`, likewise.
+        /// `[C]`, a buffer that no gradient reaches.
         var: WeightId,
-        /// Share of the newest batch.
+        /// Weight of the newest batch.
         momentum: f32,
     },
 }
 
-/// A pooling window.
+/// The window of a pooling operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
-    /// Extent of the window in both directions.
+    /// Window size in both directions.
     pub kernel: usize,
-    /// Step of the window.
+    /// Stride.
     pub stride: usize,
-    /// Border on every side; it is never counted in an average and never the maximum.
+    /// Padding on every side. It does not count in an average (`count_include_pad=False`) and is never the maximum.
     pub padding: usize,
 }
 
 /// An operation of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
-    /// The images.
+    /// The input images.
     Input,
-    /// Zeros.
+    /// Zeros of the node's shape.
     Zero,
-    /// Convolution.
+    /// A convolution.
     Conv(Conv),
-    /// Batch norm.
+    /// A batch norm.
     Norm(Norm),
-    /// `max(x, 0)`; its derivative at 0 is 0, as in PyTorch.
+    /// ReLU, `max(x, 0)`. Its derivative at 0 is 0, as in PyTorch.
     Relu,
-    /// `min(max(x, 0), 6)`; its derivative at 0 and 6 is 0.
+    /// ReLU6, `min(max(x, 0), 6)`. Its derivative at 0 and 6 is 0.
     Relu6,
-    /// Mean of a window, padding not counted.
+    /// Average pooling; padding does not count.
     AvgPool(Pool),
-    /// Maximum of a window; of several, the gradient goes to the first in row order.
+    /// Max pooling. If several values are the maximum, the gradient goes to the first in row order.
     MaxPool(Pool),
     /// Sum of all inputs.
     Add,
-    /// All inputs one behind the other along the channels.
+    /// Concatenation of all inputs along the channels.
     Concat,
-    /// Mean over height and width.
+    /// Global average pooling.
     GlobalAvgPool,
-    /// The first input times the sigmoid of the second, a vector with one number per channel: the end of squeeze and excitation. It
-    /// can be counted, not computed.
+    /// The first input times the sigmoid of the second, a vector with one number per channel: the gate of squeeze-and-excitation. It has a
+    /// cost, but executors do not implement it.
     Gate,
-    /// `weight · x + bias`, weight `[out, in]`, bias `[out]`, on a vector.
+    /// A linear layer on a vector: `weight · x + bias`.
     Linear {
         /// `[out, in]`
         weight: WeightId,
         /// `[out]`
         bias: WeightId,
-        /// Length of the output.
+        /// Number of output features.
         out: usize,
     },
-    /// Adds `share` · mean over B, C, H, W of `(value − anchor)²` to the loss; its inputs are the anchor and the value. Only the
-    /// value gets a gradient: the anchor stands still. A side node: nothing reads it, and it is never the output.
+    /// Feature alignment: adds `share` · mean over B, C, H, W of `(value − anchor)²` to the loss. Its inputs are the anchor and the value. Only
+    /// the value gets a gradient, the anchor is detached. It is a side node: no node reads it, and it is never the output.
     Align {
         /// Factor on the mean.
         share: f32,
     },
-    /// Each image times a number of its own, [`crate::LossSpec::drop_path`]: 0 where the path is dropped, 1 / (1 − p) elsewhere.
-    /// Only passes for gradients have such numbers; in others it changes nothing.
+    /// Drop-path: multiplies each image by a factor of its own (`LossSpec::drop_path` of pada-exec), 0 if the path is dropped and 1 / (1 − p)
+    /// otherwise. It is the identity in evaluation mode.
     DropPath {
-        /// Which row of the numbers.
+        /// Row of the factors.
         slot: usize,
     },
-    /// Adds `share` · the cross entropy of its input, logits of an auxiliary head, to the loss; weighted and smoothed as that of the
-    /// output. A side node: nothing reads it, and it is never the output.
+    /// Adds `share` · the cross entropy of its input, the logits of an auxiliary head, to the loss, with the same image weights and label
+    /// smoothing as the main loss. It is a side node: no node reads it, and it is never the output.
     Auxiliary {
         /// Factor on the cross entropy.
         share: f32,
@@ -209,7 +212,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The weights it reads.
+    /// Returns the weights that the operation reads, without running statistics.
     pub fn weights(&self) -> Vec<WeightId> {
         match self {
             Self::Conv(conv) => std::iter::once(conv.weight).chain(conv.bias).collect(),
@@ -219,12 +222,12 @@ impl Op {
         }
     }
 
-    /// Whether it adds to the loss alone: nothing reads it, and it is never the output.
+    /// Returns whether the operation is a side node, which only adds to the loss.
     pub fn is_side(&self) -> bool {
         matches!(self, Self::Align { .. } | Self::Auxiliary { .. })
     }
 
-    /// A short name for messages.
+    /// Returns a short name for messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Input => "input",

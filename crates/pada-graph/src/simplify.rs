@@ -1,28 +1,27 @@
 use crate::graph::{Graph, Node, NodeId, mark_inputs};
 use crate::op::{Op, Statistics};
 
-/// What is known of a value before any image is seen.
+/// Knowledge about a value that is true for all images and weights.
 #[derive(Clone, Copy, PartialEq)]
 enum Known {
     /// Zero everywhere.
     Zero,
-    /// One number per channel, the same for every pixel and image.
+    /// One number per channel, the same for all pixels and images.
     Constant,
-    /// Anything.
+    /// Nothing is known.
     No,
 }
 
 impl Graph {
-    /// The same logits, side losses and gradients with less work: values that are zero whatever the weights are become
-    /// [`Op::Zero`], sums lose their zero terms, and nodes that neither the output nor a side node reads are gone; so are
-    /// alignments of a value with itself.
+    /// Returns a smaller graph with the same logits, side losses and gradients.
     ///
-    /// It is exact: a convolution of zeros is its bias, and a batch norm with the statistics of the batch takes a constant away. Up
-    /// to rounding the full graph computes the same.
+    /// Values that are zero for all weights become [`Op::Zero`], sums lose their zero terms, and nodes that neither the output nor a side
+    /// node reads are removed, as are alignments of a value with itself. This is exact up to rounding: a convolution of zeros is its bias,
+    /// and a batch norm with batch statistics removes a constant.
     pub fn simplified(&self) -> Graph {
         let mut known: Vec<Known> = Vec::with_capacity(self.nodes.len());
         let mut nodes: Vec<Node> = Vec::with_capacity(self.nodes.len());
-        // Per node: the one with the same value that is read in its place, which for a sum of a single term is that term.
+        // For each node the node that readers use in its place: for a sum of a single term, that term.
         let mut same: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
         for (i, node) in self.nodes.iter().enumerate() {
             let here = knowledge(&node.op, &node.inputs.iter().map(|x| known[x.0]).collect::<Vec<_>>());
@@ -44,17 +43,17 @@ impl Graph {
             known.push(here);
         }
         let side = |node: &Node| node.op.is_side();
-        Graph { nodes }.only(side)
+        Graph { nodes }.restricted_to(side)
     }
 
-    /// The output, the nodes that `wanted` says, and what these read.
-    pub(crate) fn only(self, wanted: impl Fn(&Node) -> bool) -> Graph {
+    /// Keeps the output, the nodes that `wanted` selects, and everything that these read.
+    pub(crate) fn restricted_to(self, wanted: impl Fn(&Node) -> bool) -> Graph {
         let mut used: Vec<bool> = self.nodes.iter().map(wanted).collect();
         mark_inputs(&self.nodes, &mut used);
         let mut moved: Vec<Option<NodeId>> = vec![None; self.nodes.len()];
         let mut kept = Vec::new();
         for (i, mut node) in self.nodes.into_iter().enumerate().filter(|(i, _)| used[*i]) {
-            node.inputs.iter_mut().for_each(|x| *x = moved[x.0].expect("an input stands before its reader"));
+            node.inputs.iter_mut().for_each(|x| *x = moved[x.0].expect("an input precedes its reader"));
             moved[i] = Some(NodeId(kept.len()));
             kept.push(node);
         }

@@ -1,130 +1,135 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// A weight tensor's place in its [`WeightLayout`].
+/// Prefix of tensors that belong to a checkpoint of this project and are no weights, in a file of weights.
+pub const CHECKPOINT_PREFIX: &str = "pada.";
+
+/// Index of a weight tensor in its [`WeightLayout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WeightId(pub usize);
 
-/// How a weight starts.
+/// Initialisation of a weight tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// Uniform in ±1/√fan_in: PyTorch's default for convolutions and linear layers, weights and biases.
+    /// Uniform in ±1/√fan_in, PyTorch's default for weights and biases of convolutions and linear layers.
     Uniform {
-        /// Inputs of one output: channels per group times the kernel's taps.
+        /// Number of inputs of one output: channels per group times kernel height times kernel width.
         fan_in: usize,
     },
-    /// One value everywhere.
+    /// The same value everywhere.
     Constant(f32),
 }
 
-/// Which candidate operation a weight belongs to.
+/// The candidate operation that a weight belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The cell or block, from 0.
+    /// Index of the cell or block, from 0.
     pub cell: usize,
-    /// The position of the architecture (the edge of a cell).
+    /// Index of the decision (the edge of a cell).
     pub position: usize,
-    /// The operation's digit.
+    /// Digit of the operation.
     pub op: usize,
 }
 
-/// One weight tensor of a supernet.
+/// Name, shape and initialisation of a weight tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WeightSpec {
-    /// The name it has in the released PyTorch checkpoints.
+    /// Name, as in the released PyTorch checkpoints.
     pub name: String,
-    /// Its shape, row-major.
+    /// Shape, row-major.
     pub shape: Vec<usize>,
-    /// How it starts.
+    /// Initialisation.
     pub init: Init,
-    /// The candidate operation it belongs to; none for stem, reductions and classifier.
+    /// The candidate operation that it belongs to. `None` for stem, reductions and classifier.
     pub owner: Option<Owner>,
 }
 
 impl WeightSpec {
-    /// How many numbers it holds.
+    /// Returns the number of elements.
     pub fn numel(&self) -> usize {
         self.shape.iter().product()
     }
 }
 
-/// All weights of a supernet: names, shapes, and where each lies in one flat buffer.
+/// All weight tensors of a network: names, shapes, and their positions in one flat buffer.
+///
+/// Buffers such as running statistics are part of the layout, but are not trained.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightLayout {
     specs: Vec<WeightSpec>,
     offsets: Vec<usize>,
     numel: usize,
-    /// Sorted.
+    /// The tensors that are not trained, sorted.
     buffers: Vec<WeightId>,
     by_name: HashMap<String, WeightId>,
 }
 
 impl WeightLayout {
-    /// An empty layout.
+    /// Creates an empty layout.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a tensor behind all others.
+    /// Appends a weight tensor.
     ///
     /// # Panics
-    /// If the name is taken.
+    /// Panics if another tensor has the same name.
     pub fn push(&mut self, spec: WeightSpec) -> WeightId {
         let id = WeightId(self.specs.len());
         self.offsets.push(self.numel);
         self.numel += spec.numel();
         let earlier = self.by_name.insert(spec.name.clone(), id);
-        assert!(earlier.is_none(), "two weights are called {}", spec.name);
+        assert!(earlier.is_none(), "two weight tensors are called {}", spec.name);
         self.specs.push(spec);
         id
     }
 
-    /// Adds a tensor that no gradient moves, such as the running mean of a norm. It lies among the weights and is saved with them.
+    /// Appends a tensor that is not trained, such as the running mean of a norm. It is stored and saved together with the weights.
     ///
     /// # Panics
-    /// If the name is taken.
+    /// Panics if another tensor has the same name.
     pub fn push_buffer(&mut self, spec: WeightSpec) -> WeightId {
         let id = self.push(spec);
         self.buffers.push(id);
         id
     }
 
-    /// Whether a tensor is a weight that training moves, and no buffer.
+    /// Returns whether a tensor is trained, as opposed to a buffer.
     pub fn is_trained(&self, id: WeightId) -> bool {
         self.buffers.binary_search(&id).is_err()
     }
 
-    /// The tensor with this id.
+    /// Returns the specification of a tensor.
     pub fn spec(&self, id: WeightId) -> &WeightSpec {
         &self.specs[id.0]
     }
 
-    /// The tensor with this name.
+    /// Finds a tensor by name.
     pub fn find(&self, name: &str) -> Option<WeightId> {
         self.by_name.get(name).copied()
     }
 
-    /// Where a tensor lies in the flat buffer.
+    /// Returns the range of a tensor in the flat buffer.
     pub fn range(&self, id: WeightId) -> Range<usize> {
         self.offsets[id.0]..self.offsets[id.0] + self.specs[id.0].numel()
     }
 
-    /// All tensors in order.
+    /// Iterates over all tensors in order.
     pub fn iter(&self) -> impl Iterator<Item = (WeightId, &WeightSpec)> {
         self.specs.iter().enumerate().map(|(i, spec)| (WeightId(i), spec))
     }
 
-    /// How many tensors.
+    /// Returns the number of tensors.
     pub fn len(&self) -> usize {
         self.specs.len()
     }
 
-    /// Whether there is no tensor.
+    /// Returns whether there are no tensors.
     pub fn is_empty(&self) -> bool {
         self.specs.is_empty()
     }
 
-    /// How many numbers in all: the length of the flat buffer.
+    /// Returns the length of the flat buffer: the number of elements of all tensors.
     pub fn numel(&self) -> usize {
         self.numel
     }

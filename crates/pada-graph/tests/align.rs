@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use pada_graph::{
-    Cost, Graph, GraphBuilder, GraphError, Init, Lower, Nb201Net, NodeId, Norms, Op, Shape, WeightLayout,
-    WeightSpec,
+    Cost, Graph, GraphBuilder, GraphError, Init, Lower, NodeId, Op, Shape, WeightLayout, WeightSpec,
 };
-use pada_space::{Arch, EDGES, Nb201, SearchSpace};
+use pada_models::{Nb201Net, Norms};
+use pada_space::{Arch, Nb201, SearchSpace};
 
 const SHAPE: Shape = Shape { channels: 3, height: 4, width: 4 };
 
@@ -113,7 +113,7 @@ fn shapes_that_differ_are_named() {
 }
 
 #[test]
-#[should_panic(expected = "what adds to the loss alone cannot be the output")]
+#[should_panic(expected = "a side node cannot be the output")]
 fn an_alignment_at_the_end_is_our_bug() {
     let layout = layout();
     let mut g = GraphBuilder::new(&layout);
@@ -137,7 +137,7 @@ fn every_edge_of_every_cell_has_the_same_share() {
     // No edge of the path makes the same as the anchor's, and every edge's own value: two shares for every edge of 6 cells,
     // but for the 3 inputs that are the stem's output, which both read.
     let graph = net.lower_aligned(&parse("333333"), &parse("222222"), weight).unwrap();
-    let share = weight / (6 * EDGES.len()) as f64;
+    let share = weight / (6 * Nb201::EDGES.len()) as f64;
     let mut of: BTreeMap<[usize; 2], f64> = BTreeMap::new();
     for node in graph.nodes() {
         if let Op::Align { share } = node.op {

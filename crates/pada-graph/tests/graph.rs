@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_graph::{
-    Conv, Cost, DartsModel, DartsSize, Decayed, GraphBuilder, GraphError, HostWeights, IdleWeights, Images,
-    Init, Lower, Nb201Net, NodeId, Norms, Op, Pool, SgdStep, Shape, WeightLayout, WeightSpec,
+    Conv, GraphBuilder, GraphError, Init, Lower, NodeId, Op, Pool, Shape, WeightLayout, WeightSpec,
 };
-use pada_space::{DARTS_NAMED, Genotype, Nb201, SearchSpace, find_named};
+use pada_models::{Nb201Net, Norms};
+use pada_space::{Nb201, SearchSpace};
 
 fn net(input: Shape) -> Nb201Net {
     Nb201Net::new(4, 1, input, 10, Norms::Plain)
@@ -80,35 +80,6 @@ fn misfits_are_named() {
     assert!(matches!(g.concat(&[x, other]), Err(GraphError::ShapeMismatch { .. })));
 }
 
-/// Two steps of `torch.optim.SGD` by hand: w 1, g .5 then 0, lr .1, momentum .9, decay .01.
-#[test]
-fn sgd_moves_idle_weights_unless_frozen() {
-    for (idle, expected) in [(IdleWeights::Decay, 0.902_151), (IdleWeights::Frozen, 0.949)] {
-        let mut layout = WeightLayout::new();
-        layout.push(WeightSpec { name: "w".into(), shape: vec![1], init: Init::Constant(1.0), owner: None });
-        let mut g = GraphBuilder::new(&layout);
-        g.input(Shape::vector(1));
-        let empty = g.finish();
-        let mut host = HostWeights::new(layout.clone(), vec![1.0]);
-        let id = layout.find("w").unwrap();
-        let step = SgdStep {
-            lr: 0.1,
-            momentum: 0.9,
-            weight_decay: 0.01,
-            decayed: Decayed::All,
-            gradient_scale: 1.0,
-            idle,
-        };
-        host.gradient_mut(id)[0] = 0.5;
-        host.update(&SgdStep { idle: IdleWeights::Decay, ..step });
-        assert!((host.weight(id)[0] - 0.949).abs() < 1e-7);
-        host.zero_gradient();
-        host.touch(&empty);
-        host.update(&step);
-        assert!((host.weight(id)[0] - expected).abs() < 1e-6, "{idle:?}: {}", host.weight(id)[0]);
-    }
-}
-
 #[test]
 fn a_window_may_be_smaller_than_the_border() {
     let mut layout = WeightLayout::new();
@@ -118,40 +89,6 @@ fn a_window_may_be_smaller_than_the_border() {
     let x = b.input(Shape::new(2, 3, 4));
     let y = b.conv(x, Conv { padding: 2, ..Conv::same(weight, 2, 1, 1) }).unwrap();
     assert_eq!(b.shape(y), Shape::new(2, 7, 8));
-}
-
-#[test]
-fn running_statistics_are_no_weights() {
-    let space = Nb201::new();
-    let shape = Shape::new(3, 8, 8);
-    let [affine, running] =
-        [Norms::Affine, Norms::Running].map(|norms| Nb201Net::new(4, 1, shape, 10, norms));
-    let arch = space.parse("323412").unwrap();
-    let graphs = [&affine, &running].map(|net| net.lower(&arch).unwrap());
-    assert_eq!(Cost::of(&graphs[0], affine.weights()), Cost::of(&graphs[1], running.weights()));
-    let names = |net: &Nb201Net| {
-        let on_path = net.on_path(&arch).into_iter();
-        on_path.map(|id| net.weights().spec(id).name.clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(names(&affine), names(&running));
-    let layout = running.weights();
-    let buffers: Vec<_> = layout.iter().filter(|(id, _)| !layout.is_trained(*id)).collect();
-    assert_eq!(buffers.len(), 2 * (1 + 3 * 12 + 2 * 2 + 1));
-    assert!(buffers.iter().all(|(_, spec)| spec.name.contains(".running_")));
-    let step = SgdStep {
-        lr: 1.0,
-        momentum: 0.9,
-        weight_decay: 0.5,
-        decayed: Decayed::All,
-        gradient_scale: 1.0,
-        idle: IdleWeights::Decay,
-    };
-    let mut host = HostWeights::new(layout.clone(), vec![1.0; layout.numel()]);
-    host.update(&step);
-    for (id, _) in layout.iter() {
-        let expected = if layout.is_trained(id) { 0.5 } else { 1.0 };
-        assert!(host.weight(id).iter().all(|w| *w == expected));
-    }
 }
 
 /// A norm with running statistics keeps in evaluation what one with those of the batch takes away.
@@ -171,14 +108,4 @@ fn only_statistics_of_the_batch_take_constants_away() {
     let net = Nb201Net::new(4, 1, Shape::new(3, 8, 8), 10, Norms::Running);
     let graph = net.lower(&Nb201::new().parse("333333").unwrap()).unwrap();
     assert!((0..graph.nodes().len()).all(|i| !graph.cancels_bias(NodeId(i))));
-}
-
-#[test]
-fn what_is_only_counted_is_refused_in_words() {
-    let amoeba = Genotype::parse(find_named(DARTS_NAMED, "AmoebaNet").unwrap().text).unwrap();
-    let graph =
-        DartsModel::new(&amoeba, DartsSize { channels: 4, layers: 3, ..DartsSize::SEARCH }).graph().unwrap();
-    let pixels = vec![0.0; 3 * 32 * 32];
-    let error = Images::given(&pixels, Shape::new(3, 32, 32)).check(&graph).unwrap_err();
-    assert!(error.to_string().contains("convolution along one direction"), "{error}");
 }

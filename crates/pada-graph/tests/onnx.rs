@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use pada_graph::onnx::{DataType, Extent, ModelProto, NodeProto, ValueInfoProto};
 use pada_graph::{
-    Conv, DartsModel, DartsSize, DartsTraining, DropPath, Frozen, GraphBuilder, GraphError, Init, Lower,
-    MacroNet, MobileModel, Nb201Net, Norms, Shape, Statistics, WeightLayout, WeightSpec,
+    Conv, Frozen, GraphBuilder, GraphError, Init, Lower, Shape, Statistics, WeightLayout, WeightSpec,
 };
+use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath, MacroNet, MobileModel, Nb201Net, Norms};
 use pada_space::{
     Arch, DARTS_NAMED, Genotype, MobileSpec, NasBenchMacro, Nb201, PROXYLESS_NAMED, SearchSpace, find_named,
 };
@@ -28,7 +28,7 @@ fn counted(layout: &WeightLayout) -> Vec<f32> {
 
 fn model(frozen: &Frozen) -> ModelProto {
     let about = BTreeMap::from([("arch".to_owned(), "one".to_owned())]);
-    let model = frozen.to_onnx("net", &counted(frozen.weights()), &about);
+    let model = frozen.to_onnx("net", &counted(frozen.weights()), &about).unwrap();
     let read = ModelProto::from_bytes(&model.to_bytes()).unwrap();
     assert_eq!(read, model);
     read
@@ -127,11 +127,11 @@ fn names_are_those_of_pytorchs_modules() {
     let graph = model.graph.unwrap();
     let node =
         |name: &str| -> NodeProto { graph.node.iter().find(|node| node.name == name).unwrap().clone() };
-    let conv = node("cells.0.edges.3<-0.3.op.1");
-    let names = ["cells.0.edges.3<-0.3.op.1.weight", "cells.0.edges.3<-0.3.op.1.bias"];
+    let conv = node("cells.0.edges.3_0.3.op.1");
+    let names = ["cells.0.edges.3_0.3.op.1.weight", "cells.0.edges.3_0.3.op.1.bias"];
     assert_eq!((conv.op_type.as_str(), &conv.input[1..]), ("Conv", &names.map(str::to_owned)[..]));
-    let norm = node("cells.0.edges.3<-0.3.op.1.norm");
-    assert_eq!(norm.input[3], "cells.0.edges.3<-0.3.op.1.norm.running_mean");
+    let norm = node("cells.0.edges.3_0.3.op.1.norm");
+    assert_eq!(norm.input[3], "cells.0.edges.3_0.3.op.1.norm.running_mean");
     assert_eq!(node("classifier").output, ["logits"]);
     // Kernel, stride, padding, dilation and groups of a 3×3 convolution.
     let ints: Vec<_> = conv.attribute.iter().map(|a| (a.name.as_str(), a.ints.clone(), a.i)).collect();
@@ -147,7 +147,7 @@ fn names_are_those_of_pytorchs_modules() {
 fn a_frozen_network_has_only_its_own_weights_with_their_values() {
     let (net, frozen) = nb201(Norms::Plain, "000300");
     let (from, own) = (net.weights(), frozen.weights());
-    let values = frozen.values(from, &counted(from));
+    let mut values = frozen.values(from, &counted(from)).unwrap();
     assert!(own.len() < from.len());
     for (id, spec) in own.iter() {
         let found = &values[own.range(id)];
@@ -163,8 +163,20 @@ fn a_frozen_network_has_only_its_own_weights_with_their_values() {
     assert_eq!(graph, &frozen.lower(&Arch::new([])).unwrap());
     let is_running = |norm: &pada_graph::Norm| matches!(norm.statistics, Statistics::Running { .. });
     assert!(graph.nodes().iter().all(|node| !matches!(&node.op, pada_graph::Op::Norm(n) if !is_running(n))));
+    // Norms whose statistics are still mean 0 and variance 1 are refused.
+    let refused = frozen.to_onnx("net", &values, &BTreeMap::new()).unwrap_err();
+    assert!(
+        matches!(&refused, GraphError::UncalibratedNorms { count, .. } if *count == frozen.norms()),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("Executor::recalibrate"), "{refused}");
+    for (id, spec) in own.iter().filter(|(_, spec)| spec.name.ends_with("running_mean")) {
+        assert_eq!(spec.shape.len(), 1);
+        values[own.range(id)].fill(0.5);
+    }
+    assert_eq!(frozen.check_calibrated(&values), Ok(()));
     // The file's numbers are these, in little endian.
-    let model = frozen.to_onnx("net", &values, &BTreeMap::new());
+    let model = frozen.to_onnx("net", &values, &BTreeMap::new()).unwrap();
     let first = &model.graph.unwrap().initializer[0];
     let place = own.range(own.find(&first.name).unwrap());
     let bytes: Vec<u8> = values[place].iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -179,8 +191,8 @@ fn what_no_executor_computes_for_an_image_is_refused() {
     // Squeeze and excitation.
     let spec: MobileSpec = find_named(PROXYLESS_NAMED, "MnasNet_A1").unwrap().text.parse().unwrap();
     let refused = Frozen::new(&MobileModel::new(&spec, IMAGE, 10), &Arch::new([])).unwrap_err();
-    assert_eq!(refused, GraphError::NotAlone { op: "gate" });
-    assert!(refused.to_string().contains("a network with a gate cannot stand alone"));
+    assert_eq!(refused, GraphError::UnsupportedOp { op: "gate" });
+    assert!(refused.to_string().contains("the network contains a gate"));
     assert!(ModelProto::from_bytes(b"no protobuf").is_err());
 }
 
@@ -230,4 +242,72 @@ fn names_of_nodes_differ_from_each_other_and_from_weights() {
     g.linear(x, taken, shift).unwrap();
     let names = g.finish().names(&layout, &["input_0"]);
     assert_eq!(names, ["input_0.2", "w.2", "w.3", "relu_3.2", "global_average_4", "linear_layer_5"]);
+}
+
+/// TensorFlow's converters refuse other characters than these.
+#[test]
+fn all_names_of_a_model_are_letters_digits_underscores_and_dots() {
+    let size = DartsSize { channels: 4, layers: 3, ..DartsSize::CIFAR };
+    let darts = pada_models::DartsNet::new(size, Norms::Plain);
+    let arch = pada_space::Darts.nth(pada_space::Darts.len() - 1).unwrap();
+    for frozen in [nb201(Norms::Plain, "333333").1, Frozen::new(&darts, &arch).unwrap()] {
+        assert!(
+            frozen.weights().iter().any(|(_, spec)| spec.name.contains("<-")),
+            "the names of the supernet are not valid"
+        );
+        let graph = frozen
+            .to_onnx("nb201 333333", &counted(frozen.weights()), &BTreeMap::new())
+            .unwrap()
+            .graph
+            .unwrap();
+        let nodes =
+            graph.node.iter().flat_map(|node| node.input.iter().chain(&node.output).chain([&node.name]));
+        let values =
+            graph.value_info.iter().chain(&graph.input).chain(&graph.output).map(|value| &value.name);
+        let tensors = graph.initializer.iter().map(|tensor| &tensor.name);
+        for name in nodes.chain(values).chain(tensors).chain([&graph.name]) {
+            let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+            assert!(!name.is_empty() && name.chars().all(valid), "{name:?}");
+        }
+    }
+}
+
+/// `a<-b` and `a->b` have the same valid name.
+#[test]
+fn names_stay_different_when_characters_are_replaced() {
+    let mut layout = WeightLayout::new();
+    let mut weight = |name: &str, shape: &[usize]| {
+        let (name, shape) = (name.to_owned(), shape.to_vec());
+        layout.push(WeightSpec { name, shape, init: Init::Constant(0.0), owner: None })
+    };
+    let convs = [weight("a<-b.weight", &[3, 3, 1, 1]), weight("a->b.weight", &[3, 3, 1, 1])];
+    let (w, b) = (weight("fc.weight", &[2, 3]), weight("fc.bias", &[2]));
+    let mut g = GraphBuilder::new(&layout);
+    let mut x = g.input(IMAGE);
+    for conv in convs {
+        x = g.conv(x, Conv::same(conv, 3, 1, 1)).unwrap();
+    }
+    let frozen = Frozen::from_graph(&g.classified(x, (w, b)).unwrap(), &layout, IMAGE).unwrap();
+    let graph = frozen.to_onnx("net", &counted(&layout), &BTreeMap::new()).unwrap().graph.unwrap();
+    let names: Vec<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(names, ["a_b.weight", "a_b.weight.2", "fc.weight", "fc.bias"]);
+    assert_eq!(graph.node[1].input, ["a_b", "a_b.weight.2"]);
+    assert_eq!(graph.node[1].output, ["a_b.2"]);
+}
+
+#[test]
+fn values_of_another_network_are_refused() {
+    let (net, frozen) = nb201(Norms::Plain, "000300");
+    let other = Nb201Net::new(8, 1, IMAGE, 10, Norms::Plain);
+    let layout = net.weights();
+    let few = frozen.values(layout, &[0.0; 3]);
+    assert_eq!(few, Err(GraphError::ValueCount { found: 3, expected: layout.numel() }));
+    let swapped = MacroNet::new(IMAGE, 10, Norms::Plain);
+    let refused = frozen.values(swapped.weights(), &counted(swapped.weights())).unwrap_err();
+    assert!(matches!(refused, GraphError::OtherLayout { .. }), "{refused}");
+    // The same names with other shapes.
+    let refused = frozen.values(other.weights(), &counted(other.weights())).unwrap_err();
+    assert!(matches!(refused, GraphError::OtherLayout { .. }), "{refused}");
+    let refused = frozen.to_onnx("net", &[1.0], &BTreeMap::new()).unwrap_err();
+    assert_eq!(refused, GraphError::ValueCount { found: 1, expected: frozen.weights().numel() });
 }

@@ -1,60 +1,80 @@
-use pada_rank::{Bootstrap, Interval, Metrics, RankError, tau_b_interval};
-use serde::{Deserialize, Serialize};
+use pada_metrics::{Bootstrap, Interval, Metrics, MetricsError, tau_b_interval};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// How well a ranking agrees with one truth table.
+/// Agreement between the ranking of a supernet and one benchmark table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Agreement {
-    /// Name of the table.
-    pub truth: String,
-    /// Why there are no numbers: a collapsed supernet ranks nothing.
+    /// Name of the benchmark table.
+    #[serde(alias = "truth")]
+    pub table: String,
+    /// The reason why there are no metrics, for example that a collapsed supernet scores all architectures alike.
     pub undefined: Option<String>,
-    /// The supernet's metrics over the architectures that were ranked and are in the table.
+    /// Metrics over the architectures that were ranked and are in the table.
     pub metrics: Option<Metrics>,
-    /// Confidence interval of tau-b over architectures.
+    /// Confidence interval of tau-b over architectures; `None` if it is undefined, for example with three architectures.
     pub tau_b_interval: Option<Interval>,
-    /// What rankings that cost no supernet reach on the same architectures.
+    /// Zero-cost baselines on the same architectures.
     pub zero_cost: Vec<ZeroCostRow>,
-    /// How well the table agrees with itself; none where it does not tell its seeds apart.
+    /// Agreement of the table with itself. `None` if the table does not list its seeds separately.
     #[serde(default)]
     pub ceiling: Option<Ceiling>,
-    /// What a reader must know of the table; none where there is nothing.
+    /// A remark about the table that a reader needs to interpret the numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// Agreement of trainings from scratch that differ in their seed only: no ranking can be expected to agree much better.
+/// Agreement between stand-alone trainings that differ only in their seed. It is a practical upper limit for the agreement of a ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ceiling {
     /// Mean of tau-b between two seeds, over all pairs of seeds.
     pub tau_b: f64,
-    /// Seeds that are compared.
+    /// Number of seeds.
     pub seeds: usize,
-    /// Architectures that were trained with all of them.
+    /// Number of architectures that were trained with every seed.
     pub archs: usize,
 }
 
-/// A ranking that costs nothing, as a line to beat.
+/// A zero-cost baseline: a ranking that needs no trained supernet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZeroCostRow {
-    /// What ranks.
+    /// Name of the score, for example [`ZeroCostRow::PARAMS`].
+    #[serde(deserialize_with = "baseline_name")]
     pub name: String,
-    /// How well it does.
+    /// Its metrics.
     pub metrics: Metrics,
 }
 
+impl ZeroCostRow {
+    /// The number of parameters.
+    pub const PARAMS: &str = "#params";
+    /// The number of convolution parameters on the active edges of a NAS-Bench-201 cell.
+    pub const ACTIVE_CONV_PARAMS: &str = "active-conv-params";
+}
+
+/// Reads the name of a baseline. Older records call the two structural scores `weights` and `live conv weight`.
+fn baseline_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match String::deserialize(deserializer)? {
+        name if name == "weights" => ZeroCostRow::PARAMS.to_owned(),
+        name if name == "live conv weight" => ZeroCostRow::ACTIVE_CONV_PARAMS.to_owned(),
+        name => name,
+    })
+}
+
 impl Agreement {
-    /// Compares scores with a truth table.
+    /// Compares the scores of a supernet with a benchmark table. The caller fills in [`Agreement::ceiling`] and [`Agreement::note`].
     ///
-    /// # Shapes
-    /// `scores`, `truth`, `params` and every list of `baselines`: `[A]`, of the same architectures. Baselines that tie all
-    /// architectures are left out.
+    /// # Shapes and units
+    /// - `scores`: `[A]`, accuracy with inherited weights, percent
+    /// - `truth`: `[A]`, stand-alone accuracy of the same architectures, percent
+    /// - `params`: `[A]`, number of parameters, for the partial tau
+    /// - `baselines`: a name and `[A]` scores each; a baseline that ties all architectures is left out
     ///
     /// # Errors
-    /// [`RankError`] for lists that cannot be compared. A supernet that scores all architectures alike is no error here: it
-    /// gives [`Agreement::undefined`]. The ceiling and the note are left to the caller.
+    /// Returns a [`MetricsError`] if the lists cannot be compared, for example because their lengths differ. A supernet that scores all
+    /// architectures alike is not an error: the reason goes to [`Agreement::undefined`].
     pub fn of(
         table: &str,
         scores: &[f64],
@@ -62,16 +82,33 @@ impl Agreement {
         params: &[f64],
         baselines: &[(&str, Vec<f64>)],
         bootstrap: &Bootstrap,
-    ) -> Result<Self, RankError> {
-        let defined = |result: Result<_, RankError>| match result {
+    ) -> Result<Self, MetricsError> {
+        let defined = |result: Result<_, MetricsError>| match result {
             Ok(value) => Ok(Ok(value)),
-            Err(error @ (RankError::AllTied { .. } | RankError::TooFew { .. })) => Ok(Err(error.to_string())),
+            Err(error) if error.is_undefined() => Ok(Err(error.to_string())),
             Err(error) => Err(error),
         };
-        let own = defined(Metrics::compute(scores, truth, Some(params)).and_then(|metrics| {
-            let interval = tau_b_interval(scores, truth, bootstrap)?;
-            Ok((metrics, Some(interval)))
-        }))?;
+        if scores.is_empty() {
+            let undefined = Some(format!("none of the ranked architectures is in the table {table}"));
+            let (table, zero_cost) = (table.to_owned(), vec![]);
+            return Ok(Self {
+                table,
+                undefined,
+                metrics: None,
+                tau_b_interval: None,
+                zero_cost,
+                ceiling: None,
+                note: None,
+            });
+        }
+        let own =
+            defined(Metrics::compute(scores, truth, Some(params)).and_then(|metrics| match tau_b_interval(
+                scores, truth, bootstrap,
+            ) {
+                Ok(interval) => Ok((metrics, Some(interval))),
+                Err(error) if error.is_undefined() => Ok((metrics, None)),
+                Err(error) => Err(error),
+            }))?;
         let mut zero_cost = Vec::new();
         for (name, list) in baselines {
             if let Ok((metrics, _)) =
@@ -84,7 +121,7 @@ impl Agreement {
             Ok((metrics, interval)) => (None, Some(metrics), interval),
             Err(reason) => (Some(reason), None, None),
         };
-        let truth = table.to_owned();
-        Ok(Self { truth, undefined, metrics, tau_b_interval, zero_cost, ceiling: None, note: None })
+        let table = table.to_owned();
+        Ok(Self { table, undefined, metrics, tau_b_interval, zero_cost, ceiling: None, note: None })
     }
 }

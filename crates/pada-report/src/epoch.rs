@@ -1,46 +1,63 @@
-use pada_sampler::{ImageAudit, PathAudit};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::RanksRecord;
+use crate::{CommunicationRecord, ImageAudit, PathAudit};
 
-/// What one epoch of supernet training did.
+/// The measurements of one epoch of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochRecord {
-    /// From 0, of its stage.
+    /// Epoch of its stage, counted from 0.
     pub epoch: usize,
-    /// Which supernet of a run that splits its supernet was trained, from 0 for the whole space.
+    /// Index of the supernet that was trained, if the run splits its supernet; 0 is the supernet of the full space.
+    #[serde(default)]
     pub stage: usize,
     /// Learning rate of the first step.
     pub lr: f64,
     /// Mean cross entropy over the images and paths of the epoch, nats.
     pub loss: f64,
-    /// Percent of the training images that the paths they were shown to classified correctly.
+    /// Training accuracy over the images and paths of the epoch, percent.
     pub accuracy: f64,
-    /// Steps whose loss or gradient was not finite and that changed nothing.
+    /// Number of steps that were skipped because the loss or the gradient was not finite.
     #[serde(default)]
     pub skipped_steps: usize,
     /// L2 norm of the gradient before clipping, mean over the steps.
     pub grad_norm: f64,
-    /// Gradient variance, see `pada_trainer::GradientVariance`; none where no operation was used twice.
+    /// Gradient variance (GV), see `pada_trainer::GradientVariance`. `None` if no operation was trained twice.
     pub gv: Option<f64>,
-    /// The same divided by ‖mean gradient‖².
+    /// Gradient variance divided by ‖mean gradient‖².
     pub gv_scale_free: Option<f64>,
-    /// The distribution the epoch's paths were drawn from: one row of O probabilities for all positions, or one per position.
+    /// The distribution p that the paths of the epoch were drawn from: one row of O probabilities shared by all decisions, or one row
+    /// per decision.
     pub path_distribution: Vec<Vec<f64>>,
-    /// Its entropy in nats, mean over the rows.
+    /// Entropy of `path_distribution`, mean over its rows, nats.
     pub path_entropy: f64,
-    /// The paths that were really drawn.
+    /// Counts of the paths that were drawn. All zero in the oldest records, which did not count them.
+    #[serde(default)]
     pub paths: PathAudit,
-    /// The images that were really drawn.
+    /// Counts of the images that were drawn. The oldest records have only [`ImageAudit::distinct`].
+    #[serde(alias = "distinct_images", deserialize_with = "image_audit")]
     pub images: ImageAudit,
-    /// 1/Σq² of the distribution the epoch's images were drawn from; none where each image comes once.
+    /// 1/Σq² of the distribution q that the images of the epoch were drawn from. `None` if every image was drawn once.
     pub effective_sample_size: Option<f64>,
-    /// Its entropy in nats; none likewise.
+    /// Entropy of q, nats. `None` if every image was drawn once.
     pub image_entropy: Option<f64>,
-    /// Wall-clock time.
+    /// Wall-clock time, seconds.
     pub seconds: f64,
-    /// The ranks that ended it, and what was sent; none where one process did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ranks: Option<RanksRecord>,
+    /// Communication between the processes of the run. `None` for a single process.
+    #[serde(default, alias = "ranks", skip_serializing_if = "Option::is_none")]
+    pub communication: Option<CommunicationRecord>,
+}
+
+/// Reads the counts of images. The oldest records hold the number of distinct images in their place.
+fn image_audit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ImageAudit, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored {
+        Counts(ImageAudit),
+        Distinct(usize),
+    }
+    Ok(match Stored::deserialize(deserializer)? {
+        Stored::Counts(audit) => audit,
+        Stored::Distinct(distinct) => ImageAudit { distinct, ..ImageAudit::default() },
+    })
 }

@@ -2,29 +2,30 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a record, a plot or an event file cannot be read or written.
+/// The error type of this crate.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ReportError {
-    /// The system refused.
+    /// A file or folder cannot be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// It is no run record, or one of another version.
-    #[error("{path} is not a run record: {source}; `pada-train --resume` with its folder writes it anew")]
+    /// A file is not a run record, or a record of an unknown version.
+    #[error("{path} is not a run record: {source}; resuming the run in its folder writes the record again")]
     Json {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with line and column.
+        /// The JSON error with line and column.
         source: serde_json::Error,
     },
-    /// A plot that cannot be drawn.
-    #[error("plot: {reason}")]
+    /// A plot cannot be drawn.
+    #[error("the plot cannot be drawn: {reason}")]
     Plot {
-        /// What the drawing library said.
+        /// The error of the drawing library.
         reason: String,
     },
 }

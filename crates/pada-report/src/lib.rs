@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod agreement;
+mod audit;
+mod communication;
 mod epoch;
 mod error;
 pub mod html;
@@ -8,7 +10,6 @@ mod method_csv;
 mod method_row;
 mod method_table;
 mod plots;
-mod ranks;
 mod record;
 mod sampling;
 mod spread;
@@ -16,12 +17,13 @@ mod summary;
 mod tensorboard;
 
 pub use agreement::{Agreement, Ceiling, ZeroCostRow};
+pub use audit::{ImageAudit, PathAudit};
+pub use communication::CommunicationRecord;
 pub use epoch::EpochRecord;
 pub use error::ReportError;
 pub use method_row::{MethodName, MethodRow, Published, PublishedValue, RowGroup, late_gv};
-pub use method_table::{FailedCell, MethodTable, scientific};
+pub use method_table::{FailedTrial, MethodTable, scientific};
 pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, scatter_plot};
-pub use ranks::RanksRecord;
 pub use record::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
 pub use sampling::{Drawn, Sampling};
 pub use spread::Spread;

@@ -1,9 +1,9 @@
-use pada_rank::Difference;
+use pada_metrics::Difference;
 
 use crate::{MethodRow, MethodTable, Spread, ZeroCostRow};
 
 impl MethodTable {
-    /// As a CSV file, a line per method, then one per ranking that needs no supernet; empty cells where there is no number.
+    /// Formats the table as CSV: one line per method, then one per zero-cost baseline. Missing numbers are empty cells.
     pub fn to_csv(&self) -> String {
         let header = header();
         let mut csv = csv::Writer::from_writer(vec![]);
@@ -44,7 +44,7 @@ fn zero_cost(row: &ZeroCostRow) -> Vec<String> {
     ];
     let none = String::new;
     let mut cells =
-        vec![row.name.clone(), row.name.clone(), "no-supernet".into(), none(), none(), m.n.to_string()];
+        vec![row.name.clone(), row.name.clone(), "zero-cost".into(), none(), none(), m.n.to_string()];
     values.into_iter().for_each(|value| cells.extend([number(value), none()]));
     cells
 }

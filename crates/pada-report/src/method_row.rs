@@ -1,28 +1,28 @@
-use pada_rank::{Difference, Metrics};
+use pada_metrics::{Difference, Metrics};
 use serde::{Deserialize, Serialize};
 
 use crate::{EpochRecord, RunRecord, Sampling, Spread};
 
-/// What a paper printed for a method.
+/// Numbers that a paper reports for a method.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
-    /// Search cost, GPU hours.
+    /// Search cost in GPU hours.
     pub gpu_hours: f64,
     /// Kendall's tau.
     pub tau_b: PublishedValue,
-    /// P@Top5%; none where the paper leaves it out.
+    /// P@Top5%. `None` if the paper does not report it.
     #[serde(default)]
     pub p_at_top_5: Option<PublishedValue>,
 }
 
-/// A printed number.
+/// A published number.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedValue {
     /// Mean over seeds.
     pub mean: f64,
-    /// Standard deviation; none where the paper leaves it out.
+    /// Standard deviation over seeds. `None` if the paper does not report it.
     #[serde(default)]
     pub sd: Option<f64>,
 }
@@ -33,78 +33,78 @@ impl From<PublishedValue> for Spread {
     }
 }
 
-/// Why a method stands in a table.
+/// Role of a method in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowGroup {
-    /// It stands in the paper's table.
+    /// The method is part of the paper's table.
     Paper,
-    /// It takes a method apart: what is left when a part is missing, or replaced by something that does not learn.
+    /// A control or ablation: a method without one of its parts, or with a part that does not learn.
     Control,
-    /// It goes beyond the paper.
+    /// A method that the paper does not contain.
     Beyond,
 }
 
-/// How a method is called, and what is known of it.
+/// Name of a method and its published numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MethodName {
-    /// Short, as the command line and folders have it.
+    /// Short name, as used on the command line and in folder names.
     pub name: String,
-    /// As a table shows it.
+    /// Label in tables and plots.
     pub label: String,
-    /// Why it stands there.
+    /// Role in the table.
     pub group: RowGroup,
-    /// The paper's numbers.
+    /// Numbers of the paper.
     pub published: Option<Published>,
 }
 
-/// One method of a table, over its seeds.
+/// The results of one method over its seeds: one row of a table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MethodRow {
     /// The method.
     pub method: MethodName,
-    /// Seeds that are finished.
+    /// Finished seeds.
     pub seeds: Vec<u64>,
-    /// Of these, those whose ranking says nothing: every architecture scored alike. They are in no mean.
+    /// Number of finished seeds whose supernet collapsed, so that all architectures score alike. They are left out of all means.
     pub collapsed: usize,
-    /// What computed, each once.
+    /// Executors and devices, without repeats.
     pub devices: Vec<String>,
-    /// Training, splits included, device hours.
+    /// Training time including splits, device hours.
     pub train_hours: Option<Spread>,
-    /// Ranking, device hours.
+    /// Ranking time, device hours.
     pub rank_hours: Option<Spread>,
-    /// How many architectures were compared, each number once: more than one number is no fair comparison.
+    /// Numbers of compared architectures, without repeats. If there is more than one, the seeds are not comparable.
     pub archs: Vec<usize>,
     /// Kendall's tau-b.
     pub tau_b: Option<Spread>,
-    /// Tau-b of every seed that has one.
+    /// Tau-b of every seed that did not collapse.
     pub tau_b_by_seed: Vec<f64>,
-    /// How much better than the reference it ranks, in tau-b.
+    /// Paired difference in tau-b to the reference method.
     pub tau_b_difference: Option<Difference>,
     /// P@Top5%.
     pub p_at_top_5: Option<Spread>,
-    /// How much better than the reference it ranks, in P@Top5%.
+    /// Paired difference in P@Top5% to the reference method.
     pub p_at_top_5_difference: Option<Difference>,
     /// Spearman's rank correlation.
     pub spearman: Option<Spread>,
-    /// BR@Top5%: smaller is better.
+    /// BR@Top5%. Smaller is better.
     pub br_at_top_5: Option<Spread>,
-    /// Tau-b with the number of weights held fixed.
+    /// Partial tau-b given the number of parameters.
     pub partial_tau: Option<Spread>,
     /// Gradient variance, see [`late_gv`].
     pub gv: Option<Spread>,
-    /// The same divided by ‖mean gradient‖².
+    /// Gradient variance divided by ‖mean gradient‖².
     pub gv_scale_free: Option<Spread>,
-    /// What was really trained.
+    /// Counts of the drawn paths and images.
     pub sampling: Option<Sampling>,
 }
 
 impl MethodRow {
-    /// Reads a method's row from its finished runs; differences are left to the caller, who has the scores.
+    /// Summarizes the finished runs of a method. The caller, who has the scores, fills in the differences.
     ///
-    /// `weighted_ops` are the operations that carry weights, by digit.
+    /// `weighted_ops` lists the digits of the operations that have parameters.
     pub fn of(method: MethodName, records: &[RunRecord], weighted_ops: &[usize]) -> Self {
         let metrics: Vec<&Metrics> =
             records.iter().filter_map(|record| record.ranking.as_ref()?.main_metrics()).collect();
@@ -113,7 +113,9 @@ impl MethodRow {
             Spread::of(records.iter().filter_map(of).map(|seconds| seconds / 3600.0))
         };
         let gv = |of: fn(&EpochRecord) -> Option<f64>| {
-            Spread::of(records.iter().filter_map(|record| late_gv(&record.epochs, record.parts.len(), of)))
+            Spread::of(
+                records.iter().filter_map(|record| late_gv(&record.epochs, record.sub_supernets.len(), of)),
+            )
         };
         let mut archs: Vec<usize> = metrics.iter().map(|m| m.n).collect();
         archs.sort_unstable();
@@ -144,18 +146,24 @@ impl MethodRow {
     }
 }
 
-/// Mean of a gradient variance over the last quarter of a supernet's epochs, at least one: early epochs measure the start of training
-/// more than what sub-models do to each other. Of a run that split its supernet into `parts`, the mean over those parts.
-pub fn late_gv(epochs: &[EpochRecord], parts: usize, of: fn(&EpochRecord) -> Option<f64>) -> Option<f64> {
+/// Averages a gradient variance over the last quarter of a supernet's epochs, at least one.
+///
+/// Early epochs measure the start of training more than the interference between sub-models. If the supernet was split into
+/// `sub_supernets`, the mean over those is returned.
+pub fn late_gv(
+    epochs: &[EpochRecord],
+    sub_supernets: usize,
+    of: fn(&EpochRecord) -> Option<f64>,
+) -> Option<f64> {
     let late = |stage: &&[EpochRecord]| {
         let late = &stage[stage.len() - stage.len().div_ceil(4)..];
         Spread::of(late.iter().filter_map(of)).map(|spread| spread.mean)
     };
-    Spread::of(last_stages(epochs, parts).iter().filter_map(late)).map(|spread| spread.mean)
+    Spread::of(last_stages(epochs, sub_supernets).iter().filter_map(late)).map(|spread| spread.mean)
 }
 
-/// The epochs of the supernets that rank: of the last stage, or of every one of the `parts` that a run split its supernet into.
-pub(crate) fn last_stages(epochs: &[EpochRecord], parts: usize) -> Vec<&[EpochRecord]> {
+/// The epochs of the supernets that are used for ranking: those of the last stage, or of all `sub_supernets`.
+pub(crate) fn last_stages(epochs: &[EpochRecord], sub_supernets: usize) -> Vec<&[EpochRecord]> {
     let mut stages: Vec<&[EpochRecord]> = epochs.chunk_by(|a, b| a.stage == b.stage).collect();
-    stages.split_off(stages.len().saturating_sub(parts.max(1)))
+    stages.split_off(stages.len().saturating_sub(sub_supernets.max(1)))
 }

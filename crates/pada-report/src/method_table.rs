@@ -1,57 +1,60 @@
 use std::fmt::Write;
 
-use pada_rank::Difference;
+use pada_metrics::Difference;
 use serde::{Deserialize, Serialize};
 
 use crate::{Ceiling, MethodRow, RowGroup, Spread, ZeroCostRow};
 
-/// Methods side by side: a table of a paper with what was found here.
+/// A table that compares methods, with the published numbers beside the reproduced ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MethodTable {
-    /// What it is, with the protocol that ran.
+    /// Title, including the protocol.
     pub title: String,
-    /// What must be known to read it.
+    /// Remarks that a reader needs to interpret the table.
     pub notes: Vec<String>,
-    /// Label of the method that differences are taken to.
+    /// Label of the method that all differences refer to.
     pub reference: String,
     /// The methods.
     pub rows: Vec<MethodRow>,
-    /// Rankings that cost no supernet, on the same architectures.
+    /// Zero-cost baselines on the same architectures.
     pub zero_cost: Vec<ZeroCostRow>,
-    /// How well the truth agrees with itself.
+    /// Agreement of the benchmark table with itself.
     pub ceiling: Option<Ceiling>,
-    /// What should be there and is not.
-    pub failed: Vec<FailedCell>,
-    /// Runs that are still to come.
+    /// Trials that failed.
+    pub failed: Vec<FailedTrial>,
+    /// Number of trials that are not finished.
     pub missing: usize,
 }
 
-/// A run that did not end.
+/// A trial, one (method, seed) pair, that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FailedCell {
+pub struct FailedTrial {
     /// Method and seed.
-    pub cell: String,
-    /// Why.
+    #[serde(alias = "cell")]
+    pub trial: String,
+    /// The error.
     pub reason: String,
 }
 
 const NONE: &str = "–";
-/// What columns mean.
+/// Explains the columns.
 const LEGEND: &str = "
-*P@Top5%*: share of the 5 % that score best that are among the best 5 %. *BR@Top5%*: true rank of the best of them, as a share of all; less
-is better. *partial tau*: tau-b with the number of weights held fixed. *GV*: variance of a step's gradient; *GV, no scale*: divided by
-‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS and SUMNAS is not the gradient of one path: theirs compare with no other row. *weights*:
-architectures by how many they have. sd divides by n − 1.";
+*P@Top5%*: share of the top 5 % by score that are among the top 5 % by stand-alone accuracy. *BR@Top5%*: best true rank among the top 5 % by
+score, divided by the number of architectures; smaller is better. *Partial tau*: tau-b given the number of parameters. *GV*: gradient
+variance; *scale-free GV*: GV divided by ‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS and SUMNAS combines the gradients of several
+paths, so their GV is not comparable with the other rows. *#params*: the number of parameters as a score. Standard deviations divide by
+n − 1.";
 
 const SAMPLING_LEGEND: &str = "\
-First epoch → last epoch, mean over seeds; of a supernet that was split, over the last epochs of its parts. *Effective*: as many equally
-frequent paths would repeat as often. *With weights*: share of a path's positions at which an operation with weights stands.
+Each cell shows the first epoch → the last epoch, mean over seeds. If a supernet was split, the last epochs of all sub-supernets are
+averaged. *Effective*: (Σn)²/Σn² over the counts n of the distinct paths. *With parameters*: share of all drawn operations that have
+parameters.
 ";
 
 impl MethodTable {
-    /// As Markdown.
+    /// Formats the table as Markdown.
     pub fn to_markdown(&self) -> String {
         let mut out = String::new();
         // Writing to a string cannot fail.
@@ -59,11 +62,13 @@ impl MethodTable {
         line(format!("# {}\n", self.title));
         self.notes.iter().for_each(|note| line(format!("- {note}")));
         if self.missing > 0 {
-            line(format!("- **Not finished:** {} runs are still to come.", self.missing));
+            line(format!("- **Not finished:** {} trials are missing.", self.missing));
         }
         let archs = self.archs();
         if archs.len() > 1 {
-            line(format!("- **No fair comparison:** rows rank {archs:?} architectures."));
+            line(format!(
+                "- **Not comparable:** the rows rank different numbers of architectures: {archs:?}."
+            ));
         }
         line(String::new());
         self.method_lines(&mut line);
@@ -72,12 +77,12 @@ impl MethodTable {
         self.sampling_lines(&mut line);
         if !self.failed.is_empty() {
             line("\n## Failed\n".to_owned());
-            self.failed.iter().for_each(|cell| line(format!("- {}: {}", cell.cell, cell.reason)));
+            self.failed.iter().for_each(|failed| line(format!("- {}: {}", failed.trial, failed.reason)));
         }
         out
     }
 
-    /// How many architectures rows compare, each number once.
+    /// The numbers of architectures that the rows compare, without repeats.
     fn archs(&self) -> Vec<usize> {
         let mut archs: Vec<usize> = self.rows.iter().flat_map(|row| row.archs.iter().copied()).collect();
         archs.sort_unstable();
@@ -90,19 +95,19 @@ impl MethodTable {
         let header = [
             "method",
             "seeds",
-            "device h",
+            "device hours",
             "tau-b",
-            &format!("Δ tau-b to {to}, 95 %"),
+            &format!("Δ tau-b to {to}, 95 % CI"),
             "P@Top5%",
-            &format!("Δ P@Top5% to {to}, 95 %"),
+            &format!("Δ P@Top5% to {to}, 95 % CI"),
             "Spearman",
             "BR@Top5%",
             "partial tau",
             "GV",
-            "GV, no scale",
-            "published: GPU h",
-            "tau",
-            "P@Top5%",
+            "scale-free GV",
+            "published: GPU hours",
+            "published: tau",
+            "published: P@Top5%",
         ];
         line(format!("| {} |", header.join(" | ")));
         line(format!("|---|{}", "--:|".repeat(header.len() - 1)));
@@ -125,15 +130,18 @@ impl MethodTable {
         if self.zero_cost.is_empty() && self.ceiling.is_none() {
             return;
         }
-        line("\nA supernet earns its cost only above the rankings that need none:\n".to_owned());
-        line("| no supernet | tau-b | P@Top5% | Spearman | BR@Top5% | partial tau |".to_owned());
+        line(
+            "\nZero-cost baselines on the same architectures. A supernet is useful only if it beats them.\n"
+                .to_owned(),
+        );
+        line("| baseline | tau-b | P@Top5% | Spearman | BR@Top5% | partial tau |".to_owned());
         line(format!("|---|{}", "--:|".repeat(5)));
         for ZeroCostRow { name, metrics: m } in &self.zero_cost {
             let [p, br, partial] = [m.p_at_top_5, m.br_at_top_5, m.partial_tau_given_params].map(number);
             line(format!("| {name} | {:.3} | {p} | {:.3} | {br} | {partial} |", m.tau_b, m.spearman));
         }
         if let Some(Ceiling { tau_b, seeds, archs }) = self.ceiling {
-            let name = format!("ceiling: seed against seed, {seeds} seeds, {archs} architectures");
+            let name = format!("ceiling: agreement between {seeds} seeds, {archs} architectures");
             line(format!("| {name} | {tau_b:.3} |{}", format!(" {NONE} |").repeat(4)));
         }
     }
@@ -142,9 +150,9 @@ impl MethodTable {
         if self.rows.iter().all(|row| row.sampling.is_none()) {
             return;
         }
-        line("\n## What was really trained\n".to_owned());
+        line("\n## Sampled paths and images\n".to_owned());
         line(SAMPLING_LEGEND.to_owned());
-        line("| method | paths | different | effective | with weights | images | different |".to_owned());
+        line("| method | paths | distinct | effective | with parameters | images | distinct |".to_owned());
         line(format!("|---|{}", "--:|".repeat(6)));
         for row in &self.rows {
             if let Some(s) = &row.sampling {
@@ -199,7 +207,7 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.3}"))
 }
 
-/// From seconds on the embedded images to days.
+/// Hours with two to four decimals: runs take from seconds to days.
 fn hours(value: Option<Spread>) -> String {
     let decimals = match value {
         Some(value) if value.mean >= 1.0 => 2,
@@ -209,7 +217,7 @@ fn hours(value: Option<Spread>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.decimals$}"))
 }
 
-/// A number of any size, as gradient variances are: `1.28e-2 ± 1.0e-3`, `–` where there is none.
+/// Formats a number in scientific notation, for example `1.28e-2 ± 1.0e-3`. Returns `–` for `None`.
 pub fn scientific(value: Option<Spread>) -> String {
     value.map_or_else(
         || NONE.to_owned(),

@@ -1,11 +1,11 @@
 use std::path::Path;
 
-use pada_rank::Metrics;
+use pada_metrics::Metrics;
 use serde::{Deserialize, Serialize};
 
-use crate::{Agreement, EpochRecord, RanksRecord, ReportError};
+use crate::{Agreement, CommunicationRecord, EpochRecord, ReportError};
 
-/// Everything a run found, as `record.json` of its folder keeps it.
+/// The results of a run, as stored in `record.json` of its folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
@@ -13,127 +13,130 @@ pub struct RunRecord {
     pub name: String,
     /// Version of the program.
     pub version: String,
-    /// Training rule, path rule and data rule with their variants.
+    /// Training rule, path sampler and data sampler with their variants.
     pub method: String,
     /// Seed of all random streams.
     pub seed: u64,
-    /// What computed: executor and device.
+    /// Executor and device that computed the run.
     pub device: String,
-    /// Threads used.
+    /// Number of threads.
     pub threads: usize,
-    /// The network.
+    /// The supernet.
     pub supernet: SupernetRecord,
-    /// What was trained on.
+    /// The training images.
     pub train_images: ImagesRecord,
-    /// The parts of the space that have a supernet of their own, `[E]` digits that each allows; empty for one supernet.
-    #[serde(default)]
-    pub parts: Vec<Vec<String>>,
+    /// The sub-spaces that have a supernet of their own, each as `[E]` sets of allowed digits. Empty if the supernet was not split.
+    #[serde(default, alias = "parts")]
+    pub sub_supernets: Vec<Vec<String>>,
     /// One entry per finished epoch.
     pub epochs: Vec<EpochRecord>,
-    /// Wall-clock time of training, over all sessions of the run; with that of finding splits, once they are all found.
+    /// Wall-clock time of training over all sessions of the run, seconds. It includes the time for computing splits once all of them
+    /// are known.
     pub train_seconds: f64,
-    /// The ranking; none until it is done.
+    /// The ranking. `None` until it is finished.
     pub ranking: Option<RankRecord>,
 }
 
-/// A supernet's size.
+/// Size of a supernet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupernetRecord {
-    /// Search space.
+    /// Name of the search space.
     pub space: String,
-    /// C, channels of the first stage; none where the space has one size.
+    /// C, channels of the first stage. `None` if the space fixes its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// N, cells per stage, or in all in the DARTS space; none where the space has one size.
+    /// N, cells per stage; in the DARTS space the total number of cells. `None` if the space fixes its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<usize>,
-    /// Shared weights.
-    pub weights: usize,
+    /// Number of shared parameters.
+    #[serde(alias = "weights")]
+    pub params: usize,
 }
 
 impl SupernetRecord {
-    /// What the space leaves open: `C=8` and `N=1`.
+    /// The sizes that the space leaves open, for example `C=8` and `N=1`.
     pub(crate) fn sizes(&self) -> impl Iterator<Item = String> {
         let size = |name: &str, n: Option<usize>| n.map(|n| format!("{name}={n}"));
         size("C", self.channels).into_iter().chain(size("N", self.cells))
     }
 }
 
-/// Which images were used.
+/// A set of images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImagesRecord {
-    /// Data set and part of it.
+    /// Name of the data set and its split.
     pub name: String,
-    /// How many.
+    /// Number of images.
     pub images: usize,
-    /// SHA-256 of their pixels and labels.
+    /// SHA-256 of their pixels and labels, in hexadecimal.
     pub sha256: String,
 }
 
-/// What ranking found.
+/// The result of ranking architectures with a trained supernet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RankRecord {
-    /// How many architectures were ranked.
+    /// Number of architectures.
     pub archs: usize,
-    /// Where the scores came from.
+    /// The images that the scores were computed on.
     pub images: ImagesRecord,
-    /// Images per batch; part of a score, since norms use batch statistics.
+    /// Images per batch. It influences the scores of networks whose norms use batch statistics.
     pub batch: usize,
-    /// Training images that running statistics were taken from for each architecture; none where norms have none.
+    /// Number of training images that batch-norm statistics were recalibrated on, for each architecture. `None` without recalibration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrated_on: Option<usize>,
-    /// Wall-clock time.
+    /// Wall-clock time, seconds.
     pub seconds: f64,
-    /// The ranks that scored, and what was sent; none where one process did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ranks: Option<RanksRecord>,
-    /// Agreement with each truth table that was there; the first is the run's main result.
+    /// Communication between the processes that scored. `None` for a single process.
+    #[serde(default, alias = "ranks", skip_serializing_if = "Option::is_none")]
+    pub communication: Option<CommunicationRecord>,
+    /// Agreement with each benchmark table. The first is the main result of the run.
     pub agreements: Vec<Agreement>,
     /// The best architectures by score, best first.
     pub best: Vec<BestArch>,
 }
 
-/// One of the best architectures.
+/// One of the best architectures of a ranking.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BestArch {
-    /// Its digits.
+    /// The architecture, as digits.
     pub arch: String,
-    /// Accuracy with shared weights, percent.
+    /// Accuracy with inherited weights, percent.
     pub score: f64,
-    /// Weights when it stands alone.
+    /// Number of parameters of the stand-alone network.
     pub params: u64,
-    /// Multiply-adds of one image when it stands alone.
+    /// Multiply-adds of the stand-alone network for one image.
     pub macs: u64,
-    /// Accuracy trained from scratch, percent, from the first table that has it.
-    pub truth: Option<f64>,
+    /// Stand-alone accuracy from the first table that lists the architecture, percent.
+    #[serde(alias = "truth")]
+    pub stand_alone_accuracy: Option<f64>,
 }
 
 impl RankRecord {
-    /// The main result: metrics against the first table; none where there is no table, or a collapsed supernet ranks nothing.
+    /// Returns the metrics against the first table: the main result. Returns `None` without a table, and for a collapsed supernet.
     pub fn main_metrics(&self) -> Option<&Metrics> {
         self.agreements.first()?.metrics.as_ref()
     }
 }
 
 impl RunRecord {
-    /// The record as JSON.
+    /// Serializes the record as JSON.
     ///
     /// # Panics
-    /// Never: every field is representable.
+    /// Never panics: every field can be represented in JSON.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self).expect("a record has string keys only");
         json.push('\n');
         json
     }
 
-    /// Reads a record.
+    /// Reads a record from a file, in the current or in an older format.
     ///
     /// # Errors
-    /// [`ReportError`] naming the file.
+    /// Returns [`ReportError::Io`] if the file cannot be read and [`ReportError::Json`] if it is not a run record. Both name the file.
     pub fn read(path: &Path) -> Result<Self, ReportError> {
         let json =
             std::fs::read_to_string(path).map_err(|source| ReportError::Io { path: path.into(), source })?;

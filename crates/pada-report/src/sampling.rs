@@ -3,40 +3,41 @@ use serde::{Deserialize, Serialize};
 use crate::method_row::last_stages;
 use crate::{EpochRecord, RunRecord, Spread};
 
-/// What a method really trained, in its first and in its last epoch: mean over seeds.
+/// Counts of the paths and images that a method drew in its first and in its last epoch, mean over seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {
-    /// Of the first epoch.
+    /// Counts of the first epoch.
     pub first: Drawn,
-    /// Of the last epoch: where a supernet was split, mean over the last epochs of its parts.
+    /// Counts of the last epoch. If the supernet was split, the mean over the last epochs of its sub-supernets.
     pub last: Drawn,
 }
 
-/// What one epoch drew.
+/// Counts of the paths and images of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Drawn {
-    /// Paths, repeats included.
+    /// Number of paths drawn, repeats included.
     pub paths: f64,
-    /// Different paths.
+    /// Number of distinct paths.
     pub distinct_paths: f64,
-    /// As many equally frequent paths would repeat as often.
+    /// Effective number of paths, see [`PathAudit::effective`](crate::PathAudit::effective).
     pub effective_paths: f64,
-    /// Share of the positions of all paths at which an operation with weights stood.
+    /// Share of all drawn operations that have parameters.
     pub weighted_share: f64,
-    /// Images, repeats included.
+    /// Number of images drawn, repeats included.
     pub images: f64,
-    /// Different images.
+    /// Number of distinct images.
     pub distinct_images: f64,
 }
 
 impl Sampling {
-    /// Of the runs of one method; none if no run has an epoch. `weighted_ops` are the operations that carry weights, by digit.
+    /// Averages over the runs of one method. Returns `None` if no run has an epoch. `weighted_ops` lists the digits of the operations that
+    /// have parameters.
     pub fn of(records: &[RunRecord], weighted_ops: &[usize]) -> Option<Self> {
         let first = records.iter().filter_map(|record| record.epochs.first());
         let last = records.iter().flat_map(|record| {
-            last_stages(&record.epochs, record.parts.len()).into_iter().filter_map(<[_]>::last)
+            last_stages(&record.epochs, record.sub_supernets.len()).into_iter().filter_map(<[_]>::last)
         });
         Some(Self { first: Drawn::of(first, weighted_ops)?, last: Drawn::of(last, weighted_ops)? })
     }
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_with_weights_are_counted_over_all_positions() {
+    fn operations_with_parameters_are_counted_over_all_decisions() {
         assert_eq!(weighted_share(&[vec![1, 3, 0], vec![0, 2, 2]], &[1, 2]), 7.0 / 8.0);
         assert_eq!(weighted_share(&[], &[1]), 0.0);
     }

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spread {
-    /// The mean.
+    /// Mean.
     pub mean: f64,
-    /// Standard deviation of the sample (divided by n − 1); none for one value.
+    /// Sample standard deviation (divided by n − 1). `None` for a single value.
     pub sd: Option<f64>,
-    /// n, how many values.
+    /// Number of values.
     pub n: usize,
 }
 
 impl Spread {
-    /// Of some values; none of no value.
+    /// Computes mean and standard deviation. Returns `None` if there are no values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let values: Vec<f64> = values.into_iter().collect();
         let n = values.len();
@@ -26,7 +26,7 @@ impl Spread {
     }
 }
 
-/// `mean ± sd` with the decimals asked for, 3 otherwise.
+/// Formats as `mean ± sd`, with three decimals unless the format asks for another precision.
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = f.precision().unwrap_or(3);

@@ -1,11 +1,11 @@
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
-use pada_rank::Metrics;
+use pada_metrics::Metrics;
 
-use crate::ranks::{in_turn, volume};
-use crate::{Agreement, Ceiling, RankRecord, RanksRecord, RunRecord};
+use crate::communication::{in_turn, volume};
+use crate::{Agreement, Ceiling, CommunicationRecord, RankRecord, RunRecord};
 
-/// The short result of a run, for a terminal.
+/// Formats the result of a run for a terminal.
 pub fn summary(record: &RunRecord) -> String {
     let mut out = String::new();
     let net = &record.supernet;
@@ -14,17 +14,17 @@ pub fn summary(record: &RunRecord) -> String {
     line(format!("{}: {}, seed {}", record.name, record.method, record.seed));
     let network: Vec<String> = std::iter::once(net.space.clone()).chain(net.sizes()).collect();
     line(format!(
-        "supernet   {}, {} weights, {} epochs on {} images in {:.1} s ({})",
+        "supernet   {}, {} parameters, {} epochs on {} images in {:.1} s ({})",
         network.join(" "),
-        net.weights,
+        net.params,
         record.epochs.len(),
         record.train_images.images,
         record.train_seconds,
         record.device
     ));
-    if let Some((sizes, sum)) = RanksRecord::of(&record.epochs) {
+    if let Some((sizes, sum)) = CommunicationRecord::total(&record.epochs) {
         line(format!(
-            "ranks      {}; rank 0 sent {} messages, {}, and waited {:.1} s for others",
+            "processes  {}; process 0 sent {} messages ({}) and waited {:.1} s for the others",
             in_turn(&sizes),
             sum.messages,
             volume(sum.bytes),
@@ -37,10 +37,33 @@ pub fn summary(record: &RunRecord) -> String {
     out
 }
 
-/// Digits of an architecture; those of larger spaces have more.
+/// Formats as [`summary`].
+impl fmt::Display for RunRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&summary(self))
+    }
+}
+
+/// Formats as [`ranking_summary`].
+impl fmt::Display for RankRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&ranking_summary(self))
+    }
+}
+
+/// Formats as the table of metrics in [`ranking_summary`].
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = String::new();
+        agreement_lines(self, &mut |text| writeln!(out, "{text}").unwrap_or_default());
+        f.write_str(out.trim_start())
+    }
+}
+
+/// Smallest width of the column of architectures. Larger spaces have more digits.
 const NAME_WIDTH: usize = 12;
 
-/// What a ranking found, for a terminal.
+/// Formats the result of a ranking for a terminal.
 pub fn ranking_summary(ranking: &RankRecord) -> String {
     let mut out = String::new();
     rank_lines(ranking, &mut |text| writeln!(out, "{text}").unwrap_or_default());
@@ -49,27 +72,36 @@ pub fn ranking_summary(ranking: &RankRecord) -> String {
 
 fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
     let images = &ranking.images;
-    let ranks = ranking.ranks.map_or_else(String::new, |ranks| format!(" by {} ranks", ranks.ranks));
+    let processes =
+        ranking.communication.map_or_else(String::new, |c| format!(" by {} processes", c.processes));
     line(format!(
-        "ranking    {} architectures on {} images of {} in {:.1} s{ranks}",
+        "ranking    {} architectures on {} images of {} in {:.1} s{processes}",
         ranking.archs, images.images, images.name, ranking.seconds
     ));
     if let Some(n) = ranking.recalibrated_on {
-        line(format!("           running statistics of each architecture from {n} training images"));
+        line(format!(
+            "           batch-norm statistics recalibrated on {n} training images for each architecture"
+        ));
     }
     for agreement in &ranking.agreements {
         agreement_lines(agreement, line);
     }
     if ranking.agreements.is_empty() {
-        line("           no truth table here: nothing to compare with".to_owned());
+        line(
+            "           no benchmark table, so the ranking is not compared with stand-alone accuracies"
+                .to_owned(),
+        );
     }
     line(String::new());
     let widest = ranking.best.iter().map(|best| best.arch.len()).max().unwrap_or(0).max(NAME_WIDTH);
-    line(format!("{:<widest$} {:>8} {:>10} {:>12} {:>8}", "best", "score %", "weights", "MACs", "truth %"));
+    line(format!(
+        "{:<widest$} {:>8} {:>10} {:>12} {:>13}",
+        "best", "score %", "#params", "MACs", "stand-alone %"
+    ));
     for best in &ranking.best {
-        let truth = best.truth.map_or_else(|| "-".to_owned(), |truth| format!("{truth:.2}"));
+        let truth = best.stand_alone_accuracy.map_or_else(|| "-".to_owned(), |truth| format!("{truth:.2}"));
         line(format!(
-            "{:<widest$} {:>8.2} {:>10} {:>12} {:>8}",
+            "{:<widest$} {:>8.2} {:>10} {:>12} {:>13}",
             best.arch, best.score, best.params, best.macs, truth
         ));
     }
@@ -77,27 +109,35 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
 
 fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
     line(String::new());
-    line(format!("{:<28} {:>6} {:>17} {:>8} {:>10}", agreement.truth, "tau-b", "95 %", "P@Top5%", "partial"));
+    line(format!(
+        "{:<28} {:>6} {:>17} {:>8} {:>10}",
+        agreement.table, "tau-b", "95 % CI", "P@Top5%", "partial"
+    ));
     let row = |name: &str, interval: String, m: &Metrics| {
         let optional = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
         let (p, partial) = (optional(m.p_at_top_5), optional(m.partial_tau_given_params));
         format!("{name:<28} {:>6.3} {interval:>17} {p:>8} {partial:>10}", m.tau_b)
     };
     match (&agreement.metrics, &agreement.tau_b_interval) {
-        (Some(metrics), Some(i)) => {
-            line(row(
-                &format!("supernet (n = {})", metrics.n),
-                format!("[{:.3}, {:.3}]", i.low, i.high),
-                metrics,
-            ));
+        (Some(metrics), interval) => {
+            let interval = interval
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |i| format!("[{:.3}, {:.3}]", i.low, i.high));
+            line(row(&format!("supernet (n = {})", metrics.n), interval, metrics));
         }
-        _ => line(format!("supernet: {}", agreement.undefined.as_deref().unwrap_or("not compared"))),
+        _ => line(format!(
+            "supernet: {}",
+            agreement.undefined.as_deref().unwrap_or("not compared with this table")
+        )),
     }
     for zero_cost in &agreement.zero_cost {
         line(row(&zero_cost.name, String::new(), &zero_cost.metrics));
     }
     if let Some(Ceiling { tau_b, seeds, archs }) = agreement.ceiling {
-        line(format!("{:<28} {tau_b:>6.3}   mean of {seeds} seeds, n = {archs}", "seed against seed"));
+        line(format!(
+            "{:<28} {tau_b:>6.3}   mean over pairs of {seeds} seeds, A = {archs}",
+            "ceiling (between seeds)"
+        ));
     }
     if let Some(note) = &agreement.note {
         line(note.clone());

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{Agreement, EpochRecord, ReportError};
 
-/// The curves of a run as an event file that TensorBoard shows, beside the record.
+/// Writes the curves of a run as an event file for TensorBoard.
 ///
-/// One step is one epoch; a run that splits its supernet counts the epochs of all stages.
+/// One step is one epoch. If the supernet was split, the epochs of all stages are counted.
 ///
 /// # Source
 /// The record framing of TensorFlow's `tfrecord` files, and the fields of `tensorflow/core/util/event.proto` and
@@ -15,21 +15,22 @@ use crate::{Agreement, EpochRecord, ReportError};
 pub struct EventFile {
     path: PathBuf,
     file: File,
-    /// Seconds since 1970 at which the run began.
+    /// Start of the run, seconds since 1970.
     began: f64,
-    /// Epochs that are written.
+    /// Number of epochs that have been written.
     written: usize,
 }
 
-/// What every event file's name begins with; TensorBoard looks for it.
+/// Prefix of every event file's name; TensorBoard looks for it.
 const PREFIX: &str = "events.out.tfevents.";
 
 impl EventFile {
-    /// Starts the event file of a folder; files of earlier sessions are removed, and [`EventFile::epochs`] writes their epochs again.
-    /// `began` is in seconds since 1970.
+    /// Creates the event file in a folder. `began` is the start of the run in seconds since 1970.
+    ///
+    /// Event files of earlier sessions are removed, because [`EventFile::epochs`] writes all epochs again.
     ///
     /// # Errors
-    /// [`ReportError::Io`]
+    /// Returns [`ReportError::Io`], which names the file.
     pub fn create(folder: &Path, began: f64) -> Result<Self, ReportError> {
         let io = |path: &Path| {
             let path = path.to_owned();
@@ -50,10 +51,10 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Writes the epochs that are not there yet; `op_names` name the operations, `[O]`.
+    /// Writes the epochs that have not been written yet. `op_names` has one name per operation, `[O]`.
     ///
     /// # Errors
-    /// [`ReportError::Io`]
+    /// Returns [`ReportError::Io`], which names the file.
     pub fn epochs(&mut self, epochs: &[EpochRecord], op_names: &[&str]) -> Result<(), ReportError> {
         let mut seconds = 0.0;
         for (step, epoch) in epochs.iter().enumerate() {
@@ -66,14 +67,14 @@ impl EventFile {
         Ok(())
     }
 
-    /// Writes what the ranking after `epochs` agrees with.
+    /// Writes the agreement of the ranking with each benchmark table, as the step after the last epoch.
     ///
     /// # Errors
-    /// [`ReportError::Io`]
+    /// Returns [`ReportError::Io`], which names the file.
     pub fn ranking(&mut self, epochs: &[EpochRecord], agreements: &[Agreement]) -> Result<(), ReportError> {
         let mut values = Vec::new();
         for agreement in agreements {
-            let name = &agreement.truth;
+            let name = &agreement.table;
             if let Some(metrics) = &agreement.metrics {
                 values.push((format!("ranking/tau_b/{name}"), metrics.tau_b));
                 values.extend(metrics.p_at_top_5.map(|p| (format!("ranking/p_at_top5/{name}"), p)));
@@ -91,7 +92,7 @@ impl EventFile {
         self.write(&[double(1, self.began + seconds), integer(2, step as u64), bytes(5, &summary)].concat())
     }
 
-    /// One record: its length, a checksum of the length, the event, a checksum of the event.
+    /// Writes one record: its length, a checksum of the length, the event, and a checksum of the event.
     fn write(&mut self, event: &[u8]) -> Result<(), ReportError> {
         let length = (event.len() as u64).to_le_bytes();
         let record = [&length[..], &masked_crc(&length), event, &masked_crc(event)].concat();
@@ -100,7 +101,7 @@ impl EventFile {
     }
 }
 
-/// The curves of one epoch and their values.
+/// Tags and values of one epoch.
 fn curves(e: &EpochRecord, op_names: &[&str]) -> Vec<(String, f64)> {
     let mut values = vec![
         ("train/loss".to_owned(), e.loss),
@@ -122,8 +123,8 @@ fn curves(e: &EpochRecord, op_names: &[&str]) -> Vec<(String, f64)> {
     for (row, p) in e.path_distribution.iter().enumerate() {
         let place = match rows {
             1 => String::new(),
-            rows if rows == e.paths.op_counts.len() => format!("position {row}/"),
-            _ => format!("kind {row}/"),
+            rows if rows == e.paths.op_counts.len() => format!("decision {row}/"),
+            _ => format!("row {row}/"),
         };
         let names = op_names.iter().zip(p);
         values.extend(names.map(|(op, p)| (format!("paths/p/{place}{op}"), *p)));
@@ -135,7 +136,7 @@ fn masked_crc(data: &[u8]) -> [u8; 4] {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xA282_EAD8).to_le_bytes()
 }
 
-/// A number as protocol buffers write it: seven bits a byte, the lowest first.
+/// Encodes an integer as protocol buffers do: seven bits per byte, the lowest first.
 fn varint(mut value: u64) -> Vec<u8> {
     let mut out = Vec::new();
     while value >= 0x80 {

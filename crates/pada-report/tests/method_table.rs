@@ -1,13 +1,10 @@
 //! A small table of methods, as Markdown, CSV and JSON.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_rank::{Bootstrap, Difference, Interval};
+use pada_metrics::{Bootstrap, Difference, Interval};
 use pada_report::*;
-use pada_sampler::{ImageAudit, PathAudit};
-use pada_space::Arch;
 
 fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
-    let paths: Vec<Arch> = paths.iter().map(|path| Arch::new(path.to_vec())).collect();
     EpochRecord {
         epoch,
         stage: 0,
@@ -20,19 +17,19 @@ fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
         gv_scale_free: Some(4.0),
         path_distribution: vec![vec![0.5; 2]],
         path_entropy: 0.7,
-        paths: PathAudit::of(&paths, 2),
+        paths: PathAudit::of(paths.iter().map(|path| &path[..]), 2),
         images: ImageAudit::of(images),
         effective_sample_size: None,
         image_entropy: None,
         seconds: 1.0,
-        ranks: None,
+        communication: None,
     }
 }
 
 fn record(seed: u64, scores: &[f64]) -> RunRecord {
     let truth: Vec<f64> = (0..scores.len()).map(|i| i as f64).collect();
     let params: Vec<f64> = truth.iter().map(|t| (t * 7.0) % 5.0).collect();
-    let baselines = [("weights", params.clone())];
+    let baselines = [("#params", params.clone())];
     let agreement = Agreement::of("t", scores, &truth, &params, &baselines, &Bootstrap::default()).unwrap();
     let images = ImagesRecord { name: "images".into(), images: 4, sha256: "ab".into() };
     RunRecord {
@@ -42,9 +39,9 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
         seed,
         device: "a device".into(),
         threads: 2,
-        supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), weights: 90 },
+        supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 90 },
         train_images: images.clone(),
-        parts: vec![],
+        sub_supernets: vec![],
         epochs: vec![epoch(0, &[[0, 1], [1, 1]], &[0, 1, 2, 3]), epoch(1, &[[1, 1], [1, 1]], &[0, 0, 3, 3])],
         train_seconds: 36.0,
         ranking: Some(RankRecord {
@@ -53,7 +50,7 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
             images,
             batch: 512,
             seconds: 18.0,
-            ranks: None,
+            communication: None,
             agreements: vec![agreement],
             best: vec![],
         }),
@@ -75,8 +72,8 @@ fn table() -> MethodTable {
     let control = name("pa", "PA, paths only", RowGroup::Control, None);
     let mut second =
         MethodRow::of(control, &[record(0, &better), record(1, &good), record(2, &[1.0; 40])], &[1]);
-    let interval = Interval { low: -0.004, high: 0.03, level: 0.95, resamples: 2000 };
-    second.tau_b_difference = Some(Difference { mean: 0.0125, interval, seeds: 2 });
+    let interval = Interval::new(-0.004, 0.03, 0.95, 2000);
+    second.tau_b_difference = Some(Difference::new(0.0125, interval, 2));
     let none = name("gm", "GM", RowGroup::Beyond, None);
     MethodTable {
         title: "Table 1, preset mini".into(),
@@ -85,7 +82,7 @@ fn table() -> MethodTable {
         rows: vec![MethodRow::of(spos, &[record(0, &good)], &[1]), second, MethodRow::of(none, &[], &[1])],
         zero_cost: record(0, &good).ranking.unwrap().agreements[0].zero_cost.clone(),
         ceiling: Some(Ceiling { tau_b: 0.9, seeds: 3, archs: 40 }),
-        failed: vec![FailedCell { cell: "gm, seed 0".into(), reason: "no such rule".into() }],
+        failed: vec![FailedTrial { trial: "gm, seed 0".into(), reason: "no such rule".into() }],
         missing: 2,
     }
 }
@@ -99,7 +96,7 @@ fn golden_markdown() {
 #[test]
 fn of_a_supernet_that_was_split_the_last_epochs_of_all_parts_count() {
     let mut split = record(0, &[1.0, 2.0]);
-    split.parts = vec![vec!["0".into()], vec!["1".into()]];
+    split.sub_supernets = vec![vec!["0".into()], vec!["1".into()]];
     let at = |stage, paths: &[[u8; 2]]| EpochRecord { stage, ..epoch(stage, paths, &[0, 1]) };
     let (whole, none, all) = (at(0, &[[0, 1]]), at(1, &[[0, 0]]), at(2, &[[1, 1]]));
     split.epochs = vec![whole, at(1, &[[1, 1]]), none, all];

@@ -3,18 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use pada_rank::Bootstrap;
+use pada_metrics::Bootstrap;
 use pada_report::html::*;
 use pada_report::*;
-use pada_sampler::{ImageAudit, PathAudit};
-use pada_space::Arch;
 use proptest::prelude::*;
 use scraper::{Html, Selector};
 
 const ARCHS: usize = 40;
 
 fn epoch(i: usize) -> EpochRecord {
-    let paths = [vec![0, 1], vec![i as u8 % 3, 1]].map(Arch::new);
+    let paths = [[0, 1], [i as u8 % 3, 1]];
     EpochRecord {
         epoch: i,
         stage: 0,
@@ -27,12 +25,12 @@ fn epoch(i: usize) -> EpochRecord {
         gv_scale_free: None,
         path_distribution: vec![vec![0.25, 0.5, 0.25]],
         path_entropy: 1.0,
-        paths: PathAudit::of(&paths, 3),
+        paths: PathAudit::of(paths.iter().map(|path| &path[..]), 3),
         images: ImageAudit::of(&[0, 1, 1]),
         effective_sample_size: Some(2.5),
         image_entropy: None,
         seconds: 0.5,
-        ranks: None,
+        communication: None,
     }
 }
 
@@ -40,13 +38,14 @@ fn epoch(i: usize) -> EpochRecord {
 fn run(epochs: usize) -> RunView {
     let truth: Vec<f64> = (0..ARCHS).map(|i| i as f64).collect();
     let scores: Vec<f64> = (0..ARCHS).map(|i| (i ^ 1) as f64).collect();
-    let baselines = [("weights", truth.iter().map(|t| (t * 7.0) % 11.0).collect::<Vec<_>>())];
-    let bootstrap = Bootstrap { resamples: 50, ..Bootstrap::default() };
+    let baselines = [("#params", truth.iter().map(|t| (t * 7.0) % 11.0).collect::<Vec<_>>())];
+    let bootstrap = Bootstrap::new().with_resamples(50);
     let mut agreement =
         Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &bootstrap).unwrap();
     agreement.ceiling = Some(Ceiling { tau_b: 0.75, seeds: 3, archs: 31 });
     let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab12".into() };
-    let best = BestArch { arch: "333333".into(), score: 70.25, params: 58274, macs: 9, truth: None };
+    let best =
+        BestArch { arch: "333333".into(), score: 70.25, params: 58274, macs: 9, stand_alone_accuracy: None };
     let record = RunRecord {
         name: "mini".into(),
         version: "0.1.0".into(),
@@ -54,9 +53,9 @@ fn run(epochs: usize) -> RunView {
         seed: 3,
         device: "engine".into(),
         threads: 2,
-        supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), weights: 99874 },
+        supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 99874 },
         train_images: images.clone(),
-        parts: vec![],
+        sub_supernets: vec![],
         epochs: (0..epochs).map(epoch).collect(),
         train_seconds: 0.5 * epochs as f64,
         ranking: Some(RankRecord {
@@ -65,12 +64,13 @@ fn run(epochs: usize) -> RunView {
             batch: 500,
             recalibrated_on: None,
             seconds: 0.1,
-            ranks: None,
+            communication: None,
             agreements: vec![agreement],
             best: vec![best],
         }),
     };
-    let accuracy = |i: usize| ArchAccuracy { arch: format!("a{i}"), predicted: scores[i], truth: truth[i] };
+    let accuracy =
+        |i: usize| ArchAccuracy { arch: format!("a{i}"), predicted: scores[i], stand_alone: truth[i] };
     let thumbnail = |index: usize| Thumbnail {
         index,
         class: "frog".into(),
@@ -86,7 +86,7 @@ fn run(epochs: usize) -> RunView {
         settings: vec![("seed".into(), "3".into()), ("train.lr".into(), "0.05".into())],
         planned_epochs: Some(epochs),
         op_names: ["none", "skip", "conv"].map(str::to_owned).to_vec(),
-        op_positions: vec![true; 2],
+        op_decisions: vec![true; 2],
         record: Some(record),
         accuracies: Ok(Accuracies { table: "table".into(), archs: (0..ARCHS).map(accuracy).collect() }),
         images: Ok(PreferredImages {
@@ -128,12 +128,12 @@ fn a_page_has_its_result_first_and_all_sections() {
     assert_eq!(texts(&html, "h1"), ["mini: PA&DA (released), seed 3"]);
     let sections = [
         "Result",
-        "Predicted and true accuracy",
-        "What ran",
+        "Predicted and stand-alone accuracy",
+        "Setup",
         "Training",
-        "Paths",
-        "Images",
-        "What was really drawn",
+        "Path distribution",
+        "Image distribution",
+        "Sampled paths and images",
         "Cost",
     ];
     assert_eq!(texts(&html, "h2"), sections);
@@ -143,30 +143,32 @@ fn a_page_has_its_result_first_and_all_sections() {
     assert_eq!(texts(&html, ".tiles dd:not(.small)")[..2], [tau.as_str(), "1.000"]);
     assert!(
         texts(&html, ".verdict")[0]
-            .starts_with("Better than the best ranking that needs no supernet: weights")
+            .starts_with("Significantly better than the best zero-cost baseline (#params")
     );
     let rows = texts(&html, ".pair tbody th");
-    assert_eq!(rows, ["supernet", "weights", "seed against seed"]);
+    assert_eq!(rows, ["supernet", "#params", "between seeds"]);
     // Tau-b, scatter, five curves of which one has no number, two areas and an entropy, two audits.
     assert_eq!(texts(&html, "svg").len(), 12);
     assert_eq!(texts(&html, "details tbody tr").len(), 3);
     for label in ["conv 25 %", "skip 50 %", "none 25 %"] {
         assert!(texts(&html, ".legend li").contains(&label.to_owned()), "{label}");
     }
-    assert!(texts(&html, ".facts dd").contains(&"C=8, N=1, 99,874 weights".to_owned()));
+    assert!(texts(&html, ".facts dd").contains(&"C=8, N=1, 99,874 parameters".to_owned()));
     assert_eq!(texts(&html, "pre"), ["name = \"mini\"\n"]);
 }
 
 #[test]
-fn ranks_and_what_they_sent_stand_with_the_cost() {
-    let sent = ["ranks that trained", "sent by rank 0", "waited for other ranks", "ranks that scored"];
+fn processes_and_their_communication_are_part_of_the_cost() {
+    let sent =
+        ["training processes", "sent by process 0", "process 0 waited for others", "ranking processes"];
     let mut view = run(1);
     let said = |view: &RunView| texts(&parse(std::slice::from_ref(view)), ".facts dt");
     assert!(sent.iter().all(|name| !said(&view).iter().any(|fact| fact == name)), "one process");
     let record = view.record.as_mut().unwrap();
-    let ranks = RanksRecord { ranks: 2, messages: 3297, bytes: 17_600_000, seconds: 0.25 };
-    record.epochs[0].ranks = Some(ranks);
-    record.ranking.as_mut().unwrap().ranks = Some(RanksRecord { ranks: 3, ..ranks });
+    let sent_by_two = CommunicationRecord { processes: 2, messages: 3297, bytes: 17_600_000, seconds: 0.25 };
+    record.epochs[0].communication = Some(sent_by_two);
+    record.ranking.as_mut().unwrap().communication =
+        Some(CommunicationRecord { processes: 3, ..sent_by_two });
     assert!(sent.iter().all(|name| said(&view).iter().any(|fact| fact == name)));
     let facts = texts(&parse(&[view]), ".facts dd");
     for fact in ["2", "3,297 messages, 17.6 MB", "250 ms", "3"] {
@@ -180,15 +182,23 @@ fn the_best_of_both_lists_are_marked() {
     // Of 40, two are the best 5 %; 38 and 39 change places in the prediction.
     assert_eq!(
         texts(&html, "circle.found title"),
-        ["a38: predicted 39.00 %, true 38.00 %", "a39: predicted 38.00 %, true 39.00 %"]
+        ["a38: predicted 39.00 %, stand-alone 38.00 %", "a39: predicted 38.00 %, stand-alone 39.00 %"]
     );
     let legend = texts(&html, "li:has(.point)");
-    assert_eq!(legend, ["both (2)", "only truly best (0)", "only predicted best (0)", "others (38)"]);
+    assert_eq!(
+        legend,
+        [
+            "top 5 % by both (2)",
+            "top 5 % by stand-alone accuracy only (0)",
+            "top 5 % by prediction only (0)",
+            "others (38)",
+        ]
+    );
 }
 
 #[test]
 fn choices_of_inputs_stand_apart_from_operations() {
-    let mut view = RunView { op_positions: vec![true, false], ..run(1) };
+    let mut view = RunView { op_decisions: vec![true, false], ..run(1) };
     let epoch = &mut view.record.as_mut().unwrap().epochs[0];
     epoch.path_distribution = vec![vec![0.5, 0.0, 0.5], vec![0.1, 0.2, 0.3, 0.4]];
     epoch.paths.op_counts = vec![vec![1, 3, 0, 0], vec![0, 0, 0, 4]];
@@ -201,7 +211,7 @@ fn choices_of_inputs_stand_apart_from_operations() {
         "choice 3 40 %choice 2 30 %choice 1 20 %choice 0 10 %",
     ];
     assert_eq!(legends, expected);
-    assert!(texts(&html, "figcaption").contains(&"Position 1 which inputs".to_owned()));
+    assert!(texts(&html, "figcaption").contains(&"Decision 1 choice of inputs".to_owned()));
 }
 
 #[test]
@@ -219,7 +229,7 @@ fn images_are_drawn_within_the_page() {
     assert!(
         texts(&html, "figcaption")
             .iter()
-            .any(|t| t.contains("above the 17 that share the lowest N·q of all, 0"))
+            .any(|t| t.contains("without the 17 images that share the lowest N·q of all, 0"))
     );
 }
 
@@ -234,29 +244,32 @@ fn a_running_run_says_what_is_missing() {
             && notice.ends_with("--resume runs/mini-s3-001"),
         "{notice}"
     );
-    assert_eq!(texts(&html, ".missing")[0], "There is no ranking yet.");
+    assert_eq!(texts(&html, ".missing")[0], "The architectures have not been ranked yet.");
     assert_eq!(texts(&html, "h2").len(), 7);
     view.record.as_mut().unwrap().epochs.clear();
-    assert_eq!(texts(&parse(std::slice::from_ref(&view)), "h2"), ["Result", "What ran", "Images", "Cost"]);
+    assert_eq!(
+        texts(&parse(std::slice::from_ref(&view)), "h2"),
+        ["Result", "Setup", "Image distribution", "Cost"]
+    );
     view.record = None;
     let html = parse(&[view]);
-    assert_eq!(texts(&html, "h2"), ["What ran"]);
+    assert_eq!(texts(&html, "h2"), ["Setup"]);
     assert!(texts(&html, ".notice")[0].starts_with("No epoch is finished yet"));
 }
 
 #[test]
 fn what_is_not_there_says_why() {
     let mut view = RunView {
-        accuracies: Err("The truth table is not here.".into()),
+        accuracies: Err("The benchmark table is missing.".into()),
         images: Err("Images are drawn uniformly.".into()),
         ..run(2)
     };
     view.record.as_mut().unwrap().ranking.as_mut().unwrap().agreements.clear();
     let missing = texts(&parse(&[view]), ".missing");
     let expected = [
-        "There was no truth table to compare the ranking with.",
-        "The truth table is not here.",
-        "No epoch has it.",
+        "The ranking was not compared with a benchmark table.",
+        "The benchmark table is missing.",
+        "No epoch has this measurement.",
         "Images are drawn uniformly.",
     ];
     assert_eq!(missing, expected);
@@ -282,7 +295,7 @@ fn several_runs_stand_side_by_side() {
     let results = "section:first-of-type table:first-of-type";
     // The result first, where a phone shows it.
     let titles = texts(&html, &format!("{results} thead th"));
-    assert_eq!(titles[..3], ["run", "tau-b", "less the first"]);
+    assert_eq!(titles[..3], ["run", "tau-b", "Δ to first run"]);
     let names = texts(&html, &format!("{results} tbody th"));
     assert_eq!(names[1], "runs/other-s0SPOS");
     let less = format!("{results} tbody tr td:nth-child(3)");
@@ -313,7 +326,7 @@ fn a_page_asks_for_nothing_and_stays_small() {
     let archs = (0..15_625).map(|i| ArchAccuracy {
         arch: format!("{i}"),
         predicted: f64::from(i * 7919 % 15_625),
-        truth: f64::from(i),
+        stand_alone: f64::from(i),
     });
     long.accuracies = Ok(Accuracies { table: "table".into(), archs: archs.collect() });
     let text = page(std::slice::from_ref(&long));
@@ -364,7 +377,7 @@ proptest! {
             let record = view.record.as_mut().unwrap();
             record.device = device;
             record.ranking.as_mut().unwrap().best[0].arch = arch.clone();
-            record.ranking.as_mut().unwrap().agreements[0].truth = table.clone();
+            record.ranking.as_mut().unwrap().agreements[0].table = table.clone();
             record.ranking.as_mut().unwrap().agreements[0].zero_cost[0].name = table.clone();
             let images = view.images.as_mut().unwrap();
             images.checkpoint = folder.clone();

@@ -1,18 +1,19 @@
-//! What a record keeps and what the summary says.
+//! Records survive their files, older records can still be read, and the summary names the results.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_rank::Bootstrap;
+use std::path::{Path, PathBuf};
+
+use pada_metrics::Bootstrap;
 use pada_report::*;
-use pada_sampler::{ImageAudit, PathAudit};
-use pada_space::Arch;
 
 fn record() -> RunRecord {
     let (scores, truth) = ([61.0, 55.5, 70.25, 12.0], [90.1, 89.0, 93.2, 10.0]);
-    let baselines = [("weights", vec![0.8, 0.1, 1.2, 0.0]), ("constant", vec![1.0; 4])];
+    let baselines = [("#params", vec![0.8, 0.1, 1.2, 0.0]), ("constant", vec![1.0; 4])];
     let agreement =
         Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &Bootstrap::default()).unwrap();
     let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab".into() };
-    let best = BestArch { arch: "333333".into(), score: 70.25, params: 7, macs: 9, truth: None };
+    let best =
+        BestArch { arch: "333333".into(), score: 70.25, params: 7, macs: 9, stand_alone_accuracy: None };
     RunRecord {
         name: "mini".into(),
         version: "0.1.0".into(),
@@ -20,9 +21,9 @@ fn record() -> RunRecord {
         seed: 3,
         device: "cpu".into(),
         threads: 2,
-        supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), weights: 90 },
+        supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 90 },
         train_images: images.clone(),
-        parts: vec![],
+        sub_supernets: vec![],
         epochs: Vec::new(),
         train_seconds: 1.0 / 3.0,
         ranking: Some(RankRecord {
@@ -31,7 +32,7 @@ fn record() -> RunRecord {
             images,
             batch: 512,
             seconds: 0.1,
-            ranks: None,
+            communication: None,
             agreements: vec![agreement],
             best: vec![best],
         }),
@@ -57,12 +58,18 @@ fn a_record_that_is_none_is_named() {
 }
 
 #[test]
-fn the_summary_shows_supernet_and_lines_to_beat() {
+fn the_summary_shows_supernet_and_baselines() {
     let text = summary(&record());
-    for expected in ["seed 3", "table", "supernet (n = 4)", "1.000", "weights", "333333", "70.25"] {
+    for expected in ["seed 3", "table", "supernet (n = 4)", "1.000", "#params", "333333", "70.25"] {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
     assert!(!text.contains("constant"), "a baseline that ranks nothing is left out");
+    let record = record();
+    assert_eq!(record.to_string(), text);
+    let ranking = record.ranking.unwrap();
+    assert_eq!(ranking.to_string(), ranking_summary(&ranking));
+    let agreement = ranking.agreements[0].to_string();
+    assert!(agreement.starts_with("table ") && ranking.to_string().contains(&agreement), "{agreement}");
 }
 
 #[test]
@@ -74,22 +81,22 @@ fn a_collapsed_supernet_has_no_tau() {
     assert!(reason.contains("all 3 predicted scores are equal"), "{reason}");
 }
 
-/// Two epochs by two ranks, one by four.
+/// Two epochs by two processes, one by four.
 #[test]
-fn the_summary_says_which_ranks_trained_and_what_they_sent() {
+fn the_summary_shows_processes_and_their_communication() {
     let mut record = record();
-    assert!(!summary(&record).contains("ranks"), "one process");
-    let epoch = |ranks, messages| {
-        let ranks = RanksRecord { ranks, messages, bytes: 900_000, seconds: 1.25 };
-        EpochRecord { ranks: Some(ranks), ..epoch() }
+    assert!(!summary(&record).contains("processes"), "one process");
+    let epoch = |processes, messages| {
+        let sent = CommunicationRecord { processes, messages, bytes: 900_000, seconds: 1.25 };
+        EpochRecord { communication: Some(sent), ..epoch() }
     };
     record.epochs = vec![epoch(2, 50), epoch(2, 50), epoch(4, 100)];
-    let ranks = RanksRecord { ranks: 3, messages: 4, bytes: 5, seconds: 0.5 };
-    record.ranking.as_mut().unwrap().ranks = Some(ranks);
+    let sent = CommunicationRecord { processes: 3, messages: 4, bytes: 5, seconds: 0.5 };
+    record.ranking.as_mut().unwrap().communication = Some(sent);
     let text = summary(&record);
-    let line = "ranks      2, then 4; rank 0 sent 200 messages, 2.7 MB, and waited 3.8 s for others";
+    let line = "processes  2, then 4; process 0 sent 200 messages (2.7 MB) and waited 3.8 s for the others";
     assert!(text.contains(line), "{text}");
-    assert!(text.contains("in 0.1 s by 3 ranks"), "{text}");
+    assert!(text.contains("in 0.1 s by 3 processes"), "{text}");
     let read: RunRecord = serde_json::from_str(&record.to_json()).unwrap();
     assert_eq!(read, record);
 }
@@ -107,11 +114,65 @@ fn epoch() -> EpochRecord {
         gv_scale_free: None,
         path_distribution: vec![],
         path_entropy: 1.0,
-        paths: PathAudit::of(&[Arch::new(vec![0, 1])], 3),
+        paths: PathAudit::of([&[0, 1][..]], 3),
         images: ImageAudit::of(&[0, 1, 1]),
         effective_sample_size: None,
         image_entropy: None,
         seconds: 0.5,
-        ranks: None,
+        communication: None,
     }
+}
+
+/// All JSON files below a folder of this repository.
+fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => json_files(&path),
+            false => vec![path],
+        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect()
+}
+
+/// The record of `fuzz/corpus/records/run.json` with older field names throughout; processes, a split and baselines were added by hand.
+#[test]
+fn a_record_with_older_field_names_is_read() {
+    let old =
+        RunRecord::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/record-v0.json")).unwrap();
+    assert_eq!((old.supernet.params, old.sub_supernets.len()), (1713, 1));
+    let sent = CommunicationRecord { processes: 2, messages: 50, bytes: 900_000, seconds: 1.25 };
+    assert_eq!(old.epochs[0].communication, Some(sent));
+    let ranking = old.ranking.as_ref().unwrap();
+    assert_eq!(ranking.communication, Some(CommunicationRecord { processes: 3, ..sent }));
+    assert_eq!(ranking.agreements[0].table, "mini");
+    let names: Vec<&str> = ranking.agreements[0].zero_cost.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, [ZeroCostRow::PARAMS, ZeroCostRow::ACTIVE_CONV_PARAMS]);
+    assert_eq!(ranking.best[0].stand_alone_accuracy, Some(10.5));
+    let again: RunRecord = serde_json::from_str(&old.to_json()).unwrap();
+    assert_eq!(again, old);
+}
+
+/// The corpus of the fuzz target and all published results of this repository.
+#[test]
+fn all_records_of_the_repository_are_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (mut runs, mut tables) = (0, 0);
+    for path in
+        ["fuzz/corpus/records", "xtask/records"].iter().flat_map(|folder| json_files(&root.join(folder)))
+    {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        // Benchmark samples are in the same folders.
+        if json.get("epochs").is_some() && json.get("supernet").is_some() {
+            let record = RunRecord::read(&path).unwrap();
+            assert!(!summary(&record).is_empty());
+            runs += 1;
+        } else if json.get("zero_cost").is_some() && json.get("rows").is_some() {
+            let table: MethodTable = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+            assert!(!table.rows.is_empty(), "{path:?}");
+            tables += 1;
+        }
+    }
+    assert!(runs >= 20 && tables >= 3, "{runs} run records and {tables} tables");
 }

@@ -8,8 +8,8 @@
 
 use candle_core::{D, Device, Result, Tensor, Var};
 use pada_sampler::{
-    DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig, PathSampler,
-    PathSeen,
+    DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig, PathObservation,
+    PathSampler,
 };
 use pada_space::{Arch, SubSpace};
 use rand::{RngExt, SeedableRng};
@@ -30,7 +30,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let net = Net::new(&mut rng)?;
     let (x, y) = examples(&mut rng)?;
     let best = Arch::new(vec![2; LAYERS]);
-    let space = SubSpace::whole(&[OPS.len(); LAYERS]);
+    let space = SubSpace::from_op_counts(&[OPS.len(); LAYERS])?;
     let mut paths = PathImportance::new(space, PathImportanceConfig::default())?;
     let mut images = DataImportance::new(EXAMPLES, DataImportanceConfig::default())?;
 
@@ -40,14 +40,13 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             let (x, y) = (x.index_select(&rows, 0)?, y.index_select(&rows, 0)?);
             for path in paths.next_paths(&mut rng) {
                 let step = net.step(&path, &x, &y)?;
-                let position_norms = &step.position_norms;
-                paths.observe(&PathSeen { path: &path, position_norms, loss: step.loss });
-                images.observe(batch, &step.example_norms);
+                paths.observe(&PathObservation::new(&path, &step.position_norms, step.loss))?;
+                images.observe(batch, &step.example_norms)?;
             }
         }
         let progress = epoch as f64 / EPOCHS as f64;
-        paths.end_epoch(progress);
-        images.end_epoch(progress);
+        paths.end_epoch(progress)?;
+        images.end_epoch(progress)?;
         if epoch == 0 || epoch % 25 == 24 {
             // What is drawn gets harder, so its loss says little: this is that of all examples that can be learnt.
             let learnable = (EXAMPLES - NOISY) as usize;

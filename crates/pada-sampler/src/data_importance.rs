@@ -1,141 +1,227 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::path_sampler::check_norms;
+use crate::schedule::check_progress;
+use crate::state::{bad_state, check_len};
 use crate::uniform_data::shuffled;
+use crate::weighted_draws::check_weights;
 use crate::{
-    AliasTable, DataSampler, ImportanceWeights, Ramp, SamplerError, SamplerState, Variant,
+    AliasTable, DataSampler, ImportanceWeights, LinearSchedule, SamplerError, SavedState, Variant,
     draw_without_replacement,
 };
 
-/// Settings of [`DataImportance`].
+/// Settings of [`DataImportance`]. The default is the released code of PA&DA.
+///
+/// ```
+/// use pada_sampler::{DataImportanceConfig, Replacement};
+///
+/// let config = DataImportanceConfig::paper().with_replacement(Replacement::Without);
+/// assert_eq!(config.smoothing.first, 0.0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct DataImportanceConfig {
-    /// Whose rule.
+    /// Variant: the released code or the text of the paper.
     pub variant: Variant,
-    /// τ, the share of the importance distribution.
-    pub smoothing: Ramp,
-    /// Whether an image's loss is multiplied by 1/(N·q).
+    /// τ, the share of the importance distribution in the distribution that images are drawn from.
+    pub smoothing: LinearSchedule,
+    /// Importance weights: the factor 1/(N·q) on the loss of an image, or none.
     pub importance_weights: ImportanceWeights,
-    /// Whether an image can come twice in an epoch.
+    /// Sampling with or without replacement within an epoch.
     pub replacement: Replacement,
 }
 
-/// Whether an image can come twice in an epoch.
+impl DataImportanceConfig {
+    /// The settings of the released code.
+    pub fn released() -> Self {
+        Self::default()
+    }
+
+    /// The settings of the paper's text.
+    pub fn paper() -> Self {
+        Self { variant: Variant::Paper, ..Self::default() }
+    }
+
+    /// Sets the variant.
+    pub fn with_variant(self, variant: Variant) -> Self {
+        Self { variant, ..self }
+    }
+
+    /// Sets τ, the share of the importance distribution.
+    pub fn with_smoothing(self, smoothing: LinearSchedule) -> Self {
+        Self { smoothing, ..self }
+    }
+
+    /// Sets whether losses are weighted.
+    pub fn with_importance_weights(self, importance_weights: ImportanceWeights) -> Self {
+        Self { importance_weights, ..self }
+    }
+
+    /// Sets whether an image can be drawn twice in an epoch.
+    pub fn with_replacement(self, replacement: Replacement) -> Self {
+        Self { replacement, ..self }
+    }
+}
+
+/// Sampling with or without replacement within an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Replacement {
-    /// Independent draws, as in the released code.
+    /// Draws are independent, as in the released code.
     #[default]
     With,
-    /// Every image once, those with a large score early. Beyond the paper.
+    /// Every image is drawn once, important images early. Not part of the paper.
     Without,
 }
 
-/// An epoch of N draws; an image is drawn in proportion to its gradient norm, mixed with the uniform distribution:
-/// `q = τ·s/Σs + (1 − τ)/N` at the end of an epoch. The first epoch is a random order of all images.
+/// Draws N images per epoch, each in proportion to its importance, its gradient norm, mixed with the uniform distribution:
+/// `q = τ · s/Σs + (1 − τ)/N`, computed at the end of an epoch. The first epoch is a random order of all images.
 ///
-/// The score s of an image seen in the epoch is its norm; seen again, `s ← (s + new)/2`. An image that was not seen has
-/// - `released`: the score 0,
-/// - `paper`: the score it had.
+/// The importance s of an image that was drawn in the epoch is its gradient norm; if it is drawn again, `s ← (s + new)/2`. An image
+/// that was not drawn
+/// - has the importance 0 with [`Variant::Released`],
+/// - keeps its importance with [`Variant::Paper`].
 ///
 /// # Source
-/// PA&DA, Eq. 13 and Alg. 1; released code `train_panda_201.py`.
+/// PA&DA, Eq. 13 and Algorithm 1; released code `train_panda_201.py`.
 #[derive(Clone, Debug)]
 pub struct DataImportance {
     config: DataImportanceConfig,
-    /// Scores: those of earlier epochs until the image is seen in this one.
-    s: Vec<f64>,
-    /// 1 where the image was seen in this epoch.
-    seen: Vec<f64>,
-    q: Vec<f64>,
-    /// 0 until q has been drawn from for the first time.
-    epochs: f64,
+    state: DataImportanceState,
+}
+
+/// State of [`DataImportance`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct DataImportanceState {
+    /// `[N]`, the importance s of each image. It is the one of an earlier epoch until the image is drawn in the current epoch.
+    pub importance: Vec<f64>,
+    /// `[N]`, whether each image was drawn in the current epoch.
+    pub seen: Vec<bool>,
+    /// `[N]`, the probability q of each image.
+    pub probability: Vec<f64>,
+    /// The number of finished epochs. The first epoch does not draw from q.
+    pub epochs: usize,
+}
+
+impl DataImportanceState {
+    /// The kind of [`SavedState`] that holds this state.
+    pub const KIND: &str = "data-importance";
 }
 
 impl DataImportance {
-    /// For `n` images.
+    /// A sampler for `n` images.
     ///
     /// # Errors
-    /// [`SamplerError::BadConfig`] or [`SamplerError::Empty`]
+    /// Returns [`SamplerError::BadConfig`] if a share is outside `0..=1`, and [`SamplerError::Empty`] if `n` is 0.
     pub fn new(n: u32, config: DataImportanceConfig) -> Result<Self, SamplerError> {
         config.smoothing.check(["smoothing.first", "smoothing.last"])?;
         if n == 0 {
             return Err(SamplerError::Empty);
         }
         let n = n as usize;
-        Ok(Self { config, s: vec![0.0; n], seen: vec![0.0; n], q: vec![1.0 / n as f64; n], epochs: 0.0 })
+        let (importance, seen, probability) = (vec![0.0; n], vec![false; n], vec![1.0 / n as f64; n]);
+        Ok(Self { config, state: DataImportanceState { importance, seen, probability, epochs: 0 } })
+    }
+
+    fn check_image(&self, image: u32) -> Result<(), SamplerError> {
+        let images = self.state.probability.len();
+        if (image as usize) < images { Ok(()) } else { Err(SamplerError::NoSuchImage { image, images }) }
     }
 }
 
 impl DataSampler for DataImportance {
     fn epoch_order(&mut self, rng: &mut dyn Rng) -> Vec<u32> {
-        let n = self.q.len();
-        if self.epochs == 0.0 {
+        const WHY: &str = "end_epoch and restore leave q a distribution";
+        let (q, n) = (&self.state.probability, self.state.probability.len());
+        if self.state.epochs == 0 {
             return shuffled(n as u32, rng);
         }
-        const WHY: &str = "end_epoch makes q a distribution";
         match self.config.replacement {
             Replacement::With => {
-                let table = AliasTable::new(&self.q).expect(WHY);
+                let table = AliasTable::new(q).expect(WHY);
                 (0..n).map(|_| table.draw(rng) as u32).collect()
             }
             Replacement::Without => {
-                // Images whose q is exactly zero cannot be drawn; they close the epoch in their order.
-                let possible = self.q.iter().filter(|q| **q > 0.0).count();
-                let mut order = draw_without_replacement(&self.q, possible, rng).expect(WHY);
-                order.extend((0..n as u32).filter(|&i| self.q[i as usize] == 0.0));
+                // Images with q = 0 cannot be drawn; they come last, in the order of the data set.
+                let possible = q.iter().filter(|q| **q > 0.0).count();
+                let mut order = draw_without_replacement(q, possible, rng).expect(WHY);
+                order.extend((0..n as u32).filter(|&i| q[i as usize] == 0.0));
                 order
             }
         }
     }
 
-    fn loss_weight(&self, image: u32) -> f32 {
-        let drawn = self.epochs > 0.0 && self.config.replacement == Replacement::With;
-        match self.config.importance_weights {
-            ImportanceWeights::Unbiased if drawn => {
-                (1.0 / (self.q.len() as f64 * self.q[image as usize])) as f32
-            }
+    fn loss_weight(&self, image: u32) -> Result<f32, SamplerError> {
+        self.check_image(image)?;
+        let q = &self.state.probability;
+        let drawn = self.state.epochs > 0 && self.config.replacement == Replacement::With;
+        Ok(match self.config.importance_weights {
+            ImportanceWeights::Unbiased if drawn => (1.0 / (q.len() as f64 * q[image as usize])) as f32,
             _ => 1.0,
-        }
+        })
     }
 
-    fn observe(&mut self, images: &[u32], grad_norms: &[f32]) {
+    fn observe(&mut self, images: &[u32], grad_norms: &[f32]) -> Result<(), SamplerError> {
+        let (found, expected) = (grad_norms.len(), images.len());
+        if found != expected {
+            let (what, per) = ("gradient norms", "one for each image of the batch");
+            return Err(SamplerError::LengthMismatch { what, found, expected, per });
+        }
+        images.iter().try_for_each(|&image| self.check_image(image))?;
+        check_norms("gradient norm", grad_norms.iter().map(|&norm| f64::from(norm)))?;
+        let DataImportanceState { importance, seen, .. } = &mut self.state;
         for (&image, &norm) in images.iter().zip(grad_norms) {
             let (i, norm) = (image as usize, f64::from(norm));
-            // The released code knows "seen" by a score that is not zero; a score of exactly zero is as good as none.
-            let again = self.seen[i] == 1.0 && self.s[i] != 0.0;
-            self.s[i] = if again { (self.s[i] + norm) / 2.0 } else { norm };
-            self.seen[i] = 1.0;
+            // The released code recognises an image that was drawn before by an importance that is not zero.
+            let again = seen[i] && importance[i] != 0.0;
+            importance[i] = if again { (importance[i] + norm) / 2.0 } else { norm };
+            seen[i] = true;
         }
+        Ok(())
     }
 
-    fn end_epoch(&mut self, progress: f64) {
+    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
+        check_progress(progress)?;
+        let DataImportanceState { importance, seen, probability, epochs } = &mut self.state;
         if self.config.variant == Variant::Released {
-            self.s.iter_mut().zip(&self.seen).filter(|(_, seen)| **seen == 0.0).for_each(|(s, _)| *s = 0.0);
+            importance.iter_mut().zip(&*seen).filter(|(_, seen)| !**seen).for_each(|(s, _)| *s = 0.0);
         }
-        let (sum, uniform) = (self.s.iter().sum::<f64>(), 1.0 / self.s.len() as f64);
+        let (sum, uniform) = (importance.iter().sum::<f64>(), 1.0 / importance.len() as f64);
         let share = self.config.smoothing.at(progress);
-        for (q, s) in self.q.iter_mut().zip(&self.s) {
-            // DIFFERS: where all scores are zero the released code divides by zero; here q is uniform.
+        for (q, s) in probability.iter_mut().zip(&*importance) {
+            // DIFFERS: if the importance of all images is zero, the released code divides by zero; here q is uniform.
             *q = if sum > 0.0 { share * (s / sum) + (1.0 - share) * uniform } else { uniform };
         }
-        self.seen.fill(0.0);
-        self.epochs += 1.0;
+        seen.fill(false);
+        *epochs += 1;
+        Ok(())
     }
 
     fn distribution(&self) -> Option<&[f64]> {
-        (self.epochs > 0.0).then_some(self.q.as_slice())
+        (self.state.epochs > 0).then_some(self.state.probability.as_slice())
     }
 
-    fn state(&self) -> SamplerState {
-        SamplerState::new([("s", &self.s), ("seen", &self.seen), ("q", &self.q), ("epochs", &[self.epochs])])
+    fn state(&self) -> SavedState {
+        SavedState::new(DataImportanceState::KIND, &self.state)
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        let n = self.q.len();
-        let [s, seen, q, epochs] = state.lists([("s", n), ("seen", n), ("q", n), ("epochs", 1)])?;
-        (self.s, self.seen, self.q, self.epochs) = (s, seen, q, epochs[0]);
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        const KIND: &str = DataImportanceState::KIND;
+        let state: DataImportanceState = state.read(KIND)?;
+        let n = self.state.probability.len();
+        check_len(KIND, "importance", state.importance.len(), n)?;
+        check_len(KIND, "seen", state.seen.len(), n)?;
+        check_len(KIND, "probability", state.probability.len(), n)?;
+        check_weights(&state.probability)
+            .map_err(|error| bad_state(KIND, format!("`probability`: {error}")))?;
+        if let Some(value) = state.importance.iter().find(|value| !(value.is_finite() && **value >= 0.0)) {
+            return Err(bad_state(KIND, format!("`importance` contains {value}")));
+        }
+        self.state = state;
         Ok(())
     }
 }

@@ -1,46 +1,64 @@
 use pada_space::{Arch, SubSpace};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 
-use crate::{PathSampler, PathSeen, SamplerError, SamplerState, Variant};
+use crate::path_sampler::check_space;
+use crate::schedule::check_progress;
+use crate::state::check_paths;
+use crate::{PathSampler, SamplerError, SavedState, Variant};
 
-/// O paths a step in which every operation of every position stands exactly once: a random order of the operations for each
-/// position, read across.
+/// Draws O paths per step in which every operation of every position occurs exactly once (strict fairness): the operations of each
+/// position are shuffled, and path k takes the k-th operation of each.
 ///
-/// Choices of inputs, which have no weights, are drawn once for all paths of a set.
+/// Positions that choose inputs have no weights. Their choice is drawn once for all paths of a step.
 ///
-/// - `paper`: new orders for every step.
-/// - `released`: one list of orders is drawn per epoch and never reset, so the same O paths serve every step of the epoch.
+/// - [`Variant::Paper`] shuffles for every step.
+/// - [`Variant::Released`] shuffles once per epoch, so the same O paths serve every step of the epoch. The released code of PA&DA
+///   trains its FairNAS baseline so.
 ///
 /// # Source
-/// FairNAS, Alg. 1; the variant `released` is what the public PA-DA repository does in its comparison.
+/// Chu et al., *FairNAS: Rethinking Evaluation Fairness of Weight Sharing Neural Architecture Search*, ICCV 2021, Algorithm 1.
 #[derive(Clone, Debug)]
 pub struct FairPaths {
     space: SubSpace,
     variant: Variant,
-    /// The paths of the epoch, released only; empty until the first step.
-    held: Vec<Arch>,
+    /// The paths of the current epoch. Only [`Variant::Released`] uses them; they are empty until the first step of an epoch.
+    epoch_paths: Vec<Arch>,
+}
+
+/// State of [`FairPaths`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FairPathsState {
+    /// The paths of the current epoch; empty before its first step, and always empty for [`Variant::Paper`].
+    pub epoch_paths: Vec<Arch>,
+}
+
+impl FairPathsState {
+    /// The kind of [`SavedState`] that holds this state.
+    pub const KIND: &str = "fair-paths";
 }
 
 impl FairPaths {
-    /// For a part of a space.
+    /// A sampler for a space or a part of one.
     ///
     /// # Errors
-    /// [`SamplerError::BadConfig`] where positions have different numbers of operations: then no set of paths is fair.
+    /// Returns [`SamplerError::BadConfig`] if positions have different numbers of operations, because then no set of paths is fair,
+    /// and [`SamplerError::Empty`] if there is nothing to choose.
     pub fn new(space: SubSpace, variant: Variant) -> Result<Self, SamplerError> {
+        check_space(&space)?;
         let positions = 0..space.allowed().len();
         let mut numbers = positions.filter(|&e| space.kind(e).is_some()).map(|e| space.allowed()[e].len());
         let first = numbers.next().ok_or(SamplerError::Empty)?;
         if let Some(other) = numbers.find(|&n| n != first) {
             let range =
-                "the same at every position of fair paths; take another path rule or leave operations out";
-            return Err(SamplerError::BadConfig {
-                name: "the number of operations",
-                value: other as f64,
-                range,
-            });
+                "the same at every position for fair paths; use another path sampler or leave operations out";
+            let (name, value) = ("the number of operations", other as f64);
+            return Err(SamplerError::BadConfig { name, value, range });
         }
-        Ok(Self { space, variant, held: Vec::new() })
+        Ok(Self { space, variant, epoch_paths: Vec::new() })
     }
 
     fn draw(&self, mut rng: &mut dyn Rng) -> Vec<Arch> {
@@ -51,7 +69,7 @@ impl FairPaths {
             .enumerate()
             .map(|(e, ops)| {
                 if self.space.kind(e).is_none() {
-                    // The same inputs for all paths: then every operation of the edges that are kept is trained once.
+                    // All paths use the same inputs, so that every operation of their edges is trained exactly once.
                     return vec![ops[rng.random_range(0..ops.len())]];
                 }
                 let mut order = ops.clone();
@@ -70,30 +88,32 @@ impl PathSampler for FairPaths {
         match self.variant {
             Variant::Paper => self.draw(rng),
             Variant::Released => {
-                if self.held.is_empty() {
-                    self.held = self.draw(rng);
+                if self.epoch_paths.is_empty() {
+                    self.epoch_paths = self.draw(rng);
                 }
-                self.held.clone()
+                self.epoch_paths.clone()
             }
         }
     }
 
-    fn observe(&mut self, _: &PathSeen<'_>) {}
-
-    fn end_epoch(&mut self, _: f64) {
-        self.held.clear();
+    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
+        check_progress(progress)?;
+        self.epoch_paths.clear();
+        Ok(())
     }
 
     fn distribution(&self) -> Vec<Vec<f64>> {
         crate::uniform_paths::uniform_rows(&self.space)
     }
 
-    fn state(&self) -> SamplerState {
-        SamplerState::archs("held", &self.held)
+    fn state(&self) -> SavedState {
+        SavedState::new(FairPathsState::KIND, &FairPathsState { epoch_paths: self.epoch_paths.clone() })
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        self.held = state.to_archs("held", &self.space)?;
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        let FairPathsState { epoch_paths } = state.read(FairPathsState::KIND)?;
+        check_paths(FairPathsState::KIND, &epoch_paths, &self.space)?;
+        self.epoch_paths = epoch_paths;
         Ok(())
     }
 }

@@ -1,18 +1,21 @@
 use pada_space::Arch;
 use rand::Rng;
 
-use crate::{PathSampler, PathSeen, SamplerError, SamplerState};
+use crate::{PathSampler, SamplerError};
 
-/// Always the same path: an architecture trained from scratch.
+/// Draws the same path in every step. It is used to train a stand-alone network.
 #[derive(Clone, Debug)]
 pub struct FixedPath {
     path: Arch,
 }
 
 impl FixedPath {
-    /// Trains only `path`.
-    pub fn new(path: Arch) -> Self {
-        Self { path }
+    /// A sampler that always draws `path`.
+    ///
+    /// # Errors
+    /// Returns [`SamplerError::Empty`] if the path has no position.
+    pub fn new(path: Arch) -> Result<Self, SamplerError> {
+        if path.choices().is_empty() { Err(SamplerError::Empty) } else { Ok(Self { path }) }
     }
 }
 
@@ -21,21 +24,9 @@ impl PathSampler for FixedPath {
         vec![self.path.clone()]
     }
 
-    fn observe(&mut self, _: &PathSeen<'_>) {}
-
-    fn end_epoch(&mut self, _: f64) {}
-
     fn distribution(&self) -> Vec<Vec<f64>> {
         let ops = self.path.choices().iter().max().map_or(0, |&largest| usize::from(largest) + 1);
         let row = |&c: &u8| (0..ops).map(|op| f64::from(u8::from(op == usize::from(c)))).collect();
         self.path.choices().iter().map(row).collect()
-    }
-
-    fn state(&self) -> SamplerState {
-        SamplerState::default()
-    }
-
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        state.lists([]).map(|_: [_; 0]| ())
     }
 }

@@ -1,23 +1,44 @@
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 
-use crate::{PathSampler, PathSeen, SamplerError, SamplerState};
+use crate::path_sampler::check_space;
+use crate::state::check_paths;
+use crate::{PathSampler, SamplerError, SavedState};
 
-/// One path a step that differs from the path before in exactly one position that is read; always the same where the space has no
-/// other.
+/// Draws one path per step that differs from the previous one at exactly one active position. If the space has only one
+/// architecture, it is drawn in every step.
 ///
 /// # Source
-/// The T of Magic-AT: Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022.
+/// Magic-T in Xu et al., *Analyzing and Mitigating Interference in Neural Architecture Search*, ICML 2022.
 #[derive(Clone, Debug)]
 pub struct OneChangePaths {
     space: SubSpace,
     last: Option<Arch>,
 }
 
+/// State of [`OneChangePaths`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OneChangePathsState {
+    /// The path of the previous step; `None` before the first step.
+    pub last: Option<Arch>,
+}
+
+impl OneChangePathsState {
+    /// The kind of [`SavedState`] that holds this state.
+    pub const KIND: &str = "one-change-paths";
+}
+
 impl OneChangePaths {
-    /// For a part of a space.
-    pub fn new(space: SubSpace) -> Self {
-        Self { space, last: None }
+    /// A sampler for a space or a part of one.
+    ///
+    /// # Errors
+    /// Returns [`SamplerError::Empty`] if the space has no position or a position has no operation.
+    pub fn new(space: SubSpace) -> Result<Self, SamplerError> {
+        check_space(&space)?;
+        Ok(Self { space, last: None })
     }
 }
 
@@ -26,36 +47,36 @@ impl PathSampler for OneChangePaths {
         let path = match &self.last {
             None => self.space.sample(rng),
             Some(last) => {
-                let changes = |e: &usize| self.space.allowed()[*e].len() > 1 && self.space.is_read(*e, last);
-                let free: Vec<usize> = (0..self.space.allowed().len()).filter(changes).collect();
-                if free.is_empty() {
+                let active = |e| self.space.is_active(e, last).expect("the last path is of this space");
+                let can_change = |e: &usize| self.space.allowed()[*e].len() > 1 && active(*e);
+                let positions: Vec<usize> = (0..self.space.allowed().len()).filter(can_change).collect();
+                if positions.is_empty() {
                     return vec![last.clone()];
                 }
-                let position = free[rng.random_range(0..free.len())];
-                let here = last.choices()[position];
+                let position = positions[rng.random_range(0..positions.len())];
+                let current = last.choices()[position];
                 let others: Vec<u8> =
-                    self.space.allowed()[position].iter().copied().filter(|&op| op != here).collect();
-                last.with(position, others[rng.random_range(0..others.len())])
+                    self.space.allowed()[position].iter().copied().filter(|&op| op != current).collect();
+                let op = others[rng.random_range(0..others.len())];
+                last.with(position, op).expect("the decision exists")
             }
         };
         self.last = Some(path.clone());
         vec![path]
     }
 
-    fn observe(&mut self, _: &PathSeen<'_>) {}
-
-    fn end_epoch(&mut self, _: f64) {}
-
     fn distribution(&self) -> Vec<Vec<f64>> {
         crate::uniform_paths::uniform_rows(&self.space)
     }
 
-    fn state(&self) -> SamplerState {
-        SamplerState::archs("last", self.last.as_slice())
+    fn state(&self) -> SavedState {
+        SavedState::new(OneChangePathsState::KIND, &OneChangePathsState { last: self.last.clone() })
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        self.last = state.to_archs("last", &self.space)?.pop();
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        let OneChangePathsState { last } = state.read(OneChangePathsState::KIND)?;
+        check_paths(OneChangePathsState::KIND, &last, &self.space)?;
+        self.last = last;
         Ok(())
     }
 }

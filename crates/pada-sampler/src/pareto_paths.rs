@@ -5,25 +5,36 @@ use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-use crate::{PathSampler, PathSeen, Ramp, SamplerError, SamplerState};
+use crate::path_sampler::check_space;
+use crate::schedule::check_progress;
+use crate::state::{bad_state, check_paths};
+use crate::{LinearSchedule, PathObservation, PathSampler, SamplerError, SavedState};
 
 /// Settings of [`ParetoPaths`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ParetoPathsConfig {
-    /// The share of paths drawn near the front.
-    pub smoothing: Ramp,
-    /// How many of the paths seen last are remembered.
+    /// The probability of drawing a path near the Pareto front.
+    pub smoothing: LinearSchedule,
+    /// Number of paths in memory. The path that has not been trained for the longest time is removed first.
     pub memory: usize,
 }
 
-/// What an architecture costs.
+impl ParetoPathsConfig {
+    /// Settings with a probability of drawing near the front and a number of paths to remember.
+    pub fn new(smoothing: LinearSchedule, memory: usize) -> Self {
+        Self { smoothing, memory }
+    }
+}
+
+/// Computes the cost of an architecture, for example its multiply-adds. Smaller is better.
 pub type CostOf = Box<dyn Fn(&Arch) -> f64 + Send>;
 
-/// One path a step: with the chance that [`Ramp`] gives a neighbour of a path that no other remembered path beats in both training
-/// loss and cost, otherwise uniform. Beyond the paper.
+/// Draws one path per step. With a probability that follows a [`LinearSchedule`], it is a neighbour of a path on the Pareto front of
+/// training loss and cost among the remembered paths; otherwise it is uniform. This sampler is not part of the paper.
 ///
-/// A neighbour differs in at most one position. The loss of a path seen again is the mean of the old and the new one.
+/// A neighbour differs in at most one position. If a path is seen again, the mean of its old and its new loss is remembered.
 pub struct ParetoPaths {
     space: SubSpace,
     config: ParetoPathsConfig,
@@ -33,13 +44,44 @@ pub struct ParetoPaths {
     share: f64,
 }
 
-/// What is remembered of a path.
+/// A remembered path.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    /// When it was seen last.
+    /// The number of the observation in which the path was last seen.
     time: u64,
     loss: f64,
     cost: f64,
+}
+
+/// State of [`ParetoPaths`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ParetoPathsState {
+    /// The remembered paths.
+    pub paths: Vec<RememberedPath>,
+    /// The number of observations so far.
+    pub observations: u64,
+    /// The probability of drawing near the front in the current epoch.
+    pub share: f64,
+}
+
+/// A path that [`ParetoPaths`] remembers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RememberedPath {
+    /// The path.
+    pub path: Arch,
+    /// Its training loss, in nats.
+    pub loss: f64,
+    /// The number of the observation in which it was last seen, counted from 1.
+    pub last_seen: u64,
+}
+
+impl ParetoPathsState {
+    /// The kind of [`SavedState`] that holds this state.
+    pub const KIND: &str = "pareto-paths";
 }
 
 impl fmt::Debug for ParetoPaths {
@@ -49,19 +91,21 @@ impl fmt::Debug for ParetoPaths {
 }
 
 impl ParetoPaths {
-    /// For a part of a space; `cost` is what should be small beside the loss, such as multiply-adds.
+    /// A sampler for a space or a part of one. `cost` computes the second objective, for example multiply-adds.
     ///
     /// # Errors
-    /// [`SamplerError::BadConfig`] for a share outside 0..=1 or no memory.
+    /// Returns [`SamplerError::BadConfig`] if a probability is outside `0..=1` or `memory` is 0, and [`SamplerError::Empty`] if the
+    /// space has nothing to choose.
     pub fn new(space: SubSpace, config: ParetoPathsConfig, cost: CostOf) -> Result<Self, SamplerError> {
         config.smoothing.check(["smoothing.first", "smoothing.last"])?;
+        check_space(&space)?;
         if config.memory == 0 {
             return Err(SamplerError::BadConfig { name: "memory", value: 0.0, range: "at least 1" });
         }
         Ok(Self { space, config, cost, seen: BTreeMap::new(), time: 0, share: config.smoothing.first })
     }
 
-    /// The remembered paths that no other beats, cheapest first.
+    /// The remembered paths that are Pareto-optimal in cost and loss, cheapest first.
     fn front(&self) -> Vec<&Arch> {
         let mut all: Vec<(f64, f64, &Arch)> =
             self.seen.iter().map(|(arch, seen)| (seen.cost, seen.loss, arch)).collect();
@@ -85,26 +129,32 @@ impl PathSampler for ParetoPaths {
         let centre = front[rng.random_range(0..front.len())];
         let position = rng.random_range(0..self.space.allowed().len());
         let ops = &self.space.allowed()[position];
-        vec![centre.with(position, ops[rng.random_range(0..ops.len())])]
+        let op = ops[rng.random_range(0..ops.len())];
+        vec![centre.with(position, op).expect("paths of the front are of this space")]
     }
 
-    fn observe(&mut self, seen: &PathSeen<'_>) {
+    fn observe(&mut self, observation: &PathObservation<'_>) -> Result<(), SamplerError> {
+        observation.check(&self.space)?;
         self.time += 1;
-        let cost = &self.cost;
-        let new = || Seen { time: 0, loss: seen.loss, cost: cost(seen.path) };
-        let entry = self.seen.entry(seen.path.clone()).or_insert_with(new);
-        (entry.time, entry.loss) = (self.time, (entry.loss + seen.loss) / 2.0);
+        let (cost, loss) = (&self.cost, observation.loss);
+        let new = || Seen { time: 0, loss, cost: cost(observation.path) };
+        let entry = self.seen.entry(observation.path.clone()).or_insert_with(new);
+        (entry.time, entry.loss) = (self.time, (entry.loss + loss) / 2.0);
         if self.seen.len() > self.config.memory {
             let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.time).map(|(arch, _)| arch.clone());
-            self.seen.remove(&oldest.expect("more paths than none are remembered"));
+            self.seen.remove(&oldest.expect("at least one path is remembered"));
         }
+        Ok(())
     }
 
-    fn end_epoch(&mut self, progress: f64) {
+    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
+        check_progress(progress)?;
         self.share = self.config.smoothing.at(progress);
+        Ok(())
     }
 
-    /// What stands at each position by itself: uniform, and near the front one position of a path of the front drawn anew.
+    /// Computes the marginal distribution of each position: a mixture of the uniform distribution and the distribution of paths of the front
+    /// with one redrawn position.
     fn distribution(&self) -> Vec<Vec<f64>> {
         let front = self.front();
         let share = if front.is_empty() { 0.0 } else { self.share };
@@ -119,27 +169,33 @@ impl PathSampler for ParetoPaths {
         self.space.allowed().iter().enumerate().map(row).collect()
     }
 
-    fn state(&self) -> SamplerState {
-        let archs: Vec<Arch> = self.seen.keys().cloned().collect();
-        let mut state = SamplerState::archs("seen", &archs);
-        let times = self.seen.values().map(|seen| seen.time as f64).collect();
-        let losses = self.seen.values().map(|seen| seen.loss).collect();
-        state.0.insert("times".to_owned(), times);
-        state.0.insert("losses".to_owned(), losses);
-        state.0.insert("now".to_owned(), vec![self.time as f64, self.share]);
-        state
+    fn state(&self) -> SavedState {
+        let remembered = |(path, seen): (&Arch, &Seen)| RememberedPath {
+            path: path.clone(),
+            loss: seen.loss,
+            last_seen: seen.time,
+        };
+        let state = ParetoPathsState {
+            paths: self.seen.iter().map(remembered).collect(),
+            observations: self.time,
+            share: self.share,
+        };
+        SavedState::new(ParetoPathsState::KIND, &state)
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        let mut rest = state.clone();
-        let archs = rest.take("seen").to_archs("seen", &self.space)?;
-        let n = archs.len();
-        let [times, losses, now] = rest.lists([("times", n), ("losses", n), ("now", 2)])?;
-        let costs: Vec<f64> = archs.iter().map(&self.cost).collect();
-        let values = times.into_iter().zip(losses).zip(costs);
-        let values = values.map(|((time, loss), cost)| Seen { time: time as u64, loss, cost });
-        self.seen = archs.into_iter().zip(values).collect();
-        (self.time, self.share) = (now[0] as u64, now[1]);
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        const KIND: &str = ParetoPathsState::KIND;
+        let ParetoPathsState { paths, observations, share } = state.read(KIND)?;
+        check_paths(KIND, paths.iter().map(|remembered| &remembered.path), &self.space)?;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(bad_state(KIND, format!("`share` is {share}, which is not in 0..=1")));
+        }
+        let seen = |RememberedPath { path, loss, last_seen }: RememberedPath| {
+            let cost = (self.cost)(&path);
+            (path, Seen { time: last_seen, loss, cost })
+        };
+        self.seen = paths.into_iter().map(seen).collect();
+        (self.time, self.share) = (observations, share);
         Ok(())
     }
 }

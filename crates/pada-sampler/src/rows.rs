@@ -3,27 +3,27 @@ use std::borrow::Cow;
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 
-use crate::PathShare;
+use crate::DistributionScope;
 use crate::uniform_paths::uniform_row;
 
-/// Which distribution over operations each position of a space draws from.
+/// Assigns a distribution over operations to each position of a space.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
-    /// O, the length of a row.
+    /// O, the length of each distribution.
     pub(crate) ops: usize,
-    /// `[E]`: the row of each position; none where it chooses inputs and no row is its own.
+    /// `[E]`, the index of the distribution of each position; `None` for a position that chooses inputs uniformly.
     of: Vec<Option<usize>>,
-    /// The operations of each row: those that any of its positions has.
+    /// The operations of each distribution: those that any of its positions has.
     union: Vec<Vec<u8>>,
 }
 
 impl Rows {
-    pub(crate) fn new(space: &SubSpace, share: PathShare) -> Self {
+    pub(crate) fn new(space: &SubSpace, scope: DistributionScope) -> Self {
         let mut kinds = Vec::new();
-        let mut row_of = |e: usize| match share {
-            PathShare::Position => Some(e),
-            PathShare::All => space.kind(e).map(|_| 0),
-            PathShare::Kind => {
+        let mut row_of = |e: usize| match scope {
+            DistributionScope::Position => Some(e),
+            DistributionScope::All => space.kind(e).map(|_| 0),
+            DistributionScope::Kind => {
                 let kind = space.kind(e)?;
                 Some(kinds.iter().position(|&k| k == kind).unwrap_or_else(|| {
                     kinds.push(kind);
@@ -46,40 +46,40 @@ impl Rows {
         Self { ops: largest + 1, of, union }
     }
 
-    /// How many rows.
+    /// R, the number of distributions.
     pub(crate) fn len(&self) -> usize {
         self.union.len()
     }
 
-    /// The row of a position.
+    /// The index of the distribution of a position.
     pub(crate) fn of(&self, position: usize) -> Option<usize> {
         self.of[position]
     }
 
-    /// `[O]`: equal chances for the operations of a row.
+    /// `[O]`, equal probabilities for the operations of a distribution.
     pub(crate) fn uniform(&self, row: usize) -> Vec<f64> {
         uniform_row(&self.union[row], self.ops)
     }
 
-    /// `[O]`, what a position draws from, of `p`, `[rows, O]`: its row, restricted to the operations it has and scaled to sum to 1;
-    /// none where it draws inputs, which are uniform.
+    /// `[O]`, the distribution that a position draws from: its row of `p`, `[R, O]`, normalised over the operations of the position.
+    /// `None` for a position that chooses inputs uniformly.
     pub(crate) fn at<'p>(&self, space: &SubSpace, position: usize, p: &'p [f64]) -> Option<Cow<'p, [f64]>> {
         let row = self.of[position]?;
-        let (whole, allowed) = (&p[row * self.ops..][..self.ops], &space.allowed()[position]);
+        let (all, allowed) = (&p[row * self.ops..][..self.ops], &space.allowed()[position]);
         if *allowed == self.union[row] {
-            return Some(Cow::Borrowed(whole));
+            return Some(Cow::Borrowed(all));
         }
         let mut part = uniform_row(allowed, self.ops);
-        let sum: f64 = allowed.iter().map(|&op| whole[usize::from(op)]).sum();
+        let sum: f64 = allowed.iter().map(|&op| all[usize::from(op)]).sum();
         if sum > 0.0 {
-            for (part, p) in part.iter_mut().zip(whole).filter(|(part, _)| **part > 0.0) {
+            for (part, p) in part.iter_mut().zip(all).filter(|(part, _)| **part > 0.0) {
                 *part = p / sum;
             }
         }
         Some(Cow::Owned(part))
     }
 
-    /// A path, each position drawn by itself.
+    /// Draws a path, each position independently.
     pub(crate) fn draw(&self, space: &SubSpace, p: &[f64], rng: &mut dyn Rng) -> Arch {
         let choice = |e: usize| match self.at(space, e, p) {
             Some(p) => draw_op(&p, rng),
@@ -89,13 +89,14 @@ impl Rows {
     }
 }
 
-/// Draws an operation from a distribution. For a handful of operations walking the cumulative sum is as fast as a table.
+/// Draws an operation from a distribution. For a handful of operations, the cumulative sum is as fast as an alias table.
 fn draw_op(p: &[f64], rng: &mut dyn Rng) -> u8 {
     let mut left = rng.random::<f64>();
     let op = p.iter().position(|p| {
         left -= p;
         left < 0.0
     });
-    // Rounding can leave a crumb behind the last operation.
-    op.unwrap_or_else(|| p.iter().rposition(|p| *p > 0.0).expect("a distribution")) as u8
+    // Because of rounding, the cumulative sum can stay below 1.
+    op.unwrap_or_else(|| p.iter().rposition(|p| *p > 0.0).expect("a distribution has a positive probability"))
+        as u8
 }

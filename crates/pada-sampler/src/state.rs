@@ -1,86 +1,110 @@
-use std::collections::BTreeMap;
-
 use pada_space::{Arch, SubSpace};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::SamplerError;
 
-/// What a checkpoint keeps of a sampler: named lists of numbers, restored bit for bit.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SamplerState(pub BTreeMap<String, Vec<f64>>);
+/// Saved state of a sampler or a training rule: what a checkpoint stores so that training can resume bit for bit.
+///
+/// The traits of this crate are object safe, so they cannot name the state type of each sampler. A `SavedState` carries the
+/// serde form of that type together with the kind of sampler that it belongs to. Each sampler with a state has a public state
+/// type, for example [`crate::PathImportanceState`]; [`SavedState::read`] returns it.
+///
+/// Finite `f64` and `f32` numbers survive [`SavedState`], JSON text and checkpoints bit for bit. NaN and infinite numbers do
+/// not, so a state that contains one cannot be read back.
+///
+/// ```
+/// use pada_sampler::SavedState;
+///
+/// #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+/// struct RoundRobinState {
+///     next: usize,
+/// }
+///
+/// let saved = SavedState::new("round-robin", &RoundRobinState { next: 3 });
+/// let state: RoundRobinState = saved.read("round-robin").unwrap();
+/// assert_eq!(state, RoundRobinState { next: 3 });
+/// assert!(saved.read::<RoundRobinState>("uniform").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedState {
+    kind: String,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    state: Value,
+}
 
-impl SamplerState {
-    /// Lists under names.
-    pub fn new<const N: usize>(lists: [(&str, &[f64]); N]) -> Self {
-        Self(lists.into_iter().map(|(name, values)| (name.to_owned(), values.to_vec())).collect())
+/// The kind of a sampler or rule that keeps nothing between two calls.
+const STATELESS: &str = "stateless";
+
+impl SavedState {
+    /// Converts a state to its serde form. `kind` names the sampler or rule, for example `"path-importance"`.
+    ///
+    /// # Panics
+    /// Panics if `state` cannot be represented as JSON, for example because of a map whose keys are structs.
+    pub fn new<T: Serialize>(kind: &str, state: &T) -> Self {
+        let state = serde_json::to_value(state).expect("a state type can be represented as JSON");
+        Self { kind: kind.to_owned(), state }
     }
 
-    /// One list that holds paths, one behind the other.
-    pub fn archs(name: &str, archs: &[Arch]) -> Self {
-        let choices = archs.iter().flat_map(|arch| arch.choices()).map(|&c| f64::from(c));
-        Self(BTreeMap::from([(name.to_owned(), choices.collect())]))
+    /// The state of a sampler or rule that keeps nothing between two calls.
+    pub fn stateless() -> Self {
+        Self { kind: STATELESS.to_owned(), state: Value::Null }
     }
 
-    /// Takes one list out, as a state of its own; an empty one where it is not there.
-    pub fn take(&mut self, name: &str) -> Self {
-        Self(self.0.remove_entry(name).into_iter().collect())
+    /// The name of the sampler or rule that the state belongs to.
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
-    /// The paths of [`SamplerState::archs`]; nothing else may be there.
+    /// Converts the state back to its own type.
     ///
     /// # Errors
-    /// [`SamplerError::State`], also for paths that are not in `space`.
-    pub fn to_archs(&self, name: &str, space: &SubSpace) -> Result<Vec<Arch>, SamplerError> {
-        self.to_arch_lists([name], space).map(|[archs]| archs)
+    /// Returns [`SamplerError::OtherKind`] if the state belongs to another kind of sampler or rule, and
+    /// [`SamplerError::State`] if it does not have the form of `T`.
+    pub fn read<T: DeserializeOwned>(&self, kind: &str) -> Result<T, SamplerError> {
+        self.check_kind(kind)?;
+        T::deserialize(&self.state)
+            .map_err(|error| SamplerError::State { kind: kind.to_owned(), reason: error.to_string() })
     }
 
-    /// The paths of several [`SamplerState::archs`] that were put together; nothing else may be there.
+    /// Checks that the state is [`SavedState::stateless`].
     ///
     /// # Errors
-    /// As [`SamplerState::to_archs`].
-    pub fn to_arch_lists<const N: usize>(
-        &self,
-        names: [&str; N],
-        space: &SubSpace,
-    ) -> Result<[Vec<Arch>; N], SamplerError> {
-        let positions = space.allowed().len();
-        let lists = self.lists(names.map(|name| (name, self.0.get(name).map_or(0, Vec::len))))?;
-        let bad = |reason| Err(SamplerError::State { reason });
-        let mut found = std::array::from_fn(|_| Vec::new());
-        for ((name, choices), archs) in names.iter().zip(lists).zip(&mut found) {
-            let len = choices.len();
-            if !len.is_multiple_of(positions) {
-                return bad(format!("{name} has {len} numbers, no multiple of {positions}"));
-            }
-            let arch = |c: &[f64]| Arch::new(c.iter().map(|&c| c as u8).collect::<Vec<_>>());
-            *archs = choices.chunks_exact(positions).map(arch).collect::<Vec<_>>();
-            if let Some(stranger) = archs.iter().find(|arch| !space.contains(arch)) {
-                return bad(format!("{name} holds {stranger}, which is not in the space"));
-            }
-        }
-        Ok(found)
+    /// Returns [`SamplerError::OtherKind`] if it is not.
+    pub fn read_stateless(&self) -> Result<(), SamplerError> {
+        self.check_kind(STATELESS)
     }
 
-    /// The lists with these names and lengths, in this order; nothing else may be there.
-    ///
-    /// # Errors
-    /// [`SamplerError::State`]
-    pub fn lists<const N: usize>(&self, expected: [(&str, usize); N]) -> Result<[Vec<f64>; N], SamplerError> {
-        let bad = |reason| Err(SamplerError::State { reason });
-        if let Some(name) = self.0.keys().find(|name| expected.iter().all(|(e, _)| e != name)) {
-            return bad(format!("{name} is not known"));
+    fn check_kind(&self, kind: &str) -> Result<(), SamplerError> {
+        if self.kind == kind {
+            return Ok(());
         }
-        for (name, len) in expected {
-            match self.0.get(name) {
-                None => return bad(format!("{name} is missing")),
-                Some(list) if list.len() != len => {
-                    return bad(format!("{name} has {} numbers, not {len}", list.len()));
-                }
-                Some(list) if !list.iter().all(|v| v.is_finite()) => {
-                    return bad(format!("{name} holds a number that is not finite"));
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(expected.map(|(name, _)| self.0[name].clone()))
+        Err(SamplerError::OtherKind { found: self.kind.clone(), expected: kind.to_owned() })
     }
+}
+
+/// Checks that restored paths belong to the space of a sampler.
+pub(crate) fn check_paths<'a>(
+    kind: &str,
+    paths: impl IntoIterator<Item = &'a Arch>,
+    space: &SubSpace,
+) -> Result<(), SamplerError> {
+    match paths.into_iter().find(|path| !space.contains(path)) {
+        None => Ok(()),
+        Some(path) => Err(bad_state(kind, format!("it contains the path {path}, which is not in the space"))),
+    }
+}
+
+/// Checks that a restored list has the expected length.
+pub(crate) fn check_len(kind: &str, field: &str, found: usize, expected: usize) -> Result<(), SamplerError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(bad_state(kind, format!("`{field}` has {found} elements instead of {expected}")))
+}
+
+pub(crate) fn bad_state(kind: &str, reason: String) -> SamplerError {
+    SamplerError::State { kind: kind.to_owned(), reason }
 }

@@ -1,18 +1,21 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use crate::{DataSampler, SamplerError, SamplerState};
+use crate::{DataSampler, SamplerError};
 
-/// Every image once an epoch, in a fresh random order.
+/// Draws every image once per epoch, in a new random order: the usual shuffled data loader.
 #[derive(Clone, Debug)]
 pub struct UniformData {
     n: u32,
 }
 
 impl UniformData {
-    /// For `n` images.
-    pub fn new(n: u32) -> Self {
-        Self { n }
+    /// A sampler for `n` images.
+    ///
+    /// # Errors
+    /// Returns [`SamplerError::Empty`] if `n` is 0.
+    pub fn new(n: u32) -> Result<Self, SamplerError> {
+        if n == 0 { Err(SamplerError::Empty) } else { Ok(Self { n }) }
     }
 }
 
@@ -20,24 +23,9 @@ impl DataSampler for UniformData {
     fn epoch_order(&mut self, rng: &mut dyn Rng) -> Vec<u32> {
         shuffled(self.n, rng)
     }
-
-    fn observe(&mut self, _: &[u32], _: &[f32]) {}
-
-    fn end_epoch(&mut self, _: f64) {}
-
-    fn distribution(&self) -> Option<&[f64]> {
-        None
-    }
-
-    fn state(&self) -> SamplerState {
-        SamplerState::default()
-    }
-
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        state.lists([]).map(|_: [_; 0]| ())
-    }
 }
 
+/// A random order of `0..n`.
 pub(crate) fn shuffled(n: u32, mut rng: &mut dyn Rng) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n).collect();
     order.shuffle(&mut rng);

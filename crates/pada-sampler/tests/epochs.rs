@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_sampler::{
-    DataImportance, DataImportanceConfig, DataSampler, ImportanceWeights, PathImportance,
-    PathImportanceConfig, PathSampler, PathSeen, PathShare, Ramp, Replacement, Variant,
+    DataImportance, DataImportanceConfig, DataSampler, DistributionScope, ImportanceWeights, LinearSchedule,
+    PathImportance, PathImportanceConfig, PathObservation, PathSampler, Replacement, Variant,
 };
 use pada_space::{Arch, SubSpace};
 
 /// Tells a sampler of a path with these norms of its operations.
 fn tell(sampler: &mut PathImportance, path: &Arch, op_norms: &[f64]) {
     let position_norms: Vec<f64> = path.choices().iter().map(|&op| op_norms[usize::from(op)]).collect();
-    sampler.observe(&PathSeen { path, position_norms: &position_norms, loss: 1.0 });
+    sampler.observe(&PathObservation::new(path, &position_norms, 1.0)).unwrap();
 }
 use serde::Deserialize;
 
@@ -35,11 +35,11 @@ struct Expected {
     q: Vec<f64>,
 }
 
-fn samplers(variant: Variant, smoothing: Ramp, images: u32) -> (PathImportance, DataImportance) {
-    let paths = PathImportanceConfig { variant, smoothing, ..PathImportanceConfig::default() };
-    let data = DataImportanceConfig { variant, smoothing, ..DataImportanceConfig::default() };
+fn samplers(variant: Variant, smoothing: LinearSchedule, images: u32) -> (PathImportance, DataImportance) {
+    let paths = PathImportanceConfig::default().with_variant(variant).with_smoothing(smoothing);
+    let data = DataImportanceConfig::default().with_variant(variant).with_smoothing(smoothing);
     (
-        PathImportance::new(SubSpace::whole(&[5; 6]), paths).unwrap(),
+        PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), paths).unwrap(),
         DataImportance::new(images, data).unwrap(),
     )
 }
@@ -56,15 +56,15 @@ fn assert_close(ours: &[f64], theirs: &[f64]) {
 fn four_epochs_of_both_variants_equal_python() {
     let fixture: Fixture = serde_json::from_str(include_str!("data/epochs.json")).unwrap();
     for (name, variant) in [("released", Variant::Released), ("paper", Variant::Paper)] {
-        let (mut paths, mut data) = samplers(variant, Ramp::default(), 7);
+        let (mut paths, mut data) = samplers(variant, LinearSchedule::default(), 7);
         for (epoch, (steps, expected)) in fixture.epochs.iter().zip(&fixture.expected[name]).enumerate() {
             for step in steps {
                 tell(&mut paths, &Arch::new(step.path.clone()), &step.op_norms);
-                data.observe(&step.images, &step.image_norms);
+                data.observe(&step.images, &step.image_norms).unwrap();
             }
             let progress = epoch as f64 / fixture.total_epochs as f64;
-            paths.end_epoch(progress);
-            data.end_epoch(progress);
+            paths.end_epoch(progress).unwrap();
+            data.end_epoch(progress).unwrap();
             assert_close(&paths.distribution()[0], &expected.p);
             assert_close(data.distribution().unwrap(), &expected.q);
         }
@@ -74,12 +74,12 @@ fn four_epochs_of_both_variants_equal_python() {
 /// Two steps by hand, with half of the importance distribution.
 #[test]
 fn an_epoch_by_hand() {
-    let half = Ramp { first: 0.5, last: 0.5 };
+    let half = LinearSchedule { first: 0.5, last: 0.5 };
     let observe = |paths: &mut PathImportance| {
         // Operation 2 stands once and three times, operation 3 only in the second path.
         tell(paths, &Arch::new(vec![2, 0, 0, 1, 4, 0]), &[0.0, 0.0, 4.0, 0.0, 0.0]);
         tell(paths, &Arch::new(vec![2, 2, 2, 3, 4, 0]), &[0.0, 0.0, 1.0, 3.0, 0.0]);
-        paths.end_epoch(0.3);
+        paths.end_epoch(0.3).unwrap();
     };
     // Released: G₂ = ((0 + 4)/2 + 1)/2 = 1.5, G₃ = (0 + 3)/2 = 1.5: half each.
     let (mut paths, mut data) = samplers(Variant::Released, half, 4);
@@ -92,35 +92,35 @@ fn an_epoch_by_hand() {
     assert_close(&of_paper.distribution()[0], &[0.1, 0.1, p2, p3, 0.1]);
 
     // Image 0 is seen twice: (0.5 + 1.0)/2 = 0.75; image 2 once: 0.25; images 1 and 3 never: 0.
-    data.observe(&[0, 2], &[0.5, 0.25]);
-    data.observe(&[0], &[1.0]);
-    data.end_epoch(0.3);
+    data.observe(&[0, 2], &[0.5, 0.25]).unwrap();
+    data.observe(&[0], &[1.0]).unwrap();
+    data.end_epoch(0.3).unwrap();
     assert_close(data.distribution().unwrap(), &[0.5, 0.125, 0.25, 0.125]);
 }
 
 #[test]
 fn the_variants_differ_in_what_an_unseen_image_keeps() {
-    let whole = Ramp { first: 1.0, last: 1.0 };
+    let whole = LinearSchedule { first: 1.0, last: 1.0 };
     for (variant, expected) in [(Variant::Released, [0.0, 1.0]), (Variant::Paper, [0.75, 0.25])] {
         let (_, mut data) = samplers(variant, whole, 2);
-        data.observe(&[0, 1], &[0.75, 0.5]);
-        data.end_epoch(0.0);
-        data.observe(&[1], &[0.25]);
-        data.end_epoch(0.1);
+        data.observe(&[0, 1], &[0.75, 0.5]).unwrap();
+        data.end_epoch(0.0).unwrap();
+        data.observe(&[1], &[0.25]).unwrap();
+        data.end_epoch(0.1).unwrap();
         assert_close(data.distribution().unwrap(), &expected);
     }
 }
 
 #[test]
 fn g_starts_at_zero_every_epoch() {
-    let whole = Ramp { first: 1.0, last: 1.0 };
+    let whole = LinearSchedule { first: 1.0, last: 1.0 };
     for variant in [Variant::Released, Variant::Paper] {
         let (mut paths, _) = samplers(variant, whole, 1);
         let path = Arch::new(vec![2, 2, 2, 2, 2, 3]);
         tell(&mut paths, &path, &[0.0, 0.0, 5.0, 1.0, 0.0]);
-        paths.end_epoch(0.0);
+        paths.end_epoch(0.0).unwrap();
         tell(&mut paths, &path, &[0.0, 0.0, 1.0, 1.0, 0.0]);
-        paths.end_epoch(0.1);
+        paths.end_epoch(0.1).unwrap();
         assert_close(&paths.distribution()[0], &[0.0, 0.0, 0.5, 0.5, 0.0]);
     }
 }
@@ -128,23 +128,23 @@ fn g_starts_at_zero_every_epoch() {
 /// Weights of an epoch by hand: 1/(N·q) for images, u/p multiplied over the positions for paths.
 #[test]
 fn weights_of_an_epoch_by_hand() {
-    let (importance_weights, smoothing) = (ImportanceWeights::Unbiased, Ramp { first: 0.5, last: 0.5 });
+    let (importance_weights, smoothing) =
+        (ImportanceWeights::Unbiased, LinearSchedule { first: 0.5, last: 0.5 });
     for variant in [Variant::Released, Variant::Paper] {
-        let config = PathImportanceConfig {
-            variant,
-            smoothing,
-            importance_weights,
-            weight_bound: 10.0,
-            share: PathShare::All,
-        };
-        let mut paths = PathImportance::new(SubSpace::whole(&[5; 6]), config).unwrap();
+        let config = PathImportanceConfig::default()
+            .with_variant(variant)
+            .with_smoothing(smoothing)
+            .with_importance_weights(importance_weights)
+            .with_weight_bound(10.0)
+            .with_scope(DistributionScope::All);
+        let mut paths = PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), config).unwrap();
         let all_two = Arch::new(vec![2; 6]);
-        assert_eq!(paths.loss_weight(&all_two), 1.0, "the first epoch is uniform");
+        assert_eq!(paths.loss_weight(&all_two).unwrap(), 1.0, "the first epoch is uniform");
         tell(&mut paths, &all_two, &[0.0, 0.0, 4.0, 0.0, 0.0]);
-        paths.end_epoch(0.3);
+        paths.end_epoch(0.3).unwrap();
         // Only operation 2 has a norm: p = 0.5 + 0.1 there and 0.1 elsewhere; u = 0.2.
         assert_close(&paths.distribution()[0], &[0.1, 0.1, 0.6, 0.1, 0.1]);
-        let weight = |choices: [u8; 6]| paths.loss_weight(&Arch::new(choices));
+        let weight = |choices: [u8; 6]| paths.loss_weight(&Arch::new(choices)).unwrap();
         let third = 1.0 / 3.0_f64;
         assert_close(
             &[weight([2; 6]), weight([2, 2, 2, 0, 1, 4]), weight([2, 0, 1, 3, 4, 4])],
@@ -154,14 +154,18 @@ fn weights_of_an_epoch_by_hand() {
         for (replacement, expected) in
             [(Replacement::With, [0.5, 2.0, 1.0, 2.0]), (Replacement::Without, [1.0; 4])]
         {
-            let config = DataImportanceConfig { variant, smoothing, importance_weights, replacement };
+            let config = DataImportanceConfig::default()
+                .with_variant(variant)
+                .with_smoothing(smoothing)
+                .with_importance_weights(importance_weights)
+                .with_replacement(replacement);
             let mut data = DataImportance::new(4, config).unwrap();
-            assert_eq!(data.loss_weight(0), 1.0, "the first epoch is uniform");
-            data.observe(&[0, 2, 0], &[0.5, 0.25, 1.0]);
-            data.end_epoch(0.3);
+            assert_eq!(data.loss_weight(0).unwrap(), 1.0, "the first epoch is uniform");
+            data.observe(&[0, 2, 0], &[0.5, 0.25, 1.0]).unwrap();
+            data.end_epoch(0.3).unwrap();
             // s = 0.75, 0, 0.25, 0.
             assert_close(data.distribution().unwrap(), &[0.5, 0.125, 0.25, 0.125]);
-            assert_eq!([0, 1, 2, 3].map(|image| data.loss_weight(image)), expected);
+            assert_eq!([0, 1, 2, 3].map(|image| data.loss_weight(image).unwrap()), expected);
         }
     }
 }

@@ -4,25 +4,26 @@
 use std::collections::HashSet;
 
 use pada_sampler::{
-    ConstantPaths, FairPaths, ImportanceWeights, OneChangePaths, ParetoPaths, ParetoPathsConfig,
-    PathImportance, PathImportanceConfig, PathSampler, PathSeen, PathShare, Ramp, SamplerError, Variant,
+    ConstantPaths, DistributionScope, FairPaths, ImportanceWeights, LinearSchedule, OneChangePaths,
+    ParetoPaths, ParetoPathsConfig, ParetoPathsState, PathImportance, PathImportanceConfig, PathObservation,
+    PathSampler, SamplerError, Variant,
 };
 use pada_space::{Arch, Darts, DartsCell, Proxyless, ProxylessWidths, SearchSpace, SubSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-const WHOLE: Ramp = Ramp { first: 1.0, last: 1.0 };
+const WHOLE: LinearSchedule = LinearSchedule { first: 1.0, last: 1.0 };
 
 fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(5)
 }
 
 fn space() -> SubSpace {
-    SubSpace::whole(&[5; 6])
+    SubSpace::from_op_counts(&[5; 6]).unwrap()
 }
 
-fn seen<'a>(path: &'a Arch, position_norms: &'a [f64], loss: f64) -> PathSeen<'a> {
-    PathSeen { path, position_norms, loss }
+fn seen<'a>(path: &'a Arch, position_norms: &'a [f64], loss: f64) -> PathObservation<'a> {
+    PathObservation::new(path, position_norms, loss)
 }
 
 /// Goes on in both and demands the same paths.
@@ -37,7 +38,7 @@ fn assert_goes_on(mut whole: impl PathSampler, mut restored: impl PathSampler) {
 
 #[test]
 fn fair_paths_hold_every_operation_of_every_position_once() {
-    let part = space().only(2, &[0, 1, 2, 3, 4]);
+    let part = space().restrict(2, &[0, 1, 2, 3, 4]).unwrap();
     for variant in [Variant::Paper, Variant::Released] {
         let (mut sampler, mut rng) = (FairPaths::new(part.clone(), variant).unwrap(), rng());
         for _ in 0..30 {
@@ -59,7 +60,7 @@ fn released_fair_paths_repeat_all_epoch_and_paper_ones_do_not() {
         for epoch in 0..2 {
             let drawn: HashSet<Vec<Arch>> = (0..20).map(|_| sampler.next_paths(&mut rng)).collect();
             epochs.push(drawn);
-            sampler.end_epoch(f64::from(epoch) / 2.0);
+            sampler.end_epoch(f64::from(epoch) / 2.0).unwrap();
         }
         epochs
     };
@@ -71,7 +72,7 @@ fn released_fair_paths_repeat_all_epoch_and_paper_ones_do_not() {
 
 #[test]
 fn a_fair_set_needs_equally_many_operations_everywhere() {
-    let error = FairPaths::new(space().only(1, &[0, 3]), Variant::Paper).unwrap_err();
+    let error = FairPaths::new(space().restrict(1, &[0, 3]).unwrap(), Variant::Paper).unwrap_err();
     assert!(error.to_string().contains("number of operations is 2"), "{error}");
 }
 
@@ -89,10 +90,10 @@ fn constant_paths_follow_their_distribution_whatever_is_seen() {
     let (mut rng, mut counts) = (rng(), [0_u32; 5]);
     for _ in 0..10_000 {
         let path = sampler.next_paths(&mut rng).remove(0);
-        sampler.observe(&seen(&path, &[9.0; 6], 1.0));
+        sampler.observe(&seen(&path, &[9.0; 6], 1.0)).unwrap();
         path.choices().iter().for_each(|&op| counts[usize::from(op)] += 1);
     }
-    sampler.end_epoch(0.5);
+    sampler.end_epoch(0.5).unwrap();
     for (count, p) in counts.iter().zip(target) {
         let (n, count) = (60_000.0, f64::from(*count));
         assert!((count - n * p).abs() < 5.0 * (n * p * (1.0 - p)).sqrt(), "{counts:?}");
@@ -103,10 +104,10 @@ fn constant_paths_follow_their_distribution_whatever_is_seen() {
 
 #[test]
 fn a_ramp_leads_from_uniform_to_the_target() {
-    let ramp = Ramp { first: 0.0, last: 1.0 };
+    let ramp = LinearSchedule { first: 0.0, last: 1.0 };
     let mut sampler = ConstantPaths::new(space(), &[0.0, 0.0, 0.38, 0.62, 0.0], ramp).unwrap();
     assert_eq!(sampler.distribution()[0], [0.2; 5]);
-    sampler.end_epoch(0.5);
+    sampler.end_epoch(0.5).unwrap();
     let expected = [0.1, 0.1, 0.29, 0.41, 0.1];
     let row = &sampler.distribution()[0];
     assert!(row.iter().zip(expected).all(|(p, e)| (p - e).abs() < 1e-12), "{row:?}");
@@ -118,7 +119,7 @@ fn a_distribution_that_does_not_fit_is_refused() {
     let new = |target: &[f64]| ConstantPaths::new(space(), target, WHOLE).unwrap_err();
     assert!(matches!(new(&[0.5, 0.5]), SamplerError::BadConfig { name: "distribution", .. }));
     assert!(matches!(new(&[0.5, -0.1, 0.2, 0.2, 0.2]), SamplerError::BadWeights { index: 1, .. }));
-    let part = (0..6).fold(space(), |part, e| part.only(e, &[1, 3]));
+    let part = (0..6).fold(space(), |part, e| part.restrict(e, &[1, 3]).unwrap());
     let error = ConstantPaths::new(part, &[0.2; 5], WHOLE).unwrap_err();
     assert!(matches!(error, SamplerError::BadConfig { name: "distribution", .. }), "{error}");
 }
@@ -126,17 +127,15 @@ fn a_distribution_that_does_not_fit_is_refused() {
 /// Two positions that saw different norms get different rows.
 #[test]
 fn importance_per_position_learns_from_its_own_position() {
-    let config = PathImportanceConfig {
-        share: PathShare::Position,
-        smoothing: WHOLE,
-        variant: Variant::Paper,
-        ..PathImportanceConfig::default()
-    };
-    let mut sampler = PathImportance::new(SubSpace::whole(&[3; 2]), config).unwrap();
-    sampler.observe(&seen(&Arch::new(vec![1, 2]), &[1.0, 6.0], 0.0));
-    sampler.observe(&seen(&Arch::new(vec![2, 2]), &[3.0, 2.0], 0.0));
-    sampler.observe(&seen(&Arch::new(vec![1, 1]), &[1.0, 12.0], 0.0));
-    sampler.end_epoch(0.0);
+    let config = PathImportanceConfig::default()
+        .with_scope(DistributionScope::Position)
+        .with_smoothing(WHOLE)
+        .with_variant(Variant::Paper);
+    let mut sampler = PathImportance::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config).unwrap();
+    sampler.observe(&seen(&Arch::new(vec![1, 2]), &[1.0, 6.0], 0.0)).unwrap();
+    sampler.observe(&seen(&Arch::new(vec![2, 2]), &[3.0, 2.0], 0.0)).unwrap();
+    sampler.observe(&seen(&Arch::new(vec![1, 1]), &[1.0, 12.0], 0.0)).unwrap();
+    sampler.end_epoch(0.0).unwrap();
     assert_eq!(sampler.distribution(), [[0.0, 0.25, 0.75], [0.0, 0.75, 0.25]]);
 }
 
@@ -144,40 +143,43 @@ fn importance_per_position_learns_from_its_own_position() {
 #[test]
 fn pareto_paths_stay_near_what_no_other_path_beats() {
     let cost = || Box::new(|arch: &Arch| arch.choices().iter().map(|&c| f64::from(c)).sum());
-    let config = ParetoPathsConfig { smoothing: WHOLE, memory: 8 };
-    let new = || ParetoPaths::new(SubSpace::whole(&[3; 2]), config, cost()).unwrap();
+    let config = ParetoPathsConfig::new(WHOLE, 8);
+    let new = || ParetoPaths::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config, cost()).unwrap();
     let (mut sampler, mut rng) = (new(), rng());
     for (digits, loss) in [([0, 0], 3.0), ([1, 1], 1.0), ([2, 0], 4.0)] {
-        sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss));
+        sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss)).unwrap();
     }
     let front = [Arch::new(vec![0, 0]), Arch::new(vec![1, 1])];
     for _ in 0..200 {
         let path = sampler.next_paths(&mut rng).remove(0);
-        assert!(front.iter().any(|centre| centre.distance(&path) <= 1), "{path}");
+        assert!(front.iter().any(|centre| centre.distance(&path).unwrap() <= 1), "{path}");
     }
     assert_goes_on(sampler, new());
 }
 
 #[test]
 fn pareto_paths_forget_the_oldest() {
-    let config = ParetoPathsConfig { smoothing: WHOLE, memory: 2 };
-    let mut sampler = ParetoPaths::new(SubSpace::whole(&[3; 2]), config, Box::new(|_| 1.0)).unwrap();
+    let config = ParetoPathsConfig::new(WHOLE, 2);
+    let mut sampler =
+        ParetoPaths::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config, Box::new(|_| 1.0)).unwrap();
     for (digits, loss) in [([0, 0], 1.0), ([1, 1], 2.0), ([2, 2], 3.0)] {
-        sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss));
+        sampler.observe(&seen(&Arch::new(digits.to_vec()), &[0.0; 2], loss)).unwrap();
     }
-    assert_eq!(sampler.state().0["seen"], [1.0, 1.0, 2.0, 2.0]);
+    let state: ParetoPathsState = sampler.state().read(ParetoPathsState::KIND).unwrap();
+    let remembered: Vec<&Arch> = state.paths.iter().map(|remembered| &remembered.path).collect();
+    assert_eq!(remembered, [&Arch::new(vec![1, 1]), &Arch::new(vec![2, 2])]);
 }
 
 /// Two positions, the second without operation 2: it draws from what the first two have of p.
 #[test]
 fn one_p_serves_positions_that_lack_an_operation() {
-    let space = SubSpace::whole(&[3, 2]);
-    let config = PathImportanceConfig { smoothing: WHOLE, variant: Variant::Paper, ..Default::default() };
+    let space = SubSpace::from_op_counts(&[3, 2]).unwrap();
+    let config = PathImportanceConfig::default().with_smoothing(WHOLE).with_variant(Variant::Paper);
     let mut sampler = PathImportance::new(space.clone(), config).unwrap();
     for (digits, norms) in [([0, 0], [1.0, 1.0]), ([1, 1], [3.0, 3.0]), ([2, 1], [4.0, 3.0])] {
-        sampler.observe(&seen(&Arch::new(digits.to_vec()), &norms, 0.0));
+        sampler.observe(&seen(&Arch::new(digits.to_vec()), &norms, 0.0)).unwrap();
     }
-    sampler.end_epoch(0.0);
+    sampler.end_epoch(0.0).unwrap();
     assert_eq!(sampler.distribution(), [[0.125, 0.375, 0.5]]);
     let (mut rng, mut counts) = (rng(), [[0_u32; 3]; 2]);
     for _ in 0..8_000 {
@@ -191,10 +193,10 @@ fn one_p_serves_positions_that_lack_an_operation() {
         }
     }
     // u/p is 1/3 ÷ 1/8 at the first position, 1/2 ÷ 3/4 at the second.
-    let unbiased = PathImportanceConfig { importance_weights: ImportanceWeights::Unbiased, ..config };
+    let unbiased = config.with_importance_weights(ImportanceWeights::Unbiased);
     let mut weighted = PathImportance::new(space, unbiased).unwrap();
     weighted.restore(&sampler.state()).unwrap();
-    let weight = weighted.loss_weight(&Arch::new(vec![0, 1]));
+    let weight = weighted.loss_weight(&Arch::new(vec![0, 1])).unwrap();
     assert!((weight - 8.0 / 3.0 * 2.0 / 3.0).abs() < 1e-12, "{weight}");
 }
 
@@ -214,23 +216,25 @@ fn importance_in_darts_learns_from_the_edges_that_are_kept() {
     let kept = [0, 1, 2, 3, 5, 6, 9, 10];
     let mean = |first: usize| kept.iter().map(|e| (e + first) as f64).sum::<f64>() / 8.0;
     let distribution = |share| {
-        let config =
-            PathImportanceConfig { smoothing: WHOLE, variant: Variant::Paper, share, ..Default::default() };
-        let mut sampler = PathImportance::new(SubSpace::of(&Darts), config).unwrap();
+        let config = PathImportanceConfig::default()
+            .with_smoothing(WHOLE)
+            .with_variant(Variant::Paper)
+            .with_scope(share);
+        let mut sampler = PathImportance::new(SubSpace::full(&Darts), config).unwrap();
         let (path, norms) = darts_path(4, 6);
-        sampler.observe(&seen(&path, &norms, 0.0));
-        sampler.end_epoch(0.0);
+        sampler.observe(&seen(&path, &norms, 0.0)).unwrap();
+        sampler.end_epoch(0.0).unwrap();
         let path = sampler.next_paths(&mut rng()).remove(0);
         Darts.check(&path).unwrap();
         sampler.distribution()
     };
-    let all = distribution(PathShare::All);
+    let all = distribution(DistributionScope::All);
     assert_eq!((all.len(), all[0].len()), (1, 8));
     assert!((all[0][4] - mean(0) / (mean(0) + mean(17))).abs() < 1e-12, "{all:?}");
     assert!((all[0][6] - mean(17) / (mean(0) + mean(17))).abs() < 1e-12, "{all:?}");
-    let kinds = distribution(PathShare::Kind);
+    let kinds = distribution(DistributionScope::Kind);
     assert_eq!((kinds.len(), kinds[0][4], kinds[1][6]), (2, 1.0, 1.0));
-    let positions = distribution(PathShare::Position);
+    let positions = distribution(DistributionScope::Position);
     assert_eq!(positions.len(), 34);
     for (e, row) in positions.iter().enumerate() {
         match e % 17 {
@@ -246,15 +250,15 @@ fn importance_in_darts_learns_from_the_edges_that_are_kept() {
 
 #[test]
 fn fair_paths_in_darts_train_every_operation_of_the_edges_they_keep() {
-    let (mut sampler, mut rng) = (FairPaths::new(SubSpace::of(&Darts), Variant::Paper).unwrap(), rng());
+    let (mut sampler, mut rng) = (FairPaths::new(SubSpace::full(&Darts), Variant::Paper).unwrap(), rng());
     let mut kept = HashSet::new();
     for _ in 0..10 {
         let paths = sampler.next_paths(&mut rng);
         assert_eq!(paths.len(), 8);
         for cell in [DartsCell::Normal, DartsCell::Reduce] {
-            let edges: Vec<_> = paths.iter().map(|path| Darts::edges(path, cell)).collect();
+            let edges: Vec<_> = paths.iter().map(|path| Darts::edges(path, cell).unwrap()).collect();
             for e in 0..8 {
-                let here: HashSet<_> = edges.iter().map(|edges| edges[e].position).collect();
+                let here: HashSet<_> = edges.iter().map(|edges| edges[e].decision).collect();
                 let ops: HashSet<_> = edges.iter().map(|edges| edges[e].op).collect();
                 assert_eq!((here.len(), ops.len()), (1, 8));
                 kept.extend(here);
@@ -262,19 +266,19 @@ fn fair_paths_in_darts_train_every_operation_of_the_edges_they_keep() {
         }
     }
     assert!(kept.len() > 16, "the inputs change from step to step");
-    let proxyless = SubSpace::of(&Proxyless::new(ProxylessWidths::SEARCH));
+    let proxyless = SubSpace::full(&Proxyless::new(ProxylessWidths::SEARCH));
     let error = FairPaths::new(proxyless, Variant::Paper).unwrap_err();
     assert!(error.to_string().contains("leave operations out"), "{error}");
 }
 
 #[test]
 fn one_change_in_darts_is_a_change_of_the_genotype() {
-    let (mut sampler, mut rng) = (OneChangePaths::new(SubSpace::of(&Darts)), rng());
+    let (mut sampler, mut rng) = (OneChangePaths::new(SubSpace::full(&Darts)).unwrap(), rng());
     let mut last = sampler.next_paths(&mut rng).remove(0);
     for _ in 0..200 {
         let path = sampler.next_paths(&mut rng).remove(0);
-        assert_eq!(path.distance(&last), 1);
-        assert_ne!(Darts.cleared(&path), Darts.cleared(&last));
+        assert_eq!(path.distance(&last), Ok(1));
+        assert_ne!(Darts.without_dead_edges(&path).unwrap(), Darts.without_dead_edges(&last).unwrap());
         last = path;
     }
 }

@@ -3,7 +3,7 @@
 
 use pada_sampler::{
     AliasTable, DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig,
-    PathSampler, PathSeen, Variant,
+    PathObservation, PathSampler, Variant,
 };
 use pada_space::{Arch, SubSpace};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 /// Tells a sampler of a path with these norms of its operations.
 fn tell(sampler: &mut PathImportance, path: &Arch, op_norms: &[f64]) {
     let position_norms: Vec<f64> = path.choices().iter().map(|&op| op_norms[usize::from(op)]).collect();
-    sampler.observe(&PathSeen { path, position_norms: &position_norms, loss: 1.0 });
+    sampler.observe(&PathObservation::new(path, &position_norms, 1.0)).unwrap();
 }
 
 fn variant() -> impl Strategy<Value = Variant> {
@@ -31,14 +31,14 @@ proptest! {
         steps in prop::collection::vec((prop::collection::vec(0..5_u8, 6), prop::collection::vec(0.0..1e6_f64, 5)), 0..20),
         progress in 0.0..=1.0,
     ) {
-        let config = PathImportanceConfig { variant, ..PathImportanceConfig::default() };
-        let mut sampler = PathImportance::new(SubSpace::whole(&[5; 6]), config).unwrap();
+        let config = PathImportanceConfig::default().with_variant(variant);
+        let mut sampler = PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), config).unwrap();
         for (path, norms) in steps {
             let path = Arch::new(path);
             let on_path: Vec<f64> = norms.iter().enumerate().map(|(op, n)| if path.count(op) > 0 { *n } else { 0.0 }).collect();
             tell(&mut sampler, &path, &on_path);
         }
-        sampler.end_epoch(progress);
+        sampler.end_epoch(progress).unwrap();
         prop_assert!(is_distribution(&sampler.distribution()[0]));
     }
 
@@ -48,13 +48,13 @@ proptest! {
         steps in prop::collection::vec(prop::collection::vec((0..30_u32, 0.0..1.5_f32), 0..8), 0..20),
         progress in 0.0..=1.0,
     ) {
-        let config = DataImportanceConfig { variant, ..DataImportanceConfig::default() };
+        let config = DataImportanceConfig::default().with_variant(variant);
         let mut sampler = DataImportance::new(30, config).unwrap();
         for step in steps {
             let (images, norms): (Vec<u32>, Vec<f32>) = step.into_iter().unzip();
-            sampler.observe(&images, &norms);
+            sampler.observe(&images, &norms).unwrap();
         }
-        sampler.end_epoch(progress);
+        sampler.end_epoch(progress).unwrap();
         prop_assert!(is_distribution(sampler.distribution().unwrap()));
         let order = sampler.epoch_order(&mut ChaCha8Rng::seed_from_u64(0));
         prop_assert!(order.len() == 30 && order.iter().all(|&i| i < 30));

@@ -1,68 +1,76 @@
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 
+use crate::search::{at_least, probability};
 use crate::{Search, SearchError};
 
 /// Settings of [`evolution`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+///
+/// ```
+/// use pada_search::EvolutionConfig;
+///
+/// let config = EvolutionConfig { population: 20, generations: 5, ..EvolutionConfig::default() };
+/// assert_eq!(config.mutation_rate, 0.1);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields, default)
+)]
 pub struct EvolutionConfig {
-    /// Random architectures at the start, and the best that parents are drawn from.
+    /// The number of random architectures that the search starts from, at least 1.
     pub population: usize,
-    /// Generations after the first.
+    /// The number of generations after the start.
     pub generations: usize,
-    /// Children of two parents in a generation.
+    /// The number of children of a generation that crossover makes of two parents.
     pub crossover: usize,
-    /// Children of one parent in a generation.
+    /// The number of children of a generation that mutation makes of one parent.
     pub mutation: usize,
-    /// Chance that a position is drawn anew in a child of one parent.
-    pub rate: f64,
-    /// How many of the best are parents.
+    /// The probability with which mutation redraws each decision, from 0 to 1.
+    #[cfg_attr(feature = "serde", serde(alias = "rate"))]
+    pub mutation_rate: f64,
+    /// The number of best architectures from which parents are drawn, at least 1.
     pub parents: usize,
 }
 
 impl Default for EvolutionConfig {
-    /// As the search on the ProxylessNAS space: 50 architectures, 20 generations, 25 children each way, a rate of .1; 10 parents as
-    /// in SPOS.
+    /// Returns the settings of SPOS: 50 architectures, 20 generations with 25 children of each kind, a mutation rate of 0.1, and 10
+    /// parents.
     fn default() -> Self {
-        Self { population: 50, generations: 20, crossover: 25, mutation: 25, rate: 0.1, parents: 10 }
+        Self { population: 50, generations: 20, crossover: 25, mutation: 25, mutation_rate: 0.1, parents: 10 }
     }
 }
 
-/// Evolution: in every generation children of the best architectures found so far are scored.
+/// Searches by evolution: each generation evaluates children of the best architectures found so far.
+///
+/// The search ends early if a whole generation finds no new feasible architecture.
 ///
 /// # Errors
-/// [`SearchError`]
+/// Returns [`SearchError::InvalidConfig`], [`SearchError::NothingFeasible`], or an error of the objective.
 ///
 /// # Source
-/// Guo et al., *Single Path One-Shot NAS with Uniform Sampling*, ECCV 2020, Alg. 1.
+/// Guo et al., *Single Path One-Shot Neural Architecture Search with Uniform Sampling*, ECCV 2020, Alg. 1.
 pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Result<(), SearchError<E>> {
-    let bad = |name, value, range| Err(SearchError::BadConfig { name, value, range });
-    match config {
-        EvolutionConfig { population: 0, .. } => return bad("population", 0, "at least 1"),
-        EvolutionConfig { parents: 0, .. } => return bad("parents", 0, "at least 1"),
-        EvolutionConfig { rate, .. } if !(0.0..=1.0).contains(rate) => {
-            return Err(SearchError::BadRate { value: *rate });
-        }
-        _ => {}
-    }
-    search.start(config.population)?;
+    at_least("population", config.population, 1, "at least 1")?;
+    at_least("parents", config.parents, 1, "at least 1")?;
+    probability("mutation_rate", config.mutation_rate)?;
+    search.evaluate_random(config.population)?;
     for _ in 0..config.generations {
-        let (parents, known) = (search.best(config.parents), search.found().len());
+        let (parents, known) = (search.best(config.parents), search.evaluated().len());
         for _ in 0..config.crossover {
-            search.visit_new(|moves, rng, _| {
+            search.evaluate_new(|operators, rng, _| {
                 let [a, b] = [0, 1].map(|_| &parents[rng.random_range(0..parents.len())].arch);
-                moves.crossover(a, b, rng)
+                operators.crossover(a, b, rng)
             })?;
         }
         for _ in 0..config.mutation {
-            search.visit_new(|moves, rng, _| {
+            search.evaluate_new(|operators, rng, _| {
                 let parent = &parents[rng.random_range(0..parents.len())].arch;
-                moves.mutate(parent, config.rate, rng)
+                operators.mutate(parent, config.mutation_rate, rng)
             })?;
         }
-        if search.found().len() == known {
-            // A whole generation without a new architecture: what is within reach and the limits is known.
+        if search.evaluated().len() == known {
+            // No child was new, so every feasible architecture that can be reached is known.
             break;
         }
     }

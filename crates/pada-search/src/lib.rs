@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod evolution;
-mod found;
 mod pareto;
-mod random;
+mod search;
 
 pub use evolution::{EvolutionConfig, evolution};
-pub use found::{Found, Goal, Search, SearchError};
-pub use pareto::{ParetoConfig, front, pareto};
-pub use random::random;
+/// The version of `rand` whose [`Rng`](rand::Rng) trait a [`Search`] takes.
+pub use pada_space::rand;
+pub use pareto::{Nsga2Config, nsga2, pareto_front};
+pub use search::{Evaluated, Objective, Search, SearchError, random_search};

@@ -1,12 +1,13 @@
-//! What each kind of search finds in a space where everything is known.
+//! The search methods on a space whose scores are all known.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::convert::Infallible;
 
 use pada_search::{
-    EvolutionConfig, Found, Goal, ParetoConfig, Search, SearchError, evolution, front, pareto, random,
+    Evaluated, EvolutionConfig, Nsga2Config, Objective, Search, SearchError, evolution, nsga2, pareto_front,
+    random_search,
 };
-use pada_space::{Arch, Equivalence, Nb201, SearchSpace, SubSpace};
+use pada_space::{Arch, Darts, Equivalence, Nb201, SearchSpace, SpaceError, SubSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -19,47 +20,50 @@ fn cost(arch: &Arch) -> f64 {
     arch.count(2) as f64 + 9.0 * arch.count(3) as f64
 }
 
-/// Runs a search; returns what it found and how often the score was asked for.
+/// A call of a search method.
+type Method<'a> = dyn Fn(&mut Search<'_, Infallible>) -> Result<(), SearchError<Infallible>> + 'a;
+
+/// Runs a search and returns what it evaluated and how often it called the score function.
 fn searched(
-    fits: &dyn Fn(&Arch) -> bool,
+    constraint: &dyn Fn(&Arch) -> bool,
     run: impl Fn(&mut Search<'_, Infallible>) -> Result<(), SearchError<Infallible>>,
-) -> Result<(Vec<Found>, usize), SearchError<Infallible>> {
+) -> Result<(Vec<Evaluated>, usize), SearchError<Infallible>> {
     let (mut calls, space) = (0, Nb201::new());
     let mut score = |arch: &Arch| {
         calls += 1;
         Ok(value(arch))
     };
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let goal = Goal { score: &mut score, cost: &cost, fits };
-    let part = SubSpace::of(&space);
-    let mut search = Search::new(&space, &part, goal, &mut rng);
+    let objective = Objective::new(&mut score).cost(&cost).constraint(constraint);
+    let part = SubSpace::full(&space);
+    let mut search = Search::new(&space, &part, objective, &mut rng);
     run(&mut search)?;
-    let found = search.found().to_vec();
+    let found = search.evaluated().to_vec();
     Ok((found, calls))
 }
 
 #[test]
-fn nothing_is_scored_twice_and_nothing_outside_the_limits() {
-    let fits = |arch: &Arch| arch.count(3) <= 2;
-    let (found, calls) = searched(&fits, |s| evolution(s, &EvolutionConfig::default())).unwrap();
+fn nothing_is_scored_twice_and_nothing_infeasible() {
+    let feasible = |arch: &Arch| arch.count(3) <= 2;
+    let (found, calls) = searched(&feasible, |s| evolution(s, &EvolutionConfig::default())).unwrap();
     assert_eq!(found.len(), calls);
     let space = Nb201::new();
     let mut forms: Vec<Arch> =
-        found.iter().map(|f| space.canonical(&f.arch, Equivalence::SharedWeights)).collect();
+        found.iter().map(|f| space.canonical(&f.arch, Equivalence::SharedWeights).unwrap()).collect();
     forms.sort();
     forms.dedup();
     assert_eq!(forms.len(), found.len());
-    assert!(found.iter().all(|f| fits(&f.arch) && f.score == value(&f.arch) && f.cost == cost(&f.arch)));
+    assert!(found.iter().all(|f| feasible(&f.arch) && f.score == value(&f.arch) && f.cost == cost(&f.arch)));
     // 50 at the start and up to 50 in each of 20 generations: near the best ones everything is known at some time.
     assert!((300..=1_050).contains(&calls), "{calls}");
 }
 
 #[test]
 fn evolution_finds_the_best_with_fewer_scores_than_random_search_needs() {
-    let best = |found: &[Found]| found.iter().map(|f| f.score).fold(f64::MIN, f64::max);
+    let best = |found: &[Evaluated]| found.iter().map(|f| f.score).fold(f64::MIN, f64::max);
     let (evolved, calls) = searched(&|_| true, |s| evolution(s, &EvolutionConfig::default())).unwrap();
     assert_eq!(best(&evolved), 21.0, "333333");
-    let (drawn, _) = searched(&|_| true, |s| random(s, calls)).unwrap();
+    let (drawn, _) = searched(&|_| true, |s| random_search(s, calls)).unwrap();
     assert_eq!(drawn.len(), calls);
     assert!(best(&drawn) < 21.0);
 }
@@ -67,16 +71,16 @@ fn evolution_finds_the_best_with_fewer_scores_than_random_search_needs() {
 /// The true front: for each number of 3×3 convolutions, those on the last positions, nothing else that costs.
 #[test]
 fn the_pareto_search_comes_near_the_true_front() {
-    let (found, _) = searched(&|_| true, |s| pareto(s, &ParetoConfig::default())).unwrap();
-    let scores: Vec<(f64, f64)> = front(&found).iter().map(|f| (f.cost, f.score)).collect();
+    let (found, _) = searched(&|_| true, |s| nsga2(s, &Nsga2Config::default())).unwrap();
+    let scores: Vec<(f64, f64)> = pareto_front(&found).iter().map(|f| (f.cost, f.score)).collect();
     let truth =
         [(0.0, 0.0), (9.0, 6.0), (18.0, 11.0), (27.0, 15.0), (36.0, 18.0), (45.0, 20.0), (54.0, 21.0)];
     assert_eq!(scores, truth);
 }
 
 #[test]
-fn a_front_holds_what_none_beats() {
-    let point = |score, cost| Found { arch: Arch::new(vec![0]), score, cost };
+fn the_pareto_front_holds_what_none_dominates() {
+    let point = |score, cost| Evaluated { arch: Arch::new(vec![0]), score, cost };
     let all = [
         point(1.0, 1.0),
         point(1.0, 2.0),
@@ -86,18 +90,17 @@ fn a_front_holds_what_none_beats() {
         point(4.0, 6.0),
     ];
     // Slow reference: by definition.
-    let beaten = |f: &&Found| {
+    let dominated = |f: &&Evaluated| {
         all.iter().any(|o| o.score >= f.score && o.cost <= f.cost && (o.score > f.score || o.cost < f.cost))
     };
-    let mut expected: Vec<Found> = all.iter().filter(|f| !beaten(f)).cloned().collect();
+    let mut expected: Vec<Evaluated> = all.iter().filter(|f| !dominated(f)).cloned().collect();
     expected.sort_by(|a, b| a.cost.total_cmp(&b.cost));
-    assert_eq!(front(&all), expected);
+    assert_eq!(pareto_front(&all), expected);
 }
 
 #[test]
 fn the_same_seed_visits_the_same_architectures() {
-    let run =
-        || searched(&|_| true, |s| pareto(s, &ParetoConfig { generations: 3, ..ParetoConfig::default() }));
+    let run = || searched(&|_| true, |s| nsga2(s, &Nsga2Config { generations: 3, ..Nsga2Config::default() }));
     assert_eq!(run().unwrap().0, run().unwrap().0);
 }
 
@@ -105,13 +108,10 @@ fn the_same_seed_visits_the_same_architectures() {
 fn a_small_space_is_searched_whole_and_an_empty_one_is_an_error() {
     // Canonical forms without any convolution or pooling: skips and nothing.
     let small = |arch: &Arch| arch.choices().iter().all(|&op| op < 2);
-    let (found, _) = searched(&small, |s| random(s, 1_000)).unwrap();
+    let (found, _) = searched(&small, |s| random_search(s, 1_000)).unwrap();
     assert!(found.len() > 1 && found.len() < 64, "{}", found.len());
-    let error = searched(&|_| false, |s| random(s, 5)).unwrap_err();
-    assert!(matches!(error, SearchError::NothingFits { tried: 10_000 }), "{error}");
-    let bad = EvolutionConfig { population: 0, ..EvolutionConfig::default() };
-    let error = searched(&|_| true, |s| evolution(s, &bad)).unwrap_err();
-    assert!(matches!(error, SearchError::BadConfig { name: "population", .. }), "{error}");
+    let error = searched(&|_| false, |s| random_search(s, 5)).unwrap_err();
+    assert!(matches!(error, SearchError::NothingFeasible { tried: 10_000 }), "{error}");
 }
 
 #[test]
@@ -121,7 +121,87 @@ fn a_search_ends_where_nothing_new_is_left() {
     let few = EvolutionConfig { population: 4, generations, crossover: 2, mutation: 2, ..Default::default() };
     let (found, _) = searched(&small, |s| evolution(s, &few)).unwrap();
     assert!((4..64).contains(&found.len()), "{}", found.len());
-    let few = ParetoConfig { population: 4, generations, rate: 0.5 };
-    let (found, _) = searched(&small, |s| pareto(s, &few)).unwrap();
+    let few = Nsga2Config { population: 4, generations, mutation_rate: 0.5 };
+    let (found, _) = searched(&small, |s| nsga2(s, &few)).unwrap();
     assert!((4..64).contains(&found.len()), "{}", found.len());
+}
+
+#[test]
+fn settings_out_of_range_are_errors_with_their_names() {
+    let name = |run: &Method<'_>| match searched(&|_| true, run).unwrap_err() {
+        SearchError::InvalidConfig { name, .. } => name,
+        other => panic!("{other}"),
+    };
+    let evolve = |config| name(&|s| evolution(s, &config));
+    let default = EvolutionConfig::default();
+    assert_eq!(evolve(EvolutionConfig { population: 0, ..default }), "population");
+    assert_eq!(evolve(EvolutionConfig { parents: 0, ..default }), "parents");
+    for mutation_rate in [7.0, -0.1, f64::NAN] {
+        assert_eq!(evolve(EvolutionConfig { mutation_rate, ..default }), "mutation_rate");
+    }
+    let pareto = |config| name(&|s| nsga2(s, &config));
+    let default = Nsga2Config::default();
+    assert_eq!(pareto(Nsga2Config { population: 1, ..default }), "population");
+    assert_eq!(pareto(Nsga2Config { mutation_rate: 7.0, ..default }), "mutation_rate");
+    assert_eq!(name(&|s| random_search(s, 0)), "n");
+    let error =
+        searched(&|_| true, |s| nsga2(s, &Nsga2Config { mutation_rate: 7.0, ..default })).unwrap_err();
+    assert_eq!(error.to_string(), "mutation_rate is 7, but it must be from 0 to 1");
+}
+
+#[test]
+fn nan_is_an_error_that_names_the_architecture() {
+    let space = Nb201::new();
+    let part = SubSpace::full(&space);
+    let nan = |_: &Arch| f64::NAN;
+    for what in ["score", "cost"] {
+        let mut score = |_: &Arch| Ok::<_, Infallible>(if what == "score" { f64::NAN } else { 1.0 });
+        let objective = Objective::new(&mut score);
+        let objective = if what == "cost" { objective.cost(&nan) } else { objective };
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let error = random_search(&mut Search::new(&space, &part, objective, &mut rng), 1).unwrap_err();
+        assert!(matches!(&error, SearchError::Nan { what: w, .. } if *w == what), "{error}");
+    }
+}
+
+/// A crossover of two genotypes can take an operation from the parent in which the edge is inactive, and the inputs of the node from the
+/// parent in which it is active. Such a child must not leave a sub-space of fewer operations.
+#[test]
+fn children_stay_in_the_sub_space() {
+    let part = SubSpace::with_ops(&Darts, &["skip_connect", "sep_conv_3x3"]).unwrap();
+    let run = |method: &Method<'_>| {
+        let mut score = |arch: &Arch| Ok(arch.count(4) as f64);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut search = Search::new(&Darts, &part, Objective::new(&mut score), &mut rng);
+        method(&mut search).unwrap();
+        assert_eq!(search.evaluated().len(), 60);
+        for evaluated in search.evaluated() {
+            assert!(part.contains(&evaluated.arch), "{}", evaluated.arch);
+        }
+    };
+    let [population, generations] = [20, 2];
+    let config =
+        EvolutionConfig { population, generations, crossover: 10, mutation: 10, ..Default::default() };
+    run(&|s| evolution(s, &config));
+    run(&|s| nsga2(s, &Nsga2Config { population, generations, ..Default::default() }));
+}
+
+#[test]
+fn a_sub_space_of_another_space_is_an_error() {
+    let (space, part) = (Nb201::new(), SubSpace::full(&Darts));
+    let mut score = |_: &Arch| Ok::<_, Infallible>(1.0);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut search = Search::new(&space, &part, Objective::new(&mut score), &mut rng);
+    let error = random_search(&mut search, 1).unwrap_err();
+    assert!(matches!(&error, SearchError::Space(SpaceError::WrongLength { found: 34, .. })), "{error}");
+}
+
+#[test]
+fn a_search_can_continue_with_another_method() {
+    let (found, _) = searched(&|_| true, |s| {
+        random_search(s, 20)?;
+        evolution(s, &EvolutionConfig { generations: 2, ..EvolutionConfig::default() })
+    })
+    .unwrap();
+    assert_eq!(found.len(), 20 + 50 + 2 * 50);
 }

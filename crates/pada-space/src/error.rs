@@ -1,82 +1,119 @@
 use thiserror::Error;
 
-/// Why a text or a list of choices is not an architecture of a space.
+/// An error about an architecture, a text, or a sub-space.
+///
+/// Decisions are counted from 0. In a cell space, a decision is an edge.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SpaceError {
-    /// A choice or operation name that the space does not have.
+    /// A decision has a choice that the space does not offer there.
     #[error(
-        "architecture {text:?}: {op:?} at position {position} is no operation of {space}; it has {valid}"
+        "architecture {text:?}: {op:?} is not an operation of {space} at decision {decision}; the operations are {valid}"
     )]
     UnknownOp {
-        /// The text that was parsed.
+        /// The architecture.
         text: String,
-        /// What stood there.
+        /// The choice, as it is written in the text.
         op: String,
-        /// The position, from 0.
-        position: usize,
-        /// The space's name.
+        /// The index of the decision, from 0.
+        decision: usize,
+        /// The name of the space.
         space: &'static str,
-        /// The operations it has, in digit order.
+        /// The operations of the space, in digit order.
         valid: String,
     },
-    /// Too few or too many positions.
-    #[error("architecture {text:?} has {found} positions, {space} has {expected}")]
+    /// An architecture has too few or too many decisions.
+    #[error("architecture {text:?} has {found} decisions, but {space} has {expected}")]
     WrongLength {
-        /// The text that was parsed.
+        /// The architecture.
         text: String,
-        /// Positions found.
+        /// The number of decisions of the architecture.
         found: usize,
-        /// The space's name.
+        /// The name of the space.
         space: &'static str,
-        /// Positions the space has.
+        /// The number of decisions of the space.
         expected: usize,
     },
-    /// A word that is neither digits nor the name of a published architecture.
-    #[error("architecture {text:?} is neither a name nor {expected} digits; {space} has the names {known}")]
+    /// A word is neither a list of digits nor the name of a published architecture.
+    #[error(
+        "architecture {text:?} is neither a published name nor {expected} digits; the names of {space} are {known}"
+    )]
     UnknownName {
-        /// The text that was parsed.
+        /// The text.
         text: String,
-        /// The space's name.
+        /// The name of the space.
         space: &'static str,
-        /// Positions the space has.
+        /// The number of decisions of the space.
         expected: usize,
-        /// The names it knows.
+        /// The names that the space knows.
         known: String,
     },
-    /// A name that is no operation of the space.
-    #[error("{op:?} is no operation of {space}; it has {valid}")]
-    NoSuchOp {
+    /// A name in a list of operations is not an operation of the space.
+    #[error("{op:?} is not an operation of {space}; the operations are {valid}")]
+    UnknownOpName {
         /// The name.
         op: String,
-        /// The space's name.
+        /// The name of the space.
         space: &'static str,
-        /// The operations it has, in digit order.
+        /// The operations of the space, in digit order.
         valid: String,
     },
-    /// A part of a space without any operation.
-    #[error("no operation of {space} is allowed; give at least one")]
-    Empty {
-        /// The space's name.
+    /// A sub-space was asked for without any operation.
+    #[error("a sub-space of {space} needs at least one operation, but none was given")]
+    NoOps {
+        /// The name of the space.
         space: &'static str,
     },
-    /// A part of a space leaves a position without any operation.
-    #[error("position {position} of {space} has none of the allowed operations; it has {valid}")]
+    /// A sub-space would leave a decision without any operation.
+    #[error("decision {decision} of {space} has none of the given operations; it has {valid}")]
     NoOpLeft {
-        /// The position, from 0.
-        position: usize,
-        /// The space's name.
+        /// The index of the decision, from 0.
+        decision: usize,
+        /// The name of the space.
         space: &'static str,
-        /// The operations the position has, in digit order.
+        /// The operations of the decision, in digit order.
         valid: String,
     },
-    /// The long form is not built as the space writes it.
-    #[error("architecture {text:?}: {reason}; {space} is written like {example:?}")]
+    /// A choice is not in the sub-space.
+    #[error("choice {choice} at decision {decision} is not in the sub-space, which has {allowed:?} there")]
+    OutsideSubSpace {
+        /// The index of the decision, from 0.
+        decision: usize,
+        /// The choice.
+        choice: u8,
+        /// The choices of the sub-space at this decision.
+        allowed: Vec<u8>,
+    },
+    /// There is no decision of this index.
+    #[error("there is no decision {decision}: the decisions are numbered from 0, and there are {decisions}")]
+    NoSuchDecision {
+        /// The index that was asked for.
+        decision: usize,
+        /// The number of decisions.
+        decisions: usize,
+    },
+    /// A space cannot have this number of choices at a decision.
+    #[error("decision {decision} has {count} choices; a decision has 1 to 256")]
+    BadOpCount {
+        /// The index of the decision, from 0.
+        decision: usize,
+        /// The number of choices.
+        count: usize,
+    },
+    /// A mutation rate is not a probability.
+    #[error("the mutation rate is {rate}, but it must be from 0 to 1")]
+    BadRate {
+        /// The rate, as text.
+        rate: String,
+    },
+    /// The long form of an architecture is malformed.
+    #[error("architecture {text:?}: {reason}; a valid architecture of {space} is {example:?}")]
     Malformed {
-        /// The text that was parsed.
+        /// The text.
         text: String,
-        /// What is wrong with it.
+        /// What is wrong with the text.
         reason: String,
-        /// The space's name.
+        /// The name of the space.
         space: &'static str,
         /// A valid text.
         example: &'static str,

@@ -2,13 +2,11 @@
 
 mod arch;
 mod darts;
-mod digits;
+mod decision;
 mod error;
 mod named;
 mod nas_bench_macro;
 mod nb201;
-mod nb201_function;
-mod position;
 mod proxyless;
 mod space;
 mod sub_space;
@@ -18,14 +16,15 @@ pub use darts::{
     AGNAS, CellGenotype, DARTS_NAMED, Darts, DartsCell, DartsEdge, DartsOp, Genotype, agnas_cells,
     is_reduction,
 };
-pub use digits::parse as parse_digits;
+pub use decision::{ActiveCondition, Decision, DecisionKind};
 pub use error::SpaceError;
-pub use named::{Named, find_named};
+pub use named::{NamedArch, find_named};
 pub use nas_bench_macro::NasBenchMacro;
-pub use nb201::{EDGES, N_NODES, Nb201, Nb201Op};
-pub use position::{Chooses, Position, ReadWhere};
+pub use nb201::{Nb201, Nb201Op};
 pub use proxyless::{
     MbConv, MobileLayer, MobileSpec, PROXYLESS_NAMED, Proxyless, ProxylessStage, ProxylessWidths,
 };
-pub use space::{Equivalence, SearchSpace};
+/// The version of `rand` whose [`Rng`](rand::Rng) trait the functions of this crate take.
+pub use rand;
+pub use space::{Equivalence, SearchSpace, parse_digits};
 pub use sub_space::SubSpace;

@@ -1,28 +1,37 @@
-use crate::{Arch, SearchSpace, SpaceError, digits};
+use crate::{Arch, SearchSpace, SpaceError, parse_digits};
 
-/// An architecture that has a name: one of a published table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// The name it has in its source.
+/// A published architecture with the name that its authors gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct NamedArch {
+    /// The name in the source.
     pub name: &'static str,
-    /// The architecture, as its space writes it.
+    /// The architecture, in the long form of its space.
     pub text: &'static str,
-    /// Where it is written down.
+    /// The publication or file that contains the architecture.
     pub source: &'static str,
 }
 
-/// The entry of a table with this name.
-pub fn find_named(table: &'static [Named], name: &str) -> Option<&'static Named> {
+/// Finds a published architecture by its name.
+///
+/// ```
+/// use pada_space::{DARTS_NAMED, find_named};
+///
+/// let named = find_named(DARTS_NAMED, "DARTS_V2").unwrap();
+/// assert!(named.source.contains("quark0/darts"));
+/// assert_eq!(find_named(DARTS_NAMED, "DARTS_V9"), None);
+/// ```
+pub fn find_named(table: &'static [NamedArch], name: &str) -> Option<&'static NamedArch> {
     table.iter().find(|named| named.name == name)
 }
 
-/// Reads the digits of an architecture, in a space whose names are these. A word that is no name was meant as one.
+/// Parses digits in a space that also has named architectures. A word of wrong length was probably meant as a name.
 pub(crate) fn parse_unnamed(
     space: &dyn SearchSpace,
-    table: &'static [Named],
+    table: &'static [NamedArch],
     text: &str,
 ) -> Result<Arch, SpaceError> {
-    digits::parse(space, text).map_err(|error| match error {
+    parse_digits(space, text).map_err(|error| match error {
         SpaceError::WrongLength { text, space, expected, .. } if text.contains(char::is_alphabetic) => {
             let known = table.iter().map(|named| named.name).collect::<Vec<_>>().join(", ");
             SpaceError::UnknownName { text, space, expected, known }

@@ -1,132 +1,240 @@
 use rand::{Rng, RngExt};
 
-use crate::{Arch, Position, SpaceError, SubSpace};
+use crate::{Arch, Decision, SpaceError, SubSpace};
 
-/// Which architectures count as the same.
+/// The sense in which two architectures are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Equivalence {
-    /// The same function of the supernet's shared weights: a convolution on another edge has other weights and differs.
-    /// Two such architectures get the same score, so one of them need not be evaluated.
+    /// Both compute the same function of the supernet's shared weights.
+    ///
+    /// The weights of a convolution belong to its edge, so the same convolution on another edge is a different function. Two such
+    /// architectures get the same score from a supernet, so only one of them has to be evaluated.
     SharedWeights,
-    /// The same family of functions when each is trained from scratch with weights of its own: also equal under a
-    /// renaming of nodes. Two such architectures have the same accuracy, up to the seed.
+    /// Both are the same network if each is trained from scratch with its own weights.
+    ///
+    /// This also holds if only the names of nodes differ. Two such architectures have the same stand-alone accuracy, up to the seed.
     OwnWeights,
 }
 
-/// A set of architectures: positions, the choices at each, text forms, and which of them are the same.
+/// A search space: a set of architectures, their text forms, and which of them are the same.
 ///
-/// E is the number of positions, O the number of operations at one position.
+/// To add a space, implement the required methods. The others follow from them. Each method that takes an architecture returns an error
+/// if the architecture belongs to another space; implementations call [`SearchSpace::check`] first.
+///
+/// # Shapes
+/// E is the number of decisions (in a cell space: of edges), O the number of operations.
+///
+/// ```
+/// use pada_space::{Arch, Equivalence, SearchSpace, SpaceError, parse_digits};
+///
+/// /// Three layers that are convolutions of kernel 3 or 5.
+/// struct Kernels;
+///
+/// impl SearchSpace for Kernels {
+///     fn name(&self) -> &'static str {
+///         "kernels"
+///     }
+///     fn n_ops(&self) -> &[usize] {
+///         &[2, 2, 2]
+///     }
+///     fn op_names(&self) -> &[&'static str] {
+///         &["conv_3x3", "conv_5x5"]
+///     }
+///     fn parse(&self, text: &str) -> Result<Arch, SpaceError> {
+///         parse_digits(self, text)
+///     }
+///     fn format(&self, arch: &Arch) -> Result<String, SpaceError> {
+///         self.check(arch)?;
+///         Ok(arch.to_string())
+///     }
+///     fn active(&self, arch: &Arch) -> Result<Vec<bool>, SpaceError> {
+///         self.check(arch)?;
+///         Ok(vec![true; 3])
+///     }
+///     fn canonical(&self, arch: &Arch, _: Equivalence) -> Result<Arch, SpaceError> {
+///         self.check(arch)?;
+///         Ok(arch.clone())
+///     }
+/// }
+///
+/// assert_eq!(Kernels.len(), 8);
+/// assert_eq!(Kernels.neighbours(&Kernels.parse("010")?)?.len(), 3);
+/// assert!(Kernels.format(&Arch::new([0, 1, 2])).is_err());
+/// # Ok::<_, SpaceError>(())
+/// ```
 pub trait SearchSpace: Send + Sync {
-    /// The name used in configs, files and on the command line.
+    /// Returns the name that configs, files and the command line use.
     fn name(&self) -> &'static str;
 
-    /// How many choices each position has, `[E]`.
+    /// Returns the number of choices of each decision, `[E]`, each from 1 to 256.
     fn n_ops(&self) -> &[usize];
 
-    /// What each position chooses, `[E]`: an operation, all of one kind and always read, unless a space says otherwise.
-    fn positions(&self) -> Vec<Position> {
-        vec![Position::default(); self.n_ops().len()]
+    /// Describes each decision, `[E]`.
+    ///
+    /// By default, all decisions choose operations of one kind and are always active.
+    fn decisions(&self) -> Vec<Decision> {
+        vec![Decision::default(); self.n_ops().len()]
     }
 
-    /// The names of the operations, `[O]`, in digit order.
+    /// Returns the names of the operations, `[O]`, in digit order.
     fn op_names(&self) -> &[&'static str];
 
-    /// Reads an architecture from any of the space's text forms.
+    /// Parses an architecture from any of the text forms of the space.
     ///
     /// # Errors
-    /// [`SpaceError`], with the position and the valid operations.
+    /// Returns a [`SpaceError`] that names the decision and the valid operations.
     fn parse(&self, text: &str) -> Result<Arch, SpaceError>;
 
-    /// The long text form, as benchmarks of the space write it.
-    fn format(&self, arch: &Arch) -> String;
+    /// Writes the long text form, as benchmarks of the space write it.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    fn format(&self, arch: &Arch) -> Result<String, SpaceError>;
 
-    /// Which positions influence the output, `[E]`.
-    fn live(&self, arch: &Arch) -> Vec<bool>;
+    /// Computes which decisions influence the output of the network, `[E]`.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    fn active(&self, arch: &Arch) -> Result<Vec<bool>, SpaceError>;
 
-    /// The smallest architecture that is the same as `arch`. Two architectures are the same exactly if their canonical
-    /// forms are equal.
-    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Arch;
+    /// Computes the canonical form: the smallest architecture that is the same as `arch`.
+    ///
+    /// Two architectures are the same if and only if their canonical forms are equal.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Result<Arch, SpaceError>;
 
-    /// The same architecture with choice 0 at every position that is not read.
-    fn cleared(&self, arch: &Arch) -> Arch {
-        let clear = |(position, &choice): (Position, &u8)| if position.is_read(arch) { choice } else { 0 };
-        Arch::new(self.positions().into_iter().zip(arch.choices()).map(clear).collect::<Vec<_>>())
+    /// Replaces the choice of every inactive decision by 0.
+    ///
+    /// A decision is inactive here if its [`condition`](Decision::condition) does not hold, for example an edge of a DARTS cell that its
+    /// node does not choose.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    fn without_dead_edges(&self, arch: &Arch) -> Result<Arch, SpaceError> {
+        self.check(arch)?;
+        let clear =
+            |(decision, &choice): (Decision, &u8)| Ok(if decision.is_active(arch)? { choice } else { 0 });
+        let choices = self.decisions().into_iter().zip(arch.choices()).map(clear);
+        Ok(Arch::new(choices.collect::<Result<Vec<_>, _>>()?))
     }
 
-    /// How many architectures the space has.
+    /// Returns the number of architectures, or `u128::MAX` if there are more.
     fn len(&self) -> u128 {
-        self.n_ops().iter().map(|&n| n as u128).product()
+        self.n_ops().iter().fold(1, |len: u128, &n| len.saturating_mul(n as u128))
     }
 
-    /// Whether the space has no architecture; no space is empty.
+    /// Returns whether the space has no architecture. No space is empty.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All architectures in digit order: the last position changes fastest.
+    /// Iterates over all architectures in digit order, so that the last decision changes fastest.
     fn archs(&self) -> Box<dyn Iterator<Item = Arch> + '_> {
-        Box::new((0..self.len()).map(|index| self.nth(index)))
+        Box::new((0..self.len()).map_while(|index| self.nth(index)))
     }
 
-    /// The architecture at a place of [`SearchSpace::archs`].
-    fn nth(&self, mut index: u128) -> Arch {
+    /// Returns the architecture at an index of [`SearchSpace::archs`], or `None` from [`SearchSpace::len`] on.
+    fn nth(&self, mut index: u128) -> Option<Arch> {
         let mut choices = vec![0; self.n_ops().len()];
         for (choice, &n) in choices.iter_mut().zip(self.n_ops()).rev() {
-            *choice = u8::try_from(index % n as u128).expect("a position has at most 256 choices");
+            *choice = u8::try_from(index % n as u128).ok()?;
             index /= n as u128;
         }
-        Arch::new(choices)
+        (index == 0).then(|| Arch::new(choices))
     }
 
-    /// Checks that a list of choices belongs to this space.
+    /// Checks that an architecture belongs to this space.
     ///
     /// # Errors
-    /// [`SpaceError::WrongLength`] or [`SpaceError::UnknownOp`].
+    /// Returns [`SpaceError::WrongLength`] or [`SpaceError::UnknownOp`].
     fn check(&self, arch: &Arch) -> Result<(), SpaceError> {
-        let (text, n_ops) = (arch.to_string(), self.n_ops());
-        if arch.choices().len() != n_ops.len() {
-            let found = arch.choices().len();
-            return Err(SpaceError::WrongLength { text, found, space: self.name(), expected: n_ops.len() });
+        let (choices, n_ops) = (arch.choices(), self.n_ops());
+        if choices.len() != n_ops.len() {
+            let (text, found, expected) = (arch.to_string(), choices.len(), n_ops.len());
+            return Err(SpaceError::WrongLength { text, found, space: self.name(), expected });
         }
-        match arch.choices().iter().zip(n_ops).position(|(&c, &n)| usize::from(c) >= n) {
+        match choices.iter().zip(n_ops).position(|(&c, &n)| usize::from(c) >= n) {
             None => Ok(()),
-            Some(position) => Err(SpaceError::UnknownOp {
-                text,
-                op: arch.choices()[position].to_string(),
-                position,
+            Some(decision) => Err(SpaceError::UnknownOp {
+                text: arch.to_string(),
+                op: choices[decision].to_string(),
+                decision,
                 space: self.name(),
-                valid: valid_ops(self.op_names()),
+                valid: valid_ops(first_ops(self.op_names(), n_ops[decision])),
             }),
         }
     }
 
-    /// One architecture, each position uniform.
+    /// Draws an architecture. The choice of every decision is uniform.
     fn sample(&self, rng: &mut dyn Rng) -> Arch {
-        SubSpace::whole(self.n_ops()).sample(rng)
+        let draw = |&n: &usize| rng.random_range(0..n.clamp(1, 256)) as u8;
+        Arch::new(self.n_ops().iter().map(draw).collect::<Vec<_>>())
     }
 
-    /// All architectures that differ in exactly one position.
-    fn neighbours(&self, arch: &Arch) -> Vec<Arch> {
+    /// Returns all architectures that differ from this one in exactly one decision.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    fn neighbours(&self, arch: &Arch) -> Result<Vec<Arch>, SpaceError> {
+        self.check(arch)?;
         let others = |(e, &n): (usize, &usize)| {
             let here = arch.choices()[e];
-            (0..n as u8).filter(move |&c| c != here).map(move |c| arch.with(e, c))
+            (0..=u8::MAX).take(n).filter(move |&c| c != here).map(move |c| arch.with(e, c))
         };
         self.n_ops().iter().enumerate().flat_map(others).collect()
     }
 
-    /// Each position is redrawn uniformly with probability `rate`; it may be drawn as it was.
-    fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Arch {
-        SubSpace::whole(self.n_ops()).mutate(arch, rate, rng)
+    /// Redraws the choice of each decision uniformly with probability `rate`. The new choice may equal the old one.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`], or [`SpaceError::BadRate`] unless `rate` is from 0 to 1.
+    fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Result<Arch, SpaceError> {
+        self.check(arch)?;
+        SubSpace::from_op_counts(self.n_ops())?.mutate(arch, rate, rng)
     }
 
-    /// Each position from one of the two parents, with equal chance.
-    fn crossover(&self, a: &Arch, b: &Arch, rng: &mut dyn Rng) -> Arch {
+    /// Returns a child that has the choice of each decision from one of two parents, with equal probability.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`] for either parent.
+    fn crossover(&self, a: &Arch, b: &Arch, rng: &mut dyn Rng) -> Result<Arch, SpaceError> {
+        self.check(a)?;
+        self.check(b)?;
         let pick = |(&x, &y): (&u8, &u8)| if rng.random_bool(0.5) { x } else { y };
-        Arch::new(a.choices().iter().zip(b.choices()).map(pick).collect::<Vec<_>>())
+        Ok(Arch::new(a.choices().iter().zip(b.choices()).map(pick).collect::<Vec<_>>()))
     }
 }
 
-/// The operations of a space as an error shows them: `0 none, 1 skip_connect`.
+/// Parses the short form of a space: one digit (`0`–`9`, then `a`–`z`) per decision.
+///
+/// # Errors
+/// Returns [`SpaceError::WrongLength`] or [`SpaceError::UnknownOp`].
+pub fn parse_digits(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceError> {
+    let (found, expected) = (text.chars().count(), space.n_ops().len());
+    if found != expected {
+        return Err(SpaceError::WrongLength { text: text.to_owned(), found, space: space.name(), expected });
+    }
+    let digit = |(decision, (c, &n)): (usize, (char, &usize))| match c.to_digit(36) {
+        Some(digit) if (digit as usize) < n => Ok(digit as u8),
+        _ => Err(SpaceError::UnknownOp {
+            text: text.to_owned(),
+            op: c.to_string(),
+            decision,
+            space: space.name(),
+            valid: valid_ops(first_ops(space.op_names(), n)),
+        }),
+    };
+    Ok(Arch::new(text.chars().zip(space.n_ops()).enumerate().map(digit).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The names of the first `n` operations, or of all if there are fewer.
+fn first_ops<'a>(names: &'a [&'static str], n: usize) -> &'a [&'static str] {
+    &names[..n.min(names.len())]
+}
+
+/// Lists the operations of a space for an error message: `0 none, 1 skip_connect`.
 pub(crate) fn valid_ops(names: &[&str]) -> String {
     names.iter().enumerate().map(|(i, name)| format!("{i} {name}")).collect::<Vec<_>>().join(", ")
 }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_space::{
-    DARTS_NAMED, Darts, Genotype, MobileSpec, NasBenchMacro, PROXYLESS_NAMED, Proxyless, ProxylessWidths,
-    SearchSpace,
+    Arch, DARTS_NAMED, Darts, Genotype, MobileSpec, NasBenchMacro, PROXYLESS_NAMED, Proxyless,
+    ProxylessWidths, SearchSpace,
 };
 use proptest::prelude::*;
 
@@ -12,8 +12,14 @@ fn read_all(text: &str) {
     for space in spaces {
         if let Ok(arch) = space.parse(text) {
             space.check(&arch).unwrap();
-            assert_eq!(space.parse(&space.format(&arch)).unwrap().choices().len(), space.n_ops().len());
+            assert_eq!(
+                space.parse(&space.format(&arch).unwrap()).unwrap().choices().len(),
+                space.n_ops().len()
+            );
         }
+    }
+    if let Ok(arch) = text.parse::<Arch>() {
+        assert_eq!(arch.to_string().parse::<Arch>().unwrap(), arch);
     }
     if let Ok(genotype) = Genotype::parse(text) {
         assert_eq!(Genotype::parse(&genotype.to_string()).unwrap(), genotype);

@@ -1,25 +1,37 @@
 #![doc = include_str!("../README.md")]
 #![allow(rustdoc::invalid_html_tags, reason = "doc comments are the texts of --help, which writes <NAME>")]
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for the terminal")]
+
+/// Writes a line to stderr, with the arguments of `format!`. Write errors are ignored, because a run continues without its terminal.
+macro_rules! note {
+    ($($arg:tt)*) => {
+        $crate::write_note(format_args!($($arg)*))
+    };
+}
 
 mod commands;
 mod progress;
+mod signals;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
-    completions, cost, doctor, export, import, man, metrics, rank, report, retrain, search, train,
+    completions, cost, doctor, download, export, import, man, metrics, rank, report, reproduce, retrain,
+    search, train,
 };
-use pada::{Blame, PadaError, with_causes};
-use tracing_subscriber::EnvFilter;
+use pada::{ErrorKind, PadaError, with_causes};
+use pada_fetch::FetchError;
+use pada_reproduce::ReproduceError;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::prelude::*;
 
-/// Trains a weight-sharing supernet, with PA&DA where nothing else is asked for, ranks architectures with it, and measures how well the ranking agrees with
+/// Trains a weight-sharing supernet, by default with PA&DA, ranks architectures with it, and measures how well the ranking agrees with
 /// accuracies trained from scratch.
 ///
-/// Example: pada-train --set train.epochs=5
+/// Example: pada --set train.epochs=5
 #[derive(Parser)]
-#[command(name = "pada-train", version, args_conflicts_with_subcommands = true)]
+#[command(name = "pada", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -29,60 +41,97 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a supernet, rank, report; the default.
+    /// Train a supernet, rank architectures with it and write a report; the default.
     ///
-    /// Example: pada-train train --config configs/nb201/short.toml --seed 1
+    /// Example: pada train --config configs/nb201/short.toml --seed 1
     Train(train::Args),
     /// Train one architecture from scratch.
     ///
-    /// Example: pada-train retrain --arch 333333
+    /// Example: pada retrain --arch 333333
     Retrain(retrain::Args),
     /// Score architectures with weights from a file.
     ///
-    /// Example: pada-train rank --weights runs/mini-s0-001/epoch-0020.safetensors --channels 8 --cells 1 --data mini --out ranking.csv
+    /// Example: pada rank --weights runs/mini-s0-001/epoch-0020.safetensors --channels 8 --cells 1 --data mini --out ranking.csv
     Rank(rank::Args),
-    /// Look for the best architectures of a trained supernet, under limits.
+    /// Search a trained supernet for the best architectures, under limits.
     ///
-    /// Example: pada-train search runs/mini-s0-001 --method evolution --max-macs 1.5M
+    /// Example: pada search runs/mini-s0-001 --method evolution --max-macs 1.5M
     Search(search::Args),
-    /// One page about one or several runs, finished or under way: results, curves, images, cost.
+    /// Write an HTML page about one or several runs, finished or running: results, curves, images, cost.
     ///
-    /// Example: pada-train report runs/mini-s0-001
+    /// Example: pada report runs/mini-s0-001
     Report(report::Args),
-    /// Weights and multiply-adds of an architecture.
+    /// Count the parameters and multiply-adds of an architecture.
     ///
-    /// Example: pada-train cost --space nb201 --arch 123400
+    /// Example: pada cost --space nb201 --arch 123400
     Cost(cost::Args),
-    /// All ranking metrics of a list of scores.
+    /// Compute all ranking metrics of a list of scores.
     ///
-    /// Example: pada-train metrics --pred ranking.csv --truth nb201
+    /// Example: pada metrics --pred ranking.csv --truth nb201
     Metrics(metrics::Args),
-    /// Turn weights of the released PyTorch code into a .safetensors file.
+    /// Convert weights of the released PyTorch code to a .safetensors file.
     ///
-    /// Example: pada-train import --from checkpoint.pt --out weights.safetensors --channels 16 --cells 5
+    /// Example: pada import --from checkpoint.pt --out weights.safetensors --channels 16 --cells 5
     Import(import::Args),
-    /// Write one architecture with its weights as a model file.
+    /// Export one architecture with its weights as a model file.
     ///
-    /// Example: pada-train export --weights runs/mini-s0-001 --arch 242333 --out best.onnx
+    /// Example: pada export --weights runs/mini-s0-001 --arch 242333 --out best.onnx
     Export(export::Args),
-    /// What this machine has, and what to do about what is missing.
+    /// Download a data set or a benchmark table into $PADA_DATA (default: data/), verified with SHA-256.
     ///
-    /// Example: pada-train doctor
+    /// An interrupted download continues where it stopped.
+    ///
+    /// Example: pada download cifar10
+    Download(download::Args),
+    /// Run the methods of a table or figure of the paper with several seeds.
+    ///
+    /// This needs a clone of the repository, because it reads its configs. The same command continues where it stopped.
+    ///
+    /// Example: pada reproduce table1 --preset mini
+    Reproduce(reproduce::Args),
+    /// Check hardware, libraries and data on this machine, and explain how to install what is missing.
+    ///
+    /// Example: pada doctor
     Doctor(doctor::Args),
-    /// Print what completes this program's commands in a shell.
+    /// Print a shell completion script for this program.
     ///
-    /// Example: pada-train completions bash > ~/.local/share/bash-completion/completions/pada-train
+    /// Example: pada completions bash > ~/.local/share/bash-completion/completions/pada
     Completions(completions::Args),
-    /// Print the man page, or write those of all commands.
+    /// Print the man page, or write the man pages of all commands.
     ///
-    /// Example: pada-train man --out ~/.local/share/man/man1
+    /// Example: pada man --out ~/.local/share/man/man1
     Man(man::Args),
+}
+
+/// Writes log events of the libraries to stderr: warnings, or the levels that `RUST_LOG` selects, for example `info` or
+/// `warn,pada_trainer=debug`.
+fn start_log() {
+    let requested = std::env::var("RUST_LOG").ok().filter(|requested| !requested.is_empty());
+    let warnings = || Targets::new().with_default(LevelFilter::WARN);
+    let (filter, wrong): (_, Option<ParseError>) = match requested.as_deref().map(str::parse) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (warnings(), Some(error)),
+        None => (warnings(), None),
+    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .log_internal_errors(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    if let Some(error) = wrong {
+        tracing::warn!("RUST_LOG is not valid, so only warnings are shown: {error}");
+    }
+}
+
+/// Writes the formatted text of `note!`.
+fn write_note(text: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    writeln!(std::io::stderr().lock(), "{text}").ok();
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    start_log();
     let result = match cli.command {
         None => train::run(&cli.train),
         Some(Command::Train(args)) => train::run(&args),
@@ -94,6 +143,8 @@ fn main() -> ExitCode {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Download(args)) => download::run(&args),
+        Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),
         Some(Command::Man(args)) => man::run(&args, Cli::command()),
@@ -101,9 +152,24 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let blame = error.downcast_ref::<PadaError>().map_or(Blame::Run, PadaError::blame);
-            eprintln!("error: {}", with_causes(error.as_ref()));
-            ExitCode::from(blame.exit_code())
+            let kind = kind(&error);
+            note!("error: {}", with_causes(error.as_ref()));
+            ExitCode::from(kind.exit_code())
         }
     }
+}
+
+/// Returns the kind of an error, which determines the exit code.
+fn kind(error: &anyhow::Error) -> ErrorKind {
+    let of_run = error.downcast_ref::<PadaError>().map(PadaError::kind);
+    let of_table = || error.downcast_ref::<ReproduceError>().map(ReproduceError::kind);
+    let of_download = || {
+        error.downcast_ref::<FetchError>().map(|error| match error {
+            FetchError::NothingInFolder { .. }
+            | FetchError::MissingFile { .. }
+            | FetchError::Format { .. } => ErrorKind::Input,
+            _ => ErrorKind::Run,
+        })
+    };
+    of_run.or_else(of_table).or_else(of_download).unwrap_or(ErrorKind::Run)
 }

@@ -1,31 +1,31 @@
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pada::report::EpochRecord;
 use pada::trainer::{Observer, StepProgress};
 
+use crate::signals;
+
 /// Shows progress on stderr, and stops a job when Ctrl-C is pressed.
 pub(crate) struct Progress {
     show: Show,
     bar: ProgressBar,
-    /// The distribution of the last epoch's paths, where all positions share it.
+    /// The path distribution of the last epoch; empty unless all decisions share one distribution.
     p: String,
-    /// When a line about scores was printed, where there is no terminal.
+    /// Limits how often a line about scores is printed if stderr is not a terminal.
     line: Pace,
 }
 
-/// How much a user sees of work under way.
+/// The amount of progress output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Show {
-    /// A bar on a terminal; elsewhere a line per epoch, and one a minute while architectures are scored.
+    /// A progress bar on a terminal; otherwise a line per epoch, and a line per minute while architectures are scored.
     Progress,
-    /// Nothing.
+    /// No output.
     Nothing,
 }
 
-/// Says when something is due that must not come more often than once a minute.
+/// A rate limit of once a minute.
 struct Pace(Instant);
 
 impl Pace {
@@ -40,22 +40,9 @@ impl Pace {
     }
 }
 
-/// Set by the first Ctrl-C or SIGTERM; the second ends the program at once.
-static STOP: AtomicBool = AtomicBool::new(false);
-static HANDLER: OnceLock<()> = OnceLock::new();
-
 impl Progress {
     pub(crate) fn new(show: Show) -> Self {
-        HANDLER.get_or_init(|| {
-            let stop = || {
-                if STOP.swap(true, Ordering::Relaxed) {
-                    std::process::exit(130);
-                }
-            };
-            if let Err(error) = ctrlc::set_handler(stop) {
-                tracing::warn!("Ctrl-C will end the program at once: {error}");
-            }
-        });
+        signals::handle();
         let target = match show {
             Show::Progress => ProgressDrawTarget::stderr_with_hz(5),
             Show::Nothing => ProgressDrawTarget::hidden(),
@@ -66,7 +53,7 @@ impl Progress {
         Self { show, bar, p: String::new(), line: Pace(Instant::now()) }
     }
 
-    /// Whether lines stand in for the bar.
+    /// Returns `true` if lines are printed instead of the bar.
     fn writes_lines(&self) -> bool {
         self.bar.is_hidden() && self.show == Show::Progress
     }
@@ -88,7 +75,7 @@ impl Observer for Progress {
         }
         if self.writes_lines() {
             let (epoch, seconds) = (e.epoch + 1, e.seconds);
-            eprintln!("epoch {epoch}: loss {:.4}, accuracy {:.2} %, {seconds:.1} s", e.loss, e.accuracy);
+            note!("epoch {epoch}: loss {:.4}, accuracy {:.2} %, {seconds:.1} s", e.loss, e.accuracy);
         }
     }
 
@@ -100,7 +87,7 @@ impl Observer for Progress {
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
         if self.writes_lines() && self.line.is_due(Instant::now()) {
-            eprintln!("{done} of {total} architectures scored");
+            note!("{done} of {total} architectures scored");
         }
         if done == total {
             self.bar.finish_and_clear();
@@ -108,7 +95,7 @@ impl Observer for Progress {
     }
 
     fn stop_requested(&self) -> bool {
-        STOP.load(Ordering::Relaxed)
+        signals::stop_requested()
     }
 }
 

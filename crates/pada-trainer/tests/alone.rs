@@ -4,18 +4,17 @@
 
 mod recipe;
 
-use pada_data::{Augment, ImageSet, Loader, Normalize};
+use pada_data::{Augment, DataLoader, InMemoryDataset, Normalize};
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, DartsModel, DartsSize, DartsTraining, Decayed, DropPath, Executor, IdleWeights, Images, LossSpec,
-    Lower, Precision, SgdStep, Shape, State,
-};
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape};
+use pada_models::init_weights;
+use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath};
 use pada_sampler::{DataSampler, FixedPath, UniformData};
 use pada_space::{Arch, Darts, SearchSpace, SubSpace};
-use pada_supernet::init_weights;
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    CheckpointError, DropPaths, Observer, Purpose, Recipe, RunPoint, TrainError, TrainSettings, Trainer,
+    CheckpointError, DropPaths, Observer, Recipe, RngStream, RunPoint, TrainError, TrainSettings, Trainer,
     TrainerParts, clip_factor, global_norm,
 };
 
@@ -29,13 +28,13 @@ const RECIPE: Recipe =
     Recipe { label_smoothing: 0.1, warm_up: 2, drop_path: 0.6, ema: Some(0.7), decayed: Decayed::Kernels };
 
 /// Images whose classes differ in brightness.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..IMAGES as u16).map(|i| i % 4).collect();
     let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
     let pixels =
         labels.iter().flat_map(|&label| (0..SHAPE.numel()).map(move |j| pixel((label, j)))).collect();
     let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    ImageSet {
+    InMemoryDataset {
         name: "tiny".into(),
         channels: 3,
         height: 32,
@@ -54,32 +53,32 @@ fn arch() -> Arch {
 fn net() -> DartsModel {
     let size = DartsSize { channels: 2, layers: 3, input: SHAPE, classes: 4 };
     let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
-    DartsModel::to_train(&Darts::genotype(&arch()), size, training)
+    DartsModel::to_train(&Darts::genotype(&arch()).unwrap(), size, training)
 }
 
 fn settings() -> TrainSettings {
-    TrainSettings { augment: Augment::NONE, ..recipe::recipe(EPOCHS, BATCH, 0, 0) }
+    recipe::recipe(EPOCHS, BATCH, 0, 0).with_augment(Augment::NONE)
 }
 
 fn engine() -> Engine {
     let layout = net().weights().clone();
-    let weights = init_weights(&layout, &mut Purpose::Init.stream(0));
-    Engine::new(layout, weights, Precision::Single)
+    let weights = init_weights(&layout, &mut RngStream::Init.stream(0));
+    Engine::new(layout, weights, Precision::F32)
 }
 
 fn trainer(recipe: Recipe) -> Trainer {
-    let space = SubSpace::of(&Darts);
+    let space = SubSpace::full(&Darts);
     let parts = TrainerParts {
         executor: Box::new(engine()),
         net: Box::new(net()),
-        n_ops: 8,
-        paths: Box::new(FixedPath::new(arch())),
-        data: Box::new(UniformData::new(IMAGES as u32)),
+        n_ops: 10,
+        paths: Box::new(FixedPath::new(arch()).unwrap()),
+        data: Box::new(UniformData::new(IMAGES as u32).unwrap()),
         rule: Box::new(SummedPaths),
-        images: Loader::new(images()),
+        images: DataLoader::new(images()),
         space,
     };
-    Trainer::new(settings(), parts).with_recipe(recipe)
+    Trainer::new(settings(), parts).unwrap().with_recipe(recipe)
 }
 
 /// Weights, momentum and average.
@@ -139,14 +138,14 @@ fn a_step_is_that_of_the_recipe() {
     let graph = net().lower_to_train(&arch()).unwrap().simplified();
     let slots = graph.drop_path_slots();
     assert!(slots > 8, "{slots}");
-    let mut rng = Purpose::DropPath.stream(0);
+    let mut rng = RngStream::DropPath.stream(0);
     // The first epoch draws too.
     DropPaths { probability: 0.0, rng: &mut rng }.draw(slots * IMAGES);
     let drop_path = DropPaths { probability: 0.2, rng: &mut rng }.draw(slots * BATCH);
     assert!(drop_path.contains(&0.0) && drop_path.contains(&1.25));
 
     let (places, set) = (drawn(STEPS), images());
-    let pixels = pada_data::normalised(&set, &places);
+    let pixels = pada_data::normalised(&set, &places).unwrap();
     let labels: Vec<u32> = places.iter().map(|&i| u32::from(set.labels[i as usize])).collect();
     let batch = Batch { images: Images::given(&pixels, SHAPE), labels: &labels };
     let loss = LossSpec { label_smoothing: 0.1, drop_path: &drop_path, ..LossSpec::default() };
@@ -161,14 +160,14 @@ fn a_step_is_that_of_the_recipe() {
         weight_decay: 2.5e-4,
         decayed: Decayed::Kernels,
         gradient_scale: factor as f32,
-        idle: IdleWeights::Decay,
+        unused: UnusedWeights::Decay,
     });
     assert_eq!(executor.read(State::Weights), state(&after).0);
 }
 
 /// The images of a step, counted from the start of the run.
 fn drawn(step: usize) -> Vec<u32> {
-    let (mut data, mut rng) = (UniformData::new(IMAGES as u32), Purpose::Images.stream(0));
+    let (mut data, mut rng) = (UniformData::new(IMAGES as u32).unwrap(), RngStream::Images.stream(0));
     let mut order = data.epoch_order(&mut rng);
     for _ in 0..step / STEPS {
         order = data.epoch_order(&mut rng);

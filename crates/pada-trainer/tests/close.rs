@@ -3,28 +3,37 @@
 
 mod recipe;
 
-use pada_data::{ImageSet, Loader, Normalize};
-use pada_graph::{
-    Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep,
-    Shape, State, WeightId,
-};
+use pada_candle::CandleExecutor;
+use pada_data::{DataLoader, InMemoryDataset, Normalize};
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape, WeightId};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_report::EpochRecord;
-use pada_sampler::{PathSampler, PathSeen, SamplerError, SamplerState, UniformData, UniformPaths};
-use pada_space::{Arch, EDGES, Nb201, SearchSpace, SubSpace};
-use pada_supernet::{CandleExecutor, init_weights};
-use pada_trainer::rules::{CellShape, Close, CloseConfig, GateConfig};
-use pada_trainer::{Purpose, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
+use pada_sampler::{PathSampler, SamplerError, SavedState, UniformData, UniformPaths};
+use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
+use pada_trainer::rules::{CellShape, Close, CloseConfig, CloseState, GateConfig};
+use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
 
 const EPOCHS: usize = 5;
 
 /// 24 images of 8×8 whose classes differ in brightness.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..24).map(|i| i % 4).collect();
     let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
     let pixels = labels.iter().flat_map(|&label| (0..3 * 8 * 8).map(move |j| pixel((label, j)))).collect();
     let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    ImageSet { name: "tiny".into(), channels: 3, height: 8, width: 8, classes: 4, pixels, labels, normalize }
+    InMemoryDataset {
+        name: "tiny".into(),
+        channels: 3,
+        height: 8,
+        width: 8,
+        classes: 4,
+        pixels,
+        labels,
+        normalize,
+    }
 }
 
 fn net() -> Nb201Net {
@@ -32,33 +41,33 @@ fn net() -> Nb201Net {
 }
 
 fn weights() -> Vec<f32> {
-    init_weights(net().weights(), &mut Purpose::Init.stream(7))
+    init_weights(net().weights(), &mut RngStream::Init.stream(7))
 }
 
 fn executor() -> CandleExecutor {
-    CandleExecutor::new(net().weights().clone(), weights(), Precision::Single)
+    CandleExecutor::new(net().weights().clone(), weights(), Precision::F32)
 }
 
 /// Blocks open before epochs 0, 1, 2 and 3; the learning rate starts anew before epoch 2.
 fn close() -> Close {
     let gate = GateConfig { embedding: 8, hidden: 32, temperature: 5.0 };
     let config = CloseConfig { openings: vec![0.0, 0.2, 0.4, 0.6], restart: Some(0.4), gate };
-    let cell = CellShape { edges: &EDGES, n_ops: 5 };
-    Close::new(config, cell, net().weights(), &weights(), &mut Purpose::RuleStart.stream(7))
+    let cell = CellShape { edges: &Nb201::EDGES, n_ops: 5 };
+    Close::new(config, cell, net().weights(), &weights(), &mut RngStream::RuleStart.stream(7))
 }
 
 fn trainer() -> Trainer {
     let parts = TrainerParts {
         executor: Box::new(executor()),
         net: Box::new(net()),
-        space: SubSpace::whole(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(UniformPaths::new(SubSpace::whole(Nb201::new().n_ops()))),
-        data: Box::new(UniformData::new(24)),
+        paths: Box::new(UniformPaths::new(SubSpace::from_op_counts(Nb201::new().n_ops()).unwrap()).unwrap()),
+        data: Box::new(UniformData::new(24).unwrap()),
         rule: Box::new(close()),
-        images: Loader::new(images()),
+        images: DataLoader::new(images()),
     };
-    Trainer::new(recipe(EPOCHS, 6, 1, 7), parts)
+    Trainer::new(recipe(EPOCHS, 6, 1, 7), parts).unwrap()
 }
 
 fn arch(text: &str) -> Arch {
@@ -67,9 +76,7 @@ fn arch(text: &str) -> Arch {
 
 /// The blocks of a rule's state, and the tensors of a block: those of position 0, one behind the other.
 fn blocks(rule: &dyn TrainRule) -> Vec<Vec<f32>> {
-    let numel: usize = slots_of(0, None).iter().map(|&id| net().weights().range(id).len()).sum();
-    let list: Vec<f32> = rule.state().0["block_weights"].iter().map(|&v| v as f32).collect();
-    list.chunks_exact(numel).map(<[f32]>::to_vec).collect()
+    rule.state().read::<CloseState>(CloseState::KIND).unwrap().blocks.weights
 }
 
 /// A position's tensors, of one operation or of all.
@@ -86,22 +93,14 @@ impl PathSampler for Given {
     fn next_paths(&mut self, _: &mut dyn rand::Rng) -> Vec<Arch> {
         self.0.clone()
     }
-    fn observe(&mut self, _: &PathSeen<'_>) {}
-    fn end_epoch(&mut self, _: f64) {}
     fn distribution(&self) -> Vec<Vec<f64>> {
         vec![]
-    }
-    fn state(&self) -> SamplerState {
-        SamplerState::default()
-    }
-    fn restore(&mut self, _: &SamplerState) -> Result<(), SamplerError> {
-        Ok(())
     }
 }
 
 fn with_batch<T>(f: impl FnOnce(&Batch<'_>) -> T) -> T {
     let places: Vec<u32> = (0..24).collect();
-    let pixels = pada_data::normalised(&images(), &places);
+    let pixels = pada_data::normalised(&images(), &places).unwrap();
     let labels: Vec<u32> = places.iter().map(|i| i % 4).collect();
     f(&Batch { images: Images::given(&pixels, net().input()), labels: &labels })
 }
@@ -120,13 +119,13 @@ fn step(
         weight_decay: 0.0,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: IdleWeights::Frozen,
+        unused: UnusedWeights::Frozen,
     };
     let mut ctx = StepContext {
         executor,
         net: &net(),
         paths: &mut Given(paths.iter().map(|text| arch(text)).collect()),
-        path_rng: &mut Purpose::Paths.stream(0),
+        path_rng: &mut RngStream::Paths.stream(0),
         rule_rng: rng,
         sgd,
         clip_norm,
@@ -180,7 +179,7 @@ fn a_block_moves_along_the_sum_of_its_slots_gradients() {
         }
         let before = blocks(&rule);
         let outcome =
-            step(&mut rule, &mut executor(), &paths[..used], clip_norm, &mut Purpose::Rule.stream(0));
+            step(&mut rule, &mut executor(), &paths[..used], clip_norm, &mut RngStream::Rule.stream(0));
         let after = blocks(&rule);
         assert_eq!((before.len(), after.len()), (open, open));
 
@@ -254,7 +253,7 @@ fn evaluation_places_the_blocks_that_it_names() {
 }
 
 /// Epoch records without the clock, all weights, the rule's state.
-fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SamplerState) {
+fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SavedState) {
     while !trainer.is_done() {
         trainer.epoch(&mut ()).unwrap();
     }
@@ -288,13 +287,22 @@ fn a_state_of_another_rule_is_refused_and_changes_nothing() {
     let good = trained.parts().rule.state();
     let mut rule = close();
     let start = rule.state();
-    for (name, change) in [("gate", 0), ("gate_momentum", 1), ("block_momentum", 0), ("block_weights", 7)] {
-        let mut bad = good.clone();
-        bad.0.get_mut(name).unwrap().truncate(change);
-        let error = rule.restore(&bad).unwrap_err();
-        assert!(matches!(&error, SamplerError::State { .. }), "{name}: {error}");
-        assert_eq!(rule.state(), start, "{name}");
+    let damages: [fn(&mut CloseState); 5] = [
+        |state| state.gate.params.truncate(0),
+        |state| state.gate.momentum.truncate(1),
+        |state| state.blocks.momentum.truncate(0),
+        |state| state.blocks.weights[0].truncate(7),
+        |state| state.blocks.weights.clear(),
+    ];
+    for (i, damage) in damages.into_iter().enumerate() {
+        let mut bad: CloseState = good.read(CloseState::KIND).unwrap();
+        damage(&mut bad);
+        let error = rule.restore(&SavedState::new(CloseState::KIND, &bad)).unwrap_err();
+        assert!(matches!(&error, SamplerError::State { .. }), "{i}: {error}");
+        assert_eq!(rule.state(), start, "{i}");
     }
+    let error = rule.restore(&SavedState::stateless()).unwrap_err();
+    assert!(matches!(&error, SamplerError::OtherKind { .. }), "{error}");
     rule.restore(&good).unwrap();
     assert_eq!(rule.state(), good);
 }
@@ -314,7 +322,7 @@ fn the_loss_falls_with_any_number_of_blocks() {
     for open in 1..=4 {
         let (mut rule, mut executor) = (close(), executor());
         rule.begin_epoch(open - 1, EPOCHS);
-        let mut rng = Purpose::Rule.stream(0);
+        let mut rng = RngStream::Rule.stream(0);
         let mut losses = vec![];
         for _ in 0..40 {
             let outcome = step(&mut rule, &mut executor, &["333233"], 0.5, &mut rng);

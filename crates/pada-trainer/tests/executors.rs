@@ -3,15 +3,19 @@
 
 mod recipe;
 
+use pada_candle::CandleExecutor;
 use pada_engine::Engine;
-use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape, State, WeightLayout};
+use pada_exec::{Executor, Precision, State};
+use pada_graph::{Lower, Shape, WeightLayout};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_sampler::{
-    DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
+    DataImportance, DataImportanceConfig, ImportanceWeights, LinearSchedule, PathImportance,
+    PathImportanceConfig,
 };
-use pada_space::{Nb201, SearchSpace, SubSpace};
-use pada_supernet::{CandleExecutor, init_weights};
+use pada_space::{Nb201, SubSpace};
 use pada_trainer::rules::SummedPaths;
-use pada_trainer::{Observer, Purpose, StepProgress, Trainer, TrainerParts};
+use pada_trainer::{Observer, RngStream, StepProgress, Trainer, TrainerParts};
 use recipe::recipe;
 
 const EPOCHS: usize = 4;
@@ -35,7 +39,7 @@ fn gpu(layout: WeightLayout, weights: Vec<f32>, precision: Precision) -> Box<dyn
 }
 
 fn has_gpu() -> bool {
-    pada_emulated_gpu::device(Precision::Single).is_some()
+    pada_emulated_gpu::device(Precision::F32).is_some()
 }
 
 /// The losses of all steps.
@@ -52,22 +56,24 @@ impl Observer for Losses {
 fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
     let images = pada_data::mini().unwrap().train.first(IMAGES);
     let net = Nb201Net::new(4, 1, Shape::new(3, 16, 16), images.classes, Norms::Plain);
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(SEED));
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(SEED));
     let importance_weights = ImportanceWeights::Unbiased;
-    let smoothing = Ramp { first: 0.5, last: 1.0 };
-    let paths = PathImportanceConfig { importance_weights, smoothing, ..PathImportanceConfig::default() };
-    let data = DataImportanceConfig { importance_weights, smoothing, ..DataImportanceConfig::default() };
+    let smoothing = LinearSchedule { first: 0.5, last: 1.0 };
+    let paths =
+        PathImportanceConfig::default().with_importance_weights(importance_weights).with_smoothing(smoothing);
+    let data =
+        DataImportanceConfig::default().with_importance_weights(importance_weights).with_smoothing(smoothing);
     let parts = TrainerParts {
         executor: new(net.weights().clone(), weights, precision),
         net: Box::new(net),
-        space: SubSpace::whole(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(SubSpace::whole(Nb201::new().n_ops()), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::full(&Nb201::new()), paths).unwrap()),
         data: Box::new(DataImportance::new(IMAGES as u32, data).unwrap()),
         rule: Box::new(SummedPaths),
-        images: pada_data::Loader::new(images),
+        images: pada_data::DataLoader::new(images),
     };
-    let mut trainer = Trainer::new(recipe(EPOCHS, BATCH, 2, SEED), parts);
+    let mut trainer = Trainer::new(recipe(EPOCHS, BATCH, 2, SEED), parts).unwrap();
     let mut losses = Losses::default();
     while !trainer.is_done() {
         trainer.epoch(&mut losses).unwrap();
@@ -94,14 +100,14 @@ fn the_engine_on_a_gpu_and_candle_agree_over_the_first_20_steps() {
 }
 
 fn agrees_with_candle(new: NewExecutor) {
-    let (theirs, their_weights) = train(candle, Precision::Double);
-    let (ours, our_weights) = train(new, Precision::Double);
+    let (theirs, their_weights) = train(candle, Precision::F64);
+    let (ours, our_weights) = train(new, Precision::F64);
     let off = distance(&ours, &theirs);
     assert!(off < 1e-6, "losses off by {off}: {ours:?} {theirs:?}");
     let off = our_weights.iter().zip(&their_weights).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off < 1e-5, "weights off by {off}");
     // Each ReLU that a rounded value passes on the other side moves all that comes after.
-    let (single, _) = train(new, Precision::Single);
+    let (single, _) = train(new, Precision::F32);
     let off = distance(&single, &theirs);
     assert!(off < 1e-2, "losses in f32 off by {off}: {single:?} {theirs:?}");
 }

@@ -9,14 +9,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use pada_candle::CandleExecutor;
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep,
-    Shape, State, WeightLayout, WeightSpec,
-};
-use pada_sampler::{FixedPath, PathSeen};
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape, WeightLayout, WeightSpec};
+use pada_models::{Nb201Net, Norms};
+use pada_sampler::{FixedPath, PathObservation};
 use pada_space::Arch;
-use pada_supernet::CandleExecutor;
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{StepContext, TrainRule};
 
@@ -116,16 +115,16 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
         let mut ctx = StepContext {
             executor: &mut *executor,
             net,
-            paths: &mut FixedPath::new(arch),
-            path_rng: &mut pada_trainer::Purpose::Paths.stream(0),
-            rule_rng: &mut pada_trainer::Purpose::Rule.stream(0),
+            paths: &mut FixedPath::new(arch).unwrap(),
+            path_rng: &mut pada_trainer::RngStream::Paths.stream(0),
+            rule_rng: &mut pada_trainer::RngStream::Rule.stream(0),
             sgd: SgdStep {
                 lr: 0.05,
                 momentum: 0.9,
                 weight_decay: 2.5e-4,
                 decayed: Decayed::All,
                 gradient_scale: 1.0,
-                idle: IdleWeights::Decay,
+                unused: UnusedWeights::Decay,
             },
             clip_norm: 5.0,
             image_weights: None,
@@ -138,8 +137,8 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
         golden.assert_close(&format!("step{k}.logits"), wide(&path.logits.values));
         golden.assert_close(&format!("step{k}.loss"), [path.loss]);
         golden.assert_close(&format!("step{k}.grad_norm"), [outcome.grad_norm]);
-        let seen = PathSeen { path: &path.path, position_norms: &path.position_norms, loss: path.loss };
-        golden.assert_close(&format!("step{k}.op_norm"), seen.op_norms(5));
+        let seen = PathObservation::new(&path.path, &path.position_norms, path.loss);
+        golden.assert_close(&format!("step{k}.op_norm"), seen.op_norms(5).unwrap());
     }
     let weights = executor.read(State::Weights);
     for (id, spec) in layout.iter() {
@@ -190,14 +189,14 @@ fn files() -> Vec<PathBuf> {
 #[test]
 fn golden_steps_of_the_nb201_supernet_equal_pytorch() {
     for case in files().iter().map(|path| Case::load(path)) {
-        case.executors(Precision::Double).iter_mut().for_each(|executor| replay(&case, executor.as_mut()));
+        case.executors(Precision::F64).iter_mut().for_each(|executor| replay(&case, executor.as_mut()));
     }
 }
 
 #[test]
 fn golden_first_step_of_the_nb201_supernet_in_f32() {
     for case in files().iter().map(|path| Case::load(path)) {
-        let mut executors = case.executors(Precision::Single);
+        let mut executors = case.executors(Precision::F32);
         executors.iter_mut().for_each(|executor| first_step_in_f32(&case, executor.as_mut()));
     }
 }

@@ -5,23 +5,25 @@ mod holding;
 mod recipe;
 
 use holding::Holding;
-use pada_data::{Augment, Flip, ImageSet, Loader, Normalize};
+use pada_data::{Augment, DataLoader, Flip, InMemoryDataset, Normalize};
 use pada_engine::Engine;
-use pada_graph::{Executor, Lower, MacroNet, Norms, Precision, Shape, State};
+use pada_exec::{Executor, Precision, State};
+use pada_graph::{Lower, Shape};
+use pada_models::init_weights;
+use pada_models::{MacroNet, Norms};
 use pada_sampler::{UniformData, UniformPaths};
 use pada_space::{Arch, NasBenchMacro, SearchSpace, SubSpace};
-use pada_supernet::init_weights;
 use pada_trainer::rules::SummedPaths;
-use pada_trainer::{ArchScore, Calibration, EvalSet, Purpose, Scorer, TrainSettings, Trainer, TrainerParts};
+use pada_trainer::{ArchScore, Calibration, EvalSet, RngStream, Scorer, Trainer, TrainerParts};
 use recipe::recipe;
 
 const SHAPE: Shape = Shape { channels: 3, height: 16, width: 12 };
 const CLASSES: usize = 4;
 
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..21).map(|i| i % CLASSES as u16).collect();
     let pixels = (0..21 * SHAPE.numel()).map(|i| (i * 89 % 251) as u8).collect();
-    ImageSet {
+    InMemoryDataset {
         name: "tiny".into(),
         channels: SHAPE.channels,
         height: SHAPE.height,
@@ -38,25 +40,25 @@ fn net() -> MacroNet {
 }
 
 fn engine() -> Box<dyn Executor> {
-    let weights = init_weights(net().weights(), &mut Purpose::Init.stream(0));
-    Box::new(Engine::new(net().weights().clone(), weights, Precision::Single))
+    let weights = init_weights(net().weights(), &mut RngStream::Init.stream(0));
+    Box::new(Engine::new(net().weights().clone(), weights, Precision::F32))
 }
 
 /// Two epochs with every change that images in memory know.
 fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
     let augment = Augment { crop_padding: 3, flip: Flip::Horizontal, cutout: Some(6), ..Augment::NONE };
-    let space = SubSpace::whole(NasBenchMacro.n_ops());
+    let space = SubSpace::full(&NasBenchMacro);
     let parts = TrainerParts {
         executor,
         net: Box::new(net()),
         space: space.clone(),
         n_ops: 3,
-        paths: Box::new(UniformPaths::new(space)),
-        data: Box::new(UniformData::new(21)),
+        paths: Box::new(UniformPaths::new(space).unwrap()),
+        data: Box::new(UniformData::new(21).unwrap()),
         rule: Box::new(SummedPaths),
-        images: Loader::new(images()),
+        images: DataLoader::new(images()),
     };
-    let mut trainer = Trainer::new(TrainSettings { augment, ..recipe(2, 8, 1, 5) }, parts);
+    let mut trainer = Trainer::new(recipe(2, 8, 1, 5).with_augment(augment), parts).unwrap();
     while !trainer.is_done() {
         trainer.epoch(&mut ()).unwrap();
     }

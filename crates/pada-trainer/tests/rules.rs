@@ -1,15 +1,15 @@
 //! One step of each training rule against the same step done by hand.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_graph::{
-    Batch, Decayed, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision, SgdStep,
-    Shape, State,
-};
+use pada_candle::CandleExecutor;
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_sampler::{FairPaths, FixedPath, PathSampler, Variant};
 use pada_space::{Arch, SubSpace};
-use pada_supernet::{CandleExecutor, init_weights};
-use pada_trainer::rules::{Constraints, Nsas, NsasConfig, SummedPaths, Sumnas, SumnasConfig};
-use pada_trainer::{Purpose, StepContext, StepOutcome, TrainRule, clip_factor, global_norm};
+use pada_trainer::rules::{Constraints, Nsas, NsasConfig, SummedPaths, Sumnas, SumnasConfig, SumnasState};
+use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, clip_factor, global_norm};
 
 const CLIP: f64 = 0.8;
 
@@ -19,8 +19,8 @@ fn net() -> Nb201Net {
 
 fn executor() -> CandleExecutor {
     let net = net();
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(2));
-    CandleExecutor::new(net.weights().clone(), weights, Precision::Double)
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(2));
+    CandleExecutor::new(net.weights().clone(), weights, Precision::F64)
 }
 
 /// Six images of four classes.
@@ -40,7 +40,7 @@ const SGD: SgdStep = SgdStep {
     weight_decay: 1e-3,
     decayed: Decayed::All,
     gradient_scale: 1.0,
-    idle: IdleWeights::Decay,
+    unused: UnusedWeights::Decay,
 };
 
 fn step(
@@ -54,8 +54,8 @@ fn step(
         executor,
         net: &net,
         paths,
-        path_rng: &mut Purpose::Paths.stream(0),
-        rule_rng: &mut Purpose::Rule.stream(0),
+        path_rng: &mut RngStream::Paths.stream(0),
+        rule_rng: &mut RngStream::Rule.stream(0),
         sgd,
         clip_norm: CLIP,
         image_weights: None,
@@ -79,7 +79,7 @@ fn by_hand(executor: &mut dyn Executor, paths: &[(f32, Arch)], sgd: SgdStep) {
 }
 
 fn fair(variant: Variant) -> FairPaths {
-    FairPaths::new(SubSpace::whole(&[5; 6]), variant).unwrap()
+    FairPaths::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), variant).unwrap()
 }
 
 fn weights(executor: &dyn Executor) -> Vec<f32> {
@@ -88,7 +88,7 @@ fn weights(executor: &dyn Executor) -> Vec<f32> {
 
 #[test]
 fn fairnas_sums_five_gradients_clips_once_and_moves_once() {
-    let paths = fair(Variant::Paper).next_paths(&mut Purpose::Paths.stream(0));
+    let paths = fair(Variant::Paper).next_paths(&mut RngStream::Paths.stream(0));
     let (mut ours, mut theirs) = (executor(), executor());
     let outcome = step(&mut SummedPaths, &mut ours, &mut fair(Variant::Paper), SGD);
     assert_eq!(outcome.paths.iter().map(|p| p.path.clone()).collect::<Vec<_>>(), paths);
@@ -109,7 +109,7 @@ fn sumnas_equals_its_inner_loop_by_hand() {
         for _ in 0..2 {
             step(&mut rule, &mut ours, &mut fair(Variant::Paper), outer);
             let start = weights(&theirs);
-            let paths = fair(Variant::Paper).next_paths(&mut Purpose::Paths.stream(0));
+            let paths = fair(Variant::Paper).next_paths(&mut RngStream::Paths.stream(0));
             let mut ways: Vec<Vec<f64>> = Vec::new();
             for path in paths {
                 theirs.write(State::Weights, &start);
@@ -148,20 +148,21 @@ fn sumnas_goes_on_with_its_inner_momentum() {
     let mut restored = Sumnas::new(config);
     restored.restore(&whole.state()).unwrap();
     assert_eq!(restored.state(), whole.state());
-    assert!(whole.state().0["inner_momentum"].iter().any(|&v| v != 0.0));
+    let state: SumnasState = whole.state().read(SumnasState::KIND).unwrap();
+    assert!(state.inner_momentum.iter().any(|&v| v != 0.0));
 }
 
 /// NAS-Bench-201's setting: .2 · L(path) + .4 · L(random) + .4 · L(diverse), all with gradients.
 #[test]
 fn nsas_adds_the_gradients_of_its_constraint_paths() {
     let config = NsasConfig { beta: 0.8, constraints: Constraints::RandomAndDiverse };
-    let mut rule = Nsas::new(config, SubSpace::whole(&[5; 6]));
+    let mut rule = Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap());
     let path = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
-    let outcome = step(&mut rule, &mut ours, &mut FixedPath::new(path.clone()), SGD);
+    let outcome = step(&mut rule, &mut ours, &mut FixedPath::new(path.clone()).unwrap(), SGD);
     let [own, random, diverse] = &outcome.paths[..] else { panic!("three paths") };
     assert_eq!(own.path, path);
-    assert_eq!(random.path.distance(&diverse.path), 6);
+    assert_eq!(random.path.distance(&diverse.path), Ok(6));
     let scaled = [(0.2, path), (0.4, random.path.clone()), (0.4, diverse.path.clone())];
     by_hand(&mut theirs, &scaled, SGD);
     let off = weights(&ours).iter().zip(weights(&theirs)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -171,15 +172,15 @@ fn nsas_adds_the_gradients_of_its_constraint_paths() {
 #[test]
 fn nsas_with_an_archive_starts_as_plain_training_and_then_remembers() {
     let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive(2) };
-    let mut rule = Nsas::new(config, SubSpace::whole(&[5; 6]));
+    let mut rule = Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap());
     let first = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
-    step(&mut rule, &mut ours, &mut FixedPath::new(first.clone()), SGD);
+    step(&mut rule, &mut ours, &mut FixedPath::new(first.clone()).unwrap(), SGD);
     by_hand(&mut theirs, &[(1.0, first.clone())], SGD);
     assert_eq!(weights(&ours), weights(&theirs));
     assert_eq!(rule.archive(), std::slice::from_ref(&first));
     let second = Arch::new(vec![2, 2, 2, 2, 2, 2]);
-    step(&mut rule, &mut ours, &mut FixedPath::new(second.clone()), SGD);
+    step(&mut rule, &mut ours, &mut FixedPath::new(second.clone()).unwrap(), SGD);
     by_hand(&mut theirs, &[(0.5, second), (0.5, first)], SGD);
     assert_eq!(weights(&ours), weights(&theirs));
 }

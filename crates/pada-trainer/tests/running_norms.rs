@@ -1,17 +1,16 @@
 //! Supernets whose norms keep running statistics: NAS-Bench-Macro, on images of 8×8.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_data::ImageSet;
+use pada_data::InMemoryDataset;
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, Decayed, Executor, Graph, IdleWeights, Images, Lower, MacroNet, Node, Norm, Norms, Op, Precision,
-    SgdStep, Shape, State, Statistics, WeightId, WeightLayout,
-};
+use pada_exec::{Batch, Decayed, Executor, Images, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Graph, Lower, Node, Norm, Op, Shape, Statistics, WeightId, WeightLayout};
+use pada_models::init_weights;
+use pada_models::{MacroNet, Norms};
 use pada_sampler::{FixedPath, Variant};
 use pada_space::{Arch, NasBenchMacro, SearchSpace};
-use pada_supernet::init_weights;
 use pada_trainer::rules::{Sumnas, SumnasConfig};
-use pada_trainer::{Calibration, EvalSet, Purpose, Scorer, StepContext, TrainRule};
+use pada_trainer::{Calibration, EvalSet, RngStream, Scorer, StepContext, TrainRule};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -23,15 +22,15 @@ fn net() -> MacroNet {
 }
 
 fn executor(net: &MacroNet) -> Engine {
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(2));
-    Engine::new(net.weights().clone(), weights, Precision::Single)
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(2));
+    Engine::new(net.weights().clone(), weights, Precision::F32)
 }
 
 /// 24 images of four classes.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let pixels = (0..24 * 192_usize).map(|i| (i * 37 % 251) as u8).collect();
     let labels = (0..24).map(|i| i % 4).collect();
-    ImageSet {
+    InMemoryDataset {
         name: "test".into(),
         pixels,
         labels,
@@ -94,7 +93,7 @@ fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order
     let mut executor = executor(&net);
     let graph = net.lower(&archs[0]).unwrap();
     let places: Vec<u32> = (0..24).collect();
-    let pixels = pada_data::normalised(&set, &places);
+    let pixels = pada_data::normalised(&set, &places).unwrap();
     executor.recalibrate(&graph, &Images::given(&pixels, SHAPE), 0).unwrap();
     let whole = Calibration::new(&set.clone().into(), 100, 24).unwrap();
     assert_eq!(whole.len(), 24);
@@ -112,7 +111,7 @@ fn statistics_are_the_mean_over_all_batches() {
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(128));
     let mut expected = executor(&net);
     for (batch, places) in order.chunks(10).enumerate() {
-        let pixels = pada_data::normalised(&set, places);
+        let pixels = pada_data::normalised(&set, places).unwrap();
         expected.recalibrate(&graph, &Images::given(&pixels, SHAPE), batch).unwrap();
     }
     let mut ours = executor(&net);
@@ -146,7 +145,7 @@ fn sumnas_leaves_variances_that_are_some() {
     let (net, set) = (net(), images());
     let mut executor = executor(&net);
     let places: Vec<u32> = (0..8).collect();
-    let (pixels, labels) = (pada_data::normalised(&set, &places), [0, 1, 2, 3, 0, 1, 2, 3]);
+    let (pixels, labels) = (pada_data::normalised(&set, &places).unwrap(), [0, 1, 2, 3, 0, 1, 2, 3]);
     let config =
         SumnasConfig { variant: Variant::Paper, inner_steps: 2, inner_lr: 0.05, inner_momentum: 0.9 };
     let mut rule = Sumnas::new(config);
@@ -155,16 +154,16 @@ fn sumnas_leaves_variances_that_are_some() {
         let mut ctx = StepContext {
             executor: &mut executor,
             net: &net,
-            paths: &mut FixedPath::new(arch("12121212")),
-            path_rng: &mut Purpose::Paths.stream(0),
-            rule_rng: &mut Purpose::Rule.stream(0),
+            paths: &mut FixedPath::new(arch("12121212")).unwrap(),
+            path_rng: &mut RngStream::Paths.stream(0),
+            rule_rng: &mut RngStream::Rule.stream(0),
             sgd: SgdStep {
                 lr: 1.0,
                 momentum: 0.9,
                 weight_decay: 0.1,
                 decayed: Decayed::All,
                 gradient_scale: 1.0,
-                idle: IdleWeights::Decay,
+                unused: UnusedWeights::Decay,
             },
             clip_norm: 5.0,
             image_weights: None,

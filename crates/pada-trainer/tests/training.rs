@@ -5,19 +5,24 @@
 mod lost;
 mod recipe;
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use pada_data::{ImageSet, Loader, Normalize};
-use pada_graph::{Batch, Executor, Images, Lower, Nb201Net, Norms, Precision, Shape, State};
+use pada_candle::CandleExecutor;
+use pada_data::{DataLoader, InMemoryDataset, Normalize};
+use pada_exec::{Batch, Executor, Images, Precision, State};
+use pada_graph::{Lower, Shape};
+use pada_models::init_weights;
+use pada_models::{Nb201Net, Norms};
 use pada_report::EpochRecord;
 use pada_sampler::{
-    DataImportance, DataImportanceConfig, ImportanceWeights, PathImportance, PathImportanceConfig, Ramp,
+    DataImportance, DataImportanceConfig, ImportanceWeights, LinearSchedule, PathImportance,
+    PathImportanceConfig,
 };
 use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
-use pada_supernet::{CandleExecutor, init_weights};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    Checkpoint, CheckpointError, EvalSet, Observer, OnNan, Purpose, Scorer, StepContext, StepOutcome,
+    Checkpoint, CheckpointError, EvalSet, Observer, OnNan, RngStream, Scorer, StepContext, StepOutcome,
     TrainConfig, TrainError, TrainRule, TrainSettings, Trainer, TrainerParts,
 };
 use recipe::recipe;
@@ -25,12 +30,21 @@ use recipe::recipe;
 const EPOCHS: usize = 3;
 
 /// 24 images of 8×8 whose classes differ in brightness.
-fn images() -> ImageSet {
+fn images() -> InMemoryDataset {
     let labels: Vec<u16> = (0..24).map(|i| i % 4).collect();
     let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
     let pixels = labels.iter().flat_map(|&label| (0..3 * 8 * 8).map(move |j| pixel((label, j)))).collect();
     let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    ImageSet { name: "tiny".into(), channels: 3, height: 8, width: 8, classes: 4, pixels, labels, normalize }
+    InMemoryDataset {
+        name: "tiny".into(),
+        channels: 3,
+        height: 8,
+        width: 8,
+        classes: 4,
+        pixels,
+        labels,
+        normalize,
+    }
 }
 
 fn settings() -> TrainSettings {
@@ -49,27 +63,32 @@ fn net() -> Nb201Net {
 
 fn trainer(settings: TrainSettings) -> Trainer {
     let (net, seed) = (net(), settings.seed);
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(seed));
-    trainer_with(settings, Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::Single)))
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(seed));
+    trainer_with(settings, Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::F32)))
 }
 
 fn trainer_with(settings: TrainSettings, executor: Box<dyn Executor>) -> Trainer {
+    Trainer::new(settings, parts(executor, images())).unwrap()
+}
+
+fn parts(executor: Box<dyn Executor>, images: InMemoryDataset) -> TrainerParts {
     let net = net();
     let importance_weights = ImportanceWeights::Unbiased;
-    let smoothing = Ramp { first: 0.5, last: 1.0 };
-    let paths = PathImportanceConfig { importance_weights, smoothing, ..PathImportanceConfig::default() };
-    let data = DataImportanceConfig { importance_weights, smoothing, ..DataImportanceConfig::default() };
-    let parts = TrainerParts {
+    let smoothing = LinearSchedule { first: 0.5, last: 1.0 };
+    let paths =
+        PathImportanceConfig::default().with_importance_weights(importance_weights).with_smoothing(smoothing);
+    let data =
+        DataImportanceConfig::default().with_importance_weights(importance_weights).with_smoothing(smoothing);
+    TrainerParts {
         executor,
         net: Box::new(net),
-        space: SubSpace::whole(&[5; 6]),
+        space: SubSpace::from_op_counts(&[5; 6]).unwrap(),
         n_ops: 5,
-        paths: Box::new(PathImportance::new(SubSpace::whole(Nb201::new().n_ops()), paths).unwrap()),
+        paths: Box::new(PathImportance::new(SubSpace::full(&Nb201::new()), paths).unwrap()),
         data: Box::new(DataImportance::new(24, data).unwrap()),
         rule: Box::new(SummedPaths),
-        images: Loader::new(images()),
-    };
-    Trainer::new(settings, parts)
+        images: DataLoader::new(images),
+    }
 }
 
 /// Epoch records without the clock, and the weights.
@@ -104,7 +123,7 @@ fn the_same_seed_gives_the_same_run_whatever_the_threads() {
         pool.install(|| finished(trainer(settings())))
     };
     assert_eq!(with(1), with(3));
-    let (_, other) = finished(trainer(TrainSettings { seed: 8, ..settings() }));
+    let (_, other) = finished(trainer(settings().with_seed(8)));
     assert_ne!(with(1).1, other);
 }
 
@@ -119,8 +138,8 @@ fn the_checkpoint_of_a_lost_device_is_not_written_over_a_good_one() {
         files
     };
     let before = files();
-    let weights = init_weights(net().weights(), &mut Purpose::Init.stream(7));
-    let candle = CandleExecutor::new(net().weights().clone(), weights, Precision::Single);
+    let weights = init_weights(net().weights(), &mut RngStream::Init.stream(7));
+    let candle = CandleExecutor::new(net().weights().clone(), weights, Precision::F32);
     let mut trainer = trainer_with(settings(), Box::new(lost::Lost(Box::new(candle))));
     trainer.epoch(&mut ()).unwrap();
     let error = trainer.save(folder.path()).unwrap_err();
@@ -147,7 +166,7 @@ fn the_last_two_checkpoints_stay_and_their_weights_load_alone() {
         folder.path().read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["epoch-0002.safetensors", "epoch-0003.safetensors"]);
-    let weights = pada_supernet::read_weights(&folder.path().join(&names[1]), net().weights()).unwrap();
+    let weights = pada_models::read_weights(&folder.path().join(&names[1]), net().weights()).unwrap();
     assert_eq!(weights, finished(trainer(settings())).1);
 }
 
@@ -205,7 +224,7 @@ fn a_damaged_checkpoint_is_passed_over() {
     std::fs::write(&newest, "no checkpoint either").unwrap();
     std::fs::write(folder.path().join("epoch-0001.safetensors"), "no checkpoint").unwrap();
     let error = resume_error(settings(), folder.path());
-    assert!(matches!(&error, CheckpointError::NoneWhole { .. }), "{error}");
+    assert!(matches!(&error, CheckpointError::NoneIntact { .. }), "{error}");
     assert!(error.to_string().starts_with(newest.to_str().unwrap()), "{error}");
 }
 
@@ -213,10 +232,144 @@ fn a_damaged_checkpoint_is_passed_over() {
 fn a_checkpoint_of_another_run_is_refused_and_says_what_differs() {
     let folder = saved(1);
     let error = resume_error(changed(|train| train.lr = 0.1), folder.path());
+    let CheckpointError::Mismatch { reason, .. } = &error else { panic!("{error}") };
+    assert_eq!(reason, "`train.lr` is 0.05 in the checkpoint and 0.1 in this run");
+    // What the caller adds to the identity is named by its own keys.
+    let identity = serde_json::json!({"sampler": {"path": "uniform"}});
+    let error = resume_error(settings().with_identity(identity), folder.path());
+    let CheckpointError::Mismatch { reason, .. } = &error else { panic!("{error}") };
+    assert_eq!(reason, "`sampler.path` is not set in the checkpoint and \"uniform\" in this run");
+}
+
+/// The file is intact, so no message may advise to delete it.
+#[test]
+fn a_checkpoint_of_another_network_says_what_differs() {
+    let folder = saved(2);
+    let files = || folder.path().read_dir().unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+    let before = files();
+    // The data set got a class more since the run was trained.
+    let net = Nb201Net::new(2, 1, Shape::new(3, 8, 8), 5, Norms::Plain);
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(7));
+    let executor = Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::F32));
+    let mut images = images();
+    images.classes = 5;
+    let mut parts = parts(executor, images);
+    parts.net = Box::new(net.clone());
+    let error = Trainer::new(settings(), parts).unwrap().resume(folder.path()).unwrap_err();
+    let CheckpointError::Mismatch { reason, .. } = &error else { panic!("{error}") };
     assert!(
-        matches!(&error, CheckpointError::Mismatch { reason, .. } if reason.contains("lr: 0.1")),
-        "{error}"
+        reason.contains("`training_images.classes` is 4 in the checkpoint and 5 in this run"),
+        "{reason}"
     );
+    assert!(!error.to_string().contains("rm "), "{error}");
+
+    // Without the settings of a run, the weights tell.
+    let error = Checkpoint::latest(folder.path(), net.weights()).unwrap_err();
+    let CheckpointError::Mismatch { reason, .. } = &error else { panic!("{error}") };
+    assert!(reason.contains("in the checkpoint and") && reason.contains('5'), "{reason}");
+    assert!(!error.to_string().contains("damaged") && !error.to_string().contains("rm "), "{error}");
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn files_that_are_no_checkpoint_or_have_another_format_say_so() {
+    let folder = saved(1);
+    let path = folder.path().join("epoch-0001.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let with_metadata = |change: &dyn Fn(&mut HashMap<String, String>)| {
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let mut metadata = header.metadata().clone().unwrap();
+        change(&mut metadata);
+        let file = safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap();
+        std::fs::write(&path, file).unwrap();
+        let error = resume_error(settings(), folder.path());
+        assert!(path.exists() && !error.to_string().contains("rm "), "{error}");
+        assert_eq!(Checkpoint::scope(&path).is_ok(), matches!(error, CheckpointError::NotACheckpoint { .. }));
+        error
+    };
+    let newer = with_metadata(&|metadata| drop(metadata.insert("pada_checkpoint".into(), "2".into())));
+    assert!(matches!(newer, CheckpointError::NewerFormat { found: 2, supported: 1, .. }), "{newer}");
+    assert!(newer.to_string().contains("update pada"), "{newer}");
+    let older = with_metadata(&|metadata| {
+        *metadata = HashMap::from([("pada.state".into(), "{}".into()), ("pada.sha256".into(), "".into())]);
+    });
+    assert!(matches!(older, CheckpointError::UnversionedFormat { .. }), "{older}");
+    let plain = with_metadata(&|metadata| metadata.clear());
+    assert!(matches!(plain, CheckpointError::NotACheckpoint { .. }), "{plain}");
+}
+
+/// A checkpoint that is read as weights is checked too.
+#[test]
+fn the_scope_of_a_damaged_checkpoint_is_an_error() {
+    let folder = saved(1);
+    let path = folder.path().join("epoch-0001.safetensors");
+    let scope = Checkpoint::scope(&path).unwrap();
+    assert_eq!((scope.by_rule, scope.part), (false, Some(SubSpace::from_op_counts(&[5; 6]).unwrap())));
+    let bytes = std::fs::read(&path).unwrap();
+    for place in [bytes.len() - 1, bytes.len() / 2, bytes.len() - 4_000] {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        let error = Checkpoint::scope(&path).unwrap_err();
+        assert!(matches!(error, CheckpointError::Damaged { .. }), "{error}");
+    }
+}
+
+#[test]
+fn temporary_files_of_killed_writes_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = || {
+        let entries = folder.path().read_dir().unwrap();
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    for name in [".epoch-0001.safetensors.a1B2c3.tmp", ".epoch-0001-step-00002.safetensors.x.tmp"] {
+        std::fs::write(folder.path().join(name), "half a checkpoint").unwrap();
+    }
+    std::fs::write(folder.path().join(".other.tmp"), "not ours").unwrap();
+    let mut trainer = trainer(settings());
+    trainer.resume(folder.path()).unwrap();
+    trainer.epoch(&mut ()).unwrap();
+    trainer.save(folder.path()).unwrap();
+    assert_eq!(names(), [".other.tmp", "epoch-0001.safetensors"]);
+}
+
+#[test]
+fn parts_that_do_not_fit_together_are_refused() {
+    let layout = || net().weights().clone();
+    let executor = || {
+        let weights = init_weights(&layout(), &mut RngStream::Init.stream(7));
+        Box::new(CandleExecutor::new(layout(), weights, Precision::F32))
+    };
+    let refused = |settings: TrainSettings, change: &dyn Fn(&mut TrainerParts)| {
+        let mut parts = parts(executor(), images());
+        change(&mut parts);
+        match Trainer::new(settings, parts) {
+            Err(TrainError::Setup { reason }) => reason,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it was accepted"),
+        }
+    };
+    assert!(refused(changed(|train| train.batch = 0), &|_| {}).contains("batch size"));
+    assert!(refused(settings(), &|parts| parts.n_ops = 4).contains("n_ops is 4"));
+    let other = Nb201Net::new(3, 1, Shape::new(3, 8, 8), 4, Norms::Plain);
+    assert!(refused(settings(), &|parts| parts.net = Box::new(other.clone())).contains("other weights"));
+    let larger = Nb201Net::new(2, 1, Shape::new(3, 9, 8), 4, Norms::Plain);
+    let reason = refused(settings(), &|parts| parts.net = Box::new(larger.clone()));
+    assert!(reason.contains("3×9×8") && reason.contains("3×8×8"), "{reason}");
+    assert!(
+        refused(settings(), &|parts| parts.images = DataLoader::new(images().first(0)))
+            .contains("no training images")
+    );
+    // The sampler of another data set.
+    for n in [23, 25] {
+        let mut parts = parts(executor(), images());
+        parts.data = Box::new(pada_sampler::UniformData::new(n).unwrap());
+        let error = Trainer::new(settings(), parts).unwrap().epoch(&mut ()).unwrap_err();
+        assert!(matches!(&error, TrainError::Setup { reason } if reason.contains(&n.to_string())), "{error}");
+    }
 }
 
 #[test]
@@ -319,8 +472,8 @@ impl TrainRule for FailsOnce {
 #[test]
 fn architectures_that_are_the_same_function_score_the_same_and_all_are_reported() {
     let (space, net, set) = (Nb201::new(), net(), EvalSet::new(&images(), 20, 8));
-    let weights = init_weights(net.weights(), &mut Purpose::Init.stream(0));
-    let mut executor = CandleExecutor::new(net.weights().clone(), weights, Precision::Single);
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(0));
+    let mut executor = CandleExecutor::new(net.weights().clone(), weights, Precision::F32);
     // The second has one more convolution, on an edge that leads nowhere.
     let archs = ["000300", "300300", "333333", "000000"].map(|text| space.parse(text).unwrap());
     let place = &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]);
@@ -343,7 +496,7 @@ fn architectures_that_are_the_same_function_score_the_same_and_all_are_reported(
     let mut correct = |arch| {
         let graph = net.lower(arch).unwrap();
         let batch = |places: &[u32]| {
-            let pixels = pada_data::normalised(&images(), places);
+            let pixels = pada_data::normalised(&images(), places).unwrap();
             let images = Images::given(&pixels, net.input());
             let labels: Vec<u32> = places.iter().map(|i| i % 4).collect();
             executor.logits(&graph, &images).unwrap().correct(&labels)

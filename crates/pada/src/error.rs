@@ -1,100 +1,49 @@
-use std::io::ErrorKind;
+use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a config cannot be used.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// It is not a config: bad TOML, an unknown or missing key, a value of the wrong kind.
-    #[error("{path}: {source}")]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// Line, column and what is valid there.
-        source: Box<toml::de::Error>,
-    },
-    /// An assignment of the command line cannot be applied.
-    #[error("--set {assignment}: {reason}")]
-    Set {
-        /// The assignment.
-        assignment: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A rule needs a key that is not given.
-    #[error("sampler.{key} is needed by sampler.{by}")]
-    Missing {
-        /// The key.
-        key: &'static str,
-        /// The rule.
-        by: &'static str,
-    },
-    /// The space needs a key that is not given.
-    #[error("{key} is needed by supernet.space = \"{space}\": {what}")]
-    Needed {
-        /// The key.
-        key: &'static str,
-        /// The space.
-        space: &'static str,
-        /// What the key says.
-        what: &'static str,
-    },
-    /// A key that has no effect in the space.
-    #[error("{key} has no effect with supernet.space = \"{space}\": {reason}; leave it out")]
-    NoEffect {
-        /// The key.
-        key: &'static str,
-        /// The space.
-        space: &'static str,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// A value out of range.
-    #[error("{key} is {value}, it must be {range}")]
-    Range {
-        /// The key.
-        key: &'static str,
-        /// The value.
-        value: String,
-        /// What is allowed.
-        range: &'static str,
-    },
-}
+use crate::config::ConfigError;
 
-/// Why a job did not finish.
+/// Error of a run, ranking, search, export or other task.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PadaError {
-    /// The config.
+    /// A config is not valid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A file that should be read.
+    /// A file cannot be read.
     #[error("{path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file that should be written.
-    #[error("{path}: {source}; nothing that was there is lost: {}", mend(source))]
+    /// A file cannot be written.
+    #[error("{path}: {source}; existing files are unchanged; {}", mend(source))]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A new run would write into an old folder.
-    #[error("{path} exists; go on with that run with --resume {path}, or give another --out")]
+    /// The name of an output file does not fit the format that is written.
+    #[error("{path}: a file of this format ends in {}; give another --out", listed(endings))]
+    WrongEnding {
+        /// The file.
+        path: PathBuf,
+        /// The endings that fit, without the dot.
+        endings: &'static [&'static str],
+    },
+    /// An output file is also an input of the command.
+    #[error("{path} is read by this command, and would be overwritten; give another --out")]
+    OverwritesInput {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder of a new run exists.
+    #[error("{path} exists; resume its run with --resume {path}, or give another --out")]
     FolderExists {
         /// The folder.
         path: PathBuf,
@@ -102,192 +51,203 @@ pub enum PadaError {
     /// The curves or the record of a run cannot be written or read.
     #[error(transparent)]
     Report(#[from] pada_report::ReportError),
-    /// Weights that do not compute the architectures to be scored.
-    #[error("{path} alone does not score these architectures: {reason}; --resume of its run ranks them")]
+    /// The weights of a file cannot score the architectures.
+    #[error(
+        "{path} cannot score these architectures: {reason}; resume the run that the file belongs to, which ranks them: pada --resume RUN_DIR"
+    )]
     PartialWeights {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// The limits of a search are too narrow.
-    #[error("none of {tried} architectures drawn at random is within the limits; widen them")]
+    /// The constraints of a search are too narrow.
+    #[error("none of {tried} random architectures is within the limits; choose wider limits")]
     NothingFits {
-        /// How many were drawn.
+        /// Number of architectures that were drawn.
         tried: usize,
     },
-    /// A folder of a search that was about something else.
-    #[error("{path} holds scores of another {what}; give another --out, or remove it")]
+    /// The folder of a search has scores of another search.
+    #[error("{path} belongs to scores of another {what}; give another --out, or remove the folder")]
     OtherScores {
-        /// The file that says so.
+        /// The file that describes the scores.
         path: PathBuf,
         /// What differs.
         what: &'static str,
     },
-    /// A run that must be over is not.
-    #[error("{path} is not trained to its end; go on with it first: pada-train --resume {path}")]
+    /// The training of a run is not finished.
+    #[error("the training of {path} is not finished; finish it first: pada --resume {path}")]
     NotTrained {
-        /// Its folder.
+        /// The run folder.
         path: PathBuf,
     },
-    /// A file that stands already where another would be written.
-    #[error("{path} exists; give another --out, or --overwrite to replace it")]
+    /// A file to write exists.
+    #[error("{path} exists; give another --out, or replace the file with --overwrite")]
     FileExists {
         /// The file.
         path: PathBuf,
     },
-    /// Norms whose statistics are in no file.
+    /// Stored running statistics are requested, but the batch norms have none.
     #[error(
-        "{count} norms of {arch} use the statistics of the batch, so none are stored: leave out --statistics stored, and they are \
-         those of training images"
+        "{count} batch norms of {arch} use batch statistics, so no running statistics are stored; leave out --statistics stored to \
+         compute them from training images"
     )]
     NoStatistics {
         /// The architecture.
         arch: String,
-        /// How many norms.
+        /// Number of batch norms.
         count: usize,
     },
-    /// A run that trained one architecture has no weights for another.
-    #[error("{path} is a run of {trained} alone, it did not train the weights of {arch}")]
+    /// A run that trained one architecture has no weights for another one.
+    #[error("{path} trained only the architecture {trained}, so it has no weights of {arch}")]
     OtherArch {
         /// The run folder.
         path: PathBuf,
-        /// What it trained.
+        /// The architecture that the run trained.
         trained: String,
-        /// What was asked for.
+        /// The requested architecture.
         arch: String,
     },
-    /// A file that no export wrote.
-    #[error("{path} is no exported network: {reason}")]
+    /// A file is not an exported network.
+    #[error("{path} is not an exported network: {reason}")]
     NotExported {
         /// The file.
         path: PathBuf,
         /// What is missing or wrong.
         reason: String,
     },
-    /// A name that no published architecture of the space has.
-    #[error("there is no architecture {name:?}; there are {known}")]
+    /// No published architecture of the space has the name.
+    #[error("there is no published architecture {name:?}; the known names are {known}")]
     UnknownName {
         /// The name.
         name: String,
-        /// The names there are.
+        /// The known names.
         known: String,
     },
-    /// Another process works in the folder.
-    #[error("{path} is in use by another process; wait until that ends, or give another --out")]
+    /// Another process uses the folder.
+    #[error("{path} is in use by another process; wait until it ends, or give another --out")]
     FolderInUse {
         /// The folder.
         path: PathBuf,
     },
-    /// A folder that holds no run.
-    #[error("{path} holds no run: {file} is not in it")]
+    /// A folder is not a run folder.
+    #[error("{path} is not a run folder: it has no {file}")]
     NotARun {
         /// The folder.
         path: PathBuf,
-        /// The file every run folder has.
+        /// The missing file, which every run folder has.
         file: &'static str,
     },
-    /// A device this program cannot compute on.
+    /// A device cannot be used.
     #[error("device {device}: {reason}; use --device cpu")]
     Device {
-        /// What was asked for.
+        /// The requested device.
         device: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// A line of a list of architectures.
+    /// The config asks for the candle executor, which is not part of this build.
+    #[error(
+        "this program was built without the candle executor (compute.executor = \"candle\"); build it with \
+         `cargo build --release -p pada-train --features candle`, or use \"engine\""
+    )]
+    CandleNotBuilt,
+    /// A line of a file of architectures is not valid.
     #[error("{path}, line {line}: {source}")]
     ArchList {
         /// The file.
         path: PathBuf,
-        /// From 1.
+        /// Line number, from 1.
         line: usize,
         /// What is wrong.
         source: pada_space::SpaceError,
     },
-    /// An architecture that stands in a list twice.
-    #[error("{path}, line {line}: {arch} stands in line {first} already")]
+    /// An architecture occurs twice in a file.
+    #[error("{path}, line {line}: {arch} occurs already in line {first}")]
     ArchTwice {
         /// The file.
         path: PathBuf,
-        /// From 1.
+        /// Line number, from 1.
         line: usize,
         /// The architecture.
         arch: String,
-        /// Where it stands first.
+        /// Line number of its first occurrence, from 1.
         first: usize,
     },
-    /// A list of architectures without any.
-    #[error("{path} holds no architecture")]
+    /// A file has no architecture.
+    #[error("{path} has no architecture")]
     NoArchs {
         /// The file.
         path: PathBuf,
     },
-    /// A line of a file of scores.
+    /// A line of a file of scores is not valid.
     #[error("{path}, line {line}: {reason}")]
     Scores {
         /// The file.
         path: PathBuf,
-        /// From 1.
+        /// Line number, from 1.
         line: u64,
         /// What is wrong.
         reason: String,
     },
     /// An architecture of one file is not in the other.
-    #[error("{path} has no row for {arch}; {missing} architectures of the other file are missing from it")]
+    #[error("{path} has no row for {arch}; in total, {missing} architectures of the other file are missing")]
     NoTruth {
-        /// The file that lacks it.
+        /// The file without the architecture.
         path: PathBuf,
-        /// The first one.
+        /// The first missing architecture.
         arch: String,
-        /// How many.
+        /// Number of missing architectures.
         missing: usize,
     },
-    /// Images.
+    /// Images cannot be read.
     #[error(transparent)]
     Data(#[from] pada_data::DataError),
-    /// Truth tables.
+    /// A benchmark table cannot be read.
     #[error(transparent)]
-    Truth(#[from] pada_truth::TruthError),
-    /// Architectures.
+    Truth(#[from] pada_nasbench::NasBenchError),
+    /// An architecture is not valid.
     #[error(transparent)]
     Space(#[from] pada_space::SpaceError),
-    /// Networks.
+    /// A search ended with an error, for example because a score is NaN.
+    #[error("the search failed: {0}")]
+    Search(String),
+    /// A network cannot be created.
     #[error(transparent)]
     Graph(#[from] pada_graph::GraphError),
-    /// Samplers.
+    /// A sampler failed.
     #[error(transparent)]
     Sampler(#[from] pada_sampler::SamplerError),
-    /// Weights files.
+    /// A file of weights cannot be read.
     #[error(transparent)]
-    Weights(#[from] pada_supernet::WeightsError),
-    /// Training and scoring.
+    Weights(#[from] pada_models::WeightsError),
+    /// Training or scoring failed.
     #[error(transparent)]
     Train(#[from] pada_trainer::TrainError),
-    /// Ranks that work together.
+    /// Processes cannot work together.
     #[error(transparent)]
-    World(#[from] pada_world::WorldError),
-    /// Checkpoints.
+    ProcessGroup(#[from] pada_dist::DistError),
+    /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] pada_trainer::CheckpointError),
-    /// Metrics.
+    /// Metrics cannot be computed.
     #[error(transparent)]
-    Rank(#[from] pada_rank::RankError),
+    Rank(#[from] pada_metrics::MetricsError),
 }
 
-/// Who can mend it.
+/// The kind of an error, by the way to fix it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The user: config, command line or an input file.
+pub enum ErrorKind {
+    /// The user can fix config, command line or an input file.
     Input,
-    /// The machine or the run: a full disk, a diverged training.
+    /// The machine or the run failed, for example by a full disk or diverged training.
     Run,
-    /// Nobody: it was asked to stop and can go on.
+    /// The run stopped on request and can be resumed.
     Stopped,
 }
 
-impl Blame {
-    /// How a program ends.
+impl ErrorKind {
+    /// Returns the exit code of a program: 1 for [`ErrorKind::Run`], 2 for [`ErrorKind::Input`], 130 for [`ErrorKind::Stopped`].
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Run => 1,
@@ -297,7 +257,7 @@ impl Blame {
     }
 }
 
-/// An error and its causes. Errors of the libraries name their cause themselves; it is not said twice.
+/// Formats an error with its causes. A cause whose text is already part of the message is not repeated.
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -311,51 +271,59 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Whether the folder that a file belongs into is missing.
+/// Returns true if the folder of a file is missing.
 fn is_no_folder(source: &std::io::Error) -> bool {
-    matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// What helps against a file that cannot be written.
+/// Returns advice for a file that cannot be written.
 fn mend(source: &std::io::Error) -> &'static str {
     match source.kind() {
-        _ if is_no_folder(source) => "make its folder first, or choose another one with --out",
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "choose another folder with --out",
+        _ if is_no_folder(source) => "create its folder first, or choose another one with --out",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose another folder with --out"
+        }
         _ => "free some space or choose another folder with --out",
     }
 }
 
+/// Endings of files as a message lists them.
+fn listed(endings: &[&str]) -> String {
+    endings.iter().map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(" or ")
+}
+
 impl PadaError {
-    /// Who can mend it.
-    pub fn blame(&self) -> Blame {
+    /// Returns the kind of the error.
+    pub fn kind(&self) -> ErrorKind {
+        use pada_dist::DistError::{Mpi, PeerExited, Timeout, WeightsDiverged};
         use pada_trainer::{CheckpointError, TrainError};
-        use pada_world::WorldError::{Drift, Gone, Library, Silent};
         if let Some(error) = self.world() {
-            let failed = matches!(error, Silent { .. } | Gone { .. } | Drift { .. } | Library { .. });
-            return if failed { Blame::Run } else { Blame::Input };
+            let failed =
+                matches!(error, Timeout { .. } | PeerExited { .. } | WeightsDiverged { .. } | Mpi { .. });
+            return if failed { ErrorKind::Run } else { ErrorKind::Input };
         }
         match self {
-            Self::Train(TrainError::Stopped) => Blame::Stopped,
-            Self::Train(TrainError::Data(_)) => Blame::Input,
-            Self::Report(pada_report::ReportError::Json { .. }) => Blame::Input,
-            Self::Write { source, .. } if is_no_folder(source) => Blame::Input,
+            Self::Train(TrainError::Stopped) => ErrorKind::Stopped,
+            Self::Train(TrainError::Data(_)) => ErrorKind::Input,
+            Self::Report(pada_report::ReportError::Json { .. }) => ErrorKind::Input,
+            Self::Write { source, .. } if is_no_folder(source) => ErrorKind::Input,
             Self::Write { .. }
             | Self::Report(_)
             | Self::Train(_)
-            | Self::Checkpoint(CheckpointError::Io { .. } | CheckpointError::Exec(_)) => Blame::Run,
-            _ => Blame::Input,
+            | Self::Checkpoint(CheckpointError::Io { .. } | CheckpointError::Exec(_)) => ErrorKind::Run,
+            _ => ErrorKind::Input,
         }
     }
 
-    /// What kept ranks from working together, wherever it was found.
-    fn world(&self) -> Option<&pada_world::WorldError> {
-        use pada_graph::ExecError;
+    /// Returns the error of the process group, if it is the cause of this error.
+    fn world(&self) -> Option<&pada_dist::DistError> {
+        use pada_exec::ExecError;
         use pada_trainer::TrainError;
         match self {
-            Self::World(error)
-            | Self::Train(TrainError::World(error) | TrainError::Exec(ExecError::World(error))) => {
-                Some(error)
-            }
+            Self::ProcessGroup(error)
+            | Self::Train(
+                TrainError::ProcessGroup(error) | TrainError::Exec(ExecError::ProcessGroup(error)),
+            ) => Some(error),
             _ => None,
         }
     }

@@ -4,17 +4,18 @@
 #[path = "../../../tests/shared.rs"]
 mod shared;
 
-use pada::graph::{Lower, Nb201Net, Norms, Shape};
-use pada::live_conv_weight;
-use pada::rank::Metrics;
-use pada::truth::Nb201Table;
+use pada::active_conv_params;
+use pada::graph::{Lower, Shape};
+use pada::metrics::Metrics;
+use pada::models::{Nb201Net, Norms};
+use pada::nasbench::Nb201Table;
 
 #[test]
 fn golden_zero_cost_rows_of_nb201_equal_scipy() {
     let (Some(golden), Some(table)) = (shared::golden_file("metrics.json"), shared::nb201_table()) else {
         return;
     };
-    let table = Nb201Table::load(&table).unwrap();
+    let table = Nb201Table::load(table).unwrap();
     let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
     let (truth, column) =
         (table.column("cifar10_test_200").unwrap(), table.column("params_cifar10").unwrap());
@@ -25,7 +26,7 @@ fn golden_zero_cost_rows_of_nb201_equal_scipy() {
     let params: Vec<f64> = table.archs().iter().map(count).collect();
     assert_eq!(params, column);
 
-    let convs: Vec<f64> = table.archs().iter().map(live_conv_weight).collect();
+    let convs: Vec<f64> = table.archs().iter().map(|arch| active_conv_params(arch).unwrap()).collect();
     for (name, list, given) in
         [("params", &params, None), ("live_conv_weight", &convs, Some(params.as_slice()))]
     {

@@ -9,18 +9,20 @@ use std::path::Path;
 use std::process::Command;
 
 use pada::engine::Engine;
+use pada::exec::{Executor, Images, Precision, State};
 use pada::graph::onnx::ModelProto;
 use pada::graph::{
-    Conv, DartsModel, DartsNet, DartsSize, Executor, Frozen, Graph, GraphBuilder, Images, Init, Lower,
-    MacroNet, MobileModel, Nb201Net, NodeId, Norm, Norms, Pool, Precision, ProxylessNet, Shape, State,
-    Statistics, WeightLayout, WeightSpec,
+    Conv, Frozen, Graph, GraphBuilder, Init, Lower, NodeId, Norm, Pool, Shape, Statistics, WeightLayout,
+    WeightSpec,
 };
+use pada::models::init_weights;
+use pada::models::{DartsModel, DartsNet, DartsSize, MacroNet, MobileModel, Nb201Net, Norms, ProxylessNet};
 use pada::space::{
     Arch, DARTS_NAMED, Darts, Genotype, MobileSpec, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
     ProxylessWidths, SearchSpace, find_named,
 };
-use pada::supernet::{CandleExecutor, init_weights};
-use pada::trainer::Purpose;
+use pada::trainer::RngStream;
+use pada_candle::CandleExecutor;
 use serde_json::json;
 
 /// Of the largest logit, where that is above 1.
@@ -75,20 +77,20 @@ fn networks() -> Vec<(&'static str, Frozen, Vec<f32>)> {
         .into_iter()
         .map(|(name, net, arch)| {
             let frozen = Frozen::new(net, &arch).unwrap();
-            let values = frozen.values(net.weights(), &seeded(net.weights()));
+            let values = frozen.values(net.weights(), &seeded(net.weights())).unwrap();
             (name, frozen, values)
         })
         .collect();
     let (graph, layout) = everything();
     let frozen = Frozen::from_graph(&graph, &layout, SMALL).unwrap();
-    let values = frozen.values(&layout, &seeded(&layout));
+    let values = frozen.values(&layout, &seeded(&layout)).unwrap();
     all.push(("everything", frozen, values));
     all
 }
 
 /// Starting weights; norms get a scale and shift that can be seen.
 fn seeded(layout: &WeightLayout) -> Vec<f32> {
-    let mut values = init_weights(layout, &mut Purpose::Init.stage_stream(7, 0));
+    let mut values = init_weights(layout, &mut RngStream::Init.stage_stream(7, 0));
     for (id, spec) in layout.iter() {
         if matches!(spec.init, Init::Constant(_)) && layout.is_trained(id) {
             let place = layout.range(id);
@@ -148,8 +150,8 @@ fn everything() -> (Graph, WeightLayout) {
 
 fn write_and_compare(file: &Path, frozen: &Frozen, values: Vec<f32>) {
     let (graph, shape, layout) = (frozen.graph(), frozen.input(), frozen.weights());
-    let mut engine = Engine::new(layout.clone(), values.clone(), Precision::Single);
-    let mut candle = CandleExecutor::new(layout.clone(), values, Precision::Single);
+    let mut engine = Engine::new(layout.clone(), values.clone(), Precision::F32);
+    let mut candle = CandleExecutor::new(layout.clone(), values, Precision::F32);
     // As good as random: of smooth images some channels would hardly vary, and norms enlarge rounding there.
     let images = |n: usize, phase: f64| -> Vec<f32> {
         (0..n * shape.numel()).map(|i| (0.37 * (i * i) as f64 + phase).sin() as f32).collect()
@@ -179,7 +181,7 @@ fn write_and_compare(file: &Path, frozen: &Frozen, values: Vec<f32>) {
     }
     assert_close(&format!("{name}, alone and among others"), &first[0], &first[1]);
 
-    let model = frozen.to_onnx(name, &values, &BTreeMap::from([("arch".into(), name.into())]));
+    let model = frozen.to_onnx(name, &values, &BTreeMap::from([("arch".into(), name.into())])).unwrap();
     let bytes = model.to_bytes();
     assert_eq!(ModelProto::from_bytes(&bytes).unwrap(), model);
     std::fs::write(file.with_extension("onnx"), bytes).unwrap();

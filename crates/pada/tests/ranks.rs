@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use pada::dist::{ProcessGroup, threads};
 use pada::report::RunRecord;
 use pada::trainer::{Observer, StepProgress};
-use pada::world::{World, threads};
-use pada::{Device, PadaError, Place, Run, RunConfig, RunFolder};
+use pada::{Device, PadaError, Run, RunConfig, RunFolder, Session};
 
 /// A tiny run with these settings on top.
 fn config(settings: &[&str]) -> RunConfig {
@@ -38,21 +38,26 @@ impl Observer for StopAfter {
 }
 
 /// What rank 0 of a run finds, which begins in `folder` or goes on there; all ranks stop after so many `steps`.
-fn run(config: &RunConfig, folder: &Path, worlds: Vec<World>, steps: usize) -> Result<RunRecord, PadaError> {
-    let rank = |world: World| {
-        let leads = world.rank() == 0;
+fn run(
+    config: &RunConfig,
+    folder: &Path,
+    worlds: Vec<ProcessGroup>,
+    steps: usize,
+) -> Result<RunRecord, PadaError> {
+    let rank = |world: ProcessGroup| {
+        let leads = world.index() == 0;
         let checkpoint_every = Duration::from_secs(60);
-        let place = Place { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world };
+        let place = Session { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world };
         let run = Run::prepare(config, &place)?;
         let mut observer = StopAfter(steps);
         if !leads {
-            return run.follow(&mut observer).map(|()| None);
+            return run.run_worker(&mut observer).map(|()| None);
         }
         let folder = match folder.is_dir() {
             true => RunFolder::open(folder)?.0,
             false => RunFolder::create(folder, config)?,
         };
-        run.finish(&folder, &mut observer).map(Some)
+        run.execute(&folder, &mut observer).map(Some)
     };
     std::thread::scope(|scope| {
         let ranks: Vec<_> = worlds.into_iter().map(|world| scope.spawn(|| rank(world))).collect();
@@ -61,7 +66,7 @@ fn run(config: &RunConfig, folder: &Path, worlds: Vec<World>, steps: usize) -> R
     })
 }
 
-fn patient(size: usize) -> Vec<World> {
+fn patient(size: usize) -> Vec<ProcessGroup> {
     threads(size, Duration::from_secs(60))
 }
 
@@ -72,7 +77,7 @@ const TO_THE_END: usize = 99;
 
 fn weights(folder: &Path, config: &RunConfig) -> Vec<u32> {
     let layout = pada::weight_layout(&config.supernet, 10).unwrap();
-    let weights = pada::supernet::read_weights(&folder.join("epoch-0002.safetensors"), &layout).unwrap();
+    let weights = pada::models::read_weights(&folder.join("epoch-0002.safetensors"), &layout).unwrap();
     weights.into_iter().map(f32::to_bits).collect()
 }
 
@@ -97,12 +102,14 @@ fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
     let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
     run(&config, &whole, patient(2), TO_THE_END).unwrap();
     let error = run(&config, &stopped, patient(2), STEPS).unwrap_err();
-    assert_eq!(error.blame(), pada::Blame::Stopped);
-    for (worlds, size) in [(vec![World::alone()], "1"), (patient(4), "4")] {
+    assert_eq!(error.kind(), pada::ErrorKind::Stopped);
+    for (worlds, size) in [(vec![ProcessGroup::single()], "1"), (patient(4), "4")] {
         let error = run(&config, &stopped, worlds, TO_THE_END).unwrap_err();
-        assert_eq!(error.blame(), pada::Blame::Input);
+        assert_eq!(error.kind(), pada::ErrorKind::Input);
         let said = error.to_string();
-        for words in ["number of ranks", "compute.norms is \"local\"", "is 2", &format!("has {size}")] {
+        for words in
+            ["number of processes", "compute.norms = \"local\"", "is 2", &format!("and {size} in this run")]
+        {
             assert!(said.contains(words), "{said}");
         }
     }
@@ -110,11 +117,10 @@ fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
     assert!(weights(&stopped, &config) == weights(&whole, &config));
 }
 
-/// Checkpoints of runs without the key are those of runs with its default.
 #[test]
 fn the_statistics_of_norms_are_a_key_of_the_config() {
     let config = RunConfig::mini();
-    assert!(!config.to_toml().contains("norms"));
+    assert!(config.to_toml().contains("norms = \"sync\""));
     let local = config.with("compute.norms=local").unwrap();
     assert!(local.to_toml().contains("norms = \"local\""));
     assert_eq!(local.with("compute.norms=sync").unwrap(), config);
@@ -134,23 +140,24 @@ fn a_record_says_which_ranks_there_were_and_what_they_sent() {
         last.unwrap().unwrap()
     };
     let alone = record("alone", &[], &[(1, TO_THE_END)]);
-    assert!(alone.epochs.iter().all(|epoch| epoch.ranks.is_none()));
-    assert_eq!(alone.ranking.unwrap().ranks, None);
+    assert!(alone.epochs.iter().all(|epoch| epoch.communication.is_none()));
+    assert_eq!(alone.ranking.unwrap().communication, None);
 
     let sync = record("sync", &[], &[(2, TO_THE_END)]);
-    let [first, second] = [0, 1].map(|epoch| sync.epochs[epoch].ranks.unwrap());
-    assert_eq!((first.ranks, sync.ranking.as_ref().unwrap().ranks.unwrap().ranks), (2, 2));
+    let [first, second] = [0, 1].map(|epoch| sync.epochs[epoch].communication.unwrap());
+    assert_eq!((first.processes, sync.ranking.as_ref().unwrap().communication.unwrap().processes), (2, 2));
     assert!(first.messages >= (2 * STEPS) as u64 && first.bytes > first.messages && first.seconds > 0.0);
     assert!(first.seconds < sync.epochs[0].seconds);
 
-    let local = record("local", &["compute.norms=local"], &[(2, TO_THE_END)]).epochs[0].ranks.unwrap();
+    let local =
+        record("local", &["compute.norms=local"], &[(2, TO_THE_END)]).epochs[0].communication.unwrap();
     assert!(5 * local.messages < first.messages, "{} and {}", local.messages, first.messages);
 
     // An epoch that is stopped between two steps keeps what it sent; what says so is one message more. Another number of ranks goes on.
     let stopped = record("stopped", &[], &[(2, 1), (2, STEPS - 1), (4, TO_THE_END)]);
-    assert_eq!(stopped.epochs[0].ranks.unwrap().messages, first.messages + 1);
-    let four = stopped.epochs[1].ranks.unwrap();
-    assert_eq!(four.ranks, 4);
+    assert_eq!(stopped.epochs[0].communication.unwrap().messages, first.messages + 1);
+    let four = stopped.epochs[1].communication.unwrap();
+    assert_eq!(four.processes, 4);
     assert!(four.messages > second.messages);
     assert_eq!(stopped.epochs[1].loss, sync.epochs[1].loss);
 }

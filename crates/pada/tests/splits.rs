@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
+use pada::dist::ProcessGroup;
 use pada::report::{EpochRecord, RunRecord};
 use pada::space::{Arch, Nb201, SearchSpace};
 use pada::trainer::Observer;
-use pada::world::World;
-use pada::{Blame, Device, PadaError, Place, Run, RunConfig, RunFolder};
+use pada::{Device, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 
 /// A tiny run with these settings on top.
 fn config(settings: &[&str]) -> RunConfig {
@@ -19,14 +19,14 @@ fn config(settings: &[&str]) -> RunConfig {
         "rank.batch=50",
         "supernet.channels=2",
         "rank.compare=[]",
-        "sampler.path=uniform",
-        "sampler.data=uniform",
+        "paths.rule=uniform",
+        "images.rule=uniform",
     ];
     tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
 }
 
-const FEW_SHOT: &str = "split={ name = \"few-shot\", positions = [0, 1], leaf_epochs = 1 }";
-const MATCHING: &str = "split={ name = \"gradient-matching\", splits = 2, samples = 2, between_epochs = 1, \
+const FEW_SHOT: &str = "split={ rule = \"few-shot\", positions = [0, 1], leaf_epochs = 1 }";
+const MATCHING: &str = "split={ rule = \"gradient-matching\", splits = 2, samples = 2, between_epochs = 1, \
                         leaf_epochs = 1, last = \"reinitialise\" }";
 
 /// Stops after so many epochs.
@@ -42,9 +42,14 @@ impl Observer for StopAfter {
     }
 }
 
-fn place() -> Place {
+fn place() -> Session {
     let checkpoint_every = std::time::Duration::ZERO;
-    Place { data_dir: "no data".into(), device: Device::Cpu, checkpoint_every, world: World::alone() }
+    Session {
+        data_dir: "no data".into(),
+        device: Device::Cpu,
+        checkpoint_every,
+        world: ProcessGroup::single(),
+    }
 }
 
 /// Runs to the end; returns the record and the scores.
@@ -53,7 +58,7 @@ fn run(config: &RunConfig, folder: &Path) -> (RunRecord, String) {
         true => RunFolder::open(folder).unwrap().0,
         false => RunFolder::create(folder, config).unwrap(),
     };
-    let record = Run::prepare(config, &place()).unwrap().finish(&folder, &mut ()).unwrap();
+    let record = Run::prepare(config, &place()).unwrap().execute(&folder, &mut ()).unwrap();
     (record, std::fs::read_to_string(folder.ranking()).unwrap())
 }
 
@@ -76,9 +81,9 @@ fn few_shot_parts_hold_the_space_once_and_start_from_the_whole() {
     // Parts that train no epoch score as the supernet they come from.
     let untrained = FEW_SHOT.replace("leaf_epochs = 1", "leaf_epochs = 0");
     let (record, same) = run(&config(&[&untrained]), &folder.path().join("untrained"));
-    assert_eq!((plain.parts.len(), record.parts.len()), (0, 25));
+    assert_eq!((plain.sub_supernets.len(), record.sub_supernets.len()), (0, 25));
     assert_eq!(scores, same);
-    assert_partition(&record.parts);
+    assert_partition(&record.sub_supernets);
 
     let (record, other) = run(&config(&[FEW_SHOT]), &folder.path().join("trained"));
     assert_eq!(record.epochs.iter().map(|e| e.stage).collect::<Vec<_>>(), (0..26).collect::<Vec<_>>());
@@ -89,16 +94,16 @@ fn few_shot_parts_hold_the_space_once_and_start_from_the_whole() {
 fn gradient_matching_halves_every_supernet_at_every_split() {
     let folder = tempfile::tempdir().unwrap();
     let (record, scores) = run(&config(&[MATCHING]), &folder.path().join("a"));
-    assert_eq!(record.parts.len(), 4);
-    assert_partition(&record.parts);
-    for part in &record.parts {
+    assert_eq!(record.sub_supernets.len(), 4);
+    assert_partition(&record.sub_supernets);
+    for part in &record.sub_supernets {
         let mut sizes: Vec<usize> = part.iter().map(String::len).filter(|&n| n < 5).collect();
         sizes.sort_unstable();
         assert_eq!(sizes.len(), 2, "two positions are split in {part:?}");
         assert!(sizes.iter().all(|n| [2, 3].contains(n)), "{part:?}");
     }
     let (again, same) = run(&config(&[MATCHING]), &folder.path().join("b"));
-    assert_eq!((record.parts, scores), (again.parts, same));
+    assert_eq!((record.sub_supernets, scores), (again.sub_supernets, same));
 }
 
 /// Stopped in the first supernet, in a part, and between two of them.
@@ -111,12 +116,12 @@ fn a_split_run_goes_on_bit_for_bit() {
         RunFolder::create(&stopped, &config).unwrap();
         for epochs in [1, 2, 2] {
             let (folder, _) = RunFolder::open(&stopped).unwrap();
-            let error = Run::prepare(&config, &place()).unwrap().finish(&folder, &mut StopAfter(epochs));
-            assert_eq!(error.unwrap_err().blame(), Blame::Stopped);
+            let error = Run::prepare(&config, &place()).unwrap().execute(&folder, &mut StopAfter(epochs));
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Stopped);
         }
         let (record, same) = run(&config, &stopped);
         assert_eq!(scores, same);
-        assert_eq!(record.parts, whole.parts);
+        assert_eq!(record.sub_supernets, whole.sub_supernets);
         let losses = |record: &RunRecord| record.epochs.iter().map(|e| e.loss).collect::<Vec<_>>();
         assert_eq!(losses(&record), losses(&whole));
     }
@@ -125,16 +130,16 @@ fn a_split_run_goes_on_bit_for_bit() {
 #[test]
 fn a_position_that_the_space_does_not_have_is_refused() {
     let bad = FEW_SHOT.replace("[0, 1]", "[0, 6]");
-    let Err(error) = Run::prepare(&config(&[&bad]), &place()) else { panic!("position 6 does not exist") };
+    let Err(error) = Run::prepare(config(&[&bad]), &place()) else { panic!("position 6 does not exist") };
     assert!(matches!(error, PadaError::Config(_)), "{error}");
     assert!(error.to_string().contains("split.positions"), "{error}");
 }
 
 #[test]
 fn a_sampler_that_needs_the_same_operations_everywhere_is_refused_before_anything_is_trained() {
-    let bad = config(&[FEW_SHOT, "sampler.path=importance", "sampler.data=importance"]);
+    let bad = config(&[FEW_SHOT, "paths.rule=importance", "images.rule=importance"]);
     let Err(error) = Run::prepare(&bad, &place()) else { panic!("one p cannot serve all parts") };
-    assert!(error.to_string().contains("sampler.path"), "{error}");
+    assert!(error.to_string().contains("paths.rule"), "{error}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Runs every target on its corpus, then on changed inputs, the same ones every time: without libFuzzer, with any compiler.
+//! Runs every target on its corpus, then on mutated inputs that are the same in every run. It needs no libFuzzer and no special compiler.
 //!
 //! ```text
 //! cargo run --release -p pada-fuzz --bin replay -- [CHANGES] [TARGET]
 //! ```
 //!
-//! What an input does to a target before the process ends with it lies in `artifacts/<target>-last`.
+//! The current input is stored in `artifacts/<target>-last`, so that it can be inspected if the process aborts.
 
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -14,7 +14,7 @@ use pada_fuzz::{TARGETS, run};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Longest input that is made.
+/// Largest size of a mutated input.
 const LONGEST: usize = 1 << 16;
 
 fn main() -> std::io::Result<()> {
@@ -40,16 +40,16 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-/// The files of a folder in the order of their names.
+/// Returns the files of a folder, sorted by name.
 fn read(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
     let paths = std::fs::read_dir(folder)?.map(|entry| entry.map(|e| e.path()));
     let mut paths = paths.collect::<Result<Vec<PathBuf>, _>>()?;
     paths.sort();
-    assert!(!paths.is_empty(), "{} holds no input", folder.display());
+    assert!(!paths.is_empty(), "{} contains no input", folder.display());
     paths.into_iter().map(std::fs::read).collect()
 }
 
-/// An input of the corpus with a few changes.
+/// Returns an input of the corpus with a few mutations.
 fn change(corpus: &[Vec<u8>], rng: &mut dyn Rng) -> Vec<u8> {
     let any = |rng: &mut dyn Rng| corpus[rng.random_range(0..corpus.len())].clone();
     let mut input = any(rng);
@@ -60,7 +60,7 @@ fn change(corpus: &[Vec<u8>], rng: &mut dyn Rng) -> Vec<u8> {
             1 => input.insert(at, rng.random()),
             2 if at < input.len() => input[at] ^= 1 << rng.random_range(0..8_u32),
             3 if at < input.len() => input[at] = [0, 0xff, 0x7f, 0x80, b'9', b'-'][rng.random_range(0..6)],
-            // A length that is too large, where there may be one.
+            // Overwrites a possible length field with a value that is too large.
             4 if at + 4 <= input.len() => input[at..at + 4].fill(0xff),
             5 => {
                 let other = any(rng);

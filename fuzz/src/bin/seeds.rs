@@ -1,4 +1,4 @@
-//! Writes the seeds that are files of pada itself into `corpus/`.
+//! Writes the seeds in pada's own file formats into `corpus/`.
 
 use std::path::Path;
 

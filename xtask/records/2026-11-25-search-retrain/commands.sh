@@ -7,21 +7,21 @@ mkdir -p $out
 
 photographs() { # of so many pixels
   echo --set data.source="$PHOTOGRAPHS" --set data.image_size="$1" --set augment.crop_padding=0 \
-    --set 'augment.resized_crop={area=[0.35,1.0],ratio=[0.75,1.3333333333333333]}' --set rank.images=200 --set rank.batch=100
+    --set 'augment.resized_crop={area=[0.35,1.0],ratio=[0.75,1.3333333333333333]}' --set "$2.images=200" --set "$2.batch=100"
 }
 
 run() { # space, config of the supernet, pixels, then further arguments of the supernet, of the search, of the retraining
-  pada-train --config "$2" $(photographs "$3") $4 --out $out/"$1"-supernet
+  pada-train --config "$2" $(photographs "$3" rank) $4 --out $out/"$1"-supernet
   pada-train search $out/"$1"-supernet $5 --json | tee $out/"$1"-search.txt
   arch=$(tail -1 $out/"$1"-search.txt | python3 -c 'import json, sys; print(json.load(sys.stdin)["archs"][0]["arch"])')
-  pada-train retrain --config configs/"$1"/retrain-mini.toml $(photographs "$3") $6 --arch "$arch" --out $out/"$1"-alone
+  pada-train retrain --config configs/"$1"/retrain-mini.toml $(photographs "$3" test) $6 --arch "$arch" --out $out/"$1"-alone
   pada-train export --weights $out/"$1"-alone --out $out/"$1".onnx
 }
 
 run nb201 configs/mini/pada.toml 32 "--set rank.archs=random:20 --set rank.compare=[]" \
   "--method evolution --population 20 --generations 4" "--set train.epochs=20 --set train.batch=32"
 run darts configs/darts/mini.toml 32 "--set rank.archs=random:20" "--method evolution --population 20 --generations 3" \
-  "--set train.epochs=20 --set train.batch=32 --set augment.cutout=16 --set alone.auxiliary=0.4"
+  "--set train.epochs=20 --set train.batch=32 --set augment.cutout=16 --set retrain.auxiliary=0.4"
 run macro configs/macro/mini.toml 32 "--set rank.archs=random:20 --set rank.recalibrate={images=256,batch=128}" \
   "--method evolution --population 12 --generations 2 --max-macs 40M" "--set train.epochs=10 --set train.batch=32"
 run proxyless configs/proxyless/mini.toml 96 \

@@ -1,12 +1,12 @@
-/// The macro that compiles a variable in, as it stands in front of the variable; `option_env!` ends alike.
+/// The macro that embeds an environment variable, as written before the variable. `option_env!` has the same ending.
 const MACRO: &str = concat!("env", "!(");
-/// The variable that names the folder in which a crate is built.
+/// The variable with the folder of the crate on the build machine.
 const VARIABLE: &str = concat!("\"CARGO_", "MANIFEST_DIR\"");
-/// Behind this line a source file holds its unit tests, which run where they were built.
+/// The line before the unit tests of a source file. Unit tests run on the build machine.
 const TESTS: &str = "#[cfg(test)]";
 
-/// Programs run on other machines than the one that built them, so no source of a crate compiles the folder of the build in. `file` is
-/// relative to the workspace.
+/// Checks that no source of a crate embeds the folder of the build, because programs also run on other machines. `file` is relative to the
+/// workspace.
 pub(super) fn check(file: &str, text: &str, broken: &mut Vec<String>) {
     if !is_source(file) {
         return;
@@ -16,13 +16,13 @@ pub(super) fn check(file: &str, text: &str, broken: &mut Vec<String>) {
     let compiled_in = variables.any(|rest| rest.starts_with(VARIABLE));
     if compiled_in {
         broken.push(format!(
-            "{file}: it compiles the folder of the build in with {VARIABLE}; find files when the program runs, or embed them with \
+            "{file}: it embeds the folder of the build with {VARIABLE}; locate files at run time, or embed them with \
              include_str! or include_bytes!"
         ));
     }
 }
 
-/// Whether a file is compiled into a library or a program.
+/// Returns `true` if a file is compiled into a library or a program.
 fn is_source(file: &str) -> bool {
     let in_folder = file.starts_with("xtask/src/")
         || file
@@ -42,7 +42,7 @@ mod tests {
         broken
     }
 
-    /// A source that compiles the folder in, written so that this file does not.
+    /// A source that embeds the folder, written so that this file passes the check.
     fn source(name: &str) -> String {
         format!("fn root() -> &'static str {{\n    {name}\n        {VARIABLE})\n}}\n")
     }

@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use spdx::{Expression, ParseMode};
 
-use crate::{cargo, paths};
+use xtask::{cargo, paths};
 
 /// Licences that dependencies may have: the part of `deny.toml` that needs no other tool.
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct Package {
     license: Option<String>,
 }
 
-/// Every crate that is built on this machine, tests and xtask included, has a licence that `deny.toml` allows.
+/// Checks that every crate that is built on this machine, including tests and xtask, has a licence that `deny.toml` allows.
 pub(super) fn check(broken: &mut Vec<String>) -> anyhow::Result<()> {
     let path = paths::root()?.join("deny.toml");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -62,7 +62,7 @@ fn refused(rules: &Licences, packages: &[Package]) -> Vec<String> {
     packages.iter().filter_map(refusal).collect()
 }
 
-/// What cargo knows of the crates that are built here; those of other systems need not be there.
+/// Returns cargo's metadata of the crates that are built on this machine. Crates of other platforms need not be downloaded.
 fn metadata() -> anyhow::Result<Metadata> {
     let host = cargo::host()?;
     let json = cargo::stdout(&["metadata", "--format-version", "1", "--locked", "--filter-platform", &host])?;

@@ -1,12 +1,12 @@
-//! What kernels are given. Each struct is declared once, here, for both languages.
+//! The argument structs of kernels. Each struct is declared once, for Rust and for CUDA.
 
 use super::Address;
 
-/// A field of an argument: one word or several, the same in Rust and in C.
+/// A type of fields in argument structs. It consists of one or more 64-bit words.
 pub(super) trait Field {
-    /// Its type in C.
+    /// Name of the type in C.
     const C: &'static str;
-    /// Puts its words behind others.
+    /// Appends the words of the field.
     fn put(&self, words: &mut Vec<u64>);
 }
 
@@ -26,7 +26,7 @@ macro_rules! pointers {
 }
 
 pointers! {
-    /// The numbers that are computed with: `float` or `double`.
+    /// Numbers of the arena, `float` or `double`.
     Reals = "real *",
     Floats = "float *",
     Doubles = "double *",
@@ -34,11 +34,11 @@ pointers! {
     Bytes = "const unsigned char *",
 }
 
-/// Where an optional list is not.
+/// The address of an optional list that is absent.
 pub(super) const NONE: Address = 0;
 
 impl Reals {
-    /// `count` numbers of `size` bytes further on.
+    /// Returns the address `count` numbers of `size` bytes further.
     pub(super) fn at(self, count: usize, size: usize) -> Self {
         Self(self.0 + (count * size) as Address)
     }
@@ -91,7 +91,7 @@ macro_rules! arguments {
             }
         )*
 
-        /// All structs in C.
+        /// Returns the declarations of all structs in C.
         pub(super) fn declarations() -> String {
             let mut text = String::new();
             $(
@@ -105,66 +105,68 @@ macro_rules! arguments {
 }
 
 arguments! {
-    /// A value as it is read: `[rows, stride]`, normalised where `mean` is a list, and kept between `low` and `high`.
+    /// A value as an operation reads it, `[rows, stride]`: normalised if `mean` is present, then clamped to `low..=high`.
     Value { x: Reals, mean: Reals, scale: Reals, shift: Reals, low: f64, high: f64, }
-    /// The gradient of an operation's output: `direct`, and `after` led back through a norm; each where it is a list.
-    Slope { direct: Reals, after: Reals, y: Reals, mean: Reals, a: Reals, b: Reals, c: Reals, }
-    /// Where the taps of a window fall: output `o` reads input `o · step + tap · dilation − border`.
+    /// The gradient of an operation's output: the sum of `direct` and of `after`, which is propagated through a norm. Both are optional.
+    OutputGrad { direct: Reals, after: Reals, y: Reals, mean: Reals, a: Reals, b: Reals, c: Reals, }
+    /// The window of a convolution or pooling: output `o` reads input `o · step + tap · dilation − border` through each tap.
     Window { kernel: i64, step: i64, dilation: i64, border: i64, height: i64, width: i64, out_height: i64, out_width: i64, }
-    /// A convolution's weights `[C_out, C_in / groups, kernel, kernel]`.
+    /// The weights of a convolution, `[C_out, C_in / groups, kernel, kernel]`.
     Kernel { weights: Floats, channels_in: i64, channels_out: i64, groups: i64, taps: i64, }
     LoadArgs { pixels: Floats, out: Reals, images: i64, channels: i64, pixels_each: i64, stride: i64, }
-    /// `bytes`: `[N, C, H, W]`, `values`: `[C, 256]`; `picks`: `[B, 8]`, or nothing for images as they are, from `first` on.
-    LoadHeldArgs {
-        bytes: Bytes, values: Floats, picks: Ints, first: i64, out: Reals, images: i64, channels: i64, height: i64, width: i64,
+    /// `bytes`: `[N, C, H, W]`, `values`: `[C, 256]`. `indices`: augmented indices, `[B, 8]`, or absent for images without augmentation
+    /// from `first` on.
+    LoadUploadedArgs {
+        bytes: Bytes, values: Floats, indices: Ints, first: i64, out: Reals, images: i64, channels: i64, height: i64, width: i64,
         stride: i64,
     }
-    /// `out`: `[rows, stride]`; moments of each block's rows go to `partial` where that is a list.
+    /// `out`: `[rows, stride]`. If `partial` is present, the moments of each block's rows are written there.
     ForwardArgs {
         value: Value, window: Window, kernel: Kernel, bias: Floats, out: Reals, rows: i64, stride_in: i64, stride_out: i64,
         partial: Doubles,
     }
-    /// `out`: gradient of the input, `[rows, stride_in]`; where `mask` is a list, zero unless it lies between its bounds.
+    /// `out`: gradient of the input, `[rows, stride_in]`. If `mask` is present, the gradient is zero where the mask is outside of its bounds.
     BackwardArgs {
-        slope: Slope, window: Window, kernel: Kernel, mask: Value, out: Reals, rows: i64, stride_in: i64, stride_out: i64, add: i64,
+        output_grad: OutputGrad, window: Window, kernel: Kernel, mask: Value, out: Reals, rows: i64, stride_in: i64, stride_out: i64,
+        add: i64,
     }
-    /// `partial`: `[slabs, taps · C_in, stride_out]`, depthwise `[slabs, taps, stride_out]`.
+    /// `partial`: `[slabs, taps · C_in, stride_out]`, or `[slabs, taps, stride_out]` for depthwise convolutions.
     WeightArgs {
-        value: Value, slope: Slope, window: Window, kernel: Kernel, partial: Reals, rows: i64, slab: i64, stride_in: i64,
+        value: Value, output_grad: OutputGrad, window: Window, kernel: Kernel, partial: Reals, rows: i64, slab: i64, stride_in: i64,
         stride_out: i64,
     }
     AddWeightsArgs { partial: Reals, kernel: Kernel, gradient: Floats, slabs: i64, stride_out: i64, }
-    /// Sums of columns, `[slabs, stride]`.
-    ColumnArgs { slope: Slope, partial: Doubles, rows: i64, slab: i64, stride: i64, }
+    /// `partial`: sums of columns, `[slabs, stride]`.
+    ColumnArgs { output_grad: OutputGrad, partial: Doubles, rows: i64, slab: i64, stride: i64, }
     AddColumnsArgs { partial: Doubles, gradient: Floats, slabs: i64, channels: i64, stride: i64, }
-    /// Mean and spread of each slab's rows, `[slabs, 2, stride]`.
+    /// `partial`: mean and sum of squared distances to the mean of each slab's rows, `[slabs, 2, stride]`.
     MomentsArgs { x: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
-    /// From moments to what a norm does to each channel. Running statistics move by `share`.
-    SettleArgs {
+    /// Computes the coefficients of a norm from the moments of slabs. Running statistics are updated with weight `share`.
+    FinalizeStatsArgs {
         partial: Doubles, mean: Reals, scale: Reals, shift: Reals, inv_std: Doubles, gamma: Floats, beta: Floats,
         running_mean: Floats, running_var: Floats, eps: f64, share: f64, rows: i64, slab: i64, channels: i64, stride: i64,
     }
-    /// The same from running statistics.
+    /// Computes the coefficients of a norm from running statistics.
     RunningArgs {
         mean: Reals, scale: Reals, shift: Reals, gamma: Floats, beta: Floats, running_mean: Floats, running_var: Floats, eps: f64,
         channels: i64,
     }
-    /// Σ g and Σ g · (y − mean) of each slab, `[slabs, 2, stride]`.
+    /// `partial`: Σ g and Σ g · (y − mean) of each slab, `[slabs, 2, stride]`.
     SumsArgs { g: Reals, y: Reals, mean: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
-    SettleGradientArgs {
+    FinalizeNormGradientArgs {
         partial: Doubles, scale: Reals, inv_std: Doubles, b: Reals, c: Reals, gamma: Floats, beta: Floats, rows: i64, slabs: i64,
         channels: i64, stride: i64,
     }
-    /// `out`: sum of the first `count` terms, `[rows, stride]`, kept between `low` and `high`.
+    /// `out`: sum of the first `count` terms, `[rows, stride]`, clamped to `low..=high`.
     CombineArgs {
         first: Value, second: Value, third: Value, fourth: Value, count: i64, low: f64, high: f64, out: Reals, rows: i64, stride: i64,
         add: i64,
     }
-    /// A gradient handed on where `made` lies between its bounds.
-    HandArgs { gradient: Reals, made: Reals, low: f64, high: f64, out: Reals, rows: i64, stride: i64, add: i64, }
-    TotalArgs { slope: Slope, out: Reals, rows: i64, stride: i64, }
+    /// Copies a gradient where `made`, the output of the activation, is between its bounds. Elsewhere it is zero.
+    PassThroughArgs { gradient: Reals, made: Reals, low: f64, high: f64, out: Reals, rows: i64, stride: i64, add: i64, }
+    TotalArgs { output_grad: OutputGrad, out: Reals, rows: i64, stride: i64, }
     PoolArgs { x: Reals, gradient: Reals, window: Window, out: Reals, images: i64, stride: i64, add: i64, }
-    /// Channels from one list to another, from `from` and `to` on; `fill` zeros behind them.
+    /// Copies channels from one list, starting at channel `from`, to another, starting at channel `to`. Then `fill` zeros follow.
     CopyArgs {
         x: Reals, out: Reals, rows: i64, stride_in: i64, stride_out: i64, from: i64, to: i64, channels: i64, fill: i64, add: i64,
     }
@@ -177,20 +179,20 @@ arguments! {
         x: Reals, gradient: Reals, weights: Floats, bias: Floats, images: i64, channels: i64, pixels: i64, stride_in: i64,
         outputs: i64, stride_out: i64,
     }
-    /// Value − anchor, and the squares of each block's rows.
+    /// `out`: value − anchor. `partial`: sum of squares of each block's rows.
     DifferenceArgs { anchor: Value, value: Value, out: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
     AddUpArgs { partial: Doubles, out: Doubles, count: i64, factor: f64, }
-    /// `factors`: one for each image, where it is a list.
+    /// `factors`: an optional factor for each image, `[B]`.
     MultipleArgs { value: Value, factors: Floats, factor: f64, out: Reals, images: i64, pixels: i64, stride: i64, add: i64, }
     CrossEntropyArgs {
-        logits: Reals, labels: Ints, image_weights: Floats, slope: Reals, losses: Doubles, scale: f64, smoothing: f64, images: i64,
+        logits: Reals, labels: Ints, image_weights: Floats, output_grad: Reals, losses: Doubles, scale: f64, smoothing: f64, images: i64,
         classes: i64, stride: i64, add: i64,
     }
     LogitsArgs { logits: Reals, out: Floats, images: i64, classes: i64, stride: i64, }
-    /// Adds to `count`.
+    /// Adds the number of correctly classified images to `count`.
     CountArgs { logits: Reals, labels: Ints, count: Doubles, images: i64, classes: i64, stride: i64, }
     NormsArgs { x: Reals, out: Floats, images: i64, len: i64, }
-    /// `pieces`: `[blocks, 3]`, tensor, first number and length of each block's part.
+    /// `pieces`: `[blocks, 3]`, the tensor, first number and length of each block's part.
     UpdateArgs {
         pieces: Ints, moves: Ints, weights: Floats, momentum: Floats, gradient: Floats, lr: f64, keep: f64, decay: f64, scale: f64,
     }
@@ -200,13 +202,13 @@ arguments! {
 }
 
 impl Value {
-    /// A list as it is.
+    /// A list without norm and activation.
     pub(super) fn plain(x: Reals) -> Self {
         let none = Reals(NONE);
         Self { x, mean: none, scale: none, shift: none, low: f64::NEG_INFINITY, high: f64::INFINITY }
     }
 
-    /// Nothing.
+    /// An absent value.
     pub(super) fn none() -> Self {
         Self::plain(Reals(NONE))
     }

@@ -1,31 +1,33 @@
 use super::CudaError;
 use super::arguments::{
-    AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, Floats, GlobalArgs,
-    HandArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, Reals, SettleGradientArgs, SumsArgs,
+    AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, FinalizeNormGradientArgs,
+    Floats, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals, SumsArgs,
     TotalArgs, Value, WeightArgs,
 };
-use super::forward::adds;
+use super::forward::accumulates;
 use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::Step;
-use crate::kernels::Into;
-use crate::plan::{Act, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE};
+use crate::kernels::WriteMode;
+use crate::plan::{
+    Activation, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE,
+};
 
 impl Step<'_> {
-    /// Everything from where the way back begins to the gradient of the weights.
-    pub(super) fn backward(&self, way: &Backward) -> Result<(), CudaError> {
+    /// Launches the backward pass, from the gradients of the logits to the gradients of the weights.
+    pub(super) fn backward(&self, backward_plan: &Backward) -> Result<(), CudaError> {
         for (i, op) in self.plan.ops.iter().enumerate().rev() {
-            match (&op.kind, way.targets[i].as_slice()) {
-                // What nothing but an anchor reads has no way back.
+            match (&op.kind, backward_plan.targets[i].as_slice()) {
+                // A value that only anchors read has no gradient.
                 (Kind::Conv(_) | Kind::Difference { .. }, []) => {}
-                (Kind::Conv(conv), [target]) => self.backward_conv(way, op, conv, *target)?,
+                (Kind::Conv(conv), [target]) => self.backward_conv(backward_plan, op, conv, *target)?,
                 (Kind::Difference { share, .. }, targets) => {
-                    self.backward_difference(way, op, *share, targets[VALUE])?;
+                    self.backward_difference(backward_plan, op, *share, targets[VALUE])?;
                 }
-                (_, targets) => self.backward_op(way, op, targets)?,
+                (_, targets) => self.backward_op(backward_plan, op, targets)?,
             }
-            for &norm in &way.complete[i] {
-                self.settle_gradient(way, norm)?;
+            for &norm in &backward_plan.complete[i] {
+                self.finalize_norm_gradient(backward_plan, norm)?;
             }
         }
         Ok(())
@@ -33,29 +35,29 @@ impl Step<'_> {
 
     fn backward_conv(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         op: &Op,
         conv: &ConvOp,
         target: Option<Target>,
     ) -> Result<(), CudaError> {
-        self.weight_gradient(way, op, conv)?;
+        self.weight_gradient(backward_plan, op, conv)?;
         if let Some(bias) = conv.bias {
-            self.bias_gradient(way, op, self.weights.gradient(bias))?;
+            self.bias_gradient(backward_plan, op, self.weights.gradient(bias))?;
         }
         let Some(target) = target else { return Ok(()) };
         let (x, y) = (&self.plan.buffers[conv.source.buffer], &self.plan.buffers[op.out]);
         let (window, kernel) = self.conv(conv, op.out);
         let rows = self.rows(x.shape);
         let args = BackwardArgs {
-            slope: self.slope(way, op.out),
+            output_grad: self.output_grad(backward_plan, op.out),
             window,
             kernel,
-            mask: if conv.source.act == Act::None { Value::none() } else { self.value(&conv.source) },
-            out: self.gradient(way, target.gradient),
+            mask: if conv.source.act == Activation::None { Value::none() } else { self.value(&conv.source) },
+            out: self.gradient(backward_plan, target.gradient),
             rows: rows as i64,
             stride_in: x.stride as i64,
             stride_out: y.stride as i64,
-            add: adds(target.into),
+            add: accumulates(target.write_mode),
         };
         if conv.connection == Connection::Depthwise {
             return self.each(kernel::depthwise_backward, rows * x.stride / 4, &args);
@@ -69,7 +71,7 @@ impl Step<'_> {
         }
     }
 
-    fn weight_gradient(&self, way: &Backward, op: &Op, conv: &ConvOp) -> Result<(), CudaError> {
+    fn weight_gradient(&self, backward_plan: &Backward, op: &Op, conv: &ConvOp) -> Result<(), CudaError> {
         let (x, y) = (&self.plan.buffers[conv.source.buffer], &self.plan.buffers[op.out]);
         let (window, kernel) = self.conv(conv, op.out);
         let (rows, taps) = (self.rows(y.shape), kernel.taps as usize);
@@ -85,7 +87,7 @@ impl Step<'_> {
         let partial = Reals(self.scratch(slabs.count * height * y.stride * self.real)?);
         let args = WeightArgs {
             value: self.value(&conv.source),
-            slope: self.slope(way, op.out),
+            output_grad: self.output_grad(backward_plan, op.out),
             window,
             kernel,
             partial,
@@ -110,24 +112,23 @@ impl Step<'_> {
         }
     }
 
-    fn bias_gradient(&self, way: &Backward, op: &Op, gradient: Floats) -> Result<(), CudaError> {
+    fn bias_gradient(&self, backward_plan: &Backward, op: &Op, gradient: Floats) -> Result<(), CudaError> {
         let y = &self.plan.buffers[op.out];
         let (rows, across) = (self.rows(y.shape), y.stride.div_ceil(SIDE));
         let slabs = Slabs::new(rows, across);
         let (stride, channels) = (y.stride as i64, y.shape.channels as i64);
         let partial = Doubles(self.scratch(slabs.count * y.stride * size_of::<f64>())?);
-        let slope = self.slope(way, op.out);
-        let args = ColumnArgs { slope, partial, rows: rows as i64, slab: slabs.rows as i64, stride };
+        let output_grad = self.output_grad(backward_plan, op.out);
+        let args = ColumnArgs { output_grad, partial, rows: rows as i64, slab: slabs.rows as i64, stride };
         self.start(kernel::column_sums, [across, slabs.count, 1], &args)?;
         let args = AddColumnsArgs { partial, gradient, slabs: slabs.count as i64, channels, stride };
         self.each(kernel::add_columns, y.shape.channels, &args)
     }
 
-    /// The mean over B, C, H and W of the squares, times its share and the factor on the loss, has a slope in proportion to the
-    /// difference.
+    /// Launches the gradient of an alignment loss: 2 · share · loss scale / (B · C · H · W) times the difference.
     fn backward_difference(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         op: &Op,
         share: f32,
         target: Option<Target>,
@@ -138,17 +139,29 @@ impl Step<'_> {
         let args = MultipleArgs {
             value: Value::plain(self.buffer(op.out)),
             factor: 2.0 * f64::from(share) * self.loss_scale / count,
-            ..self.multiple(op.out, self.gradient(way, target.gradient), target.into)
+            ..self.multiple(op.out, self.gradient(backward_plan, target.gradient), target.write_mode)
         };
         self.each(kernel::multiple, self.rows(of.shape) * of.stride / 4, &args)
     }
 
-    fn backward_op(&self, way: &Backward, op: &Op, targets: &[Option<Target>]) -> Result<(), CudaError> {
+    fn backward_op(
+        &self,
+        backward_plan: &Backward,
+        op: &Op,
+        targets: &[Option<Target>],
+    ) -> Result<(), CudaError> {
         let of = &self.plan.buffers[op.out];
         let (rows, stride) = (self.rows(of.shape), of.stride as i64);
-        let Some(total) = way.of[op.out].total.map(|id| self.gradient(way, id)) else { return Ok(()) };
-        if way.of[op.out].norm.is_some() {
-            let args = TotalArgs { slope: self.slope(way, op.out), out: total, rows: rows as i64, stride };
+        let Some(total) = backward_plan.of[op.out].total.map(|id| self.gradient(backward_plan, id)) else {
+            return Ok(());
+        };
+        if backward_plan.of[op.out].norm.is_some() {
+            let args = TotalArgs {
+                output_grad: self.output_grad(backward_plan, op.out),
+                out: total,
+                rows: rows as i64,
+                stride,
+            };
             self.each(kernel::total_gradient, rows * of.stride / 4, &args)?;
         }
         if let Kind::Linear { source, weight, bias } = &op.kind {
@@ -171,17 +184,17 @@ impl Step<'_> {
         let mut first_channel = 0;
         for (input, source) in op.reads.iter().enumerate() {
             if let Some(target) = targets[input] {
-                self.hand_back(way, op, input, target, total, first_channel)?;
+                self.input_gradient(backward_plan, op, input, target, total, first_channel)?;
             }
             first_channel += self.plan.buffers[source.buffer].shape.channels;
         }
         Ok(())
     }
 
-    /// What one input gets of an operation's gradient.
-    fn hand_back(
+    /// Launches the gradient of an operation with respect to one input.
+    fn input_gradient(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         op: &Op,
         input: usize,
         target: Target,
@@ -190,26 +203,34 @@ impl Step<'_> {
     ) -> Result<(), CudaError> {
         let plan = self.plan;
         let (x, y) = (&plan.buffers[op.reads[input].buffer], &plan.buffers[op.out]);
-        let (out, into) = (self.gradient(way, target.gradient), target.into);
+        let (out, write_mode) = (self.gradient(backward_plan, target.gradient), target.write_mode);
         let rows = self.rows(x.shape);
         let numbers = rows * x.stride;
         match &op.kind {
             Kind::Combine { terms, act } => match &terms[input] {
                 Term::Value(_) => {
                     let (low, high) = act.bounds();
-                    let made = if *act == Act::None { Reals(NONE) } else { self.buffer(op.out) };
+                    let made = if *act == Activation::None { Reals(NONE) } else { self.buffer(op.out) };
                     let (rows, stride) = (rows as i64, x.stride as i64);
-                    let args =
-                        HandArgs { gradient: total, made, low, high, out, rows, stride, add: adds(into) };
-                    self.each(kernel::hand_on, numbers / 4, &args)
+                    let args = PassThroughArgs {
+                        gradient: total,
+                        made,
+                        low,
+                        high,
+                        out,
+                        rows,
+                        stride,
+                        add: accumulates(write_mode),
+                    };
+                    self.each(kernel::pass_through, numbers / 4, &args)
                 }
                 Term::Pool(buffer, windows) => {
-                    let args = self.pool(*buffer, total, windows, out, into);
+                    let args = self.pool(*buffer, total, windows, out, write_mode);
                     self.each(kernel::average_pool_gradient, numbers / 4, &args)
                 }
             },
             Kind::Pool { source, kind, windows } => {
-                let args = self.pool(*source, total, windows, out, into);
+                let args = self.pool(*source, total, windows, out, write_mode);
                 match kind {
                     PoolKind::Average => self.each(kernel::average_pool_gradient, numbers / 4, &args),
                     PoolKind::Maximum => self.each(kernel::max_pool_gradient, numbers, &args),
@@ -219,13 +240,13 @@ impl Step<'_> {
                 let args = MultipleArgs {
                     value: Value::plain(total),
                     factors: self.inputs.drop_path.at(slot * self.images),
-                    ..self.multiple(op.out, out, into)
+                    ..self.multiple(op.out, out, write_mode)
                 };
                 self.each(kernel::multiple, numbers / 4, &args)
             }
             Kind::Concat { .. } => {
                 let channels = x.shape.channels;
-                let fill = if into == Into::Set { x.stride - channels } else { 0 };
+                let fill = if write_mode == WriteMode::Store { x.stride - channels } else { 0 };
                 let args = CopyArgs {
                     x: total,
                     out,
@@ -236,7 +257,7 @@ impl Step<'_> {
                     to: 0,
                     channels: channels as i64,
                     fill: fill as i64,
-                    add: adds(into),
+                    add: accumulates(write_mode),
                 };
                 self.each(kernel::copy_channels, rows * (channels + fill), &args)
             }
@@ -249,7 +270,7 @@ impl Step<'_> {
                     pixels: x.shape.pixels() as i64,
                     stride: x.stride as i64,
                     stride_out: y.stride as i64,
-                    add: adds(into),
+                    add: accumulates(write_mode),
                 };
                 self.each(kernel::global_pool_gradient, numbers, &args)
             }
@@ -258,7 +279,7 @@ impl Step<'_> {
                     weights: self.weights.weight(*weight),
                     gradient: total,
                     out,
-                    add: adds(into),
+                    add: accumulates(write_mode),
                     ..self.linear(*source, op.out)
                 };
                 self.each(kernel::linear_gradient, numbers, &args)
@@ -267,17 +288,17 @@ impl Step<'_> {
         }
     }
 
-    /// From the gradient behind a norm to what leads it back, and the gradients of scale and shift.
-    fn settle_gradient(&self, way: &Backward, norm: NormId) -> Result<(), CudaError> {
+    /// Launches the backward coefficients of a norm and the gradients of its scale and shift.
+    fn finalize_norm_gradient(&self, backward_plan: &Backward, norm: NormId) -> Result<(), CudaError> {
         let slot = &self.plan.norms[norm];
         let buffer = &self.plan.buffers[slot.buffer];
-        let Some((_, after)) = way.of[slot.buffer].norm else { return Ok(()) };
+        let Some((_, after)) = backward_plan.of[slot.buffer].norm else { return Ok(()) };
         let (rows, across) = (self.rows(buffer.shape), buffer.stride.div_ceil(SIDE));
         let slabs = Slabs::new(rows, across);
         let (stride, channels) = (buffer.stride as i64, buffer.shape.channels);
         let partial = Doubles(self.scratch(2 * slabs.count * buffer.stride * size_of::<f64>())?);
         let args = SumsArgs {
-            g: self.gradient(way, after),
+            g: self.gradient(backward_plan, after),
             y: self.buffer(slot.buffer),
             mean: self.of_norm(self.tables.mean, norm),
             partial,
@@ -290,7 +311,7 @@ impl Step<'_> {
             Some((scale, shift)) => [self.weights.gradient(scale), self.weights.gradient(shift)],
             None => [Floats(NONE); 2],
         };
-        let args = SettleGradientArgs {
+        let args = FinalizeNormGradientArgs {
             partial,
             scale: self.of_norm(self.tables.scale, norm),
             inv_std: self.inv_std(norm),
@@ -303,6 +324,6 @@ impl Step<'_> {
             channels: channels as i64,
             stride,
         };
-        self.start(kernel::settle_gradient, [channels.div_ceil(JOINED), 1, 1], &args)
+        self.start(kernel::finalize_norm_gradient, [channels.div_ceil(JOINED), 1, 1], &args)
     }
 }

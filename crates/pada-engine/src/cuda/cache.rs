@@ -1,40 +1,41 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use pada_graph::Precision;
+use pada_exec::Precision;
 use sha2::{Digest, Sha256};
 
 use super::compile::{Compiled, compile_with_log, options};
-use super::found::{Version, compiler};
+use super::discover::{Version, compiler};
 use super::usage::{self, ResourceUsage};
 use super::{CudaError, source};
 
-/// Bytes of a checksum.
+/// Length of a checksum in bytes.
 const CHECKSUM: usize = 32;
-/// Ending of the files in the cache.
+/// Extension of the files in the cache.
 const ENDING: &str = ".kernels";
-/// Extension of the assembler's report, which [`precompile`] writes beside the kernels.
+/// Extension of the assembler's report, which [`precompile`] writes next to the kernels.
 const REPORT: &str = "report";
 
-/// The folder of compiled kernels: `$PADA_CACHE`, else `pada` in the user's cache folder. `None` if the user has no home folder.
+/// Returns the cache folder of compiled kernels: `$PADA_CACHE`, or `pada` in the user's cache folder. `None` if there is no home folder.
 pub fn kernel_cache() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
     folder("PADA_CACHE").or_else(|| Some(user()?.join("pada")))
 }
 
-/// Kernels that [`precompile`] put into a cache folder.
+/// The result of [`precompile`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Precompiled {
-    /// The file of the kernels.
+    /// Path of the compiled kernels.
     pub file: PathBuf,
     /// Registers, stack and spills of every kernel, as the assembler reported them.
     pub usage: Vec<ResourceUsage>,
 }
 
-/// Compiles all kernels for a target such as `sm_90` into a cache folder, for machines that have no NVRTC. They are not compiled again if
-/// the folder holds them with the assembler's report beside them. No GPU is needed.
+/// Compiles all kernels for a target such as `sm_90` into a cache folder, for machines without NVRTC. No GPU is needed.
+///
+/// Kernels that the folder already contains, together with the assembler's report, are not compiled again.
 ///
 /// # Errors
 /// Returns an error if NVRTC is missing or fails, or [`CudaError::Cache`] if a file cannot be written.
@@ -54,8 +55,9 @@ pub fn precompile(target: &str, precision: Precision, folder: &Path) -> Result<P
     }
 }
 
-/// Writes an image of kernels to the place where [`super::Driver::open`] looks for those that `compiler` made. Emulated drivers are given
-/// theirs in this way.
+/// Writes compiled kernels to a cache folder, in the file that [`super::Driver::open`] reads for this target, precision and NVRTC version.
+///
+/// Emulated drivers receive their kernels in this way.
 ///
 /// # Errors
 /// Returns [`CudaError::Cache`] if the file cannot be written.
@@ -73,14 +75,14 @@ fn store(path: &Path, image: &[u8]) -> Result<(), CudaError> {
     write(path, image).map_err(|error| CudaError::Cache { path: path.to_owned(), message: error.to_string() })
 }
 
-/// Compiled kernels on disk. A file that is damaged, or cannot be written, costs the time of another compilation and nothing else.
+/// A cache of compiled kernels on disk. If a file is damaged or cannot be written, the kernels are compiled again.
 #[derive(Clone, Debug)]
 pub(super) struct Cache<'a> {
-    /// Where the files are; `None` for no cache.
+    /// The folder of the files. `None` disables the cache.
     pub(super) folder: Option<&'a Path>,
 }
 
-/// Everything that the result of a compilation depends on, apart from the compiler itself.
+/// The inputs of a compilation, apart from the compiler itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key<'a> {
     pub(super) target: &'a str,
@@ -88,7 +90,7 @@ pub(super) struct Key<'a> {
 }
 
 impl Cache<'_> {
-    /// The image that this compiler made for this key, from the cache or from `make`.
+    /// Returns the kernels of this compiler and key, from the cache or from `make`.
     pub(super) fn get(
         &self,
         key: Key<'_>,
@@ -102,30 +104,33 @@ impl Cache<'_> {
         }
         let image = make()?;
         if let Err(error) = write(&path, &image) {
-            tracing::warn!("{}: {error}; kernels are compiled again next time", path.display());
+            tracing::warn!(
+                "{}: cannot write the kernel cache: {error}; the next program will compile the kernels again",
+                path.display()
+            );
         }
         Ok(image)
     }
 
-    /// The image that the newest compiler made for this key, if a driver of this version loads it. Needs no compiler.
+    /// Returns the kernels of the newest compiler in the cache that a driver of this version supports. No compiler is needed.
     pub(super) fn newest(&self, key: Key<'_>, driver: Version) -> Option<Vec<u8>> {
         let prefix = format!("{}-", key.hash());
-        let mut found: Vec<(Version, PathBuf)> = vec![];
+        let mut versions: Vec<(Version, PathBuf)> = vec![];
         for entry in self.folder?.read_dir().ok()?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let version = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(ENDING));
             if let Some(version) = version.and_then(Version::parse) {
-                found.push((version, entry.path()));
+                versions.push((version, entry.path()));
             }
         }
-        found.retain(|(version, _)| version.major <= driver.major);
-        found.sort_by_key(|&(version, _)| std::cmp::Reverse(version));
-        found.iter().find_map(|(_, path)| read(path))
+        versions.retain(|(version, _)| version.major <= driver.major);
+        versions.sort_by_key(|&(version, _)| std::cmp::Reverse(version));
+        versions.iter().find_map(|(_, path)| read(path))
     }
 }
 
 impl Key<'_> {
-    /// Of the kernels' text and of all options of the compiler.
+    /// Returns a hash of the kernels' source and of all compiler options.
     fn hash(&self) -> String {
         let mut hasher = Sha256::new();
         for part in options(self.target, self.precision).iter().chain([&source()]) {
@@ -140,16 +145,16 @@ impl Key<'_> {
     }
 }
 
-/// The image of a file whose checksum is right.
+/// Reads a file. Returns `None` if it is missing or its checksum is wrong.
 fn read(path: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::read(path).ok()?;
     let (checksum, image) = bytes.split_at_checked(CHECKSUM)?;
     (Sha256::digest(image).as_slice() == checksum).then(|| image.to_vec())
 }
 
-/// Writes the whole file or nothing, also where other processes write the same one.
+/// Writes a file atomically, so that other processes may write the same file.
 fn write(path: &Path, image: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().expect("a file of the cache is in a folder");
+    let folder = path.parent().expect("every path in the cache has a parent folder");
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(&Sha256::digest(image))?;
@@ -176,10 +181,10 @@ mod tests {
         let below = folder.path().join("not/there/yet");
         let cache = Cache { folder: Some(&below) };
         let keys = [
-            (key("sm_80", Precision::Single), version(12, 4)),
-            (key("sm_90", Precision::Single), version(12, 4)),
-            (key("sm_80", Precision::Half), version(12, 4)),
-            (key("sm_80", Precision::Single), version(13, 0)),
+            (key("sm_80", Precision::F32), version(12, 4)),
+            (key("sm_90", Precision::F32), version(12, 4)),
+            (key("sm_80", Precision::Bf16), version(12, 4)),
+            (key("sm_80", Precision::F32), version(13, 0)),
         ];
         for (i, &(key, compiler)) in keys.iter().enumerate() {
             let made = vec![i as u8; 100];
@@ -198,7 +203,7 @@ mod tests {
     #[test]
     fn without_a_folder_that_can_be_written_kernels_are_made_every_time() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let key = key("sm_80", Precision::Double);
+        let key = key("sm_80", Precision::F64);
         for folder in [None, Some(file.path())] {
             let cache = Cache { folder };
             for made in [vec![1], vec![2]] {
@@ -214,15 +219,15 @@ mod tests {
     #[test]
     fn without_a_compiler_the_newest_kernels_that_the_driver_loads_are_taken() {
         let folder = tempfile::tempdir().unwrap();
-        let (cache, own) = (Cache { folder: Some(folder.path()) }, key("sm_90", Precision::Single));
+        let (cache, own) = (Cache { folder: Some(folder.path()) }, key("sm_90", Precision::F32));
         for (i, compiler) in [version(12, 8), version(13, 0), version(12, 10)].into_iter().enumerate() {
-            put_in_cache(folder.path(), "sm_90", Precision::Single, compiler, &[i as u8]).unwrap();
+            put_in_cache(folder.path(), "sm_90", Precision::F32, compiler, &[i as u8]).unwrap();
         }
         assert_eq!(cache.newest(own, version(13, 2)), Some(vec![1]));
         assert_eq!(cache.newest(own, version(12, 4)), Some(vec![2]), "12.10 is newer than 12.8");
         assert_eq!(cache.newest(own, version(11, 8)), None);
-        assert_eq!(cache.newest(key("sm_80", Precision::Single), version(13, 2)), None);
-        assert_eq!(cache.newest(key("sm_90", Precision::Half), version(13, 2)), None);
+        assert_eq!(cache.newest(key("sm_80", Precision::F32), version(13, 2)), None);
+        assert_eq!(cache.newest(key("sm_90", Precision::Bf16), version(13, 2)), None);
         std::fs::write(folder.path().join(own.file_name(version(13, 0))), "damaged").unwrap();
         assert_eq!(cache.newest(own, version(13, 2)), Some(vec![2]));
     }
@@ -230,7 +235,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_written_is_an_error_for_whoever_fills_the_cache() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let put = put_in_cache(file.path(), "sm_90", Precision::Single, version(13, 0), &[]);
+        let put = put_in_cache(file.path(), "sm_90", Precision::F32, version(13, 0), &[]);
         let CudaError::Cache { path, .. } = put.unwrap_err() else { panic!("another error") };
         assert!(path.starts_with(file.path()));
     }

@@ -1,48 +1,52 @@
 use std::rc::Rc;
 
+use pada_exec::{
+    AugmentedIndex, Batch, ByteImages, CorrectCounts, Decayed, ExecError, Executor, Images, Logits, LossSpec,
+    Pixels, Precision, SgdStep, State, UnusedWeights, correct_counts, count_correct, upload_dataset,
+};
 use pada_graph::{
-    Batch, ByteImages, Conv, Decayed, ExecError, Executor, Graph, GraphBuilder, GraphError, IdleWeights,
-    Images, Init, Logits, LossSpec, Norm, Pick, Pixels, Pool, Precision, SgdStep, Shape, State, Statistics,
-    Tally, WeightLayout, WeightSpec,
+    Conv, Graph, GraphBuilder, GraphError, Init, Norm, Pool, Shape, Statistics, WeightLayout, WeightSpec,
 };
 
 use super::{CudaEngine, CudaError, Device};
 use crate::Engine;
 
 const SHAPE: Shape = Shape { channels: 3, height: 9, width: 7 };
-/// So few that one image counted wrongly is off by more than every bound below: half of them are correct.
+/// Number of images. Half of them are classified correctly, so one wrong count is a larger error than every bound below.
 const IMAGES: usize = 6;
 const CLASSES: usize = 5;
-/// Channels of the networks: each has tiles of another width, and none fills them.
+/// Channels of the networks. Each uses tiles of a different width and fills them only partly.
 const CHANNELS: [usize; 3] = [12, 20, 60];
 
-/// Runs steps of small networks with the operations of a search on a device, scores them on images that it holds, and compares
-/// all with the same on the CPU: a GPU, driver or compiler that computes something else must not train a network.
+/// Checks that a device computes the same as the CPU, so that a faulty GPU, driver or compiler does not train a network.
+///
+/// Small networks with the operations of a search run a training step, score uploaded images and count correct ones. All results are
+/// compared with an [`Engine`] in f64.
 ///
 /// # Errors
-/// [`CudaError::Differs`], or what failed.
+/// Returns [`CudaError::Differs`] if a result deviates too far, or the error of a call that failed.
 pub fn check(device: Rc<dyn Device>, precision: Precision) -> Result<(), CudaError> {
     CHANNELS.into_iter().try_for_each(|channels| check_width(&device, precision, channels))
 }
 
 fn check_width(device: &Rc<dyn Device>, precision: Precision, channels: usize) -> Result<(), CudaError> {
     let layout = layout(channels);
-    let graph = graph(&layout, channels).expect("shapes of constants fit together");
+    let graph = graph(&layout, channels).expect("the constant shapes fit together");
     let weights = numbers(layout.numel(), 1);
-    let mut theirs = Engine::new(layout.clone(), weights.clone(), Precision::Double);
+    let mut theirs = Engine::new(layout.clone(), weights.clone(), Precision::F64);
     let mut ours = CudaEngine::with_device(Rc::clone(device), layout.clone(), &weights, precision)?;
     let backend = |error| CudaError::Call { call: "the check", message: format!("{error}") };
     let ours = results(&mut ours, &graph).map_err(backend)?;
     let theirs = results(&mut theirs, &graph).map_err(backend)?;
     let bound = match precision {
-        // A value near zero may fall on the other side of a ReLU.
-        Precision::Single => 0.01,
-        Precision::Half => 0.3,
-        Precision::Double => 1e-6,
+        // A value near zero may be on the other side of a ReLU.
+        Precision::F32 => 0.01,
+        Precision::Bf16 => 0.3,
+        Precision::F64 => 1e-6,
     };
     for ((what, ours), (_, theirs)) in ours.iter().zip(&theirs) {
         let off = distance(ours, theirs);
-        // What is no number is off too.
+        // NaN counts as a difference.
         if off.is_nan() || off > bound {
             return Err(CudaError::Differs { device: device.name().to_owned(), what, off });
         }
@@ -50,18 +54,18 @@ fn check_width(device: &Rc<dyn Device>, precision: Precision, channels: usize) -
     Ok(())
 }
 
-/// Numbers, and what they are.
+/// Names and values of results.
 type Results = Vec<(&'static str, Vec<f32>)>;
 
-/// What scores, counts and steps give.
+/// Computes all results of an executor: scores, counts, and a training step.
 fn results(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError> {
-    let mut results = vec![("images that it holds", held(executor, graph)?.values)];
+    let mut results = vec![("logits of uploaded images", augmented_logits(executor, graph)?.values)];
     results.push(("counts of correct images", vec![correct(executor, graph)? as f32]));
     results.extend(step(executor, graph)?);
     Ok(results)
 }
 
-/// A step, and what two updates with its gradient do: the second has a momentum.
+/// Computes a step and two updates with its gradient. The second update uses the momentum of the first.
 fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError> {
     let pixels = numbers(IMAGES * SHAPE.numel(), 2);
     let images = Images::given(&pixels, SHAPE);
@@ -79,13 +83,13 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
             weight_decay: 0.1,
             decayed: Decayed::All,
             gradient_scale: 0.5,
-            idle: IdleWeights::Decay,
+            unused: UnusedWeights::Decay,
         });
     }
     let update =
         executor.read(State::Weights).iter().zip(&before).map(|(after, before)| after - before).collect();
     let momentum = executor.read(State::Momentum);
-    executor.health()?;
+    executor.deferred_error()?;
     Ok(vec![
         ("logits", stats.logits.values),
         ("loss", vec![stats.loss as f32]),
@@ -97,69 +101,71 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
     ])
 }
 
-/// Logits of images that are cut, mirrored and holed: by an executor that holds them, or here.
-fn held(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError> {
+/// Computes the logits of augmented images. The executor augments them if it can upload data sets, otherwise [`augment`] does.
+fn augmented_logits(executor: &mut dyn Executor, graph: &Graph) -> Result<Logits, ExecError> {
     let bytes: Vec<u8> =
         numbers(IMAGES * SHAPE.numel(), 3).into_iter().map(|x| ((x + 0.5) * 255.0) as u8).collect();
     let values = numbers(SHAPE.channels * 256, 4);
     let images = ByteImages { bytes: &bytes, labels: &[0; IMAGES], shape: SHAPE, values: &values };
-    let picks: Vec<Pick> = (0..IMAGES as u32)
-        .map(|i| Pick {
+    let indices: Vec<AugmentedIndex> = (0..IMAGES as u32)
+        .map(|i| AugmentedIndex {
             index: IMAGES as u32 - 1 - i,
-            down: i as i32 - 2,
-            right: 2 - i as i32,
-            mirrored: i % 2 == 0,
-            hole: [[i, i + 2], [1, i]],
+            offset_y: i as i32 - 2,
+            offset_x: 2 - i as i32,
+            flipped: i % 2 == 0,
+            cutout: [[i, i + 2], [1, i]],
         })
         .collect();
-    match executor.hold(&images)? {
-        Some(set) => executor.logits(graph, &Images { pixels: Pixels::Picks(set, &picks), shape: SHAPE }),
+    match upload_dataset(executor, &images)? {
+        Some(set) => {
+            executor.logits(graph, &Images { pixels: Pixels::Augmented(set, &indices), shape: SHAPE })
+        }
         None => {
-            let pixels: Vec<f32> = picks.iter().flat_map(|pick| picked(&images, pick)).collect();
+            let pixels: Vec<f32> = indices.iter().flat_map(|augmented| augment(&images, augmented)).collect();
             executor.logits(graph, &Images::given(&pixels, SHAPE))
         }
     }
 }
 
-/// `[C, H, W]`: what a [`Pick`] says, in plain words.
-fn picked(images: &ByteImages<'_>, pick: &Pick) -> Vec<f32> {
+/// Returns the pixels of an [`AugmentedIndex`], `[C, H, W]`, by a reference implementation.
+fn augment(images: &ByteImages<'_>, augmented: &AugmentedIndex) -> Vec<f32> {
     let Shape { channels, height, width } = SHAPE;
-    let [rows, columns] = pick.hole.map(|[first, end]| first as usize..end as usize);
+    let [rows, columns] = augmented.cutout.map(|[first, end]| first as usize..end as usize);
     let mut pixels = Vec::with_capacity(SHAPE.numel());
     for (channel, y, x) in
         (0..channels).flat_map(|c| (0..height).flat_map(move |y| (0..width).map(move |x| (c, y, x))))
     {
-        let down = y.checked_add_signed(pick.down as isize).filter(|&y| y < height);
-        let mirrored = if pick.mirrored { width - 1 - x } else { x };
-        let right = mirrored.checked_add_signed(pick.right as isize).filter(|&x| x < width);
-        let at = |y, x| ((pick.index as usize * channels + channel) * height + y) * width + x;
+        let down = y.checked_add_signed(augmented.offset_y as isize).filter(|&y| y < height);
+        let flipped = if augmented.flipped { width - 1 - x } else { x };
+        let right = flipped.checked_add_signed(augmented.offset_x as isize).filter(|&x| x < width);
+        let at = |y, x| ((augmented.index as usize * channels + channel) * height + y) * width + x;
         let byte = down.zip(right).map_or(0, |(y, x)| images.bytes[at(y, x)]);
-        let hole = rows.contains(&y) && columns.contains(&x);
-        pixels.push(if hole { 0.0 } else { images.values[channel * 256 + usize::from(byte)] });
+        let cutout = rows.contains(&y) && columns.contains(&x);
+        pixels.push(if cutout { 0.0 } else { images.values[channel * 256 + usize::from(byte)] });
     }
     pixels
 }
 
-/// A count of images of which every second is given the class that the executor itself finds, and the others another.
+/// Counts correct images. Every second label is the class that the executor predicts, the others are different classes.
 fn correct(executor: &mut dyn Executor, graph: &Graph) -> Result<usize, ExecError> {
     let pixels = numbers(IMAGES * SHAPE.numel(), 5);
     let images = Images::given(&pixels, SHAPE);
     let logits = executor.logits(graph, &images)?;
     let labels: Vec<u32> =
         logits.best().enumerate().map(|(i, best)| ((best + i % 2) % CLASSES) as u32).collect();
-    let mut tally = Tally::default();
-    executor.count(graph, &Batch { images, labels: &labels }, &mut tally)?;
-    Ok(executor.counts(&[tally])?[0])
+    let mut counts = CorrectCounts::default();
+    count_correct(executor, graph, &Batch { images, labels: &labels }, &mut counts)?;
+    Ok(correct_counts(executor, &[counts])?[0])
 }
 
-/// Length of the difference, relative to that of `theirs`.
+/// Returns the L2 norm of the difference, relative to the norm of `theirs`.
 fn distance(ours: &[f32], theirs: &[f32]) -> f64 {
     let length = |list: &mut dyn Iterator<Item = f32>| list.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     let off = length(&mut ours.iter().zip(theirs).map(|(a, b)| a - b));
     off / length(&mut theirs.iter().copied()).max(1e-6)
 }
 
-/// Numbers in −0.5..0.5, the same every time: the golden ratio's multiples, which fall everywhere alike.
+/// Returns reproducible, evenly distributed numbers in −0.5..0.5: fractional parts of multiples of the golden ratio.
 fn numbers(n: usize, seed: usize) -> Vec<f32> {
     (0..n).map(|i| ((i + seed * 7919) as f64 * 0.618_033_988_749_895).fract() as f32 - 0.5).collect()
 }
@@ -181,7 +187,7 @@ fn layout(channels: usize) -> WeightLayout {
 }
 
 fn graph(layout: &WeightLayout, channels: usize) -> Result<Graph, GraphError> {
-    let of = |name: &str| layout.find(name).expect("it was pushed");
+    let of = |name: &str| layout.find(name).expect("the layout contains this tensor");
     let norm = |affine| Norm { affine, eps: 1e-3, statistics: Statistics::Batch };
     let pool = Pool { kernel: 3, stride: 1, padding: 1 };
     let mut g = GraphBuilder::new(layout);
@@ -193,7 +199,7 @@ fn graph(layout: &WeightLayout, channels: usize) -> Result<Graph, GraphError> {
     let y = g.norm(y, norm(None))?;
     let bias = Some(of("bias"));
     let z = g.conv(y, Conv { bias, ..Conv::same(of("pointwise"), channels, 1, 1) })?;
-    // Without it the norm behind would take the bias away, and its gradient would be zero.
+    // Without the ReLU, the next norm would cancel the bias, and the gradient of the bias would be zero.
     let z = g.relu(z);
     let pools = [g.avg_pool(x, pool)?, g.max_pool(z, pool)?];
     let sum = g.add(&[pools[0], pools[1], y])?;

@@ -1,35 +1,35 @@
-//! From the kernels' text to what a GPU runs, by NVRTC.
+//! Compiles the kernels with NVRTC.
 #![allow(unsafe_code, reason = "calls of NVRTC")]
 
 use std::ffi::CString;
 
 use cudarc::nvrtc::{result as nvrtc, sys};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
-use super::found::{Version, compiler};
+use super::discover::{Version, compiler};
 use super::usage::{self, ResourceUsage};
 use super::{CudaError, macros, source};
 
-/// Option that makes the assembler report registers, stack and spills of every kernel in the compiler's log.
+/// The option that makes the assembler report registers, stack and spills of every kernel in the compiler's log.
 const VERBOSE: &str = "--ptxas-options=--verbose";
 
-/// What kernels are compiled for.
+/// The architecture that kernels are compiled for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// `sm_90` for the instructions of a GPU, `compute_90` for those that a driver translates.
+    /// `sm_90` for machine code of a GPU, `compute_90` for PTX that the driver translates.
     pub(super) name: String,
 }
 
 impl Target {
-    /// The target whose kernels run on a GPU of this compute capability without any translation, `sm_90` for 9.0.
+    /// The target for machine code of a GPU of this compute capability: `sm_90` for 9.0.
     pub(super) fn native(capability: Version) -> Self {
         Self { name: format!("sm_{}", number(capability)) }
     }
 
-    /// The native target of a GPU or, where NVRTC does not know that GPU yet, the newest virtual one that NVRTC does know.
+    /// Returns the native target of a GPU, or the newest virtual target that NVRTC supports if it does not support the GPU yet.
     ///
     /// # Errors
-    /// Returns an error if NVRTC is missing, or if it only knows newer GPUs.
+    /// Returns an error if NVRTC is missing, or if it only supports newer GPUs.
     pub(super) fn of(capability: Version) -> Result<Self, CudaError> {
         let known = architectures()?;
         let number = number(capability);
@@ -43,12 +43,12 @@ impl Target {
     }
 }
 
-/// 90 for compute capability 9.0.
+/// Returns a compute capability as NVRTC numbers it: 90 for 9.0.
 fn number(capability: Version) -> i32 {
     (capability.major * 10 + capability.minor) as i32
 }
 
-/// Every option that NVRTC is called with. A cached image is found again only if all of them are equal.
+/// Returns all options of NVRTC. They are part of the cache key of compiled kernels.
 pub(super) fn options(target: &str, precision: Precision) -> Vec<String> {
     let mut options: Vec<String> = macros(precision).map(str::to_owned).into();
     options.extend([format!("--gpu-architecture={target}"), "--std=c++17".to_owned()]);
@@ -65,10 +65,12 @@ pub fn compile(target: &str, precision: Precision) -> Result<Vec<u8>, CudaError>
     Ok(compiled(target, precision, &[])?.image)
 }
 
-/// The cubin of [`compile`] for a target `sm_…`, with registers, stack and spills of every kernel as the assembler reports them.
+/// Compiles all kernels for a target `sm_…`, and returns the cubin with registers, stack and spills of every kernel.
+///
+/// The assembler reports these numbers.
 ///
 /// # Errors
-/// As [`compile`]; a log that does not report all kernels is [`CudaError::Compile`] too.
+/// Returns the errors of [`compile`], or [`CudaError::Compile`] if the log does not report all kernels.
 pub fn compile_with_report(
     target: &str,
     precision: Precision,
@@ -77,7 +79,7 @@ pub fn compile_with_report(
     Ok((compiled.image, usage))
 }
 
-/// [`compile_with_report`] with the report's text, too.
+/// Does the same as [`compile_with_report`], and returns the text of the report, too.
 pub(super) fn compile_with_log(
     target: &str,
     precision: Precision,
@@ -89,16 +91,16 @@ pub(super) fn compile_with_log(
     }
 }
 
-/// What NVRTC made.
+/// The output of NVRTC.
 pub(super) struct Compiled {
     pub(super) image: Vec<u8>,
-    /// Everything that NVRTC and the assembler reported.
+    /// Messages of NVRTC and of the assembler.
     pub(super) log: String,
 }
 
 fn compiled(target: &str, precision: Precision, more: &[&str]) -> Result<Compiled, CudaError> {
     compiler()?;
-    let text = CString::new(source()).expect("kernels hold no NUL");
+    let text = CString::new(source()).expect("the source contains no NUL");
     let program = Program::new(&text)?;
     let mut options = options(target, precision);
     options.extend(more.iter().map(|&option| option.to_owned()));
@@ -106,7 +108,7 @@ fn compiled(target: &str, precision: Precision, more: &[&str]) -> Result<Compile
     Ok(Compiled { image: program.image(target)?, log: program.log() })
 }
 
-/// The architectures that the compiler knows, as 90 for `sm_90`.
+/// Returns the architectures that NVRTC supports, 90 for `sm_90`.
 fn architectures() -> Result<Vec<i32>, CudaError> {
     compiler()?;
     let mut count = 0;
@@ -124,7 +126,7 @@ impl Program {
     fn new(text: &CString) -> Result<Self, CudaError> {
         nvrtc::create_program(text, Some(c"kernels.cu"))
             .map(Self)
-            .map_err(|error| refused("nvrtcCreateProgram", error.0))
+            .map_err(|error| call_error("nvrtcCreateProgram", error.0))
     }
 
     fn compile(&self, options: &[String], target: &str) -> Result<(), CudaError> {
@@ -149,7 +151,8 @@ impl Program {
         let mut len = 0;
         if target.starts_with("compute_") {
             // SAFETY: the program is compiled and not yet destroyed.
-            let ptx = unsafe { nvrtc::get_ptx(self.0) }.map_err(|error| refused("nvrtcGetPTX", error.0))?;
+            let ptx =
+                unsafe { nvrtc::get_ptx(self.0) }.map_err(|error| call_error("nvrtcGetPTX", error.0))?;
             return Ok(ptx.into_iter().map(i8::cast_unsigned).collect());
         }
         // SAFETY: as above; the place lives until the call returns.
@@ -163,7 +166,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // SAFETY: nothing uses the program any more. What it says about that is of no use.
+        // SAFETY: nothing uses the program any more. An error of this call does not matter.
         let _ = unsafe { nvrtc::destroy_program(self.0) };
     }
 }
@@ -171,10 +174,10 @@ impl Drop for Program {
 fn checked(call: &'static str, code: sys::nvrtcResult) -> Result<(), CudaError> {
     match code {
         sys::nvrtcResult::NVRTC_SUCCESS => Ok(()),
-        other => Err(refused(call, other)),
+        other => Err(call_error(call, other)),
     }
 }
 
-fn refused(call: &'static str, code: sys::nvrtcResult) -> CudaError {
+fn call_error(call: &'static str, code: sys::nvrtcResult) -> CudaError {
     CudaError::Call { call, message: format!("{code:?}") }
 }

@@ -1,56 +1,56 @@
 use super::CudaError;
 
-/// A place in the memory of a device, bytes from its beginning.
+/// An address in the memory of a device.
 pub type Address = u64;
 
-/// Runs kernels: a GPU behind its driver, or whatever stands in for one. All calls take effect in the order they are made in.
+/// A device that runs kernels: a GPU through its driver, or an emulation. All calls take effect in the order in which they are made.
 pub trait Device {
-    /// What it is, for logs and records.
+    /// Returns the name of the device, for logs and records.
     fn name(&self) -> &str;
 
-    /// Memory whose place is a multiple of 256.
+    /// Allocates memory, aligned to 256 bytes.
     ///
     /// # Errors
-    /// [`CudaError::OutOfMemory`], or a lost device.
+    /// Returns [`CudaError::OutOfMemory`], or [`CudaError::Lost`] if the device fails.
     fn allocate(&self, bytes: usize) -> Result<Address, CudaError>;
 
-    /// Gives memory back.
+    /// Frees memory that [`Device::allocate`] returned.
     fn free(&self, address: Address);
 
-    /// Copies to the device.
+    /// Copies bytes to the device.
     ///
     /// # Errors
-    /// A lost device.
+    /// Returns [`CudaError::Lost`] if the device fails.
     fn upload(&self, to: Address, bytes: &[u8]) -> Result<(), CudaError>;
 
-    /// Waits for all kernels and copies from the device.
+    /// Waits for all kernels and copies bytes from the device.
     ///
     /// # Errors
-    /// A lost device, or a kernel that failed.
+    /// Returns [`CudaError::Lost`] if the device or an earlier kernel fails.
     fn download(&self, from: Address, bytes: &mut [u8]) -> Result<(), CudaError>;
 
     /// Sets bytes to zero.
     ///
     /// # Errors
-    /// A lost device.
+    /// Returns [`CudaError::Lost`] if the device fails.
     fn clear(&self, at: Address, bytes: usize) -> Result<(), CudaError>;
 
-    /// Starts a kernel.
+    /// Starts a kernel and returns before it has finished.
     ///
     /// # Errors
-    /// A lost device.
+    /// Returns [`CudaError::Lost`] if the device fails.
     fn launch(&self, launch: &Launch<'_>) -> Result<(), CudaError>;
 }
 
-/// A kernel on its way to a device.
+/// The parameters of a kernel launch.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
-    /// One of [`super::KERNELS`].
+    /// Name of the kernel, one of [`super::KERNELS`].
     pub kernel: &'static str,
     /// Blocks in x, y and z.
     pub blocks: [u32; 3],
-    /// Threads of a block.
+    /// Threads per block.
     pub threads: u32,
-    /// Its only argument, a struct: every field is a word.
+    /// The argument of the kernel: a struct, as 64-bit words.
     pub words: &'a [u64],
 }

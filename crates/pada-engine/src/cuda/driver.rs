@@ -1,4 +1,4 @@
-//! A GPU behind the CUDA driver.
+//! A GPU that is used through the CUDA driver.
 #![allow(unsafe_code, reason = "calls of the CUDA driver")]
 
 use std::cell::RefCell;
@@ -7,56 +7,58 @@ use std::ffi::CString;
 use std::path::PathBuf;
 
 use cudarc::driver::{DriverError, result as driver, sys};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use super::cache::{Cache, Key};
 use super::compile::{Target, compile};
-use super::found::{Gpu, Version, compiler, driver_version, gpus, refused};
+use super::discover::{Gpu, Version, call_error, compiler, driver_version, gpus};
 use super::timing::Timer;
 use super::{Address, CudaError, Device, KERNELS, KernelName, KernelTime, Launch};
 
-/// The oldest driver whose events can be read: `cuEventElapsedTime_v2` came with it.
+/// The oldest driver that can time kernels: it introduced `cuEventElapsedTime_v2`.
 const OLDEST_WITH_TIMES: Version = Version { major: 12, minor: 8 };
 
-/// How [`Driver::open`] opens a GPU.
+/// Options of [`Driver::open`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct DriverOptions {
-    /// Folder of compiled kernels, see [`super::kernel_cache`]; `None` compiles them every time.
+    /// Cache folder of compiled kernels, see [`super::kernel_cache`]. `None` compiles them every time.
     pub cache: Option<PathBuf>,
-    /// Whether the time of every kernel is measured.
+    /// Measurement of kernel times.
     pub timing: KernelTiming,
 }
 
-/// Whether the time of every kernel is measured.
+/// Measurement of kernel times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KernelTiming {
-    /// No kernel is timed.
+    /// Kernels are not timed.
     #[default]
     Off,
-    /// A pair of events around every launch; costs some microseconds a launch.
+    /// A pair of CUDA events is recorded around every launch, which costs a few microseconds per launch.
     Events,
 }
 
-/// What one loaded kernel takes of a GPU, as its driver reports it.
+/// The resources of one loaded kernel, as the driver reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KernelResources {
     /// Name of the kernel, one of [`KERNELS`].
     pub kernel: &'static str,
-    /// Registers of a thread.
+    /// Registers per thread.
     pub registers: u32,
-    /// Bytes of local memory of a thread: arrays and spilled registers, which lie in device memory.
+    /// Bytes of local memory per thread, for arrays and spilled registers. Local memory is in device memory.
     pub local_bytes: u32,
-    /// Bytes of static shared memory of a block.
+    /// Bytes of static shared memory per block.
     pub shared_bytes: u32,
-    /// Threads of a block.
+    /// Threads per block.
     pub threads: u32,
-    /// Blocks that a multiprocessor runs at the same time.
+    /// Blocks that a multiprocessor can run at the same time (occupancy).
     pub blocks_per_multiprocessor: u32,
 }
 
 /// A GPU with all kernels loaded. All work runs on the default stream, in the order of the calls.
+///
+/// It is the [`Device`] of a [`super::CudaEngine`]; see [`super::CudaEngine::with_device`].
 #[derive(Debug)]
 pub struct Driver {
     name: String,
@@ -68,11 +70,13 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Opens GPU `ordinal`. Its kernels come from the cache of `options`, or NVRTC compiles them. NVRTC is not needed if kernels that the
-    /// driver loads are in the cache.
+    /// Opens the GPU with number `ordinal`, from 0, and loads the kernels of a precision.
+    ///
+    /// The kernels come from the cache folder of `options`, or NVRTC compiles them. NVRTC is not needed if the cache contains kernels that the
+    /// driver supports.
     ///
     /// # Errors
-    /// Returns a [`CudaError`] that says what is missing, too old, or failed.
+    /// Returns a [`CudaError`] that says which part is missing or too old, or which call failed.
     pub fn open(ordinal: usize, precision: Precision, options: &DriverOptions) -> Result<Self, CudaError> {
         let all = gpus()?;
         let last = all.len() - 1;
@@ -82,10 +86,10 @@ impl Driver {
             return Err(CudaError::OldDriver { found, needed: OLDEST_WITH_TIMES });
         }
         let image = kernels(&gpu, precision, &Cache { folder: options.cache.as_deref() })?;
-        let device = driver::device::get(ordinal as i32).map_err(refused("cuDeviceGet"))?;
-        // SAFETY: the driver has just handed out `device`.
+        let device = driver::device::get(ordinal as i32).map_err(call_error("cuDeviceGet"))?;
+        // SAFETY: the driver has just returned `device`.
         let context = unsafe { driver::primary_ctx::retain(device) };
-        let context = context.map_err(refused("cuDevicePrimaryCtxRetain"))?;
+        let context = context.map_err(call_error("cuDevicePrimaryCtxRetain"))?;
         let name = format!("{} (cuda:{ordinal})", gpu.name);
         let timer = (options.timing == KernelTiming::Events).then(RefCell::default);
         let module = std::ptr::null_mut();
@@ -96,19 +100,19 @@ impl Driver {
 
     fn load(&mut self, image: &[u8]) -> Result<(), CudaError> {
         self.enter()?;
-        // SAFETY: an image that NVRTC made; PTX ends in a NUL.
+        // SAFETY: NVRTC compiled the image, and PTX ends with a NUL.
         let module = unsafe { driver::module::load_data(image.as_ptr().cast()) };
-        self.module = module.map_err(refused("cuModuleLoadData"))?;
+        self.module = module.map_err(call_error("cuModuleLoadData"))?;
         for kernel in KERNELS {
-            let name = CString::new(kernel.name).expect("names of kernels hold no NUL");
+            let name = CString::new(kernel.name).expect("names of kernels contain no NUL");
             // SAFETY: the module stays loaded as long as `self`.
             let function = unsafe { driver::module::get_function(self.module, name) };
-            self.kernels.insert(kernel.name, function.map_err(refused("cuModuleGetFunction"))?);
+            self.kernels.insert(kernel.name, function.map_err(call_error("cuModuleGetFunction"))?);
         }
         Ok(())
     }
 
-    /// Waits for all kernels, then returns their times since the last call; nothing unless [`DriverOptions::timing`] asks for them.
+    /// Waits for all kernels and returns their times since the last call. The list is empty if [`DriverOptions::timing`] is off.
     ///
     /// # Errors
     /// Returns [`CudaError::Lost`] if the GPU fails.
@@ -120,7 +124,7 @@ impl Driver {
         }
     }
 
-    /// Registers, memory and occupancy of every kernel, in the order of [`KERNELS`].
+    /// Returns registers, memory and occupancy of every kernel, in the order of [`KERNELS`].
     ///
     /// # Errors
     /// Returns [`CudaError::Lost`] if the GPU fails.
@@ -152,20 +156,20 @@ impl Driver {
         KERNELS.iter().map(of).collect()
     }
 
-    /// Waits until the GPU has done everything that it was asked for.
+    /// Waits until all earlier calls have taken effect on the GPU.
     fn synchronize(&self) -> Result<(), CudaError> {
         driver::ctx::synchronize().map_err(|error| self.lost("cuCtxSynchronize", error))
     }
 
-    /// Makes this GPU the one that the calling thread speaks to.
+    /// Makes the context of this GPU current in the calling thread.
     pub(super) fn enter(&self) -> Result<(), CudaError> {
         // SAFETY: the context is kept until `self` is dropped.
         unsafe { driver::ctx::set_current(self.context) }.map_err(|error| self.lost("cuCtxSetCurrent", error))
     }
 
     fn lost(&self, call: &'static str, error: DriverError) -> CudaError {
-        let CudaError::Call { message, .. } = refused(call)(error) else {
-            unreachable!("it is a refused call")
+        let CudaError::Call { message, .. } = call_error(call)(error) else {
+            unreachable!("`call_error` returns only this variant")
         };
         CudaError::Lost { gpu: self.name.clone(), call, message }
     }
@@ -190,11 +194,11 @@ impl Device for Driver {
     }
 
     fn free(&self, address: Address) {
-        // Kernels that were started may still use the memory.
+        // Running kernels may still use the memory.
         if self.enter().and_then(|()| self.synchronize()).is_err() {
-            return; // a lost GPU has no memory to give back
+            return; // the memory of a failed GPU cannot be freed
         }
-        // SAFETY: `allocate` handed it out, and no kernel uses it any more.
+        // SAFETY: `allocate` returned the address, and no kernel uses the memory any more.
         let _ = unsafe { driver::free_sync(address) };
     }
 
@@ -239,8 +243,8 @@ impl Device for Driver {
         };
         let [x, y, z] = launch.blocks;
         let mut words = launch.words.to_vec();
-        // SAFETY: the kernel takes one struct of these words, which the driver copies before the call returns; they hold addresses
-        // that the caller allocated.
+        // SAFETY: the kernel's argument is one struct of these words, which the driver copies before the call returns. The addresses in
+        // them were allocated by the caller.
         let done = unsafe {
             let parameters = &mut [words.as_mut_ptr().cast()];
             driver::launch_kernel(
@@ -261,7 +265,7 @@ impl Device for Driver {
     }
 }
 
-/// The kernels for a GPU: what NVRTC compiles, or what is in the cache where NVRTC is missing or too new for the driver.
+/// Returns the kernels for a GPU. NVRTC compiles them, or they come from the cache if NVRTC is missing or too new for the driver.
 fn kernels(gpu: &Gpu, precision: Precision, cache: &Cache<'_>) -> Result<Vec<u8>, CudaError> {
     let driver = driver_version()?;
     match usable_compiler(driver) {
@@ -292,7 +296,7 @@ impl Drop for Driver {
         if let Some(timer) = &self.timer {
             timer.borrow_mut().destroy();
         }
-        // SAFETY: nothing uses module and context any more; what a lost GPU says about that is of no use.
+        // SAFETY: nothing uses module and context any more. Errors of a failed GPU do not matter here.
         unsafe {
             if !self.module.is_null() {
                 let _ = driver::module::unload(self.module);

@@ -2,31 +2,32 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use pada_graph::{
-    Batch, ByteImages, ExecError, Executor, Graph, HeldSet, Images, Logits, LossSpec, Pixels, Precision,
-    SgdStep, State, StepStats, Tally, WeightId, WeightLayout,
+use pada_exec::{
+    Batch, ByteImages, CorrectCounts, DeviceData, DeviceDataset, ExecError, Executor, Images, Logits,
+    LossSpec, Pixels, Precision, SgdStep, State, StepStats,
 };
+use pada_graph::{Graph, WeightId, WeightLayout};
 
 use super::arguments::{Doubles, Floats, Ints, NONE, Reals};
+use super::correct_counts::DeviceCounts;
+use super::dataset::{self, InputImages, UploadedDataset};
 use super::forward::Track;
-use super::held::{self, Held, InputImages};
 use super::memory::Block;
-use super::results::{Found, Places};
+use super::results::{HostResults, ResultSizes};
 use super::source::real_bytes;
 use super::step::{Inputs, Step, Tables};
-use super::tally::Tallies;
 use super::weights::Weights;
 use super::{CudaError, Device, DeviceSum};
 use crate::plan::{Compiler, Machine, Mode};
 
-/// What plans are compiled for. Eight numbers, so that four of them never reach over a pixel's end; two to a unit, so that images too
-/// have whole vectors.
+/// The parameters of plans for devices. Strides are multiples of 8, so that loads of four numbers never cross the end of a pixel. With two
+/// numbers per unit, the strides of input images are padded in the same way.
 const MACHINE: Machine = Machine { lanes: 8, per: 2 };
 
-/// The engine on a device: the same plans as on the CPU, one launch for an operation of the whole batch.
+/// An [`Executor`] on a GPU that runs the same plans as [`crate::Engine`], with one kernel launch per operation and batch.
 ///
-/// A pass waits for the device once, when it copies what it found. Errors of calls that cannot report them are reported by the next
-/// that can.
+/// A pass waits for the device once, when it copies its results to the host. Errors of methods without a `Result` are stored, and the next
+/// method with a `Result` returns them, see [`Executor::deferred_error`].
 pub struct CudaEngine {
     device: Rc<dyn Device>,
     name: String,
@@ -34,21 +35,21 @@ pub struct CudaEngine {
     compiler: Compiler,
     weights: Weights,
     memory: Memory,
-    /// Sets of images.
-    held: Vec<Held>,
-    tallies: Tallies,
-    /// Of the gradient that is there.
+    /// Uploaded data sets.
+    datasets: Vec<UploadedDataset>,
+    counts: DeviceCounts,
+    /// L2 norms of the accumulated gradient, one per tensor.
     norms: Vec<f64>,
-    /// The first thing that went wrong; nothing is computed any more.
+    /// The first error. After an error, nothing is computed any more.
     failed: RefCell<Option<CudaError>>,
 }
 
-/// Kept from pass to pass.
+/// Device memory that is kept from pass to pass.
 #[derive(Debug, Default)]
 struct Memory {
     arena: Block,
     tables: Block,
-    /// Pixels, or how images are picked.
+    /// Pixels, or indices and augmentation of uploaded images.
     images: Block,
     labels: Block,
     image_weights: Block,
@@ -63,25 +64,28 @@ impl std::fmt::Debug for CudaEngine {
     }
 }
 
-/// What a pass is for, and what it needs beside its images.
+/// The purpose of a pass, with the inputs that it needs besides its images.
 #[derive(Clone, Copy)]
 enum Task<'a> {
     Score,
-    /// Where the number of correct images is added.
+    /// Adds the number of correct images at this address.
     Count(&'a Batch<'a>, Doubles),
-    /// The batch's share in the running statistics.
+    /// Updates running statistics, in which the batch has this weight.
     Recalibrate(f64),
     Train(&'a Batch<'a>, &'a LossSpec<'a>),
 }
 
 impl CudaEngine {
-    /// An executor on `device`, which runs the kernels of [`super::source`] compiled with [`super::macros`] of this precision.
+    /// Creates an executor on `device` with initial weights.
+    ///
+    /// The device must run the kernels of [`super::source`], compiled with [`super::macros`] of the same precision. `weights` is one flat
+    /// buffer in the order of the layout.
     ///
     /// # Errors
-    /// Where the weights do not fit into its memory.
+    /// Returns [`CudaError::OutOfMemory`] if the weights do not fit into the memory of the device, or [`CudaError::Lost`] if it fails.
     ///
     /// # Panics
-    /// If there are not as many weights as the layout has.
+    /// Panics if the number of weights is not [`WeightLayout::numel`].
     pub fn with_device(
         device: Rc<dyn Device>,
         layout: WeightLayout,
@@ -89,9 +93,9 @@ impl CudaEngine {
         precision: Precision,
     ) -> Result<Self, CudaError> {
         let detail = match precision {
-            Precision::Single => "",
-            Precision::Half => ", bf16",
-            Precision::Double => ", f64",
+            Precision::F32 => "",
+            Precision::Bf16 => ", bf16",
+            Precision::F64 => ", f64",
         };
         Ok(Self {
             name: format!("engine on {}{detail}", device.name()),
@@ -100,14 +104,14 @@ impl CudaEngine {
             norms: vec![0.0; layout.len()],
             weights: Weights::new(device.as_ref(), layout, weights)?,
             memory: Memory::default(),
-            held: vec![],
-            tallies: Tallies::default(),
+            datasets: vec![],
+            counts: DeviceCounts::default(),
             failed: RefCell::new(None),
             device,
         })
     }
 
-    /// Bytes of device memory held between passes, weights and sets of images aside.
+    /// Returns the bytes of device memory that are kept between passes, without weights and uploaded data sets.
     pub fn memory_bytes(&self) -> usize {
         let Memory { arena, tables, images, labels, image_weights, drop_path, results, scratch } =
             &self.memory;
@@ -120,21 +124,21 @@ impl CudaEngine {
         graph: &Graph,
         images: &Images<'_>,
         task: Task<'_>,
-    ) -> Result<Option<Found>, ExecError> {
-        self.health()?;
-        if !self.holds(images) {
-            return Err(ExecError::NotHeld);
+    ) -> Result<Option<HostResults>, ExecError> {
+        self.deferred_error()?;
+        if !self.has_images(images) {
+            return Err(ExecError::UnknownDataset);
         }
-        let found = self.pass(graph, images, task);
-        self.told(found)
+        let results = self.pass(graph, images, task);
+        self.report(results)
     }
 
-    /// Whether all images of a batch are given, or in one of the sets.
-    fn holds(&self, images: &Images<'_>) -> bool {
+    /// Returns whether the images of a batch are given, or all of them are in an uploaded data set.
+    fn has_images(&self, images: &Images<'_>) -> bool {
         match images.pixels {
             Pixels::Given(_) => true,
-            Pixels::Range(set, ..) | Pixels::Picks(set, _) => {
-                self.held.get(set.0).is_some_and(|held| held.has(images))
+            Pixels::Range(set, ..) | Pixels::Augmented(set, _) => {
+                self.datasets.get(set.0).is_some_and(|dataset| dataset.contains(images))
             }
         }
     }
@@ -144,7 +148,7 @@ impl CudaEngine {
         graph: &Graph,
         images: &Images<'_>,
         task: Task<'_>,
-    ) -> Result<Option<Found>, CudaError> {
+    ) -> Result<Option<HostResults>, CudaError> {
         let (mode, spec, classes) = match task {
             Task::Score => (Mode::Forward, LossSpec::default(), &[][..]),
             Task::Count(batch, _) => (Mode::Forward, LossSpec::default(), batch.labels),
@@ -155,14 +159,14 @@ impl CudaEngine {
         let (device, real, batch) = (self.device.as_ref(), self.real, images.len());
         let Memory { arena, tables, images: source, labels, image_weights, drop_path, results, scratch } =
             &mut self.memory;
-        let places = Places {
+        let sizes = ResultSizes {
             images: batch,
             classes: plan.buffers[plan.output].shape.channels,
             alignments: plan.alignments,
             tensors: self.weights.layout().len(),
             classifies: plan.classifier_input().is_some(),
         };
-        let results = places.on(device, results)?;
+        let results = sizes.allocate(device, results)?;
         let bytes = Tables::bytes(&plan, real);
         let tables = tables.get(device, bytes)?;
         device.clear(tables, bytes)?;
@@ -176,13 +180,13 @@ impl CudaEngine {
             weights: &self.weights,
             scratch,
             inputs: Inputs {
-                images: InputImages::new(device, source, &self.held, images)?,
+                images: InputImages::new(device, source, &self.datasets, images)?,
                 drop_path: Floats(drop_path.filled(device, bytemuck::cast_slice(spec.drop_path))?),
             },
             alignments: results.alignments,
             loss_scale: spec.scale.into(),
         };
-        let labels = match held::labels(&self.held, images, classes) {
+        let labels = match dataset::labels(&self.datasets, images, classes) {
             Some(there) => there,
             None => Ints(labels.filled(device, bytemuck::cast_slice(classes))?),
         };
@@ -191,7 +195,7 @@ impl CudaEngine {
                 step.load_running()?;
                 step.forward(Track::No)?;
                 step.read_logits(&results)?;
-                return places.download_logits(device, &results).map(Some);
+                return sizes.download_logits(device, &results).map(Some);
             }
             Task::Count(_, count) => {
                 step.load_running()?;
@@ -216,26 +220,26 @@ impl CudaEngine {
                 self.weights.norms(device, results.norms)?;
             }
         }
-        places.download(device, &results).map(Some)
+        sizes.download(device, &results).map(Some)
     }
 
-    /// Adds up the gradient over the devices of several ranks, once the passes of a step have left there what each rank's images give.
+    /// Sums the accumulated gradient over the devices of several processes. All processes call it after the passes of a step.
     ///
     /// # Errors
-    /// [`ExecError::Backend`]
-    pub fn sum_gradient(&mut self, ranks: &dyn DeviceSum) -> Result<(), ExecError> {
-        self.health()?;
-        let summed = self.weights.sum_gradient(self.device.as_ref(), ranks);
-        self.norms = self.told(summed)?;
+    /// Returns [`ExecError::Backend`] if the sum or the device fails.
+    pub fn sum_gradient(&mut self, devices: &dyn DeviceSum) -> Result<(), ExecError> {
+        self.deferred_error()?;
+        let summed = self.weights.sum_gradient(self.device.as_ref(), devices);
+        self.norms = self.report(summed)?;
         Ok(())
     }
 
-    /// Remembers what went wrong, and says it.
-    fn told<T>(&self, result: Result<T, CudaError>) -> Result<T, ExecError> {
+    /// Stores an error as the first one, and converts it.
+    fn report<T>(&self, result: Result<T, CudaError>) -> Result<T, ExecError> {
         result.map_err(|error| {
-            let said = self.backend(&error);
+            let reported = self.backend(&error);
             self.failed.borrow_mut().get_or_insert(error);
-            said
+            reported
         })
     }
 
@@ -243,7 +247,7 @@ impl CudaEngine {
         ExecError::Backend { executor: self.name.clone(), message: error.to_string() }
     }
 
-    /// Remembers what went wrong for the next call that can report it.
+    /// Stores an error for the next method that can return it, and returns `otherwise`.
     fn keep<T>(&self, result: Result<T, CudaError>, otherwise: T) -> T {
         result.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
@@ -263,44 +267,9 @@ impl Executor for CudaEngine {
 
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
         images.check(graph)?;
-        let found = self.run(graph, images, Task::Score)?;
-        let values = found.expect("a score is read back").logits;
+        let results = self.run(graph, images, Task::Score)?;
+        let values = results.expect("a scoring pass returns logits").logits;
         Ok(Logits { classes: values.len() / images.len(), values })
-    }
-
-    fn hold(&mut self, images: &ByteImages<'_>) -> Result<Option<HeldSet>, ExecError> {
-        self.health()?;
-        match Held::new(self.device.as_ref(), images) {
-            Err(error @ CudaError::OutOfMemory { .. }) => {
-                tracing::warn!("{error}; images stay in the memory of the host");
-                Ok(None)
-            }
-            held => {
-                let held = self.told(held)?;
-                self.held.push(held);
-                Ok(Some(HeldSet(self.held.len() - 1)))
-            }
-        }
-    }
-
-    fn count(&mut self, graph: &Graph, batch: &Batch<'_>, tally: &mut Tally) -> Result<(), ExecError> {
-        batch.images.check(graph)?;
-        batch.check_labels(graph)?;
-        let place = self.tallies.place(self.device.as_ref(), tally);
-        match self.told(place)? {
-            Some(count) => self.run(graph, &batch.images, Task::Count(batch, count)).map(drop),
-            None => {
-                tally.known += self.logits(graph, &batch.images)?.correct(batch.labels);
-                Ok(())
-            }
-        }
-    }
-
-    fn counts(&mut self, tallies: &[Tally]) -> Result<Vec<usize>, ExecError> {
-        self.health()?;
-        let kept = self.tallies.take(self.device.as_ref());
-        let kept = self.told(kept)?;
-        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
     }
 
     fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
@@ -321,15 +290,15 @@ impl Executor for CudaEngine {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError> {
         batch.check(graph, loss)?;
-        let found = self.run(graph, &batch.images, Task::Train(batch, loss))?;
-        let found = found.expect("a step is read back");
+        let results = self.run(graph, &batch.images, Task::Train(batch, loss))?;
+        let results = results.expect("a training pass returns results");
         self.weights.touch(graph);
-        self.norms = found.norms;
+        self.norms = results.norms;
         Ok(StepStats {
-            loss: found.losses.iter().sum::<f64>() / found.losses.len() as f64,
-            logits: Logits { classes: found.logits.len() / batch.images.len(), values: found.logits },
-            feature_norms: found.features,
-            alignment: found.alignments.iter().sum(),
+            loss: results.losses.iter().sum::<f64>() / results.losses.len() as f64,
+            logits: Logits { classes: results.logits.len() / batch.images.len(), values: results.logits },
+            feature_norms: results.features,
+            alignment: results.alignments.iter().sum(),
         })
     }
 
@@ -351,11 +320,67 @@ impl Executor for CudaEngine {
     }
 
     fn write(&mut self, state: State, values: &[f32]) {
-        self.keep(self.weights.write(self.device.as_ref(), state, values), ());
+        let written = self.weights.write(self.device.as_ref(), state, values);
+        self.keep(written, ());
+        if state == State::Gradient {
+            let norms = self.weights.gradient_norms(self.device.as_ref());
+            self.norms = self.keep(norms, vec![0.0; self.norms.len()]);
+        }
     }
 
-    fn health(&self) -> Result<(), ExecError> {
+    fn device_data(&mut self) -> Option<&mut dyn DeviceData> {
+        Some(self)
+    }
+
+    fn deferred_error(&self) -> Result<(), ExecError> {
         self.failed.borrow().as_ref().map_or(Ok(()), |error| Err(self.backend(error)))
+    }
+}
+
+impl DeviceData for CudaEngine {
+    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
+        self.deferred_error()?;
+        match UploadedDataset::new(self.device.as_ref(), images) {
+            Err(error @ CudaError::OutOfMemory { .. }) => {
+                tracing::warn!(
+                    "{error}; the data set stays in host memory, and every batch is copied to the device"
+                );
+                Ok(None)
+            }
+            dataset => {
+                let dataset = self.report(dataset)?;
+                self.datasets.push(dataset);
+                Ok(Some(DeviceDataset(self.datasets.len() - 1)))
+            }
+        }
+    }
+
+    fn count(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        counts: &mut CorrectCounts,
+    ) -> Result<(), ExecError> {
+        batch.images.check(graph)?;
+        batch.check_labels(graph)?;
+        let counter = self.counts.counter(self.device.as_ref(), counts);
+        match self.report(counter)? {
+            Some(count) => self.run(graph, &batch.images, Task::Count(batch, count)).map(drop),
+            None => {
+                counts.known += self.logits(graph, &batch.images)?.correct(batch.labels);
+                Ok(())
+            }
+        }
+    }
+
+    fn counts(&mut self, counts: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
+        self.deferred_error()?;
+        let kept = self.counts.take(self.device.as_ref());
+        let kept = self.report(kept)?;
+        Ok(counts
+            .iter()
+            .map(|counts| counts.known + counts.kept.map_or(0, |counter| kept[counter]))
+            .collect())
     }
 }
 
@@ -367,8 +392,8 @@ impl Drop for CudaEngine {
         let own = [arena, tables, images, labels, image_weights, drop_path, results, scratch.get_mut()];
         own.into_iter()
             .chain(self.weights.blocks())
-            .chain(self.held.iter_mut().flat_map(Held::blocks))
-            .chain([self.tallies.block()])
+            .chain(self.datasets.iter_mut().flat_map(UploadedDataset::blocks))
+            .chain([self.counts.block()])
             .for_each(|block| block.release(device));
     }
 }

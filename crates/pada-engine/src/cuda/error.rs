@@ -1,131 +1,133 @@
 use thiserror::Error;
 
-use super::found::Version;
+use super::discover::Version;
 
-/// Why a GPU cannot be used, and what to do about it.
+/// The error type of this module. Its messages say why a GPU cannot be used and what to do about it.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum CudaError {
-    /// No driver.
-    #[error("no NVIDIA driver: libcuda.so.1 is not found; install the driver of the GPU, if there is one")]
+    /// The library of the NVIDIA driver was not found.
+    #[error("no NVIDIA driver was found (libcuda.so.1); a GPU needs the driver of its vendor")]
     NoDriver,
-    /// The driver lacks what is called.
-    #[error("the NVIDIA driver is for CUDA {found}, {needed} or newer is needed; update it")]
+    /// The driver is too old.
+    #[error("the NVIDIA driver supports CUDA {found}, but {needed} or newer is needed; update the driver")]
     OldDriver {
-        /// What it is for.
+        /// The version of CUDA that the driver supports.
         found: Version,
-        /// The oldest that works.
+        /// The oldest version that works.
         needed: Version,
     },
-    /// A driver without a GPU.
-    #[error("an NVIDIA driver but no GPU; CUDA_VISIBLE_DEVICES may hide it")]
+    /// The driver was found, but no GPU.
+    #[error("the NVIDIA driver finds no GPU; CUDA_VISIBLE_DEVICES may hide it")]
     NoGpu,
-    /// A number beyond the last GPU.
-    #[error("there is no GPU {ordinal}, the last is {last}")]
+    /// There are fewer GPUs.
+    #[error("there is no GPU {ordinal}; the last GPU of this machine has the number {last}")]
     NoSuchGpu {
-        /// What was asked for.
+        /// The requested GPU, from 0.
         ordinal: usize,
-        /// The last one there is.
+        /// The last GPU.
         last: usize,
     },
-    /// A GPU without the instructions that are needed.
+    /// The GPU lacks instructions that the kernels need.
     #[error("{name} has compute capability {found}, {needed} or newer is needed")]
     OldGpu {
-        /// What it is called.
+        /// Name of the GPU.
         name: String,
-        /// What it can.
+        /// Its compute capability.
         found: Version,
-        /// What is needed.
+        /// The lowest compute capability that works.
         needed: Version,
     },
-    /// No NVRTC.
+    /// NVRTC was not found.
     #[error(
         "NVRTC, which compiles the kernels, is not found in the loader's search path, in $CUDA_HOME or in any Python environment; \
          install it with `pip install nvidia-cuda-nvrtc`, or name its folder in LD_LIBRARY_PATH"
     )]
     NoCompiler,
-    /// No NCCL.
+    /// NCCL was not found.
     #[error(
-        "no NCCL: libnccl.so is not found; `pip install nvidia-nccl-cu13` brings it as libnccl.so.2: LD_LIBRARY_PATH must name a folder \
-         where libnccl.so is a link to it"
+        "no NCCL: libnccl.so is not found; `pip install nvidia-nccl-cu13` installs it as libnccl.so.2, so make a link libnccl.so to that \
+         file and add the folder of the link to LD_LIBRARY_PATH"
     )]
     NoNccl,
-    /// A compiler whose kernels the driver does not take.
+    /// NVRTC is newer than the driver, which cannot load its kernels.
     #[error(
-        "NVRTC is of CUDA {compiler}, the NVIDIA driver is for {driver}; update the driver, or install an NVRTC of its version: \
-         `pip install nvidia-cuda-nvrtc-cu{}`", driver.major
+        "NVRTC is of CUDA {compiler}, but the NVIDIA driver supports only {driver}; update the driver, or install an NVRTC of its \
+         version: `pip install nvidia-cuda-nvrtc-cu{}`", driver.major
     )]
     NewerCompiler {
-        /// The compiler's version.
+        /// The version of NVRTC.
         compiler: Version,
-        /// The driver's.
+        /// The version of CUDA that the driver supports.
         driver: Version,
     },
-    /// A compiler that no longer knows the GPU.
-    #[error("NVRTC of CUDA {compiler} has no code for compute capability {capability}; install an older one")]
+    /// NVRTC is too new to support the GPU.
+    #[error(
+        "NVRTC of CUDA {compiler} does not support compute capability {capability}; install an older NVRTC"
+    )]
     UnknownGpu {
-        /// Its version.
+        /// The version of NVRTC.
         compiler: Version,
-        /// What the GPU can.
+        /// The compute capability of the GPU.
         capability: Version,
     },
     /// The cache of compiled kernels cannot be written.
-    #[error("{}: the compiled kernels cannot be stored: {message}", path.display())]
+    #[error("{}: the compiled kernels cannot be written: {message}", path.display())]
     Cache {
         /// The file.
         path: std::path::PathBuf,
-        /// What the system reported.
+        /// The error of the operating system.
         message: String,
     },
-    /// Kernels that do not compile: a mistake in this program, or a damaged NVRTC.
-    #[error("kernels do not compile for {target}: {log}")]
+    /// The kernels do not compile, because of a bug of this crate or a damaged NVRTC.
+    #[error("the kernels do not compile for {target}: {log}")]
     Compile {
-        /// What they were compiled for.
+        /// The target, such as `sm_90`.
         target: String,
-        /// What the compiler said.
+        /// The log of the compiler.
         log: String,
     },
-    /// Too little memory.
+    /// The device has too little free memory.
     #[error(
-        "{gpu} has {} MiB free, {} MiB more are needed: smaller batches need less (train.batch, rank.batch), and other programs may \
-         hold some", free >> 20, needed >> 20
+        "{gpu} has {} MiB of free memory, but {} MiB are needed; use smaller batches (train.batch, rank.batch), or end other programs \
+         on the GPU", free >> 20, needed >> 20
     )]
     OutOfMemory {
-        /// What it is called.
+        /// Name of the device.
         gpu: String,
-        /// How many bytes were asked for.
+        /// Bytes of the allocation that failed.
         needed: usize,
-        /// How many there are.
+        /// Bytes of free memory.
         free: usize,
     },
-    /// A GPU that stopped working.
-    #[error("{gpu} failed in {call}: {message}; `nvidia-smi` may say more")]
+    /// The device failed.
+    #[error("{gpu} failed in {call}: {message}; `nvidia-smi` may show more")]
     Lost {
-        /// What it is called.
+        /// Name of the device.
         gpu: String,
-        /// The function or kernel whose call said so; an earlier kernel may be the cause.
+        /// The function or kernel that reported the error. An earlier kernel may be the cause.
         call: &'static str,
-        /// What the driver said.
+        /// The error message of the driver.
         message: String,
     },
-    /// A GPU that computes something else than the processor.
-    #[error("{device} is {off:.1e} off in {what} of a known network; it is not used")]
+    /// The results of the device differ from those of the CPU.
+    #[error("{device} deviates from the CPU by {off:.1e} in the {what} of a test network, so it is not used")]
     Differs {
-        /// What it is called.
+        /// Name of the device.
         device: String,
-        /// What was compared.
+        /// The result that was compared.
         what: &'static str,
-        /// The distance, relative to the largest number.
+        /// L2 norm of the difference, relative to the result of the CPU.
         off: f64,
     },
-    /// Ranks do not come together.
+    /// The processes of a group failed to communicate.
     #[error(transparent)]
-    World(#[from] pada_world::WorldError),
-    /// The driver, the compiler or NCCL refused a call.
+    ProcessGroup(#[from] pada_dist::DistError),
+    /// A call of the driver, of NVRTC or of NCCL failed.
     #[error("{call}: {message}")]
     Call {
         /// The function.
         call: &'static str,
-        /// What it said.
+        /// Its error message.
         message: String,
     },
 }

@@ -2,30 +2,33 @@ use pada_graph::{Shape, Statistics};
 
 use super::CudaError;
 use super::arguments::{
-    AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, Floats, ForwardArgs, GlobalArgs, LinearArgs,
-    LoadArgs, LoadHeldArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals, RunningArgs, SettleArgs, Value,
+    AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, FinalizeStatsArgs, Floats, ForwardArgs,
+    GlobalArgs, LinearArgs, LoadArgs, LoadUploadedArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals,
+    RunningArgs, Value,
 };
-use super::held::InputImages;
+use super::dataset::InputImages;
 use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::{Step, sizes};
-use crate::kernels::{Into, Windows};
-use crate::plan::{ANCHOR, Act, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE};
+use crate::kernels::{Windows, WriteMode};
+use crate::plan::{
+    ANCHOR, Activation, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE,
+};
 
-/// Terms that one launch adds up.
+/// Number of terms that one launch adds up.
 const TERMS: usize = 4;
 
-/// What running statistics do while the statistics of a batch are taken.
+/// The update of running statistics in a forward pass.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Track {
-    /// They stay.
+    /// Running statistics do not change.
     No,
-    /// They move by this share, or by the momentum of each norm.
+    /// The statistics of the batch have this weight, or the momentum of each norm if it is `None`.
     By(Option<f64>),
 }
 
 impl Step<'_> {
-    /// Everything up to the logits.
+    /// Launches the forward pass, up to the logits.
     pub(super) fn forward(&self, track: Track) -> Result<(), CudaError> {
         for op in &self.plan.ops {
             let moments = self.forward_op(op)?;
@@ -34,13 +37,13 @@ impl Step<'_> {
                     Some(slabs) => slabs,
                     None => self.moments(op.out)?,
                 };
-                self.settle(norm, slabs, track)?;
+                self.finalize_stats(norm, slabs, track)?;
             }
         }
         Ok(())
     }
 
-    /// Takes the running statistics of all norms that have them.
+    /// Launches the computation of coefficients from running statistics, for all norms that have them.
     pub(super) fn load_running(&self) -> Result<(), CudaError> {
         for (norm, slot) in self.plan.norms.iter().enumerate() {
             let Statistics::Running { mean, var, .. } = slot.norm.statistics else { continue };
@@ -69,7 +72,7 @@ impl Step<'_> {
         }
     }
 
-    /// Moments of a buffer's channels, slab by slab.
+    /// Launches the moments of a buffer's channels and returns the slabs into which the rows are divided.
     fn moments(&self, buffer: BufferId) -> Result<Slabs, CudaError> {
         let of = &self.plan.buffers[buffer];
         let (rows, across) = (self.rows(of.shape), of.stride.div_ceil(SIDE));
@@ -85,8 +88,8 @@ impl Step<'_> {
         Ok(slabs)
     }
 
-    /// From the moments in scratch memory to what the norm does.
-    fn settle(&self, norm: NormId, slabs: Slabs, track: Track) -> Result<(), CudaError> {
+    /// Launches the computation of a norm's coefficients from the moments in scratch memory.
+    fn finalize_stats(&self, norm: NormId, slabs: Slabs, track: Track) -> Result<(), CudaError> {
         let slot = &self.plan.norms[norm];
         let buffer = &self.plan.buffers[slot.buffer];
         let rows = self.rows(buffer.shape);
@@ -96,7 +99,7 @@ impl Step<'_> {
             share = by.unwrap_or(f64::from(momentum));
         }
         let [gamma, beta] = self.affine(norm);
-        let args = SettleArgs {
+        let args = FinalizeStatsArgs {
             partial: Doubles(self.scratch(2 * slabs.count * buffer.stride * size_of::<f64>())?),
             mean: self.of_norm(self.tables.mean, norm),
             scale: self.of_norm(self.tables.scale, norm),
@@ -113,10 +116,10 @@ impl Step<'_> {
             channels: buffer.shape.channels as i64,
             stride: buffer.stride as i64,
         };
-        self.start(kernel::settle, [buffer.shape.channels.div_ceil(JOINED), 1, 1], &args)
+        self.start(kernel::finalize_stats, [buffer.shape.channels.div_ceil(JOINED), 1, 1], &args)
     }
 
-    /// Says how its moments are cut where it has left them in scratch memory.
+    /// Launches an operation. Returns the slabs of its moments if the operation has written moments to scratch memory.
     fn forward_op(&self, op: &Op) -> Result<Option<Slabs>, CudaError> {
         let plan = self.plan;
         let of = &plan.buffers[op.out];
@@ -128,7 +131,7 @@ impl Step<'_> {
             }
             Kind::Combine { terms, act } => self.combine(op.out, terms, *act)?,
             Kind::Pool { source, kind, windows } => {
-                let args = self.pool(*source, Reals(NONE), windows, out, Into::Set);
+                let args = self.pool(*source, Reals(NONE), windows, out, WriteMode::Store);
                 match kind {
                     PoolKind::Average => self.each(kernel::average_pool, rows * of.stride / 4, &args)?,
                     PoolKind::Maximum => self.each(kernel::max_pool, rows * of.stride, &args)?,
@@ -138,7 +141,7 @@ impl Step<'_> {
                 let args = MultipleArgs {
                     value: self.value(&op.reads[0]),
                     factors: self.inputs.drop_path.at(slot * self.images),
-                    ..self.multiple(op.out, out, Into::Set)
+                    ..self.multiple(op.out, out, WriteMode::Store)
                 };
                 self.each(kernel::multiple, rows * of.stride / 4, &args)?;
             }
@@ -202,13 +205,13 @@ impl Step<'_> {
                 let args = LoadArgs { pixels, out, images, channels, pixels_each, stride };
                 self.each(kernel::load, numbers, &args)
             }
-            InputImages::Held { bytes, values, picks, first } => {
+            InputImages::Uploaded { bytes, values, indices, first } => {
                 let (height, width) = (of.shape.height as i64, of.shape.width as i64);
                 let first = first as i64;
-                let args = LoadHeldArgs {
+                let args = LoadUploadedArgs {
                     bytes,
                     values,
-                    picks,
+                    indices,
                     first,
                     out,
                     images,
@@ -217,7 +220,7 @@ impl Step<'_> {
                     width,
                     stride,
                 };
-                self.each(kernel::load_held, numbers, &args)
+                self.each(kernel::load_uploaded, numbers, &args)
             }
         }
     }
@@ -257,7 +260,7 @@ impl Step<'_> {
         Ok(gathers.then_some(tiles))
     }
 
-    fn combine(&self, out: BufferId, terms: &[Term], act: Act) -> Result<(), CudaError> {
+    fn combine(&self, out: BufferId, terms: &[Term], act: Activation) -> Result<(), CudaError> {
         let of = &self.plan.buffers[out];
         let rows = self.rows(of.shape);
         let values: Vec<Value> = terms
@@ -267,14 +270,14 @@ impl Step<'_> {
                 Term::Pool(..) => None,
             })
             .collect();
-        let mut into = Into::Set;
+        let mut write_mode = WriteMode::Store;
         let parts: Vec<&[Value]> = match values.is_empty() && terms.is_empty() {
             true => vec![&[]],
             false => values.chunks(TERMS).collect(),
         };
         for (i, part) in parts.iter().enumerate() {
-            // An activation comes behind the whole sum.
-            let (low, high) = if i + 1 == parts.len() { act.bounds() } else { Act::None.bounds() };
+            // The activation applies to the whole sum.
+            let (low, high) = if i + 1 == parts.len() { act.bounds() } else { Activation::None.bounds() };
             let term = |i: usize| part.get(i).copied().unwrap_or(Value::none());
             let args = CombineArgs {
                 first: term(0),
@@ -287,16 +290,16 @@ impl Step<'_> {
                 out: self.buffer(out),
                 rows: rows as i64,
                 stride: of.stride as i64,
-                add: adds(into),
+                add: accumulates(write_mode),
             };
             self.each(kernel::combine, rows * of.stride / 4, &args)?;
-            into = Into::Add;
+            write_mode = WriteMode::Accumulate;
         }
         for term in terms {
             if let Term::Pool(buffer, windows) = term {
-                let args = self.pool(*buffer, Reals(NONE), windows, self.buffer(out), into);
+                let args = self.pool(*buffer, Reals(NONE), windows, self.buffer(out), write_mode);
                 self.each(kernel::average_pool, rows * of.stride / 4, &args)?;
-                into = Into::Add;
+                write_mode = WriteMode::Accumulate;
             }
         }
         Ok(())
@@ -327,14 +330,14 @@ impl Step<'_> {
         self.start(kernel::add_up, [1, 1, 1], &args)
     }
 
-    /// A pooling of `x`, or its way back from `gradient`.
+    /// Returns the argument of a pooling of `x`, or of its backward pass from `gradient`.
     pub(super) fn pool(
         &self,
         x: BufferId,
         gradient: Reals,
         windows: &Windows,
         out: Reals,
-        into: Into,
+        write_mode: WriteMode,
     ) -> PoolArgs {
         let window = super::arguments::Window {
             kernel: windows.pool.kernel as i64,
@@ -343,11 +346,11 @@ impl Step<'_> {
             ..sizes(windows.input, windows.output)
         };
         let (images, stride) = (self.images as i64, windows.stride as i64);
-        PoolArgs { x: self.buffer(x), gradient, window, out, images, stride, add: adds(into) }
+        PoolArgs { x: self.buffer(x), gradient, window, out, images, stride, add: accumulates(write_mode) }
     }
 
-    /// A multiple of a value of `like`'s shape.
-    pub(super) fn multiple(&self, like: BufferId, out: Reals, into: Into) -> MultipleArgs {
+    /// Returns the argument of a multiplication of a value with the shape of `like`.
+    pub(super) fn multiple(&self, like: BufferId, out: Reals, write_mode: WriteMode) -> MultipleArgs {
         let Shape { height, width, .. } = self.plan.buffers[like].shape;
         MultipleArgs {
             value: Value::none(),
@@ -357,11 +360,11 @@ impl Step<'_> {
             images: self.images as i64,
             pixels: (height * width) as i64,
             stride: self.plan.buffers[like].stride as i64,
-            add: adds(into),
+            add: accumulates(write_mode),
         }
     }
 
-    /// A linear layer from `source` to `out`.
+    /// Returns the argument of a linear layer from `source` to `out`, without weights.
     pub(super) fn linear(&self, source: BufferId, out: BufferId) -> LinearArgs {
         let (x, y) = (&self.plan.buffers[source], &self.plan.buffers[out]);
         LinearArgs {
@@ -381,10 +384,10 @@ impl Step<'_> {
     }
 }
 
-/// Whether a kernel adds to what is there, in words of kernels.
-pub(super) fn adds(into: Into) -> i64 {
-    match into {
-        Into::Set => 0,
-        Into::Add => 1,
+/// Returns a write mode as kernels receive it: 1 to add to the output, 0 to overwrite it.
+pub(super) fn accumulates(write_mode: WriteMode) -> i64 {
+    match write_mode {
+        WriteMode::Store => 0,
+        WriteMode::Accumulate => 1,
     }
 }

@@ -1,4 +1,4 @@
-//! Finds NVRTC where package managers put it, so that no user has to set `LD_LIBRARY_PATH`.
+//! Finds NVRTC where package managers install it, so that users need not set `LD_LIBRARY_PATH`.
 #![allow(unsafe_code, reason = "opening a library of NVIDIA's")]
 
 use std::env;
@@ -8,27 +8,27 @@ use std::sync::OnceLock;
 use cudarc::nvrtc::sys;
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
-/// File names of NVRTC begin like this; a major version of CUDA follows.
+/// The prefix of NVRTC's file names. The major version of CUDA follows.
 const NVRTC: &str = "libnvrtc.so.";
-/// File names of the functions that are built into NVRTC begin like this.
+/// The prefix of the file names of NVRTC's built-in functions.
 const BUILTINS: &str = "libnvrtc-builtins.so.";
-/// Folders in which CUDA's own installer puts its libraries, below the toolkit.
+/// Library folders of a CUDA toolkit, relative to the toolkit.
 const TOOLKIT_FOLDERS: [&str; 3] = ["lib64", "lib", "targets/x86_64-linux/lib"];
 
-/// Whether NVRTC can be called. Looks for it once per process: first where the system's loader looks, then in CUDA toolkits and in
-/// Python environments.
+/// Returns whether NVRTC can be called.
 ///
-/// `driver` is the major version of CUDA that the NVIDIA driver supports, if there is a driver: kernels of a newer NVRTC do not load.
+/// It is searched once per process: first in the path of the system's loader, then in CUDA toolkits and Python environments. `driver` is
+/// the major version of CUDA that the NVIDIA driver supports, if there is a driver, because it cannot load kernels of a newer NVRTC.
 pub(super) fn nvrtc_is_present(driver: Option<u32>) -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        // SAFETY: it opens a library without initialisers that have effects.
+        // SAFETY: this opens a library whose initialisers have no effects.
         let present = || unsafe { sys::is_culib_present() };
         present() || candidates(&places(), driver).iter().any(|path| open_nvrtc(path) && present())
     })
 }
 
-/// Opens NVRTC and the library of its built-in functions, which it looks for by name alone.
+/// Opens NVRTC and the library of its built-in functions, which NVRTC opens by name without a path.
 fn open_nvrtc(path: &Path) -> bool {
     let beside = entries(path.parent().unwrap_or(path));
     let is_builtins =
@@ -39,7 +39,7 @@ fn open_nvrtc(path: &Path) -> bool {
     keep_open(path)
 }
 
-/// Opens a library for the rest of the process. The loader then finds it by its name as well.
+/// Opens a library until the process ends. The loader then also finds it by its name.
 fn keep_open(path: &Path) -> bool {
     // SAFETY: NVRTC's libraries have no initialisers that have effects.
     match unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) } {
@@ -55,10 +55,10 @@ fn keep_open(path: &Path) -> bool {
     }
 }
 
-/// Where software is installed on this machine.
+/// The places where NVRTC may be installed.
 #[derive(Clone, Debug, Default)]
 struct Places {
-    /// CUDA toolkits.
+    /// Folders of CUDA toolkits.
     toolkits: Vec<PathBuf>,
     /// Prefixes of Python environments.
     environments: Vec<PathBuf>,
@@ -71,7 +71,7 @@ fn places() -> Places {
     let path = env::var_os("PATH").unwrap_or_default();
     for program in env::split_paths(&path).map(|folder| folder.join("python3")).filter(|file| file.is_file())
     {
-        // A link in the search path may lead into the environment; the environment's own program may lead out of it.
+        // A link in the search path may point into an environment, and the program of an environment may be a link out of it.
         let programs = [Some(program.clone()), program.canonicalize().ok()];
         let prefix = |program: PathBuf| Some(program.parent()?.parent()?.to_owned());
         environments.extend(programs.into_iter().flatten().filter_map(prefix));
@@ -81,25 +81,25 @@ fn places() -> Places {
     Places { toolkits: toolkits.chain([PathBuf::from("/usr/local/cuda")]).collect(), environments }
 }
 
-/// All files of NVRTC in these places, the preferred one first: the newest that the driver supports, and toolkits before environments.
+/// Returns all NVRTC libraries in these places that the driver supports, the newest first, and toolkits before environments.
 fn candidates(places: &Places, driver: Option<u32>) -> Vec<PathBuf> {
     let in_toolkits =
         places.toolkits.iter().flat_map(|toolkit| TOOLKIT_FOLDERS.map(|folder| toolkit.join(folder)));
     let in_environments = places.environments.iter().flat_map(|prefix| wheel_folders(prefix));
-    let mut found: Vec<(u32, PathBuf)> = vec![];
+    let mut files: Vec<(u32, PathBuf)> = vec![];
     for file in in_toolkits.chain(in_environments).flat_map(|folder| entries(&folder)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Some(major) = name.strip_prefix(NVRTC).and_then(|version| version.parse().ok()) else { continue };
-        if driver.is_none_or(|driver| major <= driver) && !found.iter().any(|(_, known)| *known == file) {
-            found.push((major, file));
+        if driver.is_none_or(|driver| major <= driver) && !files.iter().any(|(_, known)| *known == file) {
+            files.push((major, file));
         }
     }
     // The sort is stable: among equal versions, the order of the places decides.
-    found.sort_by_key(|&(major, _)| std::cmp::Reverse(major));
-    found.into_iter().map(|(_, file)| file).collect()
+    files.sort_by_key(|&(major, _)| std::cmp::Reverse(major));
+    files.into_iter().map(|(_, file)| file).collect()
 }
 
-/// The folders of libraries of NVIDIA's wheels in a Python environment: `lib/python3.X/site-packages/nvidia/*/lib`.
+/// Returns the library folders of NVIDIA's wheels in a Python environment: `lib/python3.X/site-packages/nvidia/*/lib`.
 fn wheel_folders(prefix: &Path) -> Vec<PathBuf> {
     let versions = ["lib", "lib64"].into_iter().flat_map(|lib| entries(&prefix.join(lib)));
     let pythons = versions
@@ -109,7 +109,7 @@ fn wheel_folders(prefix: &Path) -> Vec<PathBuf> {
     packages.flat_map(|folder| entries(&folder.join("nvidia"))).map(|package| package.join("lib")).collect()
 }
 
-/// What a folder holds, sorted by name; nothing if it cannot be read.
+/// Returns the entries of a folder, sorted by name. Empty if the folder cannot be read.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut list: Vec<_> =
         folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).collect();

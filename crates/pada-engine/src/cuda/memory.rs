@@ -1,6 +1,6 @@
 use super::{Address, CudaError, Device};
 
-/// Memory of a device that is kept from pass to pass and grows.
+/// Device memory that is kept from pass to pass and grows on demand.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     address: Address,
@@ -8,7 +8,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Where at least `bytes` lie; what was in them before is lost when it grows.
+    /// Returns the address of at least `bytes` bytes. If the block has to grow, its content is lost.
     pub(super) fn get(&mut self, device: &dyn Device, bytes: usize) -> Result<Address, CudaError> {
         if bytes > self.bytes {
             self.release(device);
@@ -18,14 +18,14 @@ impl Block {
         Ok(self.address)
     }
 
-    /// The same, filled with `content`.
+    /// Copies `content` to the block and returns its address.
     pub(super) fn filled(&mut self, device: &dyn Device, content: &[u8]) -> Result<Address, CudaError> {
         let address = self.get(device, content.len().max(1))?;
         device.upload(address, content)?;
         Ok(address)
     }
 
-    /// Gives it back.
+    /// Frees the memory.
     pub(super) fn release(&mut self, device: &dyn Device) {
         if self.bytes > 0 {
             device.free(self.address);
@@ -33,7 +33,7 @@ impl Block {
         *self = Self::default();
     }
 
-    /// Where it lies.
+    /// Returns the address.
     pub(super) fn address(&self) -> Address {
         self.address
     }

@@ -1,18 +1,21 @@
-//! The second back end, on NVIDIA GPUs. Driver and compiler are looked for when the program runs: a build needs neither, and the same
-//! program starts where they are missing.
+//! The back end for NVIDIA GPUs. [`CudaEngine`] is its [`Executor`](pada_exec::Executor), and [`Driver`] the GPU on which it computes.
+//!
+//! The libraries of the driver, of NVRTC and of NCCL are loaded at run time. A build needs none of them, and the same program also runs on
+//! machines without a GPU.
 
 mod arguments;
 mod backward;
 mod cache;
 mod check;
 mod compile;
+mod correct_counts;
+mod dataset;
 mod device;
+mod discover;
 mod driver;
 mod engine;
 mod error;
 mod forward;
-mod found;
-mod held;
 #[cfg(not(feature = "linked-cuda"))]
 mod libraries;
 mod memory;
@@ -22,7 +25,6 @@ mod results;
 mod slabs;
 mod source;
 mod step;
-mod tally;
 mod timing;
 mod usage;
 mod weights;
@@ -31,10 +33,10 @@ pub use cache::{Precompiled, kernel_cache, precompile, put_in_cache};
 pub use check::check;
 pub use compile::{compile, compile_with_report};
 pub use device::{Address, Device, Launch};
+pub use discover::{Gpu, Version, compiler, gpus};
 pub use driver::{Driver, DriverOptions, KernelResources, KernelTiming};
 pub use engine::CudaEngine;
 pub use error::CudaError;
-pub use found::{Gpu, Version, compiler, gpus};
 pub use nccl::{DeviceSum, Nccl, nccl};
 pub use source::{KERNELS, KernelName, declarations, macros, source};
 pub use timing::KernelTime;

@@ -1,4 +1,4 @@
-//! GPUs of several ranks that add up lists in their memory.
+//! Sums of lists over the GPUs of several processes.
 #![allow(unsafe_code, reason = "calls of NCCL")]
 
 use std::ffi::{CStr, c_char};
@@ -7,26 +7,28 @@ use std::ptr;
 use std::rc::Rc;
 
 use cudarc::nccl::sys;
-use pada_world::World;
+use pada_dist::ProcessGroup;
 
 use super::{Address, CudaError, Driver, Version};
 
-/// What adds up lists in the memory of several devices.
+/// An all-reduce sum over the devices of several processes.
 pub trait DeviceSum {
-    /// Adds up the lists of all ranks, in place, behind all kernels that were started before.
+    /// Sums a list over all processes, in place, after all kernels that were started before.
     ///
     /// # Shapes
-    /// `len` numbers in f32 from `list` on, as many on every rank.
+    /// `list` is the address of `len` `f32` numbers. The length is the same in all processes.
     ///
     /// # Errors
-    /// [`CudaError`]
+    /// Returns a [`CudaError`] if the device or the communication fails.
     fn sum(&self, list: Address, len: usize) -> Result<(), CudaError>;
 }
 
-/// The GPUs of all ranks, one each, joined by NCCL, which is looked for when this is called. The order of a sum is NCCL's: all ranks have
-/// the same bits, which depend on how many there are and how their GPUs are linked.
+/// A [`DeviceSum`] by NCCL, with one GPU per process.
 ///
-/// It has never run on a GPU.
+/// NCCL determines the order of a sum. All processes receive the same bits, which depend on the number of processes and on the links
+/// between their GPUs.
+///
+/// This type has never run on a GPU. It is tested with emulated GPUs and a stand-in for NCCL.
 pub struct Nccl {
     communicator: sys::ncclComm_t,
     ranks: usize,
@@ -34,31 +36,32 @@ pub struct Nccl {
 }
 
 impl Nccl {
-    /// Joins the GPUs of `world`; all ranks call it together, and it returns when all have.
+    /// Creates an NCCL communicator for the GPUs of a process group. All processes call it, and it returns when all of them have called it.
     ///
     /// # Errors
-    /// [`CudaError::NoNccl`], [`CudaError::Call`] with what NCCL said, or [`CudaError::World`].
-    pub fn join(driver: Rc<Driver>, world: &World) -> Result<Self, CudaError> {
+    /// Returns [`CudaError::NoNccl`] if NCCL is not found, [`CudaError::Call`] with the error of NCCL, or [`CudaError::ProcessGroup`] if the
+    /// processes fail to communicate.
+    pub fn join(driver: Rc<Driver>, group: &ProcessGroup) -> Result<Self, CudaError> {
         nccl()?;
-        let made = match world.rank() {
-            0 => invitation(),
+        let made = match group.index() {
+            0 => unique_id(),
             _ => Ok(vec![]),
         };
-        // Rank 0 says in its message if it has none: others must not wait for it.
-        let said = world.broadcast(made.clone().unwrap_or_default())?;
-        let (rank, ranks) = (world.rank(), world.size());
-        let bytes: [u8; INVITATION] = match (made, said.try_into()) {
+        // If process 0 has no identifier, it sends an empty message, so that the others do not wait for it.
+        let received = group.broadcast(made.clone().unwrap_or_default())?;
+        let (rank, ranks) = (group.index(), group.size());
+        let bytes: [u8; UNIQUE_ID_LEN] = match (made, received.try_into()) {
             (Err(error), _) => return Err(error),
             (Ok(_), Ok(bytes)) => bytes,
             (Ok(_), Err(_)) => {
-                let message = "rank 0 could not begin".to_owned();
+                let message = "it failed in process 0, see the error there".to_owned();
                 return Err(CudaError::Call { call: "ncclGetUniqueId", message });
             }
         };
         let id = sys::ncclUniqueId { internal: bytes.map(|byte| byte as c_char) };
         driver.enter()?;
         let mut communicator = ptr::null_mut();
-        // SAFETY: the library is there, the place lives until the call returns, and the GPU of this rank is the current one.
+        // SAFETY: the library is loaded, the variable lives until the call returns, and the GPU of this process is current.
         let code = unsafe { sys::ncclCommInitRank(&mut communicator, ranks as i32, id, rank as i32) };
         check("ncclCommInitRank", code)?;
         Ok(Self { communicator, ranks, driver })
@@ -69,7 +72,7 @@ impl DeviceSum for Nccl {
     fn sum(&self, list: Address, len: usize) -> Result<(), CudaError> {
         self.driver.enter()?;
         let (type_, sum) = (sys::ncclDataType_t::ncclFloat32, sys::ncclRedOp_t::ncclSum);
-        // SAFETY: the caller says that the list is there. Without a stream it is the default one, on which everything else runs.
+        // SAFETY: the caller promises that the list exists. The null stream is the default stream, on which all other work runs.
         let code = unsafe {
             sys::ncclAllReduce(
                 list as *const _,
@@ -96,17 +99,17 @@ impl fmt::Debug for Nccl {
 
 impl Drop for Nccl {
     fn drop(&mut self) {
-        // SAFETY: nothing uses it any more; what NCCL says about that is of no use.
+        // SAFETY: nothing uses the communicator any more. Errors of this call do not matter.
         let _ = self.driver.enter().map(|()| unsafe { sys::ncclCommDestroy(self.communicator) });
     }
 }
 
-/// The version of NCCL.
+/// Finds NCCL and returns its version.
 ///
 /// # Errors
-/// [`CudaError::NoNccl`] where it is missing.
+/// Returns [`CudaError::NoNccl`] if NCCL is not found.
 pub fn nccl() -> Result<Version, CudaError> {
-    // SAFETY: it opens a library without initialisers of its own.
+    // SAFETY: this opens a library without initialisers.
     #[cfg(not(feature = "linked-cuda"))]
     if !unsafe { sys::is_culib_present() } {
         return Err(CudaError::NoNccl);
@@ -118,22 +121,22 @@ pub fn nccl() -> Result<Version, CudaError> {
     Ok(Version { major: number as u32 / 10_000, minor: number as u32 % 10_000 / 100 })
 }
 
-/// Bytes that tell ranks where rank 0 waits for them.
-const INVITATION: usize = 128;
+/// Length of the identifier of a communicator, which process 0 creates and sends to the others.
+const UNIQUE_ID_LEN: usize = 128;
 
-fn invitation() -> Result<Vec<u8>, CudaError> {
-    let mut id = sys::ncclUniqueId { internal: [0; INVITATION] };
+fn unique_id() -> Result<Vec<u8>, CudaError> {
+    let mut id = sys::ncclUniqueId { internal: [0; UNIQUE_ID_LEN] };
     // SAFETY: the library is there, and the place lives until the call returns.
     check("ncclGetUniqueId", unsafe { sys::ncclGetUniqueId(&mut id) })?;
     Ok(id.internal.map(|byte| byte as u8).to_vec())
 }
 
-/// Says which call failed, in NCCL's words.
+/// Converts an error code of NCCL to [`CudaError::Call`].
 fn check(call: &'static str, code: sys::ncclResult_t) -> Result<(), CudaError> {
     if code == sys::ncclResult_t::ncclSuccess {
         return Ok(());
     }
-    // SAFETY: NCCL has a text that stays for every code.
+    // SAFETY: NCCL has a static text for every code.
     let text = unsafe { CStr::from_ptr(sys::ncclGetErrorString(code)) };
     Err(CudaError::Call { call, message: text.to_string_lossy().into_owned() })
 }
@@ -142,7 +145,7 @@ fn check(call: &'static str, code: sys::ncclResult_t) -> Result<(), CudaError> {
 mod tests {
     use super::*;
 
-    /// Whatever this machine has, looking for NCCL ends, and what is missing is said with what to do.
+    /// On every machine, NCCL is either found or the error says what to install.
     #[test]
     fn nccl_is_there_or_said_to_be_missing() {
         match nccl() {

@@ -1,6 +1,6 @@
-//! What a pass leaves for the host, and where its way back begins.
+//! Results of a pass for the host, and the loss.
 
-use pada_graph::LossSpec;
+use pada_exec::LossSpec;
 
 use super::CudaError;
 use super::arguments::{CountArgs, CrossEntropyArgs, Doubles, Floats, Ints, LogitsArgs, NONE, NormsArgs};
@@ -10,7 +10,7 @@ use super::step::Step;
 use crate::plan::BufferId;
 
 impl Step<'_> {
-    /// Logits as the host reads them.
+    /// Launches the copy of the logits to the results.
     pub(super) fn read_logits(&self, results: &Results) -> Result<(), CudaError> {
         let head = &self.plan.buffers[self.plan.output];
         let args = LogitsArgs {
@@ -23,7 +23,7 @@ impl Step<'_> {
         self.each(kernel::read_logits, self.images * head.shape.channels, &args)
     }
 
-    /// Adds the number of correctly classified images to a count.
+    /// Launches the count of correctly classified images, which is added to `count`.
     pub(super) fn count(&self, labels: Ints, count: Doubles) -> Result<(), CudaError> {
         let head = &self.plan.buffers[self.plan.output];
         let args = CountArgs {
@@ -37,7 +37,7 @@ impl Step<'_> {
         self.start(kernel::count_correct, [1, 1, 1], &args)
     }
 
-    /// Norms of what the classifier reads, where there is one.
+    /// Launches the L2 norms of the classifier's inputs, if the output is a linear layer.
     pub(super) fn feature_norms(&self, results: &Results) -> Result<(), CudaError> {
         let Some(source) = self.plan.classifier_input() else { return Ok(()) };
         let len = self.plan.buffers[source].len() as i64;
@@ -46,7 +46,7 @@ impl Step<'_> {
         self.each(kernel::feature_norms, self.images, &args)
     }
 
-    /// The cross entropy of the output, and where the way back begins.
+    /// Launches the cross entropies of the output and the gradients of all logits.
     pub(super) fn loss(
         &self,
         spec: &LossSpec<'_>,
@@ -54,18 +54,18 @@ impl Step<'_> {
         image_weights: Floats,
         losses: Doubles,
     ) -> Result<(), CudaError> {
-        let way = self.plan.backward.as_ref().expect("the plan was compiled to train");
+        let backward_plan = self.plan.backward.as_ref().expect("the plan was compiled to train");
         let heads = std::iter::once((self.plan.output, 1.0_f32)).chain(self.plan.auxiliary.iter().copied());
         let mut begun: Vec<BufferId> = vec![];
         for (i, (head, share)) in heads.enumerate() {
-            let start = way.starts.iter().find(|(buffer, _)| *buffer == head);
-            let slope = self.gradient(way, start.expect("the way back begins at all logits").1);
+            let start = backward_plan.starts.iter().find(|(buffer, _)| *buffer == head);
+            let output_grad = self.gradient(backward_plan, start.expect("all logits have a gradient").1);
             let of = &self.plan.buffers[head];
             let args = CrossEntropyArgs {
                 logits: self.buffer(head),
                 labels,
                 image_weights,
-                slope,
+                output_grad,
                 losses: if i == 0 { losses } else { Doubles(NONE) },
                 scale: (spec.scale * share).into(),
                 smoothing: spec.label_smoothing.into(),

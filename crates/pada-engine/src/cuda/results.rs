@@ -2,36 +2,36 @@ use super::arguments::{Doubles, Floats};
 use super::memory::Block;
 use super::{CudaError, Device};
 
-/// What a pass tells the host, side by side, so that one copy brings all of it.
+/// The sizes of the results of a pass. The results are adjacent in memory, so that one copy transfers all of them to the host.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
+pub(super) struct ResultSizes {
     pub(super) images: usize,
     pub(super) classes: usize,
     pub(super) alignments: usize,
-    /// How many weight tensors there are.
+    /// Number of weight tensors.
     pub(super) tensors: usize,
-    /// Whether the output is a linear layer, whose input has a norm for every image.
+    /// Whether the output is a linear layer, so that its input has a norm for each image.
     pub(super) classifies: bool,
 }
 
-/// The same on the device.
+/// The addresses of the results on the device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Results {
-    /// `[B]`, cross entropies.
+    /// Cross entropies, `[B]`.
     pub(super) losses: Doubles,
-    /// `[alignments]`
+    /// Alignment losses, `[alignments]`.
     pub(super) alignments: Doubles,
-    /// `[tensors]`, norms of gradients.
+    /// L2 norms of the gradient tensors, `[tensors]`.
     pub(super) norms: Doubles,
-    /// `[B, K]`
+    /// Logits, `[B, K]`.
     pub(super) logits: Floats,
-    /// `[B]`, norms of what the classifier reads.
+    /// L2 norms of the classifier's inputs, `[B]`.
     pub(super) features: Floats,
 }
 
-/// The same on the host.
+/// The results on the host.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Found {
+pub(super) struct HostResults {
     pub(super) losses: Vec<f64>,
     pub(super) alignments: Vec<f64>,
     pub(super) norms: Vec<f64>,
@@ -39,7 +39,7 @@ pub(super) struct Found {
     pub(super) features: Vec<f32>,
 }
 
-impl Places {
+impl ResultSizes {
     fn doubles(&self) -> usize {
         self.images + self.alignments + self.tensors
     }
@@ -49,7 +49,8 @@ impl Places {
         self.doubles() * size_of::<f64>() + floats * size_of::<f32>()
     }
 
-    pub(super) fn on(&self, device: &dyn Device, block: &mut Block) -> Result<Results, CudaError> {
+    /// Allocates memory for the results and returns their addresses.
+    pub(super) fn allocate(&self, device: &dyn Device, block: &mut Block) -> Result<Results, CudaError> {
         let losses = Doubles(block.get(device, self.bytes())?);
         let alignments = losses.at(self.images);
         let norms = alignments.at(self.alignments);
@@ -57,14 +58,14 @@ impl Places {
         Ok(Results { losses, alignments, norms, logits, features: logits.at(self.images * self.classes) })
     }
 
-    /// Waits for a training pass and copies all that it wrote, in one piece.
-    pub(super) fn download(&self, device: &dyn Device, results: &Results) -> Result<Found, CudaError> {
+    /// Waits for a training pass and copies all of its results to the host.
+    pub(super) fn download(&self, device: &dyn Device, results: &Results) -> Result<HostResults, CudaError> {
         let mut bytes = vec![0; self.bytes()];
         device.download(results.losses.0, &mut bytes)?;
         let (doubles, floats) = bytes.split_at(self.doubles() * size_of::<f64>());
         let mut doubles = bytemuck::pod_collect_to_vec::<u8, f64>(doubles).into_iter();
         let mut floats = bytemuck::pod_collect_to_vec::<u8, f32>(floats).into_iter();
-        Ok(Found {
+        Ok(HostResults {
             losses: doubles.by_ref().take(self.images).collect(),
             alignments: doubles.by_ref().take(self.alignments).collect(),
             norms: doubles.collect(),
@@ -73,10 +74,14 @@ impl Places {
         })
     }
 
-    /// Waits for a forward pass and copies its logits, the only result that it wrote.
-    pub(super) fn download_logits(&self, device: &dyn Device, results: &Results) -> Result<Found, CudaError> {
+    /// Waits for a forward pass and copies its logits to the host.
+    pub(super) fn download_logits(
+        &self,
+        device: &dyn Device,
+        results: &Results,
+    ) -> Result<HostResults, CudaError> {
         let mut logits = vec![0.0; self.images * self.classes];
         device.download(results.logits.0, bytemuck::cast_slice_mut(&mut logits))?;
-        Ok(Found { logits, ..Found::default() })
+        Ok(HostResults { logits, ..HostResults::default() })
     }
 }

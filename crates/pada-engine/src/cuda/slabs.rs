@@ -1,21 +1,22 @@
-//! How sums over all rows of a batch are cut. It depends on shapes alone, never on the device, so that sums have one order everywhere.
+//! The division of sums over all rows of a batch into slabs. It depends only on shapes, never on the device, so that the order of a sum is
+//! the same everywhere.
 
-/// Rows of a tile of dense convolutions: `ROWS` of the kernels.
+/// Rows per tile of dense convolutions, `ROWS` in the kernels.
 pub(super) const TILE_ROWS: usize = 64;
-/// Threads of a tile: `TILE_THREADS` of the kernels.
+/// Threads per tile, `TILE_THREADS` in the kernels.
 pub(super) const TILE_THREADS: u32 = 128;
-/// Channels of a block that sums columns: `SIDE` of the kernels.
+/// Channels per block of the kernels that sum columns, `SIDE` in the kernels.
 pub(super) const SIDE: usize = 16;
-/// Channels of a block that joins slabs: `CHANNELS` of the kernels.
+/// Channels per block of the kernels that combine slabs, `CHANNELS` in the kernels.
 pub(super) const JOINED: usize = 8;
-/// Numbers along which a tile is multiplied at once: `DEPTH` of the kernels.
+/// Depth of the chunks by which a tile is multiplied, `DEPTH` in the kernels.
 const DEPTH: usize = 16;
-/// Blocks that keep a large GPU busy.
+/// Number of blocks that keep a large GPU busy.
 const ENOUGH: usize = 512;
-/// Rows that are worth a block.
+/// The smallest number of rows for which another block is started.
 const FEWEST: usize = 256;
 
-/// How many rows a slab has, and how many slabs there are.
+/// A division of rows into slabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slabs {
     pub(super) rows: usize,
@@ -23,13 +24,13 @@ pub(super) struct Slabs {
 }
 
 impl Slabs {
-    /// For `rows` of which each slab keeps `blocks` blocks busy.
+    /// Divides `rows` rows into slabs, where each slab occupies `blocks` blocks.
     pub(super) fn new(rows: usize, blocks: usize) -> Self {
         let wanted = (ENOUGH / blocks.max(1)).clamp(1, rows.div_ceil(FEWEST).max(1));
         Self::of(rows, rows.div_ceil(wanted).next_multiple_of(DEPTH))
     }
 
-    /// Tiles of a dense convolution.
+    /// Divides rows into the tiles of a dense convolution.
     pub(super) fn tiles(rows: usize) -> Self {
         Self::of(rows, TILE_ROWS)
     }
@@ -39,7 +40,7 @@ impl Slabs {
     }
 }
 
-/// Columns of a tile.
+/// The width of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Columns {
     Few,
@@ -48,7 +49,7 @@ pub(super) enum Columns {
 }
 
 impl Columns {
-    /// The tile that fits a list of `width` columns.
+    /// Returns the tile width for a list of `width` columns.
     pub(super) fn fitting(width: usize) -> Self {
         match width {
             0..=16 => Self::Few,
@@ -57,7 +58,7 @@ impl Columns {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of columns.
     pub(super) fn count(self) -> usize {
         match self {
             Self::Few => 16,

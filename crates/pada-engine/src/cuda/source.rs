@@ -1,31 +1,31 @@
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use super::arguments::{self as args, Field};
 use super::slabs::TILE_THREADS;
 use super::step::BLOCK;
 
-/// A kernel's name and the struct it takes.
+/// The name and launch parameters of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelName {
-    /// Its name.
+    /// Name of the kernel.
     pub name: &'static str,
-    /// The struct that is its only argument.
+    /// Name of the struct that is its only argument, see [`declarations`].
     pub argument: &'static str,
-    /// Threads of a block, the same in every launch.
+    /// Threads per block, the same in every launch.
     pub threads: u32,
 }
 
 macro_rules! kernels {
     ($($name:ident($argument:ident) by $threads:ident,)*) => {
-        /// All kernels.
+        /// The names and launch parameters of all kernels.
         pub const KERNELS: &[KernelName] = &[$(KernelName {
             name: stringify!($name),
             argument: <args::$argument as Field>::C,
             threads: $threads,
         },)*];
 
-        /// The kernels by name, each with what it takes.
-        #[allow(missing_debug_implementations, reason = "never made")]
+        /// The kernels as types, each with its argument.
+        #[allow(missing_debug_implementations, reason = "only used as type parameters")]
         pub(super) mod kernel {
             use super::args;
 
@@ -43,17 +43,17 @@ macro_rules! kernels {
     };
 }
 
-/// A kernel as a type, so that no launch gives it another's argument.
+/// A kernel as a type, so that the compiler checks the argument of every launch.
 pub(super) trait Kernel {
     const NAME: &'static str;
-    /// Threads of a block.
+    /// Threads per block.
     const THREADS: u32;
     type Argument: Field;
 }
 
 kernels! {
     load(LoadArgs) by BLOCK,
-    load_held(LoadHeldArgs) by BLOCK,
+    load_uploaded(LoadUploadedArgs) by BLOCK,
     dense_forward_16(ForwardArgs) by TILE_THREADS,
     dense_forward_32(ForwardArgs) by TILE_THREADS,
     dense_forward_64(ForwardArgs) by TILE_THREADS,
@@ -71,12 +71,12 @@ kernels! {
     column_sums(ColumnArgs) by BLOCK,
     add_columns(AddColumnsArgs) by BLOCK,
     moments(MomentsArgs) by BLOCK,
-    settle(SettleArgs) by BLOCK,
+    finalize_stats(FinalizeStatsArgs) by BLOCK,
     running(RunningArgs) by BLOCK,
     gradient_sums(SumsArgs) by BLOCK,
-    settle_gradient(SettleGradientArgs) by BLOCK,
+    finalize_norm_gradient(FinalizeNormGradientArgs) by BLOCK,
     combine(CombineArgs) by BLOCK,
-    hand_on(HandArgs) by BLOCK,
+    pass_through(PassThroughArgs) by BLOCK,
     total_gradient(TotalArgs) by BLOCK,
     average_pool(PoolArgs) by BLOCK,
     average_pool_gradient(PoolArgs) by BLOCK,
@@ -100,7 +100,7 @@ kernels! {
     tensor_norms(TensorNormsArgs) by BLOCK,
 }
 
-/// All kernels as one text: `real` and the way to multiply are macros of it, see [`macros`].
+/// Returns the CUDA source of all kernels. The type of numbers and the multiplication depend on [`macros`].
 pub fn source() -> String {
     let parts = [
         include_str!("kernels/prelude.cu"),
@@ -112,7 +112,7 @@ pub fn source() -> String {
         include_str!("kernels/dense_weights.cu"),
         include_str!("kernels/depthwise.cu"),
         include_str!("kernels/norm.cu"),
-        include_str!("kernels/load_held.cu"),
+        include_str!("kernels/load_uploaded.cu"),
         include_str!("kernels/combine.cu"),
         include_str!("kernels/pool.cu"),
         include_str!("kernels/global_pool.cu"),
@@ -123,24 +123,24 @@ pub fn source() -> String {
     parts.join("\n")
 }
 
-/// The structs that kernels take, in C.
+/// Returns the declarations in C of the structs that kernels receive. [`source`] contains them.
 pub fn declarations() -> String {
     args::declarations()
 }
 
-/// What the source is compiled with.
+/// Returns the compiler options that define the macros of [`source`] for a precision.
 pub fn macros(precision: Precision) -> [&'static str; 2] {
     match precision {
-        Precision::Single => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_TF32"],
-        Precision::Half => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_BF16"],
-        Precision::Double => ["-DREAL=double", "-DMULTIPLY=MULTIPLY_PLAIN"],
+        Precision::F32 => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_TF32"],
+        Precision::Bf16 => ["-DREAL=float", "-DMULTIPLY=MULTIPLY_BF16"],
+        Precision::F64 => ["-DREAL=double", "-DMULTIPLY=MULTIPLY_PLAIN"],
     }
 }
 
-/// Bytes of a `real`.
+/// Returns the size of a number in the arena, in bytes.
 pub(super) fn real_bytes(precision: Precision) -> usize {
     match precision {
-        Precision::Single | Precision::Half => size_of::<f32>(),
-        Precision::Double => size_of::<f64>(),
+        Precision::F32 | Precision::Bf16 => size_of::<f32>(),
+        Precision::F64 => size_of::<f64>(),
     }
 }

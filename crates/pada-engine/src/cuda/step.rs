@@ -2,39 +2,41 @@ use std::cell::RefCell;
 
 use pada_graph::Shape;
 
-use super::arguments::{Doubles, Field, Floats, Kernel as ConvKernel, NONE, Reals, Slope, Value, Window};
-use super::held::InputImages;
+use super::arguments::{
+    Doubles, Field, Floats, Kernel as ConvKernel, NONE, OutputGrad, Reals, Value, Window,
+};
+use super::dataset::InputImages;
 use super::memory::Block;
 use super::source::Kernel;
 use super::weights::Weights;
 use super::{CudaError, Device, Launch};
 use crate::plan::{Backward, BufferId, ConvOp, GradientId, NormId, Plan, Source};
 
-/// Threads of a block that goes over a list number by number.
+/// Threads per block of the kernels that have one thread per number.
 pub(super) const BLOCK: u32 = 256;
 
-/// A pass over a batch, launch by launch.
+/// A pass over a batch, which launches kernels.
 pub(super) struct Step<'a> {
     pub(super) device: &'a dyn Device,
     pub(super) plan: &'a Plan,
     /// B.
     pub(super) images: usize,
-    /// Bytes of a number in the arena.
+    /// Size of a number in the arena, in bytes.
     pub(super) real: usize,
-    /// All buffers and gradients, each with all images side by side.
+    /// All buffers and gradients. Each one is `[B, H, W, stride]`.
     pub(super) arena: Reals,
     pub(super) tables: Tables,
     pub(super) weights: &'a Weights,
-    /// Sums of slabs: what one launch leaves for the next.
+    /// Partial sums of slabs, which one launch writes and the next one reads.
     pub(super) scratch: &'a RefCell<Block>,
     pub(super) inputs: Inputs,
     /// `[alignments]`
     pub(super) alignments: Doubles,
-    /// Factor on the whole loss.
+    /// Factor of the whole loss.
     pub(super) loss_scale: f64,
 }
 
-/// What comes from the host.
+/// The inputs of a pass that the host has copied to the device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inputs {
     pub(super) images: InputImages,
@@ -42,20 +44,20 @@ pub(super) struct Inputs {
     pub(super) drop_path: Floats,
 }
 
-/// Per channel of every norm.
+/// The coefficients of all norms, one number per channel of every norm in each table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tables {
     pub(super) inv_std: Doubles,
     pub(super) mean: Reals,
     pub(super) scale: Reals,
     pub(super) shift: Reals,
-    /// Of the gradient, with `scale`.
+    /// Coefficients of the backward pass; the coefficient `a` is `scale`.
     pub(super) b: Reals,
     pub(super) c: Reals,
 }
 
 impl Tables {
-    /// Bytes of all tables.
+    /// Returns the size of all tables in bytes.
     pub(super) fn bytes(plan: &Plan, real: usize) -> usize {
         plan.norm_channels.max(1) * (size_of::<f64>() + 5 * real)
     }
@@ -68,7 +70,7 @@ impl Tables {
 }
 
 impl Step<'_> {
-    /// Starts a kernel with one thread for each of `count` things.
+    /// Starts a kernel with `count` threads.
     pub(super) fn each<K: Kernel>(
         &self,
         kernel: K,
@@ -78,7 +80,7 @@ impl Step<'_> {
         each(self.device, kernel, count, args)
     }
 
-    /// Starts a kernel.
+    /// Starts a kernel with a number of blocks in x, y and z.
     pub(super) fn start<K: Kernel>(
         &self,
         kernel: K,
@@ -88,12 +90,12 @@ impl Step<'_> {
         start(self.device, kernel, blocks, args)
     }
 
-    /// Memory for sums of slabs.
+    /// Returns the address of memory for partial sums of slabs.
     pub(super) fn scratch(&self, bytes: usize) -> Result<super::Address, CudaError> {
         self.scratch.borrow_mut().get(self.device, bytes)
     }
 
-    /// Rows of a buffer: pixels of all images.
+    /// Returns the number of rows of a buffer: the pixels of all images.
     pub(super) fn rows(&self, shape: Shape) -> usize {
         self.images * shape.pixels()
     }
@@ -102,11 +104,11 @@ impl Step<'_> {
         self.arena.at(self.plan.places[buffer] * self.images, self.real)
     }
 
-    pub(super) fn gradient(&self, way: &Backward, gradient: GradientId) -> Reals {
-        self.arena.at(way.places[gradient] * self.images, self.real)
+    pub(super) fn gradient(&self, backward_plan: &Backward, gradient: GradientId) -> Reals {
+        self.arena.at(backward_plan.places[gradient] * self.images, self.real)
     }
 
-    /// A place in a table.
+    /// Returns the address of a norm in a table.
     pub(super) fn of_norm(&self, table: Reals, norm: NormId) -> Reals {
         table.at(self.plan.norms[norm].place, self.real)
     }
@@ -115,7 +117,7 @@ impl Step<'_> {
         self.tables.inv_std.at(self.plan.norms[norm].place)
     }
 
-    /// A value as its reader sees it.
+    /// Returns the argument for a value that an operation reads.
     pub(super) fn value(&self, source: &Source) -> Value {
         let (low, high) = source.act.bounds();
         let [mean, scale, shift] = match source.norm {
@@ -126,20 +128,28 @@ impl Step<'_> {
         Value { x: self.buffer(source.buffer), mean, scale, shift, low, high }
     }
 
-    /// The gradient of what an operation made, all of its readers added.
-    pub(super) fn slope(&self, way: &Backward, buffer: BufferId) -> Slope {
+    /// Returns the argument for the gradient of a buffer.
+    pub(super) fn output_grad(&self, backward_plan: &Backward, buffer: BufferId) -> OutputGrad {
         let none = Reals(NONE);
-        let parts = way.of[buffer];
-        let direct = parts.direct.map_or(none, |id| self.gradient(way, id));
+        let parts = backward_plan.of[buffer];
+        let direct = parts.direct.map_or(none, |id| self.gradient(backward_plan, id));
         let Some((norm, after)) = parts.norm else {
-            return Slope { direct, after: none, y: none, mean: none, a: none, b: none, c: none };
+            return OutputGrad { direct, after: none, y: none, mean: none, a: none, b: none, c: none };
         };
         let Tables { mean, scale, b, c, .. } = self.tables;
         let [mean, a, b, c] = [mean, scale, b, c].map(|table| self.of_norm(table, norm));
-        Slope { direct, after: self.gradient(way, after), y: self.buffer(buffer), mean, a, b, c }
+        OutputGrad {
+            direct,
+            after: self.gradient(backward_plan, after),
+            y: self.buffer(buffer),
+            mean,
+            a,
+            b,
+            c,
+        }
     }
 
-    /// Where a convolution's window goes, and its weights.
+    /// Returns the arguments for the window and the weights of a convolution.
     pub(super) fn conv(&self, op: &ConvOp, out: BufferId) -> (Window, ConvKernel) {
         let (x, y) = (self.plan.buffers[op.source.buffer].shape, self.plan.buffers[out].shape);
         let conv = &op.conv;
@@ -161,7 +171,7 @@ impl Step<'_> {
     }
 }
 
-/// A window of one pixel over a value of shape `x` that gives one of shape `y`.
+/// Returns a window of one pixel with input shape `x` and output shape `y`.
 pub(super) fn sizes(x: Shape, y: Shape) -> Window {
     Window {
         kernel: 1,
@@ -175,7 +185,7 @@ pub(super) fn sizes(x: Shape, y: Shape) -> Window {
     }
 }
 
-/// Starts a kernel with one thread for each of `count` things.
+/// Starts a kernel with `count` threads.
 pub(super) fn each<K: Kernel>(
     device: &dyn Device,
     kernel: K,
@@ -185,7 +195,7 @@ pub(super) fn each<K: Kernel>(
     start(device, kernel, [count.div_ceil(K::THREADS as usize), 1, 1], args)
 }
 
-/// Starts a kernel.
+/// Starts a kernel with a number of blocks in x, y and z. Without any block, it does nothing.
 pub(super) fn start<K: Kernel>(
     device: &dyn Device,
     _: K,
@@ -197,6 +207,7 @@ pub(super) fn start<K: Kernel>(
     }
     let mut words = Vec::new();
     args.put(&mut words);
-    let blocks = blocks.map(|n| u32::try_from(n).expect("a batch that fits into memory has fewer blocks"));
+    let blocks =
+        blocks.map(|n| u32::try_from(n).expect("a batch that fits into memory has less than 2³² blocks"));
     device.launch(&Launch { kernel: K::NAME, blocks, threads: K::THREADS, words: &words })
 }

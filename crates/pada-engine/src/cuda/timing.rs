@@ -1,4 +1,4 @@
-//! Times of kernels, measured by a pair of events around every launch.
+//! Times of kernels, measured with a pair of CUDA events around every launch.
 #![allow(unsafe_code, reason = "calls of the CUDA driver")]
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use cudarc::driver::{DriverError, result as driver, sys};
 
 use super::Launch;
 
-/// How long all launches of one kernel with one number of blocks took.
+/// The time of all launches of one kernel with the same number of blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct KernelTime {
@@ -15,17 +15,17 @@ pub struct KernelTime {
     pub kernel: &'static str,
     /// Blocks in x, y and z.
     pub blocks: [u32; 3],
-    /// How many launches there were.
+    /// Number of launches.
     pub launches: u64,
-    /// Time on the GPU of all of them together, microseconds.
+    /// Total time of these launches on the GPU, in microseconds.
     pub microseconds: f64,
 }
 
-/// Pairs of events around launches, all on the default stream.
+/// Records pairs of events around launches on the default stream.
 #[derive(Debug, Default)]
 pub(super) struct Timer {
     launches: Vec<Timed>,
-    /// Events of launches whose times were taken, to be used again.
+    /// Events that can be reused.
     free: Vec<sys::CUevent>,
 }
 
@@ -36,7 +36,7 @@ struct Timed {
     events: [sys::CUevent; 2],
 }
 
-/// The event in front of a launch.
+/// The event before a launch.
 pub(super) struct Begun(sys::CUevent);
 
 impl Timer {
@@ -60,12 +60,12 @@ impl Timer {
         Ok(event)
     }
 
-    /// Waits for the last launch, and adds up the times since the last call, sorted by kernel and blocks.
+    /// Waits for the last launch and returns the times since the last call, sorted by kernel and blocks.
     pub(super) fn take(&mut self) -> Result<Vec<KernelTime>, DriverError> {
         driver::ctx::synchronize()?;
         let mut sums: BTreeMap<(&'static str, [u32; 3]), (u64, f64)> = BTreeMap::new();
         for Timed { kernel, blocks, events: [first, last] } in self.launches.drain(..) {
-            // SAFETY: both were recorded on the same stream, have happened, and are not destroyed before `self` is.
+            // SAFETY: both events were recorded on the same stream, have completed, and are not destroyed before `self` is.
             let milliseconds = unsafe { driver::event::elapsed(first, last) }?;
             let sum = sums.entry((kernel, blocks)).or_default();
             sum.0 += 1;
@@ -81,11 +81,11 @@ impl Timer {
         Ok(sums.into_iter().map(time).collect())
     }
 
-    /// Gives all events back, while their context is the current one.
+    /// Destroys all events. Their context must be current.
     pub(super) fn destroy(&mut self) {
         let open = self.launches.drain(..).flat_map(|launch| launch.events);
         for event in open.chain(self.free.drain(..)) {
-            // SAFETY: it was created by `record`, and nothing uses it after this. What a lost GPU says about that is of no use.
+            // SAFETY: `record` created the event, and nothing uses it after this. Errors of a failed GPU do not matter here.
             let _ = unsafe { driver::event::destroy(event) };
         }
     }

@@ -1,24 +1,24 @@
 use super::KERNELS;
 
-/// What one compiled kernel takes of a multiprocessor, as the assembler reports it.
+/// The resources of one compiled kernel, as the assembler reports them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResourceUsage {
     /// Name of the kernel, one of [`KERNELS`].
     pub kernel: &'static str,
-    /// Registers of a thread.
+    /// Registers per thread.
     pub registers: u32,
-    /// Bytes of local memory that a thread has for arrays and spilled registers. Local memory lies in device memory.
+    /// Bytes of local memory per thread, for arrays and spilled registers. Local memory is in device memory.
     pub stack_bytes: u32,
-    /// Bytes that a thread writes because it has too few registers.
+    /// Bytes per thread that are stored because there are too few registers.
     pub spill_store_bytes: u32,
-    /// Bytes that a thread reads back for the same reason.
+    /// Bytes per thread that are loaded because there are too few registers.
     pub spill_load_bytes: u32,
-    /// Bytes of static shared memory of a block.
+    /// Bytes of static shared memory per block.
     pub shared_bytes: u32,
 }
 
-/// Reads the report of `ptxas --verbose`, in which every kernel has these lines:
+/// Parses the report of `ptxas --verbose`, in which every kernel has these lines:
 ///
 /// ```text
 /// ptxas info    : Compiling entry function 'update' for 'sm_90'
@@ -51,12 +51,12 @@ fn of(log: &str, kernel: &'static str) -> Option<ResourceUsage> {
         stack_bytes: before(frame, "bytes stack frame")?,
         spill_store_bytes: before(frame, "bytes spill stores")?,
         spill_load_bytes: before(frame, "bytes spill loads")?,
-        // The assembler leaves out what a kernel does not use.
+        // The assembler does not report resources that a kernel does not use.
         shared_bytes: before(used, "bytes smem").unwrap_or(0),
     })
 }
 
-/// The number in front of a word.
+/// Returns the number before a word.
 fn before(line: &str, word: &str) -> Option<u32> {
     line[..line.find(word)?].split_whitespace().last()?.parse().ok()
 }

@@ -1,4 +1,5 @@
-use pada_graph::{Graph, IdleWeights, SgdStep, State, WeightId, WeightLayout, WeightSpec};
+use pada_exec::{SgdStep, State, UnusedWeights};
+use pada_graph::{Graph, WeightId, WeightLayout, WeightSpec};
 
 use super::arguments::{Doubles, Floats, Ints, SquaresArgs, TensorNormsArgs, UpdateArgs};
 use super::memory::Block;
@@ -6,15 +7,15 @@ use super::source::kernel;
 use super::step::{each, start};
 use super::{CudaError, Device, DeviceSum};
 
-/// Numbers of a piece: what one block of a flat kernel goes over.
+/// Length of a piece of a tensor, which one block of a flat kernel computes.
 const PIECE: usize = 4096;
 
-// What a step does to a tensor, as `update.cu` reads it.
+// Updates of a tensor in a step, as `update.cu` defines them.
 const STAYS: i32 = 0;
 const MOVES: i32 = 1;
 const MOVES_WITHOUT_DECAY: i32 = 2;
 
-/// Weights, momentum and gradient in the memory of a device, each one flat list in the layout's order.
+/// Weights, momentum and gradient in the memory of a device. Each of them is one flat list in the order of the layout.
 #[derive(Debug)]
 pub(super) struct Weights {
     layout: WeightLayout,
@@ -30,7 +31,7 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Weights with these values, no momentum, no gradient.
+    /// Uploads initial weights. Momentum and gradient are zero.
     pub(super) fn new(device: &dyn Device, layout: WeightLayout, values: &[f32]) -> Result<Self, CudaError> {
         assert_eq!(values.len(), layout.numel(), "one value for every weight of the layout");
         let (mut pieces, mut firsts) = (Vec::new(), Vec::new());
@@ -75,28 +76,28 @@ impl Weights {
         &self.layout
     }
 
-    /// Where a weight lies.
+    /// Returns the address of a weight tensor.
     pub(super) fn weight(&self, id: WeightId) -> Floats {
         Floats(self.weights.address()).at(self.layout.range(id).start)
     }
 
-    /// Where the gradient of a weight lies.
+    /// Returns the address of the gradient of a weight tensor.
     pub(super) fn gradient(&self, id: WeightId) -> Floats {
         Floats(self.gradient.address()).at(self.layout.range(id).start)
     }
 
-    /// Marks the weights that a graph trains as used by this step.
+    /// Marks the weights of a graph as used in this step.
     pub(super) fn touch(&mut self, graph: &Graph) {
         graph.trained_weights().into_iter().for_each(|id| self.touched[id.0] = true);
     }
 
-    /// Starts a step: gradient zero, nothing touched.
+    /// Starts a step: sets the gradient to zero and marks all weights as unused.
     pub(super) fn zero_gradient(&mut self, device: &dyn Device) -> Result<(), CudaError> {
         self.touched.fill(false);
         device.clear(self.gradient.address(), self.layout.numel() * size_of::<f32>())
     }
 
-    /// Leaves the L2 norm of every gradient tensor at `out`.
+    /// Launches the L2 norms of all gradient tensors, which are written to `out`.
     pub(super) fn norms(&self, device: &dyn Device, out: Doubles) -> Result<(), CudaError> {
         let partial = Doubles(self.squares.address());
         let gradient = Floats(self.gradient.address());
@@ -113,27 +114,32 @@ impl Weights {
         )
     }
 
-    /// Adds up the gradient over all ranks; the L2 norm of every gradient tensor.
+    /// Sums the gradient over all processes and returns the L2 norm of every gradient tensor.
     pub(super) fn sum_gradient(
         &self,
         device: &dyn Device,
-        ranks: &dyn DeviceSum,
+        devices: &dyn DeviceSum,
     ) -> Result<Vec<f64>, CudaError> {
-        ranks.sum(self.gradient.address(), self.layout.numel())?;
+        devices.sum(self.gradient.address(), self.layout.numel())?;
+        self.gradient_norms(device)
+    }
+
+    /// The L2 norm of every gradient tensor.
+    pub(super) fn gradient_norms(&self, device: &dyn Device) -> Result<Vec<f64>, CudaError> {
         let mut norms = vec![0.0_f64; self.layout.len()];
         let mut room = Block::default();
         let out = room.get(device, size_of_val(&*norms).max(1))?;
-        let found = self
+        let result = self
             .norms(device, Doubles(out))
             .and_then(|()| device.download(out, bytemuck::cast_slice_mut(&mut norms)));
         room.release(device);
-        found.map(|()| norms)
+        result.map(|()| norms)
     }
 
-    /// Moves the weights.
+    /// Launches one step of SGD.
     pub(super) fn update(&self, device: &dyn Device, step: &SgdStep) -> Result<(), CudaError> {
         let moves = |id: WeightId| {
-            self.layout.is_trained(id) && (step.idle != IdleWeights::Frozen || self.touched[id.0])
+            self.layout.is_trained(id) && (step.unused != UnusedWeights::Frozen || self.touched[id.0])
         };
         let how = |(id, spec): (WeightId, &WeightSpec)| match (moves(id), step.of(spec).weight_decay == 0.0) {
             (false, _) => STAYS,
@@ -156,21 +162,21 @@ impl Weights {
         start(device, kernel::update, [self.count, 1, 1], &args)
     }
 
-    /// A copy of all weights or of all momentum.
+    /// Returns a copy of all weights or of all momentum.
     pub(super) fn read(&self, device: &dyn Device, state: State) -> Result<Vec<f32>, CudaError> {
         let mut values = vec![0.0_f32; self.layout.numel()];
         device.download(self.state(state), bytemuck::cast_slice_mut(&mut values))?;
         Ok(values)
     }
 
-    /// One gradient tensor.
+    /// Returns one gradient tensor.
     pub(super) fn read_gradient(&self, device: &dyn Device, id: WeightId) -> Result<Vec<f32>, CudaError> {
         let mut values = vec![0.0_f32; self.layout.spec(id).numel()];
         device.download(self.gradient(id).0, bytemuck::cast_slice_mut(&mut values))?;
         Ok(values)
     }
 
-    /// Overwrites all weights or all momentum.
+    /// Overwrites a flat buffer.
     pub(super) fn write(&self, device: &dyn Device, state: State, values: &[f32]) -> Result<(), CudaError> {
         assert_eq!(values.len(), self.layout.numel(), "one value for every weight of the layout");
         device.upload(self.state(state), bytemuck::cast_slice(values))
@@ -180,6 +186,7 @@ impl Weights {
         match state {
             State::Weights => self.weights.address(),
             State::Momentum => self.momentum.address(),
+            State::Gradient => self.gradient.address(),
         }
     }
 

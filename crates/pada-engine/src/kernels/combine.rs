@@ -1,10 +1,10 @@
-use super::stage::bounds;
-use crate::plan::Act;
+use super::pad_input::bounds;
+use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-use super::Into;
+use super::WriteMode;
 
-/// What a batch norm does to a channel: `(x − mean) · scale + shift`, `[stride]` each.
+/// The coefficients of a batch norm, which computes `(x − mean) · scale + shift`; `[stride]` each.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Affine<'a, T> {
     pub(crate) mean: &'a [T],
@@ -12,7 +12,7 @@ pub(crate) struct Affine<'a, T> {
     pub(crate) shift: &'a [T],
 }
 
-/// An [`Affine`] for one vector of channels.
+/// The coefficients of an [`Affine`] for one vector of channels.
 #[derive(Clone, Copy)]
 pub(super) struct AffineVector<V> {
     mean: V,
@@ -21,7 +21,7 @@ pub(super) struct AffineVector<V> {
 }
 
 impl<T: Number> Affine<'_, T> {
-    /// Whether there are as many channels.
+    /// Returns whether there are coefficients for `stride` channels.
     #[inline(always)]
     pub(super) fn is_for(&self, stride: usize) -> bool {
         [self.mean, self.scale, self.shift].iter().all(|list| list.len() >= stride)
@@ -30,7 +30,7 @@ impl<T: Number> Affine<'_, T> {
     #[inline(always)]
     pub(super) fn at<V: Vector<Elem = T>>(&self, channel: usize) -> AffineVector<V> {
         assert!(self.is_for(channel + V::LANES));
-        // SAFETY: there are as many channels.
+        // SAFETY: the assertion above has checked the number of channels.
         unsafe { self.at_unchecked(channel) }
     }
 
@@ -38,7 +38,7 @@ impl<T: Number> Affine<'_, T> {
     /// There must be `LANES` channels from `channel` on.
     #[inline(always)]
     pub(super) unsafe fn at_unchecked<V: Vector<Elem = T>>(&self, channel: usize) -> AffineVector<V> {
-        // SAFETY: the caller has seen to it.
+        // SAFETY: the caller promises that there are as many channels.
         unsafe {
             AffineVector {
                 mean: V::load(self.mean.as_ptr().add(channel)),
@@ -56,14 +56,14 @@ impl<V: Vector> AffineVector<V> {
     }
 }
 
-/// The sum of normalised images, then an activation: a node of a cell.
+/// A sum of normalised images with an activation, as in a node of a cell.
 pub(crate) struct Combine<'a, T> {
-    /// Images `[H, W, stride]` and what is done to each before they are added.
+    /// Images `[H, W, stride]`, each with the norm that is applied before the sum.
     pub(crate) terms: &'a [(&'a [T], Affine<'a, T>)],
-    pub(crate) act: Act,
+    pub(crate) act: Activation,
     pub(crate) stride: usize,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
@@ -74,7 +74,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
         assert!(self.stride.is_multiple_of(V::LANES) && self.out.len().is_multiple_of(self.stride));
         assert!(self.terms.iter().all(|(x, _)| x.len() == self.out.len()));
         match self.terms.len() {
-            0 if self.into == Into::Set => self.out.fill(T::ZERO),
+            0 if self.write_mode == WriteMode::Store => self.out.fill(T::ZERO),
             0 => {}
             1 => self.sum::<V, 1>(0),
             2 => self.sum::<V, 2>(0),
@@ -82,11 +82,11 @@ impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
             n => {
                 for term in 0..n {
                     self.sum::<V, 1>(term);
-                    self.into = Into::Add;
+                    self.write_mode = WriteMode::Accumulate;
                 }
             }
         }
-        if self.act != Act::None {
+        if self.act != Activation::None {
             let (low, high) = bounds::<V>(self.act);
             for at in (0..self.out.len()).step_by(V::LANES) {
                 // SAFETY: the length is a multiple of LANES.
@@ -100,7 +100,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Combine<'_, T> {
 }
 
 impl<T: Number> Combine<'_, T> {
-    /// `N` terms from `first` on.
+    /// Adds `N` terms, from `first` on.
     #[inline(always)]
     fn sum<V: Vector<Elem = T>, const N: usize>(&mut self, first: usize) {
         let terms = &self.terms[first..first + N];
@@ -108,7 +108,8 @@ impl<T: Number> Combine<'_, T> {
         for pixel in (0..self.out.len()).step_by(self.stride) {
             for channel in (0..self.stride).step_by(V::LANES) {
                 let place = pixel + channel;
-                // SAFETY: every term is as long as `out`, a multiple of `stride`, which is a multiple of LANES; every norm has as many channels.
+                // SAFETY: every term is as long as `out`, whose length is a multiple of `stride`, which is a multiple of LANES. Every
+                // norm has as many channels.
                 unsafe {
                     let out = self.out.as_mut_ptr().add(place);
                     let mut sum =
@@ -117,7 +118,7 @@ impl<T: Number> Combine<'_, T> {
                         sum =
                             sum.add(affine.at_unchecked::<V>(channel).apply(V::load(x.as_ptr().add(place))));
                     }
-                    if self.into == Into::Add {
+                    if self.write_mode == WriteMode::Accumulate {
                         sum = sum.add(V::load(out));
                     }
                     sum.store(out);
@@ -127,16 +128,16 @@ impl<T: Number> Combine<'_, T> {
     }
 }
 
-/// Hands a gradient on, where an activation let its input through.
-pub(crate) struct HandOn<'a, T> {
+/// Copies a gradient, masked with the derivative of an activation.
+pub(crate) struct PassThroughGrad<'a, T> {
     pub(crate) gradient: &'a [T],
-    /// What the activation made, and which one; none for no activation.
-    pub(crate) mask: Option<(&'a [T], Act)>,
+    /// Output of the activation, and its kind. `None` copies the gradient unchanged.
+    pub(crate) mask: Option<(&'a [T], Activation)>,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
-impl<T: Number, U: Unit> Kernel<T, U> for HandOn<'_, T> {
+impl<T: Number, U: Unit> Kernel<T, U> for PassThroughGrad<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -153,7 +154,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for HandOn<'_, T> {
                     g = g.where_between(V::load(made.as_ptr().add(at)), low, high);
                 }
                 let out = self.out.as_mut_ptr().add(at);
-                if self.into == Into::Add {
+                if self.write_mode == WriteMode::Accumulate {
                     g = g.add(V::load(out));
                 }
                 g.store(out);

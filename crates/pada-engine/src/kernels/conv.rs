@@ -1,14 +1,16 @@
 use crate::geometry::Phase;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Whether a kernel overwrites what it writes to.
+/// The write mode of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Into {
-    Set,
-    Add,
+pub(crate) enum WriteMode {
+    /// Overwrites the output.
+    Store,
+    /// Adds to the output.
+    Accumulate,
 }
 
-/// Keeps a gradient only where the activation before the convolution let its input through: `0 < x < high`.
+/// Masks a gradient with the derivative of the activation before the convolution: it is kept where `0 < x < high`, else it is 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Mask<'a, T> {
     /// The padded, activated input.
@@ -16,8 +18,8 @@ pub(crate) struct Mask<'a, T> {
     pub(crate) high: T,
 }
 
-/// A dense convolution of one image; also its gradient with respect to the input, which is a convolution of the output's
-/// gradient with the kernel's taps the other way round.
+/// A dense convolution of one image. It also computes the gradient with respect to the input, which is a convolution of the output's
+/// gradient with the flipped kernel.
 ///
 /// # Shapes
 /// - `x`: padded image in units, `[H, W, C_in]`
@@ -27,14 +29,14 @@ pub(crate) struct ConvKernel<'a, T, U> {
     pub(crate) x: &'a [U],
     pub(crate) phases: &'a [Phase],
     pub(crate) weights: &'a [U],
-    /// Units of a tap: C_in numbers, rounded up.
+    /// Units per tap: C_in numbers, rounded up to whole units.
     pub(crate) units_in: usize,
     /// C_out, rounded up to whole vectors.
     pub(crate) stride_out: usize,
-    /// Added to every pixel, `[C_out rounded up]`.
+    /// Bias, `[C_out rounded up]`.
     pub(crate) bias: Option<&'a [T]>,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
     pub(crate) mask: Option<Mask<'a, T>>,
 }
 
@@ -49,7 +51,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for ConvKernel<'_, T, U> {
         for phase in phases {
             let mut vector = 0;
             while vector + 2 <= vectors {
-                // Two vectors of outputs share each number that is read.
+                // Two vectors of output channels share each input number that is read.
                 if V::REGISTERS >= 32 {
                     self.columns::<V, 8, 2>(phase, vector * V::LANES);
                 } else {
@@ -69,7 +71,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for ConvKernel<'_, T, U> {
 }
 
 impl<T: Number, U: Unit> ConvKernel<'_, T, U> {
-    /// The bounds that the loops rely on.
+    /// Checks the bounds that the loops rely on.
     #[inline(always)]
     fn check<V: Vector<Elem = T, Unit = U>>(&self) {
         assert!(self.stride_out.is_multiple_of(V::LANES));
@@ -90,7 +92,7 @@ impl<T: Number, U: Unit> ConvKernel<'_, T, U> {
         }
     }
 
-    /// `Q` vectors of output channels from `channel` on, for all pixels.
+    /// Computes `Q` vectors of output channels, from `channel` on, for all pixels.
     #[inline(always)]
     fn columns<V: Vector<Elem = T, Unit = U>, const P: usize, const Q: usize>(
         &mut self,
@@ -109,7 +111,7 @@ impl<T: Number, U: Unit> ConvKernel<'_, T, U> {
         }
     }
 
-    /// `P` pixels times `Q` vectors of output channels, kept in registers while all taps and input channels are summed.
+    /// Computes `P` pixels times `Q` vectors of output channels. The sums stay in registers while all taps and input channels are added.
     #[inline(always)]
     fn tile<V: Vector<Elem = T, Unit = U>, const P: usize, const Q: usize>(
         &mut self,
@@ -161,7 +163,7 @@ impl<T: Number, U: Unit> ConvKernel<'_, T, U> {
                         sum = sum.where_between(x, V::zero(), V::splat(mask.high));
                     }
                     let out = out.add(q * V::LANES);
-                    if self.into == Into::Add {
+                    if self.write_mode == WriteMode::Accumulate {
                         sum = sum.add(V::load(out));
                     }
                     sum.store(out);

@@ -1,13 +1,13 @@
-use super::{Into, Mask};
+use super::{Mask, WriteMode};
 use crate::geometry::{Phase, Places, Tap};
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Pixels that share each weight that is read; enough sums side by side that no addition waits for the one before.
+/// Number of pixels that share each weight that is read. There are enough independent sums to hide the latency of additions.
 const PIXELS: usize = 8;
-/// Pixels whose channels are all summed before the next are read: few enough to stay in the cache meanwhile.
+/// Number of pixels whose channels are all summed before the next pixels are read. They fit the cache.
 const BLOCK: usize = 64;
 
-/// A convolution in which every channel has a kernel of its own, of one image; also its gradient with respect to the input.
+/// A depthwise convolution of one image. It also computes the gradient with respect to the input.
 ///
 /// # Shapes
 /// - `x`: padded image, `[H, W, stride]`; `weights`: `[taps, stride]`; `out`: `[H', W', stride]`
@@ -16,10 +16,10 @@ pub(crate) struct DepthwiseKernel<'a, T> {
     pub(crate) phases: &'a [Phase],
     pub(crate) weights: &'a [T],
     pub(crate) stride: usize,
-    /// Added to every pixel, `[stride]`.
+    /// Bias, `[stride]`.
     pub(crate) bias: Option<&'a [T]>,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
     pub(crate) mask: Option<Mask<'a, T>>,
 }
 
@@ -50,7 +50,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for DepthwiseKernel<'_, T> {
 }
 
 impl<T: Number> DepthwiseKernel<'_, T> {
-    /// The bounds that the loops rely on.
+    /// Checks the bounds that the loops rely on.
     #[inline(always)]
     fn check<V: Vector<Elem = T>>(&self) {
         assert!(self.stride.is_multiple_of(V::LANES));
@@ -71,7 +71,7 @@ impl<T: Number> DepthwiseKernel<'_, T> {
         }
     }
 
-    /// `P` pixels times one vector of channels, kept in registers while all taps are summed.
+    /// Computes `P` pixels times one vector of channels. The sums stay in registers while all taps are added.
     #[inline(always)]
     fn tile<V: Vector<Elem = T>, const P: usize>(&mut self, phase: &Phase, channel: usize, pixel: usize) {
         // SAFETY: `check` has compared the largest places of all pixels and taps with the lengths of the slices;
@@ -99,7 +99,7 @@ impl<T: Number> DepthwiseKernel<'_, T> {
                     sum = sum.where_between(x, V::zero(), V::splat(mask.high));
                 }
                 let out = self.out.as_mut_ptr().add(*phase.out.get_unchecked(pixel + p) as usize + channel);
-                if self.into == Into::Add {
+                if self.write_mode == WriteMode::Accumulate {
                     sum = sum.add(V::load(out));
                 }
                 sum.store(out);
@@ -108,15 +108,15 @@ impl<T: Number> DepthwiseKernel<'_, T> {
     }
 }
 
-/// The gradient of a depthwise convolution's weights, of one image, added to `sums`, `[taps, stride]`.
+/// Adds the weight gradient of a depthwise convolution for one image to `sums`, `[taps, stride]`.
 pub(crate) struct DepthwiseGradient<'a, T> {
     pub(crate) x: &'a [T],
-    /// Per output pixel: its place in `x`.
+    /// Per output pixel: its offset in `x`.
     pub(crate) x_places: &'a Places,
     pub(crate) taps: &'a [Tap],
     /// Padded gradient of the output.
     pub(crate) gradient: &'a [T],
-    /// Per output pixel: its place in `gradient`.
+    /// Per output pixel: its offset in `gradient`.
     pub(crate) gradient_places: &'a Places,
     pub(crate) stride: usize,
     pub(crate) sums: &'a mut [T],
@@ -140,7 +140,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for DepthwiseGradient<'_, T> {
 }
 
 impl<T: Number> DepthwiseGradient<'_, T> {
-    /// The bounds that the loops rely on.
+    /// Checks the bounds that the loops rely on.
     #[inline(always)]
     fn check<V: Vector<Elem = T>>(&self) {
         assert!(self.stride.is_multiple_of(V::LANES));
@@ -154,7 +154,8 @@ impl<T: Number> DepthwiseGradient<'_, T> {
         assert!(self.gradient_places.last() + self.stride <= self.gradient.len());
     }
 
-    /// All taps of a vector of channels for some pixels. Kernels have 9, 25 = 9 + 9 + 7 or 49 = 5 · 9 + 4 taps; others, one by one.
+    /// Adds all taps of a vector of channels for some pixels, several taps at once. The sizes suit kernels with 9, 25 = 9 + 9 + 7 and
+    /// 49 = 5 · 9 + 4 taps.
     #[inline(always)]
     fn taps<V: Vector<Elem = T>>(&mut self, pixels: std::ops::Range<usize>, channel: usize) {
         let mut tap = 0;
@@ -168,7 +169,7 @@ impl<T: Number> DepthwiseGradient<'_, T> {
         }
     }
 
-    /// `K` taps from `tap` on, kept in registers while the pixels are summed; returns `K`.
+    /// Adds `K` taps, from `tap` on, and returns `K`. The sums stay in registers while the pixels are added.
     #[inline(always)]
     fn tile<V: Vector<Elem = T>, const K: usize>(
         &mut self,

@@ -1,16 +1,16 @@
-use super::Into;
+use super::WriteMode;
 use super::combine::Affine;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// How far a value is from its anchor, number by number, and the squares of that.
+/// Computes the difference of a value and its anchor, and the sums of its squares.
 pub(crate) struct Difference<'a, T> {
-    /// Image `[H, W, stride]` and its norm.
+    /// Image, `[H, W, stride]`, and its norm.
     pub(crate) anchor: (&'a [T], Affine<'a, T>),
     pub(crate) value: (&'a [T], Affine<'a, T>),
     pub(crate) stride: usize,
     /// Value − anchor.
     pub(crate) out: &'a mut [T],
-    /// `[stride]`, sums over the pixels.
+    /// Squares of the differences, summed over pixels, `[stride]`.
     pub(crate) squares: &'a mut [T],
 }
 
@@ -40,12 +40,12 @@ impl<T: Number, U: Unit> Kernel<T, U> for Difference<'_, T> {
     }
 }
 
-/// A multiple of an image's numbers: the slope of a squared difference with respect to the value, or of drop-path.
+/// Multiplies an image by a factor: the gradient of a squared difference with respect to the value, or of drop-path.
 pub(crate) struct Multiple<'a, T> {
     pub(crate) numbers: &'a [T],
     pub(crate) factor: T,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for Multiple<'_, T> {
@@ -60,7 +60,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Multiple<'_, T> {
             // SAFETY: both lists are `len` numbers long, a multiple of LANES.
             unsafe {
                 let out = self.out.as_mut_ptr().add(at);
-                let before = if self.into == Into::Add { V::load(out) } else { V::zero() };
+                let before = if self.write_mode == WriteMode::Accumulate { V::load(out) } else { V::zero() };
                 V::load(self.numbers.as_ptr().add(at)).mul_add(factor, before).store(out);
             }
         }

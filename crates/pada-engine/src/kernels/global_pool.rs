@@ -1,15 +1,15 @@
-use super::Into;
+use super::WriteMode;
 use super::combine::{Affine, AffineVector};
-use super::stage::{bounds, vector};
-use crate::plan::Act;
+use super::pad_input::{bounds, vector};
+use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Mean over the pixels of one image after norm and activation.
+/// Global average pooling of one image after norm and activation.
 pub(crate) struct GlobalPool<'a, T> {
     /// `[pixels, stride]`
     pub(crate) x: &'a [T],
     pub(crate) affine: Option<Affine<'a, T>>,
-    pub(crate) act: Act,
+    pub(crate) act: Activation,
     pub(crate) stride: usize,
     /// `[stride]`
     pub(crate) out: &'a mut [T],
@@ -30,7 +30,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for GlobalPool<'_, T> {
                 if let Some(affine) = &affine {
                     x = affine.apply(x);
                 }
-                sum = sum.add(if self.act == Act::None { x } else { x.at_least(low).at_most(high) });
+                sum = sum.add(if self.act == Activation::None { x } else { x.at_least(low).at_most(high) });
             }
             let out = &mut self.out[channel..][..V::LANES];
             // SAFETY: the slice holds LANES numbers.
@@ -48,17 +48,17 @@ fn at<V: Vector>(affine: &Option<Affine<'_, V::Elem>>, channel: usize) -> Option
     }
 }
 
-/// The gradient of [`GlobalPool`] with respect to what the norm gave it.
+/// The gradient of [`GlobalPool`] with respect to the normalised values.
 pub(crate) struct GlobalPoolGradient<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) affine: Option<Affine<'a, T>>,
-    pub(crate) act: Act,
+    pub(crate) act: Activation,
     pub(crate) stride: usize,
     /// `[stride]`
     pub(crate) gradient: &'a [T],
     /// `[pixels, stride]`
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for GlobalPoolGradient<'_, T> {
@@ -76,11 +76,11 @@ impl<T: Number, U: Unit> Kernel<T, U> for GlobalPoolGradient<'_, T> {
                 if let Some(affine) = &affine {
                     x = affine.apply(x);
                 }
-                let mut g = if self.act == Act::None { g } else { g.where_between(x, low, high) };
+                let mut g = if self.act == Activation::None { g } else { g.where_between(x, low, high) };
                 let out = &mut out[channel..][..V::LANES];
                 // SAFETY: the slice holds LANES numbers.
                 unsafe {
-                    if self.into == Into::Add {
+                    if self.write_mode == WriteMode::Accumulate {
                         g = g.add(V::load(out.as_ptr()));
                     }
                     g.store(out.as_mut_ptr());

@@ -1,15 +1,16 @@
-use super::stage::vector;
+use super::pad_input::vector;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Vectors that are summed side by side, so that no addition waits for the one before.
+/// Number of independent vectors of sums, which hide the latency of additions.
 const VECTORS: usize = 8;
-/// Numbers of the widest vector.
+/// Numbers per vector of the widest instruction set.
 const WIDEST: usize = 16;
 
-/// `weight · x + bias` on one vector.
+/// A linear layer for one image, `weight · x + bias`.
 ///
 /// # Shapes
-/// - `x`: `[C]` or longer; `weight`: `[K, C]`; `bias`: `[K]`; `out`: `[K]` or longer, the rest becomes zero
+/// - `x`: `[C]` or longer; `weight`: `[K, C]`; `bias`: `[K]`
+/// - `out`: `[K]` or longer, padded with zeros
 pub(crate) struct Linear<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) weight: &'a [f32],
@@ -31,7 +32,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for Linear<'_, T> {
     }
 }
 
-/// Σ `row · x`, both of one length.
+/// Returns the dot product of two lists of the same length.
 #[inline(always)]
 fn dot<V: Vector>(row: &[f32], x: &[V::Elem]) -> f64 {
     assert!(row.len() == x.len());
@@ -41,7 +42,7 @@ fn dot<V: Vector>(row: &[f32], x: &[V::Elem]) -> f64 {
     while at < whole {
         for (i, sum) in sums.iter_mut().enumerate().take((whole - at) / V::LANES) {
             let at = at + i * V::LANES;
-            // SAFETY: at least LANES numbers stand behind `at` in both lists.
+            // SAFETY: both lists contain at least LANES numbers from `at` on.
             unsafe { *sum = V::load_f32(row.as_ptr().add(at)).mul_add(V::load(x.as_ptr().add(at)), *sum) }
         }
         at += VECTORS * V::LANES;
@@ -61,7 +62,7 @@ fn dot<V: Vector>(row: &[f32], x: &[V::Elem]) -> f64 {
     total
 }
 
-/// The gradient of [`Linear`] with respect to weights and bias, added to `sums`: `[K, C]`, then `[K]`.
+/// Adds the gradient of [`Linear`] with respect to weights and bias to `sums`: `[K, C]`, then `[K]`.
 pub(crate) struct LinearWeightGradient<'a, T> {
     /// `[C]`
     pub(crate) x: &'a [T],
@@ -131,7 +132,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for LinearInputGradient<'_, T> {
 }
 
 impl<T: Number> LinearInputGradient<'_, T> {
-    /// `N` vectors of channels from `at` on, kept in registers while all classes are summed.
+    /// Computes `N` vectors of channels, from `at` on. The sums stay in registers while all classes are added.
     #[inline(always)]
     fn columns<V: Vector<Elem = T>, const N: usize>(&mut self, at: usize) {
         let channels = self.out.len();

@@ -1,11 +1,12 @@
-use super::stage::vector;
+use super::pad_input::vector;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Partial sums that run side by side, so that additions need not wait for one another and rounding stays small.
+/// Number of independent partial sums. They hide the latency of additions and reduce rounding errors.
 const CHAINS: usize = 4;
 
-/// Sums of one image for the statistics of a batch norm, per channel: `Σ(x − first)` and `Σ(x − first)²` with the image's first
-/// pixel; a shift near the mean, so that the variance keeps its digits.
+/// Sums of one image for the statistics of a batch norm, per channel: `Σ(x − first)` and `Σ(x − first)²`.
+///
+/// `first` is the first pixel of the image. It is close to the mean, which avoids cancellation in the variance.
 pub(crate) struct Moments<'a, T> {
     /// `[pixels, stride]`
     pub(crate) x: &'a [T],
@@ -26,9 +27,9 @@ impl<T: Number, U: Unit> Kernel<T, U> for Moments<'_, T> {
 
 /// Sums of one image for the gradient of a batch norm, per channel: `Σg` and `Σg·(y − mean)`.
 pub(crate) struct GradientSums<'a, T> {
-    /// Gradient after the norm, `[pixels, stride]`.
+    /// Gradient of the normalised values, `[pixels, stride]`.
     pub(crate) g: &'a [T],
-    /// What was normalised.
+    /// Input of the norm, `[pixels, stride]`.
     pub(crate) y: &'a [T],
     /// `[stride]`
     pub(crate) mean: &'a [T],
@@ -54,8 +55,9 @@ fn store<V: Vector>(list: &mut [V::Elem], channel: usize, value: V) {
     unsafe { value.store(list.as_mut_ptr()) }
 }
 
-/// What a pixel adds to two sums, from what is subtracted first. A trait and no closure: only `#[inline(always)]` functions are sure
-/// to be compiled with the instructions of their caller.
+/// The terms that a pixel adds to two sums.
+///
+/// It is a trait instead of a closure because only `#[inline(always)]` functions are always compiled with the instructions of their caller.
 trait Terms {
     fn of<V: Vector>(subtracted: V, pixel: [V; 2]) -> [V; 2];
 }
@@ -79,8 +81,7 @@ impl Terms for Products {
     }
 }
 
-/// Σ over pixels of the terms of all channels, two vectors of them at once where there are as many: they share the cache lines that
-/// are read.
+/// Sums the terms of all channels over pixels. Two vectors of channels are computed at once, because they share cache lines.
 ///
 /// # Shapes
 /// `lists`: `[pixels, stride]` each; `subtracted`: `[stride]` or more; `sums`: `[stride]` each
@@ -102,7 +103,7 @@ fn sums<V: Vector, K: Terms>(
     }
 }
 
-/// The same of `Q` vectors of channels from `channel` on.
+/// Sums the terms of `Q` vectors of channels, from `channel` on.
 #[inline(always)]
 fn reduce<V: Vector, K: Terms, const Q: usize>(
     lists: [&[V::Elem]; 2],

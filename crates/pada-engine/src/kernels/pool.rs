@@ -2,17 +2,17 @@ use std::ops::Range;
 
 use pada_graph::{Pool, Shape};
 
-use super::Into;
-use super::stage::vector;
+use super::WriteMode;
+use super::pad_input::vector;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// Which input pixels each output pixel of a pooling covers.
+/// The windows of a pooling: the input pixels that each output pixel covers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows {
     pub(crate) pool: Pool,
     pub(crate) input: Shape,
     pub(crate) output: Shape,
-    /// Numbers from a pixel to the next.
+    /// Distance between neighbouring pixels in numbers.
     pub(crate) stride: usize,
 }
 
@@ -21,14 +21,14 @@ impl Windows {
         Self { pool, input, output, stride }
     }
 
-    /// Rows or columns that the window at `out` covers.
+    /// Returns the rows or columns that the window of output `out` covers.
     #[inline(always)]
     fn range(&self, out: usize, size: usize) -> Range<usize> {
         let start = out * self.pool.stride;
         start.saturating_sub(self.pool.padding)..(start + self.pool.kernel - self.pool.padding).min(size)
     }
 
-    /// The place of every output pixel, and the rows and columns it covers.
+    /// Returns, for every output pixel, its offset and the rows and columns that it covers.
     #[inline(always)]
     fn all(self) -> impl Iterator<Item = (usize, Range<usize>, Range<usize>)> {
         let Shape { height, width, .. } = self.output;
@@ -39,7 +39,7 @@ impl Windows {
         })
     }
 
-    /// Whether it is the 3×3 window of a cell: as many outputs as inputs, a border of one.
+    /// Returns whether this is the 3×3 window of a cell, with stride 1 and padding 1.
     fn is_cell(&self) -> bool {
         self.pool == Pool { kernel: 3, stride: 1, padding: 1 }
     }
@@ -50,12 +50,12 @@ impl Windows {
     }
 }
 
-/// Average pooling of one image, the padding not counted.
+/// Average pooling of one image. The padding does not count, as with `count_include_pad=False` in PyTorch.
 pub(crate) struct AvgPool<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) windows: Windows,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for AvgPool<'_, T> {
@@ -65,7 +65,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for AvgPool<'_, T> {
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let windows = self.windows;
         if windows.is_cell() {
-            return cell_window::<V>(windows, self.x, self.out, self.into, Divide::Result);
+            return cell_window::<V>(windows, self.x, self.out, self.write_mode, Divide::Result);
         }
         for (place, rows, columns) in windows.all() {
             for channel in (0..windows.stride).step_by(V::LANES) {
@@ -75,7 +75,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for AvgPool<'_, T> {
                         sum = sum.add(vector(self.x, windows.place(y, x) + channel));
                     }
                 }
-                put(self.out, place + channel, sum.mul(share(rows.len() * columns.len())), self.into);
+                put(self.out, place + channel, sum.mul(share(rows.len() * columns.len())), self.write_mode);
             }
         }
     }
@@ -86,7 +86,7 @@ pub(crate) struct AvgPoolGradient<'a, T> {
     pub(crate) gradient: &'a [T],
     pub(crate) windows: Windows,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for AvgPoolGradient<'_, T> {
@@ -96,9 +96,9 @@ impl<T: Number, U: Unit> Kernel<T, U> for AvgPoolGradient<'_, T> {
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
         let windows = self.windows;
         if windows.is_cell() {
-            return cell_window::<V>(windows, self.gradient, self.out, self.into, Divide::Terms);
+            return cell_window::<V>(windows, self.gradient, self.out, self.write_mode, Divide::Terms);
         }
-        if self.into == Into::Set {
+        if self.write_mode == WriteMode::Store {
             self.out.fill(T::ZERO);
         }
         for (place, rows, columns) in windows.all() {
@@ -106,7 +106,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for AvgPoolGradient<'_, T> {
                 let g = vector::<V>(self.gradient, place + channel).mul(share(rows.len() * columns.len()));
                 for y in rows.clone() {
                     for x in columns.clone() {
-                        put(self.out, windows.place(y, x) + channel, g, Into::Add);
+                        put(self.out, windows.place(y, x) + channel, g, WriteMode::Accumulate);
                     }
                 }
             }
@@ -114,16 +114,22 @@ impl<T: Number, U: Unit> Kernel<T, U> for AvgPoolGradient<'_, T> {
     }
 }
 
-/// Where the number of pixels of a window divides: forward the sum, backward each term.
+/// The operand of the division by the number of pixels of a window: the sum in the forward pass, each term in the backward pass.
 #[derive(Clone, Copy, PartialEq)]
 enum Divide {
     Result,
     Terms,
 }
 
-/// Sums over 3×3 windows, a column of three at a time: the columns on the left are kept while the window moves to the right.
+/// Sums over 3×3 windows by columns of three pixels. Each column sum is computed once and used by three windows.
 #[inline(always)]
-fn cell_window<V: Vector>(windows: Windows, x: &[V::Elem], out: &mut [V::Elem], into: Into, divide: Divide) {
+fn cell_window<V: Vector>(
+    windows: Windows,
+    x: &[V::Elem],
+    out: &mut [V::Elem],
+    write_mode: WriteMode,
+    divide: Divide,
+) {
     let Shape { height, width, .. } = windows.input;
     assert!(x.len() == out.len() && x.len() == windows.input.pixels() * windows.stride);
     assert!(windows.stride.is_multiple_of(V::LANES) && width > 0);
@@ -138,7 +144,7 @@ fn cell_window<V: Vector>(windows: Windows, x: &[V::Elem], out: &mut [V::Elem], 
                 if divide == Divide::Result {
                     sum = sum.mul(share::<V>(rows.len() * windows.range(at, width).len()));
                 }
-                put(out, windows.place(y, at) + channel, sum, into);
+                put(out, windows.place(y, at) + channel, sum, write_mode);
                 (left, middle) = (middle, right);
             }
         }
@@ -150,7 +156,7 @@ fn share<V: Vector>(count: usize) -> V {
     V::splat(V::Elem::from_f64(1.0 / count as f64))
 }
 
-/// Up to three pixels, one above the other.
+/// A column of up to three pixels.
 struct Column<'a, V: Vector> {
     windows: Windows,
     x: &'a [V::Elem],
@@ -182,11 +188,11 @@ impl<V: Vector> Column<'_, V> {
 }
 
 #[inline(always)]
-fn put<V: Vector>(out: &mut [V::Elem], place: usize, mut value: V, into: Into) {
+fn put<V: Vector>(out: &mut [V::Elem], place: usize, mut value: V, write_mode: WriteMode) {
     let out = &mut out[place..][..V::LANES];
     // SAFETY: the slice holds LANES numbers.
     unsafe {
-        if into == Into::Add {
+        if write_mode == WriteMode::Accumulate {
             value = value.add(V::load(out.as_ptr()));
         }
         value.store(out.as_mut_ptr());
@@ -215,19 +221,19 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPool<'_, T> {
                         best = x.where_larger(x, best, best);
                     }
                 }
-                put(self.out, place + channel, best, Into::Set);
+                put(self.out, place + channel, best, WriteMode::Store);
             }
         }
     }
 }
 
-/// The gradient of [`MaxPool`]: it goes to the first of the largest numbers of a window, in row order.
+/// The gradient of [`MaxPool`] with respect to its input. The gradient of a window belongs to its first maximum in row order.
 pub(crate) struct MaxPoolGradient<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) gradient: &'a [T],
     pub(crate) windows: Windows,
     pub(crate) out: &'a mut [T],
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
 impl<T: Number, U: Unit> Kernel<T, U> for MaxPoolGradient<'_, T> {
@@ -235,14 +241,14 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPoolGradient<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Elem = T, Unit = U>>(self) {
-        if self.into == Into::Set {
+        if self.write_mode == WriteMode::Store {
             self.out.fill(T::ZERO);
         }
         let (windows, half) = (self.windows, V::splat(T::from_f64(0.5)));
         for (place, rows, columns) in windows.all() {
             for channel in (0..windows.stride).step_by(V::LANES) {
                 let mut best = vector::<V>(self.x, windows.place(rows.start, columns.start) + channel);
-                // The number of the largest input in the window, as a number of the vector.
+                // Index of the largest input in the window, stored as a floating-point number.
                 let (mut largest, mut number) = (V::zero(), V::zero());
                 for y in rows.clone() {
                     for x in columns.clone() {
@@ -257,7 +263,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPoolGradient<'_, T> {
                 for y in rows.clone() {
                     for x in columns.clone() {
                         let g = g.where_between(largest, number.sub(half), number.add(half));
-                        put(self.out, windows.place(y, x) + channel, g, Into::Add);
+                        put(self.out, windows.place(y, x) + channel, g, WriteMode::Accumulate);
                         number = number.add(half).add(half);
                     }
                 }
@@ -270,23 +276,23 @@ impl<T: Number, U: Unit> Kernel<T, U> for MaxPoolGradient<'_, T> {
 mod tests {
     use super::*;
     #[cfg(target_arch = "x86_64")]
-    use crate::level::Level;
+    use crate::isa::Isa;
     use crate::simd::Portable;
     #[cfg(target_arch = "x86_64")]
     use crate::simd::{Avx2, Avx512};
 
     const STRIDE: usize = 16;
 
-    /// Few different numbers, so that many are equally large, and one that is none.
+    /// Numbers with few different values, so that there are ties, and one NaN.
     fn numbers(len: usize) -> Vec<f32> {
         let mut list: Vec<f32> = (0..len).map(|i| ((i * 7 + i / 5) % 4) as f32 - 2.0).collect();
         list[len / 2] = f32::NAN;
         list
     }
 
-    /// The values and the gradient, number by number.
+    /// A reference implementation of values and gradient.
     fn slow(windows: Windows, x: &[f32], gradient: &[f32]) -> [Vec<f32>; 2] {
-        let (mut out, mut back) = (vec![0.0; gradient.len()], vec![0.0; x.len()]);
+        let (mut out, mut grad) = (vec![0.0; gradient.len()], vec![0.0; x.len()]);
         for (to, rows, columns) in windows.all() {
             for channel in 0..STRIDE {
                 let places =
@@ -294,22 +300,28 @@ mod tests {
                 let larger = |a: usize, b: usize| if x[b] > x[a] || x[b].is_nan() { b } else { a };
                 let from = places.reduce(larger).unwrap();
                 out[to + channel] = x[from];
-                back[from] += gradient[to + channel];
+                grad[from] += gradient[to + channel];
             }
         }
-        [out, back]
+        [out, grad]
     }
 
     fn check<V: Vector<Elem = f32, Unit = f32>>(windows: Windows) {
         let x = numbers(windows.input.pixels() * STRIDE);
         let gradient: Vec<f32> = (0..windows.output.pixels() * STRIDE).map(|i| (i % 11) as f32).collect();
-        let [values, slope] = slow(windows, &x, &gradient);
-        let (mut out, mut back) = (vec![1.0; values.len()], vec![1.0; slope.len()]);
+        let [values, expected_grad] = slow(windows, &x, &gradient);
+        let (mut out, mut grad) = (vec![1.0; values.len()], vec![1.0; expected_grad.len()]);
         V::dispatch(MaxPool { x: &x, windows, out: &mut out });
-        V::dispatch(MaxPoolGradient { x: &x, gradient: &gradient, windows, out: &mut back, into: Into::Set });
+        V::dispatch(MaxPoolGradient {
+            x: &x,
+            gradient: &gradient,
+            windows,
+            out: &mut grad,
+            write_mode: WriteMode::Store,
+        });
         let bits = |list: &[f32]| list.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&out), bits(&values));
-        assert_eq!(back, slope);
+        assert_eq!(grad, expected_grad);
     }
 
     #[test]
@@ -322,10 +334,10 @@ mod tests {
             check::<Portable<f32>>(windows);
             #[cfg(target_arch = "x86_64")]
             {
-                if Level::detect() >= Level::Avx2 {
+                if Isa::detect() >= Isa::Avx2 {
                     check::<Avx2>(windows);
                 }
-                if Level::detect() >= Level::Avx512 {
+                if Isa::detect() >= Isa::Avx512 {
                     check::<Avx512>(windows);
                 }
             }

@@ -1,19 +1,19 @@
 use crate::geometry::{Places, Tap};
 use crate::simd::{Kernel, Number, Unit, Vector};
 
-/// The gradient of a dense convolution's weights, of one image, added to `sums`.
+/// Adds the weight gradient of a dense convolution for one image to `sums`.
 ///
 /// # Shapes
 /// - `x`: padded input, `[H, W, C_in]`; `gradient`: padded gradient of the output, `[H', W', C_out rounded up]`
 /// - `sums`: `[taps, C_in, C_out rounded up]`
 pub(crate) struct WeightGradient<'a, T> {
     pub(crate) x: &'a [T],
-    /// Per output pixel: its place in `x`.
+    /// Per output pixel: its offset in `x`.
     pub(crate) x_places: &'a Places,
     pub(crate) taps: &'a [Tap],
     pub(crate) channels_in: usize,
     pub(crate) gradient: &'a [T],
-    /// Per output pixel: its place in `gradient`.
+    /// Per output pixel: its offset in `gradient`.
     pub(crate) gradient_places: &'a Places,
     pub(crate) stride_out: usize,
     pub(crate) sums: &'a mut [T],
@@ -41,7 +41,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for WeightGradient<'_, T> {
 }
 
 impl<T: Number> WeightGradient<'_, T> {
-    /// The bounds that the loops rely on.
+    /// Checks the bounds that the loops rely on.
     #[inline(always)]
     fn check<V: Vector<Elem = T>>(&self) {
         assert!(self.stride_out.is_multiple_of(V::LANES));
@@ -56,7 +56,7 @@ impl<T: Number> WeightGradient<'_, T> {
         assert!(self.gradient_places.last() + self.stride_out <= self.gradient.len());
     }
 
-    /// `C` input channels from `c` on with all output channels; returns `C`.
+    /// Adds `C` input channels, from `c` on, for all output channels, and returns `C`.
     #[inline(always)]
     fn rows<V: Vector<Elem = T>, const C: usize>(&mut self, tap: &Tap, c: usize) -> usize {
         let mut channel = 0;
@@ -67,7 +67,7 @@ impl<T: Number> WeightGradient<'_, T> {
         C
     }
 
-    /// `C` input channels times one vector of output channels, kept in registers while all pixels are summed.
+    /// Adds `C` input channels times one vector of output channels. The sums stay in registers while all pixels are added.
     #[inline(always)]
     fn tile<V: Vector<Elem = T>, const C: usize>(&mut self, tap: &Tap, c: usize, channel: usize) {
         // SAFETY: `check` has compared the largest places of all pixels and taps with the lengths of the slices; `c + C` is at

@@ -1,38 +1,52 @@
 use super::{Direction, Pass, Place};
 use crate::geometry::Padded;
 use crate::kernels::{
-    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, HandOn, Into, LinearInputGradient,
-    LinearWeightGradient, Mask, MaxPoolGradient, Multiple, WeightGradient,
+    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, LinearInputGradient,
+    LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad, WeightGradient, WriteMode,
 };
 use crate::memory::{Others, Scratch};
-use crate::plan::{Act, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
+use crate::plan::{Activation, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
-use crate::statistics::take_gradient_sums;
+use crate::statistics::add_gradient_sums;
 use crate::weights;
 
 impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
-    /// The operations of a level, backward, for one image.
+    /// Computes the backward pass of one level for one image.
     pub(crate) fn backward(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         level: usize,
         place: &mut Place<'_, T>,
         scratch: &mut Scratch<T, U>,
     ) {
-        scratch.staged = None;
+        scratch.padded_source = None;
         for i in self.plan.op_range(level).rev() {
             let op = &self.plan.ops[i];
             match &op.kind {
-                Kind::Conv(conv) => self.backward_conv(way, op, conv, way.targets[i].first(), place, scratch),
+                Kind::Conv(conv) => self.backward_conv(
+                    backward_plan,
+                    op,
+                    conv,
+                    backward_plan.targets[i].first(),
+                    place,
+                    scratch,
+                ),
                 Kind::Difference { share, .. } => {
-                    self.backward_difference(way, op, *share, way.targets[i][VALUE], place);
+                    self.backward_difference(
+                        backward_plan,
+                        op,
+                        *share,
+                        backward_plan.targets[i][VALUE],
+                        place,
+                    );
                 }
-                _ => self.backward_op(way, op, &way.targets[i], place),
+                _ => self.backward_op(backward_plan, op, &backward_plan.targets[i], place),
             }
-            for &norm in &way.complete[i] {
+            for &norm in &backward_plan.complete[i] {
                 let buffer = self.plan.norms[norm].buffer;
-                let Some((_, after)) = way.of[buffer].norm else { continue };
-                let (g, y) = (&place.values[self.range(way, after)], &place.values[self.plan.range(buffer)]);
+                let Some((_, after)) = backward_plan.of[buffer].norm else { continue };
+                let (g, y) =
+                    (&place.values[self.range(backward_plan, after)], &place.values[self.plan.range(buffer)]);
                 let stride = self.plan.buffers[buffer].stride;
                 let sums = scratch.sums.get(2 * stride);
                 V::dispatch(GradientSums {
@@ -42,14 +56,14 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                     stride,
                     sums,
                 });
-                take_gradient_sums(self.plan, norm, sums, place.seen, place.partial);
+                add_gradient_sums(self.plan, norm, sums, place.seen, place.partial);
             }
         }
     }
 
     fn backward_conv(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         op: &Op,
         conv: &ConvOp,
         target: Option<&Option<Target>>,
@@ -60,8 +74,14 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let (plan, geometry) = (self.plan, &conv.geometry);
         let (_, all) = Others::split(place.values, 0..0);
         let lens = [geometry.input.len(), geometry.output.len()];
-        self.stage_gradient(way, op.out, &all, geometry.output, scratch.gradient.numbers.get(lens[1]));
-        self.stage(conv, &all, scratch);
+        self.pad_output_grad(
+            backward_plan,
+            op.out,
+            &all,
+            geometry.output,
+            scratch.gradient.numbers.get(lens[1]),
+        );
+        self.pad_input(conv, &all, scratch);
         let (x, gradient) = (&*scratch.input.numbers.get(lens[0]), &*scratch.gradient.numbers.get(lens[1]));
         let stride = geometry.output.stride;
 
@@ -91,9 +111,9 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
         let Some(target) = target else { return };
         let (_, high) = conv.source.act.bounds();
-        let mask = (conv.source.act != Act::None).then(|| Mask { x, high: T::from_f64(high) });
-        let direction = Direction::backward(geometry, mask, target.into);
-        let out = &mut place.values[self.range(way, target.gradient)];
+        let mask = (conv.source.act != Activation::None).then(|| Mask { x, high: T::from_f64(high) });
+        let direction = Direction::backward(geometry, mask, target.write_mode);
+        let out = &mut place.values[self.range(backward_plan, target.gradient)];
         let stride_in = geometry.input.stride;
         match conv.connection {
             Connection::Dense => {
@@ -110,83 +130,88 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// The mean over B, C, H and W of the squares, times its share and the factor on the loss, has a slope in proportion to the
-    /// difference.
+    /// Computes the gradient of an alignment loss: 2 · share · loss scale / (B · C · H · W) times the difference.
     fn backward_difference(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         op: &Op,
         share: f32,
         target: Option<Target>,
         place: &mut Place<'_, T>,
     ) {
         let Some(target) = target else { return };
-        let count = (self.share.batch * self.plan.buffers[op.out].shape.numel()) as f64;
+        let count = (self.shard.batch * self.plan.buffers[op.out].shape.numel()) as f64;
         let factor = T::from_f64(2.0 * f64::from(share) * self.loss_scale / count);
-        let (out, others) = Others::split(place.values, self.range(way, target.gradient));
+        let (out, others) = Others::split(place.values, self.range(backward_plan, target.gradient));
         let difference = others.buffer(self.plan, op.out);
-        V::dispatch(Multiple { numbers: difference, factor, out, into: target.into });
+        V::dispatch(Multiple { numbers: difference, factor, out, write_mode: target.write_mode });
     }
 
-    fn backward_op(&self, way: &Backward, op: &Op, targets: &[Option<Target>], place: &mut Place<'_, T>) {
+    fn backward_op(
+        &self,
+        backward_plan: &Backward,
+        op: &Op,
+        targets: &[Option<Target>],
+        place: &mut Place<'_, T>,
+    ) {
         let plan = self.plan;
-        let Some(total) = way.of[op.out].total else { return };
-        if way.of[op.out].norm.is_some() {
-            let (out, others) = Others::split(place.values, self.range(way, total));
+        let Some(total) = backward_plan.of[op.out].total else { return };
+        if backward_plan.of[op.out].norm.is_some() {
+            let (out, others) = Others::split(place.values, self.range(backward_plan, total));
             let shape = plan.buffers[op.out].shape;
             let padded = Padded::new(shape, plan.buffers[op.out].stride, 0);
-            self.stage_gradient(way, op.out, &others, padded, out);
+            self.pad_output_grad(backward_plan, op.out, &others, padded, out);
         }
         let mut first_channel = 0;
         for (input, source) in op.reads.iter().enumerate() {
             let channels = plan.buffers[source.buffer].shape.channels;
-            let write = targets[input].map_or(0..0, |target| self.range(way, target.gradient));
-            let into = targets[input].map(|target| target.into);
+            let write = targets[input].map_or(0..0, |target| self.range(backward_plan, target.gradient));
+            let write_mode = targets[input].map(|target| target.write_mode);
             let (out, others) = Others::split(place.values, write);
-            let gradient = others.get(self.range(way, total));
-            // Not every input is still in memory.
+            let gradient = others.get(self.range(backward_plan, total));
+            // A closure, because not every input is still in memory.
             let x = || others.buffer(plan, source.buffer);
-            match (&op.kind, into) {
-                (Kind::Linear { source, weight, .. }, into) => {
+            match (&op.kind, write_mode) {
+                (Kind::Linear { source, weight, .. }, write_mode) => {
                     let gradient = &gradient[..plan.buffers[op.out].shape.channels];
                     let (x, weight) = (self.vector(&others, *source), self.host.weight(*weight));
                     let sums = &mut place.sums[op.sums..op.sums + op.sums_len];
                     V::dispatch(LinearWeightGradient { x: &x, gradient, sums });
-                    if into == Some(Into::Set) {
+                    if write_mode == Some(WriteMode::Store) {
                         out.fill(T::ZERO);
                     }
-                    if into.is_some() {
+                    if write_mode.is_some() {
                         let buffer = &plan.buffers[*source];
                         let places = (0..buffer.shape.channels).flat_map(|c| {
                             (0..buffer.shape.pixels()).map(move |pixel| pixel * buffer.stride + c)
                         });
-                        let mut slope = x;
-                        V::dispatch(LinearInputGradient { weight, gradient, out: &mut slope });
-                        places.zip(slope).for_each(|(place, slope)| out[place] += slope);
+                        let mut input_grad = x;
+                        V::dispatch(LinearInputGradient { weight, gradient, out: &mut input_grad });
+                        places.zip(input_grad).for_each(|(place, grad)| out[place] += grad);
                     }
                 }
                 (_, None) => {}
-                (Kind::Combine { terms, act }, Some(into)) => match &terms[input] {
+                (Kind::Combine { terms, act }, Some(write_mode)) => match &terms[input] {
                     Term::Value(_) => {
-                        let mask = (*act != Act::None).then(|| (others.buffer(plan, op.out), *act));
-                        V::dispatch(HandOn { gradient, mask, out, into });
+                        let mask = (*act != Activation::None).then(|| (others.buffer(plan, op.out), *act));
+                        V::dispatch(PassThroughGrad { gradient, mask, out, write_mode });
                     }
                     Term::Pool(_, windows) => {
-                        V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, into });
+                        V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, write_mode });
                     }
                 },
-                (Kind::Pool { kind: PoolKind::Average, windows, .. }, Some(into)) => {
-                    V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, into });
+                (Kind::Pool { kind: PoolKind::Average, windows, .. }, Some(write_mode)) => {
+                    V::dispatch(AvgPoolGradient { gradient, windows: *windows, out, write_mode });
                 }
-                (Kind::Pool { kind: PoolKind::Maximum, windows, .. }, Some(into)) => {
-                    V::dispatch(MaxPoolGradient { x: x(), gradient, windows: *windows, out, into });
+                (Kind::Pool { kind: PoolKind::Maximum, windows, .. }, Some(write_mode)) => {
+                    V::dispatch(MaxPoolGradient { x: x(), gradient, windows: *windows, out, write_mode });
                 }
-                (Kind::DropPath { slot }, Some(into)) => {
+                (Kind::DropPath { slot }, Some(write_mode)) => {
                     let factor = self.drop_path(*slot, place.image);
-                    V::dispatch(Multiple { numbers: gradient, factor, out, into });
+                    V::dispatch(Multiple { numbers: gradient, factor, out, write_mode });
                 }
-                (Kind::Concat { .. }, Some(into)) => {
-                    if into == Into::Set {
+                (Kind::Concat { .. }, Some(write_mode)) => {
+                    if write_mode == WriteMode::Store {
                         out.fill(T::ZERO);
                     }
                     let strides = (plan.buffers[source.buffer].stride, plan.buffers[op.out].stride);
@@ -195,7 +220,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         out.iter_mut().zip(g).for_each(|(out, g)| *out += *g);
                     }
                 }
-                (Kind::GlobalPool { source }, Some(into)) => {
+                (Kind::GlobalPool { source }, Some(write_mode)) => {
                     let affine = source.norm.map(|norm| self.coefficients.affine(plan, norm));
                     let stride = plan.buffers[source.buffer].stride;
                     V::dispatch(GlobalPoolGradient {
@@ -205,7 +230,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         stride,
                         gradient,
                         out,
-                        into,
+                        write_mode,
                     });
                 }
                 (Kind::Load | Kind::Conv(_) | Kind::Difference { .. }, _) => {}

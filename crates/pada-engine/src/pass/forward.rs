@@ -1,14 +1,14 @@
 use super::{Direction, Pass, Place};
-use crate::kernels::{AvgPool, Combine, Difference, GlobalPool, Into, Linear, MaxPool, Moments};
+use crate::kernels::{AvgPool, Combine, Difference, GlobalPool, Linear, MaxPool, Moments, WriteMode};
 use crate::memory::{Others, Scratch};
-use crate::plan::{ANCHOR, Act, Connection, Kind, Op, PoolKind, Source, Term, VALUE};
+use crate::plan::{ANCHOR, Activation, Connection, Kind, Op, PoolKind, Source, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
-use crate::statistics::{take_moments, take_squares};
+use crate::statistics::{add_moments, add_squares};
 
 impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
-    /// The operations of a level, forward, for one image.
+    /// Computes the forward pass of one level for one image.
     pub(crate) fn forward(&self, level: usize, place: &mut Place<'_, T>, scratch: &mut Scratch<T, U>) {
-        scratch.staged = None;
+        scratch.padded_source = None;
         for op in &self.plan.ops[self.plan.op_range(level)] {
             match op.kind {
                 Kind::Difference { alignment, .. } => self.difference(op, alignment, place, scratch),
@@ -19,7 +19,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let x = &place.values[self.plan.range(op.out)];
                 let sums = scratch.sums.get(2 * buffer.stride);
                 V::dispatch(Moments { x, stride: buffer.stride, sums });
-                take_moments(self.plan, norm, sums, x, place.seen, place.partial);
+                add_moments(self.plan, norm, sums, x, place.seen, place.partial);
             }
         }
     }
@@ -31,7 +31,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         match &op.kind {
             Kind::Load => self.load(place.image, stride, out),
             Kind::Conv(conv) => {
-                self.stage(conv, &others, scratch);
+                self.pad_input(conv, &others, scratch);
                 let bias = conv.bias.map(|id| {
                     let bias = self.host.weight(id).iter().map(|&b| T::from_f32(b));
                     bias.chain(std::iter::repeat(T::ZERO)).take(stride).collect::<Vec<T>>()
@@ -60,23 +60,25 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         |term| if let Term::Value(source) = term { Some(value(source)) } else { None },
                     )
                     .collect();
-                let mut into = Into::Set;
+                let mut write_mode = WriteMode::Store;
                 if !values.is_empty() || terms.is_empty() {
-                    V::dispatch(Combine { terms: &values, act: *act, stride, out, into });
-                    into = Into::Add;
+                    V::dispatch(Combine { terms: &values, act: *act, stride, out, write_mode });
+                    write_mode = WriteMode::Accumulate;
                 }
                 for term in terms {
                     if let Term::Pool(buffer, windows) = term {
                         let x = others.buffer(plan, *buffer);
-                        V::dispatch(AvgPool { x, windows: *windows, out, into });
-                        into = Into::Add;
+                        V::dispatch(AvgPool { x, windows: *windows, out, write_mode });
+                        write_mode = WriteMode::Accumulate;
                     }
                 }
             }
             Kind::Pool { source, kind, windows } => {
                 let (x, windows) = (others.buffer(plan, *source), *windows);
                 match kind {
-                    PoolKind::Average => V::dispatch(AvgPool { x, windows, out, into: Into::Set }),
+                    PoolKind::Average => {
+                        V::dispatch(AvgPool { x, windows, out, write_mode: WriteMode::Store })
+                    }
                     PoolKind::Maximum => V::dispatch(MaxPool { x, windows, out }),
                 }
             }
@@ -84,7 +86,13 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let source = &op.reads[0];
                 let (x, affine) = (others.buffer(plan, source.buffer), self.affine(source, stride));
                 let factor = self.drop_path(*slot, place.image);
-                V::dispatch(Combine { terms: &[(x, affine)], act: Act::None, stride, out, into: Into::Set });
+                V::dispatch(Combine {
+                    terms: &[(x, affine)],
+                    act: Activation::None,
+                    stride,
+                    out,
+                    write_mode: WriteMode::Store,
+                });
                 out.iter_mut().for_each(|out| *out *= factor);
             }
             Kind::Concat { sources } => {
@@ -107,7 +115,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let (weight, bias) = (self.host.weight(*weight), self.host.weight(*bias));
                 V::dispatch(Linear { x: &self.vector(&others, *source), weight, bias, out });
             }
-            Kind::Difference { .. } => unreachable!("it has sums to leave, see `difference`"),
+            Kind::Difference { .. } => unreachable!("`forward` calls `difference` for it"),
         }
     }
 
@@ -121,13 +129,13 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         });
         let squares = scratch.sums.get(stride);
         V::dispatch(Difference { anchor, value, stride, out, squares });
-        take_squares(plan, alignment, squares, place.seen, place.partial);
+        add_squares(plan, alignment, squares, place.seen, place.partial);
     }
 
-    /// An image of the batch, `[C, H, W]`, as `[H, W, stride]`.
+    /// Copies an image of the batch from `[C, H, W]` to `[H, W, stride]`.
     fn load(&self, image: usize, stride: usize, out: &mut [T]) {
         let shape = self.images.shape;
-        let pixels = self.images.numbers().expect("a pass is given its images");
+        let pixels = self.images.numbers().expect("`Engine::run` has checked that the pixels are given");
         let pixels = &pixels[image * shape.numel()..][..shape.numel()];
         out.fill(T::ZERO);
         for (c, plane) in pixels.chunks_exact(shape.pixels()).enumerate() {

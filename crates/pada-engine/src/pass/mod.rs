@@ -1,47 +1,47 @@
-//! Runs a plan: one image after the other within a level, the images of a batch spread over threads.
+//! Runs the operations of a plan for one image and one level.
 
 mod backward;
 mod forward;
 
-use pada_graph::{HostWeights, Images};
+use pada_exec::{HostWeights, Images};
 
 use crate::geometry::{Geometry, Padded, Phase};
 use crate::kernels::{
-    Affine, ConvKernel, DepthwiseKernel, Into, Mask, NormGradient, Stage, StageGradient, ToUnits,
+    Affine, ConvKernel, DepthwiseKernel, Mask, NormGradient, PadInput, PadOutputGrad, ToUnits, WriteMode,
 };
 use crate::memory::{Image, Others, Scratch};
 use crate::plan::{Backward, Buffer, BufferId, ConvOp, Plan, Source};
-use crate::share::Share;
+use crate::shard::Shard;
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::Coefficients;
 use crate::weights::Packed;
 
-/// What all images of a pass share.
+/// The inputs that all images of a pass share.
 pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) plan: &'a Plan,
     pub(crate) host: &'a HostWeights,
     pub(crate) packed: Packed<'a, V::Elem, V::Unit>,
     pub(crate) coefficients: &'a Coefficients<V::Elem>,
-    /// Those of this rank.
+    /// The images of this process.
     pub(crate) images: &'a Images<'a>,
-    pub(crate) share: &'a Share<'a>,
-    /// Factor on the whole loss.
+    pub(crate) shard: &'a Shard<'a>,
+    /// Factor of the whole loss.
     pub(crate) loss_scale: f64,
     /// `[slots, B]`
     pub(crate) drop_path: &'a [f32],
 }
 
-/// One image on its way through a level.
+/// One image and the memory that its operations write.
 pub(crate) struct Place<'a, T> {
-    /// Its number among those of this rank.
+    /// Index of the image among the images of this process.
     pub(crate) image: usize,
-    /// How many images of its chunk were there before it.
+    /// Number of images of its chunk that were computed before it.
     pub(crate) seen: usize,
-    /// Its part of the arena.
+    /// The memory of the image in the arena.
     pub(crate) values: &'a mut [T],
-    /// Statistics of its chunk.
+    /// Partial sums of statistics of its chunk.
     pub(crate) partial: &'a mut [f64],
-    /// Gradient sums of its chunk.
+    /// Weight gradients of its chunk.
     pub(crate) sums: &'a mut [T],
 }
 
@@ -53,38 +53,38 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// What drop-path multiplies an image by.
+    /// Returns the drop-path factor of an image.
     fn drop_path(&self, slot: usize, image: usize) -> T {
-        T::from_f32(self.drop_path[slot * self.share.batch + self.share.images.start + image])
+        T::from_f32(self.drop_path[slot * self.shard.batch + self.shard.images.start + image])
     }
 
-    /// The numbers of a vector, or of a map channel by channel, as the weights of a linear layer are.
+    /// Returns the numbers of a buffer without padding channels, in the order `[C, H, W]` of the weights of a linear layer.
     fn vector(&self, others: &Others<'_, T>, buffer: BufferId) -> Vec<T> {
         let Buffer { shape, stride } = self.plan.buffers[buffer];
         let x = others.buffer(self.plan, buffer);
         (0..shape.channels).flat_map(|c| x[c..].iter().step_by(stride).copied()).collect()
     }
 
-    fn range(&self, way: &Backward, gradient: usize) -> std::ops::Range<usize> {
-        let place = way.places[gradient];
-        place..place + self.plan.buffers[way.buffers[gradient]].len()
+    fn range(&self, backward_plan: &Backward, gradient: usize) -> std::ops::Range<usize> {
+        let place = backward_plan.places[gradient];
+        place..place + self.plan.buffers[backward_plan.buffers[gradient]].len()
     }
 
-    /// The padded input of a convolution; it stays for others that read the same.
-    fn stage(&self, conv: &ConvOp, others: &Others<'_, T>, scratch: &mut Scratch<T, U>) {
+    /// Copies the input of a convolution to a padded buffer, unless an earlier convolution that reads the same value has done so.
+    fn pad_input(&self, conv: &ConvOp, others: &Others<'_, T>, scratch: &mut Scratch<T, U>) {
         let padded = conv.geometry.input;
         let out = scratch.input.numbers.get(padded.len());
         let key = (conv.source, padded.border);
-        if scratch.staged != Some(key) {
-            scratch.staged = Some(key);
+        if scratch.padded_source != Some(key) {
+            scratch.padded_source = Some(key);
             let source = others.buffer(self.plan, conv.source.buffer);
             let affine = conv.source.norm.map(|norm| self.coefficients.affine(self.plan, norm));
-            V::dispatch(Stage { source, affine, act: conv.source.act, padded, out });
+            V::dispatch(PadInput { source, affine, act: conv.source.act, padded, out });
             Self::set_units(&mut scratch.input, padded.len());
         }
     }
 
-    /// Brings the units of a padded image up to date.
+    /// Converts the numbers of a padded image to units, if the two differ.
     fn set_units(image: &mut Image<T, U>, len: usize) {
         let numbers = &*image.numbers.get(len);
         if V::as_units(numbers).is_none() {
@@ -92,26 +92,27 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// A padded image as convolutions read it.
+    /// Returns a padded image in units, as convolutions read it.
     fn units(image: &mut Image<T, U>, len: usize) -> &[U] {
         let Image { numbers, units } = image;
         V::as_units(numbers.get(len)).unwrap_or_else(|| units.get(len / U::PER))
     }
 
-    fn stage_gradient(
+    /// Copies the gradient of an operation's output to a padded buffer.
+    fn pad_output_grad(
         &self,
-        way: &Backward,
+        backward_plan: &Backward,
         buffer: BufferId,
         others: &Others<'_, T>,
         padded: Padded,
         out: &mut [T],
     ) {
-        let parts = way.of[buffer];
-        let direct = parts.direct.map(|id| others.get(self.range(way, id)));
+        let parts = backward_plan.of[buffer];
+        let direct = parts.direct.map(|id| others.get(self.range(backward_plan, id)));
         let norm = parts.norm.map(|(norm, after)| {
             let [a, b, c] = self.coefficients.gradient(self.plan, norm);
             NormGradient {
-                g: others.get(self.range(way, after)),
+                g: others.get(self.range(backward_plan, after)),
                 y: others.buffer(self.plan, buffer),
                 mean: self.coefficients.mean(self.plan, norm),
                 a,
@@ -119,46 +120,47 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 c,
             }
         });
-        V::dispatch(StageGradient { direct, norm, padded, out });
+        V::dispatch(PadOutputGrad { direct, norm, padded, out });
     }
 
-    /// A convolution in either direction; `units_in` and `stride_out` are those of what is read and of what is written.
+    /// Runs a dense convolution, forward or backward. `units_in` is the number of units per tap of the image that is read, and `stride_out`
+    /// is the stride of the image that is written.
     fn convolve(
         direction: Direction<'_, T>,
         [x, weights]: [&[U]; 2],
         [units_in, stride_out]: [usize; 2],
         out: &mut [T],
     ) {
-        let Direction { phases, bias, into, mask } = direction;
-        V::dispatch(ConvKernel { x, phases, weights, units_in, stride_out, bias, out, into, mask });
+        let Direction { phases, bias, write_mode, mask } = direction;
+        V::dispatch(ConvKernel { x, phases, weights, units_in, stride_out, bias, out, write_mode, mask });
     }
 
-    /// The same for a convolution whose channels stay apart.
+    /// Runs a depthwise convolution, forward or backward.
     fn convolve_depthwise(
         direction: Direction<'_, T>,
         [x, weights]: [&[T]; 2],
         stride: usize,
         out: &mut [T],
     ) {
-        let Direction { phases, bias, into, mask } = direction;
-        V::dispatch(DepthwiseKernel { x, phases, weights, stride, bias, out, into, mask });
+        let Direction { phases, bias, write_mode, mask } = direction;
+        V::dispatch(DepthwiseKernel { x, phases, weights, stride, bias, out, write_mode, mask });
     }
 }
 
-/// Which way a convolution is computed.
+/// The direction of a convolution, forward or backward, with its index tables.
 struct Direction<'a, T> {
     phases: &'a [Phase],
     bias: Option<&'a [T]>,
-    into: Into,
+    write_mode: WriteMode,
     mask: Option<Mask<'a, T>>,
 }
 
 impl<'a, T> Direction<'a, T> {
     fn forward(geometry: &'a Geometry, bias: Option<&'a [T]>) -> Self {
-        Self { phases: &geometry.forward, bias, into: Into::Set, mask: None }
+        Self { phases: &geometry.forward, bias, write_mode: WriteMode::Store, mask: None }
     }
 
-    fn backward(geometry: &'a Geometry, mask: Option<Mask<'a, T>>, into: Into) -> Self {
-        Self { phases: &geometry.backward, bias: None, into, mask }
+    fn backward(geometry: &'a Geometry, mask: Option<Mask<'a, T>>, write_mode: WriteMode) -> Self {
+        Self { phases: &geometry.backward, bias: None, write_mode, mask }
     }
 }

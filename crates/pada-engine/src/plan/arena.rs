@@ -1,7 +1,7 @@
 use super::compile::ALIGN;
-use super::{Act, Kind, Plan, PoolKind, VALUE};
+use super::{Activation, Kind, Plan, PoolKind, VALUE};
 
-/// From when to when something is in memory, both ends included, and how long it is.
+/// The lifetime of a buffer or gradient, both ends included, and its length.
 #[derive(Clone, Copy, Debug)]
 struct Life {
     first: usize,
@@ -24,8 +24,9 @@ impl Life {
     }
 }
 
-/// Gives every buffer and gradient its place in an image's part of the arena; those that are never in use together may share
-/// one. Time counts operations: forward, then backward.
+/// Assigns an offset in the arena of an image to every buffer and gradient. Buffers whose lifetimes do not overlap may share memory.
+///
+/// Time counts operations, first forward, then backward.
 pub(super) fn lay_out(plan: &mut Plan) {
     let n = plan.ops.len();
     let mut values: Vec<Life> = plan.buffers.iter().map(|buffer| Life::unused(buffer.len())).collect();
@@ -59,9 +60,9 @@ pub(super) fn lay_out(plan: &mut Plan) {
             }
             match &op.kind {
                 Kind::Difference { .. } if backward.targets[i][VALUE].is_some() => values[op.out].touch(time),
-                // What nothing but an anchor reads has no way back.
+                // A value that only anchors read has no gradient.
                 _ if !backward.reaches(op.out) => {}
-                Kind::Combine { act: Act::Relu | Act::Relu6, .. } => values[op.out].touch(time),
+                Kind::Combine { act: Activation::Relu | Activation::Relu6, .. } => values[op.out].touch(time),
                 Kind::Conv(_) | Kind::GlobalPool { .. } | Kind::Linear { .. } => {
                     op.reads.iter().for_each(|source| values[source.buffer].touch(time));
                 }
@@ -79,7 +80,8 @@ pub(super) fn lay_out(plan: &mut Plan) {
     }
 }
 
-/// The longest first, each at the first place where it fits between those that are in use at the same time.
+/// Places the longest first, each at the lowest offset where it does not overlap one that is in use at the same time. Returns all offsets
+/// and the total length.
 fn place(lives: &[Life]) -> (Vec<usize>, usize) {
     let mut order: Vec<usize> = (0..lives.len()).filter(|&i| lives[i].first <= lives[i].last).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(lives[i].len), lives[i].first));

@@ -1,52 +1,52 @@
 use std::collections::HashMap;
 
-use super::{ANCHOR, Act, BufferId, Kind, NormId, Plan, Source, Term};
-use crate::kernels::Into;
+use super::{ANCHOR, Activation, BufferId, Kind, NormId, Plan, Source, Term};
+use crate::kernels::WriteMode;
 
-/// A gradient that lies in memory.
+/// Index of a gradient.
 pub(crate) type GradientId = usize;
 
-/// Where an operation's backward pass leaves what it found of one of its inputs.
+/// The memory that the backward pass of an operation writes for one of its inputs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
     pub(crate) gradient: GradientId,
-    pub(crate) into: Into,
+    pub(crate) write_mode: WriteMode,
 }
 
-/// The gradient of a buffer's numbers.
+/// The gradient of a buffer, by how the buffer is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Gradient {
-    /// From readers that take the buffer as it is.
+    /// The gradient from operations that read the buffer without its batch norm.
     pub(crate) direct: Option<GradientId>,
-    /// From readers behind the buffer's batch norm: the gradient after the norm.
+    /// The gradient from operations that read the buffer through its batch norm, with respect to the normalised values.
     pub(crate) norm: Option<(NormId, GradientId)>,
-    /// Both in one place; convolutions add them up on the way and have none.
+    /// The sum of both. `None` for convolutions, whose kernels add the two while they pad them.
     pub(crate) total: Option<GradientId>,
 }
 
-/// The way back.
+/// The plan of the backward pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Backward {
     /// Per gradient: the buffer it is the gradient of.
     pub(crate) buffers: Vec<BufferId>,
-    /// Per gradient: the one whose memory it shares; itself if it has its own.
+    /// Per gradient: the gradient whose memory it shares, or itself.
     pub(crate) roots: Vec<GradientId>,
-    /// Per gradient: where it lies in an image's part of the arena.
+    /// Per gradient: its offset in the arena of an image.
     pub(crate) places: Vec<usize>,
-    /// Per buffer.
+    /// Per buffer: its gradient.
     pub(crate) of: Vec<Gradient>,
-    /// Where it begins: the logits of the output, then those of auxiliary heads, each buffer once.
+    /// The gradients that losses set: of the logits of the output, then of auxiliary heads, each buffer once.
     pub(crate) starts: Vec<(BufferId, GradientId)>,
-    /// Per operation and input: none where no gradient is needed, or where it shares the output's.
+    /// Per operation and input: `None` if no gradient is needed, or if it shares the memory of the output's gradient.
     pub(crate) targets: Vec<Vec<Option<Target>>>,
-    /// Per operation: norms whose gradient is complete after it.
+    /// Per operation: the norms whose gradient is complete after its backward pass.
     pub(crate) complete: Vec<Vec<NormId>>,
 }
 
-/// Whether an input's gradient is the output's, number for number.
+/// Returns whether the gradient of an input equals the gradient of the output.
 fn passes_through(kind: &Kind, input: usize) -> bool {
     match kind {
-        Kind::Combine { terms, act: Act::None } => matches!(terms[input], Term::Value(_)),
+        Kind::Combine { terms, act: Activation::None } => matches!(terms[input], Term::Value(_)),
         _ => false,
     }
 }
@@ -76,18 +76,18 @@ impl Backward {
         }
         let mut first_reader: HashMap<NormId, usize> = HashMap::new();
         for (i, op) in plan.ops.iter().enumerate().rev() {
-            let total = backward.settle(op.out, &op.kind);
-            // Nothing reads a difference: here a gradient begins.
+            let total = backward.set_total(op.out, &op.kind);
+            // No operation reads a difference. Its backward pass starts from the alignment loss.
             let begins = matches!(op.kind, Kind::Difference { .. });
             if total.is_none() && !begins {
                 continue;
             }
             for (input, &source) in op.reads.iter().enumerate() {
                 let starts = backward.starts.iter().any(|(logits, _)| *logits == source.buffer);
-                let alone = readers[&(source.buffer, source.norm)] == 1 && !starts;
-                let shared = total.filter(|_| alone && passes_through(&op.kind, input));
-                let stands_still = begins && input == ANCHOR;
-                let wanted = !stands_still && (needed[source.buffer] || is_affine(plan, &source));
+                let only_reader = readers[&(source.buffer, source.norm)] == 1 && !starts;
+                let shared = total.filter(|_| only_reader && passes_through(&op.kind, input));
+                let is_anchor = begins && input == ANCHOR;
+                let wanted = !is_anchor && (needed[source.buffer] || is_affine(plan, &source));
                 let target = if wanted { backward.reach(source, shared) } else { None };
                 backward.targets[i].push(target);
                 if let (true, Some(norm)) = (wanted, source.norm) {
@@ -102,18 +102,19 @@ impl Backward {
         backward
     }
 
-    /// Whether a buffer has a gradient.
+    /// Returns whether a buffer has a gradient.
     pub(super) fn reaches(&self, buffer: BufferId) -> bool {
         self.of[buffer].direct.is_some() || self.of[buffer].norm.is_some()
     }
 
-    /// Brings a buffer's gradient together; none if nothing reads the buffer.
-    fn settle(&mut self, buffer: BufferId, kind: &Kind) -> Option<GradientId> {
+    /// Sets the total gradient of a buffer. Returns the gradient from which the operation computes those of its inputs, or `None` if no
+    /// reader of the buffer has a gradient.
+    fn set_total(&mut self, buffer: BufferId, kind: &Kind) -> Option<GradientId> {
         let Gradient { direct, norm, .. } = self.of[buffer];
         let total = match (direct, norm) {
             (None, None) => return None,
             (Some(direct), None) => direct,
-            // A convolution reads both parts where it pads them.
+            // The padding kernel of a convolution adds both parts.
             (_, Some((_, after))) if matches!(kind, Kind::Conv(_)) => after,
             (_, Some(_)) => self.add(buffer, None),
         };
@@ -121,22 +122,22 @@ impl Backward {
         Some(total)
     }
 
-    /// The gradient of what a reader sees of a buffer; `shared` is memory that holds it already.
+    /// Adds a reader of a buffer. Returns where it writes its gradient, or `None` if `shared` contains this gradient already.
     fn reach(&mut self, source: Source, shared: Option<GradientId>) -> Option<Target> {
         let known = match source.norm {
             None => self.of[source.buffer].direct,
             Some(_) => self.of[source.buffer].norm.map(|(_, gradient)| gradient),
         };
         debug_assert!(shared.is_none() || known.is_none(), "only a lone reader shares");
-        let (gradient, into) = match known {
-            Some(gradient) => (gradient, Into::Add),
-            None => (self.add(source.buffer, shared), Into::Set),
+        let (gradient, write_mode) = match known {
+            Some(gradient) => (gradient, WriteMode::Accumulate),
+            None => (self.add(source.buffer, shared), WriteMode::Store),
         };
         match source.norm {
             None => self.of[source.buffer].direct = Some(gradient),
             Some(norm) => self.of[source.buffer].norm = Some((norm, gradient)),
         }
-        shared.is_none().then_some(Target { gradient, into })
+        shared.is_none().then_some(Target { gradient, write_mode })
     }
 
     fn add(&mut self, buffer: BufferId, shares: Option<GradientId>) -> GradientId {
@@ -147,7 +148,7 @@ impl Backward {
     }
 }
 
-/// Per buffer: whether a weight lies before it, so that its gradient is of use.
+/// Returns, for each buffer, whether it depends on a weight, so that its gradient is needed.
 fn needed(plan: &Plan) -> Vec<bool> {
     let mut needed = vec![false; plan.buffers.len()];
     for op in &plan.ops {

@@ -6,19 +6,19 @@ use pada_graph::{Conv, Graph, Node, NodeId, Norm, Shape};
 use super::arena::lay_out;
 use super::backward::Backward;
 use super::{
-    Act, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Machine, Mode, NormId, NormSlot,
-    Op, Plan, PoolKind, Source, Term, VALUE,
+    Activation, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Machine, Mode, NormId,
+    NormSlot, Op, Plan, PoolKind, Source, Term, VALUE,
 };
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
 use crate::statistics::needs_batch;
 use crate::weights;
 
-/// Buffers start at multiples of this many numbers: a cache line of `f32`.
+/// Alignment of buffers in numbers: a cache line of `f32`.
 pub(super) const ALIGN: usize = 16;
 
 impl Compiler {
-    /// Compiles a graph.
+    /// Compiles a graph to a plan.
     pub(crate) fn compile(&mut self, graph: &Graph, machine: Machine, mode: Mode) -> Plan {
         let mut builder = Builder::new(graph, machine, mode);
         let values: Vec<Source> = Vec::with_capacity(graph.nodes().len());
@@ -68,6 +68,8 @@ impl Compiler {
         plan
     }
 
+    /// Computes the geometry of all convolutions.
+    ///
     /// Convolutions that read the same value share one padded copy, so its border is the widest that one of them needs.
     fn set_geometries(&mut self, buffers: &[Buffer], ops: &mut [Op]) {
         let mut borders: HashMap<(usize, Source), usize> = HashMap::new();
@@ -108,7 +110,7 @@ impl Compiler {
     }
 }
 
-/// Gives packed weights and gradient sums their places.
+/// Assigns offsets to packed weights and gradient sums.
 fn set_places(plan: &mut Plan) {
     let (mut level, mut sums) = (0, 0);
     for i in 0..plan.ops.len() {
@@ -116,8 +118,8 @@ fn set_places(plan: &mut Plan) {
         if op.level != level {
             (level, sums) = (op.level, 0);
         }
-        // Only where a gradient comes by: what nothing but an anchor reads has none.
-        let trained = plan.backward.as_ref().is_some_and(|way| way.reaches(op.out));
+        // A value that only anchors read has no gradient, so its weights have no gradient sums.
+        let trained = plan.backward.as_ref().is_some_and(|backward_plan| backward_plan.reaches(op.out));
         let mut packed = 0;
         let sums_len = match &op.kind {
             Kind::Conv(conv) => {
@@ -148,10 +150,10 @@ struct Builder<'g> {
     graph: &'g Graph,
     machine: Machine,
     mode: Mode,
-    /// How often a node is read.
+    /// Per node: how many inputs of other nodes read it.
     readers: Vec<usize>,
     buffers: Vec<Buffer>,
-    /// Level of each buffer's producer.
+    /// Per buffer: the level of the operation that writes it.
     levels: Vec<usize>,
     norms: Vec<NormSlot>,
     alignments: usize,
@@ -168,14 +170,14 @@ impl<'g> Builder<'g> {
         Self { graph, machine, mode, readers, buffers, levels, norms, alignments: 0, auxiliary, ops }
     }
 
-    /// Emits what a node needs and says how it is read.
+    /// Emits the operations of a node and returns how its value is read.
     fn node(&mut self, id: NodeId, node: &Node, values: &[Source]) -> Source {
         use pada_graph::Op;
         let inputs: Vec<Source> = node.inputs.iter().map(|x| values[x.0]).collect();
-        let plain = |buffer| Source { buffer, norm: None, act: Act::None };
+        let plain = |buffer| Source { buffer, norm: None, act: Activation::None };
         match &node.op {
             Op::Input => {
-                // A convolution's columns of taps are one run of numbers where no channel is padded.
+                // Without padding channels, a convolution reads the taps of a kernel row as one run of numbers.
                 let packed =
                     self.graph.nodes().iter().filter(|n| n.inputs.contains(&id)).all(|n| match &n.op {
                         Op::Conv(conv) => conv.groups == 1 && conv.dilation == 1,
@@ -188,14 +190,14 @@ impl<'g> Builder<'g> {
                 };
                 plain(self.emit(Kind::Load, node.shape, stride, &[]))
             }
-            Op::Zero => plain(self.combine(vec![], Act::None, node.shape)),
-            Op::Relu => self.activated(inputs[0], Act::Relu),
-            Op::Relu6 => self.activated(inputs[0], Act::Relu6),
+            Op::Zero => plain(self.combine(vec![], Activation::None, node.shape)),
+            Op::Relu => self.activated(inputs[0], Activation::Relu),
+            Op::Relu6 => self.activated(inputs[0], Activation::Relu6),
             Op::Norm(norm) => self.normalised(inputs[0], norm),
             Op::Conv(conv) => plain(self.conv(id, inputs[0], conv, node.shape)),
             Op::AvgPool(_) if self.is_term(id) => {
-                // Emitted by the sum that reads it.
-                Source { act: Act::None, norm: None, buffer: self.plain(inputs[0]) }
+                // The sum that reads it emits it.
+                Source { act: Activation::None, norm: None, buffer: self.plain(inputs[0]) }
             }
             Op::AvgPool(pool) | Op::MaxPool(pool) => {
                 let average = matches!(node.op, Op::AvgPool(_));
@@ -207,7 +209,7 @@ impl<'g> Builder<'g> {
             }
             Op::Add => {
                 let terms = node.inputs.iter().zip(inputs).map(|(x, source)| self.term(*x, source)).collect();
-                plain(self.combine(terms, Act::None, node.shape))
+                plain(self.combine(terms, Activation::None, node.shape))
             }
             Op::Concat => {
                 let sources: Vec<BufferId> = inputs.into_iter().map(|x| self.plain(x)).collect();
@@ -219,7 +221,7 @@ impl<'g> Builder<'g> {
                 let stride = self.stride(node.shape);
                 plain(self.emit(Kind::GlobalPool { source: inputs[0] }, node.shape, stride, &inputs))
             }
-            Op::Gate => unreachable!("Images::check refuses what is only counted"),
+            Op::Gate => unreachable!("Images::check rejects operations that have only a cost"),
             Op::Linear { weight, bias, .. } => {
                 let source = self.plain(inputs[0]);
                 let stride = self.stride(node.shape);
@@ -237,7 +239,7 @@ impl<'g> Builder<'g> {
                 self.auxiliary.push((logits, *share));
                 plain(logits)
             }
-            // It changes no logits. Nothing reads it, so that any source will do.
+            // An alignment does not change the logits. Nothing reads its value, so any source will do.
             Op::Align { .. } if self.mode == Mode::Forward => inputs[VALUE],
             Op::Align { share } => {
                 let reads: Vec<Source> = inputs.into_iter().map(|x| self.not_activated(x)).collect();
@@ -264,47 +266,47 @@ impl<'g> Builder<'g> {
         out
     }
 
-    fn combine(&mut self, terms: Vec<Term>, act: Act, shape: Shape) -> BufferId {
+    fn combine(&mut self, terms: Vec<Term>, act: Activation, shape: Shape) -> BufferId {
         let read = |term: &Term| match term {
             Term::Value(source) => *source,
-            Term::Pool(buffer, _) => Source { buffer: *buffer, norm: None, act: Act::None },
+            Term::Pool(buffer, _) => Source { buffer: *buffer, norm: None, act: Activation::None },
         };
         let reads: Vec<Source> = terms.iter().map(read).collect();
         self.emit(Kind::Combine { terms, act }, shape, self.stride(shape), &reads)
     }
 
-    /// The value in a buffer of its own, as it is.
+    /// Returns a buffer with the normalised and activated value. Emits a copy if the value is not stored as it is read.
     fn plain(&mut self, source: Source) -> BufferId {
-        if source.norm.is_none() && source.act == Act::None {
+        if source.norm.is_none() && source.act == Activation::None {
             return source.buffer;
         }
-        let term = Term::Value(Source { act: Act::None, ..source });
+        let term = Term::Value(Source { act: Activation::None, ..source });
         self.combine(vec![term], source.act, self.buffers[source.buffer].shape)
     }
 
-    fn activated(&mut self, source: Source, act: Act) -> Source {
+    fn activated(&mut self, source: Source, act: Activation) -> Source {
         match source.act {
-            Act::None => Source { act, ..source },
+            Activation::None => Source { act, ..source },
             _ => Source { buffer: self.plain(source), norm: None, act },
         }
     }
 
     fn normalised(&mut self, source: Source, norm: &Norm) -> Source {
         let mut buffer = self.plain(source);
-        let found = self.norms.iter().position(|slot| slot.buffer == buffer);
-        let id: NormId = match found {
+        let existing = self.norms.iter().position(|slot| slot.buffer == buffer);
+        let id: NormId = match existing {
             Some(id) if self.norms[id].norm == *norm => id,
             other => {
                 if other.is_some() {
-                    // One norm for each buffer: a second one gets a copy.
-                    let copy = Term::Value(Source { buffer, norm: None, act: Act::None });
-                    buffer = self.combine(vec![copy], Act::None, self.buffers[buffer].shape);
+                    // A buffer has at most one norm, so a second norm gets a copy of the buffer.
+                    let copy = Term::Value(Source { buffer, norm: None, act: Activation::None });
+                    buffer = self.combine(vec![copy], Activation::None, self.buffers[buffer].shape);
                 }
                 self.norms.push(NormSlot { buffer, norm: *norm, place: 0 });
                 self.norms.len() - 1
             }
         };
-        Source { buffer, norm: Some(id), act: Act::None }
+        Source { buffer, norm: Some(id), act: Activation::None }
     }
 
     fn conv(&mut self, id: NodeId, source: Source, conv: &Conv, shape: Shape) -> BufferId {
@@ -322,7 +324,7 @@ impl<'g> Builder<'g> {
         self.emit(Kind::Conv(op), shape, self.stride(shape), &[source])
     }
 
-    /// Whether a node is a pooling that only one sum reads.
+    /// Returns whether the only reader of a node is a sum, so that the sum can compute the pooling itself.
     fn is_term(&self, id: NodeId) -> bool {
         let reader = self.graph.nodes().iter().find(|node| node.inputs.contains(&id));
         self.readers[id.0] == 1 && reader.is_some_and(|node| node.op == pada_graph::Op::Add)
@@ -338,23 +340,24 @@ impl<'g> Builder<'g> {
         }
     }
 
-    /// The value behind its norm at most: activations get a buffer of their own.
+    /// Returns a source without activation. Emits a copy if the value is activated.
     fn not_activated(&mut self, source: Source) -> Source {
         match source.act {
-            Act::None => source,
-            _ => Source { buffer: self.plain(source), norm: None, act: Act::None },
+            Activation::None => source,
+            _ => Source { buffer: self.plain(source), norm: None, act: Activation::None },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pada_graph::{Lower, MacroNet, Norms};
+    use pada_graph::Lower;
+    use pada_models::{MacroNet, Norms};
     use pada_space::{NasBenchMacro, SearchSpace};
 
     use super::*;
 
-    /// With running statistics nothing waits for the batch: an image goes through the whole network at once.
+    /// With running statistics no norm needs the batch, so each image passes through the whole network in one level.
     #[test]
     fn running_statistics_need_one_level_to_score_and_one_per_norm_to_train() {
         let levels = |norms: Norms, mode: Mode| {

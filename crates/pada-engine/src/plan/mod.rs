@@ -1,5 +1,6 @@
-//! A graph as the engine runs it: operations on buffers, cut into levels between which the statistics of a whole batch are
-//! needed.
+//! Plans: graphs compiled to operations on buffers.
+//!
+//! Operations are divided into levels. Between two levels, statistics of the whole batch are computed.
 
 mod arena;
 mod backward;
@@ -14,21 +15,21 @@ use pada_graph::{Conv, Norm, Shape, WeightId};
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
 
-/// A value that lies in memory, one place per image.
+/// Index of a buffer: a value that is stored in memory for each image.
 pub(crate) type BufferId = usize;
-/// A batch norm: its statistics and what follows from them.
+/// Index of a batch norm.
 pub(crate) type NormId = usize;
 
-/// What a value's reader does to it.
+/// The activation that the readers of a value apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Act {
+pub(crate) enum Activation {
     None,
     Relu,
     Relu6,
 }
 
-impl Act {
-    /// The numbers it keeps its input between.
+impl Activation {
+    /// Returns the lower and upper bound that the activation clamps its input to.
     pub(crate) fn bounds(self) -> (f64, f64) {
         match self {
             Self::None => (f64::NEG_INFINITY, f64::INFINITY),
@@ -38,11 +39,11 @@ impl Act {
     }
 }
 
-/// `[H, W, stride]` numbers per image, channels last; the channels behind the last are zero.
+/// A value of `[H, W, stride]` numbers per image, channels last. Padding channels are zero.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Buffer {
     pub(crate) shape: Shape,
-    /// Channels, rounded up to whole vectors.
+    /// The number of channels, rounded up to whole vectors.
     pub(crate) stride: usize,
 }
 
@@ -52,12 +53,12 @@ impl Buffer {
     }
 }
 
-/// A value as it is read: a buffer, normalised and activated on the way. Norms and activations have no memory of their own.
+/// A value as an operation reads it: a buffer, which the reader normalises and activates. Outputs of norms and activations are not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Source {
     pub(crate) buffer: BufferId,
     pub(crate) norm: Option<NormId>,
-    pub(crate) act: Act,
+    pub(crate) act: Activation,
 }
 
 /// A batch norm over a buffer.
@@ -65,16 +66,16 @@ pub(crate) struct Source {
 pub(crate) struct NormSlot {
     pub(crate) buffer: BufferId,
     pub(crate) norm: Norm,
-    /// Where its numbers begin in tables with one number per channel of every norm.
+    /// Offset of the norm in tables with one number per channel of every norm.
     pub(crate) place: usize,
 }
 
-/// How the channels of a convolution are connected.
+/// The connection of input and output channels of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Connection {
-    /// All inputs with all outputs; groups are zeros in the weights.
+    /// Each output channel reads all input channels. Grouped convolutions have zeros in their weights.
     Dense,
-    /// Each input with its own output.
+    /// Each output channel reads one input channel.
     Depthwise,
 }
 
@@ -83,12 +84,12 @@ pub(crate) struct ConvOp {
     pub(crate) source: Source,
     pub(crate) conv: Conv,
     pub(crate) connection: Connection,
-    /// The bias, unless a batch norm takes it away.
+    /// The bias, unless the next batch norm cancels it.
     pub(crate) bias: Option<WeightId>,
     pub(crate) geometry: Arc<Geometry>,
-    /// C_in, times the kernel's columns where those lie side by side in memory.
+    /// Length of the run of numbers that a tap reads: C_in, times the kernel width if the taps of a row are merged.
     pub(crate) run: usize,
-    /// Where its weights begin among the packed ones of its connection.
+    /// Offset of its weights in the packed weights of its connection.
     pub(crate) packed: usize,
 }
 
@@ -107,12 +108,12 @@ pub(crate) enum PoolKind {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    /// The images, from channels first to channels last.
+    /// Copies the images from channels first to channels last.
     Load,
     Conv(ConvOp),
     Combine {
         terms: Vec<Term>,
-        act: Act,
+        act: Activation,
     },
     Pool {
         source: BufferId,
@@ -130,45 +131,46 @@ pub(crate) enum Kind {
         weight: WeightId,
         bias: WeightId,
     },
-    /// The difference of an alignment's value to its anchor, which it reads in the order [`ANCHOR`], [`VALUE`].
+    /// Subtracts the anchor of an alignment loss from its value. The inputs are in the order [`ANCHOR`], [`VALUE`].
     Difference {
         share: f32,
-        /// Its number among all alignments.
+        /// Index of the alignment.
         alignment: usize,
     },
-    /// An image times its number for drop-path.
+    /// Multiplies an image by its drop-path factor.
     DropPath {
         slot: usize,
     },
 }
 
-/// Inputs of [`Kind::Difference`].
+/// Index of the anchor among the inputs of [`Kind::Difference`].
 pub(crate) const ANCHOR: usize = 0;
+/// Index of the value among the inputs of [`Kind::Difference`].
 pub(crate) const VALUE: usize = 1;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Op {
     pub(crate) kind: Kind,
-    /// Its inputs.
+    /// The inputs.
     pub(crate) reads: Vec<Source>,
     pub(crate) out: BufferId,
-    /// Operations of one level run image by image; a level begins when the statistics of the levels before are known.
+    /// The level. Operations of one level run image by image. A level begins when the statistics of all earlier levels are known.
     pub(crate) level: usize,
-    /// Norms whose statistics are gathered from its output.
+    /// The norms whose batch statistics are computed from the output.
     pub(crate) norms: Vec<NormId>,
-    /// Where the gradients of its weights begin among those of its level.
+    /// Offset of its weight gradients in the sums of its level.
     pub(crate) sums: usize,
     pub(crate) sums_len: usize,
 }
 
-/// What a pass is for.
+/// The purpose of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Logits, with running statistics where there are any.
+    /// Computes logits in evaluation mode, with running statistics if the norms have them.
     Forward,
-    /// Running statistics of the batch.
+    /// Updates running statistics with those of the batch.
     Recalibrate,
-    /// Gradients.
+    /// Computes logits and gradients in training mode.
     Train,
 }
 
@@ -177,27 +179,27 @@ pub(crate) enum Mode {
 pub(crate) struct Plan {
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) norms: Vec<NormSlot>,
-    /// Numbers in a table with one number per channel of every norm.
+    /// Length of a table with one number per channel of every norm.
     pub(crate) norm_channels: usize,
-    /// How many alignments there are.
+    /// Number of alignment losses.
     pub(crate) alignments: usize,
-    /// Logits of auxiliary heads, and the factors on their losses.
+    /// Logits of auxiliary heads with the factors of their losses.
     pub(crate) auxiliary: Vec<(BufferId, f32)>,
-    /// In order of execution: by level.
+    /// The operations in order of execution, sorted by level.
     pub(crate) ops: Vec<Op>,
     pub(crate) levels: usize,
     pub(crate) output: BufferId,
-    /// Per buffer: where it lies in an image's part of the arena.
+    /// Per buffer: its offset in the arena of an image.
     pub(crate) places: Vec<usize>,
-    /// Numbers of an image's part of the arena.
+    /// Length of the arena of one image, in numbers.
     pub(crate) image_len: usize,
-    /// Numbers in a unit of dense convolutions.
+    /// Numbers per unit of dense convolutions.
     pub(crate) per: usize,
-    /// Units of all packed weights of dense convolutions.
+    /// Length of the packed weights of all dense convolutions, in units.
     pub(crate) dense_len: usize,
-    /// Numbers of all packed weights of depthwise convolutions.
+    /// Length of the packed weights of all depthwise convolutions, in numbers.
     pub(crate) depthwise_len: usize,
-    /// The widest buffer.
+    /// Stride of the widest buffer.
     pub(crate) widest: usize,
     pub(crate) backward: Option<Backward>,
 }
@@ -208,17 +210,17 @@ impl Plan {
         first..self.ops.partition_point(|op| op.level <= level)
     }
 
-    /// How many sums a chunk of images keeps: two for every channel of every norm, and one for every alignment.
+    /// Returns how many sums a chunk of images has: two for every channel of every norm, and one for every alignment.
     pub(crate) fn partial_len(&self) -> usize {
         2 * self.norm_channels + self.alignments
     }
 
-    /// Where a chunk keeps the squares of an alignment.
+    /// Returns the index of the sum of squares of an alignment.
     pub(crate) fn squares(&self, alignment: usize) -> usize {
         2 * self.norm_channels + alignment
     }
 
-    /// What the linear layer of the output reads; none if the output is something else.
+    /// Returns the input of the classifier. `None` if the output is not a linear layer.
     pub(crate) fn classifier_input(&self) -> Option<BufferId> {
         self.ops.iter().find(|op| op.out == self.output).and_then(|op| match op.kind {
             Kind::Linear { source, .. } => Some(source),
@@ -231,7 +233,7 @@ impl Plan {
     }
 }
 
-/// Everything a geometry depends on.
+/// Everything that a geometry depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct GeometryKey {
     kernel: usize,
@@ -246,16 +248,16 @@ struct GeometryKey {
     connection: Connection,
 }
 
-/// What a plan is compiled for.
+/// The properties of a processor or device that a plan depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
-    /// Numbers of a vector.
+    /// Numbers per vector.
     pub(crate) lanes: usize,
-    /// Numbers of a unit of dense convolutions.
+    /// Numbers per unit of dense convolutions.
     pub(crate) per: usize,
 }
 
-/// Compiles graphs; remembers the geometry of every kind of convolution it has met.
+/// Compiles graphs to plans and caches the geometries of convolutions.
 #[derive(Debug, Default)]
 pub(crate) struct Compiler {
     geometries: HashMap<GeometryKey, Arc<Geometry>>,

@@ -4,55 +4,55 @@ use rayon::prelude::*;
 use super::median_s;
 use crate::geometry::{Geometry, Padded};
 use crate::kernels::{
-    Affine, AvgPool, Combine, ConvKernel, Into, Mask, Moments, Stage, WeightGradient, Windows,
+    Affine, AvgPool, Combine, ConvKernel, Mask, Moments, PadInput, WeightGradient, Windows, WriteMode,
 };
 use crate::memory::Aligned;
-use crate::plan::{Act, Connection};
+use crate::plan::{Activation, Connection};
 use crate::simd::Vector;
 
-/// One kernel on one shape.
+/// The measurement of one kernel on one shape.
 #[derive(Clone, Debug)]
 pub struct Measurement {
-    /// What it computes.
+    /// The operation and its direction, such as `conv 3x3 forward`.
     pub kernel: String,
-    /// C × H × W of one image, before and after.
+    /// Shape of one image, C × H × W, the same for input and output.
     pub shape: Shape,
-    /// How many images.
+    /// Number of images.
     pub images: usize,
-    /// Multiplications and additions for all images.
+    /// Floating-point operations for all images: multiplications and additions.
     pub flops: f64,
-    /// Bytes of images that are read and written; scratch memory, which stays in the cache, does not count.
+    /// Bytes of images that are read and written. Scratch memory does not count, because it stays in the cache.
     pub bytes: f64,
-    /// Time for all images.
+    /// Time for all images, in seconds.
     pub seconds: f64,
 }
 
-/// C, and H = W, of the stages of the network with C = 16 on images of 32 × 32.
+/// C and H = W in the three stages of the NAS-Bench-201 network with 16 channels, on images of 32 × 32 pixels.
 const STAGES: [(usize, usize); 3] = [(16, 32), (32, 16), (64, 8)];
 
-/// All kernels of a cell, on values that take `bytes` for all images.
+/// Measures all kernels of a cell on values of `bytes` bytes for all images.
 pub(super) fn measure<V: Vector<Elem = f32, Unit = f32>>(bytes: usize, repeats: usize) -> Vec<Measurement> {
-    let mut found = Vec::new();
+    let mut measurements = Vec::new();
     for (channels, size) in STAGES {
         let mut bench = Bench::new(Shape::new(channels, size, size), bytes, repeats);
         bench.conv::<V>(3);
         bench.conv::<V>(1);
         bench.others::<V>();
-        found.append(&mut bench.found);
+        measurements.append(&mut bench.measurements);
     }
-    found
+    measurements
 }
 
-/// Images of one shape, and what was measured on them.
+/// Images of one shape, and the measurements on them.
 struct Bench {
     shape: Shape,
     images: usize,
     repeats: usize,
     parts: Vec<Part>,
-    found: Vec<Measurement>,
+    measurements: Vec<Measurement>,
 }
 
-/// The images of one thread, two values and a result of each, and its scratch memory.
+/// The images of one thread, each with two inputs and an output, and the scratch memory of the thread.
 struct Part {
     values: [Aligned<f32>; 3],
     images: usize,
@@ -61,12 +61,12 @@ struct Part {
 
 #[derive(Default)]
 struct Scratch {
-    staged: Aligned<f32>,
+    padded_input: Aligned<f32>,
     gradient: Aligned<f32>,
     sums: Aligned<f32>,
 }
 
-/// One image on its way through a kernel.
+/// The inputs, output and scratch memory of a kernel for one image.
 struct Image<'a> {
     x: &'a [f32],
     y: &'a [f32],
@@ -96,15 +96,16 @@ impl Bench {
         let threads = rayon::current_num_threads();
         let each = (bytes / (shape.numel() * size_of::<f32>())).div_ceil(threads);
         let parts = (0..threads).map(|_| Part::new(each, shape.numel())).collect();
-        Self { shape, images: each * threads, repeats, parts, found: Vec::new() }
+        Self { shape, images: each * threads, repeats, parts, measurements: Vec::new() }
     }
 
-    /// Times `work` on all images. Both costs are those of one number of a value: `flops`, and how often it goes to or from memory.
+    /// Times `work` on all images. `flops` is the number of operations per number of a value, and `passes` is how often each number is read
+    /// from or written to memory.
     fn time(&mut self, kernel: &str, flops: usize, passes: usize, work: impl Fn(Image<'_>) + Sync) {
         let (parts, len) = (&mut self.parts, self.shape.numel());
         let seconds = median_s(self.repeats, || parts.par_iter_mut().for_each(|part| part.each(len, &work)));
         let numbers = self.images * len;
-        self.found.push(Measurement {
+        self.measurements.push(Measurement {
             kernel: kernel.to_owned(),
             shape: self.shape,
             images: self.images,
@@ -114,7 +115,7 @@ impl Bench {
         });
     }
 
-    /// A dense convolution in its three directions.
+    /// Measures a dense convolution: forward, gradient of the input, and gradient of the weights.
     fn conv<V: Vector<Elem = f32, Unit = f32>>(&mut self, kernel: usize) {
         let channels = self.shape.channels;
         let conv = Conv::same(WeightId(0), channels, kernel, 1);
@@ -126,19 +127,19 @@ impl Bench {
         let (input, output) = (geometry.input.len(), geometry.output.len());
         let name = |direction: &str| format!("conv {kernel}x{kernel} {direction}");
         for Part { scratch, .. } in &mut self.parts {
-            scratch.staged.get(input).fill(0.5);
+            scratch.padded_input.get(input).fill(0.5);
             scratch.gradient.get(output).fill(0.5);
         }
         self.time(&name("forward"), flops, 1, |image| {
             V::dispatch(ConvKernel {
-                x: image.scratch.staged.get(input),
+                x: image.scratch.padded_input.get(input),
                 phases: &geometry.forward,
                 weights: &weights,
                 units_in: run,
                 stride_out: channels,
                 bias: None,
                 out: image.out,
-                into: Into::Set,
+                write_mode: WriteMode::Store,
                 mask: None,
             });
         });
@@ -151,14 +152,14 @@ impl Bench {
                 stride_out: channels,
                 bias: None,
                 out: image.out,
-                into: Into::Set,
-                mask: Some(Mask { x: image.scratch.staged.get(input), high: f32::INFINITY }),
+                write_mode: WriteMode::Store,
+                mask: Some(Mask { x: image.scratch.padded_input.get(input), high: f32::INFINITY }),
             });
         });
         self.time(&name("weight gradient"), flops, 0, |image| {
-            let Scratch { staged, gradient, sums } = image.scratch;
+            let Scratch { padded_input, gradient, sums } = image.scratch;
             V::dispatch(WeightGradient {
-                x: staged.get(input),
+                x: padded_input.get(input),
                 x_places: &geometry.forward[0].base,
                 taps: &geometry.forward[0].taps,
                 channels_in: run,
@@ -170,28 +171,40 @@ impl Bench {
         });
     }
 
-    /// What is not a convolution.
+    /// Measures the kernels that are not convolutions.
     fn others<V: Vector<Elem = f32, Unit = f32>>(&mut self) {
         let (shape, stride) = (self.shape, self.shape.channels);
         let pool = Pool { kernel: 3, stride: 1, padding: 1 };
         let windows = Windows::new(pool, shape, shape, stride);
         // Nine terms, one division.
         self.time("average pooling 3x3", 9, 2, |image| {
-            V::dispatch(AvgPool { x: image.x, windows, out: image.out, into: Into::Set });
+            V::dispatch(AvgPool { x: image.x, windows, out: image.out, write_mode: WriteMode::Store });
         });
         let numbers = [0.1, 1.5, 0.2].map(|v| vec![v; stride]);
         let affine = Affine { mean: &numbers[0], scale: &numbers[1], shift: &numbers[2] };
-        // Subtract, multiply and add for each term, and their sum.
+        // Subtract, multiply and add for each of two terms, and one addition for their sum.
         self.time("norm of two, added", 7, 3, |image| {
             let terms = [(image.x, affine), (image.y, affine)];
-            V::dispatch(Combine { terms: &terms, act: Act::None, stride, out: image.out, into: Into::Set });
+            V::dispatch(Combine {
+                terms: &terms,
+                act: Activation::None,
+                stride,
+                out: image.out,
+                write_mode: WriteMode::Store,
+            });
         });
         let padded = Padded::new(shape, stride, 1);
-        self.time("staging: norm, relu, border", 3, 1, |image| {
-            let out = image.scratch.staged.get(padded.len());
-            V::dispatch(Stage { source: image.x, affine: Some(affine), act: Act::Relu, padded, out });
+        self.time("pad input: norm, relu, border", 3, 1, |image| {
+            let out = image.scratch.padded_input.get(padded.len());
+            V::dispatch(PadInput {
+                source: image.x,
+                affine: Some(affine),
+                act: Activation::Relu,
+                padded,
+                out,
+            });
         });
-        // Sum, and sum of squares of differences from the first number.
+        // Subtract the first pixel, add, multiply and add.
         self.time("batch moments", 4, 1, |image| {
             V::dispatch(Moments { x: image.x, stride, sums: image.scratch.sums.get(2 * stride) });
         });
@@ -204,13 +217,13 @@ mod tests {
     use crate::simd::Portable;
 
     #[test]
-    fn every_kernel_runs_on_every_stage() {
-        let found = measure::<Portable<f32>>(1 << 16, 1);
-        assert_eq!(found.len(), STAGES.len() * 10);
-        let forward = &found[0];
+    fn every_kernel_runs_on_every_shape() {
+        let measurements = measure::<Portable<f32>>(1 << 16, 1);
+        assert_eq!(measurements.len(), STAGES.len() * 10);
+        let forward = &measurements[0];
         assert_eq!(forward.kernel, "conv 3x3 forward");
         let macs = 9 * 16 * 16 * 32 * 32;
         assert_eq!(forward.flops, (2 * macs * forward.images) as f64);
-        assert!(found.iter().all(|m| m.seconds > 0.0 && m.images > 0));
+        assert!(measurements.iter().all(|m| m.seconds > 0.0 && m.images > 0));
     }
 }

@@ -5,13 +5,13 @@ use rayon::prelude::*;
 use super::median_s;
 use crate::simd::{Kernel, Unit, Vector};
 
-/// Sums that do not wait for each other: more than the eight that two units with a latency of four cycles need, and few enough
-/// for 16 registers.
+/// Number of independent sums. It is more than the eight that two units with a latency of four cycles need, and small enough for 16
+/// registers.
 const CHAINS: usize = 12;
-/// A few hundredths of a second.
+/// Number of rounds, which take a few hundredths of a second.
 const ROUNDS: usize = 1 << 23;
 
-/// Multiplications and additions a second on all threads together.
+/// Measures the floating-point operations per second of all threads together.
 pub(super) fn flops_per_s<V: Vector<Elem = f32>>(repeats: usize) -> f64 {
     let seconds = median_s(repeats, || {
         rayon::broadcast(|_| V::dispatch(MultiplyAdds));
@@ -20,7 +20,7 @@ pub(super) fn flops_per_s<V: Vector<Elem = f32>>(repeats: usize) -> f64 {
     (each * rayon::current_num_threads()) as f64 / seconds
 }
 
-/// Nothing but fused multiply-adds in registers.
+/// A kernel of fused multiply-adds in registers, without memory accesses.
 struct MultiplyAdds;
 
 impl<U: Unit> Kernel<f32, U> for MultiplyAdds {
@@ -28,7 +28,7 @@ impl<U: Unit> Kernel<f32, U> for MultiplyAdds {
 
     #[inline(always)]
     fn run<V: Vector<Elem = f32, Unit = U>>(self) {
-        // Unknown to the compiler, so that it cannot work out the result.
+        // `black_box` hides the values from the compiler, so that it cannot precompute the result.
         let (factor, term) = (V::splat(black_box(0.5)), V::splat(black_box(0.25)));
         let mut sums = [V::splat(black_box(1.0)); CHAINS];
         for (i, sum) in sums.iter_mut().enumerate() {
@@ -43,7 +43,7 @@ impl<U: Unit> Kernel<f32, U> for MultiplyAdds {
     }
 }
 
-/// Bytes read and written a second by a copy of `bytes` on all threads together.
+/// Measures the bytes per second, read plus written, of a copy of `bytes` bytes by all threads together.
 pub(super) fn bytes_per_s(bytes: usize, repeats: usize) -> f64 {
     let from = vec![1_u8; bytes];
     let mut to = vec![0_u8; bytes];

@@ -1,42 +1,42 @@
-//! What a benchmark measures: each kernel of a cell alone, and the limits of the machine that it runs on.
+//! Microbenchmarks: each kernel of a cell alone, and the limits of the machine (a roofline model).
 //!
-//! A kernel runs as the engine runs it: values of images lie one behind the other and come from memory, not from a cache; what is
-//! padded lies in scratch memory of the thread.
+//! A kernel runs under the conditions of the engine: images are consecutive in memory and exceed the caches, and padded copies are in
+//! scratch memory of the thread.
 
 mod kernels;
 mod limits;
 
 pub use kernels::Measurement;
 
-use crate::level::Level;
+use crate::isa::Isa;
 use crate::simd::{Portable, Vector};
 
-/// What the machine can do, and what the kernels do with it, on the threads of the current pool.
+/// The limits of the machine and the speed of the kernels, on all threads of the current rayon pool.
 #[derive(Clone, Debug)]
 pub struct Roofline {
-    /// Multiplications and additions a second, in registers.
+    /// Peak floating-point operations per second, measured with fused multiply-adds in registers.
     pub flops_per_s: f64,
-    /// Bytes read and written a second, by a copy that no cache holds.
+    /// Memory bandwidth in bytes per second, read plus written, measured with a copy that exceeds the caches.
     pub bytes_per_s: f64,
-    /// Every kernel on every shape.
+    /// The measurements of every kernel on every shape.
     pub kernels: Vec<Measurement>,
 }
 
-/// Measures limits and kernels; each time is the median of `repeats`.
+/// Measures the limits of the machine and all kernels. Each time is the median of `repeats` runs.
 ///
 /// # Panics
-/// If `repeats` is 0.
+/// Panics if `repeats` is 0.
 pub fn roofline(repeats: usize) -> Roofline {
-    match Level::detect() {
+    match Isa::detect() {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => measure::<crate::simd::Avx512>(repeats),
+        Isa::Avx512 => measure::<crate::simd::Avx512>(repeats),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => measure::<crate::simd::Avx2>(repeats),
+        Isa::Avx2 => measure::<crate::simd::Avx2>(repeats),
         _ => measure::<Portable<f32>>(repeats),
     }
 }
 
-/// Bytes of one value of all images: more than most caches hold.
+/// Size of one value of all images, larger than most caches.
 const BYTES: usize = 64 << 20;
 
 fn measure<V: Vector<Elem = f32, Unit = f32>>(repeats: usize) -> Roofline {
@@ -47,7 +47,7 @@ fn measure<V: Vector<Elem = f32, Unit = f32>>(repeats: usize) -> Roofline {
     }
 }
 
-/// Median time of some work that was done once before.
+/// Returns the median time of `work` in seconds, after one warm-up run.
 fn median_s(repeats: usize, mut work: impl FnMut()) -> f64 {
     work();
     let mut once = || {

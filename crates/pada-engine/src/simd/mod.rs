@@ -1,4 +1,4 @@
-//! Vectors of numbers: one trait, an implementation per instruction set, chosen when the program runs.
+//! SIMD vectors: one trait with an implementation per instruction set. The instruction set is selected at run time.
 #![allow(unsafe_code, reason = "kernels: vector instructions and raw loads")]
 
 mod portable;
@@ -9,7 +9,7 @@ pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512, Avx512Bf16, Avx512Half};
 
-/// A number kernels compute with: `f32`, or `f64` to check them.
+/// A number type of the kernels: `f32`, or `f64` for checks.
 pub(crate) trait Number:
     Copy
     + Send
@@ -60,9 +60,9 @@ macro_rules! number {
 number!(f32);
 number!(f64);
 
-/// What convolutions read: a number, or a pair of numbers of half the size that are multiplied at once.
+/// The element type of dense convolutions: a number, or a pair of numbers of half the size that one instruction multiplies.
 pub(crate) trait Unit: Copy + Send + Sync + Default + std::fmt::Debug + 'static {
-    /// Numbers in it.
+    /// Numbers per unit.
     const PER: usize;
 
     /// Sets one of its numbers.
@@ -85,7 +85,7 @@ impl Unit for f64 {
     }
 }
 
-/// Two bf16 numbers, the first in the lower half.
+/// A pair of bf16 numbers, the first one in the lower half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Pair(u32);
@@ -99,7 +99,7 @@ impl Unit for Pair {
     }
 }
 
-/// The nearest bf16 number; of two that are equally near, the even one.
+/// Rounds to the nearest bf16 number, ties to even.
 fn to_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
     if value.is_nan() {
@@ -108,18 +108,18 @@ fn to_bf16(value: f32) -> u16 {
     ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16
 }
 
-/// `LANES` numbers that are computed with at once.
+/// A SIMD vector of `LANES` numbers.
 ///
-/// Values of an instruction set's type exist only inside [`Vector::dispatch`], which the caller reaches only where the
-/// processor has the instructions; that is what makes the methods safe.
+/// Vectors of an instruction set exist only inside of [`Vector::dispatch`], which checks that the processor has the instructions. This is
+/// why the arithmetic methods are safe.
 pub(crate) trait Vector: Copy + Send + Sync + 'static {
     type Elem: Number;
-    /// What convolutions read.
+    /// The element type of dense convolutions.
     type Unit: Unit;
     /// A vector of units.
     type Factor: Copy;
     const LANES: usize;
-    /// How many vectors the processor holds at once.
+    /// Number of vector registers.
     const REGISTERS: usize;
 
     fn splat(value: Self::Elem) -> Self;
@@ -128,7 +128,7 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     /// `from` must be valid for reading `LANES` numbers.
     unsafe fn load(from: *const Self::Elem) -> Self;
 
-    /// Numbers of weights, which are stored in f32.
+    /// Loads weights, which are stored in f32.
     ///
     /// # Safety
     /// `from` must be valid for reading `LANES` numbers.
@@ -142,41 +142,41 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
 
-    /// `self · factor + term`, rounded once where the processor can.
+    /// Returns `self · factor + term`. It is rounded once if the processor has fused multiply-add.
     fn mul_add(self, factor: Self, term: Self) -> Self;
 
-    /// `self` where `low < x < high`, else 0; also 0 where `x` is NaN.
+    /// Returns `self` where `low < x < high`, else 0. Where `x` is NaN the result is 0.
     fn where_between(self, x: Self, low: Self, high: Self) -> Self;
 
-    /// `self` where `x > best` or `x` is NaN, else `otherwise`.
+    /// Returns `self` where `x > best` or `x` is NaN, else `otherwise`.
     fn where_larger(self, x: Self, best: Self, otherwise: Self) -> Self;
 
-    /// The smaller of `self` and `bound`; NaN in `self` stays.
+    /// Returns the smaller of `self` and `bound`. NaN in `self` stays NaN.
     fn at_most(self, bound: Self) -> Self;
 
-    /// The larger of `self` and `bound`; NaN in `self` stays.
+    /// Returns the larger of `self` and `bound`. NaN in `self` stays NaN.
     fn at_least(self, bound: Self) -> Self;
 
-    /// The same unit in every lane.
+    /// Returns a vector with the same unit in every lane.
     fn factor(unit: Self::Unit) -> Self::Factor;
 
     /// # Safety
     /// `from` must be valid for reading `LANES` units.
     unsafe fn load_factor(from: *const Self::Unit) -> Self::Factor;
 
-    /// `self + a · b`, the products of a pair added up.
+    /// Returns `self + a · b`. For pairs, both products are added.
     fn add_product(self, a: Self::Factor, b: Self::Factor) -> Self;
 
-    /// Stores the numbers as units, `LANES / PER` of them.
+    /// Converts the numbers to `LANES / PER` units and stores them.
     ///
     /// # Safety
-    /// `to` must be valid for writing as many units.
+    /// `to` must be valid for writing `LANES / PER` units.
     unsafe fn store_units(self, to: *mut Self::Unit);
 
-    /// Numbers as units, unless those are of half the size.
+    /// Returns numbers as units without conversion. `None` if the two types differ.
     fn as_units(numbers: &[Self::Elem]) -> Option<&[Self::Unit]>;
 
-    /// Runs a kernel compiled for this instruction set.
+    /// Runs a kernel that is compiled for this instruction set.
     fn dispatch<K: Kernel<Self::Elem, Self::Unit>>(kernel: K) -> K::Output;
 
     #[inline(always)]
@@ -185,8 +185,10 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     }
 }
 
-/// Work that is compiled once for every instruction set. `run` must be `#[inline(always)]`, and so must all it calls: only
-/// then is it compiled with the instructions it is dispatched to.
+/// A computation that is compiled once for every instruction set.
+///
+/// `run` and all functions that it calls must be `#[inline(always)]`. Otherwise they are not compiled with the instructions of
+/// [`Vector::dispatch`].
 pub(crate) trait Kernel<T: Number, U: Unit> {
     type Output;
 

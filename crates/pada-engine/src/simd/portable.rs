@@ -1,6 +1,6 @@
 use super::{Kernel, Number, Vector};
 
-/// An array of numbers, on every processor. In `f64` it is what kernels are checked with.
+/// A vector as an array, for every processor. `Portable<f64>` is the reference that kernels are checked with.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable<T>([T; LANES]);
 
@@ -62,7 +62,7 @@ macro_rules! portable {
 
             #[inline(always)]
             fn mul_add(self, factor: Self, term: Self) -> Self {
-                // Not `f64::mul_add`: without the instruction that is a slow library call.
+                // Not `f64::mul_add`, which is a slow library call if the processor lacks the instruction.
                 Self(std::array::from_fn(|i| self.0[i] * factor.0[i] + term.0[i]))
             }
 

@@ -1,28 +1,31 @@
-#![allow(clippy::undocumented_unsafe_blocks, reason = "all of the file have one reason, which stands below")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "one SAFETY comment below covers all blocks of this file"
+)]
 
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
 use super::{Kernel, Pair, Vector};
 
-/// 16 numbers, AVX-512.
+/// A vector of 16 numbers for AVX-512.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(__m512);
 
-/// 16 numbers, AVX-512; convolutions multiply pairs of bf16 numbers and add in f32.
+/// A vector of 16 numbers for AVX-512 BF16. Dense convolutions multiply pairs of bf16 numbers and accumulate in f32.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Bf16(__m512);
 
-/// 8 numbers, AVX2 with fused multiply-add.
+/// A vector of 8 numbers for AVX2 with fused multiply-add.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256);
 
-/// 8 numbers with the registers of AVX-512, of which there are twice as many: for values of 8 channels.
+/// A vector of 8 numbers for AVX-512, which has twice as many registers as AVX2. It is used for values of 8 channels.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Half(__m256);
 
-// SAFETY, for every `unsafe` block of this file: values of these types are made only inside a kernel, kernels run only through
-// `dispatch`, and that asks first whether the processor has the instructions; loads and stores are as valid as their caller
+// SAFETY, for every `unsafe` block of this file: values of these types are created only inside of a kernel, kernels run only through
+// `dispatch`, and `dispatch` checks first that the processor has the instructions. Loads and stores are as valid as their caller
 // promises.
 
 impl Avx512 {
@@ -120,7 +123,7 @@ macro_rules! sixteen_lanes {
                 }
             }
 
-            // The instructions return their second operand where one is NaN.
+            // The min and max instructions return their second operand if one operand is NaN.
             #[inline(always)]
             fn at_most(self, bound: Self) -> Self {
                 Self(unsafe { _mm512_min_ps(bound.0, self.0) })
@@ -187,7 +190,7 @@ sixteen_lanes!(Avx512Bf16, Pair, __m512i, "avx512f,avx512vl,avx512bw,avx512dq,av
 
     #[inline(always)]
     fn add_product(self, a: __m512i, b: __m512i) -> Self {
-        // The same bits under another name.
+        // The transmutes change only the type, not the bits.
         Self(unsafe {
             _mm512_dpbf16_ps(self.0, transmute::<__m512i, __m512bh>(a), transmute::<__m512i, __m512bh>(b))
         })

@@ -1,7 +1,9 @@
 //! Whole networks against the readable executor.
 
-use pada_engine::Level;
-use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
+use pada_engine::Isa;
+use pada_exec::Precision;
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::{Case, distance};
@@ -59,7 +61,7 @@ fn aligned_nb201_steps_equal_candle() {
             let graph = net.lower_aligned(&of_path, &of_anchor, 3.0).unwrap();
             case.check(&graph.simplified(), &format!("{channels} {path} beside {anchor} simplified"));
             case.check(&graph, &format!("{channels} {path} beside {anchor}"));
-            let mut engine = case.engine(Precision::Double, Level::Portable);
+            let mut engine = case.engine(Precision::F64, Isa::Portable);
             let (alone, beside) = (
                 case.step(&mut engine, &net.lower(&of_path).unwrap()),
                 case.step(&mut engine, &graph.simplified()),

@@ -1,9 +1,9 @@
 //! The gradient of alignments against central differences of the loss, and what stands still.
 
-use pada_engine::Level;
+use pada_engine::Isa;
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
 use pada_graph::{
-    Batch, Conv, Decayed, Executor, Graph, GraphBuilder, IdleWeights, Images, Init, LossSpec, Norm, Pool,
-    Precision, SgdStep, Shape, State, Statistics, WeightId, WeightLayout, WeightSpec,
+    Conv, Graph, GraphBuilder, Init, Norm, Pool, Shape, Statistics, WeightId, WeightLayout, WeightSpec,
 };
 
 use crate::case::{Case, distance};
@@ -81,7 +81,7 @@ fn case() -> Case {
 }
 
 fn executors(case: &Case) -> [Box<dyn Executor>; 2] {
-    [Box::new(case.candle()), Box::new(case.engine(Precision::Double, Level::Portable))]
+    [Box::new(case.candle()), Box::new(case.engine(Precision::F64, Isa::Portable))]
 }
 
 /// The whole loss, and the gradient of every weight.
@@ -97,7 +97,7 @@ fn step(case: &Case, executor: &mut dyn Executor, graph: &Graph, weights: &[f32]
 
 /// An anchor with weights of its own stands still while the value's are moved.
 #[test]
-fn slopes_of_alignments() {
+fn gradients_of_alignments() {
     let case = case();
     let graph = graph(&case.layout, Anchor::Own);
     for mut executor in executors(&case) {
@@ -112,10 +112,10 @@ fn slopes_of_alignments() {
                     (step(&case, executor.as_mut(), &graph, &moved).0, f64::from(moved[place]))
                 };
                 let (above, below) = (at(STEP), at(-STEP));
-                let slope = (above.0 - below.0) / (above.1 - below.1);
+                let numeric = (above.0 - below.0) / (above.1 - below.1);
                 let ours = f64::from(gradient[id.0][i]);
-                let what = format!("{}, {} {i}: {ours} against {slope}", executor.name(), spec.name);
-                assert!((slope - ours).abs() < 2e-3 * largest, "{what}");
+                let what = format!("{}, {} {i}: {ours} against {numeric}", executor.name(), spec.name);
+                assert!((numeric - ours).abs() < 2e-3 * largest, "{what}");
             }
         }
     }
@@ -157,7 +157,7 @@ fn weights_of_the_anchor_alone_are_idle() {
         weight_decay: 0.01,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: IdleWeights::Frozen,
+        unused: UnusedWeights::Frozen,
     };
     for mut executor in executors(&case) {
         step(&case, executor.as_mut(), &graph, &case.weights);

@@ -1,11 +1,11 @@
 //! What does not fit is refused, with the words of the readable executor.
 
-use pada_graph::{
-    Batch, ExecError, Executor, Graph, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape,
-};
+use pada_exec::{Batch, ExecError, Executor, Images, LossSpec, Precision};
+use pada_graph::{Graph, Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
-use crate::case::{Case, LEVELS};
+use crate::case::{Case, ISAS};
 
 const SHAPE: Shape = Shape { channels: 3, height: 8, width: 8 };
 
@@ -20,8 +20,8 @@ fn setup() -> (Case, Graph) {
 fn error(pixels: &[f32], shape: Shape, labels: &[u32], image_weights: Option<&[f32]>) -> ExecError {
     let (case, graph) = setup();
     let mut executors: Vec<Box<dyn Executor>> = vec![Box::new(case.candle())];
-    for precision in [Precision::Single, Precision::Double] {
-        executors.extend(LEVELS.map(|level| Box::new(case.engine(precision, level)) as Box<dyn Executor>));
+    for precision in [Precision::F32, Precision::F64] {
+        executors.extend(ISAS.map(|isa| Box::new(case.engine(precision, isa)) as Box<dyn Executor>));
     }
     let batch = Batch { images: Images::given(pixels, shape), labels };
     let loss = LossSpec { image_weights, ..LossSpec::default() };
@@ -45,7 +45,7 @@ fn images_of_another_shape_are_refused() {
     let error = error(&case.pixels, found, &case.labels, None);
     assert!(matches!(error, ExecError::ImageShape { expected: SHAPE, found: f } if f == found), "{error}");
     let images = Images::given(&case.pixels, found);
-    let error = case.engine(Precision::Single, LEVELS[2]).logits(&graph, &images).unwrap_err();
+    let error = case.engine(Precision::F32, ISAS[2]).logits(&graph, &images).unwrap_err();
     assert!(matches!(error, ExecError::ImageShape { .. }), "{error}");
 }
 
@@ -54,7 +54,10 @@ fn half_an_image_is_refused() {
     let (case, _) = setup();
     let pixels = &case.pixels[..case.pixels.len() - 7];
     let error = error(pixels, SHAPE, &case.labels, None);
-    assert!(matches!(error, ExecError::BatchLength { what: "numbers", found: 761, images: 3 }), "{error}");
+    assert!(
+        matches!(error, ExecError::BatchLength { what: "pixel values", found: 761, images: 3 }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Convolutions in bf16.
 
-use pada_engine::{Level, has_bf16};
-use pada_graph::{Executor, Lower, Nb201Net, Norms, Precision, Shape};
+use pada_engine::{Isa, has_bf16};
+use pada_exec::{Executor, Precision};
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::{Case, distance};
@@ -16,7 +18,7 @@ fn bf16_is_near_and_says_so() {
         for arch in ["333333", "323412", "212121", "444444"] {
             let graph = net.lower(&space.parse(arch).unwrap()).unwrap().simplified();
             let theirs = case.step(&mut case.candle(), &graph);
-            let mut engine = case.engine(Precision::Half, Level::Avx512);
+            let mut engine = case.engine(Precision::Bf16, Isa::Avx512);
             let ours = case.step(&mut engine, &graph);
             let off = distance(&ours.logits, &theirs.logits);
             assert!(off < 0.1, "{channels} {arch}: logits off by {off}");
@@ -30,7 +32,7 @@ fn bf16_is_near_and_says_so() {
             let cosine = products.sum::<f64>() / norm(&ours.gradient) / norm(&theirs.gradient);
             assert!(cosine > 0.95, "{channels} {arch}: the gradient points elsewhere, cosine {cosine}");
 
-            let single = case.step(&mut case.engine(Precision::Single, Level::Avx512), &graph);
+            let single = case.step(&mut case.engine(Precision::F32, Isa::Avx512), &graph);
             let says_f32 = engine.name().contains("f32 for want of bf16");
             assert_eq!(says_f32, !has_bf16(), "{}", engine.name());
             assert_eq!(says_f32, single == ours, "{channels} {arch}: {}", engine.name());

@@ -1,10 +1,11 @@
 //! The same graph, the same weights, the same images, on both executors.
 
-use pada_engine::{Engine, Level};
-use pada_graph::{Batch, Executor, Graph, Images, LossSpec, Precision, Shape, WeightLayout};
-use pada_supernet::CandleExecutor;
+use pada_candle::CandleExecutor;
+use pada_engine::{Engine, Isa};
+use pada_exec::{Batch, Executor, Images, LossSpec, Precision};
+use pada_graph::{Graph, Shape, WeightLayout};
 
-pub(crate) const LEVELS: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
+pub(crate) const ISAS: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
 
 /// Numbers in −1..1 that look random and are the same every time.
 pub(crate) fn noise(n: usize, seed: u64) -> Vec<f32> {
@@ -36,9 +37,9 @@ pub(crate) struct Case {
     pub(crate) passes: usize,
 }
 
-/// What a step finds.
+/// The results of a step.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Found {
+pub(crate) struct StepResult {
     pub(crate) logits: Vec<f32>,
     pub(crate) loss: f64,
     pub(crate) alignment: f64,
@@ -64,7 +65,7 @@ impl Case {
     }
 
     /// A step whose gradient is the sum of all passes, each with other factors on the images.
-    pub(crate) fn step(&self, executor: &mut dyn Executor, graph: &Graph) -> Found {
+    pub(crate) fn step(&self, executor: &mut dyn Executor, graph: &Graph) -> StepResult {
         let images = Images::given(&self.pixels, self.shape);
         let batch = Batch { images, labels: &self.labels };
         executor.zero_gradient();
@@ -81,38 +82,42 @@ impl Case {
         let forward = executor.logits(graph, &images).unwrap();
         let off = distance(&forward.values, &stats.logits.values);
         assert!(off < 1e-5, "{}: forward alone is another plan, off by {off}", executor.name());
-        Found { logits: stats.logits.values, loss: stats.loss, alignment: stats.alignment, gradient }
+        StepResult { logits: stats.logits.values, loss: stats.loss, alignment: stats.alignment, gradient }
     }
 
-    pub(crate) fn engine(&self, precision: Precision, level: Level) -> Engine {
-        Engine::with_level(self.layout.clone(), self.weights.clone(), precision, level)
+    pub(crate) fn engine(&self, precision: Precision, isa: Isa) -> Engine {
+        Engine::with_isa(self.layout.clone(), self.weights.clone(), precision, isa)
     }
 
     pub(crate) fn candle(&self) -> CandleExecutor {
-        CandleExecutor::new(self.layout.clone(), self.weights.clone(), Precision::Double)
+        CandleExecutor::new(self.layout.clone(), self.weights.clone(), Precision::F64)
     }
 
-    /// Compares the engine, in f64 and in f32 on every level, with candle in f64.
+    /// Compares the engine, in f64 and in f32 with every instruction set, with candle in f64.
     pub(crate) fn check(&self, graph: &Graph, what: &str) {
         let theirs = self.step(&mut self.candle(), graph);
-        let ours = self.step(&mut self.engine(Precision::Double, Level::Portable), graph);
+        let ours = self.step(&mut self.engine(Precision::F64, Isa::Portable), graph);
         let off = distance(&ours.logits, &theirs.logits);
         assert!(off < 1e-6, "{what}: logits off by {off}");
         let off = (ours.loss - theirs.loss).abs() / theirs.loss.abs().max(1.0);
         assert!(off < 1e-6, "{what}: loss {} {}", ours.loss, theirs.loss);
         let off = (ours.alignment - theirs.alignment).abs() / theirs.alignment.max(1.0);
         assert!(off < 1e-6, "{what}: alignment {} {}", ours.alignment, theirs.alignment);
+        // Both add up the gradients of the passes in f32. Where those cancel, what is left may differ by the last bit of a summand.
+        let last_bit = f32::EPSILON * theirs.gradient.iter().fold(0.0, |most: f32, g| most.max(g.abs()));
         for (id, spec) in self.layout.iter() {
             let range = self.layout.range(id);
-            let off = distance(&ours.gradient[range.clone()], &theirs.gradient[range]);
-            assert!(off < 1e-5, "{what}: gradient of {} off by {off}", spec.name);
+            let [ours, theirs] = [&ours.gradient[range.clone()], &theirs.gradient[range]];
+            let off = distance(ours, theirs);
+            let rounded = self.passes > 1 && ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() <= last_bit);
+            assert!(off < 1e-5 || rounded, "{what}: gradient of {} off by {off}", spec.name);
         }
-        for level in LEVELS {
-            let ours = self.step(&mut self.engine(Precision::Single, level), graph);
+        for isa in ISAS {
+            let ours = self.step(&mut self.engine(Precision::F32, isa), graph);
             let off = distance(&ours.logits, &theirs.logits);
-            assert!(off < 1e-3, "{what}, {level}: logits off by {off}");
+            assert!(off < 1e-3, "{what}, {isa}: logits off by {off}");
             let off = (ours.alignment - theirs.alignment).abs() / theirs.alignment.max(1.0);
-            assert!(off < 1e-3, "{what}, {level}: alignment {} {}", ours.alignment, theirs.alignment);
+            assert!(off < 1e-3, "{what}, {isa}: alignment {} {}", ours.alignment, theirs.alignment);
             // A value near zero may fall on the other side of a ReLU.
             let square =
                 |list: &mut dyn Iterator<Item = f32>| list.map(|v| f64::from(v).powi(2)).sum::<f64>();
@@ -120,7 +125,7 @@ impl Case {
             let all = square(&mut theirs.gradient.iter().copied());
             assert!(
                 difference.sqrt() <= 0.03 * all.sqrt() + 1e-6,
-                "{what}, {level}: gradient off by {} of {}",
+                "{what}, {isa}: gradient off by {} of {}",
                 difference.sqrt(),
                 all.sqrt()
             );

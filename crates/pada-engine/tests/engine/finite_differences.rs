@@ -1,13 +1,14 @@
 //! Backward kernels against central differences of the engine's own forward pass in f64.
 
-use pada_engine::{Engine, Level};
-use pada_graph::{Conv, Norm, Pool, Precision, Shape, Statistics};
+use pada_engine::{Engine, Isa};
+use pada_exec::Precision;
+use pada_graph::{Conv, Norm, Pool, Shape, Statistics};
 
 use crate::case::noise;
 use crate::probe::{Build, Probe};
 
 /// Weights and logits are rounded to f32, 6e-8 of their size: a step at which neither this nor curvature is more than a
-/// thousandth of the slope.
+/// thousandth of the gradient.
 const STEP: f32 = 1.0 / 64.0;
 
 /// How the numbers of x lie.
@@ -31,7 +32,7 @@ impl Numbers {
     }
 }
 
-/// Compares every slope with respect to the input and all weights.
+/// Compares every gradient with respect to the input and all weights.
 fn check(images: usize, input: Shape, numbers: Numbers, weights: &[(&str, Vec<usize>)], build: Build<'_>) {
     let probe = Probe::new(images, input, weights, build);
     let draws: Vec<Vec<f32>> =
@@ -39,8 +40,7 @@ fn check(images: usize, input: Shape, numbers: Numbers, weights: &[(&str, Vec<us
     let x = numbers.draw(images * input.numel());
     let start = probe.weights(&x, &draws.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let direction = noise(images * probe.output(), 3);
-    let mut engine =
-        Engine::with_level(probe.layout.clone(), start.clone(), Precision::Double, Level::Portable);
+    let mut engine = Engine::with_isa(probe.layout.clone(), start.clone(), Precision::F64, Isa::Portable);
     let gradient = probe.gradient(&mut engine, &start, &direction);
     let mut objective = |weights: &[f32]| {
         let values = probe.values(&mut engine, weights);
@@ -59,9 +59,9 @@ fn check(images: usize, input: Shape, numbers: Numbers, weights: &[(&str, Vec<us
                 (objective(&moved), f64::from(moved[place]))
             };
             let (above, below) = (at(STEP), at(-STEP));
-            let slope = (above.0 - below.0) / (above.1 - below.1);
+            let numeric = (above.0 - below.0) / (above.1 - below.1);
             let ours = f64::from(gradient[place]);
-            assert!((slope - ours).abs() < 2e-3 * largest, "{name} {place}: {ours} against {slope}");
+            assert!((numeric - ours).abs() < 2e-3 * largest, "{name} {place}: {ours} against {numeric}");
         }
     }
 }
@@ -80,7 +80,7 @@ fn conv(out: usize, kernel: usize, stride: usize, dilation: usize, groups: usize
 }
 
 #[test]
-fn slopes_of_dense_convolutions() {
+fn gradients_of_dense_convolutions() {
     check_conv(Shape::new(3, 5, 4), &conv(9, 3, 1, 1, 1));
     check_conv(Shape::new(9, 4, 5), &conv(3, 3, 2, 1, 1));
     check_conv(Shape::new(2, 5, 5), &conv(4, 5, 2, 2, 1));
@@ -92,14 +92,14 @@ fn slopes_of_dense_convolutions() {
 }
 
 #[test]
-fn slopes_of_depthwise_convolutions() {
+fn gradients_of_depthwise_convolutions() {
     check_conv(Shape::new(9, 5, 4), &conv(9, 3, 1, 1, 9));
     check_conv(Shape::new(3, 6, 5), &conv(3, 5, 2, 1, 3));
     check_conv(Shape::new(4, 6, 5), &conv(4, 3, 2, 2, 4));
 }
 
 #[test]
-fn slopes_of_batch_norms() {
+fn gradients_of_batch_norms() {
     let affine = [("scale", vec![3]), ("shift", vec![3])];
     let shape = Shape::new(3, 5, 4);
     check(3, shape, Numbers::Smooth, &[], &|b, x, _| {
@@ -123,7 +123,7 @@ fn slopes_of_batch_norms() {
 }
 
 #[test]
-fn slopes_of_poolings() {
+fn gradients_of_poolings() {
     for (kernel, stride, padding) in [(3, 1, 1), (3, 2, 1), (2, 2, 0), (2, 1, 1)] {
         let pool = Pool { kernel, stride, padding };
         check(2, Shape::new(3, 5, 4), Numbers::Smooth, &[], &|b, x, _| b.avg_pool(x, pool).unwrap());
@@ -137,7 +137,7 @@ fn slopes_of_poolings() {
 }
 
 #[test]
-fn slopes_of_activations_sums_and_concatenations() {
+fn gradients_of_activations_sums_and_concatenations() {
     let shape = Shape::new(3, 5, 4);
     check(2, shape, Numbers::Apart, &[], &|b, x, _| b.relu(x));
     check(2, shape, Numbers::Apart, &[], &|b, x, _| b.relu6(x));
@@ -158,7 +158,7 @@ fn slopes_of_activations_sums_and_concatenations() {
 }
 
 #[test]
-fn slopes_of_linear_layers() {
+fn gradients_of_linear_layers() {
     let weights = [("w", vec![5, 24]), ("b", vec![5])];
     check(3, Shape::new(2, 4, 3), Numbers::Smooth, &weights, &|b, x, ids| {
         b.linear(x, ids[0], ids[1]).unwrap()

@@ -2,10 +2,11 @@
 //! It is written by `make_golden_ops.py`, which lies beside that folder.
 
 use pada_engine::Engine;
-use pada_graph::{Conv, Executor, GraphBuilder, NodeId, Norm, Pool, Precision, Shape, Statistics, WeightId};
+use pada_exec::{Executor, Precision};
+use pada_graph::{Conv, GraphBuilder, NodeId, Norm, Pool, Shape, Statistics, WeightId};
 use safetensors::SafeTensors;
 
-use crate::case::LEVELS;
+use crate::case::ISAS;
 use crate::probe::Probe;
 use crate::shared;
 
@@ -92,11 +93,10 @@ impl Golden<'_> {
                 assert_close(&format!("{name}.g{key}, {what}"), &gradient[range], &theirs);
             }
         };
-        let engine =
-            |precision, level| Engine::with_level(probe.layout.clone(), weights.clone(), precision, level);
-        check(&mut engine(Precision::Double, LEVELS[0]), "f64");
-        LEVELS.into_iter().for_each(|level| check(&mut engine(Precision::Single, level), &level.to_string()));
-        for (precision, what) in [(Precision::Double, "GPU, f64"), (Precision::Single, "GPU, f32")] {
+        let engine = |precision, isa| Engine::with_isa(probe.layout.clone(), weights.clone(), precision, isa);
+        check(&mut engine(Precision::F64, ISAS[0]), "f64");
+        ISAS.into_iter().for_each(|isa| check(&mut engine(Precision::F32, isa), &isa.to_string()));
+        for (precision, what) in [(Precision::F64, "GPU, f64"), (Precision::F32, "GPU, f32")] {
             if let Some(mut gpu) = pada_emulated_gpu::engine(probe.layout.clone(), &weights, precision) {
                 check(&mut gpu, what);
             }

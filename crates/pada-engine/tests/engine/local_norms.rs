@@ -1,38 +1,37 @@
-//! Ranks whose norms have the statistics of their own images, against engines that compute a rank's images each, alone.
+//! Batch norms with the statistics of each process, against engines that compute the images of one process each.
 
 use std::ops::Range;
 use std::time::Duration;
 
+use pada_dist::{ProcessGroup, shard, threads};
 use pada_engine::Engine;
-use pada_graph::{
-    Batch, Executor, Graph, Images, LossSpec, Lower, MacroNet, Nb201Net, Norms, Op, Precision, RankNorms,
-    Shape, State, Statistics, WeightId,
-};
+use pada_exec::{Batch, BatchNormSync, Executor, Images, LossSpec, Precision, State};
+use pada_graph::{Graph, Lower, Op, Shape, Statistics, WeightId};
+use pada_models::{MacroNet, Nb201Net, Norms};
 use pada_space::{NasBenchMacro, Nb201, SearchSpace};
-use pada_world::{World, share, threads};
 
-use crate::case::{Case, LEVELS, distance};
+use crate::case::{Case, ISAS, distance};
 
-/// Images that are added up first; ranks have whole ones.
+/// Images per chunk. A process computes whole chunks.
 const CHUNK: usize = 8;
 
-/// What a step on some images finds.
+/// The results of a step on some images.
 #[derive(Clone)]
-struct Found {
+struct StepResult {
     logits: Vec<f32>,
     gradient: Vec<f32>,
     /// With running statistics.
     weights: Vec<f32>,
 }
 
-impl Found {
+impl StepResult {
     fn bits(&self) -> Vec<u32> {
         let numbers = self.logits.iter().chain(&self.gradient).chain(&self.weights);
         numbers.map(|number| number.to_bits()).collect()
     }
 }
 
-fn step(case: &Case, engine: &mut Engine, graph: &Graph, images: Range<usize>, scale: f32) -> Found {
+fn step(case: &Case, engine: &mut Engine, graph: &Graph, images: Range<usize>, scale: f32) -> StepResult {
     let numel = case.shape.numel();
     let pixels = &case.pixels[images.start * numel..images.end * numel];
     let labels = &case.labels[images];
@@ -40,39 +39,39 @@ fn step(case: &Case, engine: &mut Engine, graph: &Graph, images: Range<usize>, s
     engine.zero_gradient();
     let stats = engine.gradients(graph, &batch, &LossSpec { scale, ..LossSpec::default() }).unwrap();
     let gradient = case.layout.iter().flat_map(|(id, _)| engine.gradient(id).into_owned()).collect();
-    Found { logits: stats.logits.values, gradient, weights: engine.read(State::Weights) }
+    StepResult { logits: stats.logits.values, gradient, weights: engine.read(State::Weights) }
 }
 
-/// What ranks find together, each of them.
-fn together(case: &Case, graph: &Graph, worlds: &[World], norms: RankNorms) -> Vec<Found> {
+/// The results of all processes that share the batch.
+fn together(case: &Case, graph: &Graph, groups: &[ProcessGroup], norms: BatchNormSync) -> Vec<StepResult> {
     let all = 0..case.labels.len();
-    let of = |world: &World| {
-        let mut engine = case.engine(Precision::Single, LEVELS[2]).across(world.clone(), norms);
+    let of = |group: &ProcessGroup| {
+        let mut engine = case.engine(Precision::F32, ISAS[2]).across(group.clone(), norms);
         step(case, &mut engine, graph, all.clone(), 1.0)
     };
     std::thread::scope(|scope| {
-        let ranks: Vec<_> = worlds.iter().map(|world| scope.spawn(|| of(world))).collect();
-        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+        let processes: Vec<_> = groups.iter().map(|group| scope.spawn(|| of(group))).collect();
+        processes.into_iter().map(|process| process.join().unwrap()).collect()
     })
 }
 
-/// What each rank's images give alone, with the share of the batch as a factor on their mean loss.
-fn one_by_one(case: &Case, graph: &Graph, size: usize) -> Vec<(usize, Found)> {
+/// The results of engines that compute the shard of one process each. Their loss is multiplied by the fraction of the batch.
+fn one_by_one(case: &Case, graph: &Graph, size: usize) -> Vec<(usize, StepResult)> {
     let images = case.labels.len();
-    let mut found = Vec::new();
-    for rank in 0..size {
-        let chunks = share(images.div_ceil(CHUNK), rank, size);
+    let mut results = Vec::new();
+    for index in 0..size {
+        let chunks = shard(images.div_ceil(CHUNK), index, size).unwrap();
         let own = (chunks.start * CHUNK).min(images)..(chunks.end * CHUNK).min(images);
         if !own.is_empty() {
-            let mut engine = case.engine(Precision::Single, LEVELS[2]);
+            let mut engine = case.engine(Precision::F32, ISAS[2]);
             let scale = own.len() as f32 / images as f32;
-            found.push((own.len(), step(case, &mut engine, graph, own, scale)));
+            results.push((own.len(), step(case, &mut engine, graph, own, scale)));
         }
     }
-    found
+    results
 }
 
-fn patient(size: usize) -> Vec<World> {
+fn patient(size: usize) -> Vec<ProcessGroup> {
     threads(size, Duration::from_secs(60))
 }
 
@@ -83,12 +82,12 @@ fn nb201() -> (Case, Nb201Net) {
 }
 
 #[test]
-fn local_norms_of_one_rank_are_those_of_the_batch() {
+fn local_norms_of_one_process_are_those_of_the_batch() {
     let (case, net) = nb201();
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap();
-    for worlds in [vec![World::alone()], patient(1)] {
-        let [sync, local] = [RankNorms::Sync, RankNorms::Local]
-            .map(|norms| together(&case, &graph, &worlds, norms).remove(0).bits());
+    for groups in [vec![ProcessGroup::single()], patient(1)] {
+        let [sync, local] = [BatchNormSync::Sync, BatchNormSync::Local]
+            .map(|norms| together(&case, &graph, &groups, norms).remove(0).bits());
         assert!(sync == local);
     }
 }
@@ -101,34 +100,34 @@ fn local_norms_are_those_of_parts_of_the_batch_whose_gradients_are_averaged() {
         let graph = net.lower(&Nb201::new().parse(arch).unwrap()).unwrap();
         for size in [2, 4] {
             let parts = one_by_one(&case, &graph, size);
-            // Neighbours first, as ranks join.
-            let mut sums: Vec<Vec<f32>> = parts.iter().map(|(_, found)| found.gradient.clone()).collect();
+            // Neighbours first, as processes are joined.
+            let mut sums: Vec<Vec<f32>> = parts.iter().map(|(_, result)| result.gradient.clone()).collect();
             while sums.len() > 1 {
                 sums = sums
                     .chunks(2)
                     .map(|two| two[0].iter().zip(&two[1]).map(|(a, b)| a + b).collect())
                     .collect();
             }
-            let logits: Vec<f32> = parts.iter().flat_map(|(_, found)| found.logits.clone()).collect();
-            let ranks = together(&case, &graph, &patient(size), RankNorms::Local);
-            for (rank, found) in ranks.iter().enumerate() {
-                assert!(found.bits() == ranks[0].bits(), "rank {rank} of {size} has other bits");
-                assert!(found.logits == logits, "logits of rank {rank} of {size}");
+            let logits: Vec<f32> = parts.iter().flat_map(|(_, result)| result.logits.clone()).collect();
+            let processes = together(&case, &graph, &patient(size), BatchNormSync::Local);
+            for (index, result) in processes.iter().enumerate() {
+                assert!(result.bits() == processes[0].bits(), "process {index} of {size} has other bits");
+                assert!(result.logits == logits, "logits of process {index} of {size}");
                 for (id, spec) in case.layout.iter() {
                     let range = case.layout.range(id);
-                    let [ours, theirs] = [&found.gradient, &sums[0]].map(|all| &all[range.clone()]);
+                    let [ours, theirs] = [&result.gradient, &sums[0]].map(|all| &all[range.clone()]);
                     let off = distance(ours, theirs);
                     let bound = if spec.shape.len() > 1 { 0.0 } else { 1e-6 };
-                    assert!(off <= bound, "{size} ranks, gradient of {}: off by {off}", spec.name);
+                    assert!(off <= bound, "{size} processes, gradient of {}: off by {off}", spec.name);
                 }
             }
-            let sync = together(&case, &graph, &patient(size), RankNorms::Sync);
+            let sync = together(&case, &graph, &patient(size), BatchNormSync::Sync);
             assert!(distance(&sync[0].gradient, &sums[0]) > 1e-3, "the batch's own norms are others");
         }
     }
 }
 
-/// Parts of different size, and ranks without an image: of five chunks eight ranks have one, or none.
+/// Parts of different size, and processes without an image: with five chunks, each of eight processes has one or none.
 #[test]
 fn local_norms_of_uneven_parts_weigh_each_image_alike() {
     let shape = Shape::new(3, 12, 8);
@@ -142,9 +141,9 @@ fn local_norms_of_uneven_parts_weigh_each_image_alike() {
             for (_, part) in &parts {
                 sum.iter_mut().zip(&part.gradient).for_each(|(sum, part)| *sum += part);
             }
-            for found in together(&case, &graph, &patient(size), RankNorms::Local) {
-                let off = distance(&found.gradient, &sum);
-                assert!(off < 1e-5, "{size} ranks: off by {off}");
+            for result in together(&case, &graph, &patient(size), BatchNormSync::Local) {
+                let off = distance(&result.gradient, &sum);
+                assert!(off < 1e-5, "{size} processes: off by {off}");
             }
         }
     }
@@ -171,8 +170,8 @@ fn running_statistics_are_those_of_the_whole_batch() {
     let parts = one_by_one(&case, &graph, 2);
     let norms = running(&graph);
     assert!(norms.len() > 10);
-    let ranks = together(&case, &graph, &patient(2), RankNorms::Local);
-    assert!(ranks[0].bits() == ranks[1].bits());
+    let processes = together(&case, &graph, &patient(2), BatchNormSync::Local);
+    assert!(processes[0].bits() == processes[1].bits());
     for ([mean, var], momentum, pixels) in norms {
         let [means, vars] = [mean, var].map(|id| case.layout.range(id));
         let newest = |weights: &[f32], at: usize| {
@@ -182,8 +181,8 @@ fn running_statistics_are_those_of_the_whole_batch() {
         for (mean_at, var_at) in means.zip(vars) {
             let moments: Vec<[f64; 3]> = parts
                 .iter()
-                .map(|(images, found)| {
-                    let [mean, var] = [mean_at, var_at].map(|at| newest(&found.weights, at));
+                .map(|(images, result)| {
+                    let [mean, var] = [mean_at, var_at].map(|at| newest(&result.weights, at));
                     [(images * pixels) as f64, mean, var]
                 })
                 .collect();
@@ -192,7 +191,7 @@ fn running_statistics_are_those_of_the_whole_batch() {
             let spread = |[n, part, var]: &[f64; 3]| (n - 1.0) * var + n * (part - mean).powi(2);
             let variance = moments.iter().map(spread).sum::<f64>() / (count - 1.0);
             for (at, expected) in [(mean_at, mean), (var_at, variance)] {
-                let ours = newest(&ranks[0].weights, at);
+                let ours = newest(&processes[0].weights, at);
                 // Tenths of a difference of numbers in f32.
                 let off = (ours - expected).abs() / expected.abs().max(1.0);
                 assert!(off < 1e-4, "{ours}, not {expected}");

@@ -13,8 +13,8 @@ mod golden_ops;
 mod local_norms;
 mod memory;
 mod probe;
+mod processes;
 mod random_graphs;
-mod ranks;
 mod recipe;
 mod running;
 #[path = "../../../../tests/shared.rs"]

@@ -1,9 +1,9 @@
 //! Memory is kept from pass to pass; what an earlier one left there must not be seen.
 
-use pada_graph::{Executor, Precision, State};
+use pada_exec::{Executor, Precision, State};
 use proptest::prelude::*;
 
-use crate::case::{Case, LEVELS};
+use crate::case::{Case, ISAS};
 use crate::random_graphs::config;
 use crate::recipe::recipes;
 
@@ -21,17 +21,17 @@ proptest! {
             labels: vec![0; images],
             ..case
         };
-        for (precision, level) in [
-            (Precision::Double, LEVELS[0]),
-            (Precision::Single, LEVELS[0]),
-            (Precision::Single, LEVELS[1]),
-            (Precision::Single, LEVELS[2]),
+        for (precision, isa) in [
+            (Precision::F64, ISAS[0]),
+            (Precision::F32, ISAS[0]),
+            (Precision::F32, ISAS[1]),
+            (Precision::F32, ISAS[2]),
         ] {
-            let mut used = poison.engine(precision, level);
+            let mut used = poison.engine(precision, isa);
             poison.step(&mut used, &graph);
             used.write(State::Weights, &case.weights);
-            let fresh = case.step(&mut case.engine(precision, level), &graph);
-            prop_assert!(case.step(&mut used, &graph) == fresh, "{level}");
+            let fresh = case.step(&mut case.engine(precision, isa), &graph);
+            prop_assert!(case.step(&mut used, &graph) == fresh, "{isa}");
         }
     }
 }

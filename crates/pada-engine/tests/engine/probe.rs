@@ -1,10 +1,8 @@
 //! An operation alone. Executors have gradients of weights only and know one loss; here the operation's input is made of
 //! weights, and the loss is built such that any gradient can be sent into its output.
 
-use pada_graph::{
-    Batch, Conv, Executor, Graph, GraphBuilder, Images, Init, LossSpec, NodeId, Shape, State, WeightId,
-    WeightLayout, WeightSpec,
-};
+use pada_exec::{Batch, Executor, Images, LossSpec, State};
+use pada_graph::{Conv, Graph, GraphBuilder, Init, NodeId, Shape, WeightId, WeightLayout, WeightSpec};
 
 /// What an operation is built from: the builder, its input, and its weights.
 pub(crate) type Build<'a> = &'a dyn Fn(&mut GraphBuilder<'_>, NodeId, &[WeightId]) -> NodeId;
@@ -145,7 +143,7 @@ impl Probe {
     /// The gradient of `Σ y · direction` with respect to all weights; `direction` is `[B, C, H, W]`.
     ///
     /// Image by image: the two scores are `y · direction − shift` and 0. Where they are equal, the loss of the second class has
-    /// the slope one half with respect to the first score.
+    /// the gradient one half with respect to the first score.
     pub(crate) fn gradient(
         &self,
         executor: &mut dyn Executor,

@@ -1,16 +1,15 @@
 //! Norms with running statistics, and the networks of the other spaces, against the readable executor.
 
-use pada_engine::Level;
-use pada_graph::{
-    Batch, DartsModel, DartsNet, DartsSize, Decayed, Executor, Graph, IdleWeights, Images, LossSpec, Lower,
-    MacroNet, MobileModel, Nb201Net, Norms, Precision, ProxylessNet, SgdStep, Shape, State,
-};
+use pada_engine::Isa;
+use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Graph, Lower, Shape};
+use pada_models::{DartsModel, DartsNet, DartsSize, MacroNet, MobileModel, Nb201Net, Norms, ProxylessNet};
 use pada_space::{
     DARTS_NAMED, Darts, Genotype, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless, ProxylessWidths,
     SearchSpace, find_named,
 };
 
-use crate::case::{Case, LEVELS, distance, noise};
+use crate::case::{Case, ISAS, distance, noise};
 
 const SHAPE: Shape = Shape { channels: 3, height: 16, width: 16 };
 
@@ -67,7 +66,7 @@ pub(crate) fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph
         weight_decay: 0.1,
         decayed: Decayed::All,
         gradient_scale: 1.0,
-        idle: IdleWeights::Decay,
+        unused: UnusedWeights::Decay,
     };
     executor.update(&SgdStep { lr: 1e-3, weight_decay: 0.0, ..sgd });
     executor.update(&sgd);
@@ -96,18 +95,18 @@ pub(crate) const NAMES: [&str; 6] =
 fn passes_with_running_statistics_equal_candle() {
     for (case, graph) in paths() {
         let theirs = all_passes(&case, &mut case.candle(), &graph);
-        let ours = all_passes(&case, &mut case.engine(Precision::Double, Level::Portable), &graph);
+        let ours = all_passes(&case, &mut case.engine(Precision::F64, Isa::Portable), &graph);
         for ((name, ours), theirs) in NAMES.iter().zip(&ours).zip(&theirs) {
             let off = distance(ours, theirs);
             assert!(off < 1e-5, "{name} off by {off} in f64");
         }
-        for level in LEVELS {
-            let ours = all_passes(&case, &mut case.engine(Precision::Single, level), &graph);
+        for isa in ISAS {
+            let ours = all_passes(&case, &mut case.engine(Precision::F32, isa), &graph);
             for ((name, ours), theirs) in
                 NAMES.iter().zip(&ours).zip(&theirs).filter(|((name, _), _)| **name != "gradient")
             {
                 let off = distance(ours, theirs);
-                assert!(off < 2e-3, "{name} off by {off}, {level}");
+                assert!(off < 2e-3, "{name} off by {off}, {isa}");
             }
         }
     }
@@ -119,7 +118,7 @@ fn running_statistics_have_the_same_bits_for_any_number_of_threads() {
         let bits = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let found = all_passes(&case, &mut case.engine(Precision::Single, Level::Avx512), &graph);
+                let found = all_passes(&case, &mut case.engine(Precision::F32, Isa::Avx512), &graph);
                 found.map(|list| list.into_iter().map(f32::to_bits).collect::<Vec<_>>())
             })
         };

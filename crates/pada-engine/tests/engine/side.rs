@@ -1,13 +1,12 @@
 //! Auxiliary heads, drop-path and smoothed labels against the readable executor.
 
-use pada_engine::Level;
-use pada_graph::{
-    Batch, Conv, DartsModel, DartsSize, DartsTraining, DropPath, ExecError, Executor, Graph, GraphBuilder,
-    Images, Init, LossSpec, Lower, Norm, Precision, Shape, Statistics, WeightLayout, WeightSpec,
-};
+use pada_engine::Isa;
+use pada_exec::{Batch, ExecError, Executor, Images, LossSpec, Precision};
+use pada_graph::{Conv, Graph, GraphBuilder, Init, Lower, Norm, Shape, Statistics, WeightLayout, WeightSpec};
+use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath};
 use pada_space::{Arch, DARTS_NAMED, Genotype, find_named};
 
-use crate::case::{Case, LEVELS, distance};
+use crate::case::{Case, ISAS, distance};
 
 const IMAGES: usize = 11; // more than a chunk of the engine
 const CLASSES: usize = 4;
@@ -80,13 +79,13 @@ pub(crate) fn cases() -> [(Case, Graph); 2] {
 fn side_losses_and_dropped_paths_equal_candle() {
     for (case, graph) in cases() {
         let [logits, gradient] = pass(&case, &mut case.candle(), &graph);
-        let ours = pass(&case, &mut case.engine(Precision::Double, Level::Portable), &graph);
+        let ours = pass(&case, &mut case.engine(Precision::F64, Isa::Portable), &graph);
         assert!(distance(&ours[0], &logits) < 1e-6);
         assert!(distance(&ours[1], &gradient) < 1e-5);
-        for level in LEVELS {
-            let ours = pass(&case, &mut case.engine(Precision::Single, level), &graph);
+        for isa in ISAS {
+            let ours = pass(&case, &mut case.engine(Precision::F32, isa), &graph);
             let off = [distance(&ours[0], &logits), distance(&ours[1], &gradient)];
-            assert!(off[0] < 1e-3 && off[1] < 0.03, "{level}: {off:?}");
+            assert!(off[0] < 1e-3 && off[1] < 0.03, "{isa}: {off:?}");
         }
     }
 }
@@ -94,10 +93,10 @@ fn side_losses_and_dropped_paths_equal_candle() {
 #[test]
 fn dropped_paths_and_heads_move_the_gradient() {
     let (case, graph) = &cases()[0];
-    let whole = pass(case, &mut case.engine(Precision::Double, Level::Portable), graph)[1].clone();
+    let whole = pass(case, &mut case.engine(Precision::F64, Isa::Portable), graph)[1].clone();
     let batch = Batch { images: Images::given(&case.pixels, case.shape), labels: &case.labels };
     let kept = vec![1.0; case.labels.len() * graph.drop_path_slots()];
-    let mut engine = case.engine(Precision::Double, Level::Portable);
+    let mut engine = case.engine(Precision::F64, Isa::Portable);
     engine.zero_gradient();
     engine.gradients(graph, &batch, &LossSpec { drop_path: &kept, ..LossSpec::default() }).unwrap();
     let id = case.layout.find("head.weight").unwrap();
@@ -112,8 +111,7 @@ fn too_few_numbers_for_drop_path_are_an_error() {
     let (case, graph) = &cases()[0];
     let batch = Batch { images: Images::given(&case.pixels, case.shape), labels: &case.labels };
     let loss = LossSpec { drop_path: &[1.0], ..LossSpec::default() };
-    for executor in
-        [&mut case.engine(Precision::Single, Level::detect()) as &mut dyn Executor, &mut case.candle()]
+    for executor in [&mut case.engine(Precision::F32, Isa::detect()) as &mut dyn Executor, &mut case.candle()]
     {
         let error = executor.gradients(graph, &batch, &loss).unwrap_err();
         assert!(matches!(error, ExecError::DropPath { found: 1, slots: 3, images: IMAGES }), "{error}");
@@ -125,7 +123,7 @@ fn the_number_of_threads_changes_no_bit() {
     for (case, graph) in cases() {
         let bits = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| pass(&case, &mut case.engine(Precision::Single, Level::detect()), &graph))
+            pool.install(|| pass(&case, &mut case.engine(Precision::F32, Isa::detect()), &graph))
         };
         assert_eq!(bits(1), bits(3));
     }

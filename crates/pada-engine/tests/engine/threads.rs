@@ -1,24 +1,25 @@
 //! The number of threads changes nothing, not even the last bit.
 
-use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
+use pada_exec::Precision;
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::case::{Case, LEVELS};
+use crate::case::{Case, ISAS};
 use crate::recipe::recipes;
 
 /// Logits, losses and gradient as bits.
 fn bits(case: &Case, graph: &pada_graph::Graph, threads: usize) -> Vec<u64> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
-        LEVELS
-            .into_iter()
-            .flat_map(|level| {
-                let found = case.step(&mut case.engine(Precision::Single, level), graph);
-                let numbers = found.logits.into_iter().chain(found.gradient);
+        ISAS.into_iter()
+            .flat_map(|isa| {
+                let result = case.step(&mut case.engine(Precision::F32, isa), graph);
+                let numbers = result.logits.into_iter().chain(result.gradient);
                 let numbers = numbers.map(|v| u64::from(v.to_bits())).collect::<Vec<_>>();
-                numbers.into_iter().chain([found.loss.to_bits(), found.alignment.to_bits()])
+                numbers.into_iter().chain([result.loss.to_bits(), result.alignment.to_bits()])
             })
             .collect()
     })

@@ -1,42 +1,42 @@
-//! The messages of `onnx.proto` that a network needs, with their field numbers there. Names and meanings are the standard's.
+//! The messages of `onnx.proto` that a network needs. Names, field numbers and meanings are those of the standard.
 
 use prost::{Enumeration, Message, Oneof};
 
-/// A whole file.
+/// An ONNX file.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
-    /// Version of the format.
+    /// Version of the file format.
     #[prost(int64, tag = "1")]
     pub ir_version: i64,
-    /// Which operators the nodes mean.
+    /// Operator sets of the nodes.
     #[prost(message, repeated, tag = "8")]
     pub opset_import: Vec<OperatorSetIdProto>,
-    /// The program that wrote it.
+    /// Name of the program that wrote the file.
     #[prost(string, tag = "2")]
     pub producer_name: String,
-    /// Its version.
+    /// Version of that program.
     #[prost(string, tag = "3")]
     pub producer_version: String,
     /// The network.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
-    /// What else is said about it.
+    /// Metadata.
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: Vec<StringStringEntryProto>,
 }
 
-/// A set of operators.
+/// An operator set.
 #[derive(Clone, PartialEq, Message)]
 pub struct OperatorSetIdProto {
-    /// Empty for the standard's own.
+    /// Domain; empty for the standard operators.
     #[prost(string, tag = "1")]
     pub domain: String,
-    /// The opset.
+    /// Version of the operator set.
     #[prost(int64, tag = "2")]
     pub version: i64,
 }
 
-/// A key and its value.
+/// A metadata entry.
 #[derive(Clone, PartialEq, Message)]
 pub struct StringStringEntryProto {
     /// The key.
@@ -47,74 +47,74 @@ pub struct StringStringEntryProto {
     pub value: String,
 }
 
-/// Nodes in an order in which each reads only what is there already.
+/// A graph of nodes in topological order.
 #[derive(Clone, PartialEq, Message)]
 pub struct GraphProto {
     /// The nodes.
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<NodeProto>,
-    /// The network's name.
+    /// Name of the graph.
     #[prost(string, tag = "2")]
     pub name: String,
     /// Weights and other constants.
     #[prost(message, repeated, tag = "5")]
     pub initializer: Vec<TensorProto>,
-    /// What the network reads.
+    /// Inputs of the graph.
     #[prost(message, repeated, tag = "11")]
     pub input: Vec<ValueInfoProto>,
-    /// What it makes.
+    /// Outputs of the graph.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfoProto>,
-    /// Types and shapes in between.
+    /// Types and shapes of intermediate values.
     #[prost(message, repeated, tag = "13")]
     pub value_info: Vec<ValueInfoProto>,
 }
 
-/// An operator on values.
+/// A node: one operator.
 #[derive(Clone, PartialEq, Message)]
 pub struct NodeProto {
-    /// Values it reads.
+    /// Names of the inputs.
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
-    /// Values it makes.
+    /// Names of the outputs.
     #[prost(string, repeated, tag = "2")]
     pub output: Vec<String>,
-    /// Its own name.
+    /// Name of the node.
     #[prost(string, tag = "3")]
     pub name: String,
-    /// The operator.
+    /// Name of the operator.
     #[prost(string, tag = "4")]
     pub op_type: String,
-    /// Settings of the operator.
+    /// Attributes of the operator.
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<AttributeProto>,
 }
 
-/// A setting of an operator.
+/// An attribute of an operator.
 #[derive(Clone, PartialEq, Message)]
 pub struct AttributeProto {
-    /// Its name.
+    /// Name.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// One number.
+    /// Value of a float attribute.
     #[prost(float, optional, tag = "2")]
     pub f: Option<f32>,
-    /// One integer.
+    /// Value of an integer attribute.
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
-    /// Integers.
+    /// Value of a list attribute.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
-    /// Which of them counts.
+    /// Type of the attribute.
     #[prost(enumeration = "AttributeType", tag = "20")]
     pub r#type: i32,
 }
 
-/// Kinds of settings.
+/// Types of attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
 pub enum AttributeType {
-    /// Not said.
+    /// Undefined.
     Undefined = 0,
     /// `f`
     Float = 1,
@@ -124,28 +124,28 @@ pub enum AttributeType {
     Ints = 7,
 }
 
-/// A constant.
+/// A constant tensor.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorProto {
-    /// Its shape.
+    /// Shape.
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
-    /// What its numbers are.
+    /// Element type.
     #[prost(enumeration = "DataType", tag = "2")]
     pub data_type: i32,
-    /// Its name.
+    /// Name.
     #[prost(string, tag = "8")]
     pub name: String,
-    /// The numbers, row-major, little endian.
+    /// Elements, row-major, little endian.
     #[prost(bytes = "vec", tag = "9")]
     pub raw_data: Vec<u8>,
 }
 
-/// Kinds of numbers.
+/// Element types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
 #[repr(i32)]
 pub enum DataType {
-    /// Not said.
+    /// Undefined.
     Undefined = 0,
     /// f32
     Float = 1,
@@ -156,29 +156,29 @@ pub enum DataType {
 /// A value's name and type.
 #[derive(Clone, PartialEq, Message)]
 pub struct ValueInfoProto {
-    /// Its name.
+    /// Name.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// Its type.
+    /// Type.
     #[prost(message, optional, tag = "2")]
     pub r#type: Option<TypeProto>,
 }
 
-/// The type of a value: here always a tensor.
+/// The type of a value, which is always a tensor here.
 #[derive(Clone, PartialEq, Message)]
 pub struct TypeProto {
-    /// Its numbers and shape.
+    /// The tensor type.
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorTypeProto>,
 }
 
-/// The numbers and the shape of a tensor.
+/// Element type and shape of a tensor.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorTypeProto {
-    /// What its numbers are.
+    /// Element type.
     #[prost(enumeration = "DataType", tag = "1")]
     pub elem_type: i32,
-    /// Its shape.
+    /// Shape.
     #[prost(message, optional, tag = "2")]
     pub shape: Option<TensorShapeProto>,
 }
@@ -186,26 +186,26 @@ pub struct TensorTypeProto {
 /// A shape.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorShapeProto {
-    /// One per direction.
+    /// The dimensions.
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<DimensionProto>,
 }
 
-/// The extent in one direction.
+/// A dimension of a shape.
 #[derive(Clone, PartialEq, Message)]
 pub struct DimensionProto {
-    /// Its extent.
+    /// The size.
     #[prost(oneof = "Extent", tags = "1, 2")]
     pub value: Option<Extent>,
 }
 
-/// An extent that is known, or one that only has a name.
+/// The size of a dimension: known or symbolic.
 #[derive(Clone, PartialEq, Oneof)]
 pub enum Extent {
-    /// Known.
+    /// A known size.
     #[prost(int64, tag = "1")]
     DimValue(i64),
-    /// The same wherever the name stands.
+    /// A symbolic size, the same wherever the name occurs.
     #[prost(string, tag = "2")]
     DimParam(String),
 }

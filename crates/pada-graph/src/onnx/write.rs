@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::message::{
     AttributeProto, AttributeType, DataType, DimensionProto, Extent, GraphProto, NodeProto, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
@@ -7,17 +9,20 @@ use crate::graph::Node;
 use crate::op::{Conv, Norm, Op, Pool, Shape, Statistics};
 use crate::{Frozen, Lower, NodeId, WeightId};
 
-/// Slices that go on to the end say so.
+/// End of a slice that reaches to the end of its axis.
 const TO_THE_END: i64 = i64::MAX;
 /// Height and width of `[batch, C, H, W]`.
 const IMAGE_AXES: [i64; 2] = [2, 3];
 
-/// Turns the nodes of a network into those of an ONNX graph, one for one where ONNX has the operation. Every value but the output
-/// is `[batch, C, H, W]`, a vector `[batch, C, 1, 1]`.
+/// Converts the nodes of a network to those of an ONNX graph, one to one if ONNX has the operation. Every value but the output is
+/// `[batch, C, H, W]`; a vector is `[batch, C, 1, 1]`.
 pub(super) struct Writer<'a> {
     frozen: &'a Frozen,
-    /// Of the values, per node of the graph.
+    /// The names of the values, one per node of the graph.
     names: Vec<String>,
+    /// The names of the weights, in the order of the layout.
+    weights: Vec<String>,
+    unique: UniqueNames,
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,
 }
@@ -25,15 +30,20 @@ pub(super) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(super) fn new(frozen: &'a Frozen) -> Self {
         let graph = frozen.graph();
-        let mut names = graph.names(frozen.weights(), &[INPUT, OUTPUT]);
-        let inputs = names.iter_mut().zip(graph.nodes()).filter(|(_, node)| node.op == Op::Input);
-        inputs.for_each(|(name, _)| *name = INPUT.to_owned());
-        Self { frozen, names, nodes: vec![], constants: vec![] }
+        let mut unique = UniqueNames::default();
+        unique.taken.extend([INPUT.to_owned(), OUTPUT.to_owned()]);
+        let weights = frozen.weights().iter().map(|(_, spec)| unique.name(&spec.name)).collect();
+        let names = graph.names(frozen.weights(), &[INPUT, OUTPUT]);
+        let names = names.iter().zip(graph.nodes()).map(|(name, node)| match node.op {
+            Op::Input => INPUT.to_owned(),
+            _ => unique.name(name),
+        });
+        let names = names.collect();
+        Self { frozen, names, weights, unique, nodes: vec![], constants: vec![] }
     }
 
     pub(super) fn graph(mut self, name: &str, values: &[f32]) -> GraphProto {
         let (graph, layout) = (self.frozen.graph(), self.frozen.weights());
-        assert_eq!(values.len(), layout.numel(), "one value for every weight of the layout");
         for (i, node) in graph.nodes().iter().enumerate() {
             self.node(i, node);
         }
@@ -47,10 +57,10 @@ impl<'a> Writer<'a> {
         inner.retain(|(_, node)| node.op != Op::Input);
         let weights = layout.iter().map(|(id, spec)| {
             let dims: Vec<_> = spec.shape.iter().map(|&n| n as i64).collect();
-            floats(&spec.name, &dims, &values[layout.range(id)])
+            floats(&self.weights[id.0], &dims, &values[layout.range(id)])
         });
         GraphProto {
-            name: name.to_owned(),
+            name: valid_name(name),
             initializer: weights.chain(self.constants).collect(),
             input: vec![value(INPUT, &extents(self.frozen.input()))],
             output: vec![value(OUTPUT, &[graph.output().shape.numel()])],
@@ -79,30 +89,30 @@ impl<'a> Writer<'a> {
                 self.push("AveragePool", &name, inputs, attributes);
             }
             Op::MaxPool(pool) => self.push("MaxPool", &name, inputs, window(*pool)),
-            // `Sum` takes any number, `Add` is what programs that read the file merge into convolutions.
+            // `Sum` takes any number of inputs, but runtimes fuse only `Add` into convolutions.
             Op::Add if inputs.len() == 2 => self.push("Add", &name, inputs, vec![]),
             Op::Add => self.push("Sum", &name, inputs, vec![]),
             Op::Concat => self.push("Concat", &name, inputs, vec![int("axis", 1)]),
             Op::GlobalAvgPool => self.push("GlobalAveragePool", &name, inputs, vec![]),
             Op::Linear { weight, bias, .. } => self.linear(i, &name, inputs, [*weight, *bias]),
-            // It drops nothing but in training.
+            // Drop-path is the identity in evaluation mode.
             Op::DropPath { .. } => self.push("Identity", &name, inputs, vec![]),
             Op::Gate | Op::Align { .. } | Op::Auxiliary { .. } => unreachable!("a frozen network has none"),
         }
     }
 
     fn conv(&mut self, name: &str, mut inputs: Vec<String>, conv: &Conv) {
-        // The first window begins at `offset − padding`: what lies before it is cut off, where that is inside of the image.
+        // The first window starts at `offset − padding`. Pixels before it are sliced off if they lie inside the image.
         if let Some(cut @ 1..) = conv.offset.checked_sub(conv.padding) {
             let cut = cut as i64;
             let [starts, ends, axes] = [
-                (format!("cut_{cut}"), [cut; 2]),
+                (format!("start_{cut}"), [cut; 2]),
                 ("to_the_end".to_owned(), [TO_THE_END; 2]),
                 ("image_axes".to_owned(), IMAGE_AXES),
             ]
             .map(|(name, values)| self.constant(integers(&name, &values)));
             let whole = inputs.remove(0);
-            let rest = format!("{name}/cut");
+            let rest = self.unique.name(&format!("{name}.sliced"));
             self.push("Slice", &rest, vec![whole, starts, ends, axes], vec![]);
             inputs.push(rest);
         }
@@ -134,9 +144,9 @@ impl<'a> Writer<'a> {
         self.push("BatchNormalization", name, inputs, vec![float("epsilon", norm.eps)]);
     }
 
-    /// Zeros for as many images as come in.
+    /// Zeros for the batch size of the input.
     fn zero(&mut self, name: &str, shape: Shape) {
-        let [count, extent] = ["count", "extent"].map(|part| format!("{name}/{part}"));
+        let [count, extent] = ["count", "extent"].map(|part| self.unique.name(&format!("{name}.{part}")));
         let attributes = vec![int("start", 0), int("end", 1)];
         self.push("Shape", &count, vec![INPUT.to_owned()], attributes);
         let dims = [shape.channels, shape.height, shape.width].map(|n| n as i64);
@@ -145,16 +155,16 @@ impl<'a> Writer<'a> {
         self.push("ConstantOfShape", name, vec![extent], vec![]);
     }
 
-    /// A linear layer; the last one makes the output.
+    /// A linear layer. The last one is the output.
     fn linear(&mut self, i: usize, name: &str, inputs: Vec<String>, weights: [WeightId; 2]) {
-        let flat = format!("{name}/flat");
+        let flat = self.unique.name(&format!("{name}.flat"));
         self.push("Flatten", &flat, inputs, vec![int("axis", 1)]);
         let inputs = std::iter::once(flat).chain(weights.map(|id| self.weight(id))).collect();
         let attributes = vec![int("transB", 1)];
         if i + 1 == self.names.len() {
             return self.push_to(OUTPUT, "Gemm", name, inputs, attributes);
         }
-        let product = format!("{name}/product");
+        let product = self.unique.name(&format!("{name}.product"));
         self.push("Gemm", &product, inputs, attributes);
         let axes = self.constant(integers("image_axes", &IMAGE_AXES));
         self.push("Unsqueeze", name, vec![product, axes], vec![]);
@@ -165,10 +175,10 @@ impl<'a> Writer<'a> {
     }
 
     fn weight(&self, id: WeightId) -> String {
-        self.frozen.weights().spec(id).name.clone()
+        self.weights[id.0].clone()
     }
 
-    /// A node that is called like what it makes.
+    /// Adds a node that has the name of its output.
     fn push(&mut self, op: &str, name: &str, input: Vec<String>, attribute: Vec<AttributeProto>) {
         self.push_to(name, op, name, input, attribute);
     }
@@ -185,16 +195,54 @@ impl<'a> Writer<'a> {
         self.nodes.push(NodeProto { op_type: op.to_owned(), name, input, output, attribute });
     }
 
-    /// The name of a constant, which stands in the file once however often it is asked for. Modules of PyTorch have no `/` in their
-    /// names.
+    /// Returns the name of a constant. Equal constants are stored once.
     fn constant(&mut self, mut tensor: TensorProto) -> String {
-        let name = format!("constant/{}", tensor.name);
-        tensor.name.clone_from(&name);
-        if !self.constants.contains(&tensor) {
-            self.constants.push(tensor);
+        let same = |known: &&TensorProto| {
+            (&known.dims, known.data_type, &known.raw_data)
+                == (&tensor.dims, tensor.data_type, &tensor.raw_data)
+        };
+        if let Some(known) = self.constants.iter().find(same) {
+            return known.name.clone();
         }
-        name
+        tensor.name = self.unique.name(&format!("constant.{}", tensor.name));
+        self.constants.push(tensor);
+        self.constants[self.constants.len() - 1].name.clone()
     }
+}
+
+/// Hands out valid names, each of them once.
+#[derive(Default)]
+struct UniqueNames {
+    taken: HashSet<String>,
+}
+
+impl UniqueNames {
+    fn name(&mut self, name: &str) -> String {
+        let name = valid_name(name);
+        let others = (2..).map(|n| format!("{name}.{n}"));
+        let free = std::iter::once(name.clone()).chain(others).find(|name| !self.taken.contains(name));
+        let free = free.expect("there are more numbers than names");
+        self.taken.insert(free.clone());
+        free
+    }
+}
+
+/// Replaces every run of characters other than ASCII letters, digits, `_` and `.` by one `_`: `edges.3<-0.1` becomes `edges.3_0.1`.
+///
+/// Weights of an exported model have this name, unless two weights would have the same one.
+pub fn valid_name(name: &str) -> String {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let mut out = String::with_capacity(name.len());
+    let mut replaced = false;
+    for c in name.chars() {
+        if valid(c) {
+            out.push(c);
+        } else if !replaced {
+            out.push('_');
+        }
+        replaced = !valid(c);
+    }
+    out
 }
 
 fn window(pool: Pool) -> Vec<AttributeProto> {
@@ -237,7 +285,7 @@ fn extents(shape: Shape) -> [usize; 3] {
     [shape.channels, shape.height, shape.width]
 }
 
-/// A value of f32 with these extents behind the batch.
+/// A value of f32 with these dimensions after the batch.
 fn value(name: &str, extents: &[usize]) -> ValueInfoProto {
     let known = extents.iter().map(|&n| Extent::DimValue(n as i64));
     let all = std::iter::once(Extent::DimParam(BATCH.to_owned())).chain(known);

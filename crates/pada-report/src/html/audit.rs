@@ -7,29 +7,29 @@ use crate::{EpochRecord, RunRecord};
 
 type Of = fn(&EpochRecord) -> Option<f64>;
 
-/// What the samplers really drew, by epoch.
+/// Counts of the drawn paths and images, by epoch.
 pub(super) fn audit(record: &RunRecord, i: usize) -> Markup {
     let epochs = &record.epochs;
     let paths: [(&str, Of); 3] = [
         ("drawn", |e| Some(e.paths.drawn as f64)),
-        ("different", |e| Some(e.paths.distinct as f64)),
+        ("distinct", |e| Some(e.paths.distinct as f64)),
         ("effective", |e| Some(e.paths.effective)),
     ];
     let images: [(&str, Of); 4] = [
         ("drawn", |e| Some(e.images.drawn as f64)),
-        ("different", |e| Some(e.images.distinct as f64)),
+        ("distinct", |e| Some(e.images.distinct as f64)),
         ("effective", |e| Some(e.images.effective)),
-        ("1/Σq² of the distribution", |e| e.effective_sample_size),
+        ("effective sample size 1/Σq²", |e| e.effective_sample_size),
     ];
     html! {
-        p { "Effective: as many equally frequent paths, or images, would repeat as often." }
+        p { "The effective number is (Σn)²/Σn² over the counts n of the distinct paths or images. It equals the distinct number if all counts are equal." }
         div class="grid-of-figures" {
-            (drawn("Paths of an epoch", epochs, &paths))
-            (drawn("Images of an epoch", epochs, &images))
+            (drawn("Paths per epoch", epochs, &paths))
+            (drawn("Images per epoch", epochs, &images))
         }
-        // Too wide for paper.
+        // The table is too wide for a printed page.
         details class="only-screen" {
-            summary { "All numbers of every epoch" }
+            summary { "All measurements of every epoch" }
             (every(epochs, i))
         }
     }
@@ -49,7 +49,7 @@ fn drawn(title: &str, epochs: &[EpochRecord], series: &[(&str, Of)]) -> Markup {
     let last = epochs.last();
     let spoken: Vec<String> =
         series.iter().filter_map(|(label, of)| Some(format!("{label} {}", digits(of(last?)?)))).collect();
-    let about = format!("{title} over {} epochs, at the end: {}", epochs.len(), spoken.join(", "));
+    let about = format!("{title} over {} epochs; last epoch: {}", epochs.len(), spoken.join(", "));
     let frame =
         Frame::new(about, ("epoch", Scale::counting(epochs.len())), ("", Scale::of(values.chain([0.0]))));
     let entries: Vec<(String, &str)> = all.iter().map(|(label, line)| (line.class.clone(), *label)).collect();
@@ -64,23 +64,23 @@ fn every(epochs: &[EpochRecord], i: usize) -> Markup {
         "accuracy %",
         "learning rate",
         "gradient norm",
-        "skipped",
+        "skipped steps",
         "GV",
-        "GV, no scale",
+        "scale-free GV",
         "path entropy",
         "paths",
-        "different",
-        "effective",
+        "distinct paths",
+        "effective paths",
         "images",
-        "different",
-        "effective",
+        "distinct images",
+        "effective images",
         "1/Σq²",
         "image entropy",
         "seconds",
     ];
     let head = Head { texts: &["epoch"], numbers: &numbers };
     table(
-        &format!("epochs of run {}", i + 1),
+        &format!("measurements of the epochs of run {}", i + 1),
         head,
         html! {
             @for e in epochs {

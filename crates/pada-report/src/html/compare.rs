@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use pada_rank::{Bootstrap, Difference, Interval, PairedMetric, paired_difference};
+use pada_metrics::{Bootstrap, Difference, Interval, PairedMetric, paired_difference};
 
 use super::chart::{COLOURS, Key, Line, colour, legend, lines};
 use super::cost::train_rate;
@@ -11,14 +11,14 @@ use super::numbers::{count, duration, fixed, optional};
 use super::{Accuracies, RunView};
 use crate::{Agreement, Spread};
 
-/// Several runs side by side.
+/// A comparison of several runs.
 pub(super) fn comparison(runs: &[RunView]) -> Markup {
     html! {
         section {
             h2 { "Comparison" }
             (results(runs))
             (means(runs))
-            (no_supernet(runs))
+            (baselines(runs))
         }
         section {
             h2 { "Curves" }
@@ -28,7 +28,7 @@ pub(super) fn comparison(runs: &[RunView]) -> Markup {
             (legend(Key::Line, methods(runs).iter().enumerate().map(|(i, label)| (class(i), label.as_str()))))
         }
         section {
-            h2 { "What differs in their configs" }
+            h2 { "Config differences" }
             (settings(runs))
         }
     }
@@ -39,11 +39,12 @@ fn main_agreement(run: &RunView) -> Option<&Agreement> {
 }
 
 fn results(runs: &[RunView]) -> Markup {
-    let less = "less the first";
-    let numbers =
-        ["tau-b", less, "P@Top5%", less, "archs", "seed", "epochs", "training", "images/s", "ranking"];
+    let to_first = "Δ to first run";
+    let numbers = [
+        "tau-b", to_first, "P@Top5%", to_first, "archs", "seed", "epochs", "training", "images/s", "ranking",
+    ];
     html! {
-        (table("results of the runs", Head { texts: &["run"], numbers: &numbers }, html! {
+        (table("results of all runs", Head { texts: &["run"], numbers: &numbers }, html! {
             @for (i, run) in runs.iter().enumerate() {
                 @let agreement = main_agreement(run);
                 @let metrics = agreement.and_then(|a| a.metrics.as_ref());
@@ -72,17 +73,17 @@ fn results(runs: &[RunView]) -> Markup {
             }
         }))
         p class="small" {
-            "In brackets: 95 % over architectures. Differences are paired: a bootstrap sample draws the same architectures for both runs. "
-            "They say nothing of other seeds."
+            "Brackets show 95 % confidence intervals over architectures. Differences are paired: each bootstrap sample draws the same "
+            "architectures for both runs. The intervals do not cover variation over seeds."
         }
     }
 }
 
-/// How much better a run ranks than the first, in tau-b and in P@Top5%; none where they rank other architectures.
+/// The paired differences of a run to the first run in tau-b and in P@Top5%. `None` if they rank different architectures.
 fn differences(run: &RunView, first: &RunView) -> Option<[Option<Difference>; 2]> {
     let (Ok(a), Ok(b)) = (&run.accuracies, &first.accuracies) else { return None };
     let scores = |accuracies: &Accuracies| -> BTreeMap<String, (f64, f64)> {
-        accuracies.archs.iter().map(|a| (a.arch.clone(), (a.predicted, a.truth))).collect()
+        accuracies.archs.iter().map(|a| (a.arch.clone(), (a.predicted, a.stand_alone))).collect()
     };
     let (own, others) = (scores(a), scores(b));
     if a.table != b.table || !own.keys().eq(others.keys()) {
@@ -106,7 +107,7 @@ fn within(Interval { low, high, .. }: Interval) -> Markup {
     html! { span class="below" { "[" (fixed(low, 3)) ", " (fixed(high, 3)) "]" } }
 }
 
-/// With its sign, also where it is positive.
+/// Formats a number with its sign, also if it is positive.
 fn signed(value: f64) -> String {
     let text = fixed(value, 3);
     if value > 0.0 { format!("+{text}") } else { text }
@@ -116,7 +117,7 @@ fn or_none<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| "–".to_owned(), show)
 }
 
-/// Mean and deviation over the seeds of every method that has several.
+/// Mean and standard deviation over seeds, for every method that has several.
 fn means(runs: &[RunView]) -> Markup {
     let mut methods: Vec<(&str, &str, Vec<&RunView>)> = Vec::new();
     for run in runs {
@@ -149,29 +150,29 @@ fn means(runs: &[RunView]) -> Markup {
     )
 }
 
-/// The rankings without a supernet, where all runs have the same.
-fn no_supernet(runs: &[RunView]) -> Markup {
+/// The zero-cost baselines, if they are the same for all runs.
+fn baselines(runs: &[RunView]) -> Markup {
     let mut found = runs.iter().filter_map(main_agreement);
     let Some(first) = found.next() else {
-        return missing("No run has a ranking that was compared with a truth table.");
+        return missing("No run has a ranking that was compared with a benchmark table.");
     };
-    if !found.all(|other| (&other.truth, &other.zero_cost) == (&first.truth, &first.zero_cost)) {
-        return html! { p class="notice" { "The runs rank different architectures or were compared with different tables: their numbers do not compare." } };
+    if !found.all(|other| (&other.table, &other.zero_cost) == (&first.table, &first.zero_cost)) {
+        return html! { p class="notice" { "The runs rank different architectures or use different benchmark tables, so their numbers are not comparable." } };
     }
     html! {
         p class="small" {
-            "The same architectures without a supernet, tau-b against " (first.truth) ": "
+            "Zero-cost baselines on the same architectures, tau-b against " (first.table) ": "
             @for (i, row) in first.zero_cost.iter().enumerate() {
                 @if i > 0 { ", " }
                 (row.name) " " (fixed(row.metrics.tau_b, 3))
             }
-            @if let Some(ceiling) = first.ceiling { "; seed against seed " (fixed(ceiling.tau_b, 3)) }
+            @if let Some(ceiling) = first.ceiling { "; between seeds of the table " (fixed(ceiling.tau_b, 3)) }
             "."
         }
     }
 }
 
-/// A curve of all runs; methods have a colour each, and after all colours other dashes.
+/// One curve of all runs. Each method has its own colour; if the colours run out, the dash pattern changes.
 fn overlaid(curve: &Curve, runs: &[RunView]) -> Markup {
     let methods = methods(runs);
     let line = |run: &RunView| {
@@ -181,16 +182,16 @@ fn overlaid(curve: &Curve, runs: &[RunView]) -> Markup {
     let all: Vec<Line> = runs.iter().filter_map(line).collect();
     match curves::frame(curve, &all) {
         Some(frame) => figure(curve.title, curve.about, lines(&frame, &all, &[])),
-        None => figure(curve.title, "", missing("No epoch has it.")),
+        None => figure(curve.title, "", missing("No epoch has this measurement.")),
     }
 }
 
-/// What seeds of one method share.
+/// The label that all seeds of a method share.
 fn label(run: &RunView) -> String {
     format!("{}: {}", run.name, run.method)
 }
 
-/// The methods of the runs that have a record, in the order in which they come.
+/// The methods of the runs that have a record, in order of appearance.
 fn methods(runs: &[RunView]) -> Vec<String> {
     let mut methods = Vec::new();
     for label in runs.iter().filter(|run| run.record.is_some()).map(label) {
@@ -205,30 +206,30 @@ fn class(i: usize) -> String {
     format!("{} d{}", colour(i), i / COLOURS % 3)
 }
 
-/// Keys of the configs that do not have the same value in all runs.
+/// The config keys whose values differ between runs.
 fn settings(runs: &[RunView]) -> Markup {
     let maps: Vec<BTreeMap<&str, &str>> =
         runs.iter().map(|run| run.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect()).collect();
     let mut keys: Vec<&str> = maps.iter().flat_map(|map| map.keys().copied()).collect();
     keys.sort_unstable();
     keys.dedup();
-    // Those two stand in the first table.
+    // The first table shows these two.
     keys.retain(|key| {
         !["name", "seed"].contains(key) && maps.iter().any(|map| map.get(key) != maps[0].get(key))
     });
     if keys.is_empty() {
-        return html! { p { "Nothing." } };
+        return html! { p { "The configs are equal except for name and seed." } };
     }
     let value = |map: &BTreeMap<&str, &str>, key: &str| html! { td class="text" { code { (map.get(key).copied().unwrap_or("–")) } } };
     let folders = runs.iter().map(|run| run.folder.as_str());
-    // The fewer are columns, so that the table is narrow.
+    // The shorter list becomes the columns, so that the table stays narrow.
     let turned = keys.len() > runs.len();
     let texts: Vec<&str> = match turned {
         true => ["key"].into_iter().chain(folders).collect(),
         false => ["run"].into_iter().chain(keys.iter().copied()).collect(),
     };
     table(
-        "settings that differ",
+        "config keys that differ",
         Head { texts: &texts, numbers: &[] },
         html! {
             @if turned {

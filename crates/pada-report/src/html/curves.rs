@@ -5,10 +5,10 @@ use super::markup::{figure, missing};
 use super::numbers::digits;
 use crate::{EpochRecord, RunRecord};
 
-/// A number that an epoch has.
+/// A measurement that epochs have.
 pub(super) struct Curve {
     pub(super) title: &'static str,
-    /// Its unit, or how it is measured.
+    /// Unit or definition.
     pub(super) about: &'static str,
     pub(super) of: fn(&EpochRecord) -> Option<f64>,
 }
@@ -16,30 +16,36 @@ pub(super) struct Curve {
 pub(super) const LOSS: Curve =
     Curve { title: "Loss", about: "mean cross entropy, nats", of: |e| Some(e.loss) };
 pub(super) const ACCURACY: Curve =
-    Curve { title: "Accuracy", about: "on the training images as drawn, %", of: |e| Some(e.accuracy) };
-pub(super) const GV: Curve =
-    Curve { title: "Gradient variance", about: "GV, mean over weight tensors of operations", of: |e| e.gv };
+    Curve { title: "Accuracy", about: "on the augmented training images, %", of: |e| Some(e.accuracy) };
+pub(super) const GV: Curve = Curve {
+    title: "Gradient variance",
+    about: "GV, mean over the weight tensors of candidate operations",
+    of: |e| e.gv,
+};
 pub(super) const PATH_ENTROPY: Curve = Curve {
     title: "Entropy of the path distribution",
-    about: "nats, mean over its rows",
+    about: "nats, mean over the rows of the distribution",
     of: |e| Some(e.path_entropy),
 };
 const GV_SCALE_FREE: Curve = Curve {
-    title: "Gradient variance, scale-free",
+    title: "Scale-free gradient variance",
     about: "GV divided by the squared norm of the mean gradient",
     of: |e| e.gv_scale_free,
 };
-const GRADIENT_NORM: Curve =
-    Curve { title: "Gradient norm", about: "before clipping, mean over steps", of: |e| Some(e.grad_norm) };
+const GRADIENT_NORM: Curve = Curve {
+    title: "Gradient norm",
+    about: "L2, before clipping, mean over steps",
+    of: |e| Some(e.grad_norm),
+};
 const LEARNING_RATE: Curve =
-    Curve { title: "Learning rate", about: "of an epoch's first step", of: |e| Some(e.lr) };
+    Curve { title: "Learning rate", about: "at the first step of each epoch", of: |e| Some(e.lr) };
 
-/// Training over epochs.
+/// The training curves of a run.
 pub(super) fn curves(record: &RunRecord) -> Markup {
     let marks = stages(&record.epochs);
     html! {
         @if !marks.is_empty() {
-            p { "The supernet was split: each dashed line begins the training of another part." }
+            p { "The supernet was split. A dashed line marks the start of each sub-supernet's training." }
         }
         div class="grid-of-figures" {
             @for curve in [&LOSS, &ACCURACY, &GV, &GV_SCALE_FREE, &GRADIENT_NORM, &LEARNING_RATE] {
@@ -53,17 +59,17 @@ pub(super) fn curves(record: &RunRecord) -> Markup {
 pub(super) fn one(curve: &Curve, epochs: &[EpochRecord], marks: &[f64]) -> Markup {
     let line = Line { class: super::chart::colour(0), points: points(curve, epochs) };
     let Some(frame) = frame(curve, std::slice::from_ref(&line)) else {
-        return figure(curve.title, "", missing("No epoch has it."));
+        return figure(curve.title, "", missing("No epoch has this measurement."));
     };
     figure(curve.title, curve.about, lines(&frame, &[line], marks))
 }
 
-/// `(epoch, value)`, epochs from 1 over all stages.
+/// `(epoch, value)`, with epochs counted from 1 over all stages.
 pub(super) fn points(curve: &Curve, epochs: &[EpochRecord]) -> Vec<(f64, Option<f64>)> {
     (1..).zip(epochs).map(|(epoch, record)| (f64::from(epoch), (curve.of)(record))).collect()
 }
 
-/// Axes that hold some lines; none where they hold no number.
+/// Axes that fit the lines. `None` if the lines have no finite value.
 pub(super) fn frame(curve: &Curve, lines: &[Line]) -> Option<Frame<'static>> {
     let values =
         || lines.iter().flat_map(|line| &line.points).filter_map(|(_, v)| *v).filter(|v| v.is_finite());
@@ -76,7 +82,7 @@ pub(super) fn frame(curve: &Curve, lines: &[Line]) -> Option<Frame<'static>> {
     Some(Frame::new(about, ("epoch", Scale::counting(epochs)), ("", Scale::of(values()))))
 }
 
-/// Where stages begin, between two epochs; none for a run with one.
+/// Positions between two epochs where a new stage starts. Empty for a run with one stage.
 pub(super) fn stages(epochs: &[EpochRecord]) -> Vec<f64> {
     (1..)
         .zip(epochs.windows(2))

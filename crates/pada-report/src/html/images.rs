@@ -1,21 +1,22 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
 use super::markup::figure;
 use super::numbers::{count, digits, fixed};
-use super::picture::data_uri;
-use super::{PreferredImages, Thumbnail};
+use super::{Pixels, PreferredImages, Thumbnail};
 
-/// Which images the data side prefers and avoids.
+/// The images with the highest and lowest probability under the data sampler.
 pub(super) fn images(found: &PreferredImages) -> Markup {
     let n = found.images as f64;
     html! {
         p {
-            "The distribution of " code { (found.checkpoint) } ", after " (found.epochs) " epochs, over " (count(found.images))
-            " images. It is worth " (count(found.effective.round() as usize)) " images drawn alike. Numbers below are N·q: how many times as often as in "
-            "a uniform draw an image comes."
+            "The image distribution q in " code { (found.checkpoint) } ", after " (found.epochs) " epochs, over N = " (count(found.images))
+            " images. Its effective sample size is " (count(found.effective.round() as usize)) ". The numbers below are N·q, the probability "
+            "relative to uniform sampling."
         }
-        (gallery("Preferred", "the most probable images", &found.preferred, n))
-        (gallery("Avoided", &avoided(found), &found.avoided, n))
+        (gallery("Most probable images", "highest N·q first", &found.preferred, n))
+        (gallery("Least probable images", &avoided(found), &found.avoided, n))
         (classes(&found.classes))
     }
 }
@@ -23,11 +24,11 @@ pub(super) fn images(found: &PreferredImages) -> Markup {
 fn avoided(found: &PreferredImages) -> String {
     let (lowest, times) = (count(found.lowest), digits(found.lowest_probability * found.images as f64));
     if found.lowest <= found.avoided.len() {
-        return "the least probable images".to_owned();
+        return "lowest N·q first".to_owned();
     }
     format!(
-        "the least probable images above the {lowest} that share the lowest N·q of all, {times}: images that the last epoch did not \
-         draw, or whose gradient was nothing"
+        "lowest N·q first, without the {lowest} images that share the lowest N·q of all, {times}: images that the last epoch did not \
+         draw, or whose gradient was zero"
     )
 }
 
@@ -52,12 +53,12 @@ fn gallery(title: &str, about: &str, thumbnails: &[Thumbnail], n: f64) -> Markup
     )
 }
 
-/// Classes as bars around 1.
+/// Mean N·q of each class as bars, with a line at 1.
 fn classes(classes: &[(String, f64)]) -> Markup {
     let most = classes.iter().map(|(_, ratio)| *ratio).fold(1.0, f64::max);
     figure(
         "Classes",
-        "mean N·q of their images; the line is a uniform draw",
+        "mean N·q of the images of a class; the line at 1 is uniform sampling",
         html! {
             ul class="bars" {
                 @for (class, ratio) in classes {
@@ -76,4 +77,32 @@ fn classes(classes: &[(String, f64)]) -> Markup {
 
 fn percent_of(share: f64) -> String {
     format!("{}%", fixed(100.0 * share.clamp(0.0, 1.0), 1))
+}
+
+/// Encodes an image as a `data:` URI that holds a PNG file. Returns `None` if the number of bytes does not fit the size.
+fn data_uri(pixels: &Pixels) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, pixels.width, pixels.height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_compression(png::Compression::High);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels.rgb)).ok()?;
+    Some(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_survives_its_uri() {
+        let pixels = Pixels { width: 2, height: 1, rgb: vec![255, 0, 0, 7, 8, 9] };
+        let uri = data_uri(&pixels).unwrap();
+        let bytes = STANDARD.decode(uri.strip_prefix("data:image/png;base64,").unwrap()).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut rgb).unwrap();
+        assert_eq!((reader.info().width, reader.info().height, rgb), (2, 1, pixels.rgb));
+        assert_eq!(data_uri(&Pixels { width: 2, height: 2, rgb: vec![0; 3] }), None);
+    }
 }

@@ -1,6 +1,6 @@
 use maud::{Markup, html};
 
-/// How deep a section's heading stands.
+/// Level of a section's heading.
 #[derive(Clone, Copy)]
 pub(super) enum Level {
     Second,
@@ -20,7 +20,7 @@ pub(super) fn section(level: Level, title: &str, content: Markup) -> Markup {
     }
 }
 
-/// A picture with what it shows.
+/// A figure with its caption.
 pub(super) fn figure(title: &str, about: &str, picture: Markup) -> Markup {
     html! {
         figure {
@@ -30,20 +30,20 @@ pub(super) fn figure(title: &str, about: &str, picture: Markup) -> Markup {
     }
 }
 
-/// Why there is nothing to show.
+/// A note that explains why there is nothing to show.
 pub(super) fn missing(reason: &str) -> Markup {
     html! { p class="missing" { (reason) } }
 }
 
-/// Titles of a table's columns.
+/// Column titles of a table.
 pub(super) struct Head<'a> {
-    /// Of names and texts; the first column names its row.
+    /// Titles of text columns. The first column names its row.
     pub(super) texts: &'a [&'a str],
-    /// Of numbers, which stand behind the texts.
+    /// Titles of numeric columns, which follow the text columns.
     pub(super) numbers: &'a [&'a str],
 }
 
-/// A wide table: it scrolls by itself, also with the keyboard.
+/// A table that scrolls horizontally by itself, also with the keyboard.
 pub(super) fn table(about: &str, Head { texts, numbers }: Head<'_>, rows: Markup) -> Markup {
     html! {
         div class="scroll" role="group" tabindex="0" aria-label=(about) {
@@ -60,7 +60,7 @@ pub(super) fn table(about: &str, Head { texts, numbers }: Head<'_>, rows: Markup
     }
 }
 
-/// The anchor of the run at place `i` of a page.
+/// The anchor of run `i` on a page.
 pub(super) fn anchor(i: usize) -> String {
     format!("run-{}", i + 1)
 }

@@ -1,6 +1,6 @@
-//! Numbers as a page writes them.
+//! Number formats of the report.
 
-/// With so many decimals, and no zero with a sign.
+/// Formats with a fixed number of decimals, without a negative zero.
 pub(super) fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
@@ -9,12 +9,12 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// A number that is not always there.
+/// Formats an optional number; `–` stands for `None`.
 pub(super) fn optional(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| fixed(value, decimals))
 }
 
-/// Of any size, to three digits.
+/// Formats a number of any size with three significant digits.
 pub(super) fn digits(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
@@ -26,7 +26,7 @@ pub(super) fn digits(value: f64) -> String {
     fixed(value, (2 - size.log10().floor() as i32).max(0) as usize)
 }
 
-/// A whole number in groups of three digits.
+/// Formats an integer with thousands separators.
 pub(super) fn count(value: usize) -> String {
     let digits = value.to_string();
     let mut out = String::new();
@@ -39,7 +39,7 @@ pub(super) fn count(value: usize) -> String {
     out
 }
 
-/// Seconds in the unit that suits them.
+/// Formats seconds with a suitable unit.
 pub(super) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => format!("{:.0} ms", 1000.0 * s),
@@ -49,7 +49,7 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// A share in percent.
+/// Formats a share as percent.
 pub(super) fn percent(share: f64) -> String {
     format!("{} %", fixed(100.0 * share, if share < 0.1 { 1 } else { 0 }))
 }

@@ -1,5 +1,5 @@
 use maud::{Markup, html};
-use pada_rank::Metrics;
+use pada_metrics::Metrics;
 
 use super::chart::{Estimate, estimates};
 use super::markup::{Head, figure, missing, table};
@@ -7,14 +7,14 @@ use super::numbers::{count, fixed, optional};
 use super::verdict::verdict;
 use crate::{Agreement, RankRecord};
 
-/// What a run found: tau-b and P@Top5% first, beside the rankings that need no supernet.
+/// The result of a run: tau-b and P@Top5% first, then the comparison with zero-cost baselines.
 pub(super) fn result(ranking: &RankRecord) -> Markup {
     html! {
         @if let Some(main) = ranking.agreements.first() {
             (headline(main))
             @for agreement in &ranking.agreements { (against(agreement)) }
         } @else {
-            (missing("There was no truth table to compare the ranking with."))
+            (missing("The ranking was not compared with a benchmark table."))
         }
     }
 }
@@ -27,23 +27,23 @@ fn headline(main: &Agreement) -> Markup {
                     dt { "tau-b" }
                     dd { (fixed(m.tau_b, 3)) }
                     @if let Some(i) = main.tau_b_interval {
-                        dd class="small" { (percent_of(i.level)) ": [" (fixed(i.low, 3)) ", " (fixed(i.high, 3)) "]" }
+                        dd class="small" { (percent_of(i.level)) " CI: [" (fixed(i.low, 3)) ", " (fixed(i.high, 3)) "]" }
                     }
                 }
                 div {
                     dt { "P@Top5%" }
                     dd { (optional(m.p_at_top_5, 3)) }
-                    dd class="small" { "of the best 5 % found" }
+                    dd class="small" { "share of the true top 5 % found" }
                 }
                 div {
                     dt { "partial tau-b" }
                     dd { (optional(m.partial_tau_given_params, 3)) }
-                    dd class="small" { "number of weights held fixed" }
+                    dd class="small" { "given the number of parameters" }
                 }
                 div {
                     dt { "architectures" }
                     dd { (count(m.n)) }
-                    dd class="small" { "against " (main.truth) }
+                    dd class="small" { "in table " (main.table) }
                 }
             }
         }
@@ -51,7 +51,7 @@ fn headline(main: &Agreement) -> Markup {
     }
 }
 
-/// A supernet against one table: a picture, and all numbers.
+/// The agreement with one benchmark table, as a chart and as a table.
 fn against(agreement: &Agreement) -> Markup {
     let own = agreement.metrics.as_ref().map(|m| Estimate {
         label: "supernet",
@@ -66,26 +66,26 @@ fn against(agreement: &Agreement) -> Markup {
         class: "free",
     });
     let ceiling = agreement.ceiling.map(|ceiling| Estimate {
-        label: "seed against seed",
+        label: "between seeds",
         value: ceiling.tau_b,
         interval: None,
         class: "ceiling",
     });
     let rows: Vec<Estimate<'_>> = own.into_iter().chain(free).chain(ceiling).collect();
-    let about = format!("tau-b against {}: {}", agreement.truth, spoken(&rows));
-    let level = agreement
-        .tau_b_interval
-        .map_or(String::new(), |i| format!("; line: {} interval over architectures", percent_of(i.level)));
+    let about = format!("tau-b against {}: {}", agreement.table, spoken(&rows));
+    let level = agreement.tau_b_interval.map_or(String::new(), |i| {
+        format!("; the line is the {} confidence interval over architectures", percent_of(i.level))
+    });
     html! {
         @if let Some(note) = &agreement.note { p class="small" { (note) } }
         div class="pair" {
-            (figure(&format!("tau-b against {}", agreement.truth), &format!("{}{level}.", legend(agreement)), estimates(&about, &rows)))
-            (table(&format!("metrics against {}", agreement.truth), Head { texts: &["ranking"], numbers: &["tau-b", "P@Top5%", "BR@Top5%", "Spearman", "partial"] }, html! {
+            (figure(&format!("tau-b against {}", agreement.table), &format!("{}{level}.", legend(agreement)), estimates(&about, &rows)))
+            (table(&format!("metrics against {}", agreement.table), Head { texts: &["ranking"], numbers: &["tau-b", "P@Top5%", "BR@Top5%", "Spearman", "partial tau-b"] }, html! {
                 @if let Some(m) = &agreement.metrics { (row("supernet", m)) }
                 @for zero_cost in &agreement.zero_cost { (row(&zero_cost.name, &zero_cost.metrics)) }
                 @if let Some(ceiling) = agreement.ceiling {
                     tr {
-                        th scope="row" { "seed against seed" }
+                        th scope="row" { "between seeds" }
                         td { (fixed(ceiling.tau_b, 3)) }
                         td colspan="4" { (ceiling.seeds) " seeds, " (count(ceiling.archs)) " architectures" }
                     }
@@ -97,10 +97,10 @@ fn against(agreement: &Agreement) -> Markup {
 
 fn legend(agreement: &Agreement) -> String {
     let ceiling = match agreement.ceiling {
-        Some(_) => "; seed against seed: how well the table agrees with itself",
+        Some(_) => "; between seeds: agreement of the table with itself, an upper limit",
         None => "",
     };
-    format!("Hollow: rankings that need no supernet{ceiling}")
+    format!("Hollow points: zero-cost baselines{ceiling}")
 }
 
 fn spoken(rows: &[Estimate<'_>]) -> String {
@@ -125,7 +125,7 @@ fn row(name: &str, m: &Metrics) -> Markup {
 pub(super) fn best(ranking: &RankRecord) -> Markup {
     table(
         "best architectures by score",
-        Head { texts: &["best by score"], numbers: &["score %", "weights", "MACs", "truth %"] },
+        Head { texts: &["best by score"], numbers: &["score %", "#params", "MACs", "stand-alone %"] },
         html! {
             @for best in &ranking.best {
                 tr {
@@ -133,7 +133,7 @@ pub(super) fn best(ranking: &RankRecord) -> Markup {
                     td { (fixed(best.score, 2)) }
                     td { (count(best.params as usize)) }
                     td { (count(best.macs as usize)) }
-                    td { (optional(best.truth, 2)) }
+                    td { (optional(best.stand_alone_accuracy, 2)) }
                 }
             }
         },

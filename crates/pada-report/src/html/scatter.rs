@@ -5,61 +5,61 @@ use super::markup::{figure, missing};
 use super::numbers::{count, fixed};
 use super::{Accuracies, ArchAccuracy};
 
-/// Share of the architectures that is marked.
+/// Share of the architectures that are marked as the best.
 const TOP: f64 = 0.05;
-/// Share of the architectures at each end that may lie far from the others.
+/// Share of the architectures at each end that are treated as possible outliers.
 const TAIL: f64 = 0.05;
-/// So far: ranges of those between the two ends.
+/// An outlier lies further below the others than this multiple of their range.
 const FAR: f64 = 0.5;
-/// Taller than others: both axes matter alike.
+/// Taller than other charts, because both axes matter equally.
 const HEIGHT: f64 = 400.0;
-/// Marked points of that many architectures say what they are.
-const TOLD: usize = 2000;
+/// Largest number of architectures whose marked points have a tooltip.
+const MAX_TOOLTIPS: usize = 2000;
 
-/// Predicted against true accuracy, the best of both marked.
+/// Predicted against stand-alone accuracy, with the best of both marked.
 pub(super) fn scatter(Accuracies { table, archs }: &Accuracies) -> Markup {
     if archs.is_empty() {
-        return missing("No architecture that was ranked is in the truth table.");
+        return missing("The benchmark table contains none of the ranked architectures.");
     }
-    let [predicted, truth] = [|a: &ArchAccuracy| a.predicted, |a: &ArchAccuracy| a.truth];
+    let [predicted, truth] = [|a: &ArchAccuracy| a.predicted, |a: &ArchAccuracy| a.stand_alone];
     let [best_predicted, best_true] = [predicted, truth].map(|of| best(archs, of));
     let mut groups = [
         ("rest", "others"),
-        ("wrong", "only predicted best"),
-        ("missed", "only truly best"),
-        ("found", "both"),
+        ("wrong", "top 5 % by prediction only"),
+        ("missed", "top 5 % by stand-alone accuracy only"),
+        ("found", "top 5 % by both"),
     ]
     .map(|(class, label)| (Group { class, points: vec![] }, label));
     for (i, arch) in archs.iter().enumerate() {
         let kind = usize::from(best_predicted[i]) + 2 * usize::from(best_true[i]);
-        let text = (kind > 0 && archs.len() <= TOLD).then(|| told(arch));
-        groups[kind].0.points.push(((arch.predicted, arch.truth), text));
+        let text = (kind > 0 && archs.len() <= MAX_TOOLTIPS).then(|| tooltip(arch));
+        groups[kind].0.points.push(((arch.predicted, arch.stand_alone), text));
     }
     let counts = groups.each_ref().map(|(group, _)| group.points.len());
     let about = format!(
-        "Predicted against true accuracy of {} architectures; of the best 5 % of both lists {} are in both, {} are predicted best \
-         only, {} are truly best only",
+        "Predicted against stand-alone accuracy of {} architectures; {} are in the top 5 % by both, {} by prediction only, {} by \
+         stand-alone accuracy only",
         archs.len(),
         counts[3],
         counts[1],
         counts[2],
     );
     let [x, y] = [predicted, truth].map(|of| lowest_shown(archs, of));
-    let far = archs.iter().filter(|a| a.predicted < x || a.truth < y).count();
+    let far = archs.iter().filter(|a| a.predicted < x || a.stand_alone < y).count();
     for (at, _) in groups.iter_mut().flat_map(|(group, _)| &mut group.points) {
         *at = (at.0.max(x), at.1.max(y));
     }
     let x = Scale::of(archs.iter().map(|a| a.predicted.max(x)));
-    let y = Scale::of(archs.iter().map(|a| a.truth.max(y)));
+    let y = Scale::of(archs.iter().map(|a| a.stand_alone.max(y)));
     let frame = Frame {
         height: HEIGHT,
-        ..Frame::new(about, ("predicted, with shared weights, %", x), ("true, from scratch, %", y))
+        ..Frame::new(about, ("predicted accuracy, inherited weights, %", x), ("stand-alone accuracy, %", y))
     };
     let labels = groups.each_ref().map(|(group, label)| (group.class, *label));
     let groups = groups.map(|(group, _)| group);
     figure(
-        &format!("{} architectures of {table}.", count(archs.len())),
-        &format!("The best 5 % of both lists are marked.{}", on_the_edge(far)),
+        &format!("{} architectures of table {table}.", count(archs.len())),
+        &format!("The top 5 % by either accuracy are marked.{}", on_the_edge(far)),
         html! {
             (points(&frame, &groups))
             ul class="legend" {
@@ -71,7 +71,8 @@ pub(super) fn scatter(Accuracies { table, archs }: &Accuracies) -> Markup {
     )
 }
 
-/// Architectures that learned nothing lie far below the others, and would press them together: what is below this is drawn at it.
+/// The lowest value that is drawn at its true position. Untrainable architectures lie far below the others and would squeeze them
+/// together, so they are drawn at this value.
 fn lowest_shown(archs: &[ArchAccuracy], of: fn(&ArchAccuracy) -> f64) -> f64 {
     let mut sorted: Vec<f64> = archs.iter().map(of).collect();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -83,21 +84,26 @@ fn lowest_shown(archs: &[ArchAccuracy], of: fn(&ArchAccuracy) -> f64) -> f64 {
 fn on_the_edge(far: usize) -> String {
     match far {
         0 => String::new(),
-        1 => " One architecture lies further out and is drawn on the edge.".to_owned(),
-        n => format!(" {} architectures lie further out and are drawn on the edge.", count(n)),
+        1 => " One outlier is drawn at the edge.".to_owned(),
+        n => format!(" {} outliers are drawn at the edge.", count(n)),
     }
 }
 
-/// Which architectures are among the best 5 %; with ties at the last place, all of them.
+/// Marks the architectures in the top 5 %. All ties at the last place are included.
 fn best(archs: &[ArchAccuracy], of: fn(&ArchAccuracy) -> f64) -> Vec<bool> {
     let mut sorted: Vec<f64> = archs.iter().map(of).collect();
     sorted.sort_unstable_by(|a, b| b.total_cmp(a));
-    // As many as `pada_rank::p_at_top` takes.
+    // The same number as `pada_metrics::p_at_top` uses.
     let k = (TOP * archs.len() as f64).floor() as usize;
     let cut = k.checked_sub(1).map_or(f64::INFINITY, |last| sorted[last]);
     archs.iter().map(|arch| of(arch) >= cut).collect()
 }
 
-fn told(arch: &ArchAccuracy) -> String {
-    format!("{}: predicted {} %, true {} %", arch.arch, fixed(arch.predicted, 2), fixed(arch.truth, 2))
+fn tooltip(arch: &ArchAccuracy) -> String {
+    format!(
+        "{}: predicted {} %, stand-alone {} %",
+        arch.arch,
+        fixed(arch.predicted, 2),
+        fixed(arch.stand_alone, 2)
+    )
 }

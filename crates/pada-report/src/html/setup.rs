@@ -5,30 +5,31 @@ use super::markup::{Level, section};
 use super::numbers::count;
 use crate::SupernetRecord;
 
-/// What ran.
+/// Method, network, images and config of a run.
 pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
     let mut facts: Vec<(&str, String)> = vec![("method", run.method.clone()), ("seed", run.seed.to_string())];
     if let Some(record) = &run.record {
         let net = &record.supernet;
         let images = &record.train_images;
         facts.extend([
-            ("space", net.space.clone()),
-            ("network", network(net)),
+            ("search space", net.space.clone()),
+            ("supernet", supernet(net)),
             ("trained on", format!("{} images of {}", count(images.images), images.name)),
-            ("their SHA-256", images.sha256.clone()),
+            ("SHA-256 of the training images", images.sha256.clone()),
         ]);
         if let Some(ranking) = &record.ranking {
             let images = &ranking.images;
             let scored =
-                format!("{} images of {}, {} a batch", count(images.images), images.name, ranking.batch);
+                format!("{} images of {}, batch size {}", count(images.images), images.name, ranking.batch);
             facts.push(("scored on", scored));
             facts.extend(ranking.recalibrated_on.map(|n| {
-                let statistics = format!("running, of each architecture from {} training images", count(n));
-                ("statistics of norms", statistics)
+                let statistics =
+                    format!("recalibrated on {} training images for each architecture", count(n));
+                ("batch-norm statistics", statistics)
             }));
         }
-        if !record.parts.is_empty() {
-            facts.push(("parts with weights of their own", count(record.parts.len())));
+        if !record.sub_supernets.is_empty() {
+            facts.push(("sub-supernets", count(record.sub_supernets.len())));
         }
         facts.extend([
             ("device", format!("{}, {} threads", record.device, record.threads)),
@@ -37,21 +38,21 @@ pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
     }
     section(
         level,
-        "What ran",
+        "Setup",
         html! {
             dl class="facts" {
                 @for (name, value) in facts { div { dt { (name) } dd { (value) } } }
             }
             details {
-                summary { "The whole config" }
+                summary { "Resolved config" }
                 pre tabindex="0" role="group" aria-label={ "config of run " (i + 1) } { (run.config) }
             }
         },
     )
 }
 
-/// C and N where the space leaves them open, and the weights.
-fn network(net: &SupernetRecord) -> String {
-    let parts: Vec<String> = net.sizes().chain([format!("{} weights", count(net.weights))]).collect();
+/// The sizes that the space leaves open, and the number of parameters.
+fn supernet(net: &SupernetRecord) -> String {
+    let parts: Vec<String> = net.sizes().chain([format!("{} parameters", count(net.params))]).collect();
     parts.join(", ")
 }

@@ -1,119 +1,121 @@
 use crate::RunRecord;
 
-/// A run as a page shows it. What is missing says why.
+/// The input of the report for one run. Missing parts hold the reason.
 #[derive(Clone, Debug)]
 pub struct RunView {
-    /// Its folder, as its reader calls it.
+    /// Run folder, as given by the user.
     pub folder: String,
-    /// Name of its config.
+    /// Name of the config.
     pub name: String,
-    /// Training rule, path rule and data rule.
+    /// Training rule, path sampler and data sampler.
     pub method: String,
     /// Seed of all random streams.
     pub seed: u64,
-    /// Its whole config as text.
+    /// The resolved config as TOML.
     pub config: String,
-    /// The same as `section.key` and value, in the order of the keys.
+    /// The resolved config as pairs of `section.key` and value, sorted by key.
     pub settings: Vec<(String, String)>,
-    /// Epochs to train; none where a split decides.
+    /// Number of epochs to train. `None` if a split decides it.
     pub planned_epochs: Option<usize>,
     /// Names of the operations, `[O]`.
     pub op_names: Vec<String>,
-    /// Which positions choose an operation, `[E]`; the others choose inputs.
-    pub op_positions: Vec<bool>,
-    /// What it found so far; none before its first epoch is over.
+    /// `[E]`: whether a decision chooses an operation. The others choose inputs.
+    pub op_decisions: Vec<bool>,
+    /// The record. `None` before the first epoch is finished.
     pub record: Option<RunRecord>,
-    /// Predicted and true accuracies.
+    /// Predicted and stand-alone accuracies.
     pub accuracies: Found<Accuracies>,
-    /// Which images its data rule prefers.
+    /// The image distribution of the data sampler.
     pub images: Found<PreferredImages>,
 }
 
-/// Something to show, or why there is nothing: one sentence.
+/// A part of the report, or one sentence that says why it is missing.
 pub type Found<T> = Result<T, String>;
 
-/// Predicted and true accuracies of the same architectures.
+/// Predicted and stand-alone accuracies of the same architectures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accuracies {
-    /// Name of the truth table.
+    /// Name of the benchmark table.
     pub table: String,
     /// The architectures that were ranked and are in the table.
     pub archs: Vec<ArchAccuracy>,
 }
 
-/// One architecture.
+/// The accuracies of one architecture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArchAccuracy {
-    /// Its digits.
+    /// The architecture, as digits.
     pub arch: String,
-    /// With shared weights, percent.
+    /// Accuracy with inherited weights, percent.
     pub predicted: f64,
-    /// Trained from scratch, percent.
-    pub truth: f64,
+    /// Stand-alone accuracy, percent.
+    pub stand_alone: f64,
 }
 
-/// What a distribution over images prefers and avoids.
+/// The most and the least probable images of a data sampler.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PreferredImages {
-    /// The file the distribution is from.
+    /// The checkpoint that holds the distribution.
     pub checkpoint: String,
-    /// Epochs that were finished then.
+    /// Number of epochs before the checkpoint.
     pub epochs: usize,
-    /// N, images in all.
+    /// N, number of images.
     pub images: usize,
-    /// 1/Σq².
+    /// Effective sample size, 1/Σq².
     pub effective: f64,
-    /// Classes and the mean probability of their images, times N: 1 is neither preferred nor avoided.
+    /// Each class with the mean of N·q over its images. 1 is uniform sampling.
     pub classes: Vec<(String, f64)>,
-    /// The most probable images, the most probable first.
+    /// The most probable images, most probable first.
     pub preferred: Vec<Thumbnail>,
-    /// The least probable images, the least probable first; of those that share the lowest probability of all, none where they are more
-    /// than are shown.
+    /// The least probable images, least probable first. Images that share the lowest probability are left out if there are more of them
+    /// than can be shown.
     pub avoided: Vec<Thumbnail>,
-    /// How many images share the lowest probability.
+    /// Number of images that share the lowest probability.
     pub lowest: usize,
     /// The lowest probability.
     pub lowest_probability: f64,
 }
 
-/// A picture of bytes.
+/// An RGB image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pixels {
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: u32,
     /// `[H, W, 3]`
     pub rgb: Vec<u8>,
 }
 
-/// One image of a distribution.
+/// One training image with its probability.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thumbnail {
-    /// Its place among the images trained on.
+    /// Index in the training set.
     pub index: usize,
-    /// Its class.
+    /// Name of its class.
     pub class: String,
-    /// Its probability q.
+    /// Probability q.
     pub probability: f64,
-    /// How it looks.
+    /// The image.
     pub pixels: Pixels,
 }
 
 impl RunView {
-    /// What it is called on a page.
+    /// Heading of the run.
     pub(super) fn title(&self) -> String {
         format!("{}: {}, seed {}", self.name, self.method, self.seed)
     }
 
-    /// How far it is, where it is not finished.
+    /// Describes the progress of an unfinished run. `None` for a finished run.
     pub(super) fn unfinished(&self) -> Option<String> {
         let planned = self.planned_epochs.map_or_else(String::new, |n| format!(" of {n}"));
         match &self.record {
-            None => Some("No epoch is finished yet, so there is nothing but the config to show.".to_owned()),
+            None => Some("No epoch is finished yet, so the report shows the config only.".to_owned()),
             Some(record) if record.ranking.is_none() => {
                 let epochs = record.epochs.len();
-                Some(format!("Not finished: {epochs}{planned} epochs are trained, there is no ranking yet."))
+                Some(format!(
+                    "Not finished: {epochs}{planned} epochs are trained, and the architectures have not been ranked."
+                ))
             }
             Some(_) => None,
         }

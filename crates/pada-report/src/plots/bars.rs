@@ -4,41 +4,42 @@ use plotters::style::text_anchor::{HPos, VPos};
 use super::{COLOURS, range, svg, text_style};
 use crate::{ReportError, Spread};
 
-/// One bar.
+/// One bar of a [`bar_plot`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
-    /// What it is.
+    /// Label.
     pub label: String,
-    /// Its length, with its deviation; none for no bar.
+    /// Mean with standard deviation. `None` draws no bar.
     pub value: Option<Spread>,
-    /// The values behind it, as dots.
+    /// The single values, drawn as dots.
     pub points: Vec<f64>,
-    /// The published number, as a cross.
+    /// The published number, drawn as a cross.
     pub published: Option<f64>,
 }
 
-/// A line across all bars.
+/// A reference line across all bars.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// What it is.
+    /// Label.
     pub label: String,
-    /// Where.
+    /// Position on the value axis.
     pub at: f64,
 }
 
-/// Pixels.
+// Sizes in pixels.
 const ROW: u32 = 26;
 const WIDTH: u32 = 860;
 const LABELS: u32 = 210;
 const HEAD: u32 = 34;
 const FOOT: u32 = 56;
-/// Half of a bar's height, in rows.
+/// Half the height of a bar, in rows.
 const HALF: f64 = 0.32;
 
-/// Horizontal bars from zero, the first on top, with deviations, single values and published numbers; marks as dashed lines.
+/// Draws horizontal bars from zero, the first on top, with standard deviations, single values and published numbers, and reference lines
+/// for `marks`. Returns the SVG text.
 ///
 /// # Errors
-/// [`ReportError::Plot`]
+/// Returns [`ReportError::Plot`] if the drawing library fails.
 pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> Result<String, ReportError> {
     let rows = bars.len().max(1) as u32;
     let legend = 18 * (marks.len() as u32 + 1) + 8;
@@ -57,7 +58,7 @@ pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> Result
             .margin_right(20)
             .margin_top(6)
             .build_cartesian_2d(range(values), 0.0..f64::from(rows))?;
-        // Plain numbers, and no zero with a sign.
+        // Plain numbers without a negative zero.
         let tenths = |x: &f64| format!("{:.1}", (10.0 * x).round() / 10.0 + 0.0);
         let mut mesh = chart.configure_mesh();
         mesh.disable_y_mesh().disable_y_axis().max_light_lines(0);
@@ -67,7 +68,7 @@ pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> Result
             let (left, middle) =
                 (chart.plotting_area().get_pixel_range().0.start, chart.backend_coord(&(0.0, y)).1);
             let style = text_style(14, HPos::Right, VPos::Center);
-            // The chart's pixels are those of the whole picture.
+            // The chart counts pixels from the origin of the whole picture.
             plot.draw(&Text::new(
                 bar.label.clone(),
                 (left - 8 - plot.get_base_pixel().0, middle - plot.get_base_pixel().1),
@@ -92,7 +93,7 @@ pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> Result
             color: colour.to_backend_color(),
             ..text_style(13, HPos::Left, VPos::Top)
         };
-        let about = "bar and line: mean ± sd over seeds; dot: a seed; cross: published, of the full protocol";
+        let about = "bar and line: mean ± sd over seeds; dot: one seed; cross: published, full protocol";
         foot.draw(&Text::new(about, (LABELS as i32, 4), style(BLACK)))?;
         for (i, mark) in marks.iter().enumerate() {
             let text = format!("line at {:.3}: {}", mark.at, mark.label);

@@ -3,40 +3,40 @@ use plotters::prelude::*;
 use super::{COLOURS, range, svg};
 use crate::{ReportError, Spread};
 
-/// What the axes show.
+/// Axis titles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axes<'a> {
-    /// Across.
+    /// Title of the horizontal axis.
     pub x: &'a str,
-    /// Up.
+    /// Title of the vertical axis.
     pub y: &'a str,
 }
 
-/// Where the axis that goes up begins.
+/// Start of the vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// At the smallest number.
+    /// The axis starts at the smallest value.
     Data,
-    /// At zero, so that a small change looks small.
+    /// The axis starts at zero, so that a small change looks small.
     Zero,
 }
 
-/// From so many points on a curve has no dots: they would hide it.
+/// Curves with at least this many points have no dots.
 const DENSE: usize = 50;
 
-/// One curve.
+/// One curve of a [`curve_plot`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// What it is.
+    /// Label in the legend.
     pub label: String,
-    /// Its points from left to right.
+    /// Points `(x, mean ± sd)` from left to right.
     pub points: Vec<(f64, Spread)>,
 }
 
-/// Curves with deviations; several have a legend.
+/// Draws curves with standard deviations, and a legend if there are several. Returns the SVG text.
 ///
 /// # Errors
-/// [`ReportError::Plot`]
+/// Returns [`ReportError::Plot`] if the drawing library fails.
 pub fn curve_plot(
     title: &str,
     axes: &Axes<'_>,

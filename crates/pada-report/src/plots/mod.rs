@@ -1,4 +1,4 @@
-//! Plots as SVG files. Their text is written as text: whoever shows them has the fonts, so none are needed here.
+//! Plots as standalone SVG files. Labels are SVG text, so that no font is needed to write them.
 
 mod bars;
 mod curves;
@@ -13,7 +13,7 @@ pub use scatter::{Panel, scatter_plot};
 
 use crate::ReportError;
 
-/// Colours that people who see few of them tell apart (Okabe and Ito, 2008).
+/// Colour-blind safe palette (Okabe and Ito, 2008).
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -27,7 +27,7 @@ const FONT: &str = "sans-serif";
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws on a white area of so many pixels and gives the file's text.
+/// Draws on a white area of `size` pixels and returns the SVG text.
 fn svg(
     size: (u32, u32),
     draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn std::error::Error>>,
@@ -45,7 +45,7 @@ fn text_style(pixels: i32, horizontal: HPos, vertical: VPos) -> TextStyle<'stati
     (FONT, pixels).into_font().color(&BLACK).pos(Pos::new(horizontal, vertical))
 }
 
-/// The range of some numbers with a margin, never empty.
+/// The range of the finite values with a margin. It is never empty.
 fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     let finite = values.filter(|v| v.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
@@ -73,9 +73,9 @@ mod tests {
             },
             Bar { label: "A & <B>".into(), value: None, points: vec![], published: None },
         ];
-        let marks = [Mark { label: "weights".into(), at: 0.42 }];
+        let marks = [Mark { label: "#params".into(), at: 0.42 }];
         let plot = bar_plot("Table 1", "tau-b", &bars, &marks).unwrap();
-        for text in ["<svg", "Table 1", "SPOS", "A &amp; &lt;B&gt;", "weights", "</svg>"] {
+        for text in ["<svg", "Table 1", "SPOS", "A &amp; &lt;B&gt;", "#params", "</svg>"] {
             assert!(plot.contains(text), "{text} is not in\n{plot}");
         }
         let curve = Curve { label: "SPOS".into(), points: vec![(2.0, value(0.1)), (5.0, value(0.4))] };

@@ -3,26 +3,27 @@ use plotters::prelude::*;
 use super::{Axes, COLOURS, range, svg};
 use crate::ReportError;
 
-/// One small plot.
+/// One panel of a [`scatter_plot`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
-    /// What it shows.
+    /// Title.
     pub title: String,
-    /// Its points.
+    /// Points `(x, y)`.
     pub points: Vec<(f64, f64)>,
 }
 
 const COLUMNS: usize = 4;
-/// Pixels of a panel.
+/// Side of a panel in pixels.
 const SIDE: u32 = 250;
 const HEAD: u32 = 30;
-/// More points than that make a file that is slow to show; of more, every so many-th is drawn.
+/// Largest number of points per panel. Of more points, every k-th is drawn, because large SVG files are slow.
 const MOST: usize = 800;
 
-/// A panel of points for each method. Panels share the axis up, not the one across: supernets score on scales of their own.
+/// Draws one scatter panel per method. Panels share the vertical axis only, because supernets score on different scales. Returns the SVG
+/// text.
 ///
 /// # Errors
-/// [`ReportError::Plot`]
+/// Returns [`ReportError::Plot`] if the drawing library fails.
 pub fn scatter_plot(title: &str, axes: &Axes<'_>, panels: &[Panel]) -> Result<String, ReportError> {
     let (rows, columns) = (panels.len().div_ceil(COLUMNS).max(1), panels.len().clamp(1, COLUMNS));
     svg((SIDE * columns as u32, HEAD + SIDE * rows as u32), |area| {

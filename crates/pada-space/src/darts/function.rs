@@ -1,12 +1,14 @@
-//! What a DARTS cell computes, and the smallest cell that computes the same.
+//! The function that a DARTS cell computes, and the smallest cell that computes the same.
 
 use std::rc::Rc;
 
-use super::{CELL, Darts, DartsCell, DartsEdge, DartsOp, EDGES, NODES, first_edge, pair, pairs};
+use super::{
+    CELL, DartsCell, DartsEdge, DartsOp, EDGES, NODES, edge_decision, edges, first_edge, pair, pairs,
+};
 use crate::{Arch, Equivalence};
 
-/// The value of a node: a sum of terms, sorted, with repetitions. No term stands for zero: a convolution or pooling of zero is
-/// zero behind its norm.
+/// The value of a node: a sorted sum of terms, with repetitions. Zero has no terms, because a convolution or pooling of zero is zero
+/// after its norm.
 type Function = Rc<Vec<Term>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,11 +17,11 @@ enum Term {
     Input(usize),
     /// A pooling and its norm; it has no weights.
     Pool(DartsOp, Function),
-    /// An operation with the weights of the edge that stands at `position`.
-    Weights { position: usize, op: DartsOp, of: Function },
+    /// An operation with the weights of the edge of `decision`.
+    Weights { decision: usize, op: DartsOp, of: Function },
 }
 
-/// What an edge adds to its node.
+/// The contribution of an edge to its node.
 enum Part {
     Nothing,
     Same,
@@ -51,7 +53,7 @@ fn values(edges: &[DartsEdge], cell: DartsCell) -> Vec<Function> {
                 Part::Same => sum.extend(of.iter().cloned()),
                 Part::Pool(term) => sum.push(term),
                 Part::Weights(op) => {
-                    sum.push(Term::Weights { position: edge.position, op, of: of.clone() });
+                    sum.push(Term::Weights { decision: edge.decision, op, of: of.clone() });
                 }
             }
         }
@@ -61,19 +63,20 @@ fn values(edges: &[DartsEdge], cell: DartsCell) -> Vec<Function> {
     values
 }
 
-/// The smallest choices of a cell, `[17]`, that compute the same. The output joins nodes in their order, and what reads it has
-/// weights of its own for each: so with shared weights every node must keep its value, and with own weights nodes and weights may
-/// change names.
+/// The smallest choices of a cell, `[17]`, that compute the same as the cell of `arch`, which belongs to the space.
+///
+/// The output of a cell concatenates its nodes in order, and the next layer has separate weights for each. So with shared weights every
+/// node must keep its value, and with own weights nodes and weights may be renamed.
 pub(super) fn smallest(arch: &Arch, cell: DartsCell, equivalence: Equivalence) -> Vec<u8> {
-    let values = values(&Darts::edges(arch, cell), cell);
+    let values = values(&edges(arch, cell), cell);
     let (inputs, nodes) = values.split_at(2);
     let mut search =
         Search { cell, equivalence, placed: inputs.to_vec(), choices: vec![0; CELL], smallest: None };
     search.place(nodes, &mut [false; NODES]);
-    search.smallest.expect("a cell computes what it computes")
+    search.smallest.expect("the cell itself is a candidate")
 }
 
-/// Tries the orders in which nodes can be computed.
+/// A search over the orders in which nodes can be computed.
 struct Search {
     cell: DartsCell,
     equivalence: Equivalence,
@@ -110,9 +113,9 @@ impl Search {
         }
     }
 
-    /// Writes the smallest choices that give node `to` this value; says whether there are any.
+    /// Writes the smallest choices that give node `to` this value, and returns whether there are any.
     ///
-    /// Which choices can does not depend on those of the nodes before, only on their values: all weights in those are taken.
+    /// These choices depend on the values of the earlier nodes only, not on their choices, because all weights in those values are taken.
     fn write_smallest(&mut self, to: usize, value: &Function) -> bool {
         let first = first_edge(to);
         let mut smallest: Option<(Vec<u8>, usize)> = None;
@@ -120,7 +123,7 @@ impl Search {
             let [a, b] = pair(to, choice);
             for (left, right) in (0..8).flat_map(|left| (0..8).map(move |right| (left, right))) {
                 let edge = |from: usize, op: usize| DartsEdge {
-                    position: Darts::position(self.cell, from, to),
+                    decision: edge_decision(self.cell, from, to),
                     from,
                     to,
                     op: DartsOp::ALL[op],
@@ -143,8 +146,9 @@ impl Search {
         true
     }
 
-    /// Whether two edges add up to a value. Edges without weights take their terms first, so that those with weights find only
-    /// terms whose weights are new.
+    /// Returns whether two edges add up to a value.
+    ///
+    /// Edges without weights take their terms first, so that edges with weights find only terms whose weights are new.
     fn gives(&self, edges: [DartsEdge; 2], value: &Function) -> bool {
         let mut rest: Vec<Option<&Term>> = value.iter().map(Some).collect();
         let mut take = |wanted: &dyn Fn(&Term) -> bool| {
@@ -159,7 +163,7 @@ impl Search {
                 Part::Same => of.iter().all(|term| take(&|other| other == term)),
                 Part::Pool(term) => take(&|other| *other == term),
                 Part::Weights(op) => {
-                    weights.push((edge.position, op, of));
+                    weights.push((edge.decision, op, of));
                     true
                 }
             };
@@ -167,12 +171,12 @@ impl Search {
                 return false;
             }
         }
-        let all = weights.into_iter().all(|(position, op, of)| {
+        let all = weights.into_iter().all(|(decision, op, of)| {
             take(&|term| match term {
-                Term::Weights { position: p, op: o, of: f } => {
+                Term::Weights { decision: d, op: o, of: f } => {
                     let named = match self.equivalence {
-                        Equivalence::SharedWeights => *p == position,
-                        Equivalence::OwnWeights => !self.is_taken(*p),
+                        Equivalence::SharedWeights => *d == decision,
+                        Equivalence::OwnWeights => !self.is_taken(*d),
                     };
                     named && *o == op && f == of
                 }
@@ -182,15 +186,15 @@ impl Search {
         all && rest.iter().all(Option::is_none)
     }
 
-    /// Whether an earlier node uses these weights.
-    fn is_taken(&self, position: usize) -> bool {
-        fn uses(value: &[Term], position: usize) -> bool {
+    /// Returns whether an earlier node uses these weights.
+    fn is_taken(&self, decision: usize) -> bool {
+        fn uses(value: &[Term], decision: usize) -> bool {
             value.iter().any(|term| match term {
                 Term::Input(_) => false,
-                Term::Pool(_, of) => uses(of, position),
-                Term::Weights { position: p, of, .. } => *p == position || uses(of, position),
+                Term::Pool(_, of) => uses(of, decision),
+                Term::Weights { decision: d, of, .. } => *d == decision || uses(of, decision),
             })
         }
-        self.placed.iter().any(|value| uses(value, position))
+        self.placed.iter().any(|value| uses(value, decision))
     }
 }

@@ -1,48 +1,52 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 use super::notation;
 use crate::SpaceError;
+use crate::space::valid_ops;
 
-/// An operation of a DARTS cell. The discriminant of the first eight is their digit in the space; the others stand in
-/// published genotypes only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// An operation of a DARTS cell.
+///
+/// The first eight are the operations of [`Darts`](super::Darts), and their discriminant is their digit. The others only appear in
+/// published genotypes. [`Display`](fmt::Display) and [`FromStr`] use the names of `quark0/darts`, for example `sep_conv_3x3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum DartsOp {
-    /// No connection.
-    #[serde(rename = "none")]
+    /// The edge passes nothing on.
+    #[cfg_attr(feature = "serde", serde(rename = "none"))]
     None,
-    /// 3×3 maximum.
-    #[serde(rename = "max_pool_3x3")]
+    /// 3×3 max pooling, then batch norm.
+    #[cfg_attr(feature = "serde", serde(rename = "max_pool_3x3"))]
     MaxPool3x3,
-    /// 3×3 mean, padding not counted.
-    #[serde(rename = "avg_pool_3x3")]
+    /// 3×3 average pooling that does not count the padding, then batch norm.
+    #[cfg_attr(feature = "serde", serde(rename = "avg_pool_3x3"))]
     AvgPool3x3,
-    /// Identity; where the cell halves the image, two 1×1 convolutions of stride 2 side by side.
-    #[serde(rename = "skip_connect")]
+    /// Identity. On an edge that halves the image: two parallel 1×1 convolutions of stride 2, concatenated.
+    #[cfg_attr(feature = "serde", serde(rename = "skip_connect"))]
     Skip,
-    /// Twice: ReLU, depthwise 3×3, 1×1, norm.
-    #[serde(rename = "sep_conv_3x3")]
+    /// Separable 3×3 convolution: twice ReLU, depthwise 3×3 convolution, 1×1 convolution, batch norm.
+    #[cfg_attr(feature = "serde", serde(rename = "sep_conv_3x3"))]
     SepConv3x3,
-    /// The same with 5×5.
-    #[serde(rename = "sep_conv_5x5")]
+    /// Separable 5×5 convolution.
+    #[cfg_attr(feature = "serde", serde(rename = "sep_conv_5x5"))]
     SepConv5x5,
-    /// ReLU, depthwise 3×3 with dilation 2, 1×1, norm.
-    #[serde(rename = "dil_conv_3x3")]
+    /// Dilated 3×3 convolution: ReLU, depthwise 3×3 convolution of dilation 2, 1×1 convolution, batch norm.
+    #[cfg_attr(feature = "serde", serde(rename = "dil_conv_3x3"))]
     DilConv3x3,
-    /// The same with 5×5.
-    #[serde(rename = "dil_conv_5x5")]
+    /// Dilated 5×5 convolution.
+    #[cfg_attr(feature = "serde", serde(rename = "dil_conv_5x5"))]
     DilConv5x5,
-    /// As `sep_conv_3x3` with 7×7; not in the space.
-    #[serde(rename = "sep_conv_7x7")]
+    /// Separable 7×7 convolution, which is not in the space.
+    #[cfg_attr(feature = "serde", serde(rename = "sep_conv_7x7"))]
     SepConv7x7,
-    /// ReLU, 1×7, 7×1, norm; not in the space.
-    #[serde(rename = "conv_7x1_1x7")]
+    /// ReLU, 1×7 convolution, 7×1 convolution and batch norm, which are not in the space.
+    #[cfg_attr(feature = "serde", serde(rename = "conv_7x1_1x7"))]
     Conv7x1And1x7,
 }
 
 impl DartsOp {
-    /// All operations, those of the space first, in digit order.
+    /// All operations. The operations of the space come first, in digit order.
     pub const ALL: [Self; 10] = [
         Self::None,
         Self::MaxPool3x3,
@@ -56,9 +60,27 @@ impl DartsOp {
         Self::Conv7x1And1x7,
     ];
 
-    /// The name of `quark0/darts`.
+    /// Returns the name that `quark0/darts` uses.
     pub fn name(self) -> &'static str {
         NAMES[self as usize]
+    }
+}
+
+impl fmt::Display for DartsOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for DartsOp {
+    type Err = SpaceError;
+
+    fn from_str(text: &str) -> Result<Self, SpaceError> {
+        Self::ALL.into_iter().find(|op| op.name() == text).ok_or_else(|| SpaceError::UnknownOpName {
+            op: text.to_owned(),
+            space: super::NAME,
+            valid: valid_ops(&NAMES),
+        })
     }
 }
 
@@ -76,60 +98,76 @@ pub(super) const NAMES: [&str; 10] = [
     "conv_7x1_1x7",
 ];
 
-/// One cell: two edges per node. Nodes 0 and 1 are the outputs of the two cells before; node n + 2 is the sum of edges 2n and
-/// 2n + 1.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One cell of a genotype.
+///
+/// Nodes 0 and 1 are the outputs of the two preceding cells. Node n + 2 is the sum of edges 2n and 2n + 1.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CellGenotype {
-    /// Operation and source of each edge, two per node.
+    /// The operation and the source node of each edge, with two edges per node.
     pub edges: Vec<(DartsOp, usize)>,
-    /// The nodes whose channels are the cell's output.
+    /// The nodes whose concatenation is the output of the cell.
     pub concat: Vec<usize>,
 }
 
 impl CellGenotype {
-    /// How many nodes are computed.
+    /// Returns the number of intermediate nodes.
     pub fn nodes(&self) -> usize {
         self.edges.len() / 2
     }
 
-    /// Why the cell cannot be computed; `what` is its name.
+    /// Returns the reason why the cell cannot be computed. `what` is its name.
     fn fault(&self, what: &str) -> Option<String> {
         let nodes = self.nodes() + 2;
         if self.edges.is_empty() || !self.edges.len().is_multiple_of(2) {
-            return Some(format!("{what} has {} edges, not two per node", self.edges.len()));
+            return Some(format!("{what} has {} edges, but each node needs two", self.edges.len()));
         }
         let late = self.edges.iter().enumerate().find(|(edge, (_, from))| *from >= edge / 2 + 2);
         if let Some((edge, (_, from))) = late {
             return Some(format!("edge {edge} of {what} leads from node {from} to node {}", edge / 2 + 2));
         }
         match self.concat.iter().find(|&&node| node >= nodes) {
-            Some(node) => Some(format!("{what}_concat names node {node}, there are {nodes}")),
+            Some(node) => Some(format!("{what}_concat names node {node}, but there are {nodes} nodes")),
             None if self.concat.is_empty() => Some(format!("{what}_concat names no node")),
             None => None,
         }
     }
 }
 
-/// A DARTS genotype: the cell that keeps the size of the image and the one that halves it.
+/// A DARTS genotype: a normal and a reduction cell.
 ///
-/// Any number of nodes, so that it also holds NASNet and AmoebaNet; [`super::Darts`] has those with four.
+/// A genotype can have any number of nodes, so NASNet and AmoebaNet are genotypes as well. [`Darts`](super::Darts) contains the genotypes
+/// with four nodes. [`Display`](fmt::Display) writes Python notation, and [`FromStr`] reads what [`Genotype::parse`] reads.
+///
+/// ```
+/// use pada_space::{DARTS_NAMED, DartsOp, Genotype, find_named};
+///
+/// let genotype: Genotype = find_named(DARTS_NAMED, "DARTS_V2").unwrap().text.parse()?;
+/// assert_eq!(genotype.normal.edges[0], (DartsOp::SepConv3x3, 0));
+/// assert!(genotype.to_string().starts_with("Genotype(normal=[('sep_conv_3x3', 0), "));
+/// # Ok::<_, pada_space::SpaceError>(())
+/// ```
 ///
 /// # Source
-/// `Genotype` in <https://github.com/quark0/darts/blob/f276dd3/cnn/genotypes.py>, whose notation `Display` writes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "Json", try_from = "Json")]
+/// `Genotype` in <https://github.com/quark0/darts/blob/f276dd3/cnn/genotypes.py>
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "Json", try_from = "Json")
+)]
 pub struct Genotype {
-    /// The cell that keeps the size.
+    /// The normal cell, which keeps the size of the image.
     pub normal: CellGenotype,
-    /// The cell that halves it.
+    /// The reduction cell, which halves the size of the image.
     pub reduce: CellGenotype,
 }
 
 impl Genotype {
-    /// Checks that every edge leads from an earlier node.
+    /// Checks that each node has two edges from earlier nodes and that the output concatenates existing nodes.
     ///
     /// # Errors
-    /// [`SpaceError::Malformed`]
+    /// Returns [`SpaceError::Malformed`].
     pub fn check(&self) -> Result<(), SpaceError> {
         match self.normal.fault("normal").or_else(|| self.reduce.fault("reduce")) {
             Some(reason) => Err(notation::malformed(&self.to_string(), reason)),
@@ -137,14 +175,16 @@ impl Genotype {
         }
     }
 
-    /// Reads the notation of Python, `Genotype(normal=[('sep_conv_3x3', 1), ...], ...)`, or the JSON form.
+    /// Parses Python notation, `Genotype(normal=[('sep_conv_3x3', 1), ...], ...)`, or the form of `Genotype::to_json`.
+    ///
+    /// JSON needs the feature `serde`.
     ///
     /// # Errors
-    /// [`SpaceError::Malformed`] or [`SpaceError::UnknownOp`], for an edge's place among all edges.
+    /// Returns [`SpaceError::Malformed`], or [`SpaceError::UnknownOp`] with the index of the edge as its decision.
     pub fn parse(text: &str) -> Result<Self, SpaceError> {
         let text = text.trim();
         let genotype = if text.starts_with('{') {
-            serde_json::from_str(text).map_err(|e| notation::malformed(text, e.to_string()))?
+            from_json(text).map_err(|reason| notation::malformed(text, reason))?
         } else {
             notation::parse(text)?
         };
@@ -152,19 +192,40 @@ impl Genotype {
         Ok(genotype)
     }
 
-    /// The JSON form: `{"normal": [["sep_conv_3x3", 1], ...], "normal_concat": [2, 3, 4, 5], "reduce": ...}`.
+    /// Writes JSON: `{"normal": [["sep_conv_3x3", 1], ...], "normal_concat": [2, 3, 4, 5], "reduce": ...}`.
+    ///
+    /// This needs the feature `serde`.
+    #[cfg(feature = "serde")]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("names and numbers have a JSON form")
     }
 
-    /// The cell of each of `layers` layers: those at one and two thirds halve the image.
+    /// Returns the cell of each layer of a network of `layers` layers, in which the layers that [`is_reduction`] names are reduction cells.
     pub fn cells(&self, layers: usize) -> Vec<&CellGenotype> {
         let kind = |layer| if is_reduction(layer, layers) { &self.reduce } else { &self.normal };
         (0..layers).map(kind).collect()
     }
 }
 
-/// Whether a layer of a DARTS network halves the image.
+#[cfg(feature = "serde")]
+fn from_json(text: &str) -> Result<Genotype, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+#[cfg(not(feature = "serde"))]
+fn from_json(_: &str) -> Result<Genotype, String> {
+    Err("JSON genotypes need the feature `serde` of pada-space".to_owned())
+}
+
+impl FromStr for Genotype {
+    type Err = SpaceError;
+
+    fn from_str(text: &str) -> Result<Self, SpaceError> {
+        Self::parse(text)
+    }
+}
+
+/// Returns whether a layer of a DARTS network is a reduction cell: the layers at one third and two thirds of the depth are.
 pub fn is_reduction(layer: usize, layers: usize) -> bool {
     layer == layers / 3 || layer == 2 * layers / 3
 }
@@ -198,8 +259,9 @@ impl fmt::Display for Concat<'_> {
     }
 }
 
-/// The JSON form. One `concat` may stand for both cells, as in the tables of `antoyang/NAS-Benchmark`.
-#[derive(Serialize, Deserialize)]
+/// The JSON form. One `concat` may describe both cells, as in the tables of `antoyang/NAS-Benchmark`.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
 struct Json {
     normal: Vec<(DartsOp, usize)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,6 +273,7 @@ struct Json {
     concat: Option<Vec<usize>>,
 }
 
+#[cfg(feature = "serde")]
 impl From<Genotype> for Json {
     fn from(genotype: Genotype) -> Self {
         let Genotype { normal, reduce } = genotype;
@@ -224,13 +287,14 @@ impl From<Genotype> for Json {
     }
 }
 
+#[cfg(feature = "serde")]
 impl TryFrom<Json> for Genotype {
     type Error = String;
 
     fn try_from(json: Json) -> Result<Self, String> {
         let Json { normal, normal_concat, reduce, reduce_concat, concat } = json;
         let pick = |own: Option<Vec<usize>>, cell: &str| {
-            own.or_else(|| concat.clone()).ok_or_else(|| format!("neither {cell}_concat nor concat is there"))
+            own.or_else(|| concat.clone()).ok_or_else(|| format!("neither {cell}_concat nor concat is given"))
         };
         Ok(Self {
             normal: CellGenotype { edges: normal, concat: pick(normal_concat, "normal")? },

@@ -8,97 +8,113 @@ mod notation;
 pub use genotype::{CellGenotype, DartsOp, Genotype, is_reduction};
 pub use named::{AGNAS, DARTS_NAMED, agnas_cells};
 
-use crate::{Arch, Chooses, Equivalence, Position, ReadWhere, SearchSpace, SpaceError, find_named};
+use std::fmt;
+
+use crate::named::parse_unnamed;
+use crate::{Arch, Decision, Equivalence, SearchSpace, SpaceError, find_named};
 
 const NAME: &str = "darts";
-/// Nodes of a cell that are computed; 0 and 1 are its inputs.
+/// The number of intermediate nodes of a cell. Nodes 0 and 1 are its inputs.
 const NODES: usize = 4;
-/// Edges of a cell: node n may read every earlier one.
+/// The number of edges of a cell: every node has an edge from each earlier node.
 const EDGES: usize = 14;
-/// Positions of a cell: an operation per edge, and for nodes 3, 4 and 5 which two edges they keep (node 2 has only two).
+/// The number of decisions of a cell: an operation per edge, and for nodes 3, 4 and 5 a pair of inputs (node 2 has only two).
 const CELL: usize = EDGES + NODES - 1;
 const OPS: usize = 8;
-/// Pairs of earlier nodes that node 3, 4 and 5 may read.
+/// The number of pairs of earlier nodes from which nodes 3, 4 and 5 choose.
 const PAIRS: [usize; 3] = [3, 6, 10];
 
-/// The cells of DARTS: two cells, each with four nodes that read two earlier nodes through one of eight operations.
+/// The cell space of DARTS: a normal and a reduction cell of four nodes, each of which sums two edges with one of 8 operations.
 ///
-/// An architecture has 34 positions, 17 for the normal and 17 for the reduction cell: first an operation for each of the
-/// 14 edges `2<-0 2<-1 3<-0 3<-1 3<-2 4<-0 …`, then for nodes 3, 4 and 5 which pair of earlier nodes they read, in the order
-/// (0,1) (0,2) … (1,2) …. So every list of choices is an architecture, and one with uniform choices is a uniform genotype.
-/// Operations on edges that no node keeps are not read: [`SearchSpace::live`] says which, [`SearchSpace::canonical`] clears
-/// them, and [`Darts::GENOTYPES`] does not count them.
+/// An architecture has 34 decisions, 17 for the normal and 17 for the reduction cell. The first 14 choose the operation on each of the
+/// edges `2<-0 2<-1 3<-0 3<-1 3<-2 4<-0 …`. The last three choose the pair of earlier nodes that nodes 3, 4 and 5 read, in the order
+/// (0,1) (0,2) … (1,2) …. So every list of choices is an architecture, and uniform choices give a uniform genotype.
+///
+/// The operation on an edge that its node does not choose is inactive: [`SearchSpace::active`] says which edges are active,
+/// [`SearchSpace::without_dead_edges`] clears the others, and [`Darts::GENOTYPES`] does not count them.
 ///
 /// # Source
-/// Liu, Simonyan & Yang, DARTS, ICLR 2019; digits as in `PRIMITIVES` of <https://github.com/quark0/darts>.
-#[derive(Clone, Copy, Debug, Default)]
+/// Liu, Simonyan & Yang, *DARTS: Differentiable Architecture Search*, ICLR 2019. The digits are the indices of `PRIMITIVES` in
+/// <https://github.com/quark0/darts>.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Darts;
 
-/// Which of the two cells.
+/// One of the two cells of a DARTS network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DartsCell {
-    /// Keeps the size of the image.
+    /// The normal cell, which keeps the size of the image.
     Normal,
-    /// Halves it.
+    /// The reduction cell, which halves the size of the image.
     Reduce,
 }
 
-/// An edge that a node keeps.
+impl fmt::Display for DartsCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Normal => "normal",
+            Self::Reduce => "reduce",
+        })
+    }
+}
+
+/// An active edge of a DARTS cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct DartsEdge {
-    /// Its position in the architecture.
-    pub position: usize,
-    /// The node it comes from.
+    /// The decision that chooses the operation on the edge.
+    pub decision: usize,
+    /// The source node.
     pub from: usize,
-    /// The node it leads to.
+    /// The target node.
     pub to: usize,
-    /// What it does.
+    /// The operation on the edge.
     pub op: DartsOp,
 }
 
 impl Darts {
-    /// How many genotypes there are: architectures that differ in what is read.
+    /// The number of genotypes: architectures that differ in active decisions.
     pub const GENOTYPES: u128 = {
         let cell = 3 * 6 * 10 * (OPS as u128).pow(2 * NODES as u32);
         cell * cell
     };
 
-    /// The position of edge `to<-from` of a cell.
-    pub fn position(cell: DartsCell, from: usize, to: usize) -> usize {
-        cell as usize * CELL + first_edge(to) + from
-    }
-
-    /// The eight edges that an architecture keeps in a cell, two per node, by node and then by source.
+    /// Returns the decision that chooses the operation on the edge from node `from` to node `to` of a cell, or `None` if there is no such
+    /// edge.
     ///
-    /// # Panics
-    /// If `arch` is of another space.
-    pub fn edges(arch: &Arch, cell: DartsCell) -> Vec<DartsEdge> {
-        let choices = &arch.choices()[cell as usize * CELL..][..CELL];
-        let kept = (2..2 + NODES).flat_map(|to| pair(to, pair_choice(choices, to)).map(|from| (from, to)));
-        kept.map(|(from, to)| {
-            let op = DartsOp::ALL[usize::from(choices[first_edge(to) + from])];
-            DartsEdge { position: Self::position(cell, from, to), from, to, op }
-        })
-        .collect()
+    /// The target is a node from 2 to 5, and the source is an earlier node.
+    pub fn edge_decision(cell: DartsCell, from: usize, to: usize) -> Option<usize> {
+        ((2..2 + NODES).contains(&to) && from < to).then(|| edge_decision(cell, from, to))
     }
 
-    /// The genotype of an architecture: edges by node and source, all four nodes joined.
+    /// Returns the eight active edges of a cell: two per node, ordered by node and then by source.
     ///
-    /// # Panics
-    /// If `arch` is of another space.
-    pub fn genotype(arch: &Arch) -> Genotype {
-        let cell = |cell| CellGenotype {
-            edges: Self::edges(arch, cell).into_iter().map(|edge| (edge.op, edge.from)).collect(),
-            concat: (2..2 + NODES).collect(),
-        };
-        Genotype { normal: cell(DartsCell::Normal), reduce: cell(DartsCell::Reduce) }
-    }
-
-    /// The architecture of a genotype; edges that it does not keep have `none`.
+    /// An edge with the operation `none` is one of them if its node chooses it.
     ///
     /// # Errors
-    /// [`SpaceError::Malformed`] for a genotype that is not of this space: another number of nodes, an operation of no digit, two
-    /// edges between the same nodes, or an output of other nodes.
+    /// Returns the error of [`SearchSpace::check`].
+    pub fn edges(arch: &Arch, cell: DartsCell) -> Result<Vec<DartsEdge>, SpaceError> {
+        Self.check(arch)?;
+        Ok(edges(arch, cell))
+    }
+
+    /// Converts an architecture to a genotype, with edges ordered by node and source, whose output concatenates all four nodes.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    pub fn genotype(arch: &Arch) -> Result<Genotype, SpaceError> {
+        Self.check(arch)?;
+        let cell = |cell| CellGenotype {
+            edges: edges(arch, cell).into_iter().map(|edge| (edge.op, edge.from)).collect(),
+            concat: (2..2 + NODES).collect(),
+        };
+        Ok(Genotype { normal: cell(DartsCell::Normal), reduce: cell(DartsCell::Reduce) })
+    }
+
+    /// Converts a genotype to an architecture. The edges that are not in the genotype have the operation `none`.
+    ///
+    /// # Errors
+    /// Returns [`SpaceError::Malformed`] if the genotype is not in this space: it has another number of nodes, an operation without a
+    /// digit, two edges between the same nodes, or an output that does not concatenate all four nodes.
     pub fn arch(genotype: &Genotype) -> Result<Arch, SpaceError> {
         genotype.check()?;
         let mut choices = vec![0; 2 * CELL];
@@ -110,7 +126,24 @@ impl Darts {
     }
 }
 
-/// Writes a cell's choices, `[17]`.
+/// The decision of an edge that exists.
+fn edge_decision(cell: DartsCell, from: usize, to: usize) -> usize {
+    cell as usize * CELL + first_edge(to) + from
+}
+
+/// The edges of an architecture that belongs to the space.
+fn edges(arch: &Arch, cell: DartsCell) -> Vec<DartsEdge> {
+    let choices = &arch.choices()[cell as usize * CELL..][..CELL];
+    let chosen = (2..2 + NODES).flat_map(|to| pair(to, pair_choice(choices, to)).map(|from| (from, to)));
+    chosen
+        .map(|(from, to)| {
+            let op = DartsOp::ALL[usize::from(choices[first_edge(to) + from])];
+            DartsEdge { decision: edge_decision(cell, from, to), from, to, op }
+        })
+        .collect()
+}
+
+/// Writes the choices of a cell, `[17]`.
 fn encode(cell: &CellGenotype, choices: &mut [u8]) -> Result<(), String> {
     if cell.nodes() != NODES {
         return Err(format!("a cell has {} nodes, the space has {NODES}", cell.nodes()));
@@ -118,12 +151,12 @@ fn encode(cell: &CellGenotype, choices: &mut [u8]) -> Result<(), String> {
     let mut concat = cell.concat.clone();
     concat.sort_unstable();
     if concat != [2, 3, 4, 5] {
-        return Err("the space joins nodes 2, 3, 4 and 5".to_owned());
+        return Err("the output of a cell of the space concatenates nodes 2, 3, 4 and 5".to_owned());
     }
     for (edges, to) in cell.edges.chunks_exact(2).zip(2..) {
         for &(op, from) in edges {
             if op as usize >= OPS {
-                return Err(format!("{} is no operation of the space", op.name()));
+                return Err(format!("{} is not an operation of the space", op.name()));
             }
             choices[first_edge(to) + from] = op as u8;
         }
@@ -138,23 +171,23 @@ fn encode(cell: &CellGenotype, choices: &mut [u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Where a node's edges begin.
+/// The first edge of a node.
 fn first_edge(to: usize) -> usize {
     to * (to - 1) / 2 - 1
 }
 
-/// How many pairs of earlier nodes there are.
+/// The number of pairs of earlier nodes.
 fn pairs(to: usize) -> usize {
     to * (to - 1) / 2
 }
 
-/// The pairs of earlier nodes in the order (0,1) (0,2) … (1,2) ….
+/// A pair of earlier nodes, in the order (0,1) (0,2) … (1,2) ….
 fn pair(to: usize, choice: usize) -> [usize; 2] {
     let all = (0..to).flat_map(|a| (a + 1..to).map(move |b| [a, b]));
     all.clone().nth(choice).expect("a choice is below the number of pairs")
 }
 
-/// Which pair a node reads, of the choices of its cell.
+/// The index of the pair that a node reads, from the choices of its cell.
 fn pair_choice(choices: &[u8], to: usize) -> usize {
     if to == 2 { 0 } else { usize::from(choices[EDGES + to - 3]) }
 }
@@ -189,29 +222,32 @@ impl SearchSpace for Darts {
         &N_OPS
     }
 
-    /// Edges of the two cells are of two kinds: in a reduction cell some halve the image. An edge is read where its node keeps it.
-    fn positions(&self) -> Vec<Position> {
-        let edge = |(kind, from, to): (usize, usize, usize)| Position {
-            chooses: Chooses::Operation { kind: kind as u8 },
-            read_where: (to > 2).then(|| ReadWhere {
-                position: kind * CELL + EDGES + to - 3,
-                choices: (0..pairs(to)).filter(|&c| pair(to, c).contains(&from)).map(|c| c as u8).collect(),
-            }),
+    /// Edges of the normal cell have kind 0 and edges of the reduction cell have kind 1, because some of the latter halve the image. An
+    /// edge is active if its node chooses it.
+    fn decisions(&self) -> Vec<Decision> {
+        let edge = |(kind, from, to): (usize, usize, usize)| {
+            let decision = Decision::operation(kind as u8);
+            if to == 2 {
+                return decision;
+            }
+            let choices = (0..pairs(to)).filter(|&c| pair(to, c).contains(&from)).map(|c| c as u8);
+            decision.active_if(kind * CELL + EDGES + to - 3, choices.collect::<Vec<_>>())
         };
         let cell = |kind| {
             let edges = (2..2 + NODES).flat_map(move |to| (0..to).map(move |from| (kind, from, to)));
-            edges.map(edge).chain(PAIRS.map(|_| Position { chooses: Chooses::Inputs, read_where: None }))
+            edges.map(edge).chain(PAIRS.map(|_| Decision::inputs()))
         };
         [0, 1].into_iter().flat_map(cell).collect()
     }
 
-    /// Of the positions that choose an operation; the others count pairs.
+    /// The names belong to the decisions that choose an operation. The other decisions choose pairs of nodes.
     fn op_names(&self) -> &[&'static str] {
         &OP_NAMES
     }
 
-    /// 34 digits, a genotype in the notation of Python or in JSON, or the name of one of [`DARTS_NAMED`]; edges that no node keeps
-    /// have `none`, whatever the digits say.
+    /// Parses 34 digits, a genotype in Python notation or JSON, or the name of one of [`DARTS_NAMED`].
+    ///
+    /// Inactive edges get the operation `none`, whatever the digits say.
     fn parse(&self, text: &str) -> Result<Arch, SpaceError> {
         let text = text.trim();
         if let Some(named) = find_named(DARTS_NAMED, text) {
@@ -220,32 +256,34 @@ impl SearchSpace for Darts {
         if text.contains(['(', '{', '=']) {
             return Self::arch(&Genotype::parse(text)?);
         }
-        Ok(self.cleared(&crate::named::parse_unnamed(self, DARTS_NAMED, text)?))
+        self.without_dead_edges(&parse_unnamed(self, DARTS_NAMED, text)?)
     }
 
-    fn format(&self, arch: &Arch) -> String {
-        Self::genotype(arch).to_string()
+    fn format(&self, arch: &Arch) -> Result<String, SpaceError> {
+        Ok(Self::genotype(arch)?.to_string())
     }
 
-    /// An edge is live if its node keeps it and something but zeros comes through it; a choice of a pair, if one of its edges is.
-    fn live(&self, arch: &Arch) -> Vec<bool> {
-        let mut live = vec![false; 2 * CELL];
+    /// An edge is active if its node chooses it and it passes on anything but zeros. A choice of inputs is active if one of its edges is.
+    fn active(&self, arch: &Arch) -> Result<Vec<bool>, SpaceError> {
+        self.check(arch)?;
+        let mut active = vec![false; 2 * CELL];
         for cell in [DartsCell::Normal, DartsCell::Reduce] {
             let mut fed = [true, true, false, false, false, false];
-            for edge in Self::edges(arch, cell) {
+            for edge in edges(arch, cell) {
                 let here = edge.op != DartsOp::None && fed[edge.from];
-                live[edge.position] = here;
+                active[edge.decision] = here;
                 fed[edge.to] |= here;
                 if edge.to > 2 {
-                    live[cell as usize * CELL + EDGES + edge.to - 3] |= here;
+                    active[cell as usize * CELL + EDGES + edge.to - 3] |= here;
                 }
             }
         }
-        live
+        Ok(active)
     }
 
-    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Arch {
+    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Result<Arch, SpaceError> {
+        self.check(arch)?;
         let cells = [DartsCell::Normal, DartsCell::Reduce];
-        Arch::new(cells.map(|cell| function::smallest(arch, cell, equivalence)).concat())
+        Ok(Arch::new(cells.map(|cell| function::smallest(arch, cell, equivalence)).concat()))
     }
 }

@@ -1,8 +1,8 @@
-//! Published genotypes. Their weights and multiply-adds are checked in pada-graph.
+//! Published genotypes. Tests of pada-graph compare their parameters and multiply-adds with the published numbers.
 
 use super::genotype::CellGenotype;
 use super::notation;
-use crate::Named;
+use crate::NamedArch;
 
 const QUARK0: &str = "https://github.com/quark0/darts/blob/f276dd3/cnn/genotypes.py";
 const DXY: &str =
@@ -10,13 +10,15 @@ const DXY: &str =
 const DARTS_PT: &str = "https://github.com/ruocwang/darts-pt/blob/4ec3149/sota/cnn/genotypes.py";
 const NSAS: &str = "https://github.com/MiaoZhang0525/NSAS_FOR_CVPR/blob/6fa070e/CNN/genotypes.py";
 const GM: &str = "https://github.com/skhu101/GM-NAS/blob/a69837d/WS-GM/sota/cnn/genotypes.py";
-/// DIFFERS: not from the authors of ENAS. Three public transcriptions disagree; this is the first of them.
+/// DIFFERS: this genotype is not from the authors of ENAS. Three public transcriptions disagree, and this is the first of them.
 const ENAS: &str = "three public transcriptions that disagree; low confidence";
 
-/// Genotypes with a name, in the notation of Python without its `Genotype(…)`. Those with five nodes, or with operations that have
-/// no digit, are no architectures of [`super::Darts`]; [`super::Genotype::parse`] reads them all.
-pub const DARTS_NAMED: &[Named] = &[
-    Named {
+/// Published genotypes by name, in Python notation without `Genotype(…)`.
+///
+/// [`Genotype::parse`](super::Genotype::parse) reads all of them. Genotypes with five nodes (NASNet, AmoebaNet, PNASNet, ENAS) or with
+/// operations that have no digit are not in [`Darts`](super::Darts).
+pub const DARTS_NAMED: &[NamedArch] = &[
+    NamedArch {
         name: "NASNet",
         text: "normal=[('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 0), ('sep_conv_3x3', 0), \
             ('avg_pool_3x3', 1), ('skip_connect', 0), ('avg_pool_3x3', 0), ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), \
@@ -28,7 +30,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[4, 5, 6]",
         source: QUARK0,
     },
-    Named {
+    NamedArch {
         name: "AmoebaNet",
         text: "normal=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_5x5', 2), \
             ('sep_conv_3x3', 0), ('avg_pool_3x3', 3), ('sep_conv_3x3', 1), ('skip_connect', 1), ('skip_connect', 0), \
@@ -40,7 +42,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[3, 4, 6]",
         source: QUARK0,
     },
-    Named {
+    NamedArch {
         name: "DARTS_V1",
         text: "normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), \
             ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], \
@@ -50,7 +52,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: QUARK0,
     },
-    Named {
+    NamedArch {
         name: "DARTS_V2",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
             ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
@@ -60,7 +62,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: QUARK0,
     },
-    Named {
+    NamedArch {
         name: "GDAS_V1",
         text: "normal=[('skip_connect', 0), ('skip_connect', 1), ('skip_connect', 0), ('sep_conv_5x5', 2), \
             ('sep_conv_3x3', 3), ('skip_connect', 0), ('sep_conv_5x5', 4), ('sep_conv_3x3', 3)], \
@@ -70,7 +72,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: DXY,
     },
-    Named {
+    NamedArch {
         name: "PNASNet",
         text: "normal=[('sep_conv_5x5', 0), ('max_pool_3x3', 0), ('sep_conv_7x7', 1), ('max_pool_3x3', 1), \
             ('sep_conv_5x5', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 4), ('max_pool_3x3', 1), ('sep_conv_3x3', 0), \
@@ -82,7 +84,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5, 6]",
         source: DXY,
     },
-    Named {
+    NamedArch {
         name: "darts_pt_s5_0",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_5x5', 0), ('dil_conv_3x3', 1), \
             ('skip_connect', 0), ('skip_connect', 2), ('skip_connect', 0), ('max_pool_3x3', 4)], \
@@ -92,7 +94,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: DARTS_PT,
     },
-    Named {
+    NamedArch {
         name: "darts_pt_s5_1",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1), \
             ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 0), ('dil_conv_3x3', 4)], \
@@ -102,7 +104,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: DARTS_PT,
     },
-    Named {
+    NamedArch {
         name: "darts_pt_s5_2",
         text: "normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1), \
             ('skip_connect', 2), ('dil_conv_3x3', 3), ('max_pool_3x3', 1), ('skip_connect', 2)], \
@@ -112,7 +114,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: DARTS_PT,
     },
-    Named {
+    NamedArch {
         name: "darts_pt_s5_3",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
             ('skip_connect', 0), ('skip_connect', 2), ('sep_conv_3x3', 1), ('skip_connect', 3)], \
@@ -122,7 +124,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: DARTS_PT,
     },
-    Named {
+    NamedArch {
         name: "blank_pt_s5_0",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
             ('avg_pool_3x3', 1), ('skip_connect', 3), ('max_pool_3x3', 0), ('avg_pool_3x3', 2)], \
@@ -132,7 +134,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: DARTS_PT,
     },
-    Named {
+    NamedArch {
         name: "blank_pt_s5_1",
         text: "normal=[('avg_pool_3x3', 0), ('avg_pool_3x3', 1), ('sep_conv_3x3', 0), ('max_pool_3x3', 2), \
             ('skip_connect', 2), ('sep_conv_3x3', 3), ('sep_conv_5x5', 0), ('sep_conv_5x5', 1)], \
@@ -142,7 +144,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: DARTS_PT,
     },
-    Named {
+    NamedArch {
         name: "blank_pt_s5_3",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 1), \
             ('max_pool_3x3', 2), ('sep_conv_3x3', 3), ('avg_pool_3x3', 0), ('sep_conv_5x5', 1)], \
@@ -152,7 +154,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: DARTS_PT,
     },
-    Named {
+    NamedArch {
         name: "Random_NSAS",
         text: "normal=[('sep_conv_5x5', 1), ('dil_conv_3x3', 0), ('dil_conv_3x3', 1), ('sep_conv_3x3', 0), \
             ('sep_conv_5x5', 1), ('avg_pool_3x3', 0), ('skip_connect', 0), ('none', 1)], \
@@ -162,7 +164,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: NSAS,
     },
-    Named {
+    NamedArch {
         name: "Random_NSAS_C",
         text: "normal=[('sep_conv_3x3', 1), ('dil_conv_3x3', 0), ('dil_conv_3x3', 2), ('sep_conv_3x3', 0), \
             ('sep_conv_3x3', 3), ('skip_connect', 0), ('sep_conv_3x3', 0), ('dil_conv_5x5', 4)], \
@@ -172,7 +174,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: NSAS,
     },
-    Named {
+    NamedArch {
         name: "XNAS",
         text: "normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), \
             ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('dil_conv_5x5', 4), ('sep_conv_3x3', 0)], \
@@ -182,7 +184,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: NSAS,
     },
-    Named {
+    NamedArch {
         name: "search_darts_sota_ws_res_s5_0_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_1",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 2), ('sep_conv_5x5', 0), \
             ('dil_conv_5x5', 3), ('sep_conv_5x5', 2), ('skip_connect', 0), ('dil_conv_3x3', 1)], \
@@ -192,7 +194,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_darts_sota_ws_res_s5_1_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_0",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 2), ('sep_conv_3x3', 1), \
             ('dil_conv_5x5', 3), ('sep_conv_3x3', 2), ('skip_connect', 0), ('sep_conv_3x3', 1)], \
@@ -202,7 +204,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_darts_sota_ws_res_s5_2_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_5",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('dil_conv_3x3', 2), ('sep_conv_5x5', 1), \
             ('sep_conv_3x3', 1), ('dil_conv_5x5', 3), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
@@ -212,7 +214,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_darts_sota_ws_res_s5_3_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_6",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), \
             ('sep_conv_3x3', 1), ('dil_conv_3x3', 3), ('dil_conv_3x3', 2), ('sep_conv_5x5', 1)], \
@@ -222,7 +224,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_darts_so_sota_ws_s5_0_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_7",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
             ('skip_connect', 1), ('dil_conv_5x5', 3), ('sep_conv_3x3', 1), ('skip_connect', 0)], \
@@ -232,7 +234,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_darts_so_sota_ws_s5_1_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_4",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('dil_conv_3x3', 2), \
             ('sep_conv_5x5', 0), ('dil_conv_5x5', 3), ('skip_connect', 0), ('sep_conv_3x3', 1)], \
@@ -242,7 +244,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_darts_so_sota_ws_s5_2_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_6",
         text: "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('dil_conv_5x5', 2), \
             ('sep_conv_3x3', 1), ('dil_conv_5x5', 2), ('dil_conv_3x3', 1), ('skip_connect', 0)], \
@@ -252,7 +254,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_darts_so_sota_ws_s5_3_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_0",
         text: "normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), ('sep_conv_3x3', 0), \
             ('dil_conv_5x5', 3), ('dil_conv_5x5', 2), ('skip_connect', 0), ('dil_conv_3x3', 1)], \
@@ -262,7 +264,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_snas_ws_darts_res_s5_0_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_6",
         text: "normal=[('sep_conv_5x5', 1), ('sep_conv_5x5', 0), ('sep_conv_5x5', 0), ('sep_conv_5x5', 2), \
             ('sep_conv_5x5', 3), ('sep_conv_5x5', 1), ('dil_conv_5x5', 2), ('sep_conv_5x5', 1)], \
@@ -272,7 +274,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "search_snas_ws_darts_res_s5_2_cos_e0_edge_crit_grad_split_crit_grad_fix_alpha_equal_res_final_fix_sche_2_4_6_15_id_2",
         text: "normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('dil_conv_3x3', 2), ('sep_conv_3x3', 1), \
             ('dil_conv_3x3', 3), ('sep_conv_3x3', 2), ('sep_conv_3x3', 1), ('skip_connect', 2)], \
@@ -282,7 +284,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "few_shot_NAS_arch",
         text: "normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
             ('sep_conv_3x3', 2), ('sep_conv_3x3', 0), ('sep_conv_3x3', 2), ('dil_conv_5x5', 0)], \
@@ -292,7 +294,7 @@ pub const DARTS_NAMED: &[Named] = &[
             reduce_concat=[2, 3, 4, 5]",
         source: GM,
     },
-    Named {
+    NamedArch {
         name: "ENAS",
         text: "normal=[('sep_conv_3x3', 1), ('skip_connect', 1), ('sep_conv_5x5', 1), ('skip_connect', 0), \
             ('avg_pool_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('avg_pool_3x3', 1), ('sep_conv_5x5', 1), \
@@ -306,37 +308,38 @@ pub const DARTS_NAMED: &[Named] = &[
     },
 ];
 
-/// The five cells of AGNAS, in the order of the network: before the first reduction, that, between, the second, behind. No
-/// single genotype: [`agnas_cells`] lays them out.
+/// The five cells of AGNAS, in the order of the network: before, at, and after the first reduction, at the second reduction, and after it.
+///
+/// AGNAS has no single genotype. [`agnas_cells`] returns the cell of each layer.
 ///
 /// # Source
 /// <https://github.com/Sunzh1996/AGNAS/blob/bbeb8a5/Darts_Search_Space/genotypes.py>, lines 85 to 90
-pub const AGNAS: [Named; 5] = [
-    Named {
+pub const AGNAS: [NamedArch; 5] = [
+    NamedArch {
         name: "AGNAS Cell_0",
         text: "[('sep_conv_3x3', 0), ('dil_conv_3x3', 1), ('dil_conv_5x5', 0), ('skip_connect', 1),  \
             ('sep_conv_3x3', 0), ('sep_conv_5x5', 3), ('dil_conv_5x5', 0), ('sep_conv_3x3', 3)]",
         source: AGNAS_SOURCE,
     },
-    Named {
+    NamedArch {
         name: "AGNAS Cell_2",
         text: "[('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('skip_connect', 0), ('sep_conv_5x5', 1),  \
             ('max_pool_3x3', 0), ('skip_connect', 1), ('sep_conv_5x5', 0), ('sep_conv_3x3', 1)]",
         source: AGNAS_SOURCE,
     },
-    Named {
+    NamedArch {
         name: "AGNAS Cell_3",
         text: "[('skip_connect', 0), ('sep_conv_3x3', 1), ('dil_conv_5x5', 0), ('sep_conv_3x3', 1),  \
             ('dil_conv_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_3x3', 1), ('dil_conv_5x5', 4)]",
         source: AGNAS_SOURCE,
     },
-    Named {
+    NamedArch {
         name: "AGNAS Cell_5",
         text: "[('skip_connect', 1), ('skip_connect', 0), ('dil_conv_3x3', 1), ('dil_conv_3x3', 0),  \
             ('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('avg_pool_3x3', 0), ('max_pool_3x3', 1)]",
         source: AGNAS_SOURCE,
     },
-    Named {
+    NamedArch {
         name: "AGNAS Cell_6",
         text: "[('skip_connect', 0), ('dil_conv_5x5', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1),  \
             ('sep_conv_5x5', 0), ('max_pool_3x3', 2), ('sep_conv_5x5', 0), ('sep_conv_3x3', 1)]",
@@ -346,7 +349,7 @@ pub const AGNAS: [Named; 5] = [
 
 const AGNAS_SOURCE: &str = "https://github.com/Sunzh1996/AGNAS/blob/bbeb8a5/Darts_Search_Space/genotypes.py";
 
-/// The cell of each of `layers` layers of AGNAS.
+/// Returns the cell of each layer of an AGNAS network of `layers` layers.
 pub fn agnas_cells(layers: usize) -> Vec<CellGenotype> {
     let cells = AGNAS.map(|cell| notation::parse_cell(cell.text).expect("a test reads all named cells"));
     let reductions = [layers / 3, 2 * layers / 3];

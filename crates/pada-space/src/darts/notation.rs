@@ -1,4 +1,4 @@
-//! Reads genotypes as Python prints them.
+//! Parses genotypes in Python notation.
 
 use super::genotype::{CellGenotype, DartsOp, Genotype, NAMES};
 use crate::SpaceError;
@@ -7,15 +7,15 @@ use crate::space::valid_ops;
 const EXAMPLE: &str = "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ...], normal_concat=range(2, 6), \
                        reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ...], reduce_concat=range(2, 6))";
 
-/// No cell has this many nodes: a text cannot make us reserve memory without end.
+/// An upper bound of the number of nodes, so that a text cannot make the parser allocate unbounded memory.
 const MAX_NODES: usize = 64;
 
-/// The error of a text that is no genotype.
+/// The error for a text that is not a genotype.
 pub(super) fn malformed(text: &str, reason: String) -> SpaceError {
     SpaceError::Malformed { text: text.to_owned(), reason, space: super::NAME, example: EXAMPLE }
 }
 
-/// `[name =] [Genotype(] field=value, ... [)]`, fields in any order. What the edges mean is not checked here.
+/// Parses `[name =] [Genotype(] field=value, ... [)]` with the fields in any order. [`Genotype::check`] checks the edges.
 pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
     let mut p = Parser { text, rest: text };
     if p.starts_assignment() {
@@ -35,10 +35,10 @@ pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
         let again = match field {
             "normal" | "reduce" => edges[cell].replace(p.edges()?).is_some(),
             "normal_concat" | "reduce_concat" => concats[cell].replace(p.concat()?).is_some(),
-            _ => return Err(malformed(text, format!("{field:?} is no field of a genotype"))),
+            _ => return Err(malformed(text, format!("{field:?} is not a field of a genotype"))),
         };
         if again {
-            return Err(malformed(text, format!("{field} stands there twice")));
+            return Err(malformed(text, format!("{field} is given twice")));
         }
         if !p.take(',') || p.at_end(call) {
             break;
@@ -63,7 +63,7 @@ pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
     })
 }
 
-/// `[('sep_conv_3x3', 1), ...]` alone, and the nodes that are joined: all but the two inputs.
+/// Parses `[('sep_conv_3x3', 1), ...]`, a cell whose output concatenates all nodes but the two inputs.
 pub(super) fn parse_cell(text: &str) -> Result<CellGenotype, SpaceError> {
     let edges = Parser { text, rest: text }.edges()?;
     let concat = (2..2 + edges.len() / 2).collect();
@@ -76,7 +76,7 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    /// Whether `name = Genotype(` stands there, and not `normal=[`.
+    /// Returns whether the text starts with `name = Genotype(` rather than `normal=[`.
     fn starts_assignment(&self) -> bool {
         let Some((name, value)) = self.rest.split_once('=') else { return false };
         !name.contains('(') && value.trim_start().starts_with("Genotype")
@@ -84,8 +84,8 @@ impl<'t> Parser<'t> {
 
     fn unexpected(&self, wanted: &str) -> SpaceError {
         let (at, found) = (self.text.len() - self.rest.trim_start().len(), self.rest.trim_start());
-        let found = found.chars().next().map_or("nothing".to_owned(), |c| format!("{c:?}"));
-        malformed(self.text, format!("{wanted} was expected at byte {at}, {found} stands there"))
+        let found = found.chars().next().map_or("the end of the text".to_owned(), |c| format!("{c:?}"));
+        malformed(self.text, format!("expected {wanted} at byte {at}, but found {found}"))
     }
 
     fn take(&mut self, wanted: char) -> bool {
@@ -102,13 +102,13 @@ impl<'t> Parser<'t> {
         if self.take(wanted) { Ok(()) } else { Err(self.unexpected(&format!("{wanted:?}"))) }
     }
 
-    /// Whether a comma was the last one.
+    /// Returns whether no field follows a comma.
     fn at_end(&self, call: bool) -> bool {
         let rest = self.rest.trim_start();
         if call { rest.starts_with(')') } else { rest.is_empty() }
     }
 
-    /// Letters, digits and `_`.
+    /// Parses a word of letters, digits and `_`.
     fn word(&mut self) -> Result<&'t str, SpaceError> {
         let rest = self.rest.trim_start();
         let len = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -129,7 +129,7 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// What stands between brackets, separated by commas; one may stand behind the last.
+    /// Parses items between brackets, separated by commas. A trailing comma is allowed.
     fn list<T>(
         &mut self,
         [open, close]: [char; 2],
@@ -163,7 +163,7 @@ impl<'t> Parser<'t> {
             let op = op.ok_or_else(|| SpaceError::UnknownOp {
                 text: p.text.to_owned(),
                 op: name.to_owned(),
-                position: edge,
+                decision: edge,
                 space: super::NAME,
                 valid: valid_ops(&NAMES),
             })?;
@@ -171,7 +171,7 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// `range(2, 6)`, `[2, 3, 4, 5]` or `(2, 3, 4, 5)`.
+    /// Parses `range(2, 6)`, `[2, 3, 4, 5]` or `(2, 3, 4, 5)`.
     fn concat(&mut self) -> Result<Vec<usize>, SpaceError> {
         let rest = self.rest.trim_start();
         if rest.starts_with("range") {

@@ -1,4 +1,4 @@
-//! The space of ProxylessNAS: layers of MobileNet blocks.
+//! The layer-wise space of ProxylessNAS.
 
 mod named;
 mod spec;
@@ -6,7 +6,8 @@ mod spec;
 pub use named::PROXYLESS_NAMED;
 pub use spec::{MbConv, MobileLayer, MobileSpec};
 
-use crate::{Arch, Chooses, Equivalence, Position, SearchSpace, SpaceError, find_named};
+use crate::named::parse_unnamed;
+use crate::{Arch, Decision, Equivalence, SearchSpace, SpaceError, find_named};
 
 const NAME: &str = "proxyless";
 const OP_NAMES: [&str; 7] = ["mb3_k3", "mb6_k3", "mb3_k5", "mb6_k5", "mb3_k7", "mb6_k7", "skip"];
@@ -14,27 +15,27 @@ const SKIP: u8 = 6;
 const KERNELS: [usize; 3] = [3, 5, 7];
 const EXPANSIONS: [usize; 2] = [3, 6];
 
-/// Layers of one width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A stage: consecutive layers of one width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProxylessStage {
-    /// Channels.
+    /// The number of output channels of each layer.
     pub width: usize,
-    /// Layers.
+    /// The number of layers.
     pub cells: usize,
-    /// Stride of the first of them.
+    /// The stride of the first layer. The other layers have stride 1.
     pub stride: usize,
 }
 
-/// What all architectures of the space share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The widths that all architectures of a [`Proxyless`] space share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProxylessWidths {
-    /// Channels of the stem.
+    /// The number of channels of the stem.
     pub stem: usize,
-    /// Channels of the first block, of expansion 1 and kernel 3.
+    /// The number of channels of the first block, which has expansion 1 and kernel 3.
     pub first: usize,
     /// The stages.
     pub stages: [ProxylessStage; 6],
-    /// Channels of the last 1×1 convolution.
+    /// The number of channels of the last 1×1 convolution.
     pub head: usize,
 }
 
@@ -51,57 +52,59 @@ const fn stages(widths: [usize; 6]) -> [ProxylessStage; 6] {
 }
 
 impl ProxylessWidths {
-    /// Of the search: `mit-han-lab/proxylessnas`, `search/imagenet_arch_search.py`.
+    /// The widths of the original search, from `search/imagenet_arch_search.py` in `mit-han-lab/proxylessnas`.
     pub const SEARCH: Self =
         Self { stem: 32, first: 16, stages: stages([24, 40, 80, 96, 192, 320]), head: 1280 };
-    /// Of ProxylessNAS-Mobile and of FairNAS.
+    /// The widths of ProxylessNAS-Mobile and of FairNAS.
     pub const MOBILE: Self =
         Self { stem: 32, first: 16, stages: stages([32, 40, 80, 96, 192, 320]), head: 1280 };
-    /// Of ProxylessNAS-GPU, and of the search of AGNAS.
+    /// The widths of ProxylessNAS-GPU and of the search of AGNAS.
     pub const GPU: Self =
         Self { stem: 40, first: 24, stages: stages([32, 56, 112, 128, 256, 432]), head: 1728 };
 
-    /// The stage and the place in it of every layer.
+    /// Iterates over the layers, each as its stage and its index in the stage.
     pub fn layers(&self) -> impl Iterator<Item = (&ProxylessStage, usize)> {
         self.stages.iter().flat_map(|stage| (0..stage.cells).map(move |cell| (stage, cell)))
     }
 }
 
-/// 21 layers, each an inverted residual block with one of six kernels and expansions; where channels and size stay, also nothing.
+/// The layer-wise space of ProxylessNAS: 21 inverted residual blocks.
 ///
-/// Digits 0 to 5 are `2 · kernel + expansion`, kernel 0, 1, 2 for 3, 5, 7 and expansion 0, 1 for 3, 6; digit 6 is skip.
+/// Each layer chooses one of three kernels and one of two expansions. Layers that keep the size and the channels can also be skipped.
+/// Digits 0 to 5 are `2 · k + e`, where k = 0, 1, 2 stands for kernel 3, 5, 7 and e = 0, 1 for expansion 3, 6. Digit 6 is skip.
 ///
 /// # Source
-/// Cai, Zhu & Han, ProxylessNAS, ICLR 2019
-#[derive(Clone, Debug)]
+/// Cai, Zhu & Han, *ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware*, ICLR 2019.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proxyless {
     widths: ProxylessWidths,
     n_ops: Vec<usize>,
 }
 
 impl Proxyless {
-    /// The space with these widths.
+    /// Creates the space with these widths.
     pub fn new(widths: ProxylessWidths) -> Self {
         let n_ops = widths.layers().map(|(_, cell)| if cell == 0 { 6 } else { 7 }).collect();
         Self { widths, n_ops }
     }
 
-    /// What its architectures share.
+    /// Returns the widths.
     pub fn widths(&self) -> &ProxylessWidths {
         &self.widths
     }
 
-    /// Kernel and expansion of an operation; none for skip.
+    /// Returns the kernel and the expansion of an operation, or `None` for skip.
     pub fn block(op: u8) -> Option<(usize, usize)> {
         let op = usize::from(op);
         (op < 6).then(|| (KERNELS[op / 2], EXPANSIONS[op % 2]))
     }
 
-    /// The network of an architecture, with `skip` for every layer that is not there.
+    /// Converts an architecture to a network, which lists skipped layers as well.
     ///
-    /// # Panics
-    /// If `arch` is of another space.
-    pub fn spec(&self, arch: &Arch) -> MobileSpec {
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    pub fn spec(&self, arch: &Arch) -> Result<MobileSpec, SpaceError> {
+        self.check(arch)?;
         let layer = |((stage, cell), &op): ((&ProxylessStage, usize), &u8)| match Self::block(op) {
             None => MobileLayer::Skip,
             Some((kernel, expansion)) => {
@@ -111,13 +114,13 @@ impl Proxyless {
         };
         let ProxylessWidths { stem, first, head, .. } = self.widths;
         let layers = self.widths.layers().zip(arch.choices()).map(layer).collect();
-        MobileSpec { stem, first: Some((3, first)), layers, head }
+        Ok(MobileSpec { stem, first: Some((3, first)), layers, head })
     }
 
-    /// The architecture of a network; layers that a stage of it does not have are skipped.
+    /// Converts a network to an architecture. The layers that a stage of the network lacks are skipped.
     ///
     /// # Errors
-    /// [`SpaceError::Malformed`] for one that is not of this space.
+    /// Returns [`SpaceError::Malformed`] if the network is not in this space.
     pub fn arch(&self, spec: &MobileSpec) -> Result<Arch, SpaceError> {
         let error = |reason| SpaceError::Malformed {
             text: spec.to_string(),
@@ -141,8 +144,11 @@ impl Proxyless {
                         digit(block, stride).map_err(error)?
                     }
                     next if cell == 0 => {
-                        let found = next.map_or("nothing".to_owned(), |layer| format!("{layer:?}"));
-                        return Err(error(format!("a block of width {} follows, not {found}", stage.width)));
+                        let found = next.map_or("the end".to_owned(), |layer| format!("{layer:?}"));
+                        return Err(error(format!(
+                            "expected a block of width {}, but found {found}",
+                            stage.width
+                        )));
                     }
                     Some(MobileLayer::Skip) => {
                         layers.next();
@@ -153,7 +159,7 @@ impl Proxyless {
             }
         }
         match layers.next() {
-            Some(layer) => Err(error(format!("{layer:?} has no place"))),
+            Some(layer) => Err(error(format!("{layer:?} belongs to no stage"))),
             None => Ok(Arch::new(choices)),
         }
     }
@@ -166,7 +172,7 @@ fn digit(block: &MbConv, stride: usize) -> Result<u8, String> {
         (Some(kernel), Some(expansion)) if block.stride == stride && block.squeeze.is_none() => {
             Ok((2 * kernel + expansion) as u8)
         }
-        _ => Err(format!("{block:?} is no operation where the stride is {stride}")),
+        _ => Err(format!("{block:?} is not an operation of a layer of stride {stride}")),
     }
 }
 
@@ -179,18 +185,17 @@ impl SearchSpace for Proxyless {
         &self.n_ops
     }
 
-    /// Two kinds: the first block of a stage, which changes channels or size, and the others.
-    fn positions(&self) -> Vec<Position> {
+    /// The first block of a stage, which changes the channels or the size, has kind 0. The others have kind 1.
+    fn decisions(&self) -> Vec<Decision> {
         let kind = |(_, cell): (&ProxylessStage, usize)| u8::from(cell > 0);
-        let layers = self.widths.layers().map(kind);
-        layers.map(|kind| Position { chooses: Chooses::Operation { kind }, read_where: None }).collect()
+        self.widths.layers().map(kind).map(Decision::operation).collect()
     }
 
     fn op_names(&self) -> &[&'static str] {
         &OP_NAMES
     }
 
-    /// 21 digits, a [`MobileSpec`], or the name of one of [`PROXYLESS_NAMED`].
+    /// Parses 21 digits, a [`MobileSpec`], or the name of one of [`PROXYLESS_NAMED`].
     fn parse(&self, text: &str) -> Result<Arch, SpaceError> {
         let text = text.trim();
         if let Some(named) = find_named(PROXYLESS_NAMED, text) {
@@ -199,29 +204,31 @@ impl SearchSpace for Proxyless {
         if text.contains(';') {
             return self.arch(&text.parse()?);
         }
-        crate::named::parse_unnamed(self, PROXYLESS_NAMED, text)
+        parse_unnamed(self, PROXYLESS_NAMED, text)
     }
 
-    fn format(&self, arch: &Arch) -> String {
-        self.spec(arch).to_string()
+    fn format(&self, arch: &Arch) -> Result<String, SpaceError> {
+        Ok(self.spec(arch)?.to_string())
     }
 
-    /// Every layer, for even a skip lets its input through.
-    fn live(&self, arch: &Arch) -> Vec<bool> {
-        vec![true; arch.choices().len()]
+    /// Every layer is active, because a skipped layer passes its input on.
+    fn active(&self, arch: &Arch) -> Result<Vec<bool>, SpaceError> {
+        self.check(arch)?;
+        Ok(vec![true; arch.choices().len()])
     }
 
-    /// With own weights it does not matter which layers of a stage are skipped.
-    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Arch {
+    /// With weights of its own, a network does not depend on which layers of a stage are skipped.
+    fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Result<Arch, SpaceError> {
+        self.check(arch)?;
         let mut choices = arch.choices().to_vec();
         if equivalence == Equivalence::OwnWeights {
             let mut rest = choices.as_mut_slice();
             for stage in &self.widths.stages {
-                let (own, behind) = rest.split_at_mut(stage.cells);
-                own.sort_by_key(|&op| op == SKIP);
-                rest = behind;
+                let (layers, later) = rest.split_at_mut(stage.cells);
+                layers.sort_by_key(|&op| op == SKIP);
+                rest = later;
             }
         }
-        Arch::new(choices)
+        Ok(Arch::new(choices))
     }
 }

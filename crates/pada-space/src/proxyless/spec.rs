@@ -1,55 +1,67 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::SpaceError;
 
-/// Larger numbers stand in no network; with them products could overflow.
+/// An upper bound of the numbers in a network, so that their products do not overflow.
 const MOST: usize = 100_000;
-/// No stage repeats a block more often.
+/// An upper bound of the repetitions of one block.
 const MOST_REPEATS: usize = 64;
 
 const EXAMPLE: &str = "stem 32; MB1 k3 ->16; (24,5,2,3) (24,3,1,6)x3 skip (320,7,1,6); 1280";
 
-/// An inverted residual block: 1×1 to `expansion` times the channels, depthwise, 1×1; without the first where the expansion is 1.
+/// An inverted residual block (MBConv): a 1×1 convolution to `expansion` times the channels, a depthwise convolution, and a 1×1
+/// convolution. A block of expansion 1 has no first convolution.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MbConv {
-    /// Channels of the output.
+    /// The number of output channels.
     pub out: usize,
-    /// Extent of the depthwise convolution.
+    /// The kernel size of the depthwise convolution.
     pub kernel: usize,
-    /// Its stride.
+    /// The stride of the depthwise convolution.
     pub stride: usize,
-    /// Channels between, as a multiple of the input's.
+    /// The number of channels of the depthwise convolution, as a multiple of the input channels.
     pub expansion: usize,
-    /// Squeeze and excitation: its width as a share of the block's input channels.
+    /// The width of squeeze-and-excitation, as a fraction of the input channels of the block, if the block has it.
     pub squeeze: Option<f64>,
 }
 
-/// One layer between stem and head.
+/// One layer between the stem and the head.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MobileLayer {
-    /// A block.
+    /// The layer is an inverted residual block.
     Block(MbConv),
-    /// Nothing: the value goes on as it is.
+    /// The layer is skipped and passes its input on.
     Skip,
 }
 
-/// A network of MobileNet blocks on one line: `stem 32; MB1 k3 ->16; (24,7,2,6) (24,5,1,6)x3 …; 1280`.
+/// A network of MobileNet blocks, written on one line: `stem 32; MB1 k3 ->16; (24,7,2,6) (24,5,1,6)x3 …; 1280`.
 ///
-/// Tuples are (channels, kernel, stride, expansion), with a fifth number where the block has squeeze and excitation; `x3` repeats one,
-/// `skip` is no layer. The part with `MB1`, a block of expansion 1, may be missing. JSON holds the same line as a string.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+/// A tuple is a block (channels, kernel, stride, expansion). A fifth number is the width of squeeze-and-excitation. `x3` repeats a block
+/// three times, and `skip` is a skipped layer. `MB1`, a block of expansion 1, is optional. The serde form is this line as a string.
+///
+/// ```
+/// use pada_space::MobileSpec;
+///
+/// let spec: MobileSpec = "stem 32; MB1 k3 ->16; (24,5,2,3) (24,3,1,6)x2 skip; 1280".parse()?;
+/// assert_eq!(spec.layers.len(), 4);
+/// assert_eq!(spec.to_string().parse::<MobileSpec>()?, spec);
+/// # Ok::<_, pada_space::SpaceError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "String", try_from = "String")
+)]
 pub struct MobileSpec {
-    /// Channels of the stem, a 3×3 convolution of stride 2.
+    /// The number of channels of the stem, a 3×3 convolution of stride 2.
     pub stem: usize,
-    /// Kernel and channels of a first block of expansion 1.
+    /// The kernel and the number of channels of a first block of expansion 1, if there is one.
     pub first: Option<(usize, usize)>,
-    /// The layers.
+    /// The layers between the stem and the head.
     pub layers: Vec<MobileLayer>,
-    /// Channels of the last 1×1 convolution.
+    /// The number of channels of the last 1×1 convolution.
     pub head: usize,
 }
 
@@ -70,60 +82,66 @@ fn parse(text: &str) -> Result<MobileSpec, String> {
     let (stem, first, layers, head) = match parts.as_slice() {
         [stem, layers, head] => (stem, None, layers, head),
         [stem, first, layers, head] => (stem, Some(parse_first(first)?), layers, head),
-        _ => return Err(format!("it has {} parts between semicolons, not 3 or 4", parts.len())),
+        _ => return Err(format!("it has {} parts between semicolons, but needs 3 or 4", parts.len())),
     };
-    let stem = stem.strip_prefix("stem").ok_or_else(|| format!("{stem:?} does not begin with stem"))?;
+    let stem = stem.strip_prefix("stem").ok_or_else(|| format!("{stem:?} does not start with \"stem\""))?;
     Ok(MobileSpec { stem: number(stem)?, first, layers: parse_layers(layers)?, head: number(head)? })
 }
 
 fn number(text: &str) -> Result<usize, String> {
     let number = text.trim().parse().ok().filter(|n| (1..=MOST).contains(n));
-    number.ok_or_else(|| format!("{:?} is no number from 1 to {MOST}", text.trim()))
+    number.ok_or_else(|| format!("{:?} is not a number from 1 to {MOST}", text.trim()))
 }
 
-/// `MB1 k3 ->16`; FairNAS writes `sep ->16`.
+/// Parses `MB1 k3 ->16`, which FairNAS writes as `sep ->16`.
 fn parse_first(text: &str) -> Result<(usize, usize), String> {
-    let (block, out) = text.split_once("->").ok_or_else(|| format!("{text:?} has no ->"))?;
+    let (block, out) = text.split_once("->").ok_or_else(|| format!("{text:?} has no \"->\""))?;
     let kernel = match block.split_whitespace().collect::<Vec<_>>().as_slice() {
         ["MB1" | "sep"] => 3,
         ["MB1" | "sep", kernel] => match kernel.strip_prefix('k') {
             Some(kernel) => number(kernel)?,
-            None => return Err(format!("{kernel:?} is no kernel like k3")),
+            None => return Err(format!("{kernel:?} is not a kernel such as k3")),
         },
-        _ => return Err(format!("{block:?} is no block of expansion 1")),
+        _ => return Err(format!("{block:?} is not a block of expansion 1")),
     };
     Ok((odd(kernel)?, number(out)?))
 }
 
 fn odd(kernel: usize) -> Result<usize, String> {
-    if kernel % 2 == 1 { Ok(kernel) } else { Err(format!("a kernel of {kernel} has no middle")) }
+    if kernel % 2 == 1 {
+        Ok(kernel)
+    } else {
+        Err(format!("a kernel of {kernel} is even, but kernels must be odd"))
+    }
 }
 
 fn parse_layers(text: &str) -> Result<Vec<MobileLayer>, String> {
     let mut layers = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        if let Some(behind) = rest.strip_prefix("skip") {
+        if let Some(after) = rest.strip_prefix("skip") {
             layers.push(MobileLayer::Skip);
-            rest = behind.trim_start();
+            rest = after.trim_start();
             continue;
         }
         let inner = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
-        let (inner, behind) = inner.ok_or_else(|| format!("a tuple was expected before {rest:?}"))?;
+        let (inner, after) = inner.ok_or_else(|| format!("expected a tuple before {rest:?}"))?;
         let block = MobileLayer::Block(parse_block(inner)?);
-        let (token, behind) = behind.split_at(behind.find([' ', '(']).unwrap_or(behind.len()));
+        let (token, after) = after.split_at(after.find([' ', '(']).unwrap_or(after.len()));
         let repeats = match token.strip_prefix('x') {
             Some(repeats) => number(repeats)?,
             None if token.is_empty() => 1,
-            None => return Err(format!("{token:?} stands behind a tuple")),
+            None => return Err(format!("{token:?} follows a tuple, but only a repetition such as x3 can")),
         };
         if repeats > MOST_REPEATS {
-            return Err(format!("a block stands there {repeats} times, {MOST_REPEATS} is the most"));
+            return Err(format!(
+                "a block is repeated {repeats} times, but at most {MOST_REPEATS} are allowed"
+            ));
         }
         layers.extend(std::iter::repeat_n(block, repeats));
-        rest = behind.trim_start();
+        rest = after.trim_start();
     }
-    if layers.is_empty() { Err("there is no block".to_owned()) } else { Ok(layers) }
+    if layers.is_empty() { Err("the network has no block".to_owned()) } else { Ok(layers) }
 }
 
 fn parse_block(inner: &str) -> Result<MbConv, String> {
@@ -131,10 +149,10 @@ fn parse_block(inner: &str) -> Result<MbConv, String> {
     let (four, squeeze) = match numbers.as_slice() {
         four @ [_, _, _, _] => (four, None),
         [four @ .., squeeze] if four.len() == 4 => {
-            let share = squeeze.trim().parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
-            (four, Some(share.ok_or_else(|| format!("{squeeze:?} is no share from 0 to 1"))?))
+            let width = squeeze.trim().parse().ok().filter(|width| *width > 0.0 && *width <= 1.0);
+            (four, Some(width.ok_or_else(|| format!("{squeeze:?} is not a fraction above 0 and up to 1"))?))
         }
-        _ => return Err(format!("({inner}) has {} numbers, not 4 or 5", numbers.len())),
+        _ => return Err(format!("({inner}) has {} numbers, but needs 4 or 5", numbers.len())),
     };
     let [out, kernel, stride, expansion] = [0, 1, 2, 3].map(|i| number(four[i]));
     Ok(MbConv { out: out?, kernel: odd(kernel?)?, stride: stride?, expansion: expansion?, squeeze })
@@ -152,7 +170,7 @@ impl fmt::Display for MobileSpec {
                 MobileLayer::Block(MbConv { out, kernel, stride, expansion, squeeze }) => {
                     for part in group.chunks(MOST_REPEATS) {
                         write!(f, " ({out},{kernel},{stride},{expansion}")?;
-                        squeeze.map_or(Ok(()), |share| write!(f, ",{share}"))?;
+                        squeeze.map_or(Ok(()), |width| write!(f, ",{width}"))?;
                         f.write_str(")")?;
                         if part.len() > 1 {
                             write!(f, "x{}", part.len())?;

@@ -3,7 +3,7 @@ use clap_complete::{Shell, generate};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Whose completions.
+    /// The shell.
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -1,8 +1,9 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use pada::graph::{Cost, DartsSize, Shape};
-use pada::{AloneNet, ConfigError, PadaError};
+use pada::graph::{Cost, Shape};
+use pada::models::DartsSize;
+use pada::{ConfigError, PadaError, StandAloneNet};
 use serde_json::json;
 
 use super::SpaceArg;
@@ -14,19 +15,19 @@ pub(crate) struct Args {
     space: SpaceArg,
     #[command(flatten)]
     archs: Archs,
-    /// C, channels of the first stage; 16 in nb201, 36 in darts.
+    /// Channels C of the first stage; 16 in nb201 and 36 in darts if not given.
     #[arg(long, value_name = "C")]
     channels: Option<NonZeroUsize>,
-    /// Cells: per stage in nb201 (5), in all in darts (20).
+    /// Number of cells: per stage in nb201 (5 if not given), in total in darts (20 if not given).
     #[arg(long, value_name = "N")]
     cells: Option<NonZeroUsize>,
-    /// Height and width of an image; 224 in proxyless, 32 elsewhere.
+    /// Height and width of an image; 224 in proxyless and 32 in other spaces if not given.
     #[arg(long, value_name = "PIXELS")]
     size: Option<NonZeroUsize>,
-    /// Classes; 1,000 in proxyless, 10 elsewhere.
+    /// Number of classes; 1,000 in proxyless and 10 in other spaces if not given.
     #[arg(long, value_name = "K")]
     classes: Option<NonZeroUsize>,
-    /// Print one JSON object as the last line of stdout: of the architecture, or `costs`, a list of those of a file.
+    /// Print one JSON object as the last line of stdout: the cost of the architecture, or with --file the list `costs`.
     #[arg(long)]
     json: bool,
 }
@@ -37,20 +38,20 @@ struct Archs {
     /// The architecture in any text form of its space.
     #[arg(long, value_name = "TEXT")]
     arch: Option<String>,
-    /// A published architecture of darts or proxyless by its name.
+    /// The name of a published architecture of darts or proxyless.
     #[arg(long, value_name = "NAME")]
     genotype: Option<String>,
-    /// A file with one architecture a line.
+    /// A file with one architecture per line.
     #[arg(long)]
     file: Option<PathBuf>,
 }
 
-/// Larger networks have no use, and numbers that overflow.
+// Limits that keep the counts from overflowing.
 const MOST_CHANNELS: usize = 4096;
 const MOST_CELLS: usize = 1000;
 
 impl Args {
-    fn net(&self) -> Result<AloneNet, ConfigError> {
+    fn net(&self) -> Result<StandAloneNet, ConfigError> {
         let sizes = [("--channels", self.channels, MOST_CHANNELS), ("--cells", self.cells, MOST_CELLS)];
         for (key, value, most) in sizes {
             let Some(value) = value else { continue };
@@ -73,15 +74,15 @@ impl Args {
         Ok(match self.space {
             SpaceArg::Nb201 => {
                 let (channels, cells) = (or(self.channels, 16), or(self.cells, 5));
-                AloneNet::Nb201 { channels, cells, input, classes }
+                StandAloneNet::Nb201 { channels, cells, input, classes }
             }
             SpaceArg::Darts => {
                 let usual = DartsSize::CIFAR;
                 let (channels, layers) = (or(self.channels, usual.channels), or(self.cells, usual.layers));
-                AloneNet::Darts(DartsSize { channels, layers, input, classes })
+                StandAloneNet::Darts(DartsSize { channels, layers, input, classes })
             }
-            SpaceArg::Proxyless => AloneNet::Proxyless { input, classes },
-            SpaceArg::Macro => AloneNet::Macro { input, classes },
+            SpaceArg::Proxyless => StandAloneNet::Proxyless { input, classes },
+            SpaceArg::Macro => StandAloneNet::Macro { input, classes },
         })
     }
 }
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         (None, None, None) => vec![],
     };
     for (arch, cost) in &costs {
-        say!("{arch}: {} weights, {} MACs", cost.params, cost.macs);
+        say!("{arch}: {} parameters, {} MACs", cost.params, cost.macs);
     }
     let json =
         |(arch, cost): &(String, Cost)| json!({"arch": arch, "params": cost.params, "macs": cost.macs});

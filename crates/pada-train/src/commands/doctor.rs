@@ -3,8 +3,8 @@ use std::path::Path;
 use pada::Device;
 use pada::data::{CIFAR10, CIFAR100, Cifar};
 use pada::engine::cuda::{self, CudaError, Driver, DriverOptions, KernelResources};
-use pada::graph::Precision;
-use pada::truth::{Darts214Table, Download, MacroTable, Nb201Table, TruthError};
+use pada::exec::Precision;
+use pada::nasbench::{Darts214Table, Download, MacroTable, NasBenchError, Nb201Table};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -17,10 +17,10 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// One thing that was looked for.
+/// The result of one check.
 struct Finding {
     what: &'static str,
-    /// What was found, or what to do.
+    /// A description of what was found, or how to install it.
     state: Result<String, String>,
 }
 
@@ -50,7 +50,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let missing: Vec<&str> = findings.iter().filter(|f| f.state.is_err()).map(|f| f.what).collect();
     if !missing.is_empty() && !missing.iter().any(|what| what.starts_with("mini")) {
-        say!("\nwhat is missing is for other data and for GPUs; `pada-train` alone needs none of it");
+        say!(
+            "\nthe missing items are only needed for other data sets and for GPUs; plain `pada` runs without them"
+        );
     }
     let listed = kernels.as_deref().ok().filter(|_| args.kernels);
     if let Some(kernels) = listed {
@@ -76,7 +78,7 @@ fn cpu() -> String {
 }
 
 fn engine() -> String {
-    let level = pada::engine::Level::detect();
+    let level = pada::engine::Isa::detect();
     match pada::engine::has_bf16() {
         true => format!("{level}; compute.precision = \"bf16\" has instructions of its own"),
         false => format!("{level}; no bf16 instructions: compute.precision = \"bf16\" computes in f32"),
@@ -114,7 +116,7 @@ fn kernels() -> Result<Vec<Loaded>, String> {
         let driver = Driver::open(0, precision, &options)?;
         Ok(Loaded { precision: name, kernels: driver.resources()? })
     };
-    let all = [(Precision::Single, "f32"), (Precision::Half, "bf16")].into_iter().map(loaded);
+    let all = [(Precision::F32, "f32"), (Precision::Bf16, "bf16")].into_iter().map(loaded);
     all.collect::<Result<_, CudaError>>().map_err(|error| error.to_string())
 }
 
@@ -124,7 +126,7 @@ fn summary(all: &[Loaded]) -> String {
         let local = kernels.iter().filter(|kernel| kernel.local_bytes > 0).count();
         let one = kernels.iter().filter(|kernel| kernel.blocks_per_multiprocessor < 2).count();
         format!(
-            "{precision}: {} loaded, at most {most} registers a thread, {local} use local memory, {one} run fewer than 2 blocks a \
+            "{precision}: {} loaded, at most {most} registers per thread, {local} use local memory, {one} run fewer than 2 blocks per \
              multiprocessor",
             kernels.len()
         )
@@ -185,14 +187,14 @@ fn mini() -> Result<String, String> {
 fn cifar(set: &Cifar, data: &Path) -> Result<String, String> {
     let dir = &data.join(set.name);
     if !set.is_in(dir) {
-        return Err(format!("not in {}; run `cargo xtask download {}`", dir.display(), set.name));
+        return Err(format!("not in {}; run `pada download {}`", dir.display(), set.name));
     }
     let splits = set.read(dir).map_err(|e| e.to_string())?;
     Ok(format!("{} training and {} test images in {}", splits.train.len(), splits.test.len(), dir.display()))
 }
 
 fn mini_table() -> Result<String, String> {
-    let table = pada::truth::mini(&pada::space::Nb201::new()).map_err(|e| e.to_string())?;
+    let table = pada::nasbench::mini().map_err(|e| e.to_string())?;
     Ok(format!("{} architectures, embedded", table.archs().len()))
 }
 
@@ -201,14 +203,14 @@ fn nb201(path: &Path) -> Result<String, String> {
 }
 
 fn nas_bench_macro(path: &Path) -> Result<String, String> {
-    archs_in(path, MacroTable::load(path).map(|table| table.truth().archs().len()))
+    archs_in(path, MacroTable::load(path).map(|table| table.table().archs().len()))
 }
 
 fn darts_214(path: &Path) -> Result<String, String> {
-    archs_in(path, Darts214Table::load(path).map(|table| table.truth().archs().len()))
+    archs_in(path, Darts214Table::load(path).map(|table| table.table().archs().len()))
 }
 
-fn archs_in(path: &Path, archs: Result<usize, TruthError>) -> Result<String, String> {
+fn archs_in(path: &Path, archs: Result<usize, NasBenchError>) -> Result<String, String> {
     let archs = archs.map_err(|e| e.to_string())?;
     Ok(format!("{archs} architectures in {}", path.display()))
 }

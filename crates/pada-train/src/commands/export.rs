@@ -7,7 +7,7 @@ use pada::graph::onnx::{BATCH, INPUT, OUTPUT};
 use pada::trainer::write_durably;
 use pada::{
     ConfigError, Existing, ExportJob, ExportWeights, PadaError, Recalibration, StatisticsFrom,
-    check_new_file, export,
+    check_new_file, check_output, export,
 };
 use serde_json::json;
 
@@ -15,36 +15,36 @@ use super::{Common, ComputeArgs, NetArgs, photographs};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code; or the folder of a finished run, which
-    /// knows its network and images itself.
+    /// Weights: a checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code; or the folder of a finished run,
+    /// which records its network and images.
     #[arg(long, value_name = "FILE|DIR")]
     weights: PathBuf,
-    /// The architecture in any text form of its space. The folder of a run of `retrain` has its own.
+    /// The architecture in any text form of its space. Not needed for the folder of a run of `retrain`.
     #[arg(long, value_name = "TEXT")]
     arch: Option<String>,
     #[command(flatten)]
     net: NetArgs,
-    /// mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout; a run folder has its
-    /// own.
+    /// Data set: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout; only with a
+    /// weights file.
     #[arg(long)]
     data: Option<String>,
-    /// For photographs: height and width of the images that they become.
+    /// Height and width that photographs are resized to.
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<NonZeroUsize>,
-    /// What to write.
+    /// Output format.
     #[arg(long, value_enum, default_value = "onnx")]
     format: Format,
-    /// Where to write.
+    /// Output file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Replace a file that stands there.
+    /// Replace an existing file.
     #[arg(long)]
     overwrite: bool,
-    /// Where the means and variances of norms come from.
+    /// Source of the means and variances of batch norms.
     #[arg(long, value_enum, default_value = "auto")]
     statistics: Statistics,
-    /// Training images that these come from: a fixed random choice, the same as for scores. As many as the run took for its scores, or
-    /// 2,048, if not given.
+    /// Number of training images for the statistics: a fixed random choice, the same as for scores. If not given, the number that the run
+    /// used for its scores, or 2,048.
     #[arg(long, value_name = "N")]
     recalibrate: Option<NonZeroUsize>,
     #[command(flatten)]
@@ -57,17 +57,17 @@ pub(crate) struct Args {
 enum Format {
     /// ONNX, opset 17
     Onnx,
-    /// Weights by name, and metadata from which the network is built again
+    /// Weights by name, and metadata from which the network can be rebuilt
     Safetensors,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Statistics {
-    /// The running statistics of a network that was trained alone, those of training images elsewhere
+    /// Stored running statistics for a stand-alone network, statistics of training images for a supernet
     Auto,
-    /// A pass over training images
+    /// Statistics of a forward pass over training images
     Images,
-    /// Running statistics of the weights file, where it has them
+    /// Running statistics of the weights file, if it has them
     Stored,
 }
 
@@ -80,8 +80,10 @@ impl Args {
             return match given.or(self.image_size.map(|_| "--image-size")) {
                 None => Ok(ExportWeights::Run(path)),
                 Some(key) => {
-                    let (value, range) =
-                        ("given".to_owned(), "left out where --weights is a run folder, which has its own");
+                    let (value, range) = (
+                        "given".to_owned(),
+                        "left out if --weights is a run folder, because the run records its own",
+                    );
                     Err(ConfigError::Range { key, value, range })
                 }
             };
@@ -99,8 +101,13 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let endings: &[&str] = match args.format {
+        Format::Onnx => &["onnx"],
+        Format::Safetensors => &["safetensors"],
+    };
+    check_output(&args.out, endings, &[&args.weights])?;
     check_new_file(&args.out, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
-    let place = args.common.place()?;
+    let session = args.common.session()?;
     let images = args.recalibrate.map(Recalibration::over);
     let job = ExportJob {
         weights: args.source().map_err(PadaError::from)?,
@@ -111,23 +118,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Statistics::Stored => StatisticsFrom::Stored,
         },
     };
-    let net = export(&job, &place, &mut args.common.progress())?;
+    let net = export(&job, &session)?;
     let (arch, statistics) = (&net.about["arch"], &net.about["norms"]);
-    eprintln!("{} norms frozen: {statistics}", net.frozen.norms());
-    if net.frozen.batch_norms() > 0 {
-        eprintln!(
-            "until now they used the statistics of each batch, as `pada-train rank` does: accuracies differ a little"
-        );
+    if !args.common.is_quiet() {
+        note!("{} norms frozen: {statistics}", net.frozen.norms());
+        if net.frozen.batch_norms() > 0 {
+            note!(
+                "the accuracy can differ slightly from that of `pada rank`, which uses the statistics of each batch"
+            );
+        }
     }
     let bytes = match args.format {
-        Format::Onnx => net.to_onnx(),
+        Format::Onnx => net.to_onnx()?,
         Format::Safetensors => net.to_safetensors(),
     };
     write_durably(&args.out, &bytes).map_err(PadaError::from)?;
     let (cost, input) = (net.cost(), net.frozen.input());
     let classes = net.frozen.graph().output().shape.channels;
     say!(
-        "{arch}: {} weights, {} MACs, {} bytes in {}",
+        "{arch}: {} parameters, {} MACs, {} bytes in {}",
         cost.params,
         cost.macs,
         bytes.len(),

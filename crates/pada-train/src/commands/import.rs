@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-use pada::PadaError;
-use pada::supernet::to_safetensors;
+use pada::models::to_safetensors;
+use pada::{PadaError, check_output};
 use serde_json::json;
 
 use super::NetArgs;
@@ -11,12 +11,12 @@ pub(crate) struct Args {
     /// A state dict of the released PyTorch code.
     #[arg(long, value_name = "FILE.pt")]
     from: PathBuf,
-    /// Where to write.
+    /// Output file.
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
     #[command(flatten)]
     net: NetArgs,
-    /// Classes.
+    /// Number of classes.
     #[arg(long, default_value = "10")]
     classes: std::num::NonZeroUsize,
     /// Print one JSON object as the last line of stdout.
@@ -25,8 +25,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    check_output(&args.out, &["safetensors"], &[&args.from])?;
     let layout = pada::weight_layout(&args.net.config(), args.classes.get()).map_err(PadaError::from)?;
-    let weights = pada::supernet::read_weights(&args.from, &layout).map_err(PadaError::from)?;
+    let weights = pada::models::read_weights(&args.from, &layout).map_err(PadaError::from)?;
     pada::write_file(&args.out, &to_safetensors(&layout, &weights, None))?;
     say!("{}: {} tensors, {} numbers", args.out.display(), layout.len(), layout.numel());
     if args.json {

@@ -2,30 +2,32 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use pada::graph::DartsSize;
-use pada::rank::{Bootstrap, Metrics, tau_b_interval};
+use pada::metrics::{Bootstrap, Metrics, tau_b_interval};
+use pada::models::DartsSize;
+use pada::nasbench::{
+    BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
+};
 use pada::space::{Arch, SearchSpace};
-use pada::truth::{Darts214Table, Download, MacroTable, Nb201Data, Nb201Table, TruthTable};
-use pada::{AloneNet, PadaError, TruthName, read_scores};
+use pada::{PadaError, StandAloneNet, TruthName, read_scores};
 
 use super::{SpaceArg, TruthArg};
 
-/// How clap compares the names of values: `false` for exactly.
+/// The argument `ignore_case` of [`ValueEnum::from_str`].
 const CASE_SENSITIVE: bool = false;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Scores: a CSV file with the columns arch and accuracy.
+    /// Predicted scores: a CSV file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv")]
     pred: PathBuf,
-    /// `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV file with the columns arch and
-    /// accuracy.
+    /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV
+    /// file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv|TABLE")]
     truth: String,
-    /// Search space of two CSV files; a table has its own.
+    /// Search space, if --truth is a CSV file; a benchmark table implies its space.
     #[arg(long, value_enum, default_value = "nb201")]
     space: SpaceArg,
-    /// Bootstrap samples behind a confidence interval.
+    /// Number of bootstrap samples for the confidence interval.
     #[arg(long, default_value = "1000")]
     resamples: std::num::NonZeroUsize,
     /// Seed of the bootstrap.
@@ -41,22 +43,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let space = pada::search_space(table.map_or_else(|| args.space.into(), TruthName::space));
     let scores = read_scores(&args.pred, space.as_ref())?;
     let truth = match table {
-        Some(table) => Truth::table(table, space.as_ref())?,
+        Some(table) => Truth::table(table)?,
         None => Truth::file(Path::new(&args.truth), space.as_ref())?,
     };
     let truths = truth.of(&args.pred, &scores)?;
     let predicted: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
     let params = truth.params.as_ref().map(|p| scores.iter().map(|(arch, _)| p[arch]).collect::<Vec<f64>>());
     let metrics = Metrics::compute(&predicted, &truths, params.as_deref()).map_err(PadaError::from)?;
-    let bootstrap = Bootstrap { resamples: args.resamples.get(), seed: args.seed, ..Bootstrap::default() };
-    let interval = tau_b_interval(&predicted, &truths, &bootstrap).map_err(PadaError::from)?;
+    let bootstrap = Bootstrap::new().with_resamples(args.resamples.get()).with_seed(args.seed);
+    let interval = match tau_b_interval(&predicted, &truths, &bootstrap) {
+        Err(error) if error.is_undefined() => {
+            note!("tau_b has no interval: {error}");
+            None
+        }
+        other => Some(other.map_err(PadaError::from)?),
+    };
 
     let mut json = serde_json::to_value(&metrics)?;
     if let serde_json::Value::Object(fields) = &mut json {
         for (name, value) in fields.iter() {
-            say!("{name:<26} {value}");
+            match value.as_f64().filter(|_| value.is_f64()) {
+                Some(number) => say!("{name:<26} {number:.4}"),
+                None => say!("{name:<26} {value}"),
+            }
         }
-        say!("{:<26} [{}, {}], {} %", "tau_b interval", interval.low, interval.high, 100.0 * interval.level);
+        if let Some(interval) = interval {
+            say!(
+                "{:<26} [{:.4}, {:.4}], {} %",
+                "tau_b interval",
+                interval.low,
+                interval.high,
+                100.0 * interval.level
+            );
+        }
         fields.insert("tau_b_interval".to_owned(), serde_json::to_value(interval)?);
     }
     if args.json {
@@ -69,11 +88,11 @@ fn by_arch(archs: &[Arch], values: &[f64]) -> HashMap<Arch, f64> {
     archs.iter().cloned().zip(values.iter().copied()).collect()
 }
 
-fn accuracies(table: &TruthTable) -> HashMap<Arch, f64> {
+fn accuracies(table: &BenchmarkTable) -> HashMap<Arch, f64> {
     by_arch(table.archs(), table.accuracies())
 }
 
-/// Accuracies to compare with, and weights where the table has them.
+/// Stand-alone accuracies, and numbers of parameters if the table has them.
 struct Truth {
     path: PathBuf,
     accuracy: HashMap<Arch, f64>,
@@ -81,41 +100,41 @@ struct Truth {
 }
 
 impl Truth {
-    fn table(name: TruthName, space: &dyn SearchSpace) -> Result<Self, PadaError> {
+    fn table(name: TruthName) -> Result<Self, PadaError> {
         let data = super::data_dir();
         Ok(match name {
             TruthName::Mini => {
-                Self { path: "mini".into(), accuracy: accuracies(&pada::truth::mini(space)?), params: None }
+                Self { path: "mini".into(), accuracy: accuracies(&pada::nasbench::mini()?), params: None }
             }
-            TruthName::Nb201 => Self::nb201(Nb201Data::Cifar10, &data)?,
-            TruthName::Nb201Cifar100 => Self::nb201(Nb201Data::Cifar100, &data)?,
-            TruthName::Nb201Imagenet16 => Self::nb201(Nb201Data::Imagenet16, &data)?,
+            TruthName::Nb201 => Self::nb201(Nb201Dataset::Cifar10, &data)?,
+            TruthName::Nb201Cifar100 => Self::nb201(Nb201Dataset::Cifar100, &data)?,
+            TruthName::Nb201Imagenet16 => Self::nb201(Nb201Dataset::Imagenet16, &data)?,
             TruthName::NasBenchMacro => {
                 let path = Download::NasBenchMacro.path(&data);
                 let table = MacroTable::load(&path)?;
-                let params = Some(by_arch(table.truth().archs(), table.params()));
-                Self { path, accuracy: accuracies(table.truth()), params }
+                let params = Some(by_arch(table.table().archs(), table.params()));
+                Self { path, accuracy: accuracies(table.table()), params }
             }
             TruthName::Darts214 => {
                 let path = Download::Darts214.path(&data);
                 let table = Darts214Table::load(&path)?;
-                let net = AloneNet::Darts(DartsSize::CIFAR);
-                let params = table.truth().archs().iter().map(|arch| {
+                let net = StandAloneNet::Darts(DartsSize::CIFAR);
+                let params = table.table().archs().iter().map(|arch| {
                     let (_, cost) = net.cost(&arch.to_string())?;
                     Ok((arch.clone(), cost.params as f64))
                 });
                 let params = Some(params.collect::<Result<_, PadaError>>()?);
-                Self { path, accuracy: accuracies(table.truth()), params }
+                Self { path, accuracy: accuracies(table.table()), params }
             }
         })
     }
 
-    /// Weights are those of networks for ten classes: more classes add the same number to each.
-    fn nb201(data: Nb201Data, folder: &Path) -> Result<Self, PadaError> {
+    /// Loads NAS-Bench-201. The numbers of parameters are those of networks for ten classes: more classes add the same number to each.
+    fn nb201(data: Nb201Dataset, folder: &Path) -> Result<Self, PadaError> {
         let path = Download::Nb201.path(folder);
         let table = Nb201Table::load(&path)?;
-        let params = table.column("params_cifar10").expect("a table that was read has every column");
-        let [test, _] = table.tests(data);
+        let params = table.column("params_cifar10")?;
+        let test = table.test_accuracy(data, Nb201Epochs::Epochs200);
         let params = Some(by_arch(table.archs(), params));
         Ok(Self { path, accuracy: accuracies(&test), params })
     }
@@ -125,7 +144,7 @@ impl Truth {
         Ok(Self { path: path.into(), accuracy, params: None })
     }
 
-    /// The truth of every architecture that was scored, and of no other.
+    /// Returns the stand-alone accuracy of each scored architecture, in the order of `scores`.
     fn of(&self, pred: &Path, scores: &[(Arch, f64)]) -> Result<Vec<f64>, PadaError> {
         let missing: Vec<&Arch> =
             scores.iter().map(|(arch, _)| arch).filter(|arch| !self.accuracy.contains_key(*arch)).collect();

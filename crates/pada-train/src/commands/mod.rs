@@ -1,6 +1,6 @@
 //! One file per command.
 
-/// Prints a line; the end of whoever reads it is no failure.
+/// Prints a line to stdout. A closed pipe is not an error.
 macro_rules! say {
     ($($text:tt)*) => { $crate::commands::write_out(format_args!("{}\n", format_args!($($text)*)))? };
 }
@@ -8,12 +8,14 @@ macro_rules! say {
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod doctor;
+pub(crate) mod download;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod metrics;
 pub(crate) mod rank;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod retrain;
 pub(crate) mod search;
 pub(crate) mod train;
@@ -26,17 +28,17 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
-use pada::graph::{Precision, RankNorms};
-use pada::world::{World, WorldError};
+use pada::dist::{DistError, ProcessGroup};
+use pada::exec::{BatchNormSync, Precision};
 use pada::{
-    Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, Place, RankSplit, Recalibration,
+    Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, RankSplit, Recalibration, Session,
     SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,
 };
-use pada_mpi::Launcher;
+use pada_dist::mpi::Launcher;
 
 use crate::progress::{Progress, Show};
 
-/// Writes to stdout. A closed pipe, as behind `| head`, ends the output and nothing else.
+/// Writes to stdout. If the reader closed the pipe, as `| head` does, the text is dropped and the command continues.
 pub(crate) fn write_out(text: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
     match std::io::stdout().lock().write_fmt(text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -44,16 +46,16 @@ pub(crate) fn write_out(text: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
     }
 }
 
-/// What every command that computes takes.
+/// Options of every command that computes with a network.
 #[derive(clap::Args)]
 pub(crate) struct Common {
-    /// What computes: auto, cpu or cuda:N.
+    /// Device to compute on: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Threads on the CPU; all cores if not given.
+    /// Number of CPU threads; all cores if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// Seconds after which another rank, started by mpirun or srun, counts as hung.
+    /// Seconds without a message after which another process, started by mpirun or srun, is reported as stalled.
     #[arg(long, value_name = "SECONDS", default_value = "600")]
     peer_timeout: f64,
     /// Print one JSON object as the last line of stdout.
@@ -65,26 +67,31 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// What shows progress.
+    /// Creates the progress output.
     pub(crate) fn progress(&self) -> Progress {
         Progress::new(if self.quiet { Show::Nothing } else { Show::Progress })
     }
 
-    /// Starts the threads and chooses the device, for a command that several ranks share.
-    pub(crate) fn shared_place(&self) -> anyhow::Result<Place> {
-        let patience = seconds("--peer-timeout", self.peer_timeout)?;
-        Ok(Place { world: pada_mpi::start(patience).map_err(PadaError::from)?, ..self.new_place()? })
+    /// Returns `true` if only the result and errors are printed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
-    /// The same for a command that one rank does.
-    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+    /// Starts the threads and chooses the device, for a command that several processes share.
+    pub(crate) fn shared_session(&self) -> anyhow::Result<Session> {
+        let timeout = seconds("--peer-timeout", self.peer_timeout)?;
+        Ok(Session { world: pada_dist::mpi::start(timeout).map_err(PadaError::from)?, ..self.new_session()? })
+    }
+
+    /// Starts the threads and chooses the device, for a command of one process.
+    pub(crate) fn session(&self) -> anyhow::Result<Session> {
         if let Some(Launcher { name: launcher, size }) = Launcher::detect() {
-            return Err(PadaError::from(WorldError::OneRank { launcher, size }).into());
+            return Err(PadaError::from(DistError::SingleProcessOnly { launcher, size }).into());
         }
-        self.new_place()
+        self.new_session()
     }
 
-    fn new_place(&self) -> anyhow::Result<Place> {
+    fn new_session(&self) -> anyhow::Result<Session> {
         let threads = self.threads.unwrap_or(0);
         if let Some(given) = self.threads.filter(|n| !(1..=MAX_THREADS).contains(n)) {
             let (key, value, range) = ("--threads", given.to_string(), "from 1 to 1024");
@@ -94,51 +101,51 @@ impl Common {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
         let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
         if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
-            eprintln!("on the CPU: {reason}");
+            note!("on the CPU: {reason}");
         }
-        let (checkpoint_every, world) = (Duration::from_secs(60), World::alone());
-        Ok(Place { data_dir: data_dir(), device, checkpoint_every, world })
+        let (checkpoint_every, world) = (Duration::from_secs(60), ProcessGroup::single());
+        Ok(Session { data_dir: data_dir(), device, checkpoint_every, world })
     }
 }
 
-/// More than machines have; each thread has memory of its own.
+/// Limit against typing errors: each thread allocates memory of its own.
 const MAX_THREADS: usize = 1024;
 
-/// A time on the command line.
+/// Converts a number of seconds from the command line.
 pub(crate) fn seconds(key: &'static str, value: f64) -> Result<Duration, PadaError> {
     let bad = |_| ConfigError::Range { key, value: value.to_string(), range: "0 or more seconds" }.into();
     Duration::try_from_secs_f64(value).map_err(bad)
 }
 
-/// `$PADA_DATA`, or `data`.
+/// Returns the data folder: `$PADA_DATA`, or `data` if it is not set.
 pub(crate) fn data_dir() -> PathBuf {
     std::env::var_os("PADA_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from)
 }
 
-/// A network on the command line.
+/// Options that describe a supernet.
 #[derive(clap::Args)]
 pub(crate) struct NetArgs {
     /// Search space; nb201 if not given.
     #[arg(long, value_enum)]
     space: Option<SpaceArg>,
-    /// C, channels of the first stage; 16 in nb201 and darts.
+    /// Channels C of the first stage, in nb201 and darts; 16 if not given.
     #[arg(long, value_name = "C")]
     channels: Option<NonZeroUsize>,
-    /// N, cells: per stage in nb201 (5), in all in darts (8).
+    /// Number of cells: per stage in nb201 (5 if not given), in total in darts (8 if not given).
     #[arg(long, value_name = "N")]
     cells: Option<NonZeroUsize>,
-    /// Channels of a proxyless network.
+    /// Channel widths of a proxyless supernet.
     #[arg(long, value_enum)]
     widths: Option<WidthsArg>,
 }
 
-/// Supernets of the searches on CIFAR-10.
+// The supernets that the papers of NAS-Bench-201 and DARTS search on CIFAR-10.
 const CHANNELS: usize = 16;
 const NB201_CELLS: usize = 5;
 const DARTS_CELLS: usize = 8;
 
 impl NetArgs {
-    /// The first flag that was given.
+    /// Returns the first of these options that was given.
     pub(crate) fn given(&self) -> Option<&'static str> {
         let space = self.space.map(|_| "--space");
         let cells = self.channels.map(|_| "--channels").or(self.cells.map(|_| "--cells"));
@@ -164,32 +171,32 @@ impl NetArgs {
     }
 }
 
-/// Weights of a file and what is scored with them, on the command line.
+/// Options for scoring architectures with the weights of a file.
 #[derive(clap::Args)]
 pub(crate) struct WeightsArgs {
     #[command(flatten)]
     pub(crate) net: NetArgs,
-    /// For photographs: height and width of the images that they become.
+    /// Height and width that photographs are resized to.
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<NonZeroUsize>,
-    /// Which images to score on.
+    /// Images to score on.
     #[arg(long, value_enum, default_value = "test")]
     split: SplitArg,
-    /// At most the first N images.
+    /// Use only the first N images; all if not given.
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
-    /// Images per batch; where norms use the statistics of the batch it changes the scores.
+    /// Images per batch. It changes the scores if batch norms use the statistics of the batch.
     #[arg(long, default_value = "512")]
     batch: NonZeroUsize,
-    /// Training images that running statistics are taken from for each architecture; 2,048 in proxyless and macro, whose norms have
-    /// them.
+    /// Recalibrate the running statistics of batch norms on N training images for each architecture; 2,048 in proxyless and macro, whose
+    /// batch norms have running statistics.
     #[arg(long, value_name = "N")]
     recalibrate: Option<NonZeroUsize>,
     #[command(flatten)]
     compute: ComputeArgs,
 }
 
-/// How photographs are read, which a size asks for.
+/// Returns the settings for reading photographs, if an image size was given.
 fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
     size.map(|size| Photographs { size: size.get(), damaged: Damaged::Stop })
 }
@@ -223,32 +230,32 @@ enum SplitArg {
     Valid,
 }
 
-/// What computes, on the command line.
+/// Options that select the executor and its precision.
 #[derive(clap::Args)]
 pub(crate) struct ComputeArgs {
-    /// The fast executor or the readable one.
+    /// Executor: the fast engine or the readable reference.
     #[arg(long, value_enum, default_value = "engine")]
     executor: ExecutorArg,
-    /// Numbers to compute with.
+    /// Floating-point precision.
     #[arg(long, value_enum, default_value = "f32")]
     precision: PrecisionArg,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ExecutorArg {
-    /// Own kernels
+    /// The kernels of this project
     Engine,
-    /// candle, the reference
+    /// The readable reference on candle; only in a build with `--features candle`
     Candle,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum PrecisionArg {
-    /// Fast
+    /// Single precision
     F32,
     /// Convolutions multiply bf16 numbers: faster, less exact
     Bf16,
-    /// To check with
+    /// Double precision, slow, for checks
     F64,
 }
 
@@ -260,16 +267,16 @@ impl ComputeArgs {
                 ExecutorArg::Candle => ExecutorName::Candle,
             },
             precision: match self.precision {
-                PrecisionArg::F32 => Precision::Single,
-                PrecisionArg::Bf16 => Precision::Half,
-                PrecisionArg::F64 => Precision::Double,
+                PrecisionArg::F32 => Precision::F32,
+                PrecisionArg::Bf16 => Precision::Bf16,
+                PrecisionArg::F64 => Precision::F64,
             },
-            norms: RankNorms::default(),
+            norms: BatchNormSync::default(),
         }
     }
 }
 
-/// A search space on the command line.
+/// The name of a search space.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum SpaceArg {
     /// NAS-Bench-201
@@ -295,11 +302,11 @@ impl From<SpaceArg> for SpaceName {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum WidthsArg {
-    /// Of the search of ProxylessNAS
+    /// Widths of the supernet of ProxylessNAS
     Search,
-    /// Of ProxylessNAS-Mobile and FairNAS
+    /// Widths of ProxylessNAS-Mobile and FairNAS
     Mobile,
-    /// Of ProxylessNAS-GPU
+    /// Widths of ProxylessNAS-GPU
     Gpu,
 }
 
@@ -313,7 +320,7 @@ impl From<WidthsArg> for WidthsName {
     }
 }
 
-/// A truth table on the command line.
+/// The name of a benchmark table.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum TruthArg {
     /// The embedded table of the mini images

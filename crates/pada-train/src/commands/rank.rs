@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pada::{Blame, RankArchs, RankJob, check_scores_file, rank_weights, write_scores};
+use pada::{ErrorKind, RankArchs, RankJob, check_output, check_scores_file, rank_weights, write_scores};
 use serde_json::json;
 
 use super::train::ended;
@@ -9,21 +9,21 @@ use crate::progress::{Progress, Show};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code.
+    /// Weights: a checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code.
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
-    /// mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
+    /// Data set: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
     #[arg(long)]
     data: String,
     #[command(flatten)]
     scoring: WeightsArgs,
-    /// `all`, `truth` (those of --truth), `random:100`, or a file with one architecture a line.
+    /// Architectures to score: `all`, `truth` (all of the --truth table), `random:100`, or a file with one architecture per line.
     #[arg(long, default_value = "all")]
     archs: RankArchs,
-    /// Where to write arch,correct,total,accuracy.
+    /// Output CSV file with the columns arch, correct, total and accuracy.
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
-    /// Compare with this table.
+    /// Benchmark table to compare with.
     #[arg(long, value_enum)]
     truth: Option<TruthArg>,
     #[command(flatten)]
@@ -31,23 +31,28 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let place = args.common.shared_place()?;
+    let session = args.common.shared_session()?;
     let job = RankJob {
         weights: args.scoring.file(args.weights.clone(), args.data.clone()),
         archs: args.archs.clone(),
         truth: args.truth.map(Into::into),
     };
-    let leads = place.world.rank() == 0;
-    if leads {
+    let is_first = session.world.index() == 0;
+    if is_first {
+        let mut inputs = vec![args.weights.as_path()];
+        if let RankArchs::File(file) = &args.archs {
+            inputs.push(Path::new(file));
+        }
+        check_output(&args.out, &["csv"], &inputs)?;
         check_scores_file(&args.out)?;
     }
-    let mut progress = if leads { args.common.progress() } else { Progress::new(Show::Nothing) };
-    let ranked = rank_weights(&job, &place, &mut progress);
-    if leads && ranked.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
-        eprintln!("no scores were written; the same command starts them again");
+    let mut progress = if is_first { args.common.progress() } else { Progress::new(Show::Nothing) };
+    let ranked = rank_weights(&job, &session, &mut progress);
+    if is_first && ranked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
+        note!("no scores were written; the same command starts them again");
     }
-    let (scores, record) = ended(&place.world, ranked)?;
-    if !leads {
+    let (scores, record) = ended(&session.world, ranked)?;
+    if !is_first {
         return Ok(());
     }
     write_scores(&args.out, &scores)?;

@@ -1,18 +1,18 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use pada::{RunFolder, RunReader, run_folders, write_page};
+use pada::{RunFolder, RunReader, check_output, run_folders, write_page};
 use serde_json::json;
 
-/// Where the page of several runs goes, in the current folder.
+/// The default file of a page about several runs, in the current folder.
 const PAGE: &str = "report.html";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Folders of runs, finished or under way; or folders that hold such folders, as `cargo xtask reproduce` makes them.
+    /// Run folders, finished or running; or folders that contain run folders, such as those of `pada reproduce`.
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
-    /// Where to write; report.html in the folder of one run, or in the current folder for several.
+    /// Output file; report.html in the folder of one run, or in the current folder for several runs.
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
     /// Print one JSON object as the last line of stdout.
@@ -20,14 +20,14 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Writes the page of a run that has just ended into its folder. The run is whole without it.
+/// Writes the page of a finished run into its folder. The run is complete without it.
 pub(crate) fn write_for(folder: &RunFolder) -> anyhow::Result<PathBuf> {
     let page = folder.page();
     let run = RunReader::new(&super::data_dir()).read(folder.path());
     let written = run.and_then(|run| write_page(&page, &[run]));
     written.with_context(|| {
         let folder = folder.path().display();
-        format!("the run is whole, its page is not; to write it: pada-train report {folder}")
+        format!("the run is complete, but its report was not written; to write it: pada report {folder}")
     })?;
     Ok(page)
 }
@@ -42,11 +42,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         (None, [folder]) => RunFolder::page_of(folder),
         (None, _) => PathBuf::from(PAGE),
     };
+    check_output(&file, &["html", "htm"], &[])?;
     let mut reader = RunReader::new(&super::data_dir());
     let runs = folders.iter().map(|folder| reader.read(folder)).collect::<Result<Vec<_>, _>>()?;
     write_page(&file, &runs)?;
     for run in runs.iter().filter(|run| run.record.as_ref().is_none_or(|record| record.ranking.is_none())) {
-        eprintln!("{} is not finished; the page shows it as far as it is", run.folder);
+        note!("{} is not finished; the report shows its current state", run.folder);
     }
     say!("{}", file.display());
     if args.json {

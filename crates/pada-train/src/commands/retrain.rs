@@ -1,29 +1,43 @@
-use pada::{ConfigError, PadaError, PathRule, RunFolder};
+use pada::{Config, ConfigError, PadaError, RetrainConfig, RunFolder};
 use serde_json::json;
 
 use super::{report, train};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The architecture in any text form of its space, or the name of a published one of darts or proxyless.
-    #[arg(long, required_unless_present = "resume")]
+    /// The architecture in any text form of its space, or the name of a published architecture of darts or proxyless.
+    /// Required unless the config has `retrain.arch`.
+    #[arg(long)]
     arch: Option<String>,
     #[command(flatten)]
     run: train::Args,
 }
 
+impl Args {
+    /// Reads the config and applies the options of the command line.
+    fn config(&self) -> Result<RetrainConfig, PadaError> {
+        let mut config = match &self.run.config {
+            Some(path) => RetrainConfig::read_with(path, &self.run.set)?,
+            None => RetrainConfig::mini_with(&self.run.set)?,
+        };
+        config.seed = self.run.seed.unwrap_or(config.seed);
+        match &self.arch {
+            Some(arch) => Ok(config.of_arch(arch)?),
+            // A config that has an architecture keeps its own name.
+            None => config.arch().map(|_| ()).map_err(PadaError::from).map(|()| config),
+        }
+    }
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let done = args.run.work(|| {
-        let arch = args.arch.as_deref().unwrap_or_default();
-        Ok(args.run.config()?.retrain(arch)?)
-    })?;
+    let done = args.run.work(|| Ok(args.config()?.into()))?;
     let Some((folder, config, record)) = done else { return Ok(()) };
     let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
-    let Some(best) = best.filter(|_| config.sampler.path == PathRule::Fixed) else {
+    let Some(best) = best.filter(|_| matches!(config, Config::Retrain(_))) else {
         return Err(not_one_architecture(&folder).into());
     };
-    say!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed);
-    say!("{} weights, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
+    say!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed());
+    say!("{} parameters, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
     let page = report::write_for(&folder);
     if args.run.common.json {
         let (params, macs, epochs) = (best.params, best.macs, record.epochs.len());
@@ -34,5 +48,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn not_one_architecture(folder: &RunFolder) -> PadaError {
     let value = folder.path().display().to_string();
-    ConfigError::Range { key: "--resume", value, range: "a run that `pada-train retrain` started" }.into()
+    ConfigError::Range { key: "--resume", value, range: "a run that `pada retrain` started" }.into()
 }

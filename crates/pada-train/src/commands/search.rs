@@ -2,22 +2,22 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use pada::search_methods::{EvolutionConfig, ParetoConfig};
+use pada::search_methods::{EvolutionConfig, Nsga2Config};
 use pada::{
-    Blame, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
+    ErrorKind, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
     search_weights,
 };
 use serde_json::json;
 
 use super::{Common, WeightsArgs};
 
-/// What a run knows itself.
+/// Options that are only valid without a run folder, because a run records these settings itself.
 const OF_A_FILE: [&str; 8] =
     ["weights", "NetArgs", "ComputeArgs", "image_size", "split", "limit", "batch", "recalibrate"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The folder of a finished run; its own images and settings score.
+    /// Folder of a finished run. Candidates are scored with the images and settings of this run.
     #[arg(
         value_name = "RUN_DIR",
         required_unless_present = "weights",
@@ -32,47 +32,47 @@ pub(crate) struct Args {
     data: Option<String>,
     #[command(flatten)]
     scoring: WeightsArgs,
-    /// How architectures are looked for.
+    /// Search method.
     #[arg(long, value_enum, default_value = "evolution")]
     method: Method,
-    /// What pareto weighs against the score, and what decides between equal scores elsewhere.
+    /// Cost of an architecture: the second objective of pareto, the tie-breaker between equal scores in the other methods.
     #[arg(long, value_enum)]
     cost: Option<CostArg>,
-    /// Latencies, as a CSV file with the columns arch and latency; they are the cost unless --cost says otherwise. An architecture
-    /// that is not in the file is left out.
+    /// CSV file with the columns arch and latency. The latency is then the default of --cost. Architectures that are not in the file are
+    /// skipped.
     #[arg(long, value_name = "FILE.csv")]
     latency: Option<PathBuf>,
-    /// Most multiply-adds, as 400M.
+    /// Largest number of multiply-adds, for example 400M.
     #[arg(long, value_name = "N")]
     max_macs: Option<Count>,
-    /// Most weights, as 5.3M.
+    /// Largest number of parameters, for example 5.3M.
     #[arg(long, value_name = "N")]
     max_params: Option<Count>,
-    /// Largest latency, in the unit of its file.
+    /// Largest latency, in the unit of the --latency file.
     #[arg(long, value_name = "T", requires = "latency")]
     max_latency: Option<f64>,
-    /// Architectures at the start, and in each generation.
+    /// Population size: architectures in the initial population and in each generation.
     #[arg(long, value_name = "N", default_value = "50")]
     population: usize,
-    /// Generations after the start. Random search scores as many architectures as evolution does.
+    /// Generations after the initial population. Random search scores as many architectures as evolution does.
     #[arg(long, value_name = "N", default_value = "20")]
     generations: usize,
-    /// Evolution: how many of the best are parents.
+    /// Evolution: number of the best architectures that become parents.
     #[arg(long, value_name = "N", default_value = "10")]
     parents: usize,
-    /// Evolution: children of two parents in a generation; half of the population if not given. The others have one.
+    /// Evolution: children per generation that are made by crossover; half of the population if not given. The others are mutations.
     #[arg(long, value_name = "N")]
     crossover: Option<usize>,
-    /// Chance that a position is drawn anew in a child.
+    /// Mutation probability of each decision of a child.
     #[arg(long, default_value = "0.1")]
     rate: f64,
-    /// How many of the best are printed; a front is printed whole.
+    /// Number of the best architectures to print; a Pareto front is printed in full.
     #[arg(long, value_name = "N", default_value = "10")]
     top: usize,
-    /// Seed of what is drawn.
+    /// Seed of the random choices.
     #[arg(long, default_value = "0")]
     seed: u64,
-    /// Folder of scores and results; RUN_DIR/search if not given.
+    /// Output folder for scores and results; RUN_DIR/search if not given.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -81,11 +81,11 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Method {
-    /// Different architectures at random
+    /// Distinct random architectures
     Random,
-    /// Children of the best so far
+    /// Evolutionary search with crossover and mutation
     Evolution,
-    /// NSGA-II: the front of score against cost
+    /// NSGA-II: the Pareto front of score and cost
     Pareto,
 }
 
@@ -93,9 +93,9 @@ enum Method {
 enum CostArg {
     /// Multiply-adds of one image
     Macs,
-    /// Weights
+    /// Number of parameters
     Params,
-    /// The column of --latency
+    /// Latency from the --latency file
     Latency,
 }
 
@@ -115,7 +115,9 @@ impl FromStr for Count {
         };
         let count = number.parse::<f64>().ok().map(|n| (n * unit).round());
         let valid = count.filter(|count| (1.0..1e18).contains(count));
-        valid.map(|count| Self(count as u64)).ok_or_else(|| "it is no number such as 400M or 5300000".into())
+        valid
+            .map(|count| Self(count as u64))
+            .ok_or_else(|| "expected a number such as 400M or 5300000".into())
     }
 }
 
@@ -133,11 +135,13 @@ impl Args {
                     generations,
                     crossover,
                     mutation,
-                    rate,
+                    mutation_rate: rate,
                     parents,
                 })
             }
-            Method::Pareto => SearchMethod::Pareto(ParetoConfig { population, generations, rate }),
+            Method::Pareto => {
+                SearchMethod::Pareto(Nsga2Config { population, generations, mutation_rate: rate })
+            }
         };
         let cost = match (self.cost, &self.latency) {
             (Some(CostArg::Macs), _) | (None, None) => SearchCost::Macs,
@@ -154,22 +158,22 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let place = args.common.place()?;
+    let session = args.common.session()?;
     let mut progress = args.common.progress();
     let found = match (&args.run, &args.weights) {
         (Some(run), _) => {
             let job = args.job(args.out.clone().unwrap_or_else(|| run.join("search")));
-            search_run(run, &job, &place, &mut progress)
+            search_run(run, &job, &session, &mut progress)
         }
         (None, weights) => {
             let (weights, data) =
                 (weights.clone().unwrap_or_default(), args.data.clone().unwrap_or_default());
             let job = args.job(args.out.clone().unwrap_or_default());
-            search_weights(&args.scoring.file(weights, data), &job, &place, &mut progress)
+            search_weights(&args.scoring.file(weights, data), &job, &session, &mut progress)
         }
     };
-    if found.as_ref().is_err_and(|error| error.blame() == Blame::Stopped) {
-        eprintln!("the scores so far are kept; the same command goes on with them");
+    if found.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
+        note!("the scores so far are kept; the same command continues with them");
     }
     let found = found?;
     print(&found)?;
@@ -197,13 +201,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn print(found: &SearchResult) -> anyhow::Result<()> {
     let widest = found.archs.iter().map(|found| found.arch.len()).max().unwrap_or(0).max(4);
-    say!("{:<widest$} {:>8} {:>10} {:>12} {:>10}", "arch", "score %", "weights", "MACs", "latency");
+    say!("{:<widest$} {:>8} {:>10} {:>12} {:>10}", "arch", "score %", "#params", "MACs", "latency");
     for FoundArch { arch, score, params, macs, latency, .. } in &found.archs {
         let latency = latency.map_or_else(|| "-".to_owned(), |latency| format!("{latency:.3}"));
         say!("{arch:<widest$} {score:>8.2} {params:>10} {macs:>12} {latency:>10}");
     }
     let (visited, scored, seconds) = (found.visited, found.scored, found.seconds);
-    say!("\n{visited} architectures visited, {scored} of them scored now, in {seconds:.1} s");
+    say!("\n{visited} architectures visited, {scored} new scores, in {seconds:.1} s");
     say!("found      {}", found.file.display());
     Ok(())
 }

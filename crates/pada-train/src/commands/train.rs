@@ -1,19 +1,19 @@
 use std::path::{Path, PathBuf};
 
+use pada::dist::ProcessGroup;
 use pada::report::{RunRecord, summary};
-use pada::world::World;
-use pada::{Blame, PadaError, Place, Run, RunConfig, RunFolder};
+use pada::{Config, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 use serde_json::json;
 
 use super::{Common, report, seconds};
 use crate::progress::{Progress, Show};
 
-/// Folder of run folders.
+/// The folder in which run folders are created.
 const RUNS: &str = "runs";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run as a TOML file; without it, PA&DA on the embedded mini images, whose recipe `retrain` takes.
+    /// Config of the run as a TOML file. The default is PA&DA on the embedded mini images; `retrain` uses the same recipe.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Change a key of the config, as section.key=value; may be repeated.
@@ -22,13 +22,13 @@ pub(crate) struct Args {
     /// Seed of all random streams.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// A new folder for the run; runs/<name>-s<seed>-<number> if not given.
+    /// Folder to create for the run; runs/<name>-s<seed>-<number> if not given.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with the run of this folder.
+    /// Resume the run of this folder.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "set", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
-    /// Seconds between two checkpoints within an epoch; there is one after every epoch too.
+    /// Seconds between two checkpoints within an epoch. A checkpoint is also written after every epoch.
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     pub(crate) checkpoint_every: f64,
     #[command(flatten)]
@@ -36,31 +36,28 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The config that was asked for.
+    /// Reads the config and applies the options of the command line.
     pub(crate) fn config(&self) -> Result<RunConfig, PadaError> {
         let mut config = match &self.config {
-            Some(path) => RunConfig::read(path)?,
-            None => RunConfig::mini(),
+            Some(path) => RunConfig::read_with(path, &self.set)?,
+            None => RunConfig::mini_with(&self.set)?,
         };
-        for assignment in &self.set {
-            config = config.with(assignment)?;
-        }
         config.seed = self.seed.unwrap_or(config.seed);
         Ok(config)
     }
 
-    /// Runs what was asked for to the end; `config` says what a new run is. An error after the start says how to go on. None for a
-    /// rank that only helped.
+    /// Executes or resumes the run; `config` returns the config of a run that is not resumed. If the run fails after its start, the command
+    /// that resumes it is printed. Returns `None` in all processes but process 0.
     pub(crate) fn work(
         &self,
-        config: impl FnOnce() -> anyhow::Result<RunConfig>,
-    ) -> anyhow::Result<Option<(RunFolder, RunConfig, RunRecord)>> {
+        config: impl FnOnce() -> anyhow::Result<Config>,
+    ) -> anyhow::Result<Option<(RunFolder, Config, RunRecord)>> {
         let checkpoint_every = seconds("--checkpoint-every", self.checkpoint_every)?;
-        let place = Place { checkpoint_every, ..self.common.shared_place()? };
-        let world = &place.world;
+        let session = Session { checkpoint_every, ..self.common.shared_session()? };
+        let world = &session.world;
         let (folder, config) = match &self.resume {
-            // The folder belongs to rank 0.
-            Some(_) if world.rank() > 0 => (None, received(world)?),
+            // Only process 0 reads and writes the folder.
+            Some(_) if world.index() > 0 => (None, received(world)?),
             Some(path) => {
                 let (folder, config) = RunFolder::open(path)?;
                 world.broadcast(config.to_toml().into_bytes()).map_err(PadaError::from)?;
@@ -68,9 +65,9 @@ impl Args {
             }
             None => (None, config()?),
         };
-        let run = Run::prepare(&config, &place)?;
-        if world.rank() > 0 {
-            ended(world, run.follow(&mut Progress::new(Show::Nothing)))?;
+        let run = Run::prepare(&config, &session)?;
+        if world.index() > 0 {
+            ended(world, run.run_worker(&mut Progress::new(Show::Nothing)))?;
             return Ok(None);
         }
         let folder = match (folder, &self.out) {
@@ -78,33 +75,33 @@ impl Args {
             (None, Some(path)) => RunFolder::create(path, &config)?,
             (None, None) => RunFolder::create_numbered(Path::new(RUNS), &config)?,
         };
-        let result = run.finish(&folder, &mut self.common.progress());
-        if result.as_ref().is_err_and(|error| error.blame() != Blame::Input) {
-            eprintln!("to go on: pada-train --resume {}", folder.path().display());
+        let result = run.execute(&folder, &mut self.common.progress());
+        if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::Input) {
+            note!("to resume: pada --resume {}", folder.path().display());
         }
         Ok(Some((folder, config, ended(world, result)?)))
     }
 }
 
-/// Says good-bye to the other ranks, unless something failed: then the launcher ends them too.
-pub(crate) fn ended<T>(world: &World, result: Result<T, PadaError>) -> Result<T, PadaError> {
+/// Closes the process group, unless this process failed: then the launcher ends the other processes.
+pub(crate) fn ended<T>(world: &ProcessGroup, result: Result<T, PadaError>) -> Result<T, PadaError> {
     match &result {
         Ok(_) => world.close(),
-        // All of them stopped; none ends, and is missed, before rank 0 has written its checkpoint.
-        Err(error) if error.blame() == Blame::Stopped && world.barrier().is_ok() => world.close(),
+        // A stop reaches all processes. The barrier keeps them alive until process 0 has written its checkpoint.
+        Err(error) if error.kind() == ErrorKind::Stopped && world.barrier().is_ok() => world.close(),
         Err(_) => {}
     }
     result
 }
 
-/// The config of rank 0.
-fn received(world: &World) -> Result<RunConfig, PadaError> {
+/// Receives the config from process 0.
+fn received(world: &ProcessGroup) -> Result<Config, PadaError> {
     let text = world.broadcast(vec![])?;
-    Ok(RunConfig::parse(&String::from_utf8_lossy(&text), Path::new("the config of rank 0"))?)
+    Ok(Config::parse(&String::from_utf8_lossy(&text), Path::new("the config of process 0"))?)
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let Some((folder, _, record)) = args.work(|| Ok(args.config()?))? else { return Ok(()) };
+    let Some((folder, _, record)) = args.work(|| Ok(args.config()?.into()))? else { return Ok(()) };
     say!("{}", summary(&record).trim_end());
     say!("\nrun folder {}", folder.path().display());
     let page = report::write_for(&folder);

@@ -1,46 +1,51 @@
-use pada_graph::{Batch, Executor, SgdStep, WeightLayout};
-use pada_sampler::{SamplerError, SamplerState};
+use pada_exec::{Batch, Executor, SgdStep};
+use pada_graph::WeightLayout;
+use pada_sampler::{SamplerError, SavedState};
 use pada_space::Arch;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::close_blocks::Blocks;
-use super::close_gate::{CellShape, Gate, GateConfig};
+use super::close_blocks::{Blocks, BlocksState};
+use super::close_gate::{CellShape, Gate, GateConfig, GateState};
 use super::{StepContext, StepOutcome, TrainRule};
-use crate::{RunPoint, TrainError};
+use crate::TrainError;
+use crate::r#loop::schedule::RunPoint;
 
 /// Settings of [`Close`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CloseConfig {
-    /// Shares of the run at which blocks open, the first 0; 0, .2, .4 and .6 in the released code. Each opens before the nearest
-    /// epoch.
+    /// Progress of the run at which each block opens, in `0.0..1.0`, rounded to the nearest epoch. The first number is 0. The released code
+    /// uses 0, 0.2, 0.4 and 0.6.
     pub openings: Vec<f64>,
-    /// Optional: share of the run at which the learning rate starts anew; .4 in the released code.
+    /// Progress of the run at which the learning-rate schedule restarts, or `None` for no restart. The released code uses 0.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<f64>,
-    /// What assigns blocks to edges.
+    /// Settings of the gate that assigns blocks to edges.
     pub gate: GateConfig,
 }
 
-/// Curriculum on the extent of sharing. Weights live in blocks: a block has, for each cell, one set of weights for every operation, and
-/// a gate assigns each edge of a path to a block. There is one block at first, so that all edges of a cell share their convolutions;
-/// at fixed epochs another one opens, as a copy of the newest.
+/// CLOSE: curriculum learning on the extent of weight sharing.
 ///
-/// Blocks, gate, stem, reductions and classifier are moved by the same SGD, with one clip: slots' gradients are summed into the
-/// blocks, and the norm is that of blocks, gate and all tensors without an owner. That the gate is a part of it is unverified against
-/// the paper. Before and after the restart the learning rate follows its schedule over the epochs of that part; momentum stays.
+/// Weights are stored in blocks. A block has one set of weights for every operation of every cell, and a gate assigns each edge of a path
+/// to a block. Training starts with one block, so all edges of a cell share their convolutions. At fixed epochs another block opens as a
+/// copy of the most recent one.
 ///
-/// The executor's slots hold what was placed there last, so a checkpoint's weights do not score architectures without the rule's
-/// state beside them.
+/// One SGD step updates blocks, gate, stem, reductions and classifier, and one norm clips their gradients: the norm over the blocks, the
+/// gate, and all tensors that belong to no operation. Whether the paper includes the gate in this norm is not verified. If the learning
+/// rate restarts, each part of the run follows the schedule over its own epochs, and the momentum is kept.
+///
+/// The executor has only the weights that were written into it last. To score architectures from a checkpoint, restore the state of the
+/// rule as well.
 ///
 /// # Source
 /// Zhou et al., *CLOSE: Curriculum Learning on the Sharing Extent Towards Better One-shot NAS*, ECCV 2022, and
 /// <https://github.com/walkerning/aw_nas>, `examples/research/close`.
-/// DIFFERS: the released code mixes the outputs of all open blocks. Here their weights are mixed: the pass is the same, that of one
-/// block, but the gradient of the gate is ⟨gradient of the edge's weights, weights of each block⟩ and costs no pass of the others. A norm
-/// follows every convolution, so it tells how another block differs in direction, not in scale. A released block is added to its own
-/// random start when it opens, here it is a copy as in the paper. The released learning rate falls on plateaus, here by the schedule.
+/// DIFFERS: the released code mixes the outputs of all open blocks, and this code mixes their weights. The forward pass is the same (it
+/// uses one block), but the gradient of the gate becomes ⟨gradient of the weights of the edge, weights of each block⟩, which needs no
+/// forward pass of the other blocks. Because a batch norm follows every convolution, this gradient depends on the direction of a block and
+/// not on its scale. In the released code the copy is added to a random initialisation; here it is a plain copy, as in the paper. The
+/// released code reduces the learning rate on plateaus; here the learning rate follows the schedule.
 #[derive(Clone, Debug)]
 pub struct Close {
     config: CloseConfig,
@@ -48,11 +53,27 @@ pub struct Close {
     gate: Gate,
 }
 
+/// State of [`Close`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CloseState {
+    /// The open blocks.
+    pub blocks: BlocksState,
+    /// The gate.
+    pub gate: GateState,
+}
+
+impl CloseState {
+    /// Kind of the [`SavedState`] that holds this state.
+    pub const KIND: &str = "close";
+}
+
 impl Close {
-    /// The rule at the start of a run: one block, that starts as position 0 of each cell in `weights`.
+    /// Creates the rule at the start of a run, with one block. The block is initialised with the weights of position 0 of each cell.
     ///
     /// # Panics
-    /// If the positions of a cell do not have the same operations with weights of the same shapes.
+    /// Panics if the positions of a cell do not have the same operations with weights of the same shapes.
     pub fn new(
         config: CloseConfig,
         cell: CellShape,
@@ -65,13 +86,13 @@ impl Close {
         Self { config, blocks, gate }
     }
 
-    /// The weights of the open blocks, one list each.
+    /// Returns the weights of each open block.
     pub fn blocks(&self) -> &[Vec<f32>] {
         self.blocks.weights()
     }
 }
 
-/// The epoch before which something happens that a config gives as a share of the run.
+/// Converts a share of the run to the index of an epoch.
 fn epoch_of(share: f64, epochs: usize) -> usize {
     (share * epochs as f64).round() as usize
 }
@@ -85,7 +106,7 @@ impl TrainRule for Close {
         for path in ctx.paths.next_paths(ctx.path_rng) {
             let choice = self.gate.draw(&path, self.blocks.open(), ctx.rule_rng);
             self.blocks.place(&path, &choice.blocks, ctx.executor);
-            let weight = ctx.paths.loss_weight(&path);
+            let weight = ctx.paths.loss_weight(&path)?;
             let graph = ctx.net.lower(&path)?.simplified();
             passes.push(ctx.pass_graph(path, &graph, weight, batch)?);
             let by_block = self.blocks.take(&choice.blocks, &graph.weights(), ctx.executor);
@@ -99,7 +120,7 @@ impl TrainRule for Close {
         let clipped = ctx.clip_norms(&passes, norms, squares.sqrt(), ctx.clip_norm)?;
         ctx.show_gradient(&passes);
         let step = SgdStep { gradient_scale: clipped.factor as f32, ..ctx.sgd };
-        // Slots move too, with a momentum of their own; it does not matter, a block is written over them before they compute.
+        // This also updates the slots, with their own momentum. It has no effect, because a block overwrites each slot before its next use.
         ctx.executor.update(&step);
         self.blocks.update(&step);
         self.gate.update(&gate_gradient, &step);
@@ -123,23 +144,32 @@ impl TrainRule for Close {
         }
     }
 
+    fn places_weights(&self) -> bool {
+        true
+    }
+
     fn place_weights(&mut self, arch: &Arch, executor: &mut dyn Executor) -> Result<Vec<u8>, TrainError> {
         let blocks = self.gate.best(arch, self.blocks.open());
         self.blocks.place(arch, &blocks, executor);
         Ok(blocks.into_iter().map(|block| block as u8).collect())
     }
 
-    fn state(&self) -> SamplerState {
-        let mut state = self.blocks.state();
-        state.0.extend(self.gate.state().0);
-        state
+    fn state(&self) -> SavedState {
+        SavedState::new(
+            CloseState::KIND,
+            &CloseState { blocks: self.blocks.state(), gate: self.gate.state() },
+        )
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        let (gate, blocks) = state.0.clone().into_iter().partition(|(name, _)| name.starts_with("gate"));
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        let CloseState { blocks, gate } = state.read(CloseState::KIND)?;
         let mut restored = self.clone();
-        restored.blocks.restore(&SamplerState(blocks), self.config.openings.len())?;
-        restored.gate.restore(&SamplerState(gate))?;
+        let restore = |restored: &mut Self| -> Result<(), String> {
+            restored.blocks.restore(blocks, restored.config.openings.len())?;
+            restored.gate.restore(gate)
+        };
+        restore(&mut restored)
+            .map_err(|reason| SamplerError::State { kind: CloseState::KIND.to_owned(), reason })?;
         *self = restored;
         Ok(())
     }

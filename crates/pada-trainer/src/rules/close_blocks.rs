@@ -1,56 +1,54 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pada_graph::{Executor, IdleWeights, SgdStep, State, WeightId, WeightLayout};
-use pada_sampler::{SamplerError, SamplerState};
+use pada_exec::{Executor, SgdStep, State, UnusedWeights};
+use pada_graph::{WeightId, WeightLayout};
 use pada_space::Arch;
+use serde::{Deserialize, Serialize};
 
-/// The name of the blocks' weights in a checkpoint.
-pub(crate) const BLOCK_WEIGHTS: &str = "block_weights";
-
-/// The GLOW blocks of CLOSE. A block holds, for every cell, one set of weights for each operation that has weights; an edge
-/// whose operation is assigned to the block computes with them. The executor keeps a slot for each cell, edge and operation; blocks
-/// are written into the slots of a path before a pass, and gradients taken from there after it.
+/// The GLOW blocks of CLOSE. A block has one set of weights for every cell and every operation with weights; an edge that is assigned to
+/// the block uses this set. The executor has a slot for each cell, edge and operation. The blocks of a path are written into its slots
+/// before a pass, and the gradients are read from the slots after the pass.
 #[derive(Clone, Debug)]
 pub(super) struct Blocks {
     shared: Vec<Shared>,
-    /// Numbers of one block.
+    /// Number of weights of one block.
     numel: usize,
-    /// `[G][numel]` of the open blocks.
+    /// `[G][numel]`, the weights of the open blocks.
     weights: Vec<Vec<f32>>,
     momentum: Vec<Vec<f32>>,
-    /// Of this step.
+    /// `[G][numel]`, the gradient of this step.
     gradient: Vec<Vec<f32>>,
-    /// `[G][shared]`, whether a path of this step used it.
+    /// `[G][shared]`, true if a path of this step used the tensor.
     touched: Vec<Vec<bool>>,
-    /// What slots had gathered before the last pass of this step.
+    /// The gradient that each slot had accumulated before the last pass of this step.
     gathered: BTreeMap<WeightId, Vec<f32>>,
 }
 
-/// A tensor of a cell's operation that all edges share.
+/// A weight tensor of an operation of a cell. All edges of the cell share it.
 #[derive(Clone, Debug)]
 struct Shared {
     op: usize,
-    /// `[E]`
+    /// `[E]`, the slot of each edge.
     slots: Vec<WeightId>,
-    /// Place in a block.
+    /// Range of the tensor within a block.
     range: Range<usize>,
 }
 
 impl Blocks {
-    /// One block: of each cell the initial weights of position 0.
+    /// Creates one block, with the initial weights of position 0 of each cell.
     ///
     /// # Panics
-    /// If the positions of a cell do not have the same operations with weights of the same shapes.
+    /// Panics if the positions of a cell do not have the same operations with weights of the same shapes.
     pub(super) fn new(positions: usize, layout: &WeightLayout, weights: &[f32]) -> Self {
-        // (cell, operation, which tensor of it): one slot for each position, in the layout's order.
+        // (cell, operation, index of its tensor): one slot for each position, in the order of the layout.
         let mut slots: BTreeMap<(usize, usize, usize), Vec<WeightId>> = BTreeMap::new();
         let mut tensors: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
         for (id, spec) in layout.iter() {
             let Some(owner) = &spec.owner else { continue };
             let nth = tensors.entry((owner.cell, owner.op, owner.position)).or_insert(0);
             let of_all_edges = slots.entry((owner.cell, owner.op, *nth)).or_default();
-            assert_eq!(of_all_edges.len(), owner.position, "a cell's positions lie in their order");
+            assert_eq!(of_all_edges.len(), owner.position, "the positions of a cell are in order");
             of_all_edges.push(id);
             *nth += 1;
         }
@@ -84,23 +82,23 @@ impl Blocks {
         self.touched.push(vec![false; self.shared.len()]);
     }
 
-    /// How many are open.
+    /// Returns G, the number of open blocks.
     pub(super) fn open(&self) -> usize {
         self.weights.len()
     }
 
-    /// `[G][numel]`
+    /// Returns the weights of the open blocks, `[G][numel]`.
     pub(super) fn weights(&self) -> &[Vec<f32>] {
         &self.weights
     }
 
-    /// Opens one more: a copy of the newest, without momentum.
+    /// Opens another block: a copy of the most recent one, with zero momentum.
     pub(super) fn grow(&mut self) {
         let newest = self.weights[self.open() - 1].clone();
         self.push(newest, vec![0.0; self.numel]);
     }
 
-    /// Starts a step.
+    /// Zeroes the gradients of the blocks at the start of a step.
     pub(super) fn zero_gradient(&mut self) {
         self.gradient.iter_mut().for_each(|g| g.fill(0.0));
         self.touched.iter_mut().for_each(|t| t.fill(false));
@@ -121,9 +119,10 @@ impl Blocks {
         executor.write(State::Weights, &weights);
     }
 
-    /// Adds the gradients that the last pass left in the slots it used to the assigned blocks. Returns the gradient of the choice,
-    /// `[E][G]`: an edge that computed with `Σ_k g_k · (weights of block k)` has ∂L/∂g_k = ⟨slot's gradient, weights of block k⟩,
-    /// over all cells.
+    /// Adds the gradients of the slots that the last pass used to the assigned blocks. Returns the gradient of the assignment, `[E][G]`.
+    ///
+    /// If an edge computes with `Σ_k g_k · (weights of block k)`, then ∂L/∂g_k = ⟨gradient of the slot, weights of block k⟩, summed over
+    /// all cells.
     pub(super) fn take(
         &mut self,
         blocks: &[usize],
@@ -138,7 +137,7 @@ impl Blocks {
                 }
                 let all = executor.gradient(slot);
                 let gradient: Vec<f32> = match self.gathered.get(&slot) {
-                    // An earlier path of this step used the slot, maybe with another block.
+                    // An earlier path of this step used the slot, possibly with another block.
                     Some(before) => all.iter().zip(before).map(|(all, before)| all - before).collect(),
                     None => all.to_vec(),
                 };
@@ -157,16 +156,16 @@ impl Blocks {
         by_block
     }
 
-    /// Squared L2 norm of the gradient of all blocks.
+    /// Computes the squared L2 norm of the gradient of all blocks.
     pub(super) fn squared_norm(&self) -> f64 {
         self.gradient.iter().flatten().map(|&g| f64::from(g) * f64::from(g)).sum()
     }
 
-    /// Moves the blocks along their gradient, as an executor its weights.
+    /// Updates the blocks with an SGD step, in the same way as an executor updates its weights.
     pub(super) fn update(&mut self, step: &SgdStep) {
         for block in 0..self.open() {
             for (shared, touched) in self.shared.iter().zip(&self.touched[block]) {
-                if step.idle == IdleWeights::Frozen && !touched {
+                if step.unused == UnusedWeights::Frozen && !touched {
                     continue;
                 }
                 let range = shared.range.clone();
@@ -177,50 +176,59 @@ impl Blocks {
         }
     }
 
-    pub(super) fn state(&self) -> SamplerState {
-        let list = |values: &[Vec<f32>]| values.iter().flatten().map(|&v| f64::from(v)).collect::<Vec<_>>();
-        let (weights, momentum) = (list(&self.weights), list(&self.momentum));
-        SamplerState::new([(BLOCK_WEIGHTS, &weights), ("block_momentum", &momentum)])
+    pub(super) fn state(&self) -> BlocksState {
+        BlocksState { weights: self.weights.clone(), momentum: self.momentum.clone() }
     }
 
-    /// # Errors
-    /// [`SamplerError::State`], also for more than `most` blocks.
-    pub(super) fn restore(&mut self, state: &SamplerState, most: usize) -> Result<(), SamplerError> {
-        let len = state.0.get(BLOCK_WEIGHTS).map_or(0, Vec::len);
-        let [weights, momentum] = state.lists([(BLOCK_WEIGHTS, len), ("block_momentum", len)])?;
-        if len == 0 || !len.is_multiple_of(self.numel) || len / self.numel > most {
-            let reason =
-                format!("block_weights has {len} numbers, not those of 1 to {most} blocks of {}", self.numel);
-            return Err(SamplerError::State { reason });
+    /// Restores the blocks, of which at most `most` can be open. If the state does not fit, returns a description of the mismatch.
+    pub(super) fn restore(&mut self, state: BlocksState, most: usize) -> Result<(), String> {
+        let BlocksState { weights, momentum } = state;
+        if weights.is_empty() || weights.len() > most {
+            return Err(format!("it has {} blocks instead of 1 to {most}", weights.len()));
+        }
+        let fits = |list: &[Vec<f32>]| list.iter().all(|block| block.len() == self.numel);
+        if momentum.len() != weights.len() || !fits(&weights) || !fits(&momentum) {
+            return Err(format!("its blocks do not all have {} weights with their momentum", self.numel));
         }
         for lists in [&mut self.weights, &mut self.momentum, &mut self.gradient] {
             lists.clear();
         }
         self.touched.clear();
-        let block = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
-        for (weights, momentum) in weights.chunks_exact(self.numel).zip(momentum.chunks_exact(self.numel)) {
-            self.push(block(weights), block(momentum));
-        }
+        weights.into_iter().zip(momentum).for_each(|(weights, momentum)| self.push(weights, momentum));
         Ok(())
     }
 }
 
+/// State of the blocks of [`super::Close`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct BlocksState {
+    /// The weights of each open block.
+    pub weights: Vec<Vec<f32>>,
+    /// SGD momentum of each weight.
+    pub momentum: Vec<Vec<f32>>,
+}
+
 #[cfg(test)]
 mod tests {
-    use pada_graph::{Batch, Images, LossSpec, Lower, Nb201Net, Norms, Precision, Shape};
-    use pada_supernet::{CandleExecutor, init_weights};
+    use pada_candle::CandleExecutor;
+    use pada_exec::{Batch, Images, LossSpec, Precision};
+    use pada_graph::{Lower, Shape};
+    use pada_models::init_weights;
+    use pada_models::{Nb201Net, Norms};
     use rand::RngExt;
 
     use super::*;
-    use crate::Purpose;
+    use crate::RngStream;
 
     /// The gradient of the choice is the slope of the loss when an edge's weights move towards those of a block.
     #[test]
     fn the_gradient_of_the_choice_is_a_slope_of_the_loss() {
-        let mut rng = Purpose::Init.stream(1);
+        let mut rng = RngStream::Init.stream(1);
         let net = Nb201Net::new(2, 1, Shape::new(3, 8, 8), 4, Norms::Plain);
         let weights = init_weights(net.weights(), &mut rng);
-        let mut executor = CandleExecutor::new(net.weights().clone(), weights.clone(), Precision::Double);
+        let mut executor = CandleExecutor::new(net.weights().clone(), weights.clone(), Precision::F64);
         let mut blocks = Blocks::new(6, net.weights(), &weights);
         blocks.grow();
         blocks.weights[1].iter_mut().for_each(|w| *w += rng.random_range(-0.3..0.3));

@@ -1,39 +1,39 @@
-use pada_graph::SgdStep;
-use pada_sampler::{SamplerError, SamplerState};
+use pada_exec::SgdStep;
 use pada_space::Arch;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
-/// Sizes of the gate of [`super::Close`].
+/// Settings of the gate of [`super::Close`]: its sizes and the temperature of its softmax.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GateConfig {
-    /// D, numbers that stand for an operation or a node.
+    /// D, the size of the embedding of an operation or a node.
     pub embedding: usize,
-    /// M, width of the hidden layer that reads them.
+    /// M, the width of the hidden layer.
     pub hidden: usize,
-    /// Of the softmax that the gradient passes through; 5 in the released code.
+    /// Temperature of the softmax through which the gradient flows. The released code uses 5.
     pub temperature: f64,
 }
 
-/// The cell that a gate reads: its edges are the positions of an architecture.
+/// The cell whose edges a gate assigns to blocks. The edges are the positions of an architecture.
 #[derive(Clone, Copy, Debug)]
 pub struct CellShape {
-    /// `[E]`, as (from, to), from < to; node 0 is the cell's input.
+    /// `[E]`, edges as (from, to) with from < to. Node 0 is the input of the cell.
     pub edges: &'static [(usize, usize)],
-    /// O.
+    /// O, the number of operations.
     pub n_ops: usize,
 }
 
-/// The GATE of CLOSE: which block of weights each edge of an architecture uses.
+/// The gate of CLOSE. It assigns each edge of an architecture to a block of weights.
 ///
-/// A message along an edge is `σ(A·o) ⊙ (W·h_from)`, o the embedding of its operation; a node is `tanh(Σ messages)`, the input
-/// node is learned. An edge's score for every block is a hidden layer of tanh on (source node, target node, operation).
+/// A message along an edge is `σ(A·o) ⊙ (W·h_from)`, where o is the embedding of its operation. The value of a node is `tanh(Σ messages)`,
+/// and the value of the input node is learned. A hidden layer with tanh computes the score of each block for an edge from the embeddings of
+/// its source node, target node and operation.
 ///
 /// # Source
 /// Zhou et al., CLOSE, ECCV 2022, with the messages of GATES (Ning et al., ECCV 2020).
 /// DIFFERS: the released gate has five rounds of messages on residual graph layers, three hidden layers of 200 with ReLU and dropout,
-/// and does not show the operation to the hidden layers again; how much its size matters is unverified.
+/// and its hidden layers do not have the operation as an input. The effect of these differences is not verified.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     cell: CellShape,
@@ -44,16 +44,16 @@ pub(super) struct Gate {
     message: Linear,
     first: Linear,
     last: Linear,
-    /// Embeddings of operations, the input node, and then the layers.
+    /// Embeddings of the operations, the input node, and then the layers.
     params: Vec<f64>,
     momentum: Vec<f64>,
 }
 
-/// The blocks of an architecture's edges, and what the way back needs.
+/// The blocks of the edges of an architecture, with the values that the backward pass needs.
 pub(super) struct Choice {
-    /// `[E]`
+    /// `[E]`, the block of each edge.
     pub(super) blocks: Vec<usize>,
-    /// `[E][G]`, the softmax that stands for the choice on the way back, over the open blocks.
+    /// `[E][G]`, the softmax over the open blocks that replaces the choice in the backward pass.
     soft: Vec<Vec<f64>>,
     trace: Trace,
 }
@@ -73,7 +73,8 @@ struct Trace {
 }
 
 impl Gate {
-    /// A gate for at most `blocks` blocks. Layers start uniform in ±1/√inputs, embeddings with variance 1, as PyTorch's.
+    /// Creates a gate for at most `blocks` blocks. Layers are initialised uniformly in ±1/√inputs and embeddings with variance 1, as in
+    /// PyTorch.
     pub(super) fn new(config: GateConfig, cell: CellShape, blocks: usize, rng: &mut dyn Rng) -> Self {
         let d = config.embedding;
         let mut len = (cell.n_ops + 1) * d;
@@ -95,7 +96,7 @@ impl Gate {
         Self { cell, nodes, d, temperature, attention, message, first, last, params, momentum }
     }
 
-    /// `[E][G]`, the scores of all blocks, open or not.
+    /// Computes the scores of all blocks, open or not, `[E][G]`.
     fn scores(&self, arch: &Arch) -> Trace {
         let (p, d) = (&self.params, self.d);
         let ops: Vec<usize> = arch.choices().iter().map(|&op| usize::from(op)).collect();
@@ -131,18 +132,18 @@ impl Gate {
         self.cell.edges.iter().enumerate().filter(move |(_, edge)| edge.1 == node)
     }
 
-    /// In training: the block with the largest score after Gumbel noise, among the first `open`.
+    /// Chooses a block for each edge in training: the one with the largest score plus Gumbel noise among the first `open`.
     pub(super) fn draw(&self, arch: &Arch, open: usize, rng: &mut dyn Rng) -> Choice {
         let mut gumbel = || {
             let exponential = -(1.0 - rng.random::<f64>()).ln();
-            // A draw of exactly 0 would be infinite noise.
+            // A draw of exactly 0 would give infinite noise.
             -exponential.max(f64::MIN_POSITIVE).ln()
         };
         let noise = self.cell.edges.iter().map(|_| (0..open).map(|_| gumbel()).collect()).collect::<Vec<_>>();
         self.choose(arch, &noise)
     }
 
-    /// With given noise, `[E][G]` for G open blocks.
+    /// Chooses blocks with the given noise, `[E][G]` for G open blocks.
     fn choose(&self, arch: &Arch, noise: &[Vec<f64>]) -> Choice {
         let trace = self.scores(arch);
         let noisy = |(scores, noise): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
@@ -154,25 +155,25 @@ impl Gate {
         Choice { blocks, soft, trace }
     }
 
-    /// In evaluation: the block with the largest score among the first `open`, `[E]`.
+    /// Chooses a block for each edge in evaluation, `[E]`: the one with the largest score among the first `open`.
     pub(super) fn best(&self, arch: &Arch, open: usize) -> Vec<usize> {
         self.scores(arch).logits.iter().map(|scores| argmax(&scores[..open])).collect()
     }
 
-    /// How many numbers it learns.
+    /// Returns the number of parameters.
     pub(super) fn len(&self) -> usize {
         self.params.len()
     }
 
-    /// Adds the gradient of its parameters to `gradient` where `by_block`, `[E][G]`, is that of the choice: through the softmax, as if
-    /// that had been the choice ("straight-through").
+    /// Adds the gradient of the parameters to `gradient`. `by_block`, `[E][G]`, is the gradient of the one-hot choice. It is propagated
+    /// through the softmax instead (a straight-through estimator).
     pub(super) fn backward(&self, choice: &Choice, by_block: &[Vec<f64>], gradient: &mut [f64]) {
         let (p, d, t) = (&self.params, self.d, &choice.trace);
         let mut d_nodes = vec![vec![0.0; d]; self.nodes];
         for (e, &(from, to)) in self.cell.edges.iter().enumerate() {
             let soft = &choice.soft[e];
             let mean: f64 = soft.iter().zip(&by_block[e]).map(|(s, g)| s * g).sum();
-            // Blocks that are not open have no part in the softmax.
+            // Blocks that are not open do not occur in the softmax.
             let mut d_logits = vec![0.0; self.last.outputs];
             for ((dl, s), g) in d_logits.iter_mut().zip(soft).zip(&by_block[e]) {
                 *dl = s * (g - mean) / self.temperature;
@@ -202,7 +203,7 @@ impl Gate {
         add(&mut gradient[self.cell.n_ops * d..][..d], &d_nodes[0]);
     }
 
-    /// Moves it along a gradient, as the weights.
+    /// Updates the parameters with an SGD step.
     pub(super) fn update(&mut self, gradient: &[f64], step: &SgdStep) {
         let [lr, momentum, decay, scale] =
             [step.lr, step.momentum, step.weight_decay, step.gradient_scale].map(f64::from);
@@ -212,8 +213,8 @@ impl Gate {
         }
     }
 
-    /// A block that opens scores as the one before it, apart from how its own row started: as `reconstruct_inherit` in the released
-    /// code. A plain copy would tie in evaluation, and the first block would win all ties.
+    /// Initialises the last layer for a block that opens: the row of the previous block plus its own random row, as `reconstruct_inherit`
+    /// in the released code. With a plain copy the two blocks would tie in evaluation, and the first would win every tie.
     pub(super) fn open(&mut self, block: usize) {
         let row = |outputs_before: usize| self.last.start + outputs_before * self.last.inputs;
         let bias = row(self.last.outputs);
@@ -223,19 +224,33 @@ impl Gate {
         self.params[bias + block] += self.params[bias + block - 1];
     }
 
-    pub(super) fn state(&self) -> SamplerState {
-        SamplerState::new([("gate", &self.params), ("gate_momentum", &self.momentum)])
+    pub(super) fn state(&self) -> GateState {
+        GateState { params: self.params.clone(), momentum: self.momentum.clone() }
     }
 
-    pub(super) fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        let len = self.len();
-        let [params, momentum] = state.lists([("gate", len), ("gate_momentum", len)])?;
+    /// Restores the gate. If the state does not fit, returns a description of the mismatch.
+    pub(super) fn restore(&mut self, state: GateState) -> Result<(), String> {
+        let GateState { params, momentum } = state;
+        if params.len() != self.len() || momentum.len() != self.len() {
+            return Err(format!("its gate does not have {} parameters with their momentum", self.len()));
+        }
         (self.params, self.momentum) = (params, momentum);
         Ok(())
     }
 }
 
-/// A linear layer's place among the parameters: its matrix `[outputs, inputs]`, then its bias.
+/// State of the gate of [`super::Close`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct GateState {
+    /// The parameters: embeddings of the operations, the input node, and the layers.
+    pub params: Vec<f64>,
+    /// SGD momentum of each parameter.
+    pub momentum: Vec<f64>,
+}
+
+/// The position of a linear layer in the parameters: its matrix `[outputs, inputs]`, followed by its bias.
 #[derive(Clone, Copy, Debug)]
 struct Linear {
     start: usize,
@@ -258,7 +273,7 @@ impl Linear {
         rows.zip(&p[self.bias()..]).map(|(row, bias)| dot(row) + bias).collect()
     }
 
-    /// Adds to the gradient of the layer, returns that of its input.
+    /// Adds the gradient of the layer to `gradient` and returns the gradient of its input.
     fn backward(self, p: &[f64], x: &[f64], dy: &[f64], gradient: &mut [f64]) -> Vec<f64> {
         let mut dx = vec![0.0; self.inputs];
         for (o, &dy) in dy.iter().enumerate() {
@@ -277,7 +292,7 @@ fn add(to: &mut [f64], values: &[f64]) {
     to.iter_mut().zip(values).for_each(|(t, v)| *t += v);
 }
 
-/// The first of equals.
+/// Returns the index of the largest value; the first index if several values are equal.
 fn argmax(values: &[f64]) -> usize {
     (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }
@@ -292,13 +307,13 @@ fn softmax(scores: &[f64], temperature: f64) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use pada_space::EDGES;
+    use pada_space::Nb201;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
-    const CELL: CellShape = CellShape { edges: &EDGES, n_ops: 5 };
+    const CELL: CellShape = CellShape { edges: &Nb201::EDGES, n_ops: 5 };
 
     fn gate() -> Gate {
         let config = GateConfig { embedding: 4, hidden: 6, temperature: 1.5 };
@@ -315,7 +330,7 @@ mod tests {
         (0..6).map(|_| (0..blocks).map(|_| rng.random_range(-2.0..2.0)).collect()).collect()
     }
 
-    /// Of Σ c · softmax, which the straight-through gradient is the exact gradient of.
+    /// Compares with finite differences of Σ c · softmax: the straight-through gradient is its exact gradient.
     #[test]
     fn the_gradient_is_that_of_the_soft_choice() {
         for open in [1, 2, 3] {

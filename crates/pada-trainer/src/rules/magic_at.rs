@@ -1,53 +1,71 @@
-use pada_graph::Batch;
-use pada_sampler::{SamplerError, SamplerState};
+use pada_exec::Batch;
+use pada_sampler::{SamplerError, SavedState};
 use pada_space::{Arch, SubSpace};
 use serde::{Deserialize, Serialize};
 
-use super::{Passed, StepContext, StepOutcome, TrainRule};
+use super::{Passed, StepContext, StepOutcome, TrainRule, check_paths};
 use crate::TrainError;
 
 /// Settings of [`MagicAt`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MagicAtConfig {
-    /// λ, the weight of the alignment; .5 stands for the paper's, unverified.
+    /// λ, the weight of the alignment loss. The value 0.5 is our reading of the paper and is not verified.
     pub weight: f64,
 }
 
-/// The loss of a step is `L(path) + λ · mean over cells and positions of (mean squared difference of the operation's input + of its
-/// output)` between the path and an anchor, the best path so far, which stands still. It keeps operations from being pulled another
-/// way by every path they are part of. With [`pada_sampler::OneChangePaths`], whose paths differ from the last in one position,
-/// this is Magic-AT; with another sampler it is its A alone.
+/// Magic-AT: aligns the features of every path with those of an anchor, the best path so far, so that paths that share an operation
+/// interfere less.
 ///
-/// The anchor is the path trained last, if that is right on more images of a batch than the anchor so far; otherwise the anchor stays.
-/// The batch is that of the next step, before anything is trained on it. The first path is the first anchor. Both forward passes
-/// count as training time.
+/// The loss of a step is `L(path) + λ · A`. A is the mean over cells and positions of the mean squared difference between the inputs of an
+/// operation in the path and in the anchor, plus the same difference of its outputs. No gradient flows to the anchor. The full method also
+/// needs the sampler [`pada_sampler::OneChangePaths`]; with another sampler only the alignment is used.
+///
+/// The first path is the first anchor. At the start of a step, the path of the previous step replaces the anchor if it classifies more
+/// images of the new batch correctly. Both forward passes count as training time.
 ///
 /// # Source
-/// Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022. Which values are aligned and with what weight is unverified.
-/// DIFFERS: the paper holds images out to choose the anchor by. A step has none but its batch; the next one stands in, and its images
-/// have been trained on in earlier epochs. It is small, so that the anchor changes by chance, too. Unverified.
+/// Xu et al., *Analyzing and Mitigating Interference in NAS*, ICML 2022. Which features the paper aligns, and with which weight, is not
+/// verified.
+/// DIFFERS: the paper chooses the anchor on held-out images, and this code on the next training batch. Its images were trained on in
+/// earlier epochs, and the batch is small, so the anchor also changes by chance. The effect is not verified.
 #[derive(Clone, Debug)]
 pub struct MagicAt {
     config: MagicAtConfig,
     space: SubSpace,
     anchor: Option<Arch>,
-    /// The paths of the step before; they have not been compared with the anchor yet.
+    /// The paths of the previous step, which have not been compared with the anchor yet.
     candidates: Vec<Arch>,
 }
 
+/// State of [`MagicAt`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MagicAtState {
+    /// The best path so far, or `None` before the second step.
+    pub anchor: Option<Arch>,
+    /// The paths of the previous step, which have not been compared with the anchor yet.
+    pub candidates: Vec<Arch>,
+}
+
+impl MagicAtState {
+    /// Kind of the [`SavedState`] that holds this state.
+    pub const KIND: &str = "magic-at";
+}
+
 impl MagicAt {
-    /// The rule at the start of a run.
+    /// Creates the rule at the start of a run.
     pub fn new(config: MagicAtConfig, space: SubSpace) -> Self {
         Self { config, space, anchor: None, candidates: Vec::new() }
     }
 
-    /// The best path so far; none before the second step.
+    /// Returns the best path so far, or `None` before the second step.
     pub fn anchor(&self) -> Option<&Arch> {
         self.anchor.as_ref()
     }
 
-    /// Compares the candidates with the anchor; `correct` says how many images a path is right on.
+    /// Replaces the anchor by a candidate that classifies more images correctly; `correct` returns this number for a path.
     fn choose_anchor(
         &mut self,
         mut correct: impl FnMut(&Arch) -> Result<usize, TrainError>,
@@ -91,28 +109,30 @@ impl TrainRule for MagicAt {
         let paths = ctx.paths.next_paths(ctx.path_rng);
         let mut passes = Vec::new();
         for path in &paths {
-            let weight = ctx.paths.loss_weight(path);
+            let weight = ctx.paths.loss_weight(path)?;
             passes.push(self.pass(ctx, path, weight, batch)?);
         }
         self.candidates = paths;
         ctx.descend(passes)
     }
 
-    fn state(&self) -> SamplerState {
-        let mut state = SamplerState::archs("anchor", self.anchor.as_slice());
-        state.0.extend(SamplerState::archs("candidates", &self.candidates).0);
-        state
+    fn state(&self) -> SavedState {
+        let (anchor, candidates) = (self.anchor.clone(), self.candidates.clone());
+        SavedState::new(MagicAtState::KIND, &MagicAtState { anchor, candidates })
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        let [mut anchor, candidates] = state.to_arch_lists(["anchor", "candidates"], &self.space)?;
-        (self.anchor, self.candidates) = (anchor.pop(), candidates);
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        let MagicAtState { anchor, candidates } = state.read(MagicAtState::KIND)?;
+        check_paths(MagicAtState::KIND, anchor.iter().chain(&candidates), &self.space)?;
+        (self.anchor, self.candidates) = (anchor, candidates);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn arch(digits: &str) -> Arch {
@@ -120,10 +140,10 @@ mod tests {
     }
 
     fn rule() -> MagicAt {
-        MagicAt::new(MagicAtConfig { weight: 0.5 }, SubSpace::whole(&[5; 3]))
+        MagicAt::new(MagicAtConfig { weight: 0.5 }, SubSpace::from_op_counts(&[5; 3]).unwrap())
     }
 
-    /// Shows the rule paths, each right on a number of images; returns the anchor and which paths were run for it.
+    /// Gives the rule candidates, each of which classifies a number of images correctly. Returns the anchor and the paths that were evaluated.
     fn consider(rule: &mut MagicAt, candidates: &[&str], right: &[(&str, usize)]) -> (String, Vec<String>) {
         rule.candidates = candidates.iter().map(|digits| arch(digits)).collect();
         let mut asked = Vec::new();
@@ -136,7 +156,7 @@ mod tests {
         (rule.anchor().unwrap().to_string(), asked)
     }
 
-    /// By hand.
+    /// The expected values are computed by hand.
     #[test]
     fn a_path_that_is_right_on_more_images_becomes_the_anchor() {
         let mut rule = rule();
@@ -149,12 +169,12 @@ mod tests {
         let asked = vec![text("001"), text("000")];
         assert_eq!(consider(&mut rule, &["001"], &[("000", 5), ("001", 4)]), (text("000"), asked.clone()));
         assert_eq!(consider(&mut rule, &["001"], &[("000", 5), ("001", 5)]), (text("000"), asked.clone()));
-        // The anchor is judged on the same batch, not by what it was right on before.
+        // The anchor is evaluated on the same batch; its earlier count does not matter.
         assert_eq!(consider(&mut rule, &["001"], &[("000", 2), ("001", 3)]), (text("001"), asked));
         assert_eq!(consider(&mut rule, &["001"], &[]), (text("001"), vec![]), "nothing beats itself");
         let several = [("001", 3), ("002", 4), ("003", 6), ("004", 5)];
         assert_eq!(consider(&mut rule, &["002", "003", "004"], &several).0, text("003"));
-        // Between steps that trained nothing the anchor stays.
+        // The anchor stays if the previous step trained no path.
         assert_eq!(consider(&mut rule, &[], &[]), (text("003"), vec![]));
     }
 
@@ -167,12 +187,15 @@ mod tests {
         (before.anchor, before.candidates) = (Some(arch("124")), vec![arch("123")]);
         after.restore(&before.state()).unwrap();
         assert_eq!((&after.anchor, &after.candidates), (&before.anchor, &before.candidates));
+        assert!(matches!(after.restore(&SavedState::stateless()), Err(SamplerError::OtherKind { .. })));
         for foreign in [
-            SamplerState::archs("anchor", &[arch("124")]),
-            SamplerState::archs("archive", &[]),
-            SamplerState::new([("anchor", &[1.0, 2.0]), ("candidates", &[])]),
-            SamplerState::new([("anchor", &[1.0, 2.0, 9.0]), ("candidates", &[])]),
+            json!({"anchor": [1, 2, 4]}),
+            json!({"archive": [], "recent": []}),
+            json!({"anchor": [1, 2], "candidates": []}),
+            json!({"anchor": [1, 2, 9], "candidates": []}),
+            json!({"anchor": null, "candidates": [[1, 2, 9]]}),
         ] {
+            let foreign = SavedState::new(MagicAtState::KIND, &foreign);
             assert!(matches!(after.restore(&foreign), Err(SamplerError::State { .. })), "{foreign:?}");
         }
         assert_eq!(after.anchor, Some(arch("124")));

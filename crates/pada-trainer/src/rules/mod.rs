@@ -1,128 +1,140 @@
-//! Training rules: what one step does with a batch. One file per rule.
+//! Training rules. A rule defines how one training step uses a batch and the paths that it draws.
 
 mod close;
 mod close_blocks;
 mod close_gate;
 mod magic_at;
 mod nsas;
-mod summed_paths;
 mod sumnas;
 
-pub use close::{Close, CloseConfig};
-pub(crate) use close_blocks::BLOCK_WEIGHTS;
-pub use close_gate::{CellShape, GateConfig};
-pub use magic_at::{MagicAt, MagicAtConfig};
-pub use nsas::{Constraints, Nsas, NsasConfig};
-use pada_graph::{Batch, Executor, Graph, Logits, LossSpec, Lower, SgdStep, StepStats, WeightId};
-use pada_sampler::{PathSampler, SamplerError, SamplerState};
-use pada_space::Arch;
+pub use close::{Close, CloseConfig, CloseState};
+pub use close_blocks::BlocksState;
+pub use close_gate::{CellShape, GateConfig, GateState};
+pub use magic_at::{MagicAt, MagicAtConfig, MagicAtState};
+pub use nsas::{Constraints, Nsas, NsasConfig, NsasState};
+use pada_exec::{Batch, Executor, Logits, LossSpec, SgdStep, StepStats};
+use pada_graph::{Graph, Lower, WeightId};
+use pada_sampler::{PathSampler, SamplerError, SavedState};
+use pada_space::{Arch, SubSpace};
 use rand::Rng;
-pub use summed_paths::SummedPaths;
-pub use sumnas::{Sumnas, SumnasConfig};
+pub use sumnas::{Sumnas, SumnasConfig, SumnasState};
 
-use crate::error::NotFinite;
-use crate::{DropPaths, RunPoint, TrainError, clip_factor, global_norm, position_gradient_norms};
+use crate::r#loop::clip::{clip_factor, global_norm, position_gradient_norms};
+use crate::r#loop::drop_path::DropPaths;
+use crate::r#loop::schedule::RunPoint;
+use crate::{NotFinite, TrainError};
 
-/// What a rule may use during a step. Paths come from the sampler; the rule never tells it what came of them, the trainer does.
+/// The inputs of a training rule in one step. The rule draws paths from the sampler; the trainer reports the result of the step to it.
 pub struct StepContext<'a> {
-    /// Computes passes and holds the weights.
+    /// The executor, which computes the passes and stores the weights.
     pub executor: &'a mut dyn Executor,
-    /// Lowers a path to its graph.
+    /// The supernet, which lowers a path to its graph.
     pub net: &'a dyn Lower,
-    /// Draws paths.
+    /// The path sampler.
     pub paths: &'a mut dyn PathSampler,
-    /// The stream paths are drawn from.
+    /// The random stream for drawing paths.
     pub path_rng: &'a mut dyn Rng,
-    /// The stream of whatever else the rule draws.
+    /// The random stream for all other random numbers of the rule.
     pub rule_rng: &'a mut dyn Rng,
-    /// Learning rate, momentum and decay of this step; the rule sets the factor on the gradient.
+    /// Learning rate, momentum and weight decay of this step. The rule sets the factor on the gradient.
     pub sgd: SgdStep,
-    /// Largest L2 norm of the gradient; infinite for none.
+    /// Largest L2 norm of the gradient; infinity disables clipping.
     pub clip_norm: f64,
-    /// `[B]`, factors on the images' losses; none stands for ones.
+    /// `[B]`, the factor on the loss of each image; `None` means 1 for all.
     pub image_weights: Option<&'a [f32]>,
-    /// Share of the target that all classes get alike.
+    /// Label-smoothing factor ε, in `0.0..1.0`.
     pub label_smoothing: f32,
-    /// Draws which paths of the network are dropped; none for none.
+    /// Drop path (stochastic depth), or `None` to drop nothing.
     pub drop_path: Option<DropPaths<'a>>,
-    /// Is called with the weights of the paths' operations while the step's gradient, before clipping, is there.
+    /// Callback before clipping, while the executor has the gradient of the step. Its first argument is the weights of the operations on the
+    /// paths.
     pub on_gradient: &'a mut dyn FnMut(&[WeightId], &dyn Executor),
 }
 
-/// What a step did with one path.
+/// The result of a step for one path.
 #[derive(Clone, Debug)]
 pub struct PathOutcome {
-    /// The path.
+    /// The path that was trained.
     pub path: Arch,
-    /// Mean cross entropy.
+    /// Mean cross entropy of the batch, in nats.
     pub loss: f64,
-    /// `[B, K]`, before the update.
+    /// `[B, K]`, the logits before the update.
     pub logits: Logits,
-    /// `[B]`, see [`pada_graph::StepStats::feature_norms`].
+    /// `[B]`, the L2 norm of the input of the classifier, see [`pada_exec::StepStats::feature_norms`].
     pub feature_norms: Vec<f32>,
-    /// `[E]`, after clipping, see [`crate::position_gradient_norms`].
+    /// `[E]`, the gradient norm of the operation at each position after clipping, see [`crate::position_gradient_norms`].
     pub position_norms: Vec<f64>,
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Clone, Debug)]
 pub struct StepOutcome {
-    /// Each path it trained.
+    /// The result for each path of the step.
     pub paths: Vec<PathOutcome>,
     /// L2 norm of the whole gradient before clipping.
     pub grad_norm: f64,
 }
 
-/// One way to train a supernet.
+/// A training rule: one way to train a supernet on a batch.
+///
+/// Only [`step`](Self::step) is required. A rule with state between two steps must also implement [`state`](Self::state) and
+/// [`restore`](Self::restore); otherwise a resumed run differs from an uninterrupted one.
 pub trait TrainRule: Send {
     /// Trains on one batch.
     ///
     /// # Errors
-    /// [`TrainError`]: the executor failed, or a loss or gradient is not finite.
+    /// Returns an error if the executor fails, and [`TrainError::NotFinite`] if a loss or gradient is not finite.
     fn step(&mut self, ctx: &mut StepContext<'_>, batch: &Batch<'_>) -> Result<StepOutcome, TrainError>;
 
-    /// Before the first step of an epoch.
+    /// Prepares the rule for an epoch. The trainer calls this method before the first step.
     fn begin_epoch(&mut self, epoch: usize, epochs: usize) {
         let _ = (epoch, epochs);
     }
 
-    /// Where in the schedule of the learning rate a step stands: where it stands in the run, unless the rule starts it anew.
+    /// Returns the position of a step in the learning-rate schedule. By default it equals the position in the run; a rule that restarts the
+    /// schedule returns another one.
     fn schedule_point(&self, at: RunPoint) -> RunPoint {
         at
     }
 
-    /// Puts the weights in place that compute an architecture, where not all architectures share the same ones. Returns a name
-    /// for this choice of weights: architectures that compute the same function of them, under one name, have one score.
+    /// Returns true if the rule chooses weights for each architecture, see [`place_weights`](Self::place_weights).
+    fn places_weights(&self) -> bool {
+        false
+    }
+
+    /// Writes the weights of an architecture into the executor, for rules with which architectures do not all share the same weights.
+    /// Returns a key of this choice of weights: two equivalent architectures with equal keys have the same score.
     ///
     /// # Errors
-    /// [`TrainError`]
+    /// Returns an error if the executor fails.
     fn place_weights(&mut self, arch: &Arch, executor: &mut dyn Executor) -> Result<Vec<u8>, TrainError> {
         let _ = (arch, executor);
         Ok(Vec::new())
     }
 
-    /// Everything a checkpoint must keep beside the executor's weights and momentum.
-    fn state(&self) -> SamplerState {
-        SamplerState::default()
+    /// Returns the state that a checkpoint stores in addition to the weights and momentum of the executor.
+    fn state(&self) -> SavedState {
+        SavedState::stateless()
     }
 
-    /// Goes on from a checkpoint, bit for bit.
+    /// Restores a state that [`state`](Self::state) returned.
     ///
     /// # Errors
-    /// [`SamplerError::State`] where the state is of another rule.
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        state.lists([]).map(|_: [_; 0]| ())
+    /// Returns [`SamplerError::OtherKind`] or [`SamplerError::State`] if the state belongs to another rule. In this case the rule does not
+    /// change.
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        state.read_stateless()
     }
 }
 
 impl StepContext<'_> {
-    /// Adds the gradient of one path to the step's.
+    /// Adds the gradient of one path to the gradient of the step.
     fn pass(&mut self, path: Arch, scale: f64, batch: &Batch<'_>) -> Result<Passed, TrainError> {
         let graph = self.net.lower_to_train(&path)?.simplified();
         self.pass_graph(path, &graph, scale, batch)
     }
 
-    /// The same where the path is lowered in another way.
+    /// Adds the gradient of one path, given its graph, to the gradient of the step.
     fn pass_graph(
         &mut self,
         path: Arch,
@@ -150,7 +162,7 @@ impl StepContext<'_> {
         Ok(Passed { path, stats })
     }
 
-    /// Lets the observer see the step's gradient, before anything is clipped.
+    /// Passes the gradient of the step to the callback before clipping.
     fn show_gradient(&mut self, passes: &[Passed]) {
         let mut used: Vec<_> = passes.iter().flat_map(|pass| self.net.on_path(&pass.path)).collect();
         used.sort_unstable();
@@ -158,14 +170,14 @@ impl StepContext<'_> {
         (self.on_gradient)(&used, self.executor);
     }
 
-    /// The norm of every gradient tensor, and the factor that clipping puts on them.
+    /// Computes the norm of every gradient tensor and the clipping factor.
     fn clip(&self, passes: &[Passed], max_norm: f64) -> Result<Clipped, TrainError> {
         let norms = self.executor.gradient_norms();
         let grad_norm = global_norm(&norms);
         self.clip_norms(passes, norms, grad_norm, max_norm)
     }
 
-    /// The same where the norm of the whole gradient is not that of the executor's tensors.
+    /// Computes the clipping factor from a given norm of the whole gradient, for rules with gradients outside the executor.
     fn clip_norms(
         &self,
         passes: &[Passed],
@@ -182,7 +194,7 @@ impl StepContext<'_> {
         Ok(Clipped { norms, grad_norm, factor })
     }
 
-    /// One clip, one update, and what the step found.
+    /// Clips once, updates once, and returns the result of the step.
     fn descend(&mut self, passes: Vec<Passed>) -> Result<StepOutcome, TrainError> {
         let clipped = self.clip(&passes, self.clip_norm)?;
         self.show_gradient(&passes);
@@ -202,17 +214,49 @@ impl StepContext<'_> {
     }
 }
 
-/// A path whose gradient has been added.
+/// A path whose gradient was added to the gradient of the step.
 struct Passed {
     path: Arch,
     stats: StepStats,
 }
 
-/// A gradient's size.
+/// The norms of a clipped gradient.
 struct Clipped {
-    /// Per tensor, after clipping.
+    /// Norm of each tensor after clipping.
     norms: Vec<f64>,
-    /// Of the whole, before.
+    /// Norm of the whole gradient before clipping.
     grad_norm: f64,
     factor: f64,
+}
+
+/// Returns an error if a restored path is not in the space of a rule.
+fn check_paths<'a>(
+    kind: &str,
+    paths: impl IntoIterator<Item = &'a Arch>,
+    space: &SubSpace,
+) -> Result<(), SamplerError> {
+    match paths.into_iter().find(|path| !space.contains(path)) {
+        None => Ok(()),
+        Some(path) => {
+            let reason = format!("it contains the path {path}, which is not in the space");
+            Err(SamplerError::State { kind: kind.to_owned(), reason })
+        }
+    }
+}
+
+/// Sums the gradients of all paths of a step, clips the sum once, and takes one SGD step. SPOS and PA&DA use this rule with one path per
+/// step; FairNAS uses it with [`pada_sampler::FairPaths`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SummedPaths;
+
+impl TrainRule for SummedPaths {
+    fn step(&mut self, ctx: &mut StepContext<'_>, batch: &Batch<'_>) -> Result<StepOutcome, TrainError> {
+        ctx.executor.zero_gradient();
+        let mut passes = Vec::new();
+        for path in ctx.paths.next_paths(ctx.path_rng) {
+            let weight = ctx.paths.loss_weight(&path)?;
+            passes.push(ctx.pass(path, weight, batch)?);
+        }
+        ctx.descend(passes)
+    }
 }

@@ -1,31 +1,30 @@
 use std::slice::from_mut;
 
-use pada_graph::{Batch, IdleWeights, SgdStep, State};
-use pada_sampler::{SamplerError, SamplerState, Variant};
+use pada_exec::{Batch, SgdStep, State, UnusedWeights};
+use pada_sampler::{SamplerError, SavedState, Variant};
 use serde::{Deserialize, Serialize};
 
 use super::{StepContext, StepOutcome, TrainRule};
-use crate::TrainError;
-use crate::error::NotFinite;
+use crate::{NotFinite, TrainError};
 
 /// Settings of [`Sumnas`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SumnasConfig {
-    /// Whose rule: `released` never resets the inner momentum, `paper` does for every path.
+    /// Variant: the released code never resets the inner momentum, the paper resets it for every path.
     pub variant: Variant,
-    /// SGD steps that each path is adapted for.
+    /// T, the number of inner SGD steps for each path.
     pub inner_steps: usize,
-    /// Their learning rate.
+    /// Learning rate of the inner steps.
     pub inner_lr: f64,
-    /// Their momentum.
+    /// SGD momentum of the inner steps.
     pub inner_momentum: f64,
 }
 
-/// Each path of a step is adapted for a few steps on the batch, all from the same weights W₀; the supernet then moves towards the
-/// mean of what they reached: its gradient is the mean over paths of W₀ − W_T (a first-order meta-gradient, as Reptile's).
+/// SUMNAS: adapts each path of a step to the batch with T SGD steps, always from the same weights W₀. The gradient of the supernet is the
+/// mean over the paths of W₀ − W_T, a first-order meta-gradient as in Reptile.
 ///
-/// The learning rate, decay and momentum of `[train]` are those of the outer step; inner steps clip as `[train]` says and do not
+/// The outer step uses learning rate, weight decay and momentum of [`crate::TrainConfig`]. Inner steps use the same clipping and no weight
 /// decay.
 ///
 /// # Source
@@ -33,12 +32,26 @@ pub struct SumnasConfig {
 #[derive(Clone, Debug)]
 pub struct Sumnas {
     config: SumnasConfig,
-    /// Momentum of the inner steps, released only; empty before the first.
+    /// SGD momentum of the inner steps, only used by [`Variant::Released`]; empty before the first step.
     momentum: Vec<f32>,
 }
 
+/// State of [`Sumnas`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SumnasState {
+    /// SGD momentum of the inner steps, one number per weight; empty before the first step.
+    pub inner_momentum: Vec<f32>,
+}
+
+impl SumnasState {
+    /// Kind of the [`SavedState`] that holds this state.
+    pub const KIND: &str = "sumnas";
+}
+
 impl Sumnas {
-    /// The rule at the start of a run.
+    /// Creates the rule at the start of a run.
     pub fn new(config: SumnasConfig) -> Self {
         Self { config, momentum: Vec::new() }
     }
@@ -51,15 +64,21 @@ impl TrainRule for Sumnas {
         if self.momentum.is_empty() {
             self.momentum.clone_from(&zeros);
         }
+        if self.momentum.len() != start.len() {
+            let (found, weights) = (self.momentum.len(), start.len());
+            let reason =
+                format!("`inner_momentum` has {found} elements, but the network has {weights} weights");
+            return Err(SamplerError::State { kind: SumnasState::KIND.to_owned(), reason }.into());
+        }
         let inner = SgdStep {
             lr: self.config.inner_lr as f32,
             momentum: self.config.inner_momentum as f32,
             weight_decay: 0.0,
             decayed: ctx.sgd.decayed,
             gradient_scale: 1.0,
-            idle: ctx.sgd.idle,
+            unused: ctx.sgd.unused,
         };
-        let mut travelled = vec![0.0_f64; start.len()];
+        let mut moved = vec![0.0_f64; start.len()];
         let (mut first_passes, mut reports) = (Vec::new(), Vec::new());
         let paths = ctx.paths.next_paths(ctx.path_rng);
         let share = 1.0 / paths.len() as f64;
@@ -69,11 +88,11 @@ impl TrainRule for Sumnas {
             ctx.executor.write(State::Momentum, if reset { &zeros } else { &self.momentum });
             for step in 0..self.config.inner_steps {
                 ctx.executor.zero_gradient();
-                let weight = ctx.paths.loss_weight(&path);
+                let weight = ctx.paths.loss_weight(&path)?;
                 let passed = [ctx.pass(path.clone(), weight, batch)?];
                 let clipped = ctx.clip(&passed, ctx.clip_norm)?;
                 if step == 0 {
-                    // Gradients at the shared weights are what other rules report.
+                    // The observed gradients are those at the shared weights, as in other rules.
                     ctx.show_gradient(&passed);
                     let [passed] = passed;
                     reports.push(clipped.grad_norm);
@@ -86,7 +105,7 @@ impl TrainRule for Sumnas {
                 let (what, value) = ("weight after the inner steps", f64::from(value));
                 return Err(NotFinite { what, value, path }.into());
             }
-            for ((sum, w0), wt) in travelled.iter_mut().zip(&start).zip(reached) {
+            for ((sum, w0), wt) in moved.iter_mut().zip(&start).zip(reached) {
                 *sum += share * (f64::from(*w0) - f64::from(wt));
             }
             if !reset {
@@ -94,16 +113,16 @@ impl TrainRule for Sumnas {
             }
         }
         let (mut weights, mut momentum, frozen) =
-            (start, outer_momentum, ctx.sgd.idle == IdleWeights::Frozen);
+            (start, outer_momentum, ctx.sgd.unused == UnusedWeights::Frozen);
         let layout = ctx.net.weights();
         for (id, _) in layout.iter() {
             for i in layout.range(id) {
-                let (w, m, g) = (&mut weights[i], &mut momentum[i], travelled[i]);
+                let (w, m, g) = (&mut weights[i], &mut momentum[i], moved[i]);
                 if !layout.is_trained(id) {
-                    // Running statistics have no gradient; they become the mean of what the paths left.
+                    // Running statistics have no gradient; they become their mean over the paths.
                     *w = (f64::from(*w) - g) as f32;
                 } else if g != 0.0 || !frozen {
-                    // A weight that no path moved was not used.
+                    // A weight that no path changed was not used.
                     ctx.sgd.apply(from_mut(w), from_mut(m), &[g as f32]);
                 }
             }
@@ -114,15 +133,13 @@ impl TrainRule for Sumnas {
         Ok(StepOutcome { paths: first_passes, grad_norm })
     }
 
-    fn state(&self) -> SamplerState {
-        let momentum: Vec<f64> = self.momentum.iter().map(|&v| f64::from(v)).collect();
-        SamplerState::new([("inner_momentum", &momentum)])
+    fn state(&self) -> SavedState {
+        SavedState::new(SumnasState::KIND, &SumnasState { inner_momentum: self.momentum.clone() })
     }
 
-    fn restore(&mut self, state: &SamplerState) -> Result<(), SamplerError> {
-        let len = state.0.get("inner_momentum").map_or(0, Vec::len);
-        let [momentum] = state.lists([("inner_momentum", len)])?;
-        self.momentum = momentum.into_iter().map(|v| v as f32).collect();
+    fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
+        let SumnasState { inner_momentum } = state.read(SumnasState::KIND)?;
+        self.momentum = inner_momentum;
         Ok(())
     }
 }

@@ -1,48 +1,50 @@
 use std::collections::HashMap;
 
-use pada_data::{Augment, DrawnImages, ImageSource};
-use pada_graph::{Batch, Executor, Images, LossSpec, Lower, Shape, WeightId};
+use pada_data::{Augment, Dataset, ImageBatch};
+use pada_exec::{Batch, Executor, Images, LossSpec};
+use pada_graph::{Lower, Shape, WeightId};
 use pada_space::{Arch, SubSpace};
 use rand::{Rng, RngExt};
 
-use crate::{TrainError, image_shape};
+use crate::TrainError;
+use crate::scoring::fixed_images::image_shape;
 
-/// How gradients are compared.
+/// Settings of [`split_by_gradients`] and [`disagreements`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MatchingSettings {
-    /// Pairs of a batch and a random path.
+    /// Number of pairs of a batch and a random path.
     pub samples: usize,
-    /// Images of a batch.
+    /// Batch size.
     pub batch: usize,
-    /// Random changes to images.
+    /// Augmentation of the images.
     pub augment: Augment,
 }
 
-/// How far the gradients of the operations at one position point apart.
+/// The disagreement between the gradients of the operations at one position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Disagreement {
-    /// The position.
+    /// Index of the position.
     pub position: usize,
-    /// `[n]`, its operations.
+    /// `[n]`, the operations of the position.
     pub ops: Vec<u8>,
-    /// `[n, n]`: the mean of 1 − cos of the gradients of the shared weights when the operation of the row and that of the column
-    /// stand at the position, on the same images and with the same operations elsewhere.
+    /// `[n, n]`, the mean of 1 − cos between two gradients of the shared weights: one with the operation of the row at the position, one
+    /// with the operation of the column. Images and all other operations are the same.
     pub distance: Vec<Vec<f64>>,
 }
 
-/// Splits a supernet in two at the position where that separates the gradients that disagree most.
+/// Splits a supernet in two at the position at which the split separates the gradients that disagree most.
 ///
-/// Only positions that still have all operations they had in `whole` are considered; none if there is no such position.
+/// Only positions that still have all operations of `whole` are considered. Returns `None` if there is no such position.
 ///
 /// # Errors
-/// [`TrainError`] from the executor.
+/// Returns an error if the executor fails.
 ///
 /// # Source
 /// Hu et al., *Generalizing Few-Shot NAS with Gradient Matching*, ICLR 2022.
 pub fn split_by_gradients(
     executor: &mut dyn Executor,
     net: &dyn Lower,
-    images: &ImageSource,
+    images: &Dataset,
     [whole, part]: [&SubSpace; 2],
     settings: &MatchingSettings,
     rng: &mut dyn Rng,
@@ -56,8 +58,10 @@ pub fn split_by_gradients(
         .max_by(|(_, (_, a)), (_, (_, b))| a.total_cmp(b));
     Ok(best.map(|(d, (first, cut))| {
         let (a, b): (Vec<usize>, Vec<usize>) = (0..d.ops.len()).partition(|i| first.contains(i));
-        let part_of =
-            |side: Vec<usize>| part.only(d.position, &side.into_iter().map(|i| d.ops[i]).collect::<Vec<_>>());
+        let part_of = |side: Vec<usize>| {
+            let ops = side.into_iter().map(|i| d.ops[i]).collect::<Vec<_>>();
+            part.restrict(d.position, &ops).expect("both sides are operations of the sub-space")
+        };
         let parts = [a, b].map(part_of);
         let ops = |part: &SubSpace| part.allowed()[d.position].clone();
         tracing::info!(position = d.position, cut, a = ?ops(&parts[0]), b = ?ops(&parts[1]), "split");
@@ -65,10 +69,11 @@ pub fn split_by_gradients(
     }))
 }
 
-/// The partition into ⌊n/2⌋ and ⌈n/2⌉ with the largest sum of distances between its sides: the smaller side, and the sum.
+/// Finds the partition into ⌊n/2⌋ and ⌈n/2⌉ elements with the largest sum of distances between the two sides. Returns the smaller side and
+/// the sum.
 ///
 /// # Shapes
-/// `distance`: `[n, n]`, symmetric, n at least 2.
+/// `distance`: `[n, n]`, symmetric, with n ≥ 2
 pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
     let n = distance.len();
     let side = |set: u32| (0..n).filter(|i| set >> i & 1 == 1).collect::<Vec<usize>>();
@@ -83,14 +88,14 @@ pub fn best_partition(distance: &[Vec<f64>]) -> (Vec<usize>, f64) {
     (side(best.0), best.1)
 }
 
-/// Compares the gradients of all operations at each of some positions.
+/// Compares the gradients of all operations at each of the given positions.
 ///
 /// # Errors
-/// [`TrainError`] from the executor.
+/// Returns an error if the executor fails.
 pub fn disagreements(
     executor: &mut dyn Executor,
     net: &dyn Lower,
-    images: &ImageSource,
+    images: &Dataset,
     part: &SubSpace,
     positions: &[usize],
     settings: &MatchingSettings,
@@ -108,10 +113,11 @@ pub fn disagreements(
     for _ in 0..settings.samples {
         let path = part.sample(rng);
         let sample = Sample::draw(images, settings, rng)?;
-        // The path itself is a variant at every position.
+        // The path itself is one of the variants at every position.
         let mut known: HashMap<Arch, CellGradient> = HashMap::new();
         for d in &mut found {
-            let variants: Vec<Arch> = d.ops.iter().map(|&op| path.with(d.position, op)).collect();
+            let variant = |&op| path.with(d.position, op).expect("the decision exists");
+            let variants: Vec<Arch> = d.ops.iter().map(variant).collect();
             for variant in &variants {
                 if !known.contains_key(variant) {
                     known.insert(variant.clone(), sample.gradient(executor, net, variant)?);
@@ -129,10 +135,10 @@ pub fn disagreements(
     Ok(found)
 }
 
-/// The gradients of the weights in cells, with the position each belongs to.
+/// The gradients of the weights of the cells, with the position of each weight.
 type CellGradient = Vec<(usize, Vec<f32>)>;
 
-/// The cosine of the gradients of all cell weights that do not belong to `position`; 0 where one of them is zero.
+/// Computes the cosine between two gradients over all cell weights that do not belong to `position`. Returns 0 if one of them is zero.
 fn cosine(a: &CellGradient, b: &CellGradient, position: usize) -> f64 {
     let (mut dot, mut squares) = (0.0, [0.0; 2]);
     for ((_, a), (_, b)) in a.iter().zip(b).filter(|((at, _), _)| *at != position) {
@@ -155,15 +161,11 @@ struct Sample {
 }
 
 impl Sample {
-    fn draw(
-        images: &ImageSource,
-        settings: &MatchingSettings,
-        rng: &mut dyn Rng,
-    ) -> Result<Self, TrainError> {
+    fn draw(images: &Dataset, settings: &MatchingSettings, rng: &mut dyn Rng) -> Result<Self, TrainError> {
         let n = settings.batch.min(images.len());
         let indices: Vec<u32> = (0..n).map(|_| rng.random_range(0..images.len() as u32)).collect();
-        let DrawnImages { pixels, indices } =
-            images.images(&images.draw(&indices, &settings.augment, rng))?;
+        let ImageBatch { pixels, indices } =
+            images.load(&images.plan(&indices, &settings.augment, rng)?)?;
         let labels = indices.iter().map(|&i| u32::from(images.labels()[i as usize])).collect();
         Ok(Self { pixels, labels, shape: image_shape(images) })
     }
@@ -189,7 +191,7 @@ impl Sample {
 mod tests {
     use super::*;
 
-    /// Slow reference: every order of the operations, cut behind the second.
+    /// Slow reference: tries every order of the operations, cut after the second one.
     #[test]
     fn the_best_partition_equals_brute_force() {
         for seed in 0..20_u64 {

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use pada_graph::{
-    Batch, ByteImages, ExecError, Executor, Graph, HeldSet, Images, Logits, LossSpec, Pick, Pixels, SgdStep,
-    State, StepStats, Tally, WeightId, WeightLayout,
+use pada_exec::{
+    AugmentedIndex, Batch, ByteImages, CorrectCounts, DeviceData, DeviceDataset, ExecError, Executor, Images,
+    Logits, LossSpec, Pixels, SgdStep, State, StepStats,
 };
+use pada_graph::{Graph, WeightId, WeightLayout};
 
 /// What of it was used.
 #[derive(Clone, Debug, Default)]
@@ -44,14 +45,15 @@ impl Holding {
         let counter =
             if matches!(images.pixels, Pixels::Given(_)) { &self.used.given } else { &self.used.named };
         counter.set(counter.get() + 1);
-        let all = |set: HeldSet, picks: &[Pick]| {
+        let all = |set: DeviceDataset, picks: &[AugmentedIndex]| {
             picks.iter().flat_map(|pick| self.sets[set.0].image(pick, images)).collect()
         };
         match images.pixels {
             Pixels::Given(pixels) => pixels.to_vec(),
-            Pixels::Picks(set, picks) => all(set, picks),
+            Pixels::Augmented(set, picks) => all(set, picks),
             Pixels::Range(set, first, count) => {
-                let picks: Vec<Pick> = (first..first + count).map(|i| Pick::plain(i as u32)).collect();
+                let picks: Vec<AugmentedIndex> =
+                    (first..first + count).map(|i| AugmentedIndex::plain(i as u32)).collect();
                 all(set, &picks)
             }
         }
@@ -60,19 +62,19 @@ impl Holding {
 
 impl Set {
     /// By its definition, pixel by pixel.
-    fn image(&self, pick: &Pick, of: &Images<'_>) -> Vec<f32> {
+    fn image(&self, pick: &AugmentedIndex, of: &Images<'_>) -> Vec<f32> {
         let (height, width) = (of.shape.height as i32, of.shape.width as i32);
         assert!((pick.index as usize) < self.images);
         let mut image = vec![];
         for channel in 0..of.shape.channels {
             for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-                let [[top, bottom], [left, right]] = pick.hole.map(|edges| edges.map(|at| at as i32));
+                let [[top, bottom], [left, right]] = pick.cutout.map(|edges| edges.map(|at| at as i32));
                 if (top..bottom).contains(&y) && (left..right).contains(&x) {
                     image.push(0.0);
                     continue;
                 }
-                let column = if pick.mirrored { width - 1 - x } else { x };
-                let (row, column) = (y + pick.down, column + pick.right);
+                let column = if pick.flipped { width - 1 - x } else { x };
+                let (row, column) = (y + pick.offset_y, column + pick.offset_x);
                 let inside = (0..height).contains(&row) && (0..width).contains(&column);
                 let plane = (pick.index as usize * of.shape.channels + channel) * of.shape.pixels();
                 let byte = if inside { self.bytes[plane + (row * width + column) as usize] } else { 0 };
@@ -90,29 +92,6 @@ impl Executor for Holding {
 
     fn layout(&self) -> &WeightLayout {
         self.inner.layout()
-    }
-
-    fn hold(&mut self, images: &ByteImages<'_>) -> Result<Option<HeldSet>, ExecError> {
-        assert_eq!(images.bytes.len(), images.labels.len() * images.shape.numel());
-        let (bytes, values) = (images.bytes.to_vec(), images.values.to_vec());
-        self.sets.push(Set { bytes, values, images: images.labels.len() });
-        Ok(Some(HeldSet(self.sets.len() - 1)))
-    }
-
-    fn count(&mut self, graph: &Graph, batch: &Batch<'_>, tally: &mut Tally) -> Result<(), ExecError> {
-        let correct = self.logits(graph, &batch.images)?.correct(batch.labels);
-        let place = *tally.kept.get_or_insert_with(|| {
-            self.kept.push(0);
-            self.kept.len() - 1
-        });
-        self.kept[place] += correct;
-        Ok(())
-    }
-
-    fn counts(&mut self, tallies: &[Tally]) -> Result<Vec<usize>, ExecError> {
-        self.used.asked.set(self.used.asked.get() + 1);
-        let kept = std::mem::take(&mut self.kept);
-        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
     }
 
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError> {
@@ -158,5 +137,39 @@ impl Executor for Holding {
 
     fn write(&mut self, state: State, values: &[f32]) {
         self.inner.write(state, values);
+    }
+
+    fn device_data(&mut self) -> Option<&mut dyn DeviceData> {
+        Some(self)
+    }
+}
+
+impl DeviceData for Holding {
+    fn upload_dataset(&mut self, images: &ByteImages<'_>) -> Result<Option<DeviceDataset>, ExecError> {
+        assert_eq!(images.bytes.len(), images.labels.len() * images.shape.numel());
+        let (bytes, values) = (images.bytes.to_vec(), images.values.to_vec());
+        self.sets.push(Set { bytes, values, images: images.labels.len() });
+        Ok(Some(DeviceDataset(self.sets.len() - 1)))
+    }
+
+    fn count(
+        &mut self,
+        graph: &Graph,
+        batch: &Batch<'_>,
+        tally: &mut CorrectCounts,
+    ) -> Result<(), ExecError> {
+        let correct = self.logits(graph, &batch.images)?.correct(batch.labels);
+        let place = *tally.kept.get_or_insert_with(|| {
+            self.kept.push(0);
+            self.kept.len() - 1
+        });
+        self.kept[place] += correct;
+        Ok(())
+    }
+
+    fn counts(&mut self, tallies: &[CorrectCounts]) -> Result<Vec<usize>, ExecError> {
+        self.used.asked.set(self.used.asked.get() + 1);
+        let kept = std::mem::take(&mut self.kept);
+        Ok(tallies.iter().map(|tally| tally.known + tally.kept.map_or(0, |place| kept[place])).collect())
     }
 }

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use pada_graph::{
-    Batch, ExecError, Executor, Graph, Images, Logits, LossSpec, SgdStep, State, StepStats, WeightId,
-    WeightLayout,
-};
+use pada_exec::{Batch, ExecError, Executor, Images, Logits, LossSpec, SgdStep, State, StepStats};
+use pada_graph::{Graph, WeightId, WeightLayout};
 
 /// What it read is worth nothing, and it says so when it is asked.
 pub(crate) struct Lost(pub(crate) Box<dyn Executor>);
@@ -60,7 +58,7 @@ impl Executor for Lost {
         self.0.write(state, values);
     }
 
-    fn health(&self) -> Result<(), ExecError> {
+    fn deferred_error(&self) -> Result<(), ExecError> {
         Err(ExecError::Backend { executor: self.name().to_owned(), message: "it is lost".to_owned() })
     }
 }

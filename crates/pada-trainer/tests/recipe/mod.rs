@@ -1,7 +1,7 @@
 //! The settings that tests of whole runs share; each says what differs.
 
 use pada_data::{Augment, Flip};
-use pada_graph::IdleWeights;
+use pada_exec::UnusedWeights;
 use pada_trainer::{ImageScore, OnNan, Schedule, TrainConfig, TrainSettings};
 
 /// SGD as the paper's, for so many epochs.
@@ -14,15 +14,9 @@ pub(crate) fn recipe(epochs: usize, batch: usize, crop_padding: usize, seed: u64
         momentum: 0.9,
         weight_decay: 2.5e-4,
         clip_norm: 5.0,
-        idle_weights: IdleWeights::Decay,
+        unused_weights: UnusedWeights::Decay,
         on_nan: OnNan::Stop,
     };
-    TrainSettings {
-        train,
-        augment: Augment { crop_padding, flip: Flip::Horizontal, ..Augment::NONE },
-        image_score: ImageScore::Logits,
-        seed,
-        stage: 0,
-        identity: String::new(),
-    }
+    let augment = Augment { crop_padding, flip: Flip::Horizontal, ..Augment::NONE };
+    TrainSettings::new(train).with_augment(augment).with_image_score(ImageScore::Logits).with_seed(seed)
 }

@@ -1,36 +1,41 @@
-use super::{RunConfig, check};
-use crate::ConfigError;
+use pada_data::Augment;
 
-/// Checks `[augment]`, and that it suits the images.
-pub(super) fn check_augment(run: &RunConfig) -> Result<(), ConfigError> {
-    let (augment, data) = (&run.augment, &run.data);
+use super::{ConfigError, DataConfig, check};
+
+/// Checks the section `[augment]` against its ranges and the kind of images.
+pub(super) fn check_augment(augment: &Augment, data: &DataConfig) -> Result<(), ConfigError> {
     let photographs = data.image_size.is_some();
     if let Some(size) = data.image_size {
-        check("data.image_size", size, (1..=4096).contains(&size), "in 1..=4096")?;
-        let range = "0 for photographs: augment.resized_crop cuts them";
+        check("data.image_size", size, (1..=4096).contains(&size), "from 1 to 4096")?;
+        let range = "0 for photographs, which use augment.resized_crop instead";
         check("augment.crop_padding", augment.crop_padding, augment.crop_padding == 0, range)?;
     }
     check(
         "data.damaged",
         "given",
         photographs || data.damaged.is_none(),
-        "left out, or beside data.image_size",
+        "left out unless data.image_size is given",
     )?;
     if let Some(side) = augment.cutout {
         check("augment.cutout", side, side > 0, "at least 1, or left out")?;
     }
-    let for_photographs = "left out: it is for photographs, which have a data.image_size";
+    let for_photographs = "left out unless the images are photographs with a data.image_size";
     if let Some(crop) = &augment.resized_crop {
         check("augment.resized_crop", "given", photographs, for_photographs)?;
         let [area, ratio] = [crop.area, crop.ratio];
         let is_range = |[low, high]: [f64; 2]| low > 0.0 && low <= high && high.is_finite();
         let shares = is_range(area) && area[1] <= 1.0;
-        check("augment.resized_crop.area", format!("{area:?}"), shares, "two shares, above 0 to 1")?;
+        check(
+            "augment.resized_crop.area",
+            format!("{area:?}"),
+            shares,
+            "two numbers above 0 and up to 1, the smaller one first",
+        )?;
         check(
             "augment.resized_crop.ratio",
             format!("{ratio:?}"),
             is_range(ratio),
-            "two positive ratios, rising",
+            "two positive ratios, the smaller one first",
         )?;
     }
     if let Some(jitter) = &augment.color_jitter {
@@ -43,7 +48,7 @@ pub(super) fn check_augment(run: &RunConfig) -> Result<(), ConfigError> {
         for (key, strength) in keys {
             check(key, strength, strength >= 0.0 && strength.is_finite(), "at least 0")?;
         }
-        check("augment.color_jitter.hue", jitter.hue, (0.0..=0.5).contains(&jitter.hue), "in 0..=0.5")?;
+        check("augment.color_jitter.hue", jitter.hue, (0.0..=0.5).contains(&jitter.hue), "from 0 to 0.5")?;
     }
     Ok(())
 }

@@ -1,88 +1,190 @@
-//! What a run is: one TOML file holds everything that changes its result.
+//! Typed configs, which contain all settings that change the result of a run.
+//!
+//! A [`RunConfig`] trains a supernet and ranks architectures with it. A [`RetrainConfig`] trains one architecture from scratch. Every key
+//! has a default, so a file contains only the keys that differ; `extends = "base.toml"` starts from another file. `docs/config.md` lists
+//! all keys.
 
-mod alone;
 mod augment;
+mod error;
 mod load;
 mod rank;
-mod rule;
-mod sampler;
+mod retrain;
+mod samplers;
+mod schema;
 mod supernet;
+mod tables;
+mod update;
 
-pub use alone::AloneConfig;
+use std::path::Path;
+
+pub use error::ConfigError;
+pub use load::ConfigPlace;
+use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
-use pada_graph::{Precision, RankNorms};
+use pada_exec::{BatchNormSync, Precision};
 use pada_trainer::TrainConfig;
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
-pub use rule::{FewShotConfig, GradientMatchingConfig, LastSplit, NoSettings, RuleConfig, SplitConfig};
-pub use sampler::{DataRule, PathRule, SamplerConfig};
+pub(crate) use retrain::in_words_of_retrain;
+pub use retrain::{RetrainConfig, RetrainNetwork, RetrainSettings, StandAloneConfig, TestConfig};
+pub use samplers::{ImageImportanceConfig, ImagesConfig, PathsConfig};
+use schema::{RUN, Schema};
 use serde::{Deserialize, Serialize};
 pub(crate) use supernet::SupernetSize;
-pub use supernet::{SpaceName, SupernetConfig, WidthsName};
+pub use supernet::{SpaceName, SupernetConfig, WidthsName, search_space};
+pub use tables::{config_tables, retrain_config_tables};
+pub use update::{FewShotConfig, GradientMatchingConfig, LastSplit, SplitConfig, UpdateConfig};
 
-use crate::ConfigError;
+/// The name in a config for images that the program which started the run provides itself.
+pub(crate) const OWN: &str = "own";
 
-/// A whole run. Every key must be given, unless it says that it is optional; no other key may be.
+/// The config of a run without arguments. The file is a link to `configs/mini/pada.toml`, so that a package of this crate contains it.
+const MINI: &str = include_str!("mini.toml");
+
+/// The config of a supernet run: train a supernet, rank architectures, and compare the ranking with benchmark tables.
+///
+/// `RunConfig::default()` has the default of every key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunConfig {
-    /// Names the run folder and the record.
+    /// Name of the run folder and of the record.
     pub name: String,
     /// Seed of all random streams.
     pub seed: u64,
-    /// `[data]`
+    /// `[data]`: the images.
     pub data: DataConfig,
-    /// `[supernet]`
+    /// `[supernet]`: the weight-sharing network.
     pub supernet: SupernetConfig,
-    /// `[compute]`
+    /// `[compute]`: the executor.
     pub compute: ComputeConfig,
-    /// `[train]`
+    /// `[train]`: number of epochs and SGD.
     pub train: TrainConfig,
-    /// `[augment]`
+    /// `[augment]`: random changes to training images.
     pub augment: Augment,
-    /// `[sampler]`
-    pub sampler: SamplerConfig,
-    /// `[rule]`, optional: what a step does with its paths.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub rule: RuleConfig,
-    /// `[split]`, optional: how the supernet is split into several.
+    /// `[paths]`: the path sampler.
+    pub paths: PathsConfig,
+    /// `[images]`: the data sampler.
+    pub images: ImagesConfig,
+    /// `[update]`: the training rule, which computes an update from the gradients of the paths of a step.
+    pub update: UpdateConfig,
+    /// `[split]`: the split into sub-supernets, or `None` for a single supernet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitConfig>,
-    /// `[alone]`, optional: an architecture as a network of its own, and what publications add to its training.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alone: Option<AloneConfig>,
-    /// `[rank]`
+    /// `[rank]`: the architectures that are scored, the images, and the benchmark tables.
     pub rank: RankConfig,
 }
 
+impl Described for RunConfig {
+    const SCHEMA: &'static Schema = &RUN;
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Layers::new(&RUN).resolve().expect("every key has a default")
+    }
+}
+
 impl RunConfig {
-    /// Everything that changes how a supernet is trained, as one text: the keys of some sections with their values, so that a key that
-    /// comes later and is not there leaves older checkpoints theirs.
-    pub(crate) fn identity(&self) -> String {
-        const SECTIONS: [&str; 6] = ["supernet", "compute", "sampler", "rule", "split", "alone"];
-        // What norms do, a checkpoint says beside the number of ranks.
-        const ELSEWHERE: &str = "compute.norms";
-        let counts =
-            |key: &str| key != ELSEWHERE && SECTIONS.contains(&key.split('.').next().unwrap_or_default());
-        let settings = self.settings().into_iter().filter(|(key, _)| counts(key));
-        settings.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+    /// Returns the config of a run without arguments: PA&DA on the embedded mini images.
+    ///
+    /// # Panics
+    /// This function never panics, because a test parses the embedded config.
+    pub fn mini() -> Self {
+        Self::parse(MINI, Path::new("configs/mini/pada.toml")).expect("the embedded config is valid")
     }
 
-    /// Sampler, rule and splits in words, for records.
+    /// Returns [`RunConfig::mini`] with assignments of the form `section.key=value` applied. Defaults that depend on other keys follow
+    /// the assignments.
+    ///
+    /// # Errors
+    /// Returns an error with the assignment if it is not valid.
+    pub fn mini_with<S: AsRef<str>>(assignments: &[S]) -> Result<Self, ConfigError> {
+        let mut layers = Layers::new(&RUN);
+        layers.text(MINI, Path::new("configs/mini/pada.toml"))?;
+        layers.assignments(assignments)?;
+        layers.resolve()
+    }
+
+    /// Parses a config. Errors use `name` as the path of the text.
+    ///
+    /// # Errors
+    /// Returns an error with file and line if the config is not valid.
+    pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Layers::new(&RUN);
+        layers.text(text, name)?;
+        layers.resolve()
+    }
+
+    /// Reads a config file and the files that it extends.
+    ///
+    /// # Errors
+    /// Returns an error with file and line if a file cannot be read or is not valid.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::read_with::<&str>(path, &[])
+    }
+
+    /// Reads a config file and applies assignments of the form `section.key=value`. Defaults that depend on other keys follow the
+    /// assignments.
+    ///
+    /// # Errors
+    /// Returns an error with file and line, or with the assignment, if one of them is not valid.
+    pub fn read_with<S: AsRef<str>>(path: &Path, assignments: &[S]) -> Result<Self, ConfigError> {
+        let mut layers = Layers::new(&RUN);
+        layers.file(path)?;
+        layers.assignments(assignments)?;
+        layers.resolve()
+    }
+
+    /// Returns the config with an assignment `section.key=value` applied. The value is TOML or plain text. `none` unsets a key that can be
+    /// unset. A change of the rule of a section drops the other keys of the section.
+    ///
+    /// # Errors
+    /// Returns an error with the assignment if it is not valid.
+    pub fn with(&self, assignment: &str) -> Result<Self, ConfigError> {
+        self.with_all(&[assignment])
+    }
+
+    /// Returns the config with several assignments applied. Their order does not matter.
+    ///
+    /// # Errors
+    /// Returns an error with the assignment if it is not valid.
+    pub fn with_all<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Self, ConfigError> {
+        check_seed(self.seed)?;
+        let mut layers = Layers::of(self);
+        layers.assignments(assignments)?;
+        layers.resolve()
+    }
+
+    /// Returns every key that is set, as `section.key`, with its value as TOML, sorted by key.
+    ///
+    /// # Panics
+    /// Panics if the seed is too large for a TOML file; [`RunConfig::check`] rejects such a seed.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        load::settings(self)
+    }
+
+    /// Writes the config as a TOML file with every key. [`RunConfig::parse`] returns an equal config.
+    ///
+    /// # Panics
+    /// Panics if the seed is too large for a TOML file; [`RunConfig::check`] rejects such a seed.
+    pub fn to_toml(&self) -> String {
+        load::to_toml(self)
+    }
+
+    /// Describes samplers, update rule and splits in words, for records.
     pub fn method(&self) -> String {
-        let sampler = self.sampler.describe();
-        let rule = match &self.rule {
-            RuleConfig::SummedPaths(_) => match (self.sampler.path, self.sampler.data) {
-                (PathRule::Fair, DataRule::Uniform) => sampler.replace("fair paths", "FairNAS"),
-                _ => sampler,
-            },
-            RuleConfig::Sumnas(rule) => format!("SUMNAS ({}), {sampler}", rule.variant),
-            RuleConfig::Nsas(_) => format!("NSAS, {sampler}"),
-            RuleConfig::Close(_) => format!("CLOSE, {sampler}"),
-            RuleConfig::MagicAt(_) if self.sampler.path == PathRule::OneChange => {
-                format!("Magic-AT, {sampler}")
+        let samplers = samplers::describe(&self.paths, &self.images);
+        let rule = match (&self.update, &self.paths) {
+            (UpdateConfig::SummedPaths, PathsConfig::Fair { .. }) if self.images == ImagesConfig::Uniform => {
+                samplers.replace("fair paths", "FairNAS")
             }
-            RuleConfig::MagicAt(_) => format!("Magic-A, {sampler}"),
+            (UpdateConfig::SummedPaths, _) => samplers,
+            (UpdateConfig::Sumnas(rule), _) => format!("SUMNAS ({}), {samplers}", rule.variant),
+            (UpdateConfig::Nsas(_), _) => format!("NSAS, {samplers}"),
+            (UpdateConfig::Close(_), _) => format!("CLOSE, {samplers}"),
+            (UpdateConfig::MagicAt(_), PathsConfig::OneChange) => format!("Magic-AT, {samplers}"),
+            (UpdateConfig::MagicAt(_), _) => format!("Magic-A, {samplers}"),
         };
         match &self.split {
             None => rule,
@@ -91,78 +193,301 @@ impl RunConfig {
         }
     }
 
-    /// Checks the ranges of all numbers, and that everything suits the space.
+    /// Checks the ranges of all numbers, and that all settings fit the search space.
     ///
     /// # Errors
-    /// [`ConfigError`]
+    /// Returns an error with the key if a value is out of range or does not fit.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let (t, r) = (&self.train, &self.rank);
-        check("name", format!("{:?}", self.name), names_a_folder(&self.name), NAMES)?;
-        self.check_seed()?;
+        check_run_name(&self.name)?;
+        check_seed(self.seed)?;
         self.supernet.size()?;
-        let counts = [
-            ("data.train_images", self.data.train_images.unwrap_or(1)),
-            ("train.epochs", t.epochs),
-            ("train.batch", t.batch),
-        ];
-        for (key, count) in counts {
-            check(key, count, count > 0, "at least 1")?;
-        }
+        check_train(&self.train, &self.data)?;
         if let Some(SplitConfig::GradientMatching(split)) = &self.split {
-            check("split.splits", split.splits, (1..=6).contains(&split.splits), "in 1..=6")?;
+            check("split.splits", split.splits, (1..=6).contains(&split.splits), "from 1 to 6")?;
             check("split.samples", split.samples, split.samples > 0, "at least 1")?;
             let trained = split.leaf_epochs > 0 || split.last == LastSplit::Inherit;
             check(
                 "split.leaf_epochs",
                 split.leaf_epochs,
                 trained,
-                "at least 1 with last = \"reinitialise\"",
+                "at least 1 if split.last is \"reinitialise\"",
             )?;
         }
-        let fits = self.split.is_none() || self.sampler.works_on_parts();
+        let fits = self.split.is_none() || self.paths.works_on_parts();
         let range =
-            "uniform, one-change, pareto, or importance with share = \"position\", where there is a [split]";
-        check("sampler.path", self.sampler.describe(), fits, range)?;
-        check("train.lr", t.lr, t.lr > 0.0 && t.lr.is_finite(), "positive")?;
-        check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "in 0..1")?;
-        check("train.weight_decay", t.weight_decay, (0.0..1.0).contains(&t.weight_decay), "in 0..1")?;
-        check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf for no clipping")?;
-        augment::check_augment(self)?;
-        self.rule.check(self)?;
-        if let Some(alone) = &self.alone {
-            alone.check(self)?;
-        }
-        r.check(self)?;
-        let held_out = r.split == RankSplit::Test || self.data.train == TrainPart::Half;
-        check("rank.split", "valid", held_out, "\"test\", unless data.train is \"half\"")
-    }
-}
-
-impl RunConfig {
-    /// A config is a TOML file, whose numbers have a sign.
-    pub(super) fn check_seed(&self) -> Result<(), ConfigError> {
-        check("seed", self.seed, i64::try_from(self.seed).is_ok(), "at most 9223372036854775807")
+            "uniform, one-change, pareto, or importance with scope = \"position\" if there is a [split]";
+        check("paths.rule", self.paths.rule(), fits, range)?;
+        augment::check_augment(&self.augment, &self.data)?;
+        self.update.check(self)?;
+        self.rank.check(self)?;
+        self.rank.split.check(self.data.train)
     }
 
-    /// Checks that a split names positions that the space has; `n` is their number.
+    /// Checks that the decisions of a split exist in the space, which has `n` decisions.
     pub(crate) fn check_positions(&self, n: usize) -> Result<(), ConfigError> {
         let Some(SplitConfig::FewShot(split)) = &self.split else { return Ok(()) };
-        let (value, range) = (format!("{:?}", split.positions), "different positions of the space, from 0");
+        let (value, range) =
+            (format!("{:?}", split.positions), "a list of different decisions of the space, counted from 0");
         let mut seen = std::collections::HashSet::new();
         let holds = split.positions.iter().all(|&e| e < n && seen.insert(e)) && !seen.is_empty();
         check("split.positions", value, holds, range)
     }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+/// The config of a run folder, for either kind of run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Config {
+    /// A supernet run.
+    Run(RunConfig),
+    /// A run of `pada retrain`.
+    Retrain(RetrainConfig),
 }
 
-/// What names of runs are.
-const NAMES: &str =
-    "the name of a folder: 1 to 100 letters, digits, spaces and signs but / and \\, the first no dot";
+impl From<RunConfig> for Config {
+    fn from(config: RunConfig) -> Self {
+        Self::Run(config)
+    }
+}
 
-/// Whether a run's folder can be named so, and lies then where runs lie.
+impl From<RetrainConfig> for Config {
+    fn from(config: RetrainConfig) -> Self {
+        Self::Retrain(config)
+    }
+}
+
+impl From<&RunConfig> for Config {
+    fn from(config: &RunConfig) -> Self {
+        Self::Run(config.clone())
+    }
+}
+
+impl From<&RetrainConfig> for Config {
+    fn from(config: &RetrainConfig) -> Self {
+        Self::Retrain(config.clone())
+    }
+}
+
+impl From<&Config> for Config {
+    fn from(config: &Config) -> Self {
+        config.clone()
+    }
+}
+
+impl Config {
+    /// Reads the config of a run folder. A file with the section `[retrain]` or `[network]` is a [`RetrainConfig`].
+    ///
+    /// # Errors
+    /// Returns an error with file and line if the file cannot be read or is not valid.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses the config of a run folder. Errors use `name` as the path of the text.
+    ///
+    /// # Errors
+    /// Returns an error with file and line if the config is not valid.
+    pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
+        let table = text.parse::<toml::Table>().unwrap_or_default();
+        if ["retrain", "network"].iter().any(|section| table.contains_key(*section)) {
+            return RetrainConfig::parse(text, name).map(Self::Retrain);
+        }
+        RunConfig::parse(text, name).map(Self::Run)
+    }
+
+    /// Returns the name of the run.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Run(config) => &config.name,
+            Self::Retrain(config) => &config.name,
+        }
+    }
+
+    /// Returns the seed of all random streams.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Run(config) => config.seed,
+            Self::Retrain(config) => config.seed,
+        }
+    }
+
+    /// Returns the section `[data]`.
+    pub fn data(&self) -> &DataConfig {
+        match self {
+            Self::Run(config) => &config.data,
+            Self::Retrain(config) => &config.data,
+        }
+    }
+
+    /// Returns search space and size of the network.
+    pub fn network(&self) -> &SupernetConfig {
+        match self {
+            Self::Run(config) => &config.supernet,
+            Self::Retrain(config) => &config.network,
+        }
+    }
+
+    /// Returns the section `[compute]`.
+    pub fn compute(&self) -> ComputeConfig {
+        match self {
+            Self::Run(config) => config.compute,
+            Self::Retrain(config) => config.compute,
+        }
+    }
+
+    /// Returns the section `[train]`.
+    pub fn train(&self) -> &TrainConfig {
+        match self {
+            Self::Run(config) => &config.train,
+            Self::Retrain(config) => &config.train,
+        }
+    }
+
+    /// Returns the augmentation of the training images.
+    pub fn augment(&self) -> &Augment {
+        match self {
+            Self::Run(config) => &config.augment,
+            Self::Retrain(config) => &config.augment,
+        }
+    }
+
+    /// Returns the images that architectures are scored on.
+    pub fn scored_on(&self) -> TestConfig {
+        match self {
+            Self::Run(RunConfig { rank, .. }) => TestConfig {
+                split: rank.split,
+                images: rank.images,
+                batch: rank.batch,
+                recalibrate: rank.recalibrate,
+            },
+            Self::Retrain(config) => config.test,
+        }
+    }
+
+    /// Returns the split of the supernet, if there is one.
+    pub fn split(&self) -> Option<&SplitConfig> {
+        match self {
+            Self::Run(config) => config.split.as_ref(),
+            Self::Retrain(_) => None,
+        }
+    }
+
+    /// Returns the recipe of the stand-alone network, if one is trained.
+    pub fn stand_alone(&self) -> Option<&StandAloneConfig> {
+        match self {
+            Self::Run(_) => None,
+            Self::Retrain(config) => config.stand_alone(),
+        }
+    }
+
+    /// Describes the method in words, for records.
+    pub fn method(&self) -> String {
+        match self {
+            Self::Run(config) => config.method(),
+            Self::Retrain(config) => {
+                format!("{} from scratch", config.retrain.arch.as_deref().unwrap_or_default())
+            }
+        }
+    }
+
+    /// Checks the ranges of all numbers, and that all settings fit the search space.
+    ///
+    /// # Errors
+    /// Returns an error with the key if a value is out of range or does not fit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match self {
+            Self::Run(config) => config.check(),
+            Self::Retrain(config) => config.check(),
+        }
+    }
+
+    /// Returns every key that is set, as `section.key`, with its value as TOML, sorted by key.
+    ///
+    /// # Panics
+    /// Panics if the seed is too large for a TOML file; [`Config::check`] rejects such a seed.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Run(config) => config.settings(),
+            Self::Retrain(config) => config.settings(),
+        }
+    }
+
+    /// Writes the config as a TOML file with every key. [`Config::parse`] returns an equal config.
+    ///
+    /// # Panics
+    /// Panics if the seed is too large for a TOML file; [`Config::check`] rejects such a seed.
+    pub fn to_toml(&self) -> String {
+        match self {
+            Self::Run(config) => config.to_toml(),
+            Self::Retrain(config) => config.to_toml(),
+        }
+    }
+
+    /// Renames the key in an error of a check that both kinds of runs share to the key of this kind.
+    pub(crate) fn in_own_words(&self, error: ConfigError) -> ConfigError {
+        match self {
+            Self::Run(_) => error,
+            Self::Retrain(_) => in_words_of_retrain(error),
+        }
+    }
+
+    /// Returns the settings that determine which checkpoints a run can use, as canonical JSON with sorted keys and all defaults.
+    ///
+    /// Epochs, learning rate, augmentation and seed are absent, because a checkpoint stores them itself. The batch-norm statistics of several
+    /// processes are absent as well, because they matter only together with the number of processes.
+    pub(crate) fn identity(&self) -> serde_json::Value {
+        const SECTIONS: [&str; 8] =
+            ["supernet", "network", "compute", "paths", "images", "update", "split", "retrain"];
+        let json = match self {
+            Self::Run(config) => serde_json::to_value(config),
+            Self::Retrain(config) => serde_json::to_value(config),
+        };
+        let mut json = json.expect("a config has text keys");
+        if let Some(sections) = json.as_object_mut() {
+            sections.retain(|section, _| SECTIONS.contains(&section.as_str()));
+            if let Some(compute) = sections.get_mut("compute").and_then(serde_json::Value::as_object_mut) {
+                compute.remove("norms");
+            }
+        }
+        json
+    }
+}
+
+/// Checks that the seed fits a TOML file, whose integers are signed.
+fn check_seed(seed: u64) -> Result<(), ConfigError> {
+    check("seed", seed, i64::try_from(seed).is_ok(), "at most 9223372036854775807")
+}
+
+fn check_run_name(name: &str) -> Result<(), ConfigError> {
+    check("name", format!("{name:?}"), names_a_folder(name), NAMES)
+}
+
+fn check_train(t: &TrainConfig, data: &DataConfig) -> Result<(), ConfigError> {
+    let counts = [
+        ("data.train_images", data.train_images.unwrap_or(1)),
+        ("train.epochs", t.epochs),
+        ("train.batch", t.batch),
+    ];
+    for (key, count) in counts {
+        check(key, count, count > 0, "at least 1")?;
+    }
+    check("train.lr", t.lr, t.lr > 0.0 && t.lr.is_finite(), "positive")?;
+    check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "at least 0 and below 1")?;
+    check(
+        "train.weight_decay",
+        t.weight_decay,
+        (0.0..1.0).contains(&t.weight_decay),
+        "at least 0 and below 1",
+    )?;
+    check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf to disable clipping")
+}
+
+/// Description of valid names of runs.
+const NAMES: &str =
+    "the name of a folder: 1 to 100 characters without /, \\ and control characters, not starting with a dot";
+
+/// Returns true if a name is a valid name of a run folder. Such a folder is always inside the folder of all runs.
 fn names_a_folder(name: &str) -> bool {
     let plain = |c: char| !c.is_control() && c != '/' && c != '\\';
     (1..=100).contains(&name.chars().count()) && !name.starts_with('.') && name.chars().all(plain)
@@ -178,88 +503,117 @@ pub(crate) fn check(
     if holds { Ok(()) } else { bad() }
 }
 
-/// Which images.
+/// The training images: the section `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// `mini`, `cifar10`, `cifar100`, or a folder that holds the official binary files of one of these two, or photographs in ImageNet's
-    /// layout.
+    /// `mini`, `cifar10`, `cifar100`, or a folder with the official binary files of CIFAR or with photographs in the layout of ImageNet.
     pub source: String,
-    /// For photographs: height and width of the images that they become.
+    /// Height and width that photographs are resized to, in pixels. It is required for photographs and not valid for other images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<usize>,
-    /// Optional, for photographs: whether a damaged file stops the run or is left out; `stop`.
+    /// Reaction to a photograph that cannot be decoded. With `None` the run stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<Damaged>,
-    /// Which training images are trained on.
+    /// Part of the training images that is trained on.
     pub train: TrainPart,
-    /// Optional: only the first so many of them, in official order.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Trains only on the first N images of this part, in official order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_images: Option<usize>,
 }
 
 impl DataConfig {
-    /// How photographs are read; none for images that have their own size.
+    /// Returns the settings for reading photographs, or `None` for images of a fixed size.
     pub fn photographs(&self) -> Option<Photographs> {
         self.image_size.map(|size| Photographs { size, damaged: self.damaged.unwrap_or_default() })
     }
 }
 
-/// Which training images a supernet is trained on.
+/// Part of the training images that is trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrainPart {
-    /// All of them.
+    /// All training images.
     All,
-    /// One half; the other is there to rank on, see [`pada_data::Splits::halves`].
+    /// One half of the training images. The other half is available for ranking, see [`pada_data::Splits::halves`].
     Half,
 }
 
-/// What computes forward and backward passes. Other executors and precisions round otherwise, so it is a part of the run.
+/// The executor and its precision: the section `[compute]`. They change the rounding and therefore the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ComputeConfig {
-    /// Which executor.
+    /// The executor.
     pub executor: ExecutorName,
-    /// `f32`; `bf16`, faster and less exact; `f64` to check with.
+    /// Precision of the computation: `f32`; `bf16`, which is faster and less exact; `f64`, for checks.
     pub precision: Precision,
-    /// Optional, where several ranks train together: whether batch norms take the statistics of the whole batch, `sync`, or of each
-    /// rank's own images, `local`; `sync`. With `local` the result depends on the number of ranks.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub norms: RankNorms,
+    /// Scope of batch-norm statistics if several processes train together. With `local` the result depends on the number of processes.
+    #[serde(default)]
+    pub norms: BatchNormSync,
 }
 
 /// An executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutorName {
-    /// The fast one.
+    /// The fast executor.
     Engine,
-    /// The readable one.
+    /// The readable reference.
     Candle,
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_identity_of_a_run_holds_the_keys_that_are_there() {
-        let identity = RunConfig::mini().identity();
+    fn the_identity_of_a_run_is_canonical_and_holds_what_decides_about_its_weights() {
+        let identity = |config: RunConfig| Config::Run(config).identity().to_string();
+        let mini = identity(RunConfig::mini());
         let start =
-            "compute.executor = \"engine\", compute.precision = \"f32\", sampler.data = \"importance\", ";
-        assert!(identity.starts_with(start), "{identity}");
-        for other in ["data_smoothing", "norms", "train.", "seed", "name"] {
-            assert!(!identity.contains(other), "{other} in {identity}");
+            r#"{"compute":{"executor":"engine","precision":"f32"},"images":{"importance_weights":"none","#;
+        assert!(mini.starts_with(start), "{mini}");
+        for other in ["norms", "train", "seed", "name", "rank"] {
+            assert!(!mini.contains(&format!("\"{other}\"")), "{other} in {mini}");
         }
-        let changed = |set: &str| RunConfig::mini().with(set).unwrap().identity();
-        assert_eq!(changed("train.epochs=3"), identity);
-        assert_eq!(changed("compute.norms=\"local\""), identity);
-        assert!(
-            changed("sampler.data_smoothing={first=0.0, last=0.3}")
-                .contains("sampler.data_smoothing.last = 0.3")
-        );
-        assert_ne!(changed("supernet.cells=2"), identity);
-        assert_ne!(changed("rule={name=\"nsas\", beta=0.8, constraints=\"random-and-diverse\"}"), identity);
+        let changed = |set: &str| identity(RunConfig::mini().with(set).unwrap());
+        for same in ["train.epochs=3", "compute.norms=local", "seed=5", "name=other", "rank.images=3"] {
+            assert_eq!(changed(same), mini, "{same}");
+        }
+        // A config with an explicit default equals the config without the key.
+        assert_eq!(changed("images.smoothing={first=0.0, last=1.0}"), mini);
+        assert_eq!(identity(RunConfig::default()), mini);
+        assert!(changed("images.smoothing.last=0.3").contains(r#""smoothing":{"first":0.0,"last":0.3}"#));
+        for other in ["supernet.cells=2", "update.rule=nsas", "paths.weight_bound=3", "compute.precision=f64"]
+        {
+            assert_ne!(changed(other), mini, "{other}");
+        }
+        let retrain =
+            |text: &str| Config::Retrain(RetrainConfig::default().of_arch(text).unwrap()).identity();
+        assert_ne!(retrain("333333"), retrain("333332"));
+        assert_eq!(retrain("333333")["retrain"]["network"], "stand-alone");
+    }
+
+    #[test]
+    fn every_default_is_a_value_of_its_key() {
+        use schema::{KeyDefault, RETRAIN_RUN};
+        for section in RUN.sections.iter().chain(RETRAIN_RUN.sections) {
+            for key in section.keys {
+                if let KeyDefault::Is(text) | KeyDefault::Unless(text) = key.default {
+                    let value =
+                        format!("value = {text}").parse::<toml::Table>().unwrap().remove("value").unwrap();
+                    assert!(key.kind.accepts(&value), "{}: {text}", section.path(key.name));
+                }
+                let Some(tag) = section.tag.and_then(|tag| section.key(tag)) else {
+                    assert!(key.of.is_empty(), "{}", key.name);
+                    continue;
+                };
+                for of in key.of {
+                    let value = toml::Value::String((*of).to_owned());
+                    assert!(tag.kind.accepts(&value), "{}: no {of}", section.path(key.name));
+                }
+            }
+        }
     }
 }

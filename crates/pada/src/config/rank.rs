@@ -5,69 +5,69 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PathRule, RunConfig, SpaceName, check};
-use crate::ConfigError;
+use super::{ConfigError, RunConfig, SpaceName, TrainPart, check};
 
-/// Which architectures are scored on which images, and with what the ranking is compared.
+/// The ranking: architectures, images, and benchmark tables to compare with. It is the section `[rank]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RankConfig {
-    /// `truth` (those of the truth table), `all` of the space, `random:100` different ones, or a file with one architecture a line.
+    /// Architectures to rank: `truth` (the architectures of the benchmark table), `all` of the space, `random:N` different ones, or a file
+    /// with one architecture per line.
     pub archs: RankArchs,
-    /// Where the images come from.
+    /// Images to score on.
     pub split: RankSplit,
-    /// How many images: the first ones in official order.
+    /// Number of images; the first ones in official order.
     pub images: usize,
-    /// Images per batch. Where norms use the statistics of the batch it changes the scores.
+    /// Images per batch. If the batch norms use batch statistics, it changes the scores.
     pub batch: usize,
-    /// What running statistics are taken from before an architecture is scored; needed in spaces whose norms have them, `proxyless` and
-    /// `macro`, and optional in a run with `[alone]`, whose statistics are otherwise those of its training.
+    /// Training images from which the running statistics of every architecture are recomputed before it is scored. It is required in spaces
+    /// whose batch norms have running statistics: `proxyless` and `macro`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrate: Option<Recalibration>,
-    /// The truth table; optional where `archs` is not `truth`.
+    /// Benchmark table that the ranking is compared with. It may be `None` unless `archs` is `truth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<TruthName>,
-    /// Optional: further tables, compared with where they have been downloaded.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Further benchmark tables. A table that has not been downloaded is skipped.
+    #[serde(default)]
     pub compare: Vec<TruthName>,
 }
 
-/// Training images that an architecture's running statistics are the mean over.
+/// Training images from which the running statistics of each architecture are recomputed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recalibration {
-    /// How many: a fixed random choice of those that may be trained on.
+    /// Number of images, a fixed random choice from the images that may be trained on.
     pub images: usize,
     /// Images per batch.
     pub batch: usize,
 }
 
 impl Recalibration {
-    /// That of a program that is not told otherwise. The batch is that of SPOS.
+    /// The default: 2,048 images with the batch size of SPOS.
     pub const USUAL: Self = Self { images: 2048, batch: 128 };
 
-    /// Over another number of images than is usual.
+    /// Creates settings with a number of images and the default batch size.
     pub fn over(images: NonZeroUsize) -> Self {
         Self { images: images.get(), ..Self::USUAL }
     }
 
-    fn check(self) -> Result<(), ConfigError> {
+    pub(super) fn check(self) -> Result<(), ConfigError> {
         check("rank.recalibrate.images", self.images, self.images > 0, "at least 1")?;
         check("rank.recalibrate.batch", self.batch, self.batch > 0, "at least 1")
     }
 }
 
-/// Which architectures are ranked.
+/// The architectures that are ranked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum RankArchs {
-    /// Those of the truth table.
+    /// The architectures of the benchmark table.
     Truth,
-    /// All of the space.
+    /// All architectures of the space.
     All,
-    /// So many different ones, chosen by the run's seed.
+    /// This number of different random architectures, drawn with the seed of the run.
     Random(usize),
-    /// Those of a file.
+    /// The architectures of a file.
     File(String),
 }
 
@@ -111,11 +111,11 @@ impl fmt::Display for RankArchs {
     }
 }
 
-/// A table of accuracies trained from scratch.
+/// A benchmark table: accuracies of architectures that were trained from scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TruthName {
-    /// The embedded table of the mini images.
+    /// The embedded table for the mini images.
     Mini,
     /// NAS-Bench-201: CIFAR-10 test accuracy after 200 epochs.
     Nb201,
@@ -133,8 +133,22 @@ pub enum TruthName {
     Darts214,
 }
 
+/// Writes the name of the table as a config has it.
+impl fmt::Display for TruthName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mini => "mini",
+            Self::Nb201 => "nb201",
+            Self::Nb201Cifar100 => "nb201-cifar100",
+            Self::Nb201Imagenet16 => "nb201-imagenet16",
+            Self::NasBenchMacro => "nas-bench-macro",
+            Self::Darts214 => "darts-214",
+        })
+    }
+}
+
 impl TruthName {
-    /// The space of its architectures.
+    /// Returns the search space of the architectures of the table.
     pub fn space(self) -> SpaceName {
         match self {
             Self::Mini | Self::Nb201 | Self::Nb201Cifar100 | Self::Nb201Imagenet16 => SpaceName::Nb201,
@@ -144,35 +158,39 @@ impl TruthName {
     }
 }
 
-/// Images that architectures are scored on.
+/// The images that architectures are scored on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RankSplit {
-    /// The test images, as the released code does.
+    /// The test images, as in the released code of PA&DA.
     Test,
-    /// The half of the training images that was not trained on; needs `data.train = "half"`.
+    /// The half of the training images that was not trained on. It requires `data.train = "half"`.
     Valid,
 }
 
+impl RankSplit {
+    /// Checks that the training leaves images for this split.
+    pub(super) fn check(self, train: TrainPart) -> Result<(), ConfigError> {
+        let held_out = self == Self::Test || train == TrainPart::Half;
+        check("rank.split", "valid", held_out, "\"test\" unless data.train is \"half\"")
+    }
+}
+
 impl RankConfig {
-    /// Checks its numbers, and that it suits the space; a run of one architecture ranks nothing.
+    /// Checks the numbers, and that the settings fit the space.
     pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
         let space = run.supernet.space;
         let counts = [("rank.images", self.images), ("rank.batch", self.batch)];
         for (key, count) in counts {
             check(key, count, count > 0, "at least 1")?;
         }
-        match (&run.alone, self.recalibrate) {
-            (None, recalibrate) => check_recalibration(recalibrate, space)?,
-            (Some(_), Some(given)) => given.check()?,
-            (Some(_), None) => {}
-        }
+        check_recalibration(self.recalibrate, space)?;
         let is_ours = |truth: &TruthName| truth.space() == space;
-        let range = "a table of the run's space: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 of darts";
-        check("rank.truth", format!("{:?}", self.truth), self.truth.iter().all(is_ours), range)?;
-        check("rank.compare", format!("{:?}", self.compare), self.compare.iter().all(is_ours), range)?;
-        if run.sampler.path == PathRule::Fixed {
-            return Ok(());
+        let range = "a table of the search space of the run: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 of darts";
+        for (key, tables) in [("rank.truth", self.truth.as_slice()), ("rank.compare", &self.compare)] {
+            let foreign: Vec<String> =
+                tables.iter().filter(|table| !is_ours(table)).map(ToString::to_string).collect();
+            check(key, foreign.join(", "), foreign.is_empty(), range)?;
         }
         check_list("rank.archs", &self.archs, self.truth)?;
         let few = self.archs != RankArchs::All || can_be_listed(space);
@@ -180,23 +198,23 @@ impl RankConfig {
             "rank.archs",
             "all",
             few,
-            "truth, random:100 or a file: the space is too large to rank all of it",
+            "truth, random:N or a file, because the space is too large to rank all of it",
         )
     }
 }
 
-/// A list of architectures that is not empty, whatever the space: `truth` needs a table.
+/// Checks that a list of architectures can be read and is not empty. `truth` requires a table.
 pub(crate) fn check_list(
     key: &'static str,
     archs: &RankArchs,
     truth: Option<TruthName>,
 ) -> Result<(), ConfigError> {
     let known = truth.is_some() || *archs != RankArchs::Truth;
-    check(key, "truth", known, "another list where there is no rank.truth or --truth")?;
+    check(key, "truth", known, "all, random:N or a file if there is no rank.truth or --truth")?;
     check(key, "random:0", *archs != RankArchs::Random(0), "at least random:1")
 }
 
-/// A space whose norms have running statistics needs images for them, another has no use for any.
+/// Checks that images for running statistics are given exactly if the batch norms of the space have such statistics.
 pub(crate) fn check_recalibration(
     recalibrate: Option<Recalibration>,
     space: SpaceName,
@@ -204,12 +222,11 @@ pub(crate) fn check_recalibration(
     let (key, name) = ("rank.recalibrate", space.name());
     match (recalibrate, space.recalibrates()) {
         (None, true) => {
-            let what =
-                "the training images that running statistics are taken from, { images = 2048, batch = 128 }";
+            let what = "the training images from which running statistics are recomputed, for example { images = 2048, batch = 128 }";
             Err(ConfigError::Needed { key, space: name, what })
         }
         (Some(_), false) => {
-            let reason = "its norms use the statistics of the batch that is scored";
+            let reason = "its batch norms use batch statistics";
             Err(ConfigError::NoEffect { key, space: name, reason })
         }
         (Some(given), true) => given.check(),
@@ -217,7 +234,7 @@ pub(crate) fn check_recalibration(
     }
 }
 
-/// Whether a computer can hold the list of all architectures.
+/// Returns true if the space is small enough to list all architectures in memory.
 pub(crate) fn can_be_listed(space: SpaceName) -> bool {
     matches!(space, SpaceName::Nb201 | SpaceName::Macro)
 }

@@ -1,27 +1,27 @@
-use pada_space::ProxylessWidths;
+use pada_space::{Darts, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace};
+use pada_trainer::rules::CellShape;
 use serde::{Deserialize, Serialize};
 
-use super::check;
-use crate::ConfigError;
+use super::{ConfigError, check};
 
-/// The network whose weights are shared: the section `[supernet]`. Keys that are optional are needed in the spaces they name and
-/// refused in the others.
+/// Search space and size of a network: the section `[supernet]` of a supernet run, or `[network]` of `pada retrain`. Each optional
+/// field is required in the spaces that its description names and rejected in the others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SupernetConfig {
     /// Search space.
     pub space: SpaceName,
-    /// C, channels of the first stage: `nb201`, `darts`.
+    /// C, the number of channels of the first stage, for `nb201` and `darts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// N, cells per stage in `nb201`, cells in all in `darts`.
+    /// N, the number of cells per stage for `nb201`, and the total number of cells for `darts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cells: Option<usize>,
-    /// Channels of stem, stages and head: `proxyless`.
+    /// Channels of stem, stages and head, for `proxyless`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub widths: Option<WidthsName>,
-    /// Optional: only architectures that use no other operations than these are trained and ranked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// If the list is not empty, only architectures that use no other operations are trained and ranked.
+    #[serde(default)]
     pub ops: Vec<String>,
 }
 
@@ -43,15 +43,15 @@ pub enum SpaceName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WidthsName {
-    /// Those of the search of ProxylessNAS.
+    /// The channels of the search of ProxylessNAS.
     Search,
-    /// Those of ProxylessNAS-Mobile and of FairNAS.
+    /// The channels of ProxylessNAS-Mobile and of FairNAS.
     Mobile,
-    /// Those of ProxylessNAS-GPU, and of the search of AGNAS.
+    /// The channels of ProxylessNAS-GPU and of the search of AGNAS.
     Gpu,
 }
 
-/// A supernet's size, checked.
+/// The checked size of a supernet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SupernetSize {
     Nb201 { channels: usize, cells: usize },
@@ -60,11 +60,11 @@ pub(crate) enum SupernetSize {
     Macro,
 }
 
-/// Fewer cells have no place for two reductions.
+/// Smallest number of DARTS cells, because two of them are reduction cells.
 const FEWEST_DARTS_CELLS: usize = 3;
 
 impl SpaceName {
-    /// As configs and the command line write it.
+    /// Returns the name of the space in configs and on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nb201 => "nb201",
@@ -74,10 +74,30 @@ impl SpaceName {
         }
     }
 
-    /// Whether norms of its supernet keep running statistics, which must be taken anew for every architecture. In the others norms use
-    /// the statistics of the batch.
+    /// Returns true if the batch norms of the supernet have running statistics, which must be recomputed for every architecture. In the other
+    /// spaces batch norms use batch statistics.
     pub fn recalibrates(self) -> bool {
         matches!(self, Self::Proxyless | Self::Macro)
+    }
+}
+
+/// Creates a search space by its name. The ProxylessNAS space has the channels of its search.
+pub fn search_space(name: SpaceName) -> Box<dyn SearchSpace> {
+    match name {
+        SpaceName::Nb201 => Box::new(Nb201::new()),
+        SpaceName::Darts => Box::new(Darts),
+        SpaceName::Proxyless => Box::new(Proxyless::new(ProxylessWidths::SEARCH)),
+        SpaceName::Macro => Box::new(NasBenchMacro),
+    }
+}
+
+impl SpaceName {
+    /// Returns the cell of the space, if all decisions are edges of one cell.
+    pub(crate) fn cell(self) -> Option<CellShape> {
+        match self {
+            Self::Nb201 => Some(CellShape { edges: &Nb201::EDGES, n_ops: Nb201Op::ALL.len() }),
+            Self::Darts | Self::Proxyless | Self::Macro => None,
+        }
     }
 }
 
@@ -92,68 +112,83 @@ impl WidthsName {
 }
 
 impl SupernetConfig {
-    /// The size in words: `C=16, N=5`, or the space where it has one size.
+    /// Creates the search space, with the channels of this network if costs depend on them.
+    ///
+    /// # Errors
+    /// Returns an error if the space does not have this size.
+    pub fn space(&self) -> Result<Box<dyn SearchSpace>, ConfigError> {
+        Ok(match self.size()? {
+            SupernetSize::Proxyless(widths) => Box::new(Proxyless::new(widths)),
+            _ => search_space(self.space),
+        })
+    }
+
+    /// Describes the size: `C=16, N=5`, or the name of the space if it has only one size.
     pub fn size_text(&self) -> String {
         let (c, n) = (self.channels.map(|c| format!("C={c}")), self.cells.map(|n| format!("N={n}")));
         let parts: Vec<String> = c.into_iter().chain(n).collect();
         if parts.is_empty() { self.space.name().to_owned() } else { parts.join(", ") }
     }
 
-    /// The keys that the space has, and no other.
+    /// Checks that exactly the keys of the space are given, and returns its size.
     pub(crate) fn size(&self) -> Result<SupernetSize, ConfigError> {
         let space = self.space.name();
-        // Larger ones have more weights than any machine holds, and in the end more than 64 bits count.
+        // The upper limits keep the number of weights far below the range of 64-bit integers.
         let channels = |what| {
             let (key, value) = ("supernet.channels", self.channels);
             let value = value.ok_or(ConfigError::Needed { key, space, what })?;
-            check(key, value, (1..=4096).contains(&value), "in 1..=4096").map(|()| value)
+            check(key, value, (1..=4096).contains(&value), "from 1 to 4096").map(|()| value)
         };
         let cells = |what| {
             let (key, value) = ("supernet.cells", self.cells);
             let value = value.ok_or(ConfigError::Needed { key, space, what })?;
-            check(key, value, (1..=256).contains(&value), "in 1..=256").map(|()| value)
+            check(key, value, (1..=256).contains(&value), "from 1 to 256").map(|()| value)
         };
         let refuse = |key, there, reason| match there {
             true => Err(ConfigError::NoEffect { key, space, reason }),
             false => Ok(()),
         };
         let cell_space = || {
-            let reason = "its channels follow from supernet.channels";
+            let reason = "supernet.channels determines its channels";
             refuse("supernet.widths", self.widths.is_some(), reason)
         };
         let one_size = |reason| {
             refuse("supernet.channels", self.channels.is_some(), reason)?;
             refuse("supernet.cells", self.cells.is_some(), "its number of layers is fixed")
         };
-        const CHANNELS: &str = "C, channels of the first stage";
+        const CHANNELS: &str = "C, the number of channels of the first stage";
         Ok(match self.space {
             SpaceName::Nb201 => {
                 cell_space()?;
                 let channels = channels(CHANNELS)?;
-                let cells = cells("N, cells per stage")?;
+                let cells = cells("N, the number of cells per stage")?;
                 SupernetSize::Nb201 { channels, cells }
             }
             SpaceName::Darts => {
                 cell_space()?;
                 let channels = channels(CHANNELS)?;
-                let cells = cells("cells in all, 8 in the search on CIFAR-10")?;
+                let cells = cells("the total number of cells, which is 8 in the search on CIFAR-10")?;
                 check(
                     "supernet.cells",
                     cells,
                     cells >= FEWEST_DARTS_CELLS,
-                    "at least 3: two of them reduce",
+                    "at least 3, because two of them are reduction cells",
                 )?;
                 SupernetSize::Darts { channels, cells }
             }
             SpaceName::Proxyless => {
-                one_size("its channels are those of supernet.widths")?;
-                let (key, what) = ("supernet.widths", "search, mobile or gpu");
+                one_size("supernet.widths determines its channels")?;
+                let (key, what) = ("supernet.widths", "its value is search, mobile or gpu");
                 let widths = self.widths.ok_or(ConfigError::Needed { key, space, what })?;
                 SupernetSize::Proxyless(widths.widths())
             }
             SpaceName::Macro => {
-                one_size("the benchmark's network has one size")?;
-                refuse("supernet.widths", self.widths.is_some(), "the benchmark's network has one size")?;
+                one_size("the network of the benchmark has only one size")?;
+                refuse(
+                    "supernet.widths",
+                    self.widths.is_some(),
+                    "the network of the benchmark has only one size",
+                )?;
                 SupernetSize::Macro
             }
         })

@@ -2,53 +2,59 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use pada_graph::{Cost, Frozen, Lower, Shape};
-use pada_supernet::{read_metadata, read_weights, to_safetensors};
+use pada_models::{read_metadata, read_weights, to_safetensors};
 
-use crate::{PadaError, SupernetConfig, build};
+use crate::config::SupernetConfig;
+use crate::error::PadaError;
+use crate::run::build;
 
-/// Key of the recipe of a network that was trained alone.
+/// Metadata key with the recipe of a stand-alone network.
 pub(super) const ALONE: &str = "alone";
 
-/// Keys and values as they stand in a file.
+/// The metadata of a file: keys and values.
 pub(super) type About = BTreeMap<String, String>;
 
-/// One architecture with its weights, and what is known about it.
+/// The network of one architecture with its weights and metadata.
 #[derive(Clone, Debug)]
 pub struct ExportedNet {
-    /// The network; executors run it.
+    /// The network, which an executor can run.
     pub frozen: Frozen,
-    /// Its weights and the statistics of its norms, in the order of its layout.
+    /// Weights and running statistics of the batch norms, in the order of the layout.
     pub values: Vec<f32>,
-    /// What files say about it: `arch`, `space` and the other keys of `[supernet]`, `alone` where it was trained as a network of its own, `norms`, `input`, `classes`, `normalize_mean`,
-    /// `normalize_std`, `weights`, `version`.
+    /// Metadata of the file: `arch`, `space` and the other keys of `[supernet]`, `alone` if a stand-alone network was trained, `norms`,
+    /// `input`, `classes`, `normalize_mean`, `normalize_std`, `weights` and `version`.
     pub about: BTreeMap<String, String>,
 }
 
 impl ExportedNet {
-    /// An ONNX file.
-    pub fn to_onnx(&self) -> Vec<u8> {
+    /// Writes an ONNX file.
+    ///
+    /// # Errors
+    /// Returns [`PadaError::Graph`] if the batch norms have no running statistics, or if `values` does not fit the network.
+    pub fn to_onnx(&self) -> Result<Vec<u8>, PadaError> {
         let name = ["space", "arch"].map(|key| self.about.get(key).map_or("", String::as_str)).join(" ");
-        self.frozen.to_onnx(&name, &self.values, &self.about).to_bytes()
+        Ok(self.frozen.to_onnx(&name, &self.values, &self.about)?.to_bytes())
     }
 
-    /// Weights and multiply-adds; statistics count as no weights, and dead operations are gone.
+    /// Computes the number of parameters and multiply-adds. Running statistics are not counted, and inactive operations are absent.
     pub fn cost(&self) -> Cost {
         Cost::of(self.frozen.graph(), self.frozen.weights())
     }
 
-    /// A `.safetensors` file, which [`read_exported`] reads.
+    /// Writes a `.safetensors` file, which [`read_exported`] reads.
     pub fn to_safetensors(&self) -> Vec<u8> {
         to_safetensors(self.frozen.weights(), &self.values, Some(&self.about))
     }
 }
 
-/// Of classes, and of an image's channels, height and width.
+/// Largest number of classes, and of channels, rows and columns of an image.
 const MOST: usize = 1 << 16;
 
-/// Reads what [`ExportedNet::to_safetensors`] wrote.
+/// Reads a file that [`ExportedNet::to_safetensors`] wrote.
 ///
 /// # Errors
-/// [`PadaError::NotExported`] where the file does not say which network it is; [`PadaError::Weights`]
+/// Returns [`PadaError::NotExported`] if the metadata of the file does not describe a network, and [`PadaError::Weights`] if the weights
+/// cannot be read.
 pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
     let about: HashMap<String, String> = read_metadata(path)?;
     let bad = |reason: String| PadaError::NotExported { path: path.into(), reason };
@@ -63,13 +69,15 @@ pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
     let alone = about.get(ALONE).map(|text| toml::from_str(text)).transpose().map_err(toml_error)?;
     let (input, classes) = (numbers("input")?, numbers("classes")?);
     let (&[channels, height, width], &[classes]) = (&input[..], &classes[..]) else {
-        return Err(bad(format!("input is {input:?}, classes {classes:?}")));
+        return Err(bad(format!("its input is {input:?} and its classes are {classes:?}")));
     };
-    // Larger ones are in no image, and products of them could overflow.
+    // The limit prevents overflows in products.
     if input.iter().chain([&classes]).any(|n| !(1..=MOST).contains(n)) {
-        return Err(bad(format!("input is {input:?}, classes {classes}: they must be in 1..={MOST}")));
+        return Err(bad(format!(
+            "its input is {input:?} and its number of classes is {classes}, but all of them must be from 1 to {MOST}"
+        )));
     }
-    let arch = build::space_of(&supernet)?.parse(value("arch")?)?;
+    let arch = supernet.space()?.parse(value("arch")?)?;
     let net = build::net_of(&supernet, alone.as_ref(), &arch, Shape::new(channels, height, width), classes)?;
     let frozen = Frozen::new(net.as_ref(), &arch)?;
     let values = read_weights(path, frozen.weights())?;

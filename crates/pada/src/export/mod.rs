@@ -1,4 +1,4 @@
-//! One architecture as a model file.
+//! Export of one architecture as a model file.
 
 mod exported;
 mod source;
@@ -6,70 +6,74 @@ mod source;
 use std::path::{Path, PathBuf};
 
 use pada_data::Photographs;
-use pada_graph::{Frozen, State};
-use pada_trainer::{Calibration, NotFinite, Observer, TrainError, check_writable, image_shape};
+use pada_exec::State;
+use pada_graph::Frozen;
+use pada_trainer::{Calibration, NotFinite, TrainError, check_writable, image_shape};
 
 pub use self::exported::{ExportedNet, read_exported};
 use self::source::Source;
-use crate::lists::not_written;
-use crate::{ComputeConfig, PadaError, Place, Recalibration, SupernetConfig, build};
+use crate::config::{ComputeConfig, Recalibration, SupernetConfig};
+use crate::error::PadaError;
+use crate::eval::arch_files::not_written;
+use crate::run::build;
+use crate::run::session::Session;
 
-/// An architecture and its weights.
+/// Settings of an export: weights, architecture, and statistics of the batch norms.
 #[derive(Clone, Debug)]
 pub struct ExportJob {
-    /// Where the weights are.
+    /// The source of the weights.
     pub weights: ExportWeights,
-    /// The architecture in any text form of its space; a run of one architecture has its own.
+    /// The architecture in any text form of its space. It may be `None` for a run of one architecture.
     pub arch: Option<String>,
-    /// Where the statistics of norms come from.
+    /// The source of the running statistics of the batch norms.
     pub statistics: StatisticsFrom,
 }
 
-/// Weights of a supernet, or of one architecture of it.
+/// The source of the weights of an export.
 #[derive(Clone, Debug)]
 pub enum ExportWeights {
-    /// The folder of a finished run; it knows its network and its images.
+    /// The folder of a finished run. Its config determines network and images.
     Run(PathBuf),
-    /// A file.
+    /// A file of weights.
     File {
-        /// A checkpoint, `.safetensors`, or a PyTorch `.pt`.
+        /// A checkpoint, a `.safetensors` file, or a PyTorch `.pt` file.
         path: PathBuf,
-        /// The network it belongs to.
+        /// The network that the weights belong to.
         supernet: SupernetConfig,
-        /// Data set, as `data.source` of a config.
+        /// Data set, in the form of `data.source` of a config.
         data: String,
-        /// How photographs are read; none for data sets whose images have their own size.
+        /// Settings for reading photographs, or `None` for images of a fixed size.
         photographs: Option<Photographs>,
-        /// What computes the statistics of norms.
+        /// The executor that computes the running statistics.
         compute: ComputeConfig,
     },
 }
 
-/// Where the statistics come from that norms have in the file.
+/// The source of the running statistics that the batch norms have in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatisticsFrom {
-    /// A pass over training images, the same that a recalibration for a score takes: if nothing is given, as the run does it, or else
-    /// [`Recalibration::USUAL`].
+    /// Training images, as in the recalibration before scoring. `None` uses the recalibration of the run, or [`Recalibration::USUAL`] if the
+    /// run has none.
     Images(Option<Recalibration>),
-    /// The weights, where norms keep running statistics.
+    /// The running statistics among the weights.
     Stored,
-    /// Where the score of the run has them from: the weights of a network that was trained alone, unless its run takes them anew; such
-    /// images elsewhere.
+    /// The statistics with which the run scores: the running statistics of a stand-alone network unless its run recomputes them, otherwise
+    /// training images as in [`StatisticsFrom::Images`].
     Score(Option<Recalibration>),
 }
 
-/// Takes an architecture out of its supernet, and fixes the statistics of its norms.
+/// Extracts an architecture from its supernet, and sets the running statistics of its batch norms.
 ///
 /// # Errors
-/// [`PadaError`]: bad weights, an architecture that the weights do not compute, [`PadaError::NoStatistics`],
-/// [`NotFinite`] where a norm's input has no finite statistics.
-pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Result<ExportedNet, PadaError> {
-    let source = Source::read(job, place, observer)?;
+/// Returns an error if the weights cannot be read or do not belong to the architecture, [`PadaError::NoStatistics`] if stored statistics are
+/// requested but absent, and [`NotFinite`] if a statistic is not finite.
+pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError> {
+    let source = Source::read(job, place)?;
     let Source { arch, images, .. } = &source;
     let shape = image_shape(images);
     let net = source.net()?;
     let frozen = Frozen::new(net.as_ref(), arch)?;
-    let mut values = frozen.values(net.weights(), &source.weights);
+    let mut values = frozen.values(net.weights(), &source.weights)?;
     let kept = source.alone.is_some() && source.recalibrated.is_none();
     let from = match job.statistics {
         StatisticsFrom::Score(_) if kept => None,
@@ -93,7 +97,7 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
             let mut executor = build::executor(source.compute, place.device, &frozen, values)?;
             calibration.run(frozen.graph(), executor.as_mut())?;
             values = executor.read(State::Weights);
-            executor.health().map_err(pada_trainer::TrainError::from)?;
+            executor.deferred_error().map_err(pada_trainer::TrainError::from)?;
             let (taken, name) = (calibration.len(), images.name());
             format!(
                 "mean of mean and unbiased variance over batches of {}, {taken} images of {name}",
@@ -104,7 +108,7 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
     let not_finite = values.iter().find(|value| !value.is_finite());
     if let Some(&value) = not_finite {
         let (path, value) = (arch.clone(), f64::from(value));
-        return Err(TrainError::from(NotFinite { path, what: "statistic of a norm", value }).into());
+        return Err(TrainError::from(NotFinite { path, what: "statistic of a batch norm", value }).into());
     }
     let normalize = images.normalize();
     let numbers = |list: [f32; 3]| list.map(|v| v.to_string()).join(" ");
@@ -121,10 +125,10 @@ pub fn export(job: &ExportJob, place: &Place, observer: &mut dyn Observer) -> Re
     Ok(ExportedNet { frozen, values, about })
 }
 
-/// Whether a file can be written there, found out before the work, and none stands there unless it may be replaced.
+/// Checks before the work that a file can be written to a path.
 ///
 /// # Errors
-/// [`PadaError::FileExists`] or [`PadaError::Write`]
+/// Returns [`PadaError::FileExists`] if the file exists and must not be replaced, and [`PadaError::Write`] if it cannot be written.
 pub fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
     if existing == Existing::Refuse && path.exists() {
         return Err(PadaError::FileExists { path: path.into() });
@@ -132,11 +136,11 @@ pub fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> 
     check_writable(path).map_err(not_written)
 }
 
-/// What happens to a file that stands where another is to be written.
+/// Treatment of an existing file at the path of a file to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// It stays.
+    /// Keep the file and return an error.
     Refuse,
-    /// It is replaced.
+    /// Replace the file.
     Replace,
 }

@@ -1,51 +1,47 @@
 use std::path::Path;
 
-use pada_data::ImageSource;
-use pada_graph::{Lower, State};
+use pada_data::Dataset;
+use pada_exec::State;
+use pada_graph::Lower;
 use pada_space::Arch;
-use pada_trainer::{Calibration, Observer, TrainError, image_shape};
+use pada_trainer::{Calibration, TrainError, image_shape};
 
 use super::exported::{ALONE, About};
 use super::{ExportJob, ExportWeights};
-use crate::inputs::Inputs;
-use crate::stages::{Stages, Unfinished};
-use crate::weights_file::{check_part, read_scored};
-use crate::{
-    AloneConfig, ComputeConfig, ConfigError, PadaError, PathRule, Place, Recalibration, RunConfig, RunFolder,
-    SupernetConfig, build,
-};
+use crate::config::{ComputeConfig, Config, ConfigError, Recalibration, StandAloneConfig, SupernetConfig};
+use crate::error::PadaError;
+use crate::eval::weights_file::{check_part, read_scored};
+use crate::run::build;
+use crate::run::session::Session;
+use crate::run::trained_run::TrainedRun;
 
-/// What is exported.
+/// The weights and the architecture that are exported.
 pub(super) struct Source {
     pub(super) supernet: SupernetConfig,
-    /// Where the architecture was trained as a network of its own.
-    pub(super) alone: Option<AloneConfig>,
-    /// What the score of the run took the statistics of norms from.
+    /// The recipe, if the architecture was trained as a stand-alone network.
+    pub(super) alone: Option<StandAloneConfig>,
+    /// The recalibration with which the run scores, if there is one.
     pub(super) recalibrated: Option<(Recalibration, Calibration)>,
     pub(super) arch: Arch,
-    /// All of the supernet, as the architecture uses them.
+    /// All weights of the supernet, as placed for the architecture.
     pub(super) weights: Vec<f32>,
-    /// Those that were trained on.
-    pub(super) images: ImageSource,
+    /// The images that were trained on.
+    pub(super) images: Dataset,
     pub(super) compute: ComputeConfig,
-    /// File or folder of the weights, without its place.
+    /// Name of the file or folder of the weights, without its path.
     name: String,
 }
 
 impl Source {
-    pub(super) fn read(
-        job: &ExportJob,
-        place: &Place,
-        observer: &mut dyn Observer,
-    ) -> Result<Self, PadaError> {
+    pub(super) fn read(job: &ExportJob, place: &Session) -> Result<Self, PadaError> {
         let arch = job.arch.as_deref();
         match &job.weights {
-            ExportWeights::Run(folder) => Self::run(folder, arch, place, observer),
+            ExportWeights::Run(folder) => Self::run(TrainedRun::load_in(folder, place)?, arch),
             ExportWeights::File { path, supernet, data, photographs, compute } => {
                 let images = pada_data::open(data, &place.data_dir, *photographs)?.train;
                 let net = build::supernet(supernet, image_shape(&images), images.classes())?;
-                let space = build::space_of(supernet)?;
-                let range = "an architecture, unless --weights is the folder of a run of one";
+                let space = supernet.space()?;
+                let range = "an architecture unless --weights is the folder of a run of one architecture";
                 let missing = ConfigError::Range { key: "--arch", value: "not given".to_owned(), range };
                 let arch = space.parse(arch.ok_or(missing)?)?;
                 let (weights, part) = read_scored(path, net.as_ref(), space.as_ref())?;
@@ -57,19 +53,14 @@ impl Source {
         }
     }
 
-    fn run(
-        path: &Path,
-        arch: Option<&str>,
-        place: &Place,
-        observer: &mut dyn Observer,
-    ) -> Result<Self, PadaError> {
-        let (folder, config) = RunFolder::open(path)?;
-        let inputs = Inputs::read(&config, place)?;
+    fn run(run: TrainedRun, arch: Option<&str>) -> Result<Self, PadaError> {
+        let TrainedRun { folder, config, inputs, mut trained, .. } = run;
+        let path = folder.path();
         let space = inputs.scoring.network.space.as_ref();
         let given = arch.map(|text| space.parse(text)).transpose()?;
-        let arch = match (config.sampler.path, given) {
-            (PathRule::Fixed, given) => {
-                let trained = space.parse(config.sampler.fixed_arch()?)?;
+        let arch = match (&config, given) {
+            (Config::Retrain(config), given) => {
+                let trained = space.parse(config.arch()?)?;
                 if let Some(other) = given.filter(|given| *given != trained) {
                     let (path, trained, arch) = (path.into(), trained.to_string(), other.to_string());
                     return Err(PadaError::OtherArch { path, trained, arch });
@@ -84,21 +75,20 @@ impl Source {
             }
         };
         check_part(path, &inputs.whole, &arch)?;
-        let first = Stages::first(&config, &inputs.images, space, &inputs.whole, place)?;
-        let stages = Stages::new(&config, &inputs, folder.path(), place, Unfinished::Refuse);
-        let weights = stages.train(first, observer, &mut |_| Ok(()))?.with_weights(|weights| {
+        let weights = trained.with_weights(|weights| {
             (weights.place)(&arch, weights.executor)?;
             let values = weights.executor.read(State::Weights);
-            weights.executor.health()?;
+            weights.executor.deferred_error()?;
             Ok::<_, TrainError>(values)
         })?;
         let (images, name) = (inputs.images, name(folder.path()));
-        let RunConfig { supernet, alone, compute, rank, .. } = config;
-        let recalibrated = rank.recalibrate.zip(inputs.scoring.calibration);
+        let (supernet, alone, compute) =
+            (config.network().clone(), config.stand_alone().cloned(), config.compute());
+        let recalibrated = config.scored_on().recalibrate.zip(inputs.scoring.calibration);
         Ok(Self { supernet, alone, recalibrated, arch, weights, images, compute, name })
     }
 
-    /// The network that the weights are of.
+    /// Creates the network that the weights belong to.
     pub(super) fn net(&self) -> Result<Box<dyn Lower>, PadaError> {
         build::net_of(
             &self.supernet,
@@ -109,8 +99,8 @@ impl Source {
         )
     }
 
-    /// The architecture and its supernet in words: every key of `[supernet]`, and all of them as TOML, from which the network can be
-    /// built again.
+    /// Returns the metadata of the architecture and its supernet: every key of `[supernet]`, and all keys together as TOML, from which the
+    /// network can be rebuilt.
     pub(super) fn about(&self) -> About {
         let table = toml::Table::try_from(&self.supernet).expect("a config is a table");
         let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -1,4 +1,4 @@
-// From the images to channels last, sums, multiples, and what hands a gradient on.
+// Copies of images to channels last, sums, multiples, and kernels that pass a gradient on.
 
 KERNEL load(LoadArgs args) {
     const long long i = thread_number();
@@ -27,7 +27,7 @@ KERNEL combine(CombineArgs args) {
     put(args.out + i, sum, false);
 }
 
-KERNEL hand_on(HandArgs args) {
+KERNEL pass_through(PassThroughArgs args) {
     const long long i = thread_number() * 4;
     if (i >= args.rows * args.stride) return;
     Quad g = quad_at(args.gradient + i);
@@ -41,7 +41,7 @@ KERNEL hand_on(HandArgs args) {
 KERNEL total_gradient(TotalArgs args) {
     const long long i = thread_number() * 4;
     if (i >= args.rows * args.stride) return;
-    put(args.out + i, quad_of(args.slope, i, (int)(i % args.stride)), false);
+    put(args.out + i, quad_of(args.output_grad, i, (int)(i % args.stride)), false);
 }
 
 KERNEL multiple(MultipleArgs args) {
@@ -55,14 +55,14 @@ KERNEL multiple(MultipleArgs args) {
 
 // Sum of a block's numbers, in the order of its threads; only the first thread has it.
 __device__ inline double block_sum(double own) {
-    __shared__ double found[BLOCK];
-    found[threadIdx.x] = own;
+    __shared__ double shared[BLOCK];
+    shared[threadIdx.x] = own;
     __syncthreads();
     for (int half = BLOCK / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) found[threadIdx.x] += found[threadIdx.x + half];
+        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
         __syncthreads();
     }
-    return found[0];
+    return shared[0];
 }
 
 KERNEL difference(DifferenceArgs args) {

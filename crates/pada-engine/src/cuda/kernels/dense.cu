@@ -1,6 +1,6 @@
 // Dense convolutions as products of matrices whose left side is gathered: no patches are stored.
 
-// Four numbers of two rows for each thread.
+// The rows of a tile that a thread loads: four numbers of each of two rows.
 struct Rows {
     int row, quad;
     Pixel pixel[2];
@@ -21,23 +21,23 @@ struct Rows {
     }
 };
 
-// The two ways of a convolution, each as a product of what it reads with weights: forward it reads its input, backward the slope of its
-// output.
+// The two directions of a convolution, each a product with the weights: the forward pass reads the input, the backward pass reads the
+// gradient of the output.
 
 __device__ inline int channels_read(const ForwardArgs &args) { return (int)args.kernel.channels_in; }
 __device__ inline int channels_read(const BackwardArgs &args) { return (int)args.kernel.channels_out; }
 
-// Four numbers that a tap reads for a pixel of what is made; zeros outside.
+// Four numbers that a tap reads for a pixel of the result; zeros outside the image.
 __device__ inline Quad quad_read(const ForwardArgs &args, Pixel made, const Chunk &tap, int channel) {
     const long long row = input_row(args.window, made, tap.ky, tap.kx);
     return row >= 0 && channel < args.stride_in ? quad_of(args.value, row * args.stride_in + channel, channel) : zeros();
 }
 __device__ inline Quad quad_read(const BackwardArgs &args, Pixel made, const Chunk &tap, int channel) {
     const long long row = output_row(args.window, made, tap.ky, tap.kx);
-    return row >= 0 && channel < args.stride_out ? quad_of(args.slope, row * args.stride_out + channel, channel) : zeros();
+    return row >= 0 && channel < args.stride_out ? quad_of(args.output_grad, row * args.stride_out + channel, channel) : zeros();
 }
 
-// The weight between a channel that is read and one that is made.
+// The weight between a channel that is read and a channel of the result.
 __device__ inline real weight_between(const ForwardArgs &args, int tap, int read, int made) {
     return weight_of(args.kernel, tap, read, made);
 }
@@ -61,7 +61,7 @@ struct ReadRows {
 template <class Args>
 struct Weights {
     const Args &args;
-    // The first channel that is made.
+    // The first channel of the result.
     int first;
 
     template <int PITCH>
@@ -74,11 +74,11 @@ struct Weights {
     }
 };
 
-// Mean and spread of each column of the tile, taken from the numbers themselves.
+// Mean and sum of squared distances of each column of the tile, in two passes over the numbers.
 template <int COLUMNS>
 __device__ void tile_moments(Tile<COLUMNS> &tile, const ForwardArgs &args, int first_column, int rows) {
     const int parts = TILE_THREADS / COLUMNS, column = threadIdx.x % COLUMNS, part = threadIdx.x / COLUMNS;
-    __shared__ Moments found[TILE_THREADS];
+    __shared__ Moments shared[TILE_THREADS];
     const int each = ROWS / parts, first = part * each;
     Moments own = {0, 0, 0};
     own.count = rows - first < 0 ? 0 : rows - first < each ? rows - first : each;
@@ -87,11 +87,11 @@ __device__ void tile_moments(Tile<COLUMNS> &tile, const ForwardArgs &args, int f
         double distance = tile.made[first + i][column] - own.mean;
         own.spread += distance * distance;
     }
-    found[threadIdx.x] = own;
+    shared[threadIdx.x] = own;
     __syncthreads();
     const int channel = first_column + column;
     if (part > 0 || channel >= args.stride_out) return;
-    for (int other = 1; other < parts; other++) own = joined(own, found[other * COLUMNS + column]);
+    for (int other = 1; other < parts; other++) own = joined(own, shared[other * COLUMNS + column]);
     double *out = args.partial + (long long)blockIdx.x * 2 * args.stride_out + channel;
     out[0] = own.mean;
     out[args.stride_out] = own.spread;

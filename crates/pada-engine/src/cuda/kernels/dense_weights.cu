@@ -1,9 +1,9 @@
-// The gradient of a dense convolution's weights: [taps · C_in, pixels] · [pixels, C_out], a slab of pixels for each block.
+// The gradient of a dense convolution's weights: [taps · C_in, pixels] · [pixels, C_out]. Each block sums over a slab of pixels.
 
 struct Slab {
     const WeightArgs &args;
     long long first, last;
-    // Of the chunk's pixels.
+    // The pixels of the current chunk.
     Pixel (&pixels)[DEPTH];
 
     __device__ void locate(int chunk) const {
@@ -15,7 +15,7 @@ struct Slab {
     }
 };
 
-// One tap and input channel for each thread, every other pixel of a chunk.
+// The left factor. Each thread loads one tap and input channel, for every other pixel of a chunk.
 struct TapRows {
     const Slab &slab;
     int row, tap, channel;
@@ -41,7 +41,8 @@ struct TapRows {
     }
 };
 
-struct SlopeRows {
+// The right factor: rows of the gradient of the output.
+struct OutputGradRows {
     const Slab &slab;
     int first;
 
@@ -53,7 +54,7 @@ struct SlopeRows {
             const long long row = slab.first + (long long)chunk * DEPTH + i / quads;
             const int column = i % quads * 4, channel = first + column;
             bool there = row < slab.last && channel < args.stride_out;
-            Quad q = there ? quad_of(args.slope, row * args.stride_out + channel, channel) : zeros();
+            Quad q = there ? quad_of(args.output_grad, row * args.stride_out + channel, channel) : zeros();
             for (int n = 0; n < 4; n++) right[i / quads][column + n] = q.v[n];
         }
     }
@@ -68,7 +69,7 @@ __device__ void dense_weights(const WeightArgs &args) {
     const int first_row = blockIdx.x * ROWS, first_column = blockIdx.y * COLUMNS;
     real sum[COLUMNS / 8][4];
     TapRows left(slab, first_row);
-    SlopeRows right = {slab, first_column};
+    OutputGradRows right = {slab, first_column};
     product<COLUMNS>(tile, sum, left, right, (int)((slab.last - slab.first + DEPTH - 1) / DEPTH));
     const long long height = args.kernel.taps * args.kernel.channels_in;
     each_sum<COLUMNS>(sum, [&](int row, int column, real made) {

@@ -1,4 +1,4 @@
-// Convolutions in which every channel has a kernel of its own.
+// Depthwise convolutions.
 
 KERNEL depthwise_forward(ForwardArgs args) {
     const long long i = thread_number() * 4;
@@ -29,7 +29,7 @@ KERNEL depthwise_backward(BackwardArgs args) {
     for (int tap = 0; tap < k * k; tap++) {
         const long long row = output_row(args.window, pixel, tap / k, tap % k);
         if (row < 0) continue;
-        Quad g = quad_of(args.slope, row * args.stride_out + channel, channel);
+        Quad g = quad_of(args.output_grad, row * args.stride_out + channel, channel);
         for (int n = 0; n < 4; n++) {
             if (channel + n < args.kernel.channels_in) sum.v[n] += g.v[n] * args.kernel.weights[(channel + n) * args.kernel.taps + tap];
         }
@@ -52,7 +52,8 @@ KERNEL depthwise_weights(WeightArgs args) {
         const Pixel pixel = pixel_of(row, (int)args.window.out_height, (int)args.window.out_width);
         const long long at = input_row(args.window, pixel, tap / k, tap % k);
         if (at < 0) continue;
-        sum += number_of(args.value, at * args.stride_in + channel, channel) * number_of(args.slope, row * args.stride_out + channel, channel);
+        const real g = number_of(args.output_grad, row * args.stride_out + channel, channel);
+        sum += number_of(args.value, at * args.stride_in + channel, channel) * g;
     }
     sums[lane][column] = sum;
     __syncthreads();

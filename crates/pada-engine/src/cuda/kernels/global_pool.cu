@@ -19,7 +19,7 @@ KERNEL global_pool_gradient(GlobalArgs args) {
     const long long image = i / args.stride / args.pixels;
     real g = channel < args.stride_out ? args.gradient[image * args.stride_out + channel] * (real)(1.0 / args.pixels) : 0;
     const real x = normalised(args.value, args.value.x[i], channel);
-    // Without an activation everything passes, also what is no number.
+    // Without an activation every gradient passes, also where x is NaN.
     const bool cut = args.value.low == 0 && !(x > (real)args.value.low && x < (real)args.value.high);
     if (cut) g = 0;
     args.out[i] = args.add ? args.out[i] + g : g;

@@ -1,4 +1,4 @@
-// Linear layers, which read a map channel by channel.
+// Linear layers. They read a feature map in the order [C, H, W].
 
 KERNEL linear(LinearArgs args) {
     const long long i = thread_number();

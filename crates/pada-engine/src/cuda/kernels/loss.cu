@@ -1,4 +1,4 @@
-// The loss and where the way back begins; what the host is told of a pass.
+// The loss with the gradient of the logits, and the results of a pass that the host reads.
 
 KERNEL cross_entropy(CrossEntropyArgs args) {
     const long long image = thread_number();
@@ -10,14 +10,14 @@ KERNEL cross_entropy(CrossEntropyArgs args) {
     for (int k = 0; k < args.classes; k++) sum += exp((float)row[k] - largest);
     if (args.losses) args.losses[image] = log(sum) - ((float)row[label] - largest);
     const double weight = args.image_weights ? args.image_weights[image] : 1, factor = args.scale * weight / args.images;
-    real *out = args.slope + image * args.stride;
+    real *out = args.output_grad + image * args.stride;
     for (int k = 0; k < args.stride; k++) {
-        real slope = 0;
+        real grad = 0;
         if (k < args.classes) {
             const double target = (k == label ? 1 - args.smoothing : 0) + args.smoothing / args.classes;
-            slope = (real)(factor * (exp((float)row[k] - largest) / sum - target));
+            grad = (real)(factor * (exp((float)row[k] - largest) / sum - target));
         }
-        out[k] = args.add ? out[k] + slope : slope;
+        out[k] = args.add ? out[k] + grad : grad;
     }
 }
 
@@ -27,7 +27,7 @@ KERNEL read_logits(LogitsArgs args) {
     args.out[i] = (float)args.logits[i / args.classes * args.stride + i % args.classes];
 }
 
-// One block. Of equal logits the first counts, as on the host.
+// Runs as one block. The first of equal logits is the prediction, as on the host.
 KERNEL count_correct(CountArgs args) {
     double right = 0;
     for (long long image = threadIdx.x; image < args.images; image += BLOCK) {

@@ -1,6 +1,6 @@
-// Statistics of batch norms: sums of slabs of rows first, joined in their order; the gradient of biases is summed the same way.
+// Statistics of batch norms: sums over slabs of rows, combined in their order. The gradient of a bias is summed in the same manner.
 
-// Lanes that join slabs of one channel, and channels of a block.
+// Lanes that combine the slabs of one channel, and channels per block.
 #define LANES 32
 #define CHANNELS (BLOCK / LANES)
 
@@ -17,9 +17,9 @@ struct Columns {
     }
 };
 
-// Distances are to the slab's first row, so that squares keep their digits.
+// Sums are shifted by the slab's first row, which avoids cancellation in the variance.
 KERNEL moments(MomentsArgs args) {
-    __shared__ Moments found[SIDE][SIDE];
+    __shared__ Moments shared[SIDE][SIDE];
     const Columns at(args.rows, args.slab);
     const bool inside = at.channel < args.stride;
     const real shift = inside ? args.x[at.first * args.stride + at.channel] : 0;
@@ -37,16 +37,16 @@ KERNEL moments(MomentsArgs args) {
         own.mean = shift + plain / count;
         own.spread = spread > 0 || spread != spread ? spread : 0;
     }
-    found[at.lane][at.column] = own;
+    shared[at.lane][at.column] = own;
     __syncthreads();
     if (at.lane > 0 || !inside) return;
-    for (int other = 1; other < SIDE; other++) own = joined(own, found[other][at.column]);
+    for (int other = 1; other < SIDE; other++) own = joined(own, shared[other][at.column]);
     double *out = args.partial + (long long)blockIdx.y * 2 * args.stride + at.channel;
     out[0] = own.mean;
     out[args.stride] = own.spread;
 }
 
-// What a norm does to a channel of this mean and variance.
+// Sets the coefficients of a channel from its mean and variance, and returns 1/√(variance + eps).
 __device__ inline double set_norm(
     real *mean, real *scale, real *shift, const float *gamma, const float *beta, double eps, int channel, double m, double variance
 ) {
@@ -57,8 +57,8 @@ __device__ inline double set_norm(
     return inv_std;
 }
 
-KERNEL settle(SettleArgs args) {
-    __shared__ Moments found[CHANNELS][LANES];
+KERNEL finalize_stats(FinalizeStatsArgs args) {
+    __shared__ Moments shared[CHANNELS][LANES];
     const int lane = threadIdx.x % LANES, own = threadIdx.x / LANES, channel = blockIdx.x * CHANNELS + own;
     Moments all = {0, 0, 0};
     const long long slabs = (args.rows + args.slab - 1) / args.slab;
@@ -68,10 +68,10 @@ KERNEL settle(SettleArgs args) {
         Moments part = {(double)(rest < args.slab ? rest : args.slab), in[0], in[args.stride]};
         all = joined(all, part);
     }
-    found[own][lane] = all;
+    shared[own][lane] = all;
     __syncthreads();
     if (lane > 0 || channel >= args.channels) return;
-    for (int other = 1; other < LANES; other++) all = joined(all, found[own][other]);
+    for (int other = 1; other < LANES; other++) all = joined(all, shared[own][other]);
     const double variance = all.spread / all.count;
     args.inv_std[channel] = set_norm(
         args.mean, args.scale, args.shift, args.gamma, args.beta, args.eps, channel, all.mean, variance);
@@ -90,7 +90,7 @@ KERNEL running(RunningArgs args) {
 }
 
 KERNEL gradient_sums(SumsArgs args) {
-    __shared__ real found[2][SIDE][SIDE];
+    __shared__ real shared[2][SIDE][SIDE];
     const Columns at(args.rows, args.slab);
     const bool inside = at.channel < args.stride;
     const real mean = inside ? args.mean[at.channel] : 0;
@@ -100,21 +100,21 @@ KERNEL gradient_sums(SumsArgs args) {
         plain += args.g[place];
         product += args.g[place] * (args.y[place] - mean);
     }
-    found[0][at.lane][at.column] = plain;
-    found[1][at.lane][at.column] = product;
+    shared[0][at.lane][at.column] = plain;
+    shared[1][at.lane][at.column] = product;
     __syncthreads();
     if (at.lane > 0 || !inside) return;
     double sums[2] = {0, 0};
     for (int lane = 0; lane < SIDE; lane++) {
-        for (int part = 0; part < 2; part++) sums[part] += found[part][lane][at.column];
+        for (int part = 0; part < 2; part++) sums[part] += shared[part][lane][at.column];
     }
     double *out = args.partial + (long long)blockIdx.y * 2 * args.stride + at.channel;
     out[0] = sums[0];
     out[args.stride] = sums[1];
 }
 
-KERNEL settle_gradient(SettleGradientArgs args) {
-    __shared__ double found[2][CHANNELS][LANES];
+KERNEL finalize_norm_gradient(FinalizeNormGradientArgs args) {
+    __shared__ double shared[2][CHANNELS][LANES];
     const int lane = threadIdx.x % LANES, own = threadIdx.x / LANES, channel = blockIdx.x * CHANNELS + own;
     double plain = 0, product = 0;
     for (long long slab = lane; channel < args.channels && slab < args.slabs; slab += LANES) {
@@ -122,13 +122,13 @@ KERNEL settle_gradient(SettleGradientArgs args) {
         plain += in[0];
         product += in[args.stride];
     }
-    found[0][own][lane] = plain;
-    found[1][own][lane] = product;
+    shared[0][own][lane] = plain;
+    shared[1][own][lane] = product;
     __syncthreads();
     if (lane > 0 || channel >= args.channels) return;
     for (int other = 1; other < LANES; other++) {
-        plain += found[0][own][other];
-        product += found[1][own][other];
+        plain += shared[0][own][other];
+        product += shared[1][own][other];
     }
     const double inv_std = args.inv_std[channel], scale = args.scale[channel], count = (double)args.rows;
     args.b[channel] = (real)(-scale * inv_std * inv_std * product / count);
@@ -139,18 +139,18 @@ KERNEL settle_gradient(SettleGradientArgs args) {
 }
 
 KERNEL column_sums(ColumnArgs args) {
-    __shared__ real found[SIDE][SIDE];
+    __shared__ real shared[SIDE][SIDE];
     const Columns at(args.rows, args.slab);
     const bool inside = at.channel < args.stride;
     real sum = 0;
     for (long long row = at.first + at.lane; inside && row < at.last; row += SIDE) {
-        sum += number_of(args.slope, row * args.stride + at.channel, at.channel);
+        sum += number_of(args.output_grad, row * args.stride + at.channel, at.channel);
     }
-    found[at.lane][at.column] = sum;
+    shared[at.lane][at.column] = sum;
     __syncthreads();
     if (at.lane > 0 || !inside) return;
     double all = 0;
-    for (int lane = 0; lane < SIDE; lane++) all += found[lane][at.column];
+    for (int lane = 0; lane < SIDE; lane++) all += shared[lane][at.column];
     args.partial[blockIdx.y * args.stride + at.channel] = all;
 }
 

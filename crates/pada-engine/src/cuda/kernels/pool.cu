@@ -1,4 +1,4 @@
-// Pooling. The border is never counted and never the maximum. On the way back every input pixel asks the windows that cover it.
+// Pooling. The border is never counted and never the maximum. In the backward pass every input pixel sums over the windows that cover it.
 
 // The part of a window that lies inside, in one direction.
 struct Span {
@@ -56,7 +56,7 @@ KERNEL average_pool_gradient(PoolArgs args) {
     put(args.out + i, sum, args.add);
 }
 
-// The place of the first of the largest numbers of a window; what is no number counts as largest, so that it stays visible.
+// The offset of the first maximum of a window. NaN counts as the largest number, so that it is propagated.
 __device__ inline long long largest(const PoolArgs &args, int image, int out_y, int out_x, int channel) {
     const Window &w = args.window;
     const Span rows = covered(w, out_y, (int)w.height), columns = covered(w, out_x, (int)w.width);

@@ -1,6 +1,6 @@
-// What all kernels share. REAL is the type of all numbers in the arena; MULTIPLY is how dense convolutions multiply.
-// Every value of a batch is [images, height, width, stride]: channels last, rounded up to whole vectors, zeros behind the last.
-// No kernel sums in an order that depends on chance: every sum has one order, so that a pass gives the same bits every time.
+// Definitions for all kernels. REAL is the type of all numbers in the arena; MULTIPLY selects the multiplication of dense convolutions.
+// Every value of a batch is [images, height, width, stride]: channels last, rounded up to whole vectors. Padding channels are zero.
+// Every sum has a fixed order, so that a pass gives the same bits every time.
 
 #define MULTIPLY_PLAIN 0
 #define MULTIPLY_TF32 1
@@ -12,7 +12,7 @@ typedef REAL real;
 #define KERNEL extern "C" __global__ void
 #endif
 
-// Threads of a block that goes over a list number by number.
+// Threads per block of the kernels that have one thread per number.
 #define BLOCK 256
 
 struct alignas(4 * sizeof(real)) Quad {
@@ -36,5 +36,5 @@ __device__ inline void put(real *out, Quad q, bool add) {
     *(Quad *)out = q;
 }
 
-// What is no number stays none.
+// Clamps x. NaN stays NaN.
 __device__ inline real between(real x, real low, real high) { return x < low ? low : x > high ? high : x; }

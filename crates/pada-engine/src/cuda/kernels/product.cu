@@ -1,4 +1,4 @@
-// A block multiplies: a tile of ROWS × COLUMNS sums over chunks of DEPTH. What is multiplied is put into shared memory by the kernels.
+// A block multiplies two matrices: a tile of ROWS × COLUMNS sums over chunks of DEPTH. The kernels copy both factors to shared memory.
 
 #define WARPS 4
 #define ROWS (16 * WARPS)
@@ -10,7 +10,7 @@ union Tile {
         real left[ROWS][LEFT_PITCH];
         real right[DEPTH][RIGHT_PITCH(COLUMNS)];
     };
-    // The sums, when all chunks are multiplied.
+    // The sums, after all chunks are multiplied.
     real made[ROWS][COLUMNS + 1];
 };
 
@@ -46,7 +46,7 @@ struct Chunk {
     int tap, ky, kx, channel;
 };
 
-// How many hold all channels of one tap.
+// The number of chunks that contain all channels of one tap.
 __device__ inline int chunks_of_tap(int channels) { return (channels + DEPTH - 1) / DEPTH; }
 
 __device__ inline int chunks_of(const Window &window, int channels) {
@@ -55,6 +55,6 @@ __device__ inline int chunks_of(const Window &window, int channels) {
 
 __device__ inline Chunk chunk_of(const Window &window, int channels, int chunk) {
     const int each = chunks_of_tap(channels), tap = chunk / each, k = (int)window.kernel;
-    Chunk found = {tap, tap / k, tap % k, (chunk - tap * each) * DEPTH};
-    return found;
+    Chunk result = {tap, tap / k, tap % k, (chunk - tap * each) * DEPTH};
+    return result;
 }

@@ -18,27 +18,28 @@ __device__ inline Quad quad_of(const Value &value, long long place, int channel)
     return x;
 }
 
-// a · after + b · (y − mean) + c is the way back through a norm with the statistics of the batch.
-__device__ inline Quad quad_of(const Slope &slope, long long place, int channel) {
+// The gradient of an output. a · after + b · (y − mean) + c is the gradient of a norm with batch statistics with respect to its input.
+__device__ inline Quad quad_of(const OutputGrad &output_grad, long long place, int channel) {
     Quad g = zeros();
-    if (slope.after) {
-        Quad after = quad_at(slope.after + place), y = quad_at(slope.y + place), mean = quad_at(slope.mean + channel);
-        Quad a = quad_at(slope.a + channel), b = quad_at(slope.b + channel), c = quad_at(slope.c + channel);
+    if (output_grad.after) {
+        Quad after = quad_at(output_grad.after + place), y = quad_at(output_grad.y + place), mean = quad_at(output_grad.mean + channel);
+        Quad a = quad_at(output_grad.a + channel), b = quad_at(output_grad.b + channel), c = quad_at(output_grad.c + channel);
         for (int i = 0; i < 4; i++) g.v[i] = after.v[i] * a.v[i] + ((y.v[i] - mean.v[i]) * b.v[i] + c.v[i]);
     }
-    if (slope.direct) {
-        Quad direct = quad_at(slope.direct + place);
+    if (output_grad.direct) {
+        Quad direct = quad_at(output_grad.direct + place);
         for (int i = 0; i < 4; i++) g.v[i] += direct.v[i];
     }
     return g;
 }
 
-__device__ inline real number_of(const Slope &slope, long long place, int channel) {
+__device__ inline real number_of(const OutputGrad &output_grad, long long place, int channel) {
     real g = 0;
-    if (slope.after) {
-        g = slope.after[place] * slope.a[channel] + ((slope.y[place] - slope.mean[channel]) * slope.b[channel] + slope.c[channel]);
+    if (output_grad.after) {
+        const real distance = output_grad.y[place] - output_grad.mean[channel];
+        g = output_grad.after[place] * output_grad.a[channel] + (distance * output_grad.b[channel] + output_grad.c[channel]);
     }
-    return slope.direct ? g + slope.direct[place] : g;
+    return output_grad.direct ? g + output_grad.direct[place] : g;
 }
 
 // A pixel of a batch.

@@ -1,8 +1,8 @@
-// What a step does to a tensor, as weights.rs says it.
+// The effect of an update on a tensor, with the values of weights.rs.
 #define STAYS 0
 #define MOVES 1
 
-// All weights lie in one flat list, cut into pieces that do not reach over a tensor's end: one block each.
+// All weights are in one flat list, divided into pieces of one tensor each. One block updates one piece.
 
 KERNEL update(UpdateArgs args) {
     const int *piece = args.pieces + 3 * blockIdx.x;

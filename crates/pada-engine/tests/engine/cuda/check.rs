@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaError, Device, KERNELS, Launch, check};
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 /// A device that leaves one kernel out.
 struct Broken {
@@ -44,7 +44,7 @@ impl Device for Broken {
 
 #[test]
 fn a_device_that_computes_as_the_cpu_does_passes() {
-    for precision in [Precision::Single, Precision::Half, Precision::Double] {
+    for precision in [Precision::F32, Precision::Bf16, Precision::F64] {
         let Some(device) = device(precision) else { return };
         check(device, precision).unwrap();
     }
@@ -66,18 +66,18 @@ fn a_device_whose_kernels_do_nothing_does_not_pass() {
         assert!(found, "without {kernel}, {precision:?}: {result:?}");
     };
     for kernel in KERNELS.iter().map(|kernel| kernel.name).filter(|name| !UNUSED.contains(name)) {
-        is_refused(kernel, Precision::Double);
+        is_refused(kernel, Precision::F64);
     }
     // The bounds of bf16 are wide.
-    for kernel in ["update", "load_held", "count_correct"] {
-        is_refused(kernel, Precision::Half);
+    for kernel in ["update", "load_uploaded", "count_correct"] {
+        is_refused(kernel, Precision::Bf16);
     }
 }
 
 #[test]
 fn kernels_that_the_check_is_said_not_to_use_are_not_used() {
     for kernel in UNUSED {
-        let Some(result) = without(kernel, Precision::Double) else { return };
+        let Some(result) = without(kernel, Precision::F64) else { return };
         result.unwrap_or_else(|error| panic!("{kernel} is used: {error}"));
     }
 }

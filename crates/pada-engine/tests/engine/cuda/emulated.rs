@@ -1,7 +1,7 @@
 //! The engine on the device that tests of kernels run on.
 
 use pada_engine::cuda::CudaEngine;
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 use crate::case::Case;
 

@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
-use pada_graph::{
-    Batch, Decayed, ExecError, Executor, IdleWeights, Images, LossSpec, Lower, Nb201Net, Norms, Precision,
-    SgdStep, Shape, State,
+use pada_exec::{
+    Batch, Decayed, ExecError, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights,
 };
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use crate::case::Case;
@@ -72,7 +73,7 @@ const SGD: SgdStep = SgdStep {
     weight_decay: 0.0,
     decayed: Decayed::All,
     gradient_scale: 1.0,
-    idle: IdleWeights::Frozen,
+    unused: UnusedWeights::Frozen,
 };
 
 fn says(error: ExecError, what: &str) {
@@ -93,18 +94,18 @@ fn a_lost_device_is_reported_by_every_call_that_can() {
         |engine| engine.write(State::Momentum, &vec![0.0; engine.layout().numel()]),
     ];
     for lose in loses {
-        let Some(device) = device(Precision::Single) else { return };
+        let Some(device) = device(Precision::F32) else { return };
         let lost = Rc::new(Cell::new(false));
         let device = Rc::new(Fragile { device, lost: lost.clone(), memory: usize::MAX });
         let mut engine =
-            CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::Single).unwrap();
+            CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::F32).unwrap();
         engine.gradients(&graph, &batch, &LossSpec::default()).unwrap();
-        engine.health().unwrap();
+        engine.deferred_error().unwrap();
         lost.set(true);
         lose(&mut engine);
         // It stays lost, also where later calls would succeed.
         lost.set(false);
-        says(engine.health().unwrap_err(), "it fell off the bus");
+        says(engine.deferred_error().unwrap_err(), "it fell off the bus");
         says(engine.logits(&graph, &images).unwrap_err(), "it fell off the bus");
         says(engine.gradients(&graph, &batch, &LossSpec::default()).unwrap_err(), "it fell off the bus");
         says(engine.recalibrate(&graph, &images, 0).unwrap_err(), "it fell off the bus");
@@ -116,10 +117,10 @@ fn too_little_memory_says_how_much_is_needed_and_what_needs_less() {
     let net = Nb201Net::new(4, 1, SHAPE, 4, Norms::Plain);
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap();
     let case = Case::new(net.weights(), SHAPE, 64, 4, 1);
-    let Some(device) = device(Precision::Single) else { return };
+    let Some(device) = device(Precision::F32) else { return };
     let device = Rc::new(Fragile { device, lost: Rc::default(), memory: 1 << 18 });
     let mut engine =
-        CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::Single).unwrap();
+        CudaEngine::with_device(device, case.layout.clone(), &case.weights, Precision::F32).unwrap();
     let images = Images::given(&case.pixels, SHAPE);
     let error =
         engine.gradients(&graph, &Batch { images, labels: &case.labels }, &LossSpec::default()).unwrap_err();

@@ -3,8 +3,8 @@
 mod check;
 mod emulated;
 mod faults;
-mod held;
 mod nvrtc;
 mod others;
 mod steps;
 mod sums;
+mod uploaded;

@@ -4,7 +4,7 @@ use pada_engine::cuda::{
     CudaError, KERNELS, ResourceUsage, compile, compile_with_report, compiler, declarations, macros,
     precompile, source,
 };
-use pada_graph::Precision;
+use pada_exec::Precision;
 
 /// Makes tests fail, instead of saying that they skip, where NVRTC is missing.
 const REQUIRE: &str = "PADA_REQUIRE_NVRTC";
@@ -12,7 +12,7 @@ const REQUIRE: &str = "PADA_REQUIRE_NVRTC";
 /// Ampere, Hopper and Blackwell, as the program asks for them when it finds such a GPU.
 const TARGETS: [&str; 3] = ["sm_80", "sm_90", "sm_100"];
 
-const PRECISIONS: [Precision; 3] = [Precision::Single, Precision::Half, Precision::Double];
+const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F64];
 
 fn is_there() -> bool {
     match compiler() {
@@ -30,7 +30,7 @@ fn assert_fits(all: &[ResourceUsage], precision: Precision, target: &str) {
     assert_eq!(all.len(), KERNELS.len());
     for (usage, kernel) in all.iter().zip(KERNELS) {
         let spills = usage.spill_store_bytes + usage.spill_load_bytes;
-        assert!(precision == Precision::Double || spills == 0, "{target} {precision:?}: {usage:?}");
+        assert!(precision == Precision::F64 || spills == 0, "{target} {precision:?}: {usage:?}");
         // A multiprocessor has 64 Ki registers, and a block at most 48 KiB of static shared memory.
         let registers = usage.registers * kernel.threads;
         assert!(registers <= 65_536 && usage.shared_bytes <= 49_152, "{target} {precision:?}: {usage:?}");
@@ -38,7 +38,7 @@ fn assert_fits(all: &[ResourceUsage], precision: Precision, target: &str) {
 }
 
 /// Whether a text is in an image.
-fn holds(image: &[u8], text: &str) -> bool {
+fn contains(image: &[u8], text: &str) -> bool {
     image.windows(text.len()).any(|part| part == text.as_bytes())
 }
 
@@ -54,7 +54,7 @@ fn every_kernel_compiles_for_ampere_hopper_and_blackwell_without_spills() {
             assert_fits(&usage, precision, target);
             for kernel in KERNELS {
                 let section = format!(".text.{}\0", kernel.name);
-                assert!(holds(&image, &section), "{} is not in the cubin of {target}", kernel.name);
+                assert!(contains(&image, &section), "{} is not in the cubin of {target}", kernel.name);
             }
         }
     }
@@ -70,14 +70,14 @@ fn every_kernel_compiles_to_ptx_that_multiplies_as_its_precision_says() {
         let image = compile("compute_100", precision).unwrap_or_else(|error| panic!("{error}"));
         for kernel in KERNELS {
             let entry = format!(".entry {}(", kernel.name);
-            assert!(holds(&image, &entry), "{} is not in the PTX, {precision:?}", kernel.name);
+            assert!(contains(&image, &entry), "{} is not in the PTX, {precision:?}", kernel.name);
         }
         let multiplies = match precision {
-            Precision::Single => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
-            Precision::Half => "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
-            Precision::Double => "fma.rn.f64",
+            Precision::F32 => "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
+            Precision::Bf16 => "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32",
+            Precision::F64 => "fma.rn.f64",
         };
-        assert!(holds(&image, multiplies), "{precision:?} has no {multiplies}");
+        assert!(contains(&image, multiplies), "{precision:?} has no {multiplies}");
     }
 }
 
@@ -87,10 +87,10 @@ fn kernels_are_compiled_into_a_folder_once() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let first = precompile("sm_90", Precision::Single, folder.path()).unwrap();
+    let first = precompile("sm_90", Precision::F32, folder.path()).unwrap();
     let written = || std::fs::metadata(&first.file).unwrap().modified().unwrap();
     let before = written();
-    assert_eq!(precompile("sm_90", Precision::Single, folder.path()).unwrap(), first);
+    assert_eq!(precompile("sm_90", Precision::F32, folder.path()).unwrap(), first);
     assert_eq!((written(), first.usage.len()), (before, KERNELS.len()));
     // The kernels and the report about them.
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
@@ -101,7 +101,7 @@ fn an_unknown_target_is_refused_with_what_the_compiler_says() {
     if !is_there() {
         return;
     }
-    let error = compile("sm_1", Precision::Single).unwrap_err();
+    let error = compile("sm_1", Precision::F32).unwrap_err();
     let CudaError::Compile { target, log } = &error else { panic!("{error}") };
     assert!(target == "sm_1" && log.contains("gpu-architecture"), "{error}");
 }

@@ -1,7 +1,9 @@
 //! What steps of the other spaces have: running statistics, heads, drop-path, smoothing; and the same bits every time.
 
-use pada_engine::Level;
-use pada_graph::{Decayed, Executor, IdleWeights, Lower, Nb201Net, Norms, Precision, SgdStep, Shape, State};
+use pada_engine::Isa;
+use pada_exec::{Decayed, Executor, Precision, SgdStep, State, UnusedWeights};
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 
 use super::emulated::engine;
@@ -12,9 +14,9 @@ use crate::side::{cases, pass};
 #[test]
 fn running_statistics_on_a_gpu_equal_the_cpu() {
     for (case, graph) in paths() {
-        let Some(mut engine) = engine(&case, Precision::Double) else { return };
+        let Some(mut engine) = engine(&case, Precision::F64) else { return };
         let ours = all_passes(&case, &mut engine, &graph);
-        let theirs = all_passes(&case, &mut case.engine(Precision::Double, Level::Portable), &graph);
+        let theirs = all_passes(&case, &mut case.engine(Precision::F64, Isa::Portable), &graph);
         for ((name, ours), theirs) in NAMES.iter().zip(&ours).zip(&theirs) {
             let off = distance(ours, theirs);
             assert!(off < 1e-5, "{name} off by {off}");
@@ -25,9 +27,9 @@ fn running_statistics_on_a_gpu_equal_the_cpu() {
 #[test]
 fn side_losses_and_dropped_paths_on_a_gpu_equal_the_cpu() {
     for (case, graph) in cases() {
-        let Some(mut engine) = engine(&case, Precision::Double) else { return };
+        let Some(mut engine) = engine(&case, Precision::F64) else { return };
         let ours = pass(&case, &mut engine, &graph);
-        let theirs = pass(&case, &mut case.engine(Precision::Double, Level::Portable), &graph);
+        let theirs = pass(&case, &mut case.engine(Precision::F64, Isa::Portable), &graph);
         assert!(distance(&ours[0], &theirs[0]) < 1e-6);
         assert!(distance(&ours[1], &theirs[1]) < 1e-5);
     }
@@ -39,16 +41,17 @@ fn weights_move_on_a_gpu_as_on_the_cpu() {
     let net = Nb201Net::new(4, 1, shape, 10, Norms::Affine);
     let case = Case::new(net.weights(), shape, 4, 10, 5);
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap().simplified();
-    for (decayed, idle) in [(Decayed::All, IdleWeights::Frozen), (Decayed::Kernels, IdleWeights::Decay)] {
-        let sgd = SgdStep { lr: 0.1, momentum: 0.9, weight_decay: 0.5, decayed, gradient_scale: 0.5, idle };
+    for (decayed, idle) in [(Decayed::All, UnusedWeights::Frozen), (Decayed::Kernels, UnusedWeights::Decay)] {
+        let sgd =
+            SgdStep { lr: 0.1, momentum: 0.9, weight_decay: 0.5, decayed, gradient_scale: 0.5, unused: idle };
         let moved = |executor: &mut dyn Executor| {
             case.step(executor, &graph);
             executor.update(&sgd);
             executor.update(&sgd);
             executor.read(State::Weights)
         };
-        let Some(mut ours) = engine(&case, Precision::Double) else { return };
-        let theirs = moved(&mut case.engine(Precision::Double, Level::Portable));
+        let Some(mut ours) = engine(&case, Precision::F64) else { return };
+        let theirs = moved(&mut case.engine(Precision::F64, Isa::Portable));
         assert!(distance(&moved(&mut ours), &theirs) < 1e-5, "{decayed:?}, {idle:?}");
     }
 }
@@ -59,15 +62,15 @@ fn a_step_on_a_gpu_has_the_same_bits_every_time_and_bf16_is_near() {
     let net = Nb201Net::new(16, 1, shape, 10, Norms::Affine);
     let case = Case::new(net.weights(), shape, 6, 10, 3);
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap().simplified();
-    for precision in [Precision::Single, Precision::Half] {
+    for precision in [Precision::F32, Precision::Bf16] {
         let Some(mut used) = engine(&case, precision) else { return };
         let first = case.step(&mut used, &graph);
         assert!(case.step(&mut used, &graph) == first, "other bits in memory that was used before");
         let mut fresh = engine(&case, precision).expect("there is a compiler");
         assert!(case.step(&mut fresh, &graph) == first, "other bits in fresh memory");
-        let theirs = case.step(&mut case.engine(Precision::Double, Level::Portable), &graph);
+        let theirs = case.step(&mut case.engine(Precision::F64, Isa::Portable), &graph);
         let off = distance(&first.logits, &theirs.logits);
-        assert!(off < if precision == Precision::Half { 0.1 } else { 1e-3 }, "{precision:?}: off by {off}");
-        assert_eq!(precision == Precision::Half, off > 1e-4, "bf16 has fewer bits: off by {off}");
+        assert!(off < if precision == Precision::Bf16 { 0.1 } else { 1e-3 }, "{precision:?}: off by {off}");
+        assert_eq!(precision == Precision::Bf16, off > 1e-4, "bf16 has fewer bits: off by {off}");
     }
 }

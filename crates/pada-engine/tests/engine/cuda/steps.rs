@@ -1,12 +1,14 @@
 //! Whole steps against the engine on the CPU.
 
-use pada_engine::Level;
-use pada_graph::{Lower, Nb201Net, Norms, Precision, Shape};
+use pada_engine::Isa;
+use pada_exec::Precision;
+use pada_graph::{Lower, Shape};
+use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 use proptest::prelude::*;
 
 use super::emulated::engine;
-use crate::case::{Case, Found, distance};
+use crate::case::{Case, StepResult, distance};
 use crate::random_graphs::config;
 use crate::recipe::recipes;
 
@@ -14,7 +16,7 @@ fn length(list: impl Iterator<Item = f32>) -> f64 {
     list.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
 }
 
-fn compare(ours: &Found, theirs: &Found, close: f64, gradient: f64, what: &str) {
+fn compare(ours: &StepResult, theirs: &StepResult, close: f64, gradient: f64, what: &str) {
     let off = distance(&ours.logits, &theirs.logits);
     assert!(off < close, "{what}: logits off by {off}");
     let off = (ours.loss - theirs.loss).abs() / theirs.loss.abs().max(1.0);
@@ -27,8 +29,8 @@ fn compare(ours: &Found, theirs: &Found, close: f64, gradient: f64, what: &str) 
 }
 
 fn check(case: &Case, graph: &pada_graph::Graph, what: &str) {
-    let theirs = case.step(&mut case.engine(Precision::Double, Level::Portable), graph);
-    let Some(mut engine) = engine(case, Precision::Double) else { return };
+    let theirs = case.step(&mut case.engine(Precision::F64, Isa::Portable), graph);
+    let Some(mut engine) = engine(case, Precision::F64) else { return };
     let ours = case.step(&mut engine, graph);
     compare(&ours, &theirs, 1e-6, 1e-6, what);
     for (id, spec) in case.layout.iter() {
@@ -36,7 +38,7 @@ fn check(case: &Case, graph: &pada_graph::Graph, what: &str) {
         let off = distance(&ours.gradient[range.clone()], &theirs.gradient[range]);
         assert!(off < 1e-5, "{what}: gradient of {} off by {off}", spec.name);
     }
-    let mut engine = super::emulated::engine(case, Precision::Single).expect("there is a compiler");
+    let mut engine = super::emulated::engine(case, Precision::F32).expect("there is a compiler");
     // A value near zero may fall on the other side of a ReLU.
     compare(&case.step(&mut engine, graph), &theirs, 1e-3, 0.03, &format!("{what}, f32"));
 }

@@ -2,11 +2,11 @@ use maud::{Markup, html};
 
 use super::{Frame, colour};
 
-/// Shares of a whole over epochs, one on top of the other, the first at the bottom; `rows`: `[epochs, O]`. The frame goes from 0 to 1.
+/// Stacked shares over epochs, the first at the bottom; `rows` is `[epochs, O]`. The vertical axis goes from 0 to 1.
 pub(in crate::html) fn stacked_areas(frame: &Frame<'_>, rows: &[Vec<f64>], marks: &[f64]) -> Markup {
     let series = rows.iter().map(Vec::len).max().unwrap_or(0);
     let (left, right) = frame.x.ends();
-    // One epoch has no width of its own.
+    // A single epoch is drawn over the full width.
     let places: Vec<(f64, &Vec<f64>)> = match rows {
         [row] => vec![(left, row), (right, row)],
         rows => (1..).zip(rows).map(|(epoch, row)| (f64::from(epoch), row)).collect(),

@@ -1,15 +1,15 @@
 use maud::{Markup, html};
-use pada_rank::Interval;
+use pada_metrics::Interval;
 
 use super::{Scale, WIDTH, tenth};
 use crate::html::numbers::fixed;
 
-/// A number with its interval, or without one.
+/// A value with an optional confidence interval.
 pub(in crate::html) struct Estimate<'a> {
     pub(in crate::html) label: &'a str,
     pub(in crate::html) value: f64,
     pub(in crate::html) interval: Option<Interval>,
-    /// Class of the style sheet.
+    /// CSS class.
     pub(in crate::html) class: &'a str,
 }
 
@@ -17,7 +17,7 @@ const ROW: f64 = 28.0;
 const LABELS: f64 = 168.0;
 const NUMBERS: f64 = 48.0;
 
-/// Numbers below each other on one axis, each row with its label and its value.
+/// A forest plot: one row per estimate on a common axis, with label and value.
 pub(in crate::html) fn estimates(about: &str, rows: &[Estimate<'_>]) -> Markup {
     let ends = |row: &Estimate<'_>| row.interval.map_or([row.value; 2], |i| [i.low, i.high]);
     let scale = Scale::of(rows.iter().flat_map(ends).chain([0.0]));

@@ -2,14 +2,14 @@ use maud::{Markup, html};
 
 use super::Frame;
 
-/// One curve. Where a number is missing or not finite, it has a gap.
+/// One curve. Missing and non-finite values are gaps.
 pub(in crate::html) struct Line {
-    /// Classes of the style sheet.
+    /// CSS classes.
     pub(in crate::html) class: String,
     pub(in crate::html) points: Vec<(f64, Option<f64>)>,
 }
 
-/// Curves, and dashed marks at `marks` along the axis across.
+/// Draws curves, with dashed vertical lines at `marks`.
 pub(in crate::html) fn lines(frame: &Frame<'_>, lines: &[Line], marks: &[f64]) -> Markup {
     let (low, high) = frame.y.ends();
     frame.draw(html! {
@@ -30,7 +30,7 @@ pub(in crate::html) fn lines(frame: &Frame<'_>, lines: &[Line], marks: &[f64]) -
     })
 }
 
-/// The stretches without a gap.
+/// Splits a curve at its gaps.
 fn stretches(points: &[(f64, Option<f64>)]) -> Vec<Vec<(f64, f64)>> {
     let finite = |&(x, y): &(f64, Option<f64>)| Some((x, y.filter(|y| y.is_finite())?));
     points
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_numbers_are_gaps() {
+    fn missing_values_are_gaps() {
         let points =
             [(1.0, None), (2.0, Some(1.0)), (3.0, Some(2.0)), (4.0, Some(f64::NAN)), (5.0, Some(3.0))];
         assert_eq!(stretches(&points), [vec![(2.0, 1.0), (3.0, 2.0)], vec![(5.0, 3.0)]]);

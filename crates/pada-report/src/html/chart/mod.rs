@@ -1,4 +1,4 @@
-//! Charts as SVG inside a page. Colours and letters come from the page's style sheet, so that both themes fit.
+//! Charts as inline SVG. Colours and fonts come from the page's style sheet, so that charts follow the light or dark theme.
 
 mod areas;
 mod estimates;
@@ -13,10 +13,10 @@ use maud::{Markup, html};
 pub(super) use points::{Group, points};
 pub(super) use scale::Scale;
 
-/// How many colours the style sheet has for series.
+/// Number of series colours in the style sheet.
 pub(super) const COLOURS: usize = 8;
 
-/// Units of a chart's width. Small, so that letters of 12 units can be read where a chart fills the width of a phone.
+/// Width of a chart in SVG units. It is small, so that text of 12 units is readable on a phone.
 const WIDTH: f64 = 440.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
@@ -26,23 +26,23 @@ const HEIGHT: f64 = 270.0;
 
 /// The axes of a chart.
 pub(super) struct Frame<'a> {
-    /// What a chart shows, for those who do not see it.
+    /// Text alternative for screen readers.
     pub(super) about: String,
     pub(super) x: Scale,
     pub(super) y: Scale,
     pub(super) x_title: &'a str,
     pub(super) y_title: &'a str,
-    /// Units; charts are 440 wide.
+    /// Height in SVG units; charts are 440 units wide.
     pub(super) height: f64,
 }
 
 impl<'a> Frame<'a> {
-    /// Of the usual height.
+    /// Axes of the default height.
     pub(super) fn new(about: String, (x_title, x): (&'a str, Scale), (y_title, y): (&'a str, Scale)) -> Self {
         Self { about, x, y, x_title, y_title, height: HEIGHT }
     }
 
-    /// Where a point lies, in units.
+    /// Position of a point in SVG units.
     fn place(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (
             LEFT + self.x.share(x) * (WIDTH - LEFT - RIGHT),
@@ -50,7 +50,7 @@ impl<'a> Frame<'a> {
         )
     }
 
-    /// `M` and `L` commands through points.
+    /// SVG path commands through the points.
     fn path(&self, points: impl IntoIterator<Item = (f64, f64)>) -> String {
         let mut path = String::new();
         for point in points {
@@ -61,7 +61,7 @@ impl<'a> Frame<'a> {
         path
     }
 
-    /// The chart: axes, and `marks` over them.
+    /// Draws the axes, with `marks` on top.
     fn draw(&self, marks: Markup) -> Markup {
         let (left, low) = (self.x.ends().0, self.y.ends().0);
         let (right, bottom) = (WIDTH - RIGHT, self.height - BOTTOM);
@@ -88,14 +88,14 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What a legend shows beside a label.
+/// Symbol of a legend entry.
 #[derive(Clone, Copy)]
 pub(super) enum Key {
     Area,
     Line,
 }
 
-/// What colours and dashes mean.
+/// A legend of colours and dash patterns.
 pub(super) fn legend<'a>(key: Key, entries: impl IntoIterator<Item = (String, &'a str)>) -> Markup {
     let key = match key {
         Key::Area => "swatch",
@@ -110,7 +110,7 @@ pub(super) fn legend<'a>(key: Key, entries: impl IntoIterator<Item = (String, &'
     }
 }
 
-/// The class that gives series `i` its colour.
+/// CSS class of the colour of series `i`.
 pub(super) fn colour(i: usize) -> String {
     format!("s{}", i % COLOURS)
 }

@@ -4,27 +4,27 @@ use maud::{Markup, html};
 
 use super::{Frame, tenth};
 
-/// Points that are drawn alike.
+/// Points with the same style.
 pub(in crate::html) struct Group<'a> {
-    /// Class of the style sheet.
+    /// CSS class.
     pub(in crate::html) class: &'a str,
-    /// Each with what is said where the mouse rests on it; no text for points that are too many.
+    /// Positions, each with an optional tooltip.
     pub(in crate::html) points: Vec<((f64, f64), Option<String>)>,
 }
 
-/// More points than that are drawn smaller.
+/// Groups with more points are drawn smaller.
 const MANY: usize = 2000;
 
-/// Groups of points, later ones on top.
+/// Draws groups of points, later groups on top.
 pub(in crate::html) fn points(frame: &Frame<'_>, groups: &[Group<'_>]) -> Markup {
     frame.draw(html! {
         @for group in groups {
             @let many = if group.points.len() > MANY { " many" } else { "" };
-            @let (told, silent): (Vec<_>, Vec<_>) = group.points.iter().partition(|(_, text)| text.is_some());
-            @if !silent.is_empty() {
-                path class={ "points " (group.class) (many) } d=(dots(frame, silent.iter().map(|(at, _)| *at))) {}
+            @let (labelled, plain): (Vec<_>, Vec<_>) = group.points.iter().partition(|(_, text)| text.is_some());
+            @if !plain.is_empty() {
+                path class={ "points " (group.class) (many) } d=(dots(frame, plain.iter().map(|(at, _)| *at))) {}
             }
-            @for (at, text) in told {
+            @for (at, text) in labelled {
                 @let (x, y) = frame.place(*at);
                 circle class={ "point " (group.class) (many) } cx=(tenth(x)) cy=(tenth(y)) r="3.5" {
                     title { (text.as_deref().unwrap_or_default()) }
@@ -34,7 +34,7 @@ pub(in crate::html) fn points(frame: &Frame<'_>, groups: &[Group<'_>]) -> Markup
     })
 }
 
-/// All points as one path of dots, those at the same place once: a file of 15,625 points stays small.
+/// Draws all points as one path and merges points at the same place, so that 15,625 points stay a small file.
 fn dots(frame: &Frame<'_>, points: impl Iterator<Item = (f64, f64)>) -> String {
     let places: BTreeSet<(i64, i64)> = points
         .map(|point| frame.place(point))

@@ -1,6 +1,6 @@
 use crate::html::numbers::fixed;
 
-/// One axis: a range, and round numbers in it.
+/// An axis: a range with ticks at round numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::html) struct Scale {
     low: f64,
@@ -8,13 +8,13 @@ pub(in crate::html) struct Scale {
     step: f64,
 }
 
-/// About so many round numbers are marked.
+/// Approximate number of ticks.
 const TICKS: f64 = 6.0;
-/// Share of a range that is left free on both sides.
+/// Margin on both sides, as a share of the range.
 const MARGIN: f64 = 0.04;
 
 impl Scale {
-    /// Wide enough for some numbers, whatever they are; those that are not finite do not count.
+    /// A scale that fits the finite values.
     pub(in crate::html) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let finite = values.into_iter().filter(|v| v.is_finite());
         let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
@@ -25,12 +25,12 @@ impl Scale {
         Self::exactly(low - margin, high + margin)
     }
 
-    /// From `low` to `high`, which is larger.
+    /// A scale from `low` to `high`. `high` must be larger.
     pub(in crate::html) fn exactly(low: f64, high: f64) -> Self {
         Self { low, high, step: round_step((high - low) / TICKS) }
     }
 
-    /// Of the whole numbers from 1 to `n`.
+    /// A scale of the integers from 1 to `n`.
     pub(in crate::html) fn counting(n: usize) -> Self {
         let (low, high) = if n > 1 { (1.0, n as f64) } else { (0.5, 1.5) };
         Self { low, high, step: round_step((high - low) / TICKS).max(1.0) }
@@ -40,19 +40,19 @@ impl Scale {
         (self.low, self.high)
     }
 
-    /// How far along the axis a number lies, from 0 to 1.
+    /// Relative position of a value on the axis, from 0 to 1.
     pub(super) fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 
-    /// The round numbers.
+    /// The ticks.
     pub(super) fn ticks(&self) -> Vec<f64> {
         let (first, last) = ((self.low / self.step).ceil() as i64, (self.high / self.step).floor() as i64);
-        // A range so narrow beside its numbers that rounding swallows the step has no round numbers.
+        // If the range is so narrow that rounding swallows the step, there are no ticks.
         (first..=last).take(2 * TICKS as usize + 2).map(|i| i as f64 * self.step).collect()
     }
 
-    /// A round number as text, with the decimals that tell it from its neighbours.
+    /// Label of a tick, with the decimals that distinguish it from its neighbours.
     pub(super) fn label(&self, tick: f64) -> String {
         let largest = self.low.abs().max(self.high.abs());
         if !(1e-3..1e6).contains(&largest) {
@@ -62,7 +62,7 @@ impl Scale {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, the smallest that is not below `step`.
+/// The smallest of 1, 2 or 5 times a power of ten that is not below `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
     let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= step * (1.0 - 1e-9));

@@ -1,0 +1,71 @@
+use pada_graph::Shape;
+use thiserror::Error;
+
+/// The error type of executors.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExecError {
+    /// The images do not have the input shape of the graph.
+    #[error("the network expects images of {expected}, but these are {found} (channels × height × width)")]
+    ImageShape {
+        /// Input shape of the graph.
+        expected: Shape,
+        /// Shape of the images.
+        found: Shape,
+    },
+    /// A label is not a class.
+    #[error("image {index} of the batch has label {label}, but the network has {classes} classes")]
+    BadLabel {
+        /// Index in the batch.
+        index: usize,
+        /// The label.
+        label: u32,
+        /// K.
+        classes: usize,
+    },
+    /// The graph contains an operation that executors do not implement.
+    #[error("the network contains a {op}, which has a cost but is not implemented by executors")]
+    UnsupportedOp {
+        /// The operation.
+        op: &'static str,
+    },
+    /// The batch is empty.
+    #[error("the batch contains no images")]
+    EmptyBatch,
+    /// The batch refers to a data set or an image that was not uploaded to this executor.
+    #[error(
+        "the batch refers to images that were not uploaded to this executor; call `upload_dataset` on the same executor first"
+    )]
+    UnknownDataset,
+    /// The number of labels or image weights differs from the number of images.
+    #[error("there are {found} {what} for {images} images")]
+    BatchLength {
+        /// What was counted.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// Number of images, B.
+        images: usize,
+    },
+    /// Drop-path needs one number per slot and image.
+    #[error("there are {found} drop-path factors for {slots} slots and {images} images")]
+    DropPath {
+        /// How many there are.
+        found: usize,
+        /// Number of drop-path slots of the graph.
+        slots: usize,
+        /// B.
+        images: usize,
+    },
+    /// The processes that share a batch failed to communicate.
+    #[error(transparent)]
+    ProcessGroup(#[from] pada_dist::DistError),
+    /// The library or the device of the executor failed.
+    #[error("{executor} failed: {message}")]
+    Backend {
+        /// Name of the executor.
+        executor: String,
+        /// The error message.
+        message: String,
+    },
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod batch;
+mod device_data;
+mod error;
+mod executor;
+mod images;
+mod loss;
+mod sgd;
+
+pub use batch::{Batch, Logits};
+pub use device_data::{
+    AugmentedIndex, ByteImages, CorrectCounts, DeviceData, DeviceDataset, correct_counts, count_correct,
+    upload_dataset,
+};
+pub use error::ExecError;
+pub use executor::{BatchNormSync, Executor, Precision, State, StepStats};
+pub use images::{Images, Pixels};
+pub use loss::{LossSpec, cross_entropy};
+pub use sgd::{Decayed, HostWeights, SgdStep, UnusedWeights};

@@ -1,0 +1,197 @@
+use std::borrow::Cow;
+
+use pada_graph::{Graph, WeightId, WeightLayout, WeightSpec};
+use serde::{Deserialize, Serialize};
+
+use crate::executor::State;
+
+/// Treatment of weights that are not on any path of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnusedWeights {
+    /// Also apply momentum and weight decay to weights that are not on the path, as the released code does.
+    #[default]
+    Decay,
+    /// Keep unused weights and their momentum unchanged.
+    Frozen,
+}
+
+/// The weights that weight decay applies to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decayed {
+    /// All weights.
+    #[default]
+    All,
+    /// Kernels of convolutions and linear layers only, not biases, scales and shifts.
+    Kernels,
+}
+
+/// One update of stochastic gradient descent with momentum, as `torch.optim.SGD`:
+/// `d = scale·g + decay·w`, `m = momentum·m + d`, `w = w − lr·m`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdStep {
+    /// Learning rate.
+    pub lr: f32,
+    /// Momentum.
+    pub momentum: f32,
+    /// L2 weight decay.
+    pub weight_decay: f32,
+    /// The weights that weight decay applies to.
+    pub decayed: Decayed,
+    /// Factor on the gradient, from gradient clipping.
+    pub gradient_scale: f32,
+    /// Treatment of weights that are not on any path of the step.
+    pub unused: UnusedWeights,
+}
+
+impl SgdStep {
+    /// Returns the step for one tensor, with the weight decay that applies to it.
+    pub fn of(&self, spec: &WeightSpec) -> Self {
+        let kernel = spec.shape.len() > 1;
+        match self.decayed {
+            Decayed::Kernels if !kernel => Self { weight_decay: 0.0, ..*self },
+            _ => *self,
+        }
+    }
+
+    /// Updates one tensor. The caller decides whether an unused tensor is updated.
+    ///
+    /// # Shapes
+    /// All slices have the same length.
+    pub fn apply(&self, weights: &mut [f32], momentum: &mut [f32], gradient: &[f32]) {
+        for ((w, m), &g) in weights.iter_mut().zip(momentum).zip(gradient) {
+            let direction = self.gradient_scale * g + self.weight_decay * *w;
+            *m = self.momentum * *m + direction;
+            *w -= self.lr * *m;
+        }
+    }
+}
+
+/// Weights, momentum and gradient of a supernet in host memory, each one flat buffer in the layout's order. What every
+/// executor on the CPU keeps.
+#[derive(Clone, Debug)]
+pub struct HostWeights {
+    layout: WeightLayout,
+    weights: Vec<f32>,
+    momentum: Vec<f32>,
+    gradient: Vec<f32>,
+    touched: Vec<bool>,
+}
+
+impl HostWeights {
+    /// Creates weights with the given values, and with zero momentum and gradient.
+    ///
+    /// # Panics
+    /// Panics if the number of values is not [`WeightLayout::numel`].
+    pub fn new(layout: WeightLayout, weights: Vec<f32>) -> Self {
+        assert_eq!(weights.len(), layout.numel(), "one value for every weight of the layout");
+        let (n, tensors) = (layout.numel(), layout.len());
+        Self {
+            layout,
+            weights,
+            momentum: vec![0.0; n],
+            gradient: vec![0.0; n],
+            touched: vec![false; tensors],
+        }
+    }
+
+    /// Returns the weight layout.
+    pub fn layout(&self) -> &WeightLayout {
+        &self.layout
+    }
+
+    /// Returns one weight tensor.
+    pub fn weight(&self, id: WeightId) -> &[f32] {
+        &self.weights[self.layout.range(id)]
+    }
+
+    /// Returns the gradient of one weight tensor.
+    pub fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
+        Cow::Borrowed(&self.gradient[self.layout.range(id)])
+    }
+
+    /// Returns the gradient of one weight tensor for accumulation.
+    pub fn gradient_mut(&mut self, id: WeightId) -> &mut [f32] {
+        &mut self.gradient[self.layout.range(id)]
+    }
+
+    /// Marks the weights that a graph trains as used in this step.
+    pub fn touch(&mut self, graph: &Graph) {
+        for id in graph.trained_weights() {
+            self.touched[id.0] = true;
+        }
+    }
+
+    /// Starts a step: sets the gradient to zero and marks all weights as unused.
+    pub fn zero_gradient(&mut self) {
+        self.gradient.fill(0.0);
+        self.touched.fill(false);
+    }
+
+    /// Returns the L2 norm of every gradient tensor, computed in f64.
+    pub fn gradient_norms(&self) -> Vec<f64> {
+        norms(&self.layout, &self.gradient)
+    }
+
+    /// Updates the running statistics of a norm with those of a batch: `r = (1 − share) · r + share · batch`.
+    ///
+    /// # Shapes
+    /// `moments`: `[C]`, mean and biased variance of each channel over `count` values. The running variance is unbiased.
+    pub fn track(&mut self, [mean, var]: [WeightId; 2], share: f64, moments: &[[f64; 2]], count: usize) {
+        let unbiased = count as f64 / (count.max(2) - 1) as f64;
+        for (id, part, factor) in [(mean, 0, 1.0), (var, 1, unbiased)] {
+            let range = self.layout.range(id);
+            for (running, batch) in self.weights[range].iter_mut().zip(moments) {
+                let old = f64::from(*running);
+                *running = ((1.0 - share) * old + share * factor * batch[part]) as f32;
+            }
+        }
+    }
+
+    /// Updates all weights by one step.
+    pub fn update(&mut self, step: &SgdStep) {
+        for (id, spec) in self.layout.iter() {
+            if !self.layout.is_trained(id) {
+                continue;
+            }
+            if step.unused == UnusedWeights::Frozen && !self.touched[id.0] {
+                continue;
+            }
+            let range = self.layout.range(id);
+            let momentum = &mut self.momentum[range.clone()];
+            let gradient = &self.gradient[range.clone()];
+            step.of(spec).apply(&mut self.weights[range], momentum, gradient);
+        }
+    }
+
+    /// Returns a copy of a flat buffer, in the order of the layout.
+    pub fn read(&self, state: State) -> Vec<f32> {
+        match state {
+            State::Weights => self.weights.clone(),
+            State::Momentum => self.momentum.clone(),
+            State::Gradient => self.gradient.clone(),
+        }
+    }
+
+    /// Overwrites a flat buffer.
+    ///
+    /// # Panics
+    /// Panics if the number of values is not [`WeightLayout::numel`].
+    pub fn write(&mut self, state: State, values: &[f32]) {
+        match state {
+            State::Weights => self.weights.copy_from_slice(values),
+            State::Momentum => self.momentum.copy_from_slice(values),
+            State::Gradient => self.gradient.copy_from_slice(values),
+        }
+    }
+}
+
+/// Returns the L2 norm of every tensor of a flat buffer, computed in f64.
+pub(crate) fn norms(layout: &WeightLayout, values: &[f32]) -> Vec<f64> {
+    let norm = |(id, _)| {
+        let squares = values[layout.range(id)].iter().map(|&v| f64::from(v) * f64::from(v));
+        squares.sum::<f64>().sqrt()
+    };
+    layout.iter().map(norm).collect()
+}

@@ -1,0 +1,220 @@
+//! Networks of the DARTS search space.
+
+mod auxiliary;
+mod ops;
+mod stand_alone;
+
+use pada_space::{Arch, Darts, DartsCell, DartsEdge, DartsOp, SearchSpace, is_reduction};
+
+use self::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
+pub use self::stand_alone::{DartsModel, DartsTraining, DropPath};
+use crate::nb201::Norms;
+use crate::steps::{Modules, Step, Steps, apply};
+use pada_graph::{Graph, GraphBuilder, GraphError, Lower, NodeId, Owner, Shape, WeightId, WeightLayout};
+
+const EPS: f32 = 1e-5; // PyTorch's default
+/// Channels of the stem as a multiple of those of the first cell.
+const STEM: usize = 3;
+/// Number of intermediate nodes of a cell, which are concatenated.
+const NODES: usize = 4;
+/// Total stride of the two reduction cells.
+const HALVED: usize = 4;
+
+/// Size of a network of DARTS cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DartsSize {
+    /// Channels of a node of the first cell. Every reduction cell doubles them.
+    pub channels: usize,
+    /// Number of cells. The cells at one and two thirds are reduction cells.
+    pub layers: usize,
+    /// Shape of an image.
+    pub input: Shape,
+    /// K, number of classes.
+    pub classes: usize,
+}
+
+impl DartsSize {
+    /// The search network on CIFAR-10.
+    pub const SEARCH: Self =
+        Self { channels: 16, layers: 8, input: Shape { channels: 3, height: 32, width: 32 }, classes: 10 };
+    /// The evaluation network on CIFAR-10, in which a genotype is trained from scratch.
+    pub const CIFAR: Self = Self { channels: 36, layers: 20, ..Self::SEARCH };
+
+    fn check(&self) -> Result<(), GraphError> {
+        let fits = |size: usize| size > 0 && size.is_multiple_of(HALVED);
+        if fits(self.input.height) && fits(self.input.width) {
+            return Ok(());
+        }
+        Err(GraphError::ImageSize { input: self.input, by: HALVED })
+    }
+}
+
+/// The supernet of the DARTS search space: every edge of every cell has all operations.
+///
+/// With [`Norms::Plain`] it is the search network, with a norm after every pooling. Otherwise it is the evaluation network without these
+/// norms.
+///
+/// # Source
+/// <https://github.com/quark0/darts>, `cnn/model.py` and `cnn/model_search.py`
+#[derive(Clone, Debug)]
+pub struct DartsNet {
+    size: DartsSize,
+    layout: WeightLayout,
+    stem: Steps,
+    cells: Vec<Cell>,
+    classifier: (WeightId, WeightId),
+}
+
+#[derive(Clone, Debug)]
+struct Cell {
+    kind: DartsCell,
+    before: [Steps; 2],
+    /// `edges[edge][operation]`, edges in the order of their decisions.
+    edges: Vec<Vec<Steps>>,
+}
+
+impl DartsNet {
+    /// Creates the network.
+    pub fn new(size: DartsSize, norms: Norms) -> Self {
+        let mut m = Modules::new(norms, EPS);
+        let stem = stem(&mut m, &size);
+        let mut channels = Channels::new(&size);
+        let cells = (0..size.layers).map(|layer| {
+            let (kind, [c_pp, c_p, c], halved) = channels.next(layer, NODES);
+            let name = format!("cells.{layer}");
+            let before = [
+                match halved {
+                    true => factorized_reduce(&mut m, &format!("{name}.pre0"), [c_pp, c], None),
+                    false => relu_conv_norm(&mut m, &format!("{name}.pre0"), [c_pp, c], Naming::Plain),
+                },
+                relu_conv_norm(&mut m, &format!("{name}.pre1"), [c_p, c], Naming::Plain),
+            ];
+            let edges = (2..2 + NODES).flat_map(|to| (0..to).map(move |from| (from, to)));
+            let mut edge = |(from, to): (usize, usize)| {
+                let ops = DartsOp::ALL.into_iter().take(8).map(|op| {
+                    let position = Darts::edge_decision(kind, from, to).expect("the edge exists");
+                    let owner = Owner { cell: layer, position, op: op as usize };
+                    let name = format!("{name}.edges.{to}<-{from}.{}", op.name());
+                    operation(&mut m, &name, op, [c, stride(kind, from)], Naming::Plain, Some(&owner))
+                });
+                ops.collect()
+            };
+            Cell { kind, before, edges: edges.map(&mut edge).collect() }
+        });
+        let cells = cells.collect();
+        let classifier = m.linear("classifier", channels.last(), size.classes);
+        Self { size, layout: m.layout, stem, cells, classifier }
+    }
+}
+
+impl Lower for DartsNet {
+    fn weights(&self) -> &WeightLayout {
+        &self.layout
+    }
+
+    fn input(&self) -> Shape {
+        self.size.input
+    }
+
+    fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
+        Darts.check(arch)?;
+        self.size.check()?;
+        let mut g = GraphBuilder::new(&self.layout);
+        let x = g.input(self.size.input);
+        let x = apply(&mut g, x, &self.stem)?;
+        let mut last = [x, x];
+        for cell in &self.cells {
+            let edge = |edge: &DartsEdge| {
+                let first = Darts::edge_decision(cell.kind, 0, 2).expect("the edge exists");
+                (edge.from, &cell.edges[edge.decision - first][edge.op as usize])
+            };
+            let edges: Vec<_> = Darts::edges(arch, cell.kind)?.iter().map(edge).collect();
+            let nodes = cell_nodes(&mut g, last, &cell.before, &edges, None)?;
+            last = [last[1], g.concat(&nodes[2..])?];
+        }
+        g.classified(last[1], self.classifier)
+    }
+
+    /// Edges that no node of `arch` keeps have no operation.
+    fn on_path(&self, arch: &Arch) -> Vec<WeightId> {
+        // An architecture of another space has no weights here.
+        let edges = |cell| Darts::edges(arch, cell).unwrap_or_default();
+        let edges = [DartsCell::Normal, DartsCell::Reduce].map(edges).concat();
+        let is_chosen = |owner: &Owner| {
+            edges.iter().any(|edge| edge.decision == owner.position && edge.op as usize == owner.op)
+        };
+        let owned = self.layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(is_chosen));
+        let owned = owned.filter(|(id, _)| self.layout.is_trained(*id));
+        owned.map(|(id, _)| id).collect()
+    }
+}
+
+/// Adds the nodes of a cell: its two preprocessed inputs, then the sum of two edges each. An edge is a source node and an operation. With
+/// drop-path, every edge that is not a plain skip has a slot, counted from `first_slot`.
+fn cell_nodes(
+    g: &mut GraphBuilder<'_>,
+    last: [NodeId; 2],
+    before: &[Steps; 2],
+    edges: &[(usize, &Steps)],
+    first_slot: Option<usize>,
+) -> Result<Vec<NodeId>, GraphError> {
+    let mut nodes = Vec::with_capacity(2 + edges.len() / 2);
+    for (x, steps) in last.into_iter().zip(before) {
+        nodes.push(apply(g, x, steps)?);
+    }
+    for (node, pair) in edges.chunks_exact(2).enumerate() {
+        let mut terms = Vec::with_capacity(2);
+        for (i, &(from, steps)) in pair.iter().enumerate() {
+            let value = apply(g, nodes[from], steps)?;
+            terms.push(match first_slot {
+                Some(first) if !steps.is_empty() => g.drop_path(value, first + 2 * node + i),
+                _ => value,
+            });
+        }
+        nodes.push(g.add(&terms)?);
+    }
+    Ok(nodes)
+}
+
+fn stem(m: &mut Modules, size: &DartsSize) -> Steps {
+    let c = STEM * size.channels;
+    let conv = m.conv("stem.0", [size.input.channels, c], 3, 1, None);
+    vec![Step::Conv(conv), Step::Norm(m.norm("stem.1", c, None))]
+}
+
+/// Edges from the inputs of a reduction cell have stride 2.
+fn stride(cell: DartsCell, from: usize) -> usize {
+    if cell == DartsCell::Reduce && from < 2 { 2 } else { 1 }
+}
+
+/// Tracks the channels from cell to cell.
+struct Channels {
+    layers: usize,
+    before: [usize; 2],
+    here: usize,
+    halved: bool,
+}
+
+impl Channels {
+    fn new(size: &DartsSize) -> Self {
+        let stem = STEM * size.channels;
+        Self { layers: size.layers, before: [stem; 2], here: size.channels, halved: false }
+    }
+
+    /// Returns the kind of the next cell, the channels of the two previous cells and of its own nodes, and whether the previous cell was a
+    /// reduction cell. The next cell concatenates `joined` nodes.
+    fn next(&mut self, layer: usize, joined: usize) -> (DartsCell, [usize; 3], bool) {
+        let kind = if is_reduction(layer, self.layers) { DartsCell::Reduce } else { DartsCell::Normal };
+        if kind == DartsCell::Reduce {
+            self.here *= 2;
+        }
+        let channels = [self.before[0], self.before[1], self.here];
+        let halved = std::mem::replace(&mut self.halved, kind == DartsCell::Reduce);
+        self.before = [self.before[1], joined * self.here];
+        (kind, channels, halved)
+    }
+
+    fn last(&self) -> usize {
+        self.before[1]
+    }
+}

@@ -1,0 +1,114 @@
+#![doc = include_str!("../README.md")]
+
+mod child;
+mod environment;
+mod error;
+mod figure;
+mod merge;
+mod methods;
+mod networks;
+mod preset;
+mod runner;
+mod scores;
+mod shard;
+mod table;
+mod trials;
+
+use std::path::PathBuf;
+
+pub use environment::{Environment, Event, commit_of};
+pub use error::ReproduceError;
+pub use methods::Method;
+pub use networks::{NetworkPlan, NetworkPreset, NetworkTarget};
+pub use preset::Preset;
+pub use runner::{Plan, Work};
+pub use shard::Shard;
+
+/// A table or figure whose rows are methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Table 1: nine methods on NAS-Bench-201, with controls.
+    Table1,
+    /// Ablation of PA&DA, with variants that go beyond the paper.
+    Ablation,
+    /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations.
+    FigureGv,
+}
+
+/// Runs the unfinished trials of a table or figure, and writes the table after each trial. Returns the path of its Markdown file.
+///
+/// A shard writes no table; [`merge`] writes it from all shards.
+///
+/// # Errors
+/// Returns [`ReproduceError::Trials`] if trials failed, [`ReproduceError::Stopped`] if the user asked to stop, and
+/// [`ReproduceError::Usage`] if a folder contains a run of another config.
+pub fn reproduce(
+    target: Target,
+    plan: &Plan,
+    work: &Work,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    of_methods(target, plan, Some(work), environment)
+}
+
+/// Copies the finished trials of shards that ran on other disks, and writes the table of all finished trials. It runs no trial. Returns the
+/// path of the table's Markdown file.
+///
+/// # Errors
+/// Returns an error if a folder cannot be read or written.
+pub fn merge(
+    target: Target,
+    from: &[PathBuf],
+    plan: &Plan,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    let out = plan.out_folder(target.name(), environment)?;
+    for from in from {
+        merge::copy_runs(from, &out, environment.events)?;
+    }
+    of_methods(target, plan, None, environment)
+}
+
+/// Counts the cost of published networks, retrains them, and writes the table after every retraining. Returns the path of its Markdown
+/// file.
+///
+/// # Errors
+/// Returns the same errors as [`reproduce`].
+pub fn reproduce_networks(
+    target: NetworkTarget,
+    plan: &NetworkPlan,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    networks::run(target, plan, environment)
+}
+
+impl Target {
+    /// Returns the name in `methods.toml` and in names of folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table1 => "table1",
+            Self::Ablation => "ablation",
+            Self::FigureGv => "figure-gv",
+        }
+    }
+}
+
+fn of_methods(
+    target: Target,
+    plan: &Plan,
+    work: Option<&Work>,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    let table = |which| Ok(table::run(which, plan, work, environment)?.with_extension("md"));
+    match target {
+        Target::Table1 => table(table::Which::Table1),
+        Target::Ablation => table(table::Which::Ablation),
+        Target::FigureGv => figure::run(plan, work, environment),
+    }
+}
+
+/// The folder of the repository's configs, for tests.
+#[cfg(test)]
+fn configs() -> PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")
+}

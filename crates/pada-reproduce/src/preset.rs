@@ -1,0 +1,89 @@
+use pada::RunConfig;
+
+/// The size of an experiment, up to the paper's protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// Embedded images, minutes.
+    Mini,
+    /// CIFAR-10, a small network, hours.
+    Short,
+    /// The paper's protocol.
+    Full,
+}
+
+impl Preset {
+    /// Returns the name in tables and in names of folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mini => "mini",
+            Self::Short => "short",
+            Self::Full => "full",
+        }
+    }
+
+    /// Returns the config that methods change, in the folder `configs`.
+    pub(crate) fn config_file(self) -> &'static str {
+        match self {
+            Self::Mini => "mini/pada.toml",
+            Self::Short => "nb201/short.toml",
+            Self::Full => "nb201/pada.toml",
+        }
+    }
+
+    /// Returns the assignments that the preset adds to that config.
+    ///
+    /// Mini trains for 10 of the 20 epochs of its config. An epoch with one path per step takes 0.5 s on 2 cores. The cost of each row, in
+    /// epochs with one path per step: SPOS, CLOSE and PA&DA 10; FairNAS 50; Magic-AT and NSAS 30; SUMNAS 100; Few-Shot
+    /// 10 + 25 · 5 = 135; GM 10 + 6 · 3 + 8 · 10 = 108, and about 10 more for 160 comparisons on each of its 8 samples. A row ranks 300
+    /// architectures in 10 s. All rows of Table 1, with both variants of a method, the controls and three seeds, are 51 runs; the record
+    /// `2026-11-25-table1-mini` contains their times.
+    pub(crate) fn set(self) -> &'static [&'static str] {
+        match self {
+            Self::Mini => &["train.epochs=10"],
+            Self::Short | Self::Full => &[],
+        }
+    }
+
+    /// Returns the number of (batch, path) pairs on which GM compares gradients. `Full` uses the number of the published method.
+    pub(crate) fn gm_samples(self) -> usize {
+        match self {
+            Self::Mini => 8,
+            Self::Short => 16,
+            Self::Full => 100,
+        }
+    }
+
+    /// Returns the note that a reader needs before comparing with published numbers; `changes` are the assignments of the user.
+    pub(crate) fn note(self, config: &RunConfig, changes: &[String]) -> String {
+        let (net, train) = (&config.supernet, &config.train);
+        let protocol = format!("{}, {} epochs, batch {}", net.size_text(), train.epochs, train.batch);
+        match self {
+            Self::Full if changes.is_empty() => {
+                format!("The paper's protocol: {protocol}. Published values use the same protocol.")
+            }
+            Self::Full => format!(
+                "**Not the paper's protocol**: {protocol}, with changes (above). Published values use the protocol without these changes."
+            ),
+            Self::Mini | Self::Short => format!(
+                "**Quick preset `{}`, not the paper's protocol**: {protocol}. Published values use the full protocol (CIFAR-10, \
+                 C=16, N=5, 250 epochs, 15,625 architectures): these numbers neither confirm nor contradict them.",
+                self.name()
+            ),
+        }
+    }
+
+    /// Returns the values of the variables that methods use (`$name`), computed from the config.
+    ///
+    /// The sub-supernets of Few-Shot train half as long as the supernet, as in its paper. DIFFERS: no public text says how long GM trains
+    /// between splits and after the last split. Three tenths of the epochs between splits, and all epochs after the last split, because the
+    /// sub-supernets start from new weights, add up to the cost in the published table.
+    pub(crate) fn variables(self, config: &RunConfig) -> [(&'static str, usize); 4] {
+        let epochs = config.train.epochs;
+        [
+            ("$half_epochs", epochs.div_ceil(2)),
+            ("$gm_between", (3 * epochs).div_ceil(10)),
+            ("$gm_samples", self.gm_samples()),
+            ("$epochs", epochs),
+        ]
+    }
+}

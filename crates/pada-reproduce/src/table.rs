@@ -1,0 +1,222 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use pada::metrics::{Bootstrap, Difference, PairedMetric, paired_difference};
+use pada::report::{Axes, Bar, Mark, MethodRow, MethodTable, Panel, RunRecord, bar_plot, scatter_plot};
+
+use crate::environment::write_whole;
+use crate::methods::{Method, PADA, SPOS};
+use crate::runner::{Finished, Plan, Progress, Runner, Work, by_method};
+use crate::trials::Trial;
+use crate::{Environment, ReproduceError, Target, scores};
+
+/// The bootstrap of all confidence intervals.
+const BOOTSTRAP: Bootstrap = Bootstrap::new().with_resamples(2000);
+const METRICS: [PairedMetric; 2] = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
+
+/// The table that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The paper's Table 1.
+    Table1,
+    /// The ablation of PA&DA.
+    Ablation,
+}
+
+impl Which {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Table1 => Target::Table1.name(),
+            Self::Ablation => Target::Ablation.name(),
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Table1 => "Table 1, NAS-Bench-201",
+            Self::Ablation => "Ablation of PA&DA, NAS-Bench-201",
+        }
+    }
+
+    /// Returns the row that other rows are compared with.
+    fn reference(self) -> &'static str {
+        match self {
+            Self::Table1 => SPOS,
+            Self::Ablation => PADA,
+        }
+    }
+}
+
+/// Runs every method with every seed and writes the table after each run. Returns the path of the table without its extension.
+pub(crate) fn run(
+    which: Which,
+    plan: &Plan,
+    work: Option<&Work>,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    let methods = Method::of_table(which.name(), &plan.methods)?;
+    let runner = Runner::new(which.name(), plan, work, &[], environment)?;
+    let variables = plan.preset.variables(&runner.base);
+    let set = |method: &Method| {
+        let mut set = method.assignments(&variables);
+        // Assignments of the user override those of the method.
+        set.extend_from_slice(&plan.set);
+        set
+    };
+    // All methods run with the first seed first, so that a table that is stopped early has all its rows.
+    let mut trials: Vec<Trial> = (0..plan.seeds)
+        .flat_map(|seed| methods.iter().map(move |method| (method, seed)))
+        .map(|(method, seed)| Trial::new(method, seed, set(method)))
+        .collect();
+    // A control that repeats PA&DA's paths runs after PA&DA.
+    trials.sort_by_key(|trial| (trial.seed, trial.follows_pada()));
+    let file = runner.out.join("table");
+    let mut differences = Differences::default();
+    let mut write = |progress: &Progress| {
+        let table = table(which, plan, &runner, &methods, trials.len(), progress, &mut differences);
+        write_files(&table, &file, progress, &methods)
+    };
+    let (progress, end) = runner.run(&trials, &mut write)?;
+    runner.conclude(&progress, end, &file.with_extension("md"))?;
+    Ok(file)
+}
+
+fn table(
+    which: Which,
+    plan: &Plan,
+    runner: &Runner,
+    methods: &[Method],
+    trials: usize,
+    progress: &Progress,
+    differences: &mut Differences,
+) -> MethodTable {
+    let by_method = by_method(progress);
+    let of = |name: &str| by_method.get(name).map_or(&[][..], Vec::as_slice);
+    let reference = which.reference();
+    let weighted_ops = runner.weighted_ops();
+    let mut rows = Vec::new();
+    for method in methods {
+        let runs = of(&method.name);
+        let records: Vec<RunRecord> = runs.iter().map(|finished| finished.record.clone()).collect();
+        let mut row = MethodRow::of(method.row_name(), &records, &weighted_ops);
+        if method.name != reference {
+            [row.tau_b_difference, row.p_at_top_5_difference] = differences.of(runs, of(reference));
+        }
+        rows.push(row);
+    }
+    let main = progress.first_agreement();
+    MethodTable {
+        title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(&plan.set)),
+        notes: notes(plan, runner, methods, progress),
+        reference: Method::named(reference).map_or_else(String::new, |method| method.row_name().label),
+        rows,
+        zero_cost: main.map(|agreement| agreement.zero_cost.clone()).unwrap_or_default(),
+        ceiling: main.and_then(|agreement| agreement.ceiling),
+        failed: progress.failed.clone(),
+        missing: trials - progress.finished.len() - progress.failed.len(),
+    }
+}
+
+/// Returns the part of a title that lists the user's changes to the preset.
+pub(crate) fn changed(set: &[String]) -> String {
+    if set.is_empty() { String::new() } else { format!(", changed: {}", set.join(", ")) }
+}
+
+fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) -> Vec<String> {
+    let mut notes = vec![plan.preset.note(&runner.base, &plan.set)];
+    let main = progress.finished.first().and_then(|finished| finished.record.ranking.as_ref());
+    if let Some(ranking) = main {
+        let truth = ranking.agreements.first().map_or("no table", |agreement| &agreement.table);
+        let images = &ranking.images;
+        notes.push(format!(
+            "{} architectures ranked on {} images of {}, compared with {truth}{}.",
+            ranking.archs,
+            images.images,
+            images.name,
+            runner.truth_seeds()
+        ));
+    }
+    let mut devices: Vec<&str> = progress.finished.iter().map(|f| f.record.device.as_str()).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    if !devices.is_empty() {
+        notes.push(format!(
+            "Device hours include training and splits, but not ranking, on {}.",
+            devices.join(" and ")
+        ));
+    }
+    notes.push(format!(
+        "Numbers are mean ± sd over seeds. Differences (Δ) are paired over architectures and seeds: {} bootstrap resamples, percentiles. A \
+         resample contains some architectures twice, which shifts its P@Top5%, so those intervals are rough.",
+        BOOTSTRAP.resamples
+    ));
+    notes.push("GV is the mean over the last quarter of epochs.".to_owned());
+    notes.extend(methods.iter().filter_map(Method::unsaid));
+    notes.extend(runner.written_by.clone());
+    notes
+}
+
+/// A cache of differences to the reference, by method and seeds, because they take long to compute on a large table.
+#[derive(Default)]
+struct Differences(HashMap<(String, Vec<u64>), [Option<Difference>; 2]>);
+
+impl Differences {
+    fn of(&mut self, runs: &[&Finished], reference: &[&Finished]) -> [Option<Difference>; 2] {
+        let pairs: Vec<(&Finished, &Finished)> = runs
+            .iter()
+            .filter_map(|a| Some((*a, *reference.iter().find(|b| b.trial.seed == a.trial.seed)?)))
+            .collect();
+        let Some((first, _)) = pairs.first() else { return [None; 2] };
+        let key = (first.trial.method.name.clone(), pairs.iter().map(|(a, _)| a.trial.seed).collect());
+        *self.0.entry(key).or_insert_with(|| {
+            let in_all = |arch: &&_| {
+                pairs.iter().all(|(a, b)| a.scores.contains_key(*arch) && b.scores.contains_key(*arch))
+            };
+            let archs: Vec<_> = first.scores.keys().filter(in_all).collect();
+            let truth: Vec<f64> = archs.iter().map(|arch| first.scores[*arch].1).collect();
+            let scores = |run: &Finished| archs.iter().map(|arch| run.scores[*arch].0).collect::<Vec<f64>>();
+            let a: Vec<Vec<f64>> = pairs.iter().map(|(a, _)| scores(a)).collect();
+            let b: Vec<Vec<f64>> = pairs.iter().map(|(_, b)| scores(b)).collect();
+            // The metric of a collapsed supernet is undefined, and so is its difference.
+            METRICS.map(|metric| paired_difference(&a, &b, &truth, metric, &BOOTSTRAP).ok())
+        })
+    }
+}
+
+fn write_files(
+    table: &MethodTable,
+    file: &Path,
+    progress: &Progress,
+    methods: &[Method],
+) -> Result<(), ReproduceError> {
+    let write = |name: &Path, text: &str| write_whole(name, text.as_bytes());
+    write(&file.with_extension("md"), &table.to_markdown())?;
+    write(&file.with_extension("csv"), &table.to_csv())?;
+    write(
+        &file.with_extension("json"),
+        &(serde_json::to_string_pretty(table).expect("a table is JSON") + "\n"),
+    )?;
+    scores::write(progress, &file.with_file_name("scores.csv"))?;
+    let bar = |row: &MethodRow| Bar {
+        label: row.method.label.clone(),
+        value: row.tau_b,
+        points: row.tau_b_by_seed.clone(),
+        published: row.method.published.map(|published| published.tau_b.mean),
+    };
+    let bars: Vec<Bar> = table.rows.iter().map(bar).collect();
+    let mut marks: Vec<Mark> =
+        table.zero_cost.iter().map(|row| Mark { label: row.name.clone(), at: row.metrics.tau_b }).collect();
+    marks.extend(
+        table.ceiling.map(|ceiling| Mark { label: "ceiling: seed against seed".into(), at: ceiling.tau_b }),
+    );
+    write(&file.with_file_name("bars.svg"), &bar_plot(&table.title, "tau-b", &bars, &marks)?)?;
+    let by_method = by_method(progress);
+    let panel = |(row, method): (&MethodRow, &Method)| {
+        let first = by_method.get(method.name.as_str())?.first()?;
+        let title = format!("{}, seed {}", row.method.label, first.trial.seed);
+        Some(Panel { title, points: first.scores.values().copied().collect() })
+    };
+    let panels: Vec<Panel> = table.rows.iter().zip(methods).filter_map(panel).collect();
+    let axes = Axes { x: "accuracy with shared weights, %", y: "stand-alone accuracy, %" };
+    write(&file.with_file_name("scatter.svg"), &scatter_plot(&table.title, &axes, &panels)?)
+}

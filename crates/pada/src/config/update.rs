@@ -1,0 +1,122 @@
+use pada_trainer::rules::{CloseConfig, Constraints, MagicAtConfig, NsasConfig, SumnasConfig};
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, RunConfig, SpaceName, check};
+
+/// The training rule, which computes an update from the gradients of the paths of a step: the section `[update]`. Each rule has its own
+/// keys.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum UpdateConfig {
+    /// One SGD step with the sum of the gradients of all paths: SPOS, FairNAS, PA&DA.
+    #[default]
+    SummedPaths,
+    /// Meta-gradient of paths that are adapted for a few steps: SUMNAS.
+    Sumnas(SumnasConfig),
+    /// Loss with additional constraint paths: NSAS.
+    Nsas(NsasConfig),
+    /// Curriculum on weight sharing: edges share blocks of weights, and the number of blocks grows: CLOSE.
+    Close(CloseConfig),
+    /// Alignment of each path with the best path so far: Magic-AT, together with `paths.rule = "one-change"`.
+    MagicAt(MagicAtConfig),
+}
+
+impl UpdateConfig {
+    /// Checks the numbers, and that the rule fits the other settings of the run.
+    pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
+        match self {
+            Self::SummedPaths => Ok(()),
+            Self::Sumnas(c) => {
+                check("update.inner_steps", c.inner_steps, c.inner_steps > 0, "at least 1")?;
+                let lr = c.inner_lr > 0.0 && c.inner_lr.is_finite();
+                check("update.inner_lr", c.inner_lr, lr, "positive")?;
+                let momentum = (0.0..1.0).contains(&c.inner_momentum);
+                check("update.inner_momentum", c.inner_momentum, momentum, "at least 0 and below 1")
+            }
+            Self::Nsas(c) => {
+                check("update.beta", c.beta, (0.0..1.0).contains(&c.beta), "at least 0 and below 1")?;
+                let none = c.constraints == Constraints::Archive(0);
+                check("update.constraints.archive", 0_usize, !none, "at least 1")
+            }
+            Self::Close(close) => check_close(close, run),
+            Self::MagicAt(c) => {
+                let weight = c.weight >= 0.0 && c.weight.is_finite();
+                check("update.weight", c.weight, weight, "at least 0")?;
+                let aligns = run.supernet.space == SpaceName::Nb201;
+                let range =
+                    "another rule unless the search space is nb201, because only its paths can be aligned";
+                check("update.rule", "magic-at", aligns, range)
+            }
+        }
+    }
+}
+
+fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> {
+    let (openings, gate) = (&close.openings, close.gate);
+    let rises = openings.first() == Some(&0.0) && openings.is_sorted_by(|a, b| a < b);
+    let inside = openings.iter().all(|&share| share < 1.0) && openings.len() <= MOST_BLOCKS;
+    let shares = "a list of at most 256 increasing shares of the run, the first 0, all below 1";
+    check("update.openings", format!("{openings:?}"), rises && inside, shares)?;
+    if let Some(restart) = close.restart {
+        check("update.restart", restart, restart > 0.0 && restart < 1.0, "above 0 and below 1")?;
+    }
+    check("update.gate.embedding", gate.embedding, gate.embedding > 0, "at least 1")?;
+    check("update.gate.hidden", gate.hidden, gate.hidden > 0, "at least 1")?;
+    let t = gate.temperature;
+    check("update.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
+    let cell = run.supernet.space.cell().is_some();
+    let range = "another rule unless the search space is nb201, because CLOSE needs a cell whose edges all have the same operations";
+    check("update.rule", "close", cell, range)?;
+    check("split", "given", run.split.is_none(), "left out if update.rule is \"close\"")
+}
+
+/// Largest number of blocks, because the key of an assignment stores the index of a block in one byte.
+const MOST_BLOCKS: usize = 256;
+
+/// The split of a supernet into sub-supernets, each for a part of the space: the optional section `[split]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SplitConfig {
+    /// Few-shot NAS: one sub-supernet for every combination of operations of some decisions.
+    FewShot(FewShotConfig),
+    /// Gradient matching: operations whose gradients disagree are separated.
+    GradientMatching(GradientMatchingConfig),
+}
+
+/// Settings of few-shot NAS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FewShotConfig {
+    /// Decisions whose operations are separated, counted from 0.
+    pub positions: Vec<usize>,
+    /// Number of epochs that each sub-supernet is trained, starting from the weights of the supernet.
+    pub leaf_epochs: usize,
+}
+
+/// Settings of the splits by gradient matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradientMatchingConfig {
+    /// Number of times that every supernet is split in two; 3 gives 8 sub-supernets.
+    pub splits: usize,
+    /// Number of pairs of a batch and a random path over which gradients are compared.
+    pub samples: usize,
+    /// Number of epochs between two splits.
+    pub between_epochs: usize,
+    /// Number of epochs that each sub-supernet is trained after the last split.
+    pub leaf_epochs: usize,
+    /// Initial weights of the sub-supernets after the last split.
+    pub last: LastSplit,
+}
+
+/// Initial weights of the sub-supernets after the last split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LastSplit {
+    /// New random weights.
+    Reinitialise,
+    /// The weights of the supernet that was split.
+    Inherit,
+}

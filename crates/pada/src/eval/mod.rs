@@ -1,0 +1,11 @@
+//! Evaluation of architectures: lists, weights, scores, costs, and the comparison of a ranking with benchmark tables.
+
+pub(crate) mod arch_files;
+pub(crate) mod archs;
+pub(crate) mod cost;
+pub(crate) mod evaluation;
+pub(crate) mod partial_scores;
+pub(crate) mod ranking;
+pub(crate) mod share;
+pub(crate) mod tables;
+pub(crate) mod weights_file;

@@ -1,0 +1,179 @@
+use std::path::Path;
+
+use pada_metrics::{Bootstrap, MetricsError, kendall_tau_b};
+use pada_nasbench::{
+    BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
+};
+use pada_report::{Agreement, Ceiling};
+use pada_space::Arch;
+use pada_trainer::ArchScore;
+
+use crate::config::TruthName;
+use crate::error::PadaError;
+use crate::run::network::Network;
+
+/// The benchmark tables that a ranking is compared with. The first one is the main table.
+pub struct Tables(Vec<Table>);
+
+struct Table {
+    truth: BenchmarkTable,
+    /// A baseline of the benchmark: accuracies after a few epochs of stand-alone training.
+    short_runs: Option<(&'static str, BenchmarkTable)>,
+    /// A remark about the reliability of the table.
+    note: Option<String>,
+}
+
+impl Tables {
+    /// Creates an empty set of tables.
+    pub fn none() -> Self {
+        Self(vec![])
+    }
+
+    /// Reads the main table, and those of the other tables that have been downloaded.
+    ///
+    /// # Errors
+    /// Returns [`PadaError::Truth`] if the main table is missing or a table cannot be read.
+    pub fn load(main: Option<TruthName>, others: &[TruthName], data_dir: &Path) -> Result<Self, PadaError> {
+        let mut tables = main.map(|main| load(main, data_dir)).transpose()?.into_iter().collect::<Vec<_>>();
+        for &name in others.iter().filter(|&&name| Some(name) != main) {
+            match load(name, data_dir) {
+                Ok(table) => tables.push(table),
+                Err(PadaError::Truth(missing @ pada_nasbench::NasBenchError::Missing { .. })) => {
+                    tracing::info!("not compared: {missing}");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self(tables))
+    }
+
+    /// Returns the architectures of the main table.
+    pub fn archs(&self) -> &[Arch] {
+        self.0.first().map_or(&[], |table| table.truth.archs())
+    }
+
+    /// Returns the name of the main table.
+    pub fn main_name(&self) -> Option<&str> {
+        self.0.first().map(|table| table.truth.name())
+    }
+
+    /// Returns the number of trainings per architecture in the main table, or `None` if the table only has their means.
+    pub fn main_seeds(&self) -> Option<usize> {
+        self.0.first().map(|table| table.truth.by_seed().len()).filter(|&seeds| seeds > 0)
+    }
+
+    /// Returns the accuracy of an architecture in the main table, in percent.
+    pub fn main_accuracy(&self, arch: &Arch) -> Option<f64> {
+        self.0.first()?.truth.accuracy(arch)
+    }
+
+    /// Returns the accuracy of an architecture in the first table that has it, in percent.
+    pub fn accuracy(&self, arch: &Arch) -> Option<f64> {
+        self.0.iter().find_map(|table| table.truth.accuracy(arch))
+    }
+
+    /// Compares scores with every table, over the architectures that have a score and are in the table.
+    ///
+    /// # Errors
+    /// Returns an error if the metrics or the zero-cost scores cannot be computed.
+    pub fn agreements(&self, network: &Network, scores: &[ArchScore]) -> Result<Vec<Agreement>, PadaError> {
+        let mut agreements = Vec::new();
+        for Table { truth, short_runs, note } in &self.0 {
+            let known: Vec<&ArchScore> =
+                scores.iter().filter(|s| truth.accuracy(&s.arch).is_some()).collect();
+            let archs: Vec<Arch> = known.iter().map(|s| s.arch.clone()).collect();
+            let predicted: Vec<f64> = known.iter().map(|s| s.accuracy()).collect();
+            let column =
+                |table: &BenchmarkTable| archs.iter().filter_map(|a| table.accuracy(a)).collect::<Vec<_>>();
+            let mut baselines = network.baselines(&archs)?;
+            baselines.extend(short_runs.iter().map(|(name, table)| (*name, column(table))));
+            let main = &self.0[0].truth;
+            let scratch = format!("{} from scratch", main.name());
+            if main.name() != truth.name() && archs.iter().all(|arch| main.accuracy(arch).is_some()) {
+                baselines.push((&scratch, column(main)));
+            }
+            let params = baselines[0].1.clone();
+            let truths = column(truth);
+            let mut agreement = compare(truth.name(), &predicted, &truths, &params, &baselines)?;
+            agreement.ceiling = ceiling(truth)?;
+            agreement.note.clone_from(note);
+            agreements.push(agreement);
+        }
+        Ok(agreements)
+    }
+}
+
+fn compare(
+    name: &str,
+    predicted: &[f64],
+    truth: &[f64],
+    params: &[f64],
+    baselines: &[(&str, Vec<f64>)],
+) -> Result<Agreement, MetricsError> {
+    Agreement::of(name, predicted, truth, params, baselines, &Bootstrap::default())
+}
+
+/// Computes the agreement between the seeds of a table, which limits the agreement of any ranking with it.
+fn ceiling(table: &BenchmarkTable) -> Result<Option<Ceiling>, MetricsError> {
+    let lists: Vec<&Vec<Option<f64>>> = table.by_seed().values().collect();
+    let trained = |i: &usize| lists.iter().all(|list| list[*i].is_some());
+    let archs: Vec<usize> = (0..table.archs().len()).filter(trained).collect();
+    if lists.len() < 2 || archs.len() < 2 {
+        return Ok(None);
+    }
+    let column = |list: &[Option<f64>]| archs.iter().filter_map(|&i| list[i]).collect::<Vec<f64>>();
+    let mut taus = Vec::new();
+    for (i, a) in lists.iter().enumerate() {
+        for b in &lists[..i] {
+            taus.push(kendall_tau_b(&column(a), &column(b))?);
+        }
+    }
+    let tau_b = taus.iter().sum::<f64>() / taus.len() as f64;
+    Ok(Some(Ceiling { tau_b, seeds: lists.len(), archs: archs.len() }))
+}
+
+fn load(name: TruthName, data_dir: &Path) -> Result<Table, PadaError> {
+    let plain = |truth: BenchmarkTable| Table { truth, short_runs: None, note: None };
+    Ok(match name {
+        TruthName::Mini => plain(pada_nasbench::mini()?),
+        TruthName::NasBenchMacro => {
+            plain(MacroTable::load(Download::NasBenchMacro.path(data_dir))?.table().clone())
+        }
+        TruthName::Darts214 => {
+            let table = Darts214Table::load(Download::Darts214.path(data_dir))?;
+            let tau = kendall_tau_b(table.best_epoch(), table.last_epoch())?;
+            let note = format!(
+                "noisy: each architecture was trained once, and the rankings by best and by last epoch agree only with tau-b {tau:.2}"
+            );
+            Table { note: Some(note), ..plain(table.table().clone()) }
+        }
+        TruthName::Nb201 => nb201(Nb201Dataset::Cifar10, data_dir)?,
+        TruthName::Nb201Cifar100 => nb201(Nb201Dataset::Cifar100, data_dir)?,
+        TruthName::Nb201Imagenet16 => nb201(Nb201Dataset::Imagenet16, data_dir)?,
+    })
+}
+
+fn nb201(data: Nb201Dataset, data_dir: &Path) -> Result<Table, PadaError> {
+    let table = Nb201Table::load(Download::Nb201.path(data_dir))?;
+    let [truth, short] =
+        [Nb201Epochs::Epochs200, Nb201Epochs::Epochs12].map(|epochs| table.test_accuracy(data, epochs));
+    Ok(Table { truth, short_runs: Some(("12 epochs from scratch", short)), note: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_compares_the_architectures_that_every_seed_has() {
+        let space = pada_space::Nb201::new();
+        let table = |csv: &str| BenchmarkTable::from_csv("t.csv", csv.as_bytes(), &space).unwrap();
+        let one = table("arch,seed,accuracy\n000000,0,1\n111111,0,2\n");
+        assert_eq!(ceiling(&one).unwrap(), None);
+        let csv = "arch,seed,accuracy\n000000,0,1\n111111,0,2\n222222,0,3\n333333,0,4\n\
+                   000000,1,1\n111111,1,3\n222222,1,2\n";
+        let found = ceiling(&table(csv)).unwrap();
+        // One of three pairs is in the opposite order.
+        assert_eq!(found, Some(Ceiling { tau_b: 1.0 / 3.0, seeds: 2, archs: 3 }));
+    }
+}

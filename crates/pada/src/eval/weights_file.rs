@@ -1,0 +1,164 @@
+use std::path::{Path, PathBuf};
+
+use pada_data::Photographs;
+use pada_exec::{Executor, State};
+use pada_graph::{Lower, Shape, WeightLayout};
+use pada_report::RankRecord;
+use pada_space::{Arch, SearchSpace, SubSpace};
+use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape, weights_sha256};
+
+use crate::config::{
+    ComputeConfig, ConfigError, RankArchs, RankSplit, Recalibration, SupernetConfig, TrainPart, TruthName,
+};
+use crate::config::{check_list, check_recalibration};
+use crate::error::PadaError;
+use crate::eval::archs::ranked_archs;
+use crate::eval::ranking::Ranking;
+use crate::eval::tables::Tables;
+use crate::run::build;
+use crate::run::network::Network;
+use crate::run::scoring::{Scoring, Weights};
+use crate::run::session::Session;
+
+/// A file of weights, with the settings to score architectures with them.
+#[derive(Clone, Debug)]
+pub struct WeightsFile {
+    /// A checkpoint, a `.safetensors` file, or a PyTorch `.pt` file.
+    pub path: PathBuf,
+    /// The network that the weights belong to.
+    pub supernet: SupernetConfig,
+    /// Executor and precision.
+    pub compute: ComputeConfig,
+    /// Data set, in the form of `data.source` of a config.
+    pub data: String,
+    /// Settings for reading photographs, or `None` for images of a fixed size.
+    pub photographs: Option<Photographs>,
+    /// The images that architectures are scored on.
+    pub split: RankSplit,
+    /// Number of images, the first ones in official order. `None` means all images.
+    pub limit: Option<usize>,
+    /// Images per batch.
+    pub batch: usize,
+    /// Images from which running statistics are recomputed, as `rank.recalibrate` of a config. They are chosen from the training images, or
+    /// from the training half if the validation half is scored.
+    pub recalibrate: Option<Recalibration>,
+}
+
+/// The opened file of weights, ready to score architectures.
+pub(crate) struct Opened {
+    pub(crate) scoring: Scoring,
+    pub(crate) net: Box<dyn Lower>,
+    pub(crate) executor: Box<dyn Executor>,
+    /// The part of the space that was trained; the full space if the file has no such information.
+    pub(crate) part: SubSpace,
+}
+
+impl WeightsFile {
+    /// Reads the weights and the images.
+    pub(crate) fn open(&self, place: &Session) -> Result<Opened, PadaError> {
+        check_recalibration(self.recalibrate, self.supernet.space)?;
+        let splits = pada_data::open(&self.data, &place.data_dir, self.photographs)?;
+        let images = build::rank_images(self.split, &splits);
+        let trainable = match self.split {
+            RankSplit::Test => TrainPart::All,
+            RankSplit::Valid => TrainPart::Half,
+        };
+        let calibration = build::calibration(self.recalibrate, &build::trainable(trainable, &splits))?;
+        let network = Network::new(&self.supernet, &images)?;
+        let net = build::supernet(&self.supernet, image_shape(&images), images.classes())?;
+        let (weights, part) = read_scored(&self.path, net.as_ref(), network.space.as_ref())?;
+        let executor = build::executor(self.compute, place.device, net.as_ref(), weights)?;
+        let images = images.to_memory(self.limit.unwrap_or(usize::MAX))?;
+        let scoring = Scoring { images, batch: self.batch, calibration, network };
+        Ok(Opened { scoring, net, executor, part })
+    }
+}
+
+/// Reads the weights of a file, and the part of the space that was trained. It is the full space if the file has no such information.
+pub(crate) fn read_scored(
+    path: &Path,
+    net: &dyn Lower,
+    space: &dyn SearchSpace,
+) -> Result<(Vec<f32>, SubSpace), PadaError> {
+    let weights = pada_models::read_weights(path, net.weights())?;
+    let scope = Checkpoint::scope(path)?;
+    if scope.by_rule {
+        let reason = "the gate of CLOSE chooses the weights for each architecture".to_owned();
+        return Err(PadaError::PartialWeights { path: path.into(), reason });
+    }
+    Ok((weights, scope.part.unwrap_or_else(|| SubSpace::full(space))))
+}
+
+/// Returns an error if an architecture is outside of the part of the space that was trained.
+pub(crate) fn check_part(path: &Path, part: &SubSpace, arch: &Arch) -> Result<(), PadaError> {
+    if part.contains(arch) {
+        return Ok(());
+    }
+    let reason = format!("it was trained on a part of the space without {arch}");
+    Err(PadaError::PartialWeights { path: path.into(), reason })
+}
+
+impl Opened {
+    /// Calls `work` with the executor and the weights, which are the same for all architectures.
+    pub(crate) fn with_weights<T>(&mut self, work: impl FnOnce(&Scoring, Weights<'_, '_>) -> T) -> T {
+        let place = &mut |_: &Arch, _: &mut dyn Executor| Ok(vec![]);
+        let weights = Weights { executor: self.executor.as_mut(), net: self.net.as_ref(), place };
+        work(&self.scoring, weights)
+    }
+}
+
+/// A ranking of architectures with weights from a file.
+#[derive(Clone, Debug)]
+pub struct RankJob {
+    /// The weights and the images.
+    pub weights: WeightsFile,
+    /// The architectures to rank.
+    pub archs: RankArchs,
+    /// The benchmark table to compare the ranking with.
+    pub truth: Option<TruthName>,
+}
+
+/// Seed of a random list of architectures, because weights from a file have no run with a seed.
+const SEED: u64 = 0;
+
+/// Scores architectures with weights from a file, and compares the ranking with a benchmark table if one is given.
+///
+/// # Errors
+/// Returns an error if the weights, the images or the table cannot be read, or if an architecture cannot be scored.
+pub fn rank_weights(
+    job: &RankJob,
+    place: &Session,
+    observer: &mut dyn Observer,
+) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+    check_list("--archs", &job.archs, job.truth)?;
+    let mut opened = job.weights.open(place)?;
+    let (space, supernet) = (opened.scoring.network.space.as_ref(), &job.weights.supernet);
+    if let Some(truth) = job.truth.filter(|truth| truth.space() != supernet.space) {
+        let (key, value, range) = ("--truth", format!("{truth:?}"), "a table of the search space");
+        return Err(ConfigError::Range { key, value, range }.into());
+    }
+    let tables = Tables::load(job.truth, &[], &place.data_dir)?;
+    let archs = ranked_archs(&job.archs, supernet.space, space, &opened.part, &tables, SEED)?;
+    archs.iter().try_for_each(|arch| check_part(&job.weights.path, &opened.part, arch))?;
+    if !place.world.is_single() {
+        place.world.check_same(&[
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("job", format!("{job:#?}")),
+            ("set of weights", weights_sha256(&opened.executor.read(State::Weights))),
+            ("set of images to rank on", opened.scoring.images.sha256()),
+            ("executor", opened.executor.name().to_owned()),
+        ])?;
+    }
+    opened.with_weights(|scoring, weights| {
+        Ranking { archs: &archs, scoring, tables: &tables, world: &place.world }.run(weights, None, observer)
+    })
+}
+
+/// Returns the names and shapes of the weights of a supernet.
+///
+/// # Errors
+/// Returns an error if the space does not have the size of the config.
+pub fn weight_layout(supernet: &SupernetConfig, classes: usize) -> Result<WeightLayout, ConfigError> {
+    // The image size does not change the weights.
+    Ok(build::supernet(supernet, Shape::new(3, 32, 32), classes)?.weights().clone())
+}

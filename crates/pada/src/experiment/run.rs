@@ -1,0 +1,198 @@
+//! The sequence of a run: train, save, rank, compare, record.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pada_data::Dataset;
+use pada_report::{EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
+use pada_space::{Arch, SubSpace};
+use pada_trainer::split::SubSupernets;
+use pada_trainer::{Observer, Trainer};
+
+use crate::config::Config;
+use crate::error::PadaError;
+use crate::eval::arch_files::write_scores;
+use crate::eval::archs::{archs_and_tables, within_part};
+use crate::eval::partial_scores::Part;
+use crate::eval::ranking::Ranking;
+use crate::eval::tables::Tables;
+use crate::run::folder::RunFolder;
+use crate::run::inputs::{Custom, Inputs};
+use crate::run::session::Session;
+use crate::run::supernet_training::{SupernetTraining, Unfinished};
+
+/// A prepared run, whose inputs have been read and checked. It trains a supernet, ranks architectures, and compares the ranking with benchmark
+/// tables.
+pub struct Run {
+    config: Config,
+    place: Session,
+    inputs: Inputs,
+    first: Trainer,
+    archs: Vec<Arch>,
+    tables: Tables,
+}
+
+impl Run {
+    /// Reads and checks all inputs of a run. It writes no file.
+    ///
+    /// # Errors
+    /// Returns an error if the config is not valid or an input cannot be read, and [`PadaError::ProcessGroup`] if the processes have different
+    /// inputs.
+    pub fn prepare(config: impl Into<Config>, place: &Session) -> Result<Self, PadaError> {
+        Self::prepare_custom(config.into(), place, &Custom::default())
+    }
+
+    pub(crate) fn prepare_custom(
+        config: Config,
+        place: &Session,
+        custom: &Custom,
+    ) -> Result<Self, PadaError> {
+        let inputs = Inputs::read(&config, place, custom)?;
+        let space = inputs.scoring.network.space.as_ref();
+        let (archs, tables) = archs_and_tables(&config, place, space, &inputs.whole)?;
+        let archs = within_part(&config, archs, &inputs.whole)?;
+        let place = place.clone();
+        let mut first = SupernetTraining::first(&config, &inputs, &place)?;
+        if !place.world.is_single() {
+            let scored_on = &inputs.scoring.images;
+            place.world.check_same(&[
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+                ("config", config.to_toml()),
+                ("set of training images", first.parts().images.sha256().to_owned()),
+                ("set of images to rank on", scored_on.sha256()),
+                ("list of architectures", archs.iter().map(|arch| format!("{arch}\n")).collect()),
+                ("executor", first.parts().executor.name().to_owned()),
+            ])?;
+        }
+        Ok(Self { config, place, inputs, first, archs, tables })
+    }
+
+    /// Trains, ranks and writes everything into `folder`. If there is a checkpoint, the run is resumed from it. Process 0 calls this
+    /// method; the others call [`Run::run_worker`].
+    ///
+    /// # Errors
+    /// Returns an error if training or ranking fails. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) or a failure, the run can be
+    /// prepared again and resumed in the same folder.
+    pub fn execute(
+        mut self,
+        folder: &RunFolder,
+        observer: &mut dyn Observer,
+    ) -> Result<RunRecord, PadaError> {
+        let mut record = self.new_record();
+        self.place.world.broadcast(shared_path(folder.path()))?;
+        let (space, folder_path) = (self.inputs.scoring.network.space.as_ref(), folder.path());
+        let stages =
+            SupernetTraining::new(&self.config, &self.inputs, folder_path, &self.place, Unfinished::Train);
+        let ops = space.op_names();
+        let mut events = None;
+        let mut on_epoch = |epochs: &[EpochRecord]| {
+            set_epochs(&mut record, epochs);
+            folder.write_record(&record)?;
+            Ok(event_file(&mut events, folder, &record)?.epochs(epochs, ops)?)
+        };
+        let mut trained = stages.train(self.first, observer, &mut on_epoch)?;
+        set_epochs(&mut record, &trained.epochs);
+        record.train_seconds += trained.split_seconds;
+        record.sub_supernets = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
+        let mut part = Part::new(folder.path(), &self.place);
+        let ranking = Ranking::of(&self.inputs, &self.archs, &self.tables, &self.place.world);
+        let (scores, ranking) =
+            trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;
+        let epochs = trained.epochs;
+        write_scores(&folder.ranking(), &scores)?;
+        part.remove_all()?;
+        let events = event_file(&mut events, folder, &record)?;
+        events.epochs(&epochs, ops)?;
+        events.ranking(&epochs, &ranking.agreements)?;
+        record.ranking = Some(ranking);
+        folder.write_record(&record)?;
+        Ok(record)
+    }
+
+    /// Resumes the run of a folder from its last checkpoint. If training is finished, it only ranks again.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`Run::execute`], and [`PadaError::NotARun`] if the folder has no config.
+    pub fn resume(
+        folder: &Path,
+        session: &Session,
+        observer: &mut dyn Observer,
+    ) -> Result<RunRecord, PadaError> {
+        let (folder, config) = RunFolder::open(folder)?;
+        Self::prepare(config, session)?.execute(&folder, observer)
+    }
+
+    /// Does the work of a process other than process 0, which calls [`Run::execute`]. It writes only partial scores, if it has access to the
+    /// folder of process 0.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`Run::execute`].
+    pub fn run_worker(self, observer: &mut dyn Observer) -> Result<(), PadaError> {
+        let folder = self.place.world.broadcast(vec![])?;
+        let folder = PathBuf::from(String::from_utf8_lossy(&folder).into_owned());
+        let stages =
+            SupernetTraining::new(&self.config, &self.inputs, &folder, &self.place, Unfinished::Train);
+        let mut trained = stages.train(self.first, observer, &mut |_| Ok(()))?;
+        let mut part = Part::new(&folder, &self.place);
+        let ranking = Ranking::of(&self.inputs, &self.archs, &self.tables, &self.place.world);
+        trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;
+        Ok(())
+    }
+
+    fn new_record(&mut self) -> RunRecord {
+        let (config, parts) = (&self.config, self.first.parts());
+        RunRecord {
+            name: config.name().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            method: config.method(),
+            seed: config.seed(),
+            device: parts.executor.name().to_owned(),
+            threads: rayon::current_num_threads(),
+            supernet: SupernetRecord {
+                space: self.inputs.scoring.network.space.name().to_owned(),
+                channels: config.network().channels,
+                cells: config.network().cells,
+                params: parts.net.weights().numel(),
+            },
+            train_images: source_record(&self.inputs.images),
+            sub_supernets: vec![],
+            epochs: vec![],
+            train_seconds: 0.0,
+            ranking: None,
+        }
+    }
+}
+
+/// Returns the path of a folder for other processes that share its disk.
+fn shared_path(folder: &Path) -> Vec<u8> {
+    std::path::absolute(folder).unwrap_or_else(|_| folder.into()).to_string_lossy().into_owned().into_bytes()
+}
+
+/// Returns the TensorBoard event file of this session and creates it on first use. Its clock counts only training time.
+fn event_file<'a>(
+    events: &'a mut Option<EventFile>,
+    folder: &RunFolder,
+    record: &RunRecord,
+) -> Result<&'a mut EventFile, PadaError> {
+    match events {
+        Some(events) => Ok(events),
+        None => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            Ok(events.insert(EventFile::create(folder.path(), now - record.train_seconds)?))
+        }
+    }
+}
+
+fn set_epochs(record: &mut RunRecord, epochs: &[EpochRecord]) {
+    record.epochs = epochs.to_vec();
+    record.train_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
+}
+
+/// Returns the digits that a part of the space allows at each position.
+fn part_record(part: &SubSpace) -> Vec<String> {
+    part.allowed().iter().map(|ops| Arch::new(ops.as_slice()).to_string()).collect()
+}
+
+fn source_record(images: &Dataset) -> ImagesRecord {
+    ImagesRecord { name: images.name().to_owned(), images: images.len(), sha256: images.sha256() }
+}

@@ -1,0 +1,208 @@
+//! Construction of networks, executors and images from a config. Only this module names their concrete types.
+
+use pada_data::{Dataset, Splits};
+use pada_engine::Engine;
+use pada_exec::{Executor, Precision};
+use pada_graph::{Frozen, Lower, Shape, WeightLayout};
+use pada_models::{
+    DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, MacroNet, Nb201Net, Norms, ProxylessNet,
+};
+use pada_space::{Arch, Darts, SearchSpace, SubSpace};
+use pada_trainer::Calibration;
+
+use crate::config::SupernetSize;
+use crate::config::{
+    ComputeConfig, Config, ConfigError, ExecutorName, RankSplit, Recalibration, StandAloneConfig,
+    SupernetConfig, TrainPart,
+};
+use crate::error::PadaError;
+use crate::run::device;
+use crate::run::device::Device;
+
+/// Creates the supernet. In cell-based spaces its batch norms use batch statistics, in spaces of MobileNet blocks running statistics.
+pub(crate) fn supernet(
+    config: &SupernetConfig,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, ConfigError> {
+    let norms = if config.space.recalibrates() { Norms::Running } else { Norms::Plain };
+    Ok(network(config.size()?, norms, input, classes))
+}
+
+/// Creates the stand-alone network as the benchmarks of the space train it. In the DARTS space it is larger than the supernet: C=36, 20
+/// cells.
+pub(crate) fn alone(
+    config: &SupernetConfig,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, ConfigError> {
+    let size = match config.size()? {
+        SupernetSize::Darts { .. } => {
+            let DartsSize { channels, layers, .. } = DartsSize::CIFAR;
+            SupernetSize::Darts { channels, cells: layers }
+        }
+        other => other,
+    };
+    Ok(network(size, Norms::Affine, input, classes))
+}
+
+pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Box<dyn Lower> {
+    match size {
+        SupernetSize::Nb201 { channels, cells } => {
+            Box::new(Nb201Net::new(channels, cells, input, classes, norms))
+        }
+        SupernetSize::Darts { channels, cells } => {
+            Box::new(DartsNet::new(DartsSize { channels, layers: cells, input, classes }, norms))
+        }
+        SupernetSize::Proxyless(widths) => Box::new(ProxylessNet::new(&widths, input, classes, norms)),
+        SupernetSize::Macro => Box::new(MacroNet::new(input, classes, norms)),
+    }
+}
+
+/// Creates the network that a run trains.
+pub(crate) fn trained(config: &Config, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
+    match config {
+        Config::Retrain(config) if config.stand_alone().is_some() => {
+            let arch = config.network.space()?.parse(config.arch()?)?;
+            net_of(&config.network, config.stand_alone(), &arch, input, classes)
+        }
+        _ => Ok(supernet(config.network(), input, classes)?),
+    }
+}
+
+/// Creates the network that an architecture is trained as: the supernet, or a stand-alone network.
+pub(crate) fn net_of(
+    config: &SupernetConfig,
+    alone: Option<&StandAloneConfig>,
+    arch: &Arch,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, PadaError> {
+    match alone {
+        None => Ok(supernet(config, input, classes)?),
+        Some(alone) => stand_alone_net(config, alone, arch, input, classes),
+    }
+}
+
+/// Creates the executor for a network on a device.
+///
+/// # Errors
+/// Returns [`PadaError::Device`] if the device does not support the executor or the network, and [`PadaError::CandleNotBuilt`] if the candle
+/// executor is not part of this build.
+pub(crate) fn executor(
+    compute: ComputeConfig,
+    device: Device,
+    net: &dyn Lower,
+    weights: Vec<f32>,
+) -> Result<Box<dyn Executor>, PadaError> {
+    let layout = net.weights().clone();
+    let ComputeConfig { executor, precision, .. } = compute;
+    Ok(match (executor, device) {
+        (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, precision)),
+        (ExecutorName::Engine, Device::Cuda(ordinal)) => {
+            device::engine(ordinal, layout, &weights, precision)?
+        }
+        (ExecutorName::Candle, _) => return candle(device, layout, weights, precision),
+    })
+}
+
+#[cfg(feature = "candle")]
+fn candle(
+    device: Device,
+    layout: WeightLayout,
+    weights: Vec<f32>,
+    precision: Precision,
+) -> Result<Box<dyn Executor>, PadaError> {
+    use pada_candle::CandleExecutor;
+
+    Ok(match device {
+        Device::Cpu => Box::new(CandleExecutor::new(layout, weights, precision)),
+        Device::Cuda(ordinal) => {
+            let executor = CandleExecutor::on_gpu(ordinal, layout, weights, precision);
+            Box::new(executor.map_err(|error| device::refused(ordinal, &error))?)
+        }
+    })
+}
+
+#[cfg(not(feature = "candle"))]
+fn candle(_: Device, _: WeightLayout, _: Vec<f32>, _: Precision) -> Result<Box<dyn Executor>, PadaError> {
+    Err(PadaError::CandleNotBuilt)
+}
+
+/// Returns the part of the space that a run trains.
+pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<SubSpace, PadaError> {
+    match config.ops.as_slice() {
+        [] => Ok(SubSpace::full(space)),
+        ops => Ok(SubSpace::with_ops(space, ops)?),
+    }
+}
+
+/// Returns the images that may be trained on.
+pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> Dataset {
+    match part {
+        TrainPart::All => splits.train.clone(),
+        TrainPart::Half => splits.halves().0,
+    }
+}
+
+/// Chooses the images from which running statistics are recomputed, from the images that may be trained on.
+pub(crate) fn calibration(
+    config: Option<Recalibration>,
+    trainable: &Dataset,
+) -> Result<Option<Calibration>, PadaError> {
+    let Some(Recalibration { images, batch }) = config else { return Ok(None) };
+    within("rank.recalibrate.images", images, trainable)?;
+    Ok(Some(Calibration::new(trainable, images, batch)?))
+}
+
+/// Returns the images that a run trains on: the first `n` images that may be trained on, or all of them.
+pub(crate) fn train_images(n: Option<usize>, trainable: Dataset) -> Result<Dataset, ConfigError> {
+    let Some(n) = n else { return Ok(trainable) };
+    within("data.train_images", n, &trainable)?;
+    Ok(trainable.first(n))
+}
+
+/// Returns the images that architectures are scored on.
+pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> Dataset {
+    match split {
+        RankSplit::Test => splits.test.clone(),
+        RankSplit::Valid => splits.halves().1.with_name(format!("{}, validation half", splits.train.name())),
+    }
+}
+
+/// Returns an error if `n` is larger than the number of images.
+pub(crate) fn within(key: &'static str, n: usize, images: &Dataset) -> Result<(), ConfigError> {
+    let value = format!("{n}, but {} has {} images", images.name(), images.len());
+    let range = "at most this number";
+    if n <= images.len() { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
+}
+
+/// Height and width of images for which the auxiliary classifier has its input of 8×8 pixels.
+const AUXILIARY_IMAGE: usize = 32;
+
+/// Creates a stand-alone network: only the weights of the architecture, and batch norms with running statistics. For DARTS it has drop path
+/// and the auxiliary classifier if the recipe uses them.
+fn stand_alone_net(
+    supernet: &SupernetConfig,
+    alone: &StandAloneConfig,
+    arch: &Arch,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, PadaError> {
+    let size = supernet.size()?;
+    let SupernetSize::Darts { channels, cells } = size else {
+        return Ok(Box::new(Frozen::new(network(size, Norms::Running, input, classes).as_ref(), arch)?));
+    };
+    if let Some(share) =
+        alone.auxiliary.filter(|_| (input.height, input.width) != (AUXILIARY_IMAGE, AUXILIARY_IMAGE))
+    {
+        let range = "left out unless the images have 32×32 pixels, because the auxiliary classifier needs an input of 8×8 pixels";
+        return Err(ConfigError::Range { key: "retrain.auxiliary", value: share.to_string(), range }.into());
+    }
+    let training = DartsTraining {
+        auxiliary: alone.auxiliary.map(|share| share as f32),
+        drop_path: if alone.drop_path.is_some() { DropPath::Edges } else { DropPath::None },
+    };
+    let size = DartsSize { channels, layers: cells, input, classes };
+    Ok(Box::new(DartsModel::to_train(&Darts::genotype(arch)?, size, training)))
+}

@@ -1,0 +1,78 @@
+use std::sync::Arc;
+
+use pada_data::{Dataset, Splits};
+use pada_sampler::{PathSampler, SamplerError};
+use pada_space::SubSpace;
+
+use crate::config::OWN;
+use crate::config::{Config, ConfigError};
+use crate::error::PadaError;
+use crate::run::build;
+use crate::run::network::Network;
+use crate::run::scoring::Scoring;
+use crate::run::session::Session;
+
+/// Creates a path sampler for a part of the space.
+pub(crate) type PathSamplerFactory =
+    Arc<dyn Fn(SubSpace) -> Result<Box<dyn PathSampler>, SamplerError> + Send + Sync>;
+
+/// Inputs that a program provides instead of a key of the config.
+#[derive(Clone, Default)]
+pub(crate) struct Custom {
+    /// The images of `data.source = "own"`.
+    pub(crate) splits: Option<Splits>,
+    /// The sampler of `paths.rule = "own"`.
+    pub(crate) paths: Option<PathSamplerFactory>,
+}
+
+/// The inputs of a run: images and network, checked against each other.
+pub(crate) struct Inputs {
+    /// The training images.
+    pub(crate) images: Dataset,
+    /// The part of the space that is trained and ranked.
+    pub(crate) whole: SubSpace,
+    /// Images and network that architectures are scored with.
+    pub(crate) scoring: Scoring,
+    /// The sampler of `paths.rule = "own"`.
+    pub(crate) own_paths: Option<PathSamplerFactory>,
+}
+
+impl Inputs {
+    /// Reads and checks all inputs. It writes no file.
+    pub(crate) fn read(config: &Config, place: &Session, custom: &Custom) -> Result<Self, PadaError> {
+        config.check()?;
+        Self::read_checked(config, place, custom).map_err(|error| match error {
+            PadaError::Config(error) => config.in_own_words(error).into(),
+            other => other,
+        })
+    }
+
+    fn read_checked(config: &Config, place: &Session, custom: &Custom) -> Result<Self, PadaError> {
+        let data = config.data();
+        let splits = match &custom.splits {
+            Some(splits) => splits.clone(),
+            None if data.source == OWN => {
+                let range = "the name of a data set or a folder, because only the program that started the run has its images";
+                return Err(ConfigError::Range { key: "data.source", value: OWN.to_owned(), range }.into());
+            }
+            None => pada_data::open(&data.source, &place.data_dir, data.photographs())?,
+        };
+        let network = match config.stand_alone() {
+            None => Network::new(config.network(), &splits.test)?,
+            Some(_) => Network::as_configured(config.network(), &splits.test)?,
+        };
+        let whole = build::part(config.network(), network.space.as_ref())?;
+        if let Config::Run(config) = config {
+            config.check_positions(whole.allowed().len())?;
+        }
+        let rank = config.scored_on();
+        let rank_images = build::rank_images(rank.split, &splits);
+        build::within("rank.images", rank.images, &rank_images)?;
+        let trainable = build::trainable(data.train, &splits);
+        let calibration = build::calibration(rank.recalibrate, &trainable)?;
+        let images = build::train_images(data.train_images, trainable)?;
+        let scoring =
+            Scoring { images: rank_images.to_memory(rank.images)?, batch: rank.batch, calibration, network };
+        Ok(Self { images, whole, scoring, own_paths: custom.paths.clone() })
+    }
+}

@@ -1,0 +1,78 @@
+use pada_data::Dataset;
+use pada_graph::{Cost, GraphError, Lower};
+use pada_models::Norms;
+use pada_report::ZeroCostRow;
+use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError};
+use pada_trainer::image_shape;
+
+use crate::config::{ConfigError, SpaceName, SupernetConfig};
+use crate::run::build;
+
+/// A search space with its stand-alone network, from which costs and zero-cost scores are computed.
+pub struct Network {
+    /// The search space.
+    pub space: Box<dyn SearchSpace>,
+    name: SpaceName,
+    alone: Box<dyn Lower>,
+}
+
+impl Network {
+    /// Creates the stand-alone network of a space, with the input shape and the number of classes of `images`. Its size is the one that
+    /// benchmarks of the space use.
+    ///
+    /// # Errors
+    /// Returns an error if the space does not have the size of the config.
+    pub fn new(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
+        let alone = build::alone(config, image_shape(images), images.classes())?;
+        Ok(Self { space: config.space()?, name: config.space, alone })
+    }
+
+    /// Creates the stand-alone network with the size of the config, as `pada retrain` trains it.
+    ///
+    /// # Errors
+    /// Returns an error if the space does not have the size of the config.
+    pub fn as_configured(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
+        let net = build::network(config.size()?, Norms::Affine, image_shape(images), images.classes());
+        Ok(Self { space: config.space()?, name: config.space, alone: net })
+    }
+
+    /// Computes the number of parameters and multiply-adds of the stand-alone network of an architecture.
+    ///
+    /// # Errors
+    /// Returns an error if the images are too small for the network.
+    pub fn cost(&self, arch: &Arch) -> Result<Cost, GraphError> {
+        Ok(Cost::of(&self.alone.lower(arch)?, self.alone.weights()))
+    }
+
+    /// Computes the zero-cost scores of architectures, `[A]` each. The first one is the number of parameters.
+    ///
+    /// # Errors
+    /// Returns an error if the images are too small for the network.
+    pub fn baselines(&self, archs: &[Arch]) -> Result<Vec<(&'static str, Vec<f64>)>, GraphError> {
+        let costs = archs.iter().map(|arch| self.cost(arch)).collect::<Result<Vec<_>, _>>()?;
+        let params = costs.iter().map(|cost| cost.params as f64).collect();
+        let other = match self.name {
+            SpaceName::Nb201 => {
+                let scores = archs.iter().map(active_conv_params).collect::<Result<_, _>>()?;
+                (ZeroCostRow::ACTIVE_CONV_PARAMS, scores)
+            }
+            _ => ("MACs", costs.iter().map(|cost| cost.macs as f64).collect()),
+        };
+        Ok(vec![(ZeroCostRow::PARAMS, params), other])
+    }
+}
+
+/// Computes a zero-cost score of a NAS-Bench-201 architecture: 1 for each 1×1 convolution and 9 for each 3×3 convolution on an active edge,
+/// which lies on a path from the input to the output of the cell. Its ranking is better than the ranking of many supernets.
+///
+/// # Errors
+/// Returns an error for an architecture of another space.
+pub fn active_conv_params(arch: &Arch) -> Result<f64, SpaceError> {
+    let live = Nb201::new().active(arch)?;
+    let weight = |(op, live)| match (op, live) {
+        (Nb201Op::Conv1x1, true) => 1.0,
+        (Nb201Op::Conv3x3, true) => 9.0,
+        _ => 0.0,
+    };
+    Ok(Nb201::ops(arch)?.into_iter().zip(live).map(weight).sum())
+}

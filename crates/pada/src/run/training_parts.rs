@@ -1,0 +1,170 @@
+//! Construction of samplers, training rules and trainers from a config. Only this module names their concrete types.
+
+use pada_data::DataLoader;
+use pada_engine::Engine;
+use pada_exec::Executor;
+use pada_graph::{Cost, Lower, WeightLayout};
+use pada_models::init_weights;
+use pada_sampler::{
+    ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths, ParetoPaths,
+    PathImportance, PathSampler, UniformData, UniformPaths,
+};
+use pada_space::{SearchSpace, SubSpace};
+use pada_trainer::rules::{Close, MagicAt, Nsas, SummedPaths, Sumnas};
+use pada_trainer::{
+    ImageScore, RngStream, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
+};
+
+use crate::config::check;
+use crate::config::{
+    ComputeConfig, Config, ConfigError, ExecutorName, ImagesConfig, PathsConfig, RunConfig, StandAloneConfig,
+    UpdateConfig,
+};
+use crate::error::PadaError;
+use crate::run::build;
+use crate::run::device::Device;
+use crate::run::inputs::{Inputs, PathSamplerFactory};
+use crate::run::session::Session;
+
+/// Creates the executor for training, in which several processes can compute one batch together.
+fn training_executor(
+    compute: ComputeConfig,
+    place: &Session,
+    net: &dyn Lower,
+    weights: Vec<f32>,
+) -> Result<Box<dyn Executor>, PadaError> {
+    if place.world.is_single() {
+        return build::executor(compute, place.device, net, weights);
+    }
+    if let Device::Cuda(ordinal) = place.device {
+        let reason = "several processes can train together only on CPUs".to_owned();
+        return Err(PadaError::Device { device: format!("cuda:{ordinal}"), reason });
+    }
+    let engine = compute.executor == ExecutorName::Engine;
+    check("compute.executor", "candle", engine, "\"engine\" if several processes train together")?;
+    let engine = Engine::new(net.weights().clone(), weights, compute.precision);
+    Ok(Box::new(engine.across(place.world.clone(), compute.norms)))
+}
+
+fn path_sampler(
+    config: &Config,
+    own: Option<&PathSamplerFactory>,
+    space: &dyn SearchSpace,
+    part: SubSpace,
+    cost: impl FnOnce() -> Result<CostOf, ConfigError>,
+) -> Result<Box<dyn PathSampler>, PadaError> {
+    let paths = match config {
+        Config::Run(config) => &config.paths,
+        Config::Retrain(config) => return Ok(Box::new(FixedPath::new(space.parse(config.arch()?)?)?)),
+    };
+    Ok(match paths {
+        PathsConfig::Uniform => Box::new(UniformPaths::new(part)?),
+        PathsConfig::Importance(config) => Box::new(PathImportance::new(part, *config)?),
+        PathsConfig::Fair { variant } => Box::new(FairPaths::new(part, *variant)?),
+        PathsConfig::OneChange => Box::new(OneChangePaths::new(part)?),
+        PathsConfig::Constant { distribution, smoothing } => {
+            let (found, ops) = (distribution.len(), space.op_names().len());
+            if found != ops {
+                let value = format!("{found} numbers for {ops} operations");
+                let range = "one probability for every operation";
+                return Err(ConfigError::Range { key: "paths.distribution", value, range }.into());
+            }
+            Box::new(ConstantPaths::new(part, distribution, *smoothing)?)
+        }
+        PathsConfig::Own { name } => {
+            let range = "a rule of pada, because only the program that started the run has its sampler";
+            let foreign = || ConfigError::Range { key: "paths.rule", value: format!("own, {name}"), range };
+            own.ok_or_else(foreign)?(part)?
+        }
+        PathsConfig::Pareto(config) => Box::new(ParetoPaths::new(part, *config, cost()?)?),
+    })
+}
+
+/// Creates the training rule. `weights` are the initial weights of the run or stage.
+fn rule(
+    config: &Config,
+    part: &SubSpace,
+    stage: usize,
+    layout: &WeightLayout,
+    weights: &[f32],
+) -> Box<dyn TrainRule> {
+    let Config::Run(config) = config else { return Box::new(SummedPaths) };
+    match &config.update {
+        UpdateConfig::SummedPaths => Box::new(SummedPaths),
+        UpdateConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
+        UpdateConfig::Nsas(config) => Box::new(Nsas::new(*config, part.clone())),
+        UpdateConfig::Close(close) => {
+            let cell = config.supernet.space.cell().expect("a config is checked before anything is built");
+            let mut rng = RngStream::RuleStart.stage_stream(config.seed, stage);
+            Box::new(Close::new(close.clone(), cell, layout, weights, &mut rng))
+        }
+        UpdateConfig::MagicAt(config) => Box::new(MagicAt::new(*config, part.clone())),
+    }
+}
+
+fn data_sampler(config: &Config, images: usize) -> Result<Box<dyn DataSampler>, PadaError> {
+    let n = images as u32;
+    Ok(match config {
+        Config::Run(RunConfig { images: ImagesConfig::Importance(config), .. }) => {
+            Box::new(DataImportance::new(n, config.sampler())?)
+        }
+        Config::Run(_) | Config::Retrain(_) => Box::new(UniformData::new(n)?),
+    })
+}
+
+/// The start of a run or of one of its stages.
+pub(crate) struct Start {
+    /// The part of the space that is trained.
+    pub(crate) part: SubSpace,
+    /// The initial weights. `None` initialises them from the seed.
+    pub(crate) weights: Option<Vec<f32>>,
+    /// Number of epochs.
+    pub(crate) epochs: usize,
+    /// Index of the stage.
+    pub(crate) stage: usize,
+}
+
+/// Creates the trainer of a stage, before its first step.
+pub(crate) fn trainer(
+    config: &Config,
+    inputs: &Inputs,
+    place: &Session,
+    start: Start,
+) -> Result<Trainer, PadaError> {
+    let (images, space) = (inputs.images.clone(), inputs.scoring.network.space.as_ref());
+    let Start { part, weights, epochs, stage } = start;
+    let (shape, classes) = (image_shape(&images), images.classes());
+    let net = build::trained(config, shape, classes)?;
+    let new = || init_weights(net.weights(), &mut RngStream::Init.stage_stream(config.seed(), stage));
+    let weights = weights.unwrap_or_else(new);
+    let rule = rule(config, &part, stage, net.weights(), &weights);
+    let image_score = match config {
+        Config::Run(config) => config.images.score(),
+        Config::Retrain(_) => ImageScore::default(),
+    };
+    let settings = TrainSettings::new(TrainConfig { epochs, ..config.train().clone() })
+        .with_augment(*config.augment())
+        .with_image_score(image_score)
+        .with_seed(config.seed())
+        .with_stage(stage)
+        .with_identity(config.identity());
+    let cost = || -> Result<CostOf, ConfigError> {
+        let alone = build::alone(config.network(), shape, classes)?;
+        Ok(Box::new(move |arch| match alone.lower(arch) {
+            Ok(graph) => Cost::of(&graph, alone.weights()).macs as f64,
+            Err(_) => f64::INFINITY,
+        }))
+    };
+    let parts = TrainerParts {
+        executor: training_executor(config.compute(), place, net.as_ref(), weights)?,
+        net,
+        space: part.clone(),
+        n_ops: space.n_ops().iter().copied().max().unwrap_or(0),
+        rule,
+        paths: path_sampler(config, inputs.own_paths.as_ref(), space, part, cost)?,
+        data: data_sampler(config, images.len())?,
+        images: DataLoader::new(images),
+    };
+    let recipe = config.stand_alone().map(StandAloneConfig::recipe).unwrap_or_default();
+    Ok(Trainer::new(settings, parts)?.with_recipe(recipe).across(place.world.clone(), config.compute().norms))
+}

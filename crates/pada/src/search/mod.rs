@@ -1,0 +1,366 @@
+//! Architecture search with the weights of a trained supernet.
+
+pub(crate) mod score_cache;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use pada_exec::{Executor, State};
+use pada_search::{
+    Evaluated, EvolutionConfig, Nsga2Config, Objective, Search, SearchError, evolution, nsga2, pareto_front,
+    random_search,
+};
+use pada_space::{Arch, SubSpace};
+use pada_trainer::{Observer, RngStream, TrainError, weights_sha256};
+
+use crate::config::{ComputeConfig, Config, ConfigError, Recalibration};
+use crate::error::PadaError;
+use crate::eval::arch_files::{read_numbers, write_file};
+use crate::eval::ranking::images_record;
+use crate::eval::weights_file::WeightsFile;
+use crate::run::scoring::{Scoring, Weights};
+use crate::run::session::Session;
+use crate::run::trained_run::TrainedRun;
+use crate::search::score_cache::{ScoreCache, Subject};
+
+/// Settings of an architecture search with the weights of a trained supernet.
+#[derive(Clone, Debug)]
+pub struct SearchJob {
+    /// The search method.
+    pub method: SearchMethod,
+    /// The cost of an architecture. [`SearchMethod::Pareto`] minimises it; with other methods it decides between equal scores.
+    pub cost: SearchCost,
+    /// Constraints on the cost of an architecture.
+    pub limits: SearchLimits,
+    /// A CSV file with the columns `arch` and `latency`. Architectures without a row are infeasible.
+    pub latency: Option<PathBuf>,
+    /// Seed of the random search.
+    pub seed: u64,
+    /// Number of best architectures in the result. A Pareto search returns the whole front.
+    pub top: usize,
+    /// Folder of the scores and of the result. Searches with the same supernet and images can use the same folder and share its scores.
+    pub out: PathBuf,
+}
+
+/// A search method.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SearchMethod {
+    /// Random search over this number of different architectures.
+    Random(usize),
+    /// Evolutionary search.
+    Evolution(EvolutionConfig),
+    /// NSGA-II with the objectives score and cost.
+    Pareto(Nsga2Config),
+}
+
+/// The cost of a stand-alone network, see [`crate::Network::cost`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchCost {
+    /// Number of multiply-adds for one image.
+    Macs,
+    /// Number of parameters.
+    Params,
+    /// Latency from [`SearchJob::latency`].
+    Latency,
+}
+
+/// Constraints: the largest cost of a feasible architecture. `None` means no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SearchLimits {
+    /// Largest number of multiply-adds for one image.
+    pub macs: Option<u64>,
+    /// Largest number of parameters.
+    pub params: Option<u64>,
+    /// Largest latency, in the unit of its file.
+    pub latency: Option<f64>,
+}
+
+impl SearchLimits {
+    /// Returns the limits as a part of a file name, for example `-macs1500000-params200000`.
+    fn in_name(&self) -> String {
+        let part =
+            |name: &str, most: Option<f64>| most.map_or_else(String::new, |most| format!("-{name}{most}"));
+        let count = |most: Option<u64>| most.map(|most| most as f64);
+        part("macs", count(self.macs)) + &part("params", count(self.params)) + &part("latency", self.latency)
+    }
+}
+
+/// The result of a search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchResult {
+    /// The best architectures, best first. A Pareto search returns the front, cheapest first.
+    pub archs: Vec<FoundArch>,
+    /// Number of architectures that were visited.
+    pub visited: usize,
+    /// Number of visited architectures that were scored in this search and not read from the folder.
+    pub scored: usize,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// CSV file of the result with the columns `arch,score,params,macs,latency,text`. Its name contains the method, the limits and the seed.
+    pub file: PathBuf,
+}
+
+/// An architecture of the result of a search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundArch {
+    /// The architecture as digits.
+    pub arch: String,
+    /// The architecture in the notation of the benchmarks of its space.
+    pub text: String,
+    /// Accuracy with shared weights, in percent.
+    pub score: f64,
+    /// Number of parameters of the stand-alone network.
+    pub params: u64,
+    /// Number of multiply-adds of the stand-alone network for one image.
+    pub macs: u64,
+    /// Latency from the file of latencies, if there is one.
+    pub latency: Option<f64>,
+}
+
+/// Searches with the supernet of a finished run, on the images of its ranking and in the part of the space that it trained.
+///
+/// # Errors
+/// Returns an error if the run cannot be loaded or an architecture cannot be scored. After
+/// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), or if the process was killed, the same search continues with the scores in its folder.
+pub fn search_run(
+    run: &Path,
+    job: &SearchJob,
+    place: &Session,
+    observer: &mut dyn Observer,
+) -> Result<SearchResult, PadaError> {
+    TrainedRun::load_in(run, place)?.search(job, observer)
+}
+
+impl TrainedRun {
+    /// Searches with the weights of the run, on the images of its ranking and in the part of the space that it trained.
+    ///
+    /// # Errors
+    /// Returns an error if the run trained only one architecture, or if an architecture cannot be scored. After
+    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) the same search continues with the scores in its folder.
+    pub fn search(
+        &mut self,
+        job: &SearchJob,
+        observer: &mut dyn Observer,
+    ) -> Result<SearchResult, PadaError> {
+        let Self { folder, config, inputs, trained, .. } = self;
+        if matches!(config, Config::Retrain(_)) {
+            let (key, value) = ("RUN_DIR", folder.path().display().to_string());
+            let range = "the folder of a supernet run, because a run of one architecture has no supernet";
+            return Err(ConfigError::Range { key, value, range }.into());
+        }
+        let about = About {
+            compute: config.compute(),
+            recalibrate: config.scored_on().recalibrate,
+            part: &inputs.whole,
+            identity: config.identity().to_string(),
+        };
+        trained.with_weights(|weights| search(job, &inputs.scoring, weights, about, observer))
+    }
+}
+
+/// Searches with weights from a file.
+///
+/// # Errors
+/// Returns the same errors as [`search_run`].
+pub fn search_weights(
+    file: &WeightsFile,
+    job: &SearchJob,
+    place: &Session,
+    observer: &mut dyn Observer,
+) -> Result<SearchResult, PadaError> {
+    let mut opened = file.open(place)?;
+    let part = opened.part.clone();
+    let (compute, recalibrate) = (file.compute, file.recalibrate);
+    let about = About { compute, recalibrate, part: &part, identity: String::new() };
+    opened.with_weights(|scoring, weights| search(job, scoring, weights, about, observer))
+}
+
+/// Properties of the supernet of a search, apart from its weights.
+struct About<'a> {
+    compute: ComputeConfig,
+    recalibrate: Option<Recalibration>,
+    part: &'a SubSpace,
+    /// The settings that determine which weights an architecture has.
+    identity: String,
+}
+
+impl About<'_> {
+    fn subject(&self, scoring: &Scoring, executor: &dyn Executor) -> Subject {
+        Subject {
+            space: scoring.network.space.name().to_owned(),
+            weights: weights_sha256(&executor.read(State::Weights)),
+            chosen_by: self.identity.clone(),
+            images: images_record(&scoring.images).sha256,
+            batch: scoring.batch,
+            recalibration: self.recalibrate.map(|r| [r.images, r.batch]),
+            compute: self.compute,
+        }
+    }
+}
+
+fn search(
+    job: &SearchJob,
+    scoring: &Scoring,
+    mut weights: Weights<'_, '_>,
+    about: About<'_>,
+    observer: &mut dyn Observer,
+) -> Result<SearchResult, PadaError> {
+    let (started, images) = (Instant::now(), scoring.eval_set());
+    let space = scoring.network.space.as_ref();
+    let costs = Costs::read(job, scoring)?;
+    let subject = about.subject(scoring, weights.executor);
+    weights.executor.deferred_error().map_err(TrainError::from)?;
+    let (mut cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
+    let mut scorer = scoring.scorer(&mut weights, &images);
+    known.iter().try_for_each(|score| scorer.remember(score))?;
+    let (mut visited, mut scored, most) = (0, 0, job.method.most());
+    let mut score = |arch: &Arch| -> Result<f64, PadaError> {
+        if observer.stop_requested() {
+            return Err(TrainError::Stopped.into());
+        }
+        let before = scorer.known.len();
+        let score = scorer.score(arch)?;
+        if scorer.known.len() > before {
+            cache.add(&score)?;
+            scored += 1;
+        }
+        visited += 1;
+        observer.on_scored(visited, most.max(visited));
+        Ok(score.accuracy())
+    };
+    let (cost, fits) = (|arch: &Arch| costs.cost(arch), |arch: &Arch| costs.fits(arch));
+    let objective = Objective::new(&mut score).cost(&cost).constraint(&fits);
+    let mut rng = RngStream::Search.stream(job.seed);
+    let mut search = Search::new(space, about.part, objective, &mut rng);
+    let done = match &job.method {
+        SearchMethod::Random(n) => random_search(&mut search, *n),
+        SearchMethod::Evolution(config) => evolution(&mut search, config),
+        SearchMethod::Pareto(config) => nsga2(&mut search, config),
+    };
+    done.map_err(of_search)?;
+    let found = match job.method {
+        SearchMethod::Pareto(_) => pareto_front(search.evaluated()),
+        SearchMethod::Random(_) | SearchMethod::Evolution(_) => search.best(job.top),
+    };
+    observer.on_scored(visited, visited);
+    let archs = found.iter().map(|found| costs.found(found)).collect::<Result<Vec<_>, _>>()?;
+    let file = job.out.join(format!("archs-{}{}-s{}.csv", job.method.name(), job.limits.in_name(), job.seed));
+    write_found(&file, &archs)?;
+    Ok(SearchResult { archs, visited, scored, seconds: started.elapsed().as_secs_f64(), file })
+}
+
+fn of_search(error: SearchError<PadaError>) -> PadaError {
+    match error {
+        SearchError::Score(error) => error,
+        SearchError::NothingFeasible { tried } => PadaError::NothingFits { tried },
+        SearchError::InvalidConfig { name, value, allowed } => {
+            ConfigError::Range { key: name, value, range: allowed }.into()
+        }
+        SearchError::Space(error) => error.into(),
+        error => PadaError::Search(error.to_string()),
+    }
+}
+
+impl SearchMethod {
+    /// Returns the name of the method on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Random(_) => "random",
+            Self::Evolution(_) => "evolution",
+            Self::Pareto(_) => "pareto",
+        }
+    }
+
+    /// Returns the largest number of architectures that are visited.
+    fn most(&self) -> usize {
+        match self {
+            Self::Random(n) => *n,
+            Self::Evolution(c) => {
+                let children = c.crossover.saturating_add(c.mutation);
+                c.population.saturating_add(c.generations.saturating_mul(children))
+            }
+            Self::Pareto(c) => c.population.saturating_mul(c.generations.saturating_add(1)),
+        }
+    }
+}
+
+/// Computes the costs of architectures and checks the constraints.
+struct Costs<'a> {
+    scoring: &'a Scoring,
+    kind: SearchCost,
+    limits: SearchLimits,
+    latency: Option<HashMap<Arch, f64>>,
+}
+
+impl<'a> Costs<'a> {
+    fn read(job: &SearchJob, scoring: &'a Scoring) -> Result<Self, PadaError> {
+        let space = scoring.network.space.as_ref();
+        // Images that are too small for one architecture are too small for all, so this is the only place with this error.
+        scoring.network.cost(&space.nth(0).expect("a space has an architecture"))?;
+        let needs_file = job.cost == SearchCost::Latency || job.limits.latency.is_some();
+        if needs_file && job.latency.is_none() {
+            let (key, value, range) =
+                ("--latency", "not given".to_owned(), "a file with the columns arch,latency");
+            return Err(ConfigError::Range { key, value, range }.into());
+        }
+        let read =
+            |path: &PathBuf| Ok::<_, PadaError>(read_numbers(path, "latency", space)?.into_iter().collect());
+        let latency = job.latency.as_ref().map(read).transpose()?;
+        Ok(Self { scoring, kind: job.cost, limits: job.limits, latency })
+    }
+
+    fn latency(&self, arch: &Arch) -> Option<f64> {
+        self.latency.as_ref()?.get(arch).copied()
+    }
+
+    /// Returns the cost of an architecture, infinite if it is unknown. [`Costs::fits`] is false for such an architecture.
+    fn cost(&self, arch: &Arch) -> f64 {
+        let cost = self.scoring.network.cost(arch).ok();
+        let cost = match self.kind {
+            SearchCost::Macs => cost.map(|cost| cost.macs as f64),
+            SearchCost::Params => cost.map(|cost| cost.params as f64),
+            SearchCost::Latency => self.latency(arch),
+        };
+        cost.unwrap_or(f64::INFINITY)
+    }
+
+    fn fits(&self, arch: &Arch) -> bool {
+        let Ok(cost) = self.scoring.network.cost(arch) else { return false };
+        let latency = match (&self.latency, self.latency(arch)) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(_), Some(latency)) => self.limits.latency.is_none_or(|most| latency <= most),
+        };
+        latency
+            && self.limits.macs.is_none_or(|most| cost.macs <= most)
+            && self.limits.params.is_none_or(|most| cost.params <= most)
+    }
+
+    fn found(&self, found: &Evaluated) -> Result<FoundArch, PadaError> {
+        let Evaluated { arch, score, .. } = found;
+        let cost = self.scoring.network.cost(arch)?;
+        Ok(FoundArch {
+            arch: arch.to_string(),
+            text: self.scoring.network.space.format(arch)?,
+            score: *score,
+            params: cost.params,
+            macs: cost.macs,
+            latency: self.latency(arch),
+        })
+    }
+}
+
+fn write_found(path: &Path, archs: &[FoundArch]) -> Result<(), PadaError> {
+    let mut csv = csv::Writer::from_writer(vec![]);
+    const INTO_MEMORY: &str = "memory takes every record";
+    csv.write_record(["arch", "score", "params", "macs", "latency", "text"]).expect(INTO_MEMORY);
+    for found in archs {
+        let FoundArch { arch, text, score, params, macs, latency } = found;
+        let latency = latency.map_or_else(String::new, |latency| latency.to_string());
+        let numbers = [score.to_string(), params.to_string(), macs.to_string(), latency];
+        let [score, params, macs, latency] = &numbers;
+        csv.write_record([arch, score, params, macs, latency, text]).expect(INTO_MEMORY);
+    }
+    write_file(path, &csv.into_inner().expect(INTO_MEMORY))
+}

@@ -1,0 +1,237 @@
+//! `[retrain]`: what it says, what it refuses, and that a network of its own is what is scored and exported.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pada::dist::ProcessGroup;
+use pada::exec::{Decayed, Executor, Images, Precision};
+use pada::graph::Lower;
+use pada::trainer::Checkpoint;
+use pada::{
+    ConfigError, Device, ExportJob, ExportWeights, PadaError, Recalibration, RetrainConfig, Run, RunFolder,
+    Session, StatisticsFrom, export, read_exported,
+};
+
+fn config(space: &str, name: &str) -> RetrainConfig {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    RetrainConfig::read(&configs.join(space).join(name)).unwrap()
+}
+
+fn with(config: &RetrainConfig, sets: &[&str]) -> RetrainConfig {
+    config.with_all(sets).unwrap()
+}
+
+/// A run of a second: one epoch over few images.
+fn tiny(space: &str) -> RetrainConfig {
+    let size: &[&str] = match space {
+        "nb201" => &["network.channels=4"],
+        "darts" => &["network.channels=2", "network.cells=3"],
+        _ => &[],
+    };
+    let images =
+        ["data.train_images=64", "train.batch=32", "train.epochs=2", "test.images=40", "test.batch=40"];
+    with(&with(&config(space, "retrain-mini.toml"), &images), size)
+}
+
+fn place() -> Session {
+    Session {
+        data_dir: "no-such-folder".into(),
+        device: Device::Cpu,
+        checkpoint_every: Duration::from_secs(60),
+        world: ProcessGroup::single(),
+    }
+}
+
+fn trained(config: &RetrainConfig, folder: &Path) -> f64 {
+    let run = Run::prepare(config, &place()).unwrap();
+    let record = run.execute(&RunFolder::create(folder, config).unwrap(), &mut ()).unwrap();
+    record.ranking.unwrap().best[0].score
+}
+
+fn arch_of(space: &str) -> &'static str {
+    match space {
+        "nb201" => "243012",
+        "darts" => "DARTS_V2",
+        "proxyless" => "020620002166012203564",
+        _ => "21001120",
+    }
+}
+
+#[test]
+fn the_whole_recipe_is_in_the_config_of_table_2() {
+    let config = config("darts", "retrain.toml");
+    let alone = config.stand_alone().unwrap();
+    assert_eq!((alone.auxiliary, alone.drop_path, alone.ema), (Some(0.4), Some(0.2), None));
+    assert_eq!((config.network.channels, config.network.cells), (Some(36), Some(20)));
+    let config = self::config("proxyless", "retrain.toml");
+    let proxyless = config.stand_alone().unwrap();
+    assert_eq!((proxyless.label_smoothing, proxyless.decayed), (Some(0.1), Some(Decayed::Kernels)));
+}
+
+#[test]
+fn a_run_of_one_architecture_is_named_after_it() {
+    let config = config("darts", "retrain-mini.toml").of_arch("DARTS_V2").unwrap();
+    assert_eq!(config.name, "darts-retrain-mini-DARTS_V2");
+    let digits = config.retrain.arch.clone().unwrap();
+    assert_eq!(digits.len(), 34);
+    // Any text form is the same run, but for its name.
+    let text = "normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
+        ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], \
+        reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0), \
+        ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5]";
+    let other = self::config("darts", "retrain-mini.toml").of_arch(text).unwrap();
+    assert_eq!(
+        (other.retrain.arch, other.name),
+        (Some(digits.clone()), format!("darts-retrain-mini-{digits}"))
+    );
+    let error = self::config("darts", "retrain-mini.toml").of_arch("DARTS_V9").unwrap_err();
+    assert!(matches!(error, ConfigError::Arch(_)), "{error}");
+}
+
+#[test]
+fn what_does_not_suit_it_is_refused() {
+    let whole = with(
+        &config("darts", "retrain-mini.toml"),
+        &["retrain={label_smoothing=0.1,warm_up=1,ema=0.9,decayed=\"kernels\",drop_path=0.2,auxiliary=0.4}"],
+    );
+    whole.check().unwrap();
+    for (set, key) in [
+        ("retrain.label_smoothing=1.0", "retrain.label_smoothing"),
+        ("retrain.drop_path=-0.1", "retrain.drop_path"),
+        ("retrain.ema=nan", "retrain.ema"),
+        ("retrain.warm_up=11", "retrain.warm_up"),
+        ("retrain.auxiliary=0.0", "retrain.auxiliary"),
+        ("test.recalibrate={images=0,batch=1}", "test.recalibrate.images"),
+        ("network.cells=2", "network.cells"),
+    ] {
+        let error = whole.with(set).and_then(|config| config.check()).unwrap_err();
+        assert!(matches!(&error, ConfigError::Range { key: k, .. } if *k == key), "{set}: {error}");
+    }
+    // Decay is said in words, and a key that is none is named; samplers are those of supernets.
+    let error = whole.with("retrain.decayed=norms").unwrap_err();
+    assert!(matches!(error, ConfigError::WrongValue { .. }), "{error}");
+    let error = whole.with("retrain.dropout=0.2").unwrap_err();
+    assert!(matches!(error, ConfigError::UnknownKey { .. }), "{error}");
+    for set in ["paths.rule=uniform", "update={rule=\"nsas\",beta=0.8,constraints={archive=2}}"] {
+        let error = whole.with(set).unwrap_err();
+        assert!(matches!(error, ConfigError::OtherKind { .. }), "{set}: {error}");
+    }
+    let error = whole.with("retrain.network=supernet").unwrap().with("retrain.ema=0.9").unwrap_err();
+    assert!(matches!(error, ConfigError::OtherRule { .. }), "{error}");
+    for (space, set, key) in [
+        ("proxyless", "retrain={drop_path=0.1}", "retrain.drop_path"),
+        ("macro", "retrain={auxiliary=0.4}", "retrain.auxiliary"),
+    ] {
+        let error = with(&config(space, "retrain-mini.toml"), &[set]).check().unwrap_err();
+        assert!(matches!(&error, ConfigError::NoEffect { key: k, .. } if *k == key), "{error}");
+    }
+    // The head reads 8×8 pixels; the mini images become 4×4 there.
+    let small = whole.of_arch("DARTS_V2").unwrap();
+    let error = Run::prepare(&small, &place()).err().unwrap();
+    let PadaError::Config(ConfigError::Range { key: "retrain.auxiliary", .. }) = error else {
+        panic!("{error}")
+    };
+}
+
+/// The score of a run is that of the file it exports: same network, same statistics, and the average where there is one.
+#[test]
+fn what_was_scored_is_what_is_exported() {
+    for space in ["nb201", "darts", "proxyless", "macro"] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let config = tiny(space).of_arch(arch_of(space)).unwrap();
+        let score = trained(&config, &run);
+        let images = Recalibration { images: 32, batch: 16 };
+        let job = |statistics| ExportJob { weights: ExportWeights::Run(run.clone()), arch: None, statistics };
+        let net = export(&job(StatisticsFrom::Score(Some(images))), &place()).unwrap();
+        assert_eq!(net.about["norms"], "running statistics of the weights", "{space}");
+        assert_eq!(net.frozen.batch_norms(), 0);
+
+        let file = folder.path().join("net.safetensors");
+        std::fs::write(&file, net.to_safetensors()).unwrap();
+        let read = read_exported(&file).unwrap();
+        assert_eq!((&read.values, &read.about), (&net.values, &net.about), "{space}");
+
+        let test = pada::data::mini().unwrap().test;
+        let places: Vec<u32> = (0..40).collect();
+        let pixels = pada::data::normalised(&test, &places).unwrap();
+        let (layout, shape) = (read.frozen.weights(), read.frozen.input());
+        let mut engine = pada::engine::Engine::new(layout.clone(), read.values.clone(), Precision::F32);
+        // In other batches: nothing depends on them.
+        let correct = pixels.chunks(8 * shape.numel()).zip(places.chunks(8)).map(|(pixels, places)| {
+            let labels: Vec<u32> = places.iter().map(|&i| u32::from(test.labels[i as usize])).collect();
+            engine.logits(read.frozen.graph(), &Images::given(pixels, shape)).unwrap().correct(&labels)
+        });
+        assert_eq!(100.0 * correct.sum::<usize>() as f64 / 40.0, score, "{space}");
+
+        // Statistics taken anew are others.
+        let anew = export(&job(StatisticsFrom::Images(Some(images))), &place()).unwrap();
+        assert_ne!(anew.values, net.values);
+        assert!(anew.about["norms"].contains("32 images"), "{}", anew.about["norms"]);
+    }
+}
+
+/// As many images, in the batches of the run, whatever the run trained on.
+#[test]
+fn statistics_that_a_score_took_anew_are_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = with(&tiny("proxyless"), &["test.recalibrate={images=48, batch=24}"]);
+    trained(&config.of_arch(arch_of("proxyless")).unwrap(), &run);
+    let job =
+        ExportJob { weights: ExportWeights::Run(run), arch: None, statistics: StatisticsFrom::Score(None) };
+    let norms = export(&job, &place()).unwrap().about["norms"].clone();
+    assert!(norms.contains("batches of 24, 48 images"), "{norms}");
+}
+
+/// The newest checkpoint of a run.
+fn checkpoint(run: &Path, config: &RetrainConfig) -> (PathBuf, Vec<f32>, Option<Vec<f32>>) {
+    let net = export(
+        &ExportJob {
+            weights: ExportWeights::Run(run.into()),
+            arch: None,
+            statistics: StatisticsFrom::Stored,
+        },
+        &place(),
+    )
+    .unwrap();
+    let path = run.join(format!("epoch-{:04}.safetensors", config.train.epochs));
+    let checkpoint = Checkpoint::read(&path, net.frozen.weights()).unwrap();
+    (path, net.values, checkpoint.average)
+}
+
+#[test]
+fn the_average_is_exported_and_without_one_the_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let averaging = tiny("nb201").of_arch("243012").unwrap();
+    assert!(averaging.stand_alone().unwrap().ema.is_some());
+    let plain = with(&averaging, &["retrain.ema=none", "retrain.warm_up=none"]);
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+    trained(&averaging, &first);
+    trained(&plain, &second);
+    let (_, exported, average) = checkpoint(&first, &averaging);
+    assert_eq!(Some(exported), average);
+    let (path, exported, average) = checkpoint(&second, &plain);
+    assert_eq!(average, None);
+    assert!(path.is_file() && !exported.is_empty());
+}
+
+#[test]
+fn one_architecture_is_no_supernet_to_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    trained(&tiny("nb201").of_arch("243012").unwrap(), &run);
+    let job = pada::SearchJob {
+        method: pada::SearchMethod::Random(2),
+        cost: pada::SearchCost::Macs,
+        limits: pada::SearchLimits::default(),
+        latency: None,
+        seed: 0,
+        top: 1,
+        out: folder.path().join("search"),
+    };
+    let error = pada::search_run(&run, &job, &place(), &mut ()).unwrap_err();
+    let PadaError::Config(ConfigError::Range { key: "RUN_DIR", .. }) = error else { panic!("{error}") };
+    assert!(!job.out.exists());
+}

@@ -1,4 +1,0 @@
-import json
-import sys
-
-print(json.dumps({"peer": "torch", "called": sys.argv[1:], "task": "rank", "mode": "eager", "mean_s": 0.02}))
