@@ -43,7 +43,7 @@ pub struct ZeroCostRow {
     /// Name of the score, for example [`ZeroCostRow::PARAMS`].
     #[serde(deserialize_with = "baseline_name")]
     pub name: String,
-    /// Its metrics.
+    /// The metrics of the baseline.
     pub metrics: Metrics,
 }
 
@@ -83,45 +83,30 @@ impl Agreement {
         baselines: &[(&str, Vec<f64>)],
         bootstrap: &Bootstrap,
     ) -> Result<Self, MetricsError> {
-        let defined = |result: Result<_, MetricsError>| match result {
-            Ok(value) => Ok(Ok(value)),
-            Err(error) if error.is_undefined() => Ok(Err(error.to_string())),
-            Err(error) => Err(error),
+        let measured = |scores: &[f64]| defined(Metrics::compute(scores, truth, Some(params)));
+        let (undefined, metrics, tau_b_interval) = match measured(scores)? {
+            Ok(metrics) => (None, Some(metrics), defined(tau_b_interval(scores, truth, bootstrap))?.ok()),
+            Err(_) if scores.is_empty() => {
+                (Some(format!("none of the ranked architectures is in the table {table}")), None, None)
+            }
+            Err(reason) => (Some(reason), None, None),
         };
-        if scores.is_empty() {
-            let undefined = Some(format!("none of the ranked architectures is in the table {table}"));
-            let (table, zero_cost) = (table.to_owned(), vec![]);
-            return Ok(Self {
-                table,
-                undefined,
-                metrics: None,
-                tau_b_interval: None,
-                zero_cost,
-                ceiling: None,
-                note: None,
-            });
-        }
-        let own =
-            defined(Metrics::compute(scores, truth, Some(params)).and_then(|metrics| match tau_b_interval(
-                scores, truth, bootstrap,
-            ) {
-                Ok(interval) => Ok((metrics, Some(interval))),
-                Err(error) if error.is_undefined() => Ok((metrics, None)),
-                Err(error) => Err(error),
-            }))?;
         let mut zero_cost = Vec::new();
         for (name, list) in baselines {
-            if let Ok((metrics, _)) =
-                defined(Metrics::compute(list, truth, Some(params)).map(|metrics| (metrics, None)))?
-            {
+            if let Ok(metrics) = measured(list)? {
                 zero_cost.push(ZeroCostRow { name: (*name).to_owned(), metrics });
             }
         }
-        let (undefined, metrics, tau_b_interval) = match own {
-            Ok((metrics, interval)) => (None, Some(metrics), interval),
-            Err(reason) => (Some(reason), None, None),
-        };
         let table = table.to_owned();
         Ok(Self { table, undefined, metrics, tau_b_interval, zero_cost, ceiling: None, note: None })
+    }
+}
+
+/// Keeps the reason why a valid input has no such value, and returns all other errors.
+fn defined<T>(result: Result<T, MetricsError>) -> Result<Result<T, String>, MetricsError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.is_undefined() => Ok(Err(error.to_string())),
+        Err(error) => Err(error),
     }
 }

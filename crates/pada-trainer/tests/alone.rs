@@ -2,9 +2,10 @@
 //! goes on with all of it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod bright;
 mod recipe;
 
-use pada_data::{Augment, DataLoader, InMemoryDataset, Normalize};
+use pada_data::{Augment, DataLoader, InMemoryDataset};
 use pada_engine::Engine;
 use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
 use pada_graph::{Lower, Shape};
@@ -29,21 +30,7 @@ const RECIPE: Recipe =
 
 /// Images whose classes differ in brightness.
 fn images() -> InMemoryDataset {
-    let labels: Vec<u16> = (0..IMAGES as u16).map(|i| i % 4).collect();
-    let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
-    let pixels =
-        labels.iter().flat_map(|&label| (0..SHAPE.numel()).map(move |j| pixel((label, j)))).collect();
-    let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    InMemoryDataset {
-        name: "tiny".into(),
-        channels: 3,
-        height: 32,
-        width: 32,
-        classes: 4,
-        pixels,
-        labels,
-        normalize,
-    }
+    bright::images(IMAGES as u16, 32)
 }
 
 fn arch() -> Arch {

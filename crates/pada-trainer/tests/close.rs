@@ -1,10 +1,11 @@
 //! CLOSE on a tiny problem: when blocks open, what they share, where gradients go, and that a run goes on bit for bit.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod bright;
 mod recipe;
 
 use pada_candle::CandleExecutor;
-use pada_data::{DataLoader, InMemoryDataset, Normalize};
+use pada_data::{DataLoader, InMemoryDataset};
 use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
 use pada_graph::{Lower, Shape, WeightId};
 use pada_models::init_weights;
@@ -20,20 +21,7 @@ const EPOCHS: usize = 5;
 
 /// 24 images of 8×8 whose classes differ in brightness.
 fn images() -> InMemoryDataset {
-    let labels: Vec<u16> = (0..24).map(|i| i % 4).collect();
-    let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
-    let pixels = labels.iter().flat_map(|&label| (0..3 * 8 * 8).map(move |j| pixel((label, j)))).collect();
-    let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    InMemoryDataset {
-        name: "tiny".into(),
-        channels: 3,
-        height: 8,
-        width: 8,
-        classes: 4,
-        pixels,
-        labels,
-        normalize,
-    }
+    bright::images(24, 8)
 }
 
 fn net() -> Nb201Net {

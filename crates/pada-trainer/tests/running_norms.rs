@@ -46,7 +46,7 @@ fn arch(text: &str) -> Arch {
     NasBenchMacro.parse(text).unwrap()
 }
 
-/// How many images each architecture gets right, one scored after the other.
+/// Returns the number of correct images of each architecture, scored one after the other.
 fn correct(
     executor: &mut Engine,
     net: &MacroNet,

@@ -2,6 +2,7 @@
 //! its own.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod bright;
 mod lost;
 mod recipe;
 
@@ -9,7 +10,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use pada_candle::CandleExecutor;
-use pada_data::{DataLoader, InMemoryDataset, Normalize};
+use pada_data::{DataLoader, InMemoryDataset};
 use pada_exec::{Batch, Executor, Images, Precision, State};
 use pada_graph::{Lower, Shape};
 use pada_models::init_weights;
@@ -31,20 +32,7 @@ const EPOCHS: usize = 3;
 
 /// 24 images of 8×8 whose classes differ in brightness.
 fn images() -> InMemoryDataset {
-    let labels: Vec<u16> = (0..24).map(|i| i % 4).collect();
-    let pixel = |(label, j): (u16, usize)| (usize::from(label) * 60 + j * 7 % 40) as u8;
-    let pixels = labels.iter().flat_map(|&label| (0..3 * 8 * 8).map(move |j| pixel((label, j)))).collect();
-    let normalize = Normalize { mean: [0.5; 3], std: [0.25; 3] };
-    InMemoryDataset {
-        name: "tiny".into(),
-        channels: 3,
-        height: 8,
-        width: 8,
-        classes: 4,
-        pixels,
-        labels,
-        normalize,
-    }
+    bright::images(24, 8)
 }
 
 fn settings() -> TrainSettings {

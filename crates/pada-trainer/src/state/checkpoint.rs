@@ -7,7 +7,7 @@ use pada_space::SubSpace;
 use serde_json::Value;
 
 use crate::CheckpointError;
-use crate::state::durable::{TEMPORARY_SUFFIX, temporary_prefix, write_durably};
+use crate::state::durable::{remove_temporary_files_of, write_durably};
 use crate::state::file::{self, CheckpointFile, CheckpointState, NetworkState};
 use crate::state::identity::identity_sha256;
 
@@ -117,7 +117,7 @@ impl Checkpoint {
             step => format!("epoch-{:04}-step-{step:05}.safetensors", self.epoch()),
         };
         let path = folder.join(name);
-        remove_partial(folder)?;
+        remove_temporary_files_of(folder, "epoch-")?;
         write_durably(&path, &self.to_file(layout).to_bytes())?;
         let all = list(folder)?;
         for old in all.iter().take(all.len().saturating_sub(KEEP)) {
@@ -223,18 +223,6 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     }
     found.sort_unstable();
     Ok(found.into_iter().map(|(_, path)| path).collect())
-}
-
-/// Removes temporary files of checkpoints whose write was killed.
-pub(crate) fn remove_partial(folder: &Path) -> Result<(), CheckpointError> {
-    for path in entries(folder)? {
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        if name.starts_with(&temporary_prefix("epoch-")) && name.ends_with(TEMPORARY_SUFFIX) {
-            tracing::info!("removing {}, which an interrupted write left behind", path.display());
-            std::fs::remove_file(&path).map_err(|source| CheckpointError::Io { path, source })?;
-        }
-    }
-    Ok(())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {

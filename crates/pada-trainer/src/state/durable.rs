@@ -41,9 +41,9 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// The ending of temporary files.
-pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// Whether a file name is that of a temporary file of [`write_durably`].
+/// Returns whether a file name is that of a temporary file of [`write_durably`].
 pub fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX)
 }
@@ -53,13 +53,19 @@ pub fn is_temporary(name: &str) -> bool {
 /// # Errors
 /// Returns [`CheckpointError::Io`] with the path that cannot be read or removed.
 pub fn remove_temporary_files(folder: &Path) -> Result<(), CheckpointError> {
+    remove_temporary_files_of(folder, "")
+}
+
+/// Removes the temporary files of files whose names start with `prefix`.
+pub(crate) fn remove_temporary_files_of(folder: &Path, prefix: &str) -> Result<(), CheckpointError> {
+    let is_ours = |name: &str| is_temporary(name) && name.starts_with(&temporary_prefix(prefix));
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| CheckpointError::Io { path, source }
     };
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
         let entry = entry.map_err(io(folder))?;
-        if entry.file_name().to_str().is_some_and(is_temporary) {
+        if entry.file_name().to_str().is_some_and(is_ours) {
             tracing::info!("removing {}, which an interrupted write left behind", entry.path().display());
             std::fs::remove_file(entry.path()).map_err(io(&entry.path()))?;
         }
@@ -68,7 +74,7 @@ pub fn remove_temporary_files(folder: &Path) -> Result<(), CheckpointError> {
 }
 
 /// Returns the prefix of the name of a temporary file that becomes the file `name`.
-pub(crate) fn temporary_prefix(name: &str) -> String {
+fn temporary_prefix(name: &str) -> String {
     format!(".{name}")
 }
 

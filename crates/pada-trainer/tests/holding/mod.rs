@@ -10,14 +10,14 @@ use pada_exec::{
 };
 use pada_graph::{Graph, WeightId, WeightLayout};
 
-/// What of it was used.
+/// Counters of the calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Used {
     /// Passes whose images were named.
     pub(crate) named: Rc<Cell<usize>>,
-    /// Those that were given.
+    /// The number of batches that were given as pixels.
     pub(crate) given: Rc<Cell<usize>>,
-    /// How often counts were asked for.
+    /// The number of queries for counts.
     pub(crate) asked: Rc<Cell<usize>>,
 }
 
