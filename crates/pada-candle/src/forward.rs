@@ -8,7 +8,7 @@ use crate::ops;
 /// The weights of one graph as tensors.
 pub(crate) type Params = BTreeMap<WeightId, Tensor>;
 
-/// What batch norms with running statistics do in a pass.
+/// The statistics that batch norms with running statistics use in a pass.
 pub(crate) enum NormMode {
     /// Evaluation: they use the running statistics.
     Eval,

@@ -117,7 +117,7 @@ pub fn avg_pool2d(x: &Tensor, pool: Pool) -> Result<Tensor> {
 /// Max pooling, as `torch.nn.functional.max_pool2d`. The gradient goes to the first maximum in row order, and NaN is larger than any number.
 ///
 /// # Shapes
-/// As [`avg_pool2d`].
+/// `x`: `[B, C, H, W]`; returns `[B, C, H', W']`, with the `H'` of [`avg_pool2d`]
 ///
 /// # Errors
 /// Returns candle's error if the window does not fit.

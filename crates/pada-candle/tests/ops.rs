@@ -91,7 +91,7 @@ fn pooled_by_definition([planes, height, width]: [usize; 3], x: &[f64], gy: &[f6
     [y, gx]
 }
 
-/// What finite differences cannot see: kinks, equal numbers, and NaN.
+/// Finite differences cannot show kinks, equal numbers and NaN, so these are compared with definitions.
 #[test]
 fn kinks_equal_numbers_and_nan_are_those_of_the_definition() {
     type Function = fn(&Tensor) -> Result<Tensor>;

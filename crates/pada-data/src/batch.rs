@@ -39,7 +39,7 @@ pub struct ImageBatch {
 /// otherwise. Pixels outside of the image are zero bytes (the padding of `RandomCrop`). Then the cutout region becomes the mean colour,
 /// which is 0 after normalisation.
 ///
-/// An executor that holds the data set in its own memory can augment images from these numbers. `pada-graph` has a struct with the same
+/// An executor that holds the data set in its own memory can augment images from these numbers. `pada-exec` has a struct with the same
 /// fields, because neither crate depends on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AugmentedIndex {

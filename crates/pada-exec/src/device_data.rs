@@ -129,7 +129,7 @@ pub struct AugmentedIndex {
     pub offset_y: i32,
     /// Horizontal crop offset in pixels.
     pub offset_x: i32,
-    /// Whether the image is flipped horizontally.
+    /// True if the image is flipped horizontally.
     pub flipped: bool,
     /// Rows and columns of the cutout region as half-open ranges. Both are empty if there is no cutout.
     pub cutout: [[u32; 2]; 2],

@@ -40,9 +40,9 @@ pub enum ExecError {
     /// The number of labels or image weights differs from the number of images.
     #[error("there are {found} {what} for {images} images")]
     BatchLength {
-        /// What was counted.
+        /// The name of the numbers that were counted.
         what: &'static str,
-        /// How many there are.
+        /// The number that was found.
         found: usize,
         /// Number of images, B.
         images: usize,
@@ -50,7 +50,7 @@ pub enum ExecError {
     /// Drop-path needs one number per slot and image.
     #[error("there are {found} drop-path factors for {slots} slots and {images} images")]
     DropPath {
-        /// How many there are.
+        /// The number that was found.
         found: usize,
         /// Number of drop-path slots of the graph.
         slots: usize,

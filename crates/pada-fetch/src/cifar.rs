@@ -9,7 +9,7 @@ use crate::{
     FetchError, Fetched, Job, Origin, Source, checked, http, make_folder, read, sha256, write_whole,
 };
 
-/// Where a data set is published.
+/// The addresses at which a data set is published.
 pub(super) struct Published {
     set: Cifar,
     archive: &'static str,

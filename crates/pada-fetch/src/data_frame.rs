@@ -56,7 +56,7 @@ enum Items {
 }
 
 impl Array {
-    /// Its items, if all are texts.
+    /// Returns the items of a list, if all are texts.
     fn texts(&self) -> Option<Vec<Rc<str>>> {
         let Items::Objects(objects) = &self.items else { return None };
         let text = |value: &Value| if let Value::Text(text) = value { Some(text.clone()) } else { None };

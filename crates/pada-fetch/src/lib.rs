@@ -48,7 +48,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// What [`fetch`] reports while it works.
+/// A message of [`fetch`] about its progress.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -82,11 +82,11 @@ pub type Events<'a> = &'a dyn Fn(Event<'_>);
 pub struct Fetched {
     /// The files, all of them complete and verified.
     pub files: Vec<PathBuf>,
-    /// Where they come from.
+    /// The origin of the files.
     pub origin: Origin,
 }
 
-/// Where the files of [`Fetched`] come from.
+/// The origin of the files of [`Fetched`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// They were in the data folder already.
@@ -127,7 +127,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// What is fetched, and whom it is reported to.
+/// A resource to fetch, and the receiver of the messages about it.
 struct Job<'a> {
     resource: Resource,
     /// The local folder.

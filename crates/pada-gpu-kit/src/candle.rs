@@ -18,9 +18,9 @@ const DECLARATIONS: &str = "cudarc";
 struct Library {
     /// The module of [`DECLARATIONS`] that declares its functions.
     module: &'static str,
-    /// Its name for the linker.
+    /// The name of the library for the linker.
     name: &'static str,
-    /// Its file name for the loader, in CUDA 13.
+    /// The file name of the library for the loader, in CUDA 13.
     file: &'static str,
     /// Common prefix of its functions.
     prefix: &'static str,

@@ -21,7 +21,7 @@ const ENDING: &str = ".gz";
 /// A file of a data set.
 pub(super) struct File {
     sha256: &'static str,
-    /// Its path below `$PADA_DATA`.
+    /// The path of the file below `$PADA_DATA`.
     place: String,
 }
 

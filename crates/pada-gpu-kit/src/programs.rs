@@ -15,7 +15,7 @@ use xtask::{binary, cargo};
 pub(super) struct DeviceTest {
     /// The crate that it belongs to.
     package: &'static str,
-    /// Its name. In a kit, the program is named `test-<name>`.
+    /// The name of the test. In a kit, the program is named `test-<name>`.
     pub(super) target: &'static str,
     /// Filters: it runs the tests with one of these in their names, or all tests if there are no filters.
     pub(super) filters: &'static [&'static str],

@@ -34,7 +34,7 @@ fn model(frozen: &Frozen) -> ModelProto {
     read
 }
 
-/// How often each operator stands in a model, and how many initialisers there are.
+/// Returns how often each operator is in a model, and the number of its initialisers.
 fn counts(model: &ModelProto) -> (String, usize) {
     let graph = model.graph.as_ref().unwrap();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -52,7 +52,7 @@ pub enum MetricsError {
     LengthMismatch {
         /// The list with the wrong length.
         list: ScoreList,
-        /// Its length.
+        /// The length of the list.
         found: usize,
         /// The length of the list of ground-truth scores.
         expected: usize,
@@ -92,7 +92,7 @@ pub enum MetricsError {
     AllTied {
         /// The list.
         list: ScoreList,
-        /// Its length.
+        /// The length of the list.
         n: usize,
     },
     /// There are too few architectures, or too few values.

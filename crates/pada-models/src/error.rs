@@ -10,7 +10,7 @@ pub enum WeightsError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// It is no weights file, or a damaged one.
@@ -20,7 +20,7 @@ pub enum WeightsError {
         path: PathBuf,
         /// safetensors or PyTorch.
         format: &'static str,
-        /// What the reader said.
+        /// The error message of the reader.
         message: String,
     },
     /// Neither `.safetensors` nor a PyTorch ending.
@@ -40,9 +40,9 @@ pub enum WeightsError {
         path: PathBuf,
         /// The first name that is missing.
         first: String,
-        /// How many are.
+        /// The number of tensors that are missing.
         count: usize,
-        /// How many the network has.
+        /// The number of tensors of the network.
         total: usize,
     },
     /// The file has tensors the network does not.
@@ -54,7 +54,7 @@ pub enum WeightsError {
         path: PathBuf,
         /// The first such name.
         first: String,
-        /// How many there are.
+        /// The number of such tensors.
         count: usize,
     },
     /// A tensor has another shape or type.
@@ -66,9 +66,9 @@ pub enum WeightsError {
         path: PathBuf,
         /// The tensor.
         name: String,
-        /// Its type and shape in the file.
+        /// The type and shape of the tensor in the file.
         found: String,
-        /// Its shape in the network.
+        /// The shape of the tensor in the network.
         expected: Vec<usize>,
     },
     /// A weight is NaN or infinite.

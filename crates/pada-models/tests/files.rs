@@ -13,7 +13,7 @@ fn layout() -> WeightLayout {
     Nb201Net::new(2, 1, Shape::new(3, 16, 16), 10, Norms::Plain).weights().clone()
 }
 
-/// What `make_pt.py` fills the network with.
+/// Returns the numbers that `make_pt.py` fills the network with.
 fn numbers() -> Vec<f32> {
     (0..layout().numel()).map(|i| (i % 4096) as f32 / 4096.0).collect()
 }
@@ -165,7 +165,7 @@ fn one_tensor(name: &str, arguments: &[u8]) -> Vec<u8> {
         .concat()
 }
 
-/// What a pickle says is no reason to panic, or to ask for memory.
+/// No content of a pickle is a reason to panic, or to ask for memory.
 #[test]
 fn damaged_pytorch_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a page shows, read as a browser reads it.
+//! A report page shows what it should, read as a browser reads it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
@@ -113,7 +113,7 @@ fn texts(html: &Html, selector: &str) -> Vec<String> {
     html.select(&Selector::parse(selector).unwrap()).map(|e| e.text().collect()).collect()
 }
 
-/// How many elements of each name a page has.
+/// Returns the number of elements of each name in a page.
 fn elements(html: &Html) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for element in html.select(&Selector::parse("*").unwrap()) {

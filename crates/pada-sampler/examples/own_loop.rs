@@ -88,7 +88,7 @@ struct Net {
     head: Var,
 }
 
-/// What the samplers want to know of a step.
+/// The results of a step that the samplers receive.
 struct Step {
     loss: f64,
     /// Gradient norm of each position's operation; 0 where it has no weights.

@@ -10,7 +10,7 @@ pub enum SamplerError {
     BadConfig {
         /// Name of the setting.
         name: &'static str,
-        /// Its value.
+        /// The value of the parameter.
         value: f64,
         /// The valid range, in words.
         range: &'static str,
@@ -73,9 +73,9 @@ pub enum SamplerError {
     BadObservation {
         /// Description of the number.
         what: &'static str,
-        /// Its index in the list that was passed; 0 for a single number.
+        /// The index of the number in the list that was passed; 0 for a single number.
         index: usize,
-        /// Its value.
+        /// The value of the number.
         value: f64,
     },
     /// The progress passed to `end_epoch` is not in `0..=1`.
@@ -99,7 +99,7 @@ pub enum SamplerError {
     State {
         /// The kind of the sampler or training rule.
         kind: String,
-        /// What does not fit.
+        /// The reason why the state does not fit.
         reason: String,
     },
 }

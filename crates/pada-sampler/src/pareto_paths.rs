@@ -73,7 +73,7 @@ pub struct ParetoPathsState {
 pub struct RememberedPath {
     /// The path.
     pub path: Arch,
-    /// Its training loss, in nats.
+    /// The training loss of the path, in nats.
     pub loss: f64,
     /// The number of the observation in which it was last seen, counted from 1.
     pub last_seen: u64,

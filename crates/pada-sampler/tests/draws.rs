@@ -1,4 +1,4 @@
-//! What samplers draw, how draws are weighted, what checkpoints keep, and what is refused.
+//! Samplers draw, weight and save what they should, and reject what does not fit.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_sampler::{

@@ -80,7 +80,7 @@ pub enum SearchError<E> {
     InvalidConfig {
         /// The name of the setting.
         name: &'static str,
-        /// Its value.
+        /// The value of the parameter.
         value: String,
         /// The values that are allowed.
         allowed: &'static str,

@@ -111,7 +111,7 @@ pub enum SpaceError {
     Malformed {
         /// The text.
         text: String,
-        /// What is wrong with the text.
+        /// The reason why the text is rejected.
         reason: String,
         /// The name of the space.
         space: &'static str,

@@ -28,7 +28,7 @@ pub enum TrainError {
         path: Arch,
         /// The number that is not finite: loss, alignment or gradient norm.
         what: &'static str,
-        /// Its value, NaN or infinite.
+        /// The value that is NaN or infinite.
         value: f64,
         /// The last checkpoint of this session.
         checkpoint: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub enum TrainError {
     /// The parts of a trainer do not fit together, or the data sampler does not fit the data set.
     #[error("training cannot start: {reason}")]
     Setup {
-        /// What does not fit.
+        /// The reason why the parts do not fit.
         reason: String,
     },
     /// A sampler rejects the result of a step, or draws a path or image that does not exist.
@@ -74,7 +74,7 @@ pub enum TrainError {
 pub struct NotFinite {
     /// The number that is not finite: loss, alignment or gradient norm.
     pub what: &'static str,
-    /// Its value, NaN or infinite.
+    /// The value, which is NaN or infinite.
     pub value: f64,
     /// The path that was trained.
     pub path: Arch,
@@ -100,7 +100,7 @@ pub enum CheckpointError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason why the checkpoint is rejected.
         reason: String,
     },
     /// All checkpoints of a folder are damaged.
@@ -111,7 +111,7 @@ pub enum CheckpointError {
     NoneIntact {
         /// The folder.
         folder: PathBuf,
-        /// What is wrong with the newest checkpoint.
+        /// The error of the newest checkpoint.
         newest: Box<CheckpointError>,
     },
     /// The file is a safetensors file, but no checkpoint.
@@ -148,7 +148,7 @@ pub enum CheckpointError {
     Mismatch {
         /// The file.
         path: PathBuf,
-        /// What differs.
+        /// The difference in words.
         reason: String,
     },
 }

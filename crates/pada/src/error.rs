@@ -72,7 +72,7 @@ pub enum PadaError {
     OtherScores {
         /// The file that describes the scores.
         path: PathBuf,
-        /// What differs.
+        /// The property that differs.
         what: &'static str,
     },
     /// The training of a run is not finished.
@@ -113,7 +113,7 @@ pub enum PadaError {
     NotExported {
         /// The file.
         path: PathBuf,
-        /// What is missing or wrong.
+        /// The part that is missing or wrong.
         reason: String,
     },
     /// No published architecture of the space has the name.
@@ -159,7 +159,7 @@ pub enum PadaError {
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// What is wrong.
+        /// The error of the line.
         source: pada_space::SpaceError,
     },
     /// An architecture occurs twice in a file.
@@ -187,7 +187,7 @@ pub enum PadaError {
         path: PathBuf,
         /// Line number, from 1.
         line: u64,
-        /// What is wrong.
+        /// The reason why the file is rejected.
         reason: String,
     },
     /// An architecture of one file is not in the other.

@@ -105,7 +105,7 @@ fn wave(n: usize, phase: f64) -> Vec<f32> {
     (0..n).map(|i| (0.7 * i as f64 + phase).sin() as f32).collect()
 }
 
-/// What no network of the spaces has: convolutions that begin inside and outside of the image, with padding and with bias, groups
+/// A graph with parts that no network of the spaces has: convolutions that begin inside and outside of the image, with padding and with bias, groups
 /// that are not depthwise, zeros in a concatenation, sums of three, all poolings, a linear layer in the middle.
 fn everything() -> (Graph, WeightLayout) {
     let mut layout = WeightLayout::new();

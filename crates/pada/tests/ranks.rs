@@ -37,7 +37,7 @@ impl Observer for StopAfter {
     }
 }
 
-/// What rank 0 of a run finds, which begins in `folder` or goes on there; all ranks stop after so many `steps`.
+/// Returns the result of process 0 of a run that starts or resumes in `folder`. All processes stop after `steps` steps.
 fn run(
     config: &RunConfig,
     folder: &Path,

@@ -32,7 +32,7 @@ pub enum CudaError {
     OldGpu {
         /// Name of the GPU.
         name: String,
-        /// Its compute capability.
+        /// The compute capability of the GPU.
         found: Version,
         /// The lowest compute capability that works.
         needed: Version,
@@ -127,7 +127,7 @@ pub enum CudaError {
     Call {
         /// The function.
         call: &'static str,
-        /// Its error message.
+        /// The error message of the library.
         message: String,
     },
 }

@@ -10,7 +10,7 @@ pub(super) struct ResultSizes {
     pub(super) alignments: usize,
     /// Number of weight tensors.
     pub(super) tensors: usize,
-    /// Whether the output is a linear layer, so that its input has a norm for each image.
+    /// True if the output is a linear layer, so that its input has a norm for each image.
     pub(super) classifies: bool,
 }
 

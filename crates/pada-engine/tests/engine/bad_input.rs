@@ -1,4 +1,4 @@
-//! What does not fit is refused, with the words of the readable executor.
+//! Input that does not fit is an error, with the words of the candle executor.
 
 use pada_exec::{Batch, ExecError, Executor, Images, LossSpec, Precision};
 use pada_graph::{Graph, Lower, Shape};

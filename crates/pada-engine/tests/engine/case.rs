@@ -33,7 +33,7 @@ pub(crate) struct Case {
     pub(crate) shape: Shape,
     pub(crate) pixels: Vec<f32>,
     pub(crate) labels: Vec<u32>,
-    /// How many gradients are added up.
+    /// The number of gradients that are added up.
     pub(crate) passes: usize,
 }
 

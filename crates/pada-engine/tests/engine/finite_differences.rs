@@ -11,7 +11,7 @@ use crate::probe::{Build, Probe};
 /// thousandth of the gradient.
 const STEP: f32 = 1.0 / 64.0;
 
-/// How the numbers of x lie.
+/// The distribution of the numbers of x.
 #[derive(Clone, Copy)]
 enum Numbers {
     /// Anywhere in −1..1.

@@ -4,26 +4,26 @@
 use pada_exec::{Batch, Executor, Images, LossSpec, State};
 use pada_graph::{Conv, Graph, GraphBuilder, Init, NodeId, Shape, WeightId, WeightLayout, WeightSpec};
 
-/// What an operation is built from: the builder, its input, and its weights.
+/// A function that builds an operation from the builder, its input, and its weights.
 pub(crate) type Build<'a> = &'a dyn Fn(&mut GraphBuilder<'_>, NodeId, &[WeightId]) -> NodeId;
 
 /// A batch `x` of weights, an operation that reads it, and its output `y`, seen by two linear layers.
 pub(crate) struct Probe {
     pub(crate) layout: WeightLayout,
-    /// Its logits are y, `[B, C·H·W]`.
+    /// The graph whose logits are y, `[B, C·H·W]`.
     values: Graph,
-    /// Its logits are two scores of y.
+    /// The graph whose logits are two scores of y.
     score: Graph,
     pub(crate) images: usize,
     input: Shape,
     maker: Maker,
 }
 
-/// How an image is made of weights: the convolution of a single 1 is the kernel, the other way round.
+/// Makes an image of weights: the convolution of a single 1 is the flipped kernel.
 struct Maker {
     kernel: usize,
     padding: usize,
-    /// Where the 1 is, and in which extent.
+    /// The position of the 1, and the extent that it is in.
     one: [usize; 2],
     extent: [usize; 2],
 }
@@ -105,7 +105,7 @@ impl Probe {
         self.values.output().shape.channels
     }
 
-    /// Where the numbers of x are among all weights.
+    /// Returns the positions of the numbers of x among all weights.
     pub(crate) fn x_places(&self) -> impl Iterator<Item = usize> {
         let Shape { channels, height, width } = self.input;
         let taps = self.maker.kernel * self.maker.kernel;

@@ -10,13 +10,13 @@ use proptest::prelude::*;
 
 use crate::case::Case;
 
-/// What a random graph is made from.
+/// The random choices that a graph is built from.
 #[derive(Clone)]
 pub(crate) struct Recipe {
     image: (usize, usize, usize),
     pub(crate) images: usize,
     classes: usize,
-    /// Whether every convolution has more than 8 channels: others compute with 8 numbers at once, also where 16 are possible.
+    /// True if every convolution has more than 8 channels. With fewer, the engine computes with 8 numbers at once, also where 16 are possible.
     wide: bool,
     seed: u64,
     steps: Vec<[u8; 8]>,

@@ -44,7 +44,7 @@ pub(crate) fn paths() -> Vec<(Case, Graph)> {
     ]
 }
 
-/// What a pass of each kind leaves: logits, gradient and buffers of a step, logits of an evaluation, buffers after recalibration.
+/// Returns the results of a pass of each kind: logits, gradient and buffers of a step, logits of an evaluation, buffers after recalibration.
 pub(crate) fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 6] {
     let images = Images::given(&case.pixels, case.shape);
     let others = noise(case.pixels.len(), 77);

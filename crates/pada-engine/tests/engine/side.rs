@@ -46,7 +46,7 @@ fn small() -> (WeightLayout, Graph) {
     (layout.clone(), g.finish())
 }
 
-/// What a pass leaves, each image with a weight of its own.
+/// Returns logits and gradient of a pass in which each image has a weight of its own.
 pub(crate) fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [Vec<f32>; 2] {
     let batch = Batch { images: Images::given(&case.pixels, case.shape), labels: &case.labels };
     let n = case.labels.len();

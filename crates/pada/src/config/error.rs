@@ -37,7 +37,7 @@ pub enum ConfigError {
     Syntax {
         /// File and line.
         place: ConfigPlace,
-        /// What is wrong.
+        /// The reason why the value is rejected.
         reason: String,
     },
     /// A key does not exist.
@@ -105,7 +105,7 @@ pub enum ConfigError {
     Set {
         /// The assignment.
         assignment: String,
-        /// What is wrong with the assignment.
+        /// The reason why the assignment is rejected.
         reason: String,
     },
     /// A required key is not given.

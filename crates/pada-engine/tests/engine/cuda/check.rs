@@ -50,10 +50,10 @@ fn a_device_that_computes_as_the_cpu_does_passes() {
     }
 }
 
-/// Those of alignments, drop path and running statistics, which the check's networks do not have.
+/// Kernels of alignments, drop path and running statistics, which the networks of the check do not have.
 const UNUSED: &[&str] = &["running", "difference", "add_up", "multiple"];
 
-/// What the check says of a device without a kernel.
+/// Returns the result of the check for a device without a kernel.
 fn without(kernel: &'static str, precision: Precision) -> Option<Result<(), CudaError>> {
     Some(check(Rc::new(Broken { device: device(precision)?, kernel }), precision))
 }

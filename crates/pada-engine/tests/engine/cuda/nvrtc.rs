@@ -37,7 +37,7 @@ fn assert_fits(all: &[ResourceUsage], precision: Precision, target: &str) {
     }
 }
 
-/// Whether a text is in an image.
+/// Returns whether a compiled image contains a text.
 fn contains(image: &[u8], text: &str) -> bool {
     image.windows(text.len()).any(|part| part == text.as_bytes())
 }

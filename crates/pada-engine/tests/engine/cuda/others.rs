@@ -1,4 +1,4 @@
-//! What steps of the other spaces have: running statistics, heads, drop-path, smoothing; and the same bits every time.
+//! Steps with running statistics, auxiliary heads, drop path and label smoothing, which NAS-Bench-201 does not have; and the same bits every time.
 
 use pada_engine::Isa;
 use pada_exec::{Decayed, Executor, Precision, SgdStep, State, UnusedWeights};
