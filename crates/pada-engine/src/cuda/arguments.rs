@@ -135,6 +135,12 @@ arguments! {
         value: Value, output_grad: OutputGrad, window: Window, kernel: Kernel, partial: Reals, rows: i64, slab: i64, stride_in: i64,
         stride_out: i64,
     }
+    /// Strips of `rows` rows of images, `padded` pixels wide; `pixels` in all. See `Strips`.
+    StripArgs { rows: i64, height: i64, width: i64, padded: i64, pixels: i64, }
+    StripForwardArgs { conv: ForwardArgs, strips: StripArgs, }
+    StripBackwardArgs { conv: BackwardArgs, strips: StripArgs, }
+    /// `conv.slab`: strips in a slab. `count`: all strips.
+    StripWeightArgs { conv: WeightArgs, strips: StripArgs, count: i64, }
     AddWeightsArgs { partial: Reals, kernel: Kernel, gradient: Floats, slabs: i64, stride_out: i64, }
     /// `partial`: sums of columns, `[slabs, stride]`.
     ColumnArgs { output_grad: OutputGrad, partial: Doubles, rows: i64, slab: i64, stride: i64, }

@@ -1,13 +1,15 @@
 use super::CudaError;
 use super::arguments::{
     AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, FinalizeNormGradientArgs,
-    Floats, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals, SumsArgs,
-    TotalArgs, Value, WeightArgs,
+    Floats, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals,
+    StripBackwardArgs, StripWeightArgs, SumsArgs, TotalArgs, Value, WeightArgs,
 };
 use super::forward::accumulates;
-use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
+use super::slabs::{ADDED, Columns, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::Step;
+use super::strips::StripChannels::{Sixteen, ThirtyTwo};
+use super::strips::{StripChannels, StripTaps, Strips};
 use crate::kernels::WriteMode;
 use crate::plan::{
     Activation, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE,
@@ -62,6 +64,17 @@ impl Step<'_> {
         if conv.connection == Connection::Depthwise {
             return self.each(kernel::depthwise_backward, rows * x.stride / 4, &args);
         }
+        if let Some(strips) = Strips::new(&window, &kernel, rows) {
+            let channels = StripChannels::fitting(x.stride);
+            let blocks = [strips.slabs().count, x.stride.div_ceil(channels.count()), 1];
+            let args = StripBackwardArgs { conv: args, strips: strips.args() };
+            return match (strips.taps, channels) {
+                (StripTaps::One, Sixteen) => self.start(kernel::strip_backward_1x1_16, blocks, &args),
+                (StripTaps::One, ThirtyTwo) => self.start(kernel::strip_backward_1x1_32, blocks, &args),
+                (StripTaps::Nine, Sixteen) => self.start(kernel::strip_backward_3x3_16, blocks, &args),
+                (StripTaps::Nine, ThirtyTwo) => self.start(kernel::strip_backward_3x3_32, blocks, &args),
+            };
+        }
         let columns = Columns::fitting(x.stride);
         let blocks = [rows.div_ceil(TILE_ROWS), x.stride.div_ceil(columns.count()), 1];
         match columns {
@@ -75,15 +88,25 @@ impl Step<'_> {
         let (x, y) = (&self.plan.buffers[conv.source.buffer], &self.plan.buffers[op.out]);
         let (window, kernel) = self.conv(conv, op.out);
         let (rows, taps) = (self.rows(y.shape), kernel.taps as usize);
-        let columns = Columns::fitting(y.stride);
-        let (height, across) = match conv.connection {
-            Connection::Dense => {
-                let height = taps * x.shape.channels;
-                (height, [height.div_ceil(TILE_ROWS), y.stride.div_ceil(columns.count())])
-            }
-            Connection::Depthwise => (taps, [y.stride.div_ceil(SIDE), taps]),
+        let height = match conv.connection {
+            Connection::Dense => taps * x.shape.channels,
+            Connection::Depthwise => taps,
         };
-        let slabs = Slabs::new(rows, across[0] * across[1]);
+        let channels = StripChannels::fitting(x.stride.min(y.stride));
+        let strips = match conv.connection {
+            Connection::Dense => Strips::of_weights(&window, &kernel, rows, channels, self.real),
+            Connection::Depthwise => None,
+        };
+        let columns = Columns::fitting(y.stride);
+        let across = match (strips, conv.connection) {
+            (Some(_), _) => [x.shape.channels, y.stride].map(|width| width.div_ceil(channels.count())),
+            (None, Connection::Dense) => [height.div_ceil(TILE_ROWS), y.stride.div_ceil(columns.count())],
+            (None, Connection::Depthwise) => [y.stride.div_ceil(SIDE), taps],
+        };
+        let slabs = match strips {
+            Some(strips) => Slabs::of_strips(strips.slabs().count, across[0] * across[1]),
+            None => Slabs::new(rows, across[0] * across[1]),
+        };
         let partial = Reals(self.scratch(slabs.count * height * y.stride * self.real)?);
         let args = WeightArgs {
             value: self.value(&conv.source),
@@ -97,18 +120,32 @@ impl Step<'_> {
             stride_out: y.stride as i64,
         };
         let blocks = [across[0], across[1], slabs.count];
-        match (conv.connection, columns) {
-            (Connection::Depthwise, _) => self.start(kernel::depthwise_weights, blocks, &args)?,
-            (_, Columns::Few) => self.start(kernel::dense_weights_16, blocks, &args)?,
-            (_, Columns::Some) => self.start(kernel::dense_weights_32, blocks, &args)?,
-            (_, Columns::Many) => self.start(kernel::dense_weights_64, blocks, &args)?,
+        if let Some(strips) = strips {
+            let count = strips.slabs().count as i64;
+            let args = StripWeightArgs { conv: args, strips: strips.args(), count };
+            match (strips.taps, channels) {
+                (StripTaps::One, Sixteen) => self.start(kernel::strip_weights_1x1_16, blocks, &args)?,
+                (StripTaps::One, ThirtyTwo) => self.start(kernel::strip_weights_1x1_32, blocks, &args)?,
+                (StripTaps::Nine, Sixteen) => self.start(kernel::strip_weights_3x3_16, blocks, &args)?,
+                (StripTaps::Nine, ThirtyTwo) => self.start(kernel::strip_weights_3x3_32, blocks, &args)?,
+            }
+        } else {
+            match (conv.connection, columns) {
+                (Connection::Depthwise, _) => self.start(kernel::depthwise_weights, blocks, &args)?,
+                (_, Columns::Few) => self.start(kernel::dense_weights_16, blocks, &args)?,
+                (_, Columns::Some) => self.start(kernel::dense_weights_32, blocks, &args)?,
+                (_, Columns::Many) => self.start(kernel::dense_weights_64, blocks, &args)?,
+            }
         }
         let gradient = self.weights.gradient(conv.conv.weight);
         let (slabs, stride_out) = (slabs.count as i64, y.stride as i64);
         let args = AddWeightsArgs { partial, kernel, gradient, slabs, stride_out };
+        let numbers = height * y.stride;
         match conv.connection {
-            Connection::Dense => self.each(kernel::add_dense_weights, height * y.stride, &args),
-            Connection::Depthwise => self.each(kernel::add_depthwise_weights, height * y.stride, &args),
+            Connection::Dense => {
+                self.start(kernel::add_dense_weights, [numbers.div_ceil(ADDED), 1, 1], &args)
+            }
+            Connection::Depthwise => self.each(kernel::add_depthwise_weights, numbers, &args),
         }
     }
 
@@ -324,6 +361,6 @@ impl Step<'_> {
             channels: channels as i64,
             stride,
         };
-        self.start(kernel::finalize_norm_gradient, [channels.div_ceil(JOINED), 1, 1], &args)
+        self.start(kernel::finalize_norm_gradient, [channels, 1, 1], &args)
     }
 }

@@ -176,10 +176,12 @@ fn layout(channels: usize) -> WeightLayout {
         layout.push(WeightSpec { name: name.into(), shape, init: Init::Constant(0.0), owner: None });
     };
     push("stem", vec![channels, SHAPE.channels, 3, 3]);
+    push("strided", vec![channels, channels, 3, 3]);
     push("scale", vec![channels]);
     push("shift", vec![channels]);
     push("depthwise", vec![channels, 1, 3, 3]);
     push("pointwise", vec![channels, channels, 1, 1]);
+    push("square", vec![channels, channels, 3, 3]);
     push("bias", vec![channels]);
     push("weight", vec![CLASSES, 2 * channels]);
     push("head", vec![CLASSES]);
@@ -192,7 +194,8 @@ fn graph(layout: &WeightLayout, channels: usize) -> Result<Graph, GraphError> {
     let pool = Pool { kernel: 3, stride: 1, padding: 1 };
     let mut g = GraphBuilder::new(layout);
     let x = g.input(SHAPE);
-    let x = g.conv(x, Conv::same(of("stem"), channels, 3, 2))?;
+    let x = g.conv(x, Conv::same(of("stem"), channels, 3, 1))?;
+    let x = g.conv(x, Conv::same(of("strided"), channels, 3, 2))?;
     let x = g.norm(x, norm(Some((of("scale"), of("shift")))))?;
     let y = g.relu(x);
     let y = g.conv(y, Conv { groups: channels, ..Conv::same(of("depthwise"), channels, 3, 1) })?;
@@ -201,8 +204,10 @@ fn graph(layout: &WeightLayout, channels: usize) -> Result<Graph, GraphError> {
     let z = g.conv(y, Conv { bias, ..Conv::same(of("pointwise"), channels, 1, 1) })?;
     // Without the ReLU, the next norm would cancel the bias, and the gradient of the bias would be zero.
     let z = g.relu(z);
+    let square = g.conv(z, Conv::same(of("square"), channels, 3, 1))?;
+    let square = g.norm(square, norm(None))?;
     let pools = [g.avg_pool(x, pool)?, g.max_pool(z, pool)?];
-    let sum = g.add(&[pools[0], pools[1], y])?;
+    let sum = g.add(&[pools[0], pools[1], y, square])?;
     let both = g.concat(&[sum, z])?;
     let last = g.norm(both, norm(None))?;
     let last = g.relu6(last);

@@ -4,12 +4,14 @@ use super::CudaError;
 use super::arguments::{
     AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, FinalizeStatsArgs, Floats, ForwardArgs,
     GlobalArgs, LinearArgs, LoadArgs, LoadUploadedArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals,
-    RunningArgs, Value,
+    RunningArgs, StripForwardArgs, Value,
 };
 use super::dataset::InputImages;
-use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
+use super::slabs::{Columns, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::{Step, sizes};
+use super::strips::StripChannels::{Sixteen, ThirtyTwo};
+use super::strips::{StripChannels, StripTaps, Strips};
 use crate::kernels::{Windows, WriteMode};
 use crate::plan::{
     ANCHOR, Activation, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE,
@@ -116,7 +118,7 @@ impl Step<'_> {
             channels: buffer.shape.channels as i64,
             stride: buffer.stride as i64,
         };
-        self.start(kernel::finalize_stats, [buffer.shape.channels.div_ceil(JOINED), 1, 1], &args)
+        self.start(kernel::finalize_stats, [buffer.shape.channels, 1, 1], &args)
     }
 
     /// Launches an operation. Returns the slabs of its moments if the operation has written moments to scratch memory.
@@ -229,7 +231,11 @@ impl Step<'_> {
         let (x, y) = (&self.plan.buffers[conv.source.buffer], &self.plan.buffers[op.out]);
         let (window, kernel) = self.conv(conv, op.out);
         let rows = self.rows(y.shape);
-        let tiles = Slabs::tiles(rows);
+        let strips = match conv.connection {
+            Connection::Dense => Strips::new(&window, &kernel, rows),
+            Connection::Depthwise => None,
+        };
+        let tiles = strips.map_or(Slabs::tiles(rows), |strips| strips.slabs());
         let gathers = !op.norms.is_empty() && conv.connection == Connection::Dense;
         let partial = match gathers {
             true => self.scratch(2 * tiles.count * y.stride * size_of::<f64>())?,
@@ -249,6 +255,18 @@ impl Step<'_> {
         if conv.connection == Connection::Depthwise {
             self.each(kernel::depthwise_forward, rows * y.stride / 4, &args)?;
             return Ok(None);
+        }
+        if let Some(strips) = strips {
+            let channels = StripChannels::fitting(y.stride);
+            let blocks = [tiles.count, y.stride.div_ceil(channels.count()), 1];
+            let args = StripForwardArgs { conv: args, strips: strips.args() };
+            match (strips.taps, channels) {
+                (StripTaps::One, Sixteen) => self.start(kernel::strip_forward_1x1_16, blocks, &args)?,
+                (StripTaps::One, ThirtyTwo) => self.start(kernel::strip_forward_1x1_32, blocks, &args)?,
+                (StripTaps::Nine, Sixteen) => self.start(kernel::strip_forward_3x3_16, blocks, &args)?,
+                (StripTaps::Nine, ThirtyTwo) => self.start(kernel::strip_forward_3x3_32, blocks, &args)?,
+            }
+            return Ok(gathers.then_some(tiles));
         }
         let columns = Columns::fitting(y.stride);
         let blocks = [rows.div_ceil(TILE_ROWS), y.stride.div_ceil(columns.count()), 1];

@@ -25,6 +25,7 @@ mod results;
 mod slabs;
 mod source;
 mod step;
+mod strips;
 mod timing;
 mod usage;
 mod weights;

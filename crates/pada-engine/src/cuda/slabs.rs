@@ -7,8 +7,8 @@ pub(super) const TILE_ROWS: usize = 64;
 pub(super) const TILE_THREADS: u32 = 128;
 /// Channels per block of the kernels that sum columns, `SIDE` in the kernels.
 pub(super) const SIDE: usize = 16;
-/// Channels per block of the kernels that combine slabs, `CHANNELS` in the kernels.
-pub(super) const JOINED: usize = 8;
+/// Numbers per block of the kernel that adds up the slabs of a weight gradient, `ADDED` in the kernels.
+pub(super) const ADDED: usize = 32;
 /// Depth of the chunks by which a tile is multiplied, `DEPTH` in the kernels.
 const DEPTH: usize = 16;
 /// Number of blocks that keep a large GPU busy.
@@ -30,12 +30,17 @@ impl Slabs {
         Self::of(rows, rows.div_ceil(wanted).next_multiple_of(DEPTH))
     }
 
+    /// Divides `strips` strips into slabs, where each slab occupies `blocks` blocks. Rows of a slab are strips here.
+    pub(super) fn of_strips(strips: usize, blocks: usize) -> Self {
+        Self::of(strips, strips.div_ceil((ENOUGH / blocks.max(1)).max(1)))
+    }
+
     /// Divides rows into the tiles of a dense convolution.
     pub(super) fn tiles(rows: usize) -> Self {
         Self::of(rows, TILE_ROWS)
     }
 
-    fn of(rows: usize, each: usize) -> Self {
+    pub(super) fn of(rows: usize, each: usize) -> Self {
         Self { rows: each, count: rows.div_ceil(each) }
     }
 }

@@ -239,8 +239,8 @@ run_stage() {
     candle) stage_candle ;;
     ops) "$kit/bin/pada-bench" ops --device $device --json ;;
     engine-*) stage_engine "${1#engine-}" ;;
-    torch) stage_torch eager,channels_last,bf16 ;;
-    torch-compile) stage_torch compile --compile-paths 2 ;;
+    torch) stage_torch eager,bf16,channels_last --sweeps 2 ;;
+    torch-compile) stage_torch compile --compile-paths 1 ;;
     ncu) stage_ncu ;;
     data) "$python" "$kit/restore.py" --missing --into "$PADA_DATA" ;;
     short-s*) train "nb201-$1" short.toml "${1#short-s}" ;;
@@ -390,9 +390,9 @@ check() {
   stage candle 45
   for name in f32 tf32 bf16; do stage engine-$name 30; done
   stage ops 20
-  stage torch 80
+  stage torch 100
   stage ncu 40
-  stage torch-compile 90
+  stage torch-compile 120
   finish
 }
 

@@ -53,18 +53,6 @@ KERNEL multiple(MultipleArgs args) {
     put(args.out + i, x, args.add);
 }
 
-// Sum of a block's numbers, in the order of its threads; only the first thread has it.
-__device__ inline double block_sum(double own) {
-    __shared__ double shared[BLOCK];
-    shared[threadIdx.x] = own;
-    __syncthreads();
-    for (int half = BLOCK / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
-        __syncthreads();
-    }
-    return shared[0];
-}
-
 KERNEL difference(DifferenceArgs args) {
     const long long first = blockIdx.x * args.slab, end = first + args.slab, last = end < args.rows ? end : args.rows;
     real sum = 0;

@@ -82,16 +82,26 @@ KERNEL dense_weights_16(WeightArgs args) { dense_weights<16>(args); }
 KERNEL dense_weights_32(WeightArgs args) { dense_weights<32>(args); }
 KERNEL dense_weights_64(WeightArgs args) { dense_weights<64>(args); }
 
-// Adds the sums of all slabs, in their order, to the gradient.
+// Numbers per block of add_dense_weights, and threads that add up the slabs of each.
+#define ADDED 32
+#define ADD_LANES (BLOCK / ADDED)
+
+// Adds the sums of all slabs to the gradient: first those of every thread, then those of all threads, in their order.
 KERNEL add_dense_weights(AddWeightsArgs args) {
+    __shared__ double shared[ADD_LANES][ADDED];
     const Kernel &kernel = args.kernel;
-    const long long height = kernel.taps * kernel.channels_in, i = thread_number();
-    if (i >= height * args.stride_out) return;
+    const int lane = threadIdx.x / ADDED, own = threadIdx.x % ADDED;
+    const long long height = kernel.taps * kernel.channels_in, len = height * args.stride_out, i = (long long)blockIdx.x * ADDED + own;
+    double sum = 0;
+#pragma unroll 4
+    for (long long slab = lane; i < len && slab < args.slabs; slab += ADD_LANES) sum += args.partial[slab * len + i];
+    shared[lane][own] = sum;
+    __syncthreads();
+    if (lane > 0 || i >= len) return;
+    for (int other = 1; other < ADD_LANES; other++) sum += shared[other][own];
     const int co = (int)(i % args.stride_out), row = (int)(i / args.stride_out);
     const int tap = (int)(row / kernel.channels_in), ci = (int)(row % kernel.channels_in);
     const int group_in = (int)(kernel.channels_in / kernel.groups), group_out = (int)(kernel.channels_out / kernel.groups);
     if (co >= kernel.channels_out || ci / group_in != co / group_out) return;
-    double sum = 0;
-    for (long long slab = 0; slab < args.slabs; slab++) sum += args.partial[slab * height * args.stride_out + i];
     args.gradient[((long long)co * group_in + ci % group_in) * kernel.taps + tap] += (float)sum;
 }

@@ -1,4 +1,5 @@
-// A warp multiplies: [16 rows, DEPTH] · [DEPTH, COLUMNS], both in shared memory, added to sums in registers.
+// A warp multiplies: [16 rows, K] · [K, 8 columns], both in shared memory, added to sums in registers. K is 16, or 8 unless MULTIPLY is
+// MULTIPLY_BF16.
 //
 // A lane's four sums of eight columns are those of rows g and g + 8 and columns 2t and 2t + 1, with g = lane / 4 and t = lane % 4: the
 // layout of the accumulators of mma.m16n8 (PTX ISA, "Matrix Fragments for mma").
@@ -44,6 +45,9 @@ __device__ inline float as_float(unsigned bits) {
     return both.number;
 }
 
+// Fragments are what a lane holds of a factor. `at(row, k)` and `at(k, column)` read the factors; every index is known at compile time but
+// for g and t.
+
 #if MULTIPLY == MULTIPLY_TF32
 
 // Two TF32 numbers whose sum has twice the bits of one.
@@ -52,51 +56,114 @@ __device__ inline void split(float x, unsigned &big, unsigned &small) {
     small = to_tf32(x - as_float(big));
 }
 
-// Three products of TF32 numbers are as exact as one of f32, but for the last bits.
-template <int COLUMNS>
-__device__ void multiply(real (&sum)[COLUMNS / 8][4], const real (*left)[LEFT_PITCH], const real (*right)[RIGHT_PITCH(COLUMNS)]) {
-    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    for (int k = 0; k < DEPTH; k += 8) {
-        unsigned big_a[4], small_a[4], big_b[2], small_b[2];
+template <int K>
+struct LeftFragment {
+    unsigned big[K / 8][4], small[K / 8][4];
+
+    template <class At>
+    __device__ explicit LeftFragment(At at) {
+        const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
 #pragma unroll
-        for (int i = 0; i < 4; i++) split(left[g + i % 2 * 8][k + t + i / 2 * 4], big_a[i], small_a[i]);
+        for (int k = 0; k < K / 8; k++) {
 #pragma unroll
-        for (int j = 0; j < COLUMNS / 8; j++) {
-            for (int i = 0; i < 2; i++) split(right[k + t + i * 4][j * 8 + g], big_b[i], small_b[i]);
-            mma_tf32(sum[j], small_a, big_b);
-            mma_tf32(sum[j], big_a, small_b);
-            mma_tf32(sum[j], big_a, big_b);
+            for (int i = 0; i < 4; i++) split(at(g + i % 2 * 8, k * 8 + t + i / 2 * 4), big[k][i], small[k][i]);
         }
+    }
+};
+
+template <int K>
+struct RightFragment {
+    unsigned big[K / 8][2], small[K / 8][2];
+
+    template <class At>
+    __device__ explicit RightFragment(At at) {
+        const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+#pragma unroll
+        for (int k = 0; k < K / 8; k++) {
+#pragma unroll
+            for (int i = 0; i < 2; i++) split(at(k * 8 + t + i * 4, g), big[k][i], small[k][i]);
+        }
+    }
+};
+
+// Three products of TF32 numbers are as exact as one of f32, but for the last bits.
+template <int K>
+__device__ inline void multiply(real (&sum)[4], const LeftFragment<K> &left, const RightFragment<K> &right) {
+#pragma unroll
+    for (int k = 0; k < K / 8; k++) {
+        mma_tf32(sum, left.small[k], right.big[k]);
+        mma_tf32(sum, left.big[k], right.small[k]);
+        mma_tf32(sum, left.big[k], right.big[k]);
     }
 }
 
 #elif MULTIPLY == MULTIPLY_BF16
 
-template <int COLUMNS>
-__device__ void multiply(real (&sum)[COLUMNS / 8][4], const real (*left)[LEFT_PITCH], const real (*right)[RIGHT_PITCH(COLUMNS)]) {
-    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    unsigned a[4], b[2];
-    for (int i = 0; i < 4; i++) {
-        const real *pair = &left[g + i % 2 * 8][2 * t + i / 2 * 8];
-        a[i] = pack_bf16(pair[0], pair[1]);
-    }
+template <int K>
+struct LeftFragment {
+    unsigned pairs[4];
+
+    template <class At>
+    __device__ explicit LeftFragment(At at) {
+        const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
 #pragma unroll
-    for (int j = 0; j < COLUMNS / 8; j++) {
-        for (int i = 0; i < 2; i++) b[i] = pack_bf16(right[2 * t + i * 8][j * 8 + g], right[2 * t + i * 8 + 1][j * 8 + g]);
-        mma_bf16(sum[j], a, b);
+        for (int i = 0; i < 4; i++) {
+            const int row = g + i % 2 * 8, k = 2 * t + i / 2 * 8;
+            pairs[i] = pack_bf16(at(row, k), at(row, k + 1));
+        }
     }
+};
+
+template <int K>
+struct RightFragment {
+    unsigned pairs[2];
+
+    template <class At>
+    __device__ explicit RightFragment(At at) {
+        const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+#pragma unroll
+        for (int i = 0; i < 2; i++) pairs[i] = pack_bf16(at(2 * t + i * 8, g), at(2 * t + i * 8 + 1, g));
+    }
+};
+
+template <int K>
+__device__ inline void multiply(real (&sum)[4], const LeftFragment<K> &left, const RightFragment<K> &right) {
+    static_assert(K == 16, "one instruction multiplies sixteen numbers");
+    mma_bf16(sum, left.pairs, right.pairs);
 }
 
 #else
 
-template <int COLUMNS>
-__device__ void multiply(real (&sum)[COLUMNS / 8][4], const real (*left)[LEFT_PITCH], const real (*right)[RIGHT_PITCH(COLUMNS)]) {
-    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    for (int k = 0; k < DEPTH; k++) {
-#pragma unroll
-        for (int j = 0; j < COLUMNS / 8; j++) {
-            for (int i = 0; i < 4; i++) sum[j][i] += left[g + i / 2 * 8][k] * right[k][j * 8 + 2 * t + i % 2];
+template <int K>
+struct LeftFragment {
+    real rows[2][K];
+
+    template <class At>
+    __device__ explicit LeftFragment(At at) {
+        const int g = threadIdx.x % 32 / 4;
+        for (int k = 0; k < K; k++) {
+            for (int i = 0; i < 2; i++) rows[i][k] = at(g + i * 8, k);
         }
+    }
+};
+
+template <int K>
+struct RightFragment {
+    real columns[2][K];
+
+    template <class At>
+    __device__ explicit RightFragment(At at) {
+        const int t = threadIdx.x % 4;
+        for (int k = 0; k < K; k++) {
+            for (int i = 0; i < 2; i++) columns[i][k] = at(k, 2 * t + i);
+        }
+    }
+};
+
+template <int K>
+__device__ inline void multiply(real (&sum)[4], const LeftFragment<K> &left, const RightFragment<K> &right) {
+    for (int k = 0; k < K; k++) {
+        for (int i = 0; i < 4; i++) sum[i] += left.rows[i / 2][k] * right.columns[i % 2][k];
     }
 }
 

@@ -1,9 +1,5 @@
 // Statistics of batch norms: sums over slabs of rows, combined in their order. The gradient of a bias is summed in the same manner.
 
-// Lanes that combine the slabs of one channel, and channels per block.
-#define LANES 32
-#define CHANNELS (BLOCK / LANES)
-
 struct Columns {
     int lane, column, channel;
     long long first, last;
@@ -57,21 +53,38 @@ __device__ inline double set_norm(
     return inv_std;
 }
 
+// The sum over all threads of a block, in the order of a tree.
+__device__ inline double block_sum(double own) {
+    __shared__ double shared[BLOCK];
+    __syncthreads();
+    shared[threadIdx.x] = own;
+    for (int half = BLOCK / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+    }
+    __syncthreads();
+    return shared[0];
+}
+
+// One block per channel.
 KERNEL finalize_stats(FinalizeStatsArgs args) {
-    __shared__ Moments shared[CHANNELS][LANES];
-    const int lane = threadIdx.x % LANES, own = threadIdx.x / LANES, channel = blockIdx.x * CHANNELS + own;
-    Moments all = {0, 0, 0};
+    const int channel = blockIdx.x;
     const long long slabs = (args.rows + args.slab - 1) / args.slab;
-    for (long long slab = lane; channel < args.channels && slab < slabs; slab += LANES) {
+    double own = 0;
+    for (long long slab = threadIdx.x; slab < slabs; slab += BLOCK) {
+        const long long rest = args.rows - slab * args.slab;
+        own += (rest < args.slab ? rest : args.slab) * args.partial[slab * 2 * args.stride + channel];
+    }
+    const double count = (double)args.rows, all_mean = block_sum(own) / count;
+    own = 0;
+    for (long long slab = threadIdx.x; slab < slabs; slab += BLOCK) {
         const double *in = args.partial + slab * 2 * args.stride + channel;
         const long long rest = args.rows - slab * args.slab;
-        Moments part = {(double)(rest < args.slab ? rest : args.slab), in[0], in[args.stride]};
-        all = joined(all, part);
+        const double distance = in[0] - all_mean;
+        own += in[args.stride] + (rest < args.slab ? rest : args.slab) * distance * distance;
     }
-    shared[own][lane] = all;
-    __syncthreads();
-    if (lane > 0 || channel >= args.channels) return;
-    for (int other = 1; other < LANES; other++) all = joined(all, shared[own][other]);
+    const Moments all = {count, all_mean, block_sum(own)};
+    if (threadIdx.x > 0) return;
     const double variance = all.spread / all.count;
     args.inv_std[channel] = set_norm(
         args.mean, args.scale, args.shift, args.gamma, args.beta, args.eps, channel, all.mean, variance);
@@ -113,23 +126,17 @@ KERNEL gradient_sums(SumsArgs args) {
     out[args.stride] = sums[1];
 }
 
+// One block per channel.
 KERNEL finalize_norm_gradient(FinalizeNormGradientArgs args) {
-    __shared__ double shared[2][CHANNELS][LANES];
-    const int lane = threadIdx.x % LANES, own = threadIdx.x / LANES, channel = blockIdx.x * CHANNELS + own;
-    double plain = 0, product = 0;
-    for (long long slab = lane; channel < args.channels && slab < args.slabs; slab += LANES) {
+    const int channel = blockIdx.x;
+    double own[2] = {0, 0};
+    for (long long slab = threadIdx.x; slab < args.slabs; slab += BLOCK) {
         const double *in = args.partial + slab * 2 * args.stride + channel;
-        plain += in[0];
-        product += in[args.stride];
+        own[0] += in[0];
+        own[1] += in[args.stride];
     }
-    shared[0][own][lane] = plain;
-    shared[1][own][lane] = product;
-    __syncthreads();
-    if (lane > 0 || channel >= args.channels) return;
-    for (int other = 1; other < LANES; other++) {
-        plain += shared[0][own][other];
-        product += shared[1][own][other];
-    }
+    const double plain = block_sum(own[0]), product = block_sum(own[1]);
+    if (threadIdx.x > 0) return;
     const double inv_std = args.inv_std[channel], scale = args.scale[channel], count = (double)args.rows;
     args.b[channel] = (real)(-scale * inv_std * inv_std * product / count);
     args.c[channel] = (real)(-scale * plain / count);

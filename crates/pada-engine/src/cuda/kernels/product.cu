@@ -24,7 +24,13 @@ __device__ void product(Tile<COLUMNS> &tile, real (&sum)[COLUMNS / 8][4], Left &
         left.fill(tile.left, chunk);
         right.fill(tile.right, chunk);
         __syncthreads();
-        multiply<COLUMNS>(sum, tile.left + threadIdx.x / 32 * 16, tile.right);
+        const real (*rows)[LEFT_PITCH] = tile.left + threadIdx.x / 32 * 16;
+        const LeftFragment<DEPTH> left_part([&](int row, int k) { return rows[row][k]; });
+#pragma unroll
+        for (int j = 0; j < COLUMNS / 8; j++) {
+            const RightFragment<DEPTH> right_part([&](int k, int column) { return tile.right[k][j * 8 + column]; });
+            multiply<DEPTH>(sum[j], left_part, right_part);
+        }
         __syncthreads();
     }
 }

@@ -47,6 +47,8 @@ fn check(case: &Case, graph: &pada_graph::Graph, what: &str) {
 fn nb201_steps_on_a_gpu_equal_the_cpu() {
     let space = Nb201::new();
     for (i, (channels, shape, images, norms)) in [
+        // The widths and the channels of all stages of the paper's supernet.
+        (16, Shape::new(3, 32, 32), 2, Norms::Plain),
         (16, Shape::new(3, 8, 8), 5, Norms::Plain),
         (6, Shape::new(1, 12, 8), 17, Norms::Affine),
         (20, Shape::new(4, 8, 8), 3, Norms::Plain),
