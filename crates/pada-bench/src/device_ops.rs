@@ -279,17 +279,21 @@ mod tests {
             let is_it = |m: &&Measured| m.operation == operation && m.shape.channels == channels;
             measured.iter().find(is_it).unwrap()
         };
-        for channels in [16, 32, 64] {
-            for operation in ["forward 3x3", "forward 1x1"] {
-                assert_eq!(of(operation, channels).kernels, [format!("dense_forward_{channels}")]);
+        for (channels, width) in [(16, 16), (32, 32), (64, 32)] {
+            for kernel in ["3x3", "1x1"] {
+                let forward = of(&format!("forward {kernel}"), channels);
+                assert_eq!(forward.kernels, [format!("strip_forward_{kernel}_{width}")]);
             }
             let gradient = of("weight gradient 3x3", channels);
-            assert_eq!(gradient.kernels, [&format!("dense_weights_{channels}"), "add_dense_weights"]);
-            assert_eq!(gradient.microseconds, ("dense_weights_16".len() + "add_dense_weights".len()) as f64);
+            assert_eq!(gradient.kernels, [&format!("strip_weights_3x3_{width}"), "add_dense_weights"]);
+            assert_eq!(
+                gradient.microseconds,
+                ("strip_weights_3x3_16".len() + "add_dense_weights".len()) as f64
+            );
             assert_eq!(of("pooling", channels).kernels, ["average_pool"]);
         }
         let ratio = of("norm reduction", 16).ratio().unwrap();
-        assert!((ratio - "finalize_stats".len() as f64 / 55.0).abs() < 1e-12, "{ratio}");
+        assert!((ratio - "finalize_stats".len() as f64 / 10.0).abs() < 1e-12, "{ratio}");
         assert_eq!(of("norm gradient", 16).ratio(), None);
     }
 

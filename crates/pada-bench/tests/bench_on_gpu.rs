@@ -70,7 +70,7 @@ fn a_step_prints_the_time_of_every_kernel() {
     let (stdout, json) = succeeds(&bench(driver, &[&["step"], &SMALL[..], &more].concat()));
     assert!(json["engine"].as_str().unwrap().contains("emulated GPU (cuda:0)"), "{json}");
     assert_eq!((&json["products"], &json["gradient_variance"]), (&"3xTF32".into(), &true.into()), "{json}");
-    for kernel in ["dense_forward_16", "dense_weights_16", "finalize_stats", "update"] {
+    for kernel in ["strip_forward_3x3_16", "strip_weights_3x3_16", "finalize_stats", "update"] {
         let rows = json["kernels"].as_array().unwrap();
         let row = rows.iter().find(|row| row["kernel"] == kernel).unwrap();
         assert!(
@@ -93,9 +93,13 @@ fn every_operation_is_timed_beside_its_kernels_resources() {
         assert!(operation["ratio"].is_null(), "predictions are for another batch: {operation}");
     }
     let resources = json["kernel_resources"].as_array().unwrap();
-    for kernel in
-        ["dense_forward_16", "dense_backward_64", "add_dense_weights", "finalize_stats", "average_pool"]
-    {
+    for kernel in [
+        "strip_forward_3x3_16",
+        "strip_backward_1x1_32",
+        "add_dense_weights",
+        "finalize_stats",
+        "average_pool",
+    ] {
         let found = resources.iter().find(|found| found["kernel"] == kernel).unwrap();
         assert!(found["registers"].is_u64() && found["blocks_per_multiprocessor"].is_u64(), "{found}");
     }

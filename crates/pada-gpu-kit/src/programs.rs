@@ -17,13 +17,13 @@ pub(super) struct DeviceTest {
     package: &'static str,
     /// The name of the test. In a kit, the program is named `test-<name>`.
     pub(super) target: &'static str,
-    /// Filters: it runs the tests with one of these in their names, or all tests if there are no filters.
+    /// Arguments of the test program: it runs the tests with one of these in their names, or all tests if there are none.
     pub(super) filters: &'static [&'static str],
 }
 
 /// Test programs with tests that use a GPU, and filters for these tests.
 pub(super) const TESTS: [DeviceTest; 3] = [
-    DeviceTest { package: "pada-engine", target: "engine", filters: &["cuda", "golden"] },
+    DeviceTest { package: "pada-engine", target: "engine", filters: &["cuda", "golden", "--skip=nvrtc"] },
     DeviceTest { package: "pada-trainer", target: "golden_nb201", filters: &[] },
     DeviceTest { package: "pada-trainer", target: "executors", filters: &[] },
 ];

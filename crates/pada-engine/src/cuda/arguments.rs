@@ -137,9 +137,10 @@ arguments! {
     }
     /// Strips of `rows` rows of images, `padded` pixels wide; `pixels` in all. See `Strips`.
     StripArgs { rows: i64, height: i64, width: i64, padded: i64, pixels: i64, }
-    StripForwardArgs { conv: ForwardArgs, strips: StripArgs, }
-    StripBackwardArgs { conv: BackwardArgs, strips: StripArgs, }
-    /// `conv.slab`: strips in a slab. `count`: all strips.
+    /// `count`: all strips. `each`: strips of a block.
+    StripForwardArgs { conv: ForwardArgs, strips: StripArgs, count: i64, each: i64, }
+    StripBackwardArgs { conv: BackwardArgs, strips: StripArgs, count: i64, each: i64, }
+    /// `conv.slab`: strips in a slab.
     StripWeightArgs { conv: WeightArgs, strips: StripArgs, count: i64, }
     AddWeightsArgs { partial: Reals, kernel: Kernel, gradient: Floats, slabs: i64, stride_out: i64, }
     /// `partial`: sums of columns, `[slabs, stride]`.

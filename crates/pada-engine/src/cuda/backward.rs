@@ -66,8 +66,11 @@ impl Step<'_> {
         }
         if let Some(strips) = Strips::new(&window, &kernel, rows) {
             let channels = StripChannels::fitting(x.stride);
-            let blocks = [strips.slabs().count, x.stride.div_ceil(channels.count()), 1];
-            let args = StripBackwardArgs { conv: args, strips: strips.args() };
+            let count = strips.slabs().count;
+            let each = strips.each(y.shape.channels, count);
+            let blocks = [count.div_ceil(each), x.stride.div_ceil(channels.count()), 1];
+            let (count, each) = (count as i64, each as i64);
+            let args = StripBackwardArgs { conv: args, strips: strips.args(), count, each };
             return match (strips.taps, channels) {
                 (StripTaps::One, Sixteen) => self.start(kernel::strip_backward_1x1_16, blocks, &args),
                 (StripTaps::One, ThirtyTwo) => self.start(kernel::strip_backward_1x1_32, blocks, &args),

@@ -258,8 +258,10 @@ impl Step<'_> {
         }
         if let Some(strips) = strips {
             let channels = StripChannels::fitting(y.stride);
-            let blocks = [tiles.count, y.stride.div_ceil(channels.count()), 1];
-            let args = StripForwardArgs { conv: args, strips: strips.args() };
+            let (count, each) = (tiles.count, strips.each(x.shape.channels, tiles.count));
+            let blocks = [count.div_ceil(each), y.stride.div_ceil(channels.count()), 1];
+            let (count, each) = (count as i64, each as i64);
+            let args = StripForwardArgs { conv: args, strips: strips.args(), count, each };
             match (strips.taps, channels) {
                 (StripTaps::One, Sixteen) => self.start(kernel::strip_forward_1x1_16, blocks, &args)?,
                 (StripTaps::One, ThirtyTwo) => self.start(kernel::strip_forward_1x1_32, blocks, &args)?,

@@ -12,7 +12,7 @@ pub(super) const ADDED: usize = 32;
 /// Depth of the chunks by which a tile is multiplied, `DEPTH` in the kernels.
 const DEPTH: usize = 16;
 /// Number of blocks that keep a large GPU busy.
-const ENOUGH: usize = 512;
+pub(super) const ENOUGH: usize = 512;
 /// The smallest number of rows for which another block is started.
 const FEWEST: usize = 256;
 

@@ -2,12 +2,16 @@
 //! precision.
 
 use super::arguments::{Kernel, StripArgs, Window};
-use super::slabs::Slabs;
+use super::slabs::{ENOUGH, Slabs};
 
 /// Pixels that are multiplied together. They lie in one row of an image.
 const OCTET: usize = 8;
 /// The largest number of channels, in or out, for which strips are used. With more of them, [`super::slabs::Columns::Many`] reads less.
 const MOST_CHANNELS: usize = 128;
+
+/// Channels whose weights are in shared memory at once, `STRIP_DEPTH` of the kernels with numbers of four bytes. With f64 the weights are
+/// loaded for every strip.
+const SHARED_CHANNELS: usize = 16;
 
 /// The largest strip that a kernel has shared memory for, in pixels.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +120,12 @@ impl Strips {
     /// Returns the rows of the matrix of all pixels that belong to each strip.
     pub(super) fn slabs(&self) -> Slabs {
         Slabs::of(self.pixels, self.rows * self.width)
+    }
+
+    /// Returns the number of strips that one block multiplies with the same weights. Blocks keep weights in shared memory if they need not
+    /// load those of other channels in between.
+    pub(super) fn each(&self, channels_read: usize, strips: usize) -> usize {
+        if channels_read <= SHARED_CHANNELS { (strips / ENOUGH).max(1) } else { 1 }
     }
 
     pub(super) fn args(&self) -> StripArgs {

@@ -17,6 +17,9 @@ struct alignas(2 * sizeof(real)) Pair {
     real v[2];
 };
 
+// No pixel: a place in the border of an image.
+#define OUTSIDE (-(1 << 30))
+
 template <int TAPS>
 struct Strip {
     // 1 where a tap reads the neighbours of a pixel.
@@ -25,6 +28,8 @@ struct Strip {
     long long first;
     // The pixels of a row, without and with those that fill octets, and the rows of the image above and from the strip's first row on.
     int rows, width, padded, above, below;
+    // 2¹⁶ divided by pitch() and by the octets of a row, rounded up. Multiplying by them divides exactly, for all places in shared memory.
+    unsigned by_pitch, by_octets;
 
     __device__ Strip(const StripArgs &args, long long number) {
         padded = (int)args.padded;
@@ -41,30 +46,34 @@ struct Strip {
             first = number * padded;
             width = args.pixels - first < padded ? (int)(args.pixels - first) : padded;
         }
+        by_pitch = (65536 + pitch() - 1) / pitch();
+        by_octets = (65536 + padded / 8 - 1) / (padded / 8);
     }
 
     __device__ int pitch() const { return padded + 2 * BORDER; }
     __device__ int with_border() const { return (rows + 2 * BORDER) * pitch(); }
     __device__ int octets() const { return rows * padded / 8; }
     __device__ int pixels() const { return rows * width; }
+    __device__ int row_of(int octet) const { return (int)(octet * by_octets >> 16); }
     // Where the window of an octet's first pixel begins in shared memory.
-    __device__ int corner(int octet) const { return octet / (padded / 8) * pitch() + octet % (padded / 8) * 8; }
+    __device__ int corner(int octet) const { return octet * 8 + row_of(octet) * (pitch() - padded); }
     // The number of a pixel of an octet in the strip; -1 if it only fills the octet.
     __device__ int number(int octet, int pixel) const {
-        const int x = octet % (padded / 8) * 8 + pixel, y = octet / (padded / 8);
+        const int y = row_of(octet), x = octet * 8 - y * padded + pixel;
         return x < width && y < rows ? y * width + x : -1;
     }
-    // The pixel in the batch of a place in shared memory; -1 in the border of the image.
-    __device__ long long pixel(int place) const {
-        const int y = place / pitch() - BORDER, x = place % pitch() - BORDER;
-        return x >= 0 && x < width && y >= -above && y < below ? first + y * width + x : -1;
+    // The pixel of a place in shared memory, counted from the first pixel of the strip; OUTSIDE in the border of the image.
+    __device__ int pixel(int place) const {
+        const int row = (int)(place * by_pitch >> 16), y = row - BORDER, x = place - row * pitch() - BORDER;
+        return x >= 0 && x < width && y >= -above && y < below ? y * width + x : OUTSIDE;
     }
     __device__ int offset(int tap) const { return TAPS == 9 ? tap / 3 * pitch() + tap % 3 : 0; }
 };
 
-// Reads four channels of pixels. The coefficients stay in registers, and every load is done, so that loads can overlap.
+// Reads four channels of pixels, which are counted from the pixel that `start` was called with. The coefficients stay in registers, and
+// every load is done, so that loads can overlap.
 struct ValueReader {
-    const real *x;
+    const real *x, *begin;
     Quad mean, scale, shift;
     real low, high;
     int stride;
@@ -88,9 +97,11 @@ struct ValueReader {
         shift = quad_at(value.shift + from);
     }
 
-    __device__ Quad at(long long pixel) const {
-        const bool inside = there && pixel >= 0;
-        Quad q = quad_at(x + (inside ? pixel : 0) * stride);
+    __device__ void start(long long first) { begin = x + first * stride; }
+
+    __device__ Quad at(int pixel) const {
+        const bool inside = there && pixel != OUTSIDE;
+        Quad q = quad_at(begin + (inside ? pixel : 0) * stride);
         for (int i = 0; i < 4; i++) {
             q.v[i] = between((q.v[i] - mean.v[i]) * scale.v[i] + shift.v[i], low, high);
             if (!inside) q.v[i] = 0;
@@ -101,6 +112,7 @@ struct ValueReader {
 
 struct GradientReader {
     const real *direct, *after, *y;
+    long long begin;
     Quad mean, a, b, c;
     int stride;
     bool there;
@@ -122,9 +134,11 @@ struct GradientReader {
         c = quad_at(grad.c + from);
     }
 
-    __device__ Quad at(long long pixel) const {
-        const bool inside = there && pixel >= 0;
-        const long long place = (inside ? pixel : 0) * stride;
+    __device__ void start(long long first) { begin = first * stride; }
+
+    __device__ Quad at(int pixel) const {
+        const bool inside = there && pixel != OUTSIDE;
+        const long long place = begin + (inside ? pixel : 0) * stride;
         Quad g = zeros();
         if (after) {
             const Quad q = quad_at(after + place), made = quad_at(y + place);
@@ -148,8 +162,7 @@ __device__ void copy_pixels(real (*tile)[PITCH], int count, const Reader &reader
     const int quads = CHANNELS / 4, quad = threadIdx.x % quads * 4;
 #pragma unroll 4
     for (int place = threadIdx.x / quads; place < count; place += TILE_THREADS / quads) {
-        const Quad q = reader.at(pixel(place));
-        for (int i = 0; i < 4; i++) tile[place][quad + i] = q.v[i];
+        *(Quad *)&tile[place][quad] = reader.at(pixel(place));
     }
 }
 
@@ -161,45 +174,80 @@ struct StripWeights {
 
     __device__ real &at(int tap, int k, int column) { return list[tap * TAP + k * RIGHT_PITCH(COLUMNS) + column]; }
 
-    // Threads next to each other read weights next to each other.
+    // The weights of a channel of the result are next to each other, [STRIP_DEPTH, TAPS]. Each warp copies those of every fourth channel.
     __device__ void fill(const ForwardArgs &args, int from, int first) {
         const Kernel &kernel = args.kernel;
-        for (int i = threadIdx.x; i < COLUMNS * STRIP_DEPTH * TAPS; i += TILE_THREADS) {
-            const int column = i / (STRIP_DEPTH * TAPS), k = i / TAPS % STRIP_DEPTH, tap = i % TAPS;
-            const bool there = from + k < kernel.channels_in && first + column < kernel.channels_out;
-            const long long place = ((first + column) * kernel.channels_in + from + k) * TAPS + tap;
-            at(tap, k, column) = there ? kernel.weights[place] : 0;
+        const int run = STRIP_DEPTH * TAPS, warp = threadIdx.x / 32, left = (int)(kernel.channels_in - from) * TAPS;
+        const int next = (int)kernel.channels_in * TAPS;
+        const float *weights = kernel.weights + (long long)first * next + from * TAPS;
+#pragma unroll
+        for (int i = threadIdx.x % 32; i < run; i += 32) {
+            real *to = &at(i % TAPS, i / TAPS, 0);
+#pragma unroll
+            for (int column = warp; column < COLUMNS; column += WARPS) {
+                to[column] = i < left && first + column < kernel.channels_out ? weights[column * next + i] : 0;
+            }
         }
     }
-    // Backwards, a tap reads where the opposite one reads forwards.
+    // Those of a channel that is read are next to each other, [COLUMNS, TAPS]. Backwards, a tap reads where the opposite one reads forwards.
     __device__ void fill(const BackwardArgs &args, int from, int first) {
         const Kernel &kernel = args.kernel;
-        for (int i = threadIdx.x; i < COLUMNS * STRIP_DEPTH * TAPS; i += TILE_THREADS) {
-            const int k = i / (COLUMNS * TAPS), column = i / TAPS % COLUMNS, tap = i % TAPS;
-            const bool there = from + k < kernel.channels_out && first + column < kernel.channels_in;
-            const long long place = ((from + k) * kernel.channels_in + first + column) * TAPS + tap;
-            at(TAPS - 1 - tap, k, column) = there ? kernel.weights[place] : 0;
+        const int run = COLUMNS * TAPS, warp = threadIdx.x / 32, left = (int)(kernel.channels_in - first) * TAPS;
+        const int next = (int)kernel.channels_in * TAPS;
+        const float *weights = kernel.weights + (long long)from * next + first * TAPS;
+#pragma unroll
+        for (int i = threadIdx.x % 32; i < run; i += 32) {
+            real *to = &at(TAPS - 1 - i % TAPS, 0, i / TAPS);
+#pragma unroll
+            for (int k = warp; k < STRIP_DEPTH; k += WARPS) {
+                to[k * RIGHT_PITCH(COLUMNS)] = i < left && from + k < kernel.channels_out ? weights[k * next + i] : 0;
+            }
         }
     }
 };
+
+// The results, after all chunks are multiplied, and moments of parts of their columns.
+template <int COLUMNS>
+struct StripResults {
+    real made[STRIP_PIXELS][COLUMNS + 1];
+    double means[TILE_THREADS], spreads[TILE_THREADS];
+};
+
+#if MULTIPLY == MULTIPLY_PLAIN
+
+// Numbers of f64 leave no room for both weights and results.
+#define WEIGHTS_STAY false
 
 template <int TAPS, int COLUMNS>
 union StripTile {
     struct {
-        real pixels[STRIP_WITH_BORDER][STRIP_DEPTH + 4];
+        alignas(4 * sizeof(real)) real pixels[STRIP_WITH_BORDER][STRIP_DEPTH + 4];
         StripWeights<TAPS, COLUMNS> weights;
     };
-    // The results, after all chunks are multiplied, and moments of parts of their columns.
-    struct {
-        real made[STRIP_PIXELS][COLUMNS + 1];
-        double means[TILE_THREADS], spreads[TILE_THREADS];
-    };
+    StripResults<COLUMNS> results;
 };
 
+#else
+
+// Weights stay from strip to strip, if one chunk contains all channels.
+#define WEIGHTS_STAY true
+
+template <int TAPS, int COLUMNS>
+struct StripTile {
+    union {
+        alignas(4 * sizeof(real)) real pixels[STRIP_WITH_BORDER][STRIP_DEPTH + 4];
+        StripResults<COLUMNS> results;
+    };
+    StripWeights<TAPS, COLUMNS> weights;
+};
+
+#endif
+
 // Each warp multiplies the sixteen pixels of two octets with the weights, and those of two more where a strip has more than eight octets.
+// `fresh`: this is the first strip of the block.
 template <int TAPS, int COLUMNS, class Args>
 __device__ void strip_product(
-    StripTile<TAPS, COLUMNS> &tile, real (&sum)[2][COLUMNS / 8][4], const Args &args, const Strip<TAPS> &strip, int first_column
+    StripTile<TAPS, COLUMNS> &tile, real (&sum)[2][COLUMNS / 8][4], const Args &args, const Strip<TAPS> &strip, int first_column, bool fresh
 ) {
     const int warp = threadIdx.x / 32, last = strip.octets() - 1;
     const bool second = last >= 2 * WARPS;
@@ -212,8 +260,10 @@ __device__ void strip_product(
     }
     for (int from = 0; from < channels_read(args); from += STRIP_DEPTH) {
         const int channel = from + threadIdx.x % (STRIP_DEPTH / 4) * 4;
-        copy_pixels<STRIP_DEPTH>(tile.pixels, strip.with_border(), reader_of(args, channel), [&](int place) { return strip.pixel(place); });
-        tile.weights.fill(args, from, first_column);
+        auto reader = reader_of(args, channel);
+        reader.start(strip.first);
+        copy_pixels<STRIP_DEPTH>(tile.pixels, strip.with_border(), reader, [&](int place) { return strip.pixel(place); });
+        if (fresh || !WEIGHTS_STAY || channels_read(args) > STRIP_DEPTH) tile.weights.fill(args, from, first_column);
         __syncthreads();
 #pragma unroll 1
         for (int tap = 0; tap < TAPS && 2 * warp <= last; tap++) {
@@ -254,36 +304,36 @@ __device__ void each_pair(const real (&sum)[2][COLUMNS / 8][4], const Strip<TAPS
 
 // Mean and sum of squared distances of each column of a strip.
 template <int TAPS, int COLUMNS>
-__device__ void strip_moments(StripTile<TAPS, COLUMNS> &tile, const ForwardArgs &args, int first_column, int pixels) {
+__device__ void strip_moments(StripTile<TAPS, COLUMNS> &tile, const ForwardArgs &args, int first_column, int pixels, long long number) {
     const int parts = TILE_THREADS / COLUMNS, column = threadIdx.x % COLUMNS, part = threadIdx.x / COLUMNS;
     // Sums are shifted by a part's first number, which avoids cancellation in the variance.
     const int each = (pixels + parts - 1) / parts, first = part * each, end = first + each < pixels ? first + each : pixels;
-    const real shift = tile.made[first < pixels ? first : 0][column];
+    const real shift = tile.results.made[first < pixels ? first : 0][column];
     real plain = 0, squares = 0;
     for (int i = first; i < end; i++) {
-        const real x = tile.made[i][column] - shift;
+        const real x = tile.results.made[i][column] - shift;
         plain += x;
         squares += x * x;
     }
     const int count = end > first ? end - first : 0;
     const double distance = count ? (double)plain / count : 0, spread = squares - (double)plain * distance;
-    tile.means[threadIdx.x] = shift + distance;
-    tile.spreads[threadIdx.x] = spread > 0 || spread != spread ? spread : 0;
+    tile.results.means[threadIdx.x] = shift + distance;
+    tile.results.spreads[threadIdx.x] = spread > 0 || spread != spread ? spread : 0;
     __syncthreads();
     const int channel = first_column + column;
     if (part > 0 || channel >= args.stride_out) return;
     double mean = 0, all = 0;
     for (int other = 0; other < parts; other++) {
         const int rest = pixels - other * each, count = rest < 0 ? 0 : rest < each ? rest : each;
-        mean += count * tile.means[other * COLUMNS + column];
+        mean += count * tile.results.means[other * COLUMNS + column];
     }
     mean /= pixels;
     for (int other = 0; other < parts; other++) {
         const int rest = pixels - other * each, count = rest < 0 ? 0 : rest < each ? rest : each;
-        const double distance = tile.means[other * COLUMNS + column] - mean;
-        if (count) all += tile.spreads[other * COLUMNS + column] + count * distance * distance;
+        const double distance = tile.results.means[other * COLUMNS + column] - mean;
+        if (count) all += tile.results.spreads[other * COLUMNS + column] + count * distance * distance;
     }
-    double *out = args.partial + (long long)blockIdx.x * 2 * args.stride_out + channel;
+    double *out = args.partial + number * 2 * args.stride_out + channel;
     out[0] = mean;
     out[args.stride_out] = all;
 }
@@ -292,45 +342,53 @@ template <int TAPS, int COLUMNS>
 __device__ void strip_forward(const StripForwardArgs &strips) {
     __shared__ StripTile<TAPS, COLUMNS> tile;
     const ForwardArgs &args = strips.conv;
-    const Strip<TAPS> strip(strips.strips, blockIdx.x);
     const int first_column = blockIdx.y * COLUMNS;
-    real sum[2][COLUMNS / 8][4] = {};
-    strip_product<TAPS, COLUMNS>(tile, sum, args, strip, first_column);
-    each_pair<TAPS, COLUMNS>(sum, strip, [&](int pixel, int column, Pair made) {
-        const int channel = first_column + column;
-        for (int i = 0; i < 2; i++) {
-            if (channel + i >= args.kernel.channels_out) made.v[i] = 0;
-            else if (args.bias) made.v[i] += args.bias[channel + i];
-            if (args.partial) tile.made[pixel][column + i] = made.v[i];
-        }
-        if (channel < args.stride_out) *(Pair *)(args.out + (strip.first + pixel) * args.stride_out + channel) = made;
-    });
-    if (!args.partial) return;
-    __syncthreads();
-    strip_moments<TAPS, COLUMNS>(tile, args, first_column, strip.pixels());
+    const long long start = blockIdx.x * strips.each, end = start + strips.each < strips.count ? start + strips.each : strips.count;
+    for (long long number = start; number < end; number++) {
+        const Strip<TAPS> strip(strips.strips, number);
+        real sum[2][COLUMNS / 8][4] = {};
+        strip_product<TAPS, COLUMNS>(tile, sum, args, strip, first_column, number == start);
+        real *out = args.out + strip.first * args.stride_out;
+        each_pair<TAPS, COLUMNS>(sum, strip, [&](int pixel, int column, Pair made) {
+            const int channel = first_column + column;
+            for (int i = 0; i < 2; i++) {
+                if (channel + i >= args.kernel.channels_out) made.v[i] = 0;
+                else if (args.bias) made.v[i] += args.bias[channel + i];
+                if (args.partial) tile.results.made[pixel][column + i] = made.v[i];
+            }
+            if (channel < args.stride_out) *(Pair *)(out + pixel * (int)args.stride_out + channel) = made;
+        });
+        if (!args.partial) continue;
+        __syncthreads();
+        strip_moments<TAPS, COLUMNS>(tile, args, first_column, strip.pixels(), number);
+        __syncthreads();
+    }
 }
 
 template <int TAPS, int COLUMNS>
 __device__ void strip_backward(const StripBackwardArgs &strips) {
     __shared__ StripTile<TAPS, COLUMNS> tile;
     const BackwardArgs &args = strips.conv;
-    const Strip<TAPS> strip(strips.strips, blockIdx.x);
     const int first_column = blockIdx.y * COLUMNS;
-    real sum[2][COLUMNS / 8][4] = {};
-    strip_product<TAPS, COLUMNS>(tile, sum, args, strip, first_column);
-    each_pair<TAPS, COLUMNS>(sum, strip, [&](int pixel, int column, Pair made) {
-        const int channel = first_column + column;
-        if (channel >= args.stride_in) return;
-        const long long place = (strip.first + pixel) * args.stride_in + channel;
-        Pair *out = (Pair *)(args.out + place);
-        const Pair old = args.add ? *out : Pair();
-        for (int i = 0; i < 2; i++) {
-            if (channel + i >= args.kernel.channels_in) made.v[i] = 0;
-            made.v[i] = unless_cut(args.mask, place + i, channel + i, made.v[i]);
-            if (args.add) made.v[i] += old.v[i];
-        }
-        *out = made;
-    });
+    const long long start = blockIdx.x * strips.each, end = start + strips.each < strips.count ? start + strips.each : strips.count;
+    for (long long number = start; number < end; number++) {
+        const Strip<TAPS> strip(strips.strips, number);
+        real sum[2][COLUMNS / 8][4] = {};
+        strip_product<TAPS, COLUMNS>(tile, sum, args, strip, first_column, number == start);
+        each_pair<TAPS, COLUMNS>(sum, strip, [&](int pixel, int column, Pair made) {
+            const int channel = first_column + column;
+            if (channel >= args.stride_in) return;
+            const long long place = (strip.first + pixel) * args.stride_in + channel;
+            Pair *out = (Pair *)(args.out + place);
+            const Pair old = args.add ? *out : Pair();
+            for (int i = 0; i < 2; i++) {
+                if (channel + i >= args.kernel.channels_in) made.v[i] = 0;
+                made.v[i] = unless_cut(args.mask, place + i, channel + i, made.v[i]);
+                if (args.add) made.v[i] += old.v[i];
+            }
+            *out = made;
+        });
+    }
 }
 
 KERNEL strip_forward_1x1_16(StripForwardArgs args) { strip_forward<1, 16>(args); }
@@ -350,7 +408,7 @@ __device__ void strip_weights(const StripWeightArgs &strips) {
     const int HEIGHT = TAPS * 16;
     __shared__ union {
         struct {
-            real pixels[SLAB_WITH_BORDER(CHANNELS)][CHANNELS + 8];
+            alignas(4 * sizeof(real)) real pixels[SLAB_WITH_BORDER(CHANNELS)][CHANNELS + 8];
             real gradient[SLAB_PIXELS(CHANNELS)][CHANNELS + 8];
         };
         real sums[HEIGHT][16];
@@ -360,16 +418,18 @@ __device__ void strip_weights(const StripWeightArgs &strips) {
     const int in = CHANNELS == 16 ? 0 : warp / 2 * 16, out = CHANNELS == 16 ? 0 : warp % 2 * 16;
     const int turn = CHANNELS == 16 ? WARPS : 1, begin = CHANNELS == 16 ? warp : 0;
     const int first_in = blockIdx.x * CHANNELS, first_out = blockIdx.y * CHANNELS, quad = threadIdx.x % (CHANNELS / 4) * 4;
-    const ValueReader value(args, first_in + quad);
-    const GradientReader gradient(args, first_out + quad);
+    ValueReader value(args, first_in + quad);
+    GradientReader gradient(args, first_out + quad);
     real sum[TAPS][2][4] = {};
     const long long start = blockIdx.z * args.slab, end = start + args.slab < strips.count ? start + args.slab : strips.count;
     for (long long number = start; number < end; number++) {
         const Strip<TAPS> strip(strips.strips, number);
+        value.start(strip.first);
+        gradient.start(strip.first);
         copy_pixels<CHANNELS>(tile.pixels, strip.with_border(), value, [&](int place) { return strip.pixel(place); });
-        copy_pixels<CHANNELS>(tile.gradient, SLAB_PIXELS(CHANNELS), gradient, [&](int place) -> long long {
+        copy_pixels<CHANNELS>(tile.gradient, SLAB_PIXELS(CHANNELS), gradient, [&](int place) {
             const int pixel = strip.number(place / 8, place % 8);
-            return pixel < 0 ? -1 : strip.first + pixel;
+            return pixel < 0 ? OUTSIDE : pixel;
         });
         __syncthreads();
         const int octets = strip.octets();

@@ -2,7 +2,7 @@
 
 use pada_engine::Isa;
 use pada_exec::Precision;
-use pada_graph::{Lower, Shape};
+use pada_graph::{Conv, GraphBuilder, Init, Lower, Norm, Shape, Statistics, WeightLayout, WeightSpec};
 use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
 use proptest::prelude::*;
@@ -66,6 +66,25 @@ fn nb201_steps_on_a_gpu_equal_the_cpu() {
         let graph = net.lower_aligned(&pair[0], &pair[1], 3.0).unwrap();
         check(&case, &graph, &format!("{channels} aligned"));
     }
+}
+
+/// Blocks multiply several strips only in large batches. A strip is an image of one pixel here.
+#[test]
+fn blocks_of_several_strips_on_a_gpu_equal_the_cpu() {
+    let mut layout = WeightLayout::new();
+    let mut push = |name: &str, shape: Vec<usize>| {
+        layout.push(WeightSpec { name: name.into(), shape, init: Init::Constant(0.0), owner: None })
+    };
+    let [stem, square] = [push("stem", vec![4, 1, 3, 3]), push("square", vec![4, 4, 3, 3])];
+    let head = (push("weight", vec![2, 4]), push("bias", vec![2]));
+    let shape = Shape::new(1, 1, 1);
+    let mut graph = GraphBuilder::new(&layout);
+    let x = graph.input(shape);
+    let x = graph.conv(x, Conv::same(stem, 4, 3, 1)).unwrap();
+    let x = graph.norm(x, Norm { affine: None, eps: 1e-3, statistics: Statistics::Batch }).unwrap();
+    let x = graph.conv(x, Conv::same(square, 4, 3, 1)).unwrap();
+    let graph = graph.classified(x, head).unwrap();
+    check(&Case::new(&layout, shape, 1100, 2, 1), &graph, "1100 strips");
 }
 
 proptest! {
