@@ -174,34 +174,24 @@ struct StripWeights {
 
     __device__ real &at(int tap, int k, int column) { return list[tap * TAP + k * RIGHT_PITCH(COLUMNS) + column]; }
 
-    // The weights of a channel of the result are next to each other, [STRIP_DEPTH, TAPS]. Each warp copies those of every fourth channel.
+    // Threads next to each other read weights next to each other.
     __device__ void fill(const ForwardArgs &args, int from, int first) {
         const Kernel &kernel = args.kernel;
-        const int run = STRIP_DEPTH * TAPS, warp = threadIdx.x / 32, left = (int)(kernel.channels_in - from) * TAPS;
-        const int next = (int)kernel.channels_in * TAPS;
-        const float *weights = kernel.weights + (long long)first * next + from * TAPS;
-#pragma unroll
-        for (int i = threadIdx.x % 32; i < run; i += 32) {
-            real *to = &at(i % TAPS, i / TAPS, 0);
-#pragma unroll
-            for (int column = warp; column < COLUMNS; column += WARPS) {
-                to[column] = i < left && first + column < kernel.channels_out ? weights[column * next + i] : 0;
-            }
+        for (int i = threadIdx.x; i < COLUMNS * STRIP_DEPTH * TAPS; i += TILE_THREADS) {
+            const int column = i / (STRIP_DEPTH * TAPS), k = i / TAPS % STRIP_DEPTH, tap = i % TAPS;
+            const bool there = from + k < kernel.channels_in && first + column < kernel.channels_out;
+            const long long place = ((first + column) * kernel.channels_in + from + k) * TAPS + tap;
+            at(tap, k, column) = there ? kernel.weights[place] : 0;
         }
     }
-    // Those of a channel that is read are next to each other, [COLUMNS, TAPS]. Backwards, a tap reads where the opposite one reads forwards.
+    // Backwards, a tap reads where the opposite one reads forwards.
     __device__ void fill(const BackwardArgs &args, int from, int first) {
         const Kernel &kernel = args.kernel;
-        const int run = COLUMNS * TAPS, warp = threadIdx.x / 32, left = (int)(kernel.channels_in - first) * TAPS;
-        const int next = (int)kernel.channels_in * TAPS;
-        const float *weights = kernel.weights + (long long)from * next + first * TAPS;
-#pragma unroll
-        for (int i = threadIdx.x % 32; i < run; i += 32) {
-            real *to = &at(TAPS - 1 - i % TAPS, 0, i / TAPS);
-#pragma unroll
-            for (int k = warp; k < STRIP_DEPTH; k += WARPS) {
-                to[k * RIGHT_PITCH(COLUMNS)] = i < left && from + k < kernel.channels_out ? weights[k * next + i] : 0;
-            }
+        for (int i = threadIdx.x; i < COLUMNS * STRIP_DEPTH * TAPS; i += TILE_THREADS) {
+            const int k = i / (COLUMNS * TAPS), column = i / TAPS % COLUMNS, tap = i % TAPS;
+            const bool there = from + k < kernel.channels_out && first + column < kernel.channels_in;
+            const long long place = ((from + k) * kernel.channels_in + first + column) * TAPS + tap;
+            at(TAPS - 1 - tap, k, column) = there ? kernel.weights[place] : 0;
         }
     }
 };
