@@ -8,10 +8,12 @@
 mod shared;
 
 use pada_graph::{Cost, Graph, Lower, Shape, WeightLayout};
-use pada_models::{DartsModel, DartsNet, DartsSize, MacroNet, MobileModel, Norms, ProxylessNet};
+use pada_models::{
+    DartsModel, DartsNet, DartsSize, DartsTraining, MacroNet, MobileModel, Norms, ProxylessNet,
+};
 use pada_space::{
-    Arch, DARTS_NAMED, Darts, Genotype, NasBenchMacro, PROXYLESS_NAMED, Proxyless, ProxylessWidths,
-    SearchSpace, agnas_cells, find_named,
+    Arch, DARTS_NAMED, Darts, DartsCells, Genotype, NasBenchMacro, PROXYLESS_NAMED, Proxyless,
+    ProxylessWidths, SearchSpace, find_named,
 };
 
 /// Name (its beginning), weights, millions of multiply-adds.
@@ -108,13 +110,28 @@ fn every_mobile_network_costs_what_its_authors_say() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// AGNAS has five different cells; its authors give no count.
+/// AGNAS has five different cells. Table 2 of its paper gives 3.6 million parameters.
 #[test]
 fn cells_may_differ_from_stage_to_stage() {
-    let cells = agnas_cells(20);
-    let model = DartsModel::with_cells(&cells.iter().collect::<Vec<_>>(), DartsSize::CIFAR);
+    let cells: DartsCells = "AGNAS".parse().unwrap();
+    let model = DartsModel::of_cells(&cells, DartsSize::CIFAR, DartsTraining::default());
     let cost = Cost::of(&model.graph().unwrap(), model.weights());
-    assert!((3_000_000..4_500_000).contains(&cost.params), "{cost:?}");
+    assert_eq!(format!("{:.1}", cost.params as f64 / 1e6), "3.6", "{cost:?}");
+}
+
+/// Parameters and multiply-adds of DARTS networks on ImageNet, in millions, as the paper of DARTS (its Table 3) and the repositories print
+/// them.
+#[test]
+fn darts_networks_for_imagenet_cost_what_was_published() {
+    for (name, params, macs) in [("DARTS_V2", "4.7", "574")] {
+        let cells: DartsCells = name.parse().unwrap();
+        let model = DartsModel::of_cells(&cells, DartsSize::IMAGENET, DartsTraining::default());
+        let graph = model.graph().unwrap();
+        let cost = Cost::of(&graph, model.weights());
+        eprintln!("{name}: {cost}");
+        assert_eq!(format!("{:.1}", cost.params as f64 / 1e6), params, "{name}");
+        assert_eq!(count(&graph, model.weights(), macs).1, macs, "{name}");
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 use super::CudaError;
 use super::arguments::{
     AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, FinalizeNormGradientArgs,
-    Floats, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals, SumsArgs,
-    TotalArgs, Value, WeightArgs,
+    Floats, GateArgs, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals,
+    SumsArgs, TotalArgs, Value, WeightArgs,
 };
 use super::forward::accumulates;
 use super::slabs::{Columns, JOINED, SIDE, Slabs, TILE_ROWS};
@@ -10,7 +10,7 @@ use super::source::kernel;
 use super::step::Step;
 use crate::kernels::WriteMode;
 use crate::plan::{
-    Activation, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE,
+    Activation, Backward, Connection, ConvOp, GATED, Kind, NormId, Op, PoolKind, Target, Term, VALUE,
 };
 
 impl Step<'_> {
@@ -273,6 +273,14 @@ impl Step<'_> {
                     add: accumulates(write_mode),
                 };
                 self.each(kernel::global_pool_gradient, numbers, &args)
+            }
+            Kind::Gate => {
+                let add = accumulates(write_mode);
+                let args = GateArgs { gradient: total, out, add, ..self.gate(op) };
+                match input {
+                    GATED => self.each(kernel::gated_gradient, numbers, &args),
+                    _ => self.each(kernel::gate_gradient, numbers, &args),
+                }
             }
             Kind::Linear { source, weight, .. } => {
                 let args = LinearArgs {
