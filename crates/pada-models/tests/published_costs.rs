@@ -110,28 +110,24 @@ fn every_mobile_network_costs_what_its_authors_say() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// AGNAS has five different cells. Table 2 of its paper gives 3.6 million parameters.
+/// AGNAS has five different cells. Its paper gives 3.6 million parameters; the exact counts are those of the twin in PyTorch, counted by
+/// hooks on its modules.
 #[test]
 fn cells_may_differ_from_stage_to_stage() {
     let cells: DartsCells = "AGNAS".parse().unwrap();
     let model = DartsModel::of_cells(&cells, DartsSize::CIFAR, DartsTraining::default());
     let cost = Cost::of(&model.graph().unwrap(), model.weights());
-    assert_eq!(format!("{:.1}", cost.params as f64 / 1e6), "3.6", "{cost:?}");
+    assert_eq!(cost, Cost { params: 3_611_998, macs: 575_858_314 });
 }
 
-/// Parameters and multiply-adds of DARTS networks on ImageNet, in millions, as the paper of DARTS (its Table 3) and the repositories print
-/// them.
+/// The paper of DARTS gives 4.7 million parameters. Its 574 million multiply-adds include more than convolutions and linear layers, of
+/// which the twin in PyTorch has as many as this network; see <https://github.com/quark0/darts/issues/46>.
 #[test]
-fn darts_networks_for_imagenet_cost_what_was_published() {
-    for (name, params, macs) in [("DARTS_V2", "4.7", "574")] {
-        let cells: DartsCells = name.parse().unwrap();
-        let model = DartsModel::of_cells(&cells, DartsSize::IMAGENET, DartsTraining::default());
-        let graph = model.graph().unwrap();
-        let cost = Cost::of(&graph, model.weights());
-        eprintln!("{name}: {cost}");
-        assert_eq!(format!("{:.1}", cost.params as f64 / 1e6), params, "{name}");
-        assert_eq!(count(&graph, model.weights(), macs).1, macs, "{name}");
-    }
+fn the_darts_network_for_imagenet_costs_what_its_twin_costs() {
+    let cells: DartsCells = "DARTS_V2".parse().unwrap();
+    let model = DartsModel::of_cells(&cells, DartsSize::IMAGENET, DartsTraining::default());
+    let cost = Cost::of(&model.graph().unwrap(), model.weights());
+    assert_eq!(cost, Cost { params: 4_718_752, macs: 529_912_552 });
 }
 
 #[test]

@@ -245,6 +245,21 @@ def mnasnet():
     return result(model, logits)
 
 
+def cost(cell_of, c, layers, size, imagenet, classes):
+    """Parameters without the auxiliary head, and multiply-adds of convolutions and of the classifier with its bias."""
+    model, macs = Network(cell_of, c, layers, classes, imagenet).eval(), []
+
+    def count(module, _, out):
+        macs.append(out.numel() * (module.weight[0].numel() + (module.bias is not None)))
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)) and not name.startswith("auxiliary_head"):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        model(torch.zeros(1, 3, size, size), torch.ones(sum(len(cell._ops) for cell in model.cells), 1))
+    params = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("auxiliary_head"))
+    return f"{params} parameters, {sum(macs)} multiply-adds"
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     networks = {name: darts(of_genotype(name), 4, 4) for name in ("NASNet", "AmoebaNet", "PNASNet", "ENAS")}
@@ -254,3 +269,6 @@ if __name__ == "__main__":
     with open("networks.json", "w") as file:
         json.dump(networks, file, indent=0)
         file.write("\n")
+    # The counts in pada-models/tests/published_costs.rs.
+    print("DARTS_V2 for ImageNet:", cost(of_genotype("DARTS_V2"), 48, 14, 224, True, 1000))
+    print("AGNAS:", cost(agnas(20), 36, 20, 32, False, 10))

@@ -232,5 +232,8 @@ fn stand_alone_net(
         drop_path: if alone.drop_path.is_some() { DropPath::Edges } else { DropPath::None },
     };
     let size = DartsSize { channels, layers: cells, input, classes, skeleton: skeleton.into() };
-    Ok(Box::new(DartsModel::of_cells(&cells_of, size, training)))
+    let model = DartsModel::of_cells(&cells_of, size, training);
+    // Images that do not fit the strides are an error before any work.
+    model.graph()?;
+    Ok(Box::new(model))
 }
