@@ -31,7 +31,7 @@ pub(crate) enum StandAloneArch {
     /// An architecture of the search space.
     Searched(pada_space::Arch),
     /// Another network.
-    Published(PublishedNet),
+    Published(Box<PublishedNet>),
 }
 
 impl StandAloneArch {
@@ -43,7 +43,7 @@ impl StandAloneArch {
         match config.space()?.parse(text) {
             Ok(arch) => Ok(Self::Searched(arch)),
             Err(error) => match PublishedNet::read(config.space, text) {
-                Some(net) => Ok(Self::Published(net)),
+                Some(net) => Ok(Self::Published(Box::new(net))),
                 None => Err(error.into()),
             },
         }

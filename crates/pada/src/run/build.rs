@@ -195,23 +195,23 @@ fn stand_alone_net(
     let arch = StandAloneArch::read(supernet, arch)?;
     let SupernetSize::Darts { channels, cells } = size else {
         return Ok(match arch {
-            StandAloneArch::Published(PublishedNet::Mobile(spec)) => {
-                Box::new(MobileModel::new(&spec, input, classes))
-            }
-            StandAloneArch::Published(PublishedNet::Darts(_)) => {
-                unreachable!("only the space darts has networks of DARTS cells")
-            }
             StandAloneArch::Searched(arch) => {
                 Box::new(Frozen::new(network(size, Norms::Running, input, classes).as_ref(), &arch)?)
             }
+            StandAloneArch::Published(net) => match *net {
+                PublishedNet::Mobile(spec) => Box::new(MobileModel::new(&spec, input, classes)),
+                PublishedNet::Darts(_) => unreachable!("only the space darts has networks of DARTS cells"),
+            },
         });
     };
     let cells_of = match arch {
         StandAloneArch::Searched(arch) => DartsCells::Genotype(Darts::genotype(&arch)?),
-        StandAloneArch::Published(PublishedNet::Darts(cells)) => cells,
-        StandAloneArch::Published(PublishedNet::Mobile(_)) => {
-            unreachable!("only the space proxyless has networks of MobileNet blocks")
-        }
+        StandAloneArch::Published(net) => match *net {
+            PublishedNet::Darts(cells) => cells,
+            PublishedNet::Mobile(_) => {
+                unreachable!("only the space proxyless has networks of MobileNet blocks")
+            }
+        },
     };
     let skeleton = alone.skeleton.unwrap_or_default();
     let (pixels, range) = match skeleton {
