@@ -134,6 +134,12 @@ fn cost_knows_published_architectures_of_other_spaces_by_name() {
         assert_eq!((json["arch"].as_str(), json["params"].as_u64()), (Some(name), Some(params)));
         assert_eq!(json["macs"].as_u64().unwrap() / 1_000_000, macs);
     }
+    let json = call(&["cost", "--space", "darts", "--genotype", "AGNAS", "--json"]).json();
+    assert_eq!(json["params"].as_u64(), Some(3_611_998));
+    let imagenet = ["cost", "--space", "darts", "--skeleton", "imagenet", "--genotype", "DARTS_V2", "--json"];
+    let json = call(&imagenet).json();
+    assert_eq!((json["params"].as_u64(), json["macs"].as_u64()), (Some(4_718_752), Some(529_912_552)));
+    call(&["cost", "--arch", "333333", "--skeleton", "imagenet"]).fails(2, &["--skeleton", "darts"]);
     // Cells with five nodes, which the space itself does not have.
     let json = call(&["cost", "--space", "darts", "--genotype", "PNASNet", "--json"]).json();
     assert_eq!(json["params"].as_u64(), Some(4_481_110));

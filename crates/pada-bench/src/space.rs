@@ -108,7 +108,8 @@ impl Space {
         match self {
             Self::Nb201 => Box::new(Nb201Net::new(channels, cells, square(32), classes, Norms::Plain)),
             Self::Darts => {
-                let size = DartsSize { channels, layers: cells, input: square(32), classes };
+                let size =
+                    DartsSize { channels, layers: cells, input: square(32), classes, ..DartsSize::CIFAR };
                 Box::new(DartsNet::new(size, Norms::Plain))
             }
             Self::Proxyless => {

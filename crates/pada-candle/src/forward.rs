@@ -92,7 +92,7 @@ pub(crate) fn forward(
                 auxiliary.push((inputs[0].flatten_from(1)?, *share));
                 inputs[0].clone()
             }
-            Op::Gate => unreachable!("`Images::check` returns an error for operations that only have a cost"),
+            Op::Gate => inputs[0].broadcast_mul(&candle_nn::ops::sigmoid(inputs[1])?)?,
         };
         values.push(value);
     }

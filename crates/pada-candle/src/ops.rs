@@ -5,32 +5,38 @@
 //!
 //! Images are `[B, C, H, W]`. An [`Op`](pada_graph::Op) of a graph gives the numbers of a layer.
 
-use candle_core::{D, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use candle_nn::{Conv2d, Conv2dConfig, Linear, Module};
 use pada_graph::{Conv, Pool};
 
 /// Two-dimensional convolution, as `torch.nn.functional.conv2d`.
 ///
 /// # Shapes
-/// - `x`: `[B, C_in, H, W]`, `weight`: `[C_out, C_in / groups, k, k]`, `bias`: `[C_out]`
-/// - returns `[B, C_out, H', W']`, `H' = (H + 2·padding − offset − dilation·(k − 1) − 1) / stride + 1`
+/// - `x`: `[B, C_in, H, W]`, `weight`: `[C_out, C_in / groups, k_h, k_w]`, `bias`: `[C_out]`
+/// - returns `[B, C_out, H', W']`, `H' = (H + 2·padding − offset − dilation·(k_h − 1) − 1) / stride + 1` with the numbers of
+///   [`Conv::axes`]
 ///
 /// # Errors
 /// Returns candle's error if the shapes do not fit.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Result<Tensor> {
     // The gradient of a strided convolution's input is computed for square images only, because its size follows from the height
     // (backprop.rs:276). It is right if windows cover the input exactly, so padding is added and the rest is cut off here.
-    let extent = conv.dilation * (weight.dim(D::Minus1)? - 1) + 1;
-    let mut x = pad(x, conv.padding)?;
-    for dim in [2, 3] {
+    let (axes, mut x) = (conv.axes(), x.clone());
+    for (dim, axis) in [2, 3].into_iter().zip(axes) {
+        let extent = conv.dilation * (axis.kernel - 1) + 1;
+        x = x.pad_with_zeros(dim, axis.padding, axis.padding)?;
         let Some(spare) = x.dim(dim)?.checked_sub(conv.offset + extent) else {
             bail!("a window of {extent} does not fit into {:?}", x.dims())
         };
-        x = x.narrow(dim, conv.offset, spare / conv.stride * conv.stride + extent)?;
+        x = x.narrow(dim, conv.offset, spare / axis.stride * axis.stride + extent)?;
     }
-    let Conv { stride, dilation, groups, .. } = *conv;
+    // candle has one stride for both directions. Where they differ, all windows are computed and the wanted ones are picked.
+    let [rows, columns] = axes.map(|axis| axis.stride);
+    let stride = if rows == columns { rows } else { 1 };
+    let Conv { dilation, groups, .. } = *conv;
     let config = Conv2dConfig { padding: 0, stride, dilation, groups, cudnn_fwd_algo: None };
-    Conv2d::new(weight.clone(), bias.cloned(), config).forward(&x.contiguous()?)
+    let y = Conv2d::new(weight.clone(), bias.cloned(), config).forward(&x.contiguous()?)?;
+    every(&y, [rows / stride, columns / stride])
 }
 
 /// Linear layer, as `torch.nn.functional.linear`.
@@ -111,7 +117,7 @@ pub fn avg_pool2d(x: &Tensor, pool: Pool) -> Result<Tensor> {
         taps[1..].iter().try_fold(taps[0].clone(), |sum, tap| sum + tap)
     };
     let count = sum(&x.narrow(0, 0, 1)?.narrow(1, 0, 1)?.ones_like()?)?;
-    every(&sum(x)?.broadcast_div(&count)?, pool.stride)
+    every(&sum(x)?.broadcast_div(&count)?, [pool.stride; 2])
 }
 
 /// Max pooling, as `torch.nn.functional.max_pool2d`. The gradient goes to the first maximum in row order, and NaN is larger than any number.
@@ -131,7 +137,7 @@ pub fn max_pool2d(x: &Tensor, pool: Pool) -> Result<Tensor> {
         let replaces = (tap.gt(&max)? + tap.ne(tap)?)?;
         replaces.where_cond(tap, &max)
     })?;
-    every(&max, pool.stride)
+    every(&max, [pool.stride; 2])
 }
 
 /// Adds zeros on all four sides of an image.
@@ -150,12 +156,12 @@ fn taps(x: &Tensor, pool: Pool) -> Result<Vec<Tensor>> {
     (0..k * k).map(|i| tap(i / k, i % k)).collect()
 }
 
-/// Every `stride`-th row and column, from the first.
-fn every(x: &Tensor, stride: usize) -> Result<Tensor> {
-    let (_, _, height, width) = x.dims4()?;
-    let indices = |size: usize| Tensor::arange_step(0, size as u32, stride as u32, x.device());
-    match stride {
-        1 => Ok(x.clone()),
-        _ => x.index_select(&indices(height)?, 2)?.index_select(&indices(width)?, 3),
+/// Every row and every column whose index is a multiple of its stride.
+fn every(x: &Tensor, strides: [usize; 2]) -> Result<Tensor> {
+    let mut x = x.clone();
+    for (dim, stride) in [2, 3].into_iter().zip(strides).filter(|(_, stride)| *stride > 1) {
+        let indices = Tensor::arange_step(0, x.dim(dim)? as u32, stride as u32, x.device())?;
+        x = x.index_select(&indices, dim)?;
     }
+    Ok(x)
 }

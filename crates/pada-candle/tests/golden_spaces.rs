@@ -1,12 +1,18 @@
 //! Networks of the spaces against their twins in PyTorch: logits, gradients, running statistics. `data/make_spaces.py` wrote the
-//! numbers, in float64, with weights that are a formula of their names.
+//! numbers, in float64, with weights that are a formula of their names. `data/make_networks.py` did so for published networks that are no
+//! architectures of a space.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_candle::CandleExecutor;
 use pada_exec::{Batch, Executor, Images, LossSpec, Precision, State};
 use pada_graph::{Graph, Lower, Shape, WeightLayout};
-use pada_models::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, Norms, ProxylessNet};
-use pada_space::{Arch, Darts, Equivalence, Genotype, Proxyless, ProxylessWidths, SearchSpace};
+use pada_models::{
+    DartsModel, DartsNet, DartsSize, DartsSkeleton, DartsTraining, DropPath, MobileModel, Norms, ProxylessNet,
+};
+use pada_space::{
+    Arch, Darts, DartsCells, Equivalence, Genotype, PROXYLESS_NAMED, Proxyless, ProxylessWidths, SearchSpace,
+    find_named,
+};
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
@@ -118,7 +124,8 @@ fn trained_numel(layout: &WeightLayout) -> usize {
 #[test]
 fn golden_darts_path() {
     let golden = golden("darts");
-    let size = DartsSize { channels: 4, layers: 6, input: Shape::new(3, 16, 16), classes: 10 };
+    let size =
+        DartsSize { channels: 4, layers: 6, input: Shape::new(3, 16, 16), classes: 10, ..DartsSize::CIFAR };
     let net = DartsNet::new(size, Norms::Plain);
     assert_eq!(net.weights().numel() as u64, golden["weights"].as_u64().unwrap());
     let graph = net.lower(&Darts.parse(golden["genotype"].as_str().unwrap()).unwrap()).unwrap();
@@ -156,7 +163,8 @@ fn golden_proxyless_path_and_its_running_statistics() {
 #[test]
 fn golden_darts_genotype_alone() {
     let golden = golden("darts_alone");
-    let size = DartsSize { channels: 4, layers: 3, input: Shape::new(3, 32, 32), classes: 10 };
+    let size =
+        DartsSize { channels: 4, layers: 3, input: Shape::new(3, 32, 32), classes: 10, ..DartsSize::CIFAR };
     let genotype = Genotype::parse(golden["genotype"].as_str().unwrap()).unwrap();
     let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
     let net = DartsModel::to_train(&genotype, size, training);
@@ -177,10 +185,70 @@ fn golden_darts_genotype_alone() {
     assert_eq!(plain.evaluate(0.5), whole.evaluate(0.5));
 }
 
+/// Compares logits, and norm and direction of the gradient of every weight, with those of a network in `networks.json`.
+fn assert_network(name: &str, net: &dyn Lower) {
+    let golden = serde_json::from_str::<Value>(include_str!("data/networks.json")).unwrap()[name].take();
+    assert_eq!(trained_numel(net.weights()) as u64, golden["weights"].as_u64().unwrap(), "{name}");
+    let graph = net.lower_to_train(&Arch::new([])).unwrap();
+    let kept = |i: usize| if (3 * (i / 4) + 5 * (i % 4)).is_multiple_of(4) { 0.0 } else { 1.0 / 0.75 };
+    let drop_path: Vec<f32> = (0..4 * graph.drop_path_slots()).map(kept).collect();
+    // The networks of DARTS cells are trained with the published recipe, which has smoothed labels and drop-path.
+    let label_smoothing = if drop_path.is_empty() { 0.0 } else { 0.1 };
+    let mut run = Run::new(net, graph);
+    let loss = LossSpec { label_smoothing, drop_path: &drop_path, ..LossSpec::default() };
+    assert_close(name, &run.train_on(0.5, &loss), &golden["logits"]);
+    let theirs = golden["gradient"].as_object().unwrap();
+    let numbers = |pair: &Value| [0, 1].map(|i| pair[i].as_f64().unwrap());
+    let largest = theirs.values().map(|pair| numbers(pair)[0]).fold(0.0, f64::max);
+    for (id, spec) in net.weights().iter() {
+        let [norm, along] = theirs.get(&spec.name).map_or([0.0; 2], numbers);
+        let ours = run.executor.gradient(id);
+        let direction = wave(spec.numel(), spec.name.bytes().map(f64::from).sum::<f64>() + 1.0);
+        let product: f64 = ours.iter().zip(direction).map(|(g, d)| f64::from(*g) * f64::from(d)).sum();
+        let length = ours.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+        let bound = 1e-5 * norm + 1e-7 * largest;
+        assert!((length - norm).abs() <= bound, "{name}, {}: norm {length}, not {norm}", spec.name);
+        // A wave is at most 1, so the rounding of a gradient moves the product by √n times that of the norm.
+        let bound = bound * (spec.numel() as f64).sqrt();
+        assert!(
+            (product - along).abs() <= bound,
+            "{name}, {}: along a wave {product}, not {along}",
+            spec.name
+        );
+    }
+    assert!(theirs.keys().all(|weight| net.weights().find(weight).is_some()), "{name}");
+}
+
+#[test]
+fn golden_networks_with_five_nodes_or_a_cell_per_stage() {
+    let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
+    for (name, layers) in [("NASNet", 4), ("AmoebaNet", 4), ("PNASNet", 4), ("ENAS", 4), ("AGNAS", 6)] {
+        let size = DartsSize { channels: 4, layers, ..DartsSize::CIFAR };
+        let cells: DartsCells = name.parse().unwrap();
+        assert_network(name, &DartsModel::of_cells(&cells, size, training));
+    }
+}
+
+#[test]
+fn golden_darts_network_for_imagenet() {
+    let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
+    let size = DartsSize { channels: 4, layers: 4, classes: 10, ..DartsSize::IMAGENET };
+    assert_eq!(size.skeleton, DartsSkeleton::ImageNet);
+    let cells: DartsCells = "DARTS_V2".parse().unwrap();
+    assert_network("DARTS_V2 for ImageNet", &DartsModel::of_cells(&cells, size, training));
+}
+
+#[test]
+fn golden_squeeze_and_excitation() {
+    let spec = find_named(PROXYLESS_NAMED, "MnasNet_A1").unwrap().text.parse().unwrap();
+    assert_network("MnasNet_A1", &MobileModel::new(&spec, Shape::new(3, 64, 64), 10));
+}
+
 /// Cells with many skips and zeros, so that many of them can be written in another way.
 #[test]
 fn canonical_darts_architectures_compute_the_same() {
-    let size = DartsSize { channels: 4, layers: 4, input: Shape::new(3, 8, 8), classes: 10 };
+    let size =
+        DartsSize { channels: 4, layers: 4, input: Shape::new(3, 8, 8), classes: 10, ..DartsSize::CIFAR };
     let net = DartsNet::new(size, Norms::Plain);
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
     let mut moved = 0;

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use pada_graph::{Conv, Shape};
+use pada_graph::{Axis, Conv, Shape};
 
 use crate::plan::Connection;
 
@@ -11,7 +11,7 @@ use crate::plan::Connection;
 pub(crate) struct Tap {
     /// Offset from the base of a pixel to the number that the tap reads.
     pub(crate) offset: isize,
-    /// Index of the tap in the kernel, `ky · k + kx`.
+    /// Index of the tap in the kernel, `ky · k_w + kx`.
     pub(crate) weight: usize,
 }
 
@@ -127,27 +127,29 @@ impl Geometry {
         strides: [usize; 2],
         border: usize,
     ) -> Self {
-        let residues = residues(conv);
-        let reach = |size: usize, out_size: usize| {
+        let [height, width] = conv.axes();
+        let [rows, columns] = [height, width].map(|axis| residues(conv, axis));
+        let reach = |residues: &[Residue], axis: Axis, size: usize, out_size: usize| {
             let places = residues.iter().flat_map(|r| {
-                let last = (size.saturating_sub(1 + r.first) / conv.stride) as isize;
+                let last = (size.saturating_sub(1 + r.first) / axis.stride) as isize;
                 r.taps.iter().flat_map(move |&(_, q)| [-q, last + q - (out_size as isize - 1)])
             });
             places.max().unwrap_or(0).max(0) as usize
         };
-        let out_border = reach(input.height, output.height).max(reach(input.width, output.width));
+        let vertical = reach(&rows, height, input.height, output.height);
+        let out_border = vertical.max(reach(&columns, width, input.width, output.width));
         let x = Padded::new(input, strides[0], border);
         let y = Padded::new(output, strides[1], out_border);
         let gradient = pixels(output).map(|(oy, ox)| y.at(oy as isize, ox as isize) as u32).collect();
         let mut forward = forward(conv, output, x, strides[1]);
         if connection == Connection::Dense && strides[0] == input.channels && conv.dilation == 1 {
             // The taps of a kernel row read adjacent numbers, so they are merged to one tap with more channels.
-            forward.taps.retain(|tap| tap.weight.is_multiple_of(conv.kernel));
-            forward.taps.iter_mut().for_each(|tap| tap.weight /= conv.kernel);
+            forward.taps.retain(|tap| tap.weight.is_multiple_of(width.kernel));
+            forward.taps.iter_mut().for_each(|tap| tap.weight /= width.kernel);
         }
         let forward = vec![forward];
-        let backward = backward(conv, &residues, input, x, y);
-        Self { input: x, output: y, forward, backward, gradient, kernel_taps: conv.kernel * conv.kernel }
+        let backward = backward(conv, [&rows, &columns], input, x, y);
+        Self { input: x, output: y, forward, backward, gradient, kernel_taps: height.kernel * width.kernel }
     }
 }
 
@@ -163,12 +165,13 @@ fn pixels(shape: Shape) -> impl Iterator<Item = (usize, usize)> {
 }
 
 fn forward(conv: &Conv, output: Shape, x: Padded, out_stride: usize) -> Phase {
-    let place = |out: usize| (out * conv.stride + conv.offset) as isize - conv.padding as isize;
-    let base = pixels(output).map(|(oy, ox)| x.at(place(oy), place(ox)) as u32).collect();
+    let [height, width] = conv.axes();
+    let place = |axis: Axis, out: usize| (out * axis.stride + conv.offset) as isize - axis.padding as isize;
+    let base = pixels(output).map(|(oy, ox)| x.at(place(height, oy), place(width, ox)) as u32).collect();
     let out = (0..output.pixels()).map(|o| (o * out_stride) as u32).collect();
     let step = |tap: usize| tap * conv.dilation;
-    let taps = (0..conv.kernel * conv.kernel).map(|weight| {
-        let (ky, kx) = (weight / conv.kernel, weight % conv.kernel);
+    let taps = (0..height.kernel * width.kernel).map(|weight| {
+        let (ky, kx) = (weight / width.kernel, weight % width.kernel);
         Tap { offset: (step(ky) * x.row() + step(kx) * x.stride) as isize, weight }
     });
     Phase { base, out, mask: Places::default(), taps: taps.collect() }
@@ -177,24 +180,25 @@ fn forward(conv: &Conv, output: Shape, x: Padded, out_stride: usize) -> Phase {
 /// Groups input rows (or columns) by their remainder modulo the stride.
 ///
 /// Output `o` reads input `i` through tap `k` if `i = o·stride + offset + k·dilation − padding`.
-fn residues(conv: &Conv) -> Vec<Residue> {
-    let stride = conv.stride as isize;
+fn residues(conv: &Conv, axis: Axis) -> Vec<Residue> {
+    let stride = axis.stride as isize;
     let reached = |first: usize| {
-        (0..conv.kernel).filter_map(move |k| {
-            let distance = (first + conv.padding) as isize - (k * conv.dilation + conv.offset) as isize;
+        (0..axis.kernel).filter_map(move |k| {
+            let distance = (first + axis.padding) as isize - (k * conv.dilation + conv.offset) as isize;
             (distance.rem_euclid(stride) == 0).then(|| (k, distance.div_euclid(stride)))
         })
     };
-    (0..conv.stride).map(|first| Residue { first, taps: reached(first).collect() }).collect()
+    (0..axis.stride).map(|first| Residue { first, taps: reached(first).collect() }).collect()
 }
 
-fn backward(conv: &Conv, residues: &[Residue], input: Shape, x: Padded, y: Padded) -> Vec<Phase> {
+fn backward(conv: &Conv, [rows, columns]: [&[Residue]; 2], input: Shape, x: Padded, y: Padded) -> Vec<Phase> {
+    let [height, width] = conv.axes();
     let mut phases = Vec::new();
-    for (rows, columns) in residues.iter().flat_map(|r| residues.iter().map(move |c| (r, c))) {
+    for (rows, columns) in rows.iter().flat_map(|r| columns.iter().map(move |c| (r, c))) {
         let (mut base, mut out, mut mask, mut taps) = (vec![], vec![], vec![], vec![]);
-        for iy in (rows.first..input.height).step_by(conv.stride) {
-            for ix in (columns.first..input.width).step_by(conv.stride) {
-                let [oy, ox] = [iy / conv.stride, ix / conv.stride].map(|v| v as isize);
+        for iy in (rows.first..input.height).step_by(height.stride) {
+            for ix in (columns.first..input.width).step_by(width.stride) {
+                let [oy, ox] = [iy / height.stride, ix / width.stride].map(|v| v as isize);
                 base.push(y.at(oy, ox) as u32);
                 out.push(((iy * input.width + ix) * x.stride) as u32);
                 mask.push(x.at(iy as isize, ix as isize) as u32);
@@ -203,7 +207,7 @@ fn backward(conv: &Conv, residues: &[Residue], input: Shape, x: Padded, y: Padde
         for &(ky, qy) in &rows.taps {
             for &(kx, qx) in &columns.taps {
                 let offset = qy * y.row() as isize + qx * y.stride as isize;
-                taps.push(Tap { offset, weight: ky * conv.kernel + kx });
+                taps.push(Tap { offset, weight: ky * width.kernel + kx });
             }
         }
         if !base.is_empty() {

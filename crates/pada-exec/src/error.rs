@@ -23,12 +23,6 @@ pub enum ExecError {
         /// K.
         classes: usize,
     },
-    /// The graph contains an operation that executors do not implement.
-    #[error("the network contains a {op}, which has a cost but is not implemented by executors")]
-    UnsupportedOp {
-        /// The operation.
-        op: &'static str,
-    },
     /// The batch is empty.
     #[error("the batch contains no images")]
     EmptyBatch,

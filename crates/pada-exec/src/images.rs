@@ -76,14 +76,11 @@ impl<'a> Images<'a> {
         Self { pixels, shape: self.shape }
     }
 
-    /// Checks that executors support the graph and that the images fit it.
+    /// Checks that the images fit a graph.
     ///
     /// # Errors
-    /// Returns [`ExecError::UnsupportedOp`], [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`].
+    /// Returns [`ExecError::ImageShape`], [`ExecError::EmptyBatch`] or [`ExecError::BatchLength`].
     pub fn check(&self, graph: &Graph) -> Result<(), ExecError> {
-        if let Some(op) = graph.unsupported_op() {
-            return Err(ExecError::UnsupportedOp { op });
-        }
         let input = graph.nodes().iter().find(|node| node.op == Op::Input);
         let (found, numel) = (self.shape, self.shape.numel());
         if let Some(expected) = input.map(|node| node.shape).filter(|&expected| expected != found) {

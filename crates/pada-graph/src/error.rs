@@ -54,12 +54,6 @@ pub enum GraphError {
         "this network does not support alignment with an anchor; use another training rule than magic-at"
     )]
     NoAlignment,
-    /// The graph contains an operation that executors do not implement, so the network can be counted but not run or exported.
-    #[error("the network contains a {op}, which has a cost but cannot be run or exported")]
-    UnsupportedOp {
-        /// The operation.
-        op: &'static str,
-    },
     /// The shape of a weight does not fit the operation.
     #[error("{op}: weight {name} has shape {found:?} instead of {expected:?}")]
     WeightShape {

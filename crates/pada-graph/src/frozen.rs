@@ -27,19 +27,13 @@ impl Frozen {
     /// Freezes an architecture of a supernet.
     ///
     /// # Errors
-    /// Returns the errors of [`Lower::lower`] and [`Frozen::from_graph`].
+    /// Returns the errors of [`Lower::lower`].
     pub fn new(net: &dyn Lower, arch: &Arch) -> Result<Self, GraphError> {
-        Self::from_graph(&net.lower(arch)?, net.weights(), net.input())
+        Ok(Self::from_graph(&net.lower(arch)?, net.weights(), net.input()))
     }
 
     /// Freezes a graph over the weights of `layout`, for images of shape `input`.
-    ///
-    /// # Errors
-    /// Returns [`GraphError::UnsupportedOp`] if the graph contains an operation that executors do not implement.
-    pub fn from_graph(graph: &Graph, layout: &WeightLayout, input: Shape) -> Result<Self, GraphError> {
-        if let Some(op) = graph.unsupported_op() {
-            return Err(GraphError::UnsupportedOp { op });
-        }
+    pub fn from_graph(graph: &Graph, layout: &WeightLayout, input: Shape) -> Self {
         let mut graph = graph.simplified().restricted_to(|_| false);
         let names = graph.names(layout, &[]);
         let mut kept =
@@ -61,7 +55,7 @@ impl Frozen {
                 _ => {}
             }
         }
-        Ok(Self { graph, layout: kept.layout, input, sources: kept.sources, batch_norms })
+        Self { graph, layout: kept.layout, input, sources: kept.sources, batch_norms }
     }
 
     /// Returns the graph.

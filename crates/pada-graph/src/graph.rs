@@ -50,15 +50,6 @@ impl Graph {
             && readers.all(|node| matches!(&node.op, Op::Norm(norm) if norm.statistics == Statistics::Batch))
     }
 
-    /// Returns the name of the first operation that executors do not implement. Such operations only have a cost.
-    pub fn unsupported_op(&self) -> Option<&'static str> {
-        self.nodes.iter().find_map(|node| match &node.op {
-            Op::Gate => Some(node.op.name()),
-            Op::Conv(conv) if conv.extent != Extent::Square => Some("convolution along one direction"),
-            _ => None,
-        })
-    }
-
     /// Returns the number of drop-path slots: the factors that each image needs.
     pub fn drop_path_slots(&self) -> usize {
         let slot = |node: &Node| match node.op {

@@ -14,7 +14,7 @@ pub use cost::Cost;
 pub use error::GraphError;
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
-pub use op::{Conv, Extent, Norm, Op, Pool, Shape, Statistics};
+pub use op::{Axis, Conv, Extent, Norm, Op, Pool, Shape, Statistics};
 pub use weights::{CHECKPOINT_PREFIX, Init, Owner, WeightId, WeightLayout, WeightSpec};
 
 use pada_space::Arch;

@@ -70,8 +70,8 @@ pub struct Conv {
     pub extent: Extent,
 }
 
-/// Directions in which a convolution's kernel, stride and padding apply. Executors implement square kernels only; the others have a cost
-/// but cannot be run.
+/// Directions in which a convolution's kernel, stride and padding apply. In the other direction, the kernel has size 1, the stride is 1, and
+/// there is no padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// k × k kernel.
@@ -100,14 +100,32 @@ impl Conv {
         }
     }
 
-    /// Returns height and width of the kernel.
-    pub fn taps(&self) -> [usize; 2] {
+    /// Returns the windows along the height and along the width.
+    pub fn axes(&self) -> [Axis; 2] {
+        let along = Axis { kernel: self.kernel, stride: self.stride, padding: self.padding };
+        let across = Axis { kernel: 1, stride: 1, padding: 0 };
         match self.extent {
-            Extent::Square => [self.kernel, self.kernel],
-            Extent::Row => [1, self.kernel],
-            Extent::Column => [self.kernel, 1],
+            Extent::Square => [along, along],
+            Extent::Row => [across, along],
+            Extent::Column => [along, across],
         }
     }
+
+    /// Returns height and width of the kernel.
+    pub fn taps(&self) -> [usize; 2] {
+        self.axes().map(|axis| axis.kernel)
+    }
+}
+
+/// The window of a convolution along one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Axis {
+    /// Size of the kernel.
+    pub kernel: usize,
+    /// Distance of neighbouring windows.
+    pub stride: usize,
+    /// Zeros on both sides.
+    pub padding: usize,
 }
 
 /// A batch norm, as PyTorch's `BatchNorm2d`: `(x − mean) / √(var + eps)` per channel, then `· scale + shift` if it is affine. In training
@@ -179,8 +197,8 @@ pub enum Op {
     Concat,
     /// Global average pooling.
     GlobalAvgPool,
-    /// The first input times the sigmoid of the second, a vector with one number per channel: the gate of squeeze-and-excitation. It has a
-    /// cost, but executors do not implement it.
+    /// The first input times the sigmoid of the second, a vector with one number per channel: the gate of
+    /// squeeze-and-excitation.
     Gate,
     /// A linear layer on a vector: `weight · x + bias`.
     Linear {

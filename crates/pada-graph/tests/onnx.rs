@@ -187,13 +187,33 @@ fn a_frozen_network_has_only_its_own_weights_with_their_values() {
 }
 
 #[test]
-fn what_no_executor_computes_for_an_image_is_refused() {
-    // Squeeze and excitation.
+fn gates_are_products_with_a_sigmoid() {
     let spec: MobileSpec = find_named(PROXYLESS_NAMED, "MnasNet_A1").unwrap().text.parse().unwrap();
-    let refused = Frozen::new(&MobileModel::new(&spec, IMAGE, 10), &Arch::new([])).unwrap_err();
-    assert_eq!(refused, GraphError::UnsupportedOp { op: "gate" });
-    assert!(refused.to_string().contains("the network contains a gate"));
+    let frozen = Frozen::new(&MobileModel::new(&spec, IMAGE, 10), &Arch::new([])).unwrap();
+    let (nodes, _) = counts(&model(&frozen));
+    // Eight blocks have squeeze-and-excitation, and the classifier averages too.
+    for part in ["8 Sigmoid", "8 Mul", "9 GlobalAveragePool"] {
+        assert!(nodes.contains(part), "{nodes}");
+    }
     assert!(ModelProto::from_bytes(b"no protobuf").is_err());
+}
+
+/// AmoebaNet's 1×7 and 7×1 convolutions of stride 2, one direction each.
+#[test]
+fn convolutions_along_one_direction_keep_the_other() {
+    let genotype = Genotype::parse(find_named(DARTS_NAMED, "AmoebaNet").unwrap().text).unwrap();
+    let size = DartsSize { channels: 4, layers: 3, ..DartsSize::CIFAR };
+    let frozen = Frozen::new(&DartsModel::new(&genotype, size), &Arch::new([])).unwrap();
+    let attributes = |node: &NodeProto| {
+        ["kernel_shape", "strides", "pads"]
+            .map(|name| node.attribute.iter().find(|a| a.name == name).unwrap().ints.clone())
+    };
+    let graph = model(&frozen).graph.unwrap();
+    let convs = graph.node.iter().filter(|node| node.op_type == "Conv").map(attributes);
+    let along: Vec<_> = convs.filter(|[kernel, ..]| kernel[0] != kernel[1]).collect();
+    let row = [vec![1, 7], vec![1, 2], vec![0, 3, 0, 3]];
+    let column = [vec![7, 1], vec![2, 1], vec![3, 0, 3, 0]];
+    assert_eq!(along, [row.clone(), column.clone(), row, column]);
 }
 
 #[test]
@@ -201,15 +221,14 @@ fn what_only_adds_to_a_loss_is_gone() {
     let (net, frozen) = nb201(Norms::Plain, "333333");
     let [path, anchor] = ["333333", "222222"].map(|text| Nb201::new().parse(text).unwrap());
     let aligned = net.lower_aligned(&path, &anchor, 1.0).unwrap();
-    let aligned = Frozen::from_graph(&aligned, net.weights(), IMAGE).unwrap();
+    let aligned = Frozen::from_graph(&aligned, net.weights(), IMAGE);
     assert_eq!(counts(&model(&aligned)), counts(&model(&frozen)));
 
     let size = DartsSize { channels: 4, layers: 3, ..DartsSize::CIFAR };
     let genotype = Genotype::parse(find_named(DARTS_NAMED, "DARTS_V2").unwrap().text).unwrap();
     let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
     let net = DartsModel::to_train(&genotype, size, training);
-    let trained =
-        Frozen::from_graph(&net.lower_to_train(&Arch::new([])).unwrap(), net.weights(), IMAGE).unwrap();
+    let trained = Frozen::from_graph(&net.lower_to_train(&Arch::new([])).unwrap(), net.weights(), IMAGE);
     let plain = Frozen::new(&net, &Arch::new([])).unwrap();
     assert_eq!(trained.weights(), plain.weights());
     assert!(trained.weights().iter().all(|(_, spec)| !spec.name.starts_with("auxiliary")));
@@ -287,7 +306,7 @@ fn names_stay_different_when_characters_are_replaced() {
     for conv in convs {
         x = g.conv(x, Conv::same(conv, 3, 1, 1)).unwrap();
     }
-    let frozen = Frozen::from_graph(&g.classified(x, (w, b)).unwrap(), &layout, IMAGE).unwrap();
+    let frozen = Frozen::from_graph(&g.classified(x, (w, b)).unwrap(), &layout, IMAGE);
     let graph = frozen.to_onnx("net", &counted(&layout), &BTreeMap::new()).unwrap().graph.unwrap();
     let names: Vec<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
     assert_eq!(names, ["a_b.weight", "a_b.weight.2", "fc.weight", "fc.bias"]);

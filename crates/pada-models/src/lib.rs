@@ -10,7 +10,7 @@ pub mod pickle;
 mod pt;
 mod steps;
 
-pub use darts::{DartsModel, DartsNet, DartsSize, DartsTraining, DropPath};
+pub use darts::{DartsModel, DartsNet, DartsSize, DartsSkeleton, DartsTraining, DropPath};
 pub use error::WeightsError;
 pub use files::{read_metadata, read_weights, to_safetensors};
 pub use init::init_weights;

@@ -1,10 +1,10 @@
 //! The lowerings of the search spaces: which weights they have, and what they refuse.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_exec::{Decayed, HostWeights, Images, SgdStep, UnusedWeights};
+use pada_exec::{Decayed, HostWeights, SgdStep, UnusedWeights};
 use pada_graph::{Cost, GraphError, Lower, Shape};
-use pada_models::{DartsModel, DartsNet, DartsSize, MacroNet, Nb201Net, Norms, ProxylessNet};
-use pada_space::{Arch, DARTS_NAMED, Genotype, Nb201, SearchSpace, find_named};
+use pada_models::{DartsNet, DartsSize, MacroNet, Nb201Net, Norms, ProxylessNet};
+use pada_space::{Arch, Nb201, SearchSpace};
 
 #[test]
 fn running_statistics_are_no_weights() {
@@ -38,16 +38,6 @@ fn running_statistics_are_no_weights() {
         let expected = if layout.is_trained(id) { 0.5 } else { 1.0 };
         assert!(host.weight(id).iter().all(|w| *w == expected));
     }
-}
-
-#[test]
-fn what_is_only_counted_is_refused_in_words() {
-    let amoeba = Genotype::parse(find_named(DARTS_NAMED, "AmoebaNet").unwrap().text).unwrap();
-    let graph =
-        DartsModel::new(&amoeba, DartsSize { channels: 4, layers: 3, ..DartsSize::SEARCH }).graph().unwrap();
-    let pixels = vec![0.0; 3 * 32 * 32];
-    let error = Images::given(&pixels, Shape::new(3, 32, 32)).check(&graph).unwrap_err();
-    assert!(error.to_string().contains("convolution along one direction"), "{error}");
 }
 
 /// An architecture of another space is an error and never a shorter network.

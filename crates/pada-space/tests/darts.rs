@@ -5,8 +5,8 @@
 mod shared;
 
 use pada_space::{
-    AGNAS, Arch, DARTS_NAMED, Darts, DartsCell, DartsOp, Equivalence, Genotype, SearchSpace, SpaceError,
-    agnas_cells, find_named,
+    AGNAS, Arch, DARTS_NAMED, Darts, DartsCell, DartsCells, DartsOp, Equivalence, Genotype, SearchSpace,
+    SpaceError, find_named,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -123,7 +123,9 @@ fn every_named_genotype_is_read() {
     }
     assert_eq!(outside, ["NASNet", "AmoebaNet", "PNASNet", "ENAS"]);
     assert_eq!(DARTS_NAMED.len(), 28);
-    let cells = agnas_cells(20);
+    let agnas: DartsCells = "AGNAS".parse().unwrap();
+    assert_eq!(agnas.to_string().parse::<DartsCells>().unwrap(), agnas);
+    let cells = agnas.layers(20);
     let first = |layer: usize| cells[layer].edges[0].0;
     assert_eq!(AGNAS.len(), 5);
     assert_eq!([first(0), first(5)], [DartsOp::SepConv3x3; 2]);

@@ -38,7 +38,7 @@ fn arch() -> Arch {
 }
 
 fn net() -> DartsModel {
-    let size = DartsSize { channels: 2, layers: 3, input: SHAPE, classes: 4 };
+    let size = DartsSize { channels: 2, layers: 3, input: SHAPE, classes: 4, ..DartsSize::CIFAR };
     let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
     DartsModel::to_train(&Darts::genotype(&arch()).unwrap(), size, training)
 }

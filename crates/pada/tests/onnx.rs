@@ -16,7 +16,9 @@ use pada::graph::{
     WeightSpec,
 };
 use pada::models::init_weights;
-use pada::models::{DartsModel, DartsNet, DartsSize, MacroNet, MobileModel, Nb201Net, Norms, ProxylessNet};
+use pada::models::{
+    DartsModel, DartsNet, DartsSize, DartsTraining, MacroNet, MobileModel, Nb201Net, Norms, ProxylessNet,
+};
 use pada::space::{
     Arch, DARTS_NAMED, Darts, Genotype, MobileSpec, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
     ProxylessWidths, SearchSpace, find_named,
@@ -51,7 +53,7 @@ fn executors_and_onnxruntime_agree_on_frozen_networks_of_every_space() {
 fn networks() -> Vec<(&'static str, Frozen, Vec<f32>)> {
     let plain = Nb201Net::new(8, 2, SMALL, 10, Norms::Plain);
     let affine = Nb201Net::new(4, 1, SMALL, 10, Norms::Affine);
-    let size = DartsSize { channels: 4, layers: 6, input: SMALL, classes: 10 };
+    let size = DartsSize { channels: 4, layers: 6, input: SMALL, classes: 10, ..DartsSize::CIFAR };
     let darts = DartsNet::new(size, Norms::Plain);
     let genotype = Genotype::parse(find_named(DARTS_NAMED, "DARTS_V2").unwrap().text).unwrap();
     let model = DartsModel::new(&genotype, size);
@@ -59,10 +61,13 @@ fn networks() -> Vec<(&'static str, Frozen, Vec<f32>)> {
     let proxyless = ProxylessNet::new(&ProxylessWidths::SEARCH, image, 10, Norms::Running);
     let spec: MobileSpec = find_named(PROXYLESS_NAMED, "FairNAS_A").unwrap().text.parse().unwrap();
     let mobile = MobileModel::new(&spec, image, 10);
+    let spec: MobileSpec = find_named(PROXYLESS_NAMED, "MnasNet_A1").unwrap().text.parse().unwrap();
+    let squeezed = MobileModel::new(&spec, image, 10);
+    let amoeba = DartsModel::of_cells(&"AmoebaNet".parse().unwrap(), size, DartsTraining::default());
     let macro_net = MacroNet::new(SMALL, 10, Norms::Running);
     let space = Proxyless::new(ProxylessWidths::SEARCH);
     let alone = Arch::new(&[0; 0][..]);
-    let nets: [(&str, &dyn Lower, Arch); 9] = [
+    let nets: [(&str, &dyn Lower, Arch); 11] = [
         ("nb201", &plain, Nb201::new().parse("421323").unwrap()),
         ("nb201-dead-edges", &plain, Nb201::new().parse("043012").unwrap()),
         ("nb201-dead", &plain, Nb201::new().parse("000000").unwrap()),
@@ -70,6 +75,8 @@ fn networks() -> Vec<(&'static str, Frozen, Vec<f32>)> {
         ("darts", &darts, Darts::arch(&genotype).unwrap()),
         ("darts-alone", &model, alone.clone()),
         ("proxyless", &proxyless, space.parse("012345012345012340123").unwrap()),
+        ("amoebanet-alone", &amoeba, alone.clone()),
+        ("mnasnet-alone", &squeezed, alone.clone()),
         ("proxyless-alone", &mobile, alone),
         ("macro", &macro_net, NasBenchMacro.parse("01210212").unwrap()),
     ];
@@ -82,7 +89,7 @@ fn networks() -> Vec<(&'static str, Frozen, Vec<f32>)> {
         })
         .collect();
     let (graph, layout) = everything();
-    let frozen = Frozen::from_graph(&graph, &layout, SMALL).unwrap();
+    let frozen = Frozen::from_graph(&graph, &layout, SMALL);
     let values = frozen.values(&layout, &seeded(&layout)).unwrap();
     all.push(("everything", frozen, values));
     all

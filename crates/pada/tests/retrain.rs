@@ -137,10 +137,12 @@ fn what_does_not_suit_it_is_refused() {
 /// The score of a run is that of the file it exports: same network, same statistics, and the average where there is one.
 #[test]
 fn what_was_scored_is_what_is_exported() {
-    for space in ["nb201", "darts", "proxyless", "macro"] {
+    let published = [("darts", "AmoebaNet"), ("darts", "AGNAS"), ("proxyless", "MnasNet_A1")];
+    let spaces = ["nb201", "darts", "proxyless", "macro"].map(|space| (space, arch_of(space)));
+    for (space, arch) in spaces.into_iter().chain(published) {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
-        let config = tiny(space).of_arch(arch_of(space)).unwrap();
+        let config = tiny(space).of_arch(arch).unwrap();
         let score = trained(&config, &run);
         let images = Recalibration { images: 32, batch: 16 };
         let job = |statistics| ExportJob { weights: ExportWeights::Run(run.clone()), arch: None, statistics };
@@ -170,6 +172,46 @@ fn what_was_scored_is_what_is_exported() {
         assert_ne!(anew.values, net.values);
         assert!(anew.about["norms"].contains("32 images"), "{}", anew.about["norms"]);
     }
+}
+
+/// A network that is no architecture of its space keeps its text, which a run folder is read by, and is no path of a supernet.
+#[test]
+fn a_published_network_is_read_by_its_name_or_text() {
+    let amoeba = tiny("darts").of_arch("AmoebaNet").unwrap();
+    assert_eq!(amoeba.name, "darts-retrain-mini-AmoebaNet");
+    assert_eq!(amoeba.retrain.arch.as_deref(), Some("AmoebaNet"));
+    assert_eq!(amoeba.space().unwrap().len(), 1);
+    assert_eq!(RetrainConfig::parse(&amoeba.to_toml(), Path::new("config.toml")).unwrap(), amoeba);
+    let text = pada::space::find_named(pada::space::DARTS_NAMED, "AmoebaNet").unwrap().text;
+    let unnamed = tiny("darts").of_arch(text).unwrap();
+    assert_eq!(
+        (unnamed.name.as_str(), unnamed.retrain.arch.as_deref()),
+        ("darts-retrain-mini-network", Some(text))
+    );
+    let [by_name, by_text] = [&amoeba, &unnamed].map(|config| {
+        let folder = tempfile::tempdir().unwrap();
+        trained(config, &folder.path().join("run"))
+    });
+    assert_eq!(by_name, by_text);
+    // An architecture of the space keeps its digits.
+    assert_eq!(tiny("darts").of_arch("DARTS_V2").unwrap().space().unwrap().n_ops().len(), 34);
+    for (space, text) in
+        [("darts", "NoNet"), ("darts", "stages=[[('sep_conv_3x3', 0)]]"), ("proxyless", "stem 8")]
+    {
+        let error = tiny(space).of_arch(text).unwrap_err();
+        assert!(matches!(error, ConfigError::Arch(_)), "{text}: {error}");
+    }
+    let supernet = with(&RetrainConfig::mini(), &["network={space=\"darts\",channels=4,cells=3}"]);
+    assert!(matches!(supernet.of_arch("AmoebaNet").unwrap_err(), ConfigError::Arch(_)));
+}
+
+#[test]
+fn the_skeleton_for_imagenet_needs_large_images() {
+    let large = with(&tiny("darts"), &["retrain.skeleton=imagenet"]).of_arch("DARTS_V2").unwrap();
+    let error = Run::prepare(&large, &place()).err().unwrap().to_string();
+    assert!(error.contains("32"), "{error}");
+    let error = with(&tiny("proxyless"), &["retrain.skeleton=imagenet"]).check().unwrap_err();
+    assert!(matches!(error, ConfigError::NoEffect { key: "retrain.skeleton", .. }), "{error}");
 }
 
 /// As many images, in the batches of the run, whatever the run trained on.

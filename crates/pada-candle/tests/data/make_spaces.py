@@ -220,6 +220,7 @@ def darts_alone():
             "gradient": {k: gradient[k] for k in sorted(gradient)}, "weights": sum(p.numel() for p in model.parameters())}
 
 
-torch.set_num_threads(1)
-with open("spaces.json", "w") as file:
-    json.dump({"darts": darts(), "proxyless": proxyless(), "darts_alone": darts_alone()}, file, indent=0)
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with open("spaces.json", "w") as file:
+        json.dump({"darts": darts(), "proxyless": proxyless(), "darts_alone": darts_alone()}, file, indent=0)

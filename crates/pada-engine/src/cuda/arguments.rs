@@ -109,9 +109,13 @@ arguments! {
     Value { x: Reals, mean: Reals, scale: Reals, shift: Reals, low: f64, high: f64, }
     /// The gradient of an operation's output: the sum of `direct` and of `after`, which is propagated through a norm. Both are optional.
     OutputGrad { direct: Reals, after: Reals, y: Reals, mean: Reals, a: Reals, b: Reals, c: Reals, }
-    /// The window of a convolution or pooling: output `o` reads input `o · step + tap · dilation − border` through each tap.
-    Window { kernel: i64, step: i64, dilation: i64, border: i64, height: i64, width: i64, out_height: i64, out_width: i64, }
-    /// The weights of a convolution, `[C_out, C_in / groups, kernel, kernel]`.
+    /// The window of a convolution or pooling: output `o` reads input `o · step + tap · dilation − border` through each tap, along the height
+    /// with `step_y` and `border_y`, along the width with `step_x` and `border_x`. `kernel` is the number of taps in a row.
+    Window {
+        kernel: i64, step_y: i64, step_x: i64, dilation: i64, border_y: i64, border_x: i64, height: i64, width: i64, out_height: i64,
+        out_width: i64,
+    }
+    /// The weights of a convolution, `[C_out, C_in / groups, taps]`.
     Kernel { weights: Floats, channels_in: i64, channels_out: i64, groups: i64, taps: i64, }
     LoadArgs { pixels: Floats, out: Reals, images: i64, channels: i64, pixels_each: i64, stride: i64, }
     /// `bytes`: `[N, C, H, W]`, `values`: `[C, 256]`. `indices`: augmented indices, `[B, 8]`, or absent for images without augmentation
@@ -178,6 +182,10 @@ arguments! {
         x: Reals, out: Reals, rows: i64, stride_in: i64, stride_out: i64, from: i64, to: i64, channels: i64, fill: i64, add: i64,
     }
     GlobalArgs { value: Value, gradient: Reals, out: Reals, images: i64, pixels: i64, stride: i64, stride_out: i64, add: i64, }
+    /// `value`: `[B, pixels, stride]`, `gate`: `[B, stride_gate]`, `gradient`: gradient of the output, `[B, pixels, stride]`.
+    GateArgs {
+        value: Value, gate: Reals, gradient: Reals, out: Reals, images: i64, pixels: i64, stride: i64, stride_gate: i64, add: i64,
+    }
     LinearArgs {
         x: Reals, weights: Floats, bias: Floats, gradient: Reals, out: Reals, images: i64, channels: i64, pixels: i64, stride_in: i64,
         outputs: i64, stride_out: i64, add: i64,

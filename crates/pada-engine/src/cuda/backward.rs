@@ -1,7 +1,7 @@
 use super::CudaError;
 use super::arguments::{
     AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, FinalizeNormGradientArgs,
-    Floats, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals,
+    Floats, GateArgs, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals,
     StripBackwardArgs, StripWeightArgs, SumsArgs, TotalArgs, Value, WeightArgs,
 };
 use super::forward::accumulates;
@@ -12,7 +12,7 @@ use super::strips::StripChannels::{Sixteen, ThirtyTwo};
 use super::strips::{StripChannels, StripTaps, Strips};
 use crate::kernels::WriteMode;
 use crate::plan::{
-    Activation, Backward, Connection, ConvOp, Kind, NormId, Op, PoolKind, Target, Term, VALUE,
+    Activation, Backward, Connection, ConvOp, GATED, Kind, NormId, Op, PoolKind, Target, Term, VALUE,
 };
 
 impl Step<'_> {
@@ -313,6 +313,14 @@ impl Step<'_> {
                     add: accumulates(write_mode),
                 };
                 self.each(kernel::global_pool_gradient, numbers, &args)
+            }
+            Kind::Gate => {
+                let add = accumulates(write_mode);
+                let args = GateArgs { gradient: total, out, add, ..self.gate(op) };
+                match input {
+                    GATED => self.each(kernel::gated_gradient, numbers, &args),
+                    _ => self.each(kernel::gate_gradient, numbers, &args),
+                }
             }
             Kind::Linear { source, weight, .. } => {
                 let args = LinearArgs {

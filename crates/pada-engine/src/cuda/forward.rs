@@ -3,8 +3,8 @@ use pada_graph::{Shape, Statistics};
 use super::CudaError;
 use super::arguments::{
     AddUpArgs, CombineArgs, CopyArgs, DifferenceArgs, Doubles, FinalizeStatsArgs, Floats, ForwardArgs,
-    GlobalArgs, LinearArgs, LoadArgs, LoadUploadedArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs, Reals,
-    RunningArgs, StripForwardArgs, Value,
+    GateArgs, GlobalArgs, LinearArgs, LoadArgs, LoadUploadedArgs, MomentsArgs, MultipleArgs, NONE, PoolArgs,
+    Reals, RunningArgs, StripForwardArgs, Value,
 };
 use super::dataset::InputImages;
 use super::slabs::{Columns, SIDE, Slabs, TILE_ROWS};
@@ -14,7 +14,7 @@ use super::strips::StripChannels::{Sixteen, ThirtyTwo};
 use super::strips::{StripChannels, StripTaps, Strips};
 use crate::kernels::{Windows, WriteMode};
 use crate::plan::{
-    ANCHOR, Activation, BufferId, Connection, ConvOp, Kind, NormId, Op, PoolKind, Term, VALUE,
+    ANCHOR, Activation, BufferId, Connection, ConvOp, GATE, GATED, Kind, NormId, Op, PoolKind, Term, VALUE,
 };
 
 /// Number of terms that one launch adds up.
@@ -182,6 +182,10 @@ impl Step<'_> {
                     add: 0,
                 };
                 self.each(kernel::global_pool, rows * of.stride, &args)?;
+            }
+            Kind::Gate => {
+                let args = GateArgs { out, ..self.gate(op) };
+                self.each(kernel::gate, rows * of.stride, &args)?;
             }
             Kind::Linear { source, weight, bias } => {
                 let args = LinearArgs {
@@ -361,8 +365,10 @@ impl Step<'_> {
     ) -> PoolArgs {
         let window = super::arguments::Window {
             kernel: windows.pool.kernel as i64,
-            step: windows.pool.stride as i64,
-            border: windows.pool.padding as i64,
+            step_y: windows.pool.stride as i64,
+            step_x: windows.pool.stride as i64,
+            border_y: windows.pool.padding as i64,
+            border_x: windows.pool.padding as i64,
             ..sizes(windows.input, windows.output)
         };
         let (images, stride) = (self.images as i64, windows.stride as i64);
@@ -381,6 +387,23 @@ impl Step<'_> {
             pixels: (height * width) as i64,
             stride: self.plan.buffers[like].stride as i64,
             add: accumulates(write_mode),
+        }
+    }
+
+    /// Returns the argument of a gate without gradient and output.
+    pub(super) fn gate(&self, op: &Op) -> GateArgs {
+        let (gated, gate) = (&op.reads[GATED], &op.reads[GATE]);
+        let of = &self.plan.buffers[op.out];
+        GateArgs {
+            value: self.value(gated),
+            gate: self.buffer(gate.buffer),
+            gradient: Reals(NONE),
+            out: Reals(NONE),
+            images: self.images as i64,
+            pixels: of.shape.pixels() as i64,
+            stride: of.stride as i64,
+            stride_gate: self.plan.buffers[gate.buffer].stride as i64,
+            add: 0,
         }
     }
 

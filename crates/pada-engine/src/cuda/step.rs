@@ -153,11 +153,14 @@ impl Step<'_> {
     pub(super) fn conv(&self, op: &ConvOp, out: BufferId) -> (Window, ConvKernel) {
         let (x, y) = (self.plan.buffers[op.source.buffer].shape, self.plan.buffers[out].shape);
         let conv = &op.conv;
+        let [height, width] = conv.axes();
         let window = Window {
-            kernel: conv.kernel as i64,
-            step: conv.stride as i64,
+            kernel: width.kernel as i64,
+            step_y: height.stride as i64,
+            step_x: width.stride as i64,
             dilation: conv.dilation as i64,
-            border: conv.padding as i64 - conv.offset as i64,
+            border_y: height.padding as i64 - conv.offset as i64,
+            border_x: width.padding as i64 - conv.offset as i64,
             ..sizes(x, y)
         };
         let kernel = ConvKernel {
@@ -165,7 +168,7 @@ impl Step<'_> {
             channels_in: x.channels as i64,
             channels_out: y.channels as i64,
             groups: conv.groups as i64,
-            taps: (conv.kernel * conv.kernel) as i64,
+            taps: (height.kernel * width.kernel) as i64,
         };
         (window, kernel)
     }
@@ -175,9 +178,11 @@ impl Step<'_> {
 pub(super) fn sizes(x: Shape, y: Shape) -> Window {
     Window {
         kernel: 1,
-        step: 1,
+        step_y: 1,
+        step_x: 1,
         dilation: 1,
-        border: 0,
+        border_y: 0,
+        border_x: 0,
         height: x.height as i64,
         width: x.width as i64,
         out_height: y.height as i64,

@@ -91,19 +91,19 @@ impl Strips {
     }
 
     fn within(limit: Limit, window: &Window, kernel: &Kernel, pixels: usize) -> Option<Self> {
-        let &Window { kernel: size, step, dilation, border, .. } = window;
+        let &Window { step_y, step_x, dilation, border_y, border_x, .. } = window;
         let same_size = window.height == window.out_height && window.width == window.out_width;
         let channels = kernel.channels_in.max(kernel.channels_out) as usize;
-        if step != 1 || !same_size || kernel.groups != 1 || channels > MOST_CHANNELS {
+        if [step_y, step_x] != [1, 1] || !same_size || kernel.groups != 1 || channels > MOST_CHANNELS {
             return None;
         }
         let (height, width) = (window.height as usize, window.width as usize);
-        match (size, border, dilation) {
-            (1, 0, _) => {
+        match (window.kernel, kernel.taps, [border_y, border_x], dilation) {
+            (1, 1, [0, 0], _) => {
                 let padded = limit.pixels;
                 Some(Self { taps: StripTaps::One, rows: 1, height: 1, width: padded, padded, pixels })
             }
-            (3, 1, 1) => {
+            (3, 9, [1, 1], 1) => {
                 let padded = width.next_multiple_of(OCTET);
                 let fits = |rows: &usize| {
                     height.is_multiple_of(*rows)
@@ -145,7 +145,7 @@ mod tests {
 
     fn strips(kernel: i64, height: usize, width: usize, images: usize) -> Option<Strips> {
         let shape = Shape::new(16, height, width);
-        let window = Window { kernel, border: kernel / 2, ..sizes(shape, shape) };
+        let window = Window { kernel, border_y: kernel / 2, border_x: kernel / 2, ..sizes(shape, shape) };
         let weights = Kernel {
             weights: Floats(NONE),
             channels_in: 16,

@@ -1,11 +1,14 @@
 use super::{Direction, Pass, Place};
 use crate::geometry::Padded;
 use crate::kernels::{
-    AvgPoolGradient, DepthwiseGradient, GlobalPoolGradient, GradientSums, LinearInputGradient,
-    LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad, WeightGradient, WriteMode,
+    AvgPoolGradient, DepthwiseGradient, GateGradient, GatedGradient, GlobalPoolGradient, GradientSums,
+    LinearInputGradient, LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad,
+    WeightGradient, WriteMode, sigmoids,
 };
 use crate::memory::{Others, Scratch};
-use crate::plan::{Activation, Backward, Connection, ConvOp, Kind, Op, PoolKind, Target, Term, VALUE};
+use crate::plan::{
+    Activation, Backward, Connection, ConvOp, GATE, GATED, Kind, Op, PoolKind, Target, Term, VALUE,
+};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::add_gradient_sums;
 use crate::weights;
@@ -232,6 +235,18 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         out,
                         write_mode,
                     });
+                }
+                (Kind::Gate, Some(write_mode)) => {
+                    let gated = &op.reads[GATED];
+                    let factors = sigmoids(others.buffer(plan, op.reads[GATE].buffer));
+                    let (x, act) = (others.buffer(plan, gated.buffer), gated.act);
+                    let affine = self.affine(gated, factors.len());
+                    let factors = &factors;
+                    if input == GATED {
+                        V::dispatch(GatedGradient { x, affine, act, factors, gradient, out, write_mode });
+                    } else {
+                        V::dispatch(GateGradient { x, affine, act, factors, gradient, out, write_mode });
+                    }
                 }
                 (Kind::Load | Kind::Conv(_) | Kind::Difference { .. }, _) => {}
             }

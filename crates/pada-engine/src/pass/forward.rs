@@ -1,7 +1,9 @@
 use super::{Direction, Pass, Place};
-use crate::kernels::{AvgPool, Combine, Difference, GlobalPool, Linear, MaxPool, Moments, WriteMode};
+use crate::kernels::{
+    AvgPool, Combine, Difference, Gate, GlobalPool, Linear, MaxPool, Moments, WriteMode, sigmoids,
+};
 use crate::memory::{Others, Scratch};
-use crate::plan::{ANCHOR, Activation, Connection, Kind, Op, PoolKind, Source, Term, VALUE};
+use crate::plan::{ANCHOR, Activation, Connection, GATE, GATED, Kind, Op, PoolKind, Source, Term, VALUE};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{add_moments, add_squares};
 
@@ -110,6 +112,12 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let x = others.buffer(plan, source.buffer);
                 let affine = source.norm.map(|norm| self.coefficients.affine(plan, norm));
                 V::dispatch(GlobalPool { x, affine, act: source.act, stride, out });
+            }
+            Kind::Gate => {
+                let (gated, gate) = (&op.reads[GATED], &op.reads[GATE]);
+                let factors = sigmoids(others.buffer(plan, gate.buffer));
+                let (x, affine) = (others.buffer(plan, gated.buffer), self.affine(gated, stride));
+                V::dispatch(Gate { x, affine, act: gated.act, factors: &factors, out });
             }
             Kind::Linear { source, weight, bias } => {
                 let (weight, bias) = (self.host.weight(*weight), self.host.weight(*bias));

@@ -91,7 +91,7 @@ impl Compiler {
     }
 
     fn geometry(&mut self, op: &ConvOp, x: &Buffer, y: &Buffer, border: usize) -> Arc<Geometry> {
-        let Conv { kernel, stride, padding, dilation, offset, .. } = op.conv;
+        let Conv { kernel, stride, padding, dilation, offset, extent, .. } = op.conv;
         let (input, output, strides, connection) = (x.shape, y.shape, [x.stride, y.stride], op.connection);
         let key = GeometryKey {
             kernel,
@@ -99,6 +99,7 @@ impl Compiler {
             padding,
             dilation,
             offset,
+            extent,
             input,
             output,
             strides,
@@ -221,7 +222,11 @@ impl<'g> Builder<'g> {
                 let stride = self.stride(node.shape);
                 plain(self.emit(Kind::GlobalPool { source: inputs[0] }, node.shape, stride, &inputs))
             }
-            Op::Gate => unreachable!("Images::check rejects operations that have only a cost"),
+            Op::Gate => {
+                let gate = plain(self.plain(inputs[1]));
+                let stride = self.stride(node.shape);
+                plain(self.emit(Kind::Gate, node.shape, stride, &[inputs[0], gate]))
+            }
             Op::Linear { weight, bias, .. } => {
                 let source = self.plain(inputs[0]);
                 let stride = self.stride(node.shape);

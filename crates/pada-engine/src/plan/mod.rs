@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use backward::{Backward, GradientId, Target};
-use pada_graph::{Conv, Norm, Shape, WeightId};
+use pada_graph::{Conv, Extent, Norm, Shape, WeightId};
 
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
@@ -137,11 +137,18 @@ pub(crate) enum Kind {
         /// Index of the alignment.
         alignment: usize,
     },
+    /// Multiplies a value by the sigmoid of a vector, channel by channel. The inputs are in the order [`GATED`], [`GATE`].
+    Gate,
     /// Multiplies an image by its drop-path factor.
     DropPath {
         slot: usize,
     },
 }
+
+/// Index of the value among the inputs of [`Kind::Gate`].
+pub(crate) const GATED: usize = 0;
+/// Index of the vector among the inputs of [`Kind::Gate`], which is read without norm and activation.
+pub(crate) const GATE: usize = 1;
 
 /// Index of the anchor among the inputs of [`Kind::Difference`].
 pub(crate) const ANCHOR: usize = 0;
@@ -241,6 +248,7 @@ struct GeometryKey {
     padding: usize,
     dilation: usize,
     offset: usize,
+    extent: Extent,
     input: Shape,
     output: Shape,
     strides: [usize; 2],

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use pada_graph::{
-    Conv, Graph, GraphBuilder, Init, NodeId, Norm, Op, Pool, Shape, Statistics, WeightId, WeightLayout,
-    WeightSpec,
+    Conv, Extent, Graph, GraphBuilder, Init, NodeId, Norm, Op, Pool, Shape, Statistics, WeightId,
+    WeightLayout, WeightSpec,
 };
 use proptest::prelude::*;
 
@@ -158,12 +158,27 @@ impl Plan {
             }
             20 => self.linear(x, choose(&[5, 8, 17], rest[1])),
             21..=23 => self.align(x, rest),
+            24 if rest[0].is_multiple_of(2) => drop(self.gate(x, rest)),
             _ => {
                 let shape = self.nodes[x].2;
                 let zero = self.push(Op::Zero, vec![], shape);
                 self.push(Op::Add, vec![x, zero], shape);
             }
         }
+    }
+
+    /// Squeeze-and-excitation, now and then with the gate of another value's mean.
+    fn gate(&mut self, x: usize, bytes: [u8; 6]) -> usize {
+        let shape = self.nodes[x].2;
+        let squeezed = if bytes[1].is_multiple_of(4) { self.value(bytes[2]) } else { x };
+        let vector = Shape::vector(self.nodes[squeezed].2.channels);
+        self.push(Op::GlobalAvgPool, vec![squeezed], vector);
+        self.linear(self.nodes.len() - 1, shape.channels);
+        let mut gate = self.nodes.len() - 1;
+        if bytes[3].is_multiple_of(3) {
+            gate = self.unary(Op::Relu, gate);
+        }
+        self.push(Op::Gate, vec![x, gate], shape)
     }
 
     fn conv(&mut self, x: usize, [k, s, d, groups, out, more]: [u8; 6]) -> usize {
@@ -193,11 +208,24 @@ impl Plan {
         let room = shape.height.min(shape.width) + 2 * padding > extent;
         let offset = usize::from(room && d / 4 % 8 == 5);
         let size = |size: usize| (size - offset + 2 * padding - extent) / stride + 1;
-        let y = Shape::new(out_channels, size(shape.height), size(shape.width));
-        let weight = self.weight(vec![out_channels, channels / groups, kernel, kernel], more % 8 == 5);
+        let mut y = Shape::new(out_channels, size(shape.height), size(shape.width));
+        // Now and then along one direction, as the 1×7 and 7×1 convolutions of AmoebaNet.
+        let mut taps = [kernel; 2];
+        let along = match s / 3 % 8 {
+            5 => {
+                (y.height, taps[0]) = (shape.height - offset, 1);
+                Extent::Row
+            }
+            6 => {
+                (y.width, taps[1]) = (shape.width - offset, 1);
+                Extent::Column
+            }
+            _ => Extent::Square,
+        };
+        let weight = self.weight(vec![out_channels, channels / groups, taps[0], taps[1]], more % 8 == 5);
         let bias = (more / 8 % 2 == 1).then(|| self.weight(vec![out_channels], false));
         let same = Conv::same(weight, out_channels, kernel, stride);
-        let conv = Conv { bias, padding, dilation, groups, offset, ..same };
+        let conv = Conv { bias, padding, dilation, groups, offset, extent: along, ..same };
         self.push(Op::Conv(conv), vec![x], y)
     }
 

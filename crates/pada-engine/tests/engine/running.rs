@@ -29,7 +29,7 @@ pub(crate) fn paths() -> Vec<(Case, Graph)> {
     let proxyless = ProxylessNet::new(&ProxylessWidths::SEARCH, Shape::new(3, 64, 32), 10, Norms::Running);
     let space = Proxyless::new(ProxylessWidths::SEARCH);
     let genotype = Genotype::parse(find_named(DARTS_NAMED, "NASNet").unwrap().text).unwrap();
-    let size = DartsSize { channels: 8, layers: 3, input: SHAPE, classes: 10 };
+    let size = DartsSize { channels: 8, layers: 3, input: SHAPE, classes: 10, ..DartsSize::CIFAR };
     let alone = DartsModel::new(&genotype, size);
     let spec = find_named(PROXYLESS_NAMED, "FBNet_C").unwrap().text.parse().unwrap();
     let mobile = MobileModel::new(&spec, Shape::new(3, 64, 64), 10);
@@ -131,7 +131,7 @@ fn running_statistics_have_the_same_bits_for_any_number_of_threads() {
 
 #[test]
 fn darts_steps_equal_candle() {
-    let size = DartsSize { channels: 8, layers: 4, input: SHAPE, classes: 10 };
+    let size = DartsSize { channels: 8, layers: 4, input: SHAPE, classes: 10, ..DartsSize::CIFAR };
     let net = DartsNet::new(size, Norms::Plain);
     let case = Case::new(net.weights(), SHAPE, 9, 10, 1);
     for name in ["DARTS_V1", "GDAS_V1", "Random_NSAS", "darts_pt_s5_2"] {

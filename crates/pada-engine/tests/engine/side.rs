@@ -1,10 +1,10 @@
-//! Auxiliary heads, drop-path and smoothed labels against the readable executor.
+//! Auxiliary heads, drop-path, smoothed labels, and the modules of published networks, against the readable executor.
 
 use pada_engine::Isa;
 use pada_exec::{Batch, ExecError, Executor, Images, LossSpec, Precision};
 use pada_graph::{Conv, Graph, GraphBuilder, Init, Lower, Norm, Shape, Statistics, WeightLayout, WeightSpec};
-use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath};
-use pada_space::{Arch, DARTS_NAMED, Genotype, find_named};
+use pada_models::{DartsModel, DartsSize, DartsTraining, DropPath, MobileModel};
+use pada_space::Arch;
 
 use crate::case::{Case, ISAS, distance};
 
@@ -60,19 +60,40 @@ pub(crate) fn pass(case: &Case, executor: &mut dyn Executor, graph: &Graph) -> [
     [logits, case.layout.iter().flat_map(|(id, _)| executor.gradient(id).into_owned()).collect()]
 }
 
-pub(crate) fn cases() -> [(Case, Graph); 2] {
-    let (layout, graph) = small();
-    let genotype = Genotype::parse(find_named(DARTS_NAMED, "DARTS_V1").unwrap().text).unwrap();
-    let size = DartsSize { channels: 8, layers: 3, input: Shape::new(3, 32, 32), classes: CLASSES };
-    let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
-    let net = DartsModel::to_train(&genotype, size, training);
-    let mut alone = Case::new(net.weights(), size.input, 9, CLASSES, 4);
+/// A training step of a network with running statistics.
+fn of_net(net: &dyn Lower, images: usize, seed: u64) -> (Case, Graph) {
+    let mut case = Case::new(net.weights(), net.input(), images, CLASSES, seed);
     for (id, spec) in net.weights().iter().filter(|(id, _)| !net.weights().is_trained(*id)) {
         let value = if spec.name.ends_with("var") { 1.0 } else { 0.0 };
-        alone.weights[alone.layout.range(id)].fill(value);
+        case.weights[case.layout.range(id)].fill(value);
     }
+    (case, net.lower_to_train(&Arch::new([])).unwrap().simplified())
+}
+
+pub(crate) fn cases() -> Vec<(Case, Graph)> {
+    let (layout, graph) = small();
     let case = Case::new(&layout, Shape::new(3, 5, 4), IMAGES, CLASSES, 2);
-    [(case, graph.simplified()), (alone, net.lower_to_train(&Arch::new([])).unwrap().simplified())]
+    let training = DartsTraining { auxiliary: Some(0.4), drop_path: DropPath::Edges };
+    let size = DartsSize {
+        channels: 8,
+        layers: 3,
+        input: Shape::new(3, 32, 32),
+        classes: CLASSES,
+        ..DartsSize::CIFAR
+    };
+    let darts = DartsModel::of_cells(&"DARTS_V1".parse().unwrap(), size, training);
+    // Convolutions along one direction, 7×7 kernels, five nodes.
+    let size = DartsSize { channels: 4, ..size };
+    let amoeba = DartsModel::of_cells(&"AmoebaNet".parse().unwrap(), size, training);
+    // Squeeze-and-excitation, with ReLU and with ReLU6.
+    let blocks = "stem 8; MB1 k3 ->8; (8,3,2,6) (12,5,2,3,0.25) (12,5,1,3,0.25) (16,3,1,6,0.25)x2; 24";
+    let squeezed = ["relu eps 1e-2", "relu6 eps 1e-2"].map(|modules| {
+        let spec = format!("{blocks}; {modules}").parse().unwrap();
+        MobileModel::new(&spec, Shape::new(3, 24, 32), CLASSES)
+    });
+    let [relu, relu6] = &squeezed;
+    let nets = [of_net(&darts, 9, 4), of_net(&amoeba, 5, 5), of_net(relu, 9, 6), of_net(relu6, 9, 7)];
+    std::iter::once((case, graph.simplified())).chain(nets).collect()
 }
 
 #[test]

@@ -97,7 +97,12 @@ impl<'a> Writer<'a> {
             Op::Linear { weight, bias, .. } => self.linear(i, &name, inputs, [*weight, *bias]),
             // Drop-path is the identity in evaluation mode.
             Op::DropPath { .. } => self.push("Identity", &name, inputs, vec![]),
-            Op::Gate | Op::Align { .. } | Op::Auxiliary { .. } => unreachable!("a frozen network has none"),
+            Op::Gate => {
+                let share = self.unique.name(&format!("{name}.sigmoid"));
+                self.push("Sigmoid", &share, vec![inputs[1].clone()], vec![]);
+                self.push("Mul", &name, vec![inputs[0].clone(), share], vec![]);
+            }
+            Op::Align { .. } | Op::Auxiliary { .. } => unreachable!("a frozen network has none"),
         }
     }
 
@@ -117,11 +122,13 @@ impl<'a> Writer<'a> {
             inputs.push(rest);
         }
         inputs.extend([conv.weight].into_iter().chain(conv.bias).map(|id| self.weight(id)));
-        let first = conv.padding.saturating_sub(conv.offset);
+        let axes = conv.axes();
+        let [top, left] = axes.map(|axis| axis.padding.saturating_sub(conv.offset));
+        let [bottom, right] = axes.map(|axis| axis.padding);
         let attributes = vec![
             ints("kernel_shape", &conv.taps()),
-            ints("strides", &[conv.stride; 2]),
-            ints("pads", &[first, first, conv.padding, conv.padding]),
+            ints("strides", &axes.map(|axis| axis.stride)),
+            ints("pads", &[top, left, bottom, right]),
             ints("dilations", &[conv.dilation; 2]),
             int("group", conv.groups as i64),
         ];

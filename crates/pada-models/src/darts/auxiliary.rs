@@ -1,3 +1,4 @@
+use super::DartsSkeleton;
 use crate::steps::{Modules, Step, Steps, apply};
 use pada_graph::{Conv, GraphBuilder, GraphError, NodeId, Pool, WeightId};
 
@@ -7,7 +8,8 @@ const CHANNELS: [usize; 2] = [128, 768];
 /// The auxiliary head: a second classifier inside the network, whose loss trains the cells before it.
 ///
 /// # Source
-/// `AuxiliaryHeadCIFAR` in <https://github.com/quark0/darts>, `cnn/model.py`.
+/// `AuxiliaryHeadCIFAR` and `AuxiliaryHeadImageNet` in <https://github.com/quark0/darts>, `cnn/model.py`. The latter has no norm after its
+/// second convolution, as the published network.
 #[derive(Clone, Debug)]
 pub(super) struct AuxiliaryHead {
     steps: Steps,
@@ -16,23 +18,34 @@ pub(super) struct AuxiliaryHead {
 }
 
 impl AuxiliaryHead {
-    pub(super) fn new(m: &mut Modules, channels: usize, classes: usize, share: f32) -> Self {
+    pub(super) fn new(
+        m: &mut Modules,
+        skeleton: DartsSkeleton,
+        channels: usize,
+        classes: usize,
+        share: f32,
+    ) -> Self {
         let entry = |i: usize| format!("auxiliary_head.features.{i}");
         let [few, many] = CHANNELS;
         let reduce = m.conv(&entry(2), [channels, few], 1, 1, None);
         let first = m.norm(&entry(3), few, None);
         let whole = Conv { padding: 0, ..m.conv(&entry(5), [few, many], 2, 1, None) };
-        let second = m.norm(&entry(6), many, None);
-        let steps = vec![
+        let stride = match skeleton {
+            DartsSkeleton::Cifar => 3,
+            DartsSkeleton::ImageNet => 2,
+        };
+        let mut steps = vec![
             Step::Relu,
-            Step::AvgPool(Pool { kernel: 5, stride: 3, padding: 0 }),
+            Step::AvgPool(Pool { kernel: 5, stride, padding: 0 }),
             Step::Conv(reduce),
             Step::Norm(first),
             Step::Relu,
             Step::Conv(whole),
-            Step::Norm(second),
-            Step::Relu,
         ];
+        if skeleton == DartsSkeleton::Cifar {
+            steps.push(Step::Norm(m.norm(&entry(6), many, None)));
+        }
+        steps.push(Step::Relu);
         Self { steps, classifier: m.linear("auxiliary_head.classifier", many, classes), share }
     }
 

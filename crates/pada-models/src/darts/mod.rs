@@ -13,12 +13,14 @@ use crate::steps::{Modules, Step, Steps, apply};
 use pada_graph::{Graph, GraphBuilder, GraphError, Lower, NodeId, Owner, Shape, WeightId, WeightLayout};
 
 const EPS: f32 = 1e-5; // PyTorch's default
-/// Channels of the stem as a multiple of those of the first cell.
+/// Channels of the stem for small images as a multiple of those of the first cell.
 const STEM: usize = 3;
 /// Number of intermediate nodes of a cell, which are concatenated.
 const NODES: usize = 4;
 /// Total stride of the two reduction cells.
 const HALVED: usize = 4;
+/// Total stride of the three convolutions of the stem for ImageNet.
+const IMAGENET_STEM: usize = 8;
 
 /// Size of a network of DARTS cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +33,58 @@ pub struct DartsSize {
     pub input: Shape,
     /// K, number of classes.
     pub classes: usize,
+    /// The layers before the first cell.
+    pub skeleton: DartsSkeleton,
+}
+
+/// The layers around the cells of a DARTS network: its stem and its auxiliary head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DartsSkeleton {
+    /// The network for images of 32×32 pixels, such as CIFAR-10: a 3×3 convolution to three times the channels.
+    ///
+    /// Source: `NetworkCIFAR` in <https://github.com/quark0/darts>, `cnn/model.py`.
+    #[default]
+    Cifar,
+    /// The network for images of 224×224 pixels, such as ImageNet: three 3×3 convolutions of stride 2. The first cell reads the outputs of the
+    /// second and of the third one, and halves the former.
+    ///
+    /// Source: `NetworkImageNet` in <https://github.com/quark0/darts>, `cnn/model.py`.
+    ImageNet,
 }
 
 impl DartsSize {
     /// The search network on CIFAR-10.
-    pub const SEARCH: Self =
-        Self { channels: 16, layers: 8, input: Shape { channels: 3, height: 32, width: 32 }, classes: 10 };
+    pub const SEARCH: Self = Self {
+        channels: 16,
+        layers: 8,
+        input: Shape { channels: 3, height: 32, width: 32 },
+        classes: 10,
+        skeleton: DartsSkeleton::Cifar,
+    };
     /// The evaluation network on CIFAR-10, in which a genotype is trained from scratch.
     pub const CIFAR: Self = Self { channels: 36, layers: 20, ..Self::SEARCH };
+    /// The evaluation network on ImageNet, with images of 224×224 pixels and 1,000 classes.
+    ///
+    /// Source: defaults of <https://github.com/quark0/darts>, `cnn/train_imagenet.py`.
+    pub const IMAGENET: Self = Self {
+        channels: 48,
+        layers: 14,
+        input: Shape { channels: 3, height: 224, width: 224 },
+        classes: 1000,
+        skeleton: DartsSkeleton::ImageNet,
+    };
 
     fn check(&self) -> Result<(), GraphError> {
-        let fits = |size: usize| size > 0 && size.is_multiple_of(HALVED);
+        let by = HALVED
+            * match self.skeleton {
+                DartsSkeleton::Cifar => 1,
+                DartsSkeleton::ImageNet => IMAGENET_STEM,
+            };
+        let fits = |size: usize| size > 0 && size.is_multiple_of(by);
         if fits(self.input.height) && fits(self.input.width) {
             return Ok(());
         }
-        Err(GraphError::ImageSize { input: self.input, by: HALVED })
+        Err(GraphError::ImageSize { input: self.input, by })
     }
 }
 
@@ -60,7 +99,7 @@ impl DartsSize {
 pub struct DartsNet {
     size: DartsSize,
     layout: WeightLayout,
-    stem: Steps,
+    stem: Stem,
     cells: Vec<Cell>,
     classifier: (WeightId, WeightId),
 }
@@ -77,7 +116,7 @@ impl DartsNet {
     /// Creates the network.
     pub fn new(size: DartsSize, norms: Norms) -> Self {
         let mut m = Modules::new(norms, EPS);
-        let stem = stem(&mut m, &size);
+        let stem = Stem::new(&mut m, &size);
         let mut channels = Channels::new(&size);
         let cells = (0..size.layers).map(|layer| {
             let (kind, [c_pp, c_p, c], halved) = channels.next(layer, NODES);
@@ -121,8 +160,7 @@ impl Lower for DartsNet {
         self.size.check()?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.size.input);
-        let x = apply(&mut g, x, &self.stem)?;
-        let mut last = [x, x];
+        let mut last = self.stem.apply(&mut g, x)?;
         for cell in &self.cells {
             let edge = |edge: &DartsEdge| {
                 let first = Darts::edge_decision(cell.kind, 0, 2).expect("the edge exists");
@@ -176,10 +214,41 @@ fn cell_nodes(
     Ok(nodes)
 }
 
-fn stem(m: &mut Modules, size: &DartsSize) -> Steps {
-    let c = STEM * size.channels;
-    let conv = m.conv("stem.0", [size.input.channels, c], 3, 1, None);
-    vec![Step::Conv(conv), Step::Norm(m.norm("stem.1", c, None))]
+/// The layers before the first cell.
+#[derive(Clone, Debug)]
+struct Stem {
+    first: Steps,
+    /// The layers from the first to the second input of the first cell. Without any, both inputs are the same.
+    second: Steps,
+}
+
+impl Stem {
+    fn new(m: &mut Modules, size: &DartsSize) -> Self {
+        let (images, c) = (size.input.channels, size.channels);
+        let mut entry = |name: &str, place: usize, [c_in, c_out]: [usize; 2], stride| {
+            let conv = m.conv(&format!("{name}.{place}"), [c_in, c_out], 3, stride, None);
+            [Step::Conv(conv), Step::Norm(m.norm(&format!("{name}.{}", place + 1), c_out, None))]
+        };
+        match size.skeleton {
+            DartsSkeleton::Cifar => {
+                Self { first: entry("stem", 0, [images, STEM * c], 1).to_vec(), second: vec![] }
+            }
+            DartsSkeleton::ImageNet => {
+                let mut first = entry("stem0", 0, [images, c / 2], 2).to_vec();
+                first.push(Step::Relu);
+                first.extend(entry("stem0", 3, [c / 2, c], 2));
+                let mut second = vec![Step::Relu];
+                second.extend(entry("stem1", 1, [c, c], 2));
+                Self { first, second }
+            }
+        }
+    }
+
+    /// Returns the two inputs of the first cell.
+    fn apply(&self, g: &mut GraphBuilder<'_>, x: NodeId) -> Result<[NodeId; 2], GraphError> {
+        let first = apply(g, x, &self.first)?;
+        Ok([first, apply(g, first, &self.second)?])
+    }
 }
 
 /// Edges from the inputs of a reduction cell have stride 2.
@@ -197,12 +266,15 @@ struct Channels {
 
 impl Channels {
     fn new(size: &DartsSize) -> Self {
-        let stem = STEM * size.channels;
-        Self { layers: size.layers, before: [stem; 2], here: size.channels, halved: false }
+        let (stem, halved) = match size.skeleton {
+            DartsSkeleton::Cifar => (STEM * size.channels, false),
+            DartsSkeleton::ImageNet => (size.channels, true),
+        };
+        Self { layers: size.layers, before: [stem; 2], here: size.channels, halved }
     }
 
-    /// Returns the kind of the next cell, the channels of the two previous cells and of its own nodes, and whether the previous cell was a
-    /// reduction cell. The next cell concatenates `joined` nodes.
+    /// Returns the kind of the next cell, the channels of the two previous cells and of its own nodes, and whether the first of its inputs is
+    /// twice as large as the second. The next cell concatenates `joined` nodes.
     fn next(&mut self, layer: usize, joined: usize) -> (DartsCell, [usize; 3], bool) {
         let kind = if is_reduction(layer, self.layers) { DartsCell::Reduce } else { DartsCell::Normal };
         if kind == DartsCell::Reduce {

@@ -1,24 +1,24 @@
-use pada_space::{Arch, CellGenotype, Genotype};
+use pada_space::{Arch, CellGenotype, DartsCells, Genotype};
 
 use super::auxiliary::AuxiliaryHead;
 use super::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
-use super::{Channels, DartsSize, EPS, cell_nodes, stem, stride};
+use super::{Channels, DartsSize, EPS, Stem, cell_nodes, stride};
 use crate::nb201::Norms;
-use crate::steps::{Modules, Steps, apply};
+use crate::steps::{Modules, Steps};
 use pada_graph::{Graph, GraphBuilder, GraphError, Lower, Shape, WeightId, WeightLayout};
 
 /// The stand-alone network of one genotype: the evaluation network of DARTS, with weights named as in `quark0/darts`.
 ///
-/// Cells may have any number of nodes and may differ from layer to layer. As a [`Lower`] it has a single architecture, the one without
-/// decisions.
+/// Cells may have any number of nodes and may differ from layer to layer. As a [`Lower`] it has a single architecture, whatever its decisions
+/// are.
 ///
 /// # Source
-/// `NetworkCIFAR` in <https://github.com/quark0/darts>, `cnn/model.py`.
+/// `NetworkCIFAR` and `NetworkImageNet` in <https://github.com/quark0/darts>, `cnn/model.py`.
 #[derive(Clone, Debug)]
 pub struct DartsModel {
     size: DartsSize,
     layout: WeightLayout,
-    stem: Steps,
+    stem: Stem,
     cells: Vec<Cell>,
     classifier: (WeightId, WeightId),
     training: DartsTraining,
@@ -28,8 +28,8 @@ pub struct DartsModel {
 /// Parts of a stand-alone network that exist in training only.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DartsTraining {
-    /// Weight of the auxiliary head's loss, 0.4 in the published recipe. `None` for no head. The head reads the cell at two thirds and needs
-    /// 8×8 pixels there, which 32×32 images have.
+    /// Weight of the auxiliary head's loss, 0.4 in the published recipe. `None` for no head. The head reads the cell at two thirds. It needs 8×8
+    /// pixels there, or 7×7 in the network for ImageNet, which images of 32×32 and 224×224 pixels have.
     pub auxiliary: Option<f32>,
     /// Drop-path.
     pub drop_path: DropPath,
@@ -70,20 +70,19 @@ impl DartsModel {
         Self::build(&genotype.cells(size.layers), size, training)
     }
 
-    /// Creates the network of a list of cells, one per layer.
+    /// Creates the network of a genotype or of one cell per stage, with auxiliary head and drop-path.
     ///
     /// # Panics
-    /// Panics if the number of cells is not `size.layers`, or if an edge starts at a later node.
-    pub fn with_cells(cells: &[&CellGenotype], size: DartsSize) -> Self {
-        Self::build(cells, size, DartsTraining::default())
+    /// Panics in the same case as [`DartsModel::new`].
+    pub fn of_cells(cells: &DartsCells, size: DartsSize, training: DartsTraining) -> Self {
+        Self::build(&cells.layers(size.layers), size, training)
     }
 
     fn build(cells: &[&CellGenotype], size: DartsSize, training: DartsTraining) -> Self {
-        assert_eq!(cells.len(), size.layers, "one cell for each layer");
         let head_at = auxiliary_cell(size.layers);
         let mut head_channels = 0;
         let mut m = Modules::new(Norms::Running, EPS);
-        let stem = stem(&mut m, &size);
+        let stem = Stem::new(&mut m, &size);
         let mut channels = Channels::new(&size);
         let cells = cells.iter().enumerate().map(|(layer, genotype)| {
             let (kind, [c_pp, c_p, c], halved) = channels.next(layer, genotype.concat.len());
@@ -107,7 +106,8 @@ impl DartsModel {
             Cell { before, edges, concat: genotype.concat.clone() }
         });
         let cells = cells.collect();
-        let head = |share| AuxiliaryHead::new(&mut m, head_channels, size.classes, share);
+        let (skeleton, classes) = (size.skeleton, size.classes);
+        let head = |share| AuxiliaryHead::new(&mut m, skeleton, head_channels, classes, share);
         let auxiliary = training.auxiliary.map(head);
         let classifier = m.linear("classifier", channels.last(), size.classes);
         Self { size, layout: m.layout, stem, cells, classifier, training, auxiliary }
@@ -116,7 +116,7 @@ impl DartsModel {
     /// Returns the op graph without the parts that exist in training only.
     ///
     /// # Errors
-    /// Returns [`GraphError::ImageSize`] if height or width is not divisible by four.
+    /// Returns [`GraphError::ImageSize`] if height or width is not divisible by the stride of all layers, 4 or for ImageNet 32.
     pub fn graph(&self) -> Result<Graph, GraphError> {
         self.lowered(DropPath::None, None)
     }
@@ -125,8 +125,7 @@ impl DartsModel {
         self.size.check()?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.size.input);
-        let x = apply(&mut g, x, &self.stem)?;
-        let mut last = [x, x];
+        let mut last = self.stem.apply(&mut g, x)?;
         let mut slots = 0;
         for (layer, cell) in self.cells.iter().enumerate() {
             let edges: Vec<_> = cell.edges.iter().map(|(from, steps)| (*from, steps)).collect();

@@ -1,4 +1,4 @@
-use pada_space::{Arch, MbConv, Proxyless, ProxylessWidths, SearchSpace};
+use pada_space::{Arch, MbConv, MobileSpec, Proxyless, ProxylessWidths, SearchSpace};
 
 use super::{Residual, conv_norm_act};
 use crate::nb201::Norms;
@@ -6,7 +6,7 @@ use crate::steps::{Modules, Step, Steps, apply};
 use pada_graph::{Graph, GraphBuilder, GraphError, Lower, Owner, Shape, WeightId, WeightLayout};
 
 /// ε of batch norms in the published networks and their search.
-pub(super) const EPS: f32 = 1e-3;
+const EPS: f32 = MobileSpec::EPS;
 
 /// The supernet of the ProxylessNAS search space: every layer has all six candidate blocks.
 ///

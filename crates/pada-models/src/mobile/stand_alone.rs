@@ -1,6 +1,5 @@
-use pada_space::{Arch, MbConv, MobileLayer, MobileSpec};
+use pada_space::{Arch, MbConv, MobileActivation, MobileLayer, MobileSpec};
 
-use super::proxyless::EPS;
 use super::{Residual, conv_norm_act};
 use crate::nb201::Norms;
 use crate::steps::{Modules, Step, Steps, apply};
@@ -8,8 +7,8 @@ use pada_graph::{Graph, GraphBuilder, GraphError, Lower, Shape, WeightId, Weight
 
 /// The stand-alone network of one architecture of inverted residual blocks.
 ///
-/// As a [`Lower`] it has a single architecture, the one without decisions. All activations are ReLU6.
-/// DIFFERS: MnasNet and FBNet use ReLU; parameters and multiply-adds are the same.
+/// As a [`Lower`] it has a single architecture, whatever its decisions are. A block with squeeze-and-excitation reduces the channels of its
+/// depthwise convolution to a fraction of the block's input channels, with a ReLU between its two 1×1 convolutions.
 #[derive(Clone, Debug)]
 pub struct MobileModel {
     input: Shape,
@@ -23,8 +22,12 @@ pub struct MobileModel {
 impl MobileModel {
     /// Creates the network for images of shape `input`. Norms have scale, shift and running statistics.
     pub fn new(spec: &MobileSpec, input: Shape, classes: usize) -> Self {
-        let mut m = Modules::new(Norms::Running, EPS);
-        let stem = conv_norm_act(&mut m, "stem", [input.channels, spec.stem], 3, 2, Step::Relu6);
+        let act = match spec.activation {
+            MobileActivation::Relu6 => Step::Relu6,
+            MobileActivation::Relu => Step::Relu,
+        };
+        let mut m = Modules::new(Norms::Running, spec.eps);
+        let stem = conv_norm_act(&mut m, "stem", [input.channels, spec.stem], 3, 2, act.clone());
         let first = spec.first.map(|(kernel, out)| {
             let block = MbConv { out, kernel, stride: 1, expansion: 1, squeeze: None };
             ("stem.3".to_owned(), block)
@@ -35,12 +38,12 @@ impl MobileModel {
         });
         let mut c_in = spec.stem;
         let blocks = first.into_iter().chain(layers).map(|(name, block)| {
-            let residual = Residual::new(&mut m, &name, c_in, &block, &Step::Relu6, None);
+            let residual = Residual::new(&mut m, &name, c_in, &block, &act, None);
             c_in = block.out;
             residual
         });
         let blocks = blocks.collect();
-        let head = conv_norm_act(&mut m, "head", [c_in, spec.head], 1, 1, Step::Relu6);
+        let head = conv_norm_act(&mut m, "head", [c_in, spec.head], 1, 1, act.clone());
         let classifier = m.linear("classifier", spec.head, classes);
         Self { input, layout: m.layout, stem, blocks, head, classifier }
     }

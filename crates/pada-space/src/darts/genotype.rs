@@ -117,7 +117,7 @@ impl CellGenotype {
     }
 
     /// Returns the reason why the cell cannot be computed. `what` is its name.
-    fn fault(&self, what: &str) -> Option<String> {
+    pub(super) fn fault(&self, what: &str) -> Option<String> {
         let nodes = self.nodes() + 2;
         if self.edges.is_empty() || !self.edges.len().is_multiple_of(2) {
             return Some(format!("{what} has {} edges, but each node needs two", self.edges.len()));
@@ -238,7 +238,9 @@ impl fmt::Display for Genotype {
     }
 }
 
-struct Edges<'a>(&'a CellGenotype);
+/// Writes the edges of a cell in Python notation.
+pub(super) struct Edges<'a>(pub(super) &'a CellGenotype);
+
 struct Concat<'a>(&'a CellGenotype);
 
 impl fmt::Display for Edges<'_> {

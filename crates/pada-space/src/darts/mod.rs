@@ -1,12 +1,14 @@
 //! The cell space of DARTS.
 
+mod cells;
 mod function;
 mod genotype;
 mod named;
 mod notation;
 
+pub use cells::DartsCells;
 pub use genotype::{CellGenotype, DartsOp, Genotype, is_reduction};
-pub use named::{AGNAS, DARTS_NAMED, agnas_cells};
+pub use named::{AGNAS, AGNAS_NETWORK, DARTS_NAMED};
 
 use std::fmt;
 

@@ -1,7 +1,5 @@
 //! Published genotypes. Tests of pada-graph compare their parameters and multiply-adds with the published numbers.
 
-use super::genotype::CellGenotype;
-use super::notation;
 use crate::NamedArch;
 
 const QUARK0: &str = "https://github.com/quark0/darts/blob/f276dd3/cnn/genotypes.py";
@@ -310,7 +308,7 @@ pub const DARTS_NAMED: &[NamedArch] = &[
 
 /// The five cells of AGNAS, in the order of the network: before, at, and after the first reduction, at the second reduction, and after it.
 ///
-/// AGNAS has no single genotype. [`agnas_cells`] returns the cell of each layer.
+/// AGNAS has no single genotype. [`DartsCells`](super::DartsCells) reads the name of [`AGNAS_NETWORK`] as these cells.
 ///
 /// # Source
 /// <https://github.com/Sunzh1996/AGNAS/blob/bbeb8a5/Darts_Search_Space/genotypes.py>, lines 85 to 90
@@ -347,15 +345,7 @@ pub const AGNAS: [NamedArch; 5] = [
     },
 ];
 
-const AGNAS_SOURCE: &str = "https://github.com/Sunzh1996/AGNAS/blob/bbeb8a5/Darts_Search_Space/genotypes.py";
+/// The network of the cells in [`AGNAS`]. Its text is its name.
+pub const AGNAS_NETWORK: NamedArch = NamedArch { name: "AGNAS", text: "AGNAS", source: AGNAS_SOURCE };
 
-/// Returns the cell of each layer of an AGNAS network of `layers` layers.
-pub fn agnas_cells(layers: usize) -> Vec<CellGenotype> {
-    let cells = AGNAS.map(|cell| notation::parse_cell(cell.text).expect("a test reads all named cells"));
-    let reductions = [layers / 3, 2 * layers / 3];
-    let stage = |layer: usize| {
-        let passed = reductions.iter().filter(|&&r| layer > r).count();
-        2 * passed + usize::from(reductions.contains(&layer))
-    };
-    (0..layers).map(|layer| cells[stage(layer)].clone()).collect()
-}
+const AGNAS_SOURCE: &str = "https://github.com/Sunzh1996/AGNAS/blob/bbeb8a5/Darts_Search_Space/genotypes.py";

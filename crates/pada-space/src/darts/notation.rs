@@ -65,9 +65,24 @@ pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
 
 /// Parses `[('sep_conv_3x3', 1), ...]`, a cell whose output concatenates all nodes but the two inputs.
 pub(super) fn parse_cell(text: &str) -> Result<CellGenotype, SpaceError> {
-    let edges = Parser { text, rest: text }.edges()?;
+    Ok(whole_cell(Parser { text, rest: text }.edges()?))
+}
+
+/// Parses a list of cells in the notation of [`parse_cell`].
+pub(super) fn parse_cells(text: &str) -> Result<Vec<CellGenotype>, SpaceError> {
+    let mut p = Parser { text, rest: text };
+    let cells = p.list(['[', ']'], |p, _| p.edges())?;
+    if p.rest.trim_start().is_empty() {
+        Ok(cells.into_iter().map(whole_cell).collect())
+    } else {
+        Err(p.unexpected("the end"))
+    }
+}
+
+/// A cell whose output concatenates all nodes but the two inputs.
+fn whole_cell(edges: Vec<(DartsOp, usize)>) -> CellGenotype {
     let concat = (2..2 + edges.len() / 2).collect();
-    Ok(CellGenotype { edges, concat })
+    CellGenotype { edges, concat }
 }
 
 struct Parser<'t> {

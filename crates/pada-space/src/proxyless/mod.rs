@@ -4,7 +4,7 @@ mod named;
 mod spec;
 
 pub use named::PROXYLESS_NAMED;
-pub use spec::{MbConv, MobileLayer, MobileSpec};
+pub use spec::{MbConv, MobileActivation, MobileLayer, MobileSpec};
 
 use crate::named::parse_unnamed;
 use crate::{Arch, Decision, Equivalence, SearchSpace, SpaceError, find_named};
@@ -114,7 +114,8 @@ impl Proxyless {
         };
         let ProxylessWidths { stem, first, head, .. } = self.widths;
         let layers = self.widths.layers().zip(arch.choices()).map(layer).collect();
-        Ok(MobileSpec { stem, first: Some((3, first)), layers, head })
+        let (activation, eps) = (MobileActivation::Relu6, MobileSpec::EPS);
+        Ok(MobileSpec { stem, first: Some((3, first)), layers, head, activation, eps })
     }
 
     /// Converts a network to an architecture. The layers that a stage of the network lacks are skipped.
@@ -132,6 +133,9 @@ impl Proxyless {
         if (spec.stem, spec.first, spec.head) != (stem, Some((3, first)), head) {
             let shared = format!("stem {stem}, a first block of kernel 3 to {first}, head {head}");
             return Err(error(format!("the space has {shared}")));
+        }
+        if (spec.activation, spec.eps) != (MobileActivation::Relu6, MobileSpec::EPS) {
+            return Err(error(format!("the space has relu6 and batch norms with ε = {:e}", MobileSpec::EPS)));
         }
         let mut choices = Vec::new();
         let mut layers = spec.layers.iter().peekable();

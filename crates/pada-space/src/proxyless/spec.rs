@@ -38,7 +38,8 @@ pub enum MobileLayer {
 /// A network of MobileNet blocks, written on one line: `stem 32; MB1 k3 ->16; (24,7,2,6) (24,5,1,6)x3 …; 1280`.
 ///
 /// A tuple is a block (channels, kernel, stride, expansion). A fifth number is the width of squeeze-and-excitation. `x3` repeats a block
-/// three times, and `skip` is a skipped layer. `MB1`, a block of expansion 1, is optional. The serde form is this line as a string.
+/// three times, and `skip` is a skipped layer. `MB1`, a block of expansion 1, is optional. A last part such as `; relu eps 1e-5` sets the
+/// activation and ε of the batch norms, which are ReLU6 and 1e-3 without it. The serde form is this line as a string.
 ///
 /// ```
 /// use pada_space::MobileSpec;
@@ -63,6 +64,34 @@ pub struct MobileSpec {
     pub layers: Vec<MobileLayer>,
     /// The number of channels of the last 1×1 convolution.
     pub head: usize,
+    /// The activation after the norms.
+    pub activation: MobileActivation,
+    /// ε of the batch norms.
+    pub eps: f32,
+}
+
+impl MobileSpec {
+    /// ε of the batch norms in the published networks of ProxylessNAS.
+    pub const EPS: f32 = 1e-3;
+}
+
+/// The activation of a network of MobileNet blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MobileActivation {
+    /// `min(max(x, 0), 6)`, as in MobileNetV2 and ProxylessNAS.
+    #[default]
+    Relu6,
+    /// `max(x, 0)`, as in MnasNet and FBNet.
+    Relu,
+}
+
+impl fmt::Display for MobileActivation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Relu6 => "relu6",
+            Self::Relu => "relu",
+        })
+    }
 }
 
 fn malformed(text: &str, reason: String) -> SpaceError {
@@ -78,14 +107,36 @@ impl FromStr for MobileSpec {
 }
 
 fn parse(text: &str) -> Result<MobileSpec, String> {
-    let parts: Vec<&str> = text.split(';').map(str::trim).collect();
+    let mut parts: Vec<&str> = text.split(';').map(str::trim).collect();
+    let modules = parts.pop_if(|last| last.starts_with("relu"));
+    let (activation, eps) = modules.map_or(Ok(Default::default()), parse_modules)?;
+    let eps = eps.unwrap_or(MobileSpec::EPS);
     let (stem, first, layers, head) = match parts.as_slice() {
         [stem, layers, head] => (stem, None, layers, head),
         [stem, first, layers, head] => (stem, Some(parse_first(first)?), layers, head),
         _ => return Err(format!("it has {} parts between semicolons, but needs 3 or 4", parts.len())),
     };
     let stem = stem.strip_prefix("stem").ok_or_else(|| format!("{stem:?} does not start with \"stem\""))?;
-    Ok(MobileSpec { stem: number(stem)?, first, layers: parse_layers(layers)?, head: number(head)? })
+    let (layers, head) = (parse_layers(layers)?, number(head)?);
+    Ok(MobileSpec { stem: number(stem)?, first, layers, head, activation, eps })
+}
+
+/// Parses `relu eps 1e-5`, `relu` or `relu6`.
+fn parse_modules(text: &str) -> Result<(MobileActivation, Option<f32>), String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (name, eps) = match words.as_slice() {
+        [name] => (name, None),
+        [name, "eps", eps] => {
+            let eps = eps.parse().ok().filter(|eps| *eps > 0.0 && *eps < 1.0);
+            (name, Some(eps.ok_or_else(|| format!("{text:?} has no eps above 0 and below 1"))?))
+        }
+        _ => return Err(format!("{text:?} is not an activation, such as \"relu\" or \"relu eps 1e-5\"")),
+    };
+    match *name {
+        "relu" => Ok((MobileActivation::Relu, eps)),
+        "relu6" => Ok((MobileActivation::Relu6, eps)),
+        _ => Err(format!("{name:?} is not an activation; the activations are relu and relu6")),
+    }
 }
 
 fn number(text: &str) -> Result<usize, String> {
@@ -179,7 +230,12 @@ impl fmt::Display for MobileSpec {
                 }
             }
         }
-        write!(f, "; {}", self.head)
+        write!(f, "; {}", self.head)?;
+        match (self.activation, self.eps) {
+            (MobileActivation::Relu6, Self::EPS) => Ok(()),
+            (activation, Self::EPS) => write!(f, "; {activation}"),
+            (activation, eps) => write!(f, "; {activation} eps {eps:e}"),
+        }
     }
 }
 

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use pada::graph::{Cost, Shape};
-use pada::models::DartsSize;
+use pada::models::{DartsSize, DartsSkeleton};
 use pada::{ConfigError, PadaError, StandAloneNet};
 use serde_json::json;
 
@@ -15,16 +15,20 @@ pub(crate) struct Args {
     space: SpaceArg,
     #[command(flatten)]
     archs: Archs,
-    /// Channels C of the first stage; 16 in nb201 and 36 in darts if not given.
+    /// The layers before the cells of a darts network: one convolution for small images, or three of stride 2 for ImageNet.
+    #[arg(long, value_enum)]
+    skeleton: Option<SkeletonArg>,
+    /// Channels C of the first stage; 16 in nb201, 36 in darts and 48 with the skeleton for ImageNet if not given.
     #[arg(long, value_name = "C")]
     channels: Option<NonZeroUsize>,
-    /// Number of cells: per stage in nb201 (5 if not given), in total in darts (20 if not given).
+    /// Number of cells: per stage in nb201 (5 if not given), in total in darts (20, or 14 with the skeleton for
+    /// ImageNet, if not given).
     #[arg(long, value_name = "N")]
     cells: Option<NonZeroUsize>,
-    /// Height and width of an image; 224 in proxyless and 32 in other spaces if not given.
+    /// Height and width of an image; 224 in proxyless and for ImageNet, and 32 otherwise if not given.
     #[arg(long, value_name = "PIXELS")]
     size: Option<NonZeroUsize>,
-    /// Number of classes; 1,000 in proxyless and 10 in other spaces if not given.
+    /// Number of classes; 1,000 in proxyless and for ImageNet, and 10 otherwise if not given.
     #[arg(long, value_name = "K")]
     classes: Option<NonZeroUsize>,
     /// Print one JSON object as the last line of stdout: the cost of the architecture, or with --file the list `costs`.
@@ -46,6 +50,12 @@ struct Archs {
     file: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum SkeletonArg {
+    Cifar,
+    Imagenet,
+}
+
 // Limits that keep the counts from overflowing.
 const MOST_CHANNELS: usize = 4096;
 const MOST_CELLS: usize = 1000;
@@ -64,10 +74,21 @@ impl Args {
             };
             return Err(ConfigError::Range { key, value: value.to_string(), range });
         }
+        let refused = self.skeleton.filter(|_| !matches!(self.space, SpaceArg::Darts));
+        if let Some(skeleton) = refused.and_then(|skeleton| clap::ValueEnum::to_possible_value(&skeleton)) {
+            let value = skeleton.get_name().to_owned();
+            let range = "left out: only networks of darts have a choice of stems";
+            return Err(ConfigError::Range { key: "--skeleton", value, range });
+        }
+        let usual = match self.skeleton {
+            Some(SkeletonArg::Imagenet) => DartsSize::IMAGENET,
+            Some(SkeletonArg::Cifar) | None => DartsSize::CIFAR,
+        };
         let or = |given: Option<NonZeroUsize>, usual| given.map_or(usual, NonZeroUsize::get);
         let (size, classes) = match self.space {
             SpaceArg::Proxyless => (224, 1000),
-            SpaceArg::Nb201 | SpaceArg::Darts | SpaceArg::Macro => (32, 10),
+            SpaceArg::Darts => (usual.input.height, usual.classes),
+            SpaceArg::Nb201 | SpaceArg::Macro => (32, 10),
         };
         let (size, classes) = (or(self.size, size), or(self.classes, classes));
         let input = Shape::new(3, size, size);
@@ -77,9 +98,9 @@ impl Args {
                 StandAloneNet::Nb201 { channels, cells, input, classes }
             }
             SpaceArg::Darts => {
-                let usual = DartsSize::CIFAR;
                 let (channels, layers) = (or(self.channels, usual.channels), or(self.cells, usual.layers));
-                StandAloneNet::Darts(DartsSize { channels, layers, input, classes })
+                let skeleton: DartsSkeleton = usual.skeleton;
+                StandAloneNet::Darts(DartsSize { channels, layers, input, classes, skeleton })
             }
             SpaceArg::Proxyless => StandAloneNet::Proxyless { input, classes },
             SpaceArg::Macro => StandAloneNet::Macro { input, classes },

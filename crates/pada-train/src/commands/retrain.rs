@@ -5,7 +5,7 @@ use super::{report, train};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The architecture in any text form of its space, or the name of a published architecture of darts or proxyless.
+    /// The architecture in any text form of its space, or the name of a published network of darts or proxyless.
     /// Required unless the config has `retrain.arch`.
     #[arg(long)]
     arch: Option<String>,
@@ -36,7 +36,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let Some(best) = best.filter(|_| matches!(config, Config::Retrain(_))) else {
         return Err(not_one_architecture(&folder).into());
     };
-    say!("{}: {:.2} % after {} epochs, seed {}", best.arch, best.score, record.epochs.len(), config.seed());
+    let arch = match &config {
+        Config::Retrain(config) => config.arch()?,
+        Config::Run(_) => &best.arch,
+    };
+    say!("{arch}: {:.2} % after {} epochs, seed {}", best.score, record.epochs.len(), config.seed());
     say!("{} parameters, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
     let page = report::write_for(&folder);
     if args.run.common.json {

@@ -7,6 +7,7 @@
 mod augment;
 mod error;
 mod load;
+mod published;
 mod rank;
 mod retrain;
 mod samplers;
@@ -22,11 +23,15 @@ pub use load::ConfigPlace;
 use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
 use pada_exec::{BatchNormSync, Precision};
+use pada_space::SearchSpace;
 use pada_trainer::TrainConfig;
+pub(crate) use published::{PublishedNet, StandAloneArch, space_of};
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
 pub(crate) use retrain::in_words_of_retrain;
-pub use retrain::{RetrainConfig, RetrainNetwork, RetrainSettings, StandAloneConfig, TestConfig};
+pub use retrain::{
+    RetrainConfig, RetrainNetwork, RetrainSettings, SkeletonName, StandAloneConfig, TestConfig,
+};
 pub use samplers::{ImageImportanceConfig, ImagesConfig, PathsConfig};
 use schema::{RUN, Schema};
 use serde::{Deserialize, Serialize};
@@ -317,6 +322,17 @@ impl Config {
         match self {
             Self::Run(config) => &config.data,
             Self::Retrain(config) => &config.data,
+        }
+    }
+
+    /// Returns the space that the architectures of the run belong to, see [`RetrainConfig::space`].
+    ///
+    /// # Errors
+    /// Returns an error if the size or the architecture of the config is not valid.
+    pub fn space(&self) -> Result<Box<dyn SearchSpace>, ConfigError> {
+        match self {
+            Self::Run(config) => config.supernet.space(),
+            Self::Retrain(config) => config.space(),
         }
     }
 

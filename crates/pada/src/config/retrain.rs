@@ -2,10 +2,13 @@ use std::path::Path;
 
 use pada_data::Augment;
 use pada_exec::Decayed;
+use pada_models::DartsSkeleton;
+use pada_space::SearchSpace;
 use pada_trainer::{Recipe, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use super::load::{self, Described, Layers};
+use super::published::{StandAloneArch, space_of};
 use super::schema::{RETRAIN_RUN, Schema};
 use super::{
     ComputeConfig, ConfigError, DataConfig, RankSplit, Recalibration, SpaceName, SupernetConfig, augment,
@@ -79,9 +82,32 @@ pub struct StandAloneConfig {
     /// Probability that an edge is dropped for an image, for `darts`. It increases linearly with the epoch from 0 to this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop_path: Option<f64>,
-    /// Weight of the loss of the auxiliary classifier, for `darts` with 32×32 images.
+    /// Weight of the loss of the auxiliary classifier, for `darts` with 32×32 images, or with 224×224 images and [`SkeletonName::ImageNet`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auxiliary: Option<f64>,
+    /// The layers around the cells, for `darts`. `None` means [`SkeletonName::Cifar`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skeleton: Option<SkeletonName>,
+}
+
+/// The layers around the cells of a stand-alone DARTS network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SkeletonName {
+    /// One convolution before the cells, for small images.
+    #[default]
+    Cifar,
+    /// Three convolutions of stride 2 before the cells, for images of 224×224 pixels.
+    ImageNet,
+}
+
+impl From<SkeletonName> for DartsSkeleton {
+    fn from(name: SkeletonName) -> Self {
+        match name {
+            SkeletonName::Cifar => Self::Cifar,
+            SkeletonName::ImageNet => Self::ImageNet,
+        }
+    }
 }
 
 /// The section `[test]`: the images that a retrained network is tested on.
@@ -133,7 +159,11 @@ impl StandAloneConfig {
             ("retrain.drop_path", self.drop_path, "its layers have no edges that can be dropped"),
             ("retrain.auxiliary", self.auxiliary, "its published networks have no auxiliary classifier"),
         ];
-        match darts.into_iter().find(|(_, value, _)| value.is_some()) {
+        let mut darts = darts
+            .into_iter()
+            .map(|(key, value, reason)| (key, value.is_some(), reason))
+            .chain([("retrain.skeleton", self.skeleton.is_some(), "its networks have one stem")]);
+        match darts.find(|(_, is_given, _)| *is_given) {
             Some((key, _, reason)) if space != SpaceName::Darts => {
                 Err(ConfigError::NoEffect { key, space: space.name(), reason })
             }
@@ -154,6 +184,9 @@ impl Default for RetrainConfig {
 
 /// Longest name of an architecture in the name of a run, in characters. For longer names, the run is named after the digits.
 const LONGEST_NAME: usize = 40;
+
+/// The end of the name of a run of a network that has neither name nor digits.
+const UNNAMED: &str = "network";
 
 impl RetrainConfig {
     /// Returns the config of `pada retrain` without `--config`. It uses the mini images and the settings of the default run, and trains
@@ -227,15 +260,40 @@ impl RetrainConfig {
     /// Returns the config for an architecture, in any text form of its space. The name of the architecture is appended to the name of the
     /// run.
     ///
+    /// A stand-alone network of `darts` or `proxyless` may also be a published network that is not in the space: a name such as
+    /// `AmoebaNet`, `AGNAS` or `MnasNet_A1`, a genotype with any number of nodes, or a network of MobileNet blocks.
+    ///
     /// # Errors
     /// Returns [`ConfigError::Arch`] if the text is not an architecture of the space.
     pub fn of_arch(mut self, text: &str) -> Result<Self, ConfigError> {
-        let space = self.network.space().map_err(in_words_of_retrain)?;
-        let arch = space.parse(text)?.to_string();
+        let text = text.trim();
         let word = text.len() <= LONGEST_NAME && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        self.name = format!("{}-{}", self.name, if word { text } else { &arch });
+        let read = match self.stand_alone() {
+            Some(_) => StandAloneArch::read(&self.network, text).map_err(in_words_of_retrain)?,
+            None => {
+                let space = self.network.space().map_err(in_words_of_retrain)?;
+                StandAloneArch::Searched(space.parse(text)?)
+            }
+        };
+        let (arch, short) = match read {
+            StandAloneArch::Searched(arch) => (arch.to_string(), arch.to_string()),
+            StandAloneArch::Published(_) => (text.to_owned(), UNNAMED.to_owned()),
+        };
+        self.name = format!("{}-{}", self.name, if word { text } else { &short });
         self.retrain.arch = Some(arch);
         Ok(self)
+    }
+
+    /// Returns the space that the architecture belongs to: the search space of `[network]`, or for a published network that is not in it the
+    /// space of that network alone.
+    ///
+    /// # Errors
+    /// Returns an error if the config has no architecture, or no valid size, or if the text is not an architecture.
+    pub fn space(&self) -> Result<Box<dyn SearchSpace>, ConfigError> {
+        match self.stand_alone() {
+            Some(_) => space_of(&self.network, self.arch()?).map_err(in_words_of_retrain),
+            None => self.network.space().map_err(in_words_of_retrain),
+        }
     }
 
     /// Returns the text of the architecture.

@@ -829,7 +829,14 @@ const RETRAIN: Section = section(
             "auxiliary",
             Number,
             Unset,
-            "`darts` with 32×32 images: weight of the loss of the auxiliary classifier.",
+            "`darts` with 32×32 images, or with 224×224 images and `skeleton = \"imagenet\"`: weight of the loss of the auxiliary classifier.",
+        ),
+        key_of(
+            &["stand-alone"],
+            "skeleton",
+            OneOf(&["cifar", "imagenet"]),
+            Unset,
+            "`darts`: the layers before the cells, one convolution for small images, or three of stride 2 for 224×224 images. Unset means `cifar`.",
         ),
     ],
 );

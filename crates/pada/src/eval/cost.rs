@@ -1,10 +1,10 @@
 use std::path::Path;
 
 use pada_graph::{Cost, Lower, Shape};
-use pada_models::{DartsModel, DartsSize, MacroNet, MobileModel, Nb201Net, Norms};
+use pada_models::{DartsModel, DartsSize, DartsTraining, MacroNet, MobileModel, Nb201Net, Norms};
 use pada_space::{
-    DARTS_NAMED, Darts, Genotype, MobileSpec, NamedArch, NasBenchMacro, Nb201, PROXYLESS_NAMED, Proxyless,
-    ProxylessWidths, SearchSpace, find_named,
+    AGNAS_NETWORK, DARTS_NAMED, Darts, DartsCells, MobileSpec, NamedArch, NasBenchMacro, Nb201,
+    PROXYLESS_NAMED, Proxyless, ProxylessWidths, SearchSpace, find_named,
 };
 
 use crate::error::PadaError;
@@ -59,15 +59,17 @@ impl StandAloneNet {
                 Cost::of(&net.lower(&arch)?, net.weights())
             }
             Self::Darts(size) => {
-                let genotype = match text.contains(['(', '{']) {
-                    true => Genotype::parse(text)?,
-                    false => Darts::genotype(&Darts.parse(text)?)?,
+                let is_named = find_named(DARTS_NAMED, text).is_some() || text == AGNAS_NETWORK.name;
+                let cells = match is_named || text.contains(['(', '{']) {
+                    true => text.parse::<DartsCells>()?,
+                    false => DartsCells::Genotype(Darts::genotype(&Darts.parse(text)?)?),
                 };
-                let model = DartsModel::new(&genotype, size);
+                let model = DartsModel::of_cells(&cells, size, DartsTraining::default());
                 Cost::of(&model.graph()?, model.weights())
             }
             Self::Proxyless { input, classes } => {
                 let space = Proxyless::new(ProxylessWidths::SEARCH);
+                let text = find_named(PROXYLESS_NAMED, text).map_or(text, |named| named.text);
                 let spec: MobileSpec = match text.contains(';') {
                     true => text.parse()?,
                     false => space.spec(&space.parse(text)?)?,
@@ -104,6 +106,9 @@ impl StandAloneNet {
             Self::Proxyless { .. } => PROXYLESS_NAMED,
             Self::Nb201 { .. } | Self::Macro { .. } => &[],
         };
+        if matches!(self, Self::Darts(_)) && name == AGNAS_NETWORK.name {
+            return Ok(&AGNAS_NETWORK);
+        }
         find_named(table, name).ok_or_else(|| PadaError::UnknownName {
             name: name.to_owned(),
             known: match table {

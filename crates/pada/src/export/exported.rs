@@ -4,7 +4,7 @@ use std::path::Path;
 use pada_graph::{Cost, Frozen, Lower, Shape};
 use pada_models::{read_metadata, read_weights, to_safetensors};
 
-use crate::config::SupernetConfig;
+use crate::config::{StandAloneConfig, SupernetConfig, space_of};
 use crate::error::PadaError;
 use crate::run::build;
 
@@ -66,7 +66,8 @@ pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
     };
     let toml_error = |error: toml::de::Error| bad(error.message().to_owned());
     let supernet: SupernetConfig = toml::from_str(value("supernet")?).map_err(toml_error)?;
-    let alone = about.get(ALONE).map(|text| toml::from_str(text)).transpose().map_err(toml_error)?;
+    let alone: Option<StandAloneConfig> =
+        about.get(ALONE).map(|text| toml::from_str(text)).transpose().map_err(toml_error)?;
     let (input, classes) = (numbers("input")?, numbers("classes")?);
     let (&[channels, height, width], &[classes]) = (&input[..], &classes[..]) else {
         return Err(bad(format!("its input is {input:?} and its classes are {classes:?}")));
@@ -77,8 +78,12 @@ pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
             "its input is {input:?} and its number of classes is {classes}, but all of them must be from 1 to {MOST}"
         )));
     }
-    let arch = supernet.space()?.parse(value("arch")?)?;
-    let net = build::net_of(&supernet, alone.as_ref(), &arch, Shape::new(channels, height, width), classes)?;
+    let text = value("arch")?;
+    let arch = match &alone {
+        Some(_) => space_of(&supernet, text)?.parse(text)?,
+        None => supernet.space()?.parse(text)?,
+    };
+    let net = build::net_of(&supernet, alone.as_ref(), text, Shape::new(channels, height, width), classes)?;
     let frozen = Frozen::new(net.as_ref(), &arch)?;
     let values = read_weights(path, frozen.weights())?;
     Ok(ExportedNet { frozen, values, about: about.into_iter().collect() })

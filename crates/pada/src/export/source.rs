@@ -23,6 +23,8 @@ pub(super) struct Source {
     /// The recalibration with which the run scores, if there is one.
     pub(super) recalibrated: Option<(Recalibration, Calibration)>,
     pub(super) arch: Arch,
+    /// A text form of the architecture, from which it can be read again.
+    text: String,
     /// All weights of the supernet, as placed for the architecture.
     pub(super) weights: Vec<f32>,
     /// The images that were trained on.
@@ -48,7 +50,9 @@ impl Source {
                 check_part(path, &part, &arch)?;
                 let (supernet, name) = (supernet.clone(), name(path));
                 let (alone, recalibrated) = (None, None);
-                Ok(Self { supernet, alone, recalibrated, arch, weights, images, compute: *compute, name })
+                let text = arch.to_string();
+                let compute = *compute;
+                Ok(Self { supernet, alone, recalibrated, arch, text, weights, images, compute, name })
             }
         }
     }
@@ -75,6 +79,13 @@ impl Source {
             }
         };
         check_part(path, &inputs.whole, &arch)?;
+        let text = match &config {
+            // The digit of a published network does not describe it.
+            Config::Retrain(config) if config.network.space()?.check(&arch).is_err() => {
+                config.arch()?.to_owned()
+            }
+            _ => arch.to_string(),
+        };
         let weights = trained.with_weights(|weights| {
             (weights.place)(&arch, weights.executor)?;
             let values = weights.executor.read(State::Weights);
@@ -85,7 +96,7 @@ impl Source {
         let (supernet, alone, compute) =
             (config.network().clone(), config.stand_alone().cloned(), config.compute());
         let recalibrated = config.scored_on().recalibrate.zip(inputs.scoring.calibration);
-        Ok(Self { supernet, alone, recalibrated, arch, weights, images, compute, name })
+        Ok(Self { supernet, alone, recalibrated, arch, text, weights, images, compute, name })
     }
 
     /// Creates the network that the weights belong to.
@@ -93,7 +104,7 @@ impl Source {
         build::net_of(
             &self.supernet,
             self.alone.as_ref(),
-            &self.arch,
+            &self.text,
             image_shape(&self.images),
             self.images.classes(),
         )
@@ -105,7 +116,7 @@ impl Source {
         let table = toml::Table::try_from(&self.supernet).expect("a config is a table");
         let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut about: About = table.iter().map(|(key, value)| (key.clone(), text(value))).collect();
-        let further = [("arch", self.arch.to_string()), ("supernet", table.to_string())];
+        let further = [("arch", self.text.clone()), ("supernet", table.to_string())];
         about.extend(further.map(|(key, value)| (key.to_owned(), value)));
         about.insert("weights".to_owned(), self.name.clone());
         if let Some(alone) = &self.alone {

@@ -48,7 +48,7 @@ impl RunReader {
             Err(ReportError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
             other => Some(other?),
         };
-        let space = config.network().space()?;
+        let space = config.space()?;
         let chooses_op = |p: Decision| matches!(p.kind, DecisionKind::Operation { .. });
         Ok(RunView {
             folder: folder.display().to_string(),

@@ -5,15 +5,16 @@ use pada_engine::Engine;
 use pada_exec::{Executor, Precision};
 use pada_graph::{Frozen, Lower, Shape, WeightLayout};
 use pada_models::{
-    DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, MacroNet, Nb201Net, Norms, ProxylessNet,
+    DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, MacroNet, MobileModel, Nb201Net, Norms,
+    ProxylessNet,
 };
-use pada_space::{Arch, Darts, SearchSpace, SubSpace};
+use pada_space::{Darts, DartsCells, SearchSpace, SubSpace};
 use pada_trainer::Calibration;
 
 use crate::config::SupernetSize;
 use crate::config::{
-    ComputeConfig, Config, ConfigError, ExecutorName, RankSplit, Recalibration, StandAloneConfig,
-    SupernetConfig, TrainPart,
+    ComputeConfig, Config, ConfigError, ExecutorName, PublishedNet, RankSplit, Recalibration, SkeletonName,
+    StandAloneArch, StandAloneConfig, SupernetConfig, TrainPart,
 };
 use crate::error::PadaError;
 use crate::run::device;
@@ -52,7 +53,8 @@ pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: u
             Box::new(Nb201Net::new(channels, cells, input, classes, norms))
         }
         SupernetSize::Darts { channels, cells } => {
-            Box::new(DartsNet::new(DartsSize { channels, layers: cells, input, classes }, norms))
+            let size = DartsSize { channels, layers: cells, input, classes, ..DartsSize::SEARCH };
+            Box::new(DartsNet::new(size, norms))
         }
         SupernetSize::Proxyless(widths) => Box::new(ProxylessNet::new(&widths, input, classes, norms)),
         SupernetSize::Macro => Box::new(MacroNet::new(input, classes, norms)),
@@ -63,18 +65,18 @@ pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: u
 pub(crate) fn trained(config: &Config, input: Shape, classes: usize) -> Result<Box<dyn Lower>, PadaError> {
     match config {
         Config::Retrain(config) if config.stand_alone().is_some() => {
-            let arch = config.network.space()?.parse(config.arch()?)?;
-            net_of(&config.network, config.stand_alone(), &arch, input, classes)
+            net_of(&config.network, config.stand_alone(), config.arch()?, input, classes)
         }
         _ => Ok(supernet(config.network(), input, classes)?),
     }
 }
 
-/// Creates the network that an architecture is trained as: the supernet, or a stand-alone network.
+/// Creates the network that an architecture is trained as: the supernet, or a stand-alone network. `arch` is any text form of the
+/// architecture.
 pub(crate) fn net_of(
     config: &SupernetConfig,
     alone: Option<&StandAloneConfig>,
-    arch: &Arch,
+    arch: &str,
     input: Shape,
     classes: usize,
 ) -> Result<Box<dyn Lower>, PadaError> {
@@ -177,32 +179,61 @@ pub(crate) fn within(key: &'static str, n: usize, images: &Dataset) -> Result<()
     if n <= images.len() { Ok(()) } else { Err(ConfigError::Range { key, value, range }) }
 }
 
-/// Height and width of images for which the auxiliary classifier has its input of 8×8 pixels.
-const AUXILIARY_IMAGE: usize = 32;
+/// Height and width of images for which the auxiliary classifier has its input of 8×8 pixels, or for ImageNet of 7×7 pixels.
+const AUXILIARY_IMAGE: [usize; 2] = [32, 224];
 
 /// Creates a stand-alone network: only the weights of the architecture, and batch norms with running statistics. For DARTS it has drop path
 /// and the auxiliary classifier if the recipe uses them.
 fn stand_alone_net(
     supernet: &SupernetConfig,
     alone: &StandAloneConfig,
-    arch: &Arch,
+    arch: &str,
     input: Shape,
     classes: usize,
 ) -> Result<Box<dyn Lower>, PadaError> {
     let size = supernet.size()?;
+    let arch = StandAloneArch::read(supernet, arch)?;
     let SupernetSize::Darts { channels, cells } = size else {
-        return Ok(Box::new(Frozen::new(network(size, Norms::Running, input, classes).as_ref(), arch)?));
+        return Ok(match arch {
+            StandAloneArch::Searched(arch) => {
+                Box::new(Frozen::new(network(size, Norms::Running, input, classes).as_ref(), &arch)?)
+            }
+            StandAloneArch::Published(net) => match *net {
+                PublishedNet::Mobile(spec) => Box::new(MobileModel::new(&spec, input, classes)),
+                PublishedNet::Darts(_) => unreachable!("only the space darts has networks of DARTS cells"),
+            },
+        });
     };
-    if let Some(share) =
-        alone.auxiliary.filter(|_| (input.height, input.width) != (AUXILIARY_IMAGE, AUXILIARY_IMAGE))
-    {
-        let range = "left out unless the images have 32×32 pixels, because the auxiliary classifier needs an input of 8×8 pixels";
+    let cells_of = match arch {
+        StandAloneArch::Searched(arch) => DartsCells::Genotype(Darts::genotype(&arch)?),
+        StandAloneArch::Published(net) => match *net {
+            PublishedNet::Darts(cells) => cells,
+            PublishedNet::Mobile(_) => {
+                unreachable!("only the space proxyless has networks of MobileNet blocks")
+            }
+        },
+    };
+    let skeleton = alone.skeleton.unwrap_or_default();
+    let (pixels, range) = match skeleton {
+        SkeletonName::Cifar => (
+            AUXILIARY_IMAGE[0],
+            "left out unless the images have 32×32 pixels, because the auxiliary classifier needs an input of 8×8 pixels",
+        ),
+        SkeletonName::ImageNet => (
+            AUXILIARY_IMAGE[1],
+            "left out unless the images have 224×224 pixels, because the auxiliary classifier needs an input of 7×7 pixels",
+        ),
+    };
+    if let Some(share) = alone.auxiliary.filter(|_| (input.height, input.width) != (pixels, pixels)) {
         return Err(ConfigError::Range { key: "retrain.auxiliary", value: share.to_string(), range }.into());
     }
     let training = DartsTraining {
         auxiliary: alone.auxiliary.map(|share| share as f32),
         drop_path: if alone.drop_path.is_some() { DropPath::Edges } else { DropPath::None },
     };
-    let size = DartsSize { channels, layers: cells, input, classes };
-    Ok(Box::new(DartsModel::to_train(&Darts::genotype(arch)?, size, training)))
+    let size = DartsSize { channels, layers: cells, input, classes, skeleton: skeleton.into() };
+    let model = DartsModel::of_cells(&cells_of, size, training);
+    // Images that do not fit the strides are an error before any work.
+    model.graph()?;
+    Ok(Box::new(model))
 }

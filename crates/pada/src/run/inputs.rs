@@ -57,9 +57,11 @@ impl Inputs {
             }
             None => pada_data::open(&data.source, &place.data_dir, data.photographs())?,
         };
-        let network = match config.stand_alone() {
-            None => Network::new(config.network(), &splits.test)?,
-            Some(_) => Network::as_configured(config.network(), &splits.test)?,
+        let network = match config {
+            Config::Retrain(config) if config.stand_alone().is_some() => {
+                Network::retrained(config, &splits.test)?
+            }
+            _ => Network::new(config.network(), &splits.test)?,
         };
         let whole = build::part(config.network(), network.space.as_ref())?;
         if let Config::Run(config) = config {

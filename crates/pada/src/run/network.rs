@@ -5,7 +5,8 @@ use pada_report::ZeroCostRow;
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError};
 use pada_trainer::image_shape;
 
-use crate::config::{ConfigError, SpaceName, SupernetConfig};
+use crate::config::{ConfigError, RetrainConfig, SkeletonName, SpaceName, StandAloneArch, SupernetConfig};
+use crate::error::PadaError;
 use crate::run::build;
 
 /// A search space with its stand-alone network, from which costs and zero-cost scores are computed.
@@ -27,13 +28,22 @@ impl Network {
         Ok(Self { space: config.space()?, name: config.space, alone })
     }
 
-    /// Creates the stand-alone network with the size of the config, as `pada retrain` trains it.
+    /// Creates the stand-alone network that `pada retrain` trains, with the size of the config.
     ///
     /// # Errors
-    /// Returns an error if the space does not have the size of the config.
-    pub fn as_configured(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
-        let net = build::network(config.size()?, Norms::Affine, image_shape(images), images.classes());
-        Ok(Self { space: config.space()?, name: config.space, alone: net })
+    /// Returns an error if the config has no architecture, or if the network does not have the size of the config.
+    pub fn retrained(config: &RetrainConfig, images: &Dataset) -> Result<Self, PadaError> {
+        let (network, input, classes) = (&config.network, image_shape(images), images.classes());
+        let is_imagenet =
+            config.stand_alone().is_some_and(|alone| alone.skeleton == Some(SkeletonName::ImageNet));
+        let alone = match StandAloneArch::read(network, config.arch()?)? {
+            // Operations that cannot influence the output count, as in the benchmarks.
+            StandAloneArch::Searched(_) if !is_imagenet => {
+                build::network(network.size()?, Norms::Affine, input, classes)
+            }
+            _ => build::trained(&config.into(), input, classes)?,
+        };
+        Ok(Self { space: config.space()?, name: network.space, alone })
     }
 
     /// Computes the number of parameters and multiply-adds of the stand-alone network of an architecture.

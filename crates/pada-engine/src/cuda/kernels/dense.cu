@@ -105,7 +105,7 @@ __device__ void dense_forward(const ForwardArgs &args) {
     real sum[COLUMNS / 8][4];
     ReadRows<ForwardArgs> left = {args, Rows(first, args.rows, (int)args.window.out_height, (int)args.window.out_width)};
     Weights<ForwardArgs> right = {args, first_column};
-    product<COLUMNS>(tile, sum, left, right, chunks_of(args.window, channels_read(args)));
+    product<COLUMNS>(tile, sum, left, right, chunks_of(args.kernel, channels_read(args)));
     each_sum<COLUMNS>(sum, [&](int row, int column, real made) {
         const int channel = first_column + column;
         if (channel >= args.kernel.channels_out) made = 0;
@@ -127,7 +127,7 @@ __device__ void dense_backward(const BackwardArgs &args) {
     real sum[COLUMNS / 8][4];
     ReadRows<BackwardArgs> left = {args, Rows(first, args.rows, (int)args.window.height, (int)args.window.width)};
     Weights<BackwardArgs> right = {args, first_column};
-    product<COLUMNS>(tile, sum, left, right, chunks_of(args.window, channels_read(args)));
+    product<COLUMNS>(tile, sum, left, right, chunks_of(args.kernel, channels_read(args)));
     each_sum<COLUMNS>(sum, [&](int row, int column, real made) {
         const int channel = first_column + column;
         if (first + row >= args.rows || channel >= args.stride_in) return;

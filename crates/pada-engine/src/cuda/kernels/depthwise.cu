@@ -6,7 +6,7 @@ KERNEL depthwise_forward(ForwardArgs args) {
     const int channel = (int)(i % args.stride_out), k = (int)args.window.kernel;
     const Pixel pixel = pixel_of(i / args.stride_out, (int)args.window.out_height, (int)args.window.out_width);
     Quad sum = zeros();
-    for (int tap = 0; tap < k * k; tap++) {
+    for (int tap = 0; tap < args.kernel.taps; tap++) {
         const long long row = input_row(args.window, pixel, tap / k, tap % k);
         if (row < 0) continue;
         Quad x = quad_of(args.value, row * args.stride_in + channel, channel);
@@ -26,7 +26,7 @@ KERNEL depthwise_backward(BackwardArgs args) {
     const int channel = (int)(i % args.stride_in), k = (int)args.window.kernel;
     const Pixel pixel = pixel_of(i / args.stride_in, (int)args.window.height, (int)args.window.width);
     Quad sum = zeros();
-    for (int tap = 0; tap < k * k; tap++) {
+    for (int tap = 0; tap < args.kernel.taps; tap++) {
         const long long row = output_row(args.window, pixel, tap / k, tap % k);
         if (row < 0) continue;
         Quad g = quad_of(args.output_grad, row * args.stride_out + channel, channel);

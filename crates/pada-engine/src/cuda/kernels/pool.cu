@@ -1,4 +1,4 @@
-// Pooling. The border is never counted and never the maximum. In the backward pass every input pixel sums over the windows that cover it.
+// Pooling with square windows. The border is never counted and never the maximum. In the backward pass every input pixel sums over the windows that cover it.
 
 // The part of a window that lies inside, in one direction.
 struct Span {
@@ -7,14 +7,14 @@ struct Span {
 };
 
 __device__ inline Span covered(const Window &w, int out, int size) {
-    const int start = out * (int)w.step - (int)w.border, end = start + (int)w.kernel;
+    const int start = out * (int)w.step_y - (int)w.border_y, end = start + (int)w.kernel;
     Span span = {start < 0 ? 0 : start, end < size ? end : size};
     return span;
 }
 
 // The windows that cover an input pixel, in one direction.
 __device__ inline Span covering(const Window &w, int in, int out_size) {
-    const int step = (int)w.step, reach = in + (int)w.border - (int)w.kernel + 1, last = (in + (int)w.border) / step + 1;
+    const int step = (int)w.step_y, reach = in + (int)w.border_y - (int)w.kernel + 1, last = (in + (int)w.border_y) / step + 1;
     Span span = {reach <= 0 ? 0 : (reach + step - 1) / step, last < out_size ? last : out_size};
     return span;
 }

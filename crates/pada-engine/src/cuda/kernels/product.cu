@@ -55,8 +55,8 @@ struct Chunk {
 // The number of chunks that contain all channels of one tap.
 __device__ inline int chunks_of_tap(int channels) { return (channels + DEPTH - 1) / DEPTH; }
 
-__device__ inline int chunks_of(const Window &window, int channels) {
-    return (int)(window.kernel * window.kernel) * chunks_of_tap(channels);
+__device__ inline int chunks_of(const Kernel &kernel, int channels) {
+    return (int)kernel.taps * chunks_of_tap(channels);
 }
 
 __device__ inline Chunk chunk_of(const Window &window, int channels, int chunk) {

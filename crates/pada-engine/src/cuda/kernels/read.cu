@@ -55,16 +55,16 @@ __device__ inline Pixel pixel_of(long long row, int height, int width) {
 
 // The row that a tap reads of the input; -1 outside.
 __device__ inline long long input_row(const Window &w, Pixel out, int ky, int kx) {
-    long long y = out.y * w.step + ky * w.dilation - w.border, x = out.x * w.step + kx * w.dilation - w.border;
+    long long y = out.y * w.step_y + ky * w.dilation - w.border_y, x = out.x * w.step_x + kx * w.dilation - w.border_x;
     return y >= 0 && y < w.height && x >= 0 && x < w.width ? (out.image * w.height + y) * w.width + x : -1;
 }
 
 // The row of the output that reads a pixel of the input through a tap; -1 if none does.
 __device__ inline long long output_row(const Window &w, Pixel in, int ky, int kx) {
-    long long y = in.y + w.border - ky * w.dilation, x = in.x + w.border - kx * w.dilation;
-    if (y < 0 || x < 0 || y % w.step || x % w.step) return -1;
-    y /= w.step;
-    x /= w.step;
+    long long y = in.y + w.border_y - ky * w.dilation, x = in.x + w.border_x - kx * w.dilation;
+    if (y < 0 || x < 0 || y % w.step_y || x % w.step_x) return -1;
+    y /= w.step_y;
+    x /= w.step_x;
     return y < w.out_height && x < w.out_width ? (in.image * w.out_height + y) * w.out_width + x : -1;
 }
 
