@@ -4,9 +4,8 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::path_sampler::check_space;
-use crate::schedule::check_progress;
 use crate::state::check_paths;
-use crate::{PathSampler, SamplerError, SavedState, Variant};
+use crate::{PathSampler, Progress, SamplerError, SavedState, Variant};
 
 /// Draws O paths per step in which every operation of every position occurs exactly once (strict fairness): the operations of each
 /// position are shuffled, and path k takes the k-th operation of each.
@@ -96,8 +95,7 @@ impl PathSampler for FairPaths {
         }
     }
 
-    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
-        check_progress(progress)?;
+    fn end_epoch(&mut self, _: Progress) -> Result<(), SamplerError> {
         self.epoch_paths.clear();
         Ok(())
     }

@@ -30,6 +30,23 @@ pub struct RunPoint {
     pub steps: usize,
 }
 
+/// The part of a learning-rate schedule that a stage of a run follows. The default is a schedule of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSpan {
+    /// Number of epochs of the schedule that lie before the stage.
+    pub before: usize,
+    /// Number of epochs of the whole schedule; `None` for the epochs of the stage.
+    pub epochs: Option<usize>,
+}
+
+impl ScheduleSpan {
+    /// Converts the position of a step in its stage to the position in the schedule.
+    pub fn point(self, at: RunPoint) -> RunPoint {
+        RunPoint { epoch: at.epoch + self.before, epochs: self.epochs.unwrap_or(at.epochs), ..at }
+    }
+}
+
 /// Parameters of [`Schedule::OneCycle`] with the defaults of PyTorch: the share of the steps in which the rate rises (`pct_start`), `lr`
 /// divided by the initial rate (`div_factor`), and the initial rate divided by the final rate (`final_div_factor`).
 const RISE: f64 = 0.3;

@@ -109,6 +109,48 @@ pub struct GradientMatchingConfig {
     pub leaf_epochs: usize,
     /// Initial weights of the sub-supernets after the last split.
     pub last: LastSplit,
+    /// The learning-rate schedule and the momentum of the stages of the run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub schedule: SplitSchedule,
+    /// With [`SplitSchedule::WholeRun`] and [`LastSplit::Reinitialise`], the length of the schedule that the last sub-supernets follow from
+    /// its start.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub last_schedule: LastSchedule,
+}
+
+/// Left out of the identity of a run, so that checkpoints that were written before a setting existed still belong to their run.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl GradientMatchingConfig {
+    /// Returns the number of epochs that a sub-supernet and its ancestors are trained, together with `first`, the epochs of the supernet.
+    pub fn total_epochs(&self, first: usize) -> usize {
+        first + self.splits.saturating_sub(1) * self.between_epochs + self.leaf_epochs
+    }
+}
+
+/// The learning-rate schedule and the momentum of the stages of a run that splits its supernet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitSchedule {
+    /// Every supernet follows a schedule of its own and starts with momentum 0.
+    #[default]
+    PerStage,
+    /// One schedule spans the epochs of the whole run, and a sub-supernet inherits the momentum of the supernet that was split, as in the
+    /// public code of gradient matching. Sub-supernets with new weights start with momentum 0 at the start of a schedule.
+    WholeRun,
+}
+
+/// The length of the schedule of sub-supernets with new weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LastSchedule {
+    /// The epochs of the sub-supernet, as the public code has it in the DARTS space (`--fix_sche 1`).
+    #[default]
+    Leaf,
+    /// The epochs of the whole run, so that training ends before the learning rate is small, as the public code has it on NAS-Bench-201.
+    WholeRun,
 }
 
 /// Initial weights of the sub-supernets after the last split.
