@@ -52,8 +52,8 @@ impl FairPaths {
         let mut numbers = positions.filter(|&e| space.kind(e).is_some()).map(|e| space.allowed()[e].len());
         let first = numbers.next().ok_or(SamplerError::Empty)?;
         if let Some(other) = numbers.find(|&n| n != first) {
-            let range =
-                "the same at every position for fair paths; use another path sampler or leave operations out";
+            let range = "the same at every position: strict fairness (FairNAS, Algorithm 1) trains every operation of every position once per \
+                 step; leave operations out, as FairNAS's own space leaves out skips, or use another path sampler";
             let (name, value) = ("the number of operations", other as f64);
             return Err(SamplerError::BadConfig { name, value, range });
         }

@@ -98,6 +98,16 @@ mod tests {
     }
 
     #[test]
+    fn stages_of_one_schedule_follow_each_other() {
+        let at = |epoch, epochs| RunPoint { epoch, epochs, step: 1, steps: 2 };
+        let span = ScheduleSpan { before: 20, epochs: Some(90) };
+        let point = span.point(at(5, 20));
+        assert_eq!((point.epoch, point.epochs, point.step, point.steps), (25, 90, 1, 2));
+        let own = ScheduleSpan::default().point(at(5, 20));
+        assert_eq!((own.epoch, own.epochs), (5, 20));
+    }
+
+    #[test]
     fn linear_goes_down_by_the_same_amount_with_every_step() {
         for (step, expected) in [(0, 0.5), (1, 0.475), (10, 0.25), (19, 0.025)] {
             let at = RunPoint { epoch: step / 4, epochs: 5, step: step % 4, steps: 4 };

@@ -43,10 +43,18 @@ impl UpdateConfig {
             Self::MagicAt(c) => {
                 let weight = c.weight >= 0.0 && c.weight.is_finite();
                 check("update.weight", c.weight, weight, "at least 0")?;
-                let aligns = run.supernet.space == SpaceName::Nb201;
-                let range =
-                    "another rule unless the search space is nb201, because only its paths can be aligned";
-                check("update.rule", "magic-at", aligns, range)
+                let range = match run.supernet.space {
+                    SpaceName::Nb201 => return Ok(()),
+                    SpaceName::Darts => {
+                        "another rule in the space darts: Magic-AT aligns the input and the output of an operation with those of the same \
+                         place in the anchor, and an anchor lacks the edges that its nodes do not keep"
+                    }
+                    SpaceName::Proxyless | SpaceName::Macro => {
+                        "another rule in a space whose batch norms have running statistics: Magic-AT sends the batch through path and \
+                         anchor, and the norms that both share would mix the statistics of the two"
+                    }
+                };
+                check("update.rule", "magic-at", false, range)
             }
         }
     }
@@ -66,9 +74,20 @@ fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> 
     let t = gate.temperature;
     check("update.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
     let cell = run.supernet.space.cell().is_some();
-    let range = "another rule unless the search space is nb201, because CLOSE needs a cell whose edges all have the same operations";
+    let range = match run.supernet.space {
+        SpaceName::Proxyless | SpaceName::Macro => {
+            "another rule in a space of layers: CLOSE lets the edges of a cell share blocks of weights, and layers have weights of different \
+             shapes"
+        }
+        SpaceName::Nb201 | SpaceName::Darts => {
+            "another rule unless the search space is nb201: the gate reads every edge of one cell, and a DARTS architecture has two cells \
+             whose nodes keep two edges each, for which this gate is not built"
+        }
+    };
     check("update.rule", "close", cell, range)?;
-    check("split", "given", run.split.is_none(), "left out if update.rule is \"close\"")
+    let range = "left out if update.rule is \"close\": CLOSE reduces the sharing of one supernet with its blocks, and a sub-supernet would \
+                 start without the blocks and the gate of the supernet that was split";
+    check("split", "given", run.split.is_none(), range)
 }
 
 /// Largest number of blocks, because the key of an assignment stores the index of a block in one byte.
