@@ -9,7 +9,7 @@
 use candle_core::{D, Device, Result, Tensor, Var};
 use pada_sampler::{
     DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig, PathObservation,
-    PathSampler,
+    PathSampler, Progress,
 };
 use pada_space::{Arch, SubSpace};
 use rand::{RngExt, SeedableRng};
@@ -44,7 +44,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
                 images.observe(batch, &step.example_norms)?;
             }
         }
-        let progress = epoch as f64 / EPOCHS as f64;
+        let progress = Progress::new(epoch, EPOCHS)?;
         paths.end_epoch(progress)?;
         images.end_epoch(progress)?;
         if epoch == 0 || epoch % 25 == 24 {

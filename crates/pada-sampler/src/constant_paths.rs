@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::path_sampler::check_space;
 use crate::rows::Rows;
-use crate::schedule::check_progress;
 use crate::state::{bad_state, check_len};
 use crate::weighted_draws::check_weights;
-use crate::{DistributionScope, LinearSchedule, PathSampler, SamplerError, SavedState};
+use crate::{DistributionScope, LinearSchedule, PathSampler, Progress, SamplerError, SavedState};
 
 /// Draws one path per step from a given distribution over operations that no gradient changes. It is a control experiment: it
 /// shows how much of the gain of an importance sampler is a mere preference for some operations.
@@ -67,8 +66,17 @@ impl ConstantPaths {
         }
         let target: Vec<f64> = target[..rows.ops].iter().map(|p| p / sum).collect();
         let mut sampler = Self { p: target.clone(), space, rows, target, share };
-        sampler.end_epoch(0.0)?;
+        sampler.mix(0.0);
         Ok(sampler)
+    }
+
+    /// Mixes the target with the uniform distribution as at a progress of the schedule.
+    fn mix(&mut self, progress: f64) {
+        let share = self.share.at(progress);
+        let uniform = self.rows.uniform(0);
+        for ((p, target), uniform) in self.p.iter_mut().zip(&self.target).zip(uniform) {
+            *p = share * target + (1.0 - share) * uniform;
+        }
     }
 }
 
@@ -77,13 +85,8 @@ impl PathSampler for ConstantPaths {
         vec![self.rows.draw(&self.space, &self.p, rng)]
     }
 
-    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
-        check_progress(progress)?;
-        let share = self.share.at(progress);
-        let uniform = self.rows.uniform(0);
-        for ((p, target), uniform) in self.p.iter_mut().zip(&self.target).zip(uniform) {
-            *p = share * target + (1.0 - share) * uniform;
-        }
+    fn end_epoch(&mut self, progress: Progress) -> Result<(), SamplerError> {
+        self.mix(progress.before());
         Ok(())
     }
 

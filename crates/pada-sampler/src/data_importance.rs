@@ -2,12 +2,11 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::path_sampler::check_norms;
-use crate::schedule::check_progress;
 use crate::state::{bad_state, check_len};
 use crate::uniform_data::shuffled;
 use crate::weighted_draws::check_weights;
 use crate::{
-    AliasTable, DataSampler, ImportanceWeights, LinearSchedule, SamplerError, SavedState, Variant,
+    AliasTable, DataSampler, ImportanceWeights, LinearSchedule, Progress, SamplerError, SavedState, Variant,
     draw_without_replacement,
 };
 
@@ -31,6 +30,8 @@ pub struct DataImportanceConfig {
     pub importance_weights: ImportanceWeights,
     /// Sampling with or without replacement within an epoch.
     pub replacement: Replacement,
+    /// Importance of an image that was not drawn in an epoch.
+    pub unseen: Unseen,
 }
 
 impl DataImportanceConfig {
@@ -63,6 +64,23 @@ impl DataImportanceConfig {
     pub fn with_replacement(self, replacement: Replacement) -> Self {
         Self { replacement, ..self }
     }
+
+    /// Sets the importance of an image that was not drawn in an epoch.
+    pub fn with_unseen(self, unseen: Unseen) -> Self {
+        Self { unseen, ..self }
+    }
+}
+
+/// Importance of an image that was not drawn in an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unseen {
+    /// The image has no importance of its own, as in the released code and in the paper. The uniform share of the distribution, 1 − τ, is
+    /// what can draw it again.
+    #[default]
+    Zero,
+    /// The image keeps its last importance. Not part of the paper.
+    Keep,
 }
 
 /// Sampling with or without replacement within an epoch.
@@ -80,9 +98,10 @@ pub enum Replacement {
 /// `q = τ · s/Σs + (1 − τ)/N`, computed at the end of an epoch. The first epoch is a random order of all images.
 ///
 /// The importance s of an image that was drawn in the epoch is its gradient norm; if it is drawn again, `s ← (s + new)/2`. An image
-/// that was not drawn
-/// - has the importance 0 with [`Variant::Released`],
-/// - keeps its importance with [`Variant::Paper`].
+/// that was not drawn has the importance 0, or keeps its importance with [`Unseen::Keep`].
+///
+/// After epoch j of E, counted from 1, τ is at progress (j − 1)/E of its schedule with [`Variant::Released`] and at j/E with
+/// [`Variant::Paper`], whose Algorithm 1 increases τ before the update.
 ///
 /// # Source
 /// PA&DA, Eq. 13 and Algorithm 1; released code `train_panda_201.py`.
@@ -184,14 +203,13 @@ impl DataSampler for DataImportance {
         Ok(())
     }
 
-    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
-        check_progress(progress)?;
+    fn end_epoch(&mut self, progress: Progress) -> Result<(), SamplerError> {
         let DataImportanceState { importance, seen, probability, epochs } = &mut self.state;
-        if self.config.variant == Variant::Released {
+        if self.config.unseen == Unseen::Zero {
             importance.iter_mut().zip(&*seen).filter(|(_, seen)| !**seen).for_each(|(s, _)| *s = 0.0);
         }
         let (sum, uniform) = (importance.iter().sum::<f64>(), 1.0 / importance.len() as f64);
-        let share = self.config.smoothing.at(progress);
+        let share = self.config.smoothing.at(progress.of(self.config.variant));
         for (q, s) in probability.iter_mut().zip(&*importance) {
             // DIFFERS: if the importance of all images is zero, the released code divides by zero; here q is uniform.
             *q = if sum > 0.0 { share * (s / sum) + (1.0 - share) * uniform } else { uniform };

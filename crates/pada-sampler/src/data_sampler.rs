@@ -1,6 +1,6 @@
 use rand::Rng;
 
-use crate::{SamplerError, SavedState};
+use crate::{Progress, SamplerError, SavedState};
 
 /// Draws the images that a supernet is trained on. N is the number of images.
 ///
@@ -36,13 +36,13 @@ pub trait DataSampler: Send {
         Ok(())
     }
 
-    /// Ends an epoch and updates the distribution. `progress` is the index of the epoch that ended, counted from 0, divided by
-    /// the number of epochs.
+    /// Ends an epoch and updates the distribution.
     ///
     /// # Errors
-    /// Returns [`SamplerError::BadProgress`] if `progress` is not in `0..=1`. The sampler is unchanged then.
-    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
-        crate::schedule::check_progress(progress)
+    /// Returns [`SamplerError`] if the sampler cannot compute its next distribution. The samplers of this crate never do.
+    fn end_epoch(&mut self, progress: Progress) -> Result<(), SamplerError> {
+        let _ = progress;
+        Ok(())
     }
 
     /// The probability of each image, `[N]`, or `None` if each image is drawn exactly once per epoch.

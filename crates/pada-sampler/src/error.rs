@@ -78,13 +78,13 @@ pub enum SamplerError {
         /// The value of the number.
         value: f64,
     },
-    /// The progress passed to `end_epoch` is not in `0..=1`.
-    #[error(
-        "progress is {value}, but it must be in 0..=1: the index of the epoch divided by the number of epochs"
-    )]
+    /// The epoch of a [`Progress`](crate::Progress) is not one of the run.
+    #[error("epoch {epoch} does not exist: a run of {epochs} epochs has epochs 0 to {epochs} - 1")]
     BadProgress {
-        /// The value that was passed.
-        value: f64,
+        /// Index of the epoch, from 0.
+        epoch: usize,
+        /// Number of epochs of the run.
+        epochs: usize,
     },
     /// A saved state belongs to another kind of sampler or training rule.
     #[error("the saved state belongs to `{found}`, but this is `{expected}`")]

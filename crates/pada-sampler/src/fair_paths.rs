@@ -4,9 +4,8 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::path_sampler::check_space;
-use crate::schedule::check_progress;
 use crate::state::check_paths;
-use crate::{PathSampler, SamplerError, SavedState, Variant};
+use crate::{PathSampler, Progress, SamplerError, SavedState, Variant};
 
 /// Draws O paths per step in which every operation of every position occurs exactly once (strict fairness): the operations of each
 /// position are shuffled, and path k takes the k-th operation of each.
@@ -53,8 +52,8 @@ impl FairPaths {
         let mut numbers = positions.filter(|&e| space.kind(e).is_some()).map(|e| space.allowed()[e].len());
         let first = numbers.next().ok_or(SamplerError::Empty)?;
         if let Some(other) = numbers.find(|&n| n != first) {
-            let range =
-                "the same at every position for fair paths; use another path sampler or leave operations out";
+            let range = "the same at every position: strict fairness (FairNAS, Algorithm 1) trains every operation of every position once per \
+                 step; leave operations out, as FairNAS's own space leaves out skips, or use another path sampler";
             let (name, value) = ("the number of operations", other as f64);
             return Err(SamplerError::BadConfig { name, value, range });
         }
@@ -96,8 +95,7 @@ impl PathSampler for FairPaths {
         }
     }
 
-    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
-        check_progress(progress)?;
+    fn end_epoch(&mut self, _: Progress) -> Result<(), SamplerError> {
         self.epoch_paths.clear();
         Ok(())
     }

@@ -21,7 +21,7 @@ mod weighted_draws;
 
 pub use audit::{effective_sample_size, entropy};
 pub use constant_paths::{ConstantPaths, ConstantPathsState};
-pub use data_importance::{DataImportance, DataImportanceConfig, DataImportanceState, Replacement};
+pub use data_importance::{DataImportance, DataImportanceConfig, DataImportanceState, Replacement, Unseen};
 pub use data_sampler::DataSampler;
 pub use error::SamplerError;
 pub use fair_paths::{FairPaths, FairPathsState};
@@ -32,9 +32,9 @@ pub use path_importance::{DistributionScope, PathImportance, PathImportanceConfi
 pub use path_sampler::{PathObservation, PathSampler};
 /// The version of `rand` whose [`rand::Rng`] the traits of this crate use.
 pub use rand;
-pub use schedule::LinearSchedule;
+pub use schedule::{LinearSchedule, Progress};
 pub use state::SavedState;
 pub use uniform_data::UniformData;
-pub use uniform_paths::UniformPaths;
+pub use uniform_paths::{ConnectedPaths, IsConnected, UniformPaths};
 pub use variant::{ImportanceWeights, Variant};
 pub use weighted_draws::{AliasTable, draw_without_replacement};

@@ -6,9 +6,8 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::path_sampler::check_space;
-use crate::schedule::check_progress;
 use crate::state::{bad_state, check_paths};
-use crate::{LinearSchedule, PathObservation, PathSampler, SamplerError, SavedState};
+use crate::{LinearSchedule, PathObservation, PathSampler, Progress, SamplerError, SavedState};
 
 /// Settings of [`ParetoPaths`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -147,9 +146,8 @@ impl PathSampler for ParetoPaths {
         Ok(())
     }
 
-    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
-        check_progress(progress)?;
-        self.share = self.config.smoothing.at(progress);
+    fn end_epoch(&mut self, progress: Progress) -> Result<(), SamplerError> {
+        self.share = self.config.smoothing.at(progress.before());
         Ok(())
     }
 

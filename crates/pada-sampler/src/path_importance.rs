@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::path_sampler::{check_path, check_space};
 use crate::rows::Rows;
-use crate::schedule::check_progress;
 use crate::state::{bad_state, check_len};
 use crate::weighted_draws::check_weights;
 use crate::{
-    ImportanceWeights, LinearSchedule, PathObservation, PathSampler, SamplerError, SavedState, Variant,
+    ImportanceWeights, LinearSchedule, PathObservation, PathSampler, Progress, SamplerError, SavedState,
+    Variant,
 };
 
 /// Settings of [`PathImportance`]. The default is the released code of PA&DA.
@@ -109,7 +109,11 @@ pub enum DistributionScope {
 /// At the end of an epoch the probability of each of the O operations is `p = δ · G/ΣG + (1 − δ)/O`, where G is the importance of the
 /// operation in this epoch. G starts at 0 in every epoch.
 /// - [`Variant::Released`]: after every step in which the operation has a gradient, `G ← (G + n)/2`, so the last steps count most.
-/// - [`Variant::Paper`]: G is the mean of n over the steps in which the operation was on the path.
+/// - [`Variant::Paper`]: G is the mean of n over the steps in which the operation was on the path. How the paper combines the norms of an
+///   epoch is not verified.
+///
+/// After epoch j of E, counted from 1, δ is at progress (j − 1)/E of its schedule with [`Variant::Released`] and at j/E with
+/// [`Variant::Paper`], whose Algorithm 1 increases δ before the update.
 ///
 /// n is the mean gradient norm over the positions of the path at which the operation stands. An inactive position, for example an edge
 /// of DARTS that no node keeps, is not counted.
@@ -231,9 +235,8 @@ impl PathSampler for PathImportance {
         Ok(())
     }
 
-    fn end_epoch(&mut self, progress: f64) -> Result<(), SamplerError> {
-        check_progress(progress)?;
-        let (share, ops) = (self.config.smoothing.at(progress), self.rows.ops);
+    fn end_epoch(&mut self, progress: Progress) -> Result<(), SamplerError> {
+        let (share, ops) = (self.config.smoothing.at(progress.of(self.config.variant)), self.rows.ops);
         let rows = self.p.chunks_exact_mut(ops).zip(self.g.chunks_exact(ops));
         for (row, (p, g)) in rows.enumerate() {
             let sum: f64 = g.iter().sum();

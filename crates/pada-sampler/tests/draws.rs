@@ -4,8 +4,8 @@
 use pada_sampler::{
     AliasTable, DataImportance, DataImportanceConfig, DataImportanceState, DataSampler, FixedPath,
     ImportanceWeights, LinearSchedule, OneChangePaths, PathImportance, PathImportanceConfig,
-    PathImportanceState, PathObservation, PathSampler, Replacement, SamplerError, SavedState, UniformData,
-    UniformPaths, Variant, draw_without_replacement,
+    PathImportanceState, PathObservation, PathSampler, Progress, Replacement, SamplerError, SavedState,
+    UniformData, UniformPaths, Variant, draw_without_replacement,
 };
 use pada_space::{Arch, SpaceError, SubSpace};
 use rand::{RngExt, SeedableRng};
@@ -37,14 +37,14 @@ fn assert_frequencies(counts: &[usize], p: &[f64]) {
 fn data(config: DataImportanceConfig) -> DataImportance {
     let mut sampler = DataImportance::new(4, config).unwrap();
     sampler.observe(&[0, 1, 2, 3], &[0.5, 1.0, 0.25, 0.75]).unwrap();
-    sampler.end_epoch(0.0).unwrap();
+    sampler.end_epoch(Progress::new(0, 10).unwrap()).unwrap();
     sampler
 }
 
 fn paths(config: PathImportanceConfig) -> PathImportance {
     let mut sampler = PathImportance::new(SubSpace::from_op_counts(&[3; 2]).unwrap(), config).unwrap();
     tell(&mut sampler, &Arch::new(vec![1, 2]), &[0.0, 1.0, 3.0]);
-    sampler.end_epoch(0.0).unwrap();
+    sampler.end_epoch(Progress::new(0, 10).unwrap()).unwrap();
     sampler
 }
 
@@ -172,7 +172,7 @@ fn without_replacement_every_image_comes_once_also_where_its_score_is_zero() {
     let config = DataImportanceConfig::default().with_replacement(replacement).with_smoothing(WHOLE);
     let mut sampler = DataImportance::new(4, config).unwrap();
     sampler.observe(&[0, 2], &[0.5, 0.25]).unwrap();
-    sampler.end_epoch(0.0).unwrap();
+    sampler.end_epoch(Progress::new(0, 10).unwrap()).unwrap();
     let mut order = sampler.epoch_order(&mut rng());
     assert_eq!(order[2..], [1, 3]);
     order.sort_unstable();
@@ -231,7 +231,7 @@ fn a_restored_sampler_goes_on_bit_for_bit() {
     restored.restore(&whole.state()).unwrap();
     for sampler in [&mut whole, &mut restored] {
         tell(sampler, &Arch::new(vec![2, 1]), &[0.0, 0.1, 0.7]);
-        sampler.end_epoch(0.7).unwrap();
+        sampler.end_epoch(Progress::new(7, 10).unwrap()).unwrap();
     }
     assert_eq!(whole.distribution(), restored.distribution());
     assert_eq!(whole.state(), restored.state());
@@ -242,7 +242,7 @@ fn a_restored_sampler_goes_on_bit_for_bit() {
     restored.restore(&whole.state()).unwrap();
     for sampler in [&mut whole, &mut restored] {
         sampler.observe(&[3, 0], &[0.1, 0.7]).unwrap();
-        sampler.end_epoch(0.7).unwrap();
+        sampler.end_epoch(Progress::new(7, 10).unwrap()).unwrap();
     }
     assert_eq!(whole.state(), restored.state());
     assert_eq!(whole.epoch_order(&mut rng()), restored.epoch_order(&mut rng()));
@@ -282,7 +282,7 @@ fn a_state_of_another_sampler_is_refused_and_changes_nothing() {
 fn states_survive_json_bit_for_bit() {
     let mut sampler = data(DataImportanceConfig::paper());
     sampler.observe(&[1, 3], &[0.1, f32::MIN_POSITIVE]).unwrap();
-    sampler.end_epoch(1.0 / 3.0).unwrap();
+    sampler.end_epoch(Progress::new(1, 3).unwrap()).unwrap();
     let json = serde_json::to_string(&sampler.state()).unwrap();
     let state: SavedState = serde_json::from_str(&json).unwrap();
     assert_eq!(state, sampler.state());
@@ -343,8 +343,11 @@ fn misuse_is_an_error_with_a_reason() {
         );
     }
     assert!(matches!(sampler.loss_weight(&Arch::new(vec![0, 9])), Err(SamplerError::NotInSpace { .. })));
-    for progress in [7.0, -0.1, f64::NAN] {
-        assert!(matches!(sampler.end_epoch(progress), Err(SamplerError::BadProgress { .. })));
+    for (epoch, epochs) in [(7, 7), (0, 0), (usize::MAX, 1)] {
+        let error = Progress::new(epoch, epochs).unwrap_err();
+        assert!(
+            matches!(error, SamplerError::BadProgress { epoch: e, epochs: n } if (e, n) == (epoch, epochs))
+        );
     }
     assert_eq!(sampler.state(), before);
 
@@ -357,10 +360,7 @@ fn misuse_is_an_error_with_a_reason() {
     assert!(matches!(error, SamplerError::LengthMismatch { found: 1, expected: 2, .. }), "{error}");
     let error = sampler.observe(&[0, 1], &[0.1, f32::NAN]).unwrap_err();
     assert!(matches!(error, SamplerError::BadObservation { index: 1, .. }), "{error}");
-    assert!(matches!(sampler.end_epoch(7.0), Err(SamplerError::BadProgress { value: 7.0 })));
     assert_eq!(sampler.state(), before);
-    let mut uniform = UniformData::new(3).unwrap();
-    assert!(matches!(uniform.end_epoch(7.0), Err(SamplerError::BadProgress { value: 7.0 })));
 }
 
 #[test]

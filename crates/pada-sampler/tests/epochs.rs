@@ -3,7 +3,8 @@
 
 use pada_sampler::{
     DataImportance, DataImportanceConfig, DataSampler, DistributionScope, ImportanceWeights, LinearSchedule,
-    PathImportance, PathImportanceConfig, PathObservation, PathSampler, Replacement, Variant,
+    PathImportance, PathImportanceConfig, PathObservation, PathSampler, Progress, Replacement, Unseen,
+    Variant,
 };
 use pada_space::{Arch, SubSpace};
 
@@ -53,16 +54,22 @@ fn assert_close(ours: &[f64], theirs: &[f64]) {
 }
 
 #[test]
-fn four_epochs_of_both_variants_equal_python() {
+fn four_epochs_of_every_variant_equal_python() {
     let fixture: Fixture = serde_json::from_str(include_str!("data/epochs.json")).unwrap();
-    for (name, variant) in [("released", Variant::Released), ("paper", Variant::Paper)] {
-        let (mut paths, mut data) = samplers(variant, LinearSchedule::default(), 7);
+    for (name, variant, unseen) in [
+        ("released", Variant::Released, Unseen::Zero),
+        ("paper", Variant::Paper, Unseen::Zero),
+        ("keep", Variant::Released, Unseen::Keep),
+    ] {
+        let (mut paths, _) = samplers(variant, LinearSchedule::default(), 7);
+        let config = DataImportanceConfig::default().with_variant(variant).with_unseen(unseen);
+        let mut data = DataImportance::new(7, config).unwrap();
         for (epoch, (steps, expected)) in fixture.epochs.iter().zip(&fixture.expected[name]).enumerate() {
             for step in steps {
                 tell(&mut paths, &Arch::new(step.path.clone()), &step.op_norms);
                 data.observe(&step.images, &step.image_norms).unwrap();
             }
-            let progress = epoch as f64 / fixture.total_epochs as f64;
+            let progress = Progress::new(epoch, fixture.total_epochs).unwrap();
             paths.end_epoch(progress).unwrap();
             data.end_epoch(progress).unwrap();
             assert_close(&paths.distribution()[0], &expected.p);
@@ -79,7 +86,7 @@ fn an_epoch_by_hand() {
         // Operation 2 stands once and three times, operation 3 only in the second path.
         tell(paths, &Arch::new(vec![2, 0, 0, 1, 4, 0]), &[0.0, 0.0, 4.0, 0.0, 0.0]);
         tell(paths, &Arch::new(vec![2, 2, 2, 3, 4, 0]), &[0.0, 0.0, 1.0, 3.0, 0.0]);
-        paths.end_epoch(0.3).unwrap();
+        paths.end_epoch(Progress::new(3, 10).unwrap()).unwrap();
     };
     // Released: G₂ = ((0 + 4)/2 + 1)/2 = 1.5, G₃ = (0 + 3)/2 = 1.5: half each.
     let (mut paths, mut data) = samplers(Variant::Released, half, 4);
@@ -94,20 +101,46 @@ fn an_epoch_by_hand() {
     // Image 0 is seen twice: (0.5 + 1.0)/2 = 0.75; image 2 once: 0.25; images 1 and 3 never: 0.
     data.observe(&[0, 2], &[0.5, 0.25]).unwrap();
     data.observe(&[0], &[1.0]).unwrap();
-    data.end_epoch(0.3).unwrap();
+    data.end_epoch(Progress::new(3, 10).unwrap()).unwrap();
     assert_close(data.distribution().unwrap(), &[0.5, 0.125, 0.25, 0.125]);
 }
 
 #[test]
-fn the_variants_differ_in_what_an_unseen_image_keeps() {
+fn an_unseen_image_has_no_importance_in_both_variants_unless_it_keeps_its_own() {
     let whole = LinearSchedule { first: 1.0, last: 1.0 };
-    for (variant, expected) in [(Variant::Released, [0.0, 1.0]), (Variant::Paper, [0.75, 0.25])] {
-        let (_, mut data) = samplers(variant, whole, 2);
+    let (zero, kept) = ([0.0, 1.0], [0.75, 0.25]);
+    for (variant, unseen, expected) in [
+        (Variant::Released, Unseen::Zero, zero),
+        (Variant::Paper, Unseen::Zero, zero),
+        (Variant::Released, Unseen::Keep, kept),
+        (Variant::Paper, Unseen::Keep, kept),
+    ] {
+        let config = DataImportanceConfig::default().with_variant(variant).with_smoothing(whole);
+        let mut data = DataImportance::new(2, config.with_unseen(unseen)).unwrap();
         data.observe(&[0, 1], &[0.75, 0.5]).unwrap();
-        data.end_epoch(0.0).unwrap();
+        data.end_epoch(Progress::new(0, 10).unwrap()).unwrap();
         data.observe(&[1], &[0.25]).unwrap();
-        data.end_epoch(0.1).unwrap();
+        data.end_epoch(Progress::new(1, 10).unwrap()).unwrap();
         assert_close(data.distribution().unwrap(), &expected);
+    }
+}
+
+/// Algorithm 1 of the paper on a hand-made case of two epochs: line 9 grows δ and τ to j/E, lines 10 and 11 mix. The released code mixes
+/// with (j − 1)/E, so its distributions are still uniform after the first epoch.
+#[test]
+fn the_factor_grows_before_the_update_in_the_paper_and_after_it_in_the_released_code() {
+    for (variant, shares) in [(Variant::Released, [0.0, 0.5]), (Variant::Paper, [0.5, 1.0])] {
+        let (mut paths, mut data) = samplers(variant, LinearSchedule::default(), 2);
+        for (epoch, share) in shares.into_iter().enumerate() {
+            tell(&mut paths, &Arch::new(vec![2, 2, 2, 2, 2, 2]), &[0.0, 0.0, 4.0, 0.0, 0.0]);
+            data.observe(&[1], &[0.5]).unwrap();
+            let progress = Progress::new(epoch, 2).unwrap();
+            paths.end_epoch(progress).unwrap();
+            data.end_epoch(progress).unwrap();
+            let rest = (1.0 - share) / 5.0;
+            assert_close(&paths.distribution()[0], &[rest, rest, share + rest, rest, rest]);
+            assert_close(data.distribution().unwrap(), &[(1.0 - share) / 2.0, share + (1.0 - share) / 2.0]);
+        }
     }
 }
 
@@ -118,9 +151,9 @@ fn g_starts_at_zero_every_epoch() {
         let (mut paths, _) = samplers(variant, whole, 1);
         let path = Arch::new(vec![2, 2, 2, 2, 2, 3]);
         tell(&mut paths, &path, &[0.0, 0.0, 5.0, 1.0, 0.0]);
-        paths.end_epoch(0.0).unwrap();
+        paths.end_epoch(Progress::new(0, 10).unwrap()).unwrap();
         tell(&mut paths, &path, &[0.0, 0.0, 1.0, 1.0, 0.0]);
-        paths.end_epoch(0.1).unwrap();
+        paths.end_epoch(Progress::new(1, 10).unwrap()).unwrap();
         assert_close(&paths.distribution()[0], &[0.0, 0.0, 0.5, 0.5, 0.0]);
     }
 }
@@ -141,7 +174,7 @@ fn weights_of_an_epoch_by_hand() {
         let all_two = Arch::new(vec![2; 6]);
         assert_eq!(paths.loss_weight(&all_two).unwrap(), 1.0, "the first epoch is uniform");
         tell(&mut paths, &all_two, &[0.0, 0.0, 4.0, 0.0, 0.0]);
-        paths.end_epoch(0.3).unwrap();
+        paths.end_epoch(Progress::new(3, 10).unwrap()).unwrap();
         // Only operation 2 has a norm: p = 0.5 + 0.1 there and 0.1 elsewhere; u = 0.2.
         assert_close(&paths.distribution()[0], &[0.1, 0.1, 0.6, 0.1, 0.1]);
         let weight = |choices: [u8; 6]| paths.loss_weight(&Arch::new(choices)).unwrap();
@@ -162,7 +195,7 @@ fn weights_of_an_epoch_by_hand() {
             let mut data = DataImportance::new(4, config).unwrap();
             assert_eq!(data.loss_weight(0).unwrap(), 1.0, "the first epoch is uniform");
             data.observe(&[0, 2, 0], &[0.5, 0.25, 1.0]).unwrap();
-            data.end_epoch(0.3).unwrap();
+            data.end_epoch(Progress::new(3, 10).unwrap()).unwrap();
             // s = 0.75, 0, 0.25, 0.
             assert_close(data.distribution().unwrap(), &[0.5, 0.125, 0.25, 0.125]);
             assert_eq!([0, 1, 2, 3].map(|image| data.loss_weight(image).unwrap()), expected);

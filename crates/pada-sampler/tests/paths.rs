@@ -1,14 +1,14 @@
 //! The path samplers of the other methods, by the rule that defines each.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use pada_sampler::{
-    ConstantPaths, DistributionScope, FairPaths, ImportanceWeights, LinearSchedule, OneChangePaths,
-    ParetoPaths, ParetoPathsConfig, ParetoPathsState, PathImportance, PathImportanceConfig, PathObservation,
-    PathSampler, SamplerError, Variant,
+    ConnectedPaths, ConstantPaths, DistributionScope, FairPaths, ImportanceWeights, LinearSchedule,
+    OneChangePaths, ParetoPaths, ParetoPathsConfig, ParetoPathsState, PathImportance, PathImportanceConfig,
+    PathObservation, PathSampler, Progress, SamplerError, Variant,
 };
-use pada_space::{Arch, Darts, DartsCell, Proxyless, ProxylessWidths, SearchSpace, SubSpace};
+use pada_space::{Arch, Darts, DartsCell, Nb201, Proxyless, ProxylessWidths, SearchSpace, SubSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -60,7 +60,7 @@ fn released_fair_paths_repeat_all_epoch_and_paper_ones_do_not() {
         for epoch in 0..2 {
             let drawn: HashSet<Vec<Arch>> = (0..20).map(|_| sampler.next_paths(&mut rng)).collect();
             epochs.push(drawn);
-            sampler.end_epoch(f64::from(epoch) / 2.0).unwrap();
+            sampler.end_epoch(Progress::new(epoch, 2).unwrap()).unwrap();
         }
         epochs
     };
@@ -93,7 +93,7 @@ fn constant_paths_follow_their_distribution_whatever_is_seen() {
         sampler.observe(&seen(&path, &[9.0; 6], 1.0)).unwrap();
         path.choices().iter().for_each(|&op| counts[usize::from(op)] += 1);
     }
-    sampler.end_epoch(0.5).unwrap();
+    sampler.end_epoch(Progress::new(1, 2).unwrap()).unwrap();
     for (count, p) in counts.iter().zip(target) {
         let (n, count) = (60_000.0, f64::from(*count));
         assert!((count - n * p).abs() < 5.0 * (n * p * (1.0 - p)).sqrt(), "{counts:?}");
@@ -107,7 +107,7 @@ fn a_ramp_leads_from_uniform_to_the_target() {
     let ramp = LinearSchedule { first: 0.0, last: 1.0 };
     let mut sampler = ConstantPaths::new(space(), &[0.0, 0.0, 0.38, 0.62, 0.0], ramp).unwrap();
     assert_eq!(sampler.distribution()[0], [0.2; 5]);
-    sampler.end_epoch(0.5).unwrap();
+    sampler.end_epoch(Progress::new(1, 2).unwrap()).unwrap();
     let expected = [0.1, 0.1, 0.29, 0.41, 0.1];
     let row = &sampler.distribution()[0];
     assert!(row.iter().zip(expected).all(|(p, e)| (p - e).abs() < 1e-12), "{row:?}");
@@ -135,7 +135,7 @@ fn importance_per_position_learns_from_its_own_position() {
     sampler.observe(&seen(&Arch::new(vec![1, 2]), &[1.0, 6.0], 0.0)).unwrap();
     sampler.observe(&seen(&Arch::new(vec![2, 2]), &[3.0, 2.0], 0.0)).unwrap();
     sampler.observe(&seen(&Arch::new(vec![1, 1]), &[1.0, 12.0], 0.0)).unwrap();
-    sampler.end_epoch(0.0).unwrap();
+    sampler.end_epoch(Progress::new(0, 10).unwrap()).unwrap();
     assert_eq!(sampler.distribution(), [[0.0, 0.25, 0.75], [0.0, 0.75, 0.25]]);
 }
 
@@ -179,7 +179,7 @@ fn one_p_serves_positions_that_lack_an_operation() {
     for (digits, norms) in [([0, 0], [1.0, 1.0]), ([1, 1], [3.0, 3.0]), ([2, 1], [4.0, 3.0])] {
         sampler.observe(&seen(&Arch::new(digits.to_vec()), &norms, 0.0)).unwrap();
     }
-    sampler.end_epoch(0.0).unwrap();
+    sampler.end_epoch(Progress::new(0, 10).unwrap()).unwrap();
     assert_eq!(sampler.distribution(), [[0.125, 0.375, 0.5]]);
     let (mut rng, mut counts) = (rng(), [[0_u32; 3]; 2]);
     for _ in 0..8_000 {
@@ -223,7 +223,7 @@ fn importance_in_darts_learns_from_the_edges_that_are_kept() {
         let mut sampler = PathImportance::new(SubSpace::full(&Darts), config).unwrap();
         let (path, norms) = darts_path(4, 6);
         sampler.observe(&seen(&path, &norms, 0.0)).unwrap();
-        sampler.end_epoch(0.0).unwrap();
+        sampler.end_epoch(Progress::new(0, 10).unwrap()).unwrap();
         let path = sampler.next_paths(&mut rng()).remove(0);
         Darts.check(&path).unwrap();
         sampler.distribution()
@@ -266,9 +266,19 @@ fn fair_paths_in_darts_train_every_operation_of_the_edges_they_keep() {
         }
     }
     assert!(kept.len() > 16, "the inputs change from step to step");
-    let proxyless = SubSpace::full(&Proxyless::new(ProxylessWidths::SEARCH));
-    let error = FairPaths::new(proxyless, Variant::Paper).unwrap_err();
-    assert!(error.to_string().contains("leave operations out"), "{error}");
+    // Some layers of ProxylessNAS can be skipped and some cannot, so no set of paths is fair to both.
+    let space = Proxyless::new(ProxylessWidths::SEARCH);
+    let error = FairPaths::new(SubSpace::full(&space), Variant::Paper).unwrap_err();
+    assert!(error.to_string().contains("strict fairness"), "{error}");
+    // Without skips, as in FairNAS's own space, all layers have the same six blocks.
+    let blocks: Vec<&str> = space.op_names().iter().copied().take(6).collect();
+    let part = SubSpace::with_ops(&space, &blocks).unwrap();
+    let paths = FairPaths::new(part, Variant::Paper).unwrap().next_paths(&mut rng);
+    assert_eq!(paths.len(), 6);
+    for position in 0..space.n_ops().len() {
+        let ops: HashSet<u8> = paths.iter().map(|path| path.choices()[position]).collect();
+        assert_eq!(ops, (0..6).collect::<HashSet<u8>>());
+    }
 }
 
 #[test]
@@ -281,4 +291,48 @@ fn one_change_in_darts_is_a_change_of_the_genotype() {
         assert_ne!(Darts.without_dead_edges(&path).unwrap(), Darts.without_dead_edges(&last).unwrap());
         last = path;
     }
+}
+
+/// The rule of GM's public code, `check_connect`, written out: four ways lead from node 0 to node 3.
+fn connected_by_hand(arch: &Arch) -> bool {
+    let is = |e: usize| arch.choices()[e] != 0;
+    is(3) || (is(1) && is(5)) || (is(0) && is(4)) || (is(0) && is(2) && is(5))
+}
+
+#[test]
+fn connected_paths_are_the_connected_architectures_with_equal_probabilities() {
+    let is_connected = |arch: &Arch| Nb201::new().active(arch).unwrap().contains(&true);
+    for arch in Nb201::new().archs() {
+        assert_eq!(is_connected(&arch), connected_by_hand(&arch), "{arch}");
+    }
+    // Two operations on six edges, so every connected architecture is drawn often.
+    let part = SubSpace::with_ops(&Nb201::new(), &["none", "nor_conv_3x3"]).unwrap();
+    let (mut sampler, mut rng) = (ConnectedPaths::new(part, Box::new(is_connected)).unwrap(), rng());
+    let mut counts: HashMap<Arch, usize> = HashMap::new();
+    const DRAWS: usize = 40_000;
+    for _ in 0..DRAWS {
+        *counts.entry(sampler.next_paths(&mut rng).remove(0)).or_default() += 1;
+    }
+    let all: Vec<Arch> =
+        Nb201::new().archs().filter(|a| a.choices().iter().all(|c| [0, 3].contains(c))).collect();
+    let connected: Vec<&Arch> = all.iter().filter(|arch| connected_by_hand(arch)).collect();
+    assert!(connected.len() < 64 && counts.len() == connected.len());
+    let mean = DRAWS as f64 / connected.len() as f64;
+    for arch in &connected {
+        assert!((counts[*arch] as f64 - mean).abs() < 6.0 * mean.sqrt(), "{arch}: {}", counts[*arch]);
+    }
+    // The marginal distribution is exact.
+    let share =
+        |op: u8| connected.iter().filter(|a| a.choices()[0] == op).count() as f64 / connected.len() as f64;
+    assert_eq!(sampler.distribution()[0], [share(0), 0.0, 0.0, share(3)]);
+    assert!(share(3) > share(0));
+}
+
+#[test]
+fn a_part_without_a_connected_architecture_is_refused() {
+    let part = SubSpace::with_ops(&Nb201::new(), &["none"]).unwrap();
+    let is_connected = |arch: &Arch| Nb201::new().active(arch).unwrap().contains(&true);
+    assert!(matches!(ConnectedPaths::new(part, Box::new(is_connected)), Err(SamplerError::Empty)));
+    let error = ConnectedPaths::new(SubSpace::full(&Darts), Box::new(|_| true)).err().unwrap();
+    assert!(error.to_string().contains("at most a million"), "{error}");
 }

@@ -3,7 +3,7 @@
 
 use pada_sampler::{
     AliasTable, DataImportance, DataImportanceConfig, DataSampler, PathImportance, PathImportanceConfig,
-    PathObservation, PathSampler, Variant,
+    PathObservation, PathSampler, Progress, Variant,
 };
 use pada_space::{Arch, SubSpace};
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ proptest! {
     fn path_distributions_sum_to_one(
         variant in variant(),
         steps in prop::collection::vec((prop::collection::vec(0..5_u8, 6), prop::collection::vec(0.0..1e6_f64, 5)), 0..20),
-        progress in 0.0..=1.0,
+        (epoch, epochs) in (0..50_usize, 50..100_usize),
     ) {
         let config = PathImportanceConfig::default().with_variant(variant);
         let mut sampler = PathImportance::new(SubSpace::from_op_counts(&[5; 6]).unwrap(), config).unwrap();
@@ -38,7 +38,7 @@ proptest! {
             let on_path: Vec<f64> = norms.iter().enumerate().map(|(op, n)| if path.count(op) > 0 { *n } else { 0.0 }).collect();
             tell(&mut sampler, &path, &on_path);
         }
-        sampler.end_epoch(progress).unwrap();
+        sampler.end_epoch(Progress::new(epoch, epochs).unwrap()).unwrap();
         prop_assert!(is_distribution(&sampler.distribution()[0]));
     }
 
@@ -46,7 +46,7 @@ proptest! {
     fn image_distributions_sum_to_one_and_epochs_have_n_images(
         variant in variant(),
         steps in prop::collection::vec(prop::collection::vec((0..30_u32, 0.0..1.5_f32), 0..8), 0..20),
-        progress in 0.0..=1.0,
+        (epoch, epochs) in (0..50_usize, 50..100_usize),
     ) {
         let config = DataImportanceConfig::default().with_variant(variant);
         let mut sampler = DataImportance::new(30, config).unwrap();
@@ -54,7 +54,7 @@ proptest! {
             let (images, norms): (Vec<u32>, Vec<f32>) = step.into_iter().unzip();
             sampler.observe(&images, &norms).unwrap();
         }
-        sampler.end_epoch(progress).unwrap();
+        sampler.end_epoch(Progress::new(epoch, epochs).unwrap()).unwrap();
         prop_assert!(is_distribution(sampler.distribution().unwrap()));
         let order = sampler.epoch_order(&mut ChaCha8Rng::seed_from_u64(0));
         prop_assert!(order.len() == 30 && order.iter().all(|&i| i < 30));

@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 /// Computes the gradient variance (GV) of an epoch in one pass.
 ///
 /// For each weight tensor of a candidate operation, it is the sum over the coordinates of the variance of the gradient, before
-/// clipping, over the steps in which the operation was used. GV is the mean over the tensors that were used at least twice.
+/// clipping, over the steps in which the operation was used. GV is the mean over these tensors. A tensor is counted if it was used at least
+/// twice and if its gradients do not cancel to exactly zero. The trainer passes only the kernels of convolutions and linear layers: the
+/// gradient of a bias before a batch norm is zero up to rounding, so counting biases would halve GV, and spaces with and without biases
+/// could not be compared.
 ///
 /// # Source
-/// The quantity that PA&DA reduces. No public code contains its exact formula, so this reading is not verified against the paper.
+/// "The average GV of all candidate operation weights" (PA&DA). No public code contains its exact formula, so this reading is not verified
+/// against the paper.
 /// Running moments as in Welford (1962).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -34,12 +38,12 @@ struct Moments {
 pub struct Variance {
     /// Mean variance, in squared units of the gradient.
     pub raw: f64,
-    /// Mean over the tensors of variance / ‖mean gradient‖²; it has no unit.
+    /// Mean over the same tensors of variance / ‖mean gradient‖²; it has no unit.
     pub scale_free: f64,
 }
 
 impl GradientVariance {
-    /// Adds the gradients of one step. `ids` are the weights of the operations on its paths, each once.
+    /// Adds the gradients of one step. `ids` are the kernels of the operations on its paths, each once.
     ///
     /// # Panics
     /// Panics if a gradient has another length than in an earlier step.
@@ -71,25 +75,38 @@ impl GradientVariance {
         Ok(())
     }
 
-    /// Computes the gradient variance of all steps so far, or `None` if no tensor was used twice. The variance of a tensor is divided by
-    /// the number of its steps.
-    pub fn result(&self) -> Option<Variance> {
-        let used: Vec<_> = self.tensors.values().filter(|t| t.steps > 1).collect();
-        let variance = |t: &Moments| t.spread.iter().sum::<f64>() / t.steps as f64;
-        let mean_square = |t: &Moments| t.mean.iter().map(|m| m * m).sum::<f64>();
-        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
-        // A tensor whose gradient is always zero (the bias before a batch norm) has no scale.
-        let relative: Vec<f64> =
-            used.iter().filter(|t| mean_square(t) > 0.0).map(|t| variance(t) / mean_square(t)).collect();
-        (!used.is_empty() && !relative.is_empty()).then(|| Variance {
-            raw: mean(used.iter().map(|t| variance(t)).collect()),
-            scale_free: mean(relative),
-        })
+    /// Removes the tensors that are not kernels, which checkpoints of earlier versions contain.
+    pub(crate) fn keep_kernels(&mut self, layout: &WeightLayout) {
+        self.tensors.retain(|&id, _| is_kernel(layout, WeightId(id)));
     }
+
+    /// Computes the gradient variance of all steps so far, or `None` if no tensor counts. The variance of a tensor is divided by the number
+    /// of its steps.
+    pub fn result(&self) -> Option<Variance> {
+        let mean_square = |t: &Moments| t.mean.iter().map(|m| m * m).sum::<f64>();
+        let counted: Vec<_> = self.tensors.values().filter(|t| t.steps > 1 && mean_square(t) > 0.0).collect();
+        let variance = |t: &Moments| t.spread.iter().sum::<f64>() / t.steps as f64;
+        let mean =
+            |of: &dyn Fn(&Moments) -> f64| counted.iter().map(|t| of(t)).sum::<f64>() / counted.len() as f64;
+        (!counted.is_empty())
+            .then(|| Variance { raw: mean(&variance), scale_free: mean(&|t| variance(t) / mean_square(t)) })
+    }
+}
+
+/// Returns the kernels of convolutions and linear layers among some tensors.
+pub(crate) fn kernels(ids: &[WeightId], layout: &WeightLayout) -> Vec<WeightId> {
+    ids.iter().copied().filter(|&id| is_kernel(layout, id)).collect()
+}
+
+/// Kernels have at least two dimensions, biases and the scales and shifts of norms have one.
+fn is_kernel(layout: &WeightLayout, id: WeightId) -> bool {
+    layout.spec(id).shape.len() > 1
 }
 
 #[cfg(test)]
 mod tests {
+    use pada_graph::{Init, WeightSpec};
+
     use super::*;
 
     /// Slow reference: keeps all gradients and computes the variance in two passes.
@@ -111,5 +128,34 @@ mod tests {
         let result = variance.result().unwrap();
         assert!((result.raw - raw).abs() < 1e-12 && (result.scale_free - raw / square).abs() < 1e-12);
         assert_eq!(GradientVariance::default().result(), None);
+    }
+
+    /// A convolution with a bias before a batch norm, of which only rounding reaches the bias, and a convolution whose output nothing reads.
+    #[test]
+    fn biases_and_unused_tensors_halve_neither_number() {
+        let mut layout = WeightLayout::new();
+        let mut push = |name: &str, shape: Vec<usize>| {
+            let (name, init, owner) = (name.to_owned(), Init::Constant(0.0), None);
+            layout.push(WeightSpec { name, shape, init, owner })
+        };
+        let ids = [push("kernel", vec![2, 1, 1, 1]), push("bias", vec![2]), push("unused", vec![1, 1, 1, 1])];
+        let step = |kernel: [f32; 2], bias: [f32; 2]| [kernel.to_vec(), bias.to_vec(), vec![0.0]];
+        let steps = [step([1.0, 2.0], [1e-9, 0.0]), step([3.0, 2.0], [-1e-9, 1e-10])];
+        let observe = |variance: &mut GradientVariance, ids: &[WeightId]| {
+            for step in &steps {
+                variance.observe(ids, |id| Cow::Borrowed(&step[id.0]));
+            }
+        };
+        let mut variance = GradientVariance::default();
+        observe(&mut variance, &kernels(&ids, &layout));
+        // The mean gradient is (2, 2), the variances are 1 and 0.
+        let expected = Variance { raw: 1.0, scale_free: 1.0 / 8.0 };
+        assert_eq!(variance.result(), Some(expected));
+        // A checkpoint that contains the moments of biases.
+        let mut variance = GradientVariance::default();
+        observe(&mut variance, &ids);
+        assert_ne!(variance.result(), Some(expected));
+        variance.keep_kernels(&layout);
+        assert_eq!(variance.result(), Some(expected));
     }
 }

@@ -33,7 +33,11 @@ fn weights() -> Vec<f32> {
 }
 
 fn executor() -> CandleExecutor {
-    CandleExecutor::new(net().weights().clone(), weights(), Precision::F32)
+    executor_with(&weights())
+}
+
+fn executor_with(weights: &[f32]) -> CandleExecutor {
+    CandleExecutor::new(net().weights().clone(), weights.to_vec(), Precision::F32)
 }
 
 /// Blocks open before epochs 0, 1, 2 and 3; the learning rate starts anew before epoch 2.
@@ -303,6 +307,70 @@ fn the_learning_rate_starts_anew_once() {
     for (record, lr) in records.iter().zip(expected) {
         assert!((record.lr - lr).abs() < 1e-12, "epoch {}: {}", record.epoch, record.lr);
     }
+}
+
+/// The released code creates a new optimiser at the restart, so the first step after it moves all weights by the gradient alone.
+#[test]
+fn the_optimiser_is_new_at_the_restart() {
+    let state = |rule: &dyn TrainRule| rule.state().read::<CloseState>(CloseState::KIND).unwrap();
+    let (mut rule, mut executor) = (close(), executor());
+    let sizes = |rule: &Close, executor: &CandleExecutor| {
+        let CloseState { blocks, gate, .. } = state(rule);
+        let size = |values: &[f32]| values.iter().map(|v| v.abs()).sum::<f32>();
+        let blocks: f32 = blocks.momentum.iter().map(|block| size(block)).sum();
+        (blocks, gate.momentum.iter().map(|v| v.abs()).sum::<f64>(), size(&executor.read(State::Momentum)))
+    };
+    let train = |rule: &mut Close, executor: &mut CandleExecutor, momentum: f32| {
+        let mut ctx = StepContext {
+            executor,
+            net: &net(),
+            paths: &mut Given(vec![arch("233203")]),
+            path_rng: &mut RngStream::Paths.stream(0),
+            rule_rng: &mut RngStream::Rule.stream(0),
+            sgd: SgdStep {
+                lr: 0.01,
+                momentum,
+                weight_decay: 0.0,
+                decayed: Decayed::All,
+                gradient_scale: 1.0,
+                unused: UnusedWeights::Decay,
+            },
+            clip_norm: 5.0,
+            image_weights: None,
+            label_smoothing: 0.0,
+            drop_path: None,
+            on_gradient: &mut |_, _| {},
+        };
+        with_batch(|batch| rule.step(&mut ctx, batch)).unwrap();
+    };
+    // The run has five epochs and restarts before epoch 2. The last step before it leaves momentum everywhere.
+    for epoch in [0, 1] {
+        rule.begin_epoch(epoch, EPOCHS);
+        // The gate has a gradient once two blocks differ, so from the second step after one opened.
+        (0..2).for_each(|_| train(&mut rule, &mut executor, 0.9));
+    }
+    let (blocks, gate, shared) = sizes(&rule, &executor);
+    assert!(blocks > 0.0 && gate > 0.0 && shared > 0.0, "{blocks} {gate} {shared}");
+    // Another rule with the same state whose momentum is 0 by hand takes the same step.
+    let mut by_hand = executor_with(&executor.read(State::Weights));
+    let mut fresh = close();
+    let zeroed = {
+        let mut state = state(&rule);
+        state.blocks.momentum.iter_mut().for_each(|m| m.fill(0.0));
+        state.gate.momentum.fill(0.0);
+        SavedState::new(CloseState::KIND, &state)
+    };
+    fresh.restore(&zeroed).unwrap();
+    // Its blocks open as those of the run. With a momentum factor of 0, what was there before does not matter.
+    rule.begin_epoch(2, EPOCHS);
+    fresh.begin_epoch(2, EPOCHS);
+    assert!(state(&rule).restarts, "the executor is not there yet");
+    train(&mut rule, &mut executor, 0.9);
+    train(&mut fresh, &mut by_hand, 0.0);
+    assert_eq!(executor.read(State::Weights), by_hand.read(State::Weights));
+    assert_eq!(state(&rule).blocks.weights, state(&fresh).blocks.weights);
+    assert_eq!(state(&rule).gate.params, state(&fresh).gate.params);
+    assert!(!state(&rule).restarts);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use pada_sampler::{
     PathImportanceState,
 };
 use pada_space::SubSpace;
-use pada_trainer::rules::{Constraints, Nsas, NsasConfig, NsasState};
+use pada_trainer::rules::{ConstraintLoss, Constraints, Nsas, NsasConfig, NsasState};
 use pada_trainer::{Checkpoint, Observer, RngStream, TrainError, Trainer, TrainerParts};
 
 /// The version that this version of the program writes.
@@ -59,7 +59,11 @@ fn images() -> InMemoryDataset {
 fn trainer() -> Trainer {
     let (net, space) = (net(), SubSpace::from_op_counts(&[5; 6]).unwrap());
     let weights = init_weights(net.weights(), &mut RngStream::Init.stream(3));
-    let nsas = NsasConfig { beta: 0.5, constraints: Constraints::Archive(2) };
+    let nsas = NsasConfig {
+        beta: 0.5,
+        constraints: Constraints::Archive(2),
+        constraint_loss: ConstraintLoss::Trained,
+    };
     let parts = TrainerParts {
         executor: Box::new(CandleExecutor::new(net.weights().clone(), weights, Precision::F32)),
         net: Box::new(net),

@@ -8,7 +8,9 @@ use pada_models::init_weights;
 use pada_models::{Nb201Net, Norms};
 use pada_sampler::{FairPaths, FixedPath, PathSampler, Variant};
 use pada_space::{Arch, SubSpace};
-use pada_trainer::rules::{Constraints, Nsas, NsasConfig, SummedPaths, Sumnas, SumnasConfig, SumnasState};
+use pada_trainer::rules::{
+    ConstraintLoss, Constraints, Nsas, NsasConfig, SummedPaths, Sumnas, SumnasConfig, SumnasState,
+};
 use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, clip_factor, global_norm};
 
 const CLIP: f64 = 0.8;
@@ -152,11 +154,15 @@ fn sumnas_goes_on_with_its_inner_momentum() {
     assert!(state.inner_momentum.iter().any(|&v| v != 0.0));
 }
 
-/// NAS-Bench-201's setting: .2 · L(path) + .4 · L(random) + .4 · L(diverse), all with gradients.
+fn nsas(beta: f64, constraints: Constraints, constraint_loss: ConstraintLoss) -> Nsas {
+    let config = NsasConfig { beta, constraints, constraint_loss };
+    Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap())
+}
+
+/// The public notebook for NAS-Bench-201: .2 · L(path) + .4 · L(random) + .4 · L(diverse), all with gradients.
 #[test]
 fn nsas_adds_the_gradients_of_its_constraint_paths() {
-    let config = NsasConfig { beta: 0.8, constraints: Constraints::RandomAndDiverse };
-    let mut rule = Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap());
+    let mut rule = nsas(0.8, Constraints::RandomAndDiverse, ConstraintLoss::Trained);
     let path = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
     let outcome = step(&mut rule, &mut ours, &mut FixedPath::new(path.clone()).unwrap(), SGD);
@@ -169,18 +175,37 @@ fn nsas_adds_the_gradients_of_its_constraint_paths() {
     assert!(off < 1e-7, "off by {off}");
 }
 
+/// The archive changes before its loss is computed, so the first step has one constraint path and the second two.
 #[test]
-fn nsas_with_an_archive_starts_as_plain_training_and_then_remembers() {
-    let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive(2) };
-    let mut rule = Nsas::new(config, SubSpace::from_op_counts(&[5; 6]).unwrap());
-    let first = Arch::new(vec![3, 2, 1, 3, 0, 2]);
+fn nsas_with_an_archive_trains_the_members_that_the_step_has_chosen() {
+    let mut rule = nsas(0.5, Constraints::Archive(2), ConstraintLoss::Trained);
+    let path = Arch::new(vec![3, 2, 1, 3, 0, 2]);
     let (mut ours, mut theirs) = (executor(), executor());
-    step(&mut rule, &mut ours, &mut FixedPath::new(first.clone()).unwrap(), SGD);
-    by_hand(&mut theirs, &[(1.0, first.clone())], SGD);
-    assert_eq!(weights(&ours), weights(&theirs));
-    assert_eq!(rule.archive(), std::slice::from_ref(&first));
-    let second = Arch::new(vec![2, 2, 2, 2, 2, 2]);
-    step(&mut rule, &mut ours, &mut FixedPath::new(second.clone()).unwrap(), SGD);
-    by_hand(&mut theirs, &[(0.5, second), (0.5, first)], SGD);
-    assert_eq!(weights(&ours), weights(&theirs));
+    for members in 1..=2 {
+        step(&mut rule, &mut ours, &mut FixedPath::new(path.clone()).unwrap(), SGD);
+        assert_eq!(rule.archive().len(), members);
+        let share = 0.5 / members as f32;
+        let constraints = rule.archive().iter().map(|member| (share, member.clone()));
+        by_hand(&mut theirs, &[(0.5, path.clone())].into_iter().chain(constraints).collect::<Vec<_>>(), SGD);
+        assert_eq!(weights(&ours), weights(&theirs));
+    }
+}
+
+/// The public demo adds `loss.item()` of its archive: only half of the path's own gradient is left.
+#[test]
+fn nsas_as_the_demo_runs_it_takes_a_step_with_a_share_of_the_gradient() {
+    let mut rule = nsas(0.5, Constraints::Archive(8), ConstraintLoss::Constant);
+    let path = Arch::new(vec![3, 2, 1, 3, 0, 2]);
+    let (mut ours, mut theirs, mut trained) = (executor(), executor(), executor());
+    let mut one_path = FixedPath::new(path.clone()).unwrap();
+    for _ in 0..2 {
+        let outcome = step(&mut rule, &mut ours, &mut one_path, SGD);
+        assert_eq!(outcome.paths.len(), 1);
+        by_hand(&mut theirs, &[(0.5, path.clone())], SGD);
+    }
+    assert_eq!((weights(&ours), rule.archive().len()), (weights(&theirs), 2));
+    let mut with_gradient = nsas(0.5, Constraints::Archive(8), ConstraintLoss::Trained);
+    (0..2).for_each(|_| drop(step(&mut with_gradient, &mut trained, &mut one_path, SGD)));
+    assert_eq!(with_gradient.archive(), rule.archive());
+    assert_ne!(weights(&trained), weights(&ours));
 }

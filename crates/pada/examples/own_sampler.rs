@@ -25,7 +25,7 @@ impl PathSampler for PreferConvolutions {
         Ok(())
     }
 
-    fn end_epoch(&mut self, _: f64) -> Result<(), SamplerError> {
+    fn end_epoch(&mut self, _: Progress) -> Result<(), SamplerError> {
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 pub use pada_data::{InMemoryDataset, Normalize, Splits};
 pub use pada_nasbench::BenchmarkTable;
-pub use pada_sampler::{PathObservation, PathSampler, SamplerError, SavedState};
+pub use pada_sampler::{PathObservation, PathSampler, Progress, SamplerError, SavedState};
 pub use pada_space::{Arch, SearchSpace, SubSpace};
 pub use pada_trainer::{ArchScore, Observer};
 

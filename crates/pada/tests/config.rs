@@ -323,6 +323,8 @@ const CHANGES: &[&[&str]] = &[
     &["paths.rule=uniform", "images.rule=uniform"],
     &["paths.rule=fair", "paths.variant=paper"],
     &["paths.rule=one-change", "update.rule=magic-at"],
+    &["paths.rule=connected", "images.unseen=keep"],
+    &["update={rule=\"nsas\", beta=0.5, constraints={archive=8}, constraint_loss=\"constant\"}"],
     &["paths.rule=constant", "paths.distribution=[0.2, 0.2, 0.2, 0.2, 0.2]"],
     &["paths.rule=pareto", "paths.memory=3"],
     &["paths.scope=position", "paths.importance_weights=unbiased", "paths.weight_bound=3"],
@@ -500,4 +502,41 @@ fn close_says_what_it_cannot_be() {
     }
     let error = close.with("update.gate.depth=3").unwrap_err();
     assert!(matches!(error, ConfigError::UnknownKey { .. }), "{error}");
+}
+
+/// What a method cannot do is refused with the reason that the method itself has.
+#[test]
+fn refusals_name_the_reason_of_the_method() {
+    let close = [CLOSE, "paths.rule=uniform", "images.rule=uniform"];
+    let magic = ["update={rule=\"magic-at\",weight=0.5}", "paths.rule=one-change"];
+    let connected = ["paths.rule=connected"];
+    let few_shot = "split={rule=\"few-shot\",positions=[0],leaf_epochs=1}";
+    let fair = [few_shot, "paths.rule=fair"];
+    let closed_split = [CLOSE, "paths.rule=uniform", "images.rule=uniform", few_shot];
+    let cases: &[(&str, &[&str], &str)] = &[
+        ("darts", &magic, "the edges that its nodes do not keep"),
+        ("proxyless", &magic, "would mix the statistics"),
+        ("macro", &magic, "would mix the statistics"),
+        ("darts", &close, "two cells"),
+        ("proxyless", &close, "weights of different shapes"),
+        ("darts", &connected, "lose all ways"),
+        ("nb201", &fair, "strict fairness"),
+        ("nb201", &closed_split, "without the blocks and the gate"),
+    ];
+    for (space, sets, reason) in cases {
+        let start = [
+            "rank.truth=none".to_owned(),
+            "rank.compare=[]".to_owned(),
+            "rank.archs=random:3".to_owned(),
+            format!("supernet.space={space}"),
+        ];
+        let config = RunConfig::mini().with_all(&start).unwrap().with_all(sets).unwrap();
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains(reason), "{space} {sets:?}: {error}");
+    }
+    for sets in [&magic[..], &close[..], &connected[..]] {
+        RunConfig::mini().with_all(sets).unwrap().check().unwrap();
+    }
+    // PA&DA keeps one distribution over the operations that a sub-supernet has.
+    RunConfig::mini().with(few_shot).unwrap().check().unwrap();
 }

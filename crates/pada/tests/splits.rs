@@ -106,10 +106,86 @@ fn gradient_matching_halves_every_supernet_at_every_split() {
     assert_eq!((record.sub_supernets, scores), (again.sub_supernets, same));
 }
 
+/// The learning rate of the first step of every epoch, by stage.
+fn rates(record: &RunRecord) -> Vec<(usize, f64)> {
+    record.epochs.iter().map(|epoch| (epoch.stage, epoch.lr)).collect()
+}
+
+/// Half a cosine from .05 at this share of a schedule.
+fn cosine(share: f64) -> f64 {
+    0.025 * (1.0 + (std::f64::consts::PI * share).cos())
+}
+
+/// GM's public code: one cosine over all epochs, inherited at every split but the last, after which training starts anew.
+#[test]
+fn one_schedule_spans_a_run_of_gradient_matching_and_starts_anew_after_the_last_split() {
+    let folder = tempfile::tempdir().unwrap();
+    // One epoch, one between the splits, two after the last: four in all. Two sub-supernets after the first split, four after the last.
+    let base = MATCHING.replace("leaf_epochs = 1", "leaf_epochs = 2");
+    let whole = base.replace(" }", ", schedule = \"whole-run\" }");
+    let (long, inherit) =
+        (whole.replace(" }", ", last_schedule = \"whole-run\" }"), whole.replace("reinitialise", "inherit"));
+    let before = [(0, cosine(0.0)), (1, cosine(0.25)), (2, cosine(0.25))];
+    let cases: [(&str, &str, [f64; 3], [f64; 2]); 4] = [
+        ("per-stage", &base, [cosine(0.0); 3], [cosine(0.0), cosine(0.5)]),
+        ("leaf", &whole, before.map(|(_, lr)| lr), [cosine(0.0), cosine(0.5)]),
+        ("long", &long, before.map(|(_, lr)| lr), [cosine(0.0), cosine(0.25)]),
+        ("inherit", &inherit, before.map(|(_, lr)| lr), [cosine(0.5), cosine(0.75)]),
+    ];
+    for (name, split, first, last) in cases {
+        let (record, _) = run(&config(&[split, "train.lr=0.05"]), &folder.path().join(name));
+        let mut expected: Vec<(usize, f64)> = first.into_iter().enumerate().collect();
+        expected.extend((3..7).flat_map(|stage| last.map(|lr| (stage, lr))));
+        let found = rates(&record);
+        assert_eq!(found.len(), expected.len(), "{name}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(
+                found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-12,
+                "{name}: {found:?} {expected:?}"
+            );
+        }
+    }
+    let refused = config(&[&base.replace(" }", ", last_schedule = \"whole-run\" }")]).check().unwrap_err();
+    assert!(refused.to_string().contains("split.last_schedule"), "{refused}");
+}
+
+/// At a constant learning rate, the two schedules differ in the momentum alone.
+#[test]
+fn sub_supernets_inherit_the_momentum_with_one_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    let inherit = MATCHING.replace("reinitialise", "inherit");
+    let whole = inherit.replace(" }", ", schedule = \"whole-run\" }");
+    let losses = |name: &str, split: &str, momentum: &str| {
+        let settings = [split, "train.schedule=constant", momentum];
+        let (record, _) = run(&config(&settings), &folder.path().join(name));
+        record.epochs.iter().map(|epoch| epoch.loss).collect::<Vec<_>>()
+    };
+    let without = losses("a", &inherit, "train.momentum=0.0");
+    assert_eq!(losses("b", &whole, "train.momentum=0.0"), without);
+    let [own, inherited] =
+        [("c", &inherit), ("d", &whole)].map(|(name, split)| losses(name, split, "train.momentum=0.9"));
+    assert_eq!(own[0], inherited[0]);
+    assert_ne!(own[1], inherited[1]);
+}
+
+/// PA&DA shares one p among all decisions. In a sub-supernet, the decision that was split draws from its operations in proportion to p.
+#[test]
+fn importance_sampling_works_in_sub_supernets() {
+    let folder = tempfile::tempdir().unwrap();
+    let split = "split={ rule = \"few-shot\", positions = [0], leaf_epochs = 1 }";
+    let settings = [split, "paths.rule=importance", "images.rule=importance", "paths.smoothing.first=1.0"];
+    let (record, _) = run(&config(&settings), &folder.path().join("run"));
+    assert_eq!(record.sub_supernets.len(), 5);
+    assert_partition(&record.sub_supernets);
+    assert!(record.epochs.iter().all(|epoch| epoch.path_distribution.len() == 1));
+    assert_eq!(record.epochs.len(), 6);
+}
+
 /// Stopped in the first supernet, in a part, and between two of them.
 #[test]
 fn a_split_run_goes_on_bit_for_bit() {
-    for split in [FEW_SHOT, MATCHING] {
+    let inherited = MATCHING.replace("reinitialise", "inherit").replace(" }", ", schedule = \"whole-run\" }");
+    for split in [FEW_SHOT, MATCHING, &inherited] {
         let (folder, config) = (tempfile::tempdir().unwrap(), config(&[split]));
         let (whole, scores) = run(&config, &folder.path().join("whole"));
         let stopped = folder.path().join("stopped");
@@ -137,9 +213,12 @@ fn a_position_that_the_space_does_not_have_is_refused() {
 
 #[test]
 fn a_sampler_that_needs_the_same_operations_everywhere_is_refused_before_anything_is_trained() {
-    let bad = config(&[FEW_SHOT, "paths.rule=importance", "images.rule=importance"]);
-    let Err(error) = Run::prepare(&bad, &place()) else { panic!("one p cannot serve all parts") };
-    assert!(error.to_string().contains("paths.rule"), "{error}");
+    let bad = config(&[FEW_SHOT, "paths.rule=fair"]);
+    let Err(error) = Run::prepare(&bad, &place()) else { panic!("a step cannot be fair to parts") };
+    assert!(
+        error.to_string().contains("paths.rule") && error.to_string().contains("strict fairness"),
+        "{error}"
+    );
 }
 
 #[test]

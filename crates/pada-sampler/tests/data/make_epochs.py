@@ -30,7 +30,8 @@ def main():
             steps.append({"path": path, "op_norms": norms, "images": images, "image_norms": [norm() for _ in images]})
         epochs.append(steps)
     expected = {}
-    for variant in ("released", "paper"):
+    # "keep" is the released code with images that keep their importance while they are not drawn.
+    for variant in ("released", "paper", "keep"):
         kept = [0.0] * IMAGES
         out = []
         for epoch, steps in enumerate(epochs):
@@ -47,11 +48,13 @@ def main():
                     again = image in seen and kept[image] != 0
                     kept[image] = (kept[image] + value) / 2 if again else value
                     seen.add(image)
-            if variant == "released":
+            if variant != "keep":
                 kept = [s if i in seen else 0.0 for i, s in enumerate(kept)]
-            else:
-                g = [s / n if n else 0.0 for s, n in zip(sums, stood)]
             share = epoch / TOTAL
+            if variant == "paper":
+                g = [s / n if n else 0.0 for s, n in zip(sums, stood)]
+                # Algorithm 1, lines 9 to 11: δ and τ grow before p and q are updated.
+                share = (epoch + 1) / TOTAL
             out.append({"p": mix(g, share), "q": mix(kept, share)})
         expected[variant] = out
     json.dump({"total_epochs": TOTAL, "epochs": epochs, "expected": expected}, open("epochs.json", "w"), indent=1)

@@ -30,6 +30,23 @@ pub struct RunPoint {
     pub steps: usize,
 }
 
+/// The part of a learning-rate schedule that a stage of a run follows. The default is a schedule of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleSpan {
+    /// Number of epochs of the schedule that lie before the stage.
+    pub before: usize,
+    /// Number of epochs of the whole schedule; `None` for the epochs of the stage.
+    pub epochs: Option<usize>,
+}
+
+impl ScheduleSpan {
+    /// Converts the position of a step in its stage to the position in the schedule.
+    pub fn point(self, at: RunPoint) -> RunPoint {
+        RunPoint { epoch: at.epoch + self.before, epochs: self.epochs.unwrap_or(at.epochs), ..at }
+    }
+}
+
 /// Parameters of [`Schedule::OneCycle`] with the defaults of PyTorch: the share of the steps in which the rate rises (`pct_start`), `lr`
 /// divided by the initial rate (`div_factor`), and the initial rate divided by the final rate (`final_div_factor`).
 const RISE: f64 = 0.3;
@@ -78,6 +95,16 @@ mod tests {
         assert!((lr(125) - 0.025).abs() < 1e-15);
         // PyTorch 2.15: CosineAnnealingLR(SGD(lr=0.05), 250) after 249 steps
         assert!((lr(249) - 1.973_894_904_597_205_2e-6).abs() < 1e-18, "{}", lr(249));
+    }
+
+    #[test]
+    fn stages_of_one_schedule_follow_each_other() {
+        let at = |epoch, epochs| RunPoint { epoch, epochs, step: 1, steps: 2 };
+        let span = ScheduleSpan { before: 20, epochs: Some(90) };
+        let point = span.point(at(5, 20));
+        assert_eq!((point.epoch, point.epochs, point.step, point.steps), (25, 90, 1, 2));
+        let own = ScheduleSpan::default().point(at(5, 20));
+        assert_eq!((own.epoch, own.epochs), (5, 20));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use pada_dist::ProcessGroup;
 use pada_exec::{Batch, BatchNormSync, Executor, SgdStep, State};
 use pada_graph::Lower;
 use pada_report::{EpochRecord, ImageAudit, PathAudit};
-use pada_sampler::{DataSampler, PathObservation, PathSampler, effective_sample_size, entropy};
+use pada_sampler::{DataSampler, PathObservation, PathSampler, Progress, effective_sample_size, entropy};
 use pada_space::SubSpace;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::r#loop::drop_path::DropPaths;
 use crate::r#loop::observer::{Observer, StepProgress};
 use crate::r#loop::recipe::Recipe;
 use crate::r#loop::running::{Meter, RunningEpoch, check_order, communication_record};
-use crate::r#loop::schedule::RunPoint;
+use crate::r#loop::schedule::{RunPoint, ScheduleSpan};
 use crate::r#loop::training_images::TrainingImages;
 use crate::rules::{StepContext, StepOutcome, TrainRule};
 use crate::scoring::fixed_images::image_shape;
@@ -25,7 +25,7 @@ use crate::state::checkpoint::{Checkpoint, latest_file};
 use crate::state::file::{CheckpointFile, CheckpointState};
 use crate::state::identity::{PROCESSES, difference};
 use crate::state::streams::Streams;
-use crate::variance::GradientVariance;
+use crate::variance::{GradientVariance, kernels};
 use crate::{CheckpointError, NotFinite, TrainError};
 
 /// Settings of a [`Trainer`], apart from its rule and samplers.
@@ -49,6 +49,8 @@ pub struct TrainSettings {
     pub seed: u64,
     /// Index of the stage in a run that splits its supernet; 0 in other runs. Each stage has its own random streams.
     pub stage: usize,
+    /// The part of the learning-rate schedule that the stage follows.
+    pub schedule_span: ScheduleSpan,
     /// All other settings that determine the run, as JSON: samplers, rule, network and executor. A checkpoint of a run with another
     /// identity is rejected, and the error names the keys that differ.
     pub identity: Value,
@@ -58,7 +60,15 @@ impl TrainSettings {
     /// Creates settings without augmentation, with seed 0 and the image score of PA&DA.
     pub fn new(train: TrainConfig) -> Self {
         let (augment, image_score) = (Augment::NONE, ImageScore::default());
-        Self { train, augment, image_score, seed: 0, stage: 0, identity: Value::Null }
+        Self {
+            train,
+            augment,
+            image_score,
+            seed: 0,
+            stage: 0,
+            schedule_span: ScheduleSpan::default(),
+            identity: Value::Null,
+        }
     }
 
     /// Sets the augmentation of the training images.
@@ -79,6 +89,11 @@ impl TrainSettings {
     /// Sets the index of the stage.
     pub fn with_stage(self, stage: usize) -> Self {
         Self { stage, ..self }
+    }
+
+    /// Sets the part of the learning-rate schedule that the stage follows.
+    pub fn with_schedule_span(self, schedule_span: ScheduleSpan) -> Self {
+        Self { schedule_span, ..self }
     }
 
     /// Sets the identity, see [`TrainSettings::identity`].
@@ -209,8 +224,7 @@ impl Trainer {
         }
         meter.add_to(&mut running);
         let record = self.record(&running, steps)?;
-        // Epoch 0 has progress 0, so the second epoch is still uniform, as in the released code.
-        let progress = epoch as f64 / epochs as f64;
+        let progress = Progress::new(epoch, epochs)?;
         self.parts.paths.end_epoch(progress)?;
         self.parts.data.end_epoch(progress)?;
         tracing::info!(epoch, loss = record.loss, accuracy = record.accuracy, lr = record.lr, "epoch done");
@@ -258,7 +272,7 @@ impl Trainer {
     }
 
     fn lr(&self, at: RunPoint) -> f64 {
-        let s = &self.settings.train;
+        let (s, at) = (&self.settings.train, self.settings.schedule_span.point(at));
         s.schedule.lr(s.lr, self.parts.rule.schedule_point(at)) * self.recipe.warm_up(at)
     }
 
@@ -308,6 +322,7 @@ impl Trainer {
         let image_weights = images.indices.iter().map(|&i| parts.data.loss_weight(i));
         let image_weights = image_weights.collect::<Result<Vec<f32>, _>>()?;
         let plain = image_weights.iter().all(|&w| w == 1.0);
+        let layout = parts.net.weights();
         let mut ctx = StepContext {
             executor: parts.executor.as_mut(),
             net: parts.net.as_ref(),
@@ -329,7 +344,9 @@ impl Trainer {
                 probability: recipe.drop_path(at),
                 rng: &mut self.streams.drop_path,
             }),
-            on_gradient: &mut |ids, executor| variance.observe(ids, |id| executor.gradient(id)),
+            on_gradient: &mut |ids, executor| {
+                variance.observe(&kernels(ids, layout), |id| executor.gradient(id));
+            },
         };
         let batch = Batch { images: images.images(shape), labels: &labels };
         let outcome = parts.rule.step(&mut ctx, &batch)?;
@@ -398,9 +415,11 @@ impl Trainer {
         }
         let layout = self.parts.net.weights();
         let Checkpoint { weights, momentum, average, state } = Checkpoint::from_file(file, layout, &path)?;
-        if let Some(running) = &state.running {
+        let mut running = state.running;
+        if let Some(running) = &mut running {
             let images = self.parts.images.source().len();
             running.check(images, &self.parts.space, layout).map_err(mismatch)?;
+            running.totals.variance.keep_kernels(layout);
         }
         self.parts.paths.restore(&state.paths).map_err(|e| mismatch(e.to_string()))?;
         self.parts.data.restore(&state.data).map_err(|e| mismatch(e.to_string()))?;
@@ -413,7 +432,7 @@ impl Trainer {
         }
         self.streams.go_to(&state.streams);
         self.epochs = state.epochs;
-        self.running = state.running;
+        self.running = running;
         self.last_checkpoint = Some(path);
         Ok(())
     }
@@ -454,6 +473,9 @@ impl Trainer {
             "space": { "allowed": self.parts.space.allowed() },
             "config": settings.identity,
         });
+        if settings.schedule_span != ScheduleSpan::default() {
+            identity["schedule_span"] = serde_json::to_value(settings.schedule_span).expect(JSON);
+        }
         if self.recipe != Recipe::default() {
             identity["recipe"] = serde_json::to_value(self.recipe).expect(JSON);
         }

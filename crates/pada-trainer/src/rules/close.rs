@@ -1,4 +1,4 @@
-use pada_exec::{Batch, Executor, SgdStep};
+use pada_exec::{Batch, Executor, SgdStep, State};
 use pada_graph::WeightLayout;
 use pada_sampler::{SamplerError, SavedState};
 use pada_space::Arch;
@@ -18,7 +18,8 @@ pub struct CloseConfig {
     /// Progress of the run at which each block opens, in `0.0..1.0`, rounded to the nearest epoch. The first number is 0. The released code
     /// uses 0, 0.2, 0.4 and 0.6.
     pub openings: Vec<f64>,
-    /// Progress of the run at which the learning-rate schedule restarts, or `None` for no restart. The released code uses 0.4.
+    /// Progress of the run at which the learning-rate schedule restarts with a new optimiser, whose momentum is 0, or `None` for no restart.
+    /// The released code uses 0.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<f64>,
     /// Settings of the gate that assigns blocks to edges.
@@ -33,7 +34,8 @@ pub struct CloseConfig {
 ///
 /// One SGD step updates blocks, gate, stem, reductions and classifier, and one norm clips their gradients: the norm over the blocks, the
 /// gate, and all tensors that belong to no operation. Whether the paper includes the gate in this norm is not verified. If the learning
-/// rate restarts, each part of the run follows the schedule over its own epochs, and the momentum is kept.
+/// rate restarts, each part of the run follows the schedule over its own epochs, and the second part starts with a new optimiser: the
+/// momentum of all weights and of the gate is 0.
 ///
 /// The executor has only the weights that were written into it last. To score architectures from a checkpoint, restore the state of the
 /// rule as well.
@@ -51,6 +53,8 @@ pub struct Close {
     config: CloseConfig,
     blocks: Blocks,
     gate: Gate,
+    /// True between a restart and the next step, which sets the momentum of the executor to 0.
+    restarts: bool,
 }
 
 /// State of [`Close`].
@@ -62,6 +66,9 @@ pub struct CloseState {
     pub blocks: BlocksState,
     /// The gate.
     pub gate: GateState,
+    /// True between a restart of the learning rate and the next step, which sets the momentum of the executor to 0.
+    #[serde(default)]
+    pub restarts: bool,
 }
 
 impl CloseState {
@@ -83,7 +90,7 @@ impl Close {
     ) -> Self {
         let blocks = Blocks::new(cell.edges.len(), layout, weights);
         let gate = Gate::new(config.gate, cell, config.openings.len(), rng);
-        Self { config, blocks, gate }
+        Self { config, blocks, gate, restarts: false }
     }
 
     /// Returns the weights of each open block.
@@ -99,6 +106,10 @@ fn epoch_of(share: f64, epochs: usize) -> usize {
 
 impl TrainRule for Close {
     fn step(&mut self, ctx: &mut StepContext<'_>, batch: &Batch<'_>) -> Result<StepOutcome, TrainError> {
+        if std::mem::take(&mut self.restarts) {
+            let zeros = vec![0.0; ctx.net.weights().numel()];
+            ctx.executor.write(State::Momentum, &zeros);
+        }
         ctx.executor.zero_gradient();
         self.blocks.zero_gradient();
         let mut gate_gradient = vec![0.0; self.gate.len()];
@@ -134,6 +145,11 @@ impl TrainRule for Close {
             self.gate.open(self.blocks.open());
             self.blocks.grow();
         }
+        if self.config.restart.is_some_and(|share| epoch_of(share, epochs) == epoch) && epoch > 0 {
+            self.blocks.zero_momentum();
+            self.gate.zero_momentum();
+            self.restarts = true;
+        }
     }
 
     fn schedule_point(&self, at: RunPoint) -> RunPoint {
@@ -157,13 +173,13 @@ impl TrainRule for Close {
     fn state(&self) -> SavedState {
         SavedState::new(
             CloseState::KIND,
-            &CloseState { blocks: self.blocks.state(), gate: self.gate.state() },
+            &CloseState { blocks: self.blocks.state(), gate: self.gate.state(), restarts: self.restarts },
         )
     }
 
     fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
-        let CloseState { blocks, gate } = state.read(CloseState::KIND)?;
-        let mut restored = self.clone();
+        let CloseState { blocks, gate, restarts } = state.read(CloseState::KIND)?;
+        let mut restored = Self { restarts, ..self.clone() };
         let restore = |restored: &mut Self| -> Result<(), String> {
             restored.blocks.restore(blocks, restored.config.openings.len())?;
             restored.gate.restore(gate)

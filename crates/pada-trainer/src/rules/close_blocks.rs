@@ -98,6 +98,11 @@ impl Blocks {
         self.push(newest, vec![0.0; self.numel]);
     }
 
+    /// Sets the momentum of all blocks to 0, as a new optimiser does.
+    pub(super) fn zero_momentum(&mut self) {
+        self.momentum.iter_mut().for_each(|m| m.fill(0.0));
+    }
+
     /// Zeroes the gradients of the blocks at the start of a step.
     pub(super) fn zero_gradient(&mut self) {
         self.gradient.iter_mut().for_each(|g| g.fill(0.0));

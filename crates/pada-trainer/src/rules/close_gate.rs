@@ -213,6 +213,11 @@ impl Gate {
         }
     }
 
+    /// Sets the momentum of all parameters to 0, as a new optimiser does.
+    pub(super) fn zero_momentum(&mut self) {
+        self.momentum.fill(0.0);
+    }
+
     /// Initialises the last layer for a block that opens: the row of the previous block plus its own random row, as `reconstruct_inherit`
     /// in the released code. With a plain copy the two blocks would tie in evaluation, and the first would win every tie.
     pub(super) fn open(&mut self, block: usize) {

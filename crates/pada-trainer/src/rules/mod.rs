@@ -11,7 +11,7 @@ pub use close::{Close, CloseConfig, CloseState};
 pub use close_blocks::BlocksState;
 pub use close_gate::{CellShape, GateConfig, GateState};
 pub use magic_at::{MagicAt, MagicAtConfig, MagicAtState};
-pub use nsas::{Constraints, Nsas, NsasConfig, NsasState};
+pub use nsas::{ConstraintLoss, Constraints, Nsas, NsasConfig, NsasState};
 use pada_exec::{Batch, Executor, Logits, LossSpec, SgdStep, StepStats};
 use pada_graph::{Graph, Lower, WeightId};
 use pada_sampler::{PathSampler, SamplerError, SavedState};

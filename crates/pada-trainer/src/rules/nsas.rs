@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use pada_exec::Batch;
 use pada_sampler::{SamplerError, SavedState};
 use pada_space::{Arch, SubSpace};
@@ -15,6 +17,9 @@ pub struct NsasConfig {
     pub beta: f64,
     /// The constraint paths.
     pub constraints: Constraints,
+    /// Whether the loss of the constraint paths has a gradient.
+    #[serde(default, skip_serializing_if = "has_gradient")]
+    pub constraint_loss: ConstraintLoss,
 }
 
 /// The constraint paths of [`Nsas`]: paths that the network must not forget when it trains another one.
@@ -23,29 +28,57 @@ pub struct NsasConfig {
 pub enum Constraints {
     /// All paths of an archive of size M, as in the search of the paper.
     Archive(usize),
-    /// One random path and one path that differs from it at every position, as in the paper for NAS-Bench-201. With β = 0.8 the loss is
-    /// 0.2 · L(path) + 0.4 · L(random) + 0.4 · L(diverse).
+    /// One random path and one path that differs from it at every position, as in the public notebook for NAS-Bench-201. With β = 0.8 the
+    /// loss is 0.2 · L(path) + 0.4 · L(random) + 0.4 · L(diverse).
     RandomAndDiverse,
 }
 
-/// Number of recent paths that novelty is measured against, and number of nearest paths that count.
+/// Whether the loss of the constraint paths of [`Nsas`] has a gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConstraintLoss {
+    /// Its gradient trains the weights, as in the paper's text and in the public notebook.
+    #[default]
+    Trained,
+    /// It is added as a constant, as in the public demos, which add the value of `loss.item()`. A constant has no gradient, so the step is
+    /// one with the gradient (1 − β) · ∇L(path), and the passes of the constraint paths are not computed.
+    Constant,
+}
+
+fn has_gradient(loss: &ConstraintLoss) -> bool {
+    *loss == ConstraintLoss::Trained
+}
+
+/// Number of recent paths that can enter a full archive, and number of nearest members that novelty is measured against (the demo's C and
+/// k).
 const RECENT: usize = 50;
 const NEAREST: usize = 10;
+/// Number of random paths of which the most novel one enters an archive that is not full.
+const RANDOM: usize = 10;
 
 /// NSAS: trains with the loss `(1 − β) · L(path) + β · mean L(constraint paths)` on one batch, so that the network does not forget other
 /// paths when it trains one.
 ///
-/// The archive collects novel paths. The novelty of a path is its mean distance to the 10 nearest of the 50 most recent paths, where the
-/// distance is the number of positions with another operation. When the archive is full, the most novel candidate replaces the member that
-/// is most similar to the current path, if it is more novel than that member.
+/// The archive collects novel paths. The novelty of a path is its mean distance to the nearest 10 members of the rest of the archive, where
+/// the distance is the number of active positions with another operation: in DARTS, of (operation, input) pairs that a cell keeps. Each
+/// step changes one member before its loss is computed:
+/// - While the archive is not full, the most novel of 10 random paths is added.
+/// - If it is full, the member that is most similar to the current path is replaced by the most novel of the 50 most recent paths, to which
+///   the current path belongs. It stays if none of them is more novel than the member itself.
+///
+/// In a space with several cells, such as the normal and the reduction cell of DARTS, these rules choose each cell separately, see
+/// [`Nsas::with_cells`].
 ///
 /// # Source
-/// Zhang et al., *Overcoming Multi-Model Forgetting in One-Shot NAS with Diversity Maximization*, CVPR 2020.
-/// DIFFERS: the public demo adds the loss of the archive without its gradient, as a constant. This code also uses its gradient.
+/// Zhang et al., *Overcoming Multi-Model Forgetting in One-Shot NAS with Diversity Maximization*, CVPR 2020, and
+/// `arch_archive_update` in <https://github.com/MiaoZhang0525/NSAS_FOR_CVPR>, `CNN/RandomNAS_NSAS_demo.py`; random and diverse paths as in
+/// `NSAS_Bench201/exps/algos/random_NAS_NSAS_0.2_seed0.ipynb` of that repository.
 #[derive(Clone, Debug)]
 pub struct Nsas {
     config: NsasConfig,
     space: SubSpace,
+    /// Number of cells of an architecture.
+    cells: usize,
     archive: Vec<Arch>,
     /// The most recent paths, oldest first.
     recent: Vec<Arch>,
@@ -68,9 +101,14 @@ impl NsasState {
 }
 
 impl Nsas {
-    /// Creates the rule at the start of a run.
+    /// Creates the rule at the start of a run, for architectures of one cell.
     pub fn new(config: NsasConfig, space: SubSpace) -> Self {
-        Self { config, space, archive: Vec::new(), recent: Vec::new() }
+        Self { config, space, cells: 1, archive: Vec::new(), recent: Vec::new() }
+    }
+
+    /// Sets the number of cells of an architecture. The positions of the space are the cells' one after another, the same number for each.
+    pub fn with_cells(self, cells: usize) -> Self {
+        Self { cells, ..self }
     }
 
     /// Returns the paths of the archive.
@@ -78,40 +116,78 @@ impl Nsas {
         &self.archive
     }
 
-    /// Computes the mean distance of a path to the nearest of the most recent paths.
-    fn novelty(&self, arch: &Arch) -> f64 {
-        let mut distances: Vec<usize> = self.recent.iter().map(|other| distance(arch, other)).collect();
+    /// The positions of each cell.
+    fn cells(&self) -> Vec<Range<usize>> {
+        let positions = self.space.allowed().len();
+        let len = positions.div_ceil(self.cells.max(1)).max(1);
+        (0..positions).step_by(len).map(|start| start..(start + len).min(positions)).collect()
+    }
+
+    /// Computes the number of active positions of a cell at which `a` has another operation than `b`, or which are not active in `b`.
+    fn distance(&self, a: &Arch, b: &Arch, cell: &Range<usize>) -> usize {
+        let active = |e: usize, arch: &Arch| {
+            self.space.kind(e).is_some() && self.space.is_active(e, arch).expect("paths are of the space")
+        };
+        let same = |e: usize| active(e, b) && a.choices()[e] == b.choices()[e];
+        cell.clone().filter(|&e| active(e, a) && !same(e)).count()
+    }
+
+    /// Computes the mean distance of a cell of a path to the nearest of some archive members; 0 if there is none.
+    fn novelty(&self, arch: &Arch, rest: &[&Arch], cell: &Range<usize>) -> f64 {
+        let mut distances: Vec<usize> = rest.iter().map(|member| self.distance(arch, member, cell)).collect();
         distances.sort_unstable();
         distances.truncate(NEAREST);
         distances.iter().sum::<usize>() as f64 / distances.len().max(1) as f64
     }
 
-    /// Adds the current path to the recent paths, and to the archive if it is novel enough.
-    pub fn consider(&mut self, path: &Arch) {
+    /// Chooses the candidate that is more novel than `first` and all candidates before it, or `first` if there is none.
+    fn most_novel<'a>(
+        &self,
+        (first, at_least): (&'a Arch, f64),
+        candidates: &'a [Arch],
+        rest: &[&Arch],
+        cell: &Range<usize>,
+    ) -> &'a Arch {
+        let better = |(best, novelty): (&'a Arch, f64), candidate: &'a Arch| {
+            let other = self.novelty(candidate, rest, cell);
+            if other > novelty { (candidate, other) } else { (best, novelty) }
+        };
+        candidates.iter().fold((first, at_least), better).0
+    }
+
+    /// Adds the current path to the recent paths, and changes one member of the archive.
+    pub fn consider(&mut self, path: &Arch, rng: &mut dyn Rng) {
         let Constraints::Archive(most) = self.config.constraints else { return };
-        if !self.archive.contains(path) {
-            if self.archive.len() < most {
-                self.archive.push(path.clone());
-            } else if let Some(like) =
-                (0..self.archive.len()).min_by_key(|&i| distance(&self.archive[i], path))
-            {
-                let candidate = self
-                    .recent
-                    .iter()
-                    .chain([path])
-                    .filter(|arch| !self.archive.contains(arch))
-                    .max_by(|a, b| self.novelty(a).total_cmp(&self.novelty(b)));
-                if let Some(candidate) = candidate
-                    && self.novelty(candidate) > self.novelty(&self.archive[like])
-                {
-                    self.archive[like] = candidate.clone();
-                }
-            }
-        }
         self.recent.push(path.clone());
         if self.recent.len() > RECENT {
             self.recent.remove(0);
         }
+        let mut changed = self.archive.clone();
+        let fills = self.archive.len() < most;
+        if fills {
+            changed.push(path.clone()); // every cell of it is replaced below
+        }
+        for cell in self.cells() {
+            let (member, chosen) = if fills {
+                let random: Vec<Arch> = (0..=RANDOM).map(|_| self.space.sample(rng)).collect();
+                let rest: Vec<&Arch> = self.archive.iter().collect();
+                // The first of them is taken if no other has a novelty above 0, so also for an empty archive.
+                let chosen = self.most_novel((&random[0], 0.0), &random[1..], &rest, &cell);
+                (self.archive.len(), chosen.choices()[cell.clone()].to_vec())
+            } else {
+                let distance = |&i: &usize| self.distance(&self.archive[i], path, &cell);
+                let like = (0..most).min_by_key(distance).expect("an archive has at least one member");
+                let others = self.archive.iter().enumerate().filter(|(i, _)| *i != like);
+                let rest: Vec<&Arch> = others.map(|(_, member)| member).collect();
+                let own = (&self.archive[like], self.novelty(&self.archive[like], &rest, &cell));
+                let chosen = self.most_novel(own, &self.recent, &rest, &cell);
+                (like, chosen.choices()[cell.clone()].to_vec())
+            };
+            let mut choices = changed[member].choices().to_vec();
+            choices[cell].copy_from_slice(&chosen);
+            changed[member] = Arch::new(choices);
+        }
+        self.archive = changed;
     }
 
     fn constraints(&self, rng: &mut dyn Rng) -> Vec<Arch> {
@@ -139,20 +215,20 @@ impl TrainRule for Nsas {
     fn step(&mut self, ctx: &mut StepContext<'_>, batch: &Batch<'_>) -> Result<StepOutcome, TrainError> {
         ctx.executor.zero_gradient();
         let paths = ctx.paths.next_paths(ctx.path_rng);
+        paths.iter().for_each(|path| self.consider(path, ctx.rule_rng));
         let constraints = self.constraints(ctx.rule_rng);
-        // While the archive is empty, only the path contributes to the loss.
-        let beta = if constraints.is_empty() { 0.0 } else { self.config.beta };
-        let own = (1.0 - beta) / paths.len() as f64;
-        let other = beta / constraints.len().max(1) as f64;
+        let own = (1.0 - self.config.beta) / paths.len() as f64;
+        let other = self.config.beta / constraints.len() as f64;
         let mut passes = Vec::new();
-        for path in &paths {
-            let weight = ctx.paths.loss_weight(path)?;
-            passes.push(ctx.pass(path.clone(), own * weight, batch)?);
+        for path in paths {
+            let weight = ctx.paths.loss_weight(&path)?;
+            passes.push(ctx.pass(path, own * weight, batch)?);
         }
-        for path in constraints {
-            passes.push(ctx.pass(path, other, batch)?);
+        if self.config.constraint_loss == ConstraintLoss::Trained {
+            for path in constraints {
+                passes.push(ctx.pass(path, other, batch)?);
+            }
         }
-        paths.iter().for_each(|path| self.consider(path));
         ctx.descend(passes)
     }
 
@@ -169,13 +245,9 @@ impl TrainRule for Nsas {
     }
 }
 
-/// Computes the distance of two paths of one space.
-fn distance(a: &Arch, b: &Arch) -> usize {
-    a.distance(b).expect("paths of one space have equal lengths")
-}
-
 #[cfg(test)]
 mod tests {
+    use pada_space::{Darts, DartsCell};
     use rand::SeedableRng;
 
     use super::*;
@@ -185,28 +257,111 @@ mod tests {
     }
 
     fn rule(archive: usize) -> Nsas {
-        let config = NsasConfig { beta: 0.5, constraints: Constraints::Archive(archive) };
+        let config = NsasConfig {
+            beta: 0.5,
+            constraints: Constraints::Archive(archive),
+            constraint_loss: ConstraintLoss::Trained,
+        };
         Nsas::new(config, SubSpace::from_op_counts(&[5; 3]).unwrap())
     }
 
-    /// The expected values are computed by hand, for an archive of size 2.
+    fn rng() -> rand_chacha::ChaCha8Rng {
+        rand_chacha::ChaCha8Rng::seed_from_u64(3)
+    }
+
+    /// A full archive of size 2 after the recent paths 000, 001. The expected values are computed by hand from the demo's rule.
     #[test]
-    fn the_archive_swaps_its_member_most_like_the_path_for_the_most_novel_candidate() {
+    fn the_member_most_like_the_path_is_replaced_by_what_is_most_novel_against_the_rest() {
         let mut nsas = rule(2);
-        nsas.consider(&arch("000"));
-        nsas.consider(&arch("001"));
-        assert_eq!(nsas.archive(), [arch("000"), arch("001")]);
-        // 334 is equally far (3) from both, so the first member is the one most like it. Novelty against {000, 001}: 334 has
-        // (3 + 3)/2 = 3, 000 has (0 + 1)/2.
-        nsas.consider(&arch("334"));
-        assert_eq!(nsas.archive(), [arch("334"), arch("001")]);
-        // 011 is like 001 (distance 1). Against {000, 001, 334}: 011 has (2 + 1 + 3)/3 = 2, 000 (not in the archive) has
-        // (0 + 1 + 3)/3, the member 001 has (1 + 0 + 3)/3: 011 comes in.
-        nsas.consider(&arch("011"));
-        assert_eq!(nsas.archive(), [arch("334"), arch("011")]);
-        // A path that is already in the archive changes nothing.
-        nsas.consider(&arch("011"));
-        assert_eq!(nsas.archive(), [arch("334"), arch("011")]);
+        nsas.archive = vec![arch("012"), arch("344")];
+        nsas.recent = vec![arch("000"), arch("001")];
+        // 340 is like 344 (distance 1; 3 to 012). The rest of the archive is 012. Distances to it: 344 (the member) 3, 000 2, 001 2, 340 3.
+        // No candidate is more novel than the member, so it stays.
+        nsas.consider(&arch("340"), &mut rng());
+        assert_eq!(nsas.archive(), [arch("012"), arch("344")]);
+        // 011 is like 012. The rest is 344. Distances to it: 012 3, so nothing can be more novel, and 012 stays although the path is not in
+        // the archive.
+        nsas.consider(&arch("011"), &mut rng());
+        assert_eq!(nsas.archive(), [arch("012"), arch("344")]);
+        // 340 (distance 1) is more like 310 than 344 (distance 2). The rest is 344; distances to it: the member 340 1, then 000 3, which is
+        // the first candidate with the largest novelty. Against the recent paths, 340 and 310 would be equally novel and 340 would stay.
+        nsas.archive = vec![arch("340"), arch("344")];
+        nsas.consider(&arch("310"), &mut rng());
+        assert_eq!(nsas.archive(), [arch("000"), arch("344")]);
+        // 343 is like 344, which is as far (3) from the rest, 000, as a path can be.
+        nsas.consider(&arch("343"), &mut rng());
+        assert_eq!(nsas.archive(), [arch("000"), arch("344")]);
+        assert_eq!(nsas.recent.last(), Some(&arch("343")));
+    }
+
+    #[test]
+    fn only_the_last_fifty_paths_can_come_in() {
+        let mut nsas = rule(1);
+        nsas.archive = vec![arch("000")];
+        for _ in 0..60 {
+            nsas.consider(&arch("111"), &mut rng());
+        }
+        assert_eq!(nsas.recent.len(), 50);
+        // The rest of an archive of one is empty, so nothing is more novel than the member.
+        assert_eq!(nsas.archive(), [arch("000")]);
+    }
+
+    /// The demo draws one path and then ten, and keeps the first of those with the largest mean distance to the archive.
+    #[test]
+    fn the_archive_is_filled_with_the_most_novel_of_ten_random_paths() {
+        let mut nsas = rule(3);
+        let (mut ours, mut theirs) = (rng(), rng());
+        let mut expected: Vec<Arch> = Vec::new();
+        let space = SubSpace::from_op_counts(&[5; 3]).unwrap();
+        for size in 1..=3 {
+            nsas.consider(&arch("000"), &mut ours);
+            let random: Vec<Arch> = (0..11).map(|_| space.sample(&mut theirs)).collect();
+            let novelty = |a: &Arch| expected.iter().map(|b| a.distance(b).unwrap()).sum::<usize>();
+            let mut best = (0, 0);
+            for (i, a) in random.iter().enumerate().skip(1) {
+                if novelty(a) > best.1 {
+                    best = (i, novelty(a));
+                }
+            }
+            let chosen = random[best.0].clone();
+            expected.push(chosen);
+            assert_eq!(nsas.archive().len(), size);
+            assert_eq!(nsas.archive(), expected);
+        }
+        // The current path itself does not come in while the archive fills.
+        assert!(!nsas.archive().contains(&arch("000")));
+    }
+
+    /// Two genotypes of DARTS by hand: what counts are the pairs (operation, input) that the nodes of a cell keep.
+    #[test]
+    fn the_distance_in_darts_counts_kept_pairs_and_cells_are_chosen_separately() {
+        let space = SubSpace::full(&Darts);
+        let nsas = Nsas::new(rule(2).config, space.clone()).with_cells(2);
+        let [normal, reduce] = nsas.cells().try_into().unwrap();
+        assert_eq!((normal.clone(), reduce.clone()), (0..17, 17..34));
+        let a = Arch::new(vec![0; 34]);
+        // Node 3 keeps inputs 0 and 1 in `a`. Another operation on its edge from node 2, which it does not keep, changes nothing.
+        let unused = Darts::edge_decision(DartsCell::Normal, 2, 3).unwrap();
+        let b = a.with(unused, 5).unwrap();
+        assert_eq!(nsas.distance(&a, &b, &normal), 0);
+        // Node 3 keeps inputs 1 and 2 (choice 2): one of its two pairs is still the same if the operation is, none if it is not.
+        let c = a.with(14, 2).unwrap();
+        assert_eq!(nsas.distance(&a, &c, &normal), 1);
+        let edge = Darts::edge_decision(DartsCell::Normal, 1, 3).unwrap();
+        let d = c.with(edge, 3).unwrap();
+        assert_eq!((nsas.distance(&a, &d, &normal), nsas.distance(&d, &a, &normal)), (2, 2));
+        assert_eq!(nsas.distance(&a, &d, &reduce), 0);
+
+        // The reduction cell of the recent path comes in, its normal cell, which is no more novel, does not.
+        let mut nsas = nsas;
+        let far = |from: usize| (from..from + 14).fold(a.clone(), |arch, e| arch.with(e, 7).unwrap());
+        nsas.archive = vec![far(0), a.clone()];
+        nsas.recent = vec![];
+        nsas.consider(&far(17), &mut rng());
+        // Normal: the path is like the second member; the rest is `far(0)`, against which `a` and the path are equally novel.
+        // Reduction: both members are equally far (8) from the path, so the first is the one; the path is more novel (8) than it (0).
+        let expected = (17..31).fold(far(0), |arch, e| arch.with(e, 7).unwrap());
+        assert_eq!(nsas.archive(), [expected, a]);
     }
 
     #[test]
@@ -224,7 +379,8 @@ mod tests {
     #[test]
     fn a_restored_rule_goes_on_with_the_same_archive() {
         let mut nsas = rule(2);
-        ["000", "001", "334", "011"].iter().for_each(|a| nsas.consider(&arch(a)));
+        let mut rng = rng();
+        ["000", "001", "334", "011"].iter().for_each(|a| nsas.consider(&arch(a), &mut rng));
         let mut other = rule(2);
         other.restore(&nsas.state()).unwrap();
         assert_eq!((other.archive(), &other.recent), (nsas.archive(), &nsas.recent));

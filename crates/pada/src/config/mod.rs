@@ -38,7 +38,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use supernet::SupernetSize;
 pub use supernet::{SpaceName, SupernetConfig, WidthsName, search_space};
 pub use tables::{config_tables, retrain_config_tables};
-pub use update::{FewShotConfig, GradientMatchingConfig, LastSplit, SplitConfig, UpdateConfig};
+pub use update::{
+    FewShotConfig, GradientMatchingConfig, LastSchedule, LastSplit, SplitConfig, SplitSchedule, UpdateConfig,
+};
 
 /// The name in a config for images that the program which started the run provides itself.
 pub(crate) const OWN: &str = "own";
@@ -217,11 +219,23 @@ impl RunConfig {
                 trained,
                 "at least 1 if split.last is \"reinitialise\"",
             )?;
+            let starts_anew =
+                split.schedule == SplitSchedule::WholeRun && split.last == LastSplit::Reinitialise;
+            check(
+                "split.last_schedule",
+                "whole-run",
+                starts_anew || split.last_schedule == LastSchedule::Leaf,
+                "\"leaf\" unless split.schedule is \"whole-run\" and split.last is \"reinitialise\"",
+            )?;
         }
         let fits = self.split.is_none() || self.paths.works_on_parts();
-        let range =
-            "uniform, one-change, pareto, or importance with scope = \"position\" if there is a [split]";
+        let range = "another rule if there is a [split]: strict fairness (FairNAS) draws every operation of every decision once per step, \
+                     so all decisions need equally many operations, and a sub-supernet has fewer at the decision that was split; a constant \
+                     distribution can be impossible in a sub-supernet";
         check("paths.rule", self.paths.rule(), fits, range)?;
+        let connects = self.paths != PathsConfig::Connected || self.supernet.space == SpaceName::Nb201;
+        let range = "uniform unless the search space is nb201: cells of nb201 alone can lose all ways from their input to their output";
+        check("paths.rule", self.paths.rule(), connects, range)?;
         augment::check_augment(&self.augment, &self.data)?;
         self.update.check(self)?;
         self.rank.check(self)?;

@@ -1,6 +1,6 @@
 use pada_sampler::{
     DataImportanceConfig, DistributionScope, ImportanceWeights, LinearSchedule, ParetoPathsConfig,
-    PathImportanceConfig, Replacement, Variant,
+    PathImportanceConfig, Replacement, Unseen, Variant,
 };
 use pada_trainer::ImageScore;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum PathsConfig {
     /// Every operation has the same probability: SPOS.
     Uniform,
+    /// Every architecture whose cell connects input and output has the same probability: the paths of gradient matching.
+    Connected,
     /// Operations are drawn in proportion to their gradient norms: PA&DA.
     Importance(PathImportanceConfig),
     /// Every operation of a decision is drawn exactly once in every step: FairNAS.
@@ -74,8 +76,16 @@ pub struct ImageImportanceConfig {
     pub importance_weights: ImportanceWeights,
     /// Sampling with or without replacement: whether an image can be drawn more than once per epoch.
     pub replacement: Replacement,
+    /// Importance of an image that was not drawn in an epoch: zero, or its last score, which is not part of the paper.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unseen: Unseen,
     /// The score of an image. Images are drawn in proportion to it.
     pub score: ImageScore,
+}
+
+/// Left out of the identity of a run, so that checkpoints that were written before this setting existed still belong to their run.
+fn is_zero(unseen: &Unseen) -> bool {
+    *unseen == Unseen::Zero
 }
 
 impl ImageImportanceConfig {
@@ -86,6 +96,7 @@ impl ImageImportanceConfig {
             .with_smoothing(self.smoothing)
             .with_importance_weights(self.importance_weights)
             .with_replacement(self.replacement)
+            .with_unseen(self.unseen)
     }
 }
 
@@ -103,8 +114,12 @@ impl PathsConfig {
     /// Returns true if the rule can draw paths from sub-supernets, whose decisions have different operations.
     pub(crate) fn works_on_parts(&self) -> bool {
         match self {
-            Self::Uniform | Self::OneChange | Self::Pareto(_) | Self::Own { .. } => true,
-            Self::Importance(config) => config.scope == DistributionScope::Position,
+            Self::Uniform
+            | Self::Connected
+            | Self::Importance(_)
+            | Self::OneChange
+            | Self::Pareto(_)
+            | Self::Own { .. } => true,
             Self::Fair { .. } | Self::Constant { .. } => false,
         }
     }
@@ -113,6 +128,7 @@ impl PathsConfig {
     pub(crate) fn rule(&self) -> &'static str {
         match self {
             Self::Uniform => "uniform",
+            Self::Connected => "connected",
             Self::Importance(_) => "importance",
             Self::Fair { .. } => "fair",
             Self::OneChange => "one-change",
@@ -130,6 +146,7 @@ pub(super) fn describe(paths: &PathsConfig, images: &ImagesConfig) -> String {
         (PathsConfig::Importance(p), ImagesConfig::Uniform) => format!("PA ({})", p.variant),
         (PathsConfig::Uniform, ImagesConfig::Uniform) => "SPOS".to_owned(),
         (PathsConfig::Uniform, ImagesConfig::Importance(i)) => format!("DA ({})", i.variant),
+        (PathsConfig::Connected, _) => "connected paths".to_owned(),
         (PathsConfig::Fair { variant }, _) => format!("fair paths ({variant})"),
         (PathsConfig::OneChange, _) => "one change a path".to_owned(),
         (PathsConfig::Constant { .. }, _) => "constant paths".to_owned(),
@@ -149,7 +166,9 @@ pub(super) fn describe(paths: &PathsConfig, images: &ImagesConfig) -> String {
             PathsConfig::Pareto(p) => (None, p.smoothing),
             PathsConfig::Constant { smoothing, .. } => (None, *smoothing),
             PathsConfig::Uniform => (Some(images.variant), LinearSchedule::default()),
-            PathsConfig::OneChange | PathsConfig::Own { .. } => (None, LinearSchedule::default()),
+            PathsConfig::Connected | PathsConfig::OneChange | PathsConfig::Own { .. } => {
+                (None, LinearSchedule::default())
+            }
         };
         if importance.is_none() && *paths != PathsConfig::Uniform {
             parts.push("images by importance".to_owned());
@@ -173,6 +192,7 @@ pub(super) fn describe(paths: &PathsConfig, images: &ImagesConfig) -> String {
         (scope == Some(DistributionScope::Kind), "p per kind of positions"),
         (scope == Some(DistributionScope::Position), "p per position"),
         (image.is_some_and(|i| i.replacement == Replacement::Without), "without replacement"),
+        (image.is_some_and(|i| i.unseen == Unseen::Keep), "unseen images keep their score"),
         (image.is_some_and(|i| i.score == ImageScore::LastLayer), "images by last-layer norm"),
         (image.is_some_and(|i| i.score == ImageScore::Loss), "images by loss"),
     ];

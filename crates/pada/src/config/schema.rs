@@ -472,9 +472,9 @@ const PATHS: Section = section(
     &[
         key(
             "rule",
-            OneOf(&["uniform", "importance", "fair", "one-change", "constant", "pareto", "own"]),
+            OneOf(&["uniform", "connected", "importance", "fair", "one-change", "constant", "pareto", "own"]),
             Is("\"importance\""),
-            "`uniform` is SPOS, `importance` PA&DA's sampling in proportion to gradient norms, `fair` FairNAS, `one-change` Magic-T. `constant` draws from a given distribution, `pareto` near the paths that are best in loss and multiply-adds.",
+            "`uniform` is SPOS, `connected` the paths of gradient matching: uniform over the architectures of `nb201` whose cell connects input and output. `importance` is PA&DA's sampling in proportion to gradient norms, `fair` FairNAS, `one-change` Magic-T. `constant` draws from a given distribution, `pareto` near the paths that are best in loss and multiply-adds.",
         ),
         key_of(
             &["importance", "fair"],
@@ -590,6 +590,13 @@ const IMAGES: Section = section(
         ),
         key_of(
             &["importance"],
+            "unseen",
+            OneOf(&["zero", "keep"]),
+            Is("\"zero\""),
+            "Importance of an image that was not drawn in an epoch: `zero` as in the released code and the paper, or `keep` its last score, which is not part of the paper.",
+        ),
+        key_of(
+            &["importance"],
             "score",
             OneOf(&["logits", "last-layer", "loss"]),
             Is("\"logits\""),
@@ -626,6 +633,13 @@ const UPDATE: Section = section(
             Constraints,
             Is("\"random-and-diverse\""),
             "Constraint paths: a random and a diverse path, or all paths of an archive of size N, `{ archive = N }`.",
+        ),
+        key_of(
+            &["nsas"],
+            "constraint_loss",
+            OneOf(&["trained", "constant"]),
+            Is("\"trained\""),
+            "Whether the loss of the constraint paths is `trained` or, as in the public demos, a `constant` without a gradient.",
         ),
         key_of(
             &["close"],
@@ -701,6 +715,20 @@ const SPLIT: Section = Section {
                 OneOf(&["reinitialise", "inherit"]),
                 Is("\"reinitialise\""),
                 "Initial weights after the last split: new random weights, or the weights of the supernet that was split.",
+            ),
+            key_of(
+                &["gradient-matching"],
+                "schedule",
+                OneOf(&["per-stage", "whole-run"]),
+                Is("\"per-stage\""),
+                "Learning-rate schedule: `per-stage` gives every supernet its own, starting with momentum 0; `whole-run` is one schedule over all epochs of the run, and sub-supernets inherit the momentum.",
+            ),
+            key_of(
+                &["gradient-matching"],
+                "last_schedule",
+                OneOf(&["leaf", "whole-run"]),
+                Is("\"leaf\""),
+                "With `schedule = \"whole-run\"` and `last = \"reinitialise\"`: number of epochs of the schedule that sub-supernets with new weights follow from its start, `leaf_epochs` or those of the whole run.",
             ),
         ],
     )

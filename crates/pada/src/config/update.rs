@@ -43,10 +43,18 @@ impl UpdateConfig {
             Self::MagicAt(c) => {
                 let weight = c.weight >= 0.0 && c.weight.is_finite();
                 check("update.weight", c.weight, weight, "at least 0")?;
-                let aligns = run.supernet.space == SpaceName::Nb201;
-                let range =
-                    "another rule unless the search space is nb201, because only its paths can be aligned";
-                check("update.rule", "magic-at", aligns, range)
+                let range = match run.supernet.space {
+                    SpaceName::Nb201 => return Ok(()),
+                    SpaceName::Darts => {
+                        "another rule in the space darts: Magic-AT aligns the input and the output of an operation with those of the same \
+                         place in the anchor, and an anchor lacks the edges that its nodes do not keep"
+                    }
+                    SpaceName::Proxyless | SpaceName::Macro => {
+                        "another rule in a space whose batch norms have running statistics: Magic-AT sends the batch through path and \
+                         anchor, and the norms that both share would mix the statistics of the two"
+                    }
+                };
+                check("update.rule", "magic-at", false, range)
             }
         }
     }
@@ -66,9 +74,20 @@ fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> 
     let t = gate.temperature;
     check("update.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
     let cell = run.supernet.space.cell().is_some();
-    let range = "another rule unless the search space is nb201, because CLOSE needs a cell whose edges all have the same operations";
+    let range = match run.supernet.space {
+        SpaceName::Proxyless | SpaceName::Macro => {
+            "another rule in a space of layers: CLOSE lets the edges of a cell share blocks of weights, and layers have weights of different \
+             shapes"
+        }
+        SpaceName::Nb201 | SpaceName::Darts => {
+            "another rule unless the search space is nb201: the gate reads every edge of one cell, and a DARTS architecture has two cells \
+             whose nodes keep two edges each, for which this gate is not built"
+        }
+    };
     check("update.rule", "close", cell, range)?;
-    check("split", "given", run.split.is_none(), "left out if update.rule is \"close\"")
+    let range = "left out if update.rule is \"close\": CLOSE reduces the sharing of one supernet with its blocks, and a sub-supernet would \
+                 start without the blocks and the gate of the supernet that was split";
+    check("split", "given", run.split.is_none(), range)
 }
 
 /// Largest number of blocks, because the key of an assignment stores the index of a block in one byte.
@@ -109,6 +128,48 @@ pub struct GradientMatchingConfig {
     pub leaf_epochs: usize,
     /// Initial weights of the sub-supernets after the last split.
     pub last: LastSplit,
+    /// The learning-rate schedule and the momentum of the stages of the run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub schedule: SplitSchedule,
+    /// With [`SplitSchedule::WholeRun`] and [`LastSplit::Reinitialise`], the length of the schedule that the last sub-supernets follow from
+    /// its start.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub last_schedule: LastSchedule,
+}
+
+/// Left out of the identity of a run, so that checkpoints that were written before a setting existed still belong to their run.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl GradientMatchingConfig {
+    /// Returns the number of epochs that a sub-supernet and its ancestors are trained, together with `first`, the epochs of the supernet.
+    pub fn total_epochs(&self, first: usize) -> usize {
+        first + self.splits.saturating_sub(1) * self.between_epochs + self.leaf_epochs
+    }
+}
+
+/// The learning-rate schedule and the momentum of the stages of a run that splits its supernet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitSchedule {
+    /// Every supernet follows a schedule of its own and starts with momentum 0.
+    #[default]
+    PerStage,
+    /// One schedule spans the epochs of the whole run, and a sub-supernet inherits the momentum of the supernet that was split, as in the
+    /// public code of gradient matching. Sub-supernets with new weights start with momentum 0 at the start of a schedule.
+    WholeRun,
+}
+
+/// The length of the schedule of sub-supernets with new weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LastSchedule {
+    /// The epochs of the sub-supernet, as the public code has it in the DARTS space (`--fix_sche 1`).
+    #[default]
+    Leaf,
+    /// The epochs of the whole run, so that training ends before the learning rate is small, as the public code has it on NAS-Bench-201.
+    WholeRun,
 }
 
 /// Initial weights of the sub-supernets after the last split.

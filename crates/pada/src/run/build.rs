@@ -3,7 +3,7 @@
 use pada_data::{Dataset, Splits};
 use pada_engine::Engine;
 use pada_exec::{Executor, Precision};
-use pada_graph::{Frozen, Lower, Shape, WeightLayout};
+use pada_graph::{Frozen, Lower, Shape, WeightLayout, WeightSpec};
 use pada_models::{
     DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, MacroNet, MobileModel, Nb201Net, Norms,
     ProxylessNet,
@@ -11,11 +11,11 @@ use pada_models::{
 use pada_space::{Darts, DartsCells, SearchSpace, SubSpace};
 use pada_trainer::Calibration;
 
-use crate::config::SupernetSize;
 use crate::config::{
     ComputeConfig, Config, ConfigError, ExecutorName, PublishedNet, RankSplit, Recalibration, SkeletonName,
     StandAloneArch, StandAloneConfig, SupernetConfig, TrainPart,
 };
+use crate::config::{SpaceName, SupernetSize};
 use crate::error::PadaError;
 use crate::run::device;
 use crate::run::device::Device;
@@ -129,6 +129,24 @@ fn candle(
 #[cfg(not(feature = "candle"))]
 fn candle(_: Device, _: WeightLayout, _: Vec<f32>, _: Precision) -> Result<Box<dyn Executor>, PadaError> {
     Err(PadaError::CandleNotBuilt)
+}
+
+/// Returns true if a cell of an architecture has a way from its input to its output along operations other than `none`.
+pub(crate) fn is_connected(space: &dyn SearchSpace, arch: &Arch) -> bool {
+    space.active(arch).is_ok_and(|active| active.contains(&true))
+}
+
+/// Returns true if gradient matching compares the gradients of a weight.
+///
+/// # Source
+/// `get_split_gradients` in <https://github.com/skhu101/GM-NAS>: on NAS-Bench-201 (`WS-GM/nasbench201/search_model_ws.py`) the weights of all
+/// cells, among which are the two residual blocks; in the DARTS space (`WS-GM/sota/cnn/model_search_ws.py`) those of the operations of the
+/// cells. For ProxylessNAS and NAS-Bench-Macro this is unverified, and the operations are compared.
+pub(crate) fn is_matched(space: SpaceName, weight: &WeightSpec) -> bool {
+    match space {
+        SpaceName::Nb201 => weight.name.starts_with("cells."),
+        _ => weight.owner.is_some(),
+    }
 }
 
 /// Returns the part of the space that a run trains.

@@ -8,11 +8,12 @@ use pada_exec::Executor;
 use pada_report::EpochRecord;
 use pada_space::{Arch, SubSpace};
 use pada_trainer::split::{MatchingSettings, SubSupernets, separate, split_by_gradients};
-use pada_trainer::{Observer, RngStream, TrainError, Trainer, TrainerParts};
+use pada_trainer::{Observer, RngStream, ScheduleSpan, TrainError, Trainer, TrainerParts};
 
 use crate::config::{Config, SplitConfig};
-use crate::config::{GradientMatchingConfig, LastSplit};
+use crate::config::{GradientMatchingConfig, LastSchedule, LastSplit, SpaceName, SplitSchedule};
 use crate::error::PadaError;
+use crate::run::build;
 use crate::run::inputs::Inputs;
 use crate::run::scoring::Weights;
 use crate::run::session::Session;
@@ -40,6 +41,25 @@ pub(crate) enum Unfinished {
     Train,
     /// Return an error.
     Refuse,
+}
+
+/// The start of a stage after a split.
+struct StageStart {
+    /// The initial weights. `None` initialises them from the seed.
+    weights: Option<Vec<f32>>,
+    /// The initial momentum. `None` means 0 for every weight.
+    momentum: Option<Vec<f32>>,
+    /// Number of epochs.
+    epochs: usize,
+    /// The part of the learning-rate schedule that the stage follows.
+    schedule_span: ScheduleSpan,
+}
+
+impl StageStart {
+    /// A stage with momentum 0 and a schedule of its own.
+    fn of_weights(weights: Option<Vec<f32>>, epochs: usize) -> Self {
+        Self { weights, momentum: None, epochs, schedule_span: ScheduleSpan::default() }
+    }
 }
 
 /// A trained supernet or set of sub-supernets.
@@ -88,7 +108,14 @@ impl<'a> SupernetTraining<'a> {
     /// Creates the trainer of the first stage, before its first step.
     pub(crate) fn first(config: &Config, inputs: &Inputs, place: &Session) -> Result<Trainer, PadaError> {
         let (part, epochs) = (inputs.whole.clone(), config.train().epochs);
-        let start = training_parts::Start { part, weights: None, epochs, stage: 0 };
+        let schedule_span = match config.split() {
+            Some(SplitConfig::GradientMatching(split)) if split.schedule == SplitSchedule::WholeRun => {
+                ScheduleSpan { before: 0, epochs: Some(split.total_epochs(epochs)) }
+            }
+            _ => ScheduleSpan::default(),
+        };
+        let start =
+            training_parts::Start { part, weights: None, epochs, momentum: None, schedule_span, stage: 0 };
         training_parts::trainer(config, inputs, place, start)
     }
 
@@ -109,34 +136,60 @@ impl<'a> SupernetTraining<'a> {
             SplitConfig::FewShot(config) => {
                 let mut leaves = Vec::new();
                 for part in separate(&self.inputs.whole, &config.positions) {
-                    let start = (part.clone(), Some(root.clone()), config.leaf_epochs);
-                    trainer = self.stage(start, observer, on_epoch)?;
+                    let start = StageStart::of_weights(Some(root.clone()), config.leaf_epochs);
+                    trainer = self.stage(part.clone(), start, observer, on_epoch)?;
                     leaves.push((part, weights(&mut trainer)));
                 }
                 leaves
             }
             SplitConfig::GradientMatching(config) => {
-                let mut level = vec![(self.inputs.whole.clone(), root)];
+                let momentum = momentum(&mut trainer);
+                let mut level = vec![(self.inputs.whole.clone(), root, momentum)];
                 for split in 1..=config.splits {
                     let mut next = Vec::new();
-                    for (part, parent) in level {
+                    for (part, parent, momentum_before) in level {
                         for child in self.split(&mut trainer, &part, &parent, config)? {
-                            let (start, epochs) = match (split == config.splits, config.last) {
-                                (false, _) => (Some(parent.clone()), config.between_epochs),
-                                (true, LastSplit::Inherit) => (Some(parent.clone()), config.leaf_epochs),
-                                (true, LastSplit::Reinitialise) => (None, config.leaf_epochs),
-                            };
-                            trainer = self.stage((child.clone(), start, epochs), observer, on_epoch)?;
-                            next.push((child, weights(&mut trainer)));
+                            let start = self.after_split(split, config, [&parent, &momentum_before]);
+                            trainer = self.stage(child.clone(), start, observer, on_epoch)?;
+                            next.push((child, weights(&mut trainer), self::momentum(&mut trainer)));
                         }
                     }
                     level = next;
                 }
-                level
+                level.into_iter().map(|(part, weights, _)| (part, weights)).collect()
             }
         };
         let (leaves, split_seconds) = (Some(SubSupernets::new(leaves)), self.split_seconds);
         Ok(Trained { trainer, leaves, epochs: self.done, split_seconds })
+    }
+
+    /// Returns how a sub-supernet starts after the given split, counted from 1, of a supernet with these weights and this momentum.
+    fn after_split(
+        &self,
+        split: usize,
+        config: &GradientMatchingConfig,
+        [weights, momentum]: [&Vec<f32>; 2],
+    ) -> StageStart {
+        let first = self.config.train().epochs;
+        let is_last = split == config.splits;
+        let epochs = if is_last { config.leaf_epochs } else { config.between_epochs };
+        let is_new = is_last && config.last == LastSplit::Reinitialise;
+        let weights = (!is_new).then(|| weights.clone());
+        match config.schedule {
+            SplitSchedule::PerStage => StageStart::of_weights(weights, epochs),
+            SplitSchedule::WholeRun => {
+                let total = config.total_epochs(first);
+                let schedule_span = match (is_new, config.last_schedule) {
+                    (false, _) => ScheduleSpan {
+                        before: first + (split - 1) * config.between_epochs,
+                        epochs: Some(total),
+                    },
+                    (true, LastSchedule::Leaf) => ScheduleSpan::default(),
+                    (true, LastSchedule::WholeRun) => ScheduleSpan { before: 0, epochs: Some(total) },
+                };
+                StageStart { weights, momentum: (!is_new).then(|| momentum.clone()), epochs, schedule_span }
+            }
+        }
     }
 
     /// Splits a part of the space in two. Returns only the part itself if no decision can be split.
@@ -148,10 +201,13 @@ impl<'a> SupernetTraining<'a> {
         config: &GradientMatchingConfig,
     ) -> Result<Vec<SubSpace>, PadaError> {
         let started = Instant::now();
+        let (network, space) = (self.config.network(), self.config.network().space()?);
         let settings = MatchingSettings {
             samples: config.samples,
             batch: self.config.train().batch,
             augment: *self.config.augment(),
+            accepts: &|arch| network.space != SpaceName::Nb201 || build::is_connected(space.as_ref(), arch),
+            compares: &|spec| build::is_matched(network.space, spec),
         };
         let mut rng = RngStream::Split.stage_stream(self.config.seed(), self.next);
         let parts = trainer.parts();
@@ -165,11 +221,14 @@ impl<'a> SupernetTraining<'a> {
 
     fn stage(
         &mut self,
-        (part, weights, epochs): (SubSpace, Option<Vec<f32>>, usize),
+        part: SubSpace,
+        start: StageStart,
         observer: &mut dyn Observer,
         on_epoch: &mut OnEpoch<'_>,
     ) -> Result<Trainer, PadaError> {
-        let start = training_parts::Start { part, weights, epochs, stage: self.next };
+        let StageStart { weights, momentum, epochs, schedule_span } = start;
+        let start =
+            training_parts::Start { part, weights, epochs, momentum, schedule_span, stage: self.next };
         let trainer = training_parts::trainer(self.config, self.inputs, self.place, start)?;
         self.finish(trainer, observer, on_epoch)
     }
@@ -224,4 +283,8 @@ impl<'a> SupernetTraining<'a> {
 
 fn weights(trainer: &mut Trainer) -> Vec<f32> {
     trainer.parts().executor.read(pada_exec::State::Weights)
+}
+
+fn momentum(trainer: &mut Trainer) -> Vec<f32> {
+    trainer.parts().executor.read(pada_exec::State::Momentum)
 }

@@ -2,23 +2,24 @@
 
 use pada_data::DataLoader;
 use pada_engine::Engine;
-use pada_exec::Executor;
+use pada_exec::{Executor, State};
 use pada_graph::{Cost, Lower, WeightLayout};
 use pada_models::init_weights;
 use pada_sampler::{
-    ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths, ParetoPaths,
-    PathImportance, PathSampler, UniformData, UniformPaths,
+    ConnectedPaths, ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths,
+    ParetoPaths, PathImportance, PathSampler, UniformData, UniformPaths,
 };
-use pada_space::{SearchSpace, SubSpace};
+use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::rules::{Close, MagicAt, Nsas, SummedPaths, Sumnas};
 use pada_trainer::{
-    ImageScore, RngStream, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts, image_shape,
+    ImageScore, RngStream, ScheduleSpan, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts,
+    image_shape,
 };
 
 use crate::config::check;
 use crate::config::{
-    ComputeConfig, Config, ConfigError, ExecutorName, ImagesConfig, PathsConfig, RunConfig, StandAloneConfig,
-    UpdateConfig,
+    ComputeConfig, Config, ConfigError, ExecutorName, ImagesConfig, PathsConfig, RunConfig, SpaceName,
+    StandAloneConfig, UpdateConfig,
 };
 use crate::error::PadaError;
 use crate::run::build;
@@ -53,12 +54,17 @@ fn path_sampler(
     part: SubSpace,
     cost: impl FnOnce() -> Result<CostOf, ConfigError>,
 ) -> Result<Box<dyn PathSampler>, PadaError> {
-    let paths = match config {
-        Config::Run(config) => &config.paths,
+    let config = match config {
+        Config::Run(config) => config,
         Config::Retrain(config) => return Ok(Box::new(FixedPath::new(space.parse(config.arch()?)?)?)),
     };
-    Ok(match paths {
+    Ok(match &config.paths {
         PathsConfig::Uniform => Box::new(UniformPaths::new(part)?),
+        PathsConfig::Connected => {
+            let space = config.supernet.space()?;
+            let is_connected = move |arch: &Arch| build::is_connected(space.as_ref(), arch);
+            Box::new(ConnectedPaths::new(part, Box::new(is_connected))?)
+        }
         PathsConfig::Importance(config) => Box::new(PathImportance::new(part, *config)?),
         PathsConfig::Fair { variant } => Box::new(FairPaths::new(part, *variant)?),
         PathsConfig::OneChange => Box::new(OneChangePaths::new(part)?),
@@ -80,6 +86,9 @@ fn path_sampler(
     })
 }
 
+/// Number of searched cells of a DARTS architecture: the normal and the reduction cell.
+const DARTS_CELLS: usize = 2;
+
 /// Creates the training rule. `weights` are the initial weights of the run or stage.
 fn rule(
     config: &Config,
@@ -92,7 +101,10 @@ fn rule(
     match &config.update {
         UpdateConfig::SummedPaths => Box::new(SummedPaths),
         UpdateConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
-        UpdateConfig::Nsas(config) => Box::new(Nsas::new(*config, part.clone())),
+        UpdateConfig::Nsas(nsas) => {
+            let cells = if config.supernet.space == SpaceName::Darts { DARTS_CELLS } else { 1 };
+            Box::new(Nsas::new(*nsas, part.clone()).with_cells(cells))
+        }
         UpdateConfig::Close(close) => {
             let cell = config.supernet.space.cell().expect("a config is checked before anything is built");
             let mut rng = RngStream::RuleStart.stage_stream(config.seed, stage);
@@ -120,6 +132,10 @@ pub(crate) struct Start {
     pub(crate) weights: Option<Vec<f32>>,
     /// Number of epochs.
     pub(crate) epochs: usize,
+    /// The initial momentum. `None` means 0 for every weight.
+    pub(crate) momentum: Option<Vec<f32>>,
+    /// The part of the learning-rate schedule that the stage follows.
+    pub(crate) schedule_span: ScheduleSpan,
     /// Index of the stage.
     pub(crate) stage: usize,
 }
@@ -132,7 +148,7 @@ pub(crate) fn trainer(
     start: Start,
 ) -> Result<Trainer, PadaError> {
     let (images, space) = (inputs.images.clone(), inputs.scoring.network.space.as_ref());
-    let Start { part, weights, epochs, stage } = start;
+    let Start { part, weights, epochs, momentum, schedule_span, stage } = start;
     let (shape, classes) = (image_shape(&images), images.classes());
     let net = build::trained(config, shape, classes)?;
     let new = || init_weights(net.weights(), &mut RngStream::Init.stage_stream(config.seed(), stage));
@@ -147,6 +163,7 @@ pub(crate) fn trainer(
         .with_image_score(image_score)
         .with_seed(config.seed())
         .with_stage(stage)
+        .with_schedule_span(schedule_span)
         .with_identity(config.identity());
     let cost = || -> Result<CostOf, ConfigError> {
         let alone = build::alone(config.network(), shape, classes)?;
@@ -155,8 +172,12 @@ pub(crate) fn trainer(
             Err(_) => f64::INFINITY,
         }))
     };
+    let mut executor = training_executor(config.compute(), place, net.as_ref(), weights)?;
+    if let Some(momentum) = momentum {
+        executor.write(State::Momentum, &momentum);
+    }
     let parts = TrainerParts {
-        executor: training_executor(config.compute(), place, net.as_ref(), weights)?,
+        executor,
         net,
         space: part.clone(),
         n_ops: space.n_ops().iter().copied().max().unwrap_or(0),
