@@ -12,8 +12,14 @@ fn record() -> RunRecord {
     let agreement =
         Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &Bootstrap::default()).unwrap();
     let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab".into() };
-    let best =
-        BestArch { arch: "333333".into(), score: 70.25, params: 7, macs: 9, stand_alone_accuracy: None };
+    let best = BestArch {
+        arch: "333333".into(),
+        score: 70.25,
+        top5: Some(96.5),
+        params: 7,
+        macs: 9,
+        stand_alone_accuracy: None,
+    };
     RunRecord {
         name: "mini".into(),
         version: "0.1.0".into(),
@@ -26,6 +32,7 @@ fn record() -> RunRecord {
         sub_supernets: vec![],
         epochs: Vec::new(),
         train_seconds: 1.0 / 3.0,
+        best_epoch: None,
         ranking: Some(RankRecord {
             recalibrated_on: None,
             archs: 4,
@@ -118,6 +125,7 @@ fn epoch() -> EpochRecord {
         images: ImageAudit::of(&[0, 1, 1]),
         effective_sample_size: None,
         image_entropy: None,
+        test: None,
         seconds: 0.5,
         communication: None,
     }

@@ -125,12 +125,16 @@ fn row(name: &str, m: &Metrics) -> Markup {
 pub(super) fn best(ranking: &RankRecord) -> Markup {
     table(
         "best architectures by score",
-        Head { texts: &["best by score"], numbers: &["score %", "#params", "MACs", "stand-alone %"] },
+        Head {
+            texts: &["best by score"],
+            numbers: &["score %", "top-5 %", "#params", "MACs", "stand-alone %"],
+        },
         html! {
             @for best in &ranking.best {
                 tr {
                     th scope="row" { code { (best.arch) } }
                     td { (fixed(best.score, 2)) }
+                    td { (optional(best.top5, 2)) }
                     td { (count(best.params as usize)) }
                     td { (count(best.macs as usize)) }
                     td { (optional(best.stand_alone_accuracy, 2)) }

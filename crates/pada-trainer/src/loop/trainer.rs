@@ -5,7 +5,7 @@ use pada_data::{Augment, DataLoader};
 use pada_dist::ProcessGroup;
 use pada_exec::{Batch, BatchNormSync, Executor, SgdStep, State};
 use pada_graph::Lower;
-use pada_report::{EpochRecord, ImageAudit, PathAudit};
+use pada_report::{EpochRecord, ImageAudit, PathAudit, TestRecord};
 use pada_sampler::{DataSampler, PathObservation, PathSampler, effective_sample_size, entropy};
 use pada_space::SubSpace;
 use serde_json::{Value, json};
@@ -160,6 +160,14 @@ impl Trainer {
         &self.epochs
     }
 
+    /// Adds a test of the network to the record of the last finished epoch, so that the next checkpoint contains it. Without a finished
+    /// epoch it changes nothing.
+    pub fn record_test(&mut self, test: TestRecord) {
+        if let Some(last) = self.epochs.last_mut() {
+            last.test = Some(test);
+        }
+    }
+
     /// Returns the parts of the trainer, for example to score architectures after training.
     pub fn parts(&mut self) -> &mut TrainerParts {
         &mut self.parts
@@ -285,6 +293,7 @@ impl Trainer {
             images: ImageAudit::of(order),
             effective_sample_size: q.map(effective_sample_size),
             image_entropy: q.map(entropy),
+            test: None,
             seconds: *seconds,
             communication: communication_record(&self.group, *traffic),
         })

@@ -360,6 +360,7 @@ impl Config {
                 images: rank.images,
                 batch: rank.batch,
                 recalibrate: rank.recalibrate,
+                every: None,
             },
             Self::Retrain(config) => config.test,
         }

@@ -98,6 +98,10 @@ pub struct TestConfig {
     /// statistics of its training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrate: Option<Recalibration>,
+    /// The network is tested after every this number of epochs, so that the record has the best epoch beside the last one. With `None` it is
+    /// tested only after the last epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<usize>,
 }
 
 impl StandAloneConfig {
@@ -272,6 +276,9 @@ impl RetrainConfig {
             augment::check_augment(&self.augment, &self.data)?;
             for (key, count) in [("test.images", self.test.images), ("test.batch", self.test.batch)] {
                 check(key, count, count > 0, "at least 1")?;
+            }
+            if let Some(every) = self.test.every {
+                check("test.every", every, every > 0, "at least 1, or \"none\"")?;
             }
             match (self.stand_alone(), self.test.recalibrate) {
                 (None, recalibrate) => check_recalibration(recalibrate, self.network.space)?,

@@ -780,7 +780,24 @@ const RANK: Section = Section {
 
 const TEST: Section = Section {
     groups: &[Group { name: "recalibrate", spaces: &[] }],
-    ..section("test", None, "The images that the trained network is tested on.", &SCORED_ON)
+    ..section(
+        "test",
+        None,
+        "The images that the trained network is tested on.",
+        &[
+            SCORED_ON[0],
+            SCORED_ON[1],
+            SCORED_ON[2],
+            SCORED_ON[3],
+            SCORED_ON[4],
+            key(
+                "every",
+                Whole,
+                Unless("1"),
+                "The network is tested after every N epochs, so that the record has the best epoch beside the last one. `\"none\"` tests only after the last epoch.",
+            ),
+        ],
+    )
 };
 
 const RETRAIN: Section = section(
