@@ -108,6 +108,7 @@ fn step(
         decayed: Decayed::All,
         gradient_scale: 1.0,
         unused: UnusedWeights::Frozen,
+        ..SgdStep::default()
     };
     let mut ctx = StepContext {
         executor,

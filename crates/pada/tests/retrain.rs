@@ -143,7 +143,7 @@ fn what_was_scored_is_what_is_exported() {
         let run = folder.path().join("run");
         let config = tiny(space).of_arch(arch_of(space)).unwrap();
         let score = trained(&config, &run);
-        let images = Recalibration { images: 32, batch: 16 };
+        let images = Recalibration { images: 32, batch: 16, momentum: None };
         let job = |statistics| ExportJob { weights: ExportWeights::Run(run.clone()), arch: None, statistics };
         let net = export(&job(StatisticsFrom::Score(Some(images))), &place()).unwrap();
         assert_eq!(net.about["norms"], "running statistics of the weights", "{space}");

@@ -122,6 +122,9 @@ impl StandAloneConfig {
             None => Ok(()),
         };
         share("retrain.label_smoothing", self.label_smoothing)?;
+        let (of_train, both) = (run.train.label_smoothing, self.label_smoothing.is_some());
+        let once = of_train == 0.0 || !both;
+        check("train.label_smoothing", of_train, once, "left out if retrain.label_smoothing is given")?;
         share("retrain.drop_path", self.drop_path)?;
         share("retrain.ema", self.ema)?;
         if let Some(warm_up) = self.warm_up {
@@ -309,7 +312,7 @@ impl RetrainConfig {
 }
 
 /// Keys of supernet runs in errors of shared checks, with their names in a config of `pada retrain`.
-const RENAMED: [(&str, &str); 9] = [
+const RENAMED: [(&str, &str); 10] = [
     ("supernet.channels", "network.channels"),
     ("supernet.cells", "network.cells"),
     ("supernet.widths", "network.widths"),
@@ -319,6 +322,7 @@ const RENAMED: [(&str, &str); 9] = [
     ("rank.recalibrate", "test.recalibrate"),
     ("rank.recalibrate.images", "test.recalibrate.images"),
     ("rank.recalibrate.batch", "test.recalibrate.batch"),
+    ("rank.recalibrate.momentum", "test.recalibrate.momentum"),
 ];
 
 /// Renames the key in an error of a shared check to the key of a config of `pada retrain`.

@@ -57,6 +57,7 @@ impl Inputs {
             }
             None => pada_data::open(&data.source, &place.data_dir, data.photographs())?,
         };
+        let splits = build::normalised(data.normalize, splits)?;
         let network = match config.stand_alone() {
             None => Network::new(config.network(), &splits.test)?,
             Some(_) => Network::as_configured(config.network(), &splits.test)?,
@@ -66,9 +67,9 @@ impl Inputs {
             config.check_positions(whole.allowed().len())?;
         }
         let rank = config.scored_on();
-        let rank_images = build::rank_images(rank.split, &splits);
+        let rank_images = build::rank_images(rank.split, data.train, &splits)?;
         build::within("rank.images", rank.images, &rank_images)?;
-        let trainable = build::trainable(data.train, &splits);
+        let trainable = build::trainable(data.train, &splits)?;
         let calibration = build::calibration(rank.recalibrate, &trainable)?;
         let images = build::train_images(data.train_images, trainable)?;
         let scoring =
