@@ -405,3 +405,16 @@ proptest! {
         prop_assert_eq!(handlers, 0);
     }
 }
+
+#[test]
+fn the_best_epoch_of_a_network_from_scratch_is_on_its_page() {
+    let mut view = run(3);
+    assert!(texts(&parse(std::slice::from_ref(&view)), ".best-epoch").is_empty());
+    let best = BestEpoch { epoch: 1, accuracy: 61.25, top5: Some(95.5) };
+    view.record.as_mut().unwrap().best_epoch = Some(best);
+    let html = parse(std::slice::from_ref(&view));
+    let text = texts(&html, ".best-epoch").concat();
+    assert!(text.starts_with("Best epoch: 2 of 3, 61.25 %, top-5 95.50 %."), "{text}");
+    let cells = texts(&html, "td");
+    assert!(cells.iter().any(|cell| cell == "96.50"), "{cells:?}");
+}

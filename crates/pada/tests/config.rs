@@ -156,7 +156,7 @@ fn a_wrong_value_is_refused_in_the_users_words() {
     for (set, said) in [
         (
             "rank.recalibrate=128",
-            "`rank.recalibrate` must be a table, { images = …, batch = … }, or \"none\" to unset it; it is 128",
+            "`rank.recalibrate` must be a table, { images = …, batch = …, momentum = … }, or \"none\" to unset it; it is 128",
         ),
         ("rank.truth=[]", "or \"none\" to unset it; it is an empty list"),
         ("rank.truth={}", "or \"none\" to unset it; it is an empty table"),
