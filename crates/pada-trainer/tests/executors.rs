@@ -78,7 +78,7 @@ fn train(new: NewExecutor, precision: Precision, optimizer: OptimizerName) -> (V
         settings.train.optimizer = optimizer;
         settings.train.label_smoothing = 0.1;
         // RMSprop has large steps at first, which would multiply every difference of rounding.
-        (settings.train.lr, settings.train.rms_eps) = (0.005, None);
+        settings.train.lr = 0.005;
         settings.train.rms_eps = matches!(optimizer, OptimizerName::RmspropTf).then_some(1e-3);
     }
     let mut trainer = Trainer::new(settings, parts).unwrap();
