@@ -134,6 +134,7 @@ impl Isolated {
             decayed: Decayed::All,
             gradient_scale: 1.0,
             unused: UnusedWeights::Decay,
+            ..SgdStep::default()
         });
         Ok(executor.deferred_error()?)
     }

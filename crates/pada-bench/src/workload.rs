@@ -153,6 +153,7 @@ impl<'a> Workload<'a> {
                     decayed: Decayed::All,
                     gradient_scale: pada_trainer::clip_factor(norm, CLIP_NORM) as f32,
                     unused: UnusedWeights::Decay,
+                    ..SgdStep::default()
                 });
                 stats.logits
             }

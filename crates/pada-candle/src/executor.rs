@@ -93,10 +93,10 @@ impl CandleExecutor {
         to_host(&forward(graph, &self.images(images)?, &params, &mut NormMode::Eval, None)?.logits)
     }
 
-    fn forward_statistics(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<()> {
+    fn forward_statistics(&mut self, graph: &Graph, images: &Images<'_>, share: f64) -> Result<()> {
         let mut mode = NormMode::Train(vec![]);
         forward(graph, &self.images(images)?, &self.params(graph)?, &mut mode, None)?;
-        self.update_running(mode, |_| 1.0 / (batch + 1) as f64)
+        self.update_running(mode, |_| share)
     }
 
     /// Updates running statistics by those of a batch: `r = (1 − share) · r + share · batch`.
@@ -185,10 +185,10 @@ impl Executor for CandleExecutor {
         &mut self,
         graph: &Graph,
         images: &Images<'_>,
-        batch: usize,
+        share: f64,
     ) -> std::result::Result<(), ExecError> {
         images.check(graph)?;
-        self.forward_statistics(graph, images, batch).map_err(|error| self.backend_error(&error))
+        self.forward_statistics(graph, images, share).map_err(|error| self.backend_error(&error))
     }
 
     fn zero_gradient(&mut self) {

@@ -152,7 +152,7 @@ fn golden_proxyless_path_and_its_running_statistics() {
     run.assert_running(&golden["running"]);
     for (batch, phase) in [3.5, 4.5, 5.5].into_iter().enumerate() {
         run.with_images(phase, |executor, graph, images| {
-            executor.recalibrate(graph, &images, batch).unwrap()
+            executor.recalibrate(graph, &images, 1.0 / (batch + 1) as f64).unwrap()
         });
     }
     run.assert_running(&golden["recalibrated"]);

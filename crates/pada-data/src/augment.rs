@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::jitter::{ColorChange, ColorJitter};
 use crate::photo::CropBox;
+use crate::policy::{AutoAugment, Operation, RandAugment};
 
 /// Random augmentation of training images. An augmentation that is switched off draws no random numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,12 @@ pub struct Augment {
     /// Colour jitter of photographs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color_jitter: Option<ColorJitter>,
+    /// A policy of AutoAugment, for images with three channels. It is applied after crop and flip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_augment: Option<AutoAugment>,
+    /// RandAugment, for images with three channels. It is applied after crop and flip, and after AutoAugment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rand_augment: Option<RandAugment>,
 }
 
 /// Random flips of training images, as torchvision's `RandomHorizontalFlip`.
@@ -48,20 +55,23 @@ pub struct ResizedCrop {
     pub ratio: [f64; 2],
 }
 
-/// Random numbers of one in-memory image, drawn in this order: top, left, flip, cutout.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Random numbers of one in-memory image, drawn in this order: top, left, flip, operations, cutout.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Change {
     /// Top of the crop in the padded image.
     pub(crate) top: usize,
     pub(crate) left: usize,
     pub(crate) flipped: bool,
+    /// The operations of AutoAugment and RandAugment.
+    pub(crate) operations: Vec<Operation>,
     /// Row and column of the center of the cutout square.
     pub(crate) cutout: Option<[usize; 2]>,
 }
 
 impl Change {
     /// No augmentation.
-    pub(crate) const NONE: Self = Self { top: 0, left: 0, flipped: false, cutout: None };
+    pub(crate) const NONE: Self =
+        Self { top: 0, left: 0, flipped: false, operations: Vec::new(), cutout: None };
 }
 
 /// Random numbers of one photograph, drawn once its size is known.
@@ -70,14 +80,35 @@ pub(crate) struct PhotoChange {
     /// The random resized crop. `None` for a center crop.
     pub(crate) crop: Option<CropBox>,
     pub(crate) flipped: bool,
+    /// The operations of AutoAugment and RandAugment.
+    pub(crate) operations: Vec<Operation>,
     pub(crate) colors: Vec<ColorChange>,
     pub(crate) cutout: Option<[usize; 2]>,
 }
 
 impl Augment {
     /// No augmentation.
-    pub const NONE: Self =
-        Self { crop_padding: 0, flip: Flip::Never, cutout: None, resized_crop: None, color_jitter: None };
+    pub const NONE: Self = Self {
+        crop_padding: 0,
+        flip: Flip::Never,
+        cutout: None,
+        resized_crop: None,
+        color_jitter: None,
+        auto_augment: None,
+        rand_augment: None,
+    };
+
+    /// Returns true if images are changed by AutoAugment or RandAugment, which compute only in host memory.
+    pub fn has_policy(&self) -> bool {
+        self.auto_augment.is_some() || self.rand_augment.is_some()
+    }
+
+    /// Draws the operations of an image of `[height, width]`.
+    fn draw_operations(&self, size: [usize; 2], rng: &mut dyn Rng) -> Vec<Operation> {
+        let mut operations = self.auto_augment.map_or_else(Vec::new, |policy| policy.draw(size, rng));
+        operations.extend(self.rand_augment.map_or_else(Vec::new, |random| random.draw(size, rng)));
+        operations
+    }
 
     /// Draws the random numbers of an in-memory image.
     pub(crate) fn draw(&self, height: usize, width: usize, rng: &mut dyn Rng) -> Change {
@@ -89,6 +120,7 @@ impl Augment {
             top: offset(rng),
             left: offset(rng),
             flipped: self.flipped(rng),
+            operations: self.draw_operations([height, width], rng),
             cutout: self.draw_cutout(height, width, rng),
         }
     }
@@ -100,6 +132,7 @@ impl Augment {
         PhotoChange {
             crop: self.resized_crop.map(|crop| crop.draw(height, width, rng)),
             flipped: self.flipped(rng),
+            operations: self.draw_operations([size, size], rng),
             colors: self.color_jitter.map_or_else(Vec::new, |jitter| jitter.draw(rng)),
             cutout: self.draw_cutout(size, size, rng),
         }

@@ -56,9 +56,13 @@ pub struct AugmentedIndex {
 }
 
 impl BatchPlan {
-    /// Returns the augmentation of every image, `[B]`. Returns `None` for photographs, whose augmentation depends on their size.
+    /// Returns the augmentation of every image, `[B]`. Returns `None` for photographs, whose augmentation depends on their size, and with
+    /// AutoAugment or RandAugment, which need the pixels.
     pub fn augmented_indices(&self) -> Option<Vec<AugmentedIndex>> {
         let Changes::InMemory(changes) = &self.changes else { return None };
+        if self.augment.has_policy() {
+            return None;
+        }
         let padding = self.augment.crop_padding as i32;
         let augmented = |(&index, change): (&u32, &Change)| AugmentedIndex {
             index,
@@ -90,6 +94,7 @@ impl Dataset {
         rng: &mut dyn Rng,
     ) -> Result<BatchPlan, DataError> {
         self.check(indices)?;
+        check_colours(self.name(), self.extents()[0], augment)?;
         let changes = match self {
             Self::InMemory(set) => {
                 Changes::InMemory(indices.iter().map(|_| augment.draw(set.height, set.width, rng)).collect())
@@ -133,13 +138,22 @@ pub(crate) fn check_indices(name: &str, indices: &[u32], images: usize) -> Resul
     }
 }
 
+/// Checks that images have three channels if they are changed by a policy.
+fn check_colours(name: &str, channels: usize, augment: &Augment) -> Result<(), DataError> {
+    match augment.has_policy() && channels != 3 {
+        true => Err(DataError::NotColour { dataset: name.to_owned(), channels }),
+        false => Ok(()),
+    }
+}
+
 /// Fills `out` with augmented and normalised images, `[B, C, H, W]`.
 ///
-/// The random numbers are drawn image by image (top, left, flip, cutout) before any pixel is touched, so the result does not depend on
+/// The random numbers are drawn image by image (top, left, flip, operations, cutout) before any pixel is touched, so the result does not depend on
 /// the number of threads. Augmentations that are switched off draw no random numbers.
 ///
 /// # Errors
-/// Returns [`DataError::IndexOutOfRange`] if an index is not below the number of images.
+/// Returns [`DataError::IndexOutOfRange`] if an index is not below the number of images, and [`DataError::NotColour`] if a policy is to
+/// change images without three channels.
 ///
 /// # Source
 /// torchvision's `RandomCrop(size, padding)`, whose padding is black before normalisation, then `RandomHorizontalFlip`.
@@ -151,6 +165,7 @@ pub fn fill(
     out: &mut Vec<f32>,
 ) -> Result<(), DataError> {
     check_indices(&set.name, indices, set.len())?;
+    check_colours(&set.name, set.channels, augment)?;
     let changes: Vec<Change> = indices.iter().map(|_| augment.draw(set.height, set.width, rng)).collect();
     write(set, indices, &changes, augment, out);
     Ok(())
@@ -173,6 +188,10 @@ fn write(set: &InMemoryDataset, indices: &[u32], changes: &[Change], augment: &A
     let (values, padding) = (set.normalize.values(set.channels), augment.crop_padding);
     out.par_chunks_mut(set.image_len()).zip(indices).zip(changes).for_each(|((out, &index), change)| {
         let image = set.bytes_of(index as usize);
+        if !change.operations.is_empty() {
+            write_with_operations(set, image, change, padding, &values, out);
+            return augment.apply_cutout(change.cutout, out, [set.height, set.width]);
+        }
         let planes =
             image.chunks_exact(set.height * set.width).zip(out.chunks_exact_mut(set.height * set.width));
         for ((plane, out), values) in planes.zip(values.chunks_exact(BYTES)) {
@@ -188,6 +207,34 @@ fn write(set: &InMemoryDataset, indices: &[u32], changes: &[Change], augment: &A
         }
         augment.apply_cutout(change.cutout, out, [set.height, set.width]);
     });
+}
+
+/// Crops and flips an image of three channels, applies its operations, and normalises it.
+fn write_with_operations(
+    set: &InMemoryDataset,
+    image: &[u8],
+    change: &Change,
+    padding: usize,
+    values: &[f32],
+    out: &mut [f32],
+) {
+    let (height, width) = (set.height, set.width);
+    let mut rgb = vec![0; image.len()];
+    for (at, pixel) in rgb.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        let (y, x) = (at / width, at % width);
+        let x = if change.flipped { width - 1 - x } else { x };
+        let source_y = (y + change.top).checked_sub(padding).filter(|&y| y < height);
+        let source_x = (x + change.left).checked_sub(padding).filter(|&x| x < width);
+        if let Some((y, x)) = source_y.zip(source_x) {
+            *pixel = std::array::from_fn(|c| image[(c * height + y) * width + x]);
+        }
+    }
+    change.operations.iter().for_each(|operation| operation.apply(&mut rgb, [height, width]));
+    for (c, plane) in out.chunks_exact_mut(height * width).enumerate() {
+        for (value, pixel) in plane.iter_mut().zip(rgb.as_chunks::<3>().0) {
+            *value = values[c * BYTES + usize::from(pixel[c])];
+        }
+    }
 }
 
 fn photographs(
@@ -213,10 +260,19 @@ fn photographs(
 fn augmented(photo: &Photo, folder: &ImageFolder, augment: &Augment, seed: u64) -> Vec<f32> {
     let size = folder.size;
     let change = augment.draw_photo([photo.height, photo.width], size, seed);
-    let photo = match change.crop {
+    let mut photo = match change.crop {
         Some(crop) => photo.resized(crop, size, size),
         None => photo.center_crop(size),
     };
+    let mut flipped = change.flipped;
+    if !change.operations.is_empty() {
+        // The operations see the flipped image.
+        if flipped {
+            photo.rgb.chunks_exact_mut(3 * size).for_each(|row| row.as_chunks_mut::<3>().0.reverse());
+            flipped = false;
+        }
+        change.operations.iter().for_each(|operation| operation.apply(&mut photo.rgb, [size, size]));
+    }
     let mut pixels: Vec<[f32; 3]> =
         photo.rgb.as_chunks::<3>().0.iter().map(|pixel| pixel.map(f32::from)).collect();
     change.colors.iter().for_each(|color| color.apply(&mut pixels));
@@ -225,7 +281,7 @@ fn augmented(photo: &Photo, folder: &ImageFolder, augment: &Augment, seed: u64) 
         let (mean, std) = (folder.normalize.mean[c], folder.normalize.std[c]);
         for (row, out) in pixels.chunks_exact(size).zip(plane.chunks_exact_mut(size)) {
             for (x, value) in out.iter_mut().enumerate() {
-                let x = if change.flipped { size - 1 - x } else { x };
+                let x = if flipped { size - 1 - x } else { x };
                 *value = (row[x][c] / 255.0 - mean) / std;
             }
         }

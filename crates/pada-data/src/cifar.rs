@@ -31,11 +31,14 @@ pub struct Cifar {
     pub classes: &'static [&'static str],
     /// Number of label bytes before the pixels. The last one is the label that is used.
     labels: usize,
-    /// Normalisation by mean and standard deviation of the training images.
+    /// Normalisation by mean and standard deviation of the training images, with four digits.
     normalize: Normalize,
+    /// The same numbers with the digits of the released code of PA-DA: `CIFAR_MEAN` and `CIFAR_STD` in `nasbench201/datasets/dataloader.py`
+    /// of <https://github.com/ShunLu91/PA-DA> at e65ad62.
+    pub released: Normalize,
 }
 
-/// CIFAR-10, normalised as in the released PA-DA code.
+/// CIFAR-10, normalised by mean and standard deviation with four digits.
 pub const CIFAR10: Cifar = Cifar {
     name: "cifar10",
     title: "CIFAR-10",
@@ -74,6 +77,10 @@ pub const CIFAR10: Cifar = Cifar {
     classes: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
     labels: 1,
     normalize: Normalize { mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616] },
+    released: Normalize {
+        mean: [0.491_399_68, 0.482_158_27, 0.446_531_24],
+        std: [0.247_032_33, 0.243_485_05, 0.261_587_68],
+    },
 };
 
 /// CIFAR-100 with its 100 fine classes. The 20 coarse classes are not used.
@@ -194,6 +201,10 @@ pub const CIFAR100: Cifar = Cifar {
     ],
     labels: 2,
     normalize: Normalize { mean: [0.5071, 0.4865, 0.4409], std: [0.2673, 0.2564, 0.2762] },
+    released: Normalize {
+        mean: [125.3 / 255.0, 123.0 / 255.0, 113.9 / 255.0],
+        std: [63.0 / 255.0, 62.1 / 255.0, 66.7 / 255.0],
+    },
 };
 
 /// Images have red, green and blue planes, each row by row.

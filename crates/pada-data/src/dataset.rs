@@ -74,6 +74,15 @@ impl Dataset {
         self
     }
 
+    /// Returns the same images with another normalisation.
+    pub fn with_normalize(mut self, normalize: Normalize) -> Self {
+        match &mut self {
+            Self::InMemory(set) => set.normalize = normalize,
+            Self::Folder(folder) => folder.normalize = normalize,
+        }
+        self
+    }
+
     /// Returns N, the number of images.
     pub fn len(&self) -> usize {
         self.labels().len()

@@ -115,6 +115,16 @@ pub enum DataError {
         /// Number of images.
         images: usize,
     },
+    /// AutoAugment or RandAugment are to change images that do not have three channels.
+    #[error(
+        "the images of {dataset} have {channels} channels, but AutoAugment and RandAugment are for red, green and blue; switch them off"
+    )]
+    NotColour {
+        /// Name of the data set.
+        dataset: String,
+        /// Number of channels of its images.
+        channels: usize,
+    },
     /// A batch plan was made for another kind of data set.
     #[error(
         "the batch was planned for another data set than {name}; call `plan` and `load` on the same data set"

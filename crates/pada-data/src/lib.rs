@@ -11,6 +11,7 @@ mod jitter;
 mod loader;
 mod mini;
 mod photo;
+mod policy;
 mod splits;
 
 pub use augment::{Augment, Flip, ResizedCrop};
@@ -23,6 +24,7 @@ pub use in_memory::{InMemoryDataset, Normalize};
 pub use jitter::ColorJitter;
 pub use loader::DataLoader;
 pub use mini::{MINI_SHA256, encode_mini, halve, mini, select_mini};
+pub use policy::{AutoAugment, LARGEST_MAGNITUDE, RandAugment};
 /// The version of `rand` that this crate's functions take their random number generators from.
 pub use rand;
 pub use splits::Splits;

@@ -1,7 +1,9 @@
 //! Crops, flips and normalisation against slow references.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use pada_data::{Augment, Flip, InMemoryDataset, Normalize, fill, normalised};
+use pada_data::{
+    Augment, AutoAugment, DataError, Flip, InMemoryDataset, Normalize, RandAugment, fill, normalised,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -95,4 +97,38 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
         pool.install(|| filled(&[0, 1, 2, 3, 4, 5, 6, 7, 8], &augment, &mut ChaCha8Rng::seed_from_u64(1)))
     };
     assert_eq!(with(1), with(3));
+}
+
+/// At magnitude 0 twelve of the fourteen operations of RandAugment do nothing, so most images only go there and back between planes and
+/// pixels.
+#[test]
+fn operations_are_applied_after_crop_and_flip_to_the_same_pixels() {
+    let (set, indices) = (images(), vec![3_u32; 400]);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let augment = |magnitude| Augment {
+        flip: Flip::Horizontal,
+        rand_augment: Some(RandAugment { ops: 1, magnitude }),
+        ..Augment::NONE
+    };
+    let plain = normalised(&set, &[3]).unwrap();
+    let mirrored: Vec<f32> = plain.chunks(5).flat_map(|row| row.iter().rev().copied()).collect();
+    let mut count = |magnitude| {
+        let batch = filled(&indices, &augment(magnitude), &mut rng);
+        [&plain, &mirrored].map(|image| batch.chunks(plain.len()).filter(|found| found == image).count())
+    };
+    let [as_it_is, flipped] = count(0);
+    assert!(as_it_is + flipped > 310 && as_it_is + flipped < 400, "{as_it_is} and {flipped} of 400");
+    assert!(as_it_is.abs_diff(flipped) < 80, "{as_it_is} and {flipped} of 400");
+    let [as_it_is, flipped] = count(30);
+    assert!(as_it_is + flipped < 100, "only the identity leaves an image as it is: {as_it_is} and {flipped}");
+}
+
+#[test]
+fn policies_are_for_images_with_three_channels() {
+    let colour = images();
+    let grey = InMemoryDataset { channels: 1, pixels: colour.pixels[..9 * 20].to_vec(), ..colour };
+    let augment = Augment { auto_augment: Some(AutoAugment::Cifar10), ..Augment::NONE };
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let error = fill(&grey, &[0], &augment, &mut rng, &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, DataError::NotColour { channels: 1, .. }), "{error}");
 }

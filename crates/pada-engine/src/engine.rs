@@ -154,9 +154,9 @@ impl Executor for Engine {
         Ok(self.run(graph, images, Task::Score)?.logits)
     }
 
-    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
+    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, share: f64) -> Result<(), ExecError> {
         images.check(graph)?;
-        self.run(graph, images, Task::Recalibrate(1.0 / (batch + 1) as f64))?;
+        self.run(graph, images, Task::Recalibrate(share))?;
         Ok(())
     }
 

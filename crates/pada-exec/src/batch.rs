@@ -41,6 +41,18 @@ impl Logits {
         self.rows().map(best)
     }
 
+    /// Returns the number of images whose label is among the `k` classes with the largest scores: top-k accuracy, times B. Of equal
+    /// scores the class with the smaller index comes first, so `correct_among(1, …)` equals [`Logits::correct`]. A score that is not a
+    /// number is never among them.
+    pub fn correct_among(&self, k: usize, labels: &[u32]) -> usize {
+        let among = |(row, &label): (&[f32], &u32)| {
+            let (label, own) = (label as usize, row[label as usize]);
+            let before = |(class, &score): (usize, &f32)| score > own || score == own && class < label;
+            !own.is_nan() && row.iter().enumerate().filter(|&at| before(at)).count() < k
+        };
+        self.rows().zip(labels).filter(|&at| among(at)).count()
+    }
+
     /// Returns the number of images whose [predicted class](Self::best) is their label.
     pub fn correct(&self, labels: &[u32]) -> usize {
         self.best().zip(labels).filter(|&(best, &label)| best == label as usize).count()
@@ -79,6 +91,25 @@ impl Batch<'_> {
         match self.labels.iter().position(|&label| label as usize >= classes) {
             Some(index) => Err(ExecError::BadLabel { index, label: self.labels[index], classes }),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_among_the_k_best_by_its_rank_and_ties_go_to_the_smaller_class() {
+        let rows = [[0.0, 3.0, 2.0, 1.0], [1.0, 1.0, 1.0, 0.0], [f32::NAN, 0.0, 0.0, 0.0]];
+        let logits = Logits { values: rows.concat(), classes: 4 };
+        // Ranks of the labels: 3rd of the first row, 2nd of three equal ones, and a score that is not a number.
+        let labels = [3, 1, 0];
+        let among: Vec<usize> = (0..=4).map(|k| logits.correct_among(k, &labels)).collect();
+        assert_eq!(among, [0, 0, 1, 2, 2]);
+        let first = Logits { values: rows[..2].concat(), classes: 4 };
+        for labels in [[1, 0], [1, 1], [0, 2]] {
+            assert_eq!(first.correct_among(1, &labels), first.correct(&labels), "{labels:?}");
         }
     }
 }

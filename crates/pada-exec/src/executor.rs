@@ -58,8 +58,10 @@ pub enum BatchNormSync {
 pub enum State {
     /// The weights, including running statistics.
     Weights,
-    /// The momentum of SGD.
+    /// The momentum of the optimizer.
     Momentum,
+    /// The moving average of squares of RMSprop. It is 0 until it is written or a step of RMSprop changes it.
+    SecondMoment,
     /// The gradient that [`Executor::gradients`] has accumulated.
     Gradient,
 }
@@ -108,14 +110,15 @@ pub trait Executor {
     /// Returns an [`ExecError`] if the images do not fit the graph, or if the device fails.
     fn logits(&mut self, graph: &Graph, images: &Images<'_>) -> Result<Logits, ExecError>;
 
-    /// Recalibrates the running statistics of the graph's batch norms with one more batch.
+    /// Recalibrates the running statistics of the graph's batch norms with one more batch: `r = (1 − share) · r + share · batch`.
     ///
-    /// `batch` counts the calls from 0. After batches 0, 1, …, n the running statistics are the mean over these batches, as with
-    /// `momentum=None` in PyTorch, whatever they were before. Shared weights need this for each architecture before it is scored.
+    /// With the shares 1, 1/2, …, 1/n of n calls the running statistics are the mean over these batches, as with `momentum=None` in
+    /// PyTorch, whatever they were before. With a constant share they are an exponential mean, as with `momentum=share`. Shared weights
+    /// need this for each architecture before it is scored.
     ///
     /// # Errors
     /// Returns an [`ExecError`] if the images do not fit the graph, or if the device fails.
-    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError>;
+    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, share: f64) -> Result<(), ExecError>;
 
     /// Starts a step: sets the gradient to zero and marks all weights as unused.
     fn zero_gradient(&mut self);
@@ -136,7 +139,7 @@ pub trait Executor {
         loss: &LossSpec<'_>,
     ) -> Result<StepStats, ExecError>;
 
-    /// Updates the weights by one step of SGD.
+    /// Updates the weights by one step of the optimizer.
     fn update(&mut self, step: &SgdStep);
 
     /// Returns a copy of a flat buffer, in the order of the layout. Check [`Executor::deferred_error`] before you persist it.

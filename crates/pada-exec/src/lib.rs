@@ -17,4 +17,4 @@ pub use error::ExecError;
 pub use executor::{BatchNormSync, Executor, Precision, State, StepStats};
 pub use images::{Images, Pixels};
 pub use loss::{LossSpec, cross_entropy};
-pub use sgd::{Decayed, HostWeights, SgdStep, UnusedWeights};
+pub use sgd::{Decayed, HostWeights, Optimizer, RmsProp, RmsPropForm, SgdStep, UnusedWeights};

@@ -27,10 +27,46 @@ pub enum Decayed {
     Kernels,
 }
 
-/// One update of stochastic gradient descent with momentum, as `torch.optim.SGD`:
-/// `d = scale·g + decay·w`, `m = momentum·m + d`, `w = w − lr·m`.
+/// The rule by which a step changes the weights from a direction `d = scale·g + decay·w`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Optimizer {
+    /// Stochastic gradient descent with momentum, as `torch.optim.SGD`: `m = momentum·m + d`, `w = w − lr·m`.
+    #[default]
+    Sgd,
+    /// The same with Nesterov momentum, as `torch.optim.SGD(nesterov=True)`: `m = momentum·m + d`, `w = w − lr·(d + momentum·m)`.
+    Nesterov,
+    /// RMSprop, which divides the direction by the root of a moving average of its square.
+    RmsProp(RmsProp),
+}
+
+/// Settings of RMSprop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RmsProp {
+    /// Decay α of the moving average of squares: `v = α·v + (1 − α)·d²`.
+    pub decay: f32,
+    /// ε, which keeps the divisor above 0.
+    pub eps: f32,
+    /// The order of root, ε and learning rate.
+    pub form: RmsPropForm,
+}
+
+/// The two published forms of RMSprop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RmsPropForm {
+    /// `torch.optim.RMSprop`: `m = momentum·m + d / (√v + ε)`, `w = w − lr·m`; v starts at 0.
+    #[default]
+    PyTorch,
+    /// TensorFlow 1, as timm's `RMSpropTF`: `m = momentum·m + lr·d / √(v + ε)`, `w = w − m`. Its v starts at 1, so the buffer of
+    /// [`State::SecondMoment`] must be filled with ones before the first step.
+    TensorFlow,
+}
+
+/// One update of the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdStep {
+    /// The rule of the update.
+    pub optimizer: Optimizer,
     /// Learning rate.
     pub lr: f32,
     /// Momentum.
@@ -43,6 +79,21 @@ pub struct SgdStep {
     pub gradient_scale: f32,
     /// Treatment of weights that are not on any path of the step.
     pub unused: UnusedWeights,
+}
+
+impl Default for SgdStep {
+    /// A step of plain SGD with learning rate 0 that applies to all weights.
+    fn default() -> Self {
+        Self {
+            optimizer: Optimizer::Sgd,
+            lr: 0.0,
+            momentum: 0.0,
+            weight_decay: 0.0,
+            decayed: Decayed::All,
+            gradient_scale: 1.0,
+            unused: UnusedWeights::Decay,
+        }
+    }
 }
 
 impl SgdStep {
@@ -59,11 +110,47 @@ impl SgdStep {
     ///
     /// # Shapes
     /// All slices have the same length.
+    ///
+    /// # Panics
+    /// Panics for RMSprop, whose second moment [`SgdStep::apply_rms_prop`] takes.
     pub fn apply(&self, weights: &mut [f32], momentum: &mut [f32], gradient: &[f32]) {
+        let nesterov = match self.optimizer {
+            Optimizer::Sgd => false,
+            Optimizer::Nesterov => true,
+            Optimizer::RmsProp(_) => panic!("RMSprop has a second moment"),
+        };
         for ((w, m), &g) in weights.iter_mut().zip(momentum).zip(gradient) {
             let direction = self.gradient_scale * g + self.weight_decay * *w;
             *m = self.momentum * *m + direction;
-            *w -= self.lr * *m;
+            *w -= self.lr * if nesterov { direction + self.momentum * *m } else { *m };
+        }
+    }
+
+    /// Updates one tensor by RMSprop, whatever the optimizer of the step is.
+    ///
+    /// # Shapes
+    /// All slices have the same length; `second` is the moving average of squares.
+    pub fn apply_rms_prop(
+        &self,
+        settings: RmsProp,
+        weights: &mut [f32],
+        [momentum, second]: [&mut [f32]; 2],
+        gradient: &[f32],
+    ) {
+        let RmsProp { decay, eps, form } = settings;
+        for (((w, m), v), &g) in weights.iter_mut().zip(momentum).zip(second).zip(gradient) {
+            let direction = self.gradient_scale * g + self.weight_decay * *w;
+            *v = decay * *v + (1.0 - decay) * direction * direction;
+            match form {
+                RmsPropForm::PyTorch => {
+                    *m = self.momentum * *m + direction / (v.sqrt() + eps);
+                    *w -= self.lr * *m;
+                }
+                RmsPropForm::TensorFlow => {
+                    *m = self.momentum * *m + self.lr * direction / (*v + eps).sqrt();
+                    *w -= *m;
+                }
+            }
         }
     }
 }
@@ -75,6 +162,8 @@ pub struct HostWeights {
     layout: WeightLayout,
     weights: Vec<f32>,
     momentum: Vec<f32>,
+    /// Empty until it is written or RMSprop needs it.
+    second_moment: Vec<f32>,
     gradient: Vec<f32>,
     touched: Vec<bool>,
 }
@@ -91,6 +180,7 @@ impl HostWeights {
             layout,
             weights,
             momentum: vec![0.0; n],
+            second_moment: vec![],
             gradient: vec![0.0; n],
             touched: vec![false; tensors],
         }
@@ -151,6 +241,9 @@ impl HostWeights {
 
     /// Updates all weights by one step.
     pub fn update(&mut self, step: &SgdStep) {
+        if matches!(step.optimizer, Optimizer::RmsProp(_)) && self.second_moment.is_empty() {
+            self.second_moment = vec![0.0; self.layout.numel()];
+        }
         for (id, spec) in self.layout.iter() {
             if !self.layout.is_trained(id) {
                 continue;
@@ -161,7 +254,14 @@ impl HostWeights {
             let range = self.layout.range(id);
             let momentum = &mut self.momentum[range.clone()];
             let gradient = &self.gradient[range.clone()];
-            step.of(spec).apply(&mut self.weights[range], momentum, gradient);
+            let (step, weights) = (step.of(spec), &mut self.weights[range.clone()]);
+            match step.optimizer {
+                Optimizer::RmsProp(settings) => {
+                    let second = &mut self.second_moment[range];
+                    step.apply_rms_prop(settings, weights, [momentum, second], gradient);
+                }
+                Optimizer::Sgd | Optimizer::Nesterov => step.apply(weights, momentum, gradient),
+            }
         }
     }
 
@@ -170,6 +270,8 @@ impl HostWeights {
         match state {
             State::Weights => self.weights.clone(),
             State::Momentum => self.momentum.clone(),
+            State::SecondMoment if self.second_moment.is_empty() => vec![0.0; self.layout.numel()],
+            State::SecondMoment => self.second_moment.clone(),
             State::Gradient => self.gradient.clone(),
         }
     }
@@ -182,6 +284,10 @@ impl HostWeights {
         match state {
             State::Weights => self.weights.copy_from_slice(values),
             State::Momentum => self.momentum.copy_from_slice(values),
+            State::SecondMoment => {
+                assert_eq!(values.len(), self.layout.numel(), "one value for every weight of the layout");
+                self.second_moment = values.to_vec();
+            }
             State::Gradient => self.gradient.copy_from_slice(values),
         }
     }

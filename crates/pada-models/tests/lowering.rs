@@ -31,6 +31,7 @@ fn running_statistics_are_no_weights() {
         decayed: Decayed::All,
         gradient_scale: 1.0,
         unused: UnusedWeights::Decay,
+        ..SgdStep::default()
     };
     let mut host = HostWeights::new(layout.clone(), vec![1.0; layout.numel()]);
     host.update(&step);

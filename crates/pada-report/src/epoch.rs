@@ -41,11 +41,50 @@ pub struct EpochRecord {
     pub effective_sample_size: Option<f64>,
     /// Entropy of q, nats. `None` if every image was drawn once.
     pub image_entropy: Option<f64>,
+    /// Accuracy of the network after the epoch, on images that it was not trained on. `None` if it was not tested, as in the training of
+    /// a supernet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestRecord>,
     /// Wall-clock time, seconds.
     pub seconds: f64,
     /// Communication between the processes of the run. `None` for a single process.
     #[serde(default, alias = "ranks", skip_serializing_if = "Option::is_none")]
     pub communication: Option<CommunicationRecord>,
+}
+
+/// The accuracy of a network on images that it was not trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestRecord {
+    /// Top-1 accuracy, percent.
+    pub accuracy: f64,
+    /// Top-5 accuracy, percent. `None` if there are no more than five classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top5: Option<f64>,
+}
+
+/// The epoch after which a network had the largest test accuracy.
+///
+/// Its accuracy is optimistic, because the epoch is chosen on the images that it is tested on. Some publications report it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BestEpoch {
+    /// The epoch, counted from 0; the first one if several have the same accuracy.
+    pub epoch: usize,
+    /// Top-1 accuracy after this epoch, percent.
+    pub accuracy: f64,
+    /// Top-5 accuracy after this epoch, percent. `None` if there are no more than five classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top5: Option<f64>,
+}
+
+impl BestEpoch {
+    /// Finds the epoch with the largest test accuracy. Returns `None` if the network was not tested after any epoch.
+    pub fn of(epochs: &[EpochRecord]) -> Option<Self> {
+        let tested = epochs.iter().filter_map(|record| Some((record.epoch, record.test?)));
+        let entry = |(epoch, TestRecord { accuracy, top5 })| Self { epoch, accuracy, top5 };
+        tested.map(entry).reduce(|best, next| if next.accuracy > best.accuracy { next } else { best })
+    }
 }
 
 /// Reads the counts of images. The oldest records hold the number of distinct images in their place.

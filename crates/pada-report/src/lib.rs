@@ -19,7 +19,7 @@ mod tensorboard;
 pub use agreement::{Agreement, Ceiling, ZeroCostRow};
 pub use audit::{ImageAudit, PathAudit};
 pub use communication::CommunicationRecord;
-pub use epoch::EpochRecord;
+pub use epoch::{BestEpoch, EpochRecord, TestRecord};
 pub use error::ReportError;
 pub use method_row::{MethodName, MethodRow, Published, PublishedValue, RowGroup, late_gv};
 pub use method_table::{FailedTrial, MethodTable, scientific};

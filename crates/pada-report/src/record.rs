@@ -3,7 +3,7 @@ use std::path::Path;
 use pada_metrics::Metrics;
 use serde::{Deserialize, Serialize};
 
-use crate::{Agreement, CommunicationRecord, EpochRecord, ReportError};
+use crate::{Agreement, BestEpoch, CommunicationRecord, EpochRecord, ReportError};
 
 /// The results of a run, as stored in `record.json` of its folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct RunRecord {
     /// Wall-clock time of training over all sessions of the run, seconds. It includes the time for computing splits once all of them
     /// are known.
     pub train_seconds: f64,
+    /// The best epoch of a network that was tested after epochs, as in retraining. The accuracy after the last epoch is in `ranking`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_epoch: Option<BestEpoch>,
     /// The ranking. `None` until it is finished.
     pub ranking: Option<RankRecord>,
 }
@@ -106,6 +109,9 @@ pub struct BestArch {
     pub arch: String,
     /// Accuracy with inherited weights, percent.
     pub score: f64,
+    /// Top-5 accuracy on the same images, percent. `None` if there are no more than five classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top5: Option<f64>,
     /// Number of parameters of the stand-alone network.
     pub params: u64,
     /// Multiply-adds of the stand-alone network for one image.

@@ -3,7 +3,7 @@ use std::fmt::{self, Write};
 use pada_metrics::Metrics;
 
 use crate::communication::{in_turn, volume};
-use crate::{Agreement, Ceiling, CommunicationRecord, RankRecord, RunRecord};
+use crate::{Agreement, BestEpoch, Ceiling, CommunicationRecord, RankRecord, RunRecord};
 
 /// Formats the result of a run for a terminal.
 pub fn summary(record: &RunRecord) -> String {
@@ -30,6 +30,10 @@ pub fn summary(record: &RunRecord) -> String {
             volume(sum.bytes),
             sum.seconds
         ));
+    }
+    if let Some(BestEpoch { epoch, accuracy, top5 }) = record.best_epoch {
+        let top5 = top5.map_or_else(String::new, |top5| format!(", top-5 {top5:.2} %"));
+        line(format!("best epoch {} of {}: {accuracy:.2} %{top5}", epoch + 1, record.epochs.len()));
     }
     if let Some(ranking) = &record.ranking {
         out.push_str(&ranking_summary(ranking));
@@ -95,14 +99,15 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
     line(String::new());
     let widest = ranking.best.iter().map(|best| best.arch.len()).max().unwrap_or(0).max(NAME_WIDTH);
     line(format!(
-        "{:<widest$} {:>8} {:>10} {:>12} {:>13}",
-        "best", "score %", "#params", "MACs", "stand-alone %"
+        "{:<widest$} {:>8} {:>8} {:>10} {:>12} {:>13}",
+        "best", "score %", "top-5 %", "#params", "MACs", "stand-alone %"
     ));
     for best in &ranking.best {
-        let truth = best.stand_alone_accuracy.map_or_else(|| "-".to_owned(), |truth| format!("{truth:.2}"));
+        let optional = |percent: Option<f64>| percent.map_or_else(|| "-".to_owned(), |p| format!("{p:.2}"));
+        let (top5, truth) = (optional(best.top5), optional(best.stand_alone_accuracy));
         line(format!(
-            "{:<widest$} {:>8.2} {:>10} {:>12} {:>13}",
-            best.arch, best.score, best.params, best.macs, truth
+            "{:<widest$} {:>8.2} {top5:>8} {:>10} {:>12} {truth:>13}",
+            best.arch, best.score, best.params, best.macs
         ));
     }
 }

@@ -21,6 +21,7 @@ fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
         images: ImageAudit::of(images),
         effective_sample_size: None,
         image_entropy: None,
+        test: None,
         seconds: 1.0,
         communication: None,
     }
@@ -44,6 +45,7 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
         sub_supernets: vec![],
         epochs: vec![epoch(0, &[[0, 1], [1, 1]], &[0, 1, 2, 3]), epoch(1, &[[1, 1], [1, 1]], &[0, 0, 3, 3])],
         train_seconds: 36.0,
+        best_epoch: None,
         ranking: Some(RankRecord {
             recalibrated_on: None,
             archs: scores.len(),

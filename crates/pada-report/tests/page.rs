@@ -29,6 +29,7 @@ fn epoch(i: usize) -> EpochRecord {
         images: ImageAudit::of(&[0, 1, 1]),
         effective_sample_size: Some(2.5),
         image_entropy: None,
+        test: None,
         seconds: 0.5,
         communication: None,
     }
@@ -44,8 +45,14 @@ fn run(epochs: usize) -> RunView {
         Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &bootstrap).unwrap();
     agreement.ceiling = Some(Ceiling { tau_b: 0.75, seeds: 3, archs: 31 });
     let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab12".into() };
-    let best =
-        BestArch { arch: "333333".into(), score: 70.25, params: 58274, macs: 9, stand_alone_accuracy: None };
+    let best = BestArch {
+        arch: "333333".into(),
+        score: 70.25,
+        top5: Some(96.5),
+        params: 58274,
+        macs: 9,
+        stand_alone_accuracy: None,
+    };
     let record = RunRecord {
         name: "mini".into(),
         version: "0.1.0".into(),
@@ -58,6 +65,7 @@ fn run(epochs: usize) -> RunView {
         sub_supernets: vec![],
         epochs: (0..epochs).map(epoch).collect(),
         train_seconds: 0.5 * epochs as f64,
+        best_epoch: None,
         ranking: Some(RankRecord {
             archs: ARCHS,
             images,
@@ -396,4 +404,17 @@ proptest! {
         let handlers = hostile.select(&Selector::parse("*").unwrap()).flat_map(|e| e.value().attrs()).filter(|(name, _)| name.starts_with("on")).count();
         prop_assert_eq!(handlers, 0);
     }
+}
+
+#[test]
+fn the_best_epoch_of_a_network_from_scratch_is_on_its_page() {
+    let mut view = run(3);
+    assert!(texts(&parse(std::slice::from_ref(&view)), ".best-epoch").is_empty());
+    let best = BestEpoch { epoch: 1, accuracy: 61.25, top5: Some(95.5) };
+    view.record.as_mut().unwrap().best_epoch = Some(best);
+    let html = parse(std::slice::from_ref(&view));
+    let text = texts(&html, ".best-epoch").concat();
+    assert!(text.starts_with("Best epoch: 2 of 3, 61.25 %, top-5 95.50 %."), "{text}");
+    let cells = texts(&html, "td");
+    assert!(cells.iter().any(|cell| cell == "96.50"), "{cells:?}");
 }

@@ -12,8 +12,14 @@ fn record() -> RunRecord {
     let agreement =
         Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &Bootstrap::default()).unwrap();
     let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab".into() };
-    let best =
-        BestArch { arch: "333333".into(), score: 70.25, params: 7, macs: 9, stand_alone_accuracy: None };
+    let best = BestArch {
+        arch: "333333".into(),
+        score: 70.25,
+        top5: Some(96.5),
+        params: 7,
+        macs: 9,
+        stand_alone_accuracy: None,
+    };
     RunRecord {
         name: "mini".into(),
         version: "0.1.0".into(),
@@ -26,6 +32,7 @@ fn record() -> RunRecord {
         sub_supernets: vec![],
         epochs: Vec::new(),
         train_seconds: 1.0 / 3.0,
+        best_epoch: None,
         ranking: Some(RankRecord {
             recalibrated_on: None,
             archs: 4,
@@ -118,6 +125,7 @@ fn epoch() -> EpochRecord {
         images: ImageAudit::of(&[0, 1, 1]),
         effective_sample_size: None,
         image_entropy: None,
+        test: None,
         seconds: 0.5,
         communication: None,
     }
@@ -175,4 +183,21 @@ fn all_records_of_the_repository_are_read() {
         }
     }
     assert!(runs >= 20 && tables >= 3, "{runs} run records and {tables} tables");
+}
+
+#[test]
+fn the_first_of_equal_epochs_is_the_best_and_the_summary_names_it() {
+    let test = |accuracy, top5| Some(TestRecord { accuracy, top5 });
+    let tests = [None, test(60.0, Some(95.0)), test(62.5, Some(96.0)), test(62.5, Some(97.0)), None];
+    let epochs: Vec<EpochRecord> =
+        tests.into_iter().enumerate().map(|(i, test)| EpochRecord { epoch: i, test, ..epoch() }).collect();
+    let best = BestEpoch::of(&epochs);
+    assert_eq!(best, Some(BestEpoch { epoch: 2, accuracy: 62.5, top5: Some(96.0) }));
+    assert_eq!(BestEpoch::of(&epochs[..1]), None);
+    let record = RunRecord { best_epoch: best, epochs, ..record() };
+    let text = summary(&record);
+    assert!(text.contains("best epoch 3 of 5: 62.50 %, top-5 96.00 %"), "{text}");
+    assert!(text.contains("70.25    96.50"), "{text}");
+    let read: RunRecord = serde_json::from_str(&record.to_json()).unwrap();
+    assert_eq!(read, record);
 }

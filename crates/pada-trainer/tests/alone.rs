@@ -142,12 +142,13 @@ fn a_step_is_that_of_the_recipe() {
     let settings = settings().train;
     let factor = clip_factor(global_norm(&executor.gradient_norms()), settings.clip_norm);
     executor.update(&SgdStep {
-        lr: (settings.schedule.lr(settings.lr, at) * 4.0 / 6.0) as f32,
+        lr: (settings.lr_at(at, &[]) * 4.0 / 6.0) as f32,
         momentum: 0.9,
         weight_decay: 2.5e-4,
         decayed: Decayed::Kernels,
         gradient_scale: factor as f32,
         unused: UnusedWeights::Decay,
+        ..SgdStep::default()
     });
     assert_eq!(executor.read(State::Weights), state(&after).0);
 }

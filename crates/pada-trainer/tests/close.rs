@@ -112,6 +112,7 @@ fn step(
         decayed: Decayed::All,
         gradient_scale: 1.0,
         unused: UnusedWeights::Frozen,
+        ..SgdStep::default()
     };
     let mut ctx = StepContext {
         executor,

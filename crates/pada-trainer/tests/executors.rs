@@ -15,7 +15,7 @@ use pada_sampler::{
 };
 use pada_space::{Nb201, SubSpace};
 use pada_trainer::rules::SummedPaths;
-use pada_trainer::{Observer, RngStream, StepProgress, Trainer, TrainerParts};
+use pada_trainer::{Observer, OptimizerName, RngStream, StepProgress, Trainer, TrainerParts};
 use recipe::recipe;
 
 const EPOCHS: usize = 4;
@@ -53,7 +53,7 @@ impl Observer for Losses {
 }
 
 /// Losses of 20 steps, and the weights after them.
-fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
+fn train(new: NewExecutor, precision: Precision, optimizer: OptimizerName) -> (Vec<f64>, Vec<f32>) {
     let images = pada_data::mini().unwrap().train.first(IMAGES);
     let net = Nb201Net::new(4, 1, Shape::new(3, 16, 16), images.classes, Norms::Plain);
     let weights = init_weights(net.weights(), &mut RngStream::Init.stream(SEED));
@@ -73,7 +73,15 @@ fn train(new: NewExecutor, precision: Precision) -> (Vec<f64>, Vec<f32>) {
         rule: Box::new(SummedPaths),
         images: pada_data::DataLoader::new(images),
     };
-    let mut trainer = Trainer::new(recipe(EPOCHS, BATCH, 2, SEED), parts).unwrap();
+    let mut settings = recipe(EPOCHS, BATCH, 2, SEED);
+    if optimizer != OptimizerName::Sgd {
+        settings.train.optimizer = optimizer;
+        settings.train.label_smoothing = 0.1;
+        // RMSprop has large steps at first, which would multiply every difference of rounding.
+        settings.train.lr = 0.005;
+        settings.train.rms_eps = matches!(optimizer, OptimizerName::RmspropTf).then_some(1e-3);
+    }
+    let mut trainer = Trainer::new(settings, parts).unwrap();
     let mut losses = Losses::default();
     while !trainer.is_done() {
         trainer.epoch(&mut losses).unwrap();
@@ -99,15 +107,32 @@ fn the_engine_on_a_gpu_and_candle_agree_over_the_first_20_steps() {
     }
 }
 
+/// With smoothed labels.
+#[test]
+fn all_executors_agree_on_nesterov_momentum_and_rmsprop() {
+    for optimizer in [OptimizerName::Nesterov, OptimizerName::RmspropTf] {
+        let (theirs, their_weights) = train(candle, Precision::F64, optimizer);
+        let executors: &[NewExecutor] = if has_gpu() { &[engine, gpu] } else { &[engine] };
+        for new in executors {
+            let (ours, our_weights) = train(*new, Precision::F64, optimizer);
+            let off = distance(&ours, &theirs);
+            assert!(off < 1e-5, "{optimizer:?}: losses off by {off}: {ours:?} {theirs:?}");
+            let off = our_weights.iter().zip(&their_weights).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-4, "{optimizer:?}: weights off by {off}");
+        }
+    }
+}
+
 fn agrees_with_candle(new: NewExecutor) {
-    let (theirs, their_weights) = train(candle, Precision::F64);
-    let (ours, our_weights) = train(new, Precision::F64);
+    let sgd = OptimizerName::Sgd;
+    let (theirs, their_weights) = train(candle, Precision::F64, sgd);
+    let (ours, our_weights) = train(new, Precision::F64, sgd);
     let off = distance(&ours, &theirs);
     assert!(off < 1e-6, "losses off by {off}: {ours:?} {theirs:?}");
     let off = our_weights.iter().zip(&their_weights).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off < 1e-5, "weights off by {off}");
     // Each ReLU that a rounded value passes on the other side moves all that comes after.
-    let (single, _) = train(new, Precision::F32);
+    let (single, _) = train(new, Precision::F32, sgd);
     let off = distance(&single, &theirs);
     assert!(off < 1e-2, "losses in f32 off by {off}: {single:?} {theirs:?}");
 }

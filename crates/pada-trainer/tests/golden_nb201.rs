@@ -125,6 +125,7 @@ fn replay(case: &Case, executor: &mut dyn Executor) {
                 decayed: Decayed::All,
                 gradient_scale: 1.0,
                 unused: UnusedWeights::Decay,
+                ..SgdStep::default()
             },
             clip_norm: 5.0,
             image_weights: None,

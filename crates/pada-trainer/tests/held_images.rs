@@ -5,7 +5,7 @@ mod holding;
 mod recipe;
 
 use holding::Holding;
-use pada_data::{Augment, DataLoader, Flip, InMemoryDataset, Normalize};
+use pada_data::{Augment, AutoAugment, DataLoader, Flip, InMemoryDataset, Normalize};
 use pada_engine::Engine;
 use pada_exec::{Executor, Precision, State};
 use pada_graph::{Lower, Shape};
@@ -45,8 +45,9 @@ fn engine() -> Box<dyn Executor> {
 }
 
 /// Two epochs with every change that images in memory know.
-fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
-    let augment = Augment { crop_padding: 3, flip: Flip::Horizontal, cutout: Some(6), ..Augment::NONE };
+fn trained(executor: Box<dyn Executor>, policy: Option<AutoAugment>) -> Vec<u32> {
+    let (crop_padding, flip, cutout) = (3, Flip::Horizontal, Some(6));
+    let augment = Augment { crop_padding, flip, cutout, auto_augment: policy, ..Augment::NONE };
     let space = SubSpace::full(&NasBenchMacro);
     let parts = TrainerParts {
         executor,
@@ -68,8 +69,15 @@ fn trained(executor: Box<dyn Executor>) -> Vec<u32> {
 #[test]
 fn training_on_held_images_equals_training_on_given_ones() {
     let (holding, used) = Holding::new(engine());
-    assert!(trained(Box::new(holding)) == trained(engine()), "other weights");
+    let plain = trained(engine(), None);
+    assert!(trained(Box::new(holding), None) == plain, "other weights");
     assert_eq!((used.named.get(), used.given.get()), (6, 0), "3 steps in each of 2 epochs");
+    // A policy needs the pixels on the host.
+    let (holding, used) = Holding::new(engine());
+    let policy = Some(AutoAugment::Cifar10);
+    let changed = trained(Box::new(holding), policy);
+    assert!(changed == trained(engine(), policy) && changed != plain);
+    assert_eq!((used.named.get(), used.given.get()), (0, 6));
 }
 
 fn with_scorer<T>(executor: &mut dyn Executor, score: impl FnOnce(&mut Scorer<'_, '_>) -> T) -> T {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use pada_candle::CandleExecutor;
-use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
+use pada_exec::{
+    Batch, Decayed, Executor, Images, LossSpec, Optimizer, Precision, SgdStep, State, UnusedWeights,
+};
 use pada_graph::{Lower, Shape};
 use pada_models::init_weights;
 use pada_models::{Nb201Net, Norms};
@@ -37,6 +39,7 @@ fn batch(pixels: &[f32]) -> Batch<'_> {
 }
 
 const SGD: SgdStep = SgdStep {
+    optimizer: Optimizer::Sgd,
     lr: 0.1,
     momentum: 0.9,
     weight_decay: 1e-3,

@@ -10,7 +10,7 @@ use pada_models::{MacroNet, Norms};
 use pada_sampler::{FixedPath, Variant};
 use pada_space::{Arch, NasBenchMacro, SearchSpace};
 use pada_trainer::rules::{Sumnas, SumnasConfig};
-use pada_trainer::{Calibration, EvalSet, RngStream, Scorer, StepContext, TrainRule};
+use pada_trainer::{Calibration, EvalSet, RecalibratedMean, RngStream, Scorer, StepContext, TrainRule};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -63,6 +63,8 @@ fn correct(
         calibration: Some(calibration),
         known: Default::default(),
     };
+    // Each label is among the best five of four classes.
+    assert_eq!(scorer.top5(&archs[0]).unwrap(), None);
     archs.iter().map(|arch| scorer.score(arch).unwrap().correct).collect()
 }
 
@@ -94,7 +96,7 @@ fn a_score_depends_neither_on_the_statistics_that_training_left_nor_on_the_order
     let graph = net.lower(&archs[0]).unwrap();
     let places: Vec<u32> = (0..24).collect();
     let pixels = pada_data::normalised(&set, &places).unwrap();
-    executor.recalibrate(&graph, &Images::given(&pixels, SHAPE), 0).unwrap();
+    executor.recalibrate(&graph, &Images::given(&pixels, SHAPE), 1.0).unwrap();
     let whole = Calibration::new(&set.clone().into(), 100, 24).unwrap();
     assert_eq!(whole.len(), 24);
     let logits = executor.logits(&graph, &Images::given(&pixels, SHAPE)).unwrap();
@@ -112,7 +114,7 @@ fn statistics_are_the_mean_over_all_batches() {
     let mut expected = executor(&net);
     for (batch, places) in order.chunks(10).enumerate() {
         let pixels = pada_data::normalised(&set, places).unwrap();
-        expected.recalibrate(&graph, &Images::given(&pixels, SHAPE), batch).unwrap();
+        expected.recalibrate(&graph, &Images::given(&pixels, SHAPE), 1.0 / (batch + 1) as f64).unwrap();
     }
     let mut ours = executor(&net);
     let mut weights = ours.read(State::Weights);
@@ -120,12 +122,42 @@ fn statistics_are_the_mean_over_all_batches() {
         weights[net.weights().range(id)].fill(100.0);
     }
     ours.write(State::Weights, &weights);
-    Calibration::new(&set.clone().into(), 24, 10).unwrap().run(&graph, &mut ours).unwrap();
-    for (id, spec) in graph_statistics(&graph, net.weights()) {
-        let range = net.weights().range(id);
-        let [ours, expected] = [&ours, &expected].map(|e| e.read(State::Weights)[range.clone()].to_vec());
-        assert_eq!(ours, expected, "{spec}");
+    let calibration = Calibration::new(&set.clone().into(), 24, 10).unwrap();
+    calibration.run(&graph, &mut ours).unwrap();
+    let plain = statistics(&ours, &graph);
+    assert_eq!(plain, statistics(&expected, &graph));
+
+    // Exponential means of momentum .25: `.75 · (.75 · first + .25 · second) + .25 · third`.
+    let batches: Vec<Vec<f32>> = order
+        .chunks(10)
+        .map(|places| {
+            let (mut executor, pixels) = (executor(&net), pada_data::normalised(&set, places).unwrap());
+            executor.recalibrate(&graph, &Images::given(&pixels, SHAPE), 1.0).unwrap();
+            statistics(&executor, &graph)
+        })
+        .collect();
+    let mut alone = executor(&net);
+    alone.write(State::Weights, &weights);
+    let exponential = calibration.with_mean(RecalibratedMean::Exponential(0.25));
+    exponential.run(&graph, &mut alone).unwrap();
+    let mut largest = 0.0_f32;
+    for (i, ours) in statistics(&alone, &graph).into_iter().enumerate() {
+        let [first, second, third] = [0, 1, 2].map(|batch| batches[batch][i]);
+        // The statistics of later norms depend on those before only through the weights, which are the same.
+        let expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third;
+        assert!((ours - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{i}: {ours}, not {expected}");
+        largest = largest.max((ours - plain[i]).abs());
     }
+    assert!(largest > 1e-3, "the two means are the same");
+}
+
+/// Running means and variances that a graph's norms read, one after the other.
+fn statistics(executor: &Engine, graph: &Graph) -> Vec<f32> {
+    let (layout, weights) = (executor.layout(), executor.read(State::Weights));
+    graph_statistics(graph, layout)
+        .into_iter()
+        .flat_map(|(id, _)| weights[layout.range(id)].to_vec())
+        .collect()
 }
 
 /// Running means and variances that a graph's norms read, with their names.
@@ -164,6 +196,7 @@ fn sumnas_leaves_variances_that_are_some() {
                 decayed: Decayed::All,
                 gradient_scale: 1.0,
                 unused: UnusedWeights::Decay,
+                ..SgdStep::default()
             },
             clip_norm: 5.0,
             image_weights: None,

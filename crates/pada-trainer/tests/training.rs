@@ -23,8 +23,9 @@ use pada_sampler::{
 use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
 use pada_trainer::rules::SummedPaths;
 use pada_trainer::{
-    Checkpoint, CheckpointError, EvalSet, Observer, OnNan, RngStream, Scorer, StepContext, StepOutcome,
-    TrainConfig, TrainError, TrainRule, TrainSettings, Trainer, TrainerParts,
+    Checkpoint, CheckpointError, EvalSet, Observer, OnNan, OptimizerName, Recipe, RngStream, Schedule,
+    Scorer, StepContext, StepOutcome, TrainConfig, TrainError, TrainRule, TrainSettings, Trainer,
+    TrainerParts,
 };
 use recipe::recipe;
 
@@ -145,6 +146,71 @@ fn a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped() {
         assert_eq!(resumed.epochs().len(), stop);
         assert_eq!(finished(resumed), whole, "stopped after {stop} epochs");
     }
+}
+
+/// Second moments, the losses that a plateau looks at, and steps in the middle of an epoch.
+#[test]
+fn every_optimizer_and_schedule_resumes_bit_for_bit() {
+    use OptimizerName::{Nesterov, Rmsprop, RmspropTf, Sgd};
+    let mut found = Vec::new();
+    for (optimizer, schedule) in [
+        (Sgd, Schedule::Cosine),
+        (Nesterov, Schedule::Step),
+        (Rmsprop, Schedule::Plateau),
+        (RmspropTf, Schedule::Plateau),
+    ] {
+        let settings = changed(|train| {
+            (train.optimizer, train.schedule, train.lr, train.epochs) = (optimizer, schedule, 0.02, 5);
+            train.label_smoothing = 0.1;
+            if schedule == Schedule::Plateau {
+                // Every epoch is a bad one after the first, unless the loss falls.
+                (train.patience, train.lr_decay) = (Some(0), Some(0.5));
+            }
+        });
+        let whole = finished(trainer(settings.clone()));
+        for stop in [1, 4, 8] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut first = trainer(settings.clone());
+            let mut after = StopAfter(stop.into());
+            while !matches!(first.epoch(&mut after), Err(TrainError::Stopped)) {}
+            first.save(folder.path()).unwrap();
+            let mut resumed = trainer(settings.clone());
+            resumed.resume(folder.path()).unwrap();
+            assert_eq!(finished(resumed), whole, "{optimizer:?}, {schedule:?}, stopped after {stop} steps");
+        }
+        if schedule == Schedule::Plateau {
+            let rates: Vec<f64> = whole.0.iter().map(|epoch| epoch.lr).collect();
+            let losses: Vec<f64> = whole.0.iter().map(|epoch| epoch.loss).collect();
+            let mut best = f64::INFINITY;
+            for epoch in 0..4 {
+                let falls = losses[epoch] < best * (1.0 - 1e-4);
+                best = if falls { losses[epoch] } else { best };
+                let factor = if falls { 1.0 } else { 0.5 };
+                assert!((rates[epoch + 1] - factor * rates[epoch]).abs() < 1e-15, "{rates:?} {losses:?}");
+            }
+        }
+        found.push(whole.1);
+    }
+    for (i, weights) in found.iter().enumerate() {
+        assert!(found[..i].iter().all(|other| other != weights), "two optimizers give the same weights");
+    }
+}
+
+/// As in retraining: the smoothed loss moves the weights, and the record has the plain one.
+#[test]
+fn labels_are_smoothed_in_the_training_of_a_supernet() {
+    let first = |smoothing| {
+        let mut trainer = trainer(changed(|train| (train.label_smoothing, train.batch) = (smoothing, 24)));
+        let loss = trainer.epoch(&mut ()).unwrap().loss;
+        (loss, outcome(&mut trainer).1)
+    };
+    let (plain, smoothed) = (first(0.0), first(0.1));
+    assert_eq!(plain.0, smoothed.0, "one step, so both losses are those of the initial weights");
+    assert_ne!(plain.1, smoothed.1);
+    let recipe = Recipe { label_smoothing: 0.1, ..Recipe::default() };
+    let mut trainer = trainer(changed(|train| train.batch = 24)).with_recipe(recipe);
+    trainer.epoch(&mut ()).unwrap();
+    assert_eq!(outcome(&mut trainer).1, smoothed.1);
 }
 
 #[test]

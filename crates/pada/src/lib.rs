@@ -12,11 +12,11 @@ mod search;
 
 pub use config::{
     ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, ExecutorName, FewShotConfig,
-    GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule, LastSplit, PathsConfig,
-    RankArchs, RankConfig, RankSplit, Recalibration, RetrainConfig, RetrainNetwork, RetrainSettings,
-    RunConfig, SkeletonName, SpaceName, SplitConfig, SplitSchedule, StandAloneConfig, SupernetConfig,
-    TestConfig, TrainPart, TruthName, UpdateConfig, WidthsName, config_tables, retrain_config_tables,
-    search_space,
+    GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule, LastSplit, NormalizeDigits,
+    PathsConfig, RankArchs, RankConfig, RankSplit, Recalibration, RetrainConfig, RetrainNetwork,
+    RetrainSettings, RunConfig, SkeletonName, SpaceName, SplitConfig, SplitSchedule, StandAloneConfig,
+    SupernetConfig, TestConfig, TrainPart, TruthName, UpdateConfig, WidthsName, config_tables,
+    retrain_config_tables, search_space,
 };
 pub use error::{ErrorKind, PadaError, with_causes};
 pub use eval::arch_files::{

@@ -156,7 +156,7 @@ fn a_wrong_value_is_refused_in_the_users_words() {
     for (set, said) in [
         (
             "rank.recalibrate=128",
-            "`rank.recalibrate` must be a table, { images = …, batch = … }, or \"none\" to unset it; it is 128",
+            "`rank.recalibrate` must be a table, { images = …, batch = …, momentum = … }, or \"none\" to unset it; it is 128",
         ),
         ("rank.truth=[]", "or \"none\" to unset it; it is an empty list"),
         ("rank.truth={}", "or \"none\" to unset it; it is an empty table"),
@@ -172,7 +172,7 @@ fn a_wrong_value_is_refused_in_the_users_words() {
         ("train.epochs=true", "it is true"),
         (
             "train.schedule=cosin",
-            "must be \"cosine\", \"one-cycle\", \"linear\" or \"constant\"; it is \"cosin\"",
+            "must be \"cosine\", \"one-cycle\", \"linear\", \"constant\", \"step\" or \"plateau\"; it is \"cosin\"",
         ),
         ("paths.smoothing.last=none", "`paths.smoothing.last` must be a number; it is \"none\""),
         ("images.smoothing=0.3", "`images.smoothing` must be a table"),
@@ -319,7 +319,19 @@ const CHANGES: &[&[&str]] = &[
         "train.on_nan=skip",
     ],
     &["train.weight_decay=0.1", "train.momentum=0.30000000000000004"],
+    &["train.optimizer=nesterov", "train.min_lr=0.001", "train.label_smoothing=0.1"],
+    &["train.optimizer=rmsprop-tf", "train.rms_decay=0.9", "train.rms_eps=0.001", "train.schedule=step"],
+    &["train.schedule=step", "train.lr_decay=0.97", "train.lr_decay_epochs=2.4"],
+    &["train.schedule=plateau", "train.lr_decay=0.5", "train.patience=3", "train.min_lr=1e-4"],
+    &[
+        "supernet.space=macro",
+        "rank.truth=nas-bench-macro",
+        "rank.compare=[]",
+        "rank.recalibrate={images=256, momentum=0.1}",
+    ],
     &["augment.flip=never", "augment.cutout=4"],
+    &["augment.auto_augment=cifar10"],
+    &["augment.rand_augment.magnitude=12"],
     &["paths.rule=uniform", "images.rule=uniform"],
     &["paths.rule=fair", "paths.variant=paper"],
     &["paths.rule=one-change", "update.rule=magic-at"],
@@ -441,6 +453,20 @@ fn bad_values_are_named() {
         ("train.momentum=1", "train.momentum"),
         ("train.weight_decay=-1.0", "train.weight_decay"),
         ("train.clip_norm=0.0", "train.clip_norm"),
+        ("train.label_smoothing=1", "train.label_smoothing"),
+        ("train={schedule=\"linear\",min_lr=0.01}", "train.min_lr"),
+        ("train.min_lr=0.1", "train.min_lr"),
+        ("train.lr_decay=0.1", "train.lr_decay"),
+        ("train={schedule=\"step\",lr_decay=1}", "train.lr_decay"),
+        ("train={schedule=\"step\",lr_decay_epochs=0}", "train.lr_decay_epochs"),
+        ("train={schedule=\"plateau\",lr_decay_epochs=2}", "train.lr_decay_epochs"),
+        ("train={schedule=\"step\",patience=2}", "train.patience"),
+        ("train.rms_decay=0.9", "train.rms_decay"),
+        ("train={optimizer=\"rmsprop\",rms_eps=0}", "train.rms_eps"),
+        ("train={optimizer=\"nesterov\",momentum=0}", "train.momentum"),
+        ("augment.rand_augment={ops=0}", "augment.rand_augment.ops"),
+        ("augment.rand_augment={magnitude=31}", "augment.rand_augment.magnitude"),
+        ("augment={auto_augment=\"cifar10\",rand_augment={ops=1}}", "augment.rand_augment"),
         ("rank.batch=0", "rank.batch"),
         ("data.train_images=0", "data.train_images"),
         ("supernet.cells=0", "supernet.cells"),
@@ -539,4 +565,31 @@ fn refusals_name_the_reason_of_the_method() {
     }
     // PA&DA keeps one distribution over the operations that a sub-supernet has.
     RunConfig::mini().with(few_shot).unwrap().check().unwrap();
+}
+
+/// SUMNAS and CLOSE compute with an SGD of their own, and a plateau is no function of the epoch that CLOSE restarts.
+#[test]
+fn optimizers_and_schedules_that_a_rule_cannot_follow_are_refused() {
+    let config = |sets: &[&str]| RunConfig::mini().with_all(sets).unwrap().check();
+    for rule in ["sumnas", "close"] {
+        for optimizer in ["nesterov", "rmsprop"] {
+            let sets = [&format!("update.rule={rule}"), &format!("train.optimizer={optimizer}")];
+            let error = config(&sets.map(String::as_str)).unwrap_err();
+            assert!(matches!(error, ConfigError::Range { key: "train.optimizer", .. }), "{error}");
+        }
+        config(&[&format!("update.rule={rule}")]).unwrap();
+    }
+    config(&["update.rule=nsas", "train.optimizer=nesterov"]).unwrap();
+    let error = config(&["update.rule=close", "train.schedule=plateau"]).unwrap_err();
+    assert!(matches!(error, ConfigError::Range { key: "update.restart", .. }), "{error}");
+    config(&["update.rule=close", "train.schedule=plateau", "update.restart=none"]).unwrap();
+    let momentum = ["supernet.space=macro", "rank.truth=nas-bench-macro", "rank.recalibrate.momentum=1"];
+    let error = config(&momentum).unwrap_err();
+    assert!(matches!(error, ConfigError::Range { key: "rank.recalibrate.momentum", .. }), "{error}");
+    let both = RetrainConfig::mini_with(&[
+        "retrain={network=\"stand-alone\", label_smoothing=0.1}",
+        "train.label_smoothing=0.1",
+    ]);
+    let error = both.unwrap().check().unwrap_err();
+    assert!(matches!(error, ConfigError::Range { key: "train.label_smoothing", .. }), "{error}");
 }

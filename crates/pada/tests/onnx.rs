@@ -166,8 +166,8 @@ fn write_and_compare(file: &Path, frozen: &Frozen, values: Vec<f32>) {
     for batch in 0..2 {
         let pixels = images(12, batch as f64);
         let images = Images::given(&pixels, shape);
-        engine.recalibrate(graph, &images, batch).unwrap();
-        candle.recalibrate(graph, &images, batch).unwrap();
+        engine.recalibrate(graph, &images, 1.0 / (batch + 1) as f64).unwrap();
+        candle.recalibrate(graph, &images, 1.0 / (batch + 1) as f64).unwrap();
     }
     let name = file.file_name().unwrap().to_str().unwrap();
     let values = engine.read(State::Weights);

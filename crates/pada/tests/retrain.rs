@@ -7,6 +7,7 @@ use std::time::Duration;
 use pada::dist::ProcessGroup;
 use pada::exec::{Decayed, Executor, Images, Precision};
 use pada::graph::Lower;
+use pada::report::{EpochRecord, RunRecord};
 use pada::trainer::Checkpoint;
 use pada::{
     ConfigError, Device, ExportJob, ExportWeights, PadaError, Recalibration, RetrainConfig, Run, RunFolder,
@@ -144,7 +145,7 @@ fn what_was_scored_is_what_is_exported() {
         let run = folder.path().join("run");
         let config = tiny(space).of_arch(arch).unwrap();
         let score = trained(&config, &run);
-        let images = Recalibration { images: 32, batch: 16 };
+        let images = Recalibration { images: 32, batch: 16, momentum: None };
         let job = |statistics| ExportJob { weights: ExportWeights::Run(run.clone()), arch: None, statistics };
         let net = export(&job(StatisticsFrom::Score(Some(images))), &place()).unwrap();
         assert_eq!(net.about["norms"], "running statistics of the weights", "{space}");
@@ -276,4 +277,52 @@ fn one_architecture_is_no_supernet_to_search() {
     let error = pada::search_run(&run, &job, &place(), &mut ()).unwrap_err();
     let PadaError::Config(ConfigError::Range { key: "RUN_DIR", .. }) = error else { panic!("{error}") };
     assert!(!job.out.exists());
+}
+
+/// The record of a run in a new folder, and its curves without times and tests.
+fn recorded(config: &RetrainConfig, folder: &Path) -> (RunRecord, Vec<EpochRecord>) {
+    trained(config, folder);
+    let record = RunRecord::read(&folder.join("record.json")).unwrap();
+    let still = |epoch: &EpochRecord| EpochRecord { seconds: 0.0, test: None, ..epoch.clone() };
+    let curves = record.epochs.iter().map(still).collect();
+    (record, curves)
+}
+
+/// With a moving average, and with running statistics that a test recomputes: a test after an epoch leaves no trace in the training.
+#[test]
+fn a_test_after_every_epoch_finds_the_best_one_and_does_not_change_the_training() {
+    for (space, set) in [
+        ("nb201", "retrain.ema=0.5"),
+        ("proxyless", "test.recalibrate={images=48, batch=24}"),
+        ("macro", "retrain.network=supernet"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let sets: &[&str] = match set.ends_with("supernet") {
+            true => &[set, "train.epochs=3", "test.recalibrate={images=48, batch=24}"],
+            false => &[set, "train.epochs=3"],
+        };
+        let config = with(&tiny(space), sets).of_arch(arch_of(space)).unwrap();
+        assert_eq!(config.test.every, Some(1));
+        let (record, curves) = recorded(&config, &folder.path().join("every"));
+        let tests: Vec<_> = record.epochs.iter().map(|epoch| epoch.test.unwrap()).collect();
+        let best = record.best_epoch.unwrap();
+        let largest = tests.iter().map(|test| test.accuracy).fold(0.0, f64::max);
+        assert_eq!(
+            (best.accuracy, tests[best.epoch].accuracy, best.top5),
+            (largest, largest, tests[best.epoch].top5)
+        );
+        let last = &record.ranking.as_ref().unwrap().best[0];
+        assert_eq!((tests[2].accuracy, tests[2].top5), (last.score, last.top5), "{space}");
+        assert!(last.top5.unwrap() >= last.score && last.top5.unwrap() > 0.0, "{space}: {last:?}");
+
+        let (once, same) = recorded(&with(&config, &["test.every=none"]), &folder.path().join("once"));
+        assert!(curves == same, "{space}: a test changed the training");
+        assert_eq!((once.best_epoch, once.epochs[0].test), (None, None));
+        assert_eq!(once.ranking.unwrap().best, record.ranking.unwrap().best);
+        let (second, _) = recorded(&with(&config, &["test.every=2"]), &folder.path().join("second"));
+        let tested: Vec<bool> = second.epochs.iter().map(|epoch| epoch.test.is_some()).collect();
+        assert_eq!(tested, [false, true, true], "{space}");
+    }
+    let error = tiny("nb201").with("test.every=0").and_then(|config| config.check()).unwrap_err();
+    assert!(matches!(&error, ConfigError::Range { key: "test.every", .. }), "{error}");
 }

@@ -210,6 +210,11 @@ arguments! {
     /// `pieces`: `[blocks, 3]`, the tensor, first number and length of each block's part.
     UpdateArgs {
         pieces: Ints, moves: Ints, weights: Floats, momentum: Floats, gradient: Floats, lr: f64, keep: f64, decay: f64, scale: f64,
+        nesterov: i64,
+    }
+    RmsPropArgs {
+        pieces: Ints, moves: Ints, weights: Floats, momentum: Floats, second: Floats, gradient: Floats, lr: f64, keep: f64, decay: f64,
+        scale: f64, alpha: f64, eps: f64, tensorflow: i64,
     }
     SquaresArgs { pieces: Ints, gradient: Floats, partial: Doubles, }
     /// `firsts`: `[tensors + 1]`, the first piece of each tensor.

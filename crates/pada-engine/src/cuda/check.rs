@@ -2,7 +2,8 @@ use std::rc::Rc;
 
 use pada_exec::{
     AugmentedIndex, Batch, ByteImages, CorrectCounts, Decayed, ExecError, Executor, Images, Logits, LossSpec,
-    Pixels, Precision, SgdStep, State, UnusedWeights, correct_counts, count_correct, upload_dataset,
+    Optimizer, Pixels, Precision, RmsProp, RmsPropForm, SgdStep, State, UnusedWeights, correct_counts,
+    count_correct, upload_dataset,
 };
 use pada_graph::{
     Conv, Graph, GraphBuilder, GraphError, Init, Norm, Pool, Shape, Statistics, WeightLayout, WeightSpec,
@@ -84,11 +85,15 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
             decayed: Decayed::All,
             gradient_scale: 0.5,
             unused: UnusedWeights::Decay,
+            ..SgdStep::default()
         });
     }
     let update =
         executor.read(State::Weights).iter().zip(&before).map(|(after, before)| after - before).collect();
     let momentum = executor.read(State::Momentum);
+    let rms_prop = RmsProp { decay: 0.9, eps: 1e-3, form: RmsPropForm::PyTorch };
+    executor.update(&SgdStep { optimizer: Optimizer::RmsProp(rms_prop), lr: 0.1, ..SgdStep::default() });
+    let second_moment = executor.read(State::SecondMoment);
     executor.deferred_error()?;
     Ok(vec![
         ("logits", stats.logits.values),
@@ -98,6 +103,7 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
         ("norms of gradients", norms),
         ("updates", update),
         ("momentum", momentum),
+        ("second moment", second_moment),
     ])
 }
 

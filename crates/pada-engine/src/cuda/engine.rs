@@ -272,9 +272,9 @@ impl Executor for CudaEngine {
         Ok(Logits { classes: values.len() / images.len(), values })
     }
 
-    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
+    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, share: f64) -> Result<(), ExecError> {
         images.check(graph)?;
-        self.run(graph, images, Task::Recalibrate(1.0 / (batch + 1) as f64)).map(drop)
+        self.run(graph, images, Task::Recalibrate(share)).map(drop)
     }
 
     fn zero_gradient(&mut self) {
@@ -312,7 +312,8 @@ impl Executor for CudaEngine {
     }
 
     fn update(&mut self, step: &SgdStep) {
-        self.keep(self.weights.update(self.device.as_ref(), step), ());
+        let updated = self.weights.update(self.device.as_ref(), step);
+        self.keep(updated, ());
     }
 
     fn read(&self, state: State) -> Vec<f32> {

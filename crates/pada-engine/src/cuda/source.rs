@@ -111,6 +111,7 @@ kernels! {
     count_correct(CountArgs) by BLOCK,
     feature_norms(NormsArgs) by BLOCK,
     update(UpdateArgs) by BLOCK,
+    update_rms_prop(RmsPropArgs) by BLOCK,
     squares(SquaresArgs) by BLOCK,
     tensor_norms(TensorNormsArgs) by BLOCK,
 }

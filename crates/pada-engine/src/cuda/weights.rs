@@ -1,7 +1,7 @@
-use pada_exec::{SgdStep, State, UnusedWeights};
+use pada_exec::{Optimizer, RmsProp, RmsPropForm, SgdStep, State, UnusedWeights};
 use pada_graph::{Graph, WeightId, WeightLayout, WeightSpec};
 
-use super::arguments::{Doubles, Floats, Ints, SquaresArgs, TensorNormsArgs, UpdateArgs};
+use super::arguments::{Doubles, Floats, Ints, RmsPropArgs, SquaresArgs, TensorNormsArgs, UpdateArgs};
 use super::memory::Block;
 use super::source::kernel;
 use super::step::{each, start};
@@ -21,6 +21,8 @@ pub(super) struct Weights {
     layout: WeightLayout,
     weights: Block,
     momentum: Block,
+    /// Without memory until it is written or RMSprop needs it.
+    second_moment: Block,
     gradient: Block,
     pieces: Block,
     firsts: Block,
@@ -51,6 +53,7 @@ impl Weights {
             layout,
             weights,
             momentum,
+            second_moment: Block::default(),
             gradient,
             pieces: pieces_at,
             firsts: firsts_at,
@@ -136,8 +139,8 @@ impl Weights {
         result.map(|()| norms)
     }
 
-    /// Launches one step of SGD.
-    pub(super) fn update(&self, device: &dyn Device, step: &SgdStep) -> Result<(), CudaError> {
+    /// Launches one step of the optimizer.
+    pub(super) fn update(&mut self, device: &dyn Device, step: &SgdStep) -> Result<(), CudaError> {
         let moves = |id: WeightId| {
             self.layout.is_trained(id) && (step.unused != UnusedWeights::Frozen || self.touched[id.0])
         };
@@ -148,23 +151,55 @@ impl Weights {
         };
         let moves: Vec<i32> = self.layout.iter().map(how).collect();
         device.upload(self.moves.address(), bytemuck::cast_slice(&moves))?;
-        let args = UpdateArgs {
-            pieces: Ints(self.pieces.address()),
-            moves: Ints(self.moves.address()),
-            weights: Floats(self.weights.address()),
-            momentum: Floats(self.momentum.address()),
-            gradient: Floats(self.gradient.address()),
-            lr: step.lr.into(),
-            keep: step.momentum.into(),
-            decay: step.weight_decay.into(),
-            scale: step.gradient_scale.into(),
+        let (pieces, moves) = (Ints(self.pieces.address()), Ints(self.moves.address()));
+        let [weights, momentum, gradient] =
+            [&self.weights, &self.momentum, &self.gradient].map(|block| Floats(block.address()));
+        let [lr, keep, decay, scale] =
+            [step.lr, step.momentum, step.weight_decay, step.gradient_scale].map(f64::from);
+        let blocks = [self.count, 1, 1];
+        let Optimizer::RmsProp(RmsProp { decay: alpha, eps, form }) = step.optimizer else {
+            let nesterov = (step.optimizer == Optimizer::Nesterov).into();
+            let args =
+                UpdateArgs { pieces, moves, weights, momentum, gradient, lr, keep, decay, scale, nesterov };
+            return start(device, kernel::update, blocks, &args);
         };
-        start(device, kernel::update, [self.count, 1, 1], &args)
+        let second = Floats(self.second_moment(device)?);
+        let (alpha, eps, tensorflow) = (alpha.into(), eps.into(), (form == RmsPropForm::TensorFlow).into());
+        let args = RmsPropArgs {
+            pieces,
+            moves,
+            weights,
+            momentum,
+            second,
+            gradient,
+            lr,
+            keep,
+            decay,
+            scale,
+            alpha,
+            eps,
+            tensorflow,
+        };
+        start(device, kernel::update_rms_prop, blocks, &args)
     }
 
-    /// Returns a copy of all weights or of all momentum.
+    /// Returns the address of the second moment, which is 0 at first.
+    fn second_moment(&mut self, device: &dyn Device) -> Result<super::Address, CudaError> {
+        let bytes = (self.layout.numel() * size_of::<f32>()).max(1);
+        let fresh = self.second_moment.bytes() == 0;
+        let at = self.second_moment.get(device, bytes)?;
+        if fresh {
+            device.clear(at, bytes)?;
+        }
+        Ok(at)
+    }
+
+    /// Returns a copy of a flat buffer.
     pub(super) fn read(&self, device: &dyn Device, state: State) -> Result<Vec<f32>, CudaError> {
         let mut values = vec![0.0_f32; self.layout.numel()];
+        if state == State::SecondMoment && self.second_moment.bytes() == 0 {
+            return Ok(values);
+        }
         device.download(self.state(state), bytemuck::cast_slice_mut(&mut values))?;
         Ok(values)
     }
@@ -177,8 +212,16 @@ impl Weights {
     }
 
     /// Overwrites a flat buffer.
-    pub(super) fn write(&self, device: &dyn Device, state: State, values: &[f32]) -> Result<(), CudaError> {
+    pub(super) fn write(
+        &mut self,
+        device: &dyn Device,
+        state: State,
+        values: &[f32],
+    ) -> Result<(), CudaError> {
         assert_eq!(values.len(), self.layout.numel(), "one value for every weight of the layout");
+        if state == State::SecondMoment {
+            self.second_moment(device)?;
+        }
         device.upload(self.state(state), bytemuck::cast_slice(values))
     }
 
@@ -186,12 +229,13 @@ impl Weights {
         match state {
             State::Weights => self.weights.address(),
             State::Momentum => self.momentum.address(),
+            State::SecondMoment => self.second_moment.address(),
             State::Gradient => self.gradient.address(),
         }
     }
 
-    pub(super) fn blocks(&mut self) -> [&mut Block; 7] {
-        let Self { weights, momentum, gradient, pieces, firsts, moves, squares, .. } = self;
-        [weights, momentum, gradient, pieces, firsts, moves, squares]
+    pub(super) fn blocks(&mut self) -> [&mut Block; 8] {
+        let Self { weights, momentum, second_moment, gradient, pieces, firsts, moves, squares, .. } = self;
+        [weights, momentum, second_moment, gradient, pieces, firsts, moves, squares]
     }
 }

@@ -158,6 +158,7 @@ fn weights_of_the_anchor_alone_are_idle() {
         decayed: Decayed::All,
         gradient_scale: 1.0,
         unused: UnusedWeights::Frozen,
+        ..SgdStep::default()
     };
     for mut executor in executors(&case) {
         step(&case, executor.as_mut(), &graph, &case.weights);

@@ -67,6 +67,7 @@ pub(crate) fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph
         decayed: Decayed::All,
         gradient_scale: 1.0,
         unused: UnusedWeights::Decay,
+        ..SgdStep::default()
     };
     executor.update(&SgdStep { lr: 1e-3, weight_decay: 0.0, ..sgd });
     executor.update(&sgd);
@@ -81,8 +82,8 @@ pub(crate) fn all_passes(case: &Case, executor: &mut dyn Executor, graph: &Graph
     });
     let evaluated = executor.logits(graph, &others).unwrap().values;
     assert_eq!(buffers(executor), trained, "an evaluation moves nothing");
-    executor.recalibrate(graph, &others, 0).unwrap();
-    executor.recalibrate(graph, &images, 1).unwrap();
+    executor.recalibrate(graph, &others, 1.0).unwrap();
+    executor.recalibrate(graph, &images, 0.5).unwrap();
     let recalibrated = buffers(executor);
     let again = executor.logits(graph, &others).unwrap().values;
     [logits, gradient, trained, evaluated, recalibrated, again]

@@ -109,6 +109,7 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
         @if let Some(ranking) = &record.ranking {
             (section(level, "Predicted and stand-alone accuracy", html! {
                 div class="grid-of-figures" { (accuracies) (result::best(ranking)) }
+                @if let Some(best) = &record.best_epoch { (result::best_epoch(best, record.epochs.len())) }
             }))
         }
         (setup::setup(run, i, level))

@@ -5,7 +5,7 @@ use super::chart::{Estimate, estimates};
 use super::markup::{Head, figure, missing, table};
 use super::numbers::{count, fixed, optional};
 use super::verdict::verdict;
-use crate::{Agreement, RankRecord};
+use crate::{Agreement, BestEpoch, RankRecord};
 
 /// The result of a run: tau-b and P@Top5% first, then the comparison with zero-cost baselines.
 pub(super) fn result(ranking: &RankRecord) -> Markup {
@@ -125,12 +125,16 @@ fn row(name: &str, m: &Metrics) -> Markup {
 pub(super) fn best(ranking: &RankRecord) -> Markup {
     table(
         "best architectures by score",
-        Head { texts: &["best by score"], numbers: &["score %", "#params", "MACs", "stand-alone %"] },
+        Head {
+            texts: &["best by score"],
+            numbers: &["score %", "top-5 %", "#params", "MACs", "stand-alone %"],
+        },
         html! {
             @for best in &ranking.best {
                 tr {
                     th scope="row" { code { (best.arch) } }
                     td { (fixed(best.score, 2)) }
+                    td { (optional(best.top5, 2)) }
                     td { (count(best.params as usize)) }
                     td { (count(best.macs as usize)) }
                     td { (optional(best.stand_alone_accuracy, 2)) }
@@ -138,6 +142,17 @@ pub(super) fn best(ranking: &RankRecord) -> Markup {
             }
         },
     )
+}
+
+/// The best epoch of a network that was trained from scratch. The accuracy after the last epoch is in the table of [`best`].
+pub(super) fn best_epoch(best: &BestEpoch, epochs: usize) -> Markup {
+    html! {
+        p class="best-epoch" {
+            "Best epoch: " (best.epoch + 1) " of " (epochs) ", " (fixed(best.accuracy, 2)) " %"
+            @if let Some(top5) = best.top5 { ", top-5 " (fixed(top5, 2)) " %" }
+            ". It is chosen on the images that it is tested on."
+        }
+    }
 }
 
 fn percent_of(level: f64) -> String {

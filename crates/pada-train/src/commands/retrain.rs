@@ -40,12 +40,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Config::Retrain(config) => config.arch()?,
         Config::Run(_) => &best.arch,
     };
-    say!("{arch}: {:.2} % after {} epochs, seed {}", best.score, record.epochs.len(), config.seed());
+    let top5 = |percent: Option<f64>| percent.map_or_else(String::new, |p| format!(", top-5 {p:.2} %"));
+    let (epochs, seed) = (record.epochs.len(), config.seed());
+    say!("{arch}: {:.2} %{} after {epochs} epochs, seed {seed}", best.score, top5(best.top5));
+    if let Some(epoch) = &record.best_epoch {
+        say!("best epoch {}: {:.2} %{}", epoch.epoch + 1, epoch.accuracy, top5(epoch.top5));
+    }
     say!("{} parameters, {} MACs, run folder {}", best.params, best.macs, folder.path().display());
     let page = report::write_for(&folder);
     if args.run.common.json {
-        let (params, macs, epochs) = (best.params, best.macs, record.epochs.len());
-        say!("{}", json!({"accuracy": best.score, "params": params, "macs": macs, "epochs": epochs}));
+        say!(
+            "{}",
+            json!({
+                "accuracy": best.score,
+                "top5": best.top5,
+                "best_epoch": record.best_epoch,
+                "params": best.params,
+                "macs": best.macs,
+                "epochs": epochs,
+            })
+        );
     }
     page.map(drop)
 }

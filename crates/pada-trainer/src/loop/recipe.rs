@@ -7,7 +7,7 @@ use crate::r#loop::schedule::RunPoint;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Label-smoothing factor ε, in `0.0..1.0`.
+    /// Label-smoothing factor ε, in `0.0..1.0`. 0 leaves that of [`crate::TrainConfig`].
     pub label_smoothing: f64,
     /// Number of warm-up epochs, in which the learning rate rises.
     pub warm_up: usize,
@@ -44,6 +44,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::r#loop::config::TrainConfig;
     use crate::r#loop::schedule::Schedule;
 
     fn at(step: usize) -> RunPoint {
@@ -70,8 +71,9 @@ mod tests {
     fn warm_up_equals_pytorch() {
         let recipe = Recipe { warm_up: 2, ..Recipe::default() };
         let expected = [(0, 0.5 / 14.0), (1, 1.0 / 14.0), (6, 0.25), (13, 0.5), (14, 0.5), (34, 0.5)];
+        let train = TrainConfig { schedule: Schedule::Constant, lr: 0.5, ..TrainConfig::default() };
         for (step, expected) in expected {
-            let lr = Schedule::Constant.lr(0.5, at(step)) * recipe.warm_up(at(step));
+            let lr = train.lr_at(at(step), &[]) * recipe.warm_up(at(step));
             assert!((lr - expected).abs() < 1e-15, "{step}: {lr}, not {expected}");
         }
         assert_eq!(Recipe::default().warm_up(at(0)), 1.0);

@@ -2,11 +2,13 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use crate::r#loop::config::TrainConfig;
+
 /// Learning-rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Cosine annealing per epoch, from `lr` towards 0: `lr / 2 · (1 + cos(π · epoch / epochs))`.
+    /// Cosine annealing per epoch, from `lr` towards `min_lr`: `min_lr + (lr − min_lr) / 2 · (1 + cos(π · epoch / epochs))`.
     Cosine,
     /// One cycle per run, updated in every step. The rate rises from `lr / 25` to `lr` over the first 30 % of the steps and then falls to
     /// almost 0, both along half a cosine.
@@ -15,6 +17,10 @@ pub enum Schedule {
     Linear,
     /// A constant learning rate, `lr`.
     Constant,
+    /// Step decay: `lr · lr_decay^⌊epoch / lr_decay_epochs⌋`. With one epoch it is exponential decay.
+    Step,
+    /// The rate is multiplied by `lr_decay` whenever the training loss has not fallen for `patience` epochs.
+    Plateau,
 }
 
 /// The position of a step in a run. Epochs and steps are counted from 0.
@@ -53,16 +59,37 @@ const RISE: f64 = 0.3;
 const START: f64 = 25.0;
 const END: f64 = 1e4;
 
-impl Schedule {
+/// Parameters of [`Schedule::Plateau`] with the defaults of PyTorch: the share by which a loss must be smaller to count, and the smallest
+/// change of the rate.
+const THRESHOLD: f64 = 1e-4;
+const SMALLEST_CHANGE: f64 = 1e-8;
+
+/// Defaults of `lr_decay`, of `lr_decay_epochs` and of `patience`. The first and the last are those of PyTorch.
+const DECAY: f64 = 0.1;
+const DECAY_EPOCHS: f64 = 1.0;
+const PATIENCE: usize = 10;
+
+impl TrainConfig {
     /// Computes the learning rate of a step.
     ///
+    /// `losses` are the training losses of the finished epochs, in nats. Only [`Schedule::Plateau`] needs them; a run that is resumed has
+    /// them in its checkpoint, so no schedule has a state of its own.
+    ///
     /// # Source
-    /// `torch.optim.lr_scheduler.CosineAnnealingLR(T_max = epochs)`, stepped after every epoch;
+    /// `torch.optim.lr_scheduler.CosineAnnealingLR(T_max = epochs, eta_min = min_lr)` and
+    /// `ReduceLROnPlateau(factor = lr_decay, patience = patience, min_lr = min_lr)`, stepped after every epoch;
     /// `OneCycleLR(max_lr = lr, total_steps = epochs · steps)` and `LambdaLR(1 − step / (epochs · steps))`, stepped after every step.
-    pub fn lr(self, lr: f64, at: RunPoint) -> f64 {
-        match self {
-            Self::Cosine => half_cosine(lr, 0.0, at.epoch as f64 / at.epochs as f64),
-            Self::OneCycle => {
+    /// `StepLR` of <https://github.com/huggingface/pytorch-image-models> for step decay, which equals PyTorch's for whole numbers of epochs.
+    pub fn lr_at(&self, at: RunPoint, losses: &[f64]) -> f64 {
+        let (lr, min_lr) = (self.lr, self.min_lr.unwrap_or(0.0));
+        match self.schedule {
+            Schedule::Cosine => half_cosine(lr, min_lr, at.epoch as f64 / at.epochs as f64),
+            Schedule::Step => {
+                let decays = (at.epoch as f64 / self.lr_decay_epochs.unwrap_or(DECAY_EPOCHS)).floor();
+                lr * self.lr_decay.unwrap_or(DECAY).powf(decays)
+            }
+            Schedule::Plateau => self.plateau(losses, min_lr),
+            Schedule::OneCycle => {
                 let last = (at.epochs * at.steps) as f64 - 1.0;
                 let (top, step) = (RISE * (last + 1.0) - 1.0, (at.epoch * at.steps + at.step) as f64);
                 match step <= top {
@@ -70,12 +97,32 @@ impl Schedule {
                     false => half_cosine(lr, lr / START / END, (step - top) / (last - top)),
                 }
             }
-            Self::Linear => {
+            Schedule::Linear => {
                 let done = at.epoch * at.steps + at.step;
                 lr * (1.0 - done as f64 / (at.epochs * at.steps) as f64)
             }
-            Self::Constant => lr,
+            Schedule::Constant => lr,
         }
+    }
+
+    fn plateau(&self, losses: &[f64], min_lr: f64) -> f64 {
+        let (decay, patience) = (self.lr_decay.unwrap_or(DECAY), self.patience.unwrap_or(PATIENCE));
+        let (mut lr, mut best, mut bad_epochs) = (self.lr, f64::INFINITY, 0);
+        for &loss in losses {
+            if loss < best * (1.0 - THRESHOLD) {
+                (best, bad_epochs) = (loss, 0);
+            } else {
+                bad_epochs += 1;
+            }
+            if bad_epochs > patience {
+                let next = (lr * decay).max(min_lr);
+                if lr - next > SMALLEST_CHANGE {
+                    lr = next;
+                }
+                bad_epochs = 0;
+            }
+        }
+        lr
     }
 }
 
@@ -88,9 +135,61 @@ fn half_cosine(first: f64, last: f64, progress: f64) -> f64 {
 mod tests {
     use super::*;
 
+    fn of(schedule: Schedule, lr: f64) -> TrainConfig {
+        TrainConfig { schedule, lr, ..TrainConfig::default() }
+    }
+
+    fn epoch(epoch: usize) -> RunPoint {
+        RunPoint { epoch, epochs: 30, step: 3, steps: 5 }
+    }
+
+    /// Rates of PyTorch 2.15 by `crates/pada-exec/tests/make_optimizers.py`.
+    #[test]
+    fn golden_cosine_step_and_plateau_equal_pytorch() {
+        let golden = |name: &str| -> Vec<f64> {
+            let text = include_str!("../../tests/data/schedules.csv");
+            let line = text
+                .lines()
+                .find(|line| line.split(',').next() == Some(name))
+                .expect("the schedule is in the file");
+            line.split(',').skip(1).map(|value| value.parse().expect("a number")).collect()
+        };
+        let cosine = TrainConfig { min_lr: Some(0.001), ..of(Schedule::Cosine, 0.025) };
+        let step = TrainConfig { lr_decay: Some(0.97), ..of(Schedule::Step, 0.1) };
+        let three = TrainConfig { lr_decay_epochs: Some(3.0), ..step.clone() };
+        let plateau = TrainConfig {
+            lr_decay: Some(0.3),
+            patience: Some(1),
+            min_lr: Some(0.002),
+            ..of(Schedule::Plateau, 0.1)
+        };
+        let losses = golden("losses");
+        for (name, train) in
+            [("cosine", &cosine), ("exponential", &step), ("step", &three), ("plateau", &plateau)]
+        {
+            let expected = golden(name);
+            assert_eq!(expected.len(), losses.len() + 1);
+            for (i, expected) in expected.into_iter().enumerate() {
+                let lr = train.lr_at(epoch(i), &losses[..i]);
+                assert!((lr - expected).abs() < 1e-15, "{name}, epoch {i}: {lr}, not {expected}");
+            }
+        }
+    }
+
+    /// MnasNet: the rate falls by 3 % every 2.4 epochs, so at the epochs 3, 5, 8, 10 and 12.
+    #[test]
+    fn steps_may_be_a_fraction_of_epochs() {
+        let train =
+            TrainConfig { lr_decay: Some(0.97), lr_decay_epochs: Some(2.4), ..of(Schedule::Step, 1.0) };
+        let decays: Vec<f64> = (0..13).map(|i| train.lr_at(epoch(i), &[]).ln() / 0.97_f64.ln()).collect();
+        let rounded: Vec<f64> = decays.iter().map(|n| n.round()).collect();
+        assert_eq!(rounded, [0., 0., 0., 1., 1., 2., 2., 2., 3., 3., 4., 4., 5.]);
+    }
+
     #[test]
     fn cosine_starts_at_lr_and_halves_midway() {
-        let lr = |epoch| Schedule::Cosine.lr(0.05, RunPoint { epoch, epochs: 250, step: 3, steps: 196 });
+        let train = of(Schedule::Cosine, 0.05);
+        let lr = |epoch| train.lr_at(RunPoint { epoch, epochs: 250, step: 3, steps: 196 }, &[]);
         assert_eq!(lr(0), 0.05);
         assert!((lr(125) - 0.025).abs() < 1e-15);
         // PyTorch 2.15: CosineAnnealingLR(SGD(lr=0.05), 250) after 249 steps
@@ -111,7 +210,7 @@ mod tests {
     fn linear_goes_down_by_the_same_amount_with_every_step() {
         for (step, expected) in [(0, 0.5), (1, 0.475), (10, 0.25), (19, 0.025)] {
             let at = RunPoint { epoch: step / 4, epochs: 5, step: step % 4, steps: 4 };
-            assert!((Schedule::Linear.lr(0.5, at) - expected).abs() < 1e-15, "{step}");
+            assert!((of(Schedule::Linear, 0.5).lr_at(at, &[]) - expected).abs() < 1e-15, "{step}");
         }
     }
 
@@ -128,7 +227,7 @@ mod tests {
             (1574, 4e-7),
         ] {
             let at = RunPoint { epoch: step / 63, epochs: 25, step: step % 63, steps: 63 };
-            let lr = Schedule::OneCycle.lr(0.1, at);
+            let lr = of(Schedule::OneCycle, 0.1).lr_at(at, &[]);
             assert!((lr - expected).abs() < 1e-15, "{step}: {lr}, not {expected}");
         }
     }

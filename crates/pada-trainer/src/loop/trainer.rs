@@ -3,9 +3,9 @@ use std::time::{Duration, Instant};
 
 use pada_data::{Augment, DataLoader};
 use pada_dist::ProcessGroup;
-use pada_exec::{Batch, BatchNormSync, Executor, SgdStep, State};
+use pada_exec::{Batch, BatchNormSync, Executor, Optimizer, RmsProp, RmsPropForm, SgdStep, State};
 use pada_graph::Lower;
-use pada_report::{EpochRecord, ImageAudit, PathAudit};
+use pada_report::{EpochRecord, ImageAudit, PathAudit, TestRecord};
 use pada_sampler::{DataSampler, PathObservation, PathSampler, Progress, effective_sample_size, entropy};
 use pada_space::SubSpace;
 use serde_json::{Value, json};
@@ -149,6 +149,12 @@ impl Trainer {
     pub fn new(settings: TrainSettings, parts: TrainerParts) -> Result<Self, TrainError> {
         parts.check(&settings).map_err(|reason| TrainError::Setup { reason })?;
         let streams = Streams::new(settings.seed, settings.stage);
+        let mut parts = parts;
+        if let Optimizer::RmsProp(RmsProp { form: RmsPropForm::TensorFlow, .. }) = settings.train.optimizer()
+        {
+            let ones = vec![1.0; parts.net.weights().numel()];
+            parts.executor.write(State::SecondMoment, &ones);
+        }
         Ok(Self {
             settings,
             recipe: Recipe::default(),
@@ -173,6 +179,14 @@ impl Trainer {
     /// Returns the records of the finished epochs.
     pub fn epochs(&self) -> &[EpochRecord] {
         &self.epochs
+    }
+
+    /// Adds a test of the network to the record of the last finished epoch, so that the next checkpoint contains it. Without a finished
+    /// epoch it changes nothing.
+    pub fn record_test(&mut self, test: TestRecord) {
+        if let Some(last) = self.epochs.last_mut() {
+            last.test = Some(test);
+        }
     }
 
     /// Returns the parts of the trainer, for example to score architectures after training.
@@ -243,7 +257,8 @@ impl Trainer {
         let on_nan = self.settings.train.on_nan;
         let before = (on_nan == OnNan::Skip).then(|| {
             let executor = &self.parts.executor;
-            let values = [State::Weights, State::Momentum].map(|state| (state, executor.read(state)));
+            let states = [State::Weights, State::Momentum].into_iter().chain(self.second_moment());
+            let values: Vec<_> = states.map(|state| (state, executor.read(state))).collect();
             (values, self.parts.rule.state())
         });
         *step += 1;
@@ -271,9 +286,15 @@ impl Trainer {
         Ok(())
     }
 
+    /// Returns the state of the executor that only RMSprop has.
+    fn second_moment(&self) -> Option<State> {
+        matches!(self.settings.train.optimizer(), Optimizer::RmsProp(_)).then_some(State::SecondMoment)
+    }
+
     fn lr(&self, at: RunPoint) -> f64 {
         let (s, at) = (&self.settings.train, self.settings.schedule_span.point(at));
-        s.schedule.lr(s.lr, self.parts.rule.schedule_point(at)) * self.recipe.warm_up(at)
+        let losses: Vec<f64> = self.epochs.iter().map(|record| record.loss).collect();
+        s.lr_at(self.parts.rule.schedule_point(at), &losses) * self.recipe.warm_up(at)
     }
 
     /// Creates the record of an epoch. The samplers must still have the distributions that the epoch was drawn from.
@@ -299,6 +320,7 @@ impl Trainer {
             images: ImageAudit::of(order),
             effective_sample_size: q.map(effective_sample_size),
             image_entropy: q.map(entropy),
+            test: None,
             seconds: *seconds,
             communication: communication_record(&self.group, *traffic),
         })
@@ -330,6 +352,7 @@ impl Trainer {
             path_rng: &mut self.streams.paths,
             rule_rng: &mut self.streams.rule,
             sgd: SgdStep {
+                optimizer: s.optimizer(),
                 lr: lr as f32,
                 momentum: s.momentum as f32,
                 weight_decay: s.weight_decay as f32,
@@ -339,7 +362,10 @@ impl Trainer {
             },
             clip_norm: s.clip_norm,
             image_weights: (!plain).then_some(&image_weights),
-            label_smoothing: recipe.label_smoothing as f32,
+            label_smoothing: match recipe.label_smoothing {
+                0.0 => s.label_smoothing,
+                of_recipe => of_recipe,
+            } as f32,
             drop_path: Some(DropPaths {
                 probability: recipe.drop_path(at),
                 rng: &mut self.streams.drop_path,
@@ -359,6 +385,7 @@ impl Trainer {
         Checkpoint {
             weights: executor.read(State::Weights),
             momentum: executor.read(State::Momentum),
+            second_moment: self.second_moment().map(|state| executor.read(state)),
             average: self.average.as_ref().map(|average| average.values().to_vec()),
             state: CheckpointState {
                 identity: self.identity(),
@@ -414,7 +441,8 @@ impl Trainer {
             return Err(mismatch(reason));
         }
         let layout = self.parts.net.weights();
-        let Checkpoint { weights, momentum, average, state } = Checkpoint::from_file(file, layout, &path)?;
+        let Checkpoint { weights, momentum, second_moment, average, state } =
+            Checkpoint::from_file(file, layout, &path)?;
         let mut running = state.running;
         if let Some(running) = &mut running {
             let images = self.parts.images.source().len();
@@ -426,6 +454,10 @@ impl Trainer {
         self.parts.rule.restore(&state.rule).map_err(|e| mismatch(e.to_string()))?;
         self.parts.executor.write(State::Weights, &weights);
         self.parts.executor.write(State::Momentum, &momentum);
+        if let Some(state) = self.second_moment() {
+            let missing = || mismatch("it has no moving average of squared gradients".to_owned());
+            self.parts.executor.write(state, &second_moment.ok_or_else(missing)?);
+        }
         if let Some(own) = &mut self.average {
             let missing = || mismatch("it has no moving average of the weights".to_owned());
             own.restore(&average.ok_or_else(missing)?);

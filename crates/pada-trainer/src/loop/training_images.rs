@@ -36,9 +36,11 @@ impl TrainingImages {
         augment: &Augment,
         rng: &mut dyn Rng,
     ) -> Result<StepImages, TrainError> {
-        if let Some(set) = self.upload(parts)? {
+        let uploaded = if augment.has_policy() { None } else { self.upload(parts)? };
+        if let Some(set) = uploaded {
             let plan = parts.images.source().plan(indices, augment, rng)?;
-            let augmented = plan.augmented_indices().expect("a folder of photographs is never uploaded");
+            let augmented =
+                plan.augmented_indices().expect("neither photographs nor policies are for uploaded images");
             let source = StepSource::Device(set, augmented.into_iter().map(augmented_index).collect());
             return Ok(StepImages { indices: indices.to_vec(), source });
         }

@@ -77,6 +77,7 @@ impl TrainRule for Sumnas {
             decayed: ctx.sgd.decayed,
             gradient_scale: 1.0,
             unused: ctx.sgd.unused,
+            ..SgdStep::default()
         };
         let mut moved = vec![0.0_f64; start.len()];
         let (mut first_passes, mut reports) = (Vec::new(), Vec::new());

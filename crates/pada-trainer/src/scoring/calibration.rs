@@ -8,6 +8,19 @@ use rand_chacha::ChaCha8Rng;
 use crate::TrainError;
 use crate::scoring::fixed_images::FixedImages;
 
+/// The mean of batch statistics that recalibration computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum RecalibratedMean {
+    /// The mean over all batches, as a batch norm with `momentum=None` in PyTorch.
+    #[default]
+    Plain,
+    /// An exponential mean with this momentum, in `0.0..1.0`: `r = (1 − momentum) · r + momentum · batch`.
+    ///
+    /// DIFFERS: SPOS starts at mean 0 and variance 1, this mean starts as the statistics of the first batch. The share of the start is
+    /// `(1 − momentum)^n` after n batches, which is below the precision of f32 for the 200 batches of SPOS.
+    Exponential(f64),
+}
+
 /// Training images from which the running statistics of batch norm are recomputed for each architecture before it is scored. The running
 /// statistics of the supernet cannot be used, because they are averages over all paths.
 ///
@@ -18,6 +31,7 @@ use crate::scoring::fixed_images::FixedImages;
 #[derive(Clone, Debug)]
 pub struct Calibration {
     pub(crate) images: FixedImages,
+    mean: RecalibratedMean,
 }
 
 /// Seed of the choice of images. Another seed changes the scores.
@@ -35,7 +49,16 @@ impl Calibration {
         let mut order: Vec<u32> = (0..source.len() as u32).collect();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED));
         order.truncate(n);
-        Ok(Self { images: FixedImages::new(source.subset(&order)?.to_memory(n)?, batch) })
+        Ok(Self {
+            images: FixedImages::new(source.subset(&order)?.to_memory(n)?, batch),
+            mean: RecalibratedMean::Plain,
+        })
+    }
+
+    /// Sets the mean that is computed.
+    #[must_use]
+    pub fn with_mean(self, mean: RecalibratedMean) -> Self {
+        Self { mean, ..self }
     }
 
     /// Returns the number of images.
@@ -48,7 +71,7 @@ impl Calibration {
         self.images.len() == 0
     }
 
-    /// Sets the running statistics of the batch norms of a graph to the mean of the batch statistics over all batches.
+    /// Sets the running statistics of the batch norms of a graph to the [mean](RecalibratedMean) of the batch statistics over all batches.
     ///
     /// # Errors
     /// Returns an error if the executor fails.
@@ -64,7 +87,12 @@ impl Calibration {
         uploaded: Option<DeviceDataset>,
     ) -> Result<(), TrainError> {
         for (index, batch) in self.images.batches(uploaded).enumerate() {
-            executor.recalibrate(graph, &batch.images, index)?;
+            let share = match (index, self.mean) {
+                (0, _) => 1.0,
+                (index, RecalibratedMean::Plain) => 1.0 / (index + 1) as f64,
+                (_, RecalibratedMean::Exponential(momentum)) => momentum,
+            };
+            executor.recalibrate(graph, &batch.images, share)?;
         }
         Ok(())
     }

@@ -10,6 +10,9 @@ use crate::TrainError;
 use crate::scoring::calibration::Calibration;
 use crate::scoring::fixed_images::FixedImages;
 
+/// The number of classes of top-5 accuracy.
+const TOP: usize = 5;
+
 /// The images that architectures are scored on. The last batch may be smaller than the others. If the batch norms of a network use batch
 /// statistics, the scores depend on the batch size.
 #[derive(Clone, Debug)]
@@ -192,6 +195,30 @@ impl Scorer<'_, '_> {
         let key = self.key(&score.arch)?;
         self.known.counts.insert(key, score.correct);
         Ok(())
+    }
+
+    /// Computes the top-5 accuracy of an architecture in percent. Returns `None` if there are no more than five classes, of which the
+    /// label would always be one of five.
+    ///
+    /// It needs passes of its own, because the scores of a device are only counts of top-1.
+    ///
+    /// # Errors
+    /// Returns an error if the executor fails.
+    pub fn top5(&mut self, arch: &Arch) -> Result<Option<f64>, TrainError> {
+        let (_, canonical) = self.key(arch)?;
+        let graph = self.net.lower(&canonical)?.simplified();
+        if graph.output().shape.channels <= TOP {
+            return Ok(None);
+        }
+        let [images, calibration] = self.upload()?;
+        if let Some(of) = self.calibration {
+            of.run_uploaded(&graph, self.executor, calibration)?;
+        }
+        let mut correct = 0;
+        for batch in self.images.images.batches(images) {
+            correct += self.executor.logits(&graph, &batch.images)?.correct_among(TOP, batch.labels);
+        }
+        Ok(Some(100.0 * correct as f64 / self.images.len() as f64))
     }
 
     fn key(&mut self, arch: &Arch) -> Result<Key, TrainError> {

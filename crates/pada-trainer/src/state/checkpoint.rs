@@ -33,6 +33,8 @@ pub struct Checkpoint {
     pub weights: Vec<f32>,
     /// SGD momentum of each weight.
     pub momentum: Vec<f32>,
+    /// Moving average of squared gradients of each weight, if the optimizer is RMSprop.
+    pub second_moment: Option<Vec<f32>>,
     /// Moving average of each weight, if the run has one.
     pub average: Option<Vec<f32>>,
     pub(crate) state: CheckpointState,
@@ -183,13 +185,14 @@ impl Checkpoint {
         path: &Path,
     ) -> Result<Self, CheckpointError> {
         let other = |reason| CheckpointError::Mismatch { path: path.into(), reason };
-        let NetworkState { weights, momentum, average } = file.network(layout).map_err(other)?;
-        Ok(Self { weights, momentum, average, state: file.state })
+        let NetworkState { weights, momentum, second_moment, average } =
+            file.network(layout).map_err(other)?;
+        Ok(Self { weights, momentum, second_moment, average, state: file.state })
     }
 
     fn to_file(&self, layout: &WeightLayout) -> CheckpointFile {
-        let Self { weights, momentum, average, state } = self.clone();
-        CheckpointFile::new(state, &NetworkState { weights, momentum, average }, layout)
+        let Self { weights, momentum, second_moment, average, state } = self.clone();
+        CheckpointFile::new(state, &NetworkState { weights, momentum, second_moment, average }, layout)
     }
 }
 

@@ -31,6 +31,7 @@ const UNVERSIONED_STATE: &str = "pada.state";
 // Names of tensors, behind `CHECKPOINT_PREFIX`.
 const MOMENTUM: &str = "momentum.";
 const AVERAGE: &str = "average.";
+const SECOND_MOMENT: &str = "second_moment.";
 const STATE_TENSORS: &str = "state";
 
 /// The content of a checkpoint, except for the weights, their momentum and their average.
@@ -63,10 +64,11 @@ pub(crate) struct CheckpointFile {
     tensors: Tensors,
 }
 
-/// The three lists of numbers that a checkpoint keeps of a network's weights.
+/// The lists of numbers that a checkpoint keeps of a network's weights.
 pub(crate) struct NetworkState {
     pub(crate) weights: Vec<f32>,
     pub(crate) momentum: Vec<f32>,
+    pub(crate) second_moment: Option<Vec<f32>>,
     pub(crate) average: Option<Vec<f32>>,
 }
 
@@ -81,8 +83,10 @@ impl CheckpointFile {
             };
             insert("", &network.weights);
             insert(&format!("{CHECKPOINT_PREFIX}{MOMENTUM}"), &network.momentum);
-            if let Some(average) = &network.average {
-                insert(&format!("{CHECKPOINT_PREFIX}{AVERAGE}"), average);
+            for (name, values) in [(SECOND_MOMENT, &network.second_moment), (AVERAGE, &network.average)] {
+                if let Some(values) = values {
+                    insert(&format!("{CHECKPOINT_PREFIX}{name}"), values);
+                }
             }
         }
         Self { state, tensors }
@@ -174,12 +178,16 @@ impl CheckpointFile {
         if let Some(other) = self.tensors.keys().find(own) {
             return Err(format!("the weight `{other}` of the checkpoint is not in this network"));
         }
-        let average = format!("{CHECKPOINT_PREFIX}{AVERAGE}");
-        let has_average = self.tensors.keys().any(|name| name.starts_with(&average));
+        let optional = |name: &str| {
+            let prefix = format!("{CHECKPOINT_PREFIX}{name}");
+            let has = self.tensors.keys().any(|name| name.starts_with(&prefix));
+            has.then(|| buffer(&prefix)).transpose()
+        };
         Ok(NetworkState {
             weights: buffer("")?,
             momentum: buffer(&format!("{CHECKPOINT_PREFIX}{MOMENTUM}"))?,
-            average: has_average.then(|| buffer(&average)).transpose()?,
+            second_moment: optional(SECOND_MOMENT)?,
+            average: optional(AVERAGE)?,
         })
     }
 }

@@ -99,9 +99,9 @@ impl Executor for Holding {
         self.inner.logits(graph, &Images::given(&pixels, images.shape))
     }
 
-    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
+    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, share: f64) -> Result<(), ExecError> {
         let pixels = self.expanded(images);
-        self.inner.recalibrate(graph, &Images::given(&pixels, images.shape), batch)
+        self.inner.recalibrate(graph, &Images::given(&pixels, images.shape), share)
     }
 
     fn zero_gradient(&mut self) {

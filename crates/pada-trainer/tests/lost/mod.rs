@@ -21,8 +21,8 @@ impl Executor for Lost {
         self.0.logits(graph, images)
     }
 
-    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, batch: usize) -> Result<(), ExecError> {
-        self.0.recalibrate(graph, images, batch)
+    fn recalibrate(&mut self, graph: &Graph, images: &Images<'_>, share: f64) -> Result<(), ExecError> {
+        self.0.recalibrate(graph, images, share)
     }
 
     fn zero_gradient(&mut self) {

@@ -16,6 +16,7 @@ pub(crate) fn recipe(epochs: usize, batch: usize, crop_padding: usize, seed: u64
         clip_norm: 5.0,
         unused_weights: UnusedWeights::Decay,
         on_nan: OnNan::Stop,
+        ..TrainConfig::default()
     };
     let augment = Augment { crop_padding, flip: Flip::Horizontal, ..Augment::NONE };
     TrainSettings::new(train).with_augment(augment).with_image_score(ImageScore::Logits).with_seed(seed)

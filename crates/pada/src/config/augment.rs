@@ -1,4 +1,4 @@
-use pada_data::Augment;
+use pada_data::{Augment, LARGEST_MAGNITUDE};
 
 use super::{ConfigError, DataConfig, check};
 
@@ -18,6 +18,13 @@ pub(super) fn check_augment(augment: &Augment, data: &DataConfig) -> Result<(), 
     )?;
     if let Some(side) = augment.cutout {
         check("augment.cutout", side, side > 0, "at least 1, or left out")?;
+    }
+    if let Some(random) = augment.rand_augment {
+        let only = augment.auto_augment.is_none();
+        check("augment.rand_augment", "given", only, "left out if augment.auto_augment is given")?;
+        check("augment.rand_augment.ops", random.ops, random.ops > 0, "at least 1")?;
+        let inside = random.magnitude <= LARGEST_MAGNITUDE;
+        check("augment.rand_augment.magnitude", random.magnitude, inside, "from 0 to 30")?;
     }
     let for_photographs = "left out unless the images are photographs with a data.image_size";
     if let Some(crop) = &augment.resized_crop {

@@ -400,12 +400,11 @@ pub(super) fn resolved<T: Described>(config: &T) -> Vec<(String, Value)> {
             let none = || Value::String(NONE.to_owned());
             match (look(&root, &path), section.group_of(key.name)) {
                 (Some(value), _) => all.push((path, value)),
-                (None, Some(group)) => {
-                    let path = section.path(group.name);
-                    if all.iter().all(|(known, _)| *known != path) {
-                        all.push((path, none()));
-                    }
-                }
+                (None, Some(group)) => match section.path(group.name) {
+                    table if look(&root, &table).is_some() => all.push((path, none())),
+                    table if all.iter().any(|(known, _)| *known == table) => {}
+                    table => all.push((table, none())),
+                },
                 // A section may leave out a key that has its default.
                 (None, None) => all.push((
                     path,

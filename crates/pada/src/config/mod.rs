@@ -22,9 +22,9 @@ pub use error::ConfigError;
 pub use load::ConfigPlace;
 use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
-use pada_exec::{BatchNormSync, Precision};
+use pada_exec::{BatchNormSync, Optimizer, Precision};
 use pada_space::SearchSpace;
-use pada_trainer::TrainConfig;
+use pada_trainer::{OptimizerName, Schedule, TrainConfig};
 pub(crate) use published::{PublishedNet, StandAloneArch, space_of};
 pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
@@ -390,6 +390,7 @@ impl Config {
                 images: rank.images,
                 batch: rank.batch,
                 recalibrate: rank.recalibrate,
+                every: None,
             },
             Self::Retrain(config) => config.test,
         }
@@ -476,6 +477,10 @@ impl Config {
         let mut json = json.expect("a config has text keys");
         if let Some(sections) = json.as_object_mut() {
             sections.retain(|section, _| SECTIONS.contains(&section.as_str()));
+            if !self.data().normalize.is_usual() {
+                let digits = serde_json::to_value(self.data().normalize).expect("a name is JSON");
+                sections.insert("normalize".to_owned(), digits);
+            }
             if let Some(compute) = sections.get_mut("compute").and_then(serde_json::Value::as_object_mut) {
                 compute.remove("norms");
             }
@@ -503,6 +508,11 @@ fn check_train(t: &TrainConfig, data: &DataConfig) -> Result<(), ConfigError> {
         check(key, count, count > 0, "at least 1")?;
     }
     check("train.lr", t.lr, t.lr > 0.0 && t.lr.is_finite(), "positive")?;
+    check_schedule(t)?;
+    check_optimizer(t)?;
+    let smoothing = t.label_smoothing;
+    let inside = (0.0..1.0).contains(&smoothing);
+    check("train.label_smoothing", smoothing, inside, "at least 0 and below 1")?;
     check("train.momentum", t.momentum, (0.0..1.0).contains(&t.momentum), "at least 0 and below 1")?;
     check(
         "train.weight_decay",
@@ -511,6 +521,45 @@ fn check_train(t: &TrainConfig, data: &DataConfig) -> Result<(), ConfigError> {
         "at least 0 and below 1",
     )?;
     check("train.clip_norm", t.clip_norm, t.clip_norm > 0.0, "positive, or inf to disable clipping")
+}
+
+/// Checks that the keys of a learning-rate schedule are in their ranges, and that only those of the given schedule are given.
+fn check_schedule(t: &TrainConfig) -> Result<(), ConfigError> {
+    use Schedule::{Cosine, Plateau, Step};
+    if let Some(min_lr) = t.min_lr {
+        let key = "train.min_lr";
+        let range = "left out unless train.schedule is \"cosine\" or \"plateau\"";
+        check(key, min_lr, matches!(t.schedule, Cosine | Plateau), range)?;
+        check(key, min_lr, (0.0..=t.lr).contains(&min_lr), "at least 0 and at most train.lr")?;
+    }
+    if let Some(decay) = t.lr_decay {
+        let key = "train.lr_decay";
+        let range = "left out unless train.schedule is \"step\" or \"plateau\"";
+        check(key, decay, matches!(t.schedule, Step | Plateau), range)?;
+        check(key, decay, decay > 0.0 && decay < 1.0, "above 0 and below 1")?;
+    }
+    if let Some(epochs) = t.lr_decay_epochs {
+        let key = "train.lr_decay_epochs";
+        check(key, epochs, t.schedule == Step, "left out unless train.schedule is \"step\"")?;
+        check(key, epochs, epochs > 0.0 && epochs.is_finite(), "positive")?;
+    }
+    if let Some(patience) = t.patience {
+        let range = "left out unless train.schedule is \"plateau\"";
+        check("train.patience", patience, t.schedule == Plateau, range)?;
+    }
+    Ok(())
+}
+
+fn check_optimizer(t: &TrainConfig) -> Result<(), ConfigError> {
+    let rms_prop = matches!(t.optimizer(), Optimizer::RmsProp(_));
+    for (key, value) in [("train.rms_decay", t.rms_decay), ("train.rms_eps", t.rms_eps)] {
+        let Some(value) = value else { continue };
+        let range = "left out unless train.optimizer is \"rmsprop\" or \"rmsprop-tf\"";
+        check(key, value, rms_prop, range)?;
+        check(key, value, value > 0.0 && value < 1.0, "above 0 and below 1")?;
+    }
+    let moves = t.optimizer != OptimizerName::Nesterov || t.momentum > 0.0;
+    check("train.momentum", t.momentum, moves, "above 0 if train.optimizer is \"nesterov\"")
 }
 
 /// Description of valid names of runs.
@@ -545,6 +594,9 @@ pub struct DataConfig {
     /// Reaction to a photograph that cannot be decoded. With `None` the run stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<Damaged>,
+    /// Digits of mean and standard deviation of the normalisation.
+    #[serde(default, skip_serializing_if = "NormalizeDigits::is_usual")]
+    pub normalize: NormalizeDigits,
     /// Part of the training images that is trained on.
     pub train: TrainPart,
     /// Trains only on the first N images of this part, in official order.
@@ -567,6 +619,27 @@ pub enum TrainPart {
     All,
     /// One half of the training images. The other half is available for ranking, see [`pada_data::Splits::halves`].
     Half,
+    /// The 25,000 training images of the split of NAS-Bench-201. The other 25,000 are available for ranking, see
+    /// [`pada_data::Splits::nas_bench_201`].
+    #[serde(rename = "nas-bench-201")]
+    NasBench201,
+}
+
+/// The digits of mean and standard deviation that images are normalised with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NormalizeDigits {
+    /// The numbers that are usual for the data set; four digits for CIFAR.
+    #[default]
+    Usual,
+    /// CIFAR-10 and CIFAR-100 only: the digits of the released code of PA-DA, see [`pada_data::Cifar::released`].
+    Released,
+}
+
+impl NormalizeDigits {
+    fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
 }
 
 /// The executor and its precision: the section `[compute]`. They change the rounding and therefore the result.

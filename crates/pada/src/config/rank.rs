@@ -3,6 +3,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use pada_trainer::RecalibratedMean;
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, RunConfig, SpaceName, TrainPart, check};
@@ -33,18 +34,21 @@ pub struct RankConfig {
 }
 
 /// Training images from which the running statistics of each architecture are recomputed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recalibration {
     /// Number of images, a fixed random choice from the images that may be trained on.
     pub images: usize,
     /// Images per batch.
     pub batch: usize,
+    /// Momentum of an exponential mean over the batches, in `0.0..1.0`. With `None` the statistics are the plain mean over the batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
 }
 
 impl Recalibration {
     /// The default: 2,048 images with the batch size of SPOS.
-    pub const USUAL: Self = Self { images: 2048, batch: 128 };
+    pub const USUAL: Self = Self { images: 2048, batch: 128, momentum: None };
 
     /// Creates settings with a number of images and the default batch size.
     pub fn over(images: NonZeroUsize) -> Self {
@@ -53,7 +57,15 @@ impl Recalibration {
 
     pub(super) fn check(self) -> Result<(), ConfigError> {
         check("rank.recalibrate.images", self.images, self.images > 0, "at least 1")?;
-        check("rank.recalibrate.batch", self.batch, self.batch > 0, "at least 1")
+        check("rank.recalibrate.batch", self.batch, self.batch > 0, "at least 1")?;
+        let Some(momentum) = self.momentum else { return Ok(()) };
+        let inside = momentum > 0.0 && momentum < 1.0;
+        check("rank.recalibrate.momentum", momentum, inside, "above 0 and below 1, or \"none\"")
+    }
+
+    /// Returns the mean that is computed over the batches.
+    pub(crate) fn mean(self) -> RecalibratedMean {
+        self.momentum.map_or(RecalibratedMean::Plain, RecalibratedMean::Exponential)
     }
 }
 
@@ -164,15 +176,15 @@ impl TruthName {
 pub enum RankSplit {
     /// The test images, as in the released code of PA&DA.
     Test,
-    /// The half of the training images that was not trained on. It requires `data.train = "half"`.
+    /// The half of the training images that was not trained on. It requires that `data.train` leaves out a half.
     Valid,
 }
 
 impl RankSplit {
     /// Checks that the training leaves images for this split.
     pub(super) fn check(self, train: TrainPart) -> Result<(), ConfigError> {
-        let held_out = self == Self::Test || train == TrainPart::Half;
-        check("rank.split", "valid", held_out, "\"test\" unless data.train is \"half\"")
+        let held_out = self == Self::Test || train != TrainPart::All;
+        check("rank.split", "valid", held_out, "\"test\" unless data.train is \"half\" or \"nas-bench-201\"")
     }
 }
 

@@ -124,6 +124,10 @@ pub struct TestConfig {
     /// statistics of its training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recalibrate: Option<Recalibration>,
+    /// The network is tested after every this number of epochs, so that the record has the best epoch beside the last one. With `None` it is
+    /// tested only after the last epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<usize>,
 }
 
 impl StandAloneConfig {
@@ -144,6 +148,9 @@ impl StandAloneConfig {
             None => Ok(()),
         };
         share("retrain.label_smoothing", self.label_smoothing)?;
+        let (of_train, both) = (run.train.label_smoothing, self.label_smoothing.is_some());
+        let once = of_train == 0.0 || !both;
+        check("train.label_smoothing", of_train, once, "left out if retrain.label_smoothing is given")?;
         share("retrain.drop_path", self.drop_path)?;
         share("retrain.ema", self.ema)?;
         if let Some(warm_up) = self.warm_up {
@@ -331,6 +338,9 @@ impl RetrainConfig {
             for (key, count) in [("test.images", self.test.images), ("test.batch", self.test.batch)] {
                 check(key, count, count > 0, "at least 1")?;
             }
+            if let Some(every) = self.test.every {
+                check("test.every", every, every > 0, "at least 1, or \"none\"")?;
+            }
             match (self.stand_alone(), self.test.recalibrate) {
                 (None, recalibrate) => check_recalibration(recalibrate, self.network.space)?,
                 (Some(_), Some(given)) => given.check()?,
@@ -360,7 +370,7 @@ impl RetrainConfig {
 }
 
 /// Keys of supernet runs in errors of shared checks, with their names in a config of `pada retrain`.
-const RENAMED: [(&str, &str); 9] = [
+const RENAMED: [(&str, &str); 10] = [
     ("supernet.channels", "network.channels"),
     ("supernet.cells", "network.cells"),
     ("supernet.widths", "network.widths"),
@@ -370,6 +380,7 @@ const RENAMED: [(&str, &str); 9] = [
     ("rank.recalibrate", "test.recalibrate"),
     ("rank.recalibrate.images", "test.recalibrate.images"),
     ("rank.recalibrate.batch", "test.recalibrate.batch"),
+    ("rank.recalibrate.momentum", "test.recalibrate.momentum"),
 ];
 
 /// Renames the key in an error of a shared check to the key of a config of `pada retrain`.

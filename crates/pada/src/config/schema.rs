@@ -263,9 +263,15 @@ const DATA: Section = section(
         ),
         key(
             "train",
-            OneOf(&["all", "half"]),
+            OneOf(&["all", "half", "nas-bench-201"]),
             Is("\"all\""),
-            "Training images that the supernet is trained on: all, or one half. The other half is then available as `rank.split = \"valid\"`.",
+            "Training images that the network is trained on: all, a random half, or, for CIFAR-10, the 25,000 training images of NAS-Bench-201's split. The other half is then available for scoring as the split `valid`.",
+        ),
+        key(
+            "normalize",
+            OneOf(&["usual", "released"]),
+            Is("\"usual\""),
+            "Digits of mean and standard deviation that images are normalised with. `released` has those of the released code of PA-DA, for CIFAR-10 and CIFAR-100; `usual` has four digits.",
         ),
         key("train_images", Whole, Unset, "Trains only on the first N of these images, in official order."),
     ],
@@ -363,19 +369,62 @@ const COMPUTE: Section = section(
 const TRAIN: Section = section(
     "train",
     None,
-    "Number of epochs and settings of SGD.",
+    "Number of epochs and settings of the optimizer.",
     &[
         key("epochs", Whole, Is("20"), "Number of passes over the training images."),
         key("batch", Whole, Is("64"), "Batch size; the last batch of an epoch may be smaller."),
         key("lr", Number, Is("0.05"), "Initial learning rate, or the largest one with `one-cycle`."),
         key(
             "schedule",
-            OneOf(&["cosine", "one-cycle", "linear", "constant"]),
+            OneOf(&["cosine", "one-cycle", "linear", "constant", "step", "plateau"]),
             Is("\"cosine\""),
-            "Learning-rate schedule.",
+            "Learning-rate schedule. `step` multiplies the rate by `lr_decay` after every `lr_decay_epochs`, `plateau` when the training loss does not fall for `patience` epochs.",
         ),
-        key("momentum", Number, Is("0.9"), "SGD momentum."),
+        key("min_lr", Number, Unset, "`cosine` and `plateau`: smallest learning rate. Unset means 0."),
+        key(
+            "lr_decay",
+            Number,
+            Unset,
+            "`step` and `plateau`: factor on the learning rate at each decay. Unset means 0.1.",
+        ),
+        key(
+            "lr_decay_epochs",
+            Number,
+            Unset,
+            "`step`: number of epochs between two decays, which may be a fraction. Unset means 1: exponential decay per epoch.",
+        ),
+        key(
+            "patience",
+            Whole,
+            Unset,
+            "`plateau`: number of epochs without a smaller training loss that are tolerated before a decay. Unset means 10.",
+        ),
+        key(
+            "optimizer",
+            OneOf(&["sgd", "nesterov", "rmsprop", "rmsprop-tf"]),
+            Is("\"sgd\""),
+            "SGD with momentum, SGD with Nesterov momentum, or RMSprop in the form of PyTorch or of TensorFlow 1.",
+        ),
+        key(
+            "rms_decay",
+            Number,
+            Unset,
+            "RMSprop: decay of the moving average of squared gradients. Unset means 0.99, with `rmsprop-tf` 0.9.",
+        ),
+        key(
+            "rms_eps",
+            Number,
+            Unset,
+            "RMSprop: the number that keeps the divisor above 0. Unset means 1e-8, with `rmsprop-tf` 1e-10.",
+        ),
+        key("momentum", Number, Is("0.9"), "Momentum of the optimizer."),
         key("weight_decay", Number, Is("2.5e-4"), "L2 weight decay."),
+        key(
+            "label_smoothing",
+            Number,
+            Is("0.0"),
+            "Label-smoothing factor of the loss, in `0.0..1.0`. SPOS and ProxylessNAS train their supernets with 0.1.",
+        ),
         key("clip_norm", Number, Is("5.0"), "Largest L2 norm of the gradient; `inf` disables clipping."),
         key(
             "unused_weights",
@@ -393,7 +442,11 @@ const TRAIN: Section = section(
 );
 
 const AUGMENT: Section = Section {
-    groups: &[Group { name: "resized_crop", spaces: &[] }, Group { name: "color_jitter", spaces: &[] }],
+    groups: &[
+        Group { name: "resized_crop", spaces: &[] },
+        Group { name: "color_jitter", spaces: &[] },
+        Group { name: "rand_augment", spaces: &[] },
+    ],
     ..section(
         "augment",
         None,
@@ -453,6 +506,19 @@ const AUGMENT: Section = Section {
                 Is("0.0"),
                 "Photographs: strength of a random change of hue, at most 0.5.",
             ),
+            key(
+                "auto_augment",
+                OneOf(&["imagenet", "cifar10"]),
+                Unset,
+                "Policy of AutoAugment, as `torchvision.transforms.AutoAugment`. It is applied after crop and flip, on the CPU.",
+            ),
+            key(
+                "rand_augment.ops",
+                Whole,
+                Is("2"),
+                "RandAugment: number of random operations per image, as `torchvision.transforms.RandAugment`. They are applied after crop and flip, on the CPU.",
+            ),
+            key("rand_augment.magnitude", Whole, Is("9"), "Magnitude of these operations, from 0 to 30."),
         ],
     )
 };
@@ -746,12 +812,12 @@ fn archs(chosen: &dyn Chosen) -> Option<&'static str> {
 const TABLES: &[&str] =
     &["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214"];
 
-const SCORED_ON: [Key; 5] = [
+const SCORED_ON: [Key; 6] = [
     key(
         "split",
         OneOf(&["test", "valid"]),
         Is("\"test\""),
-        "Images to score on: the test images, or the half of the training images that `data.train = \"half\"` leaves out.",
+        "Images to score on: the test images, or the half of the training images that `data.train` leaves out.",
     ),
     key("images", Whole, Is("2000"), "Number of images; the first ones in official order."),
     key(
@@ -767,6 +833,12 @@ const SCORED_ON: [Key; 5] = [
         "Number of training images from which the running statistics of every architecture are recomputed.",
     ),
     key("recalibrate.batch", Whole, Is("128"), "Images per batch of this computation."),
+    key(
+        "recalibrate.momentum",
+        Number,
+        Unset,
+        "Momentum of an exponential mean over these batches. Unset computes their plain mean. SPOS uses 0.1 over 200 batches of 128, which is `images = 25600`.",
+    ),
 ];
 
 const RANK: Section = Section {
@@ -796,6 +868,7 @@ const RANK: Section = Section {
             SCORED_ON[2],
             SCORED_ON[3],
             SCORED_ON[4],
+            SCORED_ON[5],
             key(
                 "compare",
                 Kind::SomeOf(TABLES),
@@ -808,7 +881,25 @@ const RANK: Section = Section {
 
 const TEST: Section = Section {
     groups: &[Group { name: "recalibrate", spaces: &[] }],
-    ..section("test", None, "The images that the trained network is tested on.", &SCORED_ON)
+    ..section(
+        "test",
+        None,
+        "The images that the trained network is tested on.",
+        &[
+            SCORED_ON[0],
+            SCORED_ON[1],
+            SCORED_ON[2],
+            SCORED_ON[3],
+            SCORED_ON[4],
+            SCORED_ON[5],
+            key(
+                "every",
+                Whole,
+                Unless("1"),
+                "The network is tested after every N epochs, so that the record has the best epoch beside the last one. `\"none\"` tests only after the last epoch.",
+            ),
+        ],
+    )
 };
 
 const RETRAIN: Section = section(

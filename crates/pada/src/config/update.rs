@@ -1,4 +1,5 @@
 use pada_trainer::rules::{CloseConfig, Constraints, MagicAtConfig, NsasConfig, SumnasConfig};
+use pada_trainer::{OptimizerName, Schedule};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, RunConfig, SpaceName, check};
@@ -25,6 +26,11 @@ pub enum UpdateConfig {
 impl UpdateConfig {
     /// Checks the numbers, and that the rule fits the other settings of the run.
     pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
+        if matches!(self, Self::Sumnas(_) | Self::Close(_)) {
+            let optimizer = run.train.optimizer;
+            let range = "\"sgd\" if update.rule is \"sumnas\" or \"close\", which have an SGD of their own";
+            check("train.optimizer", format!("{optimizer:?}"), optimizer == OptimizerName::Sgd, range)?;
+        }
         match self {
             Self::SummedPaths => Ok(()),
             Self::Sumnas(c) => {
@@ -67,6 +73,8 @@ fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> 
     let shares = "a list of at most 256 increasing shares of the run, the first 0, all below 1";
     check("update.openings", format!("{openings:?}"), rises && inside, shares)?;
     if let Some(restart) = close.restart {
+        let range = "left out if train.schedule is \"plateau\", whose rate depends on the losses and not on the epoch";
+        check("update.restart", restart, run.train.schedule != Schedule::Plateau, range)?;
         check("update.restart", restart, restart > 0.0 && restart < 1.0, "above 0 and below 1")?;
     }
     check("update.gate.embedding", gate.embedding, gate.embedding > 0, "at least 1")?;

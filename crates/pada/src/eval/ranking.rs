@@ -63,7 +63,7 @@ impl Ranking<'_> {
             seconds,
             communication: communication_record(self.world, self.world.traffic().since(sent)),
             agreements: self.tables.agreements(network, &scores)?,
-            best: self.best(&scores)?,
+            best: self.best(&scores, &mut scorer)?,
         };
         Ok((scores, record))
     }
@@ -148,20 +148,23 @@ impl Ranking<'_> {
         })
     }
 
-    fn best(&self, scores: &[ArchScore]) -> Result<Vec<BestArch>, PadaError> {
+    fn best(&self, scores: &[ArchScore], scorer: &mut Scorer<'_, '_>) -> Result<Vec<BestArch>, PadaError> {
         let mut order: Vec<&ArchScore> = scores.iter().collect();
         order.sort_by_key(|score| std::cmp::Reverse(score.correct));
-        let entry = |score: &&ArchScore| {
+        // Only process 0 writes the record.
+        let writes = self.world.index() == 0;
+        let mut entry = |score: &&ArchScore| {
             let cost = self.scoring.network.cost(&score.arch)?;
             Ok(BestArch {
                 arch: score.arch.to_string(),
                 score: score.accuracy(),
+                top5: if writes { scorer.top5(&score.arch)? } else { None },
                 params: cost.params,
                 macs: cost.macs,
                 stand_alone_accuracy: self.tables.accuracy(&score.arch),
             })
         };
-        order.iter().take(BEST).map(entry).collect()
+        order.iter().take(BEST).map(&mut entry).collect()
     }
 }
 

@@ -58,12 +58,12 @@ impl WeightsFile {
     pub(crate) fn open(&self, place: &Session) -> Result<Opened, PadaError> {
         check_recalibration(self.recalibrate, self.supernet.space)?;
         let splits = pada_data::open(&self.data, &place.data_dir, self.photographs)?;
-        let images = build::rank_images(self.split, &splits);
-        let trainable = match self.split {
+        let part = match self.split {
             RankSplit::Test => TrainPart::All,
             RankSplit::Valid => TrainPart::Half,
         };
-        let calibration = build::calibration(self.recalibrate, &build::trainable(trainable, &splits))?;
+        let images = build::rank_images(self.split, part, &splits)?;
+        let calibration = build::calibration(self.recalibrate, &build::trainable(part, &splits)?)?;
         let network = Network::new(&self.supernet, &images)?;
         let net = build::supernet(&self.supernet, image_shape(&images), images.classes())?;
         let (weights, part) = read_scored(&self.path, net.as_ref(), network.space.as_ref())?;

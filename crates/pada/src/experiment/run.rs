@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pada_data::Dataset;
-use pada_report::{EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
+use pada_report::{BestEpoch, EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, SubSpace};
 use pada_trainer::split::SubSupernets;
 use pada_trainer::{Observer, Trainer};
@@ -158,6 +158,7 @@ impl Run {
             sub_supernets: vec![],
             epochs: vec![],
             train_seconds: 0.0,
+            best_epoch: None,
             ranking: None,
         }
     }
@@ -185,6 +186,7 @@ fn event_file<'a>(
 
 fn set_epochs(record: &mut RunRecord, epochs: &[EpochRecord]) {
     record.epochs = epochs.to_vec();
+    record.best_epoch = BestEpoch::of(epochs);
     record.train_seconds = epochs.iter().map(|epoch| epoch.seconds).sum();
 }
 

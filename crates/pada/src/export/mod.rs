@@ -50,7 +50,7 @@ pub enum ExportWeights {
 }
 
 /// The source of the running statistics that the batch norms have in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StatisticsFrom {
     /// Training images, as in the recalibration before scoring. `None` uses the recalibration of the run, or [`Recalibration::USUAL`] if the
     /// run has none.
@@ -87,22 +87,23 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
         }
         None => "running statistics of the weights".to_owned(),
         Some(given) => {
-            let (Recalibration { batch, .. }, calibration) = match (given, source.recalibrated.clone()) {
-                (None, Some(of_run)) => of_run,
-                (given, _) => {
-                    let given = given.unwrap_or(Recalibration::USUAL);
-                    (given, Calibration::new(images, given.images, given.batch)?)
-                }
-            };
+            let (Recalibration { batch, momentum, .. }, calibration) =
+                match (given, source.recalibrated.clone()) {
+                    (None, Some(of_run)) => of_run,
+                    (given, _) => {
+                        let given = given.unwrap_or(Recalibration::USUAL);
+                        (given, Calibration::new(images, given.images, given.batch)?.with_mean(given.mean()))
+                    }
+                };
             let mut executor = build::executor(source.compute, place.device, &frozen, values)?;
             calibration.run(frozen.graph(), executor.as_mut())?;
             values = executor.read(State::Weights);
             executor.deferred_error().map_err(pada_trainer::TrainError::from)?;
             let (taken, name) = (calibration.len(), images.name());
-            format!(
-                "mean of mean and unbiased variance over batches of {}, {taken} images of {name}",
-                batch.min(taken)
-            )
+            let mean =
+                momentum.map_or_else(|| "mean".to_owned(), |m| format!("exponential mean with momentum {m}"));
+            let batch = batch.min(taken);
+            format!("{mean} of mean and unbiased variance over batches of {batch}, {taken} images of {name}")
         }
     };
     let not_finite = values.iter().find(|value| !value.is_finite());

@@ -118,7 +118,7 @@ impl RunReader {
                 let splits = pada_data::open(&data.source, &self.data_dir, data.photographs())
                     .map_err(PadaError::from);
                 let images = splits.and_then(|splits| {
-                    let trainable = build::trainable(data.train, &splits);
+                    let trainable = build::trainable(data.train, &splits)?;
                     Ok(Rc::new(build::train_images(data.train_images, trainable)?))
                 });
                 let found =

@@ -1,6 +1,6 @@
 //! Construction of networks, executors and images from a config. Only this module names their concrete types.
 
-use pada_data::{Dataset, Splits};
+use pada_data::{CIFAR10, CIFAR100, Dataset, Splits};
 use pada_engine::Engine;
 use pada_exec::{Executor, Precision};
 use pada_graph::{Frozen, Lower, Shape, WeightLayout, WeightSpec};
@@ -12,8 +12,8 @@ use pada_space::{Darts, DartsCells, SearchSpace, SubSpace};
 use pada_trainer::Calibration;
 
 use crate::config::{
-    ComputeConfig, Config, ConfigError, ExecutorName, PublishedNet, RankSplit, Recalibration, SkeletonName,
-    StandAloneArch, StandAloneConfig, SupernetConfig, TrainPart,
+    ComputeConfig, Config, ConfigError, ExecutorName, NormalizeDigits, PublishedNet, RankSplit,
+    Recalibration, SkeletonName, StandAloneArch, StandAloneConfig, SupernetConfig, TrainPart,
 };
 use crate::config::{SpaceName, SupernetSize};
 use crate::error::PadaError;
@@ -158,11 +158,38 @@ pub(crate) fn part(config: &SupernetConfig, space: &dyn SearchSpace) -> Result<S
 }
 
 /// Returns the images that may be trained on.
-pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> Dataset {
-    match part {
+pub(crate) fn trainable(part: TrainPart, splits: &Splits) -> Result<Dataset, ConfigError> {
+    Ok(match part {
         TrainPart::All => splits.train.clone(),
         TrainPart::Half => splits.halves().0,
+        TrainPart::NasBench201 => nas_bench_201(splits)?.0,
+    })
+}
+
+/// Splits the training images of CIFAR-10 as NAS-Bench-201 does.
+fn nas_bench_201(splits: &Splits) -> Result<(Dataset, Dataset), ConfigError> {
+    let other = || {
+        let value = format!("nas-bench-201, but the images are those of {}", splits.train.name());
+        ConfigError::Range { key: "data.train", value, range: "all or half unless the data set is cifar10" }
+    };
+    splits.nas_bench_201().ok_or_else(other)
+}
+
+/// Normalises images with the digits of a config.
+pub(crate) fn normalised(digits: NormalizeDigits, splits: Splits) -> Result<Splits, ConfigError> {
+    if digits == NormalizeDigits::Usual {
+        return Ok(splits);
     }
+    let name = splits.train.name();
+    let set = [CIFAR10, CIFAR100].into_iter().find(|cifar| name.split(' ').next() == Some(cifar.name));
+    let other = || {
+        let value = format!("released, but the images are those of {name}");
+        let range = "usual unless the data set is cifar10 or cifar100";
+        ConfigError::Range { key: "data.normalize", value, range }
+    };
+    let normalize = set.ok_or_else(other)?.released;
+    let Splits { train, test } = splits;
+    Ok(Splits { train: train.with_normalize(normalize), test: test.with_normalize(normalize) })
 }
 
 /// Chooses the images from which running statistics are recomputed, from the images that may be trained on.
@@ -170,9 +197,9 @@ pub(crate) fn calibration(
     config: Option<Recalibration>,
     trainable: &Dataset,
 ) -> Result<Option<Calibration>, PadaError> {
-    let Some(Recalibration { images, batch }) = config else { return Ok(None) };
-    within("rank.recalibrate.images", images, trainable)?;
-    Ok(Some(Calibration::new(trainable, images, batch)?))
+    let Some(of) = config else { return Ok(None) };
+    within("rank.recalibrate.images", of.images, trainable)?;
+    Ok(Some(Calibration::new(trainable, of.images, of.batch)?.with_mean(of.mean())))
 }
 
 /// Returns the images that a run trains on: the first `n` images that may be trained on, or all of them.
@@ -183,11 +210,19 @@ pub(crate) fn train_images(n: Option<usize>, trainable: Dataset) -> Result<Datas
 }
 
 /// Returns the images that architectures are scored on.
-pub(crate) fn rank_images(split: RankSplit, splits: &Splits) -> Dataset {
-    match split {
-        RankSplit::Test => splits.test.clone(),
-        RankSplit::Valid => splits.halves().1.with_name(format!("{}, validation half", splits.train.name())),
-    }
+pub(crate) fn rank_images(
+    split: RankSplit,
+    part: TrainPart,
+    splits: &Splits,
+) -> Result<Dataset, ConfigError> {
+    let name = splits.train.name();
+    Ok(match (split, part) {
+        (RankSplit::Test, _) => splits.test.clone(),
+        (RankSplit::Valid, TrainPart::NasBench201) => {
+            nas_bench_201(splits)?.1.with_name(format!("{name}, validation images of NAS-Bench-201"))
+        }
+        (RankSplit::Valid, _) => splits.halves().1.with_name(format!("{name}, validation half")),
+    })
 }
 
 /// Returns an error if `n` is larger than the number of images.

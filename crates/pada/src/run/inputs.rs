@@ -57,6 +57,7 @@ impl Inputs {
             }
             None => pada_data::open(&data.source, &place.data_dir, data.photographs())?,
         };
+        let splits = build::normalised(data.normalize, splits)?;
         let network = match config {
             Config::Retrain(config) if config.stand_alone().is_some() => {
                 Network::retrained(config, &splits.test)?
@@ -68,9 +69,9 @@ impl Inputs {
             config.check_positions(whole.allowed().len())?;
         }
         let rank = config.scored_on();
-        let rank_images = build::rank_images(rank.split, &splits);
+        let rank_images = build::rank_images(rank.split, data.train, &splits)?;
         build::within("rank.images", rank.images, &rank_images)?;
-        let trainable = build::trainable(data.train, &splits);
+        let trainable = build::trainable(data.train, &splits)?;
         let calibration = build::calibration(rank.recalibrate, &trainable)?;
         let images = build::train_images(data.train_images, trainable)?;
         let scoring =

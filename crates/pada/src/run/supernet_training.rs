@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use pada_exec::Executor;
-use pada_report::EpochRecord;
+use pada_report::{EpochRecord, TestRecord};
 use pada_space::{Arch, SubSpace};
 use pada_trainer::split::{MatchingSettings, SubSupernets, separate, split_by_gradients};
 use pada_trainer::{Observer, RngStream, ScheduleSpan, TrainError, Trainer, TrainerParts};
@@ -254,8 +254,12 @@ impl<'a> SupernetTraining<'a> {
         }
         while !trainer.is_done() {
             match trainer.epoch(observer) {
-                Ok(_) if saves => trainer.save(&folder)?,
-                Ok(_) => {}
+                Ok(_) => {
+                    self.test(&mut trainer)?;
+                    if saves {
+                        trainer.save(&folder)?;
+                    }
+                }
                 Err(stopped @ TrainError::Stopped) if saves => {
                     trainer.save(&folder)?;
                     return Err(stopped.into());
@@ -268,6 +272,30 @@ impl<'a> SupernetTraining<'a> {
         self.done.extend_from_slice(trainer.epochs());
         self.next += 1;
         Ok(trainer)
+    }
+
+    /// Tests a network that is trained from scratch, if the config has a test after this epoch. Every process computes the whole test, so
+    /// that none of them waits for it. The weights and running statistics stay as they are.
+    fn test(&self, trainer: &mut Trainer) -> Result<(), PadaError> {
+        let Config::Retrain(config) = self.config else { return Ok(()) };
+        let Some(every) = config.test.every else { return Ok(()) };
+        let epoch = trainer.epochs().len();
+        if !epoch.is_multiple_of(every) && !trainer.is_done() {
+            return Ok(());
+        }
+        let (scoring, images) = (&self.inputs.scoring, self.inputs.scoring.eval_set());
+        let arch = scoring.network.space.parse(config.arch()?)?;
+        let trained = weights(trainer);
+        trainer.place_average();
+        let TrainerParts { executor, net, rule, .. } = trainer.parts();
+        let mut place = |arch: &Arch, executor: &mut dyn Executor| rule.place_weights(arch, executor);
+        let (executor, net) = (executor.as_mut(), net.as_ref());
+        let mut weights = Weights { executor, net, place: &mut place };
+        let mut scorer = scoring.scorer(&mut weights, &images);
+        let test = TestRecord { accuracy: scorer.score(&arch)?.accuracy(), top5: scorer.top5(&arch)? };
+        trainer.parts().executor.write(pada_exec::State::Weights, &trained);
+        trainer.record_test(test);
+        Ok(())
     }
 
     /// Returns the folder for the checkpoints of the stage: the run folder if there is only one stage, otherwise one folder per stage.

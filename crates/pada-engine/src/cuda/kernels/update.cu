@@ -14,7 +14,26 @@ KERNEL update(UpdateArgs args) {
         const float direction = (float)args.scale * args.gradient[at] + decay * args.weights[at];
         const float momentum = (float)args.keep * args.momentum[at] + direction;
         args.momentum[at] = momentum;
-        args.weights[at] -= (float)args.lr * momentum;
+        args.weights[at] -= (float)args.lr * (args.nesterov ? direction + (float)args.keep * momentum : momentum);
+    }
+}
+
+// RMSprop of PyTorch, or of TensorFlow if `tensorflow` is set, as `RmsPropForm` defines them.
+KERNEL update_rms_prop(RmsPropArgs args) {
+    const int *piece = args.pieces + 3 * blockIdx.x;
+    const int moves = args.moves[piece[0]];
+    if (moves == STAYS) return;
+    const float decay = moves == MOVES ? (float)args.decay : 0;
+    const float alpha = (float)args.alpha, eps = (float)args.eps, lr = (float)args.lr;
+    for (int i = threadIdx.x; i < piece[2]; i += BLOCK) {
+        const long long at = (long long)piece[1] + i;
+        const float direction = (float)args.scale * args.gradient[at] + decay * args.weights[at];
+        const float second = alpha * args.second[at] + (1 - alpha) * direction * direction;
+        const float move = args.tensorflow ? lr * direction / sqrtf(second + eps) : direction / (sqrtf(second) + eps);
+        const float momentum = (float)args.keep * args.momentum[at] + move;
+        args.second[at] = second;
+        args.momentum[at] = momentum;
+        args.weights[at] -= args.tensorflow ? momentum : lr * momentum;
     }
 }
 

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use pada_emulated_gpu::device;
 use pada_engine::cuda::{Address, CudaEngine, CudaError, Device, Launch};
 use pada_exec::{
-    Batch, Decayed, ExecError, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights,
+    Batch, Decayed, ExecError, Executor, Images, LossSpec, Optimizer, Precision, SgdStep, State,
+    UnusedWeights,
 };
 use pada_graph::{Lower, Shape};
 use pada_models::{Nb201Net, Norms};
@@ -68,6 +69,7 @@ impl Device for Fragile {
 
 const SHAPE: Shape = Shape { channels: 3, height: 8, width: 8 };
 const SGD: SgdStep = SgdStep {
+    optimizer: Optimizer::Sgd,
     lr: 0.1,
     momentum: 0.9,
     weight_decay: 0.0,
@@ -108,7 +110,7 @@ fn a_lost_device_is_reported_by_every_call_that_can() {
         says(engine.deferred_error().unwrap_err(), "it fell off the bus");
         says(engine.logits(&graph, &images).unwrap_err(), "it fell off the bus");
         says(engine.gradients(&graph, &batch, &LossSpec::default()).unwrap_err(), "it fell off the bus");
-        says(engine.recalibrate(&graph, &images, 0).unwrap_err(), "it fell off the bus");
+        says(engine.recalibrate(&graph, &images, 1.0).unwrap_err(), "it fell off the bus");
     }
 }
 

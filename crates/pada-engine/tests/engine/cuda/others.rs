@@ -1,7 +1,9 @@
 //! Steps with running statistics, auxiliary heads, drop path and label smoothing, which NAS-Bench-201 does not have; and the same bits every time.
 
 use pada_engine::Isa;
-use pada_exec::{Decayed, Executor, Precision, SgdStep, State, UnusedWeights};
+use pada_exec::{
+    Decayed, Executor, Optimizer, Precision, RmsProp, RmsPropForm, SgdStep, State, UnusedWeights,
+};
 use pada_graph::{Lower, Shape};
 use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
@@ -41,18 +43,30 @@ fn weights_move_on_a_gpu_as_on_the_cpu() {
     let net = Nb201Net::new(4, 1, shape, 10, Norms::Affine);
     let case = Case::new(net.weights(), shape, 4, 10, 5);
     let graph = net.lower(&Nb201::new().parse("323412").unwrap()).unwrap().simplified();
-    for (decayed, idle) in [(Decayed::All, UnusedWeights::Frozen), (Decayed::Kernels, UnusedWeights::Decay)] {
-        let sgd =
-            SgdStep { lr: 0.1, momentum: 0.9, weight_decay: 0.5, decayed, gradient_scale: 0.5, unused: idle };
+    let rms = |form| Optimizer::RmsProp(RmsProp { decay: 0.9, eps: 1e-3, form });
+    for (decayed, unused, optimizer) in [
+        (Decayed::All, UnusedWeights::Frozen, Optimizer::Sgd),
+        (Decayed::Kernels, UnusedWeights::Decay, Optimizer::Sgd),
+        (Decayed::All, UnusedWeights::Decay, Optimizer::Nesterov),
+        (Decayed::Kernels, UnusedWeights::Frozen, rms(RmsPropForm::PyTorch)),
+        (Decayed::All, UnusedWeights::Decay, rms(RmsPropForm::TensorFlow)),
+    ] {
+        let (lr, momentum, weight_decay, gradient_scale) = (0.1, 0.9, 0.5, 0.5);
+        let sgd = SgdStep { optimizer, lr, momentum, weight_decay, decayed, gradient_scale, unused };
         let moved = |executor: &mut dyn Executor| {
             case.step(executor, &graph);
+            if unused == UnusedWeights::Decay {
+                executor.write(State::SecondMoment, &vec![1.0; case.weights.len()]);
+            }
             executor.update(&sgd);
             executor.update(&sgd);
-            executor.read(State::Weights)
+            [State::Weights, State::Momentum, State::SecondMoment].map(|state| executor.read(state))
         };
         let Some(mut ours) = engine(&case, Precision::F64) else { return };
         let theirs = moved(&mut case.engine(Precision::F64, Isa::Portable));
-        assert!(distance(&moved(&mut ours), &theirs) < 1e-5, "{decayed:?}, {idle:?}");
+        for (ours, theirs) in moved(&mut ours).iter().zip(&theirs) {
+            assert!(distance(ours, theirs) < 1e-5, "{decayed:?}, {unused:?}, {optimizer:?}");
+        }
     }
 }
 

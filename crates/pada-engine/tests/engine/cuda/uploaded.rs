@@ -195,7 +195,7 @@ fn networks_are_counted_without_a_copy_but_the_last_and_a_step_copies_its_indice
         let mut counts = CorrectCounts::default();
         for first in [0, 5] {
             let images = Images { pixels: Pixels::Range(dataset, first, 5), shape: SHAPE };
-            engine.recalibrate(&graph, &images, 0).unwrap();
+            engine.recalibrate(&graph, &images, 1.0).unwrap();
             let labels = labels(&Vec::from_iter(first as u32..first as u32 + 5));
             engine.count(&graph, &Batch { images, labels: &labels }, &mut counts).unwrap();
         }
