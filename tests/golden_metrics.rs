@@ -58,7 +58,7 @@ fn compare(pred: &Path, truth: &Path) -> Value {
 #[track_caller]
 fn assert_metrics(found: &Value, golden: &Value) {
     assert_eq!(found["n"], golden["n"]);
-    for name in ["tau_b", "p_at_top_5"] {
+    for name in ["tau_b", "p_at_top_0.05"] {
         let (a, b) = (found[name].as_f64().unwrap(), golden[name].as_f64().unwrap());
         assert!((a - b).abs() <= 1e-12, "{name}: {a} against {b}");
     }

@@ -37,7 +37,7 @@ def membership(scores, k):
 def metrics(scores, truth):
     k = math.floor(0.05 * len(truth))
     shared = sum(a * b for a, b in zip(membership(scores, k), membership(truth, k)))
-    return {"tau_b": float(kendalltau(scores, truth).statistic), "p_at_top_5": shared / k, "n": len(truth)}
+    return {"tau_b": float(kendalltau(scores, truth).statistic), "p_at_top_0.05": shared / k, "n": len(truth)}
 
 
 def main():
