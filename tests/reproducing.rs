@@ -82,8 +82,7 @@ fn an_own_row_goes_from_the_supernet_to_the_retrained_network() {
     let of_supernet = ["train.epochs=1", "data.train_images=64", "rank.images=50", "rank.batch=50"];
     let options =
         |name: &'static str, sets: [&'static str; 4]| sets.into_iter().flat_map(move |set| [name, set]);
-    let mut plan =
-        vec!["--preset", "mini", "--methods", "pada,gdas", "--seeds", "2", "--candidates", "2"];
+    let mut plan = vec!["--preset", "mini", "--methods", "pada,gdas", "--seeds", "2", "--candidates", "2"];
     plan.extend(options("--set", of_retraining));
     plan.extend(options("--supernet-set", of_supernet));
     let shard = |index: &str, out: &Path| {
