@@ -1,5 +1,9 @@
 //! The metrics command on the real table against scipy.
 
+#![allow(clippy::print_stdout, reason = "a test that says why it is skipped")]
+
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use crate::program::{Call, program};
@@ -41,6 +45,58 @@ fn golden_metrics_of_the_command_equal_scipy() {
             let (a, b) = (ours[name].as_f64().unwrap(), value.as_f64().unwrap());
             assert!((a - b).abs() <= 1e-12, "{column} {name}: {a} against {b}");
         }
+    }
+}
+
+/// Runs `pada metrics` on two lists of scores.
+fn compare(pred: &Path, truth: &Path) -> Value {
+    let mut command = program();
+    command.args(["metrics", "--space", "nb201", "--resamples", "40", "--json", "--pred"]).arg(pred);
+    Call::from(command.arg("--truth").arg(truth).output().unwrap()).json()
+}
+
+#[track_caller]
+fn assert_metrics(found: &Value, golden: &Value) {
+    assert_eq!(found["n"], golden["n"]);
+    for name in ["tau_b", "p_at_top_0.05"] {
+        let (a, b) = (found[name].as_f64().unwrap(), golden[name].as_f64().unwrap());
+        assert!((a - b).abs() <= 1e-12, "{name}: {a} against {b}");
+    }
+}
+
+/// Scores of the supernets of few-shot NAS; tests/data/make_few_shot_scores.py wrote the slice and its metrics by scipy.
+#[test]
+fn golden_metrics_of_a_slice_of_public_supernet_scores_equal_scipy() {
+    let golden: Value = serde_json::from_str(include_str!("data/few_shot_scores.json")).unwrap();
+    let lines: Vec<Vec<&str>> =
+        include_str!("data/few_shot_scores.csv").lines().map(|line| line.split(',').collect()).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let list = |name: &str| {
+        let column = lines[0].iter().position(|head| *head == name).unwrap();
+        let rows = lines[1..].iter().map(|line| format!("{},{}\n", line[0], line[column]));
+        let file = folder.path().join(name).with_extension("csv");
+        std::fs::write(&file, "arch,accuracy\n".to_owned() + &rows.collect::<String>()).unwrap();
+        file
+    };
+    let truth = list("stand_alone");
+    for name in ["one_shot", "few_shot_5"] {
+        assert_metrics(&compare(&list(name), &truth), &golden["slice"][name]);
+    }
+}
+
+/// All scores, if they were downloaded into `$PADA_DATA` or the folder `data` of the workspace.
+#[test]
+fn golden_metrics_of_all_public_supernet_scores_equal_scipy() {
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
+    let folder = std::env::var_os("PADA_DATA").map_or(usual, PathBuf::from).join("few_shot_scores");
+    let truth = folder.join("stand-alone.csv");
+    if !truth.is_file() {
+        println!("skipped: {} is not there; `pada download few-shot-scores` brings it", truth.display());
+        return;
+    }
+    let golden: Value = serde_json::from_str(include_str!("data/few_shot_scores.json")).unwrap();
+    for (file, name) in [("one-shot.csv", "one_shot"), ("few-shot-5.csv", "few_shot_5")] {
+        assert_metrics(&compare(&folder.join(file), &truth), &golden["all"][name]);
     }
 }
 

@@ -4,6 +4,7 @@ mod cifar;
 mod darts_214;
 mod data_frame;
 mod error;
+mod few_shot_scores;
 mod http;
 mod nas_bench_macro;
 mod nb201;
@@ -32,6 +33,8 @@ pub enum Resource {
     Nb201,
     /// NAS-Bench-Macro: accuracies of 6,561 networks, 0.4 MB.
     NasBenchMacro,
+    /// Scores of all architectures of NAS-Bench-201 with the supernets of few-shot NAS, before and after the split, 0.6 MB.
+    FewShotScores,
     /// Accuracies of 214 genotypes of the DARTS space, 0.1 MB. It has no public source and needs a local folder.
     Darts214,
 }
@@ -43,6 +46,7 @@ impl fmt::Display for Resource {
             Self::Cifar100 => f.pad(CIFAR100.name),
             Self::Nb201 => f.pad(&Download::Nb201.to_string()),
             Self::NasBenchMacro => f.pad(&Download::NasBenchMacro.to_string()),
+            Self::FewShotScores => f.pad("few-shot-scores"),
             Self::Darts214 => f.pad(&Download::Darts214.to_string()),
         }
     }
@@ -113,6 +117,7 @@ pub fn fetch(
         Resource::NasBenchMacro => {
             nas_bench_macro::download(&job, &data.join(Download::NasBenchMacro.folder()))
         }
+        Resource::FewShotScores => few_shot_scores::download(&job, &data.join(few_shot_scores::FOLDER)),
         Resource::Darts214 => darts_214::download(&job, &data.join(Download::Darts214.folder())),
     }
 }

@@ -3,7 +3,8 @@ use pada_metrics::Difference;
 use crate::{MethodRow, MethodTable, Spread, ZeroCostRow};
 
 impl MethodTable {
-    /// Formats the table as CSV: one line per method, then one per zero-cost baseline. Missing numbers are empty cells.
+    /// Formats the table as CSV: one line per method, then one per zero-cost baseline. Missing numbers are empty cells. Published cells are
+    /// the printed text, so that a printed dash is `–`.
     pub fn to_csv(&self) -> String {
         let header = header();
         let mut csv = csv::Writer::from_writer(vec![]);
@@ -28,6 +29,7 @@ fn header() -> Vec<String> {
         cells.extend(["mean", "low", "high"].map(|part| format!("{name}_{part}")));
     }
     cells.extend(["gpu_hours", "tau_b", "p_at_top_5"].map(|name| format!("published_{name}")));
+    cells.push("other_sources".to_owned());
     cells
 }
 
@@ -90,12 +92,12 @@ fn line(row: &MethodRow) -> Vec<String> {
     for value in [row.tau_b_difference, row.p_at_top_5_difference] {
         cells.extend(difference(value));
     }
-    let published = method.published;
-    cells.extend([
-        number(published.map(|p| p.gpu_hours)),
-        number(published.map(|p| p.tau_b.mean)),
-        number(published.and_then(|p| p.p_at_top_5).map(|p| p.mean)),
-    ]);
+    let elsewhere = method.published.as_ref().and_then(|published| published.elsewhere.clone());
+    cells.extend(match &method.published {
+        Some(p) => [&p.gpu_hours, &p.tau_b, &p.p_at_top_5].map(|cell| cell.plain().to_owned()),
+        None => [const { String::new() }; 3],
+    });
+    cells.push(elsewhere.unwrap_or_default());
     cells
 }
 

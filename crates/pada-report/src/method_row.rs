@@ -1,44 +1,16 @@
 use pada_metrics::{Difference, Metrics};
 use serde::{Deserialize, Serialize};
 
-use crate::{EpochRecord, RunRecord, Sampling, Spread};
-
-/// Numbers that a paper reports for a method.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Published {
-    /// Search cost in GPU hours.
-    pub gpu_hours: f64,
-    /// Kendall's tau.
-    pub tau_b: PublishedValue,
-    /// P@Top5%. `None` if the paper does not report it.
-    #[serde(default)]
-    pub p_at_top_5: Option<PublishedValue>,
-}
-
-/// A published number.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PublishedValue {
-    /// Mean over seeds.
-    pub mean: f64,
-    /// Standard deviation over seeds. `None` if the paper does not report it.
-    #[serde(default)]
-    pub sd: Option<f64>,
-}
-
-impl From<PublishedValue> for Spread {
-    fn from(PublishedValue { mean, sd }: PublishedValue) -> Self {
-        Self { mean, sd, n: 0 }
-    }
-}
+use crate::{EpochRecord, Published, RunRecord, Sampling, Spread};
 
 /// Role of a method in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowGroup {
-    /// The method is part of the paper's table.
+    /// The method is a row of the paper's table.
     Paper,
+    /// Another variant of a method of the paper's table, for example a rule that its text and its code give differently.
+    Variant,
     /// A control or ablation: a method without one of its parts, or with a part that does not learn.
     Control,
     /// A method that the paper does not contain.
@@ -55,7 +27,7 @@ pub struct MethodName {
     pub label: String,
     /// Role in the table.
     pub group: RowGroup,
-    /// Numbers of the paper.
+    /// The row of the paper. `None` if the method is not a row of the paper's table.
     pub published: Option<Published>,
 }
 
@@ -93,7 +65,7 @@ pub struct MethodRow {
     pub br_at_top_5: Option<Spread>,
     /// Partial tau-b given the number of parameters.
     pub partial_tau: Option<Spread>,
-    /// Gradient variance, see [`late_gv`].
+    /// Gradient variance, see [`mean_gv`].
     pub gv: Option<Spread>,
     /// Gradient variance divided by ‖mean gradient‖².
     pub gv_scale_free: Option<Spread>,
@@ -113,9 +85,7 @@ impl MethodRow {
             Spread::of(records.iter().filter_map(of).map(|seconds| seconds / 3600.0))
         };
         let gv = |of: fn(&EpochRecord) -> Option<f64>| {
-            Spread::of(
-                records.iter().filter_map(|record| late_gv(&record.epochs, record.sub_supernets.len(), of)),
-            )
+            Spread::of(records.iter().filter_map(|record| mean_gv(&record.epochs, of)))
         };
         let mut archs: Vec<usize> = metrics.iter().map(|m| m.n).collect();
         archs.sort_unstable();
@@ -146,20 +116,13 @@ impl MethodRow {
     }
 }
 
-/// Averages a gradient variance over the last quarter of a supernet's epochs, at least one.
+/// Averages a gradient variance over all epochs of training, those of every stage of a supernet that was split included. Returns `None`
+/// if no epoch has a value.
 ///
-/// Early epochs measure the start of training more than the interference between sub-models. If the supernet was split into
-/// `sub_supernets`, the mean over those is returned.
-pub fn late_gv(
-    epochs: &[EpochRecord],
-    sub_supernets: usize,
-    of: fn(&EpochRecord) -> Option<f64>,
-) -> Option<f64> {
-    let late = |stage: &&[EpochRecord]| {
-        let late = &stage[stage.len() - stage.len().div_ceil(4)..];
-        Spread::of(late.iter().filter_map(of)).map(|spread| spread.mean)
-    };
-    Spread::of(last_stages(epochs, sub_supernets).iter().filter_map(late)).map(|spread| spread.mean)
+/// # Source
+/// The slides of PA&DA define GV as "the average GV of all candidate operation weights during training".
+pub fn mean_gv(epochs: &[EpochRecord], of: fn(&EpochRecord) -> Option<f64>) -> Option<f64> {
+    Spread::of(epochs.iter().filter_map(of)).map(|spread| spread.mean)
 }
 
 /// The epochs of the supernets that are used for ranking: those of the last stage, or of all `sub_supernets`.

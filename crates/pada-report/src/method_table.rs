@@ -3,7 +3,7 @@ use std::fmt::Write;
 use pada_metrics::Difference;
 use serde::{Deserialize, Serialize};
 
-use crate::{Ceiling, MethodRow, RowGroup, Spread, ZeroCostRow};
+use crate::{Ceiling, MethodRow, Published, PublishedCell, RowGroup, Spread, ZeroCostRow};
 
 /// A table that compares methods, with the published numbers beside the reproduced ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,8 +39,11 @@ pub struct FailedTrial {
 }
 
 const NONE: &str = "–";
+/// Stands in the published cells of a row that the paper's table does not have. A printed dash and a blank cell are values of the paper.
+const NOT_A_ROW: &str = "n/a";
 /// Explains the columns.
 const LEGEND: &str = "
+*Published*: the cells of the paper as it prints them, with its dashes and blank cells; *n/a* marks a row that its table does not have.
 *P@Top5%*: share of the top 5 % by score that are among the top 5 % by stand-alone accuracy. *BR@Top5%*: best true rank among the top 5 % by
 score, divided by the number of architectures; smaller is better. *Partial tau*: tau-b given the number of parameters. *GV*: gradient
 variance; *scale-free GV*: GV divided by ‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS and SUMNAS combines the gradients of several
@@ -94,6 +97,11 @@ impl MethodTable {
         let to = &self.reference;
         let header = [
             "method",
+            "published: cost, GPU hours",
+            "published: KT",
+            "published: P@Top5%",
+            "other sources",
+            "own run",
             "seeds",
             "device hours",
             "tau-b",
@@ -105,9 +113,6 @@ impl MethodTable {
             "partial tau",
             "GV",
             "scale-free GV",
-            "published: GPU hours",
-            "published: tau",
-            "published: P@Top5%",
         ];
         line(format!("| {} |", header.join(" | ")));
         line(format!("|---|{}", "--:|".repeat(header.len() - 1)));
@@ -115,6 +120,7 @@ impl MethodTable {
         for row in &self.rows {
             let title = match row.method.group {
                 RowGroup::Paper => None,
+                RowGroup::Variant => Some("*variants of these methods*"),
                 RowGroup::Control => Some("*controls*"),
                 RowGroup::Beyond => Some("*beyond the paper*"),
             };
@@ -175,12 +181,22 @@ impl MethodTable {
 }
 
 fn cells(row: &MethodRow) -> Vec<String> {
-    let published = row.method.published;
+    let published = row.method.published.as_ref();
+    let cell = |of: fn(&Published) -> &PublishedCell| {
+        published.map_or_else(|| NOT_A_ROW.to_owned(), |published| of(published).text().to_owned())
+    };
+    let printed = published.map(|published| published.method.clone()).filter(|method| !method.is_empty());
+    let elsewhere = published.and_then(|published| published.elsewhere.clone());
     let seeds = match row.collapsed {
         0 => row.seeds.len().to_string(),
         n => format!("{}, {n} collapsed", row.seeds.len()),
     };
     vec![
+        printed.unwrap_or_else(|| row.method.label.clone()),
+        cell(|published| &published.gpu_hours),
+        cell(|published| &published.tau_b),
+        cell(|published| &published.p_at_top_5),
+        elsewhere.unwrap_or_default(),
         row.method.label.clone(),
         seeds,
         hours(row.train_hours),
@@ -193,9 +209,6 @@ fn cells(row: &MethodRow) -> Vec<String> {
         spread(row.partial_tau),
         scientific(row.gv),
         row.gv_scale_free.map_or_else(|| NONE.to_owned(), |gv| format!("{gv:.1}")),
-        published.map_or_else(|| NONE.to_owned(), |p| p.gpu_hours.to_string()),
-        spread(published.map(|p| p.tau_b.into())),
-        spread(published.and_then(|p| p.p_at_top_5).map(Spread::from)),
     ]
 }
 

@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use pada::report::{Axes, Curve, Origin, Spread, ZeroCostRow, curve_plot, late_gv, scientific};
+use pada::report::{
+    Axes, Bar, Curve, EpochRecord, Origin, Spread, ZeroCostRow, bar_plot, curve_plot, mean_gv, scientific,
+};
 use pada::space::{Nb201, SearchSpace, SubSpace};
 
 use crate::environment::{MEMORY, csv_bytes, write_whole};
@@ -10,14 +12,27 @@ use crate::table::changed;
 use crate::trials::Trial;
 use crate::{Environment, ReproduceError, scores};
 
-/// The operations of the supernets, which are nested sets: the first n operations, n = 2 to 5, the last with all 15,625 architectures.
-/// DIFFERS: the slides do not name their sets. This order starts with the operations of good architectures and ends with `none`.
-const OPS: [&str; 5] = ["skip_connect", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3", "none"];
-const SIZES: std::ops::RangeInclusive<usize> = 2..=OPS.len();
+/// The operations of the supernets of panel (a), which are nested sets: the first n operations, n = 1 to 5.
+///
+/// The smallest space that ranks several architectures has the first two operations, on six edges: 64 architectures. Every larger supernet
+/// ranks the same 64.
+///
+/// # Source
+/// The authors name the two operations in the issues of <https://github.com/ShunLu91/PA-DA>. The order of the other three is unverified.
+const OPS: [&str; 5] = ["nor_conv_1x1", "nor_conv_3x3", "skip_connect", "avg_pool_3x3", "none"];
+const SIZES: std::ops::RangeInclusive<usize> = 1..=OPS.len();
+/// The number of operations of the space whose architectures are ranked.
+const RANKED: usize = 2;
+/// Methods of panel (a).
 const METHODS: [&str; 2] = [SPOS, PADA];
+/// Methods of panel (b): those rows of Table 1 that train a single supernet, each over all five operations.
+const PANEL_B: [&str; 7] = [SPOS, "fairnas-released", "magic-at", "nsas", "sumnas-released", "close", PADA];
 const ARCHS: &str = "archs.txt";
+/// The only architecture of the space with one operation.
+const SINGLE: &str = "arch-of-one-operation.txt";
 const TAU: &str = "tau.svg";
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
+    "panel",
     "method",
     "ops",
     "seeds",
@@ -28,21 +43,26 @@ const COLUMNS: [&str; 9] = [
     "tau_b_mean",
     "tau_b_sd",
 ];
-const NOTE: &str = "Every supernet ranks the same 64 architectures, those of the smallest set, so that only the amount of weight \
-                    sharing changes. Stand-alone accuracies are those of NAS-Bench-201, CIFAR-10 test after 200 epochs.";
+const NOTE: &str = "Panel (a): one method, supernets over 1 to 5 operations per edge. Panel (b): methods, each with a supernet over all \
+                    5 operations. In both panels, tau-b is that of the same 64 architectures: the operations nor_conv_1x1 and \
+                    nor_conv_3x3 on six edges. With one operation per edge, no two sub-models share weights and tau-b is 1 by \
+                    definition; it is not measured. GV is the mean over all epochs. Stand-alone accuracies are those of \
+                    NAS-Bench-201, CIFAR-10 test after 200 epochs.";
+const UNVERIFIED: &str = "Unverified: the order of the operations after the first two, which methods the slide's panel (b) shows, and the \
+                          space on which they train.";
 
-/// Trains supernets over 2, 3, 4 and 5 operations per edge. Returns the path of the table of gradient variance and tau-b.
+/// Trains supernets over 1 to 5 operations per edge, and supernets of several methods. Returns the path of the table of gradient variance and tau-b.
 pub(crate) fn run(
     plan: &Plan,
     work: Option<&Work>,
     environment: &Environment<'_>,
 ) -> Result<PathBuf, ReproduceError> {
-    let names = match plan.methods.as_slice() {
-        [] => METHODS.map(str::to_owned).to_vec(),
-        names => names.to_vec(),
+    let named = |usual: &[&str]| match plan.methods.as_slice() {
+        [] => Method::of_table("figure-gv", &usual.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()),
+        names => Method::of_table("figure-gv", names),
     };
-    let methods = Method::of_table("figure-gv", &names)?;
-    if let Some(method) = methods.iter().find(|method| method.paths_of_pada.is_some()) {
+    let (methods, panel_b) = (named(&METHODS)?, named(&PANEL_B)?);
+    if let Some(method) = panel_b.iter().find(|method| method.paths_of_pada.is_some()) {
         return Err(ReproduceError::Usage(format!(
             "--methods: {} repeats paths over all five operations",
             method.name
@@ -50,15 +70,19 @@ pub(crate) fn run(
     }
     let common = ["rank.truth=nb201".to_owned(), "rank.compare=[]".to_owned()];
     let runner = Runner::new("figure-gv", plan, work, &common, environment)?;
-    let archs = runner.out.join(ARCHS);
-    write_whole(&archs, smallest_set()?.as_bytes())?;
-    let variables = plan.preset.variables(&runner.base);
+    let [archs, single] = [ARCHS, SINGLE].map(|file| runner.out.join(file));
+    write_whole(&archs, archs_of(RANKED)?.as_bytes())?;
+    write_whole(&single, archs_of(1)?.as_bytes())?;
+    let variables = plan.preset.variables(runner.base.train.epochs);
     let mut trials = Vec::new();
     for seed in 0..plan.seeds {
-        for method in &methods {
-            for size in SIZES {
+        for method in &panel_b {
+            let in_a = methods.iter().any(|other| other.name == method.name);
+            // The largest supernet of panel (a) is that of panel (b).
+            for size in if in_a { SIZES } else { OPS.len()..=OPS.len() } {
                 let mut set = common.to_vec();
-                set.push(format!("rank.archs={:?}", archs.display().to_string()));
+                let ranked = if size < RANKED { &single } else { &archs };
+                set.push(format!("rank.archs={:?}", ranked.display().to_string()));
                 set.extend(method.assignments(&variables));
                 set.push(format!("supernet.ops={:?}", &OPS[..size]));
                 set.extend_from_slice(&plan.set);
@@ -68,11 +92,12 @@ pub(crate) fn run(
         }
     }
     let title = format!("Gradient variance and sharing, preset {}{}", plan.preset.name(), changed(&plan.set));
-    let mut notes = vec![plan.preset.note(&runner.base, &plan.set), NOTE.to_owned(), sets()];
+    let mut notes =
+        vec![plan.preset.note(&runner.base, &plan.set), NOTE.to_owned(), sets(), UNVERIFIED.to_owned()];
     notes.extend(runner.written_by.clone());
     let file = runner.out.join("figure-gv.md");
     let mut write = |progress: &Progress| {
-        let rows = rows(&methods, progress)?;
+        let rows = [rows(&methods, SIZES, progress), rows(&panel_b, OPS.len()..=OPS.len(), progress)];
         write_files(&title, &notes, &rows, progress, trials.len(), &file)
     };
     let (progress, end) = runner.run(&trials, &mut write)?;
@@ -89,10 +114,10 @@ fn sets() -> String {
     format!("Operations: {}.", SIZES.map(set).collect::<Vec<_>>().join("; "))
 }
 
-/// Returns the architectures of the smallest set, one per line.
-fn smallest_set() -> Result<String, ReproduceError> {
+/// Returns the architectures of the space with the first operations, one per line.
+fn archs_of(size: usize) -> Result<String, ReproduceError> {
     let space = Nb201::new();
-    let names: Vec<String> = OPS[..*SIZES.start()].iter().map(|&name| name.to_owned()).collect();
+    let names: Vec<String> = OPS[..size].iter().map(|&name| name.to_owned()).collect();
     let part = SubSpace::with_ops(&space, &names).map_err(pada::PadaError::from)?;
     Ok(space.archs().filter(|arch| part.contains(arch)).map(|arch| format!("{arch}\n")).collect())
 }
@@ -105,39 +130,60 @@ struct Row {
     seeds: usize,
     gv: Option<Spread>,
     gv_scale_free: Option<Spread>,
+    /// `None` also for one operation per edge, where tau-b is 1 by definition.
     tau_b: Option<Spread>,
 }
 
-fn rows(methods: &[Method], progress: &Progress) -> Result<Vec<Row>, ReproduceError> {
+impl Row {
+    /// Returns `true` if tau-b is 1 by definition.
+    fn shares_nothing(&self) -> bool {
+        self.size < RANKED
+    }
+
+    /// Returns the cell of tau-b in a table.
+    fn tau_text(&self) -> String {
+        match self.tau_b {
+            _ if self.shares_nothing() => "1 (by definition)".to_owned(),
+            None => "–".to_owned(),
+            Some(tau_b) => tau_b.to_string(),
+        }
+    }
+
+    /// Returns the tau-b of a plot, which is a value without a deviation if it is 1 by definition.
+    fn tau_point(&self) -> Option<Spread> {
+        if self.shares_nothing() { Spread::of([1.0]) } else { self.tau_b }
+    }
+}
+
+fn rows(methods: &[Method], sizes: std::ops::RangeInclusive<usize>, progress: &Progress) -> Vec<Row> {
     let mut rows = Vec::new();
     for method in methods {
-        for size in SIZES {
+        for size in sizes.clone() {
             let start = format!("{}-ops{size}-s", method.name);
             let runs: Vec<&Finished> =
                 progress.finished.iter().filter(|finished| finished.trial.name.starts_with(&start)).collect();
             let tau = |finished: &&Finished| Some(finished.record.ranking.as_ref()?.main_metrics()?.tau_b);
+            let gv = |of: fn(&EpochRecord) -> Option<f64>| {
+                Spread::of(runs.iter().filter_map(|finished| mean_gv(&finished.record.epochs, of)))
+            };
             rows.push(Row {
                 method: method.name.clone(),
                 label: method.row_name().label,
                 size,
                 seeds: runs.len(),
-                gv: Spread::of(runs.iter().filter_map(|f| {
-                    late_gv(&f.record.epochs, f.record.sub_supernets.len(), |epoch| epoch.gv)
-                })),
-                gv_scale_free: Spread::of(runs.iter().filter_map(|f| {
-                    late_gv(&f.record.epochs, f.record.sub_supernets.len(), |epoch| epoch.gv_scale_free)
-                })),
-                tau_b: Spread::of(runs.iter().filter_map(tau)),
+                gv: gv(|epoch| epoch.gv),
+                gv_scale_free: gv(|epoch| epoch.gv_scale_free),
+                tau_b: if size < RANKED { None } else { Spread::of(runs.iter().filter_map(tau)) },
             });
         }
     }
-    Ok(rows)
+    rows
 }
 
 fn write_files(
     title: &str,
     notes: &[String],
-    rows: &[Row],
+    [panel_a, panel_b]: &[Vec<Row>; 2],
     progress: &Progress,
     trials: usize,
     file: &Path,
@@ -151,23 +197,30 @@ fn write_files(
     for failed in &progress.failed {
         markdown += &format!("- **Failed:** {}: {}\n", failed.trial, failed.reason);
     }
-    markdown += "\n| method | operations | seeds | GV | GV, no scale | tau-b |\n|---|--:|--:|--:|--:|--:|\n";
     let mut csv = csv::Writer::from_writer(vec![]);
     csv.write_record(COLUMNS).expect(MEMORY);
-    for row in rows {
-        let Row { method, label, size, seeds, .. } = row;
-        let plain = |v: Option<Spread>| v.map_or("–".into(), |v| v.to_string());
-        let (gv, free, tau) = (scientific(row.gv), plain(row.gv_scale_free), plain(row.tau_b));
-        markdown += &format!("| {label} | {size} | {seeds} | {gv} | {free} | {tau} |\n");
-        let spreads = [row.gv, row.gv_scale_free, row.tau_b];
-        let numbers = spreads.into_iter().flat_map(|v| [v.map(|v| v.mean), v.and_then(|v| v.sd)]);
-        let fields = numbers.map(|v| v.map(|v| v.to_string()).unwrap_or_default());
-        let names = [method.to_owned(), size.to_string(), seeds.to_string()];
-        csv.write_record(names.into_iter().chain(fields)).expect(MEMORY);
+    for (panel, title, rows) in
+        [("a", "number of operations", panel_a), ("b", "methods, five operations", panel_b)]
+    {
+        markdown += &format!("\n## Panel ({panel}): {title}\n\n");
+        markdown +=
+            "| method | operations | seeds | GV | GV, no scale | tau-b |\n|---|--:|--:|--:|--:|--:|\n";
+        for row in rows {
+            let Row { method, label, size, seeds, .. } = row;
+            let free = row.gv_scale_free.map_or_else(|| "–".to_owned(), |v| v.to_string());
+            let (gv, tau) = (scientific(row.gv), row.tau_text());
+            markdown += &format!("| {label} | {size} | {seeds} | {gv} | {free} | {tau} |\n");
+            let spreads = [row.gv, row.gv_scale_free, row.tau_point()];
+            let numbers = spreads.into_iter().flat_map(|v| [v.map(|v| v.mean), v.and_then(|v| v.sd)]);
+            let fields = numbers.map(|v| v.map(|v| v.to_string()).unwrap_or_default());
+            let names = [panel.to_owned(), method.to_owned(), size.to_string(), seeds.to_string()];
+            csv.write_record(names.into_iter().chain(fields)).expect(MEMORY);
+        }
     }
     let free = zero_cost(progress);
+    markdown += "\n## Zero-cost baselines on the same 64 architectures\n\n| baseline | tau-b |\n|---|--:|\n";
     for ZeroCostRow { name, metrics } in free {
-        markdown += &format!("| *no supernet: {name}* | – | – | – | – | {:.3} |\n", metrics.tau_b);
+        markdown += &format!("| {name} | {:.3} |\n", metrics.tau_b);
     }
     write_whole(file, markdown.as_bytes())?;
     scores::write(progress, &file.with_file_name("scores.csv"))?;
@@ -175,23 +228,31 @@ fn write_files(
     let plots: [(&str, &str, Column); 3] = [
         ("gv.svg", "gradient variance", |row| row.gv),
         ("gv-scale-free.svg", "gradient variance / squared mean gradient", |row| row.gv_scale_free),
-        (TAU, "tau-b", |row| row.tau_b),
+        (TAU, "tau-b", Row::tau_point),
     ];
     for (name, y, of) in plots {
         let axes = Axes { x: "operations per edge", y };
-        let mut curves = curves(rows, of);
+        let mut curves = curves(panel_a, of);
         if name == TAU {
             curves.extend(free.iter().map(line));
         }
         let plot = curve_plot(title, &axes, Origin::Data, &curves)?;
         write_whole(&file.with_file_name(name), plot.as_bytes())?;
+        let bar =
+            |row: &Row| Bar { label: row.label.clone(), value: of(row), points: vec![], published: None };
+        let bars: Vec<Bar> = panel_b.iter().map(bar).collect();
+        let plot = bar_plot(&format!("{title}: methods"), y, &bars, &[])?;
+        write_whole(&file.with_file_name(format!("methods-{name}")), plot.as_bytes())?;
     }
     Ok(())
 }
 
-/// Returns the zero-cost baselines, which are the same for all supernets, because all rank the same architectures.
+/// Returns the zero-cost baselines, which are the same for all supernets that rank the 64 architectures.
 fn zero_cost(progress: &Progress) -> &[ZeroCostRow] {
-    progress.first_agreement().map_or(&[], |agreement| &agreement.zero_cost)
+    let agreements =
+        progress.finished.iter().filter_map(|run| run.record.ranking.as_ref()?.agreements.first());
+    let mut ranked = agreements.filter(|agreement| agreement.metrics.as_ref().is_some_and(|m| m.n > 1));
+    ranked.next().map_or(&[], |agreement| &agreement.zero_cost)
 }
 
 /// Returns a horizontal line for a zero-cost baseline.
@@ -217,10 +278,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_smallest_set_has_all_its_architectures() {
-        let archs = smallest_set().unwrap();
+    fn all_supernets_rank_the_64_architectures_of_two_convolutions() {
+        let archs = archs_of(RANKED).unwrap();
         assert_eq!(archs.lines().count(), 64);
-        assert!(archs.lines().all(|arch| arch.chars().all(|op| op == '1' || op == '3')), "{archs}");
+        assert!(archs.lines().all(|arch| arch.chars().all(|op| op == '2' || op == '3')), "{archs}");
+        assert_eq!(archs_of(1).unwrap(), "222222\n");
+        let space = Nb201::new();
+        for size in RANKED..=OPS.len() {
+            let part = SubSpace::with_ops(&space, &OPS[..size]).unwrap();
+            for arch in archs.lines() {
+                assert!(part.contains(&space.parse(arch).unwrap()), "{arch} with {size} operations");
+            }
+        }
+    }
+
+    #[test]
+    fn one_operation_per_edge_has_tau_1_by_definition() {
+        let row = |size, tau_b| Row {
+            method: "spos".to_owned(),
+            label: "SPOS".to_owned(),
+            size,
+            seeds: 1,
+            gv: None,
+            gv_scale_free: None,
+            tau_b,
+        };
+        assert_eq!(row(1, None).tau_text(), "1 (by definition)");
+        assert_eq!(row(1, None).tau_point(), Spread::of([1.0]));
+        assert_eq!(row(2, None).tau_text(), "–");
+        assert_eq!(row(2, Spread::of([0.5])).tau_point(), Spread::of([0.5]));
+    }
+
+    #[test]
+    fn methods_of_both_panels_are_rows_of_table_1() {
+        let names: Vec<String> = METHODS.iter().chain(&PANEL_B).map(|name| (*name).to_owned()).collect();
+        let methods = Method::of_table("figure-gv", &names).unwrap();
+        assert_eq!(methods.len(), PANEL_B.len());
+        assert!(METHODS.iter().all(|name| PANEL_B.contains(name)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod merge;
 mod methods;
 mod networks;
 mod preset;
+mod published;
 mod runner;
 mod scores;
 mod shard;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 pub use environment::{Environment, Event, commit_of};
 pub use error::ReproduceError;
 pub use methods::Method;
-pub use networks::{NetworkPlan, NetworkPreset, NetworkTarget};
+pub use networks::{NetworkPlan, NetworkTarget};
 pub use preset::Preset;
 pub use runner::{Plan, Work};
 pub use shard::Shard;
@@ -69,8 +70,10 @@ pub fn merge(
     of_methods(target, plan, None, environment)
 }
 
-/// Counts the cost of published networks, retrains them, and writes the table after every retraining. Returns the path of its Markdown
-/// file.
+/// Runs the unfinished steps of a table of networks, and writes the table after each step. Returns the path of its Markdown file.
+///
+/// Published networks are counted and retrained. For every method of this project, a supernet is trained and searched, and the architecture
+/// that was found is retrained. A shard writes no table; [`merge_networks`] writes it from all shards.
 ///
 /// # Errors
 /// Returns the same errors as [`reproduce`].
@@ -80,6 +83,20 @@ pub fn reproduce_networks(
     environment: &Environment<'_>,
 ) -> Result<PathBuf, ReproduceError> {
     networks::run(target, plan, environment)
+}
+
+/// Copies the finished steps of shards that ran on other disks, and writes the table of all finished steps. It runs nothing. Returns the
+/// path of the table's Markdown file.
+///
+/// # Errors
+/// Returns an error if a folder cannot be read or written.
+pub fn merge_networks(
+    target: NetworkTarget,
+    from: &[PathBuf],
+    plan: &NetworkPlan,
+    environment: &Environment<'_>,
+) -> Result<PathBuf, ReproduceError> {
+    networks::merge(target, from, plan, environment)
 }
 
 impl Target {

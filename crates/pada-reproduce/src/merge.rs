@@ -1,14 +1,16 @@
 use std::path::Path;
 
+use crate::networks::SearchRecord;
 use crate::{Event, ReproduceError};
 
-/// Copies the finished runs of a folder without their checkpoints. Runs that `out` already contains are skipped.
+/// Copies the finished runs and searches of a folder without checkpoints. Runs that `out` already contains are skipped.
 pub(crate) fn copy_runs(from: &Path, out: &Path, events: &dyn Fn(Event<'_>)) -> Result<(), ReproduceError> {
     let entries = std::fs::read_dir(from)
         .map_err(|error| ReproduceError::Usage(format!("--from {}: {error}", from.display())))?;
     for entry in entries {
         let run = entry.map_err(ReproduceError::io(from))?.path();
-        let Some(name) = run.file_name().filter(|_| run.join("ranking.csv").is_file()) else { continue };
+        let finished = run.join("ranking.csv").is_file() || SearchRecord::is_finished(&run);
+        let Some(name) = run.file_name().filter(|_| finished) else { continue };
         let target = out.join(name);
         if target.exists() {
             events(Event::LeftOut { kept: &target, from });

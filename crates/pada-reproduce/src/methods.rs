@@ -1,12 +1,9 @@
-use std::collections::BTreeMap;
-
-use pada::report::{MethodName, Published, RowGroup};
+use pada::report::{MethodName, RowGroup};
 use serde::Deserialize;
 
-use crate::ReproduceError;
+use crate::{ReproduceError, published};
 
 const METHODS: &str = include_str!("methods.toml");
-const PUBLISHED: &str = include_str!("published.toml");
 
 /// A row of a table: a name, and the changes to a preset's config. All methods are defined in `methods.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,6 +15,7 @@ pub struct Method {
     tables: Vec<String>,
     /// Assignments, which may contain variables.
     set: Vec<String>,
+    /// The printed name of its row in Table 1.
     published: Option<String>,
     /// Settings that no public text gives, and the values that are used instead.
     unsaid: Option<String>,
@@ -96,7 +94,19 @@ impl Method {
             [] => method.tables.iter().any(|t| t == table),
             names => names.contains(&method.name),
         };
-        Ok(all.into_iter().filter(wanted).collect())
+        let mut methods: Vec<Self> = all.into_iter().filter(wanted).collect();
+        methods.sort_by_key(|method| method.place());
+        Ok(methods)
+    }
+
+    /// Returns the place of its group in a table: the rows of the paper stand first and in the paper's order.
+    fn place(&self) -> usize {
+        match self.group {
+            RowGroup::Paper => 0,
+            RowGroup::Variant => 1,
+            RowGroup::Control => 2,
+            RowGroup::Beyond => 3,
+        }
     }
 
     /// Returns the note about settings that no public text gives.
@@ -106,17 +116,21 @@ impl Method {
 
     /// Returns the assignments with the values of the variables.
     pub(crate) fn assignments(&self, variables: &[(&str, usize)]) -> Vec<String> {
+        Self::filled(&self.set, variables)
+    }
+
+    /// Returns assignments with the values of the variables.
+    pub(crate) fn filled(set: &[String], variables: &[(&str, usize)]) -> Vec<String> {
         let fill = |text: &String| {
             variables.iter().fold(text.clone(), |text, (name, value)| text.replace(name, &value.to_string()))
         };
-        self.set.iter().map(fill).collect()
+        set.iter().map(fill).collect()
     }
 
     /// Returns the name of the row with the numbers of the paper.
     pub(crate) fn row_name(&self) -> MethodName {
-        let rows: BTreeMap<String, Published> =
-            toml::from_str(PUBLISHED).expect("a test reads published.toml");
-        let published = self.published.as_ref().map(|row| *rows.get(row).expect("a test looks for the row"));
+        let row = |row: &String| published::of_table_1(row).expect("a test looks for the row");
+        let published = self.published.as_ref().map(row);
         let (name, label, group) = (self.name.clone(), self.label.clone(), self.group);
         MethodName { name, label, group, published }
     }
@@ -130,10 +144,11 @@ mod tests {
     use super::*;
     use crate::configs;
     use crate::preset::Preset;
+    use crate::published::{PaperTable, PublishedTable};
 
     fn config(method: &Method, preset: Preset) -> RunConfig {
         let config = RunConfig::read_with(&configs().join(preset.config_file()), preset.set()).unwrap();
-        let mut set = method.assignments(&preset.variables(&config));
+        let mut set = method.assignments(&preset.variables(config.train.epochs));
         if method.paths_of_pada.is_some() {
             set.push("paths.distribution=[0.0, 0.1, 0.4, 0.4, 0.1]".to_owned());
         }
@@ -174,16 +189,26 @@ mod tests {
     }
 
     #[test]
-    fn every_published_row_is_used_and_named() {
-        let published: BTreeMap<String, Published> = toml::from_str(PUBLISHED).unwrap();
-        let methods = Method::all();
-        for row in published.keys() {
-            assert!(methods.iter().any(|m| m.published.as_ref() == Some(row)), "{row}");
+    fn table_1_has_the_rows_of_the_paper_in_its_order() {
+        let methods = Method::of_table("table1", &[]).unwrap();
+        let (paper, others): (Vec<&Method>, Vec<&Method>) =
+            methods.iter().partition(|method| method.group == RowGroup::Paper);
+        let rows: Vec<String> = paper.iter().map(|m| m.row_name().published.unwrap().method).collect();
+        let printed = PublishedTable::of(PaperTable::Table1).rows();
+        assert_eq!(rows, printed.into_iter().map(|row| row.method).collect::<Vec<_>>());
+        assert!(methods[..rows.len()].iter().all(|method| method.group == RowGroup::Paper));
+        for method in others {
+            assert_eq!(method.published, None, "{} is not a row of the paper", method.name);
         }
-        for method in &methods {
-            method.row_name();
+    }
+
+    #[test]
+    fn every_method_is_in_a_table_or_is_found_by_its_name() {
+        for method in Method::all() {
             assert!(!method.tables.is_empty(), "{} is in no table", method.name);
         }
         assert_eq!(Method::of_table("table1", &["unbiased".to_owned()]).unwrap().len(), 1);
+        let error = Method::of_table("table1", &["spas".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("no spas") && error.contains("spos"), "{error}");
     }
 }

@@ -59,10 +59,12 @@ impl Preset {
         let protocol = format!("{}, {} epochs, batch {}", net.size_text(), train.epochs, train.batch);
         match self {
             Self::Full if changes.is_empty() => {
-                format!("The paper's protocol: {protocol}. Published values use the same protocol.")
+                format!(
+                    "The paper's protocol: {protocol}. Published values of other rows than PA&DA may use another one."
+                )
             }
             Self::Full => format!(
-                "**Not the paper's protocol**: {protocol}, with changes (above). Published values use the protocol without these changes."
+                "**Not the paper's protocol**: {protocol}, with changes (above). The published values of PA&DA use the protocol without these changes."
             ),
             Self::Mini | Self::Short => format!(
                 "**Quick preset `{}`, not the paper's protocol**: {protocol}. Published values use the full protocol (CIFAR-10, \
@@ -72,16 +74,15 @@ impl Preset {
         }
     }
 
-    /// Returns the values of the variables that methods use (`$name`), computed from the config.
+    /// Returns the values of the variables that methods use (`$name`), computed from the number of epochs of the config.
     ///
     /// The sub-supernets of Few-Shot train half as long as the supernet, as in its paper. DIFFERS: no public text says how long GM trains
     /// between splits and after the last split. Three tenths of the epochs between splits, and all epochs after the last split, because the
     /// sub-supernets start from new weights, add up to the cost in the published table.
-    pub(crate) fn variables(self, config: &RunConfig) -> [(&'static str, usize); 4] {
-        let epochs = config.train.epochs;
+    pub(crate) fn variables(self, epochs: usize) -> [(&'static str, usize); 4] {
         [
             ("$half_epochs", epochs.div_ceil(2)),
-            ("$gm_between", (3 * epochs).div_ceil(10)),
+            ("$gm_between", (2 * epochs).div_ceil(5)),
             ("$gm_samples", self.gm_samples()),
             ("$epochs", epochs),
         ]

@@ -25,7 +25,12 @@ impl Shard {
                 None => groups.push(vec![trial]),
             }
         }
-        groups.into_iter().skip(self.index).step_by(self.count).flatten().cloned().collect()
+        self.part(groups).into_iter().cloned().collect()
+    }
+
+    /// Returns the members of the groups of this shard. Groups are assigned round-robin.
+    pub(crate) fn part<T>(self, groups: Vec<Vec<T>>) -> Vec<T> {
+        groups.into_iter().skip(self.index).step_by(self.count).flatten().collect()
     }
 }
 

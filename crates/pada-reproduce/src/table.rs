@@ -6,6 +6,7 @@ use pada::report::{Axes, Bar, Mark, MethodRow, MethodTable, Panel, RunRecord, ba
 
 use crate::environment::write_whole;
 use crate::methods::{Method, PADA, SPOS};
+use crate::published::{PaperTable, PublishedTable};
 use crate::runner::{Finished, Plan, Progress, Runner, Work, by_method};
 use crate::trials::Trial;
 use crate::{Environment, ReproduceError, Target, scores};
@@ -33,7 +34,7 @@ impl Which {
 
     fn title(self) -> &'static str {
         match self {
-            Self::Table1 => "Table 1, NAS-Bench-201",
+            Self::Table1 => "Table 1, ranking consistency, NAS-Bench-201",
             Self::Ablation => "Ablation of PA&DA, NAS-Bench-201",
         }
     }
@@ -56,7 +57,7 @@ pub(crate) fn run(
 ) -> Result<PathBuf, ReproduceError> {
     let methods = Method::of_table(which.name(), &plan.methods)?;
     let runner = Runner::new(which.name(), plan, work, &[], environment)?;
-    let variables = plan.preset.variables(&runner.base);
+    let variables = plan.preset.variables(runner.base.train.epochs);
     let set = |method: &Method| {
         let mut set = method.assignments(&variables);
         // Assignments of the user override those of the method.
@@ -107,7 +108,7 @@ fn table(
     let main = progress.first_agreement();
     MethodTable {
         title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(&plan.set)),
-        notes: notes(plan, runner, methods, progress),
+        notes: notes(which, plan, runner, methods, progress),
         reference: Method::named(reference).map_or_else(String::new, |method| method.row_name().label),
         rows,
         zero_cost: main.map(|agreement| agreement.zero_cost.clone()).unwrap_or_default(),
@@ -122,7 +123,7 @@ pub(crate) fn changed(set: &[String]) -> String {
     if set.is_empty() { String::new() } else { format!(", changed: {}", set.join(", ")) }
 }
 
-fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) -> Vec<String> {
+fn notes(which: Which, plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) -> Vec<String> {
     let mut notes = vec![plan.preset.note(&runner.base, &plan.set)];
     let main = progress.finished.first().and_then(|finished| finished.record.ranking.as_ref());
     if let Some(ranking) = main {
@@ -150,7 +151,10 @@ fn notes(plan: &Plan, runner: &Runner, methods: &[Method], progress: &Progress) 
          resample contains some architectures twice, which shifts its P@Top5%, so those intervals are rough.",
         BOOTSTRAP.resamples
     ));
-    notes.push("GV is the mean over the last quarter of epochs.".to_owned());
+    notes.push("GV is the mean over all epochs.".to_owned());
+    if which == Which::Table1 {
+        notes.extend(PublishedTable::of(PaperTable::Table1).notes);
+    }
     notes.extend(methods.iter().filter_map(Method::unsaid));
     notes.extend(runner.written_by.clone());
     notes
@@ -201,7 +205,7 @@ fn write_files(
         label: row.method.label.clone(),
         value: row.tau_b,
         points: row.tau_b_by_seed.clone(),
-        published: row.method.published.map(|published| published.tau_b.mean),
+        published: row.method.published.as_ref().and_then(|published| published.tau_b.number()),
     };
     let bars: Vec<Bar> = table.rows.iter().map(bar).collect();
     let mut marks: Vec<Mark> =

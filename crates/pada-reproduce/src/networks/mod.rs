@@ -1,21 +1,36 @@
-//! Tables of published networks: their published results, their costs, and their accuracy after retraining.
+//! Tables of networks: published results and costs, published networks after retraining, and own rows from the supernet to the retrained
+//! network.
 
+mod own;
+mod retrained;
 mod rows;
 mod table;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use pada::RetrainConfig;
-use pada::report::{FailedTrial, RunRecord, Spread};
+use pada::report::{FailedTrial, RunRecord};
+use pada::{Config, RetrainConfig};
 use serde::Deserialize;
 
+pub(crate) use self::own::SearchRecord;
+use self::own::{Own, SEARCH_SEED, SearchSize, best_arch};
+use self::retrained::{Retrained, Test};
 use self::rows::Row;
-use self::table::{NetworkRow, NetworkTable};
+use self::table::{NetworkCells, NetworkRow, NetworkTable, OwnCells};
 use crate::child::{self, Ended};
+use crate::merge::copy_runs;
+use crate::preset::Preset;
+use crate::published::{PaperTable, PublishedRow, PublishedTable};
 use crate::runner::{conclude, refusal};
+use crate::shard::Shard;
 use crate::table::changed;
 use crate::trials::{State, look, record_file};
 use crate::{Environment, Event, ReproduceError};
+
+/// All presets, for tests.
+#[cfg(test)]
+pub(crate) const PRESETS: [Preset; 3] = [Preset::Mini, Preset::Short, Preset::Full];
 
 /// A table of the paper whose rows are networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -27,41 +42,48 @@ pub enum NetworkTarget {
     Table3,
 }
 
-/// The size of the retraining, up to the published recipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NetworkPreset {
-    /// Embedded images, small networks, minutes.
-    Quick,
-    /// The published recipe.
-    Full,
-}
-
-/// The networks to retrain, and the way to retrain them.
+/// The rows of a table, and the way to train their networks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NetworkPlan {
-    /// The size of the retraining, up to the published recipe.
-    pub preset: NetworkPreset,
+    /// The size of supernets, searches and retraining, up to the published recipe.
+    pub preset: Preset,
     /// Only these rows; all rows of the table if it is empty.
     pub methods: Vec<String>,
-    /// Seeds 0 to N - 1; 0 retrains nothing.
+    /// Retraining uses the seeds 0 to N - 1; 0 trains nothing and only counts. Supernets and searches use the seed 0.
     pub seeds: u64,
-    /// Output folder for trials and tables; `<table>-<preset>` in [`Environment::runs`] if it is `None`. Finished trials in it are not run
+    /// Number of architectures that each search scores; the number of the preset if it is `None`.
+    pub candidates: Option<usize>,
+    /// Output folder for runs and tables; `<table>-<preset>` in [`Environment::runs`] if it is `None`. Finished runs in it are not run
     /// again.
     pub out: Option<PathBuf>,
-    /// Assignments `section.key=value` that change the config of every trial. The table lists them.
+    /// Assignments `section.key=value` that change the config of every retraining. The table lists them.
     pub set: Vec<String>,
+    /// Assignments `section.key=value` that change the config of every supernet. The table lists them.
+    pub supernet_set: Vec<String>,
     /// Device to compute on: `auto`, `cpu` or `cuda:N`.
     pub device: String,
     /// Number of CPU threads; all cores if it is `None`.
     pub threads: Option<usize>,
+    /// Run only this part of the rows and write no table.
+    pub shard: Option<Shard>,
 }
 
 impl NetworkPlan {
     /// Returns a plan with all rows of a table, one seed and no changes, on any device.
-    pub fn new(preset: NetworkPreset) -> Self {
-        let device = "auto".to_owned();
-        Self { preset, methods: vec![], seeds: 1, out: None, set: vec![], device, threads: None }
+    pub fn new(preset: Preset) -> Self {
+        Self {
+            preset,
+            methods: vec![],
+            seeds: 1,
+            candidates: None,
+            out: None,
+            set: vec![],
+            supernet_set: vec![],
+            device: "auto".to_owned(),
+            threads: None,
+            shard: None,
+        }
     }
 }
 
@@ -74,10 +96,18 @@ impl NetworkTarget {
         }
     }
 
+    /// Returns the printed table.
+    pub(crate) fn paper(self) -> PaperTable {
+        match self {
+            Self::Table2 => PaperTable::Table2,
+            Self::Table3 => PaperTable::Table3,
+        }
+    }
+
     fn title(self) -> &'static str {
         match self {
-            Self::Table2 => "Table 2, networks of DARTS cells, CIFAR-10",
-            Self::Table3 => "Table 3, networks of MobileNet blocks, ImageNet",
+            Self::Table2 => "Table 2",
+            Self::Table3 => "Table 3",
         }
     }
 
@@ -88,185 +118,529 @@ impl NetworkTarget {
             Self::Table3 => "images of 224×224, 1,000 classes",
         }
     }
-}
 
-impl NetworkPreset {
-    /// Returns the name in tables and in names of folders.
-    pub fn name(self) -> &'static str {
+    /// Returns the printed number of multiply-adds of a row, millions.
+    pub(crate) fn printed_macs(self, row: Option<&PublishedRow>) -> Option<f64> {
         match self {
-            Self::Quick => "quick",
-            Self::Full => "full",
+            Self::Table2 => None,
+            // The columns after the method are parameters, multiply-adds, top-1 and top-5.
+            Self::Table3 => row?.cells.get(1)?.number(),
         }
     }
 
-    /// Returns the config for retraining, in the folder `configs`.
-    fn config_file(self, which: NetworkTarget) -> String {
-        let folder = match which {
-            NetworkTarget::Table2 => "darts",
-            NetworkTarget::Table3 => "proxyless",
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Table2 => "darts",
+            Self::Table3 => "proxyless",
+        }
+    }
+}
+
+impl Preset {
+    /// Returns the config of the supernet of a table, in the folder `configs`.
+    pub(crate) fn supernet_file(self, which: NetworkTarget) -> String {
+        let file = match (self, which) {
+            (Self::Mini, _) => "mini",
+            (Self::Short, _) => "short",
+            (Self::Full, NetworkTarget::Table2) => "pada",
+            (Self::Full, NetworkTarget::Table3) => "imagenet",
         };
-        let file = match self {
-            Self::Quick => "retrain-mini.toml",
-            Self::Full => "retrain.toml",
-        };
-        format!("{folder}/{file}")
+        format!("{}/{file}.toml", which.folder())
     }
 
-    fn note(self, config: &RetrainConfig) -> String {
+    /// Returns the config for retraining, in the folder `configs`.
+    pub(crate) fn retrain_file(self, which: NetworkTarget) -> String {
+        let file = match self {
+            Self::Mini => "retrain-mini",
+            Self::Short => "retrain-short",
+            Self::Full => "retrain",
+        };
+        format!("{}/{file}.toml", which.folder())
+    }
+
+    /// Returns the note about the networks that were retrained.
+    fn retraining_note(self, config: &RetrainConfig) -> String {
         let (net, train, source) = (&config.network, &config.train, &config.data.source);
         let size = net.size_text();
         let recipe = format!("{size}, {} epochs, batch {}, images of {source}", train.epochs, train.batch);
         match self {
-            Self::Quick => format!(
-                "**Quick preset, not the published recipe**: networks were retrained with {recipe}. These accuracies neither confirm nor \
-                 contradict the published ones."
+            Self::Mini | Self::Short => format!(
+                "**Quick preset `{}`, not the published recipe**: networks were retrained with {recipe}. These accuracies neither confirm \
+                 nor contradict the published ones.",
+                self.name()
             ),
             Self::Full => format!("Retrained with the recipe of the config's head: {recipe}."),
         }
     }
 }
 
-/// A row with a seed.
-struct NetworkTrial {
-    row: usize,
-    seed: u64,
-    folder: PathBuf,
-    config: RetrainConfig,
+/// One run of the program for a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Training of the own supernet.
+    Supernet { row: usize },
+    /// The search with it.
+    Search { row: usize },
+    /// Retraining of the architecture that the search found.
+    Own { row: usize, seed: u64 },
+    /// Retraining of the published architecture.
+    Published { row: usize, seed: u64 },
 }
 
-/// Runs the unfinished trials and writes the table after every run. Returns the path of its Markdown file.
+impl Step {
+    fn row(self) -> usize {
+        let (Self::Supernet { row }
+        | Self::Search { row }
+        | Self::Own { row, .. }
+        | Self::Published { row, .. }) = self;
+        row
+    }
+}
+
+/// A table, its rows and its runs.
+struct Job<'a> {
+    which: NetworkTarget,
+    plan: &'a NetworkPlan,
+    environment: &'a Environment<'a>,
+    rows: Vec<Row>,
+    /// The printed cells of each row.
+    published: Vec<Option<PublishedRow>>,
+    /// The own supernet of each row.
+    owns: Vec<Option<Own>>,
+    /// The config for retraining with the assignments of the user.
+    base: RetrainConfig,
+    out: PathBuf,
+}
+
+/// Runs the unfinished steps and writes the table after every run, unless the plan is a shard. Returns the path of the table's Markdown
+/// file.
 pub(crate) fn run(
     which: NetworkTarget,
     plan: &NetworkPlan,
     environment: &Environment<'_>,
 ) -> Result<PathBuf, ReproduceError> {
-    let rows = Row::of_table(which, &plan.methods)?;
-    let base = RetrainConfig::read_with(&environment.config(&plan.preset.config_file(which))?, &plan.set)?;
-    let usual = format!("{}-{}", which.name(), plan.preset.name());
-    let out = environment.out_folder(plan.out.as_deref(), usual)?;
-    let mut trials = Vec::new();
-    for seed in 0..plan.seeds {
-        for (index, row) in rows.iter().enumerate() {
-            let Ok(config) = row.config(&base, seed) else { continue };
-            config.check()?;
-            trials.push(NetworkTrial {
-                row: index,
-                seed,
-                folder: out.join(format!("{}-s{seed}", row.name)),
-                config,
-            });
-        }
-    }
-    let file = out.join("table");
-    let mut failed = Vec::new();
-    refuse_other_runs(&trials)?;
-    write(which, plan, &rows, &base, &trials, &failed, &file)?;
-    for trial in &trials {
-        if look(&trial.folder, &trial.config)? == State::Finished {
+    let job = Job::new(which, plan, environment)?;
+    let steps = job.steps();
+    let shard = plan.shard.map(|shard| job.of_shard(&steps, shard));
+    let steps = shard.as_deref().unwrap_or(&steps);
+    job.refuse_other_runs(steps)?;
+    let (file, mut failed) = (job.out.join("table.md"), Vec::new());
+    let write = |failed: &[(Step, FailedTrial)]| match plan.shard {
+        // Shards may share a folder, so that no shard can write the table of all rows.
+        Some(_) => Ok(()),
+        None => job.write(steps, failed, &file),
+    };
+    let finished = job.count_finished(steps)?;
+    (environment.events)(Event::Planned { folder: &job.out, trials: steps.len(), finished });
+    write(&failed)?;
+    for &step in steps {
+        if job.state(step)? == Some(State::Finished) {
             continue;
         }
-        match retrain(which, plan, &rows, trial, environment)? {
-            Ended::Done => {}
-            Ended::Stopped => return Err(ReproduceError::Stopped { place: file.with_extension("md") }),
-            Ended::Failed(reason) => {
-                let trial = format!("{}, seed {}", rows[trial.row].name, trial.seed);
+        if environment.stop_requested() {
+            return Err(ReproduceError::Stopped { place: file });
+        }
+        match job.execute(step)? {
+            // The step before it in its row has failed.
+            None => continue,
+            Some(Ended::Done) if job.state(step)? == Some(State::Finished) => {}
+            Some(Ended::Stopped) => return Err(ReproduceError::Stopped { place: file }),
+            Some(ended) => {
+                let reason = match ended {
+                    Ended::Failed(reason) => reason,
+                    _ => "it ended without a result; delete its folder".to_owned(),
+                };
+                let trial = job.title(step);
                 (environment.events)(Event::Failed { trial: &trial, reason: &reason });
-                failed.push(FailedTrial { trial, reason });
+                failed.push((step, FailedTrial { trial, reason }));
             }
         }
-        write(which, plan, &rows, &base, &trials, &failed, &file)?;
+        write(&failed)?;
     }
-    let file = file.with_extension("md");
-    conclude(&failed, &file)?;
+    let failed: Vec<FailedTrial> = failed.into_iter().map(|(_, failed)| failed).collect();
+    conclude(&failed, if plan.shard.is_some() { &job.out } else { &file })?;
     Ok(file)
 }
 
-/// Rejects folders with the run of another config, because its result would enter the table unnoticed.
-fn refuse_other_runs(trials: &[NetworkTrial]) -> Result<(), ReproduceError> {
-    let mut others = Vec::new();
-    for trial in trials {
-        if let State::Other(differences) = look(&trial.folder, &trial.config)? {
-            others.push(refusal(&trial.folder, &differences));
-        }
-    }
-    if others.is_empty() { Ok(()) } else { Err(ReproduceError::Usage(others.join("\n"))) }
-}
-
-/// Trains a network from scratch, or resumes its training.
-fn retrain(
+/// Copies the finished runs of shards that ran on other disks, and writes the table. Returns the path of its Markdown file.
+pub(crate) fn merge(
     which: NetworkTarget,
+    from: &[PathBuf],
     plan: &NetworkPlan,
-    rows: &[Row],
-    trial: &NetworkTrial,
     environment: &Environment<'_>,
-) -> Result<Ended, ReproduceError> {
-    let row = &rows[trial.row];
-    let mut command = environment.call()?;
-    command.arg("retrain");
-    match look(&trial.folder, &trial.config)? {
-        State::New => {
-            let arch = row.arch.as_deref().expect("a row that is retrained has an architecture");
-            let config = environment.config(&plan.preset.config_file(which))?;
-            command.arg("--config").arg(config).args(["--arch", arch]);
-            for assignment in plan.set.iter().chain(&row.set) {
-                command.arg("--set").arg(assignment);
-            }
-            command.args(["--seed", &trial.seed.to_string(), "--out"]).arg(&trial.folder);
-        }
-        _ => drop(command.arg("--resume").arg(&trial.folder)),
+) -> Result<PathBuf, ReproduceError> {
+    let job = Job::new(which, plan, environment)?;
+    for from in from {
+        copy_runs(from, &job.out, environment.events)?;
     }
-    command.args(["--device", &plan.device]);
-    if let Some(threads) = plan.threads {
-        command.args(["--threads", &threads.to_string()]);
-    }
-    child::run(&mut command, &format!("{}-s{}", row.name, trial.seed), environment)
+    let steps = job.steps();
+    job.refuse_other_runs(&steps)?;
+    let file = job.out.join("table.md");
+    job.write(&steps, &[], &file)?;
+    Ok(file)
 }
 
-fn write(
-    which: NetworkTarget,
-    plan: &NetworkPlan,
-    rows: &[Row],
-    base: &RetrainConfig,
-    trials: &[NetworkTrial],
-    failed: &[FailedTrial],
-    file: &Path,
-) -> Result<(), ReproduceError> {
-    let mut accuracies = vec![Vec::new(); rows.len()];
-    for trial in trials {
-        if look(&trial.folder, &trial.config)? == State::Finished {
-            let record = RunRecord::read(&record_file(&trial.folder))?;
-            let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
-            let best = best.ok_or_else(|| {
-                ReproduceError::Trial(format!("{} names no architecture", trial.folder.display()))
-            })?;
-            accuracies[trial.row].push(best.score);
+impl<'a> Job<'a> {
+    fn new(
+        which: NetworkTarget,
+        plan: &'a NetworkPlan,
+        environment: &'a Environment<'a>,
+    ) -> Result<Self, ReproduceError> {
+        let rows = Row::of_table(which, &plan.methods)?;
+        let config = environment.config(&plan.preset.retrain_file(which))?;
+        let base = RetrainConfig::read_with(&config, &plan.set)?;
+        let usual = format!("{}-{}", which.name(), plan.preset.name());
+        let out = environment.out_folder(plan.out.as_deref(), usual)?;
+        let table = PublishedTable::of(which.paper());
+        let published: Vec<Option<PublishedRow>> = rows.iter().map(|row| row.published(&table)).collect();
+        let own = |(row, published): (&Row, &Option<PublishedRow>)| {
+            Own::of(row, which, plan, which.printed_macs(published.as_ref()), &out, environment)
+        };
+        let owns = rows.iter().zip(&published).map(own).collect::<Result<_, _>>()?;
+        Ok(Self { which, plan, environment, rows, published, owns, base, out })
+    }
+
+    /// Lists the runs of the table in their order: supernets with their searches, then retraining with the first seed of all rows, and so
+    /// on. A table that is stopped early then has all its rows.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if self.plan.seeds == 0 {
+            return steps;
+        }
+        let trains = |row: usize| self.owns[row].as_ref().is_some_and(|own| own.supernet.is_ok());
+        for row in (0..self.rows.len()).filter(|&row| trains(row)) {
+            steps.extend([Step::Supernet { row }, Step::Search { row }]);
+        }
+        for seed in 0..self.plan.seeds {
+            for row in 0..self.rows.len() {
+                if self.rows[row].config(&self.base, seed).is_ok() {
+                    steps.push(Step::Published { row, seed });
+                }
+                if trains(row) {
+                    steps.push(Step::Own { row, seed });
+                }
+            }
+        }
+        steps
+    }
+
+    /// Returns the steps of a shard. All steps of an own row are in one shard, because each needs the one before it. Own rows and trainings
+    /// of published networks are assigned round-robin.
+    fn of_shard(&self, steps: &[Step], shard: Shard) -> Vec<Step> {
+        let mut groups: Vec<Vec<Step>> = Vec::new();
+        for &step in steps {
+            let same = |group: &&mut Vec<Step>| {
+                group[0].row() == step.row()
+                    && !matches!((group[0], step), (Step::Published { .. }, _) | (_, Step::Published { .. }))
+            };
+            match groups.iter_mut().find(same) {
+                Some(group) => group.push(step),
+                None => groups.push(vec![step]),
+            }
+        }
+        shard.part(groups)
+    }
+
+    fn own(&self, row: usize) -> &Own {
+        self.owns[row].as_ref().expect("a step of an own row has one")
+    }
+
+    fn name(&self, step: Step) -> String {
+        let name = &self.rows[step.row()].name;
+        match step {
+            Step::Supernet { .. } => format!("{name}-supernet-s{SEARCH_SEED}"),
+            Step::Search { .. } => format!("{name}-search-s{SEARCH_SEED}"),
+            Step::Own { seed, .. } => format!("{name}-own-s{seed}"),
+            Step::Published { seed, .. } => format!("{name}-s{seed}"),
         }
     }
-    let finished = accuracies.iter().map(Vec::len).sum::<usize>();
-    let row = |(row, accuracies): (&Row, Vec<f64>)| -> Result<NetworkRow, ReproduceError> {
-        let refused = row.config(base, 0).err();
+
+    fn title(&self, step: Step) -> String {
+        let name = &self.rows[step.row()].name;
+        match step {
+            Step::Supernet { .. } => format!("{name}, supernet"),
+            Step::Search { .. } => format!("{name}, search"),
+            Step::Own { seed, .. } => format!("{name}, own network, seed {seed}"),
+            Step::Published { seed, .. } => format!("{name}, published network, seed {seed}"),
+        }
+    }
+
+    fn folder(&self, step: Step) -> PathBuf {
+        self.out.join(self.name(step))
+    }
+
+    /// Returns the config of a step. `None` for a search, and for a network that is not found yet.
+    fn config(&self, step: Step) -> Result<Option<Config>, ReproduceError> {
+        let config: Config = match step {
+            Step::Search { .. } => return Ok(None),
+            Step::Supernet { row } => self.own(row).supernet.clone().map_err(ReproduceError::Trial)?.into(),
+            Step::Own { row, seed } => {
+                let Some(arch) = self.found(row)? else { return Ok(None) };
+                let mut config = self.base.clone().of_arch(&arch)?;
+                config.seed = seed;
+                config.check()?;
+                config.into()
+            }
+            Step::Published { row, seed } => {
+                let config = self.rows[row].config(&self.base, seed).map_err(ReproduceError::Trial)?;
+                config.check()?;
+                config.into()
+            }
+        };
+        Ok(Some(config))
+    }
+
+    /// Returns the architecture that the search of a row found. `None` if the search is not finished.
+    fn found(&self, row: usize) -> Result<Option<String>, ReproduceError> {
+        let Some(own) = &self.owns[row] else { return Ok(None) };
+        Ok(SearchRecord::read(&own.search_folder)?.and_then(|record| record.arch))
+    }
+
+    /// Returns the state of a step. `None` if the network that it retrains is not found yet.
+    fn state(&self, step: Step) -> Result<Option<State>, ReproduceError> {
+        if let Step::Search { row } = step {
+            let own = self.own(row);
+            return Ok(Some(match SearchRecord::read(&own.search_folder)? {
+                None => State::New,
+                Some(found) if found.arguments != own.search => {
+                    let [is, would_be] = [&found.arguments, &own.search].map(|arguments| arguments.join(" "));
+                    State::Other(vec![format!("the search is {is}, would be {would_be}")])
+                }
+                Some(found) if found.arch.is_some() => State::Finished,
+                Some(_) => State::Unfinished,
+            }));
+        }
+        self.config(step)?.map(|config| look(&self.folder(step), config)).transpose()
+    }
+
+    fn count_finished(&self, steps: &[Step]) -> Result<usize, ReproduceError> {
+        let states = steps.iter().map(|&step| self.state(step)).collect::<Result<Vec<_>, _>>()?;
+        Ok(states.into_iter().filter(|state| *state == Some(State::Finished)).count())
+    }
+
+    /// Rejects folders with the run of another config, because its result would enter the table unnoticed.
+    fn refuse_other_runs(&self, steps: &[Step]) -> Result<(), ReproduceError> {
+        let mut others = Vec::new();
+        for &step in steps {
+            if let Some(State::Other(differences)) = self.state(step)? {
+                others.push(refusal(&self.folder(step), &differences));
+            }
+        }
+        if others.is_empty() { Ok(()) } else { Err(ReproduceError::Usage(others.join("\n"))) }
+    }
+
+    /// Runs a step, or resumes its run. Returns `None` if the step before it in its row is not finished.
+    fn execute(&self, step: Step) -> Result<Option<Ended>, ReproduceError> {
+        let folder = self.folder(step);
+        let mut command = self.environment.call()?;
+        if let Step::Search { row } = step {
+            let own = self.own(row);
+            if self.state(Step::Supernet { row })? != Some(State::Finished) {
+                return Ok(None);
+            }
+            command.arg("search").arg(&own.supernet_folder).args(&own.search).args(["--top", "1", "--out"]);
+            command.arg(&folder);
+            self.compute(&mut command);
+            return self.search(row, &mut command).map(Some);
+        }
+        let Some(config) = self.config(step)? else { return Ok(None) };
+        if let Step::Own { .. } | Step::Published { .. } = step {
+            command.arg("retrain");
+        }
+        match look(&folder, config)? {
+            State::New => {
+                let (file, set, seed) = match step {
+                    Step::Supernet { row } | Step::Search { row } => {
+                        let own = self.own(row);
+                        (self.plan.preset.supernet_file(self.which), own.set.clone(), SEARCH_SEED)
+                    }
+                    Step::Own { row, seed } => {
+                        let arch = self.found(row)?.expect("its config is known");
+                        command.arg("--arch").arg(arch);
+                        (self.plan.preset.retrain_file(self.which), self.plan.set.clone(), seed)
+                    }
+                    Step::Published { row, seed } => {
+                        let row = &self.rows[row];
+                        let arch = row.arch.as_deref().expect("a row that is retrained has an architecture");
+                        command.arg("--arch").arg(arch);
+                        let set = self.plan.set.iter().chain(&row.set).cloned().collect();
+                        (self.plan.preset.retrain_file(self.which), set, seed)
+                    }
+                };
+                command.arg("--config").arg(self.environment.config(&file)?);
+                for assignment in set {
+                    command.arg("--set").arg(assignment);
+                }
+                command.args(["--seed", &seed.to_string(), "--out"]).arg(&folder);
+            }
+            _ => drop(command.arg("--resume").arg(&folder)),
+        }
+        self.compute(&mut command);
+        child::run(&mut command, &self.name(step), self.environment).map(Some)
+    }
+
+    /// Adds the options of the device to a command.
+    fn compute(&self, command: &mut std::process::Command) {
+        command.args(["--device", &self.plan.device]);
+        if let Some(threads) = self.plan.threads {
+            command.args(["--threads", &threads.to_string()]);
+        }
+    }
+
+    /// Runs a search and adds its time to that of earlier, interrupted sessions.
+    fn search(&self, row: usize, command: &mut std::process::Command) -> Result<Ended, ReproduceError> {
+        let own = self.own(row);
+        let folder = &own.search_folder;
+        let earlier = SearchRecord::read(folder)?.map_or(0.0, |record| record.seconds);
+        let started = Instant::now();
+        let ended = child::run(command, &self.name(Step::Search { row }), self.environment)?;
+        let seconds = earlier + started.elapsed().as_secs_f64();
+        let arch = if ended == Ended::Done { Some(best_arch(folder)?) } else { None };
+        SearchRecord { arguments: own.search.clone(), seconds, arch }.write(folder)?;
+        Ok(ended)
+    }
+
+    /// Returns the tests of a row's networks that are retrained.
+    fn tests(&self, steps: &[Step], wanted: impl Fn(Step) -> bool) -> Result<Vec<Test>, ReproduceError> {
+        let mut tests = Vec::new();
+        for &step in steps.iter().filter(|&&step| wanted(step)) {
+            if self.state(step)? == Some(State::Finished) {
+                tests.push(Test::read(&self.folder(step))?);
+            }
+        }
+        Ok(tests)
+    }
+
+    fn table_row(
+        &self,
+        index: usize,
+        steps: &[Step],
+        failed: &[(Step, FailedTrial)],
+    ) -> Result<NetworkRow, ReproduceError> {
+        let row = &self.rows[index];
+        let published =
+            self.tests(steps, |step| matches!(step, Step::Published { row, .. } if row == index))?;
+        let mut remarks = row.remarks(row.config(&self.base, 0).err());
+        let own = match &self.owns[index] {
+            None => None,
+            Some(own) => {
+                let label = own.method.row_name().label;
+                if let Err(reason) = &own.supernet {
+                    remarks.push(format!("own run of {label} refused: {reason}"));
+                }
+                let arch = self.found(index)?;
+                let cost = arch.as_ref().map(|arch| self.which.published_size().cost(arch)).transpose()?;
+                let tests =
+                    self.tests(steps, |step| matches!(step, Step::Own { row, .. } if row == index))?;
+                let (search_hours, device) = self.search_cost(index)?;
+                Some(OwnCells {
+                    method: own.method.name.clone(),
+                    label,
+                    refused: own.supernet.is_err(),
+                    search_hours,
+                    device,
+                    network: NetworkCells {
+                        arch,
+                        cost: cost.map(|(_, cost)| cost),
+                        retrained: Retrained::of(&tests),
+                    },
+                })
+            }
+        };
+        let failed = failed.iter().filter(|(step, _)| step.row() == index);
+        remarks
+            .extend(failed.map(|(step, failed)| format!("{} failed: {}", self.title(*step), failed.reason)));
         Ok(NetworkRow {
             name: row.name.clone(),
-            label: row.label.clone(),
-            arch: row.arch.clone(),
-            published: row.published.unwrap_or_default(),
-            cost: row.cost(which)?,
-            retrained: Spread::of(accuracies),
-            remarks: row.remarks(refused),
+            label: row.label().to_owned(),
+            published: self.published[index].clone(),
+            network: NetworkCells {
+                arch: row.arch.clone(),
+                cost: row.cost(self.which)?,
+                retrained: Retrained::of(&published),
+            },
+            own,
+            remarks,
         })
-    };
-    let mut notes = Vec::new();
-    if !trials.is_empty() {
-        notes.push(plan.preset.note(base));
     }
-    notes.push(format!("Parameters and MACs are counted for the published network: {}.", which.counted()));
-    notes.push("– marks a value that neither the paper nor the public code of the row gives, or a network that was not retrained.".to_owned());
-    let table = NetworkTable {
-        title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(&plan.set)),
-        notes,
-        rows: rows.iter().zip(accuracies).map(row).collect::<Result<_, ReproduceError>>()?,
-        failed: failed.to_vec(),
-        missing: trials.len() - finished - failed.len(),
-    };
-    table.write(file)
+
+    /// Returns the wall-clock hours of supernet and search of a row, and the device of the supernet. `None` before the search is finished.
+    fn search_cost(&self, row: usize) -> Result<(Option<f64>, Option<String>), ReproduceError> {
+        let own = self.own(row);
+        let search = SearchRecord::read(&own.search_folder)?.filter(|search| search.arch.is_some());
+        let Some(search) = search else { return Ok((None, None)) };
+        let supernet = RunRecord::read(&record_file(&own.supernet_folder))?;
+        Ok((Some((supernet.train_seconds + search.seconds) / 3600.0), Some(supernet.device)))
+    }
+
+    fn write(
+        &self,
+        steps: &[Step],
+        failed: &[(Step, FailedTrial)],
+        file: &Path,
+    ) -> Result<(), ReproduceError> {
+        let (which, plan) = (self.which, self.plan);
+        let paper = PublishedTable::of(which.paper());
+        let rows = (0..self.rows.len())
+            .map(|row| self.table_row(row, steps, failed))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut changes = plan.set.clone();
+        changes.extend(plan.supernet_set.iter().map(|assignment| format!("supernet: {assignment}")));
+        let title =
+            format!("{}, {}, preset {}{}", which.title(), paper.title, plan.preset.name(), changed(&changes));
+        let table = NetworkTable {
+            title,
+            notes: self.notes(steps, &rows, &paper),
+            heads: paper.heads(),
+            rows,
+            failed: failed.iter().map(|(_, failed)| failed.clone()).collect(),
+            missing: steps.len() - self.count_finished(steps)? - failed.len(),
+        };
+        table.write(file)
+    }
+
+    fn notes(&self, steps: &[Step], rows: &[NetworkRow], paper: &PublishedTable) -> Vec<String> {
+        let (which, plan) = (self.which, self.plan);
+        let mut notes = vec![
+            "Published: the cells of the paper as it prints them, with its dashes and blank cells; n/a marks a row that its table does not \
+             have."
+                .to_owned(),
+        ];
+        notes.extend(paper.notes.iter().cloned());
+        if !steps.is_empty() {
+            notes.push(plan.preset.retraining_note(&self.base));
+        }
+        if steps.iter().any(|step| matches!(step, Step::Supernet { .. })) {
+            let search = SearchSize::of(which, plan.preset, plan.candidates).text();
+            notes.push(format!(
+                "Own: the method trains a supernet with the seed {SEARCH_SEED} (configs/{}); {search} finds an architecture, which is \
+                 retrained with every seed. Best and average are over these seeds.",
+                plan.preset.supernet_file(which)
+            ));
+        }
+        let mut devices: Vec<&str> =
+            rows.iter().filter_map(|row| row.own.as_ref()?.device.as_deref()).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        if !devices.is_empty() {
+            notes.push(format!(
+                "Own search cost: wall-clock hours of supernet and search on {}, without retraining. The published cost is that of other \
+                 devices.",
+                devices.join(" and ")
+            ));
+        }
+        notes.push(format!(
+            "Network: the published architecture. Parameters and multiply-adds (MACs) of both networks are counted at the published size: {}.",
+            which.counted()
+        ));
+        notes.push(
+            "– in the other columns marks a network that is not public or was not trained, and a number that was not measured."
+                .to_owned(),
+        );
+        for (row, own) in self.rows.iter().zip(&self.owns) {
+            let Some(own) = own else { continue };
+            notes.extend(row.unsaid().or_else(|| own.method.unsaid()));
+        }
+        notes
+    }
 }

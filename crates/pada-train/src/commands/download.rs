@@ -28,6 +28,8 @@ enum NameArg {
     Nb201,
     /// Accuracies of the 6,561 networks of NAS-Bench-Macro, 0.4 MB
     NasBenchMacro,
+    /// Scores of the 15,625 architectures of NAS-Bench-201 with the supernets of few-shot NAS, 0.6 MB
+    FewShotScores,
     /// Accuracies of 214 genotypes of the DARTS space, 0.1 MB; needs --from
     #[value(name = "darts-214")]
     Darts214,
@@ -40,6 +42,7 @@ impl From<NameArg> for Resource {
             NameArg::Cifar100 => Self::Cifar100,
             NameArg::Nb201 => Self::Nb201,
             NameArg::NasBenchMacro => Self::NasBenchMacro,
+            NameArg::FewShotScores => Self::FewShotScores,
             NameArg::Darts214 => Self::Darts214,
         }
     }

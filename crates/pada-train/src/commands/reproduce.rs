@@ -3,11 +3,7 @@ use std::sync::atomic::AtomicUsize;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use clap::builder::PossibleValuesParser;
-use pada_reproduce::{
-    Environment, Method, NetworkPlan, NetworkPreset, NetworkTarget, Plan, Preset, Shard, Target, Work,
-    commit_of,
-};
+use pada_reproduce::{Environment, NetworkPlan, NetworkTarget, Plan, Preset, Shard, Target, Work, commit_of};
 use serde_json::json;
 
 use crate::signals;
@@ -27,11 +23,11 @@ enum Task {
     ///
     /// Example: pada reproduce table1 --methods spos,pada --seeds 2
     Table1(MethodArgs),
-    /// Table 2: networks of DARTS cells, with published results, counted costs and retrained accuracy.
+    /// Table 2: the DARTS space. Every method trains a supernet, searches, and retrains what it found; published networks are retrained too.
     ///
-    /// Example: pada reproduce table2 --methods darts,gm
+    /// Example: pada reproduce table2 --methods randomnas,pada --seeds 3
     Table2(NetworkArgs),
-    /// Table 3: networks of MobileNet blocks, with published results, counted costs and retrained accuracy.
+    /// Table 3: the ProxylessNAS space, as table2. Without seeds it only counts parameters and multiply-adds.
     ///
     /// Example: pada reproduce table3 --seeds 0
     Table3(NetworkArgs),
@@ -39,9 +35,10 @@ enum Task {
     ///
     /// Example: pada reproduce ablation --preset short
     Ablation(MethodArgs),
-    /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations; needs the benchmark table nb201.
+    /// Gradient variance and tau-b of supernets over 1 to 5 operations, and of methods; needs the benchmark table nb201.
     ///
     /// Example: pada reproduce figure-gv
+    #[command(alias = "figure")]
     FigureGv(MethodArgs),
     /// Copy the trials of shards into one folder, and write the table of all finished trials.
     ///
@@ -56,7 +53,7 @@ struct PlanArgs {
     #[arg(long, value_enum, default_value = "mini")]
     preset: PresetArg,
     /// Run only these rows, of any table. The table then has only these rows; finished trials of other rows are kept.
-    #[arg(long, value_delimiter = ',', value_name = "A,B", value_parser = PossibleValuesParser::new(Method::names()))]
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
     methods: Vec<String>,
     /// Seeds 0 to N - 1.
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..))]
@@ -98,31 +95,46 @@ struct MergeArgs {
     /// The plan of the shards: pass the same options as to the shards.
     #[command(flatten)]
     plan: PlanArgs,
+    /// Of table2 and table3: the --supernet-set of the shards.
+    #[arg(long, value_name = "KEY=VALUE")]
+    supernet_set: Vec<String>,
+    /// Of table2 and table3: the --candidates of the shards.
+    #[arg(long, value_name = "N")]
+    candidates: Option<usize>,
 }
 
 #[derive(clap::Args)]
 struct NetworkArgs {
     /// Size of the experiment, up to the published recipe.
-    #[arg(long, value_enum, default_value = "quick")]
-    preset: NetworkPresetArg,
+    #[arg(long, value_enum, default_value = "mini")]
+    preset: PresetArg,
     /// Run only these rows.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     methods: Vec<String>,
-    /// Seeds 0 to N - 1; 0 retrains nothing.
+    /// Retraining uses the seeds 0 to N - 1; 0 trains nothing and only counts. Supernets and searches use the seed 0.
     #[arg(long, value_name = "N", default_value = "1")]
     seeds: u64,
+    /// Number of architectures that each search scores; the number of the preset if not given.
+    #[arg(long, value_name = "N")]
+    candidates: Option<usize>,
     /// Output folder for trials and tables; runs/<table>-<preset> if not given. Finished trials in it are not run again.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Change a key of every trial's config, as section.key=value; may be repeated. The table lists the changes.
+    /// Change a key of the config of every retraining, as section.key=value; may be repeated. The table lists the changes.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Change a key of the config of every supernet, as section.key=value; may be repeated. The table lists the changes.
+    #[arg(long, value_name = "KEY=VALUE")]
+    supernet_set: Vec<String>,
     /// Device to compute on: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
     /// Number of CPU threads; all cores if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Run only this part of the rows and write no table: 0/4 to 3/4 for four jobs. `reproduce merge` writes the table.
+    #[arg(long, value_name = "INDEX/COUNT")]
+    shard: Option<Shard>,
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     json: bool,
@@ -132,6 +144,10 @@ struct NetworkArgs {
 enum TargetArg {
     /// Table 1
     Table1,
+    /// Table 2
+    Table2,
+    /// Table 3
+    Table3,
     /// Ablation of PA&DA
     Ablation,
     /// Gradient variance
@@ -141,6 +157,7 @@ enum TargetArg {
 #[derive(Clone, Copy, ValueEnum)]
 enum PresetArg {
     /// Embedded images, minutes.
+    #[value(alias = "quick")]
     Mini,
     /// CIFAR-10, a small network, hours.
     Short,
@@ -148,21 +165,34 @@ enum PresetArg {
     Full,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum NetworkPresetArg {
-    /// Embedded images, small networks, minutes.
-    Quick,
-    /// The published recipe.
-    Full,
+impl From<PresetArg> for Preset {
+    fn from(preset: PresetArg) -> Self {
+        match preset {
+            PresetArg::Mini => Self::Mini,
+            PresetArg::Short => Self::Short,
+            PresetArg::Full => Self::Full,
+        }
+    }
+}
+
+impl MergeArgs {
+    /// Returns the plan of the shards of a table of networks.
+    fn network_plan(&self) -> NetworkPlan {
+        let PlanArgs { preset, methods, seeds, out, set, json: _ } = &self.plan;
+        let mut plan = NetworkPlan::new((*preset).into());
+        plan.methods.clone_from(methods);
+        plan.seeds = *seeds;
+        plan.out.clone_from(out);
+        plan.set.clone_from(set);
+        plan.supernet_set.clone_from(&self.supernet_set);
+        plan.candidates = self.candidates;
+        plan
+    }
 }
 
 impl PlanArgs {
     fn plan(&self) -> Plan {
-        let mut plan = Plan::new(match self.preset {
-            PresetArg::Mini => Preset::Mini,
-            PresetArg::Short => Preset::Short,
-            PresetArg::Full => Preset::Full,
-        });
+        let mut plan = Plan::new(self.preset.into());
         plan.methods.clone_from(&self.methods);
         plan.seeds = self.seeds;
         plan.out.clone_from(&self.out);
@@ -183,16 +213,16 @@ impl MethodArgs {
 
 impl NetworkArgs {
     fn plan(&self) -> NetworkPlan {
-        let mut plan = NetworkPlan::new(match self.preset {
-            NetworkPresetArg::Quick => NetworkPreset::Quick,
-            NetworkPresetArg::Full => NetworkPreset::Full,
-        });
+        let mut plan = NetworkPlan::new(self.preset.into());
         plan.methods.clone_from(&self.methods);
         plan.seeds = self.seeds;
+        plan.candidates = self.candidates;
         plan.out.clone_from(&self.out);
         plan.set.clone_from(&self.set);
+        plan.supernet_set.clone_from(&self.supernet_set);
         plan.device.clone_from(&self.device);
         plan.threads = self.threads;
+        plan.shard = self.shard;
         plan
     }
 }
@@ -201,19 +231,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let environment = environment()?;
     let methods = |target, args: &MethodArgs| -> anyhow::Result<()> {
         let file = pada_reproduce::reproduce(target, &args.plan.plan(), &args.work(), &environment)?;
-        match args.shard {
-            None => show(&file, args.plan.json),
-            Some(shard) => {
-                say!("shard {shard} is finished; `pada reproduce merge` writes the table of all shards");
-                if args.plan.json {
-                    say!("{}", json!({"table": null}));
-                }
-                Ok(())
-            }
-        }
+        finish(&file, args.shard, args.plan.json)
     };
     let networks = |target, args: &NetworkArgs| {
-        show(&pada_reproduce::reproduce_networks(target, &args.plan(), &environment)?, args.json)
+        let file = pada_reproduce::reproduce_networks(target, &args.plan(), &environment)?;
+        finish(&file, args.shard, args.json)
     };
     match &args.task {
         Task::Table1(args) => methods(Target::Table1, args),
@@ -222,15 +244,30 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Task::Table2(args) => networks(NetworkTarget::Table2, args),
         Task::Table3(args) => networks(NetworkTarget::Table3, args),
         Task::Merge(args) => {
-            let target = match args.what {
-                TargetArg::Table1 => Target::Table1,
-                TargetArg::Ablation => Target::Ablation,
-                TargetArg::FigureGv => Target::FigureGv,
+            let methods = |target| pada_reproduce::merge(target, &args.from, &args.plan.plan(), &environment);
+            let networks = |target| {
+                pada_reproduce::merge_networks(target, &args.from, &args.network_plan(), &environment)
             };
-            let file = pada_reproduce::merge(target, &args.from, &args.plan.plan(), &environment)?;
-            show(&file, args.plan.json)
+            let file = match args.what {
+                TargetArg::Table1 => methods(Target::Table1),
+                TargetArg::Table2 => networks(NetworkTarget::Table2),
+                TargetArg::Table3 => networks(NetworkTarget::Table3),
+                TargetArg::Ablation => methods(Target::Ablation),
+                TargetArg::FigureGv => methods(Target::FigureGv),
+            };
+            show(&file?, args.plan.json)
         }
     }
+}
+
+/// Prints the table of a plan, or what to do after a shard.
+fn finish(file: &Path, shard: Option<Shard>, json: bool) -> anyhow::Result<()> {
+    let Some(shard) = shard else { return show(file, json) };
+    say!("shard {shard} is finished; `pada reproduce merge` writes the table of all shards");
+    if json {
+        say!("{}", json!({"table": null}));
+    }
+    Ok(())
 }
 
 /// Prints a table and the path of its file.
