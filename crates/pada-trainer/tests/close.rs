@@ -335,6 +335,7 @@ fn the_optimiser_is_new_at_the_restart() {
                 decayed: Decayed::All,
                 gradient_scale: 1.0,
                 unused: UnusedWeights::Decay,
+                ..SgdStep::default()
             },
             clip_norm: 5.0,
             image_weights: None,

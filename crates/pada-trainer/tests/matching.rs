@@ -116,7 +116,8 @@ impl Lower for Recorder<'_> {
 
 #[test]
 fn in_darts_only_operations_are_split_and_every_path_keeps_the_measured_edge() {
-    let size = DartsSize { channels: 1, layers: 3, input: Shape::new(3, 8, 8), classes: 4 };
+    let size =
+        DartsSize { channels: 1, layers: 3, input: Shape::new(3, 8, 8), classes: 4, ..DartsSize::SEARCH };
     let net = DartsNet::new(size, Norms::Plain);
     let recorder = Recorder { net: &net, seen: Mutex::new(Vec::new()) };
     let (full, images) = (SubSpace::full(&Darts), images());

@@ -8,7 +8,7 @@ use pada_models::{
     DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, MacroNet, MobileModel, Nb201Net, Norms,
     ProxylessNet,
 };
-use pada_space::{Darts, DartsCells, SearchSpace, SubSpace};
+use pada_space::{Arch, Darts, DartsCells, SearchSpace, SubSpace};
 use pada_trainer::Calibration;
 
 use crate::config::{
