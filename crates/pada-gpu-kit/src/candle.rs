@@ -26,13 +26,12 @@ struct Library {
     prefix: &'static str,
 }
 
-const LIBRARIES: [Library; 6] = [
+const LIBRARIES: [Library; 5] = [
     Library { module: "driver", name: "cuda", file: "libcuda.so.1", prefix: "cu" },
     Library { module: "nvrtc", name: "nvrtc", file: "libnvrtc.so.13", prefix: "nvrtc" },
     Library { module: "curand", name: "curand", file: "libcurand.so.10", prefix: "curand" },
     Library { module: "cublas", name: "cublas", file: "libcublas.so.13", prefix: "cublas" },
     Library { module: "cublaslt", name: "cublasLt", file: "libcublasLt.so.13", prefix: "cublasLt" },
-    Library { module: "nccl", name: "nccl", file: "libnccl.so.2", prefix: "nccl" },
 ];
 
 /// Builds pada with the candle executor on GPUs, and returns its path. The first time takes many minutes.

@@ -14,7 +14,7 @@ const OLDEST_GPU: Version = Version { major: 8, minor: 0 };
 /// The oldest supported driver.
 const OLDEST_DRIVER: Version = Version { major: 11, minor: 4 };
 
-/// A version of CUDA, of NCCL, or a compute capability.
+/// A version of CUDA, or a compute capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     /// The number before the dot.

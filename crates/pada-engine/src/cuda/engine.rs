@@ -17,7 +17,7 @@ use super::results::{HostResults, ResultSizes};
 use super::source::real_bytes;
 use super::step::{Inputs, Step, Tables};
 use super::weights::Weights;
-use super::{CudaError, Device, DeviceSum};
+use super::{CudaError, Device};
 use crate::plan::{Compiler, Machine, Mode};
 
 /// The parameters of plans for devices. Strides are multiples of 8, so that loads of four numbers never cross the end of a pixel. With two
@@ -221,17 +221,6 @@ impl CudaEngine {
             }
         }
         sizes.download(device, &results).map(Some)
-    }
-
-    /// Sums the accumulated gradient over the devices of several processes. All processes call it after the passes of a step.
-    ///
-    /// # Errors
-    /// Returns [`ExecError::Backend`] if the sum or the device fails.
-    pub fn sum_gradient(&mut self, devices: &dyn DeviceSum) -> Result<(), ExecError> {
-        self.deferred_error()?;
-        let summed = self.weights.sum_gradient(self.device.as_ref(), devices);
-        self.norms = self.report(summed)?;
-        Ok(())
     }
 
     /// Stores an error as the first one, and converts it.

@@ -43,12 +43,6 @@ pub enum CudaError {
          install it with `pip install nvidia-cuda-nvrtc`, or name its folder in LD_LIBRARY_PATH"
     )]
     NoCompiler,
-    /// NCCL was not found.
-    #[error(
-        "no NCCL: libnccl.so is not found; `pip install nvidia-nccl-cu13` installs it as libnccl.so.2, so make a link libnccl.so to that \
-         file and add the folder of the link to LD_LIBRARY_PATH"
-    )]
-    NoNccl,
     /// NVRTC is newer than the driver, which cannot load its kernels.
     #[error(
         "NVRTC is of CUDA {compiler}, but the NVIDIA driver supports only {driver}; update the driver, or install an NVRTC of its \
@@ -119,10 +113,7 @@ pub enum CudaError {
         /// L2 norm of the difference, relative to the result of the CPU.
         off: f64,
     },
-    /// The processes of a group failed to communicate.
-    #[error(transparent)]
-    ProcessGroup(#[from] pada_dist::DistError),
-    /// A call of the driver, of NVRTC or of NCCL failed.
+    /// A call of the driver or of NVRTC failed.
     #[error("{call}: {message}")]
     Call {
         /// The function.

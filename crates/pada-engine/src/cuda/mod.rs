@@ -1,6 +1,6 @@
 //! The back end for NVIDIA GPUs. [`CudaEngine`] is its [`Executor`](pada_exec::Executor), and [`Driver`] the GPU on which it computes.
 //!
-//! The libraries of the driver, of NVRTC and of NCCL are loaded at run time. A build needs none of them, and the same program also runs on
+//! The libraries of the driver and of NVRTC are loaded at run time. A build needs none of them, and the same program also runs on
 //! machines without a GPU.
 
 mod arguments;
@@ -19,7 +19,6 @@ mod forward;
 #[cfg(not(feature = "linked-cuda"))]
 mod libraries;
 mod memory;
-mod nccl;
 mod outcome;
 mod results;
 mod slabs;
@@ -38,7 +37,6 @@ pub use discover::{Gpu, Version, compiler, gpus};
 pub use driver::{Driver, DriverOptions, KernelResources, KernelTiming};
 pub use engine::CudaEngine;
 pub use error::CudaError;
-pub use nccl::{DeviceSum, Nccl, nccl};
 pub use source::{KERNELS, KernelName, declarations, macros, source};
 pub use timing::KernelTime;
 pub use usage::ResourceUsage;

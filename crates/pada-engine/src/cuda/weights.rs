@@ -5,7 +5,7 @@ use super::arguments::{Doubles, Floats, Ints, RmsPropArgs, SquaresArgs, TensorNo
 use super::memory::Block;
 use super::source::kernel;
 use super::step::{each, start};
-use super::{CudaError, Device, DeviceSum};
+use super::{CudaError, Device};
 
 /// Length of a piece of a tensor, which one block of a flat kernel computes.
 const PIECE: usize = 4096;
@@ -115,16 +115,6 @@ impl Weights {
             tensors,
             &TensorNormsArgs { partial, firsts, out, tensors: tensors as i64 },
         )
-    }
-
-    /// Sums the gradient over all processes and returns the L2 norm of every gradient tensor.
-    pub(super) fn sum_gradient(
-        &self,
-        device: &dyn Device,
-        devices: &dyn DeviceSum,
-    ) -> Result<Vec<f64>, CudaError> {
-        devices.sum(self.gradient.address(), self.layout.numel())?;
-        self.gradient_norms(device)
     }
 
     /// The L2 norm of every gradient tensor.

@@ -6,5 +6,4 @@ mod faults;
 mod nvrtc;
 mod others;
 mod steps;
-mod sums;
 mod uploaded;
