@@ -7,7 +7,8 @@
 use std::alloc::{Layout, alloc, dealloc};
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
-use std::sync::{Mutex, OnceLock};
+use std::num::NonZero;
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use libloading::Library;
 use pada_engine::cuda::{Address, CudaError, Device, Launch};
@@ -23,27 +24,47 @@ type Run = unsafe extern "C" fn(*const c_char, *const u32, u32, *const u64);
 /// threads aborts the process. Fresh memory is filled with NaN.
 #[derive(Debug)]
 pub struct EmulatedGpu {
-    library: &'static Mutex<Library>,
+    kernels: &'static Kernels,
     blocks: Mutex<HashMap<Address, Layout>>,
 }
 
-/// Returns the library of a precision, which is compiled once. It is locked during a launch, because its blocks share static memory.
-fn library(precision: Precision) -> Option<&'static Mutex<Library>> {
-    static LIBRARIES: [OnceLock<Option<Mutex<Library>>>; 3] = [const { OnceLock::new() }; 3];
-    LIBRARIES[precision as usize].get_or_init(|| load(precision)).as_ref()
+/// The compiled kernels of a precision. Every copy has static memory of its own, which the blocks of a launch share, so each copy runs one
+/// launch at a time, and as many launches run at once as there are copies.
+#[derive(Debug)]
+struct Kernels {
+    copies: Vec<Mutex<Library>>,
 }
 
-fn load(precision: Precision) -> Option<Mutex<Library>> {
-    let folder = tempfile::tempdir().expect("a temporary folder can be created");
-    let library = folder.path().join("libkernels.so");
-    if !compile(precision, &library).expect("the source can be written and g++ can be started") {
-        eprintln!("there is no g++, so tests of CUDA kernels on the emulated GPU are skipped");
-        return None;
+impl Kernels {
+    /// Returns the kernels of a precision, which are compiled once.
+    fn of(precision: Precision) -> Option<&'static Self> {
+        static KERNELS: [OnceLock<Option<Kernels>>; 3] = [const { OnceLock::new() }; 3];
+        KERNELS[precision as usize].get_or_init(|| Self::load(precision)).as_ref()
     }
-    // SAFETY: the library was just compiled, and its initialisers have no effects.
-    Some(Mutex::new(
-        unsafe { Library::new(library) }.expect("a library that was just compiled can be opened"),
-    ))
+
+    fn load(precision: Precision) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder can be created");
+        let library = folder.path().join("libkernels.so");
+        if !compile(precision, &library).expect("the source can be written and g++ can be started") {
+            eprintln!("there is no g++, so tests of CUDA kernels on the emulated GPU are skipped");
+            return None;
+        }
+        let copies = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let open = |i: usize| {
+            // A library that is opened twice is one library, unless its file is another one.
+            let copy = folder.path().join(format!("libkernels-{i}.so"));
+            std::fs::copy(&library, &copy).expect("a library that was just compiled can be copied");
+            // SAFETY: the library was just compiled, and its initialisers have no effects.
+            Mutex::new(unsafe { Library::new(copy) }.expect("a library that was just compiled can be opened"))
+        };
+        Some(Self { copies: (0..copies).map(open).collect() })
+    }
+
+    /// Returns a copy that runs no launch, or waits for one.
+    fn free_copy(&self) -> MutexGuard<'_, Library> {
+        let free = self.copies.iter().find_map(|copy| copy.try_lock().ok());
+        free.unwrap_or_else(|| self.copies[0].lock().expect("a kernel that fails aborts the process"))
+    }
 }
 
 impl EmulatedGpu {
@@ -51,7 +72,7 @@ impl EmulatedGpu {
     ///
     /// Returns `None` if the host has no C++ compiler (`g++`), which is reported once on stderr.
     pub fn new(precision: Precision) -> Option<Self> {
-        Some(Self { library: library(precision)?, blocks: Mutex::default() })
+        Some(Self { kernels: Kernels::of(precision)?, blocks: Mutex::default() })
     }
 
     fn check(&self, at: Address, bytes: usize) {
@@ -109,7 +130,7 @@ impl Device for EmulatedGpu {
     }
 
     fn launch(&self, launch: &Launch<'_>) -> Result<(), CudaError> {
-        let library = self.library.lock().expect("a kernel that fails aborts the process");
+        let library = self.kernels.free_copy();
         let name = CString::new(launch.kernel).expect("names of kernels contain no NUL");
         // SAFETY: `run` has this type, and reads only the struct, whose fields are the words.
         unsafe {
