@@ -64,26 +64,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn predictions_are_those_of_the_design() {
+    fn predictions_are_for_the_stages_of_nas_bench_201_and_fall_from_stage_to_stage_or_stay() {
         let predictions = Predictions::read().unwrap();
-        let all: Vec<_> = predictions
-            .operation
-            .iter()
-            .filter_map(|op| Some((op.name.as_str(), op.microseconds.clone()?)))
-            .collect();
-        let expected = [
-            ("forward 3x3", vec![130.0, 90.0, 60.0]),
-            ("forward 1x1", vec![40.0, 20.0, 15.0]),
-            ("norm reduction", vec![55.0, 20.0, 10.0]),
-            ("data gradient 3x3", vec![200.0, 110.0, 80.0]),
-            ("data gradient 1x1", vec![45.0, 25.0, 15.0]),
-            ("weight gradient 3x3", vec![230.0, 100.0, 60.0]),
-            ("weight gradient 1x1", vec![80.0, 25.0, 20.0]),
-            ("pooling", vec![50.0, 25.0, 13.0]),
-        ];
-        assert_eq!(all, expected);
         let stages: Vec<_> = predictions.stage.iter().map(|stage| stage.shape().to_string()).collect();
-        assert_eq!(stages, ["16×32×32", "32×16×16", "64×8×8"]);
-        assert_eq!(predictions.batch, 256);
+        assert_eq!((stages.join(" ").as_str(), predictions.batch), ("16×32×32 32×16×16 64×8×8", 256));
+        for Operation { name, microseconds, .. } in &predictions.operation {
+            let Some(times) = microseconds else { continue };
+            // The first stage moves twice as many numbers as the second, and that twice as many as the third.
+            assert!(times[0] > times[1] && times.iter().all(|&time| time > 0.0), "{name}");
+        }
     }
 }
