@@ -26,7 +26,8 @@ const RANKED: usize = 2;
 /// Methods of panel (a).
 const METHODS: [&str; 2] = [SPOS, PADA];
 /// Methods of panel (b): those rows of Table 1 that train a single supernet, each over all five operations.
-const PANEL_B: [&str; 7] = [SPOS, "fairnas-released", "magic-at", "nsas", "sumnas-released", "close", PADA];
+const PANEL_B: [&str; 7] =
+    [SPOS, "fairnas-released", "magic-at", "nsas-released-demo", "sumnas-released", "close", PADA];
 const ARCHS: &str = "archs.txt";
 /// The only architecture of the space with one operation.
 const SINGLE: &str = "arch-of-one-operation.txt";

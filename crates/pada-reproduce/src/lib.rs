@@ -32,7 +32,7 @@ pub enum Target {
     Table1,
     /// Ablation of PA&DA, with variants that go beyond the paper.
     Ablation,
-    /// Gradient variance and tau-b of supernets over 2, 3, 4 and 5 operations.
+    /// Gradient variance and tau-b of supernets over 1 to 5 operations, and of several methods.
     FigureGv,
 }
 

@@ -33,10 +33,10 @@ impl Preset {
     /// Returns the assignments that the preset adds to that config.
     ///
     /// Mini trains for 10 of the 20 epochs of its config. An epoch with one path per step takes 0.5 s on 2 cores. The cost of each row, in
-    /// epochs with one path per step: SPOS, CLOSE and PA&DA 10; FairNAS 50; Magic-AT and NSAS 30; SUMNAS 100; Few-Shot
-    /// 10 + 25 · 5 = 135; GM 10 + 6 · 3 + 8 · 10 = 108, and about 10 more for 160 comparisons on each of its 8 samples. A row ranks 300
-    /// architectures in 10 s. All rows of Table 1, with both variants of a method, the controls and three seeds, are 51 runs; the record
-    /// `2026-11-25-table1-mini` contains their times.
+    /// epochs with one path per step: SPOS, CLOSE, PA&DA and NSAS (released demo) 10; FairNAS 50; Magic-AT and NSAS
+    /// (notebook) 30; NSAS (archive) up to 90; SUMNAS 100; Few-Shot-5 10 + 5 · 5 = 35; Few-Shot-25 10 + 25 · 5 = 135; GM 4 · (1 + 2 + 4) + 8 ·
+    /// 10 = 108, and about 10 more for 160 comparisons on each of its 8 samples. A row ranks 300 architectures in 10 s. All rows of Table 1,
+    /// with all variants of a method, the controls and three seeds, are 60 runs.
     pub(crate) fn set(self) -> &'static [&'static str] {
         match self {
             Self::Mini => &["train.epochs=10"],
@@ -77,8 +77,8 @@ impl Preset {
     /// Returns the values of the variables that methods use (`$name`), computed from the number of epochs of the config.
     ///
     /// The sub-supernets of Few-Shot train half as long as the supernet, as in its paper. DIFFERS: no public text says how long GM trains
-    /// between splits and after the last split. Three tenths of the epochs between splits, and all epochs after the last split, because the
-    /// sub-supernets start from new weights, add up to the cost in the published table.
+    /// between three splits. Two fifths of the epochs before each split, and all epochs after the last one, are the public ratio 20 : 20 : 50 for
+    /// two splits, and add up to 10.8 times the cost of SPOS; the published cost is 11.3 times.
     pub(crate) fn variables(self, epochs: usize) -> [(&'static str, usize); 4] {
         [
             ("$half_epochs", epochs.div_ceil(2)),

@@ -524,7 +524,7 @@ impl<'a> Job<'a> {
         let own = match &self.owns[index] {
             None => None,
             Some(own) => {
-                let label = own.method.row_name().label;
+                let label = row.own_label.clone().unwrap_or_else(|| own.method.row_name().label);
                 if let Err(reason) = &own.supernet {
                     remarks.push(format!("own run of {label} refused: {reason}"));
                 }
@@ -638,7 +638,7 @@ impl<'a> Job<'a> {
                 .to_owned(),
         );
         for (row, own) in self.rows.iter().zip(&self.owns) {
-            let Some(own) = own else { continue };
+            let Some(own) = own.as_ref().filter(|own| own.supernet.is_ok()) else { continue };
             notes.extend(row.unsaid().or_else(|| own.method.unsaid()));
         }
         notes

@@ -112,7 +112,7 @@ impl Own {
         let supernet = match RunConfig::read_with(&file, &set) {
             Ok(mut config) => {
                 config.seed = SEARCH_SEED;
-                refusal(&config).map_or(Ok(config), Err)
+                reason_to_refuse(&config).map_or(Ok(config), Err)
             }
             // The method does not fit the space. An assignment of the user that is wrong is an error instead.
             Err(error) => match RunConfig::read_with(&file, &set[..methods_own]) {
@@ -131,7 +131,7 @@ impl Own {
 }
 
 /// Returns the reason why a method cannot train on the space of its config.
-fn refusal(config: &RunConfig) -> Option<String> {
+fn reason_to_refuse(config: &RunConfig) -> Option<String> {
     if let Err(error) = config.check() {
         return Some(error.to_string());
     }
@@ -141,7 +141,7 @@ fn refusal(config: &RunConfig) -> Option<String> {
     FairPaths::new(SubSpace::full(space.as_ref()), *variant).err().map(|error| error.to_string())
 }
 
-/// What is known of the search of an own row: the file `search.json` in its folder.
+/// The search of an own row. Its folder has it as `search.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchRecord {
@@ -234,9 +234,9 @@ mod tests {
         for (which, trained) in [
             (
                 NetworkTarget::Table2,
-                ["spos", "nsas", "few-shot", "gm", "pada", "fairnas-released"].as_slice(),
+                ["spos", "nsas-released-demo", "few-shot", "gm", "pada", "fairnas-released"].as_slice(),
             ),
-            (NetworkTarget::Table3, &["spos", "nsas", "few-shot", "gm", "pada"]),
+            (NetworkTarget::Table3, &["spos", "nsas-archive", "few-shot", "gm", "pada"]),
         ] {
             for preset in PRESETS {
                 let owns = owns(which, preset);

@@ -6,9 +6,6 @@ use serde::Serialize;
 use crate::ReproduceError;
 use crate::trials::record_file;
 
-/// The place of the top-5 accuracy in a record of a retraining.
-const TOP_5: &str = "/ranking/best/0/top5";
-
 /// The test of a retrained network. Accuracies are in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Test {
@@ -31,20 +28,12 @@ pub(crate) struct Retrained {
 impl Test {
     /// Reads the test from the folder of a finished retraining.
     pub(crate) fn read(folder: &Path) -> Result<Self, ReproduceError> {
-        let file = record_file(folder);
-        let record = RunRecord::read(&file)?;
+        let record = RunRecord::read(&record_file(folder))?;
         let best = record.ranking.as_ref().and_then(|ranking| ranking.best.first());
         let nameless = || ReproduceError::Trial(format!("{} names no architecture", folder.display()));
-        let top1 = best.ok_or_else(nameless)?.score;
-        Ok(Self { top1, top5: top5(&file)? })
+        let best = best.ok_or_else(nameless)?;
+        Ok(Self { top1: best.score, top5: best.top5 })
     }
-}
-
-/// Reads the top-5 accuracy from a record. `None` if the record has none.
-fn top5(record: &Path) -> Result<Option<f64>, ReproduceError> {
-    let text = std::fs::read_to_string(record).map_err(ReproduceError::io(record))?;
-    let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-    Ok(json.and_then(|json| json.pointer(TOP_5)?.as_f64()))
 }
 
 impl Retrained {
@@ -71,16 +60,5 @@ mod tests {
         let one = Retrained::of(&[test(97.0, Some(99.0)), test(98.0, None)]).unwrap();
         assert_eq!(one.top5, None);
         assert_eq!(Retrained::of(&[]), None);
-    }
-
-    #[test]
-    fn top_5_is_read_where_a_record_has_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let record = folder.path().join("record.json");
-        std::fs::write(&record, r#"{"ranking": {"best": [{"score": 50.0, "top5": 91.5}]}}"#).unwrap();
-        assert_eq!(top5(&record).unwrap(), Some(91.5));
-        std::fs::write(&record, r#"{"ranking": {"best": [{"score": 50.0}]}}"#).unwrap();
-        assert_eq!(top5(&record).unwrap(), None);
-        assert!(top5(&folder.path().join("none.json")).is_err());
     }
 }

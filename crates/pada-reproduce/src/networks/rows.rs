@@ -31,6 +31,8 @@ pub(crate) struct Row {
     /// Assignments of the method on the space of the table.
     #[serde(default)]
     pub(crate) method_set: Vec<String>,
+    /// The name of the own network, if it is not the label of the method.
+    pub(crate) own_label: Option<String>,
     /// Settings of the method on this space that no public text gives, and the values that are used instead.
     unsaid: Option<String>,
     note: Option<String>,
@@ -100,7 +102,7 @@ impl Row {
             Some(reason) if reason == NOWHERE => {
                 (self.note.is_none() && self.published.is_some()).then_some(reason)
             }
-            Some(_) => Some("not retrained: no architecture of the space".to_owned()),
+            Some(reason) => Some(format!("not retrained: {reason}")),
             None => None,
         };
         self.note.iter().cloned().chain(refused).collect()
@@ -142,12 +144,12 @@ mod tests {
             let cells = row.published(&table).unwrap().cells;
             counted += 1;
             let off = |count: u64, millions: f64| (count as f64 / 1e6 - millions).abs() / millions;
-            // FBNet-C's are counted otherwise in its paper; all others round to the published digits.
+            // FBNet-C is counted otherwise in its paper. FairNAS-A has 4.65 M parameters, printed 4.6.
             let allowed = if row.name == "fbnet-c" { 0.015 } else { 0.013 };
             assert!(off(cost.params, cells[0].number().unwrap()) < allowed, "{}: {cost:?}", row.name);
             assert!(off(cost.macs, cells[1].number().unwrap()) < allowed, "{}: {cost:?}", row.name);
         }
-        assert!(counted >= 5, "{counted}");
+        assert_eq!(counted, 5);
     }
 
     #[test]
@@ -164,10 +166,9 @@ mod tests {
             }
             // The methods of this project are all in both tables.
             let methods: Vec<String> = rows.iter().filter_map(|row| Some(row.method()?.name)).collect();
-            for method in
-                ["spos", "fairnas-released", "nsas-archive", "magic-at", "few-shot", "gm", "close", "pada"]
+            for method in ["spos", "fairnas-released", "nsas", "magic-at", "few-shot", "gm", "close", "pada"]
             {
-                assert_eq!(methods.iter().filter(|name| *name == method).count(), 1, "{method}");
+                assert_eq!(methods.iter().filter(|name| name.starts_with(method)).count(), 1, "{method}");
             }
         }
     }

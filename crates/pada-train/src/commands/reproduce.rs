@@ -55,9 +55,9 @@ struct PlanArgs {
     /// Run only these rows, of any table. The table then has only these rows; finished trials of other rows are kept.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     methods: Vec<String>,
-    /// Seeds 0 to N - 1.
-    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..))]
-    seeds: u64,
+    /// Seeds 0 to N - 1; 3 if not given, and 1 in table2 and table3.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: Option<u64>,
     /// Output folder for trials and tables; runs/<what>-<preset> if not given. Finished trials in it are not run again.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -181,7 +181,7 @@ impl MergeArgs {
         let PlanArgs { preset, methods, seeds, out, set, json: _ } = &self.plan;
         let mut plan = NetworkPlan::new((*preset).into());
         plan.methods.clone_from(methods);
-        plan.seeds = *seeds;
+        plan.seeds = seeds.unwrap_or(plan.seeds);
         plan.out.clone_from(out);
         plan.set.clone_from(set);
         plan.supernet_set.clone_from(&self.supernet_set);
@@ -194,7 +194,7 @@ impl PlanArgs {
     fn plan(&self) -> Plan {
         let mut plan = Plan::new(self.preset.into());
         plan.methods.clone_from(&self.methods);
-        plan.seeds = self.seeds;
+        plan.seeds = self.seeds.unwrap_or(plan.seeds);
         plan.out.clone_from(&self.out);
         plan.set.clone_from(&self.set);
         plan

@@ -294,16 +294,18 @@ mod tests {
         assert_eq!(nsas.recent.last(), Some(&arch("343")));
     }
 
+    /// 000 is the most novel path against 344, so it comes in if it is still a candidate.
     #[test]
     fn only_the_last_fifty_paths_can_come_in() {
-        let mut nsas = rule(1);
-        nsas.archive = vec![arch("000")];
-        for _ in 0..60 {
-            nsas.consider(&arch("111"), &mut rng());
+        for (later, comes_in) in [(48, true), (49, false)] {
+            let mut nsas = rule(2);
+            nsas.archive = vec![arch("340"), arch("344")];
+            nsas.recent = vec![arch("000")];
+            nsas.recent.extend((0..later).map(|_| arch("340")));
+            nsas.consider(&arch("340"), &mut rng());
+            assert_eq!(nsas.recent.len(), (later + 2).min(50));
+            assert_eq!(nsas.archive().contains(&arch("000")), comes_in, "after {later} paths");
         }
-        assert_eq!(nsas.recent.len(), 50);
-        // The rest of an archive of one is empty, so nothing is more novel than the member.
-        assert_eq!(nsas.archive(), [arch("000")]);
     }
 
     /// The demo draws one path and then ten, and keeps the first of those with the largest mean distance to the archive.

@@ -221,6 +221,14 @@ impl RunConfig {
             )?;
             let starts_anew =
                 split.schedule == SplitSchedule::WholeRun && split.last == LastSplit::Reinitialise;
+            let continues = matches!(self.train.optimizer, OptimizerName::Sgd | OptimizerName::Nesterov)
+                && self.train.schedule != Schedule::Plateau;
+            check(
+                "split.schedule",
+                "whole-run",
+                continues || split.schedule != SplitSchedule::WholeRun,
+                "another one with RMSprop or a plateau: sub-supernets inherit momentum, but neither squares of gradients nor losses",
+            )?;
             check(
                 "split.last_schedule",
                 "whole-run",
@@ -234,7 +242,7 @@ impl RunConfig {
                      distribution can be impossible in a sub-supernet";
         check("paths.rule", self.paths.rule(), fits, range)?;
         let connects = self.paths != PathsConfig::Connected || self.supernet.space == SpaceName::Nb201;
-        let range = "uniform unless the search space is nb201: cells of nb201 alone can lose all ways from their input to their output";
+        let range = "another rule unless the search space is nb201: only its cells can have no connection between input and output";
         check("paths.rule", self.paths.rule(), connects, range)?;
         augment::check_augment(&self.augment, &self.data)?;
         self.update.check(self)?;
