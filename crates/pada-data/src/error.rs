@@ -115,7 +115,7 @@ pub enum DataError {
         /// Number of images.
         images: usize,
     },
-    /// AutoAugment or RandAugment are to change images that do not have three channels.
+    /// AutoAugment or RandAugment was requested for images that do not have three channels.
     #[error(
         "the images of {dataset} have {channels} channels, but AutoAugment and RandAugment are for red, green and blue; switch them off"
     )]

@@ -46,8 +46,8 @@ const LEGEND: &str = "
 *Published*: the cells of the paper as it prints them, with its dashes and blank cells; *n/a* marks a row that its table does not have.
 *P@Top5%*: share of the top 5 % by score that are among the top 5 % by stand-alone accuracy. *BR@Top5%*: best true rank among the top 5 % by
 score, divided by the number of architectures; smaller is better. *Partial tau*: tau-b given the number of parameters. *GV*: gradient
-variance; *scale-free GV*: GV divided by ‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS and SUMNAS combines the gradients of several
-paths, so their GV is not comparable with the other rows. *#params*: the number of parameters as a score. Standard deviations divide by
+variance; *scale-free GV*: GV divided by ‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS (archive, notebook) and SUMNAS combines
+the gradients of several paths, and one of NSAS (released demo) has half of the gradient, so their GV is not comparable with the other rows. *#params*: the number of parameters as a score. Standard deviations divide by
 n − 1.";
 
 const SAMPLING_LEGEND: &str = "\
@@ -65,7 +65,7 @@ impl MethodTable {
         line(format!("# {}\n", self.title));
         self.notes.iter().for_each(|note| line(format!("- {note}")));
         if self.missing > 0 {
-            line(format!("- **Not finished:** {} trials are missing.", self.missing));
+            line(format!("- **Not finished:** {} trials are not finished.", self.missing));
         }
         let archs = self.archs();
         if archs.len() > 1 {

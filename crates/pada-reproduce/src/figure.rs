@@ -47,7 +47,8 @@ const COLUMNS: [&str; 10] = [
 const NOTE: &str = "Panel (a): one method, supernets over 1 to 5 operations per edge. Panel (b): methods, each with a supernet over all \
                     5 operations. In both panels, tau-b is that of the same 64 architectures: the operations nor_conv_1x1 and \
                     nor_conv_3x3 on six edges. With one operation per edge, no two sub-models share weights and tau-b is 1 by \
-                    definition; it is not measured. GV is the mean over all epochs. Stand-alone accuracies are those of \
+                    definition; it is not measured. GV is the mean over all epochs; a step of FairNAS, Magic-AT and SUMNAS combines the gradients of several paths, and \
+                    one of NSAS (released demo) has half of the gradient, so their GV is not comparable. Stand-alone accuracies are those of \
                     NAS-Bench-201, CIFAR-10 test after 200 epochs.";
 const UNVERIFIED: &str = "Unverified: the order of the operations after the first two, which methods the slide's panel (b) shows, and the \
                           space on which they train.";
@@ -193,7 +194,7 @@ fn write_files(
     notes.iter().for_each(|note| markdown += &format!("- {note}\n"));
     let missing = trials - progress.finished.len() - progress.failed.len();
     if missing > 0 {
-        markdown += &format!("- **Not finished:** {missing} runs are still to come.\n");
+        markdown += &format!("- **Not finished:** {missing} runs are not finished.\n");
     }
     for failed in &progress.failed {
         markdown += &format!("- **Failed:** {}: {}\n", failed.trial, failed.reason);

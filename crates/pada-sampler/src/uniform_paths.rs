@@ -4,7 +4,7 @@ use rand::Rng;
 use crate::path_sampler::check_space;
 use crate::{PathSampler, SamplerError};
 
-/// Tells whether the cell of an architecture connects its input with its output.
+/// A function that returns true if the cell of an architecture connects its input with its output.
 pub type IsConnected = Box<dyn Fn(&Arch) -> bool + Send>;
 
 /// Draws one path per step, each operation of each position with the same probability, as SPOS does.

@@ -45,7 +45,7 @@ pub(crate) struct OwnCells {
     /// The name of the method.
     pub(crate) method: String,
     pub(crate) label: String,
-    /// Whether the method cannot train on the space. The remarks give the reason.
+    /// True if the method cannot train on the space. The remarks give the reason.
     pub(crate) refused: bool,
     /// The network that the search found.
     pub(crate) network: NetworkCells,
@@ -87,7 +87,7 @@ impl NetworkTable {
         let mut lines = vec![format!("# {}", self.title), String::new()];
         lines.extend(self.notes.iter().map(|note| format!("- {note}")));
         if self.missing > 0 {
-            lines.push(format!("- **Not finished: {} runs are still to come.**", self.missing));
+            lines.push(format!("- **Not finished: {} runs are not finished.**", self.missing));
         }
         let mut header = vec!["method".to_owned()];
         header.extend(self.heads.iter().cloned());
@@ -282,7 +282,7 @@ mod tests {
         let other = "| B | n/a | n/a | n/a | n/a | A (released) (refused) | – | – | – | – | – | – | – | – | – | – | – |  | own run of B \
                      refused: no cell, no edges |";
         assert!(text.contains(other), "{text}");
-        assert!(text.contains("3 runs are still to come"), "{text}");
+        assert!(text.contains("3 runs are not finished"), "{text}");
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
         for line in &lines {
             assert_eq!(line.matches('|').count(), lines[0].matches('|').count(), "{line}");

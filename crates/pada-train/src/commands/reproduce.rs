@@ -95,10 +95,10 @@ struct MergeArgs {
     /// The plan of the shards: pass the same options as to the shards.
     #[command(flatten)]
     plan: PlanArgs,
-    /// Of table2 and table3: the --supernet-set of the shards.
+    /// For table2 and table3 only: the --supernet-set of the shards.
     #[arg(long, value_name = "KEY=VALUE")]
     supernet_set: Vec<String>,
-    /// Of table2 and table3: the --candidates of the shards.
+    /// For table2 and table3 only: the --candidates of the shards.
     #[arg(long, value_name = "N")]
     candidates: Option<usize>,
 }

@@ -17,7 +17,7 @@ pub struct NsasConfig {
     pub beta: f64,
     /// The constraint paths.
     pub constraints: Constraints,
-    /// Whether the loss of the constraint paths has a gradient.
+    /// The gradient of the loss of the constraint paths.
     #[serde(default, skip_serializing_if = "has_gradient")]
     pub constraint_loss: ConstraintLoss,
 }
@@ -33,7 +33,7 @@ pub enum Constraints {
     RandomAndDiverse,
 }
 
-/// Whether the loss of the constraint paths of [`Nsas`] has a gradient.
+/// The gradient of the loss of the constraint paths of [`Nsas`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConstraintLoss {
