@@ -93,7 +93,8 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
     let momentum = executor.read(State::Momentum);
     let rms_prop = RmsProp { decay: 0.9, eps: 1e-3, form: RmsPropForm::PyTorch };
     executor.update(&SgdStep { optimizer: Optimizer::RmsProp(rms_prop), lr: 0.1, ..SgdStep::default() });
-    let second_moment = executor.read(State::SecondMoment);
+    // Its root has the relative error of the gradient, the square twice as much.
+    let second_moment = executor.read(State::SecondMoment).into_iter().map(f32::sqrt).collect();
     executor.deferred_error()?;
     Ok(vec![
         ("logits", stats.logits.values),
@@ -103,7 +104,7 @@ fn step(executor: &mut dyn Executor, graph: &Graph) -> Result<Results, ExecError
         ("norms of gradients", norms),
         ("updates", update),
         ("momentum", momentum),
-        ("second moment", second_moment),
+        ("root of the second moment", second_moment),
     ])
 }
 
@@ -212,6 +213,8 @@ fn graph(layout: &WeightLayout, channels: usize) -> Result<Graph, GraphError> {
     let z = g.relu(z);
     let square = g.conv(z, Conv::same(of("square"), channels, 3, 1))?;
     let square = g.norm(square, norm(None))?;
+    let pooled = g.global_avg_pool(square);
+    let square = g.gate(square, pooled)?;
     let pools = [g.avg_pool(x, pool)?, g.max_pool(z, pool)?];
     let sum = g.add(&[pools[0], pools[1], y, square])?;
     let both = g.concat(&[sum, z])?;

@@ -47,8 +47,6 @@ fn check(case: &Case, graph: &pada_graph::Graph, what: &str) {
 fn nb201_steps_on_a_gpu_equal_the_cpu() {
     let space = Nb201::new();
     for (i, (channels, shape, images, norms)) in [
-        // The widths and the channels of all stages of the paper's supernet.
-        (16, Shape::new(3, 32, 32), 2, Norms::Plain),
         (16, Shape::new(3, 8, 8), 5, Norms::Plain),
         (6, Shape::new(1, 12, 8), 17, Norms::Affine),
         (20, Shape::new(4, 8, 8), 3, Norms::Plain),
@@ -66,6 +64,16 @@ fn nb201_steps_on_a_gpu_equal_the_cpu() {
         let graph = net.lower_aligned(&pair[0], &pair[1], 3.0).unwrap();
         check(&case, &graph, &format!("{channels} aligned"));
     }
+}
+
+/// The widths and the channels of all stages of the paper's supernet.
+#[test]
+fn a_step_of_the_papers_supernet_on_a_gpu_equals_the_cpu() {
+    let shape = Shape::new(3, 32, 32);
+    let net = Nb201Net::new(16, 1, shape, 10, Norms::Plain);
+    let case = Case::new(net.weights(), shape, 1, 10, 1);
+    let graph = net.lower(&Nb201::new().parse("023002").unwrap()).unwrap();
+    check(&case, &graph.simplified(), "32×32");
 }
 
 /// Blocks multiply several strips only in large batches. A strip is an image of one pixel here.
