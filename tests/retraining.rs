@@ -138,7 +138,7 @@ fn what_a_recipe_asks_for_and_the_network_lacks_is_refused() {
     };
     try_it("darts", "DARTS_V2", "retrain.auxiliary=0.4").fails(2, &["retrain.auxiliary", "32×32"]);
     try_it("darts", "DARTS_V2", "retrain.drop_path=1.5").fails(2, &["`retrain.drop_path` is 1.5", "below 1"]);
-    try_it("darts", "NASNet", "seed=1").fails(2, &["5 nodes"]);
+    try_it("darts", "DARTS_V3", "seed=1").fails(2, &["DARTS_V3"]);
     try_it("proxyless", "GM_ProxylessNAS", "retrain.drop_path=0.2")
         .fails(2, &["`retrain.drop_path` has no effect", "proxyless"]);
     try_it("proxyless", "FairNAS_A", "seed=1").fails(2, &["width"]);

@@ -118,11 +118,11 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
         ("proxyless", "paths.rule=fair", &["leave operations out"]),
         ("darts", "supernet.ops=[\"conv\"]", &["conv", "sep_conv_3x3"]),
         ("proxyless", "supernet.ops=[\"skip\"]", &["decision 0", "mb3_k3"]),
-        ("darts", "update={rule=\"magic-at\",weight=0.5}", &["magic-at", "nb201"]),
+        ("darts", "update={rule=\"magic-at\",weight=0.5}", &["magic-at", "anchor"]),
         (
             "darts",
             "update={rule=\"close\",openings=[0.0],gate={embedding=4,hidden=4,temperature=5.0}}",
-            &["close", "nb201"],
+            &["close", "two cells"],
         ),
     ] {
         let mut args = tiny_run(space, &out);
