@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         std::fs::write(folder.join(name), text).with_context(|| folder.join(name).display().to_string())
     };
     write("memory.csv", &csv(&samples))?;
-    write("memory.svg", &figure(&samples)?)?;
+    write("memory.svg", &figure(&samples))?;
     let summary = summary(args, &samples, &growth, record);
     write("summary.md", &summary)?;
     print!("{summary}");
@@ -158,11 +158,11 @@ fn csv(samples: &[Sample]) -> String {
     csv
 }
 
-fn figure(samples: &[Sample]) -> anyhow::Result<String> {
+fn figure(samples: &[Sample]) -> String {
     let point = |s: &Sample| (s.epoch as f64, Spread { mean: s.bytes as f64 / MIB, sd: None, n: 1 });
     let memory = Curve { label: "resident memory".to_owned(), points: samples.iter().map(point).collect() };
     // The axis starts at zero, because otherwise the noise of a single page fills the plot.
-    Ok(curve_plot("Resident memory of a run", &Axes { x: "epoch", y: "MiB" }, Origin::Zero, &[memory])?)
+    curve_plot("Resident memory of a run", &Axes { x: "epoch", y: "MiB" }, Origin::Zero, &[memory])
 }
 
 fn summary(args: &Args, samples: &[Sample], growth: &Growth, record: u64) -> String {

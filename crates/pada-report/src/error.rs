@@ -22,10 +22,4 @@ pub enum ReportError {
         /// The JSON error with line and column.
         source: serde_json::Error,
     },
-    /// A plot cannot be drawn.
-    #[error("the plot cannot be drawn: {reason}")]
-    Plot {
-        /// The error of the drawing library.
-        reason: String,
-    },
 }

@@ -238,12 +238,12 @@ fn write_files(
         if name == TAU {
             curves.extend(free.iter().map(line));
         }
-        let plot = curve_plot(title, &axes, Origin::Data, &curves)?;
+        let plot = curve_plot(title, &axes, Origin::Data, &curves);
         write_whole(&file.with_file_name(name), plot.as_bytes())?;
         let bar =
             |row: &Row| Bar { label: row.label.clone(), value: of(row), points: vec![], published: None };
         let bars: Vec<Bar> = panel_b.iter().map(bar).collect();
-        let plot = bar_plot(&format!("{title}: methods"), y, &bars, &[])?;
+        let plot = bar_plot(&format!("{title}: methods"), y, &bars, &[]);
         write_whole(&file.with_file_name(format!("methods-{name}")), plot.as_bytes())?;
     }
     Ok(())

@@ -213,7 +213,7 @@ fn write_files(
     marks.extend(
         table.ceiling.map(|ceiling| Mark { label: "ceiling: seed against seed".into(), at: ceiling.tau_b }),
     );
-    write(&file.with_file_name("bars.svg"), &bar_plot(&table.title, "tau-b", &bars, &marks)?)?;
+    write(&file.with_file_name("bars.svg"), &bar_plot(&table.title, "tau-b", &bars, &marks))?;
     let by_method = by_method(progress);
     let panel = |(row, method): (&MethodRow, &Method)| {
         let first = by_method.get(method.name.as_str())?.first()?;
@@ -222,5 +222,5 @@ fn write_files(
     };
     let panels: Vec<Panel> = table.rows.iter().zip(methods).filter_map(panel).collect();
     let axes = Axes { x: "accuracy with shared weights, %", y: "stand-alone accuracy, %" };
-    write(&file.with_file_name("scatter.svg"), &scatter_plot(&table.title, &axes, &panels)?)
+    write(&file.with_file_name("scatter.svg"), &scatter_plot(&table.title, &axes, &panels))
 }

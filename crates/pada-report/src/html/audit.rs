@@ -1,8 +1,9 @@
 use maud::{Markup, html};
 
-use super::chart::{Frame, Key, Line, Scale, colour, legend, lines};
+use super::chart::{Frame, Key, Line, colour, legend, lines};
 use super::markup::{Head, figure, table};
-use super::numbers::{count, digits, fixed, optional};
+use crate::numbers::{count, digits, fixed, optional};
+use crate::scale::Scale;
 use crate::{EpochRecord, RunRecord};
 
 type Of = fn(&EpochRecord) -> Option<f64>;

@@ -7,8 +7,8 @@ use super::chart::{COLOURS, Key, Line, colour, legend, lines};
 use super::cost::train_rate;
 use super::curves::{self, ACCURACY, Curve, GV, LOSS, PATH_ENTROPY};
 use super::markup::{Head, anchor, figure, missing, table};
-use super::numbers::{count, duration, fixed, optional};
 use super::{Accuracies, RunView};
+use crate::numbers::{count, duration, fixed, optional};
 use crate::{Agreement, Spread};
 
 /// A comparison of several runs.

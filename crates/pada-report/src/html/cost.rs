@@ -1,7 +1,7 @@
 use maud::{Markup, html};
 
-use super::numbers::{count, duration};
 use crate::communication::{in_turn, volume};
+use crate::numbers::{count, duration};
 use crate::{CommunicationRecord, RunRecord};
 
 /// Time and throughput of a run.

@@ -1,8 +1,9 @@
 use maud::{Markup, html};
 
-use super::chart::{Frame, Line, Scale, lines};
+use super::chart::{Frame, Line, lines};
 use super::markup::{figure, missing};
-use super::numbers::digits;
+use crate::numbers::digits;
+use crate::scale::Scale;
 use crate::{EpochRecord, RunRecord};
 
 /// A measurement that epochs have.

@@ -3,8 +3,8 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
 use super::markup::figure;
-use super::numbers::{count, digits, fixed};
 use super::{Pixels, PreferredImages, Thumbnail};
+use crate::numbers::{count, digits, fixed};
 
 /// The images with the highest and lowest probability under the data sampler.
 pub(super) fn images(found: &PreferredImages) -> Markup {

@@ -7,7 +7,6 @@ mod cost;
 mod curves;
 mod images;
 mod markup;
-mod numbers;
 mod paths;
 mod result;
 mod scatter;

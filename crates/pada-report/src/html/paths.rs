@@ -1,10 +1,11 @@
 use maud::{Markup, html};
 
 use super::RunView;
-use super::chart::{Frame, Key, Scale, colour, legend, stacked_areas};
+use super::chart::{Frame, Key, colour, legend, stacked_areas};
 use super::curves::{self, PATH_ENTROPY};
 use super::markup::figure;
-use super::numbers::percent;
+use crate::numbers::percent;
+use crate::scale::Scale;
 use crate::{EpochRecord, RunRecord};
 
 /// The path distribution over the epochs.

@@ -3,8 +3,8 @@ use pada_metrics::Metrics;
 
 use super::chart::{Estimate, estimates};
 use super::markup::{Head, figure, missing, table};
-use super::numbers::{count, fixed, optional};
 use super::verdict::verdict;
+use crate::numbers::{count, fixed, optional};
 use crate::{Agreement, BestEpoch, RankRecord};
 
 /// The result of a run: tau-b and P@Top5% first, then the comparison with zero-cost baselines.

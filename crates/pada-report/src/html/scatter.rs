@@ -1,9 +1,10 @@
 use maud::{Markup, html};
 
-use super::chart::{Frame, Group, Scale, points};
+use super::chart::{Frame, Group, points};
 use super::markup::{figure, missing};
-use super::numbers::{count, fixed};
 use super::{Accuracies, ArchAccuracy};
+use crate::numbers::{count, fixed};
+use crate::scale::Scale;
 
 /// Share of the architectures that are marked as the best.
 const TOP: f64 = 0.05;

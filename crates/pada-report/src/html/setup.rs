@@ -2,8 +2,8 @@ use maud::{Markup, html};
 
 use super::RunView;
 use super::markup::{Level, section};
-use super::numbers::count;
 use crate::SupernetRecord;
+use crate::numbers::count;
 
 /// Method, network, images and config of a run.
 pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {

@@ -1,8 +1,8 @@
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
+use maud::html;
 
-use super::{COLOURS, range, svg, text_style};
-use crate::{ReportError, Spread};
+use super::{COLOURS, Plot, dot, line, svg};
+use crate::Spread;
+use crate::scale::Scale;
 
 /// One bar of a [`bar_plot`].
 #[derive(Clone, Debug, PartialEq)]
@@ -27,82 +27,60 @@ pub struct Mark {
 }
 
 // Sizes in pixels.
-const ROW: u32 = 26;
-const WIDTH: u32 = 860;
-const LABELS: u32 = 210;
-const HEAD: u32 = 34;
-const FOOT: u32 = 56;
-/// Half the height of a bar, in rows.
-const HALF: f64 = 0.32;
+const ROW: f64 = 26.0;
+const WIDTH: f64 = 860.0;
+const LABELS: f64 = 210.0;
+const HEAD: f64 = 40.0;
+const FOOT: f64 = 56.0;
+const BAR: f64 = 16.0;
+/// Half the size of a cross.
+const CROSS: f64 = 5.0;
 
 /// Draws horizontal bars from zero, the first on top, with standard deviations, single values and published numbers, and reference lines
 /// for `marks`. Returns the SVG text.
-///
-/// # Errors
-/// Returns [`ReportError::Plot`] if the drawing library fails.
-pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> Result<String, ReportError> {
-    let rows = bars.len().max(1) as u32;
-    let legend = 18 * (marks.len() as u32 + 1) + 8;
-    svg((WIDTH, HEAD + ROW * rows + FOOT + legend), |area| {
-        let area = area.titled(title, (super::FONT, 18))?;
-        let (plot, foot) = area.split_vertically((ROW * rows + FOOT) as i32);
-        let ends = |bar: &Bar| {
-            let sd = |v: Spread| v.sd.unwrap_or(0.0);
-            let value = bar.value.into_iter().flat_map(move |v| [v.mean - sd(v), v.mean + sd(v)]);
-            value.chain(bar.published).chain(bar.points.clone()).collect::<Vec<f64>>()
-        };
-        let values = bars.iter().flat_map(ends).chain(marks.iter().map(|mark| mark.at)).chain([0.0]);
-        let mut chart = ChartBuilder::on(&plot)
-            .x_label_area_size(FOOT - 16)
-            .margin_left(LABELS)
-            .margin_right(20)
-            .margin_top(6)
-            .build_cartesian_2d(range(values), 0.0..f64::from(rows))?;
-        // Plain numbers without a negative zero.
-        let tenths = |x: &f64| format!("{:.1}", (10.0 * x).round() / 10.0 + 0.0);
-        let mut mesh = chart.configure_mesh();
-        mesh.disable_y_mesh().disable_y_axis().max_light_lines(0);
-        mesh.x_label_formatter(&tenths).x_desc(axis).draw()?;
-        for (i, bar) in bars.iter().enumerate() {
-            let y = f64::from(rows) - i as f64 - 0.5;
-            let (left, middle) =
-                (chart.plotting_area().get_pixel_range().0.start, chart.backend_coord(&(0.0, y)).1);
-            let style = text_style(14, HPos::Right, VPos::Center);
-            // The chart counts pixels from the origin of the whole picture.
-            plot.draw(&Text::new(
-                bar.label.clone(),
-                (left - 8 - plot.get_base_pixel().0, middle - plot.get_base_pixel().1),
-                style,
-            ))?;
-            if let Some(value) = bar.value {
-                let fill = COLOURS[4].mix(0.6).filled();
-                chart.draw_series([Rectangle::new([(0.0, y - HALF), (value.mean, y + HALF)], fill)])?;
-                if let Some(sd) = value.sd {
-                    let ends = vec![(value.mean - sd, y), (value.mean + sd, y)];
-                    chart.draw_series([PathElement::new(ends, BLACK.stroke_width(2))])?;
+pub fn bar_plot(title: &str, axis: &str, bars: &[Bar], marks: &[Mark]) -> String {
+    let height = ROW * bars.len().max(1) as f64;
+    let ends = |bar: &Bar| {
+        let value =
+            bar.value.into_iter().flat_map(|v| [v.mean - v.sd.unwrap_or(0.0), v.mean + v.sd.unwrap_or(0.0)]);
+        value.chain(bar.published).chain(bar.points.clone()).collect::<Vec<f64>>()
+    };
+    let values = bars.iter().flat_map(ends).chain(marks.iter().map(|mark| mark.at)).chain([0.0]);
+    let plot = Plot {
+        left: LABELS,
+        top: HEAD,
+        width: WIDTH - LABELS - 20.0,
+        height,
+        x: Scale::of(values),
+        y: Scale::exactly(0.0, 1.0),
+    };
+    let foot = HEAD + height + FOOT;
+    let about = "bar and line: mean ± sd over seeds; dot: one seed; cross: published, full protocol";
+    let content = html! {
+        (plot.x_axis(axis))
+        @for (bar, y) in bars.iter().zip((0..).map(|i| HEAD + ROW * (f64::from(i) + 0.5))) {
+            text x=(LABELS - 8.0) y=(y + 5.0) text-anchor="end" font-size="14" { (bar.label) }
+            @if let Some(Spread { mean, sd, .. }) = bar.value.filter(|value| value.mean.is_finite()) {
+                @let (zero, end) = (plot.x_of(0.0), plot.x_of(mean));
+                rect x=(zero.min(end)) y=(y - BAR / 2.0) width=((end - zero).abs()) height=(BAR) fill=(COLOURS[4]) fill-opacity="0.6" {}
+                @if let Some(sd) = sd {
+                    (line([(plot.x_of(mean - sd), y), (plot.x_of(mean + sd), y)], 2.0, "#000000"))
                 }
             }
-            chart.draw_series(bar.points.iter().map(|x| Circle::new((*x, y), 3, COLOURS[0].filled())))?;
-            chart.draw_series(bar.published.map(|x| Cross::new((x, y), 5, COLOURS[1].stroke_width(2))))?;
+            @for &point in &bar.points {
+                (dot((plot.x_of(point), y), 3.0, COLOURS[0]))
+            }
+            @if let Some(x) = bar.published.map(|published| plot.x_of(published)) {
+                (line([(x - CROSS, y - CROSS), (x + CROSS, y + CROSS)], 2.0, COLOURS[1]))
+                (line([(x - CROSS, y + CROSS), (x + CROSS, y - CROSS)], 2.0, COLOURS[1]))
+            }
         }
-        for (i, mark) in marks.iter().enumerate() {
-            let line = vec![(mark.at, 0.0), (mark.at, f64::from(rows))];
-            chart.draw_series([PathElement::new(line, mark_colour(i).stroke_width(1))])?;
+        text x=(LABELS) y=(foot) { (about) }
+        @for (i, mark) in marks.iter().enumerate() {
+            @let colour = COLOURS[(i + 2) % COLOURS.len()];
+            (line([(plot.x_of(mark.at), HEAD), (plot.x_of(mark.at), HEAD + height)], 1.0, colour))
+            text x=(LABELS) y=(foot + 18.0 * (i + 1) as f64) fill=(colour) { (format!("line at {:.3}: {}", mark.at, mark.label)) }
         }
-        let style = |colour: RGBColor| TextStyle {
-            color: colour.to_backend_color(),
-            ..text_style(13, HPos::Left, VPos::Top)
-        };
-        let about = "bar and line: mean ± sd over seeds; dot: one seed; cross: published, full protocol";
-        foot.draw(&Text::new(about, (LABELS as i32, 4), style(BLACK)))?;
-        for (i, mark) in marks.iter().enumerate() {
-            let text = format!("line at {:.3}: {}", mark.at, mark.label);
-            foot.draw(&Text::new(text, (LABELS as i32, 18 * (i as i32 + 1) + 4), style(mark_colour(i))))?;
-        }
-        Ok(())
-    })
-}
-
-fn mark_colour(i: usize) -> RGBColor {
-    COLOURS[(i + 2) % COLOURS.len()]
+    };
+    svg((WIDTH, foot + 18.0 * marks.len() as f64 + 10.0), title, &content)
 }

@@ -1,7 +1,8 @@
-use plotters::prelude::*;
+use maud::html;
 
-use super::{COLOURS, range, svg};
-use crate::{ReportError, Spread};
+use super::{COLOURS, Plot, dot, line, svg};
+use crate::Spread;
+use crate::scale::Scale;
 
 /// Axis titles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub enum Origin {
 
 /// Curves with at least this many points have no dots.
 const DENSE: usize = 50;
+// Sizes in pixels.
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 340.0;
+const LEFT: f64 = 78.0;
+const TOP: f64 = 40.0;
+/// A row of the legend, which is below the plot.
+const ROW: f64 = 18.0;
 
 /// One curve of a [`curve_plot`].
 #[derive(Clone, Debug, PartialEq)]
@@ -34,52 +42,40 @@ pub struct Curve {
 }
 
 /// Draws curves with standard deviations, and a legend if there are several. Returns the SVG text.
-///
-/// # Errors
-/// Returns [`ReportError::Plot`] if the drawing library fails.
-pub fn curve_plot(
-    title: &str,
-    axes: &Axes<'_>,
-    origin: Origin,
-    curves: &[Curve],
-) -> Result<String, ReportError> {
-    svg((760, 440), |area| {
-        let points = || curves.iter().flat_map(|curve| &curve.points);
-        let y = points().flat_map(|(_, v)| [v.mean - v.sd.unwrap_or(0.0), v.mean + v.sd.unwrap_or(0.0)]);
-        let up = match origin {
-            Origin::Data => range(y),
-            Origin::Zero => 0.0..range(y.chain([0.0])).end,
-        };
-        let mut chart = ChartBuilder::on(area)
-            .caption(title, (super::FONT, 14))
-            .x_label_area_size(44)
-            .y_label_area_size(70)
-            .margin(12)
-            .build_cartesian_2d(range(points().map(|(x, _)| *x)), up)?;
-        chart.configure_mesh().max_light_lines(0).x_desc(axes.x).y_desc(axes.y).draw()?;
-        for (i, curve) in curves.iter().enumerate() {
-            let colour = COLOURS[i % COLOURS.len()];
-            let line: Vec<(f64, f64)> = curve.points.iter().map(|(x, v)| (*x, v.mean)).collect();
-            let dots = if line.len() < DENSE { &line[..] } else { &[] };
-            chart.draw_series(dots.iter().map(|point| Circle::new(*point, 4, colour.filled())))?;
-            for (x, Spread { mean, sd, .. }) in &curve.points {
-                let ends = sd.map(|sd| vec![(*x, mean - sd), (*x, mean + sd)]);
-                chart.draw_series(ends.map(|ends| PathElement::new(ends, colour.stroke_width(1))))?;
+pub fn curve_plot(title: &str, axes: &Axes<'_>, origin: Origin, curves: &[Curve]) -> String {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let ends = points().flat_map(|(_, v)| [v.mean - v.sd.unwrap_or(0.0), v.mean + v.sd.unwrap_or(0.0)]);
+    let y = match origin {
+        Origin::Data => Scale::of(ends),
+        Origin::Zero => Scale::exactly(0.0, Scale::of(ends.chain([0.0])).ends().1),
+    };
+    let x = Scale::of(points().map(|(x, _)| *x));
+    let plot = Plot { left: LEFT, top: TOP, width: WIDTH - LEFT - 16.0, height: HEIGHT, x, y };
+    let legend = TOP + HEIGHT + 58.0;
+    let rows = if curves.len() > 1 { curves.len() } else { 0 };
+    let content = html! {
+        (plot.x_axis(axes.x))
+        (plot.y_axis(axes.y, 60.0))
+        @for (i, curve) in curves.iter().enumerate() {
+            @let colour = COLOURS[i % COLOURS.len()];
+            @let place = |(x, v): &(f64, Spread)| (plot.x_of(*x), plot.y_of(v.mean));
+            @for pair in curve.points.windows(2) {
+                (line([place(&pair[0]), place(&pair[1])], 2.0, colour))
             }
-            chart
-                .draw_series([PathElement::new(line, colour.stroke_width(2))])?
-                .label(&curve.label)
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
+            @for point @ (x, Spread { mean, sd, .. }) in &curve.points {
+                @if curve.points.len() < DENSE {
+                    (dot(place(point), 4.0, colour))
+                }
+                @if let Some(sd) = sd {
+                    (line([(plot.x_of(*x), plot.y_of(mean - sd)), (plot.x_of(*x), plot.y_of(mean + sd))], 1.0, colour))
+                }
+            }
         }
-        if curves.len() > 1 {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperMiddle)
-                .label_font((super::FONT, 13))
-                .background_style(WHITE.mix(0.8))
-                .border_style(BLACK.mix(0.3))
-                .draw()?;
+        @for (i, curve) in curves.iter().enumerate().take(rows) {
+            @let y = legend + ROW * i as f64;
+            (line([(LEFT, y - 4.0), (LEFT + 18.0, y - 4.0)], 2.0, COLOURS[i % COLOURS.len()]))
+            text x=(LEFT + 24.0) y=(y) { (curve.label) }
         }
-        Ok(())
-    })
+    };
+    svg((WIDTH, legend + ROW * rows as f64), title, &content)
 }

@@ -1,7 +1,7 @@
-use plotters::prelude::*;
+use maud::html;
 
-use super::{Axes, COLOURS, range, svg};
-use crate::ReportError;
+use super::{Axes, COLOURS, Plot, dot, svg};
+use crate::scale::Scale;
 
 /// One panel of a [`scatter_plot`].
 #[derive(Clone, Debug, PartialEq)]
@@ -13,41 +13,43 @@ pub struct Panel {
 }
 
 const COLUMNS: usize = 4;
-/// Side of a panel in pixels.
-const SIDE: u32 = 250;
-const HEAD: u32 = 30;
+// Sizes in pixels.
+const SIDE: f64 = 260.0;
+const HEAD: f64 = 34.0;
+const LEFT: f64 = 52.0;
+const TOP: f64 = 26.0;
+const BOTTOM: f64 = 44.0;
 /// Largest number of points per panel. Of more points, every k-th is drawn, because large SVG files are slow.
 const MOST: usize = 800;
 
 /// Draws one scatter panel per method. Panels share the vertical axis only, because supernets score on different scales. Returns the SVG
 /// text.
-///
-/// # Errors
-/// Returns [`ReportError::Plot`] if the drawing library fails.
-pub fn scatter_plot(title: &str, axes: &Axes<'_>, panels: &[Panel]) -> Result<String, ReportError> {
+pub fn scatter_plot(title: &str, axes: &Axes<'_>, panels: &[Panel]) -> String {
     let (rows, columns) = (panels.len().div_ceil(COLUMNS).max(1), panels.len().clamp(1, COLUMNS));
-    svg((SIDE * columns as u32, HEAD + SIDE * rows as u32), |area| {
-        let area = area.titled(title, (super::FONT, 18))?;
-        let y = range(panels.iter().flat_map(|panel| &panel.points).map(|(_, y)| *y));
-        for (panel, area) in panels.iter().zip(area.split_evenly((rows, columns))) {
-            let every = panel.points.len().div_ceil(MOST).max(1);
-            let points = || panel.points.iter().step_by(every);
-            let mut chart = ChartBuilder::on(&area)
-                .caption(&panel.title, (super::FONT, 14))
-                .x_label_area_size(34)
-                .y_label_area_size(42)
-                .margin(6)
-                .build_cartesian_2d(range(points().map(|(x, _)| *x)), y.clone())?;
-            let mut mesh = chart.configure_mesh();
-            mesh.max_light_lines(0)
-                .x_labels(4)
-                .y_labels(5)
-                .x_desc(axes.x)
-                .y_desc(axes.y)
-                .axis_desc_style((super::FONT, 12))
-                .draw()?;
-            chart.draw_series(points().map(|point| Circle::new(*point, 2, COLOURS[0].mix(0.6).filled())))?;
+    let y = Scale::of(panels.iter().flat_map(|panel| &panel.points).map(|(_, y)| *y));
+    let content = html! {
+        @for (i, panel) in panels.iter().enumerate() {
+            @let (left, top) = (SIDE * (i % COLUMNS) as f64, HEAD + SIDE * (i / COLUMNS) as f64);
+            @let every = panel.points.len().div_ceil(MOST).max(1);
+            @let plot = Plot {
+                left: left + LEFT,
+                top: top + TOP,
+                width: SIDE - LEFT - 10.0,
+                height: SIDE - TOP - BOTTOM,
+                x: Scale::of(panel.points.iter().step_by(every).map(|(x, _)| *x)),
+                y: y.clone(),
+            };
+            g font-size="11" {
+                text x=(left + SIDE / 2.0) y=(top + 16.0) text-anchor="middle" font-size="13" { (panel.title) }
+                (plot.x_axis(axes.x))
+                (plot.y_axis(axes.y, 38.0))
+                g fill-opacity="0.6" {
+                    @for (x, y) in panel.points.iter().step_by(every) {
+                        (dot((plot.x_of(*x), plot.y_of(*y)), 2.0, COLOURS[0]))
+                    }
+                }
+            }
         }
-        Ok(())
-    })
+    };
+    svg((SIDE * columns as f64, HEAD + SIDE * rows as f64), title, &content)
 }

@@ -1,8 +1,9 @@
 use maud::{Markup, html};
 use pada_metrics::Interval;
 
-use super::{Scale, WIDTH, tenth};
-use crate::html::numbers::fixed;
+use super::{WIDTH, tenth};
+use crate::numbers::fixed;
+use crate::scale::Scale;
 
 /// A value with an optional confidence interval.
 pub(in crate::html) struct Estimate<'a> {

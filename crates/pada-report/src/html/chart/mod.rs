@@ -4,14 +4,14 @@ mod areas;
 mod estimates;
 mod lines;
 mod points;
-mod scale;
 
 pub(super) use areas::stacked_areas;
 pub(super) use estimates::{Estimate, estimates};
 pub(super) use lines::{Line, lines};
 use maud::{Markup, html};
 pub(super) use points::{Group, points};
-pub(super) use scale::Scale;
+
+use crate::scale::Scale;
 
 /// Number of series colours in the style sheet.
 pub(super) const COLOURS: usize = 8;

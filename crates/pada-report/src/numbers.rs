@@ -1,7 +1,7 @@
 //! Number formats of the report.
 
 /// Formats with a fixed number of decimals, without a negative zero.
-pub(super) fn fixed(value: f64, decimals: usize) -> String {
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
         Some(rest) if rest.bytes().all(|b| b == b'0' || b == b'.') => rest.to_owned(),
@@ -10,12 +10,12 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
 }
 
 /// Formats an optional number; `–` stands for `None`.
-pub(super) fn optional(value: Option<f64>, decimals: usize) -> String {
+pub(crate) fn optional(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| fixed(value, decimals))
 }
 
 /// Formats a number of any size with three significant digits.
-pub(super) fn digits(value: f64) -> String {
+pub(crate) fn digits(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         return "0".to_owned();
@@ -27,7 +27,7 @@ pub(super) fn digits(value: f64) -> String {
 }
 
 /// Formats an integer with thousands separators.
-pub(super) fn count(value: usize) -> String {
+pub(crate) fn count(value: usize) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -40,7 +40,7 @@ pub(super) fn count(value: usize) -> String {
 }
 
 /// Formats seconds with a suitable unit.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 1.0 => format!("{:.0} ms", 1000.0 * s),
         s if s < 120.0 => format!("{s:.1} s"),
@@ -50,7 +50,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// Formats a share as percent.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{} %", fixed(100.0 * share, if share < 0.1 { 1 } else { 0 }))
 }
 

@@ -1,8 +1,8 @@
-use crate::html::numbers::fixed;
+use crate::numbers::fixed;
 
 /// An axis: a range with ticks at round numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::html) struct Scale {
+pub(crate) struct Scale {
     low: f64,
     high: f64,
     step: f64,
@@ -15,7 +15,7 @@ const MARGIN: f64 = 0.04;
 
 impl Scale {
     /// A scale that fits the finite values.
-    pub(in crate::html) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let finite = values.into_iter().filter(|v| v.is_finite());
         let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         if low > high {
@@ -26,34 +26,34 @@ impl Scale {
     }
 
     /// A scale from `low` to `high`. `high` must be larger.
-    pub(in crate::html) fn exactly(low: f64, high: f64) -> Self {
+    pub(crate) fn exactly(low: f64, high: f64) -> Self {
         Self { low, high, step: round_step((high - low) / TICKS) }
     }
 
     /// A scale of the integers from 1 to `n`.
-    pub(in crate::html) fn counting(n: usize) -> Self {
+    pub(crate) fn counting(n: usize) -> Self {
         let (low, high) = if n > 1 { (1.0, n as f64) } else { (0.5, 1.5) };
         Self { low, high, step: round_step((high - low) / TICKS).max(1.0) }
     }
 
-    pub(super) fn ends(&self) -> (f64, f64) {
+    pub(crate) fn ends(&self) -> (f64, f64) {
         (self.low, self.high)
     }
 
     /// Relative position of a value on the axis, from 0 to 1.
-    pub(super) fn share(&self, value: f64) -> f64 {
+    pub(crate) fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 
     /// The ticks.
-    pub(super) fn ticks(&self) -> Vec<f64> {
+    pub(crate) fn ticks(&self) -> Vec<f64> {
         let (first, last) = ((self.low / self.step).ceil() as i64, (self.high / self.step).floor() as i64);
         // If the range is so narrow that rounding swallows the step, there are no ticks.
         (first..=last).take(2 * TICKS as usize + 2).map(|i| i as f64 * self.step).collect()
     }
 
     /// Label of a tick, with the decimals that distinguish it from its neighbours.
-    pub(super) fn label(&self, tick: f64) -> String {
+    pub(crate) fn label(&self, tick: f64) -> String {
         let largest = self.low.abs().max(self.high.abs());
         if !(1e-3..1e6).contains(&largest) {
             return if tick == 0.0 { "0".to_owned() } else { format!("{tick:.1e}") };
