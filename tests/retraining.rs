@@ -141,7 +141,6 @@ fn what_a_recipe_asks_for_and_the_network_lacks_is_refused() {
     try_it("darts", "DARTS_V3", "seed=1").fails(2, &["DARTS_V3"]);
     try_it("proxyless", "GM_ProxylessNAS", "retrain.drop_path=0.2")
         .fails(2, &["`retrain.drop_path` has no effect", "proxyless"]);
-    try_it("proxyless", "FairNAS_A", "seed=1").fails(2, &["width"]);
     try_it("nb201", "333333", "retrain.ema=1.0").fails(2, &["`retrain.ema` is 1", "below 1"]);
     // A supernet has no recipe of this kind.
     let config = format!("{CONFIGS}/nb201/retrain-mini.toml");
