@@ -33,7 +33,7 @@ pub struct Cifar {
     labels: usize,
     /// Normalisation by mean and standard deviation of the training images, with four digits.
     normalize: Normalize,
-    /// The same numbers with the digits of the released code of PA-DA: `CIFAR_MEAN` and `CIFAR_STD` in `nasbench201/datasets/dataloader.py`
+    /// Mean and standard deviation with the digits of the released code of PA-DA: `CIFAR_MEAN` and `CIFAR_STD` in `nasbench201/datasets/dataloader.py`
     /// of <https://github.com/ShunLu91/PA-DA> at e65ad62.
     pub released: Normalize,
 }

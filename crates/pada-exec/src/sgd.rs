@@ -34,7 +34,7 @@ pub enum Optimizer {
     /// Stochastic gradient descent with momentum, as `torch.optim.SGD`: `m = momentum·m + d`, `w = w − lr·m`.
     #[default]
     Sgd,
-    /// The same with Nesterov momentum, as `torch.optim.SGD(nesterov=True)`: `m = momentum·m + d`, `w = w − lr·(d + momentum·m)`.
+    /// Stochastic gradient descent with Nesterov momentum, as `torch.optim.SGD(nesterov=True)`: `m = momentum·m + d`, `w = w − lr·(d + momentum·m)`.
     Nesterov,
     /// RMSprop, which divides the direction by the root of a moving average of its square.
     RmsProp(RmsProp),

@@ -39,16 +39,14 @@ pub struct FailedTrial {
 }
 
 const NONE: &str = "–";
-/// Stands in the published cells of a row that the paper's table does not have. A printed dash and a blank cell are values of the paper.
-const NOT_A_ROW: &str = "n/a";
 /// Explains the columns.
 const LEGEND: &str = "
 *Published*: the cells of the paper as it prints them, with its dashes and blank cells; *n/a* marks a row that its table does not have.
 *P@Top5%*: share of the top 5 % by score that are among the top 5 % by stand-alone accuracy. *BR@Top5%*: best true rank among the top 5 % by
 score, divided by the number of architectures; smaller is better. *Partial tau*: tau-b given the number of parameters. *GV*: gradient
 variance; *scale-free GV*: GV divided by ‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS (archive, notebook) and SUMNAS combines
-the gradients of several paths, and one of NSAS (released demo) has half of the gradient, so their GV is not comparable with the other rows. *#params*: the number of parameters as a score. Standard deviations divide by
-n − 1.";
+the gradients of several paths, and one of NSAS (released demo) has half of the gradient, so their GV is not comparable with the other
+rows. *#params*: the number of parameters as a score. Standard deviations divide by n − 1.";
 
 const SAMPLING_LEGEND: &str = "\
 Each cell shows the first epoch → the last epoch, mean over seeds. If a supernet was split, the last epochs of all sub-supernets are
@@ -65,7 +63,7 @@ impl MethodTable {
         line(format!("# {}\n", self.title));
         self.notes.iter().for_each(|note| line(format!("- {note}")));
         if self.missing > 0 {
-            line(format!("- **Not finished:** {} trials are not finished.", self.missing));
+            line(format!("- **Not finished:** {} trials are missing.", self.missing));
         }
         let archs = self.archs();
         if archs.len() > 1 {
@@ -183,7 +181,8 @@ impl MethodTable {
 fn cells(row: &MethodRow) -> Vec<String> {
     let published = row.method.published.as_ref();
     let cell = |of: fn(&Published) -> &PublishedCell| {
-        published.map_or_else(|| NOT_A_ROW.to_owned(), |published| of(published).text().to_owned())
+        published
+            .map_or_else(|| PublishedCell::NOT_A_ROW.to_owned(), |published| of(published).text().to_owned())
     };
     let printed = published.map(|published| published.method.clone()).filter(|method| !method.is_empty());
     let elsewhere = published.and_then(|published| published.elsewhere.clone());

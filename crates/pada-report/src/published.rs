@@ -52,6 +52,9 @@ impl PublishedCell {
     /// A cell with a printed dash.
     pub const DASH: Self = Self(std::borrow::Cow::Borrowed("–"));
 
+    /// The text of the cells of a row that the paper's table does not have. A printed dash and a blank cell are values of the paper.
+    pub const NOT_A_ROW: &str = "n/a";
+
     /// Creates a cell from its printed text. The empty text is a blank cell.
     pub fn new(text: impl Into<String>) -> Self {
         Self(std::borrow::Cow::Owned(text.into()))

@@ -194,7 +194,7 @@ fn write_files(
     notes.iter().for_each(|note| markdown += &format!("- {note}\n"));
     let missing = trials - progress.finished.len() - progress.failed.len();
     if missing > 0 {
-        markdown += &format!("- **Not finished:** {missing} runs are not finished.\n");
+        markdown += &format!("- **Not finished:** {missing} runs are missing.\n");
     }
     for failed in &progress.failed {
         markdown += &format!("- **Failed:** {}: {}\n", failed.trial, failed.reason);

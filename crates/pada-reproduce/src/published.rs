@@ -30,7 +30,7 @@ pub(crate) struct PublishedTable {
     units: Vec<String>,
     /// The rows in printed order, one cell per column.
     rows: Vec<Vec<PublishedCell>>,
-    /// What the slides say about the table, or leave open.
+    /// Remarks of the slides on the table, and questions that they leave open.
     pub(crate) notes: Vec<String>,
     /// Values of other sources by the printed name of the row, each with its source.
     elsewhere: BTreeMap<String, String>,

@@ -142,7 +142,7 @@ fn a_step_is_that_of_the_recipe() {
     let settings = settings().train;
     let factor = clip_factor(global_norm(&executor.gradient_norms()), settings.clip_norm);
     executor.update(&SgdStep {
-        lr: (settings.lr_at(at, &[]) * 4.0 / 6.0) as f32,
+        lr: (settings.lr_at(at, []) * 4.0 / 6.0) as f32,
         momentum: 0.9,
         weight_decay: 2.5e-4,
         decayed: Decayed::Kernels,

@@ -196,7 +196,7 @@ fn every_optimizer_and_schedule_resumes_bit_for_bit() {
     }
 }
 
-/// As in retraining: the smoothed loss moves the weights, and the record has the plain one.
+/// The smoothed loss moves the weights, and the record has the plain one. Retraining does the same.
 #[test]
 fn labels_are_smoothed_in_the_training_of_a_supernet() {
     let first = |smoothing| {

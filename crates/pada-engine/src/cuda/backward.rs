@@ -64,7 +64,7 @@ impl Step<'_> {
         if conv.connection == Connection::Depthwise {
             return self.each(kernel::depthwise_backward, rows * x.stride / 4, &args);
         }
-        if let Some(strips) = Strips::new(&window, &kernel, rows) {
+        if let Some(strips) = Strips::new(conv.connection, &window, &kernel, rows) {
             let channels = StripChannels::fitting(x.stride);
             let count = strips.slabs().count;
             let each = strips.each(y.shape.channels, count);
@@ -96,10 +96,7 @@ impl Step<'_> {
             Connection::Depthwise => taps,
         };
         let channels = StripChannels::fitting(x.stride.min(y.stride));
-        let strips = match conv.connection {
-            Connection::Dense => Strips::of_weights(&window, &kernel, rows, channels, self.real),
-            Connection::Depthwise => None,
-        };
+        let strips = Strips::of_weights(conv.connection, &window, &kernel, rows, channels, self.real);
         let columns = Columns::fitting(y.stride);
         let across = match (strips, conv.connection) {
             (Some(_), _) => [x.shape.channels, y.stride].map(|width| width.div_ceil(channels.count())),

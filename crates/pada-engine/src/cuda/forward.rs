@@ -235,10 +235,7 @@ impl Step<'_> {
         let (x, y) = (&self.plan.buffers[conv.source.buffer], &self.plan.buffers[op.out]);
         let (window, kernel) = self.conv(conv, op.out);
         let rows = self.rows(y.shape);
-        let strips = match conv.connection {
-            Connection::Dense => Strips::new(&window, &kernel, rows),
-            Connection::Depthwise => None,
-        };
+        let strips = Strips::new(conv.connection, &window, &kernel, rows);
         let tiles = strips.map_or(Slabs::tiles(rows), |strips| strips.slabs());
         let gathers = !op.norms.is_empty() && conv.connection == Connection::Dense;
         let partial = match gathers {

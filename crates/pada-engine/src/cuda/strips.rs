@@ -3,6 +3,7 @@
 
 use super::arguments::{Kernel, StripArgs, Window};
 use super::slabs::{ENOUGH, Slabs};
+use crate::plan::Connection;
 
 /// Pixels that are multiplied together. They lie in one row of an image.
 const OCTET: usize = 8;
@@ -67,13 +68,19 @@ pub(super) struct Strips {
 impl Strips {
     /// Divides a batch of `pixels` pixels for a forward pass or for the gradient of the input, or returns `None` if the convolution has no
     /// kernels for strips.
-    pub(super) fn new(window: &Window, kernel: &Kernel, pixels: usize) -> Option<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        window: &Window,
+        kernel: &Kernel,
+        pixels: usize,
+    ) -> Option<Self> {
         // `STRIP_PIXELS` and `STRIP_WITH_BORDER` in the kernels.
-        Self::within(Limit { pixels: 128, with_border: 264 }, window, kernel, pixels)
+        Self::within(Limit { pixels: 128, with_border: 264 }, connection, window, kernel, pixels)
     }
 
     /// Divides a batch for the gradient of weights. `real` is the size of a number in bytes.
     pub(super) fn of_weights(
+        connection: Connection,
         window: &Window,
         kernel: &Kernel,
         pixels: usize,
@@ -87,14 +94,21 @@ impl Strips {
             (StripChannels::ThirtyTwo, true) => Limit { pixels: 64, with_border: 198 },
             (StripChannels::ThirtyTwo, false) => Limit { pixels: 32, with_border: 102 },
         };
-        Self::within(limit, window, kernel, pixels)
+        Self::within(limit, connection, window, kernel, pixels)
     }
 
-    fn within(limit: Limit, window: &Window, kernel: &Kernel, pixels: usize) -> Option<Self> {
+    fn within(
+        limit: Limit,
+        connection: Connection,
+        window: &Window,
+        kernel: &Kernel,
+        pixels: usize,
+    ) -> Option<Self> {
         let &Window { step_y, step_x, dilation, border_y, border_x, .. } = window;
         let same_size = window.height == window.out_height && window.width == window.out_width;
         let channels = kernel.channels_in.max(kernel.channels_out) as usize;
-        if [step_y, step_x] != [1, 1] || !same_size || kernel.groups != 1 || channels > MOST_CHANNELS {
+        let dense = connection == Connection::Dense && kernel.groups == 1;
+        if [step_y, step_x] != [1, 1] || !same_size || !dense || channels > MOST_CHANNELS {
             return None;
         }
         let (height, width) = (window.height as usize, window.width as usize);
@@ -153,7 +167,7 @@ mod tests {
             groups: 1,
             taps: kernel * kernel,
         };
-        Strips::new(&window, &weights, images * height * width)
+        Strips::new(Connection::Dense, &window, &weights, images * height * width)
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use super::WriteMode;
 use super::combine::Affine;
-use super::pad_input::{bounds, vector};
+use super::pad_input::{activated, bounds, put, vector};
 use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
@@ -31,11 +31,8 @@ impl<T: Number, U: Unit> Kernel<T, U> for Gate<'_, T> {
         for channel in (0..stride).step_by(V::LANES) {
             let (affine, factor) = (self.affine.at::<V>(channel), vector::<V>(self.factors, channel));
             for (x, out) in self.x.chunks_exact(stride).zip(self.out.chunks_exact_mut(stride)) {
-                let x = affine.apply(vector::<V>(x, channel));
-                let x = if self.act == Activation::None { x } else { x.at_least(low).at_most(high) };
-                let out = &mut out[channel..][..V::LANES];
-                // SAFETY: the slice holds LANES numbers.
-                unsafe { x.mul(factor).store(out.as_mut_ptr()) }
+                let x = activated(self.act, affine.apply(vector::<V>(x, channel)), low, high);
+                put(out, channel, x.mul(factor), WriteMode::Store);
             }
         }
     }
@@ -69,14 +66,7 @@ impl<T: Number, U: Unit> Kernel<T, U> for GatedGradient<'_, T> {
                 if self.act != Activation::None {
                     g = g.where_between(affine.apply(vector::<V>(x, channel)), low, high);
                 }
-                let out = &mut out[channel..][..V::LANES];
-                // SAFETY: the slice holds LANES numbers.
-                unsafe {
-                    if self.write_mode == WriteMode::Accumulate {
-                        g = g.add(V::load(out.as_ptr()));
-                    }
-                    g.store(out.as_mut_ptr());
-                }
+                put(out, channel, g, self.write_mode);
             }
         }
     }
@@ -106,20 +96,11 @@ impl<T: Number, U: Unit> Kernel<T, U> for GateGradient<'_, T> {
             let (affine, factor) = (self.affine.at::<V>(channel), vector::<V>(self.factors, channel));
             let mut sum = V::zero();
             for (x, gradient) in self.x.chunks_exact(stride).zip(self.gradient.chunks_exact(stride)) {
-                let x = affine.apply(vector::<V>(x, channel));
-                let x = if self.act == Activation::None { x } else { x.at_least(low).at_most(high) };
+                let x = activated(self.act, affine.apply(vector::<V>(x, channel)), low, high);
                 sum = x.mul_add(vector::<V>(gradient, channel), sum);
             }
             let slope = factor.mul(V::splat(T::from_f64(1.0)).sub(factor));
-            let mut g = sum.mul(slope);
-            let out = &mut self.out[channel..][..V::LANES];
-            // SAFETY: the slice holds LANES numbers.
-            unsafe {
-                if self.write_mode == WriteMode::Accumulate {
-                    g = g.add(V::load(out.as_ptr()));
-                }
-                g.store(out.as_mut_ptr());
-            }
+            put(self.out, channel, sum.mul(slope), self.write_mode);
         }
     }
 }

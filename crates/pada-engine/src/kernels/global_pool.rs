@@ -1,6 +1,6 @@
 use super::WriteMode;
 use super::combine::{Affine, AffineVector};
-use super::pad_input::{bounds, vector};
+use super::pad_input::{activated, bounds, put, vector};
 use crate::plan::Activation;
 use crate::simd::{Kernel, Number, Unit, Vector};
 
@@ -30,11 +30,9 @@ impl<T: Number, U: Unit> Kernel<T, U> for GlobalPool<'_, T> {
                 if let Some(affine) = &affine {
                     x = affine.apply(x);
                 }
-                sum = sum.add(if self.act == Activation::None { x } else { x.at_least(low).at_most(high) });
+                sum = sum.add(activated(self.act, x, low, high));
             }
-            let out = &mut self.out[channel..][..V::LANES];
-            // SAFETY: the slice holds LANES numbers.
-            unsafe { sum.mul(share).store(out.as_mut_ptr()) }
+            put(self.out, channel, sum.mul(share), WriteMode::Store);
         }
     }
 }
@@ -76,15 +74,8 @@ impl<T: Number, U: Unit> Kernel<T, U> for GlobalPoolGradient<'_, T> {
                 if let Some(affine) = &affine {
                     x = affine.apply(x);
                 }
-                let mut g = if self.act == Activation::None { g } else { g.where_between(x, low, high) };
-                let out = &mut out[channel..][..V::LANES];
-                // SAFETY: the slice holds LANES numbers.
-                unsafe {
-                    if self.write_mode == WriteMode::Accumulate {
-                        g = g.add(V::load(out.as_ptr()));
-                    }
-                    g.store(out.as_mut_ptr());
-                }
+                let g = if self.act == Activation::None { g } else { g.where_between(x, low, high) };
+                put(out, channel, g, self.write_mode);
             }
         }
     }

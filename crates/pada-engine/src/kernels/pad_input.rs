@@ -1,3 +1,4 @@
+use super::WriteMode;
 use super::combine::Affine;
 use crate::geometry::Padded;
 use crate::plan::Activation;
@@ -167,6 +168,25 @@ pub(super) fn vector<V: Vector>(list: &[V::Elem], channel: usize) -> V {
     let list = &list[channel..][..V::LANES];
     // SAFETY: the slice holds LANES numbers.
     unsafe { V::load(list.as_ptr()) }
+}
+
+/// Stores a vector at `place`, or adds it to the numbers there.
+#[inline(always)]
+pub(super) fn put<V: Vector>(out: &mut [V::Elem], place: usize, mut value: V, write_mode: WriteMode) {
+    let out = &mut out[place..][..V::LANES];
+    // SAFETY: the slice holds LANES numbers.
+    unsafe {
+        if write_mode == WriteMode::Accumulate {
+            value = value.add(V::load(out.as_ptr()));
+        }
+        value.store(out.as_mut_ptr());
+    }
+}
+
+/// Returns what an activation makes of a vector; `low` and `high` are its [`bounds`].
+#[inline(always)]
+pub(super) fn activated<V: Vector>(act: Activation, x: V, low: V, high: V) -> V {
+    if act == Activation::None { x } else { x.at_least(low).at_most(high) }
 }
 
 /// Converts numbers to units. Both lists contain the same number of numbers.

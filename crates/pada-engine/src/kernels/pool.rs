@@ -3,7 +3,7 @@ use std::ops::Range;
 use pada_graph::{Pool, Shape};
 
 use super::WriteMode;
-use super::pad_input::vector;
+use super::pad_input::{put, vector};
 use crate::simd::{Kernel, Number, Unit, Vector};
 
 /// The windows of a pooling: the input pixels that each output pixel covers.
@@ -184,18 +184,6 @@ impl<V: Vector> Column<'_, V> {
             Divide::Result => sum,
             Divide::Terms => sum.mul(share(self.windows.range(at, width).len())),
         }
-    }
-}
-
-#[inline(always)]
-fn put<V: Vector>(out: &mut [V::Elem], place: usize, mut value: V, write_mode: WriteMode) {
-    let out = &mut out[place..][..V::LANES];
-    // SAFETY: the slice holds LANES numbers.
-    unsafe {
-        if write_mode == WriteMode::Accumulate {
-            value = value.add(V::load(out.as_ptr()));
-        }
-        value.store(out.as_mut_ptr());
     }
 }
 

@@ -67,7 +67,7 @@ stage_environment() {
   grep -v '^#' "$kit/MANIFEST" | awk '{print $1 "  " $3}' | (cd "$kit" && sha256sum --check --quiet) ||
     fail "files of the kit are damaged or missing, see above; copy the kit again"
   date -u '+date: %F %T UTC'
-  uname -srm
+  uname -sm
   sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release
   ldd --version 2>&1 | head -n 1
   echo "cores: $(nproc)"
@@ -76,8 +76,10 @@ stage_environment() {
   df -h "$kit" | tail -n 1 | awk '{print "disk: " $4 " free"}'
   "$python" --version || fail "$python does not run; set PADA_PYTHON to a Python 3"
   "$python" -c 'import importlib.metadata as m; print("torch:", m.version("torch"))' 2>/dev/null || echo "torch: none"
-  echo "library folders of Python packages: ${PADA_KIT_LIBRARIES:-none}"
-  for name in compute-sanitizer ncu nvcc cuobjdump g++; do echo "$name: $(tool $name || echo none)"; done
+  echo "library folders of Python packages: $(echo "$PADA_KIT_LIBRARIES" | tr ':' '\n' | grep -c .)"
+  for name in compute-sanitizer ncu nvcc cuobjdump g++; do
+    if tool $name >/dev/null; then echo "$name: found"; else echo "$name: none"; fi
+  done
   "$kit/bin/pada" --version || fail "bin/pada does not start on this system, see above"
   "$kit/bin/pada-bench" --help >/dev/null || fail "bin/pada-bench does not start on this system, see above"
   local fields=name,driver_version,memory.total,compute_cap,clocks.max.sm,clocks.max.memory

@@ -67,8 +67,6 @@ pub(crate) struct NetworkCells {
 
 /// Marks a missing number.
 const NONE: &str = "–";
-/// Stands in the printed cells of a row that the paper's table does not have.
-const NOT_A_ROW: &str = "n/a";
 /// The heads of the columns of a network.
 const NETWORK: [&str; 5] = ["best, %", "average, %", "top-5, %", "#params", "MACs"];
 
@@ -87,7 +85,7 @@ impl NetworkTable {
         let mut lines = vec![format!("# {}", self.title), String::new()];
         lines.extend(self.notes.iter().map(|note| format!("- {note}")));
         if self.missing > 0 {
-            lines.push(format!("- **Not finished: {} runs are not finished.**", self.missing));
+            lines.push(format!("- **Not finished: {} runs are missing.**", self.missing));
         }
         let mut header = vec!["method".to_owned()];
         header.extend(self.heads.iter().cloned());
@@ -130,7 +128,7 @@ impl NetworkTable {
             let mut fields = vec![row.name.clone(), row.label.clone()];
             match &row.published {
                 Some(published) => fields.extend(published.cells.iter().map(|cell| cell.plain().to_owned())),
-                None => fields.extend(vec![NOT_A_ROW.to_owned(); self.heads.len()]),
+                None => fields.extend(vec![PublishedCell::NOT_A_ROW.to_owned(); self.heads.len()]),
             }
             let own = row.own.as_ref();
             fields.push(own.map_or_else(String::new, |own| own.method.clone()));
@@ -194,7 +192,7 @@ impl NetworkRow {
         let mut fields = vec![self.label.clone()];
         match &self.published {
             Some(published) => fields.extend(published.cells.iter().map(PublishedCell::to_string)),
-            None => fields.extend(vec![NOT_A_ROW.to_owned(); printed]),
+            None => fields.extend(vec![PublishedCell::NOT_A_ROW.to_owned(); printed]),
         }
         let own = self.own.as_ref();
         let run = own.map_or_else(
@@ -282,7 +280,7 @@ mod tests {
         let other = "| B | n/a | n/a | n/a | n/a | A (released) (refused) | – | – | – | – | – | – | – | – | – | – | – |  | own run of B \
                      refused: no cell, no edges |";
         assert!(text.contains(other), "{text}");
-        assert!(text.contains("3 runs are not finished"), "{text}");
+        assert!(text.contains("3 runs are missing"), "{text}");
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
         for line in &lines {
             assert_eq!(line.matches('|').count(), lines[0].matches('|').count(), "{line}");

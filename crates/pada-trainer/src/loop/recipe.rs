@@ -73,7 +73,7 @@ mod tests {
         let expected = [(0, 0.5 / 14.0), (1, 1.0 / 14.0), (6, 0.25), (13, 0.5), (14, 0.5), (34, 0.5)];
         let train = TrainConfig { schedule: Schedule::Constant, lr: 0.5, ..TrainConfig::default() };
         for (step, expected) in expected {
-            let lr = train.lr_at(at(step), &[]) * recipe.warm_up(at(step));
+            let lr = train.lr_at(at(step), []) * recipe.warm_up(at(step));
             assert!((lr - expected).abs() < 1e-15, "{step}: {lr}, not {expected}");
         }
         assert_eq!(Recipe::default().warm_up(at(0)), 1.0);

@@ -80,7 +80,7 @@ impl TrainConfig {
     /// `ReduceLROnPlateau(factor = lr_decay, patience = patience, min_lr = min_lr)`, stepped after every epoch;
     /// `OneCycleLR(max_lr = lr, total_steps = epochs · steps)` and `LambdaLR(1 − step / (epochs · steps))`, stepped after every step.
     /// `StepLR` of <https://github.com/huggingface/pytorch-image-models> for step decay, which equals PyTorch's for whole numbers of epochs.
-    pub fn lr_at(&self, at: RunPoint, losses: &[f64]) -> f64 {
+    pub fn lr_at(&self, at: RunPoint, losses: impl IntoIterator<Item = f64>) -> f64 {
         let (lr, min_lr) = (self.lr, self.min_lr.unwrap_or(0.0));
         match self.schedule {
             Schedule::Cosine => half_cosine(lr, min_lr, at.epoch as f64 / at.epochs as f64),
@@ -105,10 +105,10 @@ impl TrainConfig {
         }
     }
 
-    fn plateau(&self, losses: &[f64], min_lr: f64) -> f64 {
+    fn plateau(&self, losses: impl IntoIterator<Item = f64>, min_lr: f64) -> f64 {
         let (decay, patience) = (self.lr_decay.unwrap_or(DECAY), self.patience.unwrap_or(PATIENCE));
         let (mut lr, mut best, mut bad_epochs) = (self.lr, f64::INFINITY, 0);
-        for &loss in losses {
+        for loss in losses {
             if loss < best * (1.0 - THRESHOLD) {
                 (best, bad_epochs) = (loss, 0);
             } else {
@@ -170,7 +170,7 @@ mod tests {
             let expected = golden(name);
             assert_eq!(expected.len(), losses.len() + 1);
             for (i, expected) in expected.into_iter().enumerate() {
-                let lr = train.lr_at(epoch(i), &losses[..i]);
+                let lr = train.lr_at(epoch(i), losses[..i].iter().copied());
                 assert!((lr - expected).abs() < 1e-15, "{name}, epoch {i}: {lr}, not {expected}");
             }
         }
@@ -181,7 +181,7 @@ mod tests {
     fn steps_may_be_a_fraction_of_epochs() {
         let train =
             TrainConfig { lr_decay: Some(0.97), lr_decay_epochs: Some(2.4), ..of(Schedule::Step, 1.0) };
-        let decays: Vec<f64> = (0..13).map(|i| train.lr_at(epoch(i), &[]).ln() / 0.97_f64.ln()).collect();
+        let decays: Vec<f64> = (0..13).map(|i| train.lr_at(epoch(i), []).ln() / 0.97_f64.ln()).collect();
         let rounded: Vec<f64> = decays.iter().map(|n| n.round()).collect();
         assert_eq!(rounded, [0., 0., 0., 1., 1., 2., 2., 2., 3., 3., 4., 4., 5.]);
     }
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn cosine_starts_at_lr_and_halves_midway() {
         let train = of(Schedule::Cosine, 0.05);
-        let lr = |epoch| train.lr_at(RunPoint { epoch, epochs: 250, step: 3, steps: 196 }, &[]);
+        let lr = |epoch| train.lr_at(RunPoint { epoch, epochs: 250, step: 3, steps: 196 }, []);
         assert_eq!(lr(0), 0.05);
         assert!((lr(125) - 0.025).abs() < 1e-15);
         // PyTorch 2.15: CosineAnnealingLR(SGD(lr=0.05), 250) after 249 steps
@@ -210,7 +210,7 @@ mod tests {
     fn linear_goes_down_by_the_same_amount_with_every_step() {
         for (step, expected) in [(0, 0.5), (1, 0.475), (10, 0.25), (19, 0.025)] {
             let at = RunPoint { epoch: step / 4, epochs: 5, step: step % 4, steps: 4 };
-            assert!((of(Schedule::Linear, 0.5).lr_at(at, &[]) - expected).abs() < 1e-15, "{step}");
+            assert!((of(Schedule::Linear, 0.5).lr_at(at, []) - expected).abs() < 1e-15, "{step}");
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
             (1574, 4e-7),
         ] {
             let at = RunPoint { epoch: step / 63, epochs: 25, step: step % 63, steps: 63 };
-            let lr = of(Schedule::OneCycle, 0.1).lr_at(at, &[]);
+            let lr = of(Schedule::OneCycle, 0.1).lr_at(at, []);
             assert!((lr - expected).abs() < 1e-15, "{step}: {lr}, not {expected}");
         }
     }

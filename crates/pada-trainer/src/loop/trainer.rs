@@ -293,8 +293,8 @@ impl Trainer {
 
     fn lr(&self, at: RunPoint) -> f64 {
         let (s, at) = (&self.settings.train, self.settings.schedule_span.point(at));
-        let losses: Vec<f64> = self.epochs.iter().map(|record| record.loss).collect();
-        s.lr_at(self.parts.rule.schedule_point(at), &losses) * self.recipe.warm_up(at)
+        let losses = self.epochs.iter().map(|record| record.loss);
+        s.lr_at(self.parts.rule.schedule_point(at), losses) * self.recipe.warm_up(at)
     }
 
     /// Creates the record of an epoch. The samplers must still have the distributions that the epoch was drawn from.

@@ -59,8 +59,7 @@ impl StandAloneNet {
                 Cost::of(&net.lower(&arch)?, net.weights())
             }
             Self::Darts(size) => {
-                let is_named = find_named(DARTS_NAMED, text).is_some() || text == AGNAS_NETWORK.name;
-                let cells = match is_named || text.contains(['(', '{']) {
+                let cells = match self.named(text).is_ok() || text.contains(['(', '{']) {
                     true => text.parse::<DartsCells>()?,
                     false => DartsCells::Genotype(Darts::genotype(&Darts.parse(text)?)?),
                 };
@@ -101,19 +100,16 @@ impl StandAloneNet {
     /// # Errors
     /// Returns [`PadaError::UnknownName`] with the known names.
     pub fn named(&self, name: &str) -> Result<&'static NamedArch, PadaError> {
-        let table = match self {
-            Self::Darts(_) => DARTS_NAMED,
-            Self::Proxyless { .. } => PROXYLESS_NAMED,
-            Self::Nb201 { .. } | Self::Macro { .. } => &[],
+        let table: Vec<&'static NamedArch> = match self {
+            Self::Darts(_) => DARTS_NAMED.iter().chain([&AGNAS_NETWORK]).collect(),
+            Self::Proxyless { .. } => PROXYLESS_NAMED.iter().collect(),
+            Self::Nb201 { .. } | Self::Macro { .. } => vec![],
         };
-        if matches!(self, Self::Darts(_)) && name == AGNAS_NETWORK.name {
-            return Ok(&AGNAS_NETWORK);
-        }
-        find_named(table, name).ok_or_else(|| PadaError::UnknownName {
+        table.iter().copied().find(|named| named.name == name).ok_or_else(|| PadaError::UnknownName {
             name: name.to_owned(),
-            known: match table {
+            known: match table[..] {
                 [] => "no names in this space".to_owned(),
-                table => table.iter().map(|named| named.name).collect::<Vec<_>>().join(", "),
+                _ => table.iter().map(|named| named.name).collect::<Vec<_>>().join(", "),
             },
         })
     }

@@ -79,11 +79,8 @@ struct ValueReader {
     int stride;
     bool there;
 
-    __device__ ValueReader(const ForwardArgs &args, int channel) { set(args.value, (int)args.stride_in, channel); }
-    __device__ ValueReader(const WeightArgs &args, int channel) { set(args.value, (int)args.stride_in, channel); }
-
-    __device__ void set(const Value &value, int stride, int channel) {
-        this->stride = stride;
+    __device__ ValueReader(const Value &value, long long all, int channel) {
+        stride = (int)all;
         there = channel < stride;
         const int from = there ? channel : 0;
         x = value.x + from;
@@ -117,11 +114,8 @@ struct GradientReader {
     int stride;
     bool there;
 
-    __device__ GradientReader(const BackwardArgs &args, int channel) { set(args.output_grad, (int)args.stride_out, channel); }
-    __device__ GradientReader(const WeightArgs &args, int channel) { set(args.output_grad, (int)args.stride_out, channel); }
-
-    __device__ void set(const OutputGrad &grad, int stride, int channel) {
-        this->stride = stride;
+    __device__ GradientReader(const OutputGrad &grad, long long all, int channel) {
+        stride = (int)all;
         there = channel < stride;
         const int from = there ? channel : 0;
         direct = grad.direct ? grad.direct + from : 0;
@@ -153,8 +147,12 @@ struct GradientReader {
     }
 };
 
-__device__ inline ValueReader reader_of(const ForwardArgs &args, int channel) { return ValueReader(args, channel); }
-__device__ inline GradientReader reader_of(const BackwardArgs &args, int channel) { return GradientReader(args, channel); }
+__device__ inline ValueReader reader_of(const ForwardArgs &args, int channel) {
+    return ValueReader(args.value, args.stride_in, channel);
+}
+__device__ inline GradientReader reader_of(const BackwardArgs &args, int channel) {
+    return GradientReader(args.output_grad, args.stride_out, channel);
+}
 
 // Copies CHANNELS channels of `count` places to shared memory. The threads of a block read the same four channels in every turn.
 template <int CHANNELS, int PITCH, class Reader, class Pixel>
@@ -408,8 +406,8 @@ __device__ void strip_weights(const StripWeightArgs &strips) {
     const int in = CHANNELS == 16 ? 0 : warp / 2 * 16, out = CHANNELS == 16 ? 0 : warp % 2 * 16;
     const int turn = CHANNELS == 16 ? WARPS : 1, begin = CHANNELS == 16 ? warp : 0;
     const int first_in = blockIdx.x * CHANNELS, first_out = blockIdx.y * CHANNELS, quad = threadIdx.x % (CHANNELS / 4) * 4;
-    ValueReader value(args, first_in + quad);
-    GradientReader gradient(args, first_out + quad);
+    ValueReader value(args.value, args.stride_in, first_in + quad);
+    GradientReader gradient(args.output_grad, args.stride_out, first_out + quad);
     real sum[TAPS][2][4] = {};
     const long long start = blockIdx.z * args.slab, end = start + args.slab < strips.count ? start + args.slab : strips.count;
     for (long long number = start; number < end; number++) {

@@ -1,234 +1,14 @@
-//! The schema of config files: every section and key, with its type, its default and a description. Files, `--set` and `docs/config.md` are
-//! checked against these tables, and the typed configs are created from the checked values.
+//! The sections of config files with their keys.
 
-/// The type of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// An integer, at least 0.
-    Whole,
-    /// A number.
-    Number,
-    /// A string.
-    Text,
-    /// One of these strings.
-    OneOf(&'static [&'static str]),
-    /// A list of strings.
-    Texts,
-    /// A list of some of these strings.
-    SomeOf(&'static [&'static str]),
-    /// A list of integers, each at least 0.
-    Wholes,
-    /// A list of numbers, of this length if one is given.
-    Numbers(Option<usize>),
-    /// `"random-and-diverse"`, or `{ archive = 8 }`.
-    Constraints,
-}
-
-/// The value of a key that a config does not give.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum KeyDefault {
-    /// A fixed value, as TOML.
-    Is(&'static str),
-    /// A fixed value, as TOML. The key can also be unset with `"none"`.
-    Unless(&'static str),
-    /// No value. The key can also be unset with `"none"`.
-    Unset,
-    /// No default: the key must be given.
-    Required,
-    /// A value that depends on other keys; the text describes how.
-    By(fn(&dyn Chosen) -> Option<&'static str>, &'static str),
-    /// A value that depends on other keys; the text describes how. The key can also be unset with `"none"`.
-    ByUnless(fn(&dyn Chosen) -> Option<&'static str>, &'static str),
-}
-
-/// The values of all keys before the one that gets its default.
-pub(super) trait Chosen {
-    /// Returns the string value of a key, or `None` if the key is unset or not a string.
-    fn text(&self, key: &str) -> Option<&str>;
-}
-
-/// One key of a section. A name with a dot is a key of a table within the section.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    /// The values of the section's tag that have this key; empty if all have it.
-    pub(super) of: &'static [&'static str],
-    pub(super) default: KeyDefault,
-    pub(super) about: &'static str,
-}
-
-/// One section of a config file.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Section {
-    /// Name of the section; empty for the keys at the top of a file.
-    pub(super) name: &'static str,
-    /// The key whose value decides which other keys the section has.
-    pub(super) tag: Option<&'static str>,
-    /// True if the section exists only if one of its keys is given.
-    pub(super) optional: bool,
-    /// Tables within the section that exist only if one of their keys is given, or by default in some search spaces.
-    pub(super) groups: &'static [Group],
-    pub(super) about: &'static str,
-    pub(super) keys: &'static [Key],
-}
-
-/// An optional table within a section.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Group {
-    pub(super) name: &'static str,
-    /// The search spaces in which the table exists by default.
-    pub(super) spaces: &'static [&'static str],
-}
-
-/// The sections of one kind of config.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Schema {
-    pub(super) sections: &'static [Section],
-    /// The section that has the key `space`.
-    pub(super) network: &'static str,
-    /// Description of this kind of config, for errors.
-    pub(super) purpose: &'static str,
-}
-
-impl Section {
-    /// Returns `section.key`, or only the key at the top of a file.
-    pub(super) fn path(&self, key: &str) -> String {
-        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
-    }
-
-    /// Returns the optional table that contains a key, if there is one.
-    pub(super) fn group_of(&self, key: &str) -> Option<&'static Group> {
-        let (table, _) = key.split_once('.')?;
-        self.groups.iter().find(|group| group.name == table)
-    }
-
-    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
-    }
-}
-
-impl Key {
-    /// Returns true if `"none"` unsets the key.
-    pub(super) fn can_be_unset(&self) -> bool {
-        matches!(self.default, Unset | Unless(_) | ByUnless(..))
-    }
-}
-
-impl Schema {
-    pub(super) fn section(&self, name: &str) -> Option<&'static Section> {
-        self.sections.iter().find(|section| section.name == name)
-    }
-
-    /// Finds section and key of `section.key`.
-    pub(super) fn find(&self, path: &str) -> Option<(&'static Section, &'static Key)> {
-        let of = |section: &str, key: &str| {
-            let section = self.section(section)?;
-            Some((section, section.key(key)?))
-        };
-        of("", path).or_else(|| path.split_once('.').and_then(|(section, key)| of(section, key)))
-    }
-
-    /// Returns all keys as `section.key`, and the tables within sections.
-    pub(super) fn paths(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        for section in self.sections {
-            for key in section.keys {
-                if let Some((table, _)) = key.name.split_once('.') {
-                    paths.push(section.path(table));
-                }
-                paths.push(section.path(key.name));
-            }
-        }
-        paths.dedup();
-        paths
-    }
-}
-
-impl Kind {
-    /// Describes the type in words, for errors and docs.
-    pub(super) fn expected(self) -> String {
-        let texts = |list: &[&str]| list.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>();
-        match self {
-            Self::Whole => "an integer, 0 or larger".to_owned(),
-            Self::Number => "a number".to_owned(),
-            Self::Text => "a string".to_owned(),
-            Self::OneOf(list) => either(&texts(list)),
-            Self::Texts => "a list of strings".to_owned(),
-            Self::SomeOf(list) => format!("a list of strings, each {}", either(&texts(list))),
-            Self::Wholes => "a list of integers".to_owned(),
-            Self::Numbers(None) => "a list of numbers".to_owned(),
-            Self::Numbers(Some(n)) => format!("a list of {n} numbers"),
-            Self::Constraints => "\"random-and-diverse\" or a table such as { archive = 8 }".to_owned(),
-        }
-    }
-
-    /// Returns true if a value has this type.
-    pub(super) fn accepts(self, value: &toml::Value) -> bool {
-        use toml::Value;
-        let whole = |value: &Value| value.as_integer().is_some_and(|n| n >= 0);
-        let number = |value: &Value| matches!(value, Value::Integer(_) | Value::Float(_));
-        let all =
-            |holds: &dyn Fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(holds));
-        match self {
-            Self::Whole => whole(value),
-            Self::Number => number(value),
-            Self::Text => value.is_str(),
-            Self::OneOf(list) => value.as_str().is_some_and(|text| list.contains(&text)),
-            Self::Texts => all(&Value::is_str),
-            Self::SomeOf(list) => all(&|value| value.as_str().is_some_and(|text| list.contains(&text))),
-            Self::Wholes => all(&whole),
-            Self::Numbers(n) => {
-                all(&number) && n.is_none_or(|n| value.as_array().is_some_and(|list| list.len() == n))
-            }
-            Self::Constraints => match value {
-                Value::Table(table) => table.len() == 1 && table.get("archive").is_some_and(whole),
-                other => other.as_str() == Some("random-and-diverse"),
-            },
-        }
-    }
-}
-
-/// Joins a list to `a`, `a or b`, or `a, b or c`.
-pub(super) fn either(list: &[String]) -> String {
-    match list {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
-}
-
-const fn key(name: &'static str, kind: Kind, default: KeyDefault, about: &'static str) -> Key {
-    Key { name, kind, of: &[], default, about }
-}
-
-const fn key_of(
-    of: &'static [&'static str],
-    name: &'static str,
-    kind: Kind,
-    default: KeyDefault,
-    about: &'static str,
-) -> Key {
-    Key { name, kind, of, default, about }
-}
-
-const fn section(
-    name: &'static str,
-    tag: Option<&'static str>,
-    about: &'static str,
-    keys: &'static [Key],
-) -> Section {
-    Section { name, tag, optional: false, groups: &[], about, keys }
-}
-
-use KeyDefault::{By, ByUnless, Is, Required, Unless, Unset};
-use Kind::{Constraints, Number, Numbers, OneOf, Text, Texts, Whole, Wholes};
+use super::KeyDefault::{By, ByUnless, Is, Required, Unless, Unset};
+use super::Kind::{Constraints, Number, Numbers, OneOf, Text, Texts, Whole, Wholes};
+use super::{Chosen, Group, Key, Kind, Section, key, key_of, section};
 
 const SPACES: Kind = OneOf(&["nb201", "darts", "proxyless", "macro"]);
 const VARIANTS: Kind = OneOf(&["released", "paper"]);
 const WEIGHTS: Kind = OneOf(&["none", "unbiased"]);
 
-const TOP: Section = section(
+pub(super) const TOP: Section = section(
     "",
     None,
     "Keys at the top of the file, before the first section.",
@@ -238,7 +18,7 @@ const TOP: Section = section(
     ],
 );
 
-const DATA: Section = section(
+pub(super) const DATA: Section = section(
     "data",
     None,
     "The data set.",
@@ -319,7 +99,7 @@ const NETWORK_KEYS: [Key; 4] = [
     ),
 ];
 
-const SUPERNET: Section = section(
+pub(super) const SUPERNET: Section = section(
     "supernet",
     Some("space"),
     "The weight-sharing network.",
@@ -337,10 +117,10 @@ const SUPERNET: Section = section(
     ],
 );
 
-const NETWORK: Section =
+pub(super) const NETWORK: Section =
     section("network", Some("space"), "Search space and size of the network that is trained.", &NETWORK_KEYS);
 
-const COMPUTE: Section = section(
+pub(super) const COMPUTE: Section = section(
     "compute",
     None,
     "The executor and its precision. They change the rounding and therefore the result.",
@@ -366,7 +146,7 @@ const COMPUTE: Section = section(
     ],
 );
 
-const TRAIN: Section = section(
+pub(super) const TRAIN: Section = section(
     "train",
     None,
     "Number of epochs and settings of the optimizer.",
@@ -441,7 +221,7 @@ const TRAIN: Section = section(
     ],
 );
 
-const AUGMENT: Section = Section {
+pub(super) const AUGMENT: Section = Section {
     groups: &[
         Group { name: "resized_crop", spaces: &[] },
         Group { name: "color_jitter", spaces: &[] },
@@ -531,7 +311,7 @@ fn paths_last(chosen: &dyn Chosen) -> Option<&'static str> {
     Some(if chosen.text("rule") == Some("pareto") { "0.5" } else { "1.0" })
 }
 
-const PATHS: Section = section(
+pub(super) const PATHS: Section = section(
     "paths",
     Some("rule"),
     "The path sampler: which architectures are trained.",
@@ -608,7 +388,7 @@ const PATHS: Section = section(
     ],
 );
 
-const IMAGES: Section = section(
+pub(super) const IMAGES: Section = section(
     "images",
     Some("rule"),
     "The data sampler: which training images are drawn.",
@@ -671,7 +451,7 @@ const IMAGES: Section = section(
     ],
 );
 
-const UPDATE: Section = section(
+pub(super) const UPDATE: Section = section(
     "update",
     Some("rule"),
     "The training rule, which computes an update from the gradients of the paths of a step.",
@@ -728,7 +508,7 @@ const UPDATE: Section = section(
     ],
 );
 
-const SPLIT: Section = Section {
+pub(super) const SPLIT: Section = Section {
     optional: true,
     ..section(
         "split",
@@ -841,7 +621,7 @@ const SCORED_ON: [Key; 6] = [
     ),
 ];
 
-const RANK: Section = Section {
+pub(super) const RANK: Section = Section {
     groups: &[Group { name: "recalibrate", spaces: &["proxyless", "macro"] }],
     ..section(
         "rank",
@@ -879,7 +659,7 @@ const RANK: Section = Section {
     )
 };
 
-const TEST: Section = Section {
+pub(super) const TEST: Section = Section {
     groups: &[Group { name: "recalibrate", spaces: &[] }],
     ..section(
         "test",
@@ -902,7 +682,7 @@ const TEST: Section = Section {
     )
 };
 
-const RETRAIN: Section = section(
+pub(super) const RETRAIN: Section = section(
     "retrain",
     Some("network"),
     "The architecture that is trained from scratch, and additions of publications to its training.",
@@ -959,41 +739,3 @@ const RETRAIN: Section = section(
         ),
     ],
 );
-
-/// The schema of a run that trains a supernet and ranks architectures with it.
-pub(super) const RUN: Schema = Schema {
-    sections: &[TOP, DATA, SUPERNET, COMPUTE, TRAIN, AUGMENT, PATHS, IMAGES, UPDATE, SPLIT, RANK],
-    network: "supernet",
-    purpose: "a config of a supernet run",
-};
-
-/// The schema of a run that trains one architecture from scratch.
-pub(super) const RETRAIN_RUN: Schema = Schema {
-    sections: &[TOP, DATA, NETWORK, COMPUTE, TRAIN, AUGMENT, RETRAIN, TEST],
-    network: "network",
-    purpose: "a config of `pada retrain`",
-};
-
-/// Unknown keys with the key or section to use instead. An entry also applies to the keys within the table of this name.
-pub(super) const REPLACED: &[(&str, &str)] = &[
-    ("sampler.path", "`paths.rule`"),
-    ("sampler.data", "`images.rule`"),
-    ("sampler.arch", "`retrain.arch` in a config of `pada retrain`"),
-    ("sampler.variant", "`paths.variant` and `images.variant`"),
-    ("sampler.data_variant", "`images.variant`"),
-    ("sampler.smoothing", "`paths.smoothing` and `images.smoothing`"),
-    ("sampler.data_smoothing", "`images.smoothing`"),
-    ("sampler.importance_weights", "`paths.importance_weights` and `images.importance_weights`"),
-    ("sampler.weight_bound", "`paths.weight_bound`"),
-    ("sampler.share", "`paths.scope`"),
-    ("sampler.replacement", "`images.replacement`"),
-    ("sampler.image_score", "`images.score`"),
-    ("sampler.distribution", "`paths.distribution`"),
-    ("sampler.memory", "`paths.memory`"),
-    ("sampler", "the sections `[paths]` and `[images]`"),
-    ("train.idle_weights", "`train.unused_weights`"),
-    ("rule.name", "`update.rule`"),
-    ("rule", "the section `[update]` with the key `rule`"),
-    ("split.name", "`split.rule`"),
-    ("alone", "the section `[retrain]` in a config of `pada retrain`"),
-];
