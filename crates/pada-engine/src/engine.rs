@@ -2,15 +2,15 @@ use std::borrow::Cow;
 
 use pada_dist::ProcessGroup;
 use pada_exec::{
-    Batch, BatchNormSync, ExecError, Executor, HostWeights, Images, Logits, LossSpec, Precision, SgdStep,
-    State, StepStats,
+    Batch, BatchNormSync, ExecError, Executor, HostWeights, Images, Inspect, Inspected, Inspection, Logits,
+    LossSpec, Precision, SgdStep, State, StepStats,
 };
 use pada_graph::{Graph, Op, WeightId, WeightLayout};
 
 use crate::isa::{Isa, has_bf16};
 use crate::memory::Memory;
 use crate::plan::Compiler;
-use crate::run::{Task, run};
+use crate::run::{Task, inspect, run};
 use crate::shard::Shard;
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
@@ -39,6 +39,26 @@ enum Numbers {
     #[cfg(target_arch = "x86_64")]
     Bf16(Memory<f32, Pair>),
     F64(Memory<f64, f64>),
+}
+
+/// Calls a generic function with the vectors of an engine and the memory for their numbers.
+macro_rules! with_vectors {
+    ($numbers:expr, $isa:expr, $graph:expr, $function:ident($($argument:expr),*)) => {
+        match $numbers {
+            Numbers::F64(memory) => $function::<Portable<f64>>(memory, $($argument),*),
+            #[cfg(target_arch = "x86_64")]
+            Numbers::Bf16(memory) => $function::<Avx512Bf16>(memory, $($argument),*),
+            Numbers::F32(memory) => match $isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 if is_narrow($graph) => $function::<Avx512Half>(memory, $($argument),*),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => $function::<Avx512>(memory, $($argument),*),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => $function::<Avx2>(memory, $($argument),*),
+                _ => $function::<Portable<f32>>(memory, $($argument),*),
+            },
+        }
+    };
 }
 
 impl Engine {
@@ -115,22 +135,7 @@ impl Engine {
             Task::Score | Task::Recalibrate(_) => Shard::new(&single, BatchNormSync::Sync, images.len())?,
         };
         let batch = (images, &shard);
-        let stats = match numbers {
-            Numbers::F64(memory) => run::<Portable<f64>>(compiler, host, memory, graph, batch, task),
-            #[cfg(target_arch = "x86_64")]
-            Numbers::Bf16(memory) => run::<Avx512Bf16>(compiler, host, memory, graph, batch, task),
-            Numbers::F32(memory) => match isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 if is_narrow(graph) => {
-                    run::<Avx512Half>(compiler, host, memory, graph, batch, task)
-                }
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => run::<Avx512>(compiler, host, memory, graph, batch, task),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => run::<Avx2>(compiler, host, memory, graph, batch, task),
-                _ => run::<Portable<f32>>(compiler, host, memory, graph, batch, task),
-            },
-        };
+        let stats = with_vectors!(numbers, *isa, graph, run(compiler, host, graph, batch, task));
         Ok(stats?)
     }
 }
@@ -192,5 +197,27 @@ impl Executor for Engine {
 
     fn write(&mut self, state: State, values: &[f32]) {
         self.host.write(state, values);
+    }
+}
+
+impl Inspect for Engine {
+    fn inspect(
+        &mut self,
+        graph: &Graph,
+        images: &Images<'_>,
+        inspection: &Inspection<'_>,
+    ) -> Result<Inspected, ExecError> {
+        images.check(graph)?;
+        images.numbers()?;
+        if let Some(objective) = inspection.objective {
+            objective.check(graph, images)?;
+        }
+        let Self { host, compiler, numbers, isa, .. } = self;
+        let single = ProcessGroup::single();
+        let shard = Shard::new(&single, BatchNormSync::Sync, images.len())?;
+        let batch = (images, &shard);
+        let inspected =
+            with_vectors!(numbers, *isa, graph, inspect(compiler, host, graph, batch, inspection));
+        Ok(inspected?)
     }
 }

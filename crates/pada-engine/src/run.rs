@@ -1,13 +1,16 @@
 //! Runs a plan on a batch, level by level and chunk by chunk.
 
 use pada_dist::DistError;
-use pada_exec::{HostWeights, Images, Logits, LossSpec, StepStats, cross_entropy};
+use pada_exec::{
+    ChannelProducts, HostWeights, Images, Inspected, Inspection, Logits, LossSpec, Objective, Signs,
+    StepStats, cross_entropy,
+};
 use pada_graph::Graph;
 use rayon::prelude::*;
 
 use crate::memory::{Memory, Scratch};
 use crate::pass::{Pass, Place};
-use crate::plan::{Backward, BufferId, Compiler, Machine, Mode, NormId, Plan};
+use crate::plan::{Backward, BufferId, Compiler, Kind, Machine, Mode, NormId, Op, Plan, Wanted};
 use crate::shard::{CHUNK, Shard, add_lists, parts_of};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{Coefficients, alignment};
@@ -16,9 +19,9 @@ use crate::weights::{self, Packed};
 /// Computes a pass over the images of this process and returns the logits of the whole batch. [`Task::Train`] adds the gradient to the
 /// accumulated one.
 pub(crate) fn run<V: Vector>(
+    memory: &mut Memory<V::Elem, V::Unit>,
     compiler: &mut Compiler,
     host: &mut HostWeights,
-    memory: &mut Memory<V::Elem, V::Unit>,
     graph: &Graph,
     (batch, shard): (&Images<'_>, &Shard<'_>),
     task: Task<'_>,
@@ -32,7 +35,9 @@ pub(crate) fn run<V: Vector>(
         Task::Score | Task::Recalibrate(_) => (0.0, &[][..]),
     };
     let coefficients = Coefficients::new(&plan);
-    let mut run = Run::<V> { plan: &plan, shard, images, memory, coefficients, loss_scale, drop_path };
+    let watched = Watched::default();
+    let mut run =
+        Run::<V> { plan: &plan, shard, images, memory, coefficients, watched, loss_scale, drop_path };
     match task {
         Task::Score => run.coefficients.load_running(&plan, host),
         Task::Recalibrate(_) | Task::Train { .. } => {}
@@ -66,6 +71,108 @@ pub(crate) fn run<V: Vector>(
     Ok(StepStats { loss: plain, logits, feature_norms, alignment })
 }
 
+/// Computes a pass that shows what happens inside it. The batch is not shared among processes.
+pub(crate) fn inspect<V: Vector>(
+    memory: &mut Memory<V::Elem, V::Unit>,
+    compiler: &mut Compiler,
+    host: &mut HostWeights,
+    graph: &Graph,
+    (images, shard): (&Images<'_>, &Shard<'_>),
+    inspection: &Inspection<'_>,
+) -> Result<Inspected, DistError> {
+    let objective = inspection.objective;
+    let wanted = Wanted {
+        gradient: objective.is_some(),
+        weights: objective.is_some() && inspection.weight_gradient,
+        images: objective.is_some() && inspection.image_gradient,
+        signs: inspection.signs,
+        products: objective.is_some() && inspection.products,
+    };
+    let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, Mode::Inspect(wanted));
+    let Memory { dense, depthwise, .. } = memory;
+    weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
+    let coefficients = Coefficients::new(&plan);
+    let count = shard.chunks() * CHUNK;
+    let watched =
+        Watched { signs: vec![0; count * plan.signs_len], products: vec![0.0; count * plan.products_len] };
+    let mut run = Run::<V> {
+        plan: &plan,
+        shard,
+        images,
+        memory,
+        coefficients,
+        watched,
+        loss_scale: 1.0,
+        drop_path: &[],
+    };
+    run.forward(host)?;
+    let output = run.numbers(plan.output, None);
+    let mut image_gradient = vec![];
+    if let (Some(objective), Some(backward_plan)) = (objective, &plan.backward) {
+        let output_grad = match objective {
+            Objective::Sum => vec![1.0; output.len()],
+            Objective::Weighted(factors) => factors.iter().map(|&factor| f64::from(factor)).collect(),
+            Objective::CrossEntropy(labels) => {
+                let logits = Logits { values: output.clone(), classes: graph.output().shape.channels };
+                cross_entropy(&logits, labels, &LossSpec::default()).1
+            }
+        };
+        run.clear_output_grads(backward_plan);
+        run.add_output_grad(backward_plan, plan.output, &output_grad);
+        run.backward(backward_plan, host)?;
+        if wanted.weights {
+            host.touch(graph);
+        }
+        if let (true, Some(buffer)) = (wanted.images, plan.images()) {
+            image_gradient = match plan.image_gradient(backward_plan) {
+                Some(gradient) => run.numbers(buffer, Some(backward_plan.places[gradient])),
+                None => vec![0.0; images.len() * plan.buffers[buffer].shape.numel()],
+            };
+        }
+    }
+    let variances = run.coefficients.variances(&plan, images.len());
+    Ok(run.watched.into_inspected(
+        &plan,
+        images.len(),
+        Inspected { output, image_gradient, variances, ..Default::default() },
+    ))
+}
+
+/// What a pass shows, one list per image, for whole chunks of images.
+#[derive(Default)]
+struct Watched {
+    signs: Vec<u64>,
+    products: Vec<f32>,
+}
+
+impl Watched {
+    fn into_inspected(self, plan: &Plan, images: usize, rest: Inspected) -> Inspected {
+        let Self { mut signs, products } = self;
+        signs.truncate(images * plan.signs_len);
+        let signs = Signs {
+            words: signs,
+            per_image: plan.signs_len,
+            units: plan.relus.iter().map(|(_, bits)| bits).sum(),
+            relus: plan.relus.clone(),
+        };
+        let layer = |op: &Op| {
+            let weight = match &op.kind {
+                Kind::Conv(conv) => conv.conv.weight,
+                Kind::Linear { weight, .. } => *weight,
+                _ => return None,
+            };
+            let (first, channels) = (op.products?, plan.buffers[op.out].shape.channels);
+            let of_image = |image| &products[image * plan.products_len + first..][..channels];
+            Some(ChannelProducts {
+                weight,
+                channels,
+                values: (0..images).flat_map(of_image).copied().collect(),
+            })
+        };
+        Inspected { signs, products: plan.ops.iter().filter_map(layer).collect(), ..rest }
+    }
+}
+
 /// The purpose of a pass, with the inputs that it needs besides its images.
 #[derive(Clone, Copy)]
 pub(crate) enum Task<'a> {
@@ -96,6 +203,7 @@ struct Run<'a, V: Vector> {
     images: &'a Images<'a>,
     memory: &'a mut Memory<V::Elem, V::Unit>,
     coefficients: Coefficients<V::Elem>,
+    watched: Watched,
     loss_scale: f64,
     drop_path: &'a [f32],
 }
@@ -141,7 +249,10 @@ impl<V: Vector> Run<'_, V> {
                 weights::add_gradient(self.plan, op, sums, host);
             }
         }
-        self.coefficients.add_affine(self.plan, self.shard, host)
+        match self.plan.wanted.weights {
+            true => self.coefficients.add_affine(self.plan, self.shard, host),
+            false => Ok(()),
+        }
     }
 
     /// Calls `work` for every image, in parallel over chunks. Each chunk has `sums_len` sums, which start at zero.
@@ -169,12 +280,18 @@ impl<V: Vector> Run<'_, V> {
         let parts = arena.get(images * plan.image_len).par_chunks_mut(CHUNK * plan.image_len);
         let sums = parts_of(sums.get(count * sums_len), sums_len, count);
         let partial = parts_of(partial, partial_len, count);
-        parts.zip(sums).zip(partial).enumerate().for_each(|(chunk, ((values, sums), partial))| {
+        let signs = parts_of(&mut self.watched.signs, CHUNK * plan.signs_len, count);
+        let products = parts_of(&mut self.watched.products, CHUNK * plan.products_len, count);
+        let parts = parts.zip(sums).zip(partial).zip(signs).zip(products);
+        parts.enumerate().for_each(|(chunk, ((((values, sums), partial), signs), products))| {
             sums.fill(V::Elem::ZERO);
             pool.with(|scratch| {
                 for (seen, values) in values.chunks_exact_mut(plan.image_len).enumerate() {
                     let image = chunk * CHUNK + seen;
-                    work(&pass, &mut Place { image, seen, values, partial, sums }, scratch);
+                    let signs = &mut signs[seen * plan.signs_len..][..plan.signs_len];
+                    let products = &mut products[seen * plan.products_len..][..plan.products_len];
+                    let mut place = Place { image, seen, values, partial, sums, signs, products };
+                    work(&pass, &mut place, scratch);
                 }
             });
         });
@@ -188,6 +305,21 @@ impl<V: Vector> Run<'_, V> {
         let rows =
             arena.chunks_exact(plan.image_len).flat_map(|image| &image[plan.places[head]..][..classes]);
         Ok(Logits { values: self.shard.all_gather(rows.map(|v| v.to_f32()).collect())?, classes })
+    }
+
+    /// Returns a buffer of all images of this process as `[B, C, H, W]`, or what has its shape and is at `place` in the arena of an image.
+    fn numbers(&mut self, buffer: BufferId, place: Option<usize>) -> Vec<f32> {
+        let plan = self.plan;
+        let (shape, stride) = (plan.buffers[buffer].shape, plan.buffers[buffer].stride);
+        let place = place.unwrap_or(plan.places[buffer]);
+        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
+        let channel = |image: &[V::Elem], c: usize| -> Vec<f32> {
+            image[place + c..].iter().step_by(stride).take(shape.pixels()).map(|v| v.to_f32()).collect()
+        };
+        arena
+            .chunks_exact(plan.image_len)
+            .flat_map(|image| (0..shape.channels).flat_map(move |c| channel(image, c)))
+            .collect()
     }
 
     /// Returns the L2 norm of the classifier's input for each image of this process. Empty if the output is not a linear layer.
@@ -213,16 +345,19 @@ impl<V: Vector> Run<'_, V> {
         }
     }
 
-    /// Adds the gradient of a loss with respect to logits, `[B, K]`, to the gradient of these logits in the arena.
-    fn add_output_grad(&mut self, backward_plan: &Backward, logits: BufferId, output_grad: &[f64]) {
+    /// Adds the gradient with respect to the output or to logits, `[B, C, H, W]`, to the gradient of this buffer in the arena.
+    fn add_output_grad(&mut self, backward_plan: &Backward, output: BufferId, output_grad: &[f64]) {
         let plan = self.plan;
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let start = backward_plan.starts.iter().find(|(buffer, _)| *buffer == logits);
-        let place = backward_plan.places[start.expect("all logits have a gradient").1];
-        let classes = plan.buffers[logits].shape.channels;
-        let output_grad = output_grad.chunks_exact(classes).skip(self.shard.images.start);
+        let start = backward_plan.starts.iter().find(|(buffer, _)| *buffer == output);
+        let place = backward_plan.places[start.expect("all outputs have a gradient").1];
+        let (shape, stride) = (plan.buffers[output].shape, plan.buffers[output].stride);
+        let output_grad = output_grad.chunks_exact(shape.numel()).skip(self.shard.images.start);
         for (image, output_grad) in arena.chunks_exact_mut(plan.image_len).zip(output_grad) {
-            image[place..].iter_mut().zip(output_grad).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
+            for (c, channel) in output_grad.chunks_exact(shape.pixels()).enumerate() {
+                let out = image[place + c..].iter_mut().step_by(stride);
+                out.zip(channel).for_each(|(out, &s)| *out += V::Elem::from_f64(s));
+            }
         }
     }
 }

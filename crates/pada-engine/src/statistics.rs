@@ -2,11 +2,11 @@
 //! Alignment losses are computed in the same way.
 
 use pada_dist::DistError;
-use pada_exec::HostWeights;
+use pada_exec::{HostWeights, NormVariances};
 use pada_graph::Statistics;
 
 use crate::kernels::Affine;
-use crate::plan::{Kind, Mode, NormId, Op, Plan};
+use crate::plan::{Kind, Mode, NormId, NormSlot, Op, Plan};
 use crate::shard::{Over, Shard};
 use crate::simd::Number;
 
@@ -151,6 +151,19 @@ impl<T: Number> Coefficients<T> {
                 self.set(plan, norm, channel, moments, host);
             }
         }
+    }
+
+    /// Returns the biased variances of the norms in the order of the graph's nodes.
+    pub(crate) fn variances(&self, plan: &Plan, images: usize) -> Vec<NormVariances> {
+        let of = |slot: &NormSlot| {
+            let shape = plan.buffers[slot.buffer].shape;
+            let moments = &self.moments[slot.place..][..shape.channels];
+            NormVariances {
+                biased: moments.iter().map(|[_, variance]| *variance).collect(),
+                count: images * shape.pixels(),
+            }
+        };
+        plan.norms.iter().map(of).collect()
     }
 
     /// Updates running statistics with those of the batch. `share` is the weight of the batch, or `None` for the momentum of each norm.

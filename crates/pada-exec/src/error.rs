@@ -41,6 +41,14 @@ pub enum ExecError {
         /// Number of images, B.
         images: usize,
     },
+    /// An objective needs one factor per number of the output.
+    #[error("there are {found} factors for an output of {expected} numbers")]
+    Factors {
+        /// The number that was found.
+        found: usize,
+        /// The number of the batch's outputs.
+        expected: usize,
+    },
     /// Drop-path needs one number per slot and image.
     #[error("there are {found} drop-path factors for {slots} slots and {images} images")]
     DropPath {

@@ -5,6 +5,7 @@ mod device_data;
 mod error;
 mod executor;
 mod images;
+mod inspect;
 mod loss;
 mod sgd;
 
@@ -16,5 +17,6 @@ pub use device_data::{
 pub use error::ExecError;
 pub use executor::{BatchNormSync, Executor, Precision, State, StepStats};
 pub use images::{Images, Pixels};
+pub use inspect::{ChannelProducts, Inspect, Inspected, Inspection, NormVariances, Objective, Signs};
 pub use loss::{LossSpec, cross_entropy};
 pub use sgd::{Decayed, HostWeights, Optimizer, RmsProp, RmsPropForm, SgdStep, UnusedWeights};

@@ -85,6 +85,42 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// Returns the part of the graph that computes a node. The node is its output, and side nodes are not part of it.
+    ///
+    /// # Panics
+    /// Panics if the id belongs to a larger graph, or if the node is a side node.
+    pub fn up_to(&self, id: NodeId) -> Graph {
+        assert!(!self.node(id).op.is_side(), "a side node has no value");
+        Graph { nodes: self.nodes[..=id.0].to_vec() }.restricted_to(|_| false)
+    }
+
+    /// Returns the same graph without batch norms: each is replaced by its input.
+    pub fn without_norms(&self) -> Graph {
+        let mut same: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
+        let mut nodes = self.nodes.clone();
+        for (i, node) in nodes.iter_mut().enumerate() {
+            node.inputs.iter_mut().for_each(|x| *x = same[x.0]);
+            same.push(if matches!(node.op, Op::Norm(_)) { node.inputs[0] } else { NodeId(i) });
+        }
+        let output = same.last().expect("a graph ends in its output").0;
+        nodes.truncate(output + 1);
+        Graph { nodes }.restricted_to(|node| node.op.is_side())
+    }
+
+    /// Returns the same graph with batch norms that use the statistics of the batch and have neither scale nor shift, as those of a network
+    /// that was just initialised compute.
+    pub fn with_plain_norms(&self) -> Graph {
+        let mut graph = self.clone();
+        for node in &mut graph.nodes {
+            if let Op::Norm(norm) = &mut node.op {
+                (norm.affine, norm.statistics) = (None, Statistics::Batch);
+            }
+        }
+        graph
+    }
+}
+
 /// Marks the output and, transitively, the inputs of all marked nodes.
 pub(crate) fn mark_inputs(nodes: &[Node], marked: &mut [bool]) {
     *marked.last_mut().expect("a graph ends in its output") = true;
@@ -140,6 +176,9 @@ impl<'a> GraphBuilder<'a> {
             Extent::Square => {}
             Extent::Row => out.height = read.height,
             Extent::Column => out.width = read.width,
+        }
+        if out.numel() == 0 {
+            return Err(GraphError::TooSmall { op: "convolution", window: conv.offset + 1, input: shape });
         }
         Ok(self.push(Op::Conv(conv), vec![x], out))
     }

@@ -329,7 +329,7 @@ impl Step<'_> {
                 };
                 self.each(kernel::linear_gradient, numbers, &args)
             }
-            Kind::Load | Kind::Conv(_) | Kind::Difference { .. } => Ok(()),
+            Kind::Load | Kind::Conv(_) | Kind::Difference { .. } | Kind::Signs { .. } => Ok(()),
         }
     }
 

@@ -197,6 +197,7 @@ impl Step<'_> {
                 self.each(kernel::linear, rows * of.stride, &args)?;
             }
             Kind::Difference { share, alignment } => self.difference(op, *share, *alignment)?,
+            Kind::Signs { .. } => unreachable!("only the CPU inspects passes"),
         }
         Ok(None)
     }

@@ -14,6 +14,7 @@ mod linear;
 mod norm;
 mod pad_input;
 mod pool;
+mod signs;
 mod weight_gradient;
 
 pub(crate) use combine::{Affine, Combine, PassThroughGrad};
@@ -26,4 +27,5 @@ pub(crate) use linear::{Linear, LinearInputGradient, LinearWeightGradient};
 pub(crate) use norm::{GradientSums, Moments};
 pub(crate) use pad_input::{NormGradient, PadInput, PadOutputGrad, ToUnits};
 pub(crate) use pool::{AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient, Windows};
+pub(crate) use signs::Signs;
 pub(crate) use weight_gradient::WeightGradient;

@@ -88,28 +88,44 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let (x, gradient) = (&*scratch.input.numbers.get(lens[0]), &*scratch.gradient.numbers.get(lens[1]));
         let stride = geometry.output.stride;
 
-        let own = &mut place.sums[op.sums..op.sums + op.sums_len];
-        let (sums, rest) = own.split_at_mut(weights::weight_sums(plan, op, conv));
-        let forward = &geometry.forward[0];
-        let (x_places, taps, gradient_places) = (&forward.base, &forward.taps, &geometry.gradient);
-        match conv.connection {
-            Connection::Dense => V::dispatch(WeightGradient {
-                x,
-                x_places,
-                taps,
-                channels_in: conv.run,
-                gradient,
-                gradient_places,
-                stride_out: stride,
-                sums,
-            }),
-            Connection::Depthwise => {
-                V::dispatch(DepthwiseGradient { x, x_places, taps, gradient, gradient_places, stride, sums });
-            }
+        if let Some(first) = op.products {
+            let y = all.buffer(plan, op.out);
+            let gradient = geometry.gradient.iter().map(|&place| &gradient[place as usize..]);
+            let products = &mut place.products[first..][..plan.buffers[op.out].shape.channels];
+            set_products(y.chunks_exact(stride).zip(gradient), products);
         }
-        if conv.bias.is_some() {
-            for pixel in gradient.chunks_exact(stride) {
-                rest.iter_mut().zip(pixel).for_each(|(sum, g)| *sum += *g);
+        if op.sums_len > 0 {
+            let own = &mut place.sums[op.sums..op.sums + op.sums_len];
+            let (sums, rest) = own.split_at_mut(weights::weight_sums(plan, op, conv));
+            let forward = &geometry.forward[0];
+            let (x_places, taps, gradient_places) = (&forward.base, &forward.taps, &geometry.gradient);
+            match conv.connection {
+                Connection::Dense => V::dispatch(WeightGradient {
+                    x,
+                    x_places,
+                    taps,
+                    channels_in: conv.run,
+                    gradient,
+                    gradient_places,
+                    stride_out: stride,
+                    sums,
+                }),
+                Connection::Depthwise => {
+                    V::dispatch(DepthwiseGradient {
+                        x,
+                        x_places,
+                        taps,
+                        gradient,
+                        gradient_places,
+                        stride,
+                        sums,
+                    });
+                }
+            }
+            if conv.bias.is_some() {
+                for pixel in gradient.chunks_exact(stride) {
+                    rest.iter_mut().zip(pixel).for_each(|(sum, g)| *sum += *g);
+                }
             }
         }
         let Some(target) = target else { return };
@@ -178,8 +194,14 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 (Kind::Linear { source, weight, .. }, write_mode) => {
                     let gradient = &gradient[..plan.buffers[op.out].shape.channels];
                     let (x, weight) = (self.vector(&others, *source), self.host.weight(*weight));
-                    let sums = &mut place.sums[op.sums..op.sums + op.sums_len];
-                    V::dispatch(LinearWeightGradient { x: &x, gradient, sums });
+                    if let Some(first) = op.products {
+                        let pixel = (others.buffer(plan, op.out), gradient);
+                        set_products(std::iter::once(pixel), &mut place.products[first..][..gradient.len()]);
+                    }
+                    if op.sums_len > 0 {
+                        let sums = &mut place.sums[op.sums..op.sums + op.sums_len];
+                        V::dispatch(LinearWeightGradient { x: &x, gradient, sums });
+                    }
                     if write_mode == Some(WriteMode::Store) {
                         out.fill(T::ZERO);
                     }
@@ -248,9 +270,20 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         V::dispatch(GateGradient { x, affine, act, factors, gradient, out, write_mode });
                     }
                 }
-                (Kind::Load | Kind::Conv(_) | Kind::Difference { .. }, _) => {}
+                (Kind::Load | Kind::Conv(_) | Kind::Difference { .. } | Kind::Signs { .. }, _) => {}
             }
             first_channel += channels;
         }
     }
+}
+
+/// Sets the product of value and gradient of each channel, summed over pixels.
+fn set_products<'a, T: Number>(pixels: impl Iterator<Item = (&'a [T], &'a [T])>, products: &mut [f32]) {
+    let mut sums = vec![0.0; products.len()];
+    for (values, gradient) in pixels {
+        for ((sum, value), gradient) in sums.iter_mut().zip(values).zip(gradient) {
+            *sum += value.to_f64() * gradient.to_f64();
+        }
+    }
+    products.iter_mut().zip(sums).for_each(|(product, sum)| *product = sum as f32);
 }

@@ -1,9 +1,11 @@
 use super::{Direction, Pass, Place};
 use crate::kernels::{
-    AvgPool, Combine, Difference, Gate, GlobalPool, Linear, MaxPool, Moments, WriteMode, sigmoids,
+    AvgPool, Combine, Difference, Gate, GlobalPool, Linear, MaxPool, Moments, Signs, WriteMode, sigmoids,
 };
 use crate::memory::{Others, Scratch};
-use crate::plan::{ANCHOR, Activation, Connection, GATE, GATED, Kind, Op, PoolKind, Source, Term, VALUE};
+use crate::plan::{
+    ANCHOR, Activation, Buffer, Connection, GATE, GATED, Kind, Op, PoolKind, Source, Term, VALUE,
+};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{add_moments, add_squares};
 
@@ -14,6 +16,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         for op in &self.plan.ops[self.plan.op_range(level)] {
             match op.kind {
                 Kind::Difference { alignment, .. } => self.difference(op, alignment, place, scratch),
+                Kind::Signs { word } => self.signs(op, word, place),
                 _ => self.forward_op(op, place, scratch),
             }
             let buffer = &self.plan.buffers[op.out];
@@ -123,8 +126,22 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 let (weight, bias) = (self.host.weight(*weight), self.host.weight(*bias));
                 V::dispatch(Linear { x: &self.vector(&others, *source), weight, bias, out });
             }
-            Kind::Difference { .. } => unreachable!("`forward` calls `difference` for it"),
+            Kind::Difference { .. } | Kind::Signs { .. } => {
+                unreachable!("`forward` calls other functions for it")
+            }
         }
+    }
+
+    fn signs(&self, op: &Op, word: usize, place: &mut Place<'_, T>) {
+        let source = &op.reads[0];
+        let Buffer { shape, stride } = self.plan.buffers[source.buffer];
+        V::dispatch(Signs {
+            x: &place.values[self.plan.range(source.buffer)],
+            affine: self.affine(source, stride),
+            channels: shape.channels,
+            stride,
+            words: &mut place.signs[word..][..shape.numel().div_ceil(64)],
+        });
     }
 
     fn difference(&self, op: &Op, alignment: usize, place: &mut Place<'_, T>, scratch: &mut Scratch<T, U>) {

@@ -43,6 +43,10 @@ pub(crate) struct Place<'a, T> {
     pub(crate) partial: &'a mut [f64],
     /// Weight gradients of its chunk.
     pub(crate) sums: &'a mut [T],
+    /// Its signs of inputs of ReLUs.
+    pub(crate) signs: &'a mut [u64],
+    /// Its products of values and gradients.
+    pub(crate) products: &'a mut [f32],
 }
 
 impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {

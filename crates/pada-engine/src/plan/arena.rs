@@ -40,6 +40,9 @@ pub(super) fn lay_out(plan: &mut Plan) {
     if let Some(backward) = &plan.backward {
         gradients = backward.buffers.iter().map(|&b| Life::unused(plan.buffers[b].len())).collect();
         backward.starts.iter().for_each(|(_, start)| gradients[backward.roots[*start]].touch(n));
+        if let Some(gradient) = plan.image_gradient(backward) {
+            gradients[backward.roots[gradient]].touch(2 * n);
+        }
         for (i, op) in plan.ops.iter().enumerate() {
             let time = 2 * n - 1 - i;
             let gradient = backward.of[op.out];
@@ -57,6 +60,9 @@ pub(super) fn lay_out(plan: &mut Plan) {
                 if let Some((_, g)) = backward.of[buffer].norm {
                     gradients[backward.roots[g]].touch(time);
                 }
+            }
+            if op.products.is_some() {
+                values[op.out].touch(time);
             }
             match &op.kind {
                 Kind::Difference { .. } if backward.targets[i][VALUE].is_some() => values[op.out].touch(time),

@@ -154,6 +154,7 @@ fn needed(plan: &Plan) -> Vec<bool> {
     for op in &plan.ops {
         needed[op.out] = match &op.kind {
             Kind::Conv(_) | Kind::Linear { .. } => true,
+            Kind::Load => plan.wanted.images,
             _ => op.reads.iter().any(|source| is_affine(plan, source) || needed[source.buffer]),
         };
     }

@@ -32,7 +32,9 @@ impl Compiler {
     }
 
     fn finish(&mut self, builder: Builder<'_>, output: BufferId, mode: Mode) -> Plan {
-        let Builder { buffers, mut norms, mut ops, machine, alignments, auxiliary, .. } = builder;
+        let Builder { buffers, mut norms, mut ops, machine, alignments, auxiliary, relus, signs_len, .. } =
+            builder;
+        let wanted = mode.wanted();
         ops.sort_by_key(|op| op.level);
         self.set_geometries(&buffers, &mut ops);
         let mut norm_channels = 0;
@@ -61,8 +63,12 @@ impl Compiler {
             dense_len: 0,
             depthwise_len: 0,
             backward: None,
+            wanted,
+            relus,
+            signs_len,
+            products_len: 0,
         };
-        plan.backward = (mode == Mode::Train).then(|| Backward::new(&plan));
+        plan.backward = wanted.gradient.then(|| Backward::new(&plan));
         set_places(&mut plan);
         lay_out(&mut plan);
         plan
@@ -120,7 +126,10 @@ fn set_places(plan: &mut Plan) {
             (level, sums) = (op.level, 0);
         }
         // A value that only anchors read has no gradient, so its weights have no gradient sums.
-        let trained = plan.backward.as_ref().is_some_and(|backward_plan| backward_plan.reaches(op.out));
+        let reached = plan.backward.as_ref().is_some_and(|backward_plan| backward_plan.reaches(op.out));
+        let trained = reached && plan.wanted.weights;
+        let channels = plan.buffers[op.out].shape.channels;
+        let has_products = plan.wanted.products && matches!(op.kind, Kind::Conv(_) | Kind::Linear { .. });
         let mut packed = 0;
         let sums_len = match &op.kind {
             Kind::Conv(conv) => {
@@ -135,6 +144,10 @@ fn set_places(plan: &mut Plan) {
         let op = &mut plan.ops[i];
         (op.sums, op.sums_len) = (sums, if trained { sums_len.next_multiple_of(ALIGN) } else { 0 });
         sums += op.sums_len;
+        if has_products {
+            op.products = Some(plan.products_len);
+            plan.products_len += channels;
+        }
         if let Kind::Conv(conv) = &mut op.kind {
             let total = match conv.connection {
                 Connection::Dense => &mut plan.dense_len,
@@ -159,6 +172,8 @@ struct Builder<'g> {
     norms: Vec<NormSlot>,
     alignments: usize,
     auxiliary: Vec<(BufferId, f32)>,
+    relus: Vec<(usize, usize)>,
+    signs_len: usize,
     ops: Vec<Op>,
 }
 
@@ -167,8 +182,21 @@ impl<'g> Builder<'g> {
         let mut readers = vec![0; graph.nodes().len()];
         graph.nodes().iter().flat_map(|node| &node.inputs).for_each(|x| readers[x.0] += 1);
         let (buffers, levels, norms, ops) = (vec![], vec![], vec![], vec![]);
-        let auxiliary = vec![];
-        Self { graph, machine, mode, readers, buffers, levels, norms, alignments: 0, auxiliary, ops }
+        let (auxiliary, relus) = (vec![], vec![]);
+        Self {
+            graph,
+            machine,
+            mode,
+            readers,
+            buffers,
+            levels,
+            norms,
+            alignments: 0,
+            auxiliary,
+            relus,
+            signs_len: 0,
+            ops,
+        }
     }
 
     /// Emits the operations of a node and returns how its value is read.
@@ -184,6 +212,8 @@ impl<'g> Builder<'g> {
                         Op::Conv(conv) => conv.groups == 1 && conv.dilation == 1,
                         _ => false,
                     });
+                // Such a stride is too short for the gradient of the images.
+                let packed = packed && !self.mode.wanted().images;
                 let stride = if packed && self.machine.per == 1 {
                     node.shape.channels
                 } else {
@@ -192,8 +222,13 @@ impl<'g> Builder<'g> {
                 plain(self.emit(Kind::Load, node.shape, stride, &[]))
             }
             Op::Zero => plain(self.combine(vec![], Activation::None, node.shape)),
-            Op::Relu => self.activated(inputs[0], Activation::Relu),
-            Op::Relu6 => self.activated(inputs[0], Activation::Relu6),
+            Op::Relu | Op::Relu6 => {
+                if self.mode.wanted().signs {
+                    self.signs(inputs[0], node.shape);
+                }
+                let act = if node.op == Op::Relu { Activation::Relu } else { Activation::Relu6 };
+                self.activated(inputs[0], act)
+            }
             Op::Norm(norm) => self.normalised(inputs[0], norm),
             Op::Conv(conv) => plain(self.conv(id, inputs[0], conv, node.shape)),
             Op::AvgPool(_) if self.is_term(id) => {
@@ -233,19 +268,20 @@ impl<'g> Builder<'g> {
                 let kind = Kind::Linear { source, weight: *weight, bias: *bias };
                 plain(self.emit(kind, node.shape, stride, &[plain(source)]))
             }
-            Op::DropPath { .. } if self.mode != Mode::Train => inputs[0],
+            Op::DropPath { .. } if !self.mode.has_sides() => inputs[0],
             Op::DropPath { slot } => {
                 let source = self.not_activated(inputs[0]);
                 let (kind, stride) = (Kind::DropPath { slot: *slot }, self.buffers[source.buffer].stride);
                 plain(self.emit(kind, node.shape, stride, &[source]))
             }
+            Op::Auxiliary { .. } if !self.mode.has_sides() => inputs[0],
             Op::Auxiliary { share } => {
                 let logits = self.plain(inputs[0]);
                 self.auxiliary.push((logits, *share));
                 plain(logits)
             }
             // An alignment does not change the logits. Nothing reads its value, so any source will do.
-            Op::Align { .. } if self.mode == Mode::Forward => inputs[VALUE],
+            Op::Align { .. } if !self.mode.has_sides() => inputs[VALUE],
             Op::Align { share } => {
                 let reads: Vec<Source> = inputs.into_iter().map(|x| self.not_activated(x)).collect();
                 let kind = Kind::Difference { share: *share, alignment: self.alignments };
@@ -267,8 +303,16 @@ impl<'g> Builder<'g> {
         self.buffers.push(Buffer { shape, stride });
         self.levels.push(level);
         let reads = reads.to_vec();
-        self.ops.push(Op { kind, reads, out, level, norms: vec![], sums: 0, sums_len: 0 });
+        self.ops.push(Op { kind, reads, out, level, norms: vec![], sums: 0, sums_len: 0, products: None });
         out
+    }
+
+    /// Emits an operation that writes the signs of a ReLU's input. Each ReLU starts in a new word.
+    fn signs(&mut self, source: Source, shape: Shape) {
+        let word = self.signs_len;
+        self.relus.push((word, shape.numel()));
+        self.signs_len += shape.numel().div_ceil(64);
+        self.emit(Kind::Signs { word }, Shape::vector(0), 0, &[source]);
     }
 
     fn combine(&mut self, terms: Vec<Term>, act: Activation, shape: Shape) -> BufferId {

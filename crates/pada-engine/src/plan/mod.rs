@@ -143,6 +143,11 @@ pub(crate) enum Kind {
     DropPath {
         slot: usize,
     },
+    /// Writes which numbers are positive. It has no output in the arena.
+    Signs {
+        /// Index of its first word.
+        word: usize,
+    },
 }
 
 /// Index of the value among the inputs of [`Kind::Gate`].
@@ -168,6 +173,8 @@ pub(crate) struct Op {
     /// Offset of its weight gradients in the sums of its level.
     pub(crate) sums: usize,
     pub(crate) sums_len: usize,
+    /// Offset of its products of values and gradients, one per channel. `None` if nobody asked for them, or if it has no weights.
+    pub(crate) products: Option<usize>,
 }
 
 /// The purpose of a pass.
@@ -179,6 +186,38 @@ pub(crate) enum Mode {
     Recalibrate,
     /// Computes logits and gradients in training mode.
     Train,
+    /// Computes the output in training mode, and what somebody wants to see.
+    Inspect(Wanted),
+}
+
+impl Mode {
+    /// Returns whether losses of side nodes and drop-path belong to the pass.
+    pub(crate) fn has_sides(self) -> bool {
+        self == Self::Train
+    }
+
+    pub(crate) fn wanted(self) -> Wanted {
+        match self {
+            Self::Forward | Self::Recalibrate => Wanted::default(),
+            Self::Train => Wanted { gradient: true, weights: true, ..Wanted::default() },
+            Self::Inspect(wanted) => wanted,
+        }
+    }
+}
+
+/// What a pass computes besides its output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// A backward pass.
+    pub(crate) gradient: bool,
+    /// The gradient of the weights.
+    pub(crate) weights: bool,
+    /// The gradient of the images.
+    pub(crate) images: bool,
+    /// The signs of inputs of ReLUs.
+    pub(crate) signs: bool,
+    /// Products of values and gradients.
+    pub(crate) products: bool,
 }
 
 /// A compiled graph.
@@ -209,6 +248,13 @@ pub(crate) struct Plan {
     /// Stride of the widest buffer.
     pub(crate) widest: usize,
     pub(crate) backward: Option<Backward>,
+    pub(crate) wanted: Wanted,
+    /// Per ReLU: the first word of its signs, and its number of bits.
+    pub(crate) relus: Vec<(usize, usize)>,
+    /// Words of signs per image.
+    pub(crate) signs_len: usize,
+    /// Products per image.
+    pub(crate) products_len: usize,
 }
 
 impl Plan {
@@ -233,6 +279,16 @@ impl Plan {
             Kind::Linear { source, .. } => Some(source),
             _ => None,
         })
+    }
+
+    /// Returns the buffer that the images are copied to. `None` if the output does not depend on them.
+    pub(crate) fn images(&self) -> Option<BufferId> {
+        self.ops.iter().find(|op| matches!(op.kind, Kind::Load)).map(|op| op.out)
+    }
+
+    /// Returns the gradient of the images, if it was asked for and the output depends on them.
+    pub(crate) fn image_gradient(&self, backward_plan: &Backward) -> Option<GradientId> {
+        self.images().filter(|_| self.wanted.images).and_then(|images| backward_plan.of[images].total)
     }
 
     pub(crate) fn range(&self, buffer: BufferId) -> std::ops::Range<usize> {

@@ -10,6 +10,7 @@ mod case;
 mod cuda;
 mod finite_differences;
 mod golden_ops;
+mod inspect;
 mod local_norms;
 mod memory;
 mod probe;

@@ -205,7 +205,8 @@ impl Plan {
             _ => (extent - 1) / 2,
         };
         // Now and then without the first row and column, as half of the skips of a halving DARTS cell.
-        let room = shape.height.min(shape.width) + 2 * padding > extent;
+        let smallest = shape.height.min(shape.width);
+        let room = smallest > 1 && smallest + 2 * padding > extent;
         let offset = usize::from(room && d / 4 % 8 == 5);
         let size = |size: usize| (size - offset + 2 * padding - extent) / stride + 1;
         let mut y = Shape::new(out_channels, size(shape.height), size(shape.width));
