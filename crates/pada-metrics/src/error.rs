@@ -22,6 +22,11 @@ pub enum ScoreList {
         /// Index of the seed in the list of seeds, from 0.
         seed_index: usize,
     },
+    /// One of the lists that [`fuse`](crate::fuse) makes one of.
+    Part {
+        /// Index of the list, from 0.
+        index: usize,
+    },
     /// The numbers whose mean is estimated by [`mean_interval`](crate::mean_interval).
     Values,
 }
@@ -34,6 +39,7 @@ impl fmt::Display for ScoreList {
             Self::Control => f.write_str("control scores"),
             Self::MethodA { seed_index } => write!(f, "scores of method A at seed index {seed_index}"),
             Self::MethodB { seed_index } => write!(f, "scores of method B at seed index {seed_index}"),
+            Self::Part { index } => write!(f, "scores of the fused list {index}"),
             Self::Values => f.write_str("values"),
         }
     }
@@ -47,14 +53,14 @@ impl fmt::Display for ScoreList {
 pub enum MetricsError {
     /// A list does not have one entry per architecture.
     #[error(
-        "the list of {list} has {found} entries, but the list of ground-truth scores has {expected}; pass one score per architecture, in the same order in every list"
+        "the list of {list} has {found} entries, but the list that it is paired with has {expected}; pass one score per architecture, in the same order in every list"
     )]
     LengthMismatch {
         /// The list with the wrong length.
         list: ScoreList,
         /// The length of the list.
         found: usize,
-        /// The length of the list of ground-truth scores.
+        /// The length of the list that it is paired with: the ground-truth scores, or the first list that is fused.
         expected: usize,
     },
     /// Two methods do not have the same number of seeds.

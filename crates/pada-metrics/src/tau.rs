@@ -78,6 +78,43 @@ pub fn partial_tau(predicted: &[f64], ground_truth: &[f64], control: &[f64]) -> 
     Ok((xy - xz * yz) / ((1.0 - xz * xz) * (1.0 - yz * yz)).sqrt())
 }
 
+/// Computes tau-b over the pairs of architectures that are equal in a third list.
+///
+/// With a measure of size as `groups` it shows what a ranking knows among networks of the same size: a ranking by size alone
+/// has no value here.
+///
+/// # Shapes and units
+/// - `predicted`, `ground_truth`: `[A]`, any unit, larger is better
+/// - `groups`: `[A]`, any unit; architectures with equal numbers are one group
+/// - returns a number in `[-1, 1]`
+///
+/// # Errors
+/// Returns the errors of [`kendall_tau_b`]; [`MetricsError::AllTied`] also if every group is tied in a list, and
+/// [`MetricsError::TooFew`] if no two architectures are in one group.
+pub fn tau_within(predicted: &[f64], ground_truth: &[f64], groups: &[f64]) -> Result<f64, MetricsError> {
+    let (x, y) = (Scores::predicted(predicted), Scores::ground_truth(ground_truth));
+    count_pairs(x, y)?;
+    let groups = Scores { list: ScoreList::Control, values: groups };
+    groups.check_length(ground_truth)?;
+    groups.check_no_nan()?;
+    let (x_ranks, y_ranks) = (dense_ranks(predicted), dense_ranks(ground_truth));
+    let mut members: HashMap<u32, Vec<(u32, u32)>> = HashMap::new();
+    for ((group, x), y) in dense_ranks(groups.values).into_iter().zip(x_ranks).zip(y_ranks) {
+        members.entry(group).or_default().push((x, y));
+    }
+    let mut all = PairCounts::of_ranks(vec![]);
+    members.into_values().for_each(|ranks| all.add(&PairCounts::of_ranks(ranks)));
+    if all.total == 0 {
+        return Err(MetricsError::TooFew { found: 1, needed: 2 });
+    }
+    for (list, tied) in [(x.list, all.tied_x), (y.list, all.tied_y)] {
+        if tied == all.total {
+            return Err(MetricsError::AllTied { list, n: predicted.len() });
+        }
+    }
+    Ok(all.tau_b())
+}
+
 /// Computes weighted tau: tau-b in which a pair of architectures weighs the more, the better its architectures are.
 ///
 /// The architecture of rank r (0 is the best) has the weight 1/(r + 1), and a pair has the sum of two weights. Ranks come once
@@ -207,6 +244,15 @@ impl PairCounts {
         Self { total: n * n.saturating_sub(1) / 2, tied_x, tied_y, tied_both, discordant }
     }
 
+    /// Adds the pairs of other architectures.
+    fn add(&mut self, other: &Self) {
+        self.total += other.total;
+        self.tied_x += other.tied_x;
+        self.tied_y += other.tied_y;
+        self.tied_both += other.tied_both;
+        self.discordant += other.discordant;
+    }
+
     /// Returns whether tau is undefined because all pairs of a list are tied.
     pub(crate) fn is_undefined(&self) -> bool {
         self.tied_x == self.total || self.tied_y == self.total
@@ -261,4 +307,25 @@ fn sort_counting_swaps(values: &mut Vec<u32>) -> u64 {
     }
     *values = from;
     swaps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tau_within_counts_only_pairs_of_one_group() {
+        let x = [1.0, 2.0, 3.0, 9.0, 8.0, 5.0, 5.0];
+        let y = [1.0, 3.0, 2.0, 0.5, 0.7, 4.0, 6.0];
+        let groups = [1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0];
+        // Group 1 has three pairs, of which one is discordant; group 2 has a discordant one; group 3 a pair that is tied in x.
+        let expected = (2.0 - 1.0 - 1.0) / (4.0_f64 * 5.0).sqrt();
+        assert_eq!(tau_within(&x, &y, &groups).unwrap(), expected);
+        assert_eq!(tau_within(&x, &y, &[7.0; 7]).unwrap(), kendall_tau_b(&x, &y).unwrap());
+        let all_different = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        assert!(tau_within(&x, &y, &all_different).unwrap_err().is_undefined());
+        // A ranking by the groups themselves knows nothing within them.
+        let error = tau_within(&groups, &y, &groups).unwrap_err();
+        assert_eq!(error, MetricsError::AllTied { list: ScoreList::Predicted, n: 7 });
+    }
 }
