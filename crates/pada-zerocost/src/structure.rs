@@ -1,0 +1,43 @@
+use std::collections::HashSet;
+
+use pada_graph::{Cost, Graph, Op, WeightLayout};
+
+use crate::Score;
+
+/// Computes a score of the structure of a network, or returns `None` for a score that needs passes.
+///
+/// The graph should have no operations that cannot influence its output: they would count.
+pub fn structural(score: Score, graph: &Graph, layout: &WeightLayout) -> Option<f64> {
+    let convs = || {
+        graph.nodes().iter().filter_map(|node| if let Op::Conv(conv) = &node.op { Some(conv) } else { None })
+    };
+    let count = match score {
+        Score::Params => Cost::of(graph, layout).params as f64,
+        Score::Flops => Cost::of(graph, layout).macs as f64,
+        Score::ActiveConvParams => {
+            let weights: HashSet<_> = convs().map(|conv| conv.weight).collect();
+            weights.iter().map(|&id| layout.spec(id).numel() as f64).sum()
+        }
+        Score::ConvDepth => conv_depth(graph) as f64,
+        Score::Pools => {
+            -(graph.nodes().iter().filter(|node| matches!(node.op, Op::AvgPool(_) | Op::MaxPool(_))).count()
+                as f64)
+        }
+        _ => return None,
+    };
+    Some(count)
+}
+
+/// Counts the convolutions on the path from the input to the output that has most of them. Nodes that no such path contains do not count.
+fn conv_depth(graph: &Graph) -> usize {
+    let mut depths: Vec<Option<usize>> = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
+        let before = node.inputs.iter().filter_map(|x| depths[x.0]).max();
+        let own = usize::from(matches!(node.op, Op::Conv(_)));
+        depths.push(match node.op {
+            Op::Input => Some(0),
+            _ => before.map(|depth| depth + own),
+        });
+    }
+    depths.last().copied().flatten().unwrap_or(0)
+}
