@@ -108,6 +108,25 @@ impl Graph {
         Graph { nodes }.restricted_to(|node| node.op.is_side())
     }
 
+    /// Returns the same graph without zeros in sums that have other terms.
+    pub fn without_zero_terms(&self) -> Graph {
+        let mut same: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
+        let mut nodes = self.nodes.clone();
+        for (i, node) in nodes.iter_mut().enumerate() {
+            node.inputs.iter_mut().for_each(|x| *x = same[x.0]);
+            if node.op == Op::Add && node.inputs.iter().any(|x| self.nodes[x.0].op != Op::Zero) {
+                node.inputs.retain(|x| self.nodes[x.0].op != Op::Zero);
+            }
+            same.push(match (&node.op, &node.inputs[..]) {
+                (Op::Add, &[only]) => only,
+                _ => NodeId(i),
+            });
+        }
+        let output = same.last().expect("a graph ends in its output").0;
+        nodes.truncate(output + 1);
+        Graph { nodes }.restricted_to(|node| node.op.is_side())
+    }
+
     /// Returns the same graph with batch norms that use the statistics of the batch and have neither scale nor shift, as those of a network
     /// that was just initialised compute.
     pub fn with_plain_norms(&self) -> Graph {

@@ -1,4 +1,7 @@
-use pada_metrics::{Bootstrap, Interval, Metrics, MetricsError, tau_b_interval};
+use pada_metrics::{
+    Bootstrap, Difference, Interval, Metrics, MetricsError, PairedMetric, paired_difference, tau_b_interval,
+    tau_within,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Agreement between the ranking of a supernet and one benchmark table.
@@ -14,8 +17,18 @@ pub struct Agreement {
     pub metrics: Option<Metrics>,
     /// Confidence interval of tau-b over architectures; `None` if it is undefined, for example with three architectures.
     pub tau_b_interval: Option<Interval>,
+    /// Tau-b within groups of equal [`ZeroCostRow::ACTIVE_CONV_PARAMS`]: what the ranking knows beyond size. `None` if hardly any
+    /// architectures are equal, or if the number was not computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tau_within: Option<f64>,
+    /// Paired differences to zero-cost baselines: to the number of parameters, and to the best one by tau-b.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comparisons: Vec<Comparison>,
     /// Zero-cost baselines on the same architectures.
     pub zero_cost: Vec<ZeroCostRow>,
+    /// The ranking that fuses scores. `None` if none were fused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fused: Option<FusedRow>,
     /// Agreement of the table with itself. `None` if the table does not list its seeds separately.
     #[serde(default)]
     pub ceiling: Option<Ceiling>,
@@ -36,6 +49,32 @@ pub struct Ceiling {
     pub archs: usize,
 }
 
+/// The ranking by a fused score, compared with one benchmark table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FusedRow {
+    /// The metrics of the fused ranking.
+    pub metrics: Metrics,
+    /// Confidence interval of tau-b over architectures; `None` if it is undefined.
+    pub tau_b_interval: Option<Interval>,
+    /// As [`Agreement::tau_within`].
+    pub tau_within: Option<f64>,
+    /// As [`Agreement::comparisons`].
+    pub comparisons: Vec<Comparison>,
+}
+
+/// The paired difference of a ranking to a zero-cost baseline, over the same resampled architectures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// Name of the baseline.
+    pub with: String,
+    /// Difference in tau-b; `None` if it is undefined.
+    pub tau_b: Option<Difference>,
+    /// Difference in P@Top5%; `None` if it is undefined, for example with fewer than 20 architectures.
+    pub p_at_top_5: Option<Difference>,
+}
+
 /// A zero-cost baseline: a ranking that needs no trained supernet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,13 +84,20 @@ pub struct ZeroCostRow {
     pub name: String,
     /// The metrics of the baseline.
     pub metrics: Metrics,
+    /// As [`Agreement::tau_within`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tau_within: Option<f64>,
 }
 
 impl ZeroCostRow {
     /// The number of parameters.
     pub const PARAMS: &str = "#params";
-    /// The number of convolution parameters on the active edges of a NAS-Bench-201 cell.
+    /// The number of convolution parameters that can influence the output.
     pub const ACTIVE_CONV_PARAMS: &str = "active-conv-params";
+    /// The fused ranks of three structural scores.
+    pub const STRUCTURAL: &str = "structural";
+    /// The fused ranks of zero-cost scores.
+    pub const FUSED: &str = "zero-cost fused";
 }
 
 /// Reads the name of a baseline. Older records call the two structural scores `weights` and `live conv weight`.
@@ -63,43 +109,142 @@ fn baseline_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
     })
 }
 
+/// Scores of the same architectures, `[A]` each; larger is better.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreLists<'a> {
+    /// Stand-alone accuracy, percent.
+    pub truth: &'a [f64],
+    /// Accuracy with inherited weights, percent.
+    pub supernet: &'a [f64],
+    /// Number of parameters, for the partial tau.
+    pub params: &'a [f64],
+    /// A measure of size by which architectures are grouped for [`Agreement::tau_within`].
+    pub size: Option<&'a [f64]>,
+    /// Zero-cost baselines with their names. A baseline that ties all architectures is left out.
+    pub zero_cost: &'a [(&'a str, Vec<f64>)],
+    /// Fused scores.
+    pub fused: Option<&'a [f64]>,
+}
+
+impl<'a> ScoreLists<'a> {
+    /// Creates lists without a measure of size and without fused scores.
+    pub fn new(
+        supernet: &'a [f64],
+        truth: &'a [f64],
+        params: &'a [f64],
+        zero_cost: &'a [(&'a str, Vec<f64>)],
+    ) -> Self {
+        Self { truth, supernet, params, size: None, zero_cost, fused: None }
+    }
+}
+
 impl Agreement {
     /// Compares the scores of a supernet with a benchmark table. The caller fills in [`Agreement::ceiling`] and [`Agreement::note`].
-    ///
-    /// # Shapes and units
-    /// - `scores`: `[A]`, accuracy with inherited weights, percent
-    /// - `truth`: `[A]`, stand-alone accuracy of the same architectures, percent
-    /// - `params`: `[A]`, number of parameters, for the partial tau
-    /// - `baselines`: a name and `[A]` scores each; a baseline that ties all architectures is left out
     ///
     /// # Errors
     /// Returns a [`MetricsError`] if the lists cannot be compared, for example because their lengths differ. A supernet that scores all
     /// architectures alike is not an error: the reason goes to [`Agreement::undefined`].
-    pub fn of(
-        table: &str,
-        scores: &[f64],
-        truth: &[f64],
-        params: &[f64],
-        baselines: &[(&str, Vec<f64>)],
-        bootstrap: &Bootstrap,
-    ) -> Result<Self, MetricsError> {
-        let measured = |scores: &[f64]| defined(Metrics::compute(scores, truth, Some(params)));
-        let (undefined, metrics, tau_b_interval) = match measured(scores)? {
-            Ok(metrics) => (None, Some(metrics), defined(tau_b_interval(scores, truth, bootstrap))?.ok()),
-            Err(_) if scores.is_empty() => {
-                (Some(format!("none of the ranked architectures is in the table {table}")), None, None)
-            }
-            Err(reason) => (Some(reason), None, None),
+    pub fn of(table: &str, lists: &ScoreLists<'_>, bootstrap: &Bootstrap) -> Result<Self, MetricsError> {
+        let ScoreLists { truth, params, size, .. } = *lists;
+        let measured = |scores: &[f64]| defined(Metrics::compute(&finite(scores), truth, Some(params)));
+        let within = |scores: &[f64]| match size {
+            Some(size) => Ok(defined(tau_within(scores, truth, size))?.ok()),
+            None => Ok(None),
         };
+        let interval = |scores: &[f64]| Ok(defined(tau_b_interval(scores, truth, bootstrap))?.ok());
         let mut zero_cost = Vec::new();
-        for (name, list) in baselines {
+        for (name, list) in lists.zero_cost {
             if let Ok(metrics) = measured(list)? {
-                zero_cost.push(ZeroCostRow { name: (*name).to_owned(), metrics });
+                zero_cost.push(ZeroCostRow { name: (*name).to_owned(), metrics, tau_within: within(list)? });
             }
         }
-        let table = table.to_owned();
-        Ok(Self { table, undefined, metrics, tau_b_interval, zero_cost, ceiling: None, note: None })
+        let mut against: Vec<&str> = Vec::new();
+        let best = zero_cost.iter().max_by(|a, b| a.metrics.tau_b.total_cmp(&b.metrics.tau_b));
+        let params_row = zero_cost.iter().find(|row| row.name == ZeroCostRow::PARAMS);
+        for row in params_row.into_iter().chain(best) {
+            if !against.contains(&row.name.as_str()) {
+                against.push(&row.name);
+            }
+        }
+        let compared = |scores: &[f64]| {
+            let with = |name: &&str| {
+                let baseline = lists.zero_cost.iter().find(|(other, _)| other == name);
+                let baseline = &baseline.expect("the row was computed from it").1;
+                Comparison::of(name, scores, baseline, truth, bootstrap)
+            };
+            against.iter().map(with).collect::<Result<Vec<_>, MetricsError>>()
+        };
+        let fused = match lists.fused {
+            None => None,
+            Some(scores) => measured(scores)?.ok().map(|metrics| {
+                Ok::<_, MetricsError>(FusedRow {
+                    metrics,
+                    tau_b_interval: interval(scores)?,
+                    tau_within: within(scores)?,
+                    comparisons: compared(scores)?,
+                })
+            }),
+        };
+        let supernet = lists.supernet;
+        let mut found = Self {
+            table: table.to_owned(),
+            undefined: None,
+            metrics: None,
+            tau_b_interval: None,
+            tau_within: None,
+            comparisons: vec![],
+            fused: fused.transpose()?,
+            zero_cost: vec![],
+            ceiling: None,
+            note: None,
+        };
+        match measured(supernet)? {
+            Ok(metrics) => {
+                found.metrics = Some(metrics);
+                found.tau_b_interval = interval(supernet)?;
+                found.tau_within = within(supernet)?;
+                found.comparisons = compared(supernet)?;
+            }
+            Err(_) if supernet.is_empty() => {
+                found.undefined = Some(format!("none of the ranked architectures is in the table {table}"));
+            }
+            Err(reason) => found.undefined = Some(reason),
+        }
+        found.zero_cost = zero_cost;
+        Ok(found)
     }
+}
+
+impl Comparison {
+    fn of(
+        name: &str,
+        scores: &[f64],
+        baseline: &[f64],
+        truth: &[f64],
+        bootstrap: &Bootstrap,
+    ) -> Result<Self, MetricsError> {
+        let lists = [scores, baseline].map(|list| [list.to_vec()]);
+        let difference =
+            |metric| match defined(paired_difference(&lists[0], &lists[1], truth, metric, bootstrap)) {
+                // With few architectures there is no top.
+                Err(MetricsError::EmptyTop { .. }) => Ok(None),
+                other => Ok(other?.ok()),
+            };
+        Ok(Self {
+            with: name.to_owned(),
+            tau_b: difference(PairedMetric::TauB)?,
+            p_at_top_5: difference(PairedMetric::PAtTop { fraction: 0.05 })?,
+        })
+    }
+}
+
+/// Replaces −∞, the score of an architecture for which a zero-cost score is not defined, by a number below all others, because Pearson's
+/// correlation needs finite numbers.
+fn finite(scores: &[f64]) -> Vec<f64> {
+    let known = || scores.iter().copied().filter(|score| score.is_finite());
+    let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+    let below = if low.is_finite() { low - (high - low).max(1.0) } else { 0.0 };
+    scores.iter().map(|&score| if score == f64::NEG_INFINITY { below } else { score }).collect()
 }
 
 /// Keeps the reason why a valid input has no such value, and returns all other errors.

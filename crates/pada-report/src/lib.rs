@@ -19,7 +19,7 @@ mod spread;
 mod summary;
 mod tensorboard;
 
-pub use agreement::{Agreement, Ceiling, ZeroCostRow};
+pub use agreement::{Agreement, Ceiling, Comparison, FusedRow, ScoreLists, ZeroCostRow};
 pub use audit::{ImageAudit, PathAudit};
 pub use communication::CommunicationRecord;
 pub use epoch::{BestEpoch, EpochRecord, TestRecord};
@@ -28,7 +28,7 @@ pub use method_row::{MethodName, MethodRow, RowGroup, mean_gv};
 pub use method_table::{FailedTrial, MethodTable, scientific};
 pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, scatter_plot};
 pub use published::{Published, PublishedCell};
-pub use record::{BestArch, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
+pub use record::{BestArch, FusionRecord, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
 pub use sampling::{Drawn, Sampling};
 pub use spread::Spread;
 pub use summary::{ranking_summary, summary};

@@ -43,6 +43,7 @@ fn zero_cost(row: &ZeroCostRow) -> Vec<String> {
         Some(m.spearman),
         m.br_at_top_5,
         m.partial_tau_given_params,
+        row.tau_within,
     ];
     let none = String::new;
     let mut cells =
@@ -51,7 +52,7 @@ fn zero_cost(row: &ZeroCostRow) -> Vec<String> {
     cells
 }
 
-const SPREADS: [&str; 9] = [
+const SPREADS: [&str; 12] = [
     "train_hours",
     "rank_hours",
     "tau_b",
@@ -59,6 +60,9 @@ const SPREADS: [&str; 9] = [
     "spearman",
     "br_at_top_5",
     "partial_tau",
+    "tau_within",
+    "fused_tau_b",
+    "fused_p_at_top_5",
     "gv",
     "gv_scale_free",
 ];
@@ -72,6 +76,9 @@ fn line(row: &MethodRow) -> Vec<String> {
         row.spearman,
         row.br_at_top_5,
         row.partial_tau,
+        row.tau_within,
+        row.fused_tau_b,
+        row.fused_p_at_top_5,
         row.gv,
         row.gv_scale_free,
     ];

@@ -1,7 +1,7 @@
 use pada_metrics::{Difference, Metrics};
 use serde::{Deserialize, Serialize};
 
-use crate::{EpochRecord, Published, RunRecord, Sampling, Spread};
+use crate::{Agreement, EpochRecord, Published, RunRecord, Sampling, Spread};
 
 /// Role of a method in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,15 @@ pub struct MethodRow {
     pub br_at_top_5: Option<Spread>,
     /// Partial tau-b given the number of parameters.
     pub partial_tau: Option<Spread>,
+    /// Tau-b within groups of equal [`ZeroCostRow::ACTIVE_CONV_PARAMS`](crate::ZeroCostRow::ACTIVE_CONV_PARAMS).
+    #[serde(default)]
+    pub tau_within: Option<Spread>,
+    /// Tau-b of the ranking that fuses the scores of the supernet with zero-cost scores.
+    #[serde(default)]
+    pub fused_tau_b: Option<Spread>,
+    /// P@Top5% of this ranking.
+    #[serde(default)]
+    pub fused_p_at_top_5: Option<Spread>,
     /// Gradient variance, see [`mean_gv`].
     pub gv: Option<Spread>,
     /// Gradient variance divided by ‖mean gradient‖².
@@ -81,6 +90,9 @@ impl MethodRow {
         let metrics: Vec<&Metrics> =
             records.iter().filter_map(|record| record.ranking.as_ref()?.main_metrics()).collect();
         let over = |of: fn(&Metrics) -> Option<f64>| Spread::of(metrics.iter().filter_map(|m| of(m)));
+        let agreements = records.iter().filter_map(|record| record.ranking.as_ref()?.agreements.first());
+        let agreements: Vec<&Agreement> = agreements.collect();
+        let main = |of: fn(&Agreement) -> Option<f64>| Spread::of(agreements.iter().filter_map(|a| of(a)));
         let hours = |of: fn(&RunRecord) -> Option<f64>| {
             Spread::of(records.iter().filter_map(of).map(|seconds| seconds / 3600.0))
         };
@@ -108,6 +120,9 @@ impl MethodRow {
             spearman: over(|m| Some(m.spearman)),
             br_at_top_5: over(|m| m.br_at_top_5),
             partial_tau: over(|m| m.partial_tau_given_params),
+            tau_within: main(|agreement| agreement.tau_within),
+            fused_tau_b: main(|agreement| Some(agreement.fused.as_ref()?.metrics.tau_b)),
+            fused_p_at_top_5: main(|agreement| agreement.fused.as_ref()?.metrics.p_at_top_5),
             gv: gv(|epoch| epoch.gv),
             gv_scale_free: gv(|epoch| epoch.gv_scale_free),
             sampling: Sampling::of(records, weighted_ops),

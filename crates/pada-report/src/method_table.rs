@@ -43,10 +43,11 @@ const NONE: &str = "–";
 const LEGEND: &str = "
 *Published*: the cells of the paper as it prints them, with its dashes and blank cells; *n/a* marks a row that its table does not have.
 *P@Top5%*: share of the top 5 % by score that are among the top 5 % by stand-alone accuracy. *BR@Top5%*: best true rank among the top 5 % by
-score, divided by the number of architectures; smaller is better. *Partial tau*: tau-b given the number of parameters. *GV*: gradient
-variance; *scale-free GV*: GV divided by ‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS (archive, notebook) and SUMNAS combines
-the gradients of several paths, and one of NSAS (released demo) has half of the gradient, so their GV is not comparable with the other
-rows. *#params*: the number of parameters as a score. Standard deviations divide by n − 1.";
+score, divided by the number of architectures; smaller is better. *Partial tau*: tau-b given the number of parameters. *Tau within*: tau-b
+over the pairs of architectures with equal active-conv-params. *Fused*: the ranking that fuses the score of the supernet with zero-cost
+scores. *GV*: gradient variance; *scale-free GV*: GV divided by ‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS (archive, notebook)
+and SUMNAS combines the gradients of several paths, and one of NSAS (released demo) has half of the gradient, so their GV is not
+comparable with the other rows. *#params*: the number of parameters as a score. Standard deviations divide by n − 1.";
 
 const SAMPLING_LEGEND: &str = "\
 Each cell shows the first epoch → the last epoch, mean over seeds. If a supernet was split, the last epochs of all sub-supernets are
@@ -109,6 +110,9 @@ impl MethodTable {
             "Spearman",
             "BR@Top5%",
             "partial tau",
+            "tau within",
+            "fused: tau-b",
+            "fused: P@Top5%",
             "GV",
             "scale-free GV",
         ];
@@ -138,15 +142,19 @@ impl MethodTable {
             "\nZero-cost baselines on the same architectures. A supernet is useful only if it beats them.\n"
                 .to_owned(),
         );
-        line("| baseline | tau-b | P@Top5% | Spearman | BR@Top5% | partial tau |".to_owned());
-        line(format!("|---|{}", "--:|".repeat(5)));
-        for ZeroCostRow { name, metrics: m } in &self.zero_cost {
-            let [p, br, partial] = [m.p_at_top_5, m.br_at_top_5, m.partial_tau_given_params].map(number);
-            line(format!("| {name} | {:.3} | {p} | {:.3} | {br} | {partial} |", m.tau_b, m.spearman));
+        line("| baseline | tau-b | P@Top5% | Spearman | BR@Top5% | partial tau | tau within |".to_owned());
+        line(format!("|---|{}", "--:|".repeat(6)));
+        for ZeroCostRow { name, metrics: m, tau_within } in &self.zero_cost {
+            let numbers = [m.p_at_top_5, m.br_at_top_5, m.partial_tau_given_params, *tau_within];
+            let [p, br, partial, within] = numbers.map(number);
+            line(format!(
+                "| {name} | {:.3} | {p} | {:.3} | {br} | {partial} | {within} |",
+                m.tau_b, m.spearman
+            ));
         }
         if let Some(Ceiling { tau_b, seeds, archs }) = self.ceiling {
             let name = format!("ceiling: agreement between {seeds} seeds, {archs} architectures");
-            line(format!("| {name} | {tau_b:.3} |{}", format!(" {NONE} |").repeat(4)));
+            line(format!("| {name} | {tau_b:.3} |{}", format!(" {NONE} |").repeat(5)));
         }
     }
 
@@ -206,6 +214,9 @@ fn cells(row: &MethodRow) -> Vec<String> {
         spread(row.spearman),
         spread(row.br_at_top_5),
         spread(row.partial_tau),
+        spread(row.tau_within),
+        spread(row.fused_tau_b),
+        spread(row.fused_p_at_top_5),
         scientific(row.gv),
         row.gv_scale_free.map_or_else(|| NONE.to_owned(), |gv| format!("{gv:.1}")),
     ]

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pada_metrics::Metrics;
+use pada_metrics::{Fusion, Metrics};
 use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, BestEpoch, CommunicationRecord, EpochRecord, ReportError};
@@ -95,10 +95,32 @@ pub struct RankRecord {
     /// Communication between the processes that scored. `None` for a single process.
     #[serde(default, alias = "ranks", skip_serializing_if = "Option::is_none")]
     pub communication: Option<CommunicationRecord>,
+    /// The scores that were fused. `None` if none were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fusion: Option<FusionRecord>,
     /// Agreement with each benchmark table. The first is the main result of the run.
     pub agreements: Vec<Agreement>,
-    /// The best architectures by score, best first.
+    /// The best architectures by fused score, or by score if none were fused, best first.
     pub best: Vec<BestArch>,
+}
+
+/// The fusion of scores to one ranking, and the zero-cost scores that were computed for it and beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FusionRecord {
+    /// Names of the fused scores.
+    pub parts: Vec<String>,
+    /// How their ranks become one score.
+    pub fusion: Fusion,
+    /// Images that the zero-cost scores were computed from.
+    pub images: ImagesRecord,
+    /// Seed of the weights of the untrained network.
+    pub seed: u64,
+    /// Wall-clock time of all zero-cost scores, seconds.
+    pub seconds: f64,
+    /// Zero-cost scores that are not a finite number for some architectures: the score, the number of architectures, and the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undefined: Vec<(String, usize, String)>,
 }
 
 /// One of the best architectures of a ranking.
@@ -109,6 +131,9 @@ pub struct BestArch {
     pub arch: String,
     /// Accuracy with inherited weights, percent.
     pub score: f64,
+    /// The fused score, which depends on all ranked architectures. `None` if none were fused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fused: Option<f64>,
     /// Top-5 accuracy on the same images, percent. `None` if there are no more than five classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top5: Option<f64>,

@@ -1,9 +1,9 @@
 use std::fmt::{self, Write};
 
-use pada_metrics::Metrics;
+use pada_metrics::{Difference, Interval, Metrics};
 
 use crate::communication::{in_turn, volume};
-use crate::{Agreement, BestEpoch, Ceiling, CommunicationRecord, RankRecord, RunRecord};
+use crate::{Agreement, BestEpoch, Ceiling, CommunicationRecord, Comparison, RankRecord, RunRecord};
 
 /// Formats the result of a run for a terminal.
 pub fn summary(record: &RunRecord) -> String {
@@ -87,6 +87,16 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
             "           batch-norm statistics recalibrated on {n} training images for each architecture"
         ));
     }
+    if let Some(fusion) = &ranking.fusion {
+        let parts = if fusion.parts.is_empty() { "nothing".to_owned() } else { fusion.parts.join(", ") };
+        line(format!(
+            "fused      {parts} ({}); zero-cost scores on {} images of {} in {:.1} s",
+            fusion.fusion, fusion.images.images, fusion.images.name, fusion.seconds
+        ));
+        for (score, count, reason) in &fusion.undefined {
+            line(format!("           {score} of {count} architectures is not defined: {reason}"));
+        }
+    }
     for agreement in &ranking.agreements {
         agreement_lines(agreement, line);
     }
@@ -115,20 +125,25 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
 fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
     line(String::new());
     line(format!(
-        "{:<28} {:>6} {:>17} {:>8} {:>10}",
-        agreement.table, "tau-b", "95 % CI", "P@Top5%", "partial"
+        "{:<28} {:>6} {:>17} {:>8} {:>10} {:>10}",
+        agreement.table, "tau-b", "95 % CI", "P@Top5%", "partial", "within"
     ));
-    let row = |name: &str, interval: String, m: &Metrics| {
+    let row = |name: &str, interval: String, m: &Metrics, within: Option<f64>| {
         let optional = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
-        let (p, partial) = (optional(m.p_at_top_5), optional(m.partial_tau_given_params));
-        format!("{name:<28} {:>6.3} {interval:>17} {p:>8} {partial:>10}", m.tau_b)
+        let [p, partial, within] = [m.p_at_top_5, m.partial_tau_given_params, within].map(optional);
+        format!("{name:<28} {:>6.3} {interval:>17} {p:>8} {partial:>10} {within:>10}", m.tau_b)
     };
-    match (&agreement.metrics, &agreement.tau_b_interval) {
-        (Some(metrics), interval) => {
-            let interval = interval
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), |i| format!("[{:.3}, {:.3}]", i.low, i.high));
-            line(row(&format!("supernet (n = {})", metrics.n), interval, metrics));
+    let interval = |interval: &Option<Interval>| {
+        interval.as_ref().map_or_else(|| "-".to_owned(), |i| format!("[{:.3}, {:.3}]", i.low, i.high))
+    };
+    if let Some(fused) = &agreement.fused {
+        let name = format!("fused (n = {})", fused.metrics.n);
+        line(row(&name, interval(&fused.tau_b_interval), &fused.metrics, fused.tau_within));
+    }
+    match &agreement.metrics {
+        Some(metrics) => {
+            let name = format!("supernet (n = {})", metrics.n);
+            line(row(&name, interval(&agreement.tau_b_interval), metrics, agreement.tau_within));
         }
         _ => line(format!(
             "supernet: {}",
@@ -136,13 +151,24 @@ fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
         )),
     }
     for zero_cost in &agreement.zero_cost {
-        line(row(&zero_cost.name, String::new(), &zero_cost.metrics));
+        line(row(&zero_cost.name, String::new(), &zero_cost.metrics, zero_cost.tau_within));
     }
     if let Some(Ceiling { tau_b, seeds, archs }) = agreement.ceiling {
         line(format!(
             "{:<28} {tau_b:>6.3}   mean over pairs of {seeds} seeds, A = {archs}",
             "ceiling (between seeds)"
         ));
+    }
+    let fused = agreement.fused.iter().flat_map(|fused| &fused.comparisons).map(|found| ("fused", found));
+    let supernet = agreement.comparisons.iter().map(|found| ("supernet", found));
+    for (name, Comparison { with, tau_b, p_at_top_5 }) in fused.chain(supernet) {
+        let difference = |found: &Option<Difference>| {
+            let text =
+                |d: &Difference| format!("{:+.3} [{:+.3}, {:+.3}]", d.mean, d.interval.low, d.interval.high);
+            found.as_ref().map_or_else(|| "-".to_owned(), text)
+        };
+        let (tau, p) = (difference(tau_b), difference(p_at_top_5));
+        line(format!("{:<28} tau-b {tau}, P@Top5% {p}", format!("{name} minus {with}")));
     }
     if let Some(note) = &agreement.note {
         line(note.clone());

@@ -31,7 +31,12 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
     let truth: Vec<f64> = (0..scores.len()).map(|i| i as f64).collect();
     let params: Vec<f64> = truth.iter().map(|t| (t * 7.0) % 5.0).collect();
     let baselines = [("#params", params.clone())];
-    let agreement = Agreement::of("t", scores, &truth, &params, &baselines, &Bootstrap::default()).unwrap();
+    let lists = ScoreLists {
+        size: Some(&params),
+        fused: Some(&truth),
+        ..ScoreLists::new(scores, &truth, &params, &baselines)
+    };
+    let agreement = Agreement::of("t", &lists, &Bootstrap::default()).unwrap();
     let images = ImagesRecord { name: "images".into(), images: 4, sha256: "ab".into() };
     RunRecord {
         name: "x".into(),
@@ -53,6 +58,7 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
             batch: 512,
             seconds: 18.0,
             communication: None,
+            fusion: None,
             agreements: vec![agreement],
             best: vec![],
         }),

@@ -41,13 +41,14 @@ fn run(epochs: usize) -> RunView {
     let scores: Vec<f64> = (0..ARCHS).map(|i| (i ^ 1) as f64).collect();
     let baselines = [("#params", truth.iter().map(|t| (t * 7.0) % 11.0).collect::<Vec<_>>())];
     let bootstrap = Bootstrap::new().with_resamples(50);
-    let mut agreement =
-        Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &bootstrap).unwrap();
+    let lists = ScoreLists::new(&scores, &truth, &baselines[0].1, &baselines);
+    let mut agreement = Agreement::of("table", &lists, &bootstrap).unwrap();
     agreement.ceiling = Some(Ceiling { tau_b: 0.75, seeds: 3, archs: 31 });
     let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab12".into() };
     let best = BestArch {
         arch: "333333".into(),
         score: 70.25,
+        fused: None,
         top5: Some(96.5),
         params: 58274,
         macs: 9,
@@ -73,6 +74,7 @@ fn run(epochs: usize) -> RunView {
             recalibrated_on: None,
             seconds: 0.1,
             communication: None,
+            fusion: None,
             agreements: vec![agreement],
             best: vec![best],
         }),

@@ -3,18 +3,23 @@
 
 use std::path::{Path, PathBuf};
 
-use pada_metrics::Bootstrap;
+use pada_metrics::{Bootstrap, Fusion};
 use pada_report::*;
 
 fn record() -> RunRecord {
     let (scores, truth) = ([61.0, 55.5, 70.25, 12.0], [90.1, 89.0, 93.2, 10.0]);
     let baselines = [("#params", vec![0.8, 0.1, 1.2, 0.0]), ("constant", vec![1.0; 4])];
-    let agreement =
-        Agreement::of("table", &scores, &truth, &baselines[0].1, &baselines, &Bootstrap::default()).unwrap();
+    let lists = ScoreLists {
+        size: Some(&[1.0, 1.0, 2.0, 2.0]),
+        fused: Some(&[0.5, 0.7, 0.9, 0.1]),
+        ..ScoreLists::new(&scores, &truth, &baselines[0].1, &baselines)
+    };
+    let agreement = Agreement::of("table", &lists, &Bootstrap::default()).unwrap();
     let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab".into() };
     let best = BestArch {
         arch: "333333".into(),
         score: 70.25,
+        fused: Some(-0.25),
         top5: Some(96.5),
         params: 7,
         macs: 9,
@@ -40,6 +45,14 @@ fn record() -> RunRecord {
             batch: 512,
             seconds: 0.1,
             communication: None,
+            fusion: Some(FusionRecord {
+                parts: vec!["supernet".into(), "jacov".into()],
+                fusion: Fusion::LogRanks,
+                images: ImagesRecord { name: "mini train".into(), images: 64, sha256: "cd".into() },
+                seed: 0,
+                seconds: 0.5,
+                undefined: vec![("synflow".into(), 1, "the sum is 0".into())],
+            }),
             agreements: vec![agreement],
             best: vec![best],
         }),
@@ -67,7 +80,19 @@ fn a_record_that_is_none_is_named() {
 #[test]
 fn the_summary_shows_supernet_and_baselines() {
     let text = summary(&record());
-    for expected in ["seed 3", "table", "supernet (n = 4)", "1.000", "#params", "333333", "70.25"] {
+    for expected in [
+        "seed 3",
+        "table",
+        "supernet (n = 4)",
+        "1.000",
+        "#params",
+        "333333",
+        "70.25",
+        "supernet, jacov (log-ranks); zero-cost scores on 64 images of mini train in 0.5 s",
+        "synflow of 1 architectures is not defined: the sum is 0",
+        // Five of six pairs are in the right order, and both pairs of equal size are.
+        "fused (n = 4)                 0.667",
+    ] {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
     assert!(!text.contains("constant"), "a baseline that ranks nothing is left out");
@@ -82,7 +107,8 @@ fn the_summary_shows_supernet_and_baselines() {
 #[test]
 fn a_collapsed_supernet_has_no_tau() {
     let truth = [1.0, 2.0, 3.0];
-    let agreement = Agreement::of("table", &[10.0; 3], &truth, &truth, &[], &Bootstrap::default()).unwrap();
+    let lists = ScoreLists::new(&[10.0; 3], &truth, &truth, &[]);
+    let agreement = Agreement::of("table", &lists, &Bootstrap::default()).unwrap();
     assert_eq!(agreement.metrics, None);
     let reason = agreement.undefined.unwrap();
     assert!(reason.contains("all 3 predicted scores are equal"), "{reason}");

@@ -221,7 +221,7 @@ fn write_files(
     }
     let free = zero_cost(progress);
     markdown += "\n## Zero-cost baselines on the same 64 architectures\n\n| baseline | tau-b |\n|---|--:|\n";
-    for ZeroCostRow { name, metrics } in free {
+    for ZeroCostRow { name, metrics, .. } in free {
         markdown += &format!("| {name} | {:.3} |\n", metrics.tau_b);
     }
     write_whole(file, markdown.as_bytes())?;

@@ -48,6 +48,9 @@ pub enum PadaError {
         /// The folder.
         path: PathBuf,
     },
+    /// A zero-cost score cannot be computed.
+    #[error(transparent)]
+    ZeroCost(#[from] pada_zerocost::ZeroCostError),
     /// The curves or the record of a run cannot be written or read.
     #[error(transparent)]
     Report(#[from] pada_report::ReportError),

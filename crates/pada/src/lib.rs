@@ -11,7 +11,7 @@ mod run;
 mod search;
 
 pub use config::{
-    ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, ExecutorName, FewShotConfig,
+    ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, ExecutorName, FewShotConfig, FusePart,
     GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule, LastSplit, NormalizeDigits,
     PathsConfig, RankArchs, RankConfig, RankSplit, Recalibration, RetrainConfig, RetrainNetwork,
     RetrainSettings, RunConfig, SkeletonName, SpaceName, SplitConfig, SplitSchedule, StandAloneConfig,
@@ -20,12 +20,14 @@ pub use config::{
 };
 pub use error::{ErrorKind, PadaError, with_causes};
 pub use eval::arch_files::{
-    check_output, check_scores_file, read_archs, read_scores, write_file, write_scores,
+    check_output, check_scores_file, read_archs, read_scores, write_file, write_ranking, write_scores,
 };
 pub use eval::cost::StandAloneNet;
 pub use eval::evaluation::Evaluation;
+pub use eval::ranking::Ranked;
 pub use eval::tables::Tables;
 pub use eval::weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};
+pub use eval::zero_cost::ZeroCost;
 pub use experiment::run::Run;
 pub use experiment::{Dataset, Experiment};
 pub use export::{
@@ -46,6 +48,7 @@ pub use pada_sampler as sampler;
 pub use pada_search as search_methods;
 pub use pada_space as space;
 pub use pada_trainer as trainer;
+pub use pada_zerocost as zero_cost;
 pub use report_data::{RunReader, run_folders, write_page};
 pub use run::device::{Choice, Device};
 pub use run::folder::RunFolder;

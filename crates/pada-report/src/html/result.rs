@@ -1,11 +1,11 @@
 use maud::{Markup, html};
-use pada_metrics::Metrics;
+use pada_metrics::{Difference, Metrics};
 
 use super::chart::{Estimate, estimates};
 use super::markup::{Head, figure, missing, table};
 use super::verdict::verdict;
 use crate::numbers::{count, fixed, optional};
-use crate::{Agreement, BestEpoch, RankRecord};
+use crate::{Agreement, BestEpoch, Comparison, RankRecord};
 
 /// The result of a run: tau-b and P@Top5% first, then the comparison with zero-cost baselines.
 pub(super) fn result(ranking: &RankRecord) -> Markup {
@@ -53,6 +53,12 @@ fn headline(main: &Agreement) -> Markup {
 
 /// The agreement with one benchmark table, as a chart and as a table.
 fn against(agreement: &Agreement) -> Markup {
+    let fused = agreement.fused.as_ref().map(|row| Estimate {
+        label: "fused",
+        value: row.metrics.tau_b,
+        interval: row.tau_b_interval,
+        class: "own",
+    });
     let own = agreement.metrics.as_ref().map(|m| Estimate {
         label: "supernet",
         value: m.tau_b,
@@ -71,7 +77,7 @@ fn against(agreement: &Agreement) -> Markup {
         interval: None,
         class: "ceiling",
     });
-    let rows: Vec<Estimate<'_>> = own.into_iter().chain(free).chain(ceiling).collect();
+    let rows: Vec<Estimate<'_>> = fused.into_iter().chain(own).chain(free).chain(ceiling).collect();
     let about = format!("tau-b against {}: {}", agreement.table, spoken(&rows));
     let level = agreement.tau_b_interval.map_or(String::new(), |i| {
         format!("; the line is the {} confidence interval over architectures", percent_of(i.level))
@@ -80,19 +86,51 @@ fn against(agreement: &Agreement) -> Markup {
         @if let Some(note) = &agreement.note { p class="small" { (note) } }
         div class="pair" {
             (figure(&format!("tau-b against {}", agreement.table), &format!("{}{level}.", legend(agreement)), estimates(&about, &rows)))
-            (table(&format!("metrics against {}", agreement.table), Head { texts: &["ranking"], numbers: &["tau-b", "P@Top5%", "BR@Top5%", "Spearman", "partial tau-b"] }, html! {
-                @if let Some(m) = &agreement.metrics { (row("supernet", m)) }
-                @for zero_cost in &agreement.zero_cost { (row(&zero_cost.name, &zero_cost.metrics)) }
+            (table(&format!("metrics against {}", agreement.table), Head { texts: &["ranking"], numbers: &["tau-b", "P@Top5%", "BR@Top5%", "Spearman", "partial tau-b", "tau-b within"] }, html! {
+                @if let Some(fused) = &agreement.fused { (row("fused", &fused.metrics, fused.tau_within)) }
+                @if let Some(m) = &agreement.metrics { (row("supernet", m, agreement.tau_within)) }
+                @for zero_cost in &agreement.zero_cost { (row(&zero_cost.name, &zero_cost.metrics, zero_cost.tau_within)) }
                 @if let Some(ceiling) = agreement.ceiling {
                     tr {
                         th scope="row" { "between seeds" }
                         td { (fixed(ceiling.tau_b, 3)) }
-                        td colspan="4" { (ceiling.seeds) " seeds, " (count(ceiling.archs)) " architectures" }
+                        td colspan="5" { (ceiling.seeds) " seeds, " (count(ceiling.archs)) " architectures" }
+                    }
+                }
+            }))
+        }
+        (comparisons(agreement))
+    }
+}
+
+/// Paired differences to zero-cost baselines.
+fn comparisons(agreement: &Agreement) -> Markup {
+    let fused = agreement.fused.iter().flat_map(|fused| &fused.comparisons).map(|found| ("fused", found));
+    let supernet = agreement.comparisons.iter().map(|found| ("supernet", found));
+    let rows: Vec<(&str, &Comparison)> = fused.chain(supernet).collect();
+    let difference = |found: Option<Difference>| match found {
+        Some(d) => format!("{} [{}, {}]", signed(d.mean), signed(d.interval.low), signed(d.interval.high)),
+        None => optional(None, 3),
+    };
+    html! {
+        @if !rows.is_empty() {
+            (table(&format!("paired differences to zero-cost baselines against {}", agreement.table), Head { texts: &["difference"], numbers: &["tau-b", "P@Top5%"] }, html! {
+                @for (name, comparison) in rows {
+                    tr {
+                        th scope="row" { (name) " minus " (comparison.with) }
+                        td { (difference(comparison.tau_b)) }
+                        td { (difference(comparison.p_at_top_5)) }
                     }
                 }
             }))
         }
     }
+}
+
+/// Formats a number with its sign.
+fn signed(value: f64) -> String {
+    let digits = fixed(value.abs(), 3);
+    if value < 0.0 { format!("−{digits}") } else { format!("+{digits}") }
 }
 
 fn legend(agreement: &Agreement) -> String {
@@ -108,7 +146,7 @@ fn spoken(rows: &[Estimate<'_>]) -> String {
     rows.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-fn row(name: &str, m: &Metrics) -> Markup {
+fn row(name: &str, m: &Metrics, within: Option<f64>) -> Markup {
     html! {
         tr {
             th scope="row" { (name) }
@@ -117,6 +155,7 @@ fn row(name: &str, m: &Metrics) -> Markup {
             td { (optional(m.br_at_top_5, 3)) }
             td { (fixed(m.spearman, 3)) }
             td { (optional(m.partial_tau_given_params, 3)) }
+            td { (optional(within, 3)) }
         }
     }
 }

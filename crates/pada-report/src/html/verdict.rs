@@ -27,12 +27,13 @@ mod tests {
     use pada_metrics::{Bootstrap, Interval};
 
     use super::*;
+    use crate::ScoreLists;
 
     fn agreement(tau: f64, low: f64, high: f64) -> Agreement {
         let truth = [1.0, 2.0, 3.0, 4.0];
         let baselines = [("#params", vec![1.0, 2.0, 4.0, 3.0]), ("worse", vec![4.0, 3.0, 1.0, 2.0])];
-        let mut found =
-            Agreement::of("t", &truth, &truth, &truth, &baselines, &Bootstrap::default()).unwrap();
+        let lists = ScoreLists::new(&truth, &truth, &truth, &baselines);
+        let mut found = Agreement::of("t", &lists, &Bootstrap::default()).unwrap();
         found.metrics.as_mut().unwrap().tau_b = tau;
         found.tau_b_interval = Some(Interval::new(low, high, 0.95, 9));
         found
@@ -51,7 +52,8 @@ mod tests {
     #[test]
     fn a_collapsed_supernet_says_so() {
         let truth = [1.0, 2.0, 3.0];
-        let found = Agreement::of("t", &[5.0; 3], &truth, &truth, &[], &Bootstrap::default()).unwrap();
+        let lists = ScoreLists::new(&[5.0; 3], &truth, &truth, &[]);
+        let found = Agreement::of("t", &lists, &Bootstrap::default()).unwrap();
         assert!(verdict(&found).starts_with("The supernet has no ranking: "), "{}", verdict(&found));
     }
 }

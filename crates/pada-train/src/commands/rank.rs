@@ -1,6 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use pada::{ErrorKind, RankArchs, RankJob, check_output, check_scores_file, rank_weights, write_scores};
+use pada::metrics::Fusion;
+use pada::{
+    ErrorKind, FusePart, RankArchs, RankJob, check_output, check_scores_file, rank_weights, write_ranking,
+};
 use serde_json::json;
 
 use super::train::ended;
@@ -26,6 +29,13 @@ pub(crate) struct Args {
     /// Benchmark table to compare with.
     #[arg(long, value_enum)]
     truth: Option<TruthArg>,
+    /// Scores whose ranks are fused to one ranking, separated by commas: `supernet`, and zero-cost scores such as `active-conv-params`,
+    /// `jacov` and `synflow`.
+    #[arg(long, value_name = "SCORE,…", value_delimiter = ',')]
+    fuse: Vec<FusePart>,
+    /// How ranks are fused: `log-ranks` or `ranks`.
+    #[arg(long, default_value = "log-ranks")]
+    fusion: Fusion,
     #[command(flatten)]
     common: Common,
 }
@@ -36,6 +46,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         weights: args.scoring.file(args.weights.clone(), args.data.clone()),
         archs: args.archs.clone(),
         truth: args.truth.map(Into::into),
+        fuse: args.fuse.clone(),
+        fusion: args.fusion,
+        zero_cost: vec![],
     };
     let is_first = session.world.index() == 0;
     if is_first {
@@ -51,11 +64,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if is_first && ranked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
         note!("no scores were written; the same command starts them again");
     }
-    let (scores, record) = ended(&session.world, ranked)?;
+    let ranked = ended(&session.world, ranked)?;
     if !is_first {
         return Ok(());
     }
-    write_scores(&args.out, &scores)?;
+    write_ranking(&args.out, &ranked)?;
+    let record = ranked.record;
     say!("{}", pada::report::ranking_summary(&record).trim_end());
     say!("\nscores     {}", args.out.display());
     if args.common.json {

@@ -26,7 +26,8 @@ use pada_exec::{BatchNormSync, Optimizer, Precision};
 use pada_space::SearchSpace;
 use pada_trainer::{OptimizerName, Schedule, TrainConfig};
 pub(crate) use published::{PublishedNet, StandAloneArch, space_of};
-pub use rank::{RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
+pub(crate) use rank::ZERO_COST_IMAGES;
+pub use rank::{FusePart, RankArchs, RankConfig, RankSplit, Recalibration, TruthName};
 pub(crate) use rank::{can_be_listed, check_list, check_recalibration};
 pub(crate) use retrain::in_words_of_retrain;
 pub use retrain::{

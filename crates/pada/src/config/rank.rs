@@ -3,7 +3,9 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use pada_metrics::Fusion;
 use pada_trainer::RecalibratedMean;
+use pada_zerocost::{Score, ZeroCostError};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, RunConfig, SpaceName, TrainPart, check};
@@ -31,6 +33,76 @@ pub struct RankConfig {
     /// Further benchmark tables. A table that has not been downloaded is skipped.
     #[serde(default)]
     pub compare: Vec<TruthName>,
+    /// Scores whose ranks are fused to one ranking, which orders the best architectures. An empty list fuses nothing.
+    #[serde(default)]
+    pub fuse: Vec<FusePart>,
+    /// How the ranks become one score.
+    #[serde(default)]
+    pub fusion: Fusion,
+    /// Zero-cost scores to compare with, beside those that are fused.
+    #[serde(default)]
+    pub zero_cost: Vec<Score>,
+    /// Number of training images that zero-cost scores are computed from.
+    #[serde(default = "usual_images")]
+    pub zero_cost_images: usize,
+}
+
+/// The batch size of the publications of zero-cost scores.
+pub(crate) const ZERO_COST_IMAGES: usize = 64;
+
+fn usual_images() -> usize {
+    ZERO_COST_IMAGES
+}
+
+/// A part of a fused score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum FusePart {
+    /// The accuracy with the weights of the supernet.
+    Supernet,
+    /// A zero-cost score.
+    ZeroCost(Score),
+}
+
+impl FusePart {
+    /// The default: chosen on public scores of NAS-Bench-201 before any ranking of this project was fused.
+    pub const USUAL: [Self; 4] = [
+        Self::Supernet,
+        Self::ZeroCost(Score::ActiveConvParams),
+        Self::ZeroCost(Score::Jacov),
+        Self::ZeroCost(Score::Synflow),
+    ];
+}
+
+impl fmt::Display for FusePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Supernet => f.pad("supernet"),
+            Self::ZeroCost(score) => score.fmt(f),
+        }
+    }
+}
+
+impl FromStr for FusePart {
+    type Err = ZeroCostError;
+
+    fn from_str(text: &str) -> Result<Self, ZeroCostError> {
+        if text == "supernet" { Ok(Self::Supernet) } else { Ok(Self::ZeroCost(text.parse()?)) }
+    }
+}
+
+impl From<FusePart> for String {
+    fn from(part: FusePart) -> Self {
+        part.to_string()
+    }
+}
+
+impl TryFrom<String> for FusePart {
+    type Error = ZeroCostError;
+
+    fn try_from(text: String) -> Result<Self, ZeroCostError> {
+        text.parse()
+    }
 }
 
 /// Training images from which the running statistics of each architecture are recomputed.
@@ -192,7 +264,11 @@ impl RankConfig {
     /// Checks the numbers, and that the settings fit the space.
     pub(super) fn check(&self, run: &RunConfig) -> Result<(), ConfigError> {
         let space = run.supernet.space;
-        let counts = [("rank.images", self.images), ("rank.batch", self.batch)];
+        let counts = [
+            ("rank.images", self.images),
+            ("rank.batch", self.batch),
+            ("rank.zero_cost_images", self.zero_cost_images),
+        ];
         for (key, count) in counts {
             check(key, count, count > 0, "at least 1")?;
         }

@@ -10,6 +10,7 @@ use pada_trainer::{ArchScore, CheckpointError, check_writable, write_durably};
 use serde::Deserialize;
 
 use crate::error::PadaError;
+use crate::eval::ranking::Ranked;
 
 /// Reads a file with one architecture per line. Empty lines and lines that start with `#` are skipped.
 ///
@@ -59,6 +60,25 @@ pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> 
         csv.push_str(&format!("{arch},{correct},{total},{}\n", score.accuracy()));
     }
     write_file(path, csv.as_bytes())
+}
+
+/// Writes a ranking as [`write_scores`] does, with one more column for each of [`Ranked::columns`]. A score that is not defined is `NaN` or
+/// `-inf`.
+///
+/// # Errors
+/// Returns [`PadaError::Write`] if the file cannot be written.
+pub fn write_ranking(path: &Path, ranked: &Ranked) -> Result<(), PadaError> {
+    let mut csv = csv::Writer::from_writer(vec![]);
+    const INTO_MEMORY: &str = "memory takes every record";
+    let names = ranked.columns.iter().map(|(name, _)| name.as_str());
+    csv.write_record(["arch", "correct", "total", "accuracy"].into_iter().chain(names)).expect(INTO_MEMORY);
+    for (i, score) in ranked.scores.iter().enumerate() {
+        let ArchScore { arch, correct, total } = score;
+        let own = [arch.to_string(), correct.to_string(), total.to_string(), score.accuracy().to_string()];
+        let more = ranked.columns.iter().map(|(_, list)| list[i].to_string());
+        csv.write_record(own.into_iter().chain(more)).expect(INTO_MEMORY);
+    }
+    write_file(path, &csv.into_inner().expect(INTO_MEMORY))
 }
 
 /// Writes a file atomically: after an error, the file is complete or unchanged.

@@ -1,11 +1,10 @@
 use pada_metrics::Metrics;
 use pada_nasbench::BenchmarkTable;
-use pada_report::RankRecord;
 use pada_space::Arch;
 use pada_trainer::{ArchScore, Observer, TrainError};
 
 use crate::error::PadaError;
-use crate::eval::ranking::Ranking;
+use crate::eval::ranking::{Ranked, Ranking};
 use crate::eval::tables::Tables;
 use crate::run::trained_run::TrainedRun;
 
@@ -51,8 +50,8 @@ impl TrainedRun {
         archs: &[Arch],
         tables: &Tables,
         observer: &mut dyn Observer,
-    ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
-        let ranking = Ranking::of(&self.inputs, archs, tables, &self.session.world);
+    ) -> Result<Ranked, PadaError> {
+        let ranking = Ranking::of(&self.config, &self.inputs, archs, tables, &self.session.world);
         self.trained.with_weights(|weights| ranking.run(weights, None, observer))
     }
 }

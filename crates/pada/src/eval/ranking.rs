@@ -1,13 +1,15 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use pada_data::InMemoryDataset;
+use pada_data::{Dataset, InMemoryDataset};
 use pada_dist::ProcessGroup;
 use pada_report::{BestArch, ImagesRecord, RankRecord};
 use pada_space::Arch;
 use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, communication_record};
 
+use crate::config::Config;
 use crate::error::PadaError;
+use crate::eval::fusion::FusionPlan;
 use crate::eval::partial_scores::Part;
 use crate::eval::share::deal;
 use crate::eval::tables::Tables;
@@ -24,19 +26,41 @@ pub(crate) struct Ranking<'a> {
     pub(crate) archs: &'a [Arch],
     pub(crate) scoring: &'a Scoring,
     pub(crate) tables: &'a Tables,
+    /// What is fused, and the images for zero-cost scores.
+    pub(crate) fusion: Option<(FusionPlan, &'a Dataset)>,
     /// The processes that share the work.
     pub(crate) world: &'a ProcessGroup,
 }
 
+/// A finished ranking.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// The score of each architecture with the weights of the supernet, in the given order.
+    pub scores: Vec<ArchScore>,
+    /// Further scores with their names, `[A]` each: zero-cost scores, and last the fused score, which is called `fused`.
+    pub columns: Vec<(String, Vec<f64>)>,
+    /// The comparison with benchmark tables, and the best architectures.
+    pub record: RankRecord,
+}
+
+/// Name of the fused score in files.
+const FUSED: &str = "fused";
+
 impl<'a> Ranking<'a> {
     /// Creates a ranking of architectures on the images of a run.
     pub(crate) fn of(
+        config: &Config,
         inputs: &'a Inputs,
         archs: &'a [Arch],
         tables: &'a Tables,
         world: &'a ProcessGroup,
     ) -> Self {
-        Self { archs, scoring: &inputs.scoring, tables, world }
+        let plan = match config {
+            Config::Run(config) => FusionPlan::of(&config.supernet, &config.rank),
+            Config::Retrain(_) => None,
+        };
+        let fusion = plan.map(|plan| (plan, &inputs.images));
+        Self { archs, scoring: &inputs.scoring, tables, fusion, world }
     }
 }
 
@@ -48,13 +72,20 @@ impl Ranking<'_> {
         mut weights: Weights<'_, '_>,
         part: Option<&mut Part>,
         observer: &mut dyn Observer,
-    ) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+    ) -> Result<Ranked, PadaError> {
         let (started, sent) = (Instant::now(), self.world.traffic());
         let images = &self.scoring.eval_set();
         let network = &self.scoring.network;
         let mut scorer = self.scoring.scorer(&mut weights, images);
         let scores = self.score(&mut scorer, images.len(), part, observer)?;
         let seconds = started.elapsed().as_secs_f64();
+        let accuracies: Vec<f64> = scores.iter().map(ArchScore::accuracy).collect();
+        let (mut columns, mut fused) = (None, None);
+        if let Some((plan, images)) = &self.fusion {
+            let found = plan.compute(self.archs, images, self.world, observer)?;
+            fused = plan.fused(&found, &accuracies)?;
+            columns = Some((plan, found));
+        }
         let record = RankRecord {
             archs: scores.len(),
             images: images_record(&self.scoring.images),
@@ -62,10 +93,13 @@ impl Ranking<'_> {
             recalibrated_on: self.scoring.calibration.as_ref().map(Calibration::len),
             seconds,
             communication: communication_record(self.world, self.world.traffic().since(sent)),
-            agreements: self.tables.agreements(network, &scores)?,
-            best: self.best(&scores, &mut scorer)?,
+            fusion: columns.as_ref().map(|(plan, columns)| plan.record(columns)),
+            agreements: self.tables.agreements(network, &scores, columns.as_ref(), fused.as_deref())?,
+            best: self.best(&scores, fused.as_deref(), &mut scorer)?,
         };
-        Ok((scores, record))
+        let mut columns: Vec<_> = columns.iter().flat_map(|(_, columns)| columns.named()).collect();
+        columns.extend(fused.map(|fused| (FUSED.to_owned(), fused)));
+        Ok(Ranked { scores, columns, record })
     }
 
     /// Scores this process's shard of the unknown architectures, and gathers the scores of all processes.
@@ -148,16 +182,26 @@ impl Ranking<'_> {
         })
     }
 
-    fn best(&self, scores: &[ArchScore], scorer: &mut Scorer<'_, '_>) -> Result<Vec<BestArch>, PadaError> {
-        let mut order: Vec<&ArchScore> = scores.iter().collect();
-        order.sort_by_key(|score| std::cmp::Reverse(score.correct));
+    fn best(
+        &self,
+        scores: &[ArchScore],
+        fused: Option<&[f64]>,
+        scorer: &mut Scorer<'_, '_>,
+    ) -> Result<Vec<BestArch>, PadaError> {
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(scores[i].correct));
+        if let Some(fused) = fused {
+            order.sort_by(|&a, &b| fused[b].total_cmp(&fused[a]));
+        }
         // Only process 0 writes the record.
         let writes = self.world.index() == 0;
-        let mut entry = |score: &&ArchScore| {
+        let mut entry = |&i: &usize| {
+            let score = &scores[i];
             let cost = self.scoring.network.cost(&score.arch)?;
             Ok(BestArch {
                 arch: score.arch.to_string(),
                 score: score.accuracy(),
+                fused: fused.map(|fused| fused[i]),
                 top5: if writes { scorer.top5(&score.arch)? } else { None },
                 params: cost.params,
                 macs: cost.macs,

@@ -4,12 +4,13 @@ use pada_metrics::{Bootstrap, MetricsError, kendall_tau_b};
 use pada_nasbench::{
     BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
 };
-use pada_report::{Agreement, Ceiling};
+use pada_report::{Agreement, Ceiling, ScoreLists};
 use pada_space::Arch;
 use pada_trainer::ArchScore;
 
 use crate::config::TruthName;
 use crate::error::PadaError;
+use crate::eval::fusion::{Columns, FusionPlan};
 use crate::run::network::Network;
 
 /// The benchmark tables that a ranking is compared with. The first one is the main table.
@@ -76,41 +77,56 @@ impl Tables {
     ///
     /// # Errors
     /// Returns an error if the metrics or the zero-cost scores cannot be computed.
-    pub fn agreements(&self, network: &Network, scores: &[ArchScore]) -> Result<Vec<Agreement>, PadaError> {
+    pub(crate) fn agreements(
+        &self,
+        network: &Network,
+        scores: &[ArchScore],
+        zero_cost: Option<&(&FusionPlan, Columns)>,
+        fused: Option<&[f64]>,
+    ) -> Result<Vec<Agreement>, PadaError> {
         let mut agreements = Vec::new();
         for Table { truth, short_runs, note } in &self.0 {
-            let known: Vec<&ArchScore> =
-                scores.iter().filter(|s| truth.accuracy(&s.arch).is_some()).collect();
-            let archs: Vec<Arch> = known.iter().map(|s| s.arch.clone()).collect();
-            let predicted: Vec<f64> = known.iter().map(|s| s.accuracy()).collect();
+            let known: Vec<usize> =
+                (0..scores.len()).filter(|&i| truth.accuracy(&scores[i].arch).is_some()).collect();
+            let archs: Vec<Arch> = known.iter().map(|&i| scores[i].arch.clone()).collect();
+            let predicted: Vec<f64> = known.iter().map(|&i| scores[i].accuracy()).collect();
+            let fused = fused.map(|fused| known.iter().map(|&i| fused[i]).collect::<Vec<f64>>());
+            let zero_cost = zero_cost.map(|(plan, columns)| (plan, columns.at(&known)));
             let column =
                 |table: &BenchmarkTable| archs.iter().filter_map(|a| table.accuracy(a)).collect::<Vec<_>>();
-            let mut baselines = network.baselines(&archs)?;
-            baselines.extend(short_runs.iter().map(|(name, table)| (*name, column(table))));
+            let mut baselines: Vec<(String, Vec<f64>)> =
+                network.baselines(&archs)?.into_iter().map(|(name, list)| (name.to_owned(), list)).collect();
+            if let Some((plan, columns)) = zero_cost.as_ref().filter(|_| !known.is_empty()) {
+                for (name, list) in plan.baselines(columns)? {
+                    if baselines.iter().all(|(other, _)| *other != name) {
+                        baselines.push((name, list));
+                    }
+                }
+            }
+            baselines.extend(short_runs.iter().map(|(name, table)| ((*name).to_owned(), column(table))));
             let main = &self.0[0].truth;
             let scratch = format!("{} from scratch", main.name());
             if main.name() != truth.name() && archs.iter().all(|arch| main.accuracy(arch).is_some()) {
-                baselines.push((&scratch, column(main)));
+                baselines.push((scratch, column(main)));
             }
-            let params = baselines[0].1.clone();
-            let truths = column(truth);
-            let mut agreement = compare(truth.name(), &predicted, &truths, &params, &baselines)?;
+            let baselines: Vec<(&str, Vec<f64>)> =
+                baselines.iter().map(|(name, list)| (name.as_str(), list.clone())).collect();
+            let size = zero_cost.as_ref().map(|(_, columns)| columns.size());
+            let lists = ScoreLists {
+                truth: &column(truth),
+                supernet: &predicted,
+                params: &baselines[0].1,
+                size: size.as_deref(),
+                zero_cost: &baselines,
+                fused: fused.as_deref(),
+            };
+            let mut agreement = Agreement::of(truth.name(), &lists, &Bootstrap::default())?;
             agreement.ceiling = ceiling(truth)?;
             agreement.note.clone_from(note);
             agreements.push(agreement);
         }
         Ok(agreements)
     }
-}
-
-fn compare(
-    name: &str,
-    predicted: &[f64],
-    truth: &[f64],
-    params: &[f64],
-    baselines: &[(&str, Vec<f64>)],
-) -> Result<Agreement, MetricsError> {
-    Agreement::of(name, predicted, truth, params, baselines, &Bootstrap::default())
 }
 
 /// Computes the agreement between the seeds of a table, which limits the agreement of any ranking with it.

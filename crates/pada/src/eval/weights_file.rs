@@ -1,19 +1,22 @@
 use std::path::{Path, PathBuf};
 
-use pada_data::Photographs;
+use pada_data::{Dataset, Photographs};
 use pada_exec::{Executor, State};
 use pada_graph::{Lower, Shape, WeightLayout};
-use pada_report::RankRecord;
+use pada_metrics::Fusion;
 use pada_space::{Arch, SearchSpace, SubSpace};
-use pada_trainer::{ArchScore, Checkpoint, Observer, image_shape, weights_sha256};
+use pada_trainer::{Checkpoint, Observer, image_shape, weights_sha256};
+use pada_zerocost::Score;
 
 use crate::config::{
-    ComputeConfig, ConfigError, RankArchs, RankSplit, Recalibration, SupernetConfig, TrainPart, TruthName,
+    ComputeConfig, ConfigError, FusePart, RankArchs, RankSplit, Recalibration, SupernetConfig, TrainPart,
+    TruthName,
 };
-use crate::config::{check_list, check_recalibration};
+use crate::config::{ZERO_COST_IMAGES, check_list, check_recalibration};
 use crate::error::PadaError;
 use crate::eval::archs::ranked_archs;
-use crate::eval::ranking::Ranking;
+use crate::eval::fusion::FusionPlan;
+use crate::eval::ranking::{Ranked, Ranking};
 use crate::eval::tables::Tables;
 use crate::run::build;
 use crate::run::network::Network;
@@ -51,6 +54,8 @@ pub(crate) struct Opened {
     pub(crate) executor: Box<dyn Executor>,
     /// The part of the space that was trained; the full space if the file has no such information.
     pub(crate) part: SubSpace,
+    /// The training images, from which zero-cost scores are computed.
+    pub(crate) trainable: Dataset,
 }
 
 impl WeightsFile {
@@ -63,14 +68,15 @@ impl WeightsFile {
             RankSplit::Valid => TrainPart::Half,
         };
         let images = build::rank_images(self.split, part, &splits)?;
-        let calibration = build::calibration(self.recalibrate, &build::trainable(part, &splits)?)?;
+        let trainable = build::trainable(part, &splits)?;
+        let calibration = build::calibration(self.recalibrate, &trainable)?;
         let network = Network::new(&self.supernet, &images)?;
         let net = build::supernet(&self.supernet, image_shape(&images), images.classes())?;
         let (weights, part) = read_scored(&self.path, net.as_ref(), network.space.as_ref())?;
         let executor = build::executor(self.compute, place.device, net.as_ref(), weights)?;
         let images = images.to_memory(self.limit.unwrap_or(usize::MAX))?;
         let scoring = Scoring { images, batch: self.batch, calibration, network };
-        Ok(Opened { scoring, net, executor, part })
+        Ok(Opened { scoring, net, executor, part, trainable })
     }
 }
 
@@ -116,6 +122,12 @@ pub struct RankJob {
     pub archs: RankArchs,
     /// The benchmark table to compare the ranking with.
     pub truth: Option<TruthName>,
+    /// Scores whose ranks are fused to one ranking. An empty list fuses nothing.
+    pub fuse: Vec<FusePart>,
+    /// How the ranks become one score.
+    pub fusion: Fusion,
+    /// Zero-cost scores to compare with, beside those that are fused.
+    pub zero_cost: Vec<Score>,
 }
 
 /// Seed of a random list of architectures, because weights from a file have no run with a seed.
@@ -129,7 +141,7 @@ pub fn rank_weights(
     job: &RankJob,
     place: &Session,
     observer: &mut dyn Observer,
-) -> Result<(Vec<ArchScore>, RankRecord), PadaError> {
+) -> Result<Ranked, PadaError> {
     check_list("--archs", &job.archs, job.truth)?;
     let mut opened = job.weights.open(place)?;
     let (space, supernet) = (opened.scoring.network.space.as_ref(), &job.weights.supernet);
@@ -149,8 +161,19 @@ pub fn rank_weights(
             ("executor", opened.executor.name().to_owned()),
         ])?;
     }
+    let compares = !job.fuse.is_empty() || !job.zero_cost.is_empty();
+    let plan = compares.then(|| FusionPlan {
+        supernet: supernet.clone(),
+        fuse: job.fuse.clone(),
+        fusion: job.fusion,
+        zero_cost: job.zero_cost.clone(),
+        images: ZERO_COST_IMAGES,
+    });
+    let trainable = opened.trainable.clone();
+    let fusion = plan.map(|plan| (plan, &trainable));
     opened.with_weights(|scoring, weights| {
-        Ranking { archs: &archs, scoring, tables: &tables, world: &place.world }.run(weights, None, observer)
+        Ranking { archs: &archs, scoring, tables: &tables, fusion, world: &place.world }
+            .run(weights, None, observer)
     })
 }
 

@@ -11,7 +11,7 @@ use pada_trainer::{Observer, Trainer};
 
 use crate::config::Config;
 use crate::error::PadaError;
-use crate::eval::arch_files::write_scores;
+use crate::eval::arch_files::write_ranking;
 use crate::eval::archs::{archs_and_tables, within_part};
 use crate::eval::partial_scores::Part;
 use crate::eval::ranking::Ranking;
@@ -95,11 +95,11 @@ impl Run {
         record.train_seconds += trained.split_seconds;
         record.sub_supernets = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
         let mut part = Part::new(folder.path(), &self.place);
-        let ranking = Ranking::of(&self.inputs, &self.archs, &self.tables, &self.place.world);
-        let (scores, ranking) =
-            trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;
+        let ranking = Ranking::of(&self.config, &self.inputs, &self.archs, &self.tables, &self.place.world);
+        let ranked = trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;
         let epochs = trained.epochs;
-        write_scores(&folder.ranking(), &scores)?;
+        write_ranking(&folder.ranking(), &ranked)?;
+        let ranking = ranked.record;
         part.remove_all()?;
         let events = event_file(&mut events, folder, &record)?;
         events.epochs(&epochs, ops)?;
@@ -134,7 +134,7 @@ impl Run {
             SupernetTraining::new(&self.config, &self.inputs, &folder, &self.place, Unfinished::Train);
         let mut trained = stages.train(self.first, observer, &mut |_| Ok(()))?;
         let mut part = Part::new(&folder, &self.place);
-        let ranking = Ranking::of(&self.inputs, &self.archs, &self.tables, &self.place.world);
+        let ranking = Ranking::of(&self.config, &self.inputs, &self.archs, &self.tables, &self.place.world);
         trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;
         Ok(())
     }

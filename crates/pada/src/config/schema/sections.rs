@@ -592,6 +592,47 @@ fn archs(chosen: &dyn Chosen) -> Option<&'static str> {
 const TABLES: &[&str] =
     &["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214"];
 
+/// All zero-cost scores, and the score of the supernet as a part of a fused score.
+const ZERO_COST: &[&str] = &[
+    "params",
+    "flops",
+    "active-conv-params",
+    "conv-depth",
+    "pools",
+    "synflow",
+    "jacov",
+    "epe",
+    "nwot",
+    "swap",
+    "grad-norm",
+    "snip",
+    "plain",
+    "fisher",
+    "l2-norm",
+    "zen",
+    "zico",
+];
+const PARTS: &[&str] = &[
+    "supernet",
+    "params",
+    "flops",
+    "active-conv-params",
+    "conv-depth",
+    "pools",
+    "synflow",
+    "jacov",
+    "epe",
+    "nwot",
+    "swap",
+    "grad-norm",
+    "snip",
+    "plain",
+    "fisher",
+    "l2-norm",
+    "zen",
+    "zico",
+];
+
 const SCORED_ON: [Key; 6] = [
     key(
         "split",
@@ -654,6 +695,30 @@ pub(super) const RANK: Section = Section {
                 Kind::SomeOf(TABLES),
                 Is("[]"),
                 "Further benchmark tables. A table that has not been downloaded is skipped.",
+            ),
+            key(
+                "fuse",
+                Kind::SomeOf(PARTS),
+                Is("[\"supernet\", \"active-conv-params\", \"jacov\", \"synflow\"]"),
+                "Scores whose ranks are fused to one ranking, which orders the best architectures: `supernet`, and zero-cost scores. An empty list fuses nothing.",
+            ),
+            key(
+                "fusion",
+                OneOf(&["log-ranks", "ranks"]),
+                Is("\"log-ranks\""),
+                "The fused score: the mean of the logarithms of the ranks, or of the ranks.",
+            ),
+            key(
+                "zero_cost",
+                Kind::SomeOf(ZERO_COST),
+                Is("[\"synflow\", \"nwot\", \"jacov\"]"),
+                "Zero-cost scores to compare with, beside those that are fused. They are computed from an untrained network of the size of the supernet.",
+            ),
+            key(
+                "zero_cost_images",
+                Whole,
+                Is("64"),
+                "Number of images that zero-cost scores are computed from: the first training images, without augmentation.",
             ),
         ],
     )
