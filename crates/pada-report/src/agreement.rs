@@ -98,6 +98,32 @@ impl ZeroCostRow {
     pub const STRUCTURAL: &str = "structural";
     /// The fused ranks of zero-cost scores.
     pub const FUSED: &str = "zero-cost fused";
+
+    /// Compares one score with a benchmark table. Returns `None` if the metrics are undefined, for example because the score ties all
+    /// architectures.
+    ///
+    /// # Shapes and units
+    /// - `scores`: `[A]`, any unit, larger is better; −∞ stands for an architecture without this score
+    /// - `truth`, `params`, `size`: `[A]`, see [`ScoreLists`]
+    ///
+    /// # Errors
+    /// Returns a [`MetricsError`] if the lists cannot be compared.
+    pub fn of(
+        name: &str,
+        scores: &[f64],
+        truth: &[f64],
+        params: &[f64],
+        size: Option<&[f64]>,
+    ) -> Result<Option<Self>, MetricsError> {
+        let found = defined(Metrics::compute(&finite(scores), truth, Some(params)))?.ok();
+        let tau_within = within(scores, truth, size)?;
+        Ok(found.map(|metrics| Self { name: name.to_owned(), metrics, tau_within }))
+    }
+}
+
+/// Computes [`Agreement::tau_within`], which is `None` without a measure of size.
+fn within(scores: &[f64], truth: &[f64], size: Option<&[f64]>) -> Result<Option<f64>, MetricsError> {
+    size.map_or(Ok(None), |size| Ok(defined(tau_within(scores, truth, size))?.ok()))
 }
 
 /// Reads the name of a baseline. Older records call the two structural scores `weights` and `live conv weight`.
@@ -147,16 +173,11 @@ impl Agreement {
     pub fn of(table: &str, lists: &ScoreLists<'_>, bootstrap: &Bootstrap) -> Result<Self, MetricsError> {
         let ScoreLists { truth, params, size, .. } = *lists;
         let measured = |scores: &[f64]| defined(Metrics::compute(&finite(scores), truth, Some(params)));
-        let within = |scores: &[f64]| match size {
-            Some(size) => Ok(defined(tau_within(scores, truth, size))?.ok()),
-            None => Ok(None),
-        };
+        let within = |scores: &[f64]| within(scores, truth, size);
         let interval = |scores: &[f64]| Ok(defined(tau_b_interval(scores, truth, bootstrap))?.ok());
         let mut zero_cost = Vec::new();
         for (name, list) in lists.zero_cost {
-            if let Ok(metrics) = measured(list)? {
-                zero_cost.push(ZeroCostRow { name: (*name).to_owned(), metrics, tau_within: within(list)? });
-            }
+            zero_cost.extend(ZeroCostRow::of(name, list, truth, params, size)?);
         }
         let mut against: Vec<&str> = Vec::new();
         let best = zero_cost.iter().max_by(|a, b| a.metrics.tau_b.total_cmp(&b.metrics.tau_b));

@@ -3,7 +3,9 @@ use std::fmt::{self, Write};
 use pada_metrics::{Difference, Interval, Metrics};
 
 use crate::communication::{in_turn, volume};
-use crate::{Agreement, BestEpoch, Ceiling, CommunicationRecord, Comparison, RankRecord, RunRecord};
+use crate::{
+    Agreement, BestEpoch, Ceiling, CommunicationRecord, Comparison, RankRecord, RunRecord, ZeroCostRow,
+};
 
 /// Formats the result of a run for a terminal.
 pub fn summary(record: &RunRecord) -> String {
@@ -122,17 +124,29 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
     }
 }
 
+/// Formats zero-cost scores that were compared with a table, for a terminal.
+pub fn zero_cost_summary(table: &str, rows: &[ZeroCostRow]) -> String {
+    let header = std::iter::once(header(table));
+    let lines = header.chain(rows.iter().map(|of| row(&of.name, String::new(), &of.metrics, of.tau_within)));
+    lines.map(|line| line + "\n").collect()
+}
+
+fn header(table: &str) -> String {
+    format!(
+        "{table:<28} {:>6} {:>17} {:>8} {:>10} {:>10}",
+        "tau-b", "95 % CI", "P@Top5%", "partial", "within"
+    )
+}
+
+fn row(name: &str, interval: String, m: &Metrics, within: Option<f64>) -> String {
+    let optional = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+    let [p, partial, within] = [m.p_at_top_5, m.partial_tau_given_params, within].map(optional);
+    format!("{name:<28} {:>6.3} {interval:>17} {p:>8} {partial:>10} {within:>10}", m.tau_b)
+}
+
 fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
     line(String::new());
-    line(format!(
-        "{:<28} {:>6} {:>17} {:>8} {:>10} {:>10}",
-        agreement.table, "tau-b", "95 % CI", "P@Top5%", "partial", "within"
-    ));
-    let row = |name: &str, interval: String, m: &Metrics, within: Option<f64>| {
-        let optional = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
-        let [p, partial, within] = [m.p_at_top_5, m.partial_tau_given_params, within].map(optional);
-        format!("{name:<28} {:>6.3} {interval:>17} {p:>8} {partial:>10} {within:>10}", m.tau_b)
-    };
+    line(header(&agreement.table));
     let interval = |interval: &Option<Interval>| {
         interval.as_ref().map_or_else(|| "-".to_owned(), |i| format!("[{:.3}, {:.3}]", i.low, i.high))
     };

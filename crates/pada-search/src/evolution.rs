@@ -56,6 +56,7 @@ pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Res
     probability("mutation_rate", config.mutation_rate)?;
     search.evaluate_random(config.population)?;
     for _ in 0..config.generations {
+        search.rescore();
         let (parents, known) = (search.best(config.parents), search.evaluated().len());
         for _ in 0..config.crossover {
             search.evaluate_new(|operators, rng, _| {
@@ -74,5 +75,6 @@ pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Res
             break;
         }
     }
+    search.rescore();
     Ok(())
 }

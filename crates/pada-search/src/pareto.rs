@@ -49,6 +49,7 @@ pub fn nsga2<E>(search: &mut Search<'_, E>, config: &Nsga2Config) -> Result<(), 
         return Ok(());
     }
     for _ in 0..config.generations {
+        search.rescore();
         let ranking = Ranking::of(search.evaluated(), &population);
         let mut children = Vec::new();
         for _ in 0..config.population {
@@ -64,12 +65,14 @@ pub fn nsga2<E>(search: &mut Search<'_, E>, config: &Nsga2Config) -> Result<(), 
             break;
         }
         population.extend(children);
+        search.rescore();
         let ranking = Ranking::of(search.evaluated(), &population);
         let mut order: Vec<usize> = (0..population.len()).collect();
         order.sort_by(|&a, &b| ranking.compare(a, b));
         order.truncate(config.population);
         population = order.into_iter().map(|i| population[i]).collect();
     }
+    search.rescore();
     Ok(())
 }
 

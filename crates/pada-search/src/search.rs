@@ -21,7 +21,11 @@ pub struct Objective<'a, E> {
     score: &'a mut dyn FnMut(&Arch) -> Result<f64, E>,
     cost: &'a dyn Fn(&Arch) -> f64,
     constraint: &'a dyn Fn(&Arch) -> bool,
+    list_score: Option<&'a ListScore<'a>>,
 }
+
+/// Scores of a list of architectures, which depend on the whole list.
+type ListScore<'a> = dyn Fn(&[Evaluated]) -> Vec<f64> + 'a;
 
 impl<'a, E> Objective<'a, E> {
     /// Creates an objective from the score to maximise, for example the accuracy with the weights of a supernet.
@@ -29,7 +33,15 @@ impl<'a, E> Objective<'a, E> {
     /// The cost of every architecture is 0, and every architecture is feasible. The score function is called once for all architectures
     /// that compute the same function of shared weights.
     pub fn new(score: &'a mut dyn FnMut(&Arch) -> Result<f64, E>) -> Self {
-        Self { score, cost: &|_| 0.0, constraint: &|_| true }
+        Self { score, cost: &|_| 0.0, constraint: &|_| true, list_score: None }
+    }
+
+    /// Replaces the scores before every selection by scores that depend on all architectures evaluated so far, such as fused ranks.
+    ///
+    /// The function gets every evaluated architecture in the order of evaluation, and returns one score for each. It must not return NaN.
+    #[must_use]
+    pub fn list_score(self, list_score: &'a dyn Fn(&[Evaluated]) -> Vec<f64>) -> Self {
+        Self { list_score: Some(list_score), ..self }
     }
 
     /// Sets the cost to minimise, for example multiply-adds.
@@ -173,6 +185,13 @@ impl<'a, E> Search<'a, E> {
         &self.evaluated
     }
 
+    /// Replaces the scores by those of the whole list, if the objective has such scores.
+    pub(crate) fn rescore(&mut self) {
+        let Some(list_score) = self.objective.list_score else { return };
+        let scores = list_score(&self.evaluated);
+        self.evaluated.iter_mut().zip(scores).for_each(|(evaluated, score)| evaluated.score = score);
+    }
+
     /// Returns the `n` best architectures, best first.
     ///
     /// Equal scores are ordered by cost, lower first, and then by the order of evaluation.
@@ -245,7 +264,9 @@ impl<'a, E> Search<'a, E> {
 /// Li & Talwalkar, *Random Search and Reproducibility for Neural Architecture Search*, UAI 2019.
 pub fn random_search<E>(search: &mut Search<'_, E>, n: usize) -> Result<(), SearchError<E>> {
     at_least("n", n, 1, "at least 1")?;
-    search.evaluate_random(n).map(drop)
+    search.evaluate_random(n)?;
+    search.rescore();
+    Ok(())
 }
 
 /// Checks that a count is large enough; `allowed` describes the range.

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
     completions, cost, doctor, download, export, import, man, metrics, rank, report, reproduce, retrain,
-    search, train,
+    score, search, train,
 };
 use pada::{ErrorKind, PadaError, with_causes};
 use pada_fetch::FetchError;
@@ -53,6 +53,10 @@ enum Command {
     ///
     /// Example: pada rank --weights runs/mini-s0-001/epoch-0020.safetensors --channels 8 --cells 1 --data mini --out ranking.csv
     Rank(rank::Args),
+    /// Compute zero-cost scores of architectures, which need no training.
+    ///
+    /// Example: pada score --data mini --channels 8 --cells 1 --archs truth --truth mini --out scores.csv
+    Score(score::Args),
     /// Search a trained supernet for the best architectures, under limits.
     ///
     /// Example: pada search runs/mini-s0-001 --method evolution --max-macs 1.5M
@@ -137,6 +141,7 @@ fn main() -> ExitCode {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Retrain(args)) => retrain::run(&args),
         Some(Command::Rank(args)) => rank::run(&args),
+        Some(Command::Score(args)) => score::run(&args),
         Some(Command::Search(args)) => search::run(&args),
         Some(Command::Cost(args)) => cost::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),

@@ -20,11 +20,13 @@ pub use config::{
 };
 pub use error::{ErrorKind, PadaError, with_causes};
 pub use eval::arch_files::{
-    check_output, check_scores_file, read_archs, read_scores, write_file, write_ranking, write_scores,
+    check_output, check_scores_file, read_archs, read_score_column, read_scores, write_file, write_ranking,
+    write_scores, write_zero_cost,
 };
 pub use eval::cost::StandAloneNet;
 pub use eval::evaluation::Evaluation;
 pub use eval::ranking::Ranked;
+pub use eval::score_job::{ScoreJob, Scored, zero_cost_scores};
 pub use eval::tables::Tables;
 pub use eval::weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};
 pub use eval::zero_cost::ZeroCost;

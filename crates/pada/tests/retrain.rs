@@ -272,6 +272,8 @@ fn one_architecture_is_no_supernet_to_search() {
         latency: None,
         seed: 0,
         top: 1,
+        fuse: vec![],
+        fusion: Default::default(),
         out: folder.path().join("search"),
     };
     let error = pada::search_run(&run, &job, &place(), &mut ()).unwrap_err();

@@ -2,13 +2,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use pada::metrics::{Bootstrap, Metrics, tau_b_interval};
+use pada::metrics::{Bootstrap, Fusion, Metrics, fuse, tau_b_interval};
 use pada::models::DartsSize;
 use pada::nasbench::{
     BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
 };
 use pada::space::{Arch, SearchSpace};
-use pada::{PadaError, StandAloneNet, TruthName, read_scores};
+use pada::{PadaError, StandAloneNet, TruthName, read_score_column, read_scores};
 
 use super::{SpaceArg, TruthArg};
 
@@ -17,9 +17,16 @@ const CASE_SENSITIVE: bool = false;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Predicted scores: a CSV file with the columns arch and accuracy.
-    #[arg(long, value_name = "FILE.csv")]
-    pred: PathBuf,
+    /// Predicted scores: a CSV file with the columns arch and accuracy. `FILE.csv:COLUMN` reads another column.
+    #[arg(long, value_name = "FILE.csv", required_unless_present = "fuse")]
+    pred: Option<PathBuf>,
+    /// Several files of scores of the same architectures, separated by commas, whose ranks are fused. `FILE.csv:COLUMN` reads another
+    /// column than accuracy.
+    #[arg(long, value_name = "FILE.csv,…", value_delimiter = ',', conflicts_with = "pred")]
+    fuse: Vec<PathBuf>,
+    /// How ranks are fused: `log-ranks` or `ranks`.
+    #[arg(long, default_value = "log-ranks", requires = "fuse")]
+    fusion: Fusion,
     /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV
     /// file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv|TABLE")]
@@ -41,12 +48,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let table = TruthArg::from_str(&args.truth, CASE_SENSITIVE).ok().map(TruthName::from);
     let space = pada::search_space(table.map_or_else(|| args.space.into(), TruthName::space));
-    let scores = read_scores(&args.pred, space.as_ref())?;
+    let files: Vec<&PathBuf> = args.pred.iter().chain(&args.fuse).collect();
+    let pred = files[0];
+    let scores = match args.fuse.is_empty() {
+        true => read_column(pred, space.as_ref())?,
+        false => fused(&files, args.fusion, space.as_ref())?,
+    };
     let truth = match table {
         Some(table) => Truth::table(table)?,
         None => Truth::file(Path::new(&args.truth), space.as_ref())?,
     };
-    let truths = truth.of(&args.pred, &scores)?;
+    let truths = truth.of(pred, &scores)?;
     let predicted: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
     let params = truth.params.as_ref().map(|p| scores.iter().map(|(arch, _)| p[arch]).collect::<Vec<f64>>());
     let metrics = Metrics::compute(&predicted, &truths, params.as_deref()).map_err(PadaError::from)?;
@@ -82,6 +94,33 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         say!("{json}");
     }
     Ok(())
+}
+
+/// Reads the scores of `FILE.csv` or `FILE.csv:COLUMN`.
+fn read_column(name: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
+    let text = name.to_string_lossy();
+    match text.rsplit_once(':') {
+        Some((file, column)) if !name.is_file() => read_score_column(Path::new(file), column, space),
+        _ => read_scores(name, space),
+    }
+}
+
+/// Fuses the scores of several files. All files must have the architectures of the first one.
+fn fused(files: &[&PathBuf], fusion: Fusion, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
+    let first = read_column(files[0], space)?;
+    let mut lists = vec![first.iter().map(|(_, score)| *score).collect::<Vec<f64>>()];
+    for file in &files[1..] {
+        let scores: HashMap<Arch, f64> = read_column(file, space)?.into_iter().collect();
+        let missing: Vec<&Arch> =
+            first.iter().map(|(arch, _)| arch).filter(|arch| !scores.contains_key(*arch)).collect();
+        if let Some(arch) = missing.first() {
+            let (path, arch, missing) = ((*file).clone(), arch.to_string(), missing.len());
+            return Err(PadaError::NoTruth { path, arch, missing });
+        }
+        lists.push(first.iter().map(|(arch, _)| scores[arch]).collect());
+    }
+    let fused = fuse(&lists, fusion)?;
+    Ok(first.into_iter().zip(fused).map(|((arch, _), score)| (arch, score)).collect())
 }
 
 fn by_arch(archs: &[Arch], values: &[f64]) -> HashMap<Arch, f64> {

@@ -17,6 +17,7 @@ pub(crate) mod rank;
 pub(crate) mod report;
 pub(crate) mod reproduce;
 pub(crate) mod retrain;
+pub(crate) mod score;
 pub(crate) mod search;
 pub(crate) mod train;
 
@@ -197,7 +198,7 @@ pub(crate) struct WeightsArgs {
 }
 
 /// Returns the settings for reading photographs, if an image size was given.
-fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
+pub(crate) fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
     size.map(|size| Photographs { size: size.get(), damaged: Damaged::Stop })
 }
 

@@ -2,10 +2,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use pada::metrics::Fusion;
 use pada::search_methods::{EvolutionConfig, Nsga2Config};
 use pada::{
-    ErrorKind, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
-    search_weights,
+    ErrorKind, FoundArch, FusePart, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult,
+    search_run, search_weights,
 };
 use serde_json::json;
 
@@ -72,6 +73,13 @@ pub(crate) struct Args {
     /// Seed of the random choices.
     #[arg(long, default_value = "0")]
     seed: u64,
+    /// Scores whose ranks among the architectures visited so far are fused to the score that the search maximises, separated by commas:
+    /// `supernet`, and zero-cost scores such as `active-conv-params`, `jacov` and `synflow`.
+    #[arg(long, value_name = "SCORE,…", value_delimiter = ',')]
+    fuse: Vec<FusePart>,
+    /// How ranks are fused: `log-ranks` or `ranks`.
+    #[arg(long, default_value = "log-ranks")]
+    fusion: Fusion,
     /// Output folder for scores and results; RUN_DIR/search if not given.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -153,7 +161,17 @@ impl Args {
             params: self.max_params.map(|count| count.0),
             latency: self.max_latency,
         };
-        SearchJob { method, cost, limits, latency: self.latency.clone(), seed: self.seed, top: self.top, out }
+        SearchJob {
+            method,
+            cost,
+            limits,
+            latency: self.latency.clone(),
+            seed: self.seed,
+            top: self.top,
+            fuse: self.fuse.clone(),
+            fusion: self.fusion,
+            out,
+        }
     }
 }
 
@@ -179,9 +197,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     print(&found)?;
     if args.common.json {
         let entry = |found: &FoundArch| {
-            let FoundArch { arch, text, score, params, macs, latency } = found;
+            let FoundArch { arch, text, score, fused, params, macs, latency } = found;
             json!({
-                "arch": arch, "text": text, "score": score, "params": params, "macs": macs, "latency": latency,
+                "arch": arch, "text": text, "score": score, "fused": fused, "params": params, "macs": macs,
+                "latency": latency,
             })
         };
         let archs: Vec<_> = found.archs.iter().map(entry).collect();
@@ -201,10 +220,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn print(found: &SearchResult) -> anyhow::Result<()> {
     let widest = found.archs.iter().map(|found| found.arch.len()).max().unwrap_or(0).max(4);
-    say!("{:<widest$} {:>8} {:>10} {:>12} {:>10}", "arch", "score %", "#params", "MACs", "latency");
-    for FoundArch { arch, score, params, macs, latency, .. } in &found.archs {
-        let latency = latency.map_or_else(|| "-".to_owned(), |latency| format!("{latency:.3}"));
-        say!("{arch:<widest$} {score:>8.2} {params:>10} {macs:>12} {latency:>10}");
+    say!(
+        "{:<widest$} {:>8} {:>8} {:>10} {:>12} {:>10}",
+        "arch",
+        "score %",
+        "fused",
+        "#params",
+        "MACs",
+        "latency"
+    );
+    for FoundArch { arch, score, fused, params, macs, latency, .. } in &found.archs {
+        let [fused, latency] = [fused, latency]
+            .map(|number| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.3}")));
+        say!("{arch:<widest$} {score:>8.2} {fused:>8} {params:>10} {macs:>12} {latency:>10}");
     }
     let (visited, scored, seconds) = (found.visited, found.scored, found.seconds);
     say!("\n{visited} architectures visited, {scored} new scores, in {seconds:.1} s");

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::error::PadaError;
 use crate::eval::ranking::Ranked;
+use crate::eval::score_job::Scored;
 
 /// Reads a file with one architecture per line. Empty lines and lines that start with `#` are skipped.
 ///
@@ -60,6 +61,25 @@ pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> 
         csv.push_str(&format!("{arch},{correct},{total},{}\n", score.accuracy()));
     }
     write_file(path, csv.as_bytes())
+}
+
+/// Writes zero-cost scores as a CSV file with the column `arch` and one column per score, and `fused` if they were fused. A score that is not
+/// defined is `NaN` or `-inf`.
+///
+/// # Errors
+/// Returns [`PadaError::Write`] if the file cannot be written.
+pub fn write_zero_cost(path: &Path, scored: &Scored) -> Result<(), PadaError> {
+    let mut csv = csv::Writer::from_writer(vec![]);
+    const INTO_MEMORY: &str = "memory takes every record";
+    let names = scored.scores.iter().map(|(score, ..)| score.name());
+    let fused = scored.fused.iter().map(|_| "fused");
+    csv.write_record(std::iter::once("arch").chain(names).chain(fused)).expect(INTO_MEMORY);
+    for (i, arch) in scored.archs.iter().enumerate() {
+        let scores = scored.scores.iter().map(|(_, values, _)| values[i].value.to_string());
+        let fused = scored.fused.iter().map(|fused| fused[i].to_string());
+        csv.write_record(std::iter::once(arch.to_string()).chain(scores).chain(fused)).expect(INTO_MEMORY);
+    }
+    write_file(path, &csv.into_inner().expect(INTO_MEMORY))
 }
 
 /// Writes a ranking as [`write_scores`] does, with one more column for each of [`Ranked::columns`]. A score that is not defined is `NaN` or
@@ -171,11 +191,35 @@ pub fn read_scores(path: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f6
     read_numbers(path, "accuracy", space)
 }
 
+/// Reads the columns `arch` and `column` of a CSV file, which may be a zero-cost score: `-inf` and `NaN` are scores that are not defined, and
+/// both are read as −∞. Errors are those of [`read_scores`].
+///
+/// # Errors
+/// Returns the errors of [`read_scores`].
+pub fn read_score_column(
+    path: &Path,
+    column: &str,
+    space: &dyn SearchSpace,
+) -> Result<Vec<(Arch, f64)>, PadaError> {
+    let undefined = |text: &str| matches!(text, "-inf" | "NaN").then_some(f64::NEG_INFINITY);
+    read_numbers_or(path, column, space, undefined)
+}
+
 /// Reads the column `arch` and a given column of numbers of a CSV file.
 pub(crate) fn read_numbers(
     path: &Path,
-    column: &'static str,
+    column: &str,
     space: &dyn SearchSpace,
+) -> Result<Vec<(Arch, f64)>, PadaError> {
+    read_numbers_or(path, column, space, |_| None)
+}
+
+/// Reads a column in which `other` may accept texts that are not finite numbers.
+fn read_numbers_or(
+    path: &Path,
+    column: &str,
+    space: &dyn SearchSpace,
+    other: impl Fn(&str) -> Option<f64>,
 ) -> Result<Vec<(Arch, f64)>, PadaError> {
     let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
     let bad = |line: u64, reason: String| PadaError::Scores { path: path.into(), line, reason };
@@ -197,6 +241,7 @@ pub(crate) fn read_numbers(
         let text = &row[number_place];
         let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
         let number = number
+            .or_else(|| other(text.trim()))
             .ok_or_else(|| bad(line, format!("{column} is {text:?}, but it must be a finite number")))?;
         if !seen.insert(arch.clone()) {
             return Err(bad(line, format!("{arch} occurs for the second time")));

@@ -7,6 +7,8 @@ pub(crate) mod evaluation;
 pub(crate) mod fusion;
 pub(crate) mod partial_scores;
 pub(crate) mod ranking;
+pub(crate) mod score_job;
+pub(crate) mod score_log;
 pub(crate) mod share;
 pub(crate) mod tables;
 pub(crate) mod weights_file;

@@ -53,6 +53,11 @@ impl Tables {
         self.0.first().map_or(&[], |table| table.truth.archs())
     }
 
+    /// Returns the main table.
+    pub(crate) fn main(&self) -> Option<&BenchmarkTable> {
+        self.0.first().map(|table| &table.truth)
+    }
+
     /// Returns the name of the main table.
     pub fn main_name(&self) -> Option<&str> {
         self.0.first().map(|table| table.truth.name())

@@ -13,6 +13,7 @@ use pada_zerocost::{Score, ScoreKind, ScoreValue, ScoringBatch, Weights, ZeroCos
 
 use crate::config::{ConfigError, SupernetConfig};
 use crate::error::PadaError;
+use crate::eval::score_log::ScoreLog;
 use crate::run::build;
 
 /// A network of the size of a supernet, images and weights, from which zero-cost scores are computed on the CPU.
@@ -87,29 +88,59 @@ impl ZeroCost {
         archs: &[Arch],
         observer: &mut dyn Observer,
     ) -> Result<Vec<ScoreValue>, PadaError> {
+        self.logged_scores(score, archs, None, observer)
+    }
+
+    /// Computes the scores that a log does not have, and appends them to it.
+    pub(crate) fn logged_scores(
+        &self,
+        score: Score,
+        archs: &[Arch],
+        mut log: Option<&mut ScoreLog>,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<ScoreValue>, PadaError> {
         let live = archs.iter().map(|arch| self.live(arch)).collect::<Result<Vec<_>, _>>()?;
         let mut different: Vec<&Arch> = live.iter().collect();
         different.sort_unstable();
         different.dedup();
+        let mut known: HashMap<&Arch, ScoreValue> = HashMap::new();
+        if let Some(log) = &log {
+            known.extend(different.iter().filter_map(|&arch| Some((arch, log.get(score, arch)?))));
+        }
+        different.retain(|arch| !known.contains_key(arch));
+        // Structural scores are computed faster than they are written.
+        let mut log = log.take().filter(|_| score.kind() == ScoreKind::Passes);
         // A single image does not keep several threads busy, so that each of them gets an architecture of its own.
         let values = match score.kind() == ScoreKind::Structure || !score.reads_images() {
-            true => self.each_on_a_thread(score, &different, observer)?,
+            true => self.each_on_a_thread(score, &different, &mut log, observer)?,
             false => {
                 let mut engine = self.engine();
                 let mut values = Vec::with_capacity(different.len());
+                let mut failed = Ok(());
                 self.one_after_the_other(score, &different, &mut engine, |value| {
+                    if let Some(log) = &mut log {
+                        failed = log.add(score, different[values.len()], value);
+                    }
                     values.push(value);
                     observer.on_scored(values.len(), different.len());
-                    !observer.stop_requested()
+                    failed.is_ok() && !observer.stop_requested()
                 })?;
+                failed?;
                 values
             }
         };
         if values.len() < different.len() {
             return Err(TrainError::Stopped.into());
         }
-        let known: HashMap<&Arch, ScoreValue> = different.into_iter().zip(values).collect();
+        known.extend(different.into_iter().zip(values));
         Ok(live.iter().map(|arch| known[arch]).collect())
+    }
+
+    /// Returns the number of distinct networks of some architectures.
+    pub(crate) fn networks(&self, archs: &[Arch]) -> Result<usize, PadaError> {
+        let live =
+            archs.iter().map(|arch| self.live(arch)).collect::<Result<std::collections::HashSet<_>, _>>()?;
+        Ok(live.len())
     }
 
     /// Returns the number of images of a batch.
@@ -151,6 +182,7 @@ impl ZeroCost {
         &self,
         score: Score,
         archs: &[&Arch],
+        log: &mut Option<&mut ScoreLog>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<ScoreValue>, PadaError> {
         /// Number of architectures between two looks at the observer, per thread.
@@ -178,7 +210,12 @@ impl ZeroCost {
                 let joined = threads.into_iter().map(|thread| thread.join().expect("a panic is a bug"));
                 joined.collect::<Result<Vec<_>, PadaError>>()
             })?;
-            values.extend(found.into_iter().flatten());
+            for (&arch, value) in part.iter().zip(found.into_iter().flatten()) {
+                if let Some(log) = log {
+                    log.add(score, arch, value)?;
+                }
+                values.push(value);
+            }
             observer.on_scored(values.len(), archs.len());
             if observer.stop_requested() {
                 break;

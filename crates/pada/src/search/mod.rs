@@ -2,11 +2,14 @@
 
 pub(crate) mod score_cache;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use pada_data::Dataset;
 use pada_exec::{Executor, State};
+use pada_metrics::{Fusion, fuse};
 use pada_search::{
     Evaluated, EvolutionConfig, Nsga2Config, Objective, Search, SearchError, evolution, nsga2, pareto_front,
     random_search,
@@ -14,11 +17,15 @@ use pada_search::{
 use pada_space::{Arch, SubSpace};
 use pada_trainer::{Observer, RngStream, TrainError, weights_sha256};
 
-use crate::config::{ComputeConfig, Config, ConfigError, Recalibration};
+use crate::config::{
+    ComputeConfig, Config, ConfigError, FusePart, Recalibration, SupernetConfig, ZERO_COST_IMAGES,
+};
 use crate::error::PadaError;
 use crate::eval::arch_files::{read_numbers, write_file};
+use crate::eval::fusion::SEED;
 use crate::eval::ranking::images_record;
 use crate::eval::weights_file::WeightsFile;
+use crate::eval::zero_cost::ZeroCost;
 use crate::run::scoring::{Scoring, Weights};
 use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
@@ -39,6 +46,11 @@ pub struct SearchJob {
     pub seed: u64,
     /// Number of best architectures in the result. A Pareto search returns the whole front.
     pub top: usize,
+    /// Scores whose ranks among the architectures visited so far are fused to the score that the search maximises. An empty list stands for
+    /// the accuracy with the weights of the supernet.
+    pub fuse: Vec<FusePart>,
+    /// How the ranks become one score.
+    pub fusion: Fusion,
     /// Folder of the scores and of the result. Searches with the same supernet and images can use the same folder and share its scores.
     pub out: PathBuf,
 }
@@ -97,7 +109,7 @@ pub struct SearchResult {
     pub scored: usize,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// CSV file of the result with the columns `arch,score,params,macs,latency,text`. Its name contains the method, the limits and the seed.
+    /// CSV file of the result with the columns `arch,score,fused,params,macs,latency,text`. Its name contains the method, the limits and the seed.
     pub file: PathBuf,
 }
 
@@ -110,6 +122,8 @@ pub struct FoundArch {
     pub text: String,
     /// Accuracy with shared weights, in percent.
     pub score: f64,
+    /// The fused score, which depends on all visited architectures. `None` if none were fused.
+    pub fused: Option<f64>,
     /// Number of parameters of the stand-alone network.
     pub params: u64,
     /// Number of multiply-adds of the stand-alone network for one image.
@@ -155,7 +169,8 @@ impl TrainedRun {
             part: &inputs.whole,
             identity: config.identity().to_string(),
         };
-        trained.with_weights(|weights| search(job, &inputs.scoring, weights, about, observer))
+        let fused = Fused::new(job, config.network(), &inputs.images)?;
+        trained.with_weights(|weights| search(job, &inputs.scoring, weights, (about, fused), observer))
     }
 }
 
@@ -173,7 +188,8 @@ pub fn search_weights(
     let part = opened.part.clone();
     let (compute, recalibrate) = (file.compute, file.recalibrate);
     let about = About { compute, recalibrate, part: &part, identity: String::new() };
-    opened.with_weights(|scoring, weights| search(job, scoring, weights, about, observer))
+    let fused = Fused::new(job, &file.supernet, &opened.trainable)?;
+    opened.with_weights(|scoring, weights| search(job, scoring, weights, (about, fused), observer))
 }
 
 /// Properties of the supernet of a search, apart from its weights.
@@ -203,7 +219,7 @@ fn search(
     job: &SearchJob,
     scoring: &Scoring,
     mut weights: Weights<'_, '_>,
-    about: About<'_>,
+    (about, fused): (About<'_>, Fused),
     observer: &mut dyn Observer,
 ) -> Result<SearchResult, PadaError> {
     let (started, images) = (Instant::now(), scoring.eval_set());
@@ -212,6 +228,7 @@ fn search(
     let subject = about.subject(scoring, weights.executor);
     weights.executor.deferred_error().map_err(TrainError::from)?;
     let (mut cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
+    let fused = RefCell::new(fused);
     let mut scorer = scoring.scorer(&mut weights, &images);
     known.iter().try_for_each(|score| scorer.remember(score))?;
     let (mut visited, mut scored, most) = (0, 0, job.method.most());
@@ -227,10 +244,16 @@ fn search(
         }
         visited += 1;
         observer.on_scored(visited, most.max(visited));
-        Ok(score.accuracy())
+        let accuracy = score.accuracy();
+        fused.borrow_mut().add(arch, accuracy)?;
+        Ok(accuracy)
     };
     let (cost, fits) = (|arch: &Arch| costs.cost(arch), |arch: &Arch| costs.fits(arch));
-    let objective = Objective::new(&mut score).cost(&cost).constraint(&fits);
+    let list_score = |evaluated: &[Evaluated]| fused.borrow().scores(evaluated);
+    let mut objective = Objective::new(&mut score).cost(&cost).constraint(&fits);
+    if !job.fuse.is_empty() {
+        objective = objective.list_score(&list_score);
+    }
     let mut rng = RngStream::Search.stream(job.seed);
     let mut search = Search::new(space, about.part, objective, &mut rng);
     let done = match &job.method {
@@ -244,8 +267,11 @@ fn search(
         SearchMethod::Random(_) | SearchMethod::Evolution(_) => search.best(job.top),
     };
     observer.on_scored(visited, visited);
-    let archs = found.iter().map(|found| costs.found(found)).collect::<Result<Vec<_>, _>>()?;
-    let file = job.out.join(format!("archs-{}{}-s{}.csv", job.method.name(), job.limits.in_name(), job.seed));
+    let fused = fused.into_inner();
+    let archs = found.iter().map(|found| costs.found(found, &fused)).collect::<Result<Vec<_>, _>>()?;
+    let kind = if job.fuse.is_empty() { "" } else { "-fused" };
+    let (method, limits) = (job.method.name(), job.limits.in_name());
+    let file = job.out.join(format!("archs-{method}{kind}{limits}-s{}.csv", job.seed));
     write_found(&file, &archs)?;
     Ok(SearchResult { archs, visited, scored, seconds: started.elapsed().as_secs_f64(), file })
 }
@@ -282,6 +308,59 @@ impl SearchMethod {
             }
             Self::Pareto(c) => c.population.saturating_mul(c.generations.saturating_add(1)),
         }
+    }
+}
+
+/// The parts of the fused score of every visited architecture.
+struct Fused {
+    plan: Vec<FusePart>,
+    fusion: Fusion,
+    /// `None` if no zero-cost score is fused.
+    zero_cost: Option<ZeroCost>,
+    parts: HashMap<Arch, Vec<f64>>,
+    accuracies: HashMap<Arch, f64>,
+}
+
+impl Fused {
+    fn new(job: &SearchJob, supernet: &SupernetConfig, images: &Dataset) -> Result<Self, PadaError> {
+        let needed = job.fuse.iter().any(|part| matches!(part, FusePart::ZeroCost(_)));
+        let zero_cost = match needed {
+            true => {
+                let images = images.to_memory(2 * ZERO_COST_IMAGES)?;
+                Some(ZeroCost::new(supernet, &images, ZERO_COST_IMAGES, SEED)?)
+            }
+            false => None,
+        };
+        let plan = job.fuse.clone();
+        Ok(Self { plan, fusion: job.fusion, zero_cost, parts: HashMap::new(), accuracies: HashMap::new() })
+    }
+
+    /// Computes the parts of an architecture.
+    fn add(&mut self, arch: &Arch, accuracy: f64) -> Result<(), PadaError> {
+        let mut parts = Vec::with_capacity(self.plan.len());
+        for part in &self.plan {
+            parts.push(match (part, &self.zero_cost) {
+                (FusePart::ZeroCost(score), Some(zero_cost)) => {
+                    zero_cost.scores(*score, std::slice::from_ref(arch), &mut ())?[0].for_ranking()
+                }
+                _ => accuracy,
+            });
+        }
+        self.accuracies.insert(arch.clone(), accuracy);
+        self.parts.insert(arch.clone(), parts);
+        Ok(())
+    }
+
+    fn accuracy(&self, arch: &Arch) -> Option<f64> {
+        self.accuracies.get(arch).copied()
+    }
+
+    /// Fuses the ranks of all architectures that were visited.
+    fn scores(&self, evaluated: &[Evaluated]) -> Vec<f64> {
+        let column =
+            |part: usize| evaluated.iter().map(|found| self.parts[&found.arch][part]).collect::<Vec<f64>>();
+        let parts: Vec<Vec<f64>> = (0..self.plan.len()).map(column).collect();
+        fuse(&parts, self.fusion).expect("no part is NaN, and all have a number for every architecture")
     }
 }
 
@@ -337,13 +416,14 @@ impl<'a> Costs<'a> {
             && self.limits.params.is_none_or(|most| cost.params <= most)
     }
 
-    fn found(&self, found: &Evaluated) -> Result<FoundArch, PadaError> {
+    fn found(&self, found: &Evaluated, fused: &Fused) -> Result<FoundArch, PadaError> {
         let Evaluated { arch, score, .. } = found;
         let cost = self.scoring.network.cost(arch)?;
         Ok(FoundArch {
             arch: arch.to_string(),
             text: self.scoring.network.space.format(arch)?,
-            score: *score,
+            score: fused.accuracy(arch).unwrap_or(*score),
+            fused: (!fused.plan.is_empty()).then_some(*score),
             params: cost.params,
             macs: cost.macs,
             latency: self.latency(arch),
@@ -354,13 +434,14 @@ impl<'a> Costs<'a> {
 fn write_found(path: &Path, archs: &[FoundArch]) -> Result<(), PadaError> {
     let mut csv = csv::Writer::from_writer(vec![]);
     const INTO_MEMORY: &str = "memory takes every record";
-    csv.write_record(["arch", "score", "params", "macs", "latency", "text"]).expect(INTO_MEMORY);
+    csv.write_record(["arch", "score", "fused", "params", "macs", "latency", "text"]).expect(INTO_MEMORY);
     for found in archs {
-        let FoundArch { arch, text, score, params, macs, latency } = found;
-        let latency = latency.map_or_else(String::new, |latency| latency.to_string());
-        let numbers = [score.to_string(), params.to_string(), macs.to_string(), latency];
-        let [score, params, macs, latency] = &numbers;
-        csv.write_record([arch, score, params, macs, latency, text]).expect(INTO_MEMORY);
+        let FoundArch { arch, text, score, fused, params, macs, latency } = found;
+        let optional = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
+        let (fused, latency) = (optional(*fused), optional(*latency));
+        let numbers = [score.to_string(), fused, params.to_string(), macs.to_string(), latency];
+        let [score, fused, params, macs, latency] = &numbers;
+        csv.write_record([arch, score, fused, params, macs, latency, text]).expect(INTO_MEMORY);
     }
     write_file(path, &csv.into_inner().expect(INTO_MEMORY))
 }

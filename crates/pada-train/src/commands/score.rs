@@ -1,0 +1,120 @@
+use std::path::{Path, PathBuf};
+
+use pada::metrics::Fusion;
+use pada::zero_cost::Score;
+use pada::{
+    ErrorKind, RankArchs, ScoreJob, check_output, check_scores_file, report, write_zero_cost,
+    zero_cost_scores,
+};
+use serde_json::json;
+
+use super::{Common, NetArgs, TruthArg, photographs};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Zero-cost scores, separated by commas: params, flops, active-conv-params, conv-depth, pools, synflow, jacov, epe, nwot, swap,
+    /// grad-norm, snip, plain, fisher, l2-norm, zen, zico.
+    #[arg(
+        long,
+        value_name = "SCORE,…",
+        value_delimiter = ',',
+        default_value = "active-conv-params,jacov,synflow"
+    )]
+    scores: Vec<Score>,
+    /// Data set: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
+    #[arg(long)]
+    data: String,
+    #[command(flatten)]
+    net: NetArgs,
+    /// Height and width that photographs are resized to.
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<std::num::NonZeroUsize>,
+    /// Take the images from the test images instead of the training images.
+    #[arg(long)]
+    test_images: bool,
+    /// Number of images: the first ones, without augmentation.
+    #[arg(long, value_name = "N", default_value = "64")]
+    images: std::num::NonZeroUsize,
+    /// Seed of the initial weights.
+    #[arg(long, default_value = "0")]
+    seed: u64,
+    /// Weights of a supernet in place of initial ones: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    weights: Option<PathBuf>,
+    /// Add a column with the fused score of all these scores: `log-ranks` or `ranks`.
+    #[arg(long, value_name = "FUSION")]
+    fuse: Option<Fusion>,
+    /// Architectures to score: `all`, `truth` (all of the --truth table), `random:100`, or a file with one architecture per line.
+    #[arg(long, default_value = "all")]
+    archs: RankArchs,
+    /// Output CSV file with the column arch and one column per score.
+    #[arg(long, value_name = "FILE.csv")]
+    out: PathBuf,
+    /// Benchmark table to compare with.
+    #[arg(long, value_enum)]
+    truth: Option<TruthArg>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let session = args.common.session()?;
+    let mut inputs: Vec<&Path> = args.weights.as_deref().into_iter().collect();
+    if let RankArchs::File(file) = &args.archs {
+        inputs.push(Path::new(file));
+    }
+    check_output(&args.out, &["csv"], &inputs)?;
+    check_scores_file(&args.out)?;
+    let mut log = args.out.clone().into_os_string();
+    log.push(".part");
+    let job = ScoreJob {
+        supernet: args.net.config(),
+        data: args.data.clone(),
+        photographs: photographs(args.image_size),
+        test_images: args.test_images,
+        images: args.images.get(),
+        seed: args.seed,
+        weights: args.weights.clone(),
+        scores: args.scores.clone(),
+        fusion: args.fuse,
+        archs: args.archs.clone(),
+        truth: args.truth.map(Into::into),
+        log: Some(log.into()),
+    };
+    let mut progress = args.common.progress();
+    let scored = zero_cost_scores(&job, &session, &mut progress);
+    if scored.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
+        note!("the scores so far are kept; the same command continues");
+    }
+    let scored = scored?;
+    write_zero_cost(&args.out, &scored)?;
+    let seconds: f64 = scored.scores.iter().map(|(.., seconds)| seconds).sum();
+    say!("{} architectures, {} distinct networks, {seconds:.1} s", scored.archs.len(), scored.networks);
+    for (score, values, seconds) in &scored.scores {
+        say!("{score:<28} {seconds:>8.1} s");
+        let undefined = values.iter().filter(|value| value.reason.is_some()).count();
+        if let Some(reason) = values.iter().find_map(|value| value.reason) {
+            say!("{:<28} not defined for {undefined} architectures: {reason}", "");
+        }
+    }
+    if let (Some(truth), false) = (args.truth, scored.rows.is_empty()) {
+        let table = pada::TruthName::from(truth).to_string();
+        say!("\n{}", report::zero_cost_summary(&table, &scored.rows).trim_end());
+    }
+    say!("\nscores     {}", args.out.display());
+    if args.common.json {
+        let rows = scored.rows.iter().map(|row| (row.name.clone(), json!(row.metrics)));
+        let seconds =
+            scored.scores.iter().map(|(score, _, seconds)| (score.name().to_owned(), json!(seconds)));
+        say!(
+            "{}",
+            json!({
+                "archs": scored.archs.len(),
+                "networks": scored.networks,
+                "seconds": seconds.collect::<serde_json::Map<_, _>>(),
+                "metrics": rows.collect::<serde_json::Map<_, _>>(),
+            })
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Zero-cost scores on disk, so that a killed command loses none.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use pada_space::{Arch, SearchSpace};
+use pada_zerocost::{Score, ScoreValue};
+
+use crate::error::PadaError;
+
+/// A file with one line per score: `score,arch,value`. Its first line describes everything that the scores depend on. Each score is appended
+/// as soon as it is known.
+pub(crate) struct ScoreLog {
+    path: PathBuf,
+    file: File,
+    known: HashMap<(Score, Arch), f64>,
+}
+
+/// The reason of a score that was not finite when it was computed by an earlier start.
+const NOT_FINITE: &str = "it is not defined for this network";
+
+impl ScoreLog {
+    /// Opens or creates the file. `subject` is one line without line breaks.
+    ///
+    /// # Errors
+    /// Returns [`PadaError::OtherScores`] if the file has scores of another subject, and the errors of reading and writing.
+    pub(crate) fn open(path: &Path, subject: &str, space: &dyn SearchSpace) -> Result<Self, PadaError> {
+        let write = |source| PadaError::Write { path: path.into(), source };
+        let text = match std::fs::read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(PadaError::Read { path: path.into(), source }),
+        };
+        let first = format!("{subject}\n");
+        let mut known = HashMap::new();
+        let mut whole = 0;
+        if let Some(mut rest) = text.strip_prefix(first.as_str()) {
+            whole = first.len();
+            // A line that was cut off by a kill, and all after it, are written again.
+            while let Some((line, behind)) = rest.split_once('\n') {
+                let Some((key, value)) = read_line(line, space) else { break };
+                known.insert(key, value);
+                whole += line.len() + 1;
+                rest = behind;
+            }
+        } else if text.contains('\n') {
+            return Err(PadaError::OtherScores { path: path.into(), what: "network, images or seed" });
+        }
+        let mut file = File::options().create(true).truncate(false).append(true).open(path).map_err(write)?;
+        file.set_len(whole as u64).map_err(write)?;
+        if whole == 0 {
+            file.write_all(first.as_bytes()).map_err(write)?;
+        }
+        Ok(Self { path: path.into(), file, known })
+    }
+
+    pub(crate) fn get(&self, score: Score, arch: &Arch) -> Option<ScoreValue> {
+        let value = *self.known.get(&(score, arch.clone()))?;
+        Some(ScoreValue { value, reason: (!value.is_finite()).then_some(NOT_FINITE) })
+    }
+
+    /// Appends a score.
+    pub(crate) fn add(&mut self, score: Score, arch: &Arch, value: ScoreValue) -> Result<(), PadaError> {
+        let line = format!("{score},{arch},{}\n", value.value);
+        let written = self.file.write_all(line.as_bytes());
+        written.map_err(|source| PadaError::Write { path: self.path.clone(), source })
+    }
+
+    /// Removes the file after all scores are written elsewhere.
+    pub(crate) fn remove(self) -> Result<(), PadaError> {
+        std::fs::remove_file(&self.path).map_err(|source| PadaError::Write { path: self.path, source })
+    }
+}
+
+fn read_line(line: &str, space: &dyn SearchSpace) -> Option<((Score, Arch), f64)> {
+    let mut cells = line.split(',');
+    let (score, arch, value) = (cells.next()?, cells.next()?, cells.next()?);
+    Some(((score.parse().ok()?, space.parse(arch).ok()?), value.parse().ok()?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use pada_space::Nb201;
+
+    use super::*;
+
+    #[test]
+    fn scores_survive_a_kill_and_belong_to_their_subject() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let space = Nb201::new();
+        let arch = |text: &str| space.parse(text).unwrap();
+        let mut log = ScoreLog::open(&path, "a", &space).unwrap();
+        let value = ScoreValue { value: 0.1 + 0.2, reason: None };
+        log.add(Score::Nwot, &arch("123412"), value).unwrap();
+        let none = ScoreValue { value: f64::NEG_INFINITY, reason: Some("zero") };
+        log.add(Score::Nwot, &arch("000000"), none).unwrap();
+        drop(log);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        for torn in ["nwo", "nwot,12341", "nwot,123412,x\n"] {
+            std::fs::write(&path, format!("{whole}{torn}")).unwrap();
+            let log = ScoreLog::open(&path, "a", &space).unwrap();
+            assert_eq!(log.get(Score::Nwot, &arch("123412")), Some(value));
+            let again = log.get(Score::Nwot, &arch("000000")).unwrap();
+            assert!(again.value == f64::NEG_INFINITY && again.reason.is_some());
+            assert_eq!(log.get(Score::Jacov, &arch("123412")), None);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "after {torn:?}");
+        }
+        let other = ScoreLog::open(&path, "b", &space);
+        assert!(matches!(other, Err(PadaError::OtherScores { .. })));
+        ScoreLog::open(&path, "a", &space).unwrap().remove().unwrap();
+        assert!(!path.exists());
+    }
+}
