@@ -65,8 +65,12 @@ fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
     for field in ["archs", "images", "seconds", "images_per_s", "tau_b", "p_at_top5"] {
         assert!(json.get(field).is_some(), "{field} is not in {json}");
     }
-    let read = |path| std::fs::read_to_string(path).unwrap();
-    assert_eq!(read(again), read(run.join("ranking.csv")));
+    let own = |path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        // A run adds columns of zero-cost scores behind these four.
+        text.lines().map(|line| line.split(',').take(4).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
+    };
+    assert_eq!(own(again), own(run.join("ranking.csv")));
 }
 
 #[test]

@@ -22,3 +22,4 @@ mod searches;
 mod shared;
 mod spaces;
 mod survival;
+mod zero_cost;

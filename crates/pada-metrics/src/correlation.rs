@@ -36,6 +36,16 @@ pub fn pearson(predicted: &[f64], ground_truth: &[f64]) -> Result<f64, MetricsEr
     correlate(x, y)
 }
 
+/// Replaces −∞, the score of an architecture for which a score is not defined, by a number below all others.
+///
+/// Rank correlations do not change, and [`pearson`] becomes defined.
+pub fn finite_scores(scores: &[f64]) -> Vec<f64> {
+    let known = || scores.iter().copied().filter(|score| score.is_finite());
+    let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+    let below = if low.is_finite() { low - (high - low).max(1.0) } else { 0.0 };
+    scores.iter().map(|&score| if score == f64::NEG_INFINITY { below } else { score }).collect()
+}
+
 fn correlate(x: Scores<'_>, y: Scores<'_>) -> Result<f64, MetricsError> {
     let (x, y) = (direction(x)?, direction(y)?);
     Ok(x.iter().zip(&y).map(|(a, b)| a * b).sum::<f64>().clamp(-1.0, 1.0))

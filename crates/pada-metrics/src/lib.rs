@@ -11,7 +11,7 @@ mod tau;
 mod top;
 
 pub use bootstrap::{Bootstrap, Interval, IntervalMethod, tau_b_difference_interval, tau_b_interval};
-pub use correlation::{pearson, spearman};
+pub use correlation::{finite_scores, pearson, spearman};
 pub use error::{MetricsError, ScoreList};
 pub use fusion::{Fusion, fuse};
 pub use metrics::Metrics;

@@ -1,6 +1,6 @@
 use pada_metrics::{
-    Bootstrap, Difference, Interval, Metrics, MetricsError, PairedMetric, paired_difference, tau_b_interval,
-    tau_within,
+    Bootstrap, Difference, Interval, Metrics, MetricsError, PairedMetric, finite_scores, paired_difference,
+    tau_b_interval, tau_within,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -115,7 +115,7 @@ impl ZeroCostRow {
         params: &[f64],
         size: Option<&[f64]>,
     ) -> Result<Option<Self>, MetricsError> {
-        let found = defined(Metrics::compute(&finite(scores), truth, Some(params)))?.ok();
+        let found = defined(Metrics::compute(&finite_scores(scores), truth, Some(params)))?.ok();
         let tau_within = within(scores, truth, size)?;
         Ok(found.map(|metrics| Self { name: name.to_owned(), metrics, tau_within }))
     }
@@ -172,7 +172,8 @@ impl Agreement {
     /// architectures alike is not an error: the reason goes to [`Agreement::undefined`].
     pub fn of(table: &str, lists: &ScoreLists<'_>, bootstrap: &Bootstrap) -> Result<Self, MetricsError> {
         let ScoreLists { truth, params, size, .. } = *lists;
-        let measured = |scores: &[f64]| defined(Metrics::compute(&finite(scores), truth, Some(params)));
+        let measured =
+            |scores: &[f64]| defined(Metrics::compute(&finite_scores(scores), truth, Some(params)));
         let within = |scores: &[f64]| within(scores, truth, size);
         let interval = |scores: &[f64]| Ok(defined(tau_b_interval(scores, truth, bootstrap))?.ok());
         let mut zero_cost = Vec::new();
@@ -257,15 +258,6 @@ impl Comparison {
             p_at_top_5: difference(PairedMetric::PAtTop { fraction: 0.05 })?,
         })
     }
-}
-
-/// Replaces −∞, the score of an architecture for which a zero-cost score is not defined, by a number below all others, because Pearson's
-/// correlation needs finite numbers.
-fn finite(scores: &[f64]) -> Vec<f64> {
-    let known = || scores.iter().copied().filter(|score| score.is_finite());
-    let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
-    let below = if low.is_finite() { low - (high - low).max(1.0) } else { 0.0 };
-    scores.iter().map(|&score| if score == f64::NEG_INFINITY { below } else { score }).collect()
 }
 
 /// Keeps the reason why a valid input has no such value, and returns all other errors.

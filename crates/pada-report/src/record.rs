@@ -134,6 +134,10 @@ pub struct BestArch {
     /// The fused score, which depends on all ranked architectures. `None` if none were fused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fused: Option<f64>,
+    /// For each of [`FusionRecord::parts`]: the rank by this score, divided by the number of architectures; 1 is the best. Empty if none
+    /// were fused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub part_ranks: Vec<f64>,
     /// Top-5 accuracy on the same images, percent. `None` if there are no more than five classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top5: Option<f64>,

@@ -49,6 +49,7 @@ fn run(epochs: usize) -> RunView {
         arch: "333333".into(),
         score: 70.25,
         fused: None,
+        part_ranks: vec![],
         top5: Some(96.5),
         params: 58274,
         macs: 9,
@@ -79,8 +80,12 @@ fn run(epochs: usize) -> RunView {
             best: vec![best],
         }),
     };
-    let accuracy =
-        |i: usize| ArchAccuracy { arch: format!("a{i}"), predicted: scores[i], stand_alone: truth[i] };
+    let accuracy = |i: usize| ArchAccuracy {
+        arch: format!("a{i}"),
+        predicted: scores[i],
+        stand_alone: truth[i],
+        fused: Some(-truth[i]),
+    };
     let thumbnail = |index: usize| Thumbnail {
         index,
         class: "frog".into(),
@@ -337,6 +342,7 @@ fn a_page_asks_for_nothing_and_stays_small() {
         arch: format!("{i}"),
         predicted: f64::from(i * 7919 % 15_625),
         stand_alone: f64::from(i),
+        fused: None,
     });
     long.accuracies = Ok(Accuracies { table: "table".into(), archs: archs.collect() });
     let text = page(std::slice::from_ref(&long));

@@ -20,6 +20,7 @@ fn record() -> RunRecord {
         arch: "333333".into(),
         score: 70.25,
         fused: Some(-0.25),
+        part_ranks: vec![1.0, 0.5],
         top5: Some(96.5),
         params: 7,
         macs: 9,

@@ -162,12 +162,14 @@ fn row(name: &str, m: &Metrics, within: Option<f64>) -> Markup {
 
 /// The best architectures by score.
 pub(super) fn best(ranking: &RankRecord) -> Markup {
+    let parts = ranking.fusion.as_ref().map_or(&[][..], |fusion| &fusion.parts);
+    let by = if parts.is_empty() { "best by score" } else { "best by fused score" };
+    let ranks: Vec<String> = parts.iter().map(|part| format!("rank by {part}, %")).collect();
+    let numbers = ["score %", "top-5 %", "#params", "MACs", "stand-alone %"].into_iter();
+    let numbers: Vec<&str> = numbers.chain(ranks.iter().map(String::as_str)).collect();
     table(
         "best architectures by score",
-        Head {
-            texts: &["best by score"],
-            numbers: &["score %", "top-5 %", "#params", "MACs", "stand-alone %"],
-        },
+        Head { texts: &[by], numbers: &numbers },
         html! {
             @for best in &ranking.best {
                 tr {
@@ -177,6 +179,7 @@ pub(super) fn best(ranking: &RankRecord) -> Markup {
                     td { (count(best.params as usize)) }
                     td { (count(best.macs as usize)) }
                     td { (optional(best.stand_alone_accuracy, 2)) }
+                    @for rank in &best.part_ranks { td { (fixed(100.0 * rank, 0)) } }
                 }
             }
         },

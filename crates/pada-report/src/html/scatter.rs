@@ -17,12 +17,22 @@ const HEIGHT: f64 = 400.0;
 /// Largest number of architectures whose marked points have a tooltip.
 const MAX_TOOLTIPS: usize = 2000;
 
-/// Predicted against stand-alone accuracy, with the best of both marked.
-pub(super) fn scatter(Accuracies { table, archs }: &Accuracies) -> Markup {
+/// Predicted against stand-alone accuracy, and the fused score against it if there is one, with the best of both marked.
+pub(super) fn scatter(accuracies: &Accuracies) -> Markup {
+    let archs = &accuracies.archs;
     if archs.is_empty() {
         return missing("The benchmark table contains none of the ranked architectures.");
     }
-    let [predicted, truth] = [|a: &ArchAccuracy| a.predicted, |a: &ArchAccuracy| a.stand_alone];
+    let fused = archs.iter().all(|arch| arch.fused.is_some());
+    html! {
+        (one(accuracies, "predicted accuracy, inherited weights, %", |a| a.predicted))
+        @if fused { (one(accuracies, "fused score", |a| a.fused.unwrap_or_default())) }
+    }
+}
+
+/// One score against stand-alone accuracy.
+fn one(Accuracies { table, archs }: &Accuracies, score: &str, predicted: fn(&ArchAccuracy) -> f64) -> Markup {
+    let truth: fn(&ArchAccuracy) -> f64 = |a| a.stand_alone;
     let [best_predicted, best_true] = [predicted, truth].map(|of| best(archs, of));
     let mut groups = [
         ("rest", "others"),
@@ -34,11 +44,11 @@ pub(super) fn scatter(Accuracies { table, archs }: &Accuracies) -> Markup {
     for (i, arch) in archs.iter().enumerate() {
         let kind = usize::from(best_predicted[i]) + 2 * usize::from(best_true[i]);
         let text = (kind > 0 && archs.len() <= MAX_TOOLTIPS).then(|| tooltip(arch));
-        groups[kind].0.points.push(((arch.predicted, arch.stand_alone), text));
+        groups[kind].0.points.push(((predicted(arch), arch.stand_alone), text));
     }
     let counts = groups.each_ref().map(|(group, _)| group.points.len());
     let about = format!(
-        "Predicted against stand-alone accuracy of {} architectures; {} are in the top 5 % by both, {} by prediction only, {} by \
+        "{score} against stand-alone accuracy of {} architectures; {} are in the top 5 % by both, {} by prediction only, {} by \
          stand-alone accuracy only",
         archs.len(),
         counts[3],
@@ -46,21 +56,18 @@ pub(super) fn scatter(Accuracies { table, archs }: &Accuracies) -> Markup {
         counts[2],
     );
     let [x, y] = [predicted, truth].map(|of| lowest_shown(archs, of));
-    let far = archs.iter().filter(|a| a.predicted < x || a.stand_alone < y).count();
+    let far = archs.iter().filter(|a| predicted(a) < x || a.stand_alone < y).count();
     for (at, _) in groups.iter_mut().flat_map(|(group, _)| &mut group.points) {
         *at = (at.0.max(x), at.1.max(y));
     }
-    let x = Scale::of(archs.iter().map(|a| a.predicted.max(x)));
+    let x = Scale::of(archs.iter().map(|a| predicted(a).max(x)));
     let y = Scale::of(archs.iter().map(|a| a.stand_alone.max(y)));
-    let frame = Frame {
-        height: HEIGHT,
-        ..Frame::new(about, ("predicted accuracy, inherited weights, %", x), ("stand-alone accuracy, %", y))
-    };
+    let frame = Frame { height: HEIGHT, ..Frame::new(about, (score, x), ("stand-alone accuracy, %", y)) };
     let labels = groups.each_ref().map(|(group, label)| (group.class, *label));
     let groups = groups.map(|(group, _)| group);
     figure(
-        &format!("{} architectures of table {table}.", count(archs.len())),
-        &format!("The top 5 % by either accuracy are marked.{}", on_the_edge(far)),
+        &format!("{} of {} architectures of table {table}.", capital(score), count(archs.len())),
+        &format!("The top 5 % by either are marked.{}", on_the_edge(far)),
         html! {
             (points(&frame, &groups))
             ul class="legend" {
@@ -80,6 +87,12 @@ fn lowest_shown(archs: &[ArchAccuracy], of: fn(&ArchAccuracy) -> f64) -> f64 {
     let at = |share: f64| sorted[(share * (sorted.len() - 1) as f64).round() as usize];
     let (low, high) = (at(TAIL), at(1.0 - TAIL));
     sorted[0].max(low - FAR * (high - low))
+}
+
+/// Returns a text with its first letter in upper case.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn on_the_edge(far: usize) -> String {

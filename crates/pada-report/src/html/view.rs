@@ -50,6 +50,8 @@ pub struct ArchAccuracy {
     pub predicted: f64,
     /// Stand-alone accuracy, percent.
     pub stand_alone: f64,
+    /// The fused score. `None` if no scores were fused.
+    pub fused: Option<f64>,
 }
 
 /// The most and the least probable images of a data sampler.

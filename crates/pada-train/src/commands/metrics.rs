@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use pada::metrics::{Bootstrap, Fusion, Metrics, fuse, tau_b_interval};
+use pada::metrics::{Bootstrap, Fusion, Metrics, finite_scores, fuse, tau_b_interval};
 use pada::models::DartsSize;
 use pada::nasbench::{
     BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         None => Truth::file(Path::new(&args.truth), space.as_ref())?,
     };
     let truths = truth.of(pred, &scores)?;
-    let predicted: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
+    let predicted = finite_scores(&scores.iter().map(|(_, score)| *score).collect::<Vec<f64>>());
     let params = truth.params.as_ref().map(|p| scores.iter().map(|(arch, _)| p[arch]).collect::<Vec<f64>>());
     let metrics = Metrics::compute(&predicted, &truths, params.as_deref()).map_err(PadaError::from)?;
     let bootstrap = Bootstrap::new().with_resamples(args.resamples.get()).with_seed(args.seed);

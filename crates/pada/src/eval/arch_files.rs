@@ -10,7 +10,7 @@ use pada_trainer::{ArchScore, CheckpointError, check_writable, write_durably};
 use serde::Deserialize;
 
 use crate::error::PadaError;
-use crate::eval::ranking::Ranked;
+use crate::eval::ranking::{FUSED, Ranked};
 use crate::eval::score_job::Scored;
 
 /// Reads a file with one architecture per line. Empty lines and lines that start with `#` are skipped.
@@ -72,7 +72,7 @@ pub fn write_zero_cost(path: &Path, scored: &Scored) -> Result<(), PadaError> {
     let mut csv = csv::Writer::from_writer(vec![]);
     const INTO_MEMORY: &str = "memory takes every record";
     let names = scored.scores.iter().map(|(score, ..)| score.name());
-    let fused = scored.fused.iter().map(|_| "fused");
+    let fused = scored.fused.iter().map(|_| FUSED);
     csv.write_record(std::iter::once("arch").chain(names).chain(fused)).expect(INTO_MEMORY);
     for (i, arch) in scored.archs.iter().enumerate() {
         let scores = scored.scores.iter().map(|(_, values, _)| values[i].value.to_string());

@@ -112,12 +112,24 @@ impl FusionPlan {
         if self.fuse.is_empty() || supernet.is_empty() {
             return Ok(None);
         }
+        fuse(&self.parts(columns, supernet), self.fusion).map(Some)
+    }
+
+    /// Returns the rank of every architecture by each part, divided by the number of architectures: `[parts, A]`.
+    pub(crate) fn part_ranks(
+        &self,
+        columns: &Columns,
+        supernet: &[f64],
+    ) -> Result<Vec<Vec<f64>>, MetricsError> {
+        self.parts(columns, supernet).into_iter().map(|part| fuse(&[part], Fusion::Ranks)).collect()
+    }
+
+    fn parts(&self, columns: &Columns, supernet: &[f64]) -> Vec<Vec<f64>> {
         let part = |part: &FusePart| match part {
             FusePart::Supernet => supernet.to_vec(),
             FusePart::ZeroCost(score) => columns.of(*score),
         };
-        let parts: Vec<Vec<f64>> = self.fuse.iter().map(part).collect();
-        fuse(&parts, self.fusion).map(Some)
+        self.fuse.iter().map(part).collect()
     }
 
     /// Returns the baselines that need no supernet, with their names.

@@ -44,7 +44,7 @@ pub struct Ranked {
 }
 
 /// Name of the fused score in files.
-const FUSED: &str = "fused";
+pub(crate) const FUSED: &str = "fused";
 
 impl<'a> Ranking<'a> {
     /// Creates a ranking of architectures on the images of a run.
@@ -81,9 +81,11 @@ impl Ranking<'_> {
         let seconds = started.elapsed().as_secs_f64();
         let accuracies: Vec<f64> = scores.iter().map(ArchScore::accuracy).collect();
         let (mut columns, mut fused) = (None, None);
+        let mut part_ranks = vec![];
         if let Some((plan, images)) = &self.fusion {
             let found = plan.compute(self.archs, images, self.world, observer)?;
             fused = plan.fused(&found, &accuracies)?;
+            part_ranks = plan.part_ranks(&found, &accuracies)?;
             columns = Some((plan, found));
         }
         let record = RankRecord {
@@ -95,7 +97,7 @@ impl Ranking<'_> {
             communication: communication_record(self.world, self.world.traffic().since(sent)),
             fusion: columns.as_ref().map(|(plan, columns)| plan.record(columns)),
             agreements: self.tables.agreements(network, &scores, columns.as_ref(), fused.as_deref())?,
-            best: self.best(&scores, fused.as_deref(), &mut scorer)?,
+            best: self.best(&scores, fused.as_deref(), &part_ranks, &mut scorer)?,
         };
         let mut columns: Vec<_> = columns.iter().flat_map(|(_, columns)| columns.named()).collect();
         columns.extend(fused.map(|fused| (FUSED.to_owned(), fused)));
@@ -186,6 +188,7 @@ impl Ranking<'_> {
         &self,
         scores: &[ArchScore],
         fused: Option<&[f64]>,
+        part_ranks: &[Vec<f64>],
         scorer: &mut Scorer<'_, '_>,
     ) -> Result<Vec<BestArch>, PadaError> {
         let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -202,6 +205,7 @@ impl Ranking<'_> {
                 arch: score.arch.to_string(),
                 score: score.accuracy(),
                 fused: fused.map(|fused| fused[i]),
+                part_ranks: part_ranks.iter().map(|ranks| ranks[i]).collect(),
                 top5: if writes { scorer.top5(&score.arch)? } else { None },
                 params: cost.params,
                 macs: cost.macs,

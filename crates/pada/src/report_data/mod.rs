@@ -2,6 +2,7 @@
 
 mod preferred;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -12,8 +13,8 @@ use pada_space::{Decision, DecisionKind};
 
 use crate::config::{Config, DataConfig, RunConfig, TruthName};
 use crate::error::PadaError;
-use crate::eval::arch_files::read_scores;
-use crate::eval::arch_files::write_file;
+use crate::eval::arch_files::{read_score_column, read_scores, write_file};
+use crate::eval::ranking::FUSED;
 use crate::eval::tables::Tables;
 use crate::run::build;
 use crate::run::folder::{CONFIG, RANKING, RECORD};
@@ -83,14 +84,21 @@ impl RunReader {
         if !file.is_file() {
             return Ok(Err(format!("The run folder has no {RANKING}, the file with the scores.")));
         }
-        let scores = read_scores(&file, config.supernet.space()?.as_ref())?;
+        let space = config.supernet.space()?;
+        let scores = read_scores(&file, space.as_ref())?;
+        let fuses = record.and_then(|record| record.ranking.as_ref()?.fusion.as_ref()).is_some();
+        let fused: HashMap<_, _> = match fuses && !config.rank.fuse.is_empty() {
+            true => read_score_column(&file, FUSED, space.as_ref())?.into_iter().collect(),
+            false => HashMap::new(),
+        };
         let tables = match self.tables(config) {
             Ok(tables) => tables,
             Err(reason) => return Ok(Err(reason)),
         };
         let accuracy = |(arch, predicted)| {
             let stand_alone = tables.main_accuracy(&arch)?;
-            Some(ArchAccuracy { arch: arch.to_string(), predicted, stand_alone })
+            let fused = fused.get(&arch).copied();
+            Some(ArchAccuracy { arch: arch.to_string(), predicted, stand_alone, fused })
         };
         let table = tables.main_name().unwrap_or_default().to_owned();
         Ok(Ok(Accuracies { table, archs: scores.into_iter().filter_map(accuracy).collect() }))

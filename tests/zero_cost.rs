@@ -1,0 +1,161 @@
+//! Zero-cost scores and fused rankings, from the command line.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::program::{call, program, small_run};
+
+const SIZE: [&str; 6] = ["--data", "mini", "--channels", "8", "--cells", "1"];
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The columns of a CSV file by name.
+fn columns(path: &Path) -> HashMap<String, Vec<String>> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let rows: Vec<Vec<String>> = lines.collect();
+    let column = |i: usize| rows.iter().map(|row| row[i].clone()).collect();
+    names.iter().enumerate().map(|(i, name)| (name.clone(), column(i))).collect()
+}
+
+fn numbers(column: &[String]) -> Vec<f64> {
+    column.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[test]
+fn scores_are_written_compared_and_continued_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let [list, out, again] = ["list.txt", "scores.csv", "again.csv"].map(|name| folder.path().join(name));
+    let archs: Vec<String> =
+        pada::nasbench::mini().unwrap().archs().iter().step_by(25).map(ToString::to_string).collect();
+    std::fs::write(&list, archs.join("\n")).unwrap();
+    let scores = ["--scores", "params,synflow,nwot,zico", "--images", "16", "--fuse", "log-ranks"];
+    let args = [&["score", "--archs", text(&list), "--truth", "mini", "--json"][..], &SIZE, &scores].concat();
+    let done = call(&[&args[..], &["--out", text(&out)]].concat());
+    let json = done.json();
+    assert_eq!(json["archs"].as_u64(), Some(archs.len() as u64));
+    for name in ["#params", "params", "synflow", "nwot", "zico", "zero-cost fused"] {
+        assert!(
+            json["metrics"][name]["tau_b"].is_f64() && done.stdout.contains(name),
+            "{name}: {}",
+            done.stdout
+        );
+    }
+    let found = columns(&out);
+    assert_eq!(found["arch"], archs);
+    assert!(!folder.path().join("scores.csv.part").exists());
+
+    // The fused score is the one that `metrics` computes from the columns.
+    let fuse: Vec<String> =
+        ["params", "synflow", "nwot", "zico"].iter().map(|name| format!("{}:{name}", text(&out))).collect();
+    let fused = call(&["metrics", "--fuse", &fuse.join(","), "--truth", "mini", "--json"]).json();
+    assert_eq!(fused["tau_b"], json["metrics"]["zero-cost fused"]["tau_b"]);
+    let one = call(&["metrics", "--pred", &fuse[1], "--truth", "mini", "--json"]).json();
+    assert_eq!(one["tau_b"], json["metrics"]["synflow"]["tau_b"]);
+
+    // A start that was killed in the middle of a line left some scores. Those are not computed again.
+    let part = folder.path().join("again.csv.part");
+    let subject = part_of(&args, &part, &again);
+    let wrong = format!("{subject}\nnwot,{},123.5\nsynflow,{},7", archs[3], archs[4]);
+    std::fs::write(&part, wrong).unwrap();
+    assert_eq!(call(&[&args[..], &["--out", text(&again)]].concat()).code, 0);
+    let (first, mut second) = (columns(&out), columns(&again));
+    assert_eq!(numbers(&second["nwot"])[3], 123.5);
+    second.get_mut("nwot").unwrap()[3] = first["nwot"][3].clone();
+    second.insert("fused".to_owned(), first["fused"].clone());
+    assert_eq!(second, first);
+
+    // Scores of other images are refused.
+    std::fs::write(&part, format!("{subject}\n")).unwrap();
+    let other = call(&[&args[..], &["--out", text(&again), "--seed", "1"]].concat());
+    assert!(other.code == 2 && other.stderr.contains("another network, images or seed"), "{}", other.stderr);
+}
+
+/// The first line of the part file of these arguments, from a start that is killed as soon as the file exists.
+fn part_of(args: &[&str], part: &Path, out: &Path) -> String {
+    let mut child = program().args(args).args(["--out", text(out)]).spawn().unwrap();
+    let started = std::time::Instant::now();
+    loop {
+        let line =
+            std::fs::read_to_string(part).ok().and_then(|text| Some(text.split_once('\n')?.0.to_owned()));
+        if let Some(line) = line {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            std::fs::remove_file(out).ok();
+            return line;
+        }
+        assert!(
+            started.elapsed().as_secs() < 60 && child.try_wait().unwrap().is_none(),
+            "no {}",
+            part.display()
+        );
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_run_fuses_and_so_do_rank_and_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    let fuse = "rank.fuse=[\"supernet\", \"conv-depth\"]";
+    args.extend(
+        ["--set", fuse, "--set", "rank.zero_cost=[\"nwot\"]", "--out", text(&run)].map(str::to_owned),
+    );
+    let done = call(&args);
+    assert!(done.stdout.contains("fused      supernet, conv-depth (log-ranks)"), "{}", done.stdout);
+    let ranking = columns(&run.join("ranking.csv"));
+    for name in ["accuracy", "conv-depth", "active-conv-params", "pools", "nwot", "fused"] {
+        assert!(ranking.contains_key(name), "{name}");
+    }
+    let record = pada::report::RunRecord::read(&run.join("record.json")).unwrap().ranking.unwrap();
+    let (fused, best) = (numbers(&ranking["fused"]), &record.best[0]);
+    assert_eq!(best.fused, fused.iter().copied().max_by(f64::total_cmp));
+    assert_eq!(best.part_ranks.len(), 2);
+
+    // The weights of the run, ranked again, give the same fused ranking.
+    let [list, again] = ["list.txt", "again.csv"].map(|name| folder.path().join(name));
+    std::fs::write(&list, ranking["arch"].join("\n")).unwrap();
+    let weights = run.join("epoch-0003.safetensors");
+    let rank =
+        ["rank", "--weights", text(&weights), "--limit", "60", "--batch", "30", "--archs", text(&list)];
+    let further = ["--fuse", "supernet,conv-depth", "--out", text(&again)];
+    assert_eq!(call(&[&rank[..], &SIZE, &further].concat()).code, 0);
+    assert_eq!(columns(&again)["fused"], ranking["fused"]);
+
+    // A search orders by the fused score, and still names the accuracy.
+    let search = ["search", text(&run), "--population", "10", "--generations", "2", "--json"];
+    let fused = call(&[&search[..], &["--fuse", "supernet,jacov", "--fusion", "ranks"]].concat()).json();
+    let archs = fused["archs"].as_array().unwrap();
+    let of = |arch: &serde_json::Value| arch["fused"].as_f64().unwrap();
+    assert!(archs.len() > 3 && archs.windows(2).all(|pair| of(&pair[0]) >= of(&pair[1])), "{fused}");
+    let known = pada::read_search_scores(&run.join("search"), 60, &pada::space::Nb201::new()).unwrap();
+    let space = pada::search_space(pada::SpaceName::Nb201);
+    for arch in archs {
+        let parsed = space.parse(arch["arch"].as_str().unwrap()).unwrap();
+        let accuracy = known.iter().find(|score| score.arch == parsed).unwrap().accuracy();
+        assert_eq!(arch["score"].as_f64(), Some(accuracy), "{arch}");
+    }
+    assert!(run.join("search/archs-evolution-fused-s0.csv").is_file());
+}
+
+#[test]
+fn what_is_no_score_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("scores.csv");
+    let wrong = call(&[&["score", "--scores", "nwott", "--out", text(&out)][..], &SIZE].concat());
+    assert!(
+        wrong.code == 2 && wrong.stderr.contains("nwott is not a zero-cost score; use params"),
+        "{}",
+        wrong.stderr
+    );
+    let wrong =
+        call(&["--set", "rank.fuse=[\"supernet\", \"jacobi\"]", "--out", text(&folder.path().join("run"))]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("rank.fuse"), "{}", wrong.stderr);
+    let few = [&["score", "--scores", "jacov", "--images", "1", "--out", text(&out)][..], &SIZE].concat();
+    let few = call(&few);
+    assert!(few.code == 2 && few.stderr.contains("jacov needs at least 2 images"), "{}", few.stderr);
+}
