@@ -143,6 +143,9 @@ pub enum TruthName {
     /// 214 genotypes of DARTS: CIFAR-10 test accuracy of one run, mean of the last ten epochs.
     #[serde(rename = "darts-214")]
     Darts214,
+    /// Random genotypes of DARTS: CIFAR-10 validation accuracy of one run of 200 epochs.
+    #[serde(rename = "darts-1000")]
+    Darts1000,
 }
 
 /// Writes the name of the table as a config has it.
@@ -155,6 +158,7 @@ impl fmt::Display for TruthName {
             Self::Nb201Imagenet16 => "nb201-imagenet16",
             Self::NasBenchMacro => "nas-bench-macro",
             Self::Darts214 => "darts-214",
+            Self::Darts1000 => "darts-1000",
         })
     }
 }
@@ -165,7 +169,7 @@ impl TruthName {
         match self {
             Self::Mini | Self::Nb201 | Self::Nb201Cifar100 | Self::Nb201Imagenet16 => SpaceName::Nb201,
             Self::NasBenchMacro => SpaceName::Macro,
-            Self::Darts214 => SpaceName::Darts,
+            Self::Darts214 | Self::Darts1000 => SpaceName::Darts,
         }
     }
 }
@@ -198,7 +202,7 @@ impl RankConfig {
         }
         check_recalibration(self.recalibrate, space)?;
         let is_ours = |truth: &TruthName| truth.space() == space;
-        let range = "a table of the search space of the run: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 of darts";
+        let range = "a table of the search space of the run: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 or darts-1000 of darts";
         for (key, tables) in [("rank.truth", self.truth.as_slice()), ("rank.compare", &self.compare)] {
             let foreign: Vec<String> =
                 tables.iter().filter(|table| !is_ours(table)).map(ToString::to_string).collect();

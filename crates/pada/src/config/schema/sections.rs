@@ -590,7 +590,7 @@ fn archs(chosen: &dyn Chosen) -> Option<&'static str> {
 }
 
 const TABLES: &[&str] =
-    &["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214"];
+    &["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214", "darts-1000"];
 
 const SCORED_ON: [Key; 6] = [
     key(
