@@ -188,15 +188,17 @@ fn metrics_compare_with_the_genotypes_of_darts_1000_that_are_in_the_space() {
     let genotypes =
         pada::space::DARTS_NAMED.iter().map(|named| pada::space::Genotype::parse(named.text).unwrap());
     let inside = genotypes.filter_map(|genotype| Some((pada::space::Darts::arch(&genotype).ok()?, genotype)));
-    for ((arch, genotype), accuracy) in inside.zip([80, 82, 84]) {
+    for ((arch, genotype), (score, accuracy)) in inside.zip([(1, 80), (3, 82), (2, 84), (5, 83), (4, 81)]) {
         file += &format!("\"{genotype}\",{accuracy}\n");
-        pred += &format!("{arch},{accuracy}\n");
+        pred += &format!("{arch},{score}\n");
     }
     std::fs::write(path, file).unwrap();
     let list = data.path().join("pred.csv");
     std::fs::write(&list, pred).unwrap();
     let args = ["metrics", "--truth", "darts-1000", "--json", "--pred", list.to_str().unwrap()];
     let json = Call::from(program().args(args).env("PADA_DATA", data.path()).output().unwrap()).json();
-    assert_eq!((json["n"].as_u64(), json["tau_b"].as_f64()), (Some(3), Some(1.0)));
+    assert_eq!(json["n"].as_u64(), Some(5));
+    // Six of ten pairs have the same order.
+    assert!((json["tau_b"].as_f64().unwrap() - 0.2).abs() < 1e-15, "{json}");
     assert!(json["partial_tau_given_params"].is_number(), "{json}");
 }
