@@ -18,10 +18,10 @@ use pada_models::{Nb201Net, Norms};
 use pada_report::EpochRecord;
 use pada_sampler::{
     DataImportance, DataImportanceConfig, ImportanceWeights, LinearSchedule, PathImportance,
-    PathImportanceConfig,
+    PathImportanceConfig, Variant,
 };
 use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
-use pada_trainer::rules::SummedPaths;
+use pada_trainer::rules::{SummedPaths, Sumnas, SumnasConfig};
 use pada_trainer::{
     Checkpoint, CheckpointError, EvalSet, Observer, OnNan, OptimizerName, RngStream, Schedule, Scorer,
     StepContext, StepOutcome, TrainConfig, TrainError, TrainRule, TrainSettings, Trainer, TrainerParts,
@@ -412,6 +412,12 @@ fn parts_that_do_not_fit_together_are_refused() {
         refused(settings(), &|parts| parts.images = DataLoader::new(images().first(0)))
             .contains("no training images")
     );
+    let own = SumnasConfig { variant: Variant::Paper, inner_steps: 1, inner_lr: 0.05, inner_momentum: 0.9 };
+    for optimizer in [OptimizerName::Nesterov, OptimizerName::Rmsprop, OptimizerName::RmspropTf] {
+        let settings = changed(|train| train.optimizer = optimizer);
+        let reason = refused(settings, &|parts| parts.rule = Box::new(Sumnas::new(own)));
+        assert!(reason.contains("SGD of its own"), "{reason}");
+    }
     // The sampler of another data set.
     for n in [23, 25] {
         let mut parts = parts(executor(), images());

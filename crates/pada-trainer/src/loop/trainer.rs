@@ -535,6 +535,9 @@ impl TrainerParts {
         if self.executor.layout() != self.net.weights() {
             return Err("the executor was created for other weights than those of the network".to_owned());
         }
+        if self.rule.has_own_sgd() && settings.train.optimizer() != Optimizer::Sgd {
+            return Err("the training rule has an SGD of its own, so the optimizer must be SGD".to_owned());
+        }
         let largest = self.space.allowed().iter().flatten().max().copied().map(usize::from);
         match largest {
             None => Err("the search space has no operation".to_owned()),
