@@ -30,6 +30,7 @@ pub(crate) fn found(run: &Path) -> (String, String) {
     };
     record["train_seconds"].take();
     still(&mut record["ranking"]);
+    still(&mut record["ranking"]["fusion"]);
     record["epochs"].as_array_mut().unwrap().iter_mut().for_each(still);
     (record.to_string(), std::fs::read_to_string(run.join("ranking.csv")).unwrap())
 }

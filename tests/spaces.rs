@@ -113,7 +113,7 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
         ("darts", "rank.recalibrate={images=10,batch=5}", &["`rank.recalibrate` has no effect", "batch"]),
         ("proxyless", "rank.recalibrate={images=0,batch=5}", &["rank.recalibrate.images", "at least 1"]),
         ("darts", "rank.archs=all", &["`rank.archs` is all", "too large"]),
-        ("darts", "rank.truth=nb201", &["rank.truth", "darts-214 of darts"]),
+        ("darts", "rank.truth=nb201", &["rank.truth", "darts-214 or darts-1000 of darts"]),
         ("darts", "rank.archs=truth", &["`rank.archs` is truth", "no rank.truth"]),
         ("proxyless", "paths.rule=fair", &["leave operations out"]),
         ("darts", "supernet.ops=[\"conv\"]", &["conv", "sep_conv_3x3"]),
@@ -177,4 +177,28 @@ fn metrics_know_the_tables_of_other_spaces() {
         .collect();
     let json = measure("darts-214", &rows);
     assert_eq!((json["n"].as_u64(), json["tau_b"].as_f64()), (Some(214), Some(1.0)));
+}
+
+#[test]
+fn metrics_compare_with_the_genotypes_of_darts_1000_that_are_in_the_space() {
+    let data = tempfile::tempdir().unwrap();
+    let path = pada::nasbench::Download::Darts1000.path(data.path());
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let (mut file, mut pred) = (String::new(), "arch,accuracy\n".to_owned());
+    let genotypes =
+        pada::space::DARTS_NAMED.iter().map(|named| pada::space::Genotype::parse(named.text).unwrap());
+    let inside = genotypes.filter_map(|genotype| Some((pada::space::Darts::arch(&genotype).ok()?, genotype)));
+    for ((arch, genotype), (score, accuracy)) in inside.zip([(1, 80), (3, 82), (2, 84), (5, 83), (4, 81)]) {
+        file += &format!("\"{genotype}\",{accuracy}\n");
+        pred += &format!("{arch},{score}\n");
+    }
+    std::fs::write(path, file).unwrap();
+    let list = data.path().join("pred.csv");
+    std::fs::write(&list, pred).unwrap();
+    let args = ["metrics", "--truth", "darts-1000", "--json", "--pred", list.to_str().unwrap()];
+    let json = Call::from(program().args(args).env("PADA_DATA", data.path()).output().unwrap()).json();
+    assert_eq!(json["n"].as_u64(), Some(5));
+    // Six of ten pairs have the same order.
+    assert!((json["tau_b"].as_f64().unwrap() - 0.2).abs() < 1e-15, "{json}");
+    assert!(json["partial_tau_given_params"].is_number(), "{json}");
 }

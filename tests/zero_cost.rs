@@ -32,7 +32,7 @@ fn scores_are_written_compared_and_continued_after_a_kill() {
     let archs: Vec<String> =
         pada::nasbench::mini().unwrap().archs().iter().step_by(25).map(ToString::to_string).collect();
     std::fs::write(&list, archs.join("\n")).unwrap();
-    let scores = ["--scores", "params,synflow,nwot,zico", "--images", "16", "--fuse", "log-ranks"];
+    let scores = ["--scores", "params,synflow,nwot,zico", "--images", "16", "--fusion", "log-ranks"];
     let args = [&["score", "--archs", text(&list), "--truth", "mini", "--json"][..], &SIZE, &scores].concat();
     let done = call(&[&args[..], &["--out", text(&out)]].concat());
     let json = done.json();

@@ -123,10 +123,10 @@ pub(crate) fn inspect<V: Vector>(
         if wanted.weights {
             host.touch(graph);
         }
-        if let (true, Some(buffer)) = (wanted.images, plan.images()) {
-            image_gradient = match plan.image_gradient(backward_plan) {
-                Some(gradient) => run.numbers(buffer, Some(backward_plan.places[gradient])),
-                None => vec![0.0; images.len() * plan.buffers[buffer].shape.numel()],
+        if wanted.images {
+            image_gradient = match (plan.images(), plan.image_gradient(backward_plan)) {
+                (Some(buffer), Some(gradient)) => run.numbers(buffer, Some(backward_plan.places[gradient])),
+                _ => vec![0.0; images.len() * images.shape.numel()],
             };
         }
     }

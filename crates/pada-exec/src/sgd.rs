@@ -106,23 +106,32 @@ impl SgdStep {
         }
     }
 
-    /// Updates one tensor. The caller decides whether an unused tensor is updated.
+    /// The direction d of the update of a weight.
+    fn direction(&self, weight: f32, gradient: f32) -> f32 {
+        self.gradient_scale * gradient + self.weight_decay * weight
+    }
+
+    /// Updates one tensor by SGD with momentum, whatever the optimizer of the step is. The caller decides whether an unused tensor is
+    /// updated.
     ///
     /// # Shapes
     /// All slices have the same length.
-    ///
-    /// # Panics
-    /// Panics for RMSprop, whose second moment [`SgdStep::apply_rms_prop`] takes.
-    pub fn apply(&self, weights: &mut [f32], momentum: &mut [f32], gradient: &[f32]) {
-        let nesterov = match self.optimizer {
-            Optimizer::Sgd => false,
-            Optimizer::Nesterov => true,
-            Optimizer::RmsProp(_) => panic!("RMSprop has a second moment"),
-        };
+    pub fn apply_sgd(&self, weights: &mut [f32], momentum: &mut [f32], gradient: &[f32]) {
         for ((w, m), &g) in weights.iter_mut().zip(momentum).zip(gradient) {
-            let direction = self.gradient_scale * g + self.weight_decay * *w;
+            *m = self.momentum * *m + self.direction(*w, g);
+            *w -= self.lr * *m;
+        }
+    }
+
+    /// Updates one tensor by SGD with Nesterov momentum, whatever the optimizer of the step is.
+    ///
+    /// # Shapes
+    /// All slices have the same length.
+    pub fn apply_nesterov(&self, weights: &mut [f32], momentum: &mut [f32], gradient: &[f32]) {
+        for ((w, m), &g) in weights.iter_mut().zip(momentum).zip(gradient) {
+            let direction = self.direction(*w, g);
             *m = self.momentum * *m + direction;
-            *w -= self.lr * if nesterov { direction + self.momentum * *m } else { *m };
+            *w -= self.lr * (direction + self.momentum * *m);
         }
     }
 
@@ -139,7 +148,7 @@ impl SgdStep {
     ) {
         let RmsProp { decay, eps, form } = settings;
         for (((w, m), v), &g) in weights.iter_mut().zip(momentum).zip(second).zip(gradient) {
-            let direction = self.gradient_scale * g + self.weight_decay * *w;
+            let direction = self.direction(*w, g);
             *v = decay * *v + (1.0 - decay) * direction * direction;
             match form {
                 RmsPropForm::PyTorch => {
@@ -260,7 +269,8 @@ impl HostWeights {
                     let second = &mut self.second_moment[range];
                     step.apply_rms_prop(settings, weights, [momentum, second], gradient);
                 }
-                Optimizer::Sgd | Optimizer::Nesterov => step.apply(weights, momentum, gradient),
+                Optimizer::Sgd => step.apply_sgd(weights, momentum, gradient),
+                Optimizer::Nesterov => step.apply_nesterov(weights, momentum, gradient),
             }
         }
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cifar;
+mod darts_1000;
 mod darts_214;
 mod data_frame;
 mod error;
@@ -9,6 +10,7 @@ mod http;
 mod nas_bench_macro;
 mod nb201;
 mod nb201_merge;
+mod nb201_proxies;
 
 use std::fmt;
 use std::io::Write;
@@ -37,6 +39,10 @@ pub enum Resource {
     FewShotScores,
     /// Accuracies of 214 genotypes of the DARTS space, 0.1 MB. It has no public source and needs a local folder.
     Darts214,
+    /// Accuracies of 1,000 random genotypes with the operations of DARTS, 282 of them in its space, 0.4 MB.
+    Darts1000,
+    /// 13 zero-cost scores of 9,445 architectures of NAS-Bench-201, published with NASLib, 3 MB.
+    Nb201Proxies,
 }
 
 impl fmt::Display for Resource {
@@ -48,6 +54,8 @@ impl fmt::Display for Resource {
             Self::NasBenchMacro => f.pad(&Download::NasBenchMacro.to_string()),
             Self::FewShotScores => f.pad("few-shot-scores"),
             Self::Darts214 => f.pad(&Download::Darts214.to_string()),
+            Self::Darts1000 => f.pad(&Download::Darts1000.to_string()),
+            Self::Nb201Proxies => f.pad("nb201-proxies"),
         }
     }
 }
@@ -119,6 +127,8 @@ pub fn fetch(
         }
         Resource::FewShotScores => few_shot_scores::download(&job, &data.join(few_shot_scores::FOLDER)),
         Resource::Darts214 => darts_214::download(&job, &data.join(Download::Darts214.folder())),
+        Resource::Darts1000 => darts_1000::download(&job, &data.join(Download::Darts1000.folder())),
+        Resource::Nb201Proxies => nb201_proxies::download(&job, &data.join(nb201_proxies::FOLDER)),
     }
 }
 

@@ -9,9 +9,9 @@ use crate::{FetchError, Fetched, Job, Source, Table, http, make_folder};
 
 const TABLE: Table = Table { download: Download::NasBenchMacro, sha256: MACRO_SHA256 };
 
-/// The benchmark's own file, which the table is made from.
-const PUBLIC: &str =
-    "https://raw.githubusercontent.com/xiusu/NAS-Bench-Macro/master/nas-bench-macro_cifar10.json";
+/// The benchmark's own file, which the table is made from, at the last commit of its repository.
+const PUBLIC: &str = "https://raw.githubusercontent.com/xiusu/NAS-Bench-Macro/61a2bfc2ca0dce04d0997e6cf498047c27d6acf2/\
+                      data/nas-bench-macro_cifar10.json";
 
 /// One network in the benchmark's file.
 #[derive(Deserialize)]

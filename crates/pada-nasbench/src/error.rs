@@ -5,7 +5,7 @@ use pada_space::SpaceError;
 use thiserror::Error;
 
 use crate::name::did_you_mean;
-use crate::{DARTS_214_FILE, MACRO_FILE, NB201_FILE};
+use crate::{DARTS_214_FILE, DARTS_1000_FILE, MACRO_FILE, NB201_FILE};
 
 /// A table that `pada download` fetches into the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +17,8 @@ pub enum Download {
     NasBenchMacro,
     /// 214 trained genotypes of the DARTS space.
     Darts214,
+    /// 1,000 trained genotypes with the operations of DARTS.
+    Darts1000,
 }
 
 impl Download {
@@ -26,6 +28,7 @@ impl Download {
             Self::Nb201 => "nasbench201",
             Self::NasBenchMacro => "nas_bench_macro",
             Self::Darts214 => "darts_214",
+            Self::Darts1000 => "darts_1000",
         }
     }
 
@@ -35,6 +38,7 @@ impl Download {
             Self::Nb201 => NB201_FILE,
             Self::NasBenchMacro => MACRO_FILE,
             Self::Darts214 => DARTS_214_FILE,
+            Self::Darts1000 => DARTS_1000_FILE,
         }
     }
 
@@ -58,6 +62,7 @@ impl fmt::Display for Download {
             Self::Nb201 => "nb201",
             Self::NasBenchMacro => "nas-bench-macro",
             Self::Darts214 => "darts-214",
+            Self::Darts1000 => "darts-1000",
         })
     }
 }

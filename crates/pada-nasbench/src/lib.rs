@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod darts_1000;
 mod darts_214;
 mod error;
 mod name;
@@ -8,6 +9,7 @@ mod nb201;
 mod table;
 
 pub use darts_214::{DARTS_214_FILE, DARTS_214_SHA256, Darts214Table};
+pub use darts_1000::{DARTS_1000_FILE, DARTS_1000_SHA256, Darts1000Table};
 pub use error::{Download, NasBenchError, RowUnit};
 pub use name::TableName;
 pub use nas_bench_macro::{MACRO_FILE, MACRO_SHA256, MacroTable};

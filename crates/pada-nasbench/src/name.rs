@@ -5,8 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BenchmarkTable, Darts214Table, Download, MacroTable, NasBenchError, Nb201Dataset, Nb201Epochs,
-    Nb201Table, mini,
+    BenchmarkTable, Darts214Table, Darts1000Table, Download, MacroTable, NasBenchError, Nb201Dataset,
+    Nb201Epochs, Nb201Table, mini,
 };
 
 /// The name of a benchmark table, as commands and config files write it.
@@ -37,21 +37,24 @@ pub enum TableName {
     NasBenchMacro,
     /// 214 genotypes of the DARTS space: CIFAR-10 test accuracy of one training run, mean of the last ten epochs.
     Darts214,
+    /// Random genotypes of the DARTS space: CIFAR-10 validation accuracy of one training run of 200 epochs.
+    Darts1000,
 }
 
 /// The names in the order of [`TableName::ALL`].
-const NAMES: [&str; 6] =
-    ["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214"];
+const NAMES: [&str; 7] =
+    ["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214", "darts-1000"];
 
 impl TableName {
     /// All tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Mini,
         Self::Nb201,
         Self::Nb201Cifar100,
         Self::Nb201Imagenet16,
         Self::NasBenchMacro,
         Self::Darts214,
+        Self::Darts1000,
     ];
 
     /// Returns the name, such as `nb201-cifar100`.
@@ -65,7 +68,7 @@ impl TableName {
         match self {
             Self::Mini | Self::Nb201 | Self::Nb201Cifar100 | Self::Nb201Imagenet16 => "nb201",
             Self::NasBenchMacro => "macro",
-            Self::Darts214 => "darts",
+            Self::Darts214 | Self::Darts1000 => "darts",
         }
     }
 
@@ -73,7 +76,7 @@ impl TableName {
     pub fn dataset(self) -> &'static str {
         match self {
             Self::Mini => "mini",
-            Self::Nb201 | Self::NasBenchMacro | Self::Darts214 => "cifar10",
+            Self::Nb201 | Self::NasBenchMacro | Self::Darts214 | Self::Darts1000 => "cifar10",
             Self::Nb201Cifar100 => "cifar100",
             Self::Nb201Imagenet16 => "imagenet16-120",
         }
@@ -86,6 +89,7 @@ impl TableName {
             Self::Nb201 | Self::Nb201Cifar100 | Self::Nb201Imagenet16 => Some(Download::Nb201),
             Self::NasBenchMacro => Some(Download::NasBenchMacro),
             Self::Darts214 => Some(Download::Darts214),
+            Self::Darts1000 => Some(Download::Darts1000),
         }
     }
 
@@ -108,6 +112,7 @@ impl TableName {
                 Ok(MacroTable::load(Download::NasBenchMacro.path(&data_dir))?.table().clone())
             }
             Self::Darts214 => Ok(Darts214Table::load(Download::Darts214.path(&data_dir))?.table().clone()),
+            Self::Darts1000 => Ok(Darts1000Table::load(Download::Darts1000.path(&data_dir))?.table().clone()),
         }
     }
 }
@@ -129,6 +134,7 @@ impl FromStr for TableName {
             "nb201imagenet16" | "nb201imagenet16120" => Ok(Self::Nb201Imagenet16),
             "nbmacro" | "macro" => Ok(Self::NasBenchMacro),
             "darts214" => Ok(Self::Darts214),
+            "darts1000" => Ok(Self::Darts1000),
             _ => Err(NasBenchError::UnknownTable { name: text.to_owned(), valid: &NAMES }),
         }
     }

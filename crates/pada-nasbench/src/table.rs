@@ -320,6 +320,12 @@ impl<'a> Rows<'a> {
         Ok(Self { path, header, reader, lines })
     }
 
+    /// Reads a file without a header, whose columns have these names.
+    pub(crate) fn without_header(path: &'a Path, csv: &'a [u8], columns: &[&str]) -> Self {
+        let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
+        Self { path, header: columns.into(), reader, lines: Lines { text: csv, counted: (0, 1) } }
+    }
+
     pub(crate) fn column<'c>(&self, name: &'c str) -> Result<Column<'c>, NasBenchError> {
         let missing = || NasBenchError::NoColumn {
             path: self.path.into(),
@@ -335,6 +341,11 @@ impl<'a> Rows<'a> {
             Ok(false) => Ok(None),
             Ok(true) => {
                 let line = self.lines.line_of_record(cells.position().map_or(0, csv::Position::byte));
+                let (found, expected) = (cells.len(), self.header.len());
+                if found != expected {
+                    let reason = format!("the row has {found} cells, but the table has {expected} columns");
+                    return Err(NasBenchError::Csv { path: self.path.into(), line, reason });
+                }
                 Ok(Some(Row { path: self.path, line, cells }))
             }
             Err(error) => Err(csv_error(self.path, &error, &mut self.lines)),
@@ -355,7 +366,7 @@ fn csv_error(path: &Path, error: &csv::Error, lines: &mut Lines<'_>) -> NasBench
 }
 
 impl Row<'_> {
-    fn text(&self, column: Column<'_>) -> &str {
+    pub(crate) fn text(&self, column: Column<'_>) -> &str {
         &self.cells[column.index]
     }
 

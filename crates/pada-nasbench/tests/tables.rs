@@ -1,5 +1,5 @@
 //! The content of tables, and the errors of damaged ones.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 #[path = "../../../tests/shared.rs"]
 mod shared;
@@ -7,10 +7,10 @@ mod shared;
 use std::path::{Path, PathBuf};
 
 use pada_nasbench::{
-    BenchmarkTable, DARTS_214_FILE, Darts214Table, Download, MACRO_FILE, MacroTable, NB201_FILE,
-    NasBenchError, Nb201Dataset, Nb201Epochs, Nb201Table, TableName, mini,
+    BenchmarkTable, DARTS_214_FILE, DARTS_1000_FILE, Darts214Table, Darts1000Table, Download, MACRO_FILE,
+    MacroTable, NB201_FILE, NasBenchError, Nb201Dataset, Nb201Epochs, Nb201Table, TableName, mini,
 };
-use pada_space::{Darts, Genotype, NasBenchMacro, Nb201, SearchSpace};
+use pada_space::{Darts, DartsCell, DartsOp, Genotype, NasBenchMacro, Nb201, SearchSpace};
 
 fn runs(csv: &str) -> Result<BenchmarkTable, NasBenchError> {
     BenchmarkTable::from_csv("runs.csv", csv.as_bytes(), &Nb201::new())
@@ -231,6 +231,84 @@ fn a_genotype_of_darts_214_has_the_mean_of_its_last_epochs_and_a_damaged_one_is_
     assert!(missing.to_string().contains("`pada download darts-214 --from DIR`"), "{missing}");
 }
 
+/// Writes the cells of a genotype as a line of the file, with an accuracy.
+fn line_of_1000(cell: &str, accuracy: &str) -> String {
+    format!(
+        "\"Genotype(normal=[{cell}], normal_concat=[2, 3, 4, 5], reduce=[{cell}], reduce_concat=[2, 3, 4, 5])\",{accuracy}\n"
+    )
+}
+
+/// Lines 9, 1 and 2 of the file.
+fn lines_of_1000() -> [String; 3] {
+    [
+        line_of_1000(
+            "('none', 0), ('max_pool_3x3', 1), ('sep_conv_5x5', 0), ('sep_conv_3x3', 2), ('max_pool_3x3', 2), ('avg_pool_3x3', 0), ('sep_conv_5x5', 0), ('sep_conv_5x5', 4)",
+            "77.0",
+        ),
+        line_of_1000(
+            "('none', 0), ('dil_conv_5x5', 0), ('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('dil_conv_5x5', 2), ('sep_conv_5x5', 3), ('skip_connect', 4)",
+            "85.0",
+        ),
+        line_of_1000(
+            "('sep_conv_5x5', 0), ('sep_conv_3x3', 0), ('avg_pool_3x3', 2), ('sep_conv_3x3', 0), ('sep_conv_3x3', 3), ('avg_pool_3x3', 1), ('sep_conv_5x5', 0), ('sep_conv_5x5', 2)",
+            "85.23999786376953",
+        ),
+    ]
+}
+
+#[test]
+fn genotypes_of_darts_1000_that_read_a_node_twice_are_left_out() {
+    let load = |text: &str| {
+        let (_folder, path) = written(DARTS_1000_FILE, text);
+        Darts1000Table::load(path)
+    };
+    let [inside, idle, outside] = lines_of_1000();
+    let table = load(&[inside.as_str(), &idle, &outside].concat()).unwrap();
+    assert_eq!((table.table().accuracies(), table.outside()), (&[77.0, 85.0][..], 1));
+    assert_eq!((table.table().name(), table.table().dataset()), ("darts-1000", Some("cifar10")));
+    let archs = table.table().archs();
+    let written = Genotype::parse(inside.rsplit_once(',').unwrap().0.trim_matches('"')).unwrap();
+    assert_eq!(archs[0], Darts::arch(&written).unwrap());
+    // Both edges of node 2 read node 0. The edge that passes nothing on moves to node 1.
+    let edges = Darts::edges(&archs[1], DartsCell::Reduce).unwrap();
+    let node: Vec<_> = edges.iter().filter(|edge| edge.to == 2).map(|edge| (edge.op, edge.from)).collect();
+    assert_eq!(node, [(DartsOp::DilConv5x5, 0), (DartsOp::None, 1)]);
+}
+
+#[test]
+fn a_damaged_table_of_darts_1000_is_refused_with_its_line() {
+    let load = |text: &str| {
+        let (_folder, path) = written(DARTS_1000_FILE, text);
+        Darts1000Table::load(path).unwrap_err()
+    };
+    let [inside, _, outside] = lines_of_1000();
+    let error = load(&[inside.as_str(), &outside, &inside].concat());
+    assert!(matches!(error, NasBenchError::Duplicate { line: 3, first: 1, .. }), "{error}");
+    let error = load(&(inside.clone() + &outside.replacen("sep_conv", "sap_conv", 1)));
+    assert!(matches!(error, NasBenchError::BadArch { line: 2, .. }), "{error}");
+    let error = load(&(inside.clone() + &outside.replace("85.23999786376953", "high")));
+    assert!(matches!(error, NasBenchError::BadNumber { line: 2, .. }), "{error}");
+    let error = load("one cell\n");
+    assert!(matches!(error, NasBenchError::Csv { line: 1, .. }), "{error}");
+    assert!(error.to_string().contains("the row has 1 cells"), "{error}");
+    assert!(matches!(load(&outside), NasBenchError::Empty { .. }));
+    let missing = Darts1000Table::load(Path::new("no/such.csv")).unwrap_err();
+    assert!(missing.to_string().contains("`pada download darts-1000`"), "{missing}");
+}
+
+/// The whole file, if it was downloaded into `$PADA_DATA` or the folder `data` of the workspace.
+#[test]
+fn the_whole_file_of_darts_1000_has_282_genotypes_of_the_space() {
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data");
+    let path = Download::Darts1000.path(std::env::var_os("PADA_DATA").map_or(usual, PathBuf::from));
+    if !path.is_file() {
+        println!("skipped: {} is not there; `pada download darts-1000` brings it", path.display());
+        return;
+    }
+    let table = Darts1000Table::load(&path).unwrap();
+    assert_eq!((table.table().archs().len(), table.outside()), (282, 718));
+}
+
 /// Sizes and accuracies are those of the papers and of the published files.
 #[test]
 fn the_other_published_tables_agree_with_their_papers() {
@@ -318,6 +396,7 @@ fn names_are_parsed_without_regard_to_case_and_punctuation() {
         ("nb201_ImageNet16-120", TableName::Nb201Imagenet16),
         ("NASBench-Macro", TableName::NasBenchMacro),
         ("darts214", TableName::Darts214),
+        ("DARTS 1000", TableName::Darts1000),
         ("Mini", TableName::Mini),
     ] {
         assert_eq!(text.parse::<TableName>().unwrap(), expected, "{text}");
@@ -338,8 +417,9 @@ fn names_are_parsed_without_regard_to_case_and_punctuation() {
     }
     assert!(!refused("imagenet").contains("did you mean"), "{}", refused("imagenet"));
     assert!(
-        refused("imagenet")
-            .contains("mini, nb201, nb201-cifar100, nb201-imagenet16, nas-bench-macro, darts-214")
+        refused("imagenet").contains(
+            "mini, nb201, nb201-cifar100, nb201-imagenet16, nas-bench-macro, darts-214, darts-1000"
+        )
     );
 }
 
@@ -351,8 +431,10 @@ fn a_table_knows_its_data_set() {
     assert_eq!(TableName::Mini.space(), Nb201::new().name());
     assert_eq!(TableName::NasBenchMacro.space(), NasBenchMacro.name());
     assert_eq!(TableName::Darts214.space(), Darts.name());
+    assert_eq!(TableName::Darts1000.space(), Darts.name());
     let Some(tables) = shared::tables() else { return };
-    for name in TableName::ALL {
+    // The folder of shared tables does not have darts-1000, which has tests of its own.
+    for name in TableName::ALL.into_iter().filter(|name| *name != TableName::Darts1000) {
         assert_eq!(name.load(&tables).unwrap().dataset(), Some(name.dataset()), "{name}");
     }
 }

@@ -99,6 +99,11 @@ impl ZeroCostRow {
     /// The fused ranks of zero-cost scores.
     pub const FUSED: &str = "zero-cost fused";
 
+    /// Returns whether the ranking is that of another training, such as a short one from scratch, which is not free.
+    pub fn is_trained(&self) -> bool {
+        self.name.ends_with("from scratch")
+    }
+
     /// Compares one score with a benchmark table. Returns `None` if the metrics are undefined, for example because the score ties all
     /// architectures.
     ///
@@ -181,7 +186,8 @@ impl Agreement {
             zero_cost.extend(ZeroCostRow::of(name, list, truth, params, size)?);
         }
         let mut against: Vec<&str> = Vec::new();
-        let best = zero_cost.iter().max_by(|a, b| a.metrics.tau_b.total_cmp(&b.metrics.tau_b));
+        let free = zero_cost.iter().filter(|row| !row.is_trained());
+        let best = free.max_by(|a, b| a.metrics.tau_b.total_cmp(&b.metrics.tau_b));
         let params_row = zero_cost.iter().find(|row| row.name == ZeroCostRow::PARAMS);
         for row in params_row.into_iter().chain(best) {
             if !against.contains(&row.name.as_str()) {

@@ -31,5 +31,5 @@ pub use published::{Published, PublishedCell};
 pub use record::{BestArch, FusionRecord, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
 pub use sampling::{Drawn, Sampling};
 pub use spread::Spread;
-pub use summary::{ranking_summary, summary, zero_cost_summary};
+pub use summary::{architectures, ranking_summary, summary, zero_cost_summary};
 pub use tensorboard::EventFile;

@@ -96,7 +96,7 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
             fusion.fusion, fusion.images.images, fusion.images.name, fusion.seconds
         ));
         for (score, count, reason) in &fusion.undefined {
-            line(format!("           {score} of {count} architectures is not defined: {reason}"));
+            line(format!("           {score} is not defined for {}: {reason}", architectures(*count)));
         }
     }
     for agreement in &ranking.agreements {
@@ -109,19 +109,32 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
         );
     }
     line(String::new());
+    let fuses = ranking.best.iter().any(|best| best.fused.is_some());
     let widest = ranking.best.iter().map(|best| best.arch.len()).max().unwrap_or(0).max(NAME_WIDTH);
     line(format!(
-        "{:<widest$} {:>8} {:>8} {:>10} {:>12} {:>13}",
-        "best", "score %", "top-5 %", "#params", "MACs", "stand-alone %"
+        "{:<widest$}{} {:>8} {:>8} {:>10} {:>12} {:>13}",
+        "best",
+        if fuses { format!(" {:>8}", "fused") } else { String::new() },
+        "score %",
+        "top-5 %",
+        "#params",
+        "MACs",
+        "stand-alone %"
     ));
     for best in &ranking.best {
+        let fused = best.fused.map_or_else(String::new, |fused| format!(" {fused:>8.3}"));
         let optional = |percent: Option<f64>| percent.map_or_else(|| "-".to_owned(), |p| format!("{p:.2}"));
         let (top5, truth) = (optional(best.top5), optional(best.stand_alone_accuracy));
         line(format!(
-            "{:<widest$} {:>8.2} {top5:>8} {:>10} {:>12} {truth:>13}",
+            "{:<widest$}{fused} {:>8.2} {top5:>8} {:>10} {:>12} {truth:>13}",
             best.arch, best.score, best.params, best.macs
         ));
     }
+}
+
+/// Formats a number of architectures, for example `1 architecture`.
+pub fn architectures(count: usize) -> String {
+    if count == 1 { "1 architecture".to_owned() } else { format!("{count} architectures") }
 }
 
 /// Formats zero-cost scores that were compared with a table, for a terminal.

@@ -90,7 +90,7 @@ fn the_summary_shows_supernet_and_baselines() {
         "333333",
         "70.25",
         "supernet, jacov (log-ranks); zero-cost scores on 64 images of mini train in 0.5 s",
-        "synflow of 1 architectures is not defined: the sum is 0",
+        "synflow is not defined for 1 architecture: the sum is 0",
         // Five of six pairs are in the right order, and both pairs of equal size are.
         "fused (n = 4)                 0.667",
     ] {

@@ -25,8 +25,7 @@ const BATCH: usize = 5;
 const STEPS: usize = 3;
 const SHAPE: Shape = Shape { channels: 3, height: 32, width: 32 };
 
-const RECIPE: Recipe =
-    Recipe { label_smoothing: 0.1, warm_up: 2, drop_path: 0.6, ema: Some(0.7), decayed: Decayed::Kernels };
+const RECIPE: Recipe = Recipe { warm_up: 2, drop_path: 0.6, ema: Some(0.7), decayed: Decayed::Kernels };
 
 /// Images whose classes differ in brightness.
 fn images() -> InMemoryDataset {
@@ -44,7 +43,9 @@ fn net() -> DartsModel {
 }
 
 fn settings() -> TrainSettings {
-    recipe::recipe(EPOCHS, BATCH, 0, 0).with_augment(Augment::NONE)
+    let mut settings = recipe::recipe(EPOCHS, BATCH, 0, 0).with_augment(Augment::NONE);
+    settings.train.label_smoothing = 0.1;
+    settings
 }
 
 fn engine() -> Engine {

@@ -16,12 +16,13 @@ pub fn structural(score: Score, graph: &Graph, layout: &WeightLayout) -> Option<
         Score::Flops => Cost::of(graph, layout).macs as f64,
         Score::ActiveConvParams => {
             let weights: HashSet<_> = convs().map(|conv| conv.weight).collect();
-            weights.iter().map(|&id| layout.spec(id).numel() as f64).sum()
+            weights.iter().map(|&id| layout.spec(id).numel()).sum::<usize>() as f64
         }
         Score::ConvDepth => conv_depth(graph) as f64,
         Score::Pools => {
-            -(graph.nodes().iter().filter(|node| matches!(node.op, Op::AvgPool(_) | Op::MaxPool(_))).count()
-                as f64)
+            let is_pool = |op: &Op| matches!(op, Op::AvgPool(_) | Op::MaxPool(_));
+            // A difference, because the negative of 0 is −0.
+            0.0 - graph.nodes().iter().filter(|node| is_pool(&node.op)).count() as f64
         }
         _ => return None,
     };

@@ -10,8 +10,8 @@ use pada::graph::Lower;
 use pada::report::{EpochRecord, RunRecord};
 use pada::trainer::Checkpoint;
 use pada::{
-    ConfigError, Device, ExportJob, ExportWeights, PadaError, Recalibration, RetrainConfig, Run, RunFolder,
-    Session, StatisticsFrom, export, read_exported,
+    Config, ConfigError, Device, ExportJob, ExportWeights, PadaError, Recalibration, RetrainConfig, Run,
+    RunFolder, Session, StatisticsFrom, TrainedRun, export, read_exported,
 };
 
 fn config(space: &str, name: &str) -> RetrainConfig {
@@ -67,7 +67,7 @@ fn the_whole_recipe_is_in_the_config_of_table_2() {
     assert_eq!((config.network.channels, config.network.cells), (Some(36), Some(20)));
     let config = self::config("proxyless", "retrain.toml");
     let proxyless = config.stand_alone().unwrap();
-    assert_eq!((proxyless.label_smoothing, proxyless.decayed), (Some(0.1), Some(Decayed::Kernels)));
+    assert_eq!((config.train.label_smoothing, proxyless.decayed), (0.1, Some(Decayed::Kernels)));
 }
 
 #[test]
@@ -94,11 +94,11 @@ fn a_run_of_one_architecture_is_named_after_it() {
 fn what_does_not_suit_it_is_refused() {
     let whole = with(
         &config("darts", "retrain-mini.toml"),
-        &["retrain={label_smoothing=0.1,warm_up=1,ema=0.9,decayed=\"kernels\",drop_path=0.2,auxiliary=0.4}"],
+        &["retrain={warm_up=1,ema=0.9,decayed=\"kernels\",drop_path=0.2,auxiliary=0.4}"],
     );
     whole.check().unwrap();
     for (set, key) in [
-        ("retrain.label_smoothing=1.0", "retrain.label_smoothing"),
+        ("train.label_smoothing=1.0", "train.label_smoothing"),
         ("retrain.drop_path=-0.1", "retrain.drop_path"),
         ("retrain.ema=nan", "retrain.ema"),
         ("retrain.warm_up=11", "retrain.warm_up"),
@@ -226,6 +226,41 @@ fn statistics_that_a_score_took_anew_are_exported() {
         ExportJob { weights: ExportWeights::Run(run), arch: None, statistics: StatisticsFrom::Score(None) };
     let norms = export(&job, &place()).unwrap().about["norms"].clone();
     assert!(norms.contains("batches of 24, 48 images"), "{norms}");
+}
+
+/// Earlier versions had the key `retrain.label_smoothing`. The folder has the files of a run of two epochs that such a version wrote.
+#[test]
+fn run_folders_with_the_earlier_key_of_label_smoothing_load_and_resume() {
+    let earlier = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/earlier-label-smoothing");
+    let (first, last) = ("epoch-0001.safetensors", "epoch-0002.safetensors");
+    let copy = |names: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            std::fs::copy(earlier.join(name), folder.path().join(name)).unwrap();
+        }
+        folder
+    };
+    let finished = copy(&["config.toml", first, last]);
+    let run = TrainedRun::load(finished.path()).unwrap();
+    assert_eq!(run.config().train().label_smoothing, 0.1);
+    let layout = run.config().clone();
+
+    let stopped = copy(&["config.toml", first]);
+    assert!(matches!(TrainedRun::load(stopped.path()), Err(PadaError::NotTrained { .. })));
+    let (folder, config) = RunFolder::open(stopped.path()).unwrap();
+    assert_eq!(config, layout);
+    let record = Run::prepare(&config, &place()).unwrap().execute(&folder, &mut ()).unwrap();
+    assert_eq!(record.epochs.len(), 2);
+
+    // A config that is not in a run folder has the key of this version.
+    let error = RetrainConfig::read(&earlier.join("config.toml")).unwrap_err();
+    assert!(matches!(error, ConfigError::Replaced { .. }), "{error}");
+    let unset = copy(&["config.toml"]);
+    let file = unset.path().join("config.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("label_smoothing = 0.1", "label_smoothing = \"none\"").replace("= 0.0", "= 0.2");
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(Config::read(&file).unwrap().train().label_smoothing, 0.2);
 }
 
 /// The newest checkpoint of a run.

@@ -34,7 +34,7 @@ def table(title, truth, zero_cost, scores, methods, seeds):
         return [f"{zero_cost}:{name}" for name in names]
 
     print(f"\n## {title}\n\n| ranking | tau-b | P@Top5% |\n|---|--:|--:|")
-    for name in dict.fromkeys(STRUCTURAL + ["synflow", "nwot", "jacov", "epe", "swap"]):
+    for name in dict.fromkeys(STRUCTURAL + ["synflow", "nwot", "jacov", "epe"]):
         print(f"| {name} | {cell([metrics(truth, of([name]))])} |")
     for label, names in (("structural", STRUCTURAL), ("zero-cost fused", PARTS), ("jacov + active-conv-params", PARTS[:2])):
         print(f"| {label}, log ranks | {cell([metrics(truth, of(names))])} |")

@@ -8,7 +8,8 @@ pub(super) fn verdict(agreement: &Agreement) -> String {
         return format!("The supernet has no ranking: {reason}.");
     };
     let tau = |zero_cost: &&crate::ZeroCostRow| zero_cost.metrics.tau_b;
-    let Some(best) = agreement.zero_cost.iter().max_by(|a, b| tau(a).total_cmp(&tau(b))) else {
+    let free = agreement.zero_cost.iter().filter(|row| !row.is_trained());
+    let Some(best) = free.max_by(|a, b| tau(a).total_cmp(&tau(b))) else {
         return "There is no zero-cost baseline to compare with.".to_owned();
     };
     let baseline = format!("the best zero-cost baseline ({}, tau-b {:.3})", best.name, best.metrics.tau_b);

@@ -4,7 +4,7 @@ use pada::Device;
 use pada::data::{CIFAR10, CIFAR100, Cifar};
 use pada::engine::cuda::{self, CudaError, Driver, DriverOptions, KernelResources};
 use pada::exec::Precision;
-use pada::nasbench::{Darts214Table, Download, MacroTable, NasBenchError, Nb201Table};
+use pada::nasbench::{Darts214Table, Darts1000Table, Download, MacroTable, NasBenchError, Nb201Table};
 use serde_json::json;
 
 #[derive(clap::Args)]
@@ -41,6 +41,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Finding { what: "nb201 table", state: nb201(&Download::Nb201.path(&data)) },
         Finding { what: "macro table", state: nas_bench_macro(&Download::NasBenchMacro.path(&data)) },
         Finding { what: "darts-214", state: darts_214(&Download::Darts214.path(&data)) },
+        Finding { what: "darts-1000", state: darts_1000(&Download::Darts1000.path(&data)) },
     ];
     for Finding { what, state } in &findings {
         match state {
@@ -208,6 +209,10 @@ fn nas_bench_macro(path: &Path) -> Result<String, String> {
 
 fn darts_214(path: &Path) -> Result<String, String> {
     archs_in(path, Darts214Table::load(path).map(|table| table.table().archs().len()))
+}
+
+fn darts_1000(path: &Path) -> Result<String, String> {
+    archs_in(path, Darts1000Table::load(path).map(|table| table.table().archs().len()))
 }
 
 fn archs_in(path: &Path, archs: Result<usize, NasBenchError>) -> Result<String, String> {

@@ -33,6 +33,11 @@ enum NameArg {
     /// Accuracies of 214 genotypes of the DARTS space, 0.1 MB; needs --from
     #[value(name = "darts-214")]
     Darts214,
+    /// Accuracies of 1,000 random genotypes with the operations of DARTS, 282 of them in its space, 0.4 MB
+    #[value(name = "darts-1000")]
+    Darts1000,
+    /// 13 zero-cost scores of 9,445 architectures of NAS-Bench-201, published with NASLib, 3 MB
+    Nb201Proxies,
 }
 
 impl From<NameArg> for Resource {
@@ -44,6 +49,8 @@ impl From<NameArg> for Resource {
             NameArg::NasBenchMacro => Self::NasBenchMacro,
             NameArg::FewShotScores => Self::FewShotScores,
             NameArg::Darts214 => Self::Darts214,
+            NameArg::Darts1000 => Self::Darts1000,
+            NameArg::Nb201Proxies => Self::Nb201Proxies,
         }
     }
 }

@@ -5,7 +5,8 @@ use clap::ValueEnum;
 use pada::metrics::{Bootstrap, Fusion, Metrics, finite_scores, fuse, tau_b_interval};
 use pada::models::DartsSize;
 use pada::nasbench::{
-    BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
+    BenchmarkTable, Darts214Table, Darts1000Table, Download, MacroTable, Nb201Dataset, Nb201Epochs,
+    Nb201Table,
 };
 use pada::space::{Arch, SearchSpace};
 use pada::{PadaError, StandAloneNet, TruthName, read_score_column, read_scores};
@@ -27,8 +28,8 @@ pub(crate) struct Args {
     /// How ranks are fused: `log-ranks` or `ranks`.
     #[arg(long, default_value = "log-ranks", requires = "fuse")]
     fusion: Fusion,
-    /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`, or a CSV
-    /// file with the columns arch and accuracy.
+    /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`,
+    /// `darts-1000`, or a CSV file with the columns arch and accuracy.
     #[arg(long, value_name = "FILE.csv|TABLE")]
     truth: String,
     /// Search space, if --truth is a CSV file; a benchmark table implies its space.
@@ -157,13 +158,12 @@ impl Truth {
             TruthName::Darts214 => {
                 let path = Download::Darts214.path(&data);
                 let table = Darts214Table::load(&path)?;
-                let net = StandAloneNet::Darts(DartsSize::CIFAR);
-                let params = table.table().archs().iter().map(|arch| {
-                    let (_, cost) = net.cost(&arch.to_string())?;
-                    Ok((arch.clone(), cost.params as f64))
-                });
-                let params = Some(params.collect::<Result<_, PadaError>>()?);
-                Self { path, accuracy: accuracies(table.table()), params }
+                Self::darts(path, table.table())?
+            }
+            TruthName::Darts1000 => {
+                let path = Download::Darts1000.path(&data);
+                let table = Darts1000Table::load(&path)?;
+                Self::darts(path, table.table())?
             }
         })
     }
@@ -176,6 +176,17 @@ impl Truth {
         let test = table.test_accuracy(data, Nb201Epochs::Epochs200);
         let params = Some(by_arch(table.archs(), params));
         Ok(Self { path, accuracy: accuracies(&test), params })
+    }
+
+    /// Adds the numbers of parameters of the networks of DARTS for CIFAR-10.
+    fn darts(path: PathBuf, table: &BenchmarkTable) -> Result<Self, PadaError> {
+        let net = StandAloneNet::Darts(DartsSize::CIFAR);
+        let params = table.archs().iter().map(|arch| {
+            let (_, cost) = net.cost(&arch.to_string())?;
+            Ok((arch.clone(), cost.params as f64))
+        });
+        let params = Some(params.collect::<Result<_, PadaError>>()?);
+        Ok(Self { path, accuracy: accuracies(table), params })
     }
 
     fn file(path: &Path, space: &dyn SearchSpace) -> Result<Self, PadaError> {

@@ -339,6 +339,9 @@ pub(crate) enum TruthArg {
     /// 214 genotypes of DARTS, CIFAR-10 test accuracy of one run
     #[value(name = "darts-214")]
     Darts214,
+    /// Random genotypes of DARTS, CIFAR-10 validation accuracy of one run of 200 epochs
+    #[value(name = "darts-1000")]
+    Darts1000,
 }
 
 impl From<TruthArg> for TruthName {
@@ -350,6 +353,7 @@ impl From<TruthArg> for TruthName {
             TruthArg::Nb201Imagenet16 => Self::Nb201Imagenet16,
             TruthArg::NasBenchMacro => Self::NasBenchMacro,
             TruthArg::Darts214 => Self::Darts214,
+            TruthArg::Darts1000 => Self::Darts1000,
         }
     }
 }

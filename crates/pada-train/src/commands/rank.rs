@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Architectures to score: `all`, `truth` (all of the --truth table), `random:100`, or a file with one architecture per line.
     #[arg(long, default_value = "all")]
     archs: RankArchs,
-    /// Output CSV file with the columns arch, correct, total and accuracy.
+    /// Output CSV file with the columns arch, correct, total and accuracy; with --fuse also the zero-cost scores and the fused score.
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
     /// Benchmark table to compare with.
@@ -74,6 +74,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say!("\nscores     {}", args.out.display());
     if args.common.json {
         let metrics = record.main_metrics();
+        let main = record.agreements.first();
+        let fused = main.and_then(|agreement| agreement.fused.as_ref()).map(|fused| &fused.metrics);
         say!(
             "{}",
             json!({
@@ -83,6 +85,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 "images_per_s": (record.archs * record.images.images) as f64 / record.seconds,
                 "tau_b": metrics.map(|m| m.tau_b),
                 "p_at_top5": metrics.and_then(|m| m.p_at_top_5),
+                "fused_tau_b": fused.map(|m| m.tau_b),
+                "fused_p_at_top5": fused.and_then(|m| m.p_at_top_5),
             })
         );
     }

@@ -35,19 +35,20 @@ pub(crate) struct Args {
     /// Number of images: the first ones, without augmentation.
     #[arg(long, value_name = "N", default_value = "64")]
     images: std::num::NonZeroUsize,
-    /// Seed of the initial weights.
+    /// Seed of the initial weights, and of the list `random:N`.
     #[arg(long, default_value = "0")]
     seed: u64,
     /// Weights of a supernet in place of initial ones: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
     #[arg(long, value_name = "FILE", conflicts_with = "seed")]
     weights: Option<PathBuf>,
-    /// Add a column with the fused score of all these scores: `log-ranks` or `ranks`.
+    /// Add the column `fused`, which fuses the ranks of all these scores: `log-ranks` or `ranks`.
     #[arg(long, value_name = "FUSION")]
-    fuse: Option<Fusion>,
+    fusion: Option<Fusion>,
     /// Architectures to score: `all`, `truth` (all of the --truth table), `random:100`, or a file with one architecture per line.
     #[arg(long, default_value = "all")]
     archs: RankArchs,
-    /// Output CSV file with the column arch and one column per score.
+    /// Output CSV file with the column arch and one column per score. Until all scores are known, they are in a file with `.part` behind
+    /// this name, from which the same command continues.
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
     /// Benchmark table to compare with.
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         seed: args.seed,
         weights: args.weights.clone(),
         scores: args.scores.clone(),
-        fusion: args.fuse,
+        fusion: args.fusion,
         archs: args.archs.clone(),
         truth: args.truth.map(Into::into),
         log: Some(log.into()),
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         say!("{score:<28} {seconds:>8.1} s");
         let undefined = values.iter().filter(|value| value.reason.is_some()).count();
         if let Some(reason) = values.iter().find_map(|value| value.reason) {
-            say!("{:<28} not defined for {undefined} architectures: {reason}", "");
+            say!("{:<28} not defined for {}: {reason}", "", report::architectures(undefined));
         }
     }
     if let (Some(truth), false) = (args.truth, scored.rows.is_empty()) {

@@ -7,8 +7,6 @@ use crate::r#loop::schedule::RunPoint;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Label-smoothing factor ε, in `0.0..1.0`. 0 leaves that of [`crate::TrainConfig`].
-    pub label_smoothing: f64,
     /// Number of warm-up epochs, in which the learning rate rises.
     pub warm_up: usize,
     /// Drop-path probability at the end of training, see [`Recipe::drop_path`].

@@ -23,7 +23,7 @@ use crate::scoring::fixed_images::image_shape;
 use crate::scoring::image_scores::ImageScore;
 use crate::state::checkpoint::{Checkpoint, latest_file};
 use crate::state::file::{CheckpointFile, CheckpointState};
-use crate::state::identity::{PROCESSES, difference};
+use crate::state::identity::{PROCESSES, difference, with_current_keys};
 use crate::state::streams::Streams;
 use crate::variance::{GradientVariance, kernels};
 use crate::{CheckpointError, NotFinite, TrainError};
@@ -362,10 +362,7 @@ impl Trainer {
             },
             clip_norm: s.clip_norm,
             image_weights: (!plain).then_some(&image_weights),
-            label_smoothing: match recipe.label_smoothing {
-                0.0 => s.label_smoothing,
-                of_recipe => of_recipe,
-            } as f32,
+            label_smoothing: s.label_smoothing as f32,
             drop_path: Some(DropPaths {
                 probability: recipe.drop_path(at),
                 rng: &mut self.streams.drop_path,
@@ -437,7 +434,7 @@ impl Trainer {
     pub(crate) fn resume_from(&mut self, path: PathBuf, file: CheckpointFile) -> Result<(), CheckpointError> {
         let mismatch = |reason| CheckpointError::Mismatch { path: path.clone(), reason };
         // Settings are compared first, because they explain a mismatch better than the shape of a weight.
-        if let Some(reason) = difference(&file.state.identity, &self.identity()) {
+        if let Some(reason) = difference(&with_current_keys(&file.state.identity), &self.identity()) {
             return Err(mismatch(reason));
         }
         let layout = self.parts.net.weights();
@@ -537,6 +534,9 @@ impl TrainerParts {
         }
         if self.executor.layout() != self.net.weights() {
             return Err("the executor was created for other weights than those of the network".to_owned());
+        }
+        if self.rule.has_own_sgd() && settings.train.optimizer() != Optimizer::Sgd {
+            return Err("the training rule has an SGD of its own, so the optimizer must be SGD".to_owned());
         }
         let largest = self.space.allowed().iter().flatten().max().copied().map(usize::from);
         match largest {

@@ -160,6 +160,10 @@ impl TrainRule for Close {
         }
     }
 
+    fn has_own_sgd(&self) -> bool {
+        true
+    }
+
     fn places_weights(&self) -> bool {
         true
     }

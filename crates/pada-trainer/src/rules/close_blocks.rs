@@ -176,7 +176,7 @@ impl Blocks {
                 let range = shared.range.clone();
                 let momentum = &mut self.momentum[block][range.clone()];
                 let gradient = &self.gradient[block][range.clone()];
-                step.apply(&mut self.weights[block][range], momentum, gradient);
+                step.apply_sgd(&mut self.weights[block][range], momentum, gradient);
             }
         }
     }

@@ -97,6 +97,11 @@ pub trait TrainRule: Send {
         at
     }
 
+    /// Returns true if the rule updates weights or parameters itself, by SGD with momentum. The trainer then accepts no other optimizer.
+    fn has_own_sgd(&self) -> bool {
+        false
+    }
+
     /// Returns true if the rule chooses weights for each architecture, see [`place_weights`](Self::place_weights).
     fn places_weights(&self) -> bool {
         false

@@ -124,7 +124,7 @@ impl TrainRule for Sumnas {
                     *w = (f64::from(*w) - g) as f32;
                 } else if g != 0.0 || !frozen {
                     // A weight that no path changed was not used.
-                    ctx.sgd.apply(from_mut(w), from_mut(m), &[g as f32]);
+                    ctx.sgd.apply_sgd(from_mut(w), from_mut(m), &[g as f32]);
                 }
             }
         }
@@ -132,6 +132,10 @@ impl TrainRule for Sumnas {
         ctx.executor.write(State::Momentum, &momentum);
         let grad_norm = reports.iter().sum::<f64>() * share;
         Ok(StepOutcome { paths: first_passes, grad_norm })
+    }
+
+    fn has_own_sgd(&self) -> bool {
+        true
     }
 
     fn state(&self) -> SavedState {

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::r#loop::recipe::Recipe;
+
 /// Differences that an error message shows; a run that differs in more of them is another run altogether.
 const SHOWN: usize = 4;
 /// Characters of a value that an error message shows.
@@ -34,6 +36,28 @@ pub(crate) fn identity_sha256(identity: &Value) -> String {
 
 /// The number of processes in an identity. It is there only if batch norms use the statistics of a process's own images.
 pub(crate) const PROCESSES: &str = "processes";
+
+/// Returns the identity of a checkpoint with the keys of this version.
+///
+/// Earlier versions had the label smoothing of a stand-alone network in `recipe` and `config.retrain`, and not in `train`.
+pub(crate) fn with_current_keys(identity: &Value) -> Value {
+    let mut identity = identity.clone();
+    let remove = |identity: &mut Value, section: &str| {
+        identity.pointer_mut(section)?.as_object_mut()?.remove("label_smoothing")
+    };
+    remove(&mut identity, "/config/retrain");
+    let Some(smoothing) = remove(&mut identity, "/recipe") else { return identity };
+    if let Some(train) = identity.get_mut("train").filter(|_| smoothing.as_f64() != Some(0.0)) {
+        train["label_smoothing"] = smoothing;
+    }
+    // A recipe without additions is not part of an identity.
+    if serde_json::to_value(Recipe::default()).is_ok_and(|plain| identity["recipe"] == plain)
+        && let Some(identity) = identity.as_object_mut()
+    {
+        identity.remove("recipe");
+    }
+    identity
+}
 
 /// Describes how the identity of a checkpoint differs from the identity of a run. Returns `None` if they are equal.
 pub(crate) fn difference(checkpoint: &Value, run: &Value) -> Option<String> {
@@ -117,6 +141,27 @@ mod tests {
         assert_eq!(canonical_json(&a), r#"{"a":0.1,"b":[1,{"x":null,"y":"\""}]}"#);
         assert_eq!(identity_sha256(&a), identity_sha256(&b));
         assert_ne!(identity_sha256(&a), identity_sha256(&json!({"a": 0.1})));
+    }
+
+    #[test]
+    fn label_smoothing_of_a_recipe_moves_to_the_training() {
+        let recipe =
+            |warm_up: usize| serde_json::to_value(Recipe { warm_up, ..Recipe::default() }).expect("valid");
+        let earlier = |warm_up: usize, smoothing: f64| {
+            let mut recipe = recipe(warm_up);
+            recipe["label_smoothing"] = json!(smoothing);
+            let retrain = json!({"arch": "333333", "label_smoothing": smoothing});
+            json!({"train": {"lr": 0.1}, "recipe": recipe, "config": {"retrain": retrain}})
+        };
+        let now = |train: Value| json!({"train": train, "config": {"retrain": {"arch": "333333"}}});
+        let smoothed = json!({"lr": 0.1, "label_smoothing": 0.1});
+        assert_eq!(with_current_keys(&earlier(0, 0.1)), now(smoothed.clone()));
+        let mut warm = now(smoothed);
+        warm["recipe"] = recipe(2);
+        assert_eq!(with_current_keys(&earlier(2, 0.1)), warm);
+        warm["train"] = json!({"lr": 0.1});
+        assert_eq!(with_current_keys(&earlier(2, 0.0)), warm);
+        assert_eq!(with_current_keys(&warm), warm);
     }
 
     #[test]

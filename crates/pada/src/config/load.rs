@@ -13,7 +13,7 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::ConfigError;
-use super::schema::{Chosen, Key, KeyDefault, REPLACED, RETRAIN_RUN, RUN, Schema, Section, either};
+use super::schema::{Chosen, Key, KeyDefault, MOVED, REPLACED, RETRAIN_RUN, RUN, Schema, Section, either};
 
 /// The value that unsets a key.
 const NONE: &str = "none";
@@ -53,11 +53,18 @@ pub(super) trait Described: Serialize + DeserializeOwned {
 pub(super) struct Layers {
     schema: &'static Schema,
     entries: BTreeMap<String, Entry>,
+    /// Keys of earlier versions with the key that their value moves to.
+    moved: &'static [(&'static str, &'static str)],
 }
 
 impl Layers {
     pub(super) fn new(schema: &'static Schema) -> Self {
-        Self { schema, entries: BTreeMap::new() }
+        Self { schema, entries: BTreeMap::new(), moved: &[] }
+    }
+
+    /// Creates layers for the file of a run folder, which an earlier version may have written.
+    pub(super) fn of_folder(schema: &'static Schema) -> Self {
+        Self { moved: MOVED, ..Self::new(schema) }
     }
 
     /// Creates a layer from a config, with all its keys.
@@ -158,7 +165,15 @@ impl Layers {
     }
 
     /// Checks a layer and adds its values.
-    fn add(&mut self, layer: Layer) -> Result<(), ConfigError> {
+    fn add(&mut self, mut layer: Layer) -> Result<(), ConfigError> {
+        for (old, new) in self.moved {
+            let Some(place) = layer.iter().position(|(path, _)| path == old) else { continue };
+            let (_, entry) = layer.remove(place);
+            if entry.value.as_str() != Some(NONE) {
+                layer.retain(|(path, _)| path != new);
+                layer.push(((*new).to_owned(), entry));
+            }
+        }
         // If a layer changes the rule of a section, the earlier keys of the section are dropped.
         for (path, entry) in &layer {
             let Some((section, key)) = self.schema.find(path) else { continue };

@@ -312,14 +312,14 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Parses the config of a run folder. Errors use `name` as the path of the text.
+    /// Parses the config of a run folder, also of one that an earlier version wrote. Errors use `name` as the path of the text.
     ///
     /// # Errors
     /// Returns an error with file and line if the config is not valid.
     pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
         let table = text.parse::<toml::Table>().unwrap_or_default();
         if ["retrain", "network"].iter().any(|section| table.contains_key(*section)) {
-            return RetrainConfig::parse(text, name).map(Self::Retrain);
+            return RetrainConfig::parse_folder(text, name).map(Self::Retrain);
         }
         RunConfig::parse(text, name).map(Self::Run)
     }

@@ -64,16 +64,6 @@ pub enum FusePart {
     ZeroCost(Score),
 }
 
-impl FusePart {
-    /// The default: chosen on public scores of NAS-Bench-201 before any ranking of this project was fused.
-    pub const USUAL: [Self; 4] = [
-        Self::Supernet,
-        Self::ZeroCost(Score::ActiveConvParams),
-        Self::ZeroCost(Score::Jacov),
-        Self::ZeroCost(Score::Synflow),
-    ];
-}
-
 impl fmt::Display for FusePart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -84,10 +74,15 @@ impl fmt::Display for FusePart {
 }
 
 impl FromStr for FusePart {
-    type Err = ZeroCostError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, ZeroCostError> {
-        if text == "supernet" { Ok(Self::Supernet) } else { Ok(Self::ZeroCost(text.parse()?)) }
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "supernet" => Ok(Self::Supernet),
+            _ => text.parse().map(Self::ZeroCost).map_err(|_: ZeroCostError| {
+                format!("{text} is not a part of a fused score; use supernet, {}", Score::names())
+            }),
+        }
     }
 }
 
@@ -98,9 +93,9 @@ impl From<FusePart> for String {
 }
 
 impl TryFrom<String> for FusePart {
-    type Error = ZeroCostError;
+    type Error = String;
 
-    fn try_from(text: String) -> Result<Self, ZeroCostError> {
+    fn try_from(text: String) -> Result<Self, String> {
         text.parse()
     }
 }
@@ -215,6 +210,9 @@ pub enum TruthName {
     /// 214 genotypes of DARTS: CIFAR-10 test accuracy of one run, mean of the last ten epochs.
     #[serde(rename = "darts-214")]
     Darts214,
+    /// Random genotypes of DARTS: CIFAR-10 validation accuracy of one run of 200 epochs.
+    #[serde(rename = "darts-1000")]
+    Darts1000,
 }
 
 /// Writes the name of the table as a config has it.
@@ -227,6 +225,7 @@ impl fmt::Display for TruthName {
             Self::Nb201Imagenet16 => "nb201-imagenet16",
             Self::NasBenchMacro => "nas-bench-macro",
             Self::Darts214 => "darts-214",
+            Self::Darts1000 => "darts-1000",
         })
     }
 }
@@ -237,7 +236,7 @@ impl TruthName {
         match self {
             Self::Mini | Self::Nb201 | Self::Nb201Cifar100 | Self::Nb201Imagenet16 => SpaceName::Nb201,
             Self::NasBenchMacro => SpaceName::Macro,
-            Self::Darts214 => SpaceName::Darts,
+            Self::Darts214 | Self::Darts1000 => SpaceName::Darts,
         }
     }
 }
@@ -274,7 +273,7 @@ impl RankConfig {
         }
         check_recalibration(self.recalibrate, space)?;
         let is_ours = |truth: &TruthName| truth.space() == space;
-        let range = "a table of the search space of the run: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 of darts";
+        let range = "a table of the search space of the run: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 or darts-1000 of darts";
         for (key, tables) in [("rank.truth", self.truth.as_slice()), ("rank.compare", &self.compare)] {
             let foreign: Vec<String> =
                 tables.iter().filter(|table| !is_ours(table)).map(ToString::to_string).collect();

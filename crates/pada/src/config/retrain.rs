@@ -66,9 +66,6 @@ pub enum RetrainNetwork {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StandAloneConfig {
-    /// Label-smoothing factor ε, in `0.0..1.0`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label_smoothing: Option<f64>,
     /// Number of epochs of linear learning-rate warm-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<usize>,
@@ -134,7 +131,6 @@ impl StandAloneConfig {
     /// Returns the additions in the form that the trainer uses.
     pub(crate) fn recipe(&self) -> Recipe {
         Recipe {
-            label_smoothing: self.label_smoothing.unwrap_or(0.0),
             warm_up: self.warm_up.unwrap_or(0),
             drop_path: self.drop_path.unwrap_or(0.0),
             ema: self.ema,
@@ -147,10 +143,6 @@ impl StandAloneConfig {
             Some(value) => check(key, value, (0.0..1.0).contains(&value), "at least 0 and below 1"),
             None => Ok(()),
         };
-        share("retrain.label_smoothing", self.label_smoothing)?;
-        let (of_train, both) = (run.train.label_smoothing, self.label_smoothing.is_some());
-        let once = of_train == 0.0 || !both;
-        check("train.label_smoothing", of_train, once, "left out if retrain.label_smoothing is given")?;
         share("retrain.drop_path", self.drop_path)?;
         share("retrain.ema", self.ema)?;
         if let Some(warm_up) = self.warm_up {
@@ -222,6 +214,13 @@ impl RetrainConfig {
     /// Returns an error with file and line if the config is not valid.
     pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
         let mut layers = Layers::new(&RETRAIN_RUN);
+        layers.text(text, name)?;
+        layers.resolve()
+    }
+
+    /// Parses the config of a run folder, which may contain keys of earlier versions.
+    pub(super) fn parse_folder(text: &str, name: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Layers::of_folder(&RETRAIN_RUN);
         layers.text(text, name)?;
         layers.resolve()
     }

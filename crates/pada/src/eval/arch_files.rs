@@ -192,7 +192,7 @@ pub fn read_scores(path: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f6
 }
 
 /// Reads the columns `arch` and `column` of a CSV file, which may be a zero-cost score: `-inf` and `NaN` are scores that are not defined, and
-/// both are read as −∞. Errors are those of [`read_scores`].
+/// both are read as −∞.
 ///
 /// # Errors
 /// Returns the errors of [`read_scores`].

@@ -2,7 +2,8 @@ use std::path::Path;
 
 use pada_metrics::{Bootstrap, MetricsError, kendall_tau_b};
 use pada_nasbench::{
-    BenchmarkTable, Darts214Table, Download, MacroTable, Nb201Dataset, Nb201Epochs, Nb201Table,
+    BenchmarkTable, Darts214Table, Darts1000Table, Download, MacroTable, Nb201Dataset, Nb201Epochs,
+    Nb201Table,
 };
 use pada_report::{Agreement, Ceiling, ScoreLists};
 use pada_space::Arch;
@@ -165,6 +166,14 @@ fn load(name: TruthName, data_dir: &Path) -> Result<Table, PadaError> {
             let tau = kendall_tau_b(table.best_epoch(), table.last_epoch())?;
             let note = format!(
                 "noisy: each architecture was trained once, and the rankings by best and by last epoch agree only with tau-b {tau:.2}"
+            );
+            Table { note: Some(note), ..plain(table.table().clone()) }
+        }
+        TruthName::Darts1000 => {
+            let table = Darts1000Table::load(Download::Darts1000.path(data_dir))?;
+            let note = format!(
+                "noisy: each architecture was trained once; {} genotypes of the file are not in the space",
+                table.outside()
             );
             Table { note: Some(note), ..plain(table.table().clone()) }
         }

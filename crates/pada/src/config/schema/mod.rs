@@ -262,5 +262,10 @@ pub(super) const REPLACED: &[(&str, &str)] = &[
     ("rule.name", "`update.rule`"),
     ("rule", "the section `[update]` with the key `rule`"),
     ("split.name", "`split.rule`"),
+    ("retrain.label_smoothing", "`train.label_smoothing`"),
+    ("alone.label_smoothing", "`train.label_smoothing` in a config of `pada retrain`"),
     ("alone", "the section `[retrain]` in a config of `pada retrain`"),
 ];
+
+/// Keys in the run folders of earlier versions with the key that has their value now.
+pub(super) const MOVED: &[(&str, &str)] = &[("retrain.label_smoothing", "train.label_smoothing")];

@@ -203,7 +203,7 @@ pub(super) const TRAIN: Section = section(
             "label_smoothing",
             Number,
             Is("0.0"),
-            "Label-smoothing factor of the loss, in `0.0..1.0`. SPOS and ProxylessNAS train their supernets with 0.1.",
+            "Label-smoothing factor of the loss, in `0.0..1.0`. SPOS and ProxylessNAS train their supernets with 0.1, and most recipes for ImageNet have it too.",
         ),
         key("clip_norm", Number, Is("5.0"), "Largest L2 norm of the gradient; `inf` disables clipping."),
         key(
@@ -590,7 +590,7 @@ fn archs(chosen: &dyn Chosen) -> Option<&'static str> {
 }
 
 const TABLES: &[&str] =
-    &["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214"];
+    &["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214", "darts-1000"];
 
 /// All zero-cost scores, and the score of the supernet as a part of a fused score.
 const ZERO_COST: &[&str] = &[
@@ -759,7 +759,6 @@ pub(super) const RETRAIN: Section = section(
             Is("\"stand-alone\""),
             "`stand-alone` is a network with only the weights of the architecture, whose batch norms have scale, shift and running statistics. `supernet` trains the architecture as the only path of a supernet; the embedded table was created in this way.",
         ),
-        key_of(&["stand-alone"], "label_smoothing", Number, Unset, "Label-smoothing factor, in `0.0..1.0`."),
         key_of(
             &["stand-alone"],
             "warm_up",
