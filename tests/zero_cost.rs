@@ -68,6 +68,8 @@ fn scores_are_written_compared_and_continued_after_a_kill() {
     second.insert("fused".to_owned(), first["fused"].clone());
     assert_eq!(second, first);
 
+    assert!(!part.exists(), "the result is written");
+
     // Scores of other images are refused.
     std::fs::write(&part, format!("{subject}\n")).unwrap();
     let other = call(&[&args[..], &["--out", text(&again), "--seed", "1"]].concat());
@@ -139,7 +141,7 @@ fn a_run_fuses_and_so_do_rank_and_search() {
         let accuracy = known.iter().find(|score| score.arch == parsed).unwrap().accuracy();
         assert_eq!(arch["score"].as_f64(), Some(accuracy), "{arch}");
     }
-    assert!(run.join("search/archs-evolution-fused-s0.csv").is_file());
+    assert!(run.join("search/archs-evolution-fused-supernet+jacov-ranks-s0.csv").is_file());
 }
 
 #[test]
@@ -155,6 +157,14 @@ fn what_is_no_score_is_named() {
     let wrong =
         call(&["--set", "rank.fuse=[\"supernet\", \"jacobi\"]", "--out", text(&folder.path().join("run"))]);
     assert!(wrong.code == 2 && wrong.stderr.contains("rank.fuse"), "{}", wrong.stderr);
+    let wrong = call(&["--set", "rank.zero_cost_images=1", "--out", text(&folder.path().join("run"))]);
+    assert!(
+        wrong.code == 2 && wrong.stderr.contains("at least 2 with jacov, epe or nwot"),
+        "{}",
+        wrong.stderr
+    );
+    let wrong = call(&["--set", "rank.fuse=[\"nwot\", \"nwot\"]", "--out", text(&folder.path().join("run"))]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("without repetitions"), "{}", wrong.stderr);
     let few = [&["score", "--scores", "jacov", "--images", "1", "--out", text(&out)][..], &SIZE].concat();
     let few = call(&few);
     assert!(few.code == 2 && few.stderr.contains("jacov needs at least 2 images"), "{}", few.stderr);

@@ -90,10 +90,14 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
         ));
     }
     if let Some(fusion) = &ranking.fusion {
-        let parts = if fusion.parts.is_empty() { "nothing".to_owned() } else { fusion.parts.join(", ") };
+        let parts = match fusion.parts.is_empty() {
+            true => String::new(),
+            false => format!("{} ({}); ", fusion.parts.join(", "), fusion.fusion),
+        };
+        let name = if fusion.parts.is_empty() { "zero-cost" } else { "fused" };
         line(format!(
-            "fused      {parts} ({}); zero-cost scores on {} images of {} in {:.1} s",
-            fusion.fusion, fusion.images.images, fusion.images.name, fusion.seconds
+            "{name:<10} {parts}zero-cost scores on {} images of {} in {:.1} s",
+            fusion.images.images, fusion.images.name, fusion.seconds
         ));
         for (score, count, reason) in &fusion.undefined {
             line(format!("           {score} is not defined for {}: {reason}", architectures(*count)));

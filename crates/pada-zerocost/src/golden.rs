@@ -84,8 +84,7 @@ impl Golden {
             cell["active"].as_array().unwrap().iter().map(|v| v.as_bool().unwrap()).collect();
         assert_eq!(live, expected);
         let choices = arch.choices().iter().zip(live).map(|(&op, live)| if live { op } else { 0 });
-        // As the program scores them, without the zeros of absent edges.
-        self.net.lower(&Arch::new(choices.collect::<Vec<_>>())).unwrap().without_zero_terms()
+        self.net.lower(&Arch::new(choices.collect::<Vec<_>>())).unwrap()
     }
 
     fn batches(&self) -> [ScoringBatch<'_>; 2] {

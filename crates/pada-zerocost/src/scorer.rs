@@ -75,9 +75,13 @@ impl<'a> ZeroCostScorer<'a> {
         if let Some(value) = structural(self.score, graph, self.executor.layout()) {
             return Ok(ScoreValue { value, reason: None });
         }
+        let lean = graph.without_zero_terms();
+        // Of a network that does not depend on its images, everything would go.
+        let reads_images = lean.nodes().iter().any(|node| node.op == Op::Input);
+        let graph = if reads_images { lean } else { graph.clone() };
         let graph = &match self.kind {
             Weights::Initial => graph.with_plain_norms(),
-            Weights::Trained => graph.clone(),
+            Weights::Trained => graph,
         };
         match self.score {
             Score::Synflow => synflow::synflow(self, graph),

@@ -6,11 +6,11 @@ use crate::Score;
 
 /// Computes a score of the structure of a network, or returns `None` for a score that needs passes.
 ///
-/// The graph should have no operations that cannot influence its output: they would count.
+/// The graph should have no operations that cannot influence its output: [`Score::Params`] and [`Score::Flops`] count them.
 pub fn structural(score: Score, graph: &Graph, layout: &WeightLayout) -> Option<f64> {
-    let convs = || {
-        graph.nodes().iter().filter_map(|node| if let Op::Conv(conv) = &node.op { Some(conv) } else { None })
-    };
+    let lean = graph.without_zero_terms();
+    let nodes = || lean.nodes().iter();
+    let convs = || nodes().filter_map(|node| if let Op::Conv(conv) = &node.op { Some(conv) } else { None });
     let count = match score {
         Score::Params => Cost::of(graph, layout).params as f64,
         Score::Flops => Cost::of(graph, layout).macs as f64,
@@ -18,11 +18,11 @@ pub fn structural(score: Score, graph: &Graph, layout: &WeightLayout) -> Option<
             let weights: HashSet<_> = convs().map(|conv| conv.weight).collect();
             weights.iter().map(|&id| layout.spec(id).numel()).sum::<usize>() as f64
         }
-        Score::ConvDepth => conv_depth(graph) as f64,
+        Score::ConvDepth => conv_depth(&lean) as f64,
         Score::Pools => {
             let is_pool = |op: &Op| matches!(op, Op::AvgPool(_) | Op::MaxPool(_));
             // A difference, because the negative of 0 is −0.
-            0.0 - graph.nodes().iter().filter(|node| is_pool(&node.op)).count() as f64
+            0.0 - nodes().filter(|node| is_pool(&node.op)).count() as f64
         }
         _ => return None,
     };

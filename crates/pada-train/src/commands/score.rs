@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "0")]
     seed: u64,
     /// Weights of a supernet in place of initial ones: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
-    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
     /// Add the column `fused`, which fuses the ranks of all these scores: `log-ranks` or `ranks`.
     #[arg(long, value_name = "FUSION")]
@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     check_scores_file(&args.out)?;
     let mut log = args.out.clone().into_os_string();
     log.push(".part");
+    let log = PathBuf::from(log);
     let job = ScoreJob {
         supernet: args.net.config(),
         data: args.data.clone(),
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         fusion: args.fusion,
         archs: args.archs.clone(),
         truth: args.truth.map(Into::into),
-        log: Some(log.into()),
+        log: Some(log.clone()),
     };
     let mut progress = args.common.progress();
     let scored = zero_cost_scores(&job, &session, &mut progress);
@@ -89,8 +90,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let scored = scored?;
     write_zero_cost(&args.out, &scored)?;
+    // The result is written, so that the scores so far are not needed any more.
+    std::fs::remove_file(&log).ok();
     let seconds: f64 = scored.scores.iter().map(|(.., seconds)| seconds).sum();
-    say!("{} architectures, {} distinct networks, {seconds:.1} s", scored.archs.len(), scored.networks);
+    let archs = report::architectures(scored.archs.len());
+    say!("{archs}, distinct networks: {}, {seconds:.1} s", scored.networks);
     for (score, values, seconds) in &scored.scores {
         say!("{score:<28} {seconds:>8.1} s");
         let undefined = values.iter().filter(|value| value.reason.is_some()).count();
@@ -98,9 +102,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             say!("{:<28} not defined for {}: {reason}", "", report::architectures(undefined));
         }
     }
-    if let (Some(truth), false) = (args.truth, scored.rows.is_empty()) {
+    if let Some(truth) = args.truth {
         let table = pada::TruthName::from(truth).to_string();
-        say!("\n{}", report::zero_cost_summary(&table, &scored.rows).trim_end());
+        match scored.rows.is_empty() {
+            true => say!(
+                "\nfewer than two of the architectures are in the table {table}, so that nothing is compared"
+            ),
+            false => say!("\n{}", report::zero_cost_summary(&table, &scored.rows).trim_end()),
+        }
     }
     say!("\nscores     {}", args.out.display());
     if args.common.json {

@@ -271,6 +271,14 @@ impl RankConfig {
         for (key, count) in counts {
             check(key, count, count > 0, "at least 1")?;
         }
+        let pairs = [Score::Jacov, Score::Epe, Score::Nwot];
+        let planned =
+            |score: &Score| self.zero_cost.contains(score) || self.fuse.contains(&FusePart::ZeroCost(*score));
+        let enough = self.zero_cost_images > 1 || !pairs.iter().any(planned);
+        check("rank.zero_cost_images", self.zero_cost_images, enough, "at least 2 with jacov, epe or nwot")?;
+        let once = "a list without repetitions";
+        check("rank.fuse", listed(&self.fuse), is_once(&self.fuse), once)?;
+        check("rank.zero_cost", listed(&self.zero_cost), is_once(&self.zero_cost), once)?;
         check_recalibration(self.recalibrate, space)?;
         let is_ours = |truth: &TruthName| truth.space() == space;
         let range = "a table of the search space of the run: mini, nb201, nb201-cifar100 or nb201-imagenet16 of nb201, nas-bench-macro of macro, darts-214 or darts-1000 of darts";
@@ -288,6 +296,14 @@ impl RankConfig {
             "truth, random:N or a file, because the space is too large to rank all of it",
         )
     }
+}
+
+fn listed<T: fmt::Display>(list: &[T]) -> String {
+    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn is_once<T: PartialEq>(list: &[T]) -> bool {
+    list.iter().enumerate().all(|(i, item)| !list[..i].contains(item))
 }
 
 /// Checks that a list of architectures can be read and is not empty. `truth` requires a table.

@@ -7,12 +7,13 @@ use pada_dist::ProcessGroup;
 use pada_metrics::{Fusion, MetricsError, fuse};
 use pada_report::{FusionRecord, ImagesRecord, ZeroCostRow};
 use pada_space::Arch;
-use pada_trainer::Observer;
+use pada_trainer::{Observer, TrainError};
 use pada_zerocost::{Score, ScoreKind, ScoreValue};
 
 use crate::config::{FusePart, RankConfig, SupernetConfig};
 use crate::error::PadaError;
 use crate::eval::ranking::images_record;
+use crate::eval::score_log::logged;
 use crate::eval::zero_cost::ZeroCost;
 
 /// Seed of the untrained network. It is the same for all runs, so that their zero-cost scores are the same.
@@ -74,12 +75,19 @@ impl FusionPlan {
     ) -> Result<Columns, PadaError> {
         let started = Instant::now();
         let images = images.to_memory(2 * self.images)?;
-        let zero_cost = ZeroCost::new(&self.supernet, &images, self.images, SEED)?;
+        // Zico needs two batches.
+        let batches = if self.scores().contains(&Score::Zico) { 2 } else { 1 };
+        let batch = self.images.min(images.len() / batches);
+        let zero_cost = ZeroCost::new(&self.supernet, &images, batch, SEED)?;
         let (index, size) = (world.index(), world.size());
         let own: Vec<Arch> = archs.iter().skip(index).step_by(size).cloned().collect();
         let mut columns = Vec::new();
         for score in self.scores() {
-            let values = zero_cost.scores(score, &own, observer)?;
+            let values = match zero_cost.scores(score, &own, observer) {
+                // The other processes wait for this one, so that it sends what it has: nothing.
+                Err(PadaError::Train(TrainError::Stopped)) if !world.is_single() => vec![],
+                other => other?,
+            };
             columns.push((score, gathered(values, archs.len(), world, started)?));
         }
         let images = images_record(&images.first(zero_cost.batch()));
@@ -202,12 +210,13 @@ fn gathered(
     }
     let bytes = own.iter().flat_map(|value| value.value.to_le_bytes()).collect();
     let found = world.all_gather_late(bytes, started.elapsed())?;
-    // The reasons stay with the process that found them: only the record of process 0 has them.
-    let value = |bytes: &[u8; 8]| {
-        let value = f64::from_le_bytes(*bytes);
-        ScoreValue { value, reason: (!value.is_finite()).then_some("it is not defined for this network") }
-    };
+    // The processes send numbers, not reasons.
+    let value = |bytes: &[u8; 8]| logged(f64::from_le_bytes(*bytes));
     let lists: Vec<Vec<ScoreValue>> =
         found.iter().map(|bytes| bytes.as_chunks::<8>().0.iter().map(value).collect()).collect();
+    let share = |index: usize| archs.saturating_sub(index).div_ceil(lists.len());
+    if lists.iter().enumerate().any(|(index, list)| list.len() < share(index)) {
+        return Err(TrainError::Stopped.into());
+    }
     Ok((0..archs).map(|place| lists[place % lists.len()][place / lists.len()]).collect())
 }

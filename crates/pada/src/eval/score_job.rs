@@ -45,7 +45,8 @@ pub struct ScoreJob {
     pub archs: RankArchs,
     /// The benchmark table to compare with.
     pub truth: Option<TruthName>,
-    /// A file that receives every score as soon as it is known, and from which the next start continues.
+    /// A file that receives the scores while they are computed, and from which the next start continues. The caller removes it after it
+    /// has written the result.
     pub log: Option<PathBuf>,
 }
 
@@ -133,8 +134,5 @@ pub fn zero_cost_scores(
         }
     }
     let networks = zero_cost.networks(&archs)?;
-    if let Some(log) = log {
-        log.remove()?;
-    }
     Ok(Scored { archs, scores, fused, rows, networks })
 }

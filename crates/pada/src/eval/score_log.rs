@@ -18,8 +18,11 @@ pub(crate) struct ScoreLog {
     known: HashMap<(Score, Arch), f64>,
 }
 
-/// The reason of a score that was not finite when it was computed by an earlier start.
-const NOT_FINITE: &str = "it is not defined for this network";
+/// Returns a score of an earlier start or of another process, whose reason is not known any more if it is not finite.
+pub(crate) fn logged(value: f64) -> ScoreValue {
+    const NOT_FINITE: &str = "it is not defined for this network";
+    ScoreValue { value, reason: (!value.is_finite()).then_some(NOT_FINITE) }
+}
 
 impl ScoreLog {
     /// Opens or creates the file. `subject` is one line without line breaks.
@@ -45,7 +48,7 @@ impl ScoreLog {
                 whole += line.len() + 1;
                 rest = behind;
             }
-        } else if text.contains('\n') {
+        } else if !first.starts_with(&text) {
             return Err(PadaError::OtherScores { path: path.into(), what: "network, images or seed" });
         }
         let mut file = File::options().create(true).truncate(false).append(true).open(path).map_err(write)?;
@@ -57,8 +60,7 @@ impl ScoreLog {
     }
 
     pub(crate) fn get(&self, score: Score, arch: &Arch) -> Option<ScoreValue> {
-        let value = *self.known.get(&(score, arch.clone()))?;
-        Some(ScoreValue { value, reason: (!value.is_finite()).then_some(NOT_FINITE) })
+        self.known.get(&(score, arch.clone())).copied().map(logged)
     }
 
     /// Appends a score.
@@ -66,11 +68,6 @@ impl ScoreLog {
         let line = format!("{score},{arch},{}\n", value.value);
         let written = self.file.write_all(line.as_bytes());
         written.map_err(|source| PadaError::Write { path: self.path.clone(), source })
-    }
-
-    /// Removes the file after all scores are written elsewhere.
-    pub(crate) fn remove(self) -> Result<(), PadaError> {
-        std::fs::remove_file(&self.path).map_err(|source| PadaError::Write { path: self.path, source })
     }
 }
 
@@ -111,7 +108,9 @@ mod tests {
         }
         let other = ScoreLog::open(&path, "b", &space);
         assert!(matches!(other, Err(PadaError::OtherScores { .. })));
-        ScoreLog::open(&path, "a", &space).unwrap().remove().unwrap();
-        assert!(!path.exists());
+        std::fs::write(&path, "not scores").unwrap();
+        let foreign = ScoreLog::open(&path, "a", &space);
+        assert!(matches!(foreign, Err(PadaError::OtherScores { .. })));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "not scores");
     }
 }

@@ -30,7 +30,7 @@ pub struct ZeroCost {
 }
 
 impl ZeroCost {
-    /// Creates the network with weights drawn from `seed`, and takes the first `batch` images of a data set; twice as many for scores that
+    /// Creates the network with weights drawn from `seed`, and takes the first `batch` images of a data set, at least one; twice as many for scores that
     /// compare batches, if there are enough. Convolutions have no bias, and batch norms have scale and shift, as in stand-alone networks.
     ///
     /// # Errors
@@ -70,6 +70,7 @@ impl ZeroCost {
         (images, batch): (&InMemoryDataset, usize),
         seed: u64,
     ) -> Result<Self, ConfigError> {
+        let batch = batch.max(1);
         let images = images.first(2 * batch);
         let all: Vec<u32> = (0..images.len() as u32).collect();
         let pixels = pada_data::normalised(&images, &all).expect("all indices are in range");
@@ -111,24 +112,25 @@ impl ZeroCost {
         // Structural scores are computed faster than they are written.
         let mut log = log.take().filter(|_| score.kind() == ScoreKind::Passes);
         // A single image does not keep several threads busy, so that each of them gets an architecture of its own.
-        let values = match score.kind() == ScoreKind::Structure || !score.reads_images() {
-            true => self.each_on_a_thread(score, &different, &mut log, observer)?,
-            false => {
-                let mut engine = self.engine();
-                let mut values = Vec::with_capacity(different.len());
-                let mut failed = Ok(());
-                self.one_after_the_other(score, &different, &mut engine, |value| {
-                    if let Some(log) = &mut log {
-                        failed = log.add(score, different[values.len()], value);
-                    }
-                    values.push(value);
-                    observer.on_scored(values.len(), different.len());
-                    failed.is_ok() && !observer.stop_requested()
-                })?;
-                failed?;
-                values
-            }
-        };
+        let values =
+            match different.len() > 1 && (score.kind() == ScoreKind::Structure || !score.reads_images()) {
+                true => self.each_on_a_thread(score, &different, &mut log, observer)?,
+                false => {
+                    let mut engine = self.engine();
+                    let mut values = Vec::with_capacity(different.len());
+                    let mut failed = Ok(());
+                    self.one_after_the_other(score, &different, &mut engine, |value| {
+                        if let Some(log) = &mut log {
+                            failed = log.add(score, different[values.len()], value);
+                        }
+                        values.push(value);
+                        observer.on_scored(values.len(), different.len());
+                        failed.is_ok() && !observer.stop_requested()
+                    })?;
+                    failed?;
+                    values
+                }
+            };
         if values.len() < different.len() {
             return Err(TrainError::Stopped.into());
         }
@@ -234,6 +236,6 @@ impl ZeroCost {
     }
 
     fn graph(&self, live: &Arch) -> Result<Graph, PadaError> {
-        Ok(self.net.lower(live)?.without_zero_terms())
+        Ok(self.net.lower(live)?)
     }
 }

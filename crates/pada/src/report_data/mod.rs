@@ -87,8 +87,9 @@ impl RunReader {
         let space = config.supernet.space()?;
         let scores = read_scores(&file, space.as_ref())?;
         let fuses = record.and_then(|record| record.ranking.as_ref()?.fusion.as_ref()).is_some();
+        // The file of an earlier version has no such column.
         let fused: HashMap<_, _> = match fuses && !config.rank.fuse.is_empty() {
-            true => read_score_column(&file, FUSED, space.as_ref())?.into_iter().collect(),
+            true => read_score_column(&file, FUSED, space.as_ref()).unwrap_or_default().into_iter().collect(),
             false => HashMap::new(),
         };
         let tables = match self.tables(config) {

@@ -269,7 +269,11 @@ fn search(
     observer.on_scored(visited, visited);
     let fused = fused.into_inner();
     let archs = found.iter().map(|found| costs.found(found, &fused)).collect::<Result<Vec<_>, _>>()?;
-    let kind = if job.fuse.is_empty() { "" } else { "-fused" };
+    let parts: Vec<String> = job.fuse.iter().map(ToString::to_string).collect();
+    let kind = match parts.is_empty() {
+        true => String::new(),
+        false => format!("-fused-{}-{}", parts.join("+"), job.fusion),
+    };
     let (method, limits) = (job.method.name(), job.limits.in_name());
     let file = job.out.join(format!("archs-{method}{kind}{limits}-s{}.csv", job.seed));
     write_found(&file, &archs)?;
