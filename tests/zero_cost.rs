@@ -32,11 +32,13 @@ fn scores_are_written_compared_and_continued_after_a_kill() {
     let archs: Vec<String> =
         pada::nasbench::mini().unwrap().archs().iter().step_by(25).map(ToString::to_string).collect();
     std::fs::write(&list, archs.join("\n")).unwrap();
-    let scores = ["--scores", "params,synflow,nwot,zico", "--images", "16", "--fusion", "log-ranks"];
+    let scores = ["--proxies", "params,synflow,nwot,zico", "--images", "16", "--fusion", "log-ranks"];
     let args = [&["score", "--archs", text(&list), "--truth", "mini", "--json"][..], &SIZE, &scores].concat();
     let done = call(&[&args[..], &["--out", text(&out)]].concat());
     let json = done.json();
     assert_eq!(json["archs"].as_u64(), Some(archs.len() as u64));
+    assert_eq!(json["proxies"], serde_json::json!(["params", "synflow", "nwot", "zico"]));
+    assert!(json["seconds"].is_f64() && json["seconds_of"]["zico"].is_f64(), "{json}");
     for name in ["#params", "params", "synflow", "nwot", "zico", "zero-cost fused"] {
         assert!(
             json["metrics"][name]["tau_b"].is_f64() && done.stdout.contains(name),
@@ -148,7 +150,7 @@ fn a_run_fuses_and_so_do_rank_and_search() {
 fn what_is_no_score_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("scores.csv");
-    let wrong = call(&[&["score", "--scores", "nwott", "--out", text(&out)][..], &SIZE].concat());
+    let wrong = call(&[&["score", "--proxies", "nwott", "--out", text(&out)][..], &SIZE].concat());
     assert!(
         wrong.code == 2 && wrong.stderr.contains("nwott is not a zero-cost score; use params"),
         "{}",
@@ -165,7 +167,7 @@ fn what_is_no_score_is_named() {
     );
     let wrong = call(&["--set", "rank.fuse=[\"nwot\", \"nwot\"]", "--out", text(&folder.path().join("run"))]);
     assert!(wrong.code == 2 && wrong.stderr.contains("without repetitions"), "{}", wrong.stderr);
-    let few = [&["score", "--scores", "jacov", "--images", "1", "--out", text(&out)][..], &SIZE].concat();
+    let few = [&["score", "--proxies", "jacov", "--images", "1", "--out", text(&out)][..], &SIZE].concat();
     let few = call(&few);
     assert!(few.code == 2 && few.stderr.contains("jacov needs at least 2 images"), "{}", few.stderr);
 }

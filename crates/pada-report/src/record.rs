@@ -155,6 +155,11 @@ impl RankRecord {
     pub fn main_metrics(&self) -> Option<&Metrics> {
         self.agreements.first()?.metrics.as_ref()
     }
+
+    /// Returns the metrics of the fused ranking against the first table. Returns `None` without a table, and if nothing was fused.
+    pub fn fused_metrics(&self) -> Option<&Metrics> {
+        Some(&self.agreements.first()?.fused.as_ref()?.metrics)
+    }
 }
 
 impl RunRecord {

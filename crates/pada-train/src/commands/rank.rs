@@ -74,8 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say!("\nscores     {}", args.out.display());
     if args.common.json {
         let metrics = record.main_metrics();
-        let main = record.agreements.first();
-        let fused = main.and_then(|agreement| agreement.fused.as_ref()).map(|fused| &fused.metrics);
+        let fused = record.fused_metrics();
         say!(
             "{}",
             json!({

@@ -20,9 +20,9 @@ pub(crate) struct Args {
         value_delimiter = ',',
         default_value = "active-conv-params,jacov,synflow"
     )]
-    scores: Vec<Score>,
+    proxies: Vec<Score>,
     /// Data set: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
-    #[arg(long)]
+    #[arg(long, default_value = "mini")]
     data: String,
     #[command(flatten)]
     net: NetArgs,
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         images: args.images.get(),
         seed: args.seed,
         weights: args.weights.clone(),
-        scores: args.scores.clone(),
+        scores: args.proxies.clone(),
         fusion: args.fusion,
         archs: args.archs.clone(),
         truth: args.truth.map(Into::into),
@@ -114,14 +114,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say!("\nscores     {}", args.out.display());
     if args.common.json {
         let rows = scored.rows.iter().map(|row| (row.name.clone(), json!(row.metrics)));
-        let seconds =
-            scored.scores.iter().map(|(score, _, seconds)| (score.name().to_owned(), json!(seconds)));
+        let names: Vec<&str> = args.proxies.iter().map(|score| score.name()).collect();
+        let seconds_of = scored.scores.iter().map(|(score, _, s)| (score.name().to_owned(), json!(s)));
         say!(
             "{}",
             json!({
                 "archs": scored.archs.len(),
                 "networks": scored.networks,
-                "seconds": seconds.collect::<serde_json::Map<_, _>>(),
+                "proxies": names,
+                "seconds": seconds,
+                "seconds_of": seconds_of.collect::<serde_json::Map<_, _>>(),
                 "metrics": rows.collect::<serde_json::Map<_, _>>(),
             })
         );

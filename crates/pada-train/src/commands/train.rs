@@ -110,12 +110,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if args.common.json {
         let main = record.ranking.as_ref().and_then(|ranking| ranking.main_metrics());
+        let fused = record.ranking.as_ref().and_then(|ranking| ranking.fused_metrics());
         say!(
             "{}",
             json!({
                 "run_dir": folder.path(),
                 "tau_b": main.map(|m| m.tau_b),
                 "p_at_top5": main.and_then(|m| m.p_at_top_5),
+                "fused_tau_b": fused.map(|m| m.tau_b),
+                "fused_p_at_top5": fused.and_then(|m| m.p_at_top_5),
                 "archs_ranked": record.ranking.as_ref().map(|r| r.archs),
                 "train_s": record.train_seconds,
                 "rank_s": record.ranking.as_ref().map(|r| r.seconds),
