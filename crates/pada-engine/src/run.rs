@@ -28,19 +28,11 @@ pub(crate) fn run<V: Vector>(
 ) -> Result<StepStats, DistError> {
     let images = &batch.part(shard.images.clone());
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
-    let Memory { dense, depthwise, .. } = memory;
-    weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
-    let (loss_scale, drop_path) = match task {
-        Task::Train { loss, .. } => (f64::from(loss.scale), loss.drop_path),
-        Task::Score | Task::Recalibrate(_) => (0.0, &[][..]),
-    };
-    let coefficients = Coefficients::new(&plan);
-    let watched = Watched::default();
-    let mut run =
-        Run::<V> { plan: &plan, shard, images, memory, coefficients, watched, loss_scale, drop_path };
+    let mut run = Run::<V>::new(&plan, host, memory, images, shard);
     match task {
         Task::Score => run.coefficients.load_running(&plan, host),
-        Task::Recalibrate(_) | Task::Train { .. } => {}
+        Task::Recalibrate(_) => {}
+        Task::Train { loss, .. } => (run.loss_scale, run.drop_path) = (f64::from(loss.scale), loss.drop_path),
     }
     run.forward(host)?;
     let logits = run.logits(plan.output)?;
@@ -89,24 +81,9 @@ pub(crate) fn inspect<V: Vector>(
         products: objective.is_some() && inspection.products,
     };
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, Mode::Inspect(wanted));
-    let Memory { dense, depthwise, .. } = memory;
-    weights::pack(&plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
-    let coefficients = Coefficients::new(&plan);
-    let count = shard.chunks() * CHUNK;
-    let watched =
-        Watched { signs: vec![0; count * plan.signs_len], products: vec![0.0; count * plan.products_len] };
-    let mut run = Run::<V> {
-        plan: &plan,
-        shard,
-        images,
-        memory,
-        coefficients,
-        watched,
-        loss_scale: 1.0,
-        drop_path: &[],
-    };
+    let mut run = Run::<V>::new(&plan, host, memory, images, shard);
     run.forward(host)?;
-    let output = run.numbers(plan.output, None);
+    let output = run.numbers(plan.output, plan.places[plan.output]);
     let mut image_gradient = vec![];
     if let (Some(objective), Some(backward_plan)) = (objective, &plan.backward) {
         let output_grad = match objective {
@@ -125,7 +102,7 @@ pub(crate) fn inspect<V: Vector>(
         }
         if wanted.images {
             image_gradient = match (plan.images(), plan.image_gradient(backward_plan)) {
-                (Some(buffer), Some(gradient)) => run.numbers(buffer, Some(backward_plan.places[gradient])),
+                (Some(buffer), Some(gradient)) => run.numbers(buffer, backward_plan.places[gradient]),
                 _ => vec![0.0; images.len() * images.shape.numel()],
             };
         }
@@ -138,8 +115,7 @@ pub(crate) fn inspect<V: Vector>(
     ))
 }
 
-/// What a pass shows, one list per image, for whole chunks of images.
-#[derive(Default)]
+/// The lists that a pass writes to show what happens inside it: one per image, for whole chunks of images.
 struct Watched {
     signs: Vec<u64>,
     products: Vec<f32>,
@@ -208,7 +184,26 @@ struct Run<'a, V: Vector> {
     drop_path: &'a [f32],
 }
 
-impl<V: Vector> Run<'_, V> {
+impl<'a, V: Vector> Run<'a, V> {
+    /// Packs the weights and creates a pass without a loss.
+    fn new(
+        plan: &'a Plan,
+        host: &HostWeights,
+        memory: &'a mut Memory<V::Elem, V::Unit>,
+        images: &'a Images<'a>,
+        shard: &'a Shard<'a>,
+    ) -> Self {
+        let Memory { dense, depthwise, .. } = memory;
+        weights::pack(plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
+        let count = shard.chunks() * CHUNK;
+        let watched = Watched {
+            signs: vec![0; count * plan.signs_len],
+            products: vec![0.0; count * plan.products_len],
+        };
+        let coefficients = Coefficients::new(plan);
+        Self { plan, shard, images, memory, coefficients, watched, loss_scale: 0.0, drop_path: &[] }
+    }
+
     fn forward(&mut self, host: &HostWeights) -> Result<(), DistError> {
         for level in 0..self.plan.levels {
             self.each_image(host, 0, |pass, place, scratch| pass.forward(level, place, scratch));
@@ -299,27 +294,24 @@ impl<V: Vector> Run<'_, V> {
 
     /// Returns the logits of a head, `[B, K]`: of the output, or of an auxiliary head.
     fn logits(&mut self, head: BufferId) -> Result<Logits, DistError> {
-        let plan = self.plan;
-        let classes = plan.buffers[head].shape.channels;
-        let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let rows =
-            arena.chunks_exact(plan.image_len).flat_map(|image| &image[plan.places[head]..][..classes]);
-        Ok(Logits { values: self.shard.all_gather(rows.map(|v| v.to_f32()).collect())?, classes })
+        let classes = self.plan.buffers[head].shape.channels;
+        let own = self.numbers(head, self.plan.places[head]);
+        Ok(Logits { values: self.shard.all_gather(own)?, classes })
     }
 
-    /// Returns a buffer of all images of this process as `[B, C, H, W]`, or what has its shape and is at `place` in the arena of an image.
-    fn numbers(&mut self, buffer: BufferId, place: Option<usize>) -> Vec<f32> {
+    /// Returns the numbers with the shape of a buffer that are at `place` in the arena of every image of this process, as `[B, C, H, W]`.
+    fn numbers(&mut self, buffer: BufferId, place: usize) -> Vec<f32> {
         let plan = self.plan;
         let (shape, stride) = (plan.buffers[buffer].shape, plan.buffers[buffer].stride);
-        let place = place.unwrap_or(plan.places[buffer]);
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
-        let channel = |image: &[V::Elem], c: usize| -> Vec<f32> {
-            image[place + c..].iter().step_by(stride).take(shape.pixels()).map(|v| v.to_f32()).collect()
-        };
-        arena
-            .chunks_exact(plan.image_len)
-            .flat_map(|image| (0..shape.channels).flat_map(move |c| channel(image, c)))
-            .collect()
+        let mut numbers = Vec::with_capacity(self.images.len() * shape.numel());
+        for image in arena.chunks_exact(plan.image_len) {
+            for channel in 0..shape.channels {
+                let pixels = image[place + channel..].iter().step_by(stride).take(shape.pixels());
+                numbers.extend(pixels.map(|v| v.to_f32()));
+            }
+        }
+        numbers
     }
 
     /// Returns the L2 norm of the classifier's input for each image of this process. Empty if the output is not a linear layer.

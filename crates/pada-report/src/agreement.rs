@@ -100,8 +100,14 @@ impl ZeroCostRow {
     pub const FUSED: &str = "zero-cost fused";
 
     /// Returns whether the ranking is that of another training, such as a short one from scratch, which is not free.
-    pub fn is_trained(&self) -> bool {
+    fn is_trained(&self) -> bool {
         self.name.ends_with("from scratch")
+    }
+
+    /// Returns the row with the largest tau-b that needs no training.
+    pub(crate) fn best(rows: &[Self]) -> Option<&Self> {
+        let free = rows.iter().filter(|row| !row.is_trained());
+        free.max_by(|a, b| a.metrics.tau_b.total_cmp(&b.metrics.tau_b))
     }
 
     /// Compares one score with a benchmark table. Returns `None` if the metrics are undefined, for example because the score ties all
@@ -120,10 +126,15 @@ impl ZeroCostRow {
         params: &[f64],
         size: Option<&[f64]>,
     ) -> Result<Option<Self>, MetricsError> {
-        let found = defined(Metrics::compute(&finite_scores(scores), truth, Some(params)))?.ok();
+        let found = metrics(scores, truth, params)?.ok();
         let tau_within = within(scores, truth, size)?;
         Ok(found.map(|metrics| Self { name: name.to_owned(), metrics, tau_within }))
     }
+}
+
+/// Computes the metrics of scores, which may be −∞, or returns the reason why there are none.
+fn metrics(scores: &[f64], truth: &[f64], params: &[f64]) -> Result<Result<Metrics, String>, MetricsError> {
+    defined(Metrics::compute(&finite_scores(scores), truth, Some(params)))
 }
 
 /// Computes [`Agreement::tau_within`], which is `None` without a measure of size.
@@ -177,17 +188,12 @@ impl Agreement {
     /// architectures alike is not an error: the reason goes to [`Agreement::undefined`].
     pub fn of(table: &str, lists: &ScoreLists<'_>, bootstrap: &Bootstrap) -> Result<Self, MetricsError> {
         let ScoreLists { truth, params, size, .. } = *lists;
-        let measured =
-            |scores: &[f64]| defined(Metrics::compute(&finite_scores(scores), truth, Some(params)));
-        let within = |scores: &[f64]| within(scores, truth, size);
-        let interval = |scores: &[f64]| Ok(defined(tau_b_interval(scores, truth, bootstrap))?.ok());
         let mut zero_cost = Vec::new();
         for (name, list) in lists.zero_cost {
             zero_cost.extend(ZeroCostRow::of(name, list, truth, params, size)?);
         }
         let mut against: Vec<&str> = Vec::new();
-        let free = zero_cost.iter().filter(|row| !row.is_trained());
-        let best = free.max_by(|a, b| a.metrics.tau_b.total_cmp(&b.metrics.tau_b));
+        let best = ZeroCostRow::best(&zero_cost);
         let params_row = zero_cost.iter().find(|row| row.name == ZeroCostRow::PARAMS);
         for row in params_row.into_iter().chain(best) {
             if !against.contains(&row.name.as_str()) {
@@ -202,44 +208,41 @@ impl Agreement {
             };
             against.iter().map(with).collect::<Result<Vec<_>, MetricsError>>()
         };
-        let fused = match lists.fused {
-            None => None,
-            Some(scores) => measured(scores)?.ok().map(|metrics| {
-                Ok::<_, MetricsError>(FusedRow {
-                    metrics,
-                    tau_b_interval: interval(scores)?,
-                    tau_within: within(scores)?,
-                    comparisons: compared(scores)?,
-                })
-            }),
+        let judged = |scores: &[f64]| match metrics(scores, truth, params)? {
+            Err(reason) => Ok(Err(reason)),
+            Ok(metrics) => Ok(Ok(FusedRow {
+                metrics,
+                tau_b_interval: defined(tau_b_interval(scores, truth, bootstrap))?.ok(),
+                tau_within: within(scores, truth, size)?,
+                comparisons: compared(scores)?,
+            })),
         };
-        let supernet = lists.supernet;
-        let mut found = Self {
+        let fused = lists.fused.map(judged).transpose()?.and_then(Result::ok);
+        let (supernet, undefined) = match judged(lists.supernet)? {
+            Ok(row) => (Some(row), None),
+            Err(_) if lists.supernet.is_empty() => {
+                (None, Some(format!("none of the ranked architectures is in the table {table}")))
+            }
+            Err(reason) => (None, Some(reason)),
+        };
+        Ok(Self {
             table: table.to_owned(),
-            undefined: None,
-            metrics: None,
-            tau_b_interval: None,
-            tau_within: None,
-            comparisons: vec![],
-            fused: fused.transpose()?,
-            zero_cost: vec![],
+            undefined,
+            tau_b_interval: supernet.as_ref().and_then(|row| row.tau_b_interval),
+            tau_within: supernet.as_ref().and_then(|row| row.tau_within),
+            comparisons: supernet.as_ref().map_or_else(Vec::new, |row| row.comparisons.clone()),
+            metrics: supernet.map(|row| row.metrics),
+            fused,
+            zero_cost,
             ceiling: None,
             note: None,
-        };
-        match measured(supernet)? {
-            Ok(metrics) => {
-                found.metrics = Some(metrics);
-                found.tau_b_interval = interval(supernet)?;
-                found.tau_within = within(supernet)?;
-                found.comparisons = compared(supernet)?;
-            }
-            Err(_) if supernet.is_empty() => {
-                found.undefined = Some(format!("none of the ranked architectures is in the table {table}"));
-            }
-            Err(reason) => found.undefined = Some(reason),
-        }
-        found.zero_cost = zero_cost;
-        Ok(found)
+        })
+    }
+
+    /// Returns all comparisons with the name of the ranking that is compared: those of the fused ranking, then those of the supernet.
+    pub(crate) fn all_comparisons(&self) -> impl Iterator<Item = (&'static str, &Comparison)> {
+        let fused = self.fused.iter().flat_map(|fused| &fused.comparisons).map(|found| ("fused", found));
+        fused.chain(self.comparisons.iter().map(|found| ("supernet", found)))
     }
 }
 

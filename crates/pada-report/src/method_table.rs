@@ -3,6 +3,7 @@ use std::fmt::Write;
 use pada_metrics::Difference;
 use serde::{Deserialize, Serialize};
 
+use crate::numbers::difference;
 use crate::{Ceiling, MethodRow, Published, PublishedCell, RowGroup, Spread, ZeroCostRow};
 
 /// A table that compares methods, with the published numbers beside the reproduced ones.
@@ -208,9 +209,9 @@ fn cells(row: &MethodRow) -> Vec<String> {
         seeds,
         hours(row.train_hours),
         spread(row.tau_b),
-        difference(row.tau_b_difference),
+        optional_difference(row.tau_b_difference),
         spread(row.p_at_top_5),
-        difference(row.p_at_top_5_difference),
+        optional_difference(row.p_at_top_5_difference),
         spread(row.spearman),
         spread(row.br_at_top_5),
         spread(row.partial_tau),
@@ -248,9 +249,6 @@ pub fn scientific(value: Option<Spread>) -> String {
     )
 }
 
-fn difference(value: Option<Difference>) -> String {
-    value.map_or_else(
-        || NONE.to_owned(),
-        |d| format!("{:+.3} [{:+.3}, {:+.3}]", d.mean, d.interval.low, d.interval.high),
-    )
+fn optional_difference(value: Option<Difference>) -> String {
+    value.map_or_else(|| NONE.to_owned(), difference)
 }

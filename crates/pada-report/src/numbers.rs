@@ -1,5 +1,13 @@
 //! Number formats of the report.
 
+use pada_metrics::Difference;
+
+/// Formats a paired difference with its interval, for example `+0.060 [+0.010, +0.110]`.
+pub(crate) fn difference(found: Difference) -> String {
+    let Difference { mean, interval, .. } = found;
+    format!("{mean:+.3} [{:+.3}, {:+.3}]", interval.low, interval.high)
+}
+
 /// Formats with a fixed number of decimals, without a negative zero.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");

@@ -1,8 +1,9 @@
 use std::fmt::{self, Write};
 
-use pada_metrics::{Difference, Interval, Metrics};
+use pada_metrics::{Interval, Metrics};
 
 use crate::communication::{in_turn, volume};
+use crate::numbers::difference;
 use crate::{
     Agreement, BestEpoch, Ceiling, CommunicationRecord, Comparison, RankRecord, RunRecord, ZeroCostRow,
 };
@@ -190,15 +191,8 @@ fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
             "ceiling (between seeds)"
         ));
     }
-    let fused = agreement.fused.iter().flat_map(|fused| &fused.comparisons).map(|found| ("fused", found));
-    let supernet = agreement.comparisons.iter().map(|found| ("supernet", found));
-    for (name, Comparison { with, tau_b, p_at_top_5 }) in fused.chain(supernet) {
-        let difference = |found: &Option<Difference>| {
-            let text =
-                |d: &Difference| format!("{:+.3} [{:+.3}, {:+.3}]", d.mean, d.interval.low, d.interval.high);
-            found.as_ref().map_or_else(|| "-".to_owned(), text)
-        };
-        let (tau, p) = (difference(tau_b), difference(p_at_top_5));
+    for (name, Comparison { with, tau_b, p_at_top_5 }) in agreement.all_comparisons() {
+        let [tau, p] = [tau_b, p_at_top_5].map(|found| found.map_or_else(|| "-".to_owned(), difference));
         line(format!("{:<28} tau-b {tau}, P@Top5% {p}", format!("{name} minus {with}")));
     }
     if let Some(note) = &agreement.note {

@@ -31,6 +31,6 @@ pub enum ZeroCostError {
         part: &'static str,
     },
     /// The text is not the name of a score.
-    #[error("{0} is not a zero-cost score; use {known}", known = crate::Score::names())]
+    #[error("{0} is not a zero-cost score; use {known}", known = crate::Score::NAMES.join(", "))]
     UnknownScore(String),
 }

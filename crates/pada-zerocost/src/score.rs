@@ -62,7 +62,7 @@ pub enum ScoreKind {
 }
 
 /// All scores with their names.
-const NAMES: [(Score, &str); 17] = [
+const TABLE: [(Score, &str); 17] = [
     (Score::Params, "params"),
     (Score::Flops, "flops"),
     (Score::ActiveConvParams, "active-conv-params"),
@@ -83,19 +83,25 @@ const NAMES: [(Score, &str); 17] = [
 ];
 
 impl Score {
+    /// The names of all scores, as configs and command lines have them.
+    pub const NAMES: [&str; TABLE.len()] = {
+        let mut names = [""; TABLE.len()];
+        let mut i = 0;
+        while i < TABLE.len() {
+            names[i] = TABLE[i].1;
+            i += 1;
+        }
+        names
+    };
+
     /// Returns all scores.
     pub fn all() -> impl Iterator<Item = Self> {
-        NAMES.iter().map(|(score, _)| *score)
+        TABLE.iter().map(|(score, _)| *score)
     }
 
     /// Returns the name of the score, as configs and command lines have it.
     pub fn name(self) -> &'static str {
-        NAMES.iter().find(|(score, _)| *score == self).map(|(_, name)| *name).expect("every score has a name")
-    }
-
-    /// Returns the names of all scores, for messages.
-    pub fn names() -> String {
-        NAMES.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
+        TABLE.iter().find(|(score, _)| *score == self).map(|(_, name)| *name).expect("every score has a name")
     }
 
     /// Returns what the score is computed from.
@@ -124,7 +130,7 @@ impl FromStr for Score {
     type Err = ZeroCostError;
 
     fn from_str(text: &str) -> Result<Self, ZeroCostError> {
-        let found = NAMES.iter().find(|(_, name)| *name == text).map(|(score, _)| *score);
+        let found = TABLE.iter().find(|(_, name)| *name == text).map(|(score, _)| *score);
         found.ok_or_else(|| ZeroCostError::UnknownScore(text.to_owned()))
     }
 }

@@ -43,9 +43,9 @@ pub(crate) struct Place<'a, T> {
     pub(crate) partial: &'a mut [f64],
     /// Weight gradients of its chunk.
     pub(crate) sums: &'a mut [T],
-    /// Its signs of inputs of ReLUs.
+    /// The signs of the inputs of ReLUs for this image.
     pub(crate) signs: &'a mut [u64],
-    /// Its products of values and gradients.
+    /// The products of values and gradients for this image.
     pub(crate) products: &'a mut [f32],
 }
 

@@ -186,7 +186,7 @@ pub(crate) enum Mode {
     Recalibrate,
     /// Computes logits and gradients in training mode.
     Train,
-    /// Computes the output in training mode, and what somebody wants to see.
+    /// Computes the output in training mode, and the results that are asked for.
     Inspect(Wanted),
 }
 
@@ -205,7 +205,7 @@ impl Mode {
     }
 }
 
-/// What a pass computes besides its output.
+/// The results that a pass computes besides its output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
     /// A backward pass.

@@ -1,4 +1,4 @@
-//! What the engine shows of a pass, on graphs that no search space has: against definitions, its own training pass and finite differences.
+//! `Inspect` on graphs that no search space has is compared with definitions, with the engine's training pass, and with finite differences.
 
 use pada_engine::Isa;
 use pada_exec::{Batch, Executor, Images, Inspect, Inspection, LossSpec, Objective, Precision, State};

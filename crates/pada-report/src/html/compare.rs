@@ -96,7 +96,8 @@ fn differences(run: &RunView, first: &RunView) -> Option<[Option<Difference>; 2]
     Some(metrics.map(|metric| paired_difference(&own, &others, &truth, metric, &Bootstrap::default()).ok()))
 }
 
-fn difference(found: Option<Difference>) -> Markup {
+/// A paired difference with its interval below it.
+pub(super) fn difference(found: Option<Difference>) -> Markup {
     match found {
         Some(Difference { mean, interval, .. }) => html! { (signed(mean)) (within(interval)) },
         None => html! { "–" },

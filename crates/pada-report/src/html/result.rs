@@ -1,7 +1,8 @@
 use maud::{Markup, html};
-use pada_metrics::{Difference, Metrics};
+use pada_metrics::Metrics;
 
 use super::chart::{Estimate, estimates};
+use super::compare::difference;
 use super::markup::{Head, figure, missing, table};
 use super::verdict::verdict;
 use crate::numbers::{count, fixed, optional};
@@ -105,13 +106,7 @@ fn against(agreement: &Agreement) -> Markup {
 
 /// Paired differences to zero-cost baselines.
 fn comparisons(agreement: &Agreement) -> Markup {
-    let fused = agreement.fused.iter().flat_map(|fused| &fused.comparisons).map(|found| ("fused", found));
-    let supernet = agreement.comparisons.iter().map(|found| ("supernet", found));
-    let rows: Vec<(&str, &Comparison)> = fused.chain(supernet).collect();
-    let difference = |found: Option<Difference>| match found {
-        Some(d) => format!("{} [{}, {}]", signed(d.mean), signed(d.interval.low), signed(d.interval.high)),
-        None => optional(None, 3),
-    };
+    let rows: Vec<(&str, &Comparison)> = agreement.all_comparisons().collect();
     html! {
         @if !rows.is_empty() {
             (table(&format!("paired differences to zero-cost baselines against {}", agreement.table), Head { texts: &["difference"], numbers: &["tau-b", "P@Top5%"] }, html! {
@@ -125,12 +120,6 @@ fn comparisons(agreement: &Agreement) -> Markup {
             }))
         }
     }
-}
-
-/// Formats a number with its sign.
-fn signed(value: f64) -> String {
-    let digits = fixed(value.abs(), 3);
-    if value < 0.0 { format!("−{digits}") } else { format!("+{digits}") }
 }
 
 fn legend(agreement: &Agreement) -> String {

@@ -1,4 +1,4 @@
-use crate::Agreement;
+use crate::{Agreement, ZeroCostRow};
 
 /// States in one sentence whether the supernet ranks significantly better than the best zero-cost baseline, judged by the confidence
 /// interval of its tau-b.
@@ -7,9 +7,7 @@ pub(super) fn verdict(agreement: &Agreement) -> String {
         let reason = agreement.undefined.as_deref().unwrap_or("it was not compared with the table");
         return format!("The supernet has no ranking: {reason}.");
     };
-    let tau = |zero_cost: &&crate::ZeroCostRow| zero_cost.metrics.tau_b;
-    let free = agreement.zero_cost.iter().filter(|row| !row.is_trained());
-    let Some(best) = free.max_by(|a, b| tau(a).total_cmp(&tau(b))) else {
+    let Some(best) = ZeroCostRow::best(&agreement.zero_cost) else {
         return "There is no zero-cost baseline to compare with.".to_owned();
     };
     let baseline = format!("the best zero-cost baseline ({}, tau-b {:.3})", best.name, best.metrics.tau_b);

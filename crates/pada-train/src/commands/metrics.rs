@@ -112,16 +112,25 @@ fn fused(files: &[&PathBuf], fusion: Fusion, space: &dyn SearchSpace) -> Result<
     let mut lists = vec![first.iter().map(|(_, score)| *score).collect::<Vec<f64>>()];
     for file in &files[1..] {
         let scores: HashMap<Arch, f64> = read_column(file, space)?.into_iter().collect();
-        let missing: Vec<&Arch> =
-            first.iter().map(|(arch, _)| arch).filter(|arch| !scores.contains_key(*arch)).collect();
-        if let Some(arch) = missing.first() {
-            let (path, arch, missing) = ((*file).clone(), arch.to_string(), missing.len());
-            return Err(PadaError::NoTruth { path, arch, missing });
-        }
-        lists.push(first.iter().map(|(arch, _)| scores[arch]).collect());
+        lists.push(numbers_of(file, &scores, &first)?);
     }
     let fused = fuse(&lists, fusion)?;
     Ok(first.into_iter().zip(fused).map(|((arch, _), score)| (arch, score)).collect())
+}
+
+/// Returns the number that a file has for each scored architecture, in the order of `scores`.
+fn numbers_of(
+    path: &Path,
+    numbers: &HashMap<Arch, f64>,
+    scores: &[(Arch, f64)],
+) -> Result<Vec<f64>, PadaError> {
+    let archs = || scores.iter().map(|(arch, _)| arch);
+    let missing: Vec<&Arch> = archs().filter(|arch| !numbers.contains_key(*arch)).collect();
+    if let Some(arch) = missing.first() {
+        let (path, arch, missing) = (path.into(), arch.to_string(), missing.len());
+        return Err(PadaError::NoTruth { path, arch, missing });
+    }
+    Ok(archs().map(|arch| numbers[arch]).collect())
 }
 
 fn by_arch(archs: &[Arch], values: &[f64]) -> HashMap<Arch, f64> {
@@ -196,12 +205,7 @@ impl Truth {
 
     /// Returns the stand-alone accuracy of each scored architecture, in the order of `scores`.
     fn of(&self, pred: &Path, scores: &[(Arch, f64)]) -> Result<Vec<f64>, PadaError> {
-        let missing: Vec<&Arch> =
-            scores.iter().map(|(arch, _)| arch).filter(|arch| !self.accuracy.contains_key(*arch)).collect();
-        if let Some(arch) = missing.first() {
-            let (path, arch, missing) = (self.path.clone(), arch.to_string(), missing.len());
-            return Err(PadaError::NoTruth { path, arch, missing });
-        }
+        let numbers = numbers_of(&self.path, &self.accuracy, scores)?;
         if scores.len() < self.accuracy.len() {
             let (have, all) = (scores.len(), self.accuracy.len());
             tracing::warn!(
@@ -210,6 +214,6 @@ impl Truth {
                 self.path.display()
             );
         }
-        Ok(scores.iter().map(|(arch, _)| self.accuracy[arch]).collect())
+        Ok(numbers)
     }
 }

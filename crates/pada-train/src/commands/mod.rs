@@ -23,7 +23,7 @@ pub(crate) mod train;
 
 use std::io::{ErrorKind, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -31,9 +31,11 @@ use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
 use pada::dist::{DistError, ProcessGroup};
 use pada::exec::{BatchNormSync, Precision};
+use pada::metrics::Fusion;
 use pada::{
-    Choice, ComputeConfig, ConfigError, Device, ExecutorName, PadaError, RankSplit, Recalibration, Session,
-    SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,
+    Choice, ComputeConfig, ConfigError, Device, ExecutorName, FusePart, PadaError, RankArchs, RankSplit,
+    Recalibration, Session, SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName, check_output,
+    check_scores_file,
 };
 use pada_dist::mpi::Launcher;
 
@@ -170,6 +172,41 @@ impl NetArgs {
             ops: vec![],
         }
     }
+}
+
+/// Options that select the architectures of a list, and the table that their scores are compared with.
+#[derive(clap::Args)]
+pub(crate) struct ListArgs {
+    /// Architectures to score: `all`, `truth` (all of the --truth table), `random:100`, or a file with one architecture per line.
+    #[arg(long, default_value = "all")]
+    pub(crate) archs: RankArchs,
+    /// Benchmark table to compare with.
+    #[arg(long, value_enum)]
+    pub(crate) truth: Option<TruthArg>,
+}
+
+impl ListArgs {
+    /// Checks before any work that a CSV file can be written, and that it is not read.
+    pub(crate) fn check_output(&self, out: &Path, weights: Option<&Path>) -> Result<(), PadaError> {
+        let mut inputs: Vec<&Path> = weights.into_iter().collect();
+        if let RankArchs::File(file) = &self.archs {
+            inputs.push(Path::new(file));
+        }
+        check_output(out, &["csv"], &inputs)?;
+        check_scores_file(out)
+    }
+}
+
+/// Options that fuse scores to one ranking.
+#[derive(clap::Args)]
+pub(crate) struct FuseArgs {
+    /// Scores whose ranks are fused to one score, separated by commas: `supernet`, and zero-cost scores such as `active-conv-params`, `jacov`
+    /// and `synflow`. A search fuses the ranks among the architectures visited so far, and maximises the fused score.
+    #[arg(long, value_name = "SCORE,…", value_delimiter = ',')]
+    pub(crate) fuse: Vec<FusePart>,
+    /// How ranks are fused: `log-ranks` or `ranks`.
+    #[arg(long, default_value = "log-ranks")]
+    pub(crate) fusion: Fusion,
 }
 
 /// Options for scoring architectures with the weights of a file.

@@ -1,13 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use pada::metrics::Fusion;
-use pada::{
-    ErrorKind, FusePart, RankArchs, RankJob, check_output, check_scores_file, rank_weights, write_ranking,
-};
+use pada::{ErrorKind, RankJob, rank_weights, write_ranking};
 use serde_json::json;
 
 use super::train::ended;
-use super::{Common, TruthArg, WeightsArgs};
+use super::{Common, FuseArgs, ListArgs, WeightsArgs};
 use crate::progress::{Progress, Show};
 
 #[derive(clap::Args)]
@@ -20,22 +17,13 @@ pub(crate) struct Args {
     data: String,
     #[command(flatten)]
     scoring: WeightsArgs,
-    /// Architectures to score: `all`, `truth` (all of the --truth table), `random:100`, or a file with one architecture per line.
-    #[arg(long, default_value = "all")]
-    archs: RankArchs,
+    #[command(flatten)]
+    list: ListArgs,
     /// Output CSV file with the columns arch, correct, total and accuracy; with --fuse also the zero-cost scores and the fused score.
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
-    /// Benchmark table to compare with.
-    #[arg(long, value_enum)]
-    truth: Option<TruthArg>,
-    /// Scores whose ranks are fused to one ranking, separated by commas: `supernet`, and zero-cost scores such as `active-conv-params`,
-    /// `jacov` and `synflow`.
-    #[arg(long, value_name = "SCORE,…", value_delimiter = ',')]
-    fuse: Vec<FusePart>,
-    /// How ranks are fused: `log-ranks` or `ranks`.
-    #[arg(long, default_value = "log-ranks")]
-    fusion: Fusion,
+    #[command(flatten)]
+    fused: FuseArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -44,20 +32,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let session = args.common.shared_session()?;
     let job = RankJob {
         weights: args.scoring.file(args.weights.clone(), args.data.clone()),
-        archs: args.archs.clone(),
-        truth: args.truth.map(Into::into),
-        fuse: args.fuse.clone(),
-        fusion: args.fusion,
-        zero_cost: vec![],
+        archs: args.list.archs.clone(),
+        truth: args.list.truth.map(Into::into),
+        fuse: args.fused.fuse.clone(),
+        fusion: args.fused.fusion,
     };
     let is_first = session.world.index() == 0;
     if is_first {
-        let mut inputs = vec![args.weights.as_path()];
-        if let RankArchs::File(file) = &args.archs {
-            inputs.push(Path::new(file));
-        }
-        check_output(&args.out, &["csv"], &inputs)?;
-        check_scores_file(&args.out)?;
+        args.list.check_output(&args.out, Some(&args.weights))?;
     }
     let mut progress = if is_first { args.common.progress() } else { Progress::new(Show::Nothing) };
     let ranked = rank_weights(&job, &session, &mut progress);

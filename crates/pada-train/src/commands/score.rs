@@ -1,14 +1,11 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pada::metrics::Fusion;
 use pada::zero_cost::Score;
-use pada::{
-    ErrorKind, RankArchs, ScoreJob, check_output, check_scores_file, report, write_zero_cost,
-    zero_cost_scores,
-};
+use pada::{ErrorKind, ScoreJob, report, write_zero_cost, zero_cost_scores};
 use serde_json::json;
 
-use super::{Common, NetArgs, TruthArg, photographs};
+use super::{Common, ListArgs, NetArgs, photographs};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -44,28 +41,19 @@ pub(crate) struct Args {
     /// Add the column `fused`, which fuses the ranks of all these scores: `log-ranks` or `ranks`.
     #[arg(long, value_name = "FUSION")]
     fusion: Option<Fusion>,
-    /// Architectures to score: `all`, `truth` (all of the --truth table), `random:100`, or a file with one architecture per line.
-    #[arg(long, default_value = "all")]
-    archs: RankArchs,
+    #[command(flatten)]
+    list: ListArgs,
     /// Output CSV file with the column arch and one column per score. Until all scores are known, they are in a file with `.part` behind
     /// this name, from which the same command continues.
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
-    /// Benchmark table to compare with.
-    #[arg(long, value_enum)]
-    truth: Option<TruthArg>,
     #[command(flatten)]
     common: Common,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let session = args.common.session()?;
-    let mut inputs: Vec<&Path> = args.weights.as_deref().into_iter().collect();
-    if let RankArchs::File(file) = &args.archs {
-        inputs.push(Path::new(file));
-    }
-    check_output(&args.out, &["csv"], &inputs)?;
-    check_scores_file(&args.out)?;
+    args.list.check_output(&args.out, args.weights.as_deref())?;
     let mut log = args.out.clone().into_os_string();
     log.push(".part");
     let log = PathBuf::from(log);
@@ -79,8 +67,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         weights: args.weights.clone(),
         scores: args.proxies.clone(),
         fusion: args.fusion,
-        archs: args.archs.clone(),
-        truth: args.truth.map(Into::into),
+        archs: args.list.archs.clone(),
+        truth: args.list.truth.map(Into::into),
         log: Some(log.clone()),
     };
     let mut progress = args.common.progress();
@@ -102,7 +90,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             say!("{:<28} not defined for {}: {reason}", "", report::architectures(undefined));
         }
     }
-    if let Some(truth) = args.truth {
+    if let Some(truth) = args.list.truth {
         let table = pada::TruthName::from(truth).to_string();
         match scored.rows.is_empty() {
             true => say!(

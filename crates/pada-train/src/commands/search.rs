@@ -2,15 +2,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use pada::metrics::Fusion;
 use pada::search_methods::{EvolutionConfig, Nsga2Config};
 use pada::{
-    ErrorKind, FoundArch, FusePart, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult,
-    search_run, search_weights,
+    ErrorKind, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
+    search_weights,
 };
 use serde_json::json;
 
-use super::{Common, WeightsArgs};
+use super::{Common, FuseArgs, WeightsArgs};
 
 /// Options that are only valid without a run folder, because a run records these settings itself.
 const OF_A_FILE: [&str; 8] =
@@ -73,13 +72,8 @@ pub(crate) struct Args {
     /// Seed of the random choices.
     #[arg(long, default_value = "0")]
     seed: u64,
-    /// Scores whose ranks among the architectures visited so far are fused to the score that the search maximises, separated by commas:
-    /// `supernet`, and zero-cost scores such as `active-conv-params`, `jacov` and `synflow`.
-    #[arg(long, value_name = "SCORE,…", value_delimiter = ',')]
-    fuse: Vec<FusePart>,
-    /// How ranks are fused: `log-ranks` or `ranks`.
-    #[arg(long, default_value = "log-ranks")]
-    fusion: Fusion,
+    #[command(flatten)]
+    fused: FuseArgs,
     /// Output folder for scores and results; RUN_DIR/search if not given.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -168,8 +162,8 @@ impl Args {
             latency: self.latency.clone(),
             seed: self.seed,
             top: self.top,
-            fuse: self.fuse.clone(),
-            fusion: self.fusion,
+            fuse: self.fused.fuse.clone(),
+            fusion: self.fused.fusion,
             out,
         }
     }

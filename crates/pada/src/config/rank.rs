@@ -80,7 +80,7 @@ impl FromStr for FusePart {
         match text {
             "supernet" => Ok(Self::Supernet),
             _ => text.parse().map(Self::ZeroCost).map_err(|_: ZeroCostError| {
-                format!("{text} is not a part of a fused score; use supernet, {}", Score::names())
+                format!("{text} is not a part of a fused score; use supernet, {}", Score::NAMES.join(", "))
             }),
         }
     }

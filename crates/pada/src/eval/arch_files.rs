@@ -55,12 +55,7 @@ pub(crate) fn read_arch_lines<T>(
 /// # Errors
 /// Returns [`PadaError::Write`] if the file cannot be written.
 pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> {
-    let mut csv = "arch,correct,total,accuracy\n".to_owned();
-    for score in scores {
-        let ArchScore { arch, correct, total } = score;
-        csv.push_str(&format!("{arch},{correct},{total},{}\n", score.accuracy()));
-    }
-    write_file(path, csv.as_bytes())
+    write_table(path, SCORES, scores.iter().map(|score| score_cells(score).to_vec()))
 }
 
 /// Writes zero-cost scores as a CSV file with the column `arch` and one column per score, and `fused` if they were fused. A score that is not
@@ -69,17 +64,14 @@ pub fn write_scores(path: &Path, scores: &[ArchScore]) -> Result<(), PadaError> 
 /// # Errors
 /// Returns [`PadaError::Write`] if the file cannot be written.
 pub fn write_zero_cost(path: &Path, scored: &Scored) -> Result<(), PadaError> {
-    let mut csv = csv::Writer::from_writer(vec![]);
-    const INTO_MEMORY: &str = "memory takes every record";
     let names = scored.scores.iter().map(|(score, ..)| score.name());
-    let fused = scored.fused.iter().map(|_| FUSED);
-    csv.write_record(std::iter::once("arch").chain(names).chain(fused)).expect(INTO_MEMORY);
-    for (i, arch) in scored.archs.iter().enumerate() {
-        let scores = scored.scores.iter().map(|(_, values, _)| values[i].value.to_string());
-        let fused = scored.fused.iter().map(|fused| fused[i].to_string());
-        csv.write_record(std::iter::once(arch.to_string()).chain(scores).chain(fused)).expect(INTO_MEMORY);
-    }
-    write_file(path, &csv.into_inner().expect(INTO_MEMORY))
+    let header = std::iter::once("arch").chain(names).chain(scored.fused.iter().map(|_| FUSED));
+    let rows = scored.archs.iter().enumerate().map(|(i, arch)| {
+        let scores = scored.scores.iter().map(move |(_, values, _)| values[i].value);
+        let numbers = scores.chain(scored.fused.iter().map(move |fused| fused[i]));
+        std::iter::once(arch.to_string()).chain(numbers.map(|number| number.to_string())).collect()
+    });
+    write_table(path, header, rows)
 }
 
 /// Writes a ranking as [`write_scores`] does, with one more column for each of [`Ranked::columns`]. A score that is not defined is `NaN` or
@@ -88,15 +80,33 @@ pub fn write_zero_cost(path: &Path, scored: &Scored) -> Result<(), PadaError> {
 /// # Errors
 /// Returns [`PadaError::Write`] if the file cannot be written.
 pub fn write_ranking(path: &Path, ranked: &Ranked) -> Result<(), PadaError> {
-    let mut csv = csv::Writer::from_writer(vec![]);
-    const INTO_MEMORY: &str = "memory takes every record";
-    let names = ranked.columns.iter().map(|(name, _)| name.as_str());
-    csv.write_record(["arch", "correct", "total", "accuracy"].into_iter().chain(names)).expect(INTO_MEMORY);
-    for (i, score) in ranked.scores.iter().enumerate() {
-        let ArchScore { arch, correct, total } = score;
-        let own = [arch.to_string(), correct.to_string(), total.to_string(), score.accuracy().to_string()];
+    let header = SCORES.into_iter().chain(ranked.columns.iter().map(|(name, _)| name.as_str()));
+    let rows = ranked.scores.iter().enumerate().map(|(i, score)| {
         let more = ranked.columns.iter().map(|(_, list)| list[i].to_string());
-        csv.write_record(own.into_iter().chain(more)).expect(INTO_MEMORY);
+        score_cells(score).into_iter().chain(more).collect()
+    });
+    write_table(path, header, rows)
+}
+
+/// The columns of the scores of a supernet.
+const SCORES: [&str; 4] = ["arch", "correct", "total", "accuracy"];
+
+fn score_cells(score: &ArchScore) -> [String; 4] {
+    let ArchScore { arch, correct, total } = score;
+    [arch.to_string(), correct.to_string(), total.to_string(), score.accuracy().to_string()]
+}
+
+/// Writes a CSV file atomically.
+pub(crate) fn write_table<'h>(
+    path: &Path,
+    header: impl IntoIterator<Item = &'h str>,
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<(), PadaError> {
+    const INTO_MEMORY: &str = "memory takes every record";
+    let mut csv = csv::Writer::from_writer(vec![]);
+    csv.write_record(header).expect(INTO_MEMORY);
+    for row in rows {
+        csv.write_record(row).expect(INTO_MEMORY);
     }
     write_file(path, &csv.into_inner().expect(INTO_MEMORY))
 }

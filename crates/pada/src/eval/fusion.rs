@@ -12,7 +12,7 @@ use pada_zerocost::{Score, ScoreKind, ScoreValue};
 
 use crate::config::{FusePart, RankConfig, SupernetConfig};
 use crate::error::PadaError;
-use crate::eval::ranking::images_record;
+use crate::eval::ranking::{FUSED, images_record};
 use crate::eval::score_log::logged;
 use crate::eval::zero_cost::ZeroCost;
 
@@ -65,24 +65,27 @@ impl FusionPlan {
         })
     }
 
-    /// Computes all zero-cost scores. The processes share the architectures, and every process returns all scores.
+    /// Computes all zero-cost scores, and fuses them with the accuracies with the weights of the supernet, `[A]`. The processes share the
+    /// architectures, and every process returns all scores.
     pub(crate) fn compute(
         &self,
         archs: &[Arch],
+        accuracies: &[f64],
         images: &Dataset,
         world: &ProcessGroup,
         observer: &mut dyn Observer,
-    ) -> Result<Columns, PadaError> {
+    ) -> Result<FusedScores<'_>, PadaError> {
         let started = Instant::now();
         let images = images.to_memory(2 * self.images)?;
+        let scores = self.scores();
         // Zico needs two batches.
-        let batches = if self.scores().contains(&Score::Zico) { 2 } else { 1 };
+        let batches = if scores.contains(&Score::Zico) { 2 } else { 1 };
         let batch = self.images.min(images.len() / batches);
         let zero_cost = ZeroCost::new(&self.supernet, &images, batch, SEED)?;
         let (index, size) = (world.index(), world.size());
         let own: Vec<Arch> = archs.iter().skip(index).step_by(size).cloned().collect();
         let mut columns = Vec::new();
-        for score in self.scores() {
+        for score in scores {
             let values = match zero_cost.scores(score, &own, observer) {
                 // The other processes wait for this one, so that it sends what it has: nothing.
                 Err(PadaError::Train(TrainError::Stopped)) if !world.is_single() => vec![],
@@ -91,111 +94,98 @@ impl FusionPlan {
             columns.push((score, gathered(values, archs.len(), world, started)?));
         }
         let images = images_record(&images.first(zero_cost.batch()));
-        Ok(Columns { columns, images, seconds: started.elapsed().as_secs_f64() })
+        let seconds = started.elapsed().as_secs_f64();
+        let mut found = FusedScores { plan: self, columns, images, seconds, fused: None, part_ranks: vec![] };
+        if !self.fuse.is_empty() && !archs.is_empty() {
+            let part = |part: &FusePart| match part {
+                FusePart::Supernet => accuracies.to_vec(),
+                FusePart::ZeroCost(score) => found.of(*score),
+            };
+            let parts: Vec<Vec<f64>> = self.fuse.iter().map(part).collect();
+            found.fused = Some(fuse(&parts, self.fusion)?);
+            let ranks = parts.iter().map(|part| fuse(&[part], Fusion::Ranks));
+            found.part_ranks = ranks.collect::<Result<_, _>>()?;
+        }
+        Ok(found)
     }
+}
 
+/// Zero-cost scores of a list of architectures, fused with the scores of a supernet.
+#[derive(Clone, Debug)]
+pub(crate) struct FusedScores<'p> {
+    plan: &'p FusionPlan,
+    /// `[scores, A]`
+    columns: Vec<(Score, Vec<ScoreValue>)>,
+    images: ImagesRecord,
+    seconds: f64,
+    /// `[A]`, the fused score. `None` if nothing is fused.
+    pub(crate) fused: Option<Vec<f64>>,
+    /// `[parts, A]`, the rank by each part, divided by A.
+    pub(crate) part_ranks: Vec<Vec<f64>>,
+}
+
+impl FusedScores<'_> {
     /// Describes the fusion for a record.
-    pub(crate) fn record(&self, columns: &Columns) -> FusionRecord {
-        let undefined = columns.columns.iter().filter_map(|(score, values)| {
+    pub(crate) fn record(&self) -> FusionRecord {
+        let undefined = self.columns.iter().filter_map(|(score, values)| {
             let reason = values.iter().find_map(|value| value.reason)?;
             let count = values.iter().filter(|value| value.reason.is_some()).count();
             Some((score.to_string(), count, reason.to_owned()))
         });
         FusionRecord {
-            parts: self.fuse.iter().map(ToString::to_string).collect(),
-            fusion: self.fusion,
-            images: columns.images.clone(),
+            parts: self.plan.fuse.iter().map(ToString::to_string).collect(),
+            fusion: self.plan.fusion,
+            images: self.images.clone(),
             seed: SEED,
-            seconds: columns.seconds,
+            seconds: self.seconds,
             undefined: undefined.collect(),
         }
     }
 
-    /// Fuses the parts, given the accuracies with the weights of the supernet. Returns `None` if there is nothing to fuse.
-    pub(crate) fn fused(
-        &self,
-        columns: &Columns,
-        supernet: &[f64],
-    ) -> Result<Option<Vec<f64>>, MetricsError> {
-        if self.fuse.is_empty() || supernet.is_empty() {
-            return Ok(None);
-        }
-        fuse(&self.parts(columns, supernet), self.fusion).map(Some)
-    }
-
-    /// Returns the rank of every architecture by each part, divided by the number of architectures: `[parts, A]`.
-    pub(crate) fn part_ranks(
-        &self,
-        columns: &Columns,
-        supernet: &[f64],
-    ) -> Result<Vec<Vec<f64>>, MetricsError> {
-        self.parts(columns, supernet).into_iter().map(|part| fuse(&[part], Fusion::Ranks)).collect()
-    }
-
-    fn parts(&self, columns: &Columns, supernet: &[f64]) -> Vec<Vec<f64>> {
-        let part = |part: &FusePart| match part {
-            FusePart::Supernet => supernet.to_vec(),
-            FusePart::ZeroCost(score) => columns.of(*score),
-        };
-        self.fuse.iter().map(part).collect()
-    }
-
-    /// Returns the baselines that need no supernet, with their names.
-    pub(crate) fn baselines(&self, columns: &Columns) -> Result<Vec<(String, Vec<f64>)>, MetricsError> {
+    /// Returns the baselines that need no supernet, with their names, for some architectures, given by their index.
+    pub(crate) fn baselines(&self, places: &[usize]) -> Result<Vec<(String, Vec<f64>)>, MetricsError> {
+        let of = |score: Score| at(&self.of(score), places);
         let fused_of = |scores: &[Score]| {
-            fuse(&scores.iter().map(|score| columns.of(*score)).collect::<Vec<_>>(), self.fusion)
+            fuse(&scores.iter().map(|&score| of(score)).collect::<Vec<_>>(), self.plan.fusion)
         };
-        let mut baselines =
-            vec![(ZeroCostRow::ACTIVE_CONV_PARAMS.to_owned(), columns.of(Score::ActiveConvParams))];
-        baselines.push((ZeroCostRow::STRUCTURAL.to_owned(), fused_of(&STRUCTURAL)?));
-        for (score, _) in &columns.columns {
-            if score.kind() == ScoreKind::Passes {
-                baselines.push((score.to_string(), columns.of(*score)));
-            }
+        let mut baselines = vec![
+            (ZeroCostRow::ACTIVE_CONV_PARAMS.to_owned(), of(Score::ActiveConvParams)),
+            (ZeroCostRow::STRUCTURAL.to_owned(), fused_of(&STRUCTURAL)?),
+        ];
+        for (score, _) in self.columns.iter().filter(|(score, _)| score.kind() == ScoreKind::Passes) {
+            baselines.push((score.to_string(), of(*score)));
         }
-        let fused: Vec<Score> = self.fused_scores().collect();
+        let fused: Vec<Score> = self.plan.fused_scores().collect();
         if fused.len() > 1 {
             baselines.push((ZeroCostRow::FUSED.to_owned(), fused_of(&fused)?));
         }
         Ok(baselines)
     }
-}
 
-/// Zero-cost scores of a list of architectures.
-#[derive(Clone, Debug)]
-pub(crate) struct Columns {
-    /// `[scores, A]`
-    columns: Vec<(Score, Vec<ScoreValue>)>,
-    images: ImagesRecord,
-    seconds: f64,
-}
+    /// Returns the number of convolution weights that can influence the output, for some architectures.
+    pub(crate) fn sizes(&self, places: &[usize]) -> Vec<f64> {
+        at(&self.of(Score::ActiveConvParams), places)
+    }
 
-impl Columns {
+    /// Returns all columns with their names, as they are written to a file: zero-cost scores, and last the fused score.
+    pub(crate) fn named(self) -> Vec<(String, Vec<f64>)> {
+        let column = |(score, values): (Score, Vec<ScoreValue>)| {
+            (score.to_string(), values.into_iter().map(|value| value.value).collect())
+        };
+        let fused = self.fused.map(|fused| (FUSED.to_owned(), fused));
+        self.columns.into_iter().map(column).chain(fused).collect()
+    }
+
     /// Returns the numbers of a score by which architectures are ranked, `[A]`.
     fn of(&self, score: Score) -> Vec<f64> {
         let column = self.columns.iter().find(|(other, _)| *other == score);
         column.expect("every planned score was computed").1.iter().map(ScoreValue::for_ranking).collect()
     }
+}
 
-    /// Returns the number of convolution weights that can influence the output, `[A]`.
-    pub(crate) fn size(&self) -> Vec<f64> {
-        self.of(Score::ActiveConvParams)
-    }
-
-    /// Returns the scores of some architectures, given by their index.
-    pub(crate) fn at(&self, places: &[usize]) -> Self {
-        let columns = self.columns.iter();
-        let columns =
-            columns.map(|(score, values)| (*score, places.iter().map(|&place| values[place]).collect()));
-        Self { columns: columns.collect(), images: self.images.clone(), seconds: self.seconds }
-    }
-
-    /// Returns all scores with their names, as they are written to a file.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (String, Vec<f64>)> {
-        self.columns
-            .iter()
-            .map(|(score, values)| (score.to_string(), values.iter().map(|v| v.value).collect()))
-    }
+/// Returns the numbers at some places.
+pub(crate) fn at(list: &[f64], places: &[usize]) -> Vec<f64> {
+    places.iter().map(|&place| list[place]).collect()
 }
 
 /// Gathers the scores of all processes, of which process i has the architectures i, i + size, ….

@@ -5,6 +5,7 @@ pub(crate) mod archs;
 pub(crate) mod cost;
 pub(crate) mod evaluation;
 pub(crate) mod fusion;
+pub(crate) mod line_file;
 pub(crate) mod partial_scores;
 pub(crate) mod ranking;
 pub(crate) mod score_job;

@@ -9,7 +9,7 @@ use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, 
 
 use crate::config::Config;
 use crate::error::PadaError;
-use crate::eval::fusion::FusionPlan;
+use crate::eval::fusion::{FusedScores, FusionPlan};
 use crate::eval::partial_scores::Part;
 use crate::eval::share::deal;
 use crate::eval::tables::Tables;
@@ -80,14 +80,12 @@ impl Ranking<'_> {
         let scores = self.score(&mut scorer, images.len(), part, observer)?;
         let seconds = started.elapsed().as_secs_f64();
         let accuracies: Vec<f64> = scores.iter().map(ArchScore::accuracy).collect();
-        let (mut columns, mut fused) = (None, None);
-        let mut part_ranks = vec![];
-        if let Some((plan, images)) = &self.fusion {
-            let found = plan.compute(self.archs, images, self.world, observer)?;
-            fused = plan.fused(&found, &accuracies)?;
-            part_ranks = plan.part_ranks(&found, &accuracies)?;
-            columns = Some((plan, found));
-        }
+        let fused = match &self.fusion {
+            Some((plan, images)) => {
+                Some(plan.compute(self.archs, &accuracies, images, self.world, observer)?)
+            }
+            None => None,
+        };
         let record = RankRecord {
             archs: scores.len(),
             images: images_record(&self.scoring.images),
@@ -95,12 +93,11 @@ impl Ranking<'_> {
             recalibrated_on: self.scoring.calibration.as_ref().map(Calibration::len),
             seconds,
             communication: communication_record(self.world, self.world.traffic().since(sent)),
-            fusion: columns.as_ref().map(|(plan, columns)| plan.record(columns)),
-            agreements: self.tables.agreements(network, &scores, columns.as_ref(), fused.as_deref())?,
-            best: self.best(&scores, fused.as_deref(), &part_ranks, &mut scorer)?,
+            fusion: fused.as_ref().map(FusedScores::record),
+            agreements: self.tables.agreements(network, &scores, fused.as_ref())?,
+            best: self.best(&scores, fused.as_ref(), &mut scorer)?,
         };
-        let mut columns: Vec<_> = columns.iter().flat_map(|(_, columns)| columns.named()).collect();
-        columns.extend(fused.map(|fused| (FUSED.to_owned(), fused)));
+        let columns = fused.map_or_else(Vec::new, FusedScores::named);
         Ok(Ranked { scores, columns, record })
     }
 
@@ -187,12 +184,13 @@ impl Ranking<'_> {
     fn best(
         &self,
         scores: &[ArchScore],
-        fused: Option<&[f64]>,
-        part_ranks: &[Vec<f64>],
+        fused: Option<&FusedScores<'_>>,
         scorer: &mut Scorer<'_, '_>,
     ) -> Result<Vec<BestArch>, PadaError> {
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(scores[i].correct));
+        let part_ranks = fused.map_or(&[][..], |fused| &fused.part_ranks);
+        let fused = fused.and_then(|fused| fused.fused.as_ref());
         if let Some(fused) = fused {
             order.sort_by(|&a, &b| fused[b].total_cmp(&fused[a]));
         }

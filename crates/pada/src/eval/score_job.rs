@@ -11,6 +11,7 @@ use pada_zerocost::{Score, ScoreValue};
 use crate::config::{ConfigError, RankArchs, SupernetConfig, TruthName, check_list};
 use crate::error::PadaError;
 use crate::eval::archs::ranked_archs;
+use crate::eval::fusion::at;
 use crate::eval::ranking::images_record;
 use crate::eval::score_log::ScoreLog;
 use crate::eval::tables::Tables;
@@ -122,13 +123,12 @@ pub fn zero_cost_scores(
     let mut rows = Vec::new();
     if let Some(truth) = tables.main() {
         let known: Vec<usize> = (0..archs.len()).filter(|&i| truth.accuracy(&archs[i]).is_some()).collect();
-        let at = |list: &[f64]| known.iter().map(|&i| list[i]).collect::<Vec<f64>>();
         let of_table: Vec<Arch> = known.iter().map(|&i| archs[i].clone()).collect();
         let accuracies: Vec<f64> = of_table.iter().filter_map(|arch| truth.accuracy(arch)).collect();
         let params = network.baselines(&of_table)?.swap_remove(0).1;
         let sizes = ranked(&zero_cost.scores(Score::ActiveConvParams, &of_table, &mut ())?);
-        let own = scores.iter().zip(&lists).map(|((score, ..), list)| (score.name(), at(list)));
-        let own = own.chain(fused.iter().map(|fused| (ZeroCostRow::FUSED, at(fused))));
+        let own = scores.iter().zip(&lists).map(|((score, ..), list)| (score.name(), at(list, &known)));
+        let own = own.chain(fused.iter().map(|fused| (ZeroCostRow::FUSED, at(fused, &known))));
         for (name, list) in std::iter::once((ZeroCostRow::PARAMS, params.clone())).chain(own) {
             rows.extend(ZeroCostRow::of(name, &list, &accuracies, &params, Some(&sizes))?);
         }

@@ -1,20 +1,19 @@
 //! Zero-cost scores on disk, so that a killed command loses none.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use pada_space::{Arch, SearchSpace};
 use pada_zerocost::{Score, ScoreValue};
 
 use crate::error::PadaError;
+use crate::eval::line_file::LineFile;
 
 /// A file with one line per score: `score,arch,value`. Its first line describes everything that the scores depend on. Each score is appended
 /// as soon as it is known.
 pub(crate) struct ScoreLog {
-    path: PathBuf,
-    file: File,
+    lines: LineFile,
     known: HashMap<(Score, Arch), f64>,
 }
 
@@ -30,7 +29,6 @@ impl ScoreLog {
     /// # Errors
     /// Returns [`PadaError::OtherScores`] if the file has scores of another subject, and the errors of reading and writing.
     pub(crate) fn open(path: &Path, subject: &str, space: &dyn SearchSpace) -> Result<Self, PadaError> {
-        let write = |source| PadaError::Write { path: path.into(), source };
         let text = match std::fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -51,12 +49,7 @@ impl ScoreLog {
         } else if !first.starts_with(&text) {
             return Err(PadaError::OtherScores { path: path.into(), what: "network, images or seed" });
         }
-        let mut file = File::options().create(true).truncate(false).append(true).open(path).map_err(write)?;
-        file.set_len(whole as u64).map_err(write)?;
-        if whole == 0 {
-            file.write_all(first.as_bytes()).map_err(write)?;
-        }
-        Ok(Self { path: path.into(), file, known })
+        Ok(Self { lines: LineFile::open(path, whole, subject)?, known })
     }
 
     pub(crate) fn get(&self, score: Score, arch: &Arch) -> Option<ScoreValue> {
@@ -65,9 +58,7 @@ impl ScoreLog {
 
     /// Appends a score.
     pub(crate) fn add(&mut self, score: Score, arch: &Arch, value: ScoreValue) -> Result<(), PadaError> {
-        let line = format!("{score},{arch},{}\n", value.value);
-        let written = self.file.write_all(line.as_bytes());
-        written.map_err(|source| PadaError::Write { path: self.path.clone(), source })
+        self.lines.add(&format!("{score},{arch},{}", value.value))
     }
 }
 

@@ -11,7 +11,7 @@ use pada_trainer::ArchScore;
 
 use crate::config::TruthName;
 use crate::error::PadaError;
-use crate::eval::fusion::{Columns, FusionPlan};
+use crate::eval::fusion::{FusedScores, at};
 use crate::run::network::Network;
 
 /// The benchmark tables that a ranking is compared with. The first one is the main table.
@@ -87,8 +87,7 @@ impl Tables {
         &self,
         network: &Network,
         scores: &[ArchScore],
-        zero_cost: Option<&(&FusionPlan, Columns)>,
-        fused: Option<&[f64]>,
+        fused: Option<&FusedScores<'_>>,
     ) -> Result<Vec<Agreement>, PadaError> {
         let mut agreements = Vec::new();
         for Table { truth, short_runs, note } in &self.0 {
@@ -96,14 +95,12 @@ impl Tables {
                 (0..scores.len()).filter(|&i| truth.accuracy(&scores[i].arch).is_some()).collect();
             let archs: Vec<Arch> = known.iter().map(|&i| scores[i].arch.clone()).collect();
             let predicted: Vec<f64> = known.iter().map(|&i| scores[i].accuracy()).collect();
-            let fused = fused.map(|fused| known.iter().map(|&i| fused[i]).collect::<Vec<f64>>());
-            let zero_cost = zero_cost.map(|(plan, columns)| (plan, columns.at(&known)));
             let column =
                 |table: &BenchmarkTable| archs.iter().filter_map(|a| table.accuracy(a)).collect::<Vec<_>>();
             let mut baselines: Vec<(String, Vec<f64>)> =
                 network.baselines(&archs)?.into_iter().map(|(name, list)| (name.to_owned(), list)).collect();
-            if let Some((plan, columns)) = zero_cost.as_ref().filter(|_| !known.is_empty()) {
-                for (name, list) in plan.baselines(columns)? {
+            if let Some(fused) = fused.filter(|_| !known.is_empty()) {
+                for (name, list) in fused.baselines(&known)? {
                     if baselines.iter().all(|(other, _)| *other != name) {
                         baselines.push((name, list));
                     }
@@ -115,16 +112,17 @@ impl Tables {
             if main.name() != truth.name() && archs.iter().all(|arch| main.accuracy(arch).is_some()) {
                 baselines.push((scratch, column(main)));
             }
-            let baselines: Vec<(&str, Vec<f64>)> =
-                baselines.iter().map(|(name, list)| (name.as_str(), list.clone())).collect();
-            let size = zero_cost.as_ref().map(|(_, columns)| columns.size());
+            let (names, lists): (Vec<String>, Vec<Vec<f64>>) = baselines.into_iter().unzip();
+            let baselines: Vec<(&str, Vec<f64>)> = names.iter().map(String::as_str).zip(lists).collect();
+            let sizes = fused.map(|fused| fused.sizes(&known));
+            let scores = fused.and_then(|fused| fused.fused.as_ref()).map(|fused| at(fused, &known));
             let lists = ScoreLists {
                 truth: &column(truth),
                 supernet: &predicted,
                 params: &baselines[0].1,
-                size: size.as_deref(),
+                size: sizes.as_deref(),
                 zero_cost: &baselines,
-                fused: fused.as_deref(),
+                fused: scores.as_deref(),
             };
             let mut agreement = Agreement::of(truth.name(), &lists, &Bootstrap::default())?;
             agreement.ceiling = ceiling(truth)?;

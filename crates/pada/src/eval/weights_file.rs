@@ -6,7 +6,6 @@ use pada_graph::{Lower, Shape, WeightLayout};
 use pada_metrics::Fusion;
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{Checkpoint, Observer, image_shape, weights_sha256};
-use pada_zerocost::Score;
 
 use crate::config::{
     ComputeConfig, ConfigError, FusePart, RankArchs, RankSplit, Recalibration, SupernetConfig, TrainPart,
@@ -126,8 +125,6 @@ pub struct RankJob {
     pub fuse: Vec<FusePart>,
     /// How the ranks become one score.
     pub fusion: Fusion,
-    /// Zero-cost scores to compare with, beside those that are fused.
-    pub zero_cost: Vec<Score>,
 }
 
 /// Seed of a random list of architectures, because weights from a file have no run with a seed.
@@ -161,12 +158,11 @@ pub fn rank_weights(
             ("executor", opened.executor.name().to_owned()),
         ])?;
     }
-    let compares = !job.fuse.is_empty() || !job.zero_cost.is_empty();
-    let plan = compares.then(|| FusionPlan {
+    let plan = (!job.fuse.is_empty()).then(|| FusionPlan {
         supernet: supernet.clone(),
         fuse: job.fuse.clone(),
         fusion: job.fusion,
-        zero_cost: job.zero_cost.clone(),
+        zero_cost: vec![],
         images: ZERO_COST_IMAGES,
     });
     let trainable = opened.trainable.clone();

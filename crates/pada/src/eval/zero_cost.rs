@@ -1,15 +1,19 @@
 //! Zero-cost scores of architectures, with the network of a search space that was just initialised or with given weights.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
 use pada_data::InMemoryDataset;
 use pada_engine::Engine;
-use pada_exec::{Images, Inspect, Precision};
-use pada_graph::{Graph, Lower, Shape};
+use pada_exec::{Images, Precision};
+use pada_graph::{Lower, Shape};
 use pada_models::{Norms, init_weights};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::{Observer, RngStream, TrainError};
-use pada_zerocost::{Score, ScoreKind, ScoreValue, ScoringBatch, Weights, ZeroCostScorer};
+use pada_zerocost::{Score, ScoreKind, ScoreValue, ScoringBatch, Weights, ZeroCostScorer, structural};
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
 
 use crate::config::{ConfigError, SupernetConfig};
 use crate::error::PadaError;
@@ -30,8 +34,9 @@ pub struct ZeroCost {
 }
 
 impl ZeroCost {
-    /// Creates the network with weights drawn from `seed`, and takes the first `batch` images of a data set, at least one; twice as many for scores that
-    /// compare batches, if there are enough. Convolutions have no bias, and batch norms have scale and shift, as in stand-alone networks.
+    /// Creates the network with weights drawn from `seed`, and takes the first `batch` images of a data set, at least one; twice as many for
+    /// scores that compare batches, if there are enough. Convolutions have no bias, and batch norms have scale and shift, as in stand-alone
+    /// networks.
     ///
     /// # Errors
     /// Returns an error if the space does not have the size of the config.
@@ -44,7 +49,7 @@ impl ZeroCost {
         let shape = Shape::new(images.channels, images.height, images.width);
         let net = build::network(config.size()?, Norms::Affine, shape, images.classes);
         let weights = init_weights(net.weights(), &mut RngStream::Init.stream(seed));
-        Self::of(config, net, weights, Weights::Initial, (images, batch), seed)
+        Self::of(config, net, weights, Weights::Initial, images, batch, seed)
     }
 
     /// Takes given weights of a supernet instead, in the order of [`crate::weight_layout`].
@@ -59,7 +64,7 @@ impl ZeroCost {
     ) -> Result<Self, ConfigError> {
         let shape = Shape::new(images.channels, images.height, images.width);
         let net = build::supernet(config, shape, images.classes)?;
-        Self::of(config, net, weights, Weights::Trained, (images, batch), 0)
+        Self::of(config, net, weights, Weights::Trained, images, batch, 0)
     }
 
     fn of(
@@ -67,7 +72,8 @@ impl ZeroCost {
         net: Box<dyn Lower>,
         weights: Vec<f32>,
         kind: Weights,
-        (images, batch): (&InMemoryDataset, usize),
+        images: &InMemoryDataset,
+        batch: usize,
         seed: u64,
     ) -> Result<Self, ConfigError> {
         let batch = batch.max(1);
@@ -97,7 +103,7 @@ impl ZeroCost {
         &self,
         score: Score,
         archs: &[Arch],
-        mut log: Option<&mut ScoreLog>,
+        log: Option<&mut ScoreLog>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<ScoreValue>, PadaError> {
         let live = archs.iter().map(|arch| self.live(arch)).collect::<Result<Vec<_>, _>>()?;
@@ -109,49 +115,30 @@ impl ZeroCost {
             known.extend(different.iter().filter_map(|&arch| Some((arch, log.get(score, arch)?))));
         }
         different.retain(|arch| !known.contains_key(arch));
-        // Structural scores are computed faster than they are written.
-        let mut log = log.take().filter(|_| score.kind() == ScoreKind::Passes);
-        // A single image does not keep several threads busy, so that each of them gets an architecture of its own.
-        let values =
-            match different.len() > 1 && (score.kind() == ScoreKind::Structure || !score.reads_images()) {
-                true => self.each_on_a_thread(score, &different, &mut log, observer)?,
-                false => {
-                    let mut engine = self.engine();
-                    let mut values = Vec::with_capacity(different.len());
-                    let mut failed = Ok(());
-                    self.one_after_the_other(score, &different, &mut engine, |value| {
-                        if let Some(log) = &mut log {
-                            failed = log.add(score, different[values.len()], value);
-                        }
-                        values.push(value);
-                        observer.on_scored(values.len(), different.len());
-                        failed.is_ok() && !observer.stop_requested()
-                    })?;
-                    failed?;
-                    values
-                }
-            };
-        if values.len() < different.len() {
-            return Err(TrainError::Stopped.into());
-        }
+        let values = match score.kind() {
+            ScoreKind::Structure => {
+                let structural = |arch: &&Arch| {
+                    let value = structural(score, &self.net.lower(arch)?, self.net.weights());
+                    let value = value.expect("a score of the structure needs no pass");
+                    Ok::<_, PadaError>(ScoreValue { value, reason: None })
+                };
+                different.par_iter().map(structural).collect::<Result<Vec<_>, _>>()?
+            }
+            ScoreKind::Passes => self.with_passes(score, &different, log, observer)?,
+        };
         known.extend(different.into_iter().zip(values));
         Ok(live.iter().map(|arch| known[arch]).collect())
     }
 
     /// Returns the number of distinct networks of some architectures.
     pub(crate) fn networks(&self, archs: &[Arch]) -> Result<usize, PadaError> {
-        let live =
-            archs.iter().map(|arch| self.live(arch)).collect::<Result<std::collections::HashSet<_>, _>>()?;
+        let live = archs.iter().map(|arch| self.live(arch)).collect::<Result<HashSet<_>, _>>()?;
         Ok(live.len())
     }
 
     /// Returns the number of images of a batch.
     pub fn batch(&self) -> usize {
         self.batch.min(self.labels.len())
-    }
-
-    fn engine(&self) -> Engine {
-        Engine::new(self.net.weights().clone(), self.weights.clone(), Precision::F32)
     }
 
     fn batches(&self) -> Vec<ScoringBatch<'_>> {
@@ -162,68 +149,76 @@ impl ZeroCost {
         pixels.zip(self.labels.chunks(self.batch)).map(batch).collect()
     }
 
-    /// Scores architectures until `take` returns false.
-    fn one_after_the_other(
+    /// Computes scores that need passes through the networks.
+    fn with_passes(
         &self,
         score: Score,
         archs: &[&Arch],
-        executor: &mut dyn Inspect,
-        mut take: impl FnMut(ScoreValue) -> bool,
-    ) -> Result<(), PadaError> {
-        let batches = self.batches();
-        let mut scorer = ZeroCostScorer::new(score, executor, &batches, self.kind, self.seed)?;
-        for arch in archs {
-            if !take(scorer.score(&self.graph(arch)?)?) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn each_on_a_thread(
-        &self,
-        score: Score,
-        archs: &[&Arch],
-        log: &mut Option<&mut ScoreLog>,
+        mut log: Option<&mut ScoreLog>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<ScoreValue>, PadaError> {
-        /// Number of architectures between two looks at the observer, per thread.
-        const AT_ONCE: usize = 64;
-        let threads = rayon::current_num_threads();
-        let mut values = Vec::with_capacity(archs.len());
-        for part in archs.chunks(AT_ONCE * threads) {
-            let share = part.len().div_ceil(threads);
-            let found = std::thread::scope(|scope| {
-                let work = |archs: &'_ [&Arch]| {
-                    let mut values = Vec::with_capacity(archs.len());
-                    let one =
-                        rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one more thread");
-                    let mut engine = self.engine();
-                    let done = one.install(|| {
-                        self.one_after_the_other(score, archs, &mut engine, |value| {
-                            values.push(value);
-                            true
-                        })
-                    });
-                    done.map(|()| values)
-                };
-                let threads: Vec<_> =
-                    part.chunks(share).map(|archs| scope.spawn(move || work(archs))).collect();
-                let joined = threads.into_iter().map(|thread| thread.join().expect("a panic is a bug"));
-                joined.collect::<Result<Vec<_>, PadaError>>()
-            })?;
-            for (&arch, value) in part.iter().zip(found.into_iter().flatten()) {
-                if let Some(log) = log {
-                    log.add(score, arch, value)?;
-                }
-                values.push(value);
+        // A single image does not keep several threads busy, so that each of them gets architectures of its own.
+        let workers = if score.reads_images() { 1 } else { rayon::current_num_threads().min(archs.len()) };
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let mut values: Vec<Option<ScoreValue>> = vec![None; archs.len()];
+        std::thread::scope(|scope| {
+            let (send, receive) = channel();
+            for _ in 0..workers {
+                let send = send.clone();
+                let work = || self.work(score, archs, &next, &stop, send);
+                scope.spawn(move || match workers {
+                    1 => work(),
+                    _ => ThreadPoolBuilder::new()
+                        .num_threads(1)
+                        .build()
+                        .expect("one more thread")
+                        .install(work),
+                });
             }
-            observer.on_scored(values.len(), archs.len());
-            if observer.stop_requested() {
-                break;
+            drop(send);
+            for (done, found) in (1..).zip(receive) {
+                let (place, value) = found?;
+                if let Some(log) = &mut log {
+                    log.add(score, archs[place], value)?;
+                }
+                values[place] = Some(value);
+                observer.on_scored(done, archs.len());
+                stop.fetch_or(observer.stop_requested(), Ordering::Relaxed);
+            }
+            Ok::<_, PadaError>(())
+        })?;
+        values.into_iter().collect::<Option<_>>().ok_or_else(|| TrainError::Stopped.into())
+    }
+
+    /// Scores the next architecture that no other worker has taken, until there is none or `stop` is set.
+    fn work(
+        &self,
+        score: Score,
+        archs: &[&Arch],
+        next: &AtomicUsize,
+        stop: &AtomicBool,
+        send: Sender<Result<(usize, ScoreValue), PadaError>>,
+    ) {
+        let mut engine = Engine::new(self.net.weights().clone(), self.weights.clone(), Precision::F32);
+        let batches = self.batches();
+        let mut scorer = match ZeroCostScorer::new(score, &mut engine, &batches, self.kind, self.seed) {
+            Ok(scorer) => scorer,
+            Err(error) => {
+                // A receiver that is gone has an error of its own already.
+                send.send(Err(error.into())).ok();
+                return;
+            }
+        };
+        while !stop.load(Ordering::Relaxed) {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(arch) = archs.get(place) else { return };
+            let value = self.net.lower(arch).map_err(PadaError::from);
+            let value = value.and_then(|graph| Ok((place, scorer.score(&graph)?)));
+            // After an error, nobody receives any more.
+            if send.send(value).is_err() {
+                return;
             }
         }
-        Ok(values)
     }
 
     /// Returns the architecture without operations that cannot influence the output of its network.
@@ -233,9 +228,5 @@ impl ZeroCost {
         Ok(Arch::new(
             arch.choices().iter().zip(active).map(|(&op, on)| if on { op } else { 0 }).collect::<Vec<_>>(),
         ))
-    }
-
-    fn graph(&self, live: &Arch) -> Result<Graph, PadaError> {
-        Ok(self.net.lower(live)?)
     }
 }

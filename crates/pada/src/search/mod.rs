@@ -21,7 +21,7 @@ use crate::config::{
     ComputeConfig, Config, ConfigError, FusePart, Recalibration, SupernetConfig, ZERO_COST_IMAGES,
 };
 use crate::error::PadaError;
-use crate::eval::arch_files::{read_numbers, write_file};
+use crate::eval::arch_files::{read_numbers, write_table};
 use crate::eval::fusion::SEED;
 use crate::eval::ranking::images_record;
 use crate::eval::weights_file::WeightsFile;
@@ -168,9 +168,9 @@ impl TrainedRun {
             recalibrate: config.scored_on().recalibrate,
             part: &inputs.whole,
             identity: config.identity().to_string(),
+            fused: Fused::new(job, config.network(), &inputs.images)?,
         };
-        let fused = Fused::new(job, config.network(), &inputs.images)?;
-        trained.with_weights(|weights| search(job, &inputs.scoring, weights, (about, fused), observer))
+        trained.with_weights(|weights| search(job, &inputs.scoring, weights, about, observer))
     }
 }
 
@@ -187,9 +187,9 @@ pub fn search_weights(
     let mut opened = file.open(place)?;
     let part = opened.part.clone();
     let (compute, recalibrate) = (file.compute, file.recalibrate);
-    let about = About { compute, recalibrate, part: &part, identity: String::new() };
     let fused = Fused::new(job, &file.supernet, &opened.trainable)?;
-    opened.with_weights(|scoring, weights| search(job, scoring, weights, (about, fused), observer))
+    let about = About { compute, recalibrate, part: &part, identity: String::new(), fused };
+    opened.with_weights(|scoring, weights| search(job, scoring, weights, about, observer))
 }
 
 /// Properties of the supernet of a search, apart from its weights.
@@ -199,6 +199,7 @@ struct About<'a> {
     part: &'a SubSpace,
     /// The settings that determine which weights an architecture has.
     identity: String,
+    fused: Fused,
 }
 
 impl About<'_> {
@@ -219,7 +220,7 @@ fn search(
     job: &SearchJob,
     scoring: &Scoring,
     mut weights: Weights<'_, '_>,
-    (about, fused): (About<'_>, Fused),
+    about: About<'_>,
     observer: &mut dyn Observer,
 ) -> Result<SearchResult, PadaError> {
     let (started, images) = (Instant::now(), scoring.eval_set());
@@ -228,7 +229,7 @@ fn search(
     let subject = about.subject(scoring, weights.executor);
     weights.executor.deferred_error().map_err(TrainError::from)?;
     let (mut cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
-    let fused = RefCell::new(fused);
+    let fused = RefCell::new(about.fused);
     let mut scorer = scoring.scorer(&mut weights, &images);
     known.iter().try_for_each(|score| scorer.remember(score))?;
     let (mut visited, mut scored, most) = (0, 0, job.method.most());
@@ -436,16 +437,19 @@ impl<'a> Costs<'a> {
 }
 
 fn write_found(path: &Path, archs: &[FoundArch]) -> Result<(), PadaError> {
-    let mut csv = csv::Writer::from_writer(vec![]);
-    const INTO_MEMORY: &str = "memory takes every record";
-    csv.write_record(["arch", "score", "fused", "params", "macs", "latency", "text"]).expect(INTO_MEMORY);
-    for found in archs {
+    let rows = archs.iter().map(|found| {
         let FoundArch { arch, text, score, fused, params, macs, latency } = found;
-        let optional = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
-        let (fused, latency) = (optional(*fused), optional(*latency));
-        let numbers = [score.to_string(), fused, params.to_string(), macs.to_string(), latency];
-        let [score, fused, params, macs, latency] = &numbers;
-        csv.write_record([arch, score, fused, params, macs, latency, text]).expect(INTO_MEMORY);
-    }
-    write_file(path, &csv.into_inner().expect(INTO_MEMORY))
+        let optional = |number: &Option<f64>| number.map_or_else(String::new, |number| number.to_string());
+        let (fused, latency) = (optional(fused), optional(latency));
+        vec![
+            arch.clone(),
+            score.to_string(),
+            fused,
+            params.to_string(),
+            macs.to_string(),
+            latency,
+            text.clone(),
+        ]
+    });
+    write_table(path, ["arch", "score", "fused", "params", "macs", "latency", "text"], rows)
 }

@@ -1,6 +1,6 @@
 use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use pada_space::SearchSpace;
 use pada_trainer::{ArchScore, write_durably};
@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::ComputeConfig;
 use crate::error::PadaError;
 use crate::eval::arch_files::not_written;
+use crate::eval::line_file::LineFile;
 use crate::run::folder::lock;
 
 const SCORES: &str = "scores.csv";
 const SUBJECT: &str = "subject.json";
-const HEADER: &str = "arch,correct,total\n";
+const HEADER: &str = "arch,correct,total";
 
 /// Everything that the scores of a folder depend on. Scores with another subject are not comparable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +39,7 @@ pub(crate) struct Subject {
 ///
 /// Only one process can open the folder at a time. The lock ends with the process.
 pub(crate) struct ScoreCache {
-    path: PathBuf,
-    file: File,
+    lines: LineFile,
     _lock: File,
 }
 
@@ -51,11 +51,8 @@ impl ScoreCache {
         images: usize,
         space: &dyn SearchSpace,
     ) -> Result<(Self, Vec<ArchScore>), PadaError> {
-        let write = |path: &Path| {
-            let path = path.to_owned();
-            move |source| PadaError::Write { path, source }
-        };
-        std::fs::create_dir_all(folder).map_err(write(folder))?;
+        let write = |source| PadaError::Write { path: folder.into(), source };
+        std::fs::create_dir_all(folder).map_err(write)?;
         let lock = lock(folder)?;
         check_subject(&folder.join(SUBJECT), subject)?;
         let path = folder.join(SCORES);
@@ -68,21 +65,14 @@ impl ScoreCache {
         if whole < text.len() {
             tracing::warn!("{}: the last lines are damaged and will be scored again", path.display());
         }
-        let mut options = File::options();
-        let mut file = options.create(true).truncate(false).append(true).open(&path).map_err(write(&path))?;
-        file.set_len(whole as u64).map_err(write(&path))?;
-        if whole == 0 {
-            file.write_all(HEADER.as_bytes()).map_err(write(&path))?;
-        }
-        Ok((Self { path, file, _lock: lock }, scores))
+        let lines = LineFile::open(&path, whole, HEADER)?;
+        Ok((Self { lines, _lock: lock }, scores))
     }
 
     /// Appends a score.
     pub(crate) fn add(&mut self, score: &ArchScore) -> Result<(), PadaError> {
         let ArchScore { arch, correct, total } = score;
-        let line = format!("{arch},{correct},{total}\n");
-        let written = self.file.write_all(line.as_bytes());
-        written.map_err(|source| PadaError::Write { path: self.path.clone(), source })
+        self.lines.add(&format!("{arch},{correct},{total}"))
     }
 }
 
@@ -126,7 +116,8 @@ pub fn read_search_scores(
 
 /// Reads all lines up to the first damaged one. Returns their scores and their length in bytes.
 fn read_lines(text: &[u8], images: usize, space: &dyn SearchSpace) -> (Vec<ArchScore>, usize) {
-    let Some(mut rest) = text.strip_prefix(HEADER.as_bytes()) else { return (vec![], 0) };
+    let rest = text.strip_prefix(HEADER.as_bytes()).and_then(|rest| rest.strip_prefix(b"\n"));
+    let Some(mut rest) = rest else { return (vec![], 0) };
     let mut scores = Vec::new();
     while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
         let Some(score) = read_line(&rest[..end], images, space) else { break };

@@ -1,5 +1,7 @@
 //! The sections of config files with their keys.
 
+use pada_zerocost::Score;
+
 use super::KeyDefault::{By, ByUnless, Is, Required, Unless, Unset};
 use super::Kind::{Constraints, Number, Numbers, OneOf, Text, Texts, Whole, Wholes};
 use super::{Chosen, Group, Key, Kind, Section, key, key_of, section};
@@ -592,46 +594,16 @@ fn archs(chosen: &dyn Chosen) -> Option<&'static str> {
 const TABLES: &[&str] =
     &["mini", "nb201", "nb201-cifar100", "nb201-imagenet16", "nas-bench-macro", "darts-214", "darts-1000"];
 
-/// All zero-cost scores, and the score of the supernet as a part of a fused score.
-const ZERO_COST: &[&str] = &[
-    "params",
-    "flops",
-    "active-conv-params",
-    "conv-depth",
-    "pools",
-    "synflow",
-    "jacov",
-    "epe",
-    "nwot",
-    "swap",
-    "grad-norm",
-    "snip",
-    "plain",
-    "fisher",
-    "l2-norm",
-    "zen",
-    "zico",
-];
-const PARTS: &[&str] = &[
-    "supernet",
-    "params",
-    "flops",
-    "active-conv-params",
-    "conv-depth",
-    "pools",
-    "synflow",
-    "jacov",
-    "epe",
-    "nwot",
-    "swap",
-    "grad-norm",
-    "snip",
-    "plain",
-    "fisher",
-    "l2-norm",
-    "zen",
-    "zico",
-];
+/// The parts of a fused score: the score of the supernet, and all zero-cost scores.
+const PARTS: [&str; Score::NAMES.len() + 1] = {
+    let mut parts = ["supernet"; Score::NAMES.len() + 1];
+    let mut i = 0;
+    while i < Score::NAMES.len() {
+        parts[i + 1] = Score::NAMES[i];
+        i += 1;
+    }
+    parts
+};
 
 const SCORED_ON: [Key; 6] = [
     key(
@@ -698,7 +670,7 @@ pub(super) const RANK: Section = Section {
             ),
             key(
                 "fuse",
-                Kind::SomeOf(PARTS),
+                Kind::SomeOf(&PARTS),
                 Is("[\"supernet\", \"active-conv-params\", \"jacov\", \"synflow\"]"),
                 "Scores whose ranks are fused to one ranking, which orders the best architectures: `supernet`, and zero-cost scores. An empty list fuses nothing.",
             ),
@@ -710,7 +682,7 @@ pub(super) const RANK: Section = Section {
             ),
             key(
                 "zero_cost",
-                Kind::SomeOf(ZERO_COST),
+                Kind::SomeOf(&Score::NAMES),
                 Is("[\"synflow\", \"nwot\", \"jacov\"]"),
                 "Zero-cost scores to compare with, beside those that are fused. They are computed from an untrained network of the size of the supernet.",
             ),
