@@ -73,6 +73,48 @@ fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
 }
 
 #[test]
+fn a_run_folder_in_place_of_its_file_of_weights_names_the_file_and_its_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut args = small_run(folder.path());
+    args.extend(["--set", "train.epochs=1", "--out", text(&run)].map(str::to_owned));
+    assert_eq!(call(&args).code, 0);
+    let csv = folder.path().join("scores.csv");
+    let rank = |weights: &Path| {
+        call(&[
+            "rank",
+            "--weights",
+            text(weights),
+            "--data",
+            "mini",
+            "--out",
+            text(&csv),
+            "--archs",
+            "random:2",
+        ])
+    };
+    let file = format!("--weights {}", run.join("epoch-0001.safetensors").display());
+    rank(&run).fails(2, &["the folder of a run", &file, "--space nb201 --channels 8 --cells 1"]);
+    // Without checkpoint, of one architecture, and of no run.
+    std::fs::remove_file(run.join("epoch-0001.safetensors")).unwrap();
+    rank(&run).fails(2, &["no checkpoint", "pada --resume"]);
+    let alone = folder.path().join("alone");
+    let mut args =
+        [vec!["retrain".to_owned(), "--arch".to_owned(), "333333".to_owned()], small_retrain()].concat();
+    args.extend(["--out", text(&alone)].map(str::to_owned));
+    assert_eq!(call(&args).code, 0);
+    rank(&alone).fails(2, &["trained one architecture", "pada export --weights"]);
+    rank(folder.path()).fails(2, &["weights are read from files"]);
+    assert!(!csv.exists());
+    // Runs that choose weights for each architecture.
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    let close =
+        pada::RunConfig::parse(&config, Path::new("config.toml")).unwrap().with("update.rule=close").unwrap();
+    std::fs::write(run.join("config.toml"), close.to_toml()).unwrap();
+    rank(&run).fails(2, &["chooses weights for each architecture", "pada search"]);
+}
+
+#[test]
 fn runs_without_out_are_numbered() {
     let folder = tempfile::tempdir().unwrap();
     let mut args = small_run(folder.path());

@@ -103,7 +103,7 @@ fn settings_that_do_not_suit_the_images_are_named() {
         ("data.image_size=16", ["mini", "a fixed size"]),
         ("data.damaged=skip", ["data.damaged", "unless data.image_size"]),
         ("augment.resized_crop={area=[0.1,1.0],ratio=[1.0,1.0]}", ["augment.resized_crop", "photographs"]),
-        ("augment.cutout=0", ["augment.cutout", "at least 1"]),
+        ("augment.cutout=0", ["augment.cutout", "1 or larger"]),
     ] {
         let padding = if setting.starts_with("data.image") { "augment.crop_padding=0" } else { "name=x" };
         call(&["--set", setting, "--set", padding]).fails(2, &words);

@@ -113,7 +113,7 @@ fn nb201_from_photographs_to_onnx() {
 
 #[test]
 fn darts_from_photographs_to_onnx() {
-    let whole = "retrain={auxiliary=0.4,drop_path=0.2,warm_up=1,ema=0.9}";
+    let whole = "retrain={auxiliary=0.4,drop_path=0.2,dropout=0.2,warm_up=1,ema=0.9}";
     search_retrain_export("darts", &[whole, "train.label_smoothing=0.1", "augment.cutout=16"]);
 }
 

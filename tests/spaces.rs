@@ -111,7 +111,7 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
         ("proxyless", "supernet.cells=4", &["`supernet.cells` has no effect", "\"nb201\" or \"darts\""]),
         ("macro", "supernet.channels=16", &["`supernet.channels` has no effect", "\"nb201\""]),
         ("darts", "rank.recalibrate={images=10,batch=5}", &["`rank.recalibrate` has no effect", "batch"]),
-        ("proxyless", "rank.recalibrate={images=0,batch=5}", &["rank.recalibrate.images", "at least 1"]),
+        ("proxyless", "rank.recalibrate={images=0,batch=5}", &["rank.recalibrate.images", "1 or larger"]),
         ("darts", "rank.archs=all", &["`rank.archs` is all", "too large"]),
         ("darts", "rank.truth=nb201", &["rank.truth", "darts-214 or darts-1000 of darts"]),
         ("darts", "rank.archs=truth", &["`rank.archs` is truth", "no rank.truth"]),

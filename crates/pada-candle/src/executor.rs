@@ -112,7 +112,7 @@ impl CandleExecutor {
         Ok(())
     }
 
-    /// `[slots, B, 1, 1, 1]`. `None` if the graph drops no paths.
+    /// `[slots, B, 1, 1, 1]`. `None` if the graph drops nothing.
     fn drop_path(&self, graph: &Graph, factors: &[f32], images: usize) -> Result<Option<Tensor>> {
         let slots = graph.drop_path_slots();
         if slots == 0 {

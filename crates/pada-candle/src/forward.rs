@@ -81,6 +81,14 @@ pub(crate) fn forward(
                 Some(factors) => inputs[0].broadcast_mul(&factors.get(*slot)?)?,
                 None => inputs[0].clone(),
             },
+            Op::Dropout { slot } => match drop_path {
+                Some(factors) => {
+                    let (channels, images) = (node.shape.channels, images.dim(0)?);
+                    let factors = factors.narrow(0, *slot, channels)?.reshape((channels, images))?;
+                    inputs[0].broadcast_mul(&factors.t()?.reshape((images, channels, 1, 1))?)?
+                }
+                None => inputs[0].clone(),
+            },
             Op::Align { share } => {
                 // Detached, because the anchor gets no gradient.
                 let distance = (inputs[1] - inputs[0].detach())?.sqr()?.mean_all()?;

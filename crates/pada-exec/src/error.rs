@@ -49,12 +49,12 @@ pub enum ExecError {
         /// The number of the batch's outputs.
         expected: usize,
     },
-    /// Drop-path needs one number per slot and image.
-    #[error("there are {found} drop-path factors for {slots} slots and {images} images")]
+    /// Drop-path and dropout need one number per slot and image.
+    #[error("there are {found} factors of drop-path and dropout for {slots} slots and {images} images")]
     DropPath {
         /// The number that was found.
         found: usize,
-        /// Number of drop-path slots of the graph.
+        /// Number of slots of the graph.
         slots: usize,
         /// B.
         images: usize,

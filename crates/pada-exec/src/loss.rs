@@ -14,7 +14,7 @@ pub struct LossSpec<'a> {
     pub image_weights: Option<&'a [f32]>,
     /// Label-smoothing factor ε, in `0.0..1.0`, as PyTorch's `label_smoothing`.
     pub label_smoothing: f32,
-    /// `[slots, B]`, the factors of the graph's [`pada_graph::Op::DropPath`] nodes. Empty if the graph has none.
+    /// `[slots, B]`, the factors of the graph's [`pada_graph::Op::DropPath`] and [`pada_graph::Op::Dropout`] nodes. Empty if the graph has none.
     pub drop_path: &'a [f32],
 }
 

@@ -54,6 +54,9 @@ pub enum GraphError {
         "this network does not support alignment with an anchor; use another training rule than magic-at"
     )]
     NoAlignment,
+    /// Dropout needs a classifier, see [`crate::Graph::with_dropout`].
+    #[error("the network does not end in a linear layer, so it has no classifier whose input can be dropped")]
+    NoClassifier,
     /// The shape of a weight does not fit the operation.
     #[error("{op}: weight {name} has shape {found:?} instead of {expected:?}")]
     WeightShape {

@@ -50,13 +50,40 @@ impl Graph {
             && readers.all(|node| matches!(&node.op, Op::Norm(norm) if norm.statistics == Statistics::Batch))
     }
 
-    /// Returns the number of drop-path slots: the factors that each image needs.
+    /// Returns the number of slots of drop-path and dropout: the factors that each image needs.
     pub fn drop_path_slots(&self) -> usize {
-        let slot = |node: &Node| match node.op {
+        let end = |node: &Node| match node.op {
             Op::DropPath { slot } => Some(slot + 1),
+            Op::Dropout { slot } => Some(slot + node.shape.channels),
             _ => None,
         };
-        self.nodes.iter().filter_map(slot).max().unwrap_or(0)
+        self.nodes.iter().filter_map(end).max().unwrap_or(0)
+    }
+
+    /// Returns the slots of dropout.
+    pub fn dropout_slots(&self) -> impl Iterator<Item = usize> + '_ {
+        let slots = |node: &Node| match node.op {
+            Op::Dropout { slot } => slot..slot + node.shape.channels,
+            _ => 0..0,
+        };
+        self.nodes.iter().flat_map(slots)
+    }
+
+    /// Returns the same graph with dropout on the input of the classifier, the linear layer that computes the logits. Its slots follow all
+    /// others.
+    ///
+    /// # Errors
+    /// Returns [`GraphError::NoClassifier`] if the output is not a linear layer.
+    pub fn with_dropout(&self) -> Result<Graph, GraphError> {
+        let mut nodes = self.nodes.clone();
+        let Some(mut classifier) = nodes.pop().filter(|node| matches!(node.op, Op::Linear { .. })) else {
+            return Err(GraphError::NoClassifier);
+        };
+        let (op, shape) =
+            (Op::Dropout { slot: self.drop_path_slots() }, self.node(classifier.inputs[0]).shape);
+        let inputs = std::mem::replace(&mut classifier.inputs, vec![NodeId(nodes.len())]);
+        nodes.extend([Node { op, inputs, shape }, classifier]);
+        Ok(Graph { nodes })
     }
 
     /// Returns the weights that the graph reads, without repeats, in the order of the layout, and without running statistics.
@@ -327,6 +354,11 @@ impl<'a> GraphBuilder<'a> {
     /// Adds drop-path, see [`Op::DropPath`].
     pub fn drop_path(&mut self, x: NodeId, slot: usize) -> NodeId {
         self.push(Op::DropPath { slot }, vec![x], self.shape(x))
+    }
+
+    /// Adds dropout, see [`Op::Dropout`].
+    pub fn dropout(&mut self, x: NodeId, slot: usize) -> NodeId {
+        self.push(Op::Dropout { slot }, vec![x], self.shape(x))
     }
 
     /// Adds `share` · the cross entropy of auxiliary logits to the loss, see [`Op::Auxiliary`].

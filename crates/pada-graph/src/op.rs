@@ -221,6 +221,12 @@ pub enum Op {
         /// Row of the factors.
         slot: usize,
     },
+    /// Dropout: multiplies each channel of each image by a factor of its own, 0 if the channel is dropped and 1 / (1 − p) otherwise, as
+    /// `torch.nn.Dropout` on a vector. The factors are C rows of those of drop-path. It is the identity in evaluation mode.
+    Dropout {
+        /// Row of the factors of channel 0. Those of the other channels follow.
+        slot: usize,
+    },
     /// Adds `share` · the cross entropy of its input, the logits of an auxiliary head, to the loss, with the same image weights and label
     /// smoothing as the main loss. It is a side node: no node reads it, and it is never the output.
     Auxiliary {
@@ -263,6 +269,7 @@ impl Op {
             Self::Linear { .. } => "linear layer",
             Self::Align { .. } => "alignment",
             Self::DropPath { .. } => "drop-path",
+            Self::Dropout { .. } => "dropout",
             Self::Auxiliary { .. } => "auxiliary loss",
         }
     }

@@ -84,7 +84,8 @@ fn knowledge(op: &Op, inputs: &[Known]) -> Known {
         Op::Norm(_) if inputs[0] != No => Constant,
         Op::Norm(_) => No,
         Op::Align { .. } if all(Zero) => Zero,
-        Op::DropPath { .. } if inputs[0] == Zero => Zero,
-        Op::Linear { .. } | Op::Align { .. } | Op::DropPath { .. } | Op::Auxiliary { .. } => No,
+        Op::DropPath { .. } | Op::Dropout { .. } if inputs[0] == Zero => Zero,
+        Op::DropPath { .. } | Op::Dropout { .. } => No,
+        Op::Linear { .. } | Op::Align { .. } | Op::Auxiliary { .. } => No,
     }
 }

@@ -48,6 +48,28 @@ fn simplifying_twice_changes_nothing_and_reads_only_earlier_nodes() {
 }
 
 #[test]
+fn dropout_reads_the_input_of_the_classifier_and_its_slots_follow_all_others() {
+    let mut layout = WeightLayout::new();
+    let mut push = |name: &str, shape: Vec<usize>| {
+        layout.push(WeightSpec { name: name.into(), shape, init: Init::Constant(0.0), owner: None })
+    };
+    let classifier = (push("weight", vec![4, 3]), push("bias", vec![4]));
+    let mut g = GraphBuilder::new(&layout);
+    let x = g.input(Shape::new(3, 8, 8));
+    let x = g.drop_path(x, 6);
+    let graph = g.classified(x, classifier).unwrap();
+    let dropped = graph.with_dropout().unwrap();
+    let names: Vec<_> = dropped.nodes().iter().map(|node| node.op.name()).collect();
+    assert_eq!(names, ["input", "drop-path", "global average", "dropout", "linear layer"]);
+    assert_eq!((graph.drop_path_slots(), dropped.drop_path_slots()), (7, 10));
+    assert_eq!(dropped.dropout_slots().collect::<Vec<_>>(), [7, 8, 9]);
+    assert_eq!(graph.dropout_slots().next(), None);
+    assert_eq!(dropped.simplified(), dropped);
+    let pooled = graph.up_to(NodeId(2));
+    assert_eq!(pooled.with_dropout().unwrap_err(), GraphError::NoClassifier);
+}
+
+#[test]
 fn images_that_cannot_be_halved_twice_are_refused() {
     // 3×3 with padding 1 maps 9 to 5, the 2×2 average maps 9 to 4: PyTorch's network fails on such sizes too.
     for (height, width) in [(9, 8), (8, 10), (6, 8), (0, 0)] {

@@ -25,7 +25,8 @@ const BATCH: usize = 5;
 const STEPS: usize = 3;
 const SHAPE: Shape = Shape { channels: 3, height: 32, width: 32 };
 
-const RECIPE: Recipe = Recipe { warm_up: 2, drop_path: 0.6, ema: Some(0.7), decayed: Decayed::Kernels };
+const RECIPE: Recipe =
+    Recipe { warm_up: 2, drop_path: 0.6, dropout: 0.5, ema: Some(0.7), decayed: Decayed::Kernels };
 
 /// Images whose classes differ in brightness.
 fn images() -> InMemoryDataset {
@@ -113,8 +114,8 @@ fn a_stopped_run_goes_on_bit_for_bit_with_average_and_dropped_paths() {
     }
 }
 
-/// The first step of the second epoch, without the trainer: a rate of 4/6 of the schedule's, paths dropped with probability .2,
-/// smoothed labels, decay on kernels alone.
+/// The first step of the second epoch, without the trainer: a rate of 4/6 of the schedule's, paths dropped with probability .2 and inputs
+/// of the classifier with .5, smoothed labels, decay on kernels alone.
 #[test]
 fn a_step_is_that_of_the_recipe() {
     let before = after_steps(RECIPE, STEPS);
@@ -126,11 +127,14 @@ fn a_step_is_that_of_the_recipe() {
     let graph = net().lower_to_train(&arch()).unwrap().simplified();
     let slots = graph.drop_path_slots();
     assert!(slots > 8, "{slots}");
+    let graph = graph.with_dropout().unwrap();
+    assert_eq!(graph.dropout_slots().next(), Some(slots));
     let mut rng = RngStream::DropPath.stream(0);
     // The first epoch draws too.
-    DropPaths { probability: 0.0, rng: &mut rng }.draw(slots * IMAGES);
-    let drop_path = DropPaths { probability: 0.2, rng: &mut rng }.draw(slots * BATCH);
-    assert!(drop_path.contains(&0.0) && drop_path.contains(&1.25));
+    DropPaths { probability: 0.0, dropout: 0.5, rng: &mut rng }.draw(&graph, IMAGES);
+    let drop_path = DropPaths { probability: 0.2, dropout: 0.5, rng: &mut rng }.draw(&graph, BATCH);
+    let (paths, inputs) = drop_path.split_at(slots * BATCH);
+    assert!(paths.contains(&0.0) && paths.contains(&1.25) && inputs.contains(&0.0) && inputs.contains(&2.0));
 
     let (places, set) = (drawn(STEPS), images());
     let pixels = pada_data::normalised(&set, &places).unwrap();

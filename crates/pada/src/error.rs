@@ -64,6 +64,14 @@ pub enum PadaError {
         /// The reason.
         reason: String,
     },
+    /// Weights are read from a file, but the folder of a run was given.
+    #[error("{path} is the folder of a run, and weights are read from a file; {advice}")]
+    NotAFile {
+        /// The folder.
+        path: PathBuf,
+        /// What to do instead.
+        advice: String,
+    },
     /// The constraints of a search are too narrow.
     #[error("none of {tried} random architectures is within the limits; choose wider limits")]
     NothingFits {

@@ -163,12 +163,12 @@ fn a_wrong_value_is_refused_in_the_users_words() {
         ("rank.truth=", "or \"none\" to unset it; it is empty"),
         (
             "data.train_images=",
-            "`data.train_images` must be an integer, 0 or larger, or \"none\" to unset it; it is empty",
+            "`data.train_images` must be an integer, 1 or larger, or \"none\" to unset it; it is empty",
         ),
         ("train={}", "the table is empty"),
         ("train=3", "`train` must be a section, [train]; it is 3"),
-        ("train.epochs=many", "`train.epochs` must be an integer, 0 or larger; it is \"many\""),
-        ("train.epochs=-1", "`train.epochs` must be an integer, 0 or larger; it is -1"),
+        ("train.epochs=many", "`train.epochs` must be an integer, 1 or larger; it is \"many\""),
+        ("train.epochs=-1", "`train.epochs` must be an integer, 1 or larger; it is -1"),
         ("train.epochs=true", "it is true"),
         (
             "train.schedule=cosin",
@@ -267,7 +267,7 @@ fn a_file_extends_another_and_errors_name_file_and_line() {
                 "\"importance\" or \"fair\"",
             ],
         ),
-        ("kind.toml", &["kind.toml:4", "`train.batch` must be an integer, 0 or larger; it is \"64\""]),
+        ("kind.toml", &["kind.toml:4", "`train.batch` must be an integer, 1 or larger; it is \"64\""]),
         ("inside.toml", &["inside.toml:3", "`images.smoothing.lest`; did you mean `images.smoothing.last`?"]),
         ("broken.toml", &["broken.toml:2"]),
         ("via.toml", &["wrong.toml:3", "`sede`; did you mean `seed`?"]),
@@ -478,12 +478,8 @@ fn bad_values_are_named() {
         ("train.rms_decay=0.9", "train.rms_decay"),
         ("train={optimizer=\"rmsprop\",rms_eps=0}", "train.rms_eps"),
         ("train={optimizer=\"nesterov\",momentum=0}", "train.momentum"),
-        ("augment.rand_augment={ops=0}", "augment.rand_augment.ops"),
         ("augment.rand_augment={magnitude=31}", "augment.rand_augment.magnitude"),
         ("augment={auto_augment=\"cifar10\",rand_augment={ops=1}}", "augment.rand_augment"),
-        ("rank.batch=0", "rank.batch"),
-        ("data.train_images=0", "data.train_images"),
-        ("supernet.cells=0", "supernet.cells"),
         ("supernet.cells=100000000000", "supernet.cells"),
         ("supernet.channels=100000000000", "supernet.channels"),
         ("name=../above", "name"),
@@ -504,6 +500,53 @@ fn bad_values_are_named() {
     }
     let error = mini.with("no equals sign").unwrap_err();
     assert!(matches!(error, ConfigError::Set { .. }), "{error}");
+}
+
+#[test]
+fn zero_is_refused_where_one_is_the_least() {
+    let run = RunConfig::mini();
+    let split = "split={rule=\"gradient-matching\"}";
+    for (before, key) in [
+        ("", "data.train_images"),
+        ("", "data.image_size"),
+        ("", "supernet.channels"),
+        ("", "supernet.cells"),
+        ("", "train.epochs"),
+        ("", "train.batch"),
+        ("", "augment.cutout"),
+        ("", "augment.rand_augment.ops"),
+        ("paths.rule=pareto", "paths.memory"),
+        ("update.rule=sumnas", "update.inner_steps"),
+        (CLOSE, "update.gate.embedding"),
+        (CLOSE, "update.gate.hidden"),
+        (split, "split.splits"),
+        (split, "split.samples"),
+        ("", "rank.images"),
+        ("", "rank.batch"),
+        ("supernet={space=\"macro\"}", "rank.recalibrate.images"),
+        ("supernet={space=\"macro\"}", "rank.recalibrate.batch"),
+    ] {
+        let run = if before.is_empty() { run.clone() } else { run.with(before).unwrap() };
+        let error = run.with(&format!("{key}=0")).unwrap_err();
+        assert!(matches!(&error, ConfigError::WrongValue { key: k, .. } if k == key), "{error}");
+        assert!(error.to_string().contains("must be an integer, 1 or larger"), "{error}");
+        assert!(matches!(run.with(&format!("{key}=-1")).unwrap_err(), ConfigError::WrongValue { .. }));
+    }
+    for key in ["test.images", "test.batch", "test.every", "test.recalibrate.images"] {
+        let error = RetrainConfig::mini().with(&format!("{key}=0")).unwrap_err();
+        assert!(matches!(&error, ConfigError::WrongValue { key: k, .. } if k == key), "{error}");
+    }
+    // A config that a program fills is checked too.
+    let mut filled = run.clone();
+    filled.train.epochs = 0;
+    assert!(matches!(filled.check().unwrap_err(), ConfigError::Range { key: "train.epochs", .. }));
+    let mut filled = run.clone();
+    filled.rank.batch = 0;
+    assert!(matches!(filled.check().unwrap_err(), ConfigError::Range { key: "rank.batch", .. }));
+    // Where 0 has a meaning, it is valid.
+    for set in ["seed=0", "augment.crop_padding=0", "augment.rand_augment={magnitude=0}"] {
+        run.with(set).unwrap().check().unwrap();
+    }
 }
 
 /// The released settings for CLOSE, small.
@@ -532,8 +575,6 @@ fn close_says_what_it_cannot_be() {
         ("update.openings=[0.0,nan]", "update.openings"),
         ("update.restart=0.0", "update.restart"),
         ("update.restart=1.0", "update.restart"),
-        ("update.gate.embedding=0", "update.gate.embedding"),
-        ("update.gate.hidden=0", "update.gate.hidden"),
         ("update.gate.temperature=0.0", "update.gate.temperature"),
         (few_shot, "split"),
     ] {

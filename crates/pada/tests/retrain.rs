@@ -94,16 +94,16 @@ fn a_run_of_one_architecture_is_named_after_it() {
 fn what_does_not_suit_it_is_refused() {
     let whole = with(
         &config("darts", "retrain-mini.toml"),
-        &["retrain={warm_up=1,ema=0.9,decayed=\"kernels\",drop_path=0.2,auxiliary=0.4}"],
+        &["retrain={warm_up=1,ema=0.9,decayed=\"kernels\",drop_path=0.2,dropout=0.2,auxiliary=0.4}"],
     );
     whole.check().unwrap();
     for (set, key) in [
         ("train.label_smoothing=1.0", "train.label_smoothing"),
         ("retrain.drop_path=-0.1", "retrain.drop_path"),
+        ("retrain.dropout=1", "retrain.dropout"),
         ("retrain.ema=nan", "retrain.ema"),
         ("retrain.warm_up=11", "retrain.warm_up"),
         ("retrain.auxiliary=0.0", "retrain.auxiliary"),
-        ("test.recalibrate={images=0,batch=1}", "test.recalibrate.images"),
         ("network.cells=2", "network.cells"),
     ] {
         let error = whole.with(set).and_then(|config| config.check()).unwrap_err();
@@ -112,7 +112,7 @@ fn what_does_not_suit_it_is_refused() {
     // Decay is said in words, and a key that is none is named; samplers are those of supernets.
     let error = whole.with("retrain.decayed=norms").unwrap_err();
     assert!(matches!(error, ConfigError::WrongValue { .. }), "{error}");
-    let error = whole.with("retrain.dropout=0.2").unwrap_err();
+    let error = whole.with("retrain.drop_out=0.2").unwrap_err();
     assert!(matches!(error, ConfigError::UnknownKey { .. }), "{error}");
     for set in ["paths.rule=uniform", "update={rule=\"nsas\",beta=0.8,constraints={archive=2}}"] {
         let error = whole.with(set).unwrap_err();
@@ -360,6 +360,4 @@ fn a_test_after_every_epoch_finds_the_best_one_and_does_not_change_the_training(
         let tested: Vec<bool> = second.epochs.iter().map(|epoch| epoch.test.is_some()).collect();
         assert_eq!(tested, [false, true, true], "{space}");
     }
-    let error = tiny("nb201").with("test.every=0").and_then(|config| config.check()).unwrap_err();
-    assert!(matches!(&error, ConfigError::Range { key: "test.every", .. }), "{error}");
 }

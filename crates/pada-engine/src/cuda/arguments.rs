@@ -197,8 +197,10 @@ arguments! {
     /// `out`: value − anchor. `partial`: sum of squares of each block's rows.
     DifferenceArgs { anchor: Value, value: Value, out: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
     AddUpArgs { partial: Doubles, out: Doubles, count: i64, factor: f64, }
-    /// `factors`: an optional factor for each image, `[B]`.
-    MultipleArgs { value: Value, factors: Floats, factor: f64, out: Reals, images: i64, pixels: i64, stride: i64, add: i64, }
+    /// `factors`: an optional factor for each image, `[B]`, with a `step` of 0, or for each channel of each image, `[C, B]`, with a `step` of B.
+    MultipleArgs {
+        value: Value, factors: Floats, factor: f64, out: Reals, images: i64, pixels: i64, channels: i64, stride: i64, step: i64, add: i64,
+    }
     CrossEntropyArgs {
         logits: Reals, labels: Ints, image_weights: Floats, output_grad: Reals, losses: Doubles, scale: f64, smoothing: f64, images: i64,
         classes: i64, stride: i64, add: i64,

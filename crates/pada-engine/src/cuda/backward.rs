@@ -273,10 +273,11 @@ impl Step<'_> {
                     PoolKind::Maximum => self.each(kernel::max_pool_gradient, numbers, &args),
                 }
             }
-            Kind::DropPath { slot } => {
+            Kind::Drop { slot, dropped } => {
                 let args = MultipleArgs {
                     value: Value::plain(total),
                     factors: self.inputs.drop_path.at(slot * self.images),
+                    step: self.drop_step(*dropped),
                     ..self.multiple(op.out, out, write_mode)
                 };
                 self.each(kernel::multiple, numbers / 4, &args)

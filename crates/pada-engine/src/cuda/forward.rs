@@ -14,7 +14,8 @@ use super::strips::StripChannels::{Sixteen, ThirtyTwo};
 use super::strips::{StripChannels, StripTaps, Strips};
 use crate::kernels::{Windows, WriteMode};
 use crate::plan::{
-    ANCHOR, Activation, BufferId, Connection, ConvOp, GATE, GATED, Kind, NormId, Op, PoolKind, Term, VALUE,
+    ANCHOR, Activation, BufferId, Connection, ConvOp, Dropped, GATE, GATED, Kind, NormId, Op, PoolKind, Term,
+    VALUE,
 };
 
 /// Number of terms that one launch adds up.
@@ -139,10 +140,11 @@ impl Step<'_> {
                     PoolKind::Maximum => self.each(kernel::max_pool, rows * of.stride, &args)?,
                 }
             }
-            Kind::DropPath { slot } => {
+            Kind::Drop { slot, dropped } => {
                 let args = MultipleArgs {
                     value: self.value(&op.reads[0]),
                     factors: self.inputs.drop_path.at(slot * self.images),
+                    step: self.drop_step(*dropped),
                     ..self.multiple(op.out, out, WriteMode::Store)
                 };
                 self.each(kernel::multiple, rows * of.stride / 4, &args)?;
@@ -373,9 +375,17 @@ impl Step<'_> {
         PoolArgs { x: self.buffer(x), gradient, window, out, images, stride, add: accumulates(write_mode) }
     }
 
+    /// Returns the distance between the factors of neighbouring channels.
+    pub(super) fn drop_step(&self, dropped: Dropped) -> i64 {
+        match dropped {
+            Dropped::Images => 0,
+            Dropped::Channels => self.images as i64,
+        }
+    }
+
     /// Returns the argument of a multiplication of a value with the shape of `like`.
     pub(super) fn multiple(&self, like: BufferId, out: Reals, write_mode: WriteMode) -> MultipleArgs {
-        let Shape { height, width, .. } = self.plan.buffers[like].shape;
+        let Shape { channels, height, width } = self.plan.buffers[like].shape;
         MultipleArgs {
             value: Value::none(),
             factors: Floats(NONE),
@@ -383,7 +393,9 @@ impl Step<'_> {
             out,
             images: self.images as i64,
             pixels: (height * width) as i64,
+            channels: channels as i64,
             stride: self.plan.buffers[like].stride as i64,
+            step: 0,
             add: accumulates(write_mode),
         }
     }

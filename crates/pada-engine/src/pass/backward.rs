@@ -1,4 +1,4 @@
-use super::{Direction, Pass, Place};
+use super::{Direction, DropFactors, Pass, Place};
 use crate::geometry::Padded;
 use crate::kernels::{
     AvgPoolGradient, DepthwiseGradient, GateGradient, GatedGradient, GlobalPoolGradient, GradientSums,
@@ -231,10 +231,24 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 (Kind::Pool { kind: PoolKind::Maximum, windows, .. }, Some(write_mode)) => {
                     V::dispatch(MaxPoolGradient { x: x(), gradient, windows: *windows, out, write_mode });
                 }
-                (Kind::DropPath { slot }, Some(write_mode)) => {
-                    let factor = self.drop_path(*slot, place.image);
-                    V::dispatch(Multiple { numbers: gradient, factor, out, write_mode });
-                }
+                (Kind::Drop { .. }, Some(write_mode)) => match self.drop_factors(op, place.image) {
+                    DropFactors::Image(factor) => {
+                        V::dispatch(Multiple { numbers: gradient, factor, out, write_mode });
+                    }
+                    DropFactors::Channels(factors) => {
+                        if write_mode == WriteMode::Store {
+                            out.fill(T::ZERO);
+                        }
+                        let stride = factors.len();
+                        for (out, g) in out.chunks_exact_mut(stride).zip(gradient.chunks_exact(stride)) {
+                            for ((out, g), factor) in out.iter_mut().zip(g).zip(&factors) {
+                                let mut term = *g;
+                                term *= *factor;
+                                *out += term;
+                            }
+                        }
+                    }
+                },
                 (Kind::Concat { .. }, Some(write_mode)) => {
                     if write_mode == WriteMode::Store {
                         out.fill(T::ZERO);

@@ -1,4 +1,4 @@
-use super::{Direction, Pass, Place};
+use super::{Direction, DropFactors, Pass, Place};
 use crate::kernels::{
     AvgPool, Combine, Difference, Gate, GlobalPool, Linear, MaxPool, Moments, Signs, WriteMode, sigmoids,
 };
@@ -87,10 +87,9 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                     PoolKind::Maximum => V::dispatch(MaxPool { x, windows, out }),
                 }
             }
-            Kind::DropPath { slot } => {
+            Kind::Drop { .. } => {
                 let source = &op.reads[0];
                 let (x, affine) = (others.buffer(plan, source.buffer), self.affine(source, stride));
-                let factor = self.drop_path(*slot, place.image);
                 V::dispatch(Combine {
                     terms: &[(x, affine)],
                     act: Activation::None,
@@ -98,7 +97,14 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                     out,
                     write_mode: WriteMode::Store,
                 });
-                out.iter_mut().for_each(|out| *out *= factor);
+                match self.drop_factors(op, place.image) {
+                    DropFactors::Image(factor) => out.iter_mut().for_each(|out| *out *= factor),
+                    DropFactors::Channels(factors) => {
+                        for pixel in out.chunks_exact_mut(stride) {
+                            pixel.iter_mut().zip(&factors).for_each(|(out, factor)| *out *= *factor);
+                        }
+                    }
+                }
             }
             Kind::Concat { sources } => {
                 let mut first = 0;

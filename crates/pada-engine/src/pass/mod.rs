@@ -10,7 +10,7 @@ use crate::kernels::{
     Affine, ConvKernel, DepthwiseKernel, Mask, NormGradient, PadInput, PadOutputGrad, ToUnits, WriteMode,
 };
 use crate::memory::{Image, Others, Scratch};
-use crate::plan::{Backward, Buffer, BufferId, ConvOp, Plan, Source};
+use crate::plan::{Backward, Buffer, BufferId, ConvOp, Dropped, Kind, Op, Plan, Source};
 use crate::shard::Shard;
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::Coefficients;
@@ -27,7 +27,7 @@ pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) shard: &'a Shard<'a>,
     /// Factor of the whole loss.
     pub(crate) loss_scale: f64,
-    /// `[slots, B]`
+    /// `[slots, B]`, the factors of drop-path and dropout
     pub(crate) drop_path: &'a [f32],
 }
 
@@ -57,9 +57,21 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
-    /// Returns the drop-path factor of an image.
-    fn drop_path(&self, slot: usize, image: usize) -> T {
-        T::from_f32(self.drop_path[slot * self.shard.batch + self.shard.images.start + image])
+    /// Returns the factors of an image: one of drop-path, or one of dropout for each channel.
+    fn drop_factors(&self, op: &Op, image: usize) -> DropFactors<T> {
+        let Kind::Drop { slot, dropped } = op.kind else { unreachable!("only called for `Kind::Drop`") };
+        let factor = |slot: usize| {
+            T::from_f32(self.drop_path[slot * self.shard.batch + self.shard.images.start + image])
+        };
+        match dropped {
+            Dropped::Images => DropFactors::Image(factor(slot)),
+            Dropped::Channels => {
+                let Buffer { shape, stride } = self.plan.buffers[op.out];
+                let mut factors = vec![T::ZERO; stride];
+                factors.iter_mut().zip(slot..slot + shape.channels).for_each(|(f, slot)| *f = factor(slot));
+                DropFactors::Channels(factors)
+            }
+        }
     }
 
     /// Returns the numbers of a buffer without padding channels, in the order `[C, H, W]` of the weights of a linear layer.
@@ -149,6 +161,14 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let Direction { phases, bias, write_mode, mask } = direction;
         V::dispatch(DepthwiseKernel { x, phases, weights, stride, bias, out, write_mode, mask });
     }
+}
+
+/// The factors of drop-path or dropout of an image.
+enum DropFactors<T> {
+    /// One for the whole image.
+    Image(T),
+    /// One per channel, and 0 for padding channels, `[stride]`.
+    Channels(Vec<T>),
 }
 
 /// The direction of a convolution, forward or backward, with its index tables.

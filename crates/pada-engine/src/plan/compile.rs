@@ -6,8 +6,8 @@ use pada_graph::{Conv, Graph, Node, NodeId, Norm, Shape};
 use super::arena::lay_out;
 use super::backward::Backward;
 use super::{
-    Activation, Buffer, BufferId, Compiler, Connection, ConvOp, GeometryKey, Kind, Machine, Mode, NormId,
-    NormSlot, Op, Plan, PoolKind, Source, Term, VALUE,
+    Activation, Buffer, BufferId, Compiler, Connection, ConvOp, Dropped, GeometryKey, Kind, Machine, Mode,
+    NormId, NormSlot, Op, Plan, PoolKind, Source, Term, VALUE,
 };
 use crate::geometry::Geometry;
 use crate::kernels::Windows;
@@ -268,10 +268,13 @@ impl<'g> Builder<'g> {
                 let kind = Kind::Linear { source, weight: *weight, bias: *bias };
                 plain(self.emit(kind, node.shape, stride, &[plain(source)]))
             }
-            Op::DropPath { .. } if !self.mode.has_sides() => inputs[0],
-            Op::DropPath { slot } => {
+            Op::DropPath { .. } | Op::Dropout { .. } if !self.mode.has_sides() => inputs[0],
+            Op::DropPath { slot } | Op::Dropout { slot } => {
+                let channels = matches!(node.op, Op::Dropout { .. });
+                let dropped = if channels { Dropped::Channels } else { Dropped::Images };
                 let source = self.not_activated(inputs[0]);
-                let (kind, stride) = (Kind::DropPath { slot: *slot }, self.buffers[source.buffer].stride);
+                let kind = Kind::Drop { slot: *slot, dropped };
+                let stride = self.buffers[source.buffer].stride;
                 plain(self.emit(kind, node.shape, stride, &[source]))
             }
             Op::Auxiliary { .. } if !self.mode.has_sides() => inputs[0],

@@ -106,6 +106,15 @@ pub(crate) enum PoolKind {
     Maximum,
 }
 
+/// What has a factor of its own in [`Kind::Drop`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// Each image: drop-path.
+    Images,
+    /// Each channel of each image: dropout.
+    Channels,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     /// Copies the images from channels first to channels last.
@@ -139,9 +148,11 @@ pub(crate) enum Kind {
     },
     /// Multiplies a value by the sigmoid of a vector, channel by channel. The inputs are in the order [`GATED`], [`GATE`].
     Gate,
-    /// Multiplies an image by its drop-path factor.
-    DropPath {
+    /// Multiplies an image by its factor of drop-path, or each of its channels by a factor of dropout.
+    Drop {
+        /// Row of the first factor.
         slot: usize,
+        dropped: Dropped,
     },
     /// Writes which numbers are positive. It has no output in the arena.
     Signs {
@@ -191,7 +202,7 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    /// Returns whether losses of side nodes and drop-path belong to the pass.
+    /// Returns whether losses of side nodes, drop-path and dropout belong to the pass.
     pub(crate) fn has_sides(self) -> bool {
         self == Self::Train
     }

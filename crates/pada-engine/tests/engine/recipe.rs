@@ -330,6 +330,7 @@ impl Plan {
                 Op::Gate => b.gate(x(), inputs[1]).unwrap(),
                 Op::Linear { weight, bias, .. } => b.linear(x(), *weight, *bias).unwrap(),
                 Op::DropPath { slot } => b.drop_path(x(), *slot),
+                Op::Dropout { slot } => b.dropout(x(), *slot),
                 Op::Align { .. } | Op::Auxiliary { .. } => unreachable!("side nodes are kept apart"),
             };
             assert_eq!(b.shape(id), *shape, "{op:?}");

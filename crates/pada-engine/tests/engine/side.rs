@@ -11,7 +11,8 @@ use crate::case::{Case, ISAS, distance};
 const IMAGES: usize = 11; // more than a chunk of the engine
 const CLASSES: usize = 4;
 
-/// Drop-path behind a norm, behind an activation, on what is read plainly too, and on zeros; heads on a vector, on the logits
+/// Drop-path behind a norm, behind an activation, on what is read plainly too, and on zeros; dropout of channels of images, and of
+/// a vector that a head reads too; heads on a vector, on the logits
 /// themselves, and two on the same logits.
 fn small() -> (WeightLayout, Graph) {
     let shape = Shape::new(3, 5, 4);
@@ -40,8 +41,12 @@ fn small() -> (WeightLayout, Graph) {
     let logits = g.linear(pooled, head.0, head.1).unwrap();
     g.auxiliary(logits, 0.4);
     g.auxiliary(logits, 0.3);
+    let sum = g.dropout(sum, 8);
     let z = g.conv(sum, Conv::same(b, 5, 3, 1)).unwrap();
     let z = g.global_avg_pool(z);
+    let zeros = g.linear(z, head.0, head.1).unwrap();
+    g.auxiliary(zeros, 0.2);
+    let z = g.dropout(z, 3);
     g.linear(z, last.0, last.1).unwrap();
     (layout.clone(), g.finish())
 }
@@ -135,7 +140,68 @@ fn too_few_numbers_for_drop_path_are_an_error() {
     for executor in [&mut case.engine(Precision::F32, Isa::detect()) as &mut dyn Executor, &mut case.candle()]
     {
         let error = executor.gradients(graph, &batch, &loss).unwrap_err();
-        assert!(matches!(error, ExecError::DropPath { found: 1, slots: 3, images: IMAGES }), "{error}");
+        assert!(matches!(error, ExecError::DropPath { found: 1, slots: 13, images: IMAGES }), "{error}");
+    }
+}
+
+/// `torch.nn.Dropout`: `y = x · mask / (1 − p)`, so that the gradient of a weight is that of the masked input. Evaluation is the
+/// identity.
+#[test]
+fn dropout_multiplies_the_inputs_of_the_classifier() {
+    let input = Shape::new(CHANNELS, 2, 2);
+    let mut layout = WeightLayout::new();
+    let mut push = |name: &str, shape: Vec<usize>| {
+        layout.push(WeightSpec { name: name.into(), shape, init: Init::Constant(0.0), owner: None })
+    };
+    let (weight, bias) = (push("weight", vec![CLASSES, CHANNELS]), push("bias", vec![CLASSES]));
+    const CHANNELS: usize = 13; // padded to the width of a vector
+    let mut g = GraphBuilder::new(&layout);
+    let x = g.input(input);
+    let plain = g.classified(x, (weight, bias)).unwrap();
+    let graph = plain.with_dropout().unwrap().simplified();
+    assert_eq!(graph.drop_path_slots(), CHANNELS);
+    let case = Case::new(&layout, input, IMAGES, CLASSES, 3);
+    let batch = Batch { images: Images::given(&case.pixels, case.shape), labels: &case.labels };
+    // p = .5, `[C, B]`.
+    let factors: Vec<f32> = (0..CHANNELS * IMAGES).map(|i| if i * 7 % 5 < 2 { 0.0 } else { 2.0 }).collect();
+    let loss = LossSpec { drop_path: &factors, ..LossSpec::default() };
+    let features = |image: usize, c: usize| {
+        let pixels = &case.pixels[(image * CHANNELS + c) * 4..][..4];
+        f64::from(pixels.iter().sum::<f32>()) / 4.0
+    };
+    let kept = |image: usize, c: usize| features(image, c) * f64::from(factors[c * IMAGES + image]);
+    let weight = |k: usize, c: usize| f64::from(case.weights[k * CHANNELS + c]);
+    let logits = |of: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
+        let bias = |k: usize| f64::from(case.weights[CLASSES * CHANNELS + k]);
+        let logit = |image, k| bias(k) + (0..CHANNELS).map(|c| weight(k, c) * of(image, c)).sum::<f64>();
+        (0..IMAGES)
+            .flat_map(|image| (0..CLASSES).map(move |k| (image, k)))
+            .map(|(i, k)| logit(i, k))
+            .collect()
+    };
+    let expected = logits(&kept);
+    let mut gradient = vec![0.0; CLASSES * CHANNELS];
+    for (image, logits) in expected.chunks(CLASSES).enumerate() {
+        let sum: f64 = logits.iter().map(|l| l.exp()).sum();
+        for (k, logit) in logits.iter().enumerate() {
+            let hit = if case.labels[image] as usize == k { 1.0 } else { 0.0 };
+            let slope = (logit.exp() / sum - hit) / IMAGES as f64;
+            (0..CHANNELS).for_each(|c| gradient[k * CHANNELS + c] += slope * kept(image, c));
+        }
+    }
+    let close = |ours: &[f32], expected: &[f64]| {
+        assert_eq!(ours.len(), expected.len());
+        ours.iter().zip(expected).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5)
+    };
+    let engines = [&mut case.engine(Precision::F32, Isa::detect()) as &mut dyn Executor, &mut case.candle()];
+    for executor in engines {
+        executor.zero_gradient();
+        let found = executor.gradients(&graph, &batch, &loss).unwrap().logits.values;
+        assert!(close(&found, &expected));
+        assert!(close(&executor.gradient(layout.find("weight").unwrap()), &gradient));
+        let found = executor.logits(&graph, &batch.images).unwrap().values;
+        assert!(close(&found, &logits(&features)));
+        assert_eq!(found, executor.logits(&plain, &batch.images).unwrap().values);
     }
 }
 

@@ -95,8 +95,8 @@ impl<'a> Writer<'a> {
             Op::Concat => self.push("Concat", &name, inputs, vec![int("axis", 1)]),
             Op::GlobalAvgPool => self.push("GlobalAveragePool", &name, inputs, vec![]),
             Op::Linear { weight, bias, .. } => self.linear(i, &name, inputs, [*weight, *bias]),
-            // Drop-path is the identity in evaluation mode.
-            Op::DropPath { .. } => self.push("Identity", &name, inputs, vec![]),
+            // Drop-path and dropout are the identity in evaluation mode.
+            Op::DropPath { .. } | Op::Dropout { .. } => self.push("Identity", &name, inputs, vec![]),
             Op::Gate => {
                 let share = self.unique.name(&format!("{name}.sigmoid"));
                 self.push("Sigmoid", &share, vec![inputs[1].clone()], vec![]);

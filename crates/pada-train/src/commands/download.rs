@@ -36,7 +36,7 @@ enum NameArg {
     /// Accuracies of 1,000 random genotypes with the operations of DARTS, 282 of them in its space, 0.4 MB
     #[value(name = "darts-1000")]
     Darts1000,
-    /// 13 zero-cost scores of 9,445 architectures of NAS-Bench-201, published with NASLib, 3 MB
+    /// 13 zero-cost scores of 9,445 architectures of NAS-Bench-201, published with NASLib, 2 MB
     Nb201Proxies,
 }
 

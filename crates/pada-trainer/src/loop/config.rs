@@ -122,7 +122,7 @@ fn is_sgd(optimizer: &OptimizerName) -> bool {
     *optimizer == OptimizerName::Sgd
 }
 
-fn is_zero(number: &f64) -> bool {
+pub(crate) fn is_zero(number: &f64) -> bool {
     *number == 0.0
 }
 

@@ -1,6 +1,7 @@
 use pada_exec::Decayed;
 use serde::{Deserialize, Serialize};
 
+use crate::r#loop::config::is_zero;
 use crate::r#loop::schedule::RunPoint;
 
 /// Additions that publications make to the training of a stand-alone network. The default adds nothing.
@@ -11,6 +12,9 @@ pub struct Recipe {
     pub warm_up: usize,
     /// Drop-path probability at the end of training, see [`Recipe::drop_path`].
     pub drop_path: f64,
+    /// Dropout probability of the inputs of the classifier.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
     /// Decay of the moving average of the weights, see [`crate::Average`], or `None` for no average.
     pub ema: Option<f64>,
     /// The weights that weight decay applies to.

@@ -365,6 +365,7 @@ impl Trainer {
             label_smoothing: s.label_smoothing as f32,
             drop_path: Some(DropPaths {
                 probability: recipe.drop_path(at),
+                dropout: recipe.dropout,
                 rng: &mut self.streams.drop_path,
             }),
             on_gradient: &mut |ids, executor| {

@@ -147,10 +147,12 @@ impl StepContext<'_> {
         scale: f64,
         batch: &Batch<'_>,
     ) -> Result<Passed, TrainError> {
-        let numbers = graph.drop_path_slots() * batch.images.len();
+        let dropout = self.drop_path.as_ref().is_some_and(|drop| drop.dropout > 0.0);
+        let graph = if dropout { &graph.with_dropout()? } else { graph };
+        let images = batch.images.len();
         let drop_path = match &mut self.drop_path {
-            Some(paths) => paths.draw(numbers),
-            None => vec![1.0; numbers],
+            Some(drop) => drop.draw(graph, images),
+            None => vec![1.0; graph.drop_path_slots() * images],
         };
         let loss = LossSpec {
             scale: scale as f32,

@@ -140,6 +140,14 @@ impl Checkpoint {
         Ok(Some((path, checkpoint)))
     }
 
+    /// Returns the paths of the checkpoints of a folder, oldest first, without reading them.
+    ///
+    /// # Errors
+    /// Returns [`CheckpointError::Io`] if the folder cannot be read.
+    pub fn files(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
+        list(folder)
+    }
+
     /// Reads the state of the data sampler from the newest intact checkpoint of a folder. Changes nothing in the folder, so a run may
     /// be in progress there. Returns `None` if no checkpoint can be read.
     ///

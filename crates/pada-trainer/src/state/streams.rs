@@ -27,7 +27,7 @@ pub enum RngStream {
     RuleStart,
     /// Architectures that a search visits.
     Search,
-    /// Paths of a network that drop path leaves out.
+    /// Paths of a network that drop path leaves out, and inputs of a classifier that dropout does.
     DropPath,
 }
 

@@ -79,6 +79,9 @@ pub struct StandAloneConfig {
     /// Probability that an edge is dropped for an image, for `darts`. It increases linearly with the epoch from 0 to this value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drop_path: Option<f64>,
+    /// Probability that an input of the classifier is dropped for an image (dropout).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
     /// Weight of the loss of the auxiliary classifier, for `darts` with 32×32 images, or with 224×224 images and [`SkeletonName::ImageNet`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auxiliary: Option<f64>,
@@ -133,6 +136,7 @@ impl StandAloneConfig {
         Recipe {
             warm_up: self.warm_up.unwrap_or(0),
             drop_path: self.drop_path.unwrap_or(0.0),
+            dropout: self.dropout.unwrap_or(0.0),
             ema: self.ema,
             decayed: self.decayed.unwrap_or_default(),
         }
@@ -144,6 +148,7 @@ impl StandAloneConfig {
             None => Ok(()),
         };
         share("retrain.drop_path", self.drop_path)?;
+        share("retrain.dropout", self.dropout)?;
         share("retrain.ema", self.ema)?;
         if let Some(warm_up) = self.warm_up {
             let range = "at most train.epochs";

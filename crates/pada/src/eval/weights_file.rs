@@ -8,8 +8,8 @@ use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{Checkpoint, Observer, image_shape, weights_sha256};
 
 use crate::config::{
-    ComputeConfig, ConfigError, FusePart, RankArchs, RankSplit, Recalibration, SupernetConfig, TrainPart,
-    TruthName,
+    ComputeConfig, Config, ConfigError, FusePart, RankArchs, RankSplit, Recalibration, SupernetConfig,
+    TrainPart, TruthName, UpdateConfig,
 };
 use crate::config::{ZERO_COST_IMAGES, check_list, check_recalibration};
 use crate::error::PadaError;
@@ -18,6 +18,7 @@ use crate::eval::fusion::FusionPlan;
 use crate::eval::ranking::{Ranked, Ranking};
 use crate::eval::tables::Tables;
 use crate::run::build;
+use crate::run::folder::RunFolder;
 use crate::run::network::Network;
 use crate::run::scoring::{Scoring, Weights};
 use crate::run::session::Session;
@@ -60,6 +61,7 @@ pub(crate) struct Opened {
 impl WeightsFile {
     /// Reads the weights and the images.
     pub(crate) fn open(&self, place: &Session) -> Result<Opened, PadaError> {
+        refuse_run_folder(&self.path)?;
         check_recalibration(self.recalibrate, self.supernet.space)?;
         let splits = pada_data::open(&self.data, &place.data_dir, self.photographs)?;
         let part = match self.split {
@@ -77,6 +79,46 @@ impl WeightsFile {
         let scoring = Scoring { images, batch: self.batch, calibration, network };
         Ok(Opened { scoring, net, executor, part, trainable })
     }
+}
+
+/// Returns an error that names the file to use, if a path is the folder of a run.
+fn refuse_run_folder(path: &Path) -> Result<(), PadaError> {
+    if !path.is_dir() {
+        return Ok(());
+    }
+    // A folder of another kind is an error of the reader of the file.
+    let Ok((_, config)) = RunFolder::open_to_read(path) else { return Ok(()) };
+    let folder = path.display();
+    let advice = match (&config, Checkpoint::files(path)?.last()) {
+        (Config::Retrain(_), _) => {
+            format!(
+                "the run trained one architecture, which `pada export --weights {folder}` writes to a file"
+            )
+        }
+        (Config::Run(run), _) if run.split.is_some() || matches!(run.update, UpdateConfig::Close(_)) => {
+            format!(
+                "the run chooses weights for each architecture: `pada search {folder}` scores with them, and ranking.csv has the scores of the run"
+            )
+        }
+        (Config::Run(_), None) => format!("it has no checkpoint; train first: pada --resume {folder}"),
+        (Config::Run(run), Some(newest)) => {
+            format!("its newest is --weights {} {}", newest.display(), options(&run.supernet))
+        }
+    };
+    Err(PadaError::NotAFile { path: path.into(), advice })
+}
+
+/// Returns the options of the program for a network.
+fn options(supernet: &SupernetConfig) -> String {
+    let SupernetConfig { space, channels, cells, widths, .. } = supernet;
+    let mut options = format!("--space {}", space.name());
+    let mut add = |name: &str, value: Option<String>| {
+        options.extend(value.map(|value| format!(" --{name} {value}")));
+    };
+    add("channels", channels.map(|n| n.to_string()));
+    add("cells", cells.map(|n| n.to_string()));
+    add("widths", widths.map(|widths| format!("{widths:?}").to_lowercase()));
+    options
 }
 
 /// Reads the weights of a file, and the part of the space that was trained. It is the full space if the file has no such information.

@@ -47,9 +47,13 @@ KERNEL total_gradient(TotalArgs args) {
 KERNEL multiple(MultipleArgs args) {
     const long long i = thread_number() * 4;
     if (i >= args.images * args.pixels * args.stride) return;
-    const real factor = args.factors ? (real)args.factors[i / args.stride / args.pixels] : (real)args.factor;
-    Quad x = quad_of(args.value, i, (int)(i % args.stride));
-    for (int n = 0; n < 4; n++) x.v[n] *= factor;
+    const long long image = i / args.stride / args.pixels, channel = i % args.stride;
+    Quad x = quad_of(args.value, i, (int)channel);
+    for (int n = 0; n < 4; n++) {
+        // Padding channels are zeros, whatever they are multiplied by.
+        const long long row = channel + n < args.channels ? channel + n : 0;
+        x.v[n] *= args.factors ? (real)args.factors[row * args.step + image] : (real)args.factor;
+    }
     put(args.out + i, x, args.add);
 }
 

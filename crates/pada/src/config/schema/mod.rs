@@ -12,6 +12,8 @@ use sections::{
 pub(super) enum Kind {
     /// An integer, at least 0.
     Whole,
+    /// An integer, at least 1.
+    Positive,
     /// A number.
     Number,
     /// A string.
@@ -157,6 +159,7 @@ impl Kind {
         let texts = |list: &[&str]| list.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>();
         match self {
             Self::Whole => "an integer, 0 or larger".to_owned(),
+            Self::Positive => "an integer, 1 or larger".to_owned(),
             Self::Number => "a number".to_owned(),
             Self::Text => "a string".to_owned(),
             Self::OneOf(list) => either(&texts(list)),
@@ -172,12 +175,15 @@ impl Kind {
     /// Returns true if a value has this type.
     pub(super) fn accepts(self, value: &toml::Value) -> bool {
         use toml::Value;
-        let whole = |value: &Value| value.as_integer().is_some_and(|n| n >= 0);
+        let at_least = |least: i64, value: &Value| value.as_integer().is_some_and(|n| n >= least);
+        let whole = |value: &Value| at_least(0, value);
+        let positive = |value: &Value| at_least(1, value);
         let number = |value: &Value| matches!(value, Value::Integer(_) | Value::Float(_));
         let all =
             |holds: &dyn Fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(holds));
         match self {
             Self::Whole => whole(value),
+            Self::Positive => positive(value),
             Self::Number => number(value),
             Self::Text => value.is_str(),
             Self::OneOf(list) => value.as_str().is_some_and(|text| list.contains(&text)),

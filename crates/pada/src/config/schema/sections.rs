@@ -3,7 +3,7 @@
 use pada_zerocost::Score;
 
 use super::KeyDefault::{By, ByUnless, Is, Required, Unless, Unset};
-use super::Kind::{Constraints, Number, Numbers, OneOf, Text, Texts, Whole, Wholes};
+use super::Kind::{Constraints, Number, Numbers, OneOf, Positive, Text, Texts, Whole, Wholes};
 use super::{Chosen, Group, Key, Kind, Section, key, key_of, section};
 
 const SPACES: Kind = OneOf(&["nb201", "darts", "proxyless", "macro"]);
@@ -33,7 +33,7 @@ pub(super) const DATA: Section = section(
         ),
         key(
             "image_size",
-            Whole,
+            Positive,
             Unset,
             "Height and width that photographs are resized to, in pixels. It is required for photographs and not valid for other images.",
         ),
@@ -55,7 +55,12 @@ pub(super) const DATA: Section = section(
             Is("\"usual\""),
             "Digits of mean and standard deviation that images are normalised with. `released` has those of the released code of PA-DA, for CIFAR-10 and CIFAR-100; `usual` has four digits.",
         ),
-        key("train_images", Whole, Unset, "Trains only on the first N of these images, in official order."),
+        key(
+            "train_images",
+            Positive,
+            Unset,
+            "Trains only on the first N of these images, in official order.",
+        ),
     ],
 );
 
@@ -81,14 +86,14 @@ const NETWORK_KEYS: [Key; 4] = [
     key_of(
         &["nb201", "darts"],
         "channels",
-        Whole,
+        Positive,
         By(channels, "`8`"),
         "C, the number of channels of the first stage.",
     ),
     key_of(
         &["nb201", "darts"],
         "cells",
-        Whole,
+        Positive,
         By(cells, "`1` in `nb201`, `5` in `darts`"),
         "the number of cells per stage (N) in `nb201`, the total number of cells in `darts`.",
     ),
@@ -153,8 +158,8 @@ pub(super) const TRAIN: Section = section(
     None,
     "Number of epochs and settings of the optimizer.",
     &[
-        key("epochs", Whole, Is("20"), "Number of passes over the training images."),
-        key("batch", Whole, Is("64"), "Batch size; the last batch of an epoch may be smaller."),
+        key("epochs", Positive, Is("20"), "Number of passes over the training images."),
+        key("batch", Positive, Is("64"), "Batch size; the last batch of an epoch may be smaller."),
         key("lr", Number, Is("0.05"), "Initial learning rate, or the largest one with `one-cycle`."),
         key(
             "schedule",
@@ -248,7 +253,7 @@ pub(super) const AUGMENT: Section = Section {
             ),
             key(
                 "cutout",
-                Whole,
+                Positive,
                 Unset,
                 "Cutout: side of a random square that is set to the mean colour, in pixels.",
             ),
@@ -296,7 +301,7 @@ pub(super) const AUGMENT: Section = Section {
             ),
             key(
                 "rand_augment.ops",
-                Whole,
+                Positive,
                 Is("2"),
                 "RandAugment: number of random operations per image, as `torchvision.transforms.RandAugment`. They are applied after crop and flip, on the CPU.",
             ),
@@ -383,7 +388,7 @@ pub(super) const PATHS: Section = section(
         key_of(
             &["pareto"],
             "memory",
-            Whole,
+            Positive,
             Is("256"),
             "Number of recent paths that the Pareto front is computed from.",
         ),
@@ -471,7 +476,7 @@ pub(super) const UPDATE: Section = section(
             Is("\"released\""),
             "`paper` resets the inner momentum for every path, `released` never does.",
         ),
-        key_of(&["sumnas"], "inner_steps", Whole, Is("2"), "Number of SGD steps that adapt each path."),
+        key_of(&["sumnas"], "inner_steps", Positive, Is("2"), "Number of SGD steps that adapt each path."),
         key_of(&["sumnas"], "inner_lr", Number, Is("0.05"), "Learning rate of these steps."),
         key_of(&["sumnas"], "inner_momentum", Number, Is("0.9"), "Momentum of these steps."),
         key_of(&["nsas"], "beta", Number, Is("0.8"), "Share of the constraint paths in the loss."),
@@ -503,8 +508,8 @@ pub(super) const UPDATE: Section = section(
             Unless("0.4"),
             "Progress of the run at which the learning-rate schedule restarts.",
         ),
-        key_of(&["close"], "gate.embedding", Whole, Is("16"), "Width of the gate's embeddings."),
-        key_of(&["close"], "gate.hidden", Whole, Is("32"), "Width of the gate's hidden layer."),
+        key_of(&["close"], "gate.embedding", Positive, Is("16"), "Width of the gate's embeddings."),
+        key_of(&["close"], "gate.hidden", Positive, Is("32"), "Width of the gate's hidden layer."),
         key_of(&["close"], "gate.temperature", Number, Is("5.0"), "Temperature of the gate's softmax."),
         key_of(&["magic-at"], "weight", Number, Is("0.5"), "Weight of the alignment loss."),
     ],
@@ -533,14 +538,14 @@ pub(super) const SPLIT: Section = Section {
             key_of(
                 &["gradient-matching"],
                 "splits",
-                Whole,
+                Positive,
                 Is("3"),
                 "Number of times that every supernet is split in two; 3 gives 8 sub-supernets.",
             ),
             key_of(
                 &["gradient-matching"],
                 "samples",
-                Whole,
+                Positive,
                 Is("100"),
                 "Number of pairs of a batch and a random path over which gradients are compared.",
             ),
@@ -612,20 +617,20 @@ const SCORED_ON: [Key; 6] = [
         Is("\"test\""),
         "Images to score on: the test images, or the half of the training images that `data.train` leaves out.",
     ),
-    key("images", Whole, Is("2000"), "Number of images; the first ones in official order."),
+    key("images", Positive, Is("2000"), "Number of images; the first ones in official order."),
     key(
         "batch",
-        Whole,
+        Positive,
         Is("500"),
         "Images per batch. If the batch norms use batch statistics, it changes the scores.",
     ),
     key(
         "recalibrate.images",
-        Whole,
+        Positive,
         Is("2048"),
         "Number of training images from which the running statistics of every architecture are recomputed.",
     ),
-    key("recalibrate.batch", Whole, Is("128"), "Images per batch of this computation."),
+    key("recalibrate.batch", Positive, Is("128"), "Images per batch of this computation."),
     key(
         "recalibrate.momentum",
         Number,
@@ -711,7 +716,7 @@ pub(super) const TEST: Section = Section {
             SCORED_ON[5],
             key(
                 "every",
-                Whole,
+                Positive,
                 Unless("1"),
                 "The network is tested after every N epochs, so that the record has the best epoch beside the last one. `\"none\"` tests only after the last epoch.",
             ),
@@ -758,6 +763,13 @@ pub(super) const RETRAIN: Section = section(
             Number,
             Unset,
             "`darts`: probability that an edge is dropped for an image; it rises linearly with the epoch from 0 to this value.",
+        ),
+        key_of(
+            &["stand-alone"],
+            "dropout",
+            Number,
+            Unset,
+            "Probability that an input of the classifier is dropped for an image; the others are multiplied by 1 / (1 - p). Recipes for ImageNet have 0.2.",
         ),
         key_of(
             &["stand-alone"],
