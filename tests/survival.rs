@@ -176,7 +176,8 @@ fn a_ranking_within_a_run_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = small_run(folder.path());
-    let settings = ["rank.archs=all", "train.epochs=1", "rank.images=200"];
+    let settings =
+        ["rank.archs=all", "train.epochs=1", "rank.images=200", "rank.fuse=[]", "rank.zero_cost=[]"];
     args.extend(settings.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]));
     args.extend(["--out".to_owned(), run.display().to_string()]);
     let part = run.join("ranking-part.csv");

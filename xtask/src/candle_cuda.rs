@@ -21,19 +21,11 @@ const NOT_OPTIMISED: &str = "--Ofast-compile=max";
 /// # Errors
 /// Returns an error if it does not compile.
 pub fn run() -> anyhow::Result<()> {
-    check(&environment()?)
-}
-
-/// Does the same as [`run`] in a given [`environment`].
-///
-/// # Errors
-/// Returns an error if it does not compile.
-pub fn check(environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
     let check = ["check", "--release", "-p", "pada-train", "--features", "candle-cuda"];
     let mut command = cargo::command(&check)?;
     // A separate target folder, because a build with unoptimised kernels must not be used to run.
     command.env("CARGO_TARGET_DIR", cargo::target_dir()?.join("candle-cuda"));
-    command.envs(environment.iter().cloned());
+    command.envs(environment()?);
     cargo::finish(&mut command)
 }
 

@@ -28,13 +28,13 @@ pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result
     cargo::finish(cargo::command(&test)?.args(FEATURE).envs(environment))
 }
 
-/// Returns the environment variables for the build with MPI and its tests. The packages of `crates/pada-dist/requirements.txt` are
+/// Returns the environment variables for the build with MPI and its tests. The packages of `crates/pada-mpi/requirements.txt` are
 /// installed in `target/mpi-venv`, unless `$PADA_MPIRUN` names a launcher.
 pub(crate) fn environment() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     if std::env::var_os(MPIRUN).is_some() {
         return Ok(vec![]);
     }
-    let venv = venv::ready("mpi-venv", &paths::root()?.join("crates/pada-dist/requirements.txt"))?;
+    let venv = venv::ready("mpi-venv", &paths::root()?.join("crates/pada-mpi/requirements.txt"))?;
     let libclang = std::fs::read_dir(venv.join("lib"))?
         .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/clang/native")))
         .find(|path| path.is_dir())

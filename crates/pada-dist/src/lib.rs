@@ -2,7 +2,6 @@
 
 mod collectives;
 mod error;
-pub mod mpi;
 mod process_group;
 mod threads;
 mod tree;

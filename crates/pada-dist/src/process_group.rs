@@ -8,7 +8,7 @@ use crate::DistError;
 
 /// A transport: what carries messages between processes.
 ///
-/// [`mpi`](crate::mpi) and [`threads`](crate::threads) have one each. To connect processes in another way, implement this trait and pass it
+/// [`threads`](crate::threads) and the crate `pada-mpi` have one each. To connect processes in another way, implement this trait and pass it
 /// to [`ProcessGroup::new`].
 pub trait Transport: Debug + Send + Sync {
     /// Returns the index of this process, from 0.

@@ -1,7 +1,6 @@
 // Runs CUDA kernels on the host: threads of a block are fibers that take turns, blocks run one after the other.
 // Fragments of tensor cores are passed between the lanes of a warp as the PTX ISA lays them out.
 #include <math.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +20,12 @@ namespace fibers {
 
 const unsigned MOST = 256, STACK = 64 * 1024;
 
+// A place to go on at, of the compiler's built-in functions. Those of the library also look for handlers to clean up.
+typedef void *Place[5];
+
 struct Fiber {
     ucontext_t start;
-    jmp_buf place;
+    Place place;
     bool begun, done;
     unsigned exchanges;
 };
@@ -34,13 +36,17 @@ struct Barrier {
 
 Fiber all[MOST];
 unsigned current, events;
-jmp_buf scheduler;
+Place scheduler;
 void (*body)(const void *);
 const void *argument;
 Barrier block_barrier, warp_barriers[MOST / 32];
 
-__attribute__((noinline)) void yield() {
-    if (!_setjmp(all[current].place)) _longjmp(scheduler, 1);
+// One function must not contain both built-in functions, and the optimiser must not conclude from the body of these functions that memory
+// does not change in them.
+__attribute__((noipa)) void leave() { __builtin_longjmp(scheduler, 1); }
+
+__attribute__((noipa)) void yield() {
+    if (!__builtin_setjmp(all[current].place)) leave();
 }
 
 void entry() {
@@ -63,12 +69,8 @@ void wait(Barrier &barrier, unsigned members) {
     }
 }
 
-__attribute__((noinline)) void resume(unsigned thread) {
-    current = thread;
-    threadIdx.x = thread;
-    if (_setjmp(scheduler)) return;
-    Fiber &fiber = all[thread];
-    if (fiber.begun) _longjmp(fiber.place, 1);
+__attribute__((noipa)) void enter(Fiber &fiber) {
+    if (fiber.begun) __builtin_longjmp(fiber.place, 1);
     fiber.begun = true;
     getcontext(&fiber.start);
     fiber.start.uc_stack.ss_sp = malloc(STACK);
@@ -76,6 +78,12 @@ __attribute__((noinline)) void resume(unsigned thread) {
     fiber.start.uc_link = 0;
     makecontext(&fiber.start, entry, 0);
     setcontext(&fiber.start);
+}
+
+__attribute__((noipa)) void resume(unsigned thread) {
+    current = thread;
+    threadIdx.x = thread;
+    if (!__builtin_setjmp(scheduler)) enter(all[thread]);
 }
 
 void block() {

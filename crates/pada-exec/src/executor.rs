@@ -25,18 +25,21 @@ pub struct StepStats {
 
 /// Numeric precision of the computation. Weights, momentum and gradients are always stored in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lowercase"))]
 pub enum Precision {
     /// Single precision.
     #[default]
-    #[serde(rename = "f32")]
     F32,
-    /// Mixed precision: convolutions multiply bf16 numbers and accumulate in f32, everything else is f32. It is faster if the processor
-    /// has bf16 instructions. Without them an executor computes in f32, and its name says so.
-    #[serde(rename = "bf16")]
+    /// Mixed precision, faster and less exact: convolutions multiply bf16 numbers.
+    ///
+    /// They accumulate in f32, and everything else is f32. It is faster if the processor has bf16 instructions. Without them an executor
+    /// computes in f32, and its name says so.
     Bf16,
-    /// Double precision, for checks. In f32, rounding occasionally moves a value to the other side of a ReLU, which changes the gradients
-    /// of all earlier weights by about 1 %; in f64 this does not happen.
-    #[serde(rename = "f64")]
+    /// Double precision, slow, for checks.
+    ///
+    /// In f32, rounding occasionally moves a value to the other side of a ReLU, which changes the gradients of all earlier weights by about
+    /// 1 %; in f64 this does not happen.
     F64,
 }
 

@@ -25,21 +25,26 @@ use sha2::{Digest, Sha256};
 
 /// A data set or a benchmark table that [`fetch`] can get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Resource {
-    /// CIFAR-10: the six official binary files, 184 MB.
+    /// The six official binary files of CIFAR-10, 184 MB.
     Cifar10,
-    /// CIFAR-100: the two official binary files, 184 MB.
+    /// The two official binary files of CIFAR-100, 184 MB.
     Cifar100,
-    /// NAS-Bench-201: accuracies, parameters and MFLOPs of 15,625 architectures, 3 MB.
+    /// Accuracies, parameters and MFLOPs of the 15,625 architectures of NAS-Bench-201, 3 MB.
     Nb201,
-    /// NAS-Bench-Macro: accuracies of 6,561 networks, 0.4 MB.
+    /// Accuracies of the 6,561 networks of NAS-Bench-Macro, 0.4 MB.
     NasBenchMacro,
     /// Scores of all architectures of NAS-Bench-201 with the supernets of few-shot NAS, before and after the split, 0.6 MB.
     FewShotScores,
-    /// Accuracies of 214 genotypes of the DARTS space, 0.1 MB. It has no public source and needs a local folder.
+    /// Accuracies of 214 genotypes of the DARTS space, 0.1 MB; only from a local folder.
+    ///
+    /// This table has no public source.
+    #[cfg_attr(feature = "clap", value(name = "darts-214"))]
     Darts214,
     /// Accuracies of 1,000 random genotypes with the operations of DARTS, 282 of them in its space, 0.4 MB.
+    #[cfg_attr(feature = "clap", value(name = "darts-1000"))]
     Darts1000,
     /// 13 zero-cost scores of 9,445 architectures of NAS-Bench-201, published with NASLib, 2 MB.
     Nb201Proxies,

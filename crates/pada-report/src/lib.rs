@@ -28,7 +28,10 @@ pub use method_row::{MethodName, MethodRow, RowGroup, mean_gv};
 pub use method_table::{FailedTrial, MethodTable, scientific};
 pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, scatter_plot};
 pub use published::{Published, PublishedCell};
-pub use record::{BestArch, FusionRecord, ImagesRecord, RankRecord, RunRecord, SupernetRecord};
+pub use record::{
+    BestArch, FusionRecord, ImagesRecord, RaceCost, RaceRecord, RaceRound, RankRecord, RunRecord,
+    SupernetRecord,
+};
 pub use sampling::{Drawn, Sampling};
 pub use spread::Spread;
 pub use summary::{architectures, ranking_summary, summary, zero_cost_summary};

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pada_metrics::{Fusion, Metrics};
+use pada_metrics::{Difference, Fusion, Metrics};
 use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, BestEpoch, CommunicationRecord, EpochRecord, ReportError};
@@ -95,6 +95,9 @@ pub struct RankRecord {
     /// Communication between the processes that scored. `None` for a single process.
     #[serde(default, alias = "ranks", skip_serializing_if = "Option::is_none")]
     pub communication: Option<CommunicationRecord>,
+    /// The rounds of a ranking that did not score all architectures on all images. `None` if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub race: Option<RaceRecord>,
     /// The scores that were fused. `None` if none were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<FusionRecord>,
@@ -102,6 +105,58 @@ pub struct RankRecord {
     pub agreements: Vec<Agreement>,
     /// The best architectures by fused score, or by score if none were fused, best first.
     pub best: Vec<BestArch>,
+}
+
+/// A ranking by rounds: all architectures are scored on few images, and the promising ones on more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RaceRecord {
+    /// The budget, as in the config.
+    pub budget: String,
+    /// The rounds.
+    pub rounds: Vec<RaceRound>,
+    /// Number of random architectures that were scored on all images whatever their scores were. All estimates come from them.
+    pub controls: usize,
+    /// Estimated tau-b of this ranking with the ranking on all images, with its 95 % interval. `None` if it is not defined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tau_b_with_all: Option<Difference>,
+    /// Estimated part of the best 5 % of this ranking that are among the best 5 % on all images. `None` if it is not defined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_5_with_all: Option<Difference>,
+    /// The estimated cost in agreement with each benchmark table.
+    pub costs: Vec<RaceCost>,
+}
+
+/// A round of a [`RaceRecord`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RaceRound {
+    /// Number of architectures.
+    pub archs: usize,
+    /// Number of images that they were scored on, those of earlier rounds included.
+    pub images: usize,
+}
+
+/// Estimated agreement with a benchmark table of a ranking by rounds, minus that of the ranking on all images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RaceCost {
+    /// Name of the table.
+    pub table: String,
+    /// Difference in tau-b. `None` if it is not defined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tau_b: Option<Difference>,
+    /// Difference in P@Top5%. `None` if it is not defined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_at_top_5: Option<Difference>,
+}
+
+impl RaceRecord {
+    /// Returns the number of images that were scored, over all architectures.
+    pub fn images(&self) -> usize {
+        let before = std::iter::once(0).chain(self.rounds.iter().map(|round| round.images));
+        self.rounds.iter().zip(before).map(|(round, before)| round.archs * (round.images - before)).sum()
+    }
 }
 
 /// The fusion of scores to one ranking, and the zero-cost scores that were computed for it and beside it.
@@ -154,6 +209,11 @@ impl RankRecord {
     /// Returns the metrics against the first table: the main result. Returns `None` without a table, and for a collapsed supernet.
     pub fn main_metrics(&self) -> Option<&Metrics> {
         self.agreements.first()?.metrics.as_ref()
+    }
+
+    /// Returns the number of images that were scored, over all architectures.
+    pub fn scored_images(&self) -> usize {
+        self.race.as_ref().map_or(self.archs * self.images.images, RaceRecord::images)
     }
 
     /// Returns the metrics of the fused ranking against the first table. Returns `None` without a table, and if nothing was fused.

@@ -1,11 +1,12 @@
 use std::fmt::{self, Write};
 
-use pada_metrics::{Interval, Metrics};
+use pada_metrics::{Difference, Interval, Metrics};
 
 use crate::communication::{in_turn, volume};
 use crate::numbers::difference;
 use crate::{
-    Agreement, BestEpoch, Ceiling, CommunicationRecord, Comparison, RankRecord, RunRecord, ZeroCostRow,
+    Agreement, BestEpoch, Ceiling, CommunicationRecord, Comparison, RaceRecord, RaceRound, RankRecord,
+    RunRecord, ZeroCostRow,
 };
 
 /// Formats the result of a run for a terminal.
@@ -90,6 +91,9 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
             "           batch-norm statistics recalibrated on {n} training images for each architecture"
         ));
     }
+    if let Some(race) = &ranking.race {
+        race_lines(race, line);
+    }
     if let Some(fusion) = &ranking.fusion {
         let parts = match fusion.parts.is_empty() {
             true => String::new(),
@@ -133,6 +137,33 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
         line(format!(
             "{:<widest$}{fused} {:>8.2} {top5:>8} {:>10} {:>12} {truth:>13}",
             best.arch, best.score, best.params, best.macs
+        ));
+    }
+}
+
+fn race_lines(race: &RaceRecord, line: &mut impl FnMut(String)) {
+    let round = |round: &RaceRound| format!("{} on {}", round.archs, round.images);
+    let rounds: Vec<String> = race.rounds.iter().map(round).collect();
+    line(format!("budget     {}: architectures on images: {}", race.budget, rounds.join(", ")));
+    let whole = |found: Difference| {
+        let Difference { mean, interval, .. } = found;
+        format!("{mean:.3} [{:.3}, {:.3}]", interval.low, interval.high)
+    };
+    let written = |found: Option<Difference>, format: &dyn Fn(Difference) -> String| {
+        found.map_or_else(|| "-".to_owned(), format)
+    };
+    line(format!(
+        "           estimated from {} control architectures: tau-b with the ranking on all images {}, top 5 % in common {}",
+        race.controls,
+        written(race.tau_b_with_all, &whole),
+        written(race.top_5_with_all, &whole),
+    ));
+    for cost in &race.costs {
+        line(format!(
+            "           estimated difference to all images, {}: tau-b {}, P@Top5% {}",
+            cost.table,
+            written(cost.tau_b, &difference),
+            written(cost.p_at_top_5, &difference),
         ));
     }
 }

@@ -164,7 +164,7 @@ mod tests {
             world: pada::dist::ProcessGroup::single(),
         };
         for method in Method::all() {
-            for preset in [Preset::Short, Preset::Full] {
+            for preset in [Preset::Short, Preset::Medium, Preset::Full] {
                 config(&method, preset).check().unwrap();
             }
             let prepared = Run::prepare(config(&method, Preset::Mini), &session);

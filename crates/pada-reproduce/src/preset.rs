@@ -2,11 +2,15 @@ use pada::RunConfig;
 
 /// The size of an experiment, up to the paper's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lowercase"))]
 pub enum Preset {
     /// Embedded images, minutes.
+    #[cfg_attr(feature = "clap", value(alias = "quick"))]
     Mini,
     /// CIFAR-10, a small network, hours.
     Short,
+    /// CIFAR-10, a small network, 100 epochs with small batches, about an hour a run; not for table2 and table3.
+    Medium,
     /// The paper's protocol.
     Full,
 }
@@ -17,6 +21,7 @@ impl Preset {
         match self {
             Self::Mini => "mini",
             Self::Short => "short",
+            Self::Medium => "medium",
             Self::Full => "full",
         }
     }
@@ -26,6 +31,7 @@ impl Preset {
         match self {
             Self::Mini => "mini/pada.toml",
             Self::Short => "nb201/short.toml",
+            Self::Medium => "nb201/medium.toml",
             Self::Full => "nb201/pada.toml",
         }
     }
@@ -40,7 +46,7 @@ impl Preset {
     pub(crate) fn set(self) -> &'static [&'static str] {
         match self {
             Self::Mini => &["train.epochs=10"],
-            Self::Short | Self::Full => &[],
+            Self::Short | Self::Medium | Self::Full => &[],
         }
     }
 
@@ -49,6 +55,7 @@ impl Preset {
         match self {
             Self::Mini => 8,
             Self::Short => 16,
+            Self::Medium => 32,
             Self::Full => 100,
         }
     }
@@ -66,7 +73,7 @@ impl Preset {
             Self::Full => format!(
                 "**Not the paper's protocol**: {protocol}, with changes (above). The published values of PA&DA use the protocol without these changes."
             ),
-            Self::Mini | Self::Short => format!(
+            Self::Mini | Self::Short | Self::Medium => format!(
                 "**Quick preset `{}`, not the paper's protocol**: {protocol}. Published values use the full protocol (CIFAR-10, \
                  C=16, N=5, 250 epochs, 15,625 architectures): these numbers neither confirm nor contradict them.",
                 self.name()

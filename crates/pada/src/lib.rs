@@ -13,7 +13,7 @@ mod search;
 pub use config::{
     ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, ExecutorName, FewShotConfig, FusePart,
     GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule, LastSplit, NormalizeDigits,
-    PathsConfig, RankArchs, RankConfig, RankSplit, Recalibration, RetrainConfig, RetrainNetwork,
+    PathsConfig, RankArchs, RankBudget, RankConfig, RankSplit, Recalibration, RetrainConfig, RetrainNetwork,
     RetrainSettings, RunConfig, SkeletonName, SpaceName, SplitConfig, SplitSchedule, StandAloneConfig,
     SupernetConfig, TestConfig, TrainPart, TruthName, UpdateConfig, WidthsName, config_tables,
     retrain_config_tables, search_space,

@@ -77,6 +77,28 @@ fn an_experiment_resumes_its_own_folder_and_refuses_another() {
     assert!(matches!(TrainedRun::load(folder.path()), Err(PadaError::NotARun { .. })));
 }
 
+#[test]
+fn a_folder_of_an_earlier_version_is_completed_with_the_keys_that_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    drop(tiny().train(&path).unwrap());
+    let file = path.join("config.toml");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let earlier: String =
+        whole.lines().filter(|line| !line.starts_with("fus")).map(|line| format!("{line}\n")).collect();
+    assert!(earlier.len() < whole.len());
+    std::fs::write(&file, &earlier).unwrap();
+    let (opened, config) = RunFolder::open(&path).unwrap();
+    let completed = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(completed, config.to_toml());
+    assert!(completed.lines().any(|line| line.starts_with("fuse = ")), "{completed}");
+    drop(opened);
+    // Reading changes nothing.
+    std::fs::write(&file, &earlier).unwrap();
+    drop(RunFolder::open_to_read(&path).unwrap());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), earlier);
+}
+
 /// A folder does not hold the sampler of another program, and says so.
 #[test]
 fn a_run_with_an_own_sampler_cannot_be_loaded_without_it() {

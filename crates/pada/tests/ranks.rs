@@ -20,6 +20,8 @@ fn config(settings: &[&str]) -> RunConfig {
         "rank.archs=random:6",
         "supernet.channels=2",
         "rank.compare=[]",
+        "rank.fuse=[]",
+        "rank.zero_cost=[]",
     ];
     tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
 }

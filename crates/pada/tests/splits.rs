@@ -19,6 +19,8 @@ fn config(settings: &[&str]) -> RunConfig {
         "rank.batch=50",
         "supernet.channels=2",
         "rank.compare=[]",
+        "rank.fuse=[]",
+        "rank.zero_cost=[]",
         "paths.rule=uniform",
         "images.rule=uniform",
     ];

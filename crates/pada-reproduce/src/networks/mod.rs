@@ -141,7 +141,7 @@ impl Preset {
     pub(crate) fn supernet_file(self, which: NetworkTarget) -> String {
         let file = match (self, which) {
             (Self::Mini, _) => "mini",
-            (Self::Short, _) => "short",
+            (Self::Short | Self::Medium, _) => "short",
             (Self::Full, NetworkTarget::Table2) => "pada",
             (Self::Full, NetworkTarget::Table3) => "imagenet",
         };
@@ -152,7 +152,7 @@ impl Preset {
     pub(crate) fn retrain_file(self, which: NetworkTarget) -> String {
         let file = match self {
             Self::Mini => "retrain-mini",
-            Self::Short => "retrain-short",
+            Self::Short | Self::Medium => "retrain-short",
             Self::Full => "retrain",
         };
         format!("{}/{file}.toml", which.folder())
@@ -164,7 +164,7 @@ impl Preset {
         let size = net.size_text();
         let recipe = format!("{size}, {} epochs, batch {}, images of {source}", train.epochs, train.batch);
         match self {
-            Self::Mini | Self::Short => format!(
+            Self::Mini | Self::Short | Self::Medium => format!(
                 "**Quick preset `{}`, not the published recipe**: networks were retrained with {recipe}. These accuracies neither confirm \
                  nor contradict the published ones.",
                 self.name()
@@ -286,6 +286,10 @@ impl<'a> Job<'a> {
         plan: &'a NetworkPlan,
         environment: &'a Environment<'a>,
     ) -> Result<Self, ReproduceError> {
+        if plan.preset == Preset::Medium {
+            let known = "--preset medium: only table1 and ablation have it; use mini, short or full";
+            return Err(ReproduceError::Usage(known.to_owned()));
+        }
         let rows = Row::of_table(which, &plan.methods)?;
         let config = environment.config(&plan.preset.retrain_file(which))?;
         let base = RetrainConfig::read_with(&config, &plan.set)?;

@@ -41,10 +41,10 @@ impl SearchSize {
     pub(crate) fn of(which: NetworkTarget, preset: Preset, candidates: Option<usize>) -> Self {
         let (method, population, generations) = match (which, preset) {
             (NetworkTarget::Table2, Preset::Mini) => ("random", 30, 0),
-            (NetworkTarget::Table2, Preset::Short) => ("random", 200, 0),
+            (NetworkTarget::Table2, Preset::Short | Preset::Medium) => ("random", 200, 0),
             (NetworkTarget::Table2, Preset::Full) => ("random", 1000, 0),
             (NetworkTarget::Table3, Preset::Mini) => ("evolution", 10, 2),
-            (NetworkTarget::Table3, Preset::Short) => ("evolution", 20, 9),
+            (NetworkTarget::Table3, Preset::Short | Preset::Medium) => ("evolution", 20, 9),
             (NetworkTarget::Table3, Preset::Full) => ("evolution", 50, 20),
         };
         let population = candidates.map_or(population, |n| n.div_ceil(generations + 1).max(2));

@@ -3,21 +3,19 @@ use std::path::PathBuf;
 
 use pada::graph::{Cost, Shape};
 use pada::models::{DartsSize, DartsSkeleton};
-use pada::{ConfigError, PadaError, StandAloneNet};
+use pada::{ConfigError, PadaError, SkeletonName, SpaceName, StandAloneNet};
 use serde_json::json;
-
-use super::SpaceArg;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Search space.
     #[arg(long, value_enum, default_value = "nb201")]
-    space: SpaceArg,
+    space: SpaceName,
     #[command(flatten)]
     archs: Archs,
-    /// The layers before the cells of a darts network: one convolution for small images, or three of stride 2 for ImageNet.
+    /// The layers before the cells of a darts network; cifar if not given.
     #[arg(long, value_enum)]
-    skeleton: Option<SkeletonArg>,
+    skeleton: Option<SkeletonName>,
     /// Channels C of the first stage; 16 in nb201, 36 in darts and 48 with the skeleton for ImageNet if not given.
     #[arg(long, value_name = "C")]
     channels: Option<NonZeroUsize>,
@@ -50,12 +48,6 @@ struct Archs {
     file: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum SkeletonArg {
-    Cifar,
-    Imagenet,
-}
-
 // Limits that keep the counts from overflowing.
 const MOST_CHANNELS: usize = 4096;
 const MOST_CELLS: usize = 1000;
@@ -66,44 +58,44 @@ impl Args {
         for (key, value, most) in sizes {
             let Some(value) = value else { continue };
             let range = match self.space {
-                SpaceArg::Proxyless | SpaceArg::Macro => "left out: the network of this space has one size",
-                SpaceArg::Nb201 | SpaceArg::Darts if value.get() > most => {
+                SpaceName::Proxyless | SpaceName::Macro => "left out: the network of this space has one size",
+                SpaceName::Nb201 | SpaceName::Darts if value.get() > most => {
                     "at most 4,096 channels and 1,000 cells"
                 }
-                SpaceArg::Nb201 | SpaceArg::Darts => continue,
+                SpaceName::Nb201 | SpaceName::Darts => continue,
             };
             return Err(ConfigError::Range { key, value: value.to_string(), range });
         }
-        let refused = self.skeleton.filter(|_| !matches!(self.space, SpaceArg::Darts));
+        let refused = self.skeleton.filter(|_| !matches!(self.space, SpaceName::Darts));
         if let Some(skeleton) = refused.and_then(|skeleton| clap::ValueEnum::to_possible_value(&skeleton)) {
             let value = skeleton.get_name().to_owned();
             let range = "left out: only networks of darts have a choice of stems";
             return Err(ConfigError::Range { key: "--skeleton", value, range });
         }
         let usual = match self.skeleton {
-            Some(SkeletonArg::Imagenet) => DartsSize::IMAGENET,
-            Some(SkeletonArg::Cifar) | None => DartsSize::CIFAR,
+            Some(SkeletonName::ImageNet) => DartsSize::IMAGENET,
+            Some(SkeletonName::Cifar) | None => DartsSize::CIFAR,
         };
         let or = |given: Option<NonZeroUsize>, usual| given.map_or(usual, NonZeroUsize::get);
         let (size, classes) = match self.space {
-            SpaceArg::Proxyless => (224, 1000),
-            SpaceArg::Darts => (usual.input.height, usual.classes),
-            SpaceArg::Nb201 | SpaceArg::Macro => (32, 10),
+            SpaceName::Proxyless => (224, 1000),
+            SpaceName::Darts => (usual.input.height, usual.classes),
+            SpaceName::Nb201 | SpaceName::Macro => (32, 10),
         };
         let (size, classes) = (or(self.size, size), or(self.classes, classes));
         let input = Shape::new(3, size, size);
         Ok(match self.space {
-            SpaceArg::Nb201 => {
+            SpaceName::Nb201 => {
                 let (channels, cells) = (or(self.channels, 16), or(self.cells, 5));
                 StandAloneNet::Nb201 { channels, cells, input, classes }
             }
-            SpaceArg::Darts => {
+            SpaceName::Darts => {
                 let (channels, layers) = (or(self.channels, usual.channels), or(self.cells, usual.layers));
                 let skeleton: DartsSkeleton = usual.skeleton;
                 StandAloneNet::Darts(DartsSize { channels, layers, input, classes, skeleton })
             }
-            SpaceArg::Proxyless => StandAloneNet::Proxyless { input, classes },
-            SpaceArg::Macro => StandAloneNet::Macro { input, classes },
+            SpaceName::Proxyless => StandAloneNet::Proxyless { input, classes },
+            SpaceName::Macro => StandAloneNet::Macro { input, classes },
         })
     }
 }

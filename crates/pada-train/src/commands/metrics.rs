@@ -9,9 +9,7 @@ use pada::nasbench::{
     Nb201Table,
 };
 use pada::space::{Arch, SearchSpace};
-use pada::{PadaError, StandAloneNet, TruthName, read_score_column, read_scores};
-
-use super::{SpaceArg, TruthArg};
+use pada::{PadaError, SpaceName, StandAloneNet, TruthName, read_score_column, read_scores};
 
 /// The argument `ignore_case` of [`ValueEnum::from_str`].
 const CASE_SENSITIVE: bool = false;
@@ -34,7 +32,7 @@ pub(crate) struct Args {
     truth: String,
     /// Search space, if --truth is a CSV file; a benchmark table implies its space.
     #[arg(long, value_enum, default_value = "nb201")]
-    space: SpaceArg,
+    space: SpaceName,
     /// Number of bootstrap samples for the confidence interval.
     #[arg(long, default_value = "1000")]
     resamples: std::num::NonZeroUsize,
@@ -47,8 +45,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let table = TruthArg::from_str(&args.truth, CASE_SENSITIVE).ok().map(TruthName::from);
-    let space = pada::search_space(table.map_or_else(|| args.space.into(), TruthName::space));
+    let table = TruthName::from_str(&args.truth, CASE_SENSITIVE).ok();
+    let space = pada::search_space(table.map_or(args.space, TruthName::space));
     let files: Vec<&PathBuf> = args.pred.iter().chain(&args.fuse).collect();
     let pred = files[0];
     let scores = match args.fuse.is_empty() {

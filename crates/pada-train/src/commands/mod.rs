@@ -27,7 +27,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use pada::data::{Damaged, Photographs};
 use pada::dist::{DistError, ProcessGroup};
 use pada::exec::{BatchNormSync, Precision};
@@ -37,7 +36,7 @@ use pada::{
     Recalibration, Session, SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName, check_output,
     check_scores_file,
 };
-use pada_dist::mpi::Launcher;
+use pada_mpi::Launcher;
 
 use crate::progress::{Progress, Show};
 
@@ -83,7 +82,7 @@ impl Common {
     /// Starts the threads and chooses the device, for a command that several processes share.
     pub(crate) fn shared_session(&self) -> anyhow::Result<Session> {
         let timeout = seconds("--peer-timeout", self.peer_timeout)?;
-        Ok(Session { world: pada_dist::mpi::start(timeout).map_err(PadaError::from)?, ..self.new_session()? })
+        Ok(Session { world: pada_mpi::start(timeout).map_err(PadaError::from)?, ..self.new_session()? })
     }
 
     /// Starts the threads and chooses the device, for a command of one process.
@@ -130,7 +129,7 @@ pub(crate) fn data_dir() -> PathBuf {
 pub(crate) struct NetArgs {
     /// Search space; nb201 if not given.
     #[arg(long, value_enum)]
-    space: Option<SpaceArg>,
+    space: Option<SpaceName>,
     /// Channels C of the first stage, in nb201 and darts; 16 if not given.
     #[arg(long, value_name = "C")]
     channels: Option<NonZeroUsize>,
@@ -139,7 +138,7 @@ pub(crate) struct NetArgs {
     cells: Option<NonZeroUsize>,
     /// Channel widths of a proxyless supernet.
     #[arg(long, value_enum)]
-    widths: Option<WidthsArg>,
+    widths: Option<WidthsName>,
 }
 
 // The supernets that the papers of NAS-Bench-201 and DARTS search on CIFAR-10.
@@ -156,7 +155,7 @@ impl NetArgs {
     }
 
     pub(crate) fn config(&self) -> SupernetConfig {
-        let space = SpaceName::from(self.space.unwrap_or(SpaceArg::Nb201));
+        let space = self.space.unwrap_or(SpaceName::Nb201);
         let (channels, cells, widths) = match space {
             SpaceName::Nb201 => (Some(CHANNELS), Some(NB201_CELLS), None),
             SpaceName::Darts => (Some(CHANNELS), Some(DARTS_CELLS), None),
@@ -168,7 +167,7 @@ impl NetArgs {
             space,
             channels: or(self.channels, channels),
             cells: or(self.cells, cells),
-            widths: self.widths.map(WidthsName::from).or(widths),
+            widths: self.widths.or(widths),
             ops: vec![],
         }
     }
@@ -182,7 +181,7 @@ pub(crate) struct ListArgs {
     pub(crate) archs: RankArchs,
     /// Benchmark table to compare with.
     #[arg(long, value_enum)]
-    pub(crate) truth: Option<TruthArg>,
+    pub(crate) truth: Option<TruthName>,
 }
 
 impl ListArgs {
@@ -217,9 +216,9 @@ pub(crate) struct WeightsArgs {
     /// Height and width that photographs are resized to.
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<NonZeroUsize>,
-    /// Images to score on.
+    /// Images to score on; valid is meant for a supernet that was trained with `data.train = "half"`.
     #[arg(long, value_enum, default_value = "test")]
-    split: SplitArg,
+    split: RankSplit,
     /// Use only the first N images; all if not given.
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
@@ -249,10 +248,7 @@ impl WeightsArgs {
             compute: self.compute.config(),
             data,
             photographs: photographs(self.image_size),
-            split: match self.split {
-                SplitArg::Test => RankSplit::Test,
-                SplitArg::Valid => RankSplit::Valid,
-            },
+            split: self.split,
             limit: self.limit.map(Into::into),
             batch: self.batch.get(),
             recalibrate: self.recalibrate.map(Recalibration::over).or(usual),
@@ -260,137 +256,58 @@ impl WeightsArgs {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum SplitArg {
-    /// The test images
-    Test,
-    /// The half of the training images that a supernet with `data.train = "half"` does not see
-    Valid,
-}
-
 /// Options that select the executor and its precision.
 #[derive(clap::Args)]
 pub(crate) struct ComputeArgs {
     /// Executor: the fast engine or the readable reference.
     #[arg(long, value_enum, default_value = "engine")]
-    executor: ExecutorArg,
+    executor: ExecutorName,
     /// Floating-point precision.
     #[arg(long, value_enum, default_value = "f32")]
-    precision: PrecisionArg,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ExecutorArg {
-    /// The kernels of this project
-    Engine,
-    /// The readable reference on candle; only in a build with `--features candle`
-    Candle,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum PrecisionArg {
-    /// Single precision
-    F32,
-    /// Convolutions multiply bf16 numbers: faster, less exact
-    Bf16,
-    /// Double precision, slow, for checks
-    F64,
+    precision: Precision,
 }
 
 impl ComputeArgs {
     pub(crate) fn config(&self) -> ComputeConfig {
-        ComputeConfig {
-            executor: match self.executor {
-                ExecutorArg::Engine => ExecutorName::Engine,
-                ExecutorArg::Candle => ExecutorName::Candle,
-            },
-            precision: match self.precision {
-                PrecisionArg::F32 => Precision::F32,
-                PrecisionArg::Bf16 => Precision::Bf16,
-                PrecisionArg::F64 => Precision::F64,
-            },
-            norms: BatchNormSync::default(),
-        }
+        ComputeConfig { executor: self.executor, precision: self.precision, norms: BatchNormSync::default() }
     }
 }
 
-/// The name of a search space.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum SpaceArg {
-    /// NAS-Bench-201
-    Nb201,
-    /// Cells of DARTS
-    Darts,
-    /// MobileNet blocks of ProxylessNAS
-    Proxyless,
-    /// NAS-Bench-Macro
-    Macro,
-}
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+    use pada::SkeletonName;
+    use pada_fetch::Resource;
+    use pada_reproduce::Preset;
+    use serde_json::{Value, json};
 
-impl From<SpaceArg> for SpaceName {
-    fn from(space: SpaceArg) -> Self {
-        match space {
-            SpaceArg::Nb201 => Self::Nb201,
-            SpaceArg::Darts => Self::Darts,
-            SpaceArg::Proxyless => Self::Proxyless,
-            SpaceArg::Macro => Self::Macro,
+    use super::*;
+
+    /// Asserts that every value has the name `name` on the command line.
+    fn assert_names<T: ValueEnum>(name: fn(&T) -> Value) {
+        for value in T::value_variants() {
+            let possible = value.to_possible_value();
+            assert_eq!(possible.map(|possible| json!(possible.get_name())), Some(name(value)));
         }
     }
-}
 
-#[derive(Clone, Copy, ValueEnum)]
-enum WidthsArg {
-    /// Widths of the supernet of ProxylessNAS
-    Search,
-    /// Widths of ProxylessNAS-Mobile and FairNAS
-    Mobile,
-    /// Widths of ProxylessNAS-GPU
-    Gpu,
-}
-
-impl From<WidthsArg> for WidthsName {
-    fn from(widths: WidthsArg) -> Self {
-        match widths {
-            WidthsArg::Search => Self::Search,
-            WidthsArg::Mobile => Self::Mobile,
-            WidthsArg::Gpu => Self::Gpu,
-        }
+    #[test]
+    fn names_on_the_command_line_are_those_of_configs_folders_and_messages() {
+        assert_names::<SpaceName>(|space| json!(space));
+        assert_names::<WidthsName>(|widths| json!(widths));
+        assert_names::<SkeletonName>(|skeleton| json!(skeleton));
+        assert_names::<ExecutorName>(|executor| json!(executor));
+        assert_names::<Precision>(|precision| json!(precision));
+        assert_names::<RankSplit>(|split| json!(split));
+        assert_names::<TruthName>(|truth| json!(truth));
+        assert_names::<TruthName>(|truth| json!(truth.to_string()));
+        assert_names::<Resource>(|resource| json!(resource.to_string()));
+        assert_names::<Preset>(|preset| json!(preset.name()));
     }
-}
 
-/// The name of a benchmark table.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum TruthArg {
-    /// The embedded table of the mini images
-    Mini,
-    /// NAS-Bench-201, CIFAR-10 test accuracy after 200 epochs
-    Nb201,
-    /// NAS-Bench-201, CIFAR-100 test accuracy after 200 epochs
-    #[value(name = "nb201-cifar100")]
-    Nb201Cifar100,
-    /// NAS-Bench-201, ImageNet16-120 test accuracy after 200 epochs
-    #[value(name = "nb201-imagenet16")]
-    Nb201Imagenet16,
-    /// NAS-Bench-Macro, CIFAR-10 test accuracy, mean of three runs
-    NasBenchMacro,
-    /// 214 genotypes of DARTS, CIFAR-10 test accuracy of one run
-    #[value(name = "darts-214")]
-    Darts214,
-    /// Random genotypes of DARTS, CIFAR-10 validation accuracy of one run of 200 epochs
-    #[value(name = "darts-1000")]
-    Darts1000,
-}
-
-impl From<TruthArg> for TruthName {
-    fn from(truth: TruthArg) -> Self {
-        match truth {
-            TruthArg::Mini => Self::Mini,
-            TruthArg::Nb201 => Self::Nb201,
-            TruthArg::Nb201Cifar100 => Self::Nb201Cifar100,
-            TruthArg::Nb201Imagenet16 => Self::Nb201Imagenet16,
-            TruthArg::NasBenchMacro => Self::NasBenchMacro,
-            TruthArg::Darts214 => Self::Darts214,
-            TruthArg::Darts1000 => Self::Darts1000,
-        }
+    #[test]
+    fn a_preset_keeps_its_former_name() {
+        let ignore_case = false;
+        assert_eq!(Preset::from_str("quick", ignore_case), Ok(Preset::Mini));
     }
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use pada::{ErrorKind, RankJob, rank_weights, write_ranking};
+use pada::{ErrorKind, RankBudget, RankJob, rank_weights, write_ranking};
 use serde_json::json;
 
 use super::train::ended;
@@ -24,6 +24,10 @@ pub(crate) struct Args {
     out: PathBuf,
     #[command(flatten)]
     fused: FuseArgs,
+    /// Cost of the ranking: a time such as `10m`, or `128 images`. All architectures are scored on few images, and the best quarter on 4
+    /// times as many, up to all of them. The result says what that costs. [default: all architectures on all images]
+    #[arg(long)]
+    budget: Option<RankBudget>,
     #[command(flatten)]
     common: Common,
 }
@@ -33,9 +37,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let job = RankJob {
         weights: args.scoring.file(args.weights.clone(), args.data.clone()),
         archs: args.list.archs.clone(),
-        truth: args.list.truth.map(Into::into),
+        truth: args.list.truth,
         fuse: args.fused.fuse.clone(),
         fusion: args.fused.fusion,
+        budget: args.budget,
     };
     let is_first = session.world.index() == 0;
     if is_first {
@@ -63,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 "archs": record.archs,
                 "images": record.images.images,
                 "seconds": record.seconds,
-                "images_per_s": (record.archs * record.images.images) as f64 / record.seconds,
+                "images_per_s": record.scored_images() as f64 / record.seconds,
                 "tau_b": metrics.map(|m| m.tau_b),
                 "p_at_top5": metrics.and_then(|m| m.p_at_top_5),
                 "fused_tau_b": fused.map(|m| m.tau_b),

@@ -51,7 +51,7 @@ enum Task {
 struct PlanArgs {
     /// Size of the experiment, up to the paper's protocol.
     #[arg(long, value_enum, default_value = "mini")]
-    preset: PresetArg,
+    preset: Preset,
     /// Run only these rows, of any table. The table then has only these rows; finished trials of other rows are kept.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     methods: Vec<String>,
@@ -107,7 +107,7 @@ struct MergeArgs {
 struct NetworkArgs {
     /// Size of the experiment, up to the published recipe.
     #[arg(long, value_enum, default_value = "mini")]
-    preset: PresetArg,
+    preset: Preset,
     /// Run only these rows.
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     methods: Vec<String>,
@@ -154,32 +154,11 @@ enum TargetArg {
     FigureGv,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum PresetArg {
-    /// Embedded images, minutes.
-    #[value(alias = "quick")]
-    Mini,
-    /// CIFAR-10, a small network, hours.
-    Short,
-    /// The paper's protocol.
-    Full,
-}
-
-impl From<PresetArg> for Preset {
-    fn from(preset: PresetArg) -> Self {
-        match preset {
-            PresetArg::Mini => Self::Mini,
-            PresetArg::Short => Self::Short,
-            PresetArg::Full => Self::Full,
-        }
-    }
-}
-
 impl MergeArgs {
     /// Returns the plan of the shards of a table of networks.
     fn network_plan(&self) -> NetworkPlan {
         let PlanArgs { preset, methods, seeds, out, set, json: _ } = &self.plan;
-        let mut plan = NetworkPlan::new((*preset).into());
+        let mut plan = NetworkPlan::new(*preset);
         plan.methods.clone_from(methods);
         plan.seeds = seeds.unwrap_or(plan.seeds);
         plan.out.clone_from(out);
@@ -192,7 +171,7 @@ impl MergeArgs {
 
 impl PlanArgs {
     fn plan(&self) -> Plan {
-        let mut plan = Plan::new(self.preset.into());
+        let mut plan = Plan::new(self.preset);
         plan.methods.clone_from(&self.methods);
         plan.seeds = self.seeds.unwrap_or(plan.seeds);
         plan.out.clone_from(&self.out);
@@ -213,7 +192,7 @@ impl MethodArgs {
 
 impl NetworkArgs {
     fn plan(&self) -> NetworkPlan {
-        let mut plan = NetworkPlan::new(self.preset.into());
+        let mut plan = NetworkPlan::new(self.preset);
         plan.methods.clone_from(&self.methods);
         plan.seeds = self.seeds;
         plan.candidates = self.candidates;

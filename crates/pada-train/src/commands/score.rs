@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         scores: args.proxies.clone(),
         fusion: args.fusion,
         archs: args.list.archs.clone(),
-        truth: args.list.truth.map(Into::into),
+        truth: args.list.truth,
         log: Some(log.clone()),
     };
     let mut progress = args.common.progress();
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     if let Some(truth) = args.list.truth {
-        let table = pada::TruthName::from(truth).to_string();
+        let table = truth.to_string();
         match scored.rows.is_empty() {
             true => say!(
                 "\nfewer than two of the architectures are in the table {table}, so that nothing is compared"

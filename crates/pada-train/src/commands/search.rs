@@ -37,7 +37,7 @@ pub(crate) struct Args {
     method: Method,
     /// Cost of an architecture: the second objective of pareto, the tie-breaker between equal scores in the other methods.
     #[arg(long, value_enum)]
-    cost: Option<CostArg>,
+    cost: Option<SearchCost>,
     /// CSV file with the columns arch and latency. The latency is then the default of --cost. Architectures that are not in the file are
     /// skipped.
     #[arg(long, value_name = "FILE.csv")]
@@ -91,16 +91,6 @@ enum Method {
     Pareto,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum CostArg {
-    /// Multiply-adds of one image
-    Macs,
-    /// Number of parameters
-    Params,
-    /// Latency from the --latency file
-    Latency,
-}
-
 /// A number that may end in K, M or G.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Count(u64);
@@ -145,11 +135,7 @@ impl Args {
                 SearchMethod::Pareto(Nsga2Config { population, generations, mutation_rate: rate })
             }
         };
-        let cost = match (self.cost, &self.latency) {
-            (Some(CostArg::Macs), _) | (None, None) => SearchCost::Macs,
-            (Some(CostArg::Params), _) => SearchCost::Params,
-            (Some(CostArg::Latency), _) | (None, Some(_)) => SearchCost::Latency,
-        };
+        let usual = if self.latency.is_some() { SearchCost::Latency } else { SearchCost::Macs };
         let limits = SearchLimits {
             macs: self.max_macs.map(|count| count.0),
             params: self.max_params.map(|count| count.0),
@@ -157,7 +143,7 @@ impl Args {
         };
         SearchJob {
             method,
-            cost,
+            cost: self.cost.unwrap_or(usual),
             limits,
             latency: self.latency.clone(),
             seed: self.seed,

@@ -5,6 +5,7 @@
 //! all keys.
 
 mod augment;
+mod budget;
 mod error;
 mod load;
 mod published;
@@ -18,6 +19,7 @@ mod update;
 
 use std::path::Path;
 
+pub use budget::RankBudget;
 pub use error::ConfigError;
 pub use load::ConfigPlace;
 use load::{Described, Layers};
@@ -667,10 +669,11 @@ pub struct ComputeConfig {
 /// An executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lowercase"))]
 pub enum ExecutorName {
-    /// The fast executor.
+    /// The fast executor, with the kernels of this project.
     Engine,
-    /// The readable reference.
+    /// The readable reference on candle, only in a build with the feature `candle`.
     Candle,
 }
 

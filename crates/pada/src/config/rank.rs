@@ -8,7 +8,7 @@ use pada_trainer::RecalibratedMean;
 use pada_zerocost::{Score, ZeroCostError};
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, RunConfig, SpaceName, TrainPart, check};
+use super::{ConfigError, RankBudget, RunConfig, SpaceName, TrainPart, check};
 
 /// The ranking: architectures, images, and benchmark tables to compare with. It is the section `[rank]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,10 @@ pub struct RankConfig {
     pub images: usize,
     /// Images per batch. If the batch norms use batch statistics, it changes the scores.
     pub batch: usize,
+    /// The cost of the ranking. With `None` all architectures are scored on all images. Otherwise all are scored on few images, and the
+    /// promising ones on more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<RankBudget>,
     /// Training images from which the running statistics of every architecture are recomputed before it is scored. It is required in spaces
     /// whose batch norms have running statistics: `proxyless` and `macro`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -192,26 +196,26 @@ impl fmt::Display for RankArchs {
 
 /// A benchmark table: accuracies of architectures that were trained from scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "kebab-case"))]
 pub enum TruthName {
     /// The embedded table for the mini images.
     Mini,
-    /// NAS-Bench-201: CIFAR-10 test accuracy after 200 epochs.
+    /// NAS-Bench-201, CIFAR-10 test accuracy after 200 epochs.
     Nb201,
-    /// NAS-Bench-201: CIFAR-100 test accuracy after 200 epochs.
-    #[serde(rename = "nb201-cifar100")]
+    /// NAS-Bench-201, CIFAR-100 test accuracy after 200 epochs.
     Nb201Cifar100,
-    /// NAS-Bench-201: ImageNet16-120 test accuracy after 200 epochs.
-    #[serde(rename = "nb201-imagenet16")]
+    /// NAS-Bench-201, ImageNet16-120 test accuracy after 200 epochs.
     Nb201Imagenet16,
-    /// NAS-Bench-Macro: CIFAR-10 test accuracy, mean of three runs.
-    #[serde(rename = "nas-bench-macro")]
+    /// NAS-Bench-Macro, CIFAR-10 test accuracy, mean of three runs.
     NasBenchMacro,
-    /// 214 genotypes of DARTS: CIFAR-10 test accuracy of one run, mean of the last ten epochs.
+    /// 214 genotypes of DARTS, CIFAR-10 test accuracy of one run, mean of the last ten epochs.
     #[serde(rename = "darts-214")]
+    #[cfg_attr(feature = "clap", value(name = "darts-214"))]
     Darts214,
-    /// Random genotypes of DARTS: CIFAR-10 validation accuracy of one run of 200 epochs.
+    /// Random genotypes of DARTS, CIFAR-10 validation accuracy of one run of 200 epochs.
     #[serde(rename = "darts-1000")]
+    #[cfg_attr(feature = "clap", value(name = "darts-1000"))]
     Darts1000,
 }
 
@@ -244,10 +248,13 @@ impl TruthName {
 /// The images that architectures are scored on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lowercase"))]
 pub enum RankSplit {
     /// The test images, as in the released code of PA&DA.
     Test,
-    /// The half of the training images that was not trained on. It requires that `data.train` leaves out a half.
+    /// The half of the training images that was not trained on.
+    ///
+    /// It requires that `data.train` leaves out a half.
     Valid,
 }
 

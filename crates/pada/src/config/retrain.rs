@@ -93,6 +93,7 @@ pub struct StandAloneConfig {
 /// The layers around the cells of a stand-alone DARTS network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lowercase"))]
 pub enum SkeletonName {
     /// One convolution before the cells, for small images.
     #[default]

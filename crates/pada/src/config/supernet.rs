@@ -28,6 +28,7 @@ pub struct SupernetConfig {
 /// A search space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lowercase"))]
 pub enum SpaceName {
     /// NAS-Bench-201.
     Nb201,
@@ -42,6 +43,7 @@ pub enum SpaceName {
 /// Channels of a network of the ProxylessNAS space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lowercase"))]
 pub enum WidthsName {
     /// The channels of the search of ProxylessNAS.
     Search,

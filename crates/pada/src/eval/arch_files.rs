@@ -159,15 +159,14 @@ pub(crate) fn not_written(error: CheckpointError) -> PadaError {
     }
 }
 
-/// Reads partial scores that [`write_scores`] wrote. Returns the scores of those `archs` that the file has on exactly `images` images, each
-/// with its index in `archs`. All other rows are ignored.
+/// Reads partial scores that [`write_scores`] wrote. Returns the scores of those `archs` that the file has, each with its index in `archs`.
+/// All other rows are ignored. An architecture may have scores on several numbers of images.
 ///
 /// # Errors
 /// Returns [`PadaError::Read`] if the file exists but cannot be read.
 pub(crate) fn read_some_scores(
     path: &Path,
     archs: &HashMap<&Arch, usize>,
-    images: usize,
     space: &dyn SearchSpace,
 ) -> Result<Vec<(usize, ArchScore)>, PadaError> {
     let bytes = match std::fs::read(path) {
@@ -177,7 +176,7 @@ pub(crate) fn read_some_scores(
     };
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let score = |row: Result<ScoreRow, csv::Error>| {
-        let row = row.ok().filter(|row| row.total == images && row.correct <= images)?;
+        let row = row.ok().filter(|row| row.correct <= row.total)?;
         let arch = space.parse(&row.arch).ok()?;
         let place = *archs.get(&arch)?;
         Some((place, ArchScore { arch, correct: row.correct, total: row.total }))

@@ -12,8 +12,8 @@ use pada_zerocost::{Score, ScoreKind, ScoreValue};
 
 use crate::config::{FusePart, RankConfig, SupernetConfig};
 use crate::error::PadaError;
+use crate::eval::partial_scores::Part;
 use crate::eval::ranking::{FUSED, images_record};
-use crate::eval::score_log::logged;
 use crate::eval::zero_cost::ZeroCost;
 
 /// Seed of the untrained network. It is the same for all runs, so that their zero-cost scores are the same.
@@ -65,16 +65,16 @@ impl FusionPlan {
         })
     }
 
-    /// Computes all zero-cost scores, and fuses them with the accuracies with the weights of the supernet, `[A]`. The processes share the
-    /// architectures, and every process returns all scores.
-    pub(crate) fn compute(
+    /// Computes all zero-cost scores. The processes share the architectures, and every process returns all scores. `part` keeps them until
+    /// the ranking is finished.
+    pub(crate) fn zero_cost(
         &self,
         archs: &[Arch],
-        accuracies: &[f64],
         images: &Dataset,
         world: &ProcessGroup,
+        part: Option<&Part>,
         observer: &mut dyn Observer,
-    ) -> Result<FusedScores<'_>, PadaError> {
+    ) -> Result<ZeroCostScores<'_>, PadaError> {
         let started = Instant::now();
         let images = images.to_memory(2 * self.images)?;
         let scores = self.scores();
@@ -82,49 +82,90 @@ impl FusionPlan {
         let batches = if scores.contains(&Score::Zico) { 2 } else { 1 };
         let batch = self.images.min(images.len() / batches);
         let zero_cost = ZeroCost::new(&self.supernet, &images, batch, SEED)?;
+        let images = images_record(&images.first(zero_cost.batch()));
+        let subject = serde_json::json!({
+            "supernet": self.supernet,
+            "images": images.sha256,
+            "batch": zero_cost.batch(),
+            "seed": SEED,
+        });
+        let open = |part: &Part| part.zero_cost(&subject.to_string(), self.supernet.space()?.as_ref());
+        let mut log = part.map(open).transpose()?.flatten();
         let (index, size) = (world.index(), world.size());
         let own: Vec<Arch> = archs.iter().skip(index).step_by(size).cloned().collect();
         let mut columns = Vec::new();
         for score in scores {
-            let values = match zero_cost.scores(score, &own, observer) {
+            let values = match zero_cost.logged_scores(score, &own, log.as_mut(), observer) {
                 // The other processes wait for this one, so that it sends what it has: nothing.
                 Err(PadaError::Train(TrainError::Stopped)) if !world.is_single() => vec![],
                 other => other?,
             };
             columns.push((score, gathered(values, archs.len(), world, started)?));
         }
-        let images = images_record(&images.first(zero_cost.batch()));
-        let seconds = started.elapsed().as_secs_f64();
-        let mut found = FusedScores { plan: self, columns, images, seconds, fused: None, part_ranks: vec![] };
-        if !self.fuse.is_empty() && !archs.is_empty() {
-            let part = |part: &FusePart| match part {
-                FusePart::Supernet => accuracies.to_vec(),
-                FusePart::ZeroCost(score) => found.of(*score),
-            };
-            let parts: Vec<Vec<f64>> = self.fuse.iter().map(part).collect();
-            found.fused = Some(fuse(&parts, self.fusion)?);
-            let ranks = parts.iter().map(|part| fuse(&[part], Fusion::Ranks));
-            found.part_ranks = ranks.collect::<Result<_, _>>()?;
-        }
-        Ok(found)
+        Ok(ZeroCostScores { plan: self, columns, images, seconds: started.elapsed().as_secs_f64() })
     }
 }
 
-/// Zero-cost scores of a list of architectures, fused with the scores of a supernet.
+/// Zero-cost scores of a list of architectures.
 #[derive(Clone, Debug)]
-pub(crate) struct FusedScores<'p> {
+pub(crate) struct ZeroCostScores<'p> {
     plan: &'p FusionPlan,
     /// `[scores, A]`
     columns: Vec<(Score, Vec<ScoreValue>)>,
     images: ImagesRecord,
     seconds: f64,
+}
+
+/// Zero-cost scores of a list of architectures, fused with the scores of a supernet.
+#[derive(Clone, Debug)]
+pub(crate) struct FusedScores<'p> {
+    pub(crate) zero_cost: ZeroCostScores<'p>,
     /// `[A]`, the fused score. `None` if nothing is fused.
     pub(crate) fused: Option<Vec<f64>>,
     /// `[parts, A]`, the rank by each part, divided by A.
     pub(crate) part_ranks: Vec<Vec<f64>>,
 }
 
-impl FusedScores<'_> {
+impl<'p> FusedScores<'p> {
+    /// Fuses zero-cost scores with the accuracies with the weights of a supernet, `[A]`.
+    pub(crate) fn new(zero_cost: ZeroCostScores<'p>, accuracies: &[f64]) -> Result<Self, MetricsError> {
+        let fused = zero_cost.fused(accuracies)?;
+        let ranks = |part: &Vec<f64>| fuse(&[part], Fusion::Ranks);
+        let part_ranks = match &fused {
+            Some(_) => zero_cost.parts(accuracies).iter().map(ranks).collect::<Result<_, _>>()?,
+            None => vec![],
+        };
+        Ok(Self { zero_cost, fused, part_ranks })
+    }
+
+    /// Returns all columns with their names, as they are written to a file: zero-cost scores, and last the fused score.
+    pub(crate) fn named(self) -> Vec<(String, Vec<f64>)> {
+        let column = |(score, values): (Score, Vec<ScoreValue>)| {
+            (score.to_string(), values.into_iter().map(|value| value.value).collect())
+        };
+        let fused = self.fused.map(|fused| (FUSED.to_owned(), fused));
+        self.zero_cost.columns.into_iter().map(column).chain(fused).collect()
+    }
+}
+
+impl ZeroCostScores<'_> {
+    /// Fuses the scores with accuracies, `[A]`. Returns `None` if nothing is fused.
+    pub(crate) fn fused(&self, accuracies: &[f64]) -> Result<Option<Vec<f64>>, MetricsError> {
+        match self.plan.fuse.is_empty() || accuracies.is_empty() {
+            true => Ok(None),
+            false => fuse(&self.parts(accuracies), self.plan.fusion).map(Some),
+        }
+    }
+
+    /// Returns the scores that are fused, `[parts, A]`.
+    fn parts(&self, accuracies: &[f64]) -> Vec<Vec<f64>> {
+        let part = |part: &FusePart| match part {
+            FusePart::Supernet => accuracies.to_vec(),
+            FusePart::ZeroCost(score) => self.of(*score),
+        };
+        self.plan.fuse.iter().map(part).collect()
+    }
+
     /// Describes the fusion for a record.
     pub(crate) fn record(&self) -> FusionRecord {
         let undefined = self.columns.iter().filter_map(|(score, values)| {
@@ -167,15 +208,6 @@ impl FusedScores<'_> {
         at(&self.of(Score::ActiveConvParams), places)
     }
 
-    /// Returns all columns with their names, as they are written to a file: zero-cost scores, and last the fused score.
-    pub(crate) fn named(self) -> Vec<(String, Vec<f64>)> {
-        let column = |(score, values): (Score, Vec<ScoreValue>)| {
-            (score.to_string(), values.into_iter().map(|value| value.value).collect())
-        };
-        let fused = self.fused.map(|fused| (FUSED.to_owned(), fused));
-        self.columns.into_iter().map(column).chain(fused).collect()
-    }
-
     /// Returns the numbers of a score by which architectures are ranked, `[A]`.
     fn of(&self, score: Score) -> Vec<f64> {
         let column = self.columns.iter().find(|(other, _)| *other == score);
@@ -201,7 +233,11 @@ fn gathered(
     let bytes = own.iter().flat_map(|value| value.value.to_le_bytes()).collect();
     let found = world.all_gather_late(bytes, started.elapsed())?;
     // The processes send numbers, not reasons.
-    let value = |bytes: &[u8; 8]| logged(f64::from_le_bytes(*bytes));
+    const NOT_FINITE: &str = "it is not defined for this network";
+    let value = |bytes: &[u8; 8]| {
+        let value = f64::from_le_bytes(*bytes);
+        ScoreValue { value, reason: (!value.is_finite()).then_some(NOT_FINITE) }
+    };
     let lists: Vec<Vec<ScoreValue>> =
         found.iter().map(|bytes| bytes.as_chunks::<8>().0.iter().map(value).collect()).collect();
     let share = |index: usize| archs.saturating_sub(index).div_ceil(lists.len());

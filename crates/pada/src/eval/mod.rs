@@ -7,6 +7,7 @@ pub(crate) mod evaluation;
 pub(crate) mod fusion;
 pub(crate) mod line_file;
 pub(crate) mod partial_scores;
+pub(crate) mod race;
 pub(crate) mod ranking;
 pub(crate) mod score_job;
 pub(crate) mod score_log;

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 use pada_data::{Dataset, InMemoryDataset};
@@ -7,10 +8,11 @@ use pada_report::{BestArch, ImagesRecord, RankRecord};
 use pada_space::Arch;
 use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, communication_record};
 
-use crate::config::Config;
+use crate::config::{Config, RankBudget};
 use crate::error::PadaError;
-use crate::eval::fusion::{FusedScores, FusionPlan};
+use crate::eval::fusion::{FusedScores, FusionPlan, ZeroCostScores};
 use crate::eval::partial_scores::Part;
+use crate::eval::race::{Race, RacePlan};
 use crate::eval::share::deal;
 use crate::eval::tables::Tables;
 use crate::run::inputs::Inputs;
@@ -28,6 +30,8 @@ pub(crate) struct Ranking<'a> {
     pub(crate) tables: &'a Tables,
     /// What is fused, and the images for zero-cost scores.
     pub(crate) fusion: Option<(FusionPlan, &'a Dataset)>,
+    /// The cost of the ranking, or `None` to score all architectures on all images.
+    pub(crate) budget: Option<RankBudget>,
     /// The processes that share the work.
     pub(crate) world: &'a ProcessGroup,
 }
@@ -35,7 +39,8 @@ pub(crate) struct Ranking<'a> {
 /// A finished ranking.
 #[derive(Clone, Debug)]
 pub struct Ranked {
-    /// The score of each architecture with the weights of the supernet, in the given order.
+    /// The score of each architecture with the weights of the supernet, in the given order. With a budget, architectures that left the race
+    /// were scored on fewer images than others.
     pub scores: Vec<ArchScore>,
     /// Further scores with their names, `[A]` each: zero-cost scores, and last the fused score, which is called `fused`.
     pub columns: Vec<(String, Vec<f64>)>,
@@ -55,12 +60,12 @@ impl<'a> Ranking<'a> {
         tables: &'a Tables,
         world: &'a ProcessGroup,
     ) -> Self {
-        let plan = match config {
-            Config::Run(config) => FusionPlan::of(&config.supernet, &config.rank),
-            Config::Retrain(_) => None,
+        let (plan, budget) = match config {
+            Config::Run(config) => (FusionPlan::of(&config.supernet, &config.rank), config.rank.budget),
+            Config::Retrain(_) => (None, None),
         };
         let fusion = plan.map(|plan| (plan, &inputs.images));
-        Self { archs, scoring: &inputs.scoring, tables, fusion, world }
+        Self { archs, scoring: &inputs.scoring, tables, fusion, budget, world }
     }
 }
 
@@ -70,22 +75,34 @@ impl Ranking<'_> {
     pub(crate) fn run(
         &self,
         mut weights: Weights<'_, '_>,
-        part: Option<&mut Part>,
+        mut part: Option<&mut Part>,
         observer: &mut dyn Observer,
     ) -> Result<Ranked, PadaError> {
-        let (started, sent) = (Instant::now(), self.world.traffic());
-        let images = &self.scoring.eval_set();
-        let network = &self.scoring.network;
-        let mut scorer = self.scoring.scorer(&mut weights, images);
-        let scores = self.score(&mut scorer, images.len(), part, observer)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let accuracies: Vec<f64> = scores.iter().map(ArchScore::accuracy).collect();
-        let fused = match &self.fusion {
+        let zero_cost = match &self.fusion {
             Some((plan, images)) => {
-                Some(plan.compute(self.archs, &accuracies, images, self.world, observer)?)
+                Some(plan.zero_cost(self.archs, images, self.world, part.as_deref(), observer)?)
             }
             None => None,
         };
+        let (started, sent) = (Instant::now(), self.world.traffic());
+        let network = &self.scoring.network;
+        let (scores, accuracies, race) = match self.budget {
+            None => {
+                let all: Vec<usize> = (0..self.archs.len()).collect();
+                let images = 0..self.scoring.images.len();
+                let scores = self.score(&all, images, &|_| 0, &mut weights, &mut part, observer)?;
+                let scores: Vec<ArchScore> = scores.into_values().collect();
+                let accuracies = scores.iter().map(ArchScore::accuracy).collect();
+                (scores, accuracies, None)
+            }
+            Some(budget) => {
+                let race = self.race(budget, zero_cost.as_ref(), &mut weights, &mut part, observer)?;
+                (race.scores(), race.estimates(), Some((budget, race)))
+            }
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        let race = race.map(|(budget, race)| race.record(budget, self.tables, zero_cost.as_ref()));
+        let fused = zero_cost.map(|scores| FusedScores::new(scores, &accuracies)).transpose()?;
         let record = RankRecord {
             archs: scores.len(),
             images: images_record(&self.scoring.images),
@@ -93,25 +110,94 @@ impl Ranking<'_> {
             recalibrated_on: self.scoring.calibration.as_ref().map(Calibration::len),
             seconds,
             communication: communication_record(self.world, self.world.traffic().since(sent)),
-            fusion: fused.as_ref().map(FusedScores::record),
-            agreements: self.tables.agreements(network, &scores, fused.as_ref())?,
-            best: self.best(&scores, fused.as_ref(), &mut scorer)?,
+            race: race.transpose()?,
+            fusion: fused.as_ref().map(|fused| fused.zero_cost.record()),
+            agreements: self.tables.agreements(network, self.archs, &accuracies, fused.as_ref())?,
+            best: self.best(&accuracies, fused.as_ref(), &mut weights)?,
         };
         let columns = fused.map_or_else(Vec::new, FusedScores::named);
         Ok(Ranked { scores, columns, record })
     }
 
-    /// Scores this process's shard of the unknown architectures, and gathers the scores of all processes.
+    /// Scores all architectures on few images and the promising ones on more.
+    fn race(
+        &self,
+        budget: RankBudget,
+        zero_cost: Option<&ZeroCostScores<'_>>,
+        weights: &mut Weights<'_, '_>,
+        part: &mut Option<&mut Part>,
+        observer: &mut dyn Observer,
+    ) -> Result<Race<'_>, PadaError> {
+        let plan = self.race_plan(budget, weights, part.as_deref())?;
+        let mut race = Race::new(self.archs, plan);
+        let mut done = 0;
+        for round in race.rounds().to_vec() {
+            let places = match done {
+                0 => (0..self.archs.len()).collect(),
+                _ => {
+                    let estimates = race.estimates();
+                    let fused = zero_cost.map(|zero_cost| zero_cost.fused(&estimates)).transpose()?.flatten();
+                    race.promising(fused.as_ref().unwrap_or(&estimates))
+                }
+            };
+            let before = |place| race.correct_before(place);
+            let scores = self.score(&places, done..round, &before, weights, part, observer)?;
+            race.add(scores);
+            done = round;
+        }
+        Ok(race)
+    }
+
+    /// Returns the rounds of an interrupted start, or chooses them. They are the same on every process.
+    fn race_plan(
+        &self,
+        budget: RankBudget,
+        weights: &mut Weights<'_, '_>,
+        part: Option<&Part>,
+    ) -> Result<RacePlan, PadaError> {
+        let images = self.scoring.images.len();
+        let known = match part {
+            Some(part) if self.world.index() == 0 => part.rounds(budget, images)?,
+            _ => None,
+        };
+        let known = self.world.broadcast(u64s(&known.unwrap_or_default()))?;
+        if !known.is_empty() {
+            return Ok(RacePlan { rounds: from_u64s(&known) });
+        }
+        let own = RacePlan::choose(budget, self.archs, self.world.size(), self.scoring, weights)?;
+        // The processes measured different speeds.
+        let plan = RacePlan { rounds: from_u64s(&self.world.broadcast(u64s(&own.rounds))?) };
+        if let Some(part) = part.filter(|_| self.world.index() == 0) {
+            part.save_rounds(budget, &plan.rounds)?;
+        }
+        Ok(plan)
+    }
+
+    /// Scores architectures, given by their index, on a range of images: this process's shard of those without a score, and then all
+    /// processes exchange their scores. `before` returns the number of correct images before the range. Returns the scores on all images up
+    /// to the end of the range.
     fn score(
         &self,
-        scorer: &mut Scorer<'_, '_>,
-        images: usize,
-        mut part: Option<&mut Part>,
+        places: &[usize],
+        images: Range<usize>,
+        before: &dyn Fn(usize) -> usize,
+        weights: &mut Weights<'_, '_>,
+        part: &mut Option<&mut Part>,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<ArchScore>, PadaError> {
-        let mut scores = self.known(images, part.as_deref())?;
-        scores.values().try_for_each(|score| scorer.remember(score))?;
-        let open: Vec<usize> = (0..self.archs.len()).filter(|place| !scores.contains_key(place)).collect();
+    ) -> Result<BTreeMap<usize, ArchScore>, PadaError> {
+        let set = self.scoring.eval_range(images.clone());
+        let mut scorer = self.scoring.scorer(weights, &set);
+        let sum = |place: usize, score: ArchScore| ArchScore {
+            correct: score.correct + before(place),
+            total: images.end,
+            ..score
+        };
+        let mut scores = self.known(places, images.end, part)?;
+        for (&place, score) in &scores {
+            let correct = score.correct.saturating_sub(before(place));
+            scorer.remember(&ArchScore { correct, ..score.clone() })?;
+        }
+        let open: Vec<usize> = places.iter().copied().filter(|place| !scores.contains_key(place)).collect();
         let own = match self.world.is_single() {
             true => open,
             false => deal(self.archs, &open, &self.scoring.network, self.world.size())?
@@ -123,12 +209,20 @@ impl Ranking<'_> {
         }
         let (started, total) = (Instant::now(), scores.len() + own.len());
         let mut asked = Vec::new();
+        let take = |scorer: &mut Scorer<'_, '_>,
+                    asked: &mut Vec<(usize, Asked)>,
+                    scores: &mut BTreeMap<usize, ArchScore>| {
+            let (places, asked): (Vec<usize>, Vec<Asked>) = asked.drain(..).unzip();
+            let found = places.into_iter().zip(scorer.scores(asked)?);
+            scores.extend(found.map(|(place, score)| (place, sum(place, score))));
+            Ok::<_, TrainError>(())
+        };
         for place in own {
             let stop = observer.stop_requested();
-            if let Some(part) = &mut part
+            if let Some(part) = part
                 && (stop || part.is_due())
             {
-                take(scorer, &mut asked, &mut scores)?;
+                take(&mut scorer, &mut asked, &mut scores)?;
                 part.save(scores.values())?;
             }
             if stop {
@@ -136,59 +230,65 @@ impl Ranking<'_> {
             }
             asked.push((place, scorer.ask(&self.archs[place])?));
             if !scorer.is_under_way() || asked.len() == AT_ONCE {
-                take(scorer, &mut asked, &mut scores)?;
+                take(&mut scorer, &mut asked, &mut scores)?;
                 observer.on_scored(scores.len(), total);
             }
         }
         if !asked.is_empty() {
-            take(scorer, &mut asked, &mut scores)?;
+            take(&mut scorer, &mut asked, &mut scores)?;
             observer.on_scored(scores.len(), total);
         }
-        if self.world.is_single() {
-            return self.whole(scores);
-        }
-        if let Some(part) = &mut part {
+        if let Some(part) = part
+            && (!self.world.is_single() || images.end < self.scoring.images.len())
+        {
+            // The scores are needed again: by the other processes, or in the next round.
             part.save(scores.values())?;
         }
-        // Another process may take twice as long as this one before it counts as stalled.
-        let found = self.world.all_gather_late(to_bytes(&scores), started.elapsed())?;
-        self.whole(found.iter().flat_map(|bytes| self.scores(bytes, images)).collect())
+        if !self.world.is_single() {
+            // Another process may take twice as long as this one before it counts as stalled.
+            let found = self.world.all_gather_late(to_bytes(&scores), started.elapsed())?;
+            scores = found.iter().flat_map(|bytes| self.scores(bytes, images.end)).collect();
+        }
+        // If a score is missing, a process was requested to stop.
+        if scores.len() == places.len() { Ok(scores) } else { Err(TrainError::Stopped.into()) }
     }
 
     /// Returns the scores of earlier starts by their index. They are the same on every process.
-    fn known(&self, images: usize, part: Option<&Part>) -> Result<BTreeMap<usize, ArchScore>, PadaError> {
+    fn known(
+        &self,
+        places: &[usize],
+        images: usize,
+        part: &mut Option<&mut Part>,
+    ) -> Result<BTreeMap<usize, ArchScore>, PadaError> {
         let Some(part) = part else { return Ok(BTreeMap::new()) };
-        let known = match self.world.index() {
+        let mut known = match self.world.index() {
             0 => part.collect(self.archs, images, self.scoring.network.space.as_ref())?,
             _ => BTreeMap::new(),
         };
+        known.retain(|place, _| places.binary_search(place).is_ok());
         let known = self.world.broadcast(to_bytes(&known))?;
         Ok(self.scores(&known, images).collect())
     }
 
-    /// Returns the scores of all architectures in order. If a score is missing, a process was requested to stop.
-    fn whole(&self, scores: BTreeMap<usize, ArchScore>) -> Result<Vec<ArchScore>, PadaError> {
-        let whole = scores.len() == self.archs.len();
-        if whole { Ok(scores.into_values().collect()) } else { Err(TrainError::Stopped.into()) }
-    }
-
     fn scores(&self, bytes: &[u8], images: usize) -> impl Iterator<Item = (usize, ArchScore)> {
-        let (numbers, _) = bytes.as_chunks::<8>();
-        let (pairs, _) = numbers.as_chunks::<2>();
-        pairs.iter().map(move |pair| {
-            let [place, correct] = pair.map(|number| u64::from_le_bytes(number) as usize);
+        let numbers = from_u64s(bytes);
+        let score = |pair: &[usize; 2]| {
+            let [place, correct] = *pair;
             (place, ArchScore { arch: self.archs[place].clone(), correct, total: images })
-        })
+        };
+        numbers.as_chunks::<2>().0.iter().map(score).collect::<Vec<_>>().into_iter()
     }
 
     fn best(
         &self,
-        scores: &[ArchScore],
+        accuracies: &[f64],
         fused: Option<&FusedScores<'_>>,
-        scorer: &mut Scorer<'_, '_>,
+        weights: &mut Weights<'_, '_>,
     ) -> Result<Vec<BestArch>, PadaError> {
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(scores[i].correct));
+        let images = self.scoring.eval_set();
+        let mut scorer = self.scoring.scorer(weights, &images);
+        let mut order: Vec<usize> = (0..accuracies.len()).collect();
+        order.sort_by(|&a, &b| accuracies[b].total_cmp(&accuracies[a]));
         let part_ranks = fused.map_or(&[][..], |fused| &fused.part_ranks);
         let fused = fused.and_then(|fused| fused.fused.as_ref());
         if let Some(fused) = fused {
@@ -197,41 +297,34 @@ impl Ranking<'_> {
         // Only process 0 writes the record.
         let writes = self.world.index() == 0;
         let mut entry = |&i: &usize| {
-            let score = &scores[i];
-            let cost = self.scoring.network.cost(&score.arch)?;
+            let arch = &self.archs[i];
+            let cost = self.scoring.network.cost(arch)?;
             Ok(BestArch {
-                arch: score.arch.to_string(),
-                score: score.accuracy(),
+                arch: arch.to_string(),
+                score: accuracies[i],
                 fused: fused.map(|fused| fused[i]),
                 part_ranks: part_ranks.iter().map(|ranks| ranks[i]).collect(),
-                top5: if writes { scorer.top5(&score.arch)? } else { None },
+                top5: if writes { scorer.top5(arch)? } else { None },
                 params: cost.params,
                 macs: cost.macs,
-                stand_alone_accuracy: self.tables.accuracy(&score.arch),
+                stand_alone_accuracy: self.tables.accuracy(arch),
             })
         };
         order.iter().take(BEST).map(&mut entry).collect()
     }
 }
 
-/// Waits for the requested scores.
-fn take(
-    scorer: &mut Scorer<'_, '_>,
-    asked: &mut Vec<(usize, Asked)>,
-    scores: &mut BTreeMap<usize, ArchScore>,
-) -> Result<(), TrainError> {
-    let (places, asked): (Vec<usize>, Vec<Asked>) = asked.drain(..).unzip();
-    scores.extend(places.into_iter().zip(scorer.scores(asked)?));
-    Ok(())
-}
-
 /// Encodes the index and the number of correct images of each score.
 fn to_bytes(scores: &BTreeMap<usize, ArchScore>) -> Vec<u8> {
-    scores
-        .iter()
-        .flat_map(|(&place, score)| [place, score.correct])
-        .flat_map(|n| (n as u64).to_le_bytes())
-        .collect()
+    u64s(&scores.iter().flat_map(|(&place, score)| [place, score.correct]).collect::<Vec<_>>())
+}
+
+fn u64s(numbers: &[usize]) -> Vec<u8> {
+    numbers.iter().flat_map(|&n| (n as u64).to_le_bytes()).collect()
+}
+
+fn from_u64s(bytes: &[u8]) -> Vec<usize> {
+    bytes.as_chunks::<8>().0.iter().map(|&bytes| u64::from_le_bytes(bytes) as usize).collect()
 }
 
 pub(crate) fn images_record(images: &InMemoryDataset) -> ImagesRecord {

@@ -17,12 +17,6 @@ pub(crate) struct ScoreLog {
     known: HashMap<(Score, Arch), f64>,
 }
 
-/// Returns a score of an earlier start or of another process, whose reason is not known any more if it is not finite.
-pub(crate) fn logged(value: f64) -> ScoreValue {
-    const NOT_FINITE: &str = "it is not defined for this network";
-    ScoreValue { value, reason: (!value.is_finite()).then_some(NOT_FINITE) }
-}
-
 impl ScoreLog {
     /// Opens or creates the file. `subject` is one line without line breaks.
     ///
@@ -53,11 +47,15 @@ impl ScoreLog {
     }
 
     pub(crate) fn get(&self, score: Score, arch: &Arch) -> Option<ScoreValue> {
-        self.known.get(&(score, arch.clone())).copied().map(logged)
+        let value = *self.known.get(&(score, arch.clone()))?;
+        Some(ScoreValue { value, reason: None })
     }
 
-    /// Appends a score.
+    /// Appends a score. One that is not defined is left out: it is computed again, so that its reason is known.
     pub(crate) fn add(&mut self, score: Score, arch: &Arch, value: ScoreValue) -> Result<(), PadaError> {
+        if value.reason.is_some() {
+            return Ok(());
+        }
         self.lines.add(&format!("{score},{arch},{}", value.value))
     }
 }
@@ -65,7 +63,8 @@ impl ScoreLog {
 fn read_line(line: &str, space: &dyn SearchSpace) -> Option<((Score, Arch), f64)> {
     let mut cells = line.split(',');
     let (score, arch, value) = (cells.next()?, cells.next()?, cells.next()?);
-    Some(((score.parse().ok()?, space.parse(arch).ok()?), value.parse().ok()?))
+    let value = value.parse().ok().filter(|value: &f64| value.is_finite())?;
+    Some(((score.parse().ok()?, space.parse(arch).ok()?), value))
 }
 
 #[cfg(test)]
@@ -92,8 +91,7 @@ mod tests {
             std::fs::write(&path, format!("{whole}{torn}")).unwrap();
             let log = ScoreLog::open(&path, "a", &space).unwrap();
             assert_eq!(log.get(Score::Nwot, &arch("123412")), Some(value));
-            let again = log.get(Score::Nwot, &arch("000000")).unwrap();
-            assert!(again.value == f64::NEG_INFINITY && again.reason.is_some());
+            assert_eq!(log.get(Score::Nwot, &arch("000000")), None, "its reason is not stored");
             assert_eq!(log.get(Score::Jacov, &arch("123412")), None);
             assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "after {torn:?}");
         }

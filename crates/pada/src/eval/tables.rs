@@ -7,7 +7,6 @@ use pada_nasbench::{
 };
 use pada_report::{Agreement, Ceiling, ScoreLists};
 use pada_space::Arch;
-use pada_trainer::ArchScore;
 
 use crate::config::TruthName;
 use crate::error::PadaError;
@@ -79,28 +78,38 @@ impl Tables {
         self.0.iter().find_map(|table| table.truth.accuracy(arch))
     }
 
-    /// Compares scores with every table, over the architectures that have a score and are in the table.
+    /// Returns for every table its name, the indices of those of some architectures that it has, and their accuracies in percent.
+    pub(crate) fn columns(&self, archs: &[Arch]) -> impl Iterator<Item = (&str, Vec<usize>, Vec<f64>)> {
+        self.0.iter().map(|Table { truth, .. }| {
+            let known = archs.iter().enumerate().filter_map(|(i, arch)| Some((i, truth.accuracy(arch)?)));
+            let (places, accuracies) = known.unzip();
+            (truth.name(), places, accuracies)
+        })
+    }
+
+    /// Compares the accuracies of architectures with the weights of a supernet, `[A]`, with every table, over the architectures that the
+    /// table has.
     ///
     /// # Errors
     /// Returns an error if the metrics or the zero-cost scores cannot be computed.
     pub(crate) fn agreements(
         &self,
         network: &Network,
-        scores: &[ArchScore],
+        archs: &[Arch],
+        accuracies: &[f64],
         fused: Option<&FusedScores<'_>>,
     ) -> Result<Vec<Agreement>, PadaError> {
         let mut agreements = Vec::new();
-        for Table { truth, short_runs, note } in &self.0 {
-            let known: Vec<usize> =
-                (0..scores.len()).filter(|&i| truth.accuracy(&scores[i].arch).is_some()).collect();
-            let archs: Vec<Arch> = known.iter().map(|&i| scores[i].arch.clone()).collect();
-            let predicted: Vec<f64> = known.iter().map(|&i| scores[i].accuracy()).collect();
+        for (Table { truth, short_runs, note }, (_, known, truths)) in self.0.iter().zip(self.columns(archs))
+        {
+            let archs: Vec<Arch> = known.iter().map(|&i| archs[i].clone()).collect();
+            let predicted = at(accuracies, &known);
             let column =
                 |table: &BenchmarkTable| archs.iter().filter_map(|a| table.accuracy(a)).collect::<Vec<_>>();
             let mut baselines: Vec<(String, Vec<f64>)> =
                 network.baselines(&archs)?.into_iter().map(|(name, list)| (name.to_owned(), list)).collect();
             if let Some(fused) = fused.filter(|_| !known.is_empty()) {
-                for (name, list) in fused.baselines(&known)? {
+                for (name, list) in fused.zero_cost.baselines(&known)? {
                     if baselines.iter().all(|(other, _)| *other != name) {
                         baselines.push((name, list));
                     }
@@ -114,10 +123,10 @@ impl Tables {
             }
             let (names, lists): (Vec<String>, Vec<Vec<f64>>) = baselines.into_iter().unzip();
             let baselines: Vec<(&str, Vec<f64>)> = names.iter().map(String::as_str).zip(lists).collect();
-            let sizes = fused.map(|fused| fused.sizes(&known));
+            let sizes = fused.map(|fused| fused.zero_cost.sizes(&known));
             let scores = fused.and_then(|fused| fused.fused.as_ref()).map(|fused| at(fused, &known));
             let lists = ScoreLists {
-                truth: &column(truth),
+                truth: &truths,
                 supernet: &predicted,
                 params: &baselines[0].1,
                 size: sizes.as_deref(),

@@ -8,8 +8,8 @@ use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{Checkpoint, Observer, image_shape, weights_sha256};
 
 use crate::config::{
-    ComputeConfig, Config, ConfigError, FusePart, RankArchs, RankSplit, Recalibration, SupernetConfig,
-    TrainPart, TruthName, UpdateConfig,
+    ComputeConfig, Config, ConfigError, FusePart, RankArchs, RankBudget, RankSplit, Recalibration,
+    SupernetConfig, TrainPart, TruthName, UpdateConfig,
 };
 use crate::config::{ZERO_COST_IMAGES, check_list, check_recalibration};
 use crate::error::PadaError;
@@ -167,6 +167,8 @@ pub struct RankJob {
     pub fuse: Vec<FusePart>,
     /// How the ranks become one score.
     pub fusion: Fusion,
+    /// The cost of the ranking, as `rank.budget` of a config. With `None` all architectures are scored on all images.
+    pub budget: Option<RankBudget>,
 }
 
 /// Seed of a random list of architectures, because weights from a file have no run with a seed.
@@ -210,8 +212,8 @@ pub fn rank_weights(
     let trainable = opened.trainable.clone();
     let fusion = plan.map(|plan| (plan, &trainable));
     opened.with_weights(|scoring, weights| {
-        Ranking { archs: &archs, scoring, tables: &tables, fusion, world: &place.world }
-            .run(weights, None, observer)
+        let (archs, tables, world) = (&archs, &tables, &place.world);
+        Ranking { archs, scoring, tables, fusion, budget: job.budget, world }.run(weights, None, observer)
     })
 }
 

@@ -79,16 +79,21 @@ impl RunFolder {
         }
     }
 
-    /// Opens the folder of an existing run.
+    /// Opens the folder of an existing run. Its config receives the keys that it lacks, for example because an earlier version wrote it.
     ///
     /// # Errors
-    /// Returns [`PadaError::NotARun`] if the folder has no config, [`PadaError::Config`] if the config is not valid, and
-    /// [`PadaError::FolderInUse`] if another process has opened it.
+    /// Returns [`PadaError::NotARun`] if the folder has no config, [`PadaError::Config`] if the config is not valid,
+    /// [`PadaError::Write`] if it cannot be completed, and [`PadaError::FolderInUse`] if another process has opened the folder.
     pub fn open(path: &Path) -> Result<(Self, Config), PadaError> {
         let file = config_file(path)?;
         let folder = Self { path: path.into(), _lock: Some(lock(path)?) };
         remove_temporary_files(path)?;
-        Ok((folder, Config::read(&file)?))
+        let config = Config::read(&file)?;
+        let text = config.to_toml();
+        if std::fs::read_to_string(&file).is_ok_and(|written| written != text) {
+            folder.write(CONFIG, text.as_bytes())?;
+        }
+        Ok((folder, config))
     }
 
     /// Opens the folder of a run that was started, to read it. Several processes can read a folder at the same time, but not while one

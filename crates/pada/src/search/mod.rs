@@ -68,12 +68,15 @@ pub enum SearchMethod {
 
 /// The cost of a stand-alone network, see [`crate::Network::cost`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum), value(rename_all = "lowercase"))]
 pub enum SearchCost {
     /// Number of multiply-adds for one image.
     Macs,
     /// Number of parameters.
     Params,
-    /// Latency from [`SearchJob::latency`].
+    /// Latency from a CSV file.
+    ///
+    /// The file is [`SearchJob::latency`].
     Latency,
 }
 

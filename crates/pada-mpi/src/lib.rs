@@ -1,7 +1,4 @@
-//! Process groups of the processes that `mpirun` or `srun` started.
-//!
-//! [`start`] joins them. It needs the feature `mpi`. Without the feature, it returns the group of a single process, or
-//! [`DistError::WithoutMpi`] if a launcher started several.
+#![doc = include_str!("../README.md")]
 
 mod launcher;
 #[cfg(feature = "mpi")]
@@ -10,8 +7,7 @@ mod transport;
 use std::time::Duration;
 
 pub use launcher::Launcher;
-
-use crate::{DistError, ProcessGroup};
+use pada_dist::{DistError, ProcessGroup};
 
 /// Joins the processes that were started together. Returns the group of a single process if there is no other.
 ///
@@ -33,7 +29,7 @@ fn join(launcher: Launcher, _: Duration) -> Result<ProcessGroup, DistError> {
 
 #[cfg(feature = "mpi")]
 fn join(launcher: Launcher, timeout: Duration) -> Result<ProcessGroup, DistError> {
-    use crate::Transport;
+    use pada_dist::Transport;
 
     let transport = transport::Mpi::start()?;
     let found = transport.size();

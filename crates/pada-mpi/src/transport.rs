@@ -2,9 +2,9 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use crate::{DistError, Transport};
 use mpi::Threading;
 use mpi::traits::{Communicator, Destination, Source};
+use pada_dist::{DistError, Transport};
 
 /// Messages through MPI.
 ///
