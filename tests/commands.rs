@@ -73,7 +73,7 @@ fn train_without_a_command_trains_ranks_and_keeps_everything_in_its_folder() {
 }
 
 #[test]
-fn a_run_folder_in_place_of_its_file_of_weights_names_the_file_and_its_network() {
+fn a_run_folder_stands_for_its_newest_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = small_run(folder.path());
@@ -93,8 +93,17 @@ fn a_run_folder_in_place_of_its_file_of_weights_names_the_file_and_its_network()
             "random:2",
         ])
     };
-    let file = format!("--weights {}", run.join("epoch-0001.safetensors").display());
-    rank(&run).fails(2, &["the folder of a run", &file, "--space nb201 --channels 8 --cells 1"]);
+    assert_eq!(rank(&run).code, 0);
+    let of_folder = std::fs::read_to_string(&csv).unwrap();
+    let file = run.join("epoch-0001.safetensors");
+    let sized = ["--channels", "8", "--cells", "1"];
+    let rank_file =
+        ["rank", "--weights", text(&file), "--data", "mini", "--out", text(&csv), "--archs", "random:2"];
+    assert_eq!(call(&[&rank_file[..], &sized].concat()).code, 0);
+    assert_eq!(std::fs::read_to_string(&csv).unwrap(), of_folder);
+    std::fs::remove_file(&csv).unwrap();
+    let folder_with_size = ["rank", "--weights", text(&run), "--data", "mini", "--out", text(&csv)];
+    call(&[&folder_with_size[..], &sized].concat()).fails(2, &["--channels", "the run records its own"]);
     // Without checkpoint, of one architecture, and of no run.
     std::fs::remove_file(run.join("epoch-0001.safetensors")).unwrap();
     rank(&run).fails(2, &["no checkpoint", "pada --resume"]);
@@ -104,7 +113,7 @@ fn a_run_folder_in_place_of_its_file_of_weights_names_the_file_and_its_network()
     args.extend(["--out", text(&alone)].map(str::to_owned));
     assert_eq!(call(&args).code, 0);
     rank(&alone).fails(2, &["trained one architecture", "pada export --weights"]);
-    rank(folder.path()).fails(2, &["weights are read from files"]);
+    rank(folder.path()).fails(2, &["config.toml"]);
     assert!(!csv.exists());
     // Runs that choose weights for each architecture.
     let config = std::fs::read_to_string(run.join("config.toml")).unwrap();

@@ -130,6 +130,16 @@ fn a_run_fuses_and_so_do_rank_and_search() {
     assert_eq!(call(&[&rank[..], &SIZE, &further].concat()).code, 0);
     assert_eq!(columns(&again)["fused"], ranking["fused"]);
 
+    // Within a budget.
+    let cheap = ["--budget", "30 images", "--json", "--out", text(&again)];
+    let cheap = call(&[&rank[..], &SIZE, &cheap].concat());
+    assert_eq!(cheap.json()["rounds"][0], serde_json::json!({"archs": 3, "images": 30}), "{}", cheap.stdout);
+    assert!(
+        cheap.stdout.contains("budget     30 images; rounds: 3 architectures on 30 images"),
+        "{}",
+        cheap.stdout
+    );
+
     // A search orders by the fused score, and still names the accuracy.
     let search = ["search", text(&run), "--population", "10", "--generations", "2", "--json"];
     let fused = call(&[&search[..], &["--fuse", "supernet,jacov", "--fusion", "ranks"]].concat()).json();

@@ -27,6 +27,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     call("clippy", &cargo::workspace(&clippy))?;
     // The program that users build has no candle executor. Its tests in `tests/candle.rs` run with `cargo test --workspace`.
     call("program without candle", &["check", "--release", "--workspace", "--tests"])?;
+    // This feature of pada-train's `candle-cuda` changes code of this project.
+    call(
+        "engine beside linked CUDA libraries",
+        &["check", "--release", "-p", "pada-engine", "--features", "linked-cuda"],
+    )?;
     // All steps use the release profile, so that the artifacts of clippy are reused.
     call("doc", &cargo::workspace(&["doc", "--no-deps", "--release", "--quiet"]))?;
     step("tidy", tidy::run)?;

@@ -20,7 +20,7 @@ namespace fibers {
 
 const unsigned MOST = 256, STACK = 64 * 1024;
 
-// A place to go on at, of the compiler's built-in functions. Those of the library also look for handlers to clean up.
+// A jump buffer of __builtin_setjmp. _longjmp of glibc is slower, because it also runs cleanup handlers.
 typedef void *Place[5];
 
 struct Fiber {

@@ -21,9 +21,10 @@ pub(crate) fn compile(precision: Precision, library: &Path) -> io::Result<bool> 
 
 /// Options of all libraries.
 ///
-/// `-fno-gnu-unique`: otherwise all libraries of the process would share the static variables of templates. The standard, without GNU's
-/// extensions, does not fuse multiplications and additions, so that results do not depend on the processor.
-const OPTIONS: [&str; 8] = [
+/// Without `-fno-gnu-unique`, all libraries of the process would share the static variables of templates. Multiplications and additions are
+/// not fused, so that results do not depend on the processor.
+const OPTIONS: [&str; 9] = [
+    "-ffp-contract=off",
     "-fno-gnu-unique",
     "-fvisibility=hidden",
     "-std=c++17",
@@ -44,20 +45,20 @@ pub(crate) fn compile_text(text: &str, options: &[&str], library: &Path) -> io::
         options.push("-mavx2");
     }
     let mut hasher = DefaultHasher::new();
-    (text, &options).hash(&mut hasher);
+    let version = match Command::new("g++").arg("--version").output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+        Ok(output) => output.stdout,
+    };
+    (text, &options, version).hash(&mut hasher);
     let cache = cache()?;
     let compiled = cache.join(format!("{:016x}.so", hasher.finish()));
     if !compiled.is_file() {
         let folder = tempfile::tempdir_in(&cache)?;
         let [source, new] = ["source.cpp", "new.so"].map(|name| folder.path().join(name));
         std::fs::write(&source, text)?;
-        match Command::new("g++").args(&options).arg("-o").arg(&new).arg(&source).output() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
-            Ok(output) => {
-                assert!(output.status.success(), "g++: {}", String::from_utf8_lossy(&output.stderr));
-            }
-        }
+        let output = Command::new("g++").args(&options).arg("-o").arg(&new).arg(&source).output()?;
+        assert!(output.status.success(), "g++: {}", String::from_utf8_lossy(&output.stderr));
         // Another process may have compiled the same library meanwhile. Renaming replaces it at once.
         std::fs::rename(&new, &compiled)?;
     }

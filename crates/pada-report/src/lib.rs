@@ -29,7 +29,7 @@ pub use method_table::{FailedTrial, MethodTable, scientific};
 pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, scatter_plot};
 pub use published::{Published, PublishedCell};
 pub use record::{
-    BestArch, FusionRecord, ImagesRecord, RaceCost, RaceRecord, RaceRound, RankRecord, RunRecord,
+    BestArch, FusionRecord, HalvingCost, HalvingRecord, HalvingRound, ImagesRecord, RankRecord, RunRecord,
     SupernetRecord,
 };
 pub use sampling::{Drawn, Sampling};

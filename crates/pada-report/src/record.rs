@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use pada_metrics::{Difference, Fusion, Metrics};
+use pada_metrics::{Difference, Fusion, Interval, Metrics};
 use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, BestEpoch, CommunicationRecord, EpochRecord, ReportError};
@@ -97,7 +97,7 @@ pub struct RankRecord {
     pub communication: Option<CommunicationRecord>,
     /// The rounds of a ranking that did not score all architectures on all images. `None` if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub race: Option<RaceRecord>,
+    pub halving: Option<HalvingRecord>,
     /// The scores that were fused. `None` if none were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<FusionRecord>,
@@ -110,48 +110,58 @@ pub struct RankRecord {
 /// A ranking by rounds: all architectures are scored on few images, and the promising ones on more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RaceRecord {
+pub struct HalvingRecord {
     /// The budget, as in the config.
     pub budget: String,
     /// The rounds.
-    pub rounds: Vec<RaceRound>,
-    /// Number of random architectures that were scored on all images whatever their scores were. All estimates come from them.
+    pub rounds: Vec<HalvingRound>,
+    /// Number of random architectures that were scored on all images whatever their scores were. Costs are measured on them.
     pub controls: usize,
-    /// Estimated tau-b of this ranking with the ranking on all images, with its 95 % interval. `None` if it is not defined.
+    /// Tau-b between two rankings of the control architectures: by the accuracies that they would have if their scores had eliminated
+    /// them, and by their accuracies on all images. `None` if it is not defined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tau_b_with_all: Option<Difference>,
-    /// Estimated part of the best 5 % of this ranking that are among the best 5 % on all images. `None` if it is not defined.
+    pub tau_b_with_all: Option<f64>,
+    /// Bootstrap interval of this tau-b over the control architectures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub top_5_with_all: Option<Difference>,
-    /// The estimated cost in agreement with each benchmark table.
-    pub costs: Vec<RaceCost>,
+    pub tau_b_with_all_interval: Option<Interval>,
+    /// The cost in agreement with each benchmark table.
+    pub costs: Vec<HalvingCost>,
 }
 
-/// A round of a [`RaceRecord`].
+/// A round of a [`HalvingRecord`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RaceRound {
+pub struct HalvingRound {
     /// Number of architectures.
     pub archs: usize,
     /// Number of images that they were scored on, those of earlier rounds included.
     pub images: usize,
 }
 
-/// Estimated agreement with a benchmark table of a ranking by rounds, minus that of the ranking on all images.
+/// Agreement with a benchmark table of a ranking by rounds, minus that of the ranking on all images, both of the control architectures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RaceCost {
+pub struct HalvingCost {
     /// Name of the table.
     pub table: String,
     /// Difference in tau-b. `None` if it is not defined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tau_b: Option<Difference>,
-    /// Difference in P@Top5%. `None` if it is not defined.
+    /// Difference in P@Top5%. `None` if it is not defined, and with fewer than 100 control architectures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_at_top_5: Option<Difference>,
 }
 
-impl RaceRecord {
+impl HalvingRecord {
+    /// Describes the rounds, for example `300 architectures on 64 images, 113 on 256`.
+    pub(crate) fn rounds_in_words(&self) -> String {
+        let round = |(i, round): (usize, &HalvingRound)| match i {
+            0 => format!("{} architectures on {} images", round.archs, round.images),
+            _ => format!("{} on {}", round.archs, round.images),
+        };
+        self.rounds.iter().enumerate().map(round).collect::<Vec<_>>().join(", ")
+    }
+
     /// Returns the number of images that were scored, over all architectures.
     pub fn images(&self) -> usize {
         let before = std::iter::once(0).chain(self.rounds.iter().map(|round| round.images));
@@ -184,7 +194,7 @@ pub struct FusionRecord {
 pub struct BestArch {
     /// The architecture, as digits.
     pub arch: String,
-    /// Accuracy with inherited weights, percent.
+    /// Accuracy with inherited weights, percent. With [`RankRecord::halving`], it is estimated for an eliminated architecture.
     pub score: f64,
     /// The fused score, which depends on all ranked architectures. `None` if none were fused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,7 +203,7 @@ pub struct BestArch {
     /// were fused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub part_ranks: Vec<f64>,
-    /// Top-5 accuracy on the same images, percent. `None` if there are no more than five classes.
+    /// Top-5 accuracy on all images, percent. `None` if there are no more than five classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top5: Option<f64>,
     /// Number of parameters of the stand-alone network.
@@ -213,7 +223,7 @@ impl RankRecord {
 
     /// Returns the number of images that were scored, over all architectures.
     pub fn scored_images(&self) -> usize {
-        self.race.as_ref().map_or(self.archs * self.images.images, RaceRecord::images)
+        self.halving.as_ref().map_or(self.archs * self.images.images, HalvingRecord::images)
     }
 
     /// Returns the metrics of the fused ranking against the first table. Returns `None` without a table, and if nothing was fused.

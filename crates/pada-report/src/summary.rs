@@ -1,12 +1,12 @@
 use std::fmt::{self, Write};
 
-use pada_metrics::{Difference, Interval, Metrics};
+use pada_metrics::{Interval, Metrics};
 
 use crate::communication::{in_turn, volume};
 use crate::numbers::difference;
 use crate::{
-    Agreement, BestEpoch, Ceiling, CommunicationRecord, Comparison, RaceRecord, RaceRound, RankRecord,
-    RunRecord, ZeroCostRow,
+    Agreement, BestEpoch, Ceiling, CommunicationRecord, Comparison, HalvingRecord, RankRecord, RunRecord,
+    ZeroCostRow,
 };
 
 /// Formats the result of a run for a terminal.
@@ -91,8 +91,8 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
             "           batch-norm statistics recalibrated on {n} training images for each architecture"
         ));
     }
-    if let Some(race) = &ranking.race {
-        race_lines(race, line);
+    if let Some(halving) = &ranking.halving {
+        halving_lines(halving, line);
     }
     if let Some(fusion) = &ranking.fusion {
         let parts = match fusion.parts.is_empty() {
@@ -141,31 +141,25 @@ fn rank_lines(ranking: &RankRecord, line: &mut impl FnMut(String)) {
     }
 }
 
-fn race_lines(race: &RaceRecord, line: &mut impl FnMut(String)) {
-    let round = |round: &RaceRound| format!("{} on {}", round.archs, round.images);
-    let rounds: Vec<String> = race.rounds.iter().map(round).collect();
-    line(format!("budget     {}: architectures on images: {}", race.budget, rounds.join(", ")));
-    let whole = |found: Difference| {
-        let Difference { mean, interval, .. } = found;
-        format!("{mean:.3} [{:.3}, {:.3}]", interval.low, interval.high)
-    };
-    let written = |found: Option<Difference>, format: &dyn Fn(Difference) -> String| {
-        found.map_or_else(|| "-".to_owned(), format)
-    };
-    line(format!(
-        "           estimated from {} control architectures: tau-b with the ranking on all images {}, top 5 % in common {}",
-        race.controls,
-        written(race.tau_b_with_all, &whole),
-        written(race.top_5_with_all, &whole),
-    ));
-    for cost in &race.costs {
+fn halving_lines(halving: &HalvingRecord, line: &mut impl FnMut(String)) {
+    line(format!("budget     {}; rounds: {}", halving.budget, halving.rounds_in_words()));
+    if let Some(tau_b) = halving.tau_b_with_all {
+        let interval = interval(halving.tau_b_with_all_interval.as_ref());
         line(format!(
-            "           estimated difference to all images, {}: tau-b {}, P@Top5% {}",
-            cost.table,
-            written(cost.tau_b, &difference),
-            written(cost.p_at_top_5, &difference),
+            "           by {} control architectures: tau-b {tau_b:.3} {interval} with the ranking on all images",
+            halving.controls
         ));
     }
+    for cost in &halving.costs {
+        let written =
+            [cost.tau_b, cost.p_at_top_5].map(|found| found.map_or_else(|| "-".to_owned(), difference));
+        let [tau_b, p] = written;
+        line(format!("           minus all images, {}: tau-b {tau_b}, P@Top5% {p}", cost.table));
+    }
+}
+
+fn interval(interval: Option<&Interval>) -> String {
+    interval.map_or_else(|| "-".to_owned(), |i| format!("[{:.3}, {:.3}]", i.low, i.high))
 }
 
 /// Formats a number of architectures, for example `1 architecture`.
@@ -196,17 +190,14 @@ fn row(name: &str, interval: String, m: &Metrics, within: Option<f64>) -> String
 fn agreement_lines(agreement: &Agreement, line: &mut impl FnMut(String)) {
     line(String::new());
     line(header(&agreement.table));
-    let interval = |interval: &Option<Interval>| {
-        interval.as_ref().map_or_else(|| "-".to_owned(), |i| format!("[{:.3}, {:.3}]", i.low, i.high))
-    };
     if let Some(fused) = &agreement.fused {
         let name = format!("fused (n = {})", fused.metrics.n);
-        line(row(&name, interval(&fused.tau_b_interval), &fused.metrics, fused.tau_within));
+        line(row(&name, interval(fused.tau_b_interval.as_ref()), &fused.metrics, fused.tau_within));
     }
     match &agreement.metrics {
         Some(metrics) => {
             let name = format!("supernet (n = {})", metrics.n);
-            line(row(&name, interval(&agreement.tau_b_interval), metrics, agreement.tau_within));
+            line(row(&name, interval(agreement.tau_b_interval.as_ref()), metrics, agreement.tau_within));
         }
         _ => line(format!(
             "supernet: {}",

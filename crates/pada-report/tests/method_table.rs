@@ -58,7 +58,7 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
             batch: 512,
             seconds: 18.0,
             communication: None,
-            race: None,
+            halving: None,
             fusion: None,
             agreements: vec![agreement],
             best: vec![],

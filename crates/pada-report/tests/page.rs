@@ -75,7 +75,7 @@ fn run(epochs: usize) -> RunView {
             recalibrated_on: None,
             seconds: 0.1,
             communication: None,
-            race: None,
+            halving: None,
             fusion: None,
             agreements: vec![agreement],
             best: vec![best],

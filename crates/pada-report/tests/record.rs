@@ -46,7 +46,7 @@ fn record() -> RunRecord {
             batch: 512,
             seconds: 0.1,
             communication: None,
-            race: None,
+            halving: None,
             fusion: Some(FusionRecord {
                 parts: vec!["supernet".into(), "jacov".into()],
                 fusion: Fusion::LogRanks,

@@ -9,7 +9,7 @@ pub enum Preset {
     Mini,
     /// CIFAR-10, a small network, hours.
     Short,
-    /// CIFAR-10, a small network, 100 epochs with small batches, about an hour a run; not for table2 and table3.
+    /// CIFAR-10, a small network, 100 epochs with small batches; not for table2 and table3.
     Medium,
     /// The paper's protocol.
     Full,

@@ -28,7 +28,7 @@ pub use eval::evaluation::Evaluation;
 pub use eval::ranking::Ranked;
 pub use eval::score_job::{ScoreJob, Scored, zero_cost_scores};
 pub use eval::tables::Tables;
-pub use eval::weights_file::{RankJob, WeightsFile, rank_weights, weight_layout};
+pub use eval::weights_file::{RankJob, WeightsFile, rank_weights, run_weights, weight_layout};
 pub use eval::zero_cost::ZeroCost;
 pub use experiment::run::Run;
 pub use experiment::{Dataset, Experiment};

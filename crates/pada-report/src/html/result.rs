@@ -11,6 +11,14 @@ use crate::{Agreement, BestEpoch, Comparison, RankRecord};
 /// The result of a run: tau-b and P@Top5% first, then the comparison with zero-cost baselines.
 pub(super) fn result(ranking: &RankRecord) -> Markup {
     html! {
+        @if let Some(halving) = &ranking.halving {
+            p class="small" {
+                "The ranking had the budget " (halving.budget) ". Rounds: " (halving.rounds_in_words()) "."
+                @if let Some(tau_b) = halving.tau_b_with_all {
+                    " By " (halving.controls) " random control architectures, its tau-b with the ranking on all images is " (fixed(tau_b, 3)) "."
+                }
+            }
+        }
         @if let Some(main) = ranking.agreements.first() {
             (headline(main))
             @for agreement in &ranking.agreements { (against(agreement)) }

@@ -287,7 +287,7 @@ impl<'a> Job<'a> {
         environment: &'a Environment<'a>,
     ) -> Result<Self, ReproduceError> {
         if plan.preset == Preset::Medium {
-            let known = "--preset medium: only table1 and ablation have it; use mini, short or full";
+            let known = "--preset medium: table2 and table3 do not have it; use mini, short or full";
             return Err(ReproduceError::Usage(known.to_owned()));
         }
         let rows = Row::of_table(which, &plan.methods)?;

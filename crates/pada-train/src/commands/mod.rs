@@ -239,10 +239,18 @@ pub(crate) fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
 }
 
 impl WeightsArgs {
-    pub(crate) fn file(&self, path: PathBuf, data: String) -> WeightsFile {
-        let supernet = self.net.config();
+    /// Returns the weights of a file, or those of the newest checkpoint of a run folder, which records its network.
+    pub(crate) fn weights(&self, path: PathBuf, data: String) -> anyhow::Result<WeightsFile> {
+        let (path, supernet) = match (path.is_dir(), self.net.given()) {
+            (false, _) => (path, self.net.config()),
+            (true, None) => pada::run_weights(&path)?,
+            (true, Some(key)) => {
+                let range = "left out if --weights is a run folder, because the run records its own";
+                return Err(PadaError::from(ConfigError::Range { key, value: "given".into(), range }).into());
+            }
+        };
         let usual = supernet.space.recalibrates().then_some(Recalibration::USUAL);
-        WeightsFile {
+        Ok(WeightsFile {
             path,
             supernet,
             compute: self.compute.config(),
@@ -252,7 +260,7 @@ impl WeightsArgs {
             limit: self.limit.map(Into::into),
             batch: self.batch.get(),
             recalibrate: self.recalibrate.map(Recalibration::over).or(usual),
-        }
+        })
     }
 }
 

@@ -9,8 +9,9 @@ use crate::progress::{Progress, Show};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Weights: a checkpoint of a run, a .safetensors file, or a .pt file of the released PyTorch code.
-    #[arg(long, value_name = "FILE")]
+    /// Weights: a run folder, whose newest checkpoint is taken, a checkpoint, a .safetensors file, or a .pt file of the released PyTorch
+    /// code.
+    #[arg(long, value_name = "FILE|RUN_DIR")]
     weights: PathBuf,
     /// Data set: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
     #[arg(long)]
@@ -24,9 +25,9 @@ pub(crate) struct Args {
     out: PathBuf,
     #[command(flatten)]
     fused: FuseArgs,
-    /// Cost of the ranking: a time such as `10m`, or `128 images`. All architectures are scored on few images, and the best quarter on 4
-    /// times as many, up to all of them. The result says what that costs. [default: all architectures on all images]
-    #[arg(long)]
+    /// Limit on the cost of scoring: a time such as `10m`, or `"128 images"`. All architectures are scored on few images, and the best
+    /// quarter on 4 times as many, up to all of them. The result says what that costs. [default: all architectures on all images]
+    #[arg(long, value_name = "TIME|N images")]
     budget: Option<RankBudget>,
     #[command(flatten)]
     common: Common,
@@ -35,7 +36,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let session = args.common.shared_session()?;
     let job = RankJob {
-        weights: args.scoring.file(args.weights.clone(), args.data.clone()),
+        weights: args.scoring.weights(args.weights.clone(), args.data.clone())?,
         archs: args.list.archs.clone(),
         truth: args.list.truth,
         fuse: args.fused.fuse.clone(),
@@ -71,6 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 "images_per_s": record.scored_images() as f64 / record.seconds,
                 "tau_b": metrics.map(|m| m.tau_b),
                 "p_at_top5": metrics.and_then(|m| m.p_at_top_5),
+                "rounds": record.halving.as_ref().map(|halving| &halving.rounds),
                 "fused_tau_b": fused.map(|m| m.tau_b),
                 "fused_p_at_top5": fused.and_then(|m| m.p_at_top_5),
             })

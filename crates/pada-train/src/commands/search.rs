@@ -167,7 +167,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             let (weights, data) =
                 (weights.clone().unwrap_or_default(), args.data.clone().unwrap_or_default());
             let job = args.job(args.out.clone().unwrap_or_default());
-            search_weights(&args.scoring.file(weights, data), &job, &session, &mut progress)
+            search_weights(&args.scoring.weights(weights, data)?, &job, &session, &mut progress)
         }
     };
     if found.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use pada_data::{Dataset, InMemoryDataset};
@@ -41,9 +42,18 @@ impl FixedImages {
 
     /// Returns all batches, which refer to the uploaded images if there are any.
     pub(crate) fn batches(&self, uploaded: Option<DeviceDataset>) -> impl Iterator<Item = Batch<'_>> {
+        self.batches_of(0..self.len(), uploaded)
+    }
+
+    /// Returns the batches of a range of the images.
+    pub(crate) fn batches_of(
+        &self,
+        range: Range<usize>,
+        uploaded: Option<DeviceDataset>,
+    ) -> impl Iterator<Item = Batch<'_>> {
         let shape = self.shape();
-        let firsts = (0..self.len()).step_by(self.batch);
-        firsts.zip(self.labels.chunks(self.batch)).map(move |(first, labels)| {
+        let firsts = range.clone().step_by(self.batch);
+        firsts.zip(self.labels[range].chunks(self.batch)).map(move |(first, labels)| {
             let pixels = match uploaded {
                 Some(set) => Pixels::Range(set, first, labels.len()),
                 None => {

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::ops::Range;
 
 use pada_data::InMemoryDataset;
 use pada_exec::{CorrectCounts, DeviceDataset, Executor, correct_counts, count_correct};
@@ -87,6 +88,8 @@ type Key = (Vec<u8>, Arch);
 pub struct Known {
     /// Number of correctly classified images.
     counts: HashMap<Key, usize>,
+    /// The images that are scored on. `None` means all.
+    range: Option<Range<usize>>,
     in_progress: HashMap<Key, CorrectCounts>,
     /// The images on the device: those to score on, then those for running statistics. The outer option is `None` before the upload.
     uploaded: Option<[Option<DeviceDataset>; 2]>,
@@ -149,7 +152,7 @@ impl Scorer<'_, '_> {
     /// Returns an error if the executor fails.
     pub fn scores(&mut self, asked: Vec<Asked>) -> Result<Vec<ArchScore>, TrainError> {
         self.wait()?;
-        let total = self.images.len();
+        let total = self.range().len();
         let score = |Asked { arch, key }: Asked| ArchScore { arch, correct: self.known.counts[&key], total };
         Ok(asked.into_iter().map(score).collect())
     }
@@ -169,7 +172,7 @@ impl Scorer<'_, '_> {
             of.run_uploaded(&graph, self.executor, calibration)?;
         }
         let mut counts = CorrectCounts::default();
-        for batch in self.images.images.batches(images) {
+        for batch in self.images.images.batches_of(self.range(), images) {
             count_correct(self.executor, &graph, &batch, &mut counts)?;
         }
         Ok(counts)
@@ -187,6 +190,21 @@ impl Scorer<'_, '_> {
         Ok(*self.known.uploaded.insert([images, calibration]))
     }
 
+    /// Scores on a range of the images from now on, and forgets all scores. The batches are those of all images if the range starts at a
+    /// multiple of the batch size.
+    ///
+    /// # Panics
+    /// Panics if the range is not within the images.
+    pub fn restrict(&mut self, range: Range<usize>) {
+        assert!(range.end <= self.images.len(), "there are {} images", self.images.len());
+        self.known.counts.clear();
+        self.known.range = Some(range);
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.known.range.clone().unwrap_or(0..self.images.len())
+    }
+
     /// Adds a score that was computed earlier with the same weights and images.
     ///
     /// # Errors
@@ -197,7 +215,7 @@ impl Scorer<'_, '_> {
         Ok(())
     }
 
-    /// Computes the top-5 accuracy of an architecture in percent. Returns `None` if there are no more than five classes, of which the
+    /// Computes the top-5 accuracy of an architecture on all images, in percent. Returns `None` if there are no more than five classes, of which the
     /// label would always be one of five.
     ///
     /// It needs passes of its own, because the scores of a device are only counts of top-1.

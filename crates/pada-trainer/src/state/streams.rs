@@ -30,7 +30,7 @@ pub enum RngStream {
     /// Paths of a network that drop path leaves out, and inputs of a classifier that dropout does.
     DropPath,
     /// Control architectures of a ranking by rounds, and accuracies that are drawn to estimate its cost.
-    Race,
+    Halving,
 }
 
 /// Number of streams that each stage of a run has; more than there are purposes.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The cost that a ranking may have if not all architectures are scored on all images.
+/// Limit on the cost of scoring the architectures of a ranking.
 ///
 /// It is written as a time, `90s`, `10m` or `2h`, or as a number of images, `128 images`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

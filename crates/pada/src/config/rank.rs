@@ -23,7 +23,7 @@ pub struct RankConfig {
     pub images: usize,
     /// Images per batch. If the batch norms use batch statistics, it changes the scores.
     pub batch: usize,
-    /// The cost of the ranking. With `None` all architectures are scored on all images. Otherwise all are scored on few images, and the
+    /// Limit on the cost of scoring. With `None` all architectures are scored on all images. Otherwise all are scored on few images, and the
     /// promising ones on more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<RankBudget>,
@@ -283,6 +283,10 @@ impl RankConfig {
             |score: &Score| self.zero_cost.contains(score) || self.fuse.contains(&FusePart::ZeroCost(*score));
         let enough = self.zero_cost_images > 1 || !pairs.iter().any(planned);
         check("rank.zero_cost_images", self.zero_cost_images, enough, "at least 2 with jacov, epe or nwot")?;
+        if let Some(budget) = self.budget {
+            let valid = budget.to_string().parse() == Ok(budget);
+            check("rank.budget", budget, valid, "a time of whole seconds such as 10m, or at least 1 images")?;
+        }
         let once = "a list without repetitions";
         check("rank.fuse", listed(&self.fuse), is_once(&self.fuse), once)?;
         check("rank.zero_cost", listed(&self.zero_cost), is_once(&self.zero_cost), once)?;

@@ -74,8 +74,8 @@ pub fn write_zero_cost(path: &Path, scored: &Scored) -> Result<(), PadaError> {
     write_table(path, header, rows)
 }
 
-/// Writes a ranking as [`write_scores`] does, with one more column for each of [`Ranked::columns`]. A score that is not defined is `NaN` or
-/// `-inf`.
+/// Writes a ranking as [`write_scores`] does, with one more column for each of [`Ranked::columns`]. The column `accuracy` contains
+/// [`Ranked::accuracies`], and a score that is not defined is `NaN` or `-inf`.
 ///
 /// # Errors
 /// Returns [`PadaError::Write`] if the file cannot be written.
@@ -83,7 +83,8 @@ pub fn write_ranking(path: &Path, ranked: &Ranked) -> Result<(), PadaError> {
     let header = SCORES.into_iter().chain(ranked.columns.iter().map(|(name, _)| name.as_str()));
     let rows = ranked.scores.iter().enumerate().map(|(i, score)| {
         let more = ranked.columns.iter().map(|(_, list)| list[i].to_string());
-        score_cells(score).into_iter().chain(more).collect()
+        let [arch, correct, total, _] = score_cells(score);
+        [arch, correct, total, ranked.accuracies[i].to_string()].into_iter().chain(more).collect()
     });
     write_table(path, header, rows)
 }

@@ -166,6 +166,14 @@ impl ZeroCostScores<'_> {
         self.plan.fuse.iter().map(part).collect()
     }
 
+    /// Returns the scores of some of the architectures, given by their index.
+    pub(crate) fn of_some(&self, places: &[usize]) -> Self {
+        let column = |(score, values): &(Score, Vec<ScoreValue>)| {
+            (*score, places.iter().map(|&place| values[place]).collect())
+        };
+        Self { columns: self.columns.iter().map(column).collect(), ..self.clone() }
+    }
+
     /// Describes the fusion for a record.
     pub(crate) fn record(&self) -> FusionRecord {
         let undefined = self.columns.iter().filter_map(|(score, values)| {

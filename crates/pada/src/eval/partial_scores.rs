@@ -24,12 +24,12 @@ pub(crate) struct Part {
 }
 
 const NAME: &str = "ranking-part";
-/// Name of the file with the rounds of a race.
+/// Name of the file with the rounds of a halving.
 const ROUNDS: &str = "ranking-part-rounds.json";
 /// Name of the files with zero-cost scores.
 const ZERO_COST: &str = "zero-cost-part";
 
-/// The rounds of an unfinished race.
+/// The rounds of an unfinished halving.
 #[derive(Serialize, Deserialize)]
 struct Rounds {
     budget: RankBudget,
@@ -98,15 +98,15 @@ impl Part {
         Ok(saved.map(|saved| saved.rounds))
     }
 
-    /// Saves the rounds of a race, which depend on the measured speed, so that a resumed ranking has the same.
+    /// Saves the rounds of a halving, which depend on the measured speed, so that a resumed ranking has the same.
     pub(crate) fn save_rounds(&self, budget: RankBudget, rounds: &[usize]) -> Result<(), PadaError> {
         let rounds = Rounds { budget, rounds: rounds.to_vec() };
         let json = serde_json::to_vec(&rounds).expect("numbers are valid JSON");
         write_file(&self.folder.join(ROUNDS), &json)
     }
 
-    /// Opens the file with the zero-cost scores of this process. Scores of another subject are removed. Returns `None` for another process
-    /// than process 0 that has no access to the folder.
+    /// Opens the file with the zero-cost scores of this process, which also knows the scores of the files of other processes. Scores of
+    /// another subject are removed. Returns `None` for another process than process 0 that has no access to the folder.
     pub(crate) fn zero_cost(
         &self,
         subject: &str,
@@ -116,13 +116,17 @@ impl Part {
             return Ok(None);
         }
         let path = self.path(ZERO_COST);
-        match ScoreLog::open(&path, subject, space) {
+        let mut log = match ScoreLog::open(&path, subject, space) {
             Err(PadaError::OtherScores { .. }) => {
                 remove(&path)?;
-                ScoreLog::open(&path, subject, space).map(Some)
+                ScoreLog::open(&path, subject, space)?
             }
-            other => other.map(Some),
+            other => other?,
+        };
+        for other in self.named(&[ZERO_COST])?.iter().filter(|other| **other != path) {
+            log.learn(other, subject, space)?;
         }
+        Ok(Some(log))
     }
 
     /// Removes all files of partial scores after the ranking is finished.

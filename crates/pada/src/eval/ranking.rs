@@ -11,8 +11,8 @@ use pada_trainer::{ArchScore, Asked, Calibration, Observer, Scorer, TrainError, 
 use crate::config::{Config, RankBudget};
 use crate::error::PadaError;
 use crate::eval::fusion::{FusedScores, FusionPlan, ZeroCostScores};
+use crate::eval::halving::{Halving, HalvingPlan};
 use crate::eval::partial_scores::Part;
-use crate::eval::race::{Race, RacePlan};
 use crate::eval::share::deal;
 use crate::eval::tables::Tables;
 use crate::run::inputs::Inputs;
@@ -39,9 +39,12 @@ pub(crate) struct Ranking<'a> {
 /// A finished ranking.
 #[derive(Clone, Debug)]
 pub struct Ranked {
-    /// The score of each architecture with the weights of the supernet, in the given order. With a budget, architectures that left the race
+    /// The score of each architecture with the weights of the supernet, in the given order. With a budget, eliminated architectures
     /// were scored on fewer images than others.
     pub scores: Vec<ArchScore>,
+    /// The accuracy by which each architecture was ranked, in percent. It is that of its score; with a budget, it is estimated on all images
+    /// for eliminated architectures.
+    pub accuracies: Vec<f64>,
     /// Further scores with their names, `[A]` each: zero-cost scores, and last the fused score, which is called `fused`.
     pub columns: Vec<(String, Vec<f64>)>,
     /// The comparison with benchmark tables, and the best architectures.
@@ -86,22 +89,24 @@ impl Ranking<'_> {
         };
         let (started, sent) = (Instant::now(), self.world.traffic());
         let network = &self.scoring.network;
-        let (scores, accuracies, race) = match self.budget {
+        let images = self.scoring.eval_set();
+        let mut scorer = self.scoring.scorer(&mut weights, &images);
+        let (scores, accuracies, halving) = match self.budget {
             None => {
                 let all: Vec<usize> = (0..self.archs.len()).collect();
-                let images = 0..self.scoring.images.len();
-                let scores = self.score(&all, images, &|_| 0, &mut weights, &mut part, observer)?;
+                let scores = self.score(&all, 0..images.len(), &|_| 0, &mut scorer, &mut part, observer)?;
                 let scores: Vec<ArchScore> = scores.into_values().collect();
                 let accuracies = scores.iter().map(ArchScore::accuracy).collect();
                 (scores, accuracies, None)
             }
             Some(budget) => {
-                let race = self.race(budget, zero_cost.as_ref(), &mut weights, &mut part, observer)?;
-                (race.scores(), race.estimates(), Some((budget, race)))
+                let halving = self.halving(budget, zero_cost.as_ref(), &mut scorer, &mut part, observer)?;
+                (halving.scores(), halving.estimates(), Some((budget, halving)))
             }
         };
         let seconds = started.elapsed().as_secs_f64();
-        let race = race.map(|(budget, race)| race.record(budget, self.tables, zero_cost.as_ref()));
+        let halving =
+            halving.map(|(budget, halving)| halving.record(budget, self.tables, zero_cost.as_ref()));
         let fused = zero_cost.map(|scores| FusedScores::new(scores, &accuracies)).transpose()?;
         let record = RankRecord {
             archs: scores.len(),
@@ -110,51 +115,51 @@ impl Ranking<'_> {
             recalibrated_on: self.scoring.calibration.as_ref().map(Calibration::len),
             seconds,
             communication: communication_record(self.world, self.world.traffic().since(sent)),
-            race: race.transpose()?,
+            halving: halving.transpose()?,
             fusion: fused.as_ref().map(|fused| fused.zero_cost.record()),
             agreements: self.tables.agreements(network, self.archs, &accuracies, fused.as_ref())?,
-            best: self.best(&accuracies, fused.as_ref(), &mut weights)?,
+            best: self.best(&accuracies, fused.as_ref(), &mut scorer)?,
         };
         let columns = fused.map_or_else(Vec::new, FusedScores::named);
-        Ok(Ranked { scores, columns, record })
+        Ok(Ranked { scores, accuracies, columns, record })
     }
 
     /// Scores all architectures on few images and the promising ones on more.
-    fn race(
+    fn halving(
         &self,
         budget: RankBudget,
         zero_cost: Option<&ZeroCostScores<'_>>,
-        weights: &mut Weights<'_, '_>,
+        scorer: &mut Scorer<'_, '_>,
         part: &mut Option<&mut Part>,
         observer: &mut dyn Observer,
-    ) -> Result<Race<'_>, PadaError> {
-        let plan = self.race_plan(budget, weights, part.as_deref())?;
-        let mut race = Race::new(self.archs, plan);
+    ) -> Result<Halving<'_>, PadaError> {
+        let plan = self.halving_plan(budget, scorer, part.as_deref())?;
+        let mut halving = Halving::new(self.archs, plan);
         let mut done = 0;
-        for round in race.rounds().to_vec() {
+        for round in halving.rounds().to_vec() {
             let places = match done {
                 0 => (0..self.archs.len()).collect(),
                 _ => {
-                    let estimates = race.estimates();
+                    let estimates = halving.estimates();
                     let fused = zero_cost.map(|zero_cost| zero_cost.fused(&estimates)).transpose()?.flatten();
-                    race.promising(fused.as_ref().unwrap_or(&estimates))
+                    halving.promote(fused.as_ref().unwrap_or(&estimates))
                 }
             };
-            let before = |place| race.correct_before(place);
-            let scores = self.score(&places, done..round, &before, weights, part, observer)?;
-            race.add(scores);
+            let before = |place| halving.correct_before(place);
+            let scores = self.score(&places, done..round, &before, scorer, part, observer)?;
+            halving.add(scores);
             done = round;
         }
-        Ok(race)
+        Ok(halving)
     }
 
     /// Returns the rounds of an interrupted start, or chooses them. They are the same on every process.
-    fn race_plan(
+    fn halving_plan(
         &self,
         budget: RankBudget,
-        weights: &mut Weights<'_, '_>,
+        scorer: &mut Scorer<'_, '_>,
         part: Option<&Part>,
-    ) -> Result<RacePlan, PadaError> {
+    ) -> Result<HalvingPlan, PadaError> {
         let images = self.scoring.images.len();
         let known = match part {
             Some(part) if self.world.index() == 0 => part.rounds(budget, images)?,
@@ -162,31 +167,28 @@ impl Ranking<'_> {
         };
         let known = self.world.broadcast(u64s(&known.unwrap_or_default()))?;
         if !known.is_empty() {
-            return Ok(RacePlan { rounds: from_u64s(&known) });
+            return Ok(HalvingPlan { rounds: from_u64s(&known) });
         }
-        let own = RacePlan::choose(budget, self.archs, self.world.size(), self.scoring, weights)?;
-        // The processes measured different speeds.
-        let plan = RacePlan { rounds: from_u64s(&self.world.broadcast(u64s(&own.rounds))?) };
+        let plan = HalvingPlan::choose(budget, self.archs, self.world, self.scoring, scorer)?;
         if let Some(part) = part.filter(|_| self.world.index() == 0) {
             part.save_rounds(budget, &plan.rounds)?;
         }
         Ok(plan)
     }
 
-    /// Scores architectures, given by their index, on a range of images: this process's shard of those without a score, and then all
-    /// processes exchange their scores. `before` returns the number of correct images before the range. Returns the scores on all images up
-    /// to the end of the range.
+    /// Scores architectures, given by their index, on a range of images. Each process scores its share of those that have no score yet, and
+    /// then all processes exchange their scores. `before` returns the number of correct images before the range. The returned scores are
+    /// those on all images up to the end of the range.
     fn score(
         &self,
         places: &[usize],
         images: Range<usize>,
         before: &dyn Fn(usize) -> usize,
-        weights: &mut Weights<'_, '_>,
+        scorer: &mut Scorer<'_, '_>,
         part: &mut Option<&mut Part>,
         observer: &mut dyn Observer,
     ) -> Result<BTreeMap<usize, ArchScore>, PadaError> {
-        let set = self.scoring.eval_range(images.clone());
-        let mut scorer = self.scoring.scorer(weights, &set);
+        scorer.restrict(images.clone());
         let sum = |place: usize, score: ArchScore| ArchScore {
             correct: score.correct + before(place),
             total: images.end,
@@ -222,7 +224,7 @@ impl Ranking<'_> {
             if let Some(part) = part
                 && (stop || part.is_due())
             {
-                take(&mut scorer, &mut asked, &mut scores)?;
+                take(scorer, &mut asked, &mut scores)?;
                 part.save(scores.values())?;
             }
             if stop {
@@ -230,12 +232,12 @@ impl Ranking<'_> {
             }
             asked.push((place, scorer.ask(&self.archs[place])?));
             if !scorer.is_under_way() || asked.len() == AT_ONCE {
-                take(&mut scorer, &mut asked, &mut scores)?;
+                take(scorer, &mut asked, &mut scores)?;
                 observer.on_scored(scores.len(), total);
             }
         }
         if !asked.is_empty() {
-            take(&mut scorer, &mut asked, &mut scores)?;
+            take(scorer, &mut asked, &mut scores)?;
             observer.on_scored(scores.len(), total);
         }
         if let Some(part) = part
@@ -248,6 +250,10 @@ impl Ranking<'_> {
             // Another process may take twice as long as this one before it counts as stalled.
             let found = self.world.all_gather_late(to_bytes(&scores), started.elapsed())?;
             scores = found.iter().flat_map(|bytes| self.scores(bytes, images.end)).collect();
+            if let Some(part) = part.as_mut().filter(|_| self.world.index() == 0) {
+                // A process on another machine may have no access to the folder.
+                part.save(scores.values())?;
+            }
         }
         // If a score is missing, a process was requested to stop.
         if scores.len() == places.len() { Ok(scores) } else { Err(TrainError::Stopped.into()) }
@@ -283,10 +289,8 @@ impl Ranking<'_> {
         &self,
         accuracies: &[f64],
         fused: Option<&FusedScores<'_>>,
-        weights: &mut Weights<'_, '_>,
+        scorer: &mut Scorer<'_, '_>,
     ) -> Result<Vec<BestArch>, PadaError> {
-        let images = self.scoring.eval_set();
-        let mut scorer = self.scoring.scorer(weights, &images);
         let mut order: Vec<usize> = (0..accuracies.len()).collect();
         order.sort_by(|&a, &b| accuracies[b].total_cmp(&accuracies[a]));
         let part_ranks = fused.map_or(&[][..], |fused| &fused.part_ranks);

@@ -23,27 +23,30 @@ impl ScoreLog {
     /// # Errors
     /// Returns [`PadaError::OtherScores`] if the file has scores of another subject, and the errors of reading and writing.
     pub(crate) fn open(path: &Path, subject: &str, space: &dyn SearchSpace) -> Result<Self, PadaError> {
-        let text = match std::fs::read(path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(PadaError::Read { path: path.into(), source }),
-        };
+        let text = read(path)?;
         let first = format!("{subject}\n");
         let mut known = HashMap::new();
-        let mut whole = 0;
-        if let Some(mut rest) = text.strip_prefix(first.as_str()) {
-            whole = first.len();
-            // A line that was cut off by a kill, and all after it, are written again.
-            while let Some((line, behind)) = rest.split_once('\n') {
-                let Some((key, value)) = read_line(line, space) else { break };
-                known.insert(key, value);
-                whole += line.len() + 1;
-                rest = behind;
+        let whole = match text.strip_prefix(first.as_str()) {
+            Some(lines) => first.len() + read_lines(lines, space, &mut known),
+            None if first.starts_with(&text) => 0,
+            None => {
+                return Err(PadaError::OtherScores { path: path.into(), what: "network, images or seed" });
             }
-        } else if !first.starts_with(&text) {
-            return Err(PadaError::OtherScores { path: path.into(), what: "network, images or seed" });
-        }
+        };
         Ok(Self { lines: LineFile::open(path, whole, subject)?, known })
+    }
+
+    /// Also reads the scores of the file of another process. Those of another subject are ignored.
+    pub(crate) fn learn(
+        &mut self,
+        path: &Path,
+        subject: &str,
+        space: &dyn SearchSpace,
+    ) -> Result<(), PadaError> {
+        if let Some(lines) = read(path)?.strip_prefix(&format!("{subject}\n")) {
+            read_lines(lines, space, &mut self.known);
+        }
+        Ok(())
     }
 
     pub(crate) fn get(&self, score: Score, arch: &Arch) -> Option<ScoreValue> {
@@ -60,11 +63,34 @@ impl ScoreLog {
     }
 }
 
+/// Returns the text of a file, or nothing if there is none.
+fn read(path: &Path) -> Result<String, PadaError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(source) => Err(PadaError::Read { path: path.into(), source }),
+    }
+}
+
+/// Reads lines up to one that was cut off by a kill, and returns their length in bytes. That line and all after it are written again.
+fn read_lines(mut text: &str, space: &dyn SearchSpace, known: &mut HashMap<(Score, Arch), f64>) -> usize {
+    let mut whole = 0;
+    while let Some((line, behind)) = text.split_once('\n') {
+        let Some((key, value)) = read_line(line, space) else { break };
+        // Earlier versions wrote scores that are not defined.
+        if value.is_finite() {
+            known.insert(key, value);
+        }
+        whole += line.len() + 1;
+        text = behind;
+    }
+    whole
+}
+
 fn read_line(line: &str, space: &dyn SearchSpace) -> Option<((Score, Arch), f64)> {
     let mut cells = line.split(',');
     let (score, arch, value) = (cells.next()?, cells.next()?, cells.next()?);
-    let value = value.parse().ok().filter(|value: &f64| value.is_finite())?;
-    Some(((score.parse().ok()?, space.parse(arch).ok()?), value))
+    Some(((score.parse().ok()?, space.parse(arch).ok()?), value.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -30,6 +30,12 @@ impl Tables {
         Self(vec![])
     }
 
+    /// Creates the set of one table.
+    #[cfg(test)]
+    pub(crate) fn of(truth: BenchmarkTable) -> Self {
+        Self(vec![Table { truth, short_runs: None, note: None }])
+    }
+
     /// Reads the main table, and those of the other tables that have been downloaded.
     ///
     /// # Errors

@@ -61,7 +61,6 @@ pub(crate) struct Opened {
 impl WeightsFile {
     /// Reads the weights and the images.
     pub(crate) fn open(&self, place: &Session) -> Result<Opened, PadaError> {
-        refuse_run_folder(&self.path)?;
         check_recalibration(self.recalibrate, self.supernet.space)?;
         let splits = pada_data::open(&self.data, &place.data_dir, self.photographs)?;
         let part = match self.split {
@@ -81,44 +80,31 @@ impl WeightsFile {
     }
 }
 
-/// Returns an error that names the file to use, if a path is the folder of a run.
-fn refuse_run_folder(path: &Path) -> Result<(), PadaError> {
-    if !path.is_dir() {
-        return Ok(());
-    }
-    // A folder of another kind is an error of the reader of the file.
-    let Ok((_, config)) = RunFolder::open_to_read(path) else { return Ok(()) };
-    let folder = path.display();
-    let advice = match (&config, Checkpoint::files(path)?.last()) {
-        (Config::Retrain(_), _) => {
+/// Returns the newest checkpoint of a run and the network that it belongs to.
+///
+/// # Errors
+/// Returns [`PadaError::NotAFile`] if the run has no single set of weights for all architectures, or no checkpoint yet, and the errors of
+/// [`RunFolder::open_to_read`].
+pub fn run_weights(folder: &Path) -> Result<(PathBuf, SupernetConfig), PadaError> {
+    let (_open, config) = RunFolder::open_to_read(folder)?;
+    let shown = folder.display();
+    let advice = match config {
+        Config::Retrain(_) => {
             format!(
-                "the run trained one architecture, which `pada export --weights {folder}` writes to a file"
+                "the run trained one architecture, which `pada export --weights {shown}` writes to a file"
             )
         }
-        (Config::Run(run), _) if run.split.is_some() || matches!(run.update, UpdateConfig::Close(_)) => {
+        Config::Run(run) if run.split.is_some() || matches!(run.update, UpdateConfig::Close(_)) => {
             format!(
-                "the run chooses weights for each architecture: `pada search {folder}` scores with them, and ranking.csv has the scores of the run"
+                "the run chooses weights for each architecture: `pada search {shown}` scores with them, and ranking.csv has the scores of the run"
             )
         }
-        (Config::Run(_), None) => format!("it has no checkpoint; train first: pada --resume {folder}"),
-        (Config::Run(run), Some(newest)) => {
-            format!("its newest is --weights {} {}", newest.display(), options(&run.supernet))
-        }
+        Config::Run(run) => match Checkpoint::files(folder)?.pop() {
+            Some(newest) => return Ok((newest, run.supernet)),
+            None => format!("it has no checkpoint; train first: pada --resume {shown}"),
+        },
     };
-    Err(PadaError::NotAFile { path: path.into(), advice })
-}
-
-/// Returns the options of the program for a network.
-fn options(supernet: &SupernetConfig) -> String {
-    let SupernetConfig { space, channels, cells, widths, .. } = supernet;
-    let mut options = format!("--space {}", space.name());
-    let mut add = |name: &str, value: Option<String>| {
-        options.extend(value.map(|value| format!(" --{name} {value}")));
-    };
-    add("channels", channels.map(|n| n.to_string()));
-    add("cells", cells.map(|n| n.to_string()));
-    add("widths", widths.map(|widths| format!("{widths:?}").to_lowercase()));
-    options
+    Err(PadaError::NotAFile { path: folder.into(), advice })
 }
 
 /// Reads the weights of a file, and the part of the space that was trained. It is the full space if the file has no such information.

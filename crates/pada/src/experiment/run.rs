@@ -78,6 +78,7 @@ impl Run {
         folder: &RunFolder,
         observer: &mut dyn Observer,
     ) -> Result<RunRecord, PadaError> {
+        folder.complete(&self.config)?;
         let mut record = self.new_record();
         self.place.world.broadcast(shared_path(folder.path()))?;
         let (space, folder_path) = (self.inputs.scoring.network.space.as_ref(), folder.path());

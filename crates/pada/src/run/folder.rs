@@ -79,21 +79,25 @@ impl RunFolder {
         }
     }
 
-    /// Opens the folder of an existing run. Its config receives the keys that it lacks, for example because an earlier version wrote it.
+    /// Opens the folder of an existing run.
     ///
     /// # Errors
-    /// Returns [`PadaError::NotARun`] if the folder has no config, [`PadaError::Config`] if the config is not valid,
-    /// [`PadaError::Write`] if it cannot be completed, and [`PadaError::FolderInUse`] if another process has opened the folder.
+    /// Returns [`PadaError::NotARun`] if the folder has no config, [`PadaError::Config`] if the config is not valid, and
+    /// [`PadaError::FolderInUse`] if another process has opened it.
     pub fn open(path: &Path) -> Result<(Self, Config), PadaError> {
         let file = config_file(path)?;
         let folder = Self { path: path.into(), _lock: Some(lock(path)?) };
         remove_temporary_files(path)?;
-        let config = Config::read(&file)?;
+        Ok((folder, Config::read(&file)?))
+    }
+
+    /// Writes the config again if the file says something else: an earlier version wrote no value for a key, or a user changed the file.
+    pub(crate) fn complete(&self, config: &Config) -> Result<(), PadaError> {
         let text = config.to_toml();
-        if std::fs::read_to_string(&file).is_ok_and(|written| written != text) {
-            folder.write(CONFIG, text.as_bytes())?;
+        match std::fs::read_to_string(self.path.join(CONFIG)) {
+            Ok(written) if written == text => Ok(()),
+            _ => self.write(CONFIG, text.as_bytes()),
         }
-        Ok((folder, config))
     }
 
     /// Opens the folder of a run that was started, to read it. Several processes can read a folder at the same time, but not while one

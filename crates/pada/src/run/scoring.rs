@@ -1,5 +1,3 @@
-use std::ops::Range;
-
 use pada_data::InMemoryDataset;
 use pada_exec::Executor;
 use pada_graph::Lower;
@@ -27,16 +25,6 @@ impl Scoring {
     /// Returns the images in batches, for a [`Scorer`].
     pub(crate) fn eval_set(&self) -> EvalSet {
         EvalSet::new(&self.images, usize::MAX, self.batch)
-    }
-
-    /// Returns the images of a range in batches. If it starts at a multiple of the batch size, they are batches of [`Scoring::eval_set`].
-    pub(crate) fn eval_range(&self, images: Range<usize>) -> EvalSet {
-        if images == (0..self.images.len()) {
-            return self.eval_set();
-        }
-        let indices: Vec<u32> = images.map(|image| image as u32).collect();
-        let images = self.images.subset(&indices).expect("the range is within the images");
-        EvalSet::new(&images, usize::MAX, self.batch)
     }
 
     /// Creates a scorer without scores.

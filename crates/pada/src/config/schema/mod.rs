@@ -3,6 +3,7 @@
 
 mod sections;
 
+use crate::config::budget::RankBudget;
 use sections::{
     AUGMENT, COMPUTE, DATA, IMAGES, NETWORK, PATHS, RANK, RETRAIN, SPLIT, SUPERNET, TEST, TOP, TRAIN, UPDATE,
 };
@@ -18,6 +19,8 @@ pub(super) enum Kind {
     Number,
     /// A string.
     Text,
+    /// A time, or a number of images.
+    Budget,
     /// One of these strings.
     OneOf(&'static [&'static str]),
     /// A list of strings.
@@ -162,6 +165,7 @@ impl Kind {
             Self::Positive => "an integer, 1 or larger".to_owned(),
             Self::Number => "a number".to_owned(),
             Self::Text => "a string".to_owned(),
+            Self::Budget => "a time such as \"10m\", or \"128 images\"".to_owned(),
             Self::OneOf(list) => either(&texts(list)),
             Self::Texts => "a list of strings".to_owned(),
             Self::SomeOf(list) => format!("a list of strings, each {}", either(&texts(list))),
@@ -186,6 +190,7 @@ impl Kind {
             Self::Positive => positive(value),
             Self::Number => number(value),
             Self::Text => value.is_str(),
+            Self::Budget => value.as_str().is_some_and(|text| text.parse::<RankBudget>().is_ok()),
             Self::OneOf(list) => value.as_str().is_some_and(|text| list.contains(&text)),
             Self::Texts => all(&Value::is_str),
             Self::SomeOf(list) => all(&|value| value.as_str().is_some_and(|text| list.contains(&text))),

@@ -669,9 +669,9 @@ pub(super) const RANK: Section = Section {
             SCORED_ON[5],
             key(
                 "budget",
-                Text,
+                Kind::Budget,
                 Unset,
-                "Cost of the ranking: a time such as `\"10m\"`, or `\"128 images\"`. All architectures are scored on few images, and the best quarter on 4 times as many, up to `images`. A time chooses the number of images of the first round from the measured speed. Unset scores all architectures on all images.",
+                "Limit on the cost of scoring, without that of zero-cost scores. All architectures are scored on few images, and the best quarter on 4 times as many, up to `images`. A time chooses the number of images of the first round from the measured speed. Unset scores all architectures on all images.",
             ),
             key(
                 "compare",
