@@ -233,7 +233,8 @@ mod launched {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         let mut args = small_run(folder.path());
-        let settings = ["rank.archs=all", "train.epochs=1", "rank.images=200"];
+        let settings =
+            ["rank.archs=all", "train.epochs=1", "rank.images=200", "rank.fuse=[]", "rank.zero_cost=[]"];
         args.extend(settings.iter().flat_map(|s| ["--set".to_owned(), (*s).to_owned()]));
         let lines = |name: &str| -> Vec<String> {
             let text = std::fs::read_to_string(run.join(name)).unwrap_or_default();

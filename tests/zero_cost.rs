@@ -154,6 +154,13 @@ fn a_run_fuses_and_so_do_rank_and_search() {
         assert_eq!(arch["score"].as_f64(), Some(accuracy), "{arch}");
     }
     assert!(run.join("search/archs-evolution-fused-supernet+jacov-ranks-s0.csv").is_file());
+    // The same search reads all scores from its folder.
+    let log = std::fs::read_to_string(run.join("search/zero-cost.csv")).unwrap();
+    assert!(log.lines().filter(|line| line.starts_with("jacov,")).count() > 3, "{log}");
+    let again = call(&[&search[..], &["--fuse", "supernet,jacov", "--fusion", "ranks"]].concat()).json();
+    assert_eq!(again["archs"], fused["archs"]);
+    // Only a score that is not defined is computed again, and it is not written.
+    assert_eq!(std::fs::read_to_string(run.join("search/zero-cost.csv")).unwrap(), log);
 }
 
 #[test]

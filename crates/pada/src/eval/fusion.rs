@@ -17,7 +17,7 @@ use crate::eval::ranking::{FUSED, images_record};
 use crate::eval::zero_cost::ZeroCost;
 
 /// Seed of the untrained network. It is the same for all runs, so that their zero-cost scores are the same.
-pub(crate) const SEED: u64 = 0;
+const SEED: u64 = 0;
 
 /// The structural scores that are one ranking when their ranks are fused: they need no pass at all.
 const STRUCTURAL: [Score; 3] = [Score::ConvDepth, Score::ActiveConvParams, Score::Pools];
@@ -76,20 +76,10 @@ impl FusionPlan {
         observer: &mut dyn Observer,
     ) -> Result<ZeroCostScores<'_>, PadaError> {
         let started = Instant::now();
-        let images = images.to_memory(2 * self.images)?;
         let scores = self.scores();
-        // Zico needs two batches.
-        let batches = if scores.contains(&Score::Zico) { 2 } else { 1 };
-        let batch = self.images.min(images.len() / batches);
-        let zero_cost = ZeroCost::new(&self.supernet, &images, batch, SEED)?;
-        let images = images_record(&images.first(zero_cost.batch()));
-        let subject = serde_json::json!({
-            "supernet": self.supernet,
-            "images": images.sha256,
-            "batch": zero_cost.batch(),
-            "seed": SEED,
-        });
-        let open = |part: &Part| part.zero_cost(&subject.to_string(), self.supernet.space()?.as_ref());
+        let Untrained { zero_cost, images, subject } =
+            Untrained::new(&self.supernet, images, self.images, &scores)?;
+        let open = |part: &Part| part.zero_cost(&subject, self.supernet.space()?.as_ref());
         let mut log = part.map(open).transpose()?.flatten();
         let (index, size) = (world.index(), world.size());
         let own: Vec<Arch> = archs.iter().skip(index).step_by(size).cloned().collect();
@@ -103,6 +93,38 @@ impl FusionPlan {
             columns.push((score, gathered(values, archs.len(), world, started)?));
         }
         Ok(ZeroCostScores { plan: self, columns, images, seconds: started.elapsed().as_secs_f64() })
+    }
+}
+
+/// The untrained network of the zero-cost scores of runs and searches.
+pub(crate) struct Untrained {
+    pub(crate) zero_cost: ZeroCost,
+    pub(crate) images: ImagesRecord,
+    /// The first line of a [`ScoreLog`](crate::eval::score_log::ScoreLog): everything that the scores depend on.
+    pub(crate) subject: String,
+}
+
+impl Untrained {
+    /// Creates the network, with the first `count` images, or with all if there are fewer.
+    pub(crate) fn new(
+        supernet: &SupernetConfig,
+        images: &Dataset,
+        count: usize,
+        scores: &[Score],
+    ) -> Result<Self, PadaError> {
+        let images = images.to_memory(2 * count)?;
+        // Zico needs two batches.
+        let batches = if scores.contains(&Score::Zico) { 2 } else { 1 };
+        let batch = count.min(images.len() / batches);
+        let zero_cost = ZeroCost::new(supernet, &images, batch, SEED)?;
+        let images = images_record(&images.first(zero_cost.batch()));
+        let subject = serde_json::json!({
+            "supernet": supernet,
+            "images": images.sha256,
+            "batch": zero_cost.batch(),
+            "seed": SEED,
+        });
+        Ok(Self { zero_cost, images, subject: subject.to_string() })
     }
 }
 

@@ -116,13 +116,7 @@ impl Part {
             return Ok(None);
         }
         let path = self.path(ZERO_COST);
-        let mut log = match ScoreLog::open(&path, subject, space) {
-            Err(PadaError::OtherScores { .. }) => {
-                remove(&path)?;
-                ScoreLog::open(&path, subject, space)?
-            }
-            other => other?,
-        };
+        let mut log = ScoreLog::replace(&path, subject, space)?;
         for other in self.named(&[ZERO_COST])?.iter().filter(|other| **other != path) {
             log.learn(other, subject, space)?;
         }

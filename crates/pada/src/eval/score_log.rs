@@ -36,6 +36,18 @@ impl ScoreLog {
         Ok(Self { lines: LineFile::open(path, whole, subject)?, known })
     }
 
+    /// Does the same as [`ScoreLog::open`], and removes scores of another subject.
+    pub(crate) fn replace(path: &Path, subject: &str, space: &dyn SearchSpace) -> Result<Self, PadaError> {
+        match Self::open(path, subject, space) {
+            Err(PadaError::OtherScores { .. }) => {
+                std::fs::remove_file(path)
+                    .map_err(|source| PadaError::Write { path: path.into(), source })?;
+                Self::open(path, subject, space)
+            }
+            other => other,
+        }
+    }
+
     /// Also reads the scores of the file of another process. Those of another subject are ignored.
     pub(crate) fn learn(
         &mut self,

@@ -14,18 +14,19 @@ use pada_search::{
     Evaluated, EvolutionConfig, Nsga2Config, Objective, Search, SearchError, evolution, nsga2, pareto_front,
     random_search,
 };
-use pada_space::{Arch, SubSpace};
+use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{Observer, RngStream, TrainError, weights_sha256};
+use pada_zerocost::Score;
 
 use crate::config::{
     ComputeConfig, Config, ConfigError, FusePart, Recalibration, SupernetConfig, ZERO_COST_IMAGES,
 };
 use crate::error::PadaError;
 use crate::eval::arch_files::{read_numbers, write_table};
-use crate::eval::fusion::SEED;
+use crate::eval::fusion::Untrained;
 use crate::eval::ranking::images_record;
+use crate::eval::score_log::ScoreLog;
 use crate::eval::weights_file::WeightsFile;
-use crate::eval::zero_cost::ZeroCost;
 use crate::run::scoring::{Scoring, Weights};
 use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
@@ -166,12 +167,16 @@ impl TrainedRun {
             let range = "the folder of a supernet run, because a run of one architecture has no supernet";
             return Err(ConfigError::Range { key, value, range }.into());
         }
+        let zero_cost_images = match config {
+            Config::Run(config) => config.rank.zero_cost_images,
+            Config::Retrain(_) => ZERO_COST_IMAGES,
+        };
         let about = About {
             compute: config.compute(),
             recalibrate: config.scored_on().recalibrate,
             part: &inputs.whole,
             identity: config.identity().to_string(),
-            fused: Fused::new(job, config.network(), &inputs.images)?,
+            fused: Fused::new(job, config.network(), &inputs.images, zero_cost_images)?,
         };
         trained.with_weights(|weights| search(job, &inputs.scoring, weights, about, observer))
     }
@@ -190,7 +195,7 @@ pub fn search_weights(
     let mut opened = file.open(place)?;
     let part = opened.part.clone();
     let (compute, recalibrate) = (file.compute, file.recalibrate);
-    let fused = Fused::new(job, &file.supernet, &opened.trainable)?;
+    let fused = Fused::new(job, &file.supernet, &opened.trainable, ZERO_COST_IMAGES)?;
     let about = About { compute, recalibrate, part: &part, identity: String::new(), fused };
     opened.with_weights(|scoring, weights| search(job, scoring, weights, about, observer))
 }
@@ -232,7 +237,9 @@ fn search(
     let subject = about.subject(scoring, weights.executor);
     weights.executor.deferred_error().map_err(TrainError::from)?;
     let (mut cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
-    let fused = RefCell::new(about.fused);
+    let mut fused = about.fused;
+    fused.keep_in(&job.out, space)?;
+    let fused = RefCell::new(fused);
     let mut scorer = scoring.scorer(&mut weights, &images);
     known.iter().try_for_each(|score| scorer.remember(score))?;
     let (mut visited, mut scored, most) = (0, 0, job.method.most());
@@ -319,37 +326,57 @@ impl SearchMethod {
     }
 }
 
+/// Name of the file with the zero-cost scores of a search.
+const ZERO_COST: &str = "zero-cost.csv";
+
 /// The parts of the fused score of every visited architecture.
 struct Fused {
     plan: Vec<FusePart>,
     fusion: Fusion,
     /// `None` if no zero-cost score is fused.
-    zero_cost: Option<ZeroCost>,
+    untrained: Option<Untrained>,
+    /// The zero-cost scores on disk.
+    log: Option<ScoreLog>,
     parts: HashMap<Arch, Vec<f64>>,
     accuracies: HashMap<Arch, f64>,
 }
 
 impl Fused {
-    fn new(job: &SearchJob, supernet: &SupernetConfig, images: &Dataset) -> Result<Self, PadaError> {
-        let needed = job.fuse.iter().any(|part| matches!(part, FusePart::ZeroCost(_)));
-        let zero_cost = match needed {
-            true => {
-                let images = images.to_memory(2 * ZERO_COST_IMAGES)?;
-                Some(ZeroCost::new(supernet, &images, ZERO_COST_IMAGES, SEED)?)
-            }
-            false => None,
+    fn new(
+        job: &SearchJob,
+        supernet: &SupernetConfig,
+        images: &Dataset,
+        count: usize,
+    ) -> Result<Self, PadaError> {
+        let score = |part: &FusePart| match part {
+            FusePart::ZeroCost(score) => Some(*score),
+            FusePart::Supernet => None,
         };
-        let plan = job.fuse.clone();
-        Ok(Self { plan, fusion: job.fusion, zero_cost, parts: HashMap::new(), accuracies: HashMap::new() })
+        let scores: Vec<Score> = job.fuse.iter().filter_map(score).collect();
+        let untrained = match scores.is_empty() {
+            true => None,
+            false => Some(Untrained::new(supernet, images, count, &scores)?),
+        };
+        let (plan, parts, accuracies) = (job.fuse.clone(), HashMap::new(), HashMap::new());
+        Ok(Self { plan, fusion: job.fusion, untrained, log: None, parts, accuracies })
+    }
+
+    /// Keeps zero-cost scores in the folder of the search, and reads those that it has.
+    fn keep_in(&mut self, folder: &Path, space: &dyn SearchSpace) -> Result<(), PadaError> {
+        if let Some(untrained) = &self.untrained {
+            self.log = Some(ScoreLog::replace(&folder.join(ZERO_COST), &untrained.subject, space)?);
+        }
+        Ok(())
     }
 
     /// Computes the parts of an architecture.
     fn add(&mut self, arch: &Arch, accuracy: f64) -> Result<(), PadaError> {
         let mut parts = Vec::with_capacity(self.plan.len());
         for part in &self.plan {
-            parts.push(match (part, &self.zero_cost) {
-                (FusePart::ZeroCost(score), Some(zero_cost)) => {
-                    zero_cost.scores(*score, std::slice::from_ref(arch), &mut ())?[0].for_ranking()
+            parts.push(match (part, &self.untrained) {
+                (FusePart::ZeroCost(score), Some(Untrained { zero_cost, .. })) => {
+                    let arch = std::slice::from_ref(arch);
+                    zero_cost.logged_scores(*score, arch, self.log.as_mut(), &mut ())?[0].for_ranking()
                 }
                 _ => accuracy,
             });
