@@ -69,7 +69,7 @@ pub enum PadaError {
     NotAFile {
         /// The folder.
         path: PathBuf,
-        /// What to do instead.
+        /// The step that leads to weights, for the message.
         advice: String,
     },
     /// The constraints of a search are too narrow.

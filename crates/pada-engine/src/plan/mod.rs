@@ -106,7 +106,7 @@ pub(crate) enum PoolKind {
     Maximum,
 }
 
-/// What has a factor of its own in [`Kind::Drop`].
+/// The kind of the units that each have a factor of their own in [`Kind::Drop`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dropped {
     /// Each image: drop-path.

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// column than accuracy.
     #[arg(long, value_name = "FILE.csv,…", value_delimiter = ',', conflicts_with = "pred")]
     fuse: Vec<PathBuf>,
-    /// How ranks are fused: `log-ranks` or `ranks`.
+    /// Formula that makes one score of the ranks: `log-ranks` or `ranks`.
     #[arg(long, default_value = "log-ranks", requires = "fuse")]
     fusion: Fusion,
     /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`,

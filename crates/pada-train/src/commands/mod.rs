@@ -203,7 +203,7 @@ pub(crate) struct FuseArgs {
     /// and `synflow`. A search fuses the ranks among the architectures visited so far, and maximises the fused score.
     #[arg(long, value_name = "SCORE,…", value_delimiter = ',')]
     pub(crate) fuse: Vec<FusePart>,
-    /// How ranks are fused: `log-ranks` or `ranks`.
+    /// Formula that makes one score of the ranks: `log-ranks` or `ranks`.
     #[arg(long, default_value = "log-ranks")]
     pub(crate) fusion: Fusion,
 }

@@ -112,6 +112,18 @@ pub(crate) fn write_table<'h>(
     write_file(path, &csv.into_inner().expect(INTO_MEMORY))
 }
 
+/// Reads a file. Returns `None` if there is none.
+///
+/// # Errors
+/// Returns [`PadaError::Read`] if the file exists but cannot be read.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, PadaError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(PadaError::Read { path: path.into(), source }),
+    }
+}
+
 /// Writes a file atomically: after an error, the file is complete or unchanged.
 ///
 /// # Errors
@@ -170,11 +182,7 @@ pub(crate) fn read_some_scores(
     archs: &HashMap<&Arch, usize>,
     space: &dyn SearchSpace,
 ) -> Result<Vec<(usize, ArchScore)>, PadaError> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
-        Err(source) => return Err(PadaError::Read { path: path.into(), source }),
-    };
+    let Some(bytes) = read_if_there(path)? else { return Ok(vec![]) };
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let score = |row: Result<ScoreRow, csv::Error>| {
         let row = row.ok().filter(|row| row.correct <= row.total)?;

@@ -193,7 +193,12 @@ impl ZeroCostScores<'_> {
         let column = |(score, values): &(Score, Vec<ScoreValue>)| {
             (*score, places.iter().map(|&place| values[place]).collect())
         };
-        Self { columns: self.columns.iter().map(column).collect(), ..self.clone() }
+        Self {
+            plan: self.plan,
+            columns: self.columns.iter().map(column).collect(),
+            images: self.images.clone(),
+            seconds: self.seconds,
+        }
     }
 
     /// Describes the fusion for a record.

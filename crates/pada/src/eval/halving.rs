@@ -269,15 +269,13 @@ impl<'a> Halving<'a> {
             rounds.map(|(round, &images)| HalvingRound { archs: round.iter().flatten().count(), images });
         let (lines, last) = (self.lines(), self.correct.len() - 1);
         let halved = |&place: &usize| {
-            let round = self.reached[place].min(last);
+            let round = self.reached[place];
             lines[round].at(self.accuracy(round, place))
         };
-        let ranked = |accuracies: Vec<f64>| match zero_cost {
-            Some(zero_cost) => {
-                let fused = zero_cost.of_some(&self.controls).fused(&accuracies)?;
-                Ok::<_, MetricsError>(fused.unwrap_or(accuracies))
-            }
-            None => Ok(accuracies),
+        let zero_cost = zero_cost.map(|zero_cost| zero_cost.of_some(&self.controls));
+        let ranked = |accuracies: Vec<f64>| {
+            let fused = zero_cost.as_ref().map(|zero_cost| zero_cost.fused(&accuracies)).transpose()?;
+            Ok::<_, MetricsError>(fused.flatten().unwrap_or(accuracies))
         };
         let halved = ranked(self.controls.iter().map(halved).collect())?;
         let whole = ranked(self.controls.iter().map(|&place| self.accuracy(last, place)).collect())?;

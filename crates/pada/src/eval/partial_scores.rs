@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::RankBudget;
 use crate::error::PadaError;
-use crate::eval::arch_files::{read_some_scores, write_file, write_scores};
+use crate::eval::arch_files::{read_if_there, read_some_scores, write_file, write_scores};
 use crate::eval::score_log::ScoreLog;
 use crate::run::session::Session;
 
@@ -87,12 +87,7 @@ impl Part {
 
     /// Returns the rounds that [`Part::save_rounds`] saved for this budget and this number of images, if there are any.
     pub(crate) fn rounds(&self, budget: RankBudget, images: usize) -> Result<Option<Vec<usize>>, PadaError> {
-        let path = self.folder.join(ROUNDS);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(PadaError::Read { path, source }),
-        };
+        let Some(bytes) = read_if_there(&self.folder.join(ROUNDS))? else { return Ok(None) };
         let saved = serde_json::from_slice::<Rounds>(&bytes).ok();
         let saved = saved.filter(|saved| saved.budget == budget && saved.rounds.last() == Some(&images));
         Ok(saved.map(|saved| saved.rounds))

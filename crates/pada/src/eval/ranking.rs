@@ -273,16 +273,15 @@ impl Ranking<'_> {
         };
         known.retain(|place, _| places.binary_search(place).is_ok());
         let known = self.world.broadcast(to_bytes(&known))?;
-        Ok(self.scores(&known, images).collect())
+        Ok(self.scores(&known, images))
     }
 
-    fn scores(&self, bytes: &[u8], images: usize) -> impl Iterator<Item = (usize, ArchScore)> {
-        let numbers = from_u64s(bytes);
-        let score = |pair: &[usize; 2]| {
-            let [place, correct] = *pair;
+    /// Decodes scores of [`to_bytes`].
+    fn scores(&self, bytes: &[u8], images: usize) -> BTreeMap<usize, ArchScore> {
+        let score = |&[place, correct]: &[usize; 2]| {
             (place, ArchScore { arch: self.archs[place].clone(), correct, total: images })
         };
-        numbers.as_chunks::<2>().0.iter().map(score).collect::<Vec<_>>().into_iter()
+        from_u64s(bytes).as_chunks::<2>().0.iter().map(score).collect()
     }
 
     fn best(

@@ -1,13 +1,13 @@
 //! Zero-cost scores on disk, so that a killed command loses none.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use pada_space::{Arch, SearchSpace};
 use pada_zerocost::{Score, ScoreValue};
 
 use crate::error::PadaError;
+use crate::eval::arch_files::read_if_there;
 use crate::eval::line_file::LineFile;
 
 /// A file with one line per score: `score,arch,value`. Its first line describes everything that the scores depend on. Each score is appended
@@ -77,11 +77,7 @@ impl ScoreLog {
 
 /// Returns the text of a file, or nothing if there is none.
 fn read(path: &Path) -> Result<String, PadaError> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(PadaError::Read { path: path.into(), source }),
-    }
+    Ok(read_if_there(path)?.map_or_else(String::new, |bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Reads lines up to one that was cut off by a kill, and returns their length in bytes. That line and all after it are written again.

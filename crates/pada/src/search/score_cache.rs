@@ -1,5 +1,4 @@
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use pada_space::SearchSpace;
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ComputeConfig;
 use crate::error::PadaError;
-use crate::eval::arch_files::not_written;
+use crate::eval::arch_files::{not_written, read_if_there};
 use crate::eval::line_file::LineFile;
 use crate::run::folder::lock;
 
@@ -56,11 +55,7 @@ impl ScoreCache {
         let lock = lock(folder)?;
         check_subject(&folder.join(SUBJECT), subject)?;
         let path = folder.join(SCORES);
-        let text = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => vec![],
-            Err(source) => return Err(PadaError::Read { path, source }),
-        };
+        let text = read_if_there(&path)?.unwrap_or_default();
         let (scores, whole) = read_lines(&text, images, space);
         if whole < text.len() {
             tracing::warn!("{}: the last lines are damaged and will be scored again", path.display());
@@ -79,13 +74,9 @@ impl ScoreCache {
 /// Checks that the folder has scores of this subject. A folder without a subject gets this one.
 fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
     let other = |what| Err(PadaError::OtherScores { path: path.into(), what });
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let json = serde_json::to_vec_pretty(subject).expect("a subject has string keys only");
-            return write_durably(path, &json).map_err(not_written);
-        }
-        Err(source) => return Err(PadaError::Read { path: path.into(), source }),
+    let Some(text) = read_if_there(path)? else {
+        let json = serde_json::to_vec_pretty(subject).expect("a subject has string keys only");
+        return write_durably(path, &json).map_err(not_written);
     };
     match serde_json::from_slice::<Subject>(&text) {
         Ok(there) if there == *subject => Ok(()),
