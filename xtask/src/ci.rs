@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::num::NonZero;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -5,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
+use xtask::test_binaries::{self, TestBinary};
 use xtask::{binary, cargo, nvrtc, paths};
 
 use crate::packages::{self, Verify};
@@ -12,6 +14,9 @@ use crate::{deny, fuzz, mpi, onnxruntime, tidy};
 
 /// Makes tests fail instead of skip if reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
+
+/// Number of threads of rayon and of candle.
+const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// Number of mutated inputs for every target of `fuzz/`. `cargo xtask fuzz` generates more and other inputs.
 const CHANGED_INPUTS: u64 = 200;
@@ -25,15 +30,28 @@ pub(crate) fn run() -> anyhow::Result<()> {
     call("fmt", &["fmt", "--all", "--check"])?;
     let clippy = ["clippy", "--all-targets", "--release", "--", "--deny", "warnings"];
     call("clippy", &cargo::workspace(&clippy))?;
-    // The program that users build has no candle executor. Its tests in `tests/candle.rs` run with `cargo test --workspace`.
-    call("program without candle", &["check", "--release", "--workspace", "--tests"])?;
+    // The program that users build has no candle executor. Only the crates that have this feature are compiled again.
+    call("clippy without candle", &["clippy", "--release", "--workspace", "--", "--deny", "warnings"])?;
     // This feature of pada-train's `candle-cuda` changes code of this project.
     call(
-        "engine beside linked CUDA libraries",
-        &["check", "--release", "-p", "pada-engine", "--features", "linked-cuda"],
+        "clippy with linked CUDA libraries",
+        &[
+            "clippy",
+            "--release",
+            "-p",
+            "pada-engine",
+            "--features",
+            "linked-cuda",
+            "--",
+            "--deny",
+            "warnings",
+        ],
     )?;
     // All steps use the release profile, so that the artifacts of clippy are reused.
-    call("doc", &cargo::workspace(&["doc", "--no-deps", "--release", "--quiet"]))?;
+    step("doc", || {
+        let args = cargo::workspace(&["doc", "--no-deps", "--release", "--quiet"]);
+        cargo::finish(cargo::command(&args)?.env("RUSTDOCFLAGS", "--deny warnings"))
+    })?;
     step("tidy", tidy::run)?;
     step("packages", || packages::run(Verify::Contents))?;
     match deny::is_installed() {
@@ -50,18 +68,39 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if let Err(error) = &nvrtc {
         eprintln!("ci: NO NVRTC, CUDA kernels are not compiled: {error:#}");
     }
-    let tools = Tools { python: python.as_deref().ok(), nvrtc: nvrtc.as_deref().ok() };
-    // The report of cargo, target/cargo-timings/cargo-timing.html, shows what the build waits for.
-    call_with("test", &cargo::workspace(&["test", "--release", "--timings"]), tools)?;
     let ranks = mpi::environment();
-    match &ranks {
-        Ok(environment) => step("several processes", || mpi::test(environment.clone()))?,
-        Err(error) => eprintln!("ci: NO MPI, tests of several processes are skipped: {error:#}"),
+    if let Err(error) = &ranks {
+        eprintln!("ci: NO MPI, tests of several processes are skipped: {error:#}");
     }
-    step("broken input", || fuzz::slice(CHANGED_INPUTS))?;
-    step("smoke run", smoke)?;
-    step("slice of table 1", table_slice)?;
-    step("GPU kit", gpu_kit)?;
+    let environment = environment(python.as_deref().ok(), nvrtc.as_deref().ok())?;
+    let mut binaries = Vec::new();
+    step("build of the tests", || {
+        // The report of cargo, target/cargo-timings/cargo-timing.html, shows what the build waits for.
+        binaries = test_binaries::build(&["--timings"])?;
+        Ok(())
+    })?;
+    let (of_programs, of_libraries) = binaries.into_iter().partition::<Vec<_>, _>(starts_programs);
+    // Most tests have phases with one thread, so that two queues leave no processor idle.
+    let [programs, libraries] = std::thread::scope(|scope| {
+        let libraries = scope.spawn(|| {
+            // The threads of candle wait for each other in loops, which takes processors from other tests.
+            let environment = [&environment[..], &[(THREADS, "1".into())]].concat();
+            of_libraries.iter().try_for_each(|binary| step(&binary.name(), || binary.run(&environment)))?;
+            step("examples in docs", || test_binaries::run_examples(&environment))
+        });
+        let programs = || {
+            of_programs.iter().try_for_each(|binary| step(&binary.name(), || binary.run(&environment)))?;
+            step("broken input", || fuzz::slice(CHANGED_INPUTS))?;
+            step("smoke run", smoke)?;
+            step("slice of table 1", table_slice)?;
+            step("GPU kit", gpu_kit)?;
+            // It comes last, because it replaces the program that the others start.
+            let Ok(environment) = &ranks else { return Ok(()) };
+            step("several processes", || mpi::test(environment.clone()))
+        };
+        [programs(), libraries.join().expect("no step panics")]
+    });
+    programs.and(libraries)?;
     let mut less = String::new();
     if python.is_err() {
         less += "; ONNX FILES WERE NOT RUN";
@@ -84,40 +123,31 @@ fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result
     Ok(())
 }
 
+/// Returns whether tests start programs in the target folder, which must not be replaced meanwhile.
+fn starts_programs(tests: &TestBinary) -> bool {
+    ["pada-train", "pada-bench", "pada-gpu-kit", "fuzz"].contains(&tests.package_name().as_str())
+}
+
 fn call(name: &str, args: &[&str]) -> anyhow::Result<()> {
-    call_with(name, args, Tools::default())
+    step(name, || cargo::finish(&mut cargo::command(args)?))
 }
 
-/// Optional programs and libraries that tests use if they are installed.
-#[derive(Clone, Copy, Default)]
-struct Tools<'a> {
-    /// A Python interpreter with onnxruntime.
-    python: Option<&'a Path>,
-    /// The folder of NVRTC.
-    nvrtc: Option<&'a Path>,
-}
-
-fn call_with(name: &str, args: &[&str], tools: Tools<'_>) -> anyhow::Result<()> {
-    step(name, || {
-        let mut command = cargo::command(args)?;
-        if name == "doc" {
-            command.env("RUSTDOCFLAGS", "--deny warnings");
-        }
-        let shared = paths::shared()?;
-        if shared.is_dir() {
-            command.env(REQUIRE_SHARED, "1");
-        } else if name == "test" {
-            eprintln!("ci: {} does not exist: tests against PyTorch's values skip", shared.display());
-        }
-        // Without this variable, candle reads /proc/cpuinfo before every product of matrices, which takes most of the time of its tests.
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        command.env("RAYON_NUM_THREADS", threads.to_string());
-        command.envs(tools.python.map(|python| (onnxruntime::PYTHON, python)));
-        if let Some(folder) = tools.nvrtc {
-            command.envs([nvrtc::search_path(folder)?]).env(nvrtc::REQUIRE, "1");
-        }
-        cargo::finish(&mut command)
-    })
+/// Returns the environment variables of tests: optional programs and libraries that they use if they are installed.
+fn environment(python: Option<&Path>, nvrtc: Option<&Path>) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+    // Without this variable, candle reads /proc/cpuinfo before every product of matrices, which takes most of the time of its tests.
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut environment = vec![(THREADS, threads.to_string().into())];
+    let shared = paths::shared()?;
+    if shared.is_dir() {
+        environment.push((REQUIRE_SHARED, "1".into()));
+    } else {
+        eprintln!("ci: {} does not exist: tests against PyTorch's values skip", shared.display());
+    }
+    environment.extend(python.map(|python| (onnxruntime::PYTHON, python.into())));
+    if let Some(folder) = nvrtc {
+        environment.extend([nvrtc::search_path(folder)?, (nvrtc::REQUIRE, "1".into())]);
+    }
+    Ok(environment)
 }
 
 /// Checks that a shortened default run trains, ranks and prints its result.

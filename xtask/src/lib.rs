@@ -11,5 +11,6 @@ pub mod files;
 pub mod git;
 pub mod nvrtc;
 pub mod paths;
+pub mod test_binaries;
 pub mod usage;
 pub mod venv;

@@ -1,15 +1,14 @@
 //! Builds the programs of a kit with the features of tests and of users, strips their symbols and packs them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
-use serde::Deserialize;
+use anyhow::{Context, ensure};
 
 use super::build::Candle;
 use super::candle;
 use super::parts::gzip;
-use xtask::{binary, cargo};
+use xtask::{binary, test_binaries};
 
 /// A test program that can use a GPU.
 pub(super) struct DeviceTest {
@@ -22,10 +21,9 @@ pub(super) struct DeviceTest {
 }
 
 /// Test programs with tests that use a GPU, and filters for these tests.
-pub(super) const TESTS: [DeviceTest; 3] = [
+pub(super) const TESTS: [DeviceTest; 2] = [
     DeviceTest { package: "pada-engine", target: "engine", filters: &["cuda", "golden", "--skip=nvrtc"] },
-    DeviceTest { package: "pada-trainer", target: "golden_nb201", filters: &[] },
-    DeviceTest { package: "pada-trainer", target: "executors", filters: &[] },
+    DeviceTest { package: "pada-trainer", target: "trainer", filters: &["golden_nb201", "executors"] },
 ];
 
 /// Builds all programs, and writes each into a folder, stripped and packed.
@@ -53,47 +51,18 @@ pub(super) fn build(folder: &Path, candle: Candle) -> anyhow::Result<()> {
 
 /// Builds the test programs, with the dependencies that `cargo xtask ci` gives them, and returns their names in a kit with their paths.
 fn tests() -> anyhow::Result<Vec<(String, PathBuf)>> {
-    let mut args =
-        cargo::workspace(&["test", "--release", "--no-run", "--message-format=json-render-diagnostics"]);
-    args.extend(TESTS.iter().flat_map(|test| ["--test", test.target]));
-    let output = cargo::command(&args)?.stderr(Stdio::inherit()).output().context("cargo test --no-run")?;
-    ensure!(output.status.success(), "cargo {}: {}", args.join(" "), output.status);
-    let built = String::from_utf8(output.stdout).context("what cargo prints")?;
-    let program = |test: &DeviceTest| Ok((format!("test-{}", test.target), executable(&built, test)?));
+    let arguments = TESTS.iter().flat_map(|test| ["--test", test.target]).collect::<Vec<_>>();
+    let built = test_binaries::build(&arguments)?;
+    let program = |DeviceTest { package, target, .. }: &DeviceTest| {
+        let found = built.iter().find(|binary| binary.name() == format!("{package} test {target}"));
+        let found = found.with_context(|| {
+            format!(
+                "cargo built no test {target} of {package}; fix TESTS in crates/pada-gpu-kit/src/programs.rs"
+            )
+        })?;
+        Ok((format!("test-{target}"), found.executable.clone()))
+    };
     TESTS.iter().map(program).collect()
-}
-
-/// A message of cargo about an artifact that it built.
-#[derive(Deserialize)]
-struct Artifact {
-    package_id: String,
-    target: Target,
-    executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
-}
-
-/// Finds the program of a test in the output of `cargo test --no-run --message-format=json`.
-fn executable(built: &str, test: &DeviceTest) -> anyhow::Result<PathBuf> {
-    for line in built.lines() {
-        // Other messages have other fields.
-        let Ok(Artifact { package_id, target, executable: Some(path) }) = serde_json::from_str(line) else {
-            continue;
-        };
-        let of_package = package_id.contains(&format!("/{}#", test.package));
-        if of_package && target.name == test.target && target.kind == ["test"] {
-            return Ok(path);
-        }
-    }
-    bail!(
-        "cargo built no test {} of {}; fix TESTS in crates/pada-gpu-kit/src/programs.rs",
-        test.target,
-        test.package
-    )
 }
 
 /// Strips symbols and debug information of a program.
@@ -146,25 +115,5 @@ mod tests {
         assert!(!has_symbols(&bytes).unwrap());
         assert!(has_symbols(b"#!/bin/sh").is_err());
         assert!(has_symbols(&bytes[..0x3a]).is_err());
-    }
-
-    #[test]
-    fn the_test_of_the_right_crate_is_taken() {
-        let artifact = |krate: &str, name: &str, kind: &str, executable: &str| {
-            format!(
-                r#"{{"reason":"compiler-artifact","package_id":"path+file:///somewhere/crates/{krate}#0.1.0","target":{{"kind":["{kind}"],"name":"{name}"}},"executable":{executable}}}"#
-            )
-        };
-        let built = [
-            r#"{"reason":"build-script-executed","package_id":"registry+https://x#libc@0.2"}"#.to_owned(),
-            artifact("pada-engine", "engine", "lib", "null"),
-            artifact("pada-engine", "other", "test", r#""/t/other""#),
-            artifact("pada-engine-more", "engine", "test", r#""/t/more""#),
-            artifact("pada-engine", "engine", "test", r#""/t/engine-1f""#),
-            r#"{"reason":"build-finished","success":true}"#.to_owned(),
-        ];
-        assert_eq!(executable(&built.join("\n"), &TESTS[0]).unwrap(), Path::new("/t/engine-1f"));
-        let error = executable(&built[..4].join("\n"), &TESTS[0]).unwrap_err().to_string();
-        assert!(error.contains("no test engine of pada-engine"), "{error}");
     }
 }

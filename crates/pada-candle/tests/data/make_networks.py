@@ -269,6 +269,6 @@ if __name__ == "__main__":
     with open("networks.json", "w") as file:
         json.dump(networks, file, indent=0)
         file.write("\n")
-    # The counts in pada-models/tests/published_costs.rs.
+    # The counts in pada-models/tests/models/published_costs.rs.
     print("DARTS_V2 for ImageNet:", cost(of_genotype("DARTS_V2"), 48, 14, 224, True, 1000))
     print("AGNAS:", cost(agnas(20), 36, 20, 32, False, 10))

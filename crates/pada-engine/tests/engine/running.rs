@@ -35,7 +35,7 @@ pub(crate) fn paths() -> Vec<(Case, Graph)> {
     let mobile = MobileModel::new(&spec, Shape::new(3, 64, 64), 10);
     vec![
         (setup(&alone, 9), alone.graph().unwrap()),
-        (setup(&mobile, 5), mobile.graph().unwrap()),
+        (setup(&mobile, 3), mobile.graph().unwrap()),
         (setup(&nb201, 19), nb201.lower(&Nb201::new().parse("323412").unwrap()).unwrap().simplified()),
         // Dead edges: behind a norm with running statistics zeros are a constant.
         (setup(&nb201, 9), nb201.lower(&Nb201::new().parse("033230").unwrap()).unwrap().simplified()),

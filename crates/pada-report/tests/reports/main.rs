@@ -1,0 +1,6 @@
+//! Tests of records, tables and pages.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod method_table;
+mod page;
+mod record;

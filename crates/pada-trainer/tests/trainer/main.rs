@@ -1,0 +1,20 @@
+//! Tests of training: rules, recipes and resuming.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+
+mod alone;
+mod bright;
+mod close;
+mod executors;
+mod formats;
+mod golden_nb201;
+mod held_images;
+mod holding;
+mod lost;
+mod magic_at;
+mod matching;
+mod recipe;
+mod rules;
+mod running_norms;
+#[path = "../../../../tests/shared.rs"]
+mod shared;
+mod training;
