@@ -199,7 +199,8 @@ fn cost_knows_published_architectures_of_other_spaces_by_name() {
     assert_eq!(json["params"].as_u64(), Some(4_481_110));
     call(&["cost", "--arch", "333333", "--channels", "9999999999"]).fails(2, &["--channels", "at most"]);
     call(&["cost", "--space", "macro", "--arch", "00000000", "--cells", "3"]).fails(2, &["--cells"]);
-    call(&["cost", "--space", "darts", "--genotype", "DARTS_V3"]).fails(2, &["DARTS_V3", "DARTS_V2", "XNAS"]);
+    call(&["cost", "--space", "darts", "--genotype", "DARTS_V3"])
+        .fails(2, &["DARTS_V3", "DARTS_V2", "GDAS_V1"]);
     call(&["cost", "--space", "darts", "--arch", "Genotype(normal=[('conv', 1)]"]).fails(2, &["Genotype"]);
     call(&["cost", "--space", "darts"]).fails(2, &["--arch", "--genotype", "--file"]);
 }

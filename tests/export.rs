@@ -78,6 +78,11 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
         assert_eq!(net.about[key], value, "{key}");
     }
     assert_eq!(json["params"].as_u64(), Some(net.cost().params));
+    assert_eq!(json["stored"].as_u64(), Some(net.values.len() as u64));
+    // One architecture has one cost.
+    let size = ["--channels", "8", "--cells", "1", "--size", "16", "--json"];
+    let cost = call(&[&["cost", "--arch", "243012"][..], &size].concat()).json();
+    assert_eq!((&json["params"], &json["macs"]), (&cost["params"], &cost["macs"]));
     assert!(net.values.iter().all(|v| v.is_finite()));
 
     // What was loaded classifies as the readable executor does, image by image.
@@ -93,6 +98,15 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
         assert!(off < 1e-4, "off by {off}");
     }
 
+    // The state dict of PyTorch has the same weights, and the module beside it the same names.
+    let pt = folder.path().join("net.pt");
+    assert_eq!(export(folder.path(), weights, &["--out", pt.to_str().unwrap()]).code, 0);
+    assert_eq!(pada::models::read_weights(&pt, layout).unwrap(), net.values);
+    let module = std::fs::read_to_string(folder.path().join("net.py")).unwrap();
+    let named = |spec: &pada::graph::WeightSpec| module.matches(&format!("{:?}", spec.name)).count() == 2;
+    assert!(layout.iter().all(|(_, spec)| named(spec)), "{module}");
+    in_pytorch(folder.path(), &pixels, &all.values);
+
     // The weights of any other architecture were not trained.
     let other = ["--arch", "333333", "--out", "other.onnx"];
     export(folder.path(), weights, &other).fails(2, &["only the architecture 243012", "333333"]);
@@ -100,6 +114,25 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     std::fs::remove_file(run.join("epoch-0003.safetensors")).unwrap();
     let further = ["--out", "other.onnx"];
     export(folder.path(), weights, &further).fails(2, &["the training of", "is not finished", "--resume"]);
+}
+
+/// Compares the exported module with the engine, where `$PADA_TORCH` names a Python with PyTorch. PyTorch's own state dict is then read back.
+fn in_pytorch(folder: &Path, pixels: &[f32], logits: &[f32]) {
+    let Some(python) = std::env::var_os("PADA_TORCH") else { return };
+    let bytes = |numbers: &[f32]| numbers.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    std::fs::write(folder.join("images.bin"), bytes(pixels)).unwrap();
+    std::fs::write(folder.join("logits.bin"), bytes(logits)).unwrap();
+    let script = "import torch, net\n\
+        read = lambda name: torch.frombuffer(bytearray(open(name, 'rb').read()), dtype=torch.float32)\n\
+        model = net.load('net.pt')\n\
+        off = (model(read('images.bin').reshape(3, 3, 16, 16)).flatten() - read('logits.bin')).abs().max().item()\n\
+        assert off < 1e-4, off\n\
+        torch.save(model.state_dict(), 'back.pt')\n";
+    let done = std::process::Command::new(python).args(["-c", script]).current_dir(folder).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let net = read_exported(&folder.join("net.safetensors")).unwrap();
+    let back = pada::models::read_weights(&folder.join("back.pt"), net.frozen.weights()).unwrap();
+    assert_eq!(back, net.values);
 }
 
 #[test]

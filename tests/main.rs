@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod candle;
+mod cases;
 mod commands;
 mod downloads;
 mod export;

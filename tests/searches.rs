@@ -16,6 +16,39 @@ fn trained(folder: &Path) -> String {
     run
 }
 
+/// A run that left images out selects on them, and reports the accuracy on test images.
+#[test]
+fn a_search_selects_on_validation_images_if_the_run_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run").display().to_string();
+    let mut args = small_run(folder.path());
+    for setting in
+        ["train.epochs=1", "data.train=half", "data.train_images=64", "rank.fuse=[]", "rank.zero_cost=[]"]
+    {
+        args.extend(["--set".to_owned(), setting.to_owned()]);
+    }
+    args.extend(["--out".to_owned(), run.clone()]);
+    assert_eq!(call(&args).code, 0);
+    let small = ["--method", "random", "--population", "3", "--generations", "1"];
+    let done = call(&[&["search", &run, "--json"][..], &small].concat());
+    let found = done.json();
+    assert_eq!(found["selected_on"], "60 images of mini train, validation half");
+    assert_eq!(found["tested_on"], "60 images of mini test");
+    assert!(done.stdout.contains("test %") && !done.stdout.contains("optimistic"), "{}", done.stdout);
+
+    // The reported accuracy is that of `rank` on the same test images.
+    let best = &found["archs"][0];
+    let [list, ranked] =
+        ["list.txt", "ranked.csv"].map(|name| folder.path().join(name).display().to_string());
+    std::fs::write(&list, best["arch"].as_str().unwrap()).unwrap();
+    let images = ["--limit", "60", "--batch", "30"];
+    let rank = ["rank", "--weights", &run, "--data", "mini", "--archs", &list, "--out", &ranked];
+    assert_eq!(call(&[&rank[..], &images].concat()).code, 0);
+    let text = std::fs::read_to_string(&ranked).unwrap();
+    let accuracy: f64 = text.trim_end().rsplit(',').next().unwrap().parse().unwrap();
+    assert_eq!(best["test"].as_f64(), Some(accuracy));
+}
+
 fn search(run: &str, further: &[&str]) -> Call {
     let small = ["--population", "12", "--generations", "3", "--json", "--seed", "4"];
     call(&[&["search", run][..], &small, further].concat())
@@ -41,6 +74,10 @@ fn a_search_stays_within_its_limits_and_a_second_one_scores_nothing_again() {
             "{cost}"
         );
     }
+    assert_eq!(
+        (found["selected_on"].as_str(), &found["tested_on"]),
+        (Some("60 images of mini test"), &serde_json::Value::Null)
+    );
     let again = search(&run, &["--max-params", "50K", "--max-macs", "1.4M", "--top", "5"]).json();
     assert_eq!((&again["archs"], again["scored"].as_u64()), (&found["archs"], Some(0)));
 
@@ -68,7 +105,19 @@ fn a_search_stays_within_its_limits_and_a_second_one_scores_nothing_again() {
     let out = folder.path().join("alone").display().to_string();
     let net = ["--channels", "8", "--cells", "1", "--limit", "60", "--batch", "30", "--data", "mini"];
     let limits = ["--max-params", "50K", "--max-macs", "1.4M", "--top", "5", "--population", "12"];
-    let further = ["--generations", "3", "--json", "--seed", "4", "--weights", &weights, "--out", &out];
+    let further = [
+        "--generations",
+        "3",
+        "--json",
+        "--seed",
+        "4",
+        "--weights",
+        &weights,
+        "--out",
+        &out,
+        "--truth",
+        "mini",
+    ];
     let alone = call(&[&["search"][..], &net, &limits, &further].concat()).json();
     assert_eq!(alone["archs"], found["archs"]);
 }

@@ -35,6 +35,13 @@ fn trains_and_ranks(space: &str, further: &[&str]) {
     assert!(done.stdout.contains("p per kind of positions"), "{}", done.stdout);
     let record = pada::report::RunRecord::read(&run.join("record.json")).unwrap();
     assert_eq!((record.supernet.space.as_str(), record.epochs.len()), (space, 2));
+    // The stand-alone networks have the size of the supernet, so they are smaller.
+    let ranking = record.ranking.as_ref().unwrap();
+    assert!(
+        ranking.best.iter().all(|best| best.params < record.supernet.params as u64),
+        "{:?}",
+        ranking.best
+    );
     let rows = &record.epochs[1].path_distribution;
     assert!(rows.len() == 2 && rows.iter().all(|p| (p.iter().sum::<f64>() - 1.0).abs() < 1e-12), "{rows:?}");
 

@@ -107,18 +107,37 @@ fn a_run_fuses_and_so_do_rank_and_search() {
     let mut args = small_run(folder.path());
     let fuse = "rank.fuse=[\"supernet\", \"conv-depth\"]";
     args.extend(
-        ["--set", fuse, "--set", "rank.zero_cost=[\"nwot\"]", "--out", text(&run)].map(str::to_owned),
+        ["--set", fuse, "--set", "rank.zero_cost=[\"nwot\", \"az-nas\"]", "--out", text(&run)]
+            .map(str::to_owned),
     );
     let done = call(&args);
     assert!(done.stdout.contains("fused      supernet, conv-depth (log-ranks)"), "{}", done.stdout);
     let ranking = columns(&run.join("ranking.csv"));
-    for name in ["accuracy", "conv-depth", "active-conv-params", "pools", "nwot", "fused"] {
-        assert!(ranking.contains_key(name), "{name}");
+    let az_nas = ["az-nas-expressivity", "az-nas-progressivity", "az-nas-trainability", "flops"];
+    let others = ["accuracy", "conv-depth", "active-conv-params", "pools", "nwot", "az-nas", "fused"];
+    for name in others.iter().chain(&az_nas) {
+        assert!(ranking.contains_key(*name), "{name}");
     }
+    // The score of the list is fused from its parts, in which scores that are not defined are the worst.
+    let part = |name: &&str| -> Vec<f64> {
+        numbers(&ranking[*name]).into_iter().map(|x| if x.is_nan() { f64::NEG_INFINITY } else { x }).collect()
+    };
+    let parts: Vec<Vec<f64>> = az_nas.iter().map(part).collect();
+    let fused = pada::metrics::fuse(&parts, pada::metrics::Fusion::LogRanks).unwrap();
+    assert_eq!(numbers(&ranking["az-nas"]), fused);
     let record = pada::report::RunRecord::read(&run.join("record.json")).unwrap().ranking.unwrap();
     let (fused, best) = (numbers(&ranking["fused"]), &record.best[0]);
     assert_eq!(best.fused, fused.iter().copied().max_by(f64::total_cmp));
     assert_eq!(best.part_ranks.len(), 2);
+
+    // The baselines of the file are its columns, and what is fused of them.
+    let pada::Config::Run(config) = pada::RunFolder::open(&run).unwrap().1 else { panic!("it is a run") };
+    let space = pada::search_space(pada::SpaceName::Nb201);
+    let archs: Vec<_> = ranking["arch"].iter().map(|arch| space.parse(arch).unwrap()).collect();
+    let baselines = pada::read_baselines(&run.join("ranking.csv"), &config, &archs).unwrap();
+    let names: Vec<&str> = baselines.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["#params", "active-conv-params", "structural", "nwot", "az-nas"]);
+    assert_eq!(baselines[4].1, numbers(&ranking["az-nas"]));
 
     // The weights of the run, ranked again, give the same fused ranking.
     let [list, again] = ["list.txt", "again.csv"].map(|name| folder.path().join(name));
@@ -142,6 +161,9 @@ fn a_run_fuses_and_so_do_rank_and_search() {
 
     // A search orders by the fused score, and still names the accuracy.
     let search = ["search", text(&run), "--population", "10", "--generations", "2", "--json"];
+    let az_nas = call(&[&search[..], &["--fuse", "az-nas"]].concat()).json();
+    let az_nas = az_nas["archs"].as_array().unwrap();
+    assert!(az_nas.len() > 3 && az_nas[0]["fused"].as_f64() >= az_nas[1]["fused"].as_f64(), "{az_nas:?}");
     let fused = call(&[&search[..], &["--fuse", "supernet,jacov", "--fusion", "ranks"]].concat()).json();
     let archs = fused["archs"].as_array().unwrap();
     let of = |arch: &serde_json::Value| arch["fused"].as_f64().unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use xtask::test_binaries::{self, TestBinary};
 use xtask::{binary, cargo, nvrtc, paths};
@@ -100,6 +100,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         };
         [programs(), libraries.join().expect("no step panics")]
     });
+    if let (Err(one), Err(other)) = (&programs, &libraries) {
+        bail!("{one:#}\n{other:#}");
+    }
     programs.and(libraries)?;
     let mut less = String::new();
     if python.is_err() {

@@ -45,6 +45,17 @@ pub fn open(source: &str, data_dir: &Path, photographs: Option<Photographs>) -> 
         }
         (_, None) if path.join("train").is_dir() => Err(DataError::NoSize { path: path.into() }),
         (_, None) if path.is_dir() && CIFAR100.is_in(path) => CIFAR100.read(path),
+        (_, None) if path.join("batches.meta").exists() || path.join("data_batch_1").exists() => {
+            Err(DataError::PythonVersion { path: path.into() })
+        }
+        // The folder above the one that the official archive contains.
+        (_, None) if path.join("cifar-10-batches-bin").is_dir() => {
+            CIFAR10.read(&path.join("cifar-10-batches-bin"))
+        }
+        (_, None) if path.join("cifar-100-binary").is_dir() => CIFAR100.read(&path.join("cifar-100-binary")),
+        (_, None) if path.join("cifar-10-batches-py").is_dir() => {
+            Err(DataError::PythonVersion { path: path.join("cifar-10-batches-py") })
+        }
         (_, None) if path.is_dir() => CIFAR10.read(path),
         (name, Some(_)) if NAMES.contains(&name) => Err(DataError::OwnSize { name: source.to_owned() }),
         (_, Some(_)) if path.is_dir() => Err(DataError::Folder {

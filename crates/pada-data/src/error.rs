@@ -65,6 +65,14 @@ pub enum DataError {
         /// The reason.
         reason: String,
     },
+    /// A folder has the Python version of CIFAR, whose files are pickles.
+    #[error(
+        "{path} has the Python version of CIFAR, but the binary version is read: `pada download cifar10` or `cifar100` brings it, or unpack cifar-10-binary.tar.gz and name its folder"
+    )]
+    PythonVersion {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder of photographs does not have the expected layout.
     #[error("{path}: {reason}; the expected layout is train/<class>/*.jpeg and val/<class>/*.jpeg")]
     Folder {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::{DataError, InMemoryDataset, Normalize};
 
 /// A folder of photographs, which are decoded each time they are used, so that the data set need not fit into memory.
 ///
-/// The layout is ImageNet's: `train/<class>/*.jpeg` and `val/<class>/*.jpeg`. Classes are numbered in the order of their names, as in
+/// The layout is ImageNet's: `train/<class>/*.jpeg` and `val/<class>/*.jpeg`, where a class may have folders within its folder. Classes are numbered in the order of their names, as in
 /// torchvision's `ImageFolder`. Images are ordered round-robin over the classes, so that the first n images cover all classes.
 ///
 /// Hidden folders and folders that other programs create (`@eaDir`, `__MACOSX`, `lost+found`) are not classes and are skipped with a
@@ -42,7 +43,7 @@ pub enum Damaged {
     /// Return an error that names the file.
     #[default]
     Stop,
-    /// Leave the photograph out of its batch and log a warning.
+    /// Leave the photograph out of its batch and log a warning. A broken link and a file without permission count as damaged.
     Skip,
 }
 
@@ -92,7 +93,16 @@ impl ImageFolder {
         classes: &Arc<[String]>,
     ) -> Result<Self, DataError> {
         let of_class = |class: &String| pictures(&part.join(class), root);
-        let by_class = classes.par_iter().map(of_class).collect::<Result<Vec<_>, _>>()?;
+        let files = classes.par_iter().map(of_class).collect::<Result<Vec<_>, _>>()?;
+        let mut left_out = BTreeMap::new();
+        for (ending, count) in files.iter().flat_map(|files| &files.left_out) {
+            *left_out.entry(ending.as_str()).or_insert(0) += count;
+        }
+        if !left_out.is_empty() {
+            let list: Vec<String> = left_out.iter().map(|(ending, n)| format!("{n} .{ending}")).collect();
+            tracing::warn!("{}: left out files that are not read: {}", part.display(), list.join(", "));
+        }
+        let by_class: Vec<Vec<PathBuf>> = files.into_iter().map(|files| files.photographs).collect();
         let most = by_class.iter().map(Vec::len).max().unwrap_or(0);
         let round = |i: usize| {
             let labelled = (0..).zip(&by_class);
@@ -100,7 +110,8 @@ impl ImageFolder {
         };
         let (labels, files): (Vec<u16>, Vec<PathBuf>) = (0..most).flat_map(round).unzip();
         if files.is_empty() {
-            let reason = "its class folders contain no .jpeg, .jpg or .png file".to_owned();
+            let reason =
+                "its class folders contain no JPEG or PNG file (.jpeg, .jpg, .jpe, .jfif, .png)".to_owned();
             return Err(DataError::Folder { path: part.into(), reason });
         }
         let name = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
@@ -175,7 +186,9 @@ impl ImageFolder {
     pub(crate) fn photo(&self, index: u32) -> Result<Option<Photo>, DataError> {
         match Photo::read(&self.root.join(&self.files[index as usize])) {
             Ok(photo) => Ok(Some(photo)),
-            Err(error @ DataError::Damaged { .. }) if self.damaged == Damaged::Skip => {
+            Err(error @ (DataError::Damaged { .. } | DataError::Io { .. }))
+                if self.damaged == Damaged::Skip =>
+            {
                 tracing::warn!("skipped: {error}");
                 Ok(None)
             }
@@ -221,20 +234,48 @@ fn folders(path: &Path) -> Result<Vec<String>, DataError> {
     }
 }
 
-/// The photographs of a class, sorted, relative to the root. Empty if the class has no folder.
-fn pictures(class: &Path, root: &Path) -> Result<Vec<PathBuf>, DataError> {
-    if !class.is_dir() {
-        return Ok(Vec::new());
+/// The files of a class.
+#[derive(Default)]
+struct Files {
+    /// The photographs, relative to the root.
+    photographs: Vec<PathBuf>,
+    /// Numbers of files that are left out, by their ending.
+    left_out: BTreeMap<String, usize>,
+}
+
+/// Endings of the files that are read as photographs. The first bytes tell which decoder reads a file.
+const ENDINGS: [&str; 5] = ["jpeg", "jpg", "jpe", "jfif", "png"];
+/// Number of folders in folders that are searched within a class, against links that lead in a circle.
+const DEEPEST: usize = 16;
+
+/// Lists the photographs of a class, sorted, also those in folders within its folder, as torchvision does. Empty if the class has no folder.
+fn pictures(class: &Path, root: &Path) -> Result<Files, DataError> {
+    let mut files = Files::default();
+    if class.is_dir() {
+        collect(class, root, DEEPEST, &mut files)?;
     }
-    let is_picture = |path: &PathBuf| {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        ["jpeg", "jpg", "png"].contains(&extension.as_str()) && !hidden && !path.is_dir()
-    };
-    let seen = |path: PathBuf| path.strip_prefix(root).map(Path::to_path_buf).unwrap_or(path);
-    let mut files: Vec<PathBuf> = entries(class)?.into_iter().filter(is_picture).map(seen).collect();
-    files.sort_unstable();
+    files.photographs.sort_unstable();
     Ok(files)
+}
+
+fn collect(folder: &Path, root: &Path, depth: usize, files: &mut Files) -> Result<(), DataError> {
+    for path in entries(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || NOT_CLASSES.contains(&&*name) {
+            continue;
+        }
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+        if path.is_dir() {
+            if depth > 0 {
+                collect(&path, root, depth - 1, files)?;
+            }
+        } else if ENDINGS.contains(&ending.as_str()) {
+            files.photographs.push(path.strip_prefix(root).map(Path::to_path_buf).unwrap_or(path));
+        } else {
+            *files.left_out.entry(ending).or_default() += 1;
+        }
+    }
+    Ok(())
 }
 
 fn entries(path: &Path) -> Result<Vec<PathBuf>, DataError> {

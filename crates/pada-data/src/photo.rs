@@ -11,7 +11,9 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use crate::DataError;
 
 /// Longest side that is decoded, in pixels.
-const LONGEST: usize = 16_384;
+const LONGEST: usize = 65_535;
+/// Most pixels that are decoded, which take 768 MiB.
+const MOST_PIXELS: usize = 1 << 28;
 /// Largest plausible number of pixels per byte of a file. A JPEG needs at least two bits for a block of 64 pixels, and its colours may be
 /// shared by four pixels. A file that claims more is a decompression bomb.
 const PIXELS_PER_BYTE: usize = 1024;
@@ -59,7 +61,7 @@ impl Photo {
         match bytes {
             [0xff, 0xd8, ..] => jpeg(bytes),
             [0x89, b'P', b'N', b'G', ..] => png(bytes),
-            _ => Err("it is neither a JPEG nor a PNG file".to_owned()),
+            _ => Err(format!("{}only JPEG and PNG files are read, so convert it", other_format(bytes))),
         }
     }
 
@@ -96,6 +98,19 @@ impl Photo {
     }
 }
 
+/// Names the format of an image that is not read, as the start of a sentence.
+fn other_format(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "it is a WebP file, but ",
+        [b'G', b'I', b'F', b'8', ..] => "it is a GIF file, but ",
+        [b'B', b'M', ..] => "it is a BMP file, but ",
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "it is a TIFF file, but ",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "it is a HEIC or AVIF file, but ",
+        [] => "it is empty; ",
+        _ => "",
+    }
+}
+
 /// Share of the shorter side that a center crop keeps: 224 of 256.
 const EVALUATED: f64 = 0.875;
 
@@ -129,7 +144,10 @@ fn png(bytes: &[u8]) -> Result<Photo, String> {
 fn plausible(height: usize, width: usize, bytes: usize) -> Result<(), String> {
     match height.checked_mul(width) {
         None | Some(0) => Err(format!("its size is {height}×{width} pixels")),
-        Some(pixels) if height.max(width) > LONGEST || pixels / PIXELS_PER_BYTE > bytes => Err(format!(
+        Some(pixels) if height.max(width) > LONGEST || pixels > MOST_PIXELS => Err(format!(
+            "it has {height}×{width} pixels, but at most {LONGEST} in a direction and {MOST_PIXELS} in all are read; make it smaller"
+        )),
+        Some(pixels) if pixels / PIXELS_PER_BYTE > bytes => Err(format!(
             "its header claims {height}×{width} pixels, which is too much for a file of {bytes} bytes"
         )),
         Some(_) => Ok(()),
@@ -210,6 +228,16 @@ mod tests {
         bytes[frame + 5..frame + 9].copy_from_slice(&[0x3f, 0xff, 0x3f, 0xff]);
         let reason = Photo::decode(&bytes).unwrap_err();
         assert!(reason.contains("16383×16383"), "{reason}");
+        for (bytes, word) in [
+            (&b"RIFF\x10\0\0\0WEBPVP8 "[..], "a WebP file"),
+            (b"GIF89a", "a GIF file"),
+            (b"BM\x10\0", "a BMP file"),
+            (b"", "it is empty"),
+            (b"text", "only JPEG and PNG files"),
+        ] {
+            let reason = Photo::decode(bytes).unwrap_err();
+            assert!(reason.contains(word), "{reason}");
+        }
         for bytes in [&b""[..], b"GIF89a", &[0xff, 0xd8], &[0xff, 0xd8, 0xff, 0xd9], b"\x89PNG\r\n\x1a\n"] {
             assert!(Photo::decode(bytes).is_err(), "{bytes:?}");
         }

@@ -212,6 +212,15 @@ impl Inspect for Engine {
         if let Some(objective) = inspection.objective {
             objective.check(graph, images)?;
         }
+        if let Some(moves) = inspection.moved_kernels {
+            let (found, expected) = (moves.len(), self.host.layout().numel());
+            if found != expected {
+                return Err(ExecError::MovedKernels { found, expected });
+            }
+            if !matches!(self.numbers, Numbers::F64(_)) {
+                return Err(ExecError::NeedsF64 { executor: self.name.clone() });
+            }
+        }
         let Self { host, compiler, numbers, isa, .. } = self;
         let single = ProcessGroup::single();
         let shard = Shard::new(&single, BatchNormSync::Sync, images.len())?;

@@ -3,9 +3,9 @@
 use pada_dist::DistError;
 use pada_exec::{
     ChannelProducts, HostWeights, Images, Inspected, Inspection, Logits, LossSpec, Objective, Signs,
-    StepStats, cross_entropy,
+    StepStats, cross_entropy, cross_entropy_f64,
 };
-use pada_graph::Graph;
+use pada_graph::{Graph, WeightLayout};
 use rayon::prelude::*;
 
 use crate::memory::{Memory, Scratch};
@@ -14,7 +14,7 @@ use crate::plan::{Backward, BufferId, Compiler, Kind, Machine, Mode, NormId, Op,
 use crate::shard::{CHUNK, Shard, add_lists, parts_of};
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::{Coefficients, alignment};
-use crate::weights::{self, Packed};
+use crate::weights::{self, Kernels, Packed};
 
 /// Computes a pass over the images of this process and returns the logits of the whole batch. [`Task::Train`] adds the gradient to the
 /// accumulated one.
@@ -28,13 +28,13 @@ pub(crate) fn run<V: Vector>(
 ) -> Result<StepStats, DistError> {
     let images = &batch.part(shard.images.clone());
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, task.mode());
-    let mut run = Run::<V>::new(&plan, host, memory, images, shard);
+    let mut run = Run::<V>::new(&plan, &Kernels::of(host), memory, images, shard);
     match task {
         Task::Score => run.coefficients.load_running(&plan, host),
         Task::Recalibrate(_) => {}
         Task::Train { loss, .. } => (run.loss_scale, run.drop_path) = (f64::from(loss.scale), loss.drop_path),
     }
-    run.forward(host)?;
+    run.forward(&Kernels::of(host))?;
     let logits = run.logits(plan.output)?;
     match task {
         Task::Score => {}
@@ -58,7 +58,8 @@ pub(crate) fn run<V: Vector>(
         let (_, output_grad) = cross_entropy(&run.logits(head)?, labels, &loss);
         run.add_output_grad(backward_plan, head, &output_grad);
     }
-    run.backward(backward_plan, host)?;
+    run.backward(backward_plan, &Kernels::of(host))?;
+    run.add_gradients(host)?;
     host.touch(graph);
     Ok(StepStats { loss: plain, logits, feature_norms, alignment })
 }
@@ -75,34 +76,38 @@ pub(crate) fn inspect<V: Vector>(
     let objective = inspection.objective;
     let wanted = Wanted {
         gradient: objective.is_some(),
-        weights: objective.is_some() && inspection.weight_gradient,
+        weights: objective.is_some() && (inspection.weight_gradient || inspection.moved_kernels.is_some()),
         images: objective.is_some() && inspection.image_gradient,
         signs: inspection.signs,
         products: objective.is_some() && inspection.products,
     };
     let plan = compiler.compile(graph, Machine { lanes: V::LANES, per: V::Unit::PER }, Mode::Inspect(wanted));
-    let mut run = Run::<V>::new(&plan, host, memory, images, shard);
-    run.forward(host)?;
+    let kernels = Kernels { host: &*host, moves: inspection.moved_kernels };
+    let mut run = Run::<V>::new(&plan, &kernels, memory, images, shard);
+    run.forward(&kernels)?;
     let output = run.numbers(plan.output, plan.places[plan.output]);
-    let mut image_gradient = vec![];
+    let (mut image_gradient, mut kernel_gradient) = (vec![], vec![]);
     if let (Some(objective), Some(backward_plan)) = (objective, &plan.backward) {
         let output_grad = match objective {
             Objective::Sum => vec![1.0; output.len()],
             Objective::Weighted(factors) => factors.iter().map(|&factor| f64::from(factor)).collect(),
             Objective::CrossEntropy(labels) => {
-                let logits = Logits { values: output.clone(), classes: graph.output().shape.channels };
-                cross_entropy(&logits, labels, &LossSpec::default()).1
+                cross_entropy_f64(&output, graph.output().shape.channels, labels, &LossSpec::default()).1
             }
         };
         run.clear_output_grads(backward_plan);
         run.add_output_grad(backward_plan, plan.output, &output_grad);
-        run.backward(backward_plan, host)?;
-        if wanted.weights {
+        run.backward(backward_plan, &kernels)?;
+        if inspection.moved_kernels.is_some() {
+            kernel_gradient = run.kernel_gradient(host.layout());
+        }
+        if inspection.weight_gradient {
+            run.add_gradients(host)?;
             host.touch(graph);
         }
         if wanted.images {
             image_gradient = match (plan.images(), plan.image_gradient(backward_plan)) {
-                (Some(buffer), Some(gradient)) => run.numbers(buffer, backward_plan.places[gradient]),
+                (Some(buffer), Some(gradient)) => to_f32(run.numbers(buffer, backward_plan.places[gradient])),
                 _ => vec![0.0; images.len() * images.shape.numel()],
             };
         }
@@ -111,8 +116,18 @@ pub(crate) fn inspect<V: Vector>(
     Ok(run.watched.into_inspected(
         &plan,
         images.len(),
-        Inspected { output, image_gradient, variances, ..Default::default() },
+        Inspected {
+            output: to_f32(output),
+            image_gradient,
+            variances,
+            kernel_gradient,
+            ..Default::default()
+        },
     ))
+}
+
+fn to_f32(numbers: Vec<f64>) -> Vec<f32> {
+    numbers.into_iter().map(|number| number as f32).collect()
 }
 
 /// The lists that a pass writes to show what happens inside it: one per image, for whole chunks of images.
@@ -188,13 +203,13 @@ impl<'a, V: Vector> Run<'a, V> {
     /// Packs the weights and creates a pass without a loss.
     fn new(
         plan: &'a Plan,
-        host: &HostWeights,
+        kernels: &Kernels<'_>,
         memory: &'a mut Memory<V::Elem, V::Unit>,
         images: &'a Images<'a>,
         shard: &'a Shard<'a>,
     ) -> Self {
         let Memory { dense, depthwise, .. } = memory;
-        weights::pack(plan, host, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
+        weights::pack(plan, kernels, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
         let count = shard.chunks() * CHUNK;
         let watched = Watched {
             signs: vec![0; count * plan.signs_len],
@@ -204,9 +219,10 @@ impl<'a, V: Vector> Run<'a, V> {
         Self { plan, shard, images, memory, coefficients, watched, loss_scale: 0.0, drop_path: &[] }
     }
 
-    fn forward(&mut self, host: &HostWeights) -> Result<(), DistError> {
+    fn forward(&mut self, kernels: &Kernels<'_>) -> Result<(), DistError> {
+        let host = kernels.host;
         for level in 0..self.plan.levels {
-            self.each_image(host, 0, |pass, place, scratch| pass.forward(level, place, scratch));
+            self.each_image(kernels, 0, |pass, place, scratch| pass.forward(level, place, scratch));
             let ops = &self.plan.ops[self.plan.op_range(level)];
             let norms: Vec<NormId> = ops.iter().flat_map(|op| &op.norms).copied().collect();
             self.coefficients.finalize_stats(self.plan, &norms, &self.memory.partial, self.shard, host)?;
@@ -214,14 +230,15 @@ impl<'a, V: Vector> Run<'a, V> {
         Ok(())
     }
 
-    fn backward(&mut self, backward_plan: &Backward, host: &mut HostWeights) -> Result<(), DistError> {
-        let total_len = self.plan.ops.iter().map(|op| op.sums_len).sum();
+    /// Computes the gradient, which [`Run::add_gradients`] adds to the accumulated one.
+    fn backward(&mut self, backward_plan: &Backward, kernels: &Kernels<'_>) -> Result<(), DistError> {
+        let total_len = self.total_len();
         let mut end = 0;
         for level in (0..self.plan.levels).rev() {
             let range = self.plan.op_range(level);
             let ops = &self.plan.ops[range.clone()];
             let sums_len = ops.iter().map(|op| op.sums_len).sum();
-            self.each_image(host, sums_len, |pass, place, scratch| {
+            self.each_image(kernels, sums_len, |pass, place, scratch| {
                 pass.backward(backward_plan, level, place, scratch)
             });
             let start = end;
@@ -234,26 +251,47 @@ impl<'a, V: Vector> Run<'a, V> {
         // The gradient of all levels is summed in one message after the last level. Sending it level by level, overlapped with the
         // computation, could save at most the 2 % of a step that the message takes between processes of one machine, see
         // xtask/records/2026-11-25-ranks.
-        let total = self.memory.total.get(total_len);
-        self.shard.all_reduce_sum(total)?;
-        let mut rest = &*total;
-        for level in (0..self.plan.levels).rev() {
-            for op in self.plan.ops[self.plan.op_range(level)].iter().filter(|op| op.sums_len > 0) {
-                let sums;
-                (sums, rest) = rest.split_at(op.sums_len);
-                weights::add_gradient(self.plan, op, sums, host);
-            }
-        }
+        self.shard.all_reduce_sum(self.memory.total.get(total_len))
+    }
+
+    /// Returns the number of gradient sums of all levels.
+    fn total_len(&self) -> usize {
+        self.plan.ops.iter().map(|op| op.sums_len).sum()
+    }
+
+    /// Adds the gradient to the accumulated one.
+    fn add_gradients(&mut self, host: &mut HostWeights) -> Result<(), DistError> {
+        self.each_sums(|plan, op, sums| weights::add_gradient(plan, op, sums, host));
         match self.plan.wanted.weights {
             true => self.coefficients.add_affine(self.plan, self.shard, host),
             false => Ok(()),
         }
     }
 
+    /// Returns the gradient with respect to all kernels, `[weights]`.
+    fn kernel_gradient(&mut self, layout: &WeightLayout) -> Vec<f64> {
+        let mut gradient = vec![0.0; layout.numel()];
+        self.each_sums(|plan, op, sums| weights::add_kernel_gradient(plan, op, sums, layout, &mut gradient));
+        gradient
+    }
+
+    /// Calls `visit` for every operation with weights and its gradient sums.
+    fn each_sums(&mut self, mut visit: impl FnMut(&Plan, &Op, &[V::Elem])) {
+        let total_len = self.total_len();
+        let mut rest = &*self.memory.total.get(total_len);
+        for level in (0..self.plan.levels).rev() {
+            for op in self.plan.ops[self.plan.op_range(level)].iter().filter(|op| op.sums_len > 0) {
+                let sums;
+                (sums, rest) = rest.split_at(op.sums_len);
+                visit(self.plan, op, sums);
+            }
+        }
+    }
+
     /// Calls `work` for every image, in parallel over chunks. Each chunk has `sums_len` sums, which start at zero.
     fn each_image(
         &mut self,
-        host: &HostWeights,
+        kernels: &Kernels<'_>,
         sums_len: usize,
         work: impl Fn(&Pass<'_, V>, &mut Place<'_, V::Elem>, &mut Scratch<V::Elem, V::Unit>) + Sync,
     ) {
@@ -264,7 +302,7 @@ impl<'a, V: Vector> Run<'a, V> {
         partial.resize(count * partial_len, 0.0);
         let pass = Pass {
             plan,
-            host,
+            kernels: *kernels,
             packed: Packed { dense: dense.get(plan.dense_len), depthwise: depthwise.get(plan.depthwise_len) },
             coefficients: &self.coefficients,
             images: self.images,
@@ -295,12 +333,12 @@ impl<'a, V: Vector> Run<'a, V> {
     /// Returns the logits of a head, `[B, K]`: of the output, or of an auxiliary head.
     fn logits(&mut self, head: BufferId) -> Result<Logits, DistError> {
         let classes = self.plan.buffers[head].shape.channels;
-        let own = self.numbers(head, self.plan.places[head]);
+        let own = to_f32(self.numbers(head, self.plan.places[head]));
         Ok(Logits { values: self.shard.all_gather(own)?, classes })
     }
 
     /// Returns the numbers with the shape of a buffer that are at `place` in the arena of every image of this process, as `[B, C, H, W]`.
-    fn numbers(&mut self, buffer: BufferId, place: usize) -> Vec<f32> {
+    fn numbers(&mut self, buffer: BufferId, place: usize) -> Vec<f64> {
         let plan = self.plan;
         let (shape, stride) = (plan.buffers[buffer].shape, plan.buffers[buffer].stride);
         let arena = self.memory.arena.get(self.images.len() * plan.image_len);
@@ -308,7 +346,7 @@ impl<'a, V: Vector> Run<'a, V> {
         for image in arena.chunks_exact(plan.image_len) {
             for channel in 0..shape.channels {
                 let pixels = image[place + channel..].iter().step_by(stride).take(shape.pixels());
-                numbers.extend(pixels.map(|v| v.to_f32()));
+                numbers.extend(pixels.map(|v| v.to_f64()));
             }
         }
         numbers

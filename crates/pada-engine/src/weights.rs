@@ -1,6 +1,7 @@
 //! Converts weights from the layout of PyTorch to the layouts of the kernels, and gradients back.
 
 use pada_exec::HostWeights;
+use pada_graph::{WeightId, WeightLayout};
 use rayon::prelude::*;
 
 use crate::plan::{Connection, ConvOp, Kind, Op, Plan};
@@ -100,6 +101,32 @@ impl<'a, T, U: Unit> Packed<'a, T, U> {
     }
 }
 
+/// The weights that a pass computes with: those of the host, and the numbers by which kernels are moved.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernels<'a> {
+    pub(crate) host: &'a HostWeights,
+    /// `[weights]`, in the order of the layout. See [`pada_exec::Inspection::moved_kernels`].
+    pub(crate) moves: Option<&'a [f32]>,
+}
+
+impl<'a> Kernels<'a> {
+    /// Returns kernels that are not moved.
+    pub(crate) fn of(host: &'a HostWeights) -> Self {
+        Self { host, moves: None }
+    }
+
+    /// Returns the numbers that are added to a kernel.
+    pub(crate) fn moved(&self, id: WeightId) -> Option<&'a [f32]> {
+        self.moves.map(|moves| &moves[self.host.layout().range(id)])
+    }
+
+    /// Returns the numbers of a kernel by their place.
+    fn numbers(&self, id: WeightId) -> impl Fn(usize) -> f64 + Sync + use<'a> {
+        let (weight, moved) = (self.host.weight(id), self.moved(id));
+        move |place| f64::from(weight[place]) + moved.map_or(0.0, |moved| f64::from(moved[place]))
+    }
+}
+
 /// Returns the length of the packed weights of one convolution, in units if it is dense, else in numbers.
 pub(crate) fn packed_len(plan: &Plan, op: &Op, conv: &ConvOp) -> usize {
     let places = Places::new(plan, op, conv);
@@ -112,14 +139,14 @@ pub(crate) fn packed_len(plan: &Plan, op: &Op, conv: &ConvOp) -> usize {
 /// Packs the weights of all convolutions of a plan.
 pub(crate) fn pack<T: Number, U: Unit>(
     plan: &Plan,
-    host: &HostWeights,
+    kernels: &Kernels<'_>,
     mut dense: &mut [U],
     depthwise: &mut [T],
 ) {
     let mut parts = Vec::new();
     for op in plan.ops.iter().rev() {
         let Kind::Conv(conv) = &op.kind else { continue };
-        let (places, weight) = (Places::new(plan, op, conv), host.weight(conv.conv.weight));
+        let (places, weight) = (Places::new(plan, op, conv), kernels.numbers(conv.conv.weight));
         match conv.connection {
             Connection::Dense => {
                 let (before, own) = dense.split_at_mut(conv.packed);
@@ -130,7 +157,7 @@ pub(crate) fn pack<T: Number, U: Unit>(
                 let own = &mut depthwise[conv.packed..][..places.sums_len()];
                 own.fill(T::ZERO);
                 places
-                    .for_each(|place, tap, ci, co| own[places.sum(tap, ci, co)] = T::from_f32(weight[place]));
+                    .for_each(|place, tap, ci, co| own[places.sum(tap, ci, co)] = T::from_f64(weight(place)));
             }
         }
     }
@@ -138,8 +165,8 @@ pub(crate) fn pack<T: Number, U: Unit>(
         own.fill(U::default());
         let (forward, backward) = own.split_at_mut(places.units(U::PER)[0]);
         places.for_each(|place, tap, ci, co| {
-            forward[places.forward(U::PER, tap, ci, co)].set(ci % U::PER, weight[place]);
-            backward[places.backward(U::PER, tap, ci, co)].set(co % U::PER, weight[place]);
+            forward[places.forward(U::PER, tap, ci, co)].set(ci % U::PER, weight(place));
+            backward[places.backward(U::PER, tap, ci, co)].set(co % U::PER, weight(place));
         });
     });
 }
@@ -167,6 +194,28 @@ pub(crate) fn add_gradient<T: Number>(plan: &Plan, op: &Op, sums: &[T], host: &m
             let (weights, biases) = sums.split_at(host.layout().spec(*weight).numel());
             add(host.gradient_mut(*weight), weights);
             add(host.gradient_mut(*bias), biases);
+        }
+        _ => {}
+    }
+}
+
+/// Adds the gradient sums of an operation's kernel to a gradient in f64, `[weights]`.
+pub(crate) fn add_kernel_gradient<T: Number>(
+    plan: &Plan,
+    op: &Op,
+    sums: &[T],
+    layout: &WeightLayout,
+    gradient: &mut [f64],
+) {
+    match &op.kind {
+        Kind::Conv(conv) => {
+            let (places, gradient) =
+                (Places::new(plan, op, conv), &mut gradient[layout.range(conv.conv.weight)]);
+            places.for_each(|place, tap, ci, co| gradient[place] += sums[places.sum(tap, ci, co)].to_f64());
+        }
+        Kind::Linear { weight, .. } => {
+            let gradient = &mut gradient[layout.range(*weight)];
+            gradient.iter_mut().zip(sums).for_each(|(g, sum)| *g += sum.to_f64());
         }
         _ => {}
     }

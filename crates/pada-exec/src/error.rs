@@ -49,6 +49,20 @@ pub enum ExecError {
         /// The number of the batch's outputs.
         expected: usize,
     },
+    /// Kernels are moved by one number per weight of the layout.
+    #[error("there are {found} numbers to move {expected} weights")]
+    MovedKernels {
+        /// The number that was found.
+        found: usize,
+        /// The number of weights of the layout.
+        expected: usize,
+    },
+    /// The executor does not compute in f64.
+    #[error("{executor} is not exact enough for gradients of moved kernels; create it with `Precision::F64`")]
+    NeedsF64 {
+        /// Name of the executor.
+        executor: String,
+    },
     /// Drop-path and dropout need one number per slot and image.
     #[error("there are {found} factors of drop-path and dropout for {slots} slots and {images} images")]
     DropPath {

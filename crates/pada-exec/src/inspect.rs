@@ -37,6 +37,12 @@ pub struct Inspection<'a> {
     pub signs: bool,
     /// Returns the products of values and gradients of all convolutions and linear layers.
     pub products: bool,
+    /// Moves the kernels of convolutions and linear layers by these numbers for this pass, and returns the gradient with respect to the
+    /// kernels there, in f64. `[weights]`, in the order of the layout; numbers of other weights have no effect.
+    ///
+    /// Kernel and move are added in f64, so that differences between the gradients of very small moves are exact. Only an executor with
+    /// [`Precision::F64`](crate::Precision::F64) computes this gradient.
+    pub moved_kernels: Option<&'a [f32]>,
 }
 
 /// A number that depends on the output of a batch.
@@ -63,6 +69,9 @@ pub struct Inspected {
     pub products: Vec<ChannelProducts>,
     /// The biased variances of each batch norm over batch and pixels, in the order of the graph's nodes.
     pub variances: Vec<NormVariances>,
+    /// `[weights]`, the gradient with respect to the moved kernels in the order of the layout, and zeros for all other weights. Empty
+    /// without [`Inspection::moved_kernels`].
+    pub kernel_gradient: Vec<f64>,
 }
 
 /// The variances of the input of a batch norm.

@@ -18,5 +18,5 @@ pub use error::ExecError;
 pub use executor::{BatchNormSync, Executor, Precision, State, StepStats};
 pub use images::{Images, Pixels};
 pub use inspect::{ChannelProducts, Inspect, Inspected, Inspection, NormVariances, Objective, Signs};
-pub use loss::{LossSpec, cross_entropy};
+pub use loss::{LossSpec, cross_entropy, cross_entropy_f64};
 pub use sgd::{Decayed, HostWeights, Optimizer, RmsProp, RmsPropForm, SgdStep, UnusedWeights};

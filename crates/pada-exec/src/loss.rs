@@ -35,16 +35,30 @@ impl Default for LossSpec<'_> {
 /// # Panics
 /// Panics if a label is not below K, or if there are fewer image weights than images.
 pub fn cross_entropy(logits: &Logits, labels: &[u32], spec: &LossSpec<'_>) -> (f64, Vec<f64>) {
+    let values: Vec<f64> = logits.values.iter().map(|&z| f64::from(z)).collect();
+    cross_entropy_f64(&values, logits.classes, labels, spec)
+}
+
+/// Computes [`cross_entropy`] of logits in f64, `[B, K]`.
+///
+/// # Panics
+/// Panics if a label is not below K, or if there are fewer image weights than images.
+pub fn cross_entropy_f64(
+    logits: &[f64],
+    classes: usize,
+    labels: &[u32],
+    spec: &LossSpec<'_>,
+) -> (f64, Vec<f64>) {
     let n = labels.len() as f64;
     let smoothing = f64::from(spec.label_smoothing);
-    let uniform = smoothing / logits.classes as f64;
+    let uniform = smoothing / classes as f64;
     let mut loss = 0.0;
-    let mut gradient = Vec::with_capacity(logits.values.len());
-    for (image, (row, &label)) in logits.rows().zip(labels).enumerate() {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exp: Vec<f64> = row.iter().map(|&z| (f64::from(z) - f64::from(largest)).exp()).collect();
+    let mut gradient = Vec::with_capacity(logits.len());
+    for (image, (row, &label)) in logits.chunks_exact(classes).zip(labels).enumerate() {
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let exp: Vec<f64> = row.iter().map(|&z| (z - largest).exp()).collect();
         let sum: f64 = exp.iter().sum();
-        loss += sum.ln() - (f64::from(row[label as usize]) - f64::from(largest));
+        loss += sum.ln() - (row[label as usize] - largest);
         let factor = f64::from(spec.scale) * spec.image_weights.map_or(1.0, |w| f64::from(w[image])) / n;
         gradient.extend(exp.iter().enumerate().map(|(k, e)| {
             let target = if k == label as usize { 1.0 - smoothing } else { 0.0 };

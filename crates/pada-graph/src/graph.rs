@@ -21,6 +21,8 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
+    /// See [`Graph::blocks`].
+    pub(crate) blocks: Vec<NodeId>,
 }
 
 impl Graph {
@@ -40,6 +42,12 @@ impl Graph {
     /// Returns the output node.
     pub fn output(&self) -> &Node {
         self.nodes.last().expect("a graph ends in its output")
+    }
+
+    /// Returns the outputs of the blocks of a network that is a chain of blocks: of the stem, then of each cell or layer. A block that is the
+    /// identity has the output of the block before it. Empty if the network is no such chain, as that of DARTS, whose cells read two others.
+    pub fn blocks(&self) -> &[NodeId] {
+        &self.blocks
     }
 
     /// Returns whether every reader of a node is a batch norm with batch statistics. Such a norm removes any constant of a channel, so that a
@@ -83,7 +91,7 @@ impl Graph {
             (Op::Dropout { slot: self.drop_path_slots() }, self.node(classifier.inputs[0]).shape);
         let inputs = std::mem::replace(&mut classifier.inputs, vec![NodeId(nodes.len())]);
         nodes.extend([Node { op, inputs, shape }, classifier]);
-        Ok(Graph { nodes })
+        Ok(Graph { nodes, blocks: self.blocks.clone() })
     }
 
     /// Returns the weights that the graph reads, without repeats, in the order of the layout, and without running statistics.
@@ -119,7 +127,23 @@ impl Graph {
     /// Panics if the id belongs to a larger graph, or if the node is a side node.
     pub fn up_to(&self, id: NodeId) -> Graph {
         assert!(!self.node(id).op.is_side(), "a side node has no value");
-        Graph { nodes: self.nodes[..=id.0].to_vec() }.restricted_to(|_| false)
+        Graph { nodes: self.nodes[..=id.0].to_vec(), blocks: self.blocks.clone() }.restricted_to(|_| false)
+    }
+
+    /// Returns the part of the graph that computes one node from another, which becomes the input. Side nodes are not part of it. Returns
+    /// `None` if the node also depends on the images in another way.
+    ///
+    /// # Panics
+    /// Panics if an id belongs to a larger graph, if `from` follows `to`, or if `to` is a side node.
+    pub fn between(&self, from: NodeId, to: NodeId) -> Option<Graph> {
+        assert!(from <= to, "a node is computed from earlier ones");
+        let mut nodes = self.nodes[..=to.0].to_vec();
+        nodes[from.0] = Node { op: Op::Input, inputs: vec![], shape: self.node(from).shape };
+        let mut read = vec![false; nodes.len()];
+        mark_inputs(&nodes, &mut read);
+        let other_input = |(i, node): (usize, &Node)| i != from.0 && read[i] && node.op == Op::Input;
+        let reads_images = nodes.iter().enumerate().any(other_input);
+        (!reads_images).then(|| Graph { nodes, blocks: vec![] }.up_to(to))
     }
 
     /// Returns the same graph without batch norms: each is replaced by its input.
@@ -130,9 +154,7 @@ impl Graph {
             node.inputs.iter_mut().for_each(|x| *x = same[x.0]);
             same.push(if matches!(node.op, Op::Norm(_)) { node.inputs[0] } else { NodeId(i) });
         }
-        let output = same.last().expect("a graph ends in its output").0;
-        nodes.truncate(output + 1);
-        Graph { nodes }.restricted_to(|node| node.op.is_side())
+        self.replaced_by(&same, nodes)
     }
 
     /// Returns the same graph without zeros in sums that have other terms.
@@ -149,9 +171,15 @@ impl Graph {
                 _ => NodeId(i),
             });
         }
+        self.replaced_by(&same, nodes)
+    }
+
+    /// Returns the graph of changed nodes, in which each node is replaced by the one that `same` names.
+    fn replaced_by(&self, same: &[NodeId], mut nodes: Vec<Node>) -> Graph {
         let output = same.last().expect("a graph ends in its output").0;
         nodes.truncate(output + 1);
-        Graph { nodes }.restricted_to(|node| node.op.is_side())
+        let blocks = self.blocks.iter().map(|id| same[id.0]).collect();
+        Graph { nodes, blocks }.restricted_to(|node| node.op.is_side())
     }
 
     /// Returns the same graph with batch norms that use the statistics of the batch and have neither scale nor shift, as those of a network
@@ -182,12 +210,18 @@ pub(crate) fn mark_inputs(nodes: &[Node], marked: &mut [bool]) {
 pub struct GraphBuilder<'a> {
     layout: &'a WeightLayout,
     nodes: Vec<Node>,
+    blocks: Vec<NodeId>,
 }
 
 impl<'a> GraphBuilder<'a> {
     /// Creates an empty graph over the weights of `layout`.
     pub fn new(layout: &'a WeightLayout) -> Self {
-        Self { layout, nodes: Vec::new() }
+        Self { layout, nodes: Vec::new(), blocks: Vec::new() }
+    }
+
+    /// Marks a node as the output of the next block, see [`Graph::blocks`].
+    pub fn end_block(&mut self, id: NodeId) {
+        self.blocks.push(id);
     }
 
     /// Adds the input images.
@@ -387,7 +421,7 @@ impl<'a> GraphBuilder<'a> {
     pub fn finish(self) -> Graph {
         let is_side = self.nodes.last().is_some_and(|node| node.op.is_side());
         assert!(!is_side, "a side node cannot be the output");
-        Graph { nodes: self.nodes }
+        Graph { nodes: self.nodes, blocks: self.blocks }
     }
 
     /// Returns the shape of a node.

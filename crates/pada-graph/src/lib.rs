@@ -7,6 +7,7 @@ mod graph;
 mod names;
 pub mod onnx;
 mod op;
+mod pytorch;
 mod simplify;
 mod weights;
 

@@ -43,7 +43,8 @@ impl Graph {
             known.push(here);
         }
         let side = |node: &Node| node.op.is_side();
-        Graph { nodes }.restricted_to(side)
+        let blocks = self.blocks.iter().map(|id| same[id.0]).collect();
+        Graph { nodes, blocks }.restricted_to(side)
     }
 
     /// Keeps the output, the nodes that `wanted` selects, and everything that these read.
@@ -57,7 +58,8 @@ impl Graph {
             moved[i] = Some(NodeId(kept.len()));
             kept.push(node);
         }
-        Graph { nodes: kept }
+        let blocks = self.blocks.iter().filter_map(|id| moved.get(id.0).copied().flatten()).collect();
+        Graph { nodes: kept, blocks }
     }
 }
 

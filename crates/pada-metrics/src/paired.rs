@@ -2,10 +2,10 @@ use std::fmt;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::bootstrap::{draw, jackknife, resampled_tau};
+use crate::bootstrap::{draw, resampled_tau};
 use crate::error::{ScoreList, Scores};
-use crate::tau::tau_b;
-use crate::top::p_at_top_of;
+use crate::tau::{tau_b, tau_b_without_each};
+use crate::top::{p_at_top_of, p_at_top_without_each};
 use crate::{Bootstrap, Interval, MetricsError, p_at_top};
 
 /// The metric by which two methods are compared.
@@ -88,12 +88,13 @@ pub fn paired_difference(
     if seeds == 0 || seeds != b.len() {
         return Err(MetricsError::SeedMismatch { a: seeds, b: b.len() });
     }
-    let mut sum = 0.0;
+    let mut of_seeds = Vec::with_capacity(seeds);
     for (seed_index, (a, b)) in a.iter().zip(b).enumerate() {
         let a = Scores { list: ScoreList::MethodA { seed_index }, values: a };
         let b = Scores { list: ScoreList::MethodB { seed_index }, values: b };
-        sum += metric.of(a, ground_truth)? - metric.of(b, ground_truth)?;
+        of_seeds.push(metric.of(a, ground_truth)? - metric.of(b, ground_truth)?);
     }
+    let sum: f64 = of_seeds.iter().sum();
     let archs = ground_truth.len();
     bootstrap.check_archs(archs)?;
     let pairs: Vec<_> = a
@@ -116,21 +117,22 @@ pub fn paired_difference(
         draw(seeds, rng).into_iter().for_each(|seed| times[seed as usize] += 1);
         difference(&archs, &times)
     };
+    let mean = sum / seeds as f64;
     let estimates = || {
-        let all: Vec<u32> = (0..archs as u32).collect();
-        let once = vec![1_u32; seeds];
-        let mut lists = vec![jackknife(archs, |archs| difference(archs, &once))?];
-        if seeds > 1 {
-            let without = |left_out: usize| {
-                let times: Vec<u32> = (0..seeds).map(|seed| u32::from(seed != left_out)).collect();
-                difference(&all, &times)
-            };
-            lists.push((0..seeds).map(without).collect::<Option<Vec<f64>>>()?);
+        let mut without_arch = vec![0.0; archs];
+        for (a, b) in a.iter().zip(b) {
+            let [a, b] = [a, b].map(|scores| metric.without_each(scores, ground_truth));
+            let differences = a?.into_iter().zip(b?).map(|(a, b)| a - b);
+            without_arch.iter_mut().zip(differences).for_each(|(mean, d)| *mean += d / seeds as f64);
         }
-        Some((difference(&all, &once)?, lists))
+        let mut lists = vec![without_arch];
+        if seeds > 1 {
+            lists.push(of_seeds.iter().map(|own| (sum - own) / (seeds - 1) as f64).collect());
+        }
+        Some((mean, lists))
     };
     let interval = bootstrap.interval_of(bootstrap.resampled(sample), estimates)?;
-    Ok(Difference::new(sum / seeds as f64, interval, seeds))
+    Ok(Difference::new(mean, interval, seeds))
 }
 
 /// A metric of the architectures with some indices.
@@ -142,6 +144,14 @@ impl PairedMetric {
         match self {
             Self::TauB => tau_b(scores, truth),
             Self::PAtTop { fraction } => p_at_top_of(scores, truth, fraction),
+        }
+    }
+
+    /// Computes the metric without one architecture at a time, `[A]`. Returns `None` if it is undefined without one of them.
+    fn without_each(self, scores: &[f64], ground_truth: &[f64]) -> Option<Vec<f64>> {
+        match self {
+            Self::TauB => tau_b_without_each(scores, ground_truth),
+            Self::PAtTop { fraction } => p_at_top_without_each(scores, ground_truth, fraction),
         }
     }
 

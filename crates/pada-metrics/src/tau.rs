@@ -49,6 +49,17 @@ pub(crate) fn count_pairs(x: Scores<'_>, y: Scores<'_>) -> Result<PairCounts, Me
     Ok(counts)
 }
 
+/// Computes tau-b without one architecture at a time, `[A]`, in O(A log A). Returns `None` if one of them is undefined.
+pub(crate) fn tau_b_without_each(x: &[f64], y: &[f64]) -> Option<Vec<f64>> {
+    let ranks: Vec<(u32, u32)> = dense_ranks(x).into_iter().zip(dense_ranks(y)).collect();
+    let all = PairCounts::of_ranks(ranks.clone());
+    let without = |own: &PairCounts| {
+        let rest = all.without(own);
+        (!rest.is_undefined()).then(|| rest.tau_b())
+    };
+    PairCounts::of_each(&ranks).iter().map(without).collect()
+}
+
 /// Computes tau-b with the influence of a third list removed:
 /// `(t_xy − t_xz·t_yz) / √((1 − t_xz²)(1 − t_yz²))`, with x the predicted, y the ground-truth and z the control scores.
 ///
@@ -242,6 +253,57 @@ impl PairCounts {
         let discordant = sort_counting_swaps(&mut y);
         let tied_y = tied_pairs(y.iter().copied());
         Self { total: n * n.saturating_sub(1) / 2, tied_x, tied_y, tied_both, discordant }
+    }
+
+    /// Counts for each architecture the pairs that it is in, in O(A log A).
+    fn of_each(ranks: &[(u32, u32)]) -> Vec<Self> {
+        let n = ranks.len();
+        let mut sizes_x = vec![0_u64; n];
+        let mut sizes_y = vec![0_u64; n];
+        let mut sizes_both: HashMap<(u32, u32), u64> = HashMap::new();
+        for &(x, y) in ranks {
+            sizes_x[x as usize] += 1;
+            sizes_y[y as usize] += 1;
+            *sizes_both.entry((x, y)).or_default() += 1;
+        }
+        let mut counts: Vec<Self> = ranks
+            .iter()
+            .map(|pair| Self {
+                total: n as u64 - 1,
+                tied_x: sizes_x[pair.0 as usize] - 1,
+                tied_y: sizes_y[pair.1 as usize] - 1,
+                tied_both: sizes_both[pair] - 1,
+                discordant: 0,
+            })
+            .collect();
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_unstable_by_key(|&i| ranks[i]);
+        // An architecture is discordant with those that are below it in the first list and above it in the second, and with those for which
+        // it is the other way round. Architectures that are tied in the first list are asked for before any of them is added.
+        let mut above = SumsAbove::new(n);
+        for tied in order.chunk_by(|&a, &b| ranks[a].0 == ranks[b].0) {
+            tied.iter().for_each(|&i| counts[i].discordant += above.above(ranks[i].1).0 as u64);
+            tied.iter().for_each(|&i| above.add(ranks[i].1, 0.0));
+        }
+        let turned = |i: usize| n as u32 - 1 - ranks[i].1;
+        let mut below = SumsAbove::new(n);
+        order.reverse();
+        for tied in order.chunk_by(|&a, &b| ranks[a].0 == ranks[b].0) {
+            tied.iter().for_each(|&i| counts[i].discordant += below.above(turned(i)).0 as u64);
+            tied.iter().for_each(|&i| below.add(turned(i), 0.0));
+        }
+        counts
+    }
+
+    /// Returns the counts without the pairs of one architecture.
+    fn without(&self, own: &Self) -> Self {
+        Self {
+            total: self.total - own.total,
+            tied_x: self.tied_x - own.tied_x,
+            tied_y: self.tied_y - own.tied_y,
+            tied_both: self.tied_both - own.tied_both,
+            discordant: self.discordant - own.discordant,
+        }
     }
 
     /// Adds the pairs of other architectures.

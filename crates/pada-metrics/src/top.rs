@@ -31,6 +31,66 @@ pub(crate) fn p_at_top_of(x: Scores<'_>, y: Scores<'_>, fraction: f64) -> Result
     Ok(shared / k as f64)
 }
 
+/// Computes P@Top-k without one architecture at a time, `[A]`, in O(A log A). Returns `None` if it is undefined.
+pub(crate) fn p_at_top_without_each(x: &[f64], y: &[f64], fraction: f64) -> Option<Vec<f64>> {
+    let k = top(x.len().checked_sub(1)?, fraction).ok()?;
+    let (x, y) = (Memberships::new(x, k), Memberships::new(y, k));
+    // The share of every architecture in the k best depends on which of three cases the one left out is, in either list.
+    let mut shared = [[None; 3]; 3];
+    let mut without = |i: usize| {
+        let (a, b) = (x.case(i), y.case(i));
+        let product = |j: usize| x.share(a, j) * y.share(b, j);
+        let sum = shared[a][b].get_or_insert_with(|| (0..x.values.len()).map(product).sum::<f64>());
+        (*sum - product(i)) / k as f64
+    };
+    Some((0..x.values.len()).map(&mut without).collect())
+}
+
+/// The shares of architectures in the k best of a list without one of them. The list has more than k entries.
+struct Memberships<'a> {
+    values: &'a [f64],
+    /// Per case: the k-th best score, and the share of an architecture with this score.
+    cuts: [(f64, f64); 3],
+}
+
+impl<'a> Memberships<'a> {
+    fn new(values: &'a [f64], k: usize) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable_by(|a, b| (b + 0.0).total_cmp(&(a + 0.0)));
+        let count = |keep: &dyn Fn(f64) -> bool| values.iter().filter(|&&v| keep(v)).count();
+        let cut = |cut: f64, left_out: f64| {
+            // A case that no architecture is in has no such counts.
+            let above = count(&|v| v > cut).saturating_sub(usize::from(left_out > cut));
+            let tied = count(&|v| v == cut).saturating_sub(usize::from(left_out == cut));
+            (cut, (k as f64 - above as f64) / tied as f64)
+        };
+        let (last, next) = (sorted[k - 1], sorted[k]);
+        // Without an architecture of the k best, the next one moves up. In the third case both have the same score.
+        Self { values, cuts: [cut(last, f64::NEG_INFINITY), cut(next, f64::INFINITY), cut(next, next)] }
+    }
+
+    /// Returns the case of the list without an architecture.
+    fn case(&self, i: usize) -> usize {
+        let (last, next, value) = (self.cuts[0].0, self.cuts[1].0, self.values[i]);
+        if value < last {
+            0
+        } else if value > next {
+            1
+        } else {
+            2
+        }
+    }
+
+    fn share(&self, case: usize, i: usize) -> f64 {
+        let (cut, share) = self.cuts[case];
+        match self.values[i].partial_cmp(&cut) {
+            Some(std::cmp::Ordering::Greater) => 1.0,
+            Some(std::cmp::Ordering::Equal) => share,
+            _ => 0.0,
+        }
+    }
+}
+
 /// Computes BR@Top-k: the best ground-truth rank among the k architectures with the best predicted scores, divided by A, with
 /// `k = ⌊fraction · A⌋`.
 ///

@@ -23,9 +23,30 @@ pub enum WeightsError {
         /// The error message of the reader.
         message: String,
     },
-    /// Neither `.safetensors` nor a PyTorch ending.
+    /// Another kind of file, at its first bytes.
+    #[error("{path} is {what}")]
+    NotWeights {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: &'static str,
+    },
+    /// There is no state dict under the requested key.
     #[error(
-        "{path}: weights are read from files, .safetensors, .pt or .pth; in the folder of a run these are the epoch-N.safetensors"
+        "{path} has no state dict under the key {key:?}; {}",
+        if known.is_empty() { "it has no keys".to_owned() } else { format!("it has {}", known.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ")) }
+    )]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+        /// The requested key.
+        key: String,
+        /// The keys that have a state dict. The file itself is `""`.
+        known: Vec<String>,
+    },
+    /// Neither the first bytes nor the name are those of a file of weights.
+    #[error(
+        "{path}: weights are read from .safetensors files and PyTorch files; in the folder of a run these are the epoch-N.safetensors"
     )]
     UnknownFormat {
         /// The file.

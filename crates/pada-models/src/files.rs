@@ -1,25 +1,87 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use half::{bf16, f16};
 use pada_graph::{CHECKPOINT_PREFIX, WeightLayout};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::WeightsError;
-use crate::pt::PtFile;
+use crate::pt::{LEGACY_START, PtDict, PtFile};
 
-/// Reads all weights of a network from a `.safetensors` file or a PyTorch state dict (`.pt`, `.pth`) with the tensor names of the layout.
-/// The prefix `module.` of `DataParallel` is removed from the names of a PyTorch file.
+/// Reads all weights of a network from a `.safetensors` file or a PyTorch file, with the tensor names of the layout. The first bytes of a file
+/// tell its format, not its name.
+///
+/// A PyTorch file may have several state dicts, at any key: the one with the most tensors of the network is read. Prefixes that wrappers add
+/// to names (`module.`, `_orig_mod.`, `model.`) are removed, counters of steps and operations are passed over, and numbers of 16 and 64 bits
+/// are converted to f32.
 ///
 /// # Errors
-/// Returns [`WeightsError`] unless the file contains exactly the tensors of the layout, with their shapes, type f32 and finite elements.
+/// Returns [`WeightsError`] unless the file contains exactly the tensors of the layout, with their shapes and finite elements.
 pub fn read_weights(path: &Path, layout: &WeightLayout) -> Result<Vec<f32>, WeightsError> {
-    let read = || std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source });
-    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    match ending {
-        "safetensors" => from_safetensors(path, &read()?, layout),
-        "pt" | "pth" => from_pt(path, &read()?, layout),
-        _ => Err(WeightsError::UnknownFormat { path: path.into() }),
+    read(path, layout, None)
+}
+
+/// Reads the state dict under a key of a PyTorch file, such as `state_dict` or `model.ema`, as [`read_weights`] reads the best one.
+///
+/// # Errors
+/// Returns [`WeightsError::NoKey`] if there is no state dict under this key, and the errors of [`read_weights`].
+pub fn read_weights_under(path: &Path, layout: &WeightLayout, key: &str) -> Result<Vec<f32>, WeightsError> {
+    read(path, layout, Some(key))
+}
+
+fn read(path: &Path, layout: &WeightLayout, key: Option<&str>) -> Result<Vec<f32>, WeightsError> {
+    let bytes = std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source })?;
+    match Format::of(path, &bytes)? {
+        Format::Safetensors if key.is_some() => {
+            Err(WeightsError::NoKey { path: path.into(), key: key.unwrap_or_default().into(), known: vec![] })
+        }
+        Format::Safetensors => from_safetensors(path, &bytes, layout),
+        Format::PyTorch => from_pt(path, &bytes, layout, key),
+    }
+}
+
+enum Format {
+    Safetensors,
+    PyTorch,
+}
+
+impl Format {
+    /// Returns the format that the first bytes tell. Bytes that tell nothing have the format that the name says, whose reader explains what
+    /// is wrong with them.
+    fn of(path: &Path, bytes: &[u8]) -> Result<Self, WeightsError> {
+        let not_weights = |what| Err(WeightsError::NotWeights { path: path.into(), what });
+        let head = &bytes[..bytes.len().min(512)];
+        let text = String::from_utf8_lossy(head).trim_start().to_ascii_lowercase();
+        if bytes.is_empty() {
+            return not_weights("an empty file; copy or download it again");
+        }
+        if text.starts_with("version https://git-lfs") {
+            return not_weights(
+                "a git-lfs pointer in place of the file itself; run `git lfs pull` in its repository",
+            );
+        }
+        if text.starts_with("<!doctype") || text.starts_with("<html") || text.starts_with("<?xml") {
+            return not_weights("a web page in place of the file; download the file itself");
+        }
+        if bytes.get(257..262) == Some(b"ustar") {
+            return not_weights(
+                "a tar archive, the format of PyTorch 0.1; load it with PyTorch and save it again: torch.save(torch.load(FILE), NEW_FILE)",
+            );
+        }
+        if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(LEGACY_START) {
+            return Ok(Self::PyTorch);
+        }
+        // A length of 64 bits, and JSON.
+        if bytes.get(8) == Some(&b'{') {
+            return Ok(Self::Safetensors);
+        }
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        match ending.as_str() {
+            "safetensors" => Ok(Self::Safetensors),
+            "pt" | "pth" => Ok(Self::PyTorch),
+            _ => Err(WeightsError::UnknownFormat { path: path.into() }),
+        }
     }
 }
 
@@ -64,83 +126,205 @@ fn from_safetensors(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<
         SafeTensors::deserialize(bytes).map_err(|e| unreadable(path, "safetensors", e.to_string()))?;
     let tensors =
         tensors.iter().filter(|(name, _)| !name.starts_with(CHECKPOINT_PREFIX)).map(|(name, view)| {
-            let is_f32 = view.dtype() == Dtype::F32;
-            let kind = if is_f32 { F32.to_owned() } else { format!("{:?}", view.dtype()).to_lowercase() };
-            (name.to_owned(), Found { kind, shape: view.shape().to_vec(), tensor: view })
+            let kind = match view.dtype() {
+                Dtype::F32 => Kind::F32,
+                Dtype::F16 => Kind::F16,
+                Dtype::BF16 => Kind::Bf16,
+                Dtype::F64 => Kind::F64,
+                other => Kind::Other(format!("{other:?}").to_lowercase()),
+            };
+            (own_name(name, layout), Found { kind, shape: view.shape().to_vec(), tensor: view })
         });
-    fill(path, layout, &tensors.collect(), |view| {
-        let (numbers, _) = view.data().as_chunks::<4>();
-        Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
-    })
+    fill(path, layout, &tensors.collect(), |view, _| Ok(view.data().to_vec()))
 }
 
-fn from_pt(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<Vec<f32>, WeightsError> {
+/// Keys under which training scripts keep the weights that they evaluate. If several state dicts fit, the first of these keys is read.
+const USUAL_KEYS: [&str; 6] = ["", "state_dict", "model_state_dict", "model", "net", "network"];
+
+fn from_pt(
+    path: &Path,
+    bytes: &[u8],
+    layout: &WeightLayout,
+    key: Option<&str>,
+) -> Result<Vec<f32>, WeightsError> {
     let unreadable = |message| unreadable(path, "PyTorch", message);
     let mut file = PtFile::open(bytes).map_err(unreadable)?;
-    if file.tensors.is_empty() {
-        return Err(unreadable(
-            "the file contains no state dict (a dictionary from names to tensors)".to_owned(),
-        ));
-    }
-    let tensors = file.tensors.iter().map(|tensor| {
-        let kind = if tensor.kind == "Float" { F32.to_owned() } else { tensor.kind.clone() };
-        let name = tensor.name.trim_start_matches("module.").to_owned();
-        (name, Found { kind, shape: tensor.shape.clone(), tensor: tensor.clone() })
+    let dict = match key {
+        Some(key) => {
+            let known = || file.dicts.iter().map(|dict| dict.key.clone()).collect();
+            let dict = file.dicts.iter().find(|dict| dict.key == key);
+            dict.ok_or_else(|| WeightsError::NoKey { path: path.into(), key: key.into(), known: known() })?
+        }
+        None => best_fit(path, &file, layout)?,
+    };
+    let tensors = dict.tensors.iter().map(|tensor| {
+        let kind = match tensor.kind.as_str() {
+            "Float" => Kind::F32,
+            "Half" => Kind::F16,
+            "BFloat16" => Kind::Bf16,
+            "Double" => Kind::F64,
+            other => Kind::Other(other.to_owned()),
+        };
+        let found = Found { kind, shape: tensor.shape.clone(), tensor: tensor.clone() };
+        (own_name(&tensor.name, layout), found)
     });
     let tensors = tensors.collect();
-    fill(path, layout, &tensors, |tensor| file.floats(tensor).map_err(unreadable))
+    fill(path, layout, &tensors, |tensor, width| file.elements(tensor, width).map_err(unreadable))
+}
+
+/// Returns the state dict with the most tensors of the network.
+fn best_fit<'f>(
+    path: &Path,
+    file: &'f PtFile<'_>,
+    layout: &WeightLayout,
+) -> Result<&'f PtDict, WeightsError> {
+    let fit = |dict: &PtDict| {
+        dict.tensors.iter().filter(|tensor| layout.find(&own_name(&tensor.name, layout)).is_some()).count()
+    };
+    let most = file.dicts.iter().map(fit).max();
+    let mut fitting: Vec<&PtDict> = file.dicts.iter().filter(|dict| Some(fit(dict)) == most).collect();
+    fitting
+        .sort_by_key(|dict| USUAL_KEYS.iter().position(|key| *key == dict.key).unwrap_or(USUAL_KEYS.len()));
+    let Some(best) = fitting.first() else {
+        let message = match (file.is_object, &file.keys[..]) {
+            (true, _) => "the file contains a whole pickled object; save its weights: torch.save(model.state_dict(), FILE)".to_owned(),
+            (false, []) => "the file contains no state dict (a dictionary from names to tensors)".to_owned(),
+            (false, keys) => format!(
+                "the file contains no state dict (a dictionary from names to tensors); its keys are {}",
+                keys.iter().take(MOST_KEYS).map(String::as_str).collect::<Vec<_>>().join(", ")
+            ),
+        };
+        return Err(unreadable(path, "PyTorch", message));
+    };
+    if fitting.len() > 1 && most > Some(0) {
+        let others: Vec<&str> = fitting[1..].iter().map(|dict| dict.key.as_str()).collect();
+        tracing::warn!(
+            "{}: read the weights under {:?}; those under {} fit too, and `pada import --key KEY` reads them",
+            path.display(),
+            best.key,
+            others.join(", ")
+        );
+    }
+    Ok(best)
+}
+
+/// Number of keys that an error lists.
+const MOST_KEYS: usize = 20;
+
+/// Prefixes that wrappers of PyTorch add to the names of weights: `DataParallel`, `torch.compile`, and modules with the network as `model`.
+const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
+
+/// Removes the prefixes of wrappers from a name that is not in the layout.
+fn own_name(name: &str, layout: &WeightLayout) -> String {
+    let mut own = name;
+    while layout.find(own).is_none() {
+        let Some(inner) = WRAPPERS.iter().find_map(|wrapper| own.strip_prefix(wrapper)) else { break };
+        own = inner;
+    }
+    own.to_owned()
+}
+
+/// Returns true for a tensor that training tools keep beside the weights: the counter of batches of a batch norm, the number of averaged
+/// models of `AveragedModel`, and the counts that thop adds to every module.
+fn is_counter(name: &str) -> bool {
+    const COUNTERS: [&str; 4] = ["num_batches_tracked", "n_averaged", "total_ops", "total_params"];
+    name.rsplit('.').next().is_some_and(|last| COUNTERS.contains(&last))
 }
 
 fn unreadable(path: &Path, format: &'static str, message: String) -> WeightsError {
     WeightsError::Unreadable { path: path.into(), format, message }
 }
 
-/// The element type of all weights.
-const F32: &str = "f32";
+/// The element type of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    F32,
+    F16,
+    Bf16,
+    F64,
+    /// A type that no weight has.
+    Other(String),
+}
+
+impl Kind {
+    fn name(&self) -> &str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::F64 => "f64",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Returns the size of an element in bytes, or `None` for a type that no weight has.
+    fn width(&self) -> Option<usize> {
+        match self {
+            Self::F32 => Some(4),
+            Self::F16 | Self::Bf16 => Some(2),
+            Self::F64 => Some(8),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// Converts little-endian elements to f32.
+    fn floats(&self, bytes: &[u8]) -> Vec<f32> {
+        match self {
+            Self::F32 => bytes.as_chunks::<4>().0.iter().map(|n| f32::from_le_bytes(*n)).collect(),
+            Self::F16 => bytes.as_chunks::<2>().0.iter().map(|n| f16::from_le_bytes(*n).to_f32()).collect(),
+            Self::Bf16 => bytes.as_chunks::<2>().0.iter().map(|n| bf16::from_le_bytes(*n).to_f32()).collect(),
+            Self::F64 => bytes.as_chunks::<8>().0.iter().map(|n| f64::from_le_bytes(*n) as f32).collect(),
+            Self::Other(_) => vec![],
+        }
+    }
+}
 
 /// A tensor of a file, whose elements have not been read.
 struct Found<T> {
-    kind: String,
+    kind: Kind,
     shape: Vec<usize>,
     tensor: T,
 }
 
-/// Reads the elements of all tensors of the layout. A tensor is read only if its type and shape are correct, so that a damaged file cannot
-/// request a large allocation.
+/// Reads the elements of all tensors of the layout, with `read` and the size of an element. A tensor is read only if its type and shape are
+/// correct, so that a damaged file cannot request a large allocation.
 fn fill<T>(
     path: &Path,
     layout: &WeightLayout,
     tensors: &BTreeMap<String, Found<T>>,
-    mut read: impl FnMut(&T) -> Result<Vec<f32>, WeightsError>,
+    mut read: impl FnMut(&T, usize) -> Result<Vec<u8>, WeightsError>,
 ) -> Result<Vec<f32>, WeightsError> {
     let missing: Vec<_> = layout.iter().filter(|(_, spec)| !tensors.contains_key(&spec.name)).collect();
     if let Some((_, first)) = missing.first() {
         let (count, total) = (missing.len(), layout.len());
         return Err(WeightsError::Missing { path: path.into(), first: first.name.clone(), count, total });
     }
-    // The momentum of batch norms does not depend on the number of batches, so this buffer is not needed.
-    let known = |name: &str| layout.find(name).is_some() || name.ends_with(".num_batches_tracked");
+    let known = |name: &str| layout.find(name).is_some() || is_counter(name);
     let unexpected: Vec<_> = tensors.keys().filter(|name| !known(name)).collect();
     if let Some(first) = unexpected.first() {
         let (first, count) = ((*first).clone(), unexpected.len());
         return Err(WeightsError::Unexpected { path: path.into(), first, count });
     }
-    let mut values = Vec::new();
+    let (mut values, mut converted) = (Vec::new(), None);
     for (_, spec) in layout.iter() {
         let Found { kind, shape, tensor } = &tensors[&spec.name];
-        if kind != F32 || *shape != spec.shape {
+        let Some(width) = kind.width().filter(|_| *shape == spec.shape) else {
             return Err(WeightsError::WrongTensor {
                 path: path.into(),
                 name: spec.name.clone(),
-                found: format!("{kind} {shape:?}"),
+                found: format!("{} {shape:?}", kind.name()),
                 expected: spec.shape.clone(),
             });
-        }
-        let numbers = read(tensor)?;
+        };
+        let numbers = kind.floats(&read(tensor, width)?);
         if !numbers.iter().all(|v| v.is_finite()) {
             return Err(WeightsError::NotFinite { path: path.into(), name: spec.name.clone() });
         }
+        converted = converted.or((*kind != Kind::F32).then(|| kind.name().to_owned()));
         values.extend(numbers);
+    }
+    if let Some(kind) = converted {
+        tracing::warn!("{}: its weights are {kind} and were converted to f32", path.display());
     }
     Ok(values)
 }

@@ -183,14 +183,14 @@ impl Nb201Net {
         g.norm(x, self.stem.norm)
     }
 
-    /// Adds all cells. Returns the output of the last cell and the values of the searched cells.
+    /// Adds all cells. Returns the outputs of all cells and the values of the searched cells.
     fn cells(
         &self,
         g: &mut GraphBuilder<'_>,
         mut x: NodeId,
         arch: &Arch,
-    ) -> Result<(NodeId, Vec<CellNodes>), GraphError> {
-        let mut searched = Vec::new();
+    ) -> Result<(Vec<NodeId>, Vec<CellNodes>), GraphError> {
+        let (mut outputs, mut searched) = (vec![], vec![]);
         for cell in &self.cells {
             match cell {
                 Cell::Search { edges } => {
@@ -206,8 +206,9 @@ impl Nb201Net {
                     x = g.add(&[short, residual])?;
                 }
             }
+            outputs.push(x);
         }
-        Ok((x, searched))
+        Ok((outputs, searched))
     }
 
     fn head(&self, mut g: GraphBuilder<'_>, x: NodeId) -> Result<Graph, GraphError> {
@@ -237,9 +238,11 @@ impl Lower for Nb201Net {
     fn lower(&self, arch: &Arch) -> Result<Graph, GraphError> {
         Nb201::new().check(arch)?;
         let mut g = GraphBuilder::new(&self.layout);
-        let x = self.stem(&mut g)?;
-        let (x, _) = self.cells(&mut g, x, arch)?;
-        self.head(g, x)
+        let stem = self.stem(&mut g)?;
+        let (outputs, _) = self.cells(&mut g, stem, arch)?;
+        g.end_block(stem);
+        outputs.iter().for_each(|&output| g.end_block(output));
+        self.head(g, outputs.last().copied().unwrap_or(stem))
     }
 
     fn lower_aligned(&self, path: &Arch, anchor: &Arch, weight: f64) -> Result<Graph, GraphError> {
@@ -251,7 +254,7 @@ impl Lower for Nb201Net {
         let mut g = GraphBuilder::new(&self.layout);
         let stem = self.stem(&mut g)?;
         let (_, anchors) = self.cells(&mut g, stem, anchor)?;
-        let (x, values) = self.cells(&mut g, stem, path)?;
+        let (outputs, values) = self.cells(&mut g, stem, path)?;
         // A node is the input of several edges, and with a skip connection also an output. Each pair is aligned once.
         let mut shares: BTreeMap<(NodeId, NodeId), f64> = BTreeMap::new();
         let share = weight / (values.len() * EDGES.len()) as f64;
@@ -264,7 +267,7 @@ impl Lower for Nb201Net {
         for ((anchor, value), share) in shares {
             g.align(anchor, value, share as f32)?;
         }
-        self.head(g, x)
+        self.head(g, outputs.last().copied().unwrap_or(stem))
     }
 }
 

@@ -23,8 +23,10 @@ pub struct PickleError {
 /// [`Pickle::calls`].
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// `None` or a float. Their values are not kept, because arrays and tensors do not use them.
+    /// `None`, or a value that no array and no tensor uses, such as an integer of more than 64 bits.
     Other,
+    /// A float.
+    Float(f64),
     /// A boolean.
     Bool(bool),
     /// An integer.
@@ -70,14 +72,20 @@ impl Pickle {
     /// Reads a pickle.
     ///
     /// # Errors
-    /// Returns [`PickleError`] if the bytes are damaged or contain an operation that neither PyTorch nor pandas uses.
+    /// Returns [`PickleError`] if the bytes are damaged or contain an operation that neither PyTorch nor pandas nor numpy uses.
     pub fn read(bytes: &[u8]) -> Result<Self, PickleError> {
+        Self::read_first(bytes).map(|(pickle, _)| pickle)
+    }
+
+    /// Reads the first of several pickles that follow each other. Also returns the bytes behind it.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Pickle::read`].
+    pub fn read_first(bytes: &[u8]) -> Result<(Self, &[u8]), PickleError> {
         let mut machine = Machine { bytes, ..Machine::default() };
-        let failed =
-            |machine: &Machine<'_>, reason| PickleError { at: bytes.len() - machine.bytes.len(), reason };
         match machine.run() {
-            Ok(value) => Ok(Self { lists: machine.lists, calls: machine.calls, value }),
-            Err(reason) => Err(failed(&machine, reason)),
+            Ok(value) => Ok((Self { lists: machine.lists, calls: machine.calls, value }, machine.bytes)),
+            Err(reason) => Err(PickleError { at: bytes.len() - machine.bytes.len(), reason }),
         }
     }
 
@@ -122,25 +130,46 @@ impl Machine<'_> {
                 0x89 => self.stack.push(Value::Bool(false)),
                 b'N' => self.stack.push(Value::Other),
                 b'G' => {
-                    self.take(8)?;
-                    self.stack.push(Value::Other);
+                    let number = self.take(8)?.try_into().map(f64::from_be_bytes);
+                    self.stack.push(Value::Float(number.expect("there are eight bytes")));
                 }
-                // BININT1, BININT2, BININT, LONG1
+                // POP, POP_MARK, DUP
+                b'0' => drop(self.pop()?),
+                b'1' => drop(self.since_mark()?),
+                b'2' => {
+                    let top = self.stack.last().ok_or("the stack is empty")?.clone();
+                    self.stack.push(top);
+                }
+                // BININT1, BININT2, BININT, LONG1, LONG4
                 b'K' => self.integer(1)?,
                 b'M' => self.integer(2)?,
                 b'J' => {
                     let value = self.length(4)? as u32 as i32;
                     self.stack.push(Value::Int(value.into()));
                 }
-                0x8a => self.long()?,
+                0x8a => self.long(1)?,
+                0x8b => self.long(4)?,
                 // BINUNICODE with a length of 1, 4, 8 bytes
                 0x8c => self.text(1)?,
                 b'X' => self.text(4)?,
                 0x8d => self.text(8)?,
+                // SHORT_BINSTRING, BINSTRING of Python 2
+                b'U' => self.text(1)?,
+                b'T' => self.text(4)?,
                 // BINBYTES with a length of 1, 4, 8 bytes, BYTEARRAY8
                 b'C' => self.raw(1)?,
                 b'B' => self.raw(4)?,
                 0x8e | 0x96 => self.raw(8)?,
+                // EMPTY_SET, ADDITEMS, FROZENSET: no tensor is in a set, whose items are read as those of a list.
+                0x8f => self.collect(0)?,
+                0x90 => {
+                    let items = self.since_mark()?;
+                    self.extend_by(items)?;
+                }
+                0x91 => {
+                    let items = self.since_mark()?;
+                    self.push_list(items);
+                }
                 // EMPTY_TUPLE, EMPTY_LIST, EMPTY_DICT, TUPLE1, TUPLE2, TUPLE3, TUPLE
                 b')' | b']' | b'}' => self.collect(0)?,
                 0x85 => self.collect(1)?,
@@ -180,15 +209,19 @@ impl Machine<'_> {
                     };
                     self.stack.push(Value::Name(format!("{module}.{name}").into()));
                 }
-                // REDUCE, NEWOBJ, BUILD
+                // REDUCE, NEWOBJ, NEWOBJ_EX, BUILD
                 b'R' | 0x81 => self.call()?,
+                0x92 => {
+                    self.pop()?;
+                    self.call()?;
+                }
                 b'b' => {
                     let state = self.pop()?;
                     match self.stack.last() {
                         Some(Value::Call(i)) => self.calls[*i].state = Some(state),
                         // The attributes of a state dict, such as `_metadata`, are ignored.
-                        Some(Value::List(_)) => {}
-                        _ => return Err("a state belongs to no object".to_owned()),
+                        Some(_) => {}
+                        None => return Err("a state belongs to no object".to_owned()),
                     }
                 }
                 // BINPERSID
@@ -237,12 +270,14 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Reads a signed integer that starts with its length in bytes.
-    fn long(&mut self) -> Result<()> {
-        let n = self.length(1)?;
+    /// Reads a signed integer that starts with its length in bytes. Integers of more than 64 bits, such as the states of random generators,
+    /// are not kept.
+    fn long(&mut self, width: usize) -> Result<()> {
+        let n = self.length(width)?;
         let bytes = self.take(n)?;
         if n > 8 {
-            return Err(format!("an integer of {n} bytes is too large"));
+            self.stack.push(Value::Other);
+            return Ok(());
         }
         let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
         let mut le = [fill; 8];
@@ -303,10 +338,12 @@ impl Machine<'_> {
     }
 
     fn extend_by(&mut self, items: Vec<Value>) -> Result<()> {
-        let Some(Value::List(i)) = self.stack.last() else {
-            return Err("items belong to no list".to_owned());
-        };
-        self.lists[*i].extend(items);
+        match self.stack.last() {
+            Some(Value::List(i)) => self.lists[*i].extend(items),
+            // The items of an object that is a list or a dict of its own class are not kept.
+            Some(Value::Call(_)) => {}
+            _ => return Err("items belong to no list".to_owned()),
+        }
         Ok(())
     }
 

@@ -45,7 +45,7 @@ impl Darts1000Table {
             let number = row.number(accuracy)?;
             let bad = |source: SpaceError| {
                 let (path, unit) = (path.into(), RowUnit::Line);
-                NasBenchError::BadArch { path, line: row.line, unit, source, padded: None }
+                NasBenchError::BadArch { path, line: row.line, unit, source }
             };
             let mut genotype = Genotype::parse(row.text(genotype)).map_err(bad)?;
             if separate_sources(&mut genotype) {

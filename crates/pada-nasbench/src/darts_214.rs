@@ -52,7 +52,7 @@ impl Darts214Table {
             let arch = Genotype::parse(&training.genotype.to_string()).and_then(|g| Darts::arch(&g));
             let bad = |source| {
                 let (path, unit) = (path.into(), RowUnit::Entry);
-                NasBenchError::BadArch { path, line: entry, unit, source, padded: None }
+                NasBenchError::BadArch { path, line: entry, unit, source }
             };
             let arch = arch.map_err(bad)?;
             seen.add(arch, entry)?;

@@ -190,7 +190,7 @@ pub enum NasBenchError {
         text: String,
     },
     /// A row is not an architecture of the search space.
-    #[error("{path}, {unit} {line}: {source}{}", lost_zeros(.padded))]
+    #[error("{path}, {unit} {line}: {source}")]
     BadArch {
         /// The file.
         path: PathBuf,
@@ -200,8 +200,6 @@ pub enum NasBenchError {
         unit: RowUnit,
         /// The reason.
         source: SpaceError,
-        /// The architecture with zeros in front, if that makes it valid: spreadsheet programs remove them.
-        padded: Option<String>,
     },
     /// The two text forms of a row name different architectures.
     #[error("{path}, line {line}: ops {digits} and arch_str {string} are different architectures")]
@@ -284,13 +282,4 @@ pub enum NasBenchError {
         /// The accuracy.
         accuracy: f64,
     },
-}
-
-fn lost_zeros(padded: &Option<String>) -> String {
-    let hint = |padded| {
-        format!(
-            "; if a spreadsheet program removed leading zeros, write {padded} and format the column as text"
-        )
-    };
-    padded.as_ref().map(hint).unwrap_or_default()
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
-use pada_space::{Arch, SearchSpace, SpaceError};
+use pada_space::{Arch, SearchSpace};
 
 use crate::{Download, NasBenchError, RowUnit};
 
@@ -390,19 +390,9 @@ impl Row<'_> {
     pub(crate) fn arch(&self, column: Column<'_>, space: &dyn SearchSpace) -> Result<Arch, NasBenchError> {
         let text = self.text(column);
         let bad = |source| {
-            let padded = with_leading_zeros(text, &source, space);
             let (path, line, unit) = (self.path.into(), self.line, RowUnit::Line);
-            NasBenchError::BadArch { path, line, unit, source, padded }
+            NasBenchError::BadArch { path, line, unit, source }
         };
         space.parse(text).map_err(bad)
     }
-}
-
-/// Returns an architecture with the zeros that a spreadsheet program removes from numbers, if the text can be such a number.
-fn with_leading_zeros(text: &str, error: &SpaceError, space: &dyn SearchSpace) -> Option<String> {
-    let SpaceError::WrongLength { expected, .. } = error else { return None };
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    let padded = format!("{text:0>expected$}", expected = *expected);
-    (is_number && !text.is_empty() && text.len() < *expected && space.parse(&padded).is_ok())
-        .then_some(padded)
 }

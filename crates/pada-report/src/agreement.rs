@@ -181,7 +181,7 @@ impl<'a> ScoreLists<'a> {
 }
 
 impl Agreement {
-    /// Compares the scores of a supernet with a benchmark table. The caller fills in [`Agreement::ceiling`] and [`Agreement::note`].
+    /// Compares the scores of a supernet with a benchmark table. An interval whose BCa form is undefined is a percentile interval. The caller fills in [`Agreement::ceiling`] and [`Agreement::note`].
     ///
     /// # Errors
     /// Returns a [`MetricsError`] if the lists cannot be compared, for example because their lengths differ. A supernet that scores all
@@ -212,7 +212,10 @@ impl Agreement {
             Err(reason) => Ok(Err(reason)),
             Ok(metrics) => Ok(Ok(FusedRow {
                 metrics,
-                tau_b_interval: defined(tau_b_interval(scores, truth, bootstrap))?.ok(),
+                tau_b_interval: defined(
+                    bootstrap.or_percentiles(|bootstrap| tau_b_interval(scores, truth, bootstrap)),
+                )?
+                .ok(),
                 tau_within: within(scores, truth, size)?,
                 comparisons: compared(scores)?,
             })),
@@ -255,12 +258,16 @@ impl Comparison {
         bootstrap: &Bootstrap,
     ) -> Result<Self, MetricsError> {
         let lists = [scores, baseline].map(|list| [list.to_vec()]);
-        let difference =
-            |metric| match defined(paired_difference(&lists[0], &lists[1], truth, metric, bootstrap)) {
+        let difference = |metric| {
+            let found = bootstrap.or_percentiles(|bootstrap| {
+                paired_difference(&lists[0], &lists[1], truth, metric, bootstrap)
+            });
+            match defined(found) {
                 // With few architectures there is no top.
                 Err(MetricsError::EmptyTop { .. }) => Ok(None),
                 other => Ok(other?.ok()),
-            };
+            }
+        };
         Ok(Self {
             with: name.to_owned(),
             tau_b: difference(PairedMetric::TauB)?,

@@ -12,6 +12,7 @@ mod method_table;
 mod numbers;
 mod plots;
 mod published;
+mod ranking_row;
 mod record;
 mod sampling;
 mod scale;
@@ -28,6 +29,7 @@ pub use method_row::{MethodName, MethodRow, RowGroup, mean_gv};
 pub use method_table::{FailedTrial, MethodTable, scientific};
 pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, scatter_plot};
 pub use published::{Published, PublishedCell};
+pub use ranking_row::{RankingKind, RankingRow};
 pub use record::{
     BestArch, FusionRecord, HalvingCost, HalvingRecord, HalvingRound, ImagesRecord, RankRecord, RunRecord,
     SupernetRecord,

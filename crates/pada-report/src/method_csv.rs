@@ -1,19 +1,19 @@
 use pada_metrics::Difference;
 
-use crate::{MethodRow, MethodTable, Spread, ZeroCostRow};
+use crate::{MethodRow, MethodTable, RankingKind, RankingRow, Spread};
 
 impl MethodTable {
-    /// Formats the table as CSV: one line per method, then one per zero-cost baseline. Missing numbers are empty cells. Published cells are
+    /// Formats the table as CSV: one line per method, then one per fused ranking and one per zero-cost baseline, with the groups `fused` and
+    /// `zero-cost`. Missing numbers are empty cells. Published cells are
     /// the printed text, so that a printed dash is `–`.
     pub fn to_csv(&self) -> String {
-        let header = header();
         let mut csv = csv::Writer::from_writer(vec![]);
-        let zero_cost = self.zero_cost.iter().map(|row| {
-            let mut cells = zero_cost(row);
-            cells.resize(header.len(), String::new());
-            cells
-        });
-        for record in std::iter::once(header.clone()).chain(self.rows.iter().map(line)).chain(zero_cost) {
+        let rankings = match &self.rankings[..] {
+            [] => self.zero_cost.iter().map(RankingRow::zero_cost).collect(),
+            rankings => rankings.to_vec(),
+        };
+        let rankings = rankings.iter().map(ranking);
+        for record in std::iter::once(header()).chain(self.rows.iter().map(line)).chain(rankings) {
             csv.write_record(record).expect("memory takes every record, and all have as many cells");
         }
         String::from_utf8(csv.into_inner().expect("memory takes all")).expect("cells are text")
@@ -30,25 +30,30 @@ fn header() -> Vec<String> {
     }
     cells.extend(["gpu_hours", "tau_b", "p_at_top_5"].map(|name| format!("published_{name}")));
     cells.push("other_sources".to_owned());
+    for name in ["tau_b", "p_at_top_5"] {
+        cells.extend(["mean", "low", "high"].map(|part| format!("{name}_difference_to_zero_cost_{part}")));
+    }
     cells
 }
 
-fn zero_cost(row: &ZeroCostRow) -> Vec<String> {
-    let m = &row.metrics;
-    let values = [
-        None,
-        None,
-        Some(m.tau_b),
-        m.p_at_top_5,
-        Some(m.spearman),
-        m.br_at_top_5,
-        m.partial_tau_given_params,
-        row.tau_within,
-    ];
-    let none = String::new;
+/// The cells of a fused ranking or a baseline.
+fn ranking(row: &RankingRow) -> Vec<String> {
+    let group = match row.kind {
+        RankingKind::Fused => "fused",
+        RankingKind::ZeroCost => "zero-cost",
+    };
+    let seeds = if row.seeds == 0 { String::new() } else { row.seeds.to_string() };
+    let archs: Vec<String> = row.archs.iter().map(usize::to_string).collect();
     let mut cells =
-        vec![row.name.clone(), row.name.clone(), "zero-cost".into(), none(), none(), m.n.to_string()];
-    values.into_iter().for_each(|value| cells.extend([number(value), none()]));
+        vec![row.name.clone(), row.label.clone(), group.to_owned(), seeds, String::new(), archs.join(" ")];
+    let [tau, top, rho, best] = [row.tau_b, row.p_at_top_5, row.spearman, row.br_at_top_5];
+    for value in [None, None, tau, top, rho, best, row.partial_tau, row.tau_within] {
+        cells.extend(spread(value));
+    }
+    let differences = [row.tau_b_difference, row.p_at_top_5_difference];
+    let all = header().len();
+    cells.resize(all - 3 * differences.len(), String::new());
+    differences.into_iter().for_each(|value| cells.extend(difference(value)));
     cells
 }
 
@@ -105,6 +110,7 @@ fn line(row: &MethodRow) -> Vec<String> {
         None => [const { String::new() }; 3],
     });
     cells.push(elsewhere.unwrap_or_default());
+    cells.resize(header().len(), String::new());
     cells
 }
 

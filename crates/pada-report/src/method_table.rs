@@ -4,7 +4,7 @@ use pada_metrics::Difference;
 use serde::{Deserialize, Serialize};
 
 use crate::numbers::difference;
-use crate::{Ceiling, MethodRow, Published, PublishedCell, RowGroup, Spread, ZeroCostRow};
+use crate::{Ceiling, MethodRow, Published, PublishedCell, RankingRow, RowGroup, Spread, ZeroCostRow};
 
 /// A table that compares methods, with the published numbers beside the reproduced ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,13 @@ pub struct MethodTable {
     pub rows: Vec<MethodRow>,
     /// Zero-cost baselines on the same architectures.
     pub zero_cost: Vec<ZeroCostRow>,
+    /// The rows below the methods: the fused ranking of each method that has one, then the zero-cost baselines. Empty if a file does not
+    /// have them.
+    #[serde(default)]
+    pub rankings: Vec<RankingRow>,
+    /// Name of the zero-cost baseline that the differences of these rows refer to.
+    #[serde(default)]
+    pub best_zero_cost: Option<String>,
     /// Agreement of the benchmark table with itself.
     pub ceiling: Option<Ceiling>,
     /// Trials that failed.
@@ -45,7 +52,7 @@ const LEGEND: &str = "
 *Published*: the cells of the paper as it prints them, with its dashes and blank cells; *n/a* marks a row that its table does not have.
 *P@Top5%*: share of the top 5 % by score that are among the top 5 % by stand-alone accuracy. *BR@Top5%*: best true rank among the top 5 % by
 score, divided by the number of architectures; smaller is better. *Partial tau*: tau-b given the number of parameters. *Tau within*: tau-b
-over the pairs of architectures with equal active-conv-params. *Fused*: the ranking that fuses the score of the supernet with zero-cost
+over the pairs of architectures with equal active-conv-params. *…, fused*: the ranking that fuses the score of a supernet with zero-cost
 scores. *GV*: gradient variance; *scale-free GV*: GV divided by ‖mean gradient‖². A step of FairNAS, Magic-AT, NSAS (archive, notebook)
 and SUMNAS combines the gradients of several paths, and one of NSAS (released demo) has half of the gradient, so their GV is not
 comparable with the other rows. *#params*: the number of parameters as a score. Standard deviations divide by n − 1.";
@@ -75,7 +82,7 @@ impl MethodTable {
         }
         line(String::new());
         self.method_lines(&mut line);
-        self.zero_cost_lines(&mut line);
+        self.ranking_lines(&mut line);
         line(LEGEND.to_owned());
         self.sampling_lines(&mut line);
         if !self.failed.is_empty() {
@@ -112,8 +119,6 @@ impl MethodTable {
             "BR@Top5%",
             "partial tau",
             "tau within",
-            "fused: tau-b",
-            "fused: P@Top5%",
             "GV",
             "scale-free GV",
         ];
@@ -135,27 +140,54 @@ impl MethodTable {
         }
     }
 
-    fn zero_cost_lines(&self, line: &mut impl FnMut(String)) {
-        if self.zero_cost.is_empty() && self.ceiling.is_none() {
+    fn ranking_lines(&self, line: &mut impl FnMut(String)) {
+        // A file without rankings has only the baselines.
+        let rankings = match &self.rankings[..] {
+            [] => self.zero_cost.iter().map(RankingRow::zero_cost).collect(),
+            rankings => rankings.to_vec(),
+        };
+        if rankings.is_empty() && self.ceiling.is_none() {
             return;
         }
         line(
-            "\nZero-cost baselines on the same architectures. A supernet is useful only if it beats them.\n"
+            "\nFused rankings of the methods, and zero-cost baselines on the same architectures. A supernet is useful only if it beats the \
+             baselines, alone or fused.\n"
                 .to_owned(),
         );
-        line("| baseline | tau-b | P@Top5% | Spearman | BR@Top5% | partial tau | tau within |".to_owned());
-        line(format!("|---|{}", "--:|".repeat(6)));
-        for ZeroCostRow { name, metrics: m, tau_within } in &self.zero_cost {
-            let numbers = [m.p_at_top_5, m.br_at_top_5, m.partial_tau_given_params, *tau_within];
-            let [p, br, partial, within] = numbers.map(number);
-            line(format!(
-                "| {name} | {:.3} | {p} | {:.3} | {br} | {partial} | {within} |",
-                m.tau_b, m.spearman
-            ));
+        let to = self.best_zero_cost.as_deref().unwrap_or("the best baseline");
+        let header = [
+            "ranking",
+            "seeds",
+            "tau-b",
+            &format!("Δ tau-b to {to}, 95 % CI"),
+            "P@Top5%",
+            &format!("Δ P@Top5% to {to}, 95 % CI"),
+            "Spearman",
+            "BR@Top5%",
+            "partial tau",
+            "tau within",
+        ];
+        line(format!("| {} |", header.join(" | ")));
+        line(format!("|---|{}", "--:|".repeat(header.len() - 1)));
+        for row in &rankings {
+            let seeds = if row.seeds == 0 { NONE.to_owned() } else { row.seeds.to_string() };
+            let cells = [
+                row.label.clone(),
+                seeds,
+                spread(row.tau_b),
+                optional_difference(row.tau_b_difference),
+                spread(row.p_at_top_5),
+                optional_difference(row.p_at_top_5_difference),
+                spread(row.spearman),
+                spread(row.br_at_top_5),
+                spread(row.partial_tau),
+                spread(row.tau_within),
+            ];
+            line(format!("| {} |", cells.join(" | ")));
         }
         if let Some(Ceiling { tau_b, seeds, archs }) = self.ceiling {
             let name = format!("ceiling: agreement between {seeds} seeds, {archs} architectures");
-            line(format!("| {name} | {tau_b:.3} |{}", format!(" {NONE} |").repeat(5)));
+            line(format!("| {name} | {NONE} | {tau_b:.3} |{}", format!(" {NONE} |").repeat(7)));
         }
     }
 
@@ -216,8 +248,6 @@ fn cells(row: &MethodRow) -> Vec<String> {
         spread(row.br_at_top_5),
         spread(row.partial_tau),
         spread(row.tau_within),
-        spread(row.fused_tau_b),
-        spread(row.fused_p_at_top_5),
         scientific(row.gv),
         row.gv_scale_free.map_or_else(|| NONE.to_owned(), |gv| format!("{gv:.1}")),
     ]
@@ -225,10 +255,6 @@ fn cells(row: &MethodRow) -> Vec<String> {
 
 fn spread(value: Option<Spread>) -> String {
     value.map_or_else(|| NONE.to_owned(), |value| value.to_string())
-}
-
-fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.3}"))
 }
 
 /// Hours with two to four decimals: runs take from seconds to days.

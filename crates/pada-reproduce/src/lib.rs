@@ -11,6 +11,7 @@ mod preset;
 mod published;
 mod runner;
 mod scores;
+mod searchers;
 mod shard;
 mod table;
 mod trials;
@@ -23,6 +24,7 @@ pub use methods::Method;
 pub use networks::{NetworkPlan, NetworkTarget};
 pub use preset::Preset;
 pub use runner::{Plan, Work};
+pub use searchers::{SearcherPlan, reproduce_searchers};
 pub use shard::Shard;
 
 /// A table or figure whose rows are methods.

@@ -64,6 +64,9 @@ impl Default for Work {
     }
 }
 
+/// Name of the column of fused scores.
+const FUSED: &str = "fused";
+
 /// Runs trials one after the other.
 pub(crate) struct Runner<'a> {
     environment: &'a Environment<'a>,
@@ -86,6 +89,8 @@ pub(crate) struct Finished {
     pub(crate) record: RunRecord,
     /// Score and stand-alone accuracy of every architecture that has both.
     pub(crate) scores: BTreeMap<Arch, (f64, f64)>,
+    /// The fused score of every ranked architecture. Empty if the run fuses nothing.
+    pub(crate) fused: HashMap<Arch, f64>,
 }
 
 /// The finished and failed trials of a plan.
@@ -253,7 +258,25 @@ impl<'a> Runner<'a> {
         let with_truth = |(arch, score)| self.tables.accuracy(&arch).map(|truth| (arch, (score, truth)));
         let scores: BTreeMap<Arch, (f64, f64)> = scores.into_iter().filter_map(with_truth).collect();
         let up_to_date = whole && same_agreement(&record, &scores);
-        Ok(up_to_date.then(|| Finished { trial: trial.clone(), record, scores }))
+        let fuses = !config.rank.fuse.is_empty()
+            && record.ranking.as_ref().is_some_and(|ranking| ranking.fusion.is_some());
+        let fused = match up_to_date && fuses {
+            true => pada::read_score_column(&folder.join("ranking.csv"), FUSED, self.space.as_ref())?,
+            false => vec![],
+        };
+        let fused = fused.into_iter().collect();
+        Ok(up_to_date.then(|| Finished { trial: trial.clone(), record, scores, fused }))
+    }
+
+    /// Returns the scores by which zero-cost baselines rank some architectures, with their names, from the files of a finished trial.
+    pub(crate) fn baselines(
+        &self,
+        finished: &Finished,
+        archs: &[Arch],
+    ) -> Result<Vec<(String, Vec<f64>)>, ReproduceError> {
+        let config = finished.trial.config(&self.base, &self.out)?;
+        let file = self.out.join(&finished.trial.name).join("ranking.csv");
+        Ok(pada::read_baselines(&file, &config, archs)?)
     }
 
     /// Runs a trial. Returns `None` if it was stopped.

@@ -2,7 +2,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pada::metrics::{Bootstrap, Difference, PairedMetric, paired_difference};
-use pada::report::{Axes, Bar, Mark, MethodRow, MethodTable, Panel, RunRecord, bar_plot, scatter_plot};
+use pada::report::{
+    Axes, Bar, Mark, MethodRow, MethodTable, Panel, RankingRow, RunRecord, bar_plot, scatter_plot,
+};
+use pada::space::Arch;
 
 use crate::environment::write_whole;
 use crate::methods::{Method, PADA, SPOS};
@@ -12,7 +15,7 @@ use crate::trials::Trial;
 use crate::{Environment, ReproduceError, Target, scores};
 
 /// The bootstrap of all confidence intervals.
-const BOOTSTRAP: Bootstrap = Bootstrap::new().with_resamples(2000);
+const BOOTSTRAP: Bootstrap = Bootstrap::bca().with_resamples(2000);
 const METRICS: [PairedMetric; 2] = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
 
 /// The table that is written.
@@ -74,7 +77,7 @@ pub(crate) fn run(
     let file = runner.out.join("table");
     let mut differences = Differences::default();
     let mut write = |progress: &Progress| {
-        let table = table(which, plan, &runner, &methods, trials.len(), progress, &mut differences);
+        let table = table(which, plan, &runner, &methods, trials.len(), progress, &mut differences)?;
         write_files(&table, &file, progress, &methods)
     };
     let (progress, end) = runner.run(&trials, &mut write)?;
@@ -90,7 +93,7 @@ fn table(
     trials: usize,
     progress: &Progress,
     differences: &mut Differences,
-) -> MethodTable {
+) -> Result<MethodTable, ReproduceError> {
     let by_method = by_method(progress);
     let of = |name: &str| by_method.get(name).map_or(&[][..], Vec::as_slice);
     let reference = which.reference();
@@ -106,16 +109,37 @@ fn table(
         rows.push(row);
     }
     let main = progress.first_agreement();
-    MethodTable {
+    let zero_cost = main.map(|agreement| agreement.zero_cost.clone()).unwrap_or_default();
+    let best = main.and_then(|agreement| agreement.best_zero_cost());
+    if let (Some(best), Some(first)) = (best, progress.finished.first()) {
+        differences.know(best, first, runner)?;
+    }
+    let mut rankings = Vec::new();
+    for (method, row) in methods.iter().zip(&rows) {
+        let runs = of(&method.name);
+        let records: Vec<RunRecord> = runs.iter().map(|finished| finished.record.clone()).collect();
+        let fused = RankingRow::fused(method.name.clone(), &row.method.label, &records);
+        rankings.extend(fused.map(|row| {
+            let [tau_b_difference, p_at_top_5_difference] = differences.of_fused(runs);
+            RankingRow { tau_b_difference, p_at_top_5_difference, ..row }
+        }));
+    }
+    rankings.extend(zero_cost.iter().map(|row| {
+        let [tau_b_difference, p_at_top_5_difference] = differences.of_baseline(&row.name);
+        RankingRow { tau_b_difference, p_at_top_5_difference, ..RankingRow::zero_cost(row) }
+    }));
+    Ok(MethodTable {
         title: format!("{}, preset {}{}", which.title(), plan.preset.name(), changed(&plan.set)),
         notes: notes(which, plan, runner, methods, progress),
         reference: Method::named(reference).map_or_else(String::new, |method| method.row_name().label),
         rows,
-        zero_cost: main.map(|agreement| agreement.zero_cost.clone()).unwrap_or_default(),
+        zero_cost,
+        rankings,
+        best_zero_cost: best.map(str::to_owned),
         ceiling: main.and_then(|agreement| agreement.ceiling),
         failed: progress.failed.clone(),
         missing: trials - progress.finished.len() - progress.failed.len(),
-    }
+    })
 }
 
 /// Returns the part of a title that lists the user's changes to the preset.
@@ -147,8 +171,9 @@ fn notes(which: Which, plan: &Plan, runner: &Runner, methods: &[Method], progres
         ));
     }
     notes.push(format!(
-        "Numbers are mean ± sd over seeds. Differences (Δ) are paired over architectures and seeds: {} bootstrap resamples, percentiles. A \
-         resample contains some architectures twice, which shifts its P@Top5%, so those intervals are rough.",
+        "Numbers are mean ± sd over seeds. Differences (Δ) are paired over architectures and seeds: {} bootstrap resamples, BCa \
+         intervals, or percentiles where BCa is undefined. Below the methods, differences are those to the zero-cost baseline with the best \
+         tau-b, which has no seed.",
         BOOTSTRAP.resamples
     ));
     notes.push("GV is the mean over all epochs.".to_owned());
@@ -160,9 +185,41 @@ fn notes(which: Which, plan: &Plan, runner: &Runner, methods: &[Method], progres
     notes
 }
 
-/// A cache of differences to the reference, by method and seeds, because they take long to compute on a large table.
+/// A cache of differences, by row and seeds, because they take long to compute on a large table.
 #[derive(Default)]
-struct Differences(HashMap<(String, Vec<u64>), [Option<Difference>; 2]>);
+struct Differences {
+    /// To the reference method.
+    methods: HashMap<(String, Vec<u64>), [Option<Difference>; 2]>,
+    /// Of fused rankings and of baselines to the best baseline.
+    rankings: HashMap<(String, Vec<u64>), [Option<Difference>; 2]>,
+    baselines: Option<Baselines>,
+}
+
+/// The scores of zero-cost baselines.
+struct Baselines {
+    /// The trial whose files they come from.
+    trial: String,
+    /// The baseline that others are compared with.
+    best: String,
+    archs: Vec<Arch>,
+    /// `[A]`, stand-alone accuracies.
+    truth: Vec<f64>,
+    /// `[A]` each, by name.
+    lists: HashMap<String, Vec<f64>>,
+}
+
+impl Baselines {
+    /// Compares rankings, one per seed, with the best baseline.
+    fn compare(&self, rankings: &[Vec<f64>]) -> [Option<Difference>; 2] {
+        let Some(best) = self.lists.get(&self.best) else { return [None; 2] };
+        let best = vec![best.clone(); rankings.len()];
+        METRICS.map(|metric| {
+            let compute =
+                |bootstrap: &Bootstrap| paired_difference(rankings, &best, &self.truth, metric, bootstrap);
+            BOOTSTRAP.or_percentiles(compute).ok()
+        })
+    }
+}
 
 impl Differences {
     fn of(&mut self, runs: &[&Finished], reference: &[&Finished]) -> [Option<Difference>; 2] {
@@ -172,7 +229,7 @@ impl Differences {
             .collect();
         let Some((first, _)) = pairs.first() else { return [None; 2] };
         let key = (first.trial.method.name.clone(), pairs.iter().map(|(a, _)| a.trial.seed).collect());
-        *self.0.entry(key).or_insert_with(|| {
+        *self.methods.entry(key).or_insert_with(|| {
             let in_all = |arch: &&_| {
                 pairs.iter().all(|(a, b)| a.scores.contains_key(*arch) && b.scores.contains_key(*arch))
             };
@@ -182,8 +239,53 @@ impl Differences {
             let a: Vec<Vec<f64>> = pairs.iter().map(|(a, _)| scores(a)).collect();
             let b: Vec<Vec<f64>> = pairs.iter().map(|(_, b)| scores(b)).collect();
             // The metric of a collapsed supernet is undefined, and so is its difference.
-            METRICS.map(|metric| paired_difference(&a, &b, &truth, metric, &BOOTSTRAP).ok())
+            METRICS.map(|metric| {
+                let compute = |bootstrap: &Bootstrap| paired_difference(&a, &b, &truth, metric, bootstrap);
+                BOOTSTRAP.or_percentiles(compute).ok()
+            })
         })
+    }
+
+    /// Reads the scores of the baselines, which all runs have in common, from the files of the first one.
+    fn know(&mut self, best: &str, first: &Finished, runner: &Runner<'_>) -> Result<(), ReproduceError> {
+        let is_known = |known: &Baselines| known.trial == first.trial.name && known.best == best;
+        if self.baselines.as_ref().is_some_and(is_known) {
+            return Ok(());
+        }
+        let archs: Vec<Arch> = first.scores.keys().cloned().collect();
+        let truth = first.scores.values().map(|(_, truth)| *truth).collect();
+        let lists = runner.baselines(first, &archs)?.into_iter().collect();
+        let (trial, best) = (first.trial.name.clone(), best.to_owned());
+        self.rankings.clear();
+        self.baselines = Some(Baselines { trial, best, archs, truth, lists });
+        Ok(())
+    }
+
+    /// Compares the fused rankings of a method with the best baseline.
+    fn of_fused(&mut self, runs: &[&Finished]) -> [Option<Difference>; 2] {
+        let (Some(baselines), Some(first)) = (&self.baselines, runs.first()) else { return [None; 2] };
+        let scores = |run: &&&Finished| {
+            let scores: Option<Vec<f64>> =
+                baselines.archs.iter().map(|arch| run.fused.get(arch).copied()).collect();
+            Some((run.trial.seed, scores?))
+        };
+        // A run that ranked other architectures cannot be compared.
+        let (seeds, lists): (Vec<u64>, Vec<Vec<f64>>) = runs.iter().filter_map(|run| scores(&run)).unzip();
+        if lists.is_empty() {
+            return [None; 2];
+        }
+        let key = (format!("{}, fused", first.trial.method.name), seeds);
+        *self.rankings.entry(key).or_insert_with(|| baselines.compare(&lists))
+    }
+
+    /// Compares a baseline with the best one. There is no difference of the best one to itself.
+    fn of_baseline(&mut self, name: &str) -> [Option<Difference>; 2] {
+        let Some(baselines) = self.baselines.as_ref().filter(|known| known.best != name) else {
+            return [None; 2];
+        };
+        let Some(list) = baselines.lists.get(name) else { return [None; 2] };
+        let compute = || baselines.compare(std::slice::from_ref(list));
+        *self.rankings.entry((name.to_owned(), vec![])).or_insert_with(compute)
     }
 }
 

@@ -1,9 +1,11 @@
+use pada_space::Arch;
 use rand::RngExt;
 
-use crate::search::{at_least, probability};
+use crate::searcher::{AskError, History, Outcome, Request, SearchView, Searcher};
+use crate::settings::{InvalidSetting, at_least, probability};
 use crate::{Search, SearchError};
 
-/// Settings of [`evolution`].
+/// Settings of [`Evolution`].
 ///
 /// ```
 /// use pada_search::EvolutionConfig;
@@ -41,40 +43,114 @@ impl Default for EvolutionConfig {
     }
 }
 
-/// Searches by evolution: each generation evaluates children of the best architectures found so far.
+/// Evolutionary search: each generation evaluates children of the best architectures found so far.
 ///
 /// The search ends early if a whole generation finds no new feasible architecture.
 ///
-/// # Errors
-/// Returns [`SearchError::InvalidConfig`], [`SearchError::NothingFeasible`], or an error of the objective.
-///
 /// # Source
 /// Guo et al., *Single Path One-Shot Neural Architecture Search with Uniform Sampling*, ECCV 2020, Alg. 1.
-pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Result<(), SearchError<E>> {
-    at_least("population", config.population, 1, "at least 1")?;
-    at_least("parents", config.parents, 1, "at least 1")?;
-    probability("mutation_rate", config.mutation_rate)?;
-    search.evaluate_random(config.population)?;
-    for _ in 0..config.generations {
-        search.rescore();
-        let (parents, known) = (search.best(config.parents), search.evaluated().len());
-        for _ in 0..config.crossover {
-            search.evaluate_new(|operators, rng, _| {
-                let [a, b] = [0, 1].map(|_| &parents[rng.random_range(0..parents.len())].arch);
-                operators.crossover(a, b, rng)
-            })?;
-        }
-        for _ in 0..config.mutation {
-            search.evaluate_new(|operators, rng, _| {
-                let parent = &parents[rng.random_range(0..parents.len())].arch;
-                operators.mutate(parent, config.mutation_rate, rng)
-            })?;
-        }
-        if search.evaluated().len() == known {
-            // No child was new, so every feasible architecture that can be reached is known.
-            break;
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Evolution {
+    config: EvolutionConfig,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Phase {
+    /// Random architectures.
+    Start {
+        asked: usize,
+    },
+    /// Children of the parents of a generation.
+    Generation {
+        number: usize,
+        parents: Vec<Arch>,
+        /// The number of children, counted with those that were not found.
+        children: usize,
+        /// The number of architectures that were known when the generation began.
+        known: usize,
+    },
+    Finished,
+}
+
+impl Evolution {
+    /// Creates the method.
+    ///
+    /// # Errors
+    /// Returns [`InvalidSetting`] if a setting is out of its range.
+    pub fn new(config: EvolutionConfig) -> Result<Self, InvalidSetting> {
+        at_least("population", config.population, 1, "at least 1")?;
+        at_least("parents", config.parents, 1, "at least 1")?;
+        probability("mutation_rate", config.mutation_rate)?;
+        Ok(Self { config, phase: Phase::Start { asked: 0 } })
+    }
+
+    /// Begins a generation, or ends the search after the last one.
+    fn begin(&mut self, number: usize, history: &History) {
+        let parents: Vec<Arch> =
+            history.best(self.config.parents).into_iter().map(|parent| parent.arch).collect();
+        self.phase = match number < self.config.generations && !parents.is_empty() {
+            true => Phase::Generation { number, parents, children: 0, known: history.len() },
+            false => Phase::Finished,
+        };
+    }
+}
+
+impl Searcher for Evolution {
+    fn ask(&mut self, view: &mut SearchView<'_>) -> Result<Option<Request>, AskError> {
+        loop {
+            match &mut self.phase {
+                Phase::Start { asked } => {
+                    if *asked < self.config.population
+                        && let Some(arch) = view.draw_random()?
+                    {
+                        *asked += 1;
+                        return Ok(Some(Request::full(arch)));
+                    }
+                    self.begin(0, view.history());
+                }
+                Phase::Generation { number, parents, children, known } => {
+                    let (crossover, mutation) = (self.config.crossover, self.config.mutation);
+                    if *children == crossover.saturating_add(mutation) {
+                        // If no child was new, every feasible architecture that can be reached is known.
+                        let number = if *known == view.history().len() { usize::MAX } else { *number + 1 };
+                        self.begin(number, view.history());
+                        continue;
+                    }
+                    *children += 1;
+                    let is_crossed = *children <= crossover;
+                    let rate = self.config.mutation_rate;
+                    let child = view.draw_new(|view| {
+                        let mut parent = || &parents[view.rng().random_range(0..parents.len())];
+                        if is_crossed {
+                            let [a, b] = [parent(), parent()];
+                            view.crossover(a, b)
+                        } else {
+                            let parent = parent();
+                            view.mutate(parent, rate)
+                        }
+                    })?;
+                    match child {
+                        Some(child) => return Ok(Some(Request::full(child))),
+                        // The next draws of this kind come from the same distribution, and would take as long.
+                        None if is_crossed => *children = crossover,
+                        None => *children = crossover.saturating_add(mutation),
+                    }
+                }
+                Phase::Finished => return Ok(None),
+            }
         }
     }
-    search.rescore();
-    Ok(())
+
+    fn tell(&mut self, _: &History, _: &Request, _: Outcome) {}
+}
+
+/// Searches with [`Evolution`].
+///
+/// # Errors
+/// Returns [`SearchError::InvalidConfig`], [`SearchError::NothingFeasible`], or an error of the objective.
+pub fn evolution<E>(search: &mut Search<'_, E>, config: &EvolutionConfig) -> Result<(), SearchError<E>> {
+    search.run(&mut Evolution::new(*config)?)
 }

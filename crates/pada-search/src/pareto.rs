@@ -1,9 +1,10 @@
 use rand::{Rng, RngExt};
 
-use crate::search::{at_least, probability};
+use crate::searcher::{AskError, History, Outcome, Request, SearchView, Searcher};
+use crate::settings::{InvalidSetting, at_least, probability};
 use crate::{Evaluated, Search, SearchError};
 
-/// Settings of [`nsga2`].
+/// Settings of [`Nsga2`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -28,52 +29,147 @@ impl Default for Nsga2Config {
     }
 }
 
-/// Searches for the Pareto front of score and cost with NSGA-II.
+/// NSGA-II: a search for the Pareto front of score and cost.
 ///
 /// The architectures of a generation and their children are sorted into non-dominated fronts. The first fronts survive, and within a
-/// front the architectures of the largest crowding distance. [`pareto_front`] of [`Search::evaluated`] is the result.
+/// front the architectures of the largest crowding distance. [`pareto_front`] of [`History::evaluated`] is the result.
 ///
 /// The search ends early if a whole generation finds no new feasible architecture.
 ///
-/// # Errors
-/// Returns [`SearchError::InvalidConfig`], [`SearchError::NothingFeasible`], or an error of the objective.
-///
 /// # Source
 /// Deb, Pratap, Agarwal & Meyarivan, *A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II*, 2002.
-pub fn nsga2<E>(search: &mut Search<'_, E>, config: &Nsga2Config) -> Result<(), SearchError<E>> {
-    at_least("population", config.population, 2, "at least 2")?;
-    probability("mutation_rate", config.mutation_rate)?;
-    let mut population = search.evaluate_random(config.population)?;
-    if population.is_empty() {
-        // Every feasible architecture was evaluated before.
-        return Ok(());
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Nsga2 {
+    config: Nsga2Config,
+    /// Indices of the current generation in the history.
+    population: Vec<usize>,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+enum Phase {
+    /// Random architectures.
+    Start {
+        asked: usize,
+    },
+    /// Children of a generation.
+    Generation {
+        number: usize,
+        /// The rank of each member of the population, from 0. Members with equal front and crowding distance share a rank.
+        ranks: Vec<usize>,
+        /// The number of children that were asked for.
+        asked: usize,
+        /// Indices of the children in the history.
+        children: Vec<usize>,
+        /// The number of architectures that were known when the generation began.
+        known: usize,
+    },
+    Finished,
+}
+
+impl Nsga2 {
+    /// Creates the method.
+    ///
+    /// # Errors
+    /// Returns [`InvalidSetting`] if a setting is out of its range.
+    pub fn new(config: Nsga2Config) -> Result<Self, InvalidSetting> {
+        at_least("population", config.population, 2, "at least 2")?;
+        probability("mutation_rate", config.mutation_rate)?;
+        Ok(Self { config, population: vec![], phase: Phase::Start { asked: 0 } })
     }
-    for _ in 0..config.generations {
-        search.rescore();
-        let ranking = Ranking::of(search.evaluated(), &population);
-        let mut children = Vec::new();
-        for _ in 0..config.population {
-            let child = search.evaluate_new(|operators, rng, evaluated| {
-                let [a, b] = [0, 1].map(|_| &evaluated[population[ranking.tournament(rng)]].arch);
-                let child = operators.crossover(a, b, rng)?;
-                operators.mutate(&child, config.mutation_rate, rng)
-            })?;
-            children.extend(child);
-        }
-        if children.is_empty() {
-            // No child was new, so every feasible architecture that can be reached is known.
-            break;
-        }
-        population.extend(children);
-        search.rescore();
-        let ranking = Ranking::of(search.evaluated(), &population);
-        let mut order: Vec<usize> = (0..population.len()).collect();
+
+    /// Begins a generation, or ends the search after the last one.
+    fn begin(&mut self, number: usize, history: &History) {
+        self.phase = match number < self.config.generations && !self.population.is_empty() {
+            true => {
+                let ranks = Ranking::of(history.evaluated(), &self.population).ranks();
+                Phase::Generation { number, ranks, asked: 0, children: vec![], known: history.len() }
+            }
+            false => Phase::Finished,
+        };
+    }
+
+    /// Keeps the best of the population and its children.
+    fn select(&mut self, children: Vec<usize>, history: &History) {
+        self.population.extend(children);
+        let ranking = Ranking::of(history.evaluated(), &self.population);
+        let mut order: Vec<usize> = (0..self.population.len()).collect();
         order.sort_by(|&a, &b| ranking.compare(a, b));
-        order.truncate(config.population);
-        population = order.into_iter().map(|i| population[i]).collect();
+        order.truncate(self.config.population);
+        self.population = order.into_iter().map(|i| self.population[i]).collect();
     }
-    search.rescore();
-    Ok(())
+}
+
+impl Searcher for Nsga2 {
+    fn ask(&mut self, view: &mut SearchView<'_>) -> Result<Option<Request>, AskError> {
+        loop {
+            match &mut self.phase {
+                Phase::Start { asked } => {
+                    if *asked < self.config.population
+                        && let Some(arch) = view.draw_random()?
+                    {
+                        *asked += 1;
+                        return Ok(Some(Request::full(arch)));
+                    }
+                    self.begin(0, view.history());
+                }
+                Phase::Generation { number, asked, children, known, .. }
+                    if *asked == self.config.population =>
+                {
+                    // If no child was new, every feasible architecture that can be reached is known.
+                    let is_new = *known != view.history().len();
+                    let (next, children) = (*number + 1, std::mem::take(children));
+                    if is_new {
+                        self.select(children, view.history());
+                        self.begin(next, view.history());
+                    } else {
+                        self.phase = Phase::Finished;
+                    }
+                }
+                Phase::Generation { ranks, asked, .. } => {
+                    *asked += 1;
+                    let (population, rate) = (&self.population, self.config.mutation_rate);
+                    let child = view.draw_new(|view| {
+                        let evaluated = view.history.evaluated();
+                        let [a, b] = [0, 1].map(|_| &evaluated[population[tournament(ranks, view.rng)]].arch);
+                        let child = view.crossover(a, b)?;
+                        view.mutate(&child, rate)
+                    })?;
+                    match child {
+                        Some(child) => return Ok(Some(Request::full(child))),
+                        // The next draws come from the same distribution, and would take as long.
+                        None => *asked = self.config.population,
+                    }
+                }
+                Phase::Finished => return Ok(None),
+            }
+        }
+    }
+
+    fn tell(&mut self, _: &History, _: &Request, outcome: Outcome) {
+        let Outcome::Scored { index } = outcome else { return };
+        match &mut self.phase {
+            Phase::Start { .. } => self.population.push(index),
+            Phase::Generation { children, .. } => children.push(index),
+            Phase::Finished => {}
+        }
+    }
+}
+
+/// Draws two members of a population and returns the one of the better rank (binary tournament selection).
+fn tournament(ranks: &[usize], rng: &mut dyn Rng) -> usize {
+    let [a, b] = [0, 1].map(|_| rng.random_range(0..ranks.len()));
+    if ranks[a] <= ranks[b] { a } else { b }
+}
+
+/// Searches with [`Nsga2`].
+///
+/// # Errors
+/// Returns [`SearchError::InvalidConfig`], [`SearchError::NothingFeasible`], or an error of the objective.
+pub fn nsga2<E>(search: &mut Search<'_, E>, config: &Nsga2Config) -> Result<(), SearchError<E>> {
+    search.run(&mut Nsga2::new(*config)?)
 }
 
 /// Returns the Pareto front: the architectures that no other dominates, cheapest first.
@@ -139,10 +235,15 @@ impl Ranking {
         self.fronts[a].cmp(&self.fronts[b]).then(self.crowding[b].total_cmp(&self.crowding[a]))
     }
 
-    /// Draws two architectures and returns the better one (binary tournament selection).
-    fn tournament(&self, rng: &mut dyn Rng) -> usize {
-        let [a, b] = [0, 1].map(|_| rng.random_range(0..self.fronts.len()));
-        if self.compare(a, b).is_le() { a } else { b }
+    /// Returns the rank of each architecture, from 0; those that compare as equal share a rank.
+    fn ranks(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.fronts.len()).collect();
+        order.sort_by(|&a, &b| self.compare(a, b));
+        let mut ranks = vec![0; order.len()];
+        for pair in order.windows(2) {
+            ranks[pair[1]] = ranks[pair[0]] + usize::from(self.compare(pair[0], pair[1]).is_lt());
+        }
+        ranks
     }
 }
 

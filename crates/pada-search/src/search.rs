@@ -1,9 +1,12 @@
-use std::collections::HashMap;
 use std::fmt;
 
 use pada_space::{Arch, Equivalence, SearchSpace, SpaceError, SubSpace};
 use rand::Rng;
 use thiserror::Error;
+
+use crate::searcher::{AskError, Fidelity, History, Outcome, Request, SearchView, Searcher};
+use crate::settings::InvalidSetting;
+use crate::{Random, RandomConfig};
 
 /// The objective of a search: a score to maximise, optionally a cost to minimise, and optionally a constraint.
 ///
@@ -18,27 +21,58 @@ use thiserror::Error;
 /// # drop(objective);
 /// ```
 pub struct Objective<'a, E> {
-    score: &'a mut dyn FnMut(&Arch) -> Result<f64, E>,
+    score: Score<'a, E>,
+    quick_score: Option<&'a mut ScoreFn<'a, E>>,
     cost: &'a dyn Fn(&Arch) -> f64,
     constraint: &'a dyn Fn(&Arch) -> bool,
     list_score: Option<&'a ListScore<'a>>,
 }
 
+/// A function that scores every architecture.
+type ScoreFn<'a, E> = dyn FnMut(&Arch) -> Result<f64, E> + 'a;
+
+/// A function that returns `None` for architectures that cannot be scored.
+type PartialScoreFn<'a, E> = dyn FnMut(&Arch) -> Result<Option<f64>, E> + 'a;
+
 /// Scores of a list of architectures, which depend on the whole list.
 type ListScore<'a> = dyn Fn(&[Evaluated]) -> Vec<f64> + 'a;
+
+enum Score<'a, E> {
+    Total(&'a mut ScoreFn<'a, E>),
+    Partial(&'a mut PartialScoreFn<'a, E>),
+}
 
 impl<'a, E> Objective<'a, E> {
     /// Creates an objective from the score to maximise, for example the accuracy with the weights of a supernet.
     ///
     /// The cost of every architecture is 0, and every architecture is feasible. The score function is called once for all architectures
     /// that compute the same function of shared weights.
-    pub fn new(score: &'a mut dyn FnMut(&Arch) -> Result<f64, E>) -> Self {
-        Self { score, cost: &|_| 0.0, constraint: &|_| true, list_score: None }
+    pub fn new(score: &'a mut ScoreFn<'a, E>) -> Self {
+        Self::of(Score::Total(score))
     }
 
-    /// Replaces the scores before every selection by scores that depend on all architectures evaluated so far, such as fused ranks.
+    /// Creates an objective whose score function returns `None` for architectures that cannot be scored, for example because their training
+    /// diverges. The method is told so, and the search continues.
+    pub fn partial(score: &'a mut PartialScoreFn<'a, E>) -> Self {
+        Self::of(Score::Partial(score))
+    }
+
+    fn of(score: Score<'a, E>) -> Self {
+        Self { score, quick_score: None, cost: &|_| 0.0, constraint: &|_| true, list_score: None }
+    }
+
+    /// Sets a cheap estimate of the score, which a method can request as [`Fidelity::Quick`], for example the accuracy on few images.
     ///
-    /// The function gets every evaluated architecture in the order of evaluation, and returns one score for each. It must not return NaN.
+    /// Without this function such a request gets the full score.
+    #[must_use]
+    pub fn quick_score(self, quick_score: &'a mut ScoreFn<'a, E>) -> Self {
+        Self { quick_score: Some(quick_score), ..self }
+    }
+
+    /// Replaces the scores by scores that depend on all architectures evaluated so far, such as fused ranks.
+    ///
+    /// The function gets every evaluated architecture in the order of evaluation, and returns one score for each. It must
+    /// not return NaN, and it must not depend on [`Evaluated::score`], which contains the scores of its last call.
     #[must_use]
     pub fn list_score(self, list_score: &'a dyn Fn(&[Evaluated]) -> Vec<f64>) -> Self {
         Self { list_score: Some(list_score), ..self }
@@ -46,7 +80,8 @@ impl<'a, E> Objective<'a, E> {
 
     /// Sets the cost to minimise, for example multiply-adds.
     ///
-    /// [`nsga2`](crate::nsga2) trades it off against the score. The other methods use it to order architectures of equal score.
+    /// [`Nsga2`](crate::Nsga2) trades it off against the score, and [`Reinforce`](crate::Reinforce) does so if it has a target. The other
+    /// methods use it to order architectures of equal score.
     #[must_use]
     pub fn cost(self, cost: &'a dyn Fn(&Arch) -> f64) -> Self {
         Self { cost, ..self }
@@ -72,8 +107,10 @@ pub struct Evaluated {
     /// The architecture.
     pub arch: Arch,
     /// The score. Higher is better.
+    #[cfg_attr(feature = "serde", serde(with = "crate::number"))]
     pub score: f64,
     /// The cost. Lower is better.
+    #[cfg_attr(feature = "serde", serde(with = "crate::number"))]
     pub cost: f64,
 }
 
@@ -88,19 +125,12 @@ pub enum SearchError<E> {
         tried: usize,
     },
     /// A setting of a search method is out of its range.
-    #[error("{name} is {value}, but it must be {allowed}")]
-    InvalidConfig {
-        /// The name of the setting.
-        name: &'static str,
-        /// The value of the parameter.
-        value: String,
-        /// The values that are allowed.
-        allowed: &'static str,
-    },
+    #[error(transparent)]
+    InvalidConfig(#[from] InvalidSetting),
     /// A score or a cost is NaN, so that architectures cannot be ordered.
     #[error("the {what} of architecture {arch} is NaN")]
     Nan {
-        /// "score" or "cost".
+        /// "score", "quick score" or "cost".
         what: &'static str,
         /// The architecture.
         arch: Arch,
@@ -113,6 +143,15 @@ pub enum SearchError<E> {
     Score(E),
 }
 
+impl<E> From<AskError> for SearchError<E> {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::NothingFeasible { tried } => Self::NothingFeasible { tried },
+            AskError::Space(error) => Self::Space(error),
+        }
+    }
+}
+
 /// A search in progress: the sub-space that it samples from, and every architecture that it has evaluated.
 ///
 /// Architectures that compute the same function of shared weights count as one. Several methods can continue one search, so that, for
@@ -122,50 +161,14 @@ pub struct Search<'a, E> {
     sub_space: &'a SubSpace,
     objective: Objective<'a, E>,
     rng: &'a mut dyn Rng,
-    /// The index of each evaluated architecture, by canonical form.
-    indices: HashMap<Arch, usize>,
-    evaluated: Vec<Evaluated>,
+    history: History,
 }
 
 impl<E> fmt::Debug for Search<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Search").field("evaluated", &self.evaluated).finish_non_exhaustive()
+        f.debug_struct("Search").field("history", &self.history).finish_non_exhaustive()
     }
 }
-
-/// The variation operators of a search.
-pub(crate) struct Operators<'a> {
-    space: &'a dyn SearchSpace,
-    sub_space: &'a SubSpace,
-}
-
-impl Operators<'_> {
-    /// Crosses two architectures of the sub-space. The child is in the sub-space as well.
-    pub(crate) fn crossover(&self, a: &Arch, b: &Arch, rng: &mut dyn Rng) -> Result<Arch, SpaceError> {
-        let child = self.space.crossover(a, b, rng)?;
-        if self.sub_space.contains(&child) {
-            return Ok(child);
-        }
-        // The child has an operation of one parent, in which the edge is inactive, and the node's inputs of the other, in which the edge
-        // is active. So the operation of the other parent is in the sub-space.
-        let mut choices = child.choices().to_vec();
-        for (decision, choice) in choices.iter_mut().enumerate() {
-            let allowed = self.sub_space.allowed()[decision].contains(choice);
-            if !allowed && self.sub_space.is_active(decision, &child)? {
-                let [x, y] = [a, b].map(|parent| parent.choices()[decision]);
-                *choice = if *choice == x { y } else { x };
-            }
-        }
-        Ok(Arch::new(choices))
-    }
-
-    pub(crate) fn mutate(&self, arch: &Arch, rate: f64, rng: &mut dyn Rng) -> Result<Arch, SpaceError> {
-        self.sub_space.mutate(arch, rate, rng)
-    }
-}
-
-/// The number of consecutive draws that may be infeasible or known before a method gives up.
-const MAX_ATTEMPTS: usize = 10_000;
 
 impl<'a, E> Search<'a, E> {
     /// Creates a search without evaluations. It only evaluates architectures of `sub_space`.
@@ -177,115 +180,120 @@ impl<'a, E> Search<'a, E> {
         objective: Objective<'a, E>,
         rng: &'a mut dyn Rng,
     ) -> Self {
-        Self { space, sub_space, objective, rng, indices: HashMap::new(), evaluated: Vec::new() }
+        Self { space, sub_space, objective, rng, history: History::default() }
+    }
+
+    /// Replaces the history by the one of an earlier search.
+    ///
+    /// # Errors
+    /// Returns [`SearchError::Space`] if it contains an architecture of another space.
+    pub fn with_history(self, history: History) -> Result<Self, SearchError<E>> {
+        let history = history.indexed(self.space)?;
+        Ok(Self { history, ..self })
+    }
+
+    /// Returns everything that was evaluated.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Ends the search and returns its history.
+    pub fn into_history(self) -> History {
+        self.history
     }
 
     /// Returns every evaluated architecture, in the order of evaluation.
     pub fn evaluated(&self) -> &[Evaluated] {
-        &self.evaluated
+        self.history.evaluated()
     }
 
-    /// Replaces the scores by those of the whole list, if the objective has such scores.
-    pub(crate) fn rescore(&mut self) {
-        let Some(list_score) = self.objective.list_score else { return };
-        let scores = list_score(&self.evaluated);
-        self.evaluated.iter_mut().zip(scores).for_each(|(evaluated, score)| evaluated.score = score);
-    }
-
-    /// Returns the `n` best architectures, best first.
-    ///
-    /// Equal scores are ordered by cost, lower first, and then by the order of evaluation.
+    /// Returns the `n` best architectures, best first, as [`History::best`] does.
     pub fn best(&self, n: usize) -> Vec<Evaluated> {
-        let mut all = self.evaluated.clone();
-        all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.cost.total_cmp(&b.cost)));
-        all.truncate(n);
-        all
+        self.history.best(n)
     }
 
-    /// Evaluates an architecture of the sub-space, unless it is known or infeasible. Returns its index if it is new.
-    pub(crate) fn evaluate(&mut self, arch: &Arch) -> Result<Option<usize>, SearchError<E>> {
-        let arch = self.space.without_dead_edges(arch)?;
+    /// Asks a method for architectures and tells it their scores until it is finished.
+    ///
+    /// # Errors
+    /// Returns [`SearchError::NothingFeasible`], [`SearchError::Nan`], or an error of the score function.
+    pub fn run(&mut self, searcher: &mut (impl Searcher + ?Sized)) -> Result<(), SearchError<E>> {
+        while self.step(searcher)? {}
+        Ok(())
+    }
+
+    /// Asks a method for one architecture and tells it the outcome. Returns `false` if the method is finished.
+    ///
+    /// Between two steps, the method, the history and the random generator are the whole state of the search.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Search::run`].
+    pub fn step(&mut self, searcher: &mut (impl Searcher + ?Sized)) -> Result<bool, SearchError<E>> {
+        let mut view = SearchView {
+            space: self.space,
+            sub_space: self.sub_space,
+            constraint: self.objective.constraint,
+            history: &self.history,
+            rng: self.rng,
+        };
+        let Some(request) = searcher.ask(&mut view)? else { return Ok(false) };
+        let outcome = self.answer(&request)?;
+        searcher.tell(&self.history, &request, outcome);
+        Ok(true)
+    }
+
+    /// Scores the architecture of a request.
+    fn answer(&mut self, request: &Request) -> Result<Outcome, SearchError<E>> {
+        let arch = self.space.without_dead_edges(&request.arch)?;
         self.sub_space.check(&arch)?;
+        if !(self.objective.constraint)(&arch) {
+            return Ok(Outcome::Failed);
+        }
+        let not_nan = |what, arch: &Arch, value: f64| match value.is_nan() {
+            true => Err(SearchError::Nan { what, arch: arch.clone() }),
+            false => Ok(value),
+        };
+        if let (Fidelity::Quick, Some(quick_score)) = (request.fidelity, &mut self.objective.quick_score) {
+            let score = quick_score(&arch).map_err(SearchError::Score)?;
+            return Ok(Outcome::Estimated { score: not_nan("quick score", &arch, score)? });
+        }
         let canonical = self.space.canonical(&arch, Equivalence::SharedWeights)?;
-        if self.indices.contains_key(&canonical) || !(self.objective.constraint)(&arch) {
-            return Ok(None);
-        }
-        let score = (self.objective.score)(&arch).map_err(SearchError::Score)?;
-        let cost = (self.objective.cost)(&arch);
-        if let Some((what, _)) =
-            [("score", score), ("cost", cost)].into_iter().find(|(_, value)| value.is_nan())
-        {
-            return Err(SearchError::Nan { what, arch });
-        }
-        let index = self.evaluated.len();
-        self.indices.insert(canonical, index);
-        self.evaluated.push(Evaluated { arch, score, cost });
-        Ok(Some(index))
-    }
-
-    /// Evaluates what `draw` returns until an architecture is new. Returns `None` after [`MAX_ATTEMPTS`] draws.
-    pub(crate) fn evaluate_new(
-        &mut self,
-        mut draw: impl FnMut(&Operators<'_>, &mut dyn Rng, &[Evaluated]) -> Result<Arch, SpaceError>,
-    ) -> Result<Option<usize>, SearchError<E>> {
-        let operators = Operators { space: self.space, sub_space: self.sub_space };
-        for _ in 0..MAX_ATTEMPTS {
-            let arch = draw(&operators, self.rng, &self.evaluated)?;
-            if let Some(index) = self.evaluate(&arch)? {
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Evaluates up to `n` random architectures. Returns their indices.
-    pub(crate) fn evaluate_random(&mut self, n: usize) -> Result<Vec<usize>, SearchError<E>> {
-        let mut indices = Vec::new();
-        while indices.len() < n {
-            match self.evaluate_new(|operators, rng, _| Ok(operators.sub_space.sample(rng)))? {
-                Some(index) => indices.push(index),
-                None if self.evaluated.is_empty() => {
-                    return Err(SearchError::NothingFeasible { tried: MAX_ATTEMPTS });
+        let outcome = match self.history.outcome(&canonical) {
+            Some(outcome) => outcome,
+            None => match self.objective.score.of(&arch).map_err(SearchError::Score)? {
+                None => self.history.add_failed(canonical, arch),
+                Some(score) => {
+                    let score = not_nan("score", &arch, score)?;
+                    let cost = not_nan("cost", &arch, (self.objective.cost)(&arch))?;
+                    let outcome = self.history.add(canonical, Evaluated { arch, score, cost });
+                    if let Some(list_score) = self.objective.list_score {
+                        self.history.set_scores(list_score(self.history.evaluated()));
+                    }
+                    outcome
                 }
-                // Fewer than `n` feasible architectures are left.
-                None => break,
+            },
+        };
+        Ok(match (request.fidelity, outcome) {
+            (Fidelity::Quick, Outcome::Scored { index }) => {
+                Outcome::Estimated { score: self.history.evaluated()[index].score }
             }
-        }
-        Ok(indices)
+            _ => outcome,
+        })
     }
 }
 
-/// Evaluates `n` different random architectures, or all feasible ones if there are fewer.
+impl<E> Score<'_, E> {
+    fn of(&mut self, arch: &Arch) -> Result<Option<f64>, E> {
+        match self {
+            Self::Total(score) => score(arch).map(Some),
+            Self::Partial(score) => score(arch),
+        }
+    }
+}
+
+/// Evaluates `n` different random architectures, or all feasible ones if there are fewer, with [`Random`].
 ///
 /// # Errors
 /// Returns [`SearchError::InvalidConfig`] if `n` is 0, or an error of the objective.
-///
-/// # Source
-/// Li & Talwalkar, *Random Search and Reproducibility for Neural Architecture Search*, UAI 2019.
 pub fn random_search<E>(search: &mut Search<'_, E>, n: usize) -> Result<(), SearchError<E>> {
-    at_least("n", n, 1, "at least 1")?;
-    search.evaluate_random(n)?;
-    search.rescore();
-    Ok(())
-}
-
-/// Checks that a count is large enough; `allowed` describes the range.
-pub(crate) fn at_least<E>(
-    name: &'static str,
-    value: usize,
-    least: usize,
-    allowed: &'static str,
-) -> Result<(), SearchError<E>> {
-    if value >= least {
-        return Ok(());
-    }
-    Err(SearchError::InvalidConfig { name, value: value.to_string(), allowed })
-}
-
-/// Checks that a rate is a probability.
-pub(crate) fn probability<E>(name: &'static str, value: f64) -> Result<(), SearchError<E>> {
-    if (0.0..=1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(SearchError::InvalidConfig { name, value: value.to_string(), allowed: "from 0 to 1" })
+    search.run(&mut Random::new(RandomConfig { samples: n })?)
 }

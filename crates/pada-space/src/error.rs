@@ -23,7 +23,7 @@ pub enum SpaceError {
         valid: String,
     },
     /// An architecture has too few or too many decisions.
-    #[error("architecture {text:?} has {found} decisions, but {space} has {expected}")]
+    #[error("architecture {text:?} has {found} decisions, but {space} has {expected}{}", hint(text, *expected))]
     WrongLength {
         /// The architecture.
         text: String,
@@ -36,7 +36,7 @@ pub enum SpaceError {
     },
     /// A word is neither a list of digits nor the name of a published architecture.
     #[error(
-        "architecture {text:?} is neither a published name nor {expected} digits; the names of {space} are {known}"
+        "architecture {text:?} is neither a published name nor {expected} digits; the nearest names of {space} are {known}"
     )]
     UnknownName {
         /// The text.
@@ -45,7 +45,7 @@ pub enum SpaceError {
         space: &'static str,
         /// The number of decisions of the space.
         expected: usize,
-        /// The names that the space knows.
+        /// The nearest names that the space knows.
         known: String,
     },
     /// A name in a list of operations is not an operation of the space.
@@ -118,4 +118,16 @@ pub enum SpaceError {
         /// A valid text.
         example: &'static str,
     },
+}
+
+/// Explains digits that are probably an architecture without its leading zeros, or an index.
+fn hint(text: &str, expected: usize) -> String {
+    let digits = text.strip_suffix(".0").unwrap_or(text);
+    let shorter = !digits.is_empty() && digits.len() < expected && digits.bytes().all(|b| b.is_ascii_digit());
+    match shorter {
+        true => format!(
+            "; if a spreadsheet program removed leading zeros, write {digits:0>expected$} and format the column as text; if it is the index of a benchmark, write the text form that its table has at this index"
+        ),
+        false => String::new(),
+    }
 }

@@ -12,7 +12,7 @@ pub struct NamedArch {
     pub source: &'static str,
 }
 
-/// Finds a published architecture by its name.
+/// Finds a published architecture by its name. Case and the signs `-`, `_` and blanks do not matter.
 ///
 /// ```
 /// use pada_space::{DARTS_NAMED, find_named};
@@ -22,7 +22,31 @@ pub struct NamedArch {
 /// assert_eq!(find_named(DARTS_NAMED, "DARTS_V9"), None);
 /// ```
 pub fn find_named(table: &'static [NamedArch], name: &str) -> Option<&'static NamedArch> {
-    table.iter().find(|named| named.name == name)
+    let plain_name = plain(name);
+    table.iter().find(|named| plain(named.name) == plain_name)
+}
+
+/// A name without case and signs.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Returns the names that are nearest to a misspelt one, at most three.
+///
+/// ```
+/// use pada_space::{DARTS_NAMED, nearest_names};
+///
+/// assert_eq!(nearest_names(DARTS_NAMED, "DARTS")[..2], ["DARTS_V1", "DARTS_V2"]);
+/// ```
+pub fn nearest_names(table: &[NamedArch], name: &str) -> Vec<&'static str> {
+    let wanted = plain(name);
+    let distance = |named: &&NamedArch| {
+        let own = plain(named.name);
+        (!own.starts_with(&wanted), strsim::damerau_levenshtein(&own, &wanted))
+    };
+    let mut nearest: Vec<&NamedArch> = table.iter().collect();
+    nearest.sort_by_cached_key(distance);
+    nearest.iter().take(3).map(|named| named.name).collect()
 }
 
 /// Parses digits in a space that also has named architectures. A word of wrong length was probably meant as a name.
@@ -33,7 +57,7 @@ pub(crate) fn parse_unnamed(
 ) -> Result<Arch, SpaceError> {
     parse_digits(space, text).map_err(|error| match error {
         SpaceError::WrongLength { text, space, expected, .. } if text.contains(char::is_alphabetic) => {
-            let known = table.iter().map(|named| named.name).collect::<Vec<_>>().join(", ");
+            let known = nearest_names(table, &text).join(", ");
             SpaceError::UnknownName { text, space, expected, known }
         }
         other => other,

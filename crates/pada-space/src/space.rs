@@ -212,7 +212,16 @@ pub trait SearchSpace: Send + Sync {
 /// # Errors
 /// Returns [`SpaceError::WrongLength`] or [`SpaceError::UnknownOp`].
 pub fn parse_digits(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceError> {
-    let (found, expected) = (text.chars().count(), space.n_ops().len());
+    let expected = space.n_ops().len();
+    let list;
+    let text = match digits_of_list(text) {
+        Some(digits) if text.chars().count() != expected => {
+            list = digits;
+            &list
+        }
+        _ => text,
+    };
+    let found = text.chars().count();
     if found != expected {
         return Err(SpaceError::WrongLength { text: text.to_owned(), found, space: space.name(), expected });
     }
@@ -227,6 +236,18 @@ pub fn parse_digits(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceEr
         }),
     };
     Ok(Arch::new(text.chars().zip(space.n_ops()).enumerate().map(digit).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Reads a list of one-digit numbers, `[1, 4, 1, 0, 0, 1]`, with any brackets and quotes, separated by commas or blanks.
+fn digits_of_list(text: &str) -> Option<String> {
+    let inner = text.trim_matches(|c: char| c.is_whitespace() || "[](){}'\",;".contains(c));
+    let words: Vec<&str> =
+        inner.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()).collect();
+    match words[..] {
+        [] => None,
+        [word] => Some(word.to_owned()),
+        _ => words.iter().all(|word| word.len() == 1).then(|| words.concat()),
+    }
 }
 
 /// The names of the first `n` operations, or of all if there are fewer.

@@ -30,6 +30,12 @@ pub enum ZeroCostError {
         /// The part.
         part: &'static str,
     },
+    /// A single network has no such score.
+    #[error(
+        "{0} is a score of a list of architectures; compute {parts} of each one, and fuse their log ranks",
+        parts = .0.parts().iter().map(|part| part.name()).collect::<Vec<_>>().join(", ")
+    )]
+    OfList(Score),
     /// The text is not the name of a score.
     #[error("{0} is not a zero-cost score; use {known}", known = crate::Score::NAMES.join(", "))]
     UnknownScore(String),

@@ -7,6 +7,8 @@ use pada_models::{Nb201Net, Norms};
 use pada_space::{Arch, Nb201, SearchSpace};
 use serde_json::Value;
 
+use crate::az_nas::trainability_of;
+use crate::scorer::lean;
 use crate::zen::zen_of;
 use crate::{Score, ScoreValue, ScoringBatch, Weights, ZeroCostScorer};
 
@@ -101,13 +103,21 @@ impl Golden {
         let batches = if score == Score::Zico { &batches[..] } else { &batches[..1] };
         for cell in self.values["cells"].as_array().unwrap() {
             let graph = self.graph(cell);
-            let found = if score == Score::Zen {
-                self.zen(&mut engine, &graph, batches)
-            } else {
-                ZeroCostScorer::new(score, &mut engine, batches, Weights::Initial, 0)
+            let found = match score {
+                Score::Zen => self.zen(&mut engine, &graph, batches),
+                Score::AzNasTrainability => {
+                    let mut scorer =
+                        ZeroCostScorer::new(score, &mut engine, batches, Weights::Initial, 0).unwrap();
+                    let signs = |block: usize, numel: usize| {
+                        let name = format!("az-nas/{block}");
+                        (0..numel).map(|i| if hash(&name, i) >> 63 == 1 { 1.0 } else { -1.0 }).collect()
+                    };
+                    trainability_of(&mut scorer, &lean(&graph).with_plain_norms(), signs).unwrap()
+                }
+                _ => ZeroCostScorer::new(score, &mut engine, batches, Weights::Initial, 0)
                     .unwrap()
                     .score(&graph)
-                    .unwrap()
+                    .unwrap(),
             };
             let what = format!("{name} of {}: {found:?}", cell["cell"]);
             match cell["scores"][name].as_f64() {
@@ -216,4 +226,55 @@ fn the_number_of_multiply_adds_and_parameters_are_those_of_pytorch() {
         let found = crate::structural(Score::Params, &golden.graph(cell), engine.layout());
         assert_eq!(found, cell["num_params"].as_f64(), "{}", cell["cell"]);
     }
+}
+
+#[test]
+fn grasp_equals_that_of_double_backward() {
+    let golden = Golden::new();
+    golden.check(Precision::F64, "grasp", Score::Grasp, 1e-6, 0.0);
+    let mut engine = golden.engine(Precision::F32);
+    let batches = golden.batches();
+    let mut scorer =
+        ZeroCostScorer::new(Score::Grasp, &mut engine, &batches[..1], Weights::Initial, 0).unwrap();
+    let graph = golden.graph(&golden.values["cells"][0]);
+    let error = scorer.score(&graph).unwrap_err().to_string();
+    assert!(error.contains("Precision::F64"), "{error}");
+}
+
+#[test]
+fn parts_of_az_nas_equal_those_of_pytorch() {
+    let golden = Golden::new();
+    for (name, score) in [
+        ("az-nas-expressivity", Score::AzNasExpressivity),
+        ("az-nas-progressivity", Score::AzNasProgressivity),
+        ("az-nas-trainability", Score::AzNasTrainability),
+    ] {
+        golden.check(Precision::F64, name, score, 1e-5, 1e-6);
+        golden.check(Precision::F32, name, score, 1e-3, 1e-3);
+    }
+}
+
+#[test]
+fn az_nas_is_a_score_of_a_list_and_refused_for_a_single_network() {
+    let golden = Golden::new();
+    let mut engine = golden.engine(Precision::F32);
+    let batches = golden.batches();
+    let error = ZeroCostScorer::new(Score::AzNas, &mut engine, &batches[..1], Weights::Initial, 0);
+    let error = error.err().unwrap().to_string();
+    assert!(error.contains("az-nas-trainability, flops"), "{error}");
+    // A graph without blocks.
+    let graph = golden.graph(&golden.values["cells"][3]);
+    let mut scorer =
+        ZeroCostScorer::new(Score::AzNasTrainability, &mut engine, &batches[..1], Weights::Initial, 0)
+            .unwrap();
+    let error = scorer.score(&graph.up_to(graph.blocks()[0])).unwrap_err().to_string();
+    assert!(error.contains("at least two blocks"), "{error}");
+    // Random signs of a seed.
+    let found = scorer.score(&graph).unwrap();
+    assert_eq!(scorer.score(&graph).unwrap(), found);
+    let mut other =
+        ZeroCostScorer::new(Score::AzNasTrainability, &mut engine, &batches[..1], Weights::Initial, 1)
+            .unwrap();
+    let other = other.score(&graph).unwrap();
+    assert!(other != found && (other.value - found.value).abs() < 0.5, "{other:?} and {found:?}");
 }

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod az_nas;
 mod error;
 #[cfg(test)]
 mod golden;
+mod grasp;
 mod jacobian;
 mod matrix;
 mod patterns;

@@ -50,6 +50,21 @@ pub enum Score {
     Zen,
     /// Σ over layers of ln Σ (mean |g| / deviation of g) over batches (Li et al., ICLR 2023).
     Zico,
+    /// Σ −w · (Hg) with the Hessian H and the gradient g of the loss, from central differences of the gradient in f64 (Wang et al., ICLR
+    /// 2020).
+    Grasp,
+    /// Σ over blocks of the entropy of the features: of the shares of the eigenvalues of their covariance over images and pixels. A part of
+    /// [`Score::AzNas`].
+    AzNasExpressivity,
+    /// The smallest growth of this entropy from one block to the next. A part of [`Score::AzNas`].
+    AzNasProgressivity,
+    /// The mean over blocks of 2 − s − 1/(s + 1e-6), where s is the largest singular value of the mean of gradient · signsᵀ over images and
+    /// pixels: of the gradient of a block's input, with random signs as the gradient of its output. It is largest if the block keeps the
+    /// size of gradients. A part of [`Score::AzNas`].
+    AzNasTrainability,
+    /// The mean log rank by [`Score::Flops`] and the three scores above: a score of a list of architectures, see [`Score::parts`] (Lee & Ham,
+    /// CVPR 2024).
+    AzNas,
 }
 
 /// What a score is computed from.
@@ -62,7 +77,7 @@ pub enum ScoreKind {
 }
 
 /// All scores with their names.
-const TABLE: [(Score, &str); 17] = [
+const TABLE: [(Score, &str); 22] = [
     (Score::Params, "params"),
     (Score::Flops, "flops"),
     (Score::ActiveConvParams, "active-conv-params"),
@@ -80,6 +95,11 @@ const TABLE: [(Score, &str); 17] = [
     (Score::L2Norm, "l2-norm"),
     (Score::Zen, "zen"),
     (Score::Zico, "zico"),
+    (Score::Grasp, "grasp"),
+    (Score::AzNasExpressivity, "az-nas-expressivity"),
+    (Score::AzNasProgressivity, "az-nas-progressivity"),
+    (Score::AzNasTrainability, "az-nas-trainability"),
+    (Score::AzNas, "az-nas"),
 ];
 
 impl Score {
@@ -102,6 +122,26 @@ impl Score {
     /// Returns the name of the score, as configs and command lines have it.
     pub fn name(self) -> &'static str {
         TABLE.iter().find(|(score, _)| *score == self).map(|(_, name)| *name).expect("every score has a name")
+    }
+
+    /// Returns the scores whose mean log rank is this score of a list of architectures. It is the score itself for all others.
+    pub fn parts(self) -> Vec<Self> {
+        match self {
+            Self::AzNas => {
+                vec![Self::AzNasExpressivity, Self::AzNasProgressivity, Self::AzNasTrainability, Self::Flops]
+            }
+            single => vec![single],
+        }
+    }
+
+    /// Returns whether the score can only be computed by an executor with [`Precision::F64`](pada_exec::Precision::F64).
+    pub fn needs_f64(self) -> bool {
+        self == Self::Grasp
+    }
+
+    /// Returns whether the score needs a network that is a chain of blocks, see [`Graph::blocks`](pada_graph::Graph::blocks).
+    pub fn needs_blocks(self) -> bool {
+        matches!(self, Self::AzNasExpressivity | Self::AzNasProgressivity | Self::AzNasTrainability)
     }
 
     /// Returns what the score is computed from.

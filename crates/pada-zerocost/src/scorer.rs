@@ -2,7 +2,7 @@ use pada_exec::{Images, Inspect, Inspected, Inspection, Objective, State};
 use pada_graph::{Graph, Op, WeightId};
 
 use crate::score::{Score, ScoreValue};
-use crate::{ZeroCostError, jacobian, patterns, saliency, structural, synflow, zen, zico};
+use crate::{ZeroCostError, az_nas, grasp, jacobian, patterns, saliency, structural, synflow, zen, zico};
 
 /// A batch of labelled images, normalised and not augmented.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ impl<'a> ZeroCostScorer<'a> {
     /// from the batch, and draws weights and images from `seed`.
     ///
     /// # Errors
-    /// Returns [`ZeroCostError::TooFew`] if there are too few batches or images.
+    /// Returns [`ZeroCostError::TooFew`] if there are too few batches or images, and [`ZeroCostError::OfList`] for a score of a list.
     pub fn new(
         score: Score,
         executor: &'a mut dyn Inspect,
@@ -53,6 +53,9 @@ impl<'a> ZeroCostScorer<'a> {
         kind: Weights,
         seed: u64,
     ) -> Result<Self, ZeroCostError> {
+        if score.parts() != [score] {
+            return Err(ZeroCostError::OfList(score));
+        }
         let few = |what, found, needed| Err(ZeroCostError::TooFew { score, what, found, needed });
         let needed = if score == Score::Zico { 2 } else { usize::from(score.reads_images()) };
         if batches.len() < needed {
@@ -75,10 +78,7 @@ impl<'a> ZeroCostScorer<'a> {
         if let Some(value) = structural(self.score, graph, self.executor.layout()) {
             return Ok(ScoreValue { value, reason: None });
         }
-        let lean = graph.without_zero_terms();
-        // Of a network that does not depend on its images, everything would go.
-        let reads_images = lean.nodes().iter().any(|node| node.op == Op::Input);
-        let graph = if reads_images { lean } else { graph.clone() };
+        let graph = lean(graph);
         let graph = &match self.kind {
             Weights::Initial => graph.with_plain_norms(),
             Weights::Trained => graph,
@@ -96,6 +96,11 @@ impl<'a> ZeroCostScorer<'a> {
             Score::L2Norm => Ok(saliency::l2_norm(self, graph)),
             Score::Zen => zen::zen(self, graph, self.seed),
             Score::Zico => zico::zico(self, graph),
+            Score::Grasp => grasp::grasp(self, graph),
+            Score::AzNasExpressivity => az_nas::expressivity(self, graph),
+            Score::AzNasProgressivity => az_nas::progressivity(self, graph),
+            Score::AzNasTrainability => az_nas::trainability(self, graph, self.seed),
+            Score::AzNas => unreachable!("`ZeroCostScorer::new` refuses it"),
             Score::Params | Score::Flops | Score::ActiveConvParams | Score::ConvDepth | Score::Pools => {
                 unreachable!("`structural` has computed it")
             }
@@ -133,6 +138,14 @@ impl<'a> ZeroCostScorer<'a> {
     pub(crate) fn weight(&self, id: WeightId) -> &[f32] {
         &self.weights[self.executor.layout().range(id)]
     }
+}
+
+/// Returns the graph without zeros in sums that have other terms.
+pub(crate) fn lean(graph: &Graph) -> Graph {
+    let lean = graph.without_zero_terms();
+    // Of a network that does not depend on its images, everything would go.
+    let reads_images = lean.nodes().iter().any(|node| node.op == Op::Input);
+    if reads_images { lean } else { graph.clone() }
 }
 
 /// Returns the weights of all convolutions and linear layers of a graph, without biases, each once.

@@ -128,11 +128,11 @@ pub enum PadaError {
         reason: String,
     },
     /// No published architecture of the space has the name.
-    #[error("there is no published architecture {name:?}; the known names are {known}")]
+    #[error("there is no published architecture {name:?}; {known}")]
     UnknownName {
         /// The name.
         name: String,
-        /// The known names.
+        /// The nearest names, as a sentence.
         known: String,
     },
     /// Another process uses the folder.

@@ -15,16 +15,17 @@ pub use config::{
     GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule, LastSplit, NormalizeDigits,
     PathsConfig, RankArchs, RankBudget, RankConfig, RankSplit, Recalibration, RetrainConfig, RetrainNetwork,
     RetrainSettings, RunConfig, SkeletonName, SpaceName, SplitConfig, SplitSchedule, StandAloneConfig,
-    SupernetConfig, TestConfig, TrainPart, TruthName, UpdateConfig, WidthsName, config_tables,
+    SupernetConfig, TestConfig, TrainPart, TruthName, UpdateConfig, WidthsName, config_tables, in_home,
     retrain_config_tables, search_space,
 };
 pub use error::{ErrorKind, PadaError, with_causes};
 pub use eval::arch_files::{
-    check_output, check_scores_file, read_archs, read_score_column, read_scores, write_file, write_ranking,
-    write_scores, write_zero_cost,
+    ScoreFile, ScoresRead, Undefined, check_output, check_scores_file, read_archs, read_score_column,
+    read_scores, write_file, write_ranking, write_scores, write_zero_cost,
 };
 pub use eval::cost::StandAloneNet;
 pub use eval::evaluation::Evaluation;
+pub use eval::fusion::read_baselines;
 pub use eval::ranking::Ranked;
 pub use eval::score_job::{ScoreJob, Scored, zero_cost_scores};
 pub use eval::tables::Tables;
@@ -59,5 +60,6 @@ pub use run::session::Session;
 pub use run::trained_run::{SubSupernet, TrainedRun};
 pub use search::score_cache::read_search_scores;
 pub use search::{
-    FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run, search_weights,
+    FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, TableScores, search_method,
+    search_run, search_table, search_weights,
 };

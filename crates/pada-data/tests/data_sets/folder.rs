@@ -41,6 +41,49 @@ fn opened(folder: &Path) -> [ImageFolder; 2] {
 }
 
 #[test]
+fn folders_in_a_class_and_other_endings_are_read() {
+    let folder = data_set(&FILES);
+    for (file, photo) in [
+        ("train/ant/images/2.jpeg", "colour.jpeg"),
+        ("train/ant/images/@eaDir/2.jpeg", "colour.jpeg"),
+        ("train/ant/3.jpe", "colour.jpeg"),
+        ("train/ant/4.jfif", "colour.jpeg"),
+        ("train/ant/5.webp", "colour.jpeg"),
+    ] {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(photograph(photo), path).unwrap();
+    }
+    let [train, _] = opened(folder.path());
+    assert_eq!(train.labels.iter().filter(|&&label| label == 0).count(), 4);
+}
+
+#[test]
+fn the_python_version_of_cifar_is_named() {
+    let folder = TempDir::new().unwrap();
+    let inner = folder.path().join("cifar-10-batches-py");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::write(inner.join("batches.meta"), "").unwrap();
+    for path in [folder.path(), &inner] {
+        let error = open(path.to_str().unwrap(), Path::new("data"), None).unwrap_err();
+        assert!(matches!(&error, DataError::PythonVersion { path } if *path == inner), "{error}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_broken_link_counts_as_damaged() {
+    let folder = data_set(&FILES);
+    std::os::unix::fs::symlink("nowhere", folder.path().join("train/ant/broken.jpeg")).unwrap();
+    let [train, _] = opened(folder.path());
+    assert!(
+        matches!(train.center_crops(10), Err(DataError::Io { path, .. }) if path.ends_with("broken.jpeg"))
+    );
+    let [train, _] = ImageFolder::open(folder.path(), SIZE, Damaged::Skip).unwrap();
+    assert_eq!((train.len(), train.center_crops(10).unwrap().len()), (5, 4));
+}
+
+#[test]
 fn classes_are_sorted_by_name_and_images_are_round_robin() {
     let folder = data_set(&FILES);
     let [train, val] = opened(folder.path());

@@ -193,7 +193,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
             match (&op.kind, write_mode) {
                 (Kind::Linear { source, weight, .. }, write_mode) => {
                     let gradient = &gradient[..plan.buffers[op.out].shape.channels];
-                    let (x, weight) = (self.vector(&others, *source), self.host.weight(*weight));
+                    let (x, kernel) = (self.vector(&others, *source), self.kernels.host.weight(*weight));
                     if let Some(first) = op.products {
                         let pixel = (others.buffer(plan, op.out), gradient);
                         set_products(std::iter::once(pixel), &mut place.products[first..][..gradient.len()]);
@@ -211,7 +211,12 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                             (0..buffer.shape.pixels()).map(move |pixel| pixel * buffer.stride + c)
                         });
                         let mut input_grad = x;
-                        V::dispatch(LinearInputGradient { weight, gradient, out: &mut input_grad });
+                        V::dispatch(LinearInputGradient { weight: kernel, gradient, out: &mut input_grad });
+                        if let Some(weight) = self.kernels.moved(*weight) {
+                            let mut moved = vec![T::ZERO; input_grad.len()];
+                            V::dispatch(LinearInputGradient { weight, gradient, out: &mut moved });
+                            input_grad.iter_mut().zip(moved).for_each(|(grad, moved)| *grad += moved);
+                        }
                         places.zip(input_grad).for_each(|(place, grad)| out[place] += grad);
                     }
                 }

@@ -38,7 +38,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
             Kind::Conv(conv) => {
                 self.pad_input(conv, &others, scratch);
                 let bias = conv.bias.map(|id| {
-                    let bias = self.host.weight(id).iter().map(|&b| T::from_f32(b));
+                    let bias = self.kernels.host.weight(id).iter().map(|&b| T::from_f32(b));
                     bias.chain(std::iter::repeat(T::ZERO)).take(stride).collect::<Vec<T>>()
                 });
                 let direction = Direction::forward(&conv.geometry, bias.as_deref());
@@ -129,8 +129,14 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                 V::dispatch(Gate { x, affine, act: gated.act, factors: &factors, out });
             }
             Kind::Linear { source, weight, bias } => {
-                let (weight, bias) = (self.host.weight(*weight), self.host.weight(*bias));
-                V::dispatch(Linear { x: &self.vector(&others, *source), weight, bias, out });
+                let host = self.kernels.host;
+                let (x, bias) = (self.vector(&others, *source), host.weight(*bias));
+                V::dispatch(Linear { x: &x, weight: host.weight(*weight), bias, out });
+                if let Some(weight) = self.kernels.moved(*weight) {
+                    let (bias, mut moved) = (vec![0.0; bias.len()], vec![T::ZERO; out.len()]);
+                    V::dispatch(Linear { x: &x, weight, bias: &bias, out: &mut moved });
+                    out.iter_mut().zip(moved).for_each(|(out, moved)| *out += moved);
+                }
             }
             Kind::Difference { .. } | Kind::Signs { .. } => {
                 unreachable!("`forward` calls other functions for it")

@@ -3,7 +3,7 @@
 mod backward;
 mod forward;
 
-use pada_exec::{HostWeights, Images};
+use pada_exec::Images;
 
 use crate::geometry::{Geometry, Padded, Phase};
 use crate::kernels::{
@@ -14,12 +14,12 @@ use crate::plan::{Backward, Buffer, BufferId, ConvOp, Dropped, Kind, Op, Plan, S
 use crate::shard::Shard;
 use crate::simd::{Number, Unit, Vector};
 use crate::statistics::Coefficients;
-use crate::weights::Packed;
+use crate::weights::{Kernels, Packed};
 
 /// The inputs that all images of a pass share.
 pub(crate) struct Pass<'a, V: Vector> {
     pub(crate) plan: &'a Plan,
-    pub(crate) host: &'a HostWeights,
+    pub(crate) kernels: Kernels<'a>,
     pub(crate) packed: Packed<'a, V::Elem, V::Unit>,
     pub(crate) coefficients: &'a Coefficients<V::Elem>,
     /// The images of this process.

@@ -66,22 +66,22 @@ pub(crate) trait Unit: Copy + Send + Sync + Default + std::fmt::Debug + 'static 
     const PER: usize;
 
     /// Sets one of its numbers.
-    fn set(&mut self, part: usize, value: f32);
+    fn set(&mut self, part: usize, value: f64);
 }
 
 impl Unit for f32 {
     const PER: usize = 1;
 
-    fn set(&mut self, _: usize, value: f32) {
-        *self = value;
+    fn set(&mut self, _: usize, value: f64) {
+        *self = value as f32;
     }
 }
 
 impl Unit for f64 {
     const PER: usize = 1;
 
-    fn set(&mut self, _: usize, value: f32) {
-        *self = value.into();
+    fn set(&mut self, _: usize, value: f64) {
+        *self = value;
     }
 }
 
@@ -93,9 +93,9 @@ pub(crate) struct Pair(u32);
 impl Unit for Pair {
     const PER: usize = 2;
 
-    fn set(&mut self, part: usize, value: f32) {
+    fn set(&mut self, part: usize, value: f64) {
         let shift = 16 * part;
-        self.0 = self.0 & !(0xFFFF << shift) | u32::from(to_bf16(value)) << shift;
+        self.0 = self.0 & !(0xFFFF << shift) | u32::from(to_bf16(value as f32)) << shift;
     }
 }
 

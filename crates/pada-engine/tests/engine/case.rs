@@ -95,7 +95,17 @@ impl Case {
 
     /// Compares the engine, in f64 and in f32 with every instruction set, with candle in f64.
     pub(crate) fn check(&self, graph: &Graph, what: &str) {
+        self.check_against(&self.step(&mut self.candle(), graph), graph, what);
+    }
+
+    /// Compares a graph and its simplified form with candle's result for the graph.
+    pub(crate) fn check_both(&self, graph: &Graph, what: &str) {
         let theirs = self.step(&mut self.candle(), graph);
+        self.check_against(&theirs, graph, what);
+        self.check_against(&theirs, &graph.simplified(), &format!("{what} simplified"));
+    }
+
+    fn check_against(&self, theirs: &StepResult, graph: &Graph, what: &str) {
         let ours = self.step(&mut self.engine(Precision::F64, Isa::Portable), graph);
         let off = distance(&ours.logits, &theirs.logits);
         assert!(off < 1e-6, "{what}: logits off by {off}");

@@ -1,8 +1,8 @@
 //! `Inspect` on graphs that no search space has is compared with definitions, with the engine's training pass, and with finite differences.
 
-use pada_engine::Isa;
+use pada_engine::{Engine, Isa};
 use pada_exec::{Batch, Executor, Images, Inspect, Inspection, LossSpec, Objective, Precision, State};
-use pada_graph::{Graph, NodeId, Op};
+use pada_graph::{Graph, GraphBuilder, Init, NodeId, Op, Shape, WeightLayout, WeightSpec};
 use proptest::prelude::*;
 
 use crate::case::{Case, ISAS, distance, noise};
@@ -15,6 +15,7 @@ const FORWARD: Inspection<'_> = Inspection {
     image_gradient: false,
     signs: false,
     products: false,
+    moved_kernels: None,
 };
 
 /// The value of a node for all images, in f64.
@@ -50,6 +51,7 @@ proptest! {
                 image_gradient: true,
                 signs: true,
                 products: true,
+                moved_kernels: None,
             };
             let seen = inspected.inspect(&graph, &images, &inspection).unwrap();
             let [ours, theirs] = [&inspected, &trained].map(|engine| engine.read(State::Gradient));
@@ -134,4 +136,69 @@ proptest! {
         prop_assert!((slope - predicted).abs() < 2e-2 * size.max(0.1), "slope {slope}, predicted {predicted}, size {size}");
         prop_assert!(engine.read(State::Gradient).iter().all(|&g| g == 0.0), "nobody asked for the gradient of the weights");
     }
+
+    #[test]
+    fn the_gradient_of_moved_kernels_is_that_of_an_engine_with_these_weights(recipe in recipes()) {
+        let (case, graph) = recipe.build();
+        let graph = without_sides(&graph);
+        let images = Images::given(&case.pixels, case.shape);
+        let mut weights = case.weights.clone();
+        for node in graph.nodes() {
+            let kernel = match &node.op {
+                Op::Conv(conv) => conv.weight,
+                Op::Linear { weight, .. } => *weight,
+                _ => continue,
+            };
+            let range = case.layout.range(kernel);
+            weights[range.clone()].iter_mut().zip(&case.weights[range]).for_each(|(moved, w)| *moved = w * 1.25);
+        }
+        // Exact, because both numbers are of similar size (Sterbenz).
+        let moves: Vec<f32> = weights.iter().zip(&case.weights).map(|(moved, w)| moved - w).collect();
+        let gradient = |weights: &[f32], moves: &[f32]| {
+            let mut engine = Engine::new(case.layout.clone(), weights.to_vec(), Precision::F64);
+            let objective = Some(Objective::CrossEntropy(&case.labels));
+            let inspection = Inspection { objective, moved_kernels: Some(moves), ..FORWARD };
+            let found = engine.inspect(&graph, &images, &inspection).unwrap().kernel_gradient;
+            assert!(engine.read(State::Gradient).iter().all(|&g| g == 0.0), "nobody asked for it in f32");
+            assert_eq!(engine.read(State::Weights), weights);
+            found
+        };
+        let zeros = vec![0.0; weights.len()];
+        let (moved, expected) = (gradient(&case.weights, &moves), gradient(&weights, &zeros));
+        let size = expected.iter().fold(1e-3_f64, |size, g| size.max(g.abs()));
+        let off = moved.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / size;
+        prop_assert!(off < 1e-9, "off by {off}");
+        let mut engine = Engine::new(case.layout.clone(), weights.clone(), Precision::F64);
+        let objective = Some(Objective::CrossEntropy(&case.labels));
+        engine.inspect(&graph, &images, &Inspection { objective, weight_gradient: true, ..FORWARD }).unwrap();
+        for (place, (g, expected)) in engine.read(State::Gradient).into_iter().zip(&expected).enumerate() {
+            // Weights that are no kernels have a gradient of 0 here.
+            let off = if *expected == 0.0 { 0.0 } else { (f64::from(g) - expected).abs() / size };
+            prop_assert!(off < 1e-6, "{place}: {g}, expected {expected}");
+        }
+    }
+}
+
+#[test]
+fn moved_kernels_need_f64_and_one_number_per_weight() {
+    let mut layout = WeightLayout::new();
+    let mut push = |name: &str, shape: Vec<usize>| {
+        layout.push(WeightSpec { name: name.into(), shape, init: Init::Constant(0.5), owner: None })
+    };
+    let classifier = (push("weight", vec![4, 3]), push("bias", vec![4]));
+    let shape = Shape::new(3, 2, 2);
+    let mut g = GraphBuilder::new(&layout);
+    let x = g.input(shape);
+    let graph = g.classified(x, classifier).unwrap();
+    let pixels = noise(2 * shape.numel(), 3);
+    let error = |precision: Precision, moves: &[f32]| {
+        let mut engine = Engine::new(layout.clone(), vec![0.5; layout.numel()], precision);
+        let inspection =
+            Inspection { objective: Some(Objective::Sum), moved_kernels: Some(moves), ..FORWARD };
+        engine.inspect(&graph, &Images::given(&pixels, shape), &inspection).unwrap_err().to_string()
+    };
+    let few = error(Precision::F64, &[0.0; 3]);
+    assert!(few.contains("3 numbers to move 16 weights"), "{few}");
+    let inexact = error(Precision::F32, &[0.0; 16]);
+    assert!(inexact.contains("Precision::F64"), "{inexact}");
 }

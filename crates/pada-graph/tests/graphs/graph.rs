@@ -129,3 +129,42 @@ fn only_statistics_of_the_batch_take_constants_away() {
     let graph = net.lower(&Nb201::new().parse("333333").unwrap()).unwrap();
     assert!((0..graph.nodes().len()).all(|i| !graph.cancels_bias(NodeId(i))));
 }
+
+#[test]
+fn blocks_are_the_stem_and_every_cell_and_stay_so_in_a_smaller_graph() {
+    let net = net(Shape::new(3, 8, 8));
+    let graph = |digits: &str| net.lower(&Nb201::new().parse(digits).unwrap()).unwrap();
+    let full = graph("321403");
+    let shapes = |graph: &pada_graph::Graph| {
+        graph.blocks().iter().map(|&id| graph.node(id).shape.channels).collect::<Vec<_>>()
+    };
+    for same in [full.simplified(), full.without_norms(), full.without_zero_terms(), full.with_plain_norms()]
+    {
+        assert_eq!(shapes(&same), [4, 4, 8, 8, 16, 16]);
+    }
+    // Only skip connections: a cell has the output of the block before it.
+    let skips = graph("000100").simplified();
+    let blocks = skips.blocks();
+    assert_eq!(shapes(&skips), [4, 4, 8, 8, 16, 16]);
+    assert!((0..6).step_by(2).all(|block| blocks[block] == blocks[block + 1]), "{blocks:?}");
+    // A part of the graph has the blocks that it contains.
+    assert_eq!(shapes(&full.up_to(full.blocks()[2])), [4, 4, 8]);
+}
+
+#[test]
+fn a_part_between_two_nodes_reads_only_the_first() {
+    let net = net(Shape::new(3, 8, 8));
+    let graph = net.lower(&Nb201::new().parse("000300").unwrap()).unwrap().simplified();
+    let names =
+        |graph: &pada_graph::Graph| graph.nodes().iter().map(|node| node.op.name()).collect::<Vec<_>>();
+    let blocks = graph.blocks();
+    let cell = graph.between(blocks[0], blocks[1]).unwrap();
+    assert_eq!(names(&cell), ["input", "relu", "convolution", "batch norm"]);
+    assert_eq!(cell.nodes()[0].shape, Shape::new(4, 8, 8));
+    assert_eq!(names(&graph.between(blocks[1], blocks[1]).unwrap()), ["input"]);
+    // From the ReLU of the residual block, its other branch is missing.
+    let inside = graph.between(blocks[1], blocks[2]).unwrap();
+    assert_eq!(inside.output().shape, Shape::new(8, 4, 4));
+    let relu = (blocks[1].0 + 1..blocks[2].0).map(NodeId).find(|&id| graph.node(id).op == Op::Relu);
+    assert!(graph.between(relu.unwrap(), blocks[2]).is_none());
+}

@@ -84,8 +84,10 @@ impl Lower for MacroNet {
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.input);
         let mut x = apply(&mut g, x, &self.stem)?;
+        g.end_block(x);
         for (ops, &op) in self.layers.iter().zip(arch.choices()) {
             x = ops[usize::from(op)].apply(&mut g, x)?;
+            g.end_block(x);
         }
         let x = apply(&mut g, x, &self.head)?;
         g.classified(x, self.classifier)

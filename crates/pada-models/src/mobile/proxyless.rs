@@ -77,12 +77,15 @@ impl Lower for ProxylessNet {
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.input);
         let x = apply(&mut g, x, &self.stem)?;
+        g.end_block(x);
         let mut x = self.first.apply(&mut g, x)?;
+        g.end_block(x);
         for (ops, &op) in self.layers.iter().zip(arch.choices()) {
             // A digit without a block is a skip.
             if let Some(block) = ops.get(usize::from(op)) {
                 x = block.apply(&mut g, x)?;
             }
+            g.end_block(x);
         }
         let x = apply(&mut g, x, &self.head)?;
         g.classified(x, self.classifier)

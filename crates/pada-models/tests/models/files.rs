@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use pada_graph::{Init, Lower, Shape, WeightLayout, WeightSpec};
-use pada_models::{CHECKPOINT_PREFIX, WeightsError, read_weights, to_safetensors};
+use pada_models::{CHECKPOINT_PREFIX, WeightsError, read_weights, read_weights_under, to_safetensors};
 use pada_models::{Nb201Net, Norms};
 
 fn layout() -> WeightLayout {
@@ -103,7 +103,7 @@ fn a_tensor_of_another_shape_or_type_is_named() {
     };
     for tensor in [
         Tensor::zeros(11, DType::F32, &Device::Cpu).unwrap(),
-        Tensor::zeros(10, DType::F64, &Device::Cpu).unwrap(),
+        Tensor::zeros(10, DType::I64, &Device::Cpu).unwrap(),
     ] {
         let error = refused(bias(tensor));
         assert!(
@@ -135,7 +135,22 @@ fn files_that_are_no_weights_are_refused() {
     let cut = &whole[..whole.len() / 2];
     assert!(matches!(read("b.safetensors", cut), WeightsError::Unreadable { format: "safetensors", .. }));
     assert!(matches!(read("c.pt", b"junk"), WeightsError::Unreadable { format: "PyTorch", .. }));
-    assert!(matches!(read("d.bin", b""), WeightsError::UnknownFormat { .. }));
+    assert!(matches!(read("d.bin", b"junk"), WeightsError::UnknownFormat { .. }));
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let mut tar = vec![0; 512];
+    tar[257..262].copy_from_slice(b"ustar");
+    for name in ["e.safetensors", "e.pt", "e.bin"] {
+        for (bytes, word) in [
+            (&b""[..], "empty"),
+            (lfs, "git lfs pull"),
+            (b"\n<!DOCTYPE html><html></html>", "a web page"),
+            (&tar, "PyTorch 0.1"),
+        ] {
+            let error = read(name, bytes);
+            assert!(matches!(error, WeightsError::NotWeights { .. }), "{error}");
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
     let absent = read_weights(&folder.path().join("no.pt"), &layout()).unwrap_err();
     assert!(matches!(absent, WeightsError::Io { .. }), "{absent}");
 }
@@ -206,6 +221,48 @@ fn views_of_a_pytorch_storage_are_read_as_pytorch_reads_them() {
     }
     archive.finish().unwrap();
     assert_eq!(read_weights(&path, &layout_of(vec![2, 3])).unwrap(), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+}
+
+/// `tests/data/make_variants.py` saves the same tensor as other projects do.
+#[test]
+fn the_forms_in_which_other_projects_save_weights_load() {
+    let (no_weights, module) = ("no_weights.pt", "module.pt");
+    let folder = fixture("variants");
+    let mut read = 0;
+    for file in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if !(file.ends_with(no_weights) || file.ends_with(module)) {
+            assert_eq!(read_weights(&file, &layout_of(vec![3])).unwrap(), [0.5, -2.0, 3.0], "{file:?}");
+            read += 1;
+        }
+    }
+    assert_eq!(read, 22);
+    for (name, word) in [(no_weights, "its keys are epoch, losses"), (module, "model.state_dict()")] {
+        let error = read_weights(&folder.join(name), &layout_of(vec![3])).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_key_chooses_among_the_state_dicts_of_a_file() {
+    let (path, layout) = (fixture("variants/two.pt"), layout_of(vec![3]));
+    assert_eq!(read_weights_under(&path, &layout, "ema").unwrap(), [1.5, -1.0, 4.0]);
+    let error = read_weights_under(&path, &layout, "model").unwrap_err().to_string();
+    assert!(error.contains(r#"it has "ema", "state_dict""#), "{error}");
+    let nested = read_weights_under(&fixture("variants/nested.pt"), &layout, "model.state_dict");
+    assert_eq!(nested.unwrap(), [0.5, -2.0, 3.0]);
+}
+
+#[test]
+fn numbers_of_sixteen_and_64_bits_are_converted() {
+    let folder = tempfile::tempdir().unwrap();
+    for dtype in [DType::F16, DType::BF16, DType::F64] {
+        let path = changed(folder.path(), |tensors| {
+            let bias = Tensor::full(0.5f32, 10, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            tensors.insert("classifier.bias".into(), bias);
+        });
+        let values = read_weights(&path, &layout()).unwrap();
+        assert_eq!(values[values.len() - 10..], [0.5; 10], "{dtype:?}");
+    }
 }
 
 fn one_weight() -> WeightLayout {

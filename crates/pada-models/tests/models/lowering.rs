@@ -3,6 +3,7 @@ use pada_exec::{Decayed, HostWeights, SgdStep, UnusedWeights};
 use pada_graph::{Cost, GraphError, Lower, Shape};
 use pada_models::{DartsNet, DartsSize, MacroNet, Nb201Net, Norms, ProxylessNet};
 use pada_space::{Arch, Nb201, SearchSpace};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 #[test]
 fn running_statistics_are_no_weights() {
@@ -66,4 +67,30 @@ fn architectures_of_another_space_are_refused() {
     let (good, bad) = (Arch::new([3; 6]), Arch::new([3; 5]));
     assert!(matches!(net.lower_aligned(&good, &bad, 1.0), Err(GraphError::Arch(_))));
     assert!(matches!(net.lower_aligned(&bad, &good, 1.0), Err(GraphError::Arch(_))));
+}
+
+#[test]
+fn networks_are_chains_of_a_stem_and_their_layers_but_for_darts() {
+    let image = Shape::new(3, 64, 64);
+    let space = pada_space::Proxyless::new(pada_space::ProxylessWidths::SEARCH);
+    let proxyless = ProxylessNet::new(&pada_space::ProxylessWidths::SEARCH, image, 10, Norms::Affine);
+    let darts = DartsNet::new(DartsSize { channels: 4, layers: 3, ..DartsSize::CIFAR }, Norms::Affine);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let cases: [(&dyn Lower, Arch, usize); 4] = [
+        (&Nb201Net::new(4, 2, image, 10, Norms::Plain), Nb201::new().parse("321403").unwrap(), 1 + 3 * 2 + 2),
+        (
+            &MacroNet::new(image, 10, Norms::Affine),
+            pada_space::NasBenchMacro.parse("01201201").unwrap(),
+            1 + 8,
+        ),
+        (&proxyless, space.sample(&mut rng), 1 + 1 + 21),
+        (&darts, pada_space::Darts.sample(&mut rng), 0),
+    ];
+    for (net, arch, blocks) in cases {
+        let graph = net.lower(&arch).unwrap();
+        assert_eq!(graph.blocks().len(), blocks, "{arch}");
+        for pair in graph.blocks().windows(2) {
+            assert!(graph.between(pair[0], pair[1]).is_some(), "{arch}");
+        }
+    }
 }

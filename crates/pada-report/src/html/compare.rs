@@ -93,7 +93,11 @@ fn differences(run: &RunView, first: &RunView) -> Option<[Option<Difference>; 2]
     let others: Vec<f64> = others.into_values().map(|(predicted, _)| predicted).collect();
     let metrics = [PairedMetric::TauB, PairedMetric::PAtTop { fraction: 0.05 }];
     let [own, others] = [[own], [others]];
-    Some(metrics.map(|metric| paired_difference(&own, &others, &truth, metric, &Bootstrap::default()).ok()))
+    let difference = |metric| {
+        let compute = |bootstrap: &Bootstrap| paired_difference(&own, &others, &truth, metric, bootstrap);
+        Bootstrap::bca().or_percentiles(compute).ok()
+    };
+    Some(metrics.map(difference))
 }
 
 /// A paired difference with its interval below it.

@@ -91,6 +91,9 @@ fn table() -> MethodTable {
     second.tau_b_difference = Some(Difference::new(0.0125, interval, 2));
     let gm = name("gm", "GM", RowGroup::Paper, Some(blank));
     let none = name("unbiased", "unbiased losses", RowGroup::Beyond, None);
+    let zero_cost = record(0, &good).ranking.unwrap().agreements[0].zero_cost.clone();
+    let mut fused = RankingRow::fused("spos".into(), "SPOS", &[record(0, &good), record(1, &good)]).unwrap();
+    fused.tau_b_difference = Some(Difference::new(0.955, Interval::new(0.9, 0.99, 0.95, 2000), 2));
     MethodTable {
         title: "Table 1, preset mini".into(),
         notes: vec!["quick".into()],
@@ -101,7 +104,9 @@ fn table() -> MethodTable {
             second,
             MethodRow::of(none, &[], &[1]),
         ],
-        zero_cost: record(0, &good).ranking.unwrap().agreements[0].zero_cost.clone(),
+        rankings: std::iter::once(fused).chain(zero_cost.iter().map(RankingRow::zero_cost)).collect(),
+        best_zero_cost: Some("#params".into()),
+        zero_cost,
         ceiling: Some(Ceiling { tau_b: 0.9, seeds: 3, archs: 40 }),
         failed: vec![FailedTrial { trial: "gm, seed 0".into(), reason: "no such rule".into() }],
         missing: 2,
@@ -129,13 +134,30 @@ fn of_a_supernet_that_was_split_the_last_epochs_of_all_parts_count() {
 fn rows_of_the_csv_have_as_many_cells_as_its_head_and_json_keeps_everything() {
     let csv = table().to_csv();
     let lines: Vec<&str> = csv.lines().collect();
-    assert_eq!(lines.len(), 1 + 4 + 1);
-    let cells = |line: &str| line.replace("\"PA, paths only\"", "PA").split(',').count();
+    assert_eq!(lines.len(), 1 + 4 + 2);
+    assert!(lines[5].starts_with("spos,\"SPOS, fused\",fused,2,,40,"), "{}", lines[5]);
+    assert!(lines[5].ends_with(",0.955,0.9,0.99,,,"), "{}", lines[5]);
+    assert!(lines[6].starts_with("#params,#params,zero-cost,,,40,"), "{}", lines[6]);
+    let cells = |line: &str| {
+        line.replace("\"PA, paths only\"", "PA").replace("\"SPOS, fused\"", "SPOS").split(',').count()
+    };
     for line in &lines {
         assert_eq!(cells(line), cells(lines[0]), "{line}");
     }
     let json = serde_json::to_string(&table()).unwrap();
     assert_eq!(serde_json::from_str::<MethodTable>(&json).unwrap(), table());
+}
+
+#[test]
+fn a_table_without_rankings_shows_its_baselines() {
+    let mut json = serde_json::to_value(table()).unwrap();
+    let fields = json.as_object_mut().unwrap();
+    assert!(fields.remove("rankings").is_some() && fields.remove("best_zero_cost").is_some());
+    let earlier: MethodTable = serde_json::from_value(json).unwrap();
+    assert!(earlier.rankings.is_empty());
+    let (markdown, csv) = (earlier.to_markdown(), earlier.to_csv());
+    assert!(markdown.contains("| #params | – | 0.045 |") && !markdown.contains("SPOS, fused"), "{markdown}");
+    assert!(csv.lines().last().unwrap().starts_with("#params,#params,zero-cost,"), "{csv}");
 }
 
 #[test]

@@ -183,7 +183,8 @@ impl Genotype {
     /// Returns [`SpaceError::Malformed`], or [`SpaceError::UnknownOp`] with the index of the edge as its decision.
     pub fn parse(text: &str) -> Result<Self, SpaceError> {
         let text = text.trim();
-        let genotype = if text.starts_with('{') {
+        // A Python dict has single quotes.
+        let genotype = if text.starts_with('{') && !text.contains(['\'', '\u{2019}', '(']) {
             from_json(text).map_err(|reason| notation::malformed(text, reason))?
         } else {
             notation::parse(text)?

@@ -15,22 +15,49 @@ pub(super) fn malformed(text: &str, reason: String) -> SpaceError {
     SpaceError::Malformed { text: text.to_owned(), reason, space: super::NAME, example: EXAMPLE }
 }
 
-/// Parses `[name =] [Genotype(] field=value, ... [)]` with the fields in any order. [`Genotype::check`] checks the edges.
-pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
-    let mut p = Parser { text, rest: text };
-    if p.starts_assignment() {
-        p.word()?;
-        p.expect('=')?;
+/// Replaces the quotes of typeset texts, and cuts what stands around `Genotype(…)`: a log line, a module name, the text behind it.
+fn tidy(text: &str) -> String {
+    let text = text.replace(['\u{2018}', '\u{2019}', '\u{201a}', '\u{2032}'], "'");
+    let text = text.replace(['\u{201c}', '\u{201d}', '\u{2033}'], "\"");
+    let Some(start) = text.find("Genotype(") else { return text };
+    let call = &text[start..];
+    let mut depth = 0_usize;
+    for (at, c) in call.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 1 => return call[..=at].to_owned(),
+            ')' => depth -= 1,
+            _ => {}
+        }
     }
-    let call = p.rest.trim_start().starts_with("Genotype");
-    if call {
+    call.to_owned()
+}
+
+/// Parses `Genotype(field=value, ...)`, `field=value, ...` or `{'field': value, ...}` with the fields in any order. Text around
+/// `Genotype(…)` is ignored, and so are fields whose value is `None`. [`Genotype::check`] checks the edges.
+pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
+    let text = &tidy(text);
+    let mut p = Parser { text, rest: text };
+    let mut close = None;
+    let mut assign = '=';
+    if p.rest.trim_start().starts_with("Genotype") {
         p.word()?;
         p.expect('(')?;
+        close = Some(')');
+    } else if p.take('{') {
+        close = Some('}');
+        assign = ':';
     }
     let (mut edges, mut concats) = ([const { None }; 2], [const { None }; 2]);
     loop {
-        let field = p.word()?;
-        p.expect('=')?;
+        let field = if assign == ':' { p.quoted()? } else { p.word()? };
+        p.expect(assign)?;
+        if p.take_word("None") {
+            if !p.take(',') || p.at_end(close) {
+                break;
+            }
+            continue;
+        }
         let cell = usize::from(field.starts_with("reduce"));
         let again = match field {
             "normal" | "reduce" => edges[cell].replace(p.edges()?).is_some(),
@@ -40,12 +67,12 @@ pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
         if again {
             return Err(malformed(text, format!("{field} is given twice")));
         }
-        if !p.take(',') || p.at_end(call) {
+        if !p.take(',') || p.at_end(close) {
             break;
         }
     }
-    if call {
-        p.expect(')')?;
+    if let Some(close) = close {
+        p.expect(close)?;
     }
     if !p.rest.trim_start().is_empty() {
         return Err(p.unexpected("the end"));
@@ -91,12 +118,6 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    /// Returns whether the text starts with `name = Genotype(` rather than `normal=[`.
-    fn starts_assignment(&self) -> bool {
-        let Some((name, value)) = self.rest.split_once('=') else { return false };
-        !name.contains('(') && value.trim_start().starts_with("Genotype")
-    }
-
     fn unexpected(&self, wanted: &str) -> SpaceError {
         let (at, found) = (self.text.len() - self.rest.trim_start().len(), self.rest.trim_start());
         let found = found.chars().next().map_or("the end of the text".to_owned(), |c| format!("{c:?}"));
@@ -117,10 +138,31 @@ impl<'t> Parser<'t> {
         if self.take(wanted) { Ok(()) } else { Err(self.unexpected(&format!("{wanted:?}"))) }
     }
 
-    /// Returns whether no field follows a comma.
-    fn at_end(&self, call: bool) -> bool {
+    /// Takes a word if it comes next.
+    fn take_word(&mut self, wanted: &str) -> bool {
+        let before = self.rest;
+        let taken = self.word().is_ok_and(|word| word == wanted);
+        if !taken {
+            self.rest = before;
+        }
+        taken
+    }
+
+    /// Parses a word in single or double quotes.
+    fn quoted(&mut self) -> Result<&'t str, SpaceError> {
+        let quote = if self.take('"') { '"' } else { '\'' };
+        if quote == '\'' {
+            self.expect('\'')?;
+        }
+        let word = self.word()?;
+        self.expect(quote)?;
+        Ok(word)
+    }
+
+    /// Returns whether no field follows a comma, where `close` ends the fields.
+    fn at_end(&self, close: Option<char>) -> bool {
         let rest = self.rest.trim_start();
-        if call { rest.starts_with(')') } else { rest.is_empty() }
+        close.map_or(rest.is_empty(), |close| rest.starts_with(close))
     }
 
     /// Parses a word of letters, digits and `_`.
@@ -162,28 +204,50 @@ impl<'t> Parser<'t> {
         Ok(list)
     }
 
+    /// Parses a list of edges, or a list of such lists, one per node.
     fn edges(&mut self) -> Result<Vec<(DartsOp, usize)>, SpaceError> {
-        self.list(['[', ']'], |p, edge| {
-            p.expect('(')?;
-            let quote = if p.take('"') { '"' } else { '\'' };
-            if quote == '\'' {
-                p.expect('\'')?;
+        let inner = self.rest.trim_start().strip_prefix('[').map(str::trim_start);
+        let per_node = inner
+            .is_some_and(|inner| inner.starts_with('[') && inner[1..].trim_start().starts_with(['(', '[']));
+        if !per_node {
+            return self.list(['[', ']'], |p, edge| p.edge(edge));
+        }
+        let mut edges = Vec::new();
+        self.list(['[', ']'], |p, _| {
+            let node = p.list(['[', ']'], |p, edge| p.edge(edges.len() + edge))?;
+            edges.extend(node);
+            Ok(())
+        })?;
+        Ok(edges)
+    }
+
+    /// Parses `('sep_conv_3x3', 1)`, or `('sep_conv_3x3', 1, 0.43)` with a weight that is ignored. The brackets may be square.
+    fn edge(&mut self, edge: usize) -> Result<(DartsOp, usize), SpaceError> {
+        let close = if self.take('[') { ']' } else { ')' };
+        if close == ')' {
+            self.expect('(')?;
+        }
+        let name = self.quoted()?;
+        self.expect(',')?;
+        let from = self.number()?;
+        if self.take(',') {
+            let rest = self.rest.trim_start();
+            let end = rest.find([')', ']']).unwrap_or(rest.len());
+            if !rest[..end].trim().is_empty() && rest[..end].trim().parse::<f64>().is_err() {
+                return Err(self.unexpected("a number"));
             }
-            let name = p.word()?;
-            p.expect(quote)?;
-            p.expect(',')?;
-            let from = p.number()?;
-            p.expect(')')?;
-            let op = DartsOp::ALL.into_iter().find(|op| op.name() == name);
-            let op = op.ok_or_else(|| SpaceError::UnknownOp {
-                text: p.text.to_owned(),
-                op: name.to_owned(),
-                decision: edge,
-                space: super::NAME,
-                valid: valid_ops(&NAMES),
-            })?;
-            Ok((op, from))
-        })
+            self.rest = &rest[end..];
+        }
+        self.expect(close)?;
+        let op = DartsOp::ALL.into_iter().find(|op| op.name() == name);
+        let op = op.ok_or_else(|| SpaceError::UnknownOp {
+            text: self.text.to_owned(),
+            op: name.to_owned(),
+            decision: edge,
+            space: super::NAME,
+            valid: valid_ops(&NAMES),
+        })?;
+        Ok((op, from))
     }
 
     /// Parses `range(2, 6)`, `[2, 3, 4, 5]` or `(2, 3, 4, 5)`.

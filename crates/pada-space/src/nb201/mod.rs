@@ -159,10 +159,16 @@ impl SearchSpace for Nb201 {
         &OP_NAMES
     }
 
-    /// Parses six digits, or the string of the benchmark.
+    /// Parses six digits, also as a list of numbers, or the string of the benchmark, also within the text of its `Structure`.
     fn parse(&self, text: &str) -> Result<Arch, SpaceError> {
         let text = text.trim();
-        if text.starts_with('|') { self.parse_string(text) } else { parse_digits(self, text) }
+        match (text.find('|'), text.rfind('|')) {
+            (Some(first), Some(last)) => {
+                let string: String = text[first..=last].chars().filter(|c| !c.is_whitespace()).collect();
+                self.parse_string(&string)
+            }
+            _ => parse_digits(self, text),
+        }
     }
 
     fn format(&self, arch: &Arch) -> Result<String, SpaceError> {

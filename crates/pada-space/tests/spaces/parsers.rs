@@ -67,3 +67,105 @@ proptest! {
         read_all(&text);
     }
 }
+
+/// The forms in which logs, papers and scripts write the same genotype.
+#[test]
+fn genotypes_are_read_as_other_projects_write_them() {
+    use pada_space::{DARTS_NAMED, Genotype, find_named};
+
+    let text = find_named(DARTS_NAMED, "DARTS_V2").unwrap().text;
+    let expected = Genotype::parse(text).unwrap();
+    let call = expected.to_string();
+    let weighted = each_edge(&call, |op, from| format!("({op}, {from}, 0.43)"));
+    let square = each_edge(&call, |op, from| format!("[{op}, {from}]"));
+    let dict = format!("{{'{}", &call["Genotype(".len()..call.len() - 1]);
+    let dict = dict
+        .replace(", normal_concat=", ", 'normal_concat': ")
+        .replace(", reduce_concat=", ", 'reduce_concat': ");
+    let dict = dict.replace("{'normal=", "{'normal': ").replace(", reduce=", ", 'reduce': ") + "}";
+    for text in [
+        format!("genotypes.{call}"),
+        format!("{call},"),
+        format!("2018-06-27 13:25:46,379 genotype = {call}"),
+        call.replace(", reduce=", ",\n         reduce="),
+        call.replace('\'', "\u{2019}"),
+        format!("{}, connectN=None)", &call[..call.len() - 1]),
+        weighted,
+        square,
+        dict,
+        per_node(&call),
+    ] {
+        assert_eq!(Genotype::parse(&text).as_ref(), Ok(&expected), "{text}");
+    }
+    for wrong in [call.replacen(", 0)", ", 0, many)", 1), call.replacen("normal=", "normal=[", 1)] {
+        assert!(Genotype::parse(&wrong).is_err(), "{wrong}");
+    }
+}
+
+/// Rewrites every edge of a genotype.
+fn each_edge(text: &str, edge: impl Fn(&str, &str) -> String) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("('") {
+        let end = at + rest[at..].find(')').unwrap();
+        let (op, from) = rest[at + 1..end].split_once(", ").unwrap();
+        out += &rest[..at];
+        out += &edge(op, from);
+        rest = &rest[end + 1..];
+    }
+    out + rest
+}
+
+/// Writes a list of edges per node.
+fn per_node(text: &str) -> String {
+    let count = std::cell::Cell::new(0);
+    each_edge(text, |op, from| {
+        count.set(count.get() + 1);
+        let edge = format!("({op}, {from})");
+        if count.get() % 2 == 1 { format!("[{edge}") } else { format!("{edge}]") }
+    })
+}
+
+#[test]
+fn cells_of_nas_bench_201_are_read_as_other_projects_write_them() {
+    use pada_space::{Nb201, SearchSpace};
+
+    let space = Nb201::new();
+    let string = space.format(&space.parse("301010").unwrap()).unwrap();
+    for text in [
+        "[3, 0, 1, 0, 1, 0]".to_owned(),
+        "(3, 0, 1, 0, 1, 0)".to_owned(),
+        "3,0,1,0,1,0".to_owned(),
+        "3 0 1 0 1 0".to_owned(),
+        "'301010'".to_owned(),
+        "\"301010\",".to_owned(),
+        format!("Structure(4 nodes with {string})"),
+        format!("'{string}'"),
+        string.replace('+', " + "),
+    ] {
+        assert_eq!(space.parse(&text).unwrap().to_string(), "301010", "{text}");
+    }
+    for (text, word) in
+        [("1234", "write 001234"), ("12340.0", "write 012340"), ("13714", "the index of a benchmark")]
+    {
+        let error = space.parse(text).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+    assert!(space.parse("[3, 0, 1, 0, 1]").is_err());
+    assert!(space.parse("[3, 0, 1, 0, 1, 12]").is_err());
+}
+
+#[test]
+fn names_of_architectures_are_unique_without_case_and_signs() {
+    use pada_space::{DARTS_NAMED, PROXYLESS_NAMED, find_named};
+
+    for table in [DARTS_NAMED, PROXYLESS_NAMED] {
+        for named in table {
+            for name in
+                [named.name.to_lowercase(), named.name.replace('_', "-"), named.name.replace('_', " ")]
+            {
+                assert_eq!(find_named(table, &name), Some(named), "{name}");
+            }
+        }
+    }
+}

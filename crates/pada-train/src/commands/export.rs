@@ -1,5 +1,5 @@
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use pada::graph::Lower;
@@ -31,9 +31,9 @@ pub(crate) struct Args {
     /// Height and width that photographs are resized to.
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<NonZeroUsize>,
-    /// Output format.
-    #[arg(long, value_enum, default_value = "onnx")]
-    format: Format,
+    /// Output format; the one that the ending of --out tells if not given.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Output file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -59,6 +59,26 @@ enum Format {
     Onnx,
     /// Weights by name, and metadata from which the network can be rebuilt
     Safetensors,
+    /// A state dict of PyTorch, .pt, and beside it a .py file with a module that loads it
+    Pytorch,
+}
+
+impl Format {
+    const ALL: [Self; 3] = [Self::Onnx, Self::Safetensors, Self::Pytorch];
+
+    fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Onnx => &["onnx"],
+            Self::Safetensors => &["safetensors"],
+            Self::Pytorch => &["pt", "pth"],
+        }
+    }
+
+    /// Returns the format that the ending of a file name tells.
+    fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|format| format.endings().contains(&ending.as_str()))
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -101,12 +121,21 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let endings: &[&str] = match args.format {
-        Format::Onnx => &["onnx"],
-        Format::Safetensors => &["safetensors"],
+    let format = match (args.format, Format::of(&args.out)) {
+        (Some(format), _) | (None, Some(format)) => format,
+        (None, None) if args.out.extension().is_none() => Format::Onnx,
+        (None, None) => {
+            let (path, endings) = (args.out.clone(), &["onnx", "safetensors", "pt", "pth"]);
+            return Err(PadaError::WrongEnding { path, endings }.into());
+        }
     };
-    check_output(&args.out, endings, &[&args.weights])?;
-    check_new_file(&args.out, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
+    check_output(&args.out, format.endings(), &[&args.weights])?;
+    let module = args.out.with_extension("py");
+    let files: &[&Path] =
+        if matches!(format, Format::Pytorch) { &[&args.out, &module] } else { &[&args.out] };
+    for file in files {
+        check_new_file(file, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
+    }
     let session = args.common.session()?;
     let images = args.recalibrate.map(Recalibration::over);
     let job = ExportJob {
@@ -128,20 +157,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             );
         }
     }
-    let bytes = match args.format {
+    let bytes = match format {
         Format::Onnx => net.to_onnx()?,
         Format::Safetensors => net.to_safetensors(),
+        Format::Pytorch => {
+            let (state_dict, source) = net.to_pytorch();
+            write_durably(&module, source.as_bytes()).map_err(PadaError::from)?;
+            state_dict
+        }
     };
     write_durably(&args.out, &bytes).map_err(PadaError::from)?;
     let (cost, input) = (net.cost(), net.frozen.input());
     let classes = net.frozen.graph().output().shape.channels;
-    say!(
-        "{arch}: {} parameters, {} MACs, {} bytes in {}",
-        cost.params,
-        cost.macs,
-        bytes.len(),
-        args.out.display()
-    );
+    let (size, stored, out) = (bytes.len(), net.stored(), args.out.display());
+    say!("{arch}: {} parameters, {} MACs; {stored} numbers, {size} bytes in {out}", cost.params, cost.macs);
+    if let [_, module] = files {
+        say!("module     {}", module.display());
+    }
     say!(
         "{INPUT} [{BATCH}, {}, {}, {}] -> {OUTPUT} [{BATCH}, {classes}]",
         input.channels,
@@ -161,6 +193,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 "outputs": value(OUTPUT, json!([BATCH, classes])),
                 "params": cost.params,
                 "macs": cost.macs,
+                "stored": net.stored(),
                 "norms": {
                     "count": net.frozen.norms(),
                     "used_batch_statistics": net.frozen.batch_norms(),

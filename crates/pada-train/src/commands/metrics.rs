@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
+use pada::graph::Shape;
 use pada::metrics::{Bootstrap, Fusion, Metrics, finite_scores, fuse, tau_b_interval};
 use pada::models::DartsSize;
 use pada::nasbench::{
@@ -9,16 +9,26 @@ use pada::nasbench::{
     Nb201Table,
 };
 use pada::space::{Arch, SearchSpace};
-use pada::{PadaError, SpaceName, StandAloneNet, TruthName, read_score_column, read_scores};
-
-/// The argument `ignore_case` of [`ValueEnum::from_str`].
-const CASE_SENSITIVE: bool = false;
+use pada::{ConfigError, PadaError, ScoreFile, ScoresRead, SpaceName, StandAloneNet, TruthName, Undefined};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Predicted scores: a CSV file with the columns arch and accuracy. `FILE.csv:COLUMN` reads another column.
+    /// Predicted scores: a CSV file with the columns arch and accuracy or score, such as the result of a search, or a .npy file of the
+    /// released code of PA&DA. `FILE.csv:COLUMN` reads another column.
     #[arg(long, value_name = "FILE.csv", required_unless_present = "fuse")]
     pred: Option<PathBuf>,
+    /// Column of the scores in the file of --pred; accuracy or score if not given.
+    #[arg(long, value_name = "NAME", conflicts_with = "fuse")]
+    column: Option<String>,
+    /// Smaller scores are better, as with losses.
+    #[arg(long)]
+    lower_is_better: bool,
+    /// Leave out architectures whose score is not a finite number, such as NaN.
+    #[arg(long)]
+    skip_undefined: bool,
+    /// Leave out architectures that --truth does not have.
+    #[arg(long)]
+    common: bool,
     /// Several files of scores of the same architectures, separated by commas, whose ranks are fused. `FILE.csv:COLUMN` reads another
     /// column than accuracy.
     #[arg(long, value_name = "FILE.csv,…", value_delimiter = ',', conflicts_with = "pred")]
@@ -27,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "log-ranks", requires = "fuse")]
     fusion: Fusion,
     /// Stand-alone accuracies: `nb201`, `nb201-cifar100`, `nb201-imagenet16`, `mini`, `nas-bench-macro`, `darts-214`,
-    /// `darts-1000`, or a CSV file with the columns arch and accuracy.
+    /// `darts-1000`, or a CSV file with the columns arch and accuracy. A .npy file of the released code of PA&DA has them as `target`.
     #[arg(long, value_name = "FILE.csv|TABLE")]
     truth: String,
     /// Search space, if --truth is a CSV file; a benchmark table implies its space.
@@ -45,36 +55,60 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let table = TruthName::from_str(&args.truth, CASE_SENSITIVE).ok();
+    let truth_file = Path::new(&args.truth);
+    let table = TruthName::find(&args.truth).filter(|_| !truth_file.is_file());
+    if table.is_none() && !truth_file.exists() {
+        let (value, range) = (
+            args.truth.clone(),
+            "a file that exists, or one of the tables mini, nb201, nb201-cifar100, nb201-imagenet16, nas-bench-macro, darts-214 and darts-1000",
+        );
+        return Err(PadaError::from(ConfigError::Range { key: "--truth", value, range }).into());
+    }
     let space = pada::search_space(table.map_or(args.space, TruthName::space));
     let files: Vec<&PathBuf> = args.pred.iter().chain(&args.fuse).collect();
     let pred = files[0];
-    let scores = match args.fuse.is_empty() {
-        true => read_column(pred, space.as_ref())?,
-        false => fused(&files, args.fusion, space.as_ref())?,
+    let reader = Reader { args, space: space.as_ref() };
+    let mut scores = match args.fuse.is_empty() {
+        true => reader.column(pred)?,
+        false => reader.fused(&files)?,
     };
+    if args.lower_is_better {
+        scores.iter_mut().for_each(|(_, score)| *score = -*score);
+    }
     let truth = match table {
         Some(table) => Truth::table(table)?,
-        None => Truth::file(Path::new(&args.truth), space.as_ref())?,
+        None => Truth::file(truth_file, space.as_ref())?,
     };
-    let truths = truth.of(pred, &scores)?;
+    if args.common {
+        let all = scores.len();
+        scores.retain(|(arch, _)| truth.accuracy.contains_key(arch));
+        note!("left out {} of {all} architectures that {} does not have", all - scores.len(), args.truth);
+    }
+    let truths = truth.of(&scores)?;
     let predicted = finite_scores(&scores.iter().map(|(_, score)| *score).collect::<Vec<f64>>());
     let params = truth.params.as_ref().map(|p| scores.iter().map(|(arch, _)| p[arch]).collect::<Vec<f64>>());
     let metrics = Metrics::compute(&predicted, &truths, params.as_deref()).map_err(PadaError::from)?;
-    let bootstrap = Bootstrap::new().with_resamples(args.resamples.get()).with_seed(args.seed);
-    let interval = match tau_b_interval(&predicted, &truths, &bootstrap) {
+    let bootstrap = Bootstrap::bca().with_resamples(args.resamples.get()).with_seed(args.seed);
+    let interval = match bootstrap.or_percentiles(|bootstrap| tau_b_interval(&predicted, &truths, bootstrap))
+    {
         Err(error) if error.is_undefined() => {
             note!("tau_b has no interval: {error}");
             None
         }
         other => Some(other.map_err(PadaError::from)?),
     };
+    if interval.as_ref().is_some_and(|interval| interval.high < 0.0) && !args.lower_is_better {
+        note!(
+            "tau_b is clearly negative; if smaller scores are better, as with losses, add --lower-is-better"
+        );
+    }
 
     let mut json = serde_json::to_value(&metrics)?;
     if let serde_json::Value::Object(fields) = &mut json {
         for (name, value) in fields.iter() {
             match value.as_f64().filter(|_| value.is_f64()) {
                 Some(number) => say!("{name:<26} {number:.4}"),
+                None if value.is_null() => say!("{name:<26} -"),
                 None => say!("{name:<26} {value}"),
             }
         }
@@ -89,31 +123,52 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
         fields.insert("tau_b_interval".to_owned(), serde_json::to_value(interval)?);
     }
+    if scores.len() < truth.accuracy.len() {
+        say!("{:<26} {} of {}", "architectures of --truth", scores.len(), truth.accuracy.len());
+    }
     if args.json {
         say!("{json}");
     }
     Ok(())
 }
 
-/// Reads the scores of `FILE.csv` or `FILE.csv:COLUMN`.
-fn read_column(name: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
-    let text = name.to_string_lossy();
-    match text.rsplit_once(':') {
-        Some((file, column)) if !name.is_file() => read_score_column(Path::new(file), column, space),
-        _ => read_scores(name, space),
-    }
+/// Reads files of scores.
+struct Reader<'a> {
+    args: &'a Args,
+    space: &'a dyn SearchSpace,
 }
 
-/// Fuses the scores of several files. All files must have the architectures of the first one.
-fn fused(files: &[&PathBuf], fusion: Fusion, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
-    let first = read_column(files[0], space)?;
-    let mut lists = vec![first.iter().map(|(_, score)| *score).collect::<Vec<f64>>()];
-    for file in &files[1..] {
-        let scores: HashMap<Arch, f64> = read_column(file, space)?.into_iter().collect();
-        lists.push(numbers_of(file, &scores, &first)?);
+impl Reader<'_> {
+    /// Reads the scores of `FILE.csv`, of its `--column`, or of `FILE.csv:COLUMN`.
+    fn column(&self, name: &Path) -> Result<Vec<(Arch, f64)>, PadaError> {
+        let text = name.to_string_lossy();
+        let (file, column) = match text.rsplit_once(':') {
+            Some((file, column)) if !name.is_file() => (Path::new(file), Some(column.to_owned())),
+            _ => (name, self.args.column.clone()),
+        };
+        let undefined = match (self.args.skip_undefined, &column) {
+            (true, _) => Undefined::Skip,
+            (false, Some(_)) => Undefined::RankLast,
+            (false, None) => Undefined::Refuse,
+        };
+        let ScoresRead { scores, skipped } = ScoreFile { column, undefined }.read(file, self.space)?;
+        if skipped > 0 {
+            note!("left out {skipped} architectures of {} without a finite score", file.display());
+        }
+        Ok(scores)
     }
-    let fused = fuse(&lists, fusion)?;
-    Ok(first.into_iter().zip(fused).map(|((arch, _), score)| (arch, score)).collect())
+
+    /// Fuses the scores of several files. All files must have the architectures of the first one.
+    fn fused(&self, files: &[&PathBuf]) -> Result<Vec<(Arch, f64)>, PadaError> {
+        let first = self.column(files[0])?;
+        let mut lists = vec![first.iter().map(|(_, score)| *score).collect::<Vec<f64>>()];
+        for file in &files[1..] {
+            let scores: HashMap<Arch, f64> = self.column(file)?.into_iter().collect();
+            lists.push(numbers_of(file, &scores, &first)?);
+        }
+        let fused = fuse(&lists, self.args.fusion)?;
+        Ok(first.into_iter().zip(fused).map(|((arch, _), score)| (arch, score)).collect())
+    }
 }
 
 /// Returns the number that a file has for each scored architecture, in the order of `scores`.
@@ -151,7 +206,11 @@ impl Truth {
         let data = super::data_dir();
         Ok(match name {
             TruthName::Mini => {
-                Self { path: "mini".into(), accuracy: accuracies(&pada::nasbench::mini()?), params: None }
+                let table = pada::nasbench::mini()?;
+                // The networks of the table: C=8 and N=1, for images of 16×16 pixels.
+                let input = Shape::new(3, 16, 16);
+                let net = StandAloneNet::Nb201 { channels: 8, cells: 1, input, classes: 10 };
+                Self::with_params_of("mini".into(), &table, net)?
             }
             TruthName::Nb201 => Self::nb201(Nb201Dataset::Cifar10, &data)?,
             TruthName::Nb201Cifar100 => Self::nb201(Nb201Dataset::Cifar100, &data)?,
@@ -187,7 +246,11 @@ impl Truth {
 
     /// Adds the numbers of parameters of the networks of DARTS for CIFAR-10.
     fn darts(path: PathBuf, table: &BenchmarkTable) -> Result<Self, PadaError> {
-        let net = StandAloneNet::Darts(DartsSize::CIFAR);
+        Self::with_params_of(path, table, StandAloneNet::Darts(DartsSize::CIFAR))
+    }
+
+    /// Adds the numbers of parameters of a network of each architecture.
+    fn with_params_of(path: PathBuf, table: &BenchmarkTable, net: StandAloneNet) -> Result<Self, PadaError> {
         let params = table.archs().iter().map(|arch| {
             let (_, cost) = net.cost(&arch.to_string())?;
             Ok((arch.clone(), cost.params as f64))
@@ -197,21 +260,15 @@ impl Truth {
     }
 
     fn file(path: &Path, space: &dyn SearchSpace) -> Result<Self, PadaError> {
-        let accuracy = read_scores(path, space)?.into_iter().collect();
+        let is_released = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"));
+        let column = is_released.then(|| "target".to_owned());
+        let file = ScoreFile { column, ..ScoreFile::default() };
+        let accuracy = file.read(path, space)?.scores.into_iter().collect();
         Ok(Self { path: path.into(), accuracy, params: None })
     }
 
     /// Returns the stand-alone accuracy of each scored architecture, in the order of `scores`.
-    fn of(&self, pred: &Path, scores: &[(Arch, f64)]) -> Result<Vec<f64>, PadaError> {
-        let numbers = numbers_of(&self.path, &self.accuracy, scores)?;
-        if scores.len() < self.accuracy.len() {
-            let (have, all) = (scores.len(), self.accuracy.len());
-            tracing::warn!(
-                "{} scores {have} of the {all} architectures of {}",
-                pred.display(),
-                self.path.display()
-            );
-        }
-        Ok(numbers)
+    fn of(&self, scores: &[(Arch, f64)]) -> Result<Vec<f64>, PadaError> {
+        numbers_of(&self.path, &self.accuracy, scores)
     }
 }

@@ -121,7 +121,8 @@ pub(crate) fn seconds(key: &'static str, value: f64) -> Result<Duration, PadaErr
 
 /// Returns the data folder: `$PADA_DATA`, or `data` if it is not set.
 pub(crate) fn data_dir() -> PathBuf {
-    std::env::var_os("PADA_DATA").map_or_else(|| PathBuf::from("data"), PathBuf::from)
+    std::env::var_os("PADA_DATA")
+        .map_or_else(|| PathBuf::from("data"), |path| pada::in_home(Path::new(&path)))
 }
 
 /// Options that describe a supernet.
@@ -180,7 +181,7 @@ pub(crate) struct ListArgs {
     #[arg(long, default_value = "all")]
     pub(crate) archs: RankArchs,
     /// Benchmark table to compare with.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub(crate) truth: Option<TruthName>,
 }
 

@@ -3,7 +3,9 @@ use std::sync::atomic::AtomicUsize;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use pada_reproduce::{Environment, NetworkPlan, NetworkTarget, Plan, Preset, Shard, Target, Work, commit_of};
+use pada_reproduce::{
+    Environment, NetworkPlan, NetworkTarget, Plan, Preset, SearcherPlan, Shard, Target, Work, commit_of,
+};
 use serde_json::json;
 
 use crate::signals;
@@ -40,6 +42,10 @@ enum Task {
     /// Example: pada reproduce figure-gv
     #[command(alias = "figure")]
     FigureGv(MethodArgs),
+    /// Search methods on NAS-Bench-201's space, judged by look-ups in a table of trained architectures; seconds to minutes.
+    ///
+    /// Example: pada reproduce searchers --preset full
+    Searchers(SearcherArgs),
     /// Copy the trials of shards into one folder, and write the table of all finished trials.
     ///
     /// Example: pada reproduce merge table1 --from shard-0 --from shard-1
@@ -82,6 +88,38 @@ struct MethodArgs {
     /// Run only this part of the trials and write no table: 0/4 to 3/4 for four jobs. `reproduce merge` writes the table.
     #[arg(long, value_name = "INDEX/COUNT")]
     shard: Option<Shard>,
+}
+
+#[derive(clap::Args)]
+struct SearcherArgs {
+    /// mini searches the embedded table, full that of NAS-Bench-201.
+    #[arg(long, value_enum, default_value = "mini")]
+    preset: Preset,
+    /// Run only these methods.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    methods: Vec<String>,
+    /// Seeds 0 to N - 1.
+    #[arg(long, value_name = "N", default_value = "20")]
+    seeds: u64,
+    /// Number of architectures that each search may ask for, at least 20.
+    #[arg(long, value_name = "N", default_value = "100")]
+    evaluations: usize,
+    /// Output folder; runs/searchers-<preset> if not given.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON object as the last line of stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+impl SearcherArgs {
+    fn plan(&self) -> SearcherPlan {
+        let mut plan = SearcherPlan::new(self.preset);
+        plan.methods.clone_from(&self.methods);
+        (plan.seeds, plan.evaluations) = (self.seeds, self.evaluations);
+        plan.out.clone_from(&self.out);
+        plan
+    }
 }
 
 #[derive(clap::Args)]
@@ -222,6 +260,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Task::FigureGv(args) => methods(Target::FigureGv, args),
         Task::Table2(args) => networks(NetworkTarget::Table2, args),
         Task::Table3(args) => networks(NetworkTarget::Table3, args),
+        Task::Searchers(args) => {
+            show(&pada_reproduce::reproduce_searchers(&args.plan(), &environment)?, args.json)
+        }
         Task::Merge(args) => {
             let methods = |target| pada_reproduce::merge(target, &args.from, &args.plan.plan(), &environment);
             let networks = |target| {

@@ -10,7 +10,7 @@ use super::{Common, ListArgs, NetArgs, photographs};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Zero-cost scores, separated by commas: params, flops, active-conv-params, conv-depth, pools, synflow, jacov, epe, nwot, swap,
-    /// grad-norm, snip, plain, fisher, l2-norm, zen, zico.
+    /// grad-norm, snip, plain, fisher, l2-norm, zen, zico, grasp, az-nas, az-nas-expressivity, az-nas-progressivity, az-nas-trainability.
     #[arg(
         long,
         value_name = "SCORE,…",

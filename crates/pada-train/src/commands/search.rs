@@ -1,15 +1,14 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use pada::search_methods::{EvolutionConfig, Nsga2Config};
 use pada::{
-    ErrorKind, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, search_run,
-    search_weights,
+    ConfigError, ErrorKind, FoundArch, PadaError, SearchCost, SearchJob, SearchLimits, SearchMethod,
+    SearchResult, TableScores, TruthName, search_method, search_run, search_table, search_weights,
 };
 use serde_json::json;
 
-use super::{Common, FuseArgs, WeightsArgs};
+use super::{Common, FuseArgs, WeightsArgs, data_dir};
 
 /// Options that are only valid without a run folder, because a run records these settings itself.
 const OF_A_FILE: [&str; 8] =
@@ -20,13 +19,24 @@ pub(crate) struct Args {
     /// Folder of a finished run. Candidates are scored with the images and settings of this run.
     #[arg(
         value_name = "RUN_DIR",
-        required_unless_present = "weights",
+        required_unless_present_any = ["weights", "scores"],
         conflicts_with_all = OF_A_FILE
     )]
     run: Option<PathBuf>,
     /// Weights instead of a run: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
     #[arg(long, value_name = "FILE", requires_all = ["data", "out"])]
     weights: Option<PathBuf>,
+    /// Scores from a benchmark table instead of a supernet, which takes seconds: `mini`, `nb201`, `nas-bench-macro`, …, or a column of NAS-Bench-201
+    /// such as `nb201:cifar10_valid_12`. Architectures that the table does not have are skipped.
+    #[arg(
+        long,
+        value_name = "TABLE[:COLUMN]",
+        conflicts_with_all = ["run", "weights", "fuse", "data", "NetArgs", "ComputeArgs", "image_size", "split", "limit", "batch", "recalibrate"]
+    )]
+    scores: Option<String>,
+    /// Benchmark table in which the result is looked up; by default the main table of the run, or the table of --scores.
+    #[arg(long, value_enum)]
+    truth: Option<TruthName>,
     /// With --weights: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
     #[arg(long, requires = "weights")]
     data: Option<String>,
@@ -35,6 +45,9 @@ pub(crate) struct Args {
     /// Search method.
     #[arg(long, value_enum, default_value = "evolution")]
     method: Method,
+    /// Change a setting of the method, such as samples=500 or predictor.trees.depth=3; may be repeated. docs/searchers.md lists the settings.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Cost of an architecture: the second objective of pareto, the tie-breaker between equal scores in the other methods.
     #[arg(long, value_enum)]
     cost: Option<SearchCost>,
@@ -51,21 +64,22 @@ pub(crate) struct Args {
     /// Largest latency, in the unit of the --latency file.
     #[arg(long, value_name = "T", requires = "latency")]
     max_latency: Option<f64>,
-    /// Population size: architectures in the initial population and in each generation.
-    #[arg(long, value_name = "N", default_value = "50")]
-    population: usize,
-    /// Generations after the initial population. Random search scores as many architectures as evolution does.
-    #[arg(long, value_name = "N", default_value = "20")]
-    generations: usize,
-    /// Evolution: number of the best architectures that become parents.
-    #[arg(long, value_name = "N", default_value = "10")]
-    parents: usize,
+    /// Population size of evolution, pareto (50 if not given) and ageing-evolution (10).
+    #[arg(long, value_name = "N")]
+    population: Option<usize>,
+    /// Evolution and pareto: generations after the initial population; 20 if not given. Random search scores as many architectures as evolution
+    /// does.
+    #[arg(long, value_name = "N")]
+    generations: Option<usize>,
+    /// Number of the best architectures that are changed, in evolution and predictor; 10 if not given.
+    #[arg(long, value_name = "N")]
+    parents: Option<usize>,
     /// Evolution: children per generation that are made by crossover; half of the population if not given. The others are mutations.
     #[arg(long, value_name = "N")]
     crossover: Option<usize>,
-    /// Mutation probability of each decision of a child.
-    #[arg(long, default_value = "0.1")]
-    rate: f64,
+    /// Evolution and pareto: mutation probability of each decision of a child; 0.1 if not given.
+    #[arg(long)]
+    rate: Option<f64>,
     /// Number of the best architectures to print; a Pareto front is printed in full.
     #[arg(long, value_name = "N", default_value = "10")]
     top: usize,
@@ -74,7 +88,7 @@ pub(crate) struct Args {
     seed: u64,
     #[command(flatten)]
     fused: FuseArgs,
-    /// Output folder for scores and results; RUN_DIR/search if not given.
+    /// Output folder for scores and results; RUN_DIR/search or runs/search-TABLE if not given.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -89,6 +103,18 @@ enum Method {
     Evolution,
     /// NSGA-II: the Pareto front of score and cost
     Pareto,
+    /// Ageing evolution (AmoebaNet): the best of a tournament is mutated, the oldest dies
+    AgeingEvolution,
+    /// Controller with independent choices that learns by REINFORCE (NATS-Bench)
+    Reinforce,
+    /// LSTM controller that learns by REINFORCE (ENAS)
+    Enas,
+    /// Progressive search, one decision after the other (PNAS)
+    Pnas,
+    /// Search guided by a predictor of scores
+    Predictor,
+    /// Random architectures on few images, then the best on all (RandomNAS)
+    RandomNas,
 }
 
 /// A number that may end in K, M or G.
@@ -114,34 +140,70 @@ impl FromStr for Count {
 }
 
 impl Args {
-    fn job(&self, out: PathBuf) -> SearchJob {
-        let (population, generations, rate) = (self.population, self.generations, self.rate);
+    /// Returns the settings of the method that options of their own change.
+    fn settings(&self) -> Result<Vec<String>, ConfigError> {
+        let method = self.method;
+        let (is_classic, is_ageing) = (
+            matches!(method, Method::Random | Method::Evolution | Method::Pareto),
+            matches!(method, Method::AgeingEvolution),
+        );
+        for (key, is_given, is_valid) in [
+            ("--population", self.population.is_some(), is_classic || is_ageing),
+            ("--generations", self.generations.is_some(), is_classic),
+            ("--parents", self.parents.is_some(), is_classic || matches!(method, Method::Predictor)),
+            ("--crossover", self.crossover.is_some(), is_classic),
+            ("--rate", self.rate.is_some(), is_classic),
+        ] {
+            if is_given && !is_valid {
+                let range =
+                    "left out with this --method, which has other settings; change them with --set KEY=VALUE";
+                return Err(ConfigError::Range { key, value: "given".into(), range });
+            }
+        }
+        let (population, generations) = (self.population.unwrap_or(50), self.generations.unwrap_or(20));
         let crossover = self.crossover.unwrap_or(population / 2);
         let mutation = population.saturating_sub(crossover);
-        let method = match self.method {
-            Method::Random => SearchMethod::Random(population.saturating_mul(generations.saturating_add(1))),
-            Method::Evolution => {
-                let parents = self.parents;
-                SearchMethod::Evolution(EvolutionConfig {
-                    population,
-                    generations,
-                    crossover,
-                    mutation,
-                    mutation_rate: rate,
-                    parents,
-                })
-            }
-            Method::Pareto => {
-                SearchMethod::Pareto(Nsga2Config { population, generations, mutation_rate: rate })
-            }
+        let (rate, parents) = (self.rate.unwrap_or(0.1), self.parents.unwrap_or(10));
+        let given = |key: &str, value: Option<usize>| {
+            value.map(|value| format!("{key}={value}")).into_iter().collect()
         };
+        Ok(match method {
+            Method::Random => {
+                vec![format!("samples={}", population.saturating_mul(generations.saturating_add(1)))]
+            }
+            Method::Evolution => vec![
+                format!("population={population}"),
+                format!("generations={generations}"),
+                format!("crossover={crossover}"),
+                format!("mutation={mutation}"),
+                format!("mutation_rate={rate:?}"),
+                format!("parents={parents}"),
+            ],
+            Method::Pareto => vec![
+                format!("population={population}"),
+                format!("generations={generations}"),
+                format!("mutation_rate={rate:?}"),
+            ],
+            Method::AgeingEvolution => given("population", self.population),
+            Method::Predictor => given("parents", self.parents),
+            Method::Reinforce | Method::Enas | Method::Pnas | Method::RandomNas => vec![],
+        })
+    }
+
+    fn search_method(&self) -> Result<SearchMethod, ConfigError> {
+        let name = self.method.to_possible_value().expect("no method is skipped");
+        search_method(name.get_name(), &[self.settings()?, self.set.clone()].concat())
+    }
+
+    fn job(&self, out: PathBuf) -> Result<SearchJob, PadaError> {
+        let method = self.search_method()?;
         let usual = if self.latency.is_some() { SearchCost::Latency } else { SearchCost::Macs };
         let limits = SearchLimits {
             macs: self.max_macs.map(|count| count.0),
             params: self.max_params.map(|count| count.0),
             latency: self.max_latency,
         };
-        SearchJob {
+        Ok(SearchJob {
             method,
             cost: self.cost.unwrap_or(usual),
             limits,
@@ -150,23 +212,30 @@ impl Args {
             top: self.top,
             fuse: self.fused.fuse.clone(),
             fusion: self.fused.fusion,
+            truth: self.truth,
             out,
-        }
+        })
     }
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let session = args.common.session()?;
-    let mut progress = args.common.progress();
-    let found = match (&args.run, &args.weights) {
-        (Some(run), _) => {
-            let job = args.job(args.out.clone().unwrap_or_else(|| run.join("search")));
+    let found = match (&args.scores, &args.run) {
+        (Some(scores), _) => {
+            let scores: TableScores = scores.parse()?;
+            let usual = || format!("runs/search-{scores}").replace(':', "-").into();
+            let job = args.job(args.out.clone().unwrap_or_else(usual))?;
+            search_table(&scores, &job, &data_dir())
+        }
+        (None, Some(run)) => {
+            let (session, mut progress) = (args.common.session()?, args.common.progress());
+            let job = args.job(args.out.clone().unwrap_or_else(|| run.join("search")))?;
             search_run(run, &job, &session, &mut progress)
         }
-        (None, weights) => {
+        (None, None) => {
+            let (session, mut progress) = (args.common.session()?, args.common.progress());
             let (weights, data) =
-                (weights.clone().unwrap_or_default(), args.data.clone().unwrap_or_default());
-            let job = args.job(args.out.clone().unwrap_or_default());
+                (args.weights.clone().unwrap_or_default(), args.data.clone().unwrap_or_default());
+            let job = args.job(args.out.clone().unwrap_or_default())?;
             search_weights(&args.scoring.weights(weights, data)?, &job, &session, &mut progress)
         }
     };
@@ -174,13 +243,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         note!("the scores so far are kept; the same command continues with them");
     }
     let found = found?;
-    print(&found)?;
+    print(&found, args.run.as_deref())?;
     if args.common.json {
         let entry = |found: &FoundArch| {
-            let FoundArch { arch, text, score, fused, params, macs, latency } = found;
+            let FoundArch { arch, text, score, test, fused, params, macs, latency, truth } = found;
             json!({
-                "arch": arch, "text": text, "score": score, "fused": fused, "params": params, "macs": macs,
-                "latency": latency,
+                "arch": arch, "text": text, "score": score, "test": test, "fused": fused, "params": params,
+                "macs": macs, "latency": latency, "truth": truth,
             })
         };
         let archs: Vec<_> = found.archs.iter().map(entry).collect();
@@ -188,9 +257,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             "{}",
             json!({
                 "archs": archs,
+                "ceiling": found.ceiling,
+                "asked": found.asked,
                 "visited": found.visited,
                 "scored": found.scored,
                 "seconds": found.seconds,
+                "selected_on": found.selected_on,
+                "tested_on": found.tested_on,
                 "file": found.file,
             })
         );
@@ -198,25 +271,45 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(found: &SearchResult) -> anyhow::Result<()> {
+fn print(found: &SearchResult, run: Option<&Path>) -> anyhow::Result<()> {
     let widest = found.archs.iter().map(|found| found.arch.len()).max().unwrap_or(0).max(4);
-    say!(
-        "{:<widest$} {:>8} {:>8} {:>10} {:>12} {:>10}",
-        "arch",
-        "score %",
-        "fused",
-        "#params",
-        "MACs",
-        "latency"
-    );
-    for FoundArch { arch, score, fused, params, macs, latency, .. } in &found.archs {
-        let [fused, latency] = [fused, latency]
-            .map(|number| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.3}")));
-        say!("{arch:<widest$} {score:>8.2} {fused:>8} {params:>10} {macs:>12} {latency:>10}");
+    // A column that no architecture has is left out.
+    type Column = fn(&FoundArch) -> Option<f64>;
+    let columns: [(&str, Column); 4] = [
+        ("fused", |found| found.fused),
+        ("latency", |found| found.latency),
+        ("test %", |found| found.test),
+        ("truth %", |found| found.truth),
+    ];
+    let has = |(_, column): &(&str, Column)| found.archs.iter().any(|found| column(found).is_some());
+    let columns: Vec<(&str, Column)> = columns.into_iter().filter(has).collect();
+    let names: String = columns.iter().map(|(name, _)| format!(" {name:>10}")).collect();
+    say!("{:<widest$} {:>8} {:>10} {:>12}{names}", "arch", "score %", "#params", "MACs");
+    for row in &found.archs {
+        let FoundArch { arch, score, params, macs, .. } = row;
+        let shown =
+            |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.3}"));
+        let numbers: String =
+            columns.iter().map(|(_, column)| format!(" {:>10}", shown(column(row)))).collect();
+        say!("{arch:<widest$} {score:>8.2} {params:>10} {macs:>12}{numbers}");
     }
     let (visited, scored, seconds) = (found.visited, found.scored, found.seconds);
     say!("\n{visited} architectures visited, {scored} new scores, in {seconds:.1} s");
+    if let Some(ceiling) = found.ceiling {
+        say!("best of the benchmark table: {ceiling:.2} %");
+    }
+    say!("selected   on {}", found.selected_on);
+    if let Some(test) = &found.tested_on {
+        say!("tested     on {test}");
+    } else if found.on_test_images {
+        say!(
+            "           These are test images, so the scores of the selected architectures are optimistic. A run with\n           data.train = \"half\" leaves validation images for the selection, and is tested on the test images."
+        );
+    }
     say!("found      {}", found.file.display());
+    if let (Some(run), Some(best)) = (run, found.archs.first()) {
+        say!("export     pada export --weights {} --arch {} --out best.onnx", run.display(), best.arch);
+    }
     Ok(())
 }
 

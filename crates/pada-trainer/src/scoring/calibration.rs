@@ -11,7 +11,10 @@ use crate::scoring::fixed_images::FixedImages;
 /// The mean of batch statistics that recalibration computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RecalibratedMean {
-    /// The mean over all batches, as a batch norm with `momentum=None` in PyTorch.
+    /// The mean over all batches, weighted by their numbers of images. Batches of equal size give the mean of a batch norm with
+    /// `momentum=None` in PyTorch.
+    ///
+    /// DIFFERS: PyTorch gives a last batch of one image as much weight as a batch of 128.
     #[default]
     Plain,
     /// An exponential mean with this momentum, in `0.0..1.0`: `r = (1 − momentum) · r + momentum · batch`.
@@ -86,11 +89,15 @@ impl Calibration {
         executor: &mut dyn Executor,
         uploaded: Option<DeviceDataset>,
     ) -> Result<(), TrainError> {
-        for (index, batch) in self.images.batches(uploaded).enumerate() {
-            let share = match (index, self.mean) {
-                (0, _) => 1.0,
-                (index, RecalibratedMean::Plain) => 1.0 / (index + 1) as f64,
-                (_, RecalibratedMean::Exponential(momentum)) => momentum,
+        let mut seen = 0;
+        for batch in self.images.batches(uploaded) {
+            let images = batch.labels.len();
+            seen += images;
+            let share = match self.mean {
+                _ if seen == images => 1.0,
+                // A last batch with fewer images has less weight.
+                RecalibratedMean::Plain => images as f64 / seen as f64,
+                RecalibratedMean::Exponential(momentum) => momentum,
             };
             executor.recalibrate(graph, &batch.images, share)?;
         }

@@ -1,5 +1,5 @@
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::CheckpointError;
 
@@ -9,17 +9,22 @@ use crate::CheckpointError;
 /// A process that is killed during the write leaves the temporary file behind. Its name is that of the file with a leading dot and the
 /// ending `.tmp`; [`remove_temporary_files`] removes it.
 ///
+/// A symbolic link is followed, and stays a link. A device or a pipe is written to and not replaced.
+///
 /// # Errors
 /// Returns [`CheckpointError::Io`] with the path of the file. The old content is untouched then.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    let folder = folder(path);
     let write = || {
+        if is_special(path) {
+            return std::fs::File::options().write(true).open(path)?.write_all(bytes);
+        }
+        let path = &followed(path);
         let mut file = temporary(path)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         // The rename itself must reach the disk too.
-        std::fs::File::open(folder)?.sync_all()
+        synced(std::fs::File::open(folder(path))?.sync_all())
     };
     write().map_err(|source| CheckpointError::Io { path: path.into(), source: without_its_path(source) })
 }
@@ -33,7 +38,34 @@ pub fn check_writable(path: &Path) -> Result<(), CheckpointError> {
     if path.is_dir() {
         return Err(io(std::io::ErrorKind::IsADirectory.into()));
     }
-    temporary(path).map(drop).map_err(io)
+    if is_special(path) {
+        return Ok(());
+    }
+    temporary(&followed(path)).map(drop).map_err(io)
+}
+
+/// Returns whether a path is that of a device, a pipe or a socket.
+fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
+}
+
+/// Returns the file that a symbolic link leads to, which need not exist, or the path itself.
+fn followed(path: &Path) -> PathBuf {
+    /// As many links in a row as Linux follows.
+    const MOST_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = folder(&path).join(target);
+    }
+    path
+}
+
+/// Accepts that a file system cannot sync a folder, as some network file systems.
+fn synced(result: std::io::Result<()>) -> std::io::Result<()> {
+    use std::io::ErrorKind::{InvalidInput, Unsupported};
+    result
+        .or_else(|error| if matches!(error.kind(), InvalidInput | Unsupported) { Ok(()) } else { Err(error) })
 }
 
 fn folder(path: &Path) -> &Path {
@@ -116,6 +148,44 @@ mod tests {
         let permissions = |path| std::fs::metadata(path).unwrap().permissions();
         assert_eq!(permissions(ours), permissions(plain));
         assert_eq!(folder.path().read_dir().unwrap().count(), 2);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_followed_and_pipes_are_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let [target, link, dangling, pipe] =
+            ["target", "link", "dangling", "pipe"].map(|name| folder.path().join(name));
+        std::fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink("target", &link).unwrap();
+        std::os::unix::fs::symlink("new", &dangling).unwrap();
+        for (path, file) in [(&link, &target), (&dangling, &folder.path().join("new"))] {
+            check_writable(path).unwrap();
+            write_durably(path, b"new").unwrap();
+            assert!(path.is_symlink());
+            assert_eq!(std::fs::read(file).unwrap(), b"new");
+        }
+
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let read = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        check_writable(&pipe).unwrap();
+        write_durably(&pipe, b"new").unwrap();
+        assert_eq!(read.join().unwrap(), b"new");
+        assert!(!pipe.is_file(), "the pipe is replaced");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_no_error() {
+        for (kind, fine) in [
+            (std::io::ErrorKind::InvalidInput, true),
+            (std::io::ErrorKind::Unsupported, true),
+            (std::io::ErrorKind::StorageFull, false),
+        ] {
+            assert_eq!(synced(Err(kind.into())).is_ok(), fine, "{kind}");
+        }
     }
 
     #[test]

@@ -376,9 +376,21 @@ impl Layers {
         if let Some(Entry { value: Value::String(name), place }) = self.entries.get_mut(key)
             && is_file(name)
         {
-            let path = place.folder.join(&*name);
+            let path = place.folder.join(in_home(Path::new(name)));
             *name = std::path::absolute(&path).unwrap_or(path).display().to_string();
         }
+    }
+}
+
+/// Replaces a leading `~/` by the home folder: shells do so only at the start of a word.
+pub fn in_home(path: &Path) -> PathBuf {
+    in_home_of(path, std::env::home_dir())
+}
+
+fn in_home_of(path: &Path, home: Option<PathBuf>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
     }
 }
 
@@ -574,4 +586,20 @@ pub(super) fn settings<T: Serialize>(config: &T) -> Vec<(String, String)> {
     let mut keys = BTreeMap::new();
     flat("", &Table::try_from(config).expect("a config whose seed fits a file is a table"), &mut keys);
     keys.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leading_tilde_is_the_home_folder() {
+        let home = || Some(PathBuf::from("/home/me"));
+        for (path, expected) in
+            [("~/data", "/home/me/data"), ("~", "/home/me"), ("a/~/b", "a/~/b"), ("~x/b", "~x/b")]
+        {
+            assert_eq!(in_home_of(Path::new(path), home()), Path::new(expected));
+        }
+        assert_eq!(in_home_of(Path::new("~/data"), None), Path::new("~/data"));
+    }
 }

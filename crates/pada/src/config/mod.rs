@@ -21,7 +21,7 @@ use std::path::Path;
 
 pub use budget::RankBudget;
 pub use error::ConfigError;
-pub use load::ConfigPlace;
+pub use load::{ConfigPlace, in_home};
 use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
 use pada_exec::{BatchNormSync, Optimizer, Precision};

@@ -202,6 +202,7 @@ pub enum TruthName {
     /// The embedded table for the mini images.
     Mini,
     /// NAS-Bench-201, CIFAR-10 test accuracy after 200 epochs.
+    #[cfg_attr(feature = "clap", value(aliases = ["nas-bench-201", "nasbench201"]))]
     Nb201,
     /// NAS-Bench-201, CIFAR-100 test accuracy after 200 epochs.
     Nb201Cifar100,
@@ -241,6 +242,37 @@ impl TruthName {
             Self::Mini | Self::Nb201 | Self::Nb201Cifar100 | Self::Nb201Imagenet16 => SpaceName::Nb201,
             Self::NasBenchMacro => SpaceName::Macro,
             Self::Darts214 | Self::Darts1000 => SpaceName::Darts,
+        }
+    }
+
+    /// All tables.
+    const ALL: [Self; 7] = [
+        Self::Mini,
+        Self::Nb201,
+        Self::Nb201Cifar100,
+        Self::Nb201Imagenet16,
+        Self::NasBenchMacro,
+        Self::Darts214,
+        Self::Darts1000,
+    ];
+
+    /// Returns the table with a name. Case and signs do not matter, and `nas-bench-201` or `nasbench201` stands for `nb201`.
+    pub fn find(name: &str) -> Option<Self> {
+        let plain = |name: &str| -> String {
+            name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+        };
+        let wanted = plain(name).replace("nasbench201", "nb201");
+        Self::ALL.into_iter().find(|table| plain(&table.to_string()) == wanted)
+    }
+
+    /// Returns the data sets whose images the table can be compared with, as the first word of [`pada_data::Dataset::name`]. The embedded
+    /// images are images of CIFAR-10. No data set of this project has the images of ImageNet16-120.
+    pub(crate) fn images(self) -> &'static [&'static str] {
+        match self {
+            Self::Mini => &["mini"],
+            Self::Nb201Cifar100 => &["cifar100"],
+            Self::Nb201Imagenet16 => &[],
+            Self::Nb201 | Self::NasBenchMacro | Self::Darts214 | Self::Darts1000 => &["cifar10", "mini"],
         }
     }
 }
@@ -283,6 +315,20 @@ impl RankConfig {
             |score: &Score| self.zero_cost.contains(score) || self.fuse.contains(&FusePart::ZeroCost(*score));
         let enough = self.zero_cost_images > 1 || !pairs.iter().any(planned);
         check("rank.zero_cost_images", self.zero_cost_images, enough, "at least 2 with jacov, epe or nwot")?;
+        let of_blocks = |score: Score| score.parts().into_iter().any(Score::needs_blocks);
+        let fused = self.fuse.iter().filter_map(|part| match part {
+            FusePart::ZeroCost(score) => Some(*score),
+            FusePart::Supernet => None,
+        });
+        for (key, mut scores) in [
+            ("rank.fuse", fused.collect::<Vec<_>>().into_iter()),
+            ("rank.zero_cost", self.zero_cost.clone().into_iter()),
+        ] {
+            let score = scores.find(|score| space == SpaceName::Darts && of_blocks(*score));
+            let range =
+                "no score of AZ-NAS in the space darts, because its cells read the two cells before them";
+            check(key, score.map_or("", Score::name), score.is_none(), range)?;
+        }
         if let Some(budget) = self.budget {
             let valid = budget.to_string().parse() == Ok(budget);
             check("rank.budget", budget, valid, "a time of whole seconds such as 10m, or at least 1 images")?;

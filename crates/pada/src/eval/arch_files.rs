@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use pada_models::pickle::{Pickle, Value};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::{ArchScore, CheckpointError, check_writable, write_durably};
 use serde::Deserialize;
@@ -26,22 +27,61 @@ pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, Pad
     Ok(parsed.into_iter().map(|(_, arch)| arch).collect())
 }
 
-/// Applies `read` to every line of a file of architectures. `read` also returns the name that must be unique in the file.
+/// Reads a text file in UTF-8, or in UTF-16 with a byte order mark, as spreadsheet programs write it.
+///
+/// # Errors
+/// Returns [`PadaError::Read`] if the file cannot be read or has another encoding.
+pub(crate) fn read_text(path: &Path) -> Result<String, PadaError> {
+    let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
+    let units = |of: fn([u8; 2]) -> u16| bytes[2..].as_chunks::<2>().0.iter().map(|&unit| of(unit)).collect();
+    let utf16: Option<Vec<u16>> = match bytes.get(..2) {
+        Some([0xff, 0xfe]) => Some(units(u16::from_le_bytes)),
+        Some([0xfe, 0xff]) => Some(units(u16::from_be_bytes)),
+        _ => None,
+    };
+    let text = match utf16 {
+        Some(units) => String::from_utf16(&units).ok(),
+        None => String::from_utf8(bytes).ok(),
+    };
+    let text = text.ok_or_else(|| {
+        let source = std::io::Error::new(ErrorKind::InvalidData, "the file is not a text in UTF-8 or UTF-16");
+        PadaError::Read { path: path.into(), source }
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Returns the character that separates the columns of a table with this header.
+fn separator(header: &str) -> u8 {
+    [b',', b';', b'\t'].into_iter().find(|&c| header.contains(char::from(c))).unwrap_or(b',')
+}
+
+/// Applies `read` to every line of a file of architectures, or to the column `arch` if the first line is the header of a table that starts
+/// with it. `read` also returns the name that must be unique in the file.
 pub(crate) fn read_arch_lines<T>(
     path: &Path,
     mut read: impl FnMut(&str) -> Result<(String, T), PadaError>,
 ) -> Result<Vec<(String, T)>, PadaError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
+    let text = read_text(path)?;
+    let header = text.lines().next().unwrap_or_default();
+    // The first column of a table, such as the result of a search.
+    let separator = separator(header);
+    let is_table = header.split(char::from(separator)).next().is_some_and(|name| name.trim() == "arch");
+    let cell = |line: &str| -> String {
+        let mut reader =
+            csv::ReaderBuilder::new().has_headers(false).delimiter(separator).from_reader(line.as_bytes());
+        let row = reader.records().next().and_then(Result::ok);
+        row.and_then(|row| row.get(0).map(str::to_owned)).unwrap_or_default()
+    };
     let (mut archs, mut lines) = (Vec::new(), HashMap::new());
     for (line, text) in (1..).zip(text.lines().map(str::trim)) {
-        if text.is_empty() || text.starts_with('#') {
+        if text.is_empty() || text.starts_with('#') || (is_table && line == 1) {
             continue;
         }
-        let (arch, found) = read(text).map_err(|error| match error {
-            PadaError::Space(source) => PadaError::ArchList { path: path.into(), line, source },
-            other => other,
-        })?;
+        let (arch, found) =
+            read(&if is_table { cell(text) } else { text.to_owned() }).map_err(|error| match error {
+                PadaError::Space(source) => PadaError::ArchList { path: path.into(), line, source },
+                other => other,
+            })?;
         if let Some(first) = lines.insert(arch.clone(), line) {
             return Err(PadaError::ArchTwice { path: path.into(), line, arch, first });
         }
@@ -200,16 +240,19 @@ struct ScoreRow {
     total: usize,
 }
 
-/// Reads the columns `arch` and `accuracy` of a CSV file. Other columns are ignored.
+/// Reads the architectures of a table and their scores: the first of the columns `accuracy` and `score` that is there, or the share of `correct`
+/// in `total`, in percent. Columns are separated by commas, semicolons or tabs.
+///
+/// A file of the released code of PA&DA, `results/*.npy`, has the score `pred`.
 ///
 /// # Errors
 /// Returns [`PadaError::Read`] if the file cannot be read, [`PadaError::Scores`] with the line of a missing column, an invalid number, or an
 /// invalid or duplicate architecture, and [`PadaError::NoArchs`] if there is no row.
 pub fn read_scores(path: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
-    read_numbers(path, "accuracy", space)
+    Ok(ScoreFile::default().read(path, space)?.scores)
 }
 
-/// Reads the columns `arch` and `column` of a CSV file, which may be a zero-cost score: `-inf` and `NaN` are scores that are not defined, and
+/// Reads the columns `arch` and `column` of a table, which may be a zero-cost score: `-inf` and `NaN` are scores that are not defined, and
 /// both are read as −∞.
 ///
 /// # Errors
@@ -219,55 +262,222 @@ pub fn read_score_column(
     column: &str,
     space: &dyn SearchSpace,
 ) -> Result<Vec<(Arch, f64)>, PadaError> {
-    let undefined = |text: &str| matches!(text, "-inf" | "NaN").then_some(f64::NEG_INFINITY);
-    read_numbers_or(path, column, space, undefined)
+    let column = Some(column.to_owned());
+    Ok(ScoreFile { column, undefined: Undefined::RankLast }.read(path, space)?.scores)
 }
 
-/// Reads the column `arch` and a given column of numbers of a CSV file.
+/// Reads the names of the columns of a CSV file.
+pub(crate) fn columns(path: &Path) -> Result<Vec<String>, PadaError> {
+    let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let bad = |error: csv::Error| PadaError::Scores { path: path.into(), line: 1, reason: error.to_string() };
+    Ok(reader.headers().map_err(bad)?.iter().map(str::to_owned).collect())
+}
+
+/// How a table of scores is read.
+#[derive(Clone, Debug, Default)]
+pub struct ScoreFile {
+    /// The column of the scores. `None` reads the columns that [`read_scores`] describes.
+    pub column: Option<String>,
+    /// Treatment of rows whose score is not a finite number.
+    pub undefined: Undefined,
+}
+
+/// Treatment of rows whose score is not a finite number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Undefined {
+    /// An error with the line.
+    #[default]
+    Refuse,
+    /// `-inf` and `NaN`, which zero-cost scores are where they are not defined, are read as −∞. Other texts are an error.
+    RankLast,
+    /// The row is left out.
+    Skip,
+}
+
+/// The content of a table of scores.
+#[derive(Clone, Debug)]
+pub struct ScoresRead {
+    /// Architectures and their scores, in the order of the file.
+    pub scores: Vec<(Arch, f64)>,
+    /// Number of rows that were left out because their score is not a finite number.
+    pub skipped: usize,
+}
+
+impl ScoreFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Returns the errors of [`read_scores`].
+    pub fn read(&self, path: &Path, space: &dyn SearchSpace) -> Result<ScoresRead, PadaError> {
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy")) {
+            let rows = released_scores(path, self.column.as_deref().unwrap_or(RELEASED_SCORE))?;
+            let rows = rows.into_iter().map(|(arch, score)| (arch, Some(score)));
+            return self.collect(path, space, (1..).zip(rows));
+        }
+        let text = read_text(path)?;
+        let bad = |line: u64, reason: String| PadaError::Scores { path: path.into(), line, reason };
+        let line_of = |e: &csv::Error, line| e.position().map_or(line, csv::Position::line);
+        let separator = separator(text.lines().next().unwrap_or_default());
+        let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(text.as_bytes());
+        let header = reader.headers().map_err(|e| bad(line_of(&e, 1), e.to_string()))?.clone();
+        let place = |name: &str| {
+            let there = header.iter().collect::<Vec<_>>().join(", ");
+            let missing = || bad(1, format!("there is no column {name}; the columns are {there}"));
+            header.iter().position(|h| h.trim() == name).ok_or_else(missing)
+        };
+        let arch_place = place("arch")?;
+        let usual = || ["accuracy", "score"].into_iter().find(|name| place(name).is_ok());
+        let column = match (&self.column, usual()) {
+            (Some(column), _) => column.as_str(),
+            (None, Some(column)) => column,
+            (None, None) => "accuracy",
+        };
+        let counted = self.column.is_none() && usual().is_none();
+        let counts = match (counted, place("correct"), place("total")) {
+            (true, Ok(correct), Ok(total)) => Some([correct, total]),
+            _ => None,
+        };
+        let number_place = if counts.is_some() { arch_place } else { place(column)? };
+        let parse = |text: &str| -> Option<f64> {
+            let text = text.trim();
+            // Where semicolons separate columns, a comma is the decimal point.
+            if separator == b';' { text.replace(',', ".").parse().ok() } else { text.parse().ok() }
+        };
+        let mut rows = Vec::new();
+        for (line, row) in (2..).zip(reader.records()) {
+            let row = row.map_err(|e| bad(line_of(&e, line), e.to_string()))?;
+            let line = row.position().map_or(line, csv::Position::line);
+            let number = match counts {
+                Some([correct, total]) => {
+                    parse(&row[correct]).zip(parse(&row[total])).map(|(c, t)| 100.0 * c / t)
+                }
+                None => parse(&row[number_place]),
+            };
+            let undefined = matches!(row[number_place].trim(), "-inf" | "NaN");
+            let number = match number.filter(|number| number.is_finite()) {
+                None if undefined && self.undefined == Undefined::RankLast => Some(f64::NEG_INFINITY),
+                None if self.undefined != Undefined::Skip => {
+                    let (what, text) = match counts {
+                        Some([correct, total]) => {
+                            ("correct / total", format!("{} / {}", &row[correct], &row[total]))
+                        }
+                        None => (column, row[number_place].to_owned()),
+                    };
+                    let reason = format!("{what} is {text:?}, but it must be a finite number");
+                    return Err(bad(line, reason));
+                }
+                number => number,
+            };
+            rows.push((line, (row[arch_place].to_owned(), number)));
+        }
+        self.collect(path, space, rows.into_iter())
+    }
+
+    fn collect(
+        &self,
+        path: &Path,
+        space: &dyn SearchSpace,
+        rows: impl Iterator<Item = (u64, (String, Option<f64>))>,
+    ) -> Result<ScoresRead, PadaError> {
+        let bad = |line: u64, reason: String| PadaError::Scores { path: path.into(), line, reason };
+        let (mut scores, mut skipped) = (Vec::new(), 0);
+        let mut seen = std::collections::HashSet::new();
+        for (line, (text, number)) in rows {
+            let arch = space.parse(&text).map_err(|e| bad(line, e.to_string()))?;
+            if !seen.insert(arch.clone()) {
+                return Err(bad(line, format!("{arch} occurs for the second time")));
+            }
+            match number {
+                Some(number) => scores.push((arch, number)),
+                None => skipped += 1,
+            }
+        }
+        if scores.is_empty() {
+            return Err(PadaError::NoArchs { path: path.into() });
+        }
+        Ok(ScoresRead { scores, skipped })
+    }
+}
+
+/// Reads a column of finite numbers of a CSV file.
 pub(crate) fn read_numbers(
     path: &Path,
     column: &str,
     space: &dyn SearchSpace,
 ) -> Result<Vec<(Arch, f64)>, PadaError> {
-    read_numbers_or(path, column, space, |_| None)
+    let column = Some(column.to_owned());
+    Ok(ScoreFile { column, undefined: Undefined::Refuse }.read(path, space)?.scores)
 }
 
-/// Reads a column in which `other` may accept texts that are not finite numbers.
-fn read_numbers_or(
-    path: &Path,
-    column: &str,
-    space: &dyn SearchSpace,
-    other: impl Fn(&str) -> Option<f64>,
-) -> Result<Vec<(Arch, f64)>, PadaError> {
+/// The score of the supernet in files of the released code of PA&DA.
+const RELEASED_SCORE: &str = "pred";
+
+/// Reads a file that the released code of PA&DA writes with `numpy.save`: dicts with `id`, `model_gene`, `pred` and `target`. Returns the
+/// text of each architecture and one of its numbers.
+///
+/// # Source
+/// `results/*.npy` of <https://github.com/ShunLu91/PA-DA>
+fn released_scores(path: &Path, column: &str) -> Result<Vec<(String, f64)>, PadaError> {
     let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
-    let bad = |line: u64, reason: String| PadaError::Scores { path: path.into(), line, reason };
-    let line_of = |e: &csv::Error, line| e.position().map_or(line, csv::Position::line);
-    let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    let header = reader.headers().map_err(|e| bad(line_of(&e, 1), e.to_string()))?.clone();
-    let place = |name: &str| {
-        let there = header.iter().collect::<Vec<_>>().join(", ");
-        let missing = || bad(1, format!("there is no column {name}; the columns are {there}"));
-        header.iter().position(|h| h == name).ok_or_else(missing)
+    let bad = |reason: String| PadaError::Scores { path: path.into(), line: 1, reason };
+    let pickle = numpy_objects(&bytes).ok_or_else(|| {
+        bad("it is not a numpy file of pickled objects; write a CSV file with the columns arch and accuracy".to_owned())
+    })?;
+    let pickle = Pickle::read(pickle).map_err(|error| bad(error.to_string()))?;
+    let entry = |dict: &[Value], name: &str| {
+        let pairs = dict.chunks_exact(2);
+        pairs
+            .filter(|pair| matches!(&pair[0], Value::Text(key) if &**key == name))
+            .map(|pair| pair[1].clone())
+            .next()
     };
-    let (arch_place, number_place) = (place("arch")?, place(column)?);
-    let mut scores = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for (line, row) in (2..).zip(reader.records()) {
-        let row = row.map_err(|e| bad(line_of(&e, line), e.to_string()))?;
-        let line = row.position().map_or(line, csv::Position::line);
-        let arch = space.parse(&row[arch_place]).map_err(|e| bad(line, e.to_string()))?;
-        let text = &row[number_place];
-        let number = text.trim().parse().ok().filter(|number: &f64| number.is_finite());
+    let mut rows = Vec::new();
+    for dict in &pickle.lists {
+        let Some(gene) = entry(dict, "model_gene") else { continue };
+        let arch = match &gene {
+            Value::Text(text) => text.to_string(),
+            list => {
+                let digit = |value: &Value| {
+                    if let Value::Int(digit) = value { Some(digit.to_string()) } else { None }
+                };
+                let digits: Option<Vec<String>> = pickle.items(list).iter().map(digit).collect();
+                digits.map(|digits| digits.join(",")).unwrap_or_default()
+            }
+        };
+        let number = entry(dict, column).and_then(|value| float(&pickle, &value));
         let number = number
-            .or_else(|| other(text.trim()))
-            .ok_or_else(|| bad(line, format!("{column} is {text:?}, but it must be a finite number")))?;
-        if !seen.insert(arch.clone()) {
-            return Err(bad(line, format!("{arch} occurs for the second time")));
-        }
-        scores.push((arch, number));
+            .ok_or_else(|| bad(format!("{arch} has no number {column}; the numbers are pred and target")))?;
+        rows.push((arch, number));
     }
-    if scores.is_empty() {
-        return Err(PadaError::NoArchs { path: path.into() });
+    Ok(rows)
+}
+
+/// Returns the pickle of a numpy file with an array of objects.
+fn numpy_objects(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(b"\x93NUMPY")?;
+    let (&[major, _], rest) = rest.split_first_chunk::<2>()?;
+    let (length, rest) = match major {
+        1 => rest.split_first_chunk::<2>().map(|(n, rest)| (usize::from(u16::from_le_bytes(*n)), rest))?,
+        _ => rest.split_first_chunk::<4>().map(|(n, rest)| (u32::from_le_bytes(*n) as usize, rest))?,
+    };
+    let (header, pickle) = rest.split_at_checked(length)?;
+    header.windows(3).any(|text| text == b"'|O").then_some(pickle)
+}
+
+/// Reads a number, or a numpy scalar: a call with a dtype and the little-endian bytes of an `f8` or `f4`.
+fn float(pickle: &Pickle, value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(number) => Some(*number),
+        Value::Int(number) => Some(*number as f64),
+        Value::Call(call) => match pickle.items(&pickle.calls[*call].arguments) {
+            [_, Value::Bytes(bytes)] => match bytes.len() {
+                8 => Some(f64::from_le_bytes(bytes[..].try_into().ok()?)),
+                4 => Some(f64::from(f32::from_le_bytes(bytes[..].try_into().ok()?))),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
     }
-    Ok(scores)
 }

@@ -4,7 +4,7 @@ use pada_graph::{Cost, Lower, Shape};
 use pada_models::{DartsModel, DartsSize, DartsTraining, MacroNet, MobileModel, Nb201Net, Norms};
 use pada_space::{
     AGNAS_NETWORK, DARTS_NAMED, Darts, DartsCells, MobileSpec, NamedArch, NasBenchMacro, Nb201,
-    PROXYLESS_NAMED, Proxyless, ProxylessWidths, SearchSpace, find_named,
+    PROXYLESS_NAMED, Proxyless, ProxylessWidths, SearchSpace, find_named, nearest_names,
 };
 
 use crate::error::PadaError;
@@ -98,18 +98,18 @@ impl StandAloneNet {
     /// Returns the published architecture with a name.
     ///
     /// # Errors
-    /// Returns [`PadaError::UnknownName`] with the known names.
+    /// Returns [`PadaError::UnknownName`] with the nearest names.
     pub fn named(&self, name: &str) -> Result<&'static NamedArch, PadaError> {
-        let table: Vec<&'static NamedArch> = match self {
-            Self::Darts(_) => DARTS_NAMED.iter().chain([&AGNAS_NETWORK]).collect(),
-            Self::Proxyless { .. } => PROXYLESS_NAMED.iter().collect(),
-            Self::Nb201 { .. } | Self::Macro { .. } => vec![],
+        let tables: [&'static [NamedArch]; 2] = match self {
+            Self::Darts(_) => [DARTS_NAMED, std::slice::from_ref(&AGNAS_NETWORK)],
+            Self::Proxyless { .. } => [PROXYLESS_NAMED, &[]],
+            Self::Nb201 { .. } | Self::Macro { .. } => [&[], &[]],
         };
-        table.iter().copied().find(|named| named.name == name).ok_or_else(|| PadaError::UnknownName {
+        tables.into_iter().find_map(|table| find_named(table, name)).ok_or_else(|| PadaError::UnknownName {
             name: name.to_owned(),
-            known: match table[..] {
-                [] => "no names in this space".to_owned(),
-                _ => table.iter().map(|named| named.name).collect::<Vec<_>>().join(", "),
+            known: match tables[0] {
+                [] => "this space has no published names".to_owned(),
+                _ => format!("the nearest names are {}", nearest_names(&tables.concat(), name).join(", ")),
             },
         })
     }

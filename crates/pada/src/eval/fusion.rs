@@ -1,5 +1,7 @@
 //! The zero-cost scores of a ranking, and their fusion with the score of the supernet.
 
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::time::Instant;
 
 use pada_data::Dataset;
@@ -10,11 +12,13 @@ use pada_space::Arch;
 use pada_trainer::{Observer, TrainError};
 use pada_zerocost::{Score, ScoreKind, ScoreValue};
 
-use crate::config::{FusePart, RankConfig, SupernetConfig};
+use crate::config::{FusePart, RankConfig, RunConfig, SupernetConfig};
 use crate::error::PadaError;
+use crate::eval::arch_files::{columns, read_score_column};
 use crate::eval::partial_scores::Part;
 use crate::eval::ranking::{FUSED, images_record};
 use crate::eval::zero_cost::ZeroCost;
+use crate::run::network::Network;
 
 /// Seed of the untrained network. It is the same for all runs, so that their zero-cost scores are the same.
 const SEED: u64 = 0;
@@ -46,16 +50,38 @@ impl FusionPlan {
         (!plan.fuse.is_empty() || !plan.zero_cost.is_empty()).then_some(plan)
     }
 
-    /// Returns all scores to compute, each once: structural ones first, then those to compare, then those to fuse.
+    /// Returns all scores of single architectures to compute, each once: structural ones first, then those to compare, then those to fuse.
     fn scores(&self) -> Vec<Score> {
-        let fused = self.fused_scores();
-        let mut scores = Vec::new();
-        for score in STRUCTURAL.into_iter().chain(self.zero_cost.iter().copied()).chain(fused) {
-            if !scores.contains(&score) {
-                scores.push(score);
-            }
+        let named = STRUCTURAL.into_iter().chain(self.zero_cost.iter().copied()).chain(self.fused_scores());
+        once(named.flat_map(Score::parts))
+    }
+
+    /// Returns the scores of passes that a reader compares with, each once: those to compare, then those to fuse.
+    fn compared(&self) -> Vec<Score> {
+        let named = once(self.zero_cost.iter().copied().chain(self.fused_scores()));
+        named.into_iter().filter(|score| score.kind() == ScoreKind::Passes).collect()
+    }
+
+    /// Returns the baselines that need no supernet, with their names. `of` returns the scores of all architectures, or `None` if they are
+    /// unknown; baselines that need such a score are left out.
+    fn baselines(
+        &self,
+        of: impl Fn(Score) -> Option<Vec<f64>>,
+    ) -> Result<Vec<(String, Vec<f64>)>, MetricsError> {
+        let fused_of = |scores: &[Score]| {
+            let parts = scores.iter().map(|&score| of(score)).collect::<Option<Vec<_>>>();
+            parts.map(|parts| fuse(&parts, self.fusion)).transpose()
+        };
+        let mut baselines = vec![
+            (ZeroCostRow::ACTIVE_CONV_PARAMS.to_owned(), of(Score::ActiveConvParams)),
+            (ZeroCostRow::STRUCTURAL.to_owned(), fused_of(&STRUCTURAL)?),
+        ];
+        baselines.extend(self.compared().into_iter().map(|score| (score.to_string(), of(score))));
+        let fused: Vec<Score> = self.fused_scores().collect();
+        if fused.len() > 1 {
+            baselines.push((ZeroCostRow::FUSED.to_owned(), fused_of(&fused)?));
         }
-        scores
+        Ok(baselines.into_iter().filter_map(|(name, list)| Some((name, list?))).collect())
     }
 
     fn fused_scores(&self) -> impl Iterator<Item = Score> {
@@ -166,7 +192,9 @@ impl<'p> FusedScores<'p> {
             (score.to_string(), values.into_iter().map(|value| value.value).collect())
         };
         let fused = self.fused.map(|fused| (FUSED.to_owned(), fused));
-        self.zero_cost.columns.into_iter().map(column).chain(fused).collect()
+        let of_lists = self.zero_cost.plan.compared().into_iter().filter(|score| score.parts() != [*score]);
+        let of_lists: Vec<_> = of_lists.map(|score| (score.to_string(), self.zero_cost.of(score))).collect();
+        self.zero_cost.columns.into_iter().map(column).chain(of_lists).chain(fused).collect()
     }
 }
 
@@ -220,22 +248,7 @@ impl ZeroCostScores<'_> {
 
     /// Returns the baselines that need no supernet, with their names, for some architectures, given by their index.
     pub(crate) fn baselines(&self, places: &[usize]) -> Result<Vec<(String, Vec<f64>)>, MetricsError> {
-        let of = |score: Score| at(&self.of(score), places);
-        let fused_of = |scores: &[Score]| {
-            fuse(&scores.iter().map(|&score| of(score)).collect::<Vec<_>>(), self.plan.fusion)
-        };
-        let mut baselines = vec![
-            (ZeroCostRow::ACTIVE_CONV_PARAMS.to_owned(), of(Score::ActiveConvParams)),
-            (ZeroCostRow::STRUCTURAL.to_owned(), fused_of(&STRUCTURAL)?),
-        ];
-        for (score, _) in self.columns.iter().filter(|(score, _)| score.kind() == ScoreKind::Passes) {
-            baselines.push((score.to_string(), of(*score)));
-        }
-        let fused: Vec<Score> = self.plan.fused_scores().collect();
-        if fused.len() > 1 {
-            baselines.push((ZeroCostRow::FUSED.to_owned(), fused_of(&fused)?));
-        }
-        Ok(baselines)
+        self.plan.baselines(|score| Some(at(&self.of(score), places)))
     }
 
     /// Returns the number of convolution weights that can influence the output, for some architectures.
@@ -243,11 +256,77 @@ impl ZeroCostScores<'_> {
         at(&self.of(Score::ActiveConvParams), places)
     }
 
-    /// Returns the numbers of a score by which architectures are ranked, `[A]`.
+    /// Returns the numbers of a score by which architectures are ranked, `[A]`. A score of a list is that of all these architectures.
     fn of(&self, score: Score) -> Vec<f64> {
+        if score.parts() != [score] {
+            let parts: Vec<Vec<f64>> = score.parts().into_iter().map(|part| self.of(part)).collect();
+            if parts.iter().all(Vec::is_empty) {
+                return vec![];
+            }
+            return fuse(&parts, Fusion::LogRanks).expect("all columns have a number for every architecture");
+        }
         let column = self.columns.iter().find(|(other, _)| *other == score);
         column.expect("every planned score was computed").1.iter().map(ScoreValue::for_ranking).collect()
     }
+}
+
+/// Reads the scores by which the baselines of a finished run rank some architectures, with their names: as the rows below the supernet in its
+/// record, but for accuracies of a short training.
+///
+/// `file` is the file `ranking.csv` of the run, in which scores that are not defined are the worst. Baselines that need a column that the file
+/// does not have are left out.
+///
+/// # Errors
+/// Returns an error if the file cannot be read or lacks one of the architectures.
+pub fn read_baselines(
+    file: &Path,
+    config: &RunConfig,
+    archs: &[Arch],
+) -> Result<Vec<(String, Vec<f64>)>, PadaError> {
+    if archs.is_empty() {
+        return Ok(vec![]);
+    }
+    let space = config.supernet.space()?;
+    let known: HashSet<String> = columns(file)?.into_iter().collect();
+    let mut lists: HashMap<Score, Vec<f64>> = HashMap::new();
+    let plan = FusionPlan::of(&config.supernet, &config.rank);
+    let scores = plan.iter().flat_map(|plan| plan.scores().into_iter().chain(plan.compared()));
+    for score in once(scores).into_iter().filter(|score| known.contains(score.name())) {
+        let column: HashMap<Arch, f64> =
+            read_score_column(file, score.name(), space.as_ref())?.into_iter().collect();
+        let of = |arch: &Arch| {
+            let missing = || PadaError::Scores {
+                path: file.into(),
+                line: 1,
+                reason: format!("the architecture {arch} is missing"),
+            };
+            column.get(arch).copied().ok_or_else(missing)
+        };
+        lists.insert(score, archs.iter().map(of).collect::<Result<_, _>>()?);
+    }
+    // The number of classes and the size of images do not change the order by size.
+    let network = Network::of_space(&config.supernet)?;
+    let mut baselines: Vec<(String, Vec<f64>)> =
+        network.baselines(archs)?.into_iter().map(|(name, list)| (name.to_owned(), list)).collect();
+    if let Some(plan) = plan {
+        for (name, list) in plan.baselines(|score| lists.get(&score).cloned())? {
+            if baselines.iter().all(|(other, _)| *other != name) {
+                baselines.push((name, list));
+            }
+        }
+    }
+    Ok(baselines)
+}
+
+/// Returns scores without repetitions, in their order.
+fn once(scores: impl Iterator<Item = Score>) -> Vec<Score> {
+    let mut different = Vec::new();
+    for score in scores {
+        if !different.contains(&score) {
+            different.push(score);
+        }
+    }
+    different
 }
 
 /// Returns the numbers at some places.

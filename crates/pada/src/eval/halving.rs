@@ -280,11 +280,15 @@ impl<'a> Halving<'a> {
         let halved = ranked(self.controls.iter().map(halved).collect())?;
         let whole = ranked(self.controls.iter().map(|&place| self.accuracy(last, place)).collect())?;
         let controls: Vec<Arch> = self.controls.iter().map(|&place| self.archs[place].clone()).collect();
-        let bootstrap = Bootstrap::default();
+        let bootstrap = Bootstrap::bca();
         let cost = |(table, known, truth): (&str, Vec<usize>, Vec<f64>)| {
             let [halved, whole] = [&halved, &whole].map(|list| vec![at(list, &known)]);
             // A metric is not defined for a few architectures, or for equal scores.
-            let cost = |metric| paired_difference(&halved, &whole, &truth, metric, &bootstrap).ok();
+            let cost = |metric| {
+                let compute =
+                    |bootstrap: &Bootstrap| paired_difference(&halved, &whole, &truth, metric, bootstrap);
+                bootstrap.or_percentiles(compute).ok()
+            };
             let top = (known.len() >= FEWEST_FOR_TOP).then_some(PairedMetric::PAtTop { fraction: 0.05 });
             HalvingCost {
                 table: table.to_owned(),
@@ -297,7 +301,9 @@ impl<'a> Halving<'a> {
             rounds: rounds.collect(),
             controls: controls.len(),
             tau_b_with_all: kendall_tau_b(&halved, &whole).ok(),
-            tau_b_with_all_interval: tau_b_interval(&halved, &whole, &bootstrap).ok(),
+            tau_b_with_all_interval: bootstrap
+                .or_percentiles(|bootstrap| tau_b_interval(&halved, &whole, bootstrap))
+                .ok(),
             costs: tables.columns(&controls).map(cost).collect(),
         })
     }

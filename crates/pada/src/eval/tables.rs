@@ -139,7 +139,7 @@ impl Tables {
                 zero_cost: &baselines,
                 fused: scores.as_deref(),
             };
-            let mut agreement = Agreement::of(truth.name(), &lists, &Bootstrap::default())?;
+            let mut agreement = Agreement::of(truth.name(), &lists, &Bootstrap::bca())?;
             agreement.ceiling = ceiling(truth)?;
             agreement.note.clone_from(note);
             agreements.push(agreement);

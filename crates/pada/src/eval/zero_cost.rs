@@ -8,6 +8,7 @@ use pada_data::InMemoryDataset;
 use pada_engine::Engine;
 use pada_exec::{Images, Precision};
 use pada_graph::{Lower, Shape};
+use pada_metrics::{Fusion, fuse};
 use pada_models::{Norms, init_weights};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::{Observer, RngStream, TrainError};
@@ -84,7 +85,8 @@ impl ZeroCost {
         Ok(Self { space: config.space()?, net, weights, kind, pixels, labels, batch, seed })
     }
 
-    /// Computes one score of architectures, in their order. Architectures with equal networks are computed once.
+    /// Computes one score of architectures, in their order. Architectures with equal networks are computed once. A score of a list
+    /// ([`Score::parts`]) depends on all of `archs`.
     ///
     /// # Errors
     /// Returns [`PadaError::ZeroCost`] or [`PadaError::Graph`] if a score cannot be computed, and an error of kind
@@ -103,9 +105,18 @@ impl ZeroCost {
         &self,
         score: Score,
         archs: &[Arch],
-        log: Option<&mut ScoreLog>,
+        mut log: Option<&mut ScoreLog>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<ScoreValue>, PadaError> {
+        if score.parts() != [score] {
+            let mut column = |part: Score| {
+                let values = self.logged_scores(part, archs, log.as_deref_mut(), observer)?;
+                Ok::<_, PadaError>(values.iter().map(ScoreValue::for_ranking).collect::<Vec<f64>>())
+            };
+            let columns = score.parts().into_iter().map(&mut column).collect::<Result<Vec<_>, _>>()?;
+            let fused = if archs.is_empty() { vec![] } else { fuse(&columns, Fusion::LogRanks)? };
+            return Ok(fused.into_iter().map(|value| ScoreValue { value, reason: None }).collect());
+        }
         let live = archs.iter().map(|arch| self.live(arch)).collect::<Result<Vec<_>, _>>()?;
         let mut different: Vec<&Arch> = live.iter().collect();
         different.sort_unstable();
@@ -199,7 +210,8 @@ impl ZeroCost {
         stop: &AtomicBool,
         send: Sender<Result<(usize, ScoreValue), PadaError>>,
     ) {
-        let mut engine = Engine::new(self.net.weights().clone(), self.weights.clone(), Precision::F32);
+        let precision = if score.needs_f64() { Precision::F64 } else { Precision::F32 };
+        let mut engine = Engine::new(self.net.weights().clone(), self.weights.clone(), precision);
         let batches = self.batches();
         let mut scorer = match ZeroCostScorer::new(score, &mut engine, &batches, self.kind, self.seed) {
             Ok(scorer) => scorer,

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use pada_graph::{Cost, Frozen, Lower, Shape};
-use pada_models::{read_metadata, read_weights, to_safetensors};
+use pada_models::{read_metadata, read_weights, to_pytorch, to_safetensors};
 
 use crate::config::{StandAloneConfig, SupernetConfig, space_of};
 use crate::error::PadaError;
@@ -10,6 +10,11 @@ use crate::run::build;
 
 /// Metadata key with the recipe of a stand-alone network.
 pub(super) const ALONE: &str = "alone";
+
+/// Metadata key with the number of parameters of the stand-alone network.
+pub(super) const PARAMS: &str = "params";
+/// Metadata key with the number of multiply-adds of the stand-alone network.
+pub(super) const MACS: &str = "macs";
 
 /// The metadata of a file: keys and values.
 pub(super) type About = BTreeMap<String, String>;
@@ -22,8 +27,11 @@ pub struct ExportedNet {
     /// Weights and running statistics of the batch norms, in the order of the layout.
     pub values: Vec<f32>,
     /// Metadata of the file: `arch`, `space` and the other keys of `[supernet]`, `alone` if a stand-alone network was trained, `norms`,
-    /// `input`, `classes`, `normalize_mean`, `normalize_std`, `weights` and `version`.
+    /// `input`, `classes`, `normalize_mean`, `normalize_std`, `params`, `macs`,
+    /// `weights` and `version`.
     pub about: BTreeMap<String, String>,
+    /// Parameters and multiply-adds of the stand-alone network of the architecture.
+    pub(super) cost: Cost,
 }
 
 impl ExportedNet {
@@ -36,9 +44,21 @@ impl ExportedNet {
         Ok(self.frozen.to_onnx(&name, &self.values, &self.about)?.to_bytes())
     }
 
-    /// Computes the number of parameters and multiply-adds. Running statistics are not counted, and inactive operations are absent.
+    /// Returns the number of parameters and multiply-adds of the stand-alone network of the architecture, as `pada cost` and the ranking of a
+    /// run count them. [`ExportedNet::stored`] counts the numbers of the file.
     pub fn cost(&self) -> Cost {
-        Cost::of(self.frozen.graph(), self.frozen.weights())
+        self.cost
+    }
+
+    /// Returns the number of numbers in the file: the weights and running statistics that the logits depend on.
+    pub fn stored(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Writes a state dict of PyTorch, and the Python source of a module that loads it: a `.pt` and a `.py` file. The state dict has the names
+    /// of the weights of [`ExportedNet::frozen`].
+    pub fn to_pytorch(&self) -> (Vec<u8>, String) {
+        (to_pytorch(self.frozen.weights(), &self.values), self.frozen.to_pytorch(&self.about))
     }
 
     /// Writes a `.safetensors` file, which [`read_exported`] reads.
@@ -86,5 +106,11 @@ pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
     let net = build::net_of(&supernet, alone.as_ref(), text, Shape::new(channels, height, width), classes)?;
     let frozen = Frozen::new(net.as_ref(), &arch)?;
     let values = read_weights(path, frozen.weights())?;
-    Ok(ExportedNet { frozen, values, about: about.into_iter().collect() })
+    // Files of earlier versions do not have the cost of the stand-alone network.
+    let count = |key: &str| about.get(key).and_then(|text| text.parse().ok());
+    let cost = match (count(PARAMS), count(MACS)) {
+        (Some(params), Some(macs)) => Cost { params, macs },
+        _ => Cost::of(frozen.graph(), frozen.weights()),
+    };
+    Ok(ExportedNet { frozen, values, about: about.into_iter().collect(), cost })
 }

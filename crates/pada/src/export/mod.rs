@@ -11,6 +11,7 @@ use pada_graph::Frozen;
 use pada_trainer::{Calibration, NotFinite, TrainError, check_writable, image_shape};
 
 pub use self::exported::{ExportedNet, read_exported};
+use self::exported::{MACS, PARAMS};
 use self::source::Source;
 use crate::config::{ComputeConfig, Recalibration, SupernetConfig};
 use crate::error::PadaError;
@@ -120,10 +121,12 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
         ("classes", images.classes().to_string()),
         ("normalize_mean", numbers(normalize.mean)),
         ("normalize_std", numbers(normalize.std)),
+        (PARAMS, source.cost.params.to_string()),
+        (MACS, source.cost.macs.to_string()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
     about.extend(entries.map(|(key, value)| (key.to_owned(), value)));
-    Ok(ExportedNet { frozen, values, about })
+    Ok(ExportedNet { frozen, values, about, cost: source.cost })
 }
 
 /// Checks before the work that a file can be written to a path.

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use pada_data::Dataset;
 use pada_exec::State;
-use pada_graph::Lower;
+use pada_graph::{Cost, Lower};
 use pada_space::Arch;
 use pada_trainer::{Calibration, TrainError, image_shape};
 
@@ -12,6 +12,7 @@ use crate::config::{ComputeConfig, Config, ConfigError, Recalibration, StandAlon
 use crate::error::PadaError;
 use crate::eval::weights_file::{check_part, read_scored};
 use crate::run::build;
+use crate::run::network::Network;
 use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
 
@@ -23,6 +24,8 @@ pub(super) struct Source {
     /// The recalibration with which the run scores, if there is one.
     pub(super) recalibrated: Option<(Recalibration, Calibration)>,
     pub(super) arch: Arch,
+    /// Cost of the stand-alone network of the architecture.
+    pub(super) cost: Cost,
     /// A text form of the architecture, from which it can be read again.
     text: String,
     /// All weights of the supernet, as placed for the architecture.
@@ -52,7 +55,8 @@ impl Source {
                 let (alone, recalibrated) = (None, None);
                 let text = arch.to_string();
                 let compute = *compute;
-                Ok(Self { supernet, alone, recalibrated, arch, text, weights, images, compute, name })
+                let cost = Network::new(&supernet, &images)?.cost(&arch)?;
+                Ok(Self { supernet, alone, recalibrated, arch, cost, text, weights, images, compute, name })
             }
         }
     }
@@ -92,11 +96,12 @@ impl Source {
             weights.executor.deferred_error()?;
             Ok::<_, TrainError>(values)
         })?;
+        let cost = inputs.scoring.network.cost(&arch)?;
         let (images, name) = (inputs.images, name(folder.path()));
         let (supernet, alone, compute) =
             (config.network().clone(), config.stand_alone().cloned(), config.compute());
         let recalibrated = config.scored_on().recalibrate.zip(inputs.scoring.calibration);
-        Ok(Self { supernet, alone, recalibrated, arch, text, weights, images, compute, name })
+        Ok(Self { supernet, alone, recalibrated, arch, cost, text, weights, images, compute, name })
     }
 
     /// Creates the network that the weights belong to.

@@ -30,21 +30,13 @@ pub(crate) fn supernet(
     Ok(network(config.size()?, norms, input, classes))
 }
 
-/// Creates the stand-alone network as the benchmarks of the space train it. In the DARTS space it is larger than the supernet: C=36, 20
-/// cells.
+/// Creates the stand-alone network of the size of the supernet, with the norms of a network that is trained from scratch.
 pub(crate) fn alone(
     config: &SupernetConfig,
     input: Shape,
     classes: usize,
 ) -> Result<Box<dyn Lower>, ConfigError> {
-    let size = match config.size()? {
-        SupernetSize::Darts { .. } => {
-            let DartsSize { channels, layers, .. } = DartsSize::CIFAR;
-            SupernetSize::Darts { channels, cells: layers }
-        }
-        other => other,
-    };
-    Ok(network(size, Norms::Affine, input, classes))
+    Ok(network(config.size()?, Norms::Affine, input, classes))
 }
 
 pub(crate) fn network(size: SupernetSize, norms: Norms, input: Shape, classes: usize) -> Box<dyn Lower> {
@@ -192,14 +184,14 @@ pub(crate) fn normalised(digits: NormalizeDigits, splits: Splits) -> Result<Spli
     Ok(Splits { train: train.with_normalize(normalize), test: test.with_normalize(normalize) })
 }
 
-/// Chooses the images from which running statistics are recomputed, from the images that may be trained on.
+/// Chooses the images from which running statistics are recomputed, from the images that may be trained on: as many as the config asks for, or
+/// all of them if there are fewer.
 pub(crate) fn calibration(
     config: Option<Recalibration>,
     trainable: &Dataset,
 ) -> Result<Option<Calibration>, PadaError> {
     let Some(of) = config else { return Ok(None) };
-    within("rank.recalibrate.images", of.images, trainable)?;
-    Ok(Some(Calibration::new(trainable, of.images, of.batch)?.with_mean(of.mean())))
+    Ok(Some(Calibration::new(trainable, of.images.min(trainable.len()), of.batch)?.with_mean(of.mean())))
 }
 
 /// Returns the images that a run trains on: the first `n` images that may be trained on, or all of them.

@@ -173,8 +173,21 @@ pub(crate) fn lock(folder: &Path) -> Result<File, PadaError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(PadaError::FolderInUse { path: folder.into() }),
+        Err(TryLockError::Error(source)) if has_no_locks(&source) => {
+            tracing::warn!(
+                "{}: the file system has no locks ({source}), so start only one process in this folder",
+                folder.display()
+            );
+            Ok(file)
+        }
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
+}
+
+/// Returns whether a lock failed because the file system has none: ENOSYS and ENOTSUP, or ENOLCK.
+fn has_no_locks(error: &std::io::Error) -> bool {
+    const ENOLCK: i32 = 37;
+    error.kind() == std::io::ErrorKind::Unsupported || error.raw_os_error() == Some(ENOLCK)
 }
 
 #[cfg(test)]
@@ -182,6 +195,15 @@ pub(crate) fn lock(folder: &Path) -> Result<File, PadaError> {
 mod tests {
     use super::*;
     use crate::config::RunConfig;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn file_systems_without_locks_are_known() {
+        // ENOSYS, ENOLCK, EOPNOTSUPP; EIO
+        for (code, without) in [(38, true), (37, true), (95, true), (5, false)] {
+            assert_eq!(has_no_locks(&std::io::Error::from_raw_os_error(code)), without, "{code}");
+        }
+    }
 
     #[test]
     fn several_can_read_a_folder_and_none_while_one_trains_in_it() {

@@ -5,7 +5,7 @@ use pada_sampler::{PathSampler, SamplerError};
 use pada_space::SubSpace;
 
 use crate::config::OWN;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, RunConfig};
 use crate::error::PadaError;
 use crate::run::build;
 use crate::run::network::Network;
@@ -35,6 +35,19 @@ pub(crate) struct Inputs {
     pub(crate) scoring: Scoring,
     /// The sampler of `paths.rule = "own"`.
     pub(crate) own_paths: Option<PathSamplerFactory>,
+}
+
+/// Logs a warning for each benchmark table whose accuracies belong to other images than those of the run.
+fn warn_of_foreign_tables(config: &RunConfig, splits: &Splits) {
+    let images = splits.test.name();
+    let set = images.split(' ').next().unwrap_or_default();
+    for table in config.rank.truth.iter().chain(&config.rank.compare) {
+        if !table.images().contains(&set) {
+            tracing::warn!(
+                "the table {table} has accuracies of other images than {images}, so the agreement with it says little; rank.truth = \"none\" and rank.compare = [] leave it out"
+            );
+        }
+    }
 }
 
 impl Inputs {
@@ -70,7 +83,9 @@ impl Inputs {
         }
         let rank = config.scored_on();
         let rank_images = build::rank_images(rank.split, data.train, &splits)?;
-        build::within("rank.images", rank.images, &rank_images)?;
+        if let Config::Run(config) = config {
+            warn_of_foreign_tables(config, &splits);
+        }
         let trainable = build::trainable(data.train, &splits)?;
         let calibration = build::calibration(rank.recalibrate, &trainable)?;
         let images = build::train_images(data.train_images, trainable)?;

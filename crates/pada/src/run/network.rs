@@ -1,5 +1,5 @@
 use pada_data::Dataset;
-use pada_graph::{Cost, GraphError, Lower};
+use pada_graph::{Cost, GraphError, Lower, Shape};
 use pada_models::Norms;
 use pada_report::ZeroCostRow;
 use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError};
@@ -18,13 +18,27 @@ pub struct Network {
 }
 
 impl Network {
-    /// Creates the stand-alone network of a space, with the input shape and the number of classes of `images`. Its size is the one that
-    /// benchmarks of the space use.
+    /// Creates the stand-alone network of a space, with the size of the config, and with the input shape and the number of classes of `images`.
     ///
     /// # Errors
     /// Returns an error if the space does not have the size of the config.
     pub fn new(config: &SupernetConfig, images: &Dataset) -> Result<Self, ConfigError> {
-        let alone = build::alone(config, image_shape(images), images.classes())?;
+        Self::of_images(config, image_shape(images), images.classes())
+    }
+
+    /// Creates the stand-alone network of a space for images of a shape and a number of classes.
+    pub(crate) fn of_images(
+        config: &SupernetConfig,
+        input: Shape,
+        classes: usize,
+    ) -> Result<Self, ConfigError> {
+        let alone = build::alone(config, input, classes)?;
+        Ok(Self { space: config.space()?, name: config.space, alone })
+    }
+
+    /// Creates the stand-alone network of a space for images of CIFAR-10.
+    pub(crate) fn of_space(config: &SupernetConfig) -> Result<Self, ConfigError> {
+        let alone = build::alone(config, Shape::new(3, 32, 32), 10)?;
         Ok(Self { space: config.space()?, name: config.space, alone })
     }
 
@@ -44,6 +58,11 @@ impl Network {
             _ => build::trained(&config.into(), input, classes)?,
         };
         Ok(Self { space: config.space()?, name: network.space, alone })
+    }
+
+    /// Returns the name of the search space.
+    pub(crate) fn name(&self) -> SpaceName {
+        self.name
     }
 
     /// Computes the number of parameters and multiply-adds of the stand-alone network of an architecture.

@@ -1,6 +1,10 @@
-//! Architecture search with the weights of a trained supernet.
+//! Architecture search with the weights of a trained supernet, or with the scores of a benchmark table.
 
+mod costs;
+mod look_up;
 pub(crate) mod score_cache;
+mod settings;
+mod table;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,27 +14,34 @@ use std::time::Instant;
 use pada_data::Dataset;
 use pada_exec::{Executor, State};
 use pada_metrics::{Fusion, fuse};
-use pada_search::{
-    Evaluated, EvolutionConfig, Nsga2Config, Objective, Search, SearchError, evolution, nsga2, pareto_front,
-    random_search,
-};
+pub use pada_search::SearchMethod;
+use pada_search::rand::Rng;
+use pada_search::{Evaluated, InvalidSetting, Objective, Search, SearchError, Searcher, pareto_front};
 use pada_space::{Arch, SearchSpace, SubSpace};
-use pada_trainer::{Observer, RngStream, TrainError, weights_sha256};
+use pada_trainer::{EvalSet, Known, Observer, RngStream, Scorer, TrainError, weights_sha256};
 use pada_zerocost::Score;
 
 use crate::config::{
-    ComputeConfig, Config, ConfigError, FusePart, Recalibration, SupernetConfig, ZERO_COST_IMAGES,
+    ComputeConfig, Config, ConfigError, FusePart, OWN, RankSplit, Recalibration, SupernetConfig, TrainPart,
+    TruthName, ZERO_COST_IMAGES,
 };
 use crate::error::PadaError;
-use crate::eval::arch_files::{read_numbers, write_table};
+use crate::eval::arch_files::write_table;
 use crate::eval::fusion::Untrained;
 use crate::eval::ranking::images_record;
 use crate::eval::score_log::ScoreLog;
 use crate::eval::weights_file::WeightsFile;
+use crate::run::build;
+use crate::run::inputs::Inputs;
+use crate::run::network::Network;
 use crate::run::scoring::{Scoring, Weights};
 use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
+use crate::search::costs::Costs;
+use crate::search::look_up::LookUp;
 use crate::search::score_cache::{ScoreCache, Subject};
+pub use crate::search::settings::search_method;
+pub use crate::search::table::{TableScores, search_table};
 
 /// Settings of an architecture search with the weights of a trained supernet.
 #[derive(Clone, Debug)]
@@ -52,19 +63,11 @@ pub struct SearchJob {
     pub fuse: Vec<FusePart>,
     /// How the ranks become one score.
     pub fusion: Fusion,
+    /// The benchmark table in which the architectures of the result are looked up. With `None` it is the main table of the run or the table
+    /// that is searched, if there is one.
+    pub truth: Option<TruthName>,
     /// Folder of the scores and of the result. Searches with the same supernet and images can use the same folder and share its scores.
     pub out: PathBuf,
-}
-
-/// A search method.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum SearchMethod {
-    /// Random search over this number of different architectures.
-    Random(usize),
-    /// Evolutionary search.
-    Evolution(EvolutionConfig),
-    /// NSGA-II with the objectives score and cost.
-    Pareto(Nsga2Config),
 }
 
 /// The cost of a stand-alone network, see [`crate::Network::cost`].
@@ -107,13 +110,24 @@ impl SearchLimits {
 pub struct SearchResult {
     /// The best architectures, best first. A Pareto search returns the front, cheapest first.
     pub archs: Vec<FoundArch>,
-    /// Number of architectures that were visited.
+    /// The highest stand-alone accuracy of the benchmark table in which the result is looked up, in percent. `None` without a table.
+    pub ceiling: Option<f64>,
+    /// Number of requests of the method. They repeat architectures if the method does so.
+    pub asked: usize,
+    /// Number of different architectures that were visited.
     pub visited: usize,
     /// Number of visited architectures that were scored in this search and not read from the folder.
     pub scored: usize,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// CSV file of the result with the columns `arch,score,fused,params,macs,latency,text`. Its name contains the method, the limits and the seed.
+    /// What the search selected on, for example `2000 images of mini test`.
+    pub selected_on: String,
+    /// Whether these are test images, so that the scores of the result are optimistic.
+    pub on_test_images: bool,
+    /// The test images that the result was scored on after the search, if they are others.
+    pub tested_on: Option<String>,
+    /// CSV file of the result with the columns `arch,score,fused,params,macs,latency,truth,text,test`. Its name contains the method, the limits and
+    /// the seed.
     pub file: PathBuf,
 }
 
@@ -124,8 +138,10 @@ pub struct FoundArch {
     pub arch: String,
     /// The architecture in the notation of the benchmarks of its space.
     pub text: String,
-    /// Accuracy with shared weights, in percent.
+    /// Accuracy with shared weights on the images that the search selected on, or the score in the benchmark table that was searched, in percent.
     pub score: f64,
+    /// Accuracy with shared weights on the test images, in percent. `None` if the search selected on test images or on a table.
+    pub test: Option<f64>,
     /// The fused score, which depends on all visited architectures. `None` if none were fused.
     pub fused: Option<f64>,
     /// Number of parameters of the stand-alone network.
@@ -134,9 +150,14 @@ pub struct FoundArch {
     pub macs: u64,
     /// Latency from the file of latencies, if there is one.
     pub latency: Option<f64>,
+    /// Stand-alone accuracy in the benchmark table, in percent. `None` if there is no table or it does not have the network.
+    pub truth: Option<f64>,
 }
 
-/// Searches with the supernet of a finished run, on the images of its ranking and in the part of the space that it trained.
+/// Searches with the supernet of a finished run, in the part of the space that it trained.
+///
+/// If the run left training images out (`data.train`), the search selects on them, and the result is then scored on the test images. Otherwise
+/// it selects on the images of the ranking of the run, and [`SearchResult::selected_on`] says so.
 ///
 /// # Errors
 /// Returns an error if the run cannot be loaded or an architecture cannot be scored. After
@@ -151,7 +172,7 @@ pub fn search_run(
 }
 
 impl TrainedRun {
-    /// Searches with the weights of the run, on the images of its ranking and in the part of the space that it trained.
+    /// Searches with the weights of the run, on the images that [`search_run`] describes and in the part of the space that it trained.
     ///
     /// # Errors
     /// Returns an error if the run trained only one architecture, or if an architecture cannot be scored. After
@@ -161,7 +182,7 @@ impl TrainedRun {
         job: &SearchJob,
         observer: &mut dyn Observer,
     ) -> Result<SearchResult, PadaError> {
-        let Self { folder, config, inputs, trained, .. } = self;
+        let Self { folder, config, inputs, trained, session } = self;
         if matches!(config, Config::Retrain(_)) {
             let (key, value) = ("RUN_DIR", folder.path().display().to_string());
             let range = "the folder of a supernet run, because a run of one architecture has no supernet";
@@ -177,9 +198,62 @@ impl TrainedRun {
             part: &inputs.whole,
             identity: config.identity().to_string(),
             fused: Fused::new(job, config.network(), &inputs.images, zero_cost_images)?,
+            truth: LookUp::of_run(job.truth, config, &session.data_dir)?,
         };
-        trained.with_weights(|weights| search(job, &inputs.scoring, weights, about, observer))
+        let Images { selection, test } = Images::of(config, inputs, session)?;
+        let images = SearchImages {
+            selection: selection.as_ref().unwrap_or(&inputs.scoring),
+            on_test_images: selection.is_none() && config.scored_on().split == RankSplit::Test,
+            test: match (&selection, &test) {
+                (Some(_), _) => Some(&inputs.scoring),
+                (None, test) => test.as_ref(),
+            },
+        };
+        trained.with_weights(|weights| search(job, images, weights, about, observer))
     }
+}
+
+/// The images of a search in a run, beside those of its ranking.
+struct Images {
+    /// The validation images, if the run ranked on test images although it left training images out.
+    selection: Option<Scoring>,
+    /// The test images, if the run ranked on validation images.
+    test: Option<Scoring>,
+}
+
+impl Images {
+    fn of(config: &Config, inputs: &Inputs, session: &Session) -> Result<Self, PadaError> {
+        let (data, rank) = (config.data(), config.scored_on());
+        let has_validation = data.train != TrainPart::All && data.source != OWN;
+        let scoring = |split| -> Result<Scoring, PadaError> {
+            let splits = pada_data::open(&data.source, &session.data_dir, data.photographs())?;
+            let splits = build::normalised(data.normalize, splits)?;
+            let images = build::rank_images(split, data.train, &splits)?;
+            let network = Network::new(config.network(), &images)?;
+            let (images, calibration) = (images.to_memory(rank.images)?, inputs.scoring.calibration.clone());
+            Ok(Scoring { images, batch: rank.batch, calibration, network })
+        };
+        let other = match rank.split {
+            _ if !has_validation => None,
+            RankSplit::Test => Some(scoring(RankSplit::Valid)?),
+            RankSplit::Valid => Some(scoring(RankSplit::Test)?),
+        };
+        let (selection, test) = match rank.split {
+            RankSplit::Test => (other, None),
+            RankSplit::Valid => (None, other),
+        };
+        Ok(Self { selection, test })
+    }
+}
+
+/// The images of a search.
+#[derive(Clone, Copy)]
+struct SearchImages<'a> {
+    /// The images that the search selects on.
+    selection: &'a Scoring,
+    on_test_images: bool,
+    /// The test images that the result is scored on, if they are others.
+    test: Option<&'a Scoring>,
 }
 
 /// Searches with weights from a file.
@@ -196,8 +270,12 @@ pub fn search_weights(
     let part = opened.part.clone();
     let (compute, recalibrate) = (file.compute, file.recalibrate);
     let fused = Fused::new(job, &file.supernet, &opened.trainable, ZERO_COST_IMAGES)?;
-    let about = About { compute, recalibrate, part: &part, identity: String::new(), fused };
-    opened.with_weights(|scoring, weights| search(job, scoring, weights, about, observer))
+    let truth = LookUp::named(job.truth, file.supernet.space, &place.data_dir)?;
+    let about = About { compute, recalibrate, part: &part, identity: String::new(), fused, truth };
+    let on_test_images = file.split == RankSplit::Test;
+    opened.with_weights(|selection, weights| {
+        search(job, SearchImages { selection, on_test_images, test: None }, weights, about, observer)
+    })
 }
 
 /// Properties of the supernet of a search, apart from its weights.
@@ -208,6 +286,8 @@ struct About<'a> {
     /// The settings that determine which weights an architecture has.
     identity: String,
     fused: Fused,
+    /// The table in which the result is looked up.
+    truth: Option<LookUp>,
 }
 
 impl About<'_> {
@@ -226,24 +306,173 @@ impl About<'_> {
 
 fn search(
     job: &SearchJob,
-    scoring: &Scoring,
+    SearchImages { selection: scoring, on_test_images, test }: SearchImages<'_>,
     mut weights: Weights<'_, '_>,
     about: About<'_>,
     observer: &mut dyn Observer,
 ) -> Result<SearchResult, PadaError> {
     let (started, images) = (Instant::now(), scoring.eval_set());
     let space = scoring.network.space.as_ref();
-    let costs = Costs::read(job, scoring)?;
+    if let SearchMethod::Reinforce(config) | SearchMethod::Enas(config) = &job.method
+        && config.target.is_some()
+        && !job.fuse.is_empty()
+        && job.fusion == Fusion::LogRanks
+    {
+        let (key, value) = ("target", "given".to_owned());
+        let range =
+            "left out with log ranks, which are negative; use --fusion ranks, or a limit such as --max-macs";
+        return Err(ConfigError::Range { key, value, range }.into());
+    }
+    let costs = Costs::read(job, &scoring.network)?;
     let subject = about.subject(scoring, weights.executor);
     weights.executor.deferred_error().map_err(TrainError::from)?;
-    let (mut cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
+    let (cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
     let mut fused = about.fused;
     fused.keep_in(&job.out, space)?;
     let fused = RefCell::new(fused);
     let mut scorer = scoring.scorer(&mut weights, &images);
     known.iter().try_for_each(|score| scorer.remember(score))?;
-    let (mut visited, mut scored, most) = (0, 0, job.method.most());
-    let mut score = |arch: &Arch| -> Result<f64, PadaError> {
+    let quick = Quick::open(job, &subject, &images, space, &mut scorer)?;
+    let most = job.method.most(space.n_ops());
+    let scores =
+        RefCell::new(Scores { scorer, cache, quick, observer, fused: &fused, visited: 0, scored: 0, most });
+    let mut score = |arch: &Arch| scores.borrow_mut().score(arch);
+    let mut quick_score = |arch: &Arch| scores.borrow_mut().quick_score(arch);
+    let (cost, fits) = (|arch: &Arch| costs.cost(arch), |arch: &Arch| costs.fits(arch));
+    let list_score = |evaluated: &[Evaluated]| fused.borrow().scores(evaluated);
+    let mut objective =
+        Objective::new(&mut score).quick_score(&mut quick_score).cost(&cost).constraint(&fits);
+    if !job.fuse.is_empty() {
+        objective = objective.list_score(&list_score);
+    }
+    let mut rng = RngStream::Search.stream(job.seed);
+    let (found, asked) = find(job, space, about.part, objective, &mut rng)?;
+    let Scores { visited, scored, observer, .. } = scores.into_inner();
+    observer.on_scored(visited, visited);
+    let fused = fused.into_inner();
+    let mut archs = found
+        .iter()
+        .map(|found| costs.found(found, Some(&fused), about.truth.as_ref()))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(test) = test {
+        let images = test.eval_set();
+        let mut scorer = test.scorer(&mut weights, &images);
+        for (row, found) in archs.iter_mut().zip(&found) {
+            row.test = Some(scorer.score(&found.arch)?.accuracy());
+        }
+    }
+    let file = write_found(job, &archs)?;
+    let of = |scoring: &Scoring| format!("{} images of {}", scoring.images.len(), scoring.images.name);
+    Ok(SearchResult {
+        archs,
+        ceiling: about.truth.as_ref().map(LookUp::best),
+        asked,
+        visited,
+        scored,
+        seconds: started.elapsed().as_secs_f64(),
+        selected_on: of(scoring),
+        on_test_images,
+        tested_on: test.map(of),
+        file,
+    })
+}
+
+/// Runs the method of a search. Returns the architectures of the result, and the number of requests.
+fn find<'a>(
+    job: &SearchJob,
+    space: &'a dyn SearchSpace,
+    part: &'a SubSpace,
+    objective: Objective<'a, PadaError>,
+    rng: &'a mut dyn Rng,
+) -> Result<(Vec<Evaluated>, usize), PadaError> {
+    let mut search = Search::new(space, part, objective, rng);
+    let mut searcher = job.method.searcher().map_err(out_of_range)?;
+    let mut asked = 0;
+    while search.step(&mut searcher).map_err(of_search)? {
+        asked += 1;
+    }
+    let found = match job.method {
+        SearchMethod::Pareto(_) => pareto_front(search.evaluated()),
+        _ => search.history().best_by(job.top, |evaluated| searcher.value(evaluated)),
+    };
+    Ok((found, asked))
+}
+
+/// Scores on few images, for a method that requests them.
+struct Quick {
+    /// The scores of the scorer on the few images; in place of those on all images while it computes.
+    known: Known,
+    cache: ScoreCache,
+}
+
+impl Quick {
+    /// Opens the scores on the first images in a folder of their own. Returns `None` if the method requests none.
+    fn open(
+        job: &SearchJob,
+        subject: &Subject,
+        images: &EvalSet,
+        space: &dyn SearchSpace,
+        scorer: &mut Scorer<'_, '_>,
+    ) -> Result<Option<Self>, PadaError> {
+        let SearchMethod::RandomNas(config) = job.method else { return Ok(None) };
+        let few = config.images.min(images.len());
+        let folder = job.out.join(format!("first-{few}-images"));
+        let (cache, scores) = ScoreCache::open(&folder, subject, few, space)?;
+        let mut known = Known::default();
+        std::mem::swap(&mut known, &mut scorer.known);
+        scorer.restrict(0..few);
+        let remembered = scores.iter().try_for_each(|score| scorer.remember(score));
+        std::mem::swap(&mut known, &mut scorer.known);
+        remembered?;
+        Ok(Some(Self { known, cache }))
+    }
+}
+
+/// Computes scores with the weights of a supernet and keeps them on disk.
+struct Scores<'a, 's, 'p> {
+    scorer: Scorer<'s, 'p>,
+    cache: ScoreCache,
+    quick: Option<Quick>,
+    observer: &'a mut dyn Observer,
+    fused: &'a RefCell<Fused>,
+    /// Number of calls.
+    visited: usize,
+    /// Number of calls whose score was not in the folder.
+    scored: usize,
+    /// The largest number of requests of the method.
+    most: usize,
+}
+
+impl Scores<'_, '_, '_> {
+    /// Computes the accuracy on all images.
+    fn score(&mut self, arch: &Arch) -> Result<f64, PadaError> {
+        let accuracy = Self::known_or_scored(
+            (&mut self.scorer, &mut self.cache),
+            (&mut *self.observer, &mut self.visited, &mut self.scored, self.most),
+            arch,
+        )?;
+        self.fused.borrow_mut().add(arch, accuracy)?;
+        Ok(accuracy)
+    }
+
+    /// Computes the accuracy on few images.
+    fn quick_score(&mut self, arch: &Arch) -> Result<f64, PadaError> {
+        let Some(quick) = &mut self.quick else { return self.score(arch) };
+        std::mem::swap(&mut quick.known, &mut self.scorer.known);
+        let accuracy = Self::known_or_scored(
+            (&mut self.scorer, &mut quick.cache),
+            (&mut *self.observer, &mut self.visited, &mut self.scored, self.most),
+            arch,
+        );
+        std::mem::swap(&mut quick.known, &mut self.scorer.known);
+        accuracy
+    }
+
+    fn known_or_scored(
+        (scorer, cache): (&mut Scorer<'_, '_>, &mut ScoreCache),
+        (observer, visited, scored, most): (&mut dyn Observer, &mut usize, &mut usize, usize),
+        arch: &Arch,
+    ) -> Result<f64, PadaError> {
         if observer.stop_requested() {
             return Err(TrainError::Stopped.into());
         }
@@ -251,79 +480,26 @@ fn search(
         let score = scorer.score(arch)?;
         if scorer.known.len() > before {
             cache.add(&score)?;
-            scored += 1;
+            *scored += 1;
         }
-        visited += 1;
-        observer.on_scored(visited, most.max(visited));
-        let accuracy = score.accuracy();
-        fused.borrow_mut().add(arch, accuracy)?;
-        Ok(accuracy)
-    };
-    let (cost, fits) = (|arch: &Arch| costs.cost(arch), |arch: &Arch| costs.fits(arch));
-    let list_score = |evaluated: &[Evaluated]| fused.borrow().scores(evaluated);
-    let mut objective = Objective::new(&mut score).cost(&cost).constraint(&fits);
-    if !job.fuse.is_empty() {
-        objective = objective.list_score(&list_score);
+        *visited += 1;
+        observer.on_scored(*visited, most.max(*visited));
+        Ok(score.accuracy())
     }
-    let mut rng = RngStream::Search.stream(job.seed);
-    let mut search = Search::new(space, about.part, objective, &mut rng);
-    let done = match &job.method {
-        SearchMethod::Random(n) => random_search(&mut search, *n),
-        SearchMethod::Evolution(config) => evolution(&mut search, config),
-        SearchMethod::Pareto(config) => nsga2(&mut search, config),
-    };
-    done.map_err(of_search)?;
-    let found = match job.method {
-        SearchMethod::Pareto(_) => pareto_front(search.evaluated()),
-        SearchMethod::Random(_) | SearchMethod::Evolution(_) => search.best(job.top),
-    };
-    observer.on_scored(visited, visited);
-    let fused = fused.into_inner();
-    let archs = found.iter().map(|found| costs.found(found, &fused)).collect::<Result<Vec<_>, _>>()?;
-    let parts: Vec<String> = job.fuse.iter().map(ToString::to_string).collect();
-    let kind = match parts.is_empty() {
-        true => String::new(),
-        false => format!("-fused-{}-{}", parts.join("+"), job.fusion),
-    };
-    let (method, limits) = (job.method.name(), job.limits.in_name());
-    let file = job.out.join(format!("archs-{method}{kind}{limits}-s{}.csv", job.seed));
-    write_found(&file, &archs)?;
-    Ok(SearchResult { archs, visited, scored, seconds: started.elapsed().as_secs_f64(), file })
 }
 
 fn of_search(error: SearchError<PadaError>) -> PadaError {
     match error {
         SearchError::Score(error) => error,
         SearchError::NothingFeasible { tried } => PadaError::NothingFits { tried },
-        SearchError::InvalidConfig { name, value, allowed } => {
-            ConfigError::Range { key: name, value, range: allowed }.into()
-        }
+        SearchError::InvalidConfig(setting) => out_of_range(setting),
         SearchError::Space(error) => error.into(),
         error => PadaError::Search(error.to_string()),
     }
 }
 
-impl SearchMethod {
-    /// Returns the name of the method on the command line.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Random(_) => "random",
-            Self::Evolution(_) => "evolution",
-            Self::Pareto(_) => "pareto",
-        }
-    }
-
-    /// Returns the largest number of architectures that are visited.
-    fn most(&self) -> usize {
-        match self {
-            Self::Random(n) => *n,
-            Self::Evolution(c) => {
-                let children = c.crossover.saturating_add(c.mutation);
-                c.population.saturating_add(c.generations.saturating_mul(children))
-            }
-            Self::Pareto(c) => c.population.saturating_mul(c.generations.saturating_add(1)),
-        }
-    }
+fn out_of_range(InvalidSetting { name, value, allowed }: InvalidSetting) -> PadaError {
+    ConfigError::Range { key: name, value, range: allowed }.into()
 }
 
 /// Name of the file with the zero-cost scores of a search.
@@ -337,7 +513,8 @@ struct Fused {
     untrained: Option<Untrained>,
     /// The zero-cost scores on disk.
     log: Option<ScoreLog>,
-    parts: HashMap<Arch, Vec<f64>>,
+    /// Per architecture: the numbers of each part of the plan, several for a score of a list.
+    parts: HashMap<Arch, Vec<Vec<f64>>>,
     accuracies: HashMap<Arch, f64>,
 }
 
@@ -376,9 +553,13 @@ impl Fused {
             parts.push(match (part, &self.untrained) {
                 (FusePart::ZeroCost(score), Some(Untrained { zero_cost, .. })) => {
                     let arch = std::slice::from_ref(arch);
-                    zero_cost.logged_scores(*score, arch, self.log.as_mut(), &mut ())?[0].for_ranking()
+                    let mut of = |score: Score| {
+                        let found = zero_cost.logged_scores(score, arch, self.log.as_mut(), &mut ())?;
+                        Ok::<_, PadaError>(found[0].for_ranking())
+                    };
+                    score.parts().into_iter().map(&mut of).collect::<Result<Vec<f64>, _>>()?
                 }
-                _ => accuracy,
+                _ => vec![accuracy],
             });
         }
         self.accuracies.insert(arch.clone(), accuracy);
@@ -392,85 +573,35 @@ impl Fused {
 
     /// Fuses the ranks of all architectures that were visited.
     fn scores(&self, evaluated: &[Evaluated]) -> Vec<f64> {
-        let column =
-            |part: usize| evaluated.iter().map(|found| self.parts[&found.arch][part]).collect::<Vec<f64>>();
+        const RANKED: &str = "no part is NaN, and all have a number for every architecture";
+        let column = |part: usize| {
+            let numbers = || evaluated.iter().map(|found| &self.parts[&found.arch][part]);
+            let of = |place: usize| numbers().map(|numbers| numbers[place]).collect::<Vec<f64>>();
+            let count = numbers().next().map_or(1, Vec::len);
+            let columns: Vec<Vec<f64>> = (0..count).map(of).collect();
+            match &columns[..] {
+                [single] => single.clone(),
+                several => fuse(several, Fusion::LogRanks).expect(RANKED),
+            }
+        };
         let parts: Vec<Vec<f64>> = (0..self.plan.len()).map(column).collect();
-        fuse(&parts, self.fusion).expect("no part is NaN, and all have a number for every architecture")
+        fuse(&parts, self.fusion).expect(RANKED)
     }
 }
 
-/// Computes the costs of architectures and checks the constraints.
-struct Costs<'a> {
-    scoring: &'a Scoring,
-    kind: SearchCost,
-    limits: SearchLimits,
-    latency: Option<HashMap<Arch, f64>>,
-}
-
-impl<'a> Costs<'a> {
-    fn read(job: &SearchJob, scoring: &'a Scoring) -> Result<Self, PadaError> {
-        let space = scoring.network.space.as_ref();
-        // Images that are too small for one architecture are too small for all, so this is the only place with this error.
-        scoring.network.cost(&space.nth(0).expect("a space has an architecture"))?;
-        let needs_file = job.cost == SearchCost::Latency || job.limits.latency.is_some();
-        if needs_file && job.latency.is_none() {
-            let (key, value, range) =
-                ("--latency", "not given".to_owned(), "a file with the columns arch,latency");
-            return Err(ConfigError::Range { key, value, range }.into());
-        }
-        let read =
-            |path: &PathBuf| Ok::<_, PadaError>(read_numbers(path, "latency", space)?.into_iter().collect());
-        let latency = job.latency.as_ref().map(read).transpose()?;
-        Ok(Self { scoring, kind: job.cost, limits: job.limits, latency })
-    }
-
-    fn latency(&self, arch: &Arch) -> Option<f64> {
-        self.latency.as_ref()?.get(arch).copied()
-    }
-
-    /// Returns the cost of an architecture, infinite if it is unknown. [`Costs::fits`] is false for such an architecture.
-    fn cost(&self, arch: &Arch) -> f64 {
-        let cost = self.scoring.network.cost(arch).ok();
-        let cost = match self.kind {
-            SearchCost::Macs => cost.map(|cost| cost.macs as f64),
-            SearchCost::Params => cost.map(|cost| cost.params as f64),
-            SearchCost::Latency => self.latency(arch),
-        };
-        cost.unwrap_or(f64::INFINITY)
-    }
-
-    fn fits(&self, arch: &Arch) -> bool {
-        let Ok(cost) = self.scoring.network.cost(arch) else { return false };
-        let latency = match (&self.latency, self.latency(arch)) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(_), Some(latency)) => self.limits.latency.is_none_or(|most| latency <= most),
-        };
-        latency
-            && self.limits.macs.is_none_or(|most| cost.macs <= most)
-            && self.limits.params.is_none_or(|most| cost.params <= most)
-    }
-
-    fn found(&self, found: &Evaluated, fused: &Fused) -> Result<FoundArch, PadaError> {
-        let Evaluated { arch, score, .. } = found;
-        let cost = self.scoring.network.cost(arch)?;
-        Ok(FoundArch {
-            arch: arch.to_string(),
-            text: self.scoring.network.space.format(arch)?,
-            score: fused.accuracy(arch).unwrap_or(*score),
-            fused: (!fused.plan.is_empty()).then_some(*score),
-            params: cost.params,
-            macs: cost.macs,
-            latency: self.latency(arch),
-        })
-    }
-}
-
-fn write_found(path: &Path, archs: &[FoundArch]) -> Result<(), PadaError> {
+/// Writes the result of a search. Returns the path of its file.
+fn write_found(job: &SearchJob, archs: &[FoundArch]) -> Result<PathBuf, PadaError> {
+    let parts: Vec<String> = job.fuse.iter().map(ToString::to_string).collect();
+    let kind = match parts.is_empty() {
+        true => String::new(),
+        false => format!("-fused-{}-{}", parts.join("+"), job.fusion),
+    };
+    let (method, limits) = (job.method.name(), job.limits.in_name());
+    let path = job.out.join(format!("archs-{method}{kind}{limits}-s{}.csv", job.seed));
     let rows = archs.iter().map(|found| {
-        let FoundArch { arch, text, score, fused, params, macs, latency } = found;
-        let optional = |number: &Option<f64>| number.map_or_else(String::new, |number| number.to_string());
-        let (fused, latency) = (optional(fused), optional(latency));
+        let FoundArch { arch, text, score, test, fused, params, macs, latency, truth } = found;
+        let [fused, latency, truth, test] = [fused, latency, truth, test]
+            .map(|number| number.map_or_else(String::new, |number| number.to_string()));
         vec![
             arch.clone(),
             score.to_string(),
@@ -478,8 +609,12 @@ fn write_found(path: &Path, archs: &[FoundArch]) -> Result<(), PadaError> {
             params.to_string(),
             macs.to_string(),
             latency,
+            truth,
             text.clone(),
+            test,
         ]
     });
-    write_table(path, ["arch", "score", "fused", "params", "macs", "latency", "text"], rows)
+    let header = ["arch", "score", "fused", "params", "macs", "latency", "truth", "text", "test"];
+    write_table(&path, header, rows)?;
+    Ok(path)
 }

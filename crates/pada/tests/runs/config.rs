@@ -416,6 +416,20 @@ fn every_zero_cost_score_can_be_compared_and_fused() {
 }
 
 #[test]
+fn scores_of_blocks_are_refused_in_a_space_without_a_chain_of_blocks() {
+    let darts =
+        RunConfig::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/darts/short.toml"))
+            .unwrap();
+    for key in ["rank.fuse", "rank.zero_cost"] {
+        for score in ["az-nas", "az-nas-trainability"] {
+            let config = darts.with(&format!("{key}=[\"{score}\"]")).unwrap();
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains(score) && error.contains("darts"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn lists_of_architectures_keep_their_kind_in_a_file() {
     let ranks = [("truth", RankArchs::Truth), ("all", RankArchs::All), ("random:7", RankArchs::Random(7))];
     for (text, archs) in ranks {

@@ -299,7 +299,7 @@ fn one_architecture_is_no_supernet_to_search() {
     let run = folder.path().join("run");
     trained(&tiny("nb201").of_arch("243012").unwrap(), &run);
     let job = pada::SearchJob {
-        method: pada::SearchMethod::Random(2),
+        method: pada::search_method("random", &["samples=2"]).unwrap(),
         cost: pada::SearchCost::Macs,
         limits: pada::SearchLimits::default(),
         latency: None,
@@ -307,6 +307,7 @@ fn one_architecture_is_no_supernet_to_search() {
         top: 1,
         fuse: vec![],
         fusion: Default::default(),
+        truth: None,
         out: folder.path().join("search"),
     };
     let error = pada::search_run(&run, &job, &place(), &mut ()).unwrap_err();

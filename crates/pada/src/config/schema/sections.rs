@@ -592,6 +592,11 @@ fn truth(chosen: &dyn Chosen) -> Option<&'static str> {
     mini.then_some("\"mini\"")
 }
 
+/// The embedded images are images of CIFAR-10, so that the table of CIFAR-10 is comparable too.
+fn compare(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(if truth(chosen).is_some() { "[\"nb201\"]" } else { "[]" })
+}
+
 fn archs(chosen: &dyn Chosen) -> Option<&'static str> {
     Some(if chosen.text("truth").is_some() { "\"truth\"" } else { "\"random:100\"" })
 }
@@ -617,7 +622,12 @@ const SCORED_ON: [Key; 6] = [
         Is("\"test\""),
         "Images to score on: the test images, or the half of the training images that `data.train` leaves out.",
     ),
-    key("images", Positive, Is("2000"), "Number of images; the first ones in official order."),
+    key(
+        "images",
+        Positive,
+        Is("2000"),
+        "Number of images; the first ones in official order. If there are fewer, all of them are used.",
+    ),
     key(
         "batch",
         Positive,
@@ -676,7 +686,10 @@ pub(super) const RANK: Section = Section {
             key(
                 "compare",
                 Kind::SomeOf(TABLES),
-                Is("[]"),
+                By(
+                    compare,
+                    "`[\"nb201\"]` if the images are `mini` and the space is `nb201`, otherwise `[]`",
+                ),
                 "Further benchmark tables. A table that has not been downloaded is skipped.",
             ),
             key(

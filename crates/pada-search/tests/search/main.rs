@@ -1,11 +1,14 @@
 //! The search methods on a space whose scores are all known.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod golden;
+mod methods;
+
 use std::convert::Infallible;
 
 use pada_search::{
-    Evaluated, EvolutionConfig, Nsga2Config, Objective, Search, SearchError, evolution, nsga2, pareto_front,
-    random_search,
+    Evaluated, EvolutionConfig, InvalidSetting, Nsga2Config, Objective, Search, SearchError, evolution,
+    nsga2, pareto_front, random_search,
 };
 use pada_space::{Arch, Darts, Equivalence, Nb201, SearchSpace, SpaceError, SubSpace};
 use rand::SeedableRng;
@@ -129,7 +132,7 @@ fn a_search_ends_where_nothing_new_is_left() {
 #[test]
 fn settings_out_of_range_are_errors_with_their_names() {
     let name = |run: &Method<'_>| match searched(&|_| true, run).unwrap_err() {
-        SearchError::InvalidConfig { name, .. } => name,
+        SearchError::InvalidConfig(InvalidSetting { name, .. }) => name,
         other => panic!("{other}"),
     };
     let evolve = |config| name(&|s| evolution(s, &config));
@@ -143,7 +146,7 @@ fn settings_out_of_range_are_errors_with_their_names() {
     let default = Nsga2Config::default();
     assert_eq!(pareto(Nsga2Config { population: 1, ..default }), "population");
     assert_eq!(pareto(Nsga2Config { mutation_rate: 7.0, ..default }), "mutation_rate");
-    assert_eq!(name(&|s| random_search(s, 0)), "n");
+    assert_eq!(name(&|s| random_search(s, 0)), "samples");
     let error =
         searched(&|_| true, |s| nsga2(s, &Nsga2Config { mutation_rate: 7.0, ..default })).unwrap_err();
     assert_eq!(error.to_string(), "mutation_rate is 7, but it must be from 0 to 1");

@@ -1,0 +1,78 @@
+use std::collections::HashMap;
+use std::path::Path;
+
+use pada_nasbench::BenchmarkTable;
+use pada_space::{Arch, Equivalence, SearchSpace};
+
+use crate::config::{Config, ConfigError, SpaceName, TruthName, search_space};
+use crate::error::PadaError;
+use crate::eval::tables::Tables;
+
+/// A benchmark table in which architectures are looked up.
+///
+/// An architecture that the table does not have is looked up by its canonical form ([`Equivalence::OwnWeights`]): it is the same network as
+/// another one that the table has.
+pub(crate) struct LookUp {
+    table: BenchmarkTable,
+    /// The accuracy of the first architecture of the table with each canonical form.
+    canonical: HashMap<Arch, f64>,
+}
+
+impl LookUp {
+    pub(crate) fn new(table: BenchmarkTable, space: &dyn SearchSpace) -> Result<Self, PadaError> {
+        let mut canonical = HashMap::with_capacity(table.archs().len());
+        for (arch, &accuracy) in table.archs().iter().zip(table.accuracies()) {
+            canonical.entry(space.canonical(arch, Equivalence::OwnWeights)?).or_insert(accuracy);
+        }
+        Ok(Self { table, canonical })
+    }
+
+    /// Reads the table that a command names.
+    pub(crate) fn named(
+        truth: Option<TruthName>,
+        space: SpaceName,
+        data_dir: &Path,
+    ) -> Result<Option<Self>, PadaError> {
+        let Some(name) = truth else { return Ok(None) };
+        if name.space() != space {
+            let (key, value, range) = ("--truth", name.to_string(), "a table of the search space");
+            return Err(ConfigError::Range { key, value, range }.into());
+        }
+        Self::first_of(&Tables::load(truth, &[], data_dir)?, space)
+    }
+
+    /// Reads the table that a command names, or else the main table of a run if it was downloaded.
+    pub(crate) fn of_run(
+        truth: Option<TruthName>,
+        config: &Config,
+        data_dir: &Path,
+    ) -> Result<Option<Self>, PadaError> {
+        let space = config.network().space;
+        let of_run = match config {
+            Config::Run(config) => config.rank.truth,
+            Config::Retrain(_) => None,
+        };
+        match (truth, of_run) {
+            (Some(_), _) => Self::named(truth, space, data_dir),
+            (None, Some(main)) => Self::first_of(&Tables::load(None, &[main], data_dir)?, space),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn first_of(tables: &Tables, space: SpaceName) -> Result<Option<Self>, PadaError> {
+        tables.main().map(|table| Self::new(table.clone(), search_space(space).as_ref())).transpose()
+    }
+
+    /// Returns the accuracy of an architecture in percent, or `None` if the table does not have its network.
+    pub(crate) fn accuracy(&self, arch: &Arch, space: &dyn SearchSpace) -> Result<Option<f64>, PadaError> {
+        match self.table.accuracy(arch) {
+            Some(accuracy) => Ok(Some(accuracy)),
+            None => Ok(self.canonical.get(&space.canonical(arch, Equivalence::OwnWeights)?).copied()),
+        }
+    }
+
+    /// Returns the highest accuracy of the table, in percent.
+    pub(crate) fn best(&self) -> f64 {
+        self.table.accuracies().iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+}
