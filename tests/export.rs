@@ -99,6 +99,14 @@ fn a_retrained_architecture_is_the_same_in_both_formats_and_can_be_loaded_again(
     }
 
     // The state dict of PyTorch has the same weights, and the module beside it the same names.
+    // A user's own file of Python stays as it is, whatever is replaced.
+    let own = folder.path().join("train.py");
+    std::fs::write(&own, "print(1)\n").unwrap();
+    let beside = folder.path().join("train.pt").display().to_string();
+    export(folder.path(), weights, &["--out", &beside, "--overwrite"])
+        .fails(2, &["not written by `pada export`"]);
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), "print(1)\n");
+
     let pt = folder.path().join("net.pt");
     assert_eq!(export(folder.path(), weights, &["--out", pt.to_str().unwrap()]).code, 0);
     assert_eq!(pada::models::read_weights(&pt, layout).unwrap(), net.values);

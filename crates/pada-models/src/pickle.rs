@@ -9,6 +9,9 @@ use std::rc::Rc;
 
 use thiserror::Error;
 
+/// Bytes of the longest name of a class or function that is read.
+const LONGEST_NAME: usize = 1024;
+
 /// An error in the bytes of a pickle.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("not a pickle, at byte {at}: {reason}")]
@@ -207,6 +210,10 @@ impl Machine<'_> {
                     let (Value::Text(name), Value::Text(module)) = (self.pop()?, self.pop()?) else {
                         return Err("a name is not a string".to_owned());
                     };
+                    // A name is copied, and a small pickle can refer to a long text any number of times.
+                    if module.len() + name.len() > LONGEST_NAME {
+                        return Err("the name of a class is too long".to_owned());
+                    }
                     self.stack.push(Value::Name(format!("{module}.{name}").into()));
                 }
                 // REDUCE, NEWOBJ, NEWOBJ_EX, BUILD
@@ -369,4 +376,21 @@ impl Machine<'_> {
 
 fn utf8(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    /// A name is copied each time that it is used, so that a long text that is used often would take more memory than the file.
+    #[test]
+    fn names_of_classes_are_short() {
+        let of = |length: u32| {
+            let text = [&b"X"[..], &length.to_le_bytes(), &vec![b'a'; length as usize], b"q\0"].concat();
+            Pickle::read(&[b"\x80\x04", &text[..], b"h\0\x93."].concat())
+        };
+        assert!(of(512).is_ok());
+        assert!(of(513).unwrap_err().to_string().contains("name of a class is too long"));
+    }
 }

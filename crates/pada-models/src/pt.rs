@@ -184,11 +184,14 @@ fn dicts(pickle: &Pickle) -> Vec<PtDict> {
             continue;
         }
         let pairs = || pickle.items(value).chunks_exact(2);
-        let pairs = || pairs().filter_map(|pair| Some((text(&pair[0])?, &pair[1])));
+        // Keys are copied, and a small pickle can refer to a long text any number of times.
+        let name = |value| text(value).filter(|name| name.len() <= LONGEST_KEY);
+        let pairs = || pairs().filter_map(|pair| Some((name(&pair[0])?, &pair[1])));
         let tensors: Vec<PtTensor> =
             pairs().filter_map(|(name, value)| tensor(pickle, name, value)).collect();
         if depth < DEEPEST {
-            waiting.extend(pairs().map(|(name, value)| {
+            let lists = pairs().filter(|(_, value)| matches!(value, Value::List(_)));
+            waiting.extend(lists.map(|(name, value)| {
                 let inner = if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
                 (inner, depth + 1, value)
             }));
@@ -199,6 +202,11 @@ fn dicts(pickle: &Pickle) -> Vec<PtDict> {
     }
     found
 }
+
+/// Bytes of the longest key of a dict that is read.
+const LONGEST_KEY: usize = 1024;
+/// No tensor of PyTorch has more dimensions.
+const MOST_DIMENSIONS: usize = 64;
 
 /// Reads a tensor, or a parameter of a module, which is pickled as a tensor and a flag.
 fn tensor(pickle: &Pickle, name: &str, value: &Value) -> Option<PtTensor> {
@@ -215,14 +223,17 @@ fn tensor(pickle: &Pickle, name: &str, value: &Value) -> Option<PtTensor> {
         return None;
     }
     let [_, Value::Name(class), key, ..] = &pickle.lists[*storage][..] else { return None };
-    let numbers = |value| pickle.items(value).iter().map(number).collect::<Option<Vec<_>>>();
+    let numbers = |value| {
+        let items = pickle.items(value);
+        (items.len() <= MOST_DIMENSIONS).then(|| items.iter().map(number).collect::<Option<Vec<_>>>())?
+    };
     Some(PtTensor {
         name: name.to_owned(),
         kind: storage_kind(class)?.to_owned(),
         shape: numbers(shape)?,
         strides: numbers(strides)?,
         offset: number(offset)?,
-        key: text(key)?.to_owned(),
+        key: text(key).filter(|key| key.len() <= LONGEST_KEY)?.to_owned(),
     })
 }
 

@@ -64,7 +64,13 @@ impl Arch {
         let (expected, found) = (self.0.len(), other.0.len());
         if found != expected {
             let space = "the architecture that it is compared with";
-            return Err(SpaceError::WrongLength { text: other.to_string(), found, space, expected });
+            return Err(SpaceError::WrongLength {
+                text: other.to_string(),
+                found,
+                space,
+                expected,
+                padded: None,
+            });
         }
         Ok(self.0.iter().zip(&other.0).filter(|(a, b)| a != b).count())
     }

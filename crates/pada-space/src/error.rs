@@ -23,7 +23,7 @@ pub enum SpaceError {
         valid: String,
     },
     /// An architecture has too few or too many decisions.
-    #[error("architecture {text:?} has {found} decisions, but {space} has {expected}{}", hint(text, *expected))]
+    #[error("architecture {text:?} has {found} decisions, but {space} has {expected}{}", hint(.padded))]
     WrongLength {
         /// The architecture.
         text: String,
@@ -33,6 +33,8 @@ pub enum SpaceError {
         space: &'static str,
         /// The number of decisions of the space.
         expected: usize,
+        /// The architecture with zeros in front, if that makes it valid: spreadsheet programs remove them.
+        padded: Option<String>,
     },
     /// A word is neither a list of digits nor the name of a published architecture.
     #[error(
@@ -121,13 +123,11 @@ pub enum SpaceError {
 }
 
 /// Explains digits that are probably an architecture without its leading zeros, or an index.
-fn hint(text: &str, expected: usize) -> String {
-    let digits = text.strip_suffix(".0").unwrap_or(text);
-    let shorter = !digits.is_empty() && digits.len() < expected && digits.bytes().all(|b| b.is_ascii_digit());
-    match shorter {
-        true => format!(
-            "; if a spreadsheet program removed leading zeros, write {digits:0>expected$} and format the column as text; if it is the index of a benchmark, write the text form that its table has at this index"
-        ),
-        false => String::new(),
-    }
+fn hint(padded: &Option<String>) -> String {
+    let hint = |padded| {
+        format!(
+            "; if a spreadsheet program removed leading zeros, write {padded} and format the column as text; if it is the index of a benchmark, write the text form that its table has at this index"
+        )
+    };
+    padded.as_ref().map(hint).unwrap_or_default()
 }

@@ -39,7 +39,8 @@ fn plain(name: &str) -> String {
 /// assert_eq!(nearest_names(DARTS_NAMED, "DARTS")[..2], ["DARTS_V1", "DARTS_V2"]);
 /// ```
 pub fn nearest_names(table: &[NamedArch], name: &str) -> Vec<&'static str> {
-    let wanted = plain(name);
+    // A longer text is no misspelt name.
+    let wanted: String = plain(name).chars().take(64).collect();
     let distance = |named: &&NamedArch| {
         let own = plain(named.name);
         (!own.starts_with(&wanted), strsim::damerau_levenshtein(&own, &wanted))

@@ -153,7 +153,7 @@ pub trait SearchSpace: Send + Sync {
         let (choices, n_ops) = (arch.choices(), self.n_ops());
         if choices.len() != n_ops.len() {
             let (text, found, expected) = (arch.to_string(), choices.len(), n_ops.len());
-            return Err(SpaceError::WrongLength { text, found, space: self.name(), expected });
+            return Err(SpaceError::WrongLength { text, found, space: self.name(), expected, padded: None });
         }
         match choices.iter().zip(n_ops).position(|(&c, &n)| usize::from(c) >= n) {
             None => Ok(()),
@@ -223,7 +223,14 @@ pub fn parse_digits(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceEr
     };
     let found = text.chars().count();
     if found != expected {
-        return Err(SpaceError::WrongLength { text: text.to_owned(), found, space: space.name(), expected });
+        let padded = with_leading_zeros(space, text);
+        return Err(SpaceError::WrongLength {
+            text: text.to_owned(),
+            found,
+            space: space.name(),
+            expected,
+            padded,
+        });
     }
     let digit = |(decision, (c, &n)): (usize, (char, &usize))| match c.to_digit(36) {
         Some(digit) if (digit as usize) < n => Ok(digit as u8),
@@ -236,6 +243,20 @@ pub fn parse_digits(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceEr
         }),
     };
     Ok(Arch::new(text.chars().zip(space.n_ops()).enumerate().map(digit).collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Returns an architecture with the zeros that a spreadsheet program removes from numbers, if the text can be such a number, as `1234` and
+/// `1234.0`.
+fn with_leading_zeros(space: &dyn SearchSpace, text: &str) -> Option<String> {
+    let digits = text.strip_suffix(".0").unwrap_or(text);
+    let is_number =
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    let expected = space.n_ops().len();
+    if digits.is_empty() || !is_number || digits.len() >= expected {
+        return None;
+    }
+    let padded = format!("{digits:0>expected$}");
+    parse_digits(space, &padded).is_ok().then_some(padded)
 }
 
 /// Reads a list of one-digit numbers, `[1, 4, 1, 0, 0, 1]`, with any brackets and quotes, separated by commas or blanks.

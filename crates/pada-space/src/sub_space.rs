@@ -216,7 +216,7 @@ impl SubSpace {
         if found == expected {
             return Ok(());
         }
-        Err(SpaceError::WrongLength { text: arch.to_string(), found, space: NAME, expected })
+        Err(SpaceError::WrongLength { text: arch.to_string(), found, space: NAME, expected, padded: None })
     }
 
     fn check_decision(&self, decision: usize) -> Result<(), SpaceError> {

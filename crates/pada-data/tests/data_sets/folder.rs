@@ -130,7 +130,7 @@ fn other_layouts_are_refused_with_the_place() {
     let (text, _) = refused(&[("train/a.jpeg", "colour.jpeg"), ("val/dog/a.jpeg", "colour.jpeg")]);
     assert!(text.contains("no class folder"), "{text}");
     let (text, _) = refused(&[("train/cat/a.gif", "colour.jpeg"), ("val/cat/a.jpeg", "colour.jpeg")]);
-    assert!(text.contains("no .jpeg, .jpg or .png"), "{text}");
+    assert!(text.contains("no JPEG or PNG file"), "{text}");
     let (_, error) = refused(&[("val/cat/a.jpeg", "colour.jpeg")]);
     assert!(matches!(error, DataError::Io { .. }), "{error}");
 }

@@ -120,6 +120,9 @@ impl Args {
     }
 }
 
+/// The first words of a module that `pada export` writes.
+const EXPORTED_MODULE: &str = "\"\"\"A network that pada exported.";
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let format = match (args.format, Format::of(&args.out)) {
         (Some(format), _) | (None, Some(format)) => format,
@@ -133,6 +136,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let module = args.out.with_extension("py");
     let files: &[&Path] =
         if matches!(format, Format::Pytorch) { &[&args.out, &module] } else { &[&args.out] };
+    // A file of Python beside the weights is replaced only if it is an exported module.
+    let is_own = |text: Vec<u8>| text.starts_with(EXPORTED_MODULE.as_bytes());
+    if matches!(format, Format::Pytorch) && module.exists() && !std::fs::read(&module).is_ok_and(is_own) {
+        let (key, value) = ("--out", args.out.display().to_string());
+        let range =
+            "another name, because the file of Python with this name was not written by `pada export`";
+        return Err(PadaError::from(ConfigError::Range { key, value, range }).into());
+    }
     for file in files {
         check_new_file(file, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
     }

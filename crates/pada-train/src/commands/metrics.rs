@@ -72,9 +72,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         true => reader.column(pred)?,
         false => reader.fused(&files)?,
     };
-    if args.lower_is_better {
-        scores.iter_mut().for_each(|(_, score)| *score = -*score);
-    }
     let truth = match table {
         Some(table) => Truth::table(table)?,
         None => Truth::file(truth_file, space.as_ref())?,
@@ -151,9 +148,13 @@ impl Reader<'_> {
             (false, Some(_)) => Undefined::RankLast,
             (false, None) => Undefined::Refuse,
         };
-        let ScoresRead { scores, skipped } = ScoreFile { column, undefined }.read(file, self.space)?;
+        let ScoresRead { mut scores, skipped } = ScoreFile { column, undefined }.read(file, self.space)?;
         if skipped > 0 {
             note!("left out {skipped} architectures of {} without a finite score", file.display());
+        }
+        if self.args.lower_is_better {
+            // An undefined score is the worst in both directions.
+            scores.iter_mut().filter(|(_, score)| score.is_finite()).for_each(|(_, score)| *score = -*score);
         }
         Ok(scores)
     }
