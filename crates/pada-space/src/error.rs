@@ -23,7 +23,7 @@ pub enum SpaceError {
         valid: String,
     },
     /// An architecture has too few or too many decisions.
-    #[error("architecture {text:?} has {found} decisions, but {space} has {expected}{}", hint(.padded))]
+    #[error("architecture {text:?} has {found} decisions, but {space} has {expected}{}", hint(text, *expected, padded.as_deref()))]
     WrongLength {
         /// The architecture.
         text: String,
@@ -123,11 +123,16 @@ pub enum SpaceError {
 }
 
 /// Explains digits that are probably an architecture without its leading zeros, or an index.
-fn hint(padded: &Option<String>) -> String {
-    let hint = |padded| {
-        format!(
-            "; if a spreadsheet program removed leading zeros, write {padded} and format the column as text; if it is the index of a benchmark, write the text form that its table has at this index"
-        )
-    };
-    padded.as_ref().map(hint).unwrap_or_default()
+fn hint(text: &str, expected: usize, padded: Option<&str>) -> String {
+    const INDEX: &str =
+        "if it is the index of a benchmark, write the text form that its table has at this index";
+    let is_number =
+        text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() && !text.starts_with('0');
+    match padded {
+        Some(padded) => format!(
+            "; if a spreadsheet program removed leading zeros, write {padded} and format the column as text; {INDEX}"
+        ),
+        None if is_number && text.len() < expected => format!("; {INDEX}"),
+        None => String::new(),
+    }
 }
