@@ -110,6 +110,12 @@ impl Frozen {
     }
 }
 
+/// Returns whether the bytes of a file are Python source that [`Frozen::to_pytorch`] wrote.
+pub fn is_exported_module(bytes: &[u8]) -> bool {
+    let first = HEAD.lines().next().unwrap_or_default();
+    bytes.starts_with(first.as_bytes())
+}
+
 const INTO_MEMORY: &str = "a string takes every text";
 
 fn value(id: NodeId) -> String {

@@ -28,7 +28,7 @@ pub enum WeightsError {
     NotWeights {
         /// The file.
         path: PathBuf,
-        /// What it is, and what to do.
+        /// The content of the file, and what the user should do.
         what: &'static str,
     },
     /// There is no state dict under the requested key.

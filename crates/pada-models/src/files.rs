@@ -32,12 +32,12 @@ pub fn read_weights_under(path: &Path, layout: &WeightLayout, key: &str) -> Resu
 
 fn read(path: &Path, layout: &WeightLayout, key: Option<&str>) -> Result<Vec<f32>, WeightsError> {
     let bytes = std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source })?;
-    match Format::of(path, &bytes)? {
-        Format::Safetensors if key.is_some() => {
-            Err(WeightsError::NoKey { path: path.into(), key: key.unwrap_or_default().into(), known: vec![] })
+    match (Format::of(path, &bytes)?, key) {
+        (Format::Safetensors, Some(key)) => {
+            Err(WeightsError::NoKey { path: path.into(), key: key.into(), known: vec![] })
         }
-        Format::Safetensors => from_safetensors(path, &bytes, layout),
-        Format::PyTorch => from_pt(path, &bytes, layout, key),
+        (Format::Safetensors, None) => from_safetensors(path, &bytes, layout),
+        (Format::PyTorch, key) => from_pt(path, &bytes, layout, key),
     }
 }
 

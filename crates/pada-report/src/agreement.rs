@@ -57,7 +57,7 @@ pub struct FusedRow {
     pub metrics: Metrics,
     /// Confidence interval of tau-b over architectures; `None` if it is undefined.
     pub tau_b_interval: Option<Interval>,
-    /// As [`Agreement::tau_within`].
+    /// The tau-b within groups of equal size, see [`Agreement::tau_within`].
     pub tau_within: Option<f64>,
     /// As [`Agreement::comparisons`].
     pub comparisons: Vec<Comparison>,
@@ -84,7 +84,7 @@ pub struct ZeroCostRow {
     pub name: String,
     /// The metrics of the baseline.
     pub metrics: Metrics,
-    /// As [`Agreement::tau_within`].
+    /// The tau-b within groups of equal size, see [`Agreement::tau_within`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tau_within: Option<f64>,
 }

@@ -122,8 +122,7 @@ impl MethodTable {
             "GV",
             "scale-free GV",
         ];
-        line(format!("| {} |", header.join(" | ")));
-        line(format!("|---|{}", "--:|".repeat(header.len() - 1)));
+        head(line, &header);
         let mut group = None;
         for row in &self.rows {
             let title = match row.method.group {
@@ -167,8 +166,7 @@ impl MethodTable {
             "partial tau",
             "tau within",
         ];
-        line(format!("| {} |", header.join(" | ")));
-        line(format!("|---|{}", "--:|".repeat(header.len() - 1)));
+        head(line, &header);
         for row in &rankings {
             let seeds = if row.seeds == 0 { NONE.to_owned() } else { row.seeds.to_string() };
             let cells = [
@@ -217,6 +215,12 @@ impl MethodTable {
             }
         }
     }
+}
+
+/// Writes the names of the columns and the line below them.
+fn head(line: &mut impl FnMut(String), header: &[&str]) {
+    line(format!("| {} |", header.join(" | ")));
+    line(format!("|---|{}", "--:|".repeat(header.len() - 1)));
 }
 
 fn cells(row: &MethodRow) -> Vec<String> {

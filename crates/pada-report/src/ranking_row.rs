@@ -21,7 +21,7 @@ pub struct RankingRow {
     pub name: String,
     /// Label in tables.
     pub label: String,
-    /// What is ranked by.
+    /// The kind of score that ranks the architectures.
     pub kind: RankingKind,
     /// Number of seeds with this ranking. A baseline has none.
     pub seeds: usize,
@@ -37,7 +37,7 @@ pub struct RankingRow {
     pub br_at_top_5: Option<Spread>,
     /// Partial tau-b given the number of parameters.
     pub partial_tau: Option<Spread>,
-    /// As [`Agreement::tau_within`].
+    /// The mean of [`Agreement::tau_within`] over seeds.
     pub tau_within: Option<Spread>,
     /// Paired difference in tau-b to the zero-cost baseline with the best tau-b.
     pub tau_b_difference: Option<Difference>,

@@ -64,9 +64,6 @@ impl Default for Work {
     }
 }
 
-/// Name of the column of fused scores.
-const FUSED: &str = "fused";
-
 /// Runs trials one after the other.
 pub(crate) struct Runner<'a> {
     environment: &'a Environment<'a>,
@@ -261,7 +258,7 @@ impl<'a> Runner<'a> {
         let fuses = !config.rank.fuse.is_empty()
             && record.ranking.as_ref().is_some_and(|ranking| ranking.fusion.is_some());
         let fused = match up_to_date && fuses {
-            true => pada::read_score_column(&folder.join("ranking.csv"), FUSED, self.space.as_ref())?,
+            true => pada::read_score_column(&folder.join("ranking.csv"), pada::FUSED, self.space.as_ref())?,
             false => vec![],
         };
         let fused = fused.into_iter().collect();

@@ -190,7 +190,7 @@ fn notes(which: Which, plan: &Plan, runner: &Runner, methods: &[Method], progres
 struct Differences {
     /// To the reference method.
     methods: HashMap<(String, Vec<u64>), [Option<Difference>; 2]>,
-    /// Of fused rankings and of baselines to the best baseline.
+    /// Differences of fused rankings and of baselines to the best baseline.
     rankings: HashMap<(String, Vec<u64>), [Option<Difference>; 2]>,
     baselines: Option<Baselines>,
 }
@@ -213,12 +213,17 @@ impl Baselines {
     fn compare(&self, rankings: &[Vec<f64>]) -> [Option<Difference>; 2] {
         let Some(best) = self.lists.get(&self.best) else { return [None; 2] };
         let best = vec![best.clone(); rankings.len()];
-        METRICS.map(|metric| {
-            let compute =
-                |bootstrap: &Bootstrap| paired_difference(rankings, &best, &self.truth, metric, bootstrap);
-            BOOTSTRAP.or_percentiles(compute).ok()
-        })
+        differences(rankings, &best, &self.truth)
     }
+}
+
+/// Computes the paired differences of the metrics of two methods, which have one list of scores per seed. The metric of a collapsed supernet
+/// is undefined, and so is its difference.
+fn differences(a: &[Vec<f64>], b: &[Vec<f64>], truth: &[f64]) -> [Option<Difference>; 2] {
+    METRICS.map(|metric| {
+        let compute = |bootstrap: &Bootstrap| paired_difference(a, b, truth, metric, bootstrap);
+        BOOTSTRAP.or_percentiles(compute).ok()
+    })
 }
 
 impl Differences {
@@ -238,11 +243,7 @@ impl Differences {
             let scores = |run: &Finished| archs.iter().map(|arch| run.scores[*arch].0).collect::<Vec<f64>>();
             let a: Vec<Vec<f64>> = pairs.iter().map(|(a, _)| scores(a)).collect();
             let b: Vec<Vec<f64>> = pairs.iter().map(|(_, b)| scores(b)).collect();
-            // The metric of a collapsed supernet is undefined, and so is its difference.
-            METRICS.map(|metric| {
-                let compute = |bootstrap: &Bootstrap| paired_difference(&a, &b, &truth, metric, bootstrap);
-                BOOTSTRAP.or_percentiles(compute).ok()
-            })
+            differences(&a, &b, &truth)
         })
     }
 

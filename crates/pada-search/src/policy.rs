@@ -35,7 +35,7 @@ struct Step {
     place: usize,
     /// The probabilities of the allowed choices.
     probs: Vec<f64>,
-    /// What the backward pass of the LSTM needs; empty for independent distributions.
+    /// The activations that the backward pass of the LSTM reads. It is empty for independent distributions.
     cells: Vec<Cell>,
     /// tanh of the logits of the allowed choices, before they are scaled.
     squashed: Vec<f64>,

@@ -19,7 +19,7 @@ pub use darts::{
 };
 pub use decision::{ActiveCondition, Decision, DecisionKind};
 pub use error::SpaceError;
-pub use named::{NamedArch, find_named, nearest_names};
+pub use named::{NamedArch, find_named, nearest_names, plain_name};
 pub use nas_bench_macro::NasBenchMacro;
 pub use nb201::{Nb201, Nb201Op};
 pub use one_network::OneNetwork;

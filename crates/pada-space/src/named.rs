@@ -22,12 +22,16 @@ pub struct NamedArch {
 /// assert_eq!(find_named(DARTS_NAMED, "DARTS_V9"), None);
 /// ```
 pub fn find_named(table: &'static [NamedArch], name: &str) -> Option<&'static NamedArch> {
-    let plain_name = plain(name);
-    table.iter().find(|named| plain(named.name) == plain_name)
+    let wanted = plain_name(name);
+    table.iter().find(|named| plain_name(named.name) == wanted)
 }
 
-/// A name without case and signs.
-fn plain(name: &str) -> String {
+/// Returns a name in lower case and without signs and blanks: names that differ only in these are the same.
+///
+/// ```
+/// assert_eq!(pada_space::plain_name("NAS-Bench-201"), "nasbench201");
+/// ```
+pub fn plain_name(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
@@ -40,9 +44,9 @@ fn plain(name: &str) -> String {
 /// ```
 pub fn nearest_names(table: &[NamedArch], name: &str) -> Vec<&'static str> {
     // A longer text is no misspelt name.
-    let wanted: String = plain(name).chars().take(64).collect();
+    let wanted: String = plain_name(name).chars().take(64).collect();
     let distance = |named: &&NamedArch| {
-        let own = plain(named.name);
+        let own = plain_name(named.name);
         (!own.starts_with(&wanted), strsim::damerau_levenshtein(&own, &wanted))
     };
     let mut nearest: Vec<&NamedArch> = table.iter().collect();

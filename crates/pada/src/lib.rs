@@ -26,7 +26,7 @@ pub use eval::arch_files::{
 pub use eval::cost::StandAloneNet;
 pub use eval::evaluation::Evaluation;
 pub use eval::fusion::read_baselines;
-pub use eval::ranking::Ranked;
+pub use eval::ranking::{FUSED, Ranked};
 pub use eval::score_job::{ScoreJob, Scored, zero_cost_scores};
 pub use eval::tables::Tables;
 pub use eval::weights_file::{RankJob, WeightsFile, rank_weights, run_weights, weight_layout};

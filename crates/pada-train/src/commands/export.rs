@@ -2,8 +2,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use pada::graph::Lower;
 use pada::graph::onnx::{BATCH, INPUT, OUTPUT};
+use pada::graph::{Lower, is_exported_module};
 use pada::trainer::write_durably;
 use pada::{
     ConfigError, Existing, ExportJob, ExportWeights, PadaError, Recalibration, StatisticsFrom,
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Height and width that photographs are resized to.
     #[arg(long, value_name = "PIXELS")]
     image_size: Option<NonZeroUsize>,
-    /// Output format; the one that the ending of --out tells if not given.
+    /// Output format; by default that of the ending of --out.
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Output file.
@@ -74,7 +74,7 @@ impl Format {
         }
     }
 
-    /// Returns the format that the ending of a file name tells.
+    /// Returns the format with the ending of a file name.
     fn of(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
         Self::ALL.into_iter().find(|format| format.endings().contains(&ending.as_str()))
@@ -120,9 +120,6 @@ impl Args {
     }
 }
 
-/// The first words of a module that `pada export` writes.
-const EXPORTED_MODULE: &str = "\"\"\"A network that pada exported.";
-
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let format = match (args.format, Format::of(&args.out)) {
         (Some(format), _) | (None, Some(format)) => format,
@@ -137,8 +134,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let files: &[&Path] =
         if matches!(format, Format::Pytorch) { &[&args.out, &module] } else { &[&args.out] };
     // A file of Python beside the weights is replaced only if it is an exported module.
-    let is_own = |text: Vec<u8>| text.starts_with(EXPORTED_MODULE.as_bytes());
-    if matches!(format, Format::Pytorch) && module.exists() && !std::fs::read(&module).is_ok_and(is_own) {
+    let is_exported = || std::fs::read(&module).is_ok_and(|bytes| is_exported_module(&bytes));
+    if matches!(format, Format::Pytorch) && module.exists() && !is_exported() {
         let (key, value) = ("--out", args.out.display().to_string());
         let range =
             "another name, because the file of Python with this name was not written by `pada export`";

@@ -51,7 +51,7 @@ fn is_special(path: &Path) -> bool {
 
 /// Returns the file that a symbolic link leads to, which need not exist, or the path itself.
 fn followed(path: &Path) -> PathBuf {
-    /// As many links in a row as Linux follows.
+    /// The number of links in a row that Linux follows.
     const MOST_LINKS: usize = 40;
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {

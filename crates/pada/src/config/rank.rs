@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use pada_metrics::Fusion;
+use pada_space::plain_name;
 use pada_trainer::RecalibratedMean;
 use pada_zerocost::{Score, ZeroCostError};
 use serde::{Deserialize, Serialize};
@@ -258,11 +259,8 @@ impl TruthName {
 
     /// Returns the table with a name. Case and signs do not matter, and `nas-bench-201` or `nasbench201` stands for `nb201`.
     pub fn find(name: &str) -> Option<Self> {
-        let plain = |name: &str| -> String {
-            name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-        };
-        let wanted = plain(name).replace("nasbench201", "nb201");
-        Self::ALL.into_iter().find(|table| plain(&table.to_string()) == wanted)
+        let wanted = plain_name(name).replace("nasbench201", "nb201");
+        Self::ALL.into_iter().find(|table| plain_name(&table.to_string()) == wanted)
     }
 
     /// Returns the data sets whose images the table can be compared with, as the first word of [`pada_data::Dataset::name`]. The embedded

@@ -274,7 +274,7 @@ pub(crate) fn columns(path: &Path) -> Result<Vec<String>, PadaError> {
     Ok(reader.headers().map_err(bad)?.iter().map(str::to_owned).collect())
 }
 
-/// How a table of scores is read.
+/// A reader of tables of scores, with its settings.
 #[derive(Clone, Debug, Default)]
 pub struct ScoreFile {
     /// The column of the scores. `None` reads the columns that [`read_scores`] describes.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use pada_data::Dataset;
 use pada_dist::ProcessGroup;
+use pada_graph::Shape;
 use pada_metrics::{Fusion, MetricsError, fuse};
 use pada_report::{FusionRecord, ImagesRecord, ZeroCostRow};
 use pada_space::Arch;
@@ -17,7 +18,7 @@ use crate::error::PadaError;
 use crate::eval::arch_files::{columns, read_score_column};
 use crate::eval::partial_scores::Part;
 use crate::eval::ranking::{FUSED, images_record};
-use crate::eval::zero_cost::ZeroCost;
+use crate::eval::zero_cost::{ZeroCost, of_parts};
 use crate::run::network::Network;
 
 /// Seed of the untrained network. It is the same for all runs, so that their zero-cost scores are the same.
@@ -259,11 +260,8 @@ impl ZeroCostScores<'_> {
     /// Returns the numbers of a score by which architectures are ranked, `[A]`. A score of a list is that of all these architectures.
     fn of(&self, score: Score) -> Vec<f64> {
         if score.parts() != [score] {
-            let parts: Vec<Vec<f64>> = score.parts().into_iter().map(|part| self.of(part)).collect();
-            if parts.iter().all(Vec::is_empty) {
-                return vec![];
-            }
-            return fuse(&parts, Fusion::LogRanks).expect("all columns have a number for every architecture");
+            let parts = score.parts().into_iter().map(|part| self.of(part)).collect();
+            return of_parts(parts).expect("all columns have a number for every architecture");
         }
         let column = self.columns.iter().find(|(other, _)| *other == score);
         column.expect("every planned score was computed").1.iter().map(ScoreValue::for_ranking).collect()
@@ -305,7 +303,7 @@ pub fn read_baselines(
         lists.insert(score, archs.iter().map(of).collect::<Result<_, _>>()?);
     }
     // The number of classes and the size of images do not change the order by size.
-    let network = Network::of_space(&config.supernet)?;
+    let network = Network::of_images(&config.supernet, Shape::new(3, 32, 32), 10)?;
     let mut baselines: Vec<(String, Vec<f64>)> =
         network.baselines(archs)?.into_iter().map(|(name, list)| (name.to_owned(), list)).collect();
     if let Some(plan) = plan {

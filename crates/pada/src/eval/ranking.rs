@@ -52,7 +52,7 @@ pub struct Ranked {
 }
 
 /// Name of the fused score in files.
-pub(crate) const FUSED: &str = "fused";
+pub const FUSED: &str = "fused";
 
 impl<'a> Ranking<'a> {
     /// Creates a ranking of architectures on the images of a run.

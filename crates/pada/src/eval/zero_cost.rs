@@ -8,7 +8,7 @@ use pada_data::InMemoryDataset;
 use pada_engine::Engine;
 use pada_exec::{Images, Precision};
 use pada_graph::{Lower, Shape};
-use pada_metrics::{Fusion, fuse};
+use pada_metrics::{Fusion, MetricsError, fuse};
 use pada_models::{Norms, init_weights};
 use pada_space::{Arch, SearchSpace};
 use pada_trainer::{Observer, RngStream, TrainError};
@@ -114,7 +114,7 @@ impl ZeroCost {
                 Ok::<_, PadaError>(values.iter().map(ScoreValue::for_ranking).collect::<Vec<f64>>())
             };
             let columns = score.parts().into_iter().map(&mut column).collect::<Result<Vec<_>, _>>()?;
-            let fused = if archs.is_empty() { vec![] } else { fuse(&columns, Fusion::LogRanks)? };
+            let fused = of_parts(columns)?;
             return Ok(fused.into_iter().map(|value| ScoreValue { value, reason: None }).collect());
         }
         let live = archs.iter().map(|arch| self.live(arch)).collect::<Result<Vec<_>, _>>()?;
@@ -240,5 +240,18 @@ impl ZeroCost {
         Ok(Arch::new(
             arch.choices().iter().zip(active).map(|(&op, on)| if on { op } else { 0 }).collect::<Vec<_>>(),
         ))
+    }
+}
+
+/// Returns the numbers `[A]` by which a score ranks architectures, from those of its [`Score::parts`]: those of the only part, or for a score
+/// of a list the mean log ranks of several.
+///
+/// # Errors
+/// Returns an error if the parts have different numbers of architectures, or NaN.
+pub(crate) fn of_parts(mut parts: Vec<Vec<f64>>) -> Result<Vec<f64>, MetricsError> {
+    match &parts[..] {
+        [_] => Ok(parts.swap_remove(0)),
+        _ if parts.iter().all(Vec::is_empty) => Ok(vec![]),
+        _ => fuse(&parts, Fusion::LogRanks),
     }
 }

@@ -106,7 +106,7 @@ pub fn read_exported(path: &Path) -> Result<ExportedNet, PadaError> {
     let net = build::net_of(&supernet, alone.as_ref(), text, Shape::new(channels, height, width), classes)?;
     let frozen = Frozen::new(net.as_ref(), &arch)?;
     let values = read_weights(path, frozen.weights())?;
-    // Files of earlier versions do not have the cost of the stand-alone network.
+    // A file without the cost of the stand-alone network has that of the exported one.
     let count = |key: &str| about.get(key).and_then(|text| text.parse().ok());
     let cost = match (count(PARAMS), count(MACS)) {
         (Some(params), Some(macs)) => Cost { params, macs },

@@ -36,12 +36,6 @@ impl Network {
         Ok(Self { space: config.space()?, name: config.space, alone })
     }
 
-    /// Creates the stand-alone network of a space for images of CIFAR-10.
-    pub(crate) fn of_space(config: &SupernetConfig) -> Result<Self, ConfigError> {
-        let alone = build::alone(config, Shape::new(3, 32, 32), 10)?;
-        Ok(Self { space: config.space()?, name: config.space, alone })
-    }
-
     /// Creates the stand-alone network that `pada retrain` trains, with the size of the config.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ use crate::eval::fusion::Untrained;
 use crate::eval::ranking::images_record;
 use crate::eval::score_log::ScoreLog;
 use crate::eval::weights_file::WeightsFile;
+use crate::eval::zero_cost::of_parts;
 use crate::run::build;
 use crate::run::inputs::Inputs;
 use crate::run::network::Network;
@@ -120,7 +121,7 @@ pub struct SearchResult {
     pub scored: usize,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// What the search selected on, for example `2000 images of mini test`.
+    /// The images or the table that the search selected on, for example `2000 images of mini test`.
     pub selected_on: String,
     /// Whether these are test images, so that the scores of the result are optimistic.
     pub on_test_images: bool,
@@ -578,11 +579,7 @@ impl Fused {
             let numbers = || evaluated.iter().map(|found| &self.parts[&found.arch][part]);
             let of = |place: usize| numbers().map(|numbers| numbers[place]).collect::<Vec<f64>>();
             let count = numbers().next().map_or(1, Vec::len);
-            let columns: Vec<Vec<f64>> = (0..count).map(of).collect();
-            match &columns[..] {
-                [single] => single.clone(),
-                several => fuse(several, Fusion::LogRanks).expect(RANKED),
-            }
+            of_parts((0..count).map(of).collect()).expect(RANKED)
         };
         let parts: Vec<Vec<f64>> = (0..self.plan.len()).map(column).collect();
         fuse(&parts, self.fusion).expect(RANKED)

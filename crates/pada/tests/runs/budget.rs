@@ -8,22 +8,19 @@ use pada::report::{HalvingRound, RankRecord};
 use pada::trainer::Observer;
 use pada::{Device, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 
-/// A tiny run with these settings on top.
+use crate::tiny::tiny;
+
+/// Returns a tiny run with these settings on top.
 fn config(settings: &[&str]) -> RunConfig {
-    let tiny = [
-        "train.epochs=1",
-        "data.train_images=64",
-        "train.batch=32",
+    let module = [
         "rank.images=80",
         "rank.batch=10",
         "rank.archs=random:60",
-        "supernet.channels=2",
-        "rank.compare=[]",
         "rank.fuse=[\"supernet\", \"conv-depth\"]",
         "rank.zero_cost=[\"nwot\"]",
         "rank.zero_cost_images=8",
     ];
-    tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
+    tiny(&module, settings)
 }
 
 /// Asks to stop after a number of messages about scores.

@@ -11,3 +11,4 @@ mod retrain;
 #[path = "../../../../tests/shared.rs"]
 mod shared;
 mod splits;
+mod tiny;

@@ -7,21 +7,12 @@ use pada::report::RunRecord;
 use pada::trainer::{Observer, StepProgress};
 use pada::{Device, PadaError, Run, RunConfig, RunFolder, Session};
 
-/// A tiny run with these settings on top.
+use crate::tiny::tiny;
+
+/// Returns a tiny run with these settings on top.
 fn config(settings: &[&str]) -> RunConfig {
-    let tiny = [
-        "train.epochs=2",
-        "data.train_images=96",
-        "train.batch=32",
-        "rank.images=50",
-        "rank.batch=50",
-        "rank.archs=random:6",
-        "supernet.channels=2",
-        "rank.compare=[]",
-        "rank.fuse=[]",
-        "rank.zero_cost=[]",
-    ];
-    tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
+    let module = ["train.epochs=2", "data.train_images=96", "rank.archs=random:6"];
+    tiny(&module, settings)
 }
 
 /// Asks to stop once so many steps are over.

@@ -7,22 +7,12 @@ use pada::space::{Arch, Nb201, SearchSpace};
 use pada::trainer::Observer;
 use pada::{Device, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 
-/// A tiny run with these settings on top.
+use crate::tiny::tiny;
+
+/// Returns a tiny run with these settings on top.
 fn config(settings: &[&str]) -> RunConfig {
-    let tiny = [
-        "train.epochs=1",
-        "data.train_images=64",
-        "train.batch=32",
-        "rank.images=50",
-        "rank.batch=50",
-        "supernet.channels=2",
-        "rank.compare=[]",
-        "rank.fuse=[]",
-        "rank.zero_cost=[]",
-        "paths.rule=uniform",
-        "images.rule=uniform",
-    ];
-    tiny.iter().chain(settings).fold(RunConfig::mini(), |config, setting| config.with(setting).unwrap())
+    let module = ["paths.rule=uniform", "images.rule=uniform"];
+    tiny(&module, settings)
 }
 
 const FEW_SHOT: &str = "split={ rule = \"few-shot\", positions = [0, 1], leaf_epochs = 1 }";
