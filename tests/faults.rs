@@ -18,7 +18,7 @@ const FAULTS: [(&str, &str); 6] = [
 ];
 
 /// One in so many faults is tried, all where `$PADA_FAULTS` is `all`.
-const SAMPLE: usize = 4;
+const SAMPLE: usize = 7;
 
 fn strace(log: &Path, options: &[&str], args: &[String]) -> Call {
     let mut command = Command::new("strace");

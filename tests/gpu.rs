@@ -51,6 +51,7 @@ fn a_run_on_a_gpu_learns_what_a_run_on_the_cpu_learns() {
         let settings = small_run(folder.path());
         let mut args: Vec<&str> = settings.iter().map(String::as_str).collect();
         args.extend(["--set", "train.epochs=2", "--set", "data.train_images=64", "--set", "train.batch=32"]);
+        args.extend(["--set", "rank.images=10", "--set", "rank.batch=10"]);
         args.extend(["--json", "--device", device, "--out", run.to_str().unwrap()]);
         let json = finish(command, &args).json();
         let computed_on = if device == "cpu" { "on the CPU" } else { device };

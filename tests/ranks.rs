@@ -1,5 +1,5 @@
-//! Several ranks do what one does, and say what keeps them from it. Those that mpirun starts need the feature `mpi`, and
-//! `$PADA_MPIRUN`; `cargo xtask ci` gives them both.
+//! Several ranks do what one does, and say what keeps them from it. Those that mpirun starts need a program
+//! with the feature `mpi`, and `$PADA_MPIRUN`; `cargo xtask ci` provides both and runs them with `--include-ignored`.
 
 use crate::program::{Call, program};
 
@@ -23,7 +23,6 @@ fn a_command_for_one_rank_is_not_done_by_several() {
     Call::from(search.output().unwrap()).fails(2, &["mpirun", "4 processes", "single"]);
 }
 
-#[cfg(feature = "mpi")]
 mod launched {
     use std::path::Path;
     use std::process::{Child, Command, Stdio};
@@ -59,6 +58,7 @@ mod launched {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "mpi"), ignore = "the program has no MPI")]
     fn two_and_four_ranks_end_with_the_bits_of_one() {
         let folder = tempfile::tempdir().unwrap();
         let mut args = small_run(folder.path());
@@ -89,6 +89,7 @@ mod launched {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "mpi"), ignore = "the program has no MPI")]
     fn a_ranking_of_three_ranks_is_that_of_one() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
@@ -110,6 +111,7 @@ mod launched {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "mpi"), ignore = "the program has no MPI")]
     fn ranks_that_were_started_for_different_runs_say_what_differs() {
         let folder = tempfile::tempdir().unwrap();
         let args = small_run(folder.path());
@@ -128,6 +130,7 @@ mod launched {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "mpi"), ignore = "the program has no MPI")]
     fn a_run_with_local_norms_goes_on_with_as_many_ranks_only() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
@@ -146,6 +149,7 @@ mod launched {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "mpi"), ignore = "the program has no MPI")]
     fn three_ranks_cannot_train() {
         let folder = tempfile::tempdir().unwrap();
         let run = out(&small_run(folder.path()), &folder.path().join("run"));
@@ -194,6 +198,7 @@ mod launched {
 
     /// One rank after the other is killed, `$PADA_KILLS` times, and other numbers of ranks go on.
     #[test]
+    #[cfg_attr(not(feature = "mpi"), ignore = "the program has no MPI")]
     fn a_run_whose_ranks_are_killed_ends_as_one_that_was_not() {
         let kills = std::env::var("PADA_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
         let folder = tempfile::tempdir().unwrap();
@@ -229,6 +234,7 @@ mod launched {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "mpi"), ignore = "the program has no MPI")]
     fn a_rank_that_dies_while_architectures_are_scored_loses_nothing_that_is_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
@@ -257,6 +263,7 @@ mod launched {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "mpi"), ignore = "the program has no MPI")]
     fn a_rank_that_hangs_is_named_after_the_time_that_was_asked_for() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");

@@ -2,24 +2,40 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use pada::{RunConfig, RunFolder};
 
 use crate::program::{call, program, small_run};
 
-/// A run of a second, PA&DA; it ranks the architectures of the embedded table.
+/// A short run of PA&DA that ranks the architectures of the embedded table. No test changes it.
+fn finished() -> PathBuf {
+    static RUN: OnceLock<PathBuf> = OnceLock::new();
+    let once = || {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("finished-run");
+        // One of an earlier call of the tests.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let run = folder.join("run");
+        let further = ["--set", "rank.archs=truth", "--out", run.to_str().unwrap()].map(str::to_owned);
+        let done = call(&[small_run(&folder), further.to_vec()].concat());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let page = run.join("report.html");
+        assert!(done.stdout.contains(page.to_str().unwrap()) && page.is_file(), "{}", done.stdout);
+        run
+    };
+    RUN.get_or_init(once).clone()
+}
+
+/// A copy of [`finished`] that a test may change.
 fn trained(folder: &Path, name: &str) -> PathBuf {
-    let run = folder.join(name);
-    let args = [
-        small_run(folder),
-        vec!["--set".into(), "rank.archs=truth".into(), "--out".into(), run.display().to_string()],
-    ]
-    .concat();
-    let done = call(&args);
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    let page = run.join("report.html");
-    assert!(done.stdout.contains(page.to_str().unwrap()) && page.is_file(), "{}", done.stdout);
-    run
+    let copy = folder.join(name);
+    std::fs::create_dir(&copy).unwrap();
+    for file in finished().read_dir().unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    copy
 }
 
 fn report(args: &[&str]) -> crate::program::Call {
@@ -29,13 +45,15 @@ fn report(args: &[&str]) -> crate::program::Call {
 #[test]
 fn a_finished_run_has_its_page_and_the_command_writes_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let run = trained(folder.path(), "run");
-    let page = run.join("report.html");
-    let first = std::fs::read_to_string(&page).unwrap();
-    std::fs::remove_file(&page).unwrap();
-    let json = report(&[run.to_str().unwrap(), "--json"]).json();
+    let run = finished();
+    let first = std::fs::read_to_string(run.join("report.html")).unwrap();
+    let page = folder.path().join("again.html");
+    let json = report(&[run.to_str().unwrap(), "--out", page.to_str().unwrap(), "--json"]).json();
     assert_eq!(json["file"].as_str(), page.to_str());
     assert_eq!(std::fs::read_to_string(&page).unwrap(), first);
+    let copy = trained(folder.path(), "copy");
+    let json = report(&[copy.to_str().unwrap(), "--json"]).json();
+    assert_eq!(json["file"].as_str(), copy.join("report.html").to_str());
     let truth = pada::nasbench::mini().unwrap();
     let scatter = format!("{} architectures of table mini.", truth.archs().len());
     // 192 images that are drawn by importance, checkpoints of three epochs.

@@ -151,6 +151,11 @@ fn shards_and_their_table() {
     for part in ["| SPOS | 1 |", "| PA&DA (released) | 1 |", "changed: train.epochs=1"] {
         assert!(table.contains(part), "{part} is not in\n{table}");
     }
+    // All trials are finished, so that the same command without shards only writes the table.
+    let again = ["reproduce", "table1", "--device", "cpu", "--json", "--out", text(&first)];
+    let again = call(&[&again[..], &plan].concat());
+    assert!(again.stderr.contains("2 trials, 2 of them finished"), "{}", again.stderr);
+    assert_eq!(std::fs::read_to_string(again.json()["table"].as_str().unwrap()).unwrap(), table);
     // The folder holds the trials of another config.
     let other = ["reproduce", "table1", "--out", text(&first), "--set", "train.lr=0.1"];
     call(&[&other[..], &plan].concat()).fails(2, &["contains another run", "train.lr is 0.05, would be 0.1"]);

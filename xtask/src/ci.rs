@@ -1,10 +1,10 @@
 use std::ffi::OsString;
 use std::num::NonZero;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 
 use xtask::test_binaries::{self, TestBinary};
 use xtask::{binary, cargo, nvrtc, paths};
@@ -17,6 +17,9 @@ const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
 
 /// Number of threads of rayon and of candle.
 const THREADS: &str = "RAYON_NUM_THREADS";
+
+/// A file system in memory, where Linux has one.
+const MEMORY: &str = "/dev/shm";
 
 /// Number of mutated inputs for every target of `fuzz/`. `cargo xtask fuzz` generates more and other inputs.
 const CHANGED_INPUTS: u64 = 200;
@@ -91,12 +94,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let programs = || {
             of_programs.iter().try_for_each(|binary| step(&binary.name(), || binary.run(&environment)))?;
             step("broken input", || fuzz::slice(CHANGED_INPUTS))?;
-            step("smoke run", smoke)?;
-            step("slice of table 1", table_slice)?;
             step("GPU kit", gpu_kit)?;
             // It comes last, because it replaces the program that the others start.
             let Ok(environment) = &ranks else { return Ok(()) };
-            step("several processes", || mpi::test(environment.clone()))
+            let with_ranks = of_programs
+                .iter()
+                .find(|tests| tests.package_name() == "pada-train" && tests.target == "main");
+            let tests = with_ranks.context("pada-train has the tests `main`")?;
+            step("several processes", || mpi::test(tests, environment))
         };
         [programs(), libraries.join().expect("no step panics")]
     });
@@ -140,6 +145,10 @@ fn environment(python: Option<&Path>, nvrtc: Option<&Path>) -> anyhow::Result<Ve
     // Without this variable, candle reads /proc/cpuinfo before every product of matrices, which takes most of the time of its tests.
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut environment = vec![(THREADS, threads.to_string().into())];
+    // Tests write many checkpoints, each of which waits until it is on the disk.
+    if std::env::var_os("TMPDIR").is_none() && Path::new(MEMORY).is_dir() {
+        environment.push(("TMPDIR", MEMORY.into()));
+    }
     let shared = paths::shared()?;
     if shared.is_dir() {
         environment.push((REQUIRE_SHARED, "1".into()));
@@ -151,78 +160,6 @@ fn environment(python: Option<&Path>, nvrtc: Option<&Path>) -> anyhow::Result<Ve
         environment.extend([nvrtc::search_path(folder)?, (nvrtc::REQUIRE, "1".into())]);
     }
     Ok(environment)
-}
-
-/// Checks that a shortened default run trains, ranks and prints its result.
-fn smoke() -> anyhow::Result<()> {
-    let program = binary::build()?;
-    let folder = tempfile::tempdir()?;
-    let output = Command::new(program)
-        .args([
-            "--json",
-            "--set",
-            "train.epochs=2",
-            "--set",
-            "data.train_images=640",
-            "--set",
-            "rank.images=500",
-        ])
-        .arg("--out")
-        .arg(folder.path().join("run"))
-        .current_dir(folder.path())
-        .output()?;
-    ensure!(output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
-    print!("{}", String::from_utf8_lossy(&output.stdout));
-    let json = binary::last_line(&output.stdout)?;
-    let ranked = json["archs_ranked"].as_u64();
-    ensure!(ranked >= Some(60), "it ranked {ranked:?} architectures");
-    ensure!(json["tau_b"].is_f64(), "it found no tau-b");
-    Ok(())
-}
-
-/// Checks that two rows of the mini table, each in a shard, run once and are not run again.
-fn table_slice() -> anyhow::Result<()> {
-    let program = binary::build()?;
-    let folder = tempfile::tempdir()?;
-    let out = folder.path().join("table");
-    let table = |more: &[&str]| -> anyhow::Result<Output> {
-        let mut command = Command::new(&program);
-        command.args(["reproduce", "table1", "--preset", "mini", "--methods", "spos,pada", "--seeds", "1"]);
-        command.args([
-            "--set",
-            "train.epochs=1",
-            "--set",
-            "data.train_images=640",
-            "--set",
-            "rank.images=500",
-        ]);
-        command.args(["--device", "cpu", "--json", "--out"]).arg(&out).args(more);
-        command.current_dir(paths::root()?).output().context("pada reproduce")
-    };
-    let written = |more: &[&str]| -> anyhow::Result<String> {
-        let output = table(more)?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}\n{said}", output.status);
-        let json = binary::last_line(&output.stdout)?;
-        // A shard writes no table.
-        json["table"].as_str().map_or(Ok(String::new()), |file| Ok(std::fs::read_to_string(file)?))
-    };
-    for shard in ["0/2", "1/2"] {
-        written(&["--shard", shard])?;
-    }
-    let first = written(&[])?;
-    for text in ["preset mini, changed: train.epochs=1", "| SPOS | 1 |", "| PA&DA (released) | 1 |"] {
-        ensure!(first.contains(text), "{text} is not in\n{first}");
-    }
-    let started = Instant::now();
-    let again = written(&[])?;
-    ensure!(again == first, "the table changed:\n{again}");
-    eprintln!("ci: finished runs were read in {:.1} s", started.elapsed().as_secs_f64());
-    let refused = table(&["--set", "train.lr=0.1"])?;
-    let said = String::from_utf8_lossy(&refused.stderr);
-    ensure!(refused.status.code() == Some(2), "another config was not refused: {}", refused.status);
-    ensure!(said.contains("train.lr is 0.05, would be 0.1"), "{said}");
-    Ok(())
 }
 
 /// Builds a kit and runs its script without a GPU.

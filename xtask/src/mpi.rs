@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use xtask::test_binaries::TestBinary;
 use xtask::{binary, cargo, paths, venv};
 
 /// Environment variable with the launcher that tests start processes with. If it is set, the MPI library and libclang of the system are
@@ -22,10 +23,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the tests that need several processes.
-pub(crate) fn test(environment: Vec<(&'static str, OsString)>) -> anyhow::Result<()> {
-    let test = cargo::workspace(&["test", "--release", "--test", "main", "ranks"]);
-    cargo::finish(cargo::command(&test)?.args(FEATURE).envs(environment))
+/// Builds pada with MPI in place of the program that `tests` start, and runs those of its tests that need several processes.
+pub(crate) fn test(tests: &TestBinary, environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
+    cargo::finish(binary::command(binary::PADA)?.args(FEATURE).envs(environment.iter().cloned()))?;
+    tests.run_with(&["ranks::launched", "--include-ignored"], environment)
 }
 
 /// Returns the environment variables for the build with MPI and its tests. The packages of `crates/pada-mpi/requirements.txt` are

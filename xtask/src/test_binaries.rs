@@ -51,7 +51,20 @@ impl TestBinary {
     /// # Errors
     /// Returns an error with the output if a test fails.
     pub fn run(&self, environment: &[(&'static str, OsString)]) -> anyhow::Result<()> {
+        self.run_with(&[], environment)
+    }
+
+    /// Does the same as [`Self::run`] with arguments, such as a part of the names of the tests to run.
+    ///
+    /// # Errors
+    /// Returns an error with the output if a test fails.
+    pub fn run_with(
+        &self,
+        arguments: &[&str],
+        environment: &[(&'static str, OsString)],
+    ) -> anyhow::Result<()> {
         let mut command = Command::new(&self.executable);
+        command.args(arguments);
         command.current_dir(&self.package).env("CARGO_MANIFEST_DIR", &self.package);
         let output = command.envs(environment.iter().cloned()).output().context(self.name())?;
         let [stdout, stderr] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));

@@ -60,10 +60,18 @@ The table is what NVRTC's assembler reports for every kernel of this kit. A spil
 ";
 
 /// Compiles missing kernels into a folder, and prints their files and the resources they use.
+///
+/// # Errors
+/// Returns an error if a kernel does not compile or spills registers.
 pub(super) fn compile_into(folder: &Path, targets: &[String]) -> anyhow::Result<()> {
     for target in targets {
         for precision in PRECISIONS {
             let Precompiled { file, usage, .. } = cuda::precompile(target, precision, folder)?;
+            if let Some(usage) =
+                usage.iter().find(|usage| usage.spill_store_bytes + usage.spill_load_bytes > 0)
+            {
+                bail!("a kernel for {target} spills registers: {usage:?}");
+            }
             println!("{FILE} {}", file.display());
             usage.iter().for_each(|usage| println!("{ROW} {}", row(target, precision, usage)));
         }

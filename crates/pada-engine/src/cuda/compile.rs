@@ -65,21 +65,10 @@ pub fn compile(target: &str, precision: Precision) -> Result<Vec<u8>, CudaError>
     Ok(compiled(target, precision, &[])?.image)
 }
 
-/// Compiles all kernels for a target `sm_…`, and returns the cubin with registers, stack and spills of every kernel.
-///
-/// The assembler reports these numbers.
+/// Compiles all kernels for a target `sm_…`, and returns the cubin with registers, stack and spills of every kernel, which the assembler reports.
 ///
 /// # Errors
 /// Returns the errors of [`compile`], or [`CudaError::Compile`] if the log does not report all kernels.
-pub fn compile_with_report(
-    target: &str,
-    precision: Precision,
-) -> Result<(Vec<u8>, Vec<ResourceUsage>), CudaError> {
-    let (compiled, usage) = compile_with_log(target, precision)?;
-    Ok((compiled.image, usage))
-}
-
-/// Does the same as [`compile_with_report`], and returns the text of the report, too.
 pub(super) fn compile_with_log(
     target: &str,
     precision: Precision,

@@ -31,7 +31,7 @@ mod weights;
 
 pub use cache::{Precompiled, kernel_cache, precompile, put_in_cache};
 pub use check::check;
-pub use compile::{compile, compile_with_report};
+pub use compile::compile;
 pub use device::{Address, Device, Launch};
 pub use discover::{Gpu, Version, compiler, gpus};
 pub use driver::{Driver, DriverOptions, KernelResources, KernelTiming};

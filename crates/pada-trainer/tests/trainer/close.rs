@@ -375,7 +375,7 @@ fn the_optimiser_is_new_at_the_restart() {
 
 #[test]
 fn the_loss_falls_with_any_number_of_blocks() {
-    for open in 1..=4 {
+    for open in [1, 2, 4] {
         let (mut rule, mut executor) = (close(), executor());
         rule.begin_epoch(open - 1, EPOCHS);
         let mut rng = RngStream::Rule.stream(0);
