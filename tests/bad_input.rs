@@ -108,7 +108,7 @@ fn an_output_folder_that_exists_is_left_alone() {
     let run_folder = folder.path().join("run");
     std::fs::create_dir(&run_folder).unwrap();
     std::fs::write(run_folder.join("mine.txt"), "mine").unwrap();
-    run(folder.path(), &[]).fails(2, &["run exists", "--resume", "--out"]);
+    run(folder.path(), &[]).fails(2, &["run exists and is not the folder of a run", "--out"]);
     assert_eq!(std::fs::read_dir(&run_folder).unwrap().count(), 1);
     call(&["--resume", run_folder.to_str().unwrap()]).fails(2, &["is not a run folder", "config.toml"]);
 }
@@ -248,4 +248,26 @@ fn a_resumed_run_of_another_sampler_is_refused() {
     assert!(text.contains("smoothing.last = 1.0"), "{text}");
     std::fs::write(&config, text.replace("smoothing.last = 1.0", "smoothing.last = 0.5")).unwrap();
     call(&["--resume", out.to_str().unwrap()]).fails(2, &["belongs to another run", "smoothing"]);
+}
+
+/// Nothing is left behind by a run that cannot start, and no advice fails.
+#[test]
+fn a_run_that_cannot_start_leaves_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let run = |out: &str, set: &str| call(&["--set", "train.epochs=1", "--set", set, "--out", out]);
+    std::fs::write(path("file"), "").unwrap();
+    std::fs::create_dir(path("full")).unwrap();
+    std::fs::write(path("full/other"), "").unwrap();
+    for name in ["file", "full"] {
+        let done = run(&path(name), "train.batch=64");
+        done.fails(2, &["exists and is not the folder of a run", "--out"]);
+        assert!(!done.stderr.contains("--resume"), "{}", done.stderr);
+    }
+    let out = path("new");
+    run(&out, "augment.crop_padding=100").fails(2, &["augment.crop_padding", "smaller than the images"]);
+    assert!(!std::path::Path::new(&out).exists());
+    let limit = ["search", &out, "--latency", "a.csv", "--max-latency", "nan"];
+    call(&[&["search", "--scores", "mini", "--out", &out][..], &limit[2..]].concat())
+        .fails(2, &["--max-latency", "larger than 0"]);
 }

@@ -46,6 +46,33 @@ fn tables_of_scores_are_read_as_other_programs_write_them() {
         (table(["arch", "accuracy"], '\t').into_bytes(), "tabs"),
         (format!("\u{feff}{usual}").into_bytes(), "byte order mark"),
         (utf16(&usual), "UTF-16"),
+        (usual.replacen("arch,accuracy", "\"arch\",\"accuracy\"", 1).into_bytes(), "a quoted header"),
+        (format!("# a comment, by hand\n\n{usual}").into_bytes(), "comments and empty lines"),
+        (
+            table(["arch", "accuracy"], '\t').replace('\n', ",5\n").replacen(",5", "", 1).into_bytes(),
+            "tabs and decimal commas",
+        ),
+        (
+            table(["arch", "accuracy, %"], ';').replace("accuracy, %", "accuracy").into_bytes(),
+            "a decimal comma",
+        ),
+        (
+            usual
+                .lines()
+                .map(|line| line.replacen(',', ".0,", 1) + "\n")
+                .collect::<String>()
+                .replacen("arch.0", "arch", 1)
+                .into_bytes(),
+            "digits as pandas writes them",
+        ),
+        (
+            usual
+                .lines()
+                .map(|line| line.split(',').rev().collect::<Vec<_>>().join(",") + "\n")
+                .collect::<String>()
+                .into_bytes(),
+            "another order",
+        ),
     ] {
         std::fs::write(&file, content).unwrap();
         let found = tau(&file, &[]);
@@ -54,7 +81,10 @@ fn tables_of_scores_are_read_as_other_programs_write_them() {
         assert_eq!(archs["costs"].as_array().unwrap().len(), 30, "{what}");
     }
     std::fs::write(&file, table(["arch", "loss"], ',')).unwrap();
-    metrics(&file, &[]).fails(2, &["there is no column accuracy; the columns are arch, loss"]);
+    metrics(&file, &[]).fails(2, &["there is no column accuracy; the columns are arch, loss; --column NAME"]);
+    let text = file.to_str().unwrap();
+    call(&["metrics", "--truth", "mini", "--pred", &format!("{text}:loss"), "--column", "arch"])
+        .fails(2, &["--column", "FILE:COLUMN"]);
     assert!(tau(&file, &["--column", "loss"]) > 0.97);
     let reversed = metrics(&file, &["--column", "loss", "--lower-is-better"]);
     assert!(reversed.json()["tau_b"].as_f64() < Some(-0.97));
@@ -71,7 +101,25 @@ fn rows_without_a_score_and_without_a_truth_can_be_left_out() {
     let worst = &ranked()[0];
     let usual = table(["arch", "accuracy"], ',');
     std::fs::write(&file, usual.replacen(&format!("{worst},0"), &format!("{worst},nan"), 1)).unwrap();
-    metrics(&file, &[]).fails(2, &["scores.csv, line 2", "\"nan\""]);
+    metrics(&file, &[]).fails(2, &["scores.csv, line 2", "\"nan\"", "--skip-undefined"]);
+    // An empty cell is a missing score, and a typo is an error.
+    for (cell, left_out) in [("", true), ("NA", true), ("-inf", true), ("9O.5", false)] {
+        let bad = usual.replacen(&format!("{worst},0"), &format!("{worst},{cell}"), 1).replace('\n', "\r\n");
+        std::fs::write(&file, bad).unwrap();
+        let done = metrics(&file, &["--skip-undefined"]);
+        match left_out {
+            true => assert_eq!(done.json()["n"], 29, "{cell:?}"),
+            false => done.fails(2, &["scores.csv, line 2", "9O.5", "must be a number"]),
+        }
+    }
+    let counts = |correct: &str| {
+        std::fs::write(&file, format!("arch,correct,total\r\n000000,1,9\r\n{worst},{correct},29\r\n"))
+            .unwrap();
+        metrics(&file, &["--skip-undefined"])
+    };
+    counts("30").fails(2, &["line 3", "30 / 29", "from 0 to total"]);
+    counts("-1").fails(2, &["line 3", "-1 / 29"]);
+    std::fs::write(&file, usual.replacen(&format!("{worst},0"), &format!("{worst},nan"), 1)).unwrap();
     let done = metrics(&file, &["--skip-undefined"]);
     assert_eq!(done.json()["n"], 29);
     assert!(done.stderr.contains("left out 1 architectures"), "{}", done.stderr);
@@ -82,7 +130,7 @@ fn rows_without_a_score_and_without_a_truth_can_be_left_out() {
         .filter_map(|i| pada::space::SearchSpace::nth(&space, i))
         .find(|arch| table.accuracy(arch).is_none());
     std::fs::write(&file, format!("{usual}{},7\n", other.unwrap())).unwrap();
-    metrics(&file, &[]).fails(2, &["mini"]);
+    metrics(&file, &[]).fails(2, &["mini", "--common"]);
     let done = metrics(&file, &["--common"]);
     assert_eq!(done.json()["n"], 30);
     assert!(done.stderr.contains("left out 1 of 31"), "{}", done.stderr);
@@ -98,6 +146,37 @@ fn score_files_of_the_released_code_are_read() {
     let json = call(&["metrics", "--pred", text, "--truth", text, "--json"]).json();
     assert_eq!((json["n"].as_u64(), json["tau_b"].as_f64()), (Some(5), Some(0.8)));
     call(&["metrics", "--pred", text, "--column", "loss", "--truth", text]).fails(2, &["no number loss"]);
+
+    // Integers, arrays, another byte order, and a score that is not defined. The predictions are in the order of the accuracies.
+    let numpy = file.with_file_name("numpy_scores.npy");
+    let text = numpy.to_str().unwrap();
+    let metrics =
+        |further: &[&str]| call(&[&["metrics", "--pred", text, "--truth", text, "--json"], further].concat());
+    metrics(&[]).fails(2, &["line 6", "NaN", "--skip-undefined"]);
+    let json = metrics(&["--skip-undefined"]).json();
+    assert_eq!((json["n"].as_u64(), json["tau_b"].as_f64()), (Some(5), Some(1.0)));
+}
+
+#[test]
+fn a_cut_file_and_log_lines_are_read_for_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("archs.csv");
+    let mut cut = utf16(&table(["arch", "accuracy"], ','));
+    cut.pop();
+    std::fs::write(&file, cut).unwrap();
+    metrics(&file, &[]).fails(2, &["archs.csv", "UTF-16", "missing"]);
+    // The name of an architecture is what was read, and not the line around it.
+    let genotype = pada::space::DARTS_NAMED.iter().find(|named| named.name == "DARTS_V2").unwrap().text;
+    let line =
+        |epoch: u32| format!("2018-06-27 13:25:46,379 epoch {epoch} genotype = Genotype({genotype})\n");
+    let cost = |archs: &[&str]| {
+        call(&[&["cost", "--space", "darts", "--channels", "4", "--cells", "3", "--json"], archs].concat())
+    };
+    let json = cost(&["--arch", &line(1)]).json();
+    assert!(json["arch"].as_str().unwrap().starts_with("Genotype(normal=[("), "{json}");
+    std::fs::write(&file, line(1) + &line(2)).unwrap();
+    cost(&["--file", file.to_str().unwrap()]).fails(2, &["line 2", "occurs already in line 1"]);
+    cost(&["--arch", &(line(1) + &line(2))]).fails(2, &["2 genotypes", "tail -n 1"]);
 }
 
 #[test]
@@ -116,4 +195,28 @@ fn names_ignore_case_and_signs_and_unknown_ones_get_the_nearest() {
     let unknown = cost("DARTS");
     unknown.fails(2, &["the nearest names are DARTS_V1, DARTS_V2, "]);
     assert!(unknown.stderr.len() < 200, "{}", unknown.stderr);
+}
+
+#[test]
+fn digits_of_another_project_are_read_with_its_encoding() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("scores.csv");
+    std::fs::write(
+        &file,
+        "arch,accuracy\n\"(4, 0, 3, 1, 4, 3)\",1\n\"(2, 2, 2, 2, 2, 2)\",2\n\"(0, 0, 0, 0, 0, 0)\",3\n",
+    )
+    .unwrap();
+    let (text, naslib) = (file.to_str().unwrap(), ["--encoding", "naslib"]);
+    let json = call(&[&["cost", "--file", text, "--json"][..], &naslib].concat()).json();
+    let archs: Vec<&str> =
+        json["costs"].as_array().unwrap().iter().map(|cost| cost["arch"].as_str().unwrap()).collect();
+    assert_eq!(archs, ["410242", "333333", "111111"]);
+    let truth = folder.path().join("truth.csv");
+    let strings = "arch,accuracy\n|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|,1\n\"[2,2,2,2,2,2]\",2\n\"[0,0,0,0,0,0]\",3\n";
+    std::fs::write(&truth, strings).unwrap();
+    let args = ["metrics", "--pred", text, "--truth", truth.to_str().unwrap(), "--json"];
+    assert_eq!(call(&[&args[..], &naslib].concat()).json()["tau_b"], 1.0);
+    call(&args).fails(2, &["403143"]);
+    call(&[&["cost", "--space", "macro", "--arch", "00000000"][..], &naslib].concat())
+        .fails(2, &["--encoding", "nb201"]);
 }

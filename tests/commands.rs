@@ -252,6 +252,10 @@ fn metrics_compares_two_files() {
     assert!((json["tau_b"].as_f64().unwrap() - 4.0 / 6.0).abs() < 1e-15);
     assert_eq!((json["n"].as_u64(), json["p_at_top_0.05"].is_null()), (Some(4), true));
     assert!(json["tau_b_interval"]["low"].is_f64());
+    // Four of 24 orders have at most one pair out of order, and four at most one in order.
+    assert!((json["tau_b_p_value"].as_f64().unwrap() - 8.0 / 24.0).abs() < 1e-12, "{json}");
+    // scipy.stats.spearmanr([1, 2, 3, 4], [10, 30, 20, 40])
+    assert!((json["spearman_p_value"].as_f64().unwrap() - 0.2).abs() < 1e-9, "{json}");
 }
 
 #[test]

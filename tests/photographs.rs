@@ -113,6 +113,8 @@ fn settings_that_do_not_suit_the_images_are_named() {
     data_set(folder.path(), false);
     train(folder.path(), "run", &["--set", "augment.crop_padding=2"])
         .fails(2, &["augment.crop_padding", "0"]);
+    train(folder.path(), "odd", &["--set", "data.image_size=15"]).fails(2, &["3×15×15", "multiples of 4"]);
+    assert!(!folder.path().join("odd").exists(), "nothing was started");
     let hue = "augment.color_jitter.hue=0.7";
     train(folder.path(), "run", &["--set", hue]).fails(2, &["augment.color_jitter.hue", "from 0 to 0.5"]);
     let area = "augment.resized_crop.area=[0.5,2.0]";

@@ -200,3 +200,18 @@ fn a_stopped_table_says_how_to_continue() {
     stopped.fails(130, &["stopped; ", "contains the finished trials; the same command continues"]);
     assert!(has_checkpoint(&out.join("spos-s0")), "the trial wrote a checkpoint");
 }
+
+#[test]
+fn search_methods_are_compared_on_the_embedded_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().display().to_string();
+    let args = ["reproduce", "searchers", "--methods", "random,pnas", "--seeds", "2", "--evaluations", "20"];
+    let done = call(&[&args[..], &["--out", &out, "--json"]].concat());
+    let table = done.json()["table"].as_str().unwrap().to_owned();
+    let text = std::fs::read_to_string(&table).unwrap();
+    assert!(text.contains("| PNAS | `pnas` |") && text.contains("best of the table"), "{text}");
+    assert!(done.stdout.contains("| RS | `random` |") && !text.contains("REINFORCE"), "{}", done.stdout);
+    let csv = std::fs::read_to_string(folder.path().join("searchers.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 2 + 1, "{csv}");
+    call(&[&args[..], &["--preset", "short"]].concat()).fails(2, &["mini and full"]);
+}

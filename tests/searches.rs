@@ -147,6 +147,11 @@ fn a_pareto_search_reports_a_front_of_score_against_latency() {
     for arch in archs {
         assert!(number(arch, "latency") <= 12.0 && !arch["arch"].as_str().unwrap().contains('4'), "{arch}");
     }
+    // A short list is the list of candidates: random draws would hardly meet it.
+    std::fs::write(&latencies, "arch,latency\n333333,3\n123123,2\n242424,9\n").unwrap();
+    let short = search(&run, &["--method", "random", "--latency", &file, "--max-latency", "5"]);
+    assert_eq!(short.json()["archs"].as_array().unwrap().len(), 2);
+    assert!(short.stderr.contains("latencies of 3 of 15625 architectures"), "{}", short.stderr);
     search(&run, &["--method", "pareto", "--cost", "latency"]).fails(2, &["--latency", "arch,latency"]);
     search(&run, &["--latency", "no/such.csv"]).fails(2, &["no/such.csv"]);
 }
@@ -175,6 +180,67 @@ fn a_search_says_what_it_cannot_do() {
     std::fs::create_dir(&unfinished).unwrap();
     std::fs::copy(format!("{run}/config.toml"), unfinished.join("config.toml")).unwrap();
     search(unfinished.to_str().unwrap(), &[]).fails(2, &["the training of", "is not finished", "--resume"]);
+}
+
+/// Every method searches the embedded table, finds each network once, and looks it up.
+#[test]
+fn a_benchmark_table_is_searched_by_every_method() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").display().to_string();
+    let search = |further: &[&str]| {
+        call(
+            &[&["search", "--scores", "MINI", "--out", &out, "--json", "--top", "300"][..], further].concat(),
+        )
+    };
+    let table = pada::nasbench::mini().unwrap();
+    let space = pada::space::Nb201::new();
+    for (method, settings) in [
+        ("random", &["samples=1000"][..]),
+        ("evolution", &["population=10", "generations=3"]),
+        ("pareto", &["population=10", "generations=3"]),
+        ("ageing-evolution", &["samples=30"]),
+        ("reinforce", &["samples=30"]),
+        ("enas", &["samples=30", "policy.lstm.hidden=4"]),
+        ("pnas", &["beam=5"]),
+        ("predictor", &["initial=10", "rounds=2", "per_round=5"]),
+        ("random-nas", &["archs=20", "finalists=5"]),
+    ] {
+        let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        let found = search(&[&["--method", method, "--truth", "MINI"][..], &set].concat()).json();
+        let archs = found["archs"].as_array().unwrap();
+        let mut networks: Vec<_> = archs
+            .iter()
+            .map(|arch| {
+                use pada::space::{Equivalence, SearchSpace};
+                let parsed = space.parse(arch["arch"].as_str().unwrap()).unwrap();
+                assert_eq!(arch["score"], arch["truth"], "{method}: {arch}");
+                space.canonical(&parsed, Equivalence::OwnWeights).unwrap()
+            })
+            .collect();
+        let visited = networks.len();
+        assert!(visited > 1 && visited <= table.archs().len(), "{method}: {visited}");
+        if method != "pareto" {
+            assert_eq!(found["visited"].as_u64(), Some(visited as u64), "{method}");
+        }
+        networks.sort();
+        networks.dedup();
+        assert_eq!(networks.len(), visited, "{method} counts a network twice");
+    }
+    let set = |setting: &str| search(&["--method", "pnas", "--set", setting]);
+    set("beem=5").fails(2, &["pnas has no setting `beem`", "did you mean `beam`?"]);
+    set("beam=many").fails(2, &["`beam` is \"many\", but it must be a whole number"]);
+    search(&["--method", "reinforce", "--set", "learning_rate=1e308"]).fails(2, &["learning_rate"]);
+}
+
+/// RandomNAS scores its finalists on all images too, which are not other architectures.
+#[test]
+fn random_nas_counts_its_finalists_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path());
+    let settings = ["--set", "archs=6", "--set", "finalists=2", "--set", "images=20"];
+    let found = call(&[&["search", &run, "--json", "--method", "random-nas"][..], &settings].concat()).json();
+    assert_eq!((found["asked"].as_u64(), found["visited"].as_u64()), (Some(8), Some(6)), "{found}");
+    assert_eq!(found["scored"].as_u64(), Some(6), "{found}");
 }
 
 /// Waits until the folder of a search holds some scores.

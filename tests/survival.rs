@@ -82,30 +82,53 @@ fn listens_to_ctrl_c(process: u32) -> bool {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_ranking_that_was_asked_to_stop_says_that_nothing_was_written() {
+fn a_ranking_that_was_asked_to_stop_continues_with_its_scores() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut args = small_run(folder.path());
     args.extend(["--set".into(), "train.epochs=1".into(), "--out".into(), run.display().to_string()]);
     assert_eq!(call(&args).code, 0);
     let out = folder.path().join("out.csv");
-    let mut child = program()
-        .args(["rank", "--channels", "8", "--cells", "1", "--data", "mini", "--weights"])
-        .arg(run.join("epoch-0001.safetensors"))
-        .arg("--out")
-        .arg(&out)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let weights = run.join("epoch-0001.safetensors").display().to_string();
+    let out_text = out.display().to_string();
+    let rank = [
+        "rank",
+        "--channels",
+        "8",
+        "--cells",
+        "1",
+        "--data",
+        "mini",
+        "--weights",
+        &weights,
+        "--out",
+        &out_text,
+    ];
+    let mut child = program().args(rank).stderr(Stdio::piped()).spawn().unwrap();
     // All 15,625 architectures on 2,000 images take minutes; the program listens to Ctrl-C before it reads anything.
-    while !listens_to_ctrl_c(child.id()) {
+    let is_scoring = || folder.path().join("out.csv.part/subject.json").is_file();
+    while !listens_to_ctrl_c(child.id()) || !is_scoring() {
         assert!(child.try_wait().unwrap().is_none(), "the ranking ended by itself");
         std::thread::sleep(Duration::from_millis(5));
     }
     signal(&child, "-INT");
     Call::from(child.wait_with_output().unwrap())
-        .fails(130, &["stopped on request", "no scores were written"]);
+        .fails(130, &["stopped on request", "the same command continues"]);
     assert!(!out.exists());
+
+    // A score that was known is not computed again; this one is made up.
+    let part = folder.path().join("out.csv.part");
+    std::fs::write(part.join("ranking-part.csv"), "arch,correct,total,accuracy\n000000,7,2000,0.35\n")
+        .unwrap();
+    let list = folder.path().join("list.txt");
+    std::fs::write(&list, "000000\n111111\n").unwrap();
+    let short = [&rank[..], &["--archs", list.to_str().unwrap()]].concat();
+    let scores = || std::fs::read_to_string(&out).unwrap();
+    assert_eq!(call(&short).code, 0);
+    assert!(scores().contains("\n000000,7,2000,0.35\n") && !part.exists(), "{}", scores());
+    // Nothing is left of it for the next ranking.
+    assert_eq!(call(&short).code, 0);
+    assert!(!scores().contains("000000,7,"), "{}", scores());
 }
 
 #[test]

@@ -78,6 +78,18 @@ fn scores_are_written_compared_and_continued_after_a_kill() {
     assert!(other.code == 2 && other.stderr.contains("another network, images or seed"), "{}", other.stderr);
 }
 
+/// A cell of zeros has no features, so that the parts of AZ-NAS that read them are not defined.
+#[test]
+fn a_score_of_several_parts_says_which_part_is_not_defined() {
+    let folder = tempfile::tempdir().unwrap();
+    let [list, out] = ["list.txt", "scores.csv"].map(|name| folder.path().join(name));
+    std::fs::write(&list, "000000\n123123\n242424\n").unwrap();
+    let args = ["score", "--archs", text(&list), "--proxies", "az-nas", "--images", "4", "--out", text(&out)];
+    let done = call(&[&args[..], &SIZE].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stdout.contains("not defined for 1 architecture: its "), "{}", done.stdout);
+}
+
 /// The first line of the part file of these arguments, from a start that is killed as soon as the file exists.
 fn part_of(args: &[&str], part: &Path, out: &Path) -> String {
     let mut child = program().args(args).args(["--out", text(out)]).spawn().unwrap();

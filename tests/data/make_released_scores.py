@@ -11,3 +11,16 @@ rows = {
     for i, (arch, pred) in enumerate(zip(archs, preds))
 }
 np.save("released_scores.npy", np.array(rows, dtype=object))
+
+# Numbers as other versions of numpy code write them: integers, arrays, another byte order, and a score that is not defined.
+genes = [
+    [np.int64(c) for c in archs[0]],
+    np.array([int(c) for c in archs[1]]),
+    tuple(int(c) for c in archs[2]),
+    archs[3],
+    np.array([int(c) for c in archs[4]], dtype=np.uint8),
+    [0, 0, 0, 0, 0, 0],
+]
+preds = [np.int64(1), np.int32(2), np.uint8(3), np.float16(4), np.array([5.0], dtype=">f8"), float("nan")]
+rows = [{"model_gene": gene, "pred": pred, "target": np.int64(90 + i)} for i, (gene, pred) in enumerate(zip(genes, preds))]
+np.save("numpy_scores.npy", np.array(rows, dtype=object))

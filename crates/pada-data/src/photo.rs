@@ -14,9 +14,11 @@ use crate::DataError;
 const LONGEST: usize = 65_535;
 /// Most pixels that are decoded, which take 768 MiB.
 const MOST_PIXELS: usize = 1 << 28;
-/// Largest plausible number of pixels per byte of a file. A JPEG needs at least two bits for a block of 64 pixels, and its colours may be
-/// shared by four pixels. A file that claims more is a decompression bomb.
+/// Largest plausible number of pixels per byte of a JPEG, which needs at least one bit for a block of 64 pixels. A file that claims more is a
+/// decompression bomb.
 const PIXELS_PER_BYTE: usize = 1024;
+/// Largest number of bytes of rows per byte of a PNG: the compression of deflate ends there.
+const ROWS_PER_BYTE: usize = 1032;
 
 /// A decoded picture of any size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +116,33 @@ fn other_format(bytes: &[u8]) -> &'static str {
 /// Share of the shorter side that a center crop keeps: 224 of 256.
 const EVALUATED: f64 = 0.875;
 
+/// Returns the index of the colour transform in the Adobe segment of a JPEG, if its value has no meaning. Values are 0 to 2.
+fn unknown_transform(bytes: &[u8]) -> Option<usize> {
+    let mut at = 2;
+    // Segments are a marker, and a length that counts itself. The pixels follow the marker DA.
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        if marker == 0xda {
+            return None;
+        }
+        let transform = at + 15;
+        if marker == 0xee && bytes.get(at + 4..at + 9) == Some(b"Adobe") {
+            return bytes.get(transform).filter(|value| **value > 2).map(|_| transform);
+        }
+        at += 2 + usize::from(u16::from_be_bytes([high, low]));
+    }
+    None
+}
+
 fn jpeg(bytes: &[u8]) -> Result<Photo, String> {
+    let mended;
+    let bytes = match unknown_transform(bytes) {
+        // As libjpeg and Pillow: the colours are those of most files, YCbCr.
+        Some(at) => {
+            mended = [&bytes[..at], &[1], &bytes[at + 1..]].concat();
+            &mended
+        }
+        None => bytes,
+    };
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(LONGEST)
@@ -123,7 +151,7 @@ fn jpeg(bytes: &[u8]) -> Result<Photo, String> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|e| e.to_string())?;
     let (width, height) = decoder.dimensions().ok_or("its size is missing")?;
-    plausible(height, width, bytes.len())?;
+    plausible(height, width, bytes.len(), height.saturating_mul(width) / PIXELS_PER_BYTE)?;
     let rgb = decoder.decode().map_err(|e| e.to_string())?;
     Photo::checked(height, width, rgb)
 }
@@ -133,7 +161,9 @@ fn png(bytes: &[u8]) -> Result<Photo, String> {
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
     let (height, width) = (reader.info().height as usize, reader.info().width as usize);
-    plausible(height, width, bytes.len())?;
+    // A page of one colour with one bit per pixel has far more pixels than bytes.
+    let rows = height.saturating_mul(reader.info().raw_row_length());
+    plausible(height, width, bytes.len(), rows / ROWS_PER_BYTE)?;
     let mut buffer = vec![0; reader.output_buffer_size().ok_or("it is too large")?];
     let frame = reader.next_frame(&mut buffer).map_err(|e| e.to_string())?;
     let samples = frame.color_type.samples();
@@ -141,13 +171,14 @@ fn png(bytes: &[u8]) -> Result<Photo, String> {
     Photo::checked(height, width, buffer.chunks_exact(samples).flat_map(colour).collect())
 }
 
-fn plausible(height: usize, width: usize, bytes: usize) -> Result<(), String> {
+/// Checks the size that a header claims against limits, and the size of the file against the least number of bytes that such an image has.
+fn plausible(height: usize, width: usize, bytes: usize, least: usize) -> Result<(), String> {
     match height.checked_mul(width) {
         None | Some(0) => Err(format!("its size is {height}×{width} pixels")),
         Some(pixels) if height.max(width) > LONGEST || pixels > MOST_PIXELS => Err(format!(
             "it has {height}×{width} pixels, but at most {LONGEST} in a direction and {MOST_PIXELS} in all are read; make it smaller"
         )),
-        Some(pixels) if pixels / PIXELS_PER_BYTE > bytes => Err(format!(
+        Some(_) if least > bytes => Err(format!(
             "its header claims {height}×{width} pixels, which is too much for a file of {bytes} bytes"
         )),
         Some(_) => Ok(()),
@@ -173,6 +204,39 @@ mod tests {
     fn file(name: &str) -> Photo {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/photographs");
         Photo::read(&folder.join(name)).unwrap()
+    }
+
+    /// The bytes of a file of `tests/make_photographs.py`.
+    fn bytes(name: &str) -> Vec<u8> {
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/photographs").join(name)).unwrap()
+    }
+
+    /// A PNG with one bit per pixel, all white, as a scanner writes an empty page.
+    fn blank_page(size: u32) -> Vec<u8> {
+        let mut page = Vec::new();
+        let mut encoder = png::Encoder::new(&mut page, size, size);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::One);
+        encoder.set_compression(png::Compression::High);
+        let rows = vec![0xff; (size.div_ceil(8) * size) as usize];
+        encoder.write_header().unwrap().write_image_data(&rows).unwrap();
+        page
+    }
+
+    /// Pillow reads these files without an error.
+    #[test]
+    fn files_are_read_as_tolerantly_as_by_pillow() {
+        let whole = bytes("colour.png");
+        // The last chunk, IEND, has 12 bytes.
+        let cut = Photo::decode(&whole[..whole.len() - 12]).unwrap();
+        assert_eq!(cut, file("colour.png"));
+        let jpeg = bytes("colour.jpeg");
+        let adobe = [b"\xff\xee\x00\x0eAdobe".as_slice(), &[0, 100, 0, 0, 0, 0, 9]].concat();
+        let odd = [&jpeg[..2], &adobe, &jpeg[2..]].concat();
+        assert_eq!(Photo::decode(&odd).unwrap(), file("colour.jpeg"));
+        let page = blank_page(4096);
+        assert!(4096 * 4096 / page.len() > PIXELS_PER_BYTE, "{} bytes", page.len());
+        assert!(Photo::decode(&page).unwrap().rgb.iter().all(|byte| *byte == 255));
     }
 
     /// The largest and the mean difference between the bytes of two pictures.

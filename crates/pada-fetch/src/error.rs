@@ -18,7 +18,7 @@ pub enum FetchError {
         source: io::Error,
     },
     /// A server cannot be reached, refuses the request, or ends the transfer early.
-    #[error("{url}: {source}")]
+    #[error("{url}: {source}{}", proxy_advice(source.as_ref()))]
     Http {
         /// The address that was requested.
         url: String,
@@ -69,6 +69,17 @@ pub enum FetchError {
     },
 }
 
+/// Explains a certificate of an unknown authority.
+fn proxy_advice(source: &(dyn std::error::Error + Send + Sync)) -> &'static str {
+    match source.to_string().contains("UnknownIssuer") {
+        true => {
+            "; only the public authorities of Mozilla's list are accepted, and a proxy of a company signs with its own certificate: \
+             download the file with a browser, and pass its folder with --from DIR"
+        }
+        false => "",
+    }
+}
+
 impl FetchError {
     /// A file has an unexpected format.
     pub(crate) fn format(reason: impl Into<String>) -> Self {
@@ -84,5 +95,18 @@ impl FetchError {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_a_proxy_is_explained() {
+        let error =
+            |source: &str| FetchError::Http { url: "https://a.b/c".to_owned(), source: source.into() };
+        assert!(error("rustls: invalid peer certificate: UnknownIssuer").to_string().contains("--from DIR"));
+        assert!(error("timeout").to_string().ends_with("timeout"));
     }
 }

@@ -78,6 +78,20 @@ pub enum WeightsError {
         /// The number of such tensors.
         count: usize,
     },
+    /// Two tensors of the file are the same tensor of the network.
+    #[error(
+        "{path}: {:?} and {:?} are both the tensor {name} of the network; save one of the two networks alone: torch.save(model.state_dict(), FILE)",
+        both[0],
+        both[1]
+    )]
+    SameName {
+        /// The file.
+        path: PathBuf,
+        /// The name in the network.
+        name: String,
+        /// The names in the file.
+        both: [String; 2],
+    },
     /// A tensor has another shape or type.
     #[error(
         "{path}: {name} is {found}, the network has f32 {expected:?}; do channels, cells and space match the file?"

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -133,9 +133,10 @@ fn from_safetensors(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<
                 Dtype::F64 => Kind::F64,
                 other => Kind::Other(format!("{other:?}").to_lowercase()),
             };
-            (own_name(name, layout), Found { kind, shape: view.shape().to_vec(), tensor: view })
+            (name.to_owned(), Found { kind, shape: view.shape().to_vec(), tensor: view })
         });
-    fill(path, layout, &tensors.collect(), |view, _| Ok(view.data().to_vec()))
+    let tensors = by_own_name(path, layout, tensors)?;
+    fill(path, layout, &tensors, |view, _| Ok(view.data().to_vec()))
 }
 
 /// Keys under which training scripts keep the weights that they evaluate. If several state dicts fit, the first of these keys is read.
@@ -166,9 +167,9 @@ fn from_pt(
             other => Kind::Other(other.to_owned()),
         };
         let found = Found { kind, shape: tensor.shape.clone(), tensor: tensor.clone() };
-        (own_name(&tensor.name, layout), found)
+        (tensor.name.clone(), found)
     });
-    let tensors = tensors.collect();
+    let tensors = by_own_name(path, layout, tensors)?;
     fill(path, layout, &tensors, |tensor, width| file.elements(tensor, width).map_err(unreadable))
 }
 
@@ -179,7 +180,8 @@ fn best_fit<'f>(
     layout: &WeightLayout,
 ) -> Result<&'f PtDict, WeightsError> {
     let fit = |dict: &PtDict| {
-        dict.tensors.iter().filter(|tensor| layout.find(&own_name(&tensor.name, layout)).is_some()).count()
+        let names = dict.tensors.iter().map(|tensor| own_name(&tensor.name, layout));
+        names.filter(|name| layout.find(name).is_some()).collect::<HashSet<_>>().len()
     };
     let most = file.dicts.iter().map(fit).max();
     let mut fitting: Vec<&PtDict> = file.dicts.iter().filter(|dict| Some(fit(dict)) == most).collect();
@@ -222,6 +224,28 @@ fn own_name(name: &str, layout: &WeightLayout) -> String {
         own = inner;
     }
     own.to_owned()
+}
+
+/// Collects tensors by their names without the prefixes of wrappers.
+///
+/// # Errors
+/// Returns [`WeightsError::SameName`] if two tensors are the same one of the network, such as `conv.weight` and `module.conv.weight`.
+fn by_own_name<T>(
+    path: &Path,
+    layout: &WeightLayout,
+    tensors: impl Iterator<Item = (String, Found<T>)>,
+) -> Result<BTreeMap<String, Found<T>>, WeightsError> {
+    let (mut found, mut written) = (BTreeMap::new(), HashMap::new());
+    for (name, tensor) in tensors {
+        let own = own_name(&name, layout);
+        match written.insert(own.clone(), name.clone()) {
+            Some(first) if layout.find(&own).is_some() => {
+                return Err(WeightsError::SameName { path: path.into(), name: own, both: [first, name] });
+            }
+            _ => found.insert(own, tensor),
+        };
+    }
+    Ok(found)
 }
 
 /// Returns true for a tensor that training tools keep beside the weights: the counter of batches of a batch norm, the number of averaged

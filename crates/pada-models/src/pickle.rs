@@ -92,6 +92,74 @@ impl Pickle {
         }
     }
 
+    /// Reads the numbers of a list or tuple of numbers, of a numpy array in C order, or of one number, which may be a numpy scalar. Returns
+    /// `None` for any other value.
+    ///
+    /// # Source
+    /// `__reduce__` of `numpy.generic`, `numpy.ndarray` and `numpy.dtype`.
+    pub fn numbers(&self, value: &Value) -> Option<Vec<f64>> {
+        match value {
+            Value::List(list) => self.lists[*list].iter().map(|item| self.number(item)).collect(),
+            Value::Call(call) => self.numpy(&self.calls[*call]),
+            _ => Some(vec![self.number(value)?]),
+        }
+    }
+
+    /// Reads one number.
+    fn number(&self, value: &Value) -> Option<f64> {
+        match value {
+            Value::Float(number) => Some(*number),
+            Value::Int(number) => Some(*number as f64),
+            Value::Call(call) => match self.numpy(&self.calls[*call])?[..] {
+                [number] => Some(number),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Reads the numbers of a numpy array or scalar.
+    fn numpy(&self, call: &Call) -> Option<Vec<f64>> {
+        let Value::Name(function) = &call.function else { return None };
+        let (kind, bytes) = match self.items(&call.arguments) {
+            [kind, Value::Bytes(bytes)] if function.ends_with(".multiarray.scalar") => (kind, bytes),
+            _ if function.ends_with(".multiarray._reconstruct") => match self.items(call.state.as_ref()?) {
+                // Version, shape, type, whether it is in Fortran order, and the elements.
+                [_, _, kind, Value::Bool(false), Value::Bytes(bytes)] => (kind, bytes),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        // The call `numpy.dtype("i8", …)`, whose state has the version and the byte order.
+        let Value::Call(kind) = kind else { return None };
+        let kind = &self.calls[*kind];
+        let Value::Text(name) = self.items(&kind.arguments).first()? else { return None };
+        let is_swapped =
+            matches!(self.items(kind.state.as_ref()?).get(1), Some(Value::Text(order)) if &**order == ">");
+        let (letter, width) = (name.get(..1)?, name.get(1..)?.parse().ok()?);
+        let element = |bytes: &[u8]| {
+            let mut le = [0; 8];
+            le[..width].copy_from_slice(bytes);
+            if is_swapped {
+                le[..width].reverse();
+            }
+            let shift = 64 - 8 * width as u32;
+            Some(match (letter, width) {
+                ("f", 8) => f64::from_le_bytes(le),
+                ("f", 4) => f64::from(f32::from_le_bytes([le[0], le[1], le[2], le[3]])),
+                ("f", 2) => half::f16::from_le_bytes([le[0], le[1]]).to_f64(),
+                // The sign bit moves to the top and back.
+                ("i", _) => ((i64::from_le_bytes(le) << shift) >> shift) as f64,
+                ("u" | "b", _) => u64::from_le_bytes(le) as f64,
+                _ => return None,
+            })
+        };
+        if !matches!(width, 1 | 2 | 4 | 8) || bytes.len() % width != 0 {
+            return None;
+        }
+        bytes.chunks_exact(width).map(element).collect()
+    }
+
     /// Returns the items of a list, tuple or dict, and no items for any other value.
     pub fn items(&self, value: &Value) -> &[Value] {
         match value {

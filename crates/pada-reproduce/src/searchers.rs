@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pada::report::Spread;
 use pada::{
-    SearchCost, SearchJob, SearchLimits, SearchResult, TableScores, TruthName, search_method, search_table,
+    SearchCost, SearchJob, SearchLimits, SearchResult, TableScores, TableSearch, TruthName, search_method,
 };
 
 use crate::environment::{MEMORY, csv_bytes, write_whole};
@@ -96,7 +96,9 @@ pub fn reproduce_searchers(
     let out = environment.out_folder(plan.out.as_deref(), format!("searchers-{}", plan.preset.name()))?;
     let file = out.join("searchers.md");
     let (mut rows, mut ceiling) = (Vec::new(), None);
-    for (name, label, source) in chosen(&plan.methods)? {
+    let methods = chosen(&plan.methods)?;
+    let table = TableSearch::open(&scores, truth, &environment.data)?;
+    for (name, label, source) in methods {
         let mut row = Row { label, name, source, found: vec![], asked: vec![], evaluated: vec![] };
         for seed in 0..plan.seeds {
             if environment.stop_requested() {
@@ -114,7 +116,7 @@ pub fn reproduce_searchers(
                 truth,
                 out: out.join("searches"),
             };
-            let result = search_table(&scores, &job, &environment.data)?;
+            let result = table.search(&job)?;
             row.found.extend(best_truth(&result));
             row.asked.push(result.asked as f64);
             row.evaluated.push(result.visited as f64);
@@ -175,7 +177,7 @@ fn write(
     text += &format!(
         "- Scores: `{scores}`. Seeds: {seeds}. At most {evaluations} architectures for each search. Mean ± standard deviation over seeds.\n"
     );
-    text += "- *asked* counts requests, *evaluated* different architectures. Methods that repeat architectures evaluate fewer.\n";
+    text += "- *asked* counts requests, *evaluated* different networks of the table. Methods that repeat architectures evaluate fewer.\n";
     text += "- RandomNAS is left out: a table has no score on few images.\n";
     if let Some(commit) = &environment.commit {
         text += &format!("- Written by pada {}, commit {commit}.\n", env!("CARGO_PKG_VERSION"));

@@ -24,7 +24,7 @@ pub enum SearchMethod {
     /// A controller that learns by REINFORCE, by default with the settings of NATS-Bench.
     Reinforce(ReinforceConfig),
     /// A controller that learns by REINFORCE, by default with the settings of ENAS.
-    Enas(ReinforceConfig),
+    Enas(#[cfg_attr(feature = "serde", serde(with = "crate::reinforce::EnasConfig"))] ReinforceConfig),
     /// Progressive search.
     Pnas(PnasConfig),
     /// Search guided by a predictor.

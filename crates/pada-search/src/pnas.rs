@@ -109,14 +109,16 @@ impl Pnas {
         ranked.into_iter().map(|(_, prefix)| prefix).collect()
     }
 
-    /// Makes the open decisions at random until the architecture is feasible.
+    /// Makes the open decisions at random until the architecture is feasible. Adds the number of draws to `tried`.
     fn complete(
         prefix: &Prefix,
         layout: &Layout,
         view: &mut SearchView<'_>,
+        tried: &mut usize,
     ) -> Result<Option<Arch>, AskError> {
         let is_whole = prefix.iter().all(Option::is_some);
         for _ in 0..if is_whole { 1 } else { COMPLETIONS } {
+            *tried += 1;
             let choices: Vec<u8> = prefix
                 .iter()
                 .zip(&layout.allowed)
@@ -135,6 +137,7 @@ impl Pnas {
 impl Searcher for Pnas {
     fn ask(&mut self, view: &mut SearchView<'_>) -> Result<Option<Request>, AskError> {
         let layout = Layout::of(view.space, view.sub_space);
+        let mut tried = 0;
         loop {
             if let Some((prefix, arch)) = self.queue.pop_front() {
                 self.pending = Some(prefix);
@@ -147,7 +150,7 @@ impl Searcher for Pnas {
             }
             if self.made == layout.order.len() || self.beam.is_empty() {
                 return match self.beam.is_empty() && view.history.is_empty() {
-                    true => Err(AskError::NothingFeasible { tried: COMPLETIONS }),
+                    true => Err(AskError::NothingFeasible { tried }),
                     false => Ok(None),
                 };
             }
@@ -159,7 +162,7 @@ impl Searcher for Pnas {
                 if self.queue.len() == most {
                     break;
                 }
-                if let Some(arch) = Self::complete(&prefix, &layout, view)? {
+                if let Some(arch) = Self::complete(&prefix, &layout, view, &mut tried)? {
                     self.queue.push_back((prefix, arch));
                 }
             }

@@ -75,8 +75,11 @@ impl Policy {
         Self { config, parameters }
     }
 
-    /// Draws an architecture.
-    pub(crate) fn draw(&self, layout: &Layout, rng: &mut dyn Rng) -> Arch {
+    /// Draws an architecture. Returns `None` if a parameter or a probability is not finite.
+    pub(crate) fn draw(&self, layout: &Layout, rng: &mut dyn Rng) -> Option<Arch> {
+        if !self.parameters.iter().all(|parameter| parameter.is_finite()) {
+            return None;
+        }
         let mut choose = |_: usize, probs: &[f64]| {
             let (draw, mut sum) = (rng.random::<f64>(), 0.0);
             let chosen = probs.iter().position(|p| {
@@ -87,9 +90,12 @@ impl Policy {
             chosen.unwrap_or(probs.len() - 1)
         };
         let steps = self.forward(layout, &mut choose);
+        if steps.iter().flat_map(|step| &step.probs).any(|p| p.is_nan()) {
+            return None;
+        }
         let mut choices = vec![0; layout.allowed.len()];
         steps.iter().for_each(|step| choices[step.decision] = step.choice);
-        Arch::new(choices)
+        Some(Arch::new(choices))
     }
 
     /// Computes the probability of an architecture of the sub-space, and its gradient.
@@ -391,7 +397,9 @@ mod tests {
             let layout = Layout::of(space, &part);
             for config in [PolicyConfig::Softmax, LSTM] {
                 let policy = policy(config, &layout, 1);
-                let arch = policy.draw(&layout, &mut ChaCha8Rng::seed_from_u64(2));
+                let arch = policy
+                    .draw(&layout, &mut ChaCha8Rng::seed_from_u64(2))
+                    .expect("the parameters are finite");
                 let expected = differences(&policy, |policy| policy.likelihood(&layout, &arch).log_prob);
                 assert_near(&policy.likelihood(&layout, &arch).gradient, &expected);
             }
@@ -437,7 +445,7 @@ mod tests {
         for config in [PolicyConfig::Softmax, LSTM] {
             let policy = policy(config, &layout, 4);
             let mut rng = ChaCha8Rng::seed_from_u64(5);
-            let draws: Vec<Arch> = (0..20_000).map(|_| policy.draw(&layout, &mut rng)).collect();
+            let draws: Vec<Arch> = (0..20_000).filter_map(|_| policy.draw(&layout, &mut rng)).collect();
             for arch in space.archs().filter(|arch| part.contains(arch)) {
                 let likelihood = policy.likelihood(&layout, &arch);
                 let found = draws.iter().filter(|draw| **draw == arch).count() as f64 / draws.len() as f64;

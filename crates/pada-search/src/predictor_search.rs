@@ -1,6 +1,6 @@
 use std::collections::{HashSet, VecDeque};
 
-use pada_space::{Arch, Equivalence};
+use pada_space::Arch;
 use rand::RngExt;
 
 use crate::layout::Layout;
@@ -22,7 +22,8 @@ pub struct PredictorSearchConfig {
     pub rounds: usize,
     /// The number of architectures of a round with the best predictions that are scored, at least 1.
     pub per_round: usize,
-    /// The number of different unknown architectures of a round whose scores are predicted, at least 1.
+    /// The number of different unknown architectures of a round whose scores are predicted, at least 1. There are fewer if 10,000 draws in a row
+    /// find none.
     pub candidates: usize,
     /// The number of best architectures so far whose mutations are candidates. Half of the candidates are mutations of one decision of these, the
     /// others are random. With 0, all are random.
@@ -89,10 +90,10 @@ impl PredictorSearch {
         let mutations = if parents.is_empty() { 0 } else { self.config.candidates / 2 };
         let (mut known, mut candidates) = (HashSet::new(), Vec::new());
         for (share, is_mutation) in [(mutations, true), (self.config.candidates, false)] {
-            for _ in 0..MAX_ATTEMPTS {
-                if candidates.len() >= share {
-                    break;
-                }
+            // The number of draws since the last one that was new.
+            let mut tried = 0;
+            while candidates.len() < share && tried < MAX_ATTEMPTS {
+                tried += 1;
                 let arch = if is_mutation {
                     let parent = &parents[view.rng.random_range(0..parents.len())].arch;
                     match view.switch_one(parent)? {
@@ -103,9 +104,10 @@ impl PredictorSearch {
                     view.sample()
                 };
                 if let Some(arch) = view.new_feasible(&arch)?
-                    && known.insert(view.space.canonical(&arch, Equivalence::SharedWeights)?)
+                    && known.insert(view.identity(&arch)?)
                 {
                     candidates.push(arch);
+                    tried = 0;
                 }
             }
         }

@@ -39,7 +39,7 @@ impl Default for RandomNasConfig {
 /// liamcli/randomNAS_release @0387aead, `searchers/random_weight_share.py`: rounds of 1,000 architectures, a quick score on 10 batches, and 10
 /// finalists. It makes one round per 10,000 training steps of the supernet, at least one.
 ///
-/// - DIFFERS: the architectures of all rounds are different.
+/// - DIFFERS: the architectures of all rounds are different networks.
 /// - DIFFERS: every architecture is compared on the same images; the public code takes the next 10 batches for each.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -50,11 +50,20 @@ pub struct RandomNas {
     /// The number of architectures of the round that were asked for.
     asked: usize,
     /// The architectures of the round with their quick scores.
-    estimated: Vec<(Arch, f64)>,
+    estimated: Vec<Estimated>,
     /// The finalists of the round that were not asked for yet; `None` before the quick scores are complete.
     finalists: Option<VecDeque<Arch>>,
-    /// All architectures with a quick score.
+    /// The identities of all architectures with a quick score, see [`SearchView::identity`].
     seen: BTreeSet<Arch>,
+}
+
+/// An architecture with its quick score.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+struct Estimated {
+    arch: Arch,
+    #[cfg_attr(feature = "serde", serde(with = "crate::number"))]
+    score: f64,
 }
 
 impl RandomNas {
@@ -90,7 +99,7 @@ impl Searcher for RandomNas {
                 let arch = loop {
                     let sample = view.sample();
                     if let Some(arch) = view.new_feasible(&sample)?
-                        && !self.seen.contains(&arch)
+                        && self.seen.insert(view.identity(&arch)?)
                     {
                         break Some(arch);
                     }
@@ -101,7 +110,6 @@ impl Searcher for RandomNas {
                 };
                 if let Some(arch) = arch {
                     self.asked += 1;
-                    self.seen.insert(arch.clone());
                     return Ok(Some(Request { arch, fidelity: Fidelity::Quick }));
                 }
                 if self.seen.is_empty() && view.history().is_empty() {
@@ -109,16 +117,16 @@ impl Searcher for RandomNas {
                 }
             }
             let mut estimated = std::mem::take(&mut self.estimated);
-            estimated.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+            estimated.sort_by(|a, b| b.score.total_cmp(&a.score));
             estimated.truncate(self.config.finalists);
-            self.finalists = Some(estimated.into_iter().map(|(arch, _)| arch).collect());
+            self.finalists = Some(estimated.into_iter().map(|estimated| estimated.arch).collect());
         }
         Ok(None)
     }
 
     fn tell(&mut self, _: &History, request: &Request, outcome: Outcome) {
         if let Outcome::Estimated { score } = outcome {
-            self.estimated.push((request.arch.clone(), score));
+            self.estimated.push(Estimated { arch: request.arch.clone(), score });
         }
     }
 }

@@ -7,8 +7,15 @@ use crate::searcher::{AskError, History, MAX_ATTEMPTS, Outcome, Request, SearchV
 use crate::settings::{InvalidSetting, at_least, not_negative, positive, within};
 
 /// Settings of [`Reinforce`].
+///
+/// In files, a setting that is left out has the default of [`ReinforceConfig::nats_bench`], and in
+/// [`SearchMethod::Enas`](crate::SearchMethod::Enas) that of [`ReinforceConfig::enas`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields, default)
+)]
 pub struct ReinforceConfig {
     /// The number of architectures that the method asks for, with repetitions, at least 1.
     pub samples: usize,
@@ -27,10 +34,28 @@ pub struct ReinforceConfig {
     /// Weight of the policy's entropy (nats) in the reward, 0 or larger.
     pub entropy_weight: f64,
     /// The target T of the cost in MnasNet's reward, score/100 · (cost/T)^w. Without it, the reward is score/100.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub target: Option<f64>,
     /// The exponent w of MnasNet's reward. A negative one punishes expensive architectures.
     pub cost_exponent: f64,
+}
+
+/// The settings of [`ReinforceConfig`] in files of [`SearchMethod::Enas`](crate::SearchMethod::Enas), whose defaults differ.
+#[cfg(feature = "serde")]
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(remote = "ReinforceConfig", deny_unknown_fields, default = "ReinforceConfig::enas")]
+pub(crate) struct EnasConfig {
+    samples: usize,
+    policy: PolicyConfig,
+    learning_rate: f64,
+    beta1: f64,
+    epsilon: f64,
+    batch: usize,
+    baseline_decay: f64,
+    entropy_weight: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<f64>,
+    cost_exponent: f64,
 }
 
 /// A policy of [`Reinforce`]: a distribution over architectures.
@@ -187,6 +212,11 @@ struct Adam {
 const BETA_2: f64 = 0.999;
 
 impl Adam {
+    /// Returns false if a gradient was too large, so that its square is infinite.
+    fn is_finite(&self) -> bool {
+        self.mean.iter().chain(&self.square).all(|moment| moment.is_finite())
+    }
+
     /// Moves the parameters against a gradient.
     fn step(&mut self, parameters: &mut [f64], gradient: &[f64], config: &ReinforceConfig) {
         self.mean.resize(gradient.len(), 0.0);
@@ -238,10 +268,15 @@ impl Reinforce {
         })
     }
 
-    /// Draws from the policy until an architecture is feasible.
-    fn draw(policy: &Policy, layout: &Layout, view: &mut SearchView<'_>) -> Result<Option<Arch>, AskError> {
+    /// Draws from the policy until an architecture is feasible. `updates` is the number of updates of the policy, for the error.
+    fn draw(
+        policy: &Policy,
+        layout: &Layout,
+        view: &mut SearchView<'_>,
+        updates: usize,
+    ) -> Result<Option<Arch>, AskError> {
         for _ in 0..MAX_ATTEMPTS {
-            let arch = policy.draw(layout, view.rng);
+            let arch = policy.draw(layout, view.rng).ok_or(AskError::Diverged { updates })?;
             if let Some(arch) = view.feasible(&arch)? {
                 return Ok(Some(arch));
             }
@@ -261,8 +296,15 @@ impl Searcher for Reinforce {
         self.asked += 1;
         let layout = Layout::of(view.space, view.sub_space);
         let policy = self.policy.get_or_insert_with(|| Policy::new(self.config.policy, &layout, view.rng));
-        let Some(arch) = Self::draw(policy, &layout, view)? else { return Ok(None) };
+        let updates = self.adam.steps as usize;
+        if !self.adam.is_finite() {
+            return Err(AskError::Diverged { updates });
+        }
+        let Some(arch) = Self::draw(policy, &layout, view, updates)? else { return Ok(None) };
         let likelihood = policy.likelihood(&layout, &arch);
+        if !likelihood.gradient.iter().all(|g| g.is_finite()) {
+            return Err(AskError::Diverged { updates });
+        }
         self.pending = Some(Pending { entropy: likelihood.entropy, gradient: likelihood.gradient });
         Ok(Some(Request::full(arch)))
     }

@@ -4,7 +4,7 @@ use pada_space::{Arch, Equivalence, SearchSpace, SpaceError, SubSpace};
 use rand::Rng;
 use thiserror::Error;
 
-use crate::searcher::{AskError, Fidelity, History, Outcome, Request, SearchView, Searcher};
+use crate::searcher::{AskError, Fidelity, History, Outcome, Request, SearchView, Searcher, diverged};
 use crate::settings::InvalidSetting;
 use crate::{Random, RandomConfig};
 
@@ -26,7 +26,11 @@ pub struct Objective<'a, E> {
     cost: &'a dyn Fn(&Arch) -> f64,
     constraint: &'a dyn Fn(&Arch) -> bool,
     list_score: Option<&'a ListScore<'a>>,
+    identity: Option<&'a Identity<'a>>,
 }
+
+/// A function that returns the same architecture for all architectures that count as one.
+pub(crate) type Identity<'a> = dyn Fn(&Arch) -> Result<Arch, SpaceError> + 'a;
 
 /// A function that scores every architecture.
 type ScoreFn<'a, E> = dyn FnMut(&Arch) -> Result<f64, E> + 'a;
@@ -46,7 +50,7 @@ impl<'a, E> Objective<'a, E> {
     /// Creates an objective from the score to maximise, for example the accuracy with the weights of a supernet.
     ///
     /// The cost of every architecture is 0, and every architecture is feasible. The score function is called once for all architectures
-    /// that compute the same function of shared weights.
+    /// that compute the same function of shared weights, or that have the same [identity](Self::identity).
     pub fn new(score: &'a mut ScoreFn<'a, E>) -> Self {
         Self::of(Score::Total(score))
     }
@@ -58,7 +62,14 @@ impl<'a, E> Objective<'a, E> {
     }
 
     fn of(score: Score<'a, E>) -> Self {
-        Self { score, quick_score: None, cost: &|_| 0.0, constraint: &|_| true, list_score: None }
+        Self {
+            score,
+            quick_score: None,
+            cost: &|_| 0.0,
+            constraint: &|_| true,
+            list_score: None,
+            identity: None,
+        }
     }
 
     /// Sets a cheap estimate of the score, which a method can request as [`Fidelity::Quick`], for example the accuracy on few images.
@@ -76,6 +87,15 @@ impl<'a, E> Objective<'a, E> {
     #[must_use]
     pub fn list_score(self, list_score: &'a dyn Fn(&[Evaluated]) -> Vec<f64>) -> Self {
         Self { list_score: Some(list_score), ..self }
+    }
+
+    /// Sets which architectures count as one: those for which the function returns the same architecture, for example the row of a benchmark
+    /// table that has their network.
+    ///
+    /// Without this function, architectures that compute the same function of shared weights ([`Equivalence::SharedWeights`]) count as one.
+    #[must_use]
+    pub fn identity(self, identity: &'a dyn Fn(&Arch) -> Result<Arch, SpaceError>) -> Self {
+        Self { identity: Some(identity), ..self }
     }
 
     /// Sets the cost to minimise, for example multiply-adds.
@@ -135,6 +155,12 @@ pub enum SearchError<E> {
         /// The architecture.
         arch: Arch,
     },
+    /// The parameters of a controller became infinite or NaN.
+    #[error("{}", diverged(*updates))]
+    Diverged {
+        /// The number of updates of the controller before.
+        updates: usize,
+    },
     /// The sub-space does not belong to the space.
     #[error("the sub-space does not belong to the space: {0}")]
     Space(#[from] SpaceError),
@@ -147,6 +173,7 @@ impl<E> From<AskError> for SearchError<E> {
     fn from(error: AskError) -> Self {
         match error {
             AskError::NothingFeasible { tried } => Self::NothingFeasible { tried },
+            AskError::Diverged { updates } => Self::Diverged { updates },
             AskError::Space(error) => Self::Space(error),
         }
     }
@@ -154,14 +181,16 @@ impl<E> From<AskError> for SearchError<E> {
 
 /// A search in progress: the sub-space that it samples from, and every architecture that it has evaluated.
 ///
-/// Architectures that compute the same function of shared weights count as one. Several methods can continue one search, so that, for
-/// example, [`evolution`](crate::evolution) can start after [`random_search`].
+/// Architectures that compute the same function of shared weights count as one, unless [`Objective::identity`] says otherwise. Several methods can
+/// continue one search, so that, for example, [`evolution`](crate::evolution) can start after [`random_search`].
 pub struct Search<'a, E> {
     space: &'a dyn SearchSpace,
     sub_space: &'a SubSpace,
     objective: Objective<'a, E>,
     rng: &'a mut dyn Rng,
     history: History,
+    /// The architectures among which all feasible ones are, in a fixed order. It is empty if they are not known.
+    candidates: Vec<Arch>,
 }
 
 impl<E> fmt::Debug for Search<'_, E> {
@@ -180,7 +209,18 @@ impl<'a, E> Search<'a, E> {
         objective: Objective<'a, E>,
         rng: &'a mut dyn Rng,
     ) -> Self {
-        Self { space, sub_space, objective, rng, history: History::default() }
+        Self { space, sub_space, objective, rng, history: History::default(), candidates: vec![] }
+    }
+
+    /// Draws random architectures from a list that contains all feasible ones, such as those with a measured latency, because random
+    /// architectures of the whole space would hardly meet a short list. Architectures outside of the sub-space are left out, and an empty list has
+    /// no effect.
+    #[must_use]
+    pub fn with_candidates(mut self, candidates: impl IntoIterator<Item = Arch>) -> Self {
+        self.candidates = candidates.into_iter().filter(|arch| self.sub_space.contains(arch)).collect();
+        // An order that does not depend on that of a hash map.
+        self.candidates.sort();
+        self
     }
 
     /// Replaces the history by the one of an earlier search.
@@ -188,7 +228,7 @@ impl<'a, E> Search<'a, E> {
     /// # Errors
     /// Returns [`SearchError::Space`] if it contains an architecture of another space.
     pub fn with_history(self, history: History) -> Result<Self, SearchError<E>> {
-        let history = history.indexed(self.space)?;
+        let history = history.indexed(|arch| identity(self.space, self.objective.identity, arch))?;
         Ok(Self { history, ..self })
     }
 
@@ -232,6 +272,8 @@ impl<'a, E> Search<'a, E> {
             space: self.space,
             sub_space: self.sub_space,
             constraint: self.objective.constraint,
+            identity: self.objective.identity,
+            candidates: &self.candidates,
             history: &self.history,
             rng: self.rng,
         };
@@ -256,15 +298,15 @@ impl<'a, E> Search<'a, E> {
             let score = quick_score(&arch).map_err(SearchError::Score)?;
             return Ok(Outcome::Estimated { score: not_nan("quick score", &arch, score)? });
         }
-        let canonical = self.space.canonical(&arch, Equivalence::SharedWeights)?;
-        let outcome = match self.history.outcome(&canonical) {
+        let same = identity(self.space, self.objective.identity, &arch)?;
+        let outcome = match self.history.outcome(&same) {
             Some(outcome) => outcome,
             None => match self.objective.score.of(&arch).map_err(SearchError::Score)? {
-                None => self.history.add_failed(canonical, arch),
+                None => self.history.add_failed(same, arch),
                 Some(score) => {
                     let score = not_nan("score", &arch, score)?;
                     let cost = not_nan("cost", &arch, (self.objective.cost)(&arch))?;
-                    let outcome = self.history.add(canonical, Evaluated { arch, score, cost });
+                    let outcome = self.history.add(same, Evaluated { arch, score, cost });
                     if let Some(list_score) = self.objective.list_score {
                         self.history.set_scores(list_score(self.history.evaluated()));
                     }
@@ -278,6 +320,18 @@ impl<'a, E> Search<'a, E> {
             }
             _ => outcome,
         })
+    }
+}
+
+/// Returns the architecture that stands for all architectures that count as one with `arch`.
+pub(crate) fn identity(
+    space: &dyn SearchSpace,
+    identity: Option<&Identity<'_>>,
+    arch: &Arch,
+) -> Result<Arch, SpaceError> {
+    match identity {
+        Some(identity) => identity(arch),
+        None => space.canonical(arch, Equivalence::SharedWeights),
     }
 }
 

@@ -1,10 +1,13 @@
 use std::collections::HashMap;
 
-use pada_space::{Arch, Equivalence, SearchSpace, SpaceError, SubSpace};
+#[cfg(doc)]
+use pada_space::Equivalence;
+use pada_space::{Arch, SearchSpace, SpaceError, SubSpace};
 use rand::{Rng, RngExt};
 use thiserror::Error;
 
 use crate::Evaluated;
+use crate::search::{Identity, identity};
 
 /// A search method: it is asked for architectures and told their scores.
 ///
@@ -106,20 +109,34 @@ pub enum AskError {
         /// The number of architectures that were drawn.
         tried: usize,
     },
+    /// The parameters of a controller became infinite or NaN.
+    #[error("{}", diverged(*updates))]
+    Diverged {
+        /// The number of updates of the controller before.
+        updates: usize,
+    },
     /// An architecture or the sub-space does not belong to the space.
     #[error(transparent)]
     Space(#[from] SpaceError),
 }
 
+/// Describes a controller whose parameters are not finite.
+pub(crate) fn diverged(updates: usize) -> String {
+    format!(
+        "the parameters of the controller are not finite after {updates} updates; set a smaller learning_rate or a larger epsilon"
+    )
+}
+
 /// Everything that a search has evaluated.
 ///
-/// Architectures that compute the same function of shared weights ([`Equivalence::SharedWeights`]) count as one.
+/// Architectures that compute the same function of shared weights ([`Equivalence::SharedWeights`]) count as one, unless
+/// [`Objective::identity`](crate::Objective::identity) says otherwise.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct History {
     evaluated: Vec<Evaluated>,
     failed: Vec<Arch>,
-    /// The index of each evaluated architecture by its canonical form, or `None` if it failed.
+    /// The index of each evaluated architecture by its identity, or `None` if it failed.
     #[cfg_attr(feature = "serde", serde(skip))]
     known: HashMap<Arch, Option<usize>>,
 }
@@ -168,8 +185,10 @@ impl History {
     }
 
     /// Restores the index of a history that was read from a file.
-    pub(crate) fn indexed(mut self, space: &dyn SearchSpace) -> Result<Self, SpaceError> {
-        let key = |arch: &Arch| space.canonical(arch, Equivalence::SharedWeights);
+    pub(crate) fn indexed(
+        mut self,
+        key: impl Fn(&Arch) -> Result<Arch, SpaceError>,
+    ) -> Result<Self, SpaceError> {
         self.known.clear();
         for (index, evaluated) in self.evaluated.iter().enumerate() {
             self.known.insert(key(&evaluated.arch)?, Some(index));
@@ -180,23 +199,23 @@ impl History {
         Ok(self)
     }
 
-    /// Returns the outcome of the architecture with a canonical form; `None` if it is new.
-    pub(crate) fn outcome(&self, canonical: &Arch) -> Option<Outcome> {
-        self.known.get(canonical).map(|index| match *index {
+    /// Returns the outcome of the architecture with an identity; `None` if it is new.
+    pub(crate) fn outcome(&self, identity: &Arch) -> Option<Outcome> {
+        self.known.get(identity).map(|index| match *index {
             Some(index) => Outcome::Scored { index },
             None => Outcome::Failed,
         })
     }
 
-    pub(crate) fn add(&mut self, canonical: Arch, evaluated: Evaluated) -> Outcome {
+    pub(crate) fn add(&mut self, identity: Arch, evaluated: Evaluated) -> Outcome {
         let index = self.evaluated.len();
-        self.known.insert(canonical, Some(index));
+        self.known.insert(identity, Some(index));
         self.evaluated.push(evaluated);
         Outcome::Scored { index }
     }
 
-    pub(crate) fn add_failed(&mut self, canonical: Arch, arch: Arch) -> Outcome {
-        self.known.insert(canonical, None);
+    pub(crate) fn add_failed(&mut self, identity: Arch, arch: Arch) -> Outcome {
+        self.known.insert(identity, None);
         self.failed.push(arch);
         Outcome::Failed
     }
@@ -214,6 +233,8 @@ pub struct SearchView<'a> {
     pub(crate) space: &'a dyn SearchSpace,
     pub(crate) sub_space: &'a SubSpace,
     pub(crate) constraint: &'a dyn Fn(&Arch) -> bool,
+    pub(crate) identity: Option<&'a Identity<'a>>,
+    pub(crate) candidates: &'a [Arch],
     pub(crate) history: &'a History,
     pub(crate) rng: &'a mut dyn Rng,
 }
@@ -262,14 +283,26 @@ impl SearchView<'_> {
     pub fn new_feasible(&self, arch: &Arch) -> Result<Option<Arch>, SpaceError> {
         let cleared = self.space.without_dead_edges(arch)?;
         self.sub_space.check(&cleared)?;
-        let canonical = self.space.canonical(&cleared, Equivalence::SharedWeights)?;
-        let is_new = self.history.outcome(&canonical).is_none();
+        let is_new = self.history.outcome(&self.identity(&cleared)?).is_none();
         Ok((is_new && (self.constraint)(&cleared)).then_some(cleared))
     }
 
-    /// Draws a random architecture of the sub-space, which may be infeasible.
+    /// Returns the architecture that stands for all architectures that count as one with this one: the canonical form of
+    /// [`Equivalence::SharedWeights`], unless [`Objective::identity`](crate::Objective::identity) says otherwise.
+    ///
+    /// # Errors
+    /// Returns an error if the architecture is not in the space.
+    pub fn identity(&self, arch: &Arch) -> Result<Arch, SpaceError> {
+        identity(self.space, self.identity, arch)
+    }
+
+    /// Draws a random architecture of the sub-space, or of the list of [`Search::with_candidates`](crate::Search::with_candidates). It may be
+    /// infeasible.
     pub fn sample(&mut self) -> Arch {
-        self.sub_space.sample(self.rng)
+        match self.candidates {
+            [] => self.sub_space.sample(self.rng),
+            list => list[self.rng.random_range(0..list.len())].clone(),
+        }
     }
 
     /// Draws architectures until one is feasible and was not tried before. Returns `None` after 10,000 draws.

@@ -128,7 +128,13 @@ fn hint(text: &str, expected: usize, padded: Option<&str>) -> String {
         "if it is the index of a benchmark, write the text form that its table has at this index";
     let is_number =
         text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() && !text.starts_with('0');
+    // 34 digits become a number such as 1.234e+33.
+    let is_rounded =
+        text.starts_with(|c: char| c.is_ascii_digit()) && text.contains('e') && text.parse::<f64>().is_ok();
     match padded {
+        None if is_rounded => {
+            "; if a spreadsheet program or pandas turned the digits into a number, read and write the column as text".to_owned()
+        }
         Some(padded) => format!(
             "; if a spreadsheet program removed leading zeros, write {padded} and format the column as text; {INDEX}"
         ),

@@ -21,7 +21,7 @@ pub use decision::{ActiveCondition, Decision, DecisionKind};
 pub use error::SpaceError;
 pub use named::{NamedArch, find_named, nearest_names, plain_name};
 pub use nas_bench_macro::NasBenchMacro;
-pub use nb201::{Nb201, Nb201Op};
+pub use nb201::{Nb201, Nb201Encoding, Nb201Op};
 pub use one_network::OneNetwork;
 pub use proxyless::{
     MbConv, MobileActivation, MobileLayer, MobileSpec, PROXYLESS_NAMED, Proxyless, ProxylessStage,

@@ -1,3 +1,4 @@
+use crate::space::shortened;
 use crate::{Arch, SearchSpace, SpaceError, parse_digits};
 
 /// A published architecture with the name that its authors gave it.
@@ -54,14 +55,26 @@ pub fn nearest_names(table: &[NamedArch], name: &str) -> Vec<&'static str> {
     nearest.iter().take(3).map(|named| named.name).collect()
 }
 
+/// The number of words of the longest published name, and two more.
+const MOST_WORDS: usize = 4;
+
 /// Parses digits in a space that also has named architectures. A word of wrong length was probably meant as a name.
 pub(crate) fn parse_unnamed(
     space: &dyn SearchSpace,
     table: &'static [NamedArch],
     text: &str,
 ) -> Result<Arch, SpaceError> {
+    let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
+    // A log line, for example.
+    let is_sentence = text.split_whitespace().count() > MOST_WORDS && text.contains(char::is_alphabetic);
     parse_digits(space, text).map_err(|error| match error {
-        SpaceError::WrongLength { text, space, expected, .. } if text.contains(char::is_alphabetic) => {
+        SpaceError::WrongLength { space, expected, .. } if is_sentence && !table.is_empty() => {
+            let reason = format!("it is no published name, no list of {expected} digits and no long form");
+            SpaceError::Malformed { text: shortened(text), reason, space, example: table[0].text }
+        }
+        SpaceError::WrongLength { text, space, expected, .. }
+            if text.contains(char::is_alphabetic) && !is_number =>
+        {
             let known = nearest_names(table, &text).join(", ");
             SpaceError::UnknownName { text, space, expected, known }
         }

@@ -207,7 +207,15 @@ pub trait SearchSpace: Send + Sync {
     }
 }
 
-/// Parses the short form of a space: one digit (`0`–`9`, then `a`–`z`) per decision.
+/// Returns the start of a long text, for an error message.
+pub(crate) fn shortened(text: &str) -> String {
+    const MOST: usize = 64;
+    let start: String = text.chars().take(MOST).collect();
+    if start.len() < text.len() { start + "…" } else { start }
+}
+
+/// Parses the short form of a space: one digit (`0`–`9`, then `a`–`z`) per decision. Digits with `.0` behind them, as pandas writes a column
+/// of integers that has an empty cell, are read too.
 ///
 /// # Errors
 /// Returns [`SpaceError::WrongLength`] or [`SpaceError::UnknownOp`].
@@ -221,6 +229,7 @@ pub fn parse_digits(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceEr
         }
         _ => text,
     };
+    let text = without_decimals(text);
     let found = text.chars().count();
     if found != expected {
         let padded = with_leading_zeros(space, text);
@@ -245,10 +254,14 @@ pub fn parse_digits(space: &dyn SearchSpace, text: &str) -> Result<Arch, SpaceEr
     Ok(Arch::new(text.chars().zip(space.n_ops()).enumerate().map(digit).collect::<Result<Vec<_>, _>>()?))
 }
 
-/// Returns an architecture with the zeros that a spreadsheet program removes from numbers, if the text can be such a number, as `1234` and
-/// `1234.0`.
-fn with_leading_zeros(space: &dyn SearchSpace, text: &str) -> Option<String> {
-    let digits = text.strip_suffix(".0").unwrap_or(text);
+/// Removes `.0` behind decimal digits.
+fn without_decimals(text: &str) -> &str {
+    let is_number = |digits: &&str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    text.strip_suffix(".0").filter(is_number).unwrap_or(text)
+}
+
+/// Returns an architecture with the zeros that a spreadsheet program removes from numbers, if the text can be such a number, as `1234`.
+fn with_leading_zeros(space: &dyn SearchSpace, digits: &str) -> Option<String> {
     let is_number =
         digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
     let expected = space.n_ops().len();

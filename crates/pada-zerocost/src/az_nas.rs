@@ -18,15 +18,17 @@ const SMALL_SHARE: f64 = 1e-8;
 /// The number that keeps the reciprocal of a singular value finite.
 const SMALL_VALUE: f64 = 1e-6;
 
-const NO_FEATURES: &str = "the features of a block are the same for all images and pixels";
-const IDENTITY: &str = "a block is the identity";
+// The reasons name the part, because they are also reasons of the whole score.
+const NO_ENTROPY: &str = "its expressivity is not a number, because the features of a block are the same for all images and pixels";
+const NO_GROWTH: &str = "its progressivity is not a number, because the features of a block are the same for all images and pixels";
+const IDENTITY: &str = "its trainability is -inf, because a block is the identity";
 
 /// Computes the sum over blocks of the entropy of their features.
 pub(crate) fn expressivity(
     scorer: &mut ZeroCostScorer<'_>,
     graph: &Graph,
 ) -> Result<ScoreValue, ZeroCostError> {
-    Ok(ScoreValue::finite_or(entropies(scorer, graph)?.iter().sum(), NO_FEATURES))
+    Ok(ScoreValue::finite_or(entropies(scorer, graph)?.iter().sum(), NO_ENTROPY))
 }
 
 /// Computes the smallest growth of the entropy from one block to the next.
@@ -41,7 +43,7 @@ pub(crate) fn progressivity(
         true => f64::NAN,
         false => growth.fold(f64::INFINITY, f64::min),
     };
-    Ok(ScoreValue::finite_or(value, NO_FEATURES))
+    Ok(ScoreValue::finite_or(value, NO_GROWTH))
 }
 
 /// Computes how well blocks keep the size of gradients, with random signs as the gradient of the output of each block.

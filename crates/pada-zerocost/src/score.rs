@@ -194,13 +194,25 @@ impl TryFrom<String> for Score {
 pub struct ScoreValue {
     /// The score: finite, or −∞ or NaN with a reason.
     pub value: f64,
-    /// Why the score is not finite.
+    /// Why the score is not finite, or of a score of a list ([`Score::parts`]) why one of its parts is not.
     pub reason: Option<&'static str>,
 }
 
 impl ScoreValue {
     pub(crate) fn finite_or(value: f64, reason: &'static str) -> Self {
         Self { value, reason: (!value.is_finite()).then_some(reason) }
+    }
+
+    /// Returns the different reasons of some scores in the order of their first occurrence, each with its number of architectures.
+    pub fn reasons(scores: &[Self]) -> Vec<(&'static str, usize)> {
+        let mut reasons: Vec<(&'static str, usize)> = Vec::new();
+        for reason in scores.iter().filter_map(|score| score.reason) {
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, count)) => *count += 1,
+                None => reasons.push((reason, 1)),
+            }
+        }
+        reasons
     }
 
     /// Returns the number by which architectures are ranked: a score that is not a number is the worst.

@@ -48,6 +48,12 @@ pub enum PadaError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder of a new run is a file, or a folder with other contents.
+    #[error("{path} exists and is not the folder of a run; give another --out")]
+    OtherContents {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// A zero-cost score cannot be computed.
     #[error(transparent)]
     ZeroCost(#[from] pada_zerocost::ZeroCostError),
@@ -201,8 +207,36 @@ pub enum PadaError {
         /// The reason why the file is rejected.
         reason: String,
     },
+    /// A table does not have the column that is read.
+    #[error("{path}: there is no column {column}; the columns are {columns}{advice}")]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// The columns of the file.
+        columns: String,
+        /// The option that helps, after a semicolon, or nothing.
+        advice: &'static str,
+    },
+    /// A score is infinite, NaN or missing.
+    #[error("{path}, line {line}: {column} is {text:?}, but it must be a finite number{advice}")]
+    UndefinedScore {
+        /// The file.
+        path: PathBuf,
+        /// Line number, or number of the entry of a file of numpy, from 1.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The text of the score.
+        text: String,
+        /// The option that helps, after a semicolon, or nothing.
+        advice: &'static str,
+    },
     /// An architecture of one file is not in the other.
-    #[error("{path} has no row for {arch}; in total, {missing} architectures of the other file are missing")]
+    #[error(
+        "{path} has no row for {arch}; in total, {missing} architectures of the other file are missing{advice}"
+    )]
     NoTruth {
         /// The file without the architecture.
         path: PathBuf,
@@ -210,6 +244,8 @@ pub enum PadaError {
         arch: String,
         /// Number of missing architectures.
         missing: usize,
+        /// The option that helps, after a semicolon, or nothing.
+        advice: &'static str,
     },
     /// Images cannot be read.
     #[error(transparent)]

@@ -94,6 +94,27 @@ fn an_extra_tensor_is_named() {
     );
 }
 
+/// A file with the weights of a network and their average has every tensor twice.
+#[test]
+fn two_tensors_of_one_name_are_named() {
+    let error = refused(|tensors| {
+        let average = tensors["classifier.weight"].affine(0.5, 0.0).unwrap();
+        tensors.insert("module.classifier.weight".into(), average);
+    });
+    let WeightsError::SameName { name, both, .. } = &error else { panic!("{error}") };
+    assert_eq!(name, "classifier.weight");
+    assert_eq!(both.iter().min().map(String::as_str), Some("classifier.weight"), "{error}");
+    assert_eq!(both.iter().max().map(String::as_str), Some("module.classifier.weight"), "{error}");
+    // Counters are passed over, however many there are.
+    let folder = tempfile::tempdir().unwrap();
+    let path = changed(folder.path(), |tensors| {
+        for name in ["n_averaged", "module.n_averaged"] {
+            tensors.insert(name.to_owned(), Tensor::new(7_i64, &Device::Cpu).unwrap());
+        }
+    });
+    assert_eq!(read_weights(&path, &layout()).unwrap(), numbers());
+}
+
 #[test]
 fn a_tensor_of_another_shape_or_type_is_named() {
     let bias = |tensor: Tensor| {

@@ -208,3 +208,26 @@ fn a_search_can_continue_with_another_method() {
     .unwrap();
     assert_eq!(found.len(), 20 + 50 + 2 * 50);
 }
+
+/// Random draws from the whole space would hardly meet three of 15,625 architectures.
+#[test]
+fn a_short_list_of_candidates_is_searched_completely() {
+    let space = Nb201::new();
+    let archs = ["123400", "333333", "043210"].map(|text| space.parse(text).unwrap());
+    let part = SubSpace::full(&space);
+    let methods: [&Method<'_>; 3] = [
+        &|search| random_search(search, 10),
+        &|search| evolution(search, &EvolutionConfig { generations: 2, ..EvolutionConfig::default() }),
+        &|search| nsga2(search, &Nsga2Config { generations: 2, ..Nsga2Config::default() }),
+    ];
+    for method in methods {
+        let mut score = |arch: &Arch| Ok(value(arch));
+        let cleared = archs.clone().map(|arch| space.without_dead_edges(&arch).unwrap());
+        let constraint = |arch: &Arch| cleared.contains(arch);
+        let objective = Objective::new(&mut score).cost(&cost).constraint(&constraint);
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut search = Search::new(&space, &part, objective, &mut rng).with_candidates(archs.clone());
+        method(&mut search).unwrap();
+        assert_eq!(search.evaluated().len(), 3);
+    }
+}

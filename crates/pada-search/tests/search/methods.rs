@@ -93,6 +93,124 @@ fn a_stored_search_continues_bit_for_bit() {
     }
 }
 
+/// JSON has no infinity.
+#[test]
+fn an_infinite_quick_score_of_random_nas_survives_in_a_file() {
+    let space = Nb201::new();
+    let part = SubSpace::full(&space);
+    let config = RandomNasConfig { archs: 3, finalists: 1, ..RandomNasConfig::default() };
+    let mut searching =
+        Searching::new(SearchMethod::RandomNas(config).searcher().unwrap(), ChaCha8Rng::seed_from_u64(0));
+    let mut score = |_: &Arch| Ok::<_, Infallible>(f64::NEG_INFINITY);
+    let mut search = Search::new(&space, &part, Objective::new(&mut score), &mut searching.rng);
+    assert!(search.step(&mut searching.method).unwrap());
+    searching.history = search.into_history();
+    let json = serde_json::to_string(&searching).unwrap();
+    assert_eq!(serde_json::from_str::<Searching<ChaCha8Rng>>(&json).unwrap(), searching);
+}
+
+/// The identity may say more than equal shared weights do: here, architectures with the same operation at the first decision count as one.
+#[test]
+fn architectures_of_one_identity_are_scored_once_by_every_method() {
+    let (space, part) = (Nb201::new(), SubSpace::full(&Nb201::new()));
+    let identity = |arch: &Arch| Ok(Arch::new([arch.choices()[0], 0, 0, 0, 0, 0]));
+    for method in methods() {
+        let mut calls = Vec::new();
+        let mut score = |arch: &Arch| {
+            calls.push(arch.choices()[0]);
+            Ok::<_, Infallible>(value(arch))
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let mut quick = |arch: &Arch| Ok::<_, Infallible>(value(arch));
+        let objective = Objective::new(&mut score).quick_score(&mut quick).identity(&identity);
+        let mut search = Search::new(&space, &part, objective, &mut rng);
+        let mut recorded = Recorded(method.searcher().unwrap(), vec![]);
+        search.run(&mut recorded).unwrap();
+        let quick = recorded.1.iter().filter(|request| request.fidelity == Fidelity::Quick);
+        assert!(quick.count() <= 5, "{} asks for a quick score of one network twice", method.name());
+        calls.sort_unstable();
+        assert!(
+            calls.len() > 1 && calls.windows(2).all(|pair| pair[0] < pair[1]),
+            "{}: {calls:?}",
+            method.name()
+        );
+    }
+}
+
+/// A step of Adam is about as large as the learning rate, so that the parameters overflow.
+#[test]
+fn a_controller_that_diverges_is_an_error_with_the_reason() {
+    let (space, part) = (Nb201::new(), SubSpace::full(&Nb201::new()));
+    let learning_rate = 1e308;
+    for method in [
+        SearchMethod::Reinforce(ReinforceConfig { learning_rate, ..ReinforceConfig::nats_bench() }),
+        SearchMethod::Enas(ReinforceConfig { learning_rate, batch: 2, ..ReinforceConfig::enas() }),
+    ] {
+        let mut score = |arch: &Arch| Ok::<_, Infallible>(value(arch));
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut search = Search::new(&space, &part, Objective::new(&mut score), &mut rng);
+        let error = search.run(&mut method.searcher().unwrap()).unwrap_err();
+        assert!(matches!(error, SearchError::Diverged { updates: 1.. }), "{}: {error}", method.name());
+        assert!(error.to_string().contains("learning_rate"), "{error}");
+    }
+}
+
+#[test]
+fn pnas_says_how_many_architectures_it_drew() {
+    let (space, part) = (Nb201::new(), SubSpace::full(&Nb201::new()));
+    let mut score = |_: &Arch| Ok::<_, Infallible>(1.0);
+    let drawn = std::cell::Cell::new(0);
+    let constraint = |_: &Arch| {
+        drawn.set(drawn.get() + 1);
+        false
+    };
+    let objective = Objective::new(&mut score).constraint(&constraint);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut search = Search::new(&space, &part, objective, &mut rng);
+    let error = search.run(&mut Pnas::new(PnasConfig::default()).unwrap()).unwrap_err();
+    assert!(matches!(error, SearchError::NothingFeasible { tried } if tried == drawn.get()), "{error}");
+    assert!(drawn.get() > 1_000, "{}", drawn.get());
+}
+
+/// Draws of an architecture that is a candidate already do not count, unless 10,000 of them follow each other.
+#[test]
+fn more_than_10000_candidates_are_drawn_if_there_are_so_many() {
+    let (space, part) = (Nb201::new(), SubSpace::full(&Nb201::new()));
+    let mut score = |arch: &Arch| Ok::<_, Infallible>(arch.count(3) as f64 + arch.count(2) as f64 / 2.0);
+    let candidates = std::cell::RefCell::new(std::collections::HashSet::new());
+    let constraint = |arch: &Arch| {
+        candidates.borrow_mut().insert(arch.clone());
+        true
+    };
+    let config = PredictorSearchConfig {
+        initial: 2,
+        rounds: 1,
+        per_round: 1,
+        candidates: 12_000,
+        parents: 0,
+        ..PredictorSearchConfig::default()
+    };
+    let objective = Objective::new(&mut score).constraint(&constraint).identity(&|arch| Ok(arch.clone()));
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut search = Search::new(&space, &part, objective, &mut rng);
+    search.run(&mut SearchMethod::Predictor(config).searcher().unwrap()).unwrap();
+    let all: std::collections::HashSet<Arch> =
+        space.archs().map(|arch| space.without_dead_edges(&arch).unwrap()).collect();
+    let (found, most) = (candidates.borrow().len(), all.len().min(12_000));
+    assert!(found as f64 > 0.99 * most as f64, "{found} of {most}");
+}
+
+#[test]
+fn a_part_of_the_settings_of_a_method_is_enough() {
+    for method in SearchMethod::all() {
+        let json = serde_json::json!({ method.name(): {} });
+        assert_eq!(serde_json::from_value::<SearchMethod>(json).unwrap(), method, "{}", method.name());
+    }
+    let enas = serde_json::json!({"enas": {"samples": 7}});
+    let expected = SearchMethod::Enas(ReinforceConfig { samples: 7, ..ReinforceConfig::enas() });
+    assert_eq!(serde_json::from_value::<SearchMethod>(enas).unwrap(), expected);
+}
+
 #[test]
 fn infinite_scores_survive_in_a_file() {
     let evaluated = Evaluated { arch: Arch::new([1]), score: f64::NEG_INFINITY, cost: 0.1 };

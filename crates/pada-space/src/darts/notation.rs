@@ -2,13 +2,16 @@
 
 use super::genotype::{CellGenotype, DartsOp, Genotype, NAMES};
 use crate::SpaceError;
-use crate::space::valid_ops;
+use crate::space::{shortened, valid_ops};
 
 const EXAMPLE: &str = "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ...], normal_concat=range(2, 6), \
                        reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ...], reduce_concat=range(2, 6))";
 
 /// An upper bound of the number of nodes, so that a text cannot make the parser allocate unbounded memory.
 const MAX_NODES: usize = 64;
+
+/// The start of a genotype in Python notation.
+const CALL: &str = "Genotype(";
 
 /// The error for a text that is not a genotype.
 pub(super) fn malformed(text: &str, reason: String) -> SpaceError {
@@ -19,7 +22,7 @@ pub(super) fn malformed(text: &str, reason: String) -> SpaceError {
 fn tidy(text: &str) -> String {
     let text = text.replace(['\u{2018}', '\u{2019}', '\u{201a}', '\u{2032}'], "'");
     let text = text.replace(['\u{201c}', '\u{201d}', '\u{2033}'], "\"");
-    let Some(start) = text.find("Genotype(") else { return text };
+    let Some(start) = text.find(CALL) else { return text };
     let call = &text[start..];
     let mut depth = 0_usize;
     for (at, c) in call.char_indices() {
@@ -34,8 +37,16 @@ fn tidy(text: &str) -> String {
 }
 
 /// Parses `Genotype(field=value, ...)`, `field=value, ...` or `{'field': value, ...}` with the fields in any order. Text around
-/// `Genotype(…)` is ignored, and so are fields whose value is `None`. [`Genotype::check`] checks the edges.
+/// `Genotype(…)` is ignored, and so are fields whose value is `None`. Several genotypes are an error. [`Genotype::check`] checks the edges.
 pub(super) fn parse(text: &str) -> Result<Genotype, SpaceError> {
+    let count = text.matches(CALL).count();
+    if count > 1 {
+        let reason = format!(
+            "it has {count} genotypes, so that it is not clear which one is meant; give one of them, such as the last one of a log: \
+             grep -o 'Genotype(.*)' FILE | tail -n 1"
+        );
+        return Err(malformed(&shortened(text), reason));
+    }
     let text = &tidy(text);
     let mut p = Parser { text, rest: text };
     let mut close = None;

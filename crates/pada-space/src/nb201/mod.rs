@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use crate::space::valid_ops;
+use crate::space::{shortened, valid_ops};
 use crate::{Arch, Equivalence, SearchSpace, SpaceError, parse_digits};
 use function::{Function, output};
 
@@ -63,6 +63,37 @@ impl FromStr for Nb201Op {
     }
 }
 
+/// The numbering of edges and operations of a text of six digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Nb201Encoding {
+    /// The edges and operations in the order of the strings of the benchmark.
+    #[default]
+    Benchmark,
+    /// The `op_indices` of NASLib: the edges 1←0, 2←0, 3←0, 2←1, 3←1, 3←2, and the operations `skip_connect`, `none`, `nor_conv_3x3`,
+    /// `nor_conv_1x1`, `avg_pool_3x3`.
+    ///
+    /// # Source
+    /// automl/NASLib @28b1f2a, `naslib/search_spaces/nasbench201/conversions.py`, `convert_op_indices_to_str`
+    Naslib,
+}
+
+impl Nb201Encoding {
+    /// Converts an architecture whose choices were read in this encoding.
+    fn decode(self, arch: &Arch) -> Arch {
+        match self {
+            Self::Benchmark => arch.clone(),
+            Self::Naslib => {
+                // The place of each edge of the benchmark, and the digit of each operation in the benchmark.
+                const PLACES: [usize; 6] = [0, 1, 3, 2, 4, 5];
+                const DIGITS: [u8; 5] = [1, 0, 3, 2, 4];
+                let digit = |place: usize| DIGITS[usize::from(arch.choices()[place])];
+                Arch::new(PLACES.map(digit))
+            }
+        }
+    }
+}
+
 /// The cell space of NAS-Bench-201: 4 nodes, 6 edges, 5 operations, 15,625 architectures.
 ///
 /// An architecture has one decision per edge, in the order of [`Nb201::EDGES`]. Its long form is the string of the benchmark.
@@ -71,6 +102,7 @@ impl FromStr for Nb201Op {
 /// Dong & Yang, *NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search*, ICLR 2020.
 #[derive(Clone, Debug, Default)]
 pub struct Nb201 {
+    encoding: Nb201Encoding,
     shared: OnceLock<HashMap<Function, Arch>>,
     own: OnceLock<HashMap<Function, Arch>>,
 }
@@ -85,6 +117,50 @@ impl Nb201 {
     /// Creates the space.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Creates the space, whose [`parse`](SearchSpace::parse) reads digits in an encoding. All other texts name their operations, and an
+    /// architecture has the digits of the benchmark in any case.
+    ///
+    /// ```
+    /// use pada_space::{Nb201, Nb201Encoding, SearchSpace};
+    ///
+    /// let space = Nb201::with_encoding(Nb201Encoding::Naslib);
+    /// assert_eq!(space.parse("(4, 0, 3, 1, 4, 3)")?.to_string(), "410242");
+    /// # Ok::<_, pada_space::SpaceError>(())
+    /// ```
+    pub fn with_encoding(encoding: Nb201Encoding) -> Self {
+        Self { encoding, ..Self::default() }
+    }
+
+    /// Parses the dict of NNI, `{'0_1': 'conv_3x3', …}`, from edges to operations without the prefix `nor_`.
+    fn parse_dict(text: &str) -> Result<Arch, SpaceError> {
+        let malformed = |reason: String| SpaceError::Malformed {
+            text: shortened(text),
+            reason,
+            space: NAME,
+            example: EXAMPLE,
+        };
+        let op = |(decision, (from, to)): (usize, (usize, usize))| {
+            let key = format!("{from}_{to}");
+            let words: Vec<&str> = text.split(['\'', '"']).collect();
+            let Some(at) = words.iter().position(|word| *word == key) else {
+                return Err(malformed(format!("the edge {key} is missing")));
+            };
+            // The words between quotes are every second one.
+            let name = words.get(at + 2).copied().unwrap_or_default();
+            let place = OP_NAMES
+                .iter()
+                .position(|known| known.trim_start_matches("nor_") == name.trim_start_matches("nor_"));
+            place.map(|digit| digit as u8).ok_or_else(|| SpaceError::UnknownOp {
+                text: shortened(text),
+                op: name.to_owned(),
+                decision,
+                space: NAME,
+                valid: valid_ops(&OP_NAMES),
+            })
+        };
+        Ok(Arch::new(EDGES.into_iter().enumerate().map(op).collect::<Result<Vec<_>, _>>()?))
     }
 
     /// Returns the operations of an architecture, in the order of [`Nb201::EDGES`].
@@ -104,6 +180,17 @@ impl Nb201 {
             space: NAME,
             example: EXAMPLE,
         };
+        let cells = text.matches("|+|").count() / (NODES - 2);
+        if cells > 1 {
+            let reason =
+                format!("it has {cells} cells, so that it is not clear which one is meant; give one of them");
+            return Err(SpaceError::Malformed {
+                text: shortened(text),
+                reason,
+                space: NAME,
+                example: EXAMPLE,
+            });
+        }
         let mut choices = Vec::with_capacity(EDGES.len());
         let groups: Vec<&str> = text.split('+').collect();
         if groups.len() != NODES - 1 {
@@ -159,7 +246,7 @@ impl SearchSpace for Nb201 {
         &OP_NAMES
     }
 
-    /// Parses six digits, also as a list of numbers, or the string of the benchmark, also within the text of its `Structure`.
+    /// Parses six digits, also as a list of numbers, the string of the benchmark, also within the text of its `Structure`, or a dict of NNI.
     fn parse(&self, text: &str) -> Result<Arch, SpaceError> {
         let text = text.trim();
         match (text.find('|'), text.rfind('|')) {
@@ -167,7 +254,8 @@ impl SearchSpace for Nb201 {
                 let string: String = text[first..=last].chars().filter(|c| !c.is_whitespace()).collect();
                 self.parse_string(&string)
             }
-            _ => parse_digits(self, text),
+            _ if text.contains('{') && text.contains(':') => Self::parse_dict(text),
+            _ => Ok(self.encoding.decode(&parse_digits(self, text)?)),
         }
     }
 

@@ -97,6 +97,9 @@ fn genotypes_are_read_as_other_projects_write_them() {
     ] {
         assert_eq!(Genotype::parse(&text).as_ref(), Ok(&expected), "{text}");
     }
+    let two = format!("epoch 1 {call}\nepoch 2 {call}");
+    let error = Genotype::parse(&two).unwrap_err().to_string();
+    assert!(error.contains("2 genotypes") && error.contains("tail -n 1"), "{error}");
     for wrong in [call.replacen(", 0)", ", 0, many)", 1), call.replacen("normal=", "normal=[", 1)] {
         assert!(Genotype::parse(&wrong).is_err(), "{wrong}");
     }
@@ -139,6 +142,7 @@ fn cells_of_nas_bench_201_are_read_as_other_projects_write_them() {
         "3 0 1 0 1 0".to_owned(),
         "'301010'".to_owned(),
         "\"301010\",".to_owned(),
+        "301010.0".to_owned(),
         format!("Structure(4 nodes with {string})"),
         format!("'{string}'"),
         string.replace('+', " + "),
@@ -151,8 +155,40 @@ fn cells_of_nas_bench_201_are_read_as_other_projects_write_them() {
         let error = space.parse(text).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     }
+    let error = space.parse(&format!("{string}, {string}")).unwrap_err().to_string();
+    assert!(error.contains("2 cells"), "{error}");
     assert!(space.parse("[3, 0, 1, 0, 1]").is_err());
     assert!(space.parse("[3, 0, 1, 0, 1, 12]").is_err());
+}
+
+/// The pair of digits and string is one that a public notebook prints with `convert_op_indices_to_str` of NASLib, and the dict is the example of
+/// NNI's documentation.
+#[test]
+fn cells_of_naslib_and_nni_are_read() {
+    use pada_space::{Nb201, Nb201Encoding, SearchSpace};
+
+    let string = "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|";
+    let (space, naslib) = (Nb201::new(), Nb201::with_encoding(Nb201Encoding::Naslib));
+    let expected = space.parse(string).unwrap();
+    assert_eq!(naslib.parse("(4, 0, 3, 1, 4, 3)"), Ok(expected.clone()));
+    assert_eq!(naslib.parse(string), Ok(expected.clone()));
+    assert_ne!(space.parse("(4, 0, 3, 1, 4, 3)"), Ok(expected));
+    let dict = "{'0_1': 'avg_pool_3x3', '0_2': 'conv_1x1', '1_2': 'skip_connect', '0_3': 'conv_1x1', '1_3': 'skip_connect', '2_3': 'skip_connect'}";
+    assert_eq!(space.parse(dict).unwrap().to_string(), "421211");
+    assert!(space.parse(&dict.replace("'2_3'", "'2_4'")).unwrap_err().to_string().contains("2_3 is missing"));
+    assert!(space.parse(&dict.replace("conv_1x1", "conv_5x5")).unwrap_err().to_string().contains("conv_5x5"));
+}
+
+/// Texts that no space reads get a message that says what is wrong with them.
+#[test]
+fn a_log_line_and_a_rounded_number_are_explained() {
+    let error = |text: &str| Darts.parse(text).unwrap_err().to_string();
+    let line = error(&format!("2018-06-27 13:25:46,379 epoch 3 train_acc 91.2 {}", "x".repeat(200)));
+    assert!(line.contains("no published name") && !line.contains("nearest"), "{line}");
+    assert!(!line.contains(&"x".repeat(60)), "{line}");
+    let rounded = error("1.2342343e+33");
+    assert!(rounded.contains("column as text"), "{rounded}");
+    assert!(NasBenchMacro.parse("121212.0").unwrap_err().to_string().contains("write 00121212"));
 }
 
 #[test]

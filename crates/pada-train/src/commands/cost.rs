@@ -6,6 +6,8 @@ use pada::models::{DartsSize, DartsSkeleton};
 use pada::{ConfigError, PadaError, SkeletonName, SpaceName, StandAloneNet};
 use serde_json::json;
 
+use super::Encoding;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Search space.
@@ -13,6 +15,9 @@ pub(crate) struct Args {
     space: SpaceName,
     #[command(flatten)]
     archs: Archs,
+    /// Numbering of edges and operations in digits of nb201.
+    #[arg(long, value_enum, default_value = "benchmark")]
+    encoding: Encoding,
     /// The layers before the cells of a darts network; cifar if not given.
     #[arg(long, value_enum)]
     skeleton: Option<SkeletonName>,
@@ -43,7 +48,7 @@ struct Archs {
     /// The name of a published architecture of darts or proxyless.
     #[arg(long, value_name = "NAME")]
     genotype: Option<String>,
-    /// A file with one architecture per line.
+    /// A file with one architecture per line, or a table with the column arch.
     #[arg(long)]
     file: Option<PathBuf>,
 }
@@ -102,11 +107,11 @@ impl Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let net = args.net().map_err(PadaError::from)?;
-    let archs = &args.archs;
+    let (archs, encoding) = (&args.archs, args.encoding.of(args.space).map_err(PadaError::from)?);
     let costs = match (&archs.arch, &archs.genotype, &archs.file) {
-        (Some(text), _, _) => vec![net.cost(text)?],
+        (Some(text), _, _) => vec![net.cost_of(text, encoding)?],
         (_, Some(name), _) => vec![(name.clone(), net.cost(net.named(name)?.text)?.1)],
-        (_, _, Some(file)) => net.costs(file)?,
+        (_, _, Some(file)) => net.costs(file, encoding)?,
         (None, None, None) => vec![],
     };
     for (arch, cost) in &costs {

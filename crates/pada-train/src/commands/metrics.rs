@@ -2,14 +2,19 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pada::graph::Shape;
-use pada::metrics::{Bootstrap, Fusion, Metrics, finite_scores, fuse, tau_b_interval};
+use pada::metrics::{
+    Bootstrap, Fusion, Metrics, MetricsError, PValueMethod, finite_scores, fuse, kendall_tau_b_p_value,
+    spearman_p_value, tau_b_interval,
+};
 use pada::models::DartsSize;
 use pada::nasbench::{
     BenchmarkTable, Darts214Table, Darts1000Table, Download, MacroTable, Nb201Dataset, Nb201Epochs,
     Nb201Table,
 };
-use pada::space::{Arch, SearchSpace};
+use pada::space::{Arch, Nb201, Nb201Encoding, SearchSpace};
 use pada::{ConfigError, PadaError, ScoreFile, ScoresRead, SpaceName, StandAloneNet, TruthName, Undefined};
+
+use super::Encoding;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -43,6 +48,9 @@ pub(crate) struct Args {
     /// Search space, if --truth is a CSV file; a benchmark table implies its space.
     #[arg(long, value_enum, default_value = "nb201")]
     space: SpaceName,
+    /// Numbering of edges and operations in digits of nb201 in all files.
+    #[arg(long, value_enum, default_value = "benchmark")]
+    encoding: Encoding,
     /// Number of bootstrap samples for the confidence interval.
     #[arg(long, default_value = "1000")]
     resamples: std::num::NonZeroUsize,
@@ -64,7 +72,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
         return Err(PadaError::from(ConfigError::Range { key: "--truth", value, range }).into());
     }
-    let space = pada::search_space(table.map_or(args.space, TruthName::space));
+    let name = table.map_or(args.space, TruthName::space);
+    let space: Box<dyn SearchSpace> = match args.encoding.of(name).map_err(PadaError::from)? {
+        Nb201Encoding::Benchmark => pada::search_space(name),
+        other => Box::new(Nb201::with_encoding(other)),
+    };
     let files: Vec<&PathBuf> = args.pred.iter().chain(&args.fuse).collect();
     let pred = files[0];
     let reader = Reader { args, space: space.as_ref() };
@@ -109,6 +121,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 None => say!("{name:<26} {value}"),
             }
         }
+        for (name, p_value) in [
+            ("tau_b_p_value", kendall_tau_b_p_value(&predicted, &truths, PValueMethod::Auto)),
+            ("spearman_p_value", spearman_p_value(&predicted, &truths)),
+        ] {
+            let p_value = match p_value {
+                Err(MetricsError::TooFew { .. }) => None,
+                other => Some(other.map_err(PadaError::from)?),
+            };
+            // Four decimals would show most as 0.
+            say!("{name:<26} {}", p_value.map_or_else(|| "-".to_owned(), |p| format!("{p:.2e}")));
+            fields.insert(name.to_owned(), serde_json::to_value(p_value)?);
+        }
         if let Some(interval) = interval {
             say!(
                 "{:<26} [{:.4}, {:.4}], {} %",
@@ -139,8 +163,16 @@ impl Reader<'_> {
     /// Reads the scores of `FILE.csv`, of its `--column`, or of `FILE.csv:COLUMN`.
     fn column(&self, name: &Path) -> Result<Vec<(Arch, f64)>, PadaError> {
         let text = name.to_string_lossy();
-        let (file, column) = match text.rsplit_once(':') {
-            Some((file, column)) if !name.is_file() => (Path::new(file), Some(column.to_owned())),
+        let (file, column) = match (text.rsplit_once(':'), &self.args.column) {
+            (Some((_, column)), Some(_)) if !name.is_file() => {
+                let (key, value, range) = (
+                    "--column",
+                    format!("given beside {column}"),
+                    "left out if --pred has the form FILE:COLUMN",
+                );
+                return Err(ConfigError::Range { key, value, range }.into());
+            }
+            (Some((file, column)), None) if !name.is_file() => (Path::new(file), Some(column.to_owned())),
             _ => (name, self.args.column.clone()),
         };
         let undefined = match (self.args.skip_undefined, &column) {
@@ -148,7 +180,21 @@ impl Reader<'_> {
             (false, Some(_)) => Undefined::RankLast,
             (false, None) => Undefined::Refuse,
         };
-        let ScoresRead { mut scores, skipped } = ScoreFile { column, undefined }.read(file, self.space)?;
+        let read = ScoreFile { column: column.clone(), undefined }.read(file, self.space);
+        let ScoresRead { mut scores, skipped } = read.map_err(|mut error| {
+            match &mut error {
+                PadaError::NoColumn { column: missing, advice, .. }
+                    if column.is_none() && missing != "arch" =>
+                {
+                    *advice = "; --column NAME reads another one";
+                }
+                PadaError::UndefinedScore { advice, .. } => {
+                    *advice = "; --skip-undefined leaves out such rows"
+                }
+                _ => {}
+            }
+            error
+        })?;
         if skipped > 0 {
             note!("left out {skipped} architectures of {} without a finite score", file.display());
         }
@@ -165,24 +211,25 @@ impl Reader<'_> {
         let mut lists = vec![first.iter().map(|(_, score)| *score).collect::<Vec<f64>>()];
         for file in &files[1..] {
             let scores: HashMap<Arch, f64> = self.column(file)?.into_iter().collect();
-            lists.push(numbers_of(file, &scores, &first)?);
+            lists.push(numbers_of(file, &scores, &first, "")?);
         }
         let fused = fuse(&lists, self.args.fusion)?;
         Ok(first.into_iter().zip(fused).map(|((arch, _), score)| (arch, score)).collect())
     }
 }
 
-/// Returns the number that a file has for each scored architecture, in the order of `scores`.
+/// Returns the number that a file has for each scored architecture, in the order of `scores`. `advice` ends the error for a missing one.
 fn numbers_of(
     path: &Path,
     numbers: &HashMap<Arch, f64>,
     scores: &[(Arch, f64)],
+    advice: &'static str,
 ) -> Result<Vec<f64>, PadaError> {
     let archs = || scores.iter().map(|(arch, _)| arch);
     let missing: Vec<&Arch> = archs().filter(|arch| !numbers.contains_key(*arch)).collect();
     if let Some(arch) = missing.first() {
         let (path, arch, missing) = (path.into(), arch.to_string(), missing.len());
-        return Err(PadaError::NoTruth { path, arch, missing });
+        return Err(PadaError::NoTruth { path, arch, missing, advice });
     }
     Ok(archs().map(|arch| numbers[arch]).collect())
 }
@@ -270,6 +317,6 @@ impl Truth {
 
     /// Returns the stand-alone accuracy of each scored architecture, in the order of `scores`.
     fn of(&self, scores: &[(Arch, f64)]) -> Result<Vec<f64>, PadaError> {
-        numbers_of(&self.path, &self.accuracy, scores)
+        numbers_of(&self.path, &self.accuracy, scores, "; --common leaves out such architectures")
     }
 }

@@ -31,6 +31,7 @@ use pada::data::{Damaged, Photographs};
 use pada::dist::{DistError, ProcessGroup};
 use pada::exec::{BatchNormSync, Precision};
 use pada::metrics::Fusion;
+use pada::space::Nb201Encoding;
 use pada::{
     Choice, ComputeConfig, ConfigError, Device, ExecutorName, FusePart, PadaError, RankArchs, RankSplit,
     Recalibration, Session, SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName, check_output,
@@ -99,6 +100,10 @@ impl Common {
             let (key, value, range) = ("--threads", given.to_string(), "from 1 to 1024");
             return Err(PadaError::from(ConfigError::Range { key, value, range }).into());
         }
+        let cores = std::thread::available_parallelism().map_or(threads, std::num::NonZero::get);
+        if threads > MOST_PER_CORE.saturating_mul(cores) {
+            note!("{threads} threads on {cores} cores are slower than {cores} threads; leave out --threads");
+        }
         // Before the device is chosen: a GPU is compared with the CPU, which starts the threads.
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
         let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
@@ -112,6 +117,9 @@ impl Common {
 
 /// Limit against typing errors: each thread allocates memory of its own.
 const MAX_THREADS: usize = 1024;
+
+/// The number of threads per core above which the program warns.
+const MOST_PER_CORE: usize = 4;
 
 /// Converts a number of seconds from the command line.
 pub(crate) fn seconds(key: &'static str, value: f64) -> Result<Duration, PadaError> {
@@ -170,6 +178,33 @@ impl NetArgs {
             cells: or(self.cells, cells),
             widths: self.widths.or(widths),
             ops: vec![],
+        }
+    }
+}
+
+/// The numbering of edges and operations of NAS-Bench-201 in digits.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Encoding {
+    /// The order of the benchmark's strings
+    Benchmark,
+    /// The op_indices of NASLib
+    Naslib,
+}
+
+impl Encoding {
+    /// Returns the encoding for a search space.
+    ///
+    /// # Errors
+    /// Returns an error if the space has only one encoding, but another one was given.
+    pub(crate) fn of(self, space: SpaceName) -> Result<Nb201Encoding, ConfigError> {
+        match self {
+            Self::Benchmark => Ok(Nb201Encoding::Benchmark),
+            Self::Naslib if space == SpaceName::Nb201 => Ok(Nb201Encoding::Naslib),
+            Self::Naslib => {
+                let (key, value, range) =
+                    ("--encoding", "naslib".to_owned(), "left out: only nb201 has several encodings");
+                Err(ConfigError::Range { key, value, range })
+            }
         }
     }
 }

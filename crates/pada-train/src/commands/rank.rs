@@ -20,7 +20,8 @@ pub(crate) struct Args {
     scoring: WeightsArgs,
     #[command(flatten)]
     list: ListArgs,
-    /// Output CSV file with the columns arch, correct, total and accuracy; with --fuse also the zero-cost scores and the fused score.
+    /// Output CSV file with the columns arch, correct, total and accuracy; with --fuse also the zero-cost scores and the fused score. Until all
+    /// scores are known, they are in a folder with `.part` behind this name, from which the same command continues.
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
     #[command(flatten)]
@@ -35,7 +36,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let session = args.common.shared_session()?;
+    let mut part = args.out.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
     let job = RankJob {
+        part: Some(part.clone()),
         weights: args.scoring.weights(args.weights.clone(), args.data.clone())?,
         archs: args.list.archs.clone(),
         truth: args.list.truth,
@@ -50,13 +55,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut progress = if is_first { args.common.progress() } else { Progress::new(Show::Nothing) };
     let ranked = rank_weights(&job, &session, &mut progress);
     if is_first && ranked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
-        note!("no scores were written; the same command starts them again");
+        note!("the scores so far are kept in {}; the same command continues", part.display());
     }
     let ranked = ended(&session.world, ranked)?;
     if !is_first {
         return Ok(());
     }
     write_ranking(&args.out, &ranked)?;
+    job.remove_part(&session)?;
     let record = ranked.record;
     say!("{}", pada::report::ranking_summary(&record).trim_end());
     say!("\nscores     {}", args.out.display());

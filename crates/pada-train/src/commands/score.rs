@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use pada::metrics::Fusion;
-use pada::zero_cost::Score;
+use pada::zero_cost::{Score, ScoreValue};
 use pada::{ErrorKind, ScoreJob, report, write_zero_cost, zero_cost_scores};
 use serde_json::json;
 
@@ -85,9 +85,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say!("{archs}, distinct networks: {}, {seconds:.1} s", scored.networks);
     for (score, values, seconds) in &scored.scores {
         say!("{score:<28} {seconds:>8.1} s");
-        let undefined = values.iter().filter(|value| value.reason.is_some()).count();
-        if let Some(reason) = values.iter().find_map(|value| value.reason) {
-            say!("{:<28} not defined for {}: {reason}", "", report::architectures(undefined));
+        for (reason, count) in ScoreValue::reasons(values) {
+            say!("{:<28} not defined for {}: {reason}", "", report::architectures(count));
         }
     }
     if let Some(truth) = args.list.truth {

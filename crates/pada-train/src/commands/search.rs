@@ -35,7 +35,7 @@ pub(crate) struct Args {
     )]
     scores: Option<String>,
     /// Benchmark table in which the result is looked up; by default the main table of the run, or the table of --scores.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     truth: Option<TruthName>,
     /// With --weights: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
     #[arg(long, requires = "weights")]

@@ -543,7 +543,7 @@ fn replacement(path: &str) -> Option<String> {
 }
 
 /// Returns the most similar valid key, if one is similar enough to suggest it.
-fn nearest(path: &str, valid: &[String]) -> Option<String> {
+pub(crate) fn nearest(path: &str, valid: &[String]) -> Option<String> {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let distance = |known: &String| {
         let whole = strsim::damerau_levenshtein(path, known);

@@ -21,6 +21,7 @@ use std::path::Path;
 
 pub use budget::RankBudget;
 pub use error::ConfigError;
+pub(crate) use load::nearest;
 pub use load::{ConfigPlace, in_home};
 use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};

@@ -30,58 +30,176 @@ pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, Pad
 /// Reads a text file in UTF-8, or in UTF-16 with a byte order mark, as spreadsheet programs write it.
 ///
 /// # Errors
-/// Returns [`PadaError::Read`] if the file cannot be read or has another encoding.
+/// Returns [`PadaError::Read`] if the file cannot be read, has another encoding, or ends within a character.
 pub(crate) fn read_text(path: &Path) -> Result<String, PadaError> {
     let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
+    let invalid = |text: &str| PadaError::Read {
+        path: path.into(),
+        source: std::io::Error::new(ErrorKind::InvalidData, text),
+    };
     let units = |of: fn([u8; 2]) -> u16| bytes[2..].as_chunks::<2>().0.iter().map(|&unit| of(unit)).collect();
     let utf16: Option<Vec<u16>> = match bytes.get(..2) {
         Some([0xff, 0xfe]) => Some(units(u16::from_le_bytes)),
         Some([0xfe, 0xff]) => Some(units(u16::from_be_bytes)),
         _ => None,
     };
+    if utf16.is_some() && bytes.len() % 2 == 1 {
+        return Err(invalid("the file ends within a character of UTF-16, so that a part of it is missing"));
+    }
     let text = match utf16 {
         Some(units) => String::from_utf16(&units).ok(),
         None => String::from_utf8(bytes).ok(),
     };
-    let text = text.ok_or_else(|| {
-        let source = std::io::Error::new(ErrorKind::InvalidData, "the file is not a text in UTF-8 or UTF-16");
-        PadaError::Read { path: path.into(), source }
-    })?;
+    let text = text.ok_or_else(|| invalid("the file is not a text in UTF-8 or UTF-16"))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// Returns the character that separates the columns of a table with this header.
-fn separator(header: &str) -> u8 {
-    [b',', b';', b'\t'].into_iter().find(|&c| header.contains(char::from(c))).unwrap_or(b',')
+/// The column of the architectures.
+const ARCH: &str = "arch";
+
+/// A table as text, whose first line that is not empty is its header. Lines that start with `#` are skipped.
+struct Table<'t> {
+    header: Vec<String>,
+    separator: u8,
+    rows: csv::Reader<&'t [u8]>,
+    lines: Lines<'t>,
 }
 
-/// Applies `read` to every line of a file of architectures, or to the column `arch` if the first line is the header of a table that starts
-/// with it. `read` also returns the name that must be unique in the file.
+/// Counts the lines of a text as editors do.
+///
+/// The position of the csv crate points behind the previous record, which is before the `\n` of `\r\n`, empty lines and comments, so that its line
+/// is too small.
+struct Lines<'t> {
+    text: &'t str,
+    /// The byte up to which lines were counted, and the line of this byte.
+    counted: (usize, u64),
+}
+
+impl Lines<'_> {
+    /// Returns the line of the first record at or behind a byte. Bytes must not decrease from call to call.
+    fn of_record(&mut self, byte: u64) -> u64 {
+        let mut start = usize::try_from(byte).map_or(self.text.len(), |byte| byte.min(self.text.len()));
+        loop {
+            let rest = &self.text[start..];
+            let blank = rest.len() - rest.trim_start_matches(['\r', '\n']).len();
+            let comment = match rest[blank..].starts_with('#') {
+                true => rest[blank..].find('\n').unwrap_or(rest.len() - blank),
+                false => 0,
+            };
+            start += blank + comment;
+            if comment == 0 {
+                break;
+            }
+        }
+        let (from, line) = self.counted;
+        self.counted = (start, line + self.text[from..start].matches('\n').count() as u64);
+        self.counted.1
+    }
+}
+
+impl<'t> Table<'t> {
+    /// Reads the header. Columns are separated by tabs, semicolons or commas.
+    fn of(path: &Path, text: &'t str) -> Result<Self, PadaError> {
+        let cells = |line: &str, separator: u8| -> Vec<String> {
+            let mut reader = csv::ReaderBuilder::new()
+                .has_headers(false)
+                .delimiter(separator)
+                .from_reader(line.as_bytes());
+            let row = reader.records().next().and_then(Result::ok).unwrap_or_default();
+            row.iter().map(|cell| cell.trim().to_owned()).collect()
+        };
+        let header = text.lines().find(|line| !line.is_empty() && !line.starts_with('#'));
+        let header = header.unwrap_or_default();
+        let is_there = |separator: &u8| header.contains(char::from(*separator));
+        // Names can contain the other characters, for example `accuracy, %`.
+        let separates =
+            |separator: &u8| is_there(separator) && cells(header, *separator).iter().any(|name| name == ARCH);
+        let separators = || [b'\t', b';', b','].into_iter();
+        let usual = || [b',', b';', b'\t'].into_iter().find(is_there);
+        let separator = separators().find(separates).or_else(usual).unwrap_or(b',');
+        let builder = |separator| {
+            let mut builder = csv::ReaderBuilder::new();
+            builder.delimiter(separator).comment(Some(b'#'));
+            builder
+        };
+        let mut rows = builder(separator).from_reader(text.as_bytes());
+        let mut lines = Lines { text, counted: (0, 1) };
+        let names =
+            rows.headers().cloned().map_err(|error| csv_error(path, &error, separator, &mut lines))?;
+        let header = names.iter().map(|name| name.trim().to_owned()).collect();
+        Ok(Self { header, separator, rows, lines })
+    }
+
+    /// Returns the index of a column.
+    fn column(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|column| column == name)
+    }
+
+    /// Returns the next row and its line.
+    fn next(&mut self, path: &Path) -> Result<Option<(u64, csv::StringRecord)>, PadaError> {
+        let mut row = csv::StringRecord::new();
+        match self.rows.read_record(&mut row) {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let line = self.lines.of_record(row.position().map_or(0, csv::Position::byte));
+                Ok(Some((line, row)))
+            }
+            Err(error) => Err(csv_error(path, &error, self.separator, &mut self.lines)),
+        }
+    }
+
+    /// Reads a number. Where commas do not separate columns, a comma is the decimal point.
+    fn number(&self, text: &str) -> Option<f64> {
+        let text = text.trim();
+        if self.separator == b',' { text.parse().ok() } else { text.replace(',', ".").parse().ok() }
+    }
+}
+
+/// Describes an error in the text of a table.
+fn csv_error(path: &Path, error: &csv::Error, separator: u8, lines: &mut Lines<'_>) -> PadaError {
+    let (position, reason) = match error.kind() {
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+            let hint = match separator {
+                b',' if len > expected_len => {
+                    "; where a comma is the decimal point, separate columns by semicolons or tabs"
+                }
+                _ => "",
+            };
+            (pos.as_ref(), format!("the row has {len} cells, but the header has {expected_len}{hint}"))
+        }
+        _ => (error.position(), error.to_string()),
+    };
+    let line = lines.of_record(position.map_or(0, csv::Position::byte));
+    PadaError::Scores { path: path.into(), line, reason }
+}
+
+/// Applies `read` to every line of a file of architectures, or to the column `arch` if the first line is the header of a table that has it.
+/// `read` also returns the name that must be unique in the file.
 pub(crate) fn read_arch_lines<T>(
     path: &Path,
     mut read: impl FnMut(&str) -> Result<(String, T), PadaError>,
 ) -> Result<Vec<(String, T)>, PadaError> {
     let text = read_text(path)?;
-    let header = text.lines().next().unwrap_or_default();
-    // The first column of a table, such as the result of a search.
-    let separator = separator(header);
-    let is_table = header.split(char::from(separator)).next().is_some_and(|name| name.trim() == "arch");
-    let cell = |line: &str| -> String {
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).delimiter(separator).from_reader(line.as_bytes());
-        let row = reader.records().next().and_then(Result::ok);
-        row.and_then(|row| row.get(0).map(str::to_owned)).unwrap_or_default()
-    };
-    let (mut archs, mut lines) = (Vec::new(), HashMap::new());
-    for (line, text) in (1..).zip(text.lines().map(str::trim)) {
-        if text.is_empty() || text.starts_with('#') || (is_table && line == 1) {
-            continue;
+    let mut texts: Vec<(usize, String)> = Vec::new();
+    let table = Table::of(path, &text).ok().and_then(|table| Some((table.column(ARCH)?, table)));
+    match table {
+        Some((column, mut table)) => {
+            while let Some((line, row)) = table.next(path)? {
+                texts.push((line as usize, row[column].trim().to_owned()));
+            }
         }
-        let (arch, found) =
-            read(&if is_table { cell(text) } else { text.to_owned() }).map_err(|error| match error {
-                PadaError::Space(source) => PadaError::ArchList { path: path.into(), line, source },
-                other => other,
-            })?;
+        None => {
+            let lines = (1..).zip(text.lines().map(str::trim));
+            let archs = lines.filter(|(_, text)| !text.is_empty() && !text.starts_with('#'));
+            texts.extend(archs.map(|(line, text)| (line, text.to_owned())));
+        }
+    }
+    let (mut archs, mut lines) = (Vec::new(), HashMap::new());
+    for (line, text) in texts {
+        let (arch, found) = read(&text).map_err(|error| match error {
+            PadaError::Space(source) => PadaError::ArchList { path: path.into(), line, source },
+            other => other,
+        })?;
         if let Some(first) = lines.insert(arch.clone(), line) {
             return Err(PadaError::ArchTwice { path: path.into(), line, arch, first });
         }
@@ -246,8 +364,9 @@ struct ScoreRow {
 /// A file of the released code of PA&DA, `results/*.npy`, has the score `pred`.
 ///
 /// # Errors
-/// Returns [`PadaError::Read`] if the file cannot be read, [`PadaError::Scores`] with the line of a missing column, an invalid number, or an
-/// invalid or duplicate architecture, and [`PadaError::NoArchs`] if there is no row.
+/// Returns [`PadaError::Read`] if the file cannot be read, [`PadaError::NoColumn`] with the columns of the file if it does not have the one that is
+/// read, [`PadaError::UndefinedScore`] with the line of a score that is not a finite number, [`PadaError::Scores`] with the line of an invalid number,
+/// of more correct images than there are, or of an invalid or duplicate architecture, and [`PadaError::NoArchs`] if there is no row.
 pub fn read_scores(path: &Path, space: &dyn SearchSpace) -> Result<Vec<(Arch, f64)>, PadaError> {
     Ok(ScoreFile::default().read(path, space)?.scores)
 }
@@ -266,12 +385,9 @@ pub fn read_score_column(
     Ok(ScoreFile { column, undefined: Undefined::RankLast }.read(path, space)?.scores)
 }
 
-/// Reads the names of the columns of a CSV file.
+/// Reads the names of the columns of a table.
 pub(crate) fn columns(path: &Path) -> Result<Vec<String>, PadaError> {
-    let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
-    let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    let bad = |error: csv::Error| PadaError::Scores { path: path.into(), line: 1, reason: error.to_string() };
-    Ok(reader.headers().map_err(bad)?.iter().map(str::to_owned).collect())
+    Ok(Table::of(path, &read_text(path)?)?.header)
 }
 
 /// A reader of tables of scores, with its settings.
@@ -291,7 +407,8 @@ pub enum Undefined {
     Refuse,
     /// `-inf` and `NaN`, which zero-cost scores are where they are not defined, are read as −∞. Other texts are an error.
     RankLast,
-    /// The row is left out.
+    /// A row with an infinite number, `NaN`, an empty cell, or a word that stands for a missing number, such as `NA` or `None`, is left out.
+    /// Other texts are an error.
     Skip,
 }
 
@@ -310,86 +427,99 @@ impl ScoreFile {
     /// # Errors
     /// Returns the errors of [`read_scores`].
     pub fn read(&self, path: &Path, space: &dyn SearchSpace) -> Result<ScoresRead, PadaError> {
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy")) {
-            let rows = released_scores(path, self.column.as_deref().unwrap_or(RELEASED_SCORE))?;
-            let rows = rows.into_iter().map(|(arch, score)| (arch, Some(score)));
-            return self.collect(path, space, (1..).zip(rows));
-        }
-        let text = read_text(path)?;
-        let bad = |line: u64, reason: String| PadaError::Scores { path: path.into(), line, reason };
-        let line_of = |e: &csv::Error, line| e.position().map_or(line, csv::Position::line);
-        let separator = separator(text.lines().next().unwrap_or_default());
-        let mut reader = csv::ReaderBuilder::new().delimiter(separator).from_reader(text.as_bytes());
-        let header = reader.headers().map_err(|e| bad(line_of(&e, 1), e.to_string()))?.clone();
-        let place = |name: &str| {
-            let there = header.iter().collect::<Vec<_>>().join(", ");
-            let missing = || bad(1, format!("there is no column {name}; the columns are {there}"));
-            header.iter().position(|h| h.trim() == name).ok_or_else(missing)
+        let rows = match path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy")) {
+            true => released_scores(path, self.column.as_deref().unwrap_or(RELEASED_SCORE))?,
+            false => self.rows(path)?,
         };
-        let arch_place = place("arch")?;
-        let usual = || ["accuracy", "score"].into_iter().find(|name| place(name).is_ok());
-        let column = match (&self.column, usual()) {
-            (Some(column), _) => column.as_str(),
-            (None, Some(column)) => column,
-            (None, None) => "accuracy",
-        };
-        let counted = self.column.is_none() && usual().is_none();
-        let counts = match (counted, place("correct"), place("total")) {
-            (true, Ok(correct), Ok(total)) => Some([correct, total]),
-            _ => None,
-        };
-        let number_place = if counts.is_some() { arch_place } else { place(column)? };
-        let parse = |text: &str| -> Option<f64> {
-            let text = text.trim();
-            // Where semicolons separate columns, a comma is the decimal point.
-            if separator == b';' { text.replace(',', ".").parse().ok() } else { text.parse().ok() }
-        };
-        let mut rows = Vec::new();
-        for (line, row) in (2..).zip(reader.records()) {
-            let row = row.map_err(|e| bad(line_of(&e, line), e.to_string()))?;
-            let line = row.position().map_or(line, csv::Position::line);
-            let number = match counts {
-                Some([correct, total]) => {
-                    parse(&row[correct]).zip(parse(&row[total])).map(|(c, t)| 100.0 * c / t)
-                }
-                None => parse(&row[number_place]),
-            };
-            let undefined = matches!(row[number_place].trim(), "-inf" | "NaN");
-            let number = match number.filter(|number| number.is_finite()) {
-                None if undefined && self.undefined == Undefined::RankLast => Some(f64::NEG_INFINITY),
-                None if self.undefined != Undefined::Skip => {
-                    let (what, text) = match counts {
-                        Some([correct, total]) => {
-                            ("correct / total", format!("{} / {}", &row[correct], &row[total]))
-                        }
-                        None => (column, row[number_place].to_owned()),
-                    };
-                    let reason = format!("{what} is {text:?}, but it must be a finite number");
-                    return Err(bad(line, reason));
-                }
-                number => number,
-            };
-            rows.push((line, (row[arch_place].to_owned(), number)));
-        }
-        self.collect(path, space, rows.into_iter())
+        self.collect(path, space, rows)
     }
 
-    fn collect(
-        &self,
-        path: &Path,
-        space: &dyn SearchSpace,
-        rows: impl Iterator<Item = (u64, (String, Option<f64>))>,
-    ) -> Result<ScoresRead, PadaError> {
-        let bad = |line: u64, reason: String| PadaError::Scores { path: path.into(), line, reason };
+    /// Reads the rows of a table.
+    fn rows(&self, path: &Path) -> Result<Vec<Row>, PadaError> {
+        let text = read_text(path)?;
+        let mut table = Table::of(path, &text)?;
+        let no_column = |table: &Table<'_>, name: &str| PadaError::NoColumn {
+            path: path.into(),
+            column: name.to_owned(),
+            columns: table.header.join(", "),
+            advice: "",
+        };
+        let arch = table.column(ARCH).ok_or_else(|| no_column(&table, ARCH))?;
+        let usual = ["accuracy", "score"].into_iter().find(|name| table.column(name).is_some());
+        let counts = match (&self.column, usual, table.column("correct"), table.column("total")) {
+            (None, None, Some(correct), Some(total)) => Some([correct, total]),
+            _ => None,
+        };
+        let column = match counts {
+            Some(_) => "correct / total",
+            None => self.column.as_deref().or(usual).unwrap_or("accuracy"),
+        };
+        let place = match counts {
+            Some([correct, _]) => correct,
+            None => table.column(column).ok_or_else(|| no_column(&table, column))?,
+        };
+        let mut rows = Vec::new();
+        while let Some((line, row)) = table.next(path)? {
+            let bad = |reason: String| PadaError::Scores { path: path.into(), line, reason };
+            let cell = |place: usize| -> Result<f64, PadaError> {
+                let text = row[place].trim();
+                let number = table.number(text).or_else(|| is_missing(text).then_some(f64::NAN));
+                number.ok_or_else(|| {
+                    bad(format!("{} is {text:?}, but it must be a number", table.header[place]))
+                })
+            };
+            let (score, text) = match counts {
+                None => (cell(place)?, row[place].trim().to_owned()),
+                Some([correct, total]) => {
+                    let text = format!("{} / {}", row[correct].trim(), row[total].trim());
+                    let (correct, total) = (cell(correct)?, cell(total)?);
+                    if correct < 0.0 || correct > total {
+                        return Err(bad(format!(
+                            "correct / total is {text}, but correct must be a number from 0 to total"
+                        )));
+                    }
+                    (100.0 * correct / total, text)
+                }
+            };
+            // An empty cell is no score of a program, so that it is not ranked last.
+            let is_missing = is_missing(&text);
+            rows.push(Row {
+                line,
+                arch: row[arch].to_owned(),
+                column: column.to_owned(),
+                score,
+                text,
+                is_missing,
+            });
+        }
+        Ok(rows)
+    }
+
+    /// Returns the score of a row, or `None` if the row is left out.
+    fn score(&self, path: &Path, row: Row) -> Result<Option<f64>, PadaError> {
+        let is_worst = (row.score.is_nan() && !row.is_missing) || row.score == f64::NEG_INFINITY;
+        match self.undefined {
+            _ if row.score.is_finite() => Ok(Some(row.score)),
+            Undefined::Skip => Ok(None),
+            Undefined::RankLast if is_worst => Ok(Some(f64::NEG_INFINITY)),
+            Undefined::Refuse | Undefined::RankLast => {
+                let Row { line, column, text, .. } = row;
+                Err(PadaError::UndefinedScore { path: path.into(), line, column, text, advice: "" })
+            }
+        }
+    }
+
+    fn collect(&self, path: &Path, space: &dyn SearchSpace, rows: Vec<Row>) -> Result<ScoresRead, PadaError> {
         let (mut scores, mut skipped) = (Vec::new(), 0);
         let mut seen = std::collections::HashSet::new();
-        for (line, (text, number)) in rows {
-            let arch = space.parse(&text).map_err(|e| bad(line, e.to_string()))?;
+        for row in rows {
+            let bad = |reason: String| PadaError::Scores { path: path.into(), line: row.line, reason };
+            let arch = space.parse(&row.arch).map_err(|e| bad(e.to_string()))?;
             if !seen.insert(arch.clone()) {
-                return Err(bad(line, format!("{arch} occurs for the second time")));
+                return Err(bad(format!("{arch} occurs for the second time")));
             }
-            match number {
-                Some(number) => scores.push((arch, number)),
+            match self.score(path, row)? {
+                Some(score) => scores.push((arch, score)),
                 None => skipped += 1,
             }
         }
@@ -398,6 +528,27 @@ impl ScoreFile {
         }
         Ok(ScoresRead { scores, skipped })
     }
+}
+
+/// A row of a list of scores.
+struct Row {
+    /// Line of a text, or number of an entry, from 1.
+    line: u64,
+    arch: String,
+    /// The column of the score, for messages.
+    column: String,
+    /// The score, which may be NaN or infinite.
+    score: f64,
+    /// The text of the score, for messages.
+    text: String,
+    /// True if there is no score at all.
+    is_missing: bool,
+}
+
+/// Returns true for an empty cell and the words that programs write for a missing number.
+fn is_missing(text: &str) -> bool {
+    const WORDS: [&str; 7] = ["", "na", "n/a", "#n/a", "<na>", "none", "null"];
+    WORDS.contains(&text.to_ascii_lowercase().as_str())
 }
 
 /// Reads a column of finite numbers of a CSV file.
@@ -413,42 +564,48 @@ pub(crate) fn read_numbers(
 /// The score of the supernet in files of the released code of PA&DA.
 const RELEASED_SCORE: &str = "pred";
 
-/// Reads a file that the released code of PA&DA writes with `numpy.save`: dicts with `id`, `model_gene`, `pred` and `target`. Returns the
-/// text of each architecture and one of its numbers.
+/// Reads a file that the released code of PA&DA writes with `numpy.save`: dicts with `id`, `model_gene`, `pred` and `target`. Returns one of the
+/// numbers of each architecture.
 ///
 /// # Source
 /// `results/*.npy` of <https://github.com/ShunLu91/PA-DA>
-fn released_scores(path: &Path, column: &str) -> Result<Vec<(String, f64)>, PadaError> {
+fn released_scores(path: &Path, column: &str) -> Result<Vec<Row>, PadaError> {
     let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
-    let bad = |reason: String| PadaError::Scores { path: path.into(), line: 1, reason };
+    let bad =
+        |line: usize, reason: String| PadaError::Scores { path: path.into(), line: line as u64, reason };
     let pickle = numpy_objects(&bytes).ok_or_else(|| {
-        bad("it is not a numpy file of pickled objects; write a CSV file with the columns arch and accuracy".to_owned())
+        bad(
+            1,
+            "it is not a numpy file of pickled objects; write a CSV file with the columns arch and accuracy"
+                .to_owned(),
+        )
     })?;
-    let pickle = Pickle::read(pickle).map_err(|error| bad(error.to_string()))?;
+    let pickle = Pickle::read(pickle).map_err(|error| bad(1, error.to_string()))?;
     let entry = |dict: &[Value], name: &str| {
-        let pairs = dict.chunks_exact(2);
-        pairs
-            .filter(|pair| matches!(&pair[0], Value::Text(key) if &**key == name))
-            .map(|pair| pair[1].clone())
-            .next()
+        let mut pairs = dict.chunks_exact(2);
+        let pair = pairs.find(|pair| matches!(&pair[0], Value::Text(key) if &**key == name));
+        pair.map(|pair| pair[1].clone())
     };
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for dict in &pickle.lists {
         let Some(gene) = entry(dict, "model_gene") else { continue };
         let arch = match &gene {
             Value::Text(text) => text.to_string(),
-            list => {
-                let digit = |value: &Value| {
-                    if let Value::Int(digit) = value { Some(digit.to_string()) } else { None }
-                };
-                let digits: Option<Vec<String>> = pickle.items(list).iter().map(digit).collect();
-                digits.map(|digits| digits.join(",")).unwrap_or_default()
+            other => {
+                let digits = pickle.numbers(other).unwrap_or_default();
+                digits.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
             }
         };
-        let number = entry(dict, column).and_then(|value| float(&pickle, &value));
-        let number = number
-            .ok_or_else(|| bad(format!("{arch} has no number {column}; the numbers are pred and target")))?;
-        rows.push((arch, number));
+        let line = rows.len() + 1;
+        let value = entry(dict, column);
+        let is_missing = matches!(value, Some(Value::Other));
+        let number = value.and_then(|value| pickle.numbers(&value)).filter(|numbers| numbers.len() == 1);
+        let score = number.map(|numbers| numbers[0]).or(is_missing.then_some(f64::NAN));
+        let score = score.ok_or_else(|| {
+            bad(line, format!("{arch} has no number {column}; the numbers are pred and target"))
+        })?;
+        let text = if is_missing { "None".to_owned() } else { score.to_string() };
+        rows.push(Row { line: line as u64, arch, column: column.to_owned(), score, text, is_missing });
     }
     Ok(rows)
 }
@@ -463,21 +620,4 @@ fn numpy_objects(bytes: &[u8]) -> Option<&[u8]> {
     };
     let (header, pickle) = rest.split_at_checked(length)?;
     header.windows(3).any(|text| text == b"'|O").then_some(pickle)
-}
-
-/// Reads a number, or a numpy scalar: a call with a dtype and the little-endian bytes of an `f8` or `f4`.
-fn float(pickle: &Pickle, value: &Value) -> Option<f64> {
-    match value {
-        Value::Float(number) => Some(*number),
-        Value::Int(number) => Some(*number as f64),
-        Value::Call(call) => match pickle.items(&pickle.calls[*call].arguments) {
-            [_, Value::Bytes(bytes)] => match bytes.len() {
-                8 => Some(f64::from_le_bytes(bytes[..].try_into().ok()?)),
-                4 => Some(f64::from(f32::from_le_bytes(bytes[..].try_into().ok()?))),
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
-    }
 }

@@ -4,7 +4,7 @@ use pada_graph::{Cost, Lower, Shape};
 use pada_models::{DartsModel, DartsSize, DartsTraining, MacroNet, MobileModel, Nb201Net, Norms};
 use pada_space::{
     AGNAS_NETWORK, DARTS_NAMED, Darts, DartsCells, MobileSpec, NamedArch, NasBenchMacro, Nb201,
-    PROXYLESS_NAMED, Proxyless, ProxylessWidths, SearchSpace, find_named, nearest_names,
+    Nb201Encoding, PROXYLESS_NAMED, Proxyless, ProxylessWidths, SearchSpace, find_named, nearest_names,
 };
 
 use crate::error::PadaError;
@@ -43,56 +43,75 @@ pub enum StandAloneNet {
 }
 
 impl StandAloneNet {
-    /// Computes the number of parameters and multiply-adds of an architecture, given in any text form of its space. Also returns its short
-    /// form, if it has one.
+    /// Computes the number of parameters and multiply-adds of an architecture, given in any text form of its space. Also returns how the text
+    /// was read: the name of a published architecture, digits, or otherwise the long form of the space, without text around it.
     ///
     /// # Errors
     /// Returns [`PadaError::Space`] if the text is not an architecture, and [`PadaError::Graph`] if the images are too small.
     pub fn cost(&self, text: &str) -> Result<(String, Cost), PadaError> {
+        self.cost_of(text, Nb201Encoding::Benchmark)
+    }
+
+    /// Computes the same as [`StandAloneNet::cost`] with digits of NAS-Bench-201 in an encoding.
+    ///
+    /// # Errors
+    /// Returns the errors of [`StandAloneNet::cost`].
+    pub fn cost_of(&self, text: &str, encoding: Nb201Encoding) -> Result<(String, Cost), PadaError> {
         let text = text.trim();
-        let mut short = text.to_owned();
-        let cost = match *self {
+        let named = self.find(text);
+        let text = named.map_or(text, |named| named.text);
+        let (read, cost) = match *self {
             Self::Nb201 { channels, cells, input, classes } => {
-                let arch = Nb201::new().parse(text)?;
-                short = arch.to_string();
+                let arch = Nb201::with_encoding(encoding).parse(text)?;
                 let net = Nb201Net::new(channels, cells, input, classes, Norms::Affine);
-                Cost::of(&net.lower(&arch)?, net.weights())
+                (arch.to_string(), Cost::of(&net.lower(&arch)?, net.weights()))
             }
             Self::Darts(size) => {
-                let cells = match self.named(text).is_ok() || text.contains(['(', '{']) {
-                    true => text.parse::<DartsCells>()?,
-                    false => DartsCells::Genotype(Darts::genotype(&Darts.parse(text)?)?),
+                let (read, cells) = match text.contains(['(', '{', '=']) || named.is_some() {
+                    true => {
+                        let cells = text.parse::<DartsCells>()?;
+                        (cells.to_string(), cells)
+                    }
+                    false => {
+                        let arch = Darts.parse(text)?;
+                        (arch.to_string(), DartsCells::Genotype(Darts::genotype(&arch)?))
+                    }
                 };
                 let model = DartsModel::of_cells(&cells, size, DartsTraining::default());
-                Cost::of(&model.graph()?, model.weights())
+                (read, Cost::of(&model.graph()?, model.weights()))
             }
             Self::Proxyless { input, classes } => {
                 let space = Proxyless::new(ProxylessWidths::SEARCH);
-                let text = find_named(PROXYLESS_NAMED, text).map_or(text, |named| named.text);
-                let spec: MobileSpec = match text.contains(';') {
-                    true => text.parse()?,
-                    false => space.spec(&space.parse(text)?)?,
+                let (read, spec) = match text.contains(';') {
+                    true => {
+                        let spec: MobileSpec = text.parse()?;
+                        (spec.to_string(), spec)
+                    }
+                    false => {
+                        let arch = space.parse(text)?;
+                        (arch.to_string(), space.spec(&arch)?)
+                    }
                 };
                 let model = MobileModel::new(&spec, input, classes);
-                Cost::of(&model.graph()?, model.weights())
+                (read, Cost::of(&model.graph()?, model.weights()))
             }
             Self::Macro { input, classes } => {
                 let arch = NasBenchMacro.parse(text)?;
-                short = arch.to_string();
                 let net = MacroNet::new(input, classes, Norms::Running);
-                Cost::of(&net.lower(&arch)?, net.weights())
+                (arch.to_string(), Cost::of(&net.lower(&arch)?, net.weights()))
             }
         };
-        Ok((short, cost))
+        Ok((named.map_or(read, |named| named.name.to_owned()), cost))
     }
 
-    /// Computes the costs of every architecture of a file, one per line. Empty lines and lines that start with `#` are skipped.
+    /// Computes the costs of every architecture of a file, one per line or in the column `arch` of a table. Empty lines and lines that start with
+    /// `#` are skipped.
     ///
     /// # Errors
     /// Returns the errors of [`StandAloneNet::cost`], [`PadaError::Read`] if the file cannot be read, [`PadaError::ArchList`] or
     /// [`PadaError::ArchTwice`] with the line of an invalid or duplicate architecture, and [`PadaError::NoArchs`] for an empty file.
-    pub fn costs(&self, path: &Path) -> Result<Vec<(String, Cost)>, PadaError> {
-        read_arch_lines(path, |text| self.cost(text))
+    pub fn costs(&self, path: &Path, encoding: Nb201Encoding) -> Result<Vec<(String, Cost)>, PadaError> {
+        read_arch_lines(path, |text| self.cost_of(text, encoding))
     }
 
     /// Returns the published architecture with a name.
@@ -100,17 +119,27 @@ impl StandAloneNet {
     /// # Errors
     /// Returns [`PadaError::UnknownName`] with the nearest names.
     pub fn named(&self, name: &str) -> Result<&'static NamedArch, PadaError> {
-        let tables: [&'static [NamedArch]; 2] = match self {
+        self.find(name).ok_or_else(|| PadaError::UnknownName {
+            name: name.to_owned(),
+            known: match self.published() {
+                [[], _] => "this space has no published names".to_owned(),
+                tables => {
+                    format!("the nearest names are {}", nearest_names(&tables.concat(), name).join(", "))
+                }
+            },
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&'static NamedArch> {
+        self.published().into_iter().find_map(|table| find_named(table, name))
+    }
+
+    /// Returns the published architectures of the space.
+    fn published(&self) -> [&'static [NamedArch]; 2] {
+        match self {
             Self::Darts(_) => [DARTS_NAMED, std::slice::from_ref(&AGNAS_NETWORK)],
             Self::Proxyless { .. } => [PROXYLESS_NAMED, &[]],
             Self::Nb201 { .. } | Self::Macro { .. } => [&[], &[]],
-        };
-        tables.into_iter().find_map(|table| find_named(table, name)).ok_or_else(|| PadaError::UnknownName {
-            name: name.to_owned(),
-            known: match tables[0] {
-                [] => "this space has no published names".to_owned(),
-                _ => format!("the nearest names are {}", nearest_names(&tables.concat(), name).join(", ")),
-            },
-        })
+        }
     }
 }

@@ -232,10 +232,9 @@ impl ZeroCostScores<'_> {
 
     /// Describes the fusion for a record.
     pub(crate) fn record(&self) -> FusionRecord {
-        let undefined = self.columns.iter().filter_map(|(score, values)| {
-            let reason = values.iter().find_map(|value| value.reason)?;
-            let count = values.iter().filter(|value| value.reason.is_some()).count();
-            Some((score.to_string(), count, reason.to_owned()))
+        let undefined = self.columns.iter().flat_map(|(score, values)| {
+            let reasons = ScoreValue::reasons(values).into_iter();
+            reasons.map(move |(reason, count)| (score.to_string(), count, reason.to_owned()))
         });
         FusionRecord {
             parts: self.plan.fuse.iter().map(ToString::to_string).collect(),

@@ -12,6 +12,7 @@ use crate::error::PadaError;
 use crate::eval::arch_files::{read_if_there, read_some_scores, write_file, write_scores};
 use crate::eval::score_log::ScoreLog;
 use crate::run::session::Session;
+use crate::search::score_cache::{SUBJECT, Subject};
 
 /// The scores of an unfinished ranking on disk: `ranking-part.csv` of process 0, `ranking-part-3.csv` of process 3.
 pub(crate) struct Part {
@@ -41,6 +42,30 @@ impl Part {
     pub(crate) fn new(folder: &Path, place: &Session) -> Self {
         let (rank, every) = (place.world.index(), place.checkpoint_every);
         Self { folder: folder.into(), rank, every, saved: Instant::now(), others: vec![] }
+    }
+
+    /// Creates the partial scores of this process in a folder of their own, for a ranking without a run. Scores of another subject are removed.
+    pub(crate) fn of_subject(folder: &Path, subject: &Subject, place: &Session) -> Result<Self, PadaError> {
+        let part = Self::new(folder, place);
+        if part.rank == 0 {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| PadaError::Write { path: folder.into(), source })?;
+            let (file, json) = (folder.join(SUBJECT), subject.to_json());
+            if read_if_there(&file)?.is_none_or(|known| known != json) {
+                part.remove_all()?;
+                write_file(&file, &json)?;
+            }
+        }
+        Ok(part)
+    }
+
+    /// Removes the folder that [`Part::of_subject`] created, if nothing else is in it.
+    pub(crate) fn remove_folder(self) -> Result<(), PadaError> {
+        self.remove_all()?;
+        remove(&self.folder.join(SUBJECT))?;
+        // Files of others stay.
+        std::fs::remove_dir(&self.folder).ok();
+        Ok(())
     }
 
     /// Collects the scores on exactly `images` images that all processes have written, by their index in `archs`. All scores are moved into

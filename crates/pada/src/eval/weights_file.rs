@@ -8,13 +8,14 @@ use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::{Checkpoint, Observer, image_shape, weights_sha256};
 
 use crate::config::{
-    ComputeConfig, Config, ConfigError, FusePart, RankArchs, RankBudget, RankSplit, Recalibration,
+    ComputeConfig, Config, ConfigError, FusePart, RankArchs, RankBudget, RankSplit, Recalibration, SpaceName,
     SupernetConfig, TrainPart, TruthName, UpdateConfig,
 };
 use crate::config::{ZERO_COST_IMAGES, check_list, check_recalibration};
 use crate::error::PadaError;
 use crate::eval::archs::ranked_archs;
 use crate::eval::fusion::FusionPlan;
+use crate::eval::partial_scores::Part;
 use crate::eval::ranking::{Ranked, Ranking};
 use crate::eval::tables::Tables;
 use crate::run::build;
@@ -22,6 +23,7 @@ use crate::run::folder::RunFolder;
 use crate::run::network::Network;
 use crate::run::scoring::{Scoring, Weights};
 use crate::run::session::Session;
+use crate::search::score_cache::Subject;
 
 /// A file of weights, with the settings to score architectures with them.
 #[derive(Clone, Debug)]
@@ -58,10 +60,24 @@ pub(crate) struct Opened {
     pub(crate) trainable: Dataset,
 }
 
+/// The number of images below which the statistics of a batch are too noisy for scores.
+const SMALL_BATCH: usize = 16;
+
+/// Logs a warning if scores depend on the statistics of small batches.
+fn warn_of_small_batches(batch: usize, space: SpaceName) {
+    if batch < SMALL_BATCH && !space.recalibrates() {
+        tracing::warn!(
+            "batch norms of {} use the statistics of each batch, so that scores on batches of {batch} images are lower than those on larger ones",
+            space.name()
+        );
+    }
+}
+
 impl WeightsFile {
     /// Reads the weights and the images.
     pub(crate) fn open(&self, place: &Session) -> Result<Opened, PadaError> {
         check_recalibration(self.recalibrate, self.supernet.space)?;
+        warn_of_small_batches(self.batch, self.supernet.space);
         let splits = pada_data::open(&self.data, &place.data_dir, self.photographs)?;
         let part = match self.split {
             RankSplit::Test => TrainPart::All,
@@ -155,6 +171,19 @@ pub struct RankJob {
     pub fusion: Fusion,
     /// The cost of the ranking, as `rank.budget` of a config. With `None` all architectures are scored on all images.
     pub budget: Option<RankBudget>,
+    /// Folder for the scores of a ranking that is not finished, from which a job with the same weights and images continues. With `None` a ranking
+    /// that is stopped keeps nothing.
+    pub part: Option<PathBuf>,
+}
+
+impl RankJob {
+    /// Removes the scores in [`RankJob::part`] after the ranking was written.
+    ///
+    /// # Errors
+    /// Returns [`PadaError::Write`] if a file cannot be removed.
+    pub fn remove_part(&self, place: &Session) -> Result<(), PadaError> {
+        self.part.as_ref().map_or(Ok(()), |folder| Part::new(folder, place).remove_folder())
+    }
 }
 
 /// Seed of a random list of architectures, because weights from a file have no run with a seed.
@@ -195,11 +224,26 @@ pub fn rank_weights(
         zero_cost: vec![],
         images: ZERO_COST_IMAGES,
     });
+    let subject = Subject {
+        space: space.name().to_owned(),
+        weights: weights_sha256(&opened.executor.read(State::Weights)),
+        chosen_by: String::new(),
+        images: opened.scoring.images.sha256(),
+        batch: job.weights.batch,
+        recalibration: job.weights.recalibrate.map(|r| [r.images, r.batch]),
+        compute: job.weights.compute,
+    };
+    let open = |folder: &PathBuf| Part::of_subject(folder, &subject, place);
+    let mut part = job.part.as_ref().map(open).transpose()?;
     let trainable = opened.trainable.clone();
     let fusion = plan.map(|plan| (plan, &trainable));
     opened.with_weights(|scoring, weights| {
         let (archs, tables, world) = (&archs, &tables, &place.world);
-        Ranking { archs, scoring, tables, fusion, budget: job.budget, world }.run(weights, None, observer)
+        Ranking { archs, scoring, tables, fusion, budget: job.budget, world }.run(
+            weights,
+            part.as_mut(),
+            observer,
+        )
     })
 }
 

@@ -109,13 +109,13 @@ impl ZeroCost {
         observer: &mut dyn Observer,
     ) -> Result<Vec<ScoreValue>, PadaError> {
         if score.parts() != [score] {
-            let mut column = |part: Score| {
-                let values = self.logged_scores(part, archs, log.as_deref_mut(), observer)?;
-                Ok::<_, PadaError>(values.iter().map(ScoreValue::for_ranking).collect::<Vec<f64>>())
-            };
+            let mut column = |part: Score| self.logged_scores(part, archs, log.as_deref_mut(), observer);
             let columns = score.parts().into_iter().map(&mut column).collect::<Result<Vec<_>, _>>()?;
-            let fused = of_parts(columns)?;
-            return Ok(fused.into_iter().map(|value| ScoreValue { value, reason: None }).collect());
+            let ranked = |values: &Vec<ScoreValue>| values.iter().map(ScoreValue::for_ranking).collect();
+            let fused = of_parts(columns.iter().map(ranked).collect())?;
+            let reason = |place: usize| columns.iter().find_map(|values| values[place].reason);
+            let of = |(place, value)| ScoreValue { value, reason: reason(place) };
+            return Ok(fused.into_iter().enumerate().map(of).collect());
         }
         let live = archs.iter().map(|arch| self.live(arch)).collect::<Result<Vec<_>, _>>()?;
         let mut different: Vec<&Arch> = live.iter().collect();

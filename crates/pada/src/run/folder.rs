@@ -29,13 +29,17 @@ impl RunFolder {
     /// Creates a new folder and writes the config into it.
     ///
     /// # Errors
-    /// Returns [`PadaError::FolderExists`] if the folder has other contents, and [`PadaError::Write`] if a file cannot be written.
+    /// Returns [`PadaError::FolderExists`] if it is the folder of a run, [`PadaError::OtherContents`] if it is a file or has other contents, and
+    /// [`PadaError::Write`] if a file cannot be written.
     pub fn create(path: &Path, config: impl Into<Config>) -> Result<Self, PadaError> {
         Self::create_for(path, &config.into())
     }
 
     fn create_for(path: &Path, config: &Config) -> Result<Self, PadaError> {
         let io = |source: std::io::Error| match source.kind() {
+            ErrorKind::AlreadyExists if !path.join(CONFIG).is_file() => {
+                PadaError::OtherContents { path: path.into() }
+            }
             ErrorKind::AlreadyExists => PadaError::FolderExists { path: path.into() },
             _ => PadaError::Write { path: path.into(), source },
         };
@@ -73,7 +77,7 @@ impl RunFolder {
         let mut number = 1;
         loop {
             match Self::create_for(&path(number), &config) {
-                Err(PadaError::FolderExists { .. }) => number += 1,
+                Err(PadaError::FolderExists { .. } | PadaError::OtherContents { .. }) => number += 1,
                 other => return other,
             }
         }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use pada_data::{Dataset, Splits};
 use pada_sampler::{PathSampler, SamplerError};
 use pada_space::SubSpace;
+use pada_trainer::image_shape;
 
 use crate::config::OWN;
 use crate::config::{Config, ConfigError, RunConfig};
@@ -50,6 +51,16 @@ fn warn_of_foreign_tables(config: &RunConfig, splits: &Splits) {
     }
 }
 
+/// Checks that random crops of padded images show a part of the image.
+fn check_crop(config: &Config, images: &Dataset) -> Result<(), ConfigError> {
+    let (padding, shape) = (config.augment().crop_padding, image_shape(images));
+    if padding < shape.height.min(shape.width) {
+        return Ok(());
+    }
+    let (key, value, range) = ("augment.crop_padding", padding.to_string(), "smaller than the images");
+    Err(ConfigError::Range { key, value, range })
+}
+
 impl Inputs {
     /// Reads and checks all inputs. It writes no file.
     pub(crate) fn read(config: &Config, place: &Session, custom: &Custom) -> Result<Self, PadaError> {
@@ -77,6 +88,9 @@ impl Inputs {
             }
             _ => Network::new(config.network(), &splits.test)?,
         };
+        // Images that are too small for one architecture are too small for all.
+        network.cost(&network.space.nth(0).expect("a space has an architecture"))?;
+        check_crop(config, &splits.train)?;
         let whole = build::part(config.network(), network.space.as_ref())?;
         if let Config::Run(config) = config {
             config.check_positions(whole.allowed().len())?;

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pada_search::Evaluated;
-use pada_space::Arch;
+use pada_space::{Arch, DecisionKind, SearchSpace};
 
 use crate::config::ConfigError;
 use crate::error::PadaError;
@@ -25,16 +25,24 @@ impl<'a> Costs<'a> {
         let space = network.space.as_ref();
         // Images that are too small for one architecture are too small for all, so this is the only place with this error.
         network.cost(&space.nth(0).expect("a space has an architecture"))?;
+        if let Some(most) = job.limits.latency.filter(|most| !(most.is_finite() && *most > 0.0)) {
+            let (key, value, range) = ("--max-latency", most.to_string(), "a number larger than 0");
+            return Err(ConfigError::Range { key, value, range }.into());
+        }
         let needs_file = job.cost == SearchCost::Latency || job.limits.latency.is_some();
         if needs_file && job.latency.is_none() {
             let (key, value, range) =
                 ("--latency", "not given".to_owned(), "a file with the columns arch,latency");
             return Err(ConfigError::Range { key, value, range }.into());
         }
-        let read =
-            |path: &PathBuf| Ok::<_, PadaError>(read_numbers(path, "latency", space)?.into_iter().collect());
+        let read = |path: &PathBuf| read_latencies(path, space);
         let latency = job.latency.as_ref().map(read).transpose()?;
         Ok(Self { network, kind: job.cost, limits: job.limits, latency })
+    }
+
+    /// Returns the architectures with a latency. All other architectures are infeasible. The list is empty if there is no file of latencies.
+    pub(super) fn measured(&self) -> impl Iterator<Item = &Arch> {
+        self.latency.iter().flat_map(HashMap::keys)
     }
 
     fn latency(&self, arch: &Arch) -> Option<f64> {
@@ -87,5 +95,72 @@ impl<'a> Costs<'a> {
             latency: self.latency(arch),
             truth: truth.map(|truth| truth.accuracy(arch, space)).transpose()?.flatten(),
         })
+    }
+}
+
+/// Reads a file of latencies. Architectures that differ at inactive decisions only have one entry. Warns if the file covers a part of the space.
+fn read_latencies(path: &Path, space: &dyn SearchSpace) -> Result<HashMap<Arch, f64>, PadaError> {
+    let rows = read_numbers(path, "latency", space)?;
+    if (rows.len() as u128) < space.len() {
+        tracing::warn!("{}: {}", path.display(), coverage(&rows, space));
+    }
+    let mut latencies = HashMap::with_capacity(rows.len());
+    for (arch, latency) in &rows {
+        let cleared = space.without_dead_edges(arch)?;
+        // The row of the architecture without inactive operations comes before those with them.
+        let is_own = cleared == *arch;
+        let known = latencies.entry(cleared).or_insert(*latency);
+        if is_own {
+            *known = *latency;
+        }
+    }
+    Ok(latencies)
+}
+
+/// Describes the part of a space that a list of latencies covers.
+fn coverage(rows: &[(Arch, f64)], space: &dyn SearchSpace) -> String {
+    let operations: Vec<bool> = space
+        .decisions()
+        .iter()
+        .map(|decision| matches!(decision.kind, DecisionKind::Operation { .. }))
+        .collect();
+    let is_used = |op: usize| {
+        let uses = |arch: &Arch| {
+            let choices = arch.choices().iter().zip(&operations);
+            choices.into_iter().any(|(&choice, &is_operation)| is_operation && usize::from(choice) == op)
+        };
+        rows.iter().any(|(arch, _)| uses(arch))
+    };
+    let names = space.op_names().iter().enumerate();
+    let unused: Vec<&str> = names.filter(|(op, _)| !is_used(*op)).map(|(_, name)| *name).collect();
+    let (found, all) = (rows.len(), space.len());
+    let operations = match unused.is_empty() {
+        true => String::new(),
+        false => format!("; none of them has {}", unused.join(", ")),
+    };
+    format!("latencies of {found} of {all} architectures; the search leaves out all others{operations}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use pada_space::Nb201;
+
+    use super::*;
+
+    #[test]
+    fn a_short_list_of_latencies_is_named_and_covers_inactive_operations() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("latency.csv");
+        let space = Nb201::new();
+        let row = |text: &str| (space.parse(text).unwrap(), 1.0);
+        let text = coverage(&[row("333333"), row("010230")], &space);
+        assert!(text.starts_with("latencies of 2 of 15625 architectures"), "{text}");
+        assert!(text.ends_with("none of them has avg_pool_3x3"), "{text}");
+        // The second edge into the last node carries the zeros of node 1.
+        std::fs::write(&path, "arch,latency\n000030,2\n000000,1\n000330,5\n003333,7\n").unwrap();
+        let latencies = read_latencies(&path, &space).unwrap();
+        assert_eq!(latencies[&space.parse("000000").unwrap()], 1.0);
+        assert!(latencies.keys().all(|arch| space.without_dead_edges(arch).unwrap() == *arch));
     }
 }

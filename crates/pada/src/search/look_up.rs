@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use pada_nasbench::BenchmarkTable;
-use pada_space::{Arch, Equivalence, SearchSpace};
+use pada_space::{Arch, Equivalence, SearchSpace, SpaceError};
 
 use crate::config::{Config, ConfigError, SpaceName, TruthName, search_space};
 use crate::error::PadaError;
@@ -14,15 +14,16 @@ use crate::eval::tables::Tables;
 /// another one that the table has.
 pub(crate) struct LookUp {
     table: BenchmarkTable,
-    /// The accuracy of the first architecture of the table with each canonical form.
-    canonical: HashMap<Arch, f64>,
+    /// The first architecture of the table with each canonical form, and its accuracy.
+    canonical: HashMap<Arch, (Arch, f64)>,
 }
 
 impl LookUp {
     pub(crate) fn new(table: BenchmarkTable, space: &dyn SearchSpace) -> Result<Self, PadaError> {
         let mut canonical = HashMap::with_capacity(table.archs().len());
         for (arch, &accuracy) in table.archs().iter().zip(table.accuracies()) {
-            canonical.entry(space.canonical(arch, Equivalence::OwnWeights)?).or_insert(accuracy);
+            let network = space.canonical(arch, Equivalence::OwnWeights)?;
+            canonical.entry(network).or_insert_with(|| (arch.clone(), accuracy));
         }
         Ok(Self { table, canonical })
     }
@@ -67,8 +68,22 @@ impl LookUp {
     pub(crate) fn accuracy(&self, arch: &Arch, space: &dyn SearchSpace) -> Result<Option<f64>, PadaError> {
         match self.table.accuracy(arch) {
             Some(accuracy) => Ok(Some(accuracy)),
-            None => Ok(self.canonical.get(&space.canonical(arch, Equivalence::OwnWeights)?).copied()),
+            None => {
+                let network = space.canonical(arch, Equivalence::OwnWeights)?;
+                Ok(self.canonical.get(&network).map(|(_, accuracy)| *accuracy))
+            }
         }
+    }
+
+    /// Returns the architecture of the table that stands for an architecture: of all architectures with the same shared weights, and of those with
+    /// the same network if the table does not have them all. An architecture whose network is not in the table stands for itself.
+    pub(crate) fn row(&self, arch: &Arch, space: &dyn SearchSpace) -> Result<Arch, SpaceError> {
+        let shared = space.canonical(arch, Equivalence::SharedWeights)?;
+        if self.table.accuracy(&shared).is_some() {
+            return Ok(shared);
+        }
+        let network = space.canonical(&shared, Equivalence::OwnWeights)?;
+        Ok(self.canonical.get(&network).map_or(shared, |(row, _)| row.clone()))
     }
 
     /// Returns the highest accuracy of the table, in percent.

@@ -7,7 +7,7 @@ mod settings;
 mod table;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -42,7 +42,7 @@ use crate::search::costs::Costs;
 use crate::search::look_up::LookUp;
 use crate::search::score_cache::{ScoreCache, Subject};
 pub use crate::search::settings::search_method;
-pub use crate::search::table::{TableScores, search_table};
+pub use crate::search::table::{TableScores, TableSearch, search_table};
 
 /// Settings of an architecture search with the weights of a trained supernet.
 #[derive(Clone, Debug)]
@@ -336,7 +336,7 @@ fn search(
     let quick = Quick::open(job, &subject, &images, space, &mut scorer)?;
     let most = job.method.most(space.n_ops());
     let scores =
-        RefCell::new(Scores { scorer, cache, quick, observer, fused: &fused, visited: 0, scored: 0, most });
+        RefCell::new(Scores { scorer, cache, quick, observer, fused: &fused, counts: Counts::of(most) });
     let mut score = |arch: &Arch| scores.borrow_mut().score(arch);
     let mut quick_score = |arch: &Arch| scores.borrow_mut().quick_score(arch);
     let (cost, fits) = (|arch: &Arch| costs.cost(arch), |arch: &Arch| costs.fits(arch));
@@ -347,9 +347,10 @@ fn search(
         objective = objective.list_score(&list_score);
     }
     let mut rng = RngStream::Search.stream(job.seed);
-    let (found, asked) = find(job, space, about.part, objective, &mut rng)?;
-    let Scores { visited, scored, observer, .. } = scores.into_inner();
-    observer.on_scored(visited, visited);
+    let (found, asked) = find(job, space, about.part, &costs, objective, &mut rng)?;
+    let Scores { counts, observer, .. } = scores.into_inner();
+    let [visited, scored] = [&counts.visited, &counts.scored].map(HashSet::len);
+    observer.on_scored(counts.calls, counts.calls);
     let fused = fused.into_inner();
     let mut archs = found
         .iter()
@@ -383,10 +384,11 @@ fn find<'a>(
     job: &SearchJob,
     space: &'a dyn SearchSpace,
     part: &'a SubSpace,
+    costs: &Costs<'_>,
     objective: Objective<'a, PadaError>,
     rng: &'a mut dyn Rng,
 ) -> Result<(Vec<Evaluated>, usize), PadaError> {
-    let mut search = Search::new(space, part, objective, rng);
+    let mut search = Search::new(space, part, objective, rng).with_candidates(costs.measured().cloned());
     let mut searcher = job.method.searcher().map_err(out_of_range)?;
     let mut asked = 0;
     while search.step(&mut searcher).map_err(of_search)? {
@@ -436,12 +438,24 @@ struct Scores<'a, 's, 'p> {
     quick: Option<Quick>,
     observer: &'a mut dyn Observer,
     fused: &'a RefCell<Fused>,
+    counts: Counts,
+}
+
+/// Counts architectures. One with a quick and a full score counts once.
+struct Counts {
+    visited: HashSet<Arch>,
+    /// The visited architectures of which a score was not in the folder.
+    scored: HashSet<Arch>,
     /// Number of calls.
-    visited: usize,
-    /// Number of calls whose score was not in the folder.
-    scored: usize,
+    calls: usize,
     /// The largest number of requests of the method.
     most: usize,
+}
+
+impl Counts {
+    fn of(most: usize) -> Self {
+        Self { visited: HashSet::new(), scored: HashSet::new(), calls: 0, most }
+    }
 }
 
 impl Scores<'_, '_, '_> {
@@ -449,7 +463,7 @@ impl Scores<'_, '_, '_> {
     fn score(&mut self, arch: &Arch) -> Result<f64, PadaError> {
         let accuracy = Self::known_or_scored(
             (&mut self.scorer, &mut self.cache),
-            (&mut *self.observer, &mut self.visited, &mut self.scored, self.most),
+            (&mut *self.observer, &mut self.counts),
             arch,
         )?;
         self.fused.borrow_mut().add(arch, accuracy)?;
@@ -462,7 +476,7 @@ impl Scores<'_, '_, '_> {
         std::mem::swap(&mut quick.known, &mut self.scorer.known);
         let accuracy = Self::known_or_scored(
             (&mut self.scorer, &mut quick.cache),
-            (&mut *self.observer, &mut self.visited, &mut self.scored, self.most),
+            (&mut *self.observer, &mut self.counts),
             arch,
         );
         std::mem::swap(&mut quick.known, &mut self.scorer.known);
@@ -471,7 +485,7 @@ impl Scores<'_, '_, '_> {
 
     fn known_or_scored(
         (scorer, cache): (&mut Scorer<'_, '_>, &mut ScoreCache),
-        (observer, visited, scored, most): (&mut dyn Observer, &mut usize, &mut usize, usize),
+        (observer, counts): (&mut dyn Observer, &mut Counts),
         arch: &Arch,
     ) -> Result<f64, PadaError> {
         if observer.stop_requested() {
@@ -481,10 +495,11 @@ impl Scores<'_, '_, '_> {
         let score = scorer.score(arch)?;
         if scorer.known.len() > before {
             cache.add(&score)?;
-            *scored += 1;
+            counts.scored.insert(arch.clone());
         }
-        *visited += 1;
-        observer.on_scored(*visited, most.max(*visited));
+        counts.visited.insert(arch.clone());
+        counts.calls += 1;
+        observer.on_scored(counts.calls, counts.most.max(counts.calls));
         Ok(score.accuracy())
     }
 }

@@ -12,7 +12,8 @@ use crate::eval::line_file::LineFile;
 use crate::run::folder::lock;
 
 const SCORES: &str = "scores.csv";
-const SUBJECT: &str = "subject.json";
+/// Name of the file that describes what the scores of a folder depend on.
+pub(crate) const SUBJECT: &str = "subject.json";
 const HEADER: &str = "arch,correct,total";
 
 /// Everything that the scores of a folder depend on. Scores with another subject are not comparable.
@@ -32,6 +33,12 @@ pub(crate) struct Subject {
     pub(crate) recalibration: Option<[usize; 2]>,
     /// Executor and precision.
     pub(crate) compute: ComputeConfig,
+}
+
+impl Subject {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("a subject has string keys only")
+    }
 }
 
 /// The scores of a search on disk. Each score is appended as soon as it is known, so a killed search loses none.
@@ -75,8 +82,7 @@ impl ScoreCache {
 fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
     let other = |what| Err(PadaError::OtherScores { path: path.into(), what });
     let Some(text) = read_if_there(path)? else {
-        let json = serde_json::to_vec_pretty(subject).expect("a subject has string keys only");
-        return write_durably(path, &json).map_err(not_written);
+        return write_durably(path, &subject.to_json()).map_err(not_written);
     };
     match serde_json::from_slice::<Subject>(&text) {
         Ok(there) if there == *subject => Ok(()),

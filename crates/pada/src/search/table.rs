@@ -106,8 +106,9 @@ impl TableScores {
 
 /// Searches a benchmark table: the score of an architecture is its accuracy in the table, so that a search takes seconds.
 ///
-/// Architectures whose network is not in the table are infeasible. The result is looked up in [`SearchJob::truth`], or in the table itself.
-/// A quick score, as RandomNAS requests it, is the score of the table.
+/// Architectures whose network is not in the table are infeasible, and architectures with the same row count as one. The result is looked up in
+/// [`SearchJob::truth`], or in the table itself. A quick score, as RandomNAS requests it, is the score of the table. [`TableSearch`] makes several
+/// searches of one table.
 ///
 /// # Errors
 /// Returns an error if a table cannot be read, if a setting is out of its range, or if scores shall be fused.
@@ -116,47 +117,82 @@ pub fn search_table(
     job: &SearchJob,
     data_dir: &Path,
 ) -> Result<SearchResult, PadaError> {
-    let started = Instant::now();
-    if !job.fuse.is_empty() {
-        let (key, value) = ("--fuse", "given".to_owned());
-        let range = "left out with --scores, because the scores of a table are not fused";
-        return Err(ConfigError::Range { key, value, range }.into());
+    TableSearch::open(scores, job.truth, data_dir)?.search(job)
+}
+
+/// A benchmark table for several searches, which is read once.
+pub struct TableSearch {
+    scores: TableScores,
+    network: Network,
+    table: LookUp,
+    truth: Option<LookUp>,
+}
+
+impl TableSearch {
+    /// Reads the table of the scores, and the table in which results are looked up if it is another one.
+    ///
+    /// # Errors
+    /// Returns an error if a table cannot be read or belongs to another search space.
+    pub fn open(scores: &TableScores, truth: Option<TruthName>, data_dir: &Path) -> Result<Self, PadaError> {
+        let network = scores.network()?;
+        let table = LookUp::new(scores.load(data_dir)?, network.space.as_ref())?;
+        let truth = match truth {
+            None => None,
+            Some(truth) if scores.column.is_none() && truth.to_string() == scores.table.as_str() => None,
+            Some(truth) => LookUp::named(Some(truth), network.name(), data_dir)?,
+        };
+        Ok(Self { scores: scores.clone(), network, table, truth })
     }
-    let network = scores.network()?;
-    let space = network.space.as_ref();
-    let costs = Costs::read(job, &network)?;
-    let table = LookUp::new(scores.load(data_dir)?, space)?;
-    let truth = match job.truth {
-        None => None,
-        Some(TruthName::Nb201) if scores.table == TableName::Nb201 && scores.column.is_none() => None,
-        Some(_) => LookUp::named(job.truth, network.name(), data_dir)?,
-    };
-    let look_up = |arch: &Arch| table.accuracy(arch, space);
-    let (mut visited, part) = (0, SubSpace::full(space));
-    let mut score = |arch: &Arch| -> Result<f64, PadaError> {
-        visited += 1;
-        Ok(look_up(arch)?.expect("the constraint leaves out architectures without an accuracy"))
-    };
-    let cost = |arch: &Arch| costs.cost(arch);
-    let fits = |arch: &Arch| matches!(look_up(arch), Ok(Some(_))) && costs.fits(arch);
-    let objective = Objective::new(&mut score).cost(&cost).constraint(&fits);
-    let mut rng = RngStream::Search.stream(job.seed);
-    let (found, asked) = find(job, space, &part, objective, &mut rng)?;
-    let truth = truth.as_ref().unwrap_or(&table);
-    let archs =
-        found.iter().map(|found| costs.found(found, None, Some(truth))).collect::<Result<Vec<_>, _>>()?;
-    std::fs::create_dir_all(&job.out).map_err(|source| PadaError::Write { path: job.out.clone(), source })?;
-    let file = write_found(job, &archs)?;
-    Ok(SearchResult {
-        archs,
-        ceiling: Some(truth.best()),
-        asked,
-        visited,
-        scored: visited,
-        seconds: started.elapsed().as_secs_f64(),
-        selected_on: format!("the benchmark table {scores}"),
-        on_test_images: false,
-        tested_on: None,
-        file,
-    })
+
+    /// Searches the table as [`search_table`] does. [`SearchJob::truth`] has no effect: the table is that of [`TableSearch::open`].
+    ///
+    /// # Errors
+    /// Returns an error if a setting is out of its range, if scores shall be fused, or if the result cannot be written.
+    pub fn search(&self, job: &SearchJob) -> Result<SearchResult, PadaError> {
+        let started = Instant::now();
+        if !job.fuse.is_empty() {
+            let (key, value) = ("--fuse", "given".to_owned());
+            let range = "left out with --scores, because the scores of a table are not fused";
+            return Err(ConfigError::Range { key, value, range }.into());
+        }
+        let Self { scores, network, table, truth } = self;
+        let space = network.space.as_ref();
+        let costs = Costs::read(job, network)?;
+        let look_up = |arch: &Arch| table.accuracy(arch, space);
+        let (mut visited, part) = (0, SubSpace::full(space));
+        let mut score = |arch: &Arch| -> Result<f64, PadaError> {
+            visited += 1;
+            Ok(look_up(arch)?.expect("the constraint leaves out architectures without an accuracy"))
+        };
+        let cost = |arch: &Arch| costs.cost(arch);
+        let fits = |arch: &Arch| matches!(look_up(arch), Ok(Some(_))) && costs.fits(arch);
+        let row = |arch: &Arch| table.row(arch, space);
+        let objective = Objective::new(&mut score).cost(&cost).constraint(&fits).identity(&row);
+        let mut rng = RngStream::Search.stream(job.seed);
+        let (found, asked) = find(job, space, &part, &costs, objective, &mut rng)?;
+        let truth = truth.as_ref().unwrap_or(table);
+        let archs =
+            found.iter().map(|found| costs.found(found, None, Some(truth))).collect::<Result<Vec<_>, _>>()?;
+        std::fs::create_dir_all(&job.out)
+            .map_err(|source| PadaError::Write { path: job.out.clone(), source })?;
+        let file = write_found(job, &archs)?;
+        Ok(SearchResult {
+            archs,
+            ceiling: Some(truth.best()),
+            asked,
+            visited,
+            scored: visited,
+            seconds: started.elapsed().as_secs_f64(),
+            selected_on: format!("the benchmark table {scores}"),
+            on_test_images: false,
+            tested_on: None,
+            file,
+        })
+    }
+}
+
+impl fmt::Debug for TableSearch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableSearch").field("scores", &self.scores).finish_non_exhaustive()
+    }
 }
