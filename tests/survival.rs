@@ -106,7 +106,7 @@ fn a_ranking_that_was_asked_to_stop_continues_with_its_scores() {
     ];
     let mut child = program().args(rank).stderr(Stdio::piped()).spawn().unwrap();
     // All 15,625 architectures on 2,000 images take minutes; the program listens to Ctrl-C before it reads anything.
-    let is_scoring = || folder.path().join("out.csv.part/subject.json").is_file();
+    let is_scoring = || folder.path().join("out.csv.ranking/subject.json").is_file();
     while !listens_to_ctrl_c(child.id()) || !is_scoring() {
         assert!(child.try_wait().unwrap().is_none(), "the ranking ended by itself");
         std::thread::sleep(Duration::from_millis(5));
@@ -116,8 +116,11 @@ fn a_ranking_that_was_asked_to_stop_continues_with_its_scores() {
         .fails(130, &["stopped on request", "the same command continues"]);
     assert!(!out.exists());
 
+    // Scores on other images are neither continued nor removed.
+    let other = call(&[&rank[..], &["--limit", "50"]].concat());
+    other.fails(2, &["out.csv.ranking", "another set of images"]);
     // A score that was known is not computed again; this one is made up.
-    let part = folder.path().join("out.csv.part");
+    let part = folder.path().join("out.csv.ranking");
     std::fs::write(part.join("ranking-part.csv"), "arch,correct,total,accuracy\n000000,7,2000,0.35\n")
         .unwrap();
     let list = folder.path().join("list.txt");

@@ -10,7 +10,7 @@ use xtask::test_binaries::{self, TestBinary};
 use xtask::{binary, cargo, nvrtc, paths};
 
 use crate::packages::{self, Verify};
-use crate::{deny, fuzz, mpi, onnxruntime, tidy};
+use crate::{deny, fuzz, mpi, onnxruntime, python as python_package, tidy};
 
 /// Makes tests fail instead of skip if reference values are missing.
 const REQUIRE_SHARED: &str = "PADA_REQUIRE_SHARED";
@@ -20,6 +20,8 @@ const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// A file system in memory, where Linux has one.
 const MEMORY: &str = "/dev/shm";
+/// The free space in kibibytes that the tests need there. A container may have less.
+const MEMORY_KIB: u64 = 4 << 20;
 
 /// Number of mutated inputs for every target of `fuzz/`. `cargo xtask fuzz` generates more and other inputs.
 const CHANGED_INPUTS: u64 = 200;
@@ -75,6 +77,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     if let Err(error) = &ranks {
         eprintln!("ci: NO MPI, tests of several processes are skipped: {error:#}");
     }
+    let package = python_package::environment();
+    if let Err(error) = &package {
+        eprintln!("ci: NO PYTHON, the Python package is compiled and not tested: {error:#}");
+    }
     let environment = environment(python.as_deref().ok(), nvrtc.as_deref().ok())?;
     let mut binaries = Vec::new();
     step("build of the tests", || {
@@ -95,6 +101,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
             of_programs.iter().try_for_each(|binary| step(&binary.name(), || binary.run(&environment)))?;
             step("broken input", || fuzz::slice(CHANGED_INPUTS))?;
             step("GPU kit", gpu_kit)?;
+            if let Ok(venv) = &package {
+                step("Python package", || python_package::test(venv, &environment))?;
+            }
             // It comes last, because it replaces the program that the others start.
             let Ok(environment) = &ranks else { return Ok(()) };
             let with_ranks = of_programs
@@ -112,6 +121,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut less = String::new();
     if python.is_err() {
         less += "; ONNX FILES WERE NOT RUN";
+    }
+    if package.is_err() {
+        less += "; THE PYTHON PACKAGE WAS NOT TESTED";
     }
     if nvrtc.is_err() {
         less += "; CUDA KERNELS WERE NOT COMPILED FOR A GPU";
@@ -146,7 +158,7 @@ fn environment(python: Option<&Path>, nvrtc: Option<&Path>) -> anyhow::Result<Ve
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut environment = vec![(THREADS, threads.to_string().into())];
     // Tests write many checkpoints, each of which waits until it is on the disk.
-    if std::env::var_os("TMPDIR").is_none() && Path::new(MEMORY).is_dir() {
+    if std::env::var_os("TMPDIR").is_none() && free_kib(MEMORY).is_some_and(|free| free >= MEMORY_KIB) {
         environment.push(("TMPDIR", MEMORY.into()));
     }
     let shared = paths::shared()?;
@@ -160,6 +172,13 @@ fn environment(python: Option<&Path>, nvrtc: Option<&Path>) -> anyhow::Result<Ve
         environment.extend([nvrtc::search_path(folder)?, (nvrtc::REQUIRE, "1".into())]);
     }
     Ok(environment)
+}
+
+/// Returns the free space of a folder in kibibytes, or `None` if `df` does not know it.
+fn free_kib(folder: &str) -> Option<u64> {
+    let output = Command::new("df").args(["-P", "-k", folder]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// Builds a kit and runs its script without a GPU.

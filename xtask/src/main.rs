@@ -10,6 +10,7 @@ mod make_mini;
 mod mpi;
 mod onnxruntime;
 mod packages;
+mod python;
 mod tidy;
 mod truth;
 
@@ -68,6 +69,18 @@ enum Task {
     ///
     /// Example: cargo xtask make-mini
     MakeMini,
+    /// Build, install and test the Python package, as ci does. Packages of its tests go into target/python-venv.
+    ///
+    /// Example: cargo xtask python
+    Python,
+    /// Build the wheels of the Python package for Linux with maturin, into target/wheels.
+    ///
+    /// Example: cargo xtask wheels --target aarch64-unknown-linux-gnu
+    Wheels {
+        /// Platform, as Rust names it; may be repeated. Without it, x86-64 and aarch64.
+        #[arg(long)]
+        target: Vec<String>,
+    },
     /// Build pada with MPI, whose library and launcher go into target/mpi-venv.
     ///
     /// Example: cargo xtask mpi
@@ -116,6 +129,8 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Reproduce(rest) => forward::run(binary::PADA, &["reproduce"], &rest),
         Task::CandleCuda => candle_cuda::run(),
         Task::Mpi => mpi::run(),
+        Task::Python => python::test(&python::environment()?, &[]),
+        Task::Wheels { target } => python::wheels(&target),
         Task::MakeMini => make_mini::run(),
         Task::Truth { table, jobs } => truth::run(table, jobs.get()),
     }

@@ -5,8 +5,8 @@ use xtask::{cargo, paths};
 /// Files that every package must contain: the README that registries show, and the licences.
 const NEEDED: [&str; 3] = ["README.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
-/// Developer programs, which use xtask and are not published.
-const PRIVATE: [&str; 4] = ["xtask", "pada-fuzz", "pada-bench", "pada-gpu-kit"];
+/// Crates that are not published as such: developer programs, which use xtask, and the Python package, which is a wheel.
+const PRIVATE: [&str; 5] = ["xtask", "pada-fuzz", "pada-bench", "pada-gpu-kit", "pada-python"];
 
 /// Selects whether packages are built from their content.
 #[derive(Clone, Copy, PartialEq, Eq)]

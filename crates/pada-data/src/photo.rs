@@ -14,8 +14,8 @@ use crate::DataError;
 const LONGEST: usize = 65_535;
 /// Most pixels that are decoded, which take 768 MiB.
 const MOST_PIXELS: usize = 1 << 28;
-/// Largest plausible number of pixels per byte of a JPEG, which needs at least one bit for a block of 64 pixels. A file that claims more is a
-/// decompression bomb.
+/// Largest plausible number of pixels per byte of a JPEG: twice that of a file with one bit for each block of 64 pixels, which is the least. A file
+/// that claims more is a decompression bomb.
 const PIXELS_PER_BYTE: usize = 1024;
 /// Largest number of bytes of rows per byte of a PNG: the compression of deflate ends there.
 const ROWS_PER_BYTE: usize = 1032;
@@ -156,7 +156,19 @@ fn jpeg(bytes: &[u8]) -> Result<Photo, String> {
     Photo::checked(height, width, rgb)
 }
 
+/// The last chunk of a PNG: its length, its name and its checksum.
+const IEND: [u8; 12] = *b"\0\0\0\0IEND\xae\x42\x60\x82";
+
 fn png(bytes: &[u8]) -> Result<Photo, String> {
+    // Without its last chunk, the decoder cannot tell a whole image from one that was cut.
+    let mended;
+    let bytes = match bytes.ends_with(&IEND) {
+        true => bytes,
+        false => {
+            mended = [bytes, &IEND].concat();
+            &mended
+        }
+    };
     let mut decoder = png::Decoder::new(std::io::Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
@@ -230,6 +242,7 @@ mod tests {
         // The last chunk, IEND, has 12 bytes.
         let cut = Photo::decode(&whole[..whole.len() - 12]).unwrap();
         assert_eq!(cut, file("colour.png"));
+        assert!(Photo::decode(&whole[..whole.len() - 13]).is_err(), "pixels are missing");
         let jpeg = bytes("colour.jpeg");
         let adobe = [b"\xff\xee\x00\x0eAdobe".as_slice(), &[0, 100, 0, 0, 0, 0, 9]].concat();
         let odd = [&jpeg[..2], &adobe, &jpeg[2..]].concat();

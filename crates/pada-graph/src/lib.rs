@@ -16,7 +16,7 @@ pub use error::GraphError;
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
 pub use op::{Axis, Conv, Extent, Norm, Op, Pool, Shape, Statistics};
-pub use pytorch::is_exported_module;
+pub use pytorch::{is_exported_module, module_file};
 pub use weights::{CHECKPOINT_PREFIX, Init, Owner, WeightId, WeightLayout, WeightSpec};
 
 use pada_space::Arch;

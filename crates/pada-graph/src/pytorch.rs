@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use crate::op::{Norm, Op, Statistics};
 use crate::{Frozen, Lower, NodeId, WeightId};
@@ -110,6 +111,28 @@ impl Frozen {
     }
 }
 
+/// Returns the file of the Python module that an export to PyTorch writes beside a file of weights: with the same name, if Python can import it.
+///
+/// Otherwise, `_` replaces characters that no name has, comes before a digit at the start, and follows a keyword or the name of PyTorch.
+pub fn module_file(weights: &Path) -> PathBuf {
+    const TAKEN: [&str; 36] = [
+        "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+        "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in",
+        "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
+        "torch",
+    ];
+    let stem = weights.file_stem().unwrap_or_default().to_string_lossy();
+    let is_valid = |c: char| c.is_ascii_digit() || c.is_alphabetic() || c == '_';
+    let mut name: String = stem.chars().map(|c| if is_valid(c) { c } else { '_' }).collect();
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.insert(0, '_');
+    }
+    if TAKEN.contains(&name.as_str()) {
+        name.push('_');
+    }
+    weights.with_file_name(name + ".py")
+}
+
 /// Returns whether the bytes of a file are Python source that [`Frozen::to_pytorch`] wrote.
 pub fn is_exported_module(bytes: &[u8]) -> bool {
     let first = HEAD.lines().next().unwrap_or_default();
@@ -175,3 +198,22 @@ def load(path):
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return net.eval()
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_module_has_a_name_that_python_can_import() {
+        for (weights, module) in [
+            ("a/best.pt", "a/best.py"),
+            ("netz_ä2.pt", "netz_ä2.py"),
+            ("my-net.v1.pth", "my_net_v1.py"),
+            ("242333.pt", "_242333.py"),
+            ("class.pt", "class_.py"),
+            ("torch.pt", "torch_.py"),
+        ] {
+            assert_eq!(module_file(Path::new(weights)), Path::new(module));
+        }
+    }
+}

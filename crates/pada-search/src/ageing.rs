@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use rand::RngExt;
 
-use crate::searcher::{AskError, History, MAX_ATTEMPTS, Outcome, Request, SearchView, Searcher};
+use crate::searcher::{AskError, History, Outcome, Request, SearchView, Searcher};
 use crate::settings::{InvalidSetting, at_least};
 
 /// Settings of [`AgeingEvolution`].
@@ -115,7 +115,7 @@ impl Searcher for AgeingEvolution {
                 }
             }
         }
-        for _ in 0..MAX_ATTEMPTS {
+        for _ in 0..view.attempts() {
             let arch = view.sample();
             if let Some(arch) = view.feasible(&arch)? {
                 return Ok(Some(Request::full(arch)));

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod ageing;
+mod ask_tell;
 mod evolution;
 mod layout;
 mod method;
@@ -19,6 +20,7 @@ mod searcher;
 mod settings;
 
 pub use ageing::{AgeingConfig, AgeingEvolution};
+pub use ask_tell::AskTell;
 pub use evolution::{Evolution, EvolutionConfig, evolution};
 pub use method::{AnySearcher, SearchMethod, Searching};
 /// The version of `rand` whose [`Rng`](rand::Rng) trait a [`Search`] takes.

@@ -5,7 +5,7 @@ use rand::RngExt;
 
 use crate::layout::Layout;
 use crate::predictor::{PredictorConfig, training_set};
-use crate::searcher::{AskError, History, MAX_ATTEMPTS, Outcome, Request, SearchView, Searcher};
+use crate::searcher::{AskError, History, Outcome, Request, SearchView, Searcher};
 use crate::settings::{InvalidSetting, at_least};
 
 /// Settings of [`PredictorSearch`].
@@ -92,7 +92,7 @@ impl PredictorSearch {
         for (share, is_mutation) in [(mutations, true), (self.config.candidates, false)] {
             // The number of draws since the last one that was new.
             let mut tried = 0;
-            while candidates.len() < share && tried < MAX_ATTEMPTS {
+            while candidates.len() < share && tried < view.attempts() {
                 tried += 1;
                 let arch = if is_mutation {
                     let parent = &parents[view.rng.random_range(0..parents.len())].arch;

@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use pada_space::Arch;
 
-use crate::searcher::{AskError, Fidelity, History, MAX_ATTEMPTS, Outcome, Request, SearchView, Searcher};
+use crate::searcher::{AskError, Fidelity, History, Outcome, Request, SearchView, Searcher};
 use crate::settings::{InvalidSetting, at_least};
 
 /// Settings of [`RandomNas`].
@@ -104,7 +104,7 @@ impl Searcher for RandomNas {
                         break Some(arch);
                     }
                     tried += 1;
-                    if tried == MAX_ATTEMPTS {
+                    if tried == view.attempts() {
                         break None;
                     }
                 };

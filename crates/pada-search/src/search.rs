@@ -164,6 +164,9 @@ pub enum SearchError<E> {
     /// The sub-space does not belong to the space.
     #[error("the sub-space does not belong to the space: {0}")]
     Space(#[from] SpaceError),
+    /// A score was told although no request is open.
+    #[error("no architecture waits for a score; ask for one first")]
+    NotAsked,
     /// An architecture could not be scored.
     #[error(transparent)]
     Score(E),
@@ -285,30 +288,28 @@ impl<'a, E> Search<'a, E> {
 
     /// Scores the architecture of a request.
     fn answer(&mut self, request: &Request) -> Result<Outcome, SearchError<E>> {
-        let arch = self.space.without_dead_edges(&request.arch)?;
-        self.sub_space.check(&arch)?;
-        if !(self.objective.constraint)(&arch) {
-            return Ok(Outcome::Failed);
-        }
-        let not_nan = |what, arch: &Arch, value: f64| match value.is_nan() {
-            true => Err(SearchError::Nan { what, arch: arch.clone() }),
-            false => Ok(value),
-        };
-        if let (Fidelity::Quick, Some(quick_score)) = (request.fidelity, &mut self.objective.quick_score) {
-            let score = quick_score(&arch).map_err(SearchError::Score)?;
-            return Ok(Outcome::Estimated { score: not_nan("quick score", &arch, score)? });
-        }
-        let same = identity(self.space, self.objective.identity, &arch)?;
-        let outcome = match self.history.outcome(&same) {
-            Some(outcome) => outcome,
-            None => match self.objective.score.of(&arch).map_err(SearchError::Score)? {
-                None => self.history.add_failed(same, arch),
+        let has_quick_score = self.objective.quick_score.is_some();
+        let constraint = self.objective.constraint;
+        let history = &mut self.history;
+        let same = |arch: &Arch| identity(self.space, self.objective.identity, arch);
+        let open =
+            Open::of(request, self.space, self.sub_space, constraint, &same, history, has_quick_score)?;
+        let outcome = match open {
+            Open::Answered(outcome) => outcome,
+            Open::Quick { arch } => {
+                let quick_score =
+                    self.objective.quick_score.as_mut().expect("the request was opened with one");
+                let score = quick_score(&arch).map_err(SearchError::Score)?;
+                return Ok(Outcome::Estimated { score: not_nan("quick score", &arch, score)? });
+            }
+            Open::Full { arch, same } => match self.objective.score.of(&arch).map_err(SearchError::Score)? {
+                None => history.add_failed(same, arch),
                 Some(score) => {
                     let score = not_nan("score", &arch, score)?;
                     let cost = not_nan("cost", &arch, (self.objective.cost)(&arch))?;
-                    let outcome = self.history.add(same, Evaluated { arch, score, cost });
+                    let outcome = history.add(same, Evaluated { arch, score, cost });
                     if let Some(list_score) = self.objective.list_score {
-                        self.history.set_scores(list_score(self.history.evaluated()));
+                        history.set_scores(list_score(history.evaluated()));
                     }
                     outcome
                 }
@@ -333,6 +334,56 @@ pub(crate) fn identity(
         Some(identity) => identity(arch),
         None => space.canonical(arch, Equivalence::SharedWeights),
     }
+}
+
+/// What is left to do for a request.
+pub(crate) enum Open {
+    /// Nothing: the outcome is known.
+    Answered(Outcome),
+    /// A cheap estimate.
+    Quick {
+        /// The architecture without dead edges.
+        arch: Arch,
+    },
+    /// The full score.
+    Full {
+        /// The architecture without dead edges.
+        arch: Arch,
+        /// Its identity, by which the history knows it.
+        same: Arch,
+    },
+}
+
+impl Open {
+    /// Looks up a request in the history. Without a quick score, a request for one is answered by the full score.
+    pub(crate) fn of(
+        request: &Request,
+        space: &dyn SearchSpace,
+        sub_space: &SubSpace,
+        constraint: &dyn Fn(&Arch) -> bool,
+        identity: &Identity<'_>,
+        history: &History,
+        has_quick_score: bool,
+    ) -> Result<Self, SpaceError> {
+        let arch = space.without_dead_edges(&request.arch)?;
+        sub_space.check(&arch)?;
+        if !constraint(&arch) {
+            return Ok(Self::Answered(Outcome::Failed));
+        }
+        if request.fidelity == Fidelity::Quick && has_quick_score {
+            return Ok(Self::Quick { arch });
+        }
+        let same = identity(&arch)?;
+        Ok(match history.outcome(&same) {
+            Some(outcome) => Self::Answered(outcome),
+            None => Self::Full { arch, same },
+        })
+    }
+}
+
+/// Checks that a score or cost orders architectures.
+pub(crate) fn not_nan<E>(what: &'static str, arch: &Arch, value: f64) -> Result<f64, SearchError<E>> {
+    if value.is_nan() { Err(SearchError::Nan { what, arch: arch.clone() }) } else { Ok(value) }
 }
 
 impl<E> Score<'_, E> {

@@ -305,7 +305,17 @@ impl SearchView<'_> {
         }
     }
 
-    /// Draws architectures until one is feasible and was not tried before. Returns `None` after 10,000 draws.
+    /// Returns the number of draws after which nothing more is expected: 10,000, or fewer if there is a short list of candidates.
+    pub(crate) fn attempts(&self) -> usize {
+        match self.candidates.len() {
+            0 => MAX_ATTEMPTS,
+            // One of n candidates is missed by 20 n draws with a probability of 2e-9.
+            n => n.saturating_mul(20).min(MAX_ATTEMPTS),
+        }
+    }
+
+    /// Draws architectures until one is feasible and was not tried before. Returns `None` after 10,000 draws, or fewer if there is a short list
+    /// of candidates.
     ///
     /// # Errors
     /// Returns an error of `draw`, or an error if an architecture is not in the sub-space.
@@ -313,7 +323,7 @@ impl SearchView<'_> {
         &mut self,
         mut draw: impl FnMut(&mut Self) -> Result<Arch, SpaceError>,
     ) -> Result<Option<Arch>, SpaceError> {
-        for _ in 0..MAX_ATTEMPTS {
+        for _ in 0..self.attempts() {
             let arch = draw(self)?;
             if let Some(arch) = self.new_feasible(&arch)? {
                 return Ok(Some(arch));
@@ -330,7 +340,7 @@ impl SearchView<'_> {
     pub fn draw_random(&mut self) -> Result<Option<Arch>, AskError> {
         let arch = self.draw_new(|view| Ok(view.sample()))?;
         if arch.is_none() && self.history.is_empty() {
-            return Err(AskError::NothingFeasible { tried: MAX_ATTEMPTS });
+            return Err(AskError::NothingFeasible { tried: self.attempts() });
         }
         Ok(arch)
     }

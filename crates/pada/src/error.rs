@@ -84,7 +84,7 @@ pub enum PadaError {
         /// Number of architectures that were drawn.
         tried: usize,
     },
-    /// The folder of a search has scores of another search.
+    /// The folder of a search or a ranking has scores of another one.
     #[error("{path} belongs to scores of another {what}; give another --out, or remove the folder")]
     OtherScores {
         /// The file that describes the scores.

@@ -23,7 +23,7 @@ pub use eval::arch_files::{
     ScoreFile, ScoresRead, Undefined, check_output, check_scores_file, read_archs, read_score_column,
     read_scores, write_file, write_ranking, write_scores, write_zero_cost,
 };
-pub use eval::cost::StandAloneNet;
+pub use eval::cost::{NetSize, StandAloneNet};
 pub use eval::evaluation::Evaluation;
 pub use eval::fusion::read_baselines;
 pub use eval::ranking::{FUSED, Ranked};

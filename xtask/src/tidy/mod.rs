@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use xtask::{cargo, paths};
 
 /// Crates that do not depend on candle: the crates below the executors, the trainer, and the program in its default build.
-const NO_CANDLE: [&str; 15] = [
+const NO_CANDLE: [&str; 16] = [
     "pada-dist",
     "pada-space",
     "pada-sampler",
@@ -26,6 +26,7 @@ const NO_CANDLE: [&str; 15] = [
     "pada-trainer",
     "pada",
     "pada-train",
+    "pada-python",
 ];
 /// Pairs of a crate and a crate that it must not depend on, directly or transitively. Samplers and models are independent of each other,
 /// and reports only read records.

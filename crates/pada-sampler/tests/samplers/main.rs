@@ -5,3 +5,4 @@ mod draws;
 mod epochs;
 mod paths;
 mod properties;
+mod python;

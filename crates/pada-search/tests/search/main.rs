@@ -1,6 +1,7 @@
 //! The search methods on a space whose scores are all known.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod ask_tell;
 mod golden;
 mod methods;
 

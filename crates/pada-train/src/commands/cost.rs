@@ -1,9 +1,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use pada::graph::{Cost, Shape};
-use pada::models::{DartsSize, DartsSkeleton};
-use pada::{ConfigError, PadaError, SkeletonName, SpaceName, StandAloneNet};
+use pada::graph::Cost;
+use pada::{ConfigError, NetSize, PadaError, SkeletonName, SpaceName, StandAloneNet};
 use serde_json::json;
 
 use super::Encoding;
@@ -53,55 +52,17 @@ struct Archs {
     file: Option<PathBuf>,
 }
 
-// Limits that keep the counts from overflowing.
-const MOST_CHANNELS: usize = 4096;
-const MOST_CELLS: usize = 1000;
-
 impl Args {
     fn net(&self) -> Result<StandAloneNet, ConfigError> {
-        let sizes = [("--channels", self.channels, MOST_CHANNELS), ("--cells", self.cells, MOST_CELLS)];
-        for (key, value, most) in sizes {
-            let Some(value) = value else { continue };
-            let range = match self.space {
-                SpaceName::Proxyless | SpaceName::Macro => "left out: the network of this space has one size",
-                SpaceName::Nb201 | SpaceName::Darts if value.get() > most => {
-                    "at most 4,096 channels and 1,000 cells"
-                }
-                SpaceName::Nb201 | SpaceName::Darts => continue,
-            };
-            return Err(ConfigError::Range { key, value: value.to_string(), range });
-        }
-        let refused = self.skeleton.filter(|_| !matches!(self.space, SpaceName::Darts));
-        if let Some(skeleton) = refused.and_then(|skeleton| clap::ValueEnum::to_possible_value(&skeleton)) {
-            let value = skeleton.get_name().to_owned();
-            let range = "left out: only networks of darts have a choice of stems";
-            return Err(ConfigError::Range { key: "--skeleton", value, range });
-        }
-        let usual = match self.skeleton {
-            Some(SkeletonName::ImageNet) => DartsSize::IMAGENET,
-            Some(SkeletonName::Cifar) | None => DartsSize::CIFAR,
+        let count = |given: Option<NonZeroUsize>| given.map(NonZeroUsize::get);
+        let size = NetSize {
+            skeleton: self.skeleton,
+            channels: count(self.channels),
+            cells: count(self.cells),
+            image_size: count(self.size),
+            classes: count(self.classes),
         };
-        let or = |given: Option<NonZeroUsize>, usual| given.map_or(usual, NonZeroUsize::get);
-        let (size, classes) = match self.space {
-            SpaceName::Proxyless => (224, 1000),
-            SpaceName::Darts => (usual.input.height, usual.classes),
-            SpaceName::Nb201 | SpaceName::Macro => (32, 10),
-        };
-        let (size, classes) = (or(self.size, size), or(self.classes, classes));
-        let input = Shape::new(3, size, size);
-        Ok(match self.space {
-            SpaceName::Nb201 => {
-                let (channels, cells) = (or(self.channels, 16), or(self.cells, 5));
-                StandAloneNet::Nb201 { channels, cells, input, classes }
-            }
-            SpaceName::Darts => {
-                let (channels, layers) = (or(self.channels, usual.channels), or(self.cells, usual.layers));
-                let skeleton: DartsSkeleton = usual.skeleton;
-                StandAloneNet::Darts(DartsSize { channels, layers, input, classes, skeleton })
-            }
-            SpaceName::Proxyless => StandAloneNet::Proxyless { input, classes },
-            SpaceName::Macro => StandAloneNet::Macro { input, classes },
-        })
+        StandAloneNet::of_size(self.space, &size)
     }
 }
 

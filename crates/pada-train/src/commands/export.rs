@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use pada::graph::onnx::{BATCH, INPUT, OUTPUT};
-use pada::graph::{Lower, is_exported_module};
+use pada::graph::{Lower, is_exported_module, module_file};
 use pada::trainer::write_durably;
 use pada::{
     ConfigError, Existing, ExportJob, ExportWeights, PadaError, Recalibration, StatisticsFrom,
@@ -120,28 +120,6 @@ impl Args {
     }
 }
 
-/// Returns the file of the Python module beside a file of weights: with the same name, if Python can import it.
-///
-/// Otherwise, `_` replaces characters that no name has, comes before a digit at the start, and follows a keyword or the name of PyTorch.
-fn module_file(weights: &Path) -> PathBuf {
-    const TAKEN: [&str; 36] = [
-        "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
-        "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in",
-        "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
-        "torch",
-    ];
-    let stem = weights.file_stem().unwrap_or_default().to_string_lossy();
-    let is_valid = |c: char| c.is_ascii_digit() || c.is_alphabetic() || c == '_';
-    let mut name: String = stem.chars().map(|c| if is_valid(c) { c } else { '_' }).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) {
-        name.insert(0, '_');
-    }
-    if TAKEN.contains(&name.as_str()) {
-        name.push('_');
-    }
-    weights.with_file_name(name + ".py")
-}
-
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let format = match (args.format, Format::of(&args.out)) {
         (Some(format), _) | (None, Some(format)) => format,
@@ -239,23 +217,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_module_has_a_name_that_python_can_import() {
-        for (weights, module) in [
-            ("a/best.pt", "a/best.py"),
-            ("netz_ä2.pt", "netz_ä2.py"),
-            ("my-net.v1.pth", "my_net_v1.py"),
-            ("242333.pt", "_242333.py"),
-            ("class.pt", "class_.py"),
-            ("torch.pt", "torch_.py"),
-        ] {
-            assert_eq!(module_file(Path::new(weights)), Path::new(module));
-        }
-    }
 }

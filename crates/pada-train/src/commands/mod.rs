@@ -150,11 +150,6 @@ pub(crate) struct NetArgs {
     widths: Option<WidthsName>,
 }
 
-// The supernets that the papers of NAS-Bench-201 and DARTS search on CIFAR-10.
-const CHANNELS: usize = 16;
-const NB201_CELLS: usize = 5;
-const DARTS_CELLS: usize = 8;
-
 impl NetArgs {
     /// Returns the first of these options that was given.
     pub(crate) fn given(&self) -> Option<&'static str> {
@@ -165,19 +160,13 @@ impl NetArgs {
 
     pub(crate) fn config(&self) -> SupernetConfig {
         let space = self.space.unwrap_or(SpaceName::Nb201);
-        let (channels, cells, widths) = match space {
-            SpaceName::Nb201 => (Some(CHANNELS), Some(NB201_CELLS), None),
-            SpaceName::Darts => (Some(CHANNELS), Some(DARTS_CELLS), None),
-            SpaceName::Proxyless => (None, None, Some(WidthsName::Search)),
-            SpaceName::Macro => (None, None, None),
-        };
+        let usual = SupernetConfig::usual(space);
         let or = |given: Option<NonZeroUsize>, usual| given.map(NonZeroUsize::get).or(usual);
         SupernetConfig {
-            space,
-            channels: or(self.channels, channels),
-            cells: or(self.cells, cells),
-            widths: self.widths.or(widths),
-            ops: vec![],
+            channels: or(self.channels, usual.channels),
+            cells: or(self.cells, usual.cells),
+            widths: self.widths.or(usual.widths),
+            ..usual
         }
     }
 }

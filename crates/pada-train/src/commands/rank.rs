@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     list: ListArgs,
     /// Output CSV file with the columns arch, correct, total and accuracy; with --fuse also the zero-cost scores and the fused score. Until all
-    /// scores are known, they are in a folder with `.part` behind this name, from which the same command continues.
+    /// scores are known, they are in a folder with `.ranking` behind this name, from which the same command continues.
     #[arg(long, value_name = "FILE.csv")]
     out: PathBuf,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let session = args.common.shared_session()?;
     let mut part = args.out.clone().into_os_string();
-    part.push(".part");
+    part.push(".ranking");
     let part = PathBuf::from(part);
     let job = RankJob {
         part: Some(part.clone()),

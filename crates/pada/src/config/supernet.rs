@@ -113,7 +113,23 @@ impl WidthsName {
     }
 }
 
+// The supernets that the papers of NAS-Bench-201 and DARTS search on CIFAR-10.
+const CHANNELS: usize = 16;
+const NB201_CELLS: usize = 5;
+const DARTS_CELLS: usize = 8;
+
 impl SupernetConfig {
+    /// Returns the supernet of a space that its paper searches with.
+    pub fn usual(space: SpaceName) -> Self {
+        let (channels, cells, widths) = match space {
+            SpaceName::Nb201 => (Some(CHANNELS), Some(NB201_CELLS), None),
+            SpaceName::Darts => (Some(CHANNELS), Some(DARTS_CELLS), None),
+            SpaceName::Proxyless => (None, None, Some(WidthsName::Search)),
+            SpaceName::Macro => (None, None, None),
+        };
+        Self { space, channels, cells, widths, ops: vec![] }
+    }
+
     /// Creates the search space, with the channels of this network if costs depend on them.
     ///
     /// # Errors

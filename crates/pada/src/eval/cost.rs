@@ -7,6 +7,7 @@ use pada_space::{
     Nb201Encoding, PROXYLESS_NAMED, Proxyless, ProxylessWidths, SearchSpace, find_named, nearest_names,
 };
 
+use crate::config::{ConfigError, SkeletonName, SpaceName};
 use crate::error::PadaError;
 use crate::eval::arch_files::read_arch_lines;
 
@@ -42,7 +43,79 @@ pub enum StandAloneNet {
     },
 }
 
+/// The size of a [`StandAloneNet`]. `None` stands for the usual size of the space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetSize {
+    /// The layers before the cells of a DARTS network; those for CIFAR by default.
+    pub skeleton: Option<SkeletonName>,
+    /// C, the number of channels of the first stage: 16 in NAS-Bench-201, 36 in DARTS and 48 with the skeleton for ImageNet by default.
+    pub channels: Option<usize>,
+    /// The number of cells: per stage in NAS-Bench-201 (5 by default), in total in DARTS (20, or 14 with the skeleton for ImageNet).
+    pub cells: Option<usize>,
+    /// Height and width of an image: 224 in ProxylessNAS and for ImageNet, otherwise 32 by default.
+    pub image_size: Option<usize>,
+    /// K, the number of classes: 1,000 in ProxylessNAS and for ImageNet, otherwise 10 by default.
+    pub classes: Option<usize>,
+}
+
+// Limits that keep the counts from overflowing.
+const MOST_CHANNELS: usize = 4096;
+const MOST_CELLS: usize = 1000;
+
 impl StandAloneNet {
+    /// Creates the network of a space with the given size.
+    ///
+    /// # Errors
+    /// Returns [`ConfigError::Range`] if the space has no such size.
+    pub fn of_size(space: SpaceName, given: &NetSize) -> Result<Self, ConfigError> {
+        let counts = [
+            ("--channels", given.channels, MOST_CHANNELS),
+            ("--cells", given.cells, MOST_CELLS),
+            ("--size", given.image_size, usize::MAX),
+            ("--classes", given.classes, usize::MAX),
+        ];
+        for (key, value, most) in counts {
+            let Some(value) = value else { continue };
+            let fixed = matches!(space, SpaceName::Proxyless | SpaceName::Macro) && most < usize::MAX;
+            let range = match value {
+                0 => "at least 1",
+                _ if fixed => "left out: the network of this space has one size",
+                _ if value > most => "at most 4,096 channels and 1,000 cells",
+                _ => continue,
+            };
+            return Err(ConfigError::Range { key, value: value.to_string(), range });
+        }
+        if let Some(skeleton) = given.skeleton.filter(|_| space != SpaceName::Darts) {
+            let (value, range) =
+                (format!("{skeleton:?}"), "left out: only networks of darts have a choice of stems");
+            return Err(ConfigError::Range { key: "--skeleton", value: value.to_lowercase(), range });
+        }
+        let usual = match given.skeleton {
+            Some(SkeletonName::ImageNet) => DartsSize::IMAGENET,
+            Some(SkeletonName::Cifar) | None => DartsSize::CIFAR,
+        };
+        let (size, classes) = match space {
+            SpaceName::Proxyless => (224, 1000),
+            SpaceName::Darts => (usual.input.height, usual.classes),
+            SpaceName::Nb201 | SpaceName::Macro => (32, 10),
+        };
+        let (size, classes) = (given.image_size.unwrap_or(size), given.classes.unwrap_or(classes));
+        let input = Shape::new(3, size, size);
+        Ok(match space {
+            SpaceName::Nb201 => {
+                let (channels, cells) = (given.channels.unwrap_or(16), given.cells.unwrap_or(5));
+                Self::Nb201 { channels, cells, input, classes }
+            }
+            SpaceName::Darts => {
+                let channels = given.channels.unwrap_or(usual.channels);
+                let layers = given.cells.unwrap_or(usual.layers);
+                Self::Darts(DartsSize { channels, layers, input, classes, skeleton: usual.skeleton })
+            }
+            SpaceName::Proxyless => Self::Proxyless { input, classes },
+            SpaceName::Macro => Self::Macro { input, classes },
+        })
+    }
+
     /// Computes the number of parameters and multiply-adds of an architecture, given in any text form of its space. Also returns how the text
     /// was read: the name of a published architecture, digits, or otherwise the long form of the space, without text around it.
     ///

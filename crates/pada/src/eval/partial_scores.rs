@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,8 +12,9 @@ use crate::config::RankBudget;
 use crate::error::PadaError;
 use crate::eval::arch_files::{read_if_there, read_some_scores, write_file, write_scores};
 use crate::eval::score_log::ScoreLog;
+use crate::run::folder::{LOCK, lock};
 use crate::run::session::Session;
-use crate::search::score_cache::{SUBJECT, Subject};
+use crate::search::score_cache::{SUBJECT, Subject, check_subject};
 
 /// The scores of an unfinished ranking on disk: `ranking-part.csv` of process 0, `ranking-part-3.csv` of process 3.
 pub(crate) struct Part {
@@ -22,6 +24,8 @@ pub(crate) struct Part {
     saved: Instant,
     /// Scores on other numbers of images, which are written beside the current ones.
     others: Vec<ArchScore>,
+    /// Keeps other rankings out of a folder that belongs to no run.
+    _lock: Option<File>,
 }
 
 const NAME: &str = "ranking-part";
@@ -41,28 +45,34 @@ impl Part {
     /// Creates the partial scores of this process in the folder of a run.
     pub(crate) fn new(folder: &Path, place: &Session) -> Self {
         let (rank, every) = (place.world.index(), place.checkpoint_every);
-        Self { folder: folder.into(), rank, every, saved: Instant::now(), others: vec![] }
+        Self { folder: folder.into(), rank, every, saved: Instant::now(), others: vec![], _lock: None }
     }
 
-    /// Creates the partial scores of this process in a folder of their own, for a ranking without a run. Scores of another subject are removed.
+    /// Creates the partial scores of this process in a folder of their own, for a ranking without a run. Only one ranking at a time can use the
+    /// folder.
+    ///
+    /// # Errors
+    /// Returns [`PadaError::FolderInUse`] if another ranking uses the folder, and [`PadaError::OtherScores`] if it has scores of another subject.
     pub(crate) fn of_subject(folder: &Path, subject: &Subject, place: &Session) -> Result<Self, PadaError> {
-        let part = Self::new(folder, place);
+        let mut part = Self::new(folder, place);
         if part.rank == 0 {
             std::fs::create_dir_all(folder)
                 .map_err(|source| PadaError::Write { path: folder.into(), source })?;
-            let (file, json) = (folder.join(SUBJECT), subject.to_json());
-            if read_if_there(&file)?.is_none_or(|known| known != json) {
-                part.remove_all()?;
-                write_file(&file, &json)?;
-            }
+            part._lock = Some(lock(folder)?);
+            check_subject(&folder.join(SUBJECT), subject)?;
         }
         Ok(part)
     }
 
-    /// Removes the folder that [`Part::of_subject`] created, if nothing else is in it.
+    /// Removes the folder that [`Part::of_subject`] created, if nothing else is in it and no other ranking uses it.
     pub(crate) fn remove_folder(self) -> Result<(), PadaError> {
+        let _lock = match lock(&self.folder) {
+            Err(PadaError::FolderInUse { .. }) => return Ok(()),
+            other => other?,
+        };
         self.remove_all()?;
         remove(&self.folder.join(SUBJECT))?;
+        remove(&self.folder.join(LOCK))?;
         // Files of others stay.
         std::fs::remove_dir(&self.folder).ok();
         Ok(())

@@ -13,7 +13,7 @@ pub(crate) const RECORD: &str = "record.json";
 pub(crate) const RANKING: &str = "ranking.csv";
 /// File name of the HTML report of a run.
 const PAGE: &str = "report.html";
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// The folder of one run, with `config.toml`, checkpoints, `record.json` and `ranking.csv`.
 ///

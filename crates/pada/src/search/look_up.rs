@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Mutex;
 
 use pada_nasbench::BenchmarkTable;
 use pada_space::{Arch, Equivalence, SearchSpace, SpaceError};
@@ -16,7 +17,12 @@ pub(crate) struct LookUp {
     table: BenchmarkTable,
     /// The first architecture of the table with each canonical form, and its accuracy.
     canonical: HashMap<Arch, (Arch, f64)>,
+    /// Results of [`LookUp::same_network`], because searches propose the same architectures again and again and canonical forms take long.
+    same: Mutex<HashMap<Arch, Option<(Arch, f64)>>>,
 }
+
+/// The number of results that are kept.
+const KEPT: usize = 1 << 16;
 
 impl LookUp {
     pub(crate) fn new(table: BenchmarkTable, space: &dyn SearchSpace) -> Result<Self, PadaError> {
@@ -25,7 +31,7 @@ impl LookUp {
             let network = space.canonical(arch, Equivalence::OwnWeights)?;
             canonical.entry(network).or_insert_with(|| (arch.clone(), accuracy));
         }
-        Ok(Self { table, canonical })
+        Ok(Self { table, canonical, same: Mutex::default() })
     }
 
     /// Reads the table that a command names.
@@ -68,10 +74,7 @@ impl LookUp {
     pub(crate) fn accuracy(&self, arch: &Arch, space: &dyn SearchSpace) -> Result<Option<f64>, PadaError> {
         match self.table.accuracy(arch) {
             Some(accuracy) => Ok(Some(accuracy)),
-            None => {
-                let network = space.canonical(arch, Equivalence::OwnWeights)?;
-                Ok(self.canonical.get(&network).map(|(_, accuracy)| *accuracy))
-            }
+            None => Ok(self.same_network(arch, space)?.map(|(_, accuracy)| accuracy)),
         }
     }
 
@@ -82,8 +85,23 @@ impl LookUp {
         if self.table.accuracy(&shared).is_some() {
             return Ok(shared);
         }
-        let network = space.canonical(&shared, Equivalence::OwnWeights)?;
-        Ok(self.canonical.get(&network).map_or(shared, |(row, _)| row.clone()))
+        Ok(self.same_network(&shared, space)?.map_or(shared, |(row, _)| row))
+    }
+
+    /// Returns the architecture of the table with the network of an architecture, and its accuracy in percent.
+    fn same_network(&self, arch: &Arch, space: &dyn SearchSpace) -> Result<Option<(Arch, f64)>, SpaceError> {
+        let same = || self.same.lock().expect("no thread panics with it");
+        if let Some(known) = same().get(arch) {
+            return Ok(known.clone());
+        }
+        let network = space.canonical(arch, Equivalence::OwnWeights)?;
+        let found = self.canonical.get(&network).cloned();
+        let mut kept = same();
+        if kept.len() == KEPT {
+            kept.clear();
+        }
+        kept.insert(arch.clone(), found.clone());
+        Ok(found)
     }
 
     /// Returns the highest accuracy of the table, in percent.

@@ -79,7 +79,7 @@ impl ScoreCache {
 }
 
 /// Checks that the folder has scores of this subject. A folder without a subject gets this one.
-fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
+pub(crate) fn check_subject(path: &Path, subject: &Subject) -> Result<(), PadaError> {
     let other = |what| Err(PadaError::OtherScores { path: path.into(), what });
     let Some(text) = read_if_there(path)? else {
         return write_durably(path, &subject.to_json()).map_err(not_written);
