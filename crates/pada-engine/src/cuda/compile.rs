@@ -1,7 +1,7 @@
 //! Compiles the kernels with NVRTC.
 #![allow(unsafe_code, reason = "calls of NVRTC")]
 
-use std::ffi::CString;
+use std::ffi::{CString, c_char};
 
 use cudarc::nvrtc::{result as nvrtc, sys};
 use pada_exec::Precision;
@@ -132,7 +132,7 @@ impl Program {
     fn log(&self) -> String {
         // SAFETY: the program is destroyed only when it is dropped.
         let log = unsafe { nvrtc::get_program_log(self.0) }.unwrap_or_default();
-        let log: Vec<u8> = log.into_iter().map(i8::cast_unsigned).take_while(|&b| b != 0).collect();
+        let log: Vec<u8> = log.into_iter().map(byte).take_while(|&b| b != 0).collect();
         String::from_utf8_lossy(&log).trim().to_owned()
     }
 
@@ -142,7 +142,7 @@ impl Program {
             // SAFETY: the program is compiled and not yet destroyed.
             let ptx =
                 unsafe { nvrtc::get_ptx(self.0) }.map_err(|error| call_error("nvrtcGetPTX", error.0))?;
-            return Ok(ptx.into_iter().map(i8::cast_unsigned).collect());
+            return Ok(ptx.into_iter().map(byte).collect());
         }
         // SAFETY: as above; the place lives until the call returns.
         checked("nvrtcGetCUBINSize", unsafe { sys::nvrtcGetCUBINSize(self.0, &mut len) })?;
@@ -158,6 +158,11 @@ impl Drop for Program {
         // SAFETY: nothing uses the program any more. An error of this call does not matter.
         let _ = unsafe { nvrtc::destroy_program(self.0) };
     }
+}
+
+/// Returns a character of C as a byte. It is signed on x86-64 and unsigned on ARM.
+fn byte(c: c_char) -> u8 {
+    u8::from_ne_bytes(c.to_ne_bytes())
 }
 
 fn checked(call: &'static str, code: sys::nvrtcResult) -> Result<(), CudaError> {
