@@ -5,14 +5,13 @@ use std::time::Duration;
 use numpy::{PyArray1, ToPyArray};
 use pada::data::{Damaged, Photographs};
 use pada::dist::ProcessGroup;
-use pada::graph::{Lower, is_exported_module, module_file};
-use pada::trainer::write_durably;
+use pada::graph::Lower;
 use pada::zero_cost::Score;
 use pada::{
-    Config, ConfigError, Device, Existing, ExportJob, ExportWeights, FusePart, PadaError, RankArchs,
-    Recalibration, RetrainConfig, Run, RunConfig, RunFolder, RunReader, ScoreJob, SearchCost, SearchJob,
-    SearchLimits, SearchResult, Session, SpaceName, StatisticsFrom, SupernetConfig, TableScores, TrainedRun,
-    check_new_file, check_output, run_folders, search_method, search_run, search_table, write_page,
+    Config, ConfigError, Device, Existing, ExportFiles, ExportFormat, ExportJob, ExportWeights, FusePart,
+    PadaError, RankArchs, Recalibration, RetrainConfig, Run, RunConfig, RunFolder, RunReader, ScoreJob,
+    SearchCost, SearchJob, SearchLimits, SearchResult, Session, SpaceName, StatisticsFrom, SupernetConfig,
+    TableScores, TrainedRun, check_output, run_folders, search_method, search_run, search_table, write_page,
     zero_cost_scores,
 };
 use pyo3::prelude::*;
@@ -41,7 +40,7 @@ pub(crate) fn set_threads(threads: usize) -> PyResult<()> {
     })
 }
 
-/// Where and with what a call computes, as the Python part of the package passes it.
+/// The device and the folders of a call, as the Python part of the package passes them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
@@ -92,7 +91,7 @@ struct NewRun {
     out: Option<PathBuf>,
 }
 
-/// What errors about a config from Python name as its file.
+/// The name of a config from Python in errors, which name the file of another config.
 const OWN_CONFIG: &str = "the config";
 
 impl NewRun {
@@ -314,49 +313,31 @@ pub(crate) fn export(
     folder: PathBuf,
     arch: Option<String>,
     file: PathBuf,
-    format: &str,
+    format: Option<&str>,
     overwrite: bool,
     recalibrate: Option<NonZeroUsize>,
     place: &str,
 ) -> PyResult<String> {
     let place: Place = from_json("the session", place)?;
-    let module = module_file(&file);
-    let endings: &'static [&'static str] = match format {
-        "onnx" => &["onnx"],
-        "safetensors" => &["safetensors"],
-        "pytorch" => &["pt", "pth"],
-        _ => {
-            let text = format!("{format:?} is not a format; use onnx, safetensors or pytorch");
-            return Err(invalid(&text));
+    let format = match format {
+        None => ExportFormat::of(&file).map_err(raised)?,
+        Some("onnx") => ExportFormat::Onnx,
+        Some("safetensors") => ExportFormat::Safetensors,
+        Some("pytorch") => ExportFormat::Pytorch,
+        Some(other) => {
+            return Err(invalid(&format!("{other:?} is not a format; use onnx, safetensors or pytorch")));
         }
     };
-    let files: &[&Path] = if format == "pytorch" { &[&file, &module] } else { &[&file] };
-    if format == "pytorch" && std::fs::read(&module).is_ok_and(|bytes| !is_exported_module(&bytes)) {
-        let text =
-            format!("{} was not written by an export, and is kept; choose another name", module.display());
-        return Err(invalid(&text));
-    }
+    let existing = if overwrite { Existing::Replace } else { Existing::Refuse };
     let about = compute(py, None, |_| {
-        check_output(&file, endings, &[&folder])?;
-        for file in files {
-            check_new_file(file, if overwrite { Existing::Replace } else { Existing::Refuse })?;
-        }
+        let files = ExportFiles::new(&file, format, &[&folder], existing)?;
         let statistics = StatisticsFrom::Score(recalibrate.map(Recalibration::over));
         let job = ExportJob { weights: ExportWeights::Run(folder.clone()), arch, statistics };
         let net = pada::export(&job, &place.session()?)?;
-        let bytes = match format {
-            "onnx" => net.to_onnx()?,
-            "safetensors" => net.to_safetensors(),
-            _ => {
-                let (state_dict, source) = net.to_pytorch();
-                write_durably(&module, source.as_bytes())?;
-                state_dict
-            }
-        };
-        write_durably(&file, &bytes)?;
+        files.write(&net)?;
         let (cost, input) = (net.cost(), net.frozen.input());
         Ok(json!({
-            "files": files,
+            "files": files.paths().collect::<Vec<_>>(),
             "arch": net.about["arch"],
             "params": cost.params,
             "macs": cost.macs,

@@ -336,7 +336,7 @@ pub(crate) fn identity(
     }
 }
 
-/// What is left to do for a request.
+/// The work that a request still needs.
 pub(crate) enum Open {
     /// Nothing: the outcome is known.
     Answered(Outcome),
@@ -349,7 +349,7 @@ pub(crate) enum Open {
     Full {
         /// The architecture without dead edges.
         arch: Arch,
-        /// Its identity, by which the history knows it.
+        /// The architecture by which the history knows it.
         same: Arch,
     },
 }

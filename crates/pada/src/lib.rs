@@ -34,7 +34,8 @@ pub use eval::zero_cost::ZeroCost;
 pub use experiment::run::Run;
 pub use experiment::{Dataset, Experiment};
 pub use export::{
-    Existing, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, check_new_file, export, read_exported,
+    Existing, ExportFiles, ExportFormat, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, export,
+    read_exported,
 };
 #[cfg(feature = "candle")]
 pub use pada_candle as candle;

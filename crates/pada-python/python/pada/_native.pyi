@@ -185,7 +185,7 @@ def export(
     folder: _Path,
     arch: Optional[str],
     file: _Path,
-    format: str,
+    format: Optional[str],
     overwrite: bool,
     recalibrate: Optional[int],
     place: str,

@@ -35,6 +35,11 @@ def _without_none(table: Mapping[str, Any]) -> Dict[str, Any]:
     }
 
 
+def _text(arch: ArchLike) -> str:
+    """Returns the text of an architecture; a text may have any form that the space knows."""
+    return arch if isinstance(arch, str) else str(Arch(arch))
+
+
 def _start(
     config: ConfigLike,
     set: Optional[Mapping[str, Any]],
@@ -101,7 +106,7 @@ def retrain(
 
     ``arch`` may be the name of a published network of darts or proxyless, and may be left out if the config has it.
     """
-    text = "" if arch is None else arch if isinstance(arch, str) else str(Arch(arch))
+    text = "" if arch is None else _text(arch)
     return _start(config, set, seed, text, out, _place(data_dir, device, checkpoint_every), progress)
 
 
@@ -210,7 +215,7 @@ class Run:
         One architecture, a text or a :class:`pada.Arch`, stands for a list of one.
         """
         archs = [archs] if isinstance(archs, (str, Arch)) else archs
-        texts = [arch if isinstance(arch, str) else str(Arch(arch)) for arch in archs]
+        texts = [_text(arch) for arch in archs]
         return _native.evaluate(self.folder, texts, _place(data_dir, device))
 
     def search(
@@ -272,9 +277,7 @@ class Run:
         the batch norms. ``arch`` is ``None`` for a retrained network.
         """
         file = Path(file).expanduser()
-        endings = {".onnx": "onnx", ".safetensors": "safetensors", ".pt": "pytorch", ".pth": "pytorch"}
-        format = format or endings.get(file.suffix.lower(), "onnx")
-        text = arch if arch is None or isinstance(arch, str) else str(Arch(arch))
+        text = None if arch is None else _text(arch)
         place = _place(data_dir, device)
         about: Dict[str, Any] = json.loads(
             _native.export(self.folder, text, file, format, overwrite, recalibrate, place)

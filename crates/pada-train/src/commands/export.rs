@@ -1,13 +1,12 @@
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
+use pada::graph::Lower;
 use pada::graph::onnx::{BATCH, INPUT, OUTPUT};
-use pada::graph::{Lower, is_exported_module, module_file};
-use pada::trainer::write_durably;
 use pada::{
-    ConfigError, Existing, ExportJob, ExportWeights, PadaError, Recalibration, StatisticsFrom,
-    check_new_file, check_output, export,
+    ConfigError, Existing, ExportFiles, ExportFormat, ExportJob, ExportWeights, PadaError, Recalibration,
+    StatisticsFrom, export,
 };
 use serde_json::json;
 
@@ -33,7 +32,7 @@ pub(crate) struct Args {
     image_size: Option<NonZeroUsize>,
     /// Output format; by default that of the ending of --out.
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    format: Option<ExportFormat>,
     /// Output file.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -51,34 +50,6 @@ pub(crate) struct Args {
     compute: ComputeArgs,
     #[command(flatten)]
     common: Common,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    /// ONNX, opset 17
-    Onnx,
-    /// Weights by name, and metadata from which the network can be rebuilt
-    Safetensors,
-    /// A state dict of PyTorch, .pt, and beside it a .py file with a module that loads it. Its name can be imported: my_net.py for my-net.pt
-    Pytorch,
-}
-
-impl Format {
-    const ALL: [Self; 3] = [Self::Onnx, Self::Safetensors, Self::Pytorch];
-
-    fn endings(self) -> &'static [&'static str] {
-        match self {
-            Self::Onnx => &["onnx"],
-            Self::Safetensors => &["safetensors"],
-            Self::Pytorch => &["pt", "pth"],
-        }
-    }
-
-    /// Returns the format with the ending of a file name.
-    fn of(path: &Path) -> Option<Self> {
-        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-        Self::ALL.into_iter().find(|format| format.endings().contains(&ending.as_str()))
-    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -121,29 +92,9 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let format = match (args.format, Format::of(&args.out)) {
-        (Some(format), _) | (None, Some(format)) => format,
-        (None, None) if args.out.extension().is_none() => Format::Onnx,
-        (None, None) => {
-            let (path, endings) = (args.out.clone(), &["onnx", "safetensors", "pt", "pth"]);
-            return Err(PadaError::WrongEnding { path, endings }.into());
-        }
-    };
-    check_output(&args.out, format.endings(), &[&args.weights])?;
-    let module = module_file(&args.out);
-    let files: &[&Path] =
-        if matches!(format, Format::Pytorch) { &[&args.out, &module] } else { &[&args.out] };
-    // A file of Python beside the weights is replaced only if it is an exported module.
-    let is_exported = || std::fs::read(&module).is_ok_and(|bytes| is_exported_module(&bytes));
-    if matches!(format, Format::Pytorch) && module.exists() && !is_exported() {
-        let (key, value) = ("--out", args.out.display().to_string());
-        let range =
-            "another name, because the file of Python with this name was not written by `pada export`";
-        return Err(PadaError::from(ConfigError::Range { key, value, range }).into());
-    }
-    for file in files {
-        check_new_file(file, if args.overwrite { Existing::Replace } else { Existing::Refuse })?;
-    }
+    let format = args.format.map_or_else(|| ExportFormat::of(&args.out), Ok)?;
+    let existing = if args.overwrite { Existing::Replace } else { Existing::Refuse };
+    let files = ExportFiles::new(&args.out, format, &[&args.weights], existing)?;
     let session = args.common.session()?;
     let images = args.recalibrate.map(Recalibration::over);
     let job = ExportJob {
@@ -165,21 +116,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             );
         }
     }
-    let bytes = match format {
-        Format::Onnx => net.to_onnx()?,
-        Format::Safetensors => net.to_safetensors(),
-        Format::Pytorch => {
-            let (state_dict, source) = net.to_pytorch();
-            write_durably(&module, source.as_bytes()).map_err(PadaError::from)?;
-            state_dict
-        }
-    };
-    write_durably(&args.out, &bytes).map_err(PadaError::from)?;
+    let size = files.write(&net)?;
     let (cost, input) = (net.cost(), net.frozen.input());
     let classes = net.frozen.graph().output().shape.channels;
-    let (size, stored, out) = (bytes.len(), net.stored(), args.out.display());
+    let (stored, out) = (net.stored(), args.out.display());
     say!("{arch}: {} parameters, {} MACs; {stored} numbers, {size} bytes in {out}", cost.params, cost.macs);
-    if let [_, module] = files {
+    if let Some(module) = files.module() {
         say!("module     {}", module.display());
         if module.file_stem() != args.out.file_stem() {
             note!(
@@ -201,7 +143,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             "{}",
             json!({
                 "file": args.out,
-                "bytes": bytes.len(),
+                "bytes": size,
                 "arch": arch,
                 "inputs": value(INPUT, json!([BATCH, input.channels, input.height, input.width])),
                 "outputs": value(OUTPUT, json!([BATCH, classes])),

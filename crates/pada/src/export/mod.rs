@@ -1,6 +1,7 @@
 //! Export of one architecture as a model file.
 
 mod exported;
+mod files;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use pada_trainer::{Calibration, NotFinite, TrainError, check_writable, image_sha
 
 pub use self::exported::{ExportedNet, read_exported};
 use self::exported::{MACS, PARAMS};
+pub use self::files::{ExportFiles, ExportFormat};
 use self::source::Source;
 use crate::config::{ComputeConfig, Recalibration, SupernetConfig};
 use crate::error::PadaError;
@@ -133,7 +135,7 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
 ///
 /// # Errors
 /// Returns [`PadaError::FileExists`] if the file exists and must not be replaced, and [`PadaError::Write`] if it cannot be written.
-pub fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
+fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
     if existing == Existing::Refuse && path.exists() {
         return Err(PadaError::FileExists { path: path.into() });
     }
