@@ -224,16 +224,12 @@ pub fn rank_weights(
         zero_cost: vec![],
         images: ZERO_COST_IMAGES,
     });
-    let subject = Subject {
-        space: space.name().to_owned(),
-        weights: weights_sha256(&opened.executor.read(State::Weights)),
-        chosen_by: String::new(),
-        images: opened.scoring.images.sha256(),
-        batch: job.weights.batch,
-        recalibration: job.weights.recalibrate.map(|r| [r.images, r.batch]),
-        compute: job.weights.compute,
+    let open = |folder: &PathBuf| {
+        let (scoring, executor) = (&opened.scoring, opened.executor.as_ref());
+        let WeightsFile { recalibrate, compute, .. } = job.weights;
+        let subject = Subject::of(scoring, executor, String::new(), recalibrate, compute);
+        Part::of_subject(folder, &subject, place)
     };
-    let open = |folder: &PathBuf| Part::of_subject(folder, &subject, place);
     let mut part = job.part.as_ref().map(open).transpose()?;
     let trainable = opened.trainable.clone();
     let fusion = plan.map(|plan| (plan, &trainable));

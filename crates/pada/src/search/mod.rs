@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use pada_data::Dataset;
-use pada_exec::{Executor, State};
 use pada_metrics::{Fusion, fuse};
 pub use pada_search::SearchMethod;
 use pada_search::rand::Rng;
 use pada_search::{Evaluated, InvalidSetting, Objective, Search, SearchError, Searcher, pareto_front};
 use pada_space::{Arch, SearchSpace, SubSpace};
-use pada_trainer::{EvalSet, Known, Observer, RngStream, Scorer, TrainError, weights_sha256};
+use pada_trainer::{EvalSet, Known, Observer, RngStream, Scorer, TrainError};
 use pada_zerocost::Score;
 
 use crate::config::{
@@ -28,7 +27,6 @@ use crate::config::{
 use crate::error::PadaError;
 use crate::eval::arch_files::write_table;
 use crate::eval::fusion::Untrained;
-use crate::eval::ranking::images_record;
 use crate::eval::score_log::ScoreLog;
 use crate::eval::weights_file::WeightsFile;
 use crate::eval::zero_cost::of_parts;
@@ -291,20 +289,6 @@ struct About<'a> {
     truth: Option<LookUp>,
 }
 
-impl About<'_> {
-    fn subject(&self, scoring: &Scoring, executor: &dyn Executor) -> Subject {
-        Subject {
-            space: scoring.network.space.name().to_owned(),
-            weights: weights_sha256(&executor.read(State::Weights)),
-            chosen_by: self.identity.clone(),
-            images: images_record(&scoring.images).sha256,
-            batch: scoring.batch,
-            recalibration: self.recalibrate.map(|r| [r.images, r.batch]),
-            compute: self.compute,
-        }
-    }
-}
-
 fn search(
     job: &SearchJob,
     SearchImages { selection: scoring, on_test_images, test }: SearchImages<'_>,
@@ -325,7 +309,8 @@ fn search(
         return Err(ConfigError::Range { key, value, range }.into());
     }
     let costs = Costs::read(job, &scoring.network)?;
-    let subject = about.subject(scoring, weights.executor);
+    let (identity, recalibrate) = (about.identity, about.recalibrate);
+    let subject = Subject::of(scoring, weights.executor, identity, recalibrate, about.compute);
     weights.executor.deferred_error().map_err(TrainError::from)?;
     let (cache, known) = ScoreCache::open(&job.out, &subject, images.len(), space)?;
     let mut fused = about.fused;

@@ -1,15 +1,17 @@
 use std::fs::File;
 use std::path::Path;
 
+use pada_exec::{Executor, State};
 use pada_space::SearchSpace;
-use pada_trainer::{ArchScore, write_durably};
+use pada_trainer::{ArchScore, weights_sha256, write_durably};
 use serde::{Deserialize, Serialize};
 
-use crate::config::ComputeConfig;
+use crate::config::{ComputeConfig, Recalibration};
 use crate::error::PadaError;
 use crate::eval::arch_files::{not_written, read_if_there};
 use crate::eval::line_file::LineFile;
 use crate::run::folder::lock;
+use crate::run::scoring::Scoring;
 
 const SCORES: &str = "scores.csv";
 /// Name of the file that describes what the scores of a folder depend on.
@@ -36,6 +38,26 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
+    /// Computes what scores of a supernet depend on. `chosen_by` are the settings of the training, if they determine which weights an architecture
+    /// has.
+    pub(crate) fn of(
+        scoring: &Scoring,
+        executor: &dyn Executor,
+        chosen_by: String,
+        recalibrate: Option<Recalibration>,
+        compute: ComputeConfig,
+    ) -> Self {
+        Self {
+            space: scoring.network.space.name().to_owned(),
+            weights: weights_sha256(&executor.read(State::Weights)),
+            chosen_by,
+            images: scoring.images.sha256(),
+            batch: scoring.batch,
+            recalibration: recalibrate.map(|r| [r.images, r.batch]),
+            compute,
+        }
+    }
+
     pub(crate) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("a subject has string keys only")
     }
