@@ -28,9 +28,9 @@ pub struct CloseConfig {
 
 /// CLOSE: curriculum learning on the extent of weight sharing.
 ///
-/// Weights are stored in blocks. A block has one set of weights for every operation of every cell, and a gate assigns each edge of a path
-/// to a block. Training starts with one block, so all edges of a cell share their convolutions. At fixed epochs another block opens as a
-/// copy of the most recent one.
+/// Weights are stored in blocks. A block has one set of weights for every operation of every layer, and a gate assigns each edge of a path
+/// to a block. Training starts with one block, so all edges of a layer share their convolutions. At fixed epochs another block opens as a
+/// copy of the most recent one. In a reduction cell of DARTS, the edges with stride 2 and the edges with stride 1 have sets of their own.
 ///
 /// One SGD step updates blocks, gate, stem, reductions and classifier, and one norm clips their gradients: the norm over the blocks, the
 /// gate, and all tensors that belong to no operation. Whether the paper includes the gate in this norm is not verified. If the learning
@@ -77,10 +77,12 @@ impl CloseState {
 }
 
 impl Close {
-    /// Creates the rule at the start of a run, with one block. The block is initialised with the weights of position 0 of each cell.
+    /// Creates the rule at the start of a run, with one block. The block is initialised with the weights of the first edge of each group of
+    /// edges that share it.
     ///
     /// # Panics
-    /// Panics if the positions of a cell do not have the same operations with weights of the same shapes.
+    /// Panics if `layout` is not that of a supernet of the space of `cell`: the edges of a group do not have the same operations with weights
+    /// of the same shapes.
     pub fn new(
         config: CloseConfig,
         cell: CellShape,
@@ -88,7 +90,7 @@ impl Close {
         weights: &[f32],
         rng: &mut dyn Rng,
     ) -> Self {
-        let blocks = Blocks::new(cell.edges.len(), layout, weights);
+        let blocks = Blocks::new(&cell, layout, weights);
         let gate = Gate::new(config.gate, cell, config.openings.len(), rng);
         Self { config, blocks, gate, restarts: false }
     }
@@ -116,11 +118,11 @@ impl TrainRule for Close {
         let mut passes = Vec::new();
         for path in ctx.paths.next_paths(ctx.path_rng) {
             let choice = self.gate.draw(&path, self.blocks.open(), ctx.rule_rng);
-            self.blocks.place(&path, &choice.blocks, ctx.executor);
+            self.blocks.place(&choice.edges, &choice.blocks, ctx.executor);
             let weight = ctx.paths.loss_weight(&path)?;
             let graph = ctx.net.lower(&path)?.simplified();
             passes.push(ctx.pass_graph(path, &graph, weight, batch)?);
-            let by_block = self.blocks.take(&choice.blocks, &graph.weights(), ctx.executor);
+            let by_block = self.blocks.take(&choice.edges, &choice.blocks, &graph.weights(), ctx.executor);
             self.gate.backward(&choice, &by_block, &mut gate_gradient);
         }
         let norms = ctx.executor.gradient_norms();
@@ -169,8 +171,9 @@ impl TrainRule for Close {
     }
 
     fn place_weights(&mut self, arch: &Arch, executor: &mut dyn Executor) -> Result<Vec<u8>, TrainError> {
-        let blocks = self.gate.best(arch, self.blocks.open());
-        self.blocks.place(arch, &blocks, executor);
+        let edges = self.gate.edges(arch);
+        let blocks = self.gate.best(&edges, self.blocks.open());
+        self.blocks.place(&edges, &blocks, executor);
         Ok(blocks.into_iter().map(|block| block as u8).collect())
     }
 

@@ -3,11 +3,12 @@ use std::ops::Range;
 
 use pada_exec::{Executor, SgdStep, State, UnusedWeights};
 use pada_graph::{WeightId, WeightLayout};
-use pada_space::Arch;
 use serde::{Deserialize, Serialize};
 
-/// The GLOW blocks of CLOSE. A block has one set of weights for every cell and every operation with weights; an edge that is assigned to
-/// the block uses this set. The executor has a slot for each cell, edge and operation. The blocks of a path are written into its slots
+use super::close_gate::{CellEdge, CellShape};
+
+/// The GLOW blocks of CLOSE. A block has one set of weights for every layer, every group of edges and every operation with weights; an edge
+/// that is assigned to the block uses this set. The executor has a slot for each layer, edge and operation. The blocks of a path are written into its slots
 /// before a pass, and the gradients are read from the slots after the pass.
 #[derive(Clone, Debug)]
 pub(super) struct Blocks {
@@ -25,40 +26,52 @@ pub(super) struct Blocks {
     gathered: BTreeMap<WeightId, Vec<f32>>,
 }
 
-/// A weight tensor of an operation of a cell. All edges of the cell share it.
+/// A weight tensor of an operation in a layer. All edges of a group share it.
 #[derive(Clone, Debug)]
 struct Shared {
     op: usize,
-    /// `[E]`, the slot of each edge.
-    slots: Vec<WeightId>,
+    /// The slot of each edge, by the decision of the edge.
+    slots: BTreeMap<usize, WeightId>,
     /// Range of the tensor within a block.
     range: Range<usize>,
 }
 
+impl Shared {
+    /// Returns the slots of the edges that use this tensor, with their positions in `edges`.
+    fn slots_of<'a>(&'a self, edges: &'a [CellEdge]) -> impl Iterator<Item = (usize, WeightId)> + 'a {
+        let of_op = edges.iter().enumerate().filter(|(_, edge)| edge.op == self.op);
+        of_op.filter_map(|(e, edge)| Some((e, *self.slots.get(&edge.decision)?)))
+    }
+}
+
 impl Blocks {
-    /// Creates one block, with the initial weights of position 0 of each cell.
+    /// Creates one block, with the initial weights of the first edge of each group.
     ///
     /// # Panics
-    /// Panics if the positions of a cell do not have the same operations with weights of the same shapes.
-    pub(super) fn new(positions: usize, layout: &WeightLayout, weights: &[f32]) -> Self {
-        // (cell, operation, index of its tensor): one slot for each position, in the order of the layout.
-        let mut slots: BTreeMap<(usize, usize, usize), Vec<WeightId>> = BTreeMap::new();
+    /// Panics if the edges of a group do not have the same operations with weights of the same shapes.
+    pub(super) fn new(cell: &CellShape, layout: &WeightLayout, weights: &[f32]) -> Self {
+        // (layer, group, operation, index of its tensor): a slot for each edge.
+        let mut slots: BTreeMap<(usize, usize, usize, usize), BTreeMap<usize, WeightId>> = BTreeMap::new();
         let mut tensors: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
         for (id, spec) in layout.iter() {
             let Some(owner) = &spec.owner else { continue };
             let nth = tensors.entry((owner.cell, owner.op, owner.position)).or_insert(0);
-            let of_all_edges = slots.entry((owner.cell, owner.op, *nth)).or_default();
-            assert_eq!(of_all_edges.len(), owner.position, "the positions of a cell are in order");
-            of_all_edges.push(id);
+            let of_all_edges =
+                slots.entry((owner.cell, cell.group(owner.position), owner.op, *nth)).or_default();
+            of_all_edges.insert(owner.position, id);
             *nth += 1;
         }
         let (mut shared, mut block) = (Vec::new(), Vec::new());
-        for ((_, op, _), slots) in slots {
-            assert_eq!(slots.len(), positions, "all positions of a cell have the same operations");
-            let shape = &layout.spec(slots[0]).shape;
-            assert!(slots.iter().all(|&id| layout.spec(id).shape == *shape), "of the same shapes");
+        let mut edges: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+        for ((layer, group, op, _), slots) in slots {
+            let decisions: Vec<usize> = slots.keys().copied().collect();
+            let of_group = edges.entry((layer, group)).or_insert_with(|| decisions.clone());
+            assert_eq!(decisions, *of_group, "all edges of a group have the same operations");
+            let first = slots[&decisions[0]];
+            let shape = &layout.spec(first).shape;
+            assert!(slots.values().all(|&id| layout.spec(id).shape == *shape), "of the same shapes");
             let start = block.len();
-            block.extend_from_slice(&weights[layout.range(slots[0])]);
+            block.extend_from_slice(&weights[layout.range(first)]);
             shared.push(Shared { op, slots, range: start..block.len() });
         }
         let numel = block.len();
@@ -110,15 +123,13 @@ impl Blocks {
         self.gathered.clear();
     }
 
-    /// Writes the assigned blocks, `[E]`, into the slots of an architecture.
-    pub(super) fn place(&self, arch: &Arch, blocks: &[usize], executor: &mut dyn Executor) {
+    /// Writes the assigned blocks, `[E]`, into the slots of the edges of an architecture.
+    pub(super) fn place(&self, edges: &[CellEdge], blocks: &[usize], executor: &mut dyn Executor) {
         let mut weights = executor.read(State::Weights);
         for shared in &self.shared {
-            for (position, &slot) in shared.slots.iter().enumerate() {
-                if usize::from(arch.choices()[position]) == shared.op {
-                    let block = &self.weights[blocks[position]];
-                    weights[executor.layout().range(slot)].copy_from_slice(&block[shared.range.clone()]);
-                }
+            for (e, slot) in shared.slots_of(edges) {
+                let block = &self.weights[blocks[e]];
+                weights[executor.layout().range(slot)].copy_from_slice(&block[shared.range.clone()]);
             }
         }
         executor.write(State::Weights, &weights);
@@ -127,16 +138,17 @@ impl Blocks {
     /// Adds the gradients of the slots that the last pass used to the assigned blocks. Returns the gradient of the assignment, `[E][G]`.
     ///
     /// If an edge computes with `Σ_k g_k · (weights of block k)`, then ∂L/∂g_k = ⟨gradient of the slot, weights of block k⟩, summed over
-    /// all cells.
+    /// all layers.
     pub(super) fn take(
         &mut self,
+        edges: &[CellEdge],
         blocks: &[usize],
         used: &[WeightId],
         executor: &dyn Executor,
     ) -> Vec<Vec<f64>> {
         let mut by_block = vec![vec![0.0; self.open()]; blocks.len()];
         for (i, shared) in self.shared.iter().enumerate() {
-            for (position, &slot) in shared.slots.iter().enumerate() {
+            for (e, slot) in shared.slots_of(edges) {
                 if used.binary_search(&slot).is_err() {
                     continue;
                 }
@@ -150,12 +162,11 @@ impl Blocks {
                 let range = shared.range.clone();
                 for (k, weights) in self.weights.iter().enumerate() {
                     let dot = |(g, w): (&f32, &f32)| f64::from(*g) * f64::from(*w);
-                    by_block[position][k] +=
-                        gradient.iter().zip(&weights[range.clone()]).map(dot).sum::<f64>();
+                    by_block[e][k] += gradient.iter().zip(&weights[range.clone()]).map(dot).sum::<f64>();
                 }
-                let sum = &mut self.gradient[blocks[position]][range];
+                let sum = &mut self.gradient[blocks[e]][range];
                 sum.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
-                self.touched[blocks[position]][i] = true;
+                self.touched[blocks[e]][i] = true;
             }
         }
         by_block
@@ -222,6 +233,7 @@ mod tests {
     use pada_graph::{Lower, Shape};
     use pada_models::init_weights;
     use pada_models::{Nb201Net, Norms};
+    use pada_space::Arch;
     use rand::RngExt;
 
     use super::*;
@@ -234,7 +246,8 @@ mod tests {
         let net = Nb201Net::new(2, 1, Shape::new(3, 8, 8), 4, Norms::Plain);
         let weights = init_weights(net.weights(), &mut rng);
         let mut executor = CandleExecutor::new(net.weights().clone(), weights.clone(), Precision::F64);
-        let mut blocks = Blocks::new(6, net.weights(), &weights);
+        let cell = CellShape::nb201();
+        let mut blocks = Blocks::new(&cell, net.weights(), &weights);
         blocks.grow();
         blocks.weights[1].iter_mut().for_each(|w| *w += rng.random_range(-0.3..0.3));
         let pixels: Vec<f32> = (0..8 * 3 * 64).map(|_| rng.random_range(-1.0..1.0)).collect();
@@ -243,10 +256,11 @@ mod tests {
 
         let (arch, assigned) = (Arch::new([3, 2, 3, 1, 2, 3]), [0, 1, 0, 1, 0, 1]);
         let graph = net.lower(&arch).unwrap();
-        blocks.place(&arch, &assigned, &mut executor);
+        let edges = cell.edges(&arch);
+        blocks.place(&edges, &assigned, &mut executor);
         let start = executor.read(State::Weights);
         executor.gradients(&graph, &batch, &LossSpec::default()).unwrap();
-        let by_block = blocks.take(&assigned, &graph.weights(), &executor);
+        let by_block = blocks.take(&edges, &assigned, &graph.weights(), &executor);
 
         // Small, as ReLUs bend the loss; not smaller, as weights are f32.
         const H: f32 = 1e-4;
@@ -256,7 +270,7 @@ mod tests {
                     let mut moved = start.clone();
                     for shared in blocks.shared.iter().filter(|shared| shared.op == usize::from(op)) {
                         let towards = &blocks.weights[block][shared.range.clone()];
-                        let slot = &mut moved[net.weights().range(shared.slots[position])];
+                        let slot = &mut moved[net.weights().range(shared.slots[&position])];
                         slot.iter_mut().zip(towards).for_each(|(w, t)| *w += by * t);
                     }
                     executor.write(State::Weights, &moved);

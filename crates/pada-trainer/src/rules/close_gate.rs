@@ -1,5 +1,7 @@
+use std::ops::Range;
+
 use pada_exec::SgdStep;
-use pada_space::Arch;
+use pada_space::{Arch, Darts, DartsCell, Nb201, Nb201Op};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
@@ -15,19 +17,90 @@ pub struct GateConfig {
     pub temperature: f64,
 }
 
-/// The cell whose edges a gate assigns to blocks. The edges are the positions of an architecture.
-#[derive(Clone, Copy, Debug)]
+/// An edge of a cell that an architecture keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CellEdge {
+    /// The decision that chooses the operation.
+    pub(super) decision: usize,
+    /// The nodes, counted over all cells, with `from < to`.
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) op: usize,
+}
+
+/// The cells whose edges the gate of [`super::Close`] assigns to blocks of weights.
+///
+/// A search space with several cells is one graph without edges between them, so that one gate with one set of layers serves all cells.
+#[derive(Clone, Debug)]
 pub struct CellShape {
-    /// `[E]`, edges as (from, to) with from < to. Node 0 is the input of the cell.
-    pub edges: &'static [(usize, usize)],
+    /// The number of nodes of all cells.
+    nodes: usize,
+    /// The nodes that are inputs of a cell. Their values are learned.
+    inputs: Vec<usize>,
     /// O, the number of operations.
-    pub n_ops: usize,
+    n_ops: usize,
+    /// Returns the E edges that an architecture keeps, ordered by target.
+    edges: fn(&Arch) -> Vec<CellEdge>,
+    /// Maps the decision of an edge to its group. The edges of a group share the blocks of a layer, so their operations have weights of the
+    /// same shapes.
+    group: fn(usize) -> usize,
+}
+
+impl CellShape {
+    /// Creates the shape of NAS-Bench-201: one cell, whose six edges share the blocks of each layer.
+    pub fn nb201() -> Self {
+        let edges = |arch: &Arch| {
+            let ops = arch.choices().iter().map(|&op| usize::from(op));
+            let edge = |(decision, (&(from, to), op))| CellEdge { decision, from, to, op };
+            Nb201::EDGES.iter().zip(ops).enumerate().map(edge).collect()
+        };
+        Self { nodes: 4, inputs: vec![0], n_ops: Nb201Op::ALL.len(), edges, group: |_| 0 }
+    }
+
+    /// Creates the shape of the DARTS space: a normal and a reduction cell, each with two input nodes, of which an architecture keeps eight
+    /// edges each. In a reduction cell, the edges from the input nodes have stride 2 and share blocks of their own.
+    ///
+    /// # Source
+    /// <https://github.com/walkerning/aw_nas>, `aw_nas/weights_manager/close_net.py` and `GCNFlowArchEmbedder` of
+    /// `aw_nas/evaluator/arch_network.py`: input nodes have a value for each cell, and the other parameters serve both cells.
+    pub fn darts() -> Self {
+        const NODES: usize = 6;
+        let edges = |arch: &Arch| {
+            let of = |cell: DartsCell| {
+                let first = cell as usize * NODES;
+                let edges = Darts::edges(arch, cell).expect("paths belong to the space");
+                edges.into_iter().map(move |edge| CellEdge {
+                    decision: edge.decision,
+                    from: first + edge.from,
+                    to: first + edge.to,
+                    op: edge.op as usize,
+                })
+            };
+            of(DartsCell::Normal).chain(of(DartsCell::Reduce)).collect()
+        };
+        let group = |decision: usize| {
+            let halves =
+                |to| (0..2).any(|from| Darts::edge_decision(DartsCell::Reduce, from, to) == Some(decision));
+            usize::from((2..NODES).any(halves))
+        };
+        Self { nodes: 2 * NODES, inputs: vec![0, 1, NODES, NODES + 1], n_ops: 8, edges, group }
+    }
+
+    /// Returns the edges that an architecture keeps, ordered by target.
+    pub(super) fn edges(&self, arch: &Arch) -> Vec<CellEdge> {
+        (self.edges)(arch)
+    }
+
+    /// Returns the group of the edge whose operation a decision chooses.
+    pub(super) fn group(&self, decision: usize) -> usize {
+        (self.group)(decision)
+    }
 }
 
 /// The gate of CLOSE. It assigns each edge of an architecture to a block of weights.
 ///
 /// A message along an edge is `σ(A·o) ⊙ (W·h_from)`, where o is the embedding of its operation. The value of a node is `tanh(Σ messages)`,
-/// and the value of the input node is learned. A hidden layer with tanh computes the score of each block for an edge from the embeddings of
+/// and the values of input nodes are learned. A hidden layer with tanh computes the score of each block for an edge from the embeddings of
 /// its source node, target node and operation.
 ///
 /// # Source
@@ -37,20 +110,21 @@ pub struct CellShape {
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     cell: CellShape,
-    nodes: usize,
     d: usize,
     temperature: f64,
     attention: Linear,
     message: Linear,
     first: Linear,
     last: Linear,
-    /// Embeddings of the operations, the input node, and then the layers.
+    /// Embeddings of the operations, the input nodes, and then the layers.
     params: Vec<f64>,
     momentum: Vec<f64>,
 }
 
 /// The blocks of the edges of an architecture, with the values that the backward pass needs.
 pub(super) struct Choice {
+    /// `[E]`, the edges that the architecture keeps.
+    pub(super) edges: Vec<CellEdge>,
     /// `[E]`, the block of each edge.
     pub(super) blocks: Vec<usize>,
     /// `[E][G]`, the softmax over the open blocks that replaces the choice in the backward pass.
@@ -59,7 +133,6 @@ pub(super) struct Choice {
 }
 
 struct Trace {
-    ops: Vec<usize>,
     /// `[nodes][D]`
     nodes: Vec<Vec<f64>>,
     /// `[E][D]`, σ(A·o) and W·h.
@@ -77,7 +150,7 @@ impl Gate {
     /// PyTorch.
     pub(super) fn new(config: GateConfig, cell: CellShape, blocks: usize, rng: &mut dyn Rng) -> Self {
         let d = config.embedding;
-        let mut len = (cell.n_ops + 1) * d;
+        let mut len = (cell.n_ops + cell.inputs.len()) * d;
         let mut layer = |inputs, outputs| {
             let layer = Linear { start: len, inputs, outputs };
             len += layer.len();
@@ -91,45 +164,48 @@ impl Gate {
             let bound = 1.0 / (layer.inputs as f64).sqrt();
             params[layer.start..][..layer.len()].iter_mut().for_each(|p| *p *= bound);
         }
-        let nodes = cell.edges.iter().map(|&(_, to)| to + 1).max().unwrap_or(1);
         let (temperature, momentum) = (config.temperature, vec![0.0; len]);
-        Self { cell, nodes, d, temperature, attention, message, first, last, params, momentum }
+        Self { cell, d, temperature, attention, message, first, last, params, momentum }
+    }
+
+    /// Returns the range of the parameters that hold the value of an input node, or `None` for another node.
+    fn input(&self, node: usize) -> Option<Range<usize>> {
+        let input = self.cell.inputs.iter().position(|&input| input == node)?;
+        let start = (self.cell.n_ops + input) * self.d;
+        Some(start..start + self.d)
     }
 
     /// Computes the scores of all blocks, open or not, `[E][G]`.
-    fn scores(&self, arch: &Arch) -> Trace {
+    fn scores(&self, edges: &[CellEdge]) -> Trace {
         let (p, d) = (&self.params, self.d);
-        let ops: Vec<usize> = arch.choices().iter().map(|&op| usize::from(op)).collect();
         let embedding = |op: usize| &p[op * d..(op + 1) * d];
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-        let attention: Vec<Vec<f64>> = ops
+        let attention: Vec<Vec<f64>> = edges
             .iter()
-            .map(|&op| self.attention.apply(p, embedding(op)).into_iter().map(sigmoid).collect())
+            .map(|edge| self.attention.apply(p, embedding(edge.op)).into_iter().map(sigmoid).collect())
             .collect();
-        let mut messages = vec![vec![]; ops.len()];
-        let mut nodes = vec![embedding(self.cell.n_ops).to_vec()];
-        for node in 1..self.nodes {
+        let mut messages = vec![vec![]; edges.len()];
+        let mut nodes: Vec<Vec<f64>> = Vec::with_capacity(self.cell.nodes);
+        for node in 0..self.cell.nodes {
+            if let Some(value) = self.input(node) {
+                nodes.push(p[value].to_vec());
+                continue;
+            }
             let mut sum = vec![0.0; d];
-            for (e, &(from, _)) in self.edges_to(node) {
-                messages[e] = self.message.apply(p, &nodes[from]);
+            for (e, edge) in edges_to(edges, node) {
+                messages[e] = self.message.apply(p, &nodes[edge.from]);
                 for ((s, a), m) in sum.iter_mut().zip(&attention[e]).zip(&messages[e]) {
                     *s += a * m;
                 }
             }
             nodes.push(sum.into_iter().map(f64::tanh).collect());
         }
-        let input = |(&(from, to), &op): (&(usize, usize), &usize)| {
-            [&nodes[from], &nodes[to], embedding(op)].concat()
-        };
-        let inputs: Vec<Vec<f64>> = self.cell.edges.iter().zip(&ops).map(input).collect();
+        let input = |edge: &CellEdge| [&nodes[edge.from], &nodes[edge.to], embedding(edge.op)].concat();
+        let inputs: Vec<Vec<f64>> = edges.iter().map(input).collect();
         let hidden: Vec<Vec<f64>> =
             inputs.iter().map(|x| self.first.apply(p, x).into_iter().map(f64::tanh).collect()).collect();
         let logits = hidden.iter().map(|x| self.last.apply(p, x)).collect();
-        Trace { ops, nodes, attention, messages, inputs, hidden, logits }
-    }
-
-    fn edges_to(&self, node: usize) -> impl Iterator<Item = (usize, &(usize, usize))> {
-        self.cell.edges.iter().enumerate().filter(move |(_, edge)| edge.1 == node)
+        Trace { nodes, attention, messages, inputs, hidden, logits }
     }
 
     /// Chooses a block for each edge in training: the one with the largest score plus Gumbel noise among the first `open`.
@@ -139,25 +215,31 @@ impl Gate {
             // A draw of exactly 0 would give infinite noise.
             -exponential.max(f64::MIN_POSITIVE).ln()
         };
-        let noise = self.cell.edges.iter().map(|_| (0..open).map(|_| gumbel()).collect()).collect::<Vec<_>>();
-        self.choose(arch, &noise)
+        let edges = self.cell.edges(arch);
+        let noise = edges.iter().map(|_| (0..open).map(|_| gumbel()).collect()).collect::<Vec<_>>();
+        self.choose(edges, &noise)
     }
 
     /// Chooses blocks with the given noise, `[E][G]` for G open blocks.
-    fn choose(&self, arch: &Arch, noise: &[Vec<f64>]) -> Choice {
-        let trace = self.scores(arch);
+    fn choose(&self, edges: Vec<CellEdge>, noise: &[Vec<f64>]) -> Choice {
+        let trace = self.scores(&edges);
         let noisy = |(scores, noise): (&Vec<f64>, &Vec<f64>)| -> Vec<f64> {
             scores.iter().zip(noise).map(|(s, n)| s + n).collect()
         };
         let noisy: Vec<Vec<f64>> = trace.logits.iter().zip(noise).map(noisy).collect();
         let blocks = noisy.iter().map(|scores| argmax(scores)).collect();
         let soft = noisy.iter().map(|scores| softmax(scores, self.temperature)).collect();
-        Choice { blocks, soft, trace }
+        Choice { edges, blocks, soft, trace }
+    }
+
+    /// Returns the edges that an architecture keeps.
+    pub(super) fn edges(&self, arch: &Arch) -> Vec<CellEdge> {
+        self.cell.edges(arch)
     }
 
     /// Chooses a block for each edge in evaluation, `[E]`: the one with the largest score among the first `open`.
-    pub(super) fn best(&self, arch: &Arch, open: usize) -> Vec<usize> {
-        self.scores(arch).logits.iter().map(|scores| argmax(&scores[..open])).collect()
+    pub(super) fn best(&self, edges: &[CellEdge], open: usize) -> Vec<usize> {
+        self.scores(edges).logits.iter().map(|scores| argmax(&scores[..open])).collect()
     }
 
     /// Returns the number of parameters.
@@ -169,8 +251,8 @@ impl Gate {
     /// through the softmax instead (a straight-through estimator).
     pub(super) fn backward(&self, choice: &Choice, by_block: &[Vec<f64>], gradient: &mut [f64]) {
         let (p, d, t) = (&self.params, self.d, &choice.trace);
-        let mut d_nodes = vec![vec![0.0; d]; self.nodes];
-        for (e, &(from, to)) in self.cell.edges.iter().enumerate() {
+        let mut d_nodes = vec![vec![0.0; d]; self.cell.nodes];
+        for (e, &CellEdge { from, to, op, .. }) in choice.edges.iter().enumerate() {
             let soft = &choice.soft[e];
             let mean: f64 = soft.iter().zip(&by_block[e]).map(|(s, g)| s * g).sum();
             // Blocks that are not open do not occur in the softmax.
@@ -184,13 +266,17 @@ impl Gate {
             let d_input = self.first.backward(p, &t.inputs[e], &d_hidden, gradient);
             add(&mut d_nodes[from], &d_input[..d]);
             add(&mut d_nodes[to], &d_input[d..2 * d]);
-            add(&mut gradient[t.ops[e] * d..][..d], &d_input[2 * d..]);
+            add(&mut gradient[op * d..][..d], &d_input[2 * d..]);
         }
-        for node in (1..self.nodes).rev() {
+        for node in (0..self.cell.nodes).rev() {
+            if let Some(value) = self.input(node) {
+                add(&mut gradient[value], &d_nodes[node]);
+                continue;
+            }
             let d_sum: Vec<f64> =
                 d_nodes[node].iter().zip(&t.nodes[node]).map(|(dh, h)| dh * (1.0 - h * h)).collect();
-            for (e, &(from, _)) in self.edges_to(node) {
-                let (attention, op) = (&t.attention[e], t.ops[e]);
+            for (e, &CellEdge { from, op, .. }) in edges_to(&choice.edges, node) {
+                let attention = &t.attention[e];
                 let d_message: Vec<f64> = d_sum.iter().zip(attention).map(|(ds, a)| ds * a).collect();
                 let d_attention = d_sum.iter().zip(&t.messages[e]).zip(attention);
                 let d_attention: Vec<f64> = d_attention.map(|((ds, m), a)| ds * m * a * (1.0 - a)).collect();
@@ -200,7 +286,6 @@ impl Gate {
                 add(&mut gradient[op * d..][..d], &d_op);
             }
         }
-        add(&mut gradient[self.cell.n_ops * d..][..d], &d_nodes[0]);
     }
 
     /// Updates the parameters with an SGD step.
@@ -249,7 +334,7 @@ impl Gate {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct GateState {
-    /// The parameters: embeddings of the operations, the input node, and the layers.
+    /// The parameters: embeddings of the operations, the input nodes, and the layers.
     pub params: Vec<f64>,
     /// SGD momentum of each parameter.
     pub momentum: Vec<f64>,
@@ -293,6 +378,10 @@ impl Linear {
     }
 }
 
+fn edges_to(edges: &[CellEdge], node: usize) -> impl Iterator<Item = (usize, &CellEdge)> {
+    edges.iter().enumerate().filter(move |(_, edge)| edge.to == node)
+}
+
 fn add(to: &mut [f64], values: &[f64]) {
     to.iter_mut().zip(values).for_each(|(t, v)| *t += v);
 }
@@ -312,38 +401,41 @@ fn softmax(scores: &[f64], temperature: f64) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use pada_space::Nb201;
+    use pada_space::SubSpace;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
-    const CELL: CellShape = CellShape { edges: &Nb201::EDGES, n_ops: 5 };
-
-    fn gate() -> Gate {
+    fn gate(cell: CellShape) -> Gate {
         let config = GateConfig { embedding: 4, hidden: 6, temperature: 1.5 };
-        Gate::new(config, CELL, 3, &mut ChaCha8Rng::seed_from_u64(1))
+        Gate::new(config, cell, 3, &mut ChaCha8Rng::seed_from_u64(1))
     }
 
-    fn arch() -> Arch {
-        Arch::new([3, 0, 2, 3, 4, 1])
+    /// A shape and an architecture of each search space.
+    fn cells() -> [(CellShape, Arch); 2] {
+        let genotype = SubSpace::full(&Darts).sample(&mut ChaCha8Rng::seed_from_u64(5));
+        [(CellShape::nb201(), Arch::new([3, 0, 2, 3, 4, 1])), (CellShape::darts(), genotype)]
     }
 
     /// `[E][G]`
-    fn numbers(seed: u64, blocks: usize) -> Vec<Vec<f64>> {
+    fn numbers(seed: u64, edges: &[CellEdge], blocks: usize) -> Vec<Vec<f64>> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        (0..6).map(|_| (0..blocks).map(|_| rng.random_range(-2.0..2.0)).collect()).collect()
+        edges.iter().map(|_| (0..blocks).map(|_| rng.random_range(-2.0..2.0)).collect()).collect()
     }
 
     /// Compares with finite differences of Σ c · softmax: the straight-through gradient is its exact gradient.
     #[test]
     fn the_gradient_is_that_of_the_soft_choice() {
-        for open in [1, 2, 3] {
-            let (gate, noise, c) = (gate(), numbers(2, open), numbers(3, open));
+        for ((cell, arch), open) in
+            cells().into_iter().flat_map(|cell| [1, 2, 3].map(|open| (cell.clone(), open)))
+        {
+            let (gate, edges) = (gate(cell.clone()), cell.edges(&arch));
+            let (noise, c) = (numbers(2, &edges, open), numbers(3, &edges, open));
             let mut gradient = vec![0.0; gate.len()];
-            gate.backward(&gate.choose(&arch(), &noise), &c, &mut gradient);
+            gate.backward(&gate.choose(edges.clone(), &noise), &c, &mut gradient);
             let soft = |gate: &Gate| {
-                let choice = gate.choose(&arch(), &noise);
+                let choice = gate.choose(edges.clone(), &noise);
                 choice.soft.iter().flatten().zip(c.iter().flatten()).map(|(s, c)| s * c).sum::<f64>()
             };
             const H: f64 = 1e-5;
@@ -363,25 +455,48 @@ mod tests {
 
     #[test]
     fn closed_blocks_are_never_chosen_and_evaluation_does_not_draw() {
-        let (gate, mut rng) = (gate(), ChaCha8Rng::seed_from_u64(0));
-        for open in 1..=3 {
-            let mut seen = [0; 3];
-            for _ in 0..200 {
-                gate.draw(&arch(), open, &mut rng).blocks.iter().for_each(|&b| seen[b] += 1);
+        for (cell, arch) in cells() {
+            let (edges, gate, mut rng) = (cell.edges(&arch), gate(cell), ChaCha8Rng::seed_from_u64(0));
+            for open in 1..=3 {
+                let mut seen = [0; 3];
+                for _ in 0..200 {
+                    gate.draw(&arch, open, &mut rng).blocks.iter().for_each(|&b| seen[b] += 1);
+                }
+                assert!((0..3).all(|b| (seen[b] > 0) == (b < open)), "{open}: {seen:?}");
+                let best = gate.best(&edges, open);
+                assert!(best == gate.best(&edges, open) && best.iter().all(|&b| b < open));
             }
-            assert!((0..3).all(|b| (seen[b] > 0) == (b < open)), "{open}: {seen:?}");
-            let best = gate.best(&arch(), open);
-            assert!(best == gate.best(&arch(), open) && best.iter().all(|&b| b < open));
         }
     }
 
     #[test]
     fn a_block_that_opens_scores_as_the_one_before_it_and_its_own_start() {
-        let (before, mut after) = (gate(), gate());
-        after.open(2);
-        let (old, new) = (before.scores(&arch()).logits, after.scores(&arch()).logits);
-        for (old, new) in old.iter().zip(new) {
-            assert!((new[2] - (old[1] + old[2])).abs() < 1e-12 && new[..2] == old[..2]);
+        for (cell, arch) in cells() {
+            let (edges, before) = (cell.edges(&arch), gate(cell));
+            let mut after = before.clone();
+            after.open(2);
+            let (old, new) = (before.scores(&edges).logits, after.scores(&edges).logits);
+            for (old, new) in old.iter().zip(new) {
+                assert!((new[2] - (old[1] + old[2])).abs() < 1e-12 && new[..2] == old[..2]);
+            }
         }
+    }
+
+    /// The two cells of DARTS have nodes of their own: another operation in one changes no score of the other.
+    #[test]
+    fn the_cells_of_darts_do_not_see_each_other() {
+        let [_, (cell, arch)] = cells();
+        let gate = gate(cell.clone());
+        let mut other = arch.choices().to_vec();
+        let edges = cell.edges(&arch);
+        assert_eq!(edges.len(), 16);
+        let (normal, reduce) = edges.split_at(8);
+        assert!(normal.iter().all(|edge| edge.to < 6) && reduce.iter().all(|edge| edge.from >= 6));
+        let changed = reduce[0].decision;
+        other[changed] = (other[changed] + 1) % 8;
+        let scores = |arch: &Arch| gate.scores(&cell.edges(arch)).logits;
+        let (old, new) = (scores(&arch), scores(&Arch::new(other)));
+        assert_eq!(old[..8], new[..8]);
+        assert!(old[8..] != new[8..]);
     }
 }

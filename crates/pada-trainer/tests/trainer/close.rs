@@ -5,10 +5,10 @@ use pada_data::{DataLoader, InMemoryDataset};
 use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, State, UnusedWeights};
 use pada_graph::{Lower, Shape, WeightId};
 use pada_models::init_weights;
-use pada_models::{Nb201Net, Norms};
+use pada_models::{DartsNet, DartsSize, Nb201Net, Norms};
 use pada_report::EpochRecord;
 use pada_sampler::{PathSampler, SamplerError, SavedState, UniformData, UniformPaths};
-use pada_space::{Arch, Nb201, SearchSpace, SubSpace};
+use pada_space::{Arch, Darts, DartsCell, Nb201, SearchSpace, SubSpace};
 use pada_trainer::rules::{CellShape, Close, CloseConfig, CloseState, GateConfig};
 use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
@@ -42,8 +42,7 @@ fn executor_with(weights: &[f32]) -> CandleExecutor {
 fn close() -> Close {
     let gate = GateConfig { embedding: 8, hidden: 32, temperature: 5.0 };
     let config = CloseConfig { openings: vec![0.0, 0.2, 0.4, 0.6], restart: Some(0.4), gate };
-    let cell = CellShape { edges: &Nb201::EDGES, n_ops: 5 };
-    Close::new(config, cell, net().weights(), &weights(), &mut RngStream::RuleStart.stream(7))
+    Close::new(config, CellShape::nb201(), net().weights(), &weights(), &mut RngStream::RuleStart.stream(7))
 }
 
 fn trainer() -> Trainer {
@@ -103,6 +102,19 @@ fn step(
     clip_norm: f64,
     rng: &mut dyn rand::Rng,
 ) -> StepOutcome {
+    let paths = paths.iter().map(|text| arch(text)).collect();
+    step_of(&net(), rule, executor, paths, clip_norm, rng)
+}
+
+/// The same on any network.
+fn step_of(
+    net: &dyn Lower,
+    rule: &mut Close,
+    executor: &mut CandleExecutor,
+    paths: Vec<Arch>,
+    clip_norm: f64,
+    rng: &mut dyn rand::Rng,
+) -> StepOutcome {
     let sgd = SgdStep {
         lr: 0.5,
         momentum: 0.0,
@@ -114,8 +126,8 @@ fn step(
     };
     let mut ctx = StepContext {
         executor,
-        net: &net(),
-        paths: &mut Given(paths.iter().map(|text| arch(text)).collect()),
+        net,
+        paths: &mut Given(paths),
         path_rng: &mut RngStream::Paths.stream(0),
         rule_rng: rng,
         sgd,
@@ -386,4 +398,101 @@ fn the_loss_falls_with_any_number_of_blocks() {
         }
         assert!(losses[39] < 0.5 * losses[0], "{open}: {losses:?}");
     }
+}
+
+/// By hand: an edge of a DARTS cell shares the weights of the first edge of its layer with the same stride, and moves along the sum of the
+/// gradients of all edges that do.
+#[test]
+fn the_edges_of_a_darts_cell_share_blocks_by_stride() {
+    let size = DartsSize { channels: 2, layers: 3, input: net().input(), classes: 4, ..DartsSize::SEARCH };
+    let net = DartsNet::new(size, Norms::Plain);
+    let layout = net.weights().clone();
+    let weights = init_weights(&layout, &mut RngStream::Init.stream(7));
+    let executor = |weights| CandleExecutor::new(layout.clone(), weights, Precision::F32);
+    let gate = GateConfig { embedding: 8, hidden: 32, temperature: 5.0 };
+    let config = CloseConfig { openings: vec![0.0, 0.5], restart: None, gate };
+    let new = || {
+        Close::new(config.clone(), CellShape::darts(), &layout, &weights, &mut RngStream::RuleStart.stream(7))
+    };
+
+    // Skips, which have weights at stride 2 alone, and separable convolutions.
+    let ops = |n: usize| (0..n).map(|i| if i % 3 == 1 { 3 } else { 4 });
+    let arch = Arch::new(ops(14).chain([1, 4, 7]).chain(ops(14)).chain([2, 0, 9]).collect::<Vec<u8>>());
+    let halves = |decision| {
+        (2..6)
+            .any(|to| (0..2).any(|from| Darts::edge_decision(DartsCell::Reduce, from, to) == Some(decision)))
+    };
+    let active: Vec<usize> = [DartsCell::Normal, DartsCell::Reduce]
+        .into_iter()
+        .flat_map(|cell| Darts::edges(&arch, cell).unwrap())
+        .map(|edge| edge.decision)
+        .collect();
+    // (layer, stride, operation, index of the tensor): the slots of all edges.
+    let mut groups = std::collections::BTreeMap::<_, Vec<(usize, WeightId)>>::new();
+    let mut tensors = std::collections::BTreeMap::new();
+    for (id, spec) in layout.iter() {
+        let Some(owner) = &spec.owner else { continue };
+        let nth = tensors.entry((owner.cell, owner.position, owner.op)).or_insert(0);
+        let group = (owner.cell, halves(owner.position), owner.op, *nth);
+        groups.entry(group).or_default().push((owner.position, id));
+        *nth += 1;
+    }
+    let is_active = |position: usize, op: usize| {
+        active.contains(&position) && usize::from(arch.choices()[position]) == op
+    };
+
+    let (mut rule, mut by_hand) = (new(), executor(weights.clone()));
+    rule.place_weights(&arch, &mut by_hand).unwrap();
+    let placed = by_hand.read(State::Weights);
+    let graph = net.lower(&arch).unwrap();
+    with_batch(|batch| by_hand.gradients(&graph, batch, &LossSpec::default())).unwrap();
+    step_of(
+        &net,
+        &mut rule,
+        &mut executor(weights.clone()),
+        vec![arch.clone()],
+        f64::INFINITY,
+        &mut RngStream::Rule.stream(0),
+    );
+    let mut after = executor(weights.clone());
+    rule.place_weights(&arch, &mut after).unwrap();
+    let after = after.read(State::Weights);
+
+    let mut shared = 0;
+    for ((_, _, op, _), slots) in &groups {
+        let first = &weights[layout.range(slots[0].1)];
+        let used: Vec<_> = slots.iter().filter(|(position, _)| is_active(*position, *op)).collect();
+        let mut sum = vec![0.0; first.len()];
+        for (_, id) in &used {
+            sum.iter_mut().zip(by_hand.gradient(*id).iter()).for_each(|(sum, g)| *sum += f64::from(*g));
+        }
+        for (position, id) in &used {
+            assert_eq!(placed[layout.range(*id)], *first, "{position}");
+            for ((after, first), g) in after[layout.range(*id)].iter().zip(first).zip(&sum) {
+                let expected = f64::from(*first) - 0.5 * g;
+                assert!((f64::from(*after) - expected).abs() < 1e-5, "{position}: {after} {expected}");
+            }
+        }
+        shared += usize::from(used.len() > 1);
+    }
+    assert!(shared > 10, "{shared}");
+
+    // With two blocks, a state that was saved goes on with the same weights.
+    let steps = |rule: &mut Close, executor: &mut CandleExecutor, n: usize| {
+        let mut rng = RngStream::Rule.stream(1);
+        let losses =
+            (0..n).map(|_| step_of(&net, rule, executor, vec![arch.clone()], 0.5, &mut rng).paths[0].loss);
+        losses.collect::<Vec<_>>()
+    };
+    let (mut rule, mut executor_of_rule) = (new(), executor(weights.clone()));
+    rule.begin_epoch(1, 2);
+    let losses = steps(&mut rule, &mut executor_of_rule, 30);
+    assert!(losses[29] < 0.5 * losses[0], "{losses:?}");
+    let mut restored = new();
+    restored.restore(&rule.state()).unwrap();
+    let mut executor_of_restored = executor(executor_of_rule.read(State::Weights));
+    assert_eq!(
+        steps(&mut rule, &mut executor_of_rule, 2),
+        steps(&mut restored, &mut executor_of_restored, 2)
+    );
 }

@@ -1,4 +1,4 @@
-use pada_space::{Darts, NasBenchMacro, Nb201, Nb201Op, Proxyless, ProxylessWidths, SearchSpace};
+use pada_space::{Darts, NasBenchMacro, Nb201, Proxyless, ProxylessWidths, SearchSpace};
 use pada_trainer::rules::CellShape;
 use serde::{Deserialize, Serialize};
 
@@ -94,11 +94,12 @@ pub fn search_space(name: SpaceName) -> Box<dyn SearchSpace> {
 }
 
 impl SpaceName {
-    /// Returns the cell of the space, if all decisions are edges of one cell.
+    /// Returns the cells of the space, or `None` for a space of layers.
     pub(crate) fn cell(self) -> Option<CellShape> {
         match self {
-            Self::Nb201 => Some(CellShape { edges: &Nb201::EDGES, n_ops: Nb201Op::ALL.len() }),
-            Self::Darts | Self::Proxyless | Self::Macro => None,
+            Self::Nb201 => Some(CellShape::nb201()),
+            Self::Darts => Some(CellShape::darts()),
+            Self::Proxyless | Self::Macro => None,
         }
     }
 }

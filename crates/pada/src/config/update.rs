@@ -82,16 +82,8 @@ fn check_close(close: &CloseConfig, run: &RunConfig) -> Result<(), ConfigError> 
     let t = gate.temperature;
     check("update.gate.temperature", t, t > 0.0 && t.is_finite(), "positive")?;
     let cell = run.supernet.space.cell().is_some();
-    let range = match run.supernet.space {
-        SpaceName::Proxyless | SpaceName::Macro => {
-            "another rule in a space of layers: CLOSE lets the edges of a cell share blocks of weights, and layers have weights of different \
-             shapes"
-        }
-        SpaceName::Nb201 | SpaceName::Darts => {
-            "another rule unless the search space is nb201: the gate reads every edge of one cell, and a DARTS architecture has two cells \
-             whose nodes keep two edges each, for which this gate is not built"
-        }
-    };
+    let range = "another rule in a space of layers: CLOSE lets the edges of a cell share blocks of weights, and layers have weights of different \
+                 shapes";
     check("update.rule", "close", cell, range)?;
     let range = "left out if update.rule is \"close\": CLOSE reduces the sharing of one supernet with its blocks, and a sub-supernet would \
                  start without the blocks and the gate of the supernet that was split";
