@@ -610,8 +610,8 @@ fn refusals_name_the_reason_of_the_method() {
         ("darts", &magic, "the edges that its nodes do not keep"),
         ("proxyless", &magic, "would mix the statistics"),
         ("macro", &magic, "would mix the statistics"),
-        ("darts", &close, "two cells"),
         ("proxyless", &close, "weights of different shapes"),
+        ("macro", &close, "weights of different shapes"),
         ("darts", &connected, "no connection between"),
         ("nb201", &fair, "strict fairness"),
         ("nb201", &closed_split, "without the blocks and the gate"),
@@ -630,6 +630,9 @@ fn refusals_name_the_reason_of_the_method() {
     for sets in [&magic[..], &close[..], &connected[..]] {
         RunConfig::mini().with_all(sets).unwrap().check().unwrap();
     }
+    // The gate of CLOSE serves both cells of DARTS.
+    let darts = ["supernet.space=darts", "rank.truth=none", "rank.compare=[]", "rank.archs=random:3"];
+    RunConfig::mini().with_all(&darts).unwrap().with_all(&close).unwrap().check().unwrap();
     // PA&DA keeps one distribution over the operations that a sub-supernet has.
     RunConfig::mini().with(few_shot).unwrap().check().unwrap();
 }
