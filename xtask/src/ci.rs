@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -89,13 +90,20 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Ok(())
     })?;
     let (of_programs, of_libraries) = binaries.into_iter().partition::<Vec<_>, _>(starts_programs);
-    // Most tests have phases with one thread, so that two queues leave no processor idle.
+    // Most tests have phases with one thread, so that two queues leave no processor idle. Whoever ends first helps with the libraries.
+    let waiting = Mutex::new(of_libraries.iter());
+    let libraries = || {
+        // The threads of candle wait for each other in loops, which takes processors from other tests.
+        let environment = [&environment[..], &[(THREADS, "1".into())]].concat();
+        let next = || waiting.lock().expect("taking a test does not panic").next();
+        std::iter::from_fn(next).try_for_each(|binary| step(&binary.name(), || binary.run(&environment)))
+    };
     let [programs, libraries] = std::thread::scope(|scope| {
-        let libraries = scope.spawn(|| {
-            // The threads of candle wait for each other in loops, which takes processors from other tests.
-            let environment = [&environment[..], &[(THREADS, "1".into())]].concat();
-            of_libraries.iter().try_for_each(|binary| step(&binary.name(), || binary.run(&environment)))?;
-            step("examples in docs", || test_binaries::run_examples(&environment))
+        let libraries_and_examples = scope.spawn(|| {
+            step("examples in docs", || {
+                test_binaries::run_examples(&[&environment[..], &[(THREADS, "1".into())]].concat())
+            })?;
+            libraries()
         });
         let programs = || {
             of_programs.iter().try_for_each(|binary| step(&binary.name(), || binary.run(&environment)))?;
@@ -104,7 +112,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             if let Ok(venv) = &package {
                 step("Python package", || python_package::test(venv, &environment))?;
             }
-            // It comes last, because it replaces the program that the others start.
+            // It comes last of these, because it replaces the program that the others start.
             let Ok(environment) = &ranks else { return Ok(()) };
             let with_ranks = of_programs
                 .iter()
@@ -112,7 +120,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             let tests = with_ranks.context("pada-train has the tests `main`")?;
             step("several processes", || mpi::test(tests, environment))
         };
-        [programs(), libraries.join().expect("no step panics")]
+        [programs().and_then(|()| libraries()), libraries_and_examples.join().expect("no step panics")]
     });
     if let (Err(one), Err(other)) = (&programs, &libraries) {
         bail!("{one:#}\n{other:#}");

@@ -245,7 +245,7 @@ fn photographs(
 ) -> Result<ImageBatch, DataError> {
     let image = |(&index, &seed): (&u32, &u64)| {
         let photo = folder.photo(index)?;
-        Ok(photo.map(|photo| (index, augmented(&photo, folder, augment, seed))))
+        Ok(photo.map(|photo| (index, augmented(photo, folder, augment, seed))))
     };
     let images = indices.par_iter().zip(seeds).map(image).collect::<Result<Vec<_>, DataError>>()?;
     let mut batch = ImageBatch { pixels: Vec::new(), indices: Vec::new() };
@@ -257,7 +257,7 @@ fn photographs(
 }
 
 /// Augments and normalises a photograph, `[3, H, W]`.
-fn augmented(photo: &Photo, folder: &ImageFolder, augment: &Augment, seed: u64) -> Vec<f32> {
+fn augmented(photo: Photo, folder: &ImageFolder, augment: &Augment, seed: u64) -> Vec<f32> {
     let size = folder.size;
     let change = augment.draw_photo([photo.height, photo.width], size, seed);
     let mut photo = match change.crop {

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use zune_jpeg::JpegDecoder;
@@ -71,11 +71,12 @@ impl Photo {
     ///
     /// # Source
     /// Pillow's `resize(…, BILINEAR, box)`, which is antialiased when the picture shrinks.
-    pub(crate) fn resized(&self, crop: CropBox, height: usize, width: usize) -> Self {
+    pub(crate) fn resized(mut self, crop: CropBox, height: usize, width: usize) -> Self {
         const BYTES: &str = "as many bytes as pixels";
         let (h, w) = (self.height as u32, self.width as u32);
-        // The type of the pixels is named, because the code for all types takes several times as long to compile as this crate.
-        let from = TypedImageRef::<U8x3>::from_buffer(w, h, &self.rgb).expect(BYTES);
+        // One type for all images, because this code is compiled for every type of pixels, of the source and of the result, which takes
+        // several times as long as the rest of this crate.
+        let from = TypedImage::<U8x3>::from_buffer(w, h, &mut self.rgb).expect(BYTES);
         let mut rgb = vec![0; 3 * height * width];
         let mut to = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut rgb).expect(BYTES);
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
@@ -92,7 +93,7 @@ impl Photo {
     ///
     /// # Source
     /// torchvision's `Resize(256)`, `CenterCrop(224)`. DIFFERS: both are one step, so that nothing is rounded in between.
-    pub(crate) fn center_crop(&self, size: usize) -> Self {
+    pub(crate) fn center_crop(self, size: usize) -> Self {
         let side = self.height.min(self.width) as f64 * EVALUATED;
         let middle = |extent: usize| (extent as f64 - side) / 2.0;
         let crop = CropBox { top: middle(self.height), left: middle(self.width), height: side, width: side };
@@ -289,7 +290,7 @@ mod tests {
         let photo = file("colour.png");
         let side = 61.0 * 0.875;
         let crop = CropBox { top: (61.0 - side) / 2.0, left: (83.0 - side) / 2.0, height: side, width: side };
-        assert_eq!(photo.center_crop(32), photo.resized(crop, 32, 32));
+        assert_eq!(file("colour.png").center_crop(32), photo.resized(crop, 32, 32));
     }
 
     #[test]
