@@ -2,8 +2,8 @@ use std::borrow::Cow;
 
 use pada_dist::ProcessGroup;
 use pada_exec::{
-    Batch, BatchNormSync, ExecError, Executor, HostWeights, Images, Inspect, Inspected, Inspection, Logits,
-    LossSpec, Precision, SgdStep, State, StepStats,
+    Batch, BatchNormSync, Convolution, ExecError, Executor, HostWeights, Images, Inspect, Inspected,
+    Inspection, Logits, LossSpec, Precision, SgdStep, State, StepStats,
 };
 use pada_graph::{Graph, Op, WeightId, WeightLayout};
 
@@ -17,6 +17,8 @@ use crate::simd::Portable;
 use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 
 /// An [`Executor`] on the CPU that compiles a graph to a plan and runs it with its own vectorised kernels.
+///
+/// Convolutions with 3×3 taps and stride 1 are computed by Winograd's algorithm, see [`Convolution`].
 ///
 /// Results are bitwise equal for any number of threads. They are also bitwise equal for 1, 2, 4, 8, … processes, unless
 /// [`Engine::across`] was called with [`BatchNormSync::Local`].
@@ -90,15 +92,26 @@ impl Engine {
             Precision::F64 => (Isa::Portable, Numbers::F64(Memory::default()), ", f64"),
         };
         let name = format!("engine on the CPU, {isa}{detail}");
+        // f64 is there to check results with, and rounding is part of what is checked.
+        let convolution = if precision == Precision::F64 { Convolution::Direct } else { Convolution::Auto };
         Self {
             host: HostWeights::new(layout, weights),
             isa,
             name,
-            compiler: Compiler::default(),
+            compiler: Compiler::new(convolution),
             numbers,
             group: ProcessGroup::single(),
             norms: BatchNormSync::Sync,
         }
+    }
+
+    /// Selects the algorithm of convolutions. The default is [`Convolution::Auto`], and [`Convolution::Direct`] for [`Precision::F64`], which
+    /// always computes so.
+    pub fn with_convolution(mut self, convolution: Convolution) -> Self {
+        if !matches!(self.numbers, Numbers::F64(_)) {
+            self.compiler = Compiler::new(convolution);
+        }
+        self
     }
 
     /// Shares every training batch among the processes of a group.

@@ -42,6 +42,10 @@ pub(crate) struct Scratch<T, U> {
     pub(crate) gradient: Image<T, U>,
     /// Sums of one image, for statistics.
     pub(crate) sums: Aligned<T>,
+    /// Transformed tiles of one image.
+    pub(crate) tiles: Aligned<T>,
+    /// Transformed weight gradients of the current chunk and level.
+    pub(crate) tiled_sums: Aligned<T>,
 }
 
 /// A padded image as numbers and, if the precision has a different storage format for convolutions, as units.
@@ -60,6 +64,8 @@ pub(crate) struct Memory<T, U> {
     pub(crate) dense: Aligned<U>,
     /// Packed weights of depthwise convolutions.
     pub(crate) depthwise: Aligned<T>,
+    /// Transformed weights of dense convolutions that are computed in tiles.
+    pub(crate) tiled: Aligned<T>,
     /// Weight gradients of the current level, one list per chunk.
     pub(crate) sums: Aligned<T>,
     /// Weight gradients of all levels, summed over chunks.
@@ -72,7 +78,7 @@ pub(crate) struct Memory<T, U> {
 impl<T: Number, U: Unit> Memory<T, U> {
     /// Returns the size in bytes, without scratch memory.
     pub(crate) fn bytes(&self) -> usize {
-        let lists = [&self.arena, &self.sums, &self.total, &self.depthwise];
+        let lists = [&self.arena, &self.sums, &self.total, &self.depthwise, &self.tiled];
         lists.iter().map(|list| list.bytes()).sum::<usize>()
             + self.dense.bytes()
             + self.partial.len() * size_of::<f64>()

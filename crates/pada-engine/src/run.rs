@@ -208,8 +208,9 @@ impl<'a, V: Vector> Run<'a, V> {
         images: &'a Images<'a>,
         shard: &'a Shard<'a>,
     ) -> Self {
-        let Memory { dense, depthwise, .. } = memory;
-        weights::pack(plan, kernels, dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
+        let Memory { dense, depthwise, tiled, .. } = memory;
+        let (dense, depthwise) = (dense.get(plan.dense_len), depthwise.get(plan.depthwise_len));
+        weights::pack::<_, _, V>(plan, kernels, dense, depthwise, tiled.get(plan.tiled_len));
         let count = shard.chunks() * CHUNK;
         let watched = Watched {
             signs: vec![0; count * plan.signs_len],
@@ -296,14 +297,18 @@ impl<'a, V: Vector> Run<'a, V> {
         work: impl Fn(&Pass<'_, V>, &mut Place<'_, V::Elem>, &mut Scratch<V::Elem, V::Unit>) + Sync,
     ) {
         let (plan, images) = (self.plan, self.images.len());
-        let Memory { arena, dense, depthwise, sums, partial, pool, .. } = &mut *self.memory;
+        let Memory { arena, dense, depthwise, tiled, sums, partial, pool, .. } = &mut *self.memory;
         let count = images.div_ceil(CHUNK);
         let partial_len = plan.partial_len();
         partial.resize(count * partial_len, 0.0);
         let pass = Pass {
             plan,
             kernels: *kernels,
-            packed: Packed { dense: dense.get(plan.dense_len), depthwise: depthwise.get(plan.depthwise_len) },
+            packed: Packed {
+                dense: dense.get(plan.dense_len),
+                depthwise: depthwise.get(plan.depthwise_len),
+                tiled: tiled.get(plan.tiled_len),
+            },
             coefficients: &self.coefficients,
             images: self.images,
             shard: self.shard,
@@ -318,12 +323,14 @@ impl<'a, V: Vector> Run<'a, V> {
         let parts = parts.zip(sums).zip(partial).zip(signs).zip(products);
         parts.enumerate().for_each(|(chunk, ((((values, sums), partial), signs), products))| {
             sums.fill(V::Elem::ZERO);
+            let last = values.len() / plan.image_len.max(1) - 1;
             pool.with(|scratch| {
                 for (seen, values) in values.chunks_exact_mut(plan.image_len).enumerate() {
                     let image = chunk * CHUNK + seen;
                     let signs = &mut signs[seen * plan.signs_len..][..plan.signs_len];
                     let products = &mut products[seen * plan.products_len..][..plan.products_len];
-                    let mut place = Place { image, seen, values, partial, sums, signs, products };
+                    let is_last = seen == last;
+                    let mut place = Place { image, seen, is_last, values, partial, sums, signs, products };
                     work(&pass, &mut place, scratch);
                 }
             });

@@ -4,8 +4,9 @@ use pada_exec::HostWeights;
 use pada_graph::{WeightId, WeightLayout};
 use rayon::prelude::*;
 
+use crate::kernels::winograd::{POSITIONS, TAPS, TransformKernels};
 use crate::plan::{Connection, ConvOp, Kind, Op, Plan};
-use crate::simd::{Number, Unit};
+use crate::simd::{Number, Unit, Vector};
 
 /// Index computation for the weight of one convolution, `[C_out, C_in / groups, k, k]`.
 struct Places<'p> {
@@ -51,7 +52,7 @@ impl<'p> Places<'p> {
     /// Returns the index in the gradient sums, `[taps, C_in, C_out rounded up]`, or `[taps, C rounded up]` for depthwise convolutions.
     fn sum(&self, tap: usize, ci: usize, co: usize) -> usize {
         match self.conv.connection {
-            Connection::Dense => (tap * self.channels_in + ci) * self.stride_out + co,
+            Connection::Dense | Connection::Tiled => (tap * self.channels_in + ci) * self.stride_out + co,
             Connection::Depthwise => tap * self.stride_out + co,
         }
     }
@@ -66,6 +67,12 @@ impl<'p> Places<'p> {
         (tap * self.channels_out.div_ceil(per) + co / per) * self.stride_in + ci
     }
 
+    /// Returns the lengths of the transformed weights of the forward and of the backward kernel, in numbers.
+    fn transformed(&self) -> [usize; 2] {
+        [(self.channels_in, self.stride_out), (self.channels_out, self.stride_in)]
+            .map(|(read, stride)| POSITIONS * read * stride)
+    }
+
     /// Returns the lengths of the packed weights of the forward and of the backward kernel, in units.
     fn units(&self, per: usize) -> [usize; 2] {
         [(self.channels_in, self.stride_out), (self.channels_out, self.stride_in)]
@@ -74,7 +81,7 @@ impl<'p> Places<'p> {
 
     fn sums_len(&self) -> usize {
         match self.conv.connection {
-            Connection::Dense => self.taps() * self.channels_in * self.stride_out,
+            Connection::Dense | Connection::Tiled => self.taps() * self.channels_in * self.stride_out,
             Connection::Depthwise => self.taps() * self.stride_out,
         }
     }
@@ -87,6 +94,9 @@ pub(crate) struct Packed<'a, T, U> {
     pub(crate) dense: &'a [U],
     /// Weights of depthwise convolutions, `[taps, C rounded up]` each.
     pub(crate) depthwise: &'a [T],
+    /// Transformed weights of convolutions that are computed in tiles: for each one the copy of the forward kernel, `[36, C_in, C_out rounded
+    /// up]`, then the copy of the backward kernel, `[36, C_out, C_in rounded up]`.
+    pub(crate) tiled: &'a [T],
 }
 
 impl<'a, T, U: Unit> Packed<'a, T, U> {
@@ -94,6 +104,12 @@ impl<'a, T, U: Unit> Packed<'a, T, U> {
     pub(crate) fn dense(&self, plan: &Plan, op: &Op, conv: &ConvOp) -> (&'a [U], &'a [U]) {
         let [forward, backward] = Places::new(plan, op, conv).units(U::PER);
         self.dense[conv.packed..][..forward + backward].split_at(forward)
+    }
+
+    /// Returns the transformed weights of the forward and of the backward kernel.
+    pub(crate) fn tiled(&self, plan: &Plan, op: &Op, conv: &ConvOp) -> (&'a [T], &'a [T]) {
+        let [forward, backward] = Places::new(plan, op, conv).transformed();
+        self.tiled[conv.packed..][..forward + backward].split_at(forward)
     }
 
     pub(crate) fn depthwise(&self, plan: &Plan, op: &Op, conv: &ConvOp) -> &'a [T] {
@@ -133,17 +149,27 @@ pub(crate) fn packed_len(plan: &Plan, op: &Op, conv: &ConvOp) -> usize {
     match conv.connection {
         Connection::Dense => places.units(plan.per).iter().sum(),
         Connection::Depthwise => places.sums_len(),
+        Connection::Tiled => places.transformed().iter().sum(),
+    }
+}
+
+/// Returns the length of the transformed weight gradient of a convolution, `[36, C_in, C_out rounded up]`. 0 if it is not computed in tiles.
+pub(crate) fn tiled_sums(plan: &Plan, op: &Op, conv: &ConvOp) -> usize {
+    match conv.connection {
+        Connection::Tiled => Places::new(plan, op, conv).transformed()[0],
+        Connection::Dense | Connection::Depthwise => 0,
     }
 }
 
 /// Packs the weights of all convolutions of a plan.
-pub(crate) fn pack<T: Number, U: Unit>(
+pub(crate) fn pack<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>>(
     plan: &Plan,
     kernels: &Kernels<'_>,
     mut dense: &mut [U],
     depthwise: &mut [T],
+    mut tiled: &mut [T],
 ) {
-    let mut parts = Vec::new();
+    let (mut parts, mut tiled_parts) = (Vec::new(), Vec::new());
     for op in plan.ops.iter().rev() {
         let Kind::Conv(conv) = &op.kind else { continue };
         let (places, weight) = (Places::new(plan, op, conv), kernels.numbers(conv.conv.weight));
@@ -152,6 +178,11 @@ pub(crate) fn pack<T: Number, U: Unit>(
                 let (before, own) = dense.split_at_mut(conv.packed);
                 parts.push((places, weight, own));
                 dense = before;
+            }
+            Connection::Tiled => {
+                let (before, own) = tiled.split_at_mut(conv.packed);
+                tiled_parts.push((places, weight, own));
+                tiled = before;
             }
             Connection::Depthwise => {
                 let own = &mut depthwise[conv.packed..][..places.sums_len()];
@@ -168,6 +199,20 @@ pub(crate) fn pack<T: Number, U: Unit>(
             forward[places.forward(U::PER, tap, ci, co)].set(ci % U::PER, weight(place));
             backward[places.backward(U::PER, tap, ci, co)].set(co % U::PER, weight(place));
         });
+    });
+    tiled_parts.into_par_iter().for_each(|(places, weight, own)| {
+        let [forward, backward] = places.transformed();
+        let (own_forward, own_backward) = own.split_at_mut(forward);
+        let mut taps = [forward, backward].map(|len| vec![T::ZERO; len / POSITIONS * TAPS]);
+        places.for_each(|place, tap, ci, co| {
+            let weight = T::from_f64(weight(place));
+            taps[0][places.forward(1, tap, ci, co)] = weight;
+            // The gradient of an input pixel comes from the output pixels around it, in the opposite order of taps.
+            taps[1][places.backward(1, TAPS - 1 - tap, ci, co)] = weight;
+        });
+        for (taps, out) in taps.iter().zip([own_forward, &mut own_backward[..backward]]) {
+            V::dispatch(TransformKernels { taps, out });
+        }
     });
 }
 

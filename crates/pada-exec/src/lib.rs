@@ -15,7 +15,7 @@ pub use device_data::{
     upload_dataset,
 };
 pub use error::ExecError;
-pub use executor::{BatchNormSync, Executor, Precision, State, StepStats};
+pub use executor::{BatchNormSync, Convolution, Executor, Precision, State, StepStats};
 pub use images::{Images, Pixels};
 pub use inspect::{ChannelProducts, Inspect, Inspected, Inspection, NormVariances, Objective, Signs};
 pub use loss::{LossSpec, cross_entropy, cross_entropy_f64};

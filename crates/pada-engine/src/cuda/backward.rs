@@ -92,7 +92,7 @@ impl Step<'_> {
         let (window, kernel) = self.conv(conv, op.out);
         let (rows, taps) = (self.rows(y.shape), kernel.taps as usize);
         let height = match conv.connection {
-            Connection::Dense => taps * x.shape.channels,
+            Connection::Dense | Connection::Tiled => taps * x.shape.channels,
             Connection::Depthwise => taps,
         };
         let channels = StripChannels::fitting(x.stride.min(y.stride));
@@ -100,7 +100,9 @@ impl Step<'_> {
         let columns = Columns::fitting(y.stride);
         let across = match (strips, conv.connection) {
             (Some(_), _) => [x.shape.channels, y.stride].map(|width| width.div_ceil(channels.count())),
-            (None, Connection::Dense) => [height.div_ceil(TILE_ROWS), y.stride.div_ceil(columns.count())],
+            (None, Connection::Dense | Connection::Tiled) => {
+                [height.div_ceil(TILE_ROWS), y.stride.div_ceil(columns.count())]
+            }
             (None, Connection::Depthwise) => [y.stride.div_ceil(SIDE), taps],
         };
         let slabs = match strips {
@@ -142,7 +144,7 @@ impl Step<'_> {
         let args = AddWeightsArgs { partial, kernel, gradient, slabs, stride_out };
         let numbers = height * y.stride;
         match conv.connection {
-            Connection::Dense => {
+            Connection::Dense | Connection::Tiled => {
                 self.start(kernel::add_dense_weights, [numbers.div_ceil(ADDED), 1, 1], &args)
             }
             Connection::Depthwise => self.each(kernel::add_depthwise_weights, numbers, &args),

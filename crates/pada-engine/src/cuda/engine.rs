@@ -3,8 +3,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use pada_exec::{
-    Batch, ByteImages, CorrectCounts, DeviceData, DeviceDataset, ExecError, Executor, Images, Logits,
-    LossSpec, Pixels, Precision, SgdStep, State, StepStats,
+    Batch, ByteImages, Convolution, CorrectCounts, DeviceData, DeviceDataset, ExecError, Executor, Images,
+    Logits, LossSpec, Pixels, Precision, SgdStep, State, StepStats,
 };
 use pada_graph::{Graph, WeightId, WeightLayout};
 
@@ -100,7 +100,7 @@ impl CudaEngine {
         Ok(Self {
             name: format!("engine on {}{detail}", device.name()),
             real: real_bytes(precision),
-            compiler: Compiler::default(),
+            compiler: Compiler::new(Convolution::Direct),
             norms: vec![0.0; layout.len()],
             weights: Weights::new(device.as_ref(), layout, weights)?,
             memory: Memory::default(),

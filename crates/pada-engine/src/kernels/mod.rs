@@ -16,6 +16,7 @@ mod pad_input;
 mod pool;
 mod signs;
 mod weight_gradient;
+pub(crate) mod winograd;
 
 pub(crate) use combine::{Affine, Combine, PassThroughGrad};
 pub(crate) use conv::{ConvKernel, Mask, WriteMode};

@@ -1,5 +1,6 @@
 use super::{Direction, DropFactors, Pass, Place};
 use crate::geometry::Padded;
+use crate::kernels::winograd::{TiledConv, TiledGradient, TransformSums, scratch_len};
 use crate::kernels::{
     AvgPoolGradient, DepthwiseGradient, GateGradient, GatedGradient, GlobalPoolGradient, GradientSums,
     LinearInputGradient, LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad,
@@ -86,7 +87,9 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         );
         self.pad_input(conv, &all, scratch);
         let (x, gradient) = (&*scratch.input.numbers.get(lens[0]), &*scratch.gradient.numbers.get(lens[1]));
-        let stride = geometry.output.stride;
+        let (stride_in, stride) = (geometry.input.stride, geometry.output.stride);
+        let tiles_len =
+            scratch_len(stride_in, stride, V::LANES).max(scratch_len(stride, stride_in, V::LANES));
 
         if let Some(first) = op.products {
             let y = all.buffer(plan, op.out);
@@ -110,6 +113,26 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                     stride_out: stride,
                     sums,
                 }),
+                Connection::Tiled => {
+                    let len = weights::tiled_sums(plan, op, conv);
+                    let tiled_sums = scratch.tiled_sums.get(plan.tiled_sums_len);
+                    let tiled_sums = &mut tiled_sums[conv.tiled_sums..][..len];
+                    if place.seen == 0 {
+                        tiled_sums.fill(T::ZERO);
+                    }
+                    V::dispatch(TiledGradient {
+                        x,
+                        padded: geometry.input,
+                        channels_in: conv.run,
+                        gradient,
+                        gradient_padded: geometry.output,
+                        sums: tiled_sums,
+                        scratch: scratch.tiles.get(tiles_len),
+                    });
+                    if place.is_last {
+                        V::dispatch(TransformSums { sums: tiled_sums, gradient: sums });
+                    }
+                }
                 Connection::Depthwise => {
                     V::dispatch(DepthwiseGradient {
                         x,
@@ -131,20 +154,34 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let Some(target) = target else { return };
         let (_, high) = conv.source.act.bounds();
         let mask = (conv.source.act != Activation::None).then(|| Mask { x, high: T::from_f64(high) });
-        let direction = Direction::backward(geometry, mask, target.write_mode);
         let out = &mut place.values[self.range(backward_plan, target.gradient)];
-        let stride_in = geometry.input.stride;
+        let direction = |mask| Direction::backward(geometry, mask, target.write_mode);
         match conv.connection {
             Connection::Dense => {
                 Self::set_units(&mut scratch.gradient, lens[1]);
                 let (_, weights) = self.packed.dense(plan, op, conv);
                 let units = plan.buffers[op.out].shape.channels.div_ceil(U::PER);
                 let gradient = Self::units(&mut scratch.gradient, lens[1]);
-                Self::convolve(direction, [gradient, weights], [units, stride_in], out);
+                Self::convolve(direction(mask), [gradient, weights], [units, stride_in], out);
+            }
+            Connection::Tiled => {
+                let (_, weights) = self.packed.tiled(plan, op, conv);
+                V::dispatch(TiledConv {
+                    x: gradient,
+                    padded: geometry.output,
+                    weights,
+                    channels_in: plan.buffers[op.out].shape.channels,
+                    stride_out: stride_in,
+                    bias: None,
+                    out,
+                    write_mode: target.write_mode,
+                    mask: mask.map(|mask| (mask, geometry.input)),
+                    scratch: scratch.tiles.get(tiles_len),
+                });
             }
             Connection::Depthwise => {
                 let weights = self.packed.depthwise(plan, op, conv);
-                Self::convolve_depthwise(direction, [gradient, weights], stride_in, out);
+                Self::convolve_depthwise(direction(mask), [gradient, weights], stride_in, out);
             }
         }
     }

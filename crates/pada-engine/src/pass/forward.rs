@@ -1,4 +1,5 @@
 use super::{Direction, DropFactors, Pass, Place};
+use crate::kernels::winograd::{TiledConv, scratch_len};
 use crate::kernels::{
     AvgPool, Combine, Difference, Gate, GlobalPool, Linear, MaxPool, Moments, Signs, WriteMode, sigmoids,
 };
@@ -48,6 +49,22 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         let (weights, _) = self.packed.dense(plan, op, conv);
                         let x = Self::units(&mut scratch.input, len);
                         Self::convolve(direction, [x, weights], [conv.run.div_ceil(U::PER), stride], out);
+                    }
+                    Connection::Tiled => {
+                        let (weights, _) = self.packed.tiled(plan, op, conv);
+                        let padded = conv.geometry.input;
+                        V::dispatch(TiledConv {
+                            x: scratch.input.numbers.get(len),
+                            padded,
+                            weights,
+                            channels_in: plan.buffers[conv.source.buffer].shape.channels,
+                            stride_out: stride,
+                            bias: bias.as_deref(),
+                            out,
+                            write_mode: WriteMode::Store,
+                            mask: None,
+                            scratch: scratch.tiles.get(scratch_len(padded.stride, stride, V::LANES)),
+                        });
                     }
                     Connection::Depthwise => {
                         let (x, weights) =

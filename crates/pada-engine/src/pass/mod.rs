@@ -37,6 +37,8 @@ pub(crate) struct Place<'a, T> {
     pub(crate) image: usize,
     /// Number of images of its chunk that were computed before it.
     pub(crate) seen: usize,
+    /// True for the last image of its chunk.
+    pub(crate) is_last: bool,
     /// The memory of the image in the arena.
     pub(crate) values: &'a mut [T],
     /// Partial sums of statistics of its chunk.

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pada_exec::Convolution;
 use pada_graph::{Conv, Graph, Node, NodeId, Norm, Shape};
 
 use super::arena::lay_out;
@@ -10,7 +11,7 @@ use super::{
     NormId, NormSlot, Op, Plan, PoolKind, Source, Term, VALUE,
 };
 use crate::geometry::Geometry;
-use crate::kernels::Windows;
+use crate::kernels::{Windows, winograd};
 use crate::statistics::needs_batch;
 use crate::weights;
 
@@ -36,6 +37,7 @@ impl Compiler {
             builder;
         let wanted = mode.wanted();
         ops.sort_by_key(|op| op.level);
+        self.choose_tiles(machine, &buffers, &mut ops);
         self.set_geometries(&buffers, &mut ops);
         let mut norm_channels = 0;
         for (id, norm) in norms.iter_mut().enumerate() {
@@ -62,6 +64,8 @@ impl Compiler {
             per: machine.per,
             dense_len: 0,
             depthwise_len: 0,
+            tiled_len: 0,
+            tiled_sums_len: 0,
             backward: None,
             wanted,
             relus,
@@ -72,6 +76,22 @@ impl Compiler {
         set_places(&mut plan);
         lay_out(&mut plan);
         plan
+    }
+
+    /// Chooses the convolutions that are computed in tiles.
+    fn choose_tiles(&self, machine: Machine, buffers: &[Buffer], ops: &mut [Op]) {
+        if self.convolution == Convolution::Direct || machine.per > 1 {
+            return;
+        }
+        for op in ops.iter_mut() {
+            let out = buffers[op.out].shape;
+            if let Kind::Conv(op) = &mut op.kind
+                && op.connection == Connection::Dense
+                && winograd::suits(&op.conv, [buffers[op.source.buffer].shape, out])
+            {
+                op.connection = Connection::Tiled;
+            }
+        }
     }
 
     /// Computes the geometry of all convolutions.
@@ -119,20 +139,21 @@ impl Compiler {
 
 /// Assigns offsets to packed weights and gradient sums.
 fn set_places(plan: &mut Plan) {
-    let (mut level, mut sums) = (0, 0);
+    let (mut level, mut sums, mut tiled_sums) = (0, 0, 0);
     for i in 0..plan.ops.len() {
         let op = &plan.ops[i];
         if op.level != level {
-            (level, sums) = (op.level, 0);
+            (level, sums, tiled_sums) = (op.level, 0, 0);
         }
         // A value that only anchors read has no gradient, so its weights have no gradient sums.
         let reached = plan.backward.as_ref().is_some_and(|backward_plan| backward_plan.reaches(op.out));
         let trained = reached && plan.wanted.weights;
         let channels = plan.buffers[op.out].shape.channels;
         let has_products = plan.wanted.products && matches!(op.kind, Kind::Conv(_) | Kind::Linear { .. });
-        let mut packed = 0;
+        let (mut packed, mut transformed) = (0, 0);
         let sums_len = match &op.kind {
             Kind::Conv(conv) => {
+                transformed = weights::tiled_sums(plan, op, conv);
                 packed = weights::packed_len(plan, op, conv).next_multiple_of(ALIGN);
                 weights::weight_sums(plan, op, conv) + plan.buffers[op.out].stride
             }
@@ -152,9 +173,15 @@ fn set_places(plan: &mut Plan) {
             let total = match conv.connection {
                 Connection::Dense => &mut plan.dense_len,
                 Connection::Depthwise => &mut plan.depthwise_len,
+                Connection::Tiled => &mut plan.tiled_len,
             };
             conv.packed = *total;
             *total += packed;
+            if trained && conv.connection == Connection::Tiled {
+                conv.tiled_sums = tiled_sums;
+                tiled_sums += transformed;
+                plan.tiled_sums_len = plan.tiled_sums_len.max(tiled_sums);
+            }
         }
     }
 }
@@ -372,6 +399,7 @@ impl<'g> Builder<'g> {
             geometry: Default::default(),
             run: 0,
             packed: 0,
+            tiled_sums: 0,
         };
         self.emit(Kind::Conv(op), shape, self.stride(shape), &[source])
     }
@@ -416,7 +444,7 @@ mod tests {
             let net = MacroNet::new(Shape::new(3, 32, 32), 10, norms);
             let path = NasBenchMacro.parse("11111111").expect("eight digits");
             let graph = net.lower(&path).expect("images of the benchmark");
-            Compiler::default().compile(&graph, Machine { lanes: 8, per: 1 }, mode).levels
+            Compiler::new(Convolution::Direct).compile(&graph, Machine { lanes: 8, per: 1 }, mode).levels
         };
         assert_eq!(levels(Norms::Running, Mode::Forward), 1);
         let norms = 2 + 3 * 8;

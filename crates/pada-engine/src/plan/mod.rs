@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use backward::{Backward, GradientId, Target};
+use pada_exec::Convolution;
 use pada_graph::{Conv, Extent, Norm, Shape, WeightId};
 
 use crate::geometry::Geometry;
@@ -75,6 +76,8 @@ pub(crate) struct NormSlot {
 pub(crate) enum Connection {
     /// Each output channel reads all input channels. Grouped convolutions have zeros in their weights.
     Dense,
+    /// Dense, and computed in tiles by Winograd's algorithm.
+    Tiled,
     /// Each output channel reads one input channel.
     Depthwise,
 }
@@ -91,6 +94,8 @@ pub(crate) struct ConvOp {
     pub(crate) run: usize,
     /// Offset of its weights in the packed weights of its connection.
     pub(crate) packed: usize,
+    /// Offset of its transformed weight gradient in those of its level, if it is computed in tiles.
+    pub(crate) tiled_sums: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -256,6 +261,10 @@ pub(crate) struct Plan {
     pub(crate) dense_len: usize,
     /// Length of the packed weights of all depthwise convolutions, in numbers.
     pub(crate) depthwise_len: usize,
+    /// Length of the transformed weights of all convolutions that are computed in tiles, in numbers.
+    pub(crate) tiled_len: usize,
+    /// Length of the transformed weight gradients of the level with the most of them.
+    pub(crate) tiled_sums_len: usize,
     /// Stride of the widest buffer.
     pub(crate) widest: usize,
     pub(crate) backward: Option<Backward>,
@@ -333,7 +342,14 @@ pub(crate) struct Machine {
 }
 
 /// Compiles graphs to plans and caches the geometries of convolutions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Compiler {
     geometries: HashMap<GeometryKey, Arc<Geometry>>,
+    convolution: Convolution,
+}
+
+impl Compiler {
+    pub(crate) fn new(convolution: Convolution) -> Self {
+        Self { geometries: HashMap::new(), convolution }
+    }
 }

@@ -29,7 +29,7 @@ use std::time::Duration;
 use anyhow::Context;
 use pada::data::{Damaged, Photographs};
 use pada::dist::{DistError, ProcessGroup};
-use pada::exec::{BatchNormSync, Precision};
+use pada::exec::{BatchNormSync, Convolution, Precision};
 use pada::metrics::Fusion;
 use pada::space::Nb201Encoding;
 use pada::{
@@ -298,11 +298,15 @@ pub(crate) struct ComputeArgs {
     /// Floating-point precision.
     #[arg(long, value_enum, default_value = "f32")]
     precision: Precision,
+    /// Algorithm of the engine's convolutions on the CPU.
+    #[arg(long, value_enum, default_value = "auto")]
+    convolution: Convolution,
 }
 
 impl ComputeArgs {
     pub(crate) fn config(&self) -> ComputeConfig {
-        ComputeConfig { executor: self.executor, precision: self.precision, norms: BatchNormSync::default() }
+        let Self { executor, precision, convolution } = *self;
+        ComputeConfig { executor, precision, convolution, norms: BatchNormSync::default() }
     }
 }
 

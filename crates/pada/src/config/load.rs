@@ -13,7 +13,9 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::ConfigError;
-use super::schema::{Chosen, Key, KeyDefault, MOVED, REPLACED, RETRAIN_RUN, RUN, Schema, Section, either};
+use super::schema::{
+    Chosen, Key, KeyDefault, MISSING, MOVED, REPLACED, RETRAIN_RUN, RUN, Schema, Section, either,
+};
 
 /// The value that unsets a key.
 const NONE: &str = "none";
@@ -55,16 +57,18 @@ pub(super) struct Layers {
     entries: BTreeMap<String, Entry>,
     /// Keys of earlier versions with the key that their value moves to.
     moved: &'static [(&'static str, &'static str)],
+    /// What keys meant before they existed, where that is not their default, as TOML.
+    missing: &'static [(&'static str, &'static str)],
 }
 
 impl Layers {
     pub(super) fn new(schema: &'static Schema) -> Self {
-        Self { schema, entries: BTreeMap::new(), moved: &[] }
+        Self { schema, entries: BTreeMap::new(), moved: &[], missing: &[] }
     }
 
     /// Creates layers for the file of a run folder, which an earlier version may have written.
     pub(super) fn of_folder(schema: &'static Schema) -> Self {
-        Self { moved: MOVED, ..Self::new(schema) }
+        Self { moved: MOVED, missing: MISSING, ..Self::new(schema) }
     }
 
     /// Creates a layer from a config, with all its keys.
@@ -298,8 +302,10 @@ impl Layers {
                     continue;
                 }
                 let path = section.path(key.name);
+                let missing = self.missing.iter().find(|(key, _)| *key == path);
                 let value = match (self.entries.get(&path), key.default) {
                     (Some(entry), _) => Some(entry.value.clone()),
+                    (None, _) if let Some((_, text)) = missing => Some(value_of(text)),
                     (None, KeyDefault::Is(text) | KeyDefault::Unless(text)) => Some(value_of(text)),
                     (None, KeyDefault::By(of, _) | KeyDefault::ByUnless(of, _)) => of(&done).map(value_of),
                     (None, KeyDefault::Unset) => None,

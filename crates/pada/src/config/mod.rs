@@ -25,7 +25,7 @@ pub(crate) use load::nearest;
 pub use load::{ConfigPlace, in_home};
 use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
-use pada_exec::{BatchNormSync, Optimizer, Precision};
+use pada_exec::{BatchNormSync, Convolution, Optimizer, Precision};
 use pada_space::SearchSpace;
 use pada_trainer::{OptimizerName, Schedule, TrainConfig};
 pub(crate) use published::{PublishedNet, StandAloneArch, space_of};
@@ -123,6 +123,13 @@ impl RunConfig {
     /// Returns an error with file and line if the config is not valid.
     pub fn parse(text: &str, name: &Path) -> Result<Self, ConfigError> {
         let mut layers = Layers::new(&RUN);
+        layers.text(text, name)?;
+        layers.resolve()
+    }
+
+    /// Parses the config of a run folder, which an earlier version may have written.
+    fn parse_folder(text: &str, name: &Path) -> Result<Self, ConfigError> {
+        let mut layers = Layers::of_folder(&RUN);
         layers.text(text, name)?;
         layers.resolve()
     }
@@ -324,7 +331,7 @@ impl Config {
         if ["retrain", "network"].iter().any(|section| table.contains_key(*section)) {
             return RetrainConfig::parse_folder(text, name).map(Self::Retrain);
         }
-        RunConfig::parse(text, name).map(Self::Run)
+        RunConfig::parse_folder(text, name).map(Self::Run)
     }
 
     /// Returns the name of the run.
@@ -495,6 +502,10 @@ impl Config {
             }
             if let Some(compute) = sections.get_mut("compute").and_then(serde_json::Value::as_object_mut) {
                 compute.remove("norms");
+                // Versions without this key computed so.
+                if compute.get("convolution").is_some_and(|value| value == "direct") {
+                    compute.remove("convolution");
+                }
             }
         }
         json
@@ -662,6 +673,8 @@ pub struct ComputeConfig {
     pub executor: ExecutorName,
     /// Precision of the computation: `f32`; `bf16`, which is faster and less exact; `f64`, for checks.
     pub precision: Precision,
+    /// Algorithm of convolutions of the engine on the CPU.
+    pub convolution: Convolution,
     /// Scope of batch-norm statistics if several processes train together. With `local` the result depends on the number of processes.
     #[serde(default)]
     pub norms: BatchNormSync,
@@ -687,8 +700,7 @@ mod tests {
     fn the_identity_of_a_run_is_canonical_and_holds_what_decides_about_its_weights() {
         let identity = |config: RunConfig| Config::Run(config).identity().to_string();
         let mini = identity(RunConfig::mini());
-        let start =
-            r#"{"compute":{"executor":"engine","precision":"f32"},"images":{"importance_weights":"none","#;
+        let start = r#"{"compute":{"convolution":"auto","executor":"engine","precision":"f32"},"images":{"importance_weights":"none","#;
         assert!(mini.starts_with(start), "{mini}");
         for other in ["norms", "train", "seed", "name", "rank"] {
             assert!(!mini.contains(&format!("\"{other}\"")), "{other} in {mini}");
@@ -697,6 +709,9 @@ mod tests {
         for same in ["train.epochs=3", "compute.norms=local", "seed=5", "name=other", "rank.images=3"] {
             assert_eq!(changed(same), mini, "{same}");
         }
+        // Folders of earlier versions computed directly and do not say so.
+        let direct = changed("compute.convolution=direct");
+        assert_eq!(direct, mini.replace("\"convolution\":\"auto\",", ""));
         // A config with an explicit default equals the config without the key.
         assert_eq!(changed("images.smoothing={first=0.0, last=1.0}"), mini);
         assert_eq!(identity(RunConfig::default()), mini);

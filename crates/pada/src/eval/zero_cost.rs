@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use pada_data::InMemoryDataset;
 use pada_engine::Engine;
-use pada_exec::{Images, Precision};
+use pada_exec::{Convolution, Images, Precision};
 use pada_graph::{Lower, Shape};
 use pada_metrics::{Fusion, MetricsError, fuse};
 use pada_models::{Norms, init_weights};
@@ -211,7 +211,9 @@ impl ZeroCost {
         send: Sender<Result<(usize, ScoreValue), PadaError>>,
     ) {
         let precision = if score.needs_f64() { Precision::F64 } else { Precision::F32 };
-        let mut engine = Engine::new(self.net.weights().clone(), self.weights.clone(), precision);
+        // Scores of untrained weights are compared with published ones, so that they sum directly.
+        let mut engine = Engine::new(self.net.weights().clone(), self.weights.clone(), precision)
+            .with_convolution(Convolution::Direct);
         let batches = self.batches();
         let mut scorer = match ZeroCostScorer::new(score, &mut engine, &batches, self.kind, self.seed) {
             Ok(scorer) => scorer,

@@ -90,9 +90,11 @@ pub(crate) fn executor(
     weights: Vec<f32>,
 ) -> Result<Box<dyn Executor>, PadaError> {
     let layout = net.weights().clone();
-    let ComputeConfig { executor, precision, .. } = compute;
+    let ComputeConfig { executor, precision, convolution, .. } = compute;
     Ok(match (executor, device) {
-        (ExecutorName::Engine, Device::Cpu) => Box::new(Engine::new(layout, weights, precision)),
+        (ExecutorName::Engine, Device::Cpu) => {
+            Box::new(Engine::new(layout, weights, precision).with_convolution(convolution))
+        }
         (ExecutorName::Engine, Device::Cuda(ordinal)) => {
             device::engine(ordinal, layout, &weights, precision)?
         }

@@ -44,6 +44,7 @@ fn training_executor(
     let engine = compute.executor == ExecutorName::Engine;
     check("compute.executor", "candle", engine, "\"engine\" if several processes train together")?;
     let engine = Engine::new(net.weights().clone(), weights, compute.precision);
+    let engine = engine.with_convolution(compute.convolution);
     Ok(Box::new(engine.across(place.world.clone(), compute.norms)))
 }
 

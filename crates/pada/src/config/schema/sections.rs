@@ -145,6 +145,12 @@ pub(super) const COMPUTE: Section = section(
             "`bf16` is faster and less exact, `f64` is for checks.",
         ),
         key(
+            "convolution",
+            OneOf(&["auto", "direct"]),
+            Is("\"auto\""),
+            "Convolutions of the engine on the CPU: `auto` uses Winograd's algorithm for 3×3 kernels in f32, which is faster and rounds differently; `direct` sums all products.",
+        ),
+        key(
             "norms",
             OneOf(&["sync", "local"]),
             Is("\"sync\""),
