@@ -127,9 +127,9 @@ fn a_setting_that_does_not_suit_the_space_is_refused_with_the_reason() {
         ("proxyless", "supernet.ops=[\"skip\"]", &["decision 0", "mb3_k3"]),
         ("darts", "update={rule=\"magic-at\",weight=0.5}", &["magic-at", "anchor"]),
         (
-            "darts",
+            "proxyless",
             "update={rule=\"close\",openings=[0.0],gate={embedding=4,hidden=4,temperature=5.0}}",
-            &["close", "two cells"],
+            &["close", "weights of different shapes"],
         ),
     ] {
         let mut args = tiny_run(space, &out);

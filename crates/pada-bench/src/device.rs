@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use pada_engine::Engine;
 use pada_engine::cuda::{self, CudaEngine, CudaError, Driver, DriverOptions, Gpu, KernelTiming};
-use pada_exec::{Executor, Precision};
+use pada_exec::{Convolution, Executor, Precision};
 use pada_graph::WeightLayout;
 
 use xtask::usage::usage;
@@ -93,11 +93,12 @@ impl Device {
         self,
         layout: WeightLayout,
         weights: Vec<f32>,
-        precision: Precision,
+        (precision, convolution): (Precision, Convolution),
         timing: KernelTiming,
     ) -> anyhow::Result<OnDevice> {
         let Self::Cuda(ordinal) = self else {
-            return Ok(OnDevice::Cpu(Engine::new(layout, weights, precision)));
+            let engine = Engine::new(layout, weights, precision);
+            return Ok(OnDevice::Cpu(engine.with_convolution(convolution)));
         };
         let driver = open(ordinal, precision, timing)?;
         let engine = CudaEngine::with_device(driver.clone(), layout, &weights, precision);
@@ -199,7 +200,7 @@ mod tests {
     fn a_device_that_is_not_there_says_what_is_missing() {
         let Err(missing) = cuda::gpus() else { return };
         let device = Device::Cuda(0);
-        let engine = device.engine(WeightLayout::new(), vec![], Precision::F32, KernelTiming::Off);
+        let engine = device.engine(WeightLayout::new(), vec![], Default::default(), KernelTiming::Off);
         let errors = [
             engine.err().unwrap(),
             device.gpu().unwrap_err(),

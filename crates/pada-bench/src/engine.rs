@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use pada_engine::cuda::KernelTiming;
+use pada_exec::Convolution;
 use pada_space::{Arch, SearchSpace};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -70,6 +71,9 @@ pub(crate) struct Args {
     /// Precision of convolutions.
     #[arg(long, default_value = "f32")]
     precision: Numbers,
+    /// Algorithm of 3×3 convolutions on the CPU.
+    #[arg(long, value_enum, default_value = "auto")]
+    convolution: Convolution,
     /// Include gradient variance in a training step: as in training, the step takes in the gradients of the path's operations
     /// before it clips them.
     #[arg(long)]
@@ -101,6 +105,7 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
     let setting = Setting {
         device: args.device,
         numbers: args.precision,
+        convolution: args.convolution,
         timing: KernelTiming::Off,
         variance: if args.gradient_variance { Variance::Included } else { Variance::LeftOut },
         batch: space.batch(work, extents),
@@ -127,6 +132,7 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
         "threads": rayon::current_num_threads(),
         "steps": args.steps,
         "sweeps": args.sweeps,
+        "convolution": args.convolution,
         "gradient_variance": args.gradient_variance,
         "mean_s": mean,
         "median_s": median,

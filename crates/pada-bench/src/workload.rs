@@ -7,8 +7,8 @@ use anyhow::ensure;
 use pada_data::Normalize;
 use pada_engine::cuda::KernelTiming;
 use pada_exec::{
-    Batch, ByteImages, Decayed, DeviceDataset, Images, LossSpec, Pixels, SgdStep, State, UnusedWeights,
-    upload_dataset,
+    Batch, ByteImages, Convolution, Decayed, DeviceDataset, Images, LossSpec, Pixels, SgdStep, State,
+    UnusedWeights, upload_dataset,
 };
 use pada_graph::Lower;
 use pada_space::Arch;
@@ -57,6 +57,7 @@ pub(super) struct Workload<'a> {
 pub(super) struct Setting {
     pub(super) device: Device,
     pub(super) numbers: Numbers,
+    pub(super) convolution: Convolution,
     pub(super) timing: KernelTiming,
     pub(super) variance: Variance,
     /// B
@@ -68,11 +69,12 @@ pub(super) struct Setting {
 impl<'a> Workload<'a> {
     /// Opens the device and draws weights, images and labels.
     pub(super) fn new(net: &'a dyn Lower, setting: Setting) -> anyhow::Result<Self> {
-        let Setting { device, numbers, timing, variance, batch, classes } = setting;
+        let Setting { device, numbers, convolution, timing, variance, batch, classes } = setting;
         let mut rng = ChaCha8Rng::seed_from_u64(SEED);
         let weights = pada_models::init_weights(net.weights(), &mut rng);
         let layout = net.weights().clone();
-        let mut engine = device.engine(layout, weights.clone(), numbers.precision(), timing)?;
+        let mut engine =
+            device.engine(layout, weights.clone(), (numbers.precision(), convolution), timing)?;
         let shape = net.input();
         let bytes: Vec<u8> = (0..batch * shape.numel()).map(|_| rng.random()).collect();
         let labels: Vec<u32> = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
@@ -173,6 +175,7 @@ mod tests {
     const SETTING: Setting = Setting {
         device: Device::Cpu,
         numbers: Numbers::F32,
+        convolution: Convolution::Auto,
         timing: KernelTiming::Off,
         variance: Variance::LeftOut,
         batch: 4,
