@@ -18,7 +18,10 @@ fn every_config_of_the_repository_is_valid_and_its_head_says_how_to_run_it() {
         for entry in configs().join(folder).read_dir().unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "toml") {
-                let config = Config::read(&path).unwrap();
+                let config = match path.file_name().unwrap().to_str().unwrap().starts_with("retrain") {
+                    true => Config::Retrain(RetrainConfig::read(&path).unwrap()),
+                    false => Config::Run(RunConfig::read(&path).unwrap()),
+                };
                 config.check().unwrap();
                 let text = std::fs::read_to_string(&path).unwrap();
                 let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
@@ -51,6 +54,21 @@ fn a_config_survives_its_file() {
     let path = folder.path().join("config.toml");
     std::fs::write(&path, config.to_toml()).unwrap();
     assert_eq!(RunConfig::read(&path).unwrap(), config);
+}
+
+/// A run folder whose config does not name the algorithm of convolutions is older than the choice. It goes on as it began.
+#[test]
+fn a_run_folder_without_the_algorithm_of_convolutions_computed_directly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let whole = RunConfig::mini().to_toml();
+    let line = "convolution = \"auto\"\n";
+    assert!(whole.contains(line), "{whole}");
+    std::fs::write(&path, whole.replace(line, "")).unwrap();
+    let direct = RunConfig::mini().with("compute.convolution=direct").unwrap();
+    assert_eq!(Config::read(&path).unwrap(), Config::Run(direct));
+    // A config of a user has the default.
+    assert_eq!(RunConfig::read(&path).unwrap(), RunConfig::mini());
 }
 
 #[test]
