@@ -132,7 +132,7 @@ pub(crate) fn run(work: Work, args: &Args) -> anyhow::Result<()> {
         "threads": rayon::current_num_threads(),
         "steps": args.steps,
         "sweeps": args.sweeps,
-        "convolution": args.convolution,
+        "convolution": (args.device == Device::Cpu && args.precision == Numbers::F32).then_some(args.convolution),
         "gradient_variance": args.gradient_variance,
         "mean_s": mean,
         "median_s": median,

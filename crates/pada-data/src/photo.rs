@@ -74,8 +74,8 @@ impl Photo {
     pub(crate) fn resized(mut self, crop: CropBox, height: usize, width: usize) -> Self {
         const BYTES: &str = "as many bytes as pixels";
         let (h, w) = (self.height as u32, self.width as u32);
-        // One type for all images, because this code is compiled for every type of pixels, of the source and of the result, which takes
-        // several times as long as the rest of this crate.
+        // Source and result have one type, because the code is compiled once for every pair of image types, and each copy takes as long as
+        // the rest of this crate.
         let from = TypedImage::<U8x3>::from_buffer(w, h, &mut self.rgb).expect(BYTES);
         let mut rgb = vec![0; 3 * height * width];
         let mut to = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut rgb).expect(BYTES);

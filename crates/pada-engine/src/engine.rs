@@ -18,7 +18,7 @@ use crate::simd::{Avx2, Avx512, Avx512Bf16, Avx512Half, Pair};
 
 /// An [`Executor`] on the CPU that compiles a graph to a plan and runs it with its own vectorised kernels.
 ///
-/// Convolutions with 3×3 taps and stride 1 are computed by Winograd's algorithm, see [`Convolution`].
+/// Winograd's algorithm computes most 3×3 convolutions in f32, see [`Convolution`].
 ///
 /// Results are bitwise equal for any number of threads. They are also bitwise equal for 1, 2, 4, 8, … processes, unless
 /// [`Engine::across`] was called with [`BatchNormSync::Local`].
@@ -105,12 +105,19 @@ impl Engine {
         }
     }
 
-    /// Selects the algorithm of convolutions. The default is [`Convolution::Auto`], and [`Convolution::Direct`] for [`Precision::F64`], which
-    /// always computes so.
+    /// Selects the algorithm of convolutions. The default is [`Convolution::Auto`]. [`Precision::F64`] ignores the choice: it is there to check
+    /// results with, and its convolutions are direct.
     pub fn with_convolution(mut self, convolution: Convolution) -> Self {
         if !matches!(self.numbers, Numbers::F64(_)) {
             self.compiler = Compiler::new(convolution);
         }
+        self
+    }
+
+    /// Computes convolutions by Winograd's algorithm also with [`Precision::F64`], for tests of the algorithm.
+    #[doc(hidden)]
+    pub fn with_tiles_in_f64(mut self) -> Self {
+        self.compiler = Compiler::new(Convolution::Auto);
         self
     }
 

@@ -323,7 +323,7 @@ impl<'a, V: Vector> Run<'a, V> {
         let parts = parts.zip(sums).zip(partial).zip(signs).zip(products);
         parts.enumerate().for_each(|(chunk, ((((values, sums), partial), signs), products))| {
             sums.fill(V::Elem::ZERO);
-            let last = values.len() / plan.image_len.max(1) - 1;
+            let last = values.len() / plan.image_len - 1;
             pool.with(|scratch| {
                 for (seen, values) in values.chunks_exact_mut(plan.image_len).enumerate() {
                     let image = chunk * CHUNK + seen;

@@ -210,8 +210,9 @@ pub(crate) fn pack<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>>(
             // The gradient of an input pixel comes from the output pixels around it, in the opposite order of taps.
             taps[1][places.backward(1, TAPS - 1 - tap, ci, co)] = weight;
         });
-        for (taps, out) in taps.iter().zip([own_forward, &mut own_backward[..backward]]) {
-            V::dispatch(TransformKernels { taps, out });
+        V::dispatch(TransformKernels { taps: &taps[0], out: own_forward });
+        if plan.backward.is_some() {
+            V::dispatch(TransformKernels { taps: &taps[1], out: &mut own_backward[..backward] });
         }
     });
 }

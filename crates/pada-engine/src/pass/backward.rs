@@ -1,6 +1,6 @@
 use super::{Direction, DropFactors, Pass, Place};
 use crate::geometry::Padded;
-use crate::kernels::winograd::{TiledConv, TiledGradient, TransformSums, scratch_len};
+use crate::kernels::winograd::{TiledGradient, TransformSums, scratch_len};
 use crate::kernels::{
     AvgPoolGradient, DepthwiseGradient, GateGradient, GatedGradient, GlobalPoolGradient, GradientSums,
     LinearInputGradient, LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad,
@@ -88,8 +88,6 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         self.pad_input(conv, &all, scratch);
         let (x, gradient) = (&*scratch.input.numbers.get(lens[0]), &*scratch.gradient.numbers.get(lens[1]));
         let (stride_in, stride) = (geometry.input.stride, geometry.output.stride);
-        let tiles_len =
-            scratch_len(stride_in, stride, V::LANES).max(scratch_len(stride, stride_in, V::LANES));
 
         if let Some(first) = op.products {
             let y = all.buffer(plan, op.out);
@@ -127,7 +125,7 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         gradient,
                         gradient_padded: geometry.output,
                         sums: tiled_sums,
-                        scratch: scratch.tiles.get(tiles_len),
+                        scratch: scratch.tiles.get(scratch_len([stride_in, stride], V::LANES)),
                     });
                     if place.is_last {
                         V::dispatch(TransformSums { sums: tiled_sums, gradient: sums });
@@ -155,33 +153,31 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         let (_, high) = conv.source.act.bounds();
         let mask = (conv.source.act != Activation::None).then(|| Mask { x, high: T::from_f64(high) });
         let out = &mut place.values[self.range(backward_plan, target.gradient)];
-        let direction = |mask| Direction::backward(geometry, mask, target.write_mode);
+        let direction = Direction::backward(geometry, mask, target.write_mode);
         match conv.connection {
             Connection::Dense => {
                 Self::set_units(&mut scratch.gradient, lens[1]);
                 let (_, weights) = self.packed.dense(plan, op, conv);
                 let units = plan.buffers[op.out].shape.channels.div_ceil(U::PER);
                 let gradient = Self::units(&mut scratch.gradient, lens[1]);
-                Self::convolve(direction(mask), [gradient, weights], [units, stride_in], out);
+                Self::convolve(direction, [gradient, weights], [units, stride_in], out);
             }
             Connection::Tiled => {
                 let (_, weights) = self.packed.tiled(plan, op, conv);
-                V::dispatch(TiledConv {
-                    x: gradient,
-                    padded: geometry.output,
-                    weights,
-                    channels_in: plan.buffers[op.out].shape.channels,
-                    stride_out: stride_in,
-                    bias: None,
+                let images = [geometry.output, geometry.input];
+                let channels = plan.buffers[op.out].shape.channels;
+                Self::convolve_in_tiles(
+                    direction,
+                    [gradient, weights],
+                    images,
+                    channels,
                     out,
-                    write_mode: target.write_mode,
-                    mask: mask.map(|mask| (mask, geometry.input)),
-                    scratch: scratch.tiles.get(tiles_len),
-                });
+                    &mut scratch.tiles,
+                );
             }
             Connection::Depthwise => {
                 let weights = self.packed.depthwise(plan, op, conv);
-                Self::convolve_depthwise(direction(mask), [gradient, weights], stride_in, out);
+                Self::convolve_depthwise(direction, [gradient, weights], stride_in, out);
             }
         }
     }

@@ -1,5 +1,5 @@
 use super::{Direction, DropFactors, Pass, Place};
-use crate::kernels::winograd::{TiledConv, scratch_len};
+use crate::geometry::Padded;
 use crate::kernels::{
     AvgPool, Combine, Difference, Gate, GlobalPool, Linear, MaxPool, Moments, Signs, WriteMode, sigmoids,
 };
@@ -52,19 +52,17 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                     }
                     Connection::Tiled => {
                         let (weights, _) = self.packed.tiled(plan, op, conv);
-                        let padded = conv.geometry.input;
-                        V::dispatch(TiledConv {
-                            x: scratch.input.numbers.get(len),
-                            padded,
-                            weights,
-                            channels_in: plan.buffers[conv.source.buffer].shape.channels,
-                            stride_out: stride,
-                            bias: bias.as_deref(),
+                        let x = &*scratch.input.numbers.get(len);
+                        let written = Padded::new(plan.buffers[op.out].shape, stride, 0);
+                        let images = [conv.geometry.input, written];
+                        Self::convolve_in_tiles(
+                            direction,
+                            [x, weights],
+                            images,
+                            conv.run,
                             out,
-                            write_mode: WriteMode::Store,
-                            mask: None,
-                            scratch: scratch.tiles.get(scratch_len(padded.stride, stride, V::LANES)),
-                        });
+                            &mut scratch.tiles,
+                        );
                     }
                     Connection::Depthwise => {
                         let (x, weights) =

@@ -6,10 +6,11 @@ mod forward;
 use pada_exec::Images;
 
 use crate::geometry::{Geometry, Padded, Phase};
+use crate::kernels::winograd::{TiledConv, scratch_len};
 use crate::kernels::{
     Affine, ConvKernel, DepthwiseKernel, Mask, NormGradient, PadInput, PadOutputGrad, ToUnits, WriteMode,
 };
-use crate::memory::{Image, Others, Scratch};
+use crate::memory::{Aligned, Image, Others, Scratch};
 use crate::plan::{Backward, Buffer, BufferId, ConvOp, Dropped, Kind, Op, Plan, Source};
 use crate::shard::Shard;
 use crate::simd::{Number, Unit, Vector};
@@ -151,6 +152,31 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
     ) {
         let Direction { phases, bias, write_mode, mask } = direction;
         V::dispatch(ConvKernel { x, phases, weights, units_in, stride_out, bias, out, write_mode, mask });
+    }
+
+    /// Runs a dense convolution by Winograd's algorithm, forward or backward, from the first of two images to the second. A mask has the layout
+    /// of the second.
+    fn convolve_in_tiles(
+        direction: Direction<'_, T>,
+        [x, weights]: [&[T]; 2],
+        [padded, written]: [Padded; 2],
+        channels_in: usize,
+        out: &mut [T],
+        tiles: &mut Aligned<T>,
+    ) {
+        let Direction { bias, write_mode, mask, .. } = direction;
+        V::dispatch(TiledConv {
+            x,
+            padded,
+            weights,
+            channels_in,
+            stride_out: written.stride,
+            bias,
+            out,
+            write_mode,
+            mask: mask.map(|mask| (mask, written)),
+            scratch: tiles.get(scratch_len([padded.stride, written.stride], V::LANES)),
+        });
     }
 
     /// Runs a depthwise convolution, forward or backward.

@@ -80,13 +80,17 @@ impl Compiler {
 
     /// Chooses the convolutions that are computed in tiles.
     fn choose_tiles(&self, machine: Machine, buffers: &[Buffer], ops: &mut [Op]) {
+        // bf16 multiplies pairs of numbers, for which there are no tiles.
         if self.convolution == Convolution::Direct || machine.per > 1 {
             return;
         }
+        // Images are not always padded to whole vectors.
+        let images = ops.iter().find(|op| matches!(op.kind, Kind::Load)).map(|op| op.out);
         for op in ops.iter_mut() {
             let out = buffers[op.out].shape;
             if let Kind::Conv(op) = &mut op.kind
                 && op.connection == Connection::Dense
+                && Some(op.source.buffer) != images
                 && winograd::suits(&op.conv, [buffers[op.source.buffer].shape, out])
             {
                 op.connection = Connection::Tiled;

@@ -22,3 +22,4 @@ mod running;
 mod shared;
 mod side;
 mod threads;
+mod tiles;

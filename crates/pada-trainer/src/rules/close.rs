@@ -117,10 +117,11 @@ impl TrainRule for Close {
         let mut gate_gradient = vec![0.0; self.gate.len()];
         let mut passes = Vec::new();
         for path in ctx.paths.next_paths(ctx.path_rng) {
+            // This fails for an architecture of another space, which has no edges.
+            let graph = ctx.net.lower(&path)?.simplified();
             let choice = self.gate.draw(&path, self.blocks.open(), ctx.rule_rng);
             self.blocks.place(&choice.edges, &choice.blocks, ctx.executor);
             let weight = ctx.paths.loss_weight(&path)?;
-            let graph = ctx.net.lower(&path)?.simplified();
             passes.push(ctx.pass_graph(path, &graph, weight, batch)?);
             let by_block = self.blocks.take(&choice.edges, &choice.blocks, &graph.weights(), ctx.executor);
             self.gate.backward(&choice, &by_block, &mut gate_gradient);
@@ -174,7 +175,10 @@ impl TrainRule for Close {
         let edges = self.gate.edges(arch);
         let blocks = self.gate.best(&edges, self.blocks.open());
         self.blocks.place(&edges, &blocks, executor);
-        Ok(blocks.into_iter().map(|block| block as u8).collect())
+        // By decision, because architectures that are equal otherwise can keep other edges without weights.
+        let mut key = vec![0; arch.choices().len()];
+        edges.iter().zip(blocks).for_each(|(edge, block)| key[edge.decision] = block as u8);
+        Ok(key)
     }
 
     fn state(&self) -> SavedState {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::close_gate::{CellEdge, CellShape};
 
 /// The GLOW blocks of CLOSE. A block has one set of weights for every layer, every group of edges and every operation with weights; an edge
-/// that is assigned to the block uses this set. The executor has a slot for each layer, edge and operation. The blocks of a path are written into its slots
+/// that is assigned to the block uses this set. The executor has a slot for each layer, edge and operation. The
+/// blocks of a path are written into its slots
 /// before a pass, and the gradients are read from the slots after the pass.
 #[derive(Clone, Debug)]
 pub(super) struct Blocks {

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use pada_exec::SgdStep;
-use pada_space::{Arch, Darts, DartsCell, Nb201, Nb201Op};
+use pada_space::{Arch, Darts, DartsCell, Nb201, Nb201Op, SearchSpace};
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,13 @@ impl CellShape {
                 |to| (0..2).any(|from| Darts::edge_decision(DartsCell::Reduce, from, to) == Some(decision));
             usize::from((2..NODES).any(halves))
         };
-        Self { nodes: 2 * NODES, inputs: vec![0, 1, NODES, NODES + 1], n_ops: 8, edges, group }
+        Self {
+            nodes: 2 * NODES,
+            inputs: vec![0, 1, NODES, NODES + 1],
+            n_ops: Darts.op_names().len(),
+            edges,
+            group,
+        }
     }
 
     /// Returns the edges that an architecture keeps, ordered by target.

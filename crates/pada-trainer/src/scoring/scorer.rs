@@ -240,8 +240,9 @@ impl Scorer<'_, '_> {
     }
 
     fn key(&mut self, arch: &Arch) -> Result<Key, TrainError> {
-        let weights = (self.place)(arch, self.executor)?;
+        // This fails for an architecture of another space, for which no weights can be placed.
         let canonical = self.space.canonical(arch, Equivalence::SharedWeights);
-        Ok((weights, canonical.map_err(pada_graph::GraphError::from)?))
+        let canonical = canonical.map_err(pada_graph::GraphError::from)?;
+        Ok(((self.place)(arch, self.executor)?, canonical))
     }
 }

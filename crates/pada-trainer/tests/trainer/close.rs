@@ -496,3 +496,34 @@ fn the_edges_of_a_darts_cell_share_blocks_by_stride() {
         steps(&mut restored, &mut executor_of_restored, 2)
     );
 }
+
+/// Two architectures can keep other edges without weights and be the same network with shared weights. Their keys differ if the edges with
+/// weights have other blocks.
+#[test]
+fn a_key_names_the_block_of_each_decision() {
+    let size = DartsSize { channels: 2, layers: 3, input: net().input(), classes: 4, ..DartsSize::SEARCH };
+    let net = DartsNet::new(size, Norms::Plain);
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(7));
+    let gate = GateConfig { embedding: 8, hidden: 32, temperature: 5.0 };
+    let config = CloseConfig { openings: vec![0.0, 0.5], restart: None, gate };
+    let mut start = RngStream::RuleStart.stream(7);
+    let mut rule = Close::new(config, CellShape::darts(), net.weights(), &weights, &mut start);
+    rule.begin_epoch(1, 2);
+    let mut executor = CandleExecutor::new(net.weights().clone(), weights, Precision::F32);
+    let mut rng = RngStream::Paths.stream(1);
+    let space = SubSpace::full(&Darts);
+    for _ in 0..50 {
+        let arch = space.sample(&mut rng);
+        let key = rule.place_weights(&arch, &mut executor).unwrap();
+        assert_eq!(key.len(), arch.choices().len());
+        let placed = executor.read(State::Weights);
+        let kept: Vec<usize> = [DartsCell::Normal, DartsCell::Reduce]
+            .into_iter()
+            .flat_map(|cell| Darts::edges(&arch, cell).unwrap())
+            .map(|edge| edge.decision)
+            .collect();
+        assert!((0..key.len()).all(|decision| key[decision] == 0 || kept.contains(&decision)), "{key:?}");
+        assert_eq!(rule.place_weights(&arch, &mut executor).unwrap(), key);
+        assert_eq!(executor.read(State::Weights), placed);
+    }
+}

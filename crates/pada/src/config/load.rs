@@ -57,7 +57,7 @@ pub(super) struct Layers {
     entries: BTreeMap<String, Entry>,
     /// Keys of earlier versions with the key that their value moves to.
     moved: &'static [(&'static str, &'static str)],
-    /// What keys meant before they existed, where that is not their default, as TOML.
+    /// Values of keys that older run folders lack, if they differ from the default, as TOML.
     missing: &'static [(&'static str, &'static str)],
 }
 

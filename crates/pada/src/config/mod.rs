@@ -502,7 +502,7 @@ impl Config {
             }
             if let Some(compute) = sections.get_mut("compute").and_then(serde_json::Value::as_object_mut) {
                 compute.remove("norms");
-                // Versions without this key computed so.
+                // Versions without this key had only direct convolutions.
                 if compute.get("convolution").is_some_and(|value| value == "direct") {
                     compute.remove("convolution");
                 }
@@ -673,11 +673,16 @@ pub struct ComputeConfig {
     pub executor: ExecutorName,
     /// Precision of the computation: `f32`; `bf16`, which is faster and less exact; `f64`, for checks.
     pub precision: Precision,
-    /// Algorithm of convolutions of the engine on the CPU.
+    /// Algorithm of convolutions of the engine on the CPU. Files of versions without a choice lack it.
+    #[serde(default = "direct")]
     pub convolution: Convolution,
     /// Scope of batch-norm statistics if several processes train together. With `local` the result depends on the number of processes.
     #[serde(default)]
     pub norms: BatchNormSync,
+}
+
+fn direct() -> Convolution {
+    Convolution::Direct
 }
 
 /// An executor.

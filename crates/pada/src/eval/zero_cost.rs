@@ -211,7 +211,7 @@ impl ZeroCost {
         send: Sender<Result<(usize, ScoreValue), PadaError>>,
     ) {
         let precision = if score.needs_f64() { Precision::F64 } else { Precision::F32 };
-        // Scores of untrained weights are compared with published ones, so that they sum directly.
+        // Published scores come from direct convolutions.
         let mut engine = Engine::new(self.net.weights().clone(), self.weights.clone(), precision)
             .with_convolution(Convolution::Direct);
         let batches = self.batches();

@@ -18,10 +18,8 @@ fn every_config_of_the_repository_is_valid_and_its_head_says_how_to_run_it() {
         for entry in configs().join(folder).read_dir().unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "toml") {
-                let config = match path.file_name().unwrap().to_str().unwrap().starts_with("retrain") {
-                    true => Config::Retrain(RetrainConfig::read(&path).unwrap()),
-                    false => Config::Run(RunConfig::read(&path).unwrap()),
-                };
+                let config = RunConfig::read(&path).map(Config::Run);
+                let config = config.unwrap_or_else(|_| Config::Retrain(RetrainConfig::read(&path).unwrap()));
                 config.check().unwrap();
                 let text = std::fs::read_to_string(&path).unwrap();
                 let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
@@ -56,7 +54,7 @@ fn a_config_survives_its_file() {
     assert_eq!(RunConfig::read(&path).unwrap(), config);
 }
 
-/// A run folder whose config does not name the algorithm of convolutions is older than the choice. It goes on as it began.
+/// A run folder whose config does not name the algorithm of convolutions is older than the choice. It continues with direct convolutions.
 #[test]
 fn a_run_folder_without_the_algorithm_of_convolutions_computed_directly() {
     let folder = tempfile::tempdir().unwrap();

@@ -37,8 +37,7 @@ const FEWEST_CHANNELS: usize = 8;
 /// Largest number of vectors of output channels that are computed together.
 const MOST_VECTORS: usize = 4;
 
-/// Returns whether a dense convolution can be divided into tiles, and is faster so. The answer does not depend on the processor, so that
-/// results do not either.
+/// Returns whether a dense convolution can be divided into tiles, and is faster so. The answer is the same on every processor.
 pub(crate) fn suits(conv: &Conv, [input, output]: [Shape; 2]) -> bool {
     let Conv { kernel, stride, padding, dilation, groups, offset, extent, .. } = *conv;
     let settings = (kernel, stride, padding, dilation, groups, offset) == (3, 1, 1, 1, 1, 0);
@@ -47,9 +46,10 @@ pub(crate) fn suits(conv: &Conv, [input, output]: [Shape; 2]) -> bool {
     settings && extent == Extent::Square && whole_tiles && channels >= FEWEST_CHANNELS
 }
 
-/// Returns the length of the scratch memory of a convolution that reads `stride_in` numbers per pixel and writes `stride_out`.
-pub(crate) fn scratch_len(stride_in: usize, stride_out: usize, lanes: usize) -> usize {
-    POSITIONS * BLOCK * (stride_in + stride_out.max(MOST_VECTORS * lanes))
+/// Returns the length of the scratch memory of a convolution, forward and backward, between images with these numbers per pixel.
+pub(crate) fn scratch_len(strides: [usize; 2], lanes: usize) -> usize {
+    let [x, y] = strides.map(|stride| stride.max(MOST_VECTORS * lanes));
+    POSITIONS * BLOCK * (x + y)
 }
 
 /// The tiles of an image.
@@ -185,8 +185,7 @@ mod tests {
         }
 
         fn scratch<V: Vector<Elem = T, Unit = T>>(&self) -> Vec<T> {
-            let [x, y] = self.strides;
-            vec![T::ZERO; scratch_len(x, y, V::LANES).max(scratch_len(y, x, V::LANES))]
+            vec![T::ZERO; scratch_len(self.strides, V::LANES)]
         }
 
         /// Returns the outputs of both algorithms: in tiles, and direct.

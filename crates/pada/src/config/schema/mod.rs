@@ -281,5 +281,5 @@ pub(super) const REPLACED: &[(&str, &str)] = &[
 /// Keys in the run folders of earlier versions with the key that has their value now.
 pub(super) const MOVED: &[(&str, &str)] = &[("retrain.label_smoothing", "train.label_smoothing")];
 
-/// What keys meant before they existed, as TOML, where that is not their default. The config of a run folder has all keys of its version.
+/// Values of keys that older run folders lack, if they differ from the default, as TOML. The config of a run folder has all keys of its version.
 pub(super) const MISSING: &[(&str, &str)] = &[("compute.convolution", "\"direct\"")];
