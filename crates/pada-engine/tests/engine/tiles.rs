@@ -1,7 +1,7 @@
 //! Winograd's algorithm inside of whole steps: transformed weights, sums over images, paths and chunks, masks and borders.
 
 use pada_engine::{Engine, Isa};
-use pada_exec::{Convolution, Precision};
+use pada_exec::{Convolution, Images, Inspect, Inspection, Objective, Precision};
 use pada_graph::{Conv, Graph, GraphBuilder, Init, Lower, Shape, WeightLayout, WeightSpec};
 use pada_models::{Nb201Net, Norms};
 use pada_space::{Nb201, SearchSpace};
@@ -68,6 +68,36 @@ fn images_of_many_channels_and_wide_borders_are_possible() {
         assert!(distance(&tiles.gradient, &direct.gradient) < 1e-6, "{channels}");
         for isa in ISAS {
             case.step(&mut case.engine(Precision::F32, isa), &graph);
+        }
+    }
+}
+
+/// The gradient of the images alone, and products of values and gradients.
+#[test]
+fn what_a_pass_shows_is_the_same_in_tiles() {
+    let net = Nb201Net::new(9, 1, SHAPE, 10, Norms::Plain);
+    let case = Case::new(net.weights(), SHAPE, 5, 10, 3);
+    let images = Images::given(&case.pixels, case.shape);
+    for (name, graph) in graphs(&net).into_iter().take(3) {
+        for products in [false, true] {
+            let inspection = Inspection {
+                objective: Some(Objective::Sum),
+                weight_gradient: products,
+                image_gradient: !products,
+                products,
+                signs: true,
+                moved_kernels: None,
+            };
+            let inspect = |mut engine: Engine| engine.inspect(&graph, &images, &inspection).unwrap();
+            let engine = || case.engine(Precision::F64, Isa::Portable);
+            let [direct, tiles] = [inspect(engine()), inspect(engine().with_tiles_in_f64())];
+            assert!(distance(&tiles.image_gradient, &direct.image_gradient) < 1e-6, "{name}");
+            assert!(direct.image_gradient.is_empty() == products && direct.products.is_empty() != products);
+            assert_eq!(tiles.products.len(), direct.products.len(), "{name}");
+            for (tiles, direct) in tiles.products.iter().zip(&direct.products) {
+                assert!(distance(&tiles.values, &direct.values) < 1e-6, "{name}");
+            }
+            assert_eq!(tiles.signs, direct.signs, "{name}");
         }
     }
 }

@@ -335,6 +335,7 @@ mod tests {
         assert_names::<SkeletonName>(|skeleton| json!(skeleton));
         assert_names::<ExecutorName>(|executor| json!(executor));
         assert_names::<Precision>(|precision| json!(precision));
+        assert_names::<Convolution>(|convolution| json!(convolution));
         assert_names::<RankSplit>(|split| json!(split));
         assert_names::<TruthName>(|truth| json!(truth));
         assert_names::<TruthName>(|truth| json!(truth.to_string()));
