@@ -92,17 +92,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let (of_programs, of_libraries) = binaries.into_iter().partition::<Vec<_>, _>(starts_programs);
     // Most tests have phases with one thread, so that two queues leave no processor idle. Whoever ends first helps with the libraries.
     let waiting = Mutex::new(of_libraries.iter());
+    // The threads of candle wait for each other in loops, which takes processors from other tests.
+    let one_thread = [&environment[..], &[(THREADS, "1".into())]].concat();
     let libraries = || {
-        // The threads of candle wait for each other in loops, which takes processors from other tests.
-        let environment = [&environment[..], &[(THREADS, "1".into())]].concat();
         let next = || waiting.lock().expect("taking a test does not panic").next();
-        std::iter::from_fn(next).try_for_each(|binary| step(&binary.name(), || binary.run(&environment)))
+        std::iter::from_fn(next).try_for_each(|binary| step(&binary.name(), || binary.run(&one_thread)))
     };
     let [programs, libraries] = std::thread::scope(|scope| {
         let libraries_and_examples = scope.spawn(|| {
-            step("examples in docs", || {
-                test_binaries::run_examples(&[&environment[..], &[(THREADS, "1".into())]].concat())
-            })?;
+            step("examples in docs", || test_binaries::run_examples(&one_thread))?;
             libraries()
         });
         let programs = || {

@@ -106,7 +106,7 @@ fn step(
     step_of(&net(), rule, executor, paths, clip_norm, rng)
 }
 
-/// The same on any network.
+/// Takes such a step on any network.
 fn step_of(
     net: &dyn Lower,
     rule: &mut Close,

@@ -136,7 +136,7 @@ mod tests {
         /// `[9, C_in, stride]`, and of the flipped kernel `[9, C_out, stride]`.
         taps: [Vec<T>; 2],
         bias: Vec<T>,
-        /// What an output holds before numbers are added to it.
+        /// The numbers in an output before a kernel adds to them.
         before: Vec<T>,
     }
 
