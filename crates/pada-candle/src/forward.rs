@@ -89,6 +89,13 @@ pub(crate) fn forward(
                 }
                 None => inputs[0].clone(),
             },
+            Op::Scale { factors, index } => {
+                inputs[0].broadcast_mul(&params[factors].flatten_all()?.get(*index)?)?
+            }
+            Op::SelectChannels { order } => {
+                let order: Vec<u32> = order.iter().map(|&channel| channel as u32).collect();
+                inputs[0].index_select(&Tensor::new(order, images.device())?, 1)?
+            }
             Op::Align { share } => {
                 // Detached, because the anchor gets no gradient.
                 let distance = (inputs[1] - inputs[0].detach())?.sqr()?.mean_all()?;

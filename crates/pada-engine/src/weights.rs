@@ -241,6 +241,9 @@ pub(crate) fn add_gradient<T: Number>(plan: &Plan, op: &Op, sums: &[T], host: &m
             add(host.gradient_mut(*weight), weights);
             add(host.gradient_mut(*bias), biases);
         }
+        Kind::Scale { factors, index } => {
+            add(&mut host.gradient_mut(*factors)[*index..=*index], &sums[..1]);
+        }
         _ => {}
     }
 }

@@ -395,6 +395,28 @@ impl<'a> GraphBuilder<'a> {
         self.push(Op::Dropout { slot }, vec![x], self.shape(x))
     }
 
+    /// Adds a multiplication by `factors[index]`, one number of a weight tensor, see [`Op::Scale`].
+    ///
+    /// # Panics
+    /// Panics if the tensor has no such number.
+    pub fn scale(&mut self, x: NodeId, factors: WeightId, index: usize) -> NodeId {
+        let count = self.layout.spec(factors).numel();
+        assert!(index < count, "factor {index} of a tensor of {count} numbers");
+        self.push(Op::Scale { factors, index }, vec![x], self.shape(x))
+    }
+
+    /// Adds a selection of channels, see [`Op::SelectChannels`].
+    ///
+    /// # Panics
+    /// Panics if `order` is empty or names a channel that the input does not have.
+    pub fn select_channels(&mut self, x: NodeId, order: Vec<usize>) -> NodeId {
+        let shape = self.shape(x);
+        assert!(!order.is_empty(), "no channel is selected");
+        assert!(order.iter().all(|&c| c < shape.channels), "an input of {shape} has no such channel");
+        let selected = Shape { channels: order.len(), ..shape };
+        self.push(Op::SelectChannels { order }, vec![x], selected)
+    }
+
     /// Adds `share` · the cross entropy of auxiliary logits to the loss, see [`Op::Auxiliary`].
     pub fn auxiliary(&mut self, logits: NodeId, share: f32) {
         self.push(Op::Auxiliary { share }, vec![logits], self.shape(logits));

@@ -209,6 +209,20 @@ pub enum Op {
         /// Number of output features.
         out: usize,
     },
+    /// Multiplies its input by one number of a weight tensor, `factors[index]`: the share of an operation in a mixture, as in DARTS. The
+    /// gradient reaches the number.
+    Scale {
+        /// The tensor of the number.
+        factors: WeightId,
+        /// Index of the number in the row-major tensor.
+        index: usize,
+    },
+    /// Selects channels, as `torch.index_select` along dimension 1: output channel i is the input channel `order[i]`. It expresses slices of
+    /// channels and channel shuffles.
+    SelectChannels {
+        /// For every output channel, an input channel.
+        order: Vec<usize>,
+    },
     /// Feature alignment: adds `share` · mean over B, C, H, W of `(value − anchor)²` to the loss. Its inputs are the anchor and the value. Only
     /// the value gets a gradient, the anchor is detached. It is a side node: no node reads it, and it is never the output.
     Align {
@@ -242,6 +256,7 @@ impl Op {
             Self::Conv(conv) => std::iter::once(conv.weight).chain(conv.bias).collect(),
             Self::Norm(norm) => norm.affine.iter().flat_map(|&(scale, shift)| [scale, shift]).collect(),
             Self::Linear { weight, bias, .. } => vec![*weight, *bias],
+            Self::Scale { factors, .. } => vec![*factors],
             _ => Vec::new(),
         }
     }
@@ -267,6 +282,8 @@ impl Op {
             Self::GlobalAvgPool => "global average",
             Self::Gate => "gate",
             Self::Linear { .. } => "linear layer",
+            Self::Scale { .. } => "scale",
+            Self::SelectChannels { .. } => "selection of channels",
             Self::Align { .. } => "alignment",
             Self::DropPath { .. } => "drop-path",
             Self::Dropout { .. } => "dropout",

@@ -104,6 +104,8 @@ impl Frozen {
                 weight(*matrix),
                 weight(*bias)
             ),
+            Op::Scale { factors, index } => format!("{} * {}.flatten()[{index}]", x(), weight(*factors)),
+            Op::SelectChannels { order } => format!("{}[:, {order:?}]", x()),
             // They are the identity in evaluation mode.
             Op::DropPath { .. } | Op::Dropout { .. } => x().to_owned(),
             Op::Align { .. } | Op::Auxiliary { .. } => unreachable!("a frozen network has no side nodes"),

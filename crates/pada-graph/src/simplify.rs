@@ -71,6 +71,10 @@ fn knowledge(op: &Op, inputs: &[Known]) -> Known {
         Op::Input => No,
         Op::Relu | Op::Relu6 | Op::AvgPool(_) | Op::MaxPool(_) | Op::GlobalAvgPool => inputs[0],
         Op::Add | Op::Concat if all(Zero) => Zero,
+        Op::SelectChannels { .. } => inputs[0],
+        // The factor changes in training, so that a scaled constant is no constant.
+        Op::Scale { .. } if inputs[0] == Zero => Zero,
+        Op::Scale { .. } => No,
         Op::Add if inputs.iter().all(|&x| x != No) => Constant,
         Op::Gate if inputs[0] == Zero => Zero,
         Op::Gate => No,

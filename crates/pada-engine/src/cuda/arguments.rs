@@ -197,9 +197,15 @@ arguments! {
     /// `out`: value − anchor. `partial`: sum of squares of each block's rows.
     DifferenceArgs { anchor: Value, value: Value, out: Reals, partial: Doubles, rows: i64, slab: i64, stride: i64, }
     AddUpArgs { partial: Doubles, out: Doubles, count: i64, factor: f64, }
-    /// `factors`: an optional factor for each image, `[B]`, with a `step` of 0, or for each channel of each image, `[C, B]`, with a `step` of B.
+    /// `factors`: optional factors. The factor of channel c of image b is number `c · step + b · image_step`: `[B]` with the steps 0 and 1,
+    /// `[C, B]` with the steps B and 1, a single number with the steps 0 and 0.
     MultipleArgs {
-        value: Value, factors: Floats, factor: f64, out: Reals, images: i64, pixels: i64, channels: i64, stride: i64, step: i64, add: i64,
+        value: Value, factors: Floats, factor: f64, out: Reals, images: i64, pixels: i64, channels: i64, stride: i64, step: i64,
+        image_step: i64, add: i64,
+    }
+    /// `partial`: sum of the products of value and gradient over each block's rows.
+    ScaleGradientArgs {
+        value: Value, gradient: Reals, partial: Doubles, rows: i64, slab: i64, channels: i64, stride: i64,
     }
     CrossEntropyArgs {
         logits: Reals, labels: Ints, image_weights: Floats, output_grad: Reals, losses: Doubles, scale: f64, smoothing: f64, images: i64,

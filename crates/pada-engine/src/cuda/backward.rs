@@ -2,9 +2,9 @@ use super::CudaError;
 use super::arguments::{
     AddColumnsArgs, AddWeightsArgs, BackwardArgs, ColumnArgs, CopyArgs, Doubles, FinalizeNormGradientArgs,
     Floats, GateArgs, GlobalArgs, LinearArgs, LinearWeightArgs, MultipleArgs, NONE, PassThroughArgs, Reals,
-    StripBackwardArgs, StripWeightArgs, SumsArgs, TotalArgs, Value, WeightArgs,
+    ScaleGradientArgs, StripBackwardArgs, StripWeightArgs, SumsArgs, TotalArgs, Value, WeightArgs,
 };
-use super::forward::accumulates;
+use super::forward::{accumulates, runs};
 use super::slabs::{ADDED, Columns, SIDE, Slabs, TILE_ROWS};
 use super::source::kernel;
 use super::step::Step;
@@ -164,6 +164,25 @@ impl Step<'_> {
         self.each(kernel::add_columns, y.shape.channels, &args)
     }
 
+    /// Launches the gradient of the number that an operation multiplies its value by.
+    fn scale_gradient(&self, op: &Op, total: Reals, gradient: Floats) -> Result<(), CudaError> {
+        let of = &self.plan.buffers[op.out];
+        let slabs = Slabs::new(self.rows(of.shape), 1);
+        let partial = Doubles(self.scratch(slabs.count * size_of::<f64>())?);
+        let args = ScaleGradientArgs {
+            value: self.value(&op.reads[0]),
+            gradient: total,
+            partial,
+            rows: self.rows(of.shape) as i64,
+            slab: slabs.rows as i64,
+            channels: of.shape.channels as i64,
+            stride: of.stride as i64,
+        };
+        self.start(kernel::scale_gradient, [slabs.count, 1, 1], &args)?;
+        let args = AddColumnsArgs { partial, gradient, slabs: slabs.count as i64, channels: 1, stride: 1 };
+        self.each(kernel::add_columns, 1, &args)
+    }
+
     /// Launches the gradient of an alignment loss: 2 · share · loss scale / (B · C · H · W) times the difference.
     fn backward_difference(
         &self,
@@ -219,6 +238,9 @@ impl Step<'_> {
             };
             let len = self.plan.buffers[*source].shape.numel() + 1;
             self.each(kernel::linear_weights, of.shape.channels * len, &args)?;
+        }
+        if let Kind::Scale { factors, index } = op.kind {
+            self.scale_gradient(op, total, self.weights.gradient(factors).at(index))?;
         }
         let mut first_channel = 0;
         for (input, source) in op.reads.iter().enumerate() {
@@ -283,6 +305,39 @@ impl Step<'_> {
                     ..self.multiple(op.out, out, write_mode)
                 };
                 self.each(kernel::multiple, numbers / 4, &args)
+            }
+            Kind::Scale { factors, index } => {
+                let args = MultipleArgs {
+                    value: Value::plain(total),
+                    factors: self.weights.weight(*factors).at(*index),
+                    image_step: 0,
+                    ..self.multiple(op.out, out, write_mode)
+                };
+                self.each(kernel::multiple, numbers / 4, &args)
+            }
+            Kind::SelectChannels { order, .. } => {
+                let copy = CopyArgs {
+                    x: total,
+                    out,
+                    rows: rows as i64,
+                    stride_in: y.stride as i64,
+                    stride_out: x.stride as i64,
+                    from: 0,
+                    to: 0,
+                    channels: 0,
+                    fill: x.stride as i64,
+                    add: 0,
+                };
+                if write_mode == WriteMode::Store {
+                    self.each(kernel::copy_channels, numbers, &copy)?;
+                }
+                for run in runs(order) {
+                    let channels = run.channels as i64;
+                    let (from, to) = (run.output as i64, run.source as i64);
+                    let args = CopyArgs { from, to, channels, fill: 0, add: 1, ..copy };
+                    self.each(kernel::copy_channels, rows * run.channels, &args)?;
+                }
+                Ok(())
             }
             Kind::Concat { .. } => {
                 let channels = x.shape.channels;

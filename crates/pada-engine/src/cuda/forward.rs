@@ -149,6 +149,35 @@ impl Step<'_> {
                 };
                 self.each(kernel::multiple, rows * of.stride / 4, &args)?;
             }
+            Kind::Scale { factors, index } => {
+                let args = MultipleArgs {
+                    value: self.value(&op.reads[0]),
+                    factors: self.weights.weight(*factors).at(*index),
+                    image_step: 0,
+                    ..self.multiple(op.out, out, WriteMode::Store)
+                };
+                self.each(kernel::multiple, rows * of.stride / 4, &args)?;
+            }
+            Kind::SelectChannels { source, order } => {
+                let x = &plan.buffers[*source];
+                let runs = runs(order);
+                for (i, run) in runs.iter().enumerate() {
+                    let fill = if i + 1 == runs.len() { of.stride - of.shape.channels } else { 0 };
+                    let args = CopyArgs {
+                        x: self.buffer(*source),
+                        out,
+                        rows: rows as i64,
+                        stride_in: x.stride as i64,
+                        stride_out: stride,
+                        from: run.source as i64,
+                        to: run.output as i64,
+                        channels: run.channels as i64,
+                        fill: fill as i64,
+                        add: 0,
+                    };
+                    self.each(kernel::copy_channels, rows * (run.channels + fill), &args)?;
+                }
+            }
             Kind::Concat { sources } => {
                 let mut to = 0;
                 for (i, &source) in sources.iter().enumerate() {
@@ -396,6 +425,7 @@ impl Step<'_> {
             channels: channels as i64,
             stride: self.plan.buffers[like].stride as i64,
             step: 0,
+            image_step: 1,
             add: accumulates(write_mode),
         }
     }
@@ -443,4 +473,25 @@ pub(super) fn accumulates(write_mode: WriteMode) -> i64 {
         WriteMode::Store => 0,
         WriteMode::Accumulate => 1,
     }
+}
+
+/// Neighbouring channels that a selection keeps together.
+pub(super) struct Run {
+    /// The first channel of the input.
+    pub(super) source: usize,
+    /// The first channel of the output.
+    pub(super) output: usize,
+    pub(super) channels: usize,
+}
+
+/// Divides a selection of channels into runs, so that each is one copy.
+pub(super) fn runs(order: &[usize]) -> Vec<Run> {
+    let mut runs: Vec<Run> = vec![];
+    for (output, &source) in order.iter().enumerate() {
+        match runs.last_mut() {
+            Some(run) if run.source + run.channels == source => run.channels += 1,
+            _ => runs.push(Run { source, output, channels: 1 }),
+        }
+    }
+    runs
 }

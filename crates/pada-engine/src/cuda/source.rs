@@ -106,6 +106,7 @@ kernels! {
     difference(DifferenceArgs) by BLOCK,
     add_up(AddUpArgs) by BLOCK,
     multiple(MultipleArgs) by BLOCK,
+    scale_gradient(ScaleGradientArgs) by BLOCK,
     cross_entropy(CrossEntropyArgs) by BLOCK,
     read_logits(LogitsArgs) by BLOCK,
     count_correct(CountArgs) by BLOCK,

@@ -3,7 +3,7 @@ use crate::geometry::Padded;
 use crate::kernels::winograd::{TiledGradient, TransformSums, scratch_len};
 use crate::kernels::{
     AvgPoolGradient, DepthwiseGradient, GateGradient, GatedGradient, GlobalPoolGradient, GradientSums,
-    LinearInputGradient, LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad,
+    LinearInputGradient, LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad, ScaleGradient,
     WeightGradient, WriteMode, sigmoids,
 };
 use crate::memory::{Others, Scratch};
@@ -253,7 +253,29 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                         places.zip(input_grad).for_each(|(place, grad)| out[place] += grad);
                     }
                 }
+                (Kind::Scale { .. }, write_mode) => {
+                    if op.sums_len > 0 {
+                        let stride = plan.buffers[op.out].stride;
+                        let mut sums = vec![T::ZERO; stride];
+                        let x = (x(), self.affine(source, stride));
+                        V::dispatch(ScaleGradient { x, gradient, stride, sums: &mut sums });
+                        let sum: f64 = sums[..channels].iter().map(|sum| sum.to_f64()).sum();
+                        place.sums[op.sums] += T::from_f64(sum);
+                    }
+                    if let Some(write_mode) = write_mode {
+                        V::dispatch(Multiple { numbers: gradient, factor: self.factor(op), out, write_mode });
+                    }
+                }
                 (_, None) => {}
+                (Kind::SelectChannels { order, .. }, Some(write_mode)) => {
+                    if write_mode == WriteMode::Store {
+                        out.fill(T::ZERO);
+                    }
+                    let strides = (plan.buffers[source.buffer].stride, plan.buffers[op.out].stride);
+                    for (out, g) in out.chunks_exact_mut(strides.0).zip(gradient.chunks_exact(strides.1)) {
+                        order.iter().zip(g).for_each(|(&channel, g)| out[channel] += *g);
+                    }
+                }
                 (Kind::Combine { terms, act }, Some(write_mode)) => match &terms[input] {
                     Term::Value(_) => {
                         let mask = (*act != Activation::None).then(|| (others.buffer(plan, op.out), *act));

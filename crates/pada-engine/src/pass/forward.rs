@@ -121,6 +121,21 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
                     }
                 }
             }
+            Kind::Scale { .. } => {
+                let source = &op.reads[0];
+                let terms = &[(others.buffer(plan, source.buffer), self.affine(source, stride))];
+                let (act, write_mode) = (Activation::None, WriteMode::Store);
+                V::dispatch(Combine { terms, act, stride, out, write_mode });
+                let factor = self.factor(op);
+                out.iter_mut().for_each(|out| *out *= factor);
+            }
+            Kind::SelectChannels { source, order } => {
+                let (x, buffer) = (others.buffer(plan, *source), &plan.buffers[*source]);
+                out.fill(T::ZERO);
+                for (out, x) in out.chunks_exact_mut(stride).zip(x.chunks_exact(buffer.stride)) {
+                    out.iter_mut().zip(order).for_each(|(out, &channel)| *out = x[channel]);
+                }
+            }
             Kind::Concat { sources } => {
                 let mut first = 0;
                 out.fill(T::ZERO);

@@ -77,6 +77,12 @@ impl<T: Number, U: Unit, V: Vector<Elem = T, Unit = U>> Pass<'_, V> {
         }
     }
 
+    /// Returns the number that an operation of [`Kind::Scale`] multiplies its value by.
+    fn factor(&self, op: &Op) -> T {
+        let Kind::Scale { factors, index } = op.kind else { unreachable!("only called for `Kind::Scale`") };
+        T::from_f32(self.kernels.host.weight(factors)[index])
+    }
+
     /// Returns the numbers of a buffer without padding channels, in the order `[C, H, W]` of the weights of a linear layer.
     fn vector(&self, others: &Others<'_, T>, buffer: BufferId) -> Vec<T> {
         let Buffer { shape, stride } = self.plan.buffers[buffer];

@@ -69,7 +69,11 @@ pub(super) fn lay_out(plan: &mut Plan) {
                 // A value that only anchors read has no gradient.
                 _ if !backward.reaches(op.out) => {}
                 Kind::Combine { act: Activation::Relu | Activation::Relu6, .. } => values[op.out].touch(time),
-                Kind::Conv(_) | Kind::GlobalPool { .. } | Kind::Gate | Kind::Linear { .. } => {
+                Kind::Conv(_)
+                | Kind::GlobalPool { .. }
+                | Kind::Gate
+                | Kind::Linear { .. }
+                | Kind::Scale { .. } => {
                     op.reads.iter().for_each(|source| values[source.buffer].touch(time));
                 }
                 Kind::Pool { kind: PoolKind::Maximum, source, .. } => values[*source].touch(time),

@@ -153,7 +153,7 @@ fn needed(plan: &Plan) -> Vec<bool> {
     let mut needed = vec![false; plan.buffers.len()];
     for op in &plan.ops {
         needed[op.out] = match &op.kind {
-            Kind::Conv(_) | Kind::Linear { .. } => true,
+            Kind::Conv(_) | Kind::Linear { .. } | Kind::Scale { .. } => true,
             Kind::Load => plan.wanted.images,
             _ => op.reads.iter().any(|source| is_affine(plan, source) || needed[source.buffer]),
         };

@@ -161,6 +161,7 @@ fn set_places(plan: &mut Plan) {
                 packed = weights::packed_len(plan, op, conv).next_multiple_of(ALIGN);
                 weights::weight_sums(plan, op, conv) + plan.buffers[op.out].stride
             }
+            Kind::Scale { .. } => 1,
             Kind::Linear { source, .. } => {
                 plan.buffers[op.out].shape.channels * (plan.buffers[*source].shape.numel() + 1)
             }
@@ -307,6 +308,16 @@ impl<'g> Builder<'g> {
                 let kind = Kind::Drop { slot: *slot, dropped };
                 let stride = self.buffers[source.buffer].stride;
                 plain(self.emit(kind, node.shape, stride, &[source]))
+            }
+            Op::Scale { factors, index } => {
+                let source = self.not_activated(inputs[0]);
+                let kind = Kind::Scale { factors: *factors, index: *index };
+                plain(self.emit(kind, node.shape, self.buffers[source.buffer].stride, &[source]))
+            }
+            Op::SelectChannels { order } => {
+                let source = self.plain(inputs[0]);
+                let kind = Kind::SelectChannels { source, order: order.clone() };
+                plain(self.emit(kind, node.shape, self.stride(node.shape), &[plain(source)]))
             }
             Op::Auxiliary { .. } if !self.mode.has_sides() => inputs[0],
             Op::Auxiliary { share } => {

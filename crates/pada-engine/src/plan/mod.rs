@@ -159,6 +159,17 @@ pub(crate) enum Kind {
         slot: usize,
         dropped: Dropped,
     },
+    /// Multiplies a value by one number of a weight tensor.
+    Scale {
+        factors: WeightId,
+        index: usize,
+    },
+    /// Selects channels of a plain buffer.
+    SelectChannels {
+        source: BufferId,
+        /// For every channel of the output, a channel of the source.
+        order: Vec<usize>,
+    },
     /// Writes which numbers are positive. It has no output in the arena.
     Signs {
         /// Index of its first word.

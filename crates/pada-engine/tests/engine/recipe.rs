@@ -122,7 +122,7 @@ impl Plan {
     fn step(&mut self, step: &[u8; 8]) {
         let [kind, at, rest @ ..] = *step;
         let x = self.value(at);
-        match kind % 25 {
+        match kind % 27 {
             0..=4 => drop(self.conv(x, rest)),
             5 => {
                 let y = self.conv(x, rest);
@@ -159,6 +159,8 @@ impl Plan {
             20 => self.linear(x, choose(&[5, 8, 17], rest[1])),
             21..=23 => self.align(x, rest),
             24 if rest[0].is_multiple_of(2) => drop(self.gate(x, rest)),
+            25 => self.mixture(x, rest),
+            26 => drop(self.select_channels(x, rest)),
             _ => {
                 let shape = self.nodes[x].2;
                 let zero = self.push(Op::Zero, vec![], shape);
@@ -179,6 +181,34 @@ impl Plan {
             gate = self.unary(Op::Relu, gate);
         }
         self.push(Op::Gate, vec![x, gate], shape)
+    }
+
+    /// A sum of a value, a normalised value and a pooled one, each times a number of one tensor.
+    fn mixture(&mut self, x: usize, bytes: [u8; 6]) {
+        let shape = self.nodes[x].2;
+        let pool = Pool { kernel: 3, stride: 1, padding: 1 };
+        let values = [
+            x,
+            self.norm(x, bytes[0] % 2 == 1),
+            self.push(Op::AvgPool(pool), vec![x], shape),
+            self.unary(Op::Relu, x),
+        ];
+        let factors = self.weight(vec![2, 3], bytes[1].is_multiple_of(2));
+        let chosen = &values[..2 + usize::from(bytes[2] % 3)];
+        let scaled = chosen.iter().zip(&bytes[3..]).map(|(&value, &byte)| {
+            self.push(Op::Scale { factors, index: usize::from(byte % 6) }, vec![value], shape)
+        });
+        let scaled = scaled.collect();
+        self.push(Op::Add, scaled, shape);
+    }
+
+    /// Some channels in any order, now and then one more than once.
+    fn select_channels(&mut self, x: usize, bytes: [u8; 6]) -> usize {
+        let shape = self.nodes[x].2;
+        let (channels, step) = (shape.channels, choose(&[1, 3, 5], bytes[0]));
+        let count = 1 + usize::from(bytes[1]) % (channels + channels.min(3));
+        let order = (0..count).map(|i| (usize::from(bytes[2]) + i * step) % channels).collect();
+        self.push(Op::SelectChannels { order }, vec![x], Shape { channels: count, ..shape })
     }
 
     fn conv(&mut self, x: usize, [k, s, d, groups, out, more]: [u8; 6]) -> usize {
@@ -328,6 +358,8 @@ impl Plan {
                 Op::Concat => b.concat(&inputs).unwrap(),
                 Op::GlobalAvgPool => b.global_avg_pool(x()),
                 Op::Gate => b.gate(x(), inputs[1]).unwrap(),
+                Op::Scale { factors, index } => b.scale(x(), *factors, *index),
+                Op::SelectChannels { order } => b.select_channels(x(), order.clone()),
                 Op::Linear { weight, bias, .. } => b.linear(x(), *weight, *bias).unwrap(),
                 Op::DropPath { slot } => b.drop_path(x(), *slot),
                 Op::Dropout { slot } => b.dropout(x(), *slot),

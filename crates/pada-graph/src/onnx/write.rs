@@ -97,6 +97,20 @@ impl<'a> Writer<'a> {
             Op::Linear { weight, bias, .. } => self.linear(i, &name, inputs, [*weight, *bias]),
             // Drop-path and dropout are the identity in evaluation mode.
             Op::DropPath { .. } | Op::Dropout { .. } => self.push("Identity", &name, inputs, vec![]),
+            Op::Scale { factors, index } => {
+                let weights = self.weight(*factors);
+                let at = self.constant(integers(&format!("index_{index}"), &[*index as i64]));
+                let [flat, factor] =
+                    ["flat", "factor"].map(|part| self.unique.name(&format!("{name}.{part}")));
+                self.push("Flatten", &flat, vec![weights], vec![int("axis", 0)]);
+                self.push("Gather", &factor, vec![flat, at], vec![int("axis", 1)]);
+                self.push("Mul", &name, vec![inputs[0].clone(), factor], vec![]);
+            }
+            Op::SelectChannels { order } => {
+                let order: Vec<i64> = order.iter().map(|&channel| channel as i64).collect();
+                let order = self.constant(integers(&format!("{name}.order"), &order));
+                self.push("Gather", &name, vec![inputs[0].clone(), order], vec![int("axis", 1)]);
+            }
             Op::Gate => {
                 let share = self.unique.name(&format!("{name}.sigmoid"));
                 self.push("Sigmoid", &share, vec![inputs[1].clone()], vec![]);

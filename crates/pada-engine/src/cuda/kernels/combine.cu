@@ -52,7 +52,7 @@ KERNEL multiple(MultipleArgs args) {
     for (int n = 0; n < 4; n++) {
         // Padding channels are zeros, whatever they are multiplied by.
         const long long row = channel + n < args.channels ? channel + n : 0;
-        x.v[n] *= args.factors ? (real)args.factors[row * args.step + image] : (real)args.factor;
+        x.v[n] *= args.factors ? (real)args.factors[row * args.step + image * args.image_step] : (real)args.factor;
     }
     put(args.out + i, x, args.add);
 }
@@ -65,6 +65,17 @@ KERNEL difference(DifferenceArgs args) {
         const real d = number_of(args.value, i, channel) - number_of(args.anchor, i, channel);
         args.out[i] = d;
         sum += d * d;
+    }
+    const double all = block_sum(sum);
+    if (threadIdx.x == 0) args.partial[blockIdx.x] = all;
+}
+
+KERNEL scale_gradient(ScaleGradientArgs args) {
+    const long long first = blockIdx.x * args.slab, end = first + args.slab, last = end < args.rows ? end : args.rows;
+    real sum = 0;
+    for (long long i = first * args.stride + threadIdx.x; i < last * args.stride; i += BLOCK) {
+        const int channel = (int)(i % args.stride);
+        if (channel < args.channels) sum += number_of(args.value, i, channel) * args.gradient[i];
     }
     const double all = block_sum(sum);
     if (threadIdx.x == 0) args.partial[blockIdx.x] = all;
