@@ -217,6 +217,10 @@ impl Executor for CandleExecutor {
         self.host.write(state, values);
     }
 
+    fn write_weight(&mut self, id: WeightId, values: &[f32]) {
+        self.host.write_weight(id, values);
+    }
+
     fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
         self.host.gradient(id)
     }

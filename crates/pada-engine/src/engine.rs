@@ -218,6 +218,10 @@ impl Executor for Engine {
     fn write(&mut self, state: State, values: &[f32]) {
         self.host.write(state, values);
     }
+
+    fn write_weight(&mut self, id: WeightId, values: &[f32]) {
+        self.host.write_weight(id, values);
+    }
 }
 
 impl Inspect for Engine {

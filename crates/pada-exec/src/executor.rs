@@ -169,6 +169,16 @@ pub trait Executor {
     /// Panics if the number of values is not [`WeightLayout::numel`].
     fn write(&mut self, state: State, values: &[f32]);
 
+    /// Overwrites one weight tensor.
+    ///
+    /// # Panics
+    /// Panics if the number of values is not that of the tensor.
+    fn write_weight(&mut self, id: WeightId, values: &[f32]) {
+        let (mut weights, range) = (self.read(State::Weights), self.layout().range(id));
+        weights[range].copy_from_slice(values);
+        self.write(State::Weights, &weights);
+    }
+
     /// Returns the accumulated gradient of one weight tensor.
     fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
         Cow::Owned(self.read(State::Gradient)[self.layout().range(id)].to_vec())

@@ -205,6 +205,14 @@ impl HostWeights {
         &self.weights[self.layout.range(id)]
     }
 
+    /// Overwrites one weight tensor.
+    ///
+    /// # Panics
+    /// Panics if the number of values is not that of the tensor.
+    pub fn write_weight(&mut self, id: WeightId, values: &[f32]) {
+        self.weights[self.layout.range(id)].copy_from_slice(values);
+    }
+
     /// Returns the gradient of one weight tensor.
     pub fn gradient(&self, id: WeightId) -> Cow<'_, [f32]> {
         Cow::Borrowed(&self.gradient[self.layout.range(id)])

@@ -54,6 +54,9 @@ pub enum GraphError {
         "this network does not support alignment with an anchor; use another training rule than magic-at"
     )]
     NoAlignment,
+    /// The network has no factors for mixtures of operations, see [`crate::Lower::lower_mixture`].
+    #[error("this network has no mixtures of operations, which a differentiable search needs")]
+    NoMixture,
     /// Dropout needs a classifier, see [`crate::Graph::with_dropout`].
     #[error("the network does not end in a linear layer, so it has no classifier whose input can be dropped")]
     NoClassifier,

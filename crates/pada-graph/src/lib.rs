@@ -21,6 +21,39 @@ pub use weights::{CHECKPOINT_PREFIX, Init, Owner, WeightId, WeightLayout, Weight
 
 use pada_space::Arch;
 
+/// The factors of a supernet whose decisions can be mixtures of operations, see [`Lower::lower_mixture`].
+///
+/// The tensors are buffers: a pass computes their gradient, but a step of the optimizer does not move them. A differentiable search writes
+/// them before each pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mixtures {
+    /// `[E, O]`, the factor of every operation of every decision of the space. Rows of decisions that are no mixture are not read.
+    pub factors: WeightId,
+    /// `[E]`, a factor on the whole edge of a decision (PC-DARTS), or `None` if edges have no weights.
+    pub edges: Option<WeightId>,
+    /// The decisions that are mixtures, in ascending order.
+    pub decisions: Vec<MixedDecision>,
+}
+
+/// A decision that can be a mixture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MixedDecision {
+    /// Index of the decision in the space.
+    pub decision: usize,
+    /// The node to which its edge leads. Edge weights are normalised over the edges of a node.
+    pub node: usize,
+}
+
+impl Mixtures {
+    /// Returns the index of a factor in [`Mixtures::factors`].
+    ///
+    /// # Panics
+    /// Panics if the layout belongs to another network.
+    pub fn index(&self, layout: &WeightLayout, decision: usize, op: u8) -> usize {
+        decision * layout.spec(self.factors).shape[1] + usize::from(op)
+    }
+}
+
 /// A supernet: one weight layout that all architectures of a search space share, and the lowering of each architecture to an op graph.
 ///
 /// There is one implementation per search space and network skeleton. The example `new_space` implements it for a space of its own.
@@ -59,6 +92,26 @@ pub trait Lower: Send + Sync {
     fn lower_aligned(&self, path: &Arch, anchor: &Arch, weight: f64) -> Result<Graph, GraphError> {
         let _ = (path, anchor, weight);
         Err(GraphError::NoAlignment)
+    }
+
+    /// Returns the factors of a supernet whose decisions can be mixtures of operations, or `None` if the supernet has none.
+    fn mixtures(&self) -> Option<&Mixtures> {
+        None
+    }
+
+    /// Lowers a mixture: the output of a decision is the sum over its computed operations of factor times output, as in DARTS.
+    ///
+    /// The graph reads the factors from the tensors of [`Lower::mixtures`]. With a factor of 1 for one operation and 0 for the others, the
+    /// logits are those of [`Lower::lower`].
+    ///
+    /// # Shapes
+    /// `computed`: one list of operations for each of [`Mixtures::decisions`]. A decision without operations gives zeros.
+    ///
+    /// # Errors
+    /// Returns [`GraphError::NoMixture`] if the network has no factors or a list is missing, and the errors of [`Lower::lower`].
+    fn lower_mixture(&self, computed: &[Vec<u8>]) -> Result<Graph, GraphError> {
+        let _ = computed;
+        Err(GraphError::NoMixture)
     }
 
     /// Returns the weights of the operations that `arch` chooses, active or not, without running statistics.

@@ -6,12 +6,16 @@ const EDGES: [(usize, usize); 6] = Nb201::EDGES;
 const N_NODES: usize = Nb201::NODES;
 
 use pada_graph::{
-    Conv, Graph, GraphBuilder, GraphError, Init, Lower, NodeId, Norm, Owner, Pool, Shape, Statistics,
-    WeightId, WeightLayout, WeightSpec,
+    Conv, Graph, GraphBuilder, GraphError, Init, Lower, MixedDecision, Mixtures, NodeId, Norm, Owner, Pool,
+    Shape, Statistics, WeightId, WeightLayout, WeightSpec,
 };
+
+use crate::mixtures::{Mixed, MixedEdge, MixtureSettings};
 
 const EPS: f32 = 1e-5; // PyTorch's default
 const STAGES: usize = 3;
+/// Number of operations of an edge.
+const OPS: usize = 5;
 
 /// Bias of convolutions and kind of batch norms in a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,7 @@ pub struct Nb201Net {
     cells: Vec<Cell>,
     last: Norm,
     classifier: (WeightId, WeightId),
+    mixed: Option<Mixed>,
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +100,33 @@ enum Cell {
 impl Nb201Net {
     /// Creates the network with `channels` channels in the first stage and `cells` cells per stage.
     pub fn new(channels: usize, cells: usize, input: Shape, classes: usize, norms: Norms) -> Self {
+        Self::build(channels, cells, input, classes, norms, None)
+    }
+
+    /// Creates the network as [`Nb201Net::new`] does, with mixtures of operations on all edges.
+    ///
+    /// # Panics
+    /// Panics if `channels` is not a multiple of [`MixtureSettings::channel_parts`].
+    pub fn with_mixtures(
+        channels: usize,
+        cells: usize,
+        input: Shape,
+        classes: usize,
+        norms: Norms,
+        settings: MixtureSettings,
+    ) -> Self {
+        assert!(channels.is_multiple_of(settings.channel_parts), "every part has equally many channels");
+        Self::build(channels, cells, input, classes, norms, Some(settings))
+    }
+
+    fn build(
+        channels: usize,
+        cells: usize,
+        input: Shape,
+        classes: usize,
+        norms: Norms,
+        settings: Option<MixtureSettings>,
+    ) -> Self {
         let mut w = Weights { layout: WeightLayout::new(), norms };
         let stem = {
             let weight = w.conv("stem.0.weight".to_owned(), channels, input.channels, 3, None);
@@ -117,6 +149,7 @@ impl Nb201Net {
                     [(Nb201Op::Conv1x1, 1), (Nb201Op::Conv3x3, 3)].map(|(op, kernel)| {
                         let op = op as usize;
                         let name = format!("cells.{cell}.edges.{to}<-{from}.{op}");
+                        let c = Mixed::seen(c, settings);
                         w.conv_norm(&name, c, c, kernel, Some(Owner { cell, position, op }))
                     })
                 };
@@ -129,7 +162,11 @@ impl Nb201Net {
         let uniform = Init::Uniform { fan_in: c };
         let weight = w.push("classifier.weight".to_owned(), vec![classes, c], uniform, None);
         let bias = w.push("classifier.bias".to_owned(), vec![classes], uniform, None);
-        Self { channels, input, layout: w.layout, stem, cells: all, last, classifier: (weight, bias) }
+        let mut layout = w.layout;
+        let edges = EDGES.iter().enumerate();
+        let decisions = edges.map(|(decision, &(_, node))| MixedDecision { decision, node }).collect();
+        let mixed = settings.map(|s| Mixed::new(&mut layout, s, [EDGES.len(), OPS], decisions));
+        Self { channels, input, layout, stem, cells: all, last, classifier: (weight, bias), mixed }
     }
 
     /// ReLU, convolution, norm.
@@ -145,25 +182,58 @@ impl Nb201Net {
         g.norm(x, conv.norm)
     }
 
+    /// Adds an operation of an edge with these convolutions.
+    fn operation(
+        g: &mut GraphBuilder<'_>,
+        x: NodeId,
+        op: Nb201Op,
+        convs: &[ConvNorm; 2],
+    ) -> Result<NodeId, GraphError> {
+        Ok(match op {
+            Nb201Op::None => g.zero(g.shape(x)),
+            Nb201Op::Skip => x,
+            Nb201Op::Conv1x1 => Self::conv_norm(g, x, &convs[0], 1)?,
+            Nb201Op::Conv3x3 => Self::conv_norm(g, x, &convs[1], 1)?,
+            Nb201Op::AvgPool3x3 => g.avg_pool(x, Pool { kernel: 3, stride: 1, padding: 1 })?,
+        })
+    }
+
+    /// Adds an edge: the operation of an architecture, or a mixture.
+    fn edge(
+        &self,
+        g: &mut GraphBuilder<'_>,
+        x: NodeId,
+        e: usize,
+        ops: &EdgeOps<'_>,
+        convs: &[ConvNorm; 2],
+    ) -> Result<NodeId, GraphError> {
+        match (ops, &self.mixed) {
+            (EdgeOps::Single(ops), None) => Self::operation(g, x, ops[e], convs),
+            (EdgeOps::Single(ops), Some(mixed)) => {
+                mixed.single(g, x, 1, |g, x| Self::operation(g, x, ops[e], convs))
+            }
+            (EdgeOps::Mixed(_), None) => Err(GraphError::NoMixture),
+            (EdgeOps::Mixed(computed), Some(mixed)) => {
+                let edge = MixedEdge { decision: e, ops: &computed[e], stride: 1, shape: g.shape(x) };
+                mixed.edge(g, x, &edge, &self.layout, |g, x, op| {
+                    Self::operation(g, x, Nb201Op::ALL[usize::from(op)], convs)
+                })
+            }
+        }
+    }
+
     fn search_cell(
+        &self,
         g: &mut GraphBuilder<'_>,
         input: NodeId,
-        arch: &Arch,
+        ops: &EdgeOps<'_>,
         edges: &[[ConvNorm; 2]],
     ) -> Result<CellNodes, GraphError> {
-        let ops = Nb201::ops(arch)?;
         let (mut nodes, mut edge_values) = (vec![input], Vec::new());
         for to in 1..N_NODES {
             let mut terms = Vec::new();
             for (e, &(from, _)) in EDGES.iter().enumerate().filter(|(_, edge)| edge.1 == to) {
-                let x = nodes[from];
-                terms.push(match ops[e] {
-                    Nb201Op::None => g.zero(g.shape(x)),
-                    Nb201Op::Skip => x,
-                    Nb201Op::Conv1x1 => Self::conv_norm(g, x, &edges[e][0], 1)?,
-                    Nb201Op::Conv3x3 => Self::conv_norm(g, x, &edges[e][1], 1)?,
-                    Nb201Op::AvgPool3x3 => g.avg_pool(x, Pool { kernel: 3, stride: 1, padding: 1 })?,
-                });
+                terms.push(self.edge(g, nodes[from], e, ops, &edges[e])?);
             }
             nodes.push(g.add(&terms)?);
             edge_values.extend(terms);
@@ -188,13 +258,13 @@ impl Nb201Net {
         &self,
         g: &mut GraphBuilder<'_>,
         mut x: NodeId,
-        arch: &Arch,
+        ops: &EdgeOps<'_>,
     ) -> Result<(Vec<NodeId>, Vec<CellNodes>), GraphError> {
         let (mut outputs, mut searched) = (vec![], vec![]);
         for cell in &self.cells {
             match cell {
                 Cell::Search { edges } => {
-                    let cell = Self::search_cell(g, x, arch, edges)?;
+                    let cell = self.search_cell(g, x, ops, edges)?;
                     x = cell.nodes[N_NODES - 1];
                     searched.push(cell);
                 }
@@ -218,6 +288,14 @@ impl Nb201Net {
     }
 }
 
+/// The operations of the edges of a cell.
+enum EdgeOps<'a> {
+    /// One operation per edge.
+    Single([Nb201Op; EDGES.len()]),
+    /// The computed operations of the mixture of each edge.
+    Mixed(&'a [Vec<u8>]),
+}
+
 /// The nodes of the graph that belong to a searched cell.
 struct CellNodes {
     /// The values of the cell's nodes.
@@ -239,9 +317,23 @@ impl Lower for Nb201Net {
         Nb201::new().check(arch)?;
         let mut g = GraphBuilder::new(&self.layout);
         let stem = self.stem(&mut g)?;
-        let (outputs, _) = self.cells(&mut g, stem, arch)?;
+        let (outputs, _) = self.cells(&mut g, stem, &EdgeOps::Single(Nb201::ops(arch)?))?;
         g.end_block(stem);
         outputs.iter().for_each(|&output| g.end_block(output));
+        self.head(g, outputs.last().copied().unwrap_or(stem))
+    }
+
+    fn mixtures(&self) -> Option<&Mixtures> {
+        self.mixed.as_ref().map(|mixed| &mixed.mixtures)
+    }
+
+    fn lower_mixture(&self, computed: &[Vec<u8>]) -> Result<Graph, GraphError> {
+        if computed.len() != EDGES.len() {
+            return Err(GraphError::NoMixture);
+        }
+        let mut g = GraphBuilder::new(&self.layout);
+        let stem = self.stem(&mut g)?;
+        let (outputs, _) = self.cells(&mut g, stem, &EdgeOps::Mixed(computed))?;
         self.head(g, outputs.last().copied().unwrap_or(stem))
     }
 
@@ -253,8 +345,8 @@ impl Lower for Nb201Net {
         Nb201::new().check(anchor)?;
         let mut g = GraphBuilder::new(&self.layout);
         let stem = self.stem(&mut g)?;
-        let (_, anchors) = self.cells(&mut g, stem, anchor)?;
-        let (outputs, values) = self.cells(&mut g, stem, path)?;
+        let (_, anchors) = self.cells(&mut g, stem, &EdgeOps::Single(Nb201::ops(anchor)?))?;
+        let (outputs, values) = self.cells(&mut g, stem, &EdgeOps::Single(Nb201::ops(path)?))?;
         // A node is the input of several edges, and with a skip connection also an output. Each pair is aligned once.
         let mut shares: BTreeMap<(NodeId, NodeId), f64> = BTreeMap::new();
         let share = weight / (values.len() * EDGES.len()) as f64;

@@ -45,11 +45,57 @@ pub struct EpochRecord {
     /// a supernet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestRecord>,
+    /// The mixtures of operations of a differentiable search after the epoch. `None` for other training rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixture: Option<MixtureRecord>,
     /// Wall-clock time, seconds.
     pub seconds: f64,
     /// Communication between the processes of the run. `None` for a single process.
     #[serde(default, alias = "ranks", skip_serializing_if = "Option::is_none")]
     pub communication: Option<CommunicationRecord>,
+}
+
+/// The mixtures of operations of a differentiable search after an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MixtureRecord {
+    /// The strongest architecture, with which the search would end, as digits.
+    pub arch: String,
+    /// The decision of each mixture.
+    pub decisions: Vec<usize>,
+    /// The operations of each mixture, as digits.
+    pub ops: Vec<Vec<u8>>,
+    /// The softmax of the logits of each mixture, in the order of `ops`.
+    pub probabilities: Vec<Vec<f64>>,
+    /// The weight of the edge of each mixture among the edges of its node (PC-DARTS). Empty without edge weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edge_weights: Vec<f64>,
+    /// The operation that DARTS-PT has chosen for each mixture, `None` where the choice is open.
+    #[serde(default, skip_serializing_if = "all_open")]
+    pub chosen: Vec<Option<u8>>,
+    /// The temperature of the Gumbel softmax. `None` for methods without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Mean cross entropy of the validation images on which the logits were trained in the epoch, nats. `None` if there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<f64>,
+    /// Accuracy of the mixture on these images, before each step of the logits, percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
+}
+
+fn all_open(chosen: &[Option<u8>]) -> bool {
+    chosen.iter().all(Option::is_none)
+}
+
+impl MixtureRecord {
+    /// Returns the mean probability of an operation over all mixtures that have it. `None` if none has it.
+    pub fn share_of(&self, op: u8) -> Option<f64> {
+        let of =
+            |(ops, probs): (&Vec<u8>, &Vec<f64>)| Some(probs[ops.iter().position(|&other| other == op)?]);
+        let shares: Vec<f64> = self.ops.iter().zip(&self.probabilities).filter_map(of).collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+    }
 }
 
 /// The accuracy of a network on images that it was not trained on.

@@ -23,7 +23,7 @@ mod tensorboard;
 pub use agreement::{Agreement, Ceiling, Comparison, FusedRow, ScoreLists, ZeroCostRow};
 pub use audit::{ImageAudit, PathAudit};
 pub use communication::CommunicationRecord;
-pub use epoch::{BestEpoch, EpochRecord, TestRecord};
+pub use epoch::{BestEpoch, EpochRecord, MixtureRecord, TestRecord};
 pub use error::ReportError;
 pub use method_row::{MethodName, MethodRow, RowGroup, mean_gv};
 pub use method_table::{FailedTrial, MethodTable, scientific};

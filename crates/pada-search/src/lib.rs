@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod adam;
 mod ageing;
 mod ask_tell;
+mod differentiable;
 mod evolution;
 mod layout;
 mod method;
@@ -21,6 +23,7 @@ mod settings;
 
 pub use ageing::{AgeingConfig, AgeingEvolution};
 pub use ask_tell::AskTell;
+pub use differentiable::{ArchOptimizer, ArchParameters, CostTerm, Mixture, Relaxation};
 pub use evolution::{Evolution, EvolutionConfig, evolution};
 pub use method::{AnySearcher, SearchMethod, Searching};
 /// The version of `rand` whose [`Rng`](rand::Rng) trait a [`Search`] takes.

@@ -326,7 +326,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn softmax(logits: &[f64]) -> Vec<f64> {
+pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
     let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = logits.iter().map(|logit| (logit - most).exp()).collect();
     let sum: f64 = powers.iter().sum();
@@ -334,7 +334,7 @@ fn softmax(logits: &[f64]) -> Vec<f64> {
 }
 
 /// Draws a number of the standard normal distribution (Box & Muller, 1958).
-fn normal(rng: &mut dyn Rng) -> f64 {
+pub(crate) fn normal(rng: &mut dyn Rng) -> f64 {
     let [a, b] = [(); 2].map(|()| rng.random::<f64>());
     (-2.0 * (1.0 - a).ln()).sqrt() * (std::f64::consts::TAU * b).cos()
 }

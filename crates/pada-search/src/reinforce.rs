@@ -1,6 +1,7 @@
 use pada_space::Arch;
 
 use crate::Evaluated;
+use crate::adam::{Adam, AdamConfig};
 use crate::layout::Layout;
 use crate::policy::Policy;
 use crate::searcher::{AskError, History, MAX_ATTEMPTS, Outcome, Request, SearchView, Searcher};
@@ -118,6 +119,15 @@ impl ReinforceConfig {
         }
     }
 
+    fn adam(&self) -> AdamConfig {
+        AdamConfig {
+            learning_rate: self.learning_rate,
+            beta1: self.beta1,
+            epsilon: self.epsilon,
+            weight_decay: 0.0,
+        }
+    }
+
     /// Returns the settings of ENAS: an LSTM, 10 architectures per update, Adam with 0.0035, β₁ = 0 and ε = 0.001, a baseline with decay 0.99, and
     /// an entropy weight of 0.0001.
     ///
@@ -199,39 +209,6 @@ impl Baseline {
     }
 }
 
-/// The state of Adam (Kingma & Ba, 2015).
-#[derive(Clone, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-struct Adam {
-    mean: Vec<f64>,
-    square: Vec<f64>,
-    steps: i32,
-}
-
-/// β₂ of Adam.
-const BETA_2: f64 = 0.999;
-
-impl Adam {
-    /// Returns false if a gradient was too large, so that its square is infinite.
-    fn is_finite(&self) -> bool {
-        self.mean.iter().chain(&self.square).all(|moment| moment.is_finite())
-    }
-
-    /// Moves the parameters against a gradient.
-    fn step(&mut self, parameters: &mut [f64], gradient: &[f64], config: &ReinforceConfig) {
-        self.mean.resize(gradient.len(), 0.0);
-        self.square.resize(gradient.len(), 0.0);
-        self.steps += 1;
-        let corrections = [config.beta1, BETA_2].map(|beta| 1.0 - beta.powi(self.steps));
-        for (i, &g) in gradient.iter().enumerate() {
-            self.mean[i] = config.beta1 * self.mean[i] + (1.0 - config.beta1) * g;
-            self.square[i] = BETA_2 * self.square[i] + (1.0 - BETA_2) * g * g;
-            let (mean, square) = (self.mean[i] / corrections[0], self.square[i] / corrections[1]);
-            parameters[i] -= config.learning_rate * mean / (square.sqrt() + config.epsilon);
-        }
-    }
-}
-
 impl Reinforce {
     /// Creates the method.
     ///
@@ -296,7 +273,7 @@ impl Searcher for Reinforce {
         self.asked += 1;
         let layout = Layout::of(view.space, view.sub_space);
         let policy = self.policy.get_or_insert_with(|| Policy::new(self.config.policy, &layout, view.rng));
-        let updates = self.adam.steps as usize;
+        let updates = self.adam.steps() as usize;
         if !self.adam.is_finite() {
             return Err(AskError::Diverged { updates });
         }
@@ -327,7 +304,7 @@ impl Searcher for Reinforce {
             let batch = std::mem::take(&mut self.in_batch) as f64;
             let gradient: Vec<f64> =
                 std::mem::take(&mut self.gradient).into_iter().map(|g| g / batch).collect();
-            self.adam.step(&mut policy.parameters, &gradient, &self.config);
+            self.adam.step(&mut policy.parameters, &gradient, &self.config.adam());
         }
     }
 
@@ -366,7 +343,7 @@ mod tests {
         let (mut adam, mut parameters) = (Adam::default(), vec![1.0]);
         let (mut m, mut v, mut expected) = (0.0, 0.0, 1.0);
         for (step, g) in [0.5, -1.0, 2.0_f64].into_iter().enumerate() {
-            adam.step(&mut parameters, &[g], &config);
+            adam.step(&mut parameters, &[g], &config.adam());
             m = 0.9 * m + 0.1 * g;
             v = 0.999 * v + 0.001 * g * g;
             let t = step as i32 + 1;

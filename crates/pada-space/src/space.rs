@@ -167,6 +167,21 @@ pub trait SearchSpace: Send + Sync {
         }
     }
 
+    /// Returns the architecture with the strongest choice of every decision, with which a differentiable search ends. The first of several
+    /// equally strong choices wins.
+    ///
+    /// A space in which nodes choose their inputs decides by the strength of the operations on the edges.
+    ///
+    /// # Shapes
+    /// `strengths`: `[E]`, for each decision a list with one number per choice. A decision with an empty list gets the choice 0.
+    ///
+    /// # Panics
+    /// Panics if there is not one list for every decision.
+    fn strongest(&self, strengths: &[Vec<f64>]) -> Arch {
+        assert_eq!(strengths.len(), self.n_ops().len(), "one list for every decision");
+        Arch::new(strengths.iter().map(|list| first_largest(list) as u8).collect::<Vec<_>>())
+    }
+
     /// Draws an architecture. The choice of every decision is uniform.
     fn sample(&self, rng: &mut dyn Rng) -> Arch {
         let draw = |&n: &usize| rng.random_range(0..n.clamp(1, 256)) as u8;
@@ -292,4 +307,9 @@ fn first_ops<'a>(names: &'a [&'static str], n: usize) -> &'a [&'static str] {
 /// Lists the operations of a space for an error message: `0 none, 1 skip_connect`.
 pub(crate) fn valid_ops(names: &[&str]) -> String {
     names.iter().enumerate().map(|(i, name)| format!("{i} {name}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the index of the first of the largest numbers, and 0 for an empty list.
+pub(crate) fn first_largest(numbers: &[f64]) -> usize {
+    (1..numbers.len()).fold(0, |best, i| if numbers[i] > numbers[best] { i } else { best })
 }

@@ -11,12 +11,12 @@ mod run;
 mod search;
 
 pub use config::{
-    ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, ExecutorName, FewShotConfig, FusePart,
-    GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule, LastSplit, NormalizeDigits,
-    PathsConfig, RankArchs, RankBudget, RankConfig, RankSplit, Recalibration, RetrainConfig, RetrainNetwork,
-    RetrainSettings, RunConfig, SkeletonName, SpaceName, SplitConfig, SplitSchedule, StandAloneConfig,
-    SupernetConfig, TestConfig, TrainPart, TruthName, UpdateConfig, WidthsName, config_tables, in_home,
-    retrain_config_tables, search_space,
+    ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, DifferentiableKeys, ExecutorName,
+    FewShotConfig, FusePart, GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule,
+    LastSplit, NormalizeDigits, PathsConfig, RankArchs, RankBudget, RankConfig, RankSplit, Recalibration,
+    RetrainConfig, RetrainNetwork, RetrainSettings, RunConfig, SkeletonName, SpaceName, SplitConfig,
+    SplitSchedule, StandAloneConfig, SupernetConfig, TestConfig, TrainPart, TruthName, UpdateConfig,
+    WidthsName, config_tables, in_home, retrain_config_tables, search_space,
 };
 pub use error::{ErrorKind, PadaError, with_causes};
 pub use eval::arch_files::{

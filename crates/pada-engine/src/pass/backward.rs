@@ -3,8 +3,8 @@ use crate::geometry::Padded;
 use crate::kernels::winograd::{TiledGradient, TransformSums, scratch_len};
 use crate::kernels::{
     AvgPoolGradient, DepthwiseGradient, GateGradient, GatedGradient, GlobalPoolGradient, GradientSums,
-    LinearInputGradient, LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad, ScaleGradient,
-    WeightGradient, WriteMode, sigmoids,
+    LinearInputGradient, LinearWeightGradient, Mask, MaxPoolGradient, Multiple, PassThroughGrad,
+    ScaleGradient, WeightGradient, WriteMode, sigmoids,
 };
 use crate::memory::{Others, Scratch};
 use crate::plan::{

@@ -8,9 +8,13 @@ use pada_space::{Arch, Darts, DartsCell, DartsEdge, DartsOp, SearchSpace, is_red
 
 use self::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
 pub use self::stand_alone::{DartsModel, DartsTraining, DropPath};
+use crate::mixtures::{Mixed, MixedEdge, MixtureSettings};
 use crate::nb201::Norms;
 use crate::steps::{Modules, Step, Steps, apply};
-use pada_graph::{Graph, GraphBuilder, GraphError, Lower, NodeId, Owner, Shape, WeightId, WeightLayout};
+use pada_graph::{
+    Graph, GraphBuilder, GraphError, Lower, MixedDecision, Mixtures, NodeId, Owner, Shape, WeightId,
+    WeightLayout,
+};
 
 const EPS: f32 = 1e-5; // PyTorch's default
 /// Channels of the stem for small images as a multiple of those of the first cell.
@@ -102,6 +106,7 @@ pub struct DartsNet {
     stem: Stem,
     cells: Vec<Cell>,
     classifier: (WeightId, WeightId),
+    mixed: Option<Mixed>,
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +120,19 @@ struct Cell {
 impl DartsNet {
     /// Creates the network.
     pub fn new(size: DartsSize, norms: Norms) -> Self {
+        Self::build(size, norms, None)
+    }
+
+    /// Creates the network with mixtures of operations on all edges.
+    ///
+    /// # Panics
+    /// Panics if the channels are not a multiple of [`MixtureSettings::channel_parts`].
+    pub fn with_mixtures(size: DartsSize, norms: Norms, settings: MixtureSettings) -> Self {
+        assert!(size.channels.is_multiple_of(settings.channel_parts), "every part has equally many channels");
+        Self::build(size, norms, Some(settings))
+    }
+
+    fn build(size: DartsSize, norms: Norms, settings: Option<MixtureSettings>) -> Self {
         let mut m = Modules::new(norms, EPS);
         let stem = Stem::new(&mut m, &size);
         let mut channels = Channels::new(&size);
@@ -134,6 +152,7 @@ impl DartsNet {
                     let position = Darts::edge_decision(kind, from, to).expect("the edge exists");
                     let owner = Owner { cell: layer, position, op: op as usize };
                     let name = format!("{name}.edges.{to}<-{from}.{}", op.name());
+                    let c = Mixed::seen(c, settings);
                     operation(&mut m, &name, op, [c, stride(kind, from)], Naming::Plain, Some(&owner))
                 });
                 ops.collect()
@@ -142,8 +161,65 @@ impl DartsNet {
         });
         let cells = cells.collect();
         let classifier = m.linear("classifier", channels.last(), size.classes);
-        Self { size, layout: m.layout, stem, cells, classifier }
+        let mut layout = m.layout;
+        let mixed = settings.map(|settings| {
+            let decisions = mixed_edges().map(|(kind, from, to)| MixedDecision {
+                decision: decision_of(kind, from, to),
+                // Nodes of the two cells have different numbers.
+                node: kind as usize * (2 + NODES) + to,
+            });
+            let decisions = decisions.collect();
+            Mixed::new(&mut layout, settings, [Darts.n_ops().len(), SEARCHED_OPS], decisions)
+        });
+        Self { size, layout, stem, cells, classifier, mixed }
     }
+
+    /// Adds the nodes of a cell in which each edge of each node is the sum of its computed operations.
+    fn mixed_nodes(
+        &self,
+        g: &mut GraphBuilder<'_>,
+        last: [NodeId; 2],
+        cell: &Cell,
+        mixed: &Mixed,
+        computed: &[Vec<u8>],
+    ) -> Result<Vec<NodeId>, GraphError> {
+        let mut nodes = Vec::with_capacity(2 + NODES);
+        for (x, steps) in last.into_iter().zip(&cell.before) {
+            nodes.push(apply(g, x, steps)?);
+        }
+        for to in 2..2 + NODES {
+            let mut terms = Vec::with_capacity(to);
+            for (from, &x) in nodes.iter().enumerate() {
+                let decision = decision_of(cell.kind, from, to);
+                let edge_of_cell = decision - decision_of(cell.kind, 0, 2);
+                let (steps, place) =
+                    (&cell.edges[edge_of_cell], cell.kind as usize * cell.edges.len() + edge_of_cell);
+                let (stride, input) = (stride(cell.kind, from), g.shape(x));
+                let [height, width] = [input.height, input.width].map(|size| size.div_ceil(stride));
+                let shape = Shape { height, width, ..input };
+                let edge = MixedEdge { decision, ops: &computed[place], stride, shape };
+                terms.push(
+                    mixed.edge(g, x, &edge, &self.layout, |g, x, op| apply(g, x, &steps[usize::from(op)]))?,
+                );
+            }
+            nodes.push(g.add(&terms)?);
+        }
+        Ok(nodes)
+    }
+}
+
+/// Number of operations of an edge.
+const SEARCHED_OPS: usize = 8;
+
+/// The edges of both cells, in the order of their decisions: cell, source and target.
+fn mixed_edges() -> impl Iterator<Item = (DartsCell, usize, usize)> {
+    [DartsCell::Normal, DartsCell::Reduce]
+        .into_iter()
+        .flat_map(|kind| (2..2 + NODES).flat_map(move |to| (0..to).map(move |from| (kind, from, to))))
+}
+
+fn decision_of(kind: DartsCell, from: usize, to: usize) -> usize {
+    Darts::edge_decision(kind, from, to).expect("the edge exists")
 }
 
 impl Lower for DartsNet {
@@ -167,7 +243,28 @@ impl Lower for DartsNet {
                 (edge.from, &cell.edges[edge.decision - first][edge.op as usize])
             };
             let edges: Vec<_> = Darts::edges(arch, cell.kind)?.iter().map(edge).collect();
-            let nodes = cell_nodes(&mut g, last, &cell.before, &edges, None)?;
+            let nodes = match &self.mixed {
+                None => cell_nodes(&mut g, last, &cell.before, &edges, None)?,
+                Some(mixed) => mixed_path(&mut g, last, cell, mixed, &edges)?,
+            };
+            last = [last[1], g.concat(&nodes[2..])?];
+        }
+        g.classified(last[1], self.classifier)
+    }
+
+    fn mixtures(&self) -> Option<&Mixtures> {
+        self.mixed.as_ref().map(|mixed| &mixed.mixtures)
+    }
+
+    fn lower_mixture(&self, computed: &[Vec<u8>]) -> Result<Graph, GraphError> {
+        let mixed = self.mixed.as_ref().filter(|mixed| mixed.mixtures.decisions.len() == computed.len());
+        let mixed = mixed.ok_or(GraphError::NoMixture)?;
+        self.size.check()?;
+        let mut g = GraphBuilder::new(&self.layout);
+        let x = g.input(self.size.input);
+        let mut last = self.stem.apply(&mut g, x)?;
+        for cell in &self.cells {
+            let nodes = self.mixed_nodes(&mut g, last, cell, mixed, computed)?;
             last = [last[1], g.concat(&nodes[2..])?];
         }
         g.classified(last[1], self.classifier)
@@ -208,6 +305,29 @@ fn cell_nodes(
                 Some(first) if !steps.is_empty() => g.drop_path(value, first + 2 * node + i),
                 _ => value,
             });
+        }
+        nodes.push(g.add(&terms)?);
+    }
+    Ok(nodes)
+}
+
+/// Adds the nodes of a cell of one architecture in a network with mixtures, whose operations may see a part of the channels.
+fn mixed_path(
+    g: &mut GraphBuilder<'_>,
+    last: [NodeId; 2],
+    cell: &Cell,
+    mixed: &Mixed,
+    edges: &[(usize, &Steps)],
+) -> Result<Vec<NodeId>, GraphError> {
+    let mut nodes = Vec::with_capacity(2 + NODES);
+    for (x, steps) in last.into_iter().zip(&cell.before) {
+        nodes.push(apply(g, x, steps)?);
+    }
+    for pair in edges.chunks_exact(2) {
+        let mut terms = Vec::with_capacity(2);
+        for &(from, steps) in pair {
+            let stride = stride(cell.kind, from);
+            terms.push(mixed.single(g, nodes[from], stride, |g, x| apply(g, x, steps))?);
         }
         nodes.push(g.add(&terms)?);
     }

@@ -1,9 +1,10 @@
 use pada_space::{Arch, MbConv, NasBenchMacro, SearchSpace};
 
 use super::{Residual, Shortcut, conv_norm_act};
+use crate::mixtures::Mixed;
 use crate::nb201::Norms;
 use crate::steps::{Modules, Step, Steps, apply};
-use pada_graph::{Graph, GraphBuilder, GraphError, Lower, Owner, Shape, WeightId, WeightLayout};
+use pada_graph::{Graph, GraphBuilder, GraphError, Lower, Mixtures, Owner, Shape, WeightId, WeightLayout};
 
 const EPS: f32 = 1e-5; // PyTorch's default
 const STEM: usize = 32;
@@ -24,6 +25,7 @@ pub struct MacroNet {
     layers: Vec<Vec<Residual>>,
     head: Steps,
     classifier: (WeightId, WeightId),
+    mixed: Option<Mixed>,
 }
 
 impl MacroNet {
@@ -57,7 +59,15 @@ impl MacroNet {
         let layers = layers.collect();
         let head = conv_norm_act(&mut m, "out", [c_in, HEAD], 1, 1, Step::Relu);
         let classifier = m.linear("classifier", HEAD, classes);
-        Self { input, layout: m.layout, stem, layers, head, classifier }
+        Self { input, layout: m.layout, stem, layers, head, classifier, mixed: None }
+    }
+
+    /// Creates the network as [`MacroNet::new`] does, with a mixture of the operations of every layer.
+    pub fn with_mixtures(input: Shape, classes: usize, norms: Norms) -> Self {
+        let net = Self::new(input, classes, norms);
+        let mut layout = net.layout;
+        let mixed = Some(Mixed::of_layers(&mut layout, net.layers.len(), usize::from(OPS)));
+        Self { layout, mixed, ..net }
     }
 }
 
@@ -88,6 +98,24 @@ impl Lower for MacroNet {
         for (ops, &op) in self.layers.iter().zip(arch.choices()) {
             x = ops[usize::from(op)].apply(&mut g, x)?;
             g.end_block(x);
+        }
+        let x = apply(&mut g, x, &self.head)?;
+        g.classified(x, self.classifier)
+    }
+
+    fn mixtures(&self) -> Option<&Mixtures> {
+        self.mixed.as_ref().map(|mixed| &mixed.mixtures)
+    }
+
+    fn lower_mixture(&self, computed: &[Vec<u8>]) -> Result<Graph, GraphError> {
+        let mixed = self.mixed.as_ref().filter(|_| computed.len() == self.layers.len());
+        let mixed = mixed.ok_or(GraphError::NoMixture)?;
+        let mut g = GraphBuilder::new(&self.layout);
+        let x = g.input(self.input);
+        let mut x = apply(&mut g, x, &self.stem)?;
+        for (decision, (blocks, ops)) in self.layers.iter().zip(computed).enumerate() {
+            let op = |g: &mut GraphBuilder<'_>, x, op: u8| blocks[usize::from(op)].apply(g, x);
+            x = mixed.layer(&mut g, x, decision, ops, &self.layout, op)?;
         }
         let x = apply(&mut g, x, &self.head)?;
         g.classified(x, self.classifier)

@@ -1,9 +1,10 @@
 use pada_space::{Arch, MbConv, MobileSpec, Proxyless, ProxylessWidths, SearchSpace};
 
 use super::{Residual, conv_norm_act};
+use crate::mixtures::Mixed;
 use crate::nb201::Norms;
 use crate::steps::{Modules, Step, Steps, apply};
-use pada_graph::{Graph, GraphBuilder, GraphError, Lower, Owner, Shape, WeightId, WeightLayout};
+use pada_graph::{Graph, GraphBuilder, GraphError, Lower, Mixtures, Owner, Shape, WeightId, WeightLayout};
 
 /// ε of batch norms in the published networks and their search.
 const EPS: f32 = MobileSpec::EPS;
@@ -23,6 +24,7 @@ pub struct ProxylessNet {
     layers: Vec<Vec<Residual>>,
     head: Steps,
     classifier: (WeightId, WeightId),
+    mixed: Option<Mixed>,
 }
 
 impl ProxylessNet {
@@ -59,7 +61,16 @@ impl ProxylessNet {
             layers,
             head,
             classifier,
+            mixed: None,
         }
+    }
+
+    /// Creates the network as [`ProxylessNet::new`] does, with a mixture of the operations of every layer. A skip is the identity.
+    pub fn with_mixtures(widths: &ProxylessWidths, input: Shape, classes: usize, norms: Norms) -> Self {
+        let net = Self::new(widths, input, classes, norms);
+        let mut layout = net.layout;
+        let mixed = Some(Mixed::of_layers(&mut layout, net.layers.len(), net.space.op_names().len()));
+        Self { layout, mixed, ..net }
     }
 }
 
@@ -86,6 +97,29 @@ impl Lower for ProxylessNet {
                 x = block.apply(&mut g, x)?;
             }
             g.end_block(x);
+        }
+        let x = apply(&mut g, x, &self.head)?;
+        g.classified(x, self.classifier)
+    }
+
+    fn mixtures(&self) -> Option<&Mixtures> {
+        self.mixed.as_ref().map(|mixed| &mixed.mixtures)
+    }
+
+    fn lower_mixture(&self, computed: &[Vec<u8>]) -> Result<Graph, GraphError> {
+        let mixed = self.mixed.as_ref().filter(|_| computed.len() == self.layers.len());
+        let mixed = mixed.ok_or(GraphError::NoMixture)?;
+        let mut g = GraphBuilder::new(&self.layout);
+        let x = g.input(self.input);
+        let x = apply(&mut g, x, &self.stem)?;
+        let mut x = self.first.apply(&mut g, x)?;
+        for (decision, (blocks, ops)) in self.layers.iter().zip(computed).enumerate() {
+            // A digit without a block is a skip.
+            let op = |g: &mut GraphBuilder<'_>, x, op: u8| match blocks.get(usize::from(op)) {
+                Some(block) => block.apply(g, x),
+                None => Ok(x),
+            };
+            x = mixed.layer(&mut g, x, decision, ops, &self.layout, op)?;
         }
         let x = apply(&mut g, x, &self.head)?;
         g.classified(x, self.classifier)

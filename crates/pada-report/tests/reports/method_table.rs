@@ -20,6 +20,7 @@ fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
         effective_sample_size: None,
         image_entropy: None,
         test: None,
+        mixture: None,
         seconds: 1.0,
         communication: None,
     }

@@ -28,6 +28,7 @@ fn epoch(i: usize) -> EpochRecord {
         effective_sample_size: Some(2.5),
         image_entropy: None,
         test: None,
+        mixture: None,
         seconds: 0.5,
         communication: None,
     }

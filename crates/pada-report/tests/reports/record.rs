@@ -152,6 +152,7 @@ fn epoch() -> EpochRecord {
         effective_sample_size: None,
         image_entropy: None,
         test: None,
+        mixture: None,
         seconds: 0.5,
         communication: None,
     }

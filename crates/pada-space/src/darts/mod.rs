@@ -13,6 +13,7 @@ pub use named::{AGNAS, AGNAS_NETWORK, DARTS_NAMED};
 use std::fmt;
 
 use crate::named::parse_unnamed;
+use crate::space::first_largest;
 use crate::{Arch, Decision, Equivalence, SearchSpace, SpaceError, find_named};
 
 const NAME: &str = "darts";
@@ -281,6 +282,35 @@ impl SearchSpace for Darts {
             }
         }
         Ok(active)
+    }
+
+    /// A node keeps the two inputs whose strongest operation other than `none` is strongest, and on each of them this operation. The other
+    /// edges get the operation `none`.
+    ///
+    /// Source: `genotype` in <https://github.com/quark0/darts>, `cnn/model_search.py`.
+    fn strongest(&self, strengths: &[Vec<f64>]) -> Arch {
+        assert_eq!(strengths.len(), N_OPS.len(), "one list for every decision");
+        let mut choices = vec![0; 2 * CELL];
+        for (strengths, choices) in strengths.chunks(CELL).zip(choices.chunks_mut(CELL)) {
+            for to in 2..2 + NODES {
+                let edge = |from: usize| {
+                    let list = &strengths[first_edge(to) + from];
+                    let op = 1 + first_largest(list.get(1..).unwrap_or_default());
+                    (op, list.get(op).copied().unwrap_or(f64::NEG_INFINITY))
+                };
+                let mut inputs: Vec<usize> = (0..to).collect();
+                // The sort is stable, so the first of equal edges stays the first.
+                inputs.sort_by(|&a, &b| edge(b).1.total_cmp(&edge(a).1));
+                let mut kept = [inputs[0], inputs[1]];
+                kept.sort_unstable();
+                kept.iter().for_each(|&from| choices[first_edge(to) + from] = edge(from).0 as u8);
+                if to > 2 {
+                    let pair = (0..pairs(to)).find(|&choice| pair(to, choice) == kept);
+                    choices[EDGES + to - 3] = pair.expect("two earlier nodes are a pair") as u8;
+                }
+            }
+        }
+        Arch::new(choices)
     }
 
     fn canonical(&self, arch: &Arch, equivalence: Equivalence) -> Result<Arch, SpaceError> {

@@ -4,7 +4,7 @@ use pada_space::{
     AGNAS, Arch, DARTS_NAMED, Darts, DartsCell, DartsCells, DartsOp, Equivalence, Genotype, SearchSpace,
     SpaceError, find_named,
 };
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::shared;
@@ -230,4 +230,34 @@ fn renamed_nodes_are_the_same_with_own_weights() {
         }
     }
     assert!(renamed > 100, "{renamed}");
+}
+
+/// A slow reference: of all pairs of inputs the one with the largest sum of ranks, which is the two largest strengths.
+#[test]
+fn the_strongest_architecture_keeps_two_inputs_per_node() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for _ in 0..50 {
+        let draw = |&n: &usize| (0..n).map(|_| rng.random::<f64>()).collect::<Vec<f64>>();
+        let strengths: Vec<Vec<f64>> = Darts.n_ops().iter().map(draw).collect();
+        let arch = Darts.strongest(&strengths);
+        Darts.check(&arch).unwrap();
+        for cell in [DartsCell::Normal, DartsCell::Reduce] {
+            let edges = Darts::edges(&arch, cell).unwrap();
+            for to in 2..6 {
+                let best = |from: usize| {
+                    let list = &strengths[Darts::edge_decision(cell, from, to).unwrap()];
+                    list[1..].iter().copied().fold(f64::NEG_INFINITY, f64::max)
+                };
+                let kept: Vec<_> = edges.iter().filter(|edge| edge.to == to).collect();
+                assert_eq!(kept.len(), 2);
+                let weakest = kept.iter().map(|edge| best(edge.from)).fold(f64::INFINITY, f64::min);
+                let stronger = (0..to).filter(|&from| best(from) > weakest).count();
+                assert!(stronger < 2, "an input that was left out is stronger than one that was kept");
+                for edge in kept {
+                    assert_ne!(edge.op, DartsOp::None);
+                    assert_eq!(strengths[edge.decision][edge.op as usize], best(edge.from));
+                }
+            }
+        }
+    }
 }

@@ -293,6 +293,9 @@ impl Trainer {
 
     fn lr(&self, at: RunPoint) -> f64 {
         let (s, at) = (&self.settings.train, self.settings.schedule_span.point(at));
+        if let Some(lr) = self.parts.rule.learning_rate(at) {
+            return lr;
+        }
         let losses = self.epochs.iter().map(|record| record.loss);
         s.lr_at(self.parts.rule.schedule_point(at), losses) * self.recipe.warm_up(at)
     }
@@ -321,6 +324,7 @@ impl Trainer {
             effective_sample_size: q.map(effective_sample_size),
             image_entropy: q.map(entropy),
             test: None,
+            mixture: self.parts.rule.mixture(),
             seconds: *seconds,
             communication: communication_record(&self.group, *traffic),
         })

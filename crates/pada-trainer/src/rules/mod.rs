@@ -3,6 +3,7 @@
 mod close;
 mod close_blocks;
 mod close_gate;
+mod differentiable;
 mod magic_at;
 mod nsas;
 mod sumnas;
@@ -10,10 +11,15 @@ mod sumnas;
 pub use close::{Close, CloseConfig, CloseState};
 pub use close_blocks::BlocksState;
 pub use close_gate::{CellShape, GateConfig, GateState};
+pub use differentiable::{
+    DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod, DifferentiableState, FirstUpdate,
+    OpCosts, ValidationImages,
+};
 pub use magic_at::{MagicAt, MagicAtConfig, MagicAtState};
 pub use nsas::{ConstraintLoss, Constraints, Nsas, NsasConfig, NsasState};
 use pada_exec::{Batch, Executor, Logits, LossSpec, SgdStep, StepStats};
 use pada_graph::{Graph, Lower, WeightId};
+use pada_report::MixtureRecord;
 use pada_sampler::{PathSampler, SamplerError, SavedState};
 use pada_space::{Arch, SubSpace};
 use rand::Rng;
@@ -95,6 +101,17 @@ pub trait TrainRule: Send {
     /// schedule returns another one.
     fn schedule_point(&self, at: RunPoint) -> RunPoint {
         at
+    }
+
+    /// Returns the learning rate of a step, for rules with a rate of their own. `None` leaves it to the schedule.
+    fn learning_rate(&self, at: RunPoint) -> Option<f64> {
+        let _ = at;
+        None
+    }
+
+    /// Returns the mixtures of operations that the rule trains, for the record of an epoch. `None` for rules that train paths.
+    fn mixture(&self) -> Option<MixtureRecord> {
+        None
     }
 
     /// Returns true if the rule updates weights or parameters itself, by SGD with momentum. The trainer then accepts no other optimizer.
@@ -179,7 +196,11 @@ impl StepContext<'_> {
 
     /// Computes the norm of every gradient tensor and the clipping factor.
     fn clip(&self, passes: &[Passed], max_norm: f64) -> Result<Clipped, TrainError> {
-        let norms = self.executor.gradient_norms();
+        let layout = self.net.weights();
+        // Factors of mixtures are buffers that have a gradient, but no step moves them.
+        let norms = layout.iter().zip(self.executor.gradient_norms());
+        let norms: Vec<f64> =
+            norms.map(|((id, _), norm)| if layout.is_trained(id) { norm } else { 0.0 }).collect();
         let grad_norm = global_norm(&norms);
         self.clip_norms(passes, norms, grad_norm, max_norm)
     }

@@ -6,6 +6,7 @@
 
 mod augment;
 mod budget;
+mod differentiable;
 mod error;
 mod load;
 mod published;
@@ -20,6 +21,8 @@ mod update;
 use std::path::Path;
 
 pub use budget::RankBudget;
+pub use differentiable::DifferentiableKeys;
+pub(crate) use differentiable::DifferentiableSearch;
 pub use error::ConfigError;
 pub(crate) use load::nearest;
 pub use load::{ConfigPlace, in_home};
@@ -27,6 +30,7 @@ use load::{Described, Layers};
 use pada_data::{Augment, Damaged, Photographs};
 use pada_exec::{BatchNormSync, Convolution, Optimizer, Precision};
 use pada_space::SearchSpace;
+use pada_trainer::rules::DartsOrder;
 use pada_trainer::{OptimizerName, Schedule, TrainConfig};
 pub(crate) use published::{PublishedNet, StandAloneArch, space_of};
 pub(crate) use rank::ZERO_COST_IMAGES;
@@ -203,6 +207,16 @@ impl RunConfig {
             (UpdateConfig::Close(_), _) => format!("CLOSE, {samplers}"),
             (UpdateConfig::MagicAt(_), PathsConfig::OneChange) => format!("Magic-AT, {samplers}"),
             (UpdateConfig::MagicAt(_), _) => format!("Magic-A, {samplers}"),
+            (UpdateConfig::Darts(keys), _) => match keys.order.unwrap_or_default() {
+                DartsOrder::First => "DARTS, first order".to_owned(),
+                DartsOrder::Second => "DARTS, second order".to_owned(),
+            },
+            (UpdateConfig::PcDarts(_), _) => "PC-DARTS".to_owned(),
+            (UpdateConfig::DartsPt(_), _) => "DARTS-PT".to_owned(),
+            (UpdateConfig::Gdas(_), _) => "GDAS".to_owned(),
+            (UpdateConfig::Snas(_), _) => "SNAS".to_owned(),
+            (UpdateConfig::ProxylessNas(_), _) => "ProxylessNAS".to_owned(),
+            (UpdateConfig::FbNet(_), _) => "FBNet".to_owned(),
         };
         match &self.split {
             None => rule,

@@ -2,6 +2,7 @@ use pada_trainer::rules::{CloseConfig, Constraints, MagicAtConfig, NsasConfig, S
 use pada_trainer::{OptimizerName, Schedule};
 use serde::{Deserialize, Serialize};
 
+use super::differentiable::DifferentiableKeys;
 use super::{ConfigError, RunConfig, SpaceName, check};
 
 /// The training rule, which computes an update from the gradients of the paths of a step: the section `[update]`. Each rule has its own
@@ -21,6 +22,21 @@ pub enum UpdateConfig {
     Close(CloseConfig),
     /// Alignment of each path with the best path so far: Magic-AT, together with `paths.rule = "one-change"`.
     MagicAt(MagicAtConfig),
+    /// Differentiable search: DARTS.
+    Darts(DifferentiableKeys),
+    /// Differentiable search on a part of the channels: PC-DARTS.
+    PcDarts(DifferentiableKeys),
+    /// DARTS, whose operations are chosen by the accuracy without them: DARTS-PT.
+    DartsPt(DifferentiableKeys),
+    /// Differentiable search with hard draws: GDAS.
+    Gdas(DifferentiableKeys),
+    /// Differentiable search with soft draws and one loss: SNAS.
+    Snas(DifferentiableKeys),
+    /// Differentiable search with binary gates: ProxylessNAS.
+    ProxylessNas(DifferentiableKeys),
+    /// Differentiable search with soft draws and a loss of costs: FBNet.
+    #[serde(rename = "fbnet")]
+    FbNet(DifferentiableKeys),
 }
 
 impl UpdateConfig {
@@ -46,6 +62,13 @@ impl UpdateConfig {
                 check("update.constraints.archive", 0_usize, !none, "at least 1")
             }
             Self::Close(close) => check_close(close, run),
+            Self::Darts(keys)
+            | Self::PcDarts(keys)
+            | Self::DartsPt(keys)
+            | Self::Gdas(keys)
+            | Self::Snas(keys)
+            | Self::ProxylessNas(keys)
+            | Self::FbNet(keys) => self.check_differentiable(keys, run),
             Self::MagicAt(c) => {
                 let weight = c.weight >= 0.0 && c.weight.is_finite();
                 check("update.weight", c.weight, weight, "at least 0")?;

@@ -5,8 +5,8 @@ use pada_engine::Engine;
 use pada_exec::{Executor, Precision};
 use pada_graph::{Frozen, Lower, Shape, WeightLayout, WeightSpec};
 use pada_models::{
-    DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, MacroNet, MobileModel, Nb201Net, Norms,
-    ProxylessNet,
+    DartsModel, DartsNet, DartsSize, DartsTraining, DropPath, MacroNet, MixtureSettings, MobileModel,
+    Nb201Net, Norms, ProxylessNet,
 };
 use pada_space::{Arch, Darts, DartsCells, SearchSpace, SubSpace};
 use pada_trainer::Calibration;
@@ -26,8 +26,7 @@ pub(crate) fn supernet(
     input: Shape,
     classes: usize,
 ) -> Result<Box<dyn Lower>, ConfigError> {
-    let norms = if config.space.recalibrates() { Norms::Running } else { Norms::Plain };
-    Ok(network(config.size()?, norms, input, classes))
+    Ok(network(config.size()?, norms(config.space), input, classes))
 }
 
 /// Creates the stand-alone network of the size of the supernet, with the norms of a network that is trained from scratch.
@@ -59,8 +58,39 @@ pub(crate) fn trained(config: &Config, input: Shape, classes: usize) -> Result<B
         Config::Retrain(config) if config.stand_alone().is_some() => {
             net_of(&config.network, config.stand_alone(), config.arch()?, input, classes)
         }
-        _ => Ok(supernet(config.network(), input, classes)?),
+        Config::Run(run) => match run.update.differentiable() {
+            None => Ok(supernet(config.network(), input, classes)?),
+            Some(search) => Ok(mixed_supernet(config.network(), search.mixtures, input, classes)?),
+        },
+        Config::Retrain(_) => Ok(supernet(config.network(), input, classes)?),
     }
+}
+
+/// Creates the supernet of a differentiable search, whose decisions are mixtures of operations.
+fn mixed_supernet(
+    config: &SupernetConfig,
+    mixtures: MixtureSettings,
+    input: Shape,
+    classes: usize,
+) -> Result<Box<dyn Lower>, ConfigError> {
+    let norms = norms(config.space);
+    Ok(match config.size()? {
+        SupernetSize::Nb201 { channels, cells } => {
+            Box::new(Nb201Net::with_mixtures(channels, cells, input, classes, norms, mixtures))
+        }
+        SupernetSize::Darts { channels, cells } => {
+            let size = DartsSize { channels, layers: cells, input, classes, ..DartsSize::SEARCH };
+            Box::new(DartsNet::with_mixtures(size, norms, mixtures))
+        }
+        SupernetSize::Proxyless(widths) => {
+            Box::new(ProxylessNet::with_mixtures(&widths, input, classes, norms))
+        }
+        SupernetSize::Macro => Box::new(MacroNet::with_mixtures(input, classes, norms)),
+    })
+}
+
+fn norms(space: SpaceName) -> Norms {
+    if space.recalibrates() { Norms::Running } else { Norms::Plain }
 }
 
 /// Creates the network that an architecture is trained as: the supernet, or a stand-alone network. `arch` is any text form of the

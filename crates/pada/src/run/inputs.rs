@@ -6,7 +6,7 @@ use pada_space::SubSpace;
 use pada_trainer::image_shape;
 
 use crate::config::OWN;
-use crate::config::{Config, ConfigError, RunConfig};
+use crate::config::{Config, ConfigError, RankSplit, RunConfig, TrainPart};
 use crate::error::PadaError;
 use crate::run::build;
 use crate::run::network::Network;
@@ -30,6 +30,8 @@ pub(crate) struct Custom {
 pub(crate) struct Inputs {
     /// The training images.
     pub(crate) images: Dataset,
+    /// The images on which a differentiable search trains architecture parameters. `None` for other training rules.
+    pub(crate) validation: Option<Dataset>,
     /// The part of the space that is trained and ranked.
     pub(crate) whole: SubSpace,
     /// Images and network that architectures are scored with.
@@ -105,6 +107,12 @@ impl Inputs {
         let images = build::train_images(data.train_images, trainable)?;
         let scoring =
             Scoring { images: rank_images.to_memory(rank.images)?, batch: rank.batch, calibration, network };
-        Ok(Self { images, whole, scoring, own_paths: custom.paths.clone() })
+        let validation = match config {
+            Config::Run(run) if run.update.differentiable().is_some() && data.train != TrainPart::All => {
+                Some(build::rank_images(RankSplit::Valid, data.train, &splits)?)
+            }
+            _ => None,
+        };
+        Ok(Self { images, validation, whole, scoring, own_paths: custom.paths.clone() })
     }
 }

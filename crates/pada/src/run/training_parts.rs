@@ -3,24 +3,26 @@
 use pada_data::DataLoader;
 use pada_engine::Engine;
 use pada_exec::{Executor, State};
-use pada_graph::{Cost, Lower, WeightLayout};
+use pada_graph::{Cost, Lower, Mixtures};
 use pada_models::init_weights;
 use pada_sampler::{
     ConnectedPaths, ConstantPaths, CostOf, DataImportance, DataSampler, FairPaths, FixedPath, OneChangePaths,
     ParetoPaths, PathImportance, PathSampler, UniformData, UniformPaths,
 };
 use pada_space::{Arch, SearchSpace, SubSpace};
-use pada_trainer::rules::{Close, MagicAt, Nsas, SummedPaths, Sumnas};
+use pada_trainer::rules::{
+    Close, Differentiable, MagicAt, Nsas, OpCosts, SummedPaths, Sumnas, ValidationImages,
+};
 use pada_trainer::{
     ImageScore, RngStream, ScheduleSpan, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts,
     image_shape,
 };
 
-use crate::config::check;
 use crate::config::{
     ComputeConfig, Config, ConfigError, ExecutorName, ImagesConfig, PathsConfig, RunConfig, SpaceName,
     StandAloneConfig, UpdateConfig,
 };
+use crate::config::{DifferentiableSearch, check};
 use crate::error::PadaError;
 use crate::run::build;
 use crate::run::device::Device;
@@ -93,13 +95,17 @@ const DARTS_CELLS: usize = 2;
 /// Creates the training rule. `weights` are the initial weights of the run or stage.
 fn rule(
     config: &Config,
+    inputs: &Inputs,
     part: &SubSpace,
     stage: usize,
-    layout: &WeightLayout,
+    net: &dyn Lower,
     weights: &[f32],
-) -> Box<dyn TrainRule> {
-    let Config::Run(config) = config else { return Box::new(SummedPaths) };
-    match &config.update {
+) -> Result<Box<dyn TrainRule>, PadaError> {
+    let Config::Run(config) = config else { return Ok(Box::new(SummedPaths)) };
+    if let Some(search) = config.update.differentiable() {
+        return Ok(Box::new(differentiable(config, &search, inputs, part, net)?));
+    }
+    Ok(match &config.update {
         UpdateConfig::SummedPaths => Box::new(SummedPaths),
         UpdateConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
         UpdateConfig::Nsas(nsas) => {
@@ -109,10 +115,56 @@ fn rule(
         UpdateConfig::Close(close) => {
             let cell = config.supernet.space.cell().expect("a config is checked before anything is built");
             let mut rng = RngStream::RuleStart.stage_stream(config.seed, stage);
-            Box::new(Close::new(close.clone(), cell, layout, weights, &mut rng))
+            Box::new(Close::new(close.clone(), cell, net.weights(), weights, &mut rng))
         }
         UpdateConfig::MagicAt(config) => Box::new(MagicAt::new(*config, part.clone())),
+        _ => unreachable!("the other rules are differentiable searches"),
+    })
+}
+
+/// Creates the rule of a differentiable search.
+fn differentiable(
+    config: &RunConfig,
+    search: &DifferentiableSearch,
+    inputs: &Inputs,
+    part: &SubSpace,
+    net: &dyn Lower,
+) -> Result<Differentiable, PadaError> {
+    let validation = inputs
+        .validation
+        .clone()
+        .map(|images| ValidationImages { images: DataLoader::new(images), augment: config.augment });
+    let costs = match (search.rule.cost, net.mixtures()) {
+        (Some(_), Some(mixtures)) => Some(op_costs(mixtures, inputs, part)?),
+        _ => None,
+    };
+    let mut rng = RngStream::RuleStart.stream(config.seed);
+    let space = config.supernet.space()?;
+    Ok(Differentiable::new(search.rule, space, part, net, validation, costs, &mut rng)?)
+}
+
+/// Computes the multiply-adds of every operation of every mixture. In the spaces where this is asked for, those of an architecture are a sum
+/// over its decisions.
+fn op_costs(mixtures: &Mixtures, inputs: &Inputs, part: &SubSpace) -> Result<OpCosts, PadaError> {
+    let network = &inputs.scoring.network;
+    let base: Vec<u8> = part.allowed().iter().map(|ops| ops.first().copied().unwrap_or(0)).collect();
+    let cost = |choices: &[u8]| network.cost(&Arch::new(choices.to_vec())).map(|cost| cost.macs as f64);
+    let whole = cost(&base)?;
+    let mut fixed = whole;
+    let mut ops = vec![];
+    for of in &mixtures.decisions {
+        let own = |&op: &u8| {
+            let mut choices = base.clone();
+            choices[of.decision] = op;
+            cost(&choices).map(|cost| cost - whole)
+        };
+        let relative = part.allowed()[of.decision].iter().map(own).collect::<Result<Vec<f64>, _>>()?;
+        // The cheapest operation is part of the fixed cost.
+        let least = relative.iter().copied().fold(f64::INFINITY, f64::min);
+        fixed += least;
+        ops.push(relative.into_iter().map(|cost| cost - least).collect());
     }
+    Ok(OpCosts { fixed, ops })
 }
 
 fn data_sampler(config: &Config, images: usize) -> Result<Box<dyn DataSampler>, PadaError> {
@@ -154,7 +206,7 @@ pub(crate) fn trainer(
     let net = build::trained(config, shape, classes)?;
     let new = || init_weights(net.weights(), &mut RngStream::Init.stage_stream(config.seed(), stage));
     let weights = weights.unwrap_or_else(new);
-    let rule = rule(config, &part, stage, net.weights(), &weights);
+    let rule = rule(config, inputs, &part, stage, net.as_ref(), &weights)?;
     let image_score = match config {
         Config::Run(config) => config.images.score(),
         Config::Retrain(_) => ImageScore::default(),
