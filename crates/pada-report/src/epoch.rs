@@ -70,8 +70,8 @@ pub struct MixtureRecord {
     /// The weight of the edge of each mixture among the edges of its node (PC-DARTS). Empty without edge weights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edge_weights: Vec<f64>,
-    /// The operation that DARTS-PT has chosen for each mixture, `None` where the choice is open.
-    #[serde(default, skip_serializing_if = "all_open")]
+    /// The operation that DARTS-PT has chosen for each mixture, `None` where the choice is open. Empty for other methods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chosen: Vec<Option<u8>>,
     /// The temperature of the Gumbel softmax. `None` for methods without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,10 +82,6 @@ pub struct MixtureRecord {
     /// Accuracy of the mixture on these images, before each step of the logits, percent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_accuracy: Option<f64>,
-}
-
-fn all_open(chosen: &[Option<u8>]) -> bool {
-    chosen.iter().all(Option::is_none)
 }
 
 impl MixtureRecord {

@@ -653,6 +653,7 @@ impl TrainRule for Differentiable {
     fn mixture(&self) -> Option<MixtureRecord> {
         let ValidationSums { loss, correct, images } = self.state.validation;
         let per_image = |sum: f64| (images > 0).then(|| sum / images as f64);
+        let chooses = matches!(self.config.method, DifferentiableMethod::Perturbation { .. });
         let uses_temperature = matches!(
             self.config.method,
             DifferentiableMethod::Gdas { .. }
@@ -665,7 +666,7 @@ impl TrainRule for Differentiable {
             ops: self.state.parameters.ops().to_vec(),
             probabilities: self.state.parameters.probabilities(),
             edge_weights: self.state.parameters.edge_weights(),
-            chosen: self.state.chosen.clone(),
+            chosen: if chooses { self.state.chosen.clone() } else { vec![] },
             temperature: uses_temperature.then(|| self.temperature()),
             validation_loss: per_image(loss),
             validation_accuracy: per_image(100.0 * correct as f64),

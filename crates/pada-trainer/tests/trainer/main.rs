@@ -4,6 +4,7 @@
 mod alone;
 mod bright;
 mod close;
+mod differentiable;
 mod executors;
 mod formats;
 mod golden_nb201;

@@ -21,6 +21,13 @@ use crate::run::inputs::{Custom, Inputs};
 use crate::run::session::Session;
 use crate::run::supernet_training::{SupernetTraining, Unfinished};
 
+/// What a run computes after its training.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    Rank,
+    Nothing,
+}
+
 /// A prepared run, whose inputs have been read and checked. It trains a supernet, ranks architectures, and compares the ranking with benchmark
 /// tables.
 pub struct Run {
@@ -73,8 +80,22 @@ impl Run {
     /// # Errors
     /// Returns an error if training or ranking fails. After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) or a failure, the run can be
     /// prepared again and resumed in the same folder.
-    pub fn execute(
+    pub fn execute(self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<RunRecord, PadaError> {
+        self.train_and(Afterwards::Rank, folder, observer)
+    }
+
+    /// Trains as [`Run::execute`] does, without a ranking: for a differentiable search, whose result is one architecture.
+    pub(crate) fn execute_without_ranking(
+        self,
+        folder: &RunFolder,
+        observer: &mut dyn Observer,
+    ) -> Result<RunRecord, PadaError> {
+        self.train_and(Afterwards::Nothing, folder, observer)
+    }
+
+    fn train_and(
         mut self,
+        afterwards: Afterwards,
         folder: &RunFolder,
         observer: &mut dyn Observer,
     ) -> Result<RunRecord, PadaError> {
@@ -94,6 +115,11 @@ impl Run {
         let mut trained = stages.train(self.first, observer, &mut on_epoch)?;
         set_epochs(&mut record, &trained.epochs);
         record.train_seconds += trained.split_seconds;
+        if afterwards == Afterwards::Nothing {
+            event_file(&mut events, folder, &record)?.epochs(&trained.epochs, ops)?;
+            folder.write_record(&record)?;
+            return Ok(record);
+        }
         record.sub_supernets = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
         let mut part = Part::new(folder.path(), &self.place);
         let ranking = Ranking::of(&self.config, &self.inputs, &self.archs, &self.tables, &self.place.world);

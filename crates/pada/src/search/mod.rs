@@ -1,6 +1,7 @@
 //! Architecture search with the weights of a trained supernet, or with the scores of a benchmark table.
 
 mod costs;
+mod differentiable;
 mod look_up;
 pub(crate) mod score_cache;
 mod settings;
@@ -39,6 +40,10 @@ use crate::run::trained_run::TrainedRun;
 use crate::search::costs::Costs;
 use crate::search::look_up::LookUp;
 use crate::search::score_cache::{ScoreCache, Subject};
+pub use crate::search::differentiable::{
+    DIFFERENTIABLE_METHODS, DifferentiableJob, DifferentiableResult, differentiable_config,
+    search_differentiable,
+};
 pub use crate::search::settings::search_method;
 pub use crate::search::table::{TableScores, TableSearch, search_table};
 

@@ -1,0 +1,341 @@
+//! Differentiable searches on tiny problems: mixtures against paths, gradients against finite differences, rules against their sources, and
+//! runs that go on bit for bit.
+
+use pada_candle::CandleExecutor;
+use pada_data::{Augment, DataLoader};
+use pada_engine::Engine;
+use pada_exec::{Batch, Executor, LossSpec, Precision, State};
+use pada_graph::{Lower, Shape};
+use pada_models::{
+    DartsNet, DartsSize, MacroNet, MixtureSettings, Nb201Net, Norms, ProxylessNet, init_weights,
+};
+use pada_report::EpochRecord;
+use pada_sampler::{SamplerError, SavedState, UniformData, UniformPaths};
+use pada_search::{ArchOptimizer, CostTerm};
+use pada_space::{
+    Arch, Darts, DartsCell, NasBenchMacro, Nb201, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
+};
+use pada_trainer::rules::{
+    DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod, DifferentiableState, FirstUpdate,
+    OpCosts, ValidationImages,
+};
+use pada_trainer::{RngStream, TrainError, TrainRule, Trainer, TrainerParts};
+use recipe::recipe;
+
+use crate::{bright, recipe};
+
+const EPOCHS: usize = 4;
+const CLASSES: usize = 4;
+const INPUT: Shape = Shape { channels: 3, height: 8, width: 8 };
+/// Steps of an epoch: 24 images in batches of 6.
+const STEPS: usize = 4;
+
+fn net(channel_parts: usize) -> Nb201Net {
+    let settings = MixtureSettings { channel_parts };
+    Nb201Net::with_mixtures(4, 1, INPUT, CLASSES, Norms::Plain, settings)
+}
+
+fn whole() -> SubSpace {
+    SubSpace::full(&Nb201::new())
+}
+
+fn config(method: DifferentiableMethod) -> DifferentiableConfig {
+    let optimizer = ArchOptimizer { learning_rate: 0.05, ..ArchOptimizer::darts() };
+    DifferentiableConfig { method, optimizer, start: 0.0, first: FirstUpdate::Architecture, cost: None }
+}
+
+/// Every method, with the number of parts of the channels.
+fn methods() -> Vec<(DifferentiableConfig, usize)> {
+    let costs = CostTerm { weight: 0.2, exponent: 0.6, target: None };
+    vec![
+        (config(DifferentiableMethod::Darts { order: DartsOrder::First }), 1),
+        (config(DifferentiableMethod::Darts { order: DartsOrder::Second }), 1),
+        (
+            DifferentiableConfig {
+                start: 0.3,
+                ..config(DifferentiableMethod::Darts { order: DartsOrder::First })
+            },
+            4,
+        ),
+        (config(DifferentiableMethod::Perturbation { start: 0.5, lr: 0.01 }), 1),
+        (
+            DifferentiableConfig {
+                first: FirstUpdate::Weights,
+                ..config(DifferentiableMethod::Gdas { temperature: [10.0, 0.1] })
+            },
+            1,
+        ),
+        (config(DifferentiableMethod::Snas { temperature: [1.0, 0.03] }), 1),
+        (config(DifferentiableMethod::Proxyless { every: 2 }), 1),
+        (
+            DifferentiableConfig {
+                cost: Some(costs),
+                ..config(DifferentiableMethod::FbNet { temperature: 5.0, decay: 0.956 })
+            },
+            1,
+        ),
+    ]
+}
+
+fn validation() -> ValidationImages {
+    ValidationImages { images: DataLoader::new(bright::images(12, 8)), augment: Augment::NONE }
+}
+
+fn costs() -> OpCosts {
+    OpCosts { fixed: 1e5, ops: vec![vec![0.0, 0.0, 1e4, 9e4, 0.0]; 6] }
+}
+
+fn rule(config: DifferentiableConfig, net: &Nb201Net) -> Differentiable {
+    let mut rng = RngStream::RuleStart.stream(7);
+    let (space, images) = (Box::new(Nb201::new()), Some(validation()));
+    Differentiable::new(config, space, &whole(), net, images, Some(costs()), &mut rng).unwrap()
+}
+
+fn trainer((config, channel_parts): (DifferentiableConfig, usize)) -> Trainer {
+    let net = net(channel_parts);
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(7));
+    let rule = Box::new(rule(config, &net));
+    let parts = TrainerParts {
+        executor: Box::new(Engine::new(net.weights().clone(), weights, Precision::F32)),
+        net: Box::new(net),
+        space: whole(),
+        n_ops: 5,
+        paths: Box::new(UniformPaths::new(whole()).unwrap()),
+        data: Box::new(UniformData::new(24).unwrap()),
+        rule,
+        images: DataLoader::new(bright::images(24, 8)),
+    };
+    Trainer::new(recipe(EPOCHS, 6, 1, 7), parts).unwrap()
+}
+
+/// Epoch records without the clock, all weights, and the state of the rule.
+fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SavedState) {
+    while !trainer.is_done() {
+        trainer.epoch(&mut ()).unwrap();
+    }
+    let records =
+        trainer.epochs().iter().map(|record| EpochRecord { seconds: 0.0, ..record.clone() }).collect();
+    let TrainerParts { executor, rule, .. } = trainer.parts();
+    (records, executor.read(State::Weights), rule.state())
+}
+
+#[test]
+fn every_method_resumes_bit_for_bit() {
+    for method in methods() {
+        let whole = finished(trainer(method));
+        for stop in 1..EPOCHS {
+            let folder = tempfile::tempdir().unwrap();
+            let mut stopped = trainer(method);
+            (0..stop).for_each(|_| {
+                stopped.epoch(&mut ()).unwrap();
+            });
+            stopped.save(folder.path()).unwrap();
+            let mut resumed = trainer(method);
+            resumed.resume(folder.path()).unwrap();
+            assert!(finished(resumed) == whole, "{method:?}, stopped after {stop} epochs");
+        }
+    }
+}
+
+#[test]
+fn the_logits_move_and_the_record_names_the_strongest_architecture() {
+    for method in methods() {
+        let (records, _, state) = finished(trainer(method));
+        let state: DifferentiableState = state.read(DifferentiableState::KIND).unwrap();
+        let start = rule(method.0, &net(method.1)).found().parameters.clone();
+        let moved = |place: usize| (state.parameters.logits()[place] - start.logits()[place]).abs();
+        let most = (0..start.logits().len()).map(moved).fold(0.0, f64::max);
+        assert!(most > 0.01, "{method:?}: the logits have moved by {most}");
+        let last = records.last().unwrap().mixture.as_ref().unwrap();
+        let mut expected = vec![];
+        for (place, probabilities) in last.probabilities.iter().enumerate() {
+            let best = |best: usize, op: usize| {
+                if probabilities[op] > probabilities[best] { op } else { best }
+            };
+            let chosen = state.chosen[place].map_or((1..5).fold(0, best), usize::from);
+            expected.push(chosen as u8);
+        }
+        assert_eq!(last.arch, Arch::new(expected).to_string(), "{method:?}");
+        let is_joint = matches!(method.0.method, DifferentiableMethod::Snas { .. });
+        assert_eq!(last.validation_loss.is_none(), is_joint, "{method:?}");
+    }
+}
+
+#[test]
+fn before_their_start_logits_stay() {
+    let (records, ..) = finished(trainer(methods()[2]));
+    // 0.3 of four epochs: the first two epochs train the weights only.
+    let logits = |epoch: usize| &records[epoch].mixture.as_ref().unwrap().probabilities;
+    assert_eq!(logits(0), logits(1));
+    assert_ne!(logits(1), logits(2));
+    let validated = |epoch: usize| records[epoch].mixture.as_ref().unwrap().validation_loss.is_some();
+    assert_eq!([0, 1, 2, 3].map(validated), [false, false, true, true]);
+}
+
+#[test]
+fn temperatures_follow_their_schedules() {
+    let temperatures = |method: usize| -> Vec<f64> {
+        let (records, ..) = finished(trainer(methods()[method]));
+        records.iter().map(|record| record.mixture.as_ref().unwrap().temperature.unwrap()).collect()
+    };
+    let near = |found: Vec<f64>, expected: [f64; EPOCHS]| {
+        let same = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(same, "{found:?} and {expected:?}");
+    };
+    near(temperatures(4), [10.0, 6.7, 3.4, 0.1]);
+    near(temperatures(7), [5.0, 5.0 * 0.956, 5.0 * 0.956 * 0.956, 5.0 * 0.956_f64.powi(3)]);
+}
+
+/// The operation of each edge is the one without which the supernet classifies fewest validation images correctly.
+#[test]
+fn darts_pt_chooses_every_edge_and_trains_with_its_own_rate() {
+    let (records, _, state) = finished(trainer(methods()[3]));
+    let state: DifferentiableState = state.read(DifferentiableState::KIND).unwrap();
+    assert!(state.chosen.iter().all(Option::is_some), "{:?}", state.chosen);
+    let chosen = |epoch: usize| records[epoch].mixture.as_ref().unwrap().chosen.iter().flatten().count();
+    // Half of the run trains the supernet; one edge at once, three more within the next epoch.
+    assert_eq!([0, 1, 2, 3].map(chosen), [0, 0, 1, 6]);
+    assert_eq!([2, 3].map(|epoch: usize| records[epoch].lr), [0.01; 2]);
+    assert!(records[1].lr != 0.01);
+}
+
+/// A one-hot mixture is the path, in every network and on both executors.
+#[test]
+fn a_mixture_with_one_operation_equals_the_path() {
+    let darts = DartsSize { channels: 4, layers: 3, input: INPUT, classes: CLASSES, ..DartsSize::SEARCH };
+    let cells = MixtureSettings { channel_parts: 1 };
+    let wide = Shape::new(3, 32, 32);
+    let nets: [(Box<dyn Lower>, Box<dyn SearchSpace>); 4] = [
+        (Box::new(net(1)), Box::new(Nb201::new())),
+        (Box::new(DartsNet::with_mixtures(darts, Norms::Plain, cells)), Box::new(Darts)),
+        (Box::new(MacroNet::with_mixtures(wide, CLASSES, Norms::Affine)), Box::new(NasBenchMacro)),
+        (
+            Box::new(ProxylessNet::with_mixtures(&ProxylessWidths::SEARCH, wide, CLASSES, Norms::Affine)),
+            Box::new(Proxyless::new(ProxylessWidths::SEARCH)),
+        ),
+    ];
+    for (net, space) in nets {
+        let weights = init_weights(net.weights(), &mut RngStream::Init.stream(3));
+        let images = bright::images(4, net.input().height);
+        let loaded =
+            DataLoader::new(images).load(&[0, 1, 2, 3], &Augment::NONE, &mut RngStream::Images.stream(0));
+        let pixels = loaded.unwrap().pixels;
+        let images = pada_exec::Images { pixels: pada_exec::Pixels::Given(&pixels), shape: net.input() };
+        let arch = space.sample(&mut RngStream::Paths.stream(5));
+        let mixtures = net.mixtures().unwrap().clone();
+        let kept = |decision: usize| -> Vec<u8> {
+            // An edge that no node of a DARTS cell keeps has no operation.
+            let is_kept = space.name() != "darts"
+                || [DartsCell::Normal, DartsCell::Reduce].iter().any(|&cell| {
+                    Darts::edges(&arch, cell).unwrap().iter().any(|edge| edge.decision == decision)
+                });
+            if is_kept { vec![arch.choices()[decision]] } else { vec![] }
+        };
+        let computed: Vec<Vec<u8>> = mixtures.decisions.iter().map(|of| kept(of.decision)).collect();
+        let (path, mixture) = (net.lower(&arch).unwrap(), net.lower_mixture(&computed).unwrap());
+        let engine = Engine::new(net.weights().clone(), weights.clone(), Precision::F64);
+        let candle = CandleExecutor::new(net.weights().clone(), weights, Precision::F64);
+        let executors: [Box<dyn Executor>; 2] = [Box::new(engine), Box::new(candle)];
+        for mut executor in executors {
+            let ones = vec![1.0; net.weights().spec(mixtures.factors).numel()];
+            executor.write_weight(mixtures.factors, &ones);
+            let [own, other] = [&mixture, &path].map(|graph| executor.logits(graph, &images).unwrap().values);
+            let off = own.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 1e-5, "{}: {off} on {}", space.name(), executor.name());
+        }
+    }
+}
+
+/// The gradient of a factor is the derivative of the loss, also with partial channels and edge weights.
+#[test]
+fn gradients_of_factors_equal_finite_differences() {
+    for parts in [1, 4] {
+        let net = net(parts);
+        let weights = init_weights(net.weights(), &mut RngStream::Init.stream(3));
+        let mut engine = Engine::new(net.weights().clone(), weights, Precision::F64);
+        let images = DataLoader::new(bright::images(6, 8));
+        let labels: Vec<u32> = images.source().labels().iter().map(|&label| u32::from(label)).collect();
+        let loaded = DataLoader::new(bright::images(6, 8)).load(
+            &[0, 1, 2, 3, 4, 5],
+            &Augment::NONE,
+            &mut RngStream::Images.stream(0),
+        );
+        let pixels = loaded.unwrap().pixels;
+        let images = pada_exec::Images { pixels: pada_exec::Pixels::Given(&pixels), shape: INPUT };
+        let batch = Batch { images, labels: &labels };
+        let mixtures = net.mixtures().unwrap();
+        let graph = net.lower_mixture(&vec![vec![0, 1, 2, 3, 4]; 6]).unwrap().simplified();
+        let loss = |engine: &mut Engine| {
+            engine.zero_gradient();
+            engine.gradients(&graph, &batch, &LossSpec::default()).unwrap().loss
+        };
+        for id in [Some(mixtures.factors), mixtures.edges].into_iter().flatten() {
+            let start: Vec<f32> = {
+                let range = net.weights().range(id);
+                engine.read(State::Weights)[range]
+                    .iter()
+                    .enumerate()
+                    .map(|(i, w)| w + 0.01 * i as f32)
+                    .collect()
+            };
+            engine.write_weight(id, &start);
+            loss(&mut engine);
+            let gradient = engine.gradient(id).to_vec();
+            for place in 0..start.len() {
+                let step = 1.0 / 16384.0;
+                let [up, down] = [step, -step].map(|step| {
+                    let mut moved = start.clone();
+                    moved[place] += step;
+                    engine.write_weight(id, &moved);
+                    loss(&mut engine)
+                });
+                engine.write_weight(id, &start);
+                let difference = (up - down) / (2.0 * f64::from(step));
+                let off = (f64::from(gradient[place]) - difference).abs();
+                assert!(off < 1e-4, "{place} of {parts} parts: {} and {difference}", gradient[place]);
+            }
+        }
+    }
+}
+
+/// In ProxylessNAS a weight moves only if its operation is sampled.
+#[test]
+fn operations_that_are_not_sampled_do_not_move() {
+    let method = methods()[6];
+    let mut trained = trainer(method);
+    let before = trained.parts().executor.read(State::Weights);
+    trained.epoch(&mut ()).unwrap();
+    let TrainerParts { executor, net, .. } = trained.parts();
+    let after = executor.read(State::Weights);
+    let owned = net.weights().iter().filter(|(_, spec)| spec.owner.is_some() && spec.shape.len() > 1);
+    let moved = owned.filter(|(id, _)| before[net.weights().range(*id)] != after[net.weights().range(*id)]);
+    // Four steps with one of five operations on each of six edges in three cells; two of the five have a kernel.
+    let (moved, all) = (moved.count(), 3 * 6 * 2);
+    assert!(moved > 0 && moved < all && STEPS < 5, "{moved} of {all} kernels");
+}
+
+#[test]
+fn missing_parts_and_states_of_others_are_errors() {
+    let first = config(DifferentiableMethod::Darts { order: DartsOrder::First });
+    let make = |net: &Nb201Net, images, costs, config| {
+        let (space, mut rng) = (Box::new(Nb201::new()), RngStream::RuleStart.stream(7));
+        match Differentiable::new(config, space, &whole(), net, images, costs, &mut rng) {
+            Err(TrainError::Setup { reason }) => reason,
+            Err(other) => other.to_string(),
+            Ok(_) => String::new(),
+        }
+    };
+    let plain = Nb201Net::new(4, 1, INPUT, CLASSES, Norms::Plain);
+    assert!(make(&plain, Some(validation()), None, first).contains("no mixtures"));
+    assert!(make(&net(1), None, None, first).contains("validation images"));
+    let cost = Some(CostTerm { weight: 0.2, exponent: 0.6, target: None });
+    let with_cost = DifferentiableConfig { cost, ..first };
+    assert!(make(&net(1), Some(validation()), None, with_cost).contains("costs"));
+
+    let mut own = rule(first, &net(1));
+    let start = own.state();
+    let partial = rule(first, &net(4)).state();
+    assert!(matches!(own.restore(&partial), Err(SamplerError::State { .. })));
+    assert!(own.restore(&SavedState::stateless()).is_err());
+    assert!(own.state() == start, "a refused state changes nothing");
+}

@@ -1,0 +1,173 @@
+use std::path::PathBuf;
+use std::time::Instant;
+
+use pada_report::{EpochRecord, MixtureRecord};
+use pada_trainer::Observer;
+
+use crate::config::{Config, ConfigError, RunConfig, TruthName};
+use crate::error::PadaError;
+use crate::experiment::run::Run;
+use crate::run::folder::RunFolder;
+use crate::run::inputs::Custom;
+use crate::run::session::Session;
+use crate::run::trained_run::TrainedRun;
+use crate::search::look_up::LookUp;
+use crate::search::{FoundArch, Images};
+
+/// The names of the differentiable search methods, which are training rules.
+pub const DIFFERENTIABLE_METHODS: [&str; 7] =
+    ["darts", "pc-darts", "darts-pt", "gdas", "snas", "proxyless-nas", "fbnet"];
+
+/// A differentiable search: a training run whose rule trains architecture parameters together with the shared weights.
+#[derive(Clone, Debug)]
+pub struct DifferentiableJob {
+    /// The config of the run. Its section `[update]` has the rule of the method; its ranking is not computed.
+    pub config: RunConfig,
+    /// The benchmark table in which the architecture is looked up. With `None` it is the main table of the config, if it has one.
+    pub truth: Option<TruthName>,
+    /// The run folder, which is created. If it contains the same search, the search is continued.
+    pub out: PathBuf,
+}
+
+/// The result of a differentiable search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DifferentiableResult {
+    /// The strongest architecture at the end. Its score is the accuracy with the shared weights on validation images, or on the images of the
+    /// ranking if all training images were trained on.
+    pub found: FoundArch,
+    /// The strongest architecture after every epoch, with the probabilities of all operations.
+    pub epochs: Vec<MixtureRecord>,
+    /// The names of the operations, in digit order.
+    pub ops: Vec<&'static str>,
+    /// The highest stand-alone accuracy of the benchmark table in which the result is looked up, in percent. `None` without a table.
+    pub ceiling: Option<f64>,
+    /// The images of [`FoundArch::score`].
+    pub scored_on: String,
+    /// The images of [`FoundArch::test`], if they are others.
+    pub tested_on: Option<String>,
+    /// Wall-clock seconds of the training of all epochs, without validation afterwards.
+    pub train_seconds: f64,
+    /// Wall-clock seconds of this call.
+    pub seconds: f64,
+    /// The run folder.
+    pub folder: PathBuf,
+}
+
+/// Creates the config of a differentiable search from that of another run: with the rule of the method, uniform sampling, one supernet, and
+/// without the second half of the training images unless the method needs none. `settings` are keys of `[update]`, or `section.key` for others.
+///
+/// # Errors
+/// Returns an error with the assignment if it is not valid, or if the method has another name than those of [`DIFFERENTIABLE_METHODS`].
+pub fn differentiable_config(
+    method: &str,
+    start: &RunConfig,
+    settings: &[String],
+) -> Result<RunConfig, ConfigError> {
+    let (key, value) = ("--method", method.to_owned());
+    if !DIFFERENTIABLE_METHODS.contains(&method) {
+        return Err(ConfigError::Range { key, value, range: "a differentiable search" });
+    }
+    let own = |setting: &String| {
+        let name = setting.split('=').next().unwrap_or_default();
+        let is_section = name.split_once('.').is_some() || ["seed", "name"].contains(&name);
+        if is_section { setting.clone() } else { format!("update.{setting}") }
+    };
+    let settings: Vec<String> = settings.iter().map(own).collect();
+    let given = |key: &str| settings.iter().any(|setting| setting.split('=').next() == Some(key));
+    let mut all = vec![];
+    // A config of the same method keeps its settings.
+    if start.update.rule() != method {
+        all.push(format!("update.rule={method}"));
+        let halves = [("paths.rule", "uniform"), ("images.rule", "uniform")];
+        all.extend(halves.into_iter().filter(|(key, _)| !given(key)).map(|(key, value)| format!("{key}={value}")));
+        if start.data.train == crate::config::TrainPart::All && method != "snas" && !given("data.train") {
+            all.push("data.train=half".to_owned());
+        }
+    }
+    all.extend(settings);
+    let mut config = start.with_all(&all)?;
+    if start.update.rule() != method {
+        config.name = method.to_owned();
+        config.split = None;
+    }
+    Ok(config)
+}
+
+/// Searches by training a supernet whose decisions are mixtures of operations.
+///
+/// The run folder has everything that the folder of a training run has but for a ranking: checkpoints, the record with the probabilities of all
+/// epochs, and the report. Commands that take a run folder take it too, such as `pada rank` and `pada search`.
+///
+/// # Errors
+/// Returns an error if the config is not valid or has another rule, an input cannot be read, the folder has another run, or training fails.
+/// After [`ErrorKind::Stopped`](crate::ErrorKind::Stopped), or if the process was killed, the same call continues from the last checkpoint.
+pub fn search_differentiable(
+    job: &DifferentiableJob,
+    session: &Session,
+    observer: &mut dyn Observer,
+) -> Result<DifferentiableResult, PadaError> {
+    let started = Instant::now();
+    let DifferentiableJob { config, truth, out } = job;
+    let search = config.update.differentiable();
+    if search.is_none() {
+        let (key, value) = ("update.rule", config.update.rule().to_owned());
+        return Err(ConfigError::Range { key, value, range: "a differentiable search" }.into());
+    }
+    let table = LookUp::of_run(*truth, &Config::Run(config.clone()), &session.data_dir)?;
+    let config = Config::Run(config.clone());
+    let folder = RunFolder::create_or_open(out, &config)?;
+    Run::prepare(config.clone(), session)?.execute_without_ranking(&folder, observer)?;
+    let mut run = TrainedRun::of(folder, config, session, &Custom::default())?;
+    let record = run.record()?;
+    let mixture = |epoch: &EpochRecord| epoch.mixture.clone();
+    let epochs: Vec<MixtureRecord> = record.epochs.iter().filter_map(mixture).collect();
+    let last = epochs.last().ok_or_else(|| PadaError::NotTrained { folder: out.clone() })?;
+    let arch = run.space().parse(&last.arch)?;
+    let TrainedRun { folder, config, inputs, trained, session } = &mut run;
+    let Images { selection, test } = Images::of(config, inputs, session)?;
+    let scored = selection.as_ref().unwrap_or(&inputs.scoring);
+    let tested = if selection.is_some() { Some(&inputs.scoring) } else { test.as_ref() };
+    let (score, test) = trained.with_weights(|mut weights| {
+        let images = scored.eval_set();
+        let score = scored.scorer(&mut weights, &images).score(&arch)?.accuracy();
+        let test = match tested {
+            None => None,
+            Some(tested) => {
+                let images = tested.eval_set();
+                Some(tested.scorer(&mut weights, &images).score(&arch)?.accuracy())
+            }
+        };
+        Ok::<_, PadaError>((score, test))
+    })?;
+    let network = &inputs.scoring.network;
+    let (space, cost) = (network.space.as_ref(), network.cost(&arch)?);
+    let truth = match &table {
+        None => None,
+        Some(table) => table.accuracy(&arch, space)?,
+    };
+    let found = FoundArch {
+        arch: arch.to_string(),
+        text: space.format(&arch)?,
+        score,
+        test,
+        fused: None,
+        params: cost.params,
+        macs: cost.macs,
+        latency: None,
+        truth,
+    };
+    let of = |scoring: &crate::run::scoring::Scoring| {
+        format!("{} images of {}", scoring.images.len(), scoring.images.name)
+    };
+    Ok(DifferentiableResult {
+        found,
+        ops: space.op_names().to_vec(),
+        epochs,
+        ceiling: table.as_ref().map(LookUp::best),
+        scored_on: of(scored),
+        tested_on: tested.map(of),
+        train_seconds: record.train_seconds,
+        seconds: started.elapsed().as_secs_f64(),
+        folder: folder.path().to_owned(),
+    })
+}
