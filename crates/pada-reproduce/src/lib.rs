@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod child;
+mod differentiable;
 mod environment;
 mod error;
 mod figure;
@@ -18,6 +19,7 @@ mod trials;
 
 use std::path::PathBuf;
 
+pub use differentiable::{DifferentiablePlan, reproduce_differentiable};
 pub use environment::{Environment, Event, commit_of};
 pub use error::ReproduceError;
 pub use methods::Method;

@@ -61,6 +61,7 @@ pub use run::session::Session;
 pub use run::trained_run::{SubSupernet, TrainedRun};
 pub use search::score_cache::read_search_scores;
 pub use search::{
-    FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, TableScores, TableSearch,
-    search_method, search_run, search_table, search_weights,
+    DIFFERENTIABLE_METHODS, DifferentiableJob, DifferentiableResult, FoundArch, SearchCost, SearchJob,
+    SearchLimits, SearchMethod, SearchResult, TableScores, TableSearch, differentiable_config,
+    search_differentiable, search_method, search_run, search_table, search_weights,
 };

@@ -4,7 +4,8 @@ use std::sync::atomic::AtomicUsize;
 use anyhow::Context;
 use clap::ValueEnum;
 use pada_reproduce::{
-    Environment, NetworkPlan, NetworkTarget, Plan, Preset, SearcherPlan, Shard, Target, Work, commit_of,
+    DifferentiablePlan, Environment, NetworkPlan, NetworkTarget, Plan, Preset, SearcherPlan, Shard, Target,
+    Work, commit_of,
 };
 use serde_json::json;
 
@@ -46,6 +47,10 @@ enum Task {
     ///
     /// Example: pada reproduce searchers --preset full
     Searchers(SearcherArgs),
+    /// Differentiable searches (DARTS, GDAS, …) on NAS-Bench-201's space: each trains a supernet, and what it finds is looked up in tables.
+    ///
+    /// Example: pada reproduce differentiable --methods darts,gdas
+    Differentiable(DifferentiableArgs),
     /// Copy the trials of shards into one folder, and write the table of all finished trials.
     ///
     /// Example: pada reproduce merge table1 --from shard-0 --from shard-1
@@ -118,6 +123,37 @@ impl SearcherArgs {
         plan.methods.clone_from(&self.methods);
         (plan.seeds, plan.evaluations) = (self.seeds, self.evaluations);
         plan.out.clone_from(&self.out);
+        plan
+    }
+}
+
+#[derive(clap::Args)]
+struct DifferentiableArgs {
+    /// mini trains on the embedded images, short and full on CIFAR-10; full has the published settings.
+    #[arg(long, value_enum, default_value = "mini")]
+    preset: Preset,
+    /// Run only these methods.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    methods: Vec<String>,
+    /// Seeds 0 to N - 1.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Change the config of every search: section.key=value, or a key of [update]; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Output folder; runs/differentiable-<preset> if not given. Finished searches in it are not run again.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON object as the last line of stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+impl DifferentiableArgs {
+    fn plan(&self) -> DifferentiablePlan {
+        let mut plan = DifferentiablePlan::new(self.preset);
+        (plan.methods, plan.set) = (self.methods.clone(), self.set.clone());
+        (plan.seeds, plan.out) = (self.seeds, self.out.clone());
         plan
     }
 }
@@ -262,6 +298,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Task::Table3(args) => networks(NetworkTarget::Table3, args),
         Task::Searchers(args) => {
             show(&pada_reproduce::reproduce_searchers(&args.plan(), &environment)?, args.json)
+        }
+        Task::Differentiable(args) => {
+            show(&pada_reproduce::reproduce_differentiable(&args.plan(), &environment)?, args.json)
         }
         Task::Merge(args) => {
             let methods = |target| pada_reproduce::merge(target, &args.from, &args.plan.plan(), &environment);

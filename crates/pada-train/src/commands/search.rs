@@ -3,8 +3,9 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use pada::{
-    ConfigError, ErrorKind, FoundArch, PadaError, SearchCost, SearchJob, SearchLimits, SearchMethod,
-    SearchResult, TableScores, TruthName, search_method, search_run, search_table, search_weights,
+    ConfigError, DifferentiableJob, DifferentiableResult, ErrorKind, FoundArch, PadaError, RunConfig,
+    SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, TableScores, TruthName,
+    differentiable_config, search_differentiable, search_method, search_run, search_table, search_weights,
 };
 use serde_json::json;
 
@@ -17,12 +18,11 @@ const OF_A_FILE: [&str; 8] =
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Folder of a finished run. Candidates are scored with the images and settings of this run.
-    #[arg(
-        value_name = "RUN_DIR",
-        required_unless_present_any = ["weights", "scores"],
-        conflicts_with_all = OF_A_FILE
-    )]
+    #[arg(value_name = "RUN_DIR", conflicts_with_all = OF_A_FILE)]
     run: Option<PathBuf>,
+    /// Config of the training of a differentiable search as a TOML file. The default is the embedded mini images.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "weights", "scores"])]
+    config: Option<PathBuf>,
     /// Weights instead of a run: a checkpoint, a .safetensors file, or a .pt file of the released PyTorch code.
     #[arg(long, value_name = "FILE", requires_all = ["data", "out"])]
     weights: Option<PathBuf>,
@@ -45,7 +45,8 @@ pub(crate) struct Args {
     /// Search method.
     #[arg(long, value_enum, default_value = "evolution")]
     method: Method,
-    /// Change a setting of the method, such as samples=500 or predictor.trees.depth=3; may be repeated. docs/searchers.md lists the settings.
+    /// Change a setting of the method, such as samples=500 or predictor.trees.depth=3; may be repeated. A differentiable search also takes keys of
+    /// its config, such as train.epochs=50. docs/searchers.md lists the settings.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Cost of an architecture: the second objective of pareto, the tie-breaker between equal scores in the other methods.
@@ -115,6 +116,32 @@ enum Method {
     Predictor,
     /// Random architectures on few images, then the best on all (RandomNAS)
     RandomNas,
+    /// Differentiable search (DARTS); like the following methods it trains a supernet of its own
+    Darts,
+    /// DARTS on a part of the channels, with edge weights (PC-DARTS)
+    PcDarts,
+    /// DARTS, with operations chosen by the accuracy without them (DARTS-PT)
+    DartsPt,
+    /// Differentiable search with hard draws (GDAS)
+    Gdas,
+    /// Differentiable search with soft draws and one loss (SNAS)
+    Snas,
+    /// Differentiable search with binary gates (ProxylessNAS)
+    ProxylessNas,
+    /// Differentiable search with soft draws and a loss of costs (FBNet)
+    #[value(name = "fbnet")]
+    FbNet,
+}
+
+impl Method {
+    fn name(self) -> String {
+        self.to_possible_value().expect("no method is skipped").get_name().to_owned()
+    }
+
+    /// Returns whether the method trains a supernet of its own.
+    fn is_differentiable(self) -> bool {
+        pada::DIFFERENTIABLE_METHODS.contains(&self.name().as_str())
+    }
 }
 
 /// A number that may end in K, M or G.
@@ -186,13 +213,12 @@ impl Args {
             ],
             Method::AgeingEvolution => given("population", self.population),
             Method::Predictor => given("parents", self.parents),
-            Method::Reinforce | Method::Enas | Method::Pnas | Method::RandomNas => vec![],
+            _ => vec![],
         })
     }
 
     fn search_method(&self) -> Result<SearchMethod, ConfigError> {
-        let name = self.method.to_possible_value().expect("no method is skipped");
-        search_method(name.get_name(), &[self.settings()?, self.set.clone()].concat())
+        search_method(&self.method.name(), &[self.settings()?, self.set.clone()].concat())
     }
 
     fn job(&self, out: PathBuf) -> Result<SearchJob, PadaError> {
@@ -218,7 +244,118 @@ impl Args {
     }
 }
 
+impl Args {
+    /// Returns the job of a differentiable search. Options of other methods are errors.
+    fn differentiable_job(&self) -> Result<DifferentiableJob, PadaError> {
+        for (key, is_given) in [
+            ("RUN_DIR", self.run.is_some()),
+            ("--weights", self.weights.is_some()),
+            ("--scores", self.scores.is_some()),
+            ("--fuse", !self.fused.fuse.is_empty()),
+            ("--latency", self.latency.is_some()),
+            ("--max-macs", self.max_macs.is_some()),
+            ("--max-params", self.max_params.is_some()),
+            ("--cost", self.cost.is_some()),
+        ] {
+            if is_given {
+                let range = "left out with a differentiable search, which trains a supernet of its own and returns one architecture; --set cost_target=N \
+                             of proxyless-nas and fbnet prefers cheap architectures";
+                return Err(ConfigError::Range { key, value: "given".into(), range }.into());
+            }
+        }
+        self.settings()?;
+        let method = self.method.name();
+        let start = match &self.config {
+            Some(path) => RunConfig::read(path)?,
+            None => RunConfig::mini(),
+        };
+        let mut config = differentiable_config(&method, &start, &self.set)?;
+        config.seed = self.seed;
+        let usual = || format!("runs/search-{}-s{}", config.name, config.seed).into();
+        let out = self.out.clone().unwrap_or_else(usual);
+        Ok(DifferentiableJob { config, truth: self.truth, out })
+    }
+}
+
+fn run_differentiable(args: &Args) -> anyhow::Result<()> {
+    let (session, mut progress) = (args.common.session()?, args.common.progress());
+    let result = search_differentiable(&args.differentiable_job()?, &session, &mut progress);
+    if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Stopped) {
+        note!("the last checkpoint is kept; the same command continues from it");
+    }
+    let result = result?;
+    print_differentiable(&result)?;
+    if args.common.json {
+        let found = entry(&result.found);
+        let epochs: Vec<_> = result.epochs.iter().map(|epoch| json!(epoch)).collect();
+        say!(
+            "{}",
+            json!({
+                "found": found,
+                "epochs": epochs,
+                "ceiling": result.ceiling,
+                "selected_on": result.scored_on,
+                "tested_on": result.tested_on,
+                "train_seconds": result.train_seconds,
+                "folder": result.folder,
+            })
+        );
+    }
+    Ok(())
+}
+
+fn print_differentiable(result: &DifferentiableResult) -> anyhow::Result<()> {
+    let DifferentiableResult { found, epochs, ops, .. } = result;
+    let names: String = ops.iter().map(|name| format!(" {name:>13}")).collect();
+    say!("mean probability of each operation over all decisions");
+    say!("epoch  validation %{names}  strongest");
+    for (epoch, mixture) in epochs.iter().enumerate() {
+        let shown = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |n| format!("{n:.2}"));
+        let shares: String = (0..ops.len())
+            .map(|op| {
+                mixture.share_of(op as u8).map_or_else(|| format!(" {:>13}", "-"), |p| format!(" {p:>13.4}"))
+            })
+            .collect();
+        say!("{:>5}  {:>12}{shares}  {}", epoch + 1, shown(mixture.validation_accuracy), mixture.arch);
+    }
+    say!("");
+    table_of(std::slice::from_ref(found))?;
+    say!("\n{}", found.text);
+    if let Some(ceiling) = result.ceiling {
+        say!("best of the benchmark table: {ceiling:.2} %");
+    }
+    say!("scored     with shared weights, on {}", result.scored_on);
+    if let Some(test) = &result.tested_on {
+        say!("tested     with shared weights, on {test}");
+    }
+    say!("training   {:.1} s", result.train_seconds);
+    say!("run folder {}", result.folder.display());
+    Ok(())
+}
+
+fn entry(found: &FoundArch) -> serde_json::Value {
+    let FoundArch { arch, text, score, test, fused, params, macs, latency, truth } = found;
+    json!({
+        "arch": arch, "text": text, "score": score, "test": test, "fused": fused, "params": params,
+        "macs": macs, "latency": latency, "truth": truth,
+    })
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if args.method.is_differentiable() {
+        return run_differentiable(args);
+    }
+    if args.config.is_some() {
+        let range = "left out with this --method, which searches with a trained supernet or a table";
+        return Err(
+            PadaError::from(ConfigError::Range { key: "--config", value: "given".into(), range }).into()
+        );
+    }
+    if args.run.is_none() && args.weights.is_none() && args.scores.is_none() {
+        let key = "RUN_DIR";
+        let range = "the folder of a finished run, or --weights FILE, or --scores TABLE; only differentiable searches such as --method darts need none";
+        return Err(PadaError::from(ConfigError::Range { key, value: "missing".into(), range }).into());
+    }
     let found = match (&args.scores, &args.run) {
         (Some(scores), _) => {
             let scores: TableScores = scores.parse()?;
@@ -245,13 +382,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let found = found?;
     print(&found, args.run.as_deref())?;
     if args.common.json {
-        let entry = |found: &FoundArch| {
-            let FoundArch { arch, text, score, test, fused, params, macs, latency, truth } = found;
-            json!({
-                "arch": arch, "text": text, "score": score, "test": test, "fused": fused, "params": params,
-                "macs": macs, "latency": latency, "truth": truth,
-            })
-        };
         let archs: Vec<_> = found.archs.iter().map(entry).collect();
         say!(
             "{}",
@@ -271,8 +401,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print(found: &SearchResult, run: Option<&Path>) -> anyhow::Result<()> {
-    let widest = found.archs.iter().map(|found| found.arch.len()).max().unwrap_or(0).max(4);
+/// Prints architectures with their scores and costs.
+fn table_of(archs: &[FoundArch]) -> anyhow::Result<()> {
+    let widest = archs.iter().map(|found| found.arch.len()).max().unwrap_or(0).max(4);
     // A column that no architecture has is left out.
     type Column = fn(&FoundArch) -> Option<f64>;
     let columns: [(&str, Column); 4] = [
@@ -281,11 +412,11 @@ fn print(found: &SearchResult, run: Option<&Path>) -> anyhow::Result<()> {
         ("test %", |found| found.test),
         ("truth %", |found| found.truth),
     ];
-    let has = |(_, column): &(&str, Column)| found.archs.iter().any(|found| column(found).is_some());
+    let has = |(_, column): &(&str, Column)| archs.iter().any(|found| column(found).is_some());
     let columns: Vec<(&str, Column)> = columns.into_iter().filter(has).collect();
     let names: String = columns.iter().map(|(name, _)| format!(" {name:>10}")).collect();
     say!("{:<widest$} {:>8} {:>10} {:>12}{names}", "arch", "score %", "#params", "MACs");
-    for row in &found.archs {
+    for row in archs {
         let FoundArch { arch, score, params, macs, .. } = row;
         let shown =
             |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.3}"));
@@ -293,6 +424,11 @@ fn print(found: &SearchResult, run: Option<&Path>) -> anyhow::Result<()> {
             columns.iter().map(|(_, column)| format!(" {:>10}", shown(column(row)))).collect();
         say!("{arch:<widest$} {score:>8.2} {params:>10} {macs:>12}{numbers}");
     }
+    Ok(())
+}
+
+fn print(found: &SearchResult, run: Option<&Path>) -> anyhow::Result<()> {
+    table_of(&found.archs)?;
     let (visited, scored, seconds) = (found.visited, found.scored, found.seconds);
     say!("\n{visited} architectures visited, {scored} new scores, in {seconds:.1} s");
     if let Some(ceiling) = found.ceiling {

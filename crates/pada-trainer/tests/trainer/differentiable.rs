@@ -2,16 +2,16 @@
 //! runs that go on bit for bit.
 
 use pada_candle::CandleExecutor;
-use pada_data::{Augment, DataLoader};
+use pada_data::{Augment, DataLoader, InMemoryDataset, Normalize};
 use pada_engine::Engine;
-use pada_exec::{Batch, Executor, LossSpec, Precision, State};
+use pada_exec::{Batch, Executor, LossSpec, Precision, SgdStep, State};
 use pada_graph::{Lower, Shape};
 use pada_models::{
     DartsNet, DartsSize, MacroNet, MixtureSettings, Nb201Net, Norms, ProxylessNet, init_weights,
 };
 use pada_report::EpochRecord;
 use pada_sampler::{SamplerError, SavedState, UniformData, UniformPaths};
-use pada_search::{ArchOptimizer, CostTerm};
+use pada_search::{ArchOptimizer, CostTerm, Relaxation};
 use pada_space::{
     Arch, Darts, DartsCell, NasBenchMacro, Nb201, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
 };
@@ -19,7 +19,7 @@ use pada_trainer::rules::{
     DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod, DifferentiableState, FirstUpdate,
     OpCosts, ValidationImages,
 };
-use pada_trainer::{RngStream, TrainError, TrainRule, Trainer, TrainerParts};
+use pada_trainer::{RngStream, StepContext, StepOutcome, TrainError, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
 
 use crate::{bright, recipe};
@@ -338,4 +338,268 @@ fn missing_parts_and_states_of_others_are_errors() {
     assert!(matches!(own.restore(&partial), Err(SamplerError::State { .. })));
     assert!(own.restore(&SavedState::stateless()).is_err());
     assert!(own.state() == start, "a refused state changes nothing");
+}
+
+/// Values of PyTorch in f64, written by `tests/data/make_differentiable.py`.
+mod golden {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn golden() -> Value {
+        serde_json::from_str(include_str!("../data/differentiable.json")).unwrap()
+    }
+
+    fn numbers(value: &Value) -> Vec<f64> {
+        match value {
+            Value::Array(items) => items.iter().flat_map(numbers).collect(),
+            number => vec![number.as_f64().unwrap()],
+        }
+    }
+
+    fn count(value: &Value) -> usize {
+        value.as_u64().unwrap() as usize
+    }
+
+    /// The weights of a formula: kernels and other tensors have scales of their own.
+    fn weights(net: &dyn Lower, formula: &Value) -> Vec<f32> {
+        let layout = net.weights();
+        let of = |key: &str| formula[key].as_f64().unwrap();
+        let (mut all, mut i) = (vec![1.0; layout.numel()], 0.0_f64);
+        for (id, spec) in layout.iter().filter(|(id, _)| layout.is_trained(*id)) {
+            let scale = if spec.shape.len() == 4 { of("kernel_scale") } else { of("scale") };
+            for weight in &mut all[layout.range(id)] {
+                *weight = (scale * (of("rate") * (i * i) + of("phase")).sin()) as f32;
+                i += 1.0;
+            }
+        }
+        all
+    }
+
+    fn images(batch: &Value) -> InMemoryDataset {
+        let bytes = |value: &Value| numbers(value).into_iter().map(|byte| byte as u8).collect();
+        InMemoryDataset {
+            name: "golden".into(),
+            channels: 3,
+            height: 8,
+            width: 8,
+            classes: 3,
+            pixels: bytes(&batch["bytes"]),
+            labels: numbers(&batch["labels"]).into_iter().map(|label| label as u16).collect(),
+            normalize: Normalize { mean: [0.5; 3], std: [0.25; 3] },
+        }
+    }
+
+    /// The pixels and labels of a whole set.
+    fn whole_batch(set: InMemoryDataset) -> (Vec<f32>, Vec<u32>) {
+        let mut loader = DataLoader::new(set);
+        let all: Vec<u32> = (0..loader.source().len() as u32).collect();
+        let loaded = loader.load(&all, &Augment::NONE, &mut RngStream::Images.stream(0)).unwrap();
+        let labels = loader.source().labels();
+        (loaded.pixels, labels.iter().map(|&label| u32::from(label)).collect())
+    }
+
+    /// Compares with a bound relative to the largest number.
+    fn near(what: &str, own: &[f64], golden: &[f64], bound: f64) {
+        assert_eq!(own.len(), golden.len(), "{what}");
+        let largest = golden.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+        let off = own.iter().zip(golden).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(off <= bound * largest, "{what}: off by {off:e} of {largest:e}");
+    }
+
+    /// Norm and samples of a tensor.
+    fn near_digest(what: &str, own: &[f32], golden: &Value, bound: f64) {
+        let norm = own.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        let expected = golden["norm"].as_f64().unwrap();
+        // The gradient of a bias before a norm is rounding.
+        assert!((norm - expected).abs() <= bound * expected + 1e-6, "{what}: {norm} and {expected}");
+        let sample = numbers(&golden["sample"]);
+        let picked = (0..sample.len()).map(|s| f64::from(own[s * own.len() / sample.len()]));
+        let off = picked.zip(&sample).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(off <= bound * expected + 1e-6, "{what}: a sample is off by {off:e}");
+    }
+
+    fn engine(net: &dyn Lower, formula: &Value) -> Engine {
+        let engine = Engine::new(net.weights().clone(), weights(net, formula), Precision::F64);
+        assert_eq!(engine.layout(), net.weights());
+        engine
+    }
+
+    fn sgd(settings: &Value) -> (SgdStep, f64) {
+        let of = |key: &str| settings[key].as_f64().unwrap();
+        let step = SgdStep {
+            lr: of("lr") as f32,
+            momentum: of("momentum") as f32,
+            weight_decay: of("weight_decay") as f32,
+            ..SgdStep::default()
+        };
+        (step, of("clip_norm"))
+    }
+
+    fn optimizer(settings: &Value) -> ArchOptimizer {
+        ArchOptimizer {
+            learning_rate: settings["lr"].as_f64().unwrap(),
+            beta1: settings["betas"][0].as_f64().unwrap(),
+            weight_decay: settings["weight_decay"].as_f64().unwrap(),
+        }
+    }
+
+    /// A rule with given logits.
+    fn rule_with(
+        config: DifferentiableConfig,
+        net: &dyn Lower,
+        space: Box<dyn SearchSpace>,
+        images: InMemoryDataset,
+        logits: &[f64],
+    ) -> Differentiable {
+        let part = SubSpace::full(space.as_ref());
+        let images = ValidationImages { images: DataLoader::new(images), augment: Augment::NONE };
+        let mut rng = RngStream::RuleStart.stream(0);
+        let mut rule = Differentiable::new(config, space, &part, net, Some(images), None, &mut rng).unwrap();
+        let mut state = rule.found().clone();
+        state.parameters.set_logits(logits);
+        rule.restore(&SavedState::new(DifferentiableState::KIND, &state)).unwrap();
+        rule
+    }
+
+    /// Takes one step of a rule on a batch of training images.
+    fn step(
+        rule: &mut Differentiable,
+        engine: &mut Engine,
+        net: &dyn Lower,
+        batch: &Batch<'_>,
+        (sgd, clip_norm): (SgdStep, f64),
+    ) -> StepOutcome {
+        let mut paths = UniformPaths::new(whole()).unwrap();
+        let (mut path_rng, mut rule_rng) = (RngStream::Paths.stream(0), RngStream::Rule.stream(0));
+        let mut context = StepContext {
+            executor: engine,
+            net,
+            paths: &mut paths,
+            path_rng: &mut path_rng,
+            rule_rng: &mut rule_rng,
+            sgd,
+            clip_norm,
+            image_weights: None,
+            label_smoothing: 0.0,
+            drop_path: None,
+            on_gradient: &mut |_, _| (),
+        };
+        rule.step(&mut context, batch).unwrap()
+    }
+
+    #[test]
+    fn three_steps_of_both_orders_equal_pytorch() {
+        let golden = golden();
+        let (case, settings) = (&golden["nb201"], &golden["settings"]);
+        let net = Nb201Net::with_mixtures(4, 1, INPUT, 3, Norms::Plain, MixtureSettings { channel_parts: 1 });
+        let names: Vec<String> =
+            case["weights"].as_array().unwrap().iter().map(|w| w[0].as_str().unwrap().to_owned()).collect();
+        let trained = net.weights().iter().filter(|(id, _)| net.weights().is_trained(*id));
+        assert_eq!(trained.map(|(_, spec)| spec.name.clone()).collect::<Vec<_>>(), names);
+        let (pixels, labels) = whole_batch(images(&case["train"]));
+        let train = pada_exec::Images { pixels: pada_exec::Pixels::Given(&pixels), shape: INPUT };
+        let batch = Batch { images: train, labels: &labels };
+        for (name, order) in [("first", DartsOrder::First), ("second", DartsOrder::Second)] {
+            let config = DifferentiableConfig {
+                optimizer: optimizer(&settings["alpha_optimizer"]),
+                ..config(DifferentiableMethod::Darts { order })
+            };
+            let space = Box::new(Nb201::new());
+            let mut rule = rule_with(config, &net, space, images(&case["valid"]), &numbers(&case["alpha"]));
+            let mut engine = engine(&net, &case["formula"]);
+            for (place, expected) in case[name]["steps"].as_array().unwrap().iter().enumerate() {
+                rule.begin_epoch(place, 3);
+                let outcome = step(&mut rule, &mut engine, &net, &batch, sgd(&settings["weight_optimizer"]));
+                let what = format!("{name}, step {place}");
+                let validation = rule.mixture().unwrap().validation_loss.unwrap();
+                let of = |key: &str| numbers(&expected[key]);
+                near(&format!("{what}, validation"), &[validation], &of("validation_loss"), 1e-5);
+                near(&format!("{what}, loss"), &[outcome.paths[0].loss], &of("training_loss"), 1e-5);
+                near(&format!("{what}, gradient"), &[outcome.grad_norm], &of("gradient_norm"), 1e-5);
+                let alpha = rule.found().parameters.logits();
+                // The smallest mistake moves α by 7e-6 of its largest value.
+                near(&format!("{what}, alpha"), alpha, &of("alpha"), 1e-6);
+            }
+            let all = engine.read(State::Weights);
+            for (name, expected) in names.iter().zip(case[name]["weights"].as_array().unwrap()) {
+                let id = net.weights().find(name).unwrap();
+                near_digest(name, &all[net.weights().range(id)], expected, 1e-5);
+            }
+        }
+    }
+
+    /// Partial channels with edge weights, and all edges of DARTS's two cells: loss, logits and the gradient of the logits of operations.
+    #[test]
+    fn mixtures_of_pc_darts_and_darts_equal_pytorch() {
+        let golden = golden();
+        let pc = &golden["pc-darts"];
+        let parts = MixtureSettings { channel_parts: count(&pc["channel_parts"]) };
+        let cell = Nb201Net::with_mixtures(count(&pc["channels"]), 1, INPUT, 3, Norms::Plain, parts);
+        let case = &golden["darts"];
+        let size = DartsSize {
+            channels: count(&case["channels"]),
+            layers: count(&case["layers"]),
+            input: INPUT,
+            classes: 3,
+            ..DartsSize::SEARCH
+        };
+        let darts = DartsNet::with_mixtures(size, Norms::Plain, MixtureSettings { channel_parts: 1 });
+        let cases: [(&Value, &dyn Lower, Box<dyn SearchSpace>); 2] =
+            [(pc, &cell, Box::new(Nb201::new())), (case, &darts, Box::new(Darts))];
+        for (case, net, space) in cases {
+            let mut logits = numbers(&case["alpha"]);
+            logits.extend(case.get("beta").map(numbers).unwrap_or_default());
+            let set = images(&case["batch"]);
+            let (pixels, labels) = whole_batch(set.clone());
+            let rule = rule_with(
+                config(DifferentiableMethod::Darts { order: DartsOrder::First }),
+                net,
+                space,
+                set,
+                &logits,
+            );
+            let parameters = &rule.found().parameters;
+            let mixture = parameters.mix(Relaxation::Softmax, &mut RngStream::Rule.stream(0));
+            let (mut engine, mixtures) = (engine(net, &case["formula"]), net.mixtures().unwrap());
+            let layout = net.weights();
+            let mut factors = vec![0.0; layout.spec(mixtures.factors).numel()];
+            for (of, values) in mixtures.decisions.iter().zip(&mixture.factors) {
+                for (op, &value) in values.iter().enumerate() {
+                    factors[mixtures.index(layout, of.decision, op as u8)] = value as f32;
+                }
+            }
+            engine.write_weight(mixtures.factors, &factors);
+            if let Some(id) = mixtures.edges {
+                let weights: Vec<f32> = mixture.edges.iter().map(|&weight| weight as f32).collect();
+                engine.write_weight(id, &weights);
+            }
+            let graph = net.lower_mixture(&mixture.computed).unwrap().simplified();
+            let batch = Batch {
+                images: pada_exec::Images { pixels: pada_exec::Pixels::Given(&pixels), shape: INPUT },
+                labels: &labels,
+            };
+            let stats = engine.gradients(&graph, &batch, &LossSpec::default()).unwrap();
+            near("loss", &[stats.loss], &numbers(&case["loss"]), 1e-5);
+            let own: Vec<f64> = stats.logits.values.iter().map(|&v| f64::from(v)).collect();
+            near("logits", &own, &numbers(&case["logits"]), 1e-5);
+            let all = engine.gradient(mixtures.factors).to_vec();
+            let of_factors: Vec<Vec<f64>> = mixtures
+                .decisions
+                .iter()
+                .zip(&mixture.factors)
+                .map(|(of, values)| {
+                    let index = |op: usize| mixtures.index(layout, of.decision, op as u8);
+                    (0..values.len()).map(|op| f64::from(all[index(op)])).collect()
+                })
+                .collect();
+            let of_edges: Vec<f64> = match mixtures.edges {
+                Some(id) => engine.gradient(id).iter().map(|&g| f64::from(g)).collect(),
+                None => vec![],
+            };
+            let mut expected = numbers(&case["alpha_gradient"]);
+            expected.extend(case.get("beta_gradient").map(numbers).unwrap_or_default());
+            near("alpha", &parameters.gradient(&mixture, &of_factors, &of_edges), &expected, 1e-5);
+        }
+    }
 }

@@ -215,13 +215,7 @@ impl Experiment {
     ) -> Result<TrainedRun, PadaError> {
         let (path, config) = (folder.into(), Config::Run(self.config()?));
         let run = Run::prepare_custom(config.clone(), &self.session, &self.custom)?;
-        let folder = match path.is_dir() && !RunFolder::is_unborn(&path) {
-            true => match RunFolder::open(&path)? {
-                (folder, found) if found == config => folder,
-                _ => return Err(PadaError::FolderExists { path }),
-            },
-            false => RunFolder::create(&path, &config)?,
-        };
+        let folder = RunFolder::create_or_open(&path, &config)?;
         run.execute(&folder, observer)?;
         TrainedRun::of(folder, config, &self.session, &self.custom)
     }

@@ -95,6 +95,20 @@ impl RunFolder {
         Ok((folder, Config::read(&file)?))
     }
 
+    /// Creates the folder of a run, or opens it if it contains the same run.
+    ///
+    /// # Errors
+    /// Returns the errors of [`RunFolder::create`] and [`RunFolder::open`], and [`PadaError::FolderExists`] if the folder has another run.
+    pub(crate) fn create_or_open(path: &Path, config: &Config) -> Result<Self, PadaError> {
+        if !path.is_dir() || Self::is_unborn(path) {
+            return Self::create_for(path, config);
+        }
+        match Self::open(path)? {
+            (folder, found) if found == *config => Ok(folder),
+            _ => Err(PadaError::FolderExists { path: path.into() }),
+        }
+    }
+
     /// Writes the config again if the file says something else: an earlier version wrote no value for a key, or a user changed the file.
     pub(crate) fn complete(&self, config: &Config) -> Result<(), PadaError> {
         let text = config.to_toml();

@@ -79,7 +79,9 @@ pub fn differentiable_config(
     if start.update.rule() != method {
         all.push(format!("update.rule={method}"));
         let halves = [("paths.rule", "uniform"), ("images.rule", "uniform")];
-        all.extend(halves.into_iter().filter(|(key, _)| !given(key)).map(|(key, value)| format!("{key}={value}")));
+        all.extend(
+            halves.into_iter().filter(|(key, _)| !given(key)).map(|(key, value)| format!("{key}={value}")),
+        );
         if start.data.train == crate::config::TrainPart::All && method != "snas" && !given("data.train") {
             all.push("data.train=half".to_owned());
         }
@@ -121,7 +123,7 @@ pub fn search_differentiable(
     let record = run.record()?;
     let mixture = |epoch: &EpochRecord| epoch.mixture.clone();
     let epochs: Vec<MixtureRecord> = record.epochs.iter().filter_map(mixture).collect();
-    let last = epochs.last().ok_or_else(|| PadaError::NotTrained { folder: out.clone() })?;
+    let last = epochs.last().ok_or_else(|| PadaError::NotTrained { path: out.clone() })?;
     let arch = run.space().parse(&last.arch)?;
     let TrainedRun { folder, config, inputs, trained, session } = &mut run;
     let Images { selection, test } = Images::of(config, inputs, session)?;

@@ -38,12 +38,12 @@ use crate::run::scoring::{Scoring, Weights};
 use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
 use crate::search::costs::Costs;
-use crate::search::look_up::LookUp;
-use crate::search::score_cache::{ScoreCache, Subject};
 pub use crate::search::differentiable::{
     DIFFERENTIABLE_METHODS, DifferentiableJob, DifferentiableResult, differentiable_config,
     search_differentiable,
 };
+use crate::search::look_up::LookUp;
+use crate::search::score_cache::{ScoreCache, Subject};
 pub use crate::search::settings::search_method;
 pub use crate::search::table::{TableScores, TableSearch, search_table};
 
