@@ -283,3 +283,61 @@ fn a_search_that_was_killed_goes_on_with_its_scores_and_finds_the_same() {
     let results = |folder: &str| std::fs::read_to_string(format!("{folder}/archs-evolution-s0.csv")).unwrap();
     assert_eq!(results(&whole), results(&format!("{run}/search")));
 }
+
+/// A differentiable search trains, names its architecture and looks it up. The same command continues a search that was stopped, and the
+/// folder is that of a training run.
+#[test]
+fn a_differentiable_search_trains_and_names_an_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").display().to_string();
+    let small = [
+        "--set",
+        "train.epochs=2",
+        "--set",
+        "data.train_images=128",
+        "--set",
+        "supernet.channels=4",
+        "--set",
+        "rank.images=60",
+    ];
+    let search = |method: &str, further: &[&str]| {
+        call(&[&["search", "--method", method, "--out", &out, "--json"][..], &small, further].concat())
+    };
+    let done = search("gdas", &[]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let found = done.json();
+    let arch = found["found"]["arch"].as_str().unwrap();
+    let epochs = found["epochs"].as_array().unwrap();
+    assert_eq!((epochs.len(), epochs[1]["arch"].as_str().unwrap()), (2, arch));
+    assert_eq!([0, 1].map(|epoch| epochs[epoch]["temperature"].as_f64().unwrap()), [10.0, 0.1]);
+    assert_eq!(found["selected_on"], "60 images of mini train, validation half");
+    assert_eq!(found["tested_on"], "60 images of mini test");
+    assert!(done.stdout.contains("skip_connect") && done.stdout.contains("strongest"), "{}", done.stdout);
+    // Nothing is left to train.
+    let again = search("gdas", &[]).json();
+    assert_eq!(again["found"], found["found"]);
+    assert_eq!(again["epochs"], found["epochs"]);
+    search("snas", &[]).fails(2, &[&out]);
+
+    let [list, ranked] =
+        ["list.txt", "ranked.csv"].map(|name| folder.path().join(name).display().to_string());
+    std::fs::write(&list, arch).unwrap();
+    let rank = ["rank", "--weights", &out, "--data", "mini", "--archs", &list, "--out", &ranked];
+    assert_eq!(call(&[&rank[..], &["--limit", "60"]].concat()).code, 0);
+    let page = folder.path().join("page.html").display().to_string();
+    assert_eq!(call(&["report", &out, "--out", &page]).code, 0);
+    assert!(std::fs::read_to_string(&page).unwrap().contains("Mixtures of operations"));
+}
+
+#[test]
+fn a_differentiable_search_says_what_it_cannot_do() {
+    call(&["search", "--method", "darts", "--scores", "mini"]).fails(2, &["--scores", "one architecture"]);
+    call(&["search", "--method", "gdas", "--max-macs", "1M"]).fails(2, &["--max-macs", "cost_target"]);
+    call(&["search", "--method", "gdas", "--population", "3"]).fails(2, &["--population"]);
+    call(&["search", "--method", "darts", "--set", "orde=second"]).fails(2, &["update.order"]);
+    call(&["search", "--method", "darts", "--set", "order=third"]).fails(2, &["second"]);
+    call(&["search", "--method", "darts", "--set", "data.train=all"])
+        .fails(2, &["data.train", "validation images"]);
+    let config = ["search", "--method", "random", "--config", "no.toml"];
+    call(&config).fails(2, &["--config", "trained supernet"]);
+}

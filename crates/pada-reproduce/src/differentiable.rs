@@ -333,3 +333,78 @@ fn cell(spread: Option<Spread>) -> String {
         Some((mean, Some(sd))) => format!("{mean:.2} ± {sd:.2}"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::configs;
+
+    fn run(plan: &DifferentiablePlan, data: &str) -> Result<PathBuf, ReproduceError> {
+        let stops = AtomicUsize::new(0);
+        let environment = Environment {
+            program: "pada".into(),
+            configs: configs(),
+            runs: "runs".into(),
+            data: data.into(),
+            commit: None,
+            stops: &stops,
+            events: &|_| (),
+        };
+        reproduce_differentiable(plan, &environment)
+    }
+
+    #[test]
+    fn the_table_has_every_method_and_a_second_run_computes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut plan = DifferentiablePlan::new(Preset::Mini);
+        (plan.seeds, plan.out) = (1, Some(folder.path().to_owned()));
+        plan.set = ["train.epochs=2", "data.train_images=64", "supernet.channels=4", "rank.images=20"]
+            .map(str::to_owned)
+            .to_vec();
+        let file = run(&plan, "no-data").unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let csv = std::fs::read_to_string(file.with_extension("csv")).unwrap();
+        let rows: Vec<Vec<&str>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
+        assert_eq!(rows.len(), METHODS.len(), "{csv}");
+        for (row, method) in rows.iter().zip(&METHODS) {
+            assert_eq!((row[0], row[1], row[2].len()), (method.name, "0", 6), "{row:?}");
+            // The tables of the benchmark were not downloaded.
+            assert_eq!([row[4], row[5], row[6]], [""; 3], "{row:?}");
+            assert!(text.contains(method.label), "{text}");
+        }
+        assert!(text.contains("Changed in every search: train.epochs=2"), "{text}");
+        // The times of the training are read from the records.
+        run(&plan, "no-data").unwrap();
+        assert_eq!(std::fs::read_to_string(file.with_extension("csv")).unwrap(), csv);
+    }
+
+    #[test]
+    fn wrong_plans_are_refused_with_the_reason() {
+        let refused = |change: &dyn Fn(&mut DifferentiablePlan)| {
+            let mut plan = DifferentiablePlan::new(Preset::Mini);
+            change(&mut plan);
+            run(&plan, "no-data").unwrap_err().to_string()
+        };
+        assert!(refused(&|plan| plan.methods = vec!["zarts".into()]).contains("proxyless-nas"));
+        assert!(refused(&|plan| plan.preset = Preset::Medium).contains("mini, short and full"));
+        assert!(refused(&|plan| plan.seeds = 0).contains("--seeds"));
+    }
+
+    /// Every method accepts its own settings with every preset.
+    #[test]
+    fn all_plans_have_valid_configs() {
+        for file in ["mini/darts.toml", "nb201/darts-short.toml", "nb201/darts.toml"] {
+            let start = RunConfig::read(&configs().join(file)).unwrap();
+            for method in &METHODS {
+                for extra in [&[][..], method.full] {
+                    let settings: Vec<String> =
+                        method.set.iter().chain(extra).map(|set| (*set).to_owned()).collect();
+                    differentiable_config(method.rule, &start, &settings).unwrap().check().unwrap();
+                }
+            }
+        }
+    }
+}

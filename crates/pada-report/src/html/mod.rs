@@ -7,6 +7,7 @@ mod cost;
 mod curves;
 mod images;
 mod markup;
+mod mixtures;
 mod paths;
 mod result;
 mod scatter;
@@ -114,7 +115,11 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
         (setup::setup(run, i, level))
         @if !record.epochs.is_empty() {
             (section(level, "Training", curves::curves(record)))
-            (section(level, "Path distribution", paths::paths(record, run)))
+            @if mixtures::has_mixtures(record) {
+                (section(level, "Mixtures of operations", mixtures::mixtures(record, run)))
+            } @else {
+                (section(level, "Path distribution", paths::paths(record, run)))
+            }
         }
         (section(level, "Image distribution", images))
         @if !record.epochs.is_empty() {

@@ -49,7 +49,13 @@ pub(super) fn paths(record: &RunRecord, run: &RunView) -> Markup {
     }
 }
 
-fn areas(title: &str, about: &str, rows: &[Vec<f64>], op_names: &[String], marks: &[f64]) -> Markup {
+pub(super) fn areas(
+    title: &str,
+    about: &str,
+    rows: &[Vec<f64>],
+    op_names: &[String],
+    marks: &[f64],
+) -> Markup {
     let last = rows.last().map(Vec::as_slice).unwrap_or_default();
     let name = |i: usize| op_names.get(i).map_or_else(|| format!("choice {i}"), Clone::clone);
     let labels: Vec<String> =

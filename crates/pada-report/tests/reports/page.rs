@@ -431,3 +431,42 @@ fn the_best_epoch_of_a_network_from_scratch_is_on_its_page() {
     let cells = texts(&html, "td");
     assert!(cells.iter().any(|cell| cell == "96.50"), "{cells:?}");
 }
+
+/// The page of a differentiable search shows its mixtures in place of a path distribution.
+#[test]
+fn mixtures_of_a_differentiable_search_have_a_section() {
+    let mut run = run(3);
+    for (i, epoch) in run.record.as_mut().unwrap().epochs.iter_mut().enumerate() {
+        let p = 0.2 + 0.2 * i as f64;
+        epoch.mixture = Some(MixtureRecord {
+            arch: "12".into(),
+            decisions: vec![0, 1],
+            ops: vec![vec![0, 1, 2], vec![1, 2]],
+            probabilities: vec![vec![0.2, p, 0.8 - p], vec![0.5, 0.5]],
+            edge_weights: vec![],
+            chosen: vec![Some(1), None],
+            temperature: None,
+            validation_loss: Some(1.0),
+            validation_accuracy: Some(30.0 + i as f64),
+        });
+    }
+    let html = parse(&[run.clone()]);
+    let headings = texts(&html, "h2").join(" ");
+    assert!(
+        headings.contains("Mixtures of operations") && !headings.contains("Path distribution"),
+        "{headings}"
+    );
+    let figures = texts(&html, "figcaption").join(" ");
+    for part in
+        ["Probabilities of operations", "Validation accuracy of the mixture", "Decision 1", "chosen: skip"]
+    {
+        assert!(figures.contains(part), "{part} in {figures}");
+    }
+    assert!(!figures.contains("Temperature"), "{figures}");
+    let record = run.record.unwrap();
+    let mixture = record.epochs[2].mixture.as_ref().unwrap();
+    // Operation 0 is in one of the mixtures, operation 1 in both.
+    assert_eq!([0, 1, 3].map(|op| mixture.share_of(op)), [Some(0.2), Some(0.55), None]);
+    let text = serde_json::to_string(&record.epochs[2]).unwrap();
+    assert_eq!(serde_json::from_str::<EpochRecord>(&text).unwrap(), record.epochs[2]);
+}

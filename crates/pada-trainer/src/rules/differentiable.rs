@@ -247,7 +247,8 @@ impl Differentiable {
         match self.config.method {
             DifferentiableMethod::Gdas { temperature: [first, last] }
             | DifferentiableMethod::Snas { temperature: [first, last] } => {
-                first + (last - first) * epoch as f64 / epochs.saturating_sub(1).max(1) as f64
+                let share = epoch as f64 / epochs.saturating_sub(1).max(1) as f64;
+                first * (1.0 - share) + last * share
             }
             DifferentiableMethod::FbNet { temperature, decay } => {
                 let start = (self.config.start * epochs as f64).ceil() as usize;

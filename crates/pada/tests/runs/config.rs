@@ -643,7 +643,28 @@ fn refusals_name_the_reason_of_the_method() {
         let error = config.check().unwrap_err().to_string();
         assert!(error.contains(reason), "{space} {sets:?}: {error}");
     }
-    for sets in [&magic[..], &close[..], &connected[..]] {
+    let uniform = ["paths.rule=uniform", "images.rule=uniform", "data.train=half"];
+    let pc_darts = [&["update.rule=pc-darts"], &uniform[..]].concat();
+    let fbnet = [&["update.rule=fbnet"], &uniform[..]].concat();
+    let odd = [&["update.channel_parts=3"], &pc_darts[..]].concat();
+    let importance = ["update.rule=darts", "data.train=half", "images.rule=uniform"];
+    let all_images = ["update.rule=darts", "paths.rule=uniform", "images.rule=uniform"];
+    for (space, sets, reason) in [
+        ("macro", &pc_darts, "a layer has one input"),
+        ("darts", &fbnet, "the inputs that its node keeps"),
+        ("nb201", &odd, "a divisor of supernet.channels"),
+        ("nb201", &importance.to_vec(), "draws no paths"),
+        ("nb201", &all_images.to_vec(), "validation images"),
+    ] {
+        let start = ["rank.truth=none", "rank.compare=[]", "rank.archs=random:3"];
+        let start = RunConfig::mini().with_all(&start).unwrap();
+        let config = start.with(&format!("supernet.space={space}")).unwrap().with_all(sets).unwrap();
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains(reason), "{space} {sets:?}: {error}");
+    }
+    // SNAS trains everything on training images.
+    let snas = ["update.rule=snas", "paths.rule=uniform", "images.rule=uniform"];
+    for sets in [&magic[..], &close[..], &connected[..], &pc_darts, &fbnet, &snas] {
         RunConfig::mini().with_all(sets).unwrap().check().unwrap();
     }
     // The gate of CLOSE serves both cells of DARTS.
