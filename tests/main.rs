@@ -13,6 +13,7 @@ mod golden_metrics;
 #[cfg(target_os = "linux")]
 mod gpu;
 mod kills;
+mod notations;
 mod photographs;
 mod program;
 mod ranks;

@@ -10,6 +10,7 @@ mod method_csv;
 mod method_row;
 mod method_table;
 mod numbers;
+mod picture;
 mod plots;
 mod published;
 mod ranking_row;
@@ -27,6 +28,9 @@ pub use epoch::{BestEpoch, EpochRecord, TestRecord};
 pub use error::ReportError;
 pub use method_row::{MethodName, MethodRow, RowGroup, mean_gv};
 pub use method_table::{FailedTrial, MethodTable, scientific};
+pub use picture::{
+    ArchPicture, BlockPicture, CellPicture, ChainPicture, EdgePicture, OpKind, PicturePart, svg_of,
+};
 pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, scatter_plot};
 pub use published::{Published, PublishedCell};
 pub use ranking_row::{RankingKind, RankingRow};

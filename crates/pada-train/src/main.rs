@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
-    completions, cost, doctor, download, export, import, man, metrics, rank, report, reproduce, retrain,
-    score, search, train,
+    completions, cost, doctor, download, draw, export, import, man, metrics, rank, report,
+    reproduce, retrain, score, search, train,
 };
 use pada::{ErrorKind, PadaError, with_causes};
 use pada_fetch::FetchError;
@@ -69,6 +69,10 @@ enum Command {
     ///
     /// Example: pada cost --space nb201 --arch 123400
     Cost(cost::Args),
+    /// Draw the cells or blocks of an architecture as SVG.
+    ///
+    /// Example: pada draw --space darts --arch DARTS_V2 --out darts.svg
+    Draw(draw::Args),
     /// Compute all ranking metrics of a list of scores.
     ///
     /// Example: pada metrics --pred ranking.csv --truth nb201
@@ -144,6 +148,7 @@ fn main() -> ExitCode {
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Search(args)) => search::run(&args),
         Some(Command::Cost(args)) => cost::run(&args),
+        Some(Command::Draw(args)) => draw::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Report(args)) => report::run(&args),

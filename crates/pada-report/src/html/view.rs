@@ -1,4 +1,4 @@
-use crate::RunRecord;
+use crate::{ArchPicture, RunRecord};
 
 /// The input of the report for one run. Missing parts hold the reason.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct RunView {
     pub accuracies: Found<Accuracies>,
     /// The image distribution of the data sampler.
     pub images: Found<PreferredImages>,
+    /// The picture of the best architecture. `None` before the ranking.
+    pub best: Option<ArchPicture>,
 }
 
 /// A part of the report, or one sentence that says why it is missing.

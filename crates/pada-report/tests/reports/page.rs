@@ -114,7 +114,20 @@ fn run(epochs: usize) -> RunView {
             lowest: 1,
             lowest_probability: 0.25,
         }),
+        best: Some(picture()),
     }
+}
+
+/// A picture of one cell with an edge that has an unusual name.
+fn picture() -> ArchPicture {
+    let edge = EdgePicture { from: 0, to: 1, op: "conv<3>".into(), kind: OpKind::Convolution };
+    let cell = CellPicture {
+        title: "normal cell".into(),
+        nodes: vec!["0".into(), "1".into()],
+        edges: vec![edge],
+        output: None,
+    };
+    ArchPicture { title: "Best architecture".into(), parts: vec![PicturePart::Cell(cell)] }
 }
 
 fn parse(runs: &[RunView]) -> Html {
@@ -161,8 +174,10 @@ fn a_page_has_its_result_first_and_all_sections() {
     );
     let rows = texts(&html, ".pair tbody th");
     assert_eq!(rows, ["supernet", "#params", "between seeds"]);
-    // Tau-b, two scatters, five curves of which one has no number, two areas and an entropy, two audits.
-    assert_eq!(texts(&html, "svg").len(), 13);
+    // Tau-b, two scatters, the best architecture, five curves of which one has no number, two areas and an entropy, two audits.
+    assert_eq!(texts(&html, "svg").len(), 14);
+    assert_eq!(texts(&html, "figure:has(.arch-picture) figcaption"), ["Best architecture normal cell"]);
+    assert!(texts(&html, ".arch-picture text").contains(&"conv<3>".to_owned()));
     assert_eq!(texts(&html, "details tbody tr").len(), 3);
     for label in ["conv 25 %", "skip 50 %", "none 25 %"] {
         assert!(texts(&html, ".legend li").contains(&label.to_owned()), "{label}");

@@ -5,10 +5,12 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::commands::write_out(format_args!("{}\n", format_args!($($text)*)))? };
 }
 
+pub(crate) mod archs;
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod doctor;
 pub(crate) mod download;
+pub(crate) mod draw;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod man;

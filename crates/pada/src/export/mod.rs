@@ -135,7 +135,7 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
 ///
 /// # Errors
 /// Returns [`PadaError::FileExists`] if the file exists and must not be replaced, and [`PadaError::Write`] if it cannot be written.
-fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
+pub fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
     if existing == Existing::Refuse && path.exists() {
         return Err(PadaError::FileExists { path: path.into() });
     }

@@ -14,6 +14,7 @@ use pada_space::{Decision, DecisionKind};
 use crate::config::{Config, DataConfig, RunConfig, TruthName};
 use crate::error::PadaError;
 use crate::eval::arch_files::{read_score_column, read_scores, write_file};
+use crate::eval::picture::best_picture;
 use crate::eval::ranking::FUSED;
 use crate::eval::tables::Tables;
 use crate::run::build;
@@ -63,6 +64,7 @@ impl RunReader {
             op_decisions: space.decisions().into_iter().map(chooses_op).collect(),
             accuracies: self.accuracies(folder, &config, record.as_ref())?,
             images: self.preferred(folder, &config, record.as_ref())?,
+            best: best_picture(&config, record.as_ref()),
             record,
         })
     }
