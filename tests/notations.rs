@@ -6,7 +6,17 @@ use pada::space::Nb201Encoding;
 use pada::trainer::RngStream;
 use pada::{Notation, ReadArch, SpaceName};
 
-use crate::program::call;
+use crate::program::{Call, call, program};
+use crate::shared;
+
+fn convert(args: &[&str]) -> Call {
+    call(&[&["convert"], args].concat())
+}
+
+/// Calls the program where it finds the benchmark table.
+fn with_table(args: &[&str]) -> Call {
+    program().args(args).env("PADA_DATA", shared::tables().unwrap_or_default()).output().unwrap().into()
+}
 
 #[test]
 fn every_notation_of_a_random_architecture_is_read_back() {
@@ -35,6 +45,73 @@ fn every_notation_of_a_random_architecture_is_read_back() {
             }
         }
     }
+}
+
+#[test]
+fn published_genotypes_keep_their_cells() {
+    for named in pada::space::DARTS_NAMED {
+        let read = ReadArch::named(SpaceName::Darts, named.name).unwrap();
+        let text = read.write(Notation::Genotype, None).unwrap();
+        let back = ReadArch::parse(SpaceName::Darts, &text, Nb201Encoding::Benchmark).unwrap();
+        assert_eq!(back.write(Notation::Genotype, None).unwrap(), text, "{}", named.name);
+    }
+}
+
+#[test]
+fn convert_reads_one_architecture_or_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let naslib = convert(&["--arch", "410242", "--to", "naslib", "--json"]);
+    assert!(naslib.stdout.starts_with("(4, 0, 3, 1, 4, 3)\n"), "{}", naslib.stdout);
+    assert_eq!(naslib.json()["archs"][0], "(4, 0, 3, 1, 4, 3)");
+    let file = folder.path().join("archs.csv");
+    std::fs::write(&file, "arch,accuracy\n\"(4, 0, 3, 1, 4, 3)\",1\n\"(2, 2, 2, 2, 2, 2)\",2\n").unwrap();
+    let text = file.to_str().unwrap();
+    for option in ["--file", "--from"] {
+        let done = convert(&[option, text, "--encoding", "naslib", "--to", "digits"]);
+        assert_eq!((done.code, done.stdout.as_str()), (0, "410242\n333333\n"), "{}", done.stderr);
+    }
+    assert!(convert(&["--from", "333333", "--to", "nasbench"]).stdout.starts_with("|nor_conv_3x3~0|+|"));
+    let out = folder.path().join("out.txt");
+    let write = |further: &[&str]| {
+        convert(
+            &[
+                &["--file", text, "--encoding", "naslib", "--to", "string", "--out", out.to_str().unwrap()],
+                further,
+            ]
+            .concat(),
+        )
+    };
+    assert_eq!(write(&[]).code, 0);
+    assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 2);
+    write(&[]).fails(2, &["out.txt exists", "--overwrite"]);
+    assert_eq!(write(&["--overwrite"]).code, 0);
+    convert(&["--file", text, "--to", "digits", "--out", text]).fails(2, &["archs.csv"]);
+
+    // The numbering of digits is never guessed.
+    let read = convert(&["--file", text, "--to", "digits"]);
+    assert_eq!(read.stdout, "403143\n222222\n");
+    convert(&["--arch", "333333", "--to", "genotype"]).fails(2, &["`--to` is genotype", "naslib"]);
+    convert(&["--space", "darts", "--arch", "DARTS_V2", "--to", "naslib"])
+        .fails(2, &["digits, string or genotype"]);
+    convert(&["--space", "darts", "--arch", "NASNet", "--to", "digits"])
+        .fails(2, &["5 nodes, the space has 4"]);
+    convert(&["--space", "proxyless", "--arch", "FairNAS_A", "--to", "digits"]).fails(2, &["width 24"]);
+    convert(&["--to", "digits"]).fails(2, &["--arch", "--file"]);
+    convert(&["--arch", "333333", "--to", "index"]).fails(2, &["pada download nb201"]);
+}
+
+#[test]
+fn indices_are_those_of_the_benchmark_table() {
+    if shared::nb201_table().is_none() {
+        return;
+    }
+    let index = with_table(&["convert", "--arch", "421211", "--to", "index"]);
+    assert_eq!((index.code, index.stdout.as_str()), (0, "0\n"), "{}", index.stderr);
+    let digits = with_table(&["convert", "--arch", "index:13714", "--to", "digits"]).stdout;
+    let back = with_table(&["convert", "--arch", digits.trim(), "--to", "index"]);
+    assert_eq!(back.stdout, "13714\n");
+    with_table(&["convert", "--arch", "index:15625", "--to", "digits"]).fails(2, &["15625", "15624"]);
+    with_table(&["convert", "--arch", "index:x", "--to", "digits"]).fails(2, &["`index` is x"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
-    completions, cost, doctor, download, draw, export, import, man, metrics, rank, report,
+    completions, convert, cost, doctor, download, draw, export, import, man, metrics, rank, report,
     reproduce, retrain, score, search, train,
 };
 use pada::{ErrorKind, PadaError, with_causes};
@@ -73,6 +73,10 @@ enum Command {
     ///
     /// Example: pada draw --space darts --arch DARTS_V2 --out darts.svg
     Draw(draw::Args),
+    /// Write architectures in the notation of another project.
+    ///
+    /// Example: pada convert --arch 410242 --to naslib
+    Convert(convert::Args),
     /// Compute all ranking metrics of a list of scores.
     ///
     /// Example: pada metrics --pred ranking.csv --truth nb201
@@ -149,6 +153,7 @@ fn main() -> ExitCode {
         Some(Command::Search(args)) => search::run(&args),
         Some(Command::Cost(args)) => cost::run(&args),
         Some(Command::Draw(args)) => draw::run(&args),
+        Some(Command::Convert(args)) => convert::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Report(args)) => report::run(&args),

@@ -7,6 +7,7 @@ macro_rules! say {
 
 pub(crate) mod archs;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod cost;
 pub(crate) mod doctor;
 pub(crate) mod download;
