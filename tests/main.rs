@@ -9,6 +9,7 @@ mod downloads;
 mod export;
 #[cfg(target_os = "linux")]
 mod faults;
+mod fine_tuning;
 mod golden_metrics;
 #[cfg(target_os = "linux")]
 mod gpu;

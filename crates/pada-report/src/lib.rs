@@ -35,8 +35,8 @@ pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, sca
 pub use published::{Published, PublishedCell};
 pub use ranking_row::{RankingKind, RankingRow};
 pub use record::{
-    BestArch, FusionRecord, HalvingCost, HalvingRecord, HalvingRound, ImagesRecord, RankRecord, RunRecord,
-    SupernetRecord,
+    BestArch, FusionRecord, HalvingCost, HalvingRecord, HalvingRound, ImagesRecord, InitRecord, RankRecord,
+    RunRecord, SupernetRecord,
 };
 pub use sampling::{Drawn, Sampling};
 pub use spread::Spread;

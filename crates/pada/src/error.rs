@@ -125,6 +125,23 @@ pub enum PadaError {
         /// The requested architecture.
         arch: String,
     },
+    /// The weights of a run do not fit the network that is to start from them.
+    #[error(
+        "{path} cannot be the start of this network: {what}: {theirs} in the run, {ours} here; set `{key}` to the value of the run, or start from \
+         another run"
+    )]
+    OtherSize {
+        /// The run folder.
+        path: PathBuf,
+        /// The size that differs.
+        what: &'static str,
+        /// The value of the run.
+        theirs: String,
+        /// The value of the network that is to start from the run.
+        ours: String,
+        /// The key of the config that sets the value.
+        key: &'static str,
+    },
     /// A file is not an exported network.
     #[error("{path} is not an exported network: {reason}")]
     NotExported {

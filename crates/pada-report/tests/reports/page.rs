@@ -62,6 +62,7 @@ fn run(epochs: usize) -> RunView {
         threads: 2,
         supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 99874 },
         train_images: images.clone(),
+        init: None,
         sub_supernets: vec![],
         epochs: (0..epochs).map(epoch).collect(),
         train_seconds: 0.5 * epochs as f64,

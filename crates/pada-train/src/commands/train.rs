@@ -65,7 +65,10 @@ impl Args {
             }
             None => (None, config()?),
         };
-        let run = Run::prepare(&config, &session)?;
+        let run = match &self.resume {
+            Some(path) => Run::prepare_to_resume(&config, path, &session)?,
+            None => Run::prepare(&config, &session)?,
+        };
         if world.index() > 0 {
             ended(world, run.run_worker(&mut Progress::new(Show::Nothing)))?;
             return Ok(None);

@@ -482,6 +482,14 @@ impl Config {
         }
     }
 
+    /// Returns the run whose weights the training starts from, if there is one.
+    pub(crate) fn init(&self) -> Option<(&RetrainConfig, &Path)> {
+        match self {
+            Self::Run(_) => None,
+            Self::Retrain(config) => config.retrain.init.as_deref().map(|run| (config, Path::new(run))),
+        }
+    }
+
     /// Returns the settings that determine which checkpoints a run can use, as canonical JSON with sorted keys and all defaults.
     ///
     /// Epochs, learning rate, augmentation and seed are absent, because a checkpoint stores them itself. The batch-norm statistics of several

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pada_data::Dataset;
-use pada_report::{BestEpoch, EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
+use pada_report::{BestEpoch, EpochRecord, EventFile, ImagesRecord, InitRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, SubSpace};
 use pada_trainer::split::SubSupernets;
-use pada_trainer::{Observer, Trainer};
+use pada_trainer::{Checkpoint, Observer, Trainer};
 
 use crate::config::Config;
 use crate::error::PadaError;
@@ -16,7 +16,8 @@ use crate::eval::archs::{archs_and_tables, within_part};
 use crate::eval::partial_scores::Part;
 use crate::eval::ranking::Ranking;
 use crate::eval::tables::Tables;
-use crate::run::folder::RunFolder;
+use crate::run::folder::{RECORD, RunFolder};
+use crate::run::inherited::Inherited;
 use crate::run::inputs::{Custom, Inputs};
 use crate::run::session::Session;
 use crate::run::supernet_training::{SupernetTraining, Unfinished};
@@ -30,6 +31,17 @@ pub struct Run {
     first: Trainer,
     archs: Vec<Arch>,
     tables: Tables,
+    /// The origin of the initial weights, if they are those of another run.
+    init: Option<InitRecord>,
+}
+
+/// Whether a run has trained before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// The run starts with its initial weights.
+    No,
+    /// There is a checkpoint, which has its weights.
+    Yes,
 }
 
 impl Run {
@@ -42,17 +54,49 @@ impl Run {
         Self::prepare_custom(config.into(), place, &Custom::default())
     }
 
+    /// Reads and checks all inputs of a run that is resumed in `folder`. If there is a checkpoint, the run that `retrain.init` names is not
+    /// read again.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Run::prepare`].
+    pub fn prepare_to_resume(
+        config: impl Into<Config>,
+        folder: &Path,
+        place: &Session,
+    ) -> Result<Self, PadaError> {
+        let has_checkpoint = Checkpoint::files(folder).is_ok_and(|files| !files.is_empty());
+        let begun = if has_checkpoint { Begun::Yes } else { Begun::No };
+        Self::prepare_begun(config.into(), place, &Custom::default(), begun)
+    }
+
     pub(crate) fn prepare_custom(
         config: Config,
         place: &Session,
         custom: &Custom,
+    ) -> Result<Self, PadaError> {
+        Self::prepare_begun(config, place, custom, Begun::No)
+    }
+
+    fn prepare_begun(
+        config: Config,
+        place: &Session,
+        custom: &Custom,
+        begun: Begun,
     ) -> Result<Self, PadaError> {
         let inputs = Inputs::read(&config, place, custom)?;
         let space = inputs.scoring.network.space.as_ref();
         let (archs, tables) = archs_and_tables(&config, place, space, &inputs.whole)?;
         let archs = within_part(&config, archs, &inputs.whole)?;
         let place = place.clone();
-        let mut first = SupernetTraining::first(&config, &inputs, &place)?;
+        let (weights, init) = match config.init() {
+            Some((retrain, run)) if begun == Begun::No => {
+                let Inherited { weights, record } = Inherited::load(retrain, run, &inputs, &place)?;
+                (Some(weights), Some(record))
+            }
+            Some((_, run)) => (None, Some(InitRecord::of_run(run))),
+            None => (None, None),
+        };
+        let mut first = SupernetTraining::first(&config, &inputs, &place, weights)?;
         if !place.world.is_single() {
             let scored_on = &inputs.scoring.images;
             place.world.check_same(&[
@@ -64,7 +108,7 @@ impl Run {
                 ("executor", first.parts().executor.name().to_owned()),
             ])?;
         }
-        Ok(Self { config, place, inputs, first, archs, tables })
+        Ok(Self { config, place, inputs, first, archs, tables, init })
     }
 
     /// Trains, ranks and writes everything into `folder`. If there is a checkpoint, the run is resumed from it. Process 0 calls this
@@ -80,6 +124,12 @@ impl Run {
     ) -> Result<RunRecord, PadaError> {
         folder.complete(&self.config)?;
         let mut record = self.new_record();
+        // A resumed run has the details in its record.
+        let earlier = RunRecord::read(&folder.path().join(RECORD)).ok().and_then(|record| record.init);
+        record.init = match (self.init.take(), earlier) {
+            (Some(init), Some(earlier)) if init.weights_sha256.is_none() => Some(earlier),
+            (init, _) => init,
+        };
         self.place.world.broadcast(shared_path(folder.path()))?;
         let (space, folder_path) = (self.inputs.scoring.network.space.as_ref(), folder.path());
         let stages =
@@ -120,7 +170,7 @@ impl Run {
         observer: &mut dyn Observer,
     ) -> Result<RunRecord, PadaError> {
         let (folder, config) = RunFolder::open(folder)?;
-        Self::prepare(config, session)?.execute(&folder, observer)
+        Self::prepare_to_resume(config, folder.path(), session)?.execute(&folder, observer)
     }
 
     /// Does the work of a process other than process 0, which calls [`Run::execute`]. It writes only partial scores, if it has access to the
@@ -156,6 +206,7 @@ impl Run {
                 params: parts.net.weights().numel(),
             },
             train_images: source_record(&self.inputs.images),
+            init: None,
             sub_supernets: vec![],
             epochs: vec![],
             train_seconds: 0.0,

@@ -70,7 +70,7 @@ impl TrainedRun {
         custom: &Custom,
     ) -> Result<Self, PadaError> {
         let inputs = Inputs::read(&config, session, custom)?;
-        let first = SupernetTraining::first(&config, &inputs, session)?;
+        let first = SupernetTraining::first(&config, &inputs, session, None)?;
         let training = SupernetTraining::new(&config, &inputs, folder.path(), session, Unfinished::Refuse);
         // Nothing is left to train, so nobody needs to observe it.
         let trained = training.train(first, &mut (), &mut |_| Ok(()))?;
