@@ -7,6 +7,7 @@ mod cases;
 mod commands;
 mod downloads;
 mod export;
+mod extending;
 #[cfg(target_os = "linux")]
 mod faults;
 mod fine_tuning;

@@ -7,6 +7,7 @@
 mod augment;
 mod budget;
 mod error;
+mod extension;
 mod load;
 mod published;
 mod rank;
