@@ -149,6 +149,15 @@ fn a_finished_run_can_be_asked_for_its_result_again() {
     let before = ranking(&run);
     assert_eq!(call(&["--resume", run.to_str().unwrap()]).code, 0);
     assert_eq!(ranking(&run), before);
+    // The list of architectures is not needed any more.
+    let config = std::fs::read(run.join("config.toml")).unwrap();
+    std::fs::remove_file(folder.path().join("archs.txt")).unwrap();
+    let done = call(&["--resume", run.to_str().unwrap()]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("archs.txt does not exist") && done.stderr.contains("ranking.csv"));
+    assert_eq!((ranking(&run), std::fs::read(run.join("config.toml")).unwrap()), (before, config));
+    std::fs::remove_file(run.join("ranking.csv")).unwrap();
+    call(&["--resume", run.to_str().unwrap()]).fails(2, &["archs.txt"]);
 }
 
 /// A file may not grow beyond a limit: as on a full disk, the system refuses to write on.

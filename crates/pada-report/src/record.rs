@@ -102,6 +102,9 @@ pub struct ImagesRecord {
     pub images: usize,
     /// SHA-256 of their pixels and labels, in hexadecimal.
     pub sha256: String,
+    /// Names of the classes, in the order of the labels. Empty if they are not known or, for the images of a ranking, not recorded again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
 }
 
 /// The result of ranking architectures with a trained supernet.

@@ -125,6 +125,19 @@ pub enum PadaError {
         /// The requested architecture.
         arch: String,
     },
+    /// A data set that is given for a finished run has other images than the run.
+    #[error(
+        "{data} does not have the images that {path} used ({name}): their SHA-256 differ; give the data set with the same files, or leave out --data \
+         if it is where it was"
+    )]
+    OtherImages {
+        /// The run folder.
+        path: PathBuf,
+        /// The data set that was given.
+        data: String,
+        /// Name of the images in the record of the run.
+        name: String,
+    },
     /// The weights of a run do not fit the network that is to start from them.
     #[error(
         "{path} cannot be the start of this network: {what}: {theirs} in the run, {ours} here; set `{key}` to the value of the run, or start from \

@@ -35,7 +35,7 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
         ..ScoreLists::new(scores, &truth, &params, &baselines)
     };
     let agreement = Agreement::of("t", &lists, &Bootstrap::default()).unwrap();
-    let images = ImagesRecord { name: "images".into(), images: 4, sha256: "ab".into() };
+    let images = ImagesRecord { name: "images".into(), images: 4, sha256: "ab".into(), class_names: vec![] };
     RunRecord {
         name: "x".into(),
         version: "0.1.0".into(),

@@ -42,7 +42,8 @@ fn run(epochs: usize) -> RunView {
     let lists = ScoreLists::new(&scores, &truth, &baselines[0].1, &baselines);
     let mut agreement = Agreement::of("table", &lists, &bootstrap).unwrap();
     agreement.ceiling = Some(Ceiling { tau_b: 0.75, seeds: 3, archs: 31 });
-    let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab12".into() };
+    let images =
+        ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab12".into(), class_names: vec![] };
     let best = BestArch {
         arch: "333333".into(),
         score: 70.25,

@@ -418,6 +418,7 @@ impl Trainer {
                 paths: parts.paths.state(),
                 data: parts.data.state(),
                 rule: parts.rule.state(),
+                class_names: parts.images.source().class_names(),
                 running: self.running.clone(),
             },
         }

@@ -483,6 +483,15 @@ impl Config {
         }
     }
 
+    /// Sets the place of the images.
+    pub(crate) fn set_data_source(&mut self, source: &str) {
+        let data = match self {
+            Self::Run(config) => &mut config.data,
+            Self::Retrain(config) => &mut config.data,
+        };
+        source.clone_into(&mut data.source);
+    }
+
     /// Returns the run whose weights the training starts from, if there is one.
     pub(crate) fn init(&self) -> Option<(&RetrainConfig, &Path)> {
         match self {

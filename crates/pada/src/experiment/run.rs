@@ -9,14 +9,14 @@ use pada_space::{Arch, SubSpace};
 use pada_trainer::split::SubSupernets;
 use pada_trainer::{Checkpoint, Observer, Trainer};
 
-use crate::config::Config;
+use crate::config::{Config, RankArchs};
 use crate::error::PadaError;
 use crate::eval::arch_files::write_ranking;
 use crate::eval::archs::{archs_and_tables, within_part};
 use crate::eval::partial_scores::Part;
 use crate::eval::ranking::Ranking;
 use crate::eval::tables::Tables;
-use crate::run::folder::{RECORD, RunFolder};
+use crate::run::folder::{RANKING, RECORD, RunFolder};
 use crate::run::inherited::Inherited;
 use crate::run::inputs::{Custom, Inputs};
 use crate::run::session::Session;
@@ -35,15 +35,6 @@ pub struct Run {
     init: Option<InitRecord>,
 }
 
-/// Whether a run has trained before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Begun {
-    /// The run starts with its initial weights.
-    No,
-    /// There is a checkpoint, which has its weights.
-    Yes,
-}
-
 impl Run {
     /// Reads and checks all inputs of a run. It writes no file.
     ///
@@ -55,7 +46,7 @@ impl Run {
     }
 
     /// Reads and checks all inputs of a run that is resumed in `folder`. If there is a checkpoint, the run that `retrain.init` names is not
-    /// read again.
+    /// read again. If the run is ranked and its list of architectures does not exist any more, they are read from its ranking.
     ///
     /// # Errors
     /// Returns the errors of [`Run::prepare`].
@@ -64,9 +55,7 @@ impl Run {
         folder: &Path,
         place: &Session,
     ) -> Result<Self, PadaError> {
-        let has_checkpoint = Checkpoint::files(folder).is_ok_and(|files| !files.is_empty());
-        let begun = if has_checkpoint { Begun::Yes } else { Begun::No };
-        Self::prepare_begun(config.into(), place, &Custom::default(), begun)
+        Self::prepare_in(config.into(), place, &Custom::default(), Some(folder))
     }
 
     pub(crate) fn prepare_custom(
@@ -74,22 +63,27 @@ impl Run {
         place: &Session,
         custom: &Custom,
     ) -> Result<Self, PadaError> {
-        Self::prepare_begun(config, place, custom, Begun::No)
+        Self::prepare_in(config, place, custom, None)
     }
 
-    fn prepare_begun(
+    /// Prepares a new run, or a run that is resumed in a folder.
+    fn prepare_in(
         config: Config,
         place: &Session,
         custom: &Custom,
-        begun: Begun,
+        resumed: Option<&Path>,
     ) -> Result<Self, PadaError> {
         let inputs = Inputs::read(&config, place, custom)?;
         let space = inputs.scoring.network.space.as_ref();
-        let (archs, tables) = archs_and_tables(&config, place, space, &inputs.whole)?;
+        let listed = resumed.and_then(|folder| with_list_of(&config, folder));
+        let listed = listed.as_ref().unwrap_or(&config);
+        let (archs, tables) = archs_and_tables(listed, place, space, &inputs.whole)?;
         let archs = within_part(&config, archs, &inputs.whole)?;
         let place = place.clone();
+        let has_checkpoint =
+            resumed.and_then(|folder| Checkpoint::files(folder).ok()).is_some_and(|files| !files.is_empty());
         let (weights, init) = match config.init() {
-            Some((retrain, run)) if begun == Begun::No => {
+            Some((retrain, run)) if !has_checkpoint => {
                 let Inherited { weights, record } = Inherited::load(retrain, run, &inputs, &place)?;
                 (Some(weights), Some(record))
             }
@@ -216,6 +210,19 @@ impl Run {
     }
 }
 
+/// Returns the config with the ranking of a run as its list of architectures, if it had a file that does not exist any more.
+fn with_list_of(config: &Config, folder: &Path) -> Option<Config> {
+    let (Config::Run(run), ranking) = (config, folder.join(RANKING)) else { return None };
+    let RankArchs::File(list) = &run.rank.archs else { return None };
+    if Path::new(list).exists() || !ranking.is_file() {
+        return None;
+    }
+    tracing::warn!("{list} does not exist; the architectures are those of {}", ranking.display());
+    let mut run = run.clone();
+    run.rank.archs = RankArchs::File(ranking.display().to_string());
+    Some(Config::Run(run))
+}
+
 /// Returns the path of a folder for other processes that share its disk.
 fn shared_path(folder: &Path) -> Vec<u8> {
     std::path::absolute(folder).unwrap_or_else(|_| folder.into()).to_string_lossy().into_owned().into_bytes()
@@ -248,5 +255,10 @@ fn part_record(part: &SubSpace) -> Vec<String> {
 }
 
 fn source_record(images: &Dataset) -> ImagesRecord {
-    ImagesRecord { name: images.name().to_owned(), images: images.len(), sha256: images.sha256() }
+    ImagesRecord {
+        name: images.name().to_owned(),
+        images: images.len(),
+        sha256: images.sha256(),
+        class_names: images.class_names(),
+    }
 }
