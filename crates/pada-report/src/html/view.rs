@@ -25,6 +25,8 @@ pub struct RunView {
     pub record: Option<RunRecord>,
     /// Predicted and stand-alone accuracies.
     pub accuracies: Found<Accuracies>,
+    /// `[A]`, the accuracies with inherited weights of all ranked architectures, percent. Empty before the ranking.
+    pub scores: Vec<f64>,
     /// The image distribution of the data sampler.
     pub images: Found<PreferredImages>,
     /// The picture of the best architecture. `None` before the ranking.

@@ -105,6 +105,7 @@ fn run(epochs: usize) -> RunView {
         op_decisions: vec![true; 2],
         record: Some(record),
         accuracies: Ok(Accuracies { table: "table".into(), archs: (0..ARCHS).map(accuracy).collect() }),
+        scores: scores.clone(),
         images: Ok(PreferredImages {
             checkpoint: "epoch-0002.safetensors".into(),
             epochs: 2,
@@ -446,4 +447,22 @@ fn the_best_epoch_of_a_network_from_scratch_is_on_its_page() {
     assert!(text.starts_with("Best epoch: 2 of 3, 61.25 %, top-5 95.50 %."), "{text}");
     let cells = texts(&html, "td");
     assert!(cells.iter().any(|cell| cell == "96.50"), "{cells:?}");
+}
+
+#[test]
+fn runs_without_a_table_are_compared_by_their_scores() {
+    let without = |folder: &str, scores: &[f64]| {
+        let mut view = RunView { folder: folder.into(), scores: scores.to_vec(), ..run(2) };
+        view.record.as_mut().unwrap().ranking.as_mut().unwrap().agreements.clear();
+        view
+    };
+    let runs = [without("runs/a", &[10.0, 40.0, 20.0, 30.0]), without("runs/b", &[50.0])];
+    let cells = texts(&parse(&runs), "[aria-label=\"scores of all runs\"] tbody td");
+    assert_eq!(
+        cells,
+        ["4", "40.00", "25.00 ± 12.91", "25.00", "10.00", "1", "50.00", "50.00", "50.00", "50.00"]
+    );
+    // A comparison with a table needs no scores.
+    let both = [run(2), RunView { folder: "runs/b".into(), ..run(2) }];
+    assert!(texts(&parse(&both), "[aria-label=\"scores of all runs\"]").is_empty());
 }
