@@ -301,3 +301,15 @@ fn every_command_shows_an_example() {
         );
     }
 }
+
+#[test]
+fn images_of_a_data_set_become_files_that_can_be_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    let json = call(&["data", "export", "mini", text(&images), "--json"]).json();
+    assert_eq!(json["images"], 10_000);
+    assert_eq!(images.join("train/frog").read_dir().unwrap().count(), 800);
+    assert!(images.join("val/airplane").is_dir());
+    call(&["data", "export", "mini", text(&images)]).fails(2, &["images", "not empty"]);
+    call(&["data", "export", "imagenet", text(&folder.path().join("none"))]).fails(2, &["imagenet"]);
+}

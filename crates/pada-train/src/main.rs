@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
-    completions, convert, cost, doctor, download, draw, export, import, man, metrics, rank, report,
+    completions, convert, cost, data, doctor, download, draw, export, import, man, metrics, rank, report,
     reproduce, retrain, score, search, train,
 };
 use pada::{ErrorKind, PadaError, with_causes};
@@ -95,6 +95,10 @@ enum Command {
     ///
     /// Example: pada download cifar10
     Download(download::Args),
+    /// Write the images of a data set as files.
+    ///
+    /// Example: pada data export mini images
+    Data(data::Args),
     /// Run the methods of a table or figure of the paper with several seeds.
     ///
     /// This needs a clone of the repository, because it reads its configs. The same command continues where it stopped.
@@ -159,6 +163,7 @@ fn main() -> ExitCode {
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Download(args)) => download::run(&args),
+        Some(Command::Data(args)) => data::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),

@@ -9,6 +9,7 @@ pub(crate) mod archs;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod cost;
+pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod download;
 pub(crate) mod draw;
