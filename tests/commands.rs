@@ -313,3 +313,21 @@ fn images_of_a_data_set_become_files_that_can_be_trained_on() {
     call(&["data", "export", "mini", text(&images)]).fails(2, &["images", "not empty"]);
     call(&["data", "export", "imagenet", text(&folder.path().join("none"))]).fails(2, &["imagenet"]);
 }
+
+#[test]
+fn only_who_asks_for_a_gpu_is_told_that_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("scores.csv");
+    let score = |device: &[&str]| {
+        let usual = ["score", "--data", "mini", "--channels", "2", "--cells", "1", "--archs", "random:2"];
+        call(&[&usual[..], &["--proxies", "synflow", "--out", text(&out)], device].concat()).stderr
+    };
+    let (usual, asked) = (score(&[]), score(&["--device", "auto"]));
+    assert!(!usual.contains("NVIDIA driver"), "{usual}");
+    // On a machine with a driver, the GPU computes, or the reason is another one.
+    assert_eq!(
+        asked.contains("on the CPU"),
+        asked.contains("NVIDIA") || usual.contains("on the CPU"),
+        "{asked}"
+    );
+}

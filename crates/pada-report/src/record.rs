@@ -39,6 +39,10 @@ pub struct RunRecord {
     /// The best epoch of a network that was tested after epochs, as in retraining. The accuracy after the last epoch is in `ranking`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<BestEpoch>,
+    /// SHA-256 of the text of the config that the finished run had, in hexadecimal. `None` until the run is finished, and in records of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
     /// The ranking. `None` until it is finished.
     pub ranking: Option<RankRecord>,
 }

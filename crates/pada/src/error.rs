@@ -334,7 +334,8 @@ impl ErrorKind {
     }
 }
 
-/// Formats an error with its causes. A cause whose text is already part of the message is not repeated.
+/// Formats an error with its causes. A cause whose text is already part of the message is not repeated, and the numbers of errors of the operating
+/// system are left out.
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -345,7 +346,21 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
         }
         next = cause.source();
     }
-    text
+    without_error_numbers(&text)
+}
+
+/// Removes ` (os error 2)` behind the descriptions of errors of the operating system.
+fn without_error_numbers(text: &str) -> String {
+    const NUMBER: &str = " (os error ";
+    let mut parts = text.split(NUMBER);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.parse::<i32>().is_ok() => shown += rest,
+            _ => shown.extend([NUMBER, part]),
+        }
+    }
+    shown
 }
 
 /// Returns true if the folder of a file is missing.

@@ -55,7 +55,7 @@ pub use pada_space as space;
 pub use pada_trainer as trainer;
 pub use pada_zerocost as zero_cost;
 pub use report_data::{RunReader, run_folders, write_page};
-pub use run::device::{Choice, Device};
+pub use run::device::{Choice, Device, DriverState};
 pub use run::folder::RunFolder;
 pub use run::network::{Network, active_conv_params};
 pub use run::session::Session;

@@ -46,6 +46,7 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
         supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 90 },
         train_images: images.clone(),
         init: None,
+        config_sha256: None,
         sub_supernets: vec![],
         epochs: vec![epoch(0, &[[0, 1], [1, 1]], &[0, 1, 2, 3]), epoch(1, &[[1, 1], [1, 1]], &[0, 0, 3, 3])],
         train_seconds: 36.0,

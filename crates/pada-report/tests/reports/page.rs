@@ -64,6 +64,7 @@ fn run(epochs: usize) -> RunView {
         supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 99874 },
         train_images: images.clone(),
         init: None,
+        config_sha256: None,
         sub_supernets: vec![],
         epochs: (0..epochs).map(epoch).collect(),
         train_seconds: 0.5 * epochs as f64,

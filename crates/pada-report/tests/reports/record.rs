@@ -35,6 +35,7 @@ fn record() -> RunRecord {
         supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 90 },
         train_images: images.clone(),
         init: None,
+        config_sha256: None,
         sub_supernets: vec![],
         epochs: Vec::new(),
         train_seconds: 1.0 / 3.0,

@@ -74,6 +74,13 @@ impl Args {
             }
             None => (None, config()?),
         };
+        let finished = folder.as_ref().filter(|_| world.is_single());
+        if let Some(record) = finished.and_then(|folder| Run::finished(folder, &config))
+            && let Some(folder) = folder
+        {
+            note!("{} is finished, so nothing is computed again", folder.path().display());
+            return Ok(Some((folder, config, record)));
+        }
         let run = match &self.resume {
             Some(path) => Run::prepare_to_resume(&config, path, &session)?,
             None => Run::prepare(&config, &session)?,

@@ -8,6 +8,7 @@ use pada_report::{BestEpoch, EpochRecord, EventFile, ImagesRecord, InitRecord, R
 use pada_space::{Arch, SubSpace};
 use pada_trainer::split::SubSupernets;
 use pada_trainer::{Checkpoint, Observer, Trainer};
+use sha2::{Digest, Sha256};
 
 use crate::config::{Config, RankArchs};
 use crate::error::PadaError;
@@ -150,8 +151,17 @@ impl Run {
         events.epochs(&epochs, ops)?;
         events.ranking(&epochs, &ranking.agreements)?;
         record.ranking = Some(ranking);
+        record.config_sha256 = Some(text_sha256(&self.config.to_toml()));
         folder.write_record(&record)?;
         Ok(record)
+    }
+
+    /// Returns the record of a run that is finished with this config, so that resuming it would compute the same results again. Returns `None` if
+    /// something is left to do: training, a ranking, or a ranking with changed settings.
+    pub fn finished(folder: &RunFolder, config: &Config) -> Option<RunRecord> {
+        let record = RunRecord::read(&folder.path().join(RECORD)).ok()?;
+        let is_same = record.config_sha256 == Some(text_sha256(&config.to_toml()));
+        (is_same && record.ranking.is_some() && folder.ranking().is_file()).then_some(record)
     }
 
     /// Resumes the run of a folder from its last checkpoint. If training is finished, it only ranks again.
@@ -201,6 +211,7 @@ impl Run {
             },
             train_images: source_record(&self.inputs.images),
             init: None,
+            config_sha256: None,
             sub_supernets: vec![],
             epochs: vec![],
             train_seconds: 0.0,
@@ -221,6 +232,11 @@ fn with_list_of(config: &Config, folder: &Path) -> Option<Config> {
     let mut run = run.clone();
     run.rank.archs = RankArchs::File(ranking.display().to_string());
     Some(Config::Run(run))
+}
+
+/// Computes the SHA-256 of a text, in hexadecimal.
+fn text_sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
 }
 
 /// Returns the path of a folder for other processes that share its disk.
