@@ -152,7 +152,7 @@ fn a_file_of_scores_that_cannot_be_written_stops_before_scoring() {
     // The weights do not exist either: the first error is that of the file to write.
     let rank = |out: &str| {
         let done = call(&["rank", "--weights", "no.pt", "--data", "mini", "--out", out]);
-        assert_eq!(done.stderr.matches("os error").count(), 1, "said once: {}", done.stderr);
+        assert_eq!(done.stderr.matches("No such file").count(), 1, "said once: {}", done.stderr);
         done
     };
     rank(&out).fails(2, &["no/such/out.csv", "create its folder", "--out"]);
@@ -207,7 +207,7 @@ fn wrong_usage_exits_with_2() {
     for flag in [["--space", "darts"], ["--limit", "100"], ["--precision", "bf16"]] {
         call(&["search", run, flag[0], flag[1]]).fails(2, &[flag[0]]);
     }
-    for flag in [["--channels", "16"], ["--data", "mini"]] {
+    for flag in [["--channels", "16"], ["--image-size", "16"]] {
         call(&["export", "--weights", run, "--out", "no.onnx", flag[0], flag[1]])
             .fails(2, &[flag[0], "run folder"]);
     }

@@ -301,3 +301,33 @@ fn every_command_shows_an_example() {
         );
     }
 }
+
+#[test]
+fn images_of_a_data_set_become_files_that_can_be_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    let json = call(&["data", "export", "mini", text(&images), "--json"]).json();
+    assert_eq!(json["images"], 10_000);
+    assert_eq!(images.join("train/frog").read_dir().unwrap().count(), 800);
+    assert!(images.join("val/airplane").is_dir());
+    call(&["data", "export", "mini", text(&images)]).fails(2, &["images", "not empty"]);
+    call(&["data", "export", "imagenet", text(&folder.path().join("none"))]).fails(2, &["imagenet"]);
+}
+
+#[test]
+fn only_who_asks_for_a_gpu_is_told_that_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("scores.csv");
+    let score = |device: &[&str]| {
+        let usual = ["score", "--data", "mini", "--channels", "2", "--cells", "1", "--archs", "random:2"];
+        call(&[&usual[..], &["--proxies", "synflow", "--out", text(&out)], device].concat()).stderr
+    };
+    let (usual, asked) = (score(&[]), score(&["--device", "auto"]));
+    assert!(!usual.contains("NVIDIA driver"), "{usual}");
+    // On a machine with a driver, the GPU computes, or the reason is another one.
+    assert_eq!(
+        asked.contains("on the CPU"),
+        asked.contains("NVIDIA") || usual.contains("on the CPU"),
+        "{asked}"
+    );
+}

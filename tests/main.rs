@@ -7,12 +7,15 @@ mod cases;
 mod commands;
 mod downloads;
 mod export;
+mod extending;
 #[cfg(target_os = "linux")]
 mod faults;
+mod fine_tuning;
 mod golden_metrics;
 #[cfg(target_os = "linux")]
 mod gpu;
 mod kills;
+mod notations;
 mod photographs;
 mod program;
 mod ranks;

@@ -120,3 +120,47 @@ fn settings_that_do_not_suit_the_images_are_named() {
     let area = "augment.resized_crop.area=[0.5,2.0]";
     train(folder.path(), "run", &["--set", area]).fails(2, &["augment.resized_crop.area"]);
 }
+
+#[test]
+fn images_that_were_moved_are_found_and_their_classes_are_named() {
+    let parent = tempfile::tempdir().unwrap();
+    let [before, after, other] = ["before", "after", "other"].map(|name| parent.path().join(name));
+    data_set(&before, false);
+    let run = parent.path().join("run");
+    assert_eq!(train(&before, run.to_str().unwrap(), &[]).code, 0);
+    let record = pada::report::RunRecord::read(&run.join("record.json")).unwrap();
+    assert_eq!(record.train_images.class_names, ["a", "b"]);
+    let supernet = pada::RunConfig::read(&run.join("config.toml")).unwrap().supernet;
+    let layout = pada::weight_layout(&supernet, 2).unwrap();
+    let (_, checkpoint) = pada::trainer::Checkpoint::latest(&run, &layout).unwrap().unwrap();
+    assert_eq!(checkpoint.class_names(), ["a", "b"]);
+    std::fs::rename(&before, &after).unwrap();
+    data_set(&other, true);
+
+    let run = run.to_str().unwrap();
+    let [after, other] = [&after, &other].map(|path| path.to_str().unwrap());
+    let search = |further: &[&str]| {
+        let usual =
+            ["search", run, "--method", "random", "--population", "2", "--generations", "1", "--json"];
+        call(&[&usual, further].concat())
+    };
+    search(&[]).fails(2, &["before"]);
+    search(&["--data", other]).fails(2, &["does not have the images", "other"]);
+    search(&["--data", "mini"]).fails(2, &["mini"]);
+    assert!(!search(&["--data", after]).json()["archs"].as_array().unwrap().is_empty());
+
+    let out = parent.path().join("net.onnx");
+    let export = |further: &[&str]| {
+        let usual = ["export", "--weights", run, "--arch", "333333", "--out", out.to_str().unwrap()];
+        call(&[&usual, further].concat())
+    };
+    export(&[]).fails(2, &["before"]);
+    export(&["--data", other]).fails(2, &["does not have the images"]);
+    assert_eq!(export(&["--data", after]).code, 0);
+    let model = pada::graph::onnx::ModelProto::from_bytes(&std::fs::read(&out).unwrap()).unwrap();
+    let names = model.metadata_props.iter().find(|entry| entry.key == "class_names").unwrap();
+    assert_eq!(names.value, r#"["a","b"]"#);
+    let scores = parent.path().join("scores.csv");
+    let archs = ["--archs", "random:2", "--image-size", "16", "--out", scores.to_str().unwrap()];
+    assert_eq!(call(&[&["rank", "--weights", run, "--data", after][..], &archs].concat()).code, 0);
+}

@@ -149,6 +149,27 @@ fn a_finished_run_can_be_asked_for_its_result_again() {
     let before = ranking(&run);
     assert_eq!(call(&["--resume", run.to_str().unwrap()]).code, 0);
     assert_eq!(ranking(&run), before);
+    let record = std::fs::read(run.join("record.json")).unwrap();
+    let done = call(&["--resume", run.to_str().unwrap()]);
+    assert!(done.code == 0 && done.stderr.contains("is finished"), "{}", done.stderr);
+    assert_eq!(std::fs::read(run.join("record.json")).unwrap(), record);
+    // With another batch it is ranked again. The list of architectures is not needed any more.
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    let config = config.replace("batch = 30", "batch = 20");
+    std::fs::write(run.join("config.toml"), &config).unwrap();
+    let config = config.into_bytes();
+    std::fs::remove_file(folder.path().join("archs.txt")).unwrap();
+    let done = call(&["--resume", run.to_str().unwrap()]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("archs.txt does not exist") && done.stderr.contains("ranking.csv"));
+    assert_eq!(std::fs::read(run.join("config.toml")).unwrap(), config);
+    assert_eq!(pada::report::RunRecord::read(&run.join("record.json")).unwrap().ranking.unwrap().batch, 20);
+    let archs = |ranking: &str| -> Vec<String> {
+        ranking.lines().map(|row| row.split(',').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(archs(&ranking(&run)), archs(&before));
+    std::fs::remove_file(run.join("ranking.csv")).unwrap();
+    call(&["--resume", run.to_str().unwrap()]).fails(2, &["archs.txt"]);
 }
 
 /// A file may not grow beyond a limit: as on a full disk, the system refuses to write on.

@@ -132,6 +132,12 @@ impl Dataset {
         }
     }
 
+    /// Returns the names of all classes, `[K]`, or an empty list if they are not known.
+    pub fn class_names(&self) -> Vec<String> {
+        let names = (0..self.classes()).map(|label| self.class(label).map(str::to_owned));
+        names.collect::<Option<Vec<_>>>().unwrap_or_default()
+    }
+
     /// Returns the labels, `[N]`, below K.
     pub fn labels(&self) -> &[u16] {
         match self {

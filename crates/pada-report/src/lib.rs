@@ -10,6 +10,7 @@ mod method_csv;
 mod method_row;
 mod method_table;
 mod numbers;
+mod picture;
 mod plots;
 mod published;
 mod ranking_row;
@@ -27,12 +28,15 @@ pub use epoch::{BestEpoch, EpochRecord, MixtureRecord, TestRecord};
 pub use error::ReportError;
 pub use method_row::{MethodName, MethodRow, RowGroup, mean_gv};
 pub use method_table::{FailedTrial, MethodTable, scientific};
+pub use picture::{
+    ArchPicture, BlockPicture, CellPicture, ChainPicture, EdgePicture, OpKind, PicturePart, svg_of,
+};
 pub use plots::{Axes, Bar, Curve, Mark, Origin, Panel, bar_plot, curve_plot, scatter_plot};
 pub use published::{Published, PublishedCell};
 pub use ranking_row::{RankingKind, RankingRow};
 pub use record::{
-    BestArch, FusionRecord, HalvingCost, HalvingRecord, HalvingRound, ImagesRecord, RankRecord, RunRecord,
-    SupernetRecord,
+    BestArch, FusionRecord, HalvingCost, HalvingRecord, HalvingRound, ImagesRecord, InitRecord, RankRecord,
+    RunRecord, SupernetRecord,
 };
 pub use sampling::{Drawn, Sampling};
 pub use spread::Spread;

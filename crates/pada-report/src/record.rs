@@ -25,6 +25,9 @@ pub struct RunRecord {
     pub supernet: SupernetRecord,
     /// The training images.
     pub train_images: ImagesRecord,
+    /// The origin of the initial weights. `None` if they are random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitRecord>,
     /// The sub-spaces that have a supernet of their own, each as `[E]` sets of allowed digits. Empty if the supernet was not split.
     #[serde(default, alias = "parts")]
     pub sub_supernets: Vec<Vec<String>>,
@@ -36,8 +39,36 @@ pub struct RunRecord {
     /// The best epoch of a network that was tested after epochs, as in retraining. The accuracy after the last epoch is in `ranking`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_epoch: Option<BestEpoch>,
+    /// SHA-256 of the text of the config that the finished run had, in hexadecimal. `None` until the run is finished, and in records of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_sha256: Option<String>,
     /// The ranking. `None` until it is finished.
     pub ranking: Option<RankRecord>,
+}
+
+/// The origin of the initial weights of a network that was retrained from the weights of another run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitRecord {
+    /// The folder of the other run, as it was given.
+    pub run: String,
+    /// SHA-256 of the initial weights. `None` if the run was stopped in its first epoch and then resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
+    /// Number of weights that were taken from the other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherited: Option<usize>,
+    /// Number of weights that the other run does not have, such as scale and shift of batch norms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialised: Option<usize>,
+}
+
+impl InitRecord {
+    /// Creates the record of a run whose weights are not known.
+    pub fn of_run(run: &Path) -> Self {
+        Self { run: run.display().to_string(), ..Self::default() }
+    }
 }
 
 /// Size of a supernet.
@@ -75,6 +106,9 @@ pub struct ImagesRecord {
     pub images: usize,
     /// SHA-256 of their pixels and labels, in hexadecimal.
     pub sha256: String,
+    /// Names of the classes, in the order of the labels. Empty if they are not known or, for the images of a ranking, not recorded again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
 }
 
 /// The result of ranking architectures with a trained supernet.

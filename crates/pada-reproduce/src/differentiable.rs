@@ -357,10 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_every_method_and_a_second_run_computes_nothing() {
+    fn the_table_has_its_methods_and_a_second_run_computes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut plan = DifferentiablePlan::new(Preset::Mini);
         (plan.seeds, plan.out) = (1, Some(folder.path().to_owned()));
+        plan.methods = vec!["gdas".to_owned(), "darts".to_owned()];
         plan.set = ["train.epochs=2", "data.train_images=64", "supernet.channels=4", "rank.images=20"]
             .map(str::to_owned)
             .to_vec();
@@ -368,8 +369,8 @@ mod tests {
         let text = std::fs::read_to_string(&file).unwrap();
         let csv = std::fs::read_to_string(file.with_extension("csv")).unwrap();
         let rows: Vec<Vec<&str>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
-        assert_eq!(rows.len(), METHODS.len(), "{csv}");
-        for (row, method) in rows.iter().zip(&METHODS) {
+        assert_eq!(rows.len(), 2, "{csv}");
+        for (row, method) in rows.iter().zip([&METHODS[0], &METHODS[4]]) {
             assert_eq!((row[0], row[1], row[2].len()), (method.name, "0", 6), "{row:?}");
             // The tables of the benchmark were not downloaded.
             assert_eq!([row[4], row[5], row[6]], [""; 3], "{row:?}");

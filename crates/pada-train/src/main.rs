@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
-    completions, cost, doctor, download, export, import, man, metrics, rank, report, reproduce, retrain,
-    score, search, train,
+    completions, convert, cost, data, doctor, download, draw, export, import, man, metrics, rank, report,
+    reproduce, retrain, score, search, train,
 };
 use pada::{ErrorKind, PadaError, with_causes};
 use pada_fetch::FetchError;
@@ -69,6 +69,14 @@ enum Command {
     ///
     /// Example: pada cost --space nb201 --arch 123400
     Cost(cost::Args),
+    /// Draw the cells or blocks of an architecture as SVG.
+    ///
+    /// Example: pada draw --space darts --arch DARTS_V2 --out darts.svg
+    Draw(draw::Args),
+    /// Write architectures in the notation of another project.
+    ///
+    /// Example: pada convert --arch 410242 --to naslib
+    Convert(convert::Args),
     /// Compute all ranking metrics of a list of scores.
     ///
     /// Example: pada metrics --pred ranking.csv --truth nb201
@@ -87,6 +95,10 @@ enum Command {
     ///
     /// Example: pada download cifar10
     Download(download::Args),
+    /// Write the images of a data set as files.
+    ///
+    /// Example: pada data export mini images
+    Data(data::Args),
     /// Run the methods of a table or figure of the paper with several seeds.
     ///
     /// This needs a clone of the repository, because it reads its configs. The same command continues where it stopped.
@@ -144,11 +156,14 @@ fn main() -> ExitCode {
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Search(args)) => search::run(&args),
         Some(Command::Cost(args)) => cost::run(&args),
+        Some(Command::Draw(args)) => draw::run(&args),
+        Some(Command::Convert(args)) => convert::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Download(args)) => download::run(&args),
+        Some(Command::Data(args)) => data::run(&args),
         Some(Command::Reproduce(args)) => reproduce::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Completions(args)) => completions::run(&args, Cli::command()),

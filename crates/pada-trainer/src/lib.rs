@@ -17,7 +17,7 @@ pub use r#loop::observer::{Observer, StepProgress};
 pub use r#loop::recipe::Recipe;
 pub use r#loop::running::communication_record;
 pub use r#loop::schedule::{RunPoint, Schedule, ScheduleSpan};
-pub use r#loop::trainer::{TrainSettings, Trainer, TrainerParts};
+pub use r#loop::trainer::{Extension, TrainSettings, Trainer, TrainerParts};
 pub use rules::{PathOutcome, StepContext, StepOutcome, TrainRule};
 pub use scoring::calibration::{Calibration, RecalibratedMean};
 pub use scoring::fixed_images::image_shape;

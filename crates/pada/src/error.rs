@@ -125,6 +125,36 @@ pub enum PadaError {
         /// The requested architecture.
         arch: String,
     },
+    /// A data set that is given for a finished run has other images than the run.
+    #[error(
+        "{data} does not have the images that {path} used ({name}): their SHA-256 differ; give the data set with the same files, or leave out --data \
+         if it is where it was"
+    )]
+    OtherImages {
+        /// The run folder.
+        path: PathBuf,
+        /// The data set that was given.
+        data: String,
+        /// Name of the images in the record of the run.
+        name: String,
+    },
+    /// The weights of a run do not fit the network that is to start from them.
+    #[error(
+        "{path} cannot be the start of this network: {what}: {theirs} in the run, {ours} here; set `{key}` to the value of the run, or start from \
+         another run"
+    )]
+    OtherSize {
+        /// The run folder.
+        path: PathBuf,
+        /// The size that differs.
+        what: &'static str,
+        /// The value of the run.
+        theirs: String,
+        /// The value of the network that is to start from the run.
+        ours: String,
+        /// The key of the config that sets the value.
+        key: &'static str,
+    },
     /// A file is not an exported network.
     #[error("{path} is not an exported network: {reason}")]
     NotExported {
@@ -304,7 +334,8 @@ impl ErrorKind {
     }
 }
 
-/// Formats an error with its causes. A cause whose text is already part of the message is not repeated.
+/// Formats an error with its causes. A cause whose text is already part of the message is not repeated, and the numbers of errors of the operating
+/// system are left out.
 pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -315,7 +346,21 @@ pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
         }
         next = cause.source();
     }
-    text
+    without_error_numbers(&text)
+}
+
+/// Removes ` (os error 2)` behind the descriptions of errors of the operating system.
+fn without_error_numbers(text: &str) -> String {
+    const NUMBER: &str = " (os error ";
+    let mut parts = text.split(NUMBER);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.parse::<i32>().is_ok() => shown += rest,
+            _ => shown.extend([NUMBER, part]),
+        }
+    }
+    shown
 }
 
 /// Returns true if the folder of a file is missing.

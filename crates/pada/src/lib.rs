@@ -26,6 +26,7 @@ pub use eval::arch_files::{
 pub use eval::cost::{NetSize, StandAloneNet};
 pub use eval::evaluation::Evaluation;
 pub use eval::fusion::read_baselines;
+pub use eval::notation::{Notation, ReadArch};
 pub use eval::ranking::{FUSED, Ranked};
 pub use eval::score_job::{ScoreJob, Scored, zero_cost_scores};
 pub use eval::tables::Tables;
@@ -34,8 +35,8 @@ pub use eval::zero_cost::ZeroCost;
 pub use experiment::run::Run;
 pub use experiment::{Dataset, Experiment};
 pub use export::{
-    Existing, ExportFiles, ExportFormat, ExportJob, ExportWeights, ExportedNet, StatisticsFrom, export,
-    read_exported,
+    Existing, ExportFiles, ExportFormat, ExportJob, ExportWeights, ExportedNet, StatisticsFrom,
+    check_new_file, export, read_exported,
 };
 #[cfg(feature = "candle")]
 pub use pada_candle as candle;
@@ -54,7 +55,7 @@ pub use pada_space as space;
 pub use pada_trainer as trainer;
 pub use pada_zerocost as zero_cost;
 pub use report_data::{RunReader, run_folders, write_page};
-pub use run::device::{Choice, Device};
+pub use run::device::{Choice, Device, DriverState};
 pub use run::folder::RunFolder;
 pub use run::network::{Network, active_conv_params};
 pub use run::session::Session;

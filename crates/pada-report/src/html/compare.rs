@@ -17,6 +17,7 @@ pub(super) fn comparison(runs: &[RunView]) -> Markup {
         section {
             h2 { "Comparison" }
             (results(runs))
+            (scores(runs))
             (means(runs))
             (baselines(runs))
         }
@@ -75,6 +76,45 @@ fn results(runs: &[RunView]) -> Markup {
         p class="small" {
             "Brackets show 95 % confidence intervals over architectures. Differences are paired: each bootstrap sample draws the same "
             "architectures for both runs. The intervals do not cover variation over seeds."
+        }
+    }
+}
+
+/// The distribution of scores of each run, if a run has no benchmark table to be compared with.
+fn scores(runs: &[RunView]) -> Markup {
+    let has_table = |run: &RunView| main_agreement(run).is_some();
+    if runs.iter().all(|run| has_table(run) || run.scores.is_empty()) {
+        return html! {};
+    }
+    let numbers = ["architectures", "best %", "mean ± sd %", "median %", "lowest %"];
+    let row = |i: usize, run: &RunView| {
+        let mut sorted: Vec<f64> = run.scores.iter().copied().filter(|score| score.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let n = sorted.len();
+        let median = (n > 0)
+            .then(|| if n % 2 == 1 { sorted[n / 2] } else { (sorted[n / 2 - 1] + sorted[n / 2]) / 2.0 });
+        let spread = Spread::of(sorted.iter().copied());
+        html! {
+            tr {
+                th scope="row" { a href={ "#" (anchor(i)) } { (run.folder) } }
+                td { (count(n)) }
+                td { strong { (optional(sorted.last().copied(), 2)) } }
+                td {
+                    (optional(spread.map(|s| s.mean), 2))
+                    @if let Some(sd) = spread.and_then(|s| s.sd) { " ± " (fixed(sd, 2)) }
+                }
+                td { (optional(median, 2)) }
+                td { (optional(sorted.first().copied(), 2)) }
+            }
+        }
+    };
+    html! {
+        (table("scores of all runs", Head { texts: &["accuracy with shared weights"], numbers: &numbers }, html! {
+            @for (i, run) in runs.iter().enumerate() { (row(i, run)) }
+        }))
+        p class="small" {
+            "Scores of different supernets can be compared only if they rank the same architectures on the same images. A higher score does not "
+            "mean a better ranking."
         }
     }
 }

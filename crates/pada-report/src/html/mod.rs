@@ -39,7 +39,7 @@ pub fn page(runs: &[RunView]) -> String {
                 // The page loads nothing and runs nothing, whatever text a name or a config contains.
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'";
                 title { (title) " – pada" }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(include_str!("style.css"))) (PreEscaped(crate::picture::STYLE)) }
             }
             body {
                 @match runs {
@@ -109,6 +109,7 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
         @if let Some(ranking) = &record.ranking {
             (section(level, "Predicted and stand-alone accuracy", html! {
                 div class="grid-of-figures" { (accuracies) (result::best(ranking)) }
+                @if let Some(picture) = &run.best { (result::picture(picture)) }
                 @if let Some(best) = &record.best_epoch { (result::best_epoch(best, record.epochs.len())) }
             }))
         }

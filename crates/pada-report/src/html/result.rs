@@ -6,7 +6,7 @@ use super::compare::difference;
 use super::markup::{Head, figure, missing, table};
 use super::verdict::verdict;
 use crate::numbers::{count, fixed, optional};
-use crate::{Agreement, BestEpoch, Comparison, RankRecord};
+use crate::{Agreement, ArchPicture, BestEpoch, Comparison, RankRecord};
 
 /// The result of a run: tau-b and P@Top5% first, then the comparison with zero-cost baselines.
 pub(super) fn result(ranking: &RankRecord) -> Markup {
@@ -181,6 +181,17 @@ pub(super) fn best(ranking: &RankRecord) -> Markup {
             }
         },
     )
+}
+
+/// The picture of the best architecture, one figure per cell.
+pub(super) fn picture(best: &ArchPicture) -> Markup {
+    html! {
+        div class="pictures" {
+            @for part in &best.parts {
+                (figure(&best.title, part.title(), html! { div class="scroll" { (part.inline()) } }))
+            }
+        }
+    }
 }
 
 /// The best epoch of a network that was trained from scratch. The accuracy after the last epoch is in the table of [`best`].

@@ -17,6 +17,15 @@ pub(super) fn setup(run: &RunView, i: usize, level: Level) -> Markup {
             ("trained on", format!("{} images of {}", count(images.images), images.name)),
             ("SHA-256 of the training images", images.sha256.clone()),
         ]);
+        facts.extend(record.init.as_ref().map(|init| {
+            let counts = match (init.inherited, init.initialised) {
+                (Some(inherited), Some(initialised)) => {
+                    format!(": {} of {} weights", count(inherited), count(inherited + initialised))
+                }
+                _ => String::new(),
+            };
+            ("initial weights", format!("{}{counts}", init.run))
+        }));
         if let Some(ranking) = &record.ranking {
             let images = &ranking.images;
             let scored =

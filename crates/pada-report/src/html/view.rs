@@ -1,4 +1,4 @@
-use crate::RunRecord;
+use crate::{ArchPicture, RunRecord};
 
 /// The input of the report for one run. Missing parts hold the reason.
 #[derive(Clone, Debug)]
@@ -25,8 +25,12 @@ pub struct RunView {
     pub record: Option<RunRecord>,
     /// Predicted and stand-alone accuracies.
     pub accuracies: Found<Accuracies>,
+    /// `[A]`, the accuracies with inherited weights of all ranked architectures, percent. Empty before the ranking.
+    pub scores: Vec<f64>,
     /// The image distribution of the data sampler.
     pub images: Found<PreferredImages>,
+    /// The picture of the best architecture. `None` before the ranking.
+    pub best: Option<ArchPicture>,
 }
 
 /// A part of the report, or one sentence that says why it is missing.

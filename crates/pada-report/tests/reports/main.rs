@@ -3,4 +3,5 @@
 
 mod method_table;
 mod page;
+mod picture;
 mod record;

@@ -36,7 +36,7 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
         ..ScoreLists::new(scores, &truth, &params, &baselines)
     };
     let agreement = Agreement::of("t", &lists, &Bootstrap::default()).unwrap();
-    let images = ImagesRecord { name: "images".into(), images: 4, sha256: "ab".into() };
+    let images = ImagesRecord { name: "images".into(), images: 4, sha256: "ab".into(), class_names: vec![] };
     RunRecord {
         name: "x".into(),
         version: "0.1.0".into(),
@@ -46,6 +46,8 @@ fn record(seed: u64, scores: &[f64]) -> RunRecord {
         threads: 2,
         supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 90 },
         train_images: images.clone(),
+        init: None,
+        config_sha256: None,
         sub_supernets: vec![],
         epochs: vec![epoch(0, &[[0, 1], [1, 1]], &[0, 1, 2, 3]), epoch(1, &[[1, 1], [1, 1]], &[0, 0, 3, 3])],
         train_seconds: 36.0,

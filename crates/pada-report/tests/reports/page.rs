@@ -43,7 +43,8 @@ fn run(epochs: usize) -> RunView {
     let lists = ScoreLists::new(&scores, &truth, &baselines[0].1, &baselines);
     let mut agreement = Agreement::of("table", &lists, &bootstrap).unwrap();
     agreement.ceiling = Some(Ceiling { tau_b: 0.75, seeds: 3, archs: 31 });
-    let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab12".into() };
+    let images =
+        ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab12".into(), class_names: vec![] };
     let best = BestArch {
         arch: "333333".into(),
         score: 70.25,
@@ -63,6 +64,8 @@ fn run(epochs: usize) -> RunView {
         threads: 2,
         supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 99874 },
         train_images: images.clone(),
+        init: None,
+        config_sha256: None,
         sub_supernets: vec![],
         epochs: (0..epochs).map(epoch).collect(),
         train_seconds: 0.5 * epochs as f64,
@@ -104,6 +107,7 @@ fn run(epochs: usize) -> RunView {
         op_decisions: vec![true; 2],
         record: Some(record),
         accuracies: Ok(Accuracies { table: "table".into(), archs: (0..ARCHS).map(accuracy).collect() }),
+        scores: scores.clone(),
         images: Ok(PreferredImages {
             checkpoint: "epoch-0002.safetensors".into(),
             epochs: 2,
@@ -115,7 +119,20 @@ fn run(epochs: usize) -> RunView {
             lowest: 1,
             lowest_probability: 0.25,
         }),
+        best: Some(picture()),
     }
+}
+
+/// A picture of one cell with an edge that has an unusual name.
+fn picture() -> ArchPicture {
+    let edge = EdgePicture { from: 0, to: 1, op: "conv<3>".into(), kind: OpKind::Convolution };
+    let cell = CellPicture {
+        title: "normal cell".into(),
+        nodes: vec!["0".into(), "1".into()],
+        edges: vec![edge],
+        output: None,
+    };
+    ArchPicture { title: "Best architecture".into(), parts: vec![PicturePart::Cell(cell)] }
 }
 
 fn parse(runs: &[RunView]) -> Html {
@@ -162,8 +179,10 @@ fn a_page_has_its_result_first_and_all_sections() {
     );
     let rows = texts(&html, ".pair tbody th");
     assert_eq!(rows, ["supernet", "#params", "between seeds"]);
-    // Tau-b, two scatters, five curves of which one has no number, two areas and an entropy, two audits.
-    assert_eq!(texts(&html, "svg").len(), 13);
+    // Tau-b, two scatters, the best architecture, five curves of which one has no number, two areas and an entropy, two audits.
+    assert_eq!(texts(&html, "svg").len(), 14);
+    assert_eq!(texts(&html, "figure:has(.arch-picture) figcaption"), ["Best architecture normal cell"]);
+    assert!(texts(&html, ".arch-picture text").contains(&"conv<3>".to_owned()));
     assert_eq!(texts(&html, "details tbody tr").len(), 3);
     for label in ["conv 25 %", "skip 50 %", "none 25 %"] {
         assert!(texts(&html, ".legend li").contains(&label.to_owned()), "{label}");
@@ -469,4 +488,22 @@ fn mixtures_of_a_differentiable_search_have_a_section() {
     assert_eq!([0, 1, 3].map(|op| mixture.share_of(op)), [Some(0.2), Some(0.55), None]);
     let text = serde_json::to_string(&record.epochs[2]).unwrap();
     assert_eq!(serde_json::from_str::<EpochRecord>(&text).unwrap(), record.epochs[2]);
+}
+
+#[test]
+fn runs_without_a_table_are_compared_by_their_scores() {
+    let without = |folder: &str, scores: &[f64]| {
+        let mut view = RunView { folder: folder.into(), scores: scores.to_vec(), ..run(2) };
+        view.record.as_mut().unwrap().ranking.as_mut().unwrap().agreements.clear();
+        view
+    };
+    let runs = [without("runs/a", &[10.0, 40.0, 20.0, 30.0]), without("runs/b", &[50.0])];
+    let cells = texts(&parse(&runs), "[aria-label=\"scores of all runs\"] tbody td");
+    assert_eq!(
+        cells,
+        ["4", "40.00", "25.00 ± 12.91", "25.00", "10.00", "1", "50.00", "50.00", "50.00", "50.00"]
+    );
+    // A comparison with a table needs no scores.
+    let both = [run(2), RunView { folder: "runs/b".into(), ..run(2) }];
+    assert!(texts(&parse(&both), "[aria-label=\"scores of all runs\"]").is_empty());
 }

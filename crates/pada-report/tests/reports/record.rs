@@ -13,7 +13,8 @@ fn record() -> RunRecord {
         ..ScoreLists::new(&scores, &truth, &baselines[0].1, &baselines)
     };
     let agreement = Agreement::of("table", &lists, &Bootstrap::default()).unwrap();
-    let images = ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab".into() };
+    let images =
+        ImagesRecord { name: "mini test".into(), images: 2000, sha256: "ab".into(), class_names: vec![] };
     let best = BestArch {
         arch: "333333".into(),
         score: 70.25,
@@ -33,6 +34,8 @@ fn record() -> RunRecord {
         threads: 2,
         supernet: SupernetRecord { space: "nb201".into(), channels: Some(8), cells: Some(1), params: 90 },
         train_images: images.clone(),
+        init: None,
+        config_sha256: None,
         sub_supernets: vec![],
         epochs: Vec::new(),
         train_seconds: 1.0 / 3.0,
@@ -48,7 +51,12 @@ fn record() -> RunRecord {
             fusion: Some(FusionRecord {
                 parts: vec!["supernet".into(), "jacov".into()],
                 fusion: Fusion::LogRanks,
-                images: ImagesRecord { name: "mini train".into(), images: 64, sha256: "cd".into() },
+                images: ImagesRecord {
+                    name: "mini train".into(),
+                    images: 64,
+                    sha256: "cd".into(),
+                    class_names: vec![],
+                },
                 seed: 0,
                 seconds: 0.5,
                 undefined: vec![("synflow".into(), 1, "the sum is 0".into())],

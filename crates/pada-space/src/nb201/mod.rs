@@ -163,6 +163,31 @@ impl Nb201 {
         Ok(Arch::new(EDGES.into_iter().enumerate().map(op).collect::<Result<Vec<_>, _>>()?))
     }
 
+    /// Writes the `op_indices` of NASLib, `(4, 0, 3, 1, 4, 3)`, which [`Nb201Encoding::Naslib`] reads.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    pub fn op_indices(arch: &Arch) -> Result<String, SpaceError> {
+        Self::new().check(arch)?;
+        // `PLACES` and `DIGITS` of NASLib are their own inverses.
+        let indices = Nb201Encoding::Naslib.decode(arch);
+        let indices: Vec<String> = indices.choices().iter().map(u8::to_string).collect();
+        Ok(format!("({})", indices.join(", ")))
+    }
+
+    /// Writes the dict of NNI, `{'0_1': 'conv_3x3', …}`, from edges to operations without the prefix `nor_`.
+    ///
+    /// # Errors
+    /// Returns the error of [`SearchSpace::check`].
+    pub fn dict(arch: &Arch) -> Result<String, SpaceError> {
+        Self::new().check(arch)?;
+        let entry = |((from, to), op): ((usize, usize), Nb201Op)| {
+            format!("'{from}_{to}': '{}'", op.name().trim_start_matches("nor_"))
+        };
+        let entries: Vec<String> = EDGES.into_iter().zip(ops(arch)).map(entry).collect();
+        Ok(format!("{{{}}}", entries.join(", ")))
+    }
+
     /// Returns the operations of an architecture, in the order of [`Nb201::EDGES`].
     ///
     /// # Errors

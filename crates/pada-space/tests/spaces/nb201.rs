@@ -1,7 +1,7 @@
 //! The NAS-Bench-201 space against its published counts and against slow references.
 use std::collections::{HashMap, HashSet};
 
-use pada_space::{Arch, Equivalence, Nb201, SearchSpace, SpaceError};
+use pada_space::{Arch, Equivalence, Nb201, Nb201Encoding, SearchSpace, SpaceError};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -24,6 +24,22 @@ fn every_architecture_survives_both_codecs() {
         assert!(seen.insert(a));
     }
     assert_eq!(seen.len(), 15_625);
+}
+
+#[test]
+fn every_architecture_survives_the_notations_of_naslib_and_nni() {
+    let naslib = Nb201::with_encoding(Nb201Encoding::Naslib);
+    for a in Nb201::new().archs() {
+        assert_eq!(naslib.parse(&Nb201::op_indices(&a).unwrap()), Ok(a.clone()));
+        assert_eq!(Nb201::new().parse(&Nb201::dict(&a).unwrap()), Ok(a));
+    }
+    assert_eq!(Nb201::op_indices(&arch("410242")).unwrap(), "(4, 0, 3, 1, 4, 3)");
+    assert!(
+        Nb201::dict(&arch("310000"))
+            .unwrap()
+            .starts_with("{'0_1': 'conv_3x3', '0_2': 'skip_connect', '1_2': ")
+    );
+    assert!(Nb201::dict(&Arch::new([9; 6])).is_err());
 }
 
 #[test]

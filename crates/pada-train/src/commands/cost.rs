@@ -1,11 +1,11 @@
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use pada::graph::Cost;
-use pada::{ConfigError, NetSize, PadaError, SkeletonName, SpaceName, StandAloneNet};
+use pada::{ConfigError, NetSize, PadaError, ReadArch, SkeletonName, SpaceName, StandAloneNet};
 use serde_json::json;
 
 use super::Encoding;
+use super::archs::Archs;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -38,20 +38,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-#[derive(clap::Args)]
-#[group(required = true, multiple = false)]
-struct Archs {
-    /// The architecture in any text form of its space.
-    #[arg(long, value_name = "TEXT")]
-    arch: Option<String>,
-    /// The name of a published architecture of darts or proxyless.
-    #[arg(long, value_name = "NAME")]
-    genotype: Option<String>,
-    /// A file with one architecture per line, or a table with the column arch.
-    #[arg(long)]
-    file: Option<PathBuf>,
-}
-
 impl Args {
     fn net(&self) -> Result<StandAloneNet, ConfigError> {
         let count = |given: Option<NonZeroUsize>| given.map(NonZeroUsize::get);
@@ -68,13 +54,10 @@ impl Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let net = args.net().map_err(PadaError::from)?;
-    let (archs, encoding) = (&args.archs, args.encoding.of(args.space).map_err(PadaError::from)?);
-    let costs = match (&archs.arch, &archs.genotype, &archs.file) {
-        (Some(text), _, _) => vec![net.cost_of(text, encoding)?],
-        (_, Some(name), _) => vec![(name.clone(), net.cost(net.named(name)?.text)?.1)],
-        (_, _, Some(file)) => net.costs(file, encoding)?,
-        (None, None, None) => vec![],
-    };
+    let encoding = args.encoding.of(args.space).map_err(PadaError::from)?;
+    let archs = args.archs.read(args.space, encoding)?;
+    let cost = |arch: &ReadArch| Ok((arch.name().to_owned(), net.cost_of_read(arch)?));
+    let costs: Vec<(String, Cost)> = archs.iter().map(cost).collect::<Result<_, PadaError>>()?;
     for (arch, cost) in &costs {
         say!("{arch}: {} parameters, {} MACs", cost.params, cost.macs);
     }

@@ -23,8 +23,8 @@ pub(crate) struct Args {
     arch: Option<String>,
     #[command(flatten)]
     net: NetArgs,
-    /// Data set: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout; only with a
-    /// weights file.
+    /// Data set: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout. Required with a
+    /// weights file. With a run folder, the place of its images if they were moved.
     #[arg(long)]
     data: Option<String>,
     /// Height and width that photographs are resized to.
@@ -67,9 +67,11 @@ impl Args {
         let path = self.weights.clone();
         let about = std::fs::metadata(&path);
         if about.map_err(|source| ConfigError::Io { path: path.clone(), source })?.is_dir() {
-            let given = self.net.given().or(self.data.as_ref().map(|_| "--data"));
-            return match given.or(self.image_size.map(|_| "--image-size")) {
-                None => Ok(ExportWeights::Run(path)),
+            return match self.net.given().or(self.image_size.map(|_| "--image-size")) {
+                None => Ok(match self.data.clone() {
+                    Some(data) => ExportWeights::RunWithData { folder: path, data },
+                    None => ExportWeights::Run(path),
+                }),
                 Some(key) => {
                     let (value, range) = (
                         "given".to_owned(),

@@ -5,10 +5,14 @@ macro_rules! say {
     ($($text:tt)*) => { $crate::commands::write_out(format_args!("{}\n", format_args!($($text)*)))? };
 }
 
+pub(crate) mod archs;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod cost;
+pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod download;
+pub(crate) mod draw;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod man;
@@ -33,9 +37,9 @@ use pada::exec::{BatchNormSync, Convolution, Precision};
 use pada::metrics::Fusion;
 use pada::space::Nb201Encoding;
 use pada::{
-    Choice, ComputeConfig, ConfigError, Device, ExecutorName, FusePart, PadaError, RankArchs, RankSplit,
-    Recalibration, Session, SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName, check_output,
-    check_scores_file,
+    Choice, ComputeConfig, ConfigError, Device, DriverState, ExecutorName, FusePart, PadaError, RankArchs,
+    RankSplit, Recalibration, Session, SpaceName, SupernetConfig, TruthName, WeightsFile, WidthsName,
+    check_output, check_scores_file,
 };
 use pada_mpi::Launcher;
 
@@ -52,9 +56,9 @@ pub(crate) fn write_out(text: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
 /// Options of every command that computes with a network.
 #[derive(clap::Args)]
 pub(crate) struct Common {
-    /// Device to compute on: auto, cpu or cuda:N.
-    #[arg(long, default_value = "auto")]
-    device: String,
+    /// Device to compute on: auto, cpu or cuda:N; auto if not given. With auto it is the first GPU if it can be used, and otherwise the CPU.
+    #[arg(long)]
+    device: Option<String>,
     /// Number of CPU threads; all cores if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -106,8 +110,11 @@ impl Common {
         }
         // Before the device is chosen: a GPU is compared with the CPU, which starts the threads.
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("starting threads")?;
-        let Choice { device, why_no_gpu } = Device::choose(&self.device)?;
-        if let Some(reason) = why_no_gpu.filter(|_| !self.quiet) {
+        let asked = self.device.as_deref();
+        let Choice { device, why_no_gpu, driver } = Device::choose(asked.unwrap_or("auto"))?;
+        // Most machines have no GPU. `pada doctor` says so as well.
+        let is_news = asked.is_some() || driver != DriverState::Missing;
+        if let Some(reason) = why_no_gpu.filter(|_| is_news && !self.quiet) {
             note!("on the CPU: {reason}");
         }
         let (checkpoint_every, world) = (Duration::from_secs(60), ProcessGroup::single());

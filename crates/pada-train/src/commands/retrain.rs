@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use pada::{Config, ConfigError, PadaError, RetrainConfig, RunFolder};
 use serde_json::json;
 
@@ -9,6 +11,10 @@ pub(crate) struct Args {
     /// Required unless the config has `retrain.arch`.
     #[arg(long)]
     arch: Option<String>,
+    /// Folder of a finished run of the same size: start from its weights of the architecture instead of random ones. With sub-supernets, from
+    /// those of the sub-supernet that the architecture belongs to.
+    #[arg(long, value_name = "RUN_DIR", conflicts_with = "resume")]
+    init: Option<PathBuf>,
     #[command(flatten)]
     run: train::Args,
 }
@@ -21,6 +27,9 @@ impl Args {
             None => RetrainConfig::mini_with(&self.run.set)?,
         };
         config.seed = self.run.seed.unwrap_or(config.seed);
+        if let Some(init) = &self.init {
+            config.retrain.init = Some(init.display().to_string());
+        }
         match &self.arch {
             Some(arch) => Ok(config.of_arch(arch)?),
             // A config that has an architecture keeps its own name.
@@ -43,6 +52,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let top5 = |percent: Option<f64>| percent.map_or_else(String::new, |p| format!(", top-5 {p:.2} %"));
     let (epochs, seed) = (record.epochs.len(), config.seed());
     say!("{arch}: {:.2} %{} after {epochs} epochs, seed {seed}", best.score, top5(best.top5));
+    if let Some(init) = &record.init {
+        say!("started from the weights of {}", init.run);
+    }
     if let Some(epoch) = &record.best_epoch {
         say!("best epoch {}: {:.2} %{}", epoch.epoch + 1, epoch.accuracy, top5(epoch.top5));
     }
@@ -58,6 +70,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 "params": best.params,
                 "macs": best.macs,
                 "epochs": epochs,
+                "init": record.init,
             })
         );
     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use pada::{
     ConfigError, DifferentiableJob, DifferentiableResult, ErrorKind, FoundArch, PadaError, RunConfig,
-    SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, TableScores, TruthName,
+    SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, TableScores, TrainedRun, TruthName,
     differentiable_config, search_differentiable, search_method, search_run, search_table, search_weights,
 };
 use serde_json::json;
@@ -37,8 +37,9 @@ pub(crate) struct Args {
     /// Benchmark table in which the result is looked up; by default the main table of the run, or the table of --scores.
     #[arg(long, value_enum, ignore_case = true)]
     truth: Option<TruthName>,
-    /// With --weights: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout.
-    #[arg(long, requires = "weights")]
+    /// With --weights: mini, cifar10, cifar100, or a folder with the official binary files or with photographs in ImageNet's layout. With a run
+    /// folder: the place of its images if they were moved.
+    #[arg(long)]
     data: Option<String>,
     #[command(flatten)]
     scoring: WeightsArgs,
@@ -366,7 +367,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         (None, Some(run)) => {
             let (session, mut progress) = (args.common.session()?, args.common.progress());
             let job = args.job(args.out.clone().unwrap_or_else(|| run.join("search")))?;
-            search_run(run, &job, &session, &mut progress)
+            match &args.data {
+                Some(data) => {
+                    let run = TrainedRun::load_with_data(run, data, &session);
+                    run.and_then(|mut run| run.search(&job, &mut progress))
+                }
+                None => search_run(run, &job, &session, &mut progress),
+            }
         }
         (None, None) => {
             let (session, mut progress) = (args.common.session()?, args.common.progress());

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use pada::dist::ProcessGroup;
@@ -28,6 +29,10 @@ pub(crate) struct Args {
     /// Resume the run of this folder.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "set", "seed", "out"])]
     pub(crate) resume: Option<PathBuf>,
+    /// Number of epochs, at least that of the run, after which the resumed run ends. The run must have a learning rate and samplers that do
+    /// not depend on the number of epochs.
+    #[arg(long, value_name = "EPOCHS", requires = "resume")]
+    extend_to: Option<NonZeroUsize>,
     /// Seconds between two checkpoints within an epoch. A checkpoint is also written after every epoch.
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     pub(crate) checkpoint_every: f64,
@@ -60,12 +65,26 @@ impl Args {
             Some(_) if world.index() > 0 => (None, received(world)?),
             Some(path) => {
                 let (folder, config) = RunFolder::open(path)?;
+                let config = match self.extend_to {
+                    Some(epochs) => config.extended(epochs.get()).map_err(PadaError::from)?,
+                    None => config,
+                };
                 world.broadcast(config.to_toml().into_bytes()).map_err(PadaError::from)?;
                 (Some(folder), config)
             }
             None => (None, config()?),
         };
-        let run = Run::prepare(&config, &session)?;
+        let finished = folder.as_ref().filter(|_| world.is_single());
+        if let Some(record) = finished.and_then(|folder| Run::finished(folder, &config))
+            && let Some(folder) = folder
+        {
+            note!("{} is finished, so nothing is computed again", folder.path().display());
+            return Ok(Some((folder, config, record)));
+        }
+        let run = match &self.resume {
+            Some(path) => Run::prepare_to_resume(&config, path, &session)?,
+            None => Run::prepare(&config, &session)?,
+        };
         if world.index() > 0 {
             ended(world, run.run_worker(&mut Progress::new(Show::Nothing)))?;
             return Ok(None);

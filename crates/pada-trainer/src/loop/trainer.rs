@@ -51,6 +51,8 @@ pub struct TrainSettings {
     pub stage: usize,
     /// The part of the learning-rate schedule that the stage follows.
     pub schedule_span: ScheduleSpan,
+    /// Treatment of a checkpoint of a run with fewer epochs.
+    pub extension: Extension,
     /// All other settings that determine the run, as JSON: samplers, rule, network and executor. A checkpoint of a run with another
     /// identity is rejected, and the error names the keys that differ.
     pub identity: Value,
@@ -67,6 +69,7 @@ impl TrainSettings {
             seed: 0,
             stage: 0,
             schedule_span: ScheduleSpan::default(),
+            extension: Extension::default(),
             identity: Value::Null,
         }
     }
@@ -96,9 +99,30 @@ impl TrainSettings {
         Self { schedule_span, ..self }
     }
 
+    /// Sets the treatment of a checkpoint of a run with fewer epochs.
+    pub fn with_extension(self, extension: Extension) -> Self {
+        Self { extension, ..self }
+    }
+
     /// Sets the identity, see [`TrainSettings::identity`].
     pub fn with_identity(self, identity: Value) -> Self {
         Self { identity, ..self }
+    }
+}
+
+/// Treatment of a checkpoint of a run that was planned with fewer epochs and is otherwise equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// The checkpoint belongs to another run. The text says why, as the end of the error message; it may be empty.
+    Refuse(String),
+    /// Training continues from the checkpoint. Choose this only if nothing in an epoch depends on the number of all epochs, so that the extended
+    /// run equals a run that had its number of epochs from the start.
+    Allow,
+}
+
+impl Default for Extension {
+    fn default() -> Self {
+        Self::Refuse(String::new())
     }
 }
 
@@ -398,6 +422,7 @@ impl Trainer {
                 paths: parts.paths.state(),
                 data: parts.data.state(),
                 rule: parts.rule.state(),
+                class_names: parts.images.source().class_names(),
                 running: self.running.clone(),
             },
         }
@@ -439,7 +464,19 @@ impl Trainer {
     pub(crate) fn resume_from(&mut self, path: PathBuf, file: CheckpointFile) -> Result<(), CheckpointError> {
         let mismatch = |reason| CheckpointError::Mismatch { path: path.clone(), reason };
         // Settings are compared first, because they explain a mismatch better than the shape of a weight.
-        if let Some(reason) = difference(&with_current_keys(&file.state.identity), &self.identity()) {
+        let (mut theirs, ours) = (with_current_keys(&file.state.identity), self.identity());
+        let epochs = |identity: &Value| identity["train"]["epochs"].as_u64();
+        let is_longer = epochs(&theirs) < epochs(&ours);
+        let explanation = match &self.settings.extension {
+            Extension::Allow if is_longer => {
+                theirs["train"]["epochs"] = ours["train"]["epochs"].clone();
+                None
+            }
+            Extension::Refuse(text) if is_longer && !text.is_empty() => Some(text),
+            _ => None,
+        };
+        if let Some(mut reason) = difference(&theirs, &ours) {
+            reason.extend(explanation.into_iter().flat_map(|text| ["; ", text]));
             return Err(mismatch(reason));
         }
         let layout = self.parts.net.weights();

@@ -92,6 +92,11 @@ impl Checkpoint {
         identity_sha256(&self.state.identity)
     }
 
+    /// Names of the classes, `[K]`, in the order of the outputs. Empty if they are not known or if an earlier version wrote the file.
+    pub fn class_names(&self) -> &[String] {
+        &self.state.class_names
+    }
+
     /// State of the path sampler.
     pub fn paths(&self) -> &SavedState {
         &self.state.paths

@@ -49,6 +49,9 @@ pub(crate) struct CheckpointState {
     pub(crate) paths: SavedState,
     pub(crate) data: SavedState,
     pub(crate) rule: SavedState,
+    /// Names of the classes, in the order of the outputs. Empty if they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) class_names: Vec<String>,
     /// The epoch in progress; `None` between two epochs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) running: Option<RunningEpoch>,

@@ -171,15 +171,15 @@ impl UpdateConfig {
         let has_cost = self.differentiable().is_some_and(|search| search.rule.cost.is_some());
         let range = "left out or 0 in the space darts, where the cost of an edge depends on the inputs that its node keeps";
         check("update.cost_weight", "given", !has_cost || space != SpaceName::Darts, range)?;
+        let single =
+            matches!(space, SpaceName::Nb201 | SpaceName::Darts) || !matches!(self, Self::PcDarts(_));
+        let range = "another rule in a space of layers: PC-DARTS weighs the edges of a node, and a layer has one input";
+        check("update.rule", rule, single, range)?;
         if let Some(parts) = keys.channel_parts {
             let channels = run.supernet.channels.unwrap_or(0);
             let range = "a divisor of supernet.channels, in the spaces nb201 and darts";
             check("update.channel_parts", parts, channels > 0 && channels.is_multiple_of(parts), range)?;
         }
-        let single =
-            matches!(space, SpaceName::Nb201 | SpaceName::Darts) || !matches!(self, Self::PcDarts(_));
-        let range = "another rule in a space of layers: PC-DARTS weighs the edges of a node, and a layer has one input";
-        check("update.rule", rule, single, range)?;
         let range = "left out if update.rule is a differentiable search, which trains a mixture of all operations and draws no paths";
         check("split", "given", run.split.is_none(), range)?;
         let range = "\"uniform\" if update.rule is a differentiable search, which draws no paths";

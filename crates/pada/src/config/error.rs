@@ -138,6 +138,18 @@ pub enum ConfigError {
         /// The reason.
         reason: &'static str,
     },
+    /// A run cannot be trained longer, because some of its numbers depend on the number of epochs.
+    #[error(
+        "the run cannot be extended to {epochs} epochs: {reason}, so a longer run differs from its first epochs on; {advice}"
+    )]
+    CannotExtend {
+        /// The number of epochs that was asked for.
+        epochs: usize,
+        /// The setting that depends on the number of epochs.
+        reason: &'static str,
+        /// A description of what can be done instead.
+        advice: &'static str,
+    },
     /// A text is not an architecture of the search space.
     #[error(transparent)]
     Arch(#[from] pada_space::SpaceError),

@@ -8,6 +8,7 @@ mod augment;
 mod budget;
 mod differentiable;
 mod error;
+mod extension;
 mod load;
 mod published;
 mod rank;
@@ -493,6 +494,23 @@ impl Config {
         match self {
             Self::Run(_) => error,
             Self::Retrain(_) => in_words_of_retrain(error),
+        }
+    }
+
+    /// Sets the place of the images.
+    pub(crate) fn set_data_source(&mut self, source: &str) {
+        let data = match self {
+            Self::Run(config) => &mut config.data,
+            Self::Retrain(config) => &mut config.data,
+        };
+        source.clone_into(&mut data.source);
+    }
+
+    /// Returns the run whose weights the training starts from, if there is one.
+    pub(crate) fn init(&self) -> Option<(&RetrainConfig, &Path)> {
+        match self {
+            Self::Run(_) => None,
+            Self::Retrain(config) => config.retrain.init.as_deref().map(|run| (config, Path::new(run))),
         }
     }
 

@@ -46,6 +46,9 @@ pub struct RetrainSettings {
     /// The architecture in any text form of its space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
+    /// Folder of a finished run whose weights of the architecture the training starts from. `None` starts from random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<String>,
     /// The network that it is trained as.
     #[serde(flatten)]
     pub network: RetrainNetwork,

@@ -1,15 +1,10 @@
-use std::path::Path;
-
 use pada_graph::{Cost, Lower, Shape};
 use pada_models::{DartsModel, DartsSize, DartsTraining, MacroNet, MobileModel, Nb201Net, Norms};
-use pada_space::{
-    AGNAS_NETWORK, DARTS_NAMED, Darts, DartsCells, MobileSpec, NamedArch, NasBenchMacro, Nb201,
-    Nb201Encoding, PROXYLESS_NAMED, Proxyless, ProxylessWidths, SearchSpace, find_named, nearest_names,
-};
+use pada_space::{NamedArch, Nb201Encoding};
 
 use crate::config::{ConfigError, SkeletonName, SpaceName};
 use crate::error::PadaError;
-use crate::eval::arch_files::read_arch_lines;
+use crate::eval::notation::{Notation, ReadArch, ReadNetwork, named};
 
 /// A stand-alone network of a search space, for the computation of costs. The variants are the spaces, their fields the size of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,61 +125,53 @@ impl StandAloneNet {
     /// # Errors
     /// Returns the errors of [`StandAloneNet::cost`].
     pub fn cost_of(&self, text: &str, encoding: Nb201Encoding) -> Result<(String, Cost), PadaError> {
-        let text = text.trim();
-        let named = self.find(text);
-        let text = named.map_or(text, |named| named.text);
-        let (read, cost) = match *self {
-            Self::Nb201 { channels, cells, input, classes } => {
-                let arch = Nb201::with_encoding(encoding).parse(text)?;
-                let net = Nb201Net::new(channels, cells, input, classes, Norms::Affine);
-                (arch.to_string(), Cost::of(&net.lower(&arch)?, net.weights()))
-            }
-            Self::Darts(size) => {
-                let (read, cells) = match text.contains(['(', '{', '=']) || named.is_some() {
-                    true => {
-                        let cells = text.parse::<DartsCells>()?;
-                        (cells.to_string(), cells)
-                    }
-                    false => {
-                        let arch = Darts.parse(text)?;
-                        (arch.to_string(), DartsCells::Genotype(Darts::genotype(&arch)?))
-                    }
-                };
-                let model = DartsModel::of_cells(&cells, size, DartsTraining::default());
-                (read, Cost::of(&model.graph()?, model.weights()))
-            }
-            Self::Proxyless { input, classes } => {
-                let space = Proxyless::new(ProxylessWidths::SEARCH);
-                let (read, spec) = match text.contains(';') {
-                    true => {
-                        let spec: MobileSpec = text.parse()?;
-                        (spec.to_string(), spec)
-                    }
-                    false => {
-                        let arch = space.parse(text)?;
-                        (arch.to_string(), space.spec(&arch)?)
-                    }
-                };
-                let model = MobileModel::new(&spec, input, classes);
-                (read, Cost::of(&model.graph()?, model.weights()))
-            }
-            Self::Macro { input, classes } => {
-                let arch = NasBenchMacro.parse(text)?;
-                let net = MacroNet::new(input, classes, Norms::Running);
-                (arch.to_string(), Cost::of(&net.lower(&arch)?, net.weights()))
-            }
-        };
-        Ok((named.map_or(read, |named| named.name.to_owned()), cost))
+        let read = ReadArch::parse(self.space(), text, encoding)?;
+        let cost = self.cost_of_read(&read)?;
+        Ok((read.name().to_owned(), cost))
     }
 
-    /// Computes the costs of every architecture of a file, one per line or in the column `arch` of a table. Empty lines and lines that start with
-    /// `#` are skipped.
+    /// Returns the search space.
+    pub fn space(&self) -> SpaceName {
+        match self {
+            Self::Nb201 { .. } => SpaceName::Nb201,
+            Self::Darts(_) => SpaceName::Darts,
+            Self::Proxyless { .. } => SpaceName::Proxyless,
+            Self::Macro { .. } => SpaceName::Macro,
+        }
+    }
+
+    /// Computes the number of parameters and multiply-adds of an architecture.
     ///
     /// # Errors
-    /// Returns the errors of [`StandAloneNet::cost`], [`PadaError::Read`] if the file cannot be read, [`PadaError::ArchList`] or
-    /// [`PadaError::ArchTwice`] with the line of an invalid or duplicate architecture, and [`PadaError::NoArchs`] for an empty file.
-    pub fn costs(&self, path: &Path, encoding: Nb201Encoding) -> Result<Vec<(String, Cost)>, PadaError> {
-        read_arch_lines(path, |text| self.cost_of(text, encoding))
+    /// Returns [`PadaError::Graph`] if the images are too small, and [`PadaError::Space`] if the architecture belongs to another space.
+    pub fn cost_of_read(&self, read: &ReadArch) -> Result<Cost, PadaError> {
+        match (*self, &read.network) {
+            (Self::Nb201 { channels, cells, input, classes }, ReadNetwork::Nb201(arch)) => {
+                let net = Nb201Net::new(channels, cells, input, classes, Norms::Affine);
+                Ok(Cost::of(&net.lower(arch)?, net.weights()))
+            }
+            (Self::Darts(size), ReadNetwork::Darts(cells)) => {
+                let model = DartsModel::of_cells(cells, size, DartsTraining::default());
+                Ok(Cost::of(&model.graph()?, model.weights()))
+            }
+            (Self::Proxyless { input, classes }, ReadNetwork::Proxyless(spec)) => {
+                let model = MobileModel::new(spec, input, classes);
+                Ok(Cost::of(&model.graph()?, model.weights()))
+            }
+            (Self::Macro { input, classes }, ReadNetwork::Macro(arch)) => {
+                let net = MacroNet::new(input, classes, Norms::Running);
+                Ok(Cost::of(&net.lower(arch)?, net.weights()))
+            }
+            // The text of an architecture of another space is not one of this space.
+            (_, _) => {
+                let read = ReadArch::parse(
+                    self.space(),
+                    &read.write(Notation::String, None)?,
+                    Nb201Encoding::Benchmark,
+                )?;
+                self.cost_of_read(&read)
+            }
+        }
     }
 
     /// Returns the published architecture with a name.
@@ -192,27 +179,6 @@ impl StandAloneNet {
     /// # Errors
     /// Returns [`PadaError::UnknownName`] with the nearest names.
     pub fn named(&self, name: &str) -> Result<&'static NamedArch, PadaError> {
-        self.find(name).ok_or_else(|| PadaError::UnknownName {
-            name: name.to_owned(),
-            known: match self.published() {
-                [[], _] => "this space has no published names".to_owned(),
-                tables => {
-                    format!("the nearest names are {}", nearest_names(&tables.concat(), name).join(", "))
-                }
-            },
-        })
-    }
-
-    fn find(&self, name: &str) -> Option<&'static NamedArch> {
-        self.published().into_iter().find_map(|table| find_named(table, name))
-    }
-
-    /// Returns the published architectures of the space.
-    fn published(&self) -> [&'static [NamedArch]; 2] {
-        match self {
-            Self::Darts(_) => [DARTS_NAMED, std::slice::from_ref(&AGNAS_NETWORK)],
-            Self::Proxyless { .. } => [PROXYLESS_NAMED, &[]],
-            Self::Nb201 { .. } | Self::Macro { .. } => [&[], &[]],
-        }
+        named(self.space(), name)
     }
 }

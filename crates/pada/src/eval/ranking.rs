@@ -331,5 +331,10 @@ fn from_u64s(bytes: &[u8]) -> Vec<usize> {
 }
 
 pub(crate) fn images_record(images: &InMemoryDataset) -> ImagesRecord {
-    ImagesRecord { name: images.name.clone(), images: images.len(), sha256: images.sha256() }
+    ImagesRecord {
+        name: images.name.clone(),
+        images: images.len(),
+        sha256: images.sha256(),
+        class_names: vec![],
+    }
 }

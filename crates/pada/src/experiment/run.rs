@@ -4,19 +4,21 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pada_data::Dataset;
-use pada_report::{BestEpoch, EpochRecord, EventFile, ImagesRecord, RunRecord, SupernetRecord};
+use pada_report::{BestEpoch, EpochRecord, EventFile, ImagesRecord, InitRecord, RunRecord, SupernetRecord};
 use pada_space::{Arch, SubSpace};
 use pada_trainer::split::SubSupernets;
-use pada_trainer::{Observer, Trainer};
+use pada_trainer::{Checkpoint, Observer, Trainer};
+use sha2::{Digest, Sha256};
 
-use crate::config::Config;
+use crate::config::{Config, RankArchs};
 use crate::error::PadaError;
 use crate::eval::arch_files::write_ranking;
 use crate::eval::archs::{archs_and_tables, within_part};
 use crate::eval::partial_scores::Part;
 use crate::eval::ranking::Ranking;
 use crate::eval::tables::Tables;
-use crate::run::folder::RunFolder;
+use crate::run::folder::{RANKING, RECORD, RunFolder};
+use crate::run::inherited::Inherited;
 use crate::run::inputs::{Custom, Inputs};
 use crate::run::session::Session;
 use crate::run::supernet_training::{SupernetTraining, Unfinished};
@@ -37,6 +39,8 @@ pub struct Run {
     first: Trainer,
     archs: Vec<Arch>,
     tables: Tables,
+    /// The origin of the initial weights, if they are those of another run.
+    init: Option<InitRecord>,
 }
 
 impl Run {
@@ -49,17 +53,52 @@ impl Run {
         Self::prepare_custom(config.into(), place, &Custom::default())
     }
 
+    /// Reads and checks all inputs of a run that is resumed in `folder`. If there is a checkpoint, the run that `retrain.init` names is not
+    /// read again. If the run is ranked and its list of architectures does not exist any more, they are read from its ranking.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Run::prepare`].
+    pub fn prepare_to_resume(
+        config: impl Into<Config>,
+        folder: &Path,
+        place: &Session,
+    ) -> Result<Self, PadaError> {
+        Self::prepare_in(config.into(), place, &Custom::default(), Some(folder))
+    }
+
     pub(crate) fn prepare_custom(
         config: Config,
         place: &Session,
         custom: &Custom,
     ) -> Result<Self, PadaError> {
+        Self::prepare_in(config, place, custom, None)
+    }
+
+    /// Prepares a new run, or a run that is resumed in a folder.
+    fn prepare_in(
+        config: Config,
+        place: &Session,
+        custom: &Custom,
+        resumed: Option<&Path>,
+    ) -> Result<Self, PadaError> {
         let inputs = Inputs::read(&config, place, custom)?;
         let space = inputs.scoring.network.space.as_ref();
-        let (archs, tables) = archs_and_tables(&config, place, space, &inputs.whole)?;
+        let listed = resumed.and_then(|folder| with_list_of(&config, folder));
+        let listed = listed.as_ref().unwrap_or(&config);
+        let (archs, tables) = archs_and_tables(listed, place, space, &inputs.whole)?;
         let archs = within_part(&config, archs, &inputs.whole)?;
         let place = place.clone();
-        let mut first = SupernetTraining::first(&config, &inputs, &place)?;
+        let has_checkpoint =
+            resumed.and_then(|folder| Checkpoint::files(folder).ok()).is_some_and(|files| !files.is_empty());
+        let (weights, init) = match config.init() {
+            Some((retrain, run)) if !has_checkpoint => {
+                let Inherited { weights, record } = Inherited::load(retrain, run, &inputs, &place)?;
+                (Some(weights), Some(record))
+            }
+            Some((_, run)) => (None, Some(InitRecord::of_run(run))),
+            None => (None, None),
+        };
+        let mut first = SupernetTraining::first(&config, &inputs, &place, weights)?;
         if !place.world.is_single() {
             let scored_on = &inputs.scoring.images;
             place.world.check_same(&[
@@ -71,7 +110,7 @@ impl Run {
                 ("executor", first.parts().executor.name().to_owned()),
             ])?;
         }
-        Ok(Self { config, place, inputs, first, archs, tables })
+        Ok(Self { config, place, inputs, first, archs, tables, init })
     }
 
     /// Trains, ranks and writes everything into `folder`. If there is a checkpoint, the run is resumed from it. Process 0 calls this
@@ -101,6 +140,12 @@ impl Run {
     ) -> Result<RunRecord, PadaError> {
         folder.complete(&self.config)?;
         let mut record = self.new_record();
+        // A resumed run has the details in its record.
+        let earlier = RunRecord::read(&folder.path().join(RECORD)).ok().and_then(|record| record.init);
+        record.init = match (self.init.take(), earlier) {
+            (Some(init), Some(earlier)) if init.weights_sha256.is_none() => Some(earlier),
+            (init, _) => init,
+        };
         self.place.world.broadcast(shared_path(folder.path()))?;
         let (space, folder_path) = (self.inputs.scoring.network.space.as_ref(), folder.path());
         let stages =
@@ -132,8 +177,17 @@ impl Run {
         events.epochs(&epochs, ops)?;
         events.ranking(&epochs, &ranking.agreements)?;
         record.ranking = Some(ranking);
+        record.config_sha256 = Some(text_sha256(&self.config.to_toml()));
         folder.write_record(&record)?;
         Ok(record)
+    }
+
+    /// Returns the record of a run that is finished with this config, so that resuming it would compute the same results again. Returns `None` if
+    /// something is left to do: training, a ranking, or a ranking with changed settings.
+    pub fn finished(folder: &RunFolder, config: &Config) -> Option<RunRecord> {
+        let record = RunRecord::read(&folder.path().join(RECORD)).ok()?;
+        let is_same = record.config_sha256 == Some(text_sha256(&config.to_toml()));
+        (is_same && record.ranking.is_some() && folder.ranking().is_file()).then_some(record)
     }
 
     /// Resumes the run of a folder from its last checkpoint. If training is finished, it only ranks again.
@@ -146,7 +200,7 @@ impl Run {
         observer: &mut dyn Observer,
     ) -> Result<RunRecord, PadaError> {
         let (folder, config) = RunFolder::open(folder)?;
-        Self::prepare(config, session)?.execute(&folder, observer)
+        Self::prepare_to_resume(config, folder.path(), session)?.execute(&folder, observer)
     }
 
     /// Does the work of a process other than process 0, which calls [`Run::execute`]. It writes only partial scores, if it has access to the
@@ -182,6 +236,8 @@ impl Run {
                 params: parts.net.weights().numel(),
             },
             train_images: source_record(&self.inputs.images),
+            init: None,
+            config_sha256: None,
             sub_supernets: vec![],
             epochs: vec![],
             train_seconds: 0.0,
@@ -189,6 +245,24 @@ impl Run {
             ranking: None,
         }
     }
+}
+
+/// Returns the config with the ranking of a run as its list of architectures, if it had a file that does not exist any more.
+fn with_list_of(config: &Config, folder: &Path) -> Option<Config> {
+    let (Config::Run(run), ranking) = (config, folder.join(RANKING)) else { return None };
+    let RankArchs::File(list) = &run.rank.archs else { return None };
+    if Path::new(list).exists() || !ranking.is_file() {
+        return None;
+    }
+    tracing::warn!("{list} does not exist; the architectures are those of {}", ranking.display());
+    let mut run = run.clone();
+    run.rank.archs = RankArchs::File(ranking.display().to_string());
+    Some(Config::Run(run))
+}
+
+/// Computes the SHA-256 of a text, in hexadecimal.
+fn text_sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
 }
 
 /// Returns the path of a folder for other processes that share its disk.
@@ -223,5 +297,10 @@ fn part_record(part: &SubSpace) -> Vec<String> {
 }
 
 fn source_record(images: &Dataset) -> ImagesRecord {
-    ImagesRecord { name: images.name().to_owned(), images: images.len(), sha256: images.sha256() }
+    ImagesRecord {
+        name: images.name().to_owned(),
+        images: images.len(),
+        sha256: images.sha256(),
+        class_names: images.class_names(),
+    }
 }

@@ -27,7 +27,7 @@ pub struct ExportedNet {
     /// Weights and running statistics of the batch norms, in the order of the layout.
     pub values: Vec<f32>,
     /// Metadata of the file: `arch`, `space` and the other keys of `[supernet]`, `alone` if a stand-alone network was trained, `norms`,
-    /// `input`, `classes`, `normalize_mean`, `normalize_std`, `params`, `macs`,
+    /// `input`, `classes`, `class_names` as a JSON list if they are known, `normalize_mean`, `normalize_std`, `params`, `macs`,
     /// `weights` and `version`.
     pub about: BTreeMap<String, String>,
     /// Parameters and multiply-adds of the stand-alone network of the architecture.

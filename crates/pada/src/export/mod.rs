@@ -37,6 +37,13 @@ pub struct ExportJob {
 pub enum ExportWeights {
     /// The folder of a finished run. Its config determines network and images.
     Run(PathBuf),
+    /// The folder of a finished run whose images are in another place now.
+    RunWithData {
+        /// The run folder.
+        folder: PathBuf,
+        /// Data set, in the form of `data.source` of a config.
+        data: String,
+    },
     /// A file of weights.
     File {
         /// A checkpoint, a `.safetensors` file, or a PyTorch `.pt` file.
@@ -128,6 +135,11 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
     ];
     about.extend(entries.map(|(key, value)| (key.to_owned(), value)));
+    let class_names = images.class_names();
+    if !class_names.is_empty() {
+        let names = serde_json::to_string(&class_names).expect("texts have a JSON form");
+        about.insert("class_names".to_owned(), names);
+    }
     Ok(ExportedNet { frozen, values, about, cost: source.cost })
 }
 
@@ -135,7 +147,7 @@ pub fn export(job: &ExportJob, place: &Session) -> Result<ExportedNet, PadaError
 ///
 /// # Errors
 /// Returns [`PadaError::FileExists`] if the file exists and must not be replaced, and [`PadaError::Write`] if it cannot be written.
-fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
+pub fn check_new_file(path: &Path, existing: Existing) -> Result<(), PadaError> {
     if existing == Existing::Refuse && path.exists() {
         return Err(PadaError::FileExists { path: path.into() });
     }

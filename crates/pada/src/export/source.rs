@@ -42,6 +42,9 @@ impl Source {
         let arch = job.arch.as_deref();
         match &job.weights {
             ExportWeights::Run(folder) => Self::run(TrainedRun::load_in(folder, place)?, arch),
+            ExportWeights::RunWithData { folder, data } => {
+                Self::run(TrainedRun::load_with_data(folder, data, place)?, arch)
+            }
             ExportWeights::File { path, supernet, data, photographs, compute } => {
                 let images = pada_data::open(data, &place.data_dir, *photographs)?.train;
                 let net = build::supernet(supernet, image_shape(&images), images.classes())?;

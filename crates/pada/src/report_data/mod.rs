@@ -14,6 +14,7 @@ use pada_space::{Decision, DecisionKind};
 use crate::config::{Config, DataConfig, RunConfig, TruthName};
 use crate::error::PadaError;
 use crate::eval::arch_files::{read_score_column, read_scores, write_file};
+use crate::eval::picture::best_picture;
 use crate::eval::ranking::FUSED;
 use crate::eval::tables::Tables;
 use crate::run::build;
@@ -62,7 +63,9 @@ impl RunReader {
             op_names: space.op_names().iter().map(|name| (*name).to_owned()).collect(),
             op_decisions: space.decisions().into_iter().map(chooses_op).collect(),
             accuracies: self.accuracies(folder, &config, record.as_ref())?,
+            scores: scores(folder, &config, record.as_ref())?,
             images: self.preferred(folder, &config, record.as_ref())?,
+            best: best_picture(&config, record.as_ref()),
             record,
         })
     }
@@ -142,6 +145,16 @@ impl RunReader {
                 .to_owned()),
         })
     }
+}
+
+/// Reads the scores of all ranked architectures, in percent. The list is empty if nothing was ranked, or if the file is missing.
+fn scores(folder: &Path, config: &Config, record: Option<&RunRecord>) -> Result<Vec<f64>, PadaError> {
+    let (Config::Run(config), file) = (config, folder.join(RANKING)) else { return Ok(vec![]) };
+    if record.is_none_or(|record| record.ranking.is_none()) || !file.is_file() {
+        return Ok(vec![]);
+    }
+    let scores = read_scores(&file, config.supernet.space()?.as_ref())?;
+    Ok(scores.into_iter().map(|(_, score)| score).collect())
 }
 
 /// Finds the run folders of a path: the path itself, or the folders within it sorted by name, as `pada reproduce` creates them.

@@ -23,6 +23,18 @@ pub struct Choice {
     pub device: Device,
     /// The reason why no GPU is used, if `auto` was requested and no GPU can be used.
     pub why_no_gpu: Option<String>,
+    /// Whether an NVIDIA driver was found, if `auto` was requested. Without one, a user who asked for nothing expects the CPU.
+    pub driver: DriverState,
+}
+
+/// The result of the search for an NVIDIA driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverState {
+    /// The driver was found, or was not looked for.
+    #[default]
+    FoundOrUnknown,
+    /// There is no driver.
+    Missing,
 }
 
 impl Device {
@@ -33,12 +45,18 @@ impl Device {
     /// Returns [`PadaError::Device`] if the name is unknown or the GPU cannot be used.
     pub fn choose(name: &str) -> Result<Choice, PadaError> {
         let numbered = || name.strip_prefix("cuda:")?.parse::<usize>().ok();
-        let chosen = |device| Ok(Choice { device, why_no_gpu: None });
+        let chosen = |device| Ok(Choice { device, why_no_gpu: None, driver: DriverState::default() });
         match (name, numbered()) {
             ("cpu", _) => chosen(Self::Cpu),
             ("auto", _) => match open(0, Precision::F32) {
                 Ok(_) => chosen(Self::Cuda(0)),
-                Err(error) => Ok(Choice { device: Self::Cpu, why_no_gpu: Some(error.to_string()) }),
+                Err(error) => {
+                    let driver = match error {
+                        CudaError::NoDriver => DriverState::Missing,
+                        _ => DriverState::FoundOrUnknown,
+                    };
+                    Ok(Choice { device: Self::Cpu, why_no_gpu: Some(error.to_string()), driver })
+                }
             },
             (_, Some(ordinal)) => match open(ordinal, Precision::F32) {
                 Ok(_) => chosen(Self::Cuda(ordinal)),
@@ -88,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_device_is_chosen_or_refused_with_a_reason() {
-        assert_eq!(Device::choose("cpu").unwrap(), Choice { device: Device::Cpu, why_no_gpu: None });
+        let driver = DriverState::default();
+        assert_eq!(Device::choose("cpu").unwrap(), Choice { device: Device::Cpu, why_no_gpu: None, driver });
         let chosen = Device::choose("auto").unwrap();
         assert_eq!(chosen.device == Device::Cpu, chosen.why_no_gpu.is_some_and(|reason| !reason.is_empty()));
         for name in ["cuda:977", "cuda:", "cuda:-1", "gpu", ""] {

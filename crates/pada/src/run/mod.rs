@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod device;
 pub(crate) mod folder;
+pub(crate) mod inherited;
 pub(crate) mod inputs;
 pub(crate) mod network;
 pub(crate) mod scoring;

@@ -106,7 +106,13 @@ impl<'a> SupernetTraining<'a> {
     }
 
     /// Creates the trainer of the first stage, before its first step.
-    pub(crate) fn first(config: &Config, inputs: &Inputs, place: &Session) -> Result<Trainer, PadaError> {
+    /// `weights` are the initial weights; with `None` they are initialised from the seed.
+    pub(crate) fn first(
+        config: &Config,
+        inputs: &Inputs,
+        place: &Session,
+        weights: Option<Vec<f32>>,
+    ) -> Result<Trainer, PadaError> {
         let (part, epochs) = (inputs.whole.clone(), config.train().epochs);
         let schedule_span = match config.split() {
             Some(SplitConfig::GradientMatching(split)) if split.schedule == SplitSchedule::WholeRun => {
@@ -114,8 +120,7 @@ impl<'a> SupernetTraining<'a> {
             }
             _ => ScheduleSpan::default(),
         };
-        let start =
-            training_parts::Start { part, weights: None, epochs, momentum: None, schedule_span, stage: 0 };
+        let start = training_parts::Start { part, weights, epochs, momentum: None, schedule_span, stage: 0 };
         training_parts::trainer(config, inputs, place, start)
     }
 

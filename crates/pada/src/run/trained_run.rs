@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use pada_exec::State;
-use pada_report::RunRecord;
+use pada_report::{ImagesRecord, RunRecord};
 use pada_space::{SearchSpace, SubSpace};
 
 use crate::config::Config;
@@ -63,6 +63,36 @@ impl TrainedRun {
         Self::of(folder, config, session, &Custom::default())
     }
 
+    /// Loads the finished run of a folder whose images are in another place now. `data` has the form of `data.source` of a config.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`TrainedRun::load`], and [`PadaError::OtherImages`] if `data` does not have the images of the run.
+    pub fn load_with_data(
+        folder: impl AsRef<Path>,
+        data: &str,
+        session: &Session,
+    ) -> Result<Self, PadaError> {
+        let (folder, mut config) = RunFolder::open_to_read(folder.as_ref())?;
+        let record = RunRecord::read(&folder.path().join(RECORD))?;
+        config.set_data_source(data);
+        let mut inputs = Inputs::read(&config, session, &Custom::default())?;
+        let same = |recorded: &ImagesRecord, sha256: String| match recorded.sha256 == sha256 {
+            true => Ok(recorded.name.clone()),
+            false => Err(PadaError::OtherImages {
+                path: folder.path().into(),
+                data: data.to_owned(),
+                name: recorded.name.clone(),
+            }),
+        };
+        // A folder that was moved can have another name. Checkpoints and scores name the images as they were.
+        let name = same(&record.train_images, inputs.images.sha256())?;
+        inputs.images = inputs.images.with_name(name);
+        if let Some(ranking) = &record.ranking {
+            inputs.scoring.images.name = same(&ranking.images, inputs.scoring.images.sha256())?;
+        }
+        Self::of_inputs(folder, config, session, inputs)
+    }
+
     pub(crate) fn of(
         folder: RunFolder,
         config: Config,
@@ -70,7 +100,16 @@ impl TrainedRun {
         custom: &Custom,
     ) -> Result<Self, PadaError> {
         let inputs = Inputs::read(&config, session, custom)?;
-        let first = SupernetTraining::first(&config, &inputs, session)?;
+        Self::of_inputs(folder, config, session, inputs)
+    }
+
+    fn of_inputs(
+        folder: RunFolder,
+        config: Config,
+        session: &Session,
+        inputs: Inputs,
+    ) -> Result<Self, PadaError> {
+        let first = SupernetTraining::first(&config, &inputs, session, None)?;
         let training = SupernetTraining::new(&config, &inputs, folder.path(), session, Unfinished::Refuse);
         // Nothing is left to train, so nobody needs to observe it.
         let trained = training.train(first, &mut (), &mut |_| Ok(()))?;

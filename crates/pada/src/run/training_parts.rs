@@ -14,8 +14,8 @@ use pada_trainer::rules::{
     Close, Differentiable, MagicAt, Nsas, OpCosts, SummedPaths, Sumnas, ValidationImages,
 };
 use pada_trainer::{
-    ImageScore, RngStream, ScheduleSpan, TrainConfig, TrainRule, TrainSettings, Trainer, TrainerParts,
-    image_shape,
+    Extension, ImageScore, RngStream, ScheduleSpan, TrainConfig, TrainRule, TrainSettings, Trainer,
+    TrainerParts, image_shape,
 };
 
 use crate::config::{
@@ -217,6 +217,13 @@ pub(crate) fn trainer(
         .with_seed(config.seed())
         .with_stage(stage)
         .with_schedule_span(schedule_span)
+        .with_extension(match config.depends_on_epochs() {
+            None => Extension::Allow,
+            Some(reason) => Extension::Refuse(format!(
+                "{reason}, so this run cannot continue with more epochs; {}",
+                config.instead_of_extending()
+            )),
+        })
         .with_identity(config.identity());
     let cost = || -> Result<CostOf, ConfigError> {
         let alone = build::alone(config.network(), shape, classes)?;

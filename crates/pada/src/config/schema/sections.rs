@@ -930,6 +930,12 @@ pub(super) const RETRAIN: Section = section(
     &[
         key("arch", Text, Unset, "The architecture in any text form of its space. `--arch` sets this key."),
         key(
+            "init",
+            Text,
+            Unset,
+            "Folder of a finished run of the same size, whose weights of the architecture the training starts from. Without it, the weights are random. `--init` sets this key.",
+        ),
+        key(
             "network",
             OneOf(&["stand-alone", "supernet"]),
             Is("\"stand-alone\""),
