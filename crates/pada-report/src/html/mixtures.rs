@@ -1,8 +1,8 @@
 use maud::{Markup, html};
 
-use super::RunView;
 use super::curves::{self, Curve};
 use super::paths::areas;
+use super::{RunView, result};
 use crate::{EpochRecord, MixtureRecord, RunRecord};
 
 const VALIDATION: Curve = Curve {
@@ -34,7 +34,8 @@ pub(super) fn mixtures(record: &RunRecord, run: &RunView) -> Markup {
     let mean: Vec<Vec<f64>> = mean.iter().map(|row| row.iter().map(|p| p / total(row)).collect()).collect();
     let has = |curve: &Curve| record.epochs.iter().any(|epoch: &EpochRecord| (curve.of)(epoch).is_some());
     html! {
-        p { "The search ends with the architecture " code { (last.arch) } "." }
+        p { "The strongest architecture after the last epoch is " code { (last.arch) } "." }
+        @if let Some(picture) = &run.found { (result::picture(picture)) }
         div class="grid-of-figures" {
             (areas("Probabilities of operations", "mean over all mixtures", &mean, names, &marks))
             @for curve in [&VALIDATION, &TEMPERATURE] {

@@ -31,6 +31,8 @@ pub struct RunView {
     pub images: Found<PreferredImages>,
     /// The picture of the best architecture. `None` before the ranking.
     pub best: Option<ArchPicture>,
+    /// The picture of the architecture that a differentiable search has found so far. `None` for other runs.
+    pub found: Option<ArchPicture>,
 }
 
 /// A part of the report, or one sentence that says why it is missing.

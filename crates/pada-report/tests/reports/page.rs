@@ -120,6 +120,7 @@ fn run(epochs: usize) -> RunView {
             lowest_probability: 0.25,
         }),
         best: Some(picture()),
+        found: None,
     }
 }
 
@@ -469,6 +470,7 @@ fn mixtures_of_a_differentiable_search_have_a_section() {
             validation_accuracy: Some(30.0 + i as f64),
         });
     }
+    run.found = Some(ArchPicture { title: "Strongest architecture".into(), ..picture() });
     let html = parse(&[run.clone()]);
     let headings = texts(&html, "h2").join(" ");
     assert!(
@@ -476,9 +478,13 @@ fn mixtures_of_a_differentiable_search_have_a_section() {
         "{headings}"
     );
     let figures = texts(&html, "figcaption").join(" ");
-    for part in
-        ["Probabilities of operations", "Validation accuracy of the mixture", "Decision 1", "chosen: skip"]
-    {
+    for part in [
+        "Strongest architecture",
+        "Probabilities of operations",
+        "Validation accuracy of the mixture",
+        "Decision 1",
+        "chosen: skip",
+    ] {
         assert!(figures.contains(part), "{part} in {figures}");
     }
     assert!(!figures.contains("Temperature"), "{figures}");

@@ -51,13 +51,23 @@ impl ReadArch {
 /// architecture cannot be read.
 pub(crate) fn best_picture(config: &Config, record: Option<&RunRecord>) -> Option<ArchPicture> {
     let best = record?.ranking.as_ref()?.best.first()?;
-    let space = config.space().ok()?;
-    let text = space.format(&space.parse(&best.arch).ok()?).ok()?;
-    let read = ReadArch::parse(config.network().space, &text, Nb201Encoding::Benchmark).ok()?;
     let title = match &config {
         Config::Run(_) => "Best architecture",
         Config::Retrain(_) => "Architecture",
     };
+    titled(config, &best.arch, title)
+}
+
+/// Creates the picture of the architecture that a differentiable search has found so far. `None` for other runs.
+pub(crate) fn found_picture(config: &Config, record: Option<&RunRecord>) -> Option<ArchPicture> {
+    let mixture = record?.epochs.last()?.mixture.as_ref()?;
+    titled(config, &mixture.arch, "Strongest architecture")
+}
+
+fn titled(config: &Config, arch: &str, title: &str) -> Option<ArchPicture> {
+    let space = config.space().ok()?;
+    let text = space.format(&space.parse(arch).ok()?).ok()?;
+    let read = ReadArch::parse(config.network().space, &text, Nb201Encoding::Benchmark).ok()?;
     Some(ArchPicture { title: title.to_owned(), ..read.picture().ok()? })
 }
 

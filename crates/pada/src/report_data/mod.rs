@@ -14,7 +14,7 @@ use pada_space::{Decision, DecisionKind};
 use crate::config::{Config, DataConfig, RunConfig, TruthName};
 use crate::error::PadaError;
 use crate::eval::arch_files::{read_score_column, read_scores, write_file};
-use crate::eval::picture::best_picture;
+use crate::eval::picture::{best_picture, found_picture};
 use crate::eval::ranking::FUSED;
 use crate::eval::tables::Tables;
 use crate::run::build;
@@ -66,6 +66,7 @@ impl RunReader {
             scores: scores(folder, &config, record.as_ref())?,
             images: self.preferred(folder, &config, record.as_ref())?,
             best: best_picture(&config, record.as_ref()),
+            found: found_picture(&config, record.as_ref()),
             record,
         })
     }
