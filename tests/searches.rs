@@ -317,7 +317,8 @@ fn a_differentiable_search_trains_and_names_an_architecture() {
     let again = search("gdas", &[]).json();
     assert_eq!(again["found"], found["found"]);
     assert_eq!(again["epochs"], found["epochs"]);
-    search("snas", &[]).fails(2, &[&out]);
+    search("snas", &[]).fails(2, &["--out", "update.rule"]);
+    search("gdas", &["--seed", "3"]).fails(2, &["the folder of a search with another seed"]);
 
     let [list, ranked] =
         ["list.txt", "ranked.csv"].map(|name| folder.path().join(name).display().to_string());
@@ -325,7 +326,11 @@ fn a_differentiable_search_trains_and_names_an_architecture() {
     let rank = ["rank", "--weights", &out, "--data", "mini", "--archs", &list, "--out", &ranked];
     assert_eq!(call(&[&rank[..], &["--limit", "60"]].concat()).code, 0);
     let page = folder.path().join("page.html").display().to_string();
-    assert_eq!(call(&["report", &out, "--out", &page]).code, 0);
+    let report = call(&["report", &out, "--out", &page]);
+    assert!(report.code == 0 && !report.stderr.contains("not finished"), "{}", report.stderr);
+    let onnx = folder.path().join("net.onnx").display().to_string();
+    let export = call(&["export", "--weights", &out, "--arch", arch, "--out", &onnx]);
+    assert_eq!(export.code, 0, "{}", export.stderr);
     assert!(std::fs::read_to_string(&page).unwrap().contains("Mixtures of operations"));
 }
 
@@ -338,6 +343,12 @@ fn a_differentiable_search_says_what_it_cannot_do() {
     call(&["search", "--method", "darts", "--set", "order=third"]).fails(2, &["second"]);
     call(&["search", "--method", "darts", "--set", "data.train=all"])
         .fails(2, &["data.train", "validation images"]);
+    call(&["search", "--method", "darts", "--channels", "4"]).fails(2, &["--channels", "supernet.space"]);
+    call(&["search", "--method", "fbnet", "--set", "first_temperature=-1"]).fails(2, &["first_temperature"]);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").display().to_string();
+    call(&["search", "--method", "darts", "--set", "start=2.0", "--out", &out]).fails(2, &["update.start"]);
+    assert!(!Path::new(&out).exists(), "a search that cannot start leaves no folder");
     let config = ["search", "--method", "random", "--config", "no.toml"];
     call(&config).fails(2, &["--config", "trained supernet"]);
 }

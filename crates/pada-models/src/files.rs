@@ -255,6 +255,9 @@ fn is_counter(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| COUNTERS.contains(&last))
 }
 
+/// The factors in the weights of a differentiable search. A path of the same supernet does not read them.
+const MIXTURE: [&str; 2] = ["mixture.factors", "mixture.edges"];
+
 fn unreadable(path: &Path, format: &'static str, message: String) -> WeightsError {
     WeightsError::Unreadable { path: path.into(), format, message }
 }
@@ -323,7 +326,7 @@ fn fill<T>(
         let (count, total) = (missing.len(), layout.len());
         return Err(WeightsError::Missing { path: path.into(), first: first.name.clone(), count, total });
     }
-    let known = |name: &str| layout.find(name).is_some() || is_counter(name);
+    let known = |name: &str| layout.find(name).is_some() || is_counter(name) || MIXTURE.contains(&name);
     let unexpected: Vec<_> = tensors.keys().filter(|name| !known(name)).collect();
     if let Some(first) = unexpected.first() {
         let (first, count) = ((*first).clone(), unexpected.len());

@@ -64,5 +64,5 @@ pub use search::score_cache::read_search_scores;
 pub use search::{
     DIFFERENTIABLE_METHODS, DifferentiableJob, DifferentiableResult, FoundArch, SearchCost, SearchJob,
     SearchLimits, SearchMethod, SearchResult, TableScores, TableSearch, differentiable_config,
-    search_differentiable, search_method, search_run, search_table, search_weights,
+    differentiable_mini, search_differentiable, search_method, search_run, search_table, search_weights,
 };

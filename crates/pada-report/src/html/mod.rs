@@ -94,6 +94,9 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
     let Some(record) = &run.record else { return setup::setup(run, i, level) };
     let result = match &record.ranking {
         Some(ranking) => result::result(ranking),
+        None if run.is_finished() => {
+            missing("The run is a differentiable search, which ranks no architectures.")
+        }
         None => missing("The architectures have not been ranked yet."),
     };
     let accuracies = match &run.accuracies {

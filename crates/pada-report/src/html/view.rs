@@ -114,12 +114,23 @@ impl RunView {
         format!("{}: {}, seed {}", self.name, self.method, self.seed)
     }
 
+    /// Returns whether the run has trained and ranked. A differentiable search ranks nothing.
+    pub fn is_finished(&self) -> bool {
+        self.unfinished().is_none()
+    }
+
+    /// Returns whether a run is a differentiable search whose epochs are all trained.
+    fn is_search(&self, record: &RunRecord) -> bool {
+        Some(record.epochs.len()) == self.planned_epochs
+            && record.epochs.last().is_some_and(|epoch| epoch.mixture.is_some())
+    }
+
     /// Describes the progress of an unfinished run. `None` for a finished run.
     pub(super) fn unfinished(&self) -> Option<String> {
         let planned = self.planned_epochs.map_or_else(String::new, |n| format!(" of {n}"));
         match &self.record {
             None => Some("No epoch is finished yet, so the report shows the config only.".to_owned()),
-            Some(record) if record.ranking.is_none() => {
+            Some(record) if record.ranking.is_none() && !self.is_search(record) => {
                 let epochs = record.epochs.len();
                 Some(format!(
                     "Not finished: {epochs}{planned} epochs are trained, and the architectures have not been ranked."

@@ -285,7 +285,7 @@ impl SearchSpace for Darts {
     }
 
     /// A node keeps the two inputs whose strongest operation other than `none` is strongest, and on each of them this operation. The other
-    /// edges get the operation `none`.
+    /// edges get the operation `none`, and so does an input of which no other operation has a strength above −∞.
     ///
     /// Source: `genotype` in <https://github.com/quark0/darts>, `cnn/model_search.py`.
     fn strongest(&self, strengths: &[Vec<f64>]) -> Arch {
@@ -296,7 +296,9 @@ impl SearchSpace for Darts {
                 let edge = |from: usize| {
                     let list = &strengths[first_edge(to) + from];
                     let op = 1 + first_largest(list.get(1..).unwrap_or_default());
-                    (op, list.get(op).copied().unwrap_or(f64::NEG_INFINITY))
+                    let strength = list.get(op).copied().unwrap_or(f64::NEG_INFINITY);
+                    // An edge whose operations are all impossible stays without one.
+                    if strength == f64::NEG_INFINITY { (0, strength) } else { (op, strength) }
                 };
                 let mut inputs: Vec<usize> = (0..to).collect();
                 // The sort is stable, so the first of equal edges stays the first.

@@ -271,6 +271,11 @@ pub(crate) fn photographs(size: Option<NonZeroUsize>) -> Option<Photographs> {
 }
 
 impl WeightsArgs {
+    /// Returns whether only some of the images are scored.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
     /// Returns the weights of a file, or those of the newest checkpoint of a run folder, which records its network.
     pub(crate) fn weights(&self, path: PathBuf, data: String) -> anyhow::Result<WeightsFile> {
         let (path, supernet) = match (path.is_dir(), self.net.given()) {

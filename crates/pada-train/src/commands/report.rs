@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut reader = RunReader::new(&super::data_dir());
     let runs = folders.iter().map(|folder| reader.read(folder)).collect::<Result<Vec<_>, _>>()?;
     write_page(&file, &runs)?;
-    for run in runs.iter().filter(|run| run.record.as_ref().is_none_or(|record| record.ranking.is_none())) {
+    for run in runs.iter().filter(|run| !run.is_finished()) {
         note!("{} is not finished; the report shows its current state", run.folder);
     }
     say!("{}", file.display());

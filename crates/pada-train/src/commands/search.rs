@@ -5,7 +5,8 @@ use clap::ValueEnum;
 use pada::{
     ConfigError, DifferentiableJob, DifferentiableResult, ErrorKind, FoundArch, PadaError, RunConfig,
     SearchCost, SearchJob, SearchLimits, SearchMethod, SearchResult, TableScores, TrainedRun, TruthName,
-    differentiable_config, search_differentiable, search_method, search_run, search_table, search_weights,
+    differentiable_config, differentiable_mini, search_differentiable, search_method, search_run,
+    search_table, search_weights,
 };
 use serde_json::json;
 
@@ -85,12 +86,13 @@ pub(crate) struct Args {
     /// Number of the best architectures to print; a Pareto front is printed in full.
     #[arg(long, value_name = "N", default_value = "10")]
     top: usize,
-    /// Seed of the random choices.
-    #[arg(long, default_value = "0")]
-    seed: u64,
+    /// Seed of the random choices; 0 if not given, or the seed of --config.
+    #[arg(long)]
+    seed: Option<u64>,
     #[command(flatten)]
     fused: FuseArgs,
-    /// Output folder for scores and results; RUN_DIR/search or runs/search-TABLE if not given.
+    /// Output folder for scores and results; RUN_DIR/search or runs/search-TABLE if not given. A differentiable search creates it as a run folder,
+    /// runs/search-METHOD-s0 if not given, or continues the same search in it.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -235,7 +237,7 @@ impl Args {
             cost: self.cost.unwrap_or(usual),
             limits,
             latency: self.latency.clone(),
-            seed: self.seed,
+            seed: self.seed.unwrap_or(0),
             top: self.top,
             fuse: self.fused.fuse.clone(),
             fusion: self.fused.fusion,
@@ -251,6 +253,9 @@ impl Args {
         for (key, is_given) in [
             ("RUN_DIR", self.run.is_some()),
             ("--weights", self.weights.is_some()),
+            ("--data", self.data.is_some()),
+            ("--limit", self.scoring.is_limited()),
+            (self.scoring.net.given().unwrap_or("--space"), self.scoring.net.given().is_some()),
             ("--scores", self.scores.is_some()),
             ("--fuse", !self.fused.fuse.is_empty()),
             ("--latency", self.latency.is_some()),
@@ -259,8 +264,9 @@ impl Args {
             ("--cost", self.cost.is_some()),
         ] {
             if is_given {
-                let range = "left out with a differentiable search, which trains a supernet of its own and returns one architecture; --set cost_target=N \
-                             of proxyless-nas and fbnet prefers cheap architectures";
+                let range = "left out with a differentiable search, which trains a supernet of its own and returns one architecture; its config has data \
+                             and network (--set data.source=cifar10, --set supernet.space=darts), and --set cost_target=N of proxyless-nas and \
+                             fbnet prefers cheap architectures";
                 return Err(ConfigError::Range { key, value: "given".into(), range }.into());
             }
         }
@@ -268,10 +274,10 @@ impl Args {
         let method = self.method.name();
         let start = match &self.config {
             Some(path) => RunConfig::read(path)?,
-            None => RunConfig::mini(),
+            None => differentiable_mini(),
         };
         let mut config = differentiable_config(&method, &start, &self.set)?;
-        config.seed = self.seed;
+        config.seed = self.seed.unwrap_or(config.seed);
         let usual = || format!("runs/search-{}-s{}", config.name, config.seed).into();
         let out = self.out.clone().unwrap_or_else(usual);
         Ok(DifferentiableJob { config, truth: self.truth, out })
@@ -323,7 +329,8 @@ fn print_differentiable(result: &DifferentiableResult) -> anyhow::Result<()> {
     table_of(std::slice::from_ref(found))?;
     say!("\n{}", found.text);
     if let Some(ceiling) = result.ceiling {
-        say!("best of the benchmark table: {ceiling:.2} %");
+        let absent = if found.truth.is_none() { "; it does not have the cell that was found" } else { "" };
+        say!("best of the benchmark table: {ceiling:.2} %{absent}");
     }
     say!("scored     with shared weights, on {}", result.scored_on);
     if let Some(test) = &result.tested_on {

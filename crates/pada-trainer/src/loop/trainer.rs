@@ -328,7 +328,9 @@ impl Trainer {
     fn record(&self, running: &RunningEpoch, steps: usize) -> Result<EpochRecord, TrainError> {
         let RunningEpoch { order, totals, seconds, traffic, .. } = running;
         let (epoch, epochs) = (self.epochs.len(), self.settings.train.epochs);
-        let (path_distribution, q) = (self.parts.paths.distribution(), self.parts.data.distribution());
+        let (mixture, q) = (self.parts.rule.mixture(), self.parts.data.distribution());
+        // A differentiable search draws no paths from the sampler.
+        let path_distribution = if mixture.is_some() { vec![] } else { self.parts.paths.distribution() };
         let gv = totals.variance.result();
         let entropies = path_distribution.iter().map(|p| entropy(p)).sum::<f64>();
         Ok(EpochRecord {
@@ -341,14 +343,17 @@ impl Trainer {
             grad_norm: totals.grad_norm / (steps - totals.skipped) as f64,
             gv: gv.map(|v| v.raw),
             gv_scale_free: gv.map(|v| v.scale_free),
-            path_entropy: entropies / path_distribution.len() as f64,
+            path_entropy: entropies / path_distribution.len().max(1) as f64,
             path_distribution,
-            paths: PathAudit::of(totals.paths.iter().map(|path| path.choices()), self.parts.n_ops),
+            paths: match &mixture {
+                Some(_) => PathAudit::default(),
+                None => PathAudit::of(totals.paths.iter().map(|path| path.choices()), self.parts.n_ops),
+            },
             images: ImageAudit::of(order),
             effective_sample_size: q.map(effective_sample_size),
             image_entropy: q.map(entropy),
             test: None,
-            mixture: self.parts.rule.mixture(),
+            mixture,
             seconds: *seconds,
             communication: communication_record(&self.group, *traffic),
         })

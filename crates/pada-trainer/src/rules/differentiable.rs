@@ -1,6 +1,6 @@
 use pada_data::{Augment, DataLoader};
 use pada_exec::{Batch, Executor, Images, LossSpec, Pixels, SgdStep, State, UnusedWeights};
-use pada_graph::{Graph, Lower, Mixtures};
+use pada_graph::{Graph, Lower, Mixtures, Owner, WeightId};
 use pada_report::MixtureRecord;
 use pada_sampler::{SamplerError, SavedState};
 use pada_search::{ArchOptimizer, ArchParameters, CostTerm, Mixture, Relaxation};
@@ -108,7 +108,10 @@ pub enum DartsOrder {
 /// - DIFFERS: the public code of GDAS adds the number 0 for each operation that was not drawn, so that these get the sum of the upstream gradient
 ///   as their gradient. Here it is 0, as in the same code for the space of NASNet.
 /// - DIFFERS: FBNet trains weights and logits in alternating epochs on parts of 80 % and 20 %; here they alternate in each step.
-/// - DIFFERS: DARTS-PT spreads its choices evenly over the epochs from [`DifferentiableMethod::Perturbation::start`] on.
+/// - DIFFERS: DARTS-PT spreads its choices evenly over the epochs from [`DifferentiableMethod::Perturbation::start`] on. In the space of DARTS, the
+///   public code then also chooses the inputs of a node by accuracy; here the probabilities of the chosen operations decide.
+/// - DIFFERS: ProxylessNAS trains logits on validation images as they are, and an edge whose active operation is a skip gets no gradient.
+/// - DIFFERS: SNAS drops mixed edges with probability .3 and clips the gradient of the logits at 10.
 pub struct Differentiable {
     config: DifferentiableConfig,
     space: Box<dyn SearchSpace>,
@@ -231,14 +234,14 @@ impl Differentiable {
     }
 
     /// Returns logits, and everything else that a checkpoint keeps.
-    pub fn found(&self) -> &DifferentiableState {
+    pub fn search_state(&self) -> &DifferentiableState {
         &self.state
     }
 
-    /// The share of the epochs that are finished.
-    fn progress(&self) -> f64 {
+    /// Returns whether logits are trained in this epoch.
+    fn has_started(&self) -> bool {
         let [epoch, epochs] = self.state.epoch;
-        epoch as f64 / epochs.max(1) as f64
+        epoch >= first_epoch(self.config.start, epochs)
     }
 
     /// The temperature of the epoch.
@@ -251,7 +254,7 @@ impl Differentiable {
                 first * (1.0 - share) + last * share
             }
             DifferentiableMethod::FbNet { temperature, decay } => {
-                let start = (self.config.start * epochs as f64).ceil() as usize;
+                let start = first_epoch(self.config.start, epochs);
                 temperature * decay.powi(epoch.saturating_sub(start) as i32)
             }
             _ => 1.0,
@@ -271,6 +274,17 @@ impl Differentiable {
             }
             DifferentiableMethod::Proxyless { .. } => [Relaxation::Sampled, Relaxation::TwoPaths],
         }
+    }
+
+    /// The weights of the operations that a mixture computes.
+    fn computed_weights(&self, net: &dyn Lower, mixture: &Mixture) -> Vec<WeightId> {
+        let layout = net.weights();
+        let is_computed = |owner: &Owner| {
+            let place = self.mixtures.decisions.iter().position(|of| of.decision == owner.position);
+            place.is_some_and(|place| mixture.computed[place].iter().any(|&op| usize::from(op) == owner.op))
+        };
+        let owned = layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(is_computed));
+        owned.map(|(id, _)| id).filter(|id| layout.is_trained(*id)).collect()
     }
 
     /// Draws a mixture, with the operations that were chosen already.
@@ -343,7 +357,7 @@ impl Differentiable {
             // The logits of edges that are still open are trained to the end.
             _ => 1,
         };
-        self.progress() >= self.config.start && self.state.steps.is_multiple_of(every)
+        self.has_started() && self.state.steps.is_multiple_of(every)
     }
 
     /// The cost term's factor on the loss and the gradient of the loss with respect to the probabilities that it adds. 1 and zeros without it.
@@ -406,7 +420,8 @@ impl Differentiable {
         }
         let clipped = ctx.clip(std::slice::from_ref(&passed), ctx.clip_norm)?;
         let passes = vec![passed];
-        ctx.show_gradient(&passes);
+        let used = self.computed_weights(ctx.net, &mixture);
+        (ctx.on_gradient)(&used, ctx.executor);
         // Operations that were not computed do not move, as in ProxylessNAS.
         let unused = match self.config.method {
             DifferentiableMethod::Proxyless { .. } => UnusedWeights::Frozen,
@@ -475,6 +490,8 @@ impl Differentiable {
             flags.collect()
         };
         let path = self.strongest();
+        // The two passes that are subtracted must drop the same paths, so nothing is dropped.
+        let dropping = ctx.drop_path.take();
         ctx.executor.zero_gradient();
         ctx.pass_graph(path.clone(), graph, 1.0, batch)?;
         let gradient = ctx.executor.read(State::Gradient);
@@ -507,6 +524,7 @@ impl Differentiable {
             }
         }
         ctx.executor.write(State::Weights, &start);
+        ctx.drop_path = dropping;
         Ok((loss, (factors, edges)))
     }
 
@@ -545,7 +563,7 @@ impl Differentiable {
     fn due_choices(&self) -> usize {
         let DifferentiableMethod::Perturbation { start, .. } = self.config.method else { return 0 };
         let ([epoch, epochs], mixtures) = (self.state.epoch, self.state.chosen.len());
-        let first = (start * epochs as f64).ceil() as usize;
+        let first = first_epoch(start, epochs);
         match epoch.checked_sub(first) {
             None => 0,
             // At the end of the run everything is chosen.
@@ -608,6 +626,11 @@ impl Differentiable {
     }
 }
 
+/// Returns the first epoch after a share of all epochs.
+fn first_epoch(share: f64, epochs: usize) -> usize {
+    (share * epochs as f64).ceil() as usize
+}
+
 impl TrainRule for Differentiable {
     fn step(&mut self, ctx: &mut StepContext<'_>, batch: &Batch<'_>) -> Result<StepOutcome, TrainError> {
         if matches!(self.config.method, DifferentiableMethod::Perturbation { .. }) {
@@ -635,7 +658,7 @@ impl TrainRule for Differentiable {
         match self.config.method {
             // The schedule is that of the supernet, before operations are chosen.
             DifferentiableMethod::Perturbation { start, .. } => {
-                let epochs = (start * at.epochs as f64).ceil().max(1.0) as usize;
+                let epochs = first_epoch(start, at.epochs).max(1);
                 RunPoint { epoch: at.epoch.min(epochs), epochs, ..at }
             }
             _ => at,
@@ -645,7 +668,7 @@ impl TrainRule for Differentiable {
     fn learning_rate(&self, at: RunPoint) -> Option<f64> {
         match self.config.method {
             DifferentiableMethod::Perturbation { start, lr } => {
-                (at.epoch >= (start * at.epochs as f64).ceil() as usize).then_some(lr)
+                (at.epoch >= first_epoch(start, at.epochs)).then_some(lr)
             }
             _ => None,
         }

@@ -19,7 +19,9 @@ use pada_trainer::rules::{
     DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod, DifferentiableState, FirstUpdate,
     OpCosts, ValidationImages,
 };
-use pada_trainer::{RngStream, StepContext, StepOutcome, TrainError, TrainRule, Trainer, TrainerParts};
+use pada_trainer::{
+    Observer, RngStream, StepContext, StepOutcome, StepProgress, TrainError, TrainRule, Trainer, TrainerParts,
+};
 use recipe::recipe;
 
 use crate::{bright, recipe};
@@ -119,6 +121,45 @@ fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SavedState) {
     (records, executor.read(State::Weights), rule.state())
 }
 
+/// Stops a run after some steps.
+struct StopAfter(usize);
+
+impl Observer for StopAfter {
+    fn on_step(&mut self, _: &StepProgress) {
+        self.0 -= 1;
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Trains until the observer stops, between two steps.
+fn stopped_after(steps: usize, method: (DifferentiableConfig, usize)) -> Trainer {
+    let (mut trainer, mut stop) = (trainer(method), StopAfter(steps));
+    while !trainer.is_done() {
+        match trainer.epoch(&mut stop) {
+            Err(TrainError::Stopped) => return trainer,
+            other => drop(other.unwrap()),
+        }
+    }
+    trainer
+}
+
+#[test]
+fn every_method_resumes_bit_for_bit_within_an_epoch() {
+    for method in methods() {
+        let whole = finished(trainer(method));
+        for steps in [2, 5, 9, 14] {
+            let folder = tempfile::tempdir().unwrap();
+            stopped_after(steps, method).save(folder.path()).unwrap();
+            let mut resumed = trainer(method);
+            resumed.resume(folder.path()).unwrap();
+            assert!(finished(resumed) == whole, "{method:?}, stopped after {steps} steps");
+        }
+    }
+}
+
 #[test]
 fn every_method_resumes_bit_for_bit() {
     for method in methods() {
@@ -142,7 +183,7 @@ fn the_logits_move_and_the_record_names_the_strongest_architecture() {
     for method in methods() {
         let (records, _, state) = finished(trainer(method));
         let state: DifferentiableState = state.read(DifferentiableState::KIND).unwrap();
-        let start = rule(method.0, &net(method.1)).found().parameters.clone();
+        let start = rule(method.0, &net(method.1)).search_state().parameters.clone();
         let moved = |place: usize| (state.parameters.logits()[place] - start.logits()[place]).abs();
         let most = (0..start.logits().len()).map(moved).fold(0.0, f64::max);
         assert!(most > 0.01, "{method:?}: the logits have moved by {most}");
@@ -186,7 +227,49 @@ fn temperatures_follow_their_schedules() {
     near(temperatures(7), [5.0, 5.0 * 0.956, 5.0 * 0.956 * 0.956, 5.0 * 0.956_f64.powi(3)]);
 }
 
-/// The operation of each edge is the one without which the supernet classifies fewest validation images correctly.
+/// The operation of an edge is the one without which the supernet classifies fewest validation images correctly, by a slow reference.
+#[test]
+fn darts_pt_chooses_the_operation_that_costs_most_accuracy() {
+    let method = methods()[3];
+    // Two of four epochs train the supernet. The next step chooses for the first edge, and then trains.
+    let before = 2 * STEPS;
+    let mut trained = stopped_after(before, method);
+    let TrainerParts { executor, net, rule, .. } = trained.parts();
+    let state: DifferentiableState = rule.state().read(DifferentiableState::KIND).unwrap();
+    let (mixtures, layout) = (net.mixtures().unwrap().clone(), net.weights());
+    let graph = net.lower_mixture(&vec![vec![0, 1, 2, 3, 4]; 6]).unwrap().simplified();
+    let ValidationImages { images: mut loader, .. } = validation();
+    let labels: Vec<u32> = loader.source().labels().iter().map(|&label| u32::from(label)).collect();
+    let mut correct = |place: usize, masked: usize| -> usize {
+        let mut factors = vec![0.0; layout.spec(mixtures.factors).numel()];
+        for (decision, probabilities) in state.parameters.probabilities().iter().enumerate() {
+            for (op, &p) in probabilities.iter().enumerate() {
+                let is_masked = (decision, op) == (place, masked);
+                factors[decision * 5 + op] = if is_masked { 0.0 } else { p as f32 };
+            }
+        }
+        executor.write_weight(mixtures.factors, &factors);
+        let mut all = 0;
+        for first in [0_u32, 6] {
+            let picks: Vec<u32> = (first..first + 6).collect();
+            let loaded = loader.load(&picks, &Augment::NONE, &mut RngStream::Images.stream(0)).unwrap();
+            let images = pada_exec::Images { pixels: pada_exec::Pixels::Given(&loaded.pixels), shape: INPUT };
+            let labels = &labels[first as usize..first as usize + 6];
+            all += executor.logits(&graph, &images).unwrap().correct(labels);
+        }
+        all
+    };
+    let table: Vec<Vec<usize>> = (0..6).map(|place| (0..5).map(|op| correct(place, op)).collect()).collect();
+    let mut later = stopped_after(before + 1, method);
+    let later: DifferentiableState = later.parts().rule.state().read(DifferentiableState::KIND).unwrap();
+    let chosen: Vec<(usize, u8)> =
+        later.chosen.iter().enumerate().filter_map(|(place, op)| Some((place, (*op)?))).collect();
+    let [(place, op)] = chosen[..] else { panic!("{chosen:?}") };
+    let least = table[place].iter().min().unwrap();
+    assert_eq!(table[place].iter().position(|count| count == least), Some(usize::from(op)), "{table:?}");
+    assert!(table[place].iter().any(|count| count != least), "all operations are alike: {table:?}");
+}
+
 #[test]
 fn darts_pt_chooses_every_edge_and_trains_with_its_own_rate() {
     let (records, _, state) = finished(trainer(methods()[3]));
@@ -302,16 +385,29 @@ fn gradients_of_factors_equal_finite_differences() {
 #[test]
 fn operations_that_are_not_sampled_do_not_move() {
     let method = methods()[6];
-    let mut trained = trainer(method);
-    let before = trained.parts().executor.read(State::Weights);
-    trained.epoch(&mut ()).unwrap();
-    let TrainerParts { executor, net, .. } = trained.parts();
-    let after = executor.read(State::Weights);
-    let owned = net.weights().iter().filter(|(_, spec)| spec.owner.is_some() && spec.shape.len() > 1);
-    let moved = owned.filter(|(id, _)| before[net.weights().range(*id)] != after[net.weights().range(*id)]);
-    // Four steps with one of five operations on each of six edges in three cells; two of the five have a kernel.
-    let (moved, all) = (moved.count(), 3 * 6 * 2);
-    assert!(moved > 0 && moved < all && STEPS < 5, "{moved} of {all} kernels");
+    let mut kernels = 0;
+    for steps in 1..=STEPS {
+        let [before, after] = [steps - 1, steps].map(|steps| {
+            let mut trained = if steps == 0 { trainer(method) } else { stopped_after(steps, method) };
+            trained.parts().executor.read(State::Weights)
+        });
+        let net = net(1);
+        let owned = net.weights().iter().filter(|(_, spec)| spec.owner.is_some() && spec.shape.len() > 1);
+        let moved =
+            owned.filter(|(id, _)| before[net.weights().range(*id)] != after[net.weights().range(*id)]);
+        // Per edge: the cell and the operation of each kernel that moved in this step.
+        let mut edges = vec![vec![]; 6];
+        for (_, spec) in moved {
+            let owner = spec.owner.as_ref().unwrap();
+            edges[owner.position].push((owner.cell, owner.op));
+            kernels += 1;
+        }
+        for moved in edges {
+            // All cells share the sampled operation.
+            assert!(moved.iter().all(|(_, op)| *op == moved[0].1), "{moved:?}");
+        }
+    }
+    assert!(kernels > 0);
 }
 
 #[test]
@@ -456,7 +552,7 @@ mod golden {
         let images = ValidationImages { images: DataLoader::new(images), augment: Augment::NONE };
         let mut rng = RngStream::RuleStart.stream(0);
         let mut rule = Differentiable::new(config, space, &part, net, Some(images), None, &mut rng).unwrap();
-        let mut state = rule.found().clone();
+        let mut state = rule.search_state().clone();
         state.parameters.set_logits(logits);
         rule.restore(&SavedState::new(DifferentiableState::KIND, &state)).unwrap();
         rule
@@ -517,7 +613,7 @@ mod golden {
                 near(&format!("{what}, validation"), &[validation], &of("validation_loss"), 1e-5);
                 near(&format!("{what}, loss"), &[outcome.paths[0].loss], &of("training_loss"), 1e-5);
                 near(&format!("{what}, gradient"), &[outcome.grad_norm], &of("gradient_norm"), 1e-5);
-                let alpha = rule.found().parameters.logits();
+                let alpha = rule.search_state().parameters.logits();
                 // The smallest mistake moves α by 7e-6 of its largest value.
                 near(&format!("{what}, alpha"), alpha, &of("alpha"), 1e-6);
             }
@@ -559,7 +655,7 @@ mod golden {
                 set,
                 &logits,
             );
-            let parameters = &rule.found().parameters;
+            let parameters = &rule.search_state().parameters;
             let mixture = parameters.mix(Relaxation::Softmax, &mut RngStream::Rule.stream(0));
             let (mut engine, mixtures) = (engine(net, &case["formula"]), net.mixtures().unwrap());
             let layout = net.weights();

@@ -117,6 +117,18 @@ impl UpdateConfig {
         })
     }
 
+    /// Returns whether a differentiable search does something in an epoch that depends on the number of all epochs.
+    pub(super) fn depends_on_epochs(&self) -> bool {
+        let Some(search) = self.differentiable() else { return false };
+        let by_method = matches!(self, Self::Gdas(_) | Self::Snas(_) | Self::DartsPt(_));
+        by_method || search.rule.start > 0.0
+    }
+
+    /// Returns whether the operations of the supernet see a part of the channels.
+    pub(crate) fn has_partial_channels(&self) -> bool {
+        self.differentiable().is_some_and(|search| search.mixtures.channel_parts > 1)
+    }
+
     /// Returns the name of the rule in configs.
     pub(crate) fn rule(&self) -> &'static str {
         match self {
@@ -148,8 +160,14 @@ impl UpdateConfig {
         let decay = keys.arch_weight_decay;
         check("update.arch_weight_decay", decay, decay >= 0.0 && decay.is_finite(), "at least 0")?;
         check("update.start", keys.start, share(keys.start), "at least 0 and below 1")?;
-        for temperature in keys.temperature.iter().flatten().chain(&keys.first_temperature) {
+        for temperature in keys.temperature.iter().flatten() {
             check("update.temperature", temperature, positive(*temperature), "positive")?;
+        }
+        if let Some(temperature) = keys.first_temperature {
+            check("update.first_temperature", temperature, positive(temperature), "positive")?;
+        }
+        if let Some(exponent) = keys.cost_exponent {
+            check("update.cost_exponent", exponent, exponent.is_finite(), "finite")?;
         }
         if let Some(decay) = keys.temperature_decay {
             check("update.temperature_decay", decay, decay > 0.0 && decay <= 1.0, "above 0 and at most 1")?;
@@ -177,8 +195,8 @@ impl UpdateConfig {
         check("update.rule", rule, single, range)?;
         if let Some(parts) = keys.channel_parts {
             let channels = run.supernet.channels.unwrap_or(0);
-            let range = "a divisor of supernet.channels, in the spaces nb201 and darts";
-            check("update.channel_parts", parts, channels > 0 && channels.is_multiple_of(parts), range)?;
+            let range = "at least 2 and a divisor of supernet.channels; with one part, PC-DARTS is DARTS without edge weights: update.rule = \"darts\"";
+            check("update.channel_parts", parts, parts > 1 && channels.is_multiple_of(parts), range)?;
         }
         let range = "left out if update.rule is a differentiable search, which trains a mixture of all operations and draws no paths";
         check("split", "given", run.split.is_none(), range)?;
@@ -186,8 +204,8 @@ impl UpdateConfig {
         check("paths.rule", run.paths.rule(), run.paths == PathsConfig::Uniform, range)?;
         let range = "\"uniform\" if update.rule is a differentiable search";
         check("images.rule", "importance", run.images == ImagesConfig::Uniform, range)?;
-        let range = "\"half\" or \"nas-bench-201\" if update.rule is a differentiable search other than snas: the other half has the validation images \
-                     on which architecture parameters are trained";
+        let range = "\"half\" or \"nas-bench-201\" if update.rule is a differentiable search other than snas: architecture parameters are trained on the \
+                     validation images, which are the other half of the training images";
         let has_half = run.data.train != TrainPart::All || matches!(self, Self::Snas(_));
         check("data.train", "all", has_half, range)
     }

@@ -78,6 +78,10 @@ fn of_supernet(config: &RunConfig) -> Option<&'static str> {
             matches!(config.update, UpdateConfig::Close(_)),
             "update.rule = \"close\" changes its blocks at shares of all epochs",
         ),
+        (
+            config.update.depends_on_epochs(),
+            "update.rule trains architecture parameters from a share of all epochs on, or with a temperature that falls until the last epoch",
+        ),
     ]
     .into_iter()
     .find_map(|(depends, reason)| depends.then_some(reason))

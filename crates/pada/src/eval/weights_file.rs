@@ -115,6 +115,12 @@ pub fn run_weights(folder: &Path) -> Result<(PathBuf, SupernetConfig), PadaError
                 "the run chooses weights for each architecture: `pada search {shown}` scores with them, and ranking.csv has the scores of the run"
             )
         }
+        Config::Run(run) if run.update.has_partial_channels() => {
+            format!(
+                "the operations of PC-DARTS see a part of the channels, so its weights belong to no network of the space; `pada search {shown}` scores with \
+                 them"
+            )
+        }
         Config::Run(run) => match Checkpoint::files(folder)?.pop() {
             Some(newest) => return Ok((newest, run.supernet)),
             None => format!("it has no checkpoint; train first: pada --resume {shown}"),

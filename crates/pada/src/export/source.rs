@@ -93,12 +93,25 @@ impl Source {
             }
             _ => arch.to_string(),
         };
-        let weights = trained.with_weights(|weights| {
+        if let Config::Run(run) = &config
+            && run.update.has_partial_channels()
+        {
+            let (key, value) = ("--weights", path.display().to_string());
+            let range = "a run with another rule than pc-darts, whose operations see a part of the channels; train the architecture with pada retrain";
+            return Err(ConfigError::Range { key, value, range }.into());
+        }
+        let mut weights = trained.with_weights(|weights| {
             (weights.place)(&arch, weights.executor)?;
             let values = weights.executor.read(State::Weights);
             weights.executor.deferred_error()?;
             Ok::<_, TrainError>(values)
         })?;
+        if matches!(&config, Config::Run(run) if run.update.differentiable().is_some()) {
+            // The factors of mixtures come last, and no path reads them.
+            let net =
+                build::supernet(config.network(), image_shape(&inputs.images), inputs.images.classes())?;
+            weights.truncate(net.weights().numel());
+        }
         let cost = inputs.scoring.network.cost(&arch)?;
         let (images, name) = (inputs.images, name(folder.path()));
         let (supernet, alone, compute) =

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use pada_report::{EpochRecord, MixtureRecord};
@@ -86,6 +86,15 @@ pub fn differentiable_config(
             all.push("data.train=half".to_owned());
         }
     }
+    // The result needs no ranking, and the lists of one space are not those of another.
+    let space = settings.iter().find_map(|setting| setting.strip_prefix("supernet.space="));
+    if space.is_some_and(|space| space.trim_matches('"') != start.supernet.space.name()) {
+        let ranking = ["rank.truth=none", "rank.compare=[]", "rank.archs=random:1"];
+        let key = |setting: &&str| setting.split('=').next().unwrap_or_default().to_owned();
+        all.extend(
+            ranking.iter().filter(|setting| !given(&key(setting))).map(|setting| (*setting).to_owned()),
+        );
+    }
     all.extend(settings);
     let mut config = start.with_all(&all)?;
     if start.update.rule() != method {
@@ -93,6 +102,43 @@ pub fn differentiable_config(
         config.split = None;
     }
     Ok(config)
+}
+
+/// Returns the config of a differentiable search without other settings: DARTS on the embedded mini images, as `configs/mini/darts.toml`.
+///
+/// # Panics
+/// This function never panics, because a test compares the config with its file.
+pub fn differentiable_mini() -> RunConfig {
+    const SETTINGS: [&str; 10] = [
+        "name=darts",
+        "data.train=half",
+        "train.lr=0.025",
+        "train.min_lr=0.001",
+        "train.optimizer=nesterov",
+        "train.weight_decay=5e-4",
+        "paths.rule=uniform",
+        "images.rule=uniform",
+        "update.rule=darts",
+        "update.first_update=weights",
+    ];
+    RunConfig::mini_with(&SETTINGS).expect("a test resolves these settings")
+}
+
+/// Creates the run folder, or opens that of the same search.
+fn open_folder(out: &Path, config: &Config) -> Result<RunFolder, PadaError> {
+    let error = match RunFolder::create_or_open(out, config) {
+        Err(PadaError::FolderExists { path }) => path,
+        other => return other,
+    };
+    let (Ok((_, Config::Run(found))), Config::Run(wanted)) = (RunFolder::open_to_read(&error), config) else {
+        return Err(PadaError::FolderExists { path: error });
+    };
+    let (found, wanted) = (found.settings(), wanted.settings());
+    let differs = |(key, value): &&(String, String)| !found.contains(&(key.clone(), value.clone()));
+    let keys: Vec<&str> = wanted.iter().filter(differs).map(|(key, _)| key.as_str()).collect();
+    let value = format!("{}, the folder of a search with another {}", error.display(), keys.join(", "));
+    let range = "a new folder, or the folder of the same search; give another --out";
+    Err(ConfigError::Range { key: "--out", value, range }.into())
 }
 
 /// Searches by training a supernet whose decisions are mixtures of operations.
@@ -117,8 +163,10 @@ pub fn search_differentiable(
     }
     let table = LookUp::of_run(*truth, &Config::Run(config.clone()), &session.data_dir)?;
     let config = Config::Run(config.clone());
-    let folder = RunFolder::create_or_open(out, &config)?;
-    Run::prepare(config.clone(), session)?.execute_without_ranking(&folder, observer)?;
+    // A search that cannot start leaves no folder.
+    let run = Run::prepare(config.clone(), session)?;
+    let folder = open_folder(out, &config)?;
+    run.execute_without_ranking(&folder, observer)?;
     let mut run = TrainedRun::of(folder, config, session, &Custom::default())?;
     let record = run.record()?;
     let mixture = |epoch: &EpochRecord| epoch.mixture.clone();

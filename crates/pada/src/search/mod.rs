@@ -40,7 +40,7 @@ use crate::run::trained_run::TrainedRun;
 use crate::search::costs::Costs;
 pub use crate::search::differentiable::{
     DIFFERENTIABLE_METHODS, DifferentiableJob, DifferentiableResult, differentiable_config,
-    search_differentiable,
+    differentiable_mini, search_differentiable,
 };
 use crate::search::look_up::LookUp;
 use crate::search::score_cache::{ScoreCache, Subject};

@@ -42,6 +42,13 @@ fn every_config_of_the_repository_is_valid_and_its_head_says_how_to_run_it() {
     assert!(found >= 12);
 }
 
+/// The config of `pada search --method darts` without `--config`.
+#[test]
+fn the_default_of_differentiable_searches_is_its_file() {
+    let file = RunConfig::read(&configs().join("mini/darts.toml")).unwrap();
+    assert_eq!(pada::differentiable_mini(), file);
+}
+
 #[test]
 fn a_config_survives_its_file() {
     let config = RunConfig::read(&configs().join("nb201/short.toml")).unwrap();
@@ -646,6 +653,7 @@ fn refusals_name_the_reason_of_the_method() {
     let uniform = ["paths.rule=uniform", "images.rule=uniform", "data.train=half"];
     let pc_darts = [&["update.rule=pc-darts"], &uniform[..]].concat();
     let fbnet = [&["update.rule=fbnet"], &uniform[..]].concat();
+    let one = [&["update.channel_parts=1"], &pc_darts[..]].concat();
     let odd = [&["update.channel_parts=3"], &pc_darts[..]].concat();
     let importance = ["update.rule=darts", "data.train=half", "images.rule=uniform"];
     let all_images = ["update.rule=darts", "paths.rule=uniform", "images.rule=uniform"];
@@ -653,6 +661,7 @@ fn refusals_name_the_reason_of_the_method() {
         ("macro", &pc_darts, "a layer has one input"),
         ("darts", &fbnet, "the inputs that its node keeps"),
         ("nb201", &odd, "a divisor of supernet.channels"),
+        ("nb201", &one, "DARTS without edge weights"),
         ("nb201", &importance.to_vec(), "draws no paths"),
         ("nb201", &all_images.to_vec(), "validation images"),
     ] {

@@ -577,14 +577,14 @@ pub(super) const UPDATE: Section = section(
             "order",
             OneOf(&["first", "second"]),
             Is("\"first\""),
-            "Order of the approximation. `second` takes the gradient after a virtual step of the weights, with three more passes.",
+            "Order of the approximation. `second` takes the gradient after a virtual step of the weights: four passes for the architecture parameters in place of one.",
         ),
         key_of(
             &["pc-darts"],
             "channel_parts",
             Positive,
             Is("4"),
-            "Operations see this part of the channels, and every edge has a weight.",
+            "K: operations see the first of K equal parts of the channels, and every edge has a weight.",
         ),
         key_of(
             &["gdas", "snas"],
