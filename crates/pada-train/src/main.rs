@@ -60,7 +60,7 @@ enum Command {
     /// Search a trained supernet for the best architectures, under limits.
     ///
     /// Example: pada search runs/mini-s0-001 --method evolution --max-macs 1.5M
-    Search(search::Args),
+    Search(Box<search::Args>),
     /// Write an HTML page about one or several runs, finished or running: results, curves, images, cost.
     ///
     /// Example: pada report runs/mini-s0-001

@@ -171,6 +171,12 @@ impl DifferentiableState {
     pub const KIND: &str = "differentiable";
 }
 
+/// The gradient of a loss with respect to the factors of all mixtures, and to the weights of all edges.
+struct FactorGradient {
+    factors: Vec<Vec<f64>>,
+    edges: Vec<f64>,
+}
+
 /// A batch of validation images.
 struct ValidationBatch {
     pixels: Vec<f32>,
@@ -323,7 +329,7 @@ impl Differentiable {
     }
 
     /// Reads the gradient with respect to factors and edge weights.
-    fn factor_gradient(&self, executor: &dyn Executor) -> (Vec<Vec<f64>>, Vec<f64>) {
+    fn factor_gradient(&self, executor: &dyn Executor) -> FactorGradient {
         let (layout, all) = (executor.layout(), executor.gradient(self.mixtures.factors));
         let of = |(place, decision): (usize, usize)| {
             let ops = self.state.parameters.ops()[place].iter();
@@ -335,7 +341,7 @@ impl Differentiable {
             let all = executor.gradient(id);
             decisions().map(|decision| f64::from(all[decision])).collect()
         });
-        (factors, edges.unwrap_or_default())
+        FactorGradient { factors, edges: edges.unwrap_or_default() }
     }
 
     /// Lowers a mixture, or takes the graph of the last one if it computes the same operations.
@@ -372,7 +378,7 @@ impl Differentiable {
     fn descend(
         &mut self,
         mixture: &Mixture,
-        (mut factors, edges): (Vec<Vec<f64>>, Vec<f64>),
+        FactorGradient { mut factors, edges }: FactorGradient,
         loss: f64,
     ) -> Result<(), TrainError> {
         let (scale, slopes) = self.cost(mixture, loss);
@@ -482,7 +488,7 @@ impl Differentiable {
         graph: &Graph,
         batch: &Batch<'_>,
         validation: &Batch<'_>,
-    ) -> Result<(f64, (Vec<Vec<f64>>, Vec<f64>)), TrainError> {
+    ) -> Result<(f64, FactorGradient), TrainError> {
         let (start, momentum) = (ctx.executor.read(State::Weights), ctx.executor.read(State::Momentum));
         let layout = ctx.net.weights();
         let is_trained: Vec<bool> = {
@@ -503,7 +509,7 @@ impl Differentiable {
         let virtual_weights: Vec<f32> = (0..start.len()).map(moved).collect();
         ctx.executor.write(State::Weights, &virtual_weights);
         let loss = self.validate(ctx, graph, validation)?;
-        let (mut factors, mut edges) = self.factor_gradient(ctx.executor);
+        let FactorGradient { mut factors, mut edges } = self.factor_gradient(ctx.executor);
         let direction = ctx.executor.read(State::Gradient);
         let squares = direction.iter().zip(&is_trained).filter(|(_, trained)| **trained);
         let norm = squares.map(|(v, _)| f64::from(*v).powi(2)).sum::<f64>().sqrt();
@@ -516,16 +522,16 @@ impl Differentiable {
                 ctx.executor.write(State::Weights, &weights);
                 ctx.executor.zero_gradient();
                 ctx.pass_graph(path.clone(), graph, 1.0, batch)?;
-                let (of_factors, of_edges) = self.factor_gradient(ctx.executor);
+                let other = self.factor_gradient(ctx.executor);
                 let share = -f64::from(lr) * sign / (2.0 * epsilon);
-                let own = factors.iter_mut().flatten().zip(of_factors.into_iter().flatten());
+                let own = factors.iter_mut().flatten().zip(other.factors.into_iter().flatten());
                 own.for_each(|(slope, other)| *slope += share * other);
-                edges.iter_mut().zip(of_edges).for_each(|(slope, other)| *slope += share * other);
+                edges.iter_mut().zip(other.edges).for_each(|(slope, other)| *slope += share * other);
             }
         }
         ctx.executor.write(State::Weights, &start);
         ctx.drop_path = dropping;
-        Ok((loss, (factors, edges)))
+        Ok((loss, FactorGradient { factors, edges }))
     }
 
     /// Draws a batch of different validation images. `None` if the method has none.

@@ -23,20 +23,20 @@ pub enum UpdateConfig {
     /// Alignment of each path with the best path so far: Magic-AT, together with `paths.rule = "one-change"`.
     MagicAt(MagicAtConfig),
     /// Differentiable search: DARTS.
-    Darts(DifferentiableKeys),
+    Darts(Box<DifferentiableKeys>),
     /// Differentiable search on a part of the channels: PC-DARTS.
-    PcDarts(DifferentiableKeys),
+    PcDarts(Box<DifferentiableKeys>),
     /// DARTS, whose operations are chosen by the accuracy without them: DARTS-PT.
-    DartsPt(DifferentiableKeys),
+    DartsPt(Box<DifferentiableKeys>),
     /// Differentiable search with hard draws: GDAS.
-    Gdas(DifferentiableKeys),
+    Gdas(Box<DifferentiableKeys>),
     /// Differentiable search with soft draws and one loss: SNAS.
-    Snas(DifferentiableKeys),
+    Snas(Box<DifferentiableKeys>),
     /// Differentiable search with binary gates: ProxylessNAS.
-    ProxylessNas(DifferentiableKeys),
+    ProxylessNas(Box<DifferentiableKeys>),
     /// Differentiable search with soft draws and a loss of costs: FBNet.
     #[serde(rename = "fbnet")]
-    FbNet(DifferentiableKeys),
+    FbNet(Box<DifferentiableKeys>),
 }
 
 impl UpdateConfig {
