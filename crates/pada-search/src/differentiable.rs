@@ -6,7 +6,7 @@ use crate::policy::{normal, softmax};
 /// The architecture parameters of a differentiable search, as in DARTS: a logit α for every operation of every decision that is a mixture,
 /// and with partial channels (PC-DARTS) a logit β for every edge.
 ///
-/// A network multiplies the output of operation k at decision d by a factor p[d][k] and sums over k. [`ArchParameters::mix`] turns the logits
+/// A network multiplies the output of operation k at decision d by a factor `p[d][k]` and sums over k. [`ArchParameters::mix`] turns the logits
 /// into these factors, [`ArchParameters::gradient`] turns the gradient of the loss with respect to the factors into that with respect to the
 /// logits, and [`ArchParameters::descend`] takes a step of Adam. Nothing here needs a network, so a rule can be tested by numbers alone.
 ///
