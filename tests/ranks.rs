@@ -140,6 +140,8 @@ mod launched {
         assert_eq!(said.code, 0, "{}", said.stderr);
         let line = "processes  2; process 0 sent";
         assert!(said.stdout.contains(line), "{}", said.stdout);
+        // The run is no longer finished: it shall rank again.
+        std::fs::remove_file(run.join("ranking.csv")).unwrap();
         let resume = ["--resume".to_owned(), run.display().to_string()];
         call(&resume).fails(
             2,

@@ -190,6 +190,7 @@ fn layout(channels: usize) -> WeightLayout {
     push("pointwise", vec![channels, channels, 1, 1]);
     push("square", vec![channels, channels, 3, 3]);
     push("bias", vec![channels]);
+    push("factors", vec![2]);
     push("weight", vec![CLASSES, 2 * channels]);
     push("head", vec![CLASSES]);
     layout
@@ -216,7 +217,10 @@ fn graph(layout: &WeightLayout, channels: usize) -> Result<Graph, GraphError> {
     let pooled = g.global_avg_pool(square);
     let square = g.gate(square, pooled)?;
     let pools = [g.avg_pool(x, pool)?, g.max_pool(z, pool)?];
-    let sum = g.add(&[pools[0], pools[1], y, square])?;
+    let mixed = g.scale(y, of("factors"), 1);
+    // The channels move by one place, which takes two copies.
+    let mixed = g.select_channels(mixed, (1..channels).chain([0]).collect());
+    let sum = g.add(&[pools[0], pools[1], mixed, square])?;
     let both = g.concat(&[sum, z])?;
     let last = g.norm(both, norm(None))?;
     let last = g.relu6(last);

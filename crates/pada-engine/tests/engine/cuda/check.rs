@@ -50,8 +50,8 @@ fn a_device_that_computes_as_the_cpu_does_passes() {
     }
 }
 
-/// Kernels of alignments, drop path and running statistics, which the networks of the check do not have.
-const UNUSED: &[&str] = &["running", "difference", "add_up", "multiple"];
+/// Kernels of alignments and running statistics, which the networks of the check do not have.
+const UNUSED: &[&str] = &["running", "difference", "add_up"];
 
 /// Returns the result of the check for a device without a kernel.
 fn without(kernel: &'static str, precision: Precision) -> Option<Result<(), CudaError>> {
