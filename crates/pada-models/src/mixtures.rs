@@ -4,7 +4,7 @@ use pada_graph::{
     GraphBuilder, GraphError, Init, MixedDecision, Mixtures, NodeId, Pool, Shape, WeightLayout, WeightSpec,
 };
 
-/// How a supernet mixes the operations of a decision.
+/// Settings of a supernet that mixes the operations of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MixtureSettings {
     /// K: operations see the first C / K channels of an edge, and the others pass by. 1 stands for all channels. With a larger K every edge has
@@ -81,17 +81,6 @@ impl Mixed {
         settings.map_or(channels, |settings| (channels / settings.channel_parts).max(1))
     }
 
-    /// Adds an edge whose operations are not mixed. With partial channels, the others pass by.
-    pub(crate) fn single(
-        &self,
-        g: &mut GraphBuilder<'_>,
-        x: NodeId,
-        stride: usize,
-        op: impl FnOnce(&mut GraphBuilder<'_>, NodeId) -> Result<NodeId, GraphError>,
-    ) -> Result<NodeId, GraphError> {
-        self.around(g, x, stride, op)
-    }
-
     /// Adds an edge whose operations are mixed: the sum of factor times output, times the weight of the edge.
     pub(crate) fn edge(
         &self,
@@ -119,8 +108,9 @@ impl Mixed {
         })
     }
 
-    /// Applies an operation to the first channels, concatenates the others, and shuffles all.
-    fn around(
+    /// Applies an operation to the first channels, concatenates the others, and shuffles all. With all channels in one part, the operation sees
+    /// them as they are.
+    pub(crate) fn around(
         &self,
         g: &mut GraphBuilder<'_>,
         x: NodeId,

@@ -210,7 +210,7 @@ impl Nb201Net {
         match (ops, &self.mixed) {
             (EdgeOps::Single(ops), None) => Self::operation(g, x, ops[e], convs),
             (EdgeOps::Single(ops), Some(mixed)) => {
-                mixed.single(g, x, 1, |g, x| Self::operation(g, x, ops[e], convs))
+                mixed.around(g, x, 1, |g, x| Self::operation(g, x, ops[e], convs))
             }
             (EdgeOps::Mixed(_), None) => Err(GraphError::NoMixture),
             (EdgeOps::Mixed(computed), Some(mixed)) => {

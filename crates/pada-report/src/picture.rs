@@ -169,7 +169,7 @@ pub fn svg_of(pictures: &[ArchPicture]) -> String {
     .into_string()
 }
 
-/// Whether the heading of a part is in the picture. A page has it in its caption.
+/// The place of the heading of a part: in the picture, or in the caption of a page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Heading {
     Drawn,

@@ -11,12 +11,12 @@ mod run;
 mod search;
 
 pub use config::{
-    ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, DifferentiableKeys, ExecutorName,
-    FewShotConfig, FusePart, GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule,
-    LastSplit, NormalizeDigits, PathsConfig, RankArchs, RankBudget, RankConfig, RankSplit, Recalibration,
-    RetrainConfig, RetrainNetwork, RetrainSettings, RunConfig, SkeletonName, SpaceName, SplitConfig,
-    SplitSchedule, StandAloneConfig, SupernetConfig, TestConfig, TrainPart, TruthName, UpdateConfig,
-    WidthsName, config_tables, in_home, retrain_config_tables, search_space,
+    ComputeConfig, Config, ConfigError, ConfigPlace, DIFFERENTIABLE_METHODS, DataConfig, DifferentiableKeys,
+    ExecutorName, FewShotConfig, FusePart, GradientMatchingConfig, ImageImportanceConfig, ImagesConfig,
+    LastSchedule, LastSplit, NormalizeDigits, PathsConfig, RankArchs, RankBudget, RankConfig, RankSplit,
+    Recalibration, RetrainConfig, RetrainNetwork, RetrainSettings, RunConfig, SkeletonName, SpaceName,
+    SplitConfig, SplitSchedule, StandAloneConfig, SupernetConfig, TestConfig, TrainPart, TruthName,
+    UpdateConfig, WidthsName, config_tables, in_home, retrain_config_tables, search_space,
 };
 pub use error::{ErrorKind, PadaError, with_causes};
 pub use eval::arch_files::{
@@ -62,7 +62,7 @@ pub use run::session::Session;
 pub use run::trained_run::{SubSupernet, TrainedRun};
 pub use search::score_cache::read_search_scores;
 pub use search::{
-    DIFFERENTIABLE_METHODS, DifferentiableJob, DifferentiableResult, FoundArch, SearchCost, SearchJob,
-    SearchLimits, SearchMethod, SearchResult, TableScores, TableSearch, differentiable_config,
-    differentiable_mini, search_differentiable, search_method, search_run, search_table, search_weights,
+    DifferentiableJob, DifferentiableResult, FoundArch, SearchCost, SearchJob, SearchLimits, SearchMethod,
+    SearchResult, TableScores, TableSearch, differentiable_config, differentiable_mini,
+    search_differentiable, search_method, search_run, search_table, search_weights,
 };

@@ -183,10 +183,7 @@ impl DartsNet {
         mixed: &Mixed,
         computed: &[Vec<u8>],
     ) -> Result<Vec<NodeId>, GraphError> {
-        let mut nodes = Vec::with_capacity(2 + NODES);
-        for (x, steps) in last.into_iter().zip(&cell.before) {
-            nodes.push(apply(g, x, steps)?);
-        }
+        let mut nodes = cell_inputs(g, last, &cell.before)?;
         for to in 2..2 + NODES {
             let mut terms = Vec::with_capacity(to);
             for (from, &x) in nodes.iter().enumerate() {
@@ -243,10 +240,11 @@ impl Lower for DartsNet {
                 (edge.from, &cell.edges[edge.decision - first][edge.op as usize])
             };
             let edges: Vec<_> = Darts::edges(arch, cell.kind)?.iter().map(edge).collect();
-            let nodes = match &self.mixed {
-                None => cell_nodes(&mut g, last, &cell.before, &edges, None)?,
-                Some(mixed) => mixed_path(&mut g, last, cell, mixed, &edges)?,
-            };
+            let nodes =
+                cell_nodes(&mut g, last, &cell.before, &edges, |g, [_, from], x, steps| match &self.mixed {
+                    None => apply(g, x, steps),
+                    Some(mixed) => mixed.around(g, x, stride(cell.kind, from), |g, x| apply(g, x, steps)),
+                })?;
             last = [last[1], g.concat(&nodes[2..])?];
         }
         g.classified(last[1], self.classifier)
@@ -284,50 +282,29 @@ impl Lower for DartsNet {
     }
 }
 
-/// Adds the nodes of a cell: its two preprocessed inputs, then the sum of two edges each. An edge is a source node and an operation. With
-/// drop-path, every edge that is not a plain skip has a slot, counted from `first_slot`.
+/// Adds the two preprocessed inputs of a cell.
+fn cell_inputs(
+    g: &mut GraphBuilder<'_>,
+    last: [NodeId; 2],
+    before: &[Steps; 2],
+) -> Result<Vec<NodeId>, GraphError> {
+    last.into_iter().zip(before).map(|(x, steps)| apply(g, x, steps)).collect()
+}
+
+/// Adds the nodes of a cell: its two preprocessed inputs, then the sum of two edges each. An edge is a source node and an operation. `value` adds
+/// the value of an edge, given its index, its source node, and the value and the operation.
 fn cell_nodes(
     g: &mut GraphBuilder<'_>,
     last: [NodeId; 2],
     before: &[Steps; 2],
     edges: &[(usize, &Steps)],
-    first_slot: Option<usize>,
+    value: impl Fn(&mut GraphBuilder<'_>, [usize; 2], NodeId, &Steps) -> Result<NodeId, GraphError>,
 ) -> Result<Vec<NodeId>, GraphError> {
-    let mut nodes = Vec::with_capacity(2 + edges.len() / 2);
-    for (x, steps) in last.into_iter().zip(before) {
-        nodes.push(apply(g, x, steps)?);
-    }
+    let mut nodes = cell_inputs(g, last, before)?;
     for (node, pair) in edges.chunks_exact(2).enumerate() {
         let mut terms = Vec::with_capacity(2);
         for (i, &(from, steps)) in pair.iter().enumerate() {
-            let value = apply(g, nodes[from], steps)?;
-            terms.push(match first_slot {
-                Some(first) if !steps.is_empty() => g.drop_path(value, first + 2 * node + i),
-                _ => value,
-            });
-        }
-        nodes.push(g.add(&terms)?);
-    }
-    Ok(nodes)
-}
-
-/// Adds the nodes of a cell of one architecture in a network with mixtures, whose operations may see a part of the channels.
-fn mixed_path(
-    g: &mut GraphBuilder<'_>,
-    last: [NodeId; 2],
-    cell: &Cell,
-    mixed: &Mixed,
-    edges: &[(usize, &Steps)],
-) -> Result<Vec<NodeId>, GraphError> {
-    let mut nodes = Vec::with_capacity(2 + NODES);
-    for (x, steps) in last.into_iter().zip(&cell.before) {
-        nodes.push(apply(g, x, steps)?);
-    }
-    for pair in edges.chunks_exact(2) {
-        let mut terms = Vec::with_capacity(2);
-        for &(from, steps) in pair {
-            let stride = stride(cell.kind, from);
-            terms.push(mixed.single(g, nodes[from], stride, |g, x| apply(g, x, steps))?);
+            terms.push(value(g, [2 * node + i, from], nodes[from], steps)?);
         }
         nodes.push(g.add(&terms)?);
     }

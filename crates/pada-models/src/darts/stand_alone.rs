@@ -4,7 +4,7 @@ use super::auxiliary::AuxiliaryHead;
 use super::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
 use super::{Channels, DartsSize, EPS, Stem, cell_nodes, stride};
 use crate::nb201::Norms;
-use crate::steps::{Modules, Steps};
+use crate::steps::{Modules, Steps, apply};
 use pada_graph::{Graph, GraphBuilder, GraphError, Lower, Shape, WeightId, WeightLayout};
 
 /// The stand-alone network of one genotype: the evaluation network of DARTS, with weights named as in `quark0/darts`.
@@ -129,9 +129,16 @@ impl DartsModel {
         let mut slots = 0;
         for (layer, cell) in self.cells.iter().enumerate() {
             let edges: Vec<_> = cell.edges.iter().map(|(from, steps)| (*from, steps)).collect();
-            let first_slot = (drop_path == DropPath::Edges).then_some(slots);
+            let first_slot = slots;
             slots += edges.len();
-            let nodes = cell_nodes(&mut g, last, &cell.before, &edges, first_slot)?;
+            // Every edge that is not a plain skip has a slot of drop-path.
+            let nodes = cell_nodes(&mut g, last, &cell.before, &edges, |g, [edge, _], x, steps| {
+                let value = apply(g, x, steps)?;
+                Ok(match drop_path {
+                    DropPath::Edges if !steps.is_empty() => g.drop_path(value, first_slot + edge),
+                    _ => value,
+                })
+            })?;
             let joined: Vec<_> = cell.concat.iter().map(|&node| nodes[node]).collect();
             last = [last[1], g.concat(&joined)?];
             if let Some(head) = head.filter(|_| layer == auxiliary_cell(self.size.layers)) {

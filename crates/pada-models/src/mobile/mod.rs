@@ -9,8 +9,9 @@ use pada_space::MbConv;
 pub use proxyless::ProxylessNet;
 pub use stand_alone::MobileModel;
 
+use crate::mixtures::Mixed;
 use crate::steps::{Modules, Step, Steps, apply};
-use pada_graph::{GraphBuilder, GraphError, NodeId, Owner};
+use pada_graph::{GraphBuilder, GraphError, NodeId, Owner, WeightLayout};
 
 /// The modules of a layer, with an optional residual connection.
 #[derive(Clone, Debug)]
@@ -84,4 +85,27 @@ fn conv_norm_act(
 ) -> Steps {
     let conv = m.conv(&format!("{name}.0"), channels, kernel, stride, None);
     vec![Step::Conv(conv), Step::Norm(m.norm(&format!("{name}.1"), channels[1], None)), act]
+}
+
+/// Adds layers whose operations are mixed. An operation without a block is a skip.
+///
+/// # Errors
+/// Returns [`GraphError::NoMixture`] if the network has no mixtures, or if there is not one list of operations for every layer.
+fn mixed_layers(
+    g: &mut GraphBuilder<'_>,
+    mut x: NodeId,
+    mixed: Option<&Mixed>,
+    layers: &[Vec<Residual>],
+    computed: &[Vec<u8>],
+    layout: &WeightLayout,
+) -> Result<NodeId, GraphError> {
+    let mixed = mixed.filter(|_| computed.len() == layers.len()).ok_or(GraphError::NoMixture)?;
+    for (decision, (blocks, ops)) in layers.iter().zip(computed).enumerate() {
+        let op = |g: &mut GraphBuilder<'_>, x, op: u8| match blocks.get(usize::from(op)) {
+            Some(block) => block.apply(g, x),
+            None => Ok(x),
+        };
+        x = mixed.layer(g, x, decision, ops, layout, op)?;
+    }
+    Ok(x)
 }

@@ -1,6 +1,6 @@
 use pada_space::{Arch, MbConv, NasBenchMacro, SearchSpace};
 
-use super::{Residual, Shortcut, conv_norm_act};
+use super::{Residual, Shortcut, conv_norm_act, mixed_layers};
 use crate::mixtures::Mixed;
 use crate::nb201::Norms;
 use crate::steps::{Modules, Step, Steps, apply};
@@ -108,15 +108,10 @@ impl Lower for MacroNet {
     }
 
     fn lower_mixture(&self, computed: &[Vec<u8>]) -> Result<Graph, GraphError> {
-        let mixed = self.mixed.as_ref().filter(|_| computed.len() == self.layers.len());
-        let mixed = mixed.ok_or(GraphError::NoMixture)?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.input);
-        let mut x = apply(&mut g, x, &self.stem)?;
-        for (decision, (blocks, ops)) in self.layers.iter().zip(computed).enumerate() {
-            let op = |g: &mut GraphBuilder<'_>, x, op: u8| blocks[usize::from(op)].apply(g, x);
-            x = mixed.layer(&mut g, x, decision, ops, &self.layout, op)?;
-        }
+        let x = apply(&mut g, x, &self.stem)?;
+        let x = mixed_layers(&mut g, x, self.mixed.as_ref(), &self.layers, computed, &self.layout)?;
         let x = apply(&mut g, x, &self.head)?;
         g.classified(x, self.classifier)
     }

@@ -1,6 +1,6 @@
 use pada_space::{Arch, MbConv, MobileSpec, Proxyless, ProxylessWidths, SearchSpace};
 
-use super::{Residual, conv_norm_act};
+use super::{Residual, conv_norm_act, mixed_layers};
 use crate::mixtures::Mixed;
 use crate::nb201::Norms;
 use crate::steps::{Modules, Step, Steps, apply};
@@ -107,20 +107,11 @@ impl Lower for ProxylessNet {
     }
 
     fn lower_mixture(&self, computed: &[Vec<u8>]) -> Result<Graph, GraphError> {
-        let mixed = self.mixed.as_ref().filter(|_| computed.len() == self.layers.len());
-        let mixed = mixed.ok_or(GraphError::NoMixture)?;
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.input);
         let x = apply(&mut g, x, &self.stem)?;
-        let mut x = self.first.apply(&mut g, x)?;
-        for (decision, (blocks, ops)) in self.layers.iter().zip(computed).enumerate() {
-            // A digit without a block is a skip.
-            let op = |g: &mut GraphBuilder<'_>, x, op: u8| match blocks.get(usize::from(op)) {
-                Some(block) => block.apply(g, x),
-                None => Ok(x),
-            };
-            x = mixed.layer(&mut g, x, decision, ops, &self.layout, op)?;
-        }
+        let x = self.first.apply(&mut g, x)?;
+        let x = mixed_layers(&mut g, x, self.mixed.as_ref(), &self.layers, computed, &self.layout)?;
         let x = apply(&mut g, x, &self.head)?;
         g.classified(x, self.classifier)
     }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use pada_data::{Augment, DataLoader};
 use pada_exec::{Batch, Executor, Images, LossSpec, Pixels, SgdStep, State, UnusedWeights};
 use pada_graph::{Graph, Lower, Mixtures, Owner, WeightId};
@@ -22,7 +24,7 @@ pub struct DifferentiableConfig {
     pub optimizer: ArchOptimizer,
     /// The share of the epochs after which the logits are trained, in `0.0..1.0`. Before it, only the weights are.
     pub start: f64,
-    /// Which of the two is updated first in a step.
+    /// The update that a step begins with.
     pub first: FirstUpdate,
     /// A preference for cheap architectures; `None` for none.
     pub cost: Option<CostTerm>,
@@ -120,7 +122,7 @@ pub struct Differentiable {
     costs: Option<OpCosts>,
     state: DifferentiableState,
     /// The last graph, with the operations that it computes.
-    graph: Option<(Vec<Vec<u8>>, Graph)>,
+    graph: Option<(Vec<Vec<u8>>, Arc<Graph>)>,
 }
 
 /// The images on which logits are trained.
@@ -345,14 +347,14 @@ impl Differentiable {
     }
 
     /// Lowers a mixture, or takes the graph of the last one if it computes the same operations.
-    fn graph(&mut self, net: &dyn Lower, computed: &[Vec<u8>]) -> Result<Graph, TrainError> {
+    fn graph(&mut self, net: &dyn Lower, computed: &[Vec<u8>]) -> Result<Arc<Graph>, TrainError> {
         if let Some((of, graph)) = &self.graph
             && of == computed
         {
-            return Ok(graph.clone());
+            return Ok(Arc::clone(graph));
         }
-        let graph = net.lower_mixture(computed)?.simplified();
-        self.graph = Some((computed.to_vec(), graph.clone()));
+        let graph = Arc::new(net.lower_mixture(computed)?.simplified());
+        self.graph = Some((computed.to_vec(), Arc::clone(&graph)));
         Ok(graph)
     }
 

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::samplers::{ImagesConfig, PathsConfig};
 use super::{ConfigError, RunConfig, SpaceName, TrainPart, UpdateConfig, check};
 
+/// The names of the differentiable search methods, which are training rules.
+pub const DIFFERENTIABLE_METHODS: [&str; 7] =
+    ["darts", "pc-darts", "darts-pt", "gdas", "snas", "proxyless-nas", "fbnet"];
+
 /// Settings of a differentiable search. Each optional key belongs to the methods that its description names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,12 +151,9 @@ impl UpdateConfig {
         }
     }
 
-    /// Checks the numbers of a differentiable search, and that it fits the other settings of the run.
-    pub(super) fn check_differentiable(
-        &self,
-        keys: &DifferentiableKeys,
-        run: &RunConfig,
-    ) -> Result<(), ConfigError> {
+    /// Checks the numbers of a differentiable search, and that it fits the other settings of the run. Other rules pass.
+    pub(super) fn check_differentiable(&self, run: &RunConfig) -> Result<(), ConfigError> {
+        let Some(keys) = self.differentiable_keys() else { return Ok(()) };
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let share = |value: f64| (0.0..1.0).contains(&value);
         check("update.arch_lr", keys.arch_lr, positive(keys.arch_lr), "positive")?;

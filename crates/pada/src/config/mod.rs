@@ -22,8 +22,8 @@ mod update;
 use std::path::Path;
 
 pub use budget::RankBudget;
-pub use differentiable::DifferentiableKeys;
 pub(crate) use differentiable::DifferentiableSearch;
+pub use differentiable::{DIFFERENTIABLE_METHODS, DifferentiableKeys};
 pub use error::ConfigError;
 pub(crate) use load::nearest;
 pub use load::{ConfigPlace, in_home};

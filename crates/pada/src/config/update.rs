@@ -62,13 +62,6 @@ impl UpdateConfig {
                 check("update.constraints.archive", 0_usize, !none, "at least 1")
             }
             Self::Close(close) => check_close(close, run),
-            Self::Darts(keys)
-            | Self::PcDarts(keys)
-            | Self::DartsPt(keys)
-            | Self::Gdas(keys)
-            | Self::Snas(keys)
-            | Self::ProxylessNas(keys)
-            | Self::FbNet(keys) => self.check_differentiable(keys, run),
             Self::MagicAt(c) => {
                 let weight = c.weight >= 0.0 && c.weight.is_finite();
                 check("update.weight", c.weight, weight, "at least 0")?;
@@ -85,6 +78,7 @@ impl UpdateConfig {
                 };
                 check("update.rule", "magic-at", false, range)
             }
+            _ => self.check_differentiable(run),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::run::inputs::{Custom, Inputs};
 use crate::run::session::Session;
 use crate::run::supernet_training::{SupernetTraining, Unfinished};
 
-/// What a run computes after its training.
+/// The work of a run after its training.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Afterwards {
     Rank,

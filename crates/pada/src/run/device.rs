@@ -23,7 +23,7 @@ pub struct Choice {
     pub device: Device,
     /// The reason why no GPU is used, if `auto` was requested and no GPU can be used.
     pub why_no_gpu: Option<String>,
-    /// Whether an NVIDIA driver was found, if `auto` was requested. Without one, a user who asked for nothing expects the CPU.
+    /// The result of the search for an NVIDIA driver, if `auto` was requested. Without a driver, a user who asked for nothing expects the CPU.
     pub driver: DriverState,
 }
 

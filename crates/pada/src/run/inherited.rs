@@ -124,7 +124,7 @@ fn check_size(
     }
 }
 
-/// How tensors of the retrained network are called in the run.
+/// The names that the tensors of the retrained network have in the run.
 enum Names {
     /// They have the same names.
     Same,

@@ -4,7 +4,7 @@ use std::time::Instant;
 use pada_report::{EpochRecord, MixtureRecord};
 use pada_trainer::Observer;
 
-use crate::config::{Config, ConfigError, RunConfig, TruthName};
+use crate::config::{Config, ConfigError, DIFFERENTIABLE_METHODS, RunConfig, TruthName};
 use crate::error::PadaError;
 use crate::experiment::run::Run;
 use crate::run::folder::RunFolder;
@@ -13,10 +13,6 @@ use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
 use crate::search::look_up::LookUp;
 use crate::search::{FoundArch, Images};
-
-/// The names of the differentiable search methods, which are training rules.
-pub const DIFFERENTIABLE_METHODS: [&str; 7] =
-    ["darts", "pc-darts", "darts-pt", "gdas", "snas", "proxyless-nas", "fbnet"];
 
 /// A differentiable search: a training run whose rule trains architecture parameters together with the shared weights.
 #[derive(Clone, Debug)]
@@ -156,8 +152,7 @@ pub fn search_differentiable(
 ) -> Result<DifferentiableResult, PadaError> {
     let started = Instant::now();
     let DifferentiableJob { config, truth, out } = job;
-    let search = config.update.differentiable();
-    if search.is_none() {
+    if config.update.differentiable().is_none() {
         let (key, value) = ("update.rule", config.update.rule().to_owned());
         return Err(ConfigError::Range { key, value, range: "a differentiable search" }.into());
     }

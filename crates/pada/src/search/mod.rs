@@ -39,8 +39,8 @@ use crate::run::session::Session;
 use crate::run::trained_run::TrainedRun;
 use crate::search::costs::Costs;
 pub use crate::search::differentiable::{
-    DIFFERENTIABLE_METHODS, DifferentiableJob, DifferentiableResult, differentiable_config,
-    differentiable_mini, search_differentiable,
+    DifferentiableJob, DifferentiableResult, differentiable_config, differentiable_mini,
+    search_differentiable,
 };
 use crate::search::look_up::LookUp;
 use crate::search::score_cache::{ScoreCache, Subject};

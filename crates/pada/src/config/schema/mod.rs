@@ -2,11 +2,13 @@
 //! checked against these tables, and the typed configs are created from the checked values.
 
 mod sections;
+mod update;
 
 use crate::config::budget::RankBudget;
 use sections::{
-    AUGMENT, COMPUTE, DATA, IMAGES, NETWORK, PATHS, RANK, RETRAIN, SPLIT, SUPERNET, TEST, TOP, TRAIN, UPDATE,
+    AUGMENT, COMPUTE, DATA, IMAGES, NETWORK, PATHS, RANK, RETRAIN, SPLIT, SUPERNET, TEST, TOP, TRAIN,
 };
+use update::UPDATE;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,238 @@
+//! The section `[update]`: the keys of every training rule.
+
+use super::KeyDefault::{By, Is, Unless, Unset};
+use super::Kind::{Constraints, Number, Numbers, OneOf, Positive};
+use super::sections::VARIANTS;
+use super::{Chosen, Section, key, key_of, section};
+use crate::config::DIFFERENTIABLE_METHODS;
+
+pub(super) const UPDATE: Section = section(
+    "update",
+    Some("rule"),
+    "The training rule, which computes an update from the gradients of the paths of a step.",
+    &[
+        key(
+            "rule",
+            OneOf(&[
+                "summed-paths",
+                "sumnas",
+                "nsas",
+                "close",
+                "magic-at",
+                "darts",
+                "pc-darts",
+                "darts-pt",
+                "gdas",
+                "snas",
+                "proxyless-nas",
+                "fbnet",
+            ]),
+            Is("\"summed-paths\""),
+            "`summed-paths` adds the gradients and takes one SGD step (SPOS, FairNAS, PA&DA). `sumnas`, `nsas`, `close` and `magic-at` are other rules for paths. The remaining rules are differentiable searches, see [searchers.md](searchers.md#differentiable-search).",
+        ),
+        key_of(
+            &["sumnas"],
+            "variant",
+            VARIANTS,
+            Is("\"released\""),
+            "`paper` resets the inner momentum for every path, `released` never does.",
+        ),
+        key_of(&["sumnas"], "inner_steps", Positive, Is("2"), "Number of SGD steps that adapt each path."),
+        key_of(&["sumnas"], "inner_lr", Number, Is("0.05"), "Learning rate of these steps."),
+        key_of(&["sumnas"], "inner_momentum", Number, Is("0.9"), "Momentum of these steps."),
+        key_of(&["nsas"], "beta", Number, Is("0.8"), "Share of the constraint paths in the loss."),
+        key_of(
+            &["nsas"],
+            "constraints",
+            Constraints,
+            Is("\"random-and-diverse\""),
+            "Constraint paths: a random and a diverse path, or all paths of an archive of size N, `{ archive = N }`.",
+        ),
+        key_of(
+            &["nsas"],
+            "constraint_loss",
+            OneOf(&["trained", "constant"]),
+            Is("\"trained\""),
+            "Whether the loss of the constraint paths is `trained` or, as in the public demos, a `constant` without a gradient.",
+        ),
+        key_of(
+            &["close"],
+            "openings",
+            Numbers(None),
+            Is("[0.0, 0.2, 0.4, 0.6]"),
+            "Progress of the run at which each block of weights opens, in `0.0..1.0`; the first is 0.",
+        ),
+        key_of(
+            &["close"],
+            "restart",
+            Number,
+            Unless("0.4"),
+            "Progress of the run at which the learning-rate schedule restarts.",
+        ),
+        key_of(&["close"], "gate.embedding", Positive, Is("16"), "Width of the gate's embeddings."),
+        key_of(&["close"], "gate.hidden", Positive, Is("32"), "Width of the gate's hidden layer."),
+        key_of(&["close"], "gate.temperature", Number, Is("5.0"), "Temperature of the gate's softmax."),
+        key_of(&["magic-at"], "weight", Number, Is("0.5"), "Weight of the alignment loss."),
+        key_of(
+            DIFFERENTIABLE,
+            "arch_lr",
+            Number,
+            By(
+                arch_lr,
+                "`0.0006` with `pc-darts`, `0.001` with `proxyless-nas`, `0.01` with `fbnet`, `0.0003` otherwise",
+            ),
+            "Learning rate of Adam for the architecture parameters.",
+        ),
+        key_of(
+            DIFFERENTIABLE,
+            "arch_beta1",
+            Number,
+            By(arch_beta1, "`0.0` with `proxyless-nas`, `0.9` with `fbnet`, `0.5` otherwise"),
+            "β₁ of Adam for the architecture parameters; β₂ is 0.999.",
+        ),
+        key_of(
+            DIFFERENTIABLE,
+            "arch_weight_decay",
+            Number,
+            By(arch_weight_decay, "`0.0` with `proxyless-nas`, `0.0005` with `fbnet`, `0.001` otherwise"),
+            "L2 decay of the architecture parameters.",
+        ),
+        key_of(
+            DIFFERENTIABLE,
+            "start",
+            Number,
+            By(
+                arch_start,
+                "`0.3` with `pc-darts`, `0.25` with `proxyless-nas`, `0.11` with `fbnet`, `0.0` otherwise",
+            ),
+            "Share of the epochs after which architecture parameters are trained, in `0.0..1.0`.",
+        ),
+        key_of(
+            DIFFERENTIABLE,
+            "first_update",
+            OneOf(&["architecture", "weights"]),
+            By(first_update, "`\"weights\"` with `gdas`, `\"architecture\"` otherwise"),
+            "The update that a step begins with.",
+        ),
+        key_of(
+            &["darts"],
+            "order",
+            OneOf(&["first", "second"]),
+            Is("\"first\""),
+            "Order of the approximation. `second` takes the gradient after a virtual step of the weights: four passes for the architecture parameters in place of one.",
+        ),
+        key_of(
+            &["pc-darts"],
+            "channel_parts",
+            Positive,
+            Is("4"),
+            "K: operations see the first of K equal parts of the channels, and every edge has a weight.",
+        ),
+        key_of(
+            &["gdas", "snas"],
+            "temperature",
+            Numbers(Some(2)),
+            By(temperature, "`[1.0, 0.03]` with `snas`, `[10.0, 0.1]` with `gdas`"),
+            "First and last temperature of the Gumbel softmax; it changes linearly with the epoch.",
+        ),
+        key_of(
+            &["fbnet"],
+            "first_temperature",
+            Number,
+            Is("5.0"),
+            "Temperature of the Gumbel softmax in the first epoch that trains architecture parameters.",
+        ),
+        key_of(&["fbnet"], "temperature_decay", Number, Is("0.956"), "Factor on the temperature per epoch."),
+        key_of(
+            &["proxyless-nas"],
+            "every",
+            Positive,
+            Is("5"),
+            "Steps of the weights per step of the architecture parameters.",
+        ),
+        key_of(
+            &["darts-pt"],
+            "selection_start",
+            Number,
+            Is("0.8"),
+            "Share of the epochs after which operations are chosen, one edge after the other, in `0.0..1.0`.",
+        ),
+        key_of(
+            &["darts-pt"],
+            "selection_lr",
+            Number,
+            Is("0.0025"),
+            "Learning rate of the weights from then on.",
+        ),
+        key_of(
+            &["proxyless-nas", "fbnet"],
+            "cost_weight",
+            Number,
+            Is("0.2"),
+            "a in the loss, cross entropy · a · (ln E / ln T)^b, where E is the expected number of multiply-adds.",
+        ),
+        key_of(
+            &["proxyless-nas", "fbnet"],
+            "cost_exponent",
+            Number,
+            By(cost_exponent, "`0.3` with `proxyless-nas`, `0.6` with `fbnet`"),
+            "b in the loss.",
+        ),
+        key_of(
+            &["proxyless-nas", "fbnet"],
+            "cost_target",
+            Number,
+            Unset,
+            "T in the loss, in multiply-adds. Without it, `proxyless-nas` has no preference for cheap architectures, and `fbnet` does not divide by ln T.",
+        ),
+    ],
+);
+
+/// The training rules that are differentiable searches.
+const DIFFERENTIABLE: &[&str] = &DIFFERENTIABLE_METHODS;
+
+fn arch_lr(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(match chosen.text("update.rule")? {
+        "pc-darts" => "0.0006",
+        "proxyless-nas" => "0.001",
+        "fbnet" => "0.01",
+        _ => "0.0003",
+    })
+}
+
+fn arch_beta1(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(match chosen.text("update.rule")? {
+        "proxyless-nas" => "0.0",
+        "fbnet" => "0.9",
+        _ => "0.5",
+    })
+}
+
+fn arch_weight_decay(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(match chosen.text("update.rule")? {
+        "proxyless-nas" => "0.0",
+        "fbnet" => "0.0005",
+        _ => "0.001",
+    })
+}
+
+fn arch_start(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(match chosen.text("update.rule")? {
+        "pc-darts" => "0.3",
+        "proxyless-nas" => "0.25",
+        "fbnet" => "0.11",
+        _ => "0.0",
+    })
+}
+
+fn first_update(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(if chosen.text("update.rule")? == "gdas" { "\"weights\"" } else { "\"architecture\"" })
+}
+
+fn temperature(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(if chosen.text("update.rule")? == "snas" { "[1.0, 0.03]" } else { "[10.0, 0.1]" })
+}
+
+fn cost_exponent(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(if chosen.text("update.rule")? == "fbnet" { "0.6" } else { "0.3" })
+}
