@@ -130,6 +130,20 @@ impl Graph {
         Graph { nodes: self.nodes[..=id.0].to_vec(), blocks: self.blocks.clone() }.restricted_to(|_| false)
     }
 
+    /// Returns the graph whose output is the concatenation of these nodes' values along the channels. Side nodes are not part of it.
+    ///
+    /// # Errors
+    /// Returns [`GraphError::ShapeMismatch`] if heights or widths differ.
+    ///
+    /// # Panics
+    /// Panics if `ids` is empty or an id belongs to a larger graph.
+    pub fn reading(&self, ids: &[NodeId]) -> Result<Graph, GraphError> {
+        let layout = WeightLayout::new();
+        let mut g = GraphBuilder { layout: &layout, nodes: self.nodes.clone(), blocks: vec![] };
+        g.concat(ids)?;
+        Ok(g.finish().restricted_to(|_| false))
+    }
+
     /// Returns the part of the graph that computes one node from another, which becomes the input. Side nodes are not part of it. Returns
     /// `None` if the node also depends on the images in another way.
     ///

@@ -33,6 +33,19 @@ pub struct Mixtures {
     pub edges: Option<WeightId>,
     /// The decisions that are mixtures, in ascending order.
     pub decisions: Vec<MixedDecision>,
+    /// The attention of every edge of every cell (AGNAS). Empty if operations are multiplied by factors; otherwise the network does not read
+    /// the factors.
+    pub gates: Vec<MixtureGate>,
+}
+
+/// The attention of an edge: it multiplies each channel of each operation by a number that the network computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MixtureGate {
+    /// `[O · C, hidden]`, the kernel of the linear layer ([`Op::Linear`]) whose output is the argument of the sigmoid: C numbers for each of
+    /// the O operations, in digit order.
+    pub weight: WeightId,
+    /// Index of the decision in the space.
+    pub decision: usize,
 }
 
 /// A decision that can be a mixture.

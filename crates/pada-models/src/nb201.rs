@@ -10,7 +10,7 @@ use pada_graph::{
     Shape, Statistics, WeightId, WeightLayout, WeightSpec,
 };
 
-use crate::mixtures::{Mixed, MixedEdge, MixtureSettings};
+use crate::mixtures::{AttentionEdge, Mixed, MixedEdge, MixtureSettings};
 
 const EPS: f32 = 1e-5; // PyTorch's default
 const STAGES: usize = 3;
@@ -115,7 +115,7 @@ impl Nb201Net {
         norms: Norms,
         settings: MixtureSettings,
     ) -> Self {
-        assert!(channels.is_multiple_of(settings.channel_parts), "every part has equally many channels");
+        assert!(channels.is_multiple_of(settings.channel_parts()), "every part has equally many channels");
         Self::build(channels, cells, input, classes, norms, Some(settings))
     }
 
@@ -165,7 +165,15 @@ impl Nb201Net {
         let mut layout = w.layout;
         let edges = EDGES.iter().enumerate();
         let decisions = edges.map(|(decision, &(_, node))| MixedDecision { decision, node }).collect();
-        let mixed = settings.map(|s| Mixed::new(&mut layout, s, [EDGES.len(), OPS], decisions));
+        let search_cells = all.iter().enumerate().filter(|(_, cell)| matches!(cell, Cell::Search { .. }));
+        let attention = search_cells.flat_map(|(cell, _)| {
+            EDGES.iter().enumerate().map(move |(decision, &(from, to))| {
+                let channels = channels << (cell / (cells + 1));
+                let name = format!("cells.{cell}.edges.{to}<-{from}");
+                AttentionEdge { cell, decision, name, channels }
+            })
+        });
+        let mixed = settings.map(|s| Mixed::new(&mut layout, s, [EDGES.len(), OPS], decisions, attention));
         Self { channels, input, layout, stem, cells: all, last, classifier: (weight, bias), mixed }
     }
 
@@ -203,7 +211,7 @@ impl Nb201Net {
         &self,
         g: &mut GraphBuilder<'_>,
         x: NodeId,
-        e: usize,
+        [cell, e]: [usize; 2],
         ops: &EdgeOps<'_>,
         convs: &[ConvNorm; 2],
     ) -> Result<NodeId, GraphError> {
@@ -214,7 +222,7 @@ impl Nb201Net {
             }
             (EdgeOps::Mixed(_), None) => Err(GraphError::NoMixture),
             (EdgeOps::Mixed(computed), Some(mixed)) => {
-                let edge = MixedEdge { decision: e, ops: &computed[e], stride: 1, shape: g.shape(x) };
+                let edge = MixedEdge { cell, decision: e, ops: &computed[e], stride: 1, shape: g.shape(x) };
                 mixed.edge(g, x, &edge, &self.layout, |g, x, op| {
                     Self::operation(g, x, Nb201Op::ALL[usize::from(op)], convs)
                 })
@@ -226,6 +234,7 @@ impl Nb201Net {
         &self,
         g: &mut GraphBuilder<'_>,
         input: NodeId,
+        cell: usize,
         ops: &EdgeOps<'_>,
         edges: &[[ConvNorm; 2]],
     ) -> Result<CellNodes, GraphError> {
@@ -233,7 +242,7 @@ impl Nb201Net {
         for to in 1..N_NODES {
             let mut terms = Vec::new();
             for (e, &(from, _)) in EDGES.iter().enumerate().filter(|(_, edge)| edge.1 == to) {
-                terms.push(self.edge(g, nodes[from], e, ops, &edges[e])?);
+                terms.push(self.edge(g, nodes[from], [cell, e], ops, &edges[e])?);
             }
             nodes.push(g.add(&terms)?);
             edge_values.extend(terms);
@@ -261,10 +270,10 @@ impl Nb201Net {
         ops: &EdgeOps<'_>,
     ) -> Result<(Vec<NodeId>, Vec<CellNodes>), GraphError> {
         let (mut outputs, mut searched) = (vec![], vec![]);
-        for cell in &self.cells {
+        for (index, cell) in self.cells.iter().enumerate() {
             match cell {
                 Cell::Search { edges } => {
-                    let cell = self.search_cell(g, x, ops, edges)?;
+                    let cell = self.search_cell(g, x, index, ops, edges)?;
                     x = cell.nodes[N_NODES - 1];
                     searched.push(cell);
                 }

@@ -7,8 +7,8 @@ use pada::report::Spread;
 use pada::space::{Nb201, SearchSpace};
 use pada::trainer::{Observer, StepProgress};
 use pada::{
-    DifferentiableJob, DifferentiableResult, ErrorKind, RunConfig, Session, differentiable_config,
-    search_differentiable,
+    ConfigError, DifferentiableJob, DifferentiableResult, ErrorKind, RunConfig, Session,
+    differentiable_config, search_differentiable,
 };
 
 use crate::environment::{Event, MEMORY, csv_bytes, write_whole};
@@ -44,7 +44,7 @@ struct Method {
     label: &'static str,
     /// The training rule.
     rule: &'static str,
-    /// Assignments of the row.
+    /// Assignments of the row. `$half` and `$quarter` stand for these shares of the epochs of the preset.
     set: &'static [&'static str],
     /// Assignments of the row with the preset `full`: the published number of epochs and what else differs between the methods.
     full: &'static [&'static str],
@@ -55,7 +55,7 @@ struct Method {
 const NATS_BENCH: &str = "the three cells in the README of D-X-Y/NATS-Bench @1d4a304, looked up";
 const GENIUS: &str = "reprinted in arXiv 2304.10970, which names no code";
 
-const METHODS: [Method; 8] = [
+const METHODS: [Method; 14] = [
     Method {
         name: "darts",
         label: "DARTS, first order",
@@ -104,6 +104,14 @@ const METHODS: [Method; 8] = [
         published: Some(("93.23 ± 0.71", NATS_BENCH)),
     },
     Method {
+        name: "gdas-nsas",
+        label: "GDAS-NSAS",
+        rule: "gdas-nsas",
+        set: &[],
+        full: &["train.epochs=250"],
+        published: None,
+    },
+    Method {
         name: "snas",
         label: "SNAS",
         rule: "snas",
@@ -127,7 +135,72 @@ const METHODS: [Method; 8] = [
         full: &["train.epochs=90", "train.optimizer=sgd", "train.lr=0.1", "train.weight_decay=0.0001"],
         published: None,
     },
+    Method {
+        name: "zarts",
+        label: "ZARTS",
+        rule: "zarts",
+        set: &[],
+        full: &["train.epochs=50", "train.optimizer=sgd", "train.weight_decay=0.0003"],
+        published: None,
+    },
+    Method {
+        name: "balenas",
+        label: "BaLeNAS, by the rule of Vadam",
+        rule: "balenas",
+        set: &[],
+        full: &["train.epochs=50"],
+        published: Some((
+            "94.33",
+            "the variant TF, paperswithcode.com/paper/balenas-differentiable-architecture-search",
+        )),
+    },
+    Method {
+        name: "agnas",
+        label: "AGNAS",
+        rule: "agnas",
+        set: &[],
+        full: &["train.epochs=50", "train.optimizer=sgd", "train.weight_decay=0.0003"],
+        published: None,
+    },
+    Method {
+        name: "few-shot-darts",
+        label: "Few-Shot, DARTS",
+        rule: "darts",
+        set: &["split={rule=\"few-shot\", positions=[0], leaf_epochs=$quarter}"],
+        full: &["train.epochs=50"],
+        published: None,
+    },
+    Method {
+        name: "gm-darts",
+        label: "GM, DARTS",
+        rule: "darts",
+        set: &[
+            "split={rule=\"gradient-matching\", splits=1, samples=20, between_epochs=$quarter, leaf_epochs=$half, last=\"inherit\"}",
+        ],
+        full: &["train.epochs=50"],
+        published: None,
+    },
 ];
+
+impl Method {
+    /// Returns the config of a search, from that of the preset and the assignments of the plan.
+    fn config(&self, preset: Preset, start: &RunConfig, set: &[String]) -> Result<RunConfig, ConfigError> {
+        let full = if preset == Preset::Full { self.full } else { &[] };
+        let own = self.set.iter().chain(full).map(|set| (*set).to_owned());
+        let mut settings: Vec<String> = own.chain(set.iter().cloned()).collect();
+        let with_epochs = |settings: &[String]| {
+            let epochs: Vec<String> =
+                settings.iter().filter(|set| set.starts_with("train.epochs=")).cloned().collect();
+            start.with_all(&epochs).map(|config| config.train.epochs)
+        };
+        let epochs = with_epochs(&settings)?;
+        for (name, share) in [("$half", 2), ("$quarter", 4)] {
+            let number = epochs.div_ceil(share).to_string();
+            settings.iter_mut().for_each(|set| *set = set.replace(name, &number));
+        }
+        differentiable_config(self.rule, start, &settings)
+    }
+}
 
 /// The tables of NAS-Bench-201 in which architectures are looked up, if they were downloaded: data set, heading.
 const TABLES: [(Nb201Dataset, &str); 3] = [
@@ -180,11 +253,7 @@ pub fn reproduce_differentiable(
     let mut rows: Vec<(&Method, Vec<Trial>)> = methods.iter().map(|method| (*method, vec![])).collect();
     for seed in 0..plan.seeds {
         for (place, method) in methods.iter().enumerate() {
-            let own = method.set.iter().map(|set| (*set).to_owned());
-            let full = if plan.preset == Preset::Full { method.full } else { &[] };
-            let settings: Vec<String> =
-                own.chain(full.iter().map(|set| (*set).to_owned())).chain(plan.set.iter().cloned()).collect();
-            let mut config = differentiable_config(method.rule, &start, &settings)?;
+            let mut config = method.config(plan.preset, &start, &plan.set)?;
             (config.name, config.seed) = (method.name.to_owned(), seed);
             let name = format!("{}-s{seed}", method.name);
             let job = DifferentiableJob { config, truth: None, out: out.join(&name) };
@@ -400,7 +469,7 @@ mod tests {
             change(&mut plan);
             run(&plan, "no-data").unwrap_err().to_string()
         };
-        assert!(refused(&|plan| plan.methods = vec!["zarts".into()]).contains("proxyless-nas"));
+        assert!(refused(&|plan| plan.methods = vec!["nasnet".into()]).contains("proxyless-nas"));
         assert!(refused(&|plan| plan.preset = Preset::Medium).contains("mini, short and full"));
         assert!(refused(&|plan| plan.seeds = 0).contains("--seeds"));
     }
@@ -411,10 +480,8 @@ mod tests {
         for file in ["mini/darts.toml", "nb201/darts-short.toml", "nb201/darts.toml"] {
             let start = RunConfig::read(&configs().join(file)).unwrap();
             for method in &METHODS {
-                for extra in [&[][..], method.full] {
-                    let settings: Vec<String> =
-                        method.set.iter().chain(extra).map(|set| (*set).to_owned()).collect();
-                    differentiable_config(method.rule, &start, &settings).unwrap().check().unwrap();
+                for preset in [Preset::Mini, Preset::Full] {
+                    method.config(preset, &start, &[]).unwrap().check().unwrap();
                 }
             }
         }

@@ -166,6 +166,16 @@ impl ArchParameters {
         self.logits.copy_from_slice(logits);
     }
 
+    /// Returns the same parameters with other logits.
+    ///
+    /// # Panics
+    /// Panics if their number differs.
+    pub fn with_logits(&self, logits: &[f64]) -> Self {
+        let mut other = self.clone();
+        other.set_logits(logits);
+        other
+    }
+
     fn alphas(&self) -> impl Iterator<Item = &[f64]> {
         let mut rest = self.logits.as_slice();
         self.ops.iter().map(move |ops| {
@@ -304,6 +314,27 @@ impl ArchParameters {
             }
             first += ops.len();
         }
+    }
+
+    /// Draws logits from the normal distribution of a variational search: each has the logit as its mean, and the deviation
+    /// 1 / √(N · (s + λ)), where N is the number of images, s the moving average of the squared gradient, and λ the weight decay.
+    ///
+    /// # Source
+    /// Khan et al., *Fast and Scalable Bayesian Deep Learning by Weight-Perturbation in Adam*, ICML 2018, algorithm 2 (Vadam).
+    pub fn draw(&self, images: usize, optimizer: &ArchOptimizer, rng: &mut dyn Rng) -> Vec<f64> {
+        let deviation =
+            |i: usize| 1.0 / (images as f64 * (self.adam.square(i) + optimizer.weight_decay)).sqrt();
+        self.logits.iter().enumerate().map(|(i, mean)| mean + deviation(i) * normal(rng)).collect()
+    }
+
+    /// Moves the logits, which are the means of the distribution of [`ArchParameters::draw`], by a step of Vadam. `gradient` is that of the loss at
+    /// the drawn logits.
+    ///
+    /// # Panics
+    /// Panics if the gradient has another length than [`ArchParameters::logits`].
+    pub fn descend_means(&mut self, gradient: &[f64], optimizer: &ArchOptimizer) {
+        assert_eq!(gradient.len(), self.logits.len(), "one number for every logit");
+        self.adam.variational_step(&mut self.logits, gradient, &optimizer.adam());
     }
 
     /// Returns false if a logit is infinite or not a number.
@@ -505,6 +536,30 @@ mod tests {
         assert!(
             (CostTerm { weight: 0.2, exponent: 0.6, target: Some(15e6) }.factor(15e6).0 - 0.2).abs() < 1e-15
         );
+    }
+
+    /// Two steps of Vadam by hand, with learning rate 0.1, β₁ = 0.5 and λ = 0.5. The gradients are 2 and then 1, at a mean of 1.
+    /// Step 1: m = 0.5 · (2 + 0.5) = 1.25, m̂ = 2.5; s = 0.001 · 4, ŝ = 4; μ = 1 − 0.1 · 2.5 / (2 + 0.5) = 0.9.
+    /// Step 2: m = 0.625 + 0.5 · (1 + 0.45) = 1.35, m̂ = 1.8; s = 0.999 · 0.004 + 0.001 = 0.004996, ŝ = s / (1 − 0.999²).
+    #[test]
+    fn a_variational_step_equals_vadam() {
+        let mut parameters = ArchParameters::new(vec![vec![0]], None, &mut rng(0));
+        parameters.set_logits(&[1.0]);
+        let optimizer = ArchOptimizer { learning_rate: 0.1, beta1: 0.5, weight_decay: 0.5 };
+        parameters.descend_means(&[2.0], &optimizer);
+        assert!((parameters.logits()[0] - 0.9).abs() < 1e-12);
+        parameters.descend_means(&[1.0], &optimizer);
+        let square: f64 = 0.004996 / (1.0 - 0.999 * 0.999);
+        assert!((parameters.logits()[0] - (0.9 - 0.1 * 1.8 / (square.sqrt() + 0.5))).abs() < 1e-12);
+
+        // The deviation of draws: 1 / √(100 · (0.004996 + 0.5)).
+        let (mut draws, mean) = (rng(1), parameters.logits()[0]);
+        let count = 40_000;
+        let squares = (0..count).map(|_| (parameters.draw(100, &optimizer, &mut draws)[0] - mean).powi(2));
+        let variance = squares.sum::<f64>() / f64::from(count);
+        let expected = 1.0 / (100.0 * 0.504996);
+        // Four standard deviations of a variance of 40,000 draws.
+        assert!((variance / expected - 1.0).abs() < 0.03, "{variance} and {expected}");
     }
 
     /// A step of `torch.optim.Adam(lr=3e-4, betas=(.5, .999), weight_decay=1e-3)`: the first one is the learning rate against the sign of the

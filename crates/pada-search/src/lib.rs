@@ -20,6 +20,7 @@ mod reinforce;
 mod search;
 mod searcher;
 mod settings;
+mod zeroth_order;
 
 pub use ageing::{AgeingConfig, AgeingEvolution};
 pub use ask_tell::AskTell;
@@ -38,3 +39,4 @@ pub use reinforce::{LstmConfig, PolicyConfig, Reinforce, ReinforceConfig};
 pub use search::{Evaluated, Objective, Search, SearchError, random_search};
 pub use searcher::{AskError, Fidelity, History, Outcome, Request, SearchView, Searcher};
 pub use settings::InvalidSetting;
+pub use zeroth_order::ZerothOrder;

@@ -8,7 +8,7 @@ use pada_space::{Arch, Darts, DartsCell, DartsEdge, DartsOp, SearchSpace, is_red
 
 use self::ops::{Naming, factorized_reduce, operation, relu_conv_norm};
 pub use self::stand_alone::{DartsModel, DartsTraining, DropPath};
-use crate::mixtures::{Mixed, MixedEdge, MixtureSettings};
+use crate::mixtures::{AttentionEdge, Mixed, MixedEdge, MixtureSettings};
 use crate::nb201::Norms;
 use crate::steps::{Modules, Step, Steps, apply};
 use pada_graph::{
@@ -128,7 +128,10 @@ impl DartsNet {
     /// # Panics
     /// Panics if the channels are not a multiple of [`MixtureSettings::channel_parts`].
     pub fn with_mixtures(size: DartsSize, norms: Norms, settings: MixtureSettings) -> Self {
-        assert!(size.channels.is_multiple_of(settings.channel_parts), "every part has equally many channels");
+        assert!(
+            size.channels.is_multiple_of(settings.channel_parts()),
+            "every part has equally many channels"
+        );
         Self::build(size, norms, Some(settings))
     }
 
@@ -136,6 +139,7 @@ impl DartsNet {
         let mut m = Modules::new(norms, EPS);
         let stem = Stem::new(&mut m, &size);
         let mut channels = Channels::new(&size);
+        let mut attention = vec![];
         let cells = (0..size.layers).map(|layer| {
             let (kind, [c_pp, c_p, c], halved) = channels.next(layer, NODES);
             let name = format!("cells.{layer}");
@@ -148,8 +152,14 @@ impl DartsNet {
             ];
             let edges = (2..2 + NODES).flat_map(|to| (0..to).map(move |from| (from, to)));
             let mut edge = |(from, to): (usize, usize)| {
+                attention.push(AttentionEdge {
+                    cell: layer,
+                    decision: decision_of(kind, from, to),
+                    name: format!("{name}.edges.{to}<-{from}"),
+                    channels: c,
+                });
                 let ops = DartsOp::ALL.into_iter().take(8).map(|op| {
-                    let position = Darts::edge_decision(kind, from, to).expect("the edge exists");
+                    let position = decision_of(kind, from, to);
                     let owner = Owner { cell: layer, position, op: op as usize };
                     let name = format!("{name}.edges.{to}<-{from}.{}", op.name());
                     let c = Mixed::seen(c, settings);
@@ -159,7 +169,7 @@ impl DartsNet {
             };
             Cell { kind, before, edges: edges.map(&mut edge).collect() }
         });
-        let cells = cells.collect();
+        let cells: Vec<Cell> = cells.collect();
         let classifier = m.linear("classifier", channels.last(), size.classes);
         let mut layout = m.layout;
         let mixed = settings.map(|settings| {
@@ -169,7 +179,7 @@ impl DartsNet {
                 node: kind as usize * (2 + NODES) + to,
             });
             let decisions = decisions.collect();
-            Mixed::new(&mut layout, settings, [Darts.n_ops().len(), SEARCHED_OPS], decisions)
+            Mixed::new(&mut layout, settings, [Darts.n_ops().len(), SEARCHED_OPS], decisions, attention)
         });
         Self { size, layout, stem, cells, classifier, mixed }
     }
@@ -179,10 +189,11 @@ impl DartsNet {
         &self,
         g: &mut GraphBuilder<'_>,
         last: [NodeId; 2],
-        cell: &Cell,
+        index: usize,
         mixed: &Mixed,
         computed: &[Vec<u8>],
     ) -> Result<Vec<NodeId>, GraphError> {
+        let cell = &self.cells[index];
         let mut nodes = cell_inputs(g, last, &cell.before)?;
         for to in 2..2 + NODES {
             let mut terms = Vec::with_capacity(to);
@@ -194,7 +205,7 @@ impl DartsNet {
                 let (stride, input) = (stride(cell.kind, from), g.shape(x));
                 let [height, width] = [input.height, input.width].map(|size| size.div_ceil(stride));
                 let shape = Shape { height, width, ..input };
-                let edge = MixedEdge { decision, ops: &computed[place], stride, shape };
+                let edge = MixedEdge { cell: index, decision, ops: &computed[place], stride, shape };
                 terms.push(
                     mixed.edge(g, x, &edge, &self.layout, |g, x, op| apply(g, x, &steps[usize::from(op)]))?,
                 );
@@ -261,7 +272,7 @@ impl Lower for DartsNet {
         let mut g = GraphBuilder::new(&self.layout);
         let x = g.input(self.size.input);
         let mut last = self.stem.apply(&mut g, x)?;
-        for cell in &self.cells {
+        for cell in 0..self.cells.len() {
             let nodes = self.mixed_nodes(&mut g, last, cell, mixed, computed)?;
             last = [last[1], g.concat(&nodes[2..])?];
         }

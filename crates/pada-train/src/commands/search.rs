@@ -127,6 +127,8 @@ enum Method {
     DartsPt,
     /// Differentiable search with hard draws (GDAS)
     Gdas,
+    /// GDAS, whose weights are also trained on an archive of other paths (GDAS-NSAS)
+    GdasNsas,
     /// Differentiable search with soft draws and one loss (SNAS)
     Snas,
     /// Differentiable search with binary gates (ProxylessNAS)
@@ -134,6 +136,13 @@ enum Method {
     /// Differentiable search with soft draws and a loss of costs (FBNet)
     #[value(name = "fbnet")]
     FbNet,
+    /// Differentiable search that samples displacements and trains after each (ZARTS)
+    Zarts,
+    /// Differentiable search over a normal distribution of logits (BaLeNAS)
+    #[value(name = "balenas")]
+    BaleNas,
+    /// Search by the attention of the network to its operations (AGNAS)
+    Agnas,
 }
 
 impl Method {
@@ -300,6 +309,7 @@ fn run_differentiable(args: &Args) -> anyhow::Result<()> {
             json!({
                 "found": found,
                 "epochs": epochs,
+                "sub_supernet": result.leaf.map(|(_, leaf)| leaf),
                 "ceiling": result.ceiling,
                 "selected_on": result.scored_on,
                 "tested_on": result.tested_on,
@@ -313,6 +323,9 @@ fn run_differentiable(args: &Args) -> anyhow::Result<()> {
 
 fn print_differentiable(result: &DifferentiableResult) -> anyhow::Result<()> {
     let DifferentiableResult { found, epochs, ops, .. } = result;
+    if let Some((leaves, leaf)) = result.leaf {
+        say!("sub-supernet {} of {leaves}, whose mixture is the most accurate", leaf + 1);
+    }
     let names: String = ops.iter().map(|name| format!(" {name:>13}")).collect();
     say!("mean probability of each operation over all decisions");
     say!("epoch  validation %{names}  strongest");

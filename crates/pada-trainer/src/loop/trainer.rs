@@ -260,6 +260,8 @@ impl Trainer {
             let (step, loss) = (running.step, running.totals.last_loss);
             observer.on_step(&StepProgress { stage, epoch, epochs, step, steps, loss });
         }
+        let TrainerParts { executor, net, rule, .. } = &mut self.parts;
+        rule.end_epoch(net.as_ref(), executor.as_mut(), batch, &mut self.streams.rule)?;
         meter.add_to(&mut running);
         let record = self.record(&running, steps)?;
         let progress = Progress::new(epoch, epochs)?;

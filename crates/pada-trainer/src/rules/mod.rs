@@ -12,8 +12,8 @@ pub use close::{Close, CloseConfig, CloseState};
 pub use close_blocks::BlocksState;
 pub use close_gate::{CellShape, GateConfig, GateState};
 pub use differentiable::{
-    DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod, DifferentiableState, FirstUpdate,
-    OpCosts, ValidationImages,
+    AttentionSearch, AttentionState, DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod,
+    DifferentiableState, FirstUpdate, OpCosts, SearchImages, SearchInputs, Zarts,
 };
 pub use magic_at::{MagicAt, MagicAtConfig, MagicAtState};
 pub use nsas::{ConstraintLoss, Constraints, Nsas, NsasConfig, NsasState};
@@ -95,6 +95,22 @@ pub trait TrainRule: Send {
     /// Prepares the rule for an epoch. The trainer calls this method before the first step.
     fn begin_epoch(&mut self, epoch: usize, epochs: usize) {
         let _ = (epoch, epochs);
+    }
+
+    /// Ends an epoch: the trainer calls this method after the last step, before it asks for [`mixture`](Self::mixture). A rule that measures
+    /// something on the trained weights does it here, in batches of `batch` images. It must leave the weights as they are.
+    ///
+    /// # Errors
+    /// Returns an error if the executor fails or a measured number is not finite.
+    fn end_epoch(
+        &mut self,
+        net: &dyn Lower,
+        executor: &mut dyn Executor,
+        batch: usize,
+        rng: &mut dyn Rng,
+    ) -> Result<(), TrainError> {
+        let _ = (net, executor, batch, rng);
+        Ok(())
     }
 
     /// Returns the position of a step in the learning-rate schedule. By default it equals the position in the run; a rule that restarts the

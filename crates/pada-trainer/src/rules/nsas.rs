@@ -190,7 +190,18 @@ impl Nsas {
         self.archive = changed;
     }
 
-    fn constraints(&self, rng: &mut dyn Rng) -> Vec<Arch> {
+    /// Returns the settings.
+    pub(super) fn config(&self) -> &NsasConfig {
+        &self.config
+    }
+
+    /// Returns the state without its kind, for a rule that contains this one.
+    pub(super) fn archive_state(&self) -> NsasState {
+        NsasState { archive: self.archive.clone(), recent: self.recent.clone() }
+    }
+
+    /// Returns the constraint paths of a step.
+    pub(super) fn constraints(&self, rng: &mut dyn Rng) -> Vec<Arch> {
         match self.config.constraints {
             Constraints::Archive(_) => self.archive.clone(),
             Constraints::RandomAndDiverse => {
@@ -233,8 +244,7 @@ impl TrainRule for Nsas {
     }
 
     fn state(&self) -> SavedState {
-        let (archive, recent) = (self.archive.clone(), self.recent.clone());
-        SavedState::new(NsasState::KIND, &NsasState { archive, recent })
+        SavedState::new(NsasState::KIND, &self.archive_state())
     }
 
     fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {

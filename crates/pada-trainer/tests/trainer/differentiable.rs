@@ -11,13 +11,13 @@ use pada_models::{
 };
 use pada_report::EpochRecord;
 use pada_sampler::{SamplerError, SavedState, UniformData, UniformPaths};
-use pada_search::{ArchOptimizer, CostTerm, Relaxation};
+use pada_search::{ArchOptimizer, CostTerm, Relaxation, ZerothOrder};
 use pada_space::{
     Arch, Darts, DartsCell, NasBenchMacro, Nb201, Proxyless, ProxylessWidths, SearchSpace, SubSpace,
 };
 use pada_trainer::rules::{
-    DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod, DifferentiableState, FirstUpdate,
-    OpCosts, ValidationImages,
+    ConstraintLoss, Constraints, DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod,
+    DifferentiableState, FirstUpdate, NsasConfig, OpCosts, SearchImages, SearchInputs, Zarts,
 };
 use pada_trainer::{
     Observer, RngStream, StepContext, StepOutcome, StepProgress, TrainError, TrainRule, Trainer, TrainerParts,
@@ -33,7 +33,7 @@ const INPUT: Shape = Shape { channels: 3, height: 8, width: 8 };
 const STEPS: usize = 4;
 
 fn net(channel_parts: usize) -> Nb201Net {
-    let settings = MixtureSettings { channel_parts };
+    let settings = MixtureSettings::Factors { channel_parts };
     Nb201Net::with_mixtures(4, 1, INPUT, CLASSES, Norms::Plain, settings)
 }
 
@@ -43,7 +43,14 @@ fn whole() -> SubSpace {
 
 fn config(method: DifferentiableMethod) -> DifferentiableConfig {
     let optimizer = ArchOptimizer { learning_rate: 0.05, ..ArchOptimizer::darts() };
-    DifferentiableConfig { method, optimizer, start: 0.0, first: FirstUpdate::Architecture, cost: None }
+    DifferentiableConfig {
+        method,
+        optimizer,
+        start: 0.0,
+        first: FirstUpdate::Architecture,
+        cost: None,
+        constraints: None,
+    }
 }
 
 /// Every method, with the number of parts of the channels.
@@ -76,11 +83,35 @@ fn methods() -> Vec<(DifferentiableConfig, usize)> {
             },
             1,
         ),
+        (config(DifferentiableMethod::Zarts(zarts())), 1),
+        (config(DifferentiableMethod::Variational), 1),
+        (
+            DifferentiableConfig {
+                constraints: Some(constraints()),
+                ..config(DifferentiableMethod::Gdas { temperature: [10.0, 0.1] })
+            },
+            1,
+        ),
     ]
 }
 
-fn validation() -> ValidationImages {
-    ValidationImages { images: DataLoader::new(bright::images(12, 8)), augment: Augment::NONE }
+fn constraints() -> NsasConfig {
+    let (beta, constraint_loss) = (0.5, ConstraintLoss::Trained);
+    NsasConfig { beta, constraints: Constraints::Archive(3), constraint_loss }
+}
+
+fn zarts() -> Zarts {
+    let rule = ZerothOrder { samples: 3, temperature: 0.01, undirected: 0.25 };
+    Zarts { rule, every: 2, inner_steps: 2, deviation: 0.025 }
+}
+
+fn validation() -> SearchImages {
+    SearchImages { images: DataLoader::new(bright::images(12, 8)), augment: Augment::NONE }
+}
+
+fn inputs() -> SearchInputs {
+    let training = SearchImages { images: DataLoader::new(bright::images(24, 8)), augment: Augment::NONE };
+    SearchInputs { validation: Some(validation()), training: Some(training), costs: Some(costs()) }
 }
 
 fn costs() -> OpCosts {
@@ -89,8 +120,7 @@ fn costs() -> OpCosts {
 
 fn rule(config: DifferentiableConfig, net: &Nb201Net) -> Differentiable {
     let mut rng = RngStream::RuleStart.stream(7);
-    let (space, images) = (Box::new(Nb201::new()), Some(validation()));
-    Differentiable::new(config, space, &whole(), net, images, Some(costs()), &mut rng).unwrap()
+    Differentiable::new(config, Box::new(Nb201::new()), &whole(), net, inputs(), &mut rng).unwrap()
 }
 
 fn trainer((config, channel_parts): (DifferentiableConfig, usize)) -> Trainer {
@@ -238,7 +268,7 @@ fn darts_pt_chooses_the_operation_that_costs_most_accuracy() {
     let state: DifferentiableState = rule.state().read(DifferentiableState::KIND).unwrap();
     let (mixtures, layout) = (net.mixtures().unwrap().clone(), net.weights());
     let graph = net.lower_mixture(&vec![vec![0, 1, 2, 3, 4]; 6]).unwrap().simplified();
-    let ValidationImages { images: mut loader, .. } = validation();
+    let SearchImages { images: mut loader, .. } = validation();
     let labels: Vec<u32> = loader.source().labels().iter().map(|&label| u32::from(label)).collect();
     let mut correct = |place: usize, masked: usize| -> usize {
         let mut factors = vec![0.0; layout.spec(mixtures.factors).numel()];
@@ -286,7 +316,7 @@ fn darts_pt_chooses_every_edge_and_trains_with_its_own_rate() {
 #[test]
 fn a_mixture_with_one_operation_equals_the_path() {
     let darts = DartsSize { channels: 4, layers: 3, input: INPUT, classes: CLASSES, ..DartsSize::SEARCH };
-    let cells = MixtureSettings { channel_parts: 1 };
+    let cells = MixtureSettings::default();
     let wide = Shape::new(3, 32, 32);
     let nets: [(Box<dyn Lower>, Box<dyn SearchSpace>); 4] = [
         (Box::new(net(1)), Box::new(Nb201::new())),
@@ -413,20 +443,24 @@ fn operations_that_are_not_sampled_do_not_move() {
 #[test]
 fn missing_parts_and_states_of_others_are_errors() {
     let first = config(DifferentiableMethod::Darts { order: DartsOrder::First });
-    let make = |net: &Nb201Net, images, costs, config| {
+    let make = |net: &Nb201Net, inputs, config| {
         let (space, mut rng) = (Box::new(Nb201::new()), RngStream::RuleStart.stream(7));
-        match Differentiable::new(config, space, &whole(), net, images, costs, &mut rng) {
+        match Differentiable::new(config, space, &whole(), net, inputs, &mut rng) {
             Err(TrainError::Setup { reason }) => reason,
             Err(other) => other.to_string(),
             Ok(_) => String::new(),
         }
     };
     let plain = Nb201Net::new(4, 1, INPUT, CLASSES, Norms::Plain);
-    assert!(make(&plain, Some(validation()), None, first).contains("no mixtures"));
-    assert!(make(&net(1), None, None, first).contains("validation images"));
+    assert!(make(&plain, inputs(), first).contains("no mixtures"));
+    assert!(make(&net(1), SearchInputs::default(), first).contains("validation images"));
     let cost = Some(CostTerm { weight: 0.2, exponent: 0.6, target: None });
     let with_cost = DifferentiableConfig { cost, ..first };
-    assert!(make(&net(1), Some(validation()), None, with_cost).contains("costs"));
+    assert!(make(&net(1), SearchInputs { costs: None, ..inputs() }, with_cost).contains("costs"));
+    let untrained = SearchInputs { training: None, ..inputs() };
+    assert!(
+        make(&net(1), untrained, config(DifferentiableMethod::Zarts(zarts()))).contains("training images")
+    );
 
     let mut own = rule(first, &net(1));
     let start = own.state();
@@ -437,7 +471,7 @@ fn missing_parts_and_states_of_others_are_errors() {
 }
 
 /// Values of PyTorch in f64, written by `tests/data/make_differentiable.py`.
-mod golden {
+pub(crate) mod golden {
     use serde_json::Value;
 
     use super::*;
@@ -446,22 +480,22 @@ mod golden {
         serde_json::from_str(include_str!("../data/differentiable.json")).unwrap()
     }
 
-    fn numbers(value: &Value) -> Vec<f64> {
+    pub(crate) fn numbers(value: &Value) -> Vec<f64> {
         match value {
             Value::Array(items) => items.iter().flat_map(numbers).collect(),
             number => vec![number.as_f64().unwrap()],
         }
     }
 
-    fn count(value: &Value) -> usize {
+    pub(crate) fn count(value: &Value) -> usize {
         value.as_u64().unwrap() as usize
     }
 
     /// The weights of a formula: kernels and other tensors have scales of their own.
-    fn weights(net: &dyn Lower, formula: &Value) -> Vec<f32> {
+    pub(crate) fn weights(net: &dyn Lower, formula: &Value) -> Vec<f32> {
         let layout = net.weights();
         let of = |key: &str| formula[key].as_f64().unwrap();
-        let (mut all, mut i) = (vec![1.0; layout.numel()], 0.0_f64);
+        let (mut all, mut i) = (init_weights(layout, &mut RngStream::Init.stream(0)), 0.0_f64);
         for (id, spec) in layout.iter().filter(|(id, _)| layout.is_trained(*id)) {
             let scale = if spec.shape.len() == 4 { of("kernel_scale") } else { of("scale") };
             for weight in &mut all[layout.range(id)] {
@@ -472,7 +506,7 @@ mod golden {
         all
     }
 
-    fn images(batch: &Value) -> InMemoryDataset {
+    pub(crate) fn images(batch: &Value) -> InMemoryDataset {
         let bytes = |value: &Value| numbers(value).into_iter().map(|byte| byte as u8).collect();
         InMemoryDataset {
             name: "golden".into(),
@@ -487,7 +521,7 @@ mod golden {
     }
 
     /// The pixels and labels of a whole set.
-    fn whole_batch(set: InMemoryDataset) -> (Vec<f32>, Vec<u32>) {
+    pub(crate) fn whole_batch(set: InMemoryDataset) -> (Vec<f32>, Vec<u32>) {
         let mut loader = DataLoader::new(set);
         let all: Vec<u32> = (0..loader.source().len() as u32).collect();
         let loaded = loader.load(&all, &Augment::NONE, &mut RngStream::Images.stream(0)).unwrap();
@@ -496,7 +530,7 @@ mod golden {
     }
 
     /// Compares with a bound relative to the largest number.
-    fn near(what: &str, own: &[f64], golden: &[f64], bound: f64) {
+    pub(crate) fn near(what: &str, own: &[f64], golden: &[f64], bound: f64) {
         assert_eq!(own.len(), golden.len(), "{what}");
         let largest = golden.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
         let off = own.iter().zip(golden).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -504,7 +538,7 @@ mod golden {
     }
 
     /// Norm and samples of a tensor.
-    fn near_digest(what: &str, own: &[f32], golden: &Value, bound: f64) {
+    pub(crate) fn near_digest(what: &str, own: &[f32], golden: &Value, bound: f64) {
         let norm = own.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         let expected = golden["norm"].as_f64().unwrap();
         // The gradient of a bias before a norm is rounding.
@@ -515,13 +549,13 @@ mod golden {
         assert!(off <= bound * expected + 1e-6, "{what}: a sample is off by {off:e}");
     }
 
-    fn engine(net: &dyn Lower, formula: &Value) -> Engine {
+    pub(crate) fn engine(net: &dyn Lower, formula: &Value) -> Engine {
         let engine = Engine::new(net.weights().clone(), weights(net, formula), Precision::F64);
         assert_eq!(engine.layout(), net.weights());
         engine
     }
 
-    fn sgd(settings: &Value) -> (SgdStep, f64) {
+    pub(crate) fn sgd(settings: &Value) -> (SgdStep, f64) {
         let of = |key: &str| settings[key].as_f64().unwrap();
         let step = SgdStep {
             lr: of("lr") as f32,
@@ -532,7 +566,7 @@ mod golden {
         (step, of("clip_norm"))
     }
 
-    fn optimizer(settings: &Value) -> ArchOptimizer {
+    pub(crate) fn optimizer(settings: &Value) -> ArchOptimizer {
         ArchOptimizer {
             learning_rate: settings["lr"].as_f64().unwrap(),
             beta1: settings["betas"][0].as_f64().unwrap(),
@@ -549,9 +583,10 @@ mod golden {
         logits: &[f64],
     ) -> Differentiable {
         let part = SubSpace::full(space.as_ref());
-        let images = ValidationImages { images: DataLoader::new(images), augment: Augment::NONE };
+        let images = SearchImages { images: DataLoader::new(images), augment: Augment::NONE };
+        let inputs = SearchInputs { validation: Some(images), ..SearchInputs::default() };
         let mut rng = RngStream::RuleStart.stream(0);
-        let mut rule = Differentiable::new(config, space, &part, net, Some(images), None, &mut rng).unwrap();
+        let mut rule = Differentiable::new(config, space, &part, net, inputs, &mut rng).unwrap();
         let mut state = rule.search_state().clone();
         state.parameters.set_logits(logits);
         rule.restore(&SavedState::new(DifferentiableState::KIND, &state)).unwrap();
@@ -559,8 +594,8 @@ mod golden {
     }
 
     /// Takes one step of a rule on a batch of training images.
-    fn step(
-        rule: &mut Differentiable,
+    pub(crate) fn step(
+        rule: &mut dyn TrainRule,
         engine: &mut Engine,
         net: &dyn Lower,
         batch: &Batch<'_>,
@@ -588,7 +623,7 @@ mod golden {
     fn three_steps_of_both_orders_equal_pytorch() {
         let golden = golden();
         let (case, settings) = (&golden["nb201"], &golden["settings"]);
-        let net = Nb201Net::with_mixtures(4, 1, INPUT, 3, Norms::Plain, MixtureSettings { channel_parts: 1 });
+        let net = Nb201Net::with_mixtures(4, 1, INPUT, 3, Norms::Plain, MixtureSettings::default());
         let names: Vec<String> =
             case["weights"].as_array().unwrap().iter().map(|w| w[0].as_str().unwrap().to_owned()).collect();
         let trained = net.weights().iter().filter(|(id, _)| net.weights().is_trained(*id));
@@ -630,7 +665,7 @@ mod golden {
     fn mixtures_of_pc_darts_and_darts_equal_pytorch() {
         let golden = golden();
         let pc = &golden["pc-darts"];
-        let parts = MixtureSettings { channel_parts: count(&pc["channel_parts"]) };
+        let parts = MixtureSettings::Factors { channel_parts: count(&pc["channel_parts"]) };
         let cell = Nb201Net::with_mixtures(count(&pc["channels"]), 1, INPUT, 3, Norms::Plain, parts);
         let case = &golden["darts"];
         let size = DartsSize {
@@ -640,7 +675,7 @@ mod golden {
             classes: 3,
             ..DartsSize::SEARCH
         };
-        let darts = DartsNet::with_mixtures(size, Norms::Plain, MixtureSettings { channel_parts: 1 });
+        let darts = DartsNet::with_mixtures(size, Norms::Plain, MixtureSettings::default());
         let cases: [(&Value, &dyn Lower, Box<dyn SearchSpace>); 2] =
             [(pc, &cell, Box::new(Nb201::new())), (case, &darts, Box::new(Darts))];
         for (case, net, space) in cases {

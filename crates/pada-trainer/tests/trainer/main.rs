@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
 mod alone;
+mod attention;
 mod bright;
 mod close;
 mod differentiable;
@@ -16,6 +17,7 @@ mod matching;
 mod recipe;
 mod rules;
 mod running_norms;
+mod sampled_logits;
 #[path = "../../../../tests/shared.rs"]
 mod shared;
 mod training;

@@ -1,27 +1,44 @@
 //! The keys of `[update]` for differentiable searches.
 
 use pada_models::MixtureSettings;
-use pada_search::{ArchOptimizer, CostTerm};
-use pada_trainer::rules::{DartsOrder, DifferentiableConfig, DifferentiableMethod, FirstUpdate};
+use pada_search::{ArchOptimizer, CostTerm, ZerothOrder};
+use pada_trainer::rules::{
+    ConstraintLoss, Constraints, DartsOrder, DifferentiableConfig, DifferentiableMethod, FirstUpdate,
+    NsasConfig, Zarts,
+};
 use serde::{Deserialize, Serialize};
 
 use super::samplers::{ImagesConfig, PathsConfig};
 use super::{ConfigError, RunConfig, SpaceName, TrainPart, UpdateConfig, check};
 
 /// The names of the differentiable search methods, which are training rules.
-pub const DIFFERENTIABLE_METHODS: [&str; 7] =
-    ["darts", "pc-darts", "darts-pt", "gdas", "snas", "proxyless-nas", "fbnet"];
+pub const DIFFERENTIABLE_METHODS: [&str; 11] = [
+    "darts",
+    "pc-darts",
+    "darts-pt",
+    "gdas",
+    "gdas-nsas",
+    "snas",
+    "proxyless-nas",
+    "fbnet",
+    "zarts",
+    "balenas",
+    "agnas",
+];
 
 /// Settings of a differentiable search. Each optional key belongs to the methods that its description names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DifferentiableKeys {
-    /// Learning rate of Adam for the architecture parameters.
-    pub arch_lr: f64,
-    /// β₁ of Adam.
-    pub arch_beta1: f64,
-    /// L2 decay of the architecture parameters.
-    pub arch_weight_decay: f64,
+    /// Learning rate of Adam for the architecture parameters, for all but `zarts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch_lr: Option<f64>,
+    /// β₁ of Adam, for all but `zarts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch_beta1: Option<f64>,
+    /// L2 decay of the architecture parameters, for all but `zarts`. For `balenas` it is the precision of the prior per validation image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch_weight_decay: Option<f64>,
     /// Share of the epochs after which architecture parameters are trained, in `0.0..1.0`.
     pub start: f64,
     /// The update that a step begins with.
@@ -35,13 +52,19 @@ pub struct DifferentiableKeys {
     /// First and last temperature, for `gdas` and `snas`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<[f64; 2]>,
+    /// β, the share of the constraint paths in the loss of the weights, for `gdas-nsas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// M, the number of constraint paths, for `gdas-nsas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<usize>,
     /// First temperature, for `fbnet`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_temperature: Option<f64>,
     /// Factor on the temperature per epoch, for `fbnet`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature_decay: Option<f64>,
-    /// Steps of the weights per step of the architecture parameters, for `proxyless-nas`.
+    /// Steps of the weights per step of the architecture parameters, for `proxyless-nas` and `zarts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<usize>,
     /// Share of the epochs after which operations are chosen, for `darts-pt`.
@@ -50,6 +73,21 @@ pub struct DifferentiableKeys {
     /// Learning rate of the weights from then on, for `darts-pt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection_lr: Option<f64>,
+    /// K, the number of displacements of the architecture parameters that are tried in a step, for `zarts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// M, the number of steps of the weights after each displacement, for `zarts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner_steps: Option<usize>,
+    /// σ, the first standard deviation of displacements, for `zarts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+    /// τ, the difference of losses at which the weight of a displacement falls by a factor of e, for `zarts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_temperature: Option<f64>,
+    /// λ, the probability that a displacement is drawn around 0, for `zarts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undirected: Option<f64>,
     /// a in the loss, cross entropy · a · (ln E / ln T)^b, where E is the expected number of multiply-adds, for `proxyless-nas` and `fbnet`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_weight: Option<f64>,
@@ -63,8 +101,26 @@ pub struct DifferentiableKeys {
 
 /// A differentiable search: the settings of the rule, and the mixtures of its network.
 pub(crate) struct DifferentiableSearch {
-    pub(crate) rule: DifferentiableConfig,
+    pub(crate) rule: SearchRule,
     pub(crate) mixtures: MixtureSettings,
+}
+
+/// The rule of a differentiable search.
+pub(crate) enum SearchRule {
+    /// Trains logits.
+    Logits(DifferentiableConfig),
+    /// Trains attention: AGNAS.
+    Attention,
+}
+
+impl SearchRule {
+    /// Returns the preference for cheap architectures.
+    pub(crate) fn cost(&self) -> Option<CostTerm> {
+        match self {
+            Self::Logits(config) => config.cost,
+            Self::Attention => None,
+        }
+    }
 }
 
 impl UpdateConfig {
@@ -74,15 +130,22 @@ impl UpdateConfig {
             | Self::PcDarts(keys)
             | Self::DartsPt(keys)
             | Self::Gdas(keys)
+            | Self::GdasNsas(keys)
             | Self::Snas(keys)
             | Self::ProxylessNas(keys)
-            | Self::FbNet(keys) => Some(keys),
+            | Self::FbNet(keys)
+            | Self::Zarts(keys)
+            | Self::BaleNas(keys) => Some(keys),
             _ => None,
         }
     }
 
     /// Returns the settings of a differentiable search, or `None` for other rules.
     pub(crate) fn differentiable(&self) -> Option<DifferentiableSearch> {
+        if *self == Self::Agnas {
+            let (rule, mixtures) = (SearchRule::Attention, MixtureSettings::Attention);
+            return Some(DifferentiableSearch { rule, mixtures });
+        }
         let keys = self.differentiable_keys()?;
         let temperature = keys.temperature.unwrap_or([1.0; 2]);
         let method = match self {
@@ -90,13 +153,24 @@ impl UpdateConfig {
                 start: keys.selection_start.unwrap_or_default(),
                 lr: keys.selection_lr.unwrap_or_default(),
             },
-            Self::Gdas(_) => DifferentiableMethod::Gdas { temperature },
+            Self::Gdas(_) | Self::GdasNsas(_) => DifferentiableMethod::Gdas { temperature },
             Self::Snas(_) => DifferentiableMethod::Snas { temperature },
             Self::ProxylessNas(_) => DifferentiableMethod::Proxyless { every: keys.every.unwrap_or(1) },
             Self::FbNet(_) => DifferentiableMethod::FbNet {
                 temperature: keys.first_temperature.unwrap_or(1.0),
                 decay: keys.temperature_decay.unwrap_or(1.0),
             },
+            Self::Zarts(_) => DifferentiableMethod::Zarts(Zarts {
+                rule: ZerothOrder {
+                    samples: keys.samples.unwrap_or(1),
+                    temperature: keys.loss_temperature.unwrap_or(1.0),
+                    undirected: keys.undirected.unwrap_or_default(),
+                },
+                every: keys.every.unwrap_or(1),
+                inner_steps: keys.inner_steps.unwrap_or_default(),
+                deviation: keys.deviation.unwrap_or(1.0),
+            }),
+            Self::BaleNas(_) => DifferentiableMethod::Variational,
             _ => DifferentiableMethod::Darts { order: keys.order.unwrap_or_default() },
         };
         let weight = keys.cost_weight.unwrap_or_default();
@@ -108,29 +182,36 @@ impl UpdateConfig {
             _ => false,
         };
         let optimizer = ArchOptimizer {
-            learning_rate: keys.arch_lr,
-            beta1: keys.arch_beta1,
-            weight_decay: keys.arch_weight_decay,
+            learning_rate: keys.arch_lr.unwrap_or_default(),
+            beta1: keys.arch_beta1.unwrap_or_default(),
+            weight_decay: keys.arch_weight_decay.unwrap_or_default(),
         };
         let cost = has_cost.then_some(term);
-        let rule =
-            DifferentiableConfig { method, optimizer, start: keys.start, first: keys.first_update, cost };
+        let constraints = keys.beta.zip(keys.archive).map(|(beta, archive)| NsasConfig {
+            beta,
+            constraints: Constraints::Archive(archive),
+            constraint_loss: ConstraintLoss::Trained,
+        });
+        let (start, first) = (keys.start, keys.first_update);
+        let rule = DifferentiableConfig { method, optimizer, start, first, cost, constraints };
         Some(DifferentiableSearch {
-            rule,
-            mixtures: MixtureSettings { channel_parts: keys.channel_parts.unwrap_or(1) },
+            rule: SearchRule::Logits(rule),
+            mixtures: MixtureSettings::Factors { channel_parts: keys.channel_parts.unwrap_or(1) },
         })
     }
 
     /// Returns whether a differentiable search does something in an epoch that depends on the number of all epochs.
     pub(super) fn depends_on_epochs(&self) -> bool {
-        let Some(search) = self.differentiable() else { return false };
-        let by_method = matches!(self, Self::Gdas(_) | Self::Snas(_) | Self::DartsPt(_));
-        by_method || search.rule.start > 0.0
+        let by_method = matches!(
+            self,
+            Self::Gdas(_) | Self::GdasNsas(_) | Self::Snas(_) | Self::DartsPt(_) | Self::Zarts(_)
+        );
+        by_method || self.differentiable_keys().is_some_and(|keys| keys.start > 0.0)
     }
 
     /// Returns whether the operations of the supernet see a part of the channels.
     pub(crate) fn has_partial_channels(&self) -> bool {
-        self.differentiable().is_some_and(|search| search.mixtures.channel_parts > 1)
+        self.differentiable().is_some_and(|search| search.mixtures.channel_parts() > 1)
     }
 
     /// Returns the name of the rule in configs.
@@ -145,62 +226,48 @@ impl UpdateConfig {
             Self::PcDarts(_) => "pc-darts",
             Self::DartsPt(_) => "darts-pt",
             Self::Gdas(_) => "gdas",
+            Self::GdasNsas(_) => "gdas-nsas",
             Self::Snas(_) => "snas",
             Self::ProxylessNas(_) => "proxyless-nas",
             Self::FbNet(_) => "fbnet",
+            Self::Zarts(_) => "zarts",
+            Self::BaleNas(_) => "balenas",
+            Self::Agnas => "agnas",
         }
     }
 
     /// Checks the numbers of a differentiable search, and that it fits the other settings of the run. Other rules pass.
     pub(super) fn check_differentiable(&self, run: &RunConfig) -> Result<(), ConfigError> {
-        let Some(keys) = self.differentiable_keys() else { return Ok(()) };
-        let positive = |value: f64| value > 0.0 && value.is_finite();
-        let share = |value: f64| (0.0..1.0).contains(&value);
-        check("update.arch_lr", keys.arch_lr, positive(keys.arch_lr), "positive")?;
-        check("update.arch_beta1", keys.arch_beta1, share(keys.arch_beta1), "at least 0 and below 1")?;
-        let decay = keys.arch_weight_decay;
-        check("update.arch_weight_decay", decay, decay >= 0.0 && decay.is_finite(), "at least 0")?;
-        check("update.start", keys.start, share(keys.start), "at least 0 and below 1")?;
-        for temperature in keys.temperature.iter().flatten() {
-            check("update.temperature", temperature, positive(*temperature), "positive")?;
+        let Some(search) = self.differentiable() else { return Ok(()) };
+        if let Some(keys) = self.differentiable_keys() {
+            keys.check_numbers()?;
         }
-        if let Some(temperature) = keys.first_temperature {
-            check("update.first_temperature", temperature, positive(temperature), "positive")?;
-        }
-        if let Some(exponent) = keys.cost_exponent {
-            check("update.cost_exponent", exponent, exponent.is_finite(), "finite")?;
-        }
-        if let Some(decay) = keys.temperature_decay {
-            check("update.temperature_decay", decay, decay > 0.0 && decay <= 1.0, "above 0 and at most 1")?;
-        }
-        if let Some(start) = keys.selection_start {
-            check("update.selection_start", start, share(start), "at least 0 and below 1")?;
-        }
-        if let Some(lr) = keys.selection_lr {
-            check("update.selection_lr", lr, positive(lr), "positive")?;
-        }
-        if let Some(weight) = keys.cost_weight {
-            check("update.cost_weight", weight, weight >= 0.0 && weight.is_finite(), "at least 0")?;
-        }
-        if let Some(target) = keys.cost_target {
-            check("update.cost_target", target, target > 1.0 && target.is_finite(), "above 1")?;
+        if let SearchRule::Logits(DifferentiableConfig {
+            method: DifferentiableMethod::Variational,
+            optimizer,
+            ..
+        }) = &search.rule
+        {
+            let decay = optimizer.weight_decay;
+            let range = "positive if update.rule is \"balenas\", whose prior it is";
+            check("update.arch_weight_decay", decay, decay > 0.0, range)?;
         }
         let rule = self.rule();
         let space = run.supernet.space;
-        let has_cost = self.differentiable().is_some_and(|search| search.rule.cost.is_some());
+        let has_cost = search.rule.cost().is_some();
         let range = "left out or 0 in the space darts, where the cost of an edge depends on the inputs that its node keeps";
         check("update.cost_weight", "given", !has_cost || space != SpaceName::Darts, range)?;
-        let single =
-            matches!(space, SpaceName::Nb201 | SpaceName::Darts) || !matches!(self, Self::PcDarts(_));
+        let is_cell = space.cell().is_some();
         let range = "another rule in a space of layers: PC-DARTS weighs the edges of a node, and a layer has one input";
-        check("update.rule", rule, single, range)?;
-        if let Some(parts) = keys.channel_parts {
+        check("update.rule", rule, is_cell || !matches!(self, Self::PcDarts(_)), range)?;
+        let range =
+            "another rule in a space of layers: the attention of AGNAS belongs to the edges of a cell";
+        check("update.rule", rule, is_cell || *self != Self::Agnas, range)?;
+        if let Some(parts) = self.differentiable_keys().and_then(|keys| keys.channel_parts) {
             let channels = run.supernet.channels.unwrap_or(0);
             let range = "at least 2 and a divisor of supernet.channels; with one part, PC-DARTS is DARTS without edge weights: update.rule = \"darts\"";
             check("update.channel_parts", parts, parts > 1 && channels.is_multiple_of(parts), range)?;
         }
-        let range = "left out if update.rule is a differentiable search, which trains a mixture of all operations and draws no paths";
-        check("split", "given", run.split.is_none(), range)?;
         let range = "\"uniform\" if update.rule is a differentiable search, which draws no paths";
         check("paths.rule", run.paths.rule(), run.paths == PathsConfig::Uniform, range)?;
         let range = "\"uniform\" if update.rule is a differentiable search";
@@ -209,5 +276,39 @@ impl UpdateConfig {
                      validation images, which are the other half of the training images";
         let has_half = run.data.train != TrainPart::All || matches!(self, Self::Snas(_));
         check("data.train", "all", has_half, range)
+    }
+}
+
+impl DifferentiableKeys {
+    /// Checks the ranges of all numbers that need no other section.
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        let at_least_0 = |value: f64| value >= 0.0 && value.is_finite();
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        let probability = |value: f64| (0.0..=1.0).contains(&value);
+        let given = |key, value: Option<f64>, is_in: &dyn Fn(f64) -> bool, range| match value {
+            Some(value) => check(key, value, is_in(value), range),
+            None => Ok(()),
+        };
+        given("update.arch_lr", self.arch_lr, &positive, "positive")?;
+        given("update.arch_beta1", self.arch_beta1, &share, "at least 0 and below 1")?;
+        given("update.arch_weight_decay", self.arch_weight_decay, &at_least_0, "at least 0")?;
+        check("update.start", self.start, share(self.start), "at least 0 and below 1")?;
+        for temperature in self.temperature.iter().flatten() {
+            check("update.temperature", temperature, positive(*temperature), "positive")?;
+        }
+        given("update.beta", self.beta, &share, "at least 0 and below 1")?;
+        given("update.first_temperature", self.first_temperature, &positive, "positive")?;
+        let decay = |value: f64| value > 0.0 && value <= 1.0;
+        given("update.temperature_decay", self.temperature_decay, &decay, "above 0 and at most 1")?;
+        given("update.selection_start", self.selection_start, &share, "at least 0 and below 1")?;
+        given("update.selection_lr", self.selection_lr, &positive, "positive")?;
+        given("update.deviation", self.deviation, &positive, "positive")?;
+        given("update.loss_temperature", self.loss_temperature, &positive, "positive")?;
+        given("update.undirected", self.undirected, &probability, "at least 0 and at most 1")?;
+        given("update.cost_weight", self.cost_weight, &at_least_0, "at least 0")?;
+        given("update.cost_exponent", self.cost_exponent, &f64::is_finite, "finite")?;
+        let target = |value: f64| value > 1.0 && value.is_finite();
+        given("update.cost_target", self.cost_target, &target, "above 1")
     }
 }

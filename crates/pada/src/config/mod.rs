@@ -22,8 +22,8 @@ mod update;
 use std::path::Path;
 
 pub use budget::RankBudget;
-pub(crate) use differentiable::DifferentiableSearch;
 pub use differentiable::{DIFFERENTIABLE_METHODS, DifferentiableKeys};
+pub(crate) use differentiable::{DifferentiableSearch, SearchRule};
 pub use error::ConfigError;
 pub(crate) use load::nearest;
 pub use load::{ConfigPlace, in_home};
@@ -215,9 +215,13 @@ impl RunConfig {
             (UpdateConfig::PcDarts(_), _) => "PC-DARTS".to_owned(),
             (UpdateConfig::DartsPt(_), _) => "DARTS-PT".to_owned(),
             (UpdateConfig::Gdas(_), _) => "GDAS".to_owned(),
+            (UpdateConfig::GdasNsas(_), _) => "GDAS-NSAS".to_owned(),
             (UpdateConfig::Snas(_), _) => "SNAS".to_owned(),
             (UpdateConfig::ProxylessNas(_), _) => "ProxylessNAS".to_owned(),
             (UpdateConfig::FbNet(_), _) => "FBNet".to_owned(),
+            (UpdateConfig::Zarts(_), _) => "ZARTS".to_owned(),
+            (UpdateConfig::BaleNas(_), _) => "BaLeNAS".to_owned(),
+            (UpdateConfig::Agnas, _) => "AGNAS".to_owned(),
         };
         match &self.split {
             None => rule,

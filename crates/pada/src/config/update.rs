@@ -30,6 +30,8 @@ pub enum UpdateConfig {
     DartsPt(Box<DifferentiableKeys>),
     /// Differentiable search with hard draws: GDAS.
     Gdas(Box<DifferentiableKeys>),
+    /// GDAS, whose weights are trained with the loss of NSAS: GDAS-NSAS.
+    GdasNsas(Box<DifferentiableKeys>),
     /// Differentiable search with soft draws and one loss: SNAS.
     Snas(Box<DifferentiableKeys>),
     /// Differentiable search with binary gates: ProxylessNAS.
@@ -37,6 +39,13 @@ pub enum UpdateConfig {
     /// Differentiable search with soft draws and a loss of costs: FBNet.
     #[serde(rename = "fbnet")]
     FbNet(Box<DifferentiableKeys>),
+    /// Differentiable search that samples displacements: ZARTS.
+    Zarts(Box<DifferentiableKeys>),
+    /// Differentiable search over a normal distribution of logits: BaLeNAS.
+    #[serde(rename = "balenas")]
+    BaleNas(Box<DifferentiableKeys>),
+    /// Search by the attention of a network to its operations: AGNAS.
+    Agnas,
 }
 
 impl UpdateConfig {

@@ -1,6 +1,6 @@
 //! Construction of samplers, training rules and trainers from a config. Only this module names their concrete types.
 
-use pada_data::DataLoader;
+use pada_data::{DataLoader, Dataset};
 use pada_engine::Engine;
 use pada_exec::{Executor, State};
 use pada_graph::{Cost, Lower, Mixtures};
@@ -11,7 +11,8 @@ use pada_sampler::{
 };
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::rules::{
-    Close, Differentiable, MagicAt, Nsas, OpCosts, SummedPaths, Sumnas, ValidationImages,
+    AttentionSearch, Close, Differentiable, DifferentiableMethod, MagicAt, Nsas, OpCosts, SearchImages,
+    SearchInputs, SummedPaths, Sumnas,
 };
 use pada_trainer::{
     Extension, ImageScore, RngStream, ScheduleSpan, TrainConfig, TrainRule, TrainSettings, Trainer,
@@ -22,7 +23,7 @@ use crate::config::{
     ComputeConfig, Config, ConfigError, ExecutorName, ImagesConfig, PathsConfig, RunConfig, SpaceName,
     StandAloneConfig, UpdateConfig,
 };
-use crate::config::{DifferentiableSearch, check};
+use crate::config::{DifferentiableSearch, SearchRule, check};
 use crate::error::PadaError;
 use crate::run::build;
 use crate::run::device::Device;
@@ -103,7 +104,7 @@ fn rule(
 ) -> Result<Box<dyn TrainRule>, PadaError> {
     let Config::Run(config) = config else { return Ok(Box::new(SummedPaths)) };
     if let Some(search) = config.update.differentiable() {
-        return Ok(Box::new(differentiable(config, &search, inputs, part, net)?));
+        return differentiable(config, &search, inputs, part, stage, net);
     }
     Ok(match &config.update {
         UpdateConfig::SummedPaths => Box::new(SummedPaths),
@@ -128,19 +129,25 @@ fn differentiable(
     search: &DifferentiableSearch,
     inputs: &Inputs,
     part: &SubSpace,
+    stage: usize,
     net: &dyn Lower,
-) -> Result<Differentiable, PadaError> {
-    let validation = inputs
-        .validation
-        .clone()
-        .map(|images| ValidationImages { images: DataLoader::new(images), augment: config.augment });
-    let costs = match (search.rule.cost, net.mixtures()) {
+) -> Result<Box<dyn TrainRule>, PadaError> {
+    let images = |set: Dataset| SearchImages { images: DataLoader::new(set), augment: config.augment };
+    let validation = inputs.validation.clone().map(images);
+    let space = config.supernet.space()?;
+    let rule = match &search.rule {
+        SearchRule::Attention => return Ok(Box::new(AttentionSearch::new(space, part, net, validation)?)),
+        SearchRule::Logits(rule) => *rule,
+    };
+    let costs = match (rule.cost, net.mixtures()) {
         (Some(_), Some(mixtures)) => Some(op_costs(mixtures, inputs, part)?),
         _ => None,
     };
-    let mut rng = RngStream::RuleStart.stream(config.seed);
-    let space = config.supernet.space()?;
-    Ok(Differentiable::new(search.rule, space, part, net, validation, costs, &mut rng)?)
+    let takes_steps = matches!(rule.method, DifferentiableMethod::Zarts(_));
+    let training = takes_steps.then(|| images(inputs.images.clone()));
+    let mut rng = RngStream::RuleStart.stage_stream(config.seed, stage);
+    let inputs = SearchInputs { validation, training, costs };
+    Ok(Box::new(Differentiable::new(rule, space, part, net, inputs, &mut rng)?))
 }
 
 /// Computes the multiply-adds of every operation of every mixture. In the spaces where this is asked for, those of an architecture are a sum

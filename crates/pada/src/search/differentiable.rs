@@ -31,8 +31,12 @@ pub struct DifferentiableResult {
     /// The strongest architecture at the end. Its score is the accuracy with the shared weights on validation images, or on the images of the
     /// ranking if all training images were trained on.
     pub found: FoundArch,
-    /// The strongest architecture after every epoch, with the probabilities of all operations.
+    /// The strongest architecture after every epoch, with the probabilities of all operations. If the supernet was split, these are the epochs
+    /// of the sub-supernet whose architecture was found.
     pub epochs: Vec<MixtureRecord>,
+    /// The number of sub-supernets that the supernet was split into, and the index of the one whose architecture was found. `None` if it was
+    /// not split.
+    pub leaf: Option<(usize, usize)>,
     /// The names of the operations, in digit order.
     pub ops: Vec<&'static str>,
     /// The highest stand-alone accuracy of the benchmark table in which the result is looked up, in percent. `None` without a table.
@@ -50,7 +54,7 @@ pub struct DifferentiableResult {
 }
 
 /// Creates the config of a differentiable search from that of another run: with the rule of the method, uniform sampling, one supernet, and
-/// without the second half of the training images unless the method needs none. `settings` are keys of `[update]`, or `section.key` for others.
+/// without the second half of the training images unless the method needs none. `settings` are keys of `[update]`, `section.key` for others, or the whole section `split`.
 ///
 /// # Errors
 /// Returns an error with the assignment if it is not valid, or if the method has another name than those of [`DIFFERENTIABLE_METHODS`].
@@ -65,7 +69,7 @@ pub fn differentiable_config(
     }
     let own = |setting: &String| {
         let name = setting.split('=').next().unwrap_or_default();
-        let is_section = name.split_once('.').is_some() || ["seed", "name"].contains(&name);
+        let is_section = name.contains('.') || ["seed", "name", "split"].contains(&name);
         if is_section { setting.clone() } else { format!("update.{setting}") }
     };
     let settings: Vec<String> = settings.iter().map(own).collect();
@@ -92,12 +96,10 @@ pub fn differentiable_config(
         );
     }
     all.extend(settings);
-    let mut config = start.with_all(&all)?;
-    if start.update.rule() != method {
-        config.name = method.to_owned();
-        config.split = None;
+    if start.update.rule() == method {
+        return start.with_all(&all);
     }
-    Ok(config)
+    RunConfig { name: method.to_owned(), split: None, ..start.clone() }.with_all(&all)
 }
 
 /// Returns the config of a differentiable search without other settings: DARTS on the embedded mini images, as `configs/mini/darts.toml`.
@@ -137,7 +139,24 @@ fn open_folder(out: &Path, config: &Config) -> Result<RunFolder, PadaError> {
     Err(ConfigError::Range { key: "--out", value, range }.into())
 }
 
+/// Returns the sub-supernet whose mixture has the highest accuracy on validation images after its last epoch, or on training images if the method
+/// needs no others: its index, and that of its stage. The last `leaves` stages train the sub-supernets.
+fn best_stage(epochs: &[EpochRecord], leaves: usize) -> (usize, usize) {
+    let stages = epochs.last().map_or(1, |last| last.stage + 1);
+    let first = stages.saturating_sub(leaves);
+    let accuracy = |stage: usize| {
+        let last = epochs.iter().rfind(|epoch| epoch.stage == stage)?;
+        Some(last.mixture.as_ref()?.validation_accuracy.unwrap_or(last.accuracy))
+    };
+    let better = |best: usize, stage: usize| if accuracy(stage) > accuracy(best) { stage } else { best };
+    let stage = (first..stages).fold(first, better);
+    (stage - first, stage)
+}
+
 /// Searches by training a supernet whose decisions are mixtures of operations.
+///
+/// If the config splits the supernet (`[split]`), every sub-supernet ends in an architecture of its own, and the one whose mixture classifies most
+/// validation images correctly is found.
 ///
 /// The run folder has everything that the folder of a training run has but for a ranking: checkpoints, the record with the probabilities of all
 /// epochs, and the report. Commands that take a run folder take it too, such as `pada rank` and `pada search`.
@@ -164,8 +183,10 @@ pub fn search_differentiable(
     run.execute_without_ranking(&folder, observer)?;
     let mut run = TrainedRun::of(folder, config, session, &Custom::default())?;
     let record = run.record()?;
-    let mixture = |epoch: &EpochRecord| epoch.mixture.clone();
-    let epochs: Vec<MixtureRecord> = record.epochs.iter().filter_map(mixture).collect();
+    let leaves = run.trained.leaves.as_ref().map(|leaves| leaves.leaves().len());
+    let (leaf, stage) = best_stage(&record.epochs, leaves.unwrap_or(1));
+    let of_stage = record.epochs.iter().filter(|epoch| epoch.stage == stage);
+    let epochs: Vec<MixtureRecord> = of_stage.filter_map(|epoch| epoch.mixture.clone()).collect();
     let last = epochs.last().ok_or_else(|| PadaError::NotTrained { path: out.clone() })?;
     let arch = run.space().parse(&last.arch)?;
     let TrainedRun { folder, config, inputs, trained, session } = &mut run;
@@ -208,6 +229,7 @@ pub fn search_differentiable(
         found,
         ops: space.op_names().to_vec(),
         epochs,
+        leaf: leaves.map(|leaves| (leaves, leaf)),
         ceiling: table.as_ref().map(LookUp::best),
         scored_on: of(scored),
         tested_on: tested.map(of),

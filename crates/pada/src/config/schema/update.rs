@@ -1,10 +1,9 @@
 //! The section `[update]`: the keys of every training rule.
 
 use super::KeyDefault::{By, Is, Unless, Unset};
-use super::Kind::{Constraints, Number, Numbers, OneOf, Positive};
+use super::Kind::{Constraints, Number, Numbers, OneOf, Positive, Whole};
 use super::sections::VARIANTS;
 use super::{Chosen, Section, key, key_of, section};
-use crate::config::DIFFERENTIABLE_METHODS;
 
 pub(super) const UPDATE: Section = section(
     "update",
@@ -23,9 +22,13 @@ pub(super) const UPDATE: Section = section(
                 "pc-darts",
                 "darts-pt",
                 "gdas",
+                "gdas-nsas",
                 "snas",
                 "proxyless-nas",
                 "fbnet",
+                "zarts",
+                "balenas",
+                "agnas",
             ]),
             Is("\"summed-paths\""),
             "`summed-paths` adds the gradients and takes one SGD step (SPOS, FairNAS, PA&DA). `sumnas`, `nsas`, `close` and `magic-at` are other rules for paths. The remaining rules are differentiable searches, see [searchers.md](searchers.md#differentiable-search).",
@@ -40,7 +43,20 @@ pub(super) const UPDATE: Section = section(
         key_of(&["sumnas"], "inner_steps", Positive, Is("2"), "Number of SGD steps that adapt each path."),
         key_of(&["sumnas"], "inner_lr", Number, Is("0.05"), "Learning rate of these steps."),
         key_of(&["sumnas"], "inner_momentum", Number, Is("0.9"), "Momentum of these steps."),
-        key_of(&["nsas"], "beta", Number, Is("0.8"), "Share of the constraint paths in the loss."),
+        key_of(
+            &["nsas", "gdas-nsas"],
+            "beta",
+            Number,
+            By(beta, "`0.8` with `nsas`, `0.5` with `gdas-nsas`"),
+            "Share of the constraint paths in the loss.",
+        ),
+        key_of(
+            &["gdas-nsas"],
+            "archive",
+            Positive,
+            Is("8"),
+            "M, the number of constraint paths, which NSAS chooses for their novelty.",
+        ),
         key_of(
             &["nsas"],
             "constraints",
@@ -74,7 +90,7 @@ pub(super) const UPDATE: Section = section(
         key_of(&["close"], "gate.temperature", Number, Is("5.0"), "Temperature of the gate's softmax."),
         key_of(&["magic-at"], "weight", Number, Is("0.5"), "Weight of the alignment loss."),
         key_of(
-            DIFFERENTIABLE,
+            WITH_ADAM,
             "arch_lr",
             Number,
             By(
@@ -84,34 +100,34 @@ pub(super) const UPDATE: Section = section(
             "Learning rate of Adam for the architecture parameters.",
         ),
         key_of(
-            DIFFERENTIABLE,
+            WITH_ADAM,
             "arch_beta1",
             Number,
             By(arch_beta1, "`0.0` with `proxyless-nas`, `0.9` with `fbnet`, `0.5` otherwise"),
             "β₁ of Adam for the architecture parameters; β₂ is 0.999.",
         ),
         key_of(
-            DIFFERENTIABLE,
+            WITH_ADAM,
             "arch_weight_decay",
             Number,
             By(arch_weight_decay, "`0.0` with `proxyless-nas`, `0.0005` with `fbnet`, `0.001` otherwise"),
-            "L2 decay of the architecture parameters.",
+            "L2 decay of the architecture parameters. With `balenas`, the precision of the prior divided by the number of validation images.",
         ),
         key_of(
-            DIFFERENTIABLE,
+            WITH_LOGITS,
             "start",
             Number,
             By(
                 arch_start,
-                "`0.3` with `pc-darts`, `0.25` with `proxyless-nas`, `0.11` with `fbnet`, `0.0` otherwise",
+                "`0.3` with `pc-darts`, `0.25` with `proxyless-nas`, `0.11` with `fbnet`, `0.2` with `zarts`, `0.0` otherwise",
             ),
             "Share of the epochs after which architecture parameters are trained, in `0.0..1.0`.",
         ),
         key_of(
-            DIFFERENTIABLE,
+            WITH_LOGITS,
             "first_update",
             OneOf(&["architecture", "weights"]),
-            By(first_update, "`\"weights\"` with `gdas`, `\"architecture\"` otherwise"),
+            By(first_update, "`\"weights\"` with `gdas` and `gdas-nsas`, `\"architecture\"` otherwise"),
             "The update that a step begins with.",
         ),
         key_of(
@@ -129,10 +145,10 @@ pub(super) const UPDATE: Section = section(
             "K: operations see the first of K equal parts of the channels, and every edge has a weight.",
         ),
         key_of(
-            &["gdas", "snas"],
+            &["gdas", "gdas-nsas", "snas"],
             "temperature",
             Numbers(Some(2)),
-            By(temperature, "`[1.0, 0.03]` with `snas`, `[10.0, 0.1]` with `gdas`"),
+            By(temperature, "`[1.0, 0.03]` with `snas`, `[10.0, 0.1]` otherwise"),
             "First and last temperature of the Gumbel softmax; it changes linearly with the epoch.",
         ),
         key_of(
@@ -144,10 +160,10 @@ pub(super) const UPDATE: Section = section(
         ),
         key_of(&["fbnet"], "temperature_decay", Number, Is("0.956"), "Factor on the temperature per epoch."),
         key_of(
-            &["proxyless-nas"],
+            &["proxyless-nas", "zarts"],
             "every",
             Positive,
-            Is("5"),
+            By(every, "`10` with `zarts`, `5` with `proxyless-nas`"),
             "Steps of the weights per step of the architecture parameters.",
         ),
         key_of(
@@ -163,6 +179,41 @@ pub(super) const UPDATE: Section = section(
             Number,
             Is("0.0025"),
             "Learning rate of the weights from then on.",
+        ),
+        key_of(
+            &["zarts"],
+            "samples",
+            Positive,
+            Is("4"),
+            "K, the number of displacements of the architecture parameters that a step tries.",
+        ),
+        key_of(
+            &["zarts"],
+            "inner_steps",
+            Whole,
+            Is("10"),
+            "M, the number of steps of the weights after each displacement, which are undone afterwards.",
+        ),
+        key_of(
+            &["zarts"],
+            "deviation",
+            Number,
+            Is("0.025"),
+            "σ, the first standard deviation of displacements. It falls to 0 by a cosine.",
+        ),
+        key_of(
+            &["zarts"],
+            "loss_temperature",
+            Number,
+            Is("0.01"),
+            "τ: a validation loss that is higher by τ divides the weight of a displacement by e.",
+        ),
+        key_of(
+            &["zarts"],
+            "undirected",
+            Number,
+            Is("0.001"),
+            "λ, the probability that a displacement is drawn around 0 and not around the negative gradient.",
         ),
         key_of(
             &["proxyless-nas", "fbnet"],
@@ -188,8 +239,23 @@ pub(super) const UPDATE: Section = section(
     ],
 );
 
-/// The training rules that are differentiable searches.
-const DIFFERENTIABLE: &[&str] = &DIFFERENTIABLE_METHODS;
+/// The training rules that train logits by Adam.
+const WITH_ADAM: &[&str] =
+    &["darts", "pc-darts", "darts-pt", "gdas", "gdas-nsas", "snas", "proxyless-nas", "fbnet", "balenas"];
+
+/// The training rules that train logits.
+const WITH_LOGITS: &[&str] = &[
+    "darts",
+    "pc-darts",
+    "darts-pt",
+    "gdas",
+    "gdas-nsas",
+    "snas",
+    "proxyless-nas",
+    "fbnet",
+    "zarts",
+    "balenas",
+];
 
 fn arch_lr(chosen: &dyn Chosen) -> Option<&'static str> {
     Some(match chosen.text("update.rule")? {
@@ -221,12 +287,22 @@ fn arch_start(chosen: &dyn Chosen) -> Option<&'static str> {
         "pc-darts" => "0.3",
         "proxyless-nas" => "0.25",
         "fbnet" => "0.11",
+        "zarts" => "0.2",
         _ => "0.0",
     })
 }
 
+fn beta(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(if chosen.text("update.rule")? == "nsas" { "0.8" } else { "0.5" })
+}
+
+fn every(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(if chosen.text("update.rule")? == "zarts" { "10" } else { "5" })
+}
+
 fn first_update(chosen: &dyn Chosen) -> Option<&'static str> {
-    Some(if chosen.text("update.rule")? == "gdas" { "\"weights\"" } else { "\"architecture\"" })
+    let is_gdas = ["gdas", "gdas-nsas"].contains(&chosen.text("update.rule")?);
+    Some(if is_gdas { "\"weights\"" } else { "\"architecture\"" })
 }
 
 fn temperature(chosen: &dyn Chosen) -> Option<&'static str> {

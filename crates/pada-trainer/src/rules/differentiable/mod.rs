@@ -1,18 +1,25 @@
+mod attention;
+mod images;
+mod perturbation;
+mod second_order;
+mod zeroth_order;
+
 use std::sync::Arc;
 
-use pada_data::{Augment, DataLoader};
-use pada_exec::{Batch, Executor, Images, LossSpec, Pixels, SgdStep, State, UnusedWeights};
+pub use attention::{AttentionSearch, AttentionState};
+use images::SearchBatch;
+pub use images::SearchImages;
+use pada_exec::{Batch, Executor, LossSpec, SgdStep, UnusedWeights};
 use pada_graph::{Graph, Lower, Mixtures, Owner, WeightId};
 use pada_report::MixtureRecord;
 use pada_sampler::{SamplerError, SavedState};
-use pada_search::{ArchOptimizer, ArchParameters, CostTerm, Mixture, Relaxation};
+use pada_search::{ArchOptimizer, ArchParameters, CostTerm, Mixture, Relaxation, ZerothOrder};
 use pada_space::{Arch, SearchSpace, SubSpace};
-use rand::{Rng, RngExt};
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{StepContext, StepOutcome, TrainRule};
+use super::{Nsas, NsasConfig, NsasState, StepContext, StepOutcome, TrainRule};
 use crate::r#loop::schedule::RunPoint;
-use crate::scoring::fixed_images::image_shape;
 use crate::{NotFinite, TrainError};
 
 /// Settings of [`Differentiable`].
@@ -28,6 +35,8 @@ pub struct DifferentiableConfig {
     pub first: FirstUpdate,
     /// A preference for cheap architectures; `None` for none.
     pub cost: Option<CostTerm>,
+    /// Constraint paths that weigh in the loss of the weights, as in NSAS, for [`DifferentiableMethod::Gdas`]; `None` for none.
+    pub constraints: Option<NsasConfig>,
 }
 
 /// The update that a step of a differentiable search begins with.
@@ -80,6 +89,24 @@ pub enum DifferentiableMethod {
         /// The factor per epoch in which logits are trained.
         decay: f64,
     },
+    /// ZARTS: displacements of the logits are sampled around the negative gradient, the weights are trained for some steps after each of them,
+    /// and displacements whose validation loss is low then weigh more.
+    Zarts(Zarts),
+    /// BaLeNAS: logits have a normal distribution, and each pass draws them from it. Their means and deviations are trained by a natural gradient.
+    Variational,
+}
+
+/// Settings of [`DifferentiableMethod::Zarts`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Zarts {
+    /// The number of displacements and how they weigh.
+    pub rule: ZerothOrder,
+    /// Number of steps of the weights per step of the logits, at least 1.
+    pub every: usize,
+    /// M, the number of steps of the weights after each displacement. They are undone afterwards.
+    pub inner_steps: usize,
+    /// σ, the standard deviation of displacements when the logits begin to be trained, above 0. It falls to 0 by a cosine.
+    pub deviation: f64,
 }
 
 /// The order of DARTS's approximation of the gradient.
@@ -106,6 +133,10 @@ pub enum DartsOrder {
 /// - SNAS: Xie et al., ICLR 2019; `SNAS-Series/SNAS-Series` @9a43adb, `SNAS/train_search.py`.
 /// - ProxylessNAS: Cai et al., ICLR 2019; `mit-han-lab/proxylessnas` @bf58b5c, `search/modules/mix_op.py`, mode `two`.
 /// - FBNet: Wu et al., CVPR 2019. The authors published no code of the search.
+/// - ZARTS: Wang et al., NeurIPS 2022; `vicFigure/ZARTS` @38bb2a6, `cnn/train_search.py`.
+/// - GDAS-NSAS: Zhang et al., *Overcoming Multi-Model Forgetting*, CVPR 2020: GDAS, whose weights are trained with the loss of [`Nsas`] on drawn paths.
+/// - BaLeNAS: Zhang et al., CVPR 2022, of which no code is public. The update is that of Vadam (Khan et al., ICML 2018), on whose family the method
+///   is built; whether it equals the authors' is not known.
 ///
 /// - DIFFERS: the public code of GDAS adds the number 0 for each operation that was not drawn, so that these get the sum of the upstream gradient
 ///   as their gradient. Here it is 0, as in the same code for the space of NASNet.
@@ -113,24 +144,31 @@ pub enum DartsOrder {
 /// - DIFFERS: DARTS-PT spreads its choices evenly over the epochs from [`DifferentiableMethod::Perturbation::start`] on. In the space of DARTS, the
 ///   public code then also chooses the inputs of a node by accuracy; here the probabilities of the chosen operations decide.
 /// - DIFFERS: ProxylessNAS trains logits on validation images as they are, and an edge whose active operation is a skip gets no gradient.
+/// - DIFFERS: the inner steps of ZARTS train the weights on training images, as in the paper. In the public code they take validation images, and
+///   the optimizer does not hold the copied weights, so that these do not move.
 /// - DIFFERS: SNAS drops mixed edges with probability .3 and clips the gradient of the logits at 10.
 pub struct Differentiable {
     config: DifferentiableConfig,
     space: Box<dyn SearchSpace>,
     mixtures: Mixtures,
-    validation: Option<ValidationImages>,
-    costs: Option<OpCosts>,
+    inputs: SearchInputs,
+    part: SubSpace,
+    /// Constraint paths. A path is the list of the drawn operations, as places among the operations of each mixture.
+    constraints: Option<Nsas>,
     state: DifferentiableState,
     /// The last graph, with the operations that it computes.
     graph: Option<(Vec<Vec<u8>>, Arc<Graph>)>,
 }
 
-/// The images on which logits are trained.
-pub struct ValidationImages {
-    /// The images.
-    pub images: DataLoader,
-    /// Their augmentation.
-    pub augment: Augment,
+/// The images and costs of a search.
+#[derive(Default)]
+pub struct SearchInputs {
+    /// The images on which logits are trained. Only SNAS needs none.
+    pub validation: Option<SearchImages>,
+    /// The training images, from which ZARTS takes batches of its own. Other methods do not read them.
+    pub training: Option<SearchImages>,
+    /// The cost of every operation, for [`DifferentiableConfig::cost`].
+    pub costs: Option<OpCosts>,
 }
 
 /// The cost of every operation, for [`DifferentiableConfig::cost`].
@@ -157,6 +195,9 @@ pub struct DifferentiableState {
     steps: usize,
     /// Sums over the steps of the logits in this epoch.
     validation: ValidationSums,
+    /// The constraint paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    constraints: Option<NsasState>,
 }
 
 /// Sums over validation batches.
@@ -179,16 +220,10 @@ struct FactorGradient {
     edges: Vec<f64>,
 }
 
-/// A batch of validation images.
-struct ValidationBatch {
-    pixels: Vec<f32>,
-    labels: Vec<u32>,
-}
-
 impl Differentiable {
     /// Creates the rule at the start of a run, with logits from 1e-3 · N(0, 1).
     ///
-    /// `part` gives the operations of each mixture. `costs` are needed if [`DifferentiableConfig::cost`] is set.
+    /// `part` gives the operations of each mixture.
     ///
     /// # Errors
     /// Returns [`TrainError::Setup`] if the network has no mixtures, or if images or costs are missing.
@@ -197,21 +232,23 @@ impl Differentiable {
         space: Box<dyn SearchSpace>,
         part: &SubSpace,
         net: &dyn Lower,
-        validation: Option<ValidationImages>,
-        costs: Option<OpCosts>,
+        inputs: SearchInputs,
         rng: &mut dyn Rng,
     ) -> Result<Self, TrainError> {
         let setup = |reason: &str| TrainError::Setup { reason: reason.to_owned() };
         let mixtures = net.mixtures().cloned();
         let mixtures = mixtures.ok_or_else(|| setup("the network has no mixtures of operations"))?;
-        if config.cost.is_some() && costs.is_none() {
+        if config.cost.is_some() && inputs.costs.is_none() {
             return Err(setup("a preference for cheap architectures needs the costs of all operations"));
         }
-        let has_validation = validation.as_ref().is_some_and(|of| !of.images.source().is_empty());
-        if !has_validation && !matches!(config.method, DifferentiableMethod::Snas { .. }) {
+        let has = |images: &Option<SearchImages>| images.as_ref().is_some_and(|of| of.len() > 0);
+        if !has(&inputs.validation) && !matches!(config.method, DifferentiableMethod::Snas { .. }) {
             return Err(setup(
                 "the method trains architecture parameters on validation images, and there are none",
             ));
+        }
+        if !has(&inputs.training) && matches!(config.method, DifferentiableMethod::Zarts(_)) {
+            return Err(setup("ZARTS takes inner steps on training images, and there are none"));
         }
         let ops = mixtures.decisions.iter().map(|of| part.allowed()[of.decision].clone()).collect();
         let nodes = mixtures.edges.map(|_| mixtures.decisions.iter().map(|of| of.node).collect());
@@ -222,23 +259,32 @@ impl Differentiable {
             epoch: [0, 1],
             steps: 0,
             validation: ValidationSums::default(),
+            constraints: None,
         };
-        Ok(Self { config, space, mixtures, validation, costs, state, graph: None })
+        let counts: Vec<usize> = state.parameters.ops().iter().map(Vec::len).collect();
+        let constraints = match config.constraints {
+            None => None,
+            Some(nsas) => {
+                let paths = SubSpace::from_op_counts(&counts).map_err(|error| setup(&error.to_string()))?;
+                // The two cells of DARTS have equally many edges.
+                let cells = if space.name() == "darts" { 2 } else { 1 };
+                Some(Nsas::new(nsas, paths).with_cells(cells))
+            }
+        };
+        let part = part.clone();
+        Ok(Self { config, space, mixtures, inputs, part, constraints, state, graph: None })
     }
 
     /// Returns the architecture that the search would end with now.
     pub fn strongest(&self) -> Arch {
-        let mut strengths: Vec<Vec<f64>> =
-            self.space.n_ops().iter().map(|&n| vec![f64::NEG_INFINITY; n]).collect();
-        let own = self.state.parameters.strengths();
-        let ops = self.state.parameters.ops();
-        for (place, of) in self.mixtures.decisions.iter().enumerate() {
-            for (&op, &strength) in ops[place].iter().zip(&own[place]) {
-                let is_open = self.state.chosen[place].is_none_or(|chosen| chosen == op);
-                strengths[of.decision][usize::from(op)] = if is_open { strength } else { f64::NEG_INFINITY };
-            }
+        let mut strengths = self.state.parameters.strengths();
+        let open = strengths.iter_mut().zip(self.state.parameters.ops()).zip(&self.state.chosen);
+        for ((strengths, ops), chosen) in open {
+            let lost = |op: &u8| chosen.is_some_and(|chosen| chosen != *op);
+            let own = strengths.iter_mut().zip(ops).filter(|(_, op)| lost(op));
+            own.for_each(|(strength, _)| *strength = f64::NEG_INFINITY);
         }
-        self.space.strongest(&strengths)
+        strongest(self.space.as_ref(), &self.mixtures, &self.part, self.state.parameters.ops(), &strengths)
     }
 
     /// Returns logits, and everything else that a checkpoint keeps.
@@ -273,9 +319,10 @@ impl Differentiable {
     fn relaxations(&self) -> [Relaxation; 2] {
         let temperature = self.temperature();
         match self.config.method {
-            DifferentiableMethod::Darts { .. } | DifferentiableMethod::Perturbation { .. } => {
-                [Relaxation::Softmax; 2]
-            }
+            DifferentiableMethod::Darts { .. }
+            | DifferentiableMethod::Perturbation { .. }
+            | DifferentiableMethod::Zarts(_)
+            | DifferentiableMethod::Variational => [Relaxation::Softmax; 2],
             DifferentiableMethod::Gdas { .. } => [Relaxation::HardGumbel { temperature }; 2],
             DifferentiableMethod::Snas { .. } | DifferentiableMethod::FbNet { .. } => {
                 [Relaxation::Gumbel { temperature }; 2]
@@ -284,20 +331,16 @@ impl Differentiable {
         }
     }
 
-    /// The weights of the operations that a mixture computes.
-    fn computed_weights(&self, net: &dyn Lower, mixture: &Mixture) -> Vec<WeightId> {
-        let layout = net.weights();
-        let is_computed = |owner: &Owner| {
-            let place = self.mixtures.decisions.iter().position(|of| of.decision == owner.position);
-            place.is_some_and(|place| mixture.computed[place].iter().any(|&op| usize::from(op) == owner.op))
-        };
-        let owned = layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(is_computed));
-        owned.map(|(id, _)| id).filter(|id| layout.is_trained(*id)).collect()
-    }
-
     /// Draws a mixture, with the operations that were chosen already.
     fn mix(&self, relaxation: Relaxation, rng: &mut dyn Rng) -> Mixture {
-        let mut mixture = self.state.parameters.mix(relaxation, rng);
+        let parameters = &self.state.parameters;
+        let mut mixture = match (self.config.method, &self.inputs.validation) {
+            (DifferentiableMethod::Variational, Some(validation)) => {
+                let drawn = parameters.draw(validation.len(), &self.config.optimizer, rng);
+                parameters.with_logits(&drawn).mix(relaxation, rng)
+            }
+            _ => parameters.mix(relaxation, rng),
+        };
         for (place, chosen) in self.state.chosen.iter().enumerate() {
             if let Some(op) = chosen {
                 let ops = &self.state.parameters.ops()[place];
@@ -361,7 +404,9 @@ impl Differentiable {
     /// Returns whether this step trains the logits.
     fn trains_logits(&self) -> bool {
         let every = match self.config.method {
-            DifferentiableMethod::Proxyless { every } => every,
+            DifferentiableMethod::Proxyless { every } | DifferentiableMethod::Zarts(Zarts { every, .. }) => {
+                every
+            }
             // The logits of edges that are still open are trained to the end.
             _ => 1,
         };
@@ -370,7 +415,7 @@ impl Differentiable {
 
     /// The cost term's factor on the loss and the gradient of the loss with respect to the probabilities that it adds. 1 and zeros without it.
     fn cost(&self, mixture: &Mixture, loss: f64) -> (f64, Option<Vec<Vec<f64>>>) {
-        let (Some(term), Some(costs)) = (&self.config.cost, &self.costs) else { return (1.0, None) };
+        let (Some(term), Some(costs)) = (&self.config.cost, &self.inputs.costs) else { return (1.0, None) };
         let (factor, slope) = term.factor(costs.fixed + mixture.expected_cost(&costs.ops));
         let slopes = costs.ops.iter().map(|of| of.iter().map(|cost| loss * slope * cost).collect());
         (factor, Some(slopes.collect()))
@@ -393,12 +438,16 @@ impl Differentiable {
             factors[place].fill(0.0);
         }
         let gradient = self.state.parameters.gradient(mixture, &factors, &edges);
-        match mixture.relaxation() {
-            Relaxation::TwoPaths => {
-                self.state.parameters.descend_pairs(mixture, &gradient, &self.config.optimizer);
-            }
-            _ => self.state.parameters.descend(&gradient, &self.config.optimizer),
+        let (parameters, optimizer) = (&mut self.state.parameters, &self.config.optimizer);
+        match (self.config.method, mixture.relaxation()) {
+            (DifferentiableMethod::Variational, _) => parameters.descend_means(&gradient, optimizer),
+            (_, Relaxation::TwoPaths) => parameters.descend_pairs(mixture, &gradient, optimizer),
+            _ => parameters.descend(&gradient, optimizer),
         }
+        self.check_logits()
+    }
+
+    fn check_logits(&self) -> Result<(), TrainError> {
         if self.state.parameters.is_finite() {
             return Ok(());
         }
@@ -421,14 +470,19 @@ impl Differentiable {
             DifferentiableMethod::FbNet { .. } => self.cost(&mixture, 0.0).0,
             _ => 1.0,
         };
+        let scale = match &self.config.constraints {
+            Some(nsas) => scale * (1.0 - nsas.beta),
+            None => scale,
+        };
         let passed = ctx.pass_graph(self.strongest(), &graph, scale, batch)?;
+        self.pass_constraints(ctx, &mixture, batch)?;
         if matches!(self.config.method, DifferentiableMethod::Snas { .. }) && self.trains_logits() {
             let gradient = self.factor_gradient(ctx.executor);
             self.descend(&mixture, gradient, passed.stats.loss)?;
         }
         let clipped = ctx.clip(std::slice::from_ref(&passed), ctx.clip_norm)?;
         let passes = vec![passed];
-        let used = self.computed_weights(ctx.net, &mixture);
+        let used = computed_weights(ctx.net, &self.mixtures, &mixture.computed);
         (ctx.on_gradient)(&used, ctx.executor);
         // Operations that were not computed do not move, as in ProxylessNAS.
         let unused = match self.config.method {
@@ -439,199 +493,125 @@ impl Differentiable {
         Ok(ctx.outcome(passes, &clipped))
     }
 
+    /// Adds the gradient of the constraint paths.
+    fn pass_constraints(
+        &mut self,
+        ctx: &mut StepContext<'_>,
+        mixture: &Mixture,
+        batch: &Batch<'_>,
+    ) -> Result<(), TrainError> {
+        let Some(nsas) = &mut self.constraints else { return Ok(()) };
+        let ops = self.state.parameters.ops();
+        let place = |(ops, drawn): (&Vec<u8>, &Vec<u8>)| ops.iter().position(|op| drawn.contains(op));
+        let drawn: Option<Vec<usize>> = ops.iter().zip(&mixture.computed).map(place).collect();
+        let drawn = drawn.unwrap_or_default().into_iter().map(|place| place as u8).collect::<Vec<_>>();
+        nsas.consider(&Arch::new(drawn), ctx.rule_rng);
+        let (paths, beta) = (nsas.constraints(ctx.rule_rng), nsas.config().beta);
+        let scale = beta / paths.len() as f64;
+        // A path reads the factor of its operations only.
+        let mut all = mixture.clone();
+        all.factors.iter_mut().for_each(|factors| factors.fill(1.0));
+        self.write_factors(&all, ctx.executor);
+        for path in paths {
+            let op = |(ops, &place): (&Vec<u8>, &u8)| vec![ops[usize::from(place)]];
+            let computed: Vec<Vec<u8>> =
+                self.state.parameters.ops().iter().zip(path.choices()).map(op).collect();
+            let graph = ctx.net.lower_mixture(&computed)?.simplified();
+            ctx.pass_graph(self.strongest(), &graph, scale, batch)?;
+        }
+        Ok(())
+    }
+
     /// Trains the logits on validation images. `batch` is the training batch of the step, which the second order needs.
     fn logit_step(&mut self, ctx: &mut StepContext<'_>, batch: &Batch<'_>) -> Result<(), TrainError> {
-        let Some(validation) = self.validation_batch(batch.images.len(), ctx.rule_rng)? else {
-            return Ok(());
-        };
+        let Some(validation) = &mut self.inputs.validation else { return Ok(()) };
+        let validation = validation.draw(batch.images.len(), ctx.rule_rng)?;
         let mixture = self.mix(self.relaxations()[1], ctx.rule_rng);
         self.write_factors(&mixture, ctx.executor);
         let graph = self.graph(ctx.net, &mixture.computed)?;
-        let images = self.images(&validation);
-        let validation = Batch { images, labels: &validation.labels };
-        let is_second = self.config.method == DifferentiableMethod::Darts { order: DartsOrder::Second };
-        let (loss, gradient) = match is_second {
-            false => {
+        let (loss, gradient) = match self.config.method {
+            DifferentiableMethod::Darts { order: DartsOrder::Second } => {
+                self.second_order(ctx, &graph, batch, &validation)?
+            }
+            _ => {
                 let loss = self.validate(ctx, &graph, &validation)?;
                 (loss, self.factor_gradient(ctx.executor))
             }
-            true => self.second_order(ctx, &graph, batch, &validation)?,
         };
-        self.descend(&mixture, gradient, loss)
+        match self.config.method {
+            DifferentiableMethod::Zarts(zarts) => {
+                let gradient = self.state.parameters.gradient(&mixture, &gradient.factors, &gradient.edges);
+                self.zeroth_order(ctx, &zarts, &graph, &gradient, &validation)
+            }
+            _ => self.descend(&mixture, gradient, loss),
+        }
     }
 
-    /// Computes the gradient of the validation loss and returns the loss.
+    /// Computes the gradient of the validation loss and returns the loss, which is added to the sums of the epoch.
     fn validate(
         &mut self,
         ctx: &mut StepContext<'_>,
         graph: &Graph,
-        validation: &Batch<'_>,
+        validation: &SearchBatch,
     ) -> Result<f64, TrainError> {
+        let (loss, correct) = self.loss(ctx, graph, validation)?;
+        let (sums, images) = (&mut self.state.validation, validation.labels.len());
+        sums.loss += loss * images as f64;
+        sums.correct += correct;
+        sums.images += images;
+        Ok(loss)
+    }
+
+    /// Computes the gradient of the validation loss. Returns the loss and the number of correct images.
+    fn loss(
+        &self,
+        ctx: &mut StepContext<'_>,
+        graph: &Graph,
+        validation: &SearchBatch,
+    ) -> Result<(f64, usize), TrainError> {
         ctx.executor.zero_gradient();
-        let ones = vec![1.0; graph.drop_path_slots() * validation.images.len()];
+        let ones = vec![1.0; graph.drop_path_slots() * validation.labels.len()];
         let loss = LossSpec { drop_path: &ones, ..LossSpec::default() };
-        let stats = ctx.executor.gradients(graph, validation, &loss)?;
+        let stats = ctx.executor.gradients(graph, &validation.batch(), &loss)?;
         if !stats.loss.is_finite() {
             let (what, value) = ("validation loss", stats.loss);
             return Err(NotFinite { what, value, path: self.strongest() }.into());
         }
-        let sums = &mut self.state.validation;
-        sums.loss += stats.loss * validation.labels.len() as f64;
-        sums.correct += stats.logits.correct(validation.labels);
-        sums.images += validation.labels.len();
-        Ok(stats.loss)
+        Ok((stats.loss, stats.logits.correct(&validation.labels)))
     }
+}
 
-    /// Computes the gradient of the validation loss at the weights after a virtual step on the training batch, with respect to the factors:
-    /// d − ξ · (g(w + εv) − g(w − εv)) / 2ε. Weights and running statistics are restored.
-    fn second_order(
-        &mut self,
-        ctx: &mut StepContext<'_>,
-        graph: &Graph,
-        batch: &Batch<'_>,
-        validation: &Batch<'_>,
-    ) -> Result<(f64, FactorGradient), TrainError> {
-        let (start, momentum) = (ctx.executor.read(State::Weights), ctx.executor.read(State::Momentum));
-        let layout = ctx.net.weights();
-        let is_trained: Vec<bool> = {
-            let flags = layout.iter().flat_map(|(id, spec)| vec![layout.is_trained(id); spec.numel()]);
-            flags.collect()
-        };
-        let path = self.strongest();
-        // The two passes that are subtracted must drop the same paths, so nothing is dropped.
-        let dropping = ctx.drop_path.take();
-        ctx.executor.zero_gradient();
-        ctx.pass_graph(path.clone(), graph, 1.0, batch)?;
-        let gradient = ctx.executor.read(State::Gradient);
-        let SgdStep { lr, momentum: keep, weight_decay, .. } = ctx.sgd;
-        let moved = |i: usize| match is_trained[i] {
-            true => start[i] - lr * (keep * momentum[i] + gradient[i] + weight_decay * start[i]),
-            false => start[i],
-        };
-        let virtual_weights: Vec<f32> = (0..start.len()).map(moved).collect();
-        ctx.executor.write(State::Weights, &virtual_weights);
-        let loss = self.validate(ctx, graph, validation)?;
-        let FactorGradient { mut factors, mut edges } = self.factor_gradient(ctx.executor);
-        let direction = ctx.executor.read(State::Gradient);
-        let squares = direction.iter().zip(&is_trained).filter(|(_, trained)| **trained);
-        let norm = squares.map(|(v, _)| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        if norm > 0.0 {
-            let epsilon = 0.01 / norm;
-            for sign in [1.0, -1.0] {
-                let step = (sign * epsilon) as f32;
-                let at = |i: usize| if is_trained[i] { start[i] + step * direction[i] } else { start[i] };
-                let weights: Vec<f32> = (0..start.len()).map(at).collect();
-                ctx.executor.write(State::Weights, &weights);
-                ctx.executor.zero_gradient();
-                ctx.pass_graph(path.clone(), graph, 1.0, batch)?;
-                let other = self.factor_gradient(ctx.executor);
-                let share = -f64::from(lr) * sign / (2.0 * epsilon);
-                let own = factors.iter_mut().flatten().zip(other.factors.into_iter().flatten());
-                own.for_each(|(slope, other)| *slope += share * other);
-                edges.iter_mut().zip(other.edges).for_each(|(slope, other)| *slope += share * other);
-            }
-        }
-        ctx.executor.write(State::Weights, &start);
-        ctx.drop_path = dropping;
-        Ok((loss, FactorGradient { factors, edges }))
+/// Returns the architecture of the strongest operations. `ops` and `strengths` have a list for every mixture.
+fn strongest(
+    space: &dyn SearchSpace,
+    mixtures: &Mixtures,
+    part: &SubSpace,
+    ops: &[Vec<u8>],
+    strengths: &[Vec<f64>],
+) -> Arch {
+    let mut all: Vec<Vec<f64>> = space.n_ops().iter().map(|&n| vec![f64::NEG_INFINITY; n]).collect();
+    for (of, (ops, strengths)) in mixtures.decisions.iter().zip(ops.iter().zip(strengths)) {
+        ops.iter().zip(strengths).for_each(|(&op, &own)| all[of.decision][usize::from(op)] = own);
     }
+    let strongest = space.strongest(&all);
+    // An edge that no node keeps has the first operation, which another part of the space may have.
+    let choices = strongest.choices().iter().zip(part.allowed());
+    let allowed = |(&choice, allowed): (&u8, &Vec<u8>)| match allowed.contains(&choice) {
+        true => choice,
+        false => allowed[0],
+    };
+    Arch::new(choices.map(allowed).collect::<Vec<_>>())
+}
 
-    /// Draws a batch of different validation images. `None` if the method has none.
-    fn validation_batch(
-        &mut self,
-        images: usize,
-        rng: &mut dyn Rng,
-    ) -> Result<Option<ValidationBatch>, TrainError> {
-        let Some(ValidationImages { images: loader, augment }) = &mut self.validation else {
-            return Ok(None);
-        };
-        let all = loader.source().len();
-        // The first draws of a Fisher-Yates shuffle, of which only the moved places are kept.
-        let mut moved = std::collections::BTreeMap::new();
-        let picks = (0..images.min(all)).map(|place| {
-            let other = rng.random_range(place..all);
-            let pick = moved.get(&other).copied().unwrap_or(other);
-            let here = moved.get(&place).copied().unwrap_or(place);
-            moved.insert(other, here);
-            pick as u32
-        });
-        let picks: Vec<u32> = picks.collect();
-        let loaded = loader.load(&picks, augment, rng)?;
-        let labels = loader.source().labels();
-        let labels = loaded.indices.iter().map(|&i| u32::from(labels[i as usize])).collect();
-        Ok(Some(ValidationBatch { pixels: loaded.pixels, labels }))
-    }
-
-    fn images<'a>(&self, batch: &'a ValidationBatch) -> Images<'a> {
-        let source = self.validation.as_ref().expect("a validation batch has a source");
-        Images { pixels: Pixels::Given(&batch.pixels), shape: image_shape(source.images.source()) }
-    }
-
-    /// The number of mixtures that DARTS-PT has chosen an operation for by the end of the first step of this epoch.
-    fn due_choices(&self) -> usize {
-        let DifferentiableMethod::Perturbation { start, .. } = self.config.method else { return 0 };
-        let ([epoch, epochs], mixtures) = (self.state.epoch, self.state.chosen.len());
-        let first = first_epoch(start, epochs);
-        match epoch.checked_sub(first) {
-            None => 0,
-            // At the end of the run everything is chosen.
-            Some(passed) => (passed * mixtures / (epochs - first).max(1) + 1).min(mixtures),
-        }
-    }
-
-    /// Chooses operations for mixtures, in random order, until as many are chosen as are due.
-    fn choose(&mut self, ctx: &mut StepContext<'_>, batch: usize) -> Result<(), TrainError> {
-        let last = self.state.epoch[0] + 1 == self.state.epoch[1];
-        let due = if last { self.state.chosen.len() } else { self.due_choices() };
-        if due > 0 && self.state.chosen.iter().all(Option::is_none) {
-            // The weights start anew, with a small constant rate.
-            let zeros = vec![0.0; ctx.net.weights().numel()];
-            ctx.executor.write(State::Momentum, &zeros);
-        }
-        loop {
-            let open: Vec<usize> =
-                self.state.chosen.iter().enumerate().filter(|(_, op)| op.is_none()).map(|(i, _)| i).collect();
-            if self.state.chosen.len() - open.len() >= due {
-                return Ok(());
-            }
-            let place = open[ctx.rule_rng.random_range(0..open.len())];
-            let ops = self.state.parameters.ops()[place].clone();
-            let mut worst: Option<(usize, u8)> = None;
-            for (index, &op) in ops.iter().enumerate() {
-                let mut mixture = self.mix(Relaxation::Softmax, ctx.rule_rng);
-                mixture.factors[place][index] = 0.0;
-                let correct = self.accuracy(ctx, &mixture, batch)?;
-                // The operation whose removal costs most; of equal ones the first.
-                if worst.is_none_or(|(least, _)| correct < least) {
-                    worst = Some((correct, op));
-                }
-            }
-            self.state.chosen[place] = worst.map(|(_, op)| op);
-        }
-    }
-
-    /// Counts the validation images that a mixture classifies correctly.
-    fn accuracy(
-        &mut self,
-        ctx: &mut StepContext<'_>,
-        mixture: &Mixture,
-        batch: usize,
-    ) -> Result<usize, TrainError> {
-        self.write_factors(mixture, ctx.executor);
-        let graph = self.graph(ctx.net, &mixture.computed)?;
-        let Some(ValidationImages { images: loader, .. }) = &mut self.validation else { return Ok(0) };
-        let (shape, count) = (image_shape(loader.source()), loader.source().len() as u32);
-        let all: Vec<u32> = (0..count).collect();
-        let mut correct = 0;
-        for part in all.chunks(batch) {
-            let loaded = loader.load(part, &Augment::NONE, ctx.rule_rng)?;
-            let labels = loader.source().labels();
-            let labels: Vec<u32> = loaded.indices.iter().map(|&i| u32::from(labels[i as usize])).collect();
-            let images = Images { pixels: Pixels::Given(&loaded.pixels), shape };
-            correct += ctx.executor.logits(&graph, &images)?.correct(&labels);
-        }
-        Ok(correct)
-    }
+/// Returns the weights of the operations that are computed, in the order of the layout. `computed` has a list for every mixture.
+fn computed_weights(net: &dyn Lower, mixtures: &Mixtures, computed: &[Vec<u8>]) -> Vec<WeightId> {
+    let layout = net.weights();
+    let is_computed = |owner: &Owner| {
+        let place = mixtures.decisions.iter().position(|of| of.decision == owner.position);
+        place.is_some_and(|place| computed[place].iter().any(|&op| usize::from(op) == owner.op))
+    };
+    let owned = layout.iter().filter(|(_, spec)| spec.owner.as_ref().is_some_and(is_computed));
+    owned.map(|(id, _)| id).filter(|id| layout.is_trained(*id)).collect()
 }
 
 /// Returns the first epoch after a share of all epochs.
@@ -706,7 +686,8 @@ impl TrainRule for Differentiable {
     }
 
     fn state(&self) -> SavedState {
-        SavedState::new(DifferentiableState::KIND, &self.state)
+        let constraints = self.constraints.as_ref().map(Nsas::archive_state);
+        SavedState::new(DifferentiableState::KIND, &DifferentiableState { constraints, ..self.state.clone() })
     }
 
     fn restore(&mut self, state: &SavedState) -> Result<(), SamplerError> {
@@ -717,7 +698,10 @@ impl TrainRule for Differentiable {
             let reason = "its mixtures have other operations than those of this network".to_owned();
             return Err(SamplerError::State { kind: DifferentiableState::KIND.to_owned(), reason });
         }
-        self.state = read;
+        if let (Some(own), Some(constraints)) = (&mut self.constraints, &read.constraints) {
+            own.restore(&SavedState::new(NsasState::KIND, constraints))?;
+        }
+        self.state = DifferentiableState { constraints: None, ..read };
         Ok(())
     }
 }
