@@ -334,6 +334,40 @@ fn a_differentiable_search_trains_and_names_an_architecture() {
     assert!(std::fs::read_to_string(&page).unwrap().contains("Mixtures of operations"));
 }
 
+/// A supernet that is split ends in the architecture of one of its parts, which the output names.
+#[test]
+fn a_differentiable_search_on_sub_supernets_keeps_the_most_accurate() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").display().to_string();
+    let sets = [
+        "train.epochs=1",
+        "data.train_images=128",
+        "supernet.channels=4",
+        "rank.images=60",
+        "split={rule=\"few-shot\", positions=[5], leaf_epochs=2}",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+    let search = || call(&[&["search", "--method", "darts", "--out", &out, "--json"][..], &sets].concat());
+    let done = search();
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let found = done.json();
+    let leaf = found["sub_supernet"].as_u64().unwrap();
+    assert!(done.stdout.contains(&format!("sub-supernet {} of 5", leaf + 1)), "{}", done.stdout);
+    let arch = found["found"]["arch"].as_str().unwrap();
+    assert!(arch.ends_with(&leaf.to_string()), "{arch} of part {leaf}");
+    assert_eq!(found["epochs"].as_array().unwrap().len(), 2, "the epochs of one part");
+    let record = std::fs::read_to_string(Path::new(&out).join("record.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let epochs = record["epochs"].as_array().unwrap();
+    assert_eq!(epochs.len(), 1 + 5 * 2);
+    let accuracy = |part: u64| {
+        let last = epochs.iter().rfind(|epoch| epoch["stage"] == part + 1).unwrap();
+        last["mixture"]["validation_accuracy"].as_f64().unwrap()
+    };
+    assert!((0..5).all(|part| accuracy(part) <= accuracy(leaf)));
+    assert_eq!(search().json()["found"], found["found"]);
+}
+
 #[test]
 fn a_differentiable_search_says_what_it_cannot_do() {
     call(&["search", "--method", "darts", "--scores", "mini"]).fails(2, &["--scores", "one architecture"]);
@@ -345,6 +379,17 @@ fn a_differentiable_search_says_what_it_cannot_do() {
         .fails(2, &["data.train", "validation images"]);
     call(&["search", "--method", "darts", "--channels", "4"]).fails(2, &["--channels", "supernet.space"]);
     call(&["search", "--method", "fbnet", "--set", "first_temperature=-1"]).fails(2, &["first_temperature"]);
+    call(&["search", "--method", "zarts", "--set", "arch_lr=0.1"]).fails(2, &["update.arch_lr", "zarts"]);
+    call(&["search", "--method", "zarts", "--set", "undirected=1.5"])
+        .fails(2, &["update.undirected", "at most 1"]);
+    call(&["search", "--method", "balenas", "--set", "arch_weight_decay=0.0"])
+        .fails(2, &["whose prior it is"]);
+    let of_macro = ["--set", "supernet.space=macro"];
+    call(&[&["search", "--method", "agnas"][..], &of_macro].concat())
+        .fails(2, &["update.rule", "edges of a cell"]);
+    // Only the keys that belong to the rule are listed.
+    let unknown = call(&["search", "--method", "agnas", "--set", "update.speed=3"]);
+    assert!(unknown.stderr.contains("with rule = \"agnas\" are rule."), "{}", unknown.stderr);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out").display().to_string();
     call(&["search", "--method", "darts", "--set", "start=2.0", "--out", &out]).fails(2, &["update.start"]);

@@ -14,7 +14,7 @@ use pada::{Config, RetrainConfig};
 use serde::Deserialize;
 
 pub(crate) use self::own::SearchRecord;
-use self::own::{Own, SEARCH_SEED, SearchSize, best_arch};
+use self::own::{Own, SEARCH_SEED, SearchSize};
 use self::retrained::{Retrained, Test};
 use self::rows::Row;
 use self::table::{NetworkCells, NetworkRow, NetworkTable, OwnCells};
@@ -146,6 +146,14 @@ impl Preset {
             (Self::Full, NetworkTarget::Table3) => "imagenet",
         };
         format!("{}/{file}.toml", which.folder())
+    }
+
+    /// Returns the config of the differentiable searches of a table, in the folder `configs`.
+    pub(crate) fn search_file(self, which: NetworkTarget) -> String {
+        match (self, which) {
+            (Self::Full, NetworkTarget::Table2) => "darts/search.toml".to_owned(),
+            _ => self.supernet_file(which),
+        }
     }
 
     /// Returns the config for retraining, in the folder `configs`.
@@ -313,7 +321,8 @@ impl<'a> Job<'a> {
         }
         let trains = |row: usize| self.owns[row].as_ref().is_some_and(|own| own.supernet.is_ok());
         for row in (0..self.rows.len()).filter(|&row| trains(row)) {
-            steps.extend([Step::Supernet { row }, Step::Search { row }]);
+            steps.extend(self.own(row).finder.needs_supernet().then_some(Step::Supernet { row }));
+            steps.push(Step::Search { row });
         }
         for seed in 0..self.plan.seeds {
             for row in 0..self.rows.len() {
@@ -439,11 +448,14 @@ impl<'a> Job<'a> {
         let mut command = self.environment.call()?;
         if let Step::Search { row } = step {
             let own = self.own(row);
-            if self.state(Step::Supernet { row })? != Some(State::Finished) {
-                return Ok(None);
+            command.arg("search");
+            if own.finder.needs_supernet() {
+                if self.state(Step::Supernet { row })? != Some(State::Finished) {
+                    return Ok(None);
+                }
+                command.arg(&own.supernet_folder).args(["--top", "1"]);
             }
-            command.arg("search").arg(&own.supernet_folder).args(&own.search).args(["--top", "1", "--out"]);
-            command.arg(&folder);
+            command.args(own.call(self.environment)?).arg("--out").arg(&folder);
             self.compute(&mut command);
             return self.search(row, &mut command).map(Some);
         }
@@ -499,7 +511,7 @@ impl<'a> Job<'a> {
         let started = Instant::now();
         let ended = child::run(command, &self.name(Step::Search { row }), self.environment)?;
         let seconds = earlier + started.elapsed().as_secs_f64();
-        let arch = if ended == Ended::Done { Some(best_arch(folder)?) } else { None };
+        let arch = if ended == Ended::Done { Some(own.found()?) } else { None };
         SearchRecord { arguments: own.search.clone(), seconds, arch }.write(folder)?;
         Ok(ended)
     }
@@ -528,7 +540,7 @@ impl<'a> Job<'a> {
         let own = match &self.owns[index] {
             None => None,
             Some(own) => {
-                let label = row.own_label.clone().unwrap_or_else(|| own.method.row_name().label);
+                let label = row.own_label.clone().unwrap_or_else(|| own.finder.label());
                 if let Err(reason) = &own.supernet {
                     remarks.push(format!("own run of {label} refused: {reason}"));
                 }
@@ -538,7 +550,7 @@ impl<'a> Job<'a> {
                     self.tests(steps, |step| matches!(step, Step::Own { row, .. } if row == index))?;
                 let (search_hours, device) = self.search_cost(index)?;
                 Some(OwnCells {
-                    method: own.method.name.clone(),
+                    method: own.finder.name().to_owned(),
                     label,
                     refused: own.supernet.is_err(),
                     search_hours,
@@ -574,7 +586,9 @@ impl<'a> Job<'a> {
         let search = SearchRecord::read(&own.search_folder)?.filter(|search| search.arch.is_some());
         let Some(search) = search else { return Ok((None, None)) };
         let supernet = RunRecord::read(&record_file(&own.supernet_folder))?;
-        Ok((Some((supernet.train_seconds + search.seconds) / 3600.0), Some(supernet.device)))
+        // The record of a differentiable search contains all of its work.
+        let searched = if own.finder.needs_supernet() { search.seconds } else { 0.0 };
+        Ok((Some((supernet.train_seconds + searched) / 3600.0), Some(supernet.device)))
     }
 
     fn write(
@@ -622,6 +636,14 @@ impl<'a> Job<'a> {
                 plan.preset.supernet_file(which)
             ));
         }
+        let searched = |own: &Own| own.supernet.is_ok() && !own.finder.needs_supernet();
+        if !steps.is_empty() && self.owns.iter().flatten().any(searched) {
+            notes.push(format!(
+                "Own, of DARTS and its relatives: a differentiable search with the seed {SEARCH_SEED} (`pada search --method`, configs/{}) trains \
+                 its own supernet on one half of the training images and finds the architecture.",
+                plan.preset.search_file(which)
+            ));
+        }
         let mut devices: Vec<&str> =
             rows.iter().filter_map(|row| row.own.as_ref()?.device.as_deref()).collect();
         devices.sort_unstable();
@@ -643,7 +665,7 @@ impl<'a> Job<'a> {
         );
         for (row, own) in self.rows.iter().zip(&self.owns) {
             let Some(own) = own.as_ref().filter(|own| own.supernet.is_ok()) else { continue };
-            notes.extend(row.unsaid().or_else(|| own.method.unsaid()));
+            notes.extend(row.unsaid().or_else(|| own.finder.unsaid()));
         }
         notes
     }

@@ -1,16 +1,19 @@
-//! Own rows of Tables 2 and 3: a supernet is trained, searched, and the architecture that was found is retrained.
+//! Own rows of Tables 2 and 3: a supernet is trained, searched, and the architecture that was found is retrained. A differentiable search does the
+//! first two in one step.
 
 use std::path::{Path, PathBuf};
 
+use pada::report::RunRecord;
 use pada::sampler::FairPaths;
 use pada::space::SubSpace;
-use pada::{PathsConfig, RunConfig, search_space};
+use pada::{PathsConfig, RunConfig, differentiable_config, search_space};
 use serde::{Deserialize, Serialize};
 
 use super::{NetworkPlan, NetworkTarget, Row};
 use crate::environment::write_whole;
 use crate::methods::Method;
 use crate::preset::Preset;
+use crate::trials::record_file;
 use crate::{Environment, ReproduceError};
 
 /// Seed of the supernet and of the search. The seeds of a row are seeds of retraining, because the paper reports the accuracy of one
@@ -73,14 +76,53 @@ impl SearchSize {
     }
 }
 
+/// The way in which an own row finds its architecture.
+pub(crate) enum Finder {
+    /// A method trains a supernet, which is then searched.
+    Method(Method),
+    /// A differentiable search, with its name in tables.
+    Differentiable { name: String, label: String },
+}
+
+impl Finder {
+    /// Returns the name for files.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Method(method) => &method.name,
+            Self::Differentiable { name, .. } => name,
+        }
+    }
+
+    /// Returns the name for tables.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Method(method) => method.row_name().label,
+            Self::Differentiable { label, .. } => label.clone(),
+        }
+    }
+
+    /// Returns the note about settings that no public text gives.
+    pub(crate) fn unsaid(&self) -> Option<String> {
+        match self {
+            Self::Method(method) => method.unsaid(),
+            Self::Differentiable { .. } => None,
+        }
+    }
+
+    /// Returns whether the search needs a trained supernet.
+    pub(crate) fn needs_supernet(&self) -> bool {
+        matches!(self, Self::Method(_))
+    }
+}
+
 /// The supernet and the search of an own row.
 pub(crate) struct Own {
-    pub(crate) method: Method,
+    pub(crate) finder: Finder,
     /// The config of the supernet, or the reason of the method why it cannot train on this space.
     pub(crate) supernet: Result<RunConfig, String>,
-    /// Assignments to the config of the preset.
+    /// Assignments to the config of the preset, for a supernet that a search needs.
     pub(crate) set: Vec<String>,
-    /// Arguments of the search.
+    /// Arguments of the search. A differentiable search also has a config.
     pub(crate) search: Vec<String>,
     pub(crate) supernet_folder: PathBuf,
     pub(crate) search_folder: PathBuf,
@@ -96,6 +138,9 @@ impl Own {
         out: &Path,
         environment: &Environment<'_>,
     ) -> Result<Option<Self>, ReproduceError> {
+        if let Some(search) = &row.search {
+            return Self::of_search(row, search, which, plan, out, environment).map(Some);
+        }
         let Some(method) = row.method() else { return Ok(None) };
         let file = environment.config(&plan.preset.supernet_file(which))?;
         let variables = plan.preset.variables(RunConfig::read(&file)?.train.epochs);
@@ -126,7 +171,69 @@ impl Own {
         let search = SearchSize::of(which, plan.preset, plan.candidates).arguments(limit);
         let [supernet_folder, search_folder] =
             ["supernet", "search"].map(|step| out.join(format!("{}-{step}-s{SEARCH_SEED}", row.name)));
-        Ok(Some(Self { method, supernet, set, search, supernet_folder, search_folder }))
+        let finder = Finder::Method(method);
+        Ok(Some(Self { finder, supernet, set, search, supernet_folder, search_folder }))
+    }
+
+    /// Prepares an own row whose architecture is found by a differentiable search.
+    fn of_search(
+        row: &Row,
+        search: &str,
+        which: NetworkTarget,
+        plan: &NetworkPlan,
+        out: &Path,
+        environment: &Environment<'_>,
+    ) -> Result<Self, ReproduceError> {
+        let file = plan.preset.search_file(which);
+        let mut set = vec![
+            format!("name=\"{}-{}\"", which.name(), row.name),
+            format!("rank.archs=\"random:{RANKED}\""),
+            "rank.truth=none".to_owned(),
+            "rank.compare=[]".to_owned(),
+        ];
+        if plan.preset == Preset::Full {
+            set.extend_from_slice(&row.search_full);
+        }
+        set.extend_from_slice(&plan.supernet_set);
+        let start = RunConfig::read(&environment.config(&file)?)?;
+        let mut config = differentiable_config(search, &start, &set)?;
+        config.seed = SEARCH_SEED;
+        config.check()?;
+        let mut arguments = vec!["--method".to_owned(), search.to_owned(), "--config".to_owned(), file];
+        arguments.extend(set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+        arguments.extend(["--seed".to_owned(), SEARCH_SEED.to_string()]);
+        let folder = out.join(format!("{}-search-s{SEARCH_SEED}", row.name));
+        Ok(Self {
+            finder: Finder::Differentiable { name: search.to_owned(), label: config.method() },
+            supernet: Ok(config),
+            set: vec![],
+            search: arguments,
+            supernet_folder: folder.clone(),
+            search_folder: folder,
+        })
+    }
+
+    /// Returns the arguments of the search for a call of the program, in which the config is a path.
+    pub(crate) fn call(&self, environment: &Environment<'_>) -> Result<Vec<String>, ReproduceError> {
+        let mut arguments = self.search.clone();
+        for place in 1..arguments.len() {
+            if arguments[place - 1] == "--config" {
+                arguments[place] = environment.config(&arguments[place])?.display().to_string();
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// Reads the architecture that a finished search found, as digits.
+    pub(crate) fn found(&self) -> Result<String, ReproduceError> {
+        if self.finder.needs_supernet() {
+            return best_arch(&self.search_folder);
+        }
+        let record = RunRecord::read(&record_file(&self.search_folder))?;
+        let last = record.epochs.last().and_then(|epoch| epoch.mixture.clone());
+        let none =
+            || ReproduceError::Trial(format!("{} has no result of a search", self.search_folder.display()));
+        last.map(|mixture| mixture.arch).ok_or_else(none)
     }
 }
 
@@ -184,7 +291,7 @@ impl SearchRecord {
 }
 
 /// Reads the best architecture from the result of `pada search`, the file `archs-….csv` in its folder.
-pub(crate) fn best_arch(folder: &Path) -> Result<String, ReproduceError> {
+fn best_arch(folder: &Path) -> Result<String, ReproduceError> {
     let entries = std::fs::read_dir(folder).map_err(ReproduceError::io(folder))?;
     let is_result = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -231,22 +338,33 @@ mod tests {
 
     #[test]
     fn every_method_trains_on_the_space_or_has_a_reason() {
-        for (which, trained) in [
+        for (which, differentiable, trained) in [
             (
                 NetworkTarget::Table2,
+                vec!["darts", "gdas", "darts-pt", "balenas", "agnas", "zarts", "gdas-nsas"],
                 ["spos", "nsas-released-demo", "few-shot", "gm", "close", "pada", "fairnas-released"]
                     .as_slice(),
             ),
-            (NetworkTarget::Table3, &["spos", "nsas-archive", "few-shot", "gm", "pada"]),
+            (
+                NetworkTarget::Table3,
+                vec!["fbnet-c", "proxylessnas"],
+                &["spos", "nsas-archive", "few-shot", "gm", "pada"],
+            ),
         ] {
             for preset in PRESETS {
                 let owns = owns(which, preset);
-                assert_eq!(owns.len(), 8);
+                let searches: Vec<&str> = owns
+                    .iter()
+                    .filter(|(_, own)| !own.finder.needs_supernet())
+                    .map(|(row, _)| &*row.name)
+                    .collect();
+                assert_eq!(owns.len() - searches.len(), 8);
+                assert_eq!(searches, differentiable);
                 for (row, own) in owns {
                     match &own.supernet {
                         Ok(config) => assert_eq!(config.name, format!("{}-{}", which.name(), row.name)),
                         Err(reason) => {
-                            assert!(!trained.contains(&own.method.name.as_str()), "{}: {reason}", row.name);
+                            assert!(!trained.contains(&own.finder.name()), "{}: {reason}", row.name);
                             assert!(reason.len() > 20, "{}: {reason}", row.name);
                         }
                     }

@@ -28,6 +28,11 @@ pub(crate) struct Row {
     pub(crate) set: Vec<String>,
     /// The method that trains the own supernet of the row.
     method: Option<String>,
+    /// The differentiable search that trains a supernet and finds the own network of the row, in place of `method`.
+    pub(crate) search: Option<String>,
+    /// Assignments of that search with the preset `full`.
+    #[serde(default)]
+    pub(crate) search_full: Vec<String>,
     /// Assignments of the method on the space of the table.
     #[serde(default)]
     pub(crate) method_set: Vec<String>,

@@ -268,8 +268,17 @@ impl Layers {
         let section = path.split_once('.').and_then(|(name, _)| self.schema.section(name));
         let valid = match section {
             Some(section) => {
-                let keys = section.keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", ");
-                format!("The keys of `[{}]` are {keys}.", section.name)
+                // Only the keys that the section has with its rule, if the rule is known.
+                let tag = self.tag(section);
+                let belongs = |key: &&Key| {
+                    key.of.is_empty() || tag.as_ref().is_none_or(|tag| key.of.contains(&tag.as_str()))
+                };
+                let keys: Vec<&str> = section.keys.iter().filter(belongs).map(|key| key.name).collect();
+                let with = match (section.tag, &tag) {
+                    (Some(name), Some(tag)) => format!(" with {name} = \"{tag}\""),
+                    _ => String::new(),
+                };
+                format!("The keys of `[{}]`{with} are {}.", section.name, keys.join(", "))
             }
             None => {
                 let names = self.schema.sections.iter().map(|section| section.name);

@@ -152,3 +152,26 @@ fn a_record_says_which_ranks_there_were_and_what_they_sent() {
     assert!(four.messages > second.messages);
     assert_eq!(stopped.epochs[1].loss, sync.epochs[1].loss);
 }
+
+/// A differentiable search has the same logits, choices and attention for any number of processes.
+#[test]
+fn differentiable_searches_do_not_depend_on_the_number_of_ranks() {
+    let rules: [&[&str]; 5] = [
+        &["update.rule=darts", "update.order=second"],
+        &["update.rule=darts-pt", "update.selection_start=0.5"],
+        &["update.rule=gdas-nsas", "update.archive=2"],
+        &["update.rule=zarts", "update.start=0.0", "update.every=2", "update.inner_steps=1"],
+        &["update.rule=agnas"],
+    ];
+    for rule in rules {
+        let uniform = ["data.train=half", "paths.rule=uniform", "images.rule=uniform"];
+        let few = ["data.train_images=48", "rank.archs=random:1"];
+        let config = config(&[rule, &uniform, &few].concat());
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = [1, 2].map(|size| {
+            let record = run(&config, &folder.path().join(size.to_string()), patient(size), TO_THE_END);
+            record.unwrap().epochs.into_iter().map(|epoch| epoch.mixture.unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(one, two, "{rule:?}");
+    }
+}

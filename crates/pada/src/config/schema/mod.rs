@@ -285,3 +285,19 @@ pub(super) const MOVED: &[(&str, &str)] = &[("retrain.label_smoothing", "train.l
 
 /// Values of keys that older run folders lack, if they differ from the default, as TOML. The config of a run folder has all keys of its version.
 pub(super) const MISSING: &[(&str, &str)] = &[("compute.convolution", "\"direct\"")];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key that two rules have in common has one entry, because the first entry of a name is the one that is found.
+    #[test]
+    fn no_section_has_a_key_twice() {
+        for section in RUN.sections.iter().chain(RETRAIN_RUN.sections) {
+            let mut names: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
+            names.sort_unstable();
+            let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+            assert!(twice.is_none(), "[{}] has {twice:?}", section.name);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The section `[update]`: the keys of every training rule.
 
 use super::KeyDefault::{By, Is, Unless, Unset};
-use super::Kind::{Constraints, Number, Numbers, OneOf, Positive, Whole};
+use super::Kind::{Constraints, Number, Numbers, OneOf, Positive};
 use super::sections::VARIANTS;
 use super::{Chosen, Section, key, key_of, section};
 
@@ -40,7 +40,13 @@ pub(super) const UPDATE: Section = section(
             Is("\"released\""),
             "`paper` resets the inner momentum for every path, `released` never does.",
         ),
-        key_of(&["sumnas"], "inner_steps", Positive, Is("2"), "Number of SGD steps that adapt each path."),
+        key_of(
+            &["sumnas", "zarts"],
+            "inner_steps",
+            Positive,
+            By(inner_steps, "`2` with `sumnas`, `10` with `zarts`"),
+            "Number of SGD steps that adapt each path, or that train the weights after each displacement and are undone afterwards.",
+        ),
         key_of(&["sumnas"], "inner_lr", Number, Is("0.05"), "Learning rate of these steps."),
         key_of(&["sumnas"], "inner_momentum", Number, Is("0.9"), "Momentum of these steps."),
         key_of(
@@ -189,13 +195,6 @@ pub(super) const UPDATE: Section = section(
         ),
         key_of(
             &["zarts"],
-            "inner_steps",
-            Whole,
-            Is("10"),
-            "M, the number of steps of the weights after each displacement, which are undone afterwards.",
-        ),
-        key_of(
-            &["zarts"],
             "deviation",
             Number,
             Is("0.025"),
@@ -294,6 +293,10 @@ fn arch_start(chosen: &dyn Chosen) -> Option<&'static str> {
 
 fn beta(chosen: &dyn Chosen) -> Option<&'static str> {
     Some(if chosen.text("update.rule")? == "nsas" { "0.8" } else { "0.5" })
+}
+
+fn inner_steps(chosen: &dyn Chosen) -> Option<&'static str> {
+    Some(if chosen.text("update.rule")? == "zarts" { "10" } else { "2" })
 }
 
 fn every(chosen: &dyn Chosen) -> Option<&'static str> {
