@@ -65,7 +65,8 @@ pub struct MixtureRecord {
     pub decisions: Vec<usize>,
     /// The operations of each mixture, as digits.
     pub ops: Vec<Vec<u8>>,
-    /// The softmax of the logits of each mixture, in the order of `ops`.
+    /// The softmax of the logits of each mixture, in the order of `ops`. With AGNAS, it is the share of each operation in the attention, and with
+    /// ENAS its share among the architectures that the controller draws.
     pub probabilities: Vec<Vec<f64>>,
     /// The weight of the edge of each mixture among the edges of its node (PC-DARTS). Empty without edge weights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,5 @@
-use pada_space::Arch;
+use pada_space::rand::Rng;
+use pada_space::{Arch, SearchSpace, SubSpace};
 
 use crate::Evaluated;
 use crate::adam::{Adam, AdamConfig};
@@ -245,6 +246,70 @@ impl Reinforce {
         })
     }
 
+    /// Draws an architecture from the policy, for a loop that is not a search by [`Searcher`], such as the training of shared weights in ENAS.
+    ///
+    /// # Errors
+    /// Returns [`AskError::Diverged`] if a parameter of the policy is not finite.
+    pub fn sample(
+        &mut self,
+        space: &dyn SearchSpace,
+        sub_space: &SubSpace,
+        rng: &mut dyn Rng,
+    ) -> Result<Arch, AskError> {
+        let layout = Layout::of(space, sub_space);
+        let policy = self.policy.get_or_insert_with(|| Policy::new(self.config.policy, &layout, rng));
+        let updates = self.adam.steps() as usize;
+        policy.draw(&layout, rng).ok_or(AskError::Diverged { updates })
+    }
+
+    /// Learns from an architecture that [`sample`](Self::sample) drew since the last update, and its reward, such as the share of images that it
+    /// classifies correctly. The entropy term is added here, and the policy is updated after every [`ReinforceConfig::batch`] architectures.
+    ///
+    /// # Errors
+    /// Returns [`AskError::Diverged`] if the gradient is not finite.
+    pub fn learn(
+        &mut self,
+        space: &dyn SearchSpace,
+        sub_space: &SubSpace,
+        arch: &Arch,
+        reward: f64,
+    ) -> Result<(), AskError> {
+        let Some(policy) = &self.policy else { return Ok(()) };
+        let likelihood = policy.likelihood(&Layout::of(space, sub_space), arch);
+        let updates = self.adam.steps() as usize;
+        if !likelihood.gradient.iter().all(|g| g.is_finite()) || !self.adam.is_finite() {
+            return Err(AskError::Diverged { updates });
+        }
+        self.follow(&Pending { entropy: likelihood.entropy, gradient: likelihood.gradient }, reward);
+        Ok(())
+    }
+
+    /// Returns the settings.
+    pub fn config(&self) -> &ReinforceConfig {
+        &self.config
+    }
+
+    /// Follows the gradient of an architecture by its reward without the entropy term.
+    fn follow(&mut self, pending: &Pending, reward: f64) {
+        let Some(policy) = &mut self.policy else { return };
+        let reward = reward + self.config.entropy_weight * pending.entropy;
+        if !reward.is_finite() {
+            // Nothing can be learned from it, and the parameters would be lost.
+            return;
+        }
+        let advantage = reward - self.baseline.update(reward, self.config.baseline_decay);
+        self.gradient.resize(pending.gradient.len(), 0.0);
+        // Adam goes down, and the reward shall grow.
+        self.gradient.iter_mut().zip(&pending.gradient).for_each(|(sum, g)| *sum -= advantage * g);
+        self.in_batch += 1;
+        if self.in_batch == self.config.batch {
+            let batch = std::mem::take(&mut self.in_batch) as f64;
+            let gradient: Vec<f64> =
+                std::mem::take(&mut self.gradient).into_iter().map(|g| g / batch).collect();
+            self.adam.step(&mut policy.parameters, &gradient, &self.config.adam());
+        }
+    }
+
     /// Draws from the policy until an architecture is feasible. `updates` is the number of updates of the policy, for the error.
     fn draw(
         policy: &Policy,
@@ -287,25 +352,10 @@ impl Searcher for Reinforce {
     }
 
     fn tell(&mut self, history: &History, _: &Request, outcome: Outcome) {
-        let (Some(pending), Some(policy)) = (self.pending.take(), &mut self.policy) else { return };
+        let Some(pending) = self.pending.take() else { return };
         let Outcome::Scored { index } = outcome else { return };
-        let reward =
-            self.config.reward(&history.evaluated()[index]) + self.config.entropy_weight * pending.entropy;
-        if !reward.is_finite() {
-            // Nothing can be learned from it, and the parameters would be lost.
-            return;
-        }
-        let advantage = reward - self.baseline.update(reward, self.config.baseline_decay);
-        self.gradient.resize(pending.gradient.len(), 0.0);
-        // Adam goes down, and the reward shall grow.
-        self.gradient.iter_mut().zip(&pending.gradient).for_each(|(sum, g)| *sum -= advantage * g);
-        self.in_batch += 1;
-        if self.in_batch == self.config.batch {
-            let batch = std::mem::take(&mut self.in_batch) as f64;
-            let gradient: Vec<f64> =
-                std::mem::take(&mut self.gradient).into_iter().map(|g| g / batch).collect();
-            self.adam.step(&mut policy.parameters, &gradient, &self.config.adam());
-        }
+        let reward = self.config.reward(&history.evaluated()[index]);
+        self.follow(&pending, reward);
     }
 
     fn value(&self, evaluated: &Evaluated) -> f64 {
@@ -333,6 +383,8 @@ impl ReinforceConfig {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
 
     /// Three steps of `torch.optim.Adam(lr=0.1)` on one parameter that starts at 1, with the gradients 0.5, −1 and 2, computed by hand from the
@@ -360,6 +412,32 @@ mod tests {
         let mut baseline = Baseline::default();
         assert_eq!(baseline.update(1.0, 0.9), 1.0);
         assert!((baseline.update(0.0, 0.9) - 0.09 / 0.19).abs() < 1e-15);
+    }
+
+    /// A policy that is told rewards outside a search learns as in one: the same architectures and rewards leave the same parameters.
+    #[test]
+    fn a_loop_of_its_own_learns_as_a_search_does() {
+        let (space, config) =
+            (pada_space::Nb201::new(), ReinforceConfig { batch: 3, ..ReinforceConfig::enas() });
+        let part = SubSpace::full(&space);
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+        let (mut own, mut other) = (Reinforce::new(config).unwrap(), Reinforce::new(config).unwrap());
+        own.sample(&space, &part, &mut rng).unwrap();
+        other.policy = own.policy.clone();
+        for i in 0..7 {
+            let arch = own.sample(&space, &part, &mut rng).unwrap();
+            let reward = f64::from(arch.choices()[i % 6]) / 4.0;
+            own.learn(&space, &part, &arch, reward).unwrap();
+            let layout = Layout::of(&space, &part);
+            let likelihood = other.policy.as_ref().unwrap().likelihood(&layout, &arch);
+            other.pending = Some(Pending { entropy: likelihood.entropy, gradient: likelihood.gradient });
+            let mut history = History::default();
+            let outcome =
+                history.add(arch.clone(), Evaluated { arch: arch.clone(), score: 100.0 * reward, cost: 0.0 });
+            other.tell(&history, &Request::full(arch), outcome);
+        }
+        assert_eq!(own.policy, other.policy);
+        assert_eq!(own.adam.steps(), 2);
     }
 
     /// The reward of MnasNet: twice the target costs a factor of 2^−0.07 = 0.9526.

@@ -11,10 +11,10 @@ mod run;
 mod search;
 
 pub use config::{
-    ComputeConfig, Config, ConfigError, ConfigPlace, DIFFERENTIABLE_METHODS, DataConfig, DifferentiableKeys,
-    ExecutorName, FewShotConfig, FusePart, GradientMatchingConfig, ImageImportanceConfig, ImagesConfig,
-    LastSchedule, LastSplit, NormalizeDigits, PathsConfig, RankArchs, RankBudget, RankConfig, RankSplit,
-    Recalibration, RetrainConfig, RetrainNetwork, RetrainSettings, RunConfig, SkeletonName, SpaceName,
+    ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, DifferentiableKeys, EnasKeys, ExecutorName,
+    FewShotConfig, FusePart, GradientMatchingConfig, ImageImportanceConfig, ImagesConfig, LastSchedule,
+    LastSplit, NormalizeDigits, PathsConfig, RankArchs, RankBudget, RankConfig, RankSplit, Recalibration,
+    RetrainConfig, RetrainNetwork, RetrainSettings, RunConfig, SEARCH_RULES, SkeletonName, SpaceName,
     SplitConfig, SplitSchedule, StandAloneConfig, SupernetConfig, TestConfig, TrainPart, TruthName,
     UpdateConfig, WidthsName, config_tables, in_home, retrain_config_tables, search_space,
 };

@@ -341,7 +341,7 @@ mod tests {
         for (which, differentiable, trained) in [
             (
                 NetworkTarget::Table2,
-                vec!["darts", "gdas", "darts-pt", "balenas", "agnas", "zarts", "gdas-nsas"],
+                vec!["enas", "darts", "gdas", "darts-pt", "balenas", "agnas", "zarts", "gdas-nsas"],
                 ["spos", "nsas-released-demo", "few-shot", "gm", "close", "pada", "fairnas-released"]
                     .as_slice(),
             ),

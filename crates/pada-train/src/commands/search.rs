@@ -111,7 +111,7 @@ enum Method {
     AgeingEvolution,
     /// Controller with independent choices that learns by REINFORCE (NATS-Bench)
     Reinforce,
-    /// LSTM controller that learns by REINFORCE (ENAS)
+    /// LSTM controller that learns by REINFORCE (ENAS). Without RUN_DIR, --weights and --scores it trains a supernet in turn with the controller
     Enas,
     /// Progressive search, one decision after the other (PNAS)
     Pnas,
@@ -148,11 +148,6 @@ enum Method {
 impl Method {
     fn name(self) -> String {
         self.to_possible_value().expect("no method is skipped").get_name().to_owned()
-    }
-
-    /// Returns whether the method trains a supernet of its own.
-    fn is_differentiable(self) -> bool {
-        pada::DIFFERENTIABLE_METHODS.contains(&self.name().as_str())
     }
 }
 
@@ -257,6 +252,13 @@ impl Args {
 }
 
 impl Args {
+    /// Returns whether the search trains a supernet of its own. ENAS does so if it is given neither a supernet nor a table.
+    fn trains_supernet(&self) -> bool {
+        let is_given = self.run.is_some() || self.weights.is_some() || self.scores.is_some();
+        pada::SEARCH_RULES.contains(&self.method.name().as_str())
+            && !(is_given && matches!(self.method, Method::Enas))
+    }
+
     /// Returns the job of a differentiable search. Options of other methods are errors.
     fn differentiable_job(&self) -> Result<DifferentiableJob, PadaError> {
         for (key, is_given) in [
@@ -273,7 +275,7 @@ impl Args {
             ("--cost", self.cost.is_some()),
         ] {
             if is_given {
-                let range = "left out with a differentiable search, which trains a supernet of its own and returns one architecture; its config has data \
+                let range = "left out with a search such as a differentiable one, which trains a supernet of its own and returns one architecture; its config has data \
                              and network (--set data.source=cifar10, --set supernet.space=darts), and --set cost_target=N of proxyless-nas and \
                              fbnet prefers cheap architectures";
                 return Err(ConfigError::Range { key, value: "given".into(), range }.into());
@@ -363,7 +365,7 @@ fn entry(found: &FoundArch) -> serde_json::Value {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    if args.method.is_differentiable() {
+    if args.trains_supernet() {
         return run_differentiable(args);
     }
     if args.config.is_some() {
@@ -374,7 +376,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if args.run.is_none() && args.weights.is_none() && args.scores.is_none() {
         let key = "RUN_DIR";
-        let range = "the folder of a finished run, or --weights FILE, or --scores TABLE; only differentiable searches such as --method darts need none";
+        let range = "the folder of a finished run, or --weights FILE, or --scores TABLE; only searches that train a supernet, such as --method darts and --method enas, need none";
         return Err(PadaError::from(ConfigError::Range { key, value: "missing".into(), range }).into());
     }
     let found = match (&args.scores, &args.run) {

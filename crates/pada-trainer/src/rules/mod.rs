@@ -4,8 +4,10 @@ mod close;
 mod close_blocks;
 mod close_gate;
 mod differentiable;
+mod enas;
 mod magic_at;
 mod nsas;
+mod search_images;
 mod sumnas;
 
 pub use close::{Close, CloseConfig, CloseState};
@@ -13,8 +15,9 @@ pub use close_blocks::BlocksState;
 pub use close_gate::{CellShape, GateConfig, GateState};
 pub use differentiable::{
     AttentionSearch, AttentionState, DartsOrder, Differentiable, DifferentiableConfig, DifferentiableMethod,
-    DifferentiableState, FirstUpdate, OpCosts, SearchImages, SearchInputs, Zarts,
+    DifferentiableState, FirstUpdate, OpCosts, SearchInputs, Zarts,
 };
+pub use enas::{Enas, EnasConfig, EnasState};
 pub use magic_at::{MagicAt, MagicAtConfig, MagicAtState};
 pub use nsas::{ConstraintLoss, Constraints, Nsas, NsasConfig, NsasState};
 use pada_exec::{Batch, Executor, Logits, LossSpec, SgdStep, StepStats};
@@ -23,6 +26,7 @@ use pada_report::MixtureRecord;
 use pada_sampler::{PathSampler, SamplerError, SavedState};
 use pada_space::{Arch, SubSpace};
 use rand::Rng;
+pub use search_images::SearchImages;
 pub use sumnas::{Sumnas, SumnasConfig, SumnasState};
 
 use crate::r#loop::clip::{clip_factor, global_norm, position_gradient_norms};

@@ -6,6 +6,7 @@ mod attention;
 mod bright;
 mod close;
 mod differentiable;
+mod enas;
 mod executors;
 mod formats;
 mod golden_nb201;

@@ -57,14 +57,17 @@ fn whole(images: &mut SearchImages) -> (Vec<f32>, Vec<u32>) {
 }
 
 fn rule(method: DifferentiableMethod, first: FirstUpdate, net: &Nb201Net) -> Differentiable {
-    let config = DifferentiableConfig {
-        method,
-        optimizer: OPTIMIZER,
-        start: 0.0,
-        first,
-        cost: None,
-        constraints: None,
-    };
+    rule_with(method, first, None, net)
+}
+
+fn rule_with(
+    method: DifferentiableMethod,
+    first: FirstUpdate,
+    constraints: Option<NsasConfig>,
+    net: &Nb201Net,
+) -> Differentiable {
+    let config =
+        DifferentiableConfig { method, optimizer: OPTIMIZER, start: 0.0, first, cost: None, constraints };
     let space = Nb201::new();
     let part = SubSpace::full(&space);
     let inputs = SearchInputs {

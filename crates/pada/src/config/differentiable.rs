@@ -1,18 +1,18 @@
 //! The keys of `[update]` for differentiable searches.
 
 use pada_models::MixtureSettings;
-use pada_search::{ArchOptimizer, CostTerm, ZerothOrder};
+use pada_search::{ArchOptimizer, CostTerm, ReinforceConfig, ZerothOrder};
 use pada_trainer::rules::{
-    ConstraintLoss, Constraints, DartsOrder, DifferentiableConfig, DifferentiableMethod, FirstUpdate,
-    NsasConfig, Zarts,
+    ConstraintLoss, Constraints, DartsOrder, DifferentiableConfig, DifferentiableMethod, EnasConfig,
+    FirstUpdate, NsasConfig, Zarts,
 };
 use serde::{Deserialize, Serialize};
 
 use super::samplers::{ImagesConfig, PathsConfig};
 use super::{ConfigError, RunConfig, SpaceName, TrainPart, UpdateConfig, check};
 
-/// The names of the differentiable search methods, which are training rules.
-pub const DIFFERENTIABLE_METHODS: [&str; 11] = [
+/// The names of the search methods that are training rules: differentiable searches, and ENAS.
+pub const SEARCH_RULES: [&str; 12] = [
     "darts",
     "pc-darts",
     "darts-pt",
@@ -24,6 +24,7 @@ pub const DIFFERENTIABLE_METHODS: [&str; 11] = [
     "zarts",
     "balenas",
     "agnas",
+    "enas",
 ];
 
 /// Settings of a differentiable search. Each optional key belongs to the methods that its description names.
@@ -99,18 +100,36 @@ pub struct DifferentiableKeys {
     pub cost_target: Option<f64>,
 }
 
-/// A differentiable search: the settings of the rule, and the mixtures of its network.
-pub(crate) struct DifferentiableSearch {
-    pub(crate) rule: SearchRule,
-    pub(crate) mixtures: MixtureSettings,
+/// Settings of ENAS.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnasKeys {
+    /// Learning rate of Adam for the controller.
+    pub arch_lr: f64,
+    /// Number of updates of the controller after each epoch.
+    pub controller_steps: usize,
+    /// Number of architectures per update.
+    pub controller_batch: usize,
+    /// Weight of the entropy of the controller in its reward.
+    pub entropy_weight: f64,
+    /// Number of architectures that are drawn and compared after each epoch.
+    pub candidates: usize,
 }
 
-/// The rule of a differentiable search.
+/// A search that is a training rule: the settings of the rule, and the mixtures of its network, if it has any.
+pub(crate) struct DifferentiableSearch {
+    pub(crate) rule: SearchRule,
+    pub(crate) mixtures: Option<MixtureSettings>,
+}
+
+/// The rule of a search that trains a supernet.
 pub(crate) enum SearchRule {
     /// Trains logits.
     Logits(DifferentiableConfig),
     /// Trains attention: AGNAS.
     Attention,
+    /// Trains a controller: ENAS.
+    Controller(EnasConfig),
 }
 
 impl SearchRule {
@@ -118,7 +137,7 @@ impl SearchRule {
     pub(crate) fn cost(&self) -> Option<CostTerm> {
         match self {
             Self::Logits(config) => config.cost,
-            Self::Attention => None,
+            Self::Attention | Self::Controller(_) => None,
         }
     }
 }
@@ -143,8 +162,19 @@ impl UpdateConfig {
     /// Returns the settings of a differentiable search, or `None` for other rules.
     pub(crate) fn differentiable(&self) -> Option<DifferentiableSearch> {
         if *self == Self::Agnas {
-            let (rule, mixtures) = (SearchRule::Attention, MixtureSettings::Attention);
+            let (rule, mixtures) = (SearchRule::Attention, Some(MixtureSettings::Attention));
             return Some(DifferentiableSearch { rule, mixtures });
+        }
+        if let Self::Enas(keys) = self {
+            let controller = ReinforceConfig {
+                learning_rate: keys.arch_lr,
+                batch: keys.controller_batch,
+                entropy_weight: keys.entropy_weight,
+                ..ReinforceConfig::enas()
+            };
+            let EnasKeys { controller_steps, candidates, .. } = *keys;
+            let rule = SearchRule::Controller(EnasConfig { controller, controller_steps, candidates });
+            return Some(DifferentiableSearch { rule, mixtures: None });
         }
         let keys = self.differentiable_keys()?;
         let temperature = keys.temperature.unwrap_or([1.0; 2]);
@@ -196,7 +226,7 @@ impl UpdateConfig {
         let rule = DifferentiableConfig { method, optimizer, start, first, cost, constraints };
         Some(DifferentiableSearch {
             rule: SearchRule::Logits(rule),
-            mixtures: MixtureSettings::Factors { channel_parts: keys.channel_parts.unwrap_or(1) },
+            mixtures: Some(MixtureSettings::Factors { channel_parts: keys.channel_parts.unwrap_or(1) }),
         })
     }
 
@@ -211,7 +241,8 @@ impl UpdateConfig {
 
     /// Returns whether the operations of the supernet see a part of the channels.
     pub(crate) fn has_partial_channels(&self) -> bool {
-        self.differentiable().is_some_and(|search| search.mixtures.channel_parts() > 1)
+        let mixtures = self.differentiable().and_then(|search| search.mixtures);
+        mixtures.is_some_and(|mixtures| mixtures.channel_parts() > 1)
     }
 
     /// Returns the name of the rule in configs.
@@ -233,6 +264,7 @@ impl UpdateConfig {
             Self::Zarts(_) => "zarts",
             Self::BaleNas(_) => "balenas",
             Self::Agnas => "agnas",
+            Self::Enas(_) => "enas",
         }
     }
 
@@ -241,6 +273,15 @@ impl UpdateConfig {
         let Some(search) = self.differentiable() else { return Ok(()) };
         if let Some(keys) = self.differentiable_keys() {
             keys.check_numbers()?;
+        }
+        if let Self::Enas(keys) = self {
+            let positive = keys.arch_lr > 0.0 && keys.arch_lr.is_finite();
+            check("update.arch_lr", keys.arch_lr, positive, "positive")?;
+            let weight = keys.entropy_weight;
+            check("update.entropy_weight", weight, weight >= 0.0 && weight.is_finite(), "at least 0")?;
+            let range = "another rule in a space whose batch norms have running statistics: ENAS compares paths on one batch, and these would have \
+                         to be recalibrated for each of them";
+            check("update.rule", "enas", !run.supernet.space.recalibrates(), range)?;
         }
         if let SearchRule::Logits(DifferentiableConfig {
             method: DifferentiableMethod::Variational,

@@ -22,7 +22,7 @@ mod update;
 use std::path::Path;
 
 pub use budget::RankBudget;
-pub use differentiable::{DIFFERENTIABLE_METHODS, DifferentiableKeys};
+pub use differentiable::{DifferentiableKeys, EnasKeys, SEARCH_RULES};
 pub(crate) use differentiable::{DifferentiableSearch, SearchRule};
 pub use error::ConfigError;
 pub(crate) use load::nearest;
@@ -222,6 +222,7 @@ impl RunConfig {
             (UpdateConfig::Zarts(_), _) => "ZARTS".to_owned(),
             (UpdateConfig::BaleNas(_), _) => "BaLeNAS".to_owned(),
             (UpdateConfig::Agnas, _) => "AGNAS".to_owned(),
+            (UpdateConfig::Enas(_), _) => "ENAS".to_owned(),
         };
         match &self.split {
             None => rule,

@@ -2,7 +2,7 @@ use pada_trainer::rules::{CloseConfig, Constraints, MagicAtConfig, NsasConfig, S
 use pada_trainer::{OptimizerName, Schedule};
 use serde::{Deserialize, Serialize};
 
-use super::differentiable::DifferentiableKeys;
+use super::differentiable::{DifferentiableKeys, EnasKeys};
 use super::{ConfigError, RunConfig, SpaceName, check};
 
 /// The training rule, which computes an update from the gradients of the paths of a step: the section `[update]`. Each rule has its own
@@ -46,6 +46,8 @@ pub enum UpdateConfig {
     BaleNas(Box<DifferentiableKeys>),
     /// Search by the attention of a network to its operations: AGNAS.
     Agnas,
+    /// Search by a controller that draws the paths and learns after each epoch: ENAS.
+    Enas(EnasKeys),
 }
 
 impl UpdateConfig {

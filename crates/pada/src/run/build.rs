@@ -58,9 +58,9 @@ pub(crate) fn trained(config: &Config, input: Shape, classes: usize) -> Result<B
         Config::Retrain(config) if config.stand_alone().is_some() => {
             net_of(&config.network, config.stand_alone(), config.arch()?, input, classes)
         }
-        Config::Run(run) => match run.update.differentiable() {
+        Config::Run(run) => match run.update.differentiable().and_then(|search| search.mixtures) {
             None => Ok(supernet(config.network(), input, classes)?),
-            Some(search) => Ok(mixed_supernet(config.network(), search.mixtures, input, classes)?),
+            Some(mixtures) => Ok(mixed_supernet(config.network(), mixtures, input, classes)?),
         },
         Config::Retrain(_) => Ok(supernet(config.network(), input, classes)?),
     }

@@ -11,7 +11,7 @@ use pada_sampler::{
 };
 use pada_space::{Arch, SearchSpace, SubSpace};
 use pada_trainer::rules::{
-    AttentionSearch, Close, Differentiable, DifferentiableMethod, MagicAt, Nsas, OpCosts, SearchImages,
+    AttentionSearch, Close, Differentiable, DifferentiableMethod, Enas, MagicAt, Nsas, OpCosts, SearchImages,
     SearchInputs, SummedPaths, Sumnas,
 };
 use pada_trainer::{
@@ -137,6 +137,7 @@ fn differentiable(
     let space = config.supernet.space()?;
     let rule = match &search.rule {
         SearchRule::Attention => return Ok(Box::new(AttentionSearch::new(space, part, net, validation)?)),
+        SearchRule::Controller(rule) => return Ok(Box::new(Enas::new(*rule, space, part, validation)?)),
         SearchRule::Logits(rule) => *rule,
     };
     let costs = match (rule.cost, net.mixtures()) {

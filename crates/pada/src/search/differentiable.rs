@@ -4,7 +4,7 @@ use std::time::Instant;
 use pada_report::{EpochRecord, MixtureRecord};
 use pada_trainer::Observer;
 
-use crate::config::{Config, ConfigError, DIFFERENTIABLE_METHODS, RunConfig, TruthName};
+use crate::config::{Config, ConfigError, RunConfig, SEARCH_RULES, TruthName};
 use crate::error::PadaError;
 use crate::experiment::run::Run;
 use crate::run::folder::RunFolder;
@@ -57,14 +57,14 @@ pub struct DifferentiableResult {
 /// without the second half of the training images unless the method needs none. `settings` are keys of `[update]`, `section.key` for others, or the whole section `split`.
 ///
 /// # Errors
-/// Returns an error with the assignment if it is not valid, or if the method has another name than those of [`DIFFERENTIABLE_METHODS`].
+/// Returns an error with the assignment if it is not valid, or if the method has another name than those of [`SEARCH_RULES`].
 pub fn differentiable_config(
     method: &str,
     start: &RunConfig,
     settings: &[String],
 ) -> Result<RunConfig, ConfigError> {
     let (key, value) = ("--method", method.to_owned());
-    if !DIFFERENTIABLE_METHODS.contains(&method) {
+    if !SEARCH_RULES.contains(&method) {
         return Err(ConfigError::Range { key, value, range: "a differentiable search" });
     }
     let own = |setting: &String| {

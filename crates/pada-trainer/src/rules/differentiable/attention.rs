@@ -8,7 +8,8 @@ use pada_space::{Arch, SearchSpace, SubSpace};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{SearchImages, computed_weights, strongest};
+use super::{computed_weights, strongest};
+use crate::rules::search_images::SearchImages;
 use crate::rules::{StepContext, StepOutcome, TrainRule};
 use crate::{NotFinite, TrainError};
 

@@ -1,5 +1,4 @@
 mod attention;
-mod images;
 mod perturbation;
 mod second_order;
 mod zeroth_order;
@@ -7,8 +6,6 @@ mod zeroth_order;
 use std::sync::Arc;
 
 pub use attention::{AttentionSearch, AttentionState};
-use images::SearchBatch;
-pub use images::SearchImages;
 use pada_exec::{Batch, Executor, LossSpec, SgdStep, UnusedWeights};
 use pada_graph::{Graph, Lower, Mixtures, Owner, WeightId};
 use pada_report::MixtureRecord;
@@ -18,6 +15,7 @@ use pada_space::{Arch, SearchSpace, SubSpace};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::search_images::{SearchBatch, SearchImages};
 use super::{Nsas, NsasConfig, NsasState, StepContext, StepOutcome, TrainRule};
 use crate::r#loop::schedule::RunPoint;
 use crate::{NotFinite, TrainError};

@@ -3,10 +3,10 @@
 use pada_exec::{Batch, SgdStep, State};
 use pada_graph::Graph;
 
-use super::images::SearchBatch;
 use super::{Differentiable, FactorGradient};
 use crate::TrainError;
 use crate::rules::StepContext;
+use crate::rules::search_images::SearchBatch;
 
 impl Differentiable {
     /// Computes the gradient of the validation loss at the weights after a virtual step on the training batch, with respect to the factors:

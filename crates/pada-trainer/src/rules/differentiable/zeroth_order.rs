@@ -6,10 +6,10 @@ use pada_exec::{Optimizer, SgdStep, State};
 use pada_graph::Graph;
 use pada_search::Relaxation;
 
-use super::images::SearchBatch;
 use super::{Differentiable, Zarts, first_epoch};
 use crate::TrainError;
 use crate::rules::StepContext;
+use crate::rules::search_images::SearchBatch;
 
 impl Differentiable {
     /// The standard deviation of displacements: constant until the second epoch in which logits are trained, and then a cosine to 0 at the end.

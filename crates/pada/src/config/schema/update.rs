@@ -1,7 +1,7 @@
 //! The section `[update]`: the keys of every training rule.
 
 use super::KeyDefault::{By, Is, Unless, Unset};
-use super::Kind::{Constraints, Number, Numbers, OneOf, Positive};
+use super::Kind::{Constraints, Number, Numbers, OneOf, Positive, Whole};
 use super::sections::VARIANTS;
 use super::{Chosen, Section, key, key_of, section};
 
@@ -29,9 +29,10 @@ pub(super) const UPDATE: Section = section(
                 "zarts",
                 "balenas",
                 "agnas",
+                "enas",
             ]),
             Is("\"summed-paths\""),
-            "`summed-paths` adds the gradients and takes one SGD step (SPOS, FairNAS, PA&DA). `sumnas`, `nsas`, `close` and `magic-at` are other rules for paths. The remaining rules are differentiable searches, see [searchers.md](searchers.md#differentiable-search).",
+            "`summed-paths` adds the gradients and takes one SGD step (SPOS, FairNAS, PA&DA). `sumnas`, `nsas`, `close` and `magic-at` are other rules for paths. The remaining rules are searches that train a supernet of their own, see [searchers.md](searchers.md#differentiable-search).",
         ),
         key_of(
             &["sumnas"],
@@ -96,14 +97,42 @@ pub(super) const UPDATE: Section = section(
         key_of(&["close"], "gate.temperature", Number, Is("5.0"), "Temperature of the gate's softmax."),
         key_of(&["magic-at"], "weight", Number, Is("0.5"), "Weight of the alignment loss."),
         key_of(
-            WITH_ADAM,
+            WITH_LEARNING_RATE,
             "arch_lr",
             Number,
             By(
                 arch_lr,
-                "`0.0006` with `pc-darts`, `0.001` with `proxyless-nas`, `0.01` with `fbnet`, `0.0003` otherwise",
+                "`0.0006` with `pc-darts`, `0.001` with `proxyless-nas`, `0.01` with `fbnet`, `0.0035` with `enas`, `0.0003` otherwise",
             ),
-            "Learning rate of Adam for the architecture parameters.",
+            "Learning rate of Adam for the architecture parameters, or for the controller of ENAS.",
+        ),
+        key_of(
+            &["enas"],
+            "controller_steps",
+            Whole,
+            Is("30"),
+            "Number of updates of the controller after each epoch of the weights.",
+        ),
+        key_of(
+            &["enas"],
+            "controller_batch",
+            Positive,
+            Is("10"),
+            "Number of architectures per update; each is scored on a batch of validation images.",
+        ),
+        key_of(
+            &["enas"],
+            "entropy_weight",
+            Number,
+            Is("0.0001"),
+            "Weight of the controller's entropy (nats) in the reward, which is the accuracy as a fraction.",
+        ),
+        key_of(
+            &["enas"],
+            "candidates",
+            Positive,
+            Is("100"),
+            "Number of architectures that are drawn and compared after each epoch; the best is what the search would end with.",
         ),
         key_of(
             WITH_ADAM,
@@ -242,6 +271,20 @@ pub(super) const UPDATE: Section = section(
 const WITH_ADAM: &[&str] =
     &["darts", "pc-darts", "darts-pt", "gdas", "gdas-nsas", "snas", "proxyless-nas", "fbnet", "balenas"];
 
+/// The training rules with a learning rate for the architecture.
+const WITH_LEARNING_RATE: &[&str] = &[
+    "darts",
+    "pc-darts",
+    "darts-pt",
+    "gdas",
+    "gdas-nsas",
+    "snas",
+    "proxyless-nas",
+    "fbnet",
+    "balenas",
+    "enas",
+];
+
 /// The training rules that train logits.
 const WITH_LOGITS: &[&str] = &[
     "darts",
@@ -261,6 +304,7 @@ fn arch_lr(chosen: &dyn Chosen) -> Option<&'static str> {
         "pc-darts" => "0.0006",
         "proxyless-nas" => "0.001",
         "fbnet" => "0.01",
+        "enas" => "0.0035",
         _ => "0.0003",
     })
 }

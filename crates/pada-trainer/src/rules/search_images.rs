@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 use crate::TrainError;
 use crate::scoring::fixed_images::image_shape;
 
-/// Images from which a differentiable search draws batches of its own.
+/// Images from which a search that trains a supernet draws batches of its own.
 pub struct SearchImages {
     /// The images.
     pub images: DataLoader,
