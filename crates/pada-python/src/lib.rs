@@ -21,8 +21,8 @@ mod native {
     };
     #[pymodule_export]
     use crate::run::{
-        evaluate, export, resume, search_folder, search_scores, set_threads, train, version, write_report,
-        zero_cost,
+        evaluate, export, resume, search_folder, search_scores, search_supernet, set_threads, train, version,
+        write_report, zero_cost,
     };
     #[pymodule_export]
     use crate::sampler::{DataSampler, PathSampler};

@@ -8,11 +8,12 @@ use pada::dist::ProcessGroup;
 use pada::graph::Lower;
 use pada::zero_cost::Score;
 use pada::{
-    Config, ConfigError, Device, Existing, ExportFiles, ExportFormat, ExportJob, ExportWeights, FusePart,
-    PadaError, RankArchs, Recalibration, RetrainConfig, Run, RunConfig, RunFolder, RunReader, ScoreJob,
-    SearchCost, SearchJob, SearchLimits, SearchResult, Session, SpaceName, StatisticsFrom, SupernetConfig,
-    TableScores, TrainedRun, check_output, run_folders, search_method, search_run, search_table, write_page,
-    zero_cost_scores,
+    Config, ConfigError, Device, DifferentiableJob, Existing, ExportFiles, ExportFormat, ExportJob,
+    ExportWeights, FoundArch, FusePart, PadaError, RankArchs, Recalibration, RetrainConfig, Run, RunConfig,
+    RunFolder, RunReader, ScoreJob, SearchCost, SearchJob, SearchLimits, SearchResult, Session, SpaceName,
+    StatisticsFrom, SupernetConfig, TableScores, TrainedRun, TruthName, check_output, differentiable_config,
+    differentiable_mini, run_folders, search_differentiable, search_method, search_run, search_table,
+    write_page, zero_cost_scores,
 };
 use pyo3::prelude::*;
 use serde::Deserialize;
@@ -250,18 +251,17 @@ impl NewSearch {
     }
 }
 
+/// Describes an architecture that a search found.
+fn found_arch(found: &FoundArch) -> serde_json::Value {
+    json!({
+        "arch": found.arch, "text": found.text, "score": found.score, "test": found.test,
+        "fused": found.fused, "params": found.params, "macs": found.macs, "latency": found.latency,
+        "truth": found.truth,
+    })
+}
+
 fn found(result: &SearchResult) -> PyResult<String> {
-    let archs: Vec<_> = result
-        .archs
-        .iter()
-        .map(|found| {
-            json!({
-                "arch": found.arch, "text": found.text, "score": found.score, "test": found.test,
-                "fused": found.fused, "params": found.params, "macs": found.macs, "latency": found.latency,
-                "truth": found.truth,
-            })
-        })
-        .collect();
+    let archs: Vec<_> = result.archs.iter().map(found_arch).collect();
     to_json(&json!({
         "archs": archs,
         "ceiling": result.ceiling,
@@ -289,6 +289,63 @@ pub(crate) fn search_folder(
     let job = from_json::<NewSearch>("the search", search)?.job()?;
     let result = compute(py, progress, |observer| search_run(&folder, &job, &place.session()?, observer))?;
     found(&result)
+}
+
+/// A search that trains a supernet of its own, as the Python part of the package passes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSupernetSearch {
+    method: String,
+    /// The config to start from: a file, or its content as a table.
+    file: Option<PathBuf>,
+    table: Option<toml::Table>,
+    /// Keys of `[update]`, or `section.key` for others.
+    assignments: Vec<String>,
+    seed: Option<u64>,
+    truth: Option<TruthName>,
+    out: Option<PathBuf>,
+}
+
+impl NewSupernetSearch {
+    fn job(&self) -> Result<DifferentiableJob, PadaError> {
+        let start = match (&self.file, &self.table) {
+            (Some(file), _) => RunConfig::read(file)?,
+            (None, Some(table)) => RunConfig::parse(&table.to_string(), Path::new(OWN_CONFIG))?,
+            (None, None) => differentiable_mini(),
+        };
+        let mut config = differentiable_config(&self.method, &start, &self.assignments)?;
+        config.seed = self.seed.unwrap_or(config.seed);
+        let usual = || PathBuf::from(format!("runs/search-{}-s{}", config.name, config.seed));
+        let out = self.out.clone().unwrap_or_else(usual);
+        Ok(DifferentiableJob { config, truth: self.truth, out })
+    }
+}
+
+/// Searches by training a supernet. Returns a description as JSON.
+#[pyfunction]
+pub(crate) fn search_supernet(
+    py: Python<'_>,
+    search: &str,
+    place: &str,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<String> {
+    let place: Place = from_json("the session", place)?;
+    let new: NewSupernetSearch = from_json("the search", search)?;
+    let result = compute(py, progress, |observer| {
+        let job = new.job()?;
+        observer.works_in(&job.out);
+        search_differentiable(&job, &place.session()?, observer)
+    })?;
+    to_json(&json!({
+        "found": found_arch(&result.found),
+        "epochs": result.epochs,
+        "ops": result.ops,
+        "ceiling": result.ceiling,
+        "selected_on": result.scored_on,
+        "tested_on": result.tested_on,
+        "train_seconds": result.train_seconds,
+        "folder": result.folder,
+    }))
 }
 
 /// Searches a benchmark table.

@@ -1,5 +1,6 @@
-use pada::space::{Equivalence, SearchSpace};
-use pada::{NetSize, SkeletonName, SpaceName, StandAloneNet, search_space};
+use pada::report::svg_of;
+use pada::space::{Equivalence, Nb201Encoding, SearchSpace};
+use pada::{NetSize, ReadArch, SkeletonName, SpaceName, StandAloneNet, search_space};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -103,6 +104,19 @@ impl Space {
 
     fn canonical(&self, arch: &Bound<'_, PyAny>, own_weights: bool) -> PyResult<Arch> {
         self.space.canonical(&self.arch(arch)?, equivalence(own_weights)).map(Arch).map_err(raised)
+    }
+
+    /// A picture of architectures as SVG. Texts may be the names of published ones.
+    fn draw(&self, archs: Vec<Bound<'_, PyAny>>) -> PyResult<String> {
+        let picture = |arch: &Bound<'_, PyAny>| {
+            let text = match arch.cast::<PyString>() {
+                Ok(text) => text.to_str()?.to_owned(),
+                Err(_) => self.space.format(&self.arch(arch)?).map_err(raised)?,
+            };
+            let read = ReadArch::parse(self.name, &text, Nb201Encoding::Benchmark).map_err(raised)?;
+            read.picture().map_err(raised)
+        };
+        Ok(svg_of(&archs.iter().map(picture).collect::<PyResult<Vec<_>>>()?))
     }
 
     /// Parameters and multiply-adds of the stand-alone network.

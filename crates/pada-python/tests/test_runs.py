@@ -148,6 +148,30 @@ def test_one_network_is_retrained(tmp_path):
     assert about["classes"] == 10
 
 
+def test_a_differentiable_search_trains_and_continues(tmp_path):
+    small = {"train.epochs": 2, "data.train_images": 64, "supernet.channels": 4, "rank.images": 40}
+    search = lambda **change: pada.differentiable_search(  # noqa: E731
+        "gdas", set={**small, **change}, seed=1, out=tmp_path / "gdas", device="cpu", progress=False
+    )
+    done = search()
+    assert len(done.epochs) == 2 and done.epochs[-1]["arch"] == done.found.arch and 0 <= done.found.score <= 100
+    table = done.frame("dict")
+    assert list(table)[:3] == ["epoch", "arch", "validation_accuracy"] and list(table)[3:] == done.ops
+    assert abs(sum(table[op][0] for op in done.ops) - 1) < 1e-9 and "gdas" in done.run.config
+    assert search().found == done.found
+    with pytest.raises(pada.InputError, match="another update.temperature"):
+        search(temperature=[5.0, 0.1])
+    with pytest.raises(pada.InputError, match="--method"):
+        pada.differentiable_search("evolution", out=tmp_path / "other")
+
+
+def test_limits_may_be_floats(run):
+    found = run.search("random", settings={"samples": 3}, max_params=7e4, device="cpu", progress=False)
+    assert all(arch.params <= 70_000 for arch in found)
+    with pytest.raises(pada.InputError, match="max_macs is -1"):
+        run.search("random", max_macs=-1)
+
+
 def test_zero_cost_scores_need_no_training():
     found = pada.zero_cost(
         ZERO_COST, ["333333", "000000", [1, 1, 1, 1, 1, 1]], channels=4, cells=1, images=16, frame="dict", progress=False

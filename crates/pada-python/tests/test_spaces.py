@@ -92,3 +92,15 @@ def test_bad_input_is_an_error_with_a_reason(call, text):
         call(pada.spaces.nb201())
     assert text in str(error.value)
     assert isinstance(error.value, ValueError) and isinstance(error.value, pada.PadaError)
+
+
+def test_architectures_are_drawn(tmp_path):
+    drawing = pada.spaces.nb201().draw("334131", [1, 1, 1, 1, 1, 1])
+    assert drawing.svg.startswith("<svg") and drawing._repr_html_() == drawing.svg and "334131" in drawing.svg
+    drawing.save(tmp_path / "cells.svg")
+    assert (tmp_path / "cells.svg").read_text(encoding="utf-8") == drawing.svg
+    assert "normal cell" in pada.spaces.darts().draw("DARTS_V2").svg
+    with pytest.raises(pada.InputError, match="at least one"):
+        pada.spaces.nb201().draw()
+    with pytest.raises(pada.InputError):
+        pada.spaces.nb201().draw("93")

@@ -13,7 +13,7 @@ from pada._native import version as _version
 from pada.errors import InputError, PadaError, RunError, Stopped
 from pada.metrics import fuse
 from pada.nasbench import download
-from pada.runs import Report, Run, load, report, resume, retrain, train, zero_cost
+from pada.runs import Report, Run, SupernetSearch, differentiable_search, load, report, resume, retrain, train, zero_cost
 
 __version__ = _version()
 
@@ -27,6 +27,8 @@ __all__ = [
     "RunError",
     "Stopped",
     "SubSpace",
+    "SupernetSearch",
+    "differentiable_search",
     "download",
     "fuse",
     "load",

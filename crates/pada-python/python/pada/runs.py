@@ -14,10 +14,10 @@ from pada._arrays import frame as _frame, seed_of
 from pada._progress import Observer, ProgressLike
 from pada.errors import InputError, RunError
 from pada.nasbench import PathLike, data_dir as _data_dir
-from pada.search import SearchResult, _assignments, _job
+from pada.search import FoundArch, SearchResult, _assignments, _job, _limit
 from pada.spaces import Arch, ArchLike, SearchSpace, space as _space
 
-__all__ = ["Report", "Run", "load", "report", "resume", "retrain", "train", "zero_cost"]
+__all__ = ["Report", "Run", "SupernetSearch", "differentiable_search", "load", "report", "resume", "retrain", "train", "zero_cost"]
 
 #: The name of a config file, or its content as a dict. ``None`` is PA&DA on the embedded images.
 ConfigLike = Union[PathLike, Mapping[str, Any], None]
@@ -40,6 +40,18 @@ def _text(arch: ArchLike) -> str:
     return arch if isinstance(arch, str) else str(Arch(arch))
 
 
+def _new(
+    config: ConfigLike, set: Optional[Mapping[str, Any]], seed: Optional[int], out: Optional[PathLike]
+) -> Dict[str, Any]:
+    return {
+        "file": None if config is None or isinstance(config, Mapping) else str(Path(config).expanduser()),
+        "table": _without_none(config) if isinstance(config, Mapping) else None,
+        "assignments": _assignments(_without_none(set or {})),
+        "seed": None if seed is None else seed_of(seed),
+        "out": None if out is None else str(Path(out).expanduser()),
+    }
+
+
 def _start(
     config: ConfigLike,
     set: Optional[Mapping[str, Any]],
@@ -49,14 +61,7 @@ def _start(
     place: str,
     progress: ProgressLike,
 ) -> "Run":
-    run = {
-        "file": None if config is None or isinstance(config, Mapping) else str(Path(config).expanduser()),
-        "table": _without_none(config) if isinstance(config, Mapping) else None,
-        "assignments": _assignments(_without_none(set or {})),
-        "seed": None if seed is None else seed_of(seed),
-        "arch": arch,
-        "out": None if out is None else str(Path(out).expanduser()),
-    }
+    run = {**_new(config, set, seed, out), "arch": arch}
     with Observer(progress) as observer:
         return Run(_native.train(json.dumps(run), place, observer))
 
@@ -130,6 +135,80 @@ def load(folder: PathLike) -> "Run":
     if not (run.folder / "config.toml").is_file():
         raise InputError(f"{run.folder} is not a run folder: it has no config.toml")
     return run
+
+
+class SupernetSearch:
+    """The result of :func:`differentiable_search`."""
+
+    def __init__(self, found: Dict[str, Any]) -> None:
+        #: The architecture that was found. Its score is the accuracy with the shared weights.
+        self.found = FoundArch(**found["found"])
+        #: The names of the operations, in digit order.
+        self.ops: List[str] = found["ops"]
+        #: What the record has about the mixtures of operations after each epoch: ``arch``, ``probabilities`` and others.
+        self.epochs: List[Dict[str, Any]] = found["epochs"]
+        #: The highest accuracy of the benchmark table, in percent.
+        self.ceiling: Optional[float] = found["ceiling"]
+        #: The images of the score, and those of the test if they are others.
+        self.selected_on: str = found["selected_on"]
+        self.tested_on: Optional[str] = found["tested_on"]
+        #: Seconds of the training.
+        self.train_seconds: float = found["train_seconds"]
+        #: The run, with its folder, record and report.
+        self.run = Run(found["folder"])
+
+    def frame(self, frame: str = "auto") -> Any:
+        """Returns one row per epoch as a data frame (see :func:`pada.nasbench.load`).
+
+        The columns are ``epoch``, ``arch`` (the strongest architecture), ``validation_accuracy`` in percent, and the mean
+        probability of each operation over all decisions that have it.
+        """
+
+        def mean(epoch: Dict[str, Any], op: int) -> float:
+            pairs = zip(epoch["ops"], epoch["probabilities"])
+            shares = [probs[ops.index(op)] for ops, probs in pairs if op in ops]
+            return sum(shares) / len(shares) if shares else float("nan")
+
+        columns: Dict[str, Any] = {
+            "epoch": list(range(1, len(self.epochs) + 1)),
+            "arch": [epoch["arch"] for epoch in self.epochs],
+            "validation_accuracy": [epoch.get("validation_accuracy", float("nan")) for epoch in self.epochs],
+        }
+        columns.update({name: [mean(epoch, op) for epoch in self.epochs] for op, name in enumerate(self.ops)})
+        return _frame(columns, frame)
+
+    def __repr__(self) -> str:
+        return f"<search: {self.found.arch} after {len(self.epochs)} epochs, in {self.run.folder}>"
+
+
+def differentiable_search(
+    method: str = "darts",
+    config: ConfigLike = None,
+    *,
+    set: Optional[Mapping[str, Any]] = None,
+    seed: Optional[int] = None,
+    truth: Optional[str] = None,
+    out: Optional[PathLike] = None,
+    device: str = "auto",
+    data_dir: Optional[PathLike] = None,
+    checkpoint_every: float = 60.0,
+    progress: ProgressLike = True,
+) -> SupernetSearch:
+    """Searches by training a supernet together with architecture parameters, as ``pada search --method darts``.
+
+    - ``method``: ``darts``, ``pc-darts``, ``darts-pt``, ``gdas``, ``gdas-nsas``, ``snas``, ``proxyless-nas``, ``fbnet``,
+      ``zarts``, ``balenas``, ``agnas``, or ``enas``, whose controller is trained in turn with the weights.
+    - ``config``: a config of any supernet run, as in :func:`train`; the embedded images by default.
+    - ``set``: settings of the method, for example ``{"order": "second"}``, and keys of other sections with their section:
+      ``{"train.epochs": 50}``. ``docs/searchers.md`` lists them.
+    - ``truth``: the benchmark table in which the result is looked up.
+
+    After Ctrl-C, the same call continues from the last checkpoint.
+    """
+    search = {**_new(config, set, seed, out), "method": method, "truth": truth}
+    with Observer(progress) as observer:
+        found = _native.search_supernet(json.dumps(search), _place(data_dir, device, checkpoint_every), observer)
+    return SupernetSearch(json.loads(found))
 
 
 class Report:
@@ -224,8 +303,8 @@ class Run:
         *,
         settings: Optional[Dict[str, Any]] = None,
         cost: Optional[str] = None,
-        max_macs: Optional[int] = None,
-        max_params: Optional[int] = None,
+        max_macs: Optional[float] = None,
+        max_params: Optional[float] = None,
         max_latency: Optional[float] = None,
         latency: Optional[PathLike] = None,
         seed: int = 0,
@@ -244,8 +323,8 @@ class Run:
         """
         options = {
             "cost": cost,
-            "max_macs": max_macs,
-            "max_params": max_params,
+            "max_macs": _limit("max_macs", max_macs),
+            "max_params": _limit("max_params", max_params),
             "max_latency": max_latency,
             "latency": latency,
             "seed": seed,

@@ -222,6 +222,17 @@ class SearchResult:
         return f"<search result: {len(self.archs)} of {self.visited} visited architectures{best}>"
 
 
+def _limit(name: str, limit: Optional[float]) -> Optional[int]:
+    """Reads a limit such as ``300e6``, which is a float in Python."""
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit != limit or limit < 1:
+        raise InputError(f"{name} is {limit!r}; it must be a number of 1 or more")
+    if limit == float("inf"):
+        return None
+    return int(limit)
+
+
 def _job(out: PathLike, method: str, settings: Optional[Dict[str, Any]], options: Dict[str, Any]) -> str:
     latency, fuse = options.pop("latency"), options.pop("fuse")
     job = {
@@ -242,8 +253,8 @@ def search_table(
     *,
     settings: Optional[Dict[str, Any]] = None,
     cost: Optional[str] = None,
-    max_macs: Optional[int] = None,
-    max_params: Optional[int] = None,
+    max_macs: Optional[float] = None,
+    max_params: Optional[float] = None,
     max_latency: Optional[float] = None,
     latency: Optional[PathLike] = None,
     seed: int = 0,
@@ -259,8 +270,8 @@ def search_table(
     """
     options = {
         "cost": cost,
-        "max_macs": max_macs,
-        "max_params": max_params,
+        "max_macs": _limit("max_macs", max_macs),
+        "max_params": _limit("max_params", max_params),
         "max_latency": max_latency,
         "latency": latency,
         "seed": seed,

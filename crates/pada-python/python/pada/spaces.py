@@ -11,15 +11,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from pada._native import Arch, Rng, SubSpace
 from pada._native import Space as _Space
+from pada.errors import InputError
 
 __all__ = [
     "Arch",
     "ArchLike",
     "Cost",
+    "Drawing",
     "SearchSpace",
     "SpaceLike",
     "SubSpace",
@@ -47,6 +51,24 @@ class Cost(NamedTuple):
     params: int
     #: Multiply-adds for one image.
     macs: int
+
+
+class Drawing:
+    """A picture of architectures, which a notebook shows inline."""
+
+    def __init__(self, svg: str) -> None:
+        #: The picture as SVG, in the colours of light pages; it has others in dark ones.
+        self.svg = svg
+
+    def save(self, path: Union[str, "os.PathLike[str]"]) -> None:
+        """Writes the picture into a file, ``cell.svg`` for example. An existing file is replaced."""
+        Path(path).expanduser().write_text(self.svg, encoding="utf-8")
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"<drawing of {len(self.svg)} bytes of SVG>"
 
 
 class SearchSpace:
@@ -142,6 +164,15 @@ class SearchSpace:
         supernet. With ``own_weights``, they are the same if each is trained from scratch.
         """
         return self._native.canonical(arch, own_weights)
+
+    def draw(self, *archs: ArchLike) -> Drawing:
+        """Draws architectures, as ``pada draw``: cells of nb201 and darts as graphs, and blocks of the others as chains.
+
+        An architecture may be the name of a published network of darts or proxyless.
+        """
+        if not archs:
+            raise InputError("a drawing needs at least one architecture")
+        return Drawing(self._native.draw(list(archs)))
 
     def cost(
         self,
