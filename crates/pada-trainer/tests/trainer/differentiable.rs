@@ -119,14 +119,22 @@ fn costs() -> OpCosts {
 }
 
 fn rule(config: DifferentiableConfig, net: &Nb201Net) -> Differentiable {
-    let mut rng = RngStream::RuleStart.stream(7);
-    Differentiable::new(config, Box::new(Nb201::new()), &whole(), net, inputs(), &mut rng).unwrap()
+    rule_in(&whole(), config, net)
 }
 
-fn trainer((config, channel_parts): (DifferentiableConfig, usize)) -> Trainer {
+fn rule_in(part: &SubSpace, config: DifferentiableConfig, net: &Nb201Net) -> Differentiable {
+    let mut rng = RngStream::RuleStart.stream(7);
+    Differentiable::new(config, Box::new(Nb201::new()), part, net, inputs(), &mut rng).unwrap()
+}
+
+fn trainer(method: (DifferentiableConfig, usize)) -> Trainer {
+    trainer_in(&whole(), method)
+}
+
+fn trainer_in(part: &SubSpace, (config, channel_parts): (DifferentiableConfig, usize)) -> Trainer {
     let net = net(channel_parts);
     let weights = init_weights(net.weights(), &mut RngStream::Init.stream(7));
-    let rule = Box::new(rule(config, &net));
+    let rule = Box::new(rule_in(part, config, &net));
     let parts = TrainerParts {
         executor: Box::new(Engine::new(net.weights().clone(), weights, Precision::F32)),
         net: Box::new(net),
@@ -229,6 +237,42 @@ fn the_logits_move_and_the_record_names_the_strongest_architecture() {
         assert_eq!(last.arch, Arch::new(expected).to_string(), "{method:?}");
         let is_joint = matches!(method.0.method, DifferentiableMethod::Snas { .. });
         assert_eq!(last.validation_loss.is_none(), is_joint, "{method:?}");
+    }
+}
+
+/// Operations that a part of the space lacks are neither computed nor found, and a decision with a single operation stays as it is.
+#[test]
+fn every_method_stays_in_its_part_of_the_space() {
+    let part = SubSpace::with_ops(&Nb201::new(), &["skip_connect", "nor_conv_3x3", "avg_pool_3x3"]).unwrap();
+    let part = part.restrict(2, &[4]).unwrap();
+    for method in methods() {
+        let (records, ..) = finished(trainer_in(&part, method));
+        let last = records.last().unwrap().mixture.as_ref().unwrap();
+        assert!(last.arch.bytes().all(|digit| b"134".contains(&digit)), "{method:?}: {}", last.arch);
+        assert_eq!(last.arch.as_bytes()[2], b'4', "{method:?}");
+        assert_eq!(last.probabilities[2], [1.0], "{method:?}");
+        assert_eq!(last.ops[0], [1, 3, 4], "{method:?}");
+    }
+}
+
+/// The loss of FBNet and ProxylessNAS with a strong preference for cheap architectures ends in a smaller expected cost than without one.
+#[test]
+fn a_preference_for_cheap_architectures_lowers_the_expected_cost() {
+    let expected_cost = |method: DifferentiableMethod, cost: Option<CostTerm>| {
+        let start = config(method);
+        let optimizer = ArchOptimizer { learning_rate: 0.2, ..start.optimizer };
+        let (records, ..) = finished(trainer((DifferentiableConfig { cost, optimizer, ..start }, 1)));
+        let last = records.last().unwrap().mixture.clone().unwrap();
+        let of = |(p, costs): (&Vec<f64>, &Vec<f64>)| p.iter().zip(costs).map(|(p, c)| p * c).sum::<f64>();
+        last.probabilities.iter().zip(&costs().ops).map(of).sum::<f64>()
+    };
+    for method in [
+        DifferentiableMethod::FbNet { temperature: 5.0, decay: 0.956 },
+        DifferentiableMethod::Proxyless { every: 1 },
+    ] {
+        let term = CostTerm { weight: 1.0, exponent: 40.0, target: Some(2e5) };
+        let (with, without) = (expected_cost(method, Some(term)), expected_cost(method, None));
+        assert!(with < 0.8 * without, "{method:?}: {with} and {without}");
     }
 }
 
