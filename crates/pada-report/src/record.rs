@@ -3,7 +3,7 @@ use std::path::Path;
 use pada_metrics::{Difference, Fusion, Interval, Metrics};
 use serde::{Deserialize, Serialize};
 
-use crate::{Agreement, BestEpoch, CommunicationRecord, EpochRecord, ReportError};
+use crate::{Agreement, BestEpoch, CommunicationRecord, EpochRecord, MixtureRecord, ReportError};
 
 /// The results of a run, as stored in `record.json` of its folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -267,6 +267,28 @@ impl RankRecord {
 }
 
 impl RunRecord {
+    /// Returns the stage of the training whose architecture a search with mixtures ended with. `None` for other runs.
+    ///
+    /// It is the last stage, unless the supernet was split. Then it is the stage of the sub-supernet whose mixture has the highest accuracy on
+    /// validation images after its last epoch, or on training images if the method needs no others; of equal ones the first.
+    pub fn found_stage(&self) -> Option<usize> {
+        let last = self.epochs.last()?.stage;
+        let first = (last + 1).saturating_sub(self.sub_supernets.len().max(1));
+        let accuracy = |stage: usize| {
+            let end = self.epochs.iter().rfind(|epoch| epoch.stage == stage)?;
+            Some(end.mixture.as_ref()?.validation_accuracy.unwrap_or(end.accuracy))
+        };
+        accuracy(last)?;
+        let better = |best: usize, stage: usize| if accuracy(stage) > accuracy(best) { stage } else { best };
+        Some((first..=last).fold(first, better))
+    }
+
+    /// Returns the mixtures that a search ended with, and with them its architecture. `None` for other runs.
+    pub fn found(&self) -> Option<&MixtureRecord> {
+        let stage = self.found_stage()?;
+        self.epochs.iter().rfind(|epoch| epoch.stage == stage)?.mixture.as_ref()
+    }
+
     /// Serializes the record as JSON.
     ///
     /// # Panics

@@ -24,7 +24,9 @@ pub(super) fn comparison(runs: &[RunView]) -> Markup {
         section {
             h2 { "Curves" }
             div class="grid-of-figures" {
-                @for curve in [&LOSS, &ACCURACY, &GV, &PATH_ENTROPY] { (overlaid(curve, runs)) }
+                @for curve in [&LOSS, &ACCURACY, &GV] { (overlaid(curve, runs)) }
+                // Differentiable searches draw no paths.
+                @if runs.iter().any(|run| has(&PATH_ENTROPY, run)) { (overlaid(&PATH_ENTROPY, runs)) }
             }
             (legend(Key::Line, methods(runs).iter().enumerate().map(|(i, label)| (class(i), label.as_str()))))
         }
@@ -33,6 +35,10 @@ pub(super) fn comparison(runs: &[RunView]) -> Markup {
             (settings(runs))
         }
     }
+}
+
+fn has(curve: &Curve, run: &RunView) -> bool {
+    run.record.iter().flat_map(|record| &record.epochs).any(|epoch| (curve.of)(epoch).is_some())
 }
 
 fn main_agreement(run: &RunView) -> Option<&Agreement> {

@@ -26,7 +26,7 @@ pub(super) const GV: Curve = Curve {
 pub(super) const PATH_ENTROPY: Curve = Curve {
     title: "Entropy of the path distribution",
     about: "nats, mean over the rows of the distribution",
-    of: |e| Some(e.path_entropy),
+    of: |e| (!e.path_distribution.is_empty()).then_some(e.path_entropy),
 };
 const GV_SCALE_FREE: Curve = Curve {
     title: "Scale-free gradient variance",

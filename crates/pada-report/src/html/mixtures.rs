@@ -7,7 +7,7 @@ use crate::{EpochRecord, MixtureRecord, RunRecord};
 
 const VALIDATION: Curve = Curve {
     title: "Validation accuracy of the mixture",
-    about: "on the images that train architecture parameters, before each of their steps, %",
+    about: "on validation images, %",
     of: |e| e.mixture.as_ref()?.validation_accuracy,
 };
 const TEMPERATURE: Curve =
@@ -34,7 +34,7 @@ pub(super) fn mixtures(record: &RunRecord, run: &RunView) -> Markup {
     let mean: Vec<Vec<f64>> = mean.iter().map(|row| row.iter().map(|p| p / total(row)).collect()).collect();
     let has = |curve: &Curve| record.epochs.iter().any(|epoch: &EpochRecord| (curve.of)(epoch).is_some());
     html! {
-        p { "The strongest architecture after the last epoch is " code { (last.arch) } "." }
+        p { "The strongest architecture is " code { (record.found().map_or(&last.arch, |found| &found.arch)) } "." }
         @if let Some(picture) = &run.found { (result::picture(picture)) }
         div class="grid-of-figures" {
             (areas("Probabilities of operations", "mean over all mixtures", &mean, names, &marks))

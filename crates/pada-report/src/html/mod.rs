@@ -94,9 +94,12 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
     let Some(record) = &run.record else { return setup::setup(run, i, level) };
     let result = match &record.ranking {
         Some(ranking) => result::result(ranking),
-        None if run.is_finished() => {
-            missing("The run is a differentiable search, which ranks no architectures.")
-        }
+        None if run.is_finished() => match record.found() {
+            Some(found) => html! {
+                p { "The search ended with the architecture " code { (found.arch) } ", which is drawn below. It ranks no architectures." }
+            },
+            None => missing("The run ranks no architectures."),
+        },
         None => missing("The architectures have not been ranked yet."),
     };
     let accuracies = match &run.accuracies {
@@ -111,7 +114,8 @@ fn parts(run: &RunView, i: usize, level: Level) -> Markup {
         (section(level, "Result", result))
         @if let Some(ranking) = &record.ranking {
             (section(level, "Predicted and stand-alone accuracy", html! {
-                div class="grid-of-figures" { (accuracies) (result::best(ranking)) }
+                div class="grid-of-figures" { (accuracies) }
+                (result::best(ranking))
                 @if let Some(picture) = &run.best { (result::picture(picture)) }
                 @if let Some(best) = &record.best_epoch { (result::best_epoch(best, record.epochs.len())) }
             }))

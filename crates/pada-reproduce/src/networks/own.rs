@@ -230,10 +230,9 @@ impl Own {
             return best_arch(&self.search_folder);
         }
         let record = RunRecord::read(&record_file(&self.search_folder))?;
-        let last = record.epochs.last().and_then(|epoch| epoch.mixture.clone());
         let none =
             || ReproduceError::Trial(format!("{} has no result of a search", self.search_folder.display()));
-        last.map(|mixture| mixture.arch).ok_or_else(none)
+        record.found().map(|found| found.arch.clone()).ok_or_else(none)
     }
 }
 

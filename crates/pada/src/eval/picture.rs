@@ -60,8 +60,7 @@ pub(crate) fn best_picture(config: &Config, record: Option<&RunRecord>) -> Optio
 
 /// Creates the picture of the architecture that a differentiable search has found so far. `None` for other runs.
 pub(crate) fn found_picture(config: &Config, record: Option<&RunRecord>) -> Option<ArchPicture> {
-    let mixture = record?.epochs.last()?.mixture.as_ref()?;
-    titled(config, &mixture.arch, "Strongest architecture")
+    titled(config, &record?.found()?.arch, "Strongest architecture")
 }
 
 fn titled(config: &Config, arch: &str, title: &str) -> Option<ArchPicture> {

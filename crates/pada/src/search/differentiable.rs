@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use pada_report::{EpochRecord, MixtureRecord};
+use pada_report::MixtureRecord;
 use pada_trainer::Observer;
 
 use crate::config::{Config, ConfigError, RunConfig, SEARCH_RULES, TruthName};
@@ -139,20 +139,6 @@ fn open_folder(out: &Path, config: &Config) -> Result<RunFolder, PadaError> {
     Err(ConfigError::Range { key: "--out", value, range }.into())
 }
 
-/// Returns the sub-supernet whose mixture has the highest accuracy on validation images after its last epoch, or on training images if the method
-/// needs no others: its index, and that of its stage. The last `leaves` stages train the sub-supernets.
-fn best_stage(epochs: &[EpochRecord], leaves: usize) -> (usize, usize) {
-    let stages = epochs.last().map_or(1, |last| last.stage + 1);
-    let first = stages.saturating_sub(leaves);
-    let accuracy = |stage: usize| {
-        let last = epochs.iter().rfind(|epoch| epoch.stage == stage)?;
-        Some(last.mixture.as_ref()?.validation_accuracy.unwrap_or(last.accuracy))
-    };
-    let better = |best: usize, stage: usize| if accuracy(stage) > accuracy(best) { stage } else { best };
-    let stage = (first..stages).fold(first, better);
-    (stage - first, stage)
-}
-
 /// Searches by training a supernet whose decisions are mixtures of operations.
 ///
 /// If the config splits the supernet (`[split]`), every sub-supernet ends in an architecture of its own, and the one whose mixture classifies most
@@ -183,12 +169,14 @@ pub fn search_differentiable(
     run.execute_without_ranking(&folder, observer)?;
     let mut run = TrainedRun::of(folder, config, session, &Custom::default())?;
     let record = run.record()?;
-    let leaves = run.trained.leaves.as_ref().map(|leaves| leaves.leaves().len());
-    let (leaf, stage) = best_stage(&record.epochs, leaves.unwrap_or(1));
+    let none = || PadaError::NotTrained { path: out.clone() };
+    let stage = record.found_stage().ok_or_else(none)?;
+    let arch = run.space().parse(&record.found().ok_or_else(none)?.arch)?;
     let of_stage = record.epochs.iter().filter(|epoch| epoch.stage == stage);
     let epochs: Vec<MixtureRecord> = of_stage.filter_map(|epoch| epoch.mixture.clone()).collect();
-    let last = epochs.last().ok_or_else(|| PadaError::NotTrained { path: out.clone() })?;
-    let arch = run.space().parse(&last.arch)?;
+    let leaves = run.trained.leaves.as_ref().map(|leaves| leaves.leaves().len());
+    let stages = record.epochs.last().map_or(1, |last| last.stage + 1);
+    let leaf = leaves.map(|leaves| (leaves, (stage + leaves).saturating_sub(stages)));
     let TrainedRun { folder, config, inputs, trained, session } = &mut run;
     let Images { selection, test } = Images::of(config, inputs, session)?;
     let scored = selection.as_ref().unwrap_or(&inputs.scoring);
@@ -229,7 +217,7 @@ pub fn search_differentiable(
         found,
         ops: space.op_names().to_vec(),
         epochs,
-        leaf: leaves.map(|leaves| (leaves, leaf)),
+        leaf,
         ceiling: table.as_ref().map(LookUp::best),
         scored_on: of(scored),
         tested_on: tested.map(of),

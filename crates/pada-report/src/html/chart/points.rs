@@ -14,12 +14,18 @@ pub(in crate::html) struct Group<'a> {
 
 /// Groups with more points are drawn smaller.
 const MANY: usize = 2000;
+/// Groups with at most so many points are drawn larger.
+const FEW: usize = 50;
 
 /// Draws groups of points, later groups on top.
 pub(in crate::html) fn points(frame: &Frame<'_>, groups: &[Group<'_>]) -> Markup {
     frame.draw(html! {
         @for group in groups {
-            @let many = if group.points.len() > MANY { " many" } else { "" };
+            @let many = match group.points.len() {
+                ..=FEW => " few",
+                count if count > MANY => " many",
+                _ => "",
+            };
             @let (labelled, plain): (Vec<_>, Vec<_>) = group.points.iter().partition(|(_, text)| text.is_some());
             @if !plain.is_empty() {
                 path class={ "points " (group.class) (many) } d=(dots(frame, plain.iter().map(|(at, _)| *at))) {}
