@@ -220,3 +220,81 @@ fn digits_of_another_project_are_read_with_its_encoding() {
     call(&[&["cost", "--space", "macro", "--arch", "00000000"][..], &naslib].concat())
         .fails(2, &["--encoding", "nb201"]);
 }
+
+#[test]
+fn files_that_are_no_tables_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("scores.csv");
+    for (bytes, word) in [(&b"\x1f\x8b\x08"[..], "gzip"), (b"PK\x03\x04", "zip archive")] {
+        std::fs::write(&file, bytes).unwrap();
+        metrics(&file, &[]).fails(2, &["scores.csv", word]);
+    }
+    for header in ["arch,accuracy,accuracy", "arch,accuracy,arch"] {
+        let rows: String = ranked().iter().map(|arch| format!("{arch},1,{arch}\n")).collect();
+        std::fs::write(&file, format!("{header}\n{rows}")).unwrap();
+        let name = header.rsplit(',').next().unwrap();
+        metrics(&file, &[]).fails(2, &["scores.csv", &format!("the column {name} occurs twice")]);
+    }
+}
+
+/// Architectures of one size: only the partial tau is undefined.
+#[test]
+fn architectures_with_equally_many_parameters_have_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let [scores, truth] = ["scores.csv", "truth.csv"].map(|name| folder.path().join(name));
+    let rows = |numbers: [u8; 4]| -> String {
+        let archs = ["301000", "031000", "300100", "030100"];
+        archs.iter().zip(numbers).map(|(arch, number)| format!("{arch},{number}\n")).collect()
+    };
+    std::fs::write(&scores, format!("arch,accuracy\n{}", rows([1, 2, 4, 3]))).unwrap();
+    std::fs::write(&truth, format!("arch,accuracy\n{}", rows([1, 2, 3, 4]))).unwrap();
+    let [scores, truth] = [&scores, &truth].map(|path| path.to_str().unwrap());
+    let found = call(&["metrics", "--pred", scores, "--truth", truth, "--json"]);
+    let found = found.json();
+    assert!((found["tau_b"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-12, "{found}");
+    assert!(found["partial_tau_given_params"].is_null(), "{found}");
+}
+
+#[test]
+fn a_config_in_utf16_is_read_and_folders_of_other_programs_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("run.toml");
+    std::fs::write(&config, utf16("[train]\nepochs = 0\n")).unwrap();
+    call(&["--config", config.to_str().unwrap()]).fails(2, &["train.epochs"]);
+
+    let list = folder.path().join("archs.txt");
+    std::fs::write(&list, "333333\n").unwrap();
+    let opened = folder.path().join("opened");
+    std::fs::create_dir(&opened).unwrap();
+    let rank = |further: &[&str]| {
+        let [opened, list] = [&opened, &list].map(|path| path.to_str().unwrap());
+        let all = ["rank", "--weights", opened, "--data", "mini", "--archs", list, "--out", "x.csv"];
+        call(&[&all[..], further].concat())
+    };
+    std::fs::write(opened.join("data.pkl"), "").unwrap();
+    for further in [&[][..], &["--channels", "8"]] {
+        rank(further).fails(2, &["opened", "unpacked PyTorch file"]);
+    }
+    std::fs::write(opened.join("model.safetensors"), "").unwrap();
+    rank(&["--channels", "8"]).fails(2, &["model.safetensors", "give this file"]);
+
+    call(&["cost", "--arch", "64:8:16:64:32"]).fails(2, &["size search space of NATS-Bench"]);
+    call(&["cost", "--arch", "[[0,1,1],[0,0,1],[0,0,0]]"]).fails(2, &["NAS-Bench-101"]);
+}
+
+/// One image is left over after the batch of 64 from which zero-cost scores are computed.
+#[test]
+fn one_image_more_than_a_batch_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run").display().to_string();
+    let settings = [
+        "train.epochs=1",
+        "data.train_images=65",
+        "rank.images=64",
+        "rank.archs=random:2",
+        "rank.truth=none",
+    ];
+    let settings: Vec<&str> = settings.iter().flat_map(|set| ["--set", *set]).collect();
+    let run = call(&[&["--out", &out, "--set", "rank.compare=[]"][..], &settings].concat());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+}

@@ -245,20 +245,35 @@ struct Files {
 
 /// Endings of the files that are read as photographs. The first bytes tell which decoder reads a file.
 const ENDINGS: [&str; 5] = ["jpeg", "jpg", "jpe", "jfif", "png"];
-/// Number of folders in folders that are searched within a class, against links that lead in a circle.
+/// Number of folders in folders that are searched within a class.
 const DEEPEST: usize = 16;
 
 /// Lists the photographs of a class, sorted, also those in folders within its folder, as torchvision does. Empty if the class has no folder.
+///
+/// Links are followed, but one that leads in a circle, to a folder that contains it, is passed over.
 fn pictures(class: &Path, root: &Path) -> Result<Files, DataError> {
     let mut files = Files::default();
     if class.is_dir() {
-        collect(class, root, DEEPEST, &mut files)?;
+        let mut open = class.parent().map(resolved).into_iter().collect();
+        collect(class, root, &mut open, &mut files)?;
     }
     files.photographs.sort_unstable();
     Ok(files)
 }
 
-fn collect(folder: &Path, root: &Path, depth: usize, files: &mut Files) -> Result<(), DataError> {
+/// The path without links, or the path itself if it cannot be resolved.
+fn resolved(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Adds the files of a folder. `open` are the folders on the way to it, without links.
+fn collect(folder: &Path, root: &Path, open: &mut Vec<PathBuf>, files: &mut Files) -> Result<(), DataError> {
+    let own = resolved(folder);
+    if folder.is_symlink() && open.iter().any(|outer| outer.starts_with(&own)) {
+        tracing::warn!("{}: skipped a link to a folder that contains it", folder.display());
+        return Ok(());
+    }
+    open.push(own);
     for path in entries(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with('.') || NOT_CLASSES.contains(&&*name) {
@@ -266,8 +281,8 @@ fn collect(folder: &Path, root: &Path, depth: usize, files: &mut Files) -> Resul
         }
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         if path.is_dir() {
-            if depth > 0 {
-                collect(&path, root, depth - 1, files)?;
+            if open.len() <= DEEPEST {
+                collect(&path, root, open, files)?;
             }
         } else if ENDINGS.contains(&ending.as_str()) {
             files.photographs.push(path.strip_prefix(root).map(Path::to_path_buf).unwrap_or(path));
@@ -275,6 +290,7 @@ fn collect(folder: &Path, root: &Path, depth: usize, files: &mut Files) -> Resul
             *files.left_out.entry(ending).or_default() += 1;
         }
     }
+    open.pop();
     Ok(())
 }
 

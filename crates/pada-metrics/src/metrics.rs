@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{MetricsError, br_at_top, kendall_tau_b, p_at_top, partial_tau, pearson, spearman};
+use crate::{MetricsError, ScoreList, br_at_top, kendall_tau_b, p_at_top, partial_tau, pearson, spearman};
 
 /// All metrics of one ranking.
 ///
@@ -37,7 +37,7 @@ pub struct Metrics {
     #[cfg_attr(feature = "serde", serde(rename = "br_at_top_0.1"))]
     pub br_at_top_10: Option<f64>,
     /// Tau-b with the influence of the number of parameters removed, in `[-1, 1]`. `None` if the numbers of parameters were
-    /// not given, or if they order the architectures exactly as one of the lists does.
+    /// not given, if they are all equal, or if they order the architectures exactly as one of the lists does.
     pub partial_tau_given_params: Option<f64>,
 }
 
@@ -57,7 +57,11 @@ impl Metrics {
     ) -> Result<Self, MetricsError> {
         let optional = |metric: Result<f64, MetricsError>| match metric {
             Ok(value) => Ok(Some(value)),
-            Err(MetricsError::EmptyTop { .. } | MetricsError::ControlExplains { .. }) => Ok(None),
+            Err(
+                MetricsError::EmptyTop { .. }
+                | MetricsError::ControlExplains { .. }
+                | MetricsError::AllTied { list: ScoreList::Control, .. },
+            ) => Ok(None),
             Err(error) => Err(error),
         };
         let p = |fraction| optional(p_at_top(predicted, ground_truth, fraction));

@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
@@ -122,8 +123,10 @@ pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>, WeightsErro
 }
 
 fn from_safetensors(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<Vec<f32>, WeightsError> {
-    let tensors =
-        SafeTensors::deserialize(bytes).map_err(|e| unreadable(path, "safetensors", e.to_string()))?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| {
+        let message = wrong_length(bytes).unwrap_or_else(|| error.to_string());
+        unreadable(path, "safetensors", message)
+    })?;
     let tensors =
         tensors.iter().filter(|(name, _)| !name.starts_with(CHECKPOINT_PREFIX)).map(|(name, view)| {
             let kind = match view.dtype() {
@@ -137,6 +140,27 @@ fn from_safetensors(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<
         });
     let tensors = by_own_name(path, layout, tensors)?;
     fill(path, layout, &tensors, |view, _| Ok(view.data().to_vec()))
+}
+
+/// Describes a safetensors file whose length is not that of its header: a file that was cut, or that has something behind its end.
+fn wrong_length(bytes: &[u8]) -> Option<String> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?);
+    let Some(header) = header else {
+        return Some(
+            "its header is longer than the file: a part is missing; download or copy it again".to_owned(),
+        );
+    };
+    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header).ok()?;
+    let ends = header.values().filter_map(|entry| entry["data_offsets"][1].as_u64());
+    let (end, found) = (8 + u64::from_le_bytes(*length) + ends.max()?, bytes.len() as u64);
+    match found.cmp(&end) {
+        Ordering::Less => Some(format!(
+            "its tensors end at byte {end}, but the file has {found} bytes: a part is missing; download or copy it again"
+        )),
+        Ordering::Greater => Some(format!("it has {} bytes behind the end of its tensors", found - end)),
+        Ordering::Equal => None,
+    }
 }
 
 /// Keys under which training scripts keep the weights that they evaluate. If several state dicts fit, the first of these keys is read.

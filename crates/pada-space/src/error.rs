@@ -124,6 +124,13 @@ pub enum SpaceError {
 
 /// Explains digits that are probably an architecture without its leading zeros, or an index.
 fn hint(text: &str, expected: usize, padded: Option<&str>) -> String {
+    let numbers: Vec<&str> = text.split(':').collect();
+    if numbers.len() == 5 && numbers.iter().all(|number| number.parse::<u32>().is_ok()) {
+        return "; numbers of channels with colons are networks of the size search space of NATS-Bench, which is another space".to_owned();
+    }
+    if text.trim_start().starts_with("[[") {
+        return "; a matrix is the notation of NAS-Bench-101, which is another space".to_owned();
+    }
     const INDEX: &str =
         "if it is the index of a benchmark, write the text form that its table has at this index";
     let is_number =

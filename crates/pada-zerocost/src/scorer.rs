@@ -62,7 +62,8 @@ impl<'a> ZeroCostScorer<'a> {
             return few("batches", batches.len(), needed);
         }
         let needed = if matches!(score, Score::Jacov | Score::Epe | Score::Nwot) { 2 } else { 1 };
-        if let Some(found) = batches.iter().map(|batch| batch.images.len()).min().filter(|&n| n < needed) {
+        // Only ZiCo reads batches behind the first, and one image is enough for it.
+        if let Some(found) = batches.first().map(|batch| batch.images.len()).filter(|&n| n < needed) {
             return few("images", found, needed);
         }
         let weights = executor.read(State::Weights);

@@ -177,6 +177,14 @@ pub enum PadaError {
         /// The folder.
         path: PathBuf,
     },
+    /// Two columns of a table have the name that is asked for.
+    #[error("{}: the column {column} occurs twice; rename one of them", path.display())]
+    ColumnTwice {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
     /// A folder is not a run folder.
     #[error("{path} is not a run folder: it has no {file}")]
     NotARun {

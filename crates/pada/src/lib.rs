@@ -9,6 +9,7 @@ pub mod prelude;
 mod report_data;
 mod run;
 mod search;
+mod text;
 
 pub use config::{
     ComputeConfig, Config, ConfigError, ConfigPlace, DataConfig, DifferentiableKeys, EnasKeys, ExecutorName,
@@ -30,7 +31,7 @@ pub use eval::notation::{Notation, ReadArch};
 pub use eval::ranking::{FUSED, Ranked};
 pub use eval::score_job::{ScoreJob, Scored, zero_cost_scores};
 pub use eval::tables::Tables;
-pub use eval::weights_file::{RankJob, WeightsFile, rank_weights, run_weights, weight_layout};
+pub use eval::weights_file::{RankJob, WeightsFile, is_run_folder, rank_weights, run_weights, weight_layout};
 pub use eval::zero_cost::ZeroCost;
 pub use experiment::run::Run;
 pub use experiment::{Dataset, Experiment};

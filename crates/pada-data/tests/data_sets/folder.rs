@@ -83,6 +83,37 @@ fn a_broken_link_counts_as_damaged() {
     assert_eq!((train.len(), train.center_crops(10).unwrap().len()), (5, 4));
 }
 
+/// A link to a folder that contains it, directly or through another link, adds no image. A link to another place does.
+#[test]
+#[cfg(unix)]
+fn links_in_a_circle_are_passed_over() {
+    use std::os::unix::fs::symlink;
+
+    let folder = data_set(&FILES);
+    let train = |name: &str| folder.path().join("train").join(name);
+    let [plain, _] = opened(folder.path());
+    for (target, link) in
+        [("..", "ant/all"), (".", "ant/itself"), (".", "ant/again"), ("..", "zoo"), ("../dog", "cat/dogs")]
+    {
+        if link == "cat/dogs" {
+            // A circle of two links, whose first step is no circle.
+            std::fs::create_dir(train("dog")).unwrap();
+            symlink("../cat", train("dog/cats")).unwrap();
+        }
+        symlink(target, train(link)).unwrap();
+    }
+    let [linked, _] = ImageFolder::open(folder.path(), SIZE, Damaged::Stop).unwrap();
+    let count = |set: &ImageFolder, class: &str| {
+        let place = set.classes.iter().position(|name| name == class).unwrap();
+        set.labels.iter().filter(|&&label| usize::from(label) == place).count()
+    };
+    for class in ["ant", "cat"] {
+        assert_eq!(count(&linked, class), count(&plain, class), "{class}");
+    }
+    // The folder of another class, through a link within this one.
+    assert_eq!((count(&linked, "dog"), count(&linked, "zoo")), (count(&plain, "cat"), 0));
+}
+
 #[test]
 fn classes_are_sorted_by_name_and_images_are_round_robin() {
     let folder = data_set(&FILES);

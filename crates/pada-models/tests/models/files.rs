@@ -144,6 +144,24 @@ fn a_weight_that_is_not_finite_is_named() {
 }
 
 #[test]
+fn the_length_of_a_cut_or_prolonged_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    let whole = to_safetensors(&layout(), &numbers(), None);
+    let (cut, longer) = (whole[..whole.len() / 2].to_vec(), [&whole[..], &[0; 100]].concat());
+    let header = whole[..40].to_vec();
+    for (bytes, text) in [
+        (cut, format!("its tensors end at byte {}, but the file has {} bytes", whole.len(), whole.len() / 2)),
+        (longer, "it has 100 bytes behind the end of its tensors".to_owned()),
+        (header, "its header is longer than the file".to_owned()),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = read_weights(&path, &layout()).unwrap_err().to_string();
+        assert!(error.contains(&text), "{error}");
+    }
+}
+
+#[test]
 fn files_that_are_no_weights_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let read = |name: &str, bytes: &[u8]| {

@@ -281,6 +281,7 @@ impl WeightsArgs {
         let (path, supernet) = match (path.is_dir(), self.net.given()) {
             (false, _) => (path, self.net.config()),
             (true, None) => pada::run_weights(&path)?,
+            (true, Some(_)) if !pada::is_run_folder(&path) => pada::run_weights(&path)?,
             (true, Some(key)) => {
                 let range = "left out if --weights is a run folder, because the run records its own";
                 return Err(PadaError::from(ConfigError::Range { key, value: "given".into(), range }).into());

@@ -87,8 +87,7 @@ impl Layers {
     }
 
     fn file_once(&mut self, path: &Path, open: &mut Vec<PathBuf>) -> Result<(), ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
+        let text = crate::text::read(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
         let known = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if open.contains(&known) {
             let chain = open.iter().chain([&known]).map(|path| path.display().to_string());

@@ -337,8 +337,7 @@ impl Config {
     /// # Errors
     /// Returns an error with file and line if the file cannot be read or is not valid.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
+        let text = crate::text::read(path).map_err(|source| ConfigError::Io { path: path.into(), source })?;
         Self::parse(&text, path)
     }
 

@@ -27,31 +27,12 @@ pub fn read_archs(path: &Path, space: &dyn SearchSpace) -> Result<Vec<Arch>, Pad
     Ok(parsed.into_iter().map(|(_, arch)| arch).collect())
 }
 
-/// Reads a text file in UTF-8, or in UTF-16 with a byte order mark, as spreadsheet programs write it.
+/// Reads a text file in UTF-8 or UTF-16, see [`crate::text::read`].
 ///
 /// # Errors
-/// Returns [`PadaError::Read`] if the file cannot be read, has another encoding, or ends within a character.
+/// Returns [`PadaError::Read`] if the file cannot be read or is no text.
 pub(crate) fn read_text(path: &Path) -> Result<String, PadaError> {
-    let bytes = std::fs::read(path).map_err(|source| PadaError::Read { path: path.into(), source })?;
-    let invalid = |text: &str| PadaError::Read {
-        path: path.into(),
-        source: std::io::Error::new(ErrorKind::InvalidData, text),
-    };
-    let units = |of: fn([u8; 2]) -> u16| bytes[2..].as_chunks::<2>().0.iter().map(|&unit| of(unit)).collect();
-    let utf16: Option<Vec<u16>> = match bytes.get(..2) {
-        Some([0xff, 0xfe]) => Some(units(u16::from_le_bytes)),
-        Some([0xfe, 0xff]) => Some(units(u16::from_be_bytes)),
-        _ => None,
-    };
-    if utf16.is_some() && bytes.len() % 2 == 1 {
-        return Err(invalid("the file ends within a character of UTF-16, so that a part of it is missing"));
-    }
-    let text = match utf16 {
-        Some(units) => String::from_utf16(&units).ok(),
-        None => String::from_utf8(bytes).ok(),
-    };
-    let text = text.ok_or_else(|| invalid("the file is not a text in UTF-8 or UTF-16"))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    crate::text::read(path).map_err(|source| PadaError::Read { path: path.into(), source })
 }
 
 /// The column of the architectures.
@@ -130,9 +111,16 @@ impl<'t> Table<'t> {
         Ok(Self { header, separator, rows, lines })
     }
 
-    /// Returns the index of a column.
-    fn column(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|column| column == name)
+    /// Returns the index of a column, or `None` if the table has none of this name.
+    ///
+    /// # Errors
+    /// Returns [`PadaError::ColumnTwice`] if two columns have the name.
+    fn column(&self, path: &Path, name: &str) -> Result<Option<usize>, PadaError> {
+        let mut places = (0..self.header.len()).filter(|&place| self.header[place] == name);
+        match (places.next(), places.next()) {
+            (_, Some(_)) => Err(PadaError::ColumnTwice { path: path.into(), column: name.to_owned() }),
+            (first, None) => Ok(first),
+        }
     }
 
     /// Returns the next row and its line.
@@ -181,7 +169,10 @@ pub(crate) fn read_arch_lines<T>(
 ) -> Result<Vec<(String, T)>, PadaError> {
     let text = read_text(path)?;
     let mut texts: Vec<(usize, String)> = Vec::new();
-    let table = Table::of(path, &text).ok().and_then(|table| Some((table.column(ARCH)?, table)));
+    let table = match Table::of(path, &text) {
+        Ok(table) => table.column(path, ARCH)?.map(|column| (column, table)),
+        Err(_) => None,
+    };
     match table {
         Some((column, mut table)) => {
             while let Some((line, row)) = table.next(path)? {
@@ -444,9 +435,11 @@ impl ScoreFile {
             columns: table.header.join(", "),
             advice: "",
         };
-        let arch = table.column(ARCH).ok_or_else(|| no_column(&table, ARCH))?;
-        let usual = ["accuracy", "score"].into_iter().find(|name| table.column(name).is_some());
-        let counts = match (&self.column, usual, table.column("correct"), table.column("total")) {
+        let arch = table.column(path, ARCH)?.ok_or_else(|| no_column(&table, ARCH))?;
+        let usual = ["accuracy", "score"].into_iter().find(|name| table.header.iter().any(|own| own == name));
+        let [correct, total] =
+            ["correct", "total"].map(|name| table.header.iter().position(|own| own == name));
+        let counts = match (&self.column, usual, correct, total) {
             (None, None, Some(correct), Some(total)) => Some([correct, total]),
             _ => None,
         };
@@ -456,7 +449,7 @@ impl ScoreFile {
         };
         let place = match counts {
             Some([correct, _]) => correct,
-            None => table.column(column).ok_or_else(|| no_column(&table, column))?,
+            None => table.column(path, column)?.ok_or_else(|| no_column(&table, column))?,
         };
         let mut rows = Vec::new();
         while let Some((line, row)) = table.next(path)? {

@@ -19,7 +19,7 @@ use crate::eval::partial_scores::Part;
 use crate::eval::ranking::{Ranked, Ranking};
 use crate::eval::tables::Tables;
 use crate::run::build;
-use crate::run::folder::RunFolder;
+use crate::run::folder::{CONFIG, RunFolder};
 use crate::run::network::Network;
 use crate::run::scoring::{Scoring, Weights};
 use crate::run::session::Session;
@@ -96,12 +96,29 @@ impl WeightsFile {
     }
 }
 
+/// Returns whether a folder is that of a run, which has a config.
+pub fn is_run_folder(folder: &Path) -> bool {
+    folder.join(CONFIG).is_file()
+}
+
 /// Returns the newest checkpoint of a run and the network that it belongs to.
 ///
 /// # Errors
 /// Returns [`PadaError::NotAFile`] if the run has no single set of weights for all architectures, or no checkpoint yet, and the errors of
 /// [`RunFolder::open_to_read`].
 pub fn run_weights(folder: &Path) -> Result<(PathBuf, SupernetConfig), PadaError> {
+    if !is_run_folder(folder) {
+        // Folders that other programs write.
+        let unpacked = folder.join("data.pkl").is_file();
+        let inside = ["model.safetensors", "pytorch_model.bin"].map(|name| folder.join(name));
+        let advice = match inside.iter().find(|file| file.is_file()) {
+            Some(file) => Some(format!("it contains the weights {}; give this file", file.display())),
+            None => unpacked.then(|| "it is an unpacked PyTorch file; give the .pt file itself".to_owned()),
+        };
+        if let Some(advice) = advice {
+            return Err(PadaError::NotAFile { path: folder.into(), advice });
+        }
+    }
     let (_open, config) = RunFolder::open_to_read(folder)?;
     let shown = folder.display();
     let advice = match config {
