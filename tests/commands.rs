@@ -284,6 +284,7 @@ fn every_command_shows_an_example() {
         "search",
         "report",
         "cost",
+        "latency",
         "metrics",
         "import",
         "export",

@@ -156,6 +156,64 @@ fn a_pareto_search_reports_a_front_of_score_against_latency() {
     search(&run, &["--latency", "no/such.csv"]).fails(2, &["no/such.csv"]);
 }
 
+/// A table of operations written by hand: every convolution of 3×3 takes 2 ms, every other operation 0.001 ms.
+fn table_of_operations(path: &std::path::Path, channels: usize) {
+    use pada::graph::{Frozen, Shape};
+    use pada::models::{Nb201Net, Norms};
+    use pada::space::SearchSpace;
+    let net = Nb201Net::new(channels, 1, Shape::new(3, 16, 16), 10, Norms::Affine);
+    let mut rows = std::collections::BTreeSet::new();
+    for arch in pada::space::Nb201::new().archs().step_by(7) {
+        for piece in Frozen::new(&net, &arch).unwrap().graph().pieces() {
+            let shape = |s: Shape| format!("{}x{}x{}", s.channels, s.height, s.width);
+            let time = if piece.name.contains("conv3x3") { 2.0 } else { 0.001 };
+            rows.insert(format!("{},{},{},{time}\n", piece.name, shape(piece.input), shape(piece.output)));
+        }
+    }
+    let rows: String = rows.into_iter().collect();
+    std::fs::write(path, format!("operation,input,output,milliseconds\n{rows}")).unwrap();
+}
+
+#[test]
+fn a_table_of_operations_gives_every_architecture_a_latency() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = trained(folder.path());
+    let table = folder.path().join("operations.csv");
+    table_of_operations(&table, 8);
+    let file = table.display().to_string();
+    // The stem and the two reductions have five convolutions of 3×3, each of which takes 2 ms. An edge adds one in each of three stages.
+    let found = search(&run, &["--method", "random", "--latency", &file, "--max-latency", "23"]).json();
+    for arch in found["archs"].as_array().unwrap() {
+        let (digits, latency) = (arch["arch"].as_str().unwrap(), arch["latency"].as_f64().unwrap());
+        let active = digits.matches('3').count() as f64;
+        assert!(latency <= 23.0 && latency <= 10.5 + 6.0 * active, "{arch}");
+    }
+    let out = folder.path().join("latencies.csv").display().to_string();
+    let net = ["--channels", "8", "--cells", "1", "--size", "16"];
+    let predict = |more: &[&str]| {
+        call(&[&["latency", "predict", "--table", &file, "--out", &out][..], &net, more].concat())
+    };
+    assert_eq!(predict(&["--json"]).json()["archs"], 15_625);
+    let text = std::fs::read_to_string(&out).unwrap();
+    let latency = |arch: &str| -> f64 {
+        let row = text.lines().find_map(|line| line.strip_prefix(&format!("{arch},")));
+        row.unwrap().parse().unwrap()
+    };
+    assert!(text.starts_with("arch,latency\n"), "{text}");
+    assert!((latency("333333") - latency("222222") - 3.0 * 6.0 * (2.0 - 0.001)).abs() < 1e-9);
+    // The written file is a list of architectures for a search.
+    let listed = search(&run, &["--method", "random", "--latency", &out, "--max-latency", "23"]).json();
+    assert!(!listed["archs"].as_array().unwrap().is_empty());
+    predict(&["--archs", "truth"]).fails(2, &["--archs", "random:N"]);
+    let wide = ["latency", "predict", "--table", &file, "--out", &out, "--cells", "1", "--size", "16"];
+    call(&wide).fails(2, &["operations.csv has no latency of", "64×4×4", "pada latency measure"]);
+    call(&["latency", "predict", "--table", &file, "--out", &file]).fails(2, &["would be overwritten"]);
+    std::fs::write(&table, "operation,input,output,milliseconds\nnorm,8x8,8x8,1\n").unwrap();
+    search(&run, &["--latency", &file]).fails(2, &["operations.csv, line 2", "16x32x32"]);
+    table_of_operations(&table, 4);
+    search(&run, &["--latency", &file]).fails(2, &["operations.csv has no latency of", "another size"]);
+}
+
 #[test]
 fn a_search_says_what_it_cannot_do() {
     let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ mod graph;
 mod names;
 pub mod onnx;
 mod op;
+mod pieces;
 mod pytorch;
 mod simplify;
 mod weights;
@@ -16,6 +17,7 @@ pub use error::GraphError;
 pub use frozen::Frozen;
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
 pub use op::{Axis, Conv, Extent, Norm, Op, Pool, Shape, Statistics};
+pub use pieces::Piece;
 pub use pytorch::{is_exported_module, module_file};
 pub use weights::{CHECKPOINT_PREFIX, Init, Owner, WeightId, WeightLayout, WeightSpec};
 

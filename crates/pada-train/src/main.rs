@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::{
-    completions, convert, cost, data, doctor, download, draw, export, import, man, metrics, rank, report,
-    reproduce, retrain, score, search, train,
+    completions, convert, cost, data, doctor, download, draw, export, import, latency, man, metrics, rank,
+    report, reproduce, retrain, score, search, train,
 };
 use pada::{ErrorKind, PadaError, with_causes};
 use pada_fetch::FetchError;
@@ -69,6 +69,10 @@ enum Command {
     ///
     /// Example: pada cost --space nb201 --arch 123400
     Cost(cost::Args),
+    /// Measure the latency of operations on this machine, and predict that of architectures.
+    ///
+    /// Example: pada latency measure --out operations.csv
+    Latency(latency::Args),
     /// Draw the cells or blocks of an architecture as SVG.
     ///
     /// Example: pada draw --space darts --arch DARTS_V2 --out darts.svg
@@ -156,6 +160,7 @@ fn main() -> ExitCode {
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Search(args)) => search::run(&args),
         Some(Command::Cost(args)) => cost::run(&args),
+        Some(Command::Latency(args)) => latency::run(&args),
         Some(Command::Draw(args)) => draw::run(&args),
         Some(Command::Convert(args)) => convert::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),

@@ -285,6 +285,29 @@ pub enum PadaError {
         /// The option that helps, after a semicolon, or nothing.
         advice: &'static str,
     },
+    /// A table of latencies has no row.
+    #[error("{path} has no operation; write it with `pada latency measure --out {path}`")]
+    NoOperations {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A table of latencies does not have an operation of the network.
+    #[error(
+        "{path} has no latency of {operation}, so it was measured for a network of another size; measure this network with `pada latency measure` and \
+         the space, the channels, the image size and the classes that it has"
+    )]
+    NoOperation {
+        /// The file.
+        path: PathBuf,
+        /// The operation with its shapes.
+        operation: String,
+    },
+    /// An architecture has an operation that no other measured architecture has.
+    #[error("the operation {operation} was not measured; please report it")]
+    NotMeasured {
+        /// The operation with its shapes.
+        operation: String,
+    },
     /// Images cannot be read.
     #[error(transparent)]
     Data(#[from] pada_data::DataError),

@@ -27,6 +27,10 @@ pub use eval::arch_files::{
 pub use eval::cost::{NetSize, StandAloneNet};
 pub use eval::evaluation::Evaluation;
 pub use eval::fusion::read_baselines;
+pub use eval::latency::{
+    CheckedArch, LatencyCheck, LatencyJob, LatencyNet, LatencyTable, MeasuredLatencies, OpLatency,
+    measure_latencies, predict_latencies,
+};
 pub use eval::notation::{Notation, ReadArch};
 pub use eval::ranking::{FUSED, Ranked};
 pub use eval::score_job::{ScoreJob, Scored, zero_cost_scores};

@@ -15,6 +15,7 @@ pub(crate) mod download;
 pub(crate) mod draw;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod latency;
 pub(crate) mod man;
 pub(crate) mod metrics;
 pub(crate) mod rank;

@@ -54,8 +54,8 @@ pub(crate) struct Args {
     /// Cost of an architecture: the second objective of pareto, the tie-breaker between equal scores in the other methods.
     #[arg(long, value_enum)]
     cost: Option<SearchCost>,
-    /// CSV file with the columns arch and latency. The latency is then the default of --cost. Architectures that are not in the file are
-    /// skipped.
+    /// CSV file of latencies: the table of operations of `pada latency measure`, or the columns arch and latency, where architectures that
+    /// are not in the file are skipped. The latency is then the default of --cost.
     #[arg(long, value_name = "FILE.csv")]
     latency: Option<PathBuf>,
     /// Largest number of multiply-adds, for example 400M.

@@ -39,8 +39,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, PadaError> {
 const ARCH: &str = "arch";
 
 /// A table as text, whose first line that is not empty is its header. Lines that start with `#` are skipped.
-struct Table<'t> {
-    header: Vec<String>,
+pub(crate) struct Table<'t> {
+    pub(crate) header: Vec<String>,
     separator: u8,
     rows: csv::Reader<&'t [u8]>,
     lines: Lines<'t>,
@@ -80,7 +80,7 @@ impl Lines<'_> {
 
 impl<'t> Table<'t> {
     /// Reads the header. Columns are separated by tabs, semicolons or commas.
-    fn of(path: &Path, text: &'t str) -> Result<Self, PadaError> {
+    pub(crate) fn of(path: &Path, text: &'t str) -> Result<Self, PadaError> {
         let cells = |line: &str, separator: u8| -> Vec<String> {
             let mut reader = csv::ReaderBuilder::new()
                 .has_headers(false)
@@ -115,7 +115,7 @@ impl<'t> Table<'t> {
     ///
     /// # Errors
     /// Returns [`PadaError::ColumnTwice`] if two columns have the name.
-    fn column(&self, path: &Path, name: &str) -> Result<Option<usize>, PadaError> {
+    pub(crate) fn column(&self, path: &Path, name: &str) -> Result<Option<usize>, PadaError> {
         let mut places = (0..self.header.len()).filter(|&place| self.header[place] == name);
         match (places.next(), places.next()) {
             (_, Some(_)) => Err(PadaError::ColumnTwice { path: path.into(), column: name.to_owned() }),
@@ -124,7 +124,7 @@ impl<'t> Table<'t> {
     }
 
     /// Returns the next row and its line.
-    fn next(&mut self, path: &Path) -> Result<Option<(u64, csv::StringRecord)>, PadaError> {
+    pub(crate) fn next(&mut self, path: &Path) -> Result<Option<(u64, csv::StringRecord)>, PadaError> {
         let mut row = csv::StringRecord::new();
         match self.rows.read_record(&mut row) {
             Ok(false) => Ok(None),
@@ -137,7 +137,7 @@ impl<'t> Table<'t> {
     }
 
     /// Reads a number. Where commas do not separate columns, a comma is the decimal point.
-    fn number(&self, text: &str) -> Option<f64> {
+    pub(crate) fn number(&self, text: &str) -> Option<f64> {
         let text = text.trim();
         if self.separator == b',' { text.parse().ok() } else { text.replace(',', ".").parse().ok() }
     }

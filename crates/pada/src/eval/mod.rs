@@ -6,6 +6,7 @@ pub(crate) mod cost;
 pub(crate) mod evaluation;
 pub(crate) mod fusion;
 pub(crate) mod halving;
+pub(crate) mod latency;
 pub(crate) mod line_file;
 pub(crate) mod notation;
 pub(crate) mod partial_scores;

@@ -77,10 +77,24 @@ pub(crate) fn engine(
     weights: &[f32],
     precision: Precision,
 ) -> Result<Box<dyn Executor>, PadaError> {
-    let engine = open(ordinal, precision)
-        .and_then(|driver| CudaEngine::with_device(driver, layout, weights, precision))
-        .map_err(|error| refused(ordinal, &error))?;
-    Ok(Box::new(engine))
+    engine_on(driver(ordinal, precision)?, ordinal, layout, weights, precision)
+}
+
+/// Opens a GPU for several engines.
+pub(crate) fn driver(ordinal: usize, precision: Precision) -> Result<Rc<Driver>, PadaError> {
+    open(ordinal, precision).map_err(|error| refused(ordinal, &error))
+}
+
+/// Creates the engine on a GPU that is open.
+pub(crate) fn engine_on(
+    driver: Rc<Driver>,
+    ordinal: usize,
+    layout: WeightLayout,
+    weights: &[f32],
+    precision: Precision,
+) -> Result<Box<dyn Executor>, PadaError> {
+    let engine = CudaEngine::with_device(driver, layout, weights, precision);
+    Ok(Box::new(engine.map_err(|error| refused(ordinal, &error))?))
 }
 
 /// Opens a GPU and checks it with [`cuda::check`].

@@ -1,9 +1,11 @@
+use std::collections::HashSet;
+
 use pada_data::Dataset;
-use pada_graph::{Cost, GraphError, Lower, Shape};
+use pada_graph::{Cost, Frozen, Graph, GraphError, Lower, Piece, Shape, WeightLayout};
 use pada_models::Norms;
 use pada_report::ZeroCostRow;
-use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError};
-use pada_trainer::image_shape;
+use pada_space::{Arch, Nb201, Nb201Op, SearchSpace, SpaceError, SubSpace};
+use pada_trainer::{RngStream, image_shape};
 
 use crate::config::{ConfigError, RetrainConfig, SkeletonName, SpaceName, StandAloneArch, SupernetConfig};
 use crate::error::PadaError;
@@ -65,6 +67,54 @@ impl Network {
     /// Returns an error if the images are too small for the network.
     pub fn cost(&self, arch: &Arch) -> Result<Cost, GraphError> {
         Ok(Cost::of(&self.alone.lower(arch)?, self.alone.weights()))
+    }
+
+    /// Returns the shape of an image.
+    pub(crate) fn input(&self) -> Shape {
+        self.alone.input()
+    }
+
+    /// Returns the weights of the stand-alone networks.
+    pub(crate) fn weights(&self) -> &WeightLayout {
+        self.alone.weights()
+    }
+
+    /// Returns the stand-alone network of an architecture as it is exported: without operations that cannot influence the output.
+    pub(crate) fn frozen(&self, arch: &Arch) -> Result<Frozen, GraphError> {
+        Frozen::new(self.alone.as_ref(), arch)
+    }
+
+    /// Returns all different operations of the exported networks of the space, each with its graph.
+    ///
+    /// They are those of all architectures that choose the same digit at every decision but one, and of random ones.
+    pub(crate) fn pieces(&self) -> Result<Vec<(Piece, Graph)>, GraphError> {
+        /// Random architectures have the sums that uniform ones do not have.
+        const RANDOM: usize = 200;
+        let n_ops = self.space.n_ops();
+        let mut archs = Vec::new();
+        for digit in 0..n_ops.iter().copied().max().unwrap_or(1) {
+            let base: Vec<u8> = n_ops.iter().map(|&n| digit.min(n - 1) as u8).collect();
+            for (decision, &n) in n_ops.iter().enumerate() {
+                for other in 0..n {
+                    let mut choices = base.clone();
+                    choices[decision] = other as u8;
+                    archs.push(Arch::new(choices));
+                }
+            }
+        }
+        let (all, mut rng) = (SubSpace::full(self.space.as_ref()), RngStream::Rank.stream(0));
+        archs.extend((0..RANDOM).map(|_| all.sample(&mut rng)));
+        let (mut seen, mut pieces) = (HashSet::new(), Vec::new());
+        for arch in archs {
+            let graph = self.alone.lower(&arch)?.simplified();
+            for piece in graph.pieces() {
+                if seen.insert((piece.name.clone(), piece.input, piece.output)) {
+                    let own = graph.of_piece(&piece);
+                    pieces.push((piece, own));
+                }
+            }
+        }
+        Ok(pieces)
     }
 
     /// Computes the zero-cost scores of architectures, `[A]` each. The first one is the number of parameters.

@@ -7,6 +7,7 @@ use pada_space::{Arch, DecisionKind, SearchSpace};
 use crate::config::ConfigError;
 use crate::error::PadaError;
 use crate::eval::arch_files::read_numbers;
+use crate::eval::latency::LatencyTable;
 use crate::run::network::Network;
 use crate::search::look_up::LookUp;
 use crate::search::{FoundArch, Fused, SearchCost, SearchJob, SearchLimits};
@@ -16,11 +17,31 @@ pub(super) struct Costs<'a> {
     network: &'a Network,
     kind: SearchCost,
     limits: SearchLimits,
-    latency: Option<HashMap<Arch, f64>>,
+    latency: Option<Latencies>,
+}
+
+/// The source of latencies.
+enum Latencies {
+    /// Latencies of architectures. All other architectures have none.
+    Listed(HashMap<Arch, f64>),
+    /// Latencies of operations, whose sum is the latency of an architecture.
+    Summed(LatencyTable),
+}
+
+impl Latencies {
+    /// Reads a file with the columns `arch` and `latency`, or a table of operations.
+    fn read(path: &Path, network: &Network) -> Result<Self, PadaError> {
+        if !LatencyTable::is_in(path)? {
+            return Ok(Self::Listed(read_latencies(path, network.space.as_ref())?));
+        }
+        let table = LatencyTable::read(path)?;
+        table.check(path, network)?;
+        Ok(Self::Summed(table))
+    }
 }
 
 impl<'a> Costs<'a> {
-    /// Reads the file of latencies and checks that the settings of the job fit together.
+    /// Reads the file of latencies, of architectures or of operations, and checks that the settings of the job fit together.
     pub(super) fn read(job: &SearchJob, network: &'a Network) -> Result<Self, PadaError> {
         let space = network.space.as_ref();
         // Images that are too small for one architecture are too small for all, so this is the only place with this error.
@@ -31,22 +52,32 @@ impl<'a> Costs<'a> {
         }
         let needs_file = job.cost == SearchCost::Latency || job.limits.latency.is_some();
         if needs_file && job.latency.is_none() {
-            let (key, value, range) =
-                ("--latency", "not given".to_owned(), "a file with the columns arch,latency");
+            let (key, value, range) = (
+                "--latency",
+                "not given".to_owned(),
+                "a file with the columns arch,latency, or a table of pada latency measure",
+            );
             return Err(ConfigError::Range { key, value, range }.into());
         }
-        let read = |path: &PathBuf| read_latencies(path, space);
+        let read = |path: &PathBuf| Latencies::read(path, network);
         let latency = job.latency.as_ref().map(read).transpose()?;
         Ok(Self { network, kind: job.cost, limits: job.limits, latency })
     }
 
-    /// Returns the architectures with a latency. All other architectures are infeasible. The list is empty if there is no file of latencies.
+    /// Returns the architectures with a latency. All other architectures are infeasible. The list is empty if there is no list of latencies.
     pub(super) fn measured(&self) -> impl Iterator<Item = &Arch> {
-        self.latency.iter().flat_map(HashMap::keys)
+        let listed = match &self.latency {
+            Some(Latencies::Listed(latencies)) => Some(latencies.keys()),
+            Some(Latencies::Summed(_)) | None => None,
+        };
+        listed.into_iter().flatten()
     }
 
     fn latency(&self, arch: &Arch) -> Option<f64> {
-        self.latency.as_ref()?.get(arch).copied()
+        match self.latency.as_ref()? {
+            Latencies::Listed(latencies) => latencies.get(arch).copied(),
+            Latencies::Summed(table) => table.latency(self.network, arch).ok()?.ok(),
+        }
     }
 
     /// Returns the cost of an architecture, infinite if it is unknown. [`Costs::fits`] is false for such an architecture.

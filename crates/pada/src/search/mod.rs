@@ -56,7 +56,8 @@ pub struct SearchJob {
     pub cost: SearchCost,
     /// Constraints on the cost of an architecture.
     pub limits: SearchLimits,
-    /// A CSV file with the columns `arch` and `latency`. Architectures without a row are infeasible.
+    /// A CSV file with the columns `arch` and `latency`, where architectures without a row are infeasible, or a table of operations
+    /// ([`LatencyTable`](crate::LatencyTable)).
     pub latency: Option<PathBuf>,
     /// Seed of the random search.
     pub seed: u64,
