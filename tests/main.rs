@@ -15,6 +15,7 @@ mod golden_metrics;
 #[cfg(target_os = "linux")]
 mod gpu;
 mod kills;
+mod logging;
 mod notations;
 mod photographs;
 mod program;

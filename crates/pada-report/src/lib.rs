@@ -9,6 +9,7 @@ pub mod html;
 mod method_csv;
 mod method_row;
 mod method_table;
+mod mlflow;
 mod numbers;
 mod picture;
 mod plots;
@@ -28,6 +29,7 @@ pub use epoch::{BestEpoch, EpochRecord, MixtureRecord, TestRecord};
 pub use error::ReportError;
 pub use method_row::{MethodName, MethodRow, RowGroup, mean_gv};
 pub use method_table::{FailedTrial, MethodTable, scientific};
+pub use mlflow::{MlflowRun, MlflowStore};
 pub use picture::{
     ArchPicture, BlockPicture, CellPicture, ChainPicture, EdgePicture, OpKind, PicturePart, svg_of,
 };

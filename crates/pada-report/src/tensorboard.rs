@@ -72,16 +72,8 @@ impl EventFile {
     /// # Errors
     /// Returns [`ReportError::Io`], which names the file.
     pub fn ranking(&mut self, epochs: &[EpochRecord], agreements: &[Agreement]) -> Result<(), ReportError> {
-        let mut values = Vec::new();
-        for agreement in agreements {
-            let name = &agreement.table;
-            if let Some(metrics) = &agreement.metrics {
-                values.push((format!("ranking/tau_b/{name}"), metrics.tau_b));
-                values.extend(metrics.p_at_top_5.map(|p| (format!("ranking/p_at_top5/{name}"), p)));
-            }
-        }
         let seconds = epochs.iter().map(|e| e.seconds).sum();
-        self.scalars(epochs.len(), seconds, &values)
+        self.scalars(epochs.len(), seconds, &ranking_values(agreements))
     }
 
     fn scalars(&mut self, step: usize, seconds: f64, values: &[(String, f64)]) -> Result<(), ReportError> {
@@ -101,8 +93,21 @@ impl EventFile {
     }
 }
 
+/// Tags and values of the agreement with each benchmark table.
+pub(crate) fn ranking_values(agreements: &[Agreement]) -> Vec<(String, f64)> {
+    let mut values = Vec::new();
+    for agreement in agreements {
+        let name = &agreement.table;
+        if let Some(metrics) = &agreement.metrics {
+            values.push((format!("ranking/tau_b/{name}"), metrics.tau_b));
+            values.extend(metrics.p_at_top_5.map(|p| (format!("ranking/p_at_top5/{name}"), p)));
+        }
+    }
+    values
+}
+
 /// Tags and values of one epoch.
-fn curves(e: &EpochRecord, op_names: &[&str]) -> Vec<(String, f64)> {
+pub(crate) fn curves(e: &EpochRecord, op_names: &[&str]) -> Vec<(String, f64)> {
     let mut values = vec![
         ("train/loss".to_owned(), e.loss),
         ("train/accuracy".to_owned(), e.accuracy),

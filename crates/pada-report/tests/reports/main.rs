@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod method_table;
+mod mlflow;
 mod page;
 mod picture;
 mod record;

@@ -2,7 +2,7 @@
 use pada_metrics::{Bootstrap, Difference, Interval};
 use pada_report::*;
 
-fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
+pub(crate) fn epoch(epoch: usize, paths: &[[u8; 2]], images: &[u32]) -> EpochRecord {
     EpochRecord {
         epoch,
         stage: 0,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use pada_metrics::{Bootstrap, Fusion};
 use pada_report::*;
 
-fn record() -> RunRecord {
+pub(crate) fn record() -> RunRecord {
     let (scores, truth) = ([61.0, 55.5, 70.25, 12.0], [90.1, 89.0, 93.2, 10.0]);
     let baselines = [("#params", vec![0.8, 0.1, 1.2, 0.0]), ("constant", vec![1.0; 4])];
     let lists = ScoreLists {

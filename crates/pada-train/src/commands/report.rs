@@ -15,6 +15,9 @@ pub(crate) struct Args {
     /// Output file; report.html in the folder of one run, or in the current folder for several runs.
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
+    /// Folder of a file store of MLflow, such as mlruns, to which the runs are logged too. It is created if it does not exist.
+    #[arg(long, value_name = "DIR")]
+    mlflow: Option<PathBuf>,
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     json: bool,
@@ -50,6 +53,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         note!("{} is not finished; the report shows its current state", run.folder);
     }
     say!("{}", file.display());
+    if let Some(store) = &args.mlflow {
+        for folder in &folders {
+            RunFolder::unlocked(folder).write_mlflow(store)?;
+        }
+        say!("runs of MLflow: {}", store.display());
+    }
     if args.json {
         say!("{}", json!({"file": file, "runs": runs.len()}));
     }

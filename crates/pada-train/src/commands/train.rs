@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use pada::dist::ProcessGroup;
-use pada::report::{RunRecord, summary};
+use pada::report::{MlflowStore, RunRecord, summary};
 use pada::{Config, ErrorKind, PadaError, Run, RunConfig, RunFolder, Session};
 use serde_json::json;
 
@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// Seconds between two checkpoints within an epoch. A checkpoint is also written after every epoch.
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     pub(crate) checkpoint_every: f64,
+    /// Folder of a file store of MLflow, such as mlruns, to which the run is logged after every epoch. It is created if it does not exist.
+    #[arg(long, value_name = "DIR")]
+    mlflow: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -79,7 +82,14 @@ impl Args {
             && let Some(folder) = folder
         {
             note!("{} is finished, so nothing is computed again", folder.path().display());
+            if let Some(store) = &self.mlflow {
+                folder.write_mlflow(store)?;
+            }
             return Ok(Some((folder, config, record)));
+        }
+        if let Some(store) = &self.mlflow {
+            // A store that cannot be written is an error before a run folder is created.
+            MlflowStore::open(store).map_err(PadaError::from)?;
         }
         let run = match &self.resume {
             Some(path) => Run::prepare_to_resume(&config, path, &session)?,
@@ -89,11 +99,14 @@ impl Args {
             ended(world, run.run_worker(&mut Progress::new(Show::Nothing)))?;
             return Ok(None);
         }
-        let folder = match (folder, &self.out) {
+        let mut folder = match (folder, &self.out) {
             (Some(folder), _) => folder,
             (None, Some(path)) => RunFolder::create(path, &config)?,
             (None, None) => RunFolder::create_numbered(Path::new(RUNS), &config)?,
         };
+        if let Some(store) = &self.mlflow {
+            folder.log_to_mlflow(store)?;
+        }
         let result = run.execute(&folder, &mut self.common.progress());
         if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::Input) {
             note!("to resume: pada --resume {}", folder.path().display());

@@ -1,9 +1,11 @@
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use pada_report::RunRecord;
+use pada_report::{MlflowRun, MlflowStore, RunRecord};
 use pada_trainer::{CheckpointError, is_temporary, remove_temporary_files, write_durably};
+use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::PadaError;
@@ -14,6 +16,8 @@ pub(crate) const RANKING: &str = "ranking.csv";
 /// File name of the HTML report of a run.
 const PAGE: &str = "report.html";
 pub(crate) const LOCK: &str = "lock";
+/// File name of the identifier of a run in stores of MLflow.
+const MLFLOW: &str = "mlflow-run-id";
 
 /// The folder of one run, with `config.toml`, checkpoints, `record.json` and `ranking.csv`.
 ///
@@ -21,6 +25,8 @@ pub(crate) const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// The store of MLflow that every record is logged to.
+    mlflow: Option<MlflowStore>,
     /// Locked as long as the folder is open. A folder that is only read may have no lock.
     _lock: Option<File>,
 }
@@ -52,7 +58,7 @@ impl RunFolder {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && Self::is_unborn(path) => {}
             made => made.map_err(io)?,
         }
-        let folder = Self { path: path.into(), _lock: Some(lock(path)?) };
+        let folder = Self { path: path.into(), mlflow: None, _lock: Some(lock(path)?) };
         remove_temporary_files(path)?;
         folder.write(CONFIG, config.to_toml().as_bytes())?;
         Ok(folder)
@@ -90,7 +96,7 @@ impl RunFolder {
     /// [`PadaError::FolderInUse`] if another process has opened it.
     pub fn open(path: &Path) -> Result<(Self, Config), PadaError> {
         let file = config_file(path)?;
-        let folder = Self { path: path.into(), _lock: Some(lock(path)?) };
+        let folder = Self { path: path.into(), mlflow: None, _lock: Some(lock(path)?) };
         remove_temporary_files(path)?;
         Ok((folder, Config::read(&file)?))
     }
@@ -125,7 +131,12 @@ impl RunFolder {
     /// Returns [`PadaError::NotARun`], [`PadaError::FolderInUse`] or [`PadaError::Config`].
     pub fn open_to_read(path: &Path) -> Result<(Self, Config), PadaError> {
         let file = config_file(path)?;
-        Ok((Self { path: path.into(), _lock: lock_to_read(path)? }, Config::read(&file)?))
+        Ok((Self { path: path.into(), mlflow: None, _lock: lock_to_read(path)? }, Config::read(&file)?))
+    }
+
+    /// Returns a run folder without opening it, so that another process can train in it.
+    pub fn unlocked(path: &Path) -> Self {
+        Self { path: path.into(), mlflow: None, _lock: None }
     }
 
     /// Returns the path of the folder.
@@ -153,7 +164,64 @@ impl RunFolder {
     /// # Errors
     /// Returns [`PadaError::Write`] if the file cannot be written.
     pub fn write_record(&self, record: &RunRecord) -> Result<(), PadaError> {
-        self.write(RECORD, record.to_json().as_bytes())
+        self.write(RECORD, record.to_json().as_bytes())?;
+        if let Some(store) = &self.mlflow
+            && let Err(error) = self.log(store, record)
+        {
+            // A run does not end because it cannot be logged.
+            tracing::warn!("the run is not logged to {}: {error}", store.folder().display());
+        }
+        Ok(())
+    }
+
+    /// Logs every further record of the run to a file store of MLflow, a folder that is created if it does not exist.
+    ///
+    /// # Errors
+    /// Returns [`PadaError::Report`] if the store cannot be written.
+    pub fn log_to_mlflow(&mut self, store: &Path) -> Result<(), PadaError> {
+        self.mlflow = Some(MlflowStore::open(store)?);
+        Ok(())
+    }
+
+    /// Writes the record of the run in this folder to a file store of MLflow. The run replaces what was logged of it before.
+    ///
+    /// # Errors
+    /// Returns [`PadaError::NotARun`] if there is no config, [`PadaError::Report`] if there is no record or the store cannot be written, and
+    /// [`PadaError::Write`] if the folder has no identifier yet and cannot be written.
+    pub fn write_mlflow(&self, store: &Path) -> Result<(), PadaError> {
+        self.log(&MlflowStore::open(store)?, &RunRecord::read(&self.path.join(RECORD))?)
+    }
+
+    fn log(&self, store: &MlflowStore, record: &RunRecord) -> Result<(), PadaError> {
+        let config = Config::read(&config_file(&self.path)?)?;
+        let space = config.space()?;
+        let name = self.path.file_name().map_or_else(|| config.name().into(), |name| name.to_string_lossy());
+        Ok(store.write(&MlflowRun {
+            id: &self.mlflow_id()?,
+            name: &name,
+            params: &params(&config.to_toml()),
+            record,
+            op_names: space.op_names(),
+            is_finished: record.config_sha256.is_some() || record.ranking.is_some(),
+        })?)
+    }
+
+    /// Returns the identifier of the run in stores of MLflow, which is kept in the folder.
+    fn mlflow_id(&self) -> Result<String, PadaError> {
+        const DIGITS: usize = 32;
+        let file = self.path.join(MLFLOW);
+        if let Ok(id) = std::fs::read_to_string(&file)
+            && id.trim().len() == DIGITS
+            && id.trim().bytes().all(|byte| byte.is_ascii_hexdigit())
+        {
+            return Ok(id.trim().to_owned());
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        let digest = Sha256::digest(format!("{now} {} {}", std::process::id(), path.display()));
+        let id = hex::encode(digest)[..DIGITS].to_owned();
+        self.write(MLFLOW, id.as_bytes())?;
+        Ok(id)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), PadaError> {
@@ -162,6 +230,26 @@ impl RunFolder {
             other => Ok(other?),
         }
     }
+}
+
+/// Returns the keys of a config, as `section.key`, and their values.
+fn params(config: &str) -> Vec<(String, String)> {
+    fn add(path: &str, value: &toml::Value, params: &mut Vec<(String, String)>) {
+        match value {
+            toml::Value::Table(table) => {
+                for (key, value) in table {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    add(&path, value, params);
+                }
+            }
+            toml::Value::String(text) => params.push((path.to_owned(), text.clone())),
+            other => params.push((path.to_owned(), other.to_string())),
+        }
+    }
+    let mut params = Vec::new();
+    let table = config.parse::<toml::Table>().expect("the program writes valid TOML");
+    add("", &toml::Value::Table(table), &mut params);
+    params
 }
 
 /// The config of a run folder.
