@@ -259,6 +259,26 @@ fn metrics_compares_two_files() {
 }
 
 #[test]
+fn metrics_draws_scores_against_accuracies() {
+    let folder = tempfile::tempdir().unwrap();
+    let [pred, truth, plot] = ["pred.csv", "truth.csv", "plot.svg"].map(|name| folder.path().join(name));
+    std::fs::write(&pred, "arch,loss\n000000,4\n111111,3\n222222,nan\n333333,1\n").unwrap();
+    std::fs::write(&truth, "arch,accuracy\n000000,10\n111111,30\n222222,20\n333333,40\n").unwrap();
+    let args =
+        ["metrics", "--pred", text(&pred), "--truth", text(&truth), "--column", "loss", "--lower-is-better"];
+    let drawn = call(&[&args[..], &["--plot", text(&plot)]].concat());
+    assert_eq!(drawn.code, 0, "{}", drawn.stderr);
+    let svg = std::fs::read_to_string(&plot).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("pred.csv") && svg.contains(">loss<"), "{svg}");
+    assert!(svg.contains("n = 4") && svg.contains("stand-alone accuracy"), "{svg}");
+    // The score that is not defined ranks last and is not drawn.
+    assert_eq!(svg.matches("<circle").count(), 3, "{svg}");
+    let refused = |file: &str| call(&[&args[..], &["--plot", file]].concat());
+    refused("plot.png").fails(2, &["plot.png", ".svg"]);
+    refused(text(&folder.path().join("no/plot.svg"))).fails(2, &["plot.svg", "--out"]);
+}
+
+#[test]
 fn doctor_says_what_is_missing_and_what_to_do() {
     let done = call(&["doctor", "--json"]);
     let json = done.json();

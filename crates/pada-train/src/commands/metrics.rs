@@ -11,8 +11,12 @@ use pada::nasbench::{
     BenchmarkTable, Darts214Table, Darts1000Table, Download, MacroTable, Nb201Dataset, Nb201Epochs,
     Nb201Table,
 };
+use pada::report::{Axes, Panel, scatter_plot};
 use pada::space::{Arch, Nb201, Nb201Encoding, SearchSpace};
-use pada::{ConfigError, PadaError, ScoreFile, ScoresRead, SpaceName, StandAloneNet, TruthName, Undefined};
+use pada::{
+    ConfigError, PadaError, ScoreFile, ScoresRead, SpaceName, StandAloneNet, TruthName, Undefined,
+    check_output, check_scores_file, write_file,
+};
 
 use super::Encoding;
 
@@ -57,6 +61,9 @@ pub(crate) struct Args {
     /// Seed of the bootstrap.
     #[arg(long, default_value = "0")]
     seed: u64,
+    /// SVG file with the scatter of scores against stand-alone accuracies. An existing file is replaced.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
     /// Print one JSON object as the last line of stdout.
     #[arg(long)]
     json: bool,
@@ -79,6 +86,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     let files: Vec<&PathBuf> = args.pred.iter().chain(&args.fuse).collect();
     let pred = files[0];
+    if let Some(plot) = &args.plot {
+        let inputs = files.iter().map(|file| file.as_path()).chain([truth_file]);
+        check_output(plot, &["svg"], &inputs.collect::<Vec<_>>())?;
+        check_scores_file(plot)?;
+    }
     let reader = Reader { args, space: space.as_ref() };
     let mut scores = match args.fuse.is_empty() {
         true => reader.column(pred)?,
@@ -147,10 +159,40 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if scores.len() < truth.accuracy.len() {
         say!("{:<26} {} of {}", "architectures of --truth", scores.len(), truth.accuracy.len());
     }
+    if let Some(plot) = &args.plot {
+        write_file(plot, args.scatter(&scores, &truths, metrics.tau_b).as_bytes())?;
+        say!("{:<26} {}", "plot", plot.display());
+    }
     if args.json {
         say!("{json}");
     }
     Ok(())
+}
+
+impl Args {
+    /// Draws scores against stand-alone accuracies. Scores that are not defined are not drawn.
+    fn scatter(&self, scores: &[(Arch, f64)], truths: &[f64], tau_b: f64) -> String {
+        // The metrics are computed from negated scores, but the file has others.
+        let sign = if self.lower_is_better { -1.0 } else { 1.0 };
+        let point = |((_, score), &truth): (&(Arch, f64), &f64)| (sign * score, truth);
+        let points: Vec<_> =
+            scores.iter().zip(truths).map(point).filter(|(score, _)| score.is_finite()).collect();
+        let name =
+            |file: &Path| file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+        let (x, title) = match (&self.pred, &self.column) {
+            (Some(file), Some(column)) => (column.clone(), name(file)),
+            (Some(file), None) => {
+                let (text, file) = (name(file), file.as_path());
+                match text.rsplit_once(':').filter(|_| !file.is_file()) {
+                    Some((file, column)) => (column.to_owned(), file.to_owned()),
+                    None => ("score".to_owned(), text),
+                }
+            }
+            (None, _) => ("fused score".to_owned(), "fused scores".to_owned()),
+        };
+        let panel = Panel { title: format!("tau-b {tau_b:.3}, n = {}", scores.len()), points };
+        scatter_plot(&title, &Axes { x: &x, y: "stand-alone accuracy, %" }, &[panel])
+    }
 }
 
 /// Reads files of scores.
