@@ -73,8 +73,8 @@ pub enum FetchError {
 fn proxy_advice(source: &(dyn std::error::Error + Send + Sync)) -> &'static str {
     match source.to_string().contains("UnknownIssuer") {
         true => {
-            "; only the public authorities of Mozilla's list are accepted, and a proxy of a company signs with its own certificate: \
-             download the file with a browser, and pass its folder with --from DIR"
+            "; if a proxy of your company signs with its own certificate, install it on this machine, or name its file on Linux: \
+             SSL_CERT_FILE=company.pem pada download …; or download the file with a browser, and pass its folder with --from DIR"
         }
         false => "",
     }

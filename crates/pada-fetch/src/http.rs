@@ -2,8 +2,14 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use ureq::http::Response;
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+
 use crate::{Event, Events, FetchError};
 
+/// The error of rustls-platform-verifier on a machine without certificates.
+const NO_AUTHORITIES: &str = "No CA certificates were loaded";
 /// The part that was asked for follows the end of the file.
 const RANGE_NOT_SATISFIABLE: u16 = 416;
 const PARTIAL_CONTENT: u16 = 206;
@@ -66,10 +72,20 @@ impl<R: Read> Read for Reported<'_, R> {
     }
 }
 
-/// Asks for a file from a byte on.
-fn request(url: &str, from: u64) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-    let request = ureq::get(url);
-    if from > 0 { request.header("Range", format!("bytes={from}-")).call() } else { request.call() }
+/// Requests a file from a byte on.
+///
+/// The authorities are those that the platform trusts; on Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. A machine that has none, such as
+/// a small container, accepts the authorities of Mozilla's list.
+fn request(url: &str, from: u64) -> Result<Response<Body>, ureq::Error> {
+    let call = |roots: RootCerts| {
+        let tls = TlsConfig::builder().root_certs(roots).build();
+        let request = Agent::config_builder().tls_config(tls).build().new_agent().get(url);
+        if from > 0 { request.header("Range", format!("bytes={from}-")).call() } else { request.call() }
+    };
+    match call(RootCerts::PlatformVerifier) {
+        Err(error) if error.to_string().contains(NO_AUTHORITIES) => call(RootCerts::WebPki),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +93,13 @@ fn request(url: &str, from: u64) -> Result<ureq::http::Response<ureq::Body>, ure
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
+    use std::process::Command;
+    use std::sync::Arc;
     use std::thread::JoinHandle;
+
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
     use super::*;
 
@@ -134,5 +156,82 @@ mod tests {
         ]);
         assert_eq!(fetch(&url, &part, &|_| {}).unwrap(), b"whole");
         assert_eq!(asked.join().unwrap(), [Some("bytes=15-".to_owned()), None]);
+    }
+
+    /// The certificate of an authority that nothing trusts, and that of `localhost`, which it signed, with its key. They are valid until 2126.
+    const AUTHORITY: &str = include_str!("../tests/data/authority.pem");
+    const SERVER: &[u8] = include_bytes!("../tests/data/localhost.pem");
+    const SERVER_KEY: &[u8] = include_bytes!("../tests/data/localhost-key.pem");
+
+    /// A server that answers over TLS until the test ends. Returns its address.
+    fn tls_server() -> String {
+        let certificates = vec![CertificateDer::from_pem_slice(SERVER).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(SERVER_KEY).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = Arc::new(config.with_no_client_auth().with_single_cert(certificates, key).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = ServerConnection::new(config.clone()).unwrap();
+                let mut stream = BufReader::new(StreamOwned::new(connection, stream.unwrap()));
+                // A client that does not trust the certificate ends the connection.
+                let mut line = String::new();
+                while stream.read_line(&mut line).is_ok_and(|n| n > 2) {
+                    line.clear();
+                }
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\nsecured";
+                stream.get_mut().write_all(answer.as_bytes()).ok();
+                stream.get_mut().conn.send_close_notify();
+                stream.get_mut().flush().ok();
+            }
+        });
+        format!("https://localhost:{port}/file")
+    }
+
+    const URL: &str = "PADA_TEST_URL";
+
+    /// Fetches the address that [`URL`] names, in a process of its own, because the certificates are named by its environment.
+    #[test]
+    #[allow(clippy::print_stdout, reason = "the other test reads it")]
+    fn fetches_in_another_process() {
+        let Ok(url) = std::env::var(URL) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        match fetch(&url, &folder.path().join("file.part"), &|_| {}) {
+            Ok(bytes) => println!("fetched {}", String::from_utf8(bytes).unwrap()),
+            Err(error) => println!("refused {error}"),
+        }
+    }
+
+    #[test]
+    fn the_certificates_of_the_environment_are_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = folder.path().join("authority.pem");
+        std::fs::write(&authority, AUTHORITY).unwrap();
+        let url = tls_server();
+        let fetched = |certificates: Option<&Path>| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command
+                .args(["--exact", "http::tests::fetches_in_another_process", "--nocapture"])
+                .env(URL, &url);
+            for name in
+                ["SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+            {
+                command.env_remove(name);
+            }
+            command.envs(certificates.map(|file| ("SSL_CERT_FILE", file)));
+            String::from_utf8(command.output().unwrap().stdout).unwrap()
+        };
+        if cfg!(target_os = "linux") {
+            let trusted = fetched(Some(&authority));
+            assert!(trusted.contains("fetched secured"), "{trusted}");
+        }
+        // Without the file, the authority is unknown, also if the machine has no certificates at all.
+        for file in [None, Some(folder.path().join("missing.pem"))] {
+            let refused = fetched(file.as_deref());
+            assert!(refused.contains("refused") && refused.contains("SSL_CERT_FILE"), "{refused}");
+        }
     }
 }
