@@ -438,6 +438,10 @@ fn a_differentiable_search_says_what_it_cannot_do() {
     call(&["search", "--method", "darts", "--channels", "4"]).fails(2, &["--channels", "supernet.space"]);
     call(&["search", "--method", "fbnet", "--set", "first_temperature=-1"]).fails(2, &["first_temperature"]);
     call(&["search", "--method", "zarts", "--set", "arch_lr=0.1"]).fails(2, &["update.arch_lr", "zarts"]);
+    call(&["search", "--method", "zarts", "--set", "train.epochs=1"])
+        .fails(2, &["update.start", "at least one epoch"]);
+    call(&["search", "--method", "enas", "--set", "samples=20"])
+        .fails(2, &["update.samples", "trains a supernet"]);
     call(&["search", "--method", "zarts", "--set", "undirected=1.5"])
         .fails(2, &["update.undirected", "at most 1"]);
     call(&["search", "--method", "balenas", "--set", "arch_weight_decay=0.0"])
@@ -447,7 +451,7 @@ fn a_differentiable_search_says_what_it_cannot_do() {
         .fails(2, &["update.rule", "edges of a cell"]);
     // Only the keys that belong to the rule are listed.
     let unknown = call(&["search", "--method", "agnas", "--set", "update.speed=3"]);
-    assert!(unknown.stderr.contains("with rule = \"agnas\" are rule."), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("with rule = \"agnas\" is rule."), "{}", unknown.stderr);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out").display().to_string();
     call(&["search", "--method", "darts", "--set", "start=2.0", "--out", &out]).fails(2, &["update.start"]);

@@ -137,7 +137,7 @@ impl Graph {
     ///
     /// # Panics
     /// Panics if `ids` is empty or an id belongs to a larger graph.
-    pub fn reading(&self, ids: &[NodeId]) -> Result<Graph, GraphError> {
+    pub fn with_outputs(&self, ids: &[NodeId]) -> Result<Graph, GraphError> {
         let layout = WeightLayout::new();
         let mut g = GraphBuilder { layout: &layout, nodes: self.nodes.clone(), blocks: vec![] };
         g.concat(ids)?;

@@ -279,8 +279,11 @@ fn is_counter(name: &str) -> bool {
     name.rsplit('.').next().is_some_and(|last| COUNTERS.contains(&last))
 }
 
-/// The factors in the weights of a differentiable search. A path of the same supernet does not read them.
-const MIXTURE: [&str; 2] = ["mixture.factors", "mixture.edges"];
+/// Returns true for the factors and the attention in the weights of a differentiable search. A path of the same supernet does not read them.
+fn is_of_mixtures(name: &str) -> bool {
+    ["mixture.factors", "mixture.edges"].contains(&name)
+        || [".attention.squeeze.", ".attention.excite."].iter().any(|part| name.contains(part))
+}
 
 fn unreadable(path: &Path, format: &'static str, message: String) -> WeightsError {
     WeightsError::Unreadable { path: path.into(), format, message }
@@ -350,7 +353,7 @@ fn fill<T>(
         let (count, total) = (missing.len(), layout.len());
         return Err(WeightsError::Missing { path: path.into(), first: first.name.clone(), count, total });
     }
-    let known = |name: &str| layout.find(name).is_some() || is_counter(name) || MIXTURE.contains(&name);
+    let known = |name: &str| layout.find(name).is_some() || is_counter(name) || is_of_mixtures(name);
     let unexpected: Vec<_> = tensors.keys().filter(|name| !known(name)).collect();
     if let Some(first) = unexpected.first() {
         let (first, count) = ((*first).clone(), unexpected.len());

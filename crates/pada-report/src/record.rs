@@ -283,7 +283,7 @@ impl RunRecord {
         Some((first..=last).fold(first, better))
     }
 
-    /// Returns the mixtures that a search ended with, and with them its architecture. `None` for other runs.
+    /// Returns the mixtures after the last epoch of the found stage; their field `arch` is the result of the search. `None` for other runs.
     pub fn found(&self) -> Option<&MixtureRecord> {
         let stage = self.found_stage()?;
         self.epochs.iter().rfind(|epoch| epoch.stage == stage)?.mixture.as_ref()

@@ -10,7 +10,8 @@ use crate::policy::{normal, softmax};
 /// Wang et al., *ZARTS: On Zero-order Optimization for Neural Architecture Search*, NeurIPS 2022, the variant MGS; Welleck & Cho, *MLE-Guided
 /// Parameter Search*, AAAI 2021; the constants are those of <https://github.com/vicFigure/ZARTS> @38bb2a6, `cnn/script/run_search.sh`.
 ///
-/// DIFFERS: a displacement comes from one of the two normal distributions, as in both papers; the public code adds a draw from each.
+/// DIFFERS: a displacement comes from one of the two normal distributions, as in both papers; the public code adds a draw from each. The density around 0
+/// has the exponent −‖δ‖² / 2σ², as the formula says; the public code multiplies by σ² there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ZerothOrder {
     /// K, the number of displacements of a step, at least 1.

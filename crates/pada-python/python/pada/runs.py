@@ -145,7 +145,7 @@ class SupernetSearch:
         self.found = FoundArch(**found["found"])
         #: The names of the operations, in digit order.
         self.ops: List[str] = found["ops"]
-        #: What the record has about the mixtures of operations after each epoch: ``arch``, ``probabilities`` and others.
+        #: The mixtures of operations after each epoch, as in the record: ``arch``, ``probabilities`` and others.
         self.epochs: List[Dict[str, Any]] = found["epochs"]
         #: The highest accuracy of the benchmark table, in percent.
         self.ceiling: Optional[float] = found["ceiling"]

@@ -119,10 +119,9 @@ impl RunView {
         self.unfinished().is_none()
     }
 
-    /// Returns whether a run is a differentiable search whose epochs are all trained.
+    /// Returns whether a run is a search with mixtures that has ended.
     fn is_search(&self, record: &RunRecord) -> bool {
-        Some(record.epochs.len()) == self.planned_epochs
-            && record.epochs.last().is_some_and(|epoch| epoch.mixture.is_some())
+        record.config_sha256.is_some() && record.found().is_some()
     }
 
     /// Describes the progress of an unfinished run. `None` for a finished run.

@@ -236,3 +236,42 @@ fn the_first_of_equal_epochs_is_the_best_and_the_summary_names_it() {
     let read: RunRecord = serde_json::from_str(&record.to_json()).unwrap();
     assert_eq!(read, record);
 }
+
+/// A search on sub-supernets ends in the stage with the most accurate mixture, and not in the last one.
+#[test]
+fn a_search_on_sub_supernets_ends_in_the_most_accurate() {
+    let at = |stage: usize, accuracy: Option<f64>, arch: &str| EpochRecord {
+        stage,
+        accuracy: 10.0 * stage as f64,
+        mixture: Some(MixtureRecord {
+            arch: arch.to_owned(),
+            decisions: vec![0],
+            ops: vec![vec![0]],
+            probabilities: vec![vec![1.0]],
+            edge_weights: vec![],
+            chosen: vec![],
+            temperature: None,
+            validation_loss: None,
+            validation_accuracy: accuracy,
+        }),
+        ..epoch()
+    };
+    let epochs = vec![
+        at(0, Some(90.0), "0"),
+        at(1, Some(50.0), "1"),
+        at(1, Some(30.0), "2"),
+        at(2, Some(40.0), "3"),
+        at(3, Some(40.0), "4"),
+    ];
+    let parts = vec![vec!["0".to_owned()]; 3];
+    let split = RunRecord { epochs: epochs.clone(), sub_supernets: parts, ..record() };
+    assert_eq!((split.found_stage(), split.found().unwrap().arch.as_str()), (Some(2), "3"));
+    let whole = RunRecord { epochs: epochs[..1].to_vec(), sub_supernets: vec![], ..record() };
+    assert_eq!((whole.found_stage(), whole.found().unwrap().arch.as_str()), (Some(0), "0"));
+    // Without validation images, training images decide.
+    let epochs = vec![at(0, None, "0"), at(1, None, "1"), at(2, None, "2")];
+    let parts = vec![vec!["0".to_owned()]; 2];
+    assert_eq!(RunRecord { epochs, sub_supernets: parts, ..record() }.found_stage(), Some(2));
+    let plain = RunRecord { sub_supernets: vec![], ..record() };
+    assert_eq!((plain.found_stage(), plain.found()), (None, None));
+}

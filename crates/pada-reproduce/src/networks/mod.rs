@@ -639,8 +639,8 @@ impl<'a> Job<'a> {
         let searched = |own: &Own| own.supernet.is_ok() && !own.finder.needs_supernet();
         if !steps.is_empty() && self.owns.iter().flatten().any(searched) {
             notes.push(format!(
-                "Own, of DARTS and its relatives: a differentiable search with the seed {SEARCH_SEED} (`pada search --method`, configs/{}) trains \
-                 its own supernet on one half of the training images and finds the architecture.",
+                "Own rows of ENAS, DARTS and its relatives: a search that trains a supernet of its own (`pada search --method`, seed {SEARCH_SEED}, \
+                 configs/{}) on one half of the training images and finds the architecture.",
                 plan.preset.search_file(which)
             ));
         }

@@ -275,7 +275,7 @@ impl Args {
             ("--cost", self.cost.is_some()),
         ] {
             if is_given {
-                let range = "left out with a search such as a differentiable one, which trains a supernet of its own and returns one architecture; its config has data \
+                let range = "left out with a search that trains a supernet of its own and returns one architecture; its config has data \
                              and network (--set data.source=cifar10, --set supernet.space=darts), and --set cost_target=N of proxyless-nas and \
                              fbnet prefers cheap architectures";
                 return Err(ConfigError::Range { key, value: "given".into(), range }.into());
@@ -287,7 +287,13 @@ impl Args {
             Some(path) => RunConfig::read(path)?,
             None => differentiable_mini(),
         };
-        let mut config = differentiable_config(&method, &start, &self.set)?;
+        let config = differentiable_config(&method, &start, &self.set);
+        if let (Err(_), Method::Enas) = (&config, self.method) {
+            note!(
+                "without RUN_DIR, --weights and --scores, --method enas trains a supernet, and --set takes keys of [update] and train.epochs"
+            );
+        }
+        let mut config = config?;
         config.seed = self.seed.unwrap_or(config.seed);
         let usual = || format!("runs/search-{}-s{}", config.name, config.seed).into();
         let out = self.out.clone().unwrap_or_else(usual);
@@ -326,10 +332,11 @@ fn run_differentiable(args: &Args) -> anyhow::Result<()> {
 fn print_differentiable(result: &DifferentiableResult) -> anyhow::Result<()> {
     let DifferentiableResult { found, epochs, ops, .. } = result;
     if let Some((leaves, leaf)) = result.leaf {
-        say!("sub-supernet {} of {leaves}, whose mixture is the most accurate", leaf + 1);
+        say!("sub-supernet {} of {leaves}, whose validation accuracy is the highest", leaf + 1);
     }
     let names: String = ops.iter().map(|name| format!(" {name:>13}")).collect();
-    say!("mean probability of each operation over all decisions");
+    // The share of the attention in AGNAS, and of the drawn architectures in ENAS.
+    say!("mean probability or share of each operation over all decisions");
     say!("epoch  validation %{names}  strongest");
     for (epoch, mixture) in epochs.iter().enumerate() {
         let shown = |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |n| format!("{n:.2}"));

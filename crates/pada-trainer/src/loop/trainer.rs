@@ -261,7 +261,9 @@ impl Trainer {
             observer.on_step(&StepProgress { stage, epoch, epochs, step, steps, loss });
         }
         let TrainerParts { executor, net, rule, .. } = &mut self.parts;
-        rule.end_epoch(net.as_ref(), executor.as_mut(), batch, &mut self.streams.rule)?;
+        let ended = rule.end_epoch(net.as_ref(), executor.as_mut(), batch, &mut self.streams.rule);
+        let at = RunPoint { epoch, epochs, step: steps.saturating_sub(1), steps };
+        ended.map_err(|error| self.located(error, at))?;
         meter.add_to(&mut running);
         let record = self.record(&running, steps)?;
         let progress = Progress::new(epoch, epochs)?;

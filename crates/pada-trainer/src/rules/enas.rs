@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::search_images::{SearchBatch, SearchImages};
 use super::{StepContext, StepOutcome, TrainRule};
-use crate::TrainError;
+use crate::{NotFinite, TrainError};
 
 /// Settings of [`Enas`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub struct EnasConfig {
 /// `src/cifar10/`; D-X-Y/AutoDL-Projects @f46486e, `exps/NAS-Bench-201-algos/ENAS.py`.
 ///
 /// - DIFFERS: the differences of [`Reinforce`] to the controllers of these sources.
+/// - DIFFERS: gradients of the controller are not clipped, and the learning rate of the weights follows the schedule of the run; AutoDL-Projects clips
+///   at 5 and repeats a cosine of 10 epochs.
 /// - DIFFERS: candidates are drawn and compared after each epoch, so that the record shows what the search would end with; the sources do so
 ///   once at the end.
 pub struct Enas {
@@ -47,7 +49,7 @@ pub struct Enas {
 pub struct EnasState {
     /// The controller.
     pub controller: Reinforce,
-    /// What the last epoch ended with. `None` before the end of the first.
+    /// The candidates of the last epoch. It is `None` before the first epoch has ended.
     pub last: Option<Candidates>,
 }
 
@@ -97,7 +99,14 @@ impl Enas {
 
     fn draw(&mut self, rng: &mut dyn Rng) -> Result<Arch, TrainError> {
         let drawn = self.state.controller.sample(self.space.as_ref(), &self.part, rng);
-        drawn.map_err(|error| TrainError::Setup { reason: error.to_string() })
+        drawn.map_err(|_| self.diverged())
+    }
+
+    /// The error of a controller whose parameters are not finite.
+    fn diverged(&self) -> TrainError {
+        let path = Arch::new(self.part.allowed().iter().map(|ops| ops[0]).collect::<Vec<_>>());
+        let path = self.state.last.as_ref().map_or(path, |last| last.best.clone());
+        NotFinite { what: "parameter of the controller", value: f64::NAN, path }.into()
     }
 
     /// Draws and compares the candidates of an epoch.
@@ -161,7 +170,7 @@ impl TrainRule for Enas {
             let images = self.validation.draw(batch, rng)?;
             let reward = accuracy(&arch, net, executor, &images)?;
             let learned = self.state.controller.learn(self.space.as_ref(), &self.part, &arch, reward);
-            learned.map_err(|error| TrainError::Setup { reason: error.to_string() })?;
+            learned.map_err(|_| self.diverged())?;
         }
         self.state.last = Some(self.compare(net, executor, batch, rng)?);
         Ok(())
@@ -169,11 +178,14 @@ impl TrainRule for Enas {
 
     fn mixture(&self) -> Option<MixtureRecord> {
         let Candidates { best, accuracy, shares } = self.state.last.as_ref()?;
+        // Other decisions choose the inputs of nodes.
+        let decisions: Vec<usize> =
+            (0..shares.len()).filter(|&decision| self.part.kind(decision).is_some()).collect();
         Some(MixtureRecord {
             arch: best.to_string(),
-            decisions: (0..self.part.allowed().len()).collect(),
-            ops: self.part.allowed().to_vec(),
-            probabilities: shares.clone(),
+            ops: decisions.iter().map(|&decision| self.part.allowed()[decision].clone()).collect(),
+            probabilities: decisions.iter().map(|&decision| shares[decision].clone()).collect(),
+            decisions,
             edge_weights: vec![],
             chosen: vec![],
             temperature: None,

@@ -165,6 +165,23 @@ fn attention_without_weights_is_one_half() {
     assert!(off < 1e-5, "{off}");
 }
 
+/// In a part of the space in which an edge is zero, nothing is left of its attention, nor of that of edges that only zeros reach.
+#[test]
+fn edges_that_are_zero_have_no_preference() {
+    let (net, space) = (net(4), Nb201::new());
+    let part = SubSpace::full(&space).restrict(0, &[0]).unwrap();
+    let images = SearchImages { images: DataLoader::new(bright::images(14, 8)), augment: Augment::NONE };
+    let mut rule = AttentionSearch::new(Box::new(space), &part, &net, Some(images)).unwrap();
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(7));
+    let mut engine = Engine::new(net.weights().clone(), weights, Precision::F32);
+    rule.end_epoch(&net, &mut engine, 14, &mut RngStream::Rule.stream(0)).unwrap();
+    let strengths = &rule.search_state().strengths;
+    assert_eq!(strengths[0], [0.5]);
+    assert!(strengths.concat().iter().all(|strength| (0.0..=1.0).contains(strength)), "{strengths:?}");
+    assert!(strengths[1].iter().any(|&strength| strength != 0.5), "{strengths:?}");
+    assert_eq!(rule.strongest().choices()[0], 0);
+}
+
 #[test]
 fn a_network_without_attention_and_states_of_others_are_errors() {
     let plain = Nb201Net::with_mixtures(4, 1, INPUT, 4, Norms::Plain, MixtureSettings::default());

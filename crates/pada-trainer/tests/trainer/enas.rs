@@ -4,11 +4,11 @@ use pada_data::{Augment, DataLoader};
 use pada_engine::Engine;
 use pada_exec::{Precision, State};
 use pada_graph::{Lower, Shape};
-use pada_models::{Nb201Net, Norms, init_weights};
+use pada_models::{DartsNet, DartsSize, Nb201Net, Norms, init_weights};
 use pada_report::EpochRecord;
 use pada_sampler::{SavedState, UniformData, UniformPaths};
 use pada_search::{PolicyConfig, ReinforceConfig};
-use pada_space::{Nb201, SubSpace};
+use pada_space::{Darts, Nb201, SubSpace};
 use pada_trainer::rules::{Enas, EnasConfig, EnasState, SearchImages};
 use pada_trainer::{RngStream, TrainError, TrainRule, Trainer, TrainerParts};
 
@@ -112,6 +112,23 @@ fn the_controller_prefers_operations_that_classify_better() {
     assert!(last.shares[5][3] < 0.1, "{:?}", last.shares);
     assert!(last.accuracy > 25.0 && last.best.choices()[5] != 3, "{last:?}");
     assert!(executor.read(State::Weights) == weights, "the controller leaves the weights as they are");
+}
+
+/// Choices of inputs are no operations, so that the record has the edges of the cells only.
+#[test]
+fn the_record_has_the_decisions_about_operations() {
+    let size = DartsSize { channels: 4, layers: 3, input: INPUT, classes: 4, ..DartsSize::SEARCH };
+    let net = DartsNet::new(size, Norms::Plain);
+    let images = SearchImages { images: DataLoader::new(bright::images(8, 8)), augment: Augment::NONE };
+    let part = SubSpace::full(&Darts);
+    let config = EnasConfig { controller_steps: 0, candidates: 3, ..config() };
+    let mut rule = Enas::new(config, Box::new(Darts), &part, Some(images)).unwrap();
+    let weights = init_weights(net.weights(), &mut RngStream::Init.stream(7));
+    let mut engine = Engine::new(net.weights().clone(), weights, Precision::F32);
+    rule.end_epoch(&net, &mut engine, 8, &mut RngStream::Rule.stream(0)).unwrap();
+    let mixture = rule.mixture().unwrap();
+    assert_eq!((mixture.decisions.len(), mixture.ops.len(), mixture.probabilities.len()), (28, 28, 28));
+    assert!(mixture.ops.iter().all(|ops| ops.len() == 8));
 }
 
 #[test]

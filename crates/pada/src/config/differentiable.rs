@@ -9,7 +9,7 @@ use pada_trainer::rules::{
 use serde::{Deserialize, Serialize};
 
 use super::samplers::{ImagesConfig, PathsConfig};
-use super::{ConfigError, RunConfig, SpaceName, TrainPart, UpdateConfig, check};
+use super::{ConfigError, RunConfig, SpaceName, SplitConfig, TrainPart, UpdateConfig, check};
 
 /// The names of the search methods that are training rules: differentiable searches, and ENAS.
 pub const SEARCH_RULES: [&str; 12] = [
@@ -273,6 +273,23 @@ impl UpdateConfig {
         let Some(search) = self.differentiable() else { return Ok(()) };
         if let Some(keys) = self.differentiable_keys() {
             keys.check_numbers()?;
+            // With a split, the last stage decides.
+            let epochs = match &run.split {
+                None => run.train.epochs,
+                Some(SplitConfig::FewShot(split)) => split.leaf_epochs,
+                Some(SplitConfig::GradientMatching(split)) => split.leaf_epochs,
+            };
+            let trains = keys.start * (epochs as f64) <= epochs as f64 - 1.0;
+            let range = "smaller, so that at least one epoch trains architecture parameters; set update.start=0, or more epochs";
+            check(
+                "update.start",
+                format!("{} of {epochs} epochs", keys.start),
+                trains || epochs == 0,
+                range,
+            )?;
+            let range =
+                "left out if update.rule is \"darts-pt\", which chooses all operations before a split";
+            check("split", "given", run.split.is_none() || !matches!(self, Self::DartsPt(_)), range)?;
         }
         if let Self::Enas(keys) = self {
             let positive = keys.arch_lr > 0.0 && keys.arch_lr.is_finite();
@@ -309,12 +326,12 @@ impl UpdateConfig {
             let range = "at least 2 and a divisor of supernet.channels; with one part, PC-DARTS is DARTS without edge weights: update.rule = \"darts\"";
             check("update.channel_parts", parts, parts > 1 && channels.is_multiple_of(parts), range)?;
         }
-        let range = "\"uniform\" if update.rule is a differentiable search, which draws no paths";
+        let range = "\"uniform\" if update.rule is a search that trains a supernet of its own, because it chooses paths itself";
         check("paths.rule", run.paths.rule(), run.paths == PathsConfig::Uniform, range)?;
-        let range = "\"uniform\" if update.rule is a differentiable search";
+        let range = "\"uniform\" if update.rule is a search that trains a supernet of its own";
         check("images.rule", "importance", run.images == ImagesConfig::Uniform, range)?;
-        let range = "\"half\" or \"nas-bench-201\" if update.rule is a differentiable search other than snas: architecture parameters are trained on the \
-                     validation images, which are the other half of the training images";
+        let range = "\"half\" or \"nas-bench-201\" if update.rule is a search other than snas: it needs validation images, which are the other half of \
+                     the training images";
         let has_half = run.data.train != TrainPart::All || matches!(self, Self::Snas(_));
         check("data.train", "all", has_half, range)
     }

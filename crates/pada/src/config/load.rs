@@ -277,7 +277,10 @@ impl Layers {
                     (Some(name), Some(tag)) => format!(" with {name} = \"{tag}\""),
                     _ => String::new(),
                 };
-                format!("The keys of `[{}]`{with} are {}.", section.name, keys.join(", "))
+                match keys[..] {
+                    [only] => format!("The only key of `[{}]`{with} is {only}.", section.name),
+                    _ => format!("The keys of `[{}]`{with} are {}.", section.name, keys.join(", ")),
+                }
             }
             None => {
                 let names = self.schema.sections.iter().map(|section| section.name);

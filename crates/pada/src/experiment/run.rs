@@ -160,12 +160,13 @@ impl Run {
         let mut trained = stages.train(self.first, observer, &mut on_epoch)?;
         set_epochs(&mut record, &trained.epochs);
         record.train_seconds += trained.split_seconds;
+        record.sub_supernets = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
         if afterwards == Afterwards::Nothing {
             event_file(&mut events, folder, &record)?.epochs(&trained.epochs, ops)?;
+            record.config_sha256 = Some(text_sha256(&self.config.to_toml()));
             folder.write_record(&record)?;
             return Ok(record);
         }
-        record.sub_supernets = trained.leaves.iter().flat_map(SubSupernets::parts).map(part_record).collect();
         let mut part = Part::new(folder.path(), &self.place);
         let ranking = Ranking::of(&self.config, &self.inputs, &self.archs, &self.tables, &self.place.world);
         let ranked = trained.with_weights(|weights| ranking.run(weights, Some(&mut part), observer))?;

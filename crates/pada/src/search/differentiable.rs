@@ -53,8 +53,9 @@ pub struct DifferentiableResult {
     pub folder: PathBuf,
 }
 
-/// Creates the config of a differentiable search from that of another run: with the rule of the method, uniform sampling, one supernet, and
-/// without the second half of the training images unless the method needs none. `settings` are keys of `[update]`, `section.key` for others, or the whole section `split`.
+/// Creates the config of a differentiable search from that of another run: with the rule of the method, uniform sampling, and without the
+/// second half of the training images unless the method needs none. A section `split` of a config with another rule is left out. `settings` are keys of
+/// `[update]`, `section.key` for others, or the whole section `split`.
 ///
 /// # Errors
 /// Returns an error with the assignment if it is not valid, or if the method has another name than those of [`SEARCH_RULES`].
@@ -174,6 +175,13 @@ pub fn search_differentiable(
     let arch = run.space().parse(&record.found().ok_or_else(none)?.arch)?;
     let of_stage = record.epochs.iter().filter(|epoch| epoch.stage == stage);
     let epochs: Vec<MixtureRecord> = of_stage.filter_map(|epoch| epoch.mixture.clone()).collect();
+    // AGNAS and ENAS have no logits, and SNAS trains them on training images.
+    let has_logits = !matches!(job.config.update.rule(), "agnas" | "enas" | "snas");
+    if has_logits && epochs.iter().all(|epoch| epoch.validation_loss.is_none()) {
+        tracing::warn!(
+            "architecture parameters were never trained, so the result is random: the search has too few steps"
+        );
+    }
     let leaves = run.trained.leaves.as_ref().map(|leaves| leaves.leaves().len());
     let stages = record.epochs.last().map_or(1, |last| last.stage + 1);
     let leaf = leaves.map(|leaves| (leaves, (stage + leaves).saturating_sub(stages)));

@@ -662,7 +662,7 @@ fn refusals_name_the_reason_of_the_method() {
         ("darts", &fbnet, "the inputs that its node keeps"),
         ("nb201", &odd, "a divisor of supernet.channels"),
         ("nb201", &one, "DARTS without edge weights"),
-        ("nb201", &importance.to_vec(), "draws no paths"),
+        ("nb201", &importance.to_vec(), "chooses paths itself"),
         ("nb201", &all_images.to_vec(), "validation images"),
     ] {
         let start = ["rank.truth=none", "rank.compare=[]", "rank.archs=random:3"];

@@ -16,7 +16,7 @@ pub(in crate::html) struct Estimate<'a> {
 
 const ROW: f64 = 28.0;
 const LABELS: f64 = 168.0;
-/// Room for a bold number with a sign.
+/// Width of the column of numbers, with room for a bold number with a sign.
 const NUMBERS: f64 = 58.0;
 
 /// A forest plot: one row per estimate on a common axis, with label and value.

@@ -14,7 +14,7 @@ pub(in crate::html) struct Group<'a> {
 
 /// Groups with more points are drawn smaller.
 const MANY: usize = 2000;
-/// Groups with at most so many points are drawn larger.
+/// Groups with at most this many points are drawn larger.
 const FEW: usize = 50;
 
 /// Draws groups of points, later groups on top.

@@ -123,7 +123,7 @@ impl AttentionSearch {
             read.push(NodeId(i));
         }
         read.push(NodeId(train.nodes().len() - 1));
-        let attention = train.reading(&read)?;
+        let attention = train.with_outputs(&read)?;
         let graphs = Arc::new(Graphs { train, attention, gates });
         self.graphs = Some(Arc::clone(&graphs));
         Ok(graphs)
@@ -178,6 +178,11 @@ impl TrainRule for AttentionSearch {
             loss += cross_entropy(&logits, &part.labels, &LossSpec::default()).0 * picks.len() as f64;
         }
         for (place, (sums, count)) in sums.iter_mut().zip(counts).enumerate() {
+            if count == 0.0 {
+                // Every edge of this decision is zero, so that no attention is left of it, and its operations cannot be told apart.
+                self.state.strengths[place].fill(0.5);
+                continue;
+            }
             sums.iter_mut().for_each(|sum| *sum /= count);
             if let Some(&value) = sums.iter().find(|sum| !sum.is_finite()) {
                 return Err(NotFinite { what: "attention", value, path: self.strongest() }.into());

@@ -141,10 +141,12 @@ pub enum DartsOrder {
 /// - DIFFERS: FBNet trains weights and logits in alternating epochs on parts of 80 % and 20 %; here they alternate in each step.
 /// - DIFFERS: DARTS-PT spreads its choices evenly over the epochs from [`DifferentiableMethod::Perturbation::start`] on. In the space of DARTS, the
 ///   public code then also chooses the inputs of a node by accuracy; here the probabilities of the chosen operations decide.
-/// - DIFFERS: ProxylessNAS trains logits on validation images as they are, and an edge whose active operation is a skip gets no gradient.
+/// - DIFFERS: the public code of ProxylessNAS trains logits on validation images as they are, and an edge whose active operation is a skip gets no
+///   gradient there; here images are augmented and every edge has a gradient.
 /// - DIFFERS: the inner steps of ZARTS train the weights on training images, as in the paper. In the public code they take validation images, and
 ///   the optimizer does not hold the copied weights, so that these do not move.
-/// - DIFFERS: SNAS drops mixed edges with probability .3 and clips the gradient of the logits at 10.
+/// - DIFFERS: the public code of SNAS drops mixed edges with probability .3 and clips the gradient of the logits at 10; here nothing is dropped or clipped.
+/// - DIFFERS: the archive of GDAS-NSAS compares all edges of a cell, because a mixture chooses no inputs of nodes.
 pub struct Differentiable {
     config: DifferentiableConfig,
     space: Box<dyn SearchSpace>,
@@ -473,14 +475,18 @@ impl Differentiable {
             None => scale,
         };
         let passed = ctx.pass_graph(self.strongest(), &graph, scale, batch)?;
-        self.pass_constraints(ctx, &mixture, batch)?;
+        let constraints = self.pass_constraints(ctx, &mixture, batch)?;
         if matches!(self.config.method, DifferentiableMethod::Snas { .. }) && self.trains_logits() {
             let gradient = self.factor_gradient(ctx.executor);
             self.descend(&mixture, gradient, passed.stats.loss)?;
         }
         let clipped = ctx.clip(std::slice::from_ref(&passed), ctx.clip_norm)?;
         let passes = vec![passed];
-        let used = computed_weights(ctx.net, &self.mixtures, &mixture.computed);
+        let mut computed = mixture.computed.clone();
+        for own in &constraints {
+            computed.iter_mut().zip(own).for_each(|(all, own)| all.extend_from_slice(own));
+        }
+        let used = computed_weights(ctx.net, &self.mixtures, &computed);
         (ctx.on_gradient)(&used, ctx.executor);
         // Operations that were not computed do not move, as in ProxylessNAS.
         let unused = match self.config.method {
@@ -491,18 +497,19 @@ impl Differentiable {
         Ok(ctx.outcome(passes, &clipped))
     }
 
-    /// Adds the gradient of the constraint paths.
+    /// Adds the gradient of the constraint paths, and returns their operations.
     fn pass_constraints(
         &mut self,
         ctx: &mut StepContext<'_>,
         mixture: &Mixture,
         batch: &Batch<'_>,
-    ) -> Result<(), TrainError> {
-        let Some(nsas) = &mut self.constraints else { return Ok(()) };
+    ) -> Result<Vec<Vec<Vec<u8>>>, TrainError> {
+        let Some(nsas) = &mut self.constraints else { return Ok(vec![]) };
         let ops = self.state.parameters.ops();
         let place = |(ops, drawn): (&Vec<u8>, &Vec<u8>)| ops.iter().position(|op| drawn.contains(op));
-        let drawn: Option<Vec<usize>> = ops.iter().zip(&mixture.computed).map(place).collect();
-        let drawn = drawn.unwrap_or_default().into_iter().map(|place| place as u8).collect::<Vec<_>>();
+        let drawn = ops.iter().zip(&mixture.computed).map(place);
+        let drawn = drawn.map(|place| place.expect("every mixture computes one of its operations") as u8);
+        let drawn: Vec<u8> = drawn.collect();
         nsas.consider(&Arch::new(drawn), ctx.rule_rng);
         let (paths, beta) = (nsas.constraints(ctx.rule_rng), nsas.config().beta);
         let scale = beta / paths.len() as f64;
@@ -510,14 +517,16 @@ impl Differentiable {
         let mut all = mixture.clone();
         all.factors.iter_mut().for_each(|factors| factors.fill(1.0));
         self.write_factors(&all, ctx.executor);
+        let mut all_computed = Vec::with_capacity(paths.len());
         for path in paths {
             let op = |(ops, &place): (&Vec<u8>, &u8)| vec![ops[usize::from(place)]];
             let computed: Vec<Vec<u8>> =
                 self.state.parameters.ops().iter().zip(path.choices()).map(op).collect();
             let graph = ctx.net.lower_mixture(&computed)?.simplified();
             ctx.pass_graph(self.strongest(), &graph, scale, batch)?;
+            all_computed.push(computed);
         }
-        Ok(())
+        Ok(all_computed)
     }
 
     /// Trains the logits on validation images. `batch` is the training batch of the step, which the second order needs.

@@ -56,7 +56,7 @@ impl LatencyTable {
     /// # Errors
     /// Returns [`PadaError::Read`] if the file cannot be read.
     pub(crate) fn is_in(path: &Path) -> Result<bool, PadaError> {
-        Ok(Table::of(path, &read_text(path)?)?.column(COLUMNS[0]).is_some())
+        Ok(Table::of(path, &read_text(path)?)?.column(path, COLUMNS[0])?.is_some())
     }
 
     /// Reads a table that [`LatencyTable::write`] or another program wrote. The columns `spread` and `repeats` may be missing.
@@ -69,7 +69,7 @@ impl LatencyTable {
         let text = read_text(path)?;
         let mut table = Table::of(path, &text)?;
         let column = |table: &Table<'_>, name: &str| {
-            table.column(name).ok_or_else(|| PadaError::NoColumn {
+            table.column(path, name)?.ok_or_else(|| PadaError::NoColumn {
                 path: path.into(),
                 column: name.to_owned(),
                 columns: table.header.join(", "),
@@ -80,7 +80,7 @@ impl LatencyTable {
             [column(&table, COLUMNS[0])?, column(&table, COLUMNS[1])?, column(&table, COLUMNS[2])?, {
                 column(&table, COLUMNS[3])?
             }];
-        let (spread, repeats) = (table.column(COLUMNS[4]), table.column(COLUMNS[5]));
+        let (spread, repeats) = (table.column(path, COLUMNS[4])?, table.column(path, COLUMNS[5])?);
         let (mut rows, mut lines) = (Vec::new(), HashMap::new());
         while let Some((line, row)) = table.next(path)? {
             let bad = |reason: String| PadaError::Scores { path: path.into(), line, reason };
