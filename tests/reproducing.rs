@@ -91,12 +91,17 @@ fn an_own_row_goes_from_the_supernet_to_the_retrained_network() {
         assert!(done.json()["table"].is_null(), "a shard writes no table");
         assert!(!out.join("table.md").exists());
     };
-    // The own row of PA&DA is one group, the trainings of GDAS are one each.
+    // The own rows of GDAS, which trains a supernet of its own in its search, and of PA&DA are one group each, and so is each training of GDAS's
+    // published network.
     shard("0/2", &first);
     shard("1/2", &second);
     for run in ["pada-supernet-s0", "pada-search-s0", "pada-own-s0", "pada-own-s1"] {
+        assert!(second.join(run).is_dir() && !first.join(run).exists(), "{run}");
+    }
+    for run in ["gdas-search-s0", "gdas-own-s0", "gdas-own-s1", "gdas-s0"] {
         assert!(first.join(run).is_dir() && !second.join(run).exists(), "{run}");
     }
+    assert!(!first.join("gdas-supernet-s0").exists());
     let merge = ["reproduce", "merge", "table2", "--json", "--from", text(&second), "--out", text(&first)];
     let merged = call(&[&merge[..], &plan].concat());
     let table = std::fs::read_to_string(merged.json()["table"].as_str().unwrap()).unwrap();
@@ -107,7 +112,9 @@ fn an_own_row_goes_from_the_supernet_to_the_retrained_network() {
         rows.iter().find(|row| row[0] == method).unwrap()[column].clone()
     };
     for column in ["own: best, %", "own: #params", "own: MACs", "own: search cost, device hours"] {
-        cell("PA&DA", column).parse::<f64>().unwrap_or_else(|_| panic!("{column} in\n{table}"));
+        for row in ["PA&DA", "GDAS"] {
+            cell(row, column).parse::<f64>().unwrap_or_else(|_| panic!("{row}, {column} in\n{table}"));
+        }
     }
     assert!(cell("PA&DA", "own: average, %").ends_with("(2 seeds)"), "{table}");
     assert!(cell("GDAS", "network: average, %").ends_with("(2 seeds)"), "{table}");
