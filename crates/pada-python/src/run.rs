@@ -340,6 +340,7 @@ pub(crate) fn search_supernet(
         "found": found_arch(&result.found),
         "epochs": result.epochs,
         "ops": result.ops,
+        "sub_supernet": result.leaf.map(|(_, leaf)| leaf),
         "ceiling": result.ceiling,
         "selected_on": result.scored_on,
         "tested_on": result.tested_on,

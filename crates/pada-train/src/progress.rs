@@ -75,7 +75,9 @@ impl Observer for Progress {
         }
         if self.writes_lines() {
             let (epoch, seconds) = (e.epoch + 1, e.seconds);
-            note!("epoch {epoch}: loss {:.4}, accuracy {:.2} %, {seconds:.1} s", e.loss, e.accuracy);
+            // Stages after the first belong to sub-supernets.
+            let stage = if e.stage > 0 { format!("stage {}, ", e.stage) } else { String::new() };
+            note!("{stage}epoch {epoch}: loss {:.4}, accuracy {:.2} %, {seconds:.1} s", e.loss, e.accuracy);
         }
     }
 

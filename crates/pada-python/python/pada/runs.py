@@ -147,6 +147,8 @@ class SupernetSearch:
         self.ops: List[str] = found["ops"]
         #: The mixtures of operations after each epoch, as in the record: ``arch``, ``probabilities`` and others.
         self.epochs: List[Dict[str, Any]] = found["epochs"]
+        #: The index of the sub-supernet whose architecture was found, if the supernet was split.
+        self.sub_supernet: Optional[int] = found["sub_supernet"]
         #: The highest accuracy of the benchmark table, in percent.
         self.ceiling: Optional[float] = found["ceiling"]
         #: The images of the score, and those of the test if they are others.

@@ -156,9 +156,8 @@ fn a_record_says_which_ranks_there_were_and_what_they_sent() {
 /// A differentiable search has the same logits, choices and attention for any number of processes.
 #[test]
 fn differentiable_searches_do_not_depend_on_the_number_of_ranks() {
-    let rules: [&[&str]; 6] = [
+    let rules: [&[&str]; 5] = [
         &["update.rule=darts", "update.order=second"],
-        &["update.rule=darts-pt", "update.selection_start=0.5"],
         &["update.rule=gdas-nsas", "update.archive=2"],
         &["update.rule=zarts", "update.start=0.0", "update.every=2", "update.inner_steps=1"],
         &["update.rule=agnas"],
