@@ -4,8 +4,8 @@ use std::path::Path;
 
 use half::{bf16, f16};
 use pada_graph::{CHECKPOINT_PREFIX, WeightLayout};
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::WeightsError;
 use crate::pt::{LEGACY_START, PtDict, PtFile};
@@ -114,19 +114,12 @@ pub fn read_metadata(path: &Path) -> Result<HashMap<String, String>, WeightsErro
     let bytes = std::fs::read(path).map_err(|source| WeightsError::Io { path: path.into(), source })?;
     match SafeTensors::read_metadata(&bytes) {
         Ok((_, header)) => Ok(header.metadata().clone().unwrap_or_default()),
-        Err(error) => Err(WeightsError::Unreadable {
-            path: path.into(),
-            format: "safetensors",
-            message: error.to_string(),
-        }),
+        Err(error) => Err(damaged(path, &bytes, &error)),
     }
 }
 
 fn from_safetensors(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<Vec<f32>, WeightsError> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|error| {
-        let message = wrong_length(bytes).unwrap_or_else(|| error.to_string());
-        unreadable(path, "safetensors", message)
-    })?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(|error| damaged(path, bytes, &error))?;
     let tensors =
         tensors.iter().filter(|(name, _)| !name.starts_with(CHECKPOINT_PREFIX)).map(|(name, view)| {
             let kind = match view.dtype() {
@@ -140,6 +133,11 @@ fn from_safetensors(path: &Path, bytes: &[u8], layout: &WeightLayout) -> Result<
         });
     let tensors = by_own_name(path, layout, tensors)?;
     fill(path, layout, &tensors, |view, _| Ok(view.data().to_vec()))
+}
+
+/// The error of a safetensors file that cannot be read.
+fn damaged(path: &Path, bytes: &[u8], error: &SafeTensorError) -> WeightsError {
+    unreadable(path, "safetensors", wrong_length(bytes).unwrap_or_else(|| error.to_string()))
 }
 
 /// Describes a safetensors file whose length is not that of its header: a file that was cut, or that has something behind its end.

@@ -133,7 +133,7 @@ impl Nb201Net {
             let norm = w.norm("stem.1", channels, None);
             ConvNorm { weight, bias: None, norm, out: channels, kernel: 3 }
         };
-        let mut all = Vec::new();
+        let (mut all, mut attention) = (Vec::new(), Vec::new());
         for stage in 0..STAGES {
             let c = channels << stage;
             if stage > 0 {
@@ -146,9 +146,16 @@ impl Nb201Net {
             for _ in 0..cells {
                 let cell = all.len();
                 let mut edge = |(position, &(from, to)): (usize, &(usize, usize))| {
+                    let name = format!("cells.{cell}.edges.{to}<-{from}");
+                    attention.push(AttentionEdge {
+                        cell,
+                        decision: position,
+                        name: name.clone(),
+                        channels: c,
+                    });
                     [(Nb201Op::Conv1x1, 1), (Nb201Op::Conv3x3, 3)].map(|(op, kernel)| {
                         let op = op as usize;
-                        let name = format!("cells.{cell}.edges.{to}<-{from}.{op}");
+                        let name = format!("{name}.{op}");
                         let c = Mixed::seen(c, settings);
                         w.conv_norm(&name, c, c, kernel, Some(Owner { cell, position, op }))
                     })
@@ -165,14 +172,6 @@ impl Nb201Net {
         let mut layout = w.layout;
         let edges = EDGES.iter().enumerate();
         let decisions = edges.map(|(decision, &(_, node))| MixedDecision { decision, node }).collect();
-        let search_cells = all.iter().enumerate().filter(|(_, cell)| matches!(cell, Cell::Search { .. }));
-        let attention = search_cells.flat_map(|(cell, _)| {
-            EDGES.iter().enumerate().map(move |(decision, &(from, to))| {
-                let channels = channels << (cell / (cells + 1));
-                let name = format!("cells.{cell}.edges.{to}<-{from}");
-                AttentionEdge { cell, decision, name, channels }
-            })
-        });
         let mixed = settings.map(|s| Mixed::new(&mut layout, s, [EDGES.len(), OPS], decisions, attention));
         Self { channels, input, layout, stem, cells: all, last, classifier: (weight, bias), mixed }
     }

@@ -31,7 +31,7 @@ pub struct MlflowRun<'a> {
     pub record: &'a RunRecord,
     /// Names of the operations, `[O]`. They name the probabilities of the path distribution.
     pub op_names: &'a [&'a str],
-    /// Whether the run is finished. Otherwise the store shows it as running.
+    /// This is true if the run is finished. Otherwise the store shows it as running.
     pub is_finished: bool,
 }
 

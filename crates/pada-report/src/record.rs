@@ -283,6 +283,17 @@ impl RunRecord {
         Some((first..=last).fold(first, better))
     }
 
+    /// Returns the index of the sub-supernet of [`RunRecord::found_stage`]. `None` if the supernet was not split, and for other runs.
+    pub fn found_sub_supernet(&self) -> Option<usize> {
+        let (stage, last) = (self.found_stage()?, self.epochs.last()?.stage);
+        (self.sub_supernets.len() + stage).checked_sub(last + 1).filter(|_| !self.sub_supernets.is_empty())
+    }
+
+    /// Returns whether the run has ended: whether it has a ranking, or is a search that ranks nothing.
+    pub fn has_ended(&self) -> bool {
+        self.ranking.is_some() || (self.config_sha256.is_some() && self.found_stage().is_some())
+    }
+
     /// Returns the mixtures after the last epoch of the found stage; their field `arch` is the result of the search. `None` for other runs.
     pub fn found(&self) -> Option<&MixtureRecord> {
         let stage = self.found_stage()?;

@@ -205,12 +205,9 @@ impl Method {
         let full = if preset == Preset::Full { self.full } else { &[] };
         let own = self.set.iter().chain(full).map(|set| (*set).to_owned());
         let mut settings: Vec<String> = own.chain(set.iter().cloned()).collect();
-        let with_epochs = |settings: &[String]| {
-            let epochs: Vec<String> =
-                settings.iter().filter(|set| set.starts_with("train.epochs=")).cloned().collect();
-            start.with_all(&epochs).map(|config| config.train.epochs)
-        };
-        let epochs = with_epochs(&settings)?;
+        let of_epochs: Vec<&String> =
+            settings.iter().filter(|set| set.starts_with("train.epochs=")).collect();
+        let epochs = start.with_all(&of_epochs)?.train.epochs;
         for (name, share) in [("$half", 2), ("$quarter", 4)] {
             let number = epochs.div_ceil(share).to_string();
             settings.iter_mut().for_each(|set| *set = set.replace(name, &number));

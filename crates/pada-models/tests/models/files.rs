@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use pada_graph::{Init, Lower, Shape, WeightLayout, WeightSpec};
-use pada_models::{CHECKPOINT_PREFIX, WeightsError, read_weights, read_weights_under, to_safetensors};
+use pada_models::{
+    CHECKPOINT_PREFIX, WeightsError, read_metadata, read_weights, read_weights_under, to_safetensors,
+};
 use pada_models::{Nb201Net, Norms};
 
 fn layout() -> WeightLayout {
@@ -156,8 +158,10 @@ fn the_length_of_a_cut_or_prolonged_file_is_named() {
         (header, "its header is longer than the file".to_owned()),
     ] {
         std::fs::write(&path, bytes).unwrap();
-        let error = read_weights(&path, &layout()).unwrap_err().to_string();
-        assert!(error.contains(&text), "{error}");
+        for error in [read_weights(&path, &layout()).unwrap_err(), read_metadata(&path).unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains(&text), "{error}");
+        }
     }
 }
 

@@ -119,17 +119,12 @@ impl RunView {
         self.unfinished().is_none()
     }
 
-    /// Returns whether a run is a search with mixtures that has ended.
-    fn is_search(&self, record: &RunRecord) -> bool {
-        record.config_sha256.is_some() && record.found().is_some()
-    }
-
     /// Describes the progress of an unfinished run. `None` for a finished run.
     pub(super) fn unfinished(&self) -> Option<String> {
         let planned = self.planned_epochs.map_or_else(String::new, |n| format!(" of {n}"));
         match &self.record {
             None => Some("No epoch is finished yet, so the report shows the config only.".to_owned()),
-            Some(record) if record.ranking.is_none() && !self.is_search(record) => {
+            Some(record) if !record.has_ended() => {
                 let epochs = record.epochs.len();
                 Some(format!(
                     "Not finished: {epochs}{planned} epochs are trained, and the architectures have not been ranked."

@@ -266,8 +266,10 @@ fn a_search_on_sub_supernets_ends_in_the_most_accurate() {
     let parts = vec![vec!["0".to_owned()]; 3];
     let split = RunRecord { epochs: epochs.clone(), sub_supernets: parts, ..record() };
     assert_eq!((split.found_stage(), split.found().unwrap().arch.as_str()), (Some(2), "3"));
+    assert_eq!(split.found_sub_supernet(), Some(1));
     let whole = RunRecord { epochs: epochs[..1].to_vec(), sub_supernets: vec![], ..record() };
     assert_eq!((whole.found_stage(), whole.found().unwrap().arch.as_str()), (Some(0), "0"));
+    assert_eq!(whole.found_sub_supernet(), None);
     // Without validation images, training images decide.
     let epochs = vec![at(0, None, "0"), at(1, None, "1"), at(2, None, "2")];
     let parts = vec![vec!["0".to_owned()]; 2];

@@ -144,12 +144,7 @@ impl Own {
         let Some(method) = row.method() else { return Ok(None) };
         let file = environment.config(&plan.preset.supernet_file(which))?;
         let variables = plan.preset.variables(RunConfig::read(&file)?.train.epochs);
-        let mut set = vec![
-            format!("name=\"{}-{}\"", which.name(), row.name),
-            format!("rank.archs=\"random:{RANKED}\""),
-            "rank.truth=none".to_owned(),
-            "rank.compare=[]".to_owned(),
-        ];
+        let mut set = without_ranking(which, row);
         set.extend(method.assignments(&variables));
         set.extend(Method::filled(&row.method_set, &variables));
         let methods_own = set.len();
@@ -185,12 +180,7 @@ impl Own {
         environment: &Environment<'_>,
     ) -> Result<Self, ReproduceError> {
         let file = plan.preset.search_file(which);
-        let mut set = vec![
-            format!("name=\"{}-{}\"", which.name(), row.name),
-            format!("rank.archs=\"random:{RANKED}\""),
-            "rank.truth=none".to_owned(),
-            "rank.compare=[]".to_owned(),
-        ];
+        let mut set = without_ranking(which, row);
         if plan.preset == Preset::Full {
             set.extend_from_slice(&row.search_full);
         }
@@ -234,6 +224,16 @@ impl Own {
             || ReproduceError::Trial(format!("{} has no result of a search", self.search_folder.display()));
         record.found().map(|found| found.arch.clone()).ok_or_else(none)
     }
+}
+
+/// Returns the assignments that name a run of a row, and leave it a short ranking, which the table does not use.
+fn without_ranking(which: NetworkTarget, row: &Row) -> Vec<String> {
+    vec![
+        format!("name=\"{}-{}\"", which.name(), row.name),
+        format!("rank.archs=\"random:{RANKED}\""),
+        "rank.truth=none".to_owned(),
+        "rank.compare=[]".to_owned(),
+    ]
 }
 
 /// Returns the reason why a method cannot train on the space of its config.

@@ -59,7 +59,7 @@ pub struct EnasState {
 pub struct Candidates {
     /// The most accurate of them; of equally accurate ones the first that was drawn.
     pub best: Arch,
-    /// Its accuracy on the validation batch, percent.
+    /// The share of the validation batch that it classifies correctly, in percent.
     pub accuracy: f64,
     /// For each decision, the share of the candidates that have each of its allowed choices.
     pub shares: Vec<Vec<f64>>,

@@ -206,11 +206,17 @@ impl StepContext<'_> {
         Ok(Passed { path, stats })
     }
 
-    /// Passes the gradient of the step to the callback before clipping.
-    fn show_gradient(&mut self, passes: &[Passed]) {
+    /// The weights of the operations on the paths of a step, without repeats.
+    fn weights_of(&self, passes: &[Passed]) -> Vec<WeightId> {
         let mut used: Vec<_> = passes.iter().flat_map(|pass| self.net.on_path(&pass.path)).collect();
         used.sort_unstable();
         used.dedup();
+        used
+    }
+
+    /// Passes the gradient of the step to the callback before clipping.
+    fn show_gradient(&mut self, passes: &[Passed]) {
+        let used = self.weights_of(passes);
         (self.on_gradient)(&used, self.executor);
     }
 
@@ -244,9 +250,21 @@ impl StepContext<'_> {
 
     /// Clips once, updates once, and returns the result of the step.
     fn descend(&mut self, passes: Vec<Passed>) -> Result<StepOutcome, TrainError> {
+        let used = self.weights_of(&passes);
+        let sgd = self.sgd;
+        self.descend_on(passes, &used, &sgd)
+    }
+
+    /// Does the same with other weights for the callback, and another step of the optimizer, whose factor on the gradient is set here.
+    fn descend_on(
+        &mut self,
+        passes: Vec<Passed>,
+        used: &[WeightId],
+        sgd: &SgdStep,
+    ) -> Result<StepOutcome, TrainError> {
         let clipped = self.clip(&passes, self.clip_norm)?;
-        self.show_gradient(&passes);
-        self.executor.update(&SgdStep { gradient_scale: clipped.factor as f32, ..self.sgd });
+        (self.on_gradient)(used, self.executor);
+        self.executor.update(&SgdStep { gradient_scale: clipped.factor as f32, ..*sgd });
         Ok(self.outcome(passes, &clipped))
     }
 

@@ -6,7 +6,6 @@ use pada_engine::Engine;
 use pada_exec::{Batch, Executor, Images, LossSpec, Pixels, Precision, State};
 use pada_graph::{Lower, Shape};
 use pada_models::{DartsNet, DartsSize, MixtureSettings, Nb201Net, Norms, init_weights};
-use pada_report::EpochRecord;
 use pada_sampler::{SavedState, UniformData, UniformPaths};
 use pada_space::{Nb201, SubSpace};
 use pada_trainer::rules::{AttentionSearch, AttentionState, SearchImages};
@@ -16,6 +15,7 @@ use serde_json::Value;
 use crate::bright;
 use crate::differentiable::golden::{self, near, near_digest, numbers};
 use crate::recipe::recipe;
+use crate::resuming::{finished, resumes_bit_for_bit};
 
 const EPOCHS: usize = 3;
 const INPUT: Shape = Shape { channels: 3, height: 8, width: 8 };
@@ -48,28 +48,9 @@ fn trainer() -> Trainer {
     Trainer::new(recipe(EPOCHS, 6, 1, 7), parts).unwrap()
 }
 
-fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SavedState) {
-    while !trainer.is_done() {
-        trainer.epoch(&mut ()).unwrap();
-    }
-    let records =
-        trainer.epochs().iter().map(|record| EpochRecord { seconds: 0.0, ..record.clone() }).collect();
-    let TrainerParts { executor, rule, .. } = trainer.parts();
-    (records, executor.read(State::Weights), rule.state())
-}
-
 #[test]
 fn a_search_resumes_bit_for_bit() {
-    let whole = finished(trainer());
-    for stop in 1..EPOCHS {
-        let folder = tempfile::tempdir().unwrap();
-        let mut stopped = trainer();
-        (0..stop).for_each(|_| drop(stopped.epoch(&mut ()).unwrap().clone()));
-        stopped.save(folder.path()).unwrap();
-        let mut resumed = trainer();
-        resumed.resume(folder.path()).unwrap();
-        assert!(finished(resumed) == whole, "stopped after {stop} epochs");
-    }
+    resumes_bit_for_bit("AGNAS", trainer);
 }
 
 /// `none` is never chosen, although nothing moves its attention away from the middle.

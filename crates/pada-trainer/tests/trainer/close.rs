@@ -6,13 +6,13 @@ use pada_exec::{Batch, Decayed, Executor, Images, LossSpec, Precision, SgdStep, 
 use pada_graph::{Lower, Shape, WeightId};
 use pada_models::init_weights;
 use pada_models::{DartsNet, DartsSize, Nb201Net, Norms};
-use pada_report::EpochRecord;
 use pada_sampler::{PathSampler, SamplerError, SavedState, UniformData, UniformPaths};
 use pada_space::{Arch, Darts, DartsCell, Nb201, SearchSpace, SubSpace};
 use pada_trainer::rules::{CellShape, Close, CloseConfig, CloseState, GateConfig};
 use pada_trainer::{RngStream, StepContext, StepOutcome, TrainRule, Trainer, TrainerParts};
 use recipe::recipe;
 
+use crate::resuming::{finished, resumes_bit_for_bit};
 use crate::{bright, recipe};
 
 const EPOCHS: usize = 5;
@@ -255,32 +255,9 @@ fn evaluation_places_the_blocks_that_it_names() {
     assert!(names.len() > 1, "the gate tells architectures apart: {names:?}");
 }
 
-/// Epoch records without the clock, all weights, the rule's state.
-fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SavedState) {
-    while !trainer.is_done() {
-        trainer.epoch(&mut ()).unwrap();
-    }
-    let records =
-        trainer.epochs().iter().map(|record| EpochRecord { seconds: 0.0, ..record.clone() }).collect();
-    let TrainerParts { executor, rule, .. } = trainer.parts();
-    (records, executor.read(State::Weights), rule.state())
-}
-
 #[test]
 fn a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped() {
-    let whole = finished(trainer());
-    for stop in 1..EPOCHS {
-        let folder = tempfile::tempdir().unwrap();
-        let mut stopped = trainer();
-        (0..stop).for_each(|_| {
-            stopped.epoch(&mut ()).unwrap();
-        });
-        stopped.save(folder.path()).unwrap();
-        let mut resumed = trainer();
-        resumed.resume(folder.path()).unwrap();
-        assert_eq!(resumed.epochs().len(), stop);
-        assert!(finished(resumed) == whole, "stopped after {stop} epochs");
-    }
+    resumes_bit_for_bit("CLOSE", trainer);
 }
 
 #[test]

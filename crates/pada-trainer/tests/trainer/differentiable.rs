@@ -9,7 +9,6 @@ use pada_graph::{Lower, Shape};
 use pada_models::{
     DartsNet, DartsSize, MacroNet, MixtureSettings, Nb201Net, Norms, ProxylessNet, init_weights,
 };
-use pada_report::EpochRecord;
 use pada_sampler::{SamplerError, SavedState, UniformData, UniformPaths};
 use pada_search::{ArchOptimizer, CostTerm, Relaxation, ZerothOrder};
 use pada_space::{
@@ -24,6 +23,7 @@ use pada_trainer::{
 };
 use recipe::recipe;
 
+use crate::resuming::{finished, resumes_bit_for_bit};
 use crate::{bright, recipe};
 
 const EPOCHS: usize = 4;
@@ -111,7 +111,7 @@ fn validation() -> SearchImages {
 
 fn inputs() -> SearchInputs {
     let training = SearchImages { images: DataLoader::new(bright::images(24, 8)), augment: Augment::NONE };
-    SearchInputs { validation: Some(validation()), training: Some(training), costs: Some(costs()) }
+    SearchInputs { validation: Some(validation()), training: Some(training), costs: Some(costs()), cells: 1 }
 }
 
 fn costs() -> OpCosts {
@@ -146,17 +146,6 @@ fn trainer_in(part: &SubSpace, (config, channel_parts): (DifferentiableConfig, u
         images: DataLoader::new(bright::images(24, 8)),
     };
     Trainer::new(recipe(EPOCHS, 6, 1, 7), parts).unwrap()
-}
-
-/// Epoch records without the clock, all weights, and the state of the rule.
-fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SavedState) {
-    while !trainer.is_done() {
-        trainer.epoch(&mut ()).unwrap();
-    }
-    let records =
-        trainer.epochs().iter().map(|record| EpochRecord { seconds: 0.0, ..record.clone() }).collect();
-    let TrainerParts { executor, rule, .. } = trainer.parts();
-    (records, executor.read(State::Weights), rule.state())
 }
 
 /// Stops a run after some steps.
@@ -201,18 +190,7 @@ fn every_method_resumes_bit_for_bit_within_an_epoch() {
 #[test]
 fn every_method_resumes_bit_for_bit() {
     for method in methods() {
-        let whole = finished(trainer(method));
-        for stop in 1..EPOCHS {
-            let folder = tempfile::tempdir().unwrap();
-            let mut stopped = trainer(method);
-            (0..stop).for_each(|_| {
-                stopped.epoch(&mut ()).unwrap();
-            });
-            stopped.save(folder.path()).unwrap();
-            let mut resumed = trainer(method);
-            resumed.resume(folder.path()).unwrap();
-            assert!(finished(resumed) == whole, "{method:?}, stopped after {stop} epochs");
-        }
+        resumes_bit_for_bit(&format!("{method:?}"), || trainer(method));
     }
 }
 

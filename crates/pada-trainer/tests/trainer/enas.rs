@@ -5,7 +5,6 @@ use pada_engine::Engine;
 use pada_exec::{Precision, State};
 use pada_graph::{Lower, Shape};
 use pada_models::{DartsNet, DartsSize, Nb201Net, Norms, init_weights};
-use pada_report::EpochRecord;
 use pada_sampler::{SavedState, UniformData, UniformPaths};
 use pada_search::{PolicyConfig, ReinforceConfig};
 use pada_space::{Darts, Nb201, SubSpace};
@@ -14,6 +13,7 @@ use pada_trainer::{RngStream, TrainError, TrainRule, Trainer, TrainerParts};
 
 use crate::bright;
 use crate::recipe::recipe;
+use crate::resuming::{finished, resumes_bit_for_bit};
 
 const EPOCHS: usize = 3;
 const INPUT: Shape = Shape { channels: 3, height: 8, width: 8 };
@@ -50,35 +50,16 @@ fn trainer() -> Trainer {
     Trainer::new(recipe(EPOCHS, 6, 1, 7), parts).unwrap()
 }
 
-fn finished(mut trainer: Trainer) -> (Vec<EpochRecord>, Vec<f32>, SavedState) {
-    while !trainer.is_done() {
-        trainer.epoch(&mut ()).unwrap();
-    }
-    let records =
-        trainer.epochs().iter().map(|record| EpochRecord { seconds: 0.0, ..record.clone() }).collect();
-    let TrainerParts { executor, rule, .. } = trainer.parts();
-    (records, executor.read(State::Weights), rule.state())
-}
-
 #[test]
 fn a_search_resumes_bit_for_bit() {
-    let whole = finished(trainer());
-    for stop in 1..EPOCHS {
-        let folder = tempfile::tempdir().unwrap();
-        let mut stopped = trainer();
-        (0..stop).for_each(|_| drop(stopped.epoch(&mut ()).unwrap().clone()));
-        stopped.save(folder.path()).unwrap();
-        let mut resumed = trainer();
-        resumed.resume(folder.path()).unwrap();
-        assert!(finished(resumed) == whole, "stopped after {stop} epochs");
-    }
-    let mixture = whole.0[2].mixture.clone().unwrap();
+    resumes_bit_for_bit("ENAS", trainer);
+    let mixture = finished(trainer()).0[2].mixture.clone().unwrap();
     for shares in &mixture.probabilities {
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{shares:?}");
     }
 }
 
-/// Of a trained supernet, the 3×3 convolution of the last edge is damaged: paths with it classify worse, and the controller learns to avoid it.
+/// The test damages the 3×3 convolution of the last edge of a trained supernet: paths with it classify worse, and the controller learns to avoid it.
 #[test]
 fn the_controller_prefers_operations_that_classify_better() {
     let mut trained = trainer();

@@ -16,6 +16,7 @@ mod lost;
 mod magic_at;
 mod matching;
 mod recipe;
+mod resuming;
 mod rules;
 mod running_norms;
 mod sampled_logits;

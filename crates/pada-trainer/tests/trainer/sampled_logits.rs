@@ -74,6 +74,7 @@ fn rule_with(
         validation: Some(images(VALIDATION, 1)),
         training: Some(images(VALIDATION, 2)),
         costs: None,
+        cells: 1,
     };
     let mut rng = RngStream::RuleStart.stream(3);
     Differentiable::new(config, Box::new(space), &part, net, inputs, &mut rng).unwrap()

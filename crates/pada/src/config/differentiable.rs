@@ -11,8 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::samplers::{ImagesConfig, PathsConfig};
 use super::{ConfigError, RunConfig, SpaceName, SplitConfig, TrainPart, UpdateConfig, check};
 
-/// The names of the search methods that are training rules: differentiable searches, and ENAS.
-pub const SEARCH_RULES: [&str; 12] = [
+/// The names of all training rules: those for paths, then searches that train logits, then the others.
+pub(super) const RULES: [&str; 17] = [
+    "summed-paths",
+    "sumnas",
+    "nsas",
+    "close",
+    "magic-at",
     "darts",
     "pc-darts",
     "darts-pt",
@@ -26,6 +31,32 @@ pub const SEARCH_RULES: [&str; 12] = [
     "agnas",
     "enas",
 ];
+
+/// Number of rules for paths.
+const PATH_RULES: usize = 5;
+
+/// The names of the search methods that are training rules: differentiable searches, and ENAS.
+pub const SEARCH_RULES: &[&str] = RULES.split_at(PATH_RULES).1;
+
+/// The searches that train logits.
+pub(super) const WITH_LOGITS: &[&str] = SEARCH_RULES.split_at(10).0;
+
+/// The searches that train logits or a controller by Adam; ENAS is the last.
+pub(super) const WITH_LEARNING_RATE: &[&str] = &[
+    "darts",
+    "pc-darts",
+    "darts-pt",
+    "gdas",
+    "gdas-nsas",
+    "snas",
+    "proxyless-nas",
+    "fbnet",
+    "balenas",
+    "enas",
+];
+
+/// The searches that train logits by Adam.
+pub(super) const WITH_ADAM: &[&str] = WITH_LEARNING_RATE.split_at(WITH_LEARNING_RATE.len() - 1).0;
 
 /// Settings of a differentiable search. Each optional key belongs to the methods that its description names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,6 +164,11 @@ pub(crate) enum SearchRule {
 }
 
 impl SearchRule {
+    /// Returns whether the rule trains logits on validation images.
+    pub(crate) fn trains_on_validation(&self) -> bool {
+        matches!(self, Self::Logits(config) if !matches!(config.method, DifferentiableMethod::Snas { .. }))
+    }
+
     /// Returns the preference for cheap architectures.
     pub(crate) fn cost(&self) -> Option<CostTerm> {
         match self {

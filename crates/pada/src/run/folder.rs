@@ -199,10 +199,10 @@ impl RunFolder {
         Ok(store.write(&MlflowRun {
             id: &self.mlflow_id()?,
             name: &name,
-            params: &params(&config.to_toml()),
+            params: &params(&config),
             record,
             op_names: space.op_names(),
-            is_finished: record.config_sha256.is_some() || record.ranking.is_some(),
+            is_finished: record.has_ended(),
         })?)
     }
 
@@ -232,24 +232,13 @@ impl RunFolder {
     }
 }
 
-/// Returns the keys of a config, as `section.key`, and their values.
-fn params(config: &str) -> Vec<(String, String)> {
-    fn add(path: &str, value: &toml::Value, params: &mut Vec<(String, String)>) {
-        match value {
-            toml::Value::Table(table) => {
-                for (key, value) in table {
-                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                    add(&path, value, params);
-                }
-            }
-            toml::Value::String(text) => params.push((path.to_owned(), text.clone())),
-            other => params.push((path.to_owned(), other.to_string())),
-        }
-    }
-    let mut params = Vec::new();
-    let table = config.parse::<toml::Table>().expect("the program writes valid TOML");
-    add("", &toml::Value::Table(table), &mut params);
-    params
+/// Returns the keys of a config, as `section.key`, and their values, texts without quotation marks.
+fn params(config: &Config) -> Vec<(String, String)> {
+    let plain = |(key, value): (String, String)| match value.parse() {
+        Ok(toml::Value::String(text)) => (key, text),
+        _ => (key, value),
+    };
+    config.settings().into_iter().map(plain).collect()
 }
 
 /// The config of a run folder.

@@ -90,8 +90,10 @@ fn path_sampler(
     })
 }
 
-/// Number of searched cells of a DARTS architecture: the normal and the reduction cell.
-const DARTS_CELLS: usize = 2;
+/// Returns the number of searched cells of an architecture: in `darts` the normal and the reduction cell.
+fn searched_cells(space: SpaceName) -> usize {
+    if space == SpaceName::Darts { 2 } else { 1 }
+}
 
 /// Creates the training rule. `weights` are the initial weights of the run or stage.
 fn rule(
@@ -110,8 +112,7 @@ fn rule(
         UpdateConfig::SummedPaths => Box::new(SummedPaths),
         UpdateConfig::Sumnas(config) => Box::new(Sumnas::new(*config)),
         UpdateConfig::Nsas(nsas) => {
-            let cells = if config.supernet.space == SpaceName::Darts { DARTS_CELLS } else { 1 };
-            Box::new(Nsas::new(*nsas, part.clone()).with_cells(cells))
+            Box::new(Nsas::new(*nsas, part.clone()).with_cells(searched_cells(config.supernet.space)))
         }
         UpdateConfig::Close(close) => {
             let cell = config.supernet.space.cell().expect("a config is checked before anything is built");
@@ -147,7 +148,8 @@ fn differentiable(
     let takes_steps = matches!(rule.method, DifferentiableMethod::Zarts(_));
     let training = takes_steps.then(|| images(inputs.images.clone()));
     let mut rng = RngStream::RuleStart.stage_stream(config.seed, stage);
-    let inputs = SearchInputs { validation, training, costs };
+    let cells = searched_cells(config.supernet.space);
+    let inputs = SearchInputs { validation, training, costs, cells };
     Ok(Box::new(Differentiable::new(rule, space, part, net, inputs, &mut rng)?))
 }
 

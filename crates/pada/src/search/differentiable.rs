@@ -175,16 +175,15 @@ pub fn search_differentiable(
     let arch = run.space().parse(&record.found().ok_or_else(none)?.arch)?;
     let of_stage = record.epochs.iter().filter(|epoch| epoch.stage == stage);
     let epochs: Vec<MixtureRecord> = of_stage.filter_map(|epoch| epoch.mixture.clone()).collect();
-    // AGNAS and ENAS have no logits, and SNAS trains them on training images.
-    let has_logits = !matches!(job.config.update.rule(), "agnas" | "enas" | "snas");
-    if has_logits && epochs.iter().all(|epoch| epoch.validation_loss.is_none()) {
+    let search = job.config.update.differentiable();
+    if search.is_some_and(|search| search.rule.trains_on_validation())
+        && epochs.iter().all(|epoch| epoch.validation_loss.is_none())
+    {
         tracing::warn!(
             "architecture parameters were never trained, so the result is random: the search has too few steps"
         );
     }
-    let leaves = run.trained.leaves.as_ref().map(|leaves| leaves.leaves().len());
-    let stages = record.epochs.last().map_or(1, |last| last.stage + 1);
-    let leaf = leaves.map(|leaves| (leaves, (stage + leaves).saturating_sub(stages)));
+    let leaf = record.found_sub_supernet().map(|leaf| (record.sub_supernets.len(), leaf));
     let TrainedRun { folder, config, inputs, trained, session } = &mut run;
     let Images { selection, test } = Images::of(config, inputs, session)?;
     let scored = selection.as_ref().unwrap_or(&inputs.scoring);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pada_exec::{Batch, Executor, Logits, LossSpec, SgdStep, cross_entropy};
+use pada_exec::{Batch, Executor, Logits, LossSpec, cross_entropy};
 use pada_graph::{Graph, Lower, Mixtures, NodeId, Op};
 use pada_report::MixtureRecord;
 use pada_sampler::{SamplerError, SavedState};
@@ -135,11 +135,9 @@ impl TrainRule for AttentionSearch {
         let graphs = self.graphs(ctx.net)?;
         ctx.executor.zero_gradient();
         let passes = vec![ctx.pass_graph(self.strongest(), &graphs.train, 1.0, batch)?];
-        let clipped = ctx.clip(&passes, ctx.clip_norm)?;
         let used = computed_weights(ctx.net, &self.mixtures, &self.ops);
-        (ctx.on_gradient)(&used, ctx.executor);
-        ctx.executor.update(&SgdStep { gradient_scale: clipped.factor as f32, ..ctx.sgd });
-        Ok(ctx.outcome(passes, &clipped))
+        let sgd = ctx.sgd;
+        ctx.descend_on(passes, &used, &sgd)
     }
 
     /// Measures the strengths on all validation images.

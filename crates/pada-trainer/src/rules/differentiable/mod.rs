@@ -169,6 +169,9 @@ pub struct SearchInputs {
     pub training: Option<SearchImages>,
     /// The cost of every operation, for [`DifferentiableConfig::cost`].
     pub costs: Option<OpCosts>,
+    /// Number of searched cells, which have equally many mixtures one after the other. GDAS-NSAS chooses the constraint paths of each cell
+    /// separately. 0 stands for 1.
+    pub cells: usize,
 }
 
 /// The cost of every operation, for [`DifferentiableConfig::cost`].
@@ -266,9 +269,7 @@ impl Differentiable {
             None => None,
             Some(nsas) => {
                 let paths = SubSpace::from_op_counts(&counts).map_err(|error| setup(&error.to_string()))?;
-                // The two cells of DARTS have equally many edges.
-                let cells = if space.name() == "darts" { 2 } else { 1 };
-                Some(Nsas::new(nsas, paths).with_cells(cells))
+                Some(Nsas::new(nsas, paths).with_cells(inputs.cells))
             }
         };
         let part = part.clone();
@@ -480,21 +481,17 @@ impl Differentiable {
             let gradient = self.factor_gradient(ctx.executor);
             self.descend(&mixture, gradient, passed.stats.loss)?;
         }
-        let clipped = ctx.clip(std::slice::from_ref(&passed), ctx.clip_norm)?;
-        let passes = vec![passed];
         let mut computed = mixture.computed.clone();
         for own in &constraints {
             computed.iter_mut().zip(own).for_each(|(all, own)| all.extend_from_slice(own));
         }
         let used = computed_weights(ctx.net, &self.mixtures, &computed);
-        (ctx.on_gradient)(&used, ctx.executor);
         // Operations that were not computed do not move, as in ProxylessNAS.
         let unused = match self.config.method {
             DifferentiableMethod::Proxyless { .. } => UnusedWeights::Frozen,
             _ => ctx.sgd.unused,
         };
-        ctx.executor.update(&SgdStep { gradient_scale: clipped.factor as f32, unused, ..ctx.sgd });
-        Ok(ctx.outcome(passes, &clipped))
+        ctx.descend_on(vec![passed], &used, &SgdStep { unused, ..ctx.sgd })
     }
 
     /// Adds the gradient of the constraint paths, and returns their operations.

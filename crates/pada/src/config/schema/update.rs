@@ -4,6 +4,7 @@ use super::KeyDefault::{By, Is, Unless, Unset};
 use super::Kind::{Constraints, Number, Numbers, OneOf, Positive, Whole};
 use super::sections::VARIANTS;
 use super::{Chosen, Section, key, key_of, section};
+use crate::config::differentiable::{RULES, WITH_ADAM, WITH_LEARNING_RATE, WITH_LOGITS};
 
 pub(super) const UPDATE: Section = section(
     "update",
@@ -12,25 +13,7 @@ pub(super) const UPDATE: Section = section(
     &[
         key(
             "rule",
-            OneOf(&[
-                "summed-paths",
-                "sumnas",
-                "nsas",
-                "close",
-                "magic-at",
-                "darts",
-                "pc-darts",
-                "darts-pt",
-                "gdas",
-                "gdas-nsas",
-                "snas",
-                "proxyless-nas",
-                "fbnet",
-                "zarts",
-                "balenas",
-                "agnas",
-                "enas",
-            ]),
+            OneOf(&RULES),
             Is("\"summed-paths\""),
             "`summed-paths` adds the gradients and takes one SGD step (SPOS, FairNAS, PA&DA). `sumnas`, `nsas`, `close` and `magic-at` are other rules for paths. The remaining rules are searches that train a supernet of their own, see [searchers.md](searchers.md#differentiable-search).",
         ),
@@ -266,38 +249,6 @@ pub(super) const UPDATE: Section = section(
         ),
     ],
 );
-
-/// The training rules that train logits by Adam.
-const WITH_ADAM: &[&str] =
-    &["darts", "pc-darts", "darts-pt", "gdas", "gdas-nsas", "snas", "proxyless-nas", "fbnet", "balenas"];
-
-/// The training rules with a learning rate for the architecture.
-const WITH_LEARNING_RATE: &[&str] = &[
-    "darts",
-    "pc-darts",
-    "darts-pt",
-    "gdas",
-    "gdas-nsas",
-    "snas",
-    "proxyless-nas",
-    "fbnet",
-    "balenas",
-    "enas",
-];
-
-/// The training rules that train logits.
-const WITH_LOGITS: &[&str] = &[
-    "darts",
-    "pc-darts",
-    "darts-pt",
-    "gdas",
-    "gdas-nsas",
-    "snas",
-    "proxyless-nas",
-    "fbnet",
-    "zarts",
-    "balenas",
-];
 
 fn arch_lr(chosen: &dyn Chosen) -> Option<&'static str> {
     Some(match chosen.text("update.rule")? {
